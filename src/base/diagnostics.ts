@@ -1,0 +1,27 @@
+/**
+ * What the platform tells of itself, on `node:diagnostics_channel`: monitoring subscribes, and code
+ * on the hot path pays one boolean test while nobody listens.
+ */
+import { channel, type Channel } from "node:diagnostics_channel";
+
+export const diagnostics: {
+  /** Events made durable: `{source, accepted, duplicates, rejected, bytes}`. */
+  readonly appended: Channel;
+  /** Events folded: `{view, events, lastKnownTime, nowMicros}`. */
+  readonly folded: Channel;
+  /** State and positions flushed: `{states, bytes, durationMs}`. */
+  readonly flushed: Channel;
+  /** One dead letter: `{source, code, stage}`. */
+  readonly deadLetter: Channel;
+  /** One offline commit: `{table, rows, version}`. */
+  readonly committed: Channel;
+  /** One vector read: `{service, durationMs, statuses}`. */
+  readonly served: Channel;
+} = {
+  appended: channel("onefold:appended"),
+  folded: channel("onefold:folded"),
+  flushed: channel("onefold:flushed"),
+  deadLetter: channel("onefold:dead-letter"),
+  committed: channel("onefold:committed"),
+  served: channel("onefold:served"),
+};

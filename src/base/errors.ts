@@ -1,0 +1,114 @@
+/**
+ * One error class and one closed list of codes. Every code stands in `docs/errors.md` with what it
+ * means and what to do; a test holds that page and this list together.
+ */
+
+/** HTTP status and one-line meaning of every code. The order is the order of `docs/errors.md`. */
+export const ERROR_CODES = {
+  // values and times at the doors
+  TIME_INVALID: { status: 400, meaning: "a time is not ISO 8601 or not whole microseconds" },
+  DURATION_INVALID: { status: 400, meaning: "a duration is not a whole number and a unit" },
+  TYPE_MISMATCH: { status: 400, meaning: "a value does not have its column's type" },
+  NULL_NOT_ALLOWED: { status: 400, meaning: "a column that is not nullable is null or missing" },
+  INT64_UNSAFE: { status: 400, meaning: "an int64 lies outside -(2^53-1)..2^53-1" },
+  NUMBER_NOT_FINITE: { status: 400, meaning: "a number is NaN or infinite and its source does not allow that" },
+  KEY_MISSING: { status: 400, meaning: "an entity key column is null or missing" },
+  KEY_TOO_LONG: { status: 400, meaning: "an entity key is longer than 1,024 bytes as text" },
+  COLUMN_UNKNOWN: { status: 400, meaning: "a row has a column that its source does not declare" },
+  JSON_INVALID: { status: 400, meaning: "a body or a line is not valid JSON" },
+  REQUEST_INVALID: { status: 400, meaning: "a request lacks a field or has one of a wrong shape" },
+  BODY_TOO_LARGE: { status: 413, meaning: "a request body is larger than the limit" },
+  // events
+  EVENT_TOO_FAR_AHEAD: { status: 400, meaning: "an event's time lies more than maxFuture ahead of the clock" },
+  CONSTRAINT_FAILED: { status: 400, meaning: "a row fails a constraint that its source declares" },
+  EVENT_DUPLICATE: { status: 200, meaning: "an event with this id was accepted before" },
+  EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
+  BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
+  HISTORY_AFTER_LIVE: { status: 409, meaning: "imported history is known later than the first live event" },
+  // definitions and the registry
+  DEFINITION_INVALID: { status: 400, meaning: "a definition contradicts itself or names what is not there" },
+  DEFINITION_CHANGED: { status: 409, meaning: "a registered version would change its meaning" },
+  DEFINITION_UNREADABLE: { status: 400, meaning: "a definitions file cannot be bundled or run" },
+  FINGERPRINT_MISMATCH: { status: 409, meaning: "loaded code does not match the registered fingerprint" },
+  ENTITY_UNKNOWN: { status: 404, meaning: "no entity of this name is registered" },
+  SOURCE_UNKNOWN: { status: 404, meaning: "no source of this name is registered" },
+  VIEW_UNKNOWN: { status: 404, meaning: "no view of this name and version is registered" },
+  SERVICE_UNKNOWN: { status: 404, meaning: "no service of this name is registered" },
+  FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
+  FEATURE_AMBIGUOUS: { status: 409, meaning: "several views of the entity have a feature of this name" },
+  ROUTE_UNKNOWN: { status: 404, meaning: "the server has no such route" },
+  // reading
+  CLOCK_BEHIND: { status: 503, meaning: "this machine's clock is behind the events it has folded" },
+  NOT_READY: { status: 503, meaning: "the server is still loading or rebuilding" },
+  TOKEN_INVALID: { status: 400, meaning: "a vector token cannot be read" },
+  // storage
+  STATE_CODEC: { status: 500, meaning: "stored state cannot be decoded by this version" },
+  LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
+  STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
+  STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
+  TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
+  TABLE_INVALID: { status: 500, meaning: "an offline table's log cannot be read" },
+  // training and audit
+  SPINE_INVALID: { status: 400, meaning: "the label rows lack a column or hold a value that cannot be used" },
+  SPINE_AMBIGUOUS_TIME: { status: 409, meaning: "label times coincide with events: choose --inclusive or --exclusive" },
+  SPINE_AFTER_LOG: { status: 409, meaning: "label times lie after the end of the offline log" },
+  FILE_UNREADABLE: { status: 400, meaning: "a file is missing, of an unknown format or damaged" },
+  EPOCH_UNKNOWN: { status: 404, meaning: "a token names an epoch this data folder does not have" },
+  CANCELLED: { status: 499, meaning: "the work was cancelled" },
+  INTERNAL: { status: 500, meaning: "a defect of the platform itself" },
+} as const satisfies Record<string, { status: number; meaning: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorDetails {
+  /** Where it happened: a file and line, a column, a row number, a name. */
+  readonly where?: string;
+  /** What to do about it. */
+  readonly hint?: string;
+  /** Names close to an unknown one, or the possible meanings of an ambiguous one. */
+  readonly candidates?: readonly string[];
+  readonly cause?: unknown;
+}
+
+/** The only error the platform throws on purpose: a code, what happened, where, and what to do. */
+export class OnefoldError extends Error {
+  readonly code: ErrorCode;
+  readonly where: string | undefined;
+  readonly hint: string | undefined;
+  readonly candidates: readonly string[] | undefined;
+
+  constructor(code: ErrorCode, what: string, details: ErrorDetails = {}) {
+    super(what, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = "OnefoldError";
+    this.code = code;
+    this.where = details.where;
+    this.hint = details.hint;
+    this.candidates = details.candidates;
+  }
+
+  get status(): number {
+    return ERROR_CODES[this.code].status;
+  }
+
+  /** The wire form: what every HTTP error body and every `--json` failure carries. */
+  toJSON(): Record<string, unknown> {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.where === undefined ? {} : { where: this.where }),
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.candidates === undefined ? {} : { candidates: this.candidates }),
+    };
+  }
+}
+
+export function isOnefoldError(error: unknown): error is OnefoldError {
+  return error instanceof OnefoldError;
+}
+
+/** Wraps anything thrown as an `OnefoldError`; one that already is comes back as it is. */
+export function asOnefoldError(error: unknown): OnefoldError {
+  if (isOnefoldError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new OnefoldError("INTERNAL", message, { cause: error });
+}

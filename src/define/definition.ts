@@ -1,0 +1,197 @@
+/**
+ * Definitions as frozen plain data: what the DSL builds and everything else reads.
+ *
+ * References between definitions are by name (and version), so a definition can be stored, compared and
+ * fingerprinted on its own. The only members that are not data are the functions of `custom`
+ * aggregations and on-demand views; they stand beside the data and are fingerprinted by their code.
+ */
+import { type DurationMicros } from "../base/micros.ts";
+import { type Column, type Value, type ValueType } from "../schema/value.ts";
+import { type Expression } from "./expression.ts";
+
+/** Who looks after a definition and how to find it. */
+export interface Described {
+  readonly description?: string;
+  readonly owner?: string;
+  readonly tags?: readonly string[];
+}
+
+/** `real-time` < 1 s, `near-real-time` < 10 s, `batch` < 1 h, `daily` < 24 h, or a duration in microseconds. */
+export type Freshness = "real-time" | "near-real-time" | "batch" | "daily" | DurationMicros;
+
+/** File and line where a definition was written; never part of its fingerprint. */
+export interface DefinedAt {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+interface Defined extends Described {
+  readonly name: string;
+  readonly definedAt?: DefinedAt;
+}
+
+export interface EntityDefinition extends Defined {
+  readonly kind: "entity";
+  /** One or more key columns, in key order. */
+  readonly keys: readonly { readonly name: string; readonly type: ValueType }[];
+}
+
+/** A named predicate every row must satisfy (not false, not null) or become a dead letter. */
+export interface Constraint {
+  readonly name: string;
+  readonly predicate: Expression;
+}
+
+/** A derived column: computed from the row before anything else sees it. */
+export interface DerivedColumn {
+  readonly name: string;
+  readonly type: ValueType;
+  readonly expression: Expression;
+}
+
+interface SourceShape extends Defined {
+  /** The columns of a row as it arrives. */
+  readonly columns: readonly Column[];
+  readonly derived: readonly DerivedColumn[];
+  readonly constraints: readonly Constraint[];
+  /** Name of the timestamp column that says when the event happened. */
+  readonly eventTime: string;
+  /** Name of the column that identifies an event, for de-duplication. */
+  readonly id?: string;
+  /** NaN and infinities are let in; otherwise they are refused at the door. */
+  readonly allowNonFinite: boolean;
+}
+
+export interface StreamDefinition extends SourceShape {
+  readonly kind: "stream";
+  /** How far ahead of the clock an event's time may lie. */
+  readonly maxFutureMicros: DurationMicros;
+  /** An id is remembered at least this long (by known time). */
+  readonly dedupeWithinMicros: DurationMicros;
+  /** Imported history without a known-time column is known this long after its event time. */
+  readonly availableAfterMicros: DurationMicros;
+}
+
+export interface BatchSourceDefinition extends SourceShape {
+  readonly kind: "batch";
+  readonly format: "parquet" | "csv" | "delta" | "sql";
+  /** Path, glob or query, by format. */
+  readonly location: string;
+  /** Cron expression, five fields, UTC. */
+  readonly schedule?: string;
+}
+
+export type SourceDefinition = StreamDefinition | BatchSourceDefinition;
+
+export type AggregationName =
+  | "count"
+  | "sum"
+  | "mean"
+  | "min"
+  | "max"
+  | "variance"
+  | "stddev"
+  | "first"
+  | "last"
+  | "custom";
+
+/** What a feature computes over: a time window `(asOf - micros, asOf]`, the last n events, or all (absent). */
+export type Window =
+  | { readonly kind: "time"; readonly micros: DurationMicros }
+  | { readonly kind: "last"; readonly events: number };
+
+/**
+ * The user's own aggregation. `S` must be JSON data: it is stored as such. All functions are pure:
+ * they return new states and never change the ones they are given.
+ */
+export interface CustomAggregation {
+  readonly name: string;
+  readonly output: ValueType;
+  readonly empty: () => unknown;
+  /** `input` is the column's value (never null), or the whole row as an object when no column is named. */
+  readonly add: (state: unknown, input: unknown, eventTime: number) => unknown;
+  /** Associative; `earlier` holds events before `later`'s. Needed for time windows. */
+  readonly merge?: (earlier: unknown, later: unknown) => unknown;
+  readonly read: (state: unknown, asOf: number) => Value;
+  readonly definedAt?: DefinedAt;
+  /** Hash of the code and of the modules it reaches, once the loader has computed it. */
+  readonly codeFingerprint?: string;
+}
+
+export interface Aggregation {
+  readonly fn: AggregationName;
+  /** Absent for `count()` of events and for a `custom` over the whole row. */
+  readonly column?: string;
+  readonly over?: Window;
+  readonly where?: Expression;
+  readonly custom?: CustomAggregation;
+}
+
+export interface FeatureDefinition extends Described {
+  readonly name: string;
+  readonly type: ValueType;
+  readonly aggregation: Aggregation;
+  /** Stands in for null where nothing was known; never for a value past its TTL. */
+  readonly default?: Value;
+  readonly ttlMicros?: DurationMicros;
+  readonly freshness?: Freshness;
+}
+
+export interface ViewDefinition extends Defined {
+  readonly kind: "view";
+  /** 1, 2, ... or "dev", the one mutable draft. */
+  readonly version: number | "dev";
+  readonly entity: string;
+  readonly source: string;
+  /** The source column that holds each key column of the entity, in the entity's key order. */
+  readonly key: readonly string[];
+  readonly features: readonly FeatureDefinition[];
+  /** Served online; written offline as feature rows. */
+  readonly online: boolean;
+  readonly offline: boolean;
+  readonly freshness: Freshness;
+  readonly ttlMicros?: DurationMicros;
+  readonly forgetAfterMicros?: DurationMicros;
+  /** Cron expression, five fields, UTC: when a view over a batch source is computed. */
+  readonly schedule?: string;
+  /** The newest so many events are never merged, whatever the window. */
+  readonly exactEvents: number;
+}
+
+/** A feature of a view, by name. */
+export interface FeatureReference {
+  readonly view: string;
+  readonly version: number | "dev";
+  readonly feature: string;
+}
+
+export interface OnDemandDefinition extends Defined {
+  readonly kind: "on-demand";
+  readonly version: number | "dev";
+  readonly inputs: readonly FeatureReference[];
+  /** Columns the caller sends with the request. */
+  readonly request: readonly Column[];
+  readonly outputs: readonly { readonly name: string; readonly type: ValueType; readonly description?: string }[];
+  readonly compute: (inputs: Readonly<Record<string, Value>>, context: { readonly asOf: number }) => Readonly<Record<string, Value>>;
+  readonly codeFingerprint?: string;
+}
+
+/** The named list of features one model reads. */
+export interface ServiceDefinition extends Defined {
+  readonly kind: "service";
+  /** In the order of the vector; `as` is the name in the vector, unique in it. */
+  readonly features: readonly (FeatureReference & { readonly as: string })[];
+}
+
+export type Definition =
+  | EntityDefinition
+  | SourceDefinition
+  | ViewDefinition
+  | OnDemandDefinition
+  | ServiceDefinition;
+
+/** `name@version`. */
+export function formatViewName(view: { readonly name: string; readonly version: number | "dev" }): string {
+  return `${view.name}@${view.version}`;
+}

@@ -1,0 +1,85 @@
+/**
+ * The one fold: what the stream, a replay, a backfill, training and the audit all call.
+ *
+ *     state' = fold(state, event)        value = read(state, asOf)
+ *
+ * Pure: no clock, no I/O, no randomness. `compileViewFold` (in `compile.ts`) turns a definition into one.
+ */
+import { type Micros } from "../base/micros.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { type Row, type Value, type ValueType } from "../schema/value.ts";
+
+/** An event as the fold sees it. `row` holds the source's columns, then its derived ones. */
+export interface FoldEvent {
+  /** Place in the one order of its partition; history is below zero, the live log from zero. */
+  readonly offset: number;
+  readonly eventTime: Micros;
+  readonly knownTime: Micros;
+  readonly row: Row;
+}
+
+/** Why an event left the state as it was. `poison` goes to the dead letters. */
+export type FoldOutcome =
+  | { readonly kind: "folded" }
+  | { readonly kind: "already-folded" }
+  | { readonly kind: "poison"; readonly message: string };
+
+export const Status = { PRESENT: 0, NULL_VALUE: 1, NOT_FOUND: 2, OUTSIDE_MAX_AGE: 3, ERROR: 4 } as const;
+export type StatusCode = (typeof Status)[keyof typeof Status];
+export type StatusName = keyof typeof Status;
+export const STATUS_NAMES: readonly StatusName[] = ["PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "ERROR"];
+
+/** Where a read puts its results: one slot a feature of the view, in the view's order. Reused between reads. */
+export interface ReadBuffer {
+  readonly values: Value[];
+  readonly statuses: StatusCode[];
+  /**
+   * True left edge of each feature's window: the value covers `(windowStart, asOf]` exactly.
+   * -Infinity for lifetime and last-n features.
+   */
+  readonly windowStarts: number[];
+}
+
+/** Mutable state of one entity in one view. Opaque outside `src/fold`, but for these. */
+export interface ViewState {
+  /** Offset of the last event folded; -Infinity in the empty state. */
+  readonly lastOffset: number;
+  /** Largest known time folded; -Infinity in the empty state. */
+  readonly lastKnownTime: number;
+  /** Largest effective time folded, min(eventTime, knownTime); -Infinity in the empty state. */
+  readonly lastEventTime: number;
+  /** Events folded over the lifetime (since the last forgetting). */
+  readonly eventCount: number;
+}
+
+export interface CompiledFeature {
+  readonly name: string;
+  readonly type: ValueType;
+  /** Window length in microseconds, where it has a time window. */
+  readonly windowMicros: number | null;
+}
+
+export interface ViewFold<S extends ViewState = ViewState> {
+  readonly features: readonly CompiledFeature[];
+  /** Source columns (stored ones, not derived) that folding needs, key columns included: for push-down. */
+  readonly inputColumns: readonly string[];
+  /** Canonical key of the row's entity. Throws `KEY_MISSING`, `KEY_TOO_LONG`. */
+  keyOf(row: Row): EntityKey;
+  empty(): S;
+  /** Changes `state` in place, or leaves it bit for bit as it was unless the outcome is `folded`. Never throws. */
+  fold(state: S, event: FoldEvent): FoldOutcome;
+  /** `state` null or empty reads as NOT_FOUND with the empty values. Requires asOf >= state.lastKnownTime. Never throws. */
+  read(state: S | null, asOf: Micros, into: ReadBuffer): void;
+  /** Same state, same bytes: at any batch size, on any Node version. */
+  encode(state: S): Uint8Array;
+  /** Throws `STATE_CODEC` for bytes of another codec version or another definition. Copies what it keeps. */
+  decode(bytes: Uint8Array): S;
+}
+
+export function createReadBuffer(featureCount: number): ReadBuffer {
+  return {
+    values: Array.from<Value>({ length: featureCount }).fill(null),
+    statuses: Array.from<StatusCode>({ length: featureCount }).fill(Status.NOT_FOUND),
+    windowStarts: Array.from<number>({ length: featureCount }).fill(Number.NEGATIVE_INFINITY),
+  };
+}

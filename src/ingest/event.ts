@@ -1,0 +1,26 @@
+/**
+ * An event as the platform holds it once a door has accepted it.
+ */
+import { type Micros } from "../base/micros.ts";
+import { type Row } from "../schema/value.ts";
+
+/** A row that passed its source's checks, not yet in the log. */
+export interface CheckedRow {
+  /** Stored columns in schema order, then derived columns. */
+  readonly row: Row;
+  readonly eventTime: Micros;
+  readonly id: string | null;
+}
+
+/** An event with its place in its partition. Only the stored columns are written; derived ones are recomputed. */
+export interface LogEvent extends CheckedRow {
+  readonly offset: number;
+  readonly knownTime: Micros;
+}
+
+/**
+ * History stands in front of the live log: its n-th event (by known time, file, row) has offset
+ * `HISTORY_BASE + n`, the live log's n-th has offset n, so that one comparison orders both and later
+ * history can be added behind earlier history without renumbering either.
+ */
+export const HISTORY_BASE: number = -(2 ** 52);

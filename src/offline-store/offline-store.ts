@@ -1,0 +1,74 @@
+/**
+ * Open tables of Parquet: the full history of events and of feature rows.
+ *
+ * Contract, held by one conformance suite:
+ * - a commit is atomic and put-if-absent: of two writers of one version, one gets `TABLE_CONFLICT`;
+ * - `txn` (application id, version) travels in the same commit as the rows, so that a replayed commit
+ *   can be recognised; `lastTxn` returns the newest committed version of an application id;
+ * - another engine (delta-rs, Spark, DuckDB's delta reader) can read the table as it is.
+ */
+import { type Column } from "../schema/value.ts";
+
+export interface TableSchema {
+  readonly columns: readonly Column[];
+}
+
+/** A Parquet file that is part of a table version. Paths are absolute. */
+export interface TableFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly rows: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface TableTxn {
+  readonly applicationId: string;
+  readonly version: number;
+}
+
+export interface TableSnapshot {
+  /** Version of the table, counted from 0. */
+  readonly version: number;
+  readonly schema: TableSchema;
+  readonly files: readonly TableFile[];
+}
+
+/** A Parquet file already written inside the table's folder, to be added by a commit. */
+export interface NewFile {
+  /** Relative to the table's folder. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly rows: number;
+  /** Delta statistics as JSON text, where known. */
+  readonly stats?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+export interface TableCommit {
+  readonly add: readonly NewFile[];
+  /** Paths relative to the table's folder. */
+  readonly remove?: readonly string[];
+  readonly txn?: readonly TableTxn[];
+  /** Shown in the table's history. */
+  readonly operation: string;
+}
+
+export interface OfflineTable {
+  /** Absolute folder of the table: where new Parquet files are to be written before their commit. */
+  readonly folder: string;
+  /** The newest snapshot, or the one of `version`. */
+  snapshot(version?: number): Promise<TableSnapshot>;
+  lastTxn(applicationId: string): Promise<number | null>;
+  /**
+   * Commits, retrying behind other writers' commits unless one carried the same txn application id.
+   * Returns the new version. Throws `TABLE_CONFLICT`.
+   */
+  commit(change: TableCommit): Promise<number>;
+}
+
+export interface OfflineStore {
+  /** Opens the table, creating it with `schema` if absent; throws `TABLE_INVALID` if it stands with another schema. */
+  table(name: string, schema: TableSchema): Promise<OfflineTable>;
+  /** Opens the table if it exists. */
+  find(name: string): Promise<OfflineTable | null>;
+}

@@ -1,0 +1,79 @@
+/**
+ * The registry: every version of every definition that was ever applied.
+ *
+ * Contract:
+ * - what is registered under `view@version` never changes; `apply` refuses it with `DEFINITION_CHANGED`
+ *   and the difference; `view@dev` is the one exception;
+ * - `apply` is atomic: a reader sees the registry before it or after it.
+ */
+import {
+  type Definition,
+  type EntityDefinition,
+  type OnDemandDefinition,
+  type ServiceDefinition,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
+
+export interface Registered<D extends Definition> {
+  readonly definition: D;
+  /** SHA-256 of the definition's canonical JSON and, where it has functions, of their code. */
+  readonly fingerprint: string;
+  /** RFC 3339 time of the `apply` that added it. */
+  readonly createdAt: string;
+}
+
+export type ChangeKind = "add" | "change" | "remove" | "unchanged" | "refuse";
+
+export interface PlannedChange {
+  readonly change: ChangeKind;
+  readonly kind: Definition["kind"];
+  /** `name` or `name@version`. */
+  readonly name: string;
+  /** Readable differences, a line each: `features.mean_delay_1h.over: 1h -> 2h`. */
+  readonly details: readonly string[];
+  /** Where the definition stands, `file:line`, when the loader knows it. */
+  readonly where?: string;
+}
+
+export interface Plan {
+  readonly changes: readonly PlannedChange[];
+  /** Whether applying would change anything. */
+  readonly dirty: boolean;
+  /** Whether apply would be refused (some change has kind "refuse"). */
+  readonly refused: boolean;
+}
+
+/** `source -> view -> on-demand -> service`, as edges from a definition to what is computed from it. */
+export interface LineageEdge {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface FindQuery {
+  readonly kind?: Definition["kind"];
+  readonly name?: string;
+  readonly version?: number | "dev";
+  readonly entity?: string;
+  readonly tag?: string;
+  readonly owner?: string;
+}
+
+export interface Registry {
+  plan(definitions: readonly Definition[]): Plan;
+  /** Plans, refuses or writes durably. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`. */
+  apply(definitions: readonly Definition[]): Promise<Plan>;
+  entities(): readonly Registered<EntityDefinition>[];
+  sources(): readonly Registered<SourceDefinition>[];
+  /** All registered views in all versions. */
+  views(): readonly Registered<ViewDefinition>[];
+  onDemandViews(): readonly Registered<OnDemandDefinition>[];
+  services(): readonly Registered<ServiceDefinition>[];
+  /** These throw `..._UNKNOWN` with the nearest names as candidates. Without a version: the highest number. */
+  entity(name: string): Registered<EntityDefinition>;
+  source(name: string): Registered<SourceDefinition>;
+  view(name: string, version?: number | "dev"): Registered<ViewDefinition>;
+  service(name: string): Registered<ServiceDefinition>;
+  find(query: FindQuery): readonly Registered<Definition>[];
+  lineage(): readonly LineageEdge[];
+}
