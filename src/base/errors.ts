@@ -56,7 +56,7 @@ export const ERROR_CODES = {
   EPOCH_UNKNOWN: { status: 404, meaning: "a token names an epoch this data folder does not have" },
   CANCELLED: { status: 499, meaning: "the work was cancelled" },
   INTERNAL: { status: 500, meaning: "a defect of the platform itself" },
-} as const satisfies Record<string, { status: number; meaning: string }>;
+} as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 

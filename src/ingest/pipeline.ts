@@ -1,0 +1,33 @@
+/**
+ * What a source's pipeline does with rows: check, de-duplicate, make durable, fold, flush.
+ */
+import { type ErrorCode } from "../base/errors.ts";
+
+/** What became of one pushed row; the order is the order of the rows. */
+export type RowOutcome =
+  | { readonly status: "accepted"; readonly offset: number }
+  | { readonly status: "duplicate"; readonly id: string }
+  | { readonly status: "rejected"; readonly code: ErrorCode; readonly message: string; readonly deadLetterId: string };
+
+export interface PushResult {
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly outcomes: readonly RowOutcome[];
+}
+
+export interface DeadLetter {
+  readonly id: string;
+  readonly source: string;
+  /** Where it failed: at the door, in an import, or in the fold of a view. */
+  readonly stage: "door" | "import" | "fold";
+  /** For stage "fold". */
+  readonly view?: string;
+  readonly offset?: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** The row as it came, as JSON data (bytes as base64). */
+  readonly payload: unknown;
+  /** RFC 3339. */
+  readonly at: string;
+}

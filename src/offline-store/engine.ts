@@ -1,0 +1,71 @@
+/**
+ * The batch engine: scans, sorts and joins columns, and hands them over as typed arrays.
+ * It never computes a feature.
+ */
+import { type Value, type ValueType } from "../schema/value.ts";
+
+/**
+ * How a result column is wanted. `number` needs a DOUBLE column (cast int64, bool and timestamps in SQL:
+ * `epoch_us(t)::DOUBLE`), `int32` an INTEGER one; `text` VARCHAR; `value` converts any of the platform's types.
+ */
+export type EngineColumn =
+  | { readonly as: "number" }
+  | { readonly as: "int32" }
+  | { readonly as: "text" }
+  | { readonly as: "value"; readonly type: ValueType };
+
+export type EngineVector = Float64Array | Int32Array | readonly (string | null)[] | readonly Value[];
+
+/** Columns of at most some thousand rows. The arrays belong to the caller. */
+export interface EngineBatch {
+  readonly rowCount: number;
+  readonly columns: readonly EngineVector[];
+  /** One byte a row, 0 where null; null where the column has no nulls in this batch. */
+  readonly validity: readonly (Uint8Array | null)[];
+}
+
+export interface TableColumn {
+  readonly name: string;
+  readonly type: ValueType;
+}
+
+/** What `fill` takes: `count` rows; numeric-like types (int64, timestamp, float64, bool as 0/1) as Float64Array + validity, others as values. */
+export interface FillBatch {
+  readonly rowCount: number;
+  readonly columns: readonly (Float64Array | readonly Value[])[];
+  readonly validity: readonly (Uint8Array | null)[];
+}
+
+export interface EngineSettings {
+  /** Bytes of memory it may use before it spills. */
+  readonly memoryBytes?: number;
+  readonly threads?: number;
+  /** Folder for spilled data; removed on close. */
+  readonly spillFolder?: string;
+}
+
+export interface QueryEngine {
+  /** Runs statements without a result. Errors become `FILE_UNREADABLE` for unreadable inputs, else `INTERNAL`. */
+  run(sql: string): Promise<void>;
+  /** A small result, all at once, as objects of platform values (int64 and timestamps as numbers). */
+  rows(sql: string): Promise<Record<string, Value>[]>;
+  /** Streams a result; the next chunk is requested before the present one is handed out. */
+  stream(sql: string, columns: readonly EngineColumn[]): AsyncIterableIterator<EngineBatch>;
+  /** Creates a table and fills it from typed arrays. */
+  fill(table: string, columns: readonly TableColumn[], batches: Iterable<FillBatch> | AsyncIterable<FillBatch>): Promise<void>;
+  /** 0..1 of the running query, or null where unknown. */
+  progress(): number | null;
+  /** Stops the running query, which then throws `CANCELLED`. */
+  interrupt(): void;
+  close(): Promise<void>;
+}
+
+/** Quotes an identifier for SQL. */
+export function sqlName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Quotes a text literal for SQL. */
+export function sqlText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

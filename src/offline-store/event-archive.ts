@@ -1,0 +1,41 @@
+/**
+ * All events of one source as an open table: `events/<source>`.
+ *
+ * Columns: the source's stored columns (all nullable in the table), then `_event_time` and `_known_time`
+ * (timestamp), `_offset` (int64: the place in the one order) and `_id` (string). History files carry the
+ * tag `segment=history` and have offsets from HISTORY_BASE on; live ones `segment=live`, offsets from 0.
+ *
+ * An epoch is one arrangement of history. Importing behind positions already folded rewrites the history
+ * files in a commit that opens the next epoch; the files of earlier epochs stay, so that tokens keep
+ * their meaning.
+ */
+import { type Row } from "../schema/value.ts";
+import { type TableFile } from "./offline-store.ts";
+
+/** A live event to be archived. `row` begins with the stored columns in schema order. */
+export interface ArchivedEvent {
+  readonly offset: number;
+  readonly eventTime: number;
+  readonly knownTime: number;
+  readonly id: string | null;
+  readonly row: Row;
+}
+
+export interface EventFiles {
+  readonly epoch: number;
+  readonly history: readonly TableFile[];
+  readonly live: readonly TableFile[];
+  /** Offset behind the last archived live event. */
+  readonly liveEnd: number;
+  /** Offset behind the last history event; HISTORY_BASE without history. */
+  readonly historyEnd: number;
+  /** Largest known time archived, as microseconds; -Infinity for an empty table. */
+  readonly lastKnownTime: number;
+}
+
+export interface EventArchive {
+  /** The files that make up one epoch's order (default: the present epoch). Throws `EPOCH_UNKNOWN`. */
+  files(epoch?: number): Promise<EventFiles>;
+  /** Adds live events in one atomic commit; events below `liveEnd` were committed before and are skipped. */
+  appendLive(events: readonly ArchivedEvent[]): Promise<void>;
+}

@@ -1,0 +1,45 @@
+/**
+ * What serving needs from the rest of the house, as interfaces the composition root fills in.
+ */
+import { type Clock } from "../base/clock.ts";
+import { type DurationMicros } from "../base/micros.ts";
+import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
+import { type Registry } from "../registry/registry.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { type ServedVector } from "../schema/served-vector.ts";
+
+/** A view that is loaded, folding and may be read. */
+export interface ServedView {
+  readonly definition: ViewDefinition;
+  readonly entity: EntityDefinition;
+  readonly source: SourceDefinition;
+  readonly fold: ViewFold;
+  /** Epoch its states belong to now. */
+  readonly epoch: number;
+  /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
+  state(key: EntityKey): ViewState | null;
+}
+
+/** As the pipeline reports it; the HTTP door passes it on. */
+export interface PushReport {
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly outcomes: readonly Record<string, unknown>[];
+}
+
+export interface ServePorts {
+  readonly clock: Clock;
+  readonly registry: Registry;
+  /** How far a vector's asOf may be bumped past the clock before `CLOCK_BEHIND`. */
+  readonly maxFutureMicros: DurationMicros;
+  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`. */
+  view(name: string, version: number | "dev"): ServedView;
+  /** Resolves once accepted rows are durable and folded. Throws `SOURCE_UNKNOWN`, `BACKPRESSURE`, `STORAGE_FAILED`. */
+  push(source: string, rows: readonly unknown[]): Promise<PushReport>;
+  /** Called for every vector; samples and stores by itself. Must not throw. */
+  record(vector: ServedVector): void;
+  /** Whether everything is loaded; what is still missing otherwise. */
+  readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] };
+}
