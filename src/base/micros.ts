@@ -25,7 +25,8 @@ export function micros(value: number): Micros {
   if (!Number.isSafeInteger(value)) {
     throw new OnefoldError("TIME_INVALID", `${value} is not a whole number of microseconds`);
   }
-  return value as Micros;
+  // -0 becomes 0, as everywhere.
+  return (value + 0) as Micros;
 }
 
 export function microsFromMillis(millis: number): Micros {
