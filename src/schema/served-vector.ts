@@ -1,15 +1,117 @@
 /**
  * One line of the serving log: a vector as it was served, and all that is needed to compute it again.
+ *
+ * A line is one JSON object, and reads back bit for bit: JSON keeps every finite double but -0, so -0,
+ * NaN and the infinities stand as `{"$f": "-0"}`, and bytes as `{"$b": "<base64>"}`. Segments are NDJSON
+ * files whose names sort by age; a crash can tear the last line of one, which the reader leaves out.
  */
-import { type VectorToken } from "./vector-token.ts";
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { OnefoldError } from "../base/errors.ts";
+import { decodeVectorToken, encodeVectorToken, type VectorToken } from "./vector-token.ts";
 import { type Value } from "./value.ts";
 
 export interface ServedVector {
+  /** Name of the service; empty for features that were asked for by name. */
   readonly service: string;
   /** Canonical key of the entity by entity name. */
   readonly keys: Readonly<Record<string, string>>;
   readonly token: VectorToken;
-  /** Values and status codes in the order of the service's features. */
+  /**
+   * `view@version:feature` of each value, in the order of `values`: a service may be redefined after it
+   * was read, and the line must still say what it served.
+   */
+  readonly features: readonly string[];
   readonly values: readonly Value[];
+  /** Status codes, `Status` of the fold. */
   readonly statuses: readonly number[];
+}
+
+/** Ending of a serving-log segment's file name. */
+export const SERVING_LOG_SUFFIX = ".ndjson";
+
+/** One line, without its newline. */
+export function encodeServedVector(vector: ServedVector): string {
+  return JSON.stringify({
+    service: vector.service,
+    keys: vector.keys,
+    token: encodeVectorToken(vector.token),
+    features: vector.features,
+    values: vector.values.map(packValue),
+    statuses: vector.statuses,
+  });
+}
+
+/** The inverse, to the bit. Throws `LOG_CORRUPT`; `where` (file and line) goes into the error. */
+export function decodeServedVector(line: string, where?: string): ServedVector {
+  try {
+    const parsed = JSON.parse(line) as Record<string, unknown>;
+    const { service, keys, token, features, values, statuses } = parsed;
+    if (typeof service !== "string" || typeof token !== "string") throw new Error("service or token");
+    if (typeof keys !== "object" || keys === null) throw new Error("keys");
+    if (!Array.isArray(features) || !Array.isArray(values) || !Array.isArray(statuses)) throw new Error("lists");
+    if (values.length !== statuses.length || values.length !== features.length) throw new Error("lengths");
+    return {
+      service,
+      keys: keys as Record<string, string>,
+      token: decodeVectorToken(token),
+      features: features as string[],
+      values: values.map(unpackValue),
+      statuses: statuses as number[],
+    };
+  } catch (cause) {
+    throw new OnefoldError("LOG_CORRUPT", "a line of the serving log cannot be read", {
+      ...(where === undefined ? {} : { where }),
+      hint: "move the damaged segment away; it holds samples only, and nothing else depends on it",
+      cause,
+    });
+  }
+}
+
+/**
+ * All vectors of the serving log in `folder`, oldest segment first; none where the folder does not exist.
+ * Throws `LOG_CORRUPT` for a damaged line, but leaves out the torn last line of a segment.
+ */
+export async function* readServingLog(folder: string): AsyncIterableIterator<ServedVector> {
+  for (const name of await listSegments(folder)) {
+    const path = join(folder, name);
+    let rest = "";
+    let lineNumber = 0;
+    for await (const chunk of createReadStream(path, { encoding: "utf8", highWaterMark: 256 * 1024 })) {
+      const lines = (rest + (chunk as string)).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        lineNumber++;
+        if (line !== "") yield decodeServedVector(line, `${path}:${lineNumber}`);
+      }
+    }
+  }
+}
+
+async function listSegments(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => name.endsWith(SERVING_LOG_SUFFIX)).sort();
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw new OnefoldError("FILE_UNREADABLE", `the serving log in ${folder} cannot be listed`, { cause });
+  }
+}
+
+function packValue(value: Value): unknown {
+  if (typeof value === "number") {
+    if (Number.isFinite(value) && !Object.is(value, -0)) return value;
+    return { $f: Object.is(value, -0) ? "-0" : String(value) };
+  }
+  if (value instanceof Uint8Array) return { $b: Buffer.from(value).toString("base64") };
+  if (Array.isArray(value)) return value.map(packValue);
+  return value;
+}
+
+function unpackValue(packed: unknown): Value {
+  if (packed === null || typeof packed !== "object") return packed as Value;
+  if (Array.isArray(packed)) return packed.map(unpackValue);
+  if ("$f" in packed) return Number(packed.$f);
+  if ("$b" in packed) return new Uint8Array(Buffer.from(String(packed.$b), "base64"));
+  throw new Error("value");
 }
