@@ -69,3 +69,23 @@ export function sqlName(name: string): string {
 export function sqlText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
+
+/** The SQL type that holds a value type in tables and in Parquet files. */
+export function sqlType(type: ValueType): string {
+  switch (type.name) {
+    case "int64":
+      return "BIGINT";
+    case "float64":
+      return "DOUBLE";
+    case "string":
+      return "VARCHAR";
+    case "bytes":
+      return "BLOB";
+    case "bool":
+      return "BOOLEAN";
+    case "timestamp":
+      return "TIMESTAMPTZ";
+    case "array":
+      return `${sqlType(type.element)}[]`;
+  }
+}

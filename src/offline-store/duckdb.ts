@@ -1,0 +1,374 @@
+/**
+ * The batch engine on DuckDB, in process: the only file that knows the driver.
+ *
+ * Results are read vector by vector: `vector_get_data` hands out a copy that nobody else holds, so a
+ * batch's arrays need no further copying. Every stream has a connection of its own (a second query on one
+ * connection ends its open stream); tables are therefore made in the shared in-memory database, never as
+ * temporary ones. Nothing is ever downloaded: installing and loading extensions is off.
+ */
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBInstance,
+  DuckDBListValue,
+  DuckDBTimestampTZValue,
+  DuckDBTimestampValue,
+  type DuckDBAppender,
+  type DuckDBResult,
+  type DuckDBType,
+  type DuckDBValue,
+  type DuckDBVector,
+} from "@duckdb/node-api";
+import { OnefoldError, isOnefoldError } from "../base/errors.ts";
+import { MICROS_PER_DAY } from "../base/micros.ts";
+import { formatType, type Value, type ValueType } from "../schema/value.ts";
+import { bitmapOfBytes, bytesOfBitmap, doublesOfInt64, writeInt64OfDoubles } from "./column-bytes.ts";
+import {
+  sqlName,
+  sqlType,
+  type EngineBatch,
+  type EngineColumn,
+  type EngineSettings,
+  type EngineVector,
+  type FillBatch,
+  type QueryEngine,
+  type TableColumn,
+} from "./engine.ts";
+
+/** Rows in one DuckDB vector. */
+const CHUNK_ROWS = 2048;
+
+/** The parts of the driver's vectors that it declares private but that carry the column's raw memory. */
+interface RawVector {
+  readonly items: Float64Array | Int32Array | BigInt64Array;
+  readonly dataView: DataView;
+  readonly validity: { data: BigUint64Array | null };
+}
+
+const SESSION_SETTINGS =
+  "SET TimeZone='UTC'; SET streaming_buffer_size='16MB'; SET enable_progress_bar=true; SET enable_progress_bar_print=false;";
+
+/** Opens an engine with an in-memory database of its own. Throws `INTERNAL` where DuckDB cannot start. */
+export async function openDuckDb(settings: EngineSettings = {}): Promise<QueryEngine> {
+  const spillFolder = settings.spillFolder ?? join(tmpdir(), `onefold-spill-${randomUUID()}`);
+  const instance = await DuckDBInstance.create(":memory:", {
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    temp_directory: spillFolder,
+    ...(settings.memoryBytes === undefined ? {} : { memory_limit: `${Math.ceil(settings.memoryBytes / 1024)}KiB` }),
+    ...(settings.threads === undefined ? {} : { threads: String(settings.threads) }),
+  }).catch((error: unknown) => {
+    throw engineError(error, "opening the engine");
+  });
+  return new DuckDbEngine(instance, spillFolder);
+}
+
+class DuckDbEngine implements QueryEngine {
+  readonly #instance: DuckDBInstance;
+  readonly #spillFolder: string;
+  readonly #idle: DuckDBConnection[] = [];
+  /** Connections with a query under way, the newest last. */
+  readonly #busy: DuckDBConnection[] = [];
+
+  constructor(instance: DuckDBInstance, spillFolder: string) {
+    this.#instance = instance;
+    this.#spillFolder = spillFolder;
+  }
+
+  async run(sql: string): Promise<void> {
+    await this.#withConnection(sql, async (connection) => {
+      await connection.run(sql);
+    });
+  }
+
+  async rows(sql: string): Promise<Record<string, Value>[]> {
+    return this.#withConnection(sql, async (connection) => {
+      const reader = await connection.runAndReadAll(sql);
+      return reader.getRowObjects().map((row) => {
+        const converted: Record<string, Value> = {};
+        for (const [name, value] of Object.entries(row)) converted[name] = platformValue(value);
+        return converted;
+      });
+    });
+  }
+
+  async *stream(sql: string, columns: readonly EngineColumn[]): AsyncIterableIterator<EngineBatch> {
+    const connection = await this.#acquire();
+    let pending: Promise<DuckDBDataChunk | null> | null = null;
+    try {
+      const result: DuckDBResult = await connection.stream(sql);
+      if (result.columnCount !== columns.length) {
+        throw new OnefoldError("INTERNAL", `a query has ${result.columnCount} columns, ${columns.length} were named`);
+      }
+      const types = result.columnTypes();
+      pending = result.fetchChunk();
+      for (;;) {
+        const chunk: DuckDBDataChunk | null = await pending;
+        pending = null;
+        if (chunk === null || chunk.rowCount === 0) return;
+        pending = result.fetchChunk();
+        // A failure of the chunk behind is reported when its turn comes, also where the consumer is slow.
+        pending.catch(() => {});
+        yield readBatch(chunk, columns, types);
+      }
+    } catch (error) {
+      throw engineError(error, sql);
+    } finally {
+      if (pending !== null) {
+        connection.interrupt();
+        await pending.catch(() => {});
+      }
+      this.#release(connection, false);
+    }
+  }
+
+  async fill(
+    table: string,
+    columns: readonly TableColumn[],
+    batches: Iterable<FillBatch> | AsyncIterable<FillBatch>,
+  ): Promise<void> {
+    const declared = columns.map((column) => `${sqlName(column.name)} ${sqlType(column.type)}`).join(", ");
+    await this.#withConnection(`filling ${table}`, async (connection) => {
+      await connection.run(`CREATE OR REPLACE TABLE ${sqlName(table)} (${declared})`);
+      const appender = await connection.createAppender(table);
+      const types = columns.map((_, index) => appender.columnType(index));
+      try {
+        for await (const batch of batches) {
+          for (let from = 0; from < batch.rowCount; from += CHUNK_ROWS) {
+            appendChunk(appender, types, columns, batch, from, Math.min(CHUNK_ROWS, batch.rowCount - from));
+          }
+        }
+      } finally {
+        appender.closeSync();
+      }
+    });
+  }
+
+  progress(): number | null {
+    const connection = this.#busy.at(-1);
+    if (connection === undefined) return null;
+    const { percentage } = connection.progress;
+    return percentage >= 0 ? Math.min(1, percentage / 100) : null;
+  }
+
+  interrupt(): void {
+    for (const connection of this.#busy) connection.interrupt();
+  }
+
+  async close(): Promise<void> {
+    this.interrupt();
+    for (const connection of this.#idle.splice(0)) connection.disconnectSync();
+    this.#instance.closeSync();
+    await rm(this.#spillFolder, { recursive: true, force: true });
+  }
+
+  async #withConnection<T>(sql: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+    const connection = await this.#acquire();
+    try {
+      return await work(connection);
+    } catch (error) {
+      throw engineError(error, sql);
+    } finally {
+      this.#release(connection, true);
+    }
+  }
+
+  async #acquire(): Promise<DuckDBConnection> {
+    let connection = this.#idle.pop();
+    if (connection === undefined) {
+      connection = await this.#instance.connect();
+      await connection.run(SESSION_SETTINGS);
+    }
+    this.#busy.push(connection);
+    return connection;
+  }
+
+  #release(connection: DuckDBConnection, reusable: boolean): void {
+    this.#busy.splice(this.#busy.indexOf(connection), 1);
+    if (reusable) this.#idle.push(connection);
+    else connection.disconnectSync();
+  }
+}
+
+function readBatch(chunk: DuckDBDataChunk, columns: readonly EngineColumn[], types: readonly DuckDBType[]): EngineBatch {
+  const { rowCount } = chunk;
+  const vectors: EngineVector[] = [];
+  const validity: (Uint8Array | null)[] = [];
+  for (let index = 0; index < columns.length; index++) {
+    const vector = chunk.getColumnVector(index);
+    const present = bytesOfBitmap((vector as unknown as RawVector).validity.data, rowCount);
+    validity.push(present);
+    vectors.push(readVector(vector, columns[index]!, rowCount, present, types[index]!));
+  }
+  return { rowCount, columns: vectors, validity };
+}
+
+function readVector(
+  vector: DuckDBVector,
+  column: EngineColumn,
+  rowCount: number,
+  present: Uint8Array | null,
+  type: DuckDBType,
+): EngineVector {
+  const raw = vector as unknown as RawVector;
+  switch (column.as) {
+    case "number":
+      if (raw.items instanceof Float64Array) return raw.items;
+      throw new OnefoldError("INTERNAL", `a column wanted as numbers is ${type.toString()}, not DOUBLE`);
+    case "int32":
+      if (raw.items instanceof Int32Array) return raw.items;
+      throw new OnefoldError("INTERNAL", `a column wanted as int32 is ${type.toString()}, not INTEGER`);
+    case "text":
+      return readTexts(vector, rowCount, present);
+    case "value":
+      return readValues(vector, column.type, rowCount, present);
+  }
+}
+
+/** Texts of at most 12 bytes lie inside the vector's own 16-byte cells and need no further call. */
+function readTexts(vector: DuckDBVector, rowCount: number, present: Uint8Array | null): (string | null)[] {
+  const cells = (vector as unknown as RawVector).dataView;
+  const bytes = Buffer.from(cells.buffer, cells.byteOffset, cells.byteLength);
+  const texts: (string | null)[] = [];
+  for (let i = 0; i < rowCount; i++) {
+    if (present !== null && present[i] === 0) texts.push(null);
+    else {
+      const length = cells.getUint32(i * 16, true);
+      const start = i * 16 + 4;
+      texts.push(length <= 12 ? bytes.toString("utf8", start, start + length) : (vector.getItem(i) as string));
+    }
+  }
+  return texts;
+}
+
+function readValues(vector: DuckDBVector, type: ValueType, rowCount: number, present: Uint8Array | null): Value[] {
+  if (type.name === "string") return readTexts(vector, rowCount, present);
+  const { items } = vector as unknown as RawVector;
+  if (items instanceof BigInt64Array && !(type.name === "int64" && type.wide === true)) {
+    return valuesOfDoubles(doublesOfInt64(items, rowCount), present);
+  }
+  if (items instanceof Float64Array) return valuesOfDoubles(items, present);
+  const values: Value[] = [];
+  for (let i = 0; i < rowCount; i++) {
+    values.push(present !== null && present[i] === 0 ? null : typedValue(vector.getItem(i), type));
+  }
+  return values;
+}
+
+function valuesOfDoubles(doubles: Float64Array, present: Uint8Array | null): Value[] {
+  const values: Value[] = Array.from(doubles);
+  if (present !== null) for (let i = 0; i < values.length; i++) if (present[i] === 0) values[i] = null;
+  return values;
+}
+
+function typedValue(value: DuckDBValue, type: ValueType): Value {
+  if (value === null) return null;
+  if (type.name === "int64" && type.wide === true) return String(value);
+  if (type.name === "array" && value instanceof DuckDBListValue) {
+    return value.items.map((item) => typedValue(item, type.element));
+  }
+  return platformValue(value);
+}
+
+/** 64-bit integers become numbers where that is exact, else decimal text; times become microseconds. */
+function platformValue(value: DuckDBValue): Value {
+  switch (typeof value) {
+    case "bigint": {
+      const number = Number(value);
+      return Number.isSafeInteger(number) ? number : String(value);
+    }
+    case "object":
+      if (value === null) return null;
+      if (value instanceof DuckDBTimestampTZValue || value instanceof DuckDBTimestampValue) {
+        return platformValue(value.micros);
+      }
+      if (value instanceof DuckDBDateValue) return value.days * MICROS_PER_DAY;
+      if (value instanceof DuckDBBlobValue) return Uint8Array.from(value.bytes);
+      if (value instanceof DuckDBListValue) return value.items.map(platformValue);
+      if (value instanceof DuckDBDecimalValue) return value.toDouble();
+      return String(value);
+    default:
+      return value;
+  }
+}
+
+function appendChunk(
+  appender: DuckDBAppender,
+  types: readonly DuckDBType[],
+  columns: readonly TableColumn[],
+  batch: FillBatch,
+  from: number,
+  count: number,
+): void {
+  const chunk = DuckDBDataChunk.create(types, count);
+  for (let index = 0; index < columns.length; index++) {
+    const vector = chunk.getColumnVector(index);
+    const cells = batch.columns[index]!;
+    if (cells instanceof Float64Array) {
+      const raw = vector as unknown as RawVector;
+      writeNumbers(raw, columns[index]!.type, cells, from, count);
+      raw.validity.data = bitmapOfBytes(batch.validity[index] ?? null, from, count);
+    } else {
+      const present = batch.validity[index] ?? null;
+      const { type } = columns[index]!;
+      for (let i = 0; i < count; i++) {
+        const value = present !== null && present[from + i] === 0 ? null : (cells[from + i] ?? null);
+        vector.setItem(i, driverValue(value, type));
+      }
+    }
+    vector.flush();
+  }
+  appender.appendDataChunk(chunk);
+}
+
+function writeNumbers(raw: RawVector, type: ValueType, cells: Float64Array, from: number, count: number): void {
+  if (type.name === "bool") {
+    for (let i = 0; i < count; i++) raw.dataView.setUint8(i, cells[from + i] === 0 ? 0 : 1);
+  } else if (raw.items instanceof BigInt64Array) {
+    writeInt64OfDoubles(cells, from, count, raw.items);
+  } else if (raw.items instanceof Float64Array) {
+    raw.items.set(cells.subarray(from, from + count));
+  } else {
+    throw new OnefoldError("INTERNAL", `a column of ${formatType(type)} cannot be filled from numbers`);
+  }
+}
+
+function driverValue(value: Value, type: ValueType): DuckDBValue {
+  if (value === null) return null;
+  switch (type.name) {
+    case "int64":
+      return BigInt(value as number | string);
+    case "timestamp":
+      return new DuckDBTimestampTZValue(BigInt(value as number));
+    case "bytes":
+      return new DuckDBBlobValue(value as Uint8Array);
+    case "array":
+      return new DuckDBListValue((value as readonly Value[]).map((item) => driverValue(item, type.element)));
+    default:
+      return value as number | string | boolean;
+  }
+}
+
+const UNREADABLE_INPUT =
+  /^IO Error|No files found|magic bytes|Parquet|parquet|TProtocolException|CSV Error|Error when sniffing|Malformed JSON|JSON transform error|not a valid|Invalid unicode|Snappy|ZSTD|unexpected end/i;
+
+/** The platform's error for what DuckDB threw; the statement goes along as `where`, cut to fit a line. */
+function engineError(error: unknown, sql: string): OnefoldError {
+  if (isOnefoldError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const where = sql.length > 300 ? `${sql.slice(0, 300)}...` : sql;
+  if (message.startsWith("INTERRUPT Error")) return new OnefoldError("CANCELLED", "the query was cancelled", { where });
+  if (/No space left|could not write/i.test(message)) {
+    return new OnefoldError("STORAGE_FAILED", message, { where, cause: error });
+  }
+  if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", message, { where, cause: error });
+  return new OnefoldError("INTERNAL", message, { where, cause: error });
+}
+
