@@ -1,0 +1,21 @@
+/**
+ * A Vitest reporter that writes how many tests passed, failed and were skipped to the file named by
+ * ONEFOLD_TEST_COUNTS, as JSON. A module that fails to load, or an error outside any test, is a failure.
+ */
+import { writeFileSync } from "node:fs";
+
+export default class CountReporter {
+  onTestRunEnd(testModules, unhandledErrors) {
+    const counts = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
+    for (const testModule of testModules) {
+      if (testModule.errors().length > 0) counts.failed += 1;
+      for (const test of testModule.children.allTests()) {
+        const { state } = test.result();
+        if (state === "passed") counts.passed += 1;
+        else if (state === "skipped") counts.skipped += 1;
+        else counts.failed += 1;
+      }
+    }
+    writeFileSync(process.env.ONEFOLD_TEST_COUNTS, JSON.stringify(counts));
+  }
+}

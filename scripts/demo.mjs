@@ -1,0 +1,26 @@
+/**
+ * `npm run demo`: sets itself up, then runs the flights demo. Arguments go to the demo (`npm run demo -- --keep`).
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { build, installDependencies, requireNode, root, run, say } from "./setup.mjs";
+
+requireNode();
+installDependencies();
+if (build() !== 0) process.exit(1);
+
+say("Bundling examples/flights");
+const { buildSync } = await import("esbuild");
+const outfile = join(root, ".cache", "examples", "flights-demo.mjs");
+mkdirSync(join(root, ".cache", "examples"), { recursive: true });
+buildSync({
+  entryPoints: [join(root, "examples", "flights", "demo.ts")],
+  outfile,
+  bundle: true,
+  packages: "external",
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  sourcemap: "inline",
+});
+process.exitCode = run(process.execPath, ["--enable-source-maps", outfile, ...process.argv.slice(2)]);

