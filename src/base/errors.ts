@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   EVENT_TOO_FAR_AHEAD: { status: 400, meaning: "an event's time lies more than maxFuture ahead of the clock" },
   CONSTRAINT_FAILED: { status: 400, meaning: "a row fails a constraint that its source declares" },
   EVENT_DUPLICATE: { status: 200, meaning: "an event with this id was accepted before" },
+  ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
   HISTORY_AFTER_LIVE: { status: 409, meaning: "imported history is known later than the first live event" },
@@ -37,6 +38,7 @@ export const ERROR_CODES = {
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
   FEATURE_AMBIGUOUS: { status: 409, meaning: "several views of the entity have a feature of this name" },
   ROUTE_UNKNOWN: { status: 404, meaning: "the server has no such route" },
+  METHOD_NOT_ALLOWED: { status: 405, meaning: "the route exists, but not for this HTTP method" },
   // reading
   CLOCK_BEHIND: { status: 503, meaning: "this machine's clock is behind the events it has folded" },
   NOT_READY: { status: 503, meaning: "the server is still loading or rebuilding" },

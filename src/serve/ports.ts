@@ -9,13 +9,16 @@ import { type Registry } from "../registry/registry.ts";
 import { type EntityKey } from "../schema/entity-key.ts";
 import { type ServedVector } from "../schema/served-vector.ts";
 
-/** A view that is loaded, folding and may be read. */
+/**
+ * A view that is loaded, folding and may be read. One object for as long as the view is loaded: plans keep
+ * it, so `epoch` and `state` answer for the present moment and agree with each other within one turn.
+ */
 export interface ServedView {
   readonly definition: ViewDefinition;
   readonly entity: EntityDefinition;
   readonly source: SourceDefinition;
   readonly fold: ViewFold;
-  /** Epoch its states belong to now. */
+  /** Epoch its states belong to now; moves when a rebuilt epoch is switched to. */
   readonly epoch: number;
   /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
   state(key: EntityKey): ViewState | null;
@@ -34,6 +37,11 @@ export interface ServePorts {
   readonly registry: Registry;
   /** How far a vector's asOf may be bumped past the clock before `CLOCK_BEHIND`. */
   readonly maxFutureMicros: DurationMicros;
+  /**
+   * Another number whenever `registry` or `view` would answer differently (an apply, a view loaded, replaced
+   * or refused): plans compiled before are thrown away then. An epoch switch is no such change.
+   */
+  revision(): number;
   /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`. */
   view(name: string, version: number | "dev"): ServedView;
   /** Resolves once accepted rows are durable and folded. Throws `SOURCE_UNKNOWN`, `BACKPRESSURE`, `STORAGE_FAILED`. */
