@@ -1,0 +1,212 @@
+/**
+ * Archived events, entity by entity: what every replay of a log reads.
+ *
+ * The engine scans, turns keys into dense integers and sorts; times arrive as doubles of microseconds.
+ * Nothing here computes anything about the events: the caller folds them.
+ */
+import { randomUUID } from "node:crypto";
+import { OnefoldError } from "../base/errors.ts";
+import { type SourceDefinition } from "../define/definition.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { type Column, type Value, type ValueType } from "../schema/value.ts";
+import { sqlName, sqlText, sqlType, type EngineColumn, type EngineVector, type QueryEngine } from "./engine.ts";
+import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
+import { type EventFiles } from "./event-archive.ts";
+import { type TableFile } from "./offline-store.ts";
+
+export interface EventReadRequest {
+  readonly files: EventFiles;
+  readonly source: SourceDefinition;
+  /** Source columns that hold the entity's key, in key order; events with a null part are left out. */
+  readonly keyColumns: readonly string[];
+  /** Stored columns that are wanted. */
+  readonly columns: readonly string[];
+  /** Table (entity_id INTEGER, entity_key VARCHAR): only these entities, under these ids. */
+  readonly restrictTo?: string;
+  /** Within an entity: by offset, or by (min(event time, known time), offset). */
+  readonly order: "offset" | "effective-time";
+  /** Only offsets from here on. */
+  readonly fromOffset?: number;
+  /** Only offsets below this one. */
+  readonly beforeOffset?: number;
+  /** Makes `keyText` usable. */
+  readonly withKeys?: boolean;
+}
+
+/** At most some thousand events. The arrays belong to the caller. */
+export interface EntityEventBatch {
+  readonly rowCount: number;
+  /** Dense id of the event's entity, never decreasing over all batches; without `restrictTo` in key order. */
+  readonly entity: Int32Array;
+  readonly offset: Float64Array;
+  /** Microseconds. */
+  readonly eventTime: Float64Array;
+  readonly knownTime: Float64Array;
+  /** Writes the wanted columns of one event into `into`, at their places among the source's stored columns. */
+  fillRow(index: number, into: Value[]): void;
+  /** Canonical key of an entity of this batch. Needs `withKeys`. */
+  keyText(entity: number): EntityKey;
+}
+
+/** Streams events sorted by (entity, order). Throws what the engine throws; `DEFINITION_INVALID` for a bad column. */
+export async function* readEventsByEntity(
+  engine: QueryEngine,
+  request: EventReadRequest,
+): AsyncIterableIterator<EntityEventBatch> {
+  const { files, source, columns } = request;
+  const wanted = columns.map((name) => storedColumn(source, name));
+  const keys = request.keyColumns.map((name) => storedColumn(source, name));
+  const keySql = entityKeySql(keys);
+  const relation = eventRelation([...files.history, ...files.live], [...new Set([...wanted, ...keys])]);
+  const bounds = [
+    ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
+    ...(request.beforeOffset === undefined ? [] : [`_offset < ${request.beforeOffset}`]),
+  ];
+  const scan = `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds].join(" AND ")})`;
+  const entities = request.restrictTo ?? `entities_${randomUUID()}`;
+  try {
+    if (request.restrictTo === undefined) {
+      await engine.run(`CREATE TABLE ${sqlName(entities)} AS
+        SELECT (row_number() OVER (ORDER BY _key) - 1)::INTEGER AS entity_id, _key AS entity_key
+        FROM (SELECT DISTINCT _key FROM ${scan})`);
+    }
+    const sortBy = request.order === "offset" ? "_offset" : "least(_event_time, _known_time), _offset";
+    const sql = `SELECT e.entity_id, s._offset::DOUBLE, epoch_us(s._event_time)::DOUBLE, epoch_us(s._known_time)::DOUBLE
+        ${wanted.map((column) => `, ${columnSql(column)}`).join("")}
+      FROM ${scan} s JOIN ${sqlName(entities)} e ON s._key = e.entity_key
+      ORDER BY e.entity_id, ${sortBy}`;
+    const keyCursor = request.withKeys === true ? new KeyCursor(engine, entities) : null;
+    const places = wanted.map((column) => source.columns.indexOf(column));
+    try {
+      for await (const batch of engine.stream(sql, [INT32, NUMBER, NUMBER, NUMBER, ...wanted.map(engineColumn)])) {
+        const [entity, offset, eventTime, knownTime, ...vectors] = batch.columns;
+        const fill = rowFiller(wanted, places, vectors, batch.validity.slice(4));
+        const ids = entity as Int32Array;
+        await keyCursor?.cover(ids[0]!, ids[batch.rowCount - 1]!);
+        yield {
+          rowCount: batch.rowCount,
+          entity: ids,
+          offset: offset as Float64Array,
+          eventTime: eventTime as Float64Array,
+          knownTime: knownTime as Float64Array,
+          fillRow: fill,
+          keyText: (id) => keyOf(keyCursor, id),
+        };
+      }
+    } finally {
+      await keyCursor?.close();
+    }
+  } finally {
+    if (request.restrictTo === undefined) await engine.run(`DROP TABLE IF EXISTS ${sqlName(entities)}`);
+  }
+}
+
+/**
+ * The archive's files as a relation of the given stored columns and `_event_time`, `_known_time`, `_offset`,
+ * `_id`. Columns that files written earlier lack are null; no files at all make an empty relation.
+ */
+export function eventRelation(files: readonly TableFile[], columns: readonly Column[]): string {
+  const typed = [...columns.map(({ name, type }) => [name, sqlType(type)] as const), ...META_COLUMNS];
+  const empty = `SELECT ${typed.map(([name, type]) => `NULL::${type} AS ${sqlName(name)}`).join(", ")} WHERE false`;
+  if (files.length === 0) return `(${empty})`;
+  const paths = files.map((file) => sqlText(file.path)).join(", ");
+  return `(SELECT ${typed.map(([name]) => sqlName(name)).join(", ")}
+    FROM (${empty} UNION ALL BY NAME SELECT * FROM read_parquet([${paths}], union_by_name = true)))`;
+}
+
+const META_COLUMNS = [
+  ["_event_time", "TIMESTAMPTZ"],
+  ["_known_time", "TIMESTAMPTZ"],
+  ["_offset", "BIGINT"],
+  ["_id", "VARCHAR"],
+] as const;
+
+const NUMBER: EngineColumn = { as: "number" };
+const INT32: EngineColumn = { as: "int32" };
+
+function storedColumn(source: SourceDefinition, name: string): Column {
+  const column = source.columns.find((candidate) => candidate.name === name);
+  if (column !== undefined) return column;
+  throw new OnefoldError("DEFINITION_INVALID", `source ${source.name} stores no column ${name}`, {
+    where: `source ${source.name}`,
+    candidates: source.columns.map((candidate) => candidate.name),
+  });
+}
+
+function isNumberLike(type: ValueType): boolean {
+  return type.name === "float64" || type.name === "timestamp" || (type.name === "int64" && type.wide !== true);
+}
+
+function columnSql({ name, type }: Column): string {
+  if (type.name === "timestamp") return `epoch_us(s.${sqlName(name)})::DOUBLE`;
+  return isNumberLike(type) || type.name === "bool" ? `s.${sqlName(name)}::DOUBLE` : `s.${sqlName(name)}`;
+}
+
+function engineColumn({ type }: Column): EngineColumn {
+  if (isNumberLike(type) || type.name === "bool") return NUMBER;
+  return type.name === "string" ? { as: "text" } : { as: "value", type };
+}
+
+function rowFiller(
+  columns: readonly Column[],
+  places: readonly number[],
+  vectors: readonly EngineVector[],
+  validity: readonly (Uint8Array | null)[],
+): (index: number, into: Value[]) => void {
+  const isBool = columns.map((column) => column.type.name === "bool");
+  return (index, into) => {
+    for (let c = 0; c < vectors.length; c++) {
+      const present = validity[c]!;
+      const value = present !== null && present[index] === 0 ? null : vectors[c]![index]!;
+      into[places[c]!] = value !== null && isBool[c]! ? value !== 0 : value;
+    }
+  };
+}
+
+function keyOf(cursor: KeyCursor | null, id: number): EntityKey {
+  if (cursor === null) throw new OnefoldError("INTERNAL", "keys were read without withKeys");
+  return cursor.keyText(id);
+}
+
+/** Walks the entity table once, in step with the events, so that only a batch's keys are in memory. */
+class KeyCursor {
+  readonly #batches: AsyncIterator<{ readonly rowCount: number; readonly columns: readonly EngineVector[] }>;
+  readonly #texts = new Map<number, EntityKey>();
+  #lastId = -1;
+  #exhausted = false;
+
+  constructor(engine: QueryEngine, table: string) {
+    const sql = `SELECT entity_id, entity_key FROM ${sqlName(table)} ORDER BY entity_id`;
+    this.#batches = engine.stream(sql, [INT32, { as: "text" }]);
+  }
+
+  /** Holds the keys of ids first..last; ids below `first` are forgotten. */
+  async cover(first: number, last: number): Promise<void> {
+    for (const id of this.#texts.keys()) {
+      if (id >= first) break;
+      this.#texts.delete(id);
+    }
+    while (this.#lastId < last && !this.#exhausted) {
+      const next = await this.#batches.next();
+      if (next.done === true) {
+        this.#exhausted = true;
+        return;
+      }
+      const [ids, texts] = next.value.columns;
+      for (let i = 0; i < next.value.rowCount; i++) {
+        this.#lastId = ids![i] as number;
+        if (this.#lastId >= first) this.#texts.set(this.#lastId, texts![i] as string);
+      }
+    }
+  }
+
+  keyText(id: number): EntityKey {
+    const text = this.#texts.get(id);
+    if (text === undefined) throw new OnefoldError("INTERNAL", `entity ${id} is not in this batch`);
+    return text;
+  }
+
+  async close(): Promise<void> {
+    await this.#batches.return?.();
+  }
+}
