@@ -1,0 +1,72 @@
+/**
+ * Where the join puts what it reads: one column a feature, one slot a label row.
+ *
+ * Numeric-like values (int64, float64, timestamp, bool as 0/1) go into typed arrays, eight bytes a row and
+ * one for validity; others are kept as they are.
+ */
+import { Status, STATUS_NAMES, type ReadBuffer, type StatusName } from "../fold/view-fold.ts";
+import { type Value, type ValueType } from "../schema/value.ts";
+
+export class FeatureColumn {
+  readonly name: string;
+  readonly type: ValueType;
+  /** Slot of the feature in its view's read buffer. */
+  readonly slot: number;
+  readonly rowCount: number;
+  /** One of the two, by type. */
+  readonly numbers: Float64Array | null;
+  readonly objects: Value[] | null;
+  /** One byte a row, 0 where the value is null. */
+  readonly validity: Uint8Array;
+  /** Status codes of the fold, one byte a row. */
+  readonly statuses: Uint8Array;
+
+  constructor(name: string, type: ValueType, slot: number, rowCount: number) {
+    this.name = name;
+    this.type = type;
+    this.slot = slot;
+    this.rowCount = rowCount;
+    const isNumeric = holdsNumbers(type);
+    this.numbers = isNumeric ? new Float64Array(rowCount) : null;
+    this.objects = isNumeric ? null : Array.from<Value>({ length: rowCount }).fill(null);
+    this.validity = new Uint8Array(rowCount);
+    this.statuses = new Uint8Array(rowCount).fill(Status.NOT_FOUND);
+  }
+
+  set(row: number, read: ReadBuffer): void {
+    const value = read.values[this.slot]!;
+    this.statuses[row] = read.statuses[this.slot]!;
+    if (value === null) return;
+    this.validity[row] = 1;
+    if (this.numbers === null) this.objects![row] = value;
+    else this.numbers[row] = Number(value);
+  }
+
+  value(row: number): Value {
+    if (this.validity[row] === 0) return null;
+    if (this.numbers === null) return this.objects![row]!;
+    const number = this.numbers[row]!;
+    return this.type.name === "bool" ? number !== 0 : number;
+  }
+
+  /** Rows by status. */
+  countStatuses(): Record<StatusName, number> {
+    const counts = new Float64Array(STATUS_NAMES.length);
+    for (const status of this.statuses) counts[status]!++;
+    return Object.fromEntries(STATUS_NAMES.map((name, code) => [name, counts[code]!])) as Record<StatusName, number>;
+  }
+}
+
+/** Whether a column of this type is held as numbers. */
+export function holdsNumbers(type: ValueType): boolean {
+  switch (type.name) {
+    case "float64":
+    case "timestamp":
+    case "bool":
+      return true;
+    case "int64":
+      return type.wide !== true;
+    default:
+      return false;
+  }
+}

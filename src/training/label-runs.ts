@@ -1,0 +1,86 @@
+/**
+ * Label rows in the order the join wants them: by entity, then by how far each one sees.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import { sqlName, type QueryEngine } from "../offline-store/engine.ts";
+import { decodeVectorToken, type VectorToken } from "../schema/vector-token.ts";
+import { type LabelRun } from "./point-in-time-join.ts";
+import { spineEntityTable, type Spine } from "./spine.ts";
+
+/** Labels of one entity that see what was known (or had happened) at their own time. */
+export async function labelsByTime(engine: QueryEngine, spine: Spine, entityIndex: number): Promise<LabelRun> {
+  const entity = new Int32Array(spine.rowCount);
+  const row = new Int32Array(spine.rowCount);
+  const limit = new Float64Array(spine.rowCount);
+  const sql = `SELECT e.entity_id, l.row, l.t FROM spine_label l
+    JOIN ${spineEntityTable(entityIndex)} e ON e.entity_key = l.key_${entityIndex} ORDER BY 1, 3, 2`;
+  let at = 0;
+  for await (const batch of engine.stream(sql, [{ as: "int32" }, { as: "int32" }, { as: "number" }])) {
+    entity.set(batch.columns[0] as Int32Array, at);
+    row.set(batch.columns[1] as Int32Array, at);
+    limit.set(batch.columns[2] as Float64Array, at);
+    at += batch.rowCount;
+  }
+  return { count: at, entity, limit, asOf: limit, row };
+}
+
+/** Ids of one entity by spine row. */
+export async function entityIdsByRow(engine: QueryEngine, spine: Spine, entityIndex: number): Promise<Int32Array> {
+  const ids = new Int32Array(spine.rowCount);
+  const sql = `SELECT l.row, e.entity_id FROM spine_label l
+    JOIN ${spineEntityTable(entityIndex)} e ON e.entity_key = l.key_${entityIndex}`;
+  for await (const batch of engine.stream(sql, [{ as: "int32" }, { as: "int32" }])) {
+    const rows = batch.columns[0] as Int32Array;
+    const values = batch.columns[1] as Int32Array;
+    for (let i = 0; i < batch.rowCount; i++) ids[rows[i]!] = values[i]!;
+  }
+  return ids;
+}
+
+/** The spine's tokens by row. Throws `SPINE_INVALID` naming the first row without a token that can be read. */
+export async function readTokens(engine: QueryEngine, spine: Spine): Promise<readonly VectorToken[]> {
+  const tokens: VectorToken[] = [];
+  const sql = `SELECT ${sqlName(spine.tokenColumn!)}::VARCHAR FROM spine`;
+  for await (const batch of engine.stream(sql, [{ as: "text" }])) {
+    for (const text of batch.columns[0] as readonly (string | null)[]) {
+      const where = `row ${tokens.length + 1} (counted from 1, without a header)`;
+      if (text === null) {
+        throw new OnefoldError("SPINE_INVALID", `column ${spine.tokenColumn} is null in a label row`, { where });
+      }
+      try {
+        tokens.push(decodeVectorToken(text));
+      } catch (cause) {
+        throw new OnefoldError("SPINE_INVALID", `column ${spine.tokenColumn} holds what is not a vector token`, { where, cause });
+      }
+    }
+  }
+  return tokens;
+}
+
+/** One label that sees what had been folded for its entity when its vector was served. */
+export interface ServedLabel {
+  readonly entity: number;
+  /** Offset of the last event folded; null where the entity was unseen. */
+  readonly lastOffset: number | null;
+  readonly asOf: number;
+  readonly row: number;
+}
+
+/** Labels in the join's order: by entity, then by the last offset folded. */
+export function labelsByOffset(labels: readonly ServedLabel[]): LabelRun {
+  const count = labels.length;
+  const limitOf = (label: ServedLabel): number => label.lastOffset ?? Number.NEGATIVE_INFINITY;
+  const sorted = labels.toSorted((a, b) => {
+    if (a.entity !== b.entity) return a.entity - b.entity;
+    const x = limitOf(a);
+    const y = limitOf(b);
+    return x === y ? a.row - b.row : x < y ? -1 : 1;
+  });
+  return {
+    count,
+    entity: Int32Array.from(sorted, (label) => label.entity),
+    limit: Float64Array.from(sorted, limitOf),
+    asOf: Float64Array.from(sorted, (label) => label.asOf),
+    row: Int32Array.from(sorted, (label) => label.row),
+  };
+}

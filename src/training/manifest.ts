@@ -1,0 +1,54 @@
+/**
+ * What a training set was made from: all that is needed to make it again, or to see why it would differ.
+ */
+export type Knowledge = "as-known" | "final" | "as-served";
+
+/** Written beside the training set as `<out>.manifest.json`. */
+export interface TrainingManifest {
+  readonly manifest: 1;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly service: { readonly name: string; readonly fingerprint: string };
+  readonly views: readonly {
+    readonly name: string;
+    readonly version: number | "dev";
+    readonly fingerprint: string;
+    readonly entity: string;
+    readonly source: string;
+    /** Epochs of history that its values were computed from; several only for `as-served`. */
+    readonly epochs: readonly number[];
+    readonly eventsFolded: number;
+    readonly eventsPoisoned: number;
+  }[];
+  readonly sources: readonly {
+    readonly name: string;
+    readonly epoch: number;
+    /** Offset behind the last event of history, and behind the last live one. */
+    readonly historyEnd: number;
+    readonly liveEnd: number;
+    /** RFC 3339; null for a log without events. */
+    readonly logEnd: string | null;
+  }[];
+  readonly knowledge: Knowledge;
+  /** Whether a label at `t` sees events known at exactly `t`; null for `as-served`, where the token decides. */
+  readonly boundary: "inclusive" | "exclusive" | null;
+  readonly spine: {
+    readonly path: string;
+    readonly sha256: string;
+    readonly rows: number;
+    readonly timeColumn: string | null;
+    readonly tokenColumn: string | null;
+    readonly keyColumns: Readonly<Record<string, readonly string[]>>;
+    /** Rows labelled after the end of the log, kept because that was allowed. */
+    readonly rowsAfterLog: number;
+  };
+  readonly output: { readonly path: string; readonly format: string; readonly rows: number; readonly sha256: string } | null;
+  readonly features: readonly {
+    readonly name: string;
+    readonly view: string;
+    readonly feature: string;
+    readonly type: string;
+    /** Rows by status. */
+    readonly statuses: Readonly<Record<string, number>>;
+  }[];
+}

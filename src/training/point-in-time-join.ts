@@ -1,0 +1,168 @@
+/**
+ * The point-in-time join: events sorted by (entity, order) merged with labels sorted by (entity, limit).
+ *
+ *     events  --e1------e2----e3----------e4-->   one entity, folded left to right into one state
+ *     labels  ------L1-------------L2-------->    each reads that state at its own asOf
+ *
+ * Known times never decrease along offsets, so the events known at a label's time are always a prefix of the
+ * entity's events, and one pass with one state answers every label. The same holds for offsets (as served)
+ * and, once sorted so, for effective times (final).
+ */
+import { type Micros } from "../base/micros.ts";
+import { createReadBuffer, type ReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
+import { type EntityEventBatch } from "../offline-store/event-reader.ts";
+import { type Row, type Value } from "../schema/value.ts";
+import { type FeatureColumn } from "./feature-columns.ts";
+
+/**
+ * Which events a label with limit `l` sees: known time <= l or < l, effective time <= l or < l, offset <= l.
+ * Events come by offset, but for the `effective` ones, where they come by (effective time, offset).
+ */
+export type EventBound = "known" | "known-before" | "effective" | "effective-before" | "offset";
+
+/** Labels sorted by (entity, limit), as columns. */
+export interface LabelRun {
+  readonly count: number;
+  readonly entity: Int32Array;
+  /** Time in microseconds, or offset; -Infinity sees no event. */
+  readonly limit: Float64Array;
+  readonly asOf: Float64Array;
+  /** Row of the spine, which is the slot in the feature columns. */
+  readonly row: Int32Array;
+}
+
+export interface ViewJoinSettings {
+  readonly fold: ViewFold;
+  /** Width of a stored row. */
+  readonly storedColumnCount: number;
+  /** Computes derived columns; null where the source has none. */
+  readonly derive: ((stored: Value[]) => Row) | null;
+  readonly bound: EventBound;
+  readonly labels: LabelRun;
+  readonly columns: readonly FeatureColumn[];
+  /** Called after each label's read with the state it was read from (null: no event). */
+  readonly onRead?: (label: number, state: ViewState | null, read: ReadBuffer) => void;
+}
+
+interface MutableFoldEvent {
+  offset: number;
+  eventTime: Micros;
+  knownTime: Micros;
+  row: Row;
+}
+
+export class ViewJoin {
+  readonly #settings: ViewJoinSettings;
+  readonly #read: ReadBuffer;
+  readonly #stored: Value[];
+  readonly #event: MutableFoldEvent;
+  #entity = -1;
+  #state: ViewState | null = null;
+  /** Place of the entity's last event on the axis of the limits. */
+  #lastPlace = Number.NEGATIVE_INFINITY;
+  #rank = 0;
+  #cursor = 0;
+  #eventsFolded = 0;
+  #eventsPoisoned = 0;
+  #coincidentLabels = 0;
+
+  constructor(settings: ViewJoinSettings) {
+    this.#settings = settings;
+    this.#read = createReadBuffer(settings.fold.features.length);
+    this.#stored = Array.from<Value>({ length: settings.storedColumnCount }).fill(null);
+    this.#event = { offset: 0, eventTime: 0 as Micros, knownTime: 0 as Micros, row: this.#stored };
+  }
+
+  /** Labels answered so far. */
+  get labelsDone(): number {
+    return this.#cursor;
+  }
+  get eventsFolded(): number {
+    return this.#eventsFolded;
+  }
+  /** Events that left the state as it was because something threw; the same ones as in the stream. */
+  get eventsPoisoned(): number {
+    return this.#eventsPoisoned;
+  }
+  /** Labels whose limit equals the place of an event of their entity; counted under inclusive bounds only. */
+  get coincidentLabels(): number {
+    return this.#coincidentLabels;
+  }
+
+  push(batch: EntityEventBatch): void {
+    const { bound, labels } = this.#settings;
+    const isEffective = bound === "effective" || bound === "effective-before";
+    const isStrict = bound === "known-before" || bound === "effective-before";
+    const { entity, limit, count } = labels;
+    for (let i = 0; i < batch.rowCount; i++) {
+      const eventEntity = batch.entity[i]!;
+      if (eventEntity !== this.#entity) this.#begin(eventEntity);
+      const eventTime = batch.eventTime[i]!;
+      const knownTime = batch.knownTime[i]!;
+      const effective = eventTime < knownTime ? eventTime : knownTime;
+      const place = bound === "offset" ? batch.offset[i]! : isEffective ? effective : knownTime;
+      while (this.#cursor < count && entity[this.#cursor] === eventEntity) {
+        const labelLimit = limit[this.#cursor]!;
+        if (isStrict ? place < labelLimit : place <= labelLimit) break;
+        this.#answer();
+      }
+      // Nobody asks for this entity any more: its later events need no folding.
+      if (this.#cursor >= count || entity[this.#cursor] !== eventEntity) continue;
+      this.#lastPlace = place;
+      const event = this.#event;
+      if (isEffective) {
+        // In this order offsets jump; the rank keeps the fold's one rule, that offsets rise.
+        event.offset = this.#rank++;
+        event.eventTime = event.knownTime = effective as Micros;
+      } else {
+        event.offset = batch.offset[i]!;
+        event.eventTime = eventTime as Micros;
+        event.knownTime = knownTime as Micros;
+      }
+      this.#fold(batch, i);
+    }
+  }
+
+  /** Answers the labels behind the last event. Call once, after the last batch. */
+  finish(): void {
+    while (this.#cursor < this.#settings.labels.count) this.#answer();
+  }
+
+  #begin(entity: number): void {
+    const { labels } = this.#settings;
+    while (this.#cursor < labels.count && labels.entity[this.#cursor]! < entity) this.#answer();
+    this.#entity = entity;
+    this.#state = null;
+    this.#lastPlace = Number.NEGATIVE_INFINITY;
+    this.#rank = 0;
+  }
+
+  #fold(batch: EntityEventBatch, index: number): void {
+    const { fold, derive } = this.#settings;
+    batch.fillRow(index, this.#stored);
+    if (derive !== null) {
+      try {
+        this.#event.row = derive(this.#stored);
+      } catch {
+        this.#eventsPoisoned++;
+        return;
+      }
+    }
+    this.#state ??= fold.empty();
+    const outcome = fold.fold(this.#state, this.#event);
+    if (outcome.kind === "folded") this.#eventsFolded++;
+    else if (outcome.kind === "poison") this.#eventsPoisoned++;
+  }
+
+  #answer(): void {
+    const { fold, labels, columns, onRead } = this.#settings;
+    const label = this.#cursor++;
+    const isOfEntity = labels.entity[label] === this.#entity;
+    const state = isOfEntity ? this.#state : null;
+    if (isOfEntity && this.#lastPlace === labels.limit[label]) this.#coincidentLabels++;
+    fold.read(state, labels.asOf[label]! as Micros, this.#read);
+    const row = labels.row[label]!;
+    for (const column of columns) column.set(row, this.#read);
+    onRead?.(label, state, this.#read);
+  }
+}

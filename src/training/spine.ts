@@ -1,0 +1,208 @@
+/**
+ * The spine: the label rows of a training set, read into the engine as they are, with a row number, a
+ * time and one canonical key an entity beside them.
+ *
+ * Tables it leaves in the engine: `spine` (the file's own columns, in its order), `spine_label`
+ * (`row`, `t`, `key_0`, ... one a named entity) and `spine_entity_<i>` (`entity_id` dense in key order, `entity_key`).
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { OnefoldError } from "../base/errors.ts";
+import { type EntityDefinition } from "../define/definition.ts";
+import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
+import { type ValueType, formatType } from "../schema/value.ts";
+import { keyTextSql, microsSql } from "./spine-sql.ts";
+
+export type SpineFormat = "parquet" | "csv" | "ndjson";
+
+export interface SpineRequest {
+  readonly path: string;
+  /** By the file's ending where it is not given. */
+  readonly format?: SpineFormat;
+  /** By the usual names (`TIME_COLUMNS`) where it is not given. */
+  readonly timeColumn?: string;
+  readonly tokenColumn?: string;
+  /** Label columns that hold an entity's key, by entity name; else columns named like the key columns. */
+  readonly keyColumns?: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface Spine {
+  readonly path: string;
+  readonly sha256: string;
+  readonly rowCount: number;
+  /** The file's columns in its order, with the engine's type. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly timeColumn: string | null;
+  readonly tokenColumn: string | null;
+  /** Label columns of each entity's key, in the order of the entities asked for. */
+  readonly keyColumns: readonly (readonly string[])[];
+}
+
+/** What a spine without a named time column is searched for, in this order. */
+export const TIME_COLUMNS: readonly string[] = ["event_timestamp", "timestamp", "label_time", "t"];
+export const TOKEN_COLUMNS: readonly string[] = ["token", "vector_token"];
+
+/** Table that holds the dense ids of one of the entities asked for. */
+export function spineEntityTable(entityIndex: number): string {
+  return `spine_entity_${entityIndex}`;
+}
+
+/**
+ * Reads the label file. `needs` says which of time and token a row must have. Throws `FILE_UNREADABLE`, and
+ * `SPINE_INVALID` naming the column, the first bad row (counted from 1) and how many there are.
+ */
+export async function readSpine(
+  engine: QueryEngine,
+  request: SpineRequest,
+  entities: readonly EntityDefinition[],
+  needs: "time" | "token",
+): Promise<Spine> {
+  const hashing = sha256OfFile(request.path);
+  hashing.catch(() => {});
+  const format = request.format ?? formatOf(request.path);
+  const sniffed = await describe(engine, scanSql(request.path, format, null)).catch(async (error: unknown) => {
+    await hashing;
+    throw error;
+  });
+  const timeColumn = findColumn(sniffed, request.timeColumn, TIME_COLUMNS, needs === "time" ? "time" : null);
+  const tokenColumn = findColumn(sniffed, request.tokenColumn, TOKEN_COLUMNS, needs === "token" ? "token" : null);
+  const keyColumns = entities.map((entity) => findKeyColumns(sniffed, entity, request.keyColumns?.[entity.name]));
+
+  const asText = new Set<string>();
+  if (timeColumn !== null) asText.add(timeColumn);
+  if (tokenColumn !== null) asText.add(tokenColumn);
+  entities.forEach((entity, index) => {
+    entity.keys.forEach((key, part) => {
+      if (key.type.name === "string") asText.add(keyColumns[index]![part]!);
+    });
+  });
+  const overrides = format === "parquet" ? null : sniffed.map((column) => (asText.has(column.name) ? { ...column, type: "VARCHAR" } : column));
+  await engine.run(`CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(request.path, format, overrides)}`);
+  const columns = await describe(engine, "spine");
+  const typeOf = new Map(columns.map((column) => [column.name, column.type]));
+
+  const selected = ["(row_number() OVER () - 1)::INTEGER AS row"];
+  selected.push(timeColumn === null ? "NULL::DOUBLE AS t" : `${microsSql(timeColumn, typeOf.get(timeColumn)!)}::DOUBLE AS t`);
+  entities.forEach((entity, index) => selected.push(`${keySql(entity, keyColumns[index]!, typeOf)} AS key_${index}`));
+  await engine.run(`CREATE OR REPLACE TABLE spine_label AS SELECT ${selected.join(", ")} FROM spine`);
+
+  if (timeColumn !== null && needs === "time") {
+    await refuseBadRows(engine, [timeColumn], "t", `a time (its type is ${typeOf.get(timeColumn)})`);
+  }
+  for (const [index, entity] of entities.entries()) {
+    const types = entity.keys.map((key) => formatType(key.type)).join(", ");
+    await refuseBadRows(engine, keyColumns[index]!, `key_${index}`, `the key of entity ${entity.name} (${types})`);
+    await engine.run(
+      `CREATE OR REPLACE TABLE ${spineEntityTable(index)} AS
+       SELECT (row_number() OVER (ORDER BY entity_key) - 1)::INTEGER AS entity_id, entity_key
+       FROM (SELECT DISTINCT key_${index} AS entity_key FROM spine_label) ORDER BY entity_id`,
+    );
+  }
+  const [{ n } = { n: 0 }] = await engine.rows("SELECT count(*) AS n FROM spine");
+  return { path: request.path, sha256: await hashing, rowCount: Number(n), columns, timeColumn, tokenColumn, keyColumns };
+}
+
+function formatOf(path: string): SpineFormat {
+  const name = path.toLowerCase().replace(/\.gz$/, "");
+  if (/\.(parquet|pq)$/.test(name)) return "parquet";
+  if (/\.(csv|tsv)$/.test(name)) return "csv";
+  if (/\.(ndjson|jsonl|json)$/.test(name)) return "ndjson";
+  throw new OnefoldError("FILE_UNREADABLE", "the label file's format cannot be told from its ending", {
+    where: path,
+    hint: "name it .parquet, .csv, .ndjson or .jsonl, or state the format",
+  });
+}
+
+interface SpineColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** `overrides` states every column's type; without it the engine infers them from the whole file. */
+function scanSql(path: string, format: SpineFormat, overrides: readonly SpineColumn[] | null): string {
+  const types =
+    overrides === null ? "" : `{${overrides.map(({ name, type }) => `${sqlText(name)}: ${sqlText(type)}`).join(", ")}}`;
+  switch (format) {
+    case "parquet":
+      return `read_parquet(${sqlText(path)})`;
+    case "csv":
+      return `read_csv(${sqlText(path)}, header = true, sample_size = -1${types === "" ? "" : `, types = ${types}`})`;
+    case "ndjson":
+      return `read_json(${sqlText(path)}, sample_size = -1${types === "" ? "" : `, columns = ${types}`})`;
+  }
+}
+
+async function describe(engine: QueryEngine, from: string): Promise<SpineColumn[]> {
+  const rows = await engine.rows(`DESCRIBE SELECT * FROM ${from}`);
+  return rows.map((row) => ({ name: String(row["column_name"]), type: String(row["column_type"]) }));
+}
+
+function findColumn(
+  columns: readonly SpineColumn[],
+  wanted: string | undefined,
+  usual: readonly string[],
+  needed: "time" | "token" | null,
+): string | null {
+  const found = (wanted === undefined ? usual : [wanted]).find((name) => columns.some((column) => column.name === name));
+  if (found !== undefined) return found;
+  if (wanted === undefined && needed === null) return null;
+  const lookedFor = wanted === undefined ? `none of ${usual.join(", ")} is a column` : `${wanted} is not a column`;
+  throw new OnefoldError("SPINE_INVALID", `the label rows have no ${needed ?? "such"} column: ${lookedFor}`, {
+    hint: `name it with --${needed ?? "time"}-column; the file has ${columns.map((column) => column.name).join(", ")}`,
+    candidates: columns.map((column) => column.name),
+  });
+}
+
+function findKeyColumns(
+  columns: readonly SpineColumn[],
+  entity: EntityDefinition,
+  mapped: readonly string[] | undefined,
+): readonly string[] {
+  const names = mapped ?? entity.keys.map((key) => key.name);
+  if (names.length !== entity.keys.length) {
+    throw new OnefoldError("SPINE_INVALID", `entity ${entity.name} has ${entity.keys.length} key columns, ${names.length} were named`);
+  }
+  const missing = names.filter((name) => !columns.some((column) => column.name === name));
+  if (missing.length > 0) {
+    throw new OnefoldError("SPINE_INVALID", `the label rows lack ${missing.join(", ")}, the key of entity ${entity.name}`, {
+      hint: `add the column, or say which one holds it; the file has ${columns.map((column) => column.name).join(", ")}`,
+      candidates: columns.map((column) => column.name),
+    });
+  }
+  return names;
+}
+
+function keySql(entity: EntityDefinition, names: readonly string[], typeOf: ReadonlyMap<string, string>): string {
+  const parts = entity.keys.map((key: { readonly type: ValueType }, part) =>
+    keyTextSql(names[part]!, typeOf.get(names[part]!)!, key.type, `entity ${entity.name}`),
+  );
+  if (parts.length === 1) return parts[0]!;
+  // `||` is null as soon as one part is; concat would skip it.
+  return parts.map((part) => `replace(replace(${part}, '\\', '\\\\'), '|', '\\|')`).join(" || '|' || ");
+}
+
+async function refuseBadRows(engine: QueryEngine, columns: readonly string[], result: string, wanted: string): Promise<void> {
+  const isNull = columns.map((name) => `s.${sqlName(name)} IS NULL`).join(" OR ");
+  const [row] = await engine.rows(
+    `SELECT count(*) AS bad, min(row) AS first, count(*) FILTER (WHERE ${isNull}) AS nulls
+     FROM (SELECT *, (row_number() OVER () - 1)::INTEGER AS row_of_file FROM spine) s
+     JOIN spine_label l ON l.row = s.row_of_file WHERE l.${result} IS NULL`,
+  );
+  const bad = Number(row?.["bad"] ?? 0);
+  if (bad === 0) return;
+  const nulls = Number(row!["nulls"]);
+  const why = nulls === bad ? "null" : nulls === 0 ? `not ${wanted}` : `null (${nulls}) or not ${wanted} (${bad - nulls})`;
+  throw new OnefoldError("SPINE_INVALID", `${columns.join(", ")} is ${why} in ${bad} label row${bad === 1 ? "" : "s"}`, {
+    where: `row ${Number(row!["first"]) + 1} is the first (counted from 1, without a header)`,
+  });
+}
+
+async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  } catch (cause) {
+    throw new OnefoldError("FILE_UNREADABLE", "the label file cannot be read", { where: path, cause });
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,143 @@
+/**
+ * The training set as a file: the spine's columns first, then the features in the vector's order.
+ *
+ * Everything is written under a temporary name in the same folder and renamed, data before manifest, so
+ * that neither a reader nor a crash ever meets half a file or a manifest of other data.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { OnefoldError } from "../base/errors.ts";
+import { STATUS_NAMES } from "../fold/view-fold.ts";
+import { sqlName, sqlText, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
+import { type FeatureColumn } from "./feature-columns.ts";
+import { type TrainingManifest } from "./manifest.ts";
+import { type Spine } from "./spine.ts";
+
+export type TrainingFormat = "parquet" | "csv";
+
+/** Added behind the features on request. */
+export const STATUS_SUFFIX = "__status";
+export const AFTER_LOG_COLUMN = "after_log_end";
+
+export interface TrainingFile {
+  readonly engine: QueryEngine;
+  readonly path: string;
+  readonly format: TrainingFormat;
+  readonly columns: readonly FeatureColumn[];
+  readonly rowCount: number;
+  readonly withStatuses: boolean;
+  /** One byte a row, 1 for a label after the end of the log; null for no such column. */
+  readonly afterLog: Uint8Array | null;
+  readonly onProgress?: (rows: number) => void;
+}
+
+const ROWS_A_BATCH = 65_536;
+
+/** By the file's ending. Throws `REQUEST_INVALID`. */
+export function trainingFormatOf(path: string): TrainingFormat {
+  if (/\.(parquet|pq)$/i.test(path)) return "parquet";
+  if (/\.csv$/i.test(path)) return "csv";
+  throw new OnefoldError("REQUEST_INVALID", "the format of the training set cannot be told from its ending", {
+    where: path,
+    hint: "name it .parquet or .csv, or state the format",
+  });
+}
+
+export function manifestPathOf(path: string): string {
+  return `${path}.manifest.json`;
+}
+
+/** Refuses, before any work, an output that could not be written. Throws `REQUEST_INVALID`, `SPINE_INVALID`. */
+export async function checkOutput(path: string, spine: Spine, added: readonly string[]): Promise<void> {
+  if (resolve(path) === resolve(spine.path)) {
+    throw new OnefoldError("REQUEST_INVALID", "the training set would overwrite its label rows", { where: path });
+  }
+  const folder = dirname(resolve(path));
+  const isFolder = await stat(folder).then((found) => found.isDirectory(), () => false);
+  if (!isFolder) throw new OnefoldError("REQUEST_INVALID", "the folder for the training set does not exist", { where: folder });
+  const taken = new Set(spine.columns.map((column) => column.name.toLowerCase()));
+  const clashing = added.filter((name) => taken.has(name.toLowerCase()));
+  if (clashing.length > 0) {
+    throw new OnefoldError("SPINE_INVALID", `the label rows already have a column named ${clashing.join(", ")}`, {
+      where: spine.path,
+      hint: "rename it in the label rows, or give the feature another name in the service",
+    });
+  }
+}
+
+/** Names of the columns behind the spine's. */
+export function addedColumns(features: readonly string[], withStatuses: boolean, withAfterLog: boolean): string[] {
+  const statuses = withStatuses ? features.map((name) => name + STATUS_SUFFIX) : [];
+  return [...features, ...statuses, ...(withAfterLog ? [AFTER_LOG_COLUMN] : [])];
+}
+
+/**
+ * Writes the file beside its final name and puts it and its manifest there. The engine holds the spine.
+ * `manifestFor` is given the data's SHA-256.
+ */
+export async function writeTrainingFile(file: TrainingFile, manifestFor: (sha256: string) => TrainingManifest): Promise<TrainingManifest> {
+  const { engine, path } = file;
+  const temporary = `${path}.${process.pid}.partial`;
+  const manifestPath = manifestPathOf(path);
+  const temporaryManifest = `${manifestPath}.${process.pid}.partial`;
+  try {
+    await engine.fill("training_features", tableColumns(file), batches(file));
+    const options = file.format === "parquet" ? "FORMAT parquet, COMPRESSION zstd" : "FORMAT csv, HEADER true";
+    const names = tableColumns(file).map((column) => `f.${sqlName(column.name)}`);
+    await engine.run(
+      `COPY (SELECT ${["s.*", ...names].join(", ")} FROM spine s POSITIONAL JOIN training_features f)
+       TO ${sqlText(temporary)} (${options})`,
+    );
+    const manifest = manifestFor(await sha256OfFile(temporary));
+    await writeFile(temporaryManifest, `${JSON.stringify(manifest, null, 2)}\n`);
+    await rm(manifestPath, { force: true });
+    await rename(temporary, path);
+    await rename(temporaryManifest, manifestPath);
+    return manifest;
+  } finally {
+    await rm(temporary, { force: true });
+    await rm(temporaryManifest, { force: true });
+  }
+}
+
+function tableColumns({ columns, withStatuses, afterLog }: TrainingFile): TableColumn[] {
+  const statuses = withStatuses ? columns : [];
+  return [
+    ...columns.map(({ name, type }) => ({ name, type })),
+    ...statuses.map(({ name }) => ({ name: name + STATUS_SUFFIX, type: { name: "string" } as const })),
+    ...(afterLog === null ? [] : [{ name: AFTER_LOG_COLUMN, type: { name: "bool" } as const }]),
+  ];
+}
+
+function* batches(file: TrainingFile): Iterable<FillBatch> {
+  const { columns, rowCount, withStatuses, afterLog, onProgress } = file;
+  for (let from = 0; from < rowCount; from += ROWS_A_BATCH) {
+    const to = Math.min(rowCount, from + ROWS_A_BATCH);
+    const cells: FillBatch["columns"][number][] = [];
+    const validity: (Uint8Array | null)[] = [];
+    for (const column of columns) {
+      cells.push(column.numbers === null ? column.objects!.slice(from, to) : column.numbers.subarray(from, to));
+      validity.push(column.validity.subarray(from, to));
+    }
+    if (withStatuses) {
+      for (const column of columns) {
+        cells.push(Array.from(column.statuses.subarray(from, to), (status) => STATUS_NAMES[status]!));
+        validity.push(null);
+      }
+    }
+    if (afterLog !== null) {
+      cells.push(Float64Array.from(afterLog.subarray(from, to)));
+      validity.push(null);
+    }
+    yield { rowCount: to - from, columns: cells, validity };
+    onProgress?.(to);
+  }
+}
+
+async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  return hash.digest("hex");
+}

@@ -1,0 +1,276 @@
+/**
+ * A training set: label rows joined point-in-time with a service's features.
+ *
+ * The engine reads, sorts and writes; every value comes out of the views' own fold (see `point-in-time-join.ts`).
+ */
+import { OnefoldError } from "../base/errors.ts";
+import { formatMicros, type Micros } from "../base/micros.ts";
+import { type QueryEngine } from "../offline-store/engine.ts";
+import { type EventFiles } from "../offline-store/event-archive.ts";
+import { formatType } from "../schema/value.ts";
+import { FeatureColumn } from "./feature-columns.ts";
+import { labelsByTime } from "./label-runs.ts";
+import { type Knowledge, type TrainingManifest } from "./manifest.ts";
+import { type EventBound } from "./point-in-time-join.ts";
+import { type TrainingPorts } from "./ports.ts";
+import { replayView, type ReplayResult } from "./replay-view.ts";
+import { planServedRows } from "./served-rows.ts";
+import { planService, type PlannedView, type ServicePlan } from "./service-plan.ts";
+import { readSpine, type Spine, type SpineRequest } from "./spine.ts";
+import { addedColumns, checkOutput, trainingFormatOf, writeTrainingFile, type TrainingFormat } from "./training-set-file.ts";
+
+export interface TrainingProgress {
+  readonly phase: "labels" | "events" | "writing";
+  /** `view@version`, in phase "events". */
+  readonly view?: string;
+  /** Label rows. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface TrainRequest {
+  readonly ports: TrainingPorts;
+  readonly service: string;
+  readonly labels: SpineRequest;
+  /** Where to write; without it the columns are only returned. */
+  readonly out?: string;
+  /** By the ending of `out` where it is not given. */
+  readonly format?: TrainingFormat;
+  /** Default "as-known". */
+  readonly knowledge?: Knowledge;
+  /** Whether a label at `t` sees events of exactly `t`; needed only where there are such events. */
+  readonly boundary?: "inclusive" | "exclusive";
+  /** Adds a column `<feature>__status` for each feature. */
+  readonly withStatuses?: boolean;
+  /** Keeps labels after the log's end, and flags them in a column `after_log_end`. */
+  readonly allowAfterLog?: boolean;
+  readonly onProgress?: (progress: TrainingProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainingSet {
+  readonly rowCount: number;
+  /** One a feature, in the order of the vector; slot `i` belongs to label row `i` in input order. */
+  readonly columns: readonly FeatureColumn[];
+  readonly manifest: TrainingManifest;
+  readonly out: string | null;
+}
+
+/** How the rows of one view are answered: one pass for each epoch they refer to. */
+export interface ViewPass {
+  readonly view: PlannedView;
+  readonly epoch: number;
+  readonly files: EventFiles;
+  readonly run: Parameters<typeof replayView>[0]["labels"];
+  readonly bound: EventBound;
+}
+
+/**
+ * Builds a training set. Every label row comes back once, in input order, with nulls (or a feature's
+ * default) where nothing was known. Throws `SPINE_INVALID`, `SPINE_AMBIGUOUS_TIME`, `SPINE_AFTER_LOG`,
+ * `FILE_UNREADABLE`, `EPOCH_UNKNOWN`, `CANCELLED` and what `planService` throws; on any of them nothing is written.
+ */
+export async function train(request: TrainRequest): Promise<TrainingSet> {
+  const { ports, signal } = request;
+  const plan = planService(ports, request.service);
+  const format = request.out === undefined ? null : (request.format ?? trainingFormatOf(request.out));
+  const engine = await ports.openEngine();
+  const onAbort = (): void => engine.interrupt();
+  signal?.addEventListener("abort", onAbort);
+  try {
+    return await trainWith(engine, plan, format, request);
+  } catch (error) {
+    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", "the training set was cancelled", { cause: error });
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+    await engine.close();
+  }
+}
+
+async function trainWith(
+  engine: QueryEngine,
+  plan: ServicePlan,
+  format: TrainingFormat | null,
+  request: TrainRequest,
+): Promise<TrainingSet> {
+  const { ports, out, onProgress } = request;
+  const knowledge = request.knowledge ?? "as-known";
+  onProgress?.({ phase: "labels", done: 0, total: 0 });
+  const spine = await readSpine(engine, request.labels, plan.entities, knowledge === "as-served" ? "token" : "time");
+  const total = spine.rowCount;
+  onProgress?.({ phase: "labels", done: total, total });
+  const withStatuses = request.withStatuses ?? false;
+  const flagAfterLog = request.allowAfterLog ?? false;
+  if (out !== undefined) await checkOutput(out, spine, addedColumns(plan.featureNames, withStatuses, flagAfterLog));
+
+  const snapshots = new Map<string, EventFiles>();
+  for (const { view } of plan.views) {
+    if (!snapshots.has(view.source.name)) snapshots.set(view.source.name, await (await ports.archive(view.source.name)).files());
+  }
+  const afterLog = new Uint8Array(total);
+  const passes =
+    knowledge === "as-served"
+      ? await planServedRows(engine, ports, spine, plan, snapshots, afterLog)
+      : await planTimedRows(engine, spine, plan, snapshots, timedBound(knowledge, request.boundary ?? "inclusive"));
+  if (knowledge !== "as-served") await flagTimesAfterLog(engine, ports, plan, snapshots, afterLog);
+  const rowsAfterLog = afterLog.reduce((sum, flag) => sum + flag, 0);
+  if (rowsAfterLog > 0 && !flagAfterLog) throw afterLogError(rowsAfterLog, total, ports, snapshots);
+
+  const columnsByName = new Map<string, FeatureColumn>();
+  for (const { features } of plan.views) {
+    for (const { name, type, slot } of features) columnsByName.set(name, new FeatureColumn(name, type, slot, total));
+  }
+  const results = new Map<string, ReplayResult & { epochs: number[] }>();
+  for (const pass of passes) {
+    const result = await replayView({
+      engine,
+      view: pass.view.view,
+      files: pass.files,
+      entityTable: `spine_entity_${pass.view.entityIndex}`,
+      bound: pass.bound,
+      labels: pass.run,
+      columns: pass.view.features.map((feature) => columnsByName.get(feature.name)!),
+      onProgress: (done) => onProgress?.({ phase: "events", view: pass.view.name, done, total: pass.run.count }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    });
+    if (request.boundary === undefined && knowledge !== "as-served") refuseCoincidence(result, pass, total, knowledge);
+    const before = results.get(pass.view.name);
+    results.set(pass.view.name, {
+      eventsFolded: result.eventsFolded + (before?.eventsFolded ?? 0),
+      eventsPoisoned: result.eventsPoisoned + (before?.eventsPoisoned ?? 0),
+      coincidentLabels: 0,
+      epochs: [...(before?.epochs ?? []), pass.epoch],
+    });
+  }
+
+  const columns = plan.featureNames.map((name) => columnsByName.get(name)!);
+  const manifestFor = (sha256: string | null): TrainingManifest => ({
+    manifest: 1,
+    created: formatMicros(ports.clock.now()),
+    service: { name: plan.service, fingerprint: plan.fingerprint },
+    views: plan.views.map(({ name, view }) => ({
+      name: view.definition.name,
+      version: view.definition.version,
+      fingerprint: view.fingerprint,
+      entity: view.entity.name,
+      source: view.source.name,
+      epochs: results.get(name)?.epochs ?? [],
+      eventsFolded: results.get(name)?.eventsFolded ?? 0,
+      eventsPoisoned: results.get(name)?.eventsPoisoned ?? 0,
+    })),
+    sources: [...snapshots].map(([name, files]) => ({
+      name,
+      epoch: files.epoch,
+      historyEnd: files.historyEnd,
+      liveEnd: files.liveEnd,
+      logEnd: formatLogEnd(logEndOf(ports, name, files)),
+    })),
+    knowledge,
+    boundary: knowledge === "as-served" ? null : (request.boundary ?? "inclusive"),
+    spine: {
+      path: spine.path,
+      sha256: spine.sha256,
+      rows: total,
+      timeColumn: spine.timeColumn,
+      tokenColumn: spine.tokenColumn,
+      keyColumns: Object.fromEntries(plan.entities.map((entity, index) => [entity.name, spine.keyColumns[index]!])),
+      rowsAfterLog,
+    },
+    output: sha256 === null ? null : { path: out!, format: format!, rows: total, sha256 },
+    features: plan.views.flatMap(({ name: view, features }) =>
+      features.map(({ name, feature, type }) => ({
+        name,
+        view,
+        feature,
+        type: formatType(type),
+        statuses: columnsByName.get(name)!.countStatuses(),
+      })),
+    ),
+  });
+  if (out === undefined) return { rowCount: total, columns, manifest: manifestFor(null), out: null };
+  const manifest = await writeTrainingFile(
+    {
+      engine,
+      path: out,
+      format: format!,
+      columns,
+      rowCount: total,
+      withStatuses,
+      afterLog: flagAfterLog ? afterLog : null,
+      onProgress: (done) => onProgress?.({ phase: "writing", done, total }),
+    },
+    manifestFor,
+  );
+  return { rowCount: total, columns, manifest, out };
+}
+
+function timedBound(knowledge: Knowledge, boundary: "inclusive" | "exclusive"): EventBound {
+  if (knowledge === "final") return boundary === "inclusive" ? "effective" : "effective-before";
+  return boundary === "inclusive" ? "known" : "known-before";
+}
+
+/** One pass a view over all label rows, in the present epoch; views of one entity share the sorted labels. */
+async function planTimedRows(
+  engine: QueryEngine,
+  spine: Spine,
+  plan: ServicePlan,
+  snapshots: ReadonlyMap<string, EventFiles>,
+  bound: EventBound,
+): Promise<ViewPass[]> {
+  const runs = [];
+  for (let index = 0; index < plan.entities.length; index++) runs.push(await labelsByTime(engine, spine, index));
+  return plan.views.map((view) => {
+    const files = snapshots.get(view.view.source.name)!;
+    return { view, epoch: files.epoch, files, run: runs[view.entityIndex]!, bound };
+  });
+}
+
+/** Time up to which what the archive holds is all that was known; -Infinity for a log without events. */
+function logEndOf(ports: TrainingPorts, source: string, files: EventFiles): number {
+  return Math.max(files.lastKnownTime, ports.closedUpTo(source) ?? Number.NEGATIVE_INFINITY);
+}
+
+function formatLogEnd(logEnd: number): string | null {
+  return Number.isFinite(logEnd) ? formatMicros(logEnd as Micros) : null;
+}
+
+async function flagTimesAfterLog(
+  engine: QueryEngine,
+  ports: TrainingPorts,
+  plan: ServicePlan,
+  snapshots: ReadonlyMap<string, EventFiles>,
+  flags: Uint8Array,
+): Promise<void> {
+  const end = Math.min(...plan.views.map(({ view }) => logEndOf(ports, view.source.name, snapshots.get(view.source.name)!)));
+  const late = Number.isFinite(end) ? `t > ${end}` : "true";
+  for await (const batch of engine.stream(`SELECT row FROM spine_label WHERE ${late}`, [{ as: "int32" }])) {
+    for (const row of batch.columns[0] as Int32Array) flags[row] = 1;
+  }
+}
+
+function afterLogError(
+  rows: number,
+  total: number,
+  ports: TrainingPorts,
+  snapshots: ReadonlyMap<string, EventFiles>,
+): OnefoldError {
+  const ends = [...snapshots].map(([name, files]) => `${name} ${formatLogEnd(logEndOf(ports, name, files)) ?? "has no events"}`);
+  return new OnefoldError("SPINE_AFTER_LOG", `${rows} of ${total} label rows lie after the end of the log`, {
+    where: `the log of each source ends at: ${ends.join("; ")}`,
+    hint: "events for them may still arrive: import or archive those first, or allow it, and the rows are flagged in the output",
+  });
+}
+
+function refuseCoincidence(result: ReplayResult, pass: ViewPass, total: number, knowledge: Knowledge): void {
+  if (result.coincidentLabels === 0) return;
+  const how = knowledge === "final" ? "took effect" : "became known";
+  throw new OnefoldError(
+    "SPINE_AMBIGUOUS_TIME",
+    `${result.coincidentLabels} of ${total} label rows have the very time at which an event of their entity ${how}`,
+    {
+      where: `view ${pass.view.name}`,
+      hint: "--exclusive leaves such events out (right where the label is made from that event), --inclusive lets them count",
+    },
+  );
+}
