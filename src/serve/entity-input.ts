@@ -1,0 +1,130 @@
+/**
+ * From what a request says of an entity to its canonical key.
+ *
+ * One entity's key is a scalar, an array in key order, or an object by key column. A service may read
+ * several entities: each is looked up by its own name first, then by the names of its key columns, so
+ * `{"route": ["JFK", "LAX"]}` and `{"origin": "JFK", "destination": "LAX"}` name the same route.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import { nearestNames } from "../base/nearest-names.ts";
+import { type EntityDefinition } from "../define/definition.ts";
+import { checkValue } from "../schema/check-value.ts";
+import { encodeEntityKey, type EntityKey, splitEntityKey } from "../schema/entity-key.ts";
+import { type Value, type ValueType } from "../schema/value.ts";
+
+/** Throws `REQUEST_INVALID`, `KEY_MISSING`, `KEY_TOO_LONG` and what `checkValue` throws. */
+export function entityKey(entity: EntityDefinition, input: unknown): EntityKey {
+  if (Array.isArray(input)) return keyFromParts(entity, input);
+  if (isObject(input)) return keyFromColumns(entity, input);
+  if (entity.keys.length > 1) {
+    throw new OnefoldError("REQUEST_INVALID", `the key of ${entity.name} has ${entity.keys.length} columns`, {
+      hint: `give an array or an object of ${columnNames(entity)}`,
+    });
+  }
+  return keyFromParts(entity, [input]);
+}
+
+/**
+ * The key from its text in a URL, which is its canonical text: several parts are joined by `|`, with `|`
+ * and `\` inside a part escaped by `\`. A timestamp may also be ISO 8601.
+ */
+export function entityKeyFromText(entity: EntityDefinition, text: string): EntityKey {
+  const parts = splitEntityKey(text, entity.keys.length);
+  return keyFromParts(
+    entity,
+    parts.map((part, i) => partFromText(part, entity.keys[i]?.type)),
+  );
+}
+
+/** Keys for all entities of a service, in their order. Throws `KEY_MISSING` naming the first one that is absent. */
+export function serviceKeys(entities: readonly EntityDefinition[], input: unknown): EntityKey[] {
+  if (!isObject(input)) {
+    throw new OnefoldError("REQUEST_INVALID", "entities is not an object", {
+      hint: `give the keys by name: ${entities.map((entity) => entity.name).join(", ")}`,
+    });
+  }
+  return entities.map((entity) => {
+    if (Object.hasOwn(input, entity.name) && !standsForColumn(entity, input[entity.name])) {
+      return entityKey(entity, input[entity.name]);
+    }
+    const present = entity.keys.filter((key) => Object.hasOwn(input, key.name));
+    if (present.length === entity.keys.length) {
+      return keyFromParts(
+        entity,
+        entity.keys.map((key) => input[key.name]),
+      );
+    }
+    const absent = entity.keys.find((key) => !Object.hasOwn(input, key.name))!;
+    throw new OnefoldError("KEY_MISSING", `entities has no key for ${entity.name}`, {
+      where: present.length === 0 ? entity.name : `${entity.name}.${absent.name}`,
+      hint: `give "${entity.name}" itself, or ${columnNames(entity)}`,
+      candidates: nearestNames(present.length === 0 ? entity.name : absent.name, Object.keys(input)),
+    });
+  });
+}
+
+/** A composite entity can share its name with one of its key columns; a scalar then means the column. */
+function standsForColumn(entity: EntityDefinition, value: unknown): boolean {
+  const scalar = typeof value !== "object" || value === null;
+  return scalar && entity.keys.length > 1 && entity.keys.some((key) => key.name === entity.name);
+}
+
+function keyFromColumns(entity: EntityDefinition, input: Readonly<Record<string, unknown>>): EntityKey {
+  for (const name of Object.keys(input)) {
+    if (entity.keys.some((key) => key.name === name)) continue;
+    throw new OnefoldError("REQUEST_INVALID", `${entity.name} has no key column "${name}"`, {
+      hint: `its key is ${columnNames(entity)}`,
+      candidates: nearestNames(
+        name,
+        entity.keys.map((key) => key.name),
+      ),
+    });
+  }
+  return keyFromParts(
+    entity,
+    entity.keys.map((key) => input[key.name]),
+  );
+}
+
+function keyFromParts(entity: EntityDefinition, parts: readonly unknown[]): EntityKey {
+  if (parts.length !== entity.keys.length) {
+    throw new OnefoldError("REQUEST_INVALID", `a key of ${parts.length} parts for ${entity.name}`, {
+      hint: `its key is ${columnNames(entity)}, ${entity.keys.length} in all`,
+    });
+  }
+  const values: Value[] = [];
+  const types: ValueType[] = [];
+  for (let i = 0; i < parts.length; i++) {
+    const { name, type } = entity.keys[i]!;
+    const where = `${entity.name}.${name}`;
+    const value = checkValue(parts[i], type, { allowNonFinite: false, where });
+    if (value === null) throw new OnefoldError("KEY_MISSING", `${where} is null or missing`, { where });
+    values.push(value);
+    types.push(type);
+  }
+  return encodeEntityKey(values, types);
+}
+
+/** Undoes what the canonical text did to a value; what it cannot read is left for `checkValue` to refuse. */
+function partFromText(text: string, type: ValueType | undefined): unknown {
+  switch (type?.name) {
+    case "bool":
+      return text === "true" || (text === "false" ? false : text);
+    case "float64":
+      return text.trim() === "" ? text : Number(text);
+    case "timestamp":
+      return /^-?\d+$/.test(text) ? { micros: Number(text) } : text;
+    case "bytes":
+      return /^(?:[0-9a-f]{2})*$/i.test(text) ? new Uint8Array(Buffer.from(text, "hex")) : text;
+    default:
+      return text;
+  }
+}
+
+function columnNames(entity: EntityDefinition): string {
+  return entity.keys.map((key) => `"${key.name}"`).join(", ");
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+}

@@ -1,0 +1,70 @@
+/**
+ * Feature vectors by service or by feature names: keeps compiled plans, reads, and tells the serving log.
+ * This is the whole of serving without a network; HTTP and in-process callers stand on it.
+ */
+import { performance } from "node:perf_hooks";
+import { diagnostics } from "../base/diagnostics.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { serviceKeys } from "./entity-input.ts";
+import { type FeatureVector, type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
+import { type ServePorts } from "./ports.ts";
+import { compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
+
+/** Lists of feature names whose plans are kept at a time; callers choose them, so their number has no other bound. */
+const PLANS_MAX = 1000;
+
+export interface FeatureReader {
+  /** Throws `SERVICE_UNKNOWN` and what compiling throws. */
+  servicePlan(service: string): VectorPlan;
+  /** null names mean all features. Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN`, `FEATURE_AMBIGUOUS`. */
+  featurePlan(entityType: string, names: readonly string[] | null): VectorPlan;
+  /** Reads, records, and publishes to diagnostics. Throws `CLOCK_BEHIND`. */
+  read(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector;
+  /** One vector of a service; `entities` as in `serviceKeys`. */
+  vector(service: string, entities: unknown, options?: ReadOptions): FeatureVector;
+}
+
+export function createFeatureReader(ports: ServePorts): FeatureReader {
+  const servicePlans = new Map<string, VectorPlan>();
+  const featurePlans = new Map<string, VectorPlan>();
+  let revision = ports.revision();
+
+  const planFor = (plans: Map<string, VectorPlan>, cacheKey: string, compile: () => VectorPlan): VectorPlan => {
+    const present = ports.revision();
+    if (present !== revision) {
+      servicePlans.clear();
+      featurePlans.clear();
+      revision = present;
+    }
+    let plan = plans.get(cacheKey);
+    if (plan === undefined) {
+      plan = compile();
+      if (plans.size >= PLANS_MAX) plans.delete(plans.keys().next().value!);
+      plans.set(cacheKey, plan);
+    }
+    return plan;
+  };
+
+  const reader: FeatureReader = {
+    servicePlan: (service) =>
+      planFor(servicePlans, service, () => compileService(ports.registry.service(service).definition, ports)),
+    featurePlan: (entityType, names) =>
+      planFor(featurePlans, JSON.stringify([entityType, names]), () => compileFeatureNames(entityType, names, ports)),
+    read: (plan, keys, options) => {
+      const listening = diagnostics.served.hasSubscribers;
+      const startMs = listening ? performance.now() : 0;
+      const vector = readVector(plan, keys, ports, options);
+      ports.record(toServedVector(plan, keys, vector));
+      if (listening) {
+        const durationMs = performance.now() - startMs;
+        diagnostics.served.publish({ service: plan.service, durationMs, statuses: vector.statuses });
+      }
+      return vector;
+    },
+    vector: (service, entities, options) => {
+      const plan = reader.servicePlan(service);
+      return reader.read(plan, serviceKeys(plan.entities, entities), options);
+    },
+  };
+  return reader;
+}

@@ -1,0 +1,174 @@
+/**
+ * Features of one entity type by name: for one entity, by body or by URL, and for many.
+ */
+import { performance } from "node:perf_hooks";
+import { entityKey, entityKeyFromText } from "./entity-input.ts";
+import { type FeatureReader } from "./feature-reader.ts";
+import { type ServePorts } from "./ports.ts";
+import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer, type RouteRequest } from "./route.ts";
+import { answerEach, BATCH_MAX } from "./vector-batch.ts";
+import {
+  answerFeatures,
+  answerMetadata,
+  answerOptionQuerySchemas,
+  answerOptions,
+  answerOptionSchemas,
+  answerTiming,
+  featuresSchema,
+  metadataSchema,
+} from "./vector-answer.ts";
+
+const entityIdSchema: JsonSchema = {
+  type: ["string", "number", "boolean", "array", "object"],
+  description: "the key; for several key columns an array in key order or an object by column",
+};
+const featureNamesSchema: JsonSchema = {
+  type: "array",
+  items: nameSchema,
+  maxItems: 1000,
+  description: "feature, view:feature or view@version:feature; none means all",
+};
+const answers: Readonly<Record<number, JsonSchema>> = {
+  200: {
+    type: "object",
+    properties: { entity_type: nameSchema, entity_id: entityIdSchema, features: featuresSchema, metadata: metadataSchema },
+  },
+  400: errorSchema,
+  404: errorSchema,
+  409: errorSchema,
+  503: errorSchema,
+};
+
+export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
+  const answerOne = (request: RouteRequest, id: { given: unknown; isText: boolean }, query: FeatureQuery): RouteAnswer => {
+    const startMs = performance.now();
+    const plan = reader.featurePlan(query.entity_type, names(query));
+    const entity = plan.entities[0]!;
+    const key = id.isText ? entityKeyFromText(entity, String(id.given)) : entityKey(entity, id.given);
+    const vector = reader.read(plan, [key]);
+    const metadata = answerMetadata(plan, vector, answerOptions(request));
+    return {
+      status: 200,
+      headers: typeof metadata["token"] === "string" ? { "x-onefold-token": metadata["token"] } : {},
+      body: {
+        entity_type: query.entity_type,
+        entity_id: id.given,
+        features: answerFeatures(plan, vector),
+        metadata: { ...answerTiming(startMs, ports.clock), ...metadata },
+      },
+    };
+  };
+
+  return [
+    {
+      method: "POST",
+      path: "/features",
+      summary: "Features of one entity",
+      reads: "json",
+      schemas: {
+        body: {
+          type: "object",
+          required: ["entity_type", "entity_id"],
+          additionalProperties: false,
+          properties: {
+            entity_type: nameSchema,
+            entity_id: entityIdSchema,
+            feature_names: featureNamesSchema,
+            ...answerOptionSchemas,
+          },
+        },
+        answers,
+      },
+      handle: (request) => {
+        const body = request.body as FeatureQuery & { entity_id: unknown };
+        return answerOne(request, { given: body.entity_id, isText: false }, body);
+      },
+    },
+    {
+      method: "GET",
+      path: "/features/{entity_type}/{entity_id}",
+      summary: "Features of one entity, by URL; the parts of a composite key are joined by |",
+      reads: "nothing",
+      schemas: {
+        params: { type: "object", properties: { entity_type: nameSchema, entity_id: { type: "string" } } },
+        query: {
+          type: "object",
+          additionalProperties: false,
+          properties: {
+            names: { type: "string", description: "feature names, separated by commas" },
+            ...answerOptionQuerySchemas,
+          },
+        },
+        answers,
+      },
+      handle: (request) => {
+        const wanted = request.query["names"]?.split(",").filter((name) => name !== "");
+        return answerOne(
+          request,
+          { given: request.params["entity_id"], isText: true },
+          { entity_type: request.params["entity_type"]!, ...(wanted === undefined ? {} : { feature_names: wanted }) },
+        );
+      },
+    },
+    {
+      method: "POST",
+      path: "/features/batch",
+      summary: "Features of many entities of one type, in the order asked",
+      reads: "json",
+      schemas: {
+        body: {
+          type: "object",
+          required: ["entity_type", "entity_ids"],
+          additionalProperties: false,
+          properties: {
+            entity_type: nameSchema,
+            entity_ids: { type: "array", items: entityIdSchema, maxItems: BATCH_MAX },
+            feature_names: featureNamesSchema,
+            ...answerOptionSchemas,
+          },
+        },
+        answers: {
+          ...answers,
+          200: {
+            type: "object",
+            properties: {
+              entity_type: nameSchema,
+              results: {
+                type: "array",
+                items: {
+                  type: "object",
+                  properties: { entity_id: entityIdSchema, features: featuresSchema, metadata: metadataSchema },
+                },
+              },
+              metadata: { type: "object", properties: { latency_ms: { type: "number" }, timestamp: { type: "string" } } },
+            },
+          },
+        },
+      },
+      handle: async (request) => {
+        const startMs = performance.now();
+        const body = request.body as FeatureQuery & { entity_ids: readonly unknown[] };
+        const plan = reader.featurePlan(body.entity_type, names(body));
+        const results = await answerEach(reader, plan, answerOptions(request), {
+          inputs: body.entity_ids,
+          inputName: "entity_ids",
+          keysOf: (id) => [entityKey(plan.entities[0]!, id)],
+          label: (id) => ({ entity_id: id }),
+        });
+        return {
+          status: 200,
+          body: { entity_type: body.entity_type, results, metadata: answerTiming(startMs, ports.clock) },
+        };
+      },
+    },
+  ];
+}
+
+interface FeatureQuery {
+  readonly entity_type: string;
+  readonly feature_names?: readonly string[];
+}
+
+function names(query: FeatureQuery): readonly string[] | null {
+  return query.feature_names === undefined || query.feature_names.length === 0 ? null : query.feature_names;
+}

@@ -1,0 +1,104 @@
+/**
+ * Reads a feature vector: the states of its entities, one captured `asOf`, and the fold's own `read`.
+ *
+ * All of it happens in one synchronous turn, so no event can be folded in between: every view is seen at
+ * the same moment, and the token's offsets are the very ones the values were computed from.
+ */
+import { type Clock } from "../base/clock.ts";
+import { OnefoldError } from "../base/errors.ts";
+import { type DurationMicros, formatDuration, type Micros } from "../base/micros.ts";
+import { Status, type StatusCode, type ViewState } from "../fold/view-fold.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { type ServedVector } from "../schema/served-vector.ts";
+import { type Value } from "../schema/value.ts";
+import { type VectorToken, type ViewRead } from "../schema/vector-token.ts";
+import { type VectorPlan } from "./vector-plan.ts";
+
+/** All lists are in the order of the plan's features. */
+export interface FeatureVector {
+  readonly asOf: Micros;
+  readonly values: readonly Value[];
+  readonly statuses: readonly StatusCode[];
+  /** Effective time of the newest event folded for the feature's entity in its view; null where it is unseen. */
+  readonly eventTimes: readonly (Micros | null)[];
+  /** True left edge of each time window; -Infinity where the feature has none. */
+  readonly windowStarts: readonly number[];
+  readonly token: VectorToken;
+  /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
+  readonly missing: readonly string[];
+}
+
+export interface ReadOptions {
+  /** Stands in for the clock's present time. */
+  readonly now?: Micros;
+}
+
+/** What a read needs of the house. */
+export interface ReadContext {
+  readonly clock: Clock;
+  readonly maxFutureMicros: DurationMicros;
+}
+
+/**
+ * The vector of the entities with these keys, one for each of the plan's entities in their order.
+ * `asOf` is now, or the newest known time folded into any state that is read, if that is later; throws
+ * `CLOCK_BEHIND` where it is later by more than `maxFutureMicros`.
+ */
+export function readVector(
+  plan: VectorPlan,
+  keys: readonly EntityKey[],
+  context: ReadContext,
+  options: ReadOptions = {},
+): FeatureVector {
+  const { views, features } = plan;
+  const states: (ViewState | null)[] = [];
+  const reads: ViewRead[] = [];
+  const now = options.now ?? context.clock.now();
+  let asOf = now;
+  for (const { view, name, entity } of views) {
+    const state = view.state(keys[entity]!);
+    states.push(state);
+    const seen = state !== null && state.lastOffset !== Number.NEGATIVE_INFINITY;
+    reads.push({ view: name, epoch: view.epoch, lastOffset: seen ? state.lastOffset : null });
+    if (state !== null && state.lastKnownTime > asOf) asOf = state.lastKnownTime as Micros;
+  }
+  if (asOf - now > context.maxFutureMicros) throw clockBehind(asOf - now, context.maxFutureMicros);
+  for (let i = 0; i < views.length; i++) views[i]!.view.fold.read(states[i]!, asOf, views[i]!.buffer);
+
+  const values: Value[] = [];
+  const statuses: StatusCode[] = [];
+  const eventTimes: (Micros | null)[] = [];
+  const windowStarts: number[] = [];
+  const missing: string[] = [];
+  for (const feature of features) {
+    const { buffer } = views[feature.view]!;
+    const lastEventTime = states[feature.view]?.lastEventTime ?? Number.NEGATIVE_INFINITY;
+    const status = buffer.statuses[feature.slot]!;
+    values.push(buffer.values[feature.slot]!);
+    statuses.push(status);
+    eventTimes.push(lastEventTime === Number.NEGATIVE_INFINITY ? null : (lastEventTime as Micros));
+    windowStarts.push(buffer.windowStarts[feature.slot]!);
+    if (status > Status.NULL_VALUE) missing.push(feature.name);
+  }
+  return { asOf, values, statuses, eventTimes, windowStarts, token: { asOf, reads }, missing };
+}
+
+/** The vector as the serving log keeps it. */
+export function toServedVector(plan: VectorPlan, keys: readonly EntityKey[], vector: FeatureVector): ServedVector {
+  return {
+    service: plan.service,
+    keys: Object.fromEntries(plan.entities.map((entity, i) => [entity.name, keys[i]!])),
+    token: vector.token,
+    features: plan.qualifiedNames,
+    values: vector.values,
+    statuses: vector.statuses,
+  };
+}
+
+function clockBehind(aheadMicros: number, maxFutureMicros: DurationMicros): OnefoldError {
+  const ahead = formatDuration(aheadMicros);
+  const allowed = formatDuration(maxFutureMicros);
+  return new OnefoldError("CLOCK_BEHIND", `events already folded are known ${ahead} after this machine's present time`, {
+    hint: `set the clock right; up to ${allowed} is made up for`,
+  });
+}

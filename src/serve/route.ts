@@ -1,0 +1,63 @@
+/**
+ * A route as data: its place, its schemas and what it does, without any HTTP library. `http.ts` mounts
+ * routes on a server; an API description is generated from the same lists.
+ */
+
+/** A JSON schema (draft-07, the validator's dialect). */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+export interface RouteRequest {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+  /** Checked against the route's schema; for `events` routes an `EventBody`. */
+  readonly body: unknown;
+}
+
+export interface RouteAnswer {
+  readonly status: number;
+  /** Sent as JSON. */
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface RouteSchemas {
+  readonly params?: JsonSchema;
+  /** Every property is a string: that is what a query holds. */
+  readonly query?: JsonSchema;
+  readonly body?: JsonSchema;
+  /** Answers by status, for the API description; answers are not checked against them. */
+  readonly answers: Readonly<Record<number, JsonSchema>>;
+}
+
+export interface Route {
+  readonly method: "GET" | "POST";
+  /** With parameters in braces: `/features/{entity_type}/{entity_id}`. */
+  readonly path: string;
+  readonly summary: string;
+  /** How a body is read: as one JSON value, as events (JSON, a JSON array or NDJSON), or not at all. */
+  readonly reads: "json" | "events" | "nothing";
+  readonly schemas: RouteSchemas;
+  /** What it throws becomes an error answer. */
+  readonly handle: (request: RouteRequest) => RouteAnswer | Promise<RouteAnswer>;
+}
+
+export const nameSchema: JsonSchema = { type: "string", minLength: 1, maxLength: 256 };
+
+/** The body of every error answer. */
+export const errorSchema: JsonSchema = {
+  type: "object",
+  required: ["error"],
+  properties: {
+    error: {
+      type: "object",
+      required: ["code", "message"],
+      properties: {
+        code: { type: "string", description: "one of the codes in docs/errors.md" },
+        message: { type: "string" },
+        where: { type: "string" },
+        hint: { type: "string" },
+        candidates: { type: "array", items: { type: "string" } },
+      },
+    },
+  },
+};

@@ -1,0 +1,164 @@
+/**
+ * A plan: everything about a read that does not depend on the entity, worked out once per service (or list
+ * of feature names) and registry revision, so that a request looks nothing up by name.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import { nearestNames } from "../base/nearest-names.ts";
+import {
+  type EntityDefinition,
+  type FeatureReference,
+  formatViewName,
+  type ServiceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
+import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
+import { type ValueType } from "../schema/value.ts";
+import { type ServedView, type ServePorts } from "./ports.ts";
+
+export interface PlanView {
+  readonly view: ServedView;
+  /** `view@version`, as tokens carry it. */
+  readonly name: string;
+  /** Index of its entity in the plan's entities. */
+  readonly entity: number;
+  /** Filled and emptied within one turn, so all requests of the plan share it. */
+  readonly buffer: ReadBuffer;
+}
+
+export interface PlanFeature {
+  /** Name in the answer, unique in the plan. */
+  readonly name: string;
+  readonly type: ValueType;
+  /** Index of its view in the plan's views. */
+  readonly view: number;
+  /** Index of the feature in its view. */
+  readonly slot: number;
+  readonly windowMicros: number | null;
+}
+
+export interface VectorPlan {
+  /** Empty where features were asked for by name. */
+  readonly service: string;
+  readonly entities: readonly EntityDefinition[];
+  readonly views: readonly PlanView[];
+  readonly features: readonly PlanFeature[];
+  /** `view@version:feature` of each feature, for the serving log. */
+  readonly qualifiedNames: readonly string[];
+}
+
+/** Throws what `ports.view` throws, and `DEFINITION_INVALID` for a feature this version cannot compute. */
+export function compileService(service: ServiceDefinition, ports: ServePorts): VectorPlan {
+  for (const reference of service.features) {
+    const computed = ports.registry.onDemandViews().some(({ definition }) => definition.name === reference.view);
+    if (computed) {
+      throw new OnefoldError("DEFINITION_INVALID", `on-demand view ${reference.view} is declared but not computed yet`, {
+        where: `service ${service.name}, feature ${reference.as}`,
+        hint: "take its features out of the service, or compute them in the caller",
+      });
+    }
+  }
+  return compilePlan(service.name, service.features, ports);
+}
+
+/**
+ * Plan for features of one entity type by name: `feature`, `view:feature` or `view@version:feature`; null
+ * means all. A plain name is looked up in the newest numbered version of every online view of the entity.
+ * Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN` and `FEATURE_AMBIGUOUS`, with candidates.
+ */
+export function compileFeatureNames(entityName: string, names: readonly string[] | null, ports: ServePorts): VectorPlan {
+  const entity = ports.registry.entity(entityName).definition;
+  const known = findFeatures(entity.name, ports);
+  const chosen =
+    names === null
+      ? [...known.newest].flatMap(([name, found]) =>
+          found.map((each) => ({ ...each, as: found.length === 1 ? name : qualifiedName(each) })),
+        )
+      : [...new Set(names)].map((name) => ({ ...resolveName(name, entity.name, known), as: name }));
+  return compilePlan("", chosen, ports, entity);
+}
+
+/** Features of an entity: by plain name in the newest versions, and by every qualified name that is accepted. */
+interface KnownFeatures {
+  readonly newest: ReadonlyMap<string, readonly FeatureReference[]>;
+  readonly qualified: ReadonlyMap<string, FeatureReference>;
+}
+
+function findFeatures(entity: string, ports: ServePorts): KnownFeatures {
+  const newestViews = new Map<string, ViewDefinition>();
+  const qualified = new Map<string, FeatureReference>();
+  for (const { definition } of ports.registry.views()) {
+    if (definition.entity !== entity || !definition.online) continue;
+    for (const { name } of definition.features) {
+      const reference = { view: definition.name, version: definition.version, feature: name };
+      qualified.set(qualifiedName(reference), reference);
+    }
+    const newest = newestViews.get(definition.name);
+    const newer = definition.version !== "dev" && (newest === undefined || definition.version > Number(newest.version));
+    if (newer) newestViews.set(definition.name, definition);
+  }
+  const newest = new Map<string, FeatureReference[]>();
+  for (const view of newestViews.values()) {
+    for (const { name } of view.features) {
+      const reference = { view: view.name, version: view.version, feature: name };
+      qualified.set(`${view.name}:${name}`, reference);
+      const sameName = newest.get(name);
+      if (sameName === undefined) newest.set(name, [reference]);
+      else sameName.push(reference);
+    }
+  }
+  return { newest, qualified };
+}
+
+function resolveName(name: string, entity: string, known: KnownFeatures): FeatureReference {
+  const found = known.newest.get(name) ?? [];
+  if (found.length > 1) {
+    throw new OnefoldError("FEATURE_AMBIGUOUS", `${found.length} views of ${entity} have a feature "${name}"`, {
+      hint: "ask for one of the candidates",
+      candidates: found.map(qualifiedName),
+    });
+  }
+  const reference = found[0] ?? known.qualified.get(name);
+  if (reference !== undefined) return reference;
+  const names = name.includes(":") ? known.qualified.keys() : known.newest.keys();
+  throw new OnefoldError("FEATURE_UNKNOWN", `${entity} has no feature "${name}" that is served`, {
+    hint: `GET /registry/views?entity=${encodeURIComponent(entity)} lists what there is`,
+    candidates: nearestNames(name, [...names]),
+  });
+}
+
+function compilePlan(
+  service: string,
+  references: readonly (FeatureReference & { readonly as: string })[],
+  ports: ServePorts,
+  entity?: EntityDefinition,
+): VectorPlan {
+  const entities: EntityDefinition[] = entity === undefined ? [] : [entity];
+  const views: PlanView[] = [];
+  const features = references.map((reference): PlanFeature => {
+    const name = formatViewName({ name: reference.view, version: reference.version });
+    let index = views.findIndex((each) => each.name === name);
+    if (index < 0) {
+      const view = ports.view(reference.view, reference.version);
+      let entityIndex = entities.findIndex((each) => each.name === view.entity.name);
+      if (entityIndex < 0) entityIndex = entities.push(view.entity) - 1;
+      index = views.push({ view, name, entity: entityIndex, buffer: createReadBuffer(view.fold.features.length) }) - 1;
+    }
+    const compiled = views[index]!.view.fold.features;
+    const slot = compiled.findIndex((each) => each.name === reference.feature);
+    if (slot < 0) {
+      throw new OnefoldError("FEATURE_UNKNOWN", `${name} has no feature "${reference.feature}"`, {
+        candidates: nearestNames(
+          reference.feature,
+          compiled.map((each) => each.name),
+        ),
+      });
+    }
+    const { type, windowMicros } = compiled[slot]!;
+    return { name: reference.as, type, view: index, slot, windowMicros };
+  });
+  return { service, entities, views, features, qualifiedNames: references.map(qualifiedName) };
+}
+
+function qualifiedName(reference: FeatureReference): string {
+  return `${formatViewName({ name: reference.view, version: reference.version })}:${reference.feature}`;
+}
