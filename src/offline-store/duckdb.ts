@@ -18,6 +18,7 @@ import {
   DuckDBDecimalValue,
   DuckDBInstance,
   DuckDBListValue,
+  DuckDBMapValue,
   DuckDBTimestampTZValue,
   DuckDBTimestampValue,
   type DuckDBAppender,
@@ -293,10 +294,20 @@ function platformValue(value: DuckDBValue): Value {
       if (value instanceof DuckDBBlobValue) return Uint8Array.from(value.bytes);
       if (value instanceof DuckDBListValue) return value.items.map(platformValue);
       if (value instanceof DuckDBDecimalValue) return value.toDouble();
+      if (value instanceof DuckDBMapValue) return JSON.stringify(plainMap(value));
       return String(value);
     default:
       return value;
   }
+}
+
+/** A map (only file statistics have them) as a JSON object. */
+function plainMap(map: DuckDBMapValue): Record<string, unknown> {
+  const plain: Record<string, unknown> = {};
+  for (const { key, value } of map.entries) {
+    plain[String(key)] = value instanceof DuckDBMapValue ? plainMap(value) : platformValue(value);
+  }
+  return plain;
 }
 
 function appendChunk(

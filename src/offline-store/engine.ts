@@ -47,7 +47,7 @@ export interface EngineSettings {
 export interface QueryEngine {
   /** Runs statements without a result. Errors become `FILE_UNREADABLE` for unreadable inputs, else `INTERNAL`. */
   run(sql: string): Promise<void>;
-  /** A small result, all at once, as objects of platform values (int64 and timestamps as numbers). */
+  /** A small result, all at once, as objects of platform values (int64 and timestamps as numbers; maps as JSON text). */
   rows(sql: string): Promise<Record<string, Value>[]>;
   /** Streams a result; the next chunk is requested before the present one is handed out. */
   stream(sql: string, columns: readonly EngineColumn[]): AsyncIterableIterator<EngineBatch>;

@@ -31,6 +31,8 @@ export interface TableSnapshot {
   readonly version: number;
   readonly schema: TableSchema;
   readonly files: readonly TableFile[];
+  /** Files of earlier versions that are no longer part of the table but still stand on disk (rows unknown: 0). */
+  readonly removed: readonly TableFile[];
 }
 
 /** A Parquet file already written inside the table's folder, to be added by a commit. */
@@ -67,7 +69,10 @@ export interface OfflineTable {
 }
 
 export interface OfflineStore {
-  /** Opens the table, creating it with `schema` if absent; throws `TABLE_INVALID` if it stands with another schema. */
+  /**
+   * Opens the table, creating it with `schema` if absent. Columns that `schema` has in addition are added
+   * (null in older rows); any other difference throws `TABLE_INVALID`.
+   */
   table(name: string, schema: TableSchema): Promise<OfflineTable>;
   /** Opens the table if it exists. */
   find(name: string): Promise<OfflineTable | null>;

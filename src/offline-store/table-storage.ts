@@ -1,0 +1,93 @@
+/**
+ * The file system as a table's log sees it: few operations, each atomic or harmless when cut short, and
+ * small enough to be replaced by one that fails at a chosen moment.
+ */
+import { randomUUID } from "node:crypto";
+import { type FileHandle, link, mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+
+export interface TableStorage {
+  /** Names in a folder, unsorted; empty where it does not exist. */
+  list(folder: string): Promise<string[]>;
+  /** Null where the file does not exist. */
+  read(path: string): Promise<string | null>;
+  /** Creates the file with this content, durably, or returns false where one of the name exists. */
+  putIfAbsent(path: string, text: string): Promise<boolean>;
+  /** Creates or replaces the file, durably and at once. */
+  replace(path: string, text: string): Promise<void>;
+  /** Makes a file that another component wrote durable, and gives it its name. The two may be equal. */
+  publish(written: string, path: string): Promise<void>;
+  remove(path: string): Promise<void>;
+  makeFolder(folder: string): Promise<void>;
+}
+
+/** Temporary names begin with a dot: no reader of the format takes them for a part of the table. */
+export const diskTableStorage: TableStorage = {
+  async list(folder) {
+    return (await orNull(readdir(folder))) ?? [];
+  },
+  async read(path) {
+    return orNull(readFile(path, "utf8"));
+  },
+  async putIfAbsent(path, text) {
+    const temporary = await writeTemporary(path, text);
+    try {
+      await link(temporary, path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+      throw error;
+    } finally {
+      await rm(temporary, { force: true });
+    }
+    await sync(dirname(path));
+    return true;
+  },
+  async replace(path, text) {
+    await rename(await writeTemporary(path, text), path);
+    await sync(dirname(path));
+  },
+  async publish(written, path) {
+    await sync(written);
+    if (written !== path) await rename(written, path);
+    await sync(dirname(path));
+  },
+  async remove(path) {
+    await rm(path, { force: true });
+  },
+  async makeFolder(folder) {
+    const first = await mkdir(folder, { recursive: true });
+    if (first !== undefined) await sync(dirname(first));
+  },
+};
+
+async function writeTemporary(path: string, text: string): Promise<string> {
+  const temporary = `${dirname(path)}/.${randomUUID()}.tmp`;
+  await withHandle(temporary, "wx", async (handle) => {
+    await handle.writeFile(text);
+    await handle.sync();
+  });
+  return temporary;
+}
+
+/** Syncs a file's content, or a folder's entries. */
+function sync(path: string): Promise<void> {
+  return withHandle(path, "r", (handle) => handle.sync());
+}
+
+async function withHandle(path: string, flags: string, work: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const handle = await open(path, flags);
+  try {
+    await work(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function orNull<T>(read: Promise<T>): Promise<T | null> {
+  try {
+    return await read;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}

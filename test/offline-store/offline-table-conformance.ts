@@ -1,0 +1,132 @@
+/**
+ * What every `OfflineTable` must do, whatever it stands on.
+ */
+import { beforeEach, describe, expect, it } from "vitest";
+import { isOnefoldError } from "../../src/base/errors.ts";
+import { type QueryEngine } from "../../src/offline-store/engine.ts";
+import { type NewFile, type OfflineStore, type OfflineTable, type TableSchema } from "../../src/offline-store/offline-store.ts";
+import { writeParquetFile } from "../../src/offline-store/parquet-file.ts";
+
+export const LETTERS: TableSchema = {
+  columns: [
+    { name: "n", type: { name: "int64" }, nullable: true },
+    { name: "letter", type: { name: "string" }, nullable: true },
+    { name: "at", type: { name: "timestamp" }, nullable: true },
+    { name: "parts", type: { name: "array", element: { name: "float64" } }, nullable: true },
+  ],
+};
+
+let serial = 0;
+
+/** Writes a file of `count` rows n = from.., not yet part of the table. */
+export async function writeLetters(engine: QueryEngine, table: OfflineTable, from: number, count: number): Promise<NewFile> {
+  const select = `SELECT i::BIGINT AS n, chr((97 + i % 26)::INTEGER) AS letter, make_timestamptz(i * 1000001) AS at, [i, NULL]::DOUBLE[] AS parts
+    FROM range(${from}, ${from + count}) t(i)`;
+  const name = `part-${++serial}.parquet`;
+  return writeParquetFile(engine, { select, folder: table.folder, name, columns: LETTERS.columns, tags: { from: String(from) } });
+}
+
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.then(
+    () => "no error",
+    (thrown: unknown) => thrown,
+  );
+  return isOnefoldError(error) ? error.code : String(error);
+}
+
+export function offlineTableConformance(
+  name: string,
+  open: () => Promise<{ readonly store: () => OfflineStore; readonly engine: QueryEngine }>,
+): void {
+  describe(`${name} as an offline table`, () => {
+    let store: () => OfflineStore;
+    let engine: QueryEngine;
+    let table: OfflineTable;
+
+    beforeEach(async () => {
+      ({ store, engine } = await open());
+      table = await store().table("letters", LETTERS);
+    });
+
+    const append = async (from: number, count: number, version?: number): Promise<number> =>
+      table.commit({
+        add: [await writeLetters(engine, table, from, count)],
+        operation: "APPEND",
+        ...(version === undefined ? {} : { txn: [{ applicationId: "app", version }] }),
+      });
+
+    it("is empty when created, and found by its name afterwards", async () => {
+      expect((await table.snapshot()).files).toEqual([]);
+      expect((await table.snapshot()).schema).toEqual(LETTERS);
+      expect(await store().find("other")).toBeNull();
+      const found = await store().find("letters");
+      expect((await found!.snapshot()).version).toBe(0);
+    });
+
+    it("shows commits at once, to itself and to others, and keeps earlier versions", async () => {
+      const other = await store().table("letters", LETTERS);
+      const first = await append(0, 10);
+      const file = (await table.snapshot()).files[0]!;
+      const second = await table.commit({
+        add: [await writeLetters(engine, table, 10, 5)],
+        remove: [file.path.slice(table.folder.length + 1)],
+        operation: "REPLACE",
+      });
+      expect([first, second]).toEqual([1, 2]);
+      for (const reader of [table, other, (await store().find("letters"))!]) {
+        const now = await reader.snapshot();
+        expect(now.files.map(({ rows, tags }) => [rows, tags])).toEqual([[5, { from: "10" }]]);
+        expect(now.removed.map(({ path, tags }) => [path, tags])).toEqual([[file.path, { from: "0" }]]);
+        expect((await reader.snapshot(1)).files).toEqual([file]);
+      }
+    });
+
+    it("carries txn versions with the rows, across reopening and checkpoints", async () => {
+      expect(await table.lastTxn("app")).toBeNull();
+      for (let version = 0; version < 25; version++) await append(version * 2, 2, version * 10);
+      for (const reader of [table, (await store().find("letters"))!]) {
+        expect(await reader.lastTxn("app")).toBe(240);
+        expect((await reader.snapshot()).files.reduce((sum, { rows }) => sum + rows, 0)).toBe(50);
+        expect((await reader.snapshot(13)).files).toHaveLength(13);
+        expect((await reader.snapshot()).schema).toEqual(LETTERS);
+      }
+    });
+
+    it("lets two writers append, and gives one of two equal txns TABLE_CONFLICT", async () => {
+      const other = await store().table("letters", LETTERS);
+      await append(0, 1, 1);
+      await other.commit({ add: [await writeLetters(engine, other, 1, 1)], operation: "APPEND" });
+      const rival = await writeLetters(engine, other, 2, 1);
+      await append(3, 1, 2);
+      expect(await codeOf(other.commit({ add: [rival], txn: [{ applicationId: "app", version: 2 }], operation: "APPEND" }))).toBe(
+        "TABLE_CONFLICT",
+      );
+      expect(await codeOf(append(4, 1, 2))).toBe("TABLE_CONFLICT");
+      const concurrent = await Promise.all(
+        [table, other, table, other].map(async (writer, i) =>
+          writer.commit({ add: [await writeLetters(engine, writer, 10 + i, 1)], operation: "APPEND" }),
+        ),
+      );
+      expect(new Set(concurrent).size).toBe(4);
+      expect((await table.snapshot()).files).toHaveLength(7);
+    });
+
+    it("refuses to remove what another commit removed", async () => {
+      await append(0, 1);
+      const other = await store().table("letters", LETTERS);
+      const path = (await table.snapshot()).files[0]!.path.slice(table.folder.length + 1);
+      await other.commit({ add: [], remove: [path], operation: "DELETE" });
+      expect(await codeOf(table.commit({ add: [], remove: [path], operation: "DELETE" }))).toBe("TABLE_CONFLICT");
+    });
+
+    it("takes further columns and refuses changed ones", async () => {
+      await append(0, 3);
+      const wider = [...LETTERS.columns, { name: "w", type: { name: "int64", wide: true }, nullable: true } as const];
+      const widened = await store().table("letters", { columns: wider });
+      expect((await widened.snapshot()).schema.columns).toEqual(wider);
+      const changed = wider.map((column) => (column.name === "n" ? { ...column, type: { name: "string" } as const } : column));
+      expect(await codeOf(store().table("letters", { columns: changed }))).toBe("TABLE_INVALID");
+      expect(await codeOf(store().table("letters", LETTERS))).toBe("TABLE_INVALID");
+    });
+  });
+}
