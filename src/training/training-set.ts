@@ -4,20 +4,18 @@
  * The engine reads, sorts and writes; every value comes out of the views' own fold (see `point-in-time-join.ts`).
  */
 import { OnefoldError } from "../base/errors.ts";
-import { formatMicros, type Micros } from "../base/micros.ts";
+import { formatMicros } from "../base/micros.ts";
 import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
 import { formatType } from "../schema/value.ts";
 import { FeatureColumn } from "./feature-columns.ts";
-import { labelsByTime } from "./label-runs.ts";
+import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
 import { type Knowledge, type TrainingManifest } from "./manifest.ts";
-import { type EventBound } from "./point-in-time-join.ts";
 import { type TrainingPorts } from "./ports.ts";
 import { replayView, type ReplayResult } from "./replay-view.ts";
-import { planServedRows } from "./served-rows.ts";
-import { planService, type PlannedView, type ServicePlan } from "./service-plan.ts";
-import { readSpine, type Spine, type SpineRequest } from "./spine.ts";
+import { planService, type ServicePlan } from "./service-plan.ts";
+import { readSpine, spineEntityTable, type SpineRequest } from "./spine.ts";
 import { addedColumns, checkOutput, trainingFormatOf, writeTrainingFile, type TrainingFormat } from "./training-set-file.ts";
+import { planServedRows, planTimedRows, type ViewPass } from "./view-passes.ts";
 
 export interface TrainingProgress {
   readonly phase: "labels" | "events" | "writing";
@@ -54,15 +52,6 @@ export interface TrainingSet {
   readonly columns: readonly FeatureColumn[];
   readonly manifest: TrainingManifest;
   readonly out: string | null;
-}
-
-/** How the rows of one view are answered: one pass for each epoch they refer to. */
-export interface ViewPass {
-  readonly view: PlannedView;
-  readonly epoch: number;
-  readonly files: EventFiles;
-  readonly run: Parameters<typeof replayView>[0]["labels"];
-  readonly bound: EventBound;
 }
 
 /**
@@ -104,18 +93,15 @@ async function trainWith(
   const flagAfterLog = request.allowAfterLog ?? false;
   if (out !== undefined) await checkOutput(out, spine, addedColumns(plan.featureNames, withStatuses, flagAfterLog));
 
-  const snapshots = new Map<string, EventFiles>();
-  for (const { view } of plan.views) {
-    if (!snapshots.has(view.source.name)) snapshots.set(view.source.name, await (await ports.archive(view.source.name)).files());
-  }
+  const snapshots = await snapshotLogs(ports, plan);
   const afterLog = new Uint8Array(total);
   const passes =
     knowledge === "as-served"
       ? await planServedRows(engine, ports, spine, plan, snapshots, afterLog)
-      : await planTimedRows(engine, spine, plan, snapshots, timedBound(knowledge, request.boundary ?? "inclusive"));
-  if (knowledge !== "as-served") await flagTimesAfterLog(engine, ports, plan, snapshots, afterLog);
+      : await planTimedRows(engine, spine, plan, snapshots, knowledge, request.boundary ?? "inclusive");
+  if (knowledge !== "as-served") await flagTimesAfterLog(engine, snapshots, afterLog);
   const rowsAfterLog = afterLog.reduce((sum, flag) => sum + flag, 0);
-  if (rowsAfterLog > 0 && !flagAfterLog) throw afterLogError(rowsAfterLog, total, ports, snapshots);
+  if (rowsAfterLog > 0 && !flagAfterLog) throw afterLogError(rowsAfterLog, total, snapshots);
 
   const columnsByName = new Map<string, FeatureColumn>();
   for (const { features } of plan.views) {
@@ -127,7 +113,7 @@ async function trainWith(
       engine,
       view: pass.view.view,
       files: pass.files,
-      entityTable: `spine_entity_${pass.view.entityIndex}`,
+      entityTable: spineEntityTable(pass.view.entityIndex),
       bound: pass.bound,
       labels: pass.run,
       columns: pass.view.features.map((feature) => columnsByName.get(feature.name)!),
@@ -159,12 +145,12 @@ async function trainWith(
       eventsFolded: results.get(name)?.eventsFolded ?? 0,
       eventsPoisoned: results.get(name)?.eventsPoisoned ?? 0,
     })),
-    sources: [...snapshots].map(([name, files]) => ({
+    sources: [...snapshots].map(([name, { files, logEnd }]) => ({
       name,
       epoch: files.epoch,
       historyEnd: files.historyEnd,
       liveEnd: files.liveEnd,
-      logEnd: formatLogEnd(logEndOf(ports, name, files)),
+      logEnd: formatLogEnd(logEnd),
     })),
     knowledge,
     boundary: knowledge === "as-served" ? null : (request.boundary ?? "inclusive"),
@@ -203,63 +189,6 @@ async function trainWith(
     manifestFor,
   );
   return { rowCount: total, columns, manifest, out };
-}
-
-function timedBound(knowledge: Knowledge, boundary: "inclusive" | "exclusive"): EventBound {
-  if (knowledge === "final") return boundary === "inclusive" ? "effective" : "effective-before";
-  return boundary === "inclusive" ? "known" : "known-before";
-}
-
-/** One pass a view over all label rows, in the present epoch; views of one entity share the sorted labels. */
-async function planTimedRows(
-  engine: QueryEngine,
-  spine: Spine,
-  plan: ServicePlan,
-  snapshots: ReadonlyMap<string, EventFiles>,
-  bound: EventBound,
-): Promise<ViewPass[]> {
-  const runs = [];
-  for (let index = 0; index < plan.entities.length; index++) runs.push(await labelsByTime(engine, spine, index));
-  return plan.views.map((view) => {
-    const files = snapshots.get(view.view.source.name)!;
-    return { view, epoch: files.epoch, files, run: runs[view.entityIndex]!, bound };
-  });
-}
-
-/** Time up to which what the archive holds is all that was known; -Infinity for a log without events. */
-function logEndOf(ports: TrainingPorts, source: string, files: EventFiles): number {
-  return Math.max(files.lastKnownTime, ports.closedUpTo(source) ?? Number.NEGATIVE_INFINITY);
-}
-
-function formatLogEnd(logEnd: number): string | null {
-  return Number.isFinite(logEnd) ? formatMicros(logEnd as Micros) : null;
-}
-
-async function flagTimesAfterLog(
-  engine: QueryEngine,
-  ports: TrainingPorts,
-  plan: ServicePlan,
-  snapshots: ReadonlyMap<string, EventFiles>,
-  flags: Uint8Array,
-): Promise<void> {
-  const end = Math.min(...plan.views.map(({ view }) => logEndOf(ports, view.source.name, snapshots.get(view.source.name)!)));
-  const late = Number.isFinite(end) ? `t > ${end}` : "true";
-  for await (const batch of engine.stream(`SELECT row FROM spine_label WHERE ${late}`, [{ as: "int32" }])) {
-    for (const row of batch.columns[0] as Int32Array) flags[row] = 1;
-  }
-}
-
-function afterLogError(
-  rows: number,
-  total: number,
-  ports: TrainingPorts,
-  snapshots: ReadonlyMap<string, EventFiles>,
-): OnefoldError {
-  const ends = [...snapshots].map(([name, files]) => `${name} ${formatLogEnd(logEndOf(ports, name, files)) ?? "has no events"}`);
-  return new OnefoldError("SPINE_AFTER_LOG", `${rows} of ${total} label rows lie after the end of the log`, {
-    where: `the log of each source ends at: ${ends.join("; ")}`,
-    hint: "events for them may still arrive: import or archive those first, or allow it, and the rows are flagged in the output",
-  });
 }
 
 function refuseCoincidence(result: ReplayResult, pass: ViewPass, total: number, knowledge: Knowledge): void {

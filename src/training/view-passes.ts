@@ -1,18 +1,43 @@
 /**
- * Label rows that carry tokens: each is computed again exactly as it was served, view by view and epoch by epoch.
+ * Which passes over which events answer the label rows: one a view at the rows' own times, or, for rows that
+ * carry tokens, one for each view and epoch that the tokens name.
  */
 import { OnefoldError } from "../base/errors.ts";
 import { type QueryEngine } from "../offline-store/engine.ts";
 import { type EventFiles } from "../offline-store/event-archive.ts";
-import { entityIdsByRow, labelsByOffset, readTokens, type ServedLabel } from "./label-runs.ts";
+import { entityIdsByRow, labelsByOffset, labelsByTime, readTokens, type ServedLabel } from "./label-runs.ts";
+import { isArchived, type LogSnapshot } from "./log-end.ts";
+import { type Knowledge } from "./manifest.ts";
+import { type EventBound, type LabelRun } from "./point-in-time-join.ts";
 import { type TrainingPorts } from "./ports.ts";
 import { type PlannedView, type ServicePlan } from "./service-plan.ts";
 import { type Spine } from "./spine.ts";
-import { type ViewPass } from "./training-set.ts";
 
-/** Whether the archive already holds the event at `offset`, so that everything up to it can be folded again. */
-export function isArchived(offset: number, files: EventFiles): boolean {
-  return offset < (offset < 0 ? files.historyEnd : files.liveEnd);
+/** How the rows of one view are answered: one pass for each epoch they refer to. */
+export interface ViewPass {
+  readonly view: PlannedView;
+  readonly epoch: number;
+  readonly files: EventFiles;
+  readonly run: LabelRun;
+  readonly bound: EventBound;
+}
+
+/** One pass a view over all label rows, in the present epoch; views of one entity share the sorted labels. */
+export async function planTimedRows(
+  engine: QueryEngine,
+  spine: Spine,
+  plan: ServicePlan,
+  snapshots: ReadonlyMap<string, LogSnapshot>,
+  knowledge: Exclude<Knowledge, "as-served">,
+  boundary: "inclusive" | "exclusive",
+): Promise<ViewPass[]> {
+  const bound = timedBound(knowledge, boundary);
+  const runs: LabelRun[] = [];
+  for (let index = 0; index < plan.entities.length; index++) runs.push(await labelsByTime(engine, spine, index));
+  return plan.views.map((view) => {
+    const { files } = snapshots.get(view.view.source.name)!;
+    return { view, epoch: files.epoch, files, run: runs[view.entityIndex]!, bound };
+  });
 }
 
 /**
@@ -25,7 +50,7 @@ export async function planServedRows(
   ports: TrainingPorts,
   spine: Spine,
   plan: ServicePlan,
-  snapshots: ReadonlyMap<string, EventFiles>,
+  snapshots: ReadonlyMap<string, LogSnapshot>,
   afterLog: Uint8Array,
 ): Promise<ViewPass[]> {
   const tokens = await readTokens(engine, spine);
@@ -42,8 +67,8 @@ export async function planServedRows(
       labels.push({ entity: ids[view.entityIndex]![row]!, lastOffset: read.lastOffset, asOf: token.asOf, row });
     });
     for (const [epoch, labels] of [...byEpoch].sort(([a], [b]) => a - b)) {
-      const snapshot = snapshots.get(view.view.source.name)!;
-      const files = epoch === snapshot.epoch ? snapshot : await (await ports.archive(view.view.source.name)).files(epoch);
+      const present = snapshots.get(view.view.source.name)!.files;
+      const files = epoch === present.epoch ? present : await (await ports.archive(view.view.source.name)).files(epoch);
       for (const { lastOffset, row } of labels) {
         if (lastOffset !== null && !isArchived(lastOffset, files)) afterLog[row] = 1;
       }
@@ -58,4 +83,9 @@ function notRead(view: PlannedView, spine: Spine, row: number): OnefoldError {
     where: `column ${spine.tokenColumn}, row ${row + 1} (counted from 1, without a header)`,
     hint: "the service has changed since that vector was served; train with the service as it was",
   });
+}
+
+function timedBound(knowledge: Exclude<Knowledge, "as-served">, boundary: "inclusive" | "exclusive"): EventBound {
+  if (knowledge === "final") return boundary === "inclusive" ? "effective" : "effective-before";
+  return boundary === "inclusive" ? "known" : "known-before";
 }
