@@ -11,11 +11,12 @@ if (build() !== 0) process.exit(1);
 
 say("Bundling examples/flights");
 const { buildSync } = await import("esbuild");
-const outfile = join(root, ".cache", "examples", "flights-demo.mjs");
-mkdirSync(join(root, ".cache", "examples"), { recursive: true });
+const outdir = join(root, ".cache", "examples", "flights");
+mkdirSync(outdir, { recursive: true });
 buildSync({
-  entryPoints: [join(root, "examples", "flights", "demo.ts")],
-  outfile,
+  entryPoints: ["demo.ts", "latency-worker.ts"].map((name) => join(root, "examples", "flights", name)),
+  outdir,
+  outExtension: { ".js": ".mjs" },
   bundle: true,
   packages: "external",
   platform: "node",
@@ -23,4 +24,4 @@ buildSync({
   target: "node20",
   sourcemap: "inline",
 });
-process.exitCode = run(process.execPath, ["--enable-source-maps", outfile, ...process.argv.slice(2)]);
+process.exitCode = run(process.execPath, ["--enable-source-maps", join(outdir, "demo.mjs"), ...process.argv.slice(2)]);

@@ -1,0 +1,68 @@
+/**
+ * Runs the demo as a newcomer would, on a few days of flights, and checks what its last line claims.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+
+interface DemoResult {
+  readonly demo: string;
+  readonly events: number;
+  readonly dead_letters: number;
+  readonly training_rows: number;
+  readonly audit: { readonly compared: number; readonly mismatched: number };
+  readonly auc: Readonly<Record<"as_known" | "leaky", { readonly offline: number; readonly served: number }>>;
+  readonly serving_ms: { readonly p50: number; readonly p99: number };
+  readonly seconds: number;
+}
+
+describe("the flights demo", () => {
+  let output = "";
+  let result: DemoResult;
+
+  beforeAll(() => {
+    const root = fileURLToPath(new URL("../..", import.meta.url));
+    const folder = mkdtempSync(join(tmpdir(), "onefold-demo-"));
+    const args = ["scripts/demo.mjs", "--small", "--folder", folder];
+    const run = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
+    rmSync(folder, { recursive: true, force: true });
+    expect(run.status, run.stderr + run.stdout).toBe(0);
+    output = run.stdout;
+    result = JSON.parse(output.trimEnd().split("\n").at(-1)!) as DemoResult;
+  }, 180_000);
+
+  it("ends with one line of JSON", () => {
+    expect(result.demo).toBe("flights");
+    expect(result.events).toBeGreaterThan(500_000);
+    expect(result.training_rows).toBeGreaterThan(20_000);
+  });
+
+  it("catches the rows with impossible delays, one in history and one live", () => {
+    expect(result.dead_letters).toBe(2);
+  });
+
+  it("serves the values that the training set holds, bit for bit", () => {
+    expect(output).toContain("all equal what was served live, bit for bit");
+    expect(result.auc.as_known.offline).toBe(result.auc.as_known.served);
+  });
+
+  it("audits every served value and finds none wrong", () => {
+    expect(result.audit.compared).toBeGreaterThan(50_000);
+    expect(result.audit.mismatched).toBe(0);
+  });
+
+  it("shows an honest model that holds and a leaky one that does not", () => {
+    expect(result.auc.as_known.served).toBeGreaterThan(0.6);
+    expect(result.auc.leaky.offline).toBeGreaterThan(result.auc.as_known.offline + 0.1);
+    expect(result.auc.leaky.served).toBeLessThan(result.auc.as_known.served - 0.02);
+  });
+
+  it("measures serving latency", () => {
+    expect(result.serving_ms.p50).toBeGreaterThan(0);
+    expect(result.serving_ms.p50).toBeLessThan(50);
+    expect(result.serving_ms.p99).toBeGreaterThanOrEqual(result.serving_ms.p50);
+  });
+});
