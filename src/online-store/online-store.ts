@@ -28,8 +28,8 @@ export interface MetaWrite {
 export interface OnlineStore {
   get(space: StateSpace, key: EntityKey): Uint8Array | null;
   getMeta(name: string): Uint8Array | null;
-  /** Names and values of all metas whose name starts with `prefix`, in name order (bytewise). */
-  scanMeta(prefix: string): IterableIterator<{ readonly name: string; readonly bytes: Uint8Array }>;
+  /** Names and values of all metas whose name starts with `prefix`, in name order (bytewise), beginning after `after`. */
+  scanMeta(prefix: string, after?: string): IterableIterator<{ readonly name: string; readonly bytes: Uint8Array }>;
   /** All entities of a space in key order (bytewise), beginning after `after`. */
   scan(space: StateSpace, after?: EntityKey): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }>;
   /** Writes all in one transaction; resolves once it is durable. */

@@ -1,0 +1,187 @@
+/**
+ * The online store on LMDB: one memory-mapped file, many reader processes, one durable transaction a commit.
+ *
+ * Keys are bytes: `m` and the meta's name, or `s`, the space, a zero byte and the entity's key, all UTF-8,
+ * so that LMDB's order is the order the contract asks for. Commits are synced inside their transaction
+ * (`overlappingSync` off), so that a resolved promise means durable, not only visible.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import { open, type RootDatabase } from "lmdb";
+import { OnefoldError } from "../base/errors.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { type MetaWrite, type OnlineStore, type StateSpace, type StateWrite } from "./online-store.ts";
+
+const META = 0x6d;
+const STATE = 0x73;
+/** A space of 200 bytes, an entity key of 1,024 and the two marks fit. */
+const KEY_BYTES_MAX = 1978;
+const DROP_BATCH_KEYS = 10_000;
+
+export interface LmdbOptions {
+  /** Folder of the database; made if it is not there. */
+  readonly folder: string;
+  readonly readOnly?: boolean;
+}
+
+/** Opens the store. Throws `STORAGE_FAILED`. */
+export function openLmdbStore(options: LmdbOptions): OnlineStore {
+  try {
+    if (options.readOnly !== true) mkdirSync(options.folder, { recursive: true });
+    const database = open<Buffer, Buffer>({
+      path: options.folder,
+      noSubdir: false,
+      encoding: "binary",
+      keyEncoding: "binary",
+      overlappingSync: false,
+      readOnly: options.readOnly ?? false,
+    });
+    if (options.readOnly !== true) for (const folder of [options.folder, dirname(options.folder)]) syncFolder(folder);
+    return new LmdbOnlineStore(database, options.folder);
+  } catch (cause) {
+    throw storageFailed(options.folder, cause);
+  }
+}
+
+class LmdbOnlineStore implements OnlineStore {
+  readonly #database: RootDatabase<Buffer, Buffer>;
+  readonly #folder: string;
+  /** Keys are built here; LMDB copies them before the call returns. */
+  readonly #key: Buffer = Buffer.alloc(KEY_BYTES_MAX * 3 + 8);
+
+  constructor(database: RootDatabase<Buffer, Buffer>, folder: string) {
+    this.#database = database;
+    this.#folder = folder;
+  }
+
+  get(space: StateSpace, key: EntityKey): Uint8Array | null {
+    return this.#read(this.#stateKey(space, key));
+  }
+
+  getMeta(name: string): Uint8Array | null {
+    return this.#read(this.#metaKey(name));
+  }
+
+  *scanMeta(prefix: string, after?: string): IterableIterator<{ name: string; bytes: Uint8Array }> {
+    const begin = Buffer.from(this.#metaKey(prefix));
+    const from = after === undefined ? begin : Buffer.from(this.#metaKey(after));
+    for (const { key, bytes } of this.#range(begin, from, after !== undefined)) {
+      yield { name: key.toString("utf8", 1), bytes };
+    }
+  }
+
+  *scan(space: StateSpace, after?: EntityKey): IterableIterator<{ key: EntityKey; bytes: Uint8Array }> {
+    const begin = Buffer.from(this.#stateKey(space, ""));
+    const from = after === undefined ? begin : Buffer.from(this.#stateKey(space, after));
+    for (const { key, bytes } of this.#range(begin, from, after !== undefined)) {
+      yield { key: key.toString("utf8", begin.length), bytes };
+    }
+  }
+
+  async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {
+    if (states.length === 0 && metas.length === 0) return;
+    try {
+      await this.#database.batch(() => {
+        for (const { space, key, bytes } of states) this.#write(this.#stateKey(space, key), bytes);
+        for (const { name, bytes } of metas) this.#write(this.#metaKey(name), bytes);
+      });
+      await this.#database.flushed;
+    } catch (cause) {
+      throw storageFailed(this.#folder, cause);
+    }
+    // A read after this turn must not come from a snapshot taken before the commit.
+    this.#database.resetReadTxn();
+  }
+
+  async dropSpace(space: StateSpace): Promise<void> {
+    const begin = Buffer.from(this.#stateKey(space, ""));
+    for (;;) {
+      const keys = [...this.#database.getKeys({ start: begin, end: endOfPrefix(begin), limit: DROP_BATCH_KEYS })];
+      if (keys.length === 0) return;
+      try {
+        await this.#database.batch(() => {
+          for (const key of keys) void this.#database.remove(Buffer.from(key));
+        });
+        await this.#database.flushed;
+      } catch (cause) {
+        throw storageFailed(this.#folder, cause);
+      }
+      this.#database.resetReadTxn();
+    }
+  }
+
+  count(space: StateSpace): number {
+    const begin = Buffer.from(this.#stateKey(space, ""));
+    return this.#database.getKeysCount({ start: begin, end: endOfPrefix(begin) });
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close();
+  }
+
+  #read(key: Buffer): Uint8Array | null {
+    // Not `getBinaryFast`: that lends a shared buffer, far longer than its `length` says.
+    const bytes = this.#database.getBinary(key);
+    return bytes === undefined ? null : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  #write(key: Buffer, bytes: Uint8Array | null): void {
+    if (bytes === null) void this.#database.remove(key);
+    else void this.#database.put(key, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  }
+
+  *#range(prefix: Buffer, from: Buffer, exclusive: boolean): IterableIterator<{ key: Buffer; bytes: Uint8Array }> {
+    for (const entry of this.#database.getRange({ start: from, end: endOfPrefix(prefix) })) {
+      const key = Buffer.from(entry.key);
+      if (exclusive && key.equals(from)) continue;
+      yield { key, bytes: new Uint8Array(entry.value) };
+    }
+  }
+
+  #metaKey(name: string): Buffer {
+    this.#key[0] = META;
+    return this.#checked(1 + this.#key.write(name, 1, "utf8"));
+  }
+
+  #stateKey(space: StateSpace, key: EntityKey): Buffer {
+    this.#key[0] = STATE;
+    let end = 1 + this.#key.write(space, 1, "utf8");
+    this.#key[end++] = 0;
+    return this.#checked(end + this.#key.write(key, end, "utf8"));
+  }
+
+  #checked(length: number): Buffer {
+    if (length > KEY_BYTES_MAX) {
+      throw new OnefoldError("KEY_TOO_LONG", `a key of ${length} bytes with its space`, { where: this.#folder });
+    }
+    return this.#key.subarray(0, length);
+  }
+}
+
+/** LMDB syncs its file but not the folder's entry for it. */
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** The least key behind all that begin with `prefix`; prefixes here begin with an ASCII letter. */
+function endOfPrefix(prefix: Buffer): Buffer {
+  const end = Buffer.from(prefix);
+  let last = end.length - 1;
+  while (end[last] === 0xff) last--;
+  end[last] = end[last]! + 1;
+  return end.subarray(0, last + 1);
+}
+
+function storageFailed(folder: string, cause: unknown): OnefoldError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new OnefoldError("STORAGE_FAILED", `the online store failed: ${message}`, {
+    where: folder,
+    hint: "check free disk space and permissions, then restart: the event log holds what was acknowledged",
+    cause,
+  });
+}

@@ -1,0 +1,82 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { afterAll, describe, expect, it } from "vitest";
+import { openLmdbStore } from "../../src/online-store/lmdb.ts";
+import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
+import { type OnlineStore } from "../../src/online-store/online-store.ts";
+import { onlineStoreCases } from "../../src/testing/online-store-conformance.ts";
+
+const folders: string[] = [];
+
+function newFolder(): string {
+  folders.push(mkdtempSync(join(tmpdir(), "onefold-online-")));
+  return folders.at(-1)!;
+}
+
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+const stores: { name: string; durable: boolean; prepare(): () => OnlineStore }[] = [
+  { name: "memory", durable: false, prepare: () => () => new MemoryOnlineStore() },
+  {
+    name: "lmdb",
+    durable: true,
+    prepare: () => {
+      const folder = join(newFolder(), "online");
+      return () => openLmdbStore({ folder });
+    },
+  },
+];
+
+for (const { name, durable, prepare } of stores) {
+  describe(`online store: ${name}`, () => {
+    for (const storeCase of onlineStoreCases.filter((candidate) => durable || !candidate.durable)) {
+      it(storeCase.name, () => storeCase.run(prepare()));
+    }
+  });
+}
+
+describe("online store: lmdb, killed", () => {
+  it("leaves whole commits only, and every one that resolved", async () => {
+    const folder = newFolder();
+    const script = join(import.meta.dirname, "..", "..", "node_modules", `.writer-to-kill-${process.pid}.mjs`);
+    folders.push(script);
+    const entry = join(import.meta.dirname, "writer-to-kill.ts");
+    await build({ entryPoints: [entry], outfile: script, bundle: true, platform: "node", format: "esm", packages: "external" });
+    const keys = 200;
+    let generations = 0;
+    for (let round = 0; round < 6; round++) {
+      const resolved = await runAndKill(script, [folder, String(keys)], 120 + round * 37);
+      expect(resolved).toBeGreaterThan(0);
+      const store = openLmdbStore({ folder });
+      const generation = Buffer.from(store.getMeta("generation")!).readUInt32LE(0);
+      expect(generation).toBeGreaterThanOrEqual(resolved);
+      const found = [...store.scan("v@1#0")].map((state) => Buffer.from(state.bytes).readUInt32LE(0));
+      expect(found).toEqual(Array.from({ length: keys }, () => generation));
+      await store.close();
+      generations = generation;
+    }
+    expect(generations).toBeGreaterThan(6);
+  }, 60_000);
+});
+
+/** Kills the process so many milliseconds after its first line; gives the last number it printed. */
+async function runAndKill(script: string, args: readonly string[], afterMs: number): Promise<number> {
+  const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  let output = "";
+  let timer: NodeJS.Timeout | null = null;
+  child.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+    timer ??= setTimeout(() => child.kill("SIGKILL"), afterMs);
+  });
+  const [, signal] = await new Promise<[number | null, string | null]>((resolve) => {
+    child.on("close", (code, killedBy) => resolve([code, killedBy]));
+  });
+  expect(signal).toBe("SIGKILL");
+  const whole = output.slice(0, output.lastIndexOf("\n")).split("\n");
+  return Number(whole.at(-1));
+}
