@@ -169,7 +169,8 @@ export interface FeatureReference {
 export interface OnDemandDefinition extends Defined {
   readonly kind: "on-demand";
   readonly version: number | "dev";
-  readonly inputs: readonly FeatureReference[];
+  /** `as` is the name its function knows it by, unique among inputs and request columns. */
+  readonly inputs: readonly (FeatureReference & { readonly as: string })[];
   /** Columns the caller sends with the request. */
   readonly request: readonly Column[];
   readonly outputs: readonly { readonly name: string; readonly type: ValueType; readonly description?: string }[];

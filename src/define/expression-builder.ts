@@ -110,7 +110,8 @@ export class Expr<N extends Need = never, O = Kind> {
     return binary("add", this, other);
   }
 
-  subtract<V extends number | AnyExpr>(other: V): Expr<N | NeedsOf<V> | Require<O | OfOperand<V>, "number">, "number"> {
+  /** Of two timestamps: the microseconds between them. */
+  subtract<V extends number | AnyExpr>(other: V): Expr<N | NeedsOf<V> | Require<O | OfOperand<V>, "ordered">, "number"> {
     return binary("subtract", this, other);
   }
 

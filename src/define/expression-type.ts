@@ -1,9 +1,11 @@
 /**
- * The type an expression computes, or why it computes none.
+ * The type an expression computes, or why it computes none: the rules of `src/fold/expression.ts`, which
+ * computes its values, as far as they concern types. A test holds the two together.
  *
  * Literals fit where they stand: a whole number is an int64, a float64 or, against a timestamp,
- * microseconds; text is a string or, against a wide int64, its decimal digits.
+ * microseconds; text is a string, an instant against a timestamp or decimal digits against a wide int64.
  */
+import { parseMicros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { formatType, isNumeric, sameType, type Value, type ValueType } from "../schema/value.ts";
 import { type Expression } from "./expression.ts";
@@ -43,28 +45,24 @@ export function expressionType(expression: Expression, columns: readonly Express
       return BOOL;
     case "eq":
     case "ne":
-      common([expression.left, expression.right], typeOf, expression.op);
+      need(common([expression.left, expression.right], typeOf, expression.op), isComparable, "something comparable", expression.op);
       return BOOL;
     case "gt":
     case "gte":
     case "lt":
     case "lte":
-      need(common([expression.left, expression.right], typeOf, expression.op), isOrdered, "a number, a timestamp or a string", expression.op);
+      need(common([expression.left, expression.right], typeOf, expression.op), isOrdered, "something ordered", expression.op);
       return BOOL;
     case "in": {
       const literals = expression.values.map((value): Expression => ({ op: "literal", value }));
-      common([expression.input, ...literals], typeOf, "in");
+      need(common([expression.input, ...literals], typeOf, "in"), isComparable, "something comparable", "in");
       return BOOL;
     }
     case "add":
     case "subtract":
     case "multiply":
-    case "divide": {
-      const sides = [typeOf(expression.left), typeOf(expression.right)];
-      for (const side of sides) need(side, isNumeric, "a number", expression.op);
-      const isInteger = sides.every((side) => side === null || side.name === "int64");
-      return isInteger && expression.op !== "divide" ? INT64 : FLOAT64;
-    }
+    case "divide":
+      return arithmeticType(expression.op, typeOf(expression.left), typeOf(expression.right));
     case "abs":
     case "negate":
       return need(typeOf(expression.input), isNumeric, "a number", expression.op);
@@ -103,12 +101,16 @@ const isBool = (type: ValueType): boolean => type.name === "bool";
 const isString = (type: ValueType): boolean => type.name === "string";
 const isTimestamp = (type: ValueType): boolean => type.name === "timestamp";
 const isMeasured = (type: ValueType): boolean => type.name === "string" || type.name === "bytes" || type.name === "array";
-const isOrdered = (type: ValueType): boolean => isNumeric(type) || type.name === "timestamp" || type.name === "string";
+const isComparable = (type: ValueType): boolean => type.name !== "array";
+const isOrdered = (type: ValueType): boolean => isComparable(type) && type.name !== "bool";
 
 function literalType(value: Value): ValueType | null {
   if (value === null) return null;
   if (typeof value === "boolean") return BOOL;
-  if (typeof value === "number") return Number.isSafeInteger(value) ? INT64 : FLOAT64;
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new ExpressionProblem(`${value} cannot be a literal`);
+    return Number.isSafeInteger(value) ? INT64 : FLOAT64;
+  }
   if (typeof value === "string") return STRING;
   if (value instanceof Uint8Array) return BYTES;
   throw new ExpressionProblem("an array cannot be a literal");
@@ -124,27 +126,56 @@ function need(
   throw new ExpressionProblem(`${op} needs ${what}, not ${formatType(type)}`);
 }
 
+function arithmeticType(op: string, left: ValueType | null, right: ValueType | null): ValueType {
+  const a = left ?? right ?? INT64;
+  const b = right ?? a;
+  if (isNumeric(a) && isNumeric(b)) {
+    return op === "divide" || a.name === "float64" || b.name === "float64" ? FLOAT64 : INT64;
+  }
+  // Instants and spans of microseconds.
+  const isSpan = (type: ValueType): boolean => type.name === "int64" && isNumeric(type);
+  if (op === "subtract" && isTimestamp(a) && isTimestamp(b)) return INT64;
+  if ((op === "add" || op === "subtract") && isTimestamp(a) && isSpan(b)) return a;
+  if (op === "add" && isSpan(a) && isTimestamp(b)) return b;
+  throw new ExpressionProblem(`${op} cannot take ${formatType(a)} and ${formatType(b)}`);
+}
+
 /** The one type all parts can have; int64 and float64 meet in float64. */
 function common(
   parts: readonly Expression[],
   typeOf: (part: Expression) => ValueType | null,
   op: string,
 ): ValueType | null {
-  let result: ValueType | null = null;
-  // Literals bend to what is not a literal, so those come last.
-  const ordered = [...parts.filter((part) => part.op !== "literal"), ...parts.filter((part) => part.op === "literal")];
-  for (const part of ordered) {
+  const typed = parts.flatMap((part) => {
     const type = typeOf(part);
-    if (type === null) continue;
-    if (result === null || (isNumeric(result) && type.name === "float64")) result = type;
-    else if (sameType(result, type) || (result.name === "float64" && isNumeric(type))) continue;
-    else if (part.op === "literal" && literalFits(part.value, result)) continue;
-    else throw new ExpressionProblem(`${op} cannot take ${formatType(result)} together with ${formatType(type)}`);
+    return type === null ? [] : [{ part, type }];
+  });
+  const wanted =
+    typed.find(({ type }) => type.name === "int64" && !isNumeric(type)) ??
+    typed.find(({ type }) => type.name === "timestamp") ??
+    typed.find(({ type }) => type.name === "float64") ??
+    typed[0];
+  if (wanted === undefined) return null;
+  for (const { part, type } of typed) {
+    if (fits(part, type, wanted.type)) continue;
+    throw new ExpressionProblem(`${op} cannot take ${formatType(wanted.type)} together with ${formatType(type)}`);
   }
-  return result;
+  return wanted.type;
 }
 
-function literalFits(value: Value, type: ValueType): boolean {
-  if (type.name === "timestamp") return Number.isSafeInteger(value);
-  return type.name === "int64" && type.wide === true && typeof value === "string" && /^-?(?:0|[1-9]\d*)$/.test(value);
+function fits(part: Expression, type: ValueType, wanted: ValueType): boolean {
+  if (sameType(type, wanted)) return true;
+  if (wanted.name === "float64") return isNumeric(type);
+  if (wanted.name === "int64" && wanted.wide === true) {
+    if (type.name === "int64") return true;
+    return part.op === "literal" && typeof part.value === "string" && /^-?(?:0|[1-9]\d*)$/.test(part.value);
+  }
+  if (wanted.name !== "timestamp" || part.op !== "literal") return false;
+  if (typeof part.value !== "string") return Number.isSafeInteger(part.value);
+  try {
+    parseMicros(part.value);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,0 +1,210 @@
+/**
+ * Features as they are written: `sum("amount").over("1h").where(col("country").eq("DE"))`.
+ *
+ * A `Feature` is an immutable builder; each method returns a new one. `view` gives it its name and type.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import { type DurationMicros, formatDuration, parseDuration } from "../base/micros.ts";
+import { type Aggregation, type AggregationName, type Freshness, type Window } from "./definition.ts";
+import { type AnyExpr, type Literal, type NeedsOf, type OfOperand } from "./expression-builder.ts";
+import { type ClassOfKind, type DurationText, type Kind, type Need, type OfColumn, type Require } from "./typing.ts";
+
+/**
+ * When a feature reads null: `never`; `empty` where nothing was known; `always` possible, whatever the
+ * default, because a TTL or an overflow can take the value away.
+ */
+export type Nulls = "never" | "empty" | "always";
+
+/** Which windows an aggregation can have: without a `merge`, a custom one has none over time. */
+export type Windows = "any" | "last";
+
+export type FreshnessText = "real-time" | "near-real-time" | "batch" | "daily" | DurationText;
+
+/** What a feature can fall back to; a timestamp as a Date. */
+export type DefaultValue = Literal | readonly DefaultValue[];
+
+type DefaultFor<O> =
+  O extends OfColumn<string>
+    ? DefaultValue
+    : O extends "number" | "int64" | "float64"
+      ? number
+      : O extends "string" | "wide int64"
+        ? string
+        : O extends "bool"
+          ? boolean
+          : O extends "timestamp"
+            ? Date
+            : O extends "bytes"
+              ? Uint8Array
+              : DefaultValue;
+
+type ClassOfDefault<V> = V extends readonly unknown[] ? "any" : ClassOfKind<OfOperand<V>>;
+
+/** What the builder has gathered; the name and the type come from the view. */
+export interface FeatureParts {
+  readonly aggregation: Aggregation;
+  readonly defaultValue?: DefaultValue;
+  readonly ttlMicros?: DurationMicros;
+  readonly freshness?: Freshness;
+  readonly description?: string;
+  readonly owner?: string;
+  readonly tags?: readonly string[];
+  /** A wrong argument, told by the view, which knows the feature's name. */
+  readonly problem?: string;
+}
+
+export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, W extends Windows = Windows> {
+  declare readonly "~types": { readonly needs: N; readonly of: O; readonly nulls: E; readonly windows: W };
+  readonly parts: FeatureParts;
+
+  constructor(parts: FeatureParts) {
+    this.parts = Object.freeze(parts);
+    Object.freeze(this);
+  }
+
+  /** Over the time window `(asOf - window, asOf]`, or over the view's last n events. Without: over all events. */
+  over(window: W extends "last" ? LastEvents : DurationText | LastEvents): Feature<N, O, E, W> {
+    return this.#withAggregation(() => ({ over: parseWindow(window) }));
+  }
+
+  /** Counts only the events for which `predicate` is true. A second `where` narrows the first. */
+  where<P extends AnyExpr>(predicate: P): Feature<N | NeedsOf<P> | Require<OfOperand<P>, "bool">, O, E, W> {
+    const first = this.parts.aggregation.where;
+    const next = predicate.expression;
+    return this.#withAggregation(() => ({
+      where: first === undefined ? next : { op: "and", left: first, right: next },
+    }));
+  }
+
+  /** Stands in for null where nothing was known; not for a value past its TTL or one that overflowed. */
+  default<const V extends DefaultFor<O>>(
+    value: V,
+  ): Feature<N | (O extends OfColumn<string> ? Require<O, ClassOfDefault<V>> : never), O, E extends "always" ? E : "never", W> {
+    return this.#with({ defaultValue: value });
+  }
+
+  /** The value is null once the entity's last event is older than this. Never deletes. */
+  ttl(duration: DurationText): Feature<N, O, "always", W> {
+    return this.#withDuration(duration, (ttlMicros) => ({ ttlMicros }));
+  }
+
+  /** The age its newest event may reach: a class, or a duration. */
+  freshness(freshness: FreshnessText): Feature<N, O, E, W> {
+    if (isFreshnessClass(freshness)) return this.#with({ freshness });
+    return this.#withDuration(freshness, (micros) => ({ freshness: micros }));
+  }
+
+  describe(description: string): Feature<N, O, E, W> {
+    return this.#with({ description });
+  }
+
+  owner(owner: string): Feature<N, O, E, W> {
+    return this.#with({ owner });
+  }
+
+  tags(...tags: readonly string[]): Feature<N, O, E, W> {
+    return this.#with({ tags: [...(this.parts.tags ?? []), ...tags] });
+  }
+
+  #with(parts: Partial<FeatureParts>): Feature<any, any, any, any> {
+    return new Feature({ ...this.parts, ...parts });
+  }
+
+  #withAggregation(parts: () => Partial<Aggregation>): Feature<any, any, any, any> {
+    return this.#attempt(() => ({ aggregation: { ...this.parts.aggregation, ...parts() } }));
+  }
+
+  #withDuration(duration: string, parts: (micros: DurationMicros) => Partial<FeatureParts>): Feature<any, any, any, any> {
+    return this.#attempt(() => parts(parseDuration(duration)));
+  }
+
+  #attempt(parts: () => Partial<FeatureParts>): Feature<any, any, any, any> {
+    try {
+      return this.#with(parts());
+    } catch (error) {
+      if (error instanceof OnefoldError) return this.#with({ problem: `${error.message}: ${error.hint ?? ""}` });
+      throw error;
+    }
+  }
+}
+
+// `any`: the parameters are phantoms, read back by the view.
+export type AnyFeature = Feature<any, any, any, any>;
+
+export interface LastEvents {
+  readonly last: number;
+}
+
+export function isFreshnessClass(text: string): text is Exclude<FreshnessText, DurationText> {
+  return text === "real-time" || text === "near-real-time" || text === "batch" || text === "daily";
+}
+
+/** `1h`, or `last 20`. */
+export function formatWindow(window: Window): string {
+  return window.kind === "time" ? formatDuration(window.micros) : `last ${window.events}`;
+}
+
+/** `view` says the rest; here only what cannot be written as data is refused. */
+function parseWindow(window: string | LastEvents): Window {
+  if (typeof window === "string") return { kind: "time", micros: parseDuration(window) };
+  return { kind: "last", events: window.last };
+}
+
+export function aggregate(fn: AggregationName, column?: string): Feature<any, any, any, any> {
+  return new Feature({ aggregation: column === undefined ? { fn } : { fn, column } });
+}
+
+type Numeric<C extends string, E extends Nulls> = Feature<readonly [C, "number"], "number", E, "any">;
+type Ordered<C extends string> = Feature<readonly [C, "ordered"], OfColumn<C>, "empty", "any">;
+type Plain<C extends string> = Feature<readonly [C, "any"], OfColumn<C>, "empty", "any">;
+
+/** Number of events; with a column, of those where it is not null. 0 of nothing. */
+export function count(): Feature<never, "number", "never", "any">;
+export function count<const C extends string>(column: C): Feature<readonly [C, "any"], "number", "never", "any">;
+export function count(column?: string): Feature<any, "number", "never", "any"> {
+  return aggregate("count", column);
+}
+
+/** Compensated sum (Neumaier). Of int64 an int64, and status ERROR where it leaves the safe range. */
+export function sum<const C extends string>(column: C): Numeric<C, "always"> {
+  return aggregate("sum", column);
+}
+
+export function mean<const C extends string>(column: C): Numeric<C, "empty"> {
+  return aggregate("mean", column);
+}
+
+/** Sample variance (n - 1), null for fewer than two values. */
+export function variance<const C extends string>(column: C): Numeric<C, "empty"> {
+  return aggregate("variance", column);
+}
+
+/** Sample standard deviation (n - 1), null for fewer than two values. */
+export function stddev<const C extends string>(column: C): Numeric<C, "empty"> {
+  return aggregate("stddev", column);
+}
+
+/** Smallest number or earliest timestamp. */
+export function min<const C extends string>(column: C): Ordered<C> {
+  return aggregate("min", column);
+}
+
+/** Largest number or latest timestamp. */
+export function max<const C extends string>(column: C): Ordered<C> {
+  return aggregate("max", column);
+}
+
+/** The earliest value that is not null, by event time. */
+export function first<const C extends string>(column: C): Plain<C> {
+  return aggregate("first", column);
+}
+
+/** The latest value that is not null, by event time. */
+export function last<const C extends string>(column: C): Plain<C> {
+  return aggregate("last", column);
+}
+
+/** The column itself as a feature: its latest value. For values computed elsewhere and pushed as events. */
+export function column<const C extends string>(name: C): Plain<C> {
+  return aggregate("last", name);
+}

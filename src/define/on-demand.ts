@@ -1,0 +1,89 @@
+/**
+ * `onDemand`: features computed at request time by a pure function of other features and of what the
+ * request carries.
+ */
+import { type Micros } from "../base/micros.ts";
+import { type AnyColumnType, type KindOf, type ValueRow } from "./column-type.ts";
+import { callSite, refuse } from "./defined-at.ts";
+import { type Described, type OnDemandDefinition } from "./definition.ts";
+import { frozen } from "./frozen.ts";
+import { nameProblems, versionProblems } from "./names.ts";
+import { rememberReferences } from "./references.ts";
+import { type AnySelectable, asSelection, type KeysOf, type Selectable, type ValuesOf, withSelection } from "./selection.ts";
+import { repeated } from "./source-problems.ts";
+import { type Simplify, type ValueOfKind } from "./typing.ts";
+
+type Columns = Readonly<Record<string, AnyColumnType>>;
+type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never;
+
+type Inputs<I extends readonly AnySelectable[], R> = Simplify<
+  Intersection<I extends readonly [] ? {} : ValuesOf<I[number]>> & ValueRow<R>
+>;
+type Outputs<O> = { readonly [N in keyof O & string]: ValueOfKind<KindOf<O[N]>> | null };
+
+interface OnDemandOptions<I extends readonly AnySelectable[], R extends Columns, O extends Columns> extends Described {
+  readonly version?: number | "dev";
+  readonly inputs: I;
+  /** Columns that the caller sends with the request. */
+  readonly request?: R;
+  readonly outputs: O;
+  /** Pure: the same inputs give the same outputs, with no clock but `asOf`. */
+  readonly compute: (inputs: Inputs<I, R>, context: { readonly asOf: Micros }) => Outputs<O>;
+}
+
+export interface OnDemand<N extends string = string, V = any, K = any> extends OnDemandDefinition, Selectable<V, K> {
+  readonly name: N;
+}
+
+/** Features computed at request time. Throws `DEFINITION_INVALID`. */
+export function onDemand<
+  const N extends string,
+  const I extends readonly AnySelectable[],
+  O extends Columns,
+  R extends Columns = {},
+>(name: N, options: OnDemandOptions<I, R, O>): OnDemand<N, Outputs<O>, Intersection<KeysOf<I[number]>>> {
+  const selections = options.inputs.map(asSelection);
+  const definition: OnDemandDefinition = frozen({
+    kind: "on-demand",
+    name: name as string,
+    version: options.version ?? 1,
+    inputs: selections.flatMap((selection) => selection.features),
+    request: Object.entries(options.request ?? {}).map(([column, type]) => ({
+      name: column,
+      type: type.valueType,
+      nullable: type.isNullable,
+      ...(type.description === undefined ? {} : { description: type.description }),
+    })),
+    outputs: Object.entries(options.outputs).map(([output, type]) => ({
+      name: output,
+      type: type.valueType,
+      ...(type.description === undefined ? {} : { description: type.description }),
+    })),
+    compute: options.compute as unknown as OnDemandDefinition["compute"],
+    description: options.description,
+    owner: options.owner,
+    tags: options.tags,
+    definedAt: callSite(onDemand),
+  });
+  refuse(definition, "on-demand view", onDemandProblems(definition));
+  const result = withSelection(definition);
+  rememberReferences(
+    result,
+    selections.map((selection) => selection.from),
+  );
+  return result as OnDemand<N, any, any>;
+}
+
+/** What contradicts itself in an on-demand view; empty when nothing does. */
+export function onDemandProblems(definition: OnDemandDefinition): string[] {
+  const inputs = [...definition.inputs.map((input) => input.as), ...definition.request.map((column) => column.name)];
+  return [
+    ...nameProblems("its name", definition.name),
+    ...versionProblems(definition.version),
+    ...(definition.outputs.length === 0 ? ["it has no outputs"] : []),
+    ...definition.outputs.flatMap((output) => nameProblems("output", output.name)),
+    ...repeated(definition.outputs.map((output) => output.name)).map((name) => `there are two outputs "${name}"`),
+    ...repeated(inputs).map((name) => `two inputs are named "${name}": use .prefix() or .rename() on one`),
+    ...(typeof definition.compute === "function" ? [] : ["compute is not a function"]),
+  ];
+}

@@ -1,0 +1,191 @@
+/**
+ * `stream` and `batch`: where rows come from, and what holds of every one of them.
+ */
+import { MICROS_PER_DAY, MICROS_PER_MINUTE } from "../base/micros.ts";
+import { type Column } from "../schema/value.ts";
+import { type AnyColumnType, type InputRow, type KindOf } from "./column-type.ts";
+import { callSite, refuse } from "./defined-at.ts";
+import {
+  type BatchSourceDefinition,
+  type DerivedColumn,
+  type Described,
+  type SourceDefinition,
+  type StreamDefinition,
+} from "./definition.ts";
+import { duration } from "./duration.ts";
+import { type AnyExpr, type Expr } from "./expression-builder.ts";
+import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
+import { frozen } from "./frozen.ts";
+import { sourceProblems } from "./source-problems.ts";
+import { type DurationText, type OfColumn, type Problem, type Require } from "./typing.ts";
+
+type Columns = Readonly<Record<string, AnyColumnType>>;
+type Expressions = Readonly<Record<string, AnyExpr>>;
+
+/** Kind by column name, derived columns included. */
+export type KindsOf<C, D> = {
+  readonly [N in (keyof C | keyof D) & string]: N extends keyof C
+    ? KindOf<C[N]>
+    : N extends keyof D
+      ? KindOfDerived<D[N], KindsOf<C, D>>
+      : never;
+};
+
+type KindOfDerived<X, Kinds> =
+  X extends Expr<any, infer O> ? (O extends OfColumn<infer N> ? (N extends keyof Kinds ? Kinds[N] : never) : O) : never;
+
+type ProblemsOf<X, Kinds> = X extends Expr<infer N, any> ? Problem<N, Kinds> : never;
+type PredicateProblems<X, Kinds> = X extends Expr<infer N, infer O> ? Problem<N | Require<O, "bool">, Kinds> : never;
+
+type CheckedDerived<D, Kinds> = {
+  readonly [N in keyof D]: [ProblemsOf<D[N], Kinds>] extends [never] ? D[N] : ProblemsOf<D[N], Kinds>;
+};
+type CheckedRequire<R, Kinds> = {
+  readonly [N in keyof R]: [PredicateProblems<R[N], Kinds>] extends [never] ? R[N] : PredicateProblems<R[N], Kinds>;
+};
+
+type NamesOfKind<C, K> = { [N in keyof C]: KindOf<C[N]> extends K ? N : never }[keyof C] & string;
+
+interface SourceOptions<C extends Columns, D extends Expressions, R extends Expressions> extends Described {
+  readonly columns: C;
+  /** The timestamp column that says when an event happened. */
+  readonly eventTime: NamesOfKind<C, "timestamp">;
+  /** The column that identifies an event: a second one with the same id is dropped. */
+  readonly id?: NamesOfKind<C, "string" | "int64" | "wide int64">;
+  /** Columns computed from the row, in order; each may use those before it. */
+  readonly derive?: D;
+  /** Named predicates that every row must satisfy, else it becomes a dead letter. */
+  readonly require?: R;
+  /** Lets NaN and infinities in. */
+  readonly allowNonFinite?: boolean;
+}
+
+interface CheckedOptions<C extends Columns, D extends Expressions, R extends Expressions> {
+  readonly derive?: CheckedDerived<D, KindsOf<C, D>>;
+  readonly require?: CheckedRequire<R, KindsOf<C, D>>;
+}
+
+interface SourceTypes<C, D> {
+  readonly columns: C;
+  readonly kinds: KindsOf<C, D>;
+}
+
+export interface Stream<N extends string = string, C = unknown, D = unknown> extends StreamDefinition {
+  readonly name: N;
+  readonly "~types"?: SourceTypes<C, D>;
+}
+
+export interface BatchSource<N extends string = string, C = unknown, D = unknown> extends BatchSourceDefinition {
+  readonly name: N;
+  readonly "~types"?: SourceTypes<C, D>;
+}
+
+/** An event as a stream's door takes it. */
+export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: infer C } } ? InputRow<C> : never;
+
+export interface StreamOptions {
+  /** How far ahead of the clock an event's time may lie. Default 1m. */
+  readonly maxFuture?: DurationText;
+  /** How long an id is remembered at least. Default 7d. */
+  readonly dedupeWithin?: DurationText;
+  /** Imported history without a known-time column is known this long after its event time. Default 0. */
+  readonly availableAfter?: DurationText;
+}
+
+/** A source of single events, pushed as they happen. Throws `DEFINITION_INVALID`. */
+export function stream<
+  const N extends string,
+  const C extends Columns,
+  const D extends Expressions = {},
+  const R extends Expressions = {},
+>(name: N, options: SourceOptions<C, D, R> & StreamOptions & CheckedOptions<C, D, R>): Stream<N, C, D> {
+  const problems: string[] = [];
+  const definition: StreamDefinition = frozen({
+    kind: "stream",
+    ...commonParts(name, options, problems),
+    maxFutureMicros: duration("maxFuture", options.maxFuture, problems) ?? MICROS_PER_MINUTE,
+    dedupeWithinMicros: duration("dedupeWithin", options.dedupeWithin, problems) ?? 7 * MICROS_PER_DAY,
+    availableAfterMicros: duration("availableAfter", options.availableAfter, problems) ?? 0,
+    definedAt: callSite(stream),
+  });
+  refuse(definition, "stream", [...problems, ...sourceProblems(definition)]);
+  return definition as Stream<N, C, D>;
+}
+
+export interface BatchOptions {
+  readonly format: "parquet" | "csv" | "delta" | "sql";
+  /** A path or glob; the query for format sql. */
+  readonly location: string;
+  /** Cron expression of five fields, UTC. */
+  readonly schedule?: string;
+}
+
+/** A source of rows read on a schedule. Throws `DEFINITION_INVALID`. */
+export function batch<
+  const N extends string,
+  const C extends Columns,
+  const D extends Expressions = {},
+  const R extends Expressions = {},
+>(name: N, options: SourceOptions<C, D, R> & BatchOptions & CheckedOptions<C, D, R>): BatchSource<N, C, D> {
+  const problems: string[] = [];
+  const definition: BatchSourceDefinition = frozen({
+    kind: "batch",
+    ...commonParts(name, options, problems),
+    format: options.format,
+    location: options.location,
+    schedule: options.schedule,
+    definedAt: callSite(batch),
+  });
+  refuse(definition, "batch source", [...problems, ...sourceProblems(definition)]);
+  return definition as BatchSource<N, C, D>;
+}
+
+type Parts = Omit<SourceDefinition, "kind" | "definedAt">;
+
+function commonParts(
+  name: string,
+  options: SourceOptions<Columns, Expressions, Expressions>,
+  problems: string[],
+): Parts {
+  const columns = Object.entries(options.columns).map(
+    ([columnName, column]): Column =>
+      frozen({
+        name: columnName,
+        type: column.valueType,
+        nullable: column.isNullable,
+        description: column.description,
+      }) as Column,
+  );
+  return {
+    name,
+    columns,
+    derived: derivedColumns(columns, options.derive ?? {}, problems),
+    constraints: Object.entries(options.require ?? {}).map(([constraint, predicate]) => ({
+      name: constraint,
+      predicate: predicate.expression,
+    })),
+    eventTime: options.eventTime,
+    allowNonFinite: options.allowNonFinite ?? false,
+    ...(options.id === undefined ? {} : { id: options.id }),
+    ...(options.description === undefined ? {} : { description: options.description }),
+    ...(options.owner === undefined ? {} : { owner: options.owner }),
+    ...(options.tags === undefined ? {} : { tags: options.tags }),
+  };
+}
+
+function derivedColumns(columns: readonly Column[], derive: Expressions, problems: string[]): DerivedColumn[] {
+  const known: ExpressionColumn[] = [...columns];
+  const derived: DerivedColumn[] = [];
+  for (const [name, { expression }] of Object.entries(derive)) {
+    try {
+      const type = expressionType(expression, known);
+      if (type === null) throw new ExpressionProblem("it is null in every row");
+      derived.push({ name, type, expression });
+      known.push({ name, type });
+    } catch (error) {
+      if (!(error instanceof ExpressionProblem)) throw error;
+      problems.push(`derived column "${name}": ${error.message}`);
+    }
+  }
+  return derived;
+}

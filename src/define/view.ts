@@ -1,0 +1,186 @@
+/**
+ * `view`: features of one entity, folded from one source.
+ */
+import { checkValue } from "../schema/check-value.ts";
+import { isOnefoldError } from "../base/errors.ts";
+import { type Value, type ValueType } from "../schema/value.ts";
+import {
+  type AnyFeature,
+  type DefaultValue,
+  type Feature,
+  type FreshnessText,
+  isFreshnessClass,
+  type Nulls,
+} from "./aggregation-builder.ts";
+import { type KindOf } from "./column-type.ts";
+import { callSite, refuse } from "./defined-at.ts";
+import {
+  type Described,
+  type EntityDefinition,
+  type FeatureDefinition,
+  type Freshness,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "./definition.ts";
+import { duration } from "./duration.ts";
+import { type Entity } from "./entity.ts";
+import { type ExpressionColumn } from "./expression-type.ts";
+import { featureType } from "./feature-type.ts";
+import { frozen } from "./frozen.ts";
+import { rememberReferences } from "./references.ts";
+import { type Selectable, withSelection } from "./selection.ts";
+import { columnsOf } from "./source-problems.ts";
+import { type DurationText, type OfColumn, type Problem, type ValueOfKind } from "./typing.ts";
+import { viewProblems } from "./view-problems.ts";
+
+type AnyEntity = Entity<string, any>;
+type AnySource = SourceDefinition & { readonly "~types"?: { readonly columns: any; readonly kinds: any } };
+
+type KeysOfEntity<E> = E extends { readonly "~types"?: { readonly keys: infer K } } ? K : never;
+type KindsOfSource<S> = S extends { readonly "~types"?: { readonly kinds: infer K } } ? K : never;
+
+type ColumnsLike<Kinds, K> = { [N in keyof Kinds]: Kinds[N] extends K ? N : never }[keyof Kinds] & string;
+
+/** For each key column, the source columns of its type; a sentence where there is none. */
+type KeyMap<E, S> = {
+  readonly [N in keyof KeysOfEntity<E> & string]: [ColumnsLike<KindsOfSource<S>, KindOf<KeysOfEntity<E>[N]>>] extends [never]
+    ? `the source has no column of type ${KindOf<KeysOfEntity<E>[N]> & string} for key column "${N}"`
+    : ColumnsLike<KindsOfSource<S>, KindOf<KeysOfEntity<E>[N]>>;
+};
+
+/** Key columns that the source does not have under the same name and type. */
+type UnnamedKeys<E, S> = {
+  [N in keyof KeysOfEntity<E> & string]: N extends ColumnsLike<KindsOfSource<S>, KindOf<KeysOfEntity<E>[N]>> ? never : N;
+}[keyof KeysOfEntity<E> & string];
+
+/** `key` may be left out where the source's columns are named as the entity's key columns. */
+type KeyOption<E, S> = [UnnamedKeys<E, S>] extends [never]
+  ? { readonly key?: Partial<KeyMap<E, S>> }
+  : { readonly key: Pick<KeyMap<E, S>, UnnamedKeys<E, S>> & Partial<KeyMap<E, S>> };
+
+type Checked<F, Kinds> = {
+  readonly [N in keyof F]: F[N] extends Feature<infer Needs, any, any, any>
+    ? [Problem<Needs, Kinds>] extends [never]
+      ? F[N]
+      : Problem<Needs, Kinds>
+    : F[N];
+};
+
+type KindOfFeature<O, Kinds> = O extends OfColumn<infer N> ? (N extends keyof Kinds ? Kinds[N] : never) : O;
+type OrNull<E extends Nulls, Ttl> = E extends "never" ? ([Ttl] extends [undefined] ? never : null) : null;
+
+/** What each feature's value is in a vector. */
+type ValuesOfFeatures<F, Kinds, Ttl> = {
+  readonly [N in keyof F & string]: F[N] extends Feature<any, infer O, infer E, any>
+    ? ValueOfKind<KindOfFeature<O, Kinds>> | OrNull<E, Ttl>
+    : never;
+};
+
+type KeyValues<K> = { readonly [N in keyof K & string]: ValueOfKind<KindOf<K[N]>> };
+
+interface ViewOptions<E, S, F, Ttl> extends Described {
+  /** 1, 2, ... or "dev". What is registered under a number never changes. Default 1. */
+  readonly version?: number | "dev";
+  readonly entity: E;
+  readonly source: S;
+  readonly features: F;
+  /** All values are null once the entity's last event is older than this. Never deletes. */
+  readonly ttl?: Ttl;
+  /** State is emptied when an event comes this long after the one before it. */
+  readonly forgetAfter?: DurationText;
+  /** Default `real-time` over a stream, `daily` over a batch source. */
+  readonly freshness?: FreshnessText;
+  readonly online?: boolean;
+  readonly offline?: boolean;
+  /** Cron expression of five fields, UTC: when a view over a batch source is computed. */
+  readonly schedule?: string;
+  /** So many of an entity's newest events are never merged: windows within them are exact. Default 128. */
+  readonly exactEvents?: number;
+}
+
+export interface View<N extends string = string, E = unknown, V = any, K = any> extends ViewDefinition, Selectable<V, K> {
+  readonly name: N;
+  readonly "~types"?: { readonly entity: E };
+}
+
+/** Features of one entity, folded from one source. Throws `DEFINITION_INVALID`. */
+export function view<
+  const N extends string,
+  E extends AnyEntity,
+  S extends AnySource,
+  F extends Readonly<Record<string, AnyFeature>>,
+  const Ttl extends DurationText | undefined = undefined,
+>(
+  name: N,
+  options: ViewOptions<E, S, F, Ttl> & KeyOption<E, S> & { readonly features: Checked<F, KindsOfSource<S>> },
+): View<N, E, ValuesOfFeatures<F, KindsOfSource<S>, Ttl>, KeyValues<KeysOfEntity<E>>> {
+  const { source, entity } = options;
+  const problems: string[] = [];
+  const columns = columnsOf(source);
+  const key = options.key as Readonly<Record<string, string>> | undefined;
+  const definition: ViewDefinition = frozen({
+    kind: "view",
+    name: name as string,
+    version: options.version ?? 1,
+    entity: entity.name,
+    source: source.name,
+    key: entity.keys.map((column) => key?.[column.name] ?? column.name),
+    features: Object.entries(options.features as Readonly<Record<string, AnyFeature>>).flatMap(
+      ([featureName, feature]) => buildFeature(featureName, feature, columns, problems) ?? [],
+    ),
+    online: options.online ?? true,
+    offline: options.offline ?? true,
+    freshness: readFreshness(options.freshness, source, problems),
+    ttlMicros: duration("ttl", options.ttl, problems),
+    forgetAfterMicros: duration("forgetAfter", options.forgetAfter, problems),
+    schedule: options.schedule,
+    exactEvents: options.exactEvents ?? 128,
+    description: options.description,
+    owner: options.owner,
+    tags: options.tags,
+    definedAt: callSite(view),
+  });
+  problems.push(...unknownKeys(key, entity));
+  refuse(definition, "view", [...problems, ...viewProblems(definition, source, entity)]);
+  const result = withSelection(definition);
+  rememberReferences(result, [entity, source]);
+  return result as View<N, E, any, any>;
+}
+
+function buildFeature(
+  name: string,
+  feature: AnyFeature,
+  columns: readonly ExpressionColumn[],
+  problems: string[],
+): FeatureDefinition | undefined {
+  const { aggregation, defaultValue, problem, ...described } = feature.parts;
+  const type = featureType(aggregation, columns);
+  if (problem !== undefined) problems.push(`feature "${name}": ${problem}`);
+  if (typeof type === "string") problems.push(`feature "${name}": ${type}`);
+  if (problem !== undefined || typeof type === "string") return undefined;
+  const value = defaultValue === undefined ? undefined : readDefault(name, defaultValue, type, problems);
+  return { name, type, aggregation, ...described, ...(value === undefined ? {} : { default: value }) };
+}
+
+function readDefault(name: string, value: DefaultValue, type: ValueType, problems: string[]): Value | undefined {
+  try {
+    return checkValue(value, type, { allowNonFinite: false });
+  } catch (error) {
+    if (!isOnefoldError(error)) throw error;
+    problems.push(`feature "${name}": default: ${error.message}`);
+    return undefined;
+  }
+}
+
+function readFreshness(text: FreshnessText | undefined, source: SourceDefinition, problems: string[]): Freshness {
+  const byDefault = source.kind === "stream" ? "real-time" : "daily";
+  if (text === undefined) return byDefault;
+  return isFreshnessClass(text) ? text : (duration("freshness", text, problems) ?? byDefault);
+}
+
+function unknownKeys(key: Readonly<Record<string, string>> | undefined, entity: EntityDefinition): string[] {
+  const names = entity.keys.map((column) => column.name);
+  return Object.keys(key ?? {})
+    .filter((name) => !names.includes(name))
+    .map((name) => `key: entity "${entity.name}" has no key column "${name}"; it has ${names.join(", ")}`);
+}

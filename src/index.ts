@@ -1,0 +1,41 @@
+/**
+ * The public door of `onefold`.
+ */
+export { ERROR_CODES, type ErrorCode, type ErrorDetails, isOnefoldError, OnefoldError } from "./base/errors.ts";
+export { type Clock, ReplayClock, systemClock } from "./base/clock.ts";
+export {
+  type DurationMicros,
+  formatDuration,
+  formatMicros,
+  micros,
+  type Micros,
+  microsFromMillis,
+  parseDuration,
+  parseMicros,
+} from "./base/micros.ts";
+export { type Column, type Value, type ValueType } from "./schema/value.ts";
+export * from "./define/definition.ts";
+export { type Expression } from "./define/expression.ts";
+export { type ColumnType, t } from "./define/column-type.ts";
+export { col, type Expr, lit, when } from "./define/expression-builder.ts";
+export {
+  column,
+  count,
+  type Feature,
+  first,
+  last,
+  max,
+  mean,
+  min,
+  stddev,
+  sum,
+  variance,
+} from "./define/aggregation-builder.ts";
+export { type Custom, custom, type CustomFunctions } from "./define/custom.ts";
+export { entity, type Entity } from "./define/entity.ts";
+export { batch, type BatchSource, type EventOf, stream, type Stream } from "./define/source.ts";
+export { view, type View } from "./define/view.ts";
+export { onDemand, type OnDemand } from "./define/on-demand.ts";
+export { type Selection } from "./define/selection.ts";
+export { service, type Service, type Vector, type VectorKeys } from "./define/service.ts";
+export { type DurationText } from "./define/typing.ts";
