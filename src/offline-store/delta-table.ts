@@ -178,6 +178,7 @@ class DeltaTable implements OfflineTable {
       schema: this.#schema(state),
       files: Array.from(state.added.values(), (add) => this.#file(add)),
       removed: Array.from(state.removed.values(), (remove) => this.#file(remove)),
+      txns: new Map(Array.from(state.txns.values(), ({ appId, version: last }) => [appId, last])),
     };
   }
 

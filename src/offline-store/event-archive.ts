@@ -3,7 +3,7 @@
  *
  * Columns: the source's stored columns (all nullable in the table), then `_event_time` and `_known_time`
  * (timestamp), `_offset` (int64: the place in the one order) and `_id` (string). History files carry the
- * tag `segment=history` and have offsets from HISTORY_BASE on; live ones `segment=live`, offsets from 0.
+ * tag `segment=history` and have offsets from HISTORY_BASE (src/schema/event-offset.ts) on; live ones `segment=live`, offsets from 0.
  *
  * An epoch is one arrangement of history. Importing behind positions already folded rewrites the history
  * files in a commit that opens the next epoch; the files of earlier epochs stay, so that tokens keep

@@ -33,6 +33,8 @@ export interface TableSnapshot {
   readonly files: readonly TableFile[];
   /** Files of earlier versions that are no longer part of the table but still stand on disk (rows unknown: 0). */
   readonly removed: readonly TableFile[];
+  /** Newest committed version of each application id. */
+  readonly txns: ReadonlyMap<string, number>;
 }
 
 /** A Parquet file already written inside the table's folder, to be added by a commit. */

@@ -1,0 +1,65 @@
+/**
+ * The feature rows of one view as a Delta table; each append carries its sequence as a txn.
+ */
+import { randomUUID } from "node:crypto";
+import { formatViewName, type EntityDefinition, type ViewDefinition } from "../define/definition.ts";
+import { type Column } from "../schema/value.ts";
+import { sqlName, type QueryEngine } from "./engine.ts";
+import { type FeatureRow, type FeatureRowTable } from "./feature-rows.ts";
+import { type OfflineStore, type OfflineTable } from "./offline-store.ts";
+import { writeParquetFile } from "./parquet-file.ts";
+import { batchOfRows } from "./row-batch.ts";
+
+const SEQUENCE_TXN = "feature-rows";
+
+/** Opens `features/<view>@<version>`, creating it where it is absent. Throws `TABLE_INVALID` for other columns. */
+export async function openFeatureRowTable(
+  store: OfflineStore,
+  engine: QueryEngine,
+  view: ViewDefinition,
+  entity: EntityDefinition,
+): Promise<FeatureRowTable & { readonly table: OfflineTable }> {
+  const columns: Column[] = [
+    ...entity.keys.map(({ name, type }): Column => ({ name, type, nullable: true })),
+    { name: "_minute", type: { name: "timestamp" }, nullable: true },
+    { name: "_epoch", type: { name: "int64" }, nullable: true },
+    ...view.features.map(({ name, type, description }): Column => ({
+      name,
+      type,
+      nullable: true,
+      ...(description === undefined ? {} : { description }),
+    })),
+  ];
+  const table = await store.table(`features/${formatViewName(view)}`, { columns });
+  const lastSequence = async (): Promise<number> => (await table.lastTxn(SEQUENCE_TXN)) ?? -1;
+  return {
+    table,
+    lastSequence,
+    async append(rows: readonly FeatureRow[], sequence: number): Promise<void> {
+      if (sequence <= (await lastSequence())) return;
+      const txn = [{ applicationId: SEQUENCE_TXN, version: sequence }];
+      if (rows.length === 0) {
+        await table.commit({ add: [], txn, operation: "ADD FEATURE ROWS" });
+        return;
+      }
+      const loaded = `rows_${randomUUID()}`;
+      const batch = batchOfRows(
+        columns.map(({ type }) => type),
+        rows.map(({ key, minute, epoch, values }) => [...key, minute, epoch, ...values]),
+      );
+      try {
+        await engine.fill(loaded, columns, [batch]);
+        const file = await writeParquetFile(engine, {
+          select: `SELECT * FROM ${sqlName(loaded)}`,
+          folder: table.folder,
+          name: `rows-${String(sequence).padStart(16, "0")}-${randomUUID()}.parquet`,
+          columns,
+          tags: {},
+        });
+        await table.commit({ add: [file], txn, operation: "ADD FEATURE ROWS" });
+      } finally {
+        await engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
+      }
+    },
+  };
+}

@@ -1,0 +1,175 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../../src/define/definition.ts";
+import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
+import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
+import { openDuckDb } from "../../src/offline-store/duckdb.ts";
+import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
+import { type ArchivedEvent } from "../../src/offline-store/event-archive.ts";
+import { eventRelation } from "../../src/offline-store/event-reader.ts";
+import { openFeatureRowTable } from "../../src/offline-store/feature-row-table.ts";
+import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
+import { type Value } from "../../src/schema/value.ts";
+import { codeOf } from "./offline-table-conformance.ts";
+
+let engine: QueryEngine;
+let root: string;
+let folder: string;
+let serial = 0;
+
+beforeAll(async () => {
+  engine = await openDuckDb({ threads: 2 });
+  root = await mkdtemp(join(tmpdir(), "onefold-archive-"));
+});
+afterAll(async () => {
+  await engine.close();
+  await rm(root, { recursive: true, force: true });
+});
+beforeEach(() => {
+  folder = join(root, String(++serial));
+});
+
+const source: SourceDefinition = {
+  kind: "stream",
+  name: "clicks",
+  columns: [
+    { name: "user", type: { name: "string" }, nullable: false },
+    { name: "page", type: { name: "int64", wide: true }, nullable: true },
+    { name: "dwell", type: { name: "float64" }, nullable: true },
+    { name: "seen", type: { name: "bool" }, nullable: true },
+    { name: "at", type: { name: "timestamp" }, nullable: false },
+  ],
+  derived: [{ name: "long", type: { name: "bool" }, expression: { op: "literal", value: true } }],
+  constraints: [],
+  eventTime: "at",
+  id: "user",
+  allowNonFinite: false,
+  maxFutureMicros: 60e6,
+  dedupeWithinMicros: 1e12,
+  availableAfterMicros: 0,
+};
+
+function event(offset: number): ArchivedEvent {
+  const row: Value[] = [`u${offset}`, offset % 2 === 0 ? null : "9223372036854775807", offset === 3 ? null : offset / 2, offset % 3 === 0, offset * 10, true];
+  return { offset, eventTime: offset * 10, knownTime: offset * 10 + 5, id: offset === 1 ? null : `u${offset}`, row };
+}
+
+const range = (from: number, to: number): ArchivedEvent[] => Array.from({ length: to - from }, (_, i) => event(from + i));
+
+async function stored(files: ArchiveFiles): Promise<Record<string, Value>[]> {
+  return engine.rows(`SELECT * FROM ${eventRelation([...files.history, ...files.live], source.columns)} ORDER BY _offset`);
+}
+
+/** A SELECT of history rows with the given known times, offsets from `first` on. */
+function historySelect(first: number, knownTimes: readonly number[]): string {
+  const rows = knownTimes.map(
+    (time, i) => `('h${time}', ${i}, 0.5, true, make_timestamptz(${time}), make_timestamptz(${time}), make_timestamptz(${time}), ${first + i}, NULL)`,
+  );
+  return `SELECT * FROM (VALUES ${rows.join(", ")}) t("user", page, dwell, seen, "at", _event_time, _known_time, _offset, _id)`;
+}
+
+describe("the event archive", () => {
+  it("keeps live events as they were, once, whatever is handed over again", async () => {
+    const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    expect(await archive.files()).toMatchObject({ epoch: 0, liveEnd: 0, historyEnd: HISTORY_BASE, lastKnownTime: Number.NEGATIVE_INFINITY });
+    await archive.appendLive(range(0, 5));
+    await archive.appendLive(range(0, 5));
+    const again = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    await again.appendLive(range(3, 8));
+    await again.appendLive([]);
+    const files = await archive.files();
+    expect(files).toMatchObject({ epoch: 0, liveEnd: 8, lastKnownTime: 75 });
+    expect(await stored(files)).toEqual(
+      range(0, 8).map(({ offset, eventTime, knownTime, id, row }) => ({
+        user: row[0], page: row[1] === null ? null : "9223372036854775807", dwell: row[2], seen: row[3], at: row[4],
+        _event_time: eventTime, _known_time: knownTime, _offset: offset, _id: id,
+      })),
+    );
+    await expect(archive.appendLive(range(9, 10))).rejects.toThrow(/without gaps/);
+  });
+
+  it("arranges history in epochs and keeps the earlier ones readable", async () => {
+    const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    let files = await archive.files();
+    files = await archive.appendHistory(files, { select: historySelect(HISTORY_BASE, [1, 2]), firstKnownTime: 1, lastKnownTime: 2 });
+    expect(files).toMatchObject({ epoch: 0, historyEnd: HISTORY_BASE + 2, lastHistoryKnownTime: 2 });
+    files = await archive.appendHistory(files, { select: historySelect(HISTORY_BASE + 2, [4]), firstKnownTime: 4, lastKnownTime: 4 });
+    await archive.appendLive(range(0, 3));
+    const earlier = files;
+    files = await archive.replaceHistory(await archive.files(), {
+      select: historySelect(HISTORY_BASE, [1, 2, 3, 4]), firstKnownTime: 1, lastKnownTime: 4,
+    });
+    expect(files).toMatchObject({ epoch: 1, historyEnd: HISTORY_BASE + 4, liveEnd: 3, lastKnownTime: 25 });
+    expect((await stored(files)).map((row) => row["user"])).toEqual(["h1", "h2", "h3", "h4", "u0", "u1", "u2"]);
+
+    const reopened = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    await reopened.appendLive(range(3, 4));
+    const before = await reopened.files(0);
+    expect(before).toMatchObject({ epoch: 0, historyEnd: HISTORY_BASE + 3, liveEnd: 4, lastHistoryKnownTime: 4 });
+    expect((await stored(before)).map((row) => row["user"])).toEqual(["h1", "h2", "h4", "u0", "u1", "u2", "u3"]);
+    expect(await codeOf(reopened.files(2))).toBe("EPOCH_UNKNOWN");
+    const outdated = { select: historySelect(HISTORY_BASE + 3, [5]), firstKnownTime: 5, lastKnownTime: 5 };
+    expect(await codeOf(reopened.appendHistory(earlier, outdated))).toBe("TABLE_CONFLICT");
+    expect(await codeOf(reopened.replaceHistory(earlier, outdated))).toBe("TABLE_CONFLICT");
+  });
+
+  it("gains the columns its source gains", async () => {
+    await (await openEventArchive(openOfflineStore(folder, engine), engine, source)).appendLive(range(0, 2));
+    const wider = { ...source, columns: [...source.columns, { name: "note", type: { name: "string" } as const, nullable: true }] };
+    const archive = await openEventArchive(openOfflineStore(folder, engine), engine, wider);
+    await archive.appendLive([{ ...event(2), row: ["u2", null, 1, true, 20, "hello"] }]);
+    const files = await archive.files();
+    const rows = await engine.rows(`SELECT note, _offset FROM ${eventRelation(files.live, wider.columns)} ORDER BY _offset`);
+    expect(rows.map((row) => row["note"])).toEqual([null, null, "hello"]);
+  });
+});
+
+describe("the feature row table", () => {
+  const entity: EntityDefinition = {
+    kind: "entity",
+    name: "visit",
+    keys: [
+      { name: "user", type: { name: "string" } },
+      { name: "page", type: { name: "int64" } },
+    ],
+  };
+  const view: ViewDefinition = {
+    kind: "view",
+    name: "visits",
+    version: 2,
+    entity: "visit",
+    source: "clicks",
+    key: ["user", "page"],
+    features: [
+      { name: "clicks_1h", type: { name: "int64" }, aggregation: { fn: "count" } },
+      { name: "last_note", type: { name: "string" }, aggregation: { fn: "last", column: "user" } },
+      { name: "last_at", type: { name: "timestamp" }, aggregation: { fn: "last", column: "at" } },
+      { name: "long", type: { name: "bool" }, aggregation: { fn: "last", column: "seen" } },
+    ],
+    online: true,
+    offline: true,
+    freshness: "real-time",
+    exactEvents: 128,
+  };
+
+  it("batch feature read: what was appended comes back once, as a table other engines read", async () => {
+    const store = openOfflineStore(folder, engine);
+    const rows = await openFeatureRowTable(store, engine, view, entity);
+    expect(await rows.lastSequence()).toBe(-1);
+    const minute = (n: number) => (n * 60_000_000) as never;
+    await rows.append([{ key: ["a|b", 7], minute: minute(1), epoch: 0, values: [3, "x", 61_000_001, true] }], 4);
+    await rows.append([{ key: ["again", 7], minute: minute(1), epoch: 0, values: [9, "x", 1, true] }], 4);
+    await rows.append([], 6);
+    const reopened = await openFeatureRowTable(openOfflineStore(folder, engine), engine, view, entity);
+    expect(await reopened.lastSequence()).toBe(6);
+    await reopened.append([{ key: ["c", -1], minute: minute(2), epoch: 1, values: [0, null, null, null] }], 9);
+    const { files } = await reopened.table.snapshot();
+    const paths = files.map(({ path }) => sqlText(path)).join(", ");
+    expect(await engine.rows(`SELECT * FROM read_parquet([${paths}]) ORDER BY _minute`)).toEqual([
+      { user: "a|b", page: 7, _minute: 60_000_000, _epoch: 0, clicks_1h: 3, last_note: "x", last_at: 61_000_001, long: true },
+      { user: "c", page: -1, _minute: 120_000_000, _epoch: 1, clicks_1h: 0, last_note: null, last_at: null, long: null },
+    ]);
+  });
+});
