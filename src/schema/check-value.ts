@@ -113,7 +113,7 @@ function checkTimestamp(value: unknown, options: CheckOptions): Micros {
     if (value instanceof Date) return microsFromMillis(value.getTime());
     if (typeof value === "object" && value !== null) {
       const { micros: inMicros, millis: inMillis } = value as { micros?: unknown; millis?: unknown };
-      if (typeof inMicros === "number" && inMillis === undefined) return micros(inMicros);
+      if (typeof inMicros === "number" && inMillis === undefined) return micros(inMicros + 0);
       if (typeof inMillis === "number" && inMicros === undefined) return microsFromMillis(inMillis);
     }
   } catch (error) {
