@@ -1,0 +1,130 @@
+/**
+ * Event ids already accepted: what makes a second push of the same event a duplicate.
+ *
+ * An id lives in memory from the moment a push claims it until the commit that stores it beside the states
+ * and positions its event is folded into; from then on in the online store alone, as
+ * `id/<source>/<id>` -> known time. So memory holds what came since the last flush and no more, and a crash
+ * finds ids and positions in step: events behind the position are replayed from the log, and their ids with
+ * them. An id older than `dedupeWithin` counts as new; a slow sweep removes such ids from the store.
+ */
+import { createHash } from "node:crypto";
+import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
+
+/** Longest id stored as it is; longer ones are stored by their SHA-256. */
+const ID_BYTES_MAX = 128;
+const SWEEP_IDS_MIN = 64;
+/** The sweep visits so many stored ids for each id that is written. */
+const SWEEP_FACTOR = 4;
+
+interface Claim {
+  knownTime: number;
+  /** Resolves once the claiming event is durable; null for one that is. */
+  readonly durable: Promise<unknown> | null;
+}
+
+export interface EventIdsOptions {
+  readonly source: string;
+  readonly store: OnlineStore;
+  readonly dedupeWithinMicros: number;
+}
+
+export class EventIds {
+  readonly #prefix: string;
+  readonly #store: OnlineStore;
+  readonly #withinMicros: number;
+  readonly #claims = new Map<string, Claim>();
+  #toWrite: { id: string; knownTime: number }[] = [];
+  #sweepAfter: string | undefined;
+  #sweepOldest = Number.POSITIVE_INFINITY;
+  #nextSweepFrom = Number.NEGATIVE_INFINITY;
+
+  constructor({ source, store, dedupeWithinMicros }: EventIdsOptions) {
+    this.#prefix = `id/${source}/`;
+    this.#store = store;
+    this.#withinMicros = dedupeWithinMicros;
+  }
+
+  /** Ids held in memory. */
+  get pendingCount(): number {
+    return this.#claims.size;
+  }
+
+  /**
+   * Claims an id at `now` for an event that will be durable when `durable` resolves. Returns null when it is
+   * claimed, else what to wait for before calling the event a duplicate.
+   */
+  claim(id: string, now: number, durable: Promise<unknown>): Promise<unknown> | null {
+    const horizon = now - this.#withinMicros;
+    const claim = this.#claims.get(id);
+    if (claim !== undefined) {
+      if (claim.knownTime >= horizon) return claim.durable ?? Promise.resolve();
+    } else {
+      const stored = this.#store.getMeta(this.#nameOf(id));
+      if (stored !== null && readTime(stored) >= horizon) return Promise.resolve();
+    }
+    this.#claims.set(id, { knownTime: now, durable });
+    return null;
+  }
+
+  /** Takes a claim back: its event never reached the log. */
+  release(id: string): void {
+    this.#claims.delete(id);
+  }
+
+  /** The event of this id is in the log, below the position of the next flush. */
+  accepted(id: string, knownTime: number): void {
+    this.#claims.set(id, { knownTime, durable: null });
+    this.#toWrite.push({ id, knownTime });
+  }
+
+  /** What the flush that begins now must write; `committed` is to be called once it has. */
+  takeWrites(now: number): { readonly metas: MetaWrite[]; committed(): void } {
+    const taken = this.#toWrite;
+    this.#toWrite = [];
+    const metas = taken.map(({ id, knownTime }) => ({ name: this.#nameOf(id), bytes: timeBytes(knownTime) }));
+    this.#sweep(now, SWEEP_IDS_MIN + SWEEP_FACTOR * taken.length, metas);
+    return {
+      metas,
+      committed: () => {
+        for (const { id, knownTime } of taken) {
+          const claim = this.#claims.get(id);
+          if (claim?.durable === null && claim.knownTime === knownTime) this.#claims.delete(id);
+        }
+      },
+    };
+  }
+
+  /** Goes on through the stored ids and removes those past the horizon; rests until some can be. */
+  #sweep(now: number, budget: number, metas: MetaWrite[]): void {
+    if (now < this.#nextSweepFrom) return;
+    const horizon = now - this.#withinMicros;
+    const written = new Set(metas.map((meta) => meta.name));
+    let visited = 0;
+    for (const { name, bytes } of this.#store.scanMeta(this.#prefix, this.#sweepAfter)) {
+      this.#sweepAfter = name;
+      const knownTime = readTime(bytes);
+      if (knownTime >= horizon) this.#sweepOldest = Math.min(this.#sweepOldest, knownTime);
+      else if (!written.has(name)) metas.push({ name, bytes: null });
+      if (++visited >= budget) return;
+    }
+    const oldest = Math.min(this.#sweepOldest, now);
+    this.#nextSweepFrom = oldest + this.#withinMicros * 1.25;
+    this.#sweepAfter = undefined;
+    this.#sweepOldest = Number.POSITIVE_INFINITY;
+  }
+
+  #nameOf(id: string): string {
+    if (id.length <= ID_BYTES_MAX / 3 || Buffer.byteLength(id) <= ID_BYTES_MAX) return `${this.#prefix}=${id}`;
+    return `${this.#prefix}#${createHash("sha256").update(id).digest("hex")}`;
+  }
+}
+
+function timeBytes(time: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, time, true);
+  return bytes;
+}
+
+function readTime(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(0, true);
+}
