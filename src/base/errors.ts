@@ -39,11 +39,13 @@ export const ERROR_CODES = {
   FEATURE_AMBIGUOUS: { status: 409, meaning: "several views of the entity have a feature of this name" },
   ROUTE_UNKNOWN: { status: 404, meaning: "the server has no such route" },
   METHOD_NOT_ALLOWED: { status: 405, meaning: "the route exists, but not for this HTTP method" },
+  LISTEN_FAILED: { status: 500, meaning: "the server cannot listen on its address" },
   // reading
   CLOCK_BEHIND: { status: 503, meaning: "this machine's clock is behind the events it has folded" },
   NOT_READY: { status: 503, meaning: "the server is still loading or rebuilding" },
   TOKEN_INVALID: { status: 400, meaning: "a vector token cannot be read" },
   // storage
+  REGISTRY_CORRUPT: { status: 500, meaning: "the registry's file is damaged or of another format" },
   STATE_CODEC: { status: 500, meaning: "stored state cannot be decoded by this version" },
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },

@@ -1,0 +1,177 @@
+/**
+ * Registered definitions as HTTP answers carry them: snake_case, durations as text (`1h`), and each feature
+ * with all that is said of it, what it inherits from its view included.
+ */
+import { formatDuration } from "../base/micros.ts";
+import {
+  type Aggregation,
+  type Definition,
+  type EntityDefinition,
+  type FeatureDefinition,
+  type Freshness,
+  type OnDemandDefinition,
+  type ServiceDefinition,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
+import { type Expression } from "../define/expression.ts";
+import { expressionColumns } from "../fold/expression.ts";
+import { type Registered } from "../registry/registry.ts";
+import { type Column, formatType, type Value } from "../schema/value.ts";
+
+export type Answer = Record<string, unknown>;
+
+export function answerDefinition(registered: Registered<Definition>): Answer {
+  const { definition, fingerprint, createdAt } = registered;
+  const { kind, name, description = null, owner = null, tags = [] } = definition;
+  return {
+    kind,
+    name,
+    ...("version" in definition ? { version: definition.version } : {}),
+    description,
+    owner,
+    tags,
+    ...answerMeaning(definition, createdAt),
+    fingerprint,
+    created_at: createdAt,
+  };
+}
+
+function answerMeaning(definition: Definition, createdAt: string): Answer {
+  switch (definition.kind) {
+    case "entity":
+      return answerEntity(definition);
+    case "stream":
+    case "batch":
+      return answerSource(definition);
+    case "view":
+      return answerView(definition, createdAt);
+    case "on-demand":
+      return answerOnDemand(definition);
+    case "service":
+      return answerService(definition);
+  }
+}
+
+function answerEntity(entity: EntityDefinition): Answer {
+  return { keys: entity.keys.map((key) => ({ name: key.name, type: formatType(key.type) })) };
+}
+
+function answerSource(source: SourceDefinition): Answer {
+  return {
+    columns: source.columns.map(answerColumn),
+    derived: source.derived.map((column) => ({
+      name: column.name,
+      type: formatType(column.type),
+      expression: answerExpression(column.expression),
+    })),
+    constraints: source.constraints.map((constraint) => ({
+      name: constraint.name,
+      predicate: answerExpression(constraint.predicate),
+    })),
+    event_time: source.eventTime,
+    id: source.id ?? null,
+    allow_non_finite: source.allowNonFinite,
+    ...(source.kind === "stream"
+      ? {
+          max_future: formatDuration(source.maxFutureMicros),
+          dedupe_within: formatDuration(source.dedupeWithinMicros),
+          available_after: source.availableAfterMicros === 0 ? "0s" : formatDuration(source.availableAfterMicros),
+        }
+      : { format: source.format, location: source.location, schedule: source.schedule ?? null }),
+  };
+}
+
+function answerView(view: ViewDefinition, createdAt: string): Answer {
+  return {
+    entity: view.entity,
+    source: view.source,
+    key: view.key,
+    online: view.online,
+    offline: view.offline,
+    freshness: answerFreshness(view.freshness),
+    ttl: optionalDuration(view.ttlMicros),
+    forget_after: optionalDuration(view.forgetAfterMicros),
+    schedule: view.schedule ?? null,
+    exact_events: view.exactEvents,
+    features: view.features.map((feature) => answerFeature(feature, view, createdAt)),
+  };
+}
+
+function answerFeature(feature: FeatureDefinition, view: ViewDefinition, createdAt: string): Answer {
+  const { column, where } = feature.aggregation;
+  const columns = new Set([...(column === undefined ? [] : [column]), ...(where === undefined ? [] : expressionColumns(where))]);
+  return {
+    name: feature.name,
+    type: formatType(feature.type),
+    description: feature.description ?? null,
+    owner: feature.owner ?? view.owner ?? null,
+    tags: [...new Set([...(view.tags ?? []), ...(feature.tags ?? [])])],
+    version: view.version,
+    aggregation: answerAggregation(feature.aggregation),
+    default: answerValue(feature.default ?? null),
+    ttl: optionalDuration(feature.ttlMicros ?? view.ttlMicros),
+    freshness: answerFreshness(feature.freshness ?? view.freshness),
+    dependencies: { entity: view.entity, source: view.source, columns: [...columns] },
+    created_at: createdAt,
+  };
+}
+
+function answerAggregation({ fn, column, over, where, custom }: Aggregation): Answer {
+  return {
+    fn,
+    ...(column === undefined ? {} : { column }),
+    ...(over === undefined ? {} : { over: over.kind === "time" ? formatDuration(over.micros) : { last: over.events } }),
+    ...(where === undefined ? {} : { where: answerExpression(where) }),
+    ...(custom === undefined ? {} : { custom: custom.name }),
+  };
+}
+
+function answerOnDemand(view: OnDemandDefinition): Answer {
+  return {
+    inputs: view.inputs,
+    request: view.request.map(answerColumn),
+    outputs: view.outputs.map((output) => ({
+      name: output.name,
+      type: formatType(output.type),
+      description: output.description ?? null,
+    })),
+  };
+}
+
+function answerService(service: ServiceDefinition): Answer {
+  return {
+    features: service.features.map(({ as, view, version, feature }) => ({ name: as, view, version, feature })),
+  };
+}
+
+function answerColumn(column: Column): Answer {
+  return {
+    name: column.name,
+    type: formatType(column.type),
+    nullable: column.nullable,
+    description: column.description ?? null,
+  };
+}
+
+function answerFreshness(freshness: Freshness): string {
+  return typeof freshness === "number" ? formatDuration(freshness) : freshness;
+}
+
+function optionalDuration(micros: number | undefined): string | null {
+  return micros === undefined ? null : formatDuration(micros);
+}
+
+/** Expressions are JSON data already, but for bytes among their literals. */
+function answerExpression(expression: Expression): unknown {
+  return JSON.parse(JSON.stringify(expression, (_key, value: unknown) => (isBytes(value) ? answerValue(value) : value)));
+}
+
+function answerValue(value: Value): unknown {
+  if (isBytes(value)) return Buffer.from(value).toString("base64");
+  return Array.isArray(value) ? value.map(answerValue) : value;
+}
+
+function isBytes(value: unknown): value is Uint8Array {
+  return value instanceof Uint8Array;
+}

@@ -1,0 +1,153 @@
+/**
+ * What is registered: lists with filters, one definition by name and version, and the lineage.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import { nearestNames } from "../base/nearest-names.ts";
+import { type Definition } from "../define/definition.ts";
+import { type FindQuery, type Registered, type Registry } from "../registry/registry.ts";
+import { answerDefinition } from "./registry-answer.ts";
+import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
+
+/** Path segment of each list, and the kinds of definitions that stand in it. */
+const LISTS: Readonly<Record<string, readonly Definition["kind"][]>> = {
+  entities: ["entity"],
+  sources: ["stream", "batch"],
+  views: ["view"],
+  on_demand_views: ["on-demand"],
+  services: ["service"],
+};
+
+const filters: JsonSchema = {
+  type: "object",
+  additionalProperties: false,
+  properties: { tag: nameSchema, owner: nameSchema, entity: nameSchema },
+};
+const definitionSchema: JsonSchema = {
+  type: "object",
+  required: ["kind", "name", "fingerprint", "created_at"],
+  properties: { kind: nameSchema, name: nameSchema, fingerprint: { type: "string" }, created_at: { type: "string" } },
+  additionalProperties: true,
+};
+const listSchema: JsonSchema = { type: "array", items: definitionSchema };
+
+export function registryRoutes(registry: Registry): Route[] {
+  const list = (kinds: readonly Definition["kind"][], query: Readonly<Record<string, string>>): unknown[] =>
+    kinds.flatMap((kind) => registry.find({ kind, ...query } satisfies FindQuery)).map(answerDefinition);
+
+  return [
+    {
+      method: "GET",
+      path: "/registry",
+      summary: "All that is registered",
+      reads: "nothing",
+      schemas: {
+        query: filters,
+        answers: {
+          200: { type: "object", properties: Object.fromEntries(Object.keys(LISTS).map((name) => [name, listSchema])) },
+        },
+      },
+      handle: ({ query }) => ({
+        status: 200,
+        body: Object.fromEntries(Object.entries(LISTS).map(([name, kinds]) => [name, list(kinds, query)])),
+      }),
+    },
+    {
+      method: "GET",
+      path: "/registry/lineage",
+      summary: "What is computed from what",
+      reads: "nothing",
+      schemas: {
+        answers: {
+          200: {
+            type: "object",
+            properties: {
+              edges: {
+                type: "array",
+                items: { type: "object", properties: { from: { type: "string" }, to: { type: "string" } } },
+              },
+            },
+          },
+        },
+      },
+      handle: () => ({ status: 200, body: { edges: registry.lineage() } }),
+    },
+    {
+      method: "GET",
+      path: "/registry/{list}",
+      summary: "All entities, sources, views, on_demand_views or services",
+      reads: "nothing",
+      schemas: {
+        params: { type: "object", properties: { list: nameSchema } },
+        query: filters,
+        answers: { 200: { type: "object", additionalProperties: listSchema }, 404: errorSchema },
+      },
+      handle: ({ params, query }) => {
+        const name = params["list"]!;
+        return { status: 200, body: { [name]: list(kindsOf(name), query) } };
+      },
+    },
+    {
+      method: "GET",
+      path: "/registry/{list}/{name}",
+      summary: "One definition; a view's name may carry its version: origin_delays@2",
+      reads: "nothing",
+      schemas: {
+        params: { type: "object", properties: { list: nameSchema, name: nameSchema } },
+        answers: { 200: definitionSchema, 404: errorSchema },
+      },
+      handle: ({ params }) => {
+        const kinds = kindsOf(params["list"]!);
+        return { status: 200, body: answerDefinition(lookUp(registry, kinds[0]!, params["name"]!)) };
+      },
+    },
+  ];
+}
+
+function kindsOf(list: string): readonly Definition["kind"][] {
+  if (Object.hasOwn(LISTS, list)) return LISTS[list]!;
+  throw new OnefoldError("ROUTE_UNKNOWN", `the registry has no list "${list}"`, {
+    hint: `there are ${Object.keys(LISTS).join(", ")}, and lineage`,
+    candidates: nearestNames(list, [...Object.keys(LISTS), "lineage"]).map((name) => `/registry/${name}`),
+  });
+}
+
+function lookUp(registry: Registry, kind: Definition["kind"], text: string): Registered<Definition> {
+  const [name, version] = splitVersion(text);
+  switch (kind) {
+    case "entity":
+      return registry.entity(text);
+    case "stream":
+    case "batch":
+      return registry.source(text);
+    case "service":
+      return registry.service(text);
+    case "view":
+      return registry.view(name, version);
+    case "on-demand": {
+      const all = registry.onDemandViews();
+      const matching = all.filter(({ definition }) => {
+        return definition.name === name && (version === undefined || definition.version === version);
+      });
+      const newest = matching.toSorted((a, b) => rank(a.definition.version) - rank(b.definition.version)).at(-1);
+      if (newest !== undefined) return newest;
+      throw new OnefoldError("VIEW_UNKNOWN", `no on-demand view "${text}" is registered`, {
+        candidates: nearestNames(
+          name,
+          all.map(({ definition }) => definition.name),
+        ),
+      });
+    }
+  }
+}
+
+/** `name@2` -> name and 2; what follows the `@` of anything else is no version, and no such view is found. */
+function splitVersion(text: string): [name: string, version: number | "dev" | undefined] {
+  const match = /^(.+)@(\d{1,9}|dev)$/.exec(text);
+  if (match === null) return [text, undefined];
+  return [match[1]!, match[2] === "dev" ? "dev" : Number(match[2])];
+}
+
+/** The draft comes before every numbered version. */
+function rank(version: number | "dev"): number {
+  return version === "dev" ? -1 : version;
+}

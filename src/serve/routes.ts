@@ -1,0 +1,37 @@
+/** Every HTTP route there is. */
+import { eventRoutes } from "./event-routes.ts";
+import { featureRoutes } from "./feature-routes.ts";
+import { type FeatureReader } from "./feature-reader.ts";
+import { healthRoutes } from "./health-routes.ts";
+import { type ServePorts } from "./ports.ts";
+import { registryRoutes } from "./registry-routes.ts";
+import { type Route } from "./route.ts";
+import { serviceRoutes } from "./service-routes.ts";
+
+export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
+  return [
+    ...featureRoutes(reader, ports),
+    ...serviceRoutes(reader, ports),
+    ...eventRoutes(ports),
+    ...registryRoutes(ports.registry),
+    ...healthRoutes(ports),
+  ];
+}
+
+/** `GET /features/{entity_type}/{entity_id}`. */
+export function routeName(route: Route): string {
+  return `${route.method} ${route.path}`;
+}
+
+/** Methods of the routes that this path (without its query) belongs to. */
+export function methodsOfPath(routes: readonly Route[], path: string): string[] {
+  const segments = path.split("/");
+  const matches = (route: Route): boolean => {
+    const pattern = route.path.split("/");
+    return (
+      pattern.length === segments.length &&
+      pattern.every((part, i) => part === segments[i] || (part.startsWith("{") && segments[i] !== ""))
+    );
+  };
+  return [...new Set(routes.filter(matches).map((route) => route.method))];
+}
