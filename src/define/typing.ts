@@ -106,8 +106,6 @@ export type Require<Of, C extends Class> =
         ? readonly [`!${ClassText[C]} is needed, this is of type ${Of}`, "any"]
         : never;
 
-type ColumnList<Columns> = keyof Columns & string;
-
 /** The sentence for each need that `Columns` (kind by name) do not meet; never when all are met. */
 export type Problem<N, Columns> = N extends readonly [infer C extends string, infer K extends Class]
   ? string extends C
@@ -118,7 +116,7 @@ export type Problem<N, Columns> = N extends readonly [infer C extends string, in
         ? Columns[C] extends KindsOfClass[K]
           ? never
           : `column "${C}" is of type ${Columns[C] & string}: ${ClassText[K]} is needed`
-        : `there is no column "${C}"; the columns are: ${ColumnList<Columns>}`
+        : `the source has no column "${C}"`
   : never;
 
 /** A duration such as "90s", "1h" or "7d": a whole number and a unit. */

@@ -6,6 +6,7 @@
  *   and the difference; `view@dev` is the one exception;
  * - `apply` is atomic: a reader sees the registry before it or after it.
  */
+import { type OnefoldError } from "../base/errors.ts";
 import {
   type Definition,
   type EntityDefinition,
@@ -44,7 +45,20 @@ export interface Plan {
   readonly refused: boolean;
 }
 
-/** `source -> view -> on-demand -> service`, as edges from a definition to what is computed from it. */
+/** One apply of the past. */
+export interface AppliedChange {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly changes: readonly PlannedChange[];
+  /** What stood in the registry before, for each definition that this apply replaced, as data. */
+  readonly replaced: readonly { readonly name: string; readonly fingerprint: string; readonly definition: unknown }[];
+}
+
+/**
+ * `source -> view -> on-demand -> service`, as edges from a definition to what is computed from it. Names
+ * carry their kind, since a source and a service may share one: `source:arrivals`, `entity:airport`,
+ * `view:origin_delays@1`, `on-demand:ratio@1`, `service:delay_model`.
+ */
 export interface LineageEdge {
   readonly from: string;
   readonly to: string;
@@ -76,4 +90,17 @@ export interface Registry {
   service(name: string): Registered<ServiceDefinition>;
   find(query: FindQuery): readonly Registered<Definition>[];
   lineage(): readonly LineageEdge[];
+  /**
+   * Hands over the functions and fingerprints of loaded definitions, without registering anything. `apply`
+   * does it by itself; a process that only serves calls this once after it opened the registry.
+   */
+  attachCode(definitions: readonly Definition[]): void;
+  /**
+   * Why the registered definition must not be computed with what this process has loaded: a definition of
+   * this name and version was loaded whose fingerprint differs, or it has functions and none were loaded.
+   * A `FINGERPRINT_MISMATCH`, or null when all is well.
+   */
+  codeProblem(definition: ViewDefinition | OnDemandDefinition): OnefoldError | null;
+  /** Every apply that changed something, oldest first. */
+  history(): readonly AppliedChange[];
 }

@@ -1,0 +1,61 @@
+/**
+ * Which changes a registered definition may take without a new version.
+ *
+ * | definition       | may change                                                                       |
+ * |------------------|----------------------------------------------------------------------------------|
+ * | all              | description, owner, tags                                                         |
+ * | entity           | nothing else                                                                     |
+ * | source           | nullable columns and derived columns may be added behind the others; what is let in (constraints, maxFuture, dedupeWithin), availableAfter of later imports, location and schedule |
+ * | view, on-demand  | nothing else in a numbered version, anything in "dev"                            |
+ * | service          | anything: models pin what they read by the vector's names                        |
+ */
+import { type Definition, type SourceDefinition } from "../define/definition.ts";
+import { toData } from "./definition-data.ts";
+
+/** Why `after` may not replace `before`, which has the same kind and name; null when it may. */
+export function refusal(before: Definition, after: Definition): string | null {
+  switch (after.kind) {
+    case "entity":
+      return "the key of an entity never changes: define another entity";
+    case "view":
+    case "on-demand":
+      if (after.version === "dev") return null;
+      return `a registered version never changes its meaning: give it version ${after.version + 1}, or "dev" while you work on it`;
+    case "service":
+      return null;
+    default:
+      return before.kind === after.kind
+        ? sourceRefusal(before as SourceDefinition, after)
+        : "a stream cannot become a batch source, nor the other way round: define another source";
+  }
+}
+
+function sourceRefusal(before: SourceDefinition, after: SourceDefinition): string | null {
+  if (!isPrefix(before.columns.map(typeOnly), after.columns.map(typeOnly))) {
+    return "columns that are stored never change, and new ones stand behind them: define another source";
+  }
+  if (after.columns.slice(before.columns.length).some((column) => !column.nullable)) {
+    return "a column added to a registered source must be nullable: rows are stored without it";
+  }
+  if (!isPrefix(before.derived.map(plain), after.derived.map(plain))) {
+    return "a derived column never changes, as views are computed from it: add another one behind it";
+  }
+  for (const member of ["eventTime", "id", "allowNonFinite"] as const) {
+    if (before[member] !== after[member]) return `${member} never changes: define another source`;
+  }
+  const formats = [before, after].map((source) => (source.kind === "batch" ? source.format : "stream"));
+  return formats[0] === formats[1] ? null : "the format never changes: define another source";
+}
+
+function typeOnly({ name, type, nullable }: SourceDefinition["columns"][number]): string {
+  return plain({ name, type, nullable });
+}
+
+function plain(value: object): string {
+  // Sorted keys, so that data read back from a file compares as what was written.
+  return JSON.stringify(toData(value as Definition));
+}
+
+function isPrefix(before: readonly string[], after: readonly string[]): boolean {
+  return before.length <= after.length && before.every((text, i) => text === after[i]);
+}

@@ -1,0 +1,32 @@
+/**
+ * Definitions by kind and name: what validation, planning and look-ups stand on.
+ */
+import { type Definition, formatViewName } from "../define/definition.ts";
+
+/**
+ * What a definition is registered under. Streams and batch sources share one space of names, as do views
+ * and on-demand views, whose versions are separate entries.
+ */
+export function keyOf(definition: Definition): string {
+  switch (definition.kind) {
+    case "entity":
+    case "service":
+      return `${definition.kind}:${definition.name}`;
+    case "stream":
+    case "batch":
+      return `source:${definition.name}`;
+    case "view":
+    case "on-demand":
+      return `view:${formatViewName(definition)}`;
+  }
+}
+
+/** `name`, or `name@version` where it has one. */
+export function shownName(definition: Definition): string {
+  return "version" in definition ? formatViewName(definition) : definition.name;
+}
+
+/** Numbered versions by number, "dev" before them all: the highest number is what a name alone means. */
+export function compareVersions(a: number | "dev", b: number | "dev"): number {
+  return (a === "dev" ? 0 : a) - (b === "dev" ? 0 : b);
+}

@@ -1,0 +1,108 @@
+/**
+ * What differs between two definitions of one name, as lines a person reads:
+ * `features.mean_delay_1h.over: 1h -> 2h`.
+ */
+import { formatDuration } from "../base/micros.ts";
+import { type Data } from "./definition-data.ts";
+
+/** One line a difference, in the order of the new definition's members; empty when both are equal. */
+export function differences(before: Data, after: Data): string[] {
+  return compare("", before, after);
+}
+
+function compare(path: string, before: Data | undefined, after: Data | undefined): string[] {
+  if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  if (before === undefined) return [`${path}: added ${show(path, after!)}`];
+  if (after === undefined) return [`${path}: removed ${show(path, before)}`];
+  if (isList(before) && isList(after)) return compareLists(path, before, after);
+  if (isNamed(before) && isNamed(after) && textOf(path, before) === null && textOf(path, after) === null) {
+    const names = [...new Set([...Object.keys(after), ...Object.keys(before)])];
+    return names.flatMap((name) => compare(path === "" ? name : `${path}.${name}`, before[name], after[name]));
+  }
+  return [`${path}: ${show(path, before)} -> ${show(path, after)}`];
+}
+
+/** Lists of named things are compared by name; others, and a change of order, as wholes. */
+function compareLists(path: string, before: readonly Data[], after: readonly Data[]): string[] {
+  const [olds, news] = [byName(before), byName(after)];
+  if (olds === null || news === null) return [`${path}: ${show(path, before)} -> ${show(path, after)}`];
+  const names = [...new Set([...news.keys(), ...olds.keys()])];
+  const lines = names.flatMap((name) => compare(`${path}.${name}`, olds.get(name), news.get(name)));
+  if (lines.length > 0) return lines;
+  return [`${path}: order ${[...olds.keys()].join(", ")} -> ${[...news.keys()].join(", ")}`];
+}
+
+function byName(list: readonly Data[]): Map<string, Data> | null {
+  const found = new Map<string, Data>();
+  for (const element of list) {
+    if (!isNamed(element)) return null;
+    const name = element["as"] ?? element["name"];
+    if (typeof name !== "string" || found.has(name)) return null;
+    found.set(name, element);
+  }
+  return found;
+}
+
+function isList(data: Data): data is readonly Data[] {
+  return Array.isArray(data);
+}
+
+function isNamed(data: Data): data is { readonly [name: string]: Data } {
+  return typeof data === "object" && data !== null && !Array.isArray(data);
+}
+
+function show(path: string, data: Data): string {
+  return textOf(path, data) ?? JSON.stringify(data);
+}
+
+/** The short text of what people write shortly: durations, windows, types, expressions, features, columns. */
+function textOf(path: string, data: Data): string | null {
+  if (typeof data === "number" && /micros$/i.test(path)) return data === 0 ? "0" : formatDuration(data);
+  if (typeof data === "string") return data;
+  if (!isNamed(data)) return null;
+  if (data["kind"] === "time") return formatDuration(data["micros"] as number);
+  if (data["kind"] === "last") return `last ${String(data["events"])}`;
+  if (typeof data["op"] === "string") return expressionText(data);
+  if (typeof data["view"] === "string") return `${data["view"]}@${String(data["version"])}.${String(data["feature"])}`;
+  return /(^|\.)(type|output|element)$/.test(path) ? typeText(data) : null;
+}
+
+function typeText(data: { readonly [name: string]: Data }): string {
+  if (data["name"] === "array") return `array<${typeText(data["element"] as { readonly [name: string]: Data })}>`;
+  return data["wide"] === true ? "wide int64" : String(data["name"]);
+}
+
+const SIGNS: Readonly<Record<string, string>> = {
+  eq: "=",
+  ne: "!=",
+  gt: ">",
+  gte: ">=",
+  lt: "<",
+  lte: "<=",
+  add: "+",
+  subtract: "-",
+  multiply: "*",
+  divide: "/",
+  and: "and",
+  or: "or",
+};
+
+/** `delay > 15 and (origin = "JFK")`: as a person would say it. */
+function expressionText(data: Data): string {
+  if (!isNamed(data)) return JSON.stringify(data);
+  const op = String(data["op"]);
+  const nested = (part: Data | undefined): string => {
+    const text = expressionText(part ?? null);
+    return isNamed(part ?? null) && (part as { readonly left?: Data }).left !== undefined ? `(${text})` : text;
+  };
+  if (op === "column") return String(data["name"]);
+  if (op === "literal") return JSON.stringify(data["value"]);
+  const sign = SIGNS[op];
+  if (sign !== undefined) return `${nested(data["left"])} ${sign} ${nested(data["right"])}`;
+  if (op === "in") return `${nested(data["input"])} in ${JSON.stringify(data["values"])}`;
+  if (op === "coalesce") return `coalesce(${(data["inputs"] as readonly Data[]).map(expressionText).join(", ")})`;
+  if (op === "when") {
+    return `when(${["condition", "then", "otherwise"].map((part) => expressionText(data[part] ?? null)).join(", ")})`;
+  }
+  return `${op}(${expressionText(data["input"] ?? null)})`;
+}

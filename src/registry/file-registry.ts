@@ -1,0 +1,244 @@
+/**
+ * The registry on one file: everything in memory, written whole on each apply.
+ *
+ * `apply` swaps the content in memory only after the file is durable, and one apply waits for the one
+ * before it, so a reader sees the registry before an apply or after it, never between.
+ */
+import { join } from "node:path";
+import { type Clock } from "../base/clock.ts";
+import { type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { formatMicros } from "../base/micros.ts";
+import { nearestNames } from "../base/nearest-names.ts";
+import {
+  type Definition,
+  type EntityDefinition,
+  type OnDemandDefinition,
+  type ServiceDefinition,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
+import { hasCode, toData } from "./definition-data.ts";
+import { compareVersions, keyOf, shownName } from "./definition-set.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { lineageOf } from "./lineage.ts";
+import { planChanges } from "./plan.ts";
+import { readRegistryFile, type RegistryContent, writeRegistryFile } from "./registry-file.ts";
+import { type AppliedChange, type FindQuery, type LineageEdge, type Plan, type Registered, type Registry } from "./registry.ts";
+
+/** Opens `registry.json` in `folder`, which need not exist. Throws `REGISTRY_CORRUPT`. */
+export async function openFileRegistry(folder: string, options: { readonly clock: Clock }): Promise<Registry> {
+  const file = join(folder, "registry.json");
+  return new FileRegistry(file, options.clock, await readRegistryFile(file));
+}
+
+class FileRegistry implements Registry {
+  readonly #file: string;
+  readonly #clock: Clock;
+  readonly #loaded = new Map<string, { readonly definition: Definition; readonly fingerprint: string }>();
+  #content: RegistryContent;
+  #byKey: ReadonlyMap<string, Registered<Definition>>;
+  #applying: Promise<unknown> = Promise.resolve();
+
+  constructor(file: string, clock: Clock, content: RegistryContent) {
+    this.#file = file;
+    this.#clock = clock;
+    this.#content = content;
+    this.#byKey = byKey(content.definitions);
+  }
+
+  plan(definitions: readonly Definition[]): Plan {
+    const registered = [...this.#byKey].map(([key, { definition }]): [string, Definition] => [key, definition]);
+    return planChanges(definitions, new Map(registered));
+  }
+
+  apply(definitions: readonly Definition[]): Promise<Plan> {
+    const result = this.#applying.then(() => this.#applyNow(definitions));
+    this.#applying = result.catch(() => undefined);
+    return result;
+  }
+
+  async #applyNow(definitions: readonly Definition[]): Promise<Plan> {
+    const plan = this.plan(definitions);
+    if (plan.refused) throw changed(plan);
+    if (plan.dirty) {
+      const content = this.#next(definitions, plan);
+      await writeRegistryFile(this.#file, content);
+      this.#content = content;
+      this.#byKey = byKey(content.definitions);
+    }
+    this.attachCode(definitions);
+    return plan;
+  }
+
+  #next(definitions: readonly Definition[], plan: Plan): RegistryContent {
+    const at = formatMicros(this.#clock.now());
+    const next = new Map(this.#byKey);
+    const replaced: AppliedChange["replaced"][number][] = [];
+    for (const definition of new Map(definitions.map((one) => [keyOf(one), one])).values()) {
+      const before = next.get(keyOf(definition));
+      const hash = fingerprint(definition);
+      const isSame = before !== undefined && JSON.stringify(toData(before.definition)) === JSON.stringify(toData(definition));
+      if (isSame) continue;
+      if (before !== undefined && before.fingerprint !== hash) {
+        replaced.push({ name: shownName(definition), fingerprint: before.fingerprint, definition: toData(before.definition) });
+      }
+      next.set(keyOf(definition), { definition, fingerprint: hash, createdAt: before?.createdAt ?? at });
+    }
+    const changes = plan.changes.filter((change) => change.change !== "unchanged");
+    return { definitions: [...next.values()], history: [...this.#content.history, { at, changes, replaced }] };
+  }
+
+  attachCode(definitions: readonly Definition[]): void {
+    const attached = new Map(this.#byKey);
+    for (const definition of definitions) {
+      const key = keyOf(definition);
+      const hash = fingerprint(definition);
+      this.#loaded.set(key, { definition, fingerprint: hash });
+      const registered = attached.get(key);
+      if (registered?.fingerprint === hash) attached.set(key, { ...registered, definition });
+    }
+    this.#byKey = attached;
+  }
+
+  codeProblem(definition: ViewDefinition | OnDemandDefinition): OnefoldError | null {
+    const key = keyOf(definition);
+    const registered = this.#byKey.get(key);
+    const loaded = this.#loaded.get(key);
+    if (registered === undefined) return null;
+    const name = shownName(definition);
+    if (loaded === undefined) {
+      if (!hasCode(registered.definition)) return null;
+      return new OnefoldError("FINGERPRINT_MISMATCH", `${name} has functions of its own, and its code is not loaded`, {
+        hint: "start with the definitions file that registered it",
+      });
+    }
+    if (loaded.fingerprint === registered.fingerprint) return null;
+    const { definedAt } = loaded.definition;
+    return new OnefoldError(
+      "FINGERPRINT_MISMATCH",
+      `the loaded ${name} (${loaded.fingerprint.slice(0, 12)}) is not the registered one (${registered.fingerprint.slice(0, 12)})`,
+      {
+        hint: "load the definitions that were applied, or apply these under a new version",
+        ...(definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` }),
+      },
+    );
+  }
+
+  entities(): readonly Registered<EntityDefinition>[] {
+    return this.#ofKinds<EntityDefinition>("entity");
+  }
+
+  sources(): readonly Registered<SourceDefinition>[] {
+    return this.#ofKinds<SourceDefinition>("stream", "batch");
+  }
+
+  views(): readonly Registered<ViewDefinition>[] {
+    return this.#ofKinds<ViewDefinition>("view");
+  }
+
+  onDemandViews(): readonly Registered<OnDemandDefinition>[] {
+    return this.#ofKinds<OnDemandDefinition>("on-demand");
+  }
+
+  services(): readonly Registered<ServiceDefinition>[] {
+    return this.#ofKinds<ServiceDefinition>("service");
+  }
+
+  entity(name: string): Registered<EntityDefinition> {
+    return found(this.entities(), name, "ENTITY_UNKNOWN", "entity");
+  }
+
+  source(name: string): Registered<SourceDefinition> {
+    return found(this.sources(), name, "SOURCE_UNKNOWN", "source");
+  }
+
+  service(name: string): Registered<ServiceDefinition> {
+    return found(this.services(), name, "SERVICE_UNKNOWN", "service");
+  }
+
+  view(name: string, version?: number | "dev"): Registered<ViewDefinition> {
+    const all = this.views();
+    const versions = all.filter(({ definition }) => definition.name === name);
+    if (versions.length === 0) return found(all, name, "VIEW_UNKNOWN", "view");
+    // Listed by version, so the last one is the highest.
+    const wanted =
+      version === undefined ? versions.at(-1) : versions.find(({ definition }) => definition.version === version);
+    if (wanted !== undefined) return wanted;
+    throw new OnefoldError("VIEW_UNKNOWN", `there is no view "${name}@${version}"`, {
+      candidates: versions.map(({ definition }) => shownName(definition)),
+    });
+  }
+
+  find(query: FindQuery): readonly Registered<Definition>[] {
+    return this.#sorted().filter(({ definition }) => matches(definition, query));
+  }
+
+  lineage(): readonly LineageEdge[] {
+    return lineageOf(this.#sorted().map(({ definition }) => definition));
+  }
+
+  history(): readonly AppliedChange[] {
+    return this.#content.history;
+  }
+
+  #ofKinds<D extends Definition>(...kinds: readonly D["kind"][]): readonly Registered<D>[] {
+    const registered = this.#sorted() as readonly Registered<D>[];
+    return registered.filter(({ definition }) => kinds.includes(definition.kind));
+  }
+
+  /** By name, then by version. */
+  #sorted(): readonly Registered<Definition>[] {
+    return [...this.#byKey.values()].sort((a, b) => byNameAndVersion(a.definition, b.definition));
+  }
+}
+
+function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<string, Registered<Definition>> {
+  return new Map(definitions.map((registered) => [keyOf(registered.definition), registered]));
+}
+
+function byNameAndVersion(a: Definition, b: Definition): number {
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  return "version" in a && "version" in b ? compareVersions(a.version, b.version) : 0;
+}
+
+function found<D extends Definition>(
+  all: readonly Registered<D>[],
+  name: string,
+  code: ErrorCode,
+  what: string,
+): Registered<D> {
+  const one = all.find(({ definition }) => definition.name === name);
+  if (one !== undefined) return one;
+  const names = all.map(({ definition }) => definition.name);
+  throw new OnefoldError(code, `there is no ${what} "${name}"`, { candidates: nearestNames(name, names) });
+}
+
+/** A tag or owner of any of its features counts as its own; an entity's are its views and itself. */
+function matches(definition: Definition, query: FindQuery): boolean {
+  const parts = definition.kind === "view" ? [definition, ...definition.features] : [definition];
+  return (
+    (query.kind === undefined || definition.kind === query.kind) &&
+    (query.name === undefined || definition.name === query.name) &&
+    (query.version === undefined || ("version" in definition && definition.version === query.version)) &&
+    (query.entity === undefined || entityOf(definition) === query.entity) &&
+    (query.tag === undefined || parts.some((part) => part.tags?.includes(query.tag!) === true)) &&
+    (query.owner === undefined || parts.some((part) => part.owner === query.owner))
+  );
+}
+
+function entityOf(definition: Definition): string | undefined {
+  if (definition.kind === "entity") return definition.name;
+  return definition.kind === "view" ? definition.entity : undefined;
+}
+
+function changed(plan: Plan): OnefoldError {
+  const refused = plan.changes.filter((change) => change.change === "refuse");
+  const texts = refused.map(({ kind, name, details, where }) =>
+    [`${kind} ${name}${where === undefined ? "" : ` (${where})`}`, ...details.map((line) => `  ${line}`)].join("\n  "),
+  );
+  const [first] = refused;
+  return new OnefoldError("DEFINITION_CHANGED", `what is registered would change its meaning:\n  ${texts.join("\n  ")}`, {
+    ...(first?.where === undefined ? {} : { where: first.where }),
+    hint: 'give a changed view the next version, or version "dev" while you work on it',
+  });
+}

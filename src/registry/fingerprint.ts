@@ -1,0 +1,37 @@
+/**
+ * Fingerprints: SHA-256 of what a definition means.
+ *
+ * Meaning is everything that can change a value, or whether there is one, plus the code of functions.
+ * Description, owner and tags may be bettered at any time, and where a definition stands in a file says
+ * nothing; none of these count.
+ */
+import { type Definition } from "../define/definition.ts";
+import { type Data, hashText, toData } from "./definition-data.ts";
+
+const NOT_MEANING: ReadonlySet<string> = new Set(["definedAt", "description", "owner", "tags"]);
+
+/** 64 hexadecimal digits. Equal for definitions of equal meaning, in every process and on every machine. */
+export function fingerprint(definition: Definition): string {
+  return hashText(JSON.stringify(meaning(toData(definition))));
+}
+
+/** The definition's data without what is not its meaning; keys are sorted already. */
+export function meaning(data: Data): Data {
+  return without(data, NOT_MEANING);
+}
+
+/** All that is registered of a definition: everything but its place in a file. */
+export function registeredData(data: Data): Data {
+  return without(data, new Set(["definedAt"]));
+}
+
+function without(data: Data, names: ReadonlySet<string>): Data {
+  if (data === null || typeof data !== "object") return data;
+  if (isArray(data)) return data.map((element) => without(element, names));
+  const kept = Object.entries(data).filter(([name]) => !names.has(name));
+  return Object.fromEntries(kept.map(([name, member]) => [name, without(member, names)]));
+}
+
+function isArray(data: object): data is readonly Data[] {
+  return Array.isArray(data);
+}

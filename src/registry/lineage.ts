@@ -1,0 +1,34 @@
+/**
+ * What is computed from what, as edges: entity and source to view, view to on-demand view, either to service.
+ */
+import { type Definition, type FeatureReference, formatViewName } from "../define/definition.ts";
+import { type LineageEdge } from "./registry.ts";
+
+/** Each edge once, in the order of the definitions. */
+export function lineageOf(definitions: readonly Definition[]): LineageEdge[] {
+  const onDemand = new Set(definitions.filter((one) => one.kind === "on-demand").map(formatViewName));
+  const nameOfView = ({ view, version }: FeatureReference): string => {
+    const name = formatViewName({ name: view, version });
+    return `${onDemand.has(name) ? "on-demand" : "view"}:${name}`;
+  };
+  const edges = definitions.flatMap((definition): LineageEdge[] => {
+    switch (definition.kind) {
+      case "view": {
+        const to = `view:${formatViewName(definition)}`;
+        return [
+          { from: `source:${definition.source}`, to },
+          { from: `entity:${definition.entity}`, to },
+        ];
+      }
+      case "on-demand": {
+        const to = `on-demand:${formatViewName(definition)}`;
+        return definition.inputs.map((input) => ({ from: nameOfView(input), to }));
+      }
+      case "service":
+        return definition.features.map((feature) => ({ from: nameOfView(feature), to: `service:${definition.name}` }));
+      default:
+        return [];
+    }
+  });
+  return [...new Map(edges.map((edge) => [`${edge.from} ${edge.to}`, edge])).values()];
+}

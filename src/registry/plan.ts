@@ -1,0 +1,75 @@
+/**
+ * What applying definitions would change, and whether it is allowed. Pure: reads, never writes.
+ *
+ * Definitions that are registered but not among the given stay as they are and are not listed.
+ */
+import { type Definition } from "../define/definition.ts";
+import { keyOf, shownName } from "./definition-set.ts";
+import { refusal } from "./compatible.ts";
+import { type Data, toData } from "./definition-data.ts";
+import { differences } from "./diff.ts";
+import { meaning, registeredData } from "./fingerprint.ts";
+import { type Plan, type PlannedChange } from "./registry.ts";
+import { problemsOf, refuseProblems } from "./validate.ts";
+
+const KIND_ORDER: Readonly<Record<Definition["kind"], number>> = {
+  entity: 0,
+  stream: 1,
+  batch: 1,
+  view: 2,
+  "on-demand": 3,
+  service: 4,
+};
+
+/** Plans `given` over what is `registered`, by key. Throws `DEFINITION_INVALID` with every problem. */
+export function planChanges(given: readonly Definition[], registered: ReadonlyMap<string, Definition>): Plan {
+  refuseProblems(problemsOf(given, [...registered.values()]));
+  const unique = [...new Map(given.map((definition) => [keyOf(definition), definition])).values()];
+  const changes = unique
+    .sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind])
+    .map((definition) => planOne(definition, registered.get(keyOf(definition))));
+  return {
+    changes,
+    dirty: changes.some((change) => change.change !== "unchanged"),
+    refused: changes.some((change) => change.change === "refuse"),
+  };
+}
+
+function planOne(after: Definition, before: Definition | undefined): PlannedChange {
+  const common = {
+    kind: after.kind,
+    name: shownName(after),
+    ...(after.definedAt === undefined ? {} : { where: `${after.definedAt.file}:${after.definedAt.line}` }),
+  };
+  if (before === undefined) return { change: "add", details: summary(after), ...common };
+  const [old, next] = [registeredData(toData(before)), registeredData(toData(after))];
+  const details = differences(old, next);
+  if (details.length === 0) return { change: "unchanged", details, ...common };
+  const why = sameMeaning(old, next) ? null : refusal(before, after);
+  if (why === null) return { change: "change", details, ...common };
+  return { change: "refuse", details: [...differences(meaning(old), meaning(next)), why], ...common };
+}
+
+function sameMeaning(a: Data, b: Data): boolean {
+  return JSON.stringify(meaning(a)) === JSON.stringify(meaning(b));
+}
+
+/** What a new definition is, in a line or two. */
+function summary(definition: Definition): string[] {
+  switch (definition.kind) {
+    case "entity":
+      return [`key ${definition.keys.map((key) => key.name).join(", ")}`];
+    case "stream":
+    case "batch":
+      return [`columns ${definition.columns.map((column) => column.name).join(", ")}`];
+    case "view":
+      return [
+        `${definition.features.length} features of ${definition.entity} from ${definition.source}: ` +
+          definition.features.map((feature) => feature.name).join(", "),
+      ];
+    case "on-demand":
+      return [`${definition.outputs.map((output) => output.name).join(", ")} at request time`];
+    case "service":
+      return [`${definition.features.length} features: ${definition.features.map((feature) => feature.as).join(", ")}`];
+  }
+}
