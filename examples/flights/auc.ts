@@ -8,7 +8,7 @@ export function areaUnderCurve(scores: Float64Array, labels: Float64Array): numb
   const order = Array.from(scores.keys()).sort((a, b) => scores[a]! - scores[b]!);
   let positives = 0;
   let rankSum = 0;
-  for (let start = 0; start < order.length; ) {
+  for (let start = 0; start < order.length;) {
     let end = start + 1;
     while (end < order.length && scores[order[end]!] === scores[order[start]!]) end++;
     const meanRank = (start + 1 + end) / 2;

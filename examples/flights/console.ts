@@ -27,7 +27,10 @@ export function formatCount(count: number): string {
 }
 
 /** Shows `work`'s progress until it ends; says how long it took. */
-export async function withProgress<T>(title: string, work: (onProgress: (progress: Progress) => void) => Promise<T>): Promise<T> {
+export async function withProgress<T>(
+  title: string,
+  work: (onProgress: (progress: Progress) => void) => Promise<T>,
+): Promise<T> {
   const started = performance.now();
   const display = process.stderr.isTTY === true ? new Bar(title) : new Lines(title);
   try {
@@ -85,7 +88,8 @@ class Lines {
   update({ phase, done, total }: Progress): void {
     if (performance.now() - this.#lastMs < LINE_EVERY_MS) return;
     this.#lastMs = performance.now();
-    const share = total === null || total === 0 ? "" : ` of ${formatCount(total)} (${Math.floor((100 * done) / total)}%)`;
+    const share =
+      total === null || total === 0 ? "" : ` of ${formatCount(total)} (${Math.floor((100 * done) / total)}%)`;
     console.log(`    ${this.#title}, ${phase}: ${formatCount(done)}${share}`);
   }
 

@@ -18,8 +18,20 @@ import { type Period, prepareFlights, type PreparedFlights } from "./prepare.ts"
 import { replay, type Replayed, vectorRequest } from "./replay.ts";
 import { type LabelledTable, readTrainingTable, type TrainingTable } from "./training-table.ts";
 
-const WHOLE: Period = { start: "2001-01-01", trainFrom: "2001-05-31", cut: "2001-06-28", end: "2001-07-01", sampledSixteenths: 4 };
-const SMALL: Period = { start: "2001-02-10", trainFrom: "2001-02-16", cut: "2001-02-27", end: "2001-02-28", sampledSixteenths: 3 };
+const WHOLE: Period = {
+  start: "2001-01-01",
+  trainFrom: "2001-05-31",
+  cut: "2001-06-28",
+  end: "2001-07-01",
+  sampledSixteenths: 4,
+};
+const SMALL: Period = {
+  start: "2001-02-10",
+  trainFrom: "2001-02-16",
+  cut: "2001-02-27",
+  end: "2001-02-28",
+  sampledSixteenths: 3,
+};
 
 const SERVICE = "delay_model";
 const CONNECTIONS = 8;
@@ -43,14 +55,31 @@ function micros(isoDate: string): Micros {
 }
 
 async function importHistory(platform: Platform, source: string, file: string): Promise<number> {
-  const result = await withProgress(`import ${source}`, (onProgress) => platform.importHistory(source, [file], { onProgress }));
-  say(`${source}: ${formatCount(result.accepted)} events, ${result.duplicates} exact duplicates left out, ${result.rejected} rejected`);
+  const result = await withProgress(`import ${source}`, (onProgress) =>
+    platform.importHistory(source, [file], { onProgress }),
+  );
+  say(
+    `${source}: ${formatCount(result.accepted)} events, ${result.duplicates} exact duplicates left out, ${result.rejected} rejected`,
+  );
   return result.accepted;
 }
 
-async function buildTrainingSet(platform: Platform, labels: string, out: string, boundary: "inclusive" | "exclusive"): Promise<TrainingTable> {
+async function buildTrainingSet(
+  platform: Platform,
+  labels: string,
+  out: string,
+  boundary: "inclusive" | "exclusive",
+): Promise<TrainingTable> {
   await withProgress("build the training set", (onProgress) =>
-    platform.train({ service: SERVICE, labels, out, timeColumn: "departed_at", knowledge: "as-known", boundary, onProgress }),
+    platform.train({
+      service: SERVICE,
+      labels,
+      out,
+      timeColumn: "departed_at",
+      knowledge: "as-known",
+      boundary,
+      onProgress,
+    }),
   );
   return readTrainingTable(out, featureNames);
 }
@@ -109,28 +138,42 @@ await mkdir(folder, { recursive: true });
 console.log("Onefold demo: will a flight arrive more than 15 minutes late? Asked at the moment it leaves.");
 
 section("(a) History: real US flights of 2001, each as a departure and an arrival");
-const flights = await withProgress("read the flights and split them into events", () => prepareFlights(join(folder, "data"), period));
-say(`${formatCount(flights.flights)} flights from ${period.start} to ${period.end}; live replay begins on ${period.cut}`);
+const flights = await withProgress("read the flights and split them into events", () =>
+  prepareFlights(join(folder, "data"), period),
+);
+say(
+  `${formatCount(flights.flights)} flights from ${period.start} to ${period.end}; live replay begins on ${period.cut}`,
+);
 say("times are local to the airport, so events of different airports can be out of order by some hours");
 const clock = new ReplayClock(micros(period.cut));
 const definitions: Definition[] = Object.values(features);
 const platform = await openPlatform({ dataDir: join(folder, "honest"), clock, definitions, servingLogSampleRate: 1 });
 await platform.apply(definitions);
 const imported =
-  (await importHistory(platform, "departures", flights.departures)) + (await importHistory(platform, "arrivals", flights.arrivals));
+  (await importHistory(platform, "departures", flights.departures)) +
+  (await importHistory(platform, "arrivals", flights.arrivals));
 
 section("(b) Live: the last days replayed through the HTTP door, vectors asked for before the outcome is known");
 const server = await platform.serve({ port: 0, host: "127.0.0.1" });
 const client = new HttpClient(server.url, CONNECTIONS);
-const replayed = await withProgress("replay", (onProgress) => replay(flights.minutes, clock, client, featureNames, onProgress));
+const replayed = await withProgress("replay", (onProgress) =>
+  replay(flights.minutes, clock, client, featureNames, onProgress),
+);
 client.close();
 await platform.settle();
-say(`${formatCount(replayed.accepted)} events pushed, ${replayed.duplicates} duplicates, ${replayed.rejected} rejected`);
+say(
+  `${formatCount(replayed.accepted)} events pushed, ${replayed.duplicates} duplicates, ${replayed.rejected} rejected`,
+);
 say(`${formatCount(replayed.served.size)} flights asked about, ${featureNames.length} features each`);
 
 section("(c) Training sets: the same labels, twice");
 say("as known: each flight sees only what was known before it left");
-const asKnown = await buildTrainingSet(platform, flights.labels, join(folder, "training-as-known.parquet"), "exclusive");
+const asKnown = await buildTrainingSet(
+  platform,
+  flights.labels,
+  join(folder, "training-as-known.parquet"),
+  "exclusive",
+);
 const served = servedTable(asKnown.heldOut, replayed.served);
 const different = countDifferentBits(asKnown.heldOut, served);
 const heldOutValues = served.rows * featureNames.length;
@@ -151,15 +194,24 @@ say("");
 say("AUC: 0.5 is a coin, 1.0 is perfect. Same model, same labels, same held-out days.");
 say("");
 say("trained on                    promised offline   delivered live   lost");
-for (const [name, row] of [["as known (what Onefold gives)", auc.as_known], ["leaky (the classic mistake)", auc.leaky]] as const) {
+for (const [name, row] of [
+  ["as known (what Onefold gives)", auc.as_known],
+  ["leaky (the classic mistake)", auc.leaky],
+] as const) {
   const lost = row.offline - row.served;
-  say(`${name.padEnd(30)}${row.offline.toFixed(3).padStart(16)}${row.served.toFixed(3).padStart(17)}${lost.toFixed(3).padStart(7)}`);
+  say(
+    `${name.padEnd(30)}${row.offline.toFixed(3).padStart(16)}${row.served.toFixed(3).padStart(17)}${lost.toFixed(3).padStart(7)}`,
+  );
 }
 say("");
 const lateCount = served.labels.reduce((sum, label) => sum + label, 0);
 const margin = 1.96 * areaStandardError(auc.as_known.served, lateCount, served.rows - lateCount);
-say(`each figure holds to about ±${margin.toFixed(3)} (95%): ${formatCount(lateCount)} of the ${formatCount(served.rows)} held-out flights were late`);
-say(`trained on ${formatCount(asKnown.past.rows)} flights from ${period.trainFrom}; scored on ${formatCount(asKnown.heldOut.rows)} from ${period.cut}`);
+say(
+  `each figure holds to about ±${margin.toFixed(3)} (95%): ${formatCount(lateCount)} of the ${formatCount(served.rows)} held-out flights were late`,
+);
+say(
+  `trained on ${formatCount(asKnown.past.rows)} flights from ${period.trainFrom}; scored on ${formatCount(asKnown.heldOut.rows)} from ${period.cut}`,
+);
 
 section("(e) Audit: every served vector computed again from the log, and compared to the bit");
 const audit = await withProgress("audit", (onProgress) => platform.audit({ onProgress }));

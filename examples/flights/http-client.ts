@@ -12,7 +12,12 @@ export class HttpClient {
   }
 
   /** The parsed answer. Throws with the server's own words where the status is not among `expected`. */
-  post<T>(path: string, body: string, contentType = "application/json", expected: readonly number[] = [200]): Promise<T> {
+  post<T>(
+    path: string,
+    body: string,
+    contentType = "application/json",
+    expected: readonly number[] = [200],
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const call = request(
         new URL(path, this.#url),

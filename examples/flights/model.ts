@@ -36,7 +36,11 @@ export function fitLogisticRegression(table: Table, labels: Float64Array): Model
 }
 
 /** (X'WX + ridge) step = X'(y - p) - ridge * w, the intercept (column 0) without ridge. */
-function newtonStep(inputs: readonly Float64Array[], labels: Float64Array, weights: Float64Array): Float64Array<ArrayBuffer> {
+function newtonStep(
+  inputs: readonly Float64Array[],
+  labels: Float64Array,
+  weights: Float64Array,
+): Float64Array<ArrayBuffer> {
   const predicted = probabilities(inputs, weights);
   const residual = labels.map((label, row) => label - predicted[row]!);
   const hessian = Matrix.zeros(inputs.length, inputs.length);

@@ -57,7 +57,10 @@ const ESTIMATED_MINUTES = "30 + distance / 460.0 * 60";
 /** Writes the files into `folder`. About 6 s for the whole data on two cores. */
 export async function prepareFlights(folder: string, period: Period): Promise<PreparedFlights> {
   await mkdir(folder, { recursive: true });
-  const instance = await DuckDBInstance.create(":memory:", { memory_limit: "900MB", temp_directory: join(folder, "tmp") });
+  const instance = await DuckDBInstance.create(":memory:", {
+    memory_limit: "900MB",
+    temp_directory: join(folder, "tmp"),
+  });
   const connection = await instance.connect();
   try {
     await connection.run("SET TimeZone = 'UTC'");
@@ -89,7 +92,9 @@ export async function prepareFlights(folder: string, period: Period): Promise<Pr
        ORDER BY departed_at, flight`,
       paths.labels,
     );
-    const [[flights]] = (await connection.runAndReadAll("SELECT count(*)::DOUBLE FROM flights")).getRowsJS() as [[number]];
+    const [[flights]] = (await connection.runAndReadAll("SELECT count(*)::DOUBLE FROM flights")).getRowsJS() as [
+      [number],
+    ];
     return { ...paths, flights, minutes: await readLiveMinutes(connection, period) };
   } finally {
     connection.closeSync();
@@ -125,7 +130,8 @@ async function readLiveMinutes(connection: DuckDBConnection, period: Period): Pr
   const minutes = new Map<number, LiveMinute>();
   const minuteAt = (timeMicros: number): LiveMinute => {
     let minute = minutes.get(timeMicros);
-    if (minute === undefined) minutes.set(timeMicros, (minute = { timeMicros, departures: [], arrivals: [], questions: [] }));
+    if (minute === undefined)
+      minutes.set(timeMicros, (minute = { timeMicros, departures: [], arrivals: [], questions: [] }));
     return minute;
   };
   const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%SZ') AS ${column}`;

@@ -46,7 +46,10 @@ export async function replay(
   const ask = async (question: Question): Promise<void> => {
     const answer = await client.post<VectorAnswer>("/services/delay_model/vector", vectorRequest(question));
     if (answer.metadata.token === undefined) throw new Error("the vector came without its token");
-    served.set(question.flight, featureNames.map((name) => answer.features[name] ?? null));
+    served.set(
+      question.flight,
+      featureNames.map((name) => answer.features[name] ?? null),
+    );
   };
   const push = async (source: string, events: readonly string[]): Promise<void> => {
     if (events.length === 0) return;
@@ -62,7 +65,12 @@ export async function replay(
     clock.advanceTo(minute.timeMicros as Micros);
     await Promise.all(minute.questions.map(ask));
     await Promise.all([push("departures", minute.departures), push("arrivals", minute.arrivals)]);
-    if (i % 10 === 0) onProgress({ phase: new Date(minute.timeMicros / 1000).toISOString().slice(0, 10), done: i + 1, total: minutes.length });
+    if (i % 10 === 0)
+      onProgress({
+        phase: new Date(minute.timeMicros / 1000).toISOString().slice(0, 10),
+        done: i + 1,
+        total: minutes.length,
+      });
   }
   return { ...totals, served };
 }
