@@ -1,10 +1,11 @@
 /**
  * Runs the demo as a newcomer would, on a few days of flights, and checks what its last line claims.
  */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 
@@ -23,14 +24,15 @@ describe("the flights demo", () => {
   let output = "";
   let result: DemoResult;
 
-  beforeAll(() => {
+  beforeAll(async () => {
     const root = fileURLToPath(new URL("../..", import.meta.url));
     const folder = mkdtempSync(join(tmpdir(), "onefold-demo-"));
-    const args = ["scripts/demo.mjs", "--small", "--folder", folder];
-    const run = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
-    rmSync(folder, { recursive: true, force: true });
-    expect(run.status, run.stderr + run.stdout).toBe(0);
-    output = run.stdout;
+    try {
+      const args = ["scripts/demo.mjs", "--small", "--folder", folder];
+      output = (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
     result = JSON.parse(output.trimEnd().split("\n").at(-1)!) as DemoResult;
   }, 180_000);
 
