@@ -1,0 +1,59 @@
+/** `onefold plan` and `onefold apply`: what definitions would change, and changing it. */
+import { Command, Option } from "commander";
+import { type Plan, type PlannedChange } from "../../registry/registry.ts";
+import { EXIT } from "../exit-codes.ts";
+import { createOutput } from "../output.ts";
+import { requireDefinitions, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+
+export function planCommand(): Command {
+  const command = new Command("plan")
+    .description("show what apply would change")
+    .addOption(new Option("--check", "exit with 3 if anything would change"))
+    .action(async (options: StandardOptions & { check?: true }) => {
+      const definitions = await requireDefinitions(options);
+      const plan = await withPlatform(options, "read", async (platform) => platform.plan(definitions));
+      printPlan(plan, options);
+      if (plan.refused || (options.check === true && plan.dirty)) process.exitCode = EXIT.refused;
+    });
+  return withStandardOptions(command);
+}
+
+export function applyCommand(): Command {
+  const command = new Command("apply")
+    .description("register the definitions; views that are new on a source with events are computed from them")
+    .action(async (options: StandardOptions) => {
+      const output = createOutput(options.json === true);
+      const definitions = await requireDefinitions(options);
+      const plan = await output.withProgress("apply", (onProgress) =>
+        withPlatform(options, "own", (platform) => platform.apply(definitions, { onProgress })),
+      );
+      printPlan(plan, options);
+    });
+  return withStandardOptions(command);
+}
+
+function printPlan(plan: Plan, options: StandardOptions): void {
+  createOutput(options.json === true).result(plan, () => formatPlan(plan));
+}
+
+const SIGNS: Readonly<Record<PlannedChange["change"], string>> = {
+  add: "+",
+  change: "~",
+  remove: "-",
+  unchanged: " ",
+  refuse: "!",
+};
+
+export function formatPlan(plan: Plan): string {
+  const changes = plan.changes.filter((change) => change.change !== "unchanged");
+  if (changes.length === 0) return "nothing to change";
+  return changes
+    .map(({ change, kind, name, details, where }) =>
+      [
+        `${SIGNS[change]} ${kind} ${name}${where === undefined ? "" : `  (${where})`}`,
+        ...(change === "refuse" ? ["    refused: what is registered never changes; give it the next version"] : []),
+        ...details.map((detail) => `    ${detail}`),
+      ].join("\n"),
+    )
+    .join("\n");
+}

@@ -1,0 +1,54 @@
+/** `onefold audit`: vectors that were served, computed again from the log and compared bit for bit. */
+import { Command } from "commander";
+import { formatMicros, type Micros } from "../../base/micros.ts";
+import { type Platform } from "../../platform.ts";
+import { EXIT } from "../exit-codes.ts";
+import { interruptible } from "../interrupt.ts";
+import { createOutput } from "../output.ts";
+import { formatCount } from "../progress.ts";
+import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { formatCell } from "../table.ts";
+
+interface AuditOptions extends StandardOptions {
+  readonly states?: true;
+}
+
+export function auditCommand(): Command {
+  const command = new Command("audit")
+    .description("recompute sampled served vectors from the log and compare them bit for bit")
+    .option("--states", "compare the bytes of every stored state as well")
+    .action(async (options: AuditOptions) => {
+      const output = createOutput(options.json === true);
+      const report = await output.withProgress("audit", (onProgress) =>
+        withPlatform(options, "own-or-read", (platform) =>
+          interruptible((signal) => platform.audit({ states: options.states === true, onProgress, signal })),
+        ),
+      );
+      output.result(report, () => formatAudit(report));
+      if (report.mismatched > 0 || (report.states?.mismatched ?? 0) > 0) process.exitCode = EXIT.mismatch;
+    });
+  return withStandardOptions(command);
+}
+
+function formatAudit(report: Awaited<ReturnType<Platform["audit"]>>): string {
+  const { vectors, compared, mismatched, missing, pending, states } = report;
+  const lines = [
+    `${formatCount(vectors)} vectors: ${formatCount(compared)} values compared, ${formatCount(mismatched)} mismatched`,
+  ];
+  if (missing > 0) lines.push(`${formatCount(missing)} values could not be computed again:`, ...report.missingReasons);
+  if (pending > 0) lines.push(`${formatCount(pending)} values wait for events that are not archived yet`);
+  for (const mismatch of report.firstMismatches) {
+    const of = `${mismatch.service} ${mismatch.feature ?? mismatch.view} of ${JSON.stringify(mismatch.keys)}`;
+    lines.push(
+      `! ${of} as of ${formatMicros(mismatch.asOf as Micros)}`,
+      `    served ${formatCell(mismatch.served)}, recomputed ${formatCell(mismatch.recomputed)}`,
+      `    ${mismatch.explanation}`,
+    );
+  }
+  if (states !== undefined) {
+    lines.push(`${formatCount(states.states)} states compared, ${formatCount(states.mismatched)} mismatched`);
+    for (const { view, key, explanation } of states.firstMismatches)
+      lines.push(`! ${view} of ${key}`, `    ${explanation}`);
+  }
+  return lines.join("\n");
+}

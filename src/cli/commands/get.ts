@@ -1,0 +1,58 @@
+/** `onefold get`: a feature vector, from the data folder or from a running server. */
+import { Command, Option } from "commander";
+import { callServer, type JsonObject } from "../http-call.ts";
+import { collectPair } from "../option-values.ts";
+import { createOutput } from "../output.ts";
+import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { formatCell, formatTable } from "../table.ts";
+
+interface GetOptions extends StandardOptions {
+  readonly service: string;
+  readonly entity: Readonly<Record<string, string>>;
+  readonly metadata?: true;
+  readonly token?: true;
+  readonly url?: string;
+}
+
+export function getCommand(): Command {
+  const command = new Command("get")
+    .description("read a feature vector")
+    .requiredOption("--service <name>", "the service whose features are wanted")
+    .addOption(
+      new Option("--entity <key=value>", "a key column and its value; give one for each key column")
+        .argParser(collectPair)
+        .makeOptionMandatory(),
+    )
+    .option("--metadata", "status, event time and true window start of each value")
+    .option("--token", "a token that reproduces this vector in a training set or audit")
+    .option("--url <address>", "ask a running server instead of opening the data folder")
+    .action(async (options: GetOptions) => {
+      const request = {
+        entities: options.entity,
+        ...(options.metadata === true ? { metadata: "full" } : {}),
+        ...(options.token === true ? { token: true } : {}),
+      };
+      const path = `/services/${encodeURIComponent(options.service)}/vector`;
+      const answer =
+        options.url === undefined
+          ? await withPlatform(options, "own", (platform) => platform.request("POST", path, request))
+          : await callServer(options.url, "POST", path, request);
+      createOutput(options.json === true).result(answer, () => formatVector(answer));
+    });
+  return withStandardOptions(command);
+}
+
+function formatVector(answer: JsonObject): string {
+  const features = answer["features"] as JsonObject;
+  const metadata = answer["metadata"] as JsonObject | undefined;
+  const details = metadata?.["features"] as Readonly<Record<string, JsonObject>> | undefined;
+  const rows = Object.entries(features).map(([name, value]) => {
+    const detail = details?.[name];
+    const more =
+      detail === undefined ? [] : ["status", "event_time", "window_start"].map((key) => String(detail[key] ?? "-"));
+    return [name, formatCell(value), ...more];
+  });
+  const header = ["feature", "value", ...(details === undefined ? [] : ["status", "event time", "window start"])];
+  const token = metadata?.["token"];
+  return [formatTable(header, rows), ...(typeof token === "string" ? [`token: ${token}`] : [])].join("\n");
+}

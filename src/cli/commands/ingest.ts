@@ -1,0 +1,137 @@
+/**
+ * `onefold ingest`: a file as history in front of the live log, or (`--live`, `--url`) as events of now.
+ */
+import { Command, Option } from "commander";
+import { OnefoldError } from "../../base/errors.ts";
+import { type SourceDefinition } from "../../define/definition.ts";
+import { readRows } from "../../platform.ts";
+import { type Column } from "../../schema/value.ts";
+import { callServer } from "../http-call.ts";
+import { interruptible } from "../interrupt.ts";
+import { createOutput, type Output } from "../output.ts";
+import { formatCount } from "../progress.ts";
+import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+
+interface IngestOptions extends StandardOptions {
+  readonly source: string;
+  readonly knownTime?: string;
+  readonly live?: true;
+  readonly url?: string;
+}
+
+interface PushCounts {
+  accepted: number;
+  duplicates: number;
+  rejected: number;
+}
+
+type Push = (rows: readonly unknown[]) => Promise<Readonly<PushCounts>>;
+
+/** Rows a request: a server's back-pressure is felt soon, and its body limit is far. */
+const ROWS_PER_PUSH = 500;
+const MILLIS_BETWEEN_RETRIES = 500;
+const RETRIES_MAX = 120;
+
+export function ingestCommand(): Command {
+  const command = new Command("ingest")
+    .description("take in events from Parquet, CSV or NDJSON files")
+    .argument("<file...>", "files")
+    .requiredOption("--source <name>", "the source the rows belong to")
+    .addOption(
+      new Option(
+        "--known-time <column>",
+        "column that says when each row was known (default: its event time)",
+      ).conflicts(["live", "url"]),
+    )
+    .addOption(new Option("--live", "append the rows as events known now, not as history"))
+    .addOption(new Option("--url <address>", "push the rows to a running server"))
+    .action(async (files: string[], options: IngestOptions) => {
+      const output = createOutput(options.json === true);
+      if (options.url !== undefined) {
+        const server = options.url;
+        const columns = await columnsOnServer(server, options.source);
+        await pushFiles(files, columns, options, output, (rows) => pushToServer(server, options.source, rows));
+      } else if (options.live === true) {
+        await withPlatform(options, "own", (platform) =>
+          pushFiles(files, platform.registry.source(options.source).definition.columns, options, output, (rows) =>
+            platform.push(options.source, rows),
+          ),
+        );
+      } else {
+        await importFiles(files, options, output);
+      }
+    });
+  return withStandardOptions(command);
+}
+
+async function importFiles(files: readonly string[], options: IngestOptions, output: Output): Promise<void> {
+  const report = await output.withProgress("import", (onProgress) =>
+    withPlatform(options, "own", (platform) =>
+      interruptible((signal) =>
+        platform.importHistory(options.source, files, {
+          ...(options.knownTime === undefined ? {} : { knownTimeColumn: options.knownTime }),
+          onProgress,
+          signal,
+        }),
+      ),
+    ),
+  );
+  const epoch = report.epochOpened ? `\nopened epoch ${report.epoch}: the views were rebuilt` : "";
+  output.result(report, () => `${formatCounts(report)}${epoch}${rejectedHint(report.rejected, options)}`);
+}
+
+async function pushFiles(
+  files: readonly string[],
+  columns: readonly Column[],
+  options: IngestOptions,
+  output: Output,
+  push: Push,
+): Promise<void> {
+  const counts: PushCounts = { accepted: 0, duplicates: 0, rejected: 0 };
+  await output.withProgress("push", (onProgress) =>
+    interruptible(async (signal) => {
+      for (const file of files) {
+        for await (const rows of readRows(file, columns, ROWS_PER_PUSH)) {
+          if (signal.aborted) throw new OnefoldError("CANCELLED", `stopped after ${formatCounts(counts)}`);
+          const answer = await withRetries(() => push(rows));
+          counts.accepted += answer.accepted;
+          counts.duplicates += answer.duplicates;
+          counts.rejected += answer.rejected;
+          onProgress({ phase: file, done: counts.accepted + counts.duplicates + counts.rejected, total: null });
+        }
+      }
+    }),
+  );
+  output.result(counts, () => `${formatCounts(counts)}${rejectedHint(counts.rejected, options)}`);
+}
+
+/** Waits while the platform says that rows come too fast. */
+async function withRetries<T>(push: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await push();
+    } catch (error) {
+      const isTooFast = error instanceof OnefoldError && error.code === "BACKPRESSURE";
+      if (!isTooFast || attempt === RETRIES_MAX) throw error;
+      await new Promise((resolve) => setTimeout(resolve, MILLIS_BETWEEN_RETRIES));
+    }
+  }
+}
+
+async function pushToServer(url: string, source: string, rows: readonly unknown[]): Promise<Readonly<PushCounts>> {
+  const answer = await callServer(url, "POST", `/events/${encodeURIComponent(source)}`, rows, [422]);
+  return answer as unknown as PushCounts;
+}
+
+async function columnsOnServer(url: string, source: string): Promise<readonly Column[]> {
+  const answer = await callServer(url, "GET", `/registry/sources/${encodeURIComponent(source)}`);
+  return (answer["definition"] as SourceDefinition).columns;
+}
+
+function formatCounts(counts: Readonly<PushCounts>): string {
+  return `${formatCount(counts.accepted)} accepted, ${formatCount(counts.duplicates)} duplicates, ${formatCount(counts.rejected)} rejected`;
+}
+
+function rejectedHint(rejected: number, options: IngestOptions): string {
+  return rejected === 0 ? "" : `\nwhy: onefold dead-letters list --source ${options.source}`;
+}

@@ -1,0 +1,34 @@
+/** `onefold preview`: a view's values on a sample of history, without registering anything. */
+import { Command, Option } from "commander";
+import { parseCount, parseViewName } from "../option-values.ts";
+import { createOutput } from "../output.ts";
+import { requireDefinitions, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { formatCell, formatTable } from "../table.ts";
+
+interface PreviewOptions extends StandardOptions {
+  readonly sample: number;
+}
+
+export function previewCommand(): Command {
+  const command = new Command("preview")
+    .description("compute a view of the definitions file on a sample of its entities, registering nothing")
+    .argument("<view>", "the view, as name or name@version")
+    .addOption(
+      new Option("--sample <entities>", "how many entities, those with the newest events")
+        .default(10)
+        .argParser(parseCount),
+    )
+    .action(async (view: string, options: PreviewOptions) => {
+      const definitions = await requireDefinitions(options);
+      const preview = await withPlatform(options, "own-or-read", (platform) =>
+        platform.preview({ ...parseViewName(view), definitions, entityCount: options.sample }),
+      );
+      createOutput(options.json === true).result(preview, () =>
+        formatTable(
+          ["entity", "events", ...preview.features],
+          preview.rows.map((row) => [row.key, String(row.events), ...row.values.map(formatCell)]),
+        ),
+      );
+    });
+  return withStandardOptions(command);
+}

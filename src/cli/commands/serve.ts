@@ -1,0 +1,37 @@
+/** `onefold serve`: the HTTP door, until it is told to stop. */
+import { Command, Option } from "commander";
+import { parsePort } from "../option-values.ts";
+import { createOutput } from "../output.ts";
+import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+
+interface ServeOptions extends StandardOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly sample?: number;
+}
+
+export function serveCommand(): Command {
+  const command = new Command("serve")
+    .description("serve events and feature vectors over HTTP")
+    .addOption(new Option("--port <number>", "port; 0 takes a free one").default(8080).argParser(parsePort))
+    .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
+    .action(async (options: ServeOptions) => {
+      const output = createOutput(options.json === true);
+      await withPlatform(options, "own", async (platform) => {
+        const server = await platform.serve({ port: options.port, host: options.host });
+        const stopped = nextStopSignal();
+        output.result({ url: server.url, data: options.data }, () => `serving on ${server.url} (Ctrl-C stops)`);
+        await stopped;
+        output.note("stopping: requests under way are finished, state is written");
+        await server.close();
+      });
+    });
+  return withStandardOptions(command);
+}
+
+function nextStopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once("SIGINT", () => resolve());
+    process.once("SIGTERM", () => resolve());
+  });
+}

@@ -1,0 +1,57 @@
+/** One call of a running server, with its errors turned back into `OnefoldError`s. */
+import { ERROR_CODES, type ErrorCode, OnefoldError } from "../base/errors.ts";
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * Answers the JSON body of a 2xx answer, or of one with a status in `alsoGood`. Throws the server's own
+ * error, or `REQUEST_INVALID` where there is no server at `url`.
+ */
+export async function callServer(
+  url: string,
+  method: "GET" | "POST",
+  path: string,
+  body?: unknown,
+  alsoGood: readonly number[] = [],
+): Promise<JsonObject> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(path, url), {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+  } catch (cause) {
+    throw new OnefoldError("REQUEST_INVALID", `no server answers at ${url}`, {
+      hint: "start one with: onefold serve",
+      cause,
+    });
+  }
+  const text = await response.text();
+  const answer = parseObject(text);
+  const error = answer?.["error"];
+  if (answer !== null && error === undefined && (response.ok || alsoGood.includes(response.status))) return answer;
+  throw serverError(error, `${method} ${path} answered ${response.status}`);
+}
+
+function parseObject(text: string): JsonObject | null {
+  try {
+    const value = JSON.parse(text) as unknown;
+    return typeof value === "object" && value !== null ? (value as JsonObject) : null;
+  } catch {
+    return null;
+  }
+}
+
+function serverError(error: unknown, fallback: string): OnefoldError {
+  const { code, message, where, hint, candidates } = (error ?? {}) as Readonly<Record<string, unknown>>;
+  const isKnown = typeof code === "string" && Object.hasOwn(ERROR_CODES, code);
+  return new OnefoldError(
+    isKnown ? (code as ErrorCode) : "INTERNAL",
+    typeof message === "string" ? message : fallback,
+    {
+      ...(typeof where === "string" ? { where } : {}),
+      ...(typeof hint === "string" ? { hint } : {}),
+      ...(Array.isArray(candidates) ? { candidates: candidates.map(String) } : {}),
+    },
+  );
+}

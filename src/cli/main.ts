@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+/**
+ * `onefold`: the command line. Each command is thin: it turns options into a call of the platform and
+ * prints what comes back.
+ */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { asOnefoldError } from "../base/errors.ts";
+import { applyCommand, planCommand } from "./commands/apply.ts";
+import { auditCommand } from "./commands/audit.ts";
+import { deadLettersCommand } from "./commands/dead-letters.ts";
+import { describeCommand } from "./commands/describe.ts";
+import { explainCommand } from "./commands/explain.ts";
+import { getCommand } from "./commands/get.ts";
+import { ingestCommand } from "./commands/ingest.ts";
+import { initCommand } from "./commands/init.ts";
+import { lineageCommand } from "./commands/lineage.ts";
+import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
+import { previewCommand } from "./commands/preview.ts";
+import { serveCommand } from "./commands/serve.ts";
+import { trainCommand } from "./commands/train.ts";
+import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { printError } from "./output.ts";
+
+const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+const program = new Command("onefold")
+  .description("Real-time feature platform: define features, feed events, read vectors, build training sets.")
+  .version(manifest.version)
+  .showSuggestionAfterError()
+  .addHelpText(
+    "after",
+    "\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 definitions refused or changed, 4 audit found mismatches.",
+  );
+
+for (const command of [
+  initCommand(),
+  planCommand(),
+  applyCommand(),
+  ingestCommand(),
+  serveCommand(),
+  getCommand(),
+  previewCommand(),
+  explainCommand(),
+  trainCommand(),
+  auditCommand(),
+  featuresCommand(),
+  viewsCommand(),
+  servicesCommand(),
+  entitiesCommand(),
+  describeCommand(),
+  lineageCommand(),
+  deadLettersCommand(),
+]) {
+  program.addCommand(command);
+}
+
+/** Applies to subcommands as well: they exit through `run`, never by themselves. */
+function throwInsteadOfExiting(command: Command): void {
+  command.exitOverride();
+  for (const subcommand of command.commands) throwInsteadOfExiting(subcommand);
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  throwInsteadOfExiting(program);
+  try {
+    await program.parseAsync([...argv]);
+    return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;
+  } catch (error) {
+    // Help and version also arrive here, with exit code 0; their text is already printed.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    printError(error, { json: argv.includes("--json"), debug: argv.includes("--debug") });
+    return exitCodeOf(asOnefoldError(error).code);
+  }
+}
+
+process.exitCode = await run(process.argv);

@@ -1,0 +1,41 @@
+/** Parsers of what stands on the command line; commander turns an `InvalidArgumentError` into a usage error. */
+import { InvalidArgumentError } from "commander";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { type Micros, parseMicros } from "../base/micros.ts";
+
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (text.trim() !== "" && Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
+}
+
+export function parseCount(text: string): number {
+  if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  throw new InvalidArgumentError("Give a whole number above zero.");
+}
+
+export function parseTime(text: string): Micros {
+  try {
+    return parseMicros(text);
+  } catch (error) {
+    throw new InvalidArgumentError(isOnefoldError(error) ? `${error.message}: ${error.hint}.` : String(error));
+  }
+}
+
+/** Gathers repeated `column=value` options into one object. */
+export function collectPair(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at <= 0) throw new InvalidArgumentError("Write it as column=value.");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** `spending`, `spending@2` or `spending@dev`. */
+export function parseViewName(text: string): { readonly view: string; readonly version?: number | "dev" } {
+  const [view = "", version] = text.split("@", 2);
+  if (version === undefined) return { view };
+  if (version === "dev") return { view, version };
+  if (/^[1-9]\d*$/.test(version)) return { view, version: Number(version) };
+  throw new OnefoldError("VIEW_UNKNOWN", `"${text}" is not a view's name`, {
+    hint: "write name, name@2 or name@dev",
+  });
+}

@@ -1,0 +1,53 @@
+/**
+ * What commands print. Results go to stdout: one JSON object with `--json`, text for people without.
+ * Everything else (progress, notes, errors for people) goes to stderr.
+ */
+import { asOnefoldError } from "../base/errors.ts";
+import { type OnProgress, startProgress } from "./progress.ts";
+
+export interface Output {
+  readonly json: boolean;
+  /** Prints the command's one result. `text` is only called when it is wanted. */
+  result(value: object, text: () => string): void;
+  /** A line for people, on stderr; nothing with `--json`. */
+  note(line: string): void;
+  /** Runs `work` with a progress display on stderr, which is gone when this resolves or rejects. */
+  withProgress<T>(title: string, work: (onProgress: OnProgress) => Promise<T>): Promise<T>;
+}
+
+export function createOutput(json: boolean): Output {
+  return {
+    json,
+    result(value, text): void {
+      process.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text()}\n`);
+    },
+    note(line): void {
+      if (!json) process.stderr.write(`${line}\n`);
+    },
+    async withProgress(title, work) {
+      const progress = startProgress(title, process.stderr);
+      try {
+        return await work(({ phase, done, total }) => progress.update(done, total, phase));
+      } finally {
+        progress.stop();
+      }
+    },
+  };
+}
+
+/** Code, what, where, hint and candidates; the stack only on request. */
+export function printError(thrown: unknown, options: { readonly json: boolean; readonly debug: boolean }): void {
+  const error = asOnefoldError(thrown);
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ error })}\n`);
+  } else {
+    const lines = [`${error.code}: ${error.message}`];
+    if (error.where !== undefined) lines.push(`  where: ${error.where}`);
+    if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
+    if (error.candidates !== undefined && error.candidates.length > 0) {
+      lines.push(`  candidates: ${error.candidates.join(", ")}`);
+    }
+    process.stderr.write(`${lines.join("\n")}\n`);
+  }
+  if (options.debug) process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
+}

@@ -1,0 +1,76 @@
+/** The options every command takes, and how a command gets from them to its work. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { type Definition } from "../define/definition.ts";
+import { openPlatform, type Platform } from "../platform.ts";
+import { loadDefinitions } from "./load-definitions.ts";
+
+export const DATA_FOLDER = ".onefold";
+export const DEFINITIONS_FILE = "features.ts";
+
+export interface StandardOptions {
+  readonly data: string;
+  /** Undefined where none was given: then `features.ts` is used if it is there. */
+  readonly definitions?: string;
+  readonly json?: true;
+  readonly debug?: true;
+}
+
+/** Adds the standard options, after the command's own. */
+export function withStandardOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--data <folder>", "the platform's data folder").default(DATA_FOLDER))
+    .addOption(new Option("--definitions <file>", `definitions file (default: ${DEFINITIONS_FILE}, if it is there)`))
+    .addOption(new Option("--json", "print one JSON object on stdout, and nothing else there"))
+    .addOption(new Option("--debug", "print the stack of an error"));
+}
+
+/** Definitions of the file that was named, or of `features.ts`. Throws `DEFINITION_UNREADABLE`. */
+export async function requireDefinitions(options: StandardOptions): Promise<Definition[]> {
+  const file = resolve(options.definitions ?? DEFINITIONS_FILE);
+  if (!existsSync(file)) {
+    throw new OnefoldError("DEFINITION_UNREADABLE", `there is no definitions file ${file}`, {
+      hint: "name it with --definitions FILE, or start a project with: onefold init FOLDER",
+    });
+  }
+  return (await loadDefinitions(file)).definitions;
+}
+
+/** As `requireDefinitions`, but none where no file was named and `features.ts` is not there. */
+async function findDefinitions(options: StandardOptions): Promise<Definition[]> {
+  const isThere = options.definitions !== undefined || existsSync(resolve(DEFINITIONS_FILE));
+  return isThere ? requireDefinitions(options) : [];
+}
+
+/**
+ * `own`: takes the data folder's lock, and folds. `read`: what is on disk, beside whoever owns the folder.
+ * `own-or-read`: owns it if it is free, so that what is read is complete to the end of the log.
+ */
+export type Access = "own" | "read" | "own-or-read";
+
+export async function withPlatform<T>(
+  options: StandardOptions,
+  access: Access,
+  work: (platform: Platform) => Promise<T>,
+): Promise<T> {
+  const definitions = await findDefinitions(options);
+  const platform = await open(options.data, access, definitions);
+  try {
+    return await work(platform);
+  } finally {
+    await platform.close();
+  }
+}
+
+async function open(dataDir: string, access: Access, definitions: readonly Definition[]): Promise<Platform> {
+  const mode = access === "read" ? "read" : "own";
+  try {
+    return await openPlatform({ dataDir, mode, definitions });
+  } catch (error) {
+    const isLocked = isOnefoldError(error) && error.code === "STORAGE_LOCKED";
+    if (isLocked && access === "own-or-read") return openPlatform({ dataDir, mode: "read", definitions });
+    throw error;
+  }
+}
