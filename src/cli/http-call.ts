@@ -18,7 +18,9 @@ export async function callServer(
   try {
     response = await fetch(new URL(path, url), {
       method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body, finite), headers: { "content-type": "application/json" } }),
     });
   } catch (cause) {
     throw new OnefoldError("REQUEST_INVALID", `no server answers at ${url}`, {
@@ -28,9 +30,13 @@ export async function callServer(
   }
   const text = await response.text();
   const answer = parseObject(text);
-  const error = answer?.["error"];
-  if (answer !== null && error === undefined && (response.ok || alsoGood.includes(response.status))) return answer;
-  throw serverError(error, `${method} ${path} answered ${response.status}`);
+  if (answer !== null && (response.ok || alsoGood.includes(response.status))) return answer;
+  throw serverError(answer?.["error"], `${method} ${path} answered ${response.status}`);
+}
+
+/** JSON has no NaN or infinity: as text the server refuses them, as null they would slip in. */
+function finite(_key: string, value: unknown): unknown {
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
 function parseObject(text: string): JsonObject | null {

@@ -10,14 +10,14 @@ import { extname } from "node:path";
 import { createInterface } from "node:readline";
 import { OnefoldError } from "../base/errors.ts";
 import { type EngineColumn, type EngineVector, type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
-import { type Column, type Value, type ValueType } from "../schema/value.ts";
+import { type Value } from "../schema/value.ts";
 
 type FileRow = Readonly<Record<string, unknown>>;
 
 export interface RowFileRequest {
   readonly path: string;
-  /** Columns of the source that the rows are for. */
-  readonly columns: readonly Column[];
+  /** Columns of the source that the rows are for, with their types as `formatType` writes them. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly rowsPerBatch: number;
   /** Opened only where the format needs it; closed at the end. */
   readonly openEngine: () => Promise<QueryEngine>;
@@ -91,7 +91,7 @@ async function* readThroughEngine(request: RowFileRequest, ending: string): Asyn
     const readers = described.map((column) => {
       const name = String(column["column_name"]);
       const declared = request.columns.find((each) => each.name === name)?.type;
-      return ending === ".csv" ? csvReader(name, declared) : typedReader(name, String(column["column_type"]), declared);
+      return ending === ".csv" ? csvReader(name, declared) : typedReader(name, String(column["column_type"]));
     });
     const query = `SELECT ${readers.map((reader) => reader.sql).join(", ")} FROM ${table}`;
     let batch: FileRow[] = [];
@@ -120,31 +120,28 @@ function cell(reader: ColumnReader, column: EngineVector, validity: Uint8Array |
   return value === null ? null : reader.toJson(value);
 }
 
-function csvReader(name: string, declared: ValueType | undefined): ColumnReader {
+function csvReader(name: string, declared: string | undefined): ColumnReader {
   const toJson = (value: Value): unknown => jsonOfText(String(value), declared);
   return { name, sql: sqlName(name), engineColumn: { as: "text" }, toJson };
 }
 
 /** The value that a CSV cell means where its column has the declared type; the text itself where it means none. */
-function jsonOfText(text: string, declared: ValueType | undefined): unknown {
-  switch (declared?.name) {
+export function jsonOfText(text: string, declared: string | undefined): unknown {
+  switch (declared) {
     case "int64":
-      return integerOfText(text, declared);
+      return integerOfText(text);
     case "float64":
       return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
     case "bool":
       return text === "true" || (text === "false" ? false : text);
-    case "array":
-      return arrayOfText(text);
     default:
-      return text;
+      return declared?.startsWith("array<") === true ? arrayOfText(text) : text;
   }
 }
 
 /** Beyond the safe range the decimal text stays: a wide column takes it, the door refuses it for any other. */
-function integerOfText(text: string, declared: ValueType | undefined): unknown {
-  const isWide = declared?.name === "int64" && declared.wide === true;
-  return !isWide && /^-?\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : text;
+function integerOfText(text: string): number | string {
+  return /^-?\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : text;
 }
 
 function arrayOfText(text: string): unknown {
@@ -159,11 +156,11 @@ const INTEGER = /^(?:U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER)$/;
 const FRACTION = /^(?:FLOAT|DOUBLE|DECIMAL)/;
 const TIME = /^(?:TIMESTAMP|DATE$)/;
 
-function typedReader(name: string, type: string, declared: ValueType | undefined): ColumnReader {
+function typedReader(name: string, type: string): ColumnReader {
   const column = sqlName(name);
   const same = (value: Value): unknown => value;
   if (INTEGER.test(type)) {
-    const toJson = (value: Value): unknown => integerOfText(String(value), declared);
+    const toJson = (value: Value): unknown => integerOfText(String(value));
     return { name, sql: `${column}::VARCHAR`, engineColumn: { as: "text" }, toJson };
   }
   if (FRACTION.test(type) && !type.endsWith("]")) {

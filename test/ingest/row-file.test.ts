@@ -5,20 +5,19 @@ import { afterAll, describe, expect, it } from "vitest";
 import { readRowFile } from "../../src/ingest/row-file.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText } from "../../src/offline-store/engine.ts";
-import { type Column, type ValueType } from "../../src/schema/value.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-row-file-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const types: Readonly<Record<string, ValueType>> = {
-  code: { name: "string" },
-  wide: { name: "int64", wide: true },
-  whole: { name: "int64" },
-  amount: { name: "float64" },
-  yes: { name: "bool" },
-  at: { name: "timestamp" },
-};
-const columns: Column[] = Object.entries(types).map(([name, type]) => ({ name, type, nullable: true }));
+const columns = [
+  { name: "code", type: "string" },
+  { name: "wide", type: "int64" },
+  { name: "whole", type: "int64" },
+  { name: "amount", type: "float64" },
+  { name: "yes", type: "bool" },
+  { name: "at", type: "timestamp" },
+  { name: "list", type: "array<int64>" },
+];
 
 async function rowsOf(path: string, rowsPerBatch = 2): Promise<{ rows: unknown[]; batches: number[] }> {
   const rows: unknown[] = [];
@@ -50,8 +49,8 @@ describe("readRowFile", () => {
     const path = join(folder, "rows.csv");
     writeFileSync(
       path,
-      "code,wide,whole,amount,yes,at,other\n" +
-        '007,9223372036854775807,42,1.5,true,2026-01-01T00:00:00Z,5\n"a,b",1,4.5,much,no,,\n',
+      "code,wide,whole,amount,yes,at,list,other\n" +
+        '007,9223372036854775807,42,1.5,true,2026-01-01T00:00:00Z,"[1,2]",5\n"a,b",1,4.5,much,no,,none,\n',
     );
     expect((await rowsOf(path)).rows).toEqual([
       {
@@ -61,9 +60,10 @@ describe("readRowFile", () => {
         amount: 1.5,
         yes: true,
         at: "2026-01-01T00:00:00Z",
+        list: [1, 2],
         other: "5",
       },
-      { code: "a,b", wide: "1", whole: "4.5", amount: "much", yes: "no", at: null, other: null },
+      { code: "a,b", wide: 1, whole: "4.5", amount: "much", yes: "no", at: null, list: "none", other: null },
     ]);
   });
 

@@ -3,9 +3,9 @@
  */
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
-import { type SourceDefinition } from "../../define/definition.ts";
 import { readRows } from "../../platform.ts";
-import { type Column } from "../../schema/value.ts";
+import { type Registry } from "../../registry/registry.ts";
+import { formatType } from "../../schema/value.ts";
 import { callServer } from "../http-call.ts";
 import { interruptible } from "../interrupt.ts";
 import { createOutput, type Output } from "../output.ts";
@@ -53,7 +53,7 @@ export function ingestCommand(): Command {
         await pushFiles(files, columns, options, output, (rows) => pushToServer(server, options.source, rows));
       } else if (options.live === true) {
         await withPlatform(options, "own", (platform) =>
-          pushFiles(files, platform.registry.source(options.source).definition.columns, options, output, (rows) =>
+          pushFiles(files, columnsRegistered(platform.registry, options.source), options, output, (rows) =>
             platform.push(options.source, rows),
           ),
         );
@@ -82,7 +82,7 @@ async function importFiles(files: readonly string[], options: IngestOptions, out
 
 async function pushFiles(
   files: readonly string[],
-  columns: readonly Column[],
+  columns: ColumnTypes,
   options: IngestOptions,
   output: Output,
   push: Push,
@@ -119,13 +119,21 @@ async function withRetries<T>(push: () => Promise<T>): Promise<T> {
 }
 
 async function pushToServer(url: string, source: string, rows: readonly unknown[]): Promise<Readonly<PushCounts>> {
+  // Where every row is refused the answer is 422, and says so row by row.
   const answer = await callServer(url, "POST", `/events/${encodeURIComponent(source)}`, rows, [422]);
   return answer as unknown as PushCounts;
 }
 
-async function columnsOnServer(url: string, source: string): Promise<readonly Column[]> {
+/** A source's columns with their types as text. */
+type ColumnTypes = readonly { readonly name: string; readonly type: string }[];
+
+async function columnsOnServer(url: string, source: string): Promise<ColumnTypes> {
   const answer = await callServer(url, "GET", `/registry/sources/${encodeURIComponent(source)}`);
-  return (answer["definition"] as SourceDefinition).columns;
+  return answer["columns"] as ColumnTypes;
+}
+
+function columnsRegistered(registry: Registry, source: string): ColumnTypes {
+  return registry.source(source).definition.columns.map(({ name, type }) => ({ name, type: formatType(type) }));
 }
 
 function formatCounts(counts: Readonly<PushCounts>): string {
