@@ -17,9 +17,14 @@ export function callSite(callee: (...args: never[]) => unknown): DefinedAt | und
   Error.stackTraceLimit = 1;
   // Leaves out all frames up to and including the callee's, so that the first is the caller's.
   Error.captureStackTrace(holder, callee);
-  const lines = holder.stack?.split("\n") ?? [];
+  const { stack } = holder;
   Error.stackTraceLimit = limit;
-  for (const text of lines) {
+  return topOfStack(stack);
+}
+
+/** Place of a stack's first frame that is in a file. */
+export function topOfStack(stack: string | undefined): DefinedAt | undefined {
+  for (const text of stack?.split("\n") ?? []) {
     const match = FRAME.exec(text);
     if (match === null) continue;
     const [, file, line, column] = match;

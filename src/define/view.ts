@@ -141,7 +141,8 @@ export function view<
     definedAt: callSite(view),
   });
   problems.push(...unknownKeys(key, entity));
-  refuse(definition, "view", [...problems, ...viewProblems(definition, source, entity)]);
+  const allBroken = problems.length > 0 && definition.features.length === 0;
+  refuse(definition, "view", [...problems, ...(allBroken ? [] : viewProblems(definition, source, entity))]);
   const result = withSelection(definition);
   rememberReferences(result, [entity, source]);
   return result as View<N, E, any, any>;

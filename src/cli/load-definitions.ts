@@ -1,0 +1,219 @@
+/**
+ * Definitions files: bundles a TypeScript or JavaScript file with what it imports, runs it, and collects
+ * the definitions it exports and those they were built from.
+ *
+ * `onefold` itself stays outside the bundle and is this very package, so that the definitions are made by
+ * the same code that reads them. The code of custom aggregations and on-demand views gets a fingerprint:
+ * the hash of the bundle of the one module that wrote them, so that editing another module changes nothing.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build, type BuildFailure, type BuildOptions, type Plugin } from "esbuild";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { topOfStack } from "../define/defined-at.ts";
+import {
+  type CustomAggregation,
+  type DefinedAt,
+  type Definition,
+  type FeatureDefinition,
+} from "../define/definition.ts";
+import { withReferences } from "../define/references.ts";
+
+export interface LoadedDefinitions {
+  /** What is referred to before what refers; each once. */
+  readonly definitions: Definition[];
+  /** The file and all modules of the project that it imports, absolute: what to watch for changes. */
+  readonly files: string[];
+}
+
+/**
+ * Loads a definitions file. Throws `DEFINITION_UNREADABLE` with file and line for a file that is missing,
+ * has a syntax error, imports what is not there, throws while it runs or exports no definition; and
+ * `DEFINITION_INVALID` for a definition that contradicts itself.
+ */
+export async function loadDefinitions(path: string): Promise<LoadedDefinitions> {
+  const file = resolve(path);
+  const found = await stat(file).catch(() => null);
+  if (found === null || !found.isFile()) {
+    throw new OnefoldError("DEFINITION_UNREADABLE", `there is no definitions file ${path}`, { where: file });
+  }
+  const { code, files } = await bundle(file);
+  const exported = await run(file, code);
+  const definitions = withReferences(collect(Object.values(exported)));
+  if (definitions.length === 0) {
+    throw new OnefoldError("DEFINITION_UNREADABLE", `${path} exports no definition`, {
+      where: file,
+      hint: "export what entity(), stream(), view() and service() return",
+    });
+  }
+  return { definitions: await withCodeFingerprints(definitions), files };
+}
+
+/** This package's public door, as source or as built. */
+const DOOR: string = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js", import.meta.url),
+);
+
+/** Leaves `onefold` outside the bundle, under the specifier `as`. */
+function doorAs(as: string): Plugin {
+  return {
+    name: "onefold",
+    setup(builder) {
+      builder.onResolve({ filter: /^onefold$/ }, () => ({ path: as, external: true }));
+      // The package's own tests import the door by its path.
+      builder.onResolve({ filter: /index\.[tj]s$/ }, ({ path, resolveDir }) =>
+        resolve(resolveDir, path) === DOOR ? { path: as, external: true } : undefined,
+      );
+    },
+  };
+}
+
+/** This very package: definitions are made by the code that reads them. */
+const thisDoor: Plugin = doorAs(pathToFileURL(DOOR).href);
+/** By name only, for bundles that are hashed: where the package is installed does not count. */
+const doorByName: Plugin = doorAs("onefold");
+
+const COMMON = {
+  bundle: true,
+  write: false,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  logLevel: "silent",
+} satisfies BuildOptions;
+
+async function bundle(file: string): Promise<{ readonly code: string; readonly files: string[] }> {
+  const result = await build({
+    ...COMMON,
+    entryPoints: [file],
+    absWorkingDir: dirname(file),
+    outfile: join(dirname(file), "definitions.mjs"),
+    sourcemap: "inline",
+    sourceRoot: `${dirname(file)}/`,
+    metafile: true,
+    plugins: [thisDoor],
+    define: { "import.meta.url": JSON.stringify(pathToFileURL(file).href) },
+    // Packages written as CommonJS call `require` for what Node brings along.
+    banner: {
+      js: `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(${JSON.stringify(file)});`,
+    },
+  }).catch((failure: BuildFailure) => {
+    throw unreadable(file, failure);
+  });
+  const files = Object.keys(result.metafile.inputs).map((input) => resolve(dirname(file), input));
+  return { code: result.outputFiles[0]!.text, files: files.filter((input) => !input.includes("node_modules")) };
+}
+
+function unreadable(file: string, failure: BuildFailure): OnefoldError {
+  const [first] = failure.errors ?? [];
+  const location = first?.location;
+  const place = location == null ? file : `${resolve(dirname(file), location.file)}:${location.line}`;
+  const more = (failure.errors?.length ?? 0) > 1 ? ` (and ${failure.errors.length - 1} more)` : "";
+  return new OnefoldError("DEFINITION_UNREADABLE", `${first?.text ?? failure.message}${more}`, {
+    where: place,
+    cause: failure,
+  });
+}
+
+/** Runs the bundle and returns what it exports. */
+async function run(file: string, code: string): Promise<Record<string, unknown>> {
+  const temporary = join(tmpdir(), `onefold-definitions-${randomUUID()}.mjs`);
+  const mappedBefore = process.sourceMapsEnabled;
+  // So that the places of definitions and errors are lines of the file as it was written.
+  process.setSourceMapsEnabled(true);
+  try {
+    await writeFile(temporary, code, { mode: 0o600 });
+    return (await import(/* @vite-ignore */ pathToFileURL(temporary).href)) as Record<string, unknown>;
+  } catch (error) {
+    if (isOnefoldError(error)) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    const at = error instanceof Error ? topOfStack(error.stack) : undefined;
+    throw new OnefoldError("DEFINITION_UNREADABLE", `it throws while it runs: ${message}`, {
+      where: at === undefined ? file : `${at.file}:${at.line}`,
+      cause: error,
+    });
+  } finally {
+    process.setSourceMapsEnabled(mappedBefore);
+    await rm(temporary, { force: true });
+  }
+}
+
+/** The definitions among exported values, in arrays and plain objects too. */
+function collect(values: readonly unknown[]): Definition[] {
+  return values.flatMap((value) => {
+    if (Array.isArray(value)) return collect(value);
+    return isDefinition(value) ? [value] : [];
+  });
+}
+
+const KINDS: ReadonlySet<unknown> = new Set(["entity", "stream", "batch", "view", "on-demand", "service"]);
+
+function isDefinition(value: unknown): value is Definition {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "kind" in value &&
+    KINDS.has(value.kind) &&
+    "name" in value &&
+    typeof value.name === "string"
+  );
+}
+
+async function withCodeFingerprints(definitions: readonly Definition[]): Promise<Definition[]> {
+  const hashes = new Map<string, Promise<string>>();
+  const hashOf = (module: string): Promise<string> => {
+    const known = hashes.get(module) ?? hashModule(module);
+    hashes.set(module, known);
+    return known;
+  };
+  return Promise.all(definitions.map((definition) => withCodeFingerprint(definition, hashOf)));
+}
+
+type HashOf = (module: string) => Promise<string>;
+
+async function withCodeFingerprint(definition: Definition, hashOf: HashOf): Promise<Definition> {
+  if (definition.kind === "on-demand") return withHash(definition, hashOf);
+  if (definition.kind !== "view" || definition.features.every((feature) => feature.aggregation.custom === undefined)) {
+    return definition;
+  }
+  const features = await Promise.all(definition.features.map((feature) => withCustomHash(feature, hashOf)));
+  return Object.freeze({ ...definition, features: Object.freeze(features) });
+}
+
+async function withCustomHash(feature: FeatureDefinition, hashOf: HashOf): Promise<FeatureDefinition> {
+  const { custom } = feature.aggregation;
+  if (custom === undefined) return feature;
+  const aggregation = Object.freeze({
+    ...feature.aggregation,
+    custom: await withHash<CustomAggregation>(custom, hashOf),
+  });
+  return Object.freeze({ ...feature, aggregation });
+}
+
+/** Without a place there is no module to hash: the registry then takes the functions' own text. */
+async function withHash<T extends { readonly definedAt?: DefinedAt }>(code: T, hashOf: HashOf): Promise<T> {
+  if (code.definedAt === undefined) return code;
+  return Object.freeze({ ...code, codeFingerprint: await hashOf(code.definedAt.file) });
+}
+
+/**
+ * SHA-256 of a module with all it reaches, without what is not used, comments and white space. Neither the
+ * folder it lies in nor where this package is installed counts.
+ */
+async function hashModule(module: string): Promise<string> {
+  const result = await build({
+    ...COMMON,
+    entryPoints: [module],
+    absWorkingDir: dirname(module),
+    minifyWhitespace: true,
+    treeShaking: true,
+    legalComments: "none",
+    plugins: [doorByName],
+  }).catch((failure: BuildFailure) => {
+    throw unreadable(module, failure);
+  });
+  return createHash("sha256").update(result.outputFiles[0]!.contents).digest("hex");
+}
