@@ -31,7 +31,12 @@ const featureNamesSchema: JsonSchema = {
 const answers: Readonly<Record<number, JsonSchema>> = {
   200: {
     type: "object",
-    properties: { entity_type: nameSchema, entity_id: entityIdSchema, features: featuresSchema, metadata: metadataSchema },
+    properties: {
+      entity_type: nameSchema,
+      entity_id: entityIdSchema,
+      features: featuresSchema,
+      metadata: metadataSchema,
+    },
   },
   400: errorSchema,
   404: errorSchema,
@@ -40,7 +45,11 @@ const answers: Readonly<Record<number, JsonSchema>> = {
 };
 
 export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
-  const answerOne = (request: RouteRequest, id: { given: unknown; isText: boolean }, query: FeatureQuery): RouteAnswer => {
+  const answerOne = (
+    request: RouteRequest,
+    id: { given: unknown; isText: boolean },
+    query: FeatureQuery,
+  ): RouteAnswer => {
     const startMs = performance.now();
     const plan = reader.featurePlan(query.entity_type, names(query));
     const entity = plan.entities[0]!;
@@ -140,7 +149,10 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
                   properties: { entity_id: entityIdSchema, features: featuresSchema, metadata: metadataSchema },
                 },
               },
-              metadata: { type: "object", properties: { latency_ms: { type: "number" }, timestamp: { type: "string" } } },
+              metadata: {
+                type: "object",
+                properties: { latency_ms: { type: "number" }, timestamp: { type: "string" } },
+              },
             },
           },
         },

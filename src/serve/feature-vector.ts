@@ -98,7 +98,11 @@ export function toServedVector(plan: VectorPlan, keys: readonly EntityKey[], vec
 function clockBehind(aheadMicros: number, maxFutureMicros: DurationMicros): OnefoldError {
   const ahead = formatDuration(aheadMicros);
   const allowed = formatDuration(maxFutureMicros);
-  return new OnefoldError("CLOCK_BEHIND", `events already folded are known ${ahead} after this machine's present time`, {
-    hint: `set the clock right; up to ${allowed} is made up for`,
-  });
+  return new OnefoldError(
+    "CLOCK_BEHIND",
+    `events already folded are known ${ahead} after this machine's present time`,
+    {
+      hint: `set the clock right; up to ${allowed} is made up for`,
+    },
+  );
 }

@@ -191,8 +191,12 @@ function requestError(error: FastifyError): unknown {
   const [fault] = error.validation ?? [];
   if (fault !== undefined) {
     const where = `${error.validationContext ?? "request"}${fault.instancePath}`;
-    const { additionalProperty, allowedValues } = fault.params as { additionalProperty?: string; allowedValues?: unknown[] };
-    const what = additionalProperty === undefined ? (fault.message ?? "is invalid") : `has no field "${additionalProperty}"`;
+    const { additionalProperty, allowedValues } = fault.params as {
+      additionalProperty?: string;
+      allowedValues?: unknown[];
+    };
+    const what =
+      additionalProperty === undefined ? (fault.message ?? "is invalid") : `has no field "${additionalProperty}"`;
     const hint = allowedValues === undefined ? {} : { hint: `one of ${JSON.stringify(allowedValues)}` };
     return new OnefoldError("REQUEST_INVALID", `${where} ${what}`, { where, ...hint });
   }

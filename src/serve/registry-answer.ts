@@ -100,7 +100,10 @@ function answerView(view: ViewDefinition, createdAt: string): Answer {
 
 function answerFeature(feature: FeatureDefinition, view: ViewDefinition, createdAt: string): Answer {
   const { column, where } = feature.aggregation;
-  const columns = new Set([...(column === undefined ? [] : [column]), ...(where === undefined ? [] : expressionColumns(where))]);
+  const columns = new Set([
+    ...(column === undefined ? [] : [column]),
+    ...(where === undefined ? [] : expressionColumns(where)),
+  ]);
   return {
     name: feature.name,
     type: formatType(feature.type),
@@ -164,7 +167,9 @@ function optionalDuration(micros: number | undefined): string | null {
 
 /** Expressions are JSON data already, but for bytes among their literals. */
 function answerExpression(expression: Expression): unknown {
-  return JSON.parse(JSON.stringify(expression, (_key, value: unknown) => (isBytes(value) ? answerValue(value) : value)));
+  return JSON.parse(
+    JSON.stringify(expression, (_key, value: unknown) => (isBytes(value) ? answerValue(value) : value)),
+  );
 }
 
 function answerValue(value: Value): unknown {

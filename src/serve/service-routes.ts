@@ -22,7 +22,12 @@ const entitiesSchema: JsonSchema = {
   description: "each entity's key by the entity's name, or by the names of its key columns; others are ignored",
 };
 const params: JsonSchema = { type: "object", properties: { name: nameSchema } };
-const errors: Readonly<Record<number, JsonSchema>> = { 400: errorSchema, 404: errorSchema, 409: errorSchema, 503: errorSchema };
+const errors: Readonly<Record<number, JsonSchema>> = {
+  400: errorSchema,
+  404: errorSchema,
+  409: errorSchema,
+  503: errorSchema,
+};
 
 export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
   return [
@@ -43,7 +48,12 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           ...errors,
           200: {
             type: "object",
-            properties: { service: nameSchema, entities: entitiesSchema, features: featuresSchema, metadata: metadataSchema },
+            properties: {
+              service: nameSchema,
+              entities: entitiesSchema,
+              features: featuresSchema,
+              metadata: metadataSchema,
+            },
           },
         },
       },
@@ -94,7 +104,10 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
                   properties: { entities: entitiesSchema, features: featuresSchema, metadata: metadataSchema },
                 },
               },
-              metadata: { type: "object", properties: { latency_ms: { type: "number" }, timestamp: { type: "string" } } },
+              metadata: {
+                type: "object",
+                properties: { latency_ms: { type: "number" }, timestamp: { type: "string" } },
+              },
             },
           },
         },

@@ -55,7 +55,11 @@ export function answerMetadata(
     missing_features: vector.missing,
     ...(options.token ? { token: encodeVectorToken(vector.token) } : {}),
     ...(options.full
-      ? { features: Object.fromEntries(plan.features.map((each, i) => [each.name, featureMetadata(plan, vector, each, i)])) }
+      ? {
+          features: Object.fromEntries(
+            plan.features.map((each, i) => [each.name, featureMetadata(plan, vector, each, i)]),
+          ),
+        }
       : {}),
   };
 }

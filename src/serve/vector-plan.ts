@@ -51,10 +51,14 @@ export function compileService(service: ServiceDefinition, ports: ServePorts): V
   for (const reference of service.features) {
     const computed = ports.registry.onDemandViews().some(({ definition }) => definition.name === reference.view);
     if (computed) {
-      throw new OnefoldError("DEFINITION_INVALID", `on-demand view ${reference.view} is declared but not computed yet`, {
-        where: `service ${service.name}, feature ${reference.as}`,
-        hint: "take its features out of the service, or compute them in the caller",
-      });
+      throw new OnefoldError(
+        "DEFINITION_INVALID",
+        `on-demand view ${reference.view} is declared but not computed yet`,
+        {
+          where: `service ${service.name}, feature ${reference.as}`,
+          hint: "take its features out of the service, or compute them in the caller",
+        },
+      );
     }
   }
   return compilePlan(service.name, service.features, ports);
@@ -65,7 +69,11 @@ export function compileService(service: ServiceDefinition, ports: ServePorts): V
  * means all. A plain name is looked up in the newest numbered version of every online view of the entity.
  * Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN` and `FEATURE_AMBIGUOUS`, with candidates.
  */
-export function compileFeatureNames(entityName: string, names: readonly string[] | null, ports: ServePorts): VectorPlan {
+export function compileFeatureNames(
+  entityName: string,
+  names: readonly string[] | null,
+  ports: ServePorts,
+): VectorPlan {
   const entity = ports.registry.entity(entityName).definition;
   const known = findFeatures(entity.name, ports);
   const chosen =
