@@ -5,7 +5,7 @@
 import { channel, type Channel } from "node:diagnostics_channel";
 
 export const diagnostics: {
-  /** Events made durable: `{source, accepted, duplicates, rejected, bytes}`. */
+  /** Events made durable: `{source, accepted, duplicates, rejected}`. */
   readonly appended: Channel;
   /** Events folded: `{view, events, lastKnownTime, nowMicros}`. */
   readonly folded: Channel;

@@ -17,7 +17,7 @@ export interface FeatureRow {
   readonly minute: Micros;
   /** Epoch of the states the row was read from. */
   readonly epoch: number;
-  /** One value a feature, in the view's order; null where the status was not PRESENT. */
+  /** One value a feature, in the view's order, as serving would have returned it: null, or the default, for nothing known. */
   readonly values: readonly Value[];
 }
 

@@ -63,3 +63,24 @@ function keyPartText(value: Value, type: ValueType): string {
 function escapePart(text: string): string {
   return text.includes("\\") || text.includes("|") ? text.replace(/[\\|]/g, "\\$&") : text;
 }
+
+/** The typed parts of a key: the inverse of `encodeEntityKey`. */
+export function decodeEntityKey(key: EntityKey, types: readonly ValueType[]): Value[] {
+  return splitEntityKey(key, types.length).map((text, i) => keyPartValue(text, types[i]!));
+}
+
+function keyPartValue(text: string, type: ValueType): Value {
+  switch (type.name) {
+    case "int64":
+      return type.wide === true ? text : Number(text);
+    case "float64":
+    case "timestamp":
+      return Number(text);
+    case "bool":
+      return text === "true";
+    case "bytes":
+      return new Uint8Array(Buffer.from(text, "hex"));
+    default:
+      return text;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Moves what is settled to the offline store: events from the log to the archive, feature rows from the
+ * outbox to their tables.
+ *
+ * Each pass goes on from what the offline tables say they hold, not from what this process remembers, and
+ * the tables commit rows together with that mark. So a crash before an offline commit repeats the work, one
+ * after it finds the mark moved, and neither loses nor doubles a row. An outbox batch is removed only once
+ * the table's mark has passed its sequence.
+ */
+import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
+import { type EventArchive } from "../offline-store/event-archive.ts";
+import { type FeatureRow, type FeatureRowTable } from "../offline-store/feature-rows.ts";
+import { type OnlineStore } from "../online-store/online-store.ts";
+import { type LogEvent } from "./event.ts";
+import { type OutboxBatch, readOutbox } from "./feature-rows.ts";
+import { type SourcePipeline } from "./source-pipeline.ts";
+import { type ViewRunner } from "./view-runner.ts";
+
+const INTERVAL_MS = 5000;
+const EVENTS_PER_COMMIT = 50_000;
+const ROWS_PER_COMMIT = 50_000;
+
+export interface ArchiverOptions {
+  readonly pipeline: SourcePipeline;
+  readonly store: OnlineStore;
+  readonly archive: EventArchive;
+  /** The table of a view with `offline: true`. Called once a pass for each. */
+  rowTable(runner: ViewRunner): Promise<FeatureRowTable>;
+  /** Between two passes; null for passes by `run` alone. */
+  readonly intervalMs?: number | null;
+  /** Called with the error of a pass that failed by itself; the next pass tries again. */
+  onError?(error: OnefoldError): void;
+}
+
+export interface ArchivePass {
+  readonly events: number;
+  readonly rows: number;
+}
+
+export class Archiver {
+  readonly #options: ArchiverOptions;
+  #running: Promise<ArchivePass> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(options: ArchiverOptions) {
+    this.#options = options;
+    this.#schedule();
+  }
+
+  /** Archives all that is durable in the log and in the outbox when the call is made. Rejects as the tables do. */
+  async run(): Promise<ArchivePass> {
+    // A pass under way may have passed by what was added since it began.
+    while (this.#running !== null) await this.#running.catch(() => undefined);
+    this.#running = this.#pass().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  /** Stops the passes by interval and waits for one under way; does not begin another. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#running?.catch(() => undefined);
+  }
+
+  #schedule(): void {
+    const { intervalMs = INTERVAL_MS, onError } = this.#options;
+    if (intervalMs === null || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.run()
+        .catch((error: unknown) => onError?.(asOnefoldError(error)))
+        .finally(() => this.#schedule());
+    }, intervalMs);
+    this.#timer.unref();
+  }
+
+  async #pass(): Promise<ArchivePass> {
+    const events = await this.#archiveEvents();
+    let rows = 0;
+    for (const runner of this.#options.pipeline.runners) {
+      if (runner.view.definition.offline) rows += await this.#moveRows(runner);
+    }
+    return { events, rows };
+  }
+
+  async #archiveEvents(): Promise<number> {
+    const { pipeline, archive } = this.#options;
+    const { liveEnd } = await archive.files();
+    let archived = 0;
+    let batch: LogEvent[] = [];
+    const commit = async (): Promise<void> => {
+      await archive.appendLive(batch);
+      archived += batch.length;
+      batch = [];
+    };
+    if (liveEnd >= pipeline.log.durableEnd) return 0;
+    for await (const events of pipeline.log.read(liveEnd)) {
+      batch.push(...events);
+      if (batch.length >= EVENTS_PER_COMMIT) await commit();
+    }
+    if (batch.length > 0) await commit();
+    return archived;
+  }
+
+  async #moveRows(runner: ViewRunner): Promise<number> {
+    const { store, rowTable } = this.#options;
+    const keyTypes = runner.view.entity.keys.map((key) => key.type);
+    const table = await rowTable(runner);
+    const committed = await table.lastSequence();
+    let moved = 0;
+    let batches: OutboxBatch[] = [];
+    let rows: FeatureRow[] = [];
+    const commit = async (): Promise<void> => {
+      if (rows.length > 0) await table.append(rows, batches.at(-1)!.sequence);
+      await store.commit([], batches.map(({ metaName }) => ({ name: metaName, bytes: null })));
+      moved += rows.length;
+      batches = [];
+      rows = [];
+    };
+    // Read to its end before the first await: a scan must not stay open across commits.
+    for (const batch of [...readOutbox(store, runner.name, runner.view.fold, keyTypes)]) {
+      batches.push(batch);
+      if (batch.sequence > committed) rows.push(...batch.rows);
+      if (rows.length >= ROWS_PER_COMMIT) await commit();
+    }
+    if (batches.length > 0) await commit();
+    return moved;
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Feature rows of one view: an entity's features as they stood at the end of each known-time minute in
+ * which it changed.
+ *
+ *     event folded ─▶ entity noted for its minute ─▶ minute closed ─▶ row read at the minute's end ─▶ outbox
+ *
+ * A closed minute's rows need not be read at once: an entity's state is what it was at the minute's end
+ * until its next event, so a row is read in the background or, at the latest, just before that event is
+ * folded. Notes and outbox go into the same commit as states and positions. So after a crash each note is
+ * there for exactly the events that are folded, and each row is either still noted or in the outbox.
+ */
+import { MICROS_PER_MINUTE, type Micros } from "../base/micros.ts";
+import { createReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
+import { type FeatureRow } from "../offline-store/feature-rows.ts";
+import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
+import { ByteReader, ByteWriter } from "../schema/byte-buffer.ts";
+import { decodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
+import { createRowCodec, type RowCodec } from "../schema/row-codec.ts";
+import { type Value, type ValueType } from "../schema/value.ts";
+
+export function minuteOf(knownTime: number): Micros {
+  return (Math.floor(knownTime / MICROS_PER_MINUTE) * MICROS_PER_MINUTE) as Micros;
+}
+
+export interface FeatureRowsOptions {
+  readonly store: OnlineStore;
+  /** `view@version`. */
+  readonly view: string;
+  readonly fold: ViewFold;
+  /** First sequence number not yet given out. */
+  readonly nextSequence: number;
+  /** The entity's live state, and the epoch it belongs to. */
+  state(key: EntityKey): ViewState | null;
+  epoch(): number;
+}
+
+export class FeatureRows {
+  readonly #options: FeatureRowsOptions;
+  readonly #codec: RowCodec;
+  readonly #buffer: ReturnType<typeof createReadBuffer>;
+  /** Entities changed in the open minute, and those of closed minutes whose rows are not read yet. */
+  #open = new Set<EntityKey>();
+  #openMinute = Number.NEGATIVE_INFINITY;
+  readonly #due = new Map<EntityKey, number>();
+  /** Notes that differ from the store's; null for one to be removed. */
+  #noteWrites = new Map<EntityKey, number | null>();
+  readonly #rows = new ByteWriter();
+  #nextSequence: number;
+
+  constructor(options: FeatureRowsOptions) {
+    this.#options = options;
+    this.#codec = rowCodec(options.fold);
+    this.#buffer = createReadBuffer(options.fold.features.length);
+    this.#nextSequence = options.nextSequence;
+    for (const { name, bytes } of options.store.scanMeta(notePrefix(options.view))) {
+      this.#due.set(name.slice(notePrefix(options.view).length), new ByteReader(bytes).float64());
+    }
+  }
+
+  get nextSequence(): number {
+    return this.#nextSequence;
+  }
+
+  /** Rows of closed minutes not read yet. */
+  get dueCount(): number {
+    return this.#due.size;
+  }
+
+  get hasWrites(): boolean {
+    return this.#noteWrites.size > 0 || this.#rows.length > 0;
+  }
+
+  /** To be called before an event of `key` known at `knownTime` is folded. */
+  beforeFold(key: EntityKey, knownTime: number): void {
+    const minute = minuteOf(knownTime);
+    if (minute > this.#openMinute) this.#openNext(minute);
+    if (this.#due.size === 0) return;
+    const due = this.#due.get(key);
+    if (due === undefined) return;
+    // After a restart the open minute's notes stand among the due ones.
+    if (due < minute) this.#capture(key, due);
+    else {
+      this.#due.delete(key);
+      this.#open.add(key);
+    }
+  }
+
+  /** To be called once the event is folded. */
+  folded(key: EntityKey): void {
+    if (this.#open.has(key)) return;
+    this.#open.add(key);
+    this.#noteWrites.set(key, this.#openMinute);
+  }
+
+  /** No event will become known before `time` any more. */
+  closeBefore(time: number): void {
+    const minute = minuteOf(time);
+    if (minute > this.#openMinute) this.#openNext(minute);
+  }
+
+  hasMinuteBefore(time: number): boolean {
+    return this.#openMinute < minuteOf(time) && (this.#open.size > 0 || this.#due.size > 0);
+  }
+
+  /** Reads up to `rowsMax` rows of closed minutes. */
+  captureDue(rowsMax: number): void {
+    let left = rowsMax;
+    for (const [key, minute] of this.#due) {
+      if (minute >= this.#openMinute) continue;
+      if (left-- <= 0) return;
+      this.#capture(key, minute);
+    }
+  }
+
+  /** What the flush that begins now must write: notes, and the rows read since the last one. */
+  takeWrites(): MetaWrite[] {
+    const metas = Array.from(this.#noteWrites, ([key, minute]): MetaWrite => {
+      return { name: notePrefix(this.#options.view) + key, bytes: minute === null ? null : float64Bytes(minute) };
+    });
+    this.#noteWrites = new Map();
+    if (this.#rows.length > 0) {
+      metas.push({ name: outboxName(this.#options.view, this.#nextSequence++), bytes: this.#rows.copy() });
+      this.#rows.clear();
+    }
+    return metas;
+  }
+
+  #openNext(minute: number): void {
+    for (const key of this.#open) this.#due.set(key, this.#openMinute);
+    this.#open = new Set();
+    this.#openMinute = minute;
+  }
+
+  #capture(key: EntityKey, minute: number): void {
+    this.#due.delete(key);
+    this.#noteWrites.set(key, null);
+    const state = this.#options.state(key);
+    if (state === null) return;
+    this.#options.fold.read(state, (minute + MICROS_PER_MINUTE - 1) as Micros, this.#buffer);
+    this.#codec.encode([key, minute, this.#options.epoch(), ...this.#buffer.values], this.#rows);
+  }
+}
+
+/** One batch of rows waiting to be written offline. */
+export interface OutboxBatch {
+  readonly sequence: number;
+  readonly metaName: string;
+  readonly rows: readonly FeatureRow[];
+}
+
+/** The batches of a view that stand in the store's outbox, in sequence order. */
+export function* readOutbox(
+  store: OnlineStore,
+  view: string,
+  fold: ViewFold,
+  keyTypes: readonly ValueType[],
+): IterableIterator<OutboxBatch> {
+  const codec = rowCodec(fold);
+  for (const { name, bytes } of store.scanMeta(outboxPrefix(view))) {
+    const rows: FeatureRow[] = [];
+    for (const reader = new ByteReader(bytes); !reader.atEnd; ) {
+      const [key, minute, epoch, ...values] = codec.decode(reader);
+      rows.push({
+        key: decodeEntityKey(key as string, keyTypes),
+        minute: minute as Micros,
+        epoch: epoch as number,
+        values: values as Value[],
+      });
+    }
+    yield { sequence: Number(name.slice(outboxPrefix(view).length)), metaName: name, rows };
+  }
+}
+
+function rowCodec(fold: ViewFold): RowCodec {
+  return createRowCodec([
+    { name: "key", type: { name: "string" } },
+    { name: "minute", type: { name: "timestamp" } },
+    { name: "epoch", type: { name: "int64" } },
+    ...fold.features.map(({ name, type }) => ({ name: `feature ${name}`, type })),
+  ]);
+}
+
+/** All metas of a view's feature rows begin with one of these. */
+export function notePrefix(view: string): string {
+  return `minute/${view}/`;
+}
+
+export function outboxPrefix(view: string): string {
+  return `outbox/${view}/`;
+}
+
+function outboxName(view: string, sequence: number): string {
+  return `${outboxPrefix(view)}${String(sequence).padStart(16, "0")}`;
+}
+
+function float64Bytes(value: number): Uint8Array {
+  const writer = new ByteWriter(8);
+  writer.float64(value);
+  return writer.copy();
+}

@@ -1,0 +1,67 @@
+/**
+ * Events that are durable and wait to be folded, in order. Small amounts are folded at once; large ones in
+ * slices, so that reads and other requests get their turns in between.
+ */
+import { type LogEvent } from "./event.ts";
+
+const SLICE_EVENTS = 256;
+const SLICE_MS_MAX = 8;
+
+interface Waiting {
+  readonly events: readonly LogEvent[];
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export class FoldQueue {
+  readonly #fold: (events: readonly LogEvent[], from: number, to: number) => void;
+  readonly #onError: (error: unknown) => void;
+  #queue: Waiting[] = [];
+  #next = 0;
+  #scheduled = false;
+  #failure: { readonly error: unknown } | null = null;
+
+  /** `fold` must fold `events[from..to)` into every view; if it throws, folding stops for good. */
+  constructor(fold: (events: readonly LogEvent[], from: number, to: number) => void, onError: (error: unknown) => void) {
+    this.#fold = fold;
+    this.#onError = onError;
+  }
+
+  /** Resolves once all are folded, rejects once folding has stopped. Must be called in offset order. */
+  add(events: readonly LogEvent[]): Promise<void> {
+    if (events.length === 0) return Promise.resolve();
+    const folded = new Promise<void>((resolve, reject) => this.#queue.push({ events, resolve, reject }));
+    if (!this.#scheduled) this.#run();
+    return folded;
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    const began = performance.now();
+    while (this.#failure === null && this.#queue.length > 0) {
+      const { events, resolve } = this.#queue[0]!;
+      const to = Math.min(this.#next + SLICE_EVENTS, events.length);
+      try {
+        this.#fold(events, this.#next, to);
+      } catch (error) {
+        this.#failure = { error };
+        this.#onError(error);
+        break;
+      }
+      this.#next = to;
+      if (to === events.length) {
+        this.#queue.shift();
+        this.#next = 0;
+        resolve();
+      }
+      if (this.#queue.length > 0 && performance.now() - began > SLICE_MS_MAX) {
+        this.#scheduled = true;
+        setImmediate(() => this.#run());
+        return;
+      }
+    }
+    if (this.#failure === null) return;
+    for (const { reject } of this.#queue) reject(this.#failure.error);
+    this.#queue = [];
+  }
+}

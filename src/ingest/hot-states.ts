@@ -1,0 +1,143 @@
+/**
+ * The decoded states of one view that are in use: read from the store when asked for, written back by the
+ * flush, let go when there are too many.
+ *
+ * A state that the store does not yet hold as it is (changed, or in a commit under way) is never let go.
+ * Letting go takes second chances: the oldest that was not used since the last round.
+ */
+import { type EntityKey } from "../schema/entity-key.ts";
+import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
+import { type OnlineStore, type StateSpace, type StateWrite } from "../online-store/online-store.ts";
+
+/** Bytes an entry takes beyond its encoded state. */
+const ENTRY_BYTES = 200;
+
+export interface HotState<S extends ViewState = ViewState> {
+  readonly key: EntityKey;
+  readonly state: S;
+  /** Changed since the last flush began. */
+  dirty: boolean;
+  /** Part of a commit under way. */
+  flushing: boolean;
+  used: boolean;
+  /** Encoded size when last read or written. */
+  bytes: number;
+}
+
+export interface HotStatesOptions<S extends ViewState> {
+  readonly fold: ViewFold<S>;
+  readonly store: OnlineStore;
+  readonly space: StateSpace;
+  readonly countMax?: number;
+  /** Of encoded states; in memory they take some two times as much. */
+  readonly bytesMax?: number;
+}
+
+export class HotStates<S extends ViewState = ViewState> {
+  readonly space: StateSpace;
+  readonly #fold: ViewFold<S>;
+  readonly #store: OnlineStore;
+  readonly #countMax: number;
+  readonly #bytesMax: number;
+  readonly #entries = new Map<EntityKey, HotState<S>>();
+  #dirty: HotState<S>[] = [];
+  #bytes = 0;
+
+  constructor({ fold, store, space, countMax = 200_000, bytesMax = 128 * 1024 * 1024 }: HotStatesOptions<S>) {
+    this.space = space;
+    this.#fold = fold;
+    this.#store = store;
+    this.#countMax = countMax;
+    this.#bytesMax = bytesMax;
+  }
+
+  get count(): number {
+    return this.#entries.size;
+  }
+
+  get dirtyCount(): number {
+    return this.#dirty.length;
+  }
+
+  /** Whether so much is dirty that a flush should not wait. */
+  get crowded(): boolean {
+    return this.#dirty.length > this.#countMax / 2;
+  }
+
+  /** The entity's state, or null where nothing was folded for it. */
+  get(key: EntityKey): S | null {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) {
+      entry.used = true;
+      return entry.state.lastOffset === Number.NEGATIVE_INFINITY ? null : entry.state;
+    }
+    const bytes = this.#store.get(this.space, key);
+    return bytes === null ? null : this.#keep(key, this.#fold.decode(bytes), bytes.length).state;
+  }
+
+  /** The entity's state to fold into: an empty one where there is none. */
+  entry(key: EntityKey): HotState<S> {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) {
+      entry.used = true;
+      return entry;
+    }
+    const bytes = this.#store.get(this.space, key);
+    return bytes === null ? this.#keep(key, this.#fold.empty(), 0) : this.#keep(key, this.#fold.decode(bytes), bytes.length);
+  }
+
+  markDirty(entry: HotState<S>): void {
+    if (entry.dirty) return;
+    entry.dirty = true;
+    this.#dirty.push(entry);
+  }
+
+  /** The changed states as they are now; `committed` is to be called once they are in the store. */
+  takeWrites(): { readonly states: StateWrite[]; committed(): void } {
+    const taken = this.#dirty;
+    this.#dirty = [];
+    const states = taken.map((entry): StateWrite => {
+      const bytes = this.#fold.encode(entry.state);
+      this.#bytes += bytes.length - entry.bytes;
+      entry.bytes = bytes.length;
+      entry.dirty = false;
+      entry.flushing = true;
+      return { space: this.space, key: entry.key, bytes };
+    });
+    return {
+      states,
+      committed: () => {
+        for (const entry of taken) entry.flushing = false;
+        this.#letGo();
+      },
+    };
+  }
+
+  #keep(key: EntityKey, state: S, bytes: number): HotState<S> {
+    const entry: HotState<S> = { key, state, dirty: false, flushing: false, used: false, bytes };
+    this.#entries.set(key, entry);
+    this.#bytes += bytes;
+    this.#letGo();
+    return entry;
+  }
+
+  #isFull(): boolean {
+    return this.#entries.size > this.#countMax || this.#bytes + this.#entries.size * ENTRY_BYTES > this.#bytesMax;
+  }
+
+  #letGo(): void {
+    if (!this.#isFull()) return;
+    let rounds = Math.min(this.#entries.size, 1000);
+    const newest = this.#entries.size;
+    let visited = 0;
+    for (const [key, entry] of this.#entries) {
+      if (rounds-- <= 0 || ++visited >= newest || !this.#isFull()) return;
+      this.#entries.delete(key);
+      if (entry.dirty || entry.flushing || entry.used) {
+        // To the back of the round: Map keeps the order of insertion.
+        entry.used = false;
+        this.#entries.set(key, entry);
+      } else this.#bytes -= entry.bytes;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The first half of a push: every row through the door, every id claimed, before anything is written.
+ */
+import { type Clock } from "../base/clock.ts";
+import { asOnefoldError } from "../base/errors.ts";
+import { type NewDeadLetter } from "./dead-letters.ts";
+import { type Door } from "./door.ts";
+import { type EventIds } from "./event-ids.ts";
+import { type CheckedRow } from "./event.ts";
+import { type RowOutcome } from "./pipeline.ts";
+
+/** Rows checked before other work gets its turn. */
+const ROWS_PER_TURN = 2000;
+
+export interface PushIntake {
+  /** One a row: duplicates are settled, the rest null. */
+  readonly outcomes: (RowOutcome | null)[];
+  /** The rows to be appended, and each one's place in the push. */
+  readonly checked: CheckedRow[];
+  readonly places: number[];
+  /** The rows refused. */
+  readonly rejected: { readonly place: number; readonly letter: NewDeadLetter }[];
+  /** What must be durable before this push's duplicates may be called so. */
+  readonly waitFor: Set<Promise<unknown>>;
+}
+
+export interface IntakeOptions {
+  readonly door: Door;
+  readonly ids: EventIds;
+  readonly clock: Clock;
+  /** Known time of the log's newest event. */
+  lastKnownTime(): number;
+  /** Settles when this push's rows are durable, or never will be. */
+  readonly durable: Promise<unknown>;
+}
+
+export async function takeIn(rows: readonly unknown[], options: IntakeOptions): Promise<PushIntake> {
+  const { door, ids, clock, durable } = options;
+  const intake: PushIntake = {
+    outcomes: Array.from<null>({ length: rows.length }).fill(null),
+    checked: [],
+    places: [],
+    rejected: [],
+    waitFor: new Set(),
+  };
+  let now = clock.now();
+  for (let place = 0; place < rows.length; place++) {
+    if (place > 0 && place % ROWS_PER_TURN === 0) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      now = clock.now();
+    }
+    let row: CheckedRow;
+    try {
+      row = door.check(rows[place], now);
+    } catch (error) {
+      const { code, message } = asOnefoldError(error);
+      intake.rejected.push({ place, letter: { stage: "door", code, message, payload: rows[place] } });
+      continue;
+    }
+    if (row.id !== null) {
+      const earlier = ids.claim(row.id, Math.max(now, options.lastKnownTime()), durable);
+      if (earlier !== null) {
+        if (earlier !== durable) intake.waitFor.add(earlier);
+        intake.outcomes[place] = { status: "duplicate", id: row.id };
+        continue;
+      }
+    }
+    intake.checked.push(row);
+    intake.places.push(place);
+  }
+  return intake;
+}

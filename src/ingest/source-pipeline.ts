@@ -1,0 +1,458 @@
+/**
+ * One source's pipeline.
+ *
+ *     push ─▶ door ─▶ ids ─▶ log (synced) ─▶ fold into hot states ─▶ answer
+ *                │                                    └─▶ flush: states, positions, ids, row notes, outbox
+ *                └─▶ dead letters (synced)                       in one commit of the online store
+ *
+ * Why a crash leaves no hole and no double. The log is the only thing an answer waits for, beside the dead
+ * letters; everything else is computed from it. A commit holds all that the events below its positions have
+ * made, and nothing of later ones, for it is taken in one go between two events. A restart reads the
+ * positions and folds the log from there; events the states already hold are below the positions. Dead
+ * letters of the fold are durable before the commit that moves the position past their events, and carry
+ * the offset in their id, so that a second folding adds none.
+ *
+ * If a write fails, the pipeline answers everything after with that error until it is opened anew: memory
+ * may be ahead of the disk, and only a restart makes them one again.
+ */
+import { join } from "node:path";
+import { type Clock } from "../base/clock.ts";
+import { diagnostics } from "../base/diagnostics.ts";
+import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { type Micros } from "../base/micros.ts";
+import { type SourceDefinition } from "../define/definition.ts";
+import { compileDerived } from "../fold/derive.ts";
+import { type OnlineStore, type StateSpace } from "../online-store/online-store.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { compileDoor, type Door } from "./door.ts";
+import { EventIds } from "./event-ids.ts";
+import { type LogEvent } from "./event.ts";
+import { type FileEventLog, openEventLog } from "./file-event-log.ts";
+import { Flusher } from "./flusher.ts";
+import { FoldQueue } from "./fold-queue.ts";
+import { type PushResult, type RowOutcome } from "./pipeline.ts";
+import { takeIn } from "./push-intake.ts";
+import { readSourcePlace, sourcePlaceMeta } from "./source-place.ts";
+import { type LogStorage } from "./storage.ts";
+import { type PipelineView, ViewRunner } from "./view-runner.ts";
+
+const FLUSH_MS = 50;
+const PENDING_ROWS_MAX = 100_000;
+const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+/** Rows of closed minutes read in one flush, and dead letters pushed again at a time. */
+const ROWS_PER_FLUSH = 5000;
+const LETTERS_PER_PUSH = 2000;
+/** Events replayed between two flushes when the pipeline is opened. */
+const REPLAY_FLUSH_EVENTS = 100_000;
+const DEDUPE_WITHIN_MICROS = 7 * 86_400_000_000;
+
+export interface SourcePipelineOptions {
+  readonly source: SourceDefinition;
+  readonly views: readonly PipelineView[];
+  readonly storage: LogStorage;
+  /** The data folder: the log is `log/<source>/0` in it, the dead letters `dead-letters/<source>`. */
+  readonly folder: string;
+  readonly store: OnlineStore;
+  readonly clock: Clock;
+  readonly flushMs?: number;
+  readonly pendingRowsMax?: number;
+  readonly pendingBytesMax?: number;
+  readonly segmentBytesMax?: number;
+  readonly hotCountMax?: number;
+  readonly hotBytesMax?: number;
+  /** Called while the log is replayed on opening: events done, and in all. */
+  onReplay?(done: number, total: number): void;
+}
+
+/** What a replay of dead letters came to. */
+export interface ReplayResult {
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  /** Letters of the fold: their events are in the log, and a new version of the view is what folds them. */
+  readonly notReplayable: number;
+}
+
+/**
+ * Opens a source: recovers its log, folds what no commit holds yet. Throws `LOG_CORRUPT`, `STORAGE_FAILED`,
+ * `STATE_CODEC`, `DEFINITION_INVALID`.
+ */
+export async function openSourcePipeline(options: SourcePipelineOptions): Promise<SourcePipeline> {
+  const { source, storage, folder, clock } = options;
+  const log = await openEventLog({
+    storage,
+    folder: join(folder, "log", source.name, "0"),
+    columns: source.columns,
+    derive: compileDerived(source).derive,
+    ...(options.segmentBytesMax === undefined ? {} : { segmentBytesMax: options.segmentBytesMax }),
+  });
+  const letters = await DeadLetters.open({ storage, folder: join(folder, "dead-letters", source.name), source: source.name, clock });
+  const pipeline = new SourcePipeline(options, log, letters);
+  await pipeline.replayLog();
+  return pipeline;
+}
+
+export class SourcePipeline {
+  readonly source: SourceDefinition;
+  readonly log: FileEventLog;
+  readonly deadLetters: DeadLetters;
+  readonly #options: SourcePipelineOptions;
+  readonly #store: OnlineStore;
+  readonly #clock: Clock;
+  readonly #ids: EventIds;
+  readonly #flusher: Flusher;
+  readonly #queue: FoldQueue;
+  readonly #runners = new Map<string, ViewRunner>();
+  /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
+  readonly #catchingUp = new Set<ViewRunner>();
+  #door: Door;
+  /** Offset of the next event to be handed to the runners and the ids. */
+  #position: number;
+  #storedPosition: number;
+  #storedKnownTime: number;
+  #pendingRows = 0;
+  #failure: OnefoldError | null = null;
+  #closing = false;
+
+  constructor(options: SourcePipelineOptions, log: FileEventLog, deadLetters: DeadLetters) {
+    const { source, store } = options;
+    this.#options = options;
+    this.source = source;
+    this.log = log;
+    this.deadLetters = deadLetters;
+    this.#store = store;
+    this.#clock = options.clock;
+    const dedupeWithinMicros = source.kind === "stream" ? source.dedupeWithinMicros : DEDUPE_WITHIN_MICROS;
+    this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros });
+    this.#flusher = new Flusher({
+      delayMs: options.flushMs ?? FLUSH_MS,
+      flush: () => this.#flush(),
+      hasWork: () => this.#hasWrites(),
+    });
+    this.#queue = new FoldQueue(
+      (events, from, to) => this.#fold(events, from, to),
+      (error) => this.#fail(error),
+    );
+    for (const view of options.views) this.#addRunner(view);
+    this.#door = compileDoor(source, options.views);
+    const place = readSourcePlace(store, source.name);
+    this.#position = place.position;
+    this.#storedPosition = place.position;
+    this.#storedKnownTime = place.knownTime;
+    log.raiseKnownTime(place.knownTime);
+  }
+
+  /** The runner of `view@version`: its states and epoch. Undefined for a view that is not on this source. */
+  runner(view: string): ViewRunner | undefined {
+    return this.#runners.get(view);
+  }
+
+  get runners(): readonly ViewRunner[] {
+    return [...this.#runners.values()];
+  }
+
+  /** Rows taken in and not yet durable and folded. */
+  get pendingRows(): number {
+    return this.#pendingRows;
+  }
+
+  /** The error the pipeline stopped at, or null. */
+  get failure(): OnefoldError | null {
+    return this.#failure ?? this.log.failure;
+  }
+
+  /**
+   * Takes in rows (objects of JSON data); resolves once every row that passed is durable and folded, and
+   * every one that did not is a durable dead letter. Throws `BACKPRESSURE` (nothing of the push was taken
+   * in), `STORAGE_FAILED` (nothing of the push is acknowledged).
+   */
+  async push(rows: readonly unknown[]): Promise<PushResult> {
+    return this.#push(rows, true);
+  }
+
+  async #push(rows: readonly unknown[], keepRejected: boolean): Promise<PushResult> {
+    this.#admit(rows.length);
+    this.#pendingRows += rows.length;
+    try {
+      return await this.#accept(rows, keepRejected);
+    } finally {
+      this.#pendingRows -= rows.length;
+    }
+  }
+
+  #admit(rowCount: number): void {
+    const failure = this.failure;
+    if (failure !== null) throw failure;
+    if (this.#closing) throw new OnefoldError("NOT_READY", `source ${this.source.name} is closing`);
+    const { pendingRowsMax = PENDING_ROWS_MAX, pendingBytesMax = PENDING_BYTES_MAX } = this.#options;
+    const tooManyRows = this.#pendingRows > 0 && this.#pendingRows + rowCount > pendingRowsMax;
+    if (!tooManyRows && this.log.pendingBytes <= pendingBytesMax) return;
+    throw new OnefoldError("BACKPRESSURE", `source ${this.source.name} has ${this.#pendingRows} rows waiting`, {
+      where: this.source.name,
+      hint: "send again in a second, in smaller batches or less often",
+    });
+  }
+
+  async #accept(rows: readonly unknown[], keepRejected: boolean): Promise<PushResult> {
+    const { promise: durable, resolve: nowDurable, reject: neverDurable } = deferred();
+    const intake = await takeIn(rows, {
+      door: this.#door,
+      ids: this.#ids,
+      clock: this.#clock,
+      lastKnownTime: () => this.log.lastKnownTime,
+      durable,
+    });
+    const { outcomes, checked, places, rejected, waitFor } = intake;
+    const folded = this.log.append(checked, this.#clock.now()).then((events) => {
+      // First thing after the log, in its order: pushes are folded in the order of their offsets.
+      nowDurable();
+      return this.#queue.add(events).then(() => events);
+    });
+    folded.catch((error: unknown) => {
+      for (const { id } of checked) if (id !== null) this.#ids.release(id);
+      neverDurable(error);
+    });
+    const stored = keepRejected ? this.deadLetters.add(rejected.map(({ letter }) => letter)) : Promise.resolve([]);
+    const [events, letters] = await Promise.all([folded, stored, ...waitFor]);
+    for (let i = 0; i < events.length; i++) outcomes[places[i]!] = { status: "accepted", offset: events[i]!.offset };
+    for (const [i, { place, letter }] of rejected.entries()) {
+      const { code, message } = letter;
+      outcomes[place] = { status: "rejected", code, message, deadLetterId: letters[i]?.id ?? "" };
+    }
+    const result = {
+      accepted: events.length,
+      duplicates: rows.length - events.length - rejected.length,
+      rejected: rejected.length,
+      outcomes: outcomes as RowOutcome[],
+    };
+    if (diagnostics.appended.hasSubscribers) {
+      const { accepted, duplicates, rejected: refused } = result;
+      diagnostics.appended.publish({ source: this.source.name, accepted, duplicates, rejected: refused });
+    }
+    return result;
+  }
+
+  #fold(events: readonly LogEvent[], from: number, to: number): void {
+    for (const runner of this.#runners.values()) {
+      runner.fold(events, from, to);
+      if (runner.crowded) this.#flusher.hurry();
+    }
+    for (let i = from; i < to; i++) {
+      const { id, offset, knownTime } = events[i]!;
+      if (id !== null && offset >= this.#position) this.#ids.accepted(id, knownTime);
+    }
+    this.#position = Math.max(this.#position, events[to - 1]!.offset + 1);
+    this.#flusher.changed();
+    if (diagnostics.folded.hasSubscribers) {
+      const { knownTime } = events[to - 1]!;
+      const nowMicros = this.#clock.now();
+      for (const view of this.#runners.keys()) {
+        diagnostics.folded.publish({ view, events: to - from, lastKnownTime: knownTime, nowMicros });
+      }
+    }
+  }
+
+  #hasWrites(): boolean {
+    if (this.failure !== null) return false;
+    if (this.#position !== this.#storedPosition || this.log.lastKnownTime > this.#storedKnownTime) return true;
+    return this.#allRunners().some((runner) => runner.hasWrites);
+  }
+
+  #allRunners(): ViewRunner[] {
+    return [...this.#runners.values(), ...this.#catchingUp];
+  }
+
+  async #flush(): Promise<void> {
+    if (this.failure !== null) throw this.failure;
+    const began = performance.now();
+    const runners = this.#allRunners();
+    for (const runner of runners) runner.captureDue(ROWS_PER_FLUSH);
+    // All of this in one turn: a commit is the work of the same events in every part.
+    const views = runners.map((runner) => runner.takeWrites());
+    const knownTime = this.log.lastKnownTime;
+    const ids = this.#ids.takeWrites(Math.max(knownTime, this.#clock.now()));
+    const place = sourcePlaceMeta(this.source.name, { position: this.#position, knownTime });
+    this.#storedPosition = this.#position;
+    this.#storedKnownTime = knownTime;
+    try {
+      await this.deadLetters.add(views.flatMap(({ letters }) => letters));
+      const states = views.flatMap((view) => view.states);
+      await this.#store.commit(states, [...views.flatMap(({ metas }) => metas), ...ids.metas, place]);
+      for (const { committed } of views) committed();
+      ids.committed();
+      if (diagnostics.flushed.hasSubscribers) {
+        const bytes = states.reduce((sum, state) => sum + (state.bytes?.length ?? 0), 0);
+        diagnostics.flushed.publish({ states: states.length, bytes, durationMs: performance.now() - began });
+      }
+    } catch (error) {
+      this.#fail(error);
+      throw this.#failure;
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= asOnefoldError(error);
+    this.#flusher.stop();
+  }
+
+  /** Folds what the log holds behind the stored positions. Called once, by `openSourcePipeline`. */
+  async replayLog(): Promise<void> {
+    const end = this.log.nextOffset;
+    const places = [this.#position, ...this.runners.map((runner) => runner.position)];
+    const furthest = Math.max(...places);
+    if (furthest > end) {
+      throw new OnefoldError("LOG_CORRUPT", `the event log ends at ${end}, but ${furthest} events were folded`, {
+        where: join(this.#options.folder, "log", this.source.name, "0"),
+        hint: "the end of the log was lost: restore it from a copy, or rebuild the views from the offline tables",
+      });
+    }
+    const from = Math.min(...places);
+    let unflushed = 0;
+    for await (const events of this.log.read(from)) {
+      this.#fold(events, 0, events.length);
+      unflushed += events.length;
+      this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
+      if (unflushed < REPLAY_FLUSH_EVENTS) continue;
+      await this.#flusher.finish();
+      unflushed = 0;
+    }
+  }
+
+  /**
+   * Known-time minutes end by themselves when no event comes: to be called every second or so. Raises the
+   * log's known time to the clock's, so that no later event falls into a minute that is closed here.
+   */
+  tick(): void {
+    if (this.failure !== null || this.#pendingRows > 0) return;
+    const now = this.#clock.now();
+    if (this.runners.some((runner) => runner.hasMinuteBefore(now))) {
+      this.log.raiseKnownTime(now);
+      for (const runner of this.#runners.values()) runner.closeBefore(this.log.lastKnownTime);
+    }
+    if (this.runners.some((runner) => runner.dueRows > 0)) this.#flusher.changed();
+  }
+
+  /** No event can become known at or before this time any more; -Infinity while nothing is known. */
+  closedUpTo(): Micros {
+    if (this.#pendingRows === 0) this.log.raiseKnownTime(this.#clock.now());
+    return (this.log.lastKnownTime - 1) as Micros;
+  }
+
+  /** Adds a view while the source runs; resolves once it has folded all that is in the log. */
+  async addView(view: PipelineView): Promise<ViewRunner> {
+    const runner = this.#newRunner(view);
+    this.#catchingUp.add(runner);
+    try {
+      await this.#catchUp(runner, () => this.#runners.set(runner.name, runner));
+      this.#door = compileDoor(this.source, this.runners.map((one) => one.view));
+      this.#flusher.changed();
+      return runner;
+    } finally {
+      this.#catchingUp.delete(runner);
+    }
+  }
+
+  /** Stops folding a view. Its stored states and metas are the caller's to remove (`forgetView`). */
+  async removeView(view: string): Promise<void> {
+    this.#runners.delete(view);
+    this.#door = compileDoor(this.source, this.runners.map((one) => one.view));
+    await this.#flusher.finish();
+  }
+
+  /**
+   * Makes a view go on from other states: those of `space`, which hold exactly the events below `position`.
+   * Catches up with the log beside the live states and then switches between two events; resolves once the
+   * switch is durable. The old space is the caller's to drop.
+   */
+  async switchView(view: string, epoch: number, space: StateSpace, position: number): Promise<void> {
+    const runner = this.#runners.get(view);
+    if (runner === undefined) throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
+    const successor = runner.successor(epoch, space, position);
+    await this.#catchUp(successor, () => runner.switchTo(successor));
+    await this.#flusher.finish();
+    if (this.failure !== null) throw this.failure;
+  }
+
+  /** Folds the log into a runner until it stands where the live ones do, and calls `then` at that very place. */
+  async #catchUp(runner: ViewRunner, then: () => void): Promise<void> {
+    while (runner.position < this.#position) {
+      const end = this.#position;
+      for await (const events of this.log.read(runner.position)) {
+        const wanted = events.filter((event) => event.offset < end);
+        runner.fold(wanted, 0, wanted.length);
+        if (wanted.length < events.length) break;
+        await nextTurn();
+      }
+    }
+    then();
+  }
+
+  /** Pushes the rows of dead letters again and marks those that got in. A letter refused again stays as it is. */
+  async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
+    const filter = ids === "all" ? {} : { ids: new Set(ids) };
+    const letters = await this.deadLetters.list({ ...filter, limit: Number.POSITIVE_INFINITY });
+    const replayable = letters.filter((letter) => letter.stage !== "fold");
+    let [accepted, duplicates, rejected] = [0, 0, 0];
+    for (let i = 0; i < replayable.length; i += LETTERS_PER_PUSH) {
+      const batch = replayable.slice(i, i + LETTERS_PER_PUSH);
+      const result = await this.#push(batch.map((letter) => letter.payload), false);
+      const gotIn = batch.filter((_, j) => result.outcomes[j]!.status !== "rejected");
+      await this.deadLetters.resolve(gotIn.map((letter) => letter.id));
+      accepted += result.accepted;
+      duplicates += result.duplicates;
+      rejected += result.rejected;
+    }
+    return { accepted, duplicates, rejected, notReplayable: letters.length - replayable.length };
+  }
+
+  /** Resolves once all that was pushed is folded and committed. Rejects with the failure that prevents it. */
+  async drain(): Promise<void> {
+    while (this.#pendingRows > 0 && this.failure === null) await nextTurn();
+    await this.#flusher.finish();
+    if (this.failure !== null) throw this.failure;
+  }
+
+  /** Refuses pushes, waits for those under way, flushes, closes. Safe to call after a failure. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#flusher.stop();
+    try {
+      if (this.failure === null) await this.drain();
+    } finally {
+      await this.log.close();
+      await this.deadLetters.close();
+    }
+  }
+
+  #newRunner(view: PipelineView): ViewRunner {
+    const { hotCountMax, hotBytesMax } = this.#options;
+    return new ViewRunner({
+      view,
+      store: this.#store,
+      columnNames: this.source.columns.map((column) => column.name),
+      ...(hotCountMax === undefined ? {} : { hotCountMax }),
+      ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
+    });
+  }
+
+  #addRunner(view: PipelineView): void {
+    const runner = this.#newRunner(view);
+    this.#runners.set(runner.name, runner);
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function deferred(): { promise: Promise<void>; resolve(): void; reject(error: unknown): void } {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  // Whether anyone waits is up to the other pushes.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}

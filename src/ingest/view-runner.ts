@@ -1,0 +1,229 @@
+/**
+ * Folds a source's events, in order, into the states of one view, and gives the flush what changed.
+ *
+ * Its position is the offset behind the last event folded; position, states, feature-row notes and outbox
+ * are taken together by `takeWrites`, between two events, so that one commit holds exactly what the events
+ * up to the position made of them.
+ */
+import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { type EntityDefinition, formatViewName, type ViewDefinition } from "../define/definition.ts";
+import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
+import { type MetaWrite, type OnlineStore, type StateSpace, type StateWrite } from "../online-store/online-store.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { type NewDeadLetter } from "./dead-letters.ts";
+import { type LogEvent } from "./event.ts";
+import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
+import { HotStates } from "./hot-states.ts";
+
+export interface PipelineView {
+  readonly definition: ViewDefinition;
+  readonly entity: EntityDefinition;
+  readonly fold: ViewFold;
+  /** Where a view begins that the store has no position of: default epoch 0 at offset 0. */
+  readonly start?: { readonly epoch: number; readonly position: number };
+}
+
+/** A view's place as the store holds it, in the meta `view/<view@version>`. */
+export interface StoredView {
+  readonly space: StateSpace;
+  readonly epoch: number;
+  /** Offset of the next event to fold. */
+  readonly position: number;
+  readonly nextSequence: number;
+}
+
+/** The space of a view's states in one epoch. `view` is `name@version`. */
+export function stateSpace(view: string, epoch: number): StateSpace {
+  return `${view}#${epoch}`;
+}
+
+/** Null where the view never ran on this store. */
+export function readStoredView(store: OnlineStore, view: string): StoredView | null {
+  const bytes = store.getMeta(viewMetaName(view));
+  return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as StoredView);
+}
+
+/** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`. */
+export function forgetView(store: OnlineStore, view: string): MetaWrite[] {
+  const names = [notePrefix(view), outboxPrefix(view)].flatMap((prefix) => [...store.scanMeta(prefix)].map(({ name }) => name));
+  return [viewMetaName(view), ...names].map((name) => ({ name, bytes: null }));
+}
+
+export interface ViewRunnerOptions {
+  readonly view: PipelineView;
+  readonly store: OnlineStore;
+  /** The source's stored columns, for the payloads of dead letters. */
+  readonly columnNames: readonly string[];
+  readonly hotCountMax?: number;
+  readonly hotBytesMax?: number;
+}
+
+export class ViewRunner {
+  readonly name: string;
+  readonly view: PipelineView;
+  readonly #options: ViewRunnerOptions;
+  readonly #rows: FeatureRows | null;
+  #hot: HotStates;
+  #epoch: number;
+  #position: number;
+  #storedPosition: number;
+  #poisoned: NewDeadLetter[] = [];
+  #spaceChanged = false;
+
+  constructor(options: ViewRunnerOptions, place?: StoredView) {
+    this.#options = options;
+    this.view = options.view;
+    this.name = formatViewName(options.view.definition);
+    const stored = place ?? readStoredView(options.store, this.name);
+    this.#epoch = stored?.epoch ?? options.view.start?.epoch ?? 0;
+    this.#position = stored?.position ?? options.view.start?.position ?? 0;
+    this.#storedPosition = stored === null ? Number.NEGATIVE_INFINITY : this.#position;
+    this.#hot = this.#openHot(stored?.space ?? stateSpace(this.name, this.#epoch));
+    this.#rows = !options.view.definition.offline
+      ? null
+      : new FeatureRows({
+          store: options.store,
+          view: this.name,
+          fold: options.view.fold,
+          nextSequence: stored?.nextSequence ?? 0,
+          state: (key) => this.state(key),
+          epoch: () => this.#epoch,
+        });
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get space(): StateSpace {
+    return this.#hot.space;
+  }
+
+  /** Offset of the next event to fold. */
+  get position(): number {
+    return this.#position;
+  }
+
+  get hasWrites(): boolean {
+    return this.#position !== this.#storedPosition || this.#spaceChanged || (this.#rows?.hasWrites ?? false);
+  }
+
+  /** Feature rows of closed minutes that are still to be read. */
+  get dueRows(): number {
+    return this.#rows?.dueCount ?? 0;
+  }
+
+  get crowded(): boolean {
+    return this.#hot.crowded;
+  }
+
+  /** Live state of an entity, or null where it is unseen. Not to be kept past the turn. */
+  state(key: EntityKey): ViewState | null {
+    return this.#hot.get(key);
+  }
+
+  /** Folds `events[from..to)`; those below the position are skipped. */
+  fold(events: readonly LogEvent[], from: number, to: number): void {
+    for (let i = from; i < to; i++) {
+      const event = events[i]!;
+      if (event.offset < this.#position) continue;
+      if (event.offset > this.#position) {
+        throw new OnefoldError("INTERNAL", `view ${this.name} is at ${this.#position} and was handed ${event.offset}`);
+      }
+      this.#foldOne(event);
+      this.#position = event.offset + 1;
+    }
+  }
+
+  #foldOne(event: LogEvent): void {
+    const { fold } = this.view;
+    let key: EntityKey;
+    try {
+      key = fold.keyOf(event.row);
+    } catch (error) {
+      const { code, message } = asOnefoldError(error);
+      this.#poison(event, code, message);
+      return;
+    }
+    this.#rows?.beforeFold(key, event.knownTime);
+    const entry = this.#hot.entry(key);
+    const outcome = fold.fold(entry.state, event);
+    if (outcome.kind === "folded") {
+      this.#hot.markDirty(entry);
+      this.#rows?.folded(key);
+    } else if (outcome.kind === "poison") this.#poison(event, "EVENT_POISON", outcome.message);
+  }
+
+  #poison(event: LogEvent, code: NewDeadLetter["code"], message: string): void {
+    const payload = Object.fromEntries(this.#options.columnNames.map((name, i) => [name, event.row[i]]));
+    const id = `fold:${this.name}:${event.offset}`;
+    this.#poisoned.push({ id, stage: "fold", view: this.name, offset: event.offset, code, message, payload });
+  }
+
+  /** No event will become known before `time` any more. */
+  closeBefore(time: number): void {
+    this.#rows?.closeBefore(time);
+  }
+
+  /** Whether entities changed in a minute that `time` would close. */
+  hasMinuteBefore(time: number): boolean {
+    return this.#rows?.hasMinuteBefore(time) ?? false;
+  }
+
+  captureDue(rowsMax: number): void {
+    this.#rows?.captureDue(rowsMax);
+  }
+
+  /**
+   * What the flush that begins now must write. Its dead letters must be durable before the commit, for the
+   * events they stand for will not be folded again after it; `committed` is to be called once it is done.
+   */
+  takeWrites(): { states: StateWrite[]; metas: MetaWrite[]; letters: NewDeadLetter[]; committed(): void } {
+    const hot = this.#hot.takeWrites();
+    const metas = this.#rows?.takeWrites() ?? [];
+    const letters = this.#poisoned;
+    this.#poisoned = [];
+    const stored: StoredView = {
+      space: this.space,
+      epoch: this.#epoch,
+      position: this.#position,
+      nextSequence: this.#rows?.nextSequence ?? 0,
+    };
+    metas.push({ name: viewMetaName(this.name), bytes: new Uint8Array(Buffer.from(JSON.stringify(stored))) });
+    this.#storedPosition = this.#position;
+    this.#spaceChanged = false;
+    return { states: hot.states, metas, letters, committed: hot.committed };
+  }
+
+  /** A runner on other states of the same view, at another position, to catch up before `switchTo`. */
+  successor(epoch: number, space: StateSpace, position: number): ViewRunner {
+    const view: PipelineView = { ...this.view, definition: { ...this.view.definition, offline: false } };
+    return new ViewRunner({ ...this.#options, view }, { epoch, space, position, nextSequence: 0 });
+  }
+
+  /** Takes over the states of a successor that stands at this runner's position, between two events. */
+  switchTo(successor: ViewRunner): void {
+    if (successor.#position !== this.#position) {
+      throw new OnefoldError("INTERNAL", `view ${this.name} cannot switch from ${this.#position} to ${successor.#position}`);
+    }
+    this.#hot = successor.#hot;
+    this.#epoch = successor.#epoch;
+    this.#poisoned.push(...successor.#poisoned);
+    this.#spaceChanged = true;
+  }
+
+  #openHot(space: StateSpace): HotStates {
+    const { view, store, hotCountMax, hotBytesMax } = this.#options;
+    return new HotStates({
+      fold: view.fold,
+      store,
+      space,
+      ...(hotCountMax === undefined ? {} : { countMax: hotCountMax }),
+      ...(hotBytesMax === undefined ? {} : { bytesMax: hotBytesMax }),
+    });
+  }
+}
+
+function viewMetaName(view: string): string {
+  return `view/${view}`;
+}
