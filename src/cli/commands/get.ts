@@ -27,16 +27,15 @@ export function getCommand(): Command {
     .option("--token", "a token that reproduces this vector in a training set or audit")
     .option("--url <address>", "ask a running server instead of opening the data folder")
     .action(async (options: GetOptions) => {
-      const request = {
-        entities: options.entity,
-        ...(options.metadata === true ? { metadata: "full" } : {}),
+      const wanted = {
+        ...(options.metadata === true ? { metadata: "full" as const } : {}),
         ...(options.token === true ? { token: true } : {}),
       };
       const path = `/services/${encodeURIComponent(options.service)}/vector`;
       const answer =
         options.url === undefined
-          ? await withPlatform(options, "own", (platform) => platform.request("POST", path, request))
-          : await callServer(options.url, "POST", path, request);
+          ? await withPlatform(options, "own", (platform) => platform.vector(options.service, options.entity, wanted))
+          : await callServer(options.url, "POST", path, { entities: options.entity, ...wanted });
       createOutput(options.json === true).result(answer, () => formatVector(answer));
     });
   return withStandardOptions(command);
