@@ -39,3 +39,4 @@ export { onDemand, type OnDemand } from "./define/on-demand.ts";
 export { type Selection } from "./define/selection.ts";
 export { service, type Service, type Vector, type VectorKeys } from "./define/service.ts";
 export { type DurationText } from "./define/typing.ts";
+export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
