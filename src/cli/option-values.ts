@@ -9,6 +9,12 @@ export function parsePort(text: string): number {
   throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
 }
 
+export function parseShare(text: string): number {
+  const share = Number(text);
+  if (text.trim() !== "" && share >= 0 && share <= 1) return share;
+  throw new InvalidArgumentError("Give a number from 0 to 1.");
+}
+
 export function parseCount(text: string): number {
   if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new InvalidArgumentError("Give a whole number above zero.");
@@ -29,8 +35,14 @@ export function collectPair(text: string, before: Readonly<Record<string, string
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
+export interface ViewName {
+  readonly view: string;
+  /** Absent: the highest. */
+  readonly version?: number | "dev";
+}
+
 /** `spending`, `spending@2` or `spending@dev`. */
-export function parseViewName(text: string): { readonly view: string; readonly version?: number | "dev" } {
+export function parseViewName(text: string): ViewName {
   const [view = "", version] = text.split("@", 2);
   if (version === undefined) return { view };
   if (version === "dev") return { view, version };

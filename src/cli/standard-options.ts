@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type Definition } from "../define/definition.ts";
-import { openPlatform, type Platform } from "../platform.ts";
+import { openPlatform, type Platform, type PlatformOptions } from "../platform.ts";
 import { loadDefinitions } from "./load-definitions.ts";
 
 export const DATA_FOLDER = ".onefold";
@@ -50,13 +50,23 @@ async function findDefinitions(options: StandardOptions): Promise<Definition[]> 
  */
 export type Access = "own" | "read" | "own-or-read";
 
-export async function withPlatform<T>(
+export function withPlatform<T>(
   options: StandardOptions,
   access: Access,
   work: (platform: Platform) => Promise<T>,
 ): Promise<T> {
+  return withPlatformOf(options, access, {}, work);
+}
+
+/** As `withPlatform`, with settings of the platform beside the standard options. */
+export async function withPlatformOf<T>(
+  options: StandardOptions,
+  access: Access,
+  settings: Pick<PlatformOptions, "servingLogSampleRate">,
+  work: (platform: Platform) => Promise<T>,
+): Promise<T> {
   const definitions = await findDefinitions(options);
-  const platform = await open(options.data, access, definitions);
+  const platform = await open({ ...settings, dataDir: options.data, definitions }, access);
   try {
     return await work(platform);
   } finally {
@@ -64,13 +74,12 @@ export async function withPlatform<T>(
   }
 }
 
-async function open(dataDir: string, access: Access, definitions: readonly Definition[]): Promise<Platform> {
-  const mode = access === "read" ? "read" : "own";
+async function open(settings: PlatformOptions, access: Access): Promise<Platform> {
   try {
-    return await openPlatform({ dataDir, mode, definitions });
+    return await openPlatform({ ...settings, mode: access === "read" ? "read" : "own" });
   } catch (error) {
     const isLocked = isOnefoldError(error) && error.code === "STORAGE_LOCKED";
-    if (isLocked && access === "own-or-read") return openPlatform({ dataDir, mode: "read", definitions });
+    if (isLocked && access === "own-or-read") return openPlatform({ ...settings, mode: "read" });
     throw error;
   }
 }

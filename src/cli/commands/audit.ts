@@ -25,7 +25,9 @@ export function auditCommand(): Command {
         ),
       );
       output.result(report, () => formatAudit(report));
-      if (report.mismatched > 0 || (report.states?.mismatched ?? 0) > 0) process.exitCode = EXIT.mismatch;
+      const states = Object.values(report.states ?? {});
+      const differs = report.mismatched > 0 || states.some((each) => each.mismatched > 0 || each.missing > 0);
+      if (differs) process.exitCode = EXIT.mismatch;
     });
   return withStandardOptions(command);
 }
@@ -45,10 +47,9 @@ function formatAudit(report: Awaited<ReturnType<Platform["audit"]>>): string {
       `    ${mismatch.explanation}`,
     );
   }
-  if (states !== undefined) {
-    lines.push(`${formatCount(states.states)} states compared, ${formatCount(states.mismatched)} mismatched`);
-    for (const { view, key, explanation } of states.firstMismatches)
-      lines.push(`! ${view} of ${key}`, `    ${explanation}`);
+  for (const [view, result] of Object.entries(states ?? {})) {
+    lines.push(`${view}: ${formatCount(result.states)} states compared, ${formatCount(result.mismatched)} mismatched`);
+    for (const { key, explanation } of result.firstMismatches) lines.push(`! state of ${key}`, `    ${explanation}`);
   }
   return lines.join("\n");
 }

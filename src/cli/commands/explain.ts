@@ -1,8 +1,12 @@
 /** `onefold explain`: which events made a value what it is. */
 import { Command, Option } from "commander";
 import { formatMicros, type Micros } from "../../base/micros.ts";
+import { OnefoldError } from "../../base/errors.ts";
 import { type Platform } from "../../platform.ts";
-import { collectPair, parseCount, parseTime, parseViewName } from "../option-values.ts";
+import { type Registry } from "../../registry/registry.ts";
+import { checkValue } from "../../schema/check-value.ts";
+import { encodeEntityKey, type EntityKey } from "../../schema/entity-key.ts";
+import { collectPair, parseCount, parseTime, parseViewName, type ViewName } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -30,11 +34,12 @@ export function explainCommand(): Command {
       new Option("--limit <events>", "show at most so many events, the newest").default(50).argParser(parseCount),
     )
     .action(async (view: string, options: ExplainOptions) => {
+      const name = parseViewName(view);
       const explanation = await withPlatform(options, "own-or-read", (platform) =>
         platform.explain({
-          ...parseViewName(view),
+          ...name,
           feature: options.feature,
-          key: options.entity,
+          key: keyOf(platform.registry, name, options.entity),
           eventsListed: options.limit,
           ...(options.asOf === undefined ? {} : { asOf: options.asOf }),
         }),
@@ -42,6 +47,27 @@ export function explainCommand(): Command {
       createOutput(options.json === true).result(explanation, () => formatExplanation(explanation));
     });
   return withStandardOptions(command);
+}
+
+/** The entity's canonical key from `column=value` pairs. */
+function keyOf(registry: Registry, name: ViewName, pairs: Readonly<Record<string, string>>): EntityKey {
+  const view = registry.view(name.view, name.version).definition;
+  const { keys } = registry.entity(view.entity).definition;
+  const unknown = Object.keys(pairs).find((column) => !keys.some((key) => key.name === column));
+  if (unknown !== undefined) {
+    throw new OnefoldError("REQUEST_INVALID", `${view.entity} has no key column "${unknown}"`, {
+      hint: `its key is ${keys.map((key) => key.name).join(", ")}`,
+    });
+  }
+  const values = keys.map(({ name: column, type }) => {
+    const text = pairs[column];
+    if (text === undefined) throw new OnefoldError("KEY_MISSING", `--entity ${column}=... is missing`);
+    return checkValue(text, type, { allowNonFinite: false, where: column });
+  });
+  return encodeEntityKey(
+    values,
+    keys.map((key) => key.type),
+  );
 }
 
 function formatExplanation(explanation: Awaited<ReturnType<Platform["explain"]>>): string {

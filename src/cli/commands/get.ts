@@ -27,15 +27,16 @@ export function getCommand(): Command {
     .option("--token", "a token that reproduces this vector in a training set or audit")
     .option("--url <address>", "ask a running server instead of opening the data folder")
     .action(async (options: GetOptions) => {
-      const wanted = {
-        ...(options.metadata === true ? { metadata: "full" as const } : {}),
+      const request = {
+        entities: options.entity,
+        ...(options.metadata === true ? { metadata: "full" } : {}),
         ...(options.token === true ? { token: true } : {}),
       };
       const path = `/services/${encodeURIComponent(options.service)}/vector`;
-      const answer =
+      const answer: JsonObject =
         options.url === undefined
-          ? await withPlatform(options, "own", (platform) => platform.vector(options.service, options.entity, wanted))
-          : await callServer(options.url, "POST", path, { entities: options.entity, ...wanted });
+          ? await withPlatform(options, "own", (platform) => platform.request("POST", path, request))
+          : await callServer(options.url, "POST", path, request);
       createOutput(options.json === true).result(answer, () => formatVector(answer));
     });
   return withStandardOptions(command);

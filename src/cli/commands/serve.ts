@@ -1,13 +1,13 @@
 /** `onefold serve`: the HTTP door, until it is told to stop. */
 import { Command, Option } from "commander";
-import { parsePort } from "../option-values.ts";
+import { parsePort, parseShare } from "../option-values.ts";
 import { createOutput } from "../output.ts";
-import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
 interface ServeOptions extends StandardOptions {
   readonly port: number;
   readonly host: string;
-  readonly sample?: number;
+  readonly sample: number;
 }
 
 export function serveCommand(): Command {
@@ -15,9 +15,15 @@ export function serveCommand(): Command {
     .description("serve events and feature vectors over HTTP")
     .addOption(new Option("--port <number>", "port; 0 takes a free one").default(8080).argParser(parsePort))
     .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
+    .addOption(
+      new Option("--sample <share>", "share of the entities whose served vectors are kept for the audit, 0 to 1")
+        .default(0.01)
+        .argParser(parseShare),
+    )
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
-      await withPlatform(options, "own", async (platform) => {
+      const settings = { servingLogSampleRate: options.sample };
+      await withPlatformOf(options, "own", settings, async (platform) => {
         const server = await platform.serve({ port: options.port, host: options.host });
         const stopped = nextStopSignal();
         output.result({ url: server.url, data: options.data }, () => `serving on ${server.url} (Ctrl-C stops)`);

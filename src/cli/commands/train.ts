@@ -1,5 +1,6 @@
 /** `onefold train`: label rows joined, point in time, with a service's features. */
 import { Command, Option } from "commander";
+import { type TrainOptions as PlatformTrainOptions } from "../../platform.ts";
 import { interruptible } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
@@ -53,7 +54,7 @@ export function trainCommand(): Command {
   return withStandardOptions(command);
 }
 
-function trainingRequest(options: TrainOptions) {
+function trainingRequest(options: TrainOptions): PlatformTrainOptions {
   const boundary = options.inclusive === true ? "inclusive" : options.exclusive === true ? "exclusive" : undefined;
   return {
     service: options.service,
@@ -65,5 +66,5 @@ function trainingRequest(options: TrainOptions) {
     ...(options.timeColumn === undefined ? {} : { timeColumn: options.timeColumn }),
     ...(options.tokenColumn === undefined ? {} : { tokenColumn: options.tokenColumn }),
     ...(boundary === undefined ? {} : { boundary }),
-  } as const;
+  };
 }
