@@ -14,7 +14,7 @@ import { type OnlineStore } from "../online-store/online-store.ts";
 import { type LogEvent } from "./event.ts";
 import { type OutboxBatch, readOutbox } from "./feature-rows.ts";
 import { type SourcePipeline } from "./source-pipeline.ts";
-import { type ViewRunner } from "./view-runner.ts";
+import { readStoredView, type ViewRunner } from "./view-runner.ts";
 
 const INTERVAL_MS = 5000;
 const EVENTS_PER_COMMIT = 50_000;
@@ -107,25 +107,28 @@ export class Archiver {
   async #moveRows(runner: ViewRunner): Promise<number> {
     const { store, rowTable } = this.#options;
     const keyTypes = runner.view.entity.keys.map((key) => key.type);
-    const table = await rowTable(runner);
-    const committed = await table.lastSequence();
+    // Flushes go on adding batches: this pass moves those that are there now.
+    const endSequence = readStoredView(store, runner.name)?.nextSequence ?? 0;
+    let table: FeatureRowTable | null = null;
+    let committed = -1;
     let moved = 0;
-    let batches: OutboxBatch[] = [];
-    let rows: FeatureRow[] = [];
-    const commit = async (): Promise<void> => {
-      if (rows.length > 0) await table.append(rows, batches.at(-1)!.sequence);
+    for (;;) {
+      const batches: OutboxBatch[] = [];
+      const rows: FeatureRow[] = [];
+      for (const batch of readOutbox(store, runner.name, runner.view.fold, keyTypes)) {
+        if (batch.sequence >= endSequence || rows.length >= ROWS_PER_COMMIT) break;
+        batches.push(batch);
+        rows.push(...batch.rows);
+      }
+      if (batches.length === 0) return moved;
+      if (table === null) {
+        table = await rowTable(runner);
+        committed = await table.lastSequence();
+      }
+      const fresh = batches.filter((batch) => batch.sequence > committed).flatMap((batch) => batch.rows);
+      if (fresh.length > 0) await table.append(fresh, batches.at(-1)!.sequence);
       await store.commit([], batches.map(({ metaName }) => ({ name: metaName, bytes: null })));
-      moved += rows.length;
-      batches = [];
-      rows = [];
-    };
-    // Read to its end before the first await: a scan must not stay open across commits.
-    for (const batch of [...readOutbox(store, runner.name, runner.view.fold, keyTypes)]) {
-      batches.push(batch);
-      if (batch.sequence > committed) rows.push(...batch.rows);
-      if (rows.length >= ROWS_PER_COMMIT) await commit();
+      moved += fresh.length;
     }
-    if (batches.length > 0) await commit();
-    return moved;
   }
 }
