@@ -57,6 +57,7 @@ export const ERROR_CODES = {
   SPINE_AMBIGUOUS_TIME: { status: 409, meaning: "label times coincide with events: choose --inclusive or --exclusive" },
   SPINE_AFTER_LOG: { status: 409, meaning: "label times lie after the end of the offline log" },
   FILE_UNREADABLE: { status: 400, meaning: "a file is missing, of an unknown format or damaged" },
+  FILE_COLUMN_MISSING: { status: 400, meaning: "an imported file lacks a column that its source needs" },
   EPOCH_UNKNOWN: { status: 404, meaning: "a token names an epoch this data folder does not have" },
   CANCELLED: { status: 499, meaning: "the work was cancelled" },
   INTERNAL: { status: 500, meaning: "a defect of the platform itself" },

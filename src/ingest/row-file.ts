@@ -86,7 +86,7 @@ async function* readThroughEngine(request: RowFileRequest, ending: string): Asyn
   const engine = await request.openEngine();
   try {
     const path = sqlText(request.path);
-    const table = ending === ".csv" ? `read_csv(${path}, header = true, all_varchar = true)` : `read_parquet(${path})`;
+    const table = ending === ".csv" ? csvReaderSql(request.path) : `read_parquet(${path})`;
     const described = await engine.rows(`DESCRIBE SELECT * FROM ${table}`);
     const readers = described.map((column) => {
       const name = String(column["column_name"]);
@@ -123,6 +123,12 @@ function cell(reader: ColumnReader, column: EngineVector, validity: Uint8Array |
 function csvReader(name: string, declared: string | undefined): ColumnReader {
   const toJson = (value: Value): unknown => jsonOfText(String(value), declared);
   return { name, sql: sqlName(name), engineColumn: { as: "text" }, toJson };
+}
+
+/** CSV is comma-separated with double quotes, never guessed at: a lone quote in a cell must not change the rest. */
+export function csvReaderSql(path: string): string {
+  const dialect = `delim = ',', quote = '"', escape = '"', allow_quoted_nulls = false`;
+  return `read_csv(${sqlText(path)}, header = true, all_varchar = true, ${dialect})`;
 }
 
 /** The value that a CSV cell means where its column has the declared type; the text itself where it means none. */

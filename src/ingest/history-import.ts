@@ -1,0 +1,338 @@
+/**
+ * Importing history: files of past events, put in front of the live log in one commit.
+ *
+ * Until that commit nothing of an import is there, and afterwards all of it: a crash in between leaves at
+ * most a Parquet file that no table version names. Rejected rows are written to the dead letters before, under
+ * ids made from their file, place and content, so that a repeated import adds none twice.
+ *
+ * Where the rows belong (their order is known time, file, row):
+ * - behind all that was there, and no live event yet: appended to the present epoch;
+ * - among or before it: the whole history is rewritten in order, which opens the next epoch;
+ * - behind the first live event's known time: refused, for the live log cannot be put in order anew.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { type Clock } from "../base/clock.ts";
+import { OnefoldError, asOnefoldError } from "../base/errors.ts";
+import { formatMicros, type Micros } from "../base/micros.ts";
+import { type SourceDefinition } from "../define/definition.ts";
+import { type ArchiveFiles, type HistoryArchive } from "../offline-store/delta-event-archive.ts";
+import { sqlName, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
+import { eventRelation } from "../offline-store/event-reader.ts";
+import { batchOfRows } from "../offline-store/row-batch.ts";
+import { checkValue } from "../schema/check-value.ts";
+import { type Value } from "../schema/value.ts";
+import { type NewDeadLetter } from "./dead-letters.ts";
+import { compileDoor, type Door, type DoorView } from "./door.ts";
+import { type EventLog } from "./event-log.ts";
+import { type CheckedRow } from "./event.ts";
+import { createStaging, expandPaths, stageFile, type StagedFile } from "./import-staging.ts";
+
+export interface ImportProgress {
+  readonly phase: "reading" | "checking" | "writing";
+  /** Files read, rows checked, or the share written in thousandths. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface HistoryImport {
+  readonly source: SourceDefinition;
+  /** Views on the source: their key columns must be there in every row. */
+  readonly views: readonly DoorView[];
+  /** Parquet, CSV or NDJSON (one object a line); paths or globs. */
+  readonly files: readonly string[];
+  /** File column that says when a row became known; else its event time plus the source's `availableAfter`. */
+  readonly knownTimeColumn?: string;
+  /** File column of a source column, where the names differ. */
+  readonly columnMap?: Readonly<Record<string, string>>;
+  readonly archive: HistoryArchive;
+  /** The source's live log, or null where there is none yet. */
+  readonly log: EventLog | null;
+  readonly engine: QueryEngine;
+  readonly clock: Clock;
+  readonly deadLetters: { add(letters: readonly NewDeadLetter[]): Promise<unknown> };
+  readonly onProgress?: (progress: ImportProgress) => void;
+}
+
+export interface ImportResult {
+  readonly rows: number;
+  readonly accepted: number;
+  /** Rows whose id came earlier in the import, in the archive or in the log. */
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly epochOpened: boolean;
+  readonly epoch: number;
+  /** The archive before and after: what folding has to catch up with. */
+  readonly before: ArchiveFiles;
+  readonly after: ArchiveFiles;
+  /** Columns of the files that nothing asked for. */
+  readonly ignoredColumns: readonly string[];
+}
+
+/**
+ * Imports files as one unit. Throws `FILE_UNREADABLE`, `FILE_COLUMN_MISSING`, `HISTORY_AFTER_LIVE`, and
+ * `TABLE_CONFLICT` where another import came in between; then nothing was imported.
+ */
+export async function importHistory(request: HistoryImport): Promise<ImportResult> {
+  const { engine, source, archive } = request;
+  const staging = new Staging(engine);
+  try {
+    const files = await stageAll(request, staging);
+    const rejected = await judgeSuspects(request, staging, files);
+    const before = await archive.files();
+    const duplicates = await dropDuplicates(request, staging, before);
+    const [summary] = await engine.rows(
+      `SELECT count(*) AS rows, epoch_us(min(_known_time)) AS first, epoch_us(max(_known_time)) AS last FROM ${staging.accepted}`,
+    );
+    const [total] = await engine.rows(`SELECT count(*) AS rows FROM ${staging.read}`);
+    const accepted = summary!["rows"] as number;
+    const ignoredColumns = [...new Set(files.flatMap((file) => file.ignoredColumns))];
+    const counts = { rows: total!["rows"] as number, accepted, duplicates, rejected, ignoredColumns };
+    if (accepted === 0) return { ...counts, epochOpened: false, epoch: before.epoch, before, after: before };
+
+    const span = { firstKnownTime: summary!["first"] as number, lastKnownTime: summary!["last"] as number };
+    const firstLive = await firstLiveKnownTime(request, before);
+    refuseAfterLive(span.lastKnownTime, firstLive);
+    const appends = firstLive === null && span.firstKnownTime >= before.lastHistoryKnownTime;
+    const columns = source.columns.map(({ name }) => sqlName(name)).join(", ");
+    const after = await whileReporting(request, () =>
+      appends
+        ? archive.appendHistory(before, { ...span, select: orderedSelect(columns, `SELECT *, 1 AS _import FROM ${staging.accepted}`, before.historyEnd) })
+        : archive.replaceHistory(before, mergedWrite(source, columns, staging, before, span)),
+    );
+    return { ...counts, epochOpened: !appends, epoch: after.epoch, before, after };
+  } finally {
+    await staging.drop();
+  }
+}
+
+/** The import's tables: what was read, what the door let in of the doubtful, and both as one relation. */
+class Staging {
+  readonly #engine: QueryEngine;
+  readonly #suffix = randomUUID();
+  readonly readTable: string = `import_read_${this.#suffix}`;
+  readonly rescuedTable: string = `import_rescued_${this.#suffix}`;
+  readonly droppedTable: string = `import_dropped_${this.#suffix}`;
+  readonly liveIdsTable: string = `import_live_ids_${this.#suffix}`;
+
+  constructor(engine: QueryEngine) {
+    this.#engine = engine;
+  }
+
+  get read(): string {
+    return sqlName(this.readTable);
+  }
+
+  /** All rows that passed, duplicates still among them. */
+  get passed(): string {
+    return `(SELECT * EXCLUDE (_raw) FROM ${this.read} WHERE _raw IS NULL UNION ALL BY NAME SELECT * FROM ${sqlName(this.rescuedTable)})`;
+  }
+
+  /** What is to be imported. */
+  get accepted(): string {
+    return `(SELECT * FROM ${this.passed} ANTI JOIN ${sqlName(this.droppedTable)} USING (_file, _row))`;
+  }
+
+  async drop(): Promise<void> {
+    for (const table of [this.readTable, this.rescuedTable, this.droppedTable, this.liveIdsTable]) {
+      await this.#engine.run(`DROP TABLE IF EXISTS ${sqlName(table)}`);
+    }
+  }
+}
+
+async function stageAll(request: HistoryImport, staging: Staging): Promise<StagedFile[]> {
+  const { engine, source, views, clock, onProgress } = request;
+  const paths = await expandPaths(engine, request.files);
+  await createStaging(engine, staging.readTable, source);
+  const stagingRequest = {
+    engine,
+    source,
+    views,
+    columnMap: request.columnMap ?? {},
+    knownTimeColumn: request.knownTimeColumn ?? null,
+    now: clock.now(),
+  };
+  const files: StagedFile[] = [];
+  for (const [index, path] of paths.entries()) {
+    onProgress?.({ phase: "reading", done: index, total: paths.length });
+    files.push(await stageFile(stagingRequest, staging.readTable, path, index));
+  }
+  onProgress?.({ phase: "reading", done: paths.length, total: paths.length });
+  return files;
+}
+
+/** Shows the door every row that SQL did not vouch for. Returns how many it refused. */
+async function judgeSuspects(request: HistoryImport, staging: Staging, files: readonly StagedFile[]): Promise<number> {
+  const { engine, source, onProgress } = request;
+  const [count] = await engine.rows(`SELECT count(*) AS rows FROM ${staging.read} WHERE _raw IS NOT NULL`);
+  const total = count!["rows"] as number;
+  const columns: TableColumn[] = [
+    ...source.columns,
+    { name: "_event_time", type: { name: "timestamp" } },
+    { name: "_known_time", type: { name: "timestamp" } },
+    { name: "_id", type: { name: "string" } },
+    { name: "_file", type: { name: "int64" } },
+    { name: "_row", type: { name: "int64" } },
+  ];
+  const types = columns.map(({ type }) => type);
+  const judge = new Judge(request, files);
+  let rejected = 0;
+  let done = 0;
+  async function* rescued(): AsyncIterableIterator<FillBatch> {
+    const sql = `SELECT _file, _row::DOUBLE, _raw FROM ${staging.read} WHERE _raw IS NOT NULL ORDER BY _file, _row`;
+    const wanted = [{ as: "int32" }, { as: "number" }, { as: "value", type: RAW_CELLS }] as const;
+    for await (const { rowCount, columns: read } of engine.stream(sql, wanted)) {
+      const rows: Value[][] = [];
+      const letters: NewDeadLetter[] = [];
+      for (let i = 0; i < rowCount; i++) {
+        const place = { file: read[0]![i] as number, row: read[1]![i] as number };
+        const outcome = judge.judge(place, read[2]![i] as readonly (string | null)[]);
+        if ("checked" in outcome) {
+          const { row, eventTime, id } = outcome.checked;
+          rows.push([...row.slice(0, source.columns.length), eventTime, outcome.knownTime, id, place.file, place.row]);
+        } else letters.push(outcome.letter);
+      }
+      await request.deadLetters.add(letters);
+      rejected += letters.length;
+      done += rowCount;
+      onProgress?.({ phase: "checking", done, total });
+      yield batchOfRows(types, rows);
+    }
+  }
+  await engine.fill(staging.rescuedTable, columns, total === 0 ? [] : rescued());
+  return rejected;
+}
+
+const RAW_CELLS = { name: "array", element: { name: "string" } } as const;
+
+type Judgement =
+  | { readonly checked: CheckedRow; readonly knownTime: Micros }
+  | { readonly letter: NewDeadLetter };
+
+class Judge {
+  readonly #source: SourceDefinition;
+  readonly #door: Door;
+  readonly #files: readonly StagedFile[];
+  readonly #hasKnownTime: boolean;
+  readonly #knownTimeMax: number;
+
+  constructor({ source, views, knownTimeColumn, clock }: HistoryImport, files: readonly StagedFile[]) {
+    this.#source = source;
+    this.#door = compileDoor(source, views);
+    this.#files = files;
+    this.#hasKnownTime = knownTimeColumn !== undefined;
+    this.#knownTimeMax = clock.now() + (source.kind === "stream" ? source.maxFutureMicros : 0);
+  }
+
+  judge(place: { readonly file: number; readonly row: number }, raw: readonly (string | null)[]): Judgement {
+    const { path, decoders } = this.#files[place.file]!;
+    const cells = raw.map((text, i) => (text === null ? null : decoders[i]!(text)));
+    const payload: Record<string, unknown> = {};
+    for (const [i, { name }] of this.#source.columns.entries()) if (cells[i] !== null) payload[name] = cells[i];
+    try {
+      return this.#check(payload, cells);
+    } catch (error) {
+      const { code, message } = asOnefoldError(error);
+      const identity = createHash("sha256").update(JSON.stringify([path, place.row, raw])).digest("hex").slice(0, 24);
+      const where = `${path}, row ${place.row + 1}`;
+      return { letter: { id: `${this.#source.name}-import-${identity}`, stage: "import", code, message: `${where}: ${message}`, payload } };
+    }
+  }
+
+  #check(payload: Record<string, unknown>, cells: readonly unknown[]): Judgement {
+    let knownTime: Micros | null = null;
+    if (this.#hasKnownTime) {
+      knownTime = checkValue(cells.at(-1), { name: "timestamp" }, { allowNonFinite: false, where: "the known time" }) as Micros | null;
+      if (knownTime === null) throw new OnefoldError("NULL_NOT_ALLOWED", "the known time is null");
+    }
+    const checked = this.#door.check(payload, knownTime ?? (Number.MAX_SAFE_INTEGER as Micros));
+    const availableAfter = this.#source.kind === "stream" ? this.#source.availableAfterMicros : 0;
+    knownTime ??= (checked.eventTime + availableAfter) as Micros;
+    if (knownTime > this.#knownTimeMax) {
+      throw new OnefoldError("EVENT_TOO_FAR_AHEAD", `${formatMicros(knownTime)}, when it became known, lies ahead of the clock`);
+    }
+    return { checked, knownTime };
+  }
+}
+
+/** Fills the table of rows whose id is taken; returns their number. Without an id column there are none. */
+async function dropDuplicates(request: HistoryImport, staging: Staging, archived: ArchiveFiles): Promise<number> {
+  const { engine, source, log } = request;
+  const dropped = sqlName(staging.droppedTable);
+  await engine.run(`CREATE TABLE ${dropped} (_file INTEGER, _row BIGINT)`);
+  if (source.id === undefined) return 0;
+  async function* liveIds(): AsyncIterableIterator<FillBatch> {
+    if (log === null) return;
+    for await (const events of log.read(archived.liveEnd)) {
+      const ids = events.flatMap(({ id }) => (id === null ? [] : [[id]]));
+      yield batchOfRows([{ name: "string" }], ids);
+    }
+  }
+  await engine.fill(staging.liveIdsTable, [{ name: "_id", type: { name: "string" } }], liveIds());
+  const taken = `(SELECT _id FROM ${eventRelation([...archived.history, ...archived.live], [])} UNION ALL SELECT _id FROM ${sqlName(staging.liveIdsTable)})`;
+  await engine.run(`INSERT INTO ${dropped}
+    SELECT _file, _row FROM ${staging.passed} WHERE _id IS NOT NULL AND _id IN (SELECT _id FROM ${taken} WHERE _id IS NOT NULL)`);
+  await engine.run(`INSERT INTO ${dropped}
+    SELECT _file, _row FROM (
+      SELECT _file, _row, row_number() OVER (PARTITION BY _id ORDER BY _known_time, _file, _row) AS rank
+      FROM ${staging.accepted}
+      WHERE _id IN (SELECT _id FROM ${staging.accepted} WHERE _id IS NOT NULL GROUP BY _id HAVING count(*) > 1)
+    ) WHERE rank > 1`);
+  const [count] = await engine.rows(`SELECT count(*) AS rows FROM ${dropped}`);
+  return count!["rows"] as number;
+}
+
+async function firstLiveKnownTime({ log }: HistoryImport, archived: ArchiveFiles): Promise<number | null> {
+  const first = archived.live[0]?.tags["firstKnownTime"];
+  if (first !== undefined) return Number(first);
+  if (log === null || log.nextOffset === 0) return null;
+  for await (const events of log.read(0, 1)) {
+    if (events[0] !== undefined) return events[0].knownTime;
+  }
+  return null;
+}
+
+function refuseAfterLive(lastKnownTime: number, firstLive: number | null): void {
+  if (firstLive === null || lastKnownTime <= firstLive) return;
+  const [last, live] = [formatMicros(lastKnownTime as Micros), formatMicros(firstLive as Micros)];
+  throw new OnefoldError("HISTORY_AFTER_LIVE", `history known until ${last} reaches behind the first live event, known at ${live}`, {
+    hint: "import only what was known before it; push later events instead",
+  });
+}
+
+/** The archive's columns in the order of fold, with offsets from `firstOffset` on. */
+function orderedSelect(columns: string, rows: string, firstOffset: number): string {
+  return `SELECT ${columns}, _event_time, _known_time, (${firstOffset} + row_number() OVER () - 1)::BIGINT AS _offset, _id
+    FROM (SELECT * FROM (${rows}) ORDER BY _known_time, _import, _file, _row)`;
+}
+
+/** Rows that were there stay before imported ones of the same known time, in their own order. */
+function mergedWrite(
+  source: SourceDefinition,
+  columns: string,
+  staging: Staging,
+  before: ArchiveFiles,
+  span: { readonly firstKnownTime: number; readonly lastKnownTime: number },
+): { select: string; firstKnownTime: number; lastKnownTime: number } {
+  const present = `SELECT ${columns}, _event_time, _known_time, _id, 0 AS _file, _offset AS _row, 0 AS _import FROM ${eventRelation(before.history, source.columns)}`;
+  const rows = `${present} UNION ALL BY NAME SELECT *, 1 AS _import FROM ${staging.accepted}`;
+  const known = before.history.map((file) => Number(file.tags["firstKnownTime"]));
+  return {
+    select: orderedSelect(columns, rows, before.historyEnd - before.history.reduce((sum, file) => sum + file.rows, 0)),
+    firstKnownTime: Math.min(span.firstKnownTime, ...known),
+    lastKnownTime: Math.max(span.lastKnownTime, before.lastHistoryKnownTime),
+  };
+}
+
+const REPORT_INTERVAL_MS = 200;
+
+/** Reports the engine's progress while it sorts and writes. */
+async function whileReporting<T>({ engine, onProgress }: HistoryImport, work: () => Promise<T>): Promise<T> {
+  const report = (share: number): void => onProgress?.({ phase: "writing", done: Math.round(share * 1000), total: 1000 });
+  const timer = setInterval(() => report(engine.progress() ?? 0), REPORT_INTERVAL_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    report(1);
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Files of history, read into one staging table: rows that are surely good as typed values, all others with
+ * their raw cells, for the door to judge one by one.
+ *
+ * A row is good without a look by the door only where SQL can tell that the door would accept it, with these
+ * very values. Whatever is doubtful (a cast, a range, a constraint that SQL computes otherwise) makes a row
+ * suspect, never accepted.
+ */
+import { extname } from "node:path";
+import { OnefoldError, isOnefoldError } from "../base/errors.ts";
+import { type Micros } from "../base/micros.ts";
+import { nearestNames } from "../base/nearest-names.ts";
+import { type SourceDefinition } from "../define/definition.ts";
+import { sqlName, sqlText, sqlType, type QueryEngine } from "../offline-store/engine.ts";
+import { entityKeySql, keyIsUsableSql } from "../offline-store/entity-key-sql.ts";
+import { type Column } from "../schema/value.ts";
+import { type DoorView } from "./door.ts";
+import { columnExpression, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
+import { csvReaderSql } from "./row-file.ts";
+import { absentColumn, importColumn, type FileFormat, type ImportColumn } from "./import-columns.ts";
+
+export interface StagingRequest {
+  readonly engine: QueryEngine;
+  readonly source: SourceDefinition;
+  readonly views: readonly DoorView[];
+  /** File column of a source column, where the names differ. */
+  readonly columnMap: Readonly<Record<string, string>>;
+  readonly knownTimeColumn: string | null;
+  /** The clock's time: history known later than this (and the source's tolerance) is none. */
+  readonly now: Micros;
+}
+
+/** Decoders of a file's raw cells: one a source column, then the known time's where it has a column. */
+export interface StagedFile {
+  readonly path: string;
+  readonly decoders: readonly ((raw: string) => unknown)[];
+  /** Columns of the file that nothing asked for. */
+  readonly ignoredColumns: readonly string[];
+}
+
+/** Columns of the staging table behind the source's own. `_raw` is null where the row is good as it is. */
+export const STAGING_META: readonly (readonly [name: string, type: string])[] = [
+  ["_event_time", "TIMESTAMPTZ"],
+  ["_known_time", "TIMESTAMPTZ"],
+  ["_id", "VARCHAR"],
+  ["_file", "INTEGER"],
+  ["_row", "BIGINT"],
+  ["_raw", "VARCHAR[]"],
+];
+
+/** Paths that the given ones and globs name, in their order, each once. Throws `FILE_UNREADABLE`. */
+export async function expandPaths(engine: QueryEngine, patterns: readonly string[]): Promise<string[]> {
+  const paths = new Set<string>();
+  for (const pattern of patterns) {
+    const found = await engine.rows(`SELECT file FROM glob(${sqlText(pattern)}) ORDER BY file`);
+    if (found.length === 0) throw new OnefoldError("FILE_UNREADABLE", `there is no file ${pattern}`, { where: pattern });
+    for (const row of found) paths.add(row["file"] as string);
+  }
+  return [...paths];
+}
+
+/** Creates the empty staging table. */
+export async function createStaging(engine: QueryEngine, table: string, source: SourceDefinition): Promise<void> {
+  const columns = [...source.columns.map(({ name, type }) => [name, sqlType(type)] as const), ...STAGING_META];
+  await engine.run(`CREATE TABLE ${sqlName(table)} (${columns.map(([name, type]) => `${sqlName(name)} ${type}`).join(", ")})`);
+}
+
+/** Adds one file's rows. Throws `FILE_UNREADABLE`, `FILE_COLUMN_MISSING`. */
+export async function stageFile(request: StagingRequest, table: string, path: string, index: number): Promise<StagedFile> {
+  const { engine, source } = request;
+  const format = formatOf(path);
+  try {
+    const described = await engine.rows(`DESCRIBE SELECT * FROM ${describedReader(path, format)}`);
+    const types = new Map(described.map((row) => [String(row["column_name"]), String(row["column_type"])]));
+    const wanted = wantedColumns(request);
+    const readNames: string[] = [];
+    const columns = wanted.map(({ column, fileColumn }): ImportColumn => {
+      // A key that JSON rows first have late in the file is no less there.
+      if (!types.has(fileColumn) && format !== "json") {
+        if (column.nullable) return absentColumn(column.type);
+        throw missingColumn(path, column.name, fileColumn, types.keys());
+      }
+      readNames.push(fileColumn);
+      const cell = `_c${readNames.length - 1}`;
+      return importColumn(column, cell, types.get(fileColumn) ?? "JSON", format, source.allowNonFinite);
+    });
+    await engine.run(`INSERT INTO ${sqlName(table)} ${stagingSelect(request, columns, path, format, readNames, index)}`);
+    const asked = new Set(wanted.map(({ fileColumn }) => fileColumn));
+    return {
+      path,
+      decoders: columns.map((column) => column.decode),
+      ignoredColumns: [...types.keys()].filter((name) => !asked.has(name)),
+    };
+  } catch (error) {
+    if (!isOnefoldError(error) || error.code !== "FILE_UNREADABLE") throw error;
+    throw new OnefoldError("FILE_UNREADABLE", `${path} cannot be read: ${error.message}`, { where: path, cause: error });
+  }
+}
+
+interface WantedColumn {
+  readonly column: Column;
+  readonly fileColumn: string;
+}
+
+function wantedColumns({ source, columnMap, knownTimeColumn }: StagingRequest): WantedColumn[] {
+  const columns = source.columns.map((column) => ({ column, fileColumn: columnMap[column.name] ?? column.name }));
+  if (knownTimeColumn === null) return columns;
+  const known: Column = { name: "_known_time", type: { name: "timestamp" }, nullable: false };
+  return [...columns, { column: known, fileColumn: knownTimeColumn }];
+}
+
+function stagingSelect(
+  request: StagingRequest,
+  columns: readonly ImportColumn[],
+  path: string,
+  format: FileFormat,
+  readNames: readonly string[],
+  index: number,
+): string {
+  const { source, knownTimeColumn } = request;
+  const cells = readNames.map((name, i) => `, ${sqlName(name)} AS _c${i}`).join("");
+  const read = `SELECT row_number() OVER () - 1 AS _row${cells} FROM ${reader(path, format, readNames)}`;
+  const names = source.columns.map(({ name }) => name);
+  const values = columns.map((column, i) => `${column.value} AS ${sqlName(names[i] ?? "_known_time")}`).join(", ");
+  const clean = columns.map((column) => column.clean).join(" AND ");
+  const typed = `SELECT *, ${values}, (${clean}) AS _clean FROM (${read})`;
+  const eventTime = sqlName(source.eventTime);
+  const availableAfter = source.kind === "stream" ? source.availableAfterMicros : 0;
+  const knownTime = knownTimeColumn === null ? `${eventTime} + to_microseconds(${availableAfter})` : "_known_time";
+  const good = ["_clean", ...goodnessOf(request, knownTime)].map((one) => `coalesce(${one}, false)`).join(" AND ");
+  const judged = `SELECT *, ${eventTime} AS _event, ${knownTime} AS _known, ${idSql(source)} AS _id, (${good}) AS _good FROM (${typed})`;
+  const raw = `[${columns.map((column) => column.raw).join(", ")}]`;
+  return `SELECT ${names.map(sqlName).join(", ")}, _event, _known, _id, ${index}::INTEGER, _row,
+    CASE WHEN _good THEN NULL ELSE ${raw} END FROM (${judged})`;
+}
+
+/** Conditions beside the cells' own that must hold for a row to be good without the door's look. */
+function goodnessOf({ source, views, now }: StagingRequest, knownTime: string): string[] {
+  const tolerance = source.kind === "stream" ? source.maxFutureMicros : 0;
+  const [event, known] = [`epoch_us(${sqlName(source.eventTime)})`, `epoch_us(${knownTime})`];
+  const times =
+    source.kind === "stream" ? [`${event} <= ${known} + ${tolerance}`, `${known} <= ${now + tolerance}`] : [`${known} <= ${now}`];
+  const resolve = resolverOf(source);
+  const computed = [
+    ...source.derived.map(({ expression }) => ({ expression, mustHold: false })),
+    ...source.constraints.map(({ predicate }) => ({ expression: predicate, mustHold: true })),
+  ].flatMap(({ expression, mustHold }) => {
+    const compiled = expressionSql(expression, resolve);
+    if (compiled === null) return mustHold || mayThrow(expression) ? ["false"] : [];
+    return mustHold ? [...compiled.guards, compiled.sql] : compiled.guards;
+  });
+  const keys = views.map(({ definition }) => {
+    const columns = definition.key.map((name) => source.columns.find((column) => column.name === name));
+    // A derived key column has no SQL: such rows all pass the door.
+    if (columns.includes(undefined)) return "false";
+    return keyIsUsableSql(entityKeySql(columns as Column[]));
+  });
+  return [...new Set([...times, ...computed, ...keys])];
+}
+
+function resolverOf(source: SourceDefinition): ResolveSql {
+  return (name) => {
+    const stored = source.columns.find((column) => column.name === name);
+    if (stored !== undefined) return columnExpression(name, stored.type);
+    const derived = source.derived.find((column) => column.name === name);
+    return derived === undefined ? null : expressionSql(derived.expression, resolverOf(source));
+  };
+}
+
+function idSql(source: SourceDefinition): string {
+  const column = source.columns.find(({ name }) => name === source.id);
+  return column === undefined ? "NULL::VARCHAR" : `${sqlName(column.name)}::VARCHAR`;
+}
+
+const FORMATS: Readonly<Record<string, FileFormat>> = { ".parquet": "parquet", ".csv": "csv", ".ndjson": "json", ".jsonl": "json" };
+
+function formatOf(path: string): FileFormat {
+  const format = FORMATS[extname(path).toLowerCase()];
+  if (format !== undefined) return format;
+  throw new OnefoldError("FILE_UNREADABLE", `${path} has an unknown format`, {
+    where: path,
+    hint: "give files that end in .parquet, .csv, .ndjson or .jsonl",
+  });
+}
+
+/** The reader that tells a file's columns. */
+function describedReader(path: string, format: FileFormat): string {
+  return format === "json" ? `read_json(${sqlText(path)}, format = 'newline_delimited', maximum_depth = 1)` : reader(path, format, []);
+}
+
+function reader(path: string, format: FileFormat, columns: readonly string[]): string {
+  const file = sqlText(path);
+  switch (format) {
+    case "parquet":
+      return `read_parquet(${file})`;
+    case "csv":
+      return csvReaderSql(path);
+    case "json": {
+      const typed = [...new Set(columns)].map((name) => `${sqlText(name)}: 'JSON'`).join(", ");
+      return `read_json(${file}, format = 'newline_delimited', records = true, columns = {${typed}})`;
+    }
+  }
+}
+
+function missingColumn(path: string, column: string, fileColumn: string, present: Iterable<string>): OnefoldError {
+  const names = [...present];
+  return new OnefoldError("FILE_COLUMN_MISSING", `${path} has no column "${fileColumn}" for the source's column "${column}"`, {
+    where: path,
+    hint: "rename it in the file, or say which of the file's columns holds it",
+    candidates: nearestNames(fileColumn, names),
+  });
+}
+
