@@ -151,9 +151,9 @@ export class Expr<N extends Need = never, O = Kind> {
   }
 
   /** The first of this and `others` that is not null. */
-  coalesce<V extends ClassLiteral<O, boolean> | AnyExpr>(
-    ...others: readonly V[]
-  ): Expr<N | NeedsOf<V> | Alike<O, OfOperand<V>>, O> {
+  coalesce<V extends readonly (ClassLiteral<O, boolean> | AnyExpr)[]>(
+    ...others: V
+  ): Expr<N | NeedsOf<V[number]> | Alike<O, OfOperand<V[number]>>, O> {
     return new Expr({ op: "coalesce", inputs: [this.expression, ...others.map((other) => lit(other).expression)] });
   }
 }
