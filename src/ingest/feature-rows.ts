@@ -42,6 +42,8 @@ export class FeatureRows {
   #open = new Set<EntityKey>();
   #openMinute = Number.NEGATIVE_INFINITY;
   readonly #due = new Map<EntityKey, number>();
+  /** Notes found in the store: of the open minute or closed ones, which the next minute told will decide. */
+  #found = new Map<EntityKey, number>();
   /** Notes that differ from the store's; null for one to be removed. */
   #noteWrites = new Map<EntityKey, number | null>();
   readonly #rows = new ByteWriter();
@@ -53,7 +55,7 @@ export class FeatureRows {
     this.#buffer = createReadBuffer(options.fold.features.length);
     this.#nextSequence = options.nextSequence;
     for (const { name, bytes } of options.store.scanMeta(notePrefix(options.view))) {
-      this.#due.set(name.slice(notePrefix(options.view).length), new ByteReader(bytes).float64());
+      this.#found.set(name.slice(notePrefix(options.view).length), new ByteReader(bytes).float64());
     }
   }
 
@@ -67,7 +69,7 @@ export class FeatureRows {
   }
 
   get hasWrites(): boolean {
-    return this.#noteWrites.size > 0 || this.#rows.length > 0;
+    return this.#noteWrites.size > 0 || this.#rows.length > 0 || this.#due.size > 0;
   }
 
   /** To be called before an event of `key` known at `knownTime` is folded. */
@@ -76,13 +78,7 @@ export class FeatureRows {
     if (minute > this.#openMinute) this.#openNext(minute);
     if (this.#due.size === 0) return;
     const due = this.#due.get(key);
-    if (due === undefined) return;
-    // After a restart the open minute's notes stand among the due ones.
-    if (due < minute) this.#capture(key, due);
-    else {
-      this.#due.delete(key);
-      this.#open.add(key);
-    }
+    if (due !== undefined) this.#capture(key, due);
   }
 
   /** To be called once the event is folded. */
@@ -99,14 +95,13 @@ export class FeatureRows {
   }
 
   hasMinuteBefore(time: number): boolean {
-    return this.#openMinute < minuteOf(time) && (this.#open.size > 0 || this.#due.size > 0);
+    return this.#openMinute < minuteOf(time) && (this.#open.size > 0 || this.#found.size > 0);
   }
 
   /** Reads up to `rowsMax` rows of closed minutes. */
   captureDue(rowsMax: number): void {
     let left = rowsMax;
     for (const [key, minute] of this.#due) {
-      if (minute >= this.#openMinute) continue;
       if (left-- <= 0) return;
       this.#capture(key, minute);
     }
@@ -129,6 +124,11 @@ export class FeatureRows {
     for (const key of this.#open) this.#due.set(key, this.#openMinute);
     this.#open = new Set();
     this.#openMinute = minute;
+    for (const [key, noted] of this.#found) {
+      if (noted < minute) this.#due.set(key, noted);
+      else this.#open.add(key);
+    }
+    this.#found = new Map();
   }
 
   #capture(key: EntityKey, minute: number): void {

@@ -408,7 +408,8 @@ export class SourcePipeline {
   /** Resolves once all that was pushed is folded and committed. Rejects with the failure that prevents it. */
   async drain(): Promise<void> {
     while (this.#pendingRows > 0 && this.failure === null) await nextTurn();
-    await this.#flusher.finish();
+    do await this.#flusher.finish();
+    while (this.failure === null && this.runners.some((runner) => runner.dueRows > 0));
     if (this.failure !== null) throw this.failure;
   }
 
