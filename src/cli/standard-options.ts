@@ -1,11 +1,13 @@
-/** The options every command takes, and how a command gets from them to its work. */
+/**
+ * The options every command takes, and how a command gets from them to its work. The platform and the
+ * loader are imported when they are first needed: `--help` and `init` do without their native packages.
+ */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type Definition } from "../define/definition.ts";
-import { openPlatform, type Platform, type PlatformOptions } from "../platform.ts";
-import { loadDefinitions } from "./load-definitions.ts";
+import type { Platform, PlatformOptions } from "../platform.ts";
 
 export const DATA_FOLDER = ".onefold";
 export const DEFINITIONS_FILE = "features.ts";
@@ -35,6 +37,7 @@ export async function requireDefinitions(options: StandardOptions): Promise<Defi
       hint: "name it with --definitions FILE, or start a project with: onefold init FOLDER",
     });
   }
+  const { loadDefinitions } = await import("./load-definitions.ts");
   return (await loadDefinitions(file)).definitions;
 }
 
@@ -75,6 +78,7 @@ export async function withPlatformOf<T>(
 }
 
 async function open(settings: PlatformOptions, access: Access): Promise<Platform> {
+  const { openPlatform } = await import("../platform.ts");
   try {
     return await openPlatform({ ...settings, mode: access === "read" ? "read" : "own" });
   } catch (error) {

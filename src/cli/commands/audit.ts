@@ -1,7 +1,7 @@
 /** `onefold audit`: vectors that were served, computed again from the log and compared bit for bit. */
 import { Command } from "commander";
 import { formatMicros, type Micros } from "../../base/micros.ts";
-import { type Platform } from "../../platform.ts";
+import type { Platform } from "../../platform.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible } from "../interrupt.ts";
 import { createOutput } from "../output.ts";

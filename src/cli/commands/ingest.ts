@@ -3,7 +3,6 @@
  */
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
-import { readRows } from "../../platform.ts";
 import { type Registry } from "../../registry/registry.ts";
 import { formatType } from "../../schema/value.ts";
 import { callServer } from "../http-call.ts";
@@ -87,6 +86,7 @@ async function pushFiles(
   output: Output,
   push: Push,
 ): Promise<void> {
+  const { readRows } = await import("../../platform.ts");
   const counts: PushCounts = { accepted: 0, duplicates: 0, rejected: 0 };
   await output.withProgress("push", (onProgress) =>
     interruptible(async (signal) => {

@@ -1,6 +1,6 @@
 /** `onefold train`: label rows joined, point in time, with a service's features. */
 import { Command, Option } from "commander";
-import { type TrainOptions as PlatformTrainOptions } from "../../platform.ts";
+import type { TrainOptions as PlatformTrainOptions } from "../../platform.ts";
 import { interruptible } from "../interrupt.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";

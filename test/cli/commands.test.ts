@@ -1,0 +1,237 @@
+/** The built command line, run as its users run it: a project from `init`, real files, a real server. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cliPath, runCli, runJson } from "./run-cli.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "onefold-cli-"));
+const project = join(folder, "shop");
+const json = (...args: string[]): ReturnType<typeof runJson> => runJson(args, project);
+const text = (...args: string[]): ReturnType<typeof runCli> => runCli(args, project);
+const payments = (): Record<string, unknown>[] =>
+  readFileSync(join(project, "events.ndjson"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("onefold, outside a project", () => {
+  it("prints its version and its commands", async () => {
+    const version = await runCli(["--version"], folder);
+    expect(version).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: "" });
+    const help = await runCli(["--help"], folder);
+    expect(help.exitCode).toBe(0);
+    expect(help.stdout).toContain("dead-letters");
+  });
+
+  it("calls a wrong command line wrong, with exit code 2 and the nearest command", async () => {
+    const misspelt = await runCli(["tran"], folder);
+    expect(misspelt.exitCode).toBe(2);
+    expect(misspelt.stderr).toContain("train");
+    expect((await runCli(["train", "--service", "fraud"], folder)).exitCode).toBe(2);
+    expect((await runCli(["serve", "--port", "many"], folder)).stderr).toContain("0 to 65535");
+    expect((await runCli(["get", "--service", "s", "--entity", "ada"], folder)).stderr).toContain("column=value");
+  });
+
+  it("says what is wrong, where and what to do, and shows a stack only on request", async () => {
+    const plain = await runCli(["apply"], folder);
+    expect(plain.exitCode).toBe(1);
+    expect(plain.stdout).toBe("");
+    expect(plain.stderr).toMatch(/^DEFINITION_UNREADABLE: .*\n {2}hint: .*onefold init/);
+    expect(plain.stderr).not.toMatch(/^\s+at /m);
+    expect((await runCli(["apply", "--debug"], folder)).stderr).toMatch(/^\s+at /m);
+    expect((await runJson(["apply"], folder)).result).toEqual({
+      error: expect.objectContaining({ code: "DEFINITION_UNREADABLE", hint: expect.stringContaining("onefold init") }),
+    });
+  });
+});
+
+describe("onefold, in a project that init wrote", () => {
+  beforeAll(async () => {
+    const { exitCode } = await runCli(["init", "shop"], folder);
+    if (exitCode !== 0) throw new Error("onefold init failed");
+  });
+
+  it("does not overwrite a project", async () => {
+    const again = await runJson(["init", "shop"], folder);
+    expect(again).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
+  });
+
+  it("plans, applies, and then has nothing to change", async () => {
+    expect((await text("plan", "--check")).exitCode).toBe(3);
+    const plan = await json("plan");
+    expect(plan).toMatchObject({ exitCode: 0, result: { dirty: true, refused: false } });
+    expect((await text("apply")).stdout).toContain("+ view spending@1");
+    expect((await text("plan", "--check")).stdout).toBe("nothing to change\n");
+    expect((await text("plan", "--check")).exitCode).toBe(0);
+  });
+
+  it("imports history, once", async () => {
+    const rows = payments().length;
+    expect((await json("ingest", "events.ndjson", "--source", "payments")).result).toMatchObject({
+      accepted: rows,
+      duplicates: 0,
+      rejected: 0,
+    });
+    expect((await json("ingest", "events.ndjson", "--source", "payments")).result).toMatchObject({
+      accepted: 0,
+      duplicates: rows,
+    });
+  });
+
+  it("reads a vector that equals a count by hand", async () => {
+    const { result } = await json("get", "--service", "fraud", "--entity", "user_id=ada", "--metadata", "--token");
+    const ofAda = payments().filter((payment) => payment["user_id"] === "ada");
+    expect(result["features"]["large_payments_7d"]).toBe(
+      ofAda.filter((each) => (each["amount"] as number) > 200).length,
+    );
+    expect(result["features"]["last_country"]).toBe(
+      ofAda.map((each) => each["country"]).findLast((country) => country !== null),
+    );
+    expect(result["metadata"]["features"]["amount_24h"]["status"]).toBe("PRESENT");
+    expect(result["metadata"]["token"]).toEqual(expect.any(String));
+    const printed = await text("get", "--service", "fraud", "--entity", "user_id=ada");
+    expect(printed.stdout).toMatch(/large_payments_7d +\d+/);
+  });
+
+  it("names the nearest where a name is wrong", async () => {
+    const wrong = await json("get", "--service", "frod", "--entity", "user_id=ada");
+    expect(wrong).toMatchObject({ exitCode: 1, result: { error: { code: "SERVICE_UNKNOWN", candidates: ["fraud"] } } });
+    const noSource = await json("ingest", "events.ndjson", "--source", "payment");
+    expect(noSource).toMatchObject({ exitCode: 1, result: { error: { code: "SOURCE_UNKNOWN" } } });
+  });
+
+  it("lists, describes and traces what is registered", async () => {
+    expect((await json("entities")).result["entities"]).toMatchObject([{ name: "user", keys: [{ name: "user_id" }] }]);
+    expect((await json("views", "--owner", "risk")).result["views"]).toMatchObject([
+      { view: "spending@1", features: 6 },
+    ]);
+    expect((await json("views", "--owner", "nobody")).result["views"]).toEqual([]);
+    expect((await json("services")).result["services"]).toMatchObject([{ service: "fraud" }]);
+    const features = (await json("features", "--tag", "fraud", "--entity", "user")).result["features"];
+    expect(features).toContainEqual(
+      expect.objectContaining({ feature: "large_payments_7d", computes: "count() over 7d where amount > 200" }),
+    );
+    expect((await text("describe", "spending")).stdout).toContain("mean(amount) over 7d");
+    expect((await text("describe", "payments")).stdout).toContain("requires amount_is_positive: amount > 0");
+    expect((await text("describe", "fraud")).stdout).toContain("spending@1:amount_24h");
+    expect((await json("describe", "spendin")).result["error"]["candidates"]).toContain("spending");
+    const lineage = (await json("lineage")).result["edges"];
+    expect(lineage).toHaveLength(2);
+    expect((await json("lineage", "spending")).result["edges"]).toEqual(lineage);
+  });
+
+  it("explains a value by its events", async () => {
+    const explained = await json("explain", "spending", "--feature", "large_payments_7d", "--entity", "user_id=ada");
+    const large = payments().filter((each) => each["user_id"] === "ada" && (each["amount"] as number) > 200);
+    expect(explained.result["value"]).toBe(large.length);
+    expect(explained.result["roles"]["counted"]).toBe(large.length);
+  });
+
+  it("builds a training set with every label in order, and asks when times coincide", async () => {
+    const labels = readFileSync(join(project, "labels.csv"), "utf8").trim().split("\n");
+    const trained = await json("train", "--service", "fraud", "--labels", "labels.csv", "--out", "training.csv");
+    expect(trained).toMatchObject({ exitCode: 0, result: { rows: labels.length - 1 } });
+    const rows = readFileSync(join(project, "training.csv"), "utf8").trim().split("\n");
+    expect(rows).toHaveLength(labels.length);
+    expect(rows[1]!.split(",")[0]).toBe(labels[1]!.split(",")[0]);
+    const manifest = JSON.parse(readFileSync(join(project, "training.csv.manifest.json"), "utf8"));
+    expect(manifest).toMatchObject({ service: { name: "fraud" }, knowledge: "as-known" });
+
+    const first = payments()[0]!;
+    writeFileSync(join(project, "ties.csv"), `user_id,event_timestamp\n${first["user_id"]},${first["paid_at"]}\n`);
+    const ties = ["train", "--service", "fraud", "--labels", "ties.csv", "--out", "ties-out.csv"];
+    const tied = await json(...ties);
+    expect(tied).toMatchObject({ exitCode: 1, result: { error: { code: "SPINE_AMBIGUOUS_TIME" } } });
+    const exclusive = await json(...ties, "--exclusive");
+    expect(exclusive.exitCode).toBe(0);
+    expect(
+      (await text("train", "--service", "f", "--labels", "l", "--out", "o", "--inclusive", "--exclusive")).exitCode,
+    ).toBe(2);
+  });
+
+  it("keeps refused rows with their reason, and takes them in when they are replayed", async () => {
+    const bad = { payment_id: "bad", user_id: "ada", paid_at: new Date().toISOString(), amount: -1 };
+    writeFileSync(join(project, "bad.ndjson"), `${JSON.stringify(bad)}\n`);
+    expect((await json("ingest", "bad.ndjson", "--source", "payments", "--live")).result).toMatchObject({
+      rejected: 1,
+    });
+    const letters = (await json("dead-letters", "list", "--source", "payments")).result["dead_letters"];
+    expect(letters).toMatchObject([{ code: "CONSTRAINT_FAILED", payload: { payment_id: "bad" } }]);
+    expect((await json("dead-letters", "list", "--code", "KEY_MISSING")).result["dead_letters"]).toEqual([]);
+    const replayed = await json("dead-letters", "replay", "--source", "payments");
+    expect(replayed).toMatchObject({ exitCode: 0, result: { accepted: 0, rejected: 1 } });
+  });
+
+  it("refuses a changed meaning with exit code 3, and builds the next version from all events", async () => {
+    const original = readFileSync(join(project, "features.ts"), "utf8");
+    const changed = original.replace('count().over("1h")', 'count().over("3d")');
+    writeFileSync(join(project, "changed.ts"), changed);
+    const refused = await json("apply", "--definitions", "changed.ts");
+    expect(refused).toMatchObject({ exitCode: 3, result: { error: { code: "DEFINITION_CHANGED" } } });
+    expect((await text("plan", "--definitions", "changed.ts")).stdout).toContain("! view spending@1");
+
+    writeFileSync(join(project, "changed.ts"), changed.replace("version: 1", "version: 2"));
+    const preview = await json("preview", "spending@2", "--definitions", "changed.ts", "--sample", "2");
+    expect(preview.result["rows"]).toHaveLength(2);
+    expect((await json("apply", "--definitions", "changed.ts")).exitCode).toBe(0);
+    const { result } = await json(
+      "get",
+      "--service",
+      "fraud",
+      "--entity",
+      "user_id=ada",
+      "--definitions",
+      "changed.ts",
+    );
+    const newest = payments().filter((payment) => payment["user_id"] === "ada");
+    expect(result["features"]["payments_1h"]).toBeGreaterThan(newest.length - 3);
+  });
+});
+
+describe("onefold serve", () => {
+  it("serves commands with --url, keeps the folder to itself, stops on SIGTERM, and passes the audit", async () => {
+    const server = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--sample", "1", "--json"], {
+      cwd: project,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = new Promise<number | null>((resolve) => server.once("close", resolve));
+    try {
+      const first = await new Promise<string>((resolve) =>
+        server.stdout.once("data", (bytes: Buffer) => resolve(`${bytes}`)),
+      );
+      const { url } = JSON.parse(first) as { url: string };
+      const row = { payment_id: "live-1", user_id: "zoe", paid_at: new Date().toISOString(), amount: 7.25 };
+      writeFileSync(join(project, "live.csv"), `${Object.keys(row).join()}\n${Object.values(row).join()}\n`);
+      const pushed = await json("ingest", "live.csv", "--source", "payments", "--url", url);
+      expect(pushed.result).toEqual({ accepted: 1, duplicates: 0, rejected: 0 });
+      const vector = await json("get", "--service", "fraud", "--entity", "user_id=zoe", "--url", url);
+      expect(vector.result["features"]).toMatchObject({ amount_24h: 7.25, largest_of_last_10: 7.25 });
+
+      const locked = await json("get", "--service", "fraud", "--entity", "user_id=zoe");
+      expect(locked).toMatchObject({ exitCode: 1, result: { error: { code: "STORAGE_LOCKED" } } });
+      expect((await json("features")).exitCode).toBe(0);
+    } finally {
+      server.kill("SIGTERM");
+    }
+    expect(await ended).toBe(0);
+    const audit = await json("audit", "--states");
+    expect(audit).toMatchObject({ exitCode: 0, result: { vectors: 1, compared: 6, mismatched: 0, clean: true } });
+    const gone = await json("get", "--service", "fraud", "--entity", "user_id=zoe", "--url", "http://127.0.0.1:9");
+    expect(gone).toMatchObject({ exitCode: 1, result: { error: { hint: expect.stringContaining("onefold serve") } } });
+  });
+
+  it("finds a served value that was tampered with: exit code 4", async () => {
+    const log = join(project, ".onefold", "serving-log");
+    for (const name of readdirSync(log)) {
+      const file = join(log, name);
+      writeFileSync(file, readFileSync(file, "utf8").replaceAll("7.25", "7.5"));
+    }
+    const audit = await json("audit");
+    expect(audit).toMatchObject({ exitCode: 4, result: { clean: false } });
+    expect(audit.result["mismatched"]).toBeGreaterThan(0);
+  });
+});
