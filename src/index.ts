@@ -40,3 +40,17 @@ export { type Selection } from "./define/selection.ts";
 export { service, type Service, type Vector, type VectorKeys } from "./define/service.ts";
 export { type DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
+export {
+  type AuditOptions,
+  type AuditReport,
+  openPlatform,
+  type Platform,
+  type PlatformOptions,
+  type TrainOptions,
+  type VectorAnswer,
+  type VectorOptions,
+} from "./platform.ts";
+export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";
+export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
+export { type HttpOptions, type HttpServer } from "./serve/http.ts";
+export { type Plan, type PlannedChange, type Registered, type Registry } from "./registry/registry.ts";

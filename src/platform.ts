@@ -1,0 +1,397 @@
+/**
+ * The composition root: opens the stores of a data folder, starts a pipeline for each source, and hands
+ * ingest, training and serving what they need of each other. The only place that picks concrete stores.
+ *
+ *     <data>/registry  log/<source>  online  offline/events  offline/features  serving-log  dead-letters  lock
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Clock, systemClock } from "./base/clock.ts";
+import { OnefoldError } from "./base/errors.ts";
+import { type DurationMicros, MICROS_PER_MINUTE } from "./base/micros.ts";
+import { type Definition, formatViewName } from "./define/definition.ts";
+import { lockFolder } from "./ingest/lock.ts";
+import { type PushResult } from "./ingest/pipeline.ts";
+import { readRowFile, type RowFileRequest } from "./ingest/row-file.ts";
+import { openDuckDb } from "./offline-store/duckdb.ts";
+import { openOfflineStore } from "./offline-store/delta-table.ts";
+import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
+import { type OnlineStore } from "./online-store/online-store.ts";
+import { openLmdbStore } from "./online-store/lmdb.ts";
+import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
+import { type ImportOptions, type ImportReport, type OnProgress, type RuntimeContext } from "./platform/runtime-context.ts";
+import { SourceRuntimes } from "./platform/source-runtimes.ts";
+import { openTrainingPorts } from "./platform/training-ports.ts";
+import { ViewCatalog } from "./platform/view-catalog.ts";
+import { openFileRegistry } from "./registry/file-registry.ts";
+import { type Plan, type Registry } from "./registry/registry.ts";
+import { type Value } from "./schema/value.ts";
+import { readServingLog, type ServedVector } from "./schema/served-vector.ts";
+import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
+import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
+import { type CallRoute, createCaller } from "./serve/in-process.ts";
+import { type ServePorts } from "./serve/ports.ts";
+import { allRoutes } from "./serve/routes.ts";
+import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
+import { audit, type AuditRequest } from "./training/audit.ts";
+import { type AuditResult } from "./training/audit-result.ts";
+import { auditStates, type StateAuditResult } from "./training/audit-states.ts";
+import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
+import { type TrainingPorts } from "./training/ports.ts";
+import { preview, type Preview } from "./training/preview.ts";
+import { type SpineRequest } from "./training/spine.ts";
+import { train, type TrainingSet, type TrainRequest } from "./training/training-set.ts";
+
+/** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
+const SERVING_LOG_SAMPLE_RATE = 0.01;
+/** How far a vector's time may be bumped past the clock where no source says more. */
+const MAX_FUTURE_MICROS: DurationMicros = MICROS_PER_MINUTE;
+
+export interface PlatformOptions {
+  readonly dataDir: string;
+  /**
+   * "own" takes the folder's lock, ingests, folds and serves. "read" takes no lock and works beside the
+   * owner: registry, training sets, audit, explain and preview, from what is archived. Default "own".
+   */
+  readonly mode?: "own" | "read";
+  readonly clock?: Clock;
+  /** Code for views with functions of their own. Views without functions need none. */
+  readonly definitions?: readonly Definition[];
+  /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
+  readonly servingLogSampleRate?: number;
+  /** What the batch engine may use before it spills to disk. */
+  readonly memoryBytes?: number;
+}
+
+/** The label file and where things stand in it, flat beside the other options of a training set. */
+export type TrainOptions = Omit<TrainRequest, "ports" | "labels" | "onProgress"> &
+  Omit<SpineRequest, "path" | "format"> & { readonly labels: string; readonly onProgress?: OnProgress };
+
+export interface AuditOptions extends Pick<AuditRequest, "mismatchesKept" | "signal"> {
+  /** Also folds the stored states of every view again and compares their bytes. */
+  readonly states?: boolean;
+  readonly onProgress?: OnProgress;
+}
+
+export interface AuditReport extends AuditResult {
+  /** By `view@version`; only with `states`. */
+  readonly states?: Readonly<Record<string, StateAuditResult>>;
+}
+
+export interface VectorOptions {
+  readonly metadata?: boolean | "full";
+  readonly token?: boolean;
+}
+
+export interface VectorAnswer {
+  readonly features: Readonly<Record<string, Value>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** Opens a data folder. Throws `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`. */
+export async function openPlatform(options: PlatformOptions): Promise<Platform> {
+  const { dataDir, mode = "own", clock = systemClock } = options;
+  await mkdir(dataDir, { recursive: true });
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    if (mode === "own") {
+      const lock = await lockFolder(dataDir);
+      closers.push(() => lock.release());
+    }
+    const registry = await openFileRegistry(join(dataDir, "registry"), { clock });
+    registry.attachCode(options.definitions ?? []);
+    const openEngine = (): Promise<QueryEngine> =>
+      openDuckDb(options.memoryBytes === undefined ? {} : { memoryBytes: options.memoryBytes });
+    const engine = await openEngine();
+    closers.push(() => engine.close());
+    const context: RuntimeContext = {
+      dataDir,
+      clock,
+      registry,
+      catalog: new ViewCatalog(registry),
+      engine,
+      openEngine,
+      offline: openOfflineStore(join(dataDir, "offline"), engine),
+    };
+    if (mode === "read") return new Platform(context, null, closers);
+    const online = openLmdbStore({ folder: join(dataDir, "online") });
+    closers.push(() => online.close());
+    const servingLog = await openServingLog({
+      folder: join(dataDir, "serving-log"),
+      sampleRate: options.servingLogSampleRate ?? SERVING_LOG_SAMPLE_RATE,
+    });
+    closers.push(() => servingLog.close());
+    const sources = await SourceRuntimes.open(context, online);
+    closers.push(() => sources.close());
+    return new Platform(context, { online, sources, servingLog }, closers);
+  } catch (error) {
+    for (const close of closers.reverse()) await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** What only the owner of the folder has. */
+interface Owned {
+  readonly online: OnlineStore;
+  readonly sources: SourceRuntimes;
+  readonly servingLog: ServingLog;
+}
+
+export class Platform {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly dataDir: string;
+  readonly #context: RuntimeContext;
+  readonly #owned: Owned | null;
+  readonly #closers: (() => Promise<void>)[];
+  readonly #trainingPorts: TrainingPorts;
+  readonly #servePorts: ServePorts;
+  readonly #reader: FeatureReader;
+  readonly #call: CallRoute;
+  #revision = 0;
+  #closing: Promise<void> | null = null;
+
+  /** Use `openPlatform`. */
+  constructor(context: RuntimeContext, owned: Owned | null, closers: (() => Promise<void>)[]) {
+    this.registry = context.registry;
+    this.clock = context.clock;
+    this.dataDir = context.dataDir;
+    this.#context = context;
+    this.#owned = owned;
+    this.#closers = closers;
+    this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
+    this.#servePorts = this.#openServePorts();
+    this.#reader = createFeatureReader(this.#servePorts);
+    this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
+  }
+
+  /** What `apply` would change. */
+  plan(definitions: readonly Definition[]): Plan {
+    return this.registry.plan(definitions);
+  }
+
+  /**
+   * Registers definitions and starts their views; a new view on a source with history is built from all of it
+   * before this resolves. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`: then nothing is registered.
+   */
+  async apply(definitions: readonly Definition[], options: { readonly onProgress?: OnProgress } = {}): Promise<Plan> {
+    const { sources } = this.#own("apply");
+    const plan = await this.registry.apply(definitions);
+    try {
+      await sources.refresh(options.onProgress);
+    } finally {
+      this.#revision += 1;
+    }
+    return plan;
+  }
+
+  /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `BACKPRESSURE`, `STORAGE_FAILED`. */
+  push(source: string, rows: readonly unknown[]): Promise<PushResult> {
+    return this.#own("push").sources.get(source).push(rows);
+  }
+
+  /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
+  importHistory(source: string, files: readonly string[], options: ImportOptions = {}): Promise<ImportReport> {
+    return this.#own("import history").sources.get(source).importHistory(files, options);
+  }
+
+  /** A service's vector, as `POST /services/{name}/vector` answers it. */
+  async vector(service: string, entities: Readonly<Record<string, unknown>>, options: VectorOptions = {}): Promise<VectorAnswer> {
+    const answer = await this.request("POST", `/services/${encodeURIComponent(service)}/vector`, { entities, ...options });
+    return answer as unknown as VectorAnswer;
+  }
+
+  /** Features of one entity by name (all of them without names), as `POST /features` answers it. */
+  async features(
+    entityType: string,
+    entityId: unknown,
+    featureNames?: readonly string[],
+    options: VectorOptions = {},
+  ): Promise<VectorAnswer> {
+    const named = featureNames === undefined ? {} : { feature_names: featureNames };
+    const body = { entity_type: entityType, entity_id: entityId, ...named, ...options };
+    return (await this.request("POST", "/features", body)) as unknown as VectorAnswer;
+  }
+
+  /** Any HTTP route, without a network: the answer's body, or the error thrown. */
+  request(method: "GET" | "POST", path: string, body?: unknown): Promise<Readonly<Record<string, unknown>>> {
+    return this.#call(method, path, body);
+  }
+
+  /** Joins label rows with a service's features, point in time. Errors as in `train` of `training/training-set.ts`. */
+  train(options: TrainOptions): Promise<TrainingSet> {
+    const { labels, timeColumn, tokenColumn, keyColumns, onProgress, ...rest } = options;
+    return train({
+      ...rest,
+      ports: this.#trainingPorts,
+      labels: {
+        path: labels,
+        ...(timeColumn === undefined ? {} : { timeColumn }),
+        ...(tokenColumn === undefined ? {} : { tokenColumn }),
+        ...(keyColumns === undefined ? {} : { keyColumns }),
+      },
+      ...(onProgress === undefined
+        ? {}
+        : {
+            onProgress: ({ phase, view, done, total }) =>
+              onProgress({ phase: view === undefined ? phase : `${phase} of ${view}`, done, total }),
+          }),
+    });
+  }
+
+  /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */
+  async audit(options: AuditOptions = {}): Promise<AuditReport> {
+    await this.settle();
+    const { onProgress, states, ...rest } = options;
+    const result = await audit({
+      ...rest,
+      ports: this.#trainingPorts,
+      vectors: this.#servedVectors(),
+      ...(onProgress === undefined
+        ? {}
+        : { onProgress: ({ compared }) => onProgress({ phase: "values compared", done: compared, total: null }) }),
+    });
+    return states === true ? this.#withStates(result, options) : result;
+  }
+
+  /** Which events counted for a feature's value, and why the others did not. */
+  explain(options: Omit<ExplainRequest, "ports">): Promise<Explanation> {
+    return explain({ ...options, ports: this.#trainingPorts });
+  }
+
+  /**
+   * Values of a view on a sample of history, registered or not: it is looked for among `definitions` first.
+   * Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
+   */
+  preview(options: {
+    readonly view: string;
+    readonly version?: number | "dev";
+    readonly definitions?: readonly Definition[];
+    readonly entityCount?: number;
+  }): Promise<Preview> {
+    const given = options.definitions ?? [];
+    const drafts = given.filter((one) => one.kind === "view" && one.name === options.view);
+    const draft = options.version === undefined ? drafts.at(-1) : drafts.find((one) => one.kind === "view" && one.version === options.version);
+    const view = draft?.kind === "view" ? draft : this.registry.view(options.view, options.version).definition;
+    const source = given.find((one) => (one.kind === "stream" || one.kind === "batch") && one.name === view.source);
+    const entity = given.find((one) => one.kind === "entity" && one.name === view.entity);
+    return preview({
+      ports: this.#trainingPorts,
+      view,
+      source: source?.kind === "stream" || source?.kind === "batch" ? source : this.registry.source(view.source).definition,
+      entity: entity?.kind === "entity" ? entity : this.registry.entity(view.entity).definition,
+      ...(options.entityCount === undefined ? {} : { entityCount: options.entityCount }),
+    });
+  }
+
+  /** Rows that could not be used, with the reason: to list, and to push again once it is gone. */
+  deadLetters(): DeadLetterDesk {
+    return new DeadLetterDesk(this.#context, this.#owned?.sources ?? null);
+  }
+
+  /** Resolves once everything pushed and served so far is in the online store, the offline tables and the serving log. */
+  async settle(): Promise<void> {
+    if (this.#owned === null) return;
+    await Promise.all([this.#owned.sources.settle(), this.#owned.servingLog.flush()]);
+  }
+
+  /** The stored states of a view, in key order, as of the last flush. */
+  exportStates(view: string, version?: number | "dev"): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
+    const { online, sources } = this.#own("export states");
+    return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
+  }
+
+  /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */
+  async offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
+    const found = await this.#context.offline.find(table);
+    const files = found === null ? [] : (await found.snapshot()).files;
+    if (files.length === 0) return [];
+    const paths = files.map((file) => sqlText(file.path)).join(", ");
+    const order = orderBy === undefined ? "" : ` ORDER BY ${orderBy}`;
+    return this.#context.engine.rows(`SELECT * FROM read_parquet([${paths}], union_by_name = true)${order}`);
+  }
+
+  /** Serves HTTP until closed. Throws `LISTEN_FAILED`. */
+  serve(options: HttpOptions = {}): Promise<HttpServer> {
+    this.#own("serve");
+    return openHttpServer(this.#reader, this.#servePorts, options);
+  }
+
+  /** Flushes and lets go of everything. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
+    let failure: unknown;
+    for (const close of this.#closers.reverse()) {
+      await close().catch((error: unknown) => {
+        failure ??= error;
+      });
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  async #withStates(result: AuditResult, options: AuditOptions): Promise<AuditReport> {
+    const { online, sources } = this.#own("audit states");
+    const states: Record<string, StateAuditResult> = {};
+    for (const { definition } of this.registry.views()) {
+      if (!definition.online && !definition.offline) continue;
+      const view = sources.view(this.#context.catalog.view(definition.name, definition.version));
+      const name = formatViewName(definition);
+      states[name] = await auditStates({
+        ports: this.#trainingPorts,
+        view: definition.name,
+        version: definition.version,
+        store: online,
+        space: view.space,
+        epoch: view.epoch,
+        position: () => view.storedPosition(),
+        ...(options.mismatchesKept === undefined ? {} : { mismatchesKept: options.mismatchesKept }),
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        onProgress: (done) => options.onProgress?.({ phase: `states of ${name}`, done, total: null }),
+      });
+    }
+    return { ...result, states, clean: result.clean && Object.values(states).every((one) => one.clean) };
+  }
+
+  #servedVectors(): AsyncIterable<ServedVector> {
+    return readServingLog(join(this.dataDir, "serving-log"));
+  }
+
+  #own(work: string): Owned {
+    if (this.#owned !== null) return this.#owned;
+    throw new OnefoldError("STORAGE_LOCKED", `this platform was opened to read, so it cannot ${work}`, {
+      where: this.dataDir,
+      hint: "open it with mode \"own\" once no other process owns the folder, or ask the running server over HTTP",
+    });
+  }
+
+  #openServePorts(): ServePorts {
+    const { catalog, clock, registry } = this.#context;
+    const owned = this.#owned;
+    return {
+      clock,
+      registry,
+      maxFutureMicros: MAX_FUTURE_MICROS,
+      revision: () => this.#revision,
+      view: (name, version) => this.#own("serve").sources.view(catalog.view(name, version)),
+      push: async (source, rows) => {
+        const result = await this.push(source, rows);
+        return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
+      },
+      record: (vector) => owned?.servingLog.record(vector),
+      readiness: () => owned?.sources.readiness() ?? { ready: false, waitingFor: ["the owner of the data folder"] },
+    };
+  }
+}
+
+/** Rows of a file as `push` takes them, `rowsPerBatch` at a time. Throws `FILE_UNREADABLE`. */
+export function readRows(
+  path: string,
+  columns: RowFileRequest["columns"],
+  rowsPerBatch: number,
+): AsyncIterableIterator<readonly Readonly<Record<string, unknown>>[]> {
+  return readRowFile({ path, columns, rowsPerBatch, openEngine: () => openDuckDb({}) });
+}

@@ -1,0 +1,52 @@
+/**
+ * Dead letters of all sources, for whoever looks after them: list them, and push them again.
+ */
+import { join } from "node:path";
+import { type DeadLetterFilter, DeadLetters } from "../ingest/dead-letters.ts";
+import { diskStorage } from "../ingest/disk-storage.ts";
+import { type DeadLetter } from "../ingest/pipeline.ts";
+import { type ReplayResult } from "../ingest/source-pipeline.ts";
+import { OnefoldError } from "../base/errors.ts";
+import { type RuntimeContext } from "./runtime-context.ts";
+import { type SourceRuntimes } from "./source-runtimes.ts";
+
+export class DeadLetterDesk {
+  readonly #context: RuntimeContext;
+  readonly #sources: SourceRuntimes | null;
+
+  constructor(context: RuntimeContext, sources: SourceRuntimes | null) {
+    this.#context = context;
+    this.#sources = sources;
+  }
+
+  /** Of one source or of all, oldest first. Throws `SOURCE_UNKNOWN`. */
+  async list(filter: DeadLetterFilter & { readonly source?: string } = {}): Promise<readonly DeadLetter[]> {
+    const { registry } = this.#context;
+    const names =
+      filter.source === undefined
+        ? registry.sources().map(({ definition }) => definition.name)
+        : [registry.source(filter.source).definition.name];
+    const found = await Promise.all(names.map((name) => this.#listOf(name, filter)));
+    return found.flat().slice(0, filter.limit ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Pushes letters again; those that get in are marked as resolved. */
+  replay(request: { readonly source: string; readonly ids: readonly string[] | "all" }): Promise<ReplayResult> {
+    if (this.#sources === null) {
+      throw new OnefoldError("STORAGE_LOCKED", "this platform was opened to read, so it cannot push dead letters again");
+    }
+    return this.#sources.get(request.source).replayDeadLetters(request.ids);
+  }
+
+  async #listOf(source: string, filter: DeadLetterFilter): Promise<readonly DeadLetter[]> {
+    if (this.#sources !== null) return this.#sources.get(source).deadLetters.list(filter);
+    const { clock, dataDir } = this.#context;
+    const folder = join(dataDir, "dead-letters", source);
+    const letters = await DeadLetters.open({ storage: diskStorage, folder, source, clock });
+    try {
+      return await letters.list(filter);
+    } finally {
+      await letters.close();
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * What every part of a running platform shares.
+ */
+import { type Clock } from "../base/clock.ts";
+import { type QueryEngine } from "../offline-store/engine.ts";
+import { type OfflineStore } from "../offline-store/offline-store.ts";
+import { type Registry } from "../registry/registry.ts";
+import { type ViewCatalog } from "./view-catalog.ts";
+
+/** Told of the advance of long work; `total` is null where it is unknown. */
+export type OnProgress = (progress: { readonly phase: string; readonly done: number; readonly total: number | null }) => void;
+
+export interface RuntimeContext {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly registry: Registry;
+  readonly catalog: ViewCatalog;
+  /** Writes and reads the offline tables. */
+  readonly engine: QueryEngine;
+  /** A fresh engine for one piece of work; its caller closes it. */
+  openEngine(): Promise<QueryEngine>;
+  readonly offline: OfflineStore;
+}
+
+export interface ImportOptions {
+  /** File column that says when a row became known; else its event time plus the source's `availableAfter`. */
+  readonly knownTimeColumn?: string;
+  /** File column of a source column, where the names differ. */
+  readonly columnMap?: Readonly<Record<string, string>>;
+  readonly onProgress?: OnProgress;
+  /** Stops the import before its commit; a folding that follows the commit is not stopped. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ImportReport {
+  readonly rows: number;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly epochOpened: boolean;
+  readonly epoch: number;
+  /** Columns of the files that the source does not declare. */
+  readonly ignoredColumns: readonly string[];
+}

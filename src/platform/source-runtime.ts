@@ -1,0 +1,240 @@
+/**
+ * One running source: its pipeline, its archive, and the views folded from both.
+ *
+ * What changes views or history runs one piece after another; pushes go on beside it, but for two moments in
+ * which they wait: while history is put in front of a log that is still empty (its first event would decide
+ * what history may hold), and while the pipeline is opened anew because the source gained columns.
+ */
+import { type OnefoldError } from "../base/errors.ts";
+import { type StreamDefinition } from "../define/definition.ts";
+import { Archiver } from "../ingest/archiver.ts";
+import { type DeadLetters } from "../ingest/dead-letters.ts";
+import { diskStorage } from "../ingest/disk-storage.ts";
+import { importHistory } from "../ingest/history-import.ts";
+import { type PushResult } from "../ingest/pipeline.ts";
+import { openSourcePipeline, type ReplayResult, type SourcePipeline } from "../ingest/source-pipeline.ts";
+import { type ViewRunner } from "../ingest/view-runner.ts";
+import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
+import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
+import { type OnlineStore } from "../online-store/online-store.ts";
+import { type ImportOptions, type ImportReport, type OnProgress, type RuntimeContext } from "./runtime-context.ts";
+import { type CatalogView } from "./view-catalog.ts";
+import { forgetRedefined, historyPlace, ViewBuilder } from "./view-builder.ts";
+
+const TICK_MS = 1000;
+
+export class SourceRuntime {
+  readonly name: string;
+  readonly #context: RuntimeContext;
+  readonly #online: OnlineStore;
+  readonly #builder: ViewBuilder;
+  readonly #ticking: NodeJS.Timeout;
+  #source: StreamDefinition;
+  #archive!: HistoryArchive;
+  #pipeline!: SourcePipeline;
+  #archiver!: Archiver;
+  #changes: Promise<unknown> = Promise.resolve();
+  #gate: Promise<void> | null = null;
+  #archiveFailure: OnefoldError | null = null;
+
+  private constructor(context: RuntimeContext, online: OnlineStore, source: StreamDefinition) {
+    this.#context = context;
+    this.#online = online;
+    this.#source = source;
+    this.name = source.name;
+    this.#builder = new ViewBuilder(context, online);
+    this.#ticking = setInterval(() => this.#pipeline.tick(), TICK_MS);
+    this.#ticking.unref();
+  }
+
+  /** Opens the source with its registered views. Throws `LOG_CORRUPT`, `STORAGE_FAILED`. */
+  static async open(
+    context: RuntimeContext,
+    online: OnlineStore,
+    source: StreamDefinition,
+    onProgress?: OnProgress,
+  ): Promise<SourceRuntime> {
+    const runtime = new SourceRuntime(context, online, source);
+    try {
+      await runtime.#openParts(onProgress);
+    } catch (error) {
+      clearInterval(runtime.#ticking);
+      throw error;
+    }
+    return runtime;
+  }
+
+  get archive(): HistoryArchive {
+    return this.#archive;
+  }
+
+  get deadLetters(): DeadLetters {
+    return this.#pipeline.deadLetters;
+  }
+
+  /** What keeps the source from taking events or archiving them, or null. */
+  get failure(): OnefoldError | null {
+    return this.#pipeline.failure ?? this.#archiveFailure;
+  }
+
+  /** Views that do not stand at the present yet, `view name@version`. */
+  get building(): readonly string[] {
+    return this.#builder.building;
+  }
+
+  runner(view: string): ViewRunner | undefined {
+    return this.#pipeline.runner(view);
+  }
+
+  closedUpTo(): number {
+    return this.#pipeline.closedUpTo();
+  }
+
+  async push(rows: readonly unknown[]): Promise<PushResult> {
+    while (this.#gate !== null) await this.#gate;
+    return this.#pipeline.push(rows);
+  }
+
+  async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
+    while (this.#gate !== null) await this.#gate;
+    return this.#pipeline.replayDeadLetters(ids);
+  }
+
+  /** Brings the archive up to the end of the log. */
+  async archiveNow(): Promise<void> {
+    await this.#archiver.run();
+    this.#archiveFailure = null;
+  }
+
+  /** Resolves once all that was pushed is in the online store and the offline tables. */
+  async settle(): Promise<void> {
+    await this.#changes.catch(() => undefined);
+    await this.#pipeline.drain();
+    this.#pipeline.tick();
+    await this.#pipeline.drain();
+    await this.archiveNow();
+  }
+
+  /** Takes over a definition that gained columns, and starts the views registered since. */
+  refresh(source: StreamDefinition, onProgress?: OnProgress): Promise<void> {
+    return this.#change(async () => {
+      const redefined = JSON.stringify(source) !== JSON.stringify(this.#source);
+      const views = this.#views();
+      const stale = views.some((view) => {
+        const runner = this.#pipeline.runner(view.name);
+        return runner !== undefined && historyPlace(this.#online, view)?.fingerprint !== view.fingerprint;
+      });
+      if (!redefined && !stale) return this.#bringUp(views, onProgress);
+      await this.#gated(async () => {
+        await this.#closeParts();
+        this.#source = source;
+        await this.#openParts(onProgress);
+      });
+    });
+  }
+
+  /** Imports files as history: all of it or nothing. Throws as `importHistory` of `ingest/history-import.ts`. */
+  importHistory(files: readonly string[], options: ImportOptions): Promise<ImportReport> {
+    return this.#change(() =>
+      this.#pipeline.log.nextOffset === 0
+        ? this.#gated(() => this.#importNow(files, options))
+        : this.#importNow(files, options),
+    );
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#ticking);
+    await this.#changes.catch(() => undefined);
+    await this.#closeParts();
+  }
+
+  async #importNow(files: readonly string[], options: ImportOptions): Promise<ImportReport> {
+    const { onProgress, signal, ...rest } = options;
+    const engine = await this.#context.openEngine();
+    const interrupt = (): void => engine.interrupt();
+    signal?.addEventListener("abort", interrupt);
+    try {
+      const { before: _before, after: _after, ...report } = await importHistory({
+        ...rest,
+        source: this.#source,
+        views: this.#views(),
+        files,
+        archive: this.#archive,
+        log: this.#pipeline.log,
+        engine,
+        clock: this.#context.clock,
+        deadLetters: this.#pipeline.deadLetters,
+        ...(onProgress === undefined ? {} : { onProgress }),
+      });
+      await this.#bringUp(this.#views(), onProgress);
+      return report;
+    } finally {
+      signal?.removeEventListener("abort", interrupt);
+      await engine.close();
+    }
+  }
+
+  /** Folds into each view the history it lacks, and starts those that do not run. */
+  async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
+    for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, onProgress);
+  }
+
+  async #openParts(onProgress?: OnProgress): Promise<void> {
+    const { clock, dataDir, engine, offline } = this.#context;
+    const views = this.#views();
+    for (const view of views) await forgetRedefined(this.#online, view);
+    this.#archive = await openEventArchive(offline, engine, this.#source);
+    this.#pipeline = await openSourcePipeline({
+      source: this.#source,
+      views: views.filter((view) => this.#builder.isStored(view)),
+      storage: diskStorage,
+      folder: dataDir,
+      store: this.#online,
+      clock,
+      ...(onProgress === undefined
+        ? {}
+        : { onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.name}`, done, total }) }),
+    });
+    this.#archiver = new Archiver({
+      pipeline: this.#pipeline,
+      store: this.#online,
+      archive: this.#archive,
+      rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
+      onError: (error) => {
+        this.#archiveFailure = error;
+      },
+    });
+    await this.#bringUp(views, onProgress);
+  }
+
+  async #closeParts(): Promise<void> {
+    await this.#archiver.close();
+    await this.#pipeline.close();
+  }
+
+  /** The views this process can compute; serving answers for the others with the reason. */
+  #views(): CatalogView[] {
+    return this.#context.catalog.computableOn(this.name);
+  }
+
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#changes.then(work, work);
+    this.#changes = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Pushes wait until `work` is done. */
+  async #gated<T>(work: () => Promise<T>): Promise<T> {
+    let open!: () => void;
+    this.#gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    try {
+      while (this.#pipeline.pendingRows > 0) await new Promise((resolve) => setImmediate(resolve));
+      return await work();
+    } finally {
+      this.#gate = null;
+      open();
+    }
+  }
+}

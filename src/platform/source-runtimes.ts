@@ -1,0 +1,115 @@
+/**
+ * The running sources of a data folder, one for each registered stream.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import { formatViewName } from "../define/definition.ts";
+import { type OnlineStore } from "../online-store/online-store.ts";
+import { type ServedView } from "../serve/ports.ts";
+import { type CatalogView } from "./view-catalog.ts";
+import { type OnProgress, type RuntimeContext } from "./runtime-context.ts";
+import { SourceRuntime } from "./source-runtime.ts";
+
+/** A view as serving reads it, and where its states stand. */
+export interface RunningView extends ServedView {
+  readonly space: string;
+  /** The position stored with the states. */
+  storedPosition(): number;
+}
+
+export class SourceRuntimes {
+  readonly #context: RuntimeContext;
+  readonly #online: OnlineStore;
+  readonly #runtimes = new Map<string, SourceRuntime>();
+  readonly #waitingFor = new Set<string>();
+
+  private constructor(context: RuntimeContext, online: OnlineStore) {
+    this.#context = context;
+    this.#online = online;
+  }
+
+  /** Opens all registered streams: recovers their logs, folds what no commit holds yet. */
+  static async open(context: RuntimeContext, online: OnlineStore): Promise<SourceRuntimes> {
+    const runtimes = new SourceRuntimes(context, online);
+    try {
+      await runtimes.refresh();
+      return runtimes;
+    } catch (error) {
+      await runtimes.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Starts what the registry has gained: sources, columns of sources, views. */
+  async refresh(onProgress?: OnProgress): Promise<void> {
+    for (const { definition } of this.#context.registry.sources()) {
+      if (definition.kind !== "stream") continue;
+      const { name } = definition;
+      this.#waitingFor.add(`source ${name}`);
+      const running = this.#runtimes.get(name);
+      if (running === undefined) {
+        this.#runtimes.set(name, await SourceRuntime.open(this.#context, this.#online, definition, onProgress));
+      } else await running.refresh(definition, onProgress);
+      this.#waitingFor.delete(`source ${name}`);
+    }
+  }
+
+  /** Throws `SOURCE_UNKNOWN`; `NOT_READY` for one that is being opened or is no stream. */
+  get(source: string): SourceRuntime {
+    const runtime = this.#runtimes.get(source);
+    if (runtime !== undefined) return runtime;
+    const { definition } = this.#context.registry.source(source);
+    throw new OnefoldError("NOT_READY", `source ${source} is ${definition.kind === "stream" ? "being opened" : "a batch source"}`, {
+      where: source,
+      hint: definition.kind === "stream" ? "try again in a moment" : "batch sources take no pushed events and no imports",
+    });
+  }
+
+  /** Throws `NOT_READY` for a view that is not folded (yet). */
+  view(compiled: CatalogView): RunningView {
+    const { definition, entity, source, fold } = compiled;
+    const runtime = this.get(source.name);
+    const runner = runtime.runner(compiled.name);
+    if (runner === undefined) {
+      const isFolded = definition.online || definition.offline;
+      throw new OnefoldError("NOT_READY", `view ${formatViewName(definition)} is ${isFolded ? "being built" : "neither online nor offline"}`, {
+        where: formatViewName(definition),
+        hint: isFolded ? "try again when GET /ready says so" : "declare it with online: true to serve it",
+      });
+    }
+    return {
+      definition,
+      entity,
+      source,
+      fold,
+      get epoch() {
+        return runner.epoch;
+      },
+      get space() {
+        return runner.space;
+      },
+      state: (key) => runner.state(key),
+      storedPosition: () => runner.position,
+    };
+  }
+
+  readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
+    const failed = [...this.#runtimes.values()].filter((runtime) => runtime.failure !== null);
+    const waitingFor = [
+      ...this.#waitingFor,
+      ...[...this.#runtimes.values()].flatMap((runtime) => runtime.building),
+      ...failed.map((runtime) => `source ${runtime.name}, which stopped: ${runtime.failure!.message}`),
+    ];
+    return { ready: waitingFor.length === 0, waitingFor };
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all([...this.#runtimes.values()].map((runtime) => runtime.settle()));
+  }
+
+  /** Closes all, even if one fails; then throws the first failure. */
+  async close(): Promise<void> {
+    const results = await Promise.allSettled([...this.#runtimes.values()].map((runtime) => runtime.close()));
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Training, audit, explain and preview see the house through these ports.
+ */
+import { type ViewDefinition } from "../define/definition.ts";
+import { openEventArchive } from "../offline-store/delta-event-archive.ts";
+import { type EventArchive } from "../offline-store/event-archive.ts";
+import { type TrainingPorts } from "../training/ports.ts";
+import { type RuntimeContext } from "./runtime-context.ts";
+import { type SourceRuntimes } from "./source-runtimes.ts";
+
+/** `sources` where this process owns the logs: then archives are brought up to their ends first. */
+export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntimes | null): TrainingPorts {
+  const { catalog, clock, registry, engine, offline } = context;
+  const opened = new Map<string, Promise<EventArchive>>();
+  return {
+    clock,
+    registry,
+    view: (name: string, version: ViewDefinition["version"]) => catalog.view(name, version),
+    archive: async (source) => {
+      const { definition } = registry.source(source);
+      if (sources !== null) {
+        const runtime = sources.get(source);
+        await runtime.archiveNow();
+        return runtime.archive;
+      }
+      let archive = opened.get(source);
+      if (archive === undefined) opened.set(source, (archive = openEventArchive(offline, engine, definition)));
+      return archive;
+    },
+    closedUpTo: (source) => sources?.get(source).closedUpTo() ?? null,
+    openEngine: () => context.openEngine(),
+  };
+}

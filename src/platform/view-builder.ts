@@ -1,0 +1,140 @@
+/**
+ * Brings a view's states to the present: history first, then the live log.
+ *
+ * How far history has got into a view's states stands in the meta `built/<view@version>`. So a crash between
+ * an import's commit and the folding of it is seen on opening, and the folding is done then:
+ *
+ * - the meta is of the present epoch and behind its history: the rest is folded into the same states (an
+ *   import that only adds behind history is possible while the log is empty, so no live event is in them);
+ * - the meta is of an earlier epoch, or absent: the whole history is folded into the states of a new space,
+ *   beside the live ones, which catch up with the log and take their place at an exact position.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import { rebuildView } from "../ingest/rebuild.ts";
+import { type SourcePipeline } from "../ingest/source-pipeline.ts";
+import { forgetView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
+import { type ArchiveFiles, type HistoryArchive } from "../offline-store/delta-event-archive.ts";
+import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
+import { type OnProgress, type RuntimeContext } from "./runtime-context.ts";
+import { type CatalogView } from "./view-catalog.ts";
+
+/** How much of an epoch's history the states of a view hold, and which definition folded it. */
+export interface HistoryPlace {
+  readonly fingerprint: string;
+  readonly epoch: number;
+  /** Offset behind the last history event folded. */
+  readonly end: number;
+  /** Offset behind the last live event that was folded together with it. */
+  readonly position: number;
+}
+
+/** Null where nothing was ever folded for the view. */
+export function historyPlace(store: OnlineStore, view: CatalogView): HistoryPlace | null {
+  const bytes = store.getMeta(metaName(view.name));
+  return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace);
+}
+
+/** Removes states that another definition folded under the same name: only a draft can have such. */
+export async function forgetRedefined(store: OnlineStore, view: CatalogView): Promise<void> {
+  const place = historyPlace(store, view);
+  if (place === null || place.fingerprint === view.fingerprint) return;
+  const stored = readStoredView(store, view.name);
+  await store.commit([], [...forgetView(store, view.name), { name: metaName(view.name), bytes: null }]);
+  await store.dropSpace(stored?.space ?? stateSpace(view.name, place.epoch));
+}
+
+export class ViewBuilder {
+  readonly #context: RuntimeContext;
+  readonly #store: OnlineStore;
+  readonly #building = new Set<string>();
+
+  constructor(context: RuntimeContext, store: OnlineStore) {
+    this.#context = context;
+    this.#store = store;
+  }
+
+  get building(): readonly string[] {
+    return [...this.#building].map((view) => `view ${view}`);
+  }
+
+  /** Whether the view ran before, so that it goes on from its stored place. */
+  isStored(view: CatalogView): boolean {
+    return readStoredView(this.#store, view.name) !== null;
+  }
+
+  /** Resolves once the view's states hold all history and all of the log, and it runs. */
+  async bringUp(
+    view: CatalogView,
+    pipeline: SourcePipeline,
+    archive: HistoryArchive,
+    onProgress?: OnProgress,
+  ): Promise<void> {
+    const files = await archive.files();
+    const runner = pipeline.runner(view.name);
+    const place = historyPlace(this.#store, view);
+    const isHere = place !== null && place.epoch === files.epoch && place.end === files.historyEnd;
+    if (runner !== undefined && isHere && runner.epoch === files.epoch) return;
+    this.#building.add(view.name);
+    try {
+      const space = stateSpace(view.name, files.epoch);
+      const goesOn = place?.epoch === files.epoch;
+      const { position } = isHere ? place : await this.#build(view, files, space, goesOn ? place : null, pipeline, onProgress);
+      if (runner === undefined) {
+        const { definition, entity, fold } = view;
+        await pipeline.addView({ definition, entity, fold, start: { epoch: files.epoch, position } });
+        return;
+      }
+      if (runner.epoch === files.epoch && runner.position !== position) {
+        throw new OnefoldError("INTERNAL", `history was added to ${view.name} behind live events it had folded`);
+      }
+      const former = runner.space;
+      await pipeline.switchView(view.name, files.epoch, space, position);
+      if (former !== space) await this.#store.dropSpace(former);
+    } finally {
+      this.#building.delete(view.name);
+    }
+  }
+
+  /** Folds history (from where `goesOn` ends, or all of it, with the archived live events) into a space. */
+  async #build(
+    view: CatalogView,
+    files: ArchiveFiles,
+    space: string,
+    goesOn: HistoryPlace | null,
+    pipeline: SourcePipeline,
+    onProgress?: OnProgress,
+  ): Promise<HistoryPlace> {
+    const position = goesOn === null ? files.liveEnd : goesOn.position;
+    const engine = await this.#context.openEngine();
+    try {
+      await rebuildView({
+        source: view.source,
+        view,
+        files,
+        engine,
+        log: pipeline.log,
+        store: this.#store,
+        space,
+        upTo: position,
+        deadLetters: pipeline.deadLetters,
+        ...(goesOn === null ? {} : { continueFrom: goesOn.end }),
+        ...(onProgress === undefined
+          ? {}
+          : { onProgress: (done: number, total: number) => onProgress({ phase: `history into ${view.name}`, done, total }) }),
+      });
+    } finally {
+      await engine.close();
+    }
+    const place: HistoryPlace = { fingerprint: view.fingerprint, epoch: files.epoch, end: files.historyEnd, position };
+    await this.#store.commit([], [placeMeta(view.name, place)]);
+    return place;
+  }
+}
+
+function placeMeta(view: string, place: HistoryPlace): MetaWrite {
+  return { name: metaName(view), bytes: new Uint8Array(Buffer.from(JSON.stringify(place))) };
+}
+
+function metaName(view: string): string {
+  return `built/${view}`;
+}
