@@ -21,7 +21,6 @@ export const ERROR_CODES = {
   // events
   EVENT_TOO_FAR_AHEAD: { status: 400, meaning: "an event's time lies more than maxFuture ahead of the clock" },
   CONSTRAINT_FAILED: { status: 400, meaning: "a row fails a constraint that its source declares" },
-  EVENT_DUPLICATE: { status: 200, meaning: "an event with this id was accepted before" },
   ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
