@@ -181,6 +181,7 @@ export function when<C extends AnyExpr, const A extends Operand, const B extends
   return new Expr({
     op: "when",
     condition: condition.expression,
+    // oxlint-disable-next-line unicorn/no-thenable -- never a function
     then: lit(then).expression,
     otherwise: lit(otherwise).expression,
   });

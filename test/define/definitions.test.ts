@@ -1,25 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { type OnefoldError } from "../../src/base/errors.ts";
 import { type Definition } from "../../src/define/definition.ts";
-import {
-  batch,
-  col,
-  column,
-  count,
-  custom,
-  entity,
-  last,
-  lit,
-  max,
-  mean,
-  onDemand,
-  service,
-  stream,
-  sum,
-  t,
-  view,
-  when,
-} from "../../src/index.ts";
+import { column, count, last, max, mean, sum } from "../../src/define/aggregation-builder.ts";
+import { t } from "../../src/define/column-type.ts";
+import { custom } from "../../src/define/custom.ts";
+import { entity } from "../../src/define/entity.ts";
+import { col, lit, when } from "../../src/define/expression-builder.ts";
+import { onDemand } from "../../src/define/on-demand.ts";
+import { service } from "../../src/define/service.ts";
+import { batch, stream } from "../../src/define/source.ts";
+import { view } from "../../src/define/view.ts";
 
 const airport = entity("airport", { airport: t.string() }, { description: "IATA code", owner: "ops", tags: ["geo"] });
 const arrivals = stream("arrivals", {
@@ -315,6 +305,7 @@ describe("expressions as data", () => {
     expect(when(x.gt(1), x, null).expression).toEqual({
       op: "when",
       condition: { op: "gt", left: a, right: one },
+      // oxlint-disable-next-line unicorn/no-thenable -- never a function
       then: a,
       otherwise: { op: "literal", value: null },
     });

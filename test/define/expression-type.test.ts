@@ -41,6 +41,7 @@ const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
     fc.record({
       op: fc.constant("when" as const),
       condition: tie("expression"),
+      // oxlint-disable-next-line unicorn/no-thenable -- never a function
       then: tie("expression"),
       otherwise: tie("expression"),
     }),
