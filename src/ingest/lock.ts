@@ -2,8 +2,12 @@
  * One process owns a data folder: a file `lock` that names it.
  *
  * The file is made by linking a finished temporary file into place, so it is never seen half-written and
- * only one of two contenders succeeds. A process is known by its id and, where the system tells, by when it
- * started, so that a reused id (process 1 of a restarted container) does not keep the folder locked.
+ * only one of two contenders succeeds. A dead owner's file may be replaced only by the holder of the right
+ * to do so, `lock.after-<the dead owner's token>`, a file taken in the very same way; it looks again, once it
+ * has the right, that the dead owner's file is still there, and nobody else can replace it then.
+ *
+ * A process is known by its id and, where the system tells, by when it started, so that a reused id
+ * (process 1 of a restarted container) does not keep the folder locked.
  */
 import { randomUUID } from "node:crypto";
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -21,7 +25,7 @@ interface Owner {
   readonly token: string;
 }
 
-const ATTEMPTS_MAX = 5;
+const ATTEMPTS_MAX = 20;
 
 /** Takes the folder, making it if it is not there. Throws `STORAGE_LOCKED`, naming the owner's process id. */
 export async function lockFolder(folder: string): Promise<FolderLock> {
@@ -31,17 +35,38 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   const draft = `${path}.${owner.token}`;
   await writeFile(draft, `${JSON.stringify(owner)}\n`, { flush: true });
   try {
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      if (await linked(draft, path)) return { release: () => release(path, owner.token) };
-      const holder = await readOwner(path);
-      if (holder === "gone") continue;
-      if (holder !== null && (await isAlive(holder))) throw locked(folder, holder.pid);
-      await setAside(path, holder);
-    }
-    throw locked(folder, null);
+    await take(folder, path, draft);
+    return { release: () => release(path, owner.token) };
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+/** Makes `path` a link to `draft`, in place of a dead owner's file if need be. Throws `STORAGE_LOCKED`. */
+async function take(folder: string, path: string, draft: string): Promise<void> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    if (await linked(draft, path)) return;
+    const holder = await readOwner(path);
+    if (holder === "gone") continue;
+    if (holder !== null && (await isAlive(holder))) throw locked(folder, holder.pid);
+    const right = `${path}.after-${tokenOf(holder)}`;
+    await take(folder, right, draft);
+    try {
+      const present = await readOwner(path);
+      if (present === "gone" || tokenOf(present) !== tokenOf(holder)) continue;
+      const copy = `${draft}.${randomUUID()}`;
+      await link(draft, copy);
+      await rename(copy, path);
+      return;
+    } finally {
+      await rm(right, { force: true });
+    }
+  }
+  throw locked(folder, null);
+}
+
+function tokenOf(owner: Owner | null): string {
+  return owner === null ? "damage" : owner.token;
 }
 
 async function linked(draft: string, path: string): Promise<boolean> {
@@ -62,20 +87,6 @@ async function readOwner(path: string): Promise<Owner | null | "gone"> {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ENOENT" ? "gone" : null;
   }
-}
-
-/** Removes a dead owner's file, unless another process has taken its place since it was read. */
-async function setAside(path: string, holder: Owner | null): Promise<void> {
-  const aside = `${path}.${randomUUID()}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw error;
-  }
-  const moved = await readOwner(aside);
-  if (moved !== null && moved !== "gone" && moved.token !== holder?.token) await linked(aside, path);
-  await rm(aside, { force: true });
 }
 
 async function release(path: string, token: string): Promise<void> {

@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+import { DeadLetters, type NewDeadLetter } from "../../src/ingest/dead-letters.ts";
+import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
+import { randomFrom, TestClock } from "./payments.ts";
+
+const folder = "dead-letters/pay";
+
+function open(storage: ForgetfulStorage, bytesMax = 1e6): Promise<DeadLetters> {
+  return DeadLetters.open({ storage, folder, source: "pay", clock: new TestClock(), bytesMax });
+}
+
+function letter(n: number, parts: Partial<NewDeadLetter> = {}): NewDeadLetter {
+  return { stage: "door", code: "TYPE_MISMATCH", message: `letter ${n}`, payload: { n }, ...parts };
+}
+
+describe("dead letters", () => {
+  it("keep reason and row, in order, and are listed by filter and limit", async () => {
+    const letters = await open(new ForgetfulStorage());
+    await letters.add([letter(0), letter(1, { code: "KEY_MISSING" })]);
+    await letters.add([letter(2, { id: "fold:v@1:7", stage: "fold", view: "v@1", offset: 7, code: "EVENT_POISON" })]);
+    const all = await letters.list();
+    expect(all.map(({ id, message }) => [id, message])).toEqual([
+      ["pay-0", "letter 0"],
+      ["pay-1", "letter 1"],
+      ["fold:v@1:7", "letter 2"],
+    ]);
+    expect(all[0]).toEqual({ ...letter(0), id: "pay-0", source: "pay", at: "2026-01-01T00:00:00Z" });
+    expect(await letters.list({ code: "KEY_MISSING" })).toHaveLength(1);
+    expect(await letters.list({ stage: "fold", view: "v@1" })).toHaveLength(1);
+    expect(await letters.list({ stage: "fold", view: "w@1" })).toEqual([]);
+    expect(await letters.list({ limit: 2 })).toEqual(all.slice(0, 2));
+    expect(await letters.list({ ids: new Set(["pay-1"]) })).toEqual([all[1]]);
+  });
+
+  it("survive crashes once added, with torn tails, and number on", async () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const random = randomFrom(seed);
+      let storage = new ForgetfulStorage();
+      let letters = await open(storage, 4000);
+      const added: string[] = [];
+      for (let round = 0; round < 6; round++) {
+        for (let i = 0; i < 3; i++) added.push(...(await letters.add([letter(added.length)])).map((one) => one.message));
+        letters.add([letter(1000), letter(1001)]).catch(() => undefined);
+        for (let turns = Math.floor(random() * 5); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+        storage = storage.crash(random);
+        letters = await open(storage, 4000);
+        const found = await letters.list({ limit: 1000 });
+        expect(new Set(found.map(({ id }) => id)).size).toBe(found.length);
+        const kept = found.map(({ message }) => message).filter((message) => !/100[01]/.test(message));
+        expect(kept).toEqual(added.slice(added.length - kept.length));
+        expect(kept.length).toBeGreaterThanOrEqual(3);
+      }
+    }
+  });
+
+  it("are not added twice under one id, nor lost from sight of a second add before the first is durable", async () => {
+    const storage = new ForgetfulStorage();
+    const letters = await open(storage);
+    const named = letter(1, { id: "fold:v@1:7", stage: "fold" });
+    await Promise.all([letters.add([named]), letters.add([named])]);
+    const again = await open(storage.crash());
+    await again.add([named]);
+    expect(await again.list()).toHaveLength(1);
+  });
+
+  it("once resolved are no longer listed, across openings", async () => {
+    const storage = new ForgetfulStorage();
+    let letters = await open(storage);
+    await letters.add([letter(0), letter(1)]);
+    await letters.resolve(["pay-0", "unheard-of"]);
+    expect(letters.openCount).toBe(1);
+    letters = await open(storage.crash());
+    expect(letters.openCount).toBe(1);
+    expect((await letters.list()).map(({ id }) => id)).toEqual(["pay-1"]);
+    expect(await letters.list({ includeResolved: true })).toHaveLength(2);
+  });
+
+  it("stay below their bound by dropping the oldest", async () => {
+    const storage = new ForgetfulStorage();
+    const letters = await open(storage, 8000);
+    for (let n = 0; n < 300; n++) await letters.add([letter(n)]);
+    const files = await storage.list(folder);
+    const bytes = files.reduce((sum, name) => sum + storage.length(`${folder}/${name}`), 0);
+    expect(bytes).toBeLessThan(8000 * 1.25);
+    const found = await letters.list({ limit: 1000 });
+    expect(found.at(-1)!.message).toBe("letter 299");
+    expect(found.length).toBe(letters.openCount);
+    expect(found.length).toBeGreaterThan(20);
+  });
+
+  it("hold any JavaScript value as JSON data", async () => {
+    const letters = await open(new ForgetfulStorage());
+    const cycle: Record<string, unknown> = { big: 2n ** 63n, nan: Number.NaN, bytes: new Uint8Array([1, 2]), when: new Date(0), no: undefined };
+    cycle["self"] = cycle;
+    await letters.add([letter(0, { payload: cycle })]);
+    expect((await letters.list())[0]!.payload).toEqual({
+      big: "9223372036854775808",
+      nan: "NaN",
+      bytes: "AQI=",
+      when: "1970-01-01T00:00:00.000Z",
+      no: null,
+      self: "...",
+    });
+  });
+
+  it("report a failed write and refuse from then on", async () => {
+    const storage = new ForgetfulStorage();
+    const letters = await open(storage);
+    storage.fail("sync", new Error("EIO"));
+    await expect(letters.add([letter(0)])).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(letters.add([letter(1)])).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  });
+});
