@@ -98,7 +98,7 @@ describe("onefold, in a project that init wrote", () => {
   });
 
   it("names the nearest where a name is wrong", async () => {
-    const wrong = await json("get", "--service", "frod", "--entity", "user_id=ada");
+    const wrong = await json("get", "--service", "frau", "--entity", "user_id=ada");
     expect(wrong).toMatchObject({ exitCode: 1, result: { error: { code: "SERVICE_UNKNOWN", candidates: ["fraud"] } } });
     const noSource = await json("ingest", "events.ndjson", "--source", "payment");
     expect(noSource).toMatchObject({ exitCode: 1, result: { error: { code: "SOURCE_UNKNOWN" } } });
@@ -113,14 +113,15 @@ describe("onefold, in a project that init wrote", () => {
     expect((await json("services")).result["services"]).toMatchObject([{ service: "fraud" }]);
     const features = (await json("features", "--tag", "fraud", "--entity", "user")).result["features"];
     expect(features).toContainEqual(
-      expect.objectContaining({ feature: "large_payments_7d", computes: "count() over 7d where amount > 200" }),
+      expect.objectContaining({ feature: "large_payments_7d", computes: "count() over 1w where amount > 200" }),
     );
-    expect((await text("describe", "spending")).stdout).toContain("mean(amount) over 7d");
+    expect((await text("describe", "spending")).stdout).toContain("mean(amount) over 1w");
     expect((await text("describe", "payments")).stdout).toContain("requires amount_is_positive: amount > 0");
     expect((await text("describe", "fraud")).stdout).toContain("spending@1:amount_24h");
     expect((await json("describe", "spendin")).result["error"]["candidates"]).toContain("spending");
     const lineage = (await json("lineage")).result["edges"];
-    expect(lineage).toHaveLength(2);
+    expect(lineage).toContainEqual({ from: "source:payments", to: "view:spending@1" });
+    expect(lineage).toContainEqual({ from: "view:spending@1", to: "service:fraud" });
     expect((await json("lineage", "spending")).result["edges"]).toEqual(lineage);
   });
 

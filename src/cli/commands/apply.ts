@@ -1,4 +1,5 @@
 /** `onefold plan` and `onefold apply`: what definitions would change, and changing it. */
+import { relative } from "node:path";
 import { Command, Option } from "commander";
 import { type Plan, type PlannedChange } from "../../registry/registry.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -50,7 +51,7 @@ export function formatPlan(plan: Plan): string {
   return changes
     .map(({ change, kind, name, details, where }) =>
       [
-        `${SIGNS[change]} ${kind} ${name}${where === undefined ? "" : `  (${where})`}`,
+        `${SIGNS[change]} ${kind} ${name}${where === undefined ? "" : `  (${relative(process.cwd(), where)})`}`,
         ...(change === "refuse" ? ["    refused: what is registered never changes; give it the next version"] : []),
         ...details.map((detail) => `    ${detail}`),
       ].join("\n"),

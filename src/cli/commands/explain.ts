@@ -70,7 +70,9 @@ function keyOf(registry: Registry, name: ViewName, pairs: Readonly<Record<string
   );
 }
 
-function formatExplanation(explanation: Awaited<ReturnType<Platform["explain"]>>): string {
+type Explanation = Awaited<ReturnType<Platform["explain"]>>;
+
+function formatExplanation(explanation: Explanation): string {
   const { view, feature, value, status, asOf, windowStart, exact, roles, events } = explanation;
   const edge = exact ? "" : ", later than asked for: older events are merged";
   const counts = Object.entries(roles).map(([role, count]) => `${formatCount(count)} ${role}`);
@@ -78,16 +80,19 @@ function formatExplanation(explanation: Awaited<ReturnType<Platform["explain"]>>
     `${view}:${feature} = ${formatCell(value)} (${status}) as of ${formatMicros(asOf)}`,
     ...(windowStart === null ? [] : [`window from ${formatMicros(windowStart)}${edge}`]),
     `events: ${counts.length === 0 ? "none" : counts.join(", ")}`,
-    "",
-    formatTable(
-      ["offset", "event time", "known time", "input", "role"],
-      events.map((event) => [
-        String(event.offset),
-        formatMicros(event.eventTime),
-        formatMicros(event.knownTime),
-        formatCell(event.input),
-        event.role,
-      ]),
-    ),
+    ...(events.length === 0 ? [] : ["", eventTable(events)]),
   ].join("\n");
+}
+
+function eventTable(events: Explanation["events"]): string {
+  return formatTable(
+    ["offset", "event time", "known time", "input", "role"],
+    events.map((event) => [
+      String(event.offset),
+      formatMicros(event.eventTime),
+      formatMicros(event.knownTime),
+      formatCell(event.input),
+      event.role,
+    ]),
+  );
 }

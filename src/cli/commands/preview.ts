@@ -24,10 +24,12 @@ export function previewCommand(): Command {
         platform.preview({ ...parseViewName(view), definitions, entityCount: options.sample }),
       );
       createOutput(options.json === true).result(preview, () =>
-        formatTable(
-          ["entity", "events", ...preview.features],
-          preview.rows.map((row) => [row.key, String(row.events), ...row.values.map(formatCell)]),
-        ),
+        preview.rows.length === 0
+          ? "no events yet: take some in with `onefold ingest`"
+          : formatTable(
+              ["entity", "events", ...preview.features],
+              preview.rows.map((row) => [row.key, String(row.events), ...row.values.map(formatCell)]),
+            ),
       );
     });
   return withStandardOptions(command);

@@ -1,0 +1,6 @@
+/**
+ * `onefold/testing`: what tests of the platform, and of code built on it, are written with.
+ */
+export { ReplayClock } from "../base/clock.ts";
+export { type FailingOperation, ForgetfulStorage } from "./forgetful-storage.ts";
+export { type ConformanceCase, onlineStoreCases } from "./online-store-conformance.ts";
