@@ -42,10 +42,16 @@ export class Archiver {
   #running: Promise<ArchivePass> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
+  #failure: OnefoldError | null = null;
 
   constructor(options: ArchiverOptions) {
     this.#options = options;
     this.#schedule();
+  }
+
+  /** Error of the last pass, or null where it succeeded. */
+  get failure(): OnefoldError | null {
+    return this.#failure;
   }
 
   /** Archives all that is durable in the log and in the outbox when the call is made. Rejects as the tables do. */
@@ -55,7 +61,14 @@ export class Archiver {
     this.#running = this.#pass().finally(() => {
       this.#running = null;
     });
-    return this.#running;
+    try {
+      const pass = await this.#running;
+      this.#failure = null;
+      return pass;
+    } catch (error) {
+      this.#failure = asOnefoldError(error);
+      throw error;
+    }
   }
 
   /** Stops the passes by interval and waits for one under way; does not begin another. */

@@ -39,6 +39,8 @@ export interface DeadLettersOptions {
   readonly source: string;
   readonly clock: Clock;
   readonly bytesMax?: number;
+  /** To list letters beside the process that owns them: changes nothing on disk, and takes none. */
+  readonly readOnly?: boolean;
 }
 
 interface Segment {
@@ -195,14 +197,14 @@ export class DeadLetters {
   }
 
   async #recover(): Promise<void> {
-    const { storage, folder, source } = this.#options;
+    const { storage, folder, source, readOnly = false } = this.#options;
     const names = (await storage.list(folder)).filter((name) => /^\d{12}\.ndjson$/.test(name));
     for (const name of names) {
       const segment: Segment = { name, bytes: 0, ids: [] };
       this.#segments.push(segment);
       const bytes = await this.#read(segment);
       const { lines, end } = parseLines(bytes);
-      if (end < bytes.length) await storage.truncate(join(folder, name), end);
+      if (end < bytes.length && !readOnly) await storage.truncate(join(folder, name), end);
       segment.bytes = end;
       for (const line of lines) {
         if ("resolved" in line) for (const id of line.resolved) this.#resolved.add(id);
@@ -215,6 +217,10 @@ export class DeadLetters {
       }
     }
     for (const id of this.#resolved) if (!this.#known.has(id)) this.#resolved.delete(id);
+    if (readOnly) {
+      this.#failure = new OnefoldError("STORAGE_LOCKED", "the dead letters were opened to read", { where: folder });
+      return;
+    }
     // What a killed process wrote and never synced counts from here on, so it is synced.
     const last = this.#segments.at(-1);
     if (last === undefined) return;

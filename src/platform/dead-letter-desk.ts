@@ -42,7 +42,7 @@ export class DeadLetterDesk {
     if (this.#sources !== null) return this.#sources.get(source).deadLetters.list(filter);
     const { clock, dataDir } = this.#context;
     const folder = join(dataDir, "dead-letters", source);
-    const letters = await DeadLetters.open({ storage: diskStorage, folder, source, clock });
+    const letters = await DeadLetters.open({ storage: diskStorage, folder, source, clock, readOnly: true });
     try {
       return await letters.list(filter);
     } finally {

@@ -75,6 +75,19 @@ describe("dead letters", () => {
     expect(await letters.list({ includeResolved: true })).toHaveLength(2);
   });
 
+  it("can be listed beside the process that writes them, without a change to its files", async () => {
+    const storage = new ForgetfulStorage();
+    const letters = await open(storage);
+    await letters.add([letter(0), letter(1)]);
+    const path = `${folder}/000000000000.ndjson`;
+    await storage.truncate(path, storage.length(path) - 3);
+    const length = storage.length(path);
+    const reader = await DeadLetters.open({ storage, folder, source: "pay", clock: new TestClock(), readOnly: true });
+    expect((await reader.list()).map(({ id }) => id)).toEqual(["pay-0"]);
+    await expect(reader.add([letter(2)])).rejects.toMatchObject({ code: "STORAGE_LOCKED" });
+    expect(storage.length(path)).toBe(length);
+  });
+
   it("stay below their bound by dropping the oldest", async () => {
     const storage = new ForgetfulStorage();
     const letters = await open(storage, 8000);
