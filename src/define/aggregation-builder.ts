@@ -15,8 +15,8 @@ import { type ClassOfKind, type DurationText, type Kind, type Need, type OfColum
  */
 export type Nulls = "never" | "empty" | "always";
 
-/** Which windows an aggregation can have: without a `merge`, a custom one has none over time. */
-export type Windows = "any" | "last";
+/** Which windows an aggregation can have: without a `merge`, a custom one has none. */
+export type Windows = "any" | "none";
 
 export type FreshnessText = "real-time" | "near-real-time" | "batch" | "daily" | DurationText;
 
@@ -63,7 +63,9 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
   }
 
   /** Over the time window `(asOf - window, asOf]`, or over the view's last n events. Without: over all events. */
-  over(window: W extends "last" ? LastEvents : DurationText | LastEvents): Feature<N, O, E, W> {
+  over(
+    window: W extends "none" ? "a custom aggregation without merge has no windows" : DurationText | LastEvents,
+  ): Feature<N, O, E, W> {
     return this.#withAggregation(() => ({ over: parseWindow(window) }));
   }
 

@@ -11,7 +11,7 @@
  */
 import { type Micros } from "../base/micros.ts";
 import { type Value } from "../schema/value.ts";
-import { Feature } from "./aggregation-builder.ts";
+import { Feature, type Windows } from "./aggregation-builder.ts";
 import { type ColumnType } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
 import { type CustomAggregation } from "./definition.ts";
@@ -25,7 +25,7 @@ export interface CustomFunctions<S, I, K extends Kind> {
   readonly empty: () => S;
   /** `input` is the column's value, never null; the whole row as an object where no column is named. */
   readonly add: (state: S, input: I, eventTime: Micros) => S;
-  /** Associative; `earlier` holds events before `later`'s. Without it there are no time windows. */
+  /** Associative; `earlier` holds events before `later`'s. Without it there are no windows. */
   readonly merge?: (earlier: S, later: S) => S;
   readonly read: (state: S, asOf: Micros) => ValueOfKind<K> | null;
 }
@@ -44,7 +44,7 @@ type KindOfInput<I> = unknown extends I
 type ClassOfInput<I> = [Micros] extends [I] ? ([I] extends [Micros] ? "time" : "ordered") : ClassOfKind<KindOfInput<I>>;
 
 /** A custom aggregation, to be applied to a column or to whole rows. */
-export interface Custom<I, K extends Kind, W extends "any" | "last"> {
+export interface Custom<I, K extends Kind, W extends Windows> {
   /** Over a column's values; rows where it is null are skipped. */
   <const C extends string>(column: C): Feature<readonly [C, ClassOfInput<I>], K, "always", W>;
   /** Over whole rows. */
@@ -58,7 +58,7 @@ export function custom<S, I, K extends Kind>(
 export function custom<S, I, K extends Kind>(
   name: string,
   functions: CustomFunctions<S, I, K> & { readonly merge?: never },
-): Custom<I, K, "last">;
+): Custom<I, K, "none">;
 export function custom(name: string, functions: CustomFunctions<any, any, any>): Custom<any, any, any> {
   const definedAt = callSite(custom);
   const { output, empty, add, merge, read } = functions;

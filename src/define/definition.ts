@@ -111,7 +111,7 @@ export interface CustomAggregation {
   readonly empty: () => unknown;
   /** `input` is the column's value (never null), or the whole row as an object when no column is named. */
   readonly add: (state: unknown, input: unknown, eventTime: number) => unknown;
-  /** Associative; `earlier` holds events before `later`'s. Needed for time windows. */
+  /** Associative; `earlier` holds events before `later`'s. Needed for windows of either kind. */
   readonly merge?: (earlier: unknown, later: unknown) => unknown;
   readonly read: (state: unknown, asOf: number) => Value;
   readonly definedAt?: DefinedAt;

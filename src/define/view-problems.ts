@@ -73,12 +73,12 @@ function featureProblems(feature: FeatureDefinition, columns: readonly Expressio
 function windowProblems({ aggregation }: FeatureDefinition): string[] {
   const { over, custom } = aggregation;
   if (over === undefined) return [];
+  if (custom !== undefined && custom.merge === undefined) {
+    return [`over: custom aggregation "${custom.name}" has no merge, which windows need`];
+  }
   if (over.kind === "last") {
     const isGood = Number.isSafeInteger(over.events) && over.events >= 1 && over.events <= LAST_EVENTS_MAX;
     return isGood ? [] : [`over: last ${over.events} is not a whole number from 1 to ${LAST_EVENTS_MAX}`];
-  }
-  if (custom !== undefined && custom.merge === undefined) {
-    return [`over: custom aggregation "${custom.name}" has no merge, which time windows need`];
   }
   return durationProblems("over", over.micros);
 }

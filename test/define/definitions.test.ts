@@ -257,7 +257,7 @@ describe("definitions that contradict themselves", () => {
     ["a schedule of four fields", () => untyped["batch"]!("b", { columns: { at: t.timestamp() }, eventTime: "at", format: "csv", location: "a", schedule: "0 0 * *" }), /five fields/],
     ["a schedule out of range", () => untyped["batch"]!("b", { columns: { at: t.timestamp() }, eventTime: "at", format: "csv", location: "a", schedule: "61 0 * * *" }), /"61" is not a minute/],
     ["a custom without functions", () => untyped["custom"]!("c", { output: t.int64(), empty: () => 0, read: 1 }), /add is not a function; .*read is not a function/],
-    ["a time window without a merge", viewWith({ features: { a: (custom("c", { output: t.int64(), empty: () => 0, add: (s) => s, read: (s) => s })() as unknown as Record<string, (w: string) => object>)["over"]!("1h") } }), /has no merge, which time windows need/],
+    ["a window without a merge", viewWith({ features: { a: (custom("c", { output: t.int64(), empty: () => 0, add: (s) => s, read: (s) => s })() as unknown as Record<string, (w: string) => object>)["over"]!("1h") } }), /has no merge, which windows need/],
     ["the same feature twice in a service", () => untyped["service"]!("s", { features: [view("v", { ...base, features: { a: count() } }), view("w", { ...base, features: { a: count() } })] }), /feature "a" is in it twice/],
     ["two inputs of one name", () => untyped["onDemand"]!("o", { inputs: [view("v", { ...base, features: { a: count() } })], request: { a: t.int64() }, outputs: { b: t.int64() }, compute: () => ({}) }), /two inputs are named "a"/],
   ])("refuses %s", (_, define, message) => {

@@ -169,9 +169,9 @@ const withCustom = view("with_custom", {
   entity: airport,
   source: arrivals,
   key: { airport: "origin" },
-  features: { streak: streak("late").over("1h"), all: unmerged("flight"), few: unmerged("flight").over({ last: 3 }) },
+  features: { streak: streak("late").over("1h"), all: unmerged("flight"), few: streak("late").over({ last: 3 }) },
 });
-same<Vector<ReturnType<typeof serveCustom>>, { readonly streak: number | null; readonly all: string | null; readonly few: string | null }>(
+same<Vector<ReturnType<typeof serveCustom>>, { readonly streak: number | null; readonly all: string | null; readonly few: number | null }>(
   true,
 );
 function serveCustom() {
@@ -241,8 +241,10 @@ mean("delay").over("h");
 mean("delay").over("1.5h");
 // @ts-expect-error not a window
 mean("delay").over({ first: 20 });
-// @ts-expect-error a time window needs a merge
+// @ts-expect-error a window needs a merge
 unmerged("flight").over("1h");
+// @ts-expect-error a window needs a merge
+unmerged("flight").over({ last: 3 });
 // @ts-expect-error not a duration
 mean("delay").ttl("soon");
 // @ts-expect-error neither a class nor a duration

@@ -1,0 +1,103 @@
+/**
+ * A view that definitions accept is one that the fold can compute, and the other way round: both are asked
+ * about random aggregations over columns of every type.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { OnefoldError } from "../../src/base/errors.ts";
+import { col } from "../../src/define/expression-builder.ts";
+import { type Aggregation, type CustomAggregation, type ViewDefinition } from "../../src/define/definition.ts";
+import { featureType } from "../../src/define/feature-type.ts";
+import { entity } from "../../src/define/entity.ts";
+import { t } from "../../src/define/column-type.ts";
+import { stream } from "../../src/define/source.ts";
+import { columnsOf } from "../../src/define/source-problems.ts";
+import { viewProblems } from "../../src/define/view-problems.ts";
+import { compileViewFold } from "../../src/fold/compile.ts";
+
+const user = entity("user", { user: t.string() });
+const events = stream("events", {
+  columns: {
+    user: t.string(),
+    at: t.timestamp(),
+    whole: t.int64(),
+    wide: t.int64({ wide: true }),
+    real: t.float64(),
+    raw: t.bytes(),
+    flag: t.bool(),
+    list: t.array(t.int64()),
+  },
+  eventTime: "at",
+  derive: { lower: col("user").lower(), ratio: col("whole").divide(col("real")) },
+});
+const columns = columnsOf(events);
+
+const plain: CustomAggregation = { name: "c", output: { name: "int64" }, empty: () => 0, add: (s) => s, read: () => 0 };
+const mergeable: CustomAggregation = { ...plain, merge: (a) => a };
+
+const aggregations: fc.Arbitrary<Aggregation> = fc.record(
+  {
+    fn: fc.constantFrom("count", "sum", "mean", "min", "max", "variance", "stddev", "first", "last", "custom"),
+    column: fc.constantFrom("whole", "real", ...columns.map((column) => column.name), "gone"),
+    over: fc.constantFrom<NonNullable<Aggregation["over"]>>(
+      { kind: "time", micros: 3_600_000_000 },
+      { kind: "time", micros: 60_000_000 },
+      { kind: "time", micros: 0 },
+      { kind: "last", events: 20 },
+      { kind: "last", events: 0 },
+      { kind: "last", events: 1.5 },
+    ),
+    where: fc.constantFrom(
+      col("flag").expression,
+      col("whole").gt(1).expression,
+      col("whole").expression,
+      col("gone").expression,
+      col("ratio").lt(0.5).and(col("lower").ne("a")).expression,
+    ),
+    custom: fc.constantFrom(plain, mergeable),
+  },
+  { requiredKeys: ["fn"] },
+).map(({ custom, ...rest }) => (rest.fn === "custom" ? { ...rest, custom: custom ?? plain } : rest));
+
+function viewOf(aggregation: Aggregation, key: string): ViewDefinition {
+  const type = featureType(aggregation, columns);
+  return {
+    kind: "view",
+    name: "v",
+    version: 1,
+    entity: "user",
+    source: "events",
+    key: [key],
+    features: [{ name: "a", type: typeof type === "string" ? { name: "int64" } : type, aggregation }],
+    online: true,
+    offline: true,
+    freshness: "real-time",
+    exactEvents: 128,
+  };
+}
+
+describe("views that definitions accept", () => {
+  it("are those the fold compiles", () => {
+    let accepted = 0;
+    const keys = fc.constantFrom("user", "user", "user", "user", "lower", "lower", "whole", "gone");
+    fc.assert(
+      fc.property(aggregations, keys, (aggregation, key) => {
+        const view = viewOf(aggregation, key);
+        const problems = viewProblems(view, events, user);
+        let refused: unknown = null;
+        try {
+          compileViewFold(view, events, user);
+        } catch (error) {
+          expect(error).toBeInstanceOf(OnefoldError);
+          refused = (error as OnefoldError).message;
+        }
+        if (problems.length === 0) accepted++;
+        expect({ problems, refused }).toEqual(
+          problems.length === 0 ? { problems: [], refused: null } : { problems, refused: expect.any(String) as string },
+        );
+      }),
+      { numRuns: 5000 },
+    );
+    expect(accepted).toBeGreaterThan(300);
+  });
+});
