@@ -110,7 +110,8 @@ async function bundle(file: string): Promise<{ readonly code: string; readonly f
 function unreadable(file: string, failure: BuildFailure): OnefoldError {
   const [first] = failure.errors ?? [];
   const location = first?.location;
-  const place = location === null || location === undefined ? file : `${resolve(dirname(file), location.file)}:${location.line}`;
+  const place =
+    location === null || location === undefined ? file : `${resolve(dirname(file), location.file)}:${location.line}`;
   const more = (failure.errors?.length ?? 0) > 1 ? ` (and ${failure.errors.length - 1} more)` : "";
   return new OnefoldError("DEFINITION_UNREADABLE", `${first?.text ?? failure.message}${more}`, {
     where: place,
