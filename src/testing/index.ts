@@ -4,3 +4,4 @@
 export { ReplayClock } from "../base/clock.ts";
 export { type FailingOperation, ForgetfulStorage } from "./forgetful-storage.ts";
 export { type ConformanceCase, onlineStoreCases } from "./online-store-conformance.ts";
+export { MemoryOnlineStore } from "../online-store/memory.ts";
