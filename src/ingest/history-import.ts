@@ -15,7 +15,7 @@ import { type Clock } from "../base/clock.ts";
 import { OnefoldError, asOnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { type SourceDefinition } from "../define/definition.ts";
-import { type ArchiveFiles, type HistoryArchive } from "../offline-store/delta-event-archive.ts";
+import { type ArchiveFiles, type HistoryArchive, type HistoryWrite } from "../offline-store/delta-event-archive.ts";
 import { sqlName, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
 import { eventRelation } from "../offline-store/event-reader.ts";
 import { batchOfRows } from "../offline-store/row-batch.ts";
@@ -47,6 +47,7 @@ export interface HistoryImport {
   readonly archive: HistoryArchive;
   /** The source's live log, or null where there is none yet. */
   readonly log: EventLog | null;
+  /** Does the reading and sorting; may be another than the archive's own. */
   readonly engine: QueryEngine;
   readonly clock: Clock;
   readonly deadLetters: { add(letters: readonly NewDeadLetter[]): Promise<unknown> };
@@ -89,7 +90,7 @@ export async function importHistory(request: HistoryImport): Promise<ImportResul
     const counts = { rows: total!["rows"] as number, accepted, duplicates, rejected, ignoredColumns };
     if (accepted === 0) return { ...counts, epochOpened: false, epoch: before.epoch, before, after: before };
 
-    const span = { firstKnownTime: summary!["first"] as number, lastKnownTime: summary!["last"] as number };
+    const span = { engine, firstKnownTime: summary!["first"] as number, lastKnownTime: summary!["last"] as number };
     const firstLive = await firstLiveKnownTime(request, before);
     refuseAfterLive(span.lastKnownTime, firstLive);
     const appends = firstLive === null && span.firstKnownTime >= before.lastHistoryKnownTime;
@@ -311,12 +312,13 @@ function mergedWrite(
   columns: string,
   staging: Staging,
   before: ArchiveFiles,
-  span: { readonly firstKnownTime: number; readonly lastKnownTime: number },
-): { select: string; firstKnownTime: number; lastKnownTime: number } {
+  span: Omit<HistoryWrite, "select">,
+): HistoryWrite {
   const present = `SELECT ${columns}, _event_time, _known_time, _id, 0 AS _file, _offset AS _row, 0 AS _import FROM ${eventRelation(before.history, source.columns)}`;
   const rows = `${present} UNION ALL BY NAME SELECT *, 1 AS _import FROM ${staging.accepted}`;
   const known = before.history.map((file) => Number(file.tags["firstKnownTime"]));
   return {
+    engine: span.engine,
     select: orderedSelect(columns, rows, before.historyEnd - before.history.reduce((sum, file) => sum + file.rows, 0)),
     firstKnownTime: Math.min(span.firstKnownTime, ...known),
     lastKnownTime: Math.max(span.lastKnownTime, before.lastHistoryKnownTime),

@@ -34,6 +34,8 @@ const META_COLUMNS: readonly Column[] = [
 ];
 
 export interface HistoryWrite {
+  /** The engine whose tables `select` names: not necessarily the archive's own. */
+  readonly engine: QueryEngine;
   /** A SELECT of the archive's columns, in offset order, with offsets that follow on as the segment demands. */
   readonly select: string;
   /** Known times of its first and last row, microseconds. */
@@ -111,7 +113,7 @@ class DeltaEventArchive implements HistoryArchive {
     const loaded = `live_${randomUUID()}`;
     try {
       await this.#engine.fill(loaded, this.columns, [batch]);
-      const file = await this.#write(`live-${String(first.offset).padStart(16, "0")}`, {
+      const file = await this.#write(this.#engine, `live-${String(first.offset).padStart(16, "0")}`, {
         select: `SELECT * FROM ${sqlName(loaded)}`,
         tags: {
           segment: "live",
@@ -156,7 +158,7 @@ class DeltaEventArchive implements HistoryArchive {
   }
 
   async #writeHistory(rows: HistoryWrite, epoch: number): Promise<NewFile> {
-    const file = await this.#write(`history-${epoch}`, {
+    const file = await this.#write(rows.engine, `history-${epoch}`, {
       select: rows.select,
       tags: {
         segment: "history",
@@ -169,8 +171,12 @@ class DeltaEventArchive implements HistoryArchive {
     return { ...file, tags: { ...file.tags, rows: String(file.rows) } };
   }
 
-  #write(prefix: string, what: { readonly select: string; readonly tags: Readonly<Record<string, string>> }): Promise<NewFile> {
-    return writeParquetFile(this.#engine, {
+  #write(
+    engine: QueryEngine,
+    prefix: string,
+    what: { readonly select: string; readonly tags: Readonly<Record<string, string>> },
+  ): Promise<NewFile> {
+    return writeParquetFile(engine, {
       ...what,
       folder: this.#table.folder,
       name: `${prefix}-${randomUUID()}.parquet`,

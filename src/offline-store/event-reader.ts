@@ -9,7 +9,7 @@ import { OnefoldError } from "../base/errors.ts";
 import { type SourceDefinition } from "../define/definition.ts";
 import { type EntityKey } from "../schema/entity-key.ts";
 import { type Column, type Value, type ValueType } from "../schema/value.ts";
-import { sqlName, sqlText, sqlType, type EngineColumn, type EngineVector, type QueryEngine } from "./engine.ts";
+import { sqlName, sqlText, sqlType, type EngineColumn, type EngineVector, type FillBatch, type QueryEngine } from "./engine.ts";
 import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
 import { type EventFiles } from "./event-archive.ts";
 import { type TableFile } from "./offline-store.ts";
@@ -17,8 +17,10 @@ import { type TableFile } from "./offline-store.ts";
 export interface EventReadRequest {
   readonly files: EventFiles;
   readonly source: SourceDefinition;
-  /** Source columns that hold the entity's key, in key order; events with a null part are left out. */
+  /** Source columns that hold the entity's key, in key order; events without a usable key are left out. */
   readonly keyColumns: readonly string[];
+  /** Needed where a key column is derived: the key is then computed for every event, in a pass of its own. */
+  readonly derivedKey?: DerivedKey;
   /** Stored columns that are wanted. */
   readonly columns: readonly string[];
   /** Table (entity_id INTEGER, entity_key VARCHAR): only these entities, under these ids. */
@@ -31,6 +33,13 @@ export interface EventReadRequest {
   readonly beforeOffset?: number;
   /** Makes `keyText` usable. */
   readonly withKeys?: boolean;
+}
+
+export interface DerivedKey {
+  /** Stored columns the key is computed from. */
+  readonly columns: readonly string[];
+  /** Canonical key of a row that holds them, at their places; null where it has none. The array is reused. */
+  keyOf(stored: Value[]): EntityKey | null;
 }
 
 /** At most some thousand events. The arrays belong to the caller. */
@@ -53,18 +62,13 @@ export async function* readEventsByEntity(
   engine: QueryEngine,
   request: EventReadRequest,
 ): AsyncIterableIterator<EntityEventBatch> {
-  const { files, source, columns } = request;
+  const { source, columns } = request;
   const wanted = columns.map((name) => storedColumn(source, name));
-  const keys = request.keyColumns.map((name) => storedColumn(source, name));
-  const keySql = entityKeySql(keys);
-  const relation = eventRelation([...files.history, ...files.live], [...new Set([...wanted, ...keys])]);
-  const bounds = [
-    ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
-    ...(request.beforeOffset === undefined ? [] : [`_offset < ${request.beforeOffset}`]),
-  ];
-  const scan = `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds].join(" AND ")})`;
-  const entities = request.restrictTo ?? `entities_${randomUUID()}`;
+  const scratch = randomUUID();
+  const entities = request.restrictTo ?? `entities_${scratch}`;
+  const keyTable = `keys_${scratch}`;
   try {
+    const scan = await keyedScan(engine, request, wanted, keyTable);
     if (request.restrictTo === undefined) {
       await engine.run(`CREATE TABLE ${sqlName(entities)} AS
         SELECT (row_number() OVER (ORDER BY _key) - 1)::INTEGER AS entity_id, _key AS entity_key
@@ -98,7 +102,52 @@ export async function* readEventsByEntity(
     }
   } finally {
     if (request.restrictTo === undefined) await engine.run(`DROP TABLE IF EXISTS ${sqlName(entities)}`);
+    await engine.run(`DROP TABLE IF EXISTS ${sqlName(keyTable)}`);
   }
+}
+
+/** The events within bounds that have a usable key, with it as `_key`. */
+async function keyedScan(
+  engine: QueryEngine,
+  request: EventReadRequest,
+  wanted: readonly Column[],
+  keyTable: string,
+): Promise<string> {
+  const { files, source, derivedKey } = request;
+  const all = [...files.history, ...files.live];
+  const bounds = [
+    ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
+    ...(request.beforeOffset === undefined ? [] : [`_offset < ${request.beforeOffset}`]),
+  ];
+  const isStored = (name: string): boolean => source.columns.some((column) => column.name === name);
+  if (request.keyColumns.every(isStored)) {
+    const keys = request.keyColumns.map((name) => storedColumn(source, name));
+    const keySql = entityKeySql(keys);
+    const relation = eventRelation(all, [...new Set([...wanted, ...keys])]);
+    return `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds].join(" AND ")})`;
+  }
+  if (derivedKey === undefined) {
+    throw new OnefoldError("INTERNAL", `the key ${request.keyColumns.join(", ")} is derived and cannot be read without derivedKey`);
+  }
+  const inputs = derivedKey.columns.map((name) => storedColumn(source, name));
+  const where = bounds.length === 0 ? "" : `WHERE ${bounds.join(" AND ")}`;
+  const sql = `SELECT s._offset::DOUBLE ${inputs.map((column) => `, ${columnSql(column)}`).join("")} FROM ${eventRelation(all, inputs)} s ${where}`;
+  const places = inputs.map((column) => source.columns.indexOf(column));
+  async function* keys(): AsyncIterableIterator<FillBatch> {
+    const stored: Value[] = source.columns.map(() => null);
+    for await (const batch of engine.stream(sql, [NUMBER, ...inputs.map(engineColumn)])) {
+      const [offset, ...vectors] = batch.columns;
+      const fill = rowFiller(inputs, places, vectors, batch.validity.slice(1));
+      const texts: (EntityKey | null)[] = [];
+      for (let i = 0; i < batch.rowCount; i++) {
+        fill(i, stored);
+        texts.push(derivedKey!.keyOf(stored));
+      }
+      yield { rowCount: batch.rowCount, columns: [offset as Float64Array, texts], validity: [null, null] };
+    }
+  }
+  await engine.fill(keyTable, [{ name: "_offset", type: { name: "int64" } }, { name: "_key", type: { name: "string" } }], keys());
+  return `(SELECT * FROM ${eventRelation(all, wanted)} JOIN ${sqlName(keyTable)} USING (_offset) WHERE _key IS NOT NULL)`;
 }
 
 /**

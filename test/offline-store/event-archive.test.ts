@@ -93,13 +93,13 @@ describe("the event archive", () => {
   it("arranges history in epochs and keeps the earlier ones readable", async () => {
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
     let files = await archive.files();
-    files = await archive.appendHistory(files, { select: historySelect(HISTORY_BASE, [1, 2]), firstKnownTime: 1, lastKnownTime: 2 });
+    files = await archive.appendHistory(files, { engine, select: historySelect(HISTORY_BASE, [1, 2]), firstKnownTime: 1, lastKnownTime: 2 });
     expect(files).toMatchObject({ epoch: 0, historyEnd: HISTORY_BASE + 2, lastHistoryKnownTime: 2 });
-    files = await archive.appendHistory(files, { select: historySelect(HISTORY_BASE + 2, [4]), firstKnownTime: 4, lastKnownTime: 4 });
+    files = await archive.appendHistory(files, { engine, select: historySelect(HISTORY_BASE + 2, [4]), firstKnownTime: 4, lastKnownTime: 4 });
     await archive.appendLive(range(0, 3));
     const earlier = files;
     files = await archive.replaceHistory(await archive.files(), {
-      select: historySelect(HISTORY_BASE, [1, 2, 3, 4]), firstKnownTime: 1, lastKnownTime: 4,
+      engine, select: historySelect(HISTORY_BASE, [1, 2, 3, 4]), firstKnownTime: 1, lastKnownTime: 4,
     });
     expect(files).toMatchObject({ epoch: 1, historyEnd: HISTORY_BASE + 4, liveEnd: 3, lastKnownTime: 25 });
     expect((await stored(files)).map((row) => row["user"])).toEqual(["h1", "h2", "h3", "h4", "u0", "u1", "u2"]);
@@ -110,7 +110,7 @@ describe("the event archive", () => {
     expect(before).toMatchObject({ epoch: 0, historyEnd: HISTORY_BASE + 3, liveEnd: 4, lastHistoryKnownTime: 4 });
     expect((await stored(before)).map((row) => row["user"])).toEqual(["h1", "h2", "h4", "u0", "u1", "u2", "u3"]);
     expect(await codeOf(reopened.files(2))).toBe("EPOCH_UNKNOWN");
-    const outdated = { select: historySelect(HISTORY_BASE + 3, [5]), firstKnownTime: 5, lastKnownTime: 5 };
+    const outdated = { engine, select: historySelect(HISTORY_BASE + 3, [5]), firstKnownTime: 5, lastKnownTime: 5 };
     expect(await codeOf(reopened.appendHistory(earlier, outdated))).toBe("TABLE_CONFLICT");
     expect(await codeOf(reopened.replaceHistory(earlier, outdated))).toBe("TABLE_CONFLICT");
   });

@@ -1,0 +1,258 @@
+/**
+ * A view's states computed anew from the archive and the log: the same fold, entity by entity.
+ *
+ * The engine sorts history and archived live events by (entity, offset), so each entity's state is folded in
+ * one go, encoded once and never read back; what the archive does not hold yet comes from the log. The states
+ * end up holding exactly the events below `upTo`, in a space beside the live ones; switching is the caller's.
+ *
+ * Cut short, it can simply be repeated: from nothing the space is dropped first, and continued states skip
+ * the events at or below their last offset.
+ */
+import { OnefoldError, asOnefoldError } from "../base/errors.ts";
+import { type Micros } from "../base/micros.ts";
+import { formatViewName, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import { compileDerived, type CompiledDerived } from "../fold/derive.ts";
+import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
+import { type QueryEngine } from "../offline-store/engine.ts";
+import { type EventFiles } from "../offline-store/event-archive.ts";
+import { type DerivedKey, type EntityEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
+import { type OnlineStore, type StateSpace, type StateWrite } from "../online-store/online-store.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { HISTORY_BASE } from "../schema/event-offset.ts";
+import { type Value } from "../schema/value.ts";
+import { type NewDeadLetter } from "./dead-letters.ts";
+import { type EventLog } from "./event-log.ts";
+import { type LogEvent } from "./event.ts";
+import { HotStates } from "./hot-states.ts";
+
+/** Encoded states in one commit. */
+const COMMIT_BYTES = 4 * 1024 * 1024;
+
+export interface RebuildRequest {
+  readonly source: SourceDefinition;
+  readonly view: { readonly definition: ViewDefinition; readonly fold: ViewFold };
+  readonly files: EventFiles;
+  readonly engine: QueryEngine;
+  /** Needed where `upTo` lies behind the archived live events. */
+  readonly log: EventLog | null;
+  readonly store: OnlineStore;
+  /** Emptied first, unless `continueFrom` is given. */
+  readonly space: StateSpace;
+  /** Live offset behind the last event to fold; 0 for history alone. */
+  readonly upTo: number;
+  /** The states in `space` hold the history below this offset, and only what follows is folded. */
+  readonly continueFrom?: number;
+  /** Takes the events that a predicate or custom function throws on. */
+  readonly deadLetters: { add(letters: readonly NewDeadLetter[]): Promise<unknown> };
+  readonly onProgress?: (eventsDone: number, eventsTotal: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface RebuildResult {
+  readonly events: number;
+  readonly entities: number;
+  /** Events that became dead letters. */
+  readonly poisoned: number;
+}
+
+/**
+ * Rebuilds one view. Throws `CANCELLED`, what the engine and the store throw, and `STATE_CODEC` where states
+ * to continue cannot be read.
+ */
+export async function rebuildView(request: RebuildRequest): Promise<RebuildResult> {
+  if (request.continueFrom === undefined) await request.store.dropSpace(request.space);
+  const rebuild = new Rebuild(request);
+  await rebuild.foldArchive();
+  await rebuild.foldLog();
+  return rebuild.finish();
+}
+
+class Rebuild {
+  readonly #request: RebuildRequest;
+  readonly #fold: ViewFold;
+  readonly #viewName: string;
+  readonly #derived: CompiledDerived;
+  readonly #stored: Value[];
+  readonly #total: number;
+  #key: EntityKey | null = null;
+  #state: ViewState;
+  #events = 0;
+  #entities = 0;
+  #poisoned = 0;
+  #writes: StateWrite[] = [];
+  #writeBytes = 0;
+  #letters: NewDeadLetter[] = [];
+  #committing: Promise<void> = Promise.resolve();
+
+  constructor(request: RebuildRequest) {
+    this.#request = request;
+    this.#fold = request.view.fold;
+    this.#viewName = formatViewName(request.view.definition);
+    this.#derived = compileDerived(request.source);
+    this.#stored = this.#derived.columns.map(() => null);
+    this.#state = this.#fold.empty();
+    const { historyEnd } = request.files;
+    this.#total = historyEnd - (request.continueFrom ?? HISTORY_BASE) + request.upTo;
+  }
+
+  /** To be called once all is folded. */
+  finish(): RebuildResult {
+    this.#request.onProgress?.(this.#total, this.#total);
+    return { events: this.#events, entities: this.#entities, poisoned: this.#poisoned };
+  }
+
+  async foldArchive(): Promise<void> {
+    const { engine, source, view, files, upTo, continueFrom } = this.#request;
+    const batches = readEventsByEntity(engine, {
+      files,
+      source,
+      keyColumns: view.definition.key,
+      derivedKey: this.#derivedKey(),
+      columns: this.#fold.inputColumns,
+      order: "offset",
+      beforeOffset: upTo,
+      withKeys: true,
+      ...(continueFrom === undefined ? {} : { fromOffset: continueFrom }),
+    });
+    try {
+      for await (const batch of batches) {
+        await this.#foldBatch(batch);
+        this.#report();
+      }
+      await this.#finishEntity();
+      await this.#commit();
+    } finally {
+      await this.#committing;
+    }
+  }
+
+  /** Events below `upTo` that the archive did not hold when its files were listed. */
+  async foldLog(): Promise<void> {
+    const { files, log, upTo, store, space } = this.#request;
+    if (upTo <= files.liveEnd) return;
+    if (log === null) throw new OnefoldError("INTERNAL", `a rebuild up to ${upTo} needs the log behind ${files.liveEnd}`);
+    const hot = new HotStates({ fold: this.#fold, store, space });
+    const flush = async (): Promise<void> => {
+      const { states, committed } = hot.takeWrites();
+      this.#writes = states;
+      await this.#commit();
+      await this.#committing;
+      committed();
+    };
+    for await (const events of log.read(files.liveEnd)) {
+      for (const event of events) if (event.offset < upTo) this.#foldInto(hot, event);
+      this.#report();
+      if (hot.crowded) await flush();
+      if (events.at(-1)!.offset >= upTo - 1) break;
+    }
+    await flush();
+  }
+
+  #foldInto(hot: HotStates, event: LogEvent): void {
+    this.#events++;
+    let key: EntityKey;
+    try {
+      key = this.#fold.keyOf(event.row);
+    } catch (error) {
+      const { code, message } = asOnefoldError(error);
+      this.#poison(event.offset, code, message, event.row);
+      return;
+    }
+    const entry = hot.entry(key);
+    const isNew = entry.state.lastOffset === Number.NEGATIVE_INFINITY;
+    const outcome = this.#fold.fold(entry.state, event);
+    if (outcome.kind === "folded") {
+      hot.markDirty(entry);
+      if (isNew) this.#entities++;
+    } else if (outcome.kind === "poison") this.#poison(event.offset, "EVENT_POISON", outcome.message, event.row);
+  }
+
+  #report(): void {
+    const { onProgress, signal } = this.#request;
+    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `rebuilding ${this.#viewName} was cancelled`);
+    onProgress?.(this.#events, Math.max(this.#events, this.#total));
+  }
+
+  async #foldBatch(batch: EntityEventBatch): Promise<void> {
+    let entity = -1;
+    for (let i = 0; i < batch.rowCount; i++) {
+      if (batch.entity[i] !== entity) {
+        entity = batch.entity[i]!;
+        const key = batch.keyText(entity);
+        // The first entity of a batch is often the last one of the batch before.
+        if (key !== this.#key) {
+          await this.#finishEntity();
+          this.#key = key;
+          this.#state = this.#startingState(key);
+        }
+      }
+      batch.fillRow(i, this.#stored);
+      this.#foldOne(batch.offset[i]!, batch.eventTime[i]! as Micros, batch.knownTime[i]! as Micros);
+    }
+    this.#events += batch.rowCount;
+  }
+
+  #startingState(key: EntityKey): ViewState {
+    const { store, space, continueFrom } = this.#request;
+    const bytes = continueFrom === undefined ? null : store.get(space, key);
+    return bytes === null ? this.#fold.empty() : this.#fold.decode(bytes);
+  }
+
+  #foldOne(offset: number, eventTime: Micros, knownTime: Micros): void {
+    let message: string;
+    try {
+      const row = this.#derived.derive(this.#stored);
+      const outcome = this.#fold.fold(this.#state, { offset, eventTime, knownTime, row });
+      if (outcome.kind !== "poison") return;
+      message = outcome.message;
+    } catch (error) {
+      // Only a derived column declared after the event was let in can throw here.
+      message = asOnefoldError(error).message;
+    }
+    this.#poison(offset, "EVENT_POISON", message, this.#stored);
+  }
+
+  #poison(offset: number, code: NewDeadLetter["code"], message: string, row: readonly Value[]): void {
+    const payload = Object.fromEntries(this.#request.source.columns.map(({ name }, i) => [name, row[i]]));
+    const id = `fold:${this.#viewName}:${offset}`;
+    this.#letters.push({ id, stage: "fold", view: this.#viewName, offset, code, message, payload });
+    this.#poisoned++;
+  }
+
+  async #finishEntity(): Promise<void> {
+    if (this.#key === null || this.#state.lastOffset === Number.NEGATIVE_INFINITY) return;
+    const bytes = this.#fold.encode(this.#state);
+    this.#writes.push({ space: this.#request.space, key: this.#key, bytes });
+    this.#writeBytes += bytes.length;
+    this.#entities++;
+    if (this.#writeBytes >= COMMIT_BYTES) await this.#commit();
+  }
+
+  /** Dead letters first, then the states. The commit goes on while the fold does; the next one waits for it. */
+  async #commit(): Promise<void> {
+    const [states, letters] = [this.#writes, this.#letters];
+    this.#writes = [];
+    this.#letters = [];
+    this.#writeBytes = 0;
+    await this.#committing;
+    if (letters.length > 0) await this.#request.deadLetters.add(letters);
+    if (states.length > 0) this.#committing = this.#request.store.commit(states, []);
+    // Whoever waits for it next gets its error; until then it is not an unhandled one.
+    this.#committing.catch(() => {});
+  }
+
+  /** Where key columns are derived, the key is computed as the fold computes it. */
+  #derivedKey(): DerivedKey {
+    const { definition } = this.#request.view;
+    return {
+      columns: this.#derived.storedColumnsFor(definition.key),
+      keyOf: (stored) => {
+        try {
+          return this.#fold.keyOf(this.#derived.derive(stored));
+        } catch {
+          return null;
+        }
+      },
+    };
+  }
+}

@@ -1,0 +1,195 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isOnefoldError } from "../../src/base/errors.ts";
+import { type Micros } from "../../src/base/micros.ts";
+import { type EntityDefinition, type StreamDefinition, type ViewDefinition } from "../../src/define/definition.ts";
+import { compileDerived } from "../../src/fold/derive.ts";
+import { compileViewFold } from "../../src/fold/compile.ts";
+import { type NewDeadLetter } from "../../src/ingest/dead-letters.ts";
+import { rebuildView, type RebuildRequest } from "../../src/ingest/rebuild.ts";
+import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
+import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
+import { openDuckDb } from "../../src/offline-store/duckdb.ts";
+import { type QueryEngine } from "../../src/offline-store/engine.ts";
+import { batchOfRows } from "../../src/offline-store/row-batch.ts";
+import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
+import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
+import { type Value } from "../../src/schema/value.ts";
+
+let engine: QueryEngine;
+let root: string;
+let serial = 0;
+
+beforeAll(async () => {
+  engine = await openDuckDb({ threads: 2 });
+  root = await mkdtemp(join(tmpdir(), "onefold-rebuild-"));
+});
+afterAll(async () => {
+  await engine.close();
+  await rm(root, { recursive: true, force: true });
+});
+
+const source: StreamDefinition = {
+  kind: "stream",
+  name: "payments",
+  columns: [
+    { name: "user", type: { name: "string" }, nullable: true },
+    { name: "amount", type: { name: "float64" }, nullable: true },
+    { name: "note", type: { name: "string" }, nullable: true },
+    { name: "at", type: { name: "timestamp" }, nullable: false },
+  ],
+  derived: [{ name: "who", type: { name: "string" }, expression: { op: "lower", input: { op: "column", name: "user" } } }],
+  constraints: [],
+  eventTime: "at",
+  allowNonFinite: false,
+  maxFutureMicros: 60e6,
+  dedupeWithinMicros: 1e12,
+  availableAfterMicros: 0,
+};
+const entity: EntityDefinition = { kind: "entity", name: "user", keys: [{ name: "user", type: { name: "string" } }] };
+
+function viewBy(key: string): ViewDefinition {
+  return {
+    kind: "view",
+    name: `by_${key}`,
+    version: 1,
+    entity: "user",
+    source: "payments",
+    key: [key],
+    features: [
+      { name: "sum_1m", type: { name: "float64" }, aggregation: { fn: "sum", column: "amount", over: { kind: "time", micros: 60e6 } } },
+      { name: "last_note", type: { name: "string" }, aggregation: { fn: "last", column: "note" } },
+      {
+        name: "strict",
+        type: { name: "int64" },
+        aggregation: {
+          fn: "custom",
+          column: "amount",
+          custom: {
+            name: "strict",
+            output: { name: "int64" },
+            empty: () => 0,
+            add: (state, input) => {
+              if (input === 13) throw new Error("thirteen");
+              return (state as number) + 1;
+            },
+            read: (state) => state as number,
+          },
+        },
+      },
+    ],
+    online: true,
+    offline: false,
+    freshness: "real-time",
+    exactEvents: 8,
+  };
+}
+
+interface Event {
+  readonly row: readonly Value[];
+  readonly eventTime: Micros;
+  readonly knownTime: Micros;
+}
+
+const eventArbitrary = fc
+  .tuple(fc.constantFrom("a", "A", "b|", "ä", null), fc.constantFrom(1, 2.5, 0.1, 13, null), fc.constantFrom("x", "yy", null), fc.integer({ min: 0, max: 300 }))
+  .map(([user, amount, note, second]): Event => {
+    const time = (1e15 + second * 1e6) as Micros;
+    return { row: [user, amount, note, time], eventTime: time, knownTime: time };
+  });
+
+/** An archive whose history holds the events in the given pieces. */
+async function archiveOf(pieces: readonly (readonly Event[])[]): Promise<ArchiveFiles> {
+  const archive = await openEventArchive(openOfflineStore(join(root, String(++serial)), engine), engine, source);
+  let files = await archive.files();
+  for (const [place, piece] of pieces.entries()) {
+    const rows = piece.map(({ row, eventTime, knownTime }, i) => [...row, eventTime, knownTime, files.historyEnd + i, null]);
+    await engine.fill("piece", archive.columns, [batchOfRows(archive.columns.map(({ type }) => type), rows)]);
+    files = await archive.appendHistory(files, { engine, select: "SELECT * FROM piece", firstKnownTime: place, lastKnownTime: place });
+  }
+  return files;
+}
+
+async function fold(view: ViewDefinition, store: MemoryOnlineStore, files: ArchiveFiles, more: Partial<RebuildRequest> = {}) {
+  const letters: NewDeadLetter[] = [];
+  const result = await rebuildView({
+    source, engine, files, store, space: "s", upTo: 0, log: null,
+    view: { definition: view, fold: compileViewFold(view, source, entity) },
+    deadLetters: { add: async (some) => letters.push(...some) },
+    ...more,
+  });
+  return { result, letters };
+}
+
+/** States as folding the events one by one in offset order makes them, and the offsets of the poisonous ones. */
+function foldDirectly(view: ViewDefinition, events: readonly Event[]): { states: Map<string, string>; poisoned: number[] } {
+  const compiled = compileViewFold(view, source, entity);
+  const { derive } = compileDerived(source);
+  const states = new Map<string, ReturnType<typeof compiled.empty>>();
+  const poisoned: number[] = [];
+  for (const [i, { row, eventTime, knownTime }] of events.entries()) {
+    if (row[0] === null) continue;
+    const derived = derive([...row]);
+    const key = compiled.keyOf(derived);
+    const state = states.get(key) ?? compiled.empty();
+    const outcome = compiled.fold(state, { offset: HISTORY_BASE + i, eventTime, knownTime, row: derived });
+    if (outcome.kind === "poison") poisoned.push(HISTORY_BASE + i);
+    if (state.lastOffset !== Number.NEGATIVE_INFINITY) states.set(key, state);
+  }
+  return { states: new Map(Array.from(states, ([key, state]) => [key, Buffer.from(compiled.encode(state)).toString("hex")])), poisoned };
+}
+
+function statesIn(store: MemoryOnlineStore): Map<string, string> {
+  return new Map(Array.from(store.scan("s"), ({ key, bytes }) => [key, Buffer.from(bytes).toString("hex")]));
+}
+
+describe("history folded by entity", () => {
+  it("gives the bytes that folding event by event gives, for stored and derived keys, at once or in steps", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(eventArbitrary, { minLength: 1, maxLength: 120 }), fc.nat(120), fc.constantFrom("user", "who"),
+        async (events, cut, key) => {
+          const view = viewBy(key);
+          const expected = foldDirectly(view, events);
+          const [first, second] = [events.slice(0, cut), events.slice(cut)];
+          const pieces = [first, second].filter((piece) => piece.length > 0);
+          const files = await archiveOf(pieces);
+
+          const atOnce = new MemoryOnlineStore();
+          const { result, letters } = await fold(view, atOnce, files);
+          expect(statesIn(atOnce)).toEqual(expected.states);
+          expect(letters.map(({ offset }) => offset).toSorted((a, b) => a! - b!)).toEqual(expected.poisoned);
+          expect(result).toMatchObject({ entities: expected.states.size, poisoned: expected.poisoned.length });
+
+          const inSteps = new MemoryOnlineStore();
+          const firstEnd = HISTORY_BASE + first.length;
+          await fold(view, inSteps, { ...files, history: files.history.slice(0, first.length > 0 ? 1 : 0), historyEnd: firstEnd });
+          // Repeated from too early, as after a crash: what the states hold already is skipped.
+          await fold(view, inSteps, files, { continueFrom: Math.max(HISTORY_BASE, firstEnd - 5) });
+          await fold(view, inSteps, files, { continueFrom: firstEnd });
+          expect(statesIn(inSteps)).toEqual(expected.states);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("reports progress, and stops when it is cancelled", async () => {
+    const events = Array.from({ length: 9000 }, (_, i): Event => {
+      const time = (1e15 + i) as Micros;
+      return { row: [`u${i % 700}`, i, null, time], eventTime: time, knownTime: time };
+    });
+    const files = await archiveOf([events]);
+    const progress: number[] = [];
+    const store = new MemoryOnlineStore();
+    const { result } = await fold(viewBy("user"), store, files, { onProgress: (done, total) => progress.push(done, total) });
+    expect(result).toEqual({ events: 9000, entities: 700, poisoned: 1 });
+    expect(progress.slice(-2)).toEqual([9000, 9000]);
+    expect(progress.length).toBeGreaterThan(4);
+    const cancelled = fold(viewBy("user"), new MemoryOnlineStore(), files, { signal: AbortSignal.abort() });
+    await expect(cancelled.catch((error: unknown) => (isOnefoldError(error) ? error.code : error))).resolves.toBe("CANCELLED");
+  });
+});
