@@ -9,6 +9,8 @@ import { type EntityDefinition, type StreamDefinition, type ViewDefinition } fro
 import { compileDerived } from "../../src/fold/derive.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { type NewDeadLetter } from "../../src/ingest/dead-letters.ts";
+import { type EventLog } from "../../src/ingest/event-log.ts";
+import { type LogEvent } from "../../src/ingest/event.ts";
 import { rebuildView, type RebuildRequest } from "../../src/ingest/rebuild.ts";
 import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
@@ -102,7 +104,7 @@ const eventArbitrary = fc
   });
 
 /** An archive whose history holds the events in the given pieces. */
-async function archiveOf(pieces: readonly (readonly Event[])[]): Promise<ArchiveFiles> {
+async function archiveOf(pieces: readonly (readonly Event[])[], live: readonly LogEvent[] = []): Promise<ArchiveFiles> {
   const archive = await openEventArchive(openOfflineStore(join(root, String(++serial)), engine), engine, source);
   let files = await archive.files();
   for (const [place, piece] of pieces.entries()) {
@@ -110,7 +112,21 @@ async function archiveOf(pieces: readonly (readonly Event[])[]): Promise<Archive
     await engine.fill("piece", archive.columns, [batchOfRows(archive.columns.map(({ type }) => type), rows)]);
     files = await archive.appendHistory(files, { engine, select: "SELECT * FROM piece", firstKnownTime: place, lastKnownTime: place });
   }
-  return files;
+  await archive.appendLive(live);
+  return archive.files();
+}
+
+/** A log of live events that takes no more. */
+function logOf(events: readonly LogEvent[]): EventLog {
+  return {
+    nextOffset: events.length,
+    lastKnownTime: 0,
+    append: () => Promise.reject(new Error("a log of the past")),
+    async *read(from) {
+      for (let i = from; i < events.length; i += 7) yield events.slice(i, i + 7);
+    },
+    close: () => Promise.resolve(),
+  };
 }
 
 async function fold(view: ViewDefinition, store: MemoryOnlineStore, files: ArchiveFiles, more: Partial<RebuildRequest> = {}) {
@@ -125,7 +141,7 @@ async function fold(view: ViewDefinition, store: MemoryOnlineStore, files: Archi
 }
 
 /** States as folding the events one by one in offset order makes them, and the offsets of the poisonous ones. */
-function foldDirectly(view: ViewDefinition, events: readonly Event[]): { states: Map<string, string>; poisoned: number[] } {
+function foldDirectly(view: ViewDefinition, events: readonly Event[], offsetOf = (i: number): number => HISTORY_BASE + i): { states: Map<string, string>; poisoned: number[] } {
   const compiled = compileViewFold(view, source, entity);
   const { derive } = compileDerived(source);
   const states = new Map<string, ReturnType<typeof compiled.empty>>();
@@ -135,8 +151,8 @@ function foldDirectly(view: ViewDefinition, events: readonly Event[]): { states:
     const derived = derive([...row]);
     const key = compiled.keyOf(derived);
     const state = states.get(key) ?? compiled.empty();
-    const outcome = compiled.fold(state, { offset: HISTORY_BASE + i, eventTime, knownTime, row: derived });
-    if (outcome.kind === "poison") poisoned.push(HISTORY_BASE + i);
+    const outcome = compiled.fold(state, { offset: offsetOf(i), eventTime, knownTime, row: derived });
+    if (outcome.kind === "poison") poisoned.push(offsetOf(i));
     if (state.lastOffset !== Number.NEGATIVE_INFINITY) states.set(key, state);
   }
   return { states: new Map(Array.from(states, ([key, state]) => [key, Buffer.from(compiled.encode(state)).toString("hex")])), poisoned };
@@ -171,6 +187,35 @@ describe("history folded by entity", () => {
           await fold(view, inSteps, files, { continueFrom: Math.max(HISTORY_BASE, firstEnd - 5) });
           await fold(view, inSteps, files, { continueFrom: firstEnd });
           expect(statesIn(inSteps)).toEqual(expected.states);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("goes on with archived live events and then with the log, up to an exact position", async () => {
+    const { derive } = compileDerived(source);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(eventArbitrary, { minLength: 1, maxLength: 80 }), fc.nat(80), fc.nat(80), fc.nat(80), fc.constantFrom("user", "who"),
+        async (events, historyCount, archivedCount, foldedCount, key) => {
+          const view = viewBy(key);
+          const history = events.slice(0, historyCount);
+          const live = events.slice(historyCount).map(
+            ({ row, eventTime, knownTime }, offset): LogEvent => ({ offset, eventTime, knownTime, id: null, row: derive([...row]) }),
+          );
+          const upTo = Math.min(foldedCount, live.length);
+          const offsetOf = (i: number): number => (i < history.length ? HISTORY_BASE + i : i - history.length);
+          const expected = foldDirectly(view, events.slice(0, history.length + upTo), offsetOf);
+          const files = await archiveOf(history.length > 0 ? [history] : [], live.slice(0, archivedCount));
+
+          const store = new MemoryOnlineStore();
+          await store.commit([{ space: "s", key: "stale", bytes: new Uint8Array(3) }], []);
+          const { letters } = await fold(view, store, files, { upTo, log: logOf(live) });
+          expect(statesIn(store)).toEqual(expected.states);
+          // Events of the log without a key are dead letters too; in the archive they are none of an entity's.
+          const poisoned = letters.filter(({ code }) => code === "EVENT_POISON").map(({ offset }) => offset!);
+          expect(poisoned.toSorted((a, b) => a - b)).toEqual(expected.poisoned);
         },
       ),
       { numRuns: 60 },
