@@ -27,7 +27,7 @@ export function createOutput(json: boolean): Output {
     async withProgress(title, work) {
       const progress = startProgress(title, process.stderr);
       try {
-        return await work(({ phase, done, total }) => progress.update(done, total, phase));
+        return await work(progress.update);
       } finally {
         progress.stop();
       }

@@ -1,74 +1,92 @@
 /**
  * Progress of long work: a bar with rate and time left on a terminal, a line every few seconds elsewhere.
  */
-import { Presets, SingleBar } from "cli-progress";
+import { Format, type GenericFormatter, Presets, SingleBar } from "cli-progress";
 
-/** `total` is null where it is unknown; `phase` says what is being done now. */
+/** `total` is null where it is unknown; `phase` says what is being done now, and counts anew from zero. */
 export type OnProgress = (progress: {
   readonly phase: string;
   readonly done: number;
   readonly total: number | null;
 }) => void;
 
-interface Progress {
-  update(done: number, total: number | null, phase: string): void;
+export interface Progress {
+  readonly update: OnProgress;
   stop(): void;
 }
 
 const MILLIS_BETWEEN_LINES = 3000;
 
-export function startProgress(title: string, stream: NodeJS.WriteStream): Progress {
+export function startProgress(title: string, stream: NodeJS.WritableStream & { readonly isTTY?: boolean }): Progress {
   return stream.isTTY === true ? terminalBar(title, stream) : plainLines(title, stream);
 }
 
-function terminalBar(title: string, stream: NodeJS.WriteStream): Progress {
+/** What the bar's formatter is given beside the bar's own numbers. */
+interface Shown {
+  readonly what: string;
+  readonly total: number | null;
+  readonly ratePerSecond: number;
+}
+
+const formatBar: GenericFormatter = (options, params, payload) => {
+  const { what, total, ratePerSecond } = payload as Shown;
+  const rate = `${formatCount(ratePerSecond)}/s`;
+  if (total === null) return `${what} ${formatCount(params.value)}, ${rate}`;
+  const bar = Format.BarFormat(params.progress, options);
+  const left = ratePerSecond === 0 ? "" : `, ${Math.ceil((total - params.value) / ratePerSecond)} s left`;
+  return `${what} ${bar} ${Math.floor(params.progress * 100)}% of ${formatCount(total)}, ${rate}${left}`;
+};
+
+function terminalBar(title: string, stream: NodeJS.WritableStream): Progress {
   const bar = new SingleBar(
-    {
-      stream,
-      format: `{title} {bar} {percentage}% | {value}/{total} | {rate}/s | {eta_formatted} left`,
-      hideCursor: true,
-      clearOnComplete: true,
-      etaBuffer: 50,
-    },
+    { stream, format: formatBar, hideCursor: true, clearOnComplete: true, barsize: 24 },
     Presets.shades_classic,
   );
-  let started = false;
-  const startMillis = performance.now();
+  const rate = new PhaseRate();
+  let isShown = false;
   return {
-    update(done, total, phase): void {
-      const shown = total === null || total === 0 ? Math.max(done, 1) : total;
-      const payload = {
-        title: `${title}: ${phase}`,
-        rate: formatRate(done, startMillis),
-      };
-      if (!started) bar.start(shown, done, payload);
-      started = true;
-      bar.setTotal(shown);
-      bar.update(done, payload);
+    update({ phase, done, total }): void {
+      const known = total === 0 ? null : total;
+      const shown: Shown = { what: `${title}: ${phase}`, total: known, ratePerSecond: rate.perSecond(phase, done) };
+      if (!isShown) bar.start(known ?? 1, 0, shown);
+      isShown = true;
+      bar.setTotal(known ?? Math.max(done, 1));
+      bar.update(done, shown);
     },
     stop(): void {
-      if (started) bar.stop();
+      if (isShown) bar.stop();
     },
   };
 }
 
 function plainLines(title: string, stream: NodeJS.WritableStream): Progress {
-  const startMillis = performance.now();
-  let printedMillis = startMillis;
+  const rate = new PhaseRate();
+  let printedMillis = performance.now();
   return {
-    update(done, total, phase): void {
-      const nowMillis = performance.now();
-      if (nowMillis - printedMillis < MILLIS_BETWEEN_LINES) return;
-      printedMillis = nowMillis;
+    update({ phase, done, total }): void {
+      const ratePerSecond = rate.perSecond(phase, done);
+      if (performance.now() - printedMillis < MILLIS_BETWEEN_LINES) return;
+      printedMillis = performance.now();
       const of = total === null || total === 0 ? "" : ` of ${formatCount(total)}`;
-      stream.write(`${title}: ${phase} ${formatCount(done)}${of}, ${formatRate(done, startMillis)}/s\n`);
+      stream.write(`${title}: ${phase} ${formatCount(done)}${of}, ${formatCount(ratePerSecond)}/s\n`);
     },
     stop(): void {},
   };
 }
 
-function formatRate(done: number, startMillis: number): string {
-  return formatCount(Math.round((done * 1000) / Math.max(performance.now() - startMillis, 1)));
+/** Mean rate since the phase began. */
+class PhaseRate {
+  #phase: string | null = null;
+  #startMillis = 0;
+
+  perSecond(phase: string, done: number): number {
+    if (phase !== this.#phase) {
+      this.#phase = phase;
+      this.#startMillis = performance.now();
+    }
+    const elapsedMillis = performance.now() - this.#startMillis;
+    return elapsedMillis < 1 ? 0 : Math.round((done * 1000) / elapsedMillis);
+  }
 }
 
 export function formatCount(count: number): string {
