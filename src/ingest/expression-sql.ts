@@ -66,7 +66,12 @@ export function expressionSql(node: Expression, resolve: ResolveSql): SqlExpress
     case "divide":
       return arithmetic(node.op, node.left, node.right, resolve);
     case "hour":
-      return combine([node.input], resolve, "number", ([t]) => `floor((${t} - ${startOfDay(t!)}) / ${MICROS_PER_HOUR}::DOUBLE)`);
+      return combine(
+        [node.input],
+        resolve,
+        "number",
+        ([t]) => `floor((${t} - ${startOfDay(t!)}) / ${MICROS_PER_HOUR}::DOUBLE)`,
+      );
     case "abs":
     case "negate":
       return combine([node.input], resolve, "number", ([a]) => (node.op === "abs" ? `abs(${a})` : `(0 - ${a})`));
@@ -133,7 +138,9 @@ function asTime(node: Expression, compiled: SqlExpression): SqlExpression | null
   if (compiled.kind === "time" || compiled.kind === "null") return compiled;
   if (node.op !== "literal") return null;
   if (typeof node.value === "number") return { ...compiled, kind: "time" };
-  return typeof node.value === "string" ? { sql: `(${parseMicros(node.value)})::DOUBLE`, kind: "time", guards: [] } : null;
+  return typeof node.value === "string"
+    ? { sql: `(${parseMicros(node.value)})::DOUBLE`, kind: "time", guards: [] }
+    : null;
 }
 
 function startOfDay(time: string): string {
@@ -180,7 +187,9 @@ function arithmetic(
 }
 
 function branches(node: Extract<Expression, { op: "coalesce" | "when" }>, resolve: ResolveSql): SqlExpression | null {
-  const results = (node.op === "when" ? [node.then, node.otherwise] : node.inputs).map((one) => expressionSql(one, resolve));
+  const results = (node.op === "when" ? [node.then, node.otherwise] : node.inputs).map((one) =>
+    expressionSql(one, resolve),
+  );
   const condition = node.op === "when" ? expressionSql(node.condition, resolve) : null;
   if (results.some((one) => one === null) || (node.op === "when" && condition === null)) return null;
   const kinds = new Set(results.map((one) => one!.kind).filter((kind) => kind !== "null"));

@@ -10,21 +10,19 @@
  * - among or before it: the whole history is rewritten in order, which opens the next epoch;
  * - behind the first live event's known time: refused, for the live log cannot be put in order anew.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { type Clock } from "../base/clock.ts";
-import { OnefoldError, asOnefoldError } from "../base/errors.ts";
+import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { type SourceDefinition } from "../define/definition.ts";
 import { type ArchiveFiles, type HistoryArchive, type HistoryWrite } from "../offline-store/delta-event-archive.ts";
-import { sqlName, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
+import { sqlName, type FillBatch, type QueryEngine } from "../offline-store/engine.ts";
 import { eventRelation } from "../offline-store/event-reader.ts";
 import { batchOfRows } from "../offline-store/row-batch.ts";
-import { checkValue } from "../schema/check-value.ts";
-import { type Value } from "../schema/value.ts";
 import { type NewDeadLetter } from "./dead-letters.ts";
-import { compileDoor, type Door, type DoorView } from "./door.ts";
+import { type DoorView } from "./door.ts";
 import { type EventLog } from "./event-log.ts";
-import { type CheckedRow } from "./event.ts";
+import { judgeSuspects } from "./import-judge.ts";
 import { createStaging, expandPaths, stageFile, type StagedFile } from "./import-staging.ts";
 
 export interface ImportProgress {
@@ -74,11 +72,23 @@ export interface ImportResult {
  * `TABLE_CONFLICT` where another import came in between; then nothing was imported.
  */
 export async function importHistory(request: HistoryImport): Promise<ImportResult> {
-  const { engine, source, archive } = request;
+  const { engine, source, archive, clock, onProgress } = request;
   const staging = new Staging(engine);
   try {
-    const files = await stageAll(request, staging);
-    const rejected = await judgeSuspects(request, staging, files);
+    const now = clock.now();
+    const files = await stageAll(request, staging, now);
+    const rejected = await judgeSuspects({
+      engine,
+      source,
+      views: request.views,
+      files,
+      hasKnownTime: request.knownTimeColumn !== undefined,
+      now,
+      readTable: staging.readTable,
+      rescuedTable: staging.rescuedTable,
+      deadLetters: request.deadLetters,
+      onProgress: (done, total) => onProgress?.({ phase: "checking", done, total }),
+    });
     const before = await archive.files();
     const duplicates = await dropDuplicates(request, staging, before);
     const [summary] = await engine.rows(
@@ -97,7 +107,10 @@ export async function importHistory(request: HistoryImport): Promise<ImportResul
     const columns = source.columns.map(({ name }) => sqlName(name)).join(", ");
     const after = await whileReporting(request, () =>
       appends
-        ? archive.appendHistory(before, { ...span, select: orderedSelect(columns, `SELECT *, 1 AS _import FROM ${staging.accepted}`, before.historyEnd) })
+        ? archive.appendHistory(before, {
+            ...span,
+            select: orderedSelect(columns, `SELECT *, 1 AS _import FROM ${staging.accepted}`, before.historyEnd),
+          })
         : archive.replaceHistory(before, mergedWrite(source, columns, staging, before, span)),
     );
     return { ...counts, epochOpened: !appends, epoch: after.epoch, before, after };
@@ -140,8 +153,8 @@ class Staging {
   }
 }
 
-async function stageAll(request: HistoryImport, staging: Staging): Promise<StagedFile[]> {
-  const { engine, source, views, clock, onProgress } = request;
+async function stageAll(request: HistoryImport, staging: Staging, now: Micros): Promise<StagedFile[]> {
+  const { engine, source, views, onProgress } = request;
   const paths = await expandPaths(engine, request.files);
   await createStaging(engine, staging.readTable, source);
   const stagingRequest = {
@@ -150,7 +163,7 @@ async function stageAll(request: HistoryImport, staging: Staging): Promise<Stage
     views,
     columnMap: request.columnMap ?? {},
     knownTimeColumn: request.knownTimeColumn ?? null,
-    now: clock.now(),
+    now,
   };
   const files: StagedFile[] = [];
   for (const [index, path] of paths.entries()) {
@@ -159,100 +172,6 @@ async function stageAll(request: HistoryImport, staging: Staging): Promise<Stage
   }
   onProgress?.({ phase: "reading", done: paths.length, total: paths.length });
   return files;
-}
-
-/** Shows the door every row that SQL did not vouch for. Returns how many it refused. */
-async function judgeSuspects(request: HistoryImport, staging: Staging, files: readonly StagedFile[]): Promise<number> {
-  const { engine, source, onProgress } = request;
-  const [count] = await engine.rows(`SELECT count(*) AS rows FROM ${staging.read} WHERE _raw IS NOT NULL`);
-  const total = count!["rows"] as number;
-  const columns: TableColumn[] = [
-    ...source.columns,
-    { name: "_event_time", type: { name: "timestamp" } },
-    { name: "_known_time", type: { name: "timestamp" } },
-    { name: "_id", type: { name: "string" } },
-    { name: "_file", type: { name: "int64" } },
-    { name: "_row", type: { name: "int64" } },
-  ];
-  const types = columns.map(({ type }) => type);
-  const judge = new Judge(request, files);
-  let rejected = 0;
-  let done = 0;
-  async function* rescued(): AsyncIterableIterator<FillBatch> {
-    const sql = `SELECT _file, _row::DOUBLE, _raw FROM ${staging.read} WHERE _raw IS NOT NULL ORDER BY _file, _row`;
-    const wanted = [{ as: "int32" }, { as: "number" }, { as: "value", type: RAW_CELLS }] as const;
-    for await (const { rowCount, columns: read } of engine.stream(sql, wanted)) {
-      const rows: Value[][] = [];
-      const letters: NewDeadLetter[] = [];
-      for (let i = 0; i < rowCount; i++) {
-        const place = { file: read[0]![i] as number, row: read[1]![i] as number };
-        const outcome = judge.judge(place, read[2]![i] as readonly (string | null)[]);
-        if ("checked" in outcome) {
-          const { row, eventTime, id } = outcome.checked;
-          rows.push([...row.slice(0, source.columns.length), eventTime, outcome.knownTime, id, place.file, place.row]);
-        } else letters.push(outcome.letter);
-      }
-      await request.deadLetters.add(letters);
-      rejected += letters.length;
-      done += rowCount;
-      onProgress?.({ phase: "checking", done, total });
-      yield batchOfRows(types, rows);
-    }
-  }
-  await engine.fill(staging.rescuedTable, columns, total === 0 ? [] : rescued());
-  return rejected;
-}
-
-const RAW_CELLS = { name: "array", element: { name: "string" } } as const;
-
-type Judgement =
-  | { readonly checked: CheckedRow; readonly knownTime: Micros }
-  | { readonly letter: NewDeadLetter };
-
-class Judge {
-  readonly #source: SourceDefinition;
-  readonly #door: Door;
-  readonly #files: readonly StagedFile[];
-  readonly #hasKnownTime: boolean;
-  readonly #knownTimeMax: number;
-
-  constructor({ source, views, knownTimeColumn, clock }: HistoryImport, files: readonly StagedFile[]) {
-    this.#source = source;
-    this.#door = compileDoor(source, views);
-    this.#files = files;
-    this.#hasKnownTime = knownTimeColumn !== undefined;
-    this.#knownTimeMax = clock.now() + (source.kind === "stream" ? source.maxFutureMicros : 0);
-  }
-
-  judge(place: { readonly file: number; readonly row: number }, raw: readonly (string | null)[]): Judgement {
-    const { path, decoders } = this.#files[place.file]!;
-    const cells = raw.map((text, i) => (text === null ? null : decoders[i]!(text)));
-    const payload: Record<string, unknown> = {};
-    for (const [i, { name }] of this.#source.columns.entries()) if (cells[i] !== null) payload[name] = cells[i];
-    try {
-      return this.#check(payload, cells);
-    } catch (error) {
-      const { code, message } = asOnefoldError(error);
-      const identity = createHash("sha256").update(JSON.stringify([path, place.row, raw])).digest("hex").slice(0, 24);
-      const where = `${path}, row ${place.row + 1}`;
-      return { letter: { id: `${this.#source.name}-import-${identity}`, stage: "import", code, message: `${where}: ${message}`, payload } };
-    }
-  }
-
-  #check(payload: Record<string, unknown>, cells: readonly unknown[]): Judgement {
-    let knownTime: Micros | null = null;
-    if (this.#hasKnownTime) {
-      knownTime = checkValue(cells.at(-1), { name: "timestamp" }, { allowNonFinite: false, where: "the known time" }) as Micros | null;
-      if (knownTime === null) throw new OnefoldError("NULL_NOT_ALLOWED", "the known time is null");
-    }
-    const checked = this.#door.check(payload, knownTime ?? (Number.MAX_SAFE_INTEGER as Micros));
-    const availableAfter = this.#source.kind === "stream" ? this.#source.availableAfterMicros : 0;
-    knownTime ??= (checked.eventTime + availableAfter) as Micros;
-    if (knownTime > this.#knownTimeMax) {
-      throw new OnefoldError("EVENT_TOO_FAR_AHEAD", `${formatMicros(knownTime)}, when it became known, lies ahead of the clock`);
-    }
-    return { checked, knownTime };
-  }
 }
 
 /** Fills the table of rows whose id is taken; returns their number. Without an id column there are none. */
@@ -295,9 +214,13 @@ async function firstLiveKnownTime({ log }: HistoryImport, archived: ArchiveFiles
 function refuseAfterLive(lastKnownTime: number, firstLive: number | null): void {
   if (firstLive === null || lastKnownTime <= firstLive) return;
   const [last, live] = [formatMicros(lastKnownTime as Micros), formatMicros(firstLive as Micros)];
-  throw new OnefoldError("HISTORY_AFTER_LIVE", `history known until ${last} reaches behind the first live event, known at ${live}`, {
-    hint: "import only what was known before it; push later events instead",
-  });
+  throw new OnefoldError(
+    "HISTORY_AFTER_LIVE",
+    `history known until ${last} reaches behind the first live event, known at ${live}`,
+    {
+      hint: "import only what was known before it; push later events instead",
+    },
+  );
 }
 
 /** The archive's columns in the order of fold, with offsets from `firstOffset` on. */
@@ -329,7 +252,8 @@ const REPORT_INTERVAL_MS = 200;
 
 /** Reports the engine's progress while it sorts and writes. */
 async function whileReporting<T>({ engine, onProgress }: HistoryImport, work: () => Promise<T>): Promise<T> {
-  const report = (share: number): void => onProgress?.({ phase: "writing", done: Math.round(share * 1000), total: 1000 });
+  const report = (share: number): void =>
+    onProgress?.({ phase: "writing", done: Math.round(share * 1000), total: 1000 });
   const timer = setInterval(() => report(engine.progress() ?? 0), REPORT_INTERVAL_MS);
   try {
     return await work();

@@ -46,8 +46,7 @@ export function absentColumn(type: ValueType): ImportColumn {
 }
 
 const SAFE = Number.MAX_SAFE_INTEGER;
-const ISO_TIME =
-  "\\d{4}-\\d{2}-\\d{2}([T ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,6})?Z?)?";
+const ISO_TIME = "\\d{4}-\\d{2}-\\d{2}([T ]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,6})?Z?)?";
 const DECIMAL_FRACTION = "[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?";
 
 function timeIsClean(value: string): string {
@@ -137,7 +136,8 @@ function typedColumn(type: ValueType, cell: string, fileType: string, allowNonFi
 
 function typedRaw(type: ValueType, cell: string, fileType: string): Pick<ImportColumn, "raw" | "decode"> {
   if (fileType === "BLOB") return { raw: `base64(${cell})`, decode: (raw) => raw };
-  if (fileType === "BLOB[]") return { raw: `to_json(list_transform(${cell}, x -> base64(x)))::VARCHAR`, decode: parsed };
+  if (fileType === "BLOB[]")
+    return { raw: `to_json(list_transform(${cell}, x -> base64(x)))::VARCHAR`, decode: parsed };
   if (fileType.endsWith("]") || fileType.startsWith("STRUCT") || fileType.startsWith("MAP")) {
     return { raw: `to_json(${cell})::VARCHAR`, decode: parsed };
   }
@@ -175,13 +175,16 @@ function typedValue(
   switch (type.name) {
     case "int64": {
       const value = `TRY_CAST(${cell} AS BIGINT)`;
-      if (isInteger) return { value, clean: type.wide === true ? `${value} IS NOT NULL` : `${cell} BETWEEN ${-SAFE} AND ${SAFE}` };
-      if (isFloat) return { value, clean: `isfinite(${cell}) AND ${cell} = trunc(${cell}) AND abs(${cell}) <= ${SAFE}` };
+      if (isInteger)
+        return { value, clean: type.wide === true ? `${value} IS NOT NULL` : `${cell} BETWEEN ${-SAFE} AND ${SAFE}` };
+      if (isFloat)
+        return { value, clean: `isfinite(${cell}) AND ${cell} = trunc(${cell}) AND abs(${cell}) <= ${SAFE}` };
       return unvouched(type);
     }
     case "float64":
       if (isInteger) return { value: `${cell}::DOUBLE`, clean: `${cell} BETWEEN ${-SAFE} AND ${SAFE}` };
-      if (isFloat) return { value: normalised(`${cell}::DOUBLE`), clean: allowNonFinite ? "true" : `isfinite(${cell})` };
+      if (isFloat)
+        return { value: normalised(`${cell}::DOUBLE`), clean: allowNonFinite ? "true" : `isfinite(${cell})` };
       return unvouched(type);
     case "string":
       return fileType === "VARCHAR" || fileType.startsWith("ENUM") || fileType === "UUID"
@@ -202,7 +205,12 @@ function typedValue(
   }
 }
 
-function arrayValue(element: ValueType, cell: string, fileType: string, allowNonFinite: boolean): { value: string; clean: string } {
+function arrayValue(
+  element: ValueType,
+  cell: string,
+  fileType: string,
+  allowNonFinite: boolean,
+): { value: string; clean: string } {
   const type: ValueType = { name: "array", element };
   if (fileType !== sqlType(type)) return unvouched(type);
   const none = (bad: string): string => `len(list_filter(${cell}, x -> x IS NOT NULL AND ${bad})) = 0`;

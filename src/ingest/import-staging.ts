@@ -53,7 +53,8 @@ export async function expandPaths(engine: QueryEngine, patterns: readonly string
   const paths = new Set<string>();
   for (const pattern of patterns) {
     const found = await engine.rows(`SELECT file FROM glob(${sqlText(pattern)}) ORDER BY file`);
-    if (found.length === 0) throw new OnefoldError("FILE_UNREADABLE", `there is no file ${pattern}`, { where: pattern });
+    if (found.length === 0)
+      throw new OnefoldError("FILE_UNREADABLE", `there is no file ${pattern}`, { where: pattern });
     for (const row of found) paths.add(row["file"] as string);
   }
   return [...paths];
@@ -62,11 +63,18 @@ export async function expandPaths(engine: QueryEngine, patterns: readonly string
 /** Creates the empty staging table. */
 export async function createStaging(engine: QueryEngine, table: string, source: SourceDefinition): Promise<void> {
   const columns = [...source.columns.map(({ name, type }) => [name, sqlType(type)] as const), ...STAGING_META];
-  await engine.run(`CREATE TABLE ${sqlName(table)} (${columns.map(([name, type]) => `${sqlName(name)} ${type}`).join(", ")})`);
+  await engine.run(
+    `CREATE TABLE ${sqlName(table)} (${columns.map(([name, type]) => `${sqlName(name)} ${type}`).join(", ")})`,
+  );
 }
 
 /** Adds one file's rows. Throws `FILE_UNREADABLE`, `FILE_COLUMN_MISSING`. */
-export async function stageFile(request: StagingRequest, table: string, path: string, index: number): Promise<StagedFile> {
+export async function stageFile(
+  request: StagingRequest,
+  table: string,
+  path: string,
+  index: number,
+): Promise<StagedFile> {
   const { engine, source } = request;
   const format = formatOf(path);
   try {
@@ -84,7 +92,9 @@ export async function stageFile(request: StagingRequest, table: string, path: st
       const cell = `_c${readNames.length - 1}`;
       return importColumn(column, cell, types.get(fileColumn) ?? "JSON", format, source.allowNonFinite);
     });
-    await engine.run(`INSERT INTO ${sqlName(table)} ${stagingSelect(request, columns, path, format, readNames, index)}`);
+    await engine.run(
+      `INSERT INTO ${sqlName(table)} ${stagingSelect(request, columns, path, format, readNames, index)}`,
+    );
     const asked = new Set(wanted.map(({ fileColumn }) => fileColumn));
     return {
       path,
@@ -93,7 +103,10 @@ export async function stageFile(request: StagingRequest, table: string, path: st
     };
   } catch (error) {
     if (!isOnefoldError(error) || error.code !== "FILE_UNREADABLE") throw error;
-    throw new OnefoldError("FILE_UNREADABLE", `${path} cannot be read: ${error.message}`, { where: path, cause: error });
+    throw new OnefoldError("FILE_UNREADABLE", `${path} cannot be read: ${error.message}`, {
+      where: path,
+      cause: error,
+    });
   }
 }
 
@@ -139,7 +152,9 @@ function goodnessOf({ source, views, now }: StagingRequest, knownTime: string): 
   const tolerance = source.kind === "stream" ? source.maxFutureMicros : 0;
   const [event, known] = [`epoch_us(${sqlName(source.eventTime)})`, `epoch_us(${knownTime})`];
   const times =
-    source.kind === "stream" ? [`${event} <= ${known} + ${tolerance}`, `${known} <= ${now + tolerance}`] : [`${known} <= ${now}`];
+    source.kind === "stream"
+      ? [`${event} <= ${known} + ${tolerance}`, `${known} <= ${now + tolerance}`]
+      : [`${known} <= ${now}`];
   const resolve = resolverOf(source);
   const computed = [
     ...source.derived.map(({ expression }) => ({ expression, mustHold: false })),
@@ -172,7 +187,12 @@ function idSql(source: SourceDefinition): string {
   return column === undefined ? "NULL::VARCHAR" : `${sqlName(column.name)}::VARCHAR`;
 }
 
-const FORMATS: Readonly<Record<string, FileFormat>> = { ".parquet": "parquet", ".csv": "csv", ".ndjson": "json", ".jsonl": "json" };
+const FORMATS: Readonly<Record<string, FileFormat>> = {
+  ".parquet": "parquet",
+  ".csv": "csv",
+  ".ndjson": "json",
+  ".jsonl": "json",
+};
 
 function formatOf(path: string): FileFormat {
   const format = FORMATS[extname(path).toLowerCase()];
@@ -185,7 +205,9 @@ function formatOf(path: string): FileFormat {
 
 /** The reader that tells a file's columns. */
 function describedReader(path: string, format: FileFormat): string {
-  return format === "json" ? `read_json(${sqlText(path)}, format = 'newline_delimited', maximum_depth = 1)` : reader(path, format, []);
+  return format === "json"
+    ? `read_json(${sqlText(path)}, format = 'newline_delimited', maximum_depth = 1)`
+    : reader(path, format, []);
 }
 
 function reader(path: string, format: FileFormat, columns: readonly string[]): string {
@@ -204,10 +226,13 @@ function reader(path: string, format: FileFormat, columns: readonly string[]): s
 
 function missingColumn(path: string, column: string, fileColumn: string, present: Iterable<string>): OnefoldError {
   const names = [...present];
-  return new OnefoldError("FILE_COLUMN_MISSING", `${path} has no column "${fileColumn}" for the source's column "${column}"`, {
-    where: path,
-    hint: "rename it in the file, or say which of the file's columns holds it",
-    candidates: nearestNames(fileColumn, names),
-  });
+  return new OnefoldError(
+    "FILE_COLUMN_MISSING",
+    `${path} has no column "${fileColumn}" for the source's column "${column}"`,
+    {
+      where: path,
+      hint: "rename it in the file, or say which of the file's columns holds it",
+      candidates: nearestNames(fileColumn, names),
+    },
+  );
 }
-

@@ -27,6 +27,8 @@ import { HotStates } from "./hot-states.ts";
 
 /** Encoded states in one commit. */
 const COMMIT_BYTES = 4 * 1024 * 1024;
+/** Changed states kept back while the log is folded. */
+const DIRTY_STATES_MAX = 50_000;
 
 export interface RebuildRequest {
   readonly source: SourceDefinition;
@@ -130,7 +132,8 @@ class Rebuild {
   async foldLog(): Promise<void> {
     const { files, log, upTo, store, space } = this.#request;
     if (upTo <= files.liveEnd) return;
-    if (log === null) throw new OnefoldError("INTERNAL", `a rebuild up to ${upTo} needs the log behind ${files.liveEnd}`);
+    if (log === null)
+      throw new OnefoldError("INTERNAL", `a rebuild up to ${upTo} needs the log behind ${files.liveEnd}`);
     const hot = new HotStates({ fold: this.#fold, store, space });
     const flush = async (): Promise<void> => {
       const { states, committed } = hot.takeWrites();
@@ -142,7 +145,7 @@ class Rebuild {
     for await (const events of log.read(files.liveEnd)) {
       for (const event of events) if (event.offset < upTo) this.#foldInto(hot, event);
       this.#report();
-      if (hot.crowded) await flush();
+      if (hot.dirtyCount >= DIRTY_STATES_MAX) await flush();
       if (events.at(-1)!.offset >= upTo - 1) break;
     }
     await flush();

@@ -17,7 +17,13 @@ import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { type Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
 import { type ArchivedEvent, type EventArchive, type EventFiles } from "./event-archive.ts";
-import { type NewFile, type OfflineStore, type OfflineTable, type TableFile, type TableSnapshot } from "./offline-store.ts";
+import {
+  type NewFile,
+  type OfflineStore,
+  type OfflineTable,
+  type TableFile,
+  type TableSnapshot,
+} from "./offline-store.ts";
 import { writeParquetFile } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
 
@@ -67,9 +73,12 @@ export async function openEventArchive(
   engine: QueryEngine,
   source: SourceDefinition,
 ): Promise<HistoryArchive> {
-  const stored = source.columns.map(
-    ({ name, type, description }): Column => ({ name, type, nullable: true, ...(description === undefined ? {} : { description }) }),
-  );
+  const stored = source.columns.map(({ name, type, description }): Column => ({
+    name,
+    type,
+    nullable: true,
+    ...(description === undefined ? {} : { description }),
+  }));
   const columns = [...stored, ...META_COLUMNS];
   const table = await store.table(`events/${source.name}`, { columns });
   return new DeltaEventArchive(table, engine, columns, stored.length);
@@ -98,7 +107,10 @@ class DeltaEventArchive implements HistoryArchive {
     if (fresh.length === 0) return;
     const first = fresh[0]!;
     const last = fresh.at(-1)!;
-    assert(first.offset === liveEnd && last.offset === liveEnd + fresh.length - 1, "archived offsets follow on without gaps");
+    assert(
+      first.offset === liveEnd && last.offset === liveEnd + fresh.length - 1,
+      "archived offsets follow on without gaps",
+    );
     const rows = fresh.map(({ row, eventTime, knownTime, offset, id }) => [
       ...row.slice(0, this.#storedCount),
       eventTime,
@@ -189,7 +201,9 @@ function filesOf(snapshot: TableSnapshot, wanted: number | undefined, folder: st
   const present = snapshot.txns.get(EPOCH_TXN) ?? 0;
   const epoch = wanted ?? present;
   if (!Number.isSafeInteger(epoch) || epoch < 0 || epoch > present) {
-    throw new OnefoldError("EPOCH_UNKNOWN", `there is no epoch ${epoch}; the present one is ${present}`, { where: folder });
+    throw new OnefoldError("EPOCH_UNKNOWN", `there is no epoch ${epoch}; the present one is ${present}`, {
+      where: folder,
+    });
   }
   const isOf = (segment: string) => (file: TableFile) => file.tags["segment"] === segment;
   const history = (epoch === present ? snapshot.files : snapshot.removed)
@@ -198,7 +212,8 @@ function filesOf(snapshot: TableSnapshot, wanted: number | undefined, folder: st
   const live = snapshot.files.filter(isOf("live"));
   const byKnownTime = (a: TableFile, b: TableFile): number =>
     Number(a.tags["firstKnownTime"]) - Number(b.tags["firstKnownTime"]) || (a.path < b.path ? -1 : 1);
-  const byOffset = (a: TableFile, b: TableFile): number => Number(a.tags["firstOffset"]) - Number(b.tags["firstOffset"]);
+  const byOffset = (a: TableFile, b: TableFile): number =>
+    Number(a.tags["firstOffset"]) - Number(b.tags["firstOffset"]);
   const lastKnown = (files: readonly TableFile[]): number =>
     files.reduce((max, file) => Math.max(max, Number(file.tags["lastKnownTime"])), Number.NEGATIVE_INFINITY);
   return {

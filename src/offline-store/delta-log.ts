@@ -35,7 +35,10 @@ export class DeltaLog {
   /** The newest version, or `version`; null where the table does not exist. Throws `TABLE_INVALID`. */
   async load(version?: number): Promise<DeltaState | null> {
     const names = await this.#storage.list(this.#folder);
-    const newest = names.reduce((max, name) => Math.max(max, commitVersion(name)), checkpointsIn(names)[0]?.version ?? -1);
+    const newest = names.reduce(
+      (max, name) => Math.max(max, commitVersion(name)),
+      checkpointsIn(names)[0]?.version ?? -1,
+    );
     if (newest === -1) return null;
     const wanted = version ?? newest;
     if (wanted < 0 || wanted > newest) {
@@ -46,7 +49,9 @@ export class DeltaLog {
     const state = await this.#startFromCheckpoint(names, wanted);
     while (state.version < wanted) {
       if (!(await this.advance(state))) {
-        throw new OnefoldError("TABLE_INVALID", `commit ${state.version + 1} of a table is missing`, { where: this.#folder });
+        throw new OnefoldError("TABLE_INVALID", `commit ${state.version + 1} of a table is missing`, {
+          where: this.#folder,
+        });
       }
     }
     return state;

@@ -78,7 +78,8 @@ async function create(
   ];
   // Where another writer was first, its table is the one to open.
   const state = (await log.put(first, actions)) ? first : await log.load();
-  if (state === null) throw new OnefoldError("TABLE_INVALID", "a table vanished while it was created", { where: folder });
+  if (state === null)
+    throw new OnefoldError("TABLE_INVALID", "a table vanished while it was created", { where: folder });
   return new DeltaTable(folder, name, log, state, storage);
 }
 
@@ -159,13 +160,20 @@ class DeltaTable implements OfflineTable {
           const wanted = schema.columns.find(({ name }) => name === column.name);
           if (wanted !== undefined && sameType(wanted.type, column.type)) continue;
           const now = wanted === undefined ? "not declared any more" : `declared ${formatType(wanted.type)}`;
-          throw new OnefoldError("TABLE_INVALID", `table ${this.#name} has a column ${column.name} of ${formatType(column.type)}, ${now}`, {
-            where: this.folder,
-          });
+          throw new OnefoldError(
+            "TABLE_INVALID",
+            `table ${this.#name} has a column ${column.name} of ${formatType(column.type)}, ${now}`,
+            {
+              where: this.folder,
+            },
+          );
         }
         const more = schema.columns.filter(({ name }) => present.every((column) => column.name !== name));
         if (more.length === 0) return;
-        const metaData = { ...this.#metaData(this.#state), schemaString: formatSchema({ columns: [...present, ...more] }) };
+        const metaData = {
+          ...this.#metaData(this.#state),
+          schemaString: formatSchema({ columns: [...present, ...more] }),
+        };
         if (await this.#log.put(this.#state, [commitInfo("ADD COLUMNS", Date.now()), { metaData }])) return;
         await this.#refresh();
       }
@@ -196,7 +204,9 @@ class DeltaTable implements OfflineTable {
   #removeAction(path: string): DeltaAction {
     const add = this.#state.added.get(encodePath(path));
     if (add === undefined) {
-      throw new OnefoldError("TABLE_CONFLICT", `file ${path} is no part of table ${this.#name} any more`, { where: this.folder });
+      throw new OnefoldError("TABLE_CONFLICT", `file ${path} is no part of table ${this.#name} any more`, {
+        where: this.folder,
+      });
     }
     return {
       remove: {

@@ -198,7 +198,11 @@ class DuckDbEngine implements QueryEngine {
   }
 }
 
-function readBatch(chunk: DuckDBDataChunk, columns: readonly EngineColumn[], types: readonly DuckDBType[]): EngineBatch {
+function readBatch(
+  chunk: DuckDBDataChunk,
+  columns: readonly EngineColumn[],
+  types: readonly DuckDBType[],
+): EngineBatch {
   const { rowCount } = chunk;
   const vectors: EngineVector[] = [];
   const validity: (Uint8Array | null)[] = [];
@@ -382,4 +386,3 @@ function engineError(error: unknown, sql: string): OnefoldError {
   if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", message, { where, cause: error });
   return new OnefoldError("INTERNAL", message, { where, cause: error });
 }
-

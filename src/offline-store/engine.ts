@@ -52,7 +52,11 @@ export interface QueryEngine {
   /** Streams a result; the next chunk is requested before the present one is handed out. */
   stream(sql: string, columns: readonly EngineColumn[]): AsyncIterableIterator<EngineBatch>;
   /** Creates a table and fills it from typed arrays. */
-  fill(table: string, columns: readonly TableColumn[], batches: Iterable<FillBatch> | AsyncIterable<FillBatch>): Promise<void>;
+  fill(
+    table: string,
+    columns: readonly TableColumn[],
+    batches: Iterable<FillBatch> | AsyncIterable<FillBatch>,
+  ): Promise<void>;
   /** 0..1 of the running query, or null where unknown. */
   progress(): number | null;
   /** Stops the running query, which then throws `CANCELLED`. */

@@ -9,7 +9,15 @@ import { OnefoldError } from "../base/errors.ts";
 import { type SourceDefinition } from "../define/definition.ts";
 import { type EntityKey } from "../schema/entity-key.ts";
 import { type Column, type Value, type ValueType } from "../schema/value.ts";
-import { sqlName, sqlText, sqlType, type EngineColumn, type EngineVector, type FillBatch, type QueryEngine } from "./engine.ts";
+import {
+  sqlName,
+  sqlText,
+  sqlType,
+  type EngineColumn,
+  type EngineVector,
+  type FillBatch,
+  type QueryEngine,
+} from "./engine.ts";
 import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
 import { type EventFiles } from "./event-archive.ts";
 import { type TableFile } from "./offline-store.ts";
@@ -127,7 +135,10 @@ async function keyedScan(
     return `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds].join(" AND ")})`;
   }
   if (derivedKey === undefined) {
-    throw new OnefoldError("INTERNAL", `the key ${request.keyColumns.join(", ")} is derived and cannot be read without derivedKey`);
+    throw new OnefoldError(
+      "INTERNAL",
+      `the key ${request.keyColumns.join(", ")} is derived and cannot be read without derivedKey`,
+    );
   }
   const inputs = derivedKey.columns.map((name) => storedColumn(source, name));
   const where = bounds.length === 0 ? "" : `WHERE ${bounds.join(" AND ")}`;
@@ -146,7 +157,14 @@ async function keyedScan(
       yield { rowCount: batch.rowCount, columns: [offset as Float64Array, texts], validity: [null, null] };
     }
   }
-  await engine.fill(keyTable, [{ name: "_offset", type: { name: "int64" } }, { name: "_key", type: { name: "string" } }], keys());
+  await engine.fill(
+    keyTable,
+    [
+      { name: "_offset", type: { name: "int64" } },
+      { name: "_key", type: { name: "string" } },
+    ],
+    keys(),
+  );
   return `(SELECT * FROM ${eventRelation(all, wanted)} JOIN ${sqlName(keyTable)} USING (_offset) WHERE _key IS NOT NULL)`;
 }
 

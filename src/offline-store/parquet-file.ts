@@ -28,7 +28,8 @@ export async function writeParquetFile(engine: QueryEngine, request: ParquetFile
   const [report] = await engine.rows(
     `COPY (${request.select}) TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)`,
   );
-  if (report === undefined) throw new OnefoldError("INTERNAL", "writing a Parquet file reported nothing", { where: path });
+  if (report === undefined)
+    throw new OnefoldError("INTERNAL", "writing a Parquet file reported nothing", { where: path });
   const rows = report["count"] as number;
   const statistics = JSON.parse(report["column_statistics"] as string) as Record<string, Record<string, string>>;
   return {

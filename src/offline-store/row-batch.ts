@@ -11,7 +11,10 @@ export function batchOfRows(types: readonly ValueType[], rows: readonly (readonl
   for (let c = 0; c < types.length; c++) {
     const type = types[c]!;
     const isNumberLike =
-      type.name === "float64" || type.name === "timestamp" || type.name === "bool" || (type.name === "int64" && type.wide !== true);
+      type.name === "float64" ||
+      type.name === "timestamp" ||
+      type.name === "bool" ||
+      (type.name === "int64" && type.wide !== true);
     if (!isNumberLike) {
       columns.push(rows.map((row) => row[c] ?? null));
       validity.push(null);

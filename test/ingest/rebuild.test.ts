@@ -43,7 +43,9 @@ const source: StreamDefinition = {
     { name: "note", type: { name: "string" }, nullable: true },
     { name: "at", type: { name: "timestamp" }, nullable: false },
   ],
-  derived: [{ name: "who", type: { name: "string" }, expression: { op: "lower", input: { op: "column", name: "user" } } }],
+  derived: [
+    { name: "who", type: { name: "string" }, expression: { op: "lower", input: { op: "column", name: "user" } } },
+  ],
   constraints: [],
   eventTime: "at",
   allowNonFinite: false,
@@ -62,7 +64,11 @@ function viewBy(key: string): ViewDefinition {
     source: "payments",
     key: [key],
     features: [
-      { name: "sum_1m", type: { name: "float64" }, aggregation: { fn: "sum", column: "amount", over: { kind: "time", micros: 60e6 } } },
+      {
+        name: "sum_1m",
+        type: { name: "float64" },
+        aggregation: { fn: "sum", column: "amount", over: { kind: "time", micros: 60e6 } },
+      },
       { name: "last_note", type: { name: "string" }, aggregation: { fn: "last", column: "note" } },
       {
         name: "strict",
@@ -97,7 +103,12 @@ interface Event {
 }
 
 const eventArbitrary = fc
-  .tuple(fc.constantFrom("a", "A", "b|", "ä", null), fc.constantFrom(1, 2.5, 0.1, 13, null), fc.constantFrom("x", "yy", null), fc.integer({ min: 0, max: 300 }))
+  .tuple(
+    fc.constantFrom("a", "A", "b|", "ä", null),
+    fc.constantFrom(1, 2.5, 0.1, 13, null),
+    fc.constantFrom("x", "yy", null),
+    fc.integer({ min: 0, max: 300 }),
+  )
   .map(([user, amount, note, second]): Event => {
     const time = (1e15 + second * 1e6) as Micros;
     return { row: [user, amount, note, time], eventTime: time, knownTime: time };
@@ -108,9 +119,25 @@ async function archiveOf(pieces: readonly (readonly Event[])[], live: readonly L
   const archive = await openEventArchive(openOfflineStore(join(root, String(++serial)), engine), engine, source);
   let files = await archive.files();
   for (const [place, piece] of pieces.entries()) {
-    const rows = piece.map(({ row, eventTime, knownTime }, i) => [...row, eventTime, knownTime, files.historyEnd + i, null]);
-    await engine.fill("piece", archive.columns, [batchOfRows(archive.columns.map(({ type }) => type), rows)]);
-    files = await archive.appendHistory(files, { engine, select: "SELECT * FROM piece", firstKnownTime: place, lastKnownTime: place });
+    const rows = piece.map(({ row, eventTime, knownTime }, i) => [
+      ...row,
+      eventTime,
+      knownTime,
+      files.historyEnd + i,
+      null,
+    ]);
+    await engine.fill("piece", archive.columns, [
+      batchOfRows(
+        archive.columns.map(({ type }) => type),
+        rows,
+      ),
+    ]);
+    files = await archive.appendHistory(files, {
+      engine,
+      select: "SELECT * FROM piece",
+      firstKnownTime: place,
+      lastKnownTime: place,
+    });
   }
   await archive.appendLive(live);
   return archive.files();
@@ -129,10 +156,21 @@ function logOf(events: readonly LogEvent[]): EventLog {
   };
 }
 
-async function fold(view: ViewDefinition, store: MemoryOnlineStore, files: ArchiveFiles, more: Partial<RebuildRequest> = {}) {
+async function fold(
+  view: ViewDefinition,
+  store: MemoryOnlineStore,
+  files: ArchiveFiles,
+  more: Partial<RebuildRequest> = {},
+) {
   const letters: NewDeadLetter[] = [];
   const result = await rebuildView({
-    source, engine, files, store, space: "s", upTo: 0, log: null,
+    source,
+    engine,
+    files,
+    store,
+    space: "s",
+    upTo: 0,
+    log: null,
     view: { definition: view, fold: compileViewFold(view, source, entity) },
     deadLetters: { add: async (some) => letters.push(...some) },
     ...more,
@@ -141,7 +179,11 @@ async function fold(view: ViewDefinition, store: MemoryOnlineStore, files: Archi
 }
 
 /** States as folding the events one by one in offset order makes them, and the offsets of the poisonous ones. */
-function foldDirectly(view: ViewDefinition, events: readonly Event[], offsetOf = (i: number): number => HISTORY_BASE + i): { states: Map<string, string>; poisoned: number[] } {
+function foldDirectly(
+  view: ViewDefinition,
+  events: readonly Event[],
+  offsetOf = (i: number): number => HISTORY_BASE + i,
+): { states: Map<string, string>; poisoned: number[] } {
   const compiled = compileViewFold(view, source, entity);
   const { derive } = compileDerived(source);
   const states = new Map<string, ReturnType<typeof compiled.empty>>();
@@ -155,7 +197,10 @@ function foldDirectly(view: ViewDefinition, events: readonly Event[], offsetOf =
     if (outcome.kind === "poison") poisoned.push(offsetOf(i));
     if (state.lastOffset !== Number.NEGATIVE_INFINITY) states.set(key, state);
   }
-  return { states: new Map(Array.from(states, ([key, state]) => [key, Buffer.from(compiled.encode(state)).toString("hex")])), poisoned };
+  return {
+    states: new Map(Array.from(states, ([key, state]) => [key, Buffer.from(compiled.encode(state)).toString("hex")])),
+    poisoned,
+  };
 }
 
 function statesIn(store: MemoryOnlineStore): Map<string, string> {
@@ -166,7 +211,9 @@ describe("history folded by entity", () => {
   it("gives the bytes that folding event by event gives, for stored and derived keys, at once or in steps", async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(eventArbitrary, { minLength: 1, maxLength: 120 }), fc.nat(120), fc.constantFrom("user", "who"),
+        fc.array(eventArbitrary, { minLength: 1, maxLength: 120 }),
+        fc.nat(120),
+        fc.constantFrom("user", "who"),
         async (events, cut, key) => {
           const view = viewBy(key);
           const expected = foldDirectly(view, events);
@@ -182,7 +229,11 @@ describe("history folded by entity", () => {
 
           const inSteps = new MemoryOnlineStore();
           const firstEnd = HISTORY_BASE + first.length;
-          await fold(view, inSteps, { ...files, history: files.history.slice(0, first.length > 0 ? 1 : 0), historyEnd: firstEnd });
+          await fold(view, inSteps, {
+            ...files,
+            history: files.history.slice(0, first.length > 0 ? 1 : 0),
+            historyEnd: firstEnd,
+          });
           // Repeated from too early, as after a crash: what the states hold already is skipped.
           await fold(view, inSteps, files, { continueFrom: Math.max(HISTORY_BASE, firstEnd - 5) });
           await fold(view, inSteps, files, { continueFrom: firstEnd });
@@ -197,13 +248,23 @@ describe("history folded by entity", () => {
     const { derive } = compileDerived(source);
     await fc.assert(
       fc.asyncProperty(
-        fc.array(eventArbitrary, { minLength: 1, maxLength: 80 }), fc.nat(80), fc.nat(80), fc.nat(80), fc.constantFrom("user", "who"),
+        fc.array(eventArbitrary, { minLength: 1, maxLength: 80 }),
+        fc.nat(80),
+        fc.nat(80),
+        fc.nat(80),
+        fc.constantFrom("user", "who"),
         async (events, historyCount, archivedCount, foldedCount, key) => {
           const view = viewBy(key);
           const history = events.slice(0, historyCount);
-          const live = events.slice(historyCount).map(
-            ({ row, eventTime, knownTime }, offset): LogEvent => ({ offset, eventTime, knownTime, id: null, row: derive([...row]) }),
-          );
+          const live = events
+            .slice(historyCount)
+            .map(({ row, eventTime, knownTime }, offset): LogEvent => ({
+              offset,
+              eventTime,
+              knownTime,
+              id: null,
+              row: derive([...row]),
+            }));
           const upTo = Math.min(foldedCount, live.length);
           const offsetOf = (i: number): number => (i < history.length ? HISTORY_BASE + i : i - history.length);
           const expected = foldDirectly(view, events.slice(0, history.length + upTo), offsetOf);
@@ -230,11 +291,15 @@ describe("history folded by entity", () => {
     const files = await archiveOf([events]);
     const progress: number[] = [];
     const store = new MemoryOnlineStore();
-    const { result } = await fold(viewBy("user"), store, files, { onProgress: (done, total) => progress.push(done, total) });
+    const { result } = await fold(viewBy("user"), store, files, {
+      onProgress: (done, total) => progress.push(done, total),
+    });
     expect(result).toEqual({ events: 9000, entities: 700, poisoned: 1 });
     expect(progress.slice(-2)).toEqual([9000, 9000]);
     expect(progress.length).toBeGreaterThan(4);
     const cancelled = fold(viewBy("user"), new MemoryOnlineStore(), files, { signal: AbortSignal.abort() });
-    await expect(cancelled.catch((error: unknown) => (isOnefoldError(error) ? error.code : error))).resolves.toBe("CANCELLED");
+    await expect(cancelled.catch((error: unknown) => (isOnefoldError(error) ? error.code : error))).resolves.toBe(
+      "CANCELLED",
+    );
   });
 });

@@ -72,7 +72,8 @@ describe("a Delta table's checkpoints", () => {
 /** Fails the n-th write of a commit: before it takes effect, or once it has. */
 function failingStorage(failAt: number, after: boolean): TableStorage & { readonly writes: () => number } {
   let writes = 0;
-  const guarded = <A extends unknown[], R>(operation: (...args: A) => Promise<R>) =>
+  const guarded =
+    <A extends unknown[], R>(operation: (...args: A) => Promise<R>) =>
     async (...args: A): Promise<R> => {
       const mine = writes++;
       if (mine > failAt || (mine === failAt && !after)) throw new Error("power cut");
@@ -101,7 +102,9 @@ describe("a crash between any two writes of a commit", () => {
         const storage = failingStorage(failAt, after);
         const table = await openOfflineStore(folder, engine, storage).table("letters", LETTERS);
         const file = await writeLetters(engine, table, 9, 1);
-        const outcome = await codeOf(table.commit({ add: [file], txn: [{ applicationId: "app", version: 9 }], operation: "APPEND" }));
+        const outcome = await codeOf(
+          table.commit({ add: [file], txn: [{ applicationId: "app", version: 9 }], operation: "APPEND" }),
+        );
         const reopened = await openOfflineStore(folder, engine).table("letters", LETTERS);
         const committed = (await reopened.lastTxn("app")) === 9;
         expect((await reopened.snapshot()).files).toHaveLength(committed ? 10 : 9);

@@ -75,7 +75,9 @@ describe("streaming results", () => {
   });
 
   it("is cancelled by interrupt", async () => {
-    const work = engine.run("CREATE OR REPLACE TABLE never AS SELECT sum(a.i * b.i) FROM range(1000000) a(i), range(1000000) b(i)");
+    const work = engine.run(
+      "CREATE OR REPLACE TABLE never AS SELECT sum(a.i * b.i) FROM range(1000000) a(i), range(1000000) b(i)",
+    );
     setTimeout(() => engine.interrupt(), 100);
     expect(await codeOf(work)).toBe("CANCELLED");
   });

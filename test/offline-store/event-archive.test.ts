@@ -52,20 +52,31 @@ const source: SourceDefinition = {
 };
 
 function event(offset: number): ArchivedEvent {
-  const row: Value[] = [`u${offset}`, offset % 2 === 0 ? null : "9223372036854775807", offset === 3 ? null : offset / 2, offset % 3 === 0, offset * 10, true];
+  const row: Value[] = [
+    `u${offset}`,
+    offset % 2 === 0 ? null : "9223372036854775807",
+    offset === 3 ? null : offset / 2,
+    offset % 3 === 0,
+    offset * 10,
+    true,
+  ];
   return { offset, eventTime: offset * 10, knownTime: offset * 10 + 5, id: offset === 1 ? null : `u${offset}`, row };
 }
 
-const range = (from: number, to: number): ArchivedEvent[] => Array.from({ length: to - from }, (_, i) => event(from + i));
+const range = (from: number, to: number): ArchivedEvent[] =>
+  Array.from({ length: to - from }, (_, i) => event(from + i));
 
 async function stored(files: ArchiveFiles): Promise<Record<string, Value>[]> {
-  return engine.rows(`SELECT * FROM ${eventRelation([...files.history, ...files.live], source.columns)} ORDER BY _offset`);
+  return engine.rows(
+    `SELECT * FROM ${eventRelation([...files.history, ...files.live], source.columns)} ORDER BY _offset`,
+  );
 }
 
 /** A SELECT of history rows with the given known times, offsets from `first` on. */
 function historySelect(first: number, knownTimes: readonly number[]): string {
   const rows = knownTimes.map(
-    (time, i) => `('h${time}', ${i}, 0.5, true, make_timestamptz(${time}), make_timestamptz(${time}), make_timestamptz(${time}), ${first + i}, NULL)`,
+    (time, i) =>
+      `('h${time}', ${i}, 0.5, true, make_timestamptz(${time}), make_timestamptz(${time}), make_timestamptz(${time}), ${first + i}, NULL)`,
   );
   return `SELECT * FROM (VALUES ${rows.join(", ")}) t("user", page, dwell, seen, "at", _event_time, _known_time, _offset, _id)`;
 }
@@ -73,7 +84,12 @@ function historySelect(first: number, knownTimes: readonly number[]): string {
 describe("the event archive", () => {
   it("keeps live events as they were, once, whatever is handed over again", async () => {
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
-    expect(await archive.files()).toMatchObject({ epoch: 0, liveEnd: 0, historyEnd: HISTORY_BASE, lastKnownTime: Number.NEGATIVE_INFINITY });
+    expect(await archive.files()).toMatchObject({
+      epoch: 0,
+      liveEnd: 0,
+      historyEnd: HISTORY_BASE,
+      lastKnownTime: Number.NEGATIVE_INFINITY,
+    });
     await archive.appendLive(range(0, 5));
     await archive.appendLive(range(0, 5));
     const again = await openEventArchive(openOfflineStore(folder, engine), engine, source);
@@ -83,8 +99,15 @@ describe("the event archive", () => {
     expect(files).toMatchObject({ epoch: 0, liveEnd: 8, lastKnownTime: 75 });
     expect(await stored(files)).toEqual(
       range(0, 8).map(({ offset, eventTime, knownTime, id, row }) => ({
-        user: row[0], page: row[1] === null ? null : "9223372036854775807", dwell: row[2], seen: row[3], at: row[4],
-        _event_time: eventTime, _known_time: knownTime, _offset: offset, _id: id,
+        user: row[0],
+        page: row[1] === null ? null : "9223372036854775807",
+        dwell: row[2],
+        seen: row[3],
+        at: row[4],
+        _event_time: eventTime,
+        _known_time: knownTime,
+        _offset: offset,
+        _id: id,
       })),
     );
     await expect(archive.appendLive(range(9, 10))).rejects.toThrow(/without gaps/);
@@ -93,13 +116,26 @@ describe("the event archive", () => {
   it("arranges history in epochs and keeps the earlier ones readable", async () => {
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
     let files = await archive.files();
-    files = await archive.appendHistory(files, { engine, select: historySelect(HISTORY_BASE, [1, 2]), firstKnownTime: 1, lastKnownTime: 2 });
+    files = await archive.appendHistory(files, {
+      engine,
+      select: historySelect(HISTORY_BASE, [1, 2]),
+      firstKnownTime: 1,
+      lastKnownTime: 2,
+    });
     expect(files).toMatchObject({ epoch: 0, historyEnd: HISTORY_BASE + 2, lastHistoryKnownTime: 2 });
-    files = await archive.appendHistory(files, { engine, select: historySelect(HISTORY_BASE + 2, [4]), firstKnownTime: 4, lastKnownTime: 4 });
+    files = await archive.appendHistory(files, {
+      engine,
+      select: historySelect(HISTORY_BASE + 2, [4]),
+      firstKnownTime: 4,
+      lastKnownTime: 4,
+    });
     await archive.appendLive(range(0, 3));
     const earlier = files;
     files = await archive.replaceHistory(await archive.files(), {
-      engine, select: historySelect(HISTORY_BASE, [1, 2, 3, 4]), firstKnownTime: 1, lastKnownTime: 4,
+      engine,
+      select: historySelect(HISTORY_BASE, [1, 2, 3, 4]),
+      firstKnownTime: 1,
+      lastKnownTime: 4,
     });
     expect(files).toMatchObject({ epoch: 1, historyEnd: HISTORY_BASE + 4, liveEnd: 3, lastKnownTime: 25 });
     expect((await stored(files)).map((row) => row["user"])).toEqual(["h1", "h2", "h3", "h4", "u0", "u1", "u2"]);
@@ -117,11 +153,16 @@ describe("the event archive", () => {
 
   it("gains the columns its source gains", async () => {
     await (await openEventArchive(openOfflineStore(folder, engine), engine, source)).appendLive(range(0, 2));
-    const wider = { ...source, columns: [...source.columns, { name: "note", type: { name: "string" } as const, nullable: true }] };
+    const wider = {
+      ...source,
+      columns: [...source.columns, { name: "note", type: { name: "string" } as const, nullable: true }],
+    };
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, wider);
     await archive.appendLive([{ ...event(2), row: ["u2", null, 1, true, 20, "hello"] }]);
     const files = await archive.files();
-    const rows = await engine.rows(`SELECT note, _offset FROM ${eventRelation(files.live, wider.columns)} ORDER BY _offset`);
+    const rows = await engine.rows(
+      `SELECT note, _offset FROM ${eventRelation(files.live, wider.columns)} ORDER BY _offset`,
+    );
     expect(rows.map((row) => row["note"])).toEqual([null, null, "hello"]);
   });
 });
@@ -168,8 +209,26 @@ describe("the feature row table", () => {
     const { files } = await reopened.table.snapshot();
     const paths = files.map(({ path }) => sqlText(path)).join(", ");
     expect(await engine.rows(`SELECT * FROM read_parquet([${paths}]) ORDER BY _minute`)).toEqual([
-      { user: "a|b", page: 7, _minute: 60_000_000, _epoch: 0, clicks_1h: 3, last_note: "x", last_at: 61_000_001, long: true },
-      { user: "c", page: -1, _minute: 120_000_000, _epoch: 1, clicks_1h: 0, last_note: null, last_at: null, long: null },
+      {
+        user: "a|b",
+        page: 7,
+        _minute: 60_000_000,
+        _epoch: 0,
+        clicks_1h: 3,
+        last_note: "x",
+        last_at: 61_000_001,
+        long: true,
+      },
+      {
+        user: "c",
+        page: -1,
+        _minute: 120_000_000,
+        _epoch: 1,
+        clicks_1h: 0,
+        last_note: null,
+        last_at: null,
+        long: null,
+      },
     ]);
   });
 });

@@ -100,7 +100,11 @@ describe("events by entity", () => {
     { name: "_id", type: { name: "string" } },
   ];
 
-  async function write(name: string, rows: readonly (readonly Value[])[], without?: string): Promise<EventFiles["live"][number]> {
+  async function write(
+    name: string,
+    rows: readonly (readonly Value[])[],
+    without?: string,
+  ): Promise<EventFiles["live"][number]> {
     const path = join(folder, name);
     await engine.fill("to_write", stored, [asBatch(stored, rows)]);
     const selected = without === undefined ? "*" : `* EXCLUDE (${without})`;
@@ -117,7 +121,9 @@ describe("events by entity", () => {
     readonly row: readonly Value[];
   }
 
-  async function readAll(request: Omit<Parameters<typeof readEventsByEntity>[1], "source" | "withKeys">): Promise<Read[]> {
+  async function readAll(
+    request: Omit<Parameters<typeof readEventsByEntity>[1], "source" | "withKeys">,
+  ): Promise<Read[]> {
     const all: Read[] = [];
     for await (const batch of readEventsByEntity(engine, { ...request, source, withKeys: true })) {
       for (let i = 0; i < batch.rowCount; i++) {
@@ -138,12 +144,32 @@ describe("events by entity", () => {
   }
 
   const BASE = -(2 ** 52);
-  const rowOf = (user: string | null, shop: number, amount: number | null, event: number, known: number, offset: number): Value[] => [
-    user, shop, amount, offset % 2 === 0 ? null : offset % 3 === 0, amount === null ? null : [`t${shop}`, user], event, event, known, offset, null,
+  const rowOf = (
+    user: string | null,
+    shop: number,
+    amount: number | null,
+    event: number,
+    known: number,
+    offset: number,
+  ): Value[] => [
+    user,
+    shop,
+    amount,
+    offset % 2 === 0 ? null : offset % 3 === 0,
+    amount === null ? null : [`t${shop}`, user],
+    event,
+    event,
+    known,
+    offset,
+    null,
   ];
 
   it("come sorted, typed and complete, from history and live files together", async () => {
-    const history = [rowOf("b", 1, 0.5, 10, 10, BASE), rowOf("a", 2, null, 30, 20, BASE + 1), rowOf(null, 1, 1, 5, 25, BASE + 2)];
+    const history = [
+      rowOf("b", 1, 0.5, 10, 10, BASE),
+      rowOf("a", 2, null, 30, 20, BASE + 1),
+      rowOf(null, 1, 1, 5, 25, BASE + 2),
+    ];
     const live = [rowOf("b", 1, 2.5, 5, 40, 0), rowOf("a", 2, 1.25, 41, 41, 1), rowOf("a|", 1, 3, 42, 42, 3)];
     const files: EventFiles = {
       epoch: 0,
@@ -164,7 +190,12 @@ describe("events by entity", () => {
     ]);
     expect(read.map(({ entity }) => entity)).toEqual([0, 1, 1, 2, 2]);
     expect(read[2]).toEqual({
-      key: "a|2", entity: 1, offset: 1, eventTime: 41, knownTime: 41, row: [null, null, 1.25, false, ["t2", "a"], null],
+      key: "a|2",
+      entity: 1,
+      offset: 1,
+      eventTime: 41,
+      knownTime: 41,
+      row: [null, null, 1.25, false, ["t2", "a"], null],
     });
     expect(read[1]!.row).toEqual([null, null, null, true, null, null]);
 
@@ -193,14 +224,26 @@ describe("events by entity", () => {
     };
     const read = await readAll({ files, keyColumns: ["user"], columns: ["amount", "shop"], order: "offset" });
     expect(read.map(({ row }) => row)).toEqual([[null, 1, null, null, null, null]]);
-    const none = await readAll({ files: { ...files, live: [] }, keyColumns: ["user"], columns: ["amount"], order: "offset" });
+    const none = await readAll({
+      files: { ...files, live: [] },
+      keyColumns: ["user"],
+      columns: ["amount"],
+      order: "offset",
+    });
     expect(none).toEqual([]);
   });
 
   it("follow the keys over many batches", async () => {
     const rows = Array.from({ length: 20_000 }, (_, i) => rowOf(`u${i % 7000}`, i % 3, i, i, i, i));
     const file = await write("many.parquet", rows);
-    const files: EventFiles = { epoch: 0, history: [], live: [file], liveEnd: 20_000, historyEnd: BASE, lastKnownTime: 1 };
+    const files: EventFiles = {
+      epoch: 0,
+      history: [],
+      live: [file],
+      liveEnd: 20_000,
+      historyEnd: BASE,
+      lastKnownTime: 1,
+    };
     const read = await readAll({ files, keyColumns: ["user"], columns: ["user", "amount"], order: "offset" });
     expect(read).toHaveLength(20_000);
     for (const { key, row, offset } of read) {

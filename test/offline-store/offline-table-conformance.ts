@@ -4,7 +4,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { isOnefoldError } from "../../src/base/errors.ts";
 import { type QueryEngine } from "../../src/offline-store/engine.ts";
-import { type NewFile, type OfflineStore, type OfflineTable, type TableSchema } from "../../src/offline-store/offline-store.ts";
+import {
+  type NewFile,
+  type OfflineStore,
+  type OfflineTable,
+  type TableSchema,
+} from "../../src/offline-store/offline-store.ts";
 import { writeParquetFile } from "../../src/offline-store/parquet-file.ts";
 
 export const LETTERS: TableSchema = {
@@ -19,11 +24,22 @@ export const LETTERS: TableSchema = {
 let serial = 0;
 
 /** Writes a file of `count` rows n = from.., not yet part of the table. */
-export async function writeLetters(engine: QueryEngine, table: OfflineTable, from: number, count: number): Promise<NewFile> {
+export async function writeLetters(
+  engine: QueryEngine,
+  table: OfflineTable,
+  from: number,
+  count: number,
+): Promise<NewFile> {
   const select = `SELECT i::BIGINT AS n, chr((97 + i % 26)::INTEGER) AS letter, make_timestamptz(i * 1000001) AS at, [i, NULL]::DOUBLE[] AS parts
     FROM range(${from}, ${from + count}) t(i)`;
   const name = `part-${++serial}.parquet`;
-  return writeParquetFile(engine, { select, folder: table.folder, name, columns: LETTERS.columns, tags: { from: String(from) } });
+  return writeParquetFile(engine, {
+    select,
+    folder: table.folder,
+    name,
+    columns: LETTERS.columns,
+    tags: { from: String(from) },
+  });
 }
 
 export async function codeOf(work: Promise<unknown>): Promise<string> {
@@ -98,9 +114,9 @@ export function offlineTableConformance(
       await other.commit({ add: [await writeLetters(engine, other, 1, 1)], operation: "APPEND" });
       const rival = await writeLetters(engine, other, 2, 1);
       await append(3, 1, 2);
-      expect(await codeOf(other.commit({ add: [rival], txn: [{ applicationId: "app", version: 2 }], operation: "APPEND" }))).toBe(
-        "TABLE_CONFLICT",
-      );
+      expect(
+        await codeOf(other.commit({ add: [rival], txn: [{ applicationId: "app", version: 2 }], operation: "APPEND" })),
+      ).toBe("TABLE_CONFLICT");
       expect(await codeOf(append(4, 1, 2))).toBe("TABLE_CONFLICT");
       const concurrent = await Promise.all(
         [table, other, table, other].map(async (writer, i) =>
@@ -124,7 +140,9 @@ export function offlineTableConformance(
       const wider = [...LETTERS.columns, { name: "w", type: { name: "int64", wide: true }, nullable: true } as const];
       const widened = await store().table("letters", { columns: wider });
       expect((await widened.snapshot()).schema.columns).toEqual(wider);
-      const changed = wider.map((column) => (column.name === "n" ? { ...column, type: { name: "string" } as const } : column));
+      const changed = wider.map((column) =>
+        column.name === "n" ? { ...column, type: { name: "string" } as const } : column,
+      );
       expect(await codeOf(store().table("letters", { columns: changed }))).toBe("TABLE_INVALID");
       expect(await codeOf(store().table("letters", LETTERS))).toBe("TABLE_INVALID");
     });
