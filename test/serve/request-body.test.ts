@@ -47,10 +47,11 @@ describe("reading a body", () => {
 
   it("stops reading one that never ends", async () => {
     let sent = 0;
-    function* send(): Generator<Buffer> {
+    async function* send(): AsyncGenerator<Buffer> {
       for (;;) {
         sent++;
         yield Buffer.alloc(MEGABYTE);
+        await setImmediate();
       }
     }
     const reading = readBody(Readable.from(send()), 8 * MEGABYTE, undefined);
