@@ -44,9 +44,9 @@ export class EventIds {
     this.#withinMicros = dedupeWithinMicros;
   }
 
-  /** Ids held in memory. */
-  get pendingCount(): number {
-    return this.#claims.size;
+  /** Ids accepted since the last flush began. */
+  get unwrittenCount(): number {
+    return this.#toWrite.length;
   }
 
   /**
@@ -120,8 +120,8 @@ export class EventIds {
 }
 
 function timeBytes(time: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setFloat64(0, time, true);
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeDoubleLE(time);
   return bytes;
 }
 

@@ -21,6 +21,10 @@ export class Flusher {
     this.#hasWork = () => options.hasWork();
   }
 
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
   /** Something changed: a flush will follow. */
   changed(): void {
     if (this.#timer !== null || this.#running !== null || this.#stopped) return;

@@ -16,22 +16,36 @@ interface Waiting {
 export class FoldQueue {
   readonly #fold: (events: readonly LogEvent[], from: number, to: number) => void;
   readonly #onError: (error: unknown) => void;
+  readonly #mayFold: () => boolean;
   #queue: Waiting[] = [];
   #next = 0;
   #scheduled = false;
+  #paused = false;
   #failure: { readonly error: unknown } | null = null;
 
-  /** `fold` must fold `events[from..to)` into every view; if it throws, folding stops for good. */
-  constructor(fold: (events: readonly LogEvent[], from: number, to: number) => void, onError: (error: unknown) => void) {
-    this.#fold = fold;
-    this.#onError = onError;
+  constructor(options: {
+    /** Folds `events[from..to)` into every view; if it throws, folding stops for good. */
+    fold(events: readonly LogEvent[], from: number, to: number): void;
+    onError(error: unknown): void;
+    /** Asked before each slice; once false, nothing is folded until `resume`. */
+    mayFold(): boolean;
+  }) {
+    this.#fold = (events, from, to) => options.fold(events, from, to);
+    this.#onError = (error) => options.onError(error);
+    this.#mayFold = () => options.mayFold();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (!this.#scheduled) this.#run();
   }
 
   /** Resolves once all are folded, rejects once folding has stopped. Must be called in offset order. */
   add(events: readonly LogEvent[]): Promise<void> {
     if (events.length === 0) return Promise.resolve();
     const folded = new Promise<void>((resolve, reject) => this.#queue.push({ events, resolve, reject }));
-    if (!this.#scheduled) this.#run();
+    if (!this.#scheduled && !this.#paused) this.#run();
     return folded;
   }
 
@@ -39,6 +53,10 @@ export class FoldQueue {
     this.#scheduled = false;
     const began = performance.now();
     while (this.#failure === null && this.#queue.length > 0) {
+      if (!this.#mayFold()) {
+        this.#paused = true;
+        return;
+      }
       const { events, resolve } = this.#queue[0]!;
       const to = Math.min(this.#next + SLICE_EVENTS, events.length);
       try {

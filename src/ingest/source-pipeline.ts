@@ -6,9 +6,9 @@
  *                └─▶ dead letters (synced)                       in one commit of the online store
  *
  * Why a crash leaves no hole and no double. The log is the only thing an answer waits for, beside the dead
- * letters; everything else is computed from it. A commit holds all that the events below its positions have
- * made, and nothing of later ones, for it is taken in one go between two events. A restart reads the
- * positions and folds the log from there; events the states already hold are below the positions. Dead
+ * letters; everything else is computed from it. A commit of a view holds all that the events below its
+ * position have made of it, and nothing of later ones, for it is taken in one go between two events. A
+ * restart reads the positions and folds the log from there; events the states already hold are below them. Dead
  * letters of the fold are durable before the commit that moves the position past their events, and carry
  * the offset in their id, so that a second folding adds none.
  *
@@ -22,7 +22,7 @@ import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type Micros } from "../base/micros.ts";
 import { type SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
-import { type OnlineStore, type StateSpace } from "../online-store/online-store.ts";
+import { type MetaWrite, type OnlineStore, type StateSpace } from "../online-store/online-store.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { EventIds } from "./event-ids.ts";
@@ -37,13 +37,16 @@ import { type LogStorage } from "./storage.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
+/** A flush does not wait once so much has changed; folding waits for it once several times as much has. */
+const STATES_PER_FLUSH = 20000;
+const IDS_PER_FLUSH = 16_000;
+const FLUSHES_BEHIND_MAX = 3;
+const STATES_PER_COMMIT = 5000;
 const PENDING_ROWS_MAX = 100_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 /** Rows of closed minutes read in one flush, and dead letters pushed again at a time. */
 const ROWS_PER_FLUSH = 5000;
 const LETTERS_PER_PUSH = 2000;
-/** Events replayed between two flushes when the pipeline is opened. */
-const REPLAY_FLUSH_EVENTS = 100_000;
 const DEDUPE_WITHIN_MICROS = 7 * 86_400_000_000;
 
 export interface SourcePipelineOptions {
@@ -60,6 +63,8 @@ export interface SourcePipelineOptions {
   readonly segmentBytesMax?: number;
   readonly hotCountMax?: number;
   readonly hotBytesMax?: number;
+  /** More changed states than this are committed view by view. */
+  readonly statesPerCommit?: number;
   /** Called while the log is replayed on opening: events done, and in all. */
   onReplay?(done: number, total: number): void;
 }
@@ -129,10 +134,11 @@ export class SourcePipeline {
       flush: () => this.#flush(),
       hasWork: () => this.#hasWrites(),
     });
-    this.#queue = new FoldQueue(
-      (events, from, to) => this.#fold(events, from, to),
-      (error) => this.#fail(error),
-    );
+    this.#queue = new FoldQueue({
+      fold: (events, from, to) => this.#fold(events, from, to),
+      onError: (error) => this.#fail(error),
+      mayFold: () => !this.#flusher.isRunning || this.#unflushed() < FLUSHES_BEHIND_MAX,
+    });
     for (const view of options.views) this.#addRunner(view);
     this.#door = compileDoor(source, options.views);
     const place = readSourcePlace(store, source.name);
@@ -233,16 +239,14 @@ export class SourcePipeline {
   }
 
   #fold(events: readonly LogEvent[], from: number, to: number): void {
-    for (const runner of this.#runners.values()) {
-      runner.fold(events, from, to);
-      if (runner.crowded) this.#flusher.hurry();
-    }
+    for (const runner of this.#runners.values()) runner.fold(events, from, to);
     for (let i = from; i < to; i++) {
       const { id, offset, knownTime } = events[i]!;
       if (id !== null && offset >= this.#position) this.#ids.accepted(id, knownTime);
     }
     this.#position = Math.max(this.#position, events[to - 1]!.offset + 1);
-    this.#flusher.changed();
+    if (this.#unflushed() < 1) this.#flusher.changed();
+    else this.#flusher.hurry();
     if (diagnostics.folded.hasSubscribers) {
       const { knownTime } = events[to - 1]!;
       const nowMicros = this.#clock.now();
@@ -250,6 +254,13 @@ export class SourcePipeline {
         diagnostics.folded.publish({ view, events: to - from, lastKnownTime: knownTime, nowMicros });
       }
     }
+  }
+
+  /** What has changed since the last flush began, in flushes' worth: keeps each flush, and memory, small. */
+  #unflushed(): number {
+    let states = 0;
+    for (const runner of this.#runners.values()) states += runner.dirtyCount;
+    return Math.max(states / STATES_PER_FLUSH, this.#ids.unwrittenCount / IDS_PER_FLUSH);
   }
 
   #hasWrites(): boolean {
@@ -262,24 +273,29 @@ export class SourcePipeline {
     return [...this.#runners.values(), ...this.#catchingUp];
   }
 
+  /** One commit of everything while that is little, else one for each view, so that none takes long. */
   async #flush(): Promise<void> {
+    const { statesPerCommit = STATES_PER_COMMIT } = this.#options;
+    const runners = this.#allRunners();
+    const dirty = runners.reduce((sum, runner) => sum + runner.dirtyCount, 0);
+    const groups = dirty <= statesPerCommit ? [runners] : runners.map((runner) => [runner]);
+    for (const [i, group] of groups.entries()) await this.#commit(group, i === 0);
+  }
+
+  async #commit(runners: readonly ViewRunner[], withSource: boolean): Promise<void> {
     if (this.failure !== null) throw this.failure;
     const began = performance.now();
-    const runners = this.#allRunners();
     for (const runner of runners) runner.captureDue(ROWS_PER_FLUSH);
-    // All of this in one turn: a commit is the work of the same events in every part.
+    // All of this in one turn: what a view commits is the work of the same events in each of its parts.
     const views = runners.map((runner) => runner.takeWrites());
-    const knownTime = this.log.lastKnownTime;
-    const ids = this.#ids.takeWrites(Math.max(knownTime, this.#clock.now()));
-    const place = sourcePlaceMeta(this.source.name, { position: this.#position, knownTime });
-    this.#storedPosition = this.#position;
-    this.#storedKnownTime = knownTime;
+    const source = withSource ? this.#takeSourceWrites() : null;
     try {
       await this.deadLetters.add(views.flatMap(({ letters }) => letters));
       const states = views.flatMap((view) => view.states);
-      await this.#store.commit(states, [...views.flatMap(({ metas }) => metas), ...ids.metas, place]);
+      await this.#store.commit(states, [...views.flatMap(({ metas }) => metas), ...(source?.metas ?? [])]);
       for (const { committed } of views) committed();
-      ids.committed();
+      source?.committed();
+      this.#queue.resume();
       if (diagnostics.flushed.hasSubscribers) {
         const bytes = states.reduce((sum, state) => sum + (state.bytes?.length ?? 0), 0);
         diagnostics.flushed.publish({ states: states.length, bytes, durationMs: performance.now() - began });
@@ -288,6 +304,15 @@ export class SourcePipeline {
       this.#fail(error);
       throw this.#failure;
     }
+  }
+
+  /** Ids, and the position and known time they belong to. */
+  #takeSourceWrites(): { readonly metas: readonly MetaWrite[]; committed(): void } {
+    const knownTime = this.log.lastKnownTime;
+    const { metas, committed } = this.#ids.takeWrites(Math.max(knownTime, this.#clock.now()));
+    this.#storedPosition = this.#position;
+    this.#storedKnownTime = knownTime;
+    return { metas: [...metas, sourcePlaceMeta(this.source.name, { position: this.#position, knownTime })], committed };
   }
 
   #fail(error: unknown): void {
@@ -307,14 +332,10 @@ export class SourcePipeline {
       });
     }
     const from = Math.min(...places);
-    let unflushed = 0;
     for await (const events of this.log.read(from)) {
       this.#fold(events, 0, events.length);
-      unflushed += events.length;
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
-      if (unflushed < REPLAY_FLUSH_EVENTS) continue;
-      await this.#flusher.finish();
-      unflushed = 0;
+      if (this.#unflushed() >= 1) await this.#flusher.finish();
     }
   }
 

@@ -113,8 +113,9 @@ export class ViewRunner {
     return this.#rows?.dueCount ?? 0;
   }
 
-  get crowded(): boolean {
-    return this.#hot.crowded;
+  /** States changed since the last flush began. */
+  get dirtyCount(): number {
+    return this.#hot.dirtyCount;
   }
 
   /** Live state of an entity, or null where it is unseen. Not to be kept past the turn. */

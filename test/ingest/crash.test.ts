@@ -58,8 +58,8 @@ function newWorld(): World {
   return { storage: new ForgetfulStorage(), store: new MemoryOnlineStore(), clock: new TestClock(), tables: new MemoryTables() };
 }
 
-async function open(world: World): Promise<{ pipeline: SourcePipeline; archiver: Archiver }> {
-  const pipeline = await openPayments(world, { segmentBytesMax: 2000, hotCountMax: 4, flushMs: 1 });
+async function open(world: World, statesPerCommit = 1000): Promise<{ pipeline: SourcePipeline; archiver: Archiver }> {
+  const pipeline = await openPayments(world, { segmentBytesMax: 2000, hotCountMax: 4, flushMs: 1, statesPerCommit });
   const { store, tables } = world;
   const rowTable = (): Promise<FeatureRowTable> => Promise.resolve(tables.rowTable());
   return { pipeline, archiver: new Archiver({ pipeline, store, archive: tables.archive(), rowTable, intervalMs: null }) };
@@ -108,7 +108,7 @@ describe("a source that crashes", () => {
     const property = fc.asyncProperty(fc.integer(), async (seed) => {
       const random = randomFrom(seed);
       let world = newWorld();
-      let { pipeline, archiver } = await open(world);
+      let { pipeline, archiver } = await open(world, Math.floor(random() * 4));
       const acknowledged = new Set<string>();
       const sent = new Set<string>();
       let next = 0;
@@ -143,7 +143,7 @@ describe("a source that crashes", () => {
           await archiving;
           await turns(5);
           world.tables.crashNow = () => false;
-          ({ pipeline, archiver } = await open(world));
+          ({ pipeline, archiver } = await open(world, Math.floor(random() * 4)));
         }
       }
       await pipeline.drain();
