@@ -25,7 +25,7 @@ export function createCaller(routes: readonly Route[]): CallRoute {
     }
     const methods = methodsOfPath(routes, pathname);
     throw new OnefoldError("ROUTE_UNKNOWN", `there is no route ${method} ${pathname}`, {
-      ...(methods.length === 0 ? {} : { candidates: methods.map((known) => `${known} ${pathname}`) }),
+      candidates: methods.map((known) => `${known} ${pathname}`),
     });
   };
 }
