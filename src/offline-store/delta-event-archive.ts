@@ -6,6 +6,8 @@
  * - `history`: how many history commits there were, so that two imports cannot both add to one state;
  * - `epoch`: the number of the present epoch, moved by a commit that replaces all history files.
  *
+ * Live events arrive in small files, which are joined as they add up: the rows and their tags stay the same.
+ *
  * A history file belongs to one epoch for ever. Replaced ones stay on disk, known by the log's remove
  * actions (which carry their tags), and are what an earlier epoch consists of.
  */
@@ -16,6 +18,7 @@ import { type SourceDefinition } from "../define/definition.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { type Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
+import { eventRelation } from "./event-reader.ts";
 import { type ArchivedEvent, type EventArchive, type EventFiles } from "./event-archive.ts";
 import {
   type NewFile,
@@ -26,6 +29,12 @@ import {
 } from "./offline-store.ts";
 import { writeParquetFile } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
+
+/** Live files below this size are joined once there are so many of them in a row. */
+const COMPACT_ROWS_BELOW = 250_000;
+const COMPACT_FILES = 24;
+/** Joined files stay for readers that still have them in their lists. */
+const COMPACTED_KEPT_MS = 24 * 3_600_000;
 
 const LIVE_TXN = "partition-0";
 const HISTORY_TXN = "history";
@@ -142,6 +151,29 @@ class DeltaEventArchive implements HistoryArchive {
     } finally {
       await this.#engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
     }
+    // The events are archived whatever becomes of this: the next append tries again.
+    await this.#compactLive().catch(() => {});
+  }
+
+  async #compactLive(): Promise<void> {
+    const { live } = await this.files();
+    const run = live.slice(live.findLastIndex(({ rows }) => rows >= COMPACT_ROWS_BELOW) + 1);
+    if (run.length < COMPACT_FILES) return;
+    const { firstOffset, firstKnownTime } = run[0]!.tags as Record<string, string>;
+    const { lastKnownTime } = run.at(-1)!.tags as Record<string, string>;
+    const stored = this.columns.slice(0, this.#storedCount);
+    const file = await this.#write(this.#engine, `live-${firstOffset!.padStart(16, "0")}`, {
+      select: `SELECT * FROM ${eventRelation(run, stored)} ORDER BY _offset`,
+      tags: {
+        segment: "live",
+        firstOffset: firstOffset!,
+        firstKnownTime: firstKnownTime!,
+        lastKnownTime: lastKnownTime!,
+      },
+    });
+    const remove = run.map(({ path }) => path.slice(this.#table.folder.length + 1));
+    await this.#table.commit({ add: [file], remove, operation: "COMPACT LIVE", dataChange: false });
+    await this.#table.vacuum(Date.now() - COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
   }
 
   async appendHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles> {

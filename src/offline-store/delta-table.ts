@@ -121,7 +121,8 @@ class DeltaTable implements OfflineTable {
   async commit(change: TableCommit): Promise<number> {
     for (const { path } of change.add) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
     return this.#inTurn(async () => {
-      const removes = (change.remove ?? []).map((path) => this.#removeAction(path));
+      const dataChange = change.dataChange ?? true;
+      const removes = (change.remove ?? []).map((path) => this.#removeAction(path, dataChange));
       const now = Date.now();
       const actions: DeltaAction[] = [
         commitInfo(change.operation, now),
@@ -135,7 +136,7 @@ class DeltaTable implements OfflineTable {
             partitionValues: {},
             size: file.bytes,
             modificationTime: now,
-            dataChange: true,
+            dataChange,
             stats: file.stats ?? JSON.stringify({ numRecords: file.rows }),
             ...(file.tags === undefined ? {} : { tags: file.tags }),
           },
@@ -148,6 +149,21 @@ class DeltaTable implements OfflineTable {
         diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
       }
       return this.#state.version;
+    });
+  }
+
+  async vacuum(removedBefore: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {
+    return this.#inTurn(async () => {
+      let count = 0;
+      for (const remove of this.#state.removed.values()) {
+        const file = this.#file(remove);
+        if ((remove.deletionTimestamp ?? 0) >= removedBefore || !isUnneeded(file)) continue;
+        await this.#storage.remove(file.path);
+        // The next checkpoint leaves it out; until then a reopened table knows it again, and nothing is lost by that.
+        this.#state.removed.delete(remove.path);
+        count++;
+      }
+      return count;
     });
   }
 
@@ -201,7 +217,7 @@ class DeltaTable implements OfflineTable {
     };
   }
 
-  #removeAction(path: string): DeltaAction {
+  #removeAction(path: string, dataChange: boolean): DeltaAction {
     const add = this.#state.added.get(encodePath(path));
     if (add === undefined) {
       throw new OnefoldError("TABLE_CONFLICT", `file ${path} is no part of table ${this.#name} any more`, {
@@ -212,7 +228,7 @@ class DeltaTable implements OfflineTable {
       remove: {
         path: add.path,
         deletionTimestamp: Date.now(),
-        dataChange: true,
+        dataChange,
         extendedFileMetadata: true,
         partitionValues: add.partitionValues,
         size: add.size,

@@ -55,6 +55,8 @@ export interface TableCommit {
   readonly txn?: readonly TableTxn[];
   /** Shown in the table's history. */
   readonly operation: string;
+  /** False where the rows stay the same and only their files change. */
+  readonly dataChange?: boolean;
 }
 
 export interface OfflineTable {
@@ -68,6 +70,8 @@ export interface OfflineTable {
    * Returns the new version. Throws `TABLE_CONFLICT`.
    */
   commit(change: TableCommit): Promise<number>;
+  /** Deletes files that left the table before `removedBefore` (milliseconds) and that no one needs any more. Returns how many. */
+  vacuum(removedBefore: number, isUnneeded: (file: TableFile) => boolean): Promise<number>;
 }
 
 export interface OfflineStore {

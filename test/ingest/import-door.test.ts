@@ -5,10 +5,13 @@ import { describe, expect, it } from "vitest";
 import { formatMicros, type Micros } from "../../src/base/micros.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText } from "../../src/offline-store/engine.ts";
+import { eventRelation } from "../../src/offline-store/event-reader.ts";
+import { type StreamDefinition } from "../../src/define/definition.ts";
 import { readRowFile } from "../../src/ingest/row-file.ts";
 import {
   engine,
   root,
+  source,
   newFolder,
   columns,
   openArchive,
@@ -249,6 +252,27 @@ describe("an import lets in exactly what the door lets in", () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it("with NaN as one value and infinities where the source allows them", async () => {
+    const open: StreamDefinition = { ...source, allowNonFinite: true };
+    const path = join(root, `rows-${randomUUID()}.parquet`);
+    const amounts = ["'nan'::DOUBLE", "-'nan'::DOUBLE", "'-inf'::DOUBLE", "-0.0::DOUBLE", "NULL"];
+    const rows = amounts.map(
+      (amount, i) => `SELECT 'a' AS key, ${amount} AS amount, [${amount}] AS list, make_timestamptz(${i}) AS at`,
+    );
+    await engine.run(`COPY (${rows.join(" UNION ALL ")}) TO ${sqlText(path)} (FORMAT parquet)`);
+    const { result, letters } = await importFiles(await openArchive(open), [path], { source: open });
+    expect(letters).toEqual([]);
+    const stored = await historyOf(result.after, open);
+    const expected = [Number.NaN, Number.NaN, Number.NEGATIVE_INFINITY, 0, null];
+    expect(stored.map((row) => shown(row["amount"]!))).toEqual(expected);
+    expect(stored.map((row) => shown(row["list"]!))).toEqual(expected.map((value) => [value]));
+    const read = `SELECT amount FROM ${eventRelation(result.after.history, open.columns)} WHERE isnan(amount)`;
+    for await (const { columns: found } of engine.stream(read, [{ as: "number" }])) {
+      const bits = new BigUint64Array((found[0] as Float64Array).slice().buffer);
+      expect([...bits]).toEqual([0x7ff8000000000000n, 0x7ff8000000000000n]);
+    }
   });
 });
 

@@ -151,6 +151,23 @@ describe("the event archive", () => {
     expect(await codeOf(reopened.replaceHistory(earlier, outdated))).toBe("TABLE_CONFLICT");
   });
 
+  it("joins small live files without changing an event", async () => {
+    const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    let filesMax = 0;
+    for (let i = 0; i < 60; i++) {
+      await archive.appendLive(range(i * 2, i * 2 + 2));
+      filesMax = Math.max(filesMax, (await archive.files()).live.length);
+    }
+    const reopened = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    const files = await reopened.files();
+    expect(filesMax).toBeLessThan(24);
+    expect(files).toMatchObject({ liveEnd: 120, lastKnownTime: 119 * 10 + 5 });
+    const rows = await stored(files);
+    expect(rows.map((row) => row["_offset"])).toEqual(range(0, 120).map(({ offset }) => offset));
+    expect(rows.map((row) => row["dwell"])).toEqual(range(0, 120).map(({ row }) => row[2]));
+    expect(files.live.map((file) => Number(file.tags["firstOffset"]))[0]).toBe(0);
+  });
+
   it("gains the columns its source gains", async () => {
     await (await openEventArchive(openOfflineStore(folder, engine), engine, source)).appendLive(range(0, 2));
     const wider = {

@@ -135,6 +135,25 @@ export function offlineTableConformance(
       expect(await codeOf(table.commit({ add: [], remove: [path], operation: "DELETE" }))).toBe("TABLE_CONFLICT");
     });
 
+    it("deletes files that left the table, when told which and since when", async () => {
+      for (let i = 0; i < 4; i++) await append(i, 1);
+      const paths = (await table.snapshot()).files.map(({ path }) => path);
+      const remove = paths.slice(0, 3).map((path) => path.slice(table.folder.length + 1));
+      await table.commit({ add: [], remove, operation: "DELETE", dataChange: false });
+      expect(await table.vacuum(Date.now() - 60_000, () => true)).toBe(0);
+      expect(await table.vacuum(Date.now() + 60_000, ({ tags }) => tags["from"] !== "1")).toBe(2);
+      const there = await Promise.all(
+        paths.map((path) =>
+          engine.rows(`SELECT n FROM '${path}'`).then(
+            () => true,
+            () => false,
+          ),
+        ),
+      );
+      expect(there).toEqual([false, true, false, true]);
+      expect((await table.snapshot()).removed.map(({ path }) => path)).toEqual([paths[1]]);
+    });
+
     it("takes further columns and refuses changed ones", async () => {
       await append(0, 3);
       const wider = [...LETTERS.columns, { name: "w", type: { name: "int64", wide: true }, nullable: true } as const];
