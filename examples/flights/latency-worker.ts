@@ -47,5 +47,4 @@ async function measure(task: LatencyTask): Promise<Latency> {
   return { p50Ms: quantile(0.5), p99Ms: quantile(0.99), requestsPerSecond: task.requests / seconds };
 }
 
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
 parentPort!.postMessage(await measure(workerData as LatencyTask));

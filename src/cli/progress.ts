@@ -1,7 +1,7 @@
 /**
  * Progress of long work: a bar with rate and time left on a terminal, a line every few seconds elsewhere.
  */
-import { Format, type GenericFormatter, Presets, SingleBar } from "cli-progress";
+import { type GenericFormatter, SingleBar } from "cli-progress";
 
 /** `total` is null where it is unknown; `phase` says what is being done now, and counts anew from zero. */
 export type OnProgress = (progress: {
@@ -16,6 +16,7 @@ export interface Progress {
 }
 
 const MILLIS_BETWEEN_LINES = 3000;
+const BAR_WIDTH = 24;
 
 export function startProgress(title: string, stream: NodeJS.WritableStream & { readonly isTTY?: boolean }): Progress {
   return stream.isTTY === true ? terminalBar(title, stream) : plainLines(title, stream);
@@ -28,20 +29,18 @@ interface Shown {
   readonly ratePerSecond: number;
 }
 
-const formatBar: GenericFormatter = (options, params, payload) => {
+const formatBar: GenericFormatter = (_options, params, payload) => {
   const { what, total, ratePerSecond } = payload as Shown;
   const rate = `${formatCount(ratePerSecond)}/s`;
   if (total === null) return `${what} ${formatCount(params.value)}, ${rate}`;
-  const bar = Format.BarFormat(params.progress, options);
+  const filled = Math.round(params.progress * BAR_WIDTH);
+  const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
   const left = ratePerSecond === 0 ? "" : `, ${Math.ceil((total - params.value) / ratePerSecond)} s left`;
   return `${what} ${bar} ${Math.floor(params.progress * 100)}% of ${formatCount(total)}, ${rate}${left}`;
 };
 
 function terminalBar(title: string, stream: NodeJS.WritableStream): Progress {
-  const bar = new SingleBar(
-    { stream, format: formatBar, hideCursor: true, clearOnComplete: true, barsize: 24 },
-    Presets.shades_classic,
-  );
+  const bar = new SingleBar({ stream, format: formatBar, hideCursor: true, clearOnComplete: true });
   const rate = new PhaseRate();
   let isShown = false;
   return {
