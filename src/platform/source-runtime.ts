@@ -12,14 +12,15 @@ import { type DeadLetters } from "../ingest/dead-letters.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import { importHistory } from "../ingest/history-import.ts";
 import { type PushResult } from "../ingest/pipeline.ts";
-import { openSourcePipeline, type ReplayResult, type SourcePipeline } from "../ingest/source-pipeline.ts";
+import { type ReplayResult } from "../ingest/dead-letter-replay.ts";
+import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import { type ViewRunner } from "../ingest/view-runner.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import { type OnlineStore } from "../online-store/online-store.ts";
 import { type ImportOptions, type ImportReport, type OnProgress, type RuntimeContext } from "./runtime-context.ts";
 import { type CatalogView } from "./view-catalog.ts";
-import { forgetRedefined, historyPlace, ViewBuilder } from "./view-builder.ts";
+import { forgetRedefined, historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
 
 const TICK_MS = 1000;
 
@@ -186,7 +187,7 @@ export class SourceRuntime {
     this.#archive = await openEventArchive(offline, engine, this.#source);
     this.#pipeline = await openSourcePipeline({
       source: this.#source,
-      views: views.filter((view) => this.#builder.isStored(view)),
+      views: views.filter((view) => this.#builder.isStored(view)).map(pipelineView),
       storage: diskStorage,
       folder: dataDir,
       store: this.#online,

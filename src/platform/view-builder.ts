@@ -12,7 +12,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import { rebuildView } from "../ingest/rebuild.ts";
 import { type SourcePipeline } from "../ingest/source-pipeline.ts";
-import { forgetView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
+import { forgetView, type PipelineView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
 import { type ArchiveFiles, type HistoryArchive } from "../offline-store/delta-event-archive.ts";
 import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
 import { type OnProgress, type RuntimeContext } from "./runtime-context.ts";
@@ -32,6 +32,11 @@ export interface HistoryPlace {
 export function historyPlace(store: OnlineStore, view: CatalogView): HistoryPlace | null {
   const bytes = store.getMeta(metaName(view.name));
   return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace);
+}
+
+/** The view as its pipeline runs it. A draft may change at any time, so it has no table of feature rows. */
+export function pipelineView({ definition, entity, fold }: CatalogView): PipelineView {
+  return { definition: definition.version === "dev" ? { ...definition, offline: false } : definition, entity, fold };
 }
 
 /** Removes states that another definition folded under the same name: only a draft can have such. */
@@ -80,8 +85,7 @@ export class ViewBuilder {
       const goesOn = place?.epoch === files.epoch;
       const { position } = isHere ? place : await this.#build(view, files, space, goesOn ? place : null, pipeline, onProgress);
       if (runner === undefined) {
-        const { definition, entity, fold } = view;
-        await pipeline.addView({ definition, entity, fold, start: { epoch: files.epoch, position } });
+        await pipeline.addView({ ...pipelineView(view), start: { epoch: files.epoch, position } });
         return;
       }
       if (runner.epoch === files.epoch && runner.position !== position) {
