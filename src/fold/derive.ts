@@ -20,6 +20,8 @@ export interface CompiledDerived {
   derive(stored: Value[]): Row;
   /** The stored columns that the named ones (stored or derived) are computed from, in schema order. */
   storedColumnsFor(columns: readonly string[]): string[];
+  /** All columns, stored and derived, that the named ones are computed from, themselves included. */
+  columnsBehind(columns: readonly string[]): ReadonlySet<string>;
 }
 
 /**
@@ -67,10 +69,10 @@ export function compileDerived(source: SourceDefinition, wanted?: readonly strin
       const reached = derivedBehind(source.derived, names);
       return source.columns.map((column) => column.name).filter((name) => reached.has(name));
     },
+    columnsBehind: (names) => derivedBehind(source.derived, names),
   };
 }
 
-/** All columns, stored and derived, that the named ones are computed from, themselves included. */
 function derivedBehind(derived: readonly DerivedColumn[], names: readonly string[]): Set<string> {
   const reached = new Set(names);
   // later columns refer to earlier ones only, so one pass from the end reaches everything

@@ -1,0 +1,213 @@
+/**
+ * `compileViewFold`: a view's definition as the fold that every part of the platform calls.
+ *
+ * Folding evaluates first whatever may throw (predicates, custom functions) into a scratch record, and
+ * only then changes the state: an event that throws leaves no trace. A read makes one pass over the bucket
+ * list from the newest event to the oldest and takes each window's values as it passes its edge.
+ */
+import { type Micros } from "../base/micros.ts";
+import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
+import { type Row, type Value } from "../schema/value.ts";
+import { type Cells, FAILED } from "./accumulator.ts";
+import { type WindowCut } from "./bucket-list.ts";
+import { EventRecord } from "./event-record.ts";
+import { emptyState, FoldState, forget } from "./fold-state.ts";
+import { decodeState, encodeState } from "./state-codec.ts";
+import {
+  type CompiledFeature,
+  type FoldEvent,
+  type FoldOutcome,
+  type ReadBuffer,
+  Status,
+  type ViewFold,
+} from "./view-fold.ts";
+import { type FeaturePlan, planView, type ViewPlan, type WindowPlan } from "./view-plan.ts";
+
+const FOLDED: FoldOutcome = { kind: "folded" };
+const ALREADY_FOLDED: FoldOutcome = { kind: "already-folded" };
+
+/**
+ * Compiles a view over its source and entity. Throws `DEFINITION_INVALID`, whose `where` names the view and
+ * feature and, where the definition knows it, file and line.
+ */
+export function compileViewFold(
+  view: ViewDefinition,
+  source: SourceDefinition,
+  entity: EntityDefinition,
+): ViewFold<FoldState> {
+  return new CompiledViewFold(planView(view, source, entity));
+}
+
+class CompiledViewFold implements ViewFold<FoldState> {
+  readonly features: readonly CompiledFeature[];
+  readonly inputColumns: readonly string[];
+  readonly #plan: ViewPlan;
+  readonly #record: EventRecord;
+  readonly #keyParts: Value[];
+  readonly #keyTypes: ViewPlan["key"][number]["type"][];
+  /** The group that a read accumulates windows in, and an empty one of lifetimes for reads of nothing. */
+  readonly #running: Cells;
+  readonly #nothing: FoldState;
+  readonly #cut: WindowCut = { bucket: 0, raw: 0, windowStart: 0 };
+
+  constructor(plan: ViewPlan) {
+    this.#plan = plan;
+    this.features = plan.features.map(({ feature: { definition, over } }) => ({
+      name: definition.name,
+      type: definition.type,
+      windowMicros: over?.kind === "time" ? over.micros : null,
+    }));
+    this.inputColumns = plan.inputColumns;
+    this.#record = new EventRecord(plan);
+    this.#keyParts = plan.key.map(() => null);
+    this.#keyTypes = plan.key.map(({ type }) => type);
+    const { stride, objectStride } = plan.state.list;
+    this.#running = {
+      numbers: new Float64Array(stride),
+      objects: Array.from<unknown>({ length: objectStride }).fill(null),
+    };
+    this.#nothing = emptyState(plan.state.lifetime);
+  }
+
+  keyOf(row: Row): EntityKey {
+    const { key } = this.#plan;
+    for (let i = 0; i < key.length; i++) this.#keyParts[i] = row[key[i]!.column] ?? null;
+    return encodeEntityKey(this.#keyParts, this.#keyTypes);
+  }
+
+  empty(): FoldState {
+    return emptyState(this.#plan.state.lifetime);
+  }
+
+  fold(state: FoldState, event: FoldEvent): FoldOutcome {
+    if (event.offset <= state.lastOffset) return ALREADY_FOLDED;
+    const plan = this.#plan;
+    const time = event.eventTime < event.knownTime ? event.eventTime : event.knownTime;
+    const forgets = time - state.lastEventTime > plan.forgetAfterMicros && state.eventCount > 0;
+    const record = this.#record;
+    try {
+      record.evaluate(state, event.row, time, forgets);
+    } catch (error) {
+      return { kind: "poison", message: error instanceof Error ? error.message : String(error) };
+    }
+    if (forgets) forget(state, plan.state.lifetime);
+    state.lastOffset = event.offset;
+    if (event.knownTime > state.lastKnownTime) state.lastKnownTime = event.knownTime;
+    if (time > state.lastEventTime) state.lastEventTime = time;
+    state.eventCount++;
+    const { accumulators } = plan.state.lifetime;
+    for (let i = 0; i < accumulators.length; i++) accumulators[i]!.add(state.lifetime, 0, 0, record.cells, 0, 0);
+    record.keepCustoms(state.lifetime);
+    if (plan.timeWindows.length > 0 || plan.lastWindows.length > 0) {
+      state.list.insert(plan.state.list, record.cells, state.lastEventTime);
+    }
+    return FOLDED;
+  }
+
+  read(state: FoldState | null, asOf: Micros, into: ReadBuffer): void {
+    const plan = this.#plan;
+    if (state === null || state.eventCount === 0) {
+      this.#readNothing(asOf, into);
+      return;
+    }
+    const age = asOf - state.lastEventTime;
+    for (let i = 0; i < plan.lifetimeFeatures.length; i++) {
+      this.#put(plan.lifetimeFeatures[i]!, state.lifetime, asOf, age, Number.NEGATIVE_INFINITY, into);
+    }
+    if (plan.timeWindows.length > 0) this.#readTimeWindows(state, asOf, age, into);
+    for (let i = 0; i < plan.lastWindows.length; i++) this.#readLast(plan.lastWindows[i]!, state, asOf, age, into);
+  }
+
+  encode(state: FoldState): Uint8Array {
+    return encodeState(state, this.#plan.state);
+  }
+
+  decode(bytes: Uint8Array): FoldState {
+    return decodeState(bytes, this.#plan.state);
+  }
+
+  #readTimeWindows(state: FoldState, asOf: number, age: number, into: ReadBuffer): void {
+    const { timeWindows, state: layout } = this.#plan;
+    const { list } = state;
+    const { stride, objectStride, rawStride, rawObjectStride } = layout.list;
+    const running = this.#running;
+    const cut = this.#cut;
+    this.#clearRunning(timeWindows[0]!);
+    let bucketsEnd = list.bucketCount;
+    let rawEnd = list.rawCount;
+    for (let w = 0; w < timeWindows.length; w++) {
+      const { length, accumulators, features } = timeWindows[w]!;
+      list.cut(layout.list, asOf - length, cut);
+      if (cut.raw < rawEnd) {
+        const begin = list.rawStart + cut.raw;
+        const end = list.rawStart + rawEnd;
+        for (let i = 0; i < accumulators.length; i++) {
+          accumulators[i]!.addOlder(running, list.raw, begin, end, rawStride, rawObjectStride);
+        }
+        rawEnd = cut.raw;
+      }
+      if (cut.bucket < bucketsEnd) {
+        for (let i = 0; i < accumulators.length; i++) {
+          accumulators[i]!.mergeOlder(running, list.buckets, cut.bucket, bucketsEnd, stride, objectStride);
+        }
+        bucketsEnd = cut.bucket;
+      }
+      for (let i = 0; i < features.length; i++) this.#put(features[i]!, running, asOf, age, cut.windowStart, into);
+    }
+  }
+
+  #readLast(window: WindowPlan, state: FoldState, asOf: number, age: number, into: ReadBuffer): void {
+    const { list } = state;
+    const { rawStride, rawObjectStride } = this.#plan.state.list;
+    const { accumulators, features, length } = window;
+    this.#clearRunning(window);
+    const end = list.rawStart + list.rawCount;
+    const begin = end - Math.min(length, list.rawCount);
+    for (let i = 0; i < accumulators.length; i++) {
+      accumulators[i]!.addOlder(this.#running, list.raw, begin, end, rawStride, rawObjectStride);
+    }
+    for (let i = 0; i < features.length; i++) {
+      this.#put(features[i]!, this.#running, asOf, age, Number.NEGATIVE_INFINITY, into);
+    }
+  }
+
+  /** The first time window's accumulators are those of all time windows. */
+  #clearRunning({ accumulators }: WindowPlan): void {
+    for (let i = 0; i < accumulators.length; i++) accumulators[i]!.clear(this.#running, 0, 0);
+  }
+
+  #put(index: number, cells: Cells, asOf: number, age: number, windowStart: number, into: ReadBuffer): void {
+    const plan: FeaturePlan = this.#plan.features[index]!;
+    into.windowStarts[index] = windowStart;
+    if (age > plan.ttlMicros) {
+      into.values[index] = null;
+      into.statuses[index] = Status.OUTSIDE_MAX_AGE;
+      return;
+    }
+    const value = plan.read(cells, asOf);
+    if (value === null) {
+      into.values[index] = plan.default;
+      into.statuses[index] = Status.NULL_VALUE;
+    } else if (value === FAILED) {
+      into.values[index] = null;
+      into.statuses[index] = Status.ERROR;
+    } else {
+      into.values[index] = value;
+      into.statuses[index] = Status.PRESENT;
+    }
+  }
+
+  #readNothing(asOf: number, into: ReadBuffer): void {
+    const { features, timeWindows, lastWindows } = this.#plan;
+    for (const window of timeWindows) this.#clearRunning(window);
+    for (const window of lastWindows) this.#clearRunning(window);
+    for (let i = 0; i < features.length; i++) {
+      const { read, feature, default: fallback } = features[i]!;
+      const value = read(feature.over === null ? this.#nothing.lifetime : this.#running, asOf);
+      into.values[i] = value === null ? fallback : value === FAILED ? null : value;
+      into.statuses[i] = Status.NOT_FOUND;
+      into.windowStarts[i] = feature.over?.kind === "time" ? asOf - feature.over.micros : Number.NEGATIVE_INFINITY;
+    }
+  }
+}

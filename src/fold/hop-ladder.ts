@@ -1,0 +1,40 @@
+/**
+ * The hop ladder: how coarsely old neighbours may be merged.
+ *
+ * Cells of a rung are aligned to the epoch and each rung divides the next, so cells are nested. A bucket
+ * merged within a cell of a rung at most W/60 long moves the left edge of a window W by less than that.
+ */
+import {
+  type DurationMicros,
+  MICROS_PER_DAY,
+  MICROS_PER_HOUR,
+  MICROS_PER_MINUTE,
+  MICROS_PER_SECOND,
+} from "../base/micros.ts";
+
+export const HOP_LADDER: readonly DurationMicros[] = [
+  MICROS_PER_SECOND / 1000,
+  MICROS_PER_SECOND / 100,
+  MICROS_PER_SECOND / 10,
+  MICROS_PER_SECOND,
+  5 * MICROS_PER_SECOND,
+  15 * MICROS_PER_SECOND,
+  30 * MICROS_PER_SECOND,
+  MICROS_PER_MINUTE,
+  5 * MICROS_PER_MINUTE,
+  15 * MICROS_PER_MINUTE,
+  MICROS_PER_HOUR,
+  3 * MICROS_PER_HOUR,
+  6 * MICROS_PER_HOUR,
+  12 * MICROS_PER_HOUR,
+  MICROS_PER_DAY,
+];
+
+const HOPS_PER_WINDOW = 60;
+
+/** The largest rung of at most a sixtieth of the window; 0, which means never merge, where there is none. */
+export function hopForWindow(windowMicros: DurationMicros): DurationMicros {
+  let hop = 0;
+  for (const rung of HOP_LADDER) if (rung * HOPS_PER_WINDOW <= windowMicros) hop = rung;
+  return hop;
+}

@@ -1,0 +1,163 @@
+/**
+ * From a view's definition to what its fold runs on: which columns and predicates are evaluated for an
+ * event, how raw records, buckets and lifetime cells are laid out, and how each feature is read.
+ *
+ * Features with the same input under the same predicate share a channel, and those that need the same
+ * accumulator over it share its cells, whatever their windows.
+ */
+import { type Aggregation, type EntityDefinition, type SourceDefinition, type ViewDefinition, formatViewName } from "../define/definition.ts";
+import { type Value } from "../schema/value.ts";
+import { type Accumulator } from "./accumulator.ts";
+import { BUCKET_HEADER_CELLS, type BucketLayout, hopsOf } from "./bucket-list.ts";
+import { definitionText } from "./canonical-json.ts";
+import { type CustomPlan, planCells } from "./cell-plan.ts";
+import { planChannels, type RecordPlan } from "./channel-plan.ts";
+import { type CompiledDerived, compileDerived } from "./derive.ts";
+import { expressionColumns } from "./expression.ts";
+import { type FeatureReader } from "./feature-reader.ts";
+import { type LifetimeLayout } from "./fold-state.ts";
+import { type StateLayout } from "./state-codec.ts";
+import { type CheckedFeature, checkView } from "./view-check.ts";
+
+export interface FeaturePlan {
+  readonly feature: CheckedFeature;
+  readonly read: FeatureReader;
+  readonly default: Value;
+  readonly ttlMicros: number;
+}
+
+/** Features read over one window, and the accumulators they need. */
+export interface WindowPlan {
+  /** Microseconds for a time window, events for a last-n window. */
+  readonly length: number;
+  /** Positions of the features in the view. */
+  readonly features: readonly number[];
+  /** For a time window: also what longer windows need, as one pass serves all. */
+  readonly accumulators: readonly Accumulator[];
+}
+
+export interface ViewPlan {
+  readonly viewName: string;
+  readonly derived: CompiledDerived;
+  readonly record: RecordPlan;
+  readonly customs: readonly CustomPlan[];
+  readonly features: readonly FeaturePlan[];
+  readonly lifetimeFeatures: readonly number[];
+  /** Ascending. */
+  readonly timeWindows: readonly WindowPlan[];
+  readonly lastWindows: readonly WindowPlan[];
+  readonly state: StateLayout;
+  /** Row positions and types of the entity's key. */
+  readonly key: readonly { readonly column: number; readonly type: SourceDefinition["columns"][number]["type"] }[];
+  readonly inputColumns: readonly string[];
+  readonly forgetAfterMicros: number;
+}
+
+/** Throws `DEFINITION_INVALID`, naming the view and feature and, where known, file and line. */
+export function planView(view: ViewDefinition, source: SourceDefinition, entity: EntityDefinition): ViewPlan {
+  const derived = compileDerived(source);
+  const { features, key } = checkView(view, source, entity, derived);
+  const { channelOf, record } = planChannels(features, derived.columns);
+  const cells = planCells(features, channelOf, source.allowNonFinite);
+
+  const timeLengths = lengthsOf(features, "time");
+  const lastLengths = lengthsOf(features, "last");
+  const lastEvents = lastLengths.at(-1) ?? 0;
+  const list: BucketLayout = {
+    accumulators: cells.windowed.accumulators.map((entry) => entry.accumulator),
+    stride: BUCKET_HEADER_CELLS + cells.windowed.numberCells,
+    objectStride: cells.windowed.objectCells,
+    rawStride: record.keptNumberCells,
+    rawObjectStride: record.keptObjectCells,
+    windows: timeLengths,
+    hops: hopsOf(timeLengths),
+    exactEvents: Math.max(view.exactEvents, lastEvents),
+    lastEvents,
+  };
+  const lifetime: LifetimeLayout = {
+    accumulators: cells.lifetime.accumulators.map((entry) => entry.accumulator),
+    stride: cells.lifetime.numberCells,
+    objectStride: cells.lifetime.objectCells,
+    customEmpty: cells.customs.flatMap(({ states, lifetimeCell }) =>
+      lifetimeCell === -1 ? [] : [{ objectCell: lifetimeCell, text: states.emptyText }],
+    ),
+  };
+  const viewName = formatViewName(view);
+  return {
+    viewName,
+    derived,
+    record,
+    customs: cells.customs,
+    features: features.map((feature, i) => ({
+      feature,
+      read: cells.readers[i]!,
+      default: feature.definition.default ?? null,
+      ttlMicros: feature.definition.ttlMicros ?? view.ttlMicros ?? Number.POSITIVE_INFINITY,
+    })),
+    lifetimeFeatures: positionsOf(features, (feature) => feature.over === null),
+    timeWindows: timeLengths.map((length) => ({
+      length,
+      features: positionsOf(features, ({ over }) => over?.kind === "time" && over.micros === length),
+      accumulators: cells.windowed.accumulators
+        .filter((entry) => entry.longestTimeMicros >= length)
+        .map((entry) => entry.accumulator),
+    })),
+    lastWindows: lastLengths.map((length) => ({
+      length,
+      features: positionsOf(features, ({ over }) => over?.kind === "last" && over.events === length),
+      accumulators: cells.windowed.accumulators
+        .filter((entry) => entry.lastLengths.has(length))
+        .map((entry) => entry.accumulator),
+    })),
+    state: { lifetime, list, hash: layoutHash(view, source, derived), viewName },
+    key,
+    inputColumns: derived.storedColumnsFor([
+      ...view.key,
+      ...view.features.flatMap(({ aggregation }) => columnsOf(aggregation, source)),
+    ]),
+    forgetAfterMicros: view.forgetAfterMicros ?? Number.POSITIVE_INFINITY,
+  };
+}
+
+function lengthsOf(features: readonly CheckedFeature[], kind: "time" | "last"): number[] {
+  const lengths = new Set<number>();
+  for (const { over } of features) {
+    if (over?.kind === kind) lengths.add(over.kind === "time" ? over.micros : over.events);
+  }
+  return [...lengths].sort((a, b) => a - b);
+}
+
+function positionsOf(features: readonly CheckedFeature[], wanted: (feature: CheckedFeature) => boolean): number[] {
+  return features.flatMap((feature, i) => (wanted(feature) ? [i] : []));
+}
+
+/** Names of the columns that an aggregation reads itself. */
+function columnsOf({ fn, column, where }: Aggregation, source: SourceDefinition): string[] {
+  const columns = where === undefined ? [] : expressionColumns(where);
+  if (column !== undefined) columns.push(column);
+  else if (fn === "custom") columns.push(...source.columns.map(({ name }) => name));
+  return columns;
+}
+
+/** FNV-1a over everything that gives a state's cells their meaning. */
+function layoutHash(view: ViewDefinition, source: SourceDefinition, derived: CompiledDerived): number {
+  const read = view.features.flatMap(({ aggregation }) =>
+    aggregation.fn === "custom" ? [] : columnsOf(aggregation, source),
+  );
+  const reached = derived.columnsBehind(read);
+  const text = definitionText({
+    features: view.features.map(({ aggregation: { fn, column, over, where, custom } }) => {
+      return { fn, column, over, where, custom: custom?.name };
+    }),
+    columns: source.columns.filter(({ name }) => reached.has(name)).map(({ name, type }) => ({ name, type })),
+    derived: source.derived.filter(({ name }) => reached.has(name)),
+    exactEvents: view.exactEvents,
+    forgetAfter: view.forgetAfterMicros,
+  });
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash ^= text.charCodeAt(i);
+    hash = Math.imul(hash, 0x01000193) >>> 0;
+  }
+  return hash;
+}
