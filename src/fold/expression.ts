@@ -185,10 +185,7 @@ function literalType(value: Value, where: string | undefined): ValueType | null 
   if (typeof value === "string") return { name: "string" };
   if (typeof value === "boolean") return BOOL;
   if (value instanceof Uint8Array) return { name: "bytes" };
-  const nodes = (value as readonly Value[]).map((element) => literalNode(element, where));
-  const element = unify(nodes, "an array literal", where).type;
-  if (element === null) throw invalid("an array literal needs an element that is not null", where);
-  return { name: "array", element };
+  throw invalid("an array cannot be a literal", where);
 }
 
 /** A literal takes the type of what it stands beside: ISO text beside a timestamp, a number beside a wide int64. */
@@ -202,7 +199,7 @@ function adapt(node: Node, type: ValueType, where: string | undefined): Node {
     }
   }
   if (type.name === "timestamp" && typeof node.literal === "string") {
-    const time = parseMicros(node.literal);
+    const time = literalTime(node.literal, where);
     return { type: TIMESTAMP, evaluate: () => time, literal: time };
   }
   if (type.name === "timestamp" && typeof node.literal === "number" && node.type.name === "int64") {
@@ -210,6 +207,17 @@ function adapt(node: Node, type: ValueType, where: string | undefined): Node {
   }
   if (type.name === "float64" && isNumeric(node.type)) return { ...node, type: FLOAT64 };
   return node;
+}
+
+function literalTime(text: string, where: string | undefined): number {
+  try {
+    return parseMicros(text);
+  } catch (cause) {
+    throw new OnefoldError("DEFINITION_INVALID", (cause as Error).message, {
+      ...(where === undefined ? {} : { where }),
+      cause,
+    });
+  }
 }
 
 function textOf(evaluate: Evaluate): Evaluate {

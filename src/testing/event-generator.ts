@@ -1,0 +1,271 @@
+/**
+ * Random views and event sequences from a seed: late, tied and out-of-order events, nulls, bursts and gaps
+ * of days, every aggregation over every kind of window.
+ */
+import { type Micros } from "../base/micros.ts";
+import {
+  type Aggregation,
+  type AggregationName,
+  type CustomAggregation,
+  type EntityDefinition,
+  type FeatureDefinition,
+  type StreamDefinition,
+  type ViewDefinition,
+  type Window,
+} from "../define/definition.ts";
+import { type Expression } from "../define/expression.ts";
+import { compileDerived } from "../fold/derive.ts";
+import { type FoldEvent } from "../fold/view-fold.ts";
+import { type Value, type ValueType } from "../schema/value.ts";
+import { type SeededRandom } from "./random.ts";
+
+const SECOND = 1_000_000;
+const HOUR = 3600 * SECOND;
+const DAY = 24 * HOUR;
+/** 2026-01-01T00:00:00Z. */
+const START = 1_767_225_600 * SECOND;
+
+const col = (name: string): Expression => ({ op: "column", name });
+const lit = (value: Value): Expression => ({ op: "literal", value });
+const type = (name: Exclude<ValueType["name"], "array">): ValueType => ({ name });
+
+export const generatedEntity: EntityDefinition = { kind: "entity", name: "account", keys: [{ name: "account", type: type("string") }] };
+
+/** A stream with a column of every type. `boost` leaves the safe range for a few amounts: an overflow while folding. */
+export const generatedSource: StreamDefinition = {
+  kind: "stream",
+  name: "payments",
+  columns: [
+    { name: "account", type: type("string"), nullable: false },
+    { name: "at", type: type("timestamp"), nullable: false },
+    { name: "amount", type: type("float64"), nullable: true },
+    { name: "items", type: type("int64"), nullable: true },
+    { name: "shop", type: type("string"), nullable: true },
+    { name: "abroad", type: type("bool"), nullable: true },
+    { name: "card", type: type("bytes"), nullable: true },
+    { name: "serial", type: { name: "int64", wide: true }, nullable: true },
+    { name: "tags", type: { name: "array", element: type("string") }, nullable: true },
+    { name: "due", type: type("timestamp"), nullable: true },
+  ],
+  derived: [
+    { name: "bulk", type: type("bool"), expression: { op: "gt", left: col("items"), right: lit(3) } },
+    { name: "share", type: type("float64"), expression: { op: "divide", left: col("amount"), right: col("items") } },
+  ],
+  constraints: [],
+  eventTime: "at",
+  allowNonFinite: false,
+  maxFutureMicros: 60 * SECOND,
+  dedupeWithinMicros: 7 * DAY,
+  availableAfterMicros: 0,
+};
+
+const PREDICATES: readonly Expression[] = [
+  { op: "gt", left: col("items"), right: lit(2) },
+  { op: "eq", left: col("bulk"), right: lit(true) },
+  { op: "and", left: col("abroad"), right: { op: "lt", left: col("amount"), right: lit(10.5) } },
+  { op: "or", left: { op: "isNull", input: col("amount") }, right: col("abroad") },
+  { op: "in", input: col("shop"), values: ["a", "b"] },
+  { op: "not", input: { op: "eq", left: col("shop"), right: lit("c") } },
+  { op: "gte", left: { op: "hour", input: col("at") }, right: lit(12) },
+  // throws where items times this leaves the safe range
+  { op: "gte", left: { op: "multiply", left: col("items"), right: lit(2 ** 40) }, right: lit(0) },
+];
+
+/** Commutative, so that a late event gives the same state wherever it is merged in. */
+const LARGEST_TWO: CustomAggregation = {
+  name: "largest_two",
+  output: type("int64"),
+  empty: () => ({ top: [], seen: 0 }),
+  add: (state, input) => addToLargest(state as LargestTwo, [input as number], 1),
+  merge: (earlier, later) => addToLargest(earlier as LargestTwo, (later as LargestTwo).top, (later as LargestTwo).seen),
+  read: (state) => {
+    const { top, seen } = state as LargestTwo;
+    return top.length < 2 ? null : top[0]! % 1000 + (top[1]! % 1000) + seen * 10_000;
+  },
+};
+
+interface LargestTwo {
+  readonly top: readonly number[];
+  readonly seen: number;
+}
+
+function addToLargest(state: LargestTwo, more: readonly number[], seen: number): LargestTwo {
+  const top = [...state.top, ...more].sort((a, b) => b - a).slice(0, 2);
+  return { top, seen: state.seen + seen };
+}
+
+/** Over whole rows; throws while adding for one shop, and while reading for some states. */
+const MOODY: CustomAggregation = {
+  name: "moody",
+  output: type("float64"),
+  empty: () => 0,
+  add: (state, input) => {
+    const row = input as Readonly<Record<string, Value>>;
+    if (row["shop"] === "moody") throw new Error("not today");
+    return (state as number) + (row["abroad"] === true ? 1 : 0);
+  },
+  merge: (earlier, later) => (earlier as number) + (later as number),
+  read: (state) => {
+    if ((state as number) % 7 === 5) throw new Error("not this one");
+    return state as number;
+  },
+};
+
+const WINDOWS: readonly number[] = [
+  40_000,
+  SECOND,
+  30 * SECOND,
+  90 * SECOND,
+  10 * 60 * SECOND,
+  HOUR,
+  3 * HOUR,
+  DAY,
+  7 * DAY,
+  90 * DAY,
+];
+
+const COLUMN_TYPES: ReadonlyMap<string, ValueType> = new Map(
+  [...generatedSource.columns, ...generatedSource.derived].map((column) => [column.name, column.type]),
+);
+
+export function randomView(random: SeededRandom): ViewDefinition {
+  const count = random.integer(1, 8);
+  const windows = Array.from({ length: random.integer(1, 3) }, () => random.pick(WINDOWS));
+  return {
+    kind: "view",
+    name: "spending",
+    version: 1,
+    entity: "account",
+    source: "payments",
+    key: ["account"],
+    features: Array.from({ length: count }, (_, i) => randomFeature(random, `f${i}`, windows)),
+    online: true,
+    offline: true,
+    freshness: "real-time",
+    exactEvents: random.pick([0, 1, 3, 8, 16, 128, 128]),
+    ...(random.oneIn(5) ? { ttlMicros: random.pick([SECOND, HOUR, DAY]) } : {}),
+    ...(random.oneIn(6) ? { forgetAfterMicros: random.pick([HOUR, 2 * DAY]) } : {}),
+  };
+}
+
+function randomFeature(random: SeededRandom, name: string, windows: readonly number[]): FeatureDefinition {
+  const over = randomWindow(random, windows);
+  const where = random.oneIn(3) ? random.pick(PREDICATES.slice(0, random.oneIn(8) ? 8 : 7)) : undefined;
+  const shape = { ...(over === undefined ? {} : { over }), ...(where === undefined ? {} : { where }) };
+  const { aggregation, result } = randomAggregation(random, shape);
+  const isNumber = result.name === "int64" || result.name === "float64";
+  return {
+    name,
+    type: result,
+    aggregation,
+    ...(isNumber && result.name === "float64" && random.oneIn(6) ? { default: -1 } : {}),
+    ...(random.oneIn(8) ? { ttlMicros: random.pick([30 * SECOND, 2 * HOUR]) } : {}),
+  };
+}
+
+function randomWindow(random: SeededRandom, windows: readonly number[]): Window | undefined {
+  const draw = random.integer(0, 9);
+  if (draw < 2) return undefined;
+  if (draw < 4) return { kind: "last", events: random.pick([1, 2, 5, 20, 150]) };
+  return { kind: "time", micros: random.pick(windows) };
+}
+
+function randomAggregation(
+  random: SeededRandom,
+  shape: Pick<Aggregation, "over" | "where">,
+): { aggregation: Aggregation; result: ValueType } {
+  const fn = random.pick<AggregationName>([
+    "count",
+    "count",
+    "sum",
+    "sum",
+    "mean",
+    "min",
+    "max",
+    "variance",
+    "stddev",
+    "first",
+    "last",
+    "last",
+    ...(random.oneIn(3) ? (["custom"] as const) : []),
+  ]);
+  switch (fn) {
+    case "count": {
+      const column = random.pick([null, "amount", "shop", "items"]);
+      return { aggregation: { fn, ...(column === null ? {} : { column }), ...shape }, result: type("int64") };
+    }
+    case "sum":
+    case "min":
+    case "max": {
+      const column = random.pick(fn === "sum" ? ["amount", "items", "share"] : ["amount", "items", "share", "due"]);
+      return { aggregation: { fn, column, ...shape }, result: COLUMN_TYPES.get(column)! };
+    }
+    case "mean":
+    case "variance":
+    case "stddev":
+      return { aggregation: { fn, column: random.pick(["amount", "items", "share"]), ...shape }, result: type("float64") };
+    case "first":
+    case "last": {
+      const column = random.pick(["amount", "items", "shop", "abroad", "card", "serial", "tags", "due", "bulk"]);
+      return { aggregation: { fn, column, ...shape }, result: COLUMN_TYPES.get(column)! };
+    }
+    case "custom": {
+      const custom = random.oneIn(3) ? MOODY : LARGEST_TWO;
+      const column = custom === MOODY ? {} : { column: "items" };
+      return { aggregation: { fn, custom, ...column, ...shape }, result: custom.output };
+    }
+  }
+}
+
+export interface GeneratedEvent extends FoldEvent {
+  readonly key: string;
+}
+
+/** Offsets rise by one or more, known times never fall; event times do as they like. */
+export function randomEvents(random: SeededRandom, count: number, keys: readonly string[] = ["k"]): GeneratedEvent[] {
+  const derived = compileDerived(generatedSource);
+  const pace = random.pick([200, 20_000, SECOND, 20 * SECOND, 600 * SECOND, 2 * HOUR]);
+  const lateness = random.pick([0, pace * 3, pace * 60, HOUR, 2 * DAY]);
+  const grain = random.pick([1, 1, 1000, SECOND, 60 * SECOND]);
+  let offset = random.pick([-(2 ** 52), -5, 0]);
+  let knownTime = START + random.integer(0, 1000) * SECOND;
+  return Array.from({ length: count }, () => {
+    offset += random.oneIn(10) ? 3 : 1;
+    if (!random.oneIn(4)) knownTime += random.integer(0, 2 * pace);
+    if (random.oneIn(150)) knownTime += random.integer(0, 3 * DAY);
+    const behind = random.oneIn(3) ? random.integer(0, lateness) : 0;
+    const ahead = random.oneIn(20) ? random.integer(0, 30 * SECOND) : 0;
+    const eventTime = Math.floor((knownTime - behind + ahead) / grain) * grain;
+    const key = keys[Math.floor(random.next() * random.next() * keys.length)]!;
+    return {
+      key,
+      offset,
+      eventTime: eventTime as Micros,
+      knownTime: knownTime as Micros,
+      row: derived.derive(randomRow(random, key, eventTime)),
+    };
+  });
+}
+
+function randomRow(random: SeededRandom, key: string, eventTime: number): Value[] {
+  const orNull = (value: Value): Value => (random.oneIn(6) ? null : value);
+  return [
+    key,
+    eventTime,
+    orNull(randomAmount(random)),
+    orNull(random.oneIn(60) ? random.pick([2 ** 52, 9_007_199_254_740_991, -(2 ** 52)]) : random.integer(-3, 9)),
+    orNull(random.oneIn(40) ? "moody" : random.pick(["a", "b", "c", "déjà vu", "x\ud800", "😀"])),
+    orNull(random.oneIn(2)),
+    orNull(Uint8Array.from({ length: random.integer(0, 4) }, () => random.integer(0, 255))),
+    orNull(random.pick(["0", "-9223372036854775808", "9223372036854775807", "17"])),
+    orNull(random.pick<Value>([[], ["x"], ["x", null, "y"]])),
+    orNull(eventTime + random.integer(-DAY, DAY)),
+  ];
+}
+
+/** Magnitudes far apart, so that a sum without compensation would show. */
+function randomAmount(random: SeededRandom): number {
+  const sign = random.oneIn(3) ? -1 : 1;
+  const magnitude = random.pick([1, 1, 1, 1e-6, 1e6, 1e12]);
+  return sign * random.next() * magnitude + 0;
+}

@@ -1,0 +1,209 @@
+/**
+ * What a feature means, computed the stupid way: keep all events, and for each answer select, filter and
+ * aggregate from scratch. Shares nothing with the fold but the evaluation of expressions.
+ *
+ * Sums are exact (integers as big integers, floats by Shewchuk's growing expansion); each answer says
+ * how far a feature may lie from it.
+ */
+import { type Aggregation, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import { columnResolver, compilePredicate } from "../fold/expression.ts";
+import { type FoldEvent, type StatusName } from "../fold/view-fold.ts";
+import { type Row, type Value } from "../schema/value.ts";
+
+export interface OracleAnswer {
+  readonly value: Value;
+  readonly status: StatusName;
+  /** A number may differ by this much; 0 means to the bit. */
+  readonly tolerance: number;
+}
+
+interface KeptEvent extends FoldEvent {
+  /** min(eventTime, knownTime). */
+  readonly time: number;
+}
+
+/** The events of one entity in one view. */
+export class NaiveOracle {
+  readonly #view: ViewDefinition;
+  readonly #source: SourceDefinition;
+  readonly #columns: readonly string[];
+  readonly #predicates: readonly ((row: Row) => boolean)[];
+  #events: KeptEvent[] = [];
+  #lastOffset: number = Number.NEGATIVE_INFINITY;
+
+  constructor(view: ViewDefinition, source: SourceDefinition) {
+    this.#view = view;
+    this.#source = source;
+    const columns = [...source.columns, ...source.derived];
+    this.#columns = columns.map((column) => column.name);
+    const resolve = columnResolver(columns, source.name);
+    this.#predicates = view.features.map(({ aggregation }) =>
+      aggregation.where === undefined ? () => true : compilePredicate(aggregation.where, resolve),
+    );
+  }
+
+  /** Takes the events in offset order. */
+  add(event: FoldEvent): "folded" | "already-folded" | "poison" {
+    if (event.offset <= this.#lastOffset) return "already-folded";
+    const time = Math.min(event.eventTime, event.knownTime);
+    try {
+      this.#view.features.forEach(({ aggregation }, i) => {
+        const holds = this.#predicates[i]!(event.row);
+        const { custom } = aggregation;
+        const input = inputOf(aggregation, event.row, this.#columns);
+        if (holds && custom !== undefined && input !== null) custom.add(custom.empty(), input, time);
+      });
+    } catch {
+      return "poison";
+    }
+    const { forgetAfterMicros } = this.#view;
+    if (forgetAfterMicros !== undefined && time - this.lastEventTime > forgetAfterMicros) this.#events = [];
+    this.#events.push({ ...event, row: [...event.row], time });
+    this.#lastOffset = event.offset;
+    return "folded";
+  }
+
+  get lastEventTime(): number {
+    return this.#events.reduce((latest, event) => Math.max(latest, event.time), Number.NEGATIVE_INFINITY);
+  }
+
+  /** Effective time of the n-th newest event; -Infinity where there are fewer. */
+  timeOfNewest(n: number): number {
+    return this.#ordered().at(-n)?.time ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** The answer at `asOf`; for a time window over `(windowStart, asOf]`, or as defined where not given. */
+  read(featureIndex: number, asOf: number, windowStart?: number): OracleAnswer {
+    const feature = this.#view.features[featureIndex]!;
+    const ttlMicros = feature.ttlMicros ?? this.#view.ttlMicros ?? Number.POSITIVE_INFINITY;
+    if (this.#events.length > 0 && asOf - this.lastEventTime > ttlMicros) {
+      return { value: null, status: "OUTSIDE_MAX_AGE", tolerance: 0 };
+    }
+    const selected = this.#select(feature.aggregation, asOf, windowStart);
+    const counted = selected.filter((event) => this.#predicates[featureIndex]!(event.row));
+    const { value, tolerance, failed } = aggregate(feature.aggregation, counted, this.#columns, asOf);
+    const isServable =
+      typeof value !== "number" ||
+      (feature.type.name === "float64" ? this.#source.allowNonFinite || Number.isFinite(value) : Number.isSafeInteger(value));
+    if (this.#events.length === 0) return { value: value ?? feature.default ?? null, status: "NOT_FOUND", tolerance };
+    if (failed === true || !isServable) return { value: null, status: "ERROR", tolerance: 0 };
+    if (value === null) return { value: feature.default ?? null, status: "NULL_VALUE", tolerance: 0 };
+    return { value, status: "PRESENT", tolerance };
+  }
+
+  /** The events that a feature's window covers, before its predicate, in order of (effective time, offset). */
+  #select({ over }: Aggregation, asOf: number, windowStart: number | undefined): KeptEvent[] {
+    const events = this.#ordered();
+    if (over === undefined) return events;
+    if (over.kind === "last") return events.slice(-over.events);
+    const start = windowStart ?? asOf - over.micros;
+    return events.filter((event) => event.time > start && event.time <= asOf);
+  }
+
+  #ordered(): KeptEvent[] {
+    return [...this.#events].sort((a, b) => a.time - b.time || a.offset - b.offset);
+  }
+}
+
+interface Aggregated {
+  readonly value: Value;
+  readonly tolerance: number;
+  readonly failed?: boolean;
+}
+
+function aggregate(aggregation: Aggregation, events: KeptEvent[], columns: readonly string[], asOf: number): Aggregated {
+  const { fn, column } = aggregation;
+  if (fn === "custom") return aggregateCustom(aggregation, events, columns, asOf);
+  if (column === undefined) return exactly(events.length);
+  const inputs = events
+    .map((event) => inputOf(aggregation, event.row, columns) as Value)
+    .filter((value) => value !== null);
+  if (fn === "count") return exactly(inputs.length);
+  if (inputs.length === 0) return exactly(null);
+  if (fn === "first") return exactly(inputs[0]!);
+  if (fn === "last") return exactly(inputs.at(-1)!);
+  const numbers = inputs as number[];
+  const hasNaN = numbers.some((value) => Number.isNaN(value));
+  if (fn === "min") return exactly(hasNaN ? Number.NaN : numbers.reduce((a, b) => (b < a ? b : a)));
+  if (fn === "max") return exactly(hasNaN ? Number.NaN : numbers.reduce((a, b) => (b > a ? b : a)));
+  if (fn === "sum") return sumOf(numbers);
+  if (fn === "mean") {
+    const sum = sumOf(numbers);
+    const mean = (sum.value as number) / numbers.length;
+    return { value: mean, tolerance: sum.tolerance / numbers.length };
+  }
+  return spreadOf(numbers, fn === "stddev");
+}
+
+/** Exact for whole numbers; for others within 1e-12 of the sum of absolute values. */
+function sumOf(numbers: readonly number[]): Aggregated {
+  if (numbers.every((value) => Number.isSafeInteger(value))) {
+    const sum = numbers.reduce((total, value) => total + BigInt(value), 0n);
+    return exactly(Number(sum));
+  }
+  if (!numbers.every(Number.isFinite)) return exactly(numbers.reduce((total, value) => total + value, 0));
+  const absolute = exactSum(numbers.map(Math.abs));
+  return { value: exactSum(numbers), tolerance: 1e-12 * absolute };
+}
+
+/** Sample variance or its root; the variance within 1e-12 of the sum of squares over n - 1. */
+function spreadOf(numbers: readonly number[], asRoot: boolean): Aggregated {
+  const count = numbers.length;
+  if (count < 2) return exactly(null);
+  if (!numbers.every(Number.isFinite)) return exactly(Number.NaN);
+  const mean = exactSum(numbers) / count;
+  const variance = exactSum(numbers.map((value) => (value - mean) * (value - mean))) / (count - 1);
+  const tolerance = (1e-12 * exactSum(numbers.map((value) => value * value))) / (count - 1);
+  if (!asRoot) return { value: variance, tolerance };
+  // where the variance may be off by e, its root v may be off by e / v, and by no more than the root of e
+  const root = Math.sqrt(variance);
+  return { value: root, tolerance: Math.min(Math.sqrt(tolerance), tolerance / root) + 1e-15 * root };
+}
+
+/** Shewchuk, "Adaptive precision floating-point arithmetic", 1997: partial sums that do not overlap. */
+function exactSum(numbers: readonly number[]): number {
+  let partials: number[] = [];
+  for (const number of numbers) {
+    const next: number[] = [];
+    let x = number;
+    for (const y of partials) {
+      const [large, small] = Math.abs(x) < Math.abs(y) ? [y, x] : [x, y];
+      const high = large + small;
+      const low = small - (high - large);
+      if (low !== 0) next.push(low);
+      x = high;
+    }
+    next.push(x);
+    partials = next;
+  }
+  return partials.reduce((total, partial) => total + partial, 0);
+}
+
+function aggregateCustom(
+  aggregation: Aggregation,
+  events: KeptEvent[],
+  columns: readonly string[],
+  asOf: number,
+): Aggregated {
+  const { custom } = aggregation;
+  let state = custom!.empty();
+  for (const event of events) {
+    const input = inputOf(aggregation, event.row, columns);
+    if (input !== null) state = custom!.add(state, input, event.time);
+  }
+  try {
+    return exactly(custom!.read(state, asOf));
+  } catch {
+    return { value: null, tolerance: 0, failed: true };
+  }
+}
+
+/** The column's value, or the row as an object where no column is named. */
+function inputOf({ column }: Aggregation, row: Row, columns: readonly string[]): Value | Record<string, Value> {
+  if (column !== undefined) return row[columns.indexOf(column)] ?? null;
+  return Object.fromEntries(columns.map((name, i) => [name, row[i] ?? null]));
+}
+
+function exactly(value: Value): Aggregated {
+  return { value: typeof value === "number" ? value + 0 : value, tolerance: 0 };
+}

@@ -1,0 +1,165 @@
+/**
+ * One random case: a view, a sequence of events and reads, all drawn from one seed, and every answer held
+ * against the naive oracle.
+ */
+import { type ViewDefinition } from "../../src/define/definition.ts";
+import { type Micros } from "../../src/base/micros.ts";
+import { compileViewFold } from "../../src/fold/compile.ts";
+import { type FoldState } from "../../src/fold/fold-state.ts";
+import { createReadBuffer, STATUS_NAMES, type ViewFold } from "../../src/fold/view-fold.ts";
+import { type Value } from "../../src/schema/value.ts";
+import { generatedEntity, type GeneratedEvent, generatedSource, randomEvents, randomView } from "../../src/testing/event-generator.ts";
+import { NaiveOracle } from "../../src/testing/naive-oracle.ts";
+import { SeededRandom } from "../../src/testing/random.ts";
+
+/** The rungs of the ladder as the invariant states them, in microseconds; written down here once more on purpose. */
+const RUNGS = [1e3, 1e4, 1e5, 1e6, 5e6, 15e6, 30e6, 60e6, 300e6, 900e6, 3600e6, 10800e6, 21600e6, 43200e6, 86400e6];
+
+export interface CaseCounts {
+  events: number;
+  poison: number;
+  answers: number;
+  /** Answers whose window began later than asked. */
+  shifted: number;
+  decodings: number;
+}
+
+/** Throws with what differed. */
+export function runCase(seed: number, counts: CaseCounts): void {
+  const random = new SeededRandom(seed);
+  const view = randomView(random);
+  const fold = compileViewFold(view, generatedSource, generatedEntity);
+  const length = random.pick([0, 1, 2, 5, 12, 30, 30, 80, 80, 200, random.oneIn(6) ? 1200 : 60]);
+  const events = randomEvents(random, length);
+  const oracle = new NaiveOracle(view, generatedSource);
+  const undisturbed = fold.empty();
+  let state = fold.empty();
+  const readEvery = random.integer(1, Math.max(2, Math.floor(length / 3)));
+
+  for (const [i, event] of events.entries()) {
+    state = foldOne(fold, state, event, oracle, random, counts);
+    fold.fold(undisturbed, event);
+    if (random.oneIn(20)) {
+      state = fold.decode(unaligned(fold.encode(state)));
+      counts.decodings++;
+    }
+    if (i % readEvery === readEvery - 1) checkReads(fold, view, state, oracle, event.knownTime, events, random, counts);
+  }
+  const lastKnownTime = events.at(-1)?.knownTime ?? (0 as Micros);
+  checkReads(fold, view, state, oracle, lastKnownTime, events, random, counts);
+  if (!sameBytes(fold.encode(state), fold.encode(undisturbed))) {
+    throw new Error("reads, encodings or repeated events in between changed the state's bytes");
+  }
+}
+
+function foldOne(
+  fold: ViewFold<FoldState>,
+  state: FoldState,
+  event: GeneratedEvent,
+  oracle: NaiveOracle,
+  random: SeededRandom,
+  counts: CaseCounts,
+): FoldState {
+  const before = random.oneIn(4) ? fold.encode(state) : null;
+  const expected = oracle.add(event);
+  const outcome = fold.fold(state, event);
+  if (outcome.kind !== expected) throw new Error(`offset ${event.offset}: ${outcome.kind}, the oracle says ${expected}`);
+  counts.events++;
+  if (outcome.kind === "poison") {
+    counts.poison++;
+    if (before !== null && !sameBytes(before, fold.encode(state))) throw new Error("a poison event changed the state");
+    return state;
+  }
+  if (before !== null) {
+    const after = fold.encode(state);
+    const again = fold.fold(state, event);
+    if (again.kind !== "already-folded" || !sameBytes(after, fold.encode(state))) {
+      throw new Error(`offset ${event.offset} a second time: ${again.kind}`);
+    }
+  }
+  return state;
+}
+
+function checkReads(
+  fold: ViewFold<FoldState>,
+  view: ViewDefinition,
+  state: FoldState,
+  oracle: NaiveOracle,
+  knownTime: number,
+  events: readonly GeneratedEvent[],
+  random: SeededRandom,
+  counts: CaseCounts,
+): void {
+  const buffer = createReadBuffer(view.features.length);
+  const exactSince = oracle.timeOfNewest(Math.max(view.exactEvents, 1));
+  for (const asOf of readTimes(view, knownTime, events, random)) {
+    fold.read(state, asOf as Micros, buffer);
+    for (const [i, { name, aggregation }] of view.features.entries()) {
+      const where = `${name} at ${asOf}`;
+      const windowStart = buffer.windowStarts[i]!;
+      const { over } = aggregation;
+      if (over?.kind === "time") {
+        const asked = asOf - over.micros;
+        const hop = RUNGS.findLast((rung) => rung * 60 <= over.micros) ?? 0;
+        const isShifted = windowStart !== asked;
+        if (isShifted && !(windowStart > asked && windowStart - asked < hop)) {
+          throw new Error(`${where}: the window starts at ${windowStart}, ${windowStart - asked} after it should`);
+        }
+        if (isShifted && view.exactEvents > 0 && asked >= exactSince) {
+          throw new Error(`${where}: the edge lies among the newest ${view.exactEvents} events, yet the window was moved`);
+        }
+        if (isShifted) counts.shifted++;
+      } else if (windowStart !== Number.NEGATIVE_INFINITY) {
+        throw new Error(`${where}: a window start of ${windowStart} without a time window`);
+      }
+      const expected = oracle.read(i, asOf, over?.kind === "time" ? windowStart : undefined);
+      const value = buffer.values[i]!;
+      const status = STATUS_NAMES[buffer.statuses[i]!]!;
+      counts.answers++;
+      if (status !== expected.status || !agrees(value, expected.value, expected.tolerance)) {
+        throw new Error(
+          `${where}: ${String(value)} ${status}, the oracle says ${String(expected.value)} ${expected.status} (within ${expected.tolerance})`,
+        );
+      }
+    }
+  }
+}
+
+/** At the newest known time, later, and where some event lies at or beside a window's edge. */
+function readTimes(
+  view: ViewDefinition,
+  knownTime: number,
+  events: readonly GeneratedEvent[],
+  random: SeededRandom,
+): number[] {
+  const times = [knownTime, knownTime + random.integer(0, 100_000_000)];
+  const windows = view.features.flatMap(({ aggregation: { over } }) => (over?.kind === "time" ? [over.micros] : []));
+  if (windows.length === 0 || events.length === 0) return times;
+  for (let i = 0; i < 3; i++) {
+    const event = random.pick(events);
+    const edge = Math.min(event.eventTime, event.knownTime) + random.integer(-1, 1);
+    const asOf = edge + random.pick(windows);
+    if (asOf >= knownTime) times.push(asOf);
+  }
+  return times;
+}
+
+function agrees(value: Value, expected: Value, tolerance: number): boolean {
+  if (typeof value === "number" && typeof expected === "number") {
+    return Object.is(value, expected) || Math.abs(value - expected) <= tolerance;
+  }
+  if (value instanceof Uint8Array && expected instanceof Uint8Array) return sameBytes(value, expected);
+  if (Array.isArray(value) && Array.isArray(expected)) return JSON.stringify(value) === JSON.stringify(expected);
+  return value === expected;
+}
+
+/** Bytes as a store may hand them out: not at an address a float64 could be read from. */
+function unaligned(bytes: Uint8Array): Uint8Array {
+  const moved = new Uint8Array(bytes.length + 3).subarray(3);
+  moved.set(bytes);
+  return moved;
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
