@@ -147,6 +147,8 @@ export class DeadLetters {
   }
 
   async #write(): Promise<void> {
+    // Never to its end within the call that starts it: `#writing` is set only after that.
+    await Promise.resolve();
     while (this.#waiting.length > 0) {
       const group = this.#waiting;
       this.#waiting = [];

@@ -9,16 +9,19 @@ const DELAY_MS_MAX = 2000;
 export class Flusher {
   readonly #flush: () => Promise<void>;
   readonly #hasWork: () => boolean;
+  readonly #onIdle: () => void;
   readonly #delayMsMin: number;
   #lastMs = 0;
   #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #stopped = false;
 
-  constructor(options: { readonly delayMs: number; flush(): Promise<void>; hasWork(): boolean }) {
+  /** `onIdle` is called after each flush, once none is running. */
+  constructor(options: { readonly delayMs: number; flush(): Promise<void>; hasWork(): boolean; onIdle(): void }) {
     this.#delayMsMin = options.delayMs;
     this.#flush = () => options.flush();
     this.#hasWork = () => options.hasWork();
+    this.#onIdle = () => options.onIdle();
   }
 
   get isRunning(): boolean {
@@ -58,6 +61,7 @@ export class Flusher {
     this.#running = this.#flush().finally(() => {
       this.#lastMs = performance.now() - began;
       this.#running = null;
+      this.#onIdle();
     });
     await this.#running;
     if (this.#hasWork()) this.changed();

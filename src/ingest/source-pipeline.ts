@@ -22,7 +22,8 @@ import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type Micros } from "../base/micros.ts";
 import { type SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
-import { type MetaWrite, type OnlineStore, type StateSpace } from "../online-store/online-store.ts";
+import { type OnlineStore, type StateSpace } from "../online-store/online-store.ts";
+import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { EventIds } from "./event-ids.ts";
@@ -32,7 +33,7 @@ import { Flusher } from "./flusher.ts";
 import { FoldQueue } from "./fold-queue.ts";
 import { type PushResult, type RowOutcome } from "./pipeline.ts";
 import { takeIn } from "./push-intake.ts";
-import { readSourcePlace, sourcePlaceMeta } from "./source-place.ts";
+import { SourceCommitter } from "./source-committer.ts";
 import { type LogStorage } from "./storage.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
@@ -41,12 +42,8 @@ const FLUSH_MS = 50;
 const STATES_PER_FLUSH = 20000;
 const IDS_PER_FLUSH = 16_000;
 const FLUSHES_BEHIND_MAX = 3;
-const STATES_PER_COMMIT = 5000;
 const PENDING_ROWS_MAX = 100_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
-/** Rows of closed minutes read in one flush, and dead letters pushed again at a time. */
-const ROWS_PER_FLUSH = 5000;
-const LETTERS_PER_PUSH = 2000;
 const DEDUPE_WITHIN_MICROS = 7 * 86_400_000_000;
 
 export interface SourcePipelineOptions {
@@ -67,15 +64,6 @@ export interface SourcePipelineOptions {
   readonly statesPerCommit?: number;
   /** Called while the log is replayed on opening: events done, and in all. */
   onReplay?(done: number, total: number): void;
-}
-
-/** What a replay of dead letters came to. */
-export interface ReplayResult {
-  readonly accepted: number;
-  readonly duplicates: number;
-  readonly rejected: number;
-  /** Letters of the fold: their events are in the log, and a new version of the view is what folds them. */
-  readonly notReplayable: number;
 }
 
 /**
@@ -105,6 +93,7 @@ export class SourcePipeline {
   readonly #store: OnlineStore;
   readonly #clock: Clock;
   readonly #ids: EventIds;
+  readonly #committer: SourceCommitter;
   readonly #flusher: Flusher;
   readonly #queue: FoldQueue;
   readonly #runners = new Map<string, ViewRunner>();
@@ -113,8 +102,6 @@ export class SourcePipeline {
   #door: Door;
   /** Offset of the next event to be handed to the runners and the ids. */
   #position: number;
-  #storedPosition: number;
-  #storedKnownTime: number;
   #pendingRows = 0;
   #failure: OnefoldError | null = null;
   #closing = false;
@@ -133,6 +120,7 @@ export class SourcePipeline {
       delayMs: options.flushMs ?? FLUSH_MS,
       flush: () => this.#flush(),
       hasWork: () => this.#hasWrites(),
+      onIdle: () => this.#queue.resume(),
     });
     this.#queue = new FoldQueue({
       fold: (events, from, to) => this.#fold(events, from, to),
@@ -141,11 +129,10 @@ export class SourcePipeline {
     });
     for (const view of options.views) this.#addRunner(view);
     this.#door = compileDoor(source, options.views);
-    const place = readSourcePlace(store, source.name);
-    this.#position = place.position;
-    this.#storedPosition = place.position;
-    this.#storedKnownTime = place.knownTime;
-    log.raiseKnownTime(place.knownTime);
+    const { clock, statesPerCommit } = options;
+    this.#committer = new SourceCommitter({ source: source.name, store, deadLetters, ids: this.#ids, log, clock, statesPerCommit });
+    this.#position = this.#committer.stored.position;
+    log.raiseKnownTime(this.#committer.stored.knownTime);
   }
 
   /** The runner of `view@version`: its states and epoch. Undefined for a view that is not on this source. */
@@ -265,7 +252,8 @@ export class SourcePipeline {
 
   #hasWrites(): boolean {
     if (this.failure !== null) return false;
-    if (this.#position !== this.#storedPosition || this.log.lastKnownTime > this.#storedKnownTime) return true;
+    const { position, knownTime } = this.#committer.stored;
+    if (this.#position !== position || this.log.lastKnownTime > knownTime) return true;
     return this.#allRunners().some((runner) => runner.hasWrites);
   }
 
@@ -273,46 +261,14 @@ export class SourcePipeline {
     return [...this.#runners.values(), ...this.#catchingUp];
   }
 
-  /** One commit of everything while that is little, else one for each view, so that none takes long. */
   async #flush(): Promise<void> {
-    const { statesPerCommit = STATES_PER_COMMIT } = this.#options;
-    const runners = this.#allRunners();
-    const dirty = runners.reduce((sum, runner) => sum + runner.dirtyCount, 0);
-    const groups = dirty <= statesPerCommit ? [runners] : runners.map((runner) => [runner]);
-    for (const [i, group] of groups.entries()) await this.#commit(group, i === 0);
-  }
-
-  async #commit(runners: readonly ViewRunner[], withSource: boolean): Promise<void> {
     if (this.failure !== null) throw this.failure;
-    const began = performance.now();
-    for (const runner of runners) runner.captureDue(ROWS_PER_FLUSH);
-    // All of this in one turn: what a view commits is the work of the same events in each of its parts.
-    const views = runners.map((runner) => runner.takeWrites());
-    const source = withSource ? this.#takeSourceWrites() : null;
     try {
-      await this.deadLetters.add(views.flatMap(({ letters }) => letters));
-      const states = views.flatMap((view) => view.states);
-      await this.#store.commit(states, [...views.flatMap(({ metas }) => metas), ...(source?.metas ?? [])]);
-      for (const { committed } of views) committed();
-      source?.committed();
-      this.#queue.resume();
-      if (diagnostics.flushed.hasSubscribers) {
-        const bytes = states.reduce((sum, state) => sum + (state.bytes?.length ?? 0), 0);
-        diagnostics.flushed.publish({ states: states.length, bytes, durationMs: performance.now() - began });
-      }
+      await this.#committer.commit(this.#allRunners(), () => this.#position, () => this.#queue.resume());
     } catch (error) {
       this.#fail(error);
       throw this.#failure;
     }
-  }
-
-  /** Ids, and the position and known time they belong to. */
-  #takeSourceWrites(): { readonly metas: readonly MetaWrite[]; committed(): void } {
-    const knownTime = this.log.lastKnownTime;
-    const { metas, committed } = this.#ids.takeWrites(Math.max(knownTime, this.#clock.now()));
-    this.#storedPosition = this.#position;
-    this.#storedKnownTime = knownTime;
-    return { metas: [...metas, sourcePlaceMeta(this.source.name, { position: this.#position, knownTime })], committed };
   }
 
   #fail(error: unknown): void {
@@ -408,22 +364,9 @@ export class SourcePipeline {
     then();
   }
 
-  /** Pushes the rows of dead letters again and marks those that got in. A letter refused again stays as it is. */
+  /** Pushes the rows of dead letters again and marks those that got in. */
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
-    const filter = ids === "all" ? {} : { ids: new Set(ids) };
-    const letters = await this.deadLetters.list({ ...filter, limit: Number.POSITIVE_INFINITY });
-    const replayable = letters.filter((letter) => letter.stage !== "fold");
-    let [accepted, duplicates, rejected] = [0, 0, 0];
-    for (let i = 0; i < replayable.length; i += LETTERS_PER_PUSH) {
-      const batch = replayable.slice(i, i + LETTERS_PER_PUSH);
-      const result = await this.#push(batch.map((letter) => letter.payload), false);
-      const gotIn = batch.filter((_, j) => result.outcomes[j]!.status !== "rejected");
-      await this.deadLetters.resolve(gotIn.map((letter) => letter.id));
-      accepted += result.accepted;
-      duplicates += result.duplicates;
-      rejected += result.rejected;
-    }
-    return { accepted, duplicates, rejected, notReplayable: letters.length - replayable.length };
+    return replayLetters(this.deadLetters, ids, (rows) => this.#push(rows, false));
   }
 
   /** Resolves once all that was pushed is folded and committed. Rejects with the failure that prevents it. */

@@ -60,7 +60,8 @@ describe("dead letters", () => {
     await Promise.all([letters.add([named]), letters.add([named])]);
     const again = await open(storage.crash());
     await again.add([named]);
-    expect(await again.list()).toHaveLength(1);
+    await again.add([letter(2)]);
+    expect(await again.list()).toHaveLength(2);
   });
 
   it("once resolved are no longer listed, across openings", async () => {

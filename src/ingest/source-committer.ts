@@ -1,0 +1,81 @@
+/**
+ * Writes what a source's events have made into the online store: one commit of everything while that is
+ * little, else one for each view, so that none takes long.
+ *
+ * Each commit is taken in one turn, between two events: the states, notes and outbox of a view together with
+ * its position; the ids together with the source's position. Dead letters of the fold are made durable
+ * before the commit that moves the position past their events.
+ */
+import { type Clock } from "../base/clock.ts";
+import { diagnostics } from "../base/diagnostics.ts";
+import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
+import { type DeadLetters } from "./dead-letters.ts";
+import { type EventIds } from "./event-ids.ts";
+import { type FileEventLog } from "./file-event-log.ts";
+import { readSourcePlace, type SourcePlace, sourcePlaceMeta } from "./source-place.ts";
+import { type ViewRunner } from "./view-runner.ts";
+
+const STATES_PER_COMMIT = 5000;
+/** Feature rows of closed minutes read for one commit. */
+const ROWS_PER_COMMIT = 5000;
+
+export interface SourceCommitterOptions {
+  readonly source: string;
+  readonly store: OnlineStore;
+  readonly deadLetters: DeadLetters;
+  readonly ids: EventIds;
+  readonly log: FileEventLog;
+  readonly clock: Clock;
+  readonly statesPerCommit: number | undefined;
+}
+
+export class SourceCommitter {
+  readonly #options: SourceCommitterOptions;
+  #stored: SourcePlace;
+
+  constructor(options: SourceCommitterOptions) {
+    this.#options = options;
+    this.#stored = readSourcePlace(options.store, options.source);
+  }
+
+  /** How far the store has come, or is about to with the commit under way. */
+  get stored(): SourcePlace {
+    return this.#stored;
+  }
+
+  /** `position` is read at each commit. Rejects as the store and the dead letters do; then memory is ahead of both. */
+  async commit(runners: readonly ViewRunner[], position: () => number, onCommitted: () => void): Promise<void> {
+    const { statesPerCommit = STATES_PER_COMMIT } = this.#options;
+    const dirty = runners.reduce((sum, runner) => sum + runner.dirtyCount, 0);
+    const groups = dirty <= statesPerCommit ? [runners] : runners.map((runner) => [runner]);
+    for (const [i, group] of groups.entries()) {
+      await this.#commitGroup(group, i === 0 ? position() : null);
+      onCommitted();
+    }
+  }
+
+  async #commitGroup(runners: readonly ViewRunner[], sourcePosition: number | null): Promise<void> {
+    const { deadLetters, store } = this.#options;
+    const began = performance.now();
+    for (const runner of runners) runner.captureDue(ROWS_PER_COMMIT);
+    const views = runners.map((runner) => runner.takeWrites());
+    const source = sourcePosition === null ? null : this.#takeSourceWrites(sourcePosition);
+    await deadLetters.add(views.flatMap(({ letters }) => letters));
+    const states = views.flatMap((view) => view.states);
+    await store.commit(states, [...views.flatMap(({ metas }) => metas), ...(source?.metas ?? [])]);
+    for (const { committed } of views) committed();
+    source?.committed();
+    if (diagnostics.flushed.hasSubscribers) {
+      const bytes = states.reduce((sum, state) => sum + (state.bytes?.length ?? 0), 0);
+      diagnostics.flushed.publish({ states: states.length, bytes, durationMs: performance.now() - began });
+    }
+  }
+
+  #takeSourceWrites(position: number): { readonly metas: readonly MetaWrite[]; committed(): void } {
+    const { source, ids, log, clock } = this.#options;
+    const knownTime = log.lastKnownTime;
+    const { metas, committed } = ids.takeWrites(Math.max(knownTime, clock.now()));
+    this.#stored = { position, knownTime };
+    return { metas: [...metas, sourcePlaceMeta(source, this.#stored)], committed };
+  }
+}
