@@ -2,6 +2,9 @@
  * `onefold/testing`: what tests of the platform, and of code built on it, are written with.
  */
 export { ReplayClock } from "../base/clock.ts";
+export { type GeneratedEvent, generatedEntity, generatedSource, randomEvents, randomView } from "./event-generator.ts";
 export { type FailingOperation, ForgetfulStorage } from "./forgetful-storage.ts";
+export { NaiveOracle, type OracleAnswer } from "./naive-oracle.ts";
 export { type ConformanceCase, onlineStoreCases } from "./online-store-conformance.ts";
 export { MemoryOnlineStore } from "../online-store/memory.ts";
+export { SeededRandom } from "./random.ts";
