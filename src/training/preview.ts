@@ -1,0 +1,105 @@
+/**
+ * A view's values on a sample of history, computed from its definition alone: nothing is registered or stored.
+ */
+import { type Micros } from "../base/micros.ts";
+import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import { compileViewFold } from "../fold/compile.ts";
+import { type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
+import { entityKeySql } from "../offline-store/entity-key-sql.ts";
+import { type QueryEngine } from "../offline-store/engine.ts";
+import { type EventFiles } from "../offline-store/event-archive.ts";
+import { eventRelation } from "../offline-store/event-reader.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
+import { type Value } from "../schema/value.ts";
+import { createEntityTable } from "./entity-table.ts";
+import { labelsByOffset } from "./label-runs.ts";
+import { type TrainingPorts } from "./ports.ts";
+import { replayView } from "./replay-view.ts";
+
+export interface PreviewRequest {
+  readonly ports: Pick<TrainingPorts, "archive" | "openEngine">;
+  readonly view: ViewDefinition;
+  /** Its archive must exist; the view need not. */
+  readonly source: SourceDefinition;
+  readonly entity: EntityDefinition;
+  /** Entities to look at; default: the `entityCount` with the newest events. */
+  readonly keys?: readonly EntityKey[];
+  /** Default 20. */
+  readonly entityCount?: number;
+  /** Default: when the newest archived event became known. */
+  readonly asOf?: Micros;
+  readonly signal?: AbortSignal;
+}
+
+export interface PreviewRow {
+  readonly key: EntityKey;
+  /** Events folded. */
+  readonly events: number;
+  /** Newest effective time folded; null for an unseen entity. */
+  readonly lastEventTime: Micros | null;
+  /** In the order of the view's features. */
+  readonly values: readonly Value[];
+  readonly statuses: readonly StatusName[];
+}
+
+export interface Preview {
+  readonly asOf: Micros | null;
+  readonly features: readonly string[];
+  /** Newest entities first; none where the archive is empty. */
+  readonly rows: readonly PreviewRow[];
+  readonly eventsFolded: number;
+  readonly eventsPoisoned: number;
+}
+
+/** Each entity is folded from its whole history, so the values are the ones serving would give. Throws `DEFINITION_INVALID`, `SOURCE_UNKNOWN`. */
+export async function preview(request: PreviewRequest): Promise<Preview> {
+  const { ports, view: definition, source, entity } = request;
+  const fold = compileViewFold(definition, source, entity);
+  const features = fold.features.map((feature) => feature.name);
+  const files = await (await ports.archive(source.name)).files();
+  const asOf = request.asOf ?? (Number.isFinite(files.lastKnownTime) ? (files.lastKnownTime as Micros) : null);
+  if (asOf === null) return { asOf, features, rows: [], eventsFolded: 0, eventsPoisoned: 0 };
+  const engine = await ports.openEngine();
+  try {
+    const keys = request.keys ?? (await newestKeys(engine, files, request, asOf));
+    await createEntityTable(engine, "previewed_entities", keys);
+    const rows: PreviewRow[] = Array.from({ length: keys.length });
+    const labels = labelsByOffset(keys.map((_, row) => ({ entity: row, lastOffset: asOf, asOf, row })));
+    const result = await replayView({
+      engine,
+      view: { definition, source, fold },
+      files,
+      entityTable: "previewed_entities",
+      bound: "known",
+      labels,
+      columns: [],
+      onRead: (label, state, read) => {
+        const row = labels.row[label]!;
+        const lastEventTime = state === null || state.eventCount === 0 ? null : (state.lastEventTime as Micros);
+        rows[row] = {
+          key: keys[row]!,
+          events: state?.eventCount ?? 0,
+          lastEventTime,
+          values: [...read.values],
+          statuses: read.statuses.map((status) => STATUS_NAMES[status]!),
+        };
+      },
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    });
+    return { asOf, features, rows, eventsFolded: result.eventsFolded, eventsPoisoned: result.eventsPoisoned };
+  } finally {
+    await engine.close();
+  }
+}
+
+async function newestKeys(engine: QueryEngine, files: EventFiles, request: PreviewRequest, asOf: Micros): Promise<EntityKey[]> {
+  const { source, view } = request;
+  const keyColumns = view.key.map((name) => source.columns.find((column) => column.name === name)!);
+  const keySql = entityKeySql(keyColumns);
+  const rows = await engine.rows(
+    `SELECT ${keySql} AS entity_key FROM ${eventRelation([...files.history, ...files.live], keyColumns)}
+     WHERE ${keySql} IS NOT NULL AND epoch_us(_known_time) <= ${asOf}
+     GROUP BY 1 ORDER BY max(_offset) DESC LIMIT ${request.entityCount ?? 20}`,
+  );
+  return rows.map((row) => String(row["entity_key"]));
+}
