@@ -160,6 +160,7 @@ const replayed = await withProgress("replay", (onProgress) =>
   replay(flights.minutes, clock, client, featureNames, onProgress),
 );
 client.close();
+clock.advanceTo(micros(period.end));
 await platform.settle();
 say(
   `${formatCount(replayed.accepted)} events pushed, ${replayed.duplicates} duplicates, ${replayed.rejected} rejected`,
