@@ -177,6 +177,8 @@ export class SourceRuntime {
 
   /** Folds into each view the history it lacks, and starts those that do not run. */
   async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
+    // A live event stands behind all history, so it cannot be known before it.
+    this.#pipeline.log.raiseKnownTime((await this.#archive.files()).lastHistoryKnownTime);
     for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, onProgress);
   }
 
