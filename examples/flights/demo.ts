@@ -11,7 +11,7 @@ import { areaStandardError, areaUnderCurve } from "./auc.ts";
 import { elapsedSeconds, formatCount, say, section, withProgress } from "./console.ts";
 import * as features from "./features.ts";
 import { HttpClient } from "./http-client.ts";
-import { type Latency, type LatencyTask } from "./latency-worker.ts";
+import type { Latency, LatencyTask } from "./latency-worker.ts";
 import * as leakyFeatures from "./leaky-features.ts";
 import { fitLogisticRegression } from "./model.ts";
 import { type Period, prepareFlights, type PreparedFlights } from "./prepare.ts";
