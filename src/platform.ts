@@ -381,7 +381,11 @@ export class Platform {
         const result = await this.push(source, rows);
         return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
       },
-      record: (vector) => owned?.servingLog.record(vector),
+      record: (vector) => {
+        // What a draft served cannot be computed again once the draft has changed.
+        const isDraft = vector.token.reads.some((read) => read.view.endsWith("@dev"));
+        if (!isDraft) owned?.servingLog.record(vector);
+      },
       readiness: () => owned?.sources.readiness() ?? { ready: false, waitingFor: ["the owner of the data folder"] },
     };
   }

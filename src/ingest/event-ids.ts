@@ -39,7 +39,7 @@ export class EventIds {
   #nextSweepFrom = Number.NEGATIVE_INFINITY;
 
   constructor({ source, store, dedupeWithinMicros }: EventIdsOptions) {
-    this.#prefix = `id/${source}/`;
+    this.#prefix = idPrefix(source);
     this.#store = store;
     this.#withinMicros = dedupeWithinMicros;
   }
@@ -59,7 +59,7 @@ export class EventIds {
     if (claim !== undefined) {
       if (claim.knownTime >= horizon) return claim.durable ?? Promise.resolve();
     } else {
-      const stored = this.#store.getMeta(this.#nameOf(id));
+      const stored = this.#store.getMeta(idName(this.#prefix, id));
       if (stored !== null && readTime(stored) >= horizon) return Promise.resolve();
     }
     this.#claims.set(id, { knownTime: now, durable });
@@ -81,7 +81,7 @@ export class EventIds {
   takeWrites(now: number): { readonly metas: MetaWrite[]; committed(): void } {
     const taken = this.#toWrite;
     this.#toWrite = [];
-    const metas = taken.map(({ id, knownTime }) => ({ name: this.#nameOf(id), bytes: timeBytes(knownTime) }));
+    const metas = taken.map(({ id, knownTime }) => idMeta(this.#prefix, id, knownTime));
     this.#sweep(now, SWEEP_IDS_MIN + SWEEP_FACTOR * taken.length, metas);
     return {
       metas,
@@ -112,11 +112,24 @@ export class EventIds {
     this.#sweepAfter = undefined;
     this.#sweepOldest = Number.POSITIVE_INFINITY;
   }
+}
 
-  #nameOf(id: string): string {
-    if (id.length <= ID_BYTES_MAX / 3 || Buffer.byteLength(id) <= ID_BYTES_MAX) return `${this.#prefix}=${id}`;
-    return `${this.#prefix}#${createHash("sha256").update(id).digest("hex")}`;
-  }
+/** The meta that says that an event of this id is known since `knownTime`, for ids that come in another way than by pushes. */
+export function eventIdMeta(source: string, id: string, knownTime: number): MetaWrite {
+  return idMeta(idPrefix(source), id, knownTime);
+}
+
+function idMeta(prefix: string, id: string, knownTime: number): MetaWrite {
+  return { name: idName(prefix, id), bytes: timeBytes(knownTime) };
+}
+
+function idPrefix(source: string): string {
+  return `id/${source}/`;
+}
+
+function idName(prefix: string, id: string): string {
+  if (id.length <= ID_BYTES_MAX / 3 || Buffer.byteLength(id) <= ID_BYTES_MAX) return `${prefix}=${id}`;
+  return `${prefix}#${createHash("sha256").update(id).digest("hex")}`;
 }
 
 function timeBytes(time: number): Uint8Array {

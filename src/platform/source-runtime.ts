@@ -18,6 +18,7 @@ import { type ViewRunner } from "../ingest/view-runner.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import { type OnlineStore } from "../online-store/online-store.ts";
+import { rememberHistoryIds } from "./history-ids.ts";
 import { type ImportOptions, type ImportReport, type OnProgress, type RuntimeContext } from "./runtime-context.ts";
 import { type CatalogView } from "./view-catalog.ts";
 import { forgetRedefined, historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
@@ -36,7 +37,6 @@ export class SourceRuntime {
   #archiver!: Archiver;
   #changes: Promise<unknown> = Promise.resolve();
   #gate: Promise<void> | null = null;
-  #archiveFailure: OnefoldError | null = null;
 
   private constructor(context: RuntimeContext, online: OnlineStore, source: StreamDefinition) {
     this.#context = context;
@@ -75,7 +75,7 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#pipeline.failure ?? this.#archiveFailure;
+    return this.#pipeline.failure ?? this.#archiver.failure;
   }
 
   /** Views that do not stand at the present yet, `view name@version`. */
@@ -104,7 +104,6 @@ export class SourceRuntime {
   /** Brings the archive up to the end of the log. */
   async archiveNow(): Promise<void> {
     await this.#archiver.run();
-    this.#archiveFailure = null;
   }
 
   /** Resolves once all that was pushed is in the online store and the offline tables. */
@@ -178,7 +177,9 @@ export class SourceRuntime {
   /** Folds into each view the history it lacks, and starts those that do not run. */
   async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
     // A live event stands behind all history, so it cannot be known before it.
-    this.#pipeline.log.raiseKnownTime((await this.#archive.files()).lastHistoryKnownTime);
+    const files = await this.#archive.files();
+    this.#pipeline.log.raiseKnownTime(files.lastHistoryKnownTime);
+    await rememberHistoryIds(this.#context, this.#online, this.#source, files);
     for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, onProgress);
   }
 
@@ -203,9 +204,6 @@ export class SourceRuntime {
       store: this.#online,
       archive: this.#archive,
       rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
-      onError: (error) => {
-        this.#archiveFailure = error;
-      },
     });
     await this.#bringUp(views, onProgress);
   }

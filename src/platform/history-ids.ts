@@ -1,0 +1,42 @@
+/**
+ * Event ids of imported history, remembered beside the live ones, so that pushing an event that history
+ * already holds is a duplicate too.
+ *
+ * Only those within the source's `dedupeWithin` of the newest history are kept: an older one would count as
+ * new even if it had come live. How far they are remembered stands in the meta `history-ids/<source>`.
+ */
+import { type StreamDefinition } from "../define/definition.ts";
+import { eventIdMeta } from "../ingest/event-ids.ts";
+import { type ArchiveFiles } from "../offline-store/delta-event-archive.ts";
+import { eventRelation } from "../offline-store/event-reader.ts";
+import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
+import { type RuntimeContext } from "./runtime-context.ts";
+
+/** Repeating it is harmless; resolves at once where nothing was imported since the last time. */
+export async function rememberHistoryIds(
+  context: RuntimeContext,
+  store: OnlineStore,
+  source: StreamDefinition,
+  files: ArchiveFiles,
+): Promise<void> {
+  const name = `history-ids/${source.name}`;
+  const mark = JSON.stringify([files.epoch, files.historyEnd]);
+  const known = store.getMeta(name);
+  if (source.id === undefined || files.history.length === 0) return;
+  if (known !== null && Buffer.from(known).toString("utf8") === mark) return;
+  const engine = await context.openEngine();
+  try {
+    const horizon = files.lastHistoryKnownTime - source.dedupeWithinMicros;
+    const sql = `SELECT _id, epoch_us(_known_time)::DOUBLE FROM ${eventRelation(files.history, [])}
+      WHERE _id IS NOT NULL AND epoch_us(_known_time) >= ${horizon} ORDER BY _id`;
+    for await (const { rowCount, columns } of engine.stream(sql, [{ as: "text" }, { as: "number" }])) {
+      const metas = Array.from({ length: rowCount }, (_, i): MetaWrite => {
+        return eventIdMeta(source.name, columns[0]![i] as string, columns[1]![i] as number);
+      });
+      await store.commit([], metas);
+    }
+  } finally {
+    await engine.close();
+  }
+  await store.commit([], [{ name, bytes: new Uint8Array(Buffer.from(mark)) }]);
+}
