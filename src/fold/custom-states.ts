@@ -4,6 +4,9 @@
  *
  * A custom function may throw. While an event is evaluated that makes the event poison; while buckets merge
  * or a read runs, the state becomes `FAILED` and the features that need it read as ERROR.
+ *
+ * `merge` is given states in order of time, but for one case: a late event that falls inside a merged bucket
+ * is merged behind all of it. Where that matters to an aggregation, it must keep the times itself.
  */
 import { type CustomAggregation } from "../define/definition.ts";
 import { type Accumulator, type Cells, type Channel, FAILED } from "./accumulator.ts";

@@ -150,7 +150,7 @@ export function randomView(random: SeededRandom): ViewDefinition {
 
 function randomFeature(random: SeededRandom, name: string, windows: readonly number[]): FeatureDefinition {
   const over = randomWindow(random, windows);
-  const where = random.oneIn(3) ? random.pick(PREDICATES.slice(0, random.oneIn(8) ? 8 : 7)) : undefined;
+  const where = random.oneIn(3) ? random.pick(PREDICATES) : undefined;
   const shape = { ...(over === undefined ? {} : { over }), ...(where === undefined ? {} : { where }) };
   const { aggregation, result } = randomAggregation(random, shape);
   const isNumber = result.name === "int64" || result.name === "float64";

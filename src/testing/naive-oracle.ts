@@ -28,6 +28,7 @@ export class NaiveOracle {
   readonly #source: SourceDefinition;
   readonly #columns: readonly string[];
   readonly #predicates: readonly ((row: Row) => boolean)[];
+  /** In order of (effective time, offset). */
   #events: KeptEvent[] = [];
   #lastOffset: number = Number.NEGATIVE_INFINITY;
 
@@ -58,18 +59,20 @@ export class NaiveOracle {
     }
     const { forgetAfterMicros } = this.#view;
     if (forgetAfterMicros !== undefined && time - this.lastEventTime > forgetAfterMicros) this.#events = [];
-    this.#events.push({ ...event, row: [...event.row], time });
+    const kept = { ...event, row: [...event.row], time };
+    const behind = this.#events.findLastIndex((other) => other.time <= time) + 1;
+    this.#events.splice(behind, 0, kept);
     this.#lastOffset = event.offset;
     return "folded";
   }
 
   get lastEventTime(): number {
-    return this.#events.reduce((latest, event) => Math.max(latest, event.time), Number.NEGATIVE_INFINITY);
+    return this.#events.at(-1)?.time ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Effective time of the n-th newest event; -Infinity where there are fewer. */
   timeOfNewest(n: number): number {
-    return this.#ordered().at(-n)?.time ?? Number.NEGATIVE_INFINITY;
+    return this.#events.at(-n)?.time ?? Number.NEGATIVE_INFINITY;
   }
 
   /** The answer at `asOf`; for a time window over `(windowStart, asOf]`, or as defined where not given. */
@@ -93,15 +96,11 @@ export class NaiveOracle {
 
   /** The events that a feature's window covers, before its predicate, in order of (effective time, offset). */
   #select({ over }: Aggregation, asOf: number, windowStart: number | undefined): KeptEvent[] {
-    const events = this.#ordered();
+    const events = this.#events;
     if (over === undefined) return events;
     if (over.kind === "last") return events.slice(-over.events);
     const start = windowStart ?? asOf - over.micros;
     return events.filter((event) => event.time > start && event.time <= asOf);
-  }
-
-  #ordered(): KeptEvent[] {
-    return [...this.#events].sort((a, b) => a.time - b.time || a.offset - b.offset);
   }
 }
 

@@ -1,0 +1,182 @@
+/**
+ * The laws of `accumulator.ts`, for every accumulator, on random events cut into groups at random places.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type Accumulator, type Cells, type Channel } from "../../src/fold/accumulator.ts";
+import { CountAccumulator, SumAccumulator, sumOf } from "../../src/fold/count-and-sum.ts";
+import { CustomAccumulator, CustomStates } from "../../src/fold/custom-states.ts";
+import { MaxAccumulator, MinAccumulator } from "../../src/fold/extremes.ts";
+import { FirstAccumulator, LastAccumulator } from "../../src/fold/first-and-last.ts";
+import { MomentsAccumulator } from "../../src/fold/moments.ts";
+import { string } from "./definitions.ts";
+
+/** Raw records `[time, mask, value]` with one object. */
+const RAW_STRIDE = 3;
+const numberChannel: Channel = { maskCell: 1, bit: 2, inputCell: 2 };
+const objectChannel: Channel = { maskCell: 1, bit: 2, inputCell: 0 };
+/** Groups begin with one cell and one object cell that belong to somebody else. */
+const STRIDE = 5;
+const OBJECT_STRIDE = 2;
+
+const texts = new CustomStates({
+  name: "texts",
+  output: string,
+  empty: () => [],
+  add: (state, input) => [...(state as string[]), input],
+  merge: (earlier, later) => [...(earlier as string[]), ...(later as string[])],
+  read: () => null,
+});
+
+interface Law {
+  readonly name: string;
+  readonly accumulator: Accumulator;
+  /** What can be seen of a group. */
+  read(cells: Cells): unknown;
+  /** How far two numbers may lie apart, given the values added; 0 for those that agree to the bit. */
+  tolerance(values: readonly number[]): number;
+}
+
+const exact = (): number => 0;
+const sumOfAbsolutes = (values: readonly number[]): number => 1e-12 * values.reduce((sum, value) => sum + Math.abs(value), 0);
+const sumOfSquares = (values: readonly number[]): number => 1e-12 * values.reduce((sum, value) => sum + value * value, 0);
+
+const LAWS: readonly Law[] = [
+  { name: "count", accumulator: new CountAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[1], tolerance: exact },
+  { name: "sum", accumulator: new SumAccumulator(numberChannel, 1), read: ({ numbers }) => sumOf(numbers, 1), tolerance: sumOfAbsolutes },
+  { name: "min", accumulator: new MinAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[1], tolerance: exact },
+  { name: "max", accumulator: new MaxAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[1], tolerance: exact },
+  { name: "moments: n", accumulator: new MomentsAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[1], tolerance: exact },
+  { name: "moments: mean", accumulator: new MomentsAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[2], tolerance: sumOfAbsolutes },
+  { name: "moments: M2", accumulator: new MomentsAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[3], tolerance: sumOfSquares },
+  { name: "first number", accumulator: new FirstAccumulator(numberChannel, "number", 1, 1), read: ({ numbers }) => [numbers[1], numbers[2]], tolerance: exact },
+  { name: "last number", accumulator: new LastAccumulator(numberChannel, "number", 1, 1), read: ({ numbers }) => [numbers[1], numbers[2]], tolerance: exact },
+  { name: "first object", accumulator: new FirstAccumulator(objectChannel, "object", 1, 1), read: ({ numbers, objects }) => [numbers[1], objects[1]], tolerance: exact },
+  { name: "last object", accumulator: new LastAccumulator(objectChannel, "object", 1, 1), read: ({ numbers, objects }) => [numbers[1], objects[1]], tolerance: exact },
+  { name: "custom", accumulator: new CustomAccumulator(texts, objectChannel, 1), read: ({ objects }) => seenCustom(objects[1]), tolerance: exact },
+];
+
+/** A kept group holds text, a read's group the state in a box. */
+function seenCustom(cell: unknown): unknown {
+  return typeof cell === "string" ? JSON.parse(cell) : cell === null ? null : (cell as { state: unknown }).state;
+}
+
+/** Ill-conditioned on purpose: large values that cancel. */
+const value = fc.oneof(
+  fc.constantFrom(1e16, -1e16, 1, 3, 0.1),
+  fc.double({ min: -1e9, max: 1e9, noNaN: true }),
+  fc.integer({ min: -50, max: 50 }),
+);
+const event = fc.record({ value: value.map((number) => number + 0), counts: fc.boolean(), gap: fc.integer({ min: 0, max: 2 }) });
+const events = fc.array(event, { maxLength: 40 });
+type Event = typeof event extends fc.Arbitrary<infer E> ? E : never;
+
+function rawOf(list: readonly Event[]): Cells {
+  const numbers = new Float64Array(list.length * RAW_STRIDE);
+  const objects: unknown[] = [];
+  let time = 1000;
+  list.forEach(({ value: number, counts, gap }, i) => {
+    time += gap;
+    numbers.set([time, (counts ? 2 : 0) + (i % 2), number], i * RAW_STRIDE);
+    objects.push(JSON.stringify([`e${i}`]));
+  });
+  return { numbers, objects };
+}
+
+function groups(count: number, { accumulator }: Law): Cells {
+  const cells: Cells = { numbers: new Float64Array(count * STRIDE).fill(77), objects: Array.from<unknown>({ length: count * OBJECT_STRIDE }).fill("other") };
+  for (let i = 0; i < count; i++) accumulator.clear(cells, i * STRIDE, i * OBJECT_STRIDE);
+  return cells;
+}
+
+/** Records [begin, end) added one by one into group `index`. */
+function addAll({ accumulator }: Law, cells: Cells, index: number, raw: Cells, begin: number, end: number): void {
+  for (let i = begin; i < end; i++) accumulator.add(cells, index * STRIDE, index * OBJECT_STRIDE, raw, i * RAW_STRIDE, i);
+}
+
+function expectAgreement(law: Law, list: readonly Event[], ...found: Cells[]): void {
+  const tolerance = law.tolerance(list.filter(({ counts }) => counts).map((one) => one.value));
+  const [first, ...others] = found.map((cells) => law.read(cells));
+  for (const other of others) {
+    if (typeof first === "number" && typeof other === "number" && tolerance > 0) {
+      expect(Math.abs(first - other)).toBeLessThanOrEqual(tolerance);
+    } else expect(other).toEqual(first);
+  }
+  for (const cells of found) {
+    expect(cells.numbers[0]).toBe(77);
+    expect(cells.objects[0]).toBe("other");
+  }
+}
+
+describe.each(LAWS)("$name", (law) => {
+  const { accumulator } = law;
+
+  it("has the cleared group as identity of merging, from either side", () => {
+    fc.assert(
+      fc.property(events, (list) => {
+        const raw = rawOf(list);
+        const plain = groups(1, law);
+        addAll(law, plain, 0, raw, 0, list.length);
+        const appended = groups(2, law);
+        addAll(law, appended, 0, raw, 0, list.length);
+        accumulator.mergeYounger(appended, 0, 0, appended, STRIDE, OBJECT_STRIDE);
+        const prepended = groups(2, law);
+        addAll(law, prepended, 1, raw, 0, list.length);
+        accumulator.mergeYounger(prepended, 0, 0, prepended, STRIDE, OBJECT_STRIDE);
+        expect(law.read(appended)).toEqual(law.read(plain));
+        expect(law.read(prepended)).toEqual(law.read(plain));
+      }),
+    );
+  });
+
+  it("merges associatively, and as if the events had been added one by one, from either end", () => {
+    fc.assert(
+      fc.property(events, fc.nat(40), fc.nat(40), (list, a, b) => {
+        const [cut1, cut2] = [Math.min(a, b, list.length), Math.min(Math.max(a, b), list.length)];
+        const raw = rawOf(list);
+        const oneByOne = groups(1, law);
+        addAll(law, oneByOne, 0, raw, 0, list.length);
+        const three = (): Cells => {
+          const cells = groups(3, law);
+          addAll(law, cells, 0, raw, 0, cut1);
+          addAll(law, cells, 1, raw, cut1, cut2);
+          addAll(law, cells, 2, raw, cut2, list.length);
+          return cells;
+        };
+        const merge = (cells: Cells, into: number, from: number): void =>
+          accumulator.mergeYounger(cells, into * STRIDE, into * OBJECT_STRIDE, cells, from * STRIDE, from * OBJECT_STRIDE);
+        const leftFirst = three();
+        merge(leftFirst, 0, 1);
+        merge(leftFirst, 0, 2);
+        const rightFirst = three();
+        merge(rightFirst, 1, 2);
+        merge(rightFirst, 0, 1);
+        // as a read goes: raw records first, then older groups
+        const running = groups(1, law);
+        accumulator.addOlder(running, raw, cut2, list.length, RAW_STRIDE, 1);
+        accumulator.mergeOlder(running, three(), 0, 2, STRIDE, OBJECT_STRIDE);
+        const inTwoSteps = groups(1, law);
+        accumulator.addOlder(inTwoSteps, raw, cut2, list.length, RAW_STRIDE, 1);
+        accumulator.addOlder(inTwoSteps, raw, cut1, cut2, RAW_STRIDE, 1);
+        accumulator.addOlder(inTwoSteps, raw, 0, cut1, RAW_STRIDE, 1);
+        expectAgreement(law, list, oneByOne, leftFirst, rightFirst, running, inTwoSteps);
+      }),
+    );
+  });
+});
+
+describe("sums of cancelling values", () => {
+  it("keep what merging groups rounds away", () => {
+    const sum = new SumAccumulator(numberChannel, 0);
+    const cells: Cells = { numbers: new Float64Array(8), objects: [] };
+    const raw: Cells = { numbers: Float64Array.of(0, 2, 1e16, 0, 2, 1, 0, 2, 1, 0, 2, -1e16), objects: [] };
+    sum.add(cells, 0, 0, raw, 0);
+    sum.add(cells, 0, 0, raw, 3);
+    sum.add(cells, 2, 0, raw, 6);
+    sum.add(cells, 2, 0, raw, 9);
+    sum.mergeYounger(cells, 0, 0, cells, 2);
+    expect(sumOf(cells.numbers, 0)).toBe(2);
+    sum.mergeOlder(cells, { numbers: Float64Array.of(1e16, 1, -1e16, 1), objects: [] }, 0, 2, 2);
+    expect(sumOf(cells.numbers, 0)).toBe(4);
+  });
+});

@@ -1,0 +1,53 @@
+/**
+ * A hot entity's state stays small however many events it sees, and its windows move by less than a hop.
+ */
+import { describe, expect, it } from "vitest";
+import { compileViewFold } from "../../src/fold/compile.ts";
+import { DAY, feature, float64, foldRow, HOUR, int64, MINUTE, readAll, SECOND, streamOf, time, user, viewOf } from "./definitions.ts";
+
+const windows = [HOUR, DAY, 7 * DAY];
+const view = viewOf(
+  windows.flatMap((micros) => [
+    feature(int64, { fn: "count", over: { kind: "time", micros } }),
+    feature(float64, { fn: "mean", column: "x", over: { kind: "time", micros } }),
+  ]),
+);
+const noon = time("2026-03-01T12:00:00Z");
+
+describe("a hot entity over 1h, 24h and 7d", () => {
+  // 61 cells of 1m, 93 of 15m, 145 of 1h, 128 raw, up to 64 since the last compaction, and some slack at the seams
+  const BUCKETS_MAX = 520;
+  const EVENTS = 1_000_000;
+
+  it.each([
+    ["a second", SECOND],
+    ["20 seconds", 20 * SECOND],
+  ])("keeps under 520 buckets over a million events, one every %s", (_, gap) => {
+    const fold = compileViewFold(view, streamOf({ x: float64 }), user);
+    const state = fold.empty();
+    let most = 0;
+    for (let i = 0; i < EVENTS; i++) {
+      foldRow(fold, state, i, noon + i * gap, [i % 10]);
+      if (i % 1000 === 0) most = Math.max(most, state.list.bucketCount + state.list.rawCount);
+    }
+    expect(most).toBeLessThan(BUCKETS_MAX);
+    const asOf = noon + (EVENTS - 1) * gap;
+    const { values, windowStarts } = readAll(fold, state, asOf);
+    for (const [w, window] of windows.entries()) {
+      const windowStart = windowStarts[2 * w]!;
+      expect(windowStart - (asOf - window)).toBeLessThan([MINUTE, 15 * MINUTE, HOUR][w]!);
+      expect(values[2 * w]).toBe(Math.floor((asOf - windowStart) / gap) + ((asOf - windowStart) % gap === 0 ? 0 : 1));
+      expect(values[2 * w + 1]).toBeCloseTo(4.5, 2);
+    }
+    expect(fold.encode(state).length).toBeLessThan(40_000);
+  });
+
+  it("forgets what no window reaches, and keeps a quiet entity's last events whole", () => {
+    const fold = compileViewFold(view, streamOf({ x: float64 }), user);
+    const state = fold.empty();
+    for (let i = 0; i < 5000; i++) foldRow(fold, state, i, noon + i * DAY, [1]);
+    expect(state.list.bucketCount).toBe(0);
+    expect(state.list.rawCount).toBeLessThanOrEqual(7 + 64);
+    expect(readAll(fold, state, noon + 4999 * DAY).values[4]).toBe(7);
+  });
+});
