@@ -44,6 +44,8 @@ import { train, type TrainingSet, type TrainRequest } from "./training/training-
 
 /** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
 const SERVING_LOG_SAMPLE_RATE = 0.01;
+/** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
+const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
 /** How far a vector's time may be bumped past the clock where no source says more. */
 const MAX_FUTURE_MICROS: DurationMicros = MICROS_PER_MINUTE;
 
@@ -59,7 +61,7 @@ export interface PlatformOptions {
   readonly definitions?: readonly Definition[];
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
   readonly servingLogSampleRate?: number;
-  /** What the batch engine may use before it spills to disk. */
+  /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
   readonly memoryBytes?: number;
 }
 
@@ -101,7 +103,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const registry = await openFileRegistry(join(dataDir, "registry"), { clock });
     registry.attachCode(options.definitions ?? []);
     const openEngine = (): Promise<QueryEngine> =>
-      openDuckDb(options.memoryBytes === undefined ? {} : { memoryBytes: options.memoryBytes });
+      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES });
     const engine = await openEngine();
     closers.push(() => engine.close());
     const context: RuntimeContext = {
