@@ -5,7 +5,12 @@
  */
 import { cpus } from "node:os";
 import { type Micros } from "../src/base/micros.ts";
-import { type EntityDefinition, type FeatureDefinition, type StreamDefinition, type ViewDefinition } from "../src/define/definition.ts";
+import {
+  type EntityDefinition,
+  type FeatureDefinition,
+  type StreamDefinition,
+  type ViewDefinition,
+} from "../src/define/definition.ts";
 import { type Expression } from "../src/define/expression.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import { createReadBuffer } from "../src/fold/view-fold.ts";
@@ -15,7 +20,11 @@ const int64 = { name: "int64" } as const;
 const float64 = { name: "float64" } as const;
 const isLate: Expression = { op: "gt", left: { op: "column", name: "delay" }, right: { op: "literal", value: 15 } };
 
-const airport: EntityDefinition = { kind: "entity", name: "airport", keys: [{ name: "airport", type: { name: "string" } }] };
+const airport: EntityDefinition = {
+  kind: "entity",
+  name: "airport",
+  keys: [{ name: "airport", type: { name: "string" } }],
+};
 const arrivals: StreamDefinition = {
   kind: "stream",
   name: "arrivals",
@@ -33,14 +42,21 @@ const arrivals: StreamDefinition = {
   availableAfterMicros: 0,
 };
 
-function feature(name: string, fn: FeatureDefinition["aggregation"]["fn"], hours: number | null, where?: Expression): FeatureDefinition {
+function feature(
+  name: string,
+  fn: FeatureDefinition["aggregation"]["fn"],
+  hours: number | null,
+  where?: Expression,
+): FeatureDefinition {
   return {
     name,
     type: fn === "mean" || fn === "stddev" ? float64 : int64,
     aggregation: {
       fn,
       ...(fn === "count" ? {} : { column: "delay" }),
-      ...(hours === null ? {} : { over: hours < 0 ? { kind: "last", events: -hours } : { kind: "time", micros: hours * HOUR } }),
+      ...(hours === null
+        ? {}
+        : { over: hours < 0 ? { kind: "last", events: -hours } : { kind: "time", micros: hours * HOUR } }),
       ...(where === undefined ? {} : { where }),
     },
   };
@@ -86,14 +102,22 @@ const fold = compileViewFold(view, arrivals, airport);
 const EVENTS = 500_000;
 
 /** Events of `entities` keys in turn, `gapMicros` apart for each key, delays from a fixed sequence. */
-function foldAll(entities: number, gapMicros: number): { states: ReturnType<typeof fold.empty>[]; elapsedMs: number; end: number } {
+function foldAll(
+  entities: number,
+  gapMicros: number,
+): { states: ReturnType<typeof fold.empty>[]; elapsedMs: number; end: number } {
   const states = Array.from({ length: entities }, () => fold.empty());
   const rows = Array.from({ length: 1024 }, (_, i) => ["JFK", 0, ((i * 7919) % 211) - 30]);
   const began = performance.now();
   let time = 0;
   for (let i = 0; i < EVENTS; i++) {
     time = Math.floor((i * gapMicros) / entities);
-    fold.fold(states[i % entities]!, { offset: i, eventTime: time as Micros, knownTime: time as Micros, row: rows[i & 1023]! });
+    fold.fold(states[i % entities]!, {
+      offset: i,
+      eventTime: time as Micros,
+      knownTime: time as Micros,
+      row: rows[i & 1023]!,
+    });
   }
   return { states, elapsedMs: performance.now() - began, end: time };
 }
@@ -111,7 +135,12 @@ function microsEach(times: number, work: (i: number) => number): number {
 
 const cases: Case[] = [
   { name: "fold-hot-entity", unit: "us/event", goal: 1, run: () => (foldAll(1, 20_000_000).elapsedMs * 1000) / EVENTS },
-  { name: "fold-1000-entities", unit: "us/event", goal: 1, run: () => (foldAll(1000, 600_000_000).elapsedMs * 1000) / EVENTS },
+  {
+    name: "fold-1000-entities",
+    unit: "us/event",
+    goal: 1,
+    run: () => (foldAll(1000, 600_000_000).elapsedMs * 1000) / EVENTS,
+  },
   {
     name: "read-hot-entity",
     unit: "us/vector",
@@ -122,8 +151,18 @@ const cases: Case[] = [
         return buffer.values[0] as number;
       }),
   },
-  { name: "encode-hot-entity", unit: "us/state", goal: 10, run: () => microsEach(20_000, () => fold.encode(hot.states[0]!).length) },
-  { name: "decode-hot-entity", unit: "us/state", goal: 10, run: () => microsEach(20_000, () => fold.decode(hotBytes).eventCount) },
+  {
+    name: "encode-hot-entity",
+    unit: "us/state",
+    goal: 10,
+    run: () => microsEach(20_000, () => fold.encode(hot.states[0]!).length),
+  },
+  {
+    name: "decode-hot-entity",
+    unit: "us/state",
+    goal: 10,
+    run: () => microsEach(20_000, () => fold.decode(hotBytes).eventCount),
+  },
 ];
 
 const asJson = process.argv.includes("--json");
@@ -131,7 +170,9 @@ const roundsAt = process.argv.indexOf("--rounds");
 const rounds = roundsAt === -1 ? 5 : Number(process.argv[roundsAt + 1]);
 const machine = `${cpus().length} x ${cpus()[0]!.model}, Node ${process.versions.node}`;
 if (!asJson) {
-  console.log(`${machine}; a hot state has ${hotBytes.length} bytes in ${hot.states[0]!.list.bucketCount} buckets and ${hot.states[0]!.list.rawCount} raw records`);
+  console.log(
+    `${machine}; a hot state has ${hotBytes.length} bytes in ${hot.states[0]!.list.bucketCount} buckets and ${hot.states[0]!.list.rawCount} raw records`,
+  );
 }
 for (const { name, unit, goal, run } of cases) {
   run();
@@ -151,6 +192,10 @@ for (const { name, unit, goal, run } of cases) {
     max: round(values.at(-1)!),
     machine,
   };
-  console.log(asJson ? JSON.stringify(line) : `${name.padEnd(20)} ${String(line.value).padStart(8)} ${unit.padEnd(10)} goal ${goal} ${line.pass ? "met" : "missed"} (${line.min} to ${line.max})`);
+  console.log(
+    asJson
+      ? JSON.stringify(line)
+      : `${name.padEnd(20)} ${String(line.value).padStart(8)} ${unit.padEnd(10)} goal ${goal} ${line.pass ? "met" : "missed"} (${line.min} to ${line.max})`,
+  );
 }
 if (!Number.isFinite(checksum)) throw new Error("the reads gave no numbers");

@@ -115,12 +115,17 @@ function planBuiltIn(
   const { type } = feature.definition;
   const over = `${channel.maskCell}/${channel.bit}`;
   const count = (): number =>
-    group.reserve(`count ${over}`, feature, { numbers: 1, objects: 0 }, (cell) => new CountAccumulator(channel, cell)).cell;
+    group.reserve(`count ${over}`, feature, { numbers: 1, objects: 0 }, (cell) => new CountAccumulator(channel, cell))
+      .cell;
   const sum = (): number =>
     group.reserve(`sum ${over}`, feature, { numbers: 2, objects: 0 }, (cell) => new SumAccumulator(channel, cell)).cell;
   const moments = (): number =>
-    group.reserve(`moments ${over}`, feature, { numbers: 3, objects: 0 }, (cell) => new MomentsAccumulator(channel, cell))
-      .cell;
+    group.reserve(
+      `moments ${over}`,
+      feature,
+      { numbers: 3, objects: 0 },
+      (cell) => new MomentsAccumulator(channel, cell),
+    ).cell;
   switch (fn) {
     case "count":
       return readCount(count());
@@ -131,7 +136,12 @@ function planBuiltIn(
     case "min":
     case "max": {
       const Extreme = fn === "min" ? MinAccumulator : MaxAccumulator;
-      const { cell } = group.reserve(`${fn} ${over}`, feature, { numbers: 1, objects: 0 }, (at) => new Extreme(channel, at));
+      const { cell } = group.reserve(
+        `${fn} ${over}`,
+        feature,
+        { numbers: 1, objects: 0 },
+        (at) => new Extreme(channel, at),
+      );
       return readExtreme(count(), cell, allowNonFinite);
     }
     case "variance":
@@ -144,7 +154,12 @@ function planBuiltIn(
       const End = fn === "first" ? FirstAccumulator : LastAccumulator;
       const size = asNumber ? { numbers: 2, objects: 0 } : { numbers: 1, objects: 1 };
       const kind = asNumber ? "number" : "object";
-      const planned = group.reserve(`${fn} ${over}`, feature, size, (at, objectAt) => new End(channel, kind, at, objectAt));
+      const planned = group.reserve(
+        `${fn} ${over}`,
+        feature,
+        size,
+        (at, objectAt) => new End(channel, kind, at, objectAt),
+      );
       return asNumber ? readNumberAt(planned.cell, type, allowNonFinite) : readObjectAt(planned.objectCell);
     }
     case "custom":

@@ -37,7 +37,12 @@ const BITS_PER_WORD = 31;
 
 /** Values of these types are kept as numbers, all others as objects. */
 export function isKeptAsNumber(type: ValueType): boolean {
-  return type.name === "float64" || type.name === "timestamp" || type.name === "bool" || (type.name === "int64" && type.wide !== true);
+  return (
+    type.name === "float64" ||
+    type.name === "timestamp" ||
+    type.name === "bool" ||
+    (type.name === "int64" && type.wide !== true)
+  );
 }
 
 export function planChannels(

@@ -12,7 +12,7 @@ import { type Row, type Value } from "../schema/value.ts";
 import { type Cells, FAILED } from "./accumulator.ts";
 import { type WindowCut } from "./bucket-list.ts";
 import { EventRecord } from "./event-record.ts";
-import { emptyState, FoldState, forget } from "./fold-state.ts";
+import { emptyState, type FoldState, forget } from "./fold-state.ts";
 import { decodeState, encodeState } from "./state-codec.ts";
 import {
   type CompiledFeature,

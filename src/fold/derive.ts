@@ -6,8 +6,11 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { type DerivedColumn, type SourceDefinition } from "../define/definition.ts";
+import { type EntityKey } from "../schema/entity-key.ts";
 import { formatType, isNumeric, type Row, sameType, type Value, type ValueType } from "../schema/value.ts";
-import { columnResolver, compileExpression, type Evaluate, expressionColumns } from "./expression.ts";
+import { columnResolver, compileExpression, expressionColumns } from "./expression.ts";
+import { type Evaluate } from "./expression-node.ts";
+import { type ViewFold } from "./view-fold.ts";
 
 export interface CompiledDerived {
   /** Stored columns in schema order, then derived ones: the columns of a `Row`. */
@@ -70,6 +73,28 @@ export function compileDerived(source: SourceDefinition, wanted?: readonly strin
       return source.columns.map((column) => column.name).filter((name) => reached.has(name));
     },
     columnsBehind: (names) => derivedBehind(source.derived, names),
+  };
+}
+
+/**
+ * How a view's key is computed from stored rows, for readers of an archive, where no derived column stands.
+ * `keyOf` gives null for a row that has no usable key.
+ */
+export function keyFromStored(
+  source: SourceDefinition,
+  key: readonly string[],
+  fold: Pick<ViewFold, "keyOf">,
+): { readonly columns: readonly string[]; keyOf(stored: Value[]): EntityKey | null } {
+  const derived = compileDerived(source, key);
+  return {
+    columns: derived.storedColumnsFor(key),
+    keyOf: (stored) => {
+      try {
+        return fold.keyOf(derived.derive(stored));
+      } catch {
+        return null;
+      }
+    },
   };
 }
 

@@ -50,8 +50,10 @@ export function checkView(
   const place = placeOf(view);
   const viewName = formatViewName(view);
   const viewWhere = place === null ? viewName : `${viewName} (${place})`;
-  if (view.source !== source.name) throw invalid(`the view reads source "${view.source}", not "${source.name}"`, viewWhere);
-  if (view.entity !== entity.name) throw invalid(`the view is of entity "${view.entity}", not "${entity.name}"`, viewWhere);
+  if (view.source !== source.name)
+    throw invalid(`the view reads source "${view.source}", not "${source.name}"`, viewWhere);
+  if (view.entity !== entity.name)
+    throw invalid(`the view is of entity "${view.entity}", not "${entity.name}"`, viewWhere);
   if (view.features.length === 0) throw invalid("the view has no features", viewWhere);
   if (!Number.isSafeInteger(view.exactEvents) || view.exactEvents < 0) {
     throw invalid(`exactEvents must be a whole number of at least 0, not ${view.exactEvents}`, viewWhere);
@@ -81,7 +83,10 @@ function checkKey(
   where: string,
 ): { readonly column: number; readonly type: ValueType }[] {
   if (view.key.length !== entity.keys.length) {
-    throw invalid(`entity ${entity.name} has ${entity.keys.length} key columns, the view gives ${view.key.length}`, where);
+    throw invalid(
+      `entity ${entity.name} has ${entity.keys.length} key columns, the view gives ${view.key.length}`,
+      where,
+    );
   }
   const resolve = columnResolver(derived.columns, `source ${source.name}`, where);
   return view.key.map((name, i) => {
@@ -112,7 +117,10 @@ function checkFeature(
   checkDuration("the TTL", definition.ttlMicros, where);
   const result = resultType(definition, input?.type ?? null, where);
   if (!sameType(result, definition.type)) {
-    throw invalid(`${fn} gives ${formatType(result)}, but the feature is declared ${formatType(definition.type)}`, where);
+    throw invalid(
+      `${fn} gives ${formatType(result)}, but the feature is declared ${formatType(definition.type)}`,
+      where,
+    );
   }
   const { default: fallback } = definition;
   if (fallback !== undefined && conformingValue(fallback, result, source.allowNonFinite) === undefined) {
@@ -131,7 +139,8 @@ function checkFeature(
 
 function resultType({ aggregation }: FeatureDefinition, input: ValueType | null, where: string): ValueType {
   const { fn, column, over, custom } = aggregation;
-  if ((fn === "custom") !== (custom !== undefined)) throw invalid("custom needs its functions, and nothing else has them", where);
+  if ((fn === "custom") !== (custom !== undefined))
+    throw invalid("custom needs its functions, and nothing else has them", where);
   const refuse = (wanted: string): OnefoldError =>
     invalid(`${fn} takes ${wanted}, but "${column}" is ${formatType(input!)}`, where);
   switch (fn) {
@@ -160,7 +169,18 @@ function resultType({ aggregation }: FeatureDefinition, input: ValueType | null,
     default:
       throw new OnefoldError("DEFINITION_INVALID", `there is no aggregation "${String(fn)}"`, {
         where,
-        candidates: nearestNames(String(fn), ["count", "sum", "mean", "min", "max", "variance", "stddev", "first", "last", "custom"]),
+        candidates: nearestNames(String(fn), [
+          "count",
+          "sum",
+          "mean",
+          "min",
+          "max",
+          "variance",
+          "stddev",
+          "first",
+          "last",
+          "custom",
+        ]),
       });
   }
 }
@@ -168,7 +188,12 @@ function resultType({ aggregation }: FeatureDefinition, input: ValueType | null,
 function checkWindow(over: Window | undefined, where: string): void {
   if (over === undefined) return;
   if (over.kind === "time") checkDuration("a window", over.micros, where);
-  else if (over.kind !== "last" || !Number.isSafeInteger(over.events) || over.events < 1 || over.events > LAST_EVENTS_MAX) {
+  else if (
+    over.kind !== "last" ||
+    !Number.isSafeInteger(over.events) ||
+    over.events < 1 ||
+    over.events > LAST_EVENTS_MAX
+  ) {
     throw invalid(`a window covers a duration or the last 1 to ${LAST_EVENTS_MAX} events`, where);
   }
 }

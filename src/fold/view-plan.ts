@@ -5,7 +5,13 @@
  * Features with the same input under the same predicate share a channel, and those that need the same
  * accumulator over it share its cells, whatever their windows.
  */
-import { type Aggregation, type EntityDefinition, type SourceDefinition, type ViewDefinition, formatViewName } from "../define/definition.ts";
+import {
+  type Aggregation,
+  type EntityDefinition,
+  type SourceDefinition,
+  type ViewDefinition,
+  formatViewName,
+} from "../define/definition.ts";
 import { type Value } from "../schema/value.ts";
 import { type Accumulator } from "./accumulator.ts";
 import { BUCKET_HEADER_CELLS, type BucketLayout, hopsOf } from "./bucket-list.ts";

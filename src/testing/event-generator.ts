@@ -29,7 +29,11 @@ const col = (name: string): Expression => ({ op: "column", name });
 const lit = (value: Value): Expression => ({ op: "literal", value });
 const type = (name: Exclude<ValueType["name"], "array">): ValueType => ({ name });
 
-export const generatedEntity: EntityDefinition = { kind: "entity", name: "account", keys: [{ name: "account", type: type("string") }] };
+export const generatedEntity: EntityDefinition = {
+  kind: "entity",
+  name: "account",
+  keys: [{ name: "account", type: type("string") }],
+};
 
 /** A stream with a column of every type. `boost` leaves the safe range for a few amounts: an overflow while folding. */
 export const generatedSource: StreamDefinition = {
@@ -80,7 +84,7 @@ const LARGEST_TWO: CustomAggregation = {
   merge: (earlier, later) => addToLargest(earlier as LargestTwo, (later as LargestTwo).top, (later as LargestTwo).seen),
   read: (state) => {
     const { top, seen } = state as LargestTwo;
-    return top.length < 2 ? null : top[0]! % 1000 + (top[1]! % 1000) + seen * 10_000;
+    return top.length < 2 ? null : (top[0]! % 1000) + (top[1]! % 1000) + seen * 10_000;
   },
 };
 
@@ -203,7 +207,10 @@ function randomAggregation(
     case "mean":
     case "variance":
     case "stddev":
-      return { aggregation: { fn, column: random.pick(["amount", "items", "share"]), ...shape }, result: type("float64") };
+      return {
+        aggregation: { fn, column: random.pick(["amount", "items", "share"]), ...shape },
+        result: type("float64"),
+      };
     case "first":
     case "last": {
       const column = random.pick(["amount", "items", "shop", "abroad", "card", "serial", "tags", "due", "bulk"]);

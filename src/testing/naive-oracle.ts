@@ -87,7 +87,9 @@ export class NaiveOracle {
     const { value, tolerance, failed } = aggregate(feature.aggregation, counted, this.#columns, asOf);
     const isServable =
       typeof value !== "number" ||
-      (feature.type.name === "float64" ? this.#source.allowNonFinite || Number.isFinite(value) : Number.isSafeInteger(value));
+      (feature.type.name === "float64"
+        ? this.#source.allowNonFinite || Number.isFinite(value)
+        : Number.isSafeInteger(value));
     if (this.#events.length === 0) return { value: value ?? feature.default ?? null, status: "NOT_FOUND", tolerance };
     if (failed === true || !isServable) return { value: null, status: "ERROR", tolerance: 0 };
     if (value === null) return { value: feature.default ?? null, status: "NULL_VALUE", tolerance: 0 };
@@ -110,7 +112,12 @@ interface Aggregated {
   readonly failed?: boolean;
 }
 
-function aggregate(aggregation: Aggregation, events: KeptEvent[], columns: readonly string[], asOf: number): Aggregated {
+function aggregate(
+  aggregation: Aggregation,
+  events: KeptEvent[],
+  columns: readonly string[],
+  asOf: number,
+): Aggregated {
   const { fn, column } = aggregation;
   if (fn === "custom") return aggregateCustom(aggregation, events, columns, asOf);
   if (column === undefined) return exactly(events.length);

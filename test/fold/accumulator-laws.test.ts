@@ -38,22 +38,84 @@ interface Law {
 }
 
 const exact = (): number => 0;
-const sumOfAbsolutes = (values: readonly number[]): number => 1e-12 * values.reduce((sum, value) => sum + Math.abs(value), 0);
-const sumOfSquares = (values: readonly number[]): number => 1e-12 * values.reduce((sum, value) => sum + value * value, 0);
+const sumOfAbsolutes = (values: readonly number[]): number =>
+  1e-12 * values.reduce((sum, value) => sum + Math.abs(value), 0);
+const sumOfSquares = (values: readonly number[]): number =>
+  1e-12 * values.reduce((sum, value) => sum + value * value, 0);
 
 const LAWS: readonly Law[] = [
-  { name: "count", accumulator: new CountAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[1], tolerance: exact },
-  { name: "sum", accumulator: new SumAccumulator(numberChannel, 1), read: ({ numbers }) => sumOf(numbers, 1), tolerance: sumOfAbsolutes },
-  { name: "min", accumulator: new MinAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[1], tolerance: exact },
-  { name: "max", accumulator: new MaxAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[1], tolerance: exact },
-  { name: "moments: n", accumulator: new MomentsAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[1], tolerance: exact },
-  { name: "moments: mean", accumulator: new MomentsAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[2], tolerance: sumOfAbsolutes },
-  { name: "moments: M2", accumulator: new MomentsAccumulator(numberChannel, 1), read: ({ numbers }) => numbers[3], tolerance: sumOfSquares },
-  { name: "first number", accumulator: new FirstAccumulator(numberChannel, "number", 1, 1), read: ({ numbers }) => [numbers[1], numbers[2]], tolerance: exact },
-  { name: "last number", accumulator: new LastAccumulator(numberChannel, "number", 1, 1), read: ({ numbers }) => [numbers[1], numbers[2]], tolerance: exact },
-  { name: "first object", accumulator: new FirstAccumulator(objectChannel, "object", 1, 1), read: ({ numbers, objects }) => [numbers[1], objects[1]], tolerance: exact },
-  { name: "last object", accumulator: new LastAccumulator(objectChannel, "object", 1, 1), read: ({ numbers, objects }) => [numbers[1], objects[1]], tolerance: exact },
-  { name: "custom", accumulator: new CustomAccumulator(texts, objectChannel, 1), read: ({ objects }) => seenCustom(objects[1]), tolerance: exact },
+  {
+    name: "count",
+    accumulator: new CountAccumulator(numberChannel, 1),
+    read: ({ numbers }) => numbers[1],
+    tolerance: exact,
+  },
+  {
+    name: "sum",
+    accumulator: new SumAccumulator(numberChannel, 1),
+    read: ({ numbers }) => sumOf(numbers, 1),
+    tolerance: sumOfAbsolutes,
+  },
+  {
+    name: "min",
+    accumulator: new MinAccumulator(numberChannel, 1),
+    read: ({ numbers }) => numbers[1],
+    tolerance: exact,
+  },
+  {
+    name: "max",
+    accumulator: new MaxAccumulator(numberChannel, 1),
+    read: ({ numbers }) => numbers[1],
+    tolerance: exact,
+  },
+  {
+    name: "moments: n",
+    accumulator: new MomentsAccumulator(numberChannel, 1),
+    read: ({ numbers }) => numbers[1],
+    tolerance: exact,
+  },
+  {
+    name: "moments: mean",
+    accumulator: new MomentsAccumulator(numberChannel, 1),
+    read: ({ numbers }) => numbers[2],
+    tolerance: sumOfAbsolutes,
+  },
+  {
+    name: "moments: M2",
+    accumulator: new MomentsAccumulator(numberChannel, 1),
+    read: ({ numbers }) => numbers[3],
+    tolerance: sumOfSquares,
+  },
+  {
+    name: "first number",
+    accumulator: new FirstAccumulator(numberChannel, "number", 1, 1),
+    read: ({ numbers }) => [numbers[1], numbers[2]],
+    tolerance: exact,
+  },
+  {
+    name: "last number",
+    accumulator: new LastAccumulator(numberChannel, "number", 1, 1),
+    read: ({ numbers }) => [numbers[1], numbers[2]],
+    tolerance: exact,
+  },
+  {
+    name: "first object",
+    accumulator: new FirstAccumulator(objectChannel, "object", 1, 1),
+    read: ({ numbers, objects }) => [numbers[1], objects[1]],
+    tolerance: exact,
+  },
+  {
+    name: "last object",
+    accumulator: new LastAccumulator(objectChannel, "object", 1, 1),
+    read: ({ numbers, objects }) => [numbers[1], objects[1]],
+    tolerance: exact,
+  },
+  {
+    name: "custom",
+    accumulator: new CustomAccumulator(texts, objectChannel, 1),
+    read: ({ objects }) => seenCustom(objects[1]),
+    tolerance: exact,
+  },
 ];
 
 /** A kept group holds text, a read's group the state in a box. */
@@ -67,7 +129,11 @@ const value = fc.oneof(
   fc.double({ min: -1e9, max: 1e9, noNaN: true }),
   fc.integer({ min: -50, max: 50 }),
 );
-const event = fc.record({ value: value.map((number) => number + 0), counts: fc.boolean(), gap: fc.integer({ min: 0, max: 2 }) });
+const event = fc.record({
+  value: value.map((number) => number + 0),
+  counts: fc.boolean(),
+  gap: fc.integer({ min: 0, max: 2 }),
+});
 const events = fc.array(event, { maxLength: 40 });
 type Event = typeof event extends fc.Arbitrary<infer E> ? E : never;
 
@@ -84,14 +150,18 @@ function rawOf(list: readonly Event[]): Cells {
 }
 
 function groups(count: number, { accumulator }: Law): Cells {
-  const cells: Cells = { numbers: new Float64Array(count * STRIDE).fill(77), objects: Array.from<unknown>({ length: count * OBJECT_STRIDE }).fill("other") };
+  const cells: Cells = {
+    numbers: new Float64Array(count * STRIDE).fill(77),
+    objects: Array.from<unknown>({ length: count * OBJECT_STRIDE }).fill("other"),
+  };
   for (let i = 0; i < count; i++) accumulator.clear(cells, i * STRIDE, i * OBJECT_STRIDE);
   return cells;
 }
 
 /** Records [begin, end) added one by one into group `index`. */
 function addAll({ accumulator }: Law, cells: Cells, index: number, raw: Cells, begin: number, end: number): void {
-  for (let i = begin; i < end; i++) accumulator.add(cells, index * STRIDE, index * OBJECT_STRIDE, raw, i * RAW_STRIDE, i);
+  for (let i = begin; i < end; i++)
+    accumulator.add(cells, index * STRIDE, index * OBJECT_STRIDE, raw, i * RAW_STRIDE, i);
 }
 
 function expectAgreement(law: Law, list: readonly Event[], ...found: Cells[]): void {
@@ -144,7 +214,14 @@ describe.each(LAWS)("$name", (law) => {
           return cells;
         };
         const merge = (cells: Cells, into: number, from: number): void =>
-          accumulator.mergeYounger(cells, into * STRIDE, into * OBJECT_STRIDE, cells, from * STRIDE, from * OBJECT_STRIDE);
+          accumulator.mergeYounger(
+            cells,
+            into * STRIDE,
+            into * OBJECT_STRIDE,
+            cells,
+            from * STRIDE,
+            from * OBJECT_STRIDE,
+          );
         const leftFirst = three();
         merge(leftFirst, 0, 1);
         merge(leftFirst, 0, 2);

@@ -3,7 +3,21 @@
  */
 import { describe, expect, it } from "vitest";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { DAY, feature, float64, foldRow, HOUR, int64, MINUTE, readAll, SECOND, streamOf, time, user, viewOf } from "./definitions.ts";
+import {
+  DAY,
+  feature,
+  float64,
+  foldRow,
+  HOUR,
+  int64,
+  MINUTE,
+  readAll,
+  SECOND,
+  streamOf,
+  time,
+  user,
+  viewOf,
+} from "./definitions.ts";
 
 const windows = [HOUR, DAY, 7 * DAY];
 const view = viewOf(

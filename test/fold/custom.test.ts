@@ -5,7 +5,20 @@ import { describe, expect, it } from "vitest";
 import { type CustomAggregation } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { type Value } from "../../src/schema/value.ts";
-import { DAY, feature, foldRow, HOUR, int64, readAll, SECOND, streamOf, string, time, user, viewOf } from "./definitions.ts";
+import {
+  DAY,
+  feature,
+  foldRow,
+  HOUR,
+  int64,
+  readAll,
+  SECOND,
+  streamOf,
+  string,
+  time,
+  user,
+  viewOf,
+} from "./definitions.ts";
 
 const stream = streamOf({ n: int64, s: string });
 const noon = time("2026-03-01T12:00:00Z");
@@ -22,7 +35,12 @@ const joined: CustomAggregation = {
 };
 
 function compile(custom: CustomAggregation, windowed: boolean, column?: string): ReturnType<typeof compileViewFold> {
-  const aggregation = { fn: "custom", custom, ...(column === undefined ? {} : { column }), ...(windowed ? { over } : {}) } as const;
+  const aggregation = {
+    fn: "custom",
+    custom,
+    ...(column === undefined ? {} : { column }),
+    ...(windowed ? { over } : {}),
+  } as const;
   return compileViewFold(viewOf([feature(custom.output, aggregation)], { exactEvents: 4 }), stream, user);
 }
 
@@ -74,7 +92,11 @@ describe("custom aggregations", () => {
         if (index === returns.length) throw new Error("thrown");
         return returns[index];
       };
-      const fold = compile({ ...joined, add: (before, input) => (input === -1 ? before : state(input as number)) }, windowed, "n");
+      const fold = compile(
+        { ...joined, add: (before, input) => (input === -1 ? before : state(input as number)) },
+        windowed,
+        "n",
+      );
       const target = fold.empty();
       foldRow(fold, target, 0, noon, [-1, null]);
       const bytes = fold.encode(target);
@@ -126,6 +148,8 @@ describe("custom aggregations", () => {
     const { merge: _, ...unmerged } = joined;
     expect(() => compile(unmerged, true, "s")).toThrow(/needs merge/);
     expect(compile(unmerged, false, "s").features).toHaveLength(1);
-    expect(() => compile({ ...joined, empty: () => new Date(DAY) }, false)).toThrow(/empty\(\) of custom aggregation "joined" failed/);
+    expect(() => compile({ ...joined, empty: () => new Date(DAY) }, false)).toThrow(
+      /empty\(\) of custom aggregation "joined" failed/,
+    );
   });
 });

@@ -30,10 +30,18 @@ export const timestamp: ValueType = { name: "timestamp" };
 export const col = (name: string): Expression => ({ op: "column", name });
 export const lit = (value: Value): Expression => ({ op: "literal", value });
 
+export function when(condition: Expression, then: Expression, otherwise: Expression): Expression {
+  // oxlint-disable-next-line unicorn/no-thenable -- never a function
+  return { op: "when", condition, then, otherwise };
+}
+
 export const user: EntityDefinition = { kind: "entity", name: "user", keys: [{ name: "user", type: string }] };
 
 /** A stream of `user`, `at` and the given nullable columns. */
-export function streamOf(columns: Readonly<Record<string, ValueType>>, more: Partial<StreamDefinition> = {}): StreamDefinition {
+export function streamOf(
+  columns: Readonly<Record<string, ValueType>>,
+  more: Partial<StreamDefinition> = {},
+): StreamDefinition {
   return {
     kind: "stream",
     name: "clicks",
@@ -54,7 +62,11 @@ export function streamOf(columns: Readonly<Record<string, ValueType>>, more: Par
 }
 
 /** A feature named after its place: `f0`, `f1` ... */
-export function feature(type: ValueType, aggregation: Aggregation, more: Partial<FeatureDefinition> = {}): FeatureDefinition {
+export function feature(
+  type: ValueType,
+  aggregation: Aggregation,
+  more: Partial<FeatureDefinition> = {},
+): FeatureDefinition {
   return { name: "", type, aggregation, ...more };
 }
 
@@ -88,7 +100,12 @@ export function foldRow(
   values: readonly Value[],
   knownTime: number = at,
 ): FoldOutcome {
-  return fold.fold(state, { offset, eventTime: at as Micros, knownTime: knownTime as Micros, row: ["u", at, ...values] });
+  return fold.fold(state, {
+    offset,
+    eventTime: at as Micros,
+    knownTime: knownTime as Micros,
+    row: ["u", at, ...values],
+  });
 }
 
 export interface Answer {

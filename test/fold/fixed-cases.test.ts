@@ -3,7 +3,26 @@
  */
 import { describe, expect, it } from "vitest";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { bool, col, DAY, feature, float64, foldRow, HOUR, int64, lit, MINUTE, readAll, SECOND, streamOf, string, time, timestamp, user, viewOf } from "./definitions.ts";
+import {
+  bool,
+  col,
+  DAY,
+  feature,
+  float64,
+  foldRow,
+  HOUR,
+  int64,
+  lit,
+  MINUTE,
+  readAll,
+  SECOND,
+  streamOf,
+  string,
+  time,
+  timestamp,
+  user,
+  viewOf,
+} from "./definitions.ts";
 
 const stream = streamOf({ n: int64, x: float64, s: string });
 const hour = { kind: "time", micros: HOUR } as const;
@@ -11,13 +30,24 @@ const noon = time("2026-03-01T12:00:00Z");
 
 describe("windows", () => {
   it("cover (asOf - W, asOf], empty as time passes, and say where they start", () => {
-    const fold = compileViewFold(viewOf([feature(int64, { fn: "count", over: hour }), feature(int64, { fn: "sum", column: "n", over: hour })]), stream, user);
+    const fold = compileViewFold(
+      viewOf([feature(int64, { fn: "count", over: hour }), feature(int64, { fn: "sum", column: "n", over: hour })]),
+      stream,
+      user,
+    );
     const state = fold.empty();
     foldRow(fold, state, 0, noon, [5, null, null]);
     foldRow(fold, state, 1, noon + 10 * MINUTE, [7, null, null]);
-    expect(readAll(fold, state, noon + HOUR - 1)).toEqual({ values: [2, 12], statuses: ["PRESENT", "PRESENT"], windowStarts: [noon - 1, noon - 1] });
+    expect(readAll(fold, state, noon + HOUR - 1)).toEqual({
+      values: [2, 12],
+      statuses: ["PRESENT", "PRESENT"],
+      windowStarts: [noon - 1, noon - 1],
+    });
     expect(readAll(fold, state, noon + HOUR).values).toEqual([1, 7]);
-    expect(readAll(fold, state, noon + 2 * HOUR)).toMatchObject({ values: [0, null], statuses: ["PRESENT", "NULL_VALUE"] });
+    expect(readAll(fold, state, noon + 2 * HOUR)).toMatchObject({
+      values: [0, null],
+      statuses: ["PRESENT", "NULL_VALUE"],
+    });
   });
 
   it("count an event at the earlier of its own time and the time it was known", () => {
@@ -33,7 +63,10 @@ describe("windows", () => {
     const isOdd = { op: "in", input: col("n"), values: [1, 3, 5] } as const;
     const last3 = { kind: "last", events: 3 } as const;
     const fold = compileViewFold(
-      viewOf([feature(int64, { fn: "sum", column: "n", over: last3 }), feature(int64, { fn: "count", where: isOdd, over: last3 })]),
+      viewOf([
+        feature(int64, { fn: "sum", column: "n", over: last3 }),
+        feature(int64, { fn: "count", where: isOdd, over: last3 }),
+      ]),
       stream,
       user,
     );
@@ -75,12 +108,30 @@ describe("values", () => {
     foldRow(fold, state, 1, noon + 1, [2, null, "a"]);
     foldRow(fold, state, 2, noon + 2, [4, 4, "b"]);
     foldRow(fold, state, 3, noon + 3, [null, 9, "c"]);
-    expect(readAll(fold, state, noon + 3).values).toEqual([4, 3, 15, 5, 2, 9, 13, Math.sqrt(13), "a", "c", noon + 3, 7 / 3]);
+    expect(readAll(fold, state, noon + 3).values).toEqual([
+      4,
+      3,
+      15,
+      5,
+      2,
+      9,
+      13,
+      Math.sqrt(13),
+      "a",
+      "c",
+      noon + 3,
+      7 / 3,
+    ]);
   });
 
   it("of ties: last takes the later offset, first the earlier", () => {
     const fold = compileViewFold(
-      viewOf([feature(string, { fn: "first", column: "s" }), feature(string, { fn: "last", column: "s" }), feature(string, { fn: "first", column: "s", over: hour }), feature(string, { fn: "last", column: "s", over: hour })]),
+      viewOf([
+        feature(string, { fn: "first", column: "s" }),
+        feature(string, { fn: "last", column: "s" }),
+        feature(string, { fn: "first", column: "s", over: hour }),
+        feature(string, { fn: "last", column: "s", over: hour }),
+      ]),
       stream,
       user,
     );
@@ -92,7 +143,11 @@ describe("values", () => {
   });
 
   it("of sums: exact to the last digit of the safe range, ERROR beyond it", () => {
-    const fold = compileViewFold(viewOf([feature(int64, { fn: "sum", column: "n" }), feature(float64, { fn: "sum", column: "x" })]), stream, user);
+    const fold = compileViewFold(
+      viewOf([feature(int64, { fn: "sum", column: "n" }), feature(float64, { fn: "sum", column: "x" })]),
+      stream,
+      user,
+    );
     const state = fold.empty();
     const most = Number.MAX_SAFE_INTEGER;
     foldRow(fold, state, 0, noon, [most, 1e16, null]);
@@ -106,15 +161,26 @@ describe("values", () => {
   });
 
   it("are never negative zero, and not finite only where the source allows it", () => {
-    const features = [feature(float64, { fn: "sum", column: "x" }), feature(float64, { fn: "min", column: "x" }), feature(float64, { fn: "last", column: "x" })];
+    const features = [
+      feature(float64, { fn: "sum", column: "x" }),
+      feature(float64, { fn: "min", column: "x" }),
+      feature(float64, { fn: "last", column: "x" }),
+    ];
     const strict = compileViewFold(viewOf(features), stream, user);
-    const open = compileViewFold(viewOf(features), streamOf({ n: int64, x: float64, s: string }, { allowNonFinite: true }), user);
+    const open = compileViewFold(
+      viewOf(features),
+      streamOf({ n: int64, x: float64, s: string }, { allowNonFinite: true }),
+      user,
+    );
     const state = strict.empty();
     foldRow(strict, state, 0, noon, [null, -0, null]);
     for (const value of readAll(strict, state, noon).values) expect(Object.is(value, 0)).toBe(true);
     foldRow(strict, state, 1, noon, [null, 1.7e308, null]);
     foldRow(strict, state, 2, noon, [null, 1.7e308, null]);
-    expect(readAll(strict, state, noon)).toMatchObject({ values: [null, 0, 1.7e308], statuses: ["ERROR", "PRESENT", "PRESENT"] });
+    expect(readAll(strict, state, noon)).toMatchObject({
+      values: [null, 0, 1.7e308],
+      statuses: ["ERROR", "PRESENT", "PRESENT"],
+    });
     const wild = open.empty();
     foldRow(open, wild, 0, noon, [null, Number.POSITIVE_INFINITY, null]);
     expect(readAll(open, wild, noon).values).toEqual([Infinity, Infinity, Infinity]);
@@ -160,12 +226,16 @@ describe("absence", () => {
       values: [0, -1, null, false],
       statuses: ["PRESENT", "NULL_VALUE", "OUTSIDE_MAX_AGE", "PRESENT"],
     });
-    expect(readAll(fold, state, noon + 2 * DAY + 1).statuses).toEqual(Array.from({ length: 4 }).fill("OUTSIDE_MAX_AGE"));
+    expect(readAll(fold, state, noon + 2 * DAY + 1).statuses).toEqual(
+      Array.from({ length: 4 }).fill("OUTSIDE_MAX_AGE"),
+    );
   });
 
   it("by forgetAfter empties the state before the event, but keeps its place in the log", () => {
     const forgetful = compileViewFold(
-      viewOf([feature(int64, { fn: "count" }), feature(int64, { fn: "count", over: { kind: "last", events: 5 } })], { forgetAfterMicros: HOUR }),
+      viewOf([feature(int64, { fn: "count" }), feature(int64, { fn: "count", over: { kind: "last", events: 5 } })], {
+        forgetAfterMicros: HOUR,
+      }),
       stream,
       user,
     );
@@ -186,7 +256,10 @@ describe("the edges of expiry", () => {
       // too short a window to merge in, and one that is merged
       const windows = [40_000, 90 * SECOND];
       const fold = compileViewFold(
-        viewOf(windows.map((micros) => feature(int64, { fn: "count", over: { kind: "time", micros } })), { exactEvents }),
+        viewOf(
+          windows.map((micros) => feature(int64, { fn: "count", over: { kind: "time", micros } })),
+          { exactEvents },
+        ),
         stream,
         user,
       );
@@ -211,9 +284,15 @@ describe("the edges of expiry", () => {
 
 describe("an event that throws", () => {
   it("is poison and leaves every byte as it was", () => {
-    const overflow = { op: "gt", left: { op: "multiply", left: col("n"), right: lit(2 ** 30) }, right: lit(0) } as const;
+    const overflow = {
+      op: "gt",
+      left: { op: "multiply", left: col("n"), right: lit(2 ** 30) },
+      right: lit(0),
+    } as const;
     const fold = compileViewFold(
-      viewOf([feature(int64, { fn: "count", over: hour }), feature(int64, { fn: "count", where: overflow })], { forgetAfterMicros: HOUR }),
+      viewOf([feature(int64, { fn: "count", over: hour }), feature(int64, { fn: "count", where: overflow })], {
+        forgetAfterMicros: HOUR,
+      }),
       stream,
       user,
     );
@@ -229,11 +308,20 @@ describe("an event that throws", () => {
 
 describe("keys and columns", () => {
   it("are found in the row, canonical, composite too", () => {
-    const route = { kind: "entity", name: "user", keys: [{ name: "from", type: string }, { name: "n", type: int64 }] } as const;
+    const route = {
+      kind: "entity",
+      name: "user",
+      keys: [
+        { name: "from", type: string },
+        { name: "n", type: int64 },
+      ],
+    } as const;
     const derived = [{ name: "late", type: bool, expression: { op: "gt", left: col("n"), right: lit(1) } }] as const;
     const source = streamOf({ n: int64, x: float64, s: string }, { derived });
     const fold = compileViewFold(
-      viewOf([feature(int64, { fn: "count", where: { op: "eq", left: col("late"), right: lit(true) } })], { key: ["s", "n"] }),
+      viewOf([feature(int64, { fn: "count", where: { op: "eq", left: col("late"), right: lit(true) } })], {
+        key: ["s", "n"],
+      }),
       source,
       route,
     );

@@ -8,7 +8,13 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import { type FoldState } from "../../src/fold/fold-state.ts";
 import { createReadBuffer, STATUS_NAMES, type ViewFold } from "../../src/fold/view-fold.ts";
 import { type Value } from "../../src/schema/value.ts";
-import { generatedEntity, type GeneratedEvent, generatedSource, randomEvents, randomView } from "../../src/testing/event-generator.ts";
+import {
+  generatedEntity,
+  type GeneratedEvent,
+  generatedSource,
+  randomEvents,
+  randomView,
+} from "../../src/testing/event-generator.ts";
 import { NaiveOracle } from "../../src/testing/naive-oracle.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 
@@ -63,7 +69,8 @@ function foldOne(
   const before = random.oneIn(4) ? fold.encode(state) : null;
   const expected = oracle.add(event);
   const outcome = fold.fold(state, event);
-  if (outcome.kind !== expected) throw new Error(`offset ${event.offset}: ${outcome.kind}, the oracle says ${expected}`);
+  if (outcome.kind !== expected)
+    throw new Error(`offset ${event.offset}: ${outcome.kind}, the oracle says ${expected}`);
   counts.events++;
   if (outcome.kind === "poison") {
     counts.poison++;
@@ -106,7 +113,9 @@ function checkReads(
           throw new Error(`${where}: the window starts at ${windowStart}, ${windowStart - asked} after it should`);
         }
         if (isShifted && view.exactEvents > 0 && asked >= exactSince) {
-          throw new Error(`${where}: the edge lies among the newest ${view.exactEvents} events, yet the window was moved`);
+          throw new Error(
+            `${where}: the edge lies among the newest ${view.exactEvents} events, yet the window was moved`,
+          );
         }
         if (isShifted) counts.shifted++;
       } else if (windowStart !== Number.NEGATIVE_INFINITY) {

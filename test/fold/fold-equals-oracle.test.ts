@@ -18,7 +18,9 @@ describe("real-time computation: the fold and the naive oracle", () => {
       try {
         runCase(seed, counts);
       } catch (error) {
-        throw new Error(`seed ${seed} (rerun with ONEFOLD_SEED=${seed}): ${(error as Error).message}`, { cause: error });
+        throw new Error(`seed ${seed} (rerun with ONEFOLD_SEED=${seed}): ${(error as Error).message}`, {
+          cause: error,
+        });
       }
     }
     if (only === undefined && CASES >= 10_000) {

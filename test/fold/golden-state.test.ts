@@ -46,7 +46,10 @@ function bitsOf(value: Value): Uint8Array {
 
 describe("bit identity", () => {
   it("holds against the digests of the golden file", () => {
-    const found = { codec: STATE_CODEC_VERSION, digests: Object.fromEntries(SEEDS.map((seed) => [seed, digestOf(seed)])) };
+    const found = {
+      codec: STATE_CODEC_VERSION,
+      digests: Object.fromEntries(SEEDS.map((seed) => [seed, digestOf(seed)])),
+    };
     if (process.env["ONEFOLD_WRITE_GOLDEN"] === "1") writeFileSync(FILE, `${JSON.stringify(found, null, 2)}\n`);
     expect(found).toEqual(JSON.parse(readFileSync(FILE, "utf8")));
   });
