@@ -1,6 +1,7 @@
 /**
  * A Vitest reporter that writes how many tests passed, failed and were skipped to the file named by
- * ONEFOLD_TEST_COUNTS, as JSON. A module that fails to load, or an error outside any test, is a failure.
+ * ONEFOLD_TEST_COUNTS, as JSON. A module that fails to load, a hook that fails, or an error outside any test, is a
+ * failure.
  */
 import { writeFileSync } from "node:fs";
 
@@ -9,6 +10,7 @@ export default class CountReporter {
     const counts = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
     for (const testModule of testModules) {
       if (testModule.errors().length > 0) counts.failed += 1;
+      for (const suite of testModule.children.allSuites()) if (suite.errors().length > 0) counts.failed += 1;
       for (const test of testModule.children.allTests()) {
         const { state } = test.result();
         if (state === "passed") counts.passed += 1;
