@@ -11,11 +11,11 @@
 import { OnefoldError, asOnefoldError } from "../base/errors.ts";
 import { type Micros } from "../base/micros.ts";
 import { formatViewName, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
-import { compileDerived, type CompiledDerived } from "../fold/derive.ts";
+import { compileDerived, type CompiledDerived, keyFromStored } from "../fold/derive.ts";
 import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
 import { type QueryEngine } from "../offline-store/engine.ts";
 import { type EventFiles } from "../offline-store/event-archive.ts";
-import { type DerivedKey, type EntityEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
+import { type EntityEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
 import { type OnlineStore, type StateSpace, type StateWrite } from "../online-store/online-store.ts";
 import { type EntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
@@ -109,7 +109,7 @@ class Rebuild {
       files,
       source,
       keyColumns: view.definition.key,
-      derivedKey: this.#derivedKey(),
+      derivedKey: keyFromStored(source, view.definition.key, this.#fold),
       columns: this.#fold.inputColumns,
       order: "offset",
       beforeOffset: upTo,
@@ -242,20 +242,5 @@ class Rebuild {
     if (states.length > 0) this.#committing = this.#request.store.commit(states, []);
     // Whoever waits for it next gets its error; until then it is not an unhandled one.
     this.#committing.catch(() => {});
-  }
-
-  /** Where key columns are derived, the key is computed as the fold computes it. */
-  #derivedKey(): DerivedKey {
-    const { definition } = this.#request.view;
-    return {
-      columns: this.#derived.storedColumnsFor(definition.key),
-      keyOf: (stored) => {
-        try {
-          return this.#fold.keyOf(this.#derived.derive(stored));
-        } catch {
-          return null;
-        }
-      },
-    };
   }
 }

@@ -22,23 +22,26 @@ import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
 import { type EventFiles } from "./event-archive.ts";
 import { type TableFile } from "./offline-store.ts";
 
-export interface EventReadRequest {
+export interface KeyedEventsRequest {
   readonly files: EventFiles;
   readonly source: SourceDefinition;
   /** Source columns that hold the entity's key, in key order; events without a usable key are left out. */
   readonly keyColumns: readonly string[];
   /** Needed where a key column is derived: the key is then computed for every event, in a pass of its own. */
   readonly derivedKey?: DerivedKey;
+  /** Only offsets from here on. */
+  readonly fromOffset?: number;
+  /** Only offsets below this one. */
+  readonly beforeOffset?: number;
+}
+
+export interface EventReadRequest extends KeyedEventsRequest {
   /** Stored columns that are wanted. */
   readonly columns: readonly string[];
   /** Table (entity_id INTEGER, entity_key VARCHAR): only these entities, under these ids. */
   readonly restrictTo?: string;
   /** Within an entity: by offset, or by (min(event time, known time), offset). */
   readonly order: "offset" | "effective-time";
-  /** Only offsets from here on. */
-  readonly fromOffset?: number;
-  /** Only offsets below this one. */
-  readonly beforeOffset?: number;
   /** Makes `keyText` usable. */
   readonly withKeys?: boolean;
 }
@@ -114,10 +117,27 @@ export async function* readEventsByEntity(
   }
 }
 
+/**
+ * Lends `work` a relation of the events within bounds that have a usable key: `_key`, `_offset`, `_event_time`,
+ * `_known_time` (both TIMESTAMPTZ).
+ */
+export async function withKeyedEvents<T>(
+  engine: QueryEngine,
+  request: KeyedEventsRequest,
+  work: (relation: string) => Promise<T>,
+): Promise<T> {
+  const keyTable = `keys_${randomUUID()}`;
+  try {
+    return await work(await keyedScan(engine, request, [], keyTable));
+  } finally {
+    await engine.run(`DROP TABLE IF EXISTS ${sqlName(keyTable)}`);
+  }
+}
+
 /** The events within bounds that have a usable key, with it as `_key`. */
 async function keyedScan(
   engine: QueryEngine,
-  request: EventReadRequest,
+  request: KeyedEventsRequest,
   wanted: readonly Column[],
   keyTable: string,
 ): Promise<string> {

@@ -4,11 +4,11 @@
  */
 import { OnefoldError, isOnefoldError } from "../base/errors.ts";
 import { type Micros } from "../base/micros.ts";
+import { keyFromStored } from "../fold/derive.ts";
 import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
 import { type QueryEngine } from "../offline-store/engine.ts";
-import { entityKeySql } from "../offline-store/entity-key-sql.ts";
 import { type EventFiles } from "../offline-store/event-archive.ts";
-import { eventRelation } from "../offline-store/event-reader.ts";
+import { withKeyedEvents } from "../offline-store/event-reader.ts";
 import { type OnlineStore, type StateSpace } from "../online-store/online-store.ts";
 import { type EntityKey } from "../schema/entity-key.ts";
 import { readEntityEvents } from "./entity-events.ts";
@@ -197,14 +197,16 @@ class StateAudit {
 
   /** Entities with events that have no stored state. */
   async #findMissing(): Promise<void> {
-    const { source, definition } = this.#view;
-    const keyColumns = definition.key.map((name) => source.columns.find((column) => column.name === name)!);
-    const relation = eventRelation([...this.#files.history, ...this.#files.live], keyColumns);
-    const keySql = entityKeySql(keyColumns);
-    const rows = await this.#engine.rows(
-      `SELECT DISTINCT ${keySql} AS entity_key FROM ${relation}
-       WHERE _offset <= ${this.#foldedUpTo} AND ${keySql} IS NOT NULL AND ${keySql} NOT IN (SELECT entity_key FROM stored_keys)
-       ORDER BY 1`,
+    const { source, definition, fold } = this.#view;
+    const request = {
+      files: this.#files,
+      source,
+      keyColumns: definition.key,
+      derivedKey: keyFromStored(source, definition.key, fold),
+      beforeOffset: this.#foldedUpTo + 1,
+    };
+    const rows = await withKeyedEvents(this.#engine, request, (relation) =>
+      this.#engine.rows(`SELECT DISTINCT _key AS entity_key FROM ${relation} ANTI JOIN stored_keys ON _key = entity_key ORDER BY 1`),
     );
     const keys = rows.map((row) => String(row["entity_key"]));
     if (keys.length === 0) return;

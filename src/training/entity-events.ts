@@ -2,6 +2,7 @@
  * The archived events of one entity in fold order, for people who ask why a value is what it is.
  */
 import { type Micros } from "../base/micros.ts";
+import { keyFromStored } from "../fold/derive.ts";
 import { type FoldEvent } from "../fold/view-fold.ts";
 import { type QueryEngine } from "../offline-store/engine.ts";
 import { type EventFiles } from "../offline-store/event-archive.ts";
@@ -30,6 +31,7 @@ export async function* readEntityEvents(request: EntityEventsRequest): AsyncIter
     files,
     source: view.source,
     keyColumns: view.definition.key,
+    derivedKey: keyFromStored(view.source, view.definition.key, view.fold),
     columns: view.fold.inputColumns,
     restrictTo: "one_entity",
     order: "offset",

@@ -37,24 +37,44 @@ export async function entityIdsByRow(engine: QueryEngine, spine: Spine, entityIn
   return ids;
 }
 
-/** The spine's tokens by row. Throws `SPINE_INVALID` naming the first row without a token that can be read. */
+/**
+ * The spine's tokens by row. Throws `SPINE_INVALID` where rows have none, `TOKEN_INVALID` where they have what is
+ * no token, naming the first such row and how many there are.
+ */
 export async function readTokens(engine: QueryEngine, spine: Spine): Promise<readonly VectorToken[]> {
   const tokens: VectorToken[] = [];
-  const sql = `SELECT ${sqlName(spine.tokenColumn!)}::VARCHAR FROM spine`;
+  const absent: number[] = [];
+  const unreadable: number[] = [];
+  let cause: unknown;
+  let row = 0;
+  const sql = `SELECT s.${sqlName(spine.tokenColumn!)}::VARCHAR FROM spine s POSITIONAL JOIN spine_label l ORDER BY l.row`;
   for await (const batch of engine.stream(sql, [{ as: "text" }])) {
     for (const text of batch.columns[0] as readonly (string | null)[]) {
-      const where = `row ${tokens.length + 1} (counted from 1, without a header)`;
-      if (text === null) {
-        throw new OnefoldError("SPINE_INVALID", `column ${spine.tokenColumn} is null in a label row`, { where });
-      }
-      try {
-        tokens.push(decodeVectorToken(text));
-      } catch (cause) {
-        throw new OnefoldError("SPINE_INVALID", `column ${spine.tokenColumn} holds what is not a vector token`, { where, cause });
+      row++;
+      if (text === null) absent.push(row);
+      else {
+        try {
+          tokens.push(decodeVectorToken(text));
+        } catch (error) {
+          unreadable.push(row);
+          cause ??= error;
+        }
       }
     }
   }
+  if (absent.length > 0) throw badTokens("SPINE_INVALID", `column ${spine.tokenColumn} is null`, absent);
+  if (unreadable.length > 0) {
+    throw badTokens("TOKEN_INVALID", `column ${spine.tokenColumn} holds what is not a vector token`, unreadable, cause);
+  }
   return tokens;
+}
+
+function badTokens(code: "SPINE_INVALID" | "TOKEN_INVALID", what: string, rows: readonly number[], cause?: unknown): OnefoldError {
+  return new OnefoldError(code, `${what} in ${rows.length} label row${rows.length === 1 ? "" : "s"}`, {
+    where: `row ${rows[0]} is the first (counted from 1, without a header)`,
+    hint: "give the token exactly as the response or its metadata carried it",
+    cause,
+  });
 }
 
 /** One label that sees what had been folded for its entity when its vector was served. */

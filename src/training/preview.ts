@@ -4,11 +4,11 @@
 import { type Micros } from "../base/micros.ts";
 import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
-import { type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
-import { entityKeySql } from "../offline-store/entity-key-sql.ts";
+import { keyFromStored } from "../fold/derive.ts";
+import { type StatusName, STATUS_NAMES, type ViewFold } from "../fold/view-fold.ts";
 import { type QueryEngine } from "../offline-store/engine.ts";
 import { type EventFiles } from "../offline-store/event-archive.ts";
-import { eventRelation } from "../offline-store/event-reader.ts";
+import { withKeyedEvents } from "../offline-store/event-reader.ts";
 import { type EntityKey } from "../schema/entity-key.ts";
 import { type Value } from "../schema/value.ts";
 import { createEntityTable } from "./entity-table.ts";
@@ -61,7 +61,7 @@ export async function preview(request: PreviewRequest): Promise<Preview> {
   if (asOf === null) return { asOf, features, rows: [], eventsFolded: 0, eventsPoisoned: 0 };
   const engine = await ports.openEngine();
   try {
-    const keys = request.keys ?? (await newestKeys(engine, files, request, asOf));
+    const keys = request.keys ?? (await newestKeys(engine, files, request, fold, asOf));
     await createEntityTable(engine, "previewed_entities", keys);
     const rows: PreviewRow[] = Array.from({ length: keys.length });
     const labels = labelsByOffset(keys.map((_, row) => ({ entity: row, lastOffset: asOf, asOf, row })));
@@ -92,14 +92,19 @@ export async function preview(request: PreviewRequest): Promise<Preview> {
   }
 }
 
-async function newestKeys(engine: QueryEngine, files: EventFiles, request: PreviewRequest, asOf: Micros): Promise<EntityKey[]> {
-  const { source, view } = request;
-  const keyColumns = view.key.map((name) => source.columns.find((column) => column.name === name)!);
-  const keySql = entityKeySql(keyColumns);
-  const rows = await engine.rows(
-    `SELECT ${keySql} AS entity_key FROM ${eventRelation([...files.history, ...files.live], keyColumns)}
-     WHERE ${keySql} IS NOT NULL AND epoch_us(_known_time) <= ${asOf}
-     GROUP BY 1 ORDER BY max(_offset) DESC LIMIT ${request.entityCount ?? 20}`,
+async function newestKeys(
+  engine: QueryEngine,
+  files: EventFiles,
+  { source, view, entityCount = 20 }: PreviewRequest,
+  fold: ViewFold,
+  asOf: Micros,
+): Promise<EntityKey[]> {
+  const derivedKey = keyFromStored(source, view.key, fold);
+  const rows = await withKeyedEvents(engine, { files, source, keyColumns: view.key, derivedKey }, (relation) =>
+    engine.rows(
+      `SELECT _key AS entity_key FROM ${relation} WHERE epoch_us(_known_time) <= ${asOf}
+       GROUP BY 1 ORDER BY max(_offset) DESC LIMIT ${entityCount}`,
+    ),
   );
   return rows.map((row) => String(row["entity_key"]));
 }

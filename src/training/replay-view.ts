@@ -2,7 +2,7 @@
  * One view over its archived events, entity by entity: the loop that training, audit and preview share.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { compileDerived } from "../fold/derive.ts";
+import { compileDerived, keyFromStored } from "../fold/derive.ts";
 import { expressionColumns } from "../fold/expression.ts";
 import { type ViewState, type ReadBuffer } from "../fold/view-fold.ts";
 import { type QueryEngine } from "../offline-store/engine.ts";
@@ -50,6 +50,7 @@ export async function replayView(request: ReplayRequest): Promise<ReplayResult> 
       files,
       source: view.source,
       keyColumns: view.definition.key,
+      derivedKey: keyFromStored(view.source, view.definition.key, view.fold),
       columns: view.fold.inputColumns,
       restrictTo: request.entityTable,
       order: request.bound.startsWith("effective") ? "effective-time" : "offset",

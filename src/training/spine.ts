@@ -184,9 +184,8 @@ function keySql(entity: EntityDefinition, names: readonly string[], typeOf: Read
 async function refuseBadRows(engine: QueryEngine, columns: readonly string[], result: string, wanted: string): Promise<void> {
   const isNull = columns.map((name) => `s.${sqlName(name)} IS NULL`).join(" OR ");
   const [row] = await engine.rows(
-    `SELECT count(*) AS bad, min(row) AS first, count(*) FILTER (WHERE ${isNull}) AS nulls
-     FROM (SELECT *, (row_number() OVER () - 1)::INTEGER AS row_of_file FROM spine) s
-     JOIN spine_label l ON l.row = s.row_of_file WHERE l.${result} IS NULL`,
+    `SELECT count(*) AS bad, min(l.row) AS first, count(*) FILTER (WHERE ${isNull}) AS nulls
+     FROM spine s POSITIONAL JOIN spine_label l WHERE l.${result} IS NULL`,
   );
   const bad = Number(row?.["bad"] ?? 0);
   if (bad === 0) return;

@@ -13,6 +13,7 @@ import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { sqlName, sqlText, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
 import { type FeatureColumn } from "./feature-columns.ts";
 import { type TrainingManifest } from "./manifest.ts";
+import { throwIfCancelled } from "./replay-view.ts";
 import { type Spine } from "./spine.ts";
 
 export type TrainingFormat = "parquet" | "csv";
@@ -31,6 +32,7 @@ export interface TrainingFile {
   /** One byte a row, 1 for a label after the end of the log; null for no such column. */
   readonly afterLog: Uint8Array | null;
   readonly onProgress?: (rows: number) => void;
+  readonly signal?: AbortSignal;
 }
 
 const ROWS_A_BATCH = 65_536;
@@ -75,15 +77,17 @@ export function addedColumns(features: readonly string[], withStatuses: boolean,
 
 /**
  * Writes the file beside its final name and puts it and its manifest there. The engine holds the spine.
- * `manifestFor` is given the data's SHA-256.
+ * `manifestFor` is given the data's SHA-256. Throws `CANCELLED`.
  */
 export async function writeTrainingFile(file: TrainingFile, manifestFor: (sha256: string) => TrainingManifest): Promise<TrainingManifest> {
-  const { engine, path } = file;
+  const { engine, path, signal } = file;
   const temporary = `${path}.${process.pid}.partial`;
   const manifestPath = manifestPathOf(path);
   const temporaryManifest = `${manifestPath}.${process.pid}.partial`;
   try {
     await engine.fill("training_features", tableColumns(file), batches(file));
+    // An engine between two statements has nothing to interrupt.
+    throwIfCancelled(signal);
     const options = file.format === "parquet" ? "FORMAT parquet, COMPRESSION zstd" : "FORMAT csv, HEADER true";
     const names = tableColumns(file).map((column) => `f.${sqlName(column.name)}`);
     await engine.run(
@@ -92,6 +96,7 @@ export async function writeTrainingFile(file: TrainingFile, manifestFor: (sha256
     );
     const manifest = manifestFor(await sha256OfFile(temporary));
     await writeFile(temporaryManifest, `${JSON.stringify(manifest, null, 2)}\n`);
+    throwIfCancelled(signal);
     await rm(manifestPath, { force: true });
     await rename(temporary, path);
     await rename(temporaryManifest, manifestPath);

@@ -11,7 +11,7 @@ import { FeatureColumn } from "./feature-columns.ts";
 import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
 import { type Knowledge, type TrainingManifest } from "./manifest.ts";
 import { type TrainingPorts } from "./ports.ts";
-import { replayView, type ReplayResult } from "./replay-view.ts";
+import { replayView, throwIfCancelled, type ReplayResult } from "./replay-view.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
 import { readSpine, spineEntityTable, type SpineRequest } from "./spine.ts";
 import { addedColumns, checkOutput, trainingFormatOf, writeTrainingFile, type TrainingFormat } from "./training-set-file.ts";
@@ -57,7 +57,7 @@ export interface TrainingSet {
 /**
  * Builds a training set. Every label row comes back once, in input order, with nulls (or a feature's
  * default) where nothing was known. Throws `SPINE_INVALID`, `SPINE_AMBIGUOUS_TIME`, `SPINE_AFTER_LOG`,
- * `FILE_UNREADABLE`, `EPOCH_UNKNOWN`, `CANCELLED` and what `planService` throws; on any of them nothing is written.
+ * `FILE_UNREADABLE`, `TOKEN_INVALID`, `EPOCH_UNKNOWN`, `CANCELLED` and what `planService` throws; on any of them nothing is written.
  */
 export async function train(request: TrainRequest): Promise<TrainingSet> {
   const { ports, signal } = request;
@@ -83,12 +83,13 @@ async function trainWith(
   format: TrainingFormat | null,
   request: TrainRequest,
 ): Promise<TrainingSet> {
-  const { ports, out, onProgress } = request;
+  const { ports, out, onProgress, signal } = request;
   const knowledge = request.knowledge ?? "as-known";
   onProgress?.({ phase: "labels", done: 0, total: 0 });
   const spine = await readSpine(engine, request.labels, plan.entities, knowledge === "as-served" ? "token" : "time");
   const total = spine.rowCount;
   onProgress?.({ phase: "labels", done: total, total });
+  throwIfCancelled(signal);
   const withStatuses = request.withStatuses ?? false;
   const flagAfterLog = request.allowAfterLog ?? false;
   if (out !== undefined) await checkOutput(out, spine, addedColumns(plan.featureNames, withStatuses, flagAfterLog));
@@ -118,8 +119,9 @@ async function trainWith(
       labels: pass.run,
       columns: pass.view.features.map((feature) => columnsByName.get(feature.name)!),
       onProgress: (done) => onProgress?.({ phase: "events", view: pass.view.name, done, total: pass.run.count }),
-      ...(request.signal === undefined ? {} : { signal: request.signal }),
+      ...(signal === undefined ? {} : { signal }),
     });
+    throwIfCancelled(signal);
     if (request.boundary === undefined && knowledge !== "as-served") refuseCoincidence(result, pass, total, knowledge);
     const before = results.get(pass.view.name);
     results.set(pass.view.name, {
@@ -185,6 +187,7 @@ async function trainWith(
       withStatuses,
       afterLog: flagAfterLog ? afterLog : null,
       onProgress: (done) => onProgress?.({ phase: "writing", done, total }),
+      ...(signal === undefined ? {} : { signal }),
     },
     manifestFor,
   );
