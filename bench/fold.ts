@@ -1,9 +1,7 @@
 /**
- * Time of the fold on one hot entity and over many: events folded, vectors read, states written and read.
- *
- *     node bench/fold.ts [--json] [--rounds 5]
+ * Time of the fold, in one thread without any input or output: events folded on one hot entity and over
+ * many, vectors of 12 features read, states encoded and decoded.
  */
-import { cpus } from "node:os";
 import { type Micros } from "../src/base/micros.ts";
 import {
   type EntityDefinition,
@@ -14,6 +12,7 @@ import {
 import { type Expression } from "../src/define/expression.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import { createReadBuffer } from "../src/fold/view-fold.ts";
+import { report } from "./report.ts";
 
 const HOUR = 3_600_000_000;
 const int64 = { name: "int64" } as const;
@@ -89,15 +88,6 @@ const view: ViewDefinition = {
   exactEvents: 128,
 };
 
-interface Case {
-  readonly name: string;
-  readonly unit: string;
-  /** Goal in the unit; lower is better. */
-  readonly goal: number;
-  /** Runs it once; gives the figure. */
-  run(): number;
-}
-
 const fold = compileViewFold(view, arrivals, airport);
 const EVENTS = 500_000;
 
@@ -133,69 +123,27 @@ function microsEach(times: number, work: (i: number) => number): number {
   return ((performance.now() - began) * 1000) / times;
 }
 
-const cases: Case[] = [
-  { name: "fold-hot-entity", unit: "us/event", goal: 1, run: () => (foldAll(1, 20_000_000).elapsedMs * 1000) / EVENTS },
-  {
-    name: "fold-1000-entities",
-    unit: "us/event",
-    goal: 1,
-    run: () => (foldAll(1000, 600_000_000).elapsedMs * 1000) / EVENTS,
-  },
-  {
-    name: "read-hot-entity",
-    unit: "us/vector",
-    goal: 5,
-    run: () =>
-      microsEach(100_000, (i) => {
-        fold.read(hot.states[0]!, (hot.end + i) as Micros, buffer);
-        return buffer.values[0] as number;
-      }),
-  },
-  {
-    name: "encode-hot-entity",
-    unit: "us/state",
-    goal: 10,
-    run: () => microsEach(20_000, () => fold.encode(hot.states[0]!).length),
-  },
-  {
-    name: "decode-hot-entity",
-    unit: "us/state",
-    goal: 10,
-    run: () => microsEach(20_000, () => fold.decode(hotBytes).eventCount),
-  },
-];
+const ROUNDS = 5;
 
-const asJson = process.argv.includes("--json");
-const roundsAt = process.argv.indexOf("--rounds");
-const rounds = roundsAt === -1 ? 5 : Number(process.argv[roundsAt + 1]);
-const machine = `${cpus().length} x ${cpus()[0]!.model}, Node ${process.versions.node}`;
-if (!asJson) {
-  console.log(
-    `${machine}; a hot state has ${hotBytes.length} bytes in ${hot.states[0]!.list.bucketCount} buckets and ${hot.states[0]!.list.rawCount} raw records`,
-  );
-}
-for (const { name, unit, goal, run } of cases) {
+function measure(name: string, unit: string, goal: number, run: () => number): void {
   run();
-  const values = Array.from({ length: rounds }, run).sort((a, b) => a - b);
-  const value = values[Math.floor(values.length / 2)]!;
-  const round = (figure: number): number => Number(figure.toPrecision(4));
-  const line = {
-    bench: "fold",
-    case: name,
-    value: round(value),
-    unit,
-    better: "lower",
-    goal,
-    pass: value <= goal,
-    rounds,
-    min: round(values[0]!),
-    max: round(values.at(-1)!),
-    machine,
-  };
-  console.log(
-    asJson
-      ? JSON.stringify(line)
-      : `${name.padEnd(20)} ${String(line.value).padStart(8)} ${unit.padEnd(10)} goal ${goal} ${line.pass ? "met" : "missed"} (${line.min} to ${line.max})`,
-  );
+  const rounds = Array.from({ length: ROUNDS }, run);
+  report({ bench: "fold", case: name, unit, better: "lower", rounds, goal });
 }
+
+const state = hot.states[0]!;
+if (!process.argv.includes("--json")) {
+  const { bucketCount, rawCount } = state.list;
+  console.log(`a hot state: ${bucketCount} buckets, ${rawCount} raw records, ${hotBytes.length} bytes`);
+}
+measure("hot-entity", "us/event", 1, () => (foldAll(1, 20_000_000).elapsedMs * 1000) / EVENTS);
+measure("1000-entities", "us/event", 1, () => (foldAll(1000, 600_000_000).elapsedMs * 1000) / EVENTS);
+measure("read", "us/vector", 5, () =>
+  microsEach(100_000, (i) => {
+    fold.read(state, (hot.end + i) as Micros, buffer);
+    return buffer.values[0] as number;
+  }),
+);
+measure("encode", "us/state", 10, () => microsEach(20_000, () => fold.encode(state).length));
+measure("decode", "us/state", 10, () => microsEach(20_000, () => fold.decode(hotBytes).eventCount));
 if (!Number.isFinite(checksum)) throw new Error("the reads gave no numbers");

@@ -169,7 +169,9 @@ export class BucketList {
     if (at !== end) numbers.copyWithin(at + rawStride, at, end);
     for (let i = 0; i < rawStride; i++) numbers[at + i] = record.numbers[i]!;
     if (rawObjectStride > 0) {
-      objects.splice((this.rawStart + index) * rawObjectStride, 0, ...record.objects.slice(0, rawObjectStride));
+      const objectAt = (this.rawStart + index) * rawObjectStride;
+      if (index < this.rawCount) objects.splice(objectAt, 0, ...record.objects.slice(0, rawObjectStride));
+      else for (let i = 0; i < rawObjectStride; i++) objects[objectAt + i] = record.objects[i];
     }
     this.rawCount++;
   }

@@ -2,9 +2,9 @@
  * Mean and sum of squared deviations, for variance and standard deviation.
  *
  * Adding one value: Welford, "Note on a method for calculating corrected sums of squares and products",
- * Technometrics 4(3), 1962. Merging: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for
- * computing sample variances", 1979. Error of the sample variance: within 1e-12 of the sum of squares
- * divided by n - 1.
+ * Technometrics 4(3), 1962. Merging, and the corrected two-pass algorithm for ranges: Chan, Golub, LeVeque,
+ * "Algorithms for computing the sample variance", The American Statistician 37(3), 1983. Error of the
+ * sample variance: within 1e-12 of the sum of squares divided by n - 1. Equal values give exactly 0.
  */
 import { type Accumulator, type Cells, type Channel } from "./accumulator.ts";
 
@@ -43,52 +43,89 @@ export class MomentsAccumulator implements Accumulator {
   }
 
   mergeYounger(into: Cells, at: number, _objectAt: number, from: Cells, fromAt: number): void {
-    mergeMoments(into.numbers, at + this.#cell, from.numbers, fromAt + this.#cell);
+    const { numbers } = from;
+    const cell = fromAt + this.#cell;
+    if (numbers[cell] === 0) return;
+    mergeMoments(into.numbers, at + this.#cell, numbers[cell]!, numbers[cell + 1]!, numbers[cell + 2]!);
   }
 
+  /** Two passes: the mean, as a distance from one of the values, then the squares about it. */
   addOlder(into: Cells, raw: Cells, begin: number, end: number, stride: number): void {
     const { numbers } = raw;
     const bit = this.#bit;
     const toMask = this.#maskCell - this.#inputCell;
-    const cell = this.#cell;
-    let count = into.numbers[cell]!;
-    let mean = into.numbers[cell + 1]!;
-    let squares = into.numbers[cell + 2]!;
-    for (let i = end - 1, p = i * stride + this.#inputCell; i >= begin; i--, p -= stride) {
+    const newest = (end - 1) * stride + this.#inputCell;
+    const oldest = begin * stride;
+    let count = 0;
+    let origin = 0;
+    let distance = 0;
+    for (let p = newest; p >= oldest; p -= stride) {
       if ((numbers[p + toMask]! & bit) === 0) continue;
-      const value = numbers[p]!;
-      const delta = value - mean;
-      count += 1;
-      mean += delta / count;
-      squares += delta * (value - mean);
+      if (count === 0) origin = numbers[p]!;
+      distance += numbers[p]! - origin;
+      count++;
     }
-    into.numbers[cell] = count;
-    into.numbers[cell + 1] = mean;
-    into.numbers[cell + 2] = squares;
+    if (count === 0) return;
+    const mean = origin + distance / count;
+    let squares = 0;
+    let rest = 0;
+    for (let p = newest; p >= oldest; p -= stride) {
+      if ((numbers[p + toMask]! & bit) === 0) continue;
+      const delta = numbers[p]! - mean;
+      rest += delta;
+      squares += delta * delta;
+    }
+    mergeMoments(into.numbers, this.#cell, count, mean, lessRest(squares, rest, count));
   }
 
   mergeOlder(into: Cells, from: Cells, begin: number, end: number, stride: number): void {
-    for (let i = end - 1; i >= begin; i--) {
-      mergeMoments(into.numbers, this.#cell, from.numbers, i * stride + this.#cell);
+    const { numbers } = from;
+    const newest = (end - 1) * stride + this.#cell;
+    const oldest = begin * stride;
+    let count = 0;
+    let origin = 0;
+    let distance = 0;
+    for (let p = newest; p >= oldest; p -= stride) {
+      const added = numbers[p]!;
+      if (added === 0) continue;
+      if (count === 0) origin = numbers[p + 1]!;
+      distance += added * (numbers[p + 1]! - origin);
+      count += added;
     }
+    if (count === 0) return;
+    const mean = origin + distance / count;
+    let squares = 0;
+    let rest = 0;
+    for (let p = newest; p >= oldest; p -= stride) {
+      const added = numbers[p]!;
+      if (added === 0) continue;
+      const delta = numbers[p + 1]! - mean;
+      rest += added * delta;
+      squares += numbers[p + 2]! + added * delta * delta;
+    }
+    mergeMoments(into.numbers, this.#cell, count, mean, lessRest(squares, rest, count));
   }
 }
 
-function mergeMoments(into: Float64Array, cell: number, from: Float64Array, fromCell: number): void {
-  const added = from[fromCell]!;
-  if (added === 0) return;
+/** Takes out of the squares what the mean's own rounding put in. They stay at least 0. */
+function lessRest(squares: number, rest: number, count: number): number {
+  return Math.max(0, squares - (rest * rest) / count);
+}
+
+/** Merges a group that is not empty. */
+function mergeMoments(into: Float64Array, cell: number, added: number, mean: number, squares: number): void {
   const present = into[cell]!;
   if (present === 0) {
     into[cell] = added;
-    into[cell + 1] = from[fromCell + 1]!;
-    into[cell + 2] = from[fromCell + 2]!;
+    into[cell + 1] = mean;
+    into[cell + 2] = squares;
     return;
   }
   const count = present + added;
-  const delta = from[fromCell + 1]! - into[cell + 1]!;
+  const delta = mean - into[cell + 1]!;
   into[cell] = count;
   into[cell + 1]! += (delta * added) / count;
-  into[cell + 2] = into[cell + 2]! + from[fromCell + 2]! + delta * delta * ((present * added) / count);
+  into[cell + 2] = into[cell + 2]! + squares + delta * delta * ((present * added) / count);
 }
 
 /** Sample variance (n - 1), or null for fewer than two values. */

@@ -77,11 +77,15 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout): FoldState {
   if (hash !== layout.hash) throw damaged(layout, "they were written by another definition");
   if (bytes[5] !== 0 || bytes[6] !== 0 || bytes[7] !== 0) throw damaged(layout, "the head is damaged");
 
-  // a copy of its own also brings the cells to an aligned address
-  const copy = bytes.slice();
-  const buffer = copy.buffer as ArrayBuffer;
-  const base = copy.byteOffset + HEAD_BYTES;
-  const head = new Float64Array(buffer.slice(base, base + HEAD_CELLS * 8));
+  let at = HEAD_BYTES;
+  // copying also brings the cells to an aligned address
+  const takeCells = (count: number): Float64Array => {
+    const cells = new Float64Array(count);
+    new Uint8Array(cells.buffer).set(bytes.subarray(at, at + count * 8));
+    at += count * 8;
+    return cells;
+  };
+  const head = takeCells(HEAD_CELLS);
   const bucketCount = head[5]!;
   const rawCount = head[6]!;
   const { stride, rawStride, objectStride, rawObjectStride } = layout.list;
@@ -90,12 +94,6 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout): FoldState {
   if (!isCount(bucketCount) || !isCount(rawCount) || HEAD_BYTES + numberCells * 8 > bytes.length) {
     throw damaged(layout, "their counts do not fit their length");
   }
-  let at = base + HEAD_CELLS * 8;
-  const takeCells = (count: number): Float64Array => {
-    const taken = new Float64Array(buffer.slice(at, at + count * 8));
-    at += count * 8;
-    return taken;
-  };
   const state = new FoldState({ numbers: takeCells(layout.lifetime.stride), objects: [] });
   state.lastOffset = head[0]!;
   state.lastKnownTime = head[1]!;
@@ -108,7 +106,7 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout): FoldState {
   if (bucketCount > 0) list.buckets.numbers = takeCells(bucketCount * stride);
   if (rawCount > 0) list.raw.numbers = takeCells(rawCount * rawStride);
 
-  const reader = new ObjectReader(copy.subarray(HEAD_BYTES + numberCells * 8));
+  const reader = new ObjectReader(bytes.subarray(at));
   try {
     state.lifetime.objects = reader.take(layout.lifetime.objectStride);
     list.buckets.objects = reader.take(bucketCount * objectStride);

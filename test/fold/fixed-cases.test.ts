@@ -124,6 +124,20 @@ describe("values", () => {
     ]);
   });
 
+  it("of spread: exactly 0 for equal values, however they were merged", () => {
+    const fold = compileViewFold(
+      viewOf([
+        feature(float64, { fn: "stddev", column: "x", over: hour }),
+        feature(float64, { fn: "variance", column: "x" }),
+      ]),
+      stream,
+      user,
+    );
+    const state = fold.empty();
+    for (let i = 0; i < 1000; i++) foldRow(fold, state, i, noon + i * SECOND, [null, 0.1, null]);
+    expect(readAll(fold, state, noon + 1000 * SECOND).values).toEqual([0, 0]);
+  });
+
   it("of ties: last takes the later offset, first the earlier", () => {
     const fold = compileViewFold(
       viewOf([
