@@ -1,5 +1,6 @@
 /**
  * The laws of `accumulator.ts`, for every accumulator, on random events cut into groups at random places.
+ * ONEFOLD_SEED=n runs them from the seed that a failure printed.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -18,6 +19,11 @@ const objectChannel: Channel = { maskCell: 1, bit: 2, inputCell: 0 };
 /** Groups begin with one cell and one object cell that belong to somebody else. */
 const STRIDE = 5;
 const OBJECT_STRIDE = 2;
+
+fc.configureGlobal({
+  numRuns: 300,
+  ...(process.env["ONEFOLD_SEED"] === undefined ? {} : { seed: Number(process.env["ONEFOLD_SEED"]) }),
+});
 
 const texts = new CustomStates({
   name: "texts",
@@ -40,8 +46,9 @@ interface Law {
 const exact = (): number => 0;
 const sumOfAbsolutes = (values: readonly number[]): number =>
   1e-12 * values.reduce((sum, value) => sum + Math.abs(value), 0);
+/** Squares below the smallest number with all its digits lose some. */
 const sumOfSquares = (values: readonly number[]): number =>
-  1e-12 * values.reduce((sum, value) => sum + value * value, 0);
+  1e-12 * values.reduce((sum, value) => sum + value * value, 0) + 1e-300;
 
 const LAWS: readonly Law[] = [
   {

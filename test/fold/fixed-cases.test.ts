@@ -200,7 +200,28 @@ describe("values", () => {
     expect(readAll(open, wild, noon).values).toEqual([Infinity, Infinity, Infinity]);
     foldRow(open, wild, 1, noon, [null, Number.NaN, null]);
     expect(readAll(open, wild, noon).values).toEqual([Number.NaN, Number.NaN, Number.NaN]);
-    expect(Buffer.from(open.encode(wild)).includes(Buffer.from("000000000000f87f", "hex"))).toBe(true);
+  });
+
+  it("are NaN with one bit pattern in the state, however they arose", () => {
+    const features = [
+      feature(float64, { fn: "sum", column: "x" }),
+      feature(float64, { fn: "stddev", column: "x", over: hour }),
+    ];
+    const open = compileViewFold(
+      viewOf(features, { exactEvents: 0 }),
+      streamOf({ n: int64, x: float64, s: string }, { allowNonFinite: true }),
+      user,
+    );
+    const state = open.empty();
+    const values = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 1];
+    for (let i = 0; i < 200; i++) foldRow(open, state, i, noon + i, [null, values[i % 4]!, null]);
+    const bytes = open.encode(state);
+    const cells = new BigUint64Array(bytes.buffer, 8, Math.floor((bytes.length - 8) / 8));
+    const patterns = [...cells].filter(
+      (bits) => (bits & 0x7ff0000000000000n) === 0x7ff0000000000000n && (bits & 0xfffffffffffffn) !== 0n,
+    );
+    expect(patterns.length).toBeGreaterThan(3);
+    expect(new Set(patterns)).toEqual(new Set([0x7ff8000000000000n]));
   });
 });
 
