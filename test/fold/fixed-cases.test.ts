@@ -222,6 +222,10 @@ describe("values", () => {
     );
     expect(patterns.length).toBeGreaterThan(3);
     expect(new Set(patterns)).toEqual(new Set([0x7ff8000000000000n]));
+    // as another machine's arithmetic might leave it
+    const negative = bytes.map((byte, i) => (byte === 0x7f && bytes[i - 1] === 0xf8 ? 0xff : byte));
+    expect(negative).not.toEqual(bytes);
+    expect(open.encode(open.decode(negative))).toEqual(bytes);
   });
 });
 
