@@ -21,7 +21,14 @@ const ROUNDS = 3;
 
 const airport = entity("airport", { airport: t.string() });
 const arrivals = stream("arrivals", {
-  columns: { flight: t.string(), origin: t.string(), destination: t.string(), carrier: t.string(), at: t.timestamp(), delay: t.int64() },
+  columns: {
+    flight: t.string(),
+    origin: t.string(),
+    destination: t.string(),
+    carrier: t.string(),
+    at: t.timestamp(),
+    delay: t.int64(),
+  },
   eventTime: "at",
   id: "flight",
 });
@@ -52,7 +59,14 @@ function batches(round: number): Record<string, unknown>[][] {
     Array.from({ length: BATCH_ROWS }, (_, i) => {
       const n = (round * EVENTS + b * BATCH_ROWS + i) * 48271;
       const at = { micros: time + b * 250_000 - (n % 60) * 1_000_000 };
-      return { flight: `flight-${n}`, origin: `A${n % 331}`, destination: `A${n % 293}`, carrier: `C${n % 17}`, at, delay: (n % 90) - 20 };
+      return {
+        flight: `flight-${n}`,
+        origin: `A${n % 331}`,
+        destination: `A${n % 293}`,
+        carrier: `C${n % 17}`,
+        at,
+        delay: (n % 90) - 20,
+      };
     }),
   );
 }
@@ -61,7 +75,11 @@ async function pushAll(round: number, folder: string): Promise<number> {
   const store = openLmdbStore({ folder: join(folder, "online") });
   const pipeline = await openSourcePipeline({
     source: arrivals,
-    views: views.map((definition) => ({ definition, entity: airport, fold: compileViewFold(definition, arrivals, airport) })),
+    views: views.map((definition) => ({
+      definition,
+      entity: airport,
+      fold: compileViewFold(definition, arrivals, airport),
+    })),
     storage: diskStorage,
     folder,
     store,
@@ -107,7 +125,12 @@ try {
   }
   const measured = { bench: "ingest", unit: "events/s", better: "higher", rounds: pushed } as const;
   report({ ...measured, case: "push-durable-and-folded", goal: 50_000 });
-  report({ ...measured, case: "push-against-bare-disk", reference: { name: "write-and-sync", rounds: written }, goal: 0.1 });
+  report({
+    ...measured,
+    case: "push-against-bare-disk",
+    reference: { name: "write-and-sync", rounds: written },
+    goal: 0.1,
+  });
 } finally {
   rmSync(root, { recursive: true, force: true });
 }

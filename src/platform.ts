@@ -19,7 +19,12 @@ import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
 import { type OnlineStore } from "./online-store/online-store.ts";
 import { openLmdbStore } from "./online-store/lmdb.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
-import { type ImportOptions, type ImportReport, type OnProgress, type RuntimeContext } from "./platform/runtime-context.ts";
+import {
+  type ImportOptions,
+  type ImportReport,
+  type OnProgress,
+  type RuntimeContext,
+} from "./platform/runtime-context.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
@@ -198,8 +203,15 @@ export class Platform {
   }
 
   /** A service's vector, as `POST /services/{name}/vector` answers it. */
-  async vector(service: string, entities: Readonly<Record<string, unknown>>, options: VectorOptions = {}): Promise<VectorAnswer> {
-    const answer = await this.request("POST", `/services/${encodeURIComponent(service)}/vector`, { entities, ...options });
+  async vector(
+    service: string,
+    entities: Readonly<Record<string, unknown>>,
+    options: VectorOptions = {},
+  ): Promise<VectorAnswer> {
+    const answer = await this.request("POST", `/services/${encodeURIComponent(service)}/vector`, {
+      entities,
+      ...options,
+    });
     return answer as unknown as VectorAnswer;
   }
 
@@ -273,14 +285,18 @@ export class Platform {
   }): Promise<Preview> {
     const given = options.definitions ?? [];
     const drafts = given.filter((one) => one.kind === "view" && one.name === options.view);
-    const draft = options.version === undefined ? drafts.at(-1) : drafts.find((one) => one.kind === "view" && one.version === options.version);
+    const draft =
+      options.version === undefined
+        ? drafts.at(-1)
+        : drafts.find((one) => one.kind === "view" && one.version === options.version);
     const view = draft?.kind === "view" ? draft : this.registry.view(options.view, options.version).definition;
     const source = given.find((one) => (one.kind === "stream" || one.kind === "batch") && one.name === view.source);
     const entity = given.find((one) => one.kind === "entity" && one.name === view.entity);
     return preview({
       ports: this.#trainingPorts,
       view,
-      source: source?.kind === "stream" || source?.kind === "batch" ? source : this.registry.source(view.source).definition,
+      source:
+        source?.kind === "stream" || source?.kind === "batch" ? source : this.registry.source(view.source).definition,
       entity: entity?.kind === "entity" ? entity : this.registry.entity(view.entity).definition,
       ...(options.entityCount === undefined ? {} : { entityCount: options.entityCount }),
     });
@@ -298,7 +314,10 @@ export class Platform {
   }
 
   /** The stored states of a view, in key order, as of the last flush. */
-  exportStates(view: string, version?: number | "dev"): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
+  exportStates(
+    view: string,
+    version?: number | "dev",
+  ): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
     const { online, sources } = this.#own("export states");
     return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
   }
@@ -366,7 +385,7 @@ export class Platform {
     if (this.#owned !== null) return this.#owned;
     throw new OnefoldError("STORAGE_LOCKED", `this platform was opened to read, so it cannot ${work}`, {
       where: this.dataDir,
-      hint: "open it with mode \"own\" once no other process owns the folder, or ask the running server over HTTP",
+      hint: 'open it with mode "own" once no other process owns the folder, or ask the running server over HTTP',
     });
   }
 

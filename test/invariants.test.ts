@@ -17,7 +17,10 @@ const invariants: Invariant[] = page
   .slice(1)
   .map((section) => ({
     number: Number(/^(\d+)\. /.exec(section)?.[1]),
-    tests: [...section.matchAll(/^- `(test\/[^`]+)`: "(.+)"$/gm)].map((match) => ({ file: match[1]!, title: match[2]! })),
+    tests: [...section.matchAll(/^- `(test\/[^`]+)`: "(.+)"$/gm)].map((match) => ({
+      file: match[1]!,
+      title: match[2]!,
+    })),
   }));
 
 function holdsTest(file: string, title: string): boolean {
@@ -37,7 +40,9 @@ describe("docs/INVARIANTS.md", () => {
   });
 
   it("names only tests that exist", () => {
-    const missing = invariants.flatMap((invariant) => invariant.tests).filter(({ file, title }) => !holdsTest(file, title));
+    const missing = invariants
+      .flatMap((invariant) => invariant.tests)
+      .filter(({ file, title }) => !holdsTest(file, title));
     expect(missing).toEqual([]);
   });
 });

@@ -81,7 +81,12 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
   /** Stands in for null where nothing was known; not for a value past its TTL or one that overflowed. */
   default<const V extends DefaultFor<O>>(
     value: V,
-  ): Feature<N | (O extends OfColumn<string> ? Require<O, ClassOfDefault<V>> : never), O, E extends "always" ? E : "never", W> {
+  ): Feature<
+    N | (O extends OfColumn<string> ? Require<O, ClassOfDefault<V>> : never),
+    O,
+    E extends "always" ? E : "never",
+    W
+  > {
     return this.#with({ defaultValue: value });
   }
 
@@ -116,7 +121,10 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
     return this.#attempt(() => ({ aggregation: { ...this.parts.aggregation, ...parts() } }));
   }
 
-  #withDuration(duration: string, parts: (micros: DurationMicros) => Partial<FeatureParts>): Feature<any, any, any, any> {
+  #withDuration(
+    duration: string,
+    parts: (micros: DurationMicros) => Partial<FeatureParts>,
+  ): Feature<any, any, any, any> {
     return this.#attempt(() => parts(parseDuration(duration)));
   }
 

@@ -56,7 +56,11 @@ interface Int64Type {
 }
 
 const int64 = ((options?: { readonly wide?: boolean }) =>
-  new ColumnType(options?.wide === true ? { name: "int64", wide: true } : { name: "int64" }, false, undefined)) as Int64Type;
+  new ColumnType(
+    options?.wide === true ? { name: "int64", wide: true } : { name: "int64" },
+    false,
+    undefined,
+  )) as Int64Type;
 
 /** The seven value types. All are non-null until `.nullable()`. */
 export const t: {

@@ -78,5 +78,9 @@ export function custom(name: string, functions: CustomFunctions<any, any, any>):
     definedAt,
   });
   return ((columnName?: string) =>
-    new Feature({ aggregation: frozen({ fn: "custom", column: columnName, custom: aggregation }) })) as Custom<any, any, any>;
+    new Feature({ aggregation: frozen({ fn: "custom", column: columnName, custom: aggregation }) })) as Custom<
+    any,
+    any,
+    any
+  >;
 }

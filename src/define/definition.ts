@@ -174,7 +174,10 @@ export interface OnDemandDefinition extends Defined {
   /** Columns the caller sends with the request. */
   readonly request: readonly Column[];
   readonly outputs: readonly { readonly name: string; readonly type: ValueType; readonly description?: string }[];
-  readonly compute: (inputs: Readonly<Record<string, Value>>, context: { readonly asOf: number }) => Readonly<Record<string, Value>>;
+  readonly compute: (
+    inputs: Readonly<Record<string, Value>>,
+    context: { readonly asOf: number },
+  ) => Readonly<Record<string, Value>>;
   readonly codeFingerprint?: string;
 }
 
@@ -185,12 +188,7 @@ export interface ServiceDefinition extends Defined {
   readonly features: readonly (FeatureReference & { readonly as: string })[];
 }
 
-export type Definition =
-  | EntityDefinition
-  | SourceDefinition
-  | ViewDefinition
-  | OnDemandDefinition
-  | ServiceDefinition;
+export type Definition = EntityDefinition | SourceDefinition | ViewDefinition | OnDemandDefinition | ServiceDefinition;
 
 /** `name@version`. */
 export function formatViewName(view: { readonly name: string; readonly version: number | "dev" }): string {

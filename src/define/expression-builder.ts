@@ -111,7 +111,9 @@ export class Expr<N extends Need = never, O = Kind> {
   }
 
   /** Of two timestamps: the microseconds between them. */
-  subtract<V extends number | AnyExpr>(other: V): Expr<N | NeedsOf<V> | Require<O | OfOperand<V>, "ordered">, "number"> {
+  subtract<V extends number | AnyExpr>(
+    other: V,
+  ): Expr<N | NeedsOf<V> | Require<O | OfOperand<V>, "ordered">, "number"> {
     return binary("subtract", this, other);
   }
 

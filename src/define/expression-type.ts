@@ -45,13 +45,23 @@ export function expressionType(expression: Expression, columns: readonly Express
       return BOOL;
     case "eq":
     case "ne":
-      need(common([expression.left, expression.right], typeOf, expression.op), isComparable, "something comparable", expression.op);
+      need(
+        common([expression.left, expression.right], typeOf, expression.op),
+        isComparable,
+        "something comparable",
+        expression.op,
+      );
       return BOOL;
     case "gt":
     case "gte":
     case "lt":
     case "lte":
-      need(common([expression.left, expression.right], typeOf, expression.op), isOrdered, "something ordered", expression.op);
+      need(
+        common([expression.left, expression.right], typeOf, expression.op),
+        isOrdered,
+        "something ordered",
+        expression.op,
+      );
       return BOOL;
     case "in": {
       const literals = expression.values.map((value): Expression => ({ op: "literal", value }));
@@ -87,7 +97,10 @@ export function expressionType(expression: Expression, columns: readonly Express
 export function unknownColumn(name: string, columns: readonly ExpressionColumn[]): string {
   const names = columns.map((column) => column.name);
   const near = nearestNames(name, names);
-  const rest = near.length > 0 ? `did you mean ${near.map((one) => `"${one}"`).join(" or ")}?` : `the columns are: ${names.join(", ")}`;
+  const rest =
+    near.length > 0
+      ? `did you mean ${near.map((one) => `"${one}"`).join(" or ")}?`
+      : `the columns are: ${names.join(", ")}`;
   return `there is no column "${name}"; ${rest}`;
 }
 
@@ -100,7 +113,8 @@ const BYTES: ValueType = { name: "bytes" };
 const isBool = (type: ValueType): boolean => type.name === "bool";
 const isString = (type: ValueType): boolean => type.name === "string";
 const isTimestamp = (type: ValueType): boolean => type.name === "timestamp";
-const isMeasured = (type: ValueType): boolean => type.name === "string" || type.name === "bytes" || type.name === "array";
+const isMeasured = (type: ValueType): boolean =>
+  type.name === "string" || type.name === "bytes" || type.name === "array";
 const isComparable = (type: ValueType): boolean => type.name !== "array";
 const isOrdered = (type: ValueType): boolean => isComparable(type) && type.name !== "bool";
 

@@ -12,7 +12,19 @@ export type Expression =
   | { readonly op: "column"; readonly name: string }
   | { readonly op: "literal"; readonly value: Value }
   | {
-      readonly op: "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "and" | "or" | "add" | "subtract" | "multiply" | "divide";
+      readonly op:
+        | "eq"
+        | "ne"
+        | "gt"
+        | "gte"
+        | "lt"
+        | "lte"
+        | "and"
+        | "or"
+        | "add"
+        | "subtract"
+        | "multiply"
+        | "divide";
       readonly left: Expression;
       readonly right: Expression;
     }

@@ -15,7 +15,9 @@ export function nameProblems(what: string, name: unknown): string[] {
 export function columnNameProblems(name: string): string[] {
   // eslint-disable-next-line no-control-regex
   if (name.length > 0 && name.length <= 128 && !/[\u0000-\u001f\u007f]/.test(name) && !name.startsWith("_")) return [];
-  return [`column ${JSON.stringify(name)}: a column's name has 1 to 128 characters, does not begin with "_" and holds no control characters`];
+  return [
+    `column ${JSON.stringify(name)}: a column's name has 1 to 128 characters, does not begin with "_" and holds no control characters`,
+  ];
 }
 
 /** Problems of a version: 1, 2, ... or "dev". */

@@ -9,7 +9,14 @@ import { type Described, type OnDemandDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems, versionProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
-import { type AnySelectable, asSelection, type KeysOf, type Selectable, type ValuesOf, withSelection } from "./selection.ts";
+import {
+  type AnySelectable,
+  asSelection,
+  type KeysOf,
+  type Selectable,
+  type ValuesOf,
+  withSelection,
+} from "./selection.ts";
 import { repeated } from "./source-problems.ts";
 import { type Simplify, type ValueOfKind } from "./typing.ts";
 

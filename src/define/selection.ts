@@ -71,7 +71,8 @@ export class Selection<V = unknown, K = unknown> implements Selectable<V, K> {
     const found = this.features.find((feature) => feature.as === name);
     if (found !== undefined) return found;
     const names = this.features.map((feature) => feature.as);
-    const from = this.from.kind === "view" || this.from.kind === "on-demand" ? formatViewName(this.from) : this.from.name;
+    const from =
+      this.from.kind === "view" || this.from.kind === "on-demand" ? formatViewName(this.from) : this.from.name;
     throw new OnefoldError("DEFINITION_INVALID", `${from} has no feature "${name}"`, {
       where: from,
       candidates: nearestNames(name, names),
@@ -84,11 +85,17 @@ export class Selection<V = unknown, K = unknown> implements Selectable<V, K> {
 export function selectAll(definition: Definition): Selection<any, any> {
   if (definition.kind === "view") {
     const { name, version, features } = definition;
-    return new Selection(features.map((feature) => ({ view: name, version, feature: feature.name, as: feature.name })), definition);
+    return new Selection(
+      features.map((feature) => ({ view: name, version, feature: feature.name, as: feature.name })),
+      definition,
+    );
   }
   if (definition.kind === "on-demand") {
     const { name, version, outputs } = definition;
-    return new Selection(outputs.map((output) => ({ view: name, version, feature: output.name, as: output.name })), definition);
+    return new Selection(
+      outputs.map((output) => ({ view: name, version, feature: output.name, as: output.name })),
+      definition,
+    );
   }
   throw new OnefoldError("DEFINITION_INVALID", `${definition.kind} "${definition.name}" has no features to choose`);
 }
@@ -100,14 +107,19 @@ export function asSelection(value: unknown): Selection<any, any> {
   if (value instanceof Selection) return value;
   const isDefinition = typeof value === "object" && value !== null && "kind" in value;
   if (isDefinition) return selectAll(value as Definition);
-  throw new OnefoldError("DEFINITION_INVALID", "features are chosen from views: pass a view, view.pick(...) or view.prefix(...)");
+  throw new OnefoldError(
+    "DEFINITION_INVALID",
+    "features are chosen from views: pass a view, view.pick(...) or view.prefix(...)",
+  );
 }
 
 /**
  * Lets a definition offer its features. The methods are not enumerable: as data, the definition stays what it is.
  */
 export function withSelection<D extends Definition>(definition: D): D {
-  const method = <A extends unknown[]>(choose: (all: Selection<any, any>, ...args: A) => unknown): PropertyDescriptor => ({
+  const method = <A extends unknown[]>(
+    choose: (all: Selection<any, any>, ...args: A) => unknown,
+  ): PropertyDescriptor => ({
     value: (...args: A) => choose(selectAll(definition), ...args),
   });
   const result = Object.create(Object.prototype, {

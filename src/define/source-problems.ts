@@ -25,7 +25,9 @@ export function sourceProblems(source: SourceDefinition): string[] {
     ...eventTimeProblems(source),
     ...idProblems(source),
     ...derivedProblems(source),
-    ...repeated(source.constraints.map((constraint) => constraint.name)).map((name) => `there are two constraints "${name}"`),
+    ...repeated(source.constraints.map((constraint) => constraint.name)).map(
+      (name) => `there are two constraints "${name}"`,
+    ),
     ...source.constraints.flatMap((constraint) =>
       predicateProblems(constraint.predicate, columns).map((problem) => `constraint "${constraint.name}": ${problem}`),
     ),
@@ -36,7 +38,8 @@ export function sourceProblems(source: SourceDefinition): string[] {
 function eventTimeProblems(source: SourceDefinition): string[] {
   const column = source.columns.find((one) => one.name === source.eventTime);
   if (column === undefined) return [`eventTime: ${missing(source.eventTime, source)}`];
-  if (column.type.name !== "timestamp") return [`eventTime: column "${column.name}" is ${formatType(column.type)}, not a timestamp`];
+  if (column.type.name !== "timestamp")
+    return [`eventTime: column "${column.name}" is ${formatType(column.type)}, not a timestamp`];
   return column.nullable ? [`eventTime: column "${column.name}" cannot be nullable`] : [];
 }
 
@@ -74,7 +77,8 @@ function derivedProblems(source: SourceDefinition): string[] {
 export function predicateProblems(predicate: Expression, columns: readonly ExpressionColumn[]): string[] {
   return attempt(() => {
     const type = expressionType(predicate, columns);
-    if (type?.name !== "bool") throw new ExpressionProblem(`a predicate is a bool, this is ${type === null ? "null" : formatType(type)}`);
+    if (type?.name !== "bool")
+      throw new ExpressionProblem(`a predicate is a bool, this is ${type === null ? "null" : formatType(type)}`);
   });
 }
 

@@ -5,7 +5,12 @@
 import { isOnefoldError } from "../base/errors.ts";
 import { checkValue } from "../schema/check-value.ts";
 import { formatType, sameType } from "../schema/value.ts";
-import { type EntityDefinition, type FeatureDefinition, type SourceDefinition, type ViewDefinition } from "./definition.ts";
+import {
+  type EntityDefinition,
+  type FeatureDefinition,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "./definition.ts";
 import { type ExpressionColumn, unknownColumn } from "./expression-type.ts";
 import { featureType } from "./feature-type.ts";
 import { nameProblems, versionProblems } from "./names.ts";
@@ -59,7 +64,9 @@ function featureProblems(feature: FeatureDefinition, columns: readonly Expressio
   if (typeof type === "string") return [type];
   return [
     ...nameProblems("its name", feature.name),
-    ...(sameType(type, feature.type) ? [] : [`its type is ${formatType(feature.type)}, it computes ${formatType(type)}`]),
+    ...(sameType(type, feature.type)
+      ? []
+      : [`its type is ${formatType(feature.type)}, it computes ${formatType(type)}`]),
     ...(aggregation.where === undefined
       ? []
       : predicateProblems(aggregation.where, columns).map((problem) => `where: ${problem}`)),

@@ -43,14 +43,18 @@ type ColumnsLike<Kinds, K> = { [N in keyof Kinds]: Kinds[N] extends K ? N : neve
 
 /** For each key column, the source columns of its type; a sentence where there is none. */
 type KeyMap<E, S> = {
-  readonly [N in keyof KeysOfEntity<E> & string]: [ColumnsLike<KindsOfSource<S>, KindOf<KeysOfEntity<E>[N]>>] extends [never]
+  readonly [N in keyof KeysOfEntity<E> & string]: [ColumnsLike<KindsOfSource<S>, KindOf<KeysOfEntity<E>[N]>>] extends [
+    never,
+  ]
     ? `the source has no column of type ${KindOf<KeysOfEntity<E>[N]> & string} for key column "${N}"`
     : ColumnsLike<KindsOfSource<S>, KindOf<KeysOfEntity<E>[N]>>;
 };
 
 /** Key columns that the source does not have under the same name and type. */
 type UnnamedKeys<E, S> = {
-  [N in keyof KeysOfEntity<E> & string]: N extends ColumnsLike<KindsOfSource<S>, KindOf<KeysOfEntity<E>[N]>> ? never : N;
+  [N in keyof KeysOfEntity<E> & string]: N extends ColumnsLike<KindsOfSource<S>, KindOf<KeysOfEntity<E>[N]>>
+    ? never
+    : N;
 }[keyof KeysOfEntity<E> & string];
 
 /** `key` may be left out where the source's columns are named as the entity's key columns. */
@@ -98,7 +102,8 @@ interface ViewOptions<E, S, F, Ttl> extends Described {
   readonly exactEvents?: number;
 }
 
-export interface View<N extends string = string, E = unknown, V = any, K = any> extends ViewDefinition, Selectable<V, K> {
+export interface View<N extends string = string, E = unknown, V = any, K = any>
+  extends ViewDefinition, Selectable<V, K> {
   readonly name: N;
   readonly "~types"?: { readonly entity: E };
 }

@@ -140,7 +140,10 @@ export class Archiver {
       }
       const fresh = batches.filter((batch) => batch.sequence > committed).flatMap((batch) => batch.rows);
       if (fresh.length > 0) await table.append(fresh, batches.at(-1)!.sequence);
-      await store.commit([], batches.map(({ metaName }) => ({ name: metaName, bytes: null })));
+      await store.commit(
+        [],
+        batches.map(({ metaName }) => ({ name: metaName, bytes: null })),
+      );
       moved += fresh.length;
     }
   }

@@ -126,7 +126,9 @@ export class DeadLetters {
     await this.#writing;
     await this.#file?.close().catch(() => undefined);
     this.#file = null;
-    this.#failure ??= new OnefoldError("STORAGE_FAILED", "the dead letters are closed", { where: this.#options.folder });
+    this.#failure ??= new OnefoldError("STORAGE_FAILED", "the dead letters are closed", {
+      where: this.#options.folder,
+    });
   }
 
   #matches(letter: DeadLetter, filter: DeadLetterFilter): boolean {
@@ -141,7 +143,9 @@ export class DeadLetters {
     if (this.#failure !== null) throw this.#failure;
     // Without new lines too: what is known already may not be durable yet.
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    const durable = new Promise<void>((resolve, reject) => this.#waiting.push({ lines: text, letters, resolve, reject }));
+    const durable = new Promise<void>((resolve, reject) =>
+      this.#waiting.push({ lines: text, letters, resolve, reject }),
+    );
     this.#writing ??= this.#write();
     await durable;
   }
@@ -154,7 +158,11 @@ export class DeadLetters {
       this.#waiting = [];
       try {
         const bytes = Buffer.from(group.map((one) => one.lines).join(""));
-        if (bytes.length > 0) await this.#writeBytes(bytes, group.flatMap((one) => one.letters));
+        if (bytes.length > 0)
+          await this.#writeBytes(
+            bytes,
+            group.flatMap((one) => one.letters),
+          );
         for (const { resolve } of group) resolve();
       } catch (cause) {
         const failure = storageFailed(this.#options.folder, cause);
@@ -241,7 +249,7 @@ function parseLines(bytes: Uint8Array): { lines: Line[]; end: number } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const lines: Line[] = [];
   let end = 0;
-  for (let start = 0; start < buffer.length; ) {
+  for (let start = 0; start < buffer.length;) {
     const newline = buffer.indexOf(10, start);
     if (newline < 0) break;
     const line = parseLine(buffer.toString("utf8", start, newline));

@@ -89,7 +89,9 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
       const row = derived.derive(stored);
       for (const constraint of constraints) {
         if (constraint.holds(row)) continue;
-        throw new OnefoldError("CONSTRAINT_FAILED", `constraint "${constraint.name}" does not hold`, { where: constraint.name });
+        throw new OnefoldError("CONSTRAINT_FAILED", `constraint "${constraint.name}" does not hold`, {
+          where: constraint.name,
+        });
       }
       for (const key of keys) key(row);
       return { row, eventTime, id };
@@ -111,10 +113,14 @@ function refuseUnknown(row: Record<string, unknown>, names: ReadonlySet<string>)
 
 function tooFarAhead(column: string, eventTime: Micros, now: Micros, maxFutureMicros: number): OnefoldError {
   const allowed = formatDuration(maxFutureMicros);
-  return new OnefoldError("EVENT_TOO_FAR_AHEAD", `${formatMicros(eventTime)} is more than ${allowed} ahead of ${formatMicros(now)}`, {
-    where: column,
-    hint: "check the sender's clock, or raise the source's maxFuture",
-  });
+  return new OnefoldError(
+    "EVENT_TOO_FAR_AHEAD",
+    `${formatMicros(eventTime)} is more than ${allowed} ahead of ${formatMicros(now)}`,
+    {
+      where: column,
+      hint: "check the sender's clock, or raise the source's maxFuture",
+    },
+  );
 }
 
 function compileConstraints(
@@ -145,7 +151,11 @@ function distinctKeys(
   return [...distinct.values()];
 }
 
-function keyCheck(names: readonly string[], places: readonly number[], types: readonly ValueType[]): (row: Row) => void {
+function keyCheck(
+  names: readonly string[],
+  places: readonly number[],
+  types: readonly ValueType[],
+): (row: Row) => void {
   return (row) => {
     // An upper bound of the key's bytes; only a key that might be too long is written out.
     let bytesMax = 0;
@@ -156,7 +166,11 @@ function keyCheck(names: readonly string[], places: readonly number[], types: re
       }
       bytesMax += typeof part === "string" || part instanceof Uint8Array ? part.length * 6 + 1 : 26;
     }
-    if (bytesMax > KEY_BYTES_MAX) encodeEntityKey(places.map((place) => row[place]!), types);
+    if (bytesMax > KEY_BYTES_MAX)
+      encodeEntityKey(
+        places.map((place) => row[place]!),
+        types,
+      );
   };
 }
 

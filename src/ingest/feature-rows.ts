@@ -158,7 +158,7 @@ export function* readOutbox(
   const codec = rowCodec(fold);
   for (const { name, bytes } of store.scanMeta(outboxPrefix(view))) {
     const rows: FeatureRow[] = [];
-    for (const reader = new ByteReader(bytes); !reader.atEnd; ) {
+    for (const reader = new ByteReader(bytes); !reader.atEnd;) {
       const [key, minute, epoch, ...values] = codec.decode(reader);
       rows.push({
         key: decodeEntityKey(key as string, keyTypes),

@@ -116,7 +116,8 @@ export class FileEventLog implements EventLog {
 
   async append(rows: readonly CheckedRow[], now: Micros): Promise<readonly LogEvent[]> {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#closed) throw new OnefoldError("STORAGE_FAILED", "the event log is closed", { where: this.#options.folder });
+    if (this.#closed)
+      throw new OnefoldError("STORAGE_FAILED", "the event log is closed", { where: this.#options.folder });
     if (rows.length === 0) return [];
     const knownTime = Math.max(now, this.#lastKnownTime) as Micros;
     const group = this.#openGroup();
@@ -147,7 +148,15 @@ export class FileEventLog implements EventLog {
     const end = this.#durableEnd;
     let batch: LogEvent[] = [];
     const { storage, folder, columns, derive } = this.#options;
-    for await (const events of segmentsFrom({ storage, folder, columns, derive, segments: this.#segments, from, end })) {
+    for await (const events of segmentsFrom({
+      storage,
+      folder,
+      columns,
+      derive,
+      segments: this.#segments,
+      from,
+      end,
+    })) {
       for (const event of events) {
         batch.push(event);
         if (batch.length < batchSize) continue;
@@ -171,7 +180,13 @@ export class FileEventLog implements EventLog {
     const writer = this.#spareWriters.pop() ?? new ByteWriter(64 * 1024);
     writer.clear();
     writer.skip(FRAME_HEADER_BYTES);
-    const group: Group = { writer, firstOffset: this.#nextOffset, events: 0, lastKnownTime: this.#lastKnownTime, waiting: [] };
+    const group: Group = {
+      writer,
+      firstOffset: this.#nextOffset,
+      events: 0,
+      lastKnownTime: this.#lastKnownTime,
+      waiting: [],
+    };
     this.#groups.push(group);
     return group;
   }
@@ -220,7 +235,11 @@ export class FileEventLog implements EventLog {
     this.#file = null;
     const name = segmentName(firstOffset);
     const lastKnownTime = Number.isFinite(this.#durableKnownTime) ? this.#durableKnownTime : null;
-    const header = encodeSegmentHeader({ firstOffset, lastKnownTime, columns: columns.map(({ name, type }) => ({ name, type })) });
+    const header = encodeSegmentHeader({
+      firstOffset,
+      lastKnownTime,
+      columns: columns.map(({ name, type }) => ({ name, type })),
+    });
     const file = await storage.open(join(folder, name));
     this.#file = file;
     // The header is synced by itself: a file with a frame has a whole header.

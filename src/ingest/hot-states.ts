@@ -83,7 +83,9 @@ export class HotStates<S extends ViewState = ViewState> {
       return entry;
     }
     const bytes = this.#store.get(this.space, key);
-    return bytes === null ? this.#keep(key, this.#fold.empty(), 0) : this.#keep(key, this.#fold.decode(bytes), bytes.length);
+    return bytes === null
+      ? this.#keep(key, this.#fold.empty(), 0)
+      : this.#keep(key, this.#fold.decode(bytes), bytes.length);
   }
 
   markDirty(entry: HotState<S>): void {

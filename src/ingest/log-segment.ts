@@ -60,7 +60,9 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
 }
 
 /** Null where the bytes do not begin with a whole header. */
-export function decodeSegmentHeader(bytes: Uint8Array): { readonly header: SegmentHeader; readonly end: number } | null {
+export function decodeSegmentHeader(
+  bytes: Uint8Array,
+): { readonly header: SegmentHeader; readonly end: number } | null {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < 16 || !buffer.subarray(0, 8).equals(HEADER_MAGIC)) return null;
   const end = 16 + buffer.readUInt32LE(8);

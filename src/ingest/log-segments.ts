@@ -37,7 +37,11 @@ export interface LogEnd {
 }
 
 /** Finds the log's end. Cuts off a torn tail, syncs what stands, throws `LOG_CORRUPT` for damage before the end. */
-export async function recoverLog(storage: LogStorage, folder: string, columns: readonly CodecColumn[]): Promise<LogEnd> {
+export async function recoverLog(
+  storage: LogStorage,
+  folder: string,
+  columns: readonly CodecColumn[],
+): Promise<LogEnd> {
   const names = (await storage.list(folder)).filter((name) => segmentOffset(name) !== null);
   const older: SegmentIndex[] = names.map((name) => {
     return { name, firstOffset: segmentOffset(name)!, bytes: Number.POSITIVE_INFINITY, writable: false, places: [] };
@@ -132,7 +136,8 @@ export async function* segmentsFrom(read: SegmentsRead): AsyncIterableIterator<L
   for (; next < end && index < present.length; index++) {
     for await (const events of segmentEvents(read, present[index]!, next)) {
       if (events.length === 0) continue;
-      if (events[0]!.offset !== next) throw corrupt(join(read.folder, present[index]!.name), 0, `offset ${next} is missing`);
+      if (events[0]!.offset !== next)
+        throw corrupt(join(read.folder, present[index]!.name), 0, `offset ${next} is missing`);
       const wanted = events.at(-1)!.offset < end ? events : events.filter((event) => event.offset < end);
       if (wanted.length === 0) return;
       yield wanted;
@@ -142,7 +147,11 @@ export async function* segmentsFrom(read: SegmentsRead): AsyncIterableIterator<L
   if (next < end) throw corrupt(read.folder, 0, `offset ${next} is missing`);
 }
 
-async function* segmentEvents(read: SegmentsRead, segment: SegmentIndex, from: number): AsyncIterableIterator<LogEvent[]> {
+async function* segmentEvents(
+  read: SegmentsRead,
+  segment: SegmentIndex,
+  from: number,
+): AsyncIterableIterator<LogEvent[]> {
   const path = join(read.folder, segment.name);
   const start = await segmentHeader(read.storage, path);
   const codec = createRowCodec(read.columns, start.header.columns);
@@ -153,7 +162,11 @@ async function* segmentEvents(read: SegmentsRead, segment: SegmentIndex, from: n
     const chunk = Buffer.from(await read.storage.read(path, position, wanted));
     const reachedEnd = chunk.length < wanted || position + chunk.length >= segment.bytes;
     let at = 0;
-    for (let frame = frameAt(chunk, 0); frame !== null && at < chunk.length; frame = at < chunk.length ? frameAt(chunk, at) : null) {
+    for (
+      let frame = frameAt(chunk, 0);
+      frame !== null && at < chunk.length;
+      frame = at < chunk.length ? frameAt(chunk, at) : null
+    ) {
       at = frame.end;
       if (frame.firstOffset + frame.eventCount > from) yield decode(path, position, frame, from, codec, read.derive);
     }
@@ -197,5 +210,7 @@ async function syncFile(storage: LogStorage, path: string): Promise<void> {
 }
 
 function sameColumns(a: readonly CodecColumn[], b: readonly CodecColumn[]): boolean {
-  return a.length === b.length && a.every((column, i) => column.name === b[i]!.name && sameType(column.type, b[i]!.type));
+  return (
+    a.length === b.length && a.every((column, i) => column.name === b[i]!.name && sameType(column.type, b[i]!.type))
+  );
 }

@@ -79,7 +79,12 @@ export async function openSourcePipeline(options: SourcePipelineOptions): Promis
     derive: compileDerived(source).derive,
     ...(options.segmentBytesMax === undefined ? {} : { segmentBytesMax: options.segmentBytesMax }),
   });
-  const letters = await DeadLetters.open({ storage, folder: join(folder, "dead-letters", source.name), source: source.name, clock });
+  const letters = await DeadLetters.open({
+    storage,
+    folder: join(folder, "dead-letters", source.name),
+    source: source.name,
+    clock,
+  });
   const pipeline = new SourcePipeline(options, log, letters);
   await pipeline.replayLog();
   return pipeline;
@@ -130,7 +135,15 @@ export class SourcePipeline {
     for (const view of options.views) this.#addRunner(view);
     this.#door = compileDoor(source, options.views);
     const { clock, statesPerCommit } = options;
-    this.#committer = new SourceCommitter({ source: source.name, store, deadLetters, ids: this.#ids, log, clock, statesPerCommit });
+    this.#committer = new SourceCommitter({
+      source: source.name,
+      store,
+      deadLetters,
+      ids: this.#ids,
+      log,
+      clock,
+      statesPerCommit,
+    });
     this.#position = this.#committer.stored.position;
     log.raiseKnownTime(this.#committer.stored.knownTime);
   }
@@ -264,7 +277,11 @@ export class SourcePipeline {
   async #flush(): Promise<void> {
     if (this.failure !== null) throw this.failure;
     try {
-      await this.#committer.commit(this.#allRunners(), () => this.#position, () => this.#queue.resume());
+      await this.#committer.commit(
+        this.#allRunners(),
+        () => this.#position,
+        () => this.#queue.resume(),
+      );
     } catch (error) {
       this.#fail(error);
       throw this.#failure;
@@ -321,7 +338,10 @@ export class SourcePipeline {
     this.#catchingUp.add(runner);
     try {
       await this.#catchUp(runner, () => this.#runners.set(runner.name, runner));
-      this.#door = compileDoor(this.source, this.runners.map((one) => one.view));
+      this.#door = compileDoor(
+        this.source,
+        this.runners.map((one) => one.view),
+      );
       this.#flusher.changed();
       return runner;
     } finally {
@@ -332,7 +352,10 @@ export class SourcePipeline {
   /** Stops folding a view. Its stored states and metas are the caller's to remove (`forgetView`). */
   async removeView(view: string): Promise<void> {
     this.#runners.delete(view);
-    this.#door = compileDoor(this.source, this.runners.map((one) => one.view));
+    this.#door = compileDoor(
+      this.source,
+      this.runners.map((one) => one.view),
+    );
     await this.#flusher.finish();
   }
 
@@ -343,7 +366,8 @@ export class SourcePipeline {
    */
   async switchView(view: string, epoch: number, space: StateSpace, position: number): Promise<void> {
     const runner = this.#runners.get(view);
-    if (runner === undefined) throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
+    if (runner === undefined)
+      throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
     const successor = runner.successor(epoch, space, position);
     await this.#catchUp(successor, () => runner.switchTo(successor));
     await this.#flusher.finish();

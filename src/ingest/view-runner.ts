@@ -45,7 +45,9 @@ export function readStoredView(store: OnlineStore, view: string): StoredView | n
 
 /** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`. */
 export function forgetView(store: OnlineStore, view: string): MetaWrite[] {
-  const names = [notePrefix(view), outboxPrefix(view)].flatMap((prefix) => [...store.scanMeta(prefix)].map(({ name }) => name));
+  const names = [notePrefix(view), outboxPrefix(view)].flatMap((prefix) =>
+    [...store.scanMeta(prefix)].map(({ name }) => name),
+  );
   return [viewMetaName(view), ...names].map((name) => ({ name, bytes: null }));
 }
 
@@ -205,7 +207,10 @@ export class ViewRunner {
   /** Takes over the states of a successor that stands at this runner's position, between two events. */
   switchTo(successor: ViewRunner): void {
     if (successor.#position !== this.#position) {
-      throw new OnefoldError("INTERNAL", `view ${this.name} cannot switch from ${this.#position} to ${successor.#position}`);
+      throw new OnefoldError(
+        "INTERNAL",
+        `view ${this.name} cannot switch from ${this.#position} to ${successor.#position}`,
+      );
     }
     this.#hot = successor.#hot;
     this.#epoch = successor.#epoch;

@@ -33,7 +33,10 @@ export class DeadLetterDesk {
   /** Pushes letters again; those that get in are marked as resolved. */
   replay(request: { readonly source: string; readonly ids: readonly string[] | "all" }): Promise<ReplayResult> {
     if (this.#sources === null) {
-      throw new OnefoldError("STORAGE_LOCKED", "this platform was opened to read, so it cannot push dead letters again");
+      throw new OnefoldError(
+        "STORAGE_LOCKED",
+        "this platform was opened to read, so it cannot push dead letters again",
+      );
     }
     return this.#sources.get(request.source).replayDeadLetters(request.ids);
   }

@@ -8,7 +8,11 @@ import { type Registry } from "../registry/registry.ts";
 import { type ViewCatalog } from "./view-catalog.ts";
 
 /** Told of the advance of long work; `total` is null where it is unknown. */
-export type OnProgress = (progress: { readonly phase: string; readonly done: number; readonly total: number | null }) => void;
+export type OnProgress = (progress: {
+  readonly phase: string;
+  readonly done: number;
+  readonly total: number | null;
+}) => void;
 
 export interface RuntimeContext {
   readonly dataDir: string;

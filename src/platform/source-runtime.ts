@@ -154,7 +154,11 @@ export class SourceRuntime {
     const interrupt = (): void => engine.interrupt();
     signal?.addEventListener("abort", interrupt);
     try {
-      const { before: _before, after: _after, ...report } = await importHistory({
+      const {
+        before: _before,
+        after: _after,
+        ...report
+      } = await importHistory({
         ...rest,
         source: this.#source,
         views: this.#views(),

@@ -58,10 +58,15 @@ export class SourceRuntimes {
     const runtime = this.#runtimes.get(source);
     if (runtime !== undefined) return runtime;
     const { definition } = this.#context.registry.source(source);
-    throw new OnefoldError("NOT_READY", `source ${source} is ${definition.kind === "stream" ? "being opened" : "a batch source"}`, {
-      where: source,
-      hint: definition.kind === "stream" ? "try again in a moment" : "batch sources take no pushed events and no imports",
-    });
+    throw new OnefoldError(
+      "NOT_READY",
+      `source ${source} is ${definition.kind === "stream" ? "being opened" : "a batch source"}`,
+      {
+        where: source,
+        hint:
+          definition.kind === "stream" ? "try again in a moment" : "batch sources take no pushed events and no imports",
+      },
+    );
   }
 
   /** Throws `NOT_READY` for a view that is not folded (yet). */
@@ -71,10 +76,14 @@ export class SourceRuntimes {
     const runner = runtime.runner(compiled.name);
     if (runner === undefined) {
       const isFolded = definition.online || definition.offline;
-      throw new OnefoldError("NOT_READY", `view ${formatViewName(definition)} is ${isFolded ? "being built" : "neither online nor offline"}`, {
-        where: formatViewName(definition),
-        hint: isFolded ? "try again when GET /ready says so" : "declare it with online: true to serve it",
-      });
+      throw new OnefoldError(
+        "NOT_READY",
+        `view ${formatViewName(definition)} is ${isFolded ? "being built" : "neither online nor offline"}`,
+        {
+          where: formatViewName(definition),
+          hint: isFolded ? "try again when GET /ready says so" : "declare it with online: true to serve it",
+        },
+      );
     }
     return {
       definition,

@@ -83,7 +83,9 @@ export class ViewBuilder {
     try {
       const space = stateSpace(view.name, files.epoch);
       const goesOn = place?.epoch === files.epoch;
-      const { position } = isHere ? place : await this.#build(view, files, space, goesOn ? place : null, pipeline, onProgress);
+      const { position } = isHere
+        ? place
+        : await this.#build(view, files, space, goesOn ? place : null, pipeline, onProgress);
       if (runner === undefined) {
         await pipeline.addView({ ...pipelineView(view), start: { epoch: files.epoch, position } });
         return;
@@ -124,7 +126,10 @@ export class ViewBuilder {
         ...(goesOn === null ? {} : { continueFrom: goesOn.end }),
         ...(onProgress === undefined
           ? {}
-          : { onProgress: (done: number, total: number) => onProgress({ phase: `history into ${view.name}`, done, total }) }),
+          : {
+              onProgress: (done: number, total: number) =>
+                onProgress({ phase: `history into ${view.name}`, done, total }),
+            }),
       });
     } finally {
       await engine.close();

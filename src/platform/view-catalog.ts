@@ -1,7 +1,12 @@
 /**
  * The views this process can compute: each registered definition with the fold its loaded code compiles to.
  */
-import { type EntityDefinition, formatViewName, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import {
+  type EntityDefinition,
+  formatViewName,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
 import { type ViewFold } from "../fold/view-fold.ts";
 import { type Registered, type Registry } from "../registry/registry.ts";

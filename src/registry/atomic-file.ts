@@ -34,6 +34,9 @@ export async function replaceFile(file: string, text: string): Promise<void> {
     }
   } catch (cause) {
     await rm(pending, { force: true }).catch(() => undefined);
-    throw new OnefoldError("STORAGE_FAILED", `cannot write ${file}: ${(cause as Error).message}`, { where: file, cause });
+    throw new OnefoldError("STORAGE_FAILED", `cannot write ${file}: ${(cause as Error).message}`, {
+      where: file,
+      cause,
+    });
   }
 }

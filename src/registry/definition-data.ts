@@ -21,7 +21,8 @@ function write(value: unknown): Data {
   if (typeof value === "number") return Number.isFinite(value) ? value : { $number: String(value) };
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("base64") };
   if (Array.isArray(value)) return value.map(write);
-  if (typeof value !== "object") throw new OnefoldError("INTERNAL", `a definition holds a value of type ${typeof value}`);
+  if (typeof value !== "object")
+    throw new OnefoldError("INTERNAL", `a definition holds a value of type ${typeof value}`);
   if (isCustom(value)) return write(withoutFunctions(value));
   if (isOnDemand(value)) return write(withoutCompute(value));
   const members = value as Readonly<Record<string, unknown>>;

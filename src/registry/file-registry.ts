@@ -23,7 +23,14 @@ import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { planChanges } from "./plan.ts";
 import { readRegistryFile, type RegistryContent, writeRegistryFile } from "./registry-file.ts";
-import { type AppliedChange, type FindQuery, type LineageEdge, type Plan, type Registered, type Registry } from "./registry.ts";
+import {
+  type AppliedChange,
+  type FindQuery,
+  type LineageEdge,
+  type Plan,
+  type Registered,
+  type Registry,
+} from "./registry.ts";
 
 /** Opens `registry.json` in `folder`, which need not exist. Throws `REGISTRY_CORRUPT`. */
 export async function openFileRegistry(folder: string, options: { readonly clock: Clock }): Promise<Registry> {
@@ -77,10 +84,15 @@ class FileRegistry implements Registry {
     for (const definition of new Map(definitions.map((one) => [keyOf(one), one])).values()) {
       const before = next.get(keyOf(definition));
       const hash = fingerprint(definition);
-      const isSame = before !== undefined && JSON.stringify(toData(before.definition)) === JSON.stringify(toData(definition));
+      const isSame =
+        before !== undefined && JSON.stringify(toData(before.definition)) === JSON.stringify(toData(definition));
       if (isSame) continue;
       if (before !== undefined && before.fingerprint !== hash) {
-        replaced.push({ name: shownName(definition), fingerprint: before.fingerprint, definition: toData(before.definition) });
+        replaced.push({
+          name: shownName(definition),
+          fingerprint: before.fingerprint,
+          definition: toData(before.definition),
+        });
       }
       next.set(keyOf(definition), { definition, fingerprint: hash, createdAt: before?.createdAt ?? at });
     }
@@ -237,8 +249,12 @@ function changed(plan: Plan): OnefoldError {
     [`${kind} ${name}${where === undefined ? "" : ` (${where})`}`, ...details.map((line) => `  ${line}`)].join("\n  "),
   );
   const [first] = refused;
-  return new OnefoldError("DEFINITION_CHANGED", `what is registered would change its meaning:\n  ${texts.join("\n  ")}`, {
-    ...(first?.where === undefined ? {} : { where: first.where }),
-    hint: 'give a changed view the next version, or version "dev" while you work on it',
-  });
+  return new OnefoldError(
+    "DEFINITION_CHANGED",
+    `what is registered would change its meaning:\n  ${texts.join("\n  ")}`,
+    {
+      ...(first?.where === undefined ? {} : { where: first.where }),
+      hint: 'give a changed view the next version, or version "dev" while you work on it',
+    },
+  );
 }

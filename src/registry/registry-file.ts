@@ -17,7 +17,11 @@ export interface RegistryContent {
 }
 
 interface StoredContent {
-  readonly definitions: readonly { readonly definition: Data; readonly fingerprint: string; readonly createdAt: string }[];
+  readonly definitions: readonly {
+    readonly definition: Data;
+    readonly fingerprint: string;
+    readonly createdAt: string;
+  }[];
   readonly history: readonly AppliedChange[];
 }
 
@@ -48,7 +52,8 @@ function parse(file: string, text: string): StoredContent {
   } catch (error) {
     throw corrupt(file, "it is not JSON", error);
   }
-  if (stored.format !== FORMAT) throw corrupt(file, `its format is ${String(stored.format)}, this version reads ${FORMAT}`);
+  if (stored.format !== FORMAT)
+    throw corrupt(file, `its format is ${String(stored.format)}, this version reads ${FORMAT}`);
   const { content } = stored;
   if (content === undefined || hashText(JSON.stringify(content)) !== stored.checksum) {
     throw corrupt(file, "its checksum does not match its content");

@@ -44,8 +44,7 @@ export function problemsOf(given: readonly Definition[], registered: readonly De
 export function refuseProblems(problems: readonly DefinitionProblem[]): void {
   if (problems.length === 0) return;
   const lines = problems.map(
-    ({ definition, message }) =>
-      `${placeOf(definition)}: ${definition.kind} "${shownName(definition)}": ${message}`,
+    ({ definition, message }) => `${placeOf(definition)}: ${definition.kind} "${shownName(definition)}": ${message}`,
   );
   const [first] = problems;
   throw new OnefoldError(
@@ -55,7 +54,11 @@ export function refuseProblems(problems: readonly DefinitionProblem[]): void {
   );
 }
 
-function problemsOfOne(definition: Definition, all: ReadonlyMap<string, Definition>, known: readonly Definition[]): string[] {
+function problemsOfOne(
+  definition: Definition,
+  all: ReadonlyMap<string, Definition>,
+  known: readonly Definition[],
+): string[] {
   switch (definition.kind) {
     case "entity":
       return entityProblems(definition);
@@ -107,10 +110,17 @@ function referenceProblems(
     const names = known.filter((one) => one.kind === "view" || one.kind === "on-demand").map(shownName);
     return [unknown("view", name, names)];
   }
-  if (from.kind === "on-demand" && reachesItself(view, from, all)) return [`it is computed from itself, through ${name}`];
+  if (from.kind === "on-demand" && reachesItself(view, from, all))
+    return [`it is computed from itself, through ${name}`];
   const features = view.kind === "view" ? view.features : view.kind === "on-demand" ? view.outputs : [];
   if (features.some((feature) => feature.name === reference.feature)) return [];
-  return [unknown(`feature of ${name}`, reference.feature, features.map((feature) => feature.name))];
+  return [
+    unknown(
+      `feature of ${name}`,
+      reference.feature,
+      features.map((feature) => feature.name),
+    ),
+  ];
 }
 
 function reachesItself(

@@ -104,7 +104,7 @@ export class ByteWriter {
       this.byte(sign | magnitude);
       return;
     }
-    this.byte(128 | sign | magnitude % 64);
+    this.byte(128 | sign | (magnitude % 64));
     this.varint(Math.floor(magnitude / 64));
   }
 

@@ -120,7 +120,7 @@ function checkTimestamp(value: unknown, options: CheckOptions): Micros {
     if (options.where === undefined || !(error instanceof OnefoldError)) throw error;
     throw failure(error.code, error.message, options, error.hint);
   }
-  const hint = "write ISO 8601 text such as 2026-01-31T12:00:00Z, or say the unit: {\"millis\": n} or {\"micros\": n}";
+  const hint = 'write ISO 8601 text such as 2026-01-31T12:00:00Z, or say the unit: {"millis": n} or {"micros": n}';
   const bareNumber = typeof value === "number" || typeof value === "bigint";
   throw bareNumber
     ? failure("TIME_INVALID", `the bare number ${value} does not say its unit`, options, hint)

@@ -14,14 +14,18 @@ const SAFE = { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGE
 const DECIMAL: JsonSchema = { type: "string", pattern: "^-?(0|[1-9][0-9]*)$" };
 const ISO_TIME: JsonSchema = {
   type: "string",
-  pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?\\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$",
+  pattern:
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6})?)?\\s*(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$",
 };
 const BASE64: JsonSchema = { type: "string", contentEncoding: "base64" };
 /** Only where non-finite numbers are allowed, or may be served. */
 const NOT_FINITE: JsonSchema = { enum: ["NaN", "Infinity", "-Infinity"] };
 
 /** One row of a source as its door takes it: every column that is not nullable is required, no other is known. */
-export function rowJsonSchema(columns: readonly Column[], options: { readonly allowNonFinite?: boolean } = {}): JsonSchema {
+export function rowJsonSchema(
+  columns: readonly Column[],
+  options: { readonly allowNonFinite?: boolean } = {},
+): JsonSchema {
   return {
     $schema: DIALECT,
     type: "object",
@@ -29,7 +33,10 @@ export function rowJsonSchema(columns: readonly Column[], options: { readonly al
       columns.map((column) => {
         const input = inputSchema(column.type, options.allowNonFinite === true);
         const schema = column.nullable ? nullable(input) : input;
-        return [column.name, column.description === undefined ? schema : { description: column.description, ...schema }];
+        return [
+          column.name,
+          column.description === undefined ? schema : { description: column.description, ...schema },
+        ];
       }),
     ),
     required: columns.filter((column) => !column.nullable).map((column) => column.name),
@@ -65,8 +72,18 @@ function inputSchema(type: ValueType, allowNonFinite: boolean): JsonSchema {
       return {
         anyOf: [
           ISO_TIME,
-          { type: "object", properties: { micros: { type: "integer", ...SAFE } }, required: ["micros"], not: { required: ["millis"] } },
-          { type: "object", properties: { millis: { type: "number" } }, required: ["millis"], not: { required: ["micros"] } },
+          {
+            type: "object",
+            properties: { micros: { type: "integer", ...SAFE } },
+            required: ["micros"],
+            not: { required: ["millis"] },
+          },
+          {
+            type: "object",
+            properties: { millis: { type: "number" } },
+            required: ["millis"],
+            not: { required: ["micros"] },
+          },
         ],
       };
     case "array":

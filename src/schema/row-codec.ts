@@ -31,7 +31,10 @@ export interface RowCodec {
  * `writtenColumns` are those the bytes were written with (default: `columns`); they are matched by name.
  * Throws `STATE_CODEC` when a column of the same name has another type.
  */
-export function createRowCodec(columns: readonly CodecColumn[], writtenColumns: readonly CodecColumn[] = columns): RowCodec {
+export function createRowCodec(
+  columns: readonly CodecColumn[],
+  writtenColumns: readonly CodecColumn[] = columns,
+): RowCodec {
   const written = writtenColumns.map((column) => column.type);
   const bitmapBytes = Math.ceil(columns.length / 8);
   const writtenBitmapBytes = Math.ceil(written.length / 8);
@@ -59,7 +62,8 @@ export function createRowCodec(columns: readonly CodecColumn[], writtenColumns: 
     },
     decode(from: ByteReader): Value[] {
       const version = from.byte();
-      if (version !== CODEC_VERSION) throw new OnefoldError("STATE_CODEC", `rows of codec version ${version} cannot be read`);
+      if (version !== CODEC_VERSION)
+        throw new OnefoldError("STATE_CODEC", `rows of codec version ${version} cannot be read`);
       for (let i = 0; i < writtenBitmapBytes; i++) bitmap[i] = from.byte();
       const row: Value[] = [];
       for (let i = 0; i < columns.length; i++) row.push(null);

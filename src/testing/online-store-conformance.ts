@@ -15,7 +15,8 @@ export interface ConformanceCase {
 }
 
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
-const text = (value: Uint8Array | null): string | null => (value === null ? null : Buffer.from(value).toString("latin1"));
+const text = (value: Uint8Array | null): string | null =>
+  value === null ? null : Buffer.from(value).toString("latin1");
 const write = (space: string, key: string, value: string | null): StateWrite => {
   return { space, key, bytes: value === null ? null : new Uint8Array(Buffer.from(value, "latin1")) };
 };
@@ -39,11 +40,17 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     durable: false,
     async run(open) {
       const store = open();
-      await store.commit([write("v@1#0", "a", "one"), write("v@1#0", "b", "two")], [{ name: "position", bytes: bytes(7) }]);
+      await store.commit(
+        [write("v@1#0", "a", "one"), write("v@1#0", "b", "two")],
+        [{ name: "position", bytes: bytes(7) }],
+      );
       deepStrictEqual(text(store.get("v@1#0", "a")), "one");
       deepStrictEqual(text(store.get("v@1#0", "b")), "two");
       deepStrictEqual(store.getMeta("position"), bytes(7));
-      await store.commit([write("v@1#0", "a", "three"), write("v@1#0", "b", null)], [{ name: "position", bytes: null }]);
+      await store.commit(
+        [write("v@1#0", "a", "three"), write("v@1#0", "b", null)],
+        [{ name: "position", bytes: null }],
+      );
       deepStrictEqual(text(store.get("v@1#0", "a")), "three");
       deepStrictEqual(store.get("v@1#0", "b"), null);
       deepStrictEqual(store.getMeta("position"), null);
@@ -66,7 +73,10 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
         ["v@1#0", "k".repeat(1024)],
         [`${"s".repeat(198)}#0`, "k".repeat(1024)],
       ] as const;
-      await store.commit(places.map(([space, key], i) => write(space, key, String(i))), [{ name: "v@1#0", bytes: bytes(1) }]);
+      await store.commit(
+        places.map(([space, key], i) => write(space, key, String(i))),
+        [{ name: "v@1#0", bytes: bytes(1) }],
+      );
       for (const [i, [space, key]] of places.entries()) deepStrictEqual(text(store.get(space, key)), String(i));
       deepStrictEqual(store.count("v@1#0"), 5);
       await store.close();
@@ -84,12 +94,30 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
       );
       await store.commit([write("t", "zz", "x")], [{ name: "q", bytes: bytes(1) }]);
       const ordered = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-      deepStrictEqual([...store.scan("s")].map((entry) => entry.key), ordered);
-      deepStrictEqual([...store.scan("s", "a")].map((entry) => entry.key), ordered.slice(ordered.indexOf("a") + 1));
-      deepStrictEqual([...store.scan("s", "a0")].map((entry) => entry.key), ordered.slice(ordered.indexOf("aa")));
-      deepStrictEqual([...store.scanMeta("p/")].map((entry) => entry.name), ordered.map((key) => `p/${key}`));
-      deepStrictEqual([...store.scanMeta("p/", "p/b")].map((entry) => entry.name), ordered.slice(ordered.indexOf("b") + 1).map((key) => `p/${key}`));
-      deepStrictEqual([...store.scan("s")].map((entry) => text(entry.bytes)), ordered.map((key) => String(key.length)));
+      deepStrictEqual(
+        [...store.scan("s")].map((entry) => entry.key),
+        ordered,
+      );
+      deepStrictEqual(
+        [...store.scan("s", "a")].map((entry) => entry.key),
+        ordered.slice(ordered.indexOf("a") + 1),
+      );
+      deepStrictEqual(
+        [...store.scan("s", "a0")].map((entry) => entry.key),
+        ordered.slice(ordered.indexOf("aa")),
+      );
+      deepStrictEqual(
+        [...store.scanMeta("p/")].map((entry) => entry.name),
+        ordered.map((key) => `p/${key}`),
+      );
+      deepStrictEqual(
+        [...store.scanMeta("p/", "p/b")].map((entry) => entry.name),
+        ordered.slice(ordered.indexOf("b") + 1).map((key) => `p/${key}`),
+      );
+      deepStrictEqual(
+        [...store.scan("s")].map((entry) => text(entry.bytes)),
+        ordered.map((key) => String(key.length)),
+      );
       await store.close();
     },
   },
@@ -118,7 +146,10 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     async run(open) {
       const store = open();
       const many = Array.from({ length: 25_000 }, (_, i) => write("v@1#1", `k${i}`, "x"));
-      await store.commit([...many, write("v@1#10", "k", "stays"), write("v@1#0", "k", "stays")], [{ name: "v@1#1", bytes: bytes(1) }]);
+      await store.commit(
+        [...many, write("v@1#10", "k", "stays"), write("v@1#0", "k", "stays")],
+        [{ name: "v@1#1", bytes: bytes(1) }],
+      );
       deepStrictEqual(store.count("v@1#1"), 25_000);
       await store.dropSpace("v@1#1");
       deepStrictEqual(store.count("v@1#1"), 0);
@@ -134,7 +165,13 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     async run(open) {
       const store = open();
       const large = new Uint8Array(3_000_000).map((_, i) => i % 251);
-      await store.commit([{ space: "s", key: "empty", bytes: bytes() }, { space: "s", key: "large", bytes: large.slice() }], []);
+      await store.commit(
+        [
+          { space: "s", key: "empty", bytes: bytes() },
+          { space: "s", key: "large", bytes: large.slice() },
+        ],
+        [],
+      );
       deepStrictEqual(store.get("s", "empty"), bytes());
       deepStrictEqual(Buffer.compare(store.get("s", "large")!, large), 0);
       await store.close();

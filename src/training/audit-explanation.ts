@@ -35,7 +35,8 @@ export async function explainMismatch(
     return `the token's asOf lies before ${newest}, when the newest event it had folded became known`;
   }
   const matchesAt = matcher(view.fold, found);
-  const fault = findFault(view.fold, tail, (state) => matchesAt(state, found.asOf)) ?? findOtherTime(view, tail, found, matchesAt);
+  const fault =
+    findFault(view.fold, tail, (state) => matchesAt(state, found.asOf)) ?? findOtherTime(view, tail, found, matchesAt);
   if (fault !== null) return `${count}; ${fault}`;
   return `${count}; no single event lost, doubled or swapped among the last ${tail.events.length} and no other time accounts for it: audit the stored states, one may be damaged`;
 }
@@ -44,13 +45,17 @@ export async function explainMismatch(
 function matcher(fold: ViewFold, found: FoundMismatch): (state: ViewState, asOf: number) => boolean {
   const read = createReadBuffer(fold.features.length);
   const expected = found.positions
-    .map(({ position, feature }) => ({ position, slot: fold.features.findIndex((candidate) => candidate.name === feature) }))
+    .map(({ position, feature }) => ({
+      position,
+      slot: fold.features.findIndex((candidate) => candidate.name === feature),
+    }))
     .filter(({ slot }) => slot >= 0);
   return (state, asOf) => {
     fold.read(state, asOf as Micros, read);
     return expected.every(
       ({ position, slot }) =>
-        read.statuses[slot] === found.vector.statuses[position] && sameBits(read.values[slot]!, found.vector.values[position]!),
+        read.statuses[slot] === found.vector.statuses[position] &&
+        sameBits(read.values[slot]!, found.vector.values[position]!),
     );
   };
 }
@@ -65,7 +70,8 @@ function findOtherTime(
   const state = stateAfter(view.fold, tail, tail.events);
   const lengths = new Set<number>([0]);
   for (const feature of view.fold.features) if (feature.windowMicros !== null) lengths.add(feature.windowMicros);
-  for (const feature of view.definition.features) if (feature.ttlMicros !== undefined) lengths.add(feature.ttlMicros + 1);
+  for (const feature of view.definition.features)
+    if (feature.ttlMicros !== undefined) lengths.add(feature.ttlMicros + 1);
   if (view.definition.ttlMicros !== undefined) lengths.add(view.definition.ttlMicros + 1);
   const times = new Set<number>();
   for (const event of tail.events) {

@@ -152,7 +152,11 @@ class StateAudit {
 
   async #compare(round: readonly StoredState[]): Promise<void> {
     if (round.length === 0) return;
-    await createEntityTable(this.#engine, "audited_entities", round.map((state) => state.key));
+    await createEntityTable(
+      this.#engine,
+      "audited_entities",
+      round.map((state) => state.key),
+    );
     await this.#engine.run("INSERT INTO stored_keys SELECT entity_key FROM audited_entities");
     const end = this.#request.position?.() ?? Number.POSITIVE_INFINITY;
     const labels: ServedLabel[] = [];
@@ -187,8 +191,10 @@ class StateAudit {
     }
     if (lastOffset !== Number.NEGATIVE_INFINITY) {
       const isInGap = lastOffset < 0 && lastOffset >= files.historyEnd;
-      if (!Number.isSafeInteger(lastOffset) || isInGap) return { wrong: `the stored position ${lastOffset} is no offset of the log` };
-      if (lastOffset >= end) return { wrong: `the stored position ${lastOffset} was never folded: only events below ${end} were` };
+      if (!Number.isSafeInteger(lastOffset) || isInGap)
+        return { wrong: `the stored position ${lastOffset} is no offset of the log` };
+      if (lastOffset >= end)
+        return { wrong: `the stored position ${lastOffset} was never folded: only events below ${end} were` };
       if (!isArchived(lastOffset, files)) return "pending";
     }
     const limit = Math.max(lastOffset, this.#foldedUpTo);
@@ -206,21 +212,32 @@ class StateAudit {
       beforeOffset: this.#foldedUpTo + 1,
     };
     const rows = await withKeyedEvents(this.#engine, request, (relation) =>
-      this.#engine.rows(`SELECT DISTINCT _key AS entity_key FROM ${relation} ANTI JOIN stored_keys ON _key = entity_key ORDER BY 1`),
+      this.#engine.rows(
+        `SELECT DISTINCT _key AS entity_key FROM ${relation} ANTI JOIN stored_keys ON _key = entity_key ORDER BY 1`,
+      ),
     );
     const keys = rows.map((row) => String(row["entity_key"]));
     if (keys.length === 0) return;
     await createEntityTable(this.#engine, "audited_entities", keys);
-    const labels = keys.map((_, row): ServedLabel => ({ entity: row, lastOffset: this.#foldedUpTo, asOf: ANY_TIME, row }));
+    const labels = keys.map((_, row): ServedLabel => ({
+      entity: row,
+      lastOffset: this.#foldedUpTo,
+      asOf: ANY_TIME,
+      row,
+    }));
     await this.#replay(labels, (row, limit, state) => {
       // An entity whose every event was poison rightly has none.
       if (state === null || state.lastOffset === Number.NEGATIVE_INFINITY) return;
       this.#missing++;
-      if (this.#found.length < this.#kept) this.#found.push({ key: keys[row]!, stored: null, limit, reason: "no state is stored" });
+      if (this.#found.length < this.#kept)
+        this.#found.push({ key: keys[row]!, stored: null, limit, reason: "no state is stored" });
     });
   }
 
-  async #replay(labels: readonly ServedLabel[], compare: (row: number, limit: number, state: ViewState | null) => void): Promise<void> {
+  async #replay(
+    labels: readonly ServedLabel[],
+    compare: (row: number, limit: number, state: ViewState | null) => void,
+  ): Promise<void> {
     const run = labelsByOffset(labels);
     await replayView({
       engine: this.#engine,

@@ -63,7 +63,8 @@ export async function audit(request: AuditRequest): Promise<AuditResult> {
     await run.compare(round);
     return await run.result();
   } catch (error) {
-    if (request.signal?.aborted === true) throw new OnefoldError("CANCELLED", "the audit was cancelled", { cause: error });
+    if (request.signal?.aborted === true)
+      throw new OnefoldError("CANCELLED", "the audit was cancelled", { cause: error });
     throw error;
   } finally {
     request.signal?.removeEventListener("abort", onAbort);
@@ -139,7 +140,10 @@ class AuditRun {
     const view = this.#viewOf(group.view);
     const files = view === null ? null : await this.#filesOf(view, group.epoch);
     if (view === null || files === null) {
-      const what = view === null ? `view ${group.view} is not registered with its code` : `epoch ${group.epoch} of ${group.view} is not archived`;
+      const what =
+        view === null
+          ? `view ${group.view} is not registered with its code`
+          : `epoch ${group.epoch} of ${group.view} is not archived`;
       for (const { layout } of group.reads) this.#miss(layout, what);
       return;
     }
@@ -181,7 +185,12 @@ class AuditRun {
     slots: ReadonlyMap<string, number>,
   ): void {
     const { vector, layout, lastOffset } = group.reads[row]!;
-    const found = (kind: AuditMismatch["kind"], position: number | null, feature: string | null, slot: number | null): void => {
+    const found = (
+      kind: AuditMismatch["kind"],
+      position: number | null,
+      feature: string | null,
+      slot: number | null,
+    ): void => {
       this.#mismatched++;
       if (this.#found.length >= this.#kept) return;
       this.#found.push({
@@ -202,7 +211,8 @@ class AuditRun {
         positions: layout.positions,
       });
     };
-    if ((state?.lastOffset ?? Number.NEGATIVE_INFINITY) !== (lastOffset ?? Number.NEGATIVE_INFINITY)) found("position", null, null, null);
+    if ((state?.lastOffset ?? Number.NEGATIVE_INFINITY) !== (lastOffset ?? Number.NEGATIVE_INFINITY))
+      found("position", null, null, null);
     if (state !== null && state.lastKnownTime > vector.token.asOf) found("time", null, null, null);
     for (const { position, feature } of layout.positions) {
       const slot = slots.get(feature);
@@ -212,7 +222,8 @@ class AuditRun {
         continue;
       }
       this.#compared++;
-      const isSame = vector.statuses[position] === read.statuses[slot] && sameBits(vector.values[position]!, read.values[slot]!);
+      const isSame =
+        vector.statuses[position] === read.statuses[slot] && sameBits(vector.values[position]!, read.values[slot]!);
       if (!isSame) found("value", position, feature, slot);
     }
   }
@@ -241,7 +252,8 @@ class AuditRun {
     try {
       return this.#request.ports.view(name.slice(0, at), version === "dev" ? "dev" : Number(version));
     } catch (error) {
-      if (isOnefoldError(error) && (error.code === "VIEW_UNKNOWN" || error.code === "FINGERPRINT_MISMATCH")) return null;
+      if (isOnefoldError(error) && (error.code === "VIEW_UNKNOWN" || error.code === "FINGERPRINT_MISMATCH"))
+        return null;
       throw error;
     }
   }

@@ -82,7 +82,10 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const key =
     typeof request.key === "string"
       ? request.key
-      : encodeEntityKey(request.key, view.entity.keys.map((part) => part.type));
+      : encodeEntityKey(
+          request.key,
+          view.entity.keys.map((part) => part.type),
+        );
   const { files, logEnd } = await snapshotLog(ports, view.source.name);
   const asOf = request.asOf ?? (Math.max(ports.clock.now(), logEnd) as Micros);
   const engine = await ports.openEngine();
@@ -145,14 +148,18 @@ async function foldHistory(
       early.push("poison");
       continue;
     }
-    if (state.eventCount <= countBefore) early.forEach((role, i) => (early[i] = role === "poison" ? role : "forgotten"));
+    if (state.eventCount <= countBefore)
+      early.forEach((role, i) => (early[i] = role === "poison" ? role : "forgotten"));
     early.push(!holds(row) ? "predicate" : input === null ? "null-input" : null);
   }
   return { state, events: listed, early };
 }
 
 /** `inputOf` gives undefined where the feature aggregates whole events. */
-function compileRules(view: TrainingView, feature: FeatureDefinition): {
+function compileRules(
+  view: TrainingView,
+  feature: FeatureDefinition,
+): {
   readonly inputOf: (row: Row) => Value | undefined;
   readonly holds: (row: Row) => boolean;
 } {
@@ -161,7 +168,9 @@ function compileRules(view: TrainingView, feature: FeatureDefinition): {
   const place = `${formatViewName(view.definition)}.${feature.name}`;
   const index = column === undefined ? -1 : columns.findIndex((candidate) => candidate.name === column);
   const predicate =
-    where === undefined ? null : compileExpression(where, columnResolver(columns, `source ${view.source.name}`, place), place);
+    where === undefined
+      ? null
+      : compileExpression(where, columnResolver(columns, `source ${view.source.name}`, place), place);
   return {
     inputOf: (row) => (index < 0 ? undefined : (row[index] ?? null)),
     holds: (row) => predicate === null || predicate.evaluate(row) === true,

@@ -92,6 +92,9 @@ function doubled(events: readonly FoldEvent[], index: number): FoldEvent[] {
 function swapped(events: readonly FoldEvent[], index: number): FoldEvent[] {
   const first = events[index]!;
   const second = events[index + 1]!;
-  const exchanged = [{ ...second, offset: first.offset }, { ...first, offset: second.offset }];
+  const exchanged = [
+    { ...second, offset: first.offset },
+    { ...first, offset: second.offset },
+  ];
   return [...events.slice(0, index), ...exchanged, ...events.slice(index + 2)];
 }

@@ -69,7 +69,12 @@ export async function readTokens(engine: QueryEngine, spine: Spine): Promise<rea
   return tokens;
 }
 
-function badTokens(code: "SPINE_INVALID" | "TOKEN_INVALID", what: string, rows: readonly number[], cause?: unknown): OnefoldError {
+function badTokens(
+  code: "SPINE_INVALID" | "TOKEN_INVALID",
+  what: string,
+  rows: readonly number[],
+  cause?: unknown,
+): OnefoldError {
   return new OnefoldError(code, `${what} in ${rows.length} label row${rows.length === 1 ? "" : "s"}`, {
     where: `row ${rows[0]} is the first (counted from 1, without a header)`,
     hint: "give the token exactly as the response or its metadata carried it",

@@ -42,7 +42,12 @@ export interface TrainingManifest {
     /** Rows labelled after the end of the log, kept because that was allowed. */
     readonly rowsAfterLog: number;
   };
-  readonly output: { readonly path: string; readonly format: string; readonly rows: number; readonly sha256: string } | null;
+  readonly output: {
+    readonly path: string;
+    readonly format: string;
+    readonly rows: number;
+    readonly sha256: string;
+  } | null;
   readonly features: readonly {
     readonly name: string;
     readonly view: string;

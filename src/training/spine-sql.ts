@@ -9,8 +9,16 @@ import { sqlName } from "../offline-store/engine.ts";
 import { formatType, type ValueType } from "../schema/value.ts";
 
 const INTEGER_TYPES = new Set([
-  "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
-  "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+  "TINYINT",
+  "SMALLINT",
+  "INTEGER",
+  "BIGINT",
+  "HUGEINT",
+  "UTINYINT",
+  "USMALLINT",
+  "UINTEGER",
+  "UBIGINT",
+  "UHUGEINT",
 ]);
 
 /**
@@ -53,7 +61,8 @@ export function keyTextSql(column: string, type: string, wanted: ValueType, of: 
       break;
     case "int64":
       if (INTEGER_TYPES.has(whole)) return `TRY_CAST(${name} AS BIGINT)::VARCHAR`;
-      if (whole === "VARCHAR") return `CASE WHEN regexp_full_match(${text}, '-?[0-9]+') THEN TRY_CAST(${text} AS BIGINT)::VARCHAR END`;
+      if (whole === "VARCHAR")
+        return `CASE WHEN regexp_full_match(${text}, '-?[0-9]+') THEN TRY_CAST(${text} AS BIGINT)::VARCHAR END`;
       // What data frames make of an integer column with gaps.
       if (whole === "DOUBLE" || whole === "FLOAT" || whole === "DECIMAL") {
         return `CASE WHEN ${name} = trunc(${name}) AND abs(${name}) < 9007199254740992 THEN TRY_CAST(${name} AS BIGINT)::VARCHAR END`;

@@ -76,13 +76,18 @@ export async function readSpine(
       if (key.type.name === "string") asText.add(keyColumns[index]![part]!);
     });
   });
-  const overrides = format === "parquet" ? null : sniffed.map((column) => (asText.has(column.name) ? { ...column, type: "VARCHAR" } : column));
+  const overrides =
+    format === "parquet"
+      ? null
+      : sniffed.map((column) => (asText.has(column.name) ? { ...column, type: "VARCHAR" } : column));
   await engine.run(`CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(request.path, format, overrides)}`);
   const columns = await describe(engine, "spine");
   const typeOf = new Map(columns.map((column) => [column.name, column.type]));
 
   const selected = ["(row_number() OVER () - 1)::INTEGER AS row"];
-  selected.push(timeColumn === null ? "NULL::DOUBLE AS t" : `${microsSql(timeColumn, typeOf.get(timeColumn)!)}::DOUBLE AS t`);
+  selected.push(
+    timeColumn === null ? "NULL::DOUBLE AS t" : `${microsSql(timeColumn, typeOf.get(timeColumn)!)}::DOUBLE AS t`,
+  );
   entities.forEach((entity, index) => selected.push(`${keySql(entity, keyColumns[index]!, typeOf)} AS key_${index}`));
   await engine.run(`CREATE OR REPLACE TABLE spine_label AS SELECT ${selected.join(", ")} FROM spine`);
 
@@ -99,7 +104,15 @@ export async function readSpine(
     );
   }
   const [{ n } = { n: 0 }] = await engine.rows("SELECT count(*) AS n FROM spine");
-  return { path: request.path, sha256: await hashing, rowCount: Number(n), columns, timeColumn, tokenColumn, keyColumns };
+  return {
+    path: request.path,
+    sha256: await hashing,
+    rowCount: Number(n),
+    columns,
+    timeColumn,
+    tokenColumn,
+    keyColumns,
+  };
 }
 
 function formatOf(path: string): SpineFormat {
@@ -143,7 +156,9 @@ function findColumn(
   usual: readonly string[],
   needed: "time" | "token" | null,
 ): string | null {
-  const found = (wanted === undefined ? usual : [wanted]).find((name) => columns.some((column) => column.name === name));
+  const found = (wanted === undefined ? usual : [wanted]).find((name) =>
+    columns.some((column) => column.name === name),
+  );
   if (found !== undefined) return found;
   if (wanted === undefined && needed === null) return null;
   const lookedFor = wanted === undefined ? `none of ${usual.join(", ")} is a column` : `${wanted} is not a column`;
@@ -160,14 +175,21 @@ function findKeyColumns(
 ): readonly string[] {
   const names = mapped ?? entity.keys.map((key) => key.name);
   if (names.length !== entity.keys.length) {
-    throw new OnefoldError("SPINE_INVALID", `entity ${entity.name} has ${entity.keys.length} key columns, ${names.length} were named`);
+    throw new OnefoldError(
+      "SPINE_INVALID",
+      `entity ${entity.name} has ${entity.keys.length} key columns, ${names.length} were named`,
+    );
   }
   const missing = names.filter((name) => !columns.some((column) => column.name === name));
   if (missing.length > 0) {
-    throw new OnefoldError("SPINE_INVALID", `the label rows lack ${missing.join(", ")}, the key of entity ${entity.name}`, {
-      hint: `add the column, or say which one holds it; the file has ${columns.map((column) => column.name).join(", ")}`,
-      candidates: columns.map((column) => column.name),
-    });
+    throw new OnefoldError(
+      "SPINE_INVALID",
+      `the label rows lack ${missing.join(", ")}, the key of entity ${entity.name}`,
+      {
+        hint: `add the column, or say which one holds it; the file has ${columns.map((column) => column.name).join(", ")}`,
+        candidates: columns.map((column) => column.name),
+      },
+    );
   }
   return names;
 }
@@ -181,7 +203,12 @@ function keySql(entity: EntityDefinition, names: readonly string[], typeOf: Read
   return parts.map((part) => `replace(replace(${part}, '\\', '\\\\'), '|', '\\|')`).join(" || '|' || ");
 }
 
-async function refuseBadRows(engine: QueryEngine, columns: readonly string[], result: string, wanted: string): Promise<void> {
+async function refuseBadRows(
+  engine: QueryEngine,
+  columns: readonly string[],
+  result: string,
+  wanted: string,
+): Promise<void> {
   const isNull = columns.map((name) => `s.${sqlName(name)} IS NULL`).join(" OR ");
   const [row] = await engine.rows(
     `SELECT count(*) AS bad, min(l.row) AS first, count(*) FILTER (WHERE ${isNull}) AS nulls
@@ -190,10 +217,15 @@ async function refuseBadRows(engine: QueryEngine, columns: readonly string[], re
   const bad = Number(row?.["bad"] ?? 0);
   if (bad === 0) return;
   const nulls = Number(row!["nulls"]);
-  const why = nulls === bad ? "null" : nulls === 0 ? `not ${wanted}` : `null (${nulls}) or not ${wanted} (${bad - nulls})`;
-  throw new OnefoldError("SPINE_INVALID", `${columns.join(", ")} is ${why} in ${bad} label row${bad === 1 ? "" : "s"}`, {
-    where: `row ${Number(row!["first"]) + 1} is the first (counted from 1, without a header)`,
-  });
+  const why =
+    nulls === bad ? "null" : nulls === 0 ? `not ${wanted}` : `null (${nulls}) or not ${wanted} (${bad - nulls})`;
+  throw new OnefoldError(
+    "SPINE_INVALID",
+    `${columns.join(", ")} is ${why} in ${bad} label row${bad === 1 ? "" : "s"}`,
+    {
+      where: `row ${Number(row!["first"]) + 1} is the first (counted from 1, without a header)`,
+    },
+  );
 }
 
 async function sha256OfFile(path: string): Promise<string> {

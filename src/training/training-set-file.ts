@@ -57,8 +57,12 @@ export async function checkOutput(path: string, spine: Spine, added: readonly st
     throw new OnefoldError("REQUEST_INVALID", "the training set would overwrite its label rows", { where: path });
   }
   const folder = dirname(resolve(path));
-  const isFolder = await stat(folder).then((found) => found.isDirectory(), () => false);
-  if (!isFolder) throw new OnefoldError("REQUEST_INVALID", "the folder for the training set does not exist", { where: folder });
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder)
+    throw new OnefoldError("REQUEST_INVALID", "the folder for the training set does not exist", { where: folder });
   const taken = new Set(spine.columns.map((column) => column.name.toLowerCase()));
   const clashing = added.filter((name) => taken.has(name.toLowerCase()));
   if (clashing.length > 0) {
@@ -79,7 +83,10 @@ export function addedColumns(features: readonly string[], withStatuses: boolean,
  * Writes the file beside its final name and puts it and its manifest there. The engine holds the spine.
  * `manifestFor` is given the data's SHA-256. Throws `CANCELLED`.
  */
-export async function writeTrainingFile(file: TrainingFile, manifestFor: (sha256: string) => TrainingManifest): Promise<TrainingManifest> {
+export async function writeTrainingFile(
+  file: TrainingFile,
+  manifestFor: (sha256: string) => TrainingManifest,
+): Promise<TrainingManifest> {
   const { engine, path, signal } = file;
   const temporary = `${path}.${process.pid}.partial`;
   const manifestPath = manifestPathOf(path);

@@ -14,7 +14,13 @@ import { type TrainingPorts } from "./ports.ts";
 import { replayView, throwIfCancelled, type ReplayResult } from "./replay-view.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
 import { readSpine, spineEntityTable, type SpineRequest } from "./spine.ts";
-import { addedColumns, checkOutput, trainingFormatOf, writeTrainingFile, type TrainingFormat } from "./training-set-file.ts";
+import {
+  addedColumns,
+  checkOutput,
+  trainingFormatOf,
+  writeTrainingFile,
+  type TrainingFormat,
+} from "./training-set-file.ts";
 import { planServedRows, planTimedRows, type ViewPass } from "./view-passes.ts";
 
 export interface TrainingProgress {
@@ -69,7 +75,8 @@ export async function train(request: TrainRequest): Promise<TrainingSet> {
   try {
     return await trainWith(engine, plan, format, request);
   } catch (error) {
-    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", "the training set was cancelled", { cause: error });
+    if (signal?.aborted === true)
+      throw new OnefoldError("CANCELLED", "the training set was cancelled", { cause: error });
     throw error;
   } finally {
     signal?.removeEventListener("abort", onAbort);

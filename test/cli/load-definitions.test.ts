@@ -92,12 +92,25 @@ export const user = entity(await Promise.resolve(helper.name), { user: t.string(
 
   it.each([
     ["a syntax error", { "features.ts": "export const a = ;\n" }, "features.ts:1", /Unexpected/],
-    ["a missing module", { "features.ts": '\nimport { a } from "./gone.ts";\nexport { a };\n' }, "features.ts:2", /gone/],
-    ["a missing package", { "features.ts": 'import a from "no-such-package";\nexport { a };' }, "features.ts:1", /no-such/],
+    [
+      "a missing module",
+      { "features.ts": '\nimport { a } from "./gone.ts";\nexport { a };\n' },
+      "features.ts:2",
+      /gone/,
+    ],
+    [
+      "a missing package",
+      { "features.ts": 'import a from "no-such-package";\nexport { a };' },
+      "features.ts:1",
+      /no-such/,
+    ],
     ["a module that throws", { "features.ts": '\n\nthrow new Error("broken");\n' }, "features.ts:3", /broken/],
     [
       "a module that throws behind another",
-      { "features.ts": 'import { a } from "./b.ts";\nexport { a };\n', "b.ts": 'export const a: number = 1;\n(null as any).x;\n' },
+      {
+        "features.ts": 'import { a } from "./b.ts";\nexport { a };\n',
+        "b.ts": "export const a: number = 1;\n(null as any).x;\n",
+      },
       "b.ts:2",
       /null/,
     ],

@@ -21,7 +21,11 @@ const arrivals = stream("arrivals", {
   },
   eventTime: "arrived_at",
   id: "flight",
-  derive: { late: col("delay").gt(15), hour: col("arrived_at").hour(), late_night: col("late").and(col("hour").gte(22)) },
+  derive: {
+    late: col("delay").gt(15),
+    hour: col("arrived_at").hour(),
+    late_night: col("late").and(col("hour").gte(22)),
+  },
   require: { plausible_delay: col("delay").gte(-90) },
   maxFuture: "2m",
 });
@@ -74,7 +78,11 @@ describe("definitions are frozen plain data", () => {
           type: { name: "bool" },
           expression: { op: "gt", left: { op: "column", name: "delay" }, right: { op: "literal", value: 15 } },
         },
-        { name: "hour", type: { name: "int64" }, expression: { op: "hour", input: { op: "column", name: "arrived_at" } } },
+        {
+          name: "hour",
+          type: { name: "int64" },
+          expression: { op: "hour", input: { op: "column", name: "arrived_at" } },
+        },
         {
           name: "late_night",
           type: { name: "bool" },
@@ -106,7 +114,16 @@ describe("definitions are frozen plain data", () => {
       ttl: "30d",
       features: {
         arrivals_1h: count().over("1h"),
-        mean_delay: mean("delay").over("24h").where(col("late")).default(0).ttl("2h").freshness("5m").describe("minutes").owner("ml").tags("a").tags("b"),
+        mean_delay: mean("delay")
+          .over("24h")
+          .where(col("late"))
+          .default(0)
+          .ttl("2h")
+          .freshness("5m")
+          .describe("minutes")
+          .owner("ml")
+          .tags("a")
+          .tags("b"),
         worst_20: max("delay").over({ last: 20 }),
         first_late: last("arrived_at").where(col("late")).where(col("origin").ne("JFK")).default(new Date(0)),
         flight: column("flight"),
@@ -175,7 +192,9 @@ describe("definitions are frozen plain data", () => {
     expect(JSON.parse(JSON.stringify(delays))).toEqual({ ...delays });
     expect(Object.keys(delays)).not.toContain("pick");
     const reference = { view: "delays", version: 1 };
-    const model = service("model", { features: [delays, delays.pick("b").prefix("dest_"), delays.rename({ a: "events" }).pick("events")] });
+    const model = service("model", {
+      features: [delays, delays.pick("b").prefix("dest_"), delays.rename({ a: "events" }).pick("events")],
+    });
     expect(model.features).toEqual([
       { ...reference, feature: "a", as: "a" },
       { ...reference, feature: "b", as: "b" },
@@ -207,7 +226,10 @@ describe("definitions are frozen plain data", () => {
     const line = hereLine() + 1;
     const here = entity("here", { a: t.string() });
     expect(here.definedAt).toMatchObject({ line, file: expect.stringMatching(/definitions\.test\.ts$/) as string });
-    const ofCustom = view("v", { ...base, features: { c: custom("c", { output: t.int64(), empty: () => 0, add: (s) => s, read: (s) => s })() } });
+    const ofCustom = view("v", {
+      ...base,
+      features: { c: custom("c", { output: t.int64(), empty: () => 0, add: (s) => s, read: (s) => s })() },
+    });
     expect(ofCustom.features[0]!.aggregation.custom!.definedAt).toMatchObject({ line: line + 2 });
     expect(ofCustom.definedAt).toMatchObject({ line: line + 2 });
   });
@@ -219,23 +241,64 @@ describe("definitions that contradict themselves", () => {
     string,
     (name: string, ...rest: unknown[]) => unknown
   >;
-  const viewWith = (parts: object): (() => unknown) => () => untyped["view"]!("v", { ...base, features: { a: count() }, ...parts });
-  const streamWith = (parts: object): (() => unknown) => () =>
-    untyped["stream"]!("s", { columns: { a: t.string(), at: t.timestamp() }, eventTime: "at", ...parts });
+  const viewWith =
+    (parts: object): (() => unknown) =>
+    () =>
+      untyped["view"]!("v", { ...base, features: { a: count() }, ...parts });
+  const streamWith =
+    (parts: object): (() => unknown) =>
+    () =>
+      untyped["stream"]!("s", { columns: { a: t.string(), at: t.timestamp() }, eventTime: "at", ...parts });
   const anyMean = mean("delay") as unknown as Record<string, (value: unknown) => object>;
 
   it.each<[string, () => unknown, RegExp]>([
-    ["a column that is not there", viewWith({ features: { a: mean("dely") } }), /feature "a": mean: there is no column "dely"; did you mean "delay"\?/],
-    ["a predicate over such a column", viewWith({ features: { a: count().where(col("lat").eq(true)) } }), /where: there is no column "lat"; did you mean "late"/],
-    ["a predicate that is no bool", viewWith({ features: { a: count().where(col("delay")) } }), /a predicate is a bool, this is int64/],
-    ["a comparison of two types", viewWith({ features: { a: count().where(col("origin").gt(1)) } }), /gt cannot take string together with int64/],
-    ["a sum over a string", viewWith({ features: { a: sum("origin") } }), /sum needs a number, column "origin" is string/],
+    [
+      "a column that is not there",
+      viewWith({ features: { a: mean("dely") } }),
+      /feature "a": mean: there is no column "dely"; did you mean "delay"\?/,
+    ],
+    [
+      "a predicate over such a column",
+      viewWith({ features: { a: count().where(col("lat").eq(true)) } }),
+      /where: there is no column "lat"; did you mean "late"/,
+    ],
+    [
+      "a predicate that is no bool",
+      viewWith({ features: { a: count().where(col("delay")) } }),
+      /a predicate is a bool, this is int64/,
+    ],
+    [
+      "a comparison of two types",
+      viewWith({ features: { a: count().where(col("origin").gt(1)) } }),
+      /gt cannot take string together with int64/,
+    ],
+    [
+      "a sum over a string",
+      viewWith({ features: { a: sum("origin") } }),
+      /sum needs a number, column "origin" is string/,
+    ],
     ["a window that is none", viewWith({ features: { a: anyMean["over"]!("1hr") } }), /"1hr" is not a duration/],
     ["a window of no events", viewWith({ features: { a: count().over({ last: 0 }) } }), /last 0 is not a whole number/],
-    ["a default of another type", viewWith({ features: { a: anyMean["default"]!("none") } }), /default: "none" is not of type float64/],
-    ["a fraction as the default of a count", viewWith({ features: { a: count().default(1.5) } }), /default: 1\.5 is not of type int64/],
-    ["a key column that is not there", viewWith({ key: { airport: "orgin" } }), /key column "airport": there is no column "orgin"; did you mean "origin"/],
-    ["a key column of another type", viewWith({ key: { airport: "delay" } }), /key column "airport" is string, column "delay" is int64/],
+    [
+      "a default of another type",
+      viewWith({ features: { a: anyMean["default"]!("none") } }),
+      /default: "none" is not of type float64/,
+    ],
+    [
+      "a fraction as the default of a count",
+      viewWith({ features: { a: count().default(1.5) } }),
+      /default: 1\.5 is not of type int64/,
+    ],
+    [
+      "a key column that is not there",
+      viewWith({ key: { airport: "orgin" } }),
+      /key column "airport": there is no column "orgin"; did you mean "origin"/,
+    ],
+    [
+      "a key column of another type",
+      viewWith({ key: { airport: "delay" } }),
+      /key column "airport" is string, column "delay" is int64/,
+    ],
     ["a key of another entity", viewWith({ key: { port: "origin", airport: "origin" } }), /no key column "port"/],
     ["no key where none has its name", viewWith({ key: undefined }), /there is no column "airport"/],
     ["no features", viewWith({ features: {} }), /it has no features/],
@@ -244,22 +307,97 @@ describe("definitions that contradict themselves", () => {
     ["a freshness that is none", viewWith({ freshness: "fast" }), /freshness: "fast" is not a duration/],
     ["a schedule over a stream", viewWith({ schedule: "0 0 * * *" }), /over a stream has no schedule/],
     ["a name that is none", () => untyped["entity"]!("a b", { a: t.string() }), /"a b" is not a name/],
-    ["a nullable key", () => untyped["entity"]!("e", { a: t.string().nullable() }), /key column "a" cannot be nullable/],
+    [
+      "a nullable key",
+      () => untyped["entity"]!("e", { a: t.string().nullable() }),
+      /key column "a" cannot be nullable/,
+    ],
     ["a key of floats", () => untyped["entity"]!("e", { a: t.float64() }), /cannot be of type float64/],
     ["an entity without a key", () => untyped["entity"]!("e", {}), /it has no key column/],
     ["an event time that is not there", streamWith({ eventTime: "time" }), /eventTime: there is no column "time"/],
     ["an event time that is text", streamWith({ eventTime: "a" }), /eventTime: column "a" is string, not a timestamp/],
     ["an id that is not there", streamWith({ id: "b" }), /id: there is no column "b"/],
-    ["a derived column of nothing", streamWith({ derive: { b: lit(null) } }), /derived column "b": it is null in every row/],
-    ["a derived column of a later one", streamWith({ derive: { b: col("c"), c: col("a") } }), /derived column "b": there is no column "c"/],
+    [
+      "a derived column of nothing",
+      streamWith({ derive: { b: lit(null) } }),
+      /derived column "b": it is null in every row/,
+    ],
+    [
+      "a derived column of a later one",
+      streamWith({ derive: { b: col("c"), c: col("a") } }),
+      /derived column "b": there is no column "c"/,
+    ],
     ["two columns of one name", streamWith({ derive: { a: col("a").lower() } }), /there are two columns "a"/],
-    ["a constraint that is no bool", streamWith({ require: { b: col("a").lower() } }), /constraint "b": a predicate is a bool, this is string/],
-    ["a schedule of four fields", () => untyped["batch"]!("b", { columns: { at: t.timestamp() }, eventTime: "at", format: "csv", location: "a", schedule: "0 0 * *" }), /five fields/],
-    ["a schedule out of range", () => untyped["batch"]!("b", { columns: { at: t.timestamp() }, eventTime: "at", format: "csv", location: "a", schedule: "61 0 * * *" }), /"61" is not a minute/],
-    ["a custom without functions", () => untyped["custom"]!("c", { output: t.int64(), empty: () => 0, read: 1 }), /add is not a function; .*read is not a function/],
-    ["a window without a merge", viewWith({ features: { a: (custom("c", { output: t.int64(), empty: () => 0, add: (s) => s, read: (s) => s })() as unknown as Record<string, (w: string) => object>)["over"]!("1h") } }), /has no merge, which windows need/],
-    ["the same feature twice in a service", () => untyped["service"]!("s", { features: [view("v", { ...base, features: { a: count() } }), view("w", { ...base, features: { a: count() } })] }), /feature "a" is in it twice/],
-    ["two inputs of one name", () => untyped["onDemand"]!("o", { inputs: [view("v", { ...base, features: { a: count() } })], request: { a: t.int64() }, outputs: { b: t.int64() }, compute: () => ({}) }), /two inputs are named "a"/],
+    [
+      "a constraint that is no bool",
+      streamWith({ require: { b: col("a").lower() } }),
+      /constraint "b": a predicate is a bool, this is string/,
+    ],
+    [
+      "a schedule of four fields",
+      () =>
+        untyped["batch"]!("b", {
+          columns: { at: t.timestamp() },
+          eventTime: "at",
+          format: "csv",
+          location: "a",
+          schedule: "0 0 * *",
+        }),
+      /five fields/,
+    ],
+    [
+      "a schedule out of range",
+      () =>
+        untyped["batch"]!("b", {
+          columns: { at: t.timestamp() },
+          eventTime: "at",
+          format: "csv",
+          location: "a",
+          schedule: "61 0 * * *",
+        }),
+      /"61" is not a minute/,
+    ],
+    [
+      "a custom without functions",
+      () => untyped["custom"]!("c", { output: t.int64(), empty: () => 0, read: 1 }),
+      /add is not a function; .*read is not a function/,
+    ],
+    [
+      "a window without a merge",
+      viewWith({
+        features: {
+          a: (
+            custom("c", { output: t.int64(), empty: () => 0, add: (s) => s, read: (s) => s })() as unknown as Record<
+              string,
+              (w: string) => object
+            >
+          )["over"]!("1h"),
+        },
+      }),
+      /has no merge, which windows need/,
+    ],
+    [
+      "the same feature twice in a service",
+      () =>
+        untyped["service"]!("s", {
+          features: [
+            view("v", { ...base, features: { a: count() } }),
+            view("w", { ...base, features: { a: count() } }),
+          ],
+        }),
+      /feature "a" is in it twice/,
+    ],
+    [
+      "two inputs of one name",
+      () =>
+        untyped["onDemand"]!("o", {
+          inputs: [view("v", { ...base, features: { a: count() } })],
+          request: { a: t.int64() },
+          outputs: { b: t.int64() },
+          compute: () => ({}),
+        }),
+      /two inputs are named "a"/,
+    ],
   ])("refuses %s", (_, define, message) => {
     const error = refusal(define);
     expect(error.code).toBe("DEFINITION_INVALID");
@@ -268,7 +406,9 @@ describe("definitions that contradict themselves", () => {
   });
 
   it("names every problem of a definition at once", () => {
-    const error = refusal(viewWith({ ttl: "x", version: -1, features: { a: mean("dely"), b: sum("origin"), c: count() } }));
+    const error = refusal(
+      viewWith({ ttl: "x", version: -1, features: { a: mean("dely"), b: sum("origin"), c: count() } }),
+    );
     for (const part of [/ttl/, /version/, /"a": mean/, /"b": sum/]) expect(error.message).toMatch(part);
   });
 
@@ -294,14 +434,25 @@ describe("expressions as data", () => {
       divide: x.divide(1),
     };
     for (const [op, { expression }] of Object.entries(written)) expect(expression).toEqual({ op, left: a, right: one });
-    const unary = { isNull: x.isNull(), abs: x.abs(), negate: x.negate(), lower: x.lower(), length: x.length(), hour: x.hour(), dayOfWeek: x.dayOfWeek() };
+    const unary = {
+      isNull: x.isNull(),
+      abs: x.abs(),
+      negate: x.negate(),
+      lower: x.lower(),
+      length: x.length(),
+      hour: x.hour(),
+      dayOfWeek: x.dayOfWeek(),
+    };
     for (const [op, { expression }] of Object.entries(unary)) expect(expression).toEqual({ op, input: a });
     expect(x.eq(1).not().or(col("b")).expression).toEqual({
       op: "or",
       left: { op: "not", input: { op: "eq", left: a, right: one } },
       right: { op: "column", name: "b" },
     });
-    expect(x.coalesce(col("b"), 1).expression).toEqual({ op: "coalesce", inputs: [a, { op: "column", name: "b" }, one] });
+    expect(x.coalesce(col("b"), 1).expression).toEqual({
+      op: "coalesce",
+      inputs: [a, { op: "column", name: "b" }, one],
+    });
     expect(when(x.gt(1), x, null).expression).toEqual({
       op: "when",
       condition: { op: "gt", left: a, right: one },

@@ -20,7 +20,16 @@ const COLUMNS: readonly { readonly name: string; readonly type: ValueType }[] = 
   { name: "list", type: { name: "array", element: { name: "int64" } } },
 ];
 
-const literal: fc.Arbitrary<Value> = fc.constantFrom<Value>(null, 1, 1.5, "12", "x", "2026-01-01", true, new Uint8Array([1]));
+const literal: fc.Arbitrary<Value> = fc.constantFrom<Value>(
+  null,
+  1,
+  1.5,
+  "12",
+  "x",
+  "2026-01-01",
+  true,
+  new Uint8Array([1]),
+);
 
 const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
   expression: fc.oneof(
@@ -36,8 +45,15 @@ const { expression } = fc.letrec<{ expression: Expression }>((tie) => ({
       op: fc.constantFrom("not", "isNull", "abs", "negate", "lower", "length", "hour", "dayOfWeek"),
       input: tie("expression"),
     }) as fc.Arbitrary<Expression>,
-    fc.record({ op: fc.constant("in" as const), input: tie("expression"), values: fc.array(literal, { minLength: 1, maxLength: 3 }) }),
-    fc.record({ op: fc.constant("coalesce" as const), inputs: fc.array(tie("expression"), { minLength: 1, maxLength: 3 }) }),
+    fc.record({
+      op: fc.constant("in" as const),
+      input: tie("expression"),
+      values: fc.array(literal, { minLength: 1, maxLength: 3 }),
+    }),
+    fc.record({
+      op: fc.constant("coalesce" as const),
+      inputs: fc.array(tie("expression"), { minLength: 1, maxLength: 3 }),
+    }),
     fc.record({
       op: fc.constant("when" as const),
       condition: tie("expression"),

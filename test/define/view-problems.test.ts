@@ -35,29 +35,31 @@ const columns = columnsOf(events);
 const plain: CustomAggregation = { name: "c", output: { name: "int64" }, empty: () => 0, add: (s) => s, read: () => 0 };
 const mergeable: CustomAggregation = { ...plain, merge: (a) => a };
 
-const aggregations: fc.Arbitrary<Aggregation> = fc.record(
-  {
-    fn: fc.constantFrom("count", "sum", "mean", "min", "max", "variance", "stddev", "first", "last", "custom"),
-    column: fc.constantFrom("whole", "real", ...columns.map((column) => column.name), "gone"),
-    over: fc.constantFrom<NonNullable<Aggregation["over"]>>(
-      { kind: "time", micros: 3_600_000_000 },
-      { kind: "time", micros: 60_000_000 },
-      { kind: "time", micros: 0 },
-      { kind: "last", events: 20 },
-      { kind: "last", events: 0 },
-      { kind: "last", events: 1.5 },
-    ),
-    where: fc.constantFrom(
-      col("flag").expression,
-      col("whole").gt(1).expression,
-      col("whole").expression,
-      col("gone").expression,
-      col("ratio").lt(0.5).and(col("lower").ne("a")).expression,
-    ),
-    custom: fc.constantFrom(plain, mergeable),
-  },
-  { requiredKeys: ["fn"] },
-).map(({ custom, ...rest }) => (rest.fn === "custom" ? { ...rest, custom: custom ?? plain } : rest));
+const aggregations: fc.Arbitrary<Aggregation> = fc
+  .record(
+    {
+      fn: fc.constantFrom("count", "sum", "mean", "min", "max", "variance", "stddev", "first", "last", "custom"),
+      column: fc.constantFrom("whole", "real", ...columns.map((column) => column.name), "gone"),
+      over: fc.constantFrom<NonNullable<Aggregation["over"]>>(
+        { kind: "time", micros: 3_600_000_000 },
+        { kind: "time", micros: 60_000_000 },
+        { kind: "time", micros: 0 },
+        { kind: "last", events: 20 },
+        { kind: "last", events: 0 },
+        { kind: "last", events: 1.5 },
+      ),
+      where: fc.constantFrom(
+        col("flag").expression,
+        col("whole").gt(1).expression,
+        col("whole").expression,
+        col("gone").expression,
+        col("ratio").lt(0.5).and(col("lower").ne("a")).expression,
+      ),
+      custom: fc.constantFrom(plain, mergeable),
+    },
+    { requiredKeys: ["fn"] },
+  )
+  .map(({ custom, ...rest }) => (rest.fn === "custom" ? { ...rest, custom: custom ?? plain } : rest));
 
 function viewOf(aggregation: Aggregation, key: string): ViewDefinition {
   const type = featureType(aggregation, columns);

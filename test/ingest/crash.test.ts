@@ -18,7 +18,15 @@ class MemoryTables {
 
   archive(): EventArchive {
     return {
-      files: () => Promise.resolve({ epoch: 0, history: [], live: [], liveEnd: this.events.length, historyEnd: 0, lastKnownTime: 0 }),
+      files: () =>
+        Promise.resolve({
+          epoch: 0,
+          history: [],
+          live: [],
+          liveEnd: this.events.length,
+          historyEnd: 0,
+          lastKnownTime: 0,
+        }),
       appendLive: async (events) => {
         await this.#mayCrash();
         for (const event of events) if (event.offset >= this.events.length) this.events.push(event);
@@ -55,14 +63,22 @@ interface World {
 }
 
 function newWorld(): World {
-  return { storage: new ForgetfulStorage(), store: new MemoryOnlineStore(), clock: new TestClock(), tables: new MemoryTables() };
+  return {
+    storage: new ForgetfulStorage(),
+    store: new MemoryOnlineStore(),
+    clock: new TestClock(),
+    tables: new MemoryTables(),
+  };
 }
 
 async function open(world: World, statesPerCommit = 1000): Promise<{ pipeline: SourcePipeline; archiver: Archiver }> {
   const pipeline = await openPayments(world, { segmentBytesMax: 2000, hotCountMax: 4, flushMs: 1, statesPerCommit });
   const { store, tables } = world;
   const rowTable = (): Promise<FeatureRowTable> => Promise.resolve(tables.rowTable());
-  return { pipeline, archiver: new Archiver({ pipeline, store, archive: tables.archive(), rowTable, intervalMs: null }) };
+  return {
+    pipeline,
+    archiver: new Archiver({ pipeline, store, archive: tables.archive(), rowTable, intervalMs: null }),
+  };
 }
 
 async function logOf(pipeline: SourcePipeline): Promise<LogEvent[]> {
@@ -81,7 +97,10 @@ function sortedRows(rows: readonly FeatureRow[]): string[] {
 }
 
 /** The same events with the same known times, in one go, without a crash. */
-async function undisturbed(events: readonly LogEvent[], end: number): Promise<World & { states: Record<string, string> }> {
+async function undisturbed(
+  events: readonly LogEvent[],
+  end: number,
+): Promise<World & { states: Record<string, string> }> {
   const world = newWorld();
   const { pipeline, archiver } = await open(world);
   for (const event of events) {
@@ -104,71 +123,79 @@ async function settle(pipeline: SourcePipeline, archiver: Archiver): Promise<voi
 }
 
 describe("a source that crashes", () => {
-  it("ends as if nothing had happened: events, ids, states, feature rows and archive", { timeout: 120_000 }, async () => {
-    const property = fc.asyncProperty(fc.integer(), async (seed) => {
-      const random = randomFrom(seed);
-      let world = newWorld();
-      let { pipeline, archiver } = await open(world, Math.floor(random() * 4));
-      const acknowledged = new Set<string>();
-      const sent = new Set<string>();
-      let next = 0;
-      for (let step = 0; step < 25; step++) {
-        const pick = random();
-        if (pick < 0.6) {
-          const size = 1 + Math.floor(random() * 6);
-          const rows = Array.from({ length: size }, () => {
-            const n = next > 0 && random() < 0.25 ? Math.floor(random() * next) : next++;
-            return payment(n, { at: { micros: world.clock.time - Math.floor(random() * 90) * SECOND } });
-          });
-          const ids = rows.map((row) => row.id!);
-          for (const id of ids) sent.add(id);
-          const pushed = pipeline.push(rows).then(() => ids.forEach((id) => acknowledged.add(id)));
-          if (random() < 0.6) await pushed;
-          else pushed.catch(() => undefined);
-        } else if (pick < 0.75) {
-          world.clock.time += Math.floor(random() * 2 * MINUTE);
-          pipeline.tick();
-        } else if (pick < 0.85) {
-          await turns(Math.floor(random() * 10));
-          if (random() < 0.5) await pipeline.drain();
-        } else if (pick < 0.92) {
-          await archiver.run();
-        } else {
-          const crashAfter = Math.floor(random() * 6);
-          let asked = 0;
-          world.tables.crashNow = () => asked++ >= crashAfter % 3;
-          const archiving = archiver.run().catch(() => undefined);
-          await turns(crashAfter);
-          world = { ...world, storage: world.storage.crash(random() < 0.3 ? undefined : random), store: world.store.crash() };
-          await archiving;
-          await turns(5);
-          world.tables.crashNow = () => false;
-          ({ pipeline, archiver } = await open(world, Math.floor(random() * 4)));
+  it(
+    "ends as if nothing had happened: events, ids, states, feature rows and archive",
+    { timeout: 120_000 },
+    async () => {
+      const property = fc.asyncProperty(fc.integer(), async (seed) => {
+        const random = randomFrom(seed);
+        let world = newWorld();
+        let { pipeline, archiver } = await open(world, Math.floor(random() * 4));
+        const acknowledged = new Set<string>();
+        const sent = new Set<string>();
+        let next = 0;
+        for (let step = 0; step < 25; step++) {
+          const pick = random();
+          if (pick < 0.6) {
+            const size = 1 + Math.floor(random() * 6);
+            const rows = Array.from({ length: size }, () => {
+              const n = next > 0 && random() < 0.25 ? Math.floor(random() * next) : next++;
+              return payment(n, { at: { micros: world.clock.time - Math.floor(random() * 90) * SECOND } });
+            });
+            const ids = rows.map((row) => row.id!);
+            for (const id of ids) sent.add(id);
+            const pushed = pipeline.push(rows).then(() => ids.forEach((id) => acknowledged.add(id)));
+            if (random() < 0.6) await pushed;
+            else pushed.catch(() => undefined);
+          } else if (pick < 0.75) {
+            world.clock.time += Math.floor(random() * 2 * MINUTE);
+            pipeline.tick();
+          } else if (pick < 0.85) {
+            await turns(Math.floor(random() * 10));
+            if (random() < 0.5) await pipeline.drain();
+          } else if (pick < 0.92) {
+            await archiver.run();
+          } else {
+            const crashAfter = Math.floor(random() * 6);
+            let asked = 0;
+            world.tables.crashNow = () => asked++ >= crashAfter % 3;
+            const archiving = archiver.run().catch(() => undefined);
+            await turns(crashAfter);
+            world = {
+              ...world,
+              storage: world.storage.crash(random() < 0.3 ? undefined : random),
+              store: world.store.crash(),
+            };
+            await archiving;
+            await turns(5);
+            world.tables.crashNow = () => false;
+            ({ pipeline, archiver } = await open(world, Math.floor(random() * 4)));
+          }
         }
-      }
-      await pipeline.drain();
-      world.clock.time += 2 * MINUTE;
-      await settle(pipeline, archiver);
+        await pipeline.drain();
+        world.clock.time += 2 * MINUTE;
+        await settle(pipeline, archiver);
 
-      const events = await logOf(pipeline);
-      expect(events.map((event) => event.offset)).toEqual(events.map((_, i) => i));
-      const times = events.map((event) => event.knownTime);
-      expect(times).toEqual([...times].sort((a, b) => a - b));
-      const logged = events.map((event) => event.id!);
-      expect(new Set(logged).size).toBe(logged.length);
-      expect([...acknowledged].filter((id) => !logged.includes(id))).toEqual([]);
-      expect(logged.filter((id) => !sent.has(id))).toEqual([]);
-      expect(world.tables.events).toEqual(events);
+        const events = await logOf(pipeline);
+        expect(events.map((event) => event.offset)).toEqual(events.map((_, i) => i));
+        const times = events.map((event) => event.knownTime);
+        expect(times).toEqual([...times].sort((a, b) => a - b));
+        const logged = events.map((event) => event.id!);
+        expect(new Set(logged).size).toBe(logged.length);
+        expect([...acknowledged].filter((id) => !logged.includes(id))).toEqual([]);
+        expect(logged.filter((id) => !sent.has(id))).toEqual([]);
+        expect(world.tables.events).toEqual(events);
 
-      const reference = await undisturbed(events, world.clock.time);
-      expect(storedStates(world.store, pipeline)).toEqual(reference.states);
-      expect(sortedRows(world.tables.rows)).toEqual(sortedRows(reference.tables.rows));
-      const minutes = new Set(events.map((event) => `${event.row[1]} ${Math.floor(event.knownTime / MINUTE)}`));
-      expect(world.tables.rows).toHaveLength(minutes.size);
-      expect([...world.store.scanMeta("outbox/")]).toEqual([]);
-      expect([...world.store.scanMeta("minute/")]).toEqual([]);
-      await pipeline.close();
-    });
-    await fc.assert(property, { numRuns: 150 });
-  });
+        const reference = await undisturbed(events, world.clock.time);
+        expect(storedStates(world.store, pipeline)).toEqual(reference.states);
+        expect(sortedRows(world.tables.rows)).toEqual(sortedRows(reference.tables.rows));
+        const minutes = new Set(events.map((event) => `${event.row[1]} ${Math.floor(event.knownTime / MINUTE)}`));
+        expect(world.tables.rows).toHaveLength(minutes.size);
+        expect([...world.store.scanMeta("outbox/")]).toEqual([]);
+        expect([...world.store.scanMeta("minute/")]).toEqual([]);
+        await pipeline.close();
+      });
+      await fc.assert(property, { numRuns: 150 });
+    },
+  );
 });

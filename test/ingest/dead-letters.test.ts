@@ -39,9 +39,11 @@ describe("dead letters", () => {
       let letters = await open(storage, 4000);
       const added: string[] = [];
       for (let round = 0; round < 6; round++) {
-        for (let i = 0; i < 3; i++) added.push(...(await letters.add([letter(added.length)])).map((one) => one.message));
+        for (let i = 0; i < 3; i++)
+          added.push(...(await letters.add([letter(added.length)])).map((one) => one.message));
         letters.add([letter(1000), letter(1001)]).catch(() => undefined);
-        for (let turns = Math.floor(random() * 5); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+        for (let turns = Math.floor(random() * 5); turns > 0; turns--)
+          await new Promise((resolve) => setImmediate(resolve));
         storage = storage.crash(random);
         letters = await open(storage, 4000);
         const found = await letters.list({ limit: 1000 });
@@ -104,7 +106,13 @@ describe("dead letters", () => {
 
   it("hold any JavaScript value as JSON data", async () => {
     const letters = await open(new ForgetfulStorage());
-    const cycle: Record<string, unknown> = { big: 2n ** 63n, nan: Number.NaN, bytes: new Uint8Array([1, 2]), when: new Date(0), no: undefined };
+    const cycle: Record<string, unknown> = {
+      big: 2n ** 63n,
+      nan: Number.NaN,
+      bytes: new Uint8Array([1, 2]),
+      when: new Date(0),
+      no: undefined,
+    };
     cycle["self"] = cycle;
     await letters.add([letter(0, { payload: cycle })]);
     expect((await letters.list())[0]!.payload).toEqual({

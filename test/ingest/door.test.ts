@@ -68,7 +68,10 @@ describe("door", () => {
 
   it("measures the future against the time an event becomes known", () => {
     const past = (START - 60 * MINUTE) as Micros;
-    expect(refusal({ ...payment(0), at: { micros: START } }, past)).toEqual({ code: "EVENT_TOO_FAR_AHEAD", where: "at" });
+    expect(refusal({ ...payment(0), at: { micros: START } }, past)).toEqual({
+      code: "EVENT_TOO_FAR_AHEAD",
+      where: "at",
+    });
     expect(refusal({ ...payment(0), at: { micros: past } }, past)).toBe("accepted");
   });
 

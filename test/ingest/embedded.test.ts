@@ -33,7 +33,13 @@ describe("a source on real storage", () => {
     for (let round = 0; round < 3; round++) {
       const store = openLmdbStore({ folder: join(folder, "online") });
       const pipeline = await openPayments({ storage: diskStorage, store, clock }, { folder });
-      const archiver = new Archiver({ pipeline, store, archive, rowTable: () => Promise.resolve(rowTable), intervalMs: null });
+      const archiver = new Archiver({
+        pipeline,
+        store,
+        archive,
+        rowTable: () => Promise.resolve(rowTable),
+        intervalMs: null,
+      });
       await pipeline.push(Array.from({ length: 40 }, (_, i) => payment(round * 40 + i)));
       clock.time += 2 * MINUTE;
       pipeline.tick();
@@ -48,7 +54,9 @@ describe("a source on real storage", () => {
     expect([liveEnd, live.reduce((sum, file) => sum + file.rows, 0)]).toEqual([120, 120]);
     const { files } = await rowTable.table.snapshot();
     const paths = files.map((file) => `'${file.path}'`).join(", ");
-    const rows = await engine.rows(`SELECT "user", epoch_us(_minute) AS minute, count FROM read_parquet([${paths}]) ORDER BY minute, "user"`);
+    const rows = await engine.rows(
+      `SELECT "user", epoch_us(_minute) AS minute, count FROM read_parquet([${paths}]) ORDER BY minute, "user"`,
+    );
     const expected = [0, 1, 2].flatMap((round) =>
       [0, 1, 2, 3].map((n) => ({ user: `u${n}`, minute: START + round * 2 * MINUTE, count: (round + 1) * 10 })),
     );
@@ -56,37 +64,49 @@ describe("a source on real storage", () => {
     await engine.close();
   });
 
-  it("killed again and again, keeps every acknowledged event once and ends with the states of an undisturbed run", { timeout: 90_000 }, async () => {
-    const folder = join(root, "killed");
-    const script = join(import.meta.dirname, "..", "..", "node_modules", `.pusher-to-kill-${process.pid}.mjs`);
-    const entry = join(import.meta.dirname, "pusher-to-kill.ts");
-    await build({ entryPoints: [entry], outfile: script, bundle: true, platform: "node", format: "esm", packages: "external" });
-    let acknowledged = 0;
-    try {
-      for (let round = 0; round < 6; round++) acknowledged = Math.max(acknowledged, await runAndKill(script, folder, 60 + 45 * round));
-    } finally {
-      await rm(script, { force: true });
-    }
-    const store = openLmdbStore({ folder: join(folder, "online") });
-    const clock = new TestClock();
-    const pipeline = await openPayments({ storage: diskStorage, store, clock }, { folder });
-    await pipeline.drain();
-    const events: LogEvent[] = [];
-    for await (const batch of pipeline.log.read(0)) events.push(...batch);
-    const ids = events.map((event) => event.id);
-    expect(new Set(ids).size).toBe(ids.length);
-    expect(ids.length).toBeGreaterThanOrEqual(acknowledged);
-    expect(acknowledged).toBeGreaterThan(100);
-    expect(new Set(ids)).toEqual(new Set(ids.map((_, n) => `p${n}`)));
-    const reference = new MemoryOnlineStore();
-    const undisturbed = await openPayments({ storage: new ForgetfulStorage(), store: reference, clock });
-    await undisturbed.push(events.map((event) => payment(Number(event.id!.slice(1)))));
-    await undisturbed.drain();
-    expect(storedStates(store, pipeline)).toEqual(storedStates(reference, undisturbed));
-    await pipeline.close();
-    await store.close();
-    await undisturbed.close();
-  });
+  it(
+    "killed again and again, keeps every acknowledged event once and ends with the states of an undisturbed run",
+    { timeout: 90_000 },
+    async () => {
+      const folder = join(root, "killed");
+      const script = join(import.meta.dirname, "..", "..", "node_modules", `.pusher-to-kill-${process.pid}.mjs`);
+      const entry = join(import.meta.dirname, "pusher-to-kill.ts");
+      await build({
+        entryPoints: [entry],
+        outfile: script,
+        bundle: true,
+        platform: "node",
+        format: "esm",
+        packages: "external",
+      });
+      let acknowledged = 0;
+      try {
+        for (let round = 0; round < 6; round++)
+          acknowledged = Math.max(acknowledged, await runAndKill(script, folder, 60 + 45 * round));
+      } finally {
+        await rm(script, { force: true });
+      }
+      const store = openLmdbStore({ folder: join(folder, "online") });
+      const clock = new TestClock();
+      const pipeline = await openPayments({ storage: diskStorage, store, clock }, { folder });
+      await pipeline.drain();
+      const events: LogEvent[] = [];
+      for await (const batch of pipeline.log.read(0)) events.push(...batch);
+      const ids = events.map((event) => event.id);
+      expect(new Set(ids).size).toBe(ids.length);
+      expect(ids.length).toBeGreaterThanOrEqual(acknowledged);
+      expect(acknowledged).toBeGreaterThan(100);
+      expect(new Set(ids)).toEqual(new Set(ids.map((_, n) => `p${n}`)));
+      const reference = new MemoryOnlineStore();
+      const undisturbed = await openPayments({ storage: new ForgetfulStorage(), store: reference, clock });
+      await undisturbed.push(events.map((event) => payment(Number(event.id!.slice(1)))));
+      await undisturbed.drain();
+      expect(storedStates(store, pipeline)).toEqual(storedStates(reference, undisturbed));
+      await pipeline.close();
+      await store.close();
+      await undisturbed.close();
+    },
+  );
 });
 
 /** Kills the process so many milliseconds after its first acknowledgement; gives the last number it printed. */

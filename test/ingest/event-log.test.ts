@@ -85,37 +85,41 @@ describe("event log", () => {
   });
 
   it("keeps every acknowledged event, and invents none, when storage forgets what was not synced", async () => {
-    const property = fc.asyncProperty(fc.integer(), fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 30 }), async (seed, sizes) => {
-      const random = randomFrom(seed);
-      let storage = new ForgetfulStorage();
-      let log = await open(storage, 700);
-      const sent: CheckedRow[] = [];
-      let acknowledged = 0;
-      for (const size of sizes) {
-        const batch = rows(sent.length, size);
-        const pending = log.append(batch, at(sent.length));
-        if (random() < 0.7) {
-          await pending;
+    const property = fc.asyncProperty(
+      fc.integer(),
+      fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 30 }),
+      async (seed, sizes) => {
+        const random = randomFrom(seed);
+        let storage = new ForgetfulStorage();
+        let log = await open(storage, 700);
+        const sent: CheckedRow[] = [];
+        let acknowledged = 0;
+        for (const size of sizes) {
+          const batch = rows(sent.length, size);
+          const pending = log.append(batch, at(sent.length));
+          if (random() < 0.7) {
+            await pending;
+            sent.push(...batch);
+            acknowledged = sent.length;
+            continue;
+          }
+          let turns = Math.floor(random() * 8);
+          pending.catch(() => undefined);
+          while (turns-- > 0) await new Promise((resolve) => setImmediate(resolve));
+          storage = storage.crash(random() < 0.2 ? undefined : random);
           sent.push(...batch);
-          acknowledged = sent.length;
-          continue;
+          log = await open(storage, 700);
+          expect(log.nextOffset).toBeGreaterThanOrEqual(acknowledged);
+          sent.length = log.nextOffset;
+          acknowledged = log.nextOffset;
         }
-        let turns = Math.floor(random() * 8);
-        pending.catch(() => undefined);
-        while (turns-- > 0) await new Promise((resolve) => setImmediate(resolve));
-        storage = storage.crash(random() < 0.2 ? undefined : random);
-        sent.push(...batch);
-        log = await open(storage, 700);
-        expect(log.nextOffset).toBeGreaterThanOrEqual(acknowledged);
-        sent.length = log.nextOffset;
-        acknowledged = log.nextOffset;
-      }
-      const found = await all(log);
-      expect(found.map(({ row, eventTime, id }) => ({ row, eventTime, id }))).toEqual(sent);
-      expect(found.map((event) => event.offset)).toEqual(sent.map((_, i) => i));
-      const times = found.map((event) => event.knownTime);
-      expect(times).toEqual([...times].sort((a, b) => a - b));
-    });
+        const found = await all(log);
+        expect(found.map(({ row, eventTime, id }) => ({ row, eventTime, id }))).toEqual(sent);
+        expect(found.map((event) => event.offset)).toEqual(sent.map((_, i) => i));
+        const times = found.map((event) => event.knownTime);
+        expect(times).toEqual([...times].sort((a, b) => a - b));
+      },
+    );
     await fc.assert(property, { numRuns: 150 });
   });
 

@@ -34,7 +34,8 @@ describe("folder lock", () => {
     for (let round = 0; round < 10; round++) {
       const folder = join(root, `contended ${round}`);
       await (await lockFolder(folder)).release();
-      if (round % 2 === 1) await writeFile(join(folder, "lock"), JSON.stringify({ pid: dead, started: null, token: "t" }));
+      if (round % 2 === 1)
+        await writeFile(join(folder, "lock"), JSON.stringify({ pid: dead, started: null, token: "t" }));
       const results = await Promise.allSettled(Array.from({ length: 12 }, () => lockFolder(folder)));
       const locks = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
       expect(locks).toHaveLength(1);

@@ -4,7 +4,11 @@ import { type Micros, micros } from "../../src/base/micros.ts";
 import { type EntityDefinition, type StreamDefinition, type ViewDefinition } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
-import { openSourcePipeline, type SourcePipeline, type SourcePipelineOptions } from "../../src/ingest/source-pipeline.ts";
+import {
+  openSourcePipeline,
+  type SourcePipeline,
+  type SourcePipelineOptions,
+} from "../../src/ingest/source-pipeline.ts";
 import { type LogStorage } from "../../src/ingest/storage.ts";
 import { type PipelineView } from "../../src/ingest/view-runner.ts";
 import { type OnlineStore } from "../../src/online-store/online-store.ts";
@@ -75,7 +79,11 @@ export const userView: ViewDefinition = {
   key: ["user"],
   features: [
     { name: "count", type: int64, aggregation: { fn: "count" } },
-    { name: "sum_1m", type: { name: "float64" }, aggregation: { fn: "sum", column: "amount", over: { kind: "time", micros: MINUTE } } },
+    {
+      name: "sum_1m",
+      type: { name: "float64" },
+      aggregation: { fn: "sum", column: "amount", over: { kind: "time", micros: MINUTE } },
+    },
     { name: "last_large", type: { name: "bool" }, aggregation: { fn: "last", column: "large" } },
   ],
   online: true,
@@ -159,7 +167,15 @@ export interface Payment {
 
 export function payment(n: number, parts: Partial<Payment> = {}): Payment {
   const at = { micros: START - (n % 5) * SECOND };
-  return { id: `p${n}`, user: `u${n % 4}`, country: n % 2 === 0 ? "DE|x" : "FR", shop: n % 3, at, amount: (n * 7) % 100, ...parts };
+  return {
+    id: `p${n}`,
+    user: `u${n % 4}`,
+    country: n % 2 === 0 ? "DE|x" : "FR",
+    shop: n % 3,
+    at,
+    amount: (n * 7) % 100,
+    ...parts,
+  };
 }
 
 export function featuresOf(pipeline: SourcePipeline, view: string, key: string, asOf: number): Record<string, Value> {

@@ -9,9 +9,14 @@ import { openPayments, payment, TestClock } from "./payments.ts";
 
 const folder = process.argv[2]!;
 const store = openLmdbStore({ folder: join(folder, "online") });
-const pipeline = await openPayments({ storage: diskStorage, store, clock: new TestClock() }, { folder, segmentBytesMax: 20_000 });
+const pipeline = await openPayments(
+  { storage: diskStorage, store, clock: new TestClock() },
+  { folder, segmentBytesMax: 20_000 },
+);
 for (let next = 0; ; next += 30) {
-  const pushes = [0, 10, 20].map((start) => pipeline.push(Array.from({ length: 10 }, (_, i) => payment(next + start + i))));
+  const pushes = [0, 10, 20].map((start) =>
+    pipeline.push(Array.from({ length: 10 }, (_, i) => payment(next + start + i))),
+  );
   await Promise.all(pushes);
   process.stdout.write(`${next + 30}\n`);
 }

@@ -256,15 +256,13 @@ describe("history folded by entity", () => {
         async (events, historyCount, archivedCount, foldedCount, key) => {
           const view = viewBy(key);
           const history = events.slice(0, historyCount);
-          const live = events
-            .slice(historyCount)
-            .map(({ row, eventTime, knownTime }, offset): LogEvent => ({
-              offset,
-              eventTime,
-              knownTime,
-              id: null,
-              row: derive([...row]),
-            }));
+          const live = events.slice(historyCount).map(({ row, eventTime, knownTime }, offset): LogEvent => ({
+            offset,
+            eventTime,
+            knownTime,
+            id: null,
+            row: derive([...row]),
+          }));
           const upTo = Math.min(foldedCount, live.length);
           const offsetOf = (i: number): number => (i < history.length ? HISTORY_BASE + i : i - history.length);
           const expected = foldDirectly(view, events.slice(0, history.length + upTo), offsetOf);

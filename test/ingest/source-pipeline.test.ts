@@ -32,14 +32,25 @@ describe("source pipeline", () => {
   it("real-time computation: a pushed event counts in the very next read", async () => {
     const stage = newStage();
     const pipeline = await openPayments(stage);
-    const result = await pipeline.push([payment(0, { user: "ann", amount: 30 }), payment(1, { user: "ann", amount: 60.5 })]);
+    const result = await pipeline.push([
+      payment(0, { user: "ann", amount: 30 }),
+      payment(1, { user: "ann", amount: 60.5 }),
+    ]);
     expect(result).toMatchObject({ accepted: 2, duplicates: 0, rejected: 0 });
     expect(result.outcomes).toEqual([
       { status: "accepted", offset: 0 },
       { status: "accepted", offset: 1 },
     ]);
-    expect(featuresOf(pipeline, "user_payments@1", "ann", START)).toEqual({ count: 2, sum_1m: 90.5, last_large: false });
-    expect(featuresOf(pipeline, "user_payments@1", "ann", START + 2 * MINUTE)).toEqual({ count: 2, sum_1m: null, last_large: false });
+    expect(featuresOf(pipeline, "user_payments@1", "ann", START)).toEqual({
+      count: 2,
+      sum_1m: 90.5,
+      last_large: false,
+    });
+    expect(featuresOf(pipeline, "user_payments@1", "ann", START + 2 * MINUTE)).toEqual({
+      count: 2,
+      sum_1m: null,
+      last_large: false,
+    });
     expect(featuresOf(pipeline, "shop_payments@1", "DE\\|x|0", START)).toEqual({ mean: 30, unlucky: 1 });
     expect(pipeline.runner("user_payments@1")!.state("nobody")).toBeNull();
     await pipeline.close();
@@ -91,7 +102,12 @@ describe("source pipeline", () => {
     const letters = await pipeline.deadLetters.list();
     const ids = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.deadLetterId] : []));
     expect(letters.map((letter) => letter.id)).toEqual(ids);
-    expect(letters[0]).toMatchObject({ stage: "door", source: "payments", payload: { amout: 5 }, message: expect.stringContaining('did you mean "amount"') });
+    expect(letters[0]).toMatchObject({
+      stage: "door",
+      source: "payments",
+      payload: { amout: 5 },
+      message: expect.stringContaining('did you mean "amount"'),
+    });
     await pipeline.close();
   });
 
@@ -131,7 +147,12 @@ describe("source pipeline", () => {
     await pipeline.push([payment(3)]);
     stage = { ...stage, storage: stage.storage.crash(), store: stage.store.crash() };
     pipeline = await openPayments(stage);
-    const again = await pipeline.push([payment(1), payment(2, { id: long }), payment(3), payment(4, { id: `${long}!` })]);
+    const again = await pipeline.push([
+      payment(1),
+      payment(2, { id: long }),
+      payment(3),
+      payment(4, { id: `${long}!` }),
+    ]);
     expect(again).toMatchObject({ accepted: 1, duplicates: 3 });
     stage.clock.time += 60 * MINUTE + 1;
     expect(await pipeline.push([payment(1)])).toMatchObject({ accepted: 1 });
@@ -152,7 +173,10 @@ describe("source pipeline", () => {
     const stage = newStage();
     const pipeline = await openPayments(stage, { pendingRowsMax: 10 });
     const first = pipeline.push(Array.from({ length: 8 }, (_, i) => payment(i)));
-    await expect(pipeline.push([payment(8), payment(9), payment(10)])).rejects.toMatchObject({ code: "BACKPRESSURE", status: 429 });
+    await expect(pipeline.push([payment(8), payment(9), payment(10)])).rejects.toMatchObject({
+      code: "BACKPRESSURE",
+      status: 429,
+    });
     expect(await first).toMatchObject({ accepted: 8 });
     expect(await pipeline.push([payment(8), payment(9), payment(10)])).toMatchObject({ accepted: 3 });
     expect(pipeline.pendingRows).toBe(0);
@@ -183,7 +207,13 @@ describe("source pipeline", () => {
     expect(featuresOf(pipeline, "user_payments@1", "u3", START)).toMatchObject({ count: 1, sum_1m: 13 });
     expect(featuresOf(pipeline, "shop_payments@1", "FR|1", START)).toEqual({ mean: 5, unlucky: 1 });
     await pipeline.drain();
-    const letter = { stage: "fold", view: "shop_payments@1", offset: 1, code: "EVENT_POISON", payload: { amount: 13, id: "p3" } };
+    const letter = {
+      stage: "fold",
+      view: "shop_payments@1",
+      offset: 1,
+      code: "EVENT_POISON",
+      payload: { amount: 13, id: "p3" },
+    };
     expect(await pipeline.deadLetters.list()).toMatchObject([letter]);
     // A store that lost everything makes the log be folded again.
     pipeline = await openPayments({ ...stage, storage: stage.storage.crash(), store: new MemoryOnlineStore() });
@@ -198,7 +228,12 @@ describe("source pipeline", () => {
     const pipeline = await openPayments(stage);
     await pipeline.push([payment(1, { at: { micros: START + 5 * MINUTE } }), { ...payment(2), amount: "much" }]);
     stage.clock.time += 10 * MINUTE;
-    expect(await pipeline.replayDeadLetters("all")).toEqual({ accepted: 1, duplicates: 0, rejected: 1, notReplayable: 0 });
+    expect(await pipeline.replayDeadLetters("all")).toEqual({
+      accepted: 1,
+      duplicates: 0,
+      rejected: 1,
+      notReplayable: 0,
+    });
     expect(await pipeline.deadLetters.list()).toMatchObject([{ code: "TYPE_MISMATCH" }]);
     expect(await pipeline.deadLetters.list({ includeResolved: true })).toHaveLength(2);
     expect(await logOf(pipeline)).toHaveLength(1);
@@ -208,7 +243,11 @@ describe("source pipeline", () => {
   it("gives the same state bytes at any size of push and with few states kept in memory", async () => {
     const all = Array.from({ length: 300 }, (_, n) => payment(n, { user: `u${n % 37}` }));
     const found = [];
-    for (const { size, hotCountMax } of [{ size: 1, hotCountMax: 3 }, { size: 7, hotCountMax: 1000 }, { size: 300, hotCountMax: 5 }]) {
+    for (const { size, hotCountMax } of [
+      { size: 1, hotCountMax: 3 },
+      { size: 7, hotCountMax: 1000 },
+      { size: 300, hotCountMax: 5 },
+    ]) {
       const stage = newStage();
       const pipeline = await openPayments(stage, { hotCountMax });
       for (let i = 0; i < all.length; i += size) {
@@ -253,7 +292,12 @@ describe("source pipeline", () => {
     const { fold } = pipelineView(userView);
     const space = stateSpace("user_payments@1", 1);
     const states = new Map<string, ReturnType<typeof fold.empty>>();
-    const history = { offset: -5, eventTime: START, knownTime: START, row: ["h", "u1", "FR", 1, START, 1, null, false] };
+    const history = {
+      offset: -5,
+      eventTime: START,
+      knownTime: START,
+      row: ["h", "u1", "FR", 1, START, 1, null, false],
+    };
     for (const event of [history, ...(await logOf(pipeline)).slice(0, 10)]) {
       const key = fold.keyOf(event.row);
       const state = states.get(key) ?? fold.empty();
@@ -263,7 +307,10 @@ describe("source pipeline", () => {
     const writes = Array.from(states, ([key, state]) => ({ space, key, bytes: fold.encode(state) }));
     await stage.store.commit(writes, []);
     const switched = pipeline.switchView("user_payments@1", 1, space, 10);
-    await Promise.all([switched, ...Array.from({ length: 10 }, (_, n) => pipeline.push([payment(50 + n, { user: "u1" })]))]);
+    await Promise.all([
+      switched,
+      ...Array.from({ length: 10 }, (_, n) => pipeline.push([payment(50 + n, { user: "u1" })])),
+    ]);
     const liveOfU1 = (await logOf(pipeline)).filter((event) => event.row[1] === "u1").length;
     const expected = { count: liveOfU1 + 1 };
     expect(pipeline.runner("user_payments@1")).toMatchObject({ epoch: 1, space });
@@ -280,7 +327,9 @@ describe("source pipeline", () => {
     const pipeline = await openPayments(stage);
     await pipeline.push([payment(1)]);
     await pipeline.close();
-    await expect(openPayments({ ...stage, storage: new ForgetfulStorage() })).rejects.toMatchObject({ code: "LOG_CORRUPT" });
+    await expect(openPayments({ ...stage, storage: new ForgetfulStorage() })).rejects.toMatchObject({
+      code: "LOG_CORRUPT",
+    });
   });
 
   it("never dates a later event into the past, though the clock goes back", async () => {

@@ -46,7 +46,14 @@ describe("online store: lmdb, killed", () => {
     const script = join(import.meta.dirname, "..", "..", "node_modules", `.writer-to-kill-${process.pid}.mjs`);
     folders.push(script);
     const entry = join(import.meta.dirname, "writer-to-kill.ts");
-    await build({ entryPoints: [entry], outfile: script, bundle: true, platform: "node", format: "esm", packages: "external" });
+    await build({
+      entryPoints: [entry],
+      outfile: script,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      packages: "external",
+    });
     const keys = 200;
     let generations = 0;
     for (let round = 0; round < 6; round++) {

@@ -85,7 +85,9 @@ async function vector(minutes: number, rider_id: string): Promise<Record<string,
 
 describe("a feature platform", () => {
   it("feature registration: definitions are found by name, entity, tag and owner, with their lineage", () => {
-    expect(platform.registry.find({ entity: "rider", tag: "rides" }).map((found) => found.definition.name)).toContain("rider_rides");
+    expect(platform.registry.find({ entity: "rider", tag: "rides" }).map((found) => found.definition.name)).toContain(
+      "rider_rides",
+    );
     expect(platform.registry.find({ owner: "growth" })).toHaveLength(1);
     const edges = platform.registry.lineage().map((edge) => `${edge.from} -> ${edge.to}`);
     expect(edges.some((edge) => edge.includes("rides") && edge.includes("rider_rides@1"))).toBe(true);
@@ -95,7 +97,13 @@ describe("a feature platform", () => {
   it("real-time computation: a pushed event is in the next vector, and leaves its window as time passes", async () => {
     await push(1, ride(1, "ana", 10, 5), ride(1, "ben", 99, 1));
     await push(2, ride(2, "ana", 20.5, null));
-    expect(await vector(2, "ana")).toEqual({ rides_10m: 2, fare_1h: 30.5, stars_mean: 5, five_stars_last_3: 1, dearest: 20.5 });
+    expect(await vector(2, "ana")).toEqual({
+      rides_10m: 2,
+      fare_1h: 30.5,
+      stars_mean: 5,
+      five_stars_last_3: 1,
+      dearest: 20.5,
+    });
     expect(await vector(12, "ana")).toMatchObject({ rides_10m: 0, fare_1h: 30.5 });
     expect(await vector(61, "ana")).toMatchObject({ fare_1h: 20.5, dearest: 20.5 });
   });
@@ -117,7 +125,11 @@ describe("a feature platform", () => {
     const answer = await fetch(`${server.url}/features/batch`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ entity_type: "rider", entity_ids: ["ben", "nobody", "ana"], feature_names: ["fare_1h", "rides_10m"] }),
+      body: JSON.stringify({
+        entity_type: "rider",
+        entity_ids: ["ben", "nobody", "ana"],
+        feature_names: ["fare_1h", "rides_10m"],
+      }),
     });
     const body = (await answer.json()) as { results: { features: unknown }[] };
     expect(body.results.map((result) => result.features)).toEqual([

@@ -77,10 +77,16 @@ describe("history imported into a running platform", () => {
   it("takes no event twice: not from a second import, nor from a push, nor after opening anew", async () => {
     expect(await importRows(reading("a", 1, 10), reading("b", 2, 20))).toMatchObject({ accepted: 2, duplicates: 0 });
     expect(await importRows(reading("a", 1, 10), reading("c", 3, 30))).toMatchObject({ accepted: 1, duplicates: 1 });
-    expect(await platform.push("readings", [reading("a", 1, 10), reading("d", 50, 40)])).toMatchObject({ accepted: 1, duplicates: 1 });
+    expect(await platform.push("readings", [reading("a", 1, 10), reading("d", 50, 40)])).toMatchObject({
+      accepted: 1,
+      duplicates: 1,
+    });
     await platform.close();
     await open();
-    expect(await platform.push("readings", [reading("c", 3, 30), reading("d", 50, 40)])).toMatchObject({ accepted: 0, duplicates: 2 });
+    expect(await platform.push("readings", [reading("c", 3, 30), reading("d", 50, 40)])).toMatchObject({
+      accepted: 0,
+      duplicates: 2,
+    });
     expect(await features()).toEqual({ readings_1h: 4, watts: 100 });
     await expectCleanAudit();
   });
@@ -104,7 +110,9 @@ describe("history imported into a running platform", () => {
   it("is refused whole where a row was known after the first live event", async () => {
     await platform.push("readings", [reading("live", 50, 1)]);
     clock.advanceTo(at(90));
-    await expect(importRows(reading("old", 10, 5), reading("late", 70, 5))).rejects.toMatchObject({ code: "HISTORY_AFTER_LIVE" });
+    await expect(importRows(reading("old", 10, 5), reading("late", 70, 5))).rejects.toMatchObject({
+      code: "HISTORY_AFTER_LIVE",
+    });
     expect(await features()).toMatchObject({ watts: 1 });
     await expectCleanAudit();
   });
@@ -112,7 +120,12 @@ describe("history imported into a running platform", () => {
   it("builds a view that is registered later from history and the live log", async () => {
     await importRows(reading("a", 1, 10));
     await platform.push("readings", [reading("b", 50, 20)]);
-    const later = view("usage_total", { version: 1, entity: meter, source: readings, features: { total: sum("watts") } });
+    const later = view("usage_total", {
+      version: 1,
+      entity: meter,
+      source: readings,
+      features: { total: sum("watts") },
+    });
     await platform.apply([meter, readings, later, service("totals", { features: [later] })]);
     expect((await platform.vector("totals", { meter_id: "m1" })).features).toEqual({ total: 30 });
     await platform.push("readings", [reading("c", 55, 5)]);
@@ -124,7 +137,12 @@ describe("history imported into a running platform", () => {
     await importRows(reading("a", 1, 10));
     await platform.push("readings", [reading("b", 50, 20)]);
     const draft = (over: "1h" | "30m") =>
-      view("draft", { version: "dev", entity: meter, source: readings, features: { watts_recent: sum("watts").over(over) } });
+      view("draft", {
+        version: "dev",
+        entity: meter,
+        source: readings,
+        features: { watts_recent: sum("watts").over(over) },
+      });
     const read = async (): Promise<unknown> =>
       (await platform.features("meter", "m1", ["draft@dev:watts_recent"])).features["draft@dev:watts_recent"];
     await platform.apply([meter, readings, draft("1h")]);

@@ -69,7 +69,11 @@ describe("feature registration", () => {
   it("looks up by name, version, entity, tag and owner", async () => {
     await registry.apply([...all, changedView({ version: 2, owner: "other" })]);
     const names = (query: Parameters<Registry["find"]>[0]): string[] =>
-      registry.find(query).map(({ definition }) => ("version" in definition ? `${definition.name}@${definition.version}` : definition.name));
+      registry
+        .find(query)
+        .map(({ definition }) =>
+          "version" in definition ? `${definition.name}@${definition.version}` : definition.name,
+        );
     expect(names({ kind: "view" })).toEqual(["spend@1", "spend@2"]);
     expect(names({ name: "spend", version: 2 })).toEqual(["spend@2"]);
     expect(names({ entity: "user" })).toEqual(["spend@1", "spend@2", "user"]);
@@ -99,7 +103,12 @@ describe("feature registration", () => {
       compute: () => ({ ratio: 1 }),
     });
     await registry.apply([...all, ratio, service("with_ratio", { features: [ratio, spend.pick("payments_1h")] })]);
-    expect((await reopened()).lineage().map(({ from, to }) => `${from} -> ${to}`).sort()).toEqual([
+    expect(
+      (await reopened())
+        .lineage()
+        .map(({ from, to }) => `${from} -> ${to}`)
+        .sort(),
+    ).toEqual([
       "entity:user -> view:spend@1",
       "on-demand:ratio@1 -> service:with_ratio",
       "source:payments -> view:spend@1",
@@ -110,13 +119,26 @@ describe("feature registration", () => {
   });
 
   it("refuses definitions that do not hold together, naming every problem and its place, and registers none", async () => {
-    const stray = { ...spend, name: "stray", source: "paymants", definedAt: { file: "/a/stray.ts", line: 3, column: 1 } };
-    const lost = changedService({ name: "lost", features: [{ view: "spend", version: 1, feature: "payments_2h", as: "x" }, { view: "spent", version: 1, feature: "a", as: "y" }] });
+    const stray = {
+      ...spend,
+      name: "stray",
+      source: "paymants",
+      definedAt: { file: "/a/stray.ts", line: 3, column: 1 },
+    };
+    const lost = changedService({
+      name: "lost",
+      features: [
+        { view: "spend", version: 1, feature: "payments_2h", as: "x" },
+        { view: "spent", version: 1, feature: "a", as: "y" },
+      ],
+    });
     const error = await refusal(() => registry.apply([...all, stray, lost, { ...user, name: "bad name" }]));
     expect(error.code).toBe("DEFINITION_INVALID");
     expect(error.where).toBe("/a/stray.ts:3");
     expect(error.message).toMatch(/^4 problems/);
-    expect(error.message).toContain('/a/stray.ts:3: view "stray@1": there is no source "paymants"; did you mean "payments"?');
+    expect(error.message).toContain(
+      '/a/stray.ts:3: view "stray@1": there is no source "paymants"; did you mean "payments"?',
+    );
     expect(error.message).toContain('there is no feature of spend@1 "payments_2h"; did you mean "payments_1h"');
     expect(error.message).toContain('there is no view "spent@1"; did you mean "spend@1"');
     expect(error.message).toContain('"bad name" is not a name');
@@ -129,7 +151,9 @@ describe("feature registration", () => {
     expect(twin.message).toMatch(/view "spend@1": it is defined twice, the first time at .*example-definitions/);
     const draft = changedView({ version: "dev" });
     const pinned = changedService({ features: [{ view: "spend", version: "dev", feature: "payments_1h", as: "a" }] });
-    expect((await refusal(() => registry.apply([...all.slice(1), draft, pinned]))).message).toContain("a service reads numbered versions");
+    expect((await refusal(() => registry.apply([...all.slice(1), draft, pinned]))).message).toContain(
+      "a service reads numbered versions",
+    );
   });
 
   it("checks definitions that no DSL wrote, as data", async () => {
@@ -155,7 +179,9 @@ describe("the registry's file", () => {
       entity: user,
       source: payments,
       features: {
-        a: sum("amount").where(col("user").in(["ü", "\u0000", "|"])).default(0.1),
+        a: sum("amount")
+          .where(col("user").in(["ü", "\u0000", "|"]))
+          .default(0.1),
         b: count().where(col("amount").gt(5e-324).or(col("amount").lt(-1.7976931348623157e308))),
         c: mean("amount").where(col("at").gt(new Date(8.64e15 / 1000))),
       },
@@ -166,7 +192,12 @@ describe("the registry's file", () => {
   });
 
   it("takes applies one after another", async () => {
-    await Promise.all([registry.apply([user]), registry.apply([payments]), registry.apply([spend]), registry.apply([model])]);
+    await Promise.all([
+      registry.apply([user]),
+      registry.apply([payments]),
+      registry.apply([spend]),
+      registry.apply([model]),
+    ]);
     expect((await reopened()).services()).toHaveLength(1);
     expect(registry.history()).toHaveLength(4);
   });

@@ -97,7 +97,11 @@ describe("versioning", () => {
     const plan = await registry.apply([better]);
     expect(plan.changes[0]).toMatchObject({
       change: "change",
-      details: ["owner: risk -> risk-2", 'tags: ["money"] -> ["money","core"]', "description: added What a user spends"].sort(),
+      details: [
+        "owner: risk -> risk-2",
+        'tags: ["money"] -> ["money","core"]',
+        "description: added What a user spends",
+      ].sort(),
     });
     expect((await reopened()).view("spend").definition.description).toBe("What a user spends");
     expect(registry.view("spend").createdAt).toBe("2026-01-01T00:00:00Z");
@@ -109,8 +113,19 @@ describe("versioning", () => {
   });
 
   it.each<[string, object]>([
-    ["a nullable column added behind", { columns: [...payments.columns, { name: "note", type: { name: "string" }, nullable: true }] }],
-    ["a derived column added behind", { derived: [...payments.derived, { name: "huge", type: { name: "bool" }, expression: col("amount").gt(1e6).expression }] }],
+    [
+      "a nullable column added behind",
+      { columns: [...payments.columns, { name: "note", type: { name: "string" }, nullable: true }] },
+    ],
+    [
+      "a derived column added behind",
+      {
+        derived: [
+          ...payments.derived,
+          { name: "huge", type: { name: "bool" }, expression: col("amount").gt(1e6).expression },
+        ],
+      },
+    ],
     ["another constraint", { constraints: [{ name: "positive", predicate: col("amount").gt(0).expression }] }],
     ["another maxFuture", { maxFutureMicros: 1_000_000 }],
     ["a column's description", { columns: payments.columns.map((column) => ({ ...column, description: "x" })) }],
@@ -123,10 +138,30 @@ describe("versioning", () => {
 
   it.each<[string, object, RegExp]>([
     ["lose a column", { columns: payments.columns.slice(0, 2), derived: [] }, /columns that are stored never change/],
-    ["take another type for a column", { columns: payments.columns.map((column) => (column.name === "amount" ? { ...column, type: { name: "int64" } } : column)) }, /columns.amount.type: float64 -> int64/],
-    ["take a column in front", { columns: [{ name: "note", type: { name: "string" }, nullable: true }, ...payments.columns] }, /stand behind them/],
-    ["take a column that is not nullable", { columns: [...payments.columns, { name: "note", type: { name: "string" }, nullable: false }] }, /must be nullable/],
-    ["take another derived column under the same name", { derived: [{ ...payments.derived[0]!, expression: col("amount").gt(5).expression }] }, /derived.big.expression: amount > 100 -> amount > 5/],
+    [
+      "take another type for a column",
+      {
+        columns: payments.columns.map((column) =>
+          column.name === "amount" ? { ...column, type: { name: "int64" } } : column,
+        ),
+      },
+      /columns.amount.type: float64 -> int64/,
+    ],
+    [
+      "take a column in front",
+      { columns: [{ name: "note", type: { name: "string" }, nullable: true }, ...payments.columns] },
+      /stand behind them/,
+    ],
+    [
+      "take a column that is not nullable",
+      { columns: [...payments.columns, { name: "note", type: { name: "string" }, nullable: false }] },
+      /must be nullable/,
+    ],
+    [
+      "take another derived column under the same name",
+      { derived: [{ ...payments.derived[0]!, expression: col("amount").gt(5).expression }] },
+      /derived.big.expression: amount > 100 -> amount > 5/,
+    ],
     ["let non-finite numbers in", { allowNonFinite: true }, /allowNonFinite never changes/],
     ["get an id", { id: "user" }, /id never changes/],
   ])("does not let a source %s", async (_, parts, message) => {
@@ -136,7 +171,9 @@ describe("versioning", () => {
   });
 
   it("does not let an entity take another key", async () => {
-    const error = await refusal(() => registry.apply([entity("user", { user: t.string(), country: t.string() }), changedView({})]));
+    const error = await refusal(() =>
+      registry.apply([entity("user", { user: t.string(), country: t.string() }), changedView({})]),
+    );
     expect(error.code).toBe("DEFINITION_INVALID");
     const alone = await refusal(async () => {
       const other = await openFileRegistry(join(folder, "other"), { clock });
@@ -151,7 +188,14 @@ describe("versioning", () => {
     const before = registry.service("model").fingerprint;
     clock.advanceTo(parseMicros("2026-02-01T00:00:00Z"));
     const plan = await registry.apply([service("model", { features: [spend.pick("payments_1h").prefix("user_")] })]);
-    expect(plan.changes[0]).toMatchObject({ change: "change", details: ["features.user_payments_1h: added spend@1.payments_1h", "features.payments_1h: removed spend@1.payments_1h", "features.mean_amount_1h: removed spend@1.mean_amount_1h"] });
+    expect(plan.changes[0]).toMatchObject({
+      change: "change",
+      details: [
+        "features.user_payments_1h: added spend@1.payments_1h",
+        "features.payments_1h: removed spend@1.payments_1h",
+        "features.mean_amount_1h: removed spend@1.mean_amount_1h",
+      ],
+    });
     const [first, second] = (await reopened()).history();
     expect(first!.changes).toHaveLength(4);
     expect(second).toMatchObject({ at: "2026-02-01T00:00:00Z", replaced: [{ name: "model", fingerprint: before }] });
@@ -164,11 +208,18 @@ describe("code of functions", () => {
     const score = custom("score", {
       output: t.float64(),
       empty: () => 0,
-      add: weight === 1 ? (state: number, amount: number) => state + amount : (state: number, amount: number) => state + 2 * amount,
+      add:
+        weight === 1
+          ? (state: number, amount: number) => state + amount
+          : (state: number, amount: number) => state + 2 * amount,
       merge: (earlier, later) => earlier + later,
       read: (state) => state,
     });
-    const definition = view("scored", { entity: user, source: payments, features: { score: score("amount").over("1h") } });
+    const definition = view("scored", {
+      entity: user,
+      source: payments,
+      features: { score: score("amount").over("1h") },
+    });
     if (codeFingerprint === undefined) return definition;
     const [feature] = definition.features;
     const aggregation = { ...feature!.aggregation, custom: { ...feature!.aggregation.custom!, codeFingerprint } };

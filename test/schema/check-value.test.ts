@@ -127,10 +127,9 @@ describe("values at the door", () => {
       fc.uint8Array().map((value): [Value, ValueType] => [new Uint8Array(value), bytes]),
       fc.boolean().map((value): [Value, ValueType] => [value, bool]),
       fc.integer({ min: 0, max: 9e15 }).map((value): [Value, ValueType] => [value, timestamp]),
-      fc.array(fc.option(fc.double({ noNaN: true }))).map((value): [Value, ValueType] => [
-        value.map((element) => (element === null ? null : element + 0)),
-        floats,
-      ]),
+      fc
+        .array(fc.option(fc.double({ noNaN: true })))
+        .map((value): [Value, ValueType] => [value.map((element) => (element === null ? null : element + 0)), floats]),
     );
     fc.assert(
       fc.property(cases, ([value, type]) => {

@@ -107,7 +107,10 @@ describe("JSON schema of a vector", () => {
       timestamp: fc.integer({ min: 0, max: 4e15 }).map((value) => value as Micros),
       array: fc.array(fc.option(fc.maxSafeInteger())),
     };
-    const features = TYPES.map((type) => ({ name: type.name === "int64" && type.wide === true ? "wide" : type.name, type }));
+    const features = TYPES.map((type) => ({
+      name: type.name === "int64" && type.wide === true ? "wide" : type.name,
+      type,
+    }));
     const validate = ajv.compile(vectorJsonSchema(features));
     const vectors = fc.record(
       Object.fromEntries(Object.entries(values).map(([name, value]) => [name, fc.option(value)])),

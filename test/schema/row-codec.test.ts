@@ -35,7 +35,9 @@ function valueOf(type: ValueType): fc.Arbitrary<Value> {
 
 const type: fc.Arbitrary<ValueType> = fc
   .tuple(fc.constantFrom(...scalars), fc.nat(2))
-  .map(([scalar, depth]) => Array.from({ length: depth }).reduce<ValueType>((element) => ({ name: "array", element }), scalar));
+  .map(([scalar, depth]) =>
+    Array.from({ length: depth }).reduce<ValueType>((element) => ({ name: "array", element }), scalar),
+  );
 
 const table = fc.array(type, { minLength: 1, maxLength: 20 }).chain((types) => {
   const columns: CodecColumn[] = types.map((columnType, i) => ({ name: `c${i}`, type: columnType }));
@@ -69,7 +71,20 @@ describe("row codec", () => {
   });
 
   it("holds the edges of the safe integers", () => {
-    for (const value of [0, 1, -1, 63, 64, -64, 127, 128, 2 ** 31, -(2 ** 32), Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
+    for (const value of [
+      0,
+      1,
+      -1,
+      63,
+      64,
+      -64,
+      127,
+      128,
+      2 ** 31,
+      -(2 ** 32),
+      Number.MAX_SAFE_INTEGER,
+      Number.MIN_SAFE_INTEGER,
+    ]) {
       const writer = new ByteWriter();
       writer.signedVarint(value);
       writer.varint(Math.abs(value));

@@ -59,7 +59,11 @@ export const carrierFlights = view("carrier_flights", {
   entity: carrier,
   source: flights,
   key: { carrier: "carrier_code" },
-  features: { carrier_flights: count(), carrier_delay: sum("delay"), carrier_late: count().where(col("is_late").eq(true)) },
+  features: {
+    carrier_flights: count(),
+    carrier_delay: sum("delay"),
+    carrier_late: count().where(col("is_late").eq(true)),
+  },
 });
 
 export const model = service("model", { features: [routeFlights, airportFlights] });
@@ -83,7 +87,9 @@ export function flight(
   destination: string,
   knownAt: number,
   delay: number | null = null,
-  more: Partial<Record<"seats" | "plane" | "cancelled" | "due" | "stops" | "ticket" | "seal", Value>> & { happenedAt?: number } = {},
+  more: Partial<Record<"seats" | "plane" | "cancelled" | "due" | "stops" | "ticket" | "seal", Value>> & {
+    happenedAt?: number;
+  } = {},
 ): WorldEvent {
   const { seats = null, plane = null, cancelled = null, due = null, stops = null, ticket = null, seal = null } = more;
   const eventTime = minute(more.happenedAt ?? knownAt);

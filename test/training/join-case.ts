@@ -9,7 +9,13 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer, type FoldEvent, STATUS_NAMES, type StatusName } from "../../src/fold/view-fold.ts";
 import { type EntityEventBatch } from "../../src/offline-store/event-reader.ts";
 import { type Value } from "../../src/schema/value.ts";
-import { generatedEntity, type GeneratedEvent, generatedSource, randomEvents, randomView } from "../../src/testing/event-generator.ts";
+import {
+  generatedEntity,
+  type GeneratedEvent,
+  generatedSource,
+  randomEvents,
+  randomView,
+} from "../../src/testing/event-generator.ts";
 import { NaiveOracle } from "../../src/testing/naive-oracle.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { FeatureColumn } from "../../src/training/feature-columns.ts";
@@ -66,7 +72,9 @@ export function visibleEvents(events: readonly GeneratedEvent[], label: CaseLabe
     case "effective":
     case "effective-before":
       return own
-        .filter((event) => (bound === "effective" ? effectiveTime(event) <= label.limit : effectiveTime(event) < label.limit))
+        .filter((event) =>
+          bound === "effective" ? effectiveTime(event) <= label.limit : effectiveTime(event) < label.limit,
+        )
         .sort((a, b) => effectiveTime(a) - effectiveTime(b) || a.offset - b.offset)
         .map(({ row, ...event }, rank) => {
           const time = effectiveTime({ row, ...event }) as Micros;
@@ -87,10 +95,12 @@ function checkJoin(
   const columns = fold.features.map(({ name, type }, slot) => new FeatureColumn(name, type, slot, labels.length));
   const timesRead = new Int32Array(labels.length);
   const windowStarts = labels.map((): number[] => []);
-  const rows = labels.map((_, row) => row).sort((a, b) => {
-    const [x, y] = [labels[a]!, labels[b]!];
-    return x.entity - y.entity || (x.limit === y.limit ? a - b : x.limit - y.limit);
-  });
+  const rows = labels
+    .map((_, row) => row)
+    .sort((a, b) => {
+      const [x, y] = [labels[a]!, labels[b]!];
+      return x.entity - y.entity || (x.limit === y.limit ? a - b : x.limit - y.limit);
+    });
   const join = new ViewJoin({
     fold,
     storedColumnCount: generatedSource.columns.length,
@@ -140,7 +150,9 @@ function checkJoin(
       const place = `${where}, ${column.name}`;
       if (windowStarts[row]![slot] !== read.windowStarts[slot]) throw new Error(`${place}: another window start`);
       if (status !== STATUS_NAMES[read.statuses[slot]!] || !sameBits(value, read.values[slot]!)) {
-        throw new Error(`${place}: ${show(value, status)}, brute force says ${show(read.values[slot]!, STATUS_NAMES[read.statuses[slot]!]!)}`);
+        throw new Error(
+          `${place}: ${show(value, status)}, brute force says ${show(read.values[slot]!, STATUS_NAMES[read.statuses[slot]!]!)}`,
+        );
       }
       const isTimed = view.features[slot]!.aggregation.over?.kind === "time";
       const expected = oracle.read(slot, label.asOf, isTimed ? read.windowStarts[slot] : undefined);
@@ -155,7 +167,8 @@ function checkJoin(
     if (own.some((event) => placeOf(event) === label.limit)) coincident++;
     counts.labels++;
     if (own.length === 0) counts.unseen++;
-    if (bound === "known" && own.some((event) => event.knownTime > label.limit && event.eventTime <= label.limit)) counts.lateHidden++;
+    if (bound === "known" && own.some((event) => event.knownTime > label.limit && event.eventTime <= label.limit))
+      counts.lateHidden++;
   }
   counts.coincident += coincident;
   const isInclusive = bound === "known" || bound === "effective";
@@ -195,8 +208,11 @@ function randomLabels(
     const t =
       event === null || random.oneIn(4)
         ? random.integer(first - 1000, last + 1000)
-        : random.pick([event.knownTime, effectiveTime(event), effectiveTime(event) + (windows.length === 0 ? 0 : random.pick(windows))]) +
-          random.integer(-1, 1);
+        : random.pick([
+            event.knownTime,
+            effectiveTime(event),
+            effectiveTime(event) + (windows.length === 0 ? 0 : random.pick(windows)),
+          ]) + random.integer(-1, 1);
     labels.push({ entity, limit: t, asOf: t });
   }
   return labels;
@@ -208,7 +224,7 @@ function* batchesOf(
   inputColumns: readonly string[],
 ): Iterable<EntityEventBatch> {
   const places = inputColumns.map((name) => generatedSource.columns.findIndex((column) => column.name === name));
-  for (let from = 0; from < events.length; ) {
+  for (let from = 0; from < events.length;) {
     const part = events.slice(from, from + random.pick([1, 2, 7, 1000]));
     from += part.length;
     yield {

@@ -10,23 +10,29 @@ const FIRST_SEED = 1;
 const CASES = Number(process.env["ONEFOLD_CASES"] ?? 600);
 
 describe("point-in-time correctness: the join", () => {
-  it("gives every label row once what brute force and the naive oracle give, as known, final and as served", { timeout: 240_000 }, () => {
-    const counts: JoinCounts = { labels: 0, answers: 0, unseen: 0, lateHidden: 0, coincident: 0 };
-    const only = process.env["ONEFOLD_SEED"];
-    const seeds = only === undefined ? Array.from({ length: CASES }, (_, i) => FIRST_SEED + i) : [Number(only)];
-    for (const seed of seeds) {
-      try {
-        runJoinCase(seed, counts);
-      } catch (error) {
-        throw new Error(`seed ${seed} (rerun with ONEFOLD_SEED=${seed}): ${(error as Error).message}`, { cause: error });
+  it(
+    "gives every label row once what brute force and the naive oracle give, as known, final and as served",
+    { timeout: 240_000 },
+    () => {
+      const counts: JoinCounts = { labels: 0, answers: 0, unseen: 0, lateHidden: 0, coincident: 0 };
+      const only = process.env["ONEFOLD_SEED"];
+      const seeds = only === undefined ? Array.from({ length: CASES }, (_, i) => FIRST_SEED + i) : [Number(only)];
+      for (const seed of seeds) {
+        try {
+          runJoinCase(seed, counts);
+        } catch (error) {
+          throw new Error(`seed ${seed} (rerun with ONEFOLD_SEED=${seed}): ${(error as Error).message}`, {
+            cause: error,
+          });
+        }
       }
-    }
-    if (only !== undefined || CASES < 600) return;
-    console.log(counts);
-    // the cases reach what they are meant to reach
-    expect(counts.answers).toBeGreaterThan(120_000);
-    expect(counts.unseen).toBeGreaterThan(3_000);
-    expect(counts.lateHidden).toBeGreaterThan(1_000);
-    expect(counts.coincident).toBeGreaterThan(3_000);
-  });
+      if (only !== undefined || CASES < 600) return;
+      console.log(counts);
+      // the cases reach what they are meant to reach
+      expect(counts.answers).toBeGreaterThan(120_000);
+      expect(counts.unseen).toBeGreaterThan(3_000);
+      expect(counts.lateHidden).toBeGreaterThan(1_000);
+      expect(counts.coincident).toBeGreaterThan(3_000);
+    },
+  );
 });

@@ -11,7 +11,13 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer, STATUS_NAMES } from "../../src/fold/view-fold.ts";
 import { type Value } from "../../src/schema/value.ts";
 import { encodeVectorToken } from "../../src/schema/vector-token.ts";
-import { generatedEntity, type GeneratedEvent, generatedSource, randomEvents, randomView } from "../../src/testing/event-generator.ts";
+import {
+  generatedEntity,
+  type GeneratedEvent,
+  generatedSource,
+  randomEvents,
+  randomView,
+} from "../../src/testing/event-generator.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { sameBits } from "../../src/training/same-bits.ts";
 import { type TrainRequest } from "../../src/training/training-set.ts";
@@ -26,8 +32,21 @@ describe("a training set", () => {
   beforeAll(async () => {
     world = await TrainingWorld.open(definitions);
     await world.history("flights", [
-      flight("SEA", "a|b", 1, 10, { seats: 100, plane: "N1", cancelled: false, due: minute(200), stops: ["x", null, "y,z"], ticket: "9223372036854775807" }),
-      flight("SEA", "SFO", 2, 20.25, { seats: 2 ** 52, plane: 'quo"te,\nline', cancelled: true, due: minute(0.5), stops: [] }),
+      flight("SEA", "a|b", 1, 10, {
+        seats: 100,
+        plane: "N1",
+        cancelled: false,
+        due: minute(200),
+        stops: ["x", null, "y,z"],
+        ticket: "9223372036854775807",
+      }),
+      flight("SEA", "SFO", 2, 20.25, {
+        seats: 2 ** 52,
+        plane: 'quo"te,\nline',
+        cancelled: true,
+        due: minute(0.5),
+        stops: [],
+      }),
       flight("007", "SFO", 3, -5, { plane: "", seal: Uint8Array.of(0, 255, 44) }),
     ]);
     await world.live("flights", [
@@ -84,13 +103,24 @@ describe("a training set", () => {
 
   it("is the same from Parquet, CSV and NDJSON, whatever the type of time", async () => {
     const expected = rowsOf(await world.train(await csvLabels()));
-    const lines = LABELS.map(([origin, destination, time, label]) => JSON.stringify({ label, time, destination, origin }));
+    const lines = LABELS.map(([origin, destination, time, label]) =>
+      JSON.stringify({ label, time, destination, origin }),
+    );
     const ndjson = await world.file("ndjson", `${lines.join("\n")}\n`);
     expect(rowsOf(await world.train(ndjson, { labels: { path: ndjson, timeColumn: "time" } }))).toEqual(expected);
-    const values = LABELS.map((row) => `(${row.map((cell) => (typeof cell === "number" ? cell : `'${cell}'`)).join(", ")})`);
+    const values = LABELS.map(
+      (row) => `(${row.map((cell) => (typeof cell === "number" ? cell : `'${cell}'`)).join(", ")})`,
+    );
     const from = `(VALUES ${values.join(", ")}) l(origin, destination, t, label)`;
-    for (const time of ["t::TIMESTAMPTZ", "t::TIMESTAMPTZ::TIMESTAMP", "t::TIMESTAMPTZ::TIMESTAMP::TIMESTAMP_NS", "t"]) {
-      const parquet = await world.query(`SELECT label, origin AS "from", destination AS "to", ${time} AS timestamp FROM ${from}`);
+    for (const time of [
+      "t::TIMESTAMPTZ",
+      "t::TIMESTAMPTZ::TIMESTAMP",
+      "t::TIMESTAMPTZ::TIMESTAMP::TIMESTAMP_NS",
+      "t",
+    ]) {
+      const parquet = await world.query(
+        `SELECT label, origin AS "from", destination AS "to", ${time} AS timestamp FROM ${from}`,
+      );
       const keyColumns = { route: ["from", "to"], airport: ["from"] };
       expect(rowsOf(await world.train(parquet, { labels: { path: parquet, keyColumns } }))).toEqual(expected);
     }
@@ -102,7 +132,12 @@ describe("a training set", () => {
     const names = set.columns.map((column) => column.name);
     const rows = await world.engine.rows(`SELECT * FROM '${out}'`);
     expect(Object.keys(rows[0]!)).toEqual([
-      "origin", "destination", "event_timestamp", "label", ...names, ...names.map((name) => `${name}__status`),
+      "origin",
+      "destination",
+      "event_timestamp",
+      "label",
+      ...names,
+      ...names.map((name) => `${name}__status`),
     ]);
     expect(rows.map((row) => row["label"])).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(rows.map((row) => names.map((name) => row[name]))).toEqual(rowsOf(set));
@@ -111,12 +146,24 @@ describe("a training set", () => {
     expect(rows[4]!["seal"]).toEqual(Uint8Array.of(0, 255, 44));
     expect(rows[1]!["seats"]).toBe(2 ** 52);
     expect(rows.map((row) => row["delay_min__status"])).toEqual([
-      "PRESENT", "PRESENT", "NOT_FOUND", "PRESENT", "NULL_VALUE", "PRESENT", "PRESENT",
+      "PRESENT",
+      "PRESENT",
+      "NOT_FOUND",
+      "PRESENT",
+      "NULL_VALUE",
+      "PRESENT",
+      "PRESENT",
     ]);
     const types = await world.engine.rows(`DESCRIBE SELECT * FROM '${out}'`);
     expect(Object.fromEntries(types.map((row) => [row["column_name"], row["column_type"]]))).toMatchObject({
-      flights_1h: "BIGINT", delay_sum: "DOUBLE", plane: "VARCHAR", cancelled: "BOOLEAN", stops: "VARCHAR[]",
-      due: "TIMESTAMP WITH TIME ZONE", ticket: "BIGINT", seal: "BLOB",
+      flights_1h: "BIGINT",
+      delay_sum: "DOUBLE",
+      plane: "VARCHAR",
+      cancelled: "BOOLEAN",
+      stops: "VARCHAR[]",
+      due: "TIMESTAMP WITH TIME ZONE",
+      ticket: "BIGINT",
+      seal: "BLOB",
     });
   });
 
@@ -125,9 +172,13 @@ describe("a training set", () => {
     const set = await world.train(await csvLabels(), { out });
     const names = set.columns.map((column) => column.name).filter((name) => name !== "seal");
     const types = `{due: 'TIMESTAMPTZ', stops: 'VARCHAR[]', cancelled: 'BOOLEAN', plane: 'VARCHAR', ticket: 'BIGINT'}`;
-    const rows = await world.engine.rows(`SELECT * FROM read_csv('${out}', header = true, allow_quoted_nulls = false, types = ${types})`);
+    const rows = await world.engine.rows(
+      `SELECT * FROM read_csv('${out}', header = true, allow_quoted_nulls = false, types = ${types})`,
+    );
     const seal = set.columns.findIndex((column) => column.name === "seal");
-    expect(rows.map((row) => names.map((name) => row[name]))).toEqual(rowsOf(set).map((row) => row.filter((_, i) => i !== seal)));
+    expect(rows.map((row) => names.map((name) => row[name]))).toEqual(
+      rowsOf(set).map((row) => row.filter((_, i) => i !== seal)),
+    );
   });
 
   it("carries a manifest that says what it was made from", async () => {
@@ -137,14 +188,19 @@ describe("a training set", () => {
     const set = await world.train(labels, { out, boundary: "exclusive" });
     const manifest = JSON.parse(await readFile(`${out}.manifest.json`, "utf8")) as typeof set.manifest;
     expect(manifest).toEqual(set.manifest);
-    const sha256 = async (path: string): Promise<string> => createHash("sha256").update(await readFile(path)).digest("hex");
+    const sha256 = async (path: string): Promise<string> =>
+      createHash("sha256")
+        .update(await readFile(path))
+        .digest("hex");
     expect(manifest).toMatchObject({
       manifest: 1,
       created: "2026-03-01T16:40:00Z",
       service: { name: "model", fingerprint: world.registry.service("model").fingerprint },
       knowledge: "as-known",
       boundary: "exclusive",
-      sources: [{ name: "flights", epoch: 0, historyEnd: HISTORY_BASE + 3, liveEnd: 4, logEnd: "2026-03-01T01:30:00Z" }],
+      sources: [
+        { name: "flights", epoch: 0, historyEnd: HISTORY_BASE + 3, liveEnd: 4, logEnd: "2026-03-01T01:30:00Z" },
+      ],
       spine: {
         path: labels,
         sha256: await sha256(labels),
@@ -156,13 +212,18 @@ describe("a training set", () => {
       },
       output: { path: out, format: "parquet", rows: 7, sha256: await sha256(out) },
     });
-    expect(manifest.views.map(({ name, version, entity, source, epochs }) => ({ name, version, entity, source, epochs }))).toEqual([
+    expect(
+      manifest.views.map(({ name, version, entity, source, epochs }) => ({ name, version, entity, source, epochs })),
+    ).toEqual([
       { name: "route_flights", version: 1, entity: "route", source: "flights", epochs: [0] },
       { name: "airport_flights", version: 1, entity: "airport", source: "flights", epochs: [0] },
     ]);
     expect(manifest.views[0]!.fingerprint).toBe(world.registry.view("route_flights", 1).fingerprint);
     expect(manifest.features.map(({ name }) => name)).toEqual(set.columns.map(({ name }) => name));
-    expect(manifest.features.find(({ name }) => name === "stops")).toMatchObject({ type: "array<string>", view: "route_flights@1" });
+    expect(manifest.features.find(({ name }) => name === "stops")).toMatchObject({
+      type: "array<string>",
+      view: "route_flights@1",
+    });
   });
 
   it("of no labels at all has no rows, and all its columns", async () => {
@@ -171,11 +232,19 @@ describe("a training set", () => {
     const set = await world.train(labels, { out });
     expect(set.rowCount).toBe(0);
     const types = await world.engine.rows(`DESCRIBE SELECT * FROM '${out}'`);
-    expect(types.map((row) => row["column_name"])).toEqual(["origin", "destination", "t", ...set.columns.map(({ name }) => name)]);
+    expect(types.map((row) => row["column_name"])).toEqual([
+      "origin",
+      "destination",
+      "t",
+      ...set.columns.map(({ name }) => name),
+    ]);
   });
 
   it("is made for a view whose key is a derived column", async () => {
-    const labels = await world.file("csv", "carrier,t\nn1,2026-03-01T00:05:00Z\nN1,2026-03-01T00:05:00Z\nn1,2026-03-01T00:00:59Z\n");
+    const labels = await world.file(
+      "csv",
+      "carrier,t\nn1,2026-03-01T00:05:00Z\nN1,2026-03-01T00:05:00Z\nn1,2026-03-01T00:00:59Z\n",
+    );
     const set = await world.train(labels, { service: "carrier_model" });
     expect(rowsOf(set)).toEqual([
       [1, 10, 0],
@@ -203,7 +272,11 @@ describe("a training set", () => {
   });
 
   describe("is refused", () => {
-    async function refused(ending: string, text: string, request: Partial<TrainRequest> = {}): Promise<ReturnType<typeof errorOf>> {
+    async function refused(
+      ending: string,
+      text: string,
+      request: Partial<TrainRequest> = {},
+    ): Promise<ReturnType<typeof errorOf>> {
       const labels = await world.file(ending, text);
       const out = world.path("refused.parquet");
       await writeFile(out, "what was there before");
@@ -216,7 +289,12 @@ describe("a training set", () => {
     const rows = (...lines: string[]): string => ["origin,destination,t", ...lines].join("\n");
 
     it("where labels coincide with events of their entity, saying how many", async () => {
-      const text = rows("SEA,SFO,2026-03-01T00:10:00Z", "SEA,SFO,2026-03-01T00:20:00Z", "SEA,SFO,2026-03-01T00:09:00Z", "NYC,SFO,2026-03-01T00:10:00Z");
+      const text = rows(
+        "SEA,SFO,2026-03-01T00:10:00Z",
+        "SEA,SFO,2026-03-01T00:20:00Z",
+        "SEA,SFO,2026-03-01T00:09:00Z",
+        "NYC,SFO,2026-03-01T00:10:00Z",
+      );
       const error = await refused("csv", text);
       expect(error).toMatchObject({ code: "SPINE_AMBIGUOUS_TIME", where: "view route_flights@1" });
       expect(error.message).toContain("2 of 4");
@@ -240,7 +318,10 @@ describe("a training set", () => {
       expect(untimed).toMatchObject({ code: "SPINE_INVALID" });
       expect(untimed.message).toContain("event_timestamp, timestamp, label_time, t");
       const labels = { path: await world.file("csv", rows("SEA,SFO,2026-03-01")), timeColumn: "when" };
-      expect(await errorOf(world.train(labels.path, { labels }))).toMatchObject({ code: "SPINE_INVALID", message: expect.stringContaining("when") as string });
+      expect(await errorOf(world.train(labels.path, { labels }))).toMatchObject({
+        code: "SPINE_INVALID",
+        message: expect.stringContaining("when") as string,
+      });
       expect(await refused("csv", rows("SEA,SFO,2026-03-01"), { knowledge: "as-served" })).toMatchObject({
         code: "SPINE_INVALID",
         message: expect.stringContaining("token") as string,
@@ -252,23 +333,37 @@ describe("a training set", () => {
       const error = await refused("csv", rows(good, good, "SEA,,2026-03-01", good, ",SFO,2026-03-01"));
       expect(error).toMatchObject({ code: "SPINE_INVALID", where: expect.stringContaining("row 3") as string });
       expect(error.message).toBe("origin, destination is null in 2 label rows");
-      const ndjson = await refused("ndjson", '{"origin":"SEA","t":"2026-03-01","destination":"SFO"}\n{"origin":"SEA","t":"2026-03-01"}\n');
+      const ndjson = await refused(
+        "ndjson",
+        '{"origin":"SEA","t":"2026-03-01","destination":"SFO"}\n{"origin":"SEA","t":"2026-03-01"}\n',
+      );
       expect(ndjson).toMatchObject({ code: "SPINE_INVALID", where: expect.stringContaining("row 2") as string });
     });
 
     it("with a time that cannot be read, also where the labels have columns named as the reader's own", async () => {
-      const text = "row,origin,destination,t,row_of_file\n1,SEA,SFO,2026-03-01,a\n2,SEA,SFO,yesterday,b\n3,SEA,SFO,,c\n4,SEA,SFO,infinity,d\n";
+      const text =
+        "row,origin,destination,t,row_of_file\n1,SEA,SFO,2026-03-01,a\n2,SEA,SFO,yesterday,b\n3,SEA,SFO,,c\n4,SEA,SFO,infinity,d\n";
       const error = await refused("csv", text);
       expect(error).toMatchObject({ code: "SPINE_INVALID", where: expect.stringContaining("row 2") as string });
       expect(error.message).toMatch(/^t is null \(1\) or not a time .* \(2\) in 3 label rows$/);
       const numbers = await world.query("SELECT 'SEA' AS origin, 'SFO' AS destination, 1772323200000 AS t");
-      expect(await errorOf(world.train(numbers))).toMatchObject({ code: "SPINE_INVALID", message: expect.stringContaining("BIGINT") as string });
+      expect(await errorOf(world.train(numbers))).toMatchObject({
+        code: "SPINE_INVALID",
+        message: expect.stringContaining("BIGINT") as string,
+      });
     });
 
     it("with labels after the end of the log, unless they may be flagged", async () => {
-      const text = rows("SEA,SFO,2026-03-01T01:30:00.000001Z", "SEA,SFO,2026-03-01T01:29:00Z", "SEA,SFO,2026-03-02T00:00:00Z");
+      const text = rows(
+        "SEA,SFO,2026-03-01T01:30:00.000001Z",
+        "SEA,SFO,2026-03-01T01:29:00Z",
+        "SEA,SFO,2026-03-02T00:00:00Z",
+      );
       const error = await refused("csv", text);
-      expect(error).toMatchObject({ code: "SPINE_AFTER_LOG", where: expect.stringContaining("flights 2026-03-01T01:30:00Z") as string });
+      expect(error).toMatchObject({
+        code: "SPINE_AFTER_LOG",
+        where: expect.stringContaining("flights 2026-03-01T01:30:00Z") as string,
+      });
       expect(error.message).toContain("2 of 3");
       const out = world.path("flagged.parquet");
       const set = await world.train(await world.file("csv", text), { out, allowAfterLog: true });
@@ -294,13 +389,20 @@ describe("a training set", () => {
       expect(await refused("ndjson", '{"origin": "SEA"')).toMatchObject({ code: "FILE_UNREADABLE" });
       const labels = await csvLabels();
       expect(await errorOf(world.train(labels, { out: labels }))).toMatchObject({ code: "REQUEST_INVALID" });
-      expect(await errorOf(world.train(labels, { out: world.path("no/such/folder.csv") }))).toMatchObject({ code: "REQUEST_INVALID" });
-      expect(await errorOf(world.train(labels, { out: world.path("set.xlsx") }))).toMatchObject({ code: "REQUEST_INVALID" });
+      expect(await errorOf(world.train(labels, { out: world.path("no/such/folder.csv") }))).toMatchObject({
+        code: "REQUEST_INVALID",
+      });
+      expect(await errorOf(world.train(labels, { out: world.path("set.xlsx") }))).toMatchObject({
+        code: "REQUEST_INVALID",
+      });
       expect(await refused("csv", "origin,destination,t,PLANE\nSEA,SFO,2026-03-01,x\n")).toMatchObject({
         code: "SPINE_INVALID",
         message: expect.stringContaining("plane") as string,
       });
-      expect(await errorOf(world.train(labels, { service: "modle" }))).toMatchObject({ code: "SERVICE_UNKNOWN", candidates: ["model"] });
+      expect(await errorOf(world.train(labels, { service: "modle" }))).toMatchObject({
+        code: "SERVICE_UNKNOWN",
+        candidates: ["model"],
+      });
     });
 
     it("when it is cancelled, at whatever point", async () => {
@@ -323,19 +425,29 @@ describe("a training set", () => {
         asOf: minute(15),
         reads: ["route_flights@1", "airport_flights@1"].map((view) => ({ view, epoch: 0, lastOffset: 0 })),
       });
-      const tokens = (...cells: string[]): string => ["origin,destination,token", ...cells.map((cell) => `SEA,SFO,${cell}`)].join("\n");
+      const tokens = (...cells: string[]): string =>
+        ["origin,destination,token", ...cells.map((cell) => `SEA,SFO,${cell}`)].join("\n");
       const served = { knowledge: "as-served" } as const;
       const unreadable = await refused("csv", tokens(token, "nonsense", token, "x"), served);
       expect(unreadable).toMatchObject({ code: "TOKEN_INVALID", where: expect.stringContaining("row 2") as string });
       expect(unreadable.message).toContain("in 2 label rows");
-      expect(await refused("csv", tokens(token, ""), served)).toMatchObject({ code: "SPINE_INVALID", where: expect.stringContaining("row 2") as string });
-      const other = encodeVectorToken({ asOf: minute(15), reads: [{ view: "route_flights@1", epoch: 0, lastOffset: 0 }] });
+      expect(await refused("csv", tokens(token, ""), served)).toMatchObject({
+        code: "SPINE_INVALID",
+        where: expect.stringContaining("row 2") as string,
+      });
+      const other = encodeVectorToken({
+        asOf: minute(15),
+        reads: [{ view: "route_flights@1", epoch: 0, lastOffset: 0 }],
+      });
       expect(await refused("csv", tokens(other), served)).toMatchObject({
         code: "SPINE_INVALID",
         message: expect.stringContaining("airport_flights@1") as string,
       });
       const reads = (epoch: number, lastOffset: number): string =>
-        encodeVectorToken({ asOf: minute(15), reads: ["route_flights@1", "airport_flights@1"].map((view) => ({ view, epoch, lastOffset })) });
+        encodeVectorToken({
+          asOf: minute(15),
+          reads: ["route_flights@1", "airport_flights@1"].map((view) => ({ view, epoch, lastOffset })),
+        });
       expect(await refused("csv", tokens(token, reads(7, 0)), served)).toMatchObject({ code: "EPOCH_UNKNOWN" });
       expect(await refused("csv", tokens(token, reads(0, 4)), served)).toMatchObject({
         code: "SPINE_AFTER_LOG",
@@ -353,7 +465,11 @@ describe("point-in-time correctness: a spine of tokens", () => {
       const forgotten = flight("SEA", "SFO", 2, 2);
       const later = flight("SEA", "SFO", 3, 4);
       await world.history("flights", [early, later]);
-      await world.live("flights", [flight("SEA", "SFO", 10, 8), flight("SEA", "LAX", 11, 16), flight("SEA", "SFO", 12, 32)]);
+      await world.live("flights", [
+        flight("SEA", "SFO", 10, 8),
+        flight("SEA", "LAX", 11, 16),
+        flight("SEA", "SFO", 12, 32),
+      ]);
       const token = (asOf: number, epoch: number, onRoute: number | null, atAirport: number | null): string =>
         encodeVectorToken({
           asOf: minute(asOf),
@@ -374,8 +490,14 @@ describe("point-in-time correctness: a spine of tokens", () => {
       await world.live("flights", [flight("SEA", "SFO", 14, 64)]);
       const after = [token(15, 1, 2, 2), token(15, 1, 3, 3), token(4, 1, HISTORY_BASE + 1, HISTORY_BASE + 2)];
       const cells = [before[0], after[0], before[1], before[2], after[1], before[3], after[2], before[4]];
-      const labels = await world.file("csv", `origin,destination,vector_token\n${cells.map((cell) => `SEA,SFO,${cell}`).join("\n")}\n`);
-      const set = await world.train(labels, { knowledge: "as-served", labels: { path: labels, tokenColumn: "vector_token" } });
+      const labels = await world.file(
+        "csv",
+        `origin,destination,vector_token\n${cells.map((cell) => `SEA,SFO,${cell}`).join("\n")}\n`,
+      );
+      const set = await world.train(labels, {
+        knowledge: "as-served",
+        labels: { path: labels, tokenColumn: "vector_token" },
+      });
       const names = set.columns.map((column) => column.name);
       const places = ["flights_1h", "delay_sum", "mean_delay"].map((name) => names.indexOf(name));
       expect(rowsOf(set).map((row) => places.map((place) => row[place]))).toEqual([
@@ -389,7 +511,10 @@ describe("point-in-time correctness: a spine of tokens", () => {
         [4, 45, 61 / 5],
       ]);
       expect(set.manifest.boundary).toBeNull();
-      expect(set.manifest.views.map((view) => view.epochs)).toEqual([[0, 1], [0, 1]]);
+      expect(set.manifest.views.map((view) => view.epochs)).toEqual([
+        [0, 1],
+        [0, 1],
+      ]);
       expect(set.manifest.spine).toMatchObject({ tokenColumn: "vector_token", timeColumn: null });
     } finally {
       await world.close();
@@ -398,7 +523,10 @@ describe("point-in-time correctness: a spine of tokens", () => {
 });
 
 describe("point-in-time correctness: random views over an archive", () => {
-  const SEEDS = process.env["ONEFOLD_SEED"] === undefined ? Array.from({ length: 8 }, (_, i) => 100 + i) : [Number(process.env["ONEFOLD_SEED"])];
+  const SEEDS =
+    process.env["ONEFOLD_SEED"] === undefined
+      ? Array.from({ length: 8 }, (_, i) => 100 + i)
+      : [Number(process.env["ONEFOLD_SEED"])];
 
   it.each(SEEDS)("give what folding the visible events gives, to the bit (seed %i)", async (seed) => {
     const random = new SeededRandom(seed);
@@ -412,7 +540,10 @@ describe("point-in-time correctness: random views over an archive", () => {
     try {
       const events = randomEvents(random, 120, ["a", "b", "", "d|e"]).map(storable);
       const cut = random.integer(1, 119);
-      const asWorld = (event: GeneratedEvent): WorldEvent => ({ ...event, row: event.row.slice(0, generatedSource.columns.length) });
+      const asWorld = (event: GeneratedEvent): WorldEvent => ({
+        ...event,
+        row: event.row.slice(0, generatedSource.columns.length),
+      });
       const folded = [
         ...(await world.history("payments", events.slice(0, cut).map(asWorld))),
         ...(await world.live("payments", events.slice(cut).map(asWorld))),
@@ -420,7 +551,10 @@ describe("point-in-time correctness: random views over an archive", () => {
       const end = events.at(-1)!.knownTime;
       const labels = Array.from({ length: 150 }, (): readonly [string, number] => {
         const { knownTime, eventTime } = random.pick(events);
-        return [random.pick(["a", "b", "", "d|e", "never"]), Math.min(end, random.pick([knownTime, knownTime - 1, eventTime + 1]))];
+        return [
+          random.pick(["a", "b", "", "d|e", "never"]),
+          Math.min(end, random.pick([knownTime, knownTime - 1, eventTime + 1])),
+        ];
       });
       const path = await world.parquet(
         [
@@ -443,7 +577,9 @@ describe("point-in-time correctness: random views over an archive", () => {
           set.columns.forEach((column, i) => {
             const got = [column.value(row), STATUS_NAMES[column.statuses[row]!]];
             if (sameBits(got[0]!, read.values[i]!) && got[1] === STATUS_NAMES[read.statuses[i]!]) return;
-            expect({ seed, boundary, row, account, t, feature: column.name, got }).toEqual({ wanted: [read.values[i], STATUS_NAMES[read.statuses[i]!]] });
+            expect({ seed, boundary, row, account, t, feature: column.name, got }).toEqual({
+              wanted: [read.values[i], STATUS_NAMES[read.statuses[i]!]],
+            });
           });
         });
       }
@@ -464,5 +600,8 @@ function viewWithoutCode(random: SeededRandom): ViewDefinition {
 
 /** The door refuses text that has no UTF-8 form. */
 function storable(event: GeneratedEvent): GeneratedEvent {
-  return { ...event, row: event.row.map((value) => (typeof value === "string" ? value.replace("\ud800", "?") : value)) };
+  return {
+    ...event,
+    row: event.row.map((value) => (typeof value === "string" ? value.replace("\ud800", "?") : value)),
+  };
 }

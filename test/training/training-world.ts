@@ -96,12 +96,21 @@ export class TrainingWorld {
   }
 
   /** Appends history to the present epoch, or puts it in place of all there was and opens the next one. */
-  async history(source: string, events: readonly WorldEvent[], how: "append" | "replace" = "append"): Promise<FoldEvent[]> {
+  async history(
+    source: string,
+    events: readonly WorldEvent[],
+    how: "append" | "replace" = "append",
+  ): Promise<FoldEvent[]> {
     const archive = await this.archive(source);
     const files = await archive.files();
     const first = how === "append" ? files.historyEnd : -(2 ** 52);
     const rows = events.map(({ row, eventTime, knownTime }, i) => [...row, eventTime, knownTime, first + i, null]);
-    await this.engine.fill("history", archive.columns, [batchOfRows(archive.columns.map(({ type }) => type), rows)]);
+    await this.engine.fill("history", archive.columns, [
+      batchOfRows(
+        archive.columns.map(({ type }) => type),
+        rows,
+      ),
+    ]);
     const write = {
       engine: this.engine,
       select: "SELECT * FROM history",
@@ -135,7 +144,12 @@ export class TrainingWorld {
 
   /** Writes rows as Parquet; returns the path. */
   async parquet(columns: readonly TableColumn[], rows: readonly (readonly Value[])[]): Promise<string> {
-    await this.engine.fill("to_write", columns, [batchOfRows(columns.map(({ type }) => type), rows)]);
+    await this.engine.fill("to_write", columns, [
+      batchOfRows(
+        columns.map(({ type }) => type),
+        rows,
+      ),
+    ]);
     return this.query("SELECT * FROM to_write");
   }
 
@@ -153,7 +167,10 @@ export class TrainingWorld {
   /** Names of the files beside the offline tables and the registry. */
   async files(): Promise<string[]> {
     const entries = await readdir(this.folder, { withFileTypes: true });
-    return entries.filter((entry) => entry.isFile()).map((entry) => entry.name).sort();
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => entry.name)
+      .sort();
   }
 }
 

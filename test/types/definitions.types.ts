@@ -118,7 +118,10 @@ same<V["recent"], number | null>(true);
 same<V["dest_arrivals_1h"], number | null>(true);
 same<V["route_flights"], number>(true);
 same<keyof V & ("flights" | "dest_mean_delay_1h"), never>(true);
-same<VectorKeys<typeof delayModel>, { readonly airport: string; readonly origin: string; readonly destination: string }>(true);
+same<
+  VectorKeys<typeof delayModel>,
+  { readonly airport: string; readonly origin: string; readonly destination: string }
+>(true);
 
 type Arrival = EventOf<typeof arrivals>;
 same<Arrival["delay"], number | bigint | null | undefined>(true);
@@ -134,7 +137,9 @@ accept<Arrival>({
 // @ts-expect-error a column is missing
 accept<Arrival>({ flight: "AA1" });
 
-const renamed = service("renamed", { features: [originDelays.pick("mean_delay_1h").rename({ mean_delay_1h: "delay" })] });
+const renamed = service("renamed", {
+  features: [originDelays.pick("mean_delay_1h").rename({ mean_delay_1h: "delay" })],
+});
 same<Vector<typeof renamed>, { readonly delay: number | null }>(true);
 
 const ratio = onDemand("ratio", {
@@ -171,9 +176,10 @@ const withCustom = view("with_custom", {
   key: { airport: "origin" },
   features: { streak: streak("late").over("1h"), all: unmerged("flight"), few: streak("late").over({ last: 3 }) },
 });
-same<Vector<ReturnType<typeof serveCustom>>, { readonly streak: number | null; readonly all: string | null; readonly few: number | null }>(
-  true,
-);
+same<
+  Vector<ReturnType<typeof serveCustom>>,
+  { readonly streak: number | null; readonly all: string | null; readonly few: number | null }
+>(true);
 function serveCustom() {
   return service("custom_service", { features: [withCustom] });
 }
@@ -321,9 +327,15 @@ view("right", {
   features: {
     a: count().where(when(col("late"), col("delay"), lit(0)).gt(15)),
     b: count().where(col("delay").coalesce(0).abs().add(col("distance")).lte(100)),
-    c: count().where(col("arrived_at").gt(new Date(0)).and(col("origin").ne(col("destination")))),
+    c: count().where(
+      col("arrived_at")
+        .gt(new Date(0))
+        .and(col("origin").ne(col("destination"))),
+    ),
     d: count().where(col("origin").in(["JFK", "LAX"]).not().or(col("late"))),
-    e: mean("delay").over("90s").where(col("arrived_at").dayOfWeek().in([6, 7])),
+    e: mean("delay")
+      .over("90s")
+      .where(col("arrived_at").dayOfWeek().in([6, 7])),
     f: count().where(col("arrived_at").subtract(col("arrived_at")).lt(1)),
     g: count().where(col("codes").length().gt(1)),
   },

@@ -47,9 +47,17 @@ const USED = "void [base, col, count, mean, service, sum, view, t]; export type 
 
 const WRONG: readonly (readonly [name: string, lines: string, message: string])[] = [
   ["column", 'view("v", { ...base, features: { a: mean("amuont") } });', 'the source has no column \\"amuont\\"'],
-  ["sum", 'view("v", { ...base, features: { a: sum("user") } });', 'column \\"user\\" is of type string: a number is needed'],
+  [
+    "sum",
+    'view("v", { ...base, features: { a: sum("user") } });',
+    'column \\"user\\" is of type string: a number is needed',
+  ],
   ["window", 'mean("amount").over("1hr");', "1hr"],
-  ["twice", 'const v = view("v", { ...base, features: { a: count() } });\nservice("s", { features: [v, v] });', 'feature \\"a\\" is in the service twice'],
+  [
+    "twice",
+    'const v = view("v", { ...base, features: { a: count() } });\nservice("s", { features: [v, v] });',
+    'feature \\"a\\" is in the service twice',
+  ],
   [
     "vector",
     'const s = service("s", { features: [view("v", { ...base, features: { a: count() } })] });\nconst v = { a: 1 } as Vector<typeof s>;\nvoid v.b;',
