@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   DEFINITION_CHANGED: { status: 409, meaning: "a registered version would change its meaning" },
   DEFINITION_UNREADABLE: { status: 400, meaning: "a definitions file cannot be bundled or run" },
   FINGERPRINT_MISMATCH: { status: 409, meaning: "loaded code does not match the registered fingerprint" },
+  DEFINITION_UNKNOWN: { status: 404, meaning: "nothing of this name is registered" },
   ENTITY_UNKNOWN: { status: 404, meaning: "no entity of this name is registered" },
   SOURCE_UNKNOWN: { status: 404, meaning: "no source of this name is registered" },
   VIEW_UNKNOWN: { status: 404, meaning: "no view of this name and version is registered" },

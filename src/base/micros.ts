@@ -100,9 +100,9 @@ export function parseDuration(text: string): DurationMicros {
   return result;
 }
 
-/** Formats with the largest unit that divides it: 3600000000 -> "1h". */
+/** Formats with the largest unit up to days that divides it: 3600000000 -> "1h". Nobody counts windows in weeks. */
 export function formatDuration(duration: DurationMicros): string {
-  for (const unit of ["w", "d", "h", "m", "s", "ms"]) {
+  for (const unit of ["d", "h", "m", "s", "ms"]) {
     const size = UNIT_MICROS[unit]!;
     if (duration >= size && duration % size === 0) return `${duration / size}${unit}`;
   }

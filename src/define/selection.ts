@@ -120,9 +120,10 @@ export function withSelection<D extends Definition>(definition: D): D {
   const method = <A extends unknown[]>(
     choose: (all: Selection<any, any>, ...args: A) => unknown,
   ): PropertyDescriptor => ({
-    value: (...args: A) => choose(selectAll(definition), ...args),
+    // Of the object that is handed out: the definition given here is not the one its user exports.
+    value: (...args: A) => choose(selectAll(result), ...args),
   });
-  const result = Object.create(Object.prototype, {
+  const result: D = Object.create(Object.prototype, {
     ...Object.getOwnPropertyDescriptors(definition),
     pick: method((all, ...names: string[]) => all.pick(...names)),
     prefix: method((all, prefix: string) => all.prefix(prefix)),

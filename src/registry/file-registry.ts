@@ -12,6 +12,7 @@ import { nearestNames } from "../base/nearest-names.ts";
 import {
   type Definition,
   type EntityDefinition,
+  type FeatureReference,
   type OnDemandDefinition,
   type ServiceDefinition,
   type SourceDefinition,
@@ -182,7 +183,35 @@ class FileRegistry implements Registry {
   }
 
   find(query: FindQuery): readonly Registered<Definition>[] {
-    return this.#sorted().filter(({ definition }) => matches(definition, query));
+    return this.#sorted().filter(
+      ({ definition }) => matches(definition, query) && this.#isOfEntity(definition, query.entity),
+    );
+  }
+
+  /** An entity's are itself, its views, the sources they fold, and whatever reads one of their features. */
+  #isOfEntity(definition: Definition, entity: string | undefined): boolean {
+    if (entity === undefined) return true;
+    const views = this.views().filter((view) => view.definition.entity === entity);
+    const isRead = ({ view, version }: FeatureReference): boolean => {
+      if (views.some((one) => one.definition.name === view && one.definition.version === version)) return true;
+      const computed = this.onDemandViews().find(
+        (one) => one.definition.name === view && one.definition.version === version,
+      );
+      return computed?.definition.inputs.some(isRead) ?? false;
+    };
+    switch (definition.kind) {
+      case "entity":
+        return definition.name === entity;
+      case "stream":
+      case "batch":
+        return views.some((view) => view.definition.source === definition.name);
+      case "view":
+        return definition.entity === entity;
+      case "on-demand":
+        return definition.inputs.some(isRead);
+      case "service":
+        return definition.features.some(isRead);
+    }
   }
 
   lineage(): readonly LineageEdge[] {
@@ -225,22 +254,16 @@ function found<D extends Definition>(
   throw new OnefoldError(code, `there is no ${what} "${name}"`, { candidates: nearestNames(name, names) });
 }
 
-/** A tag or owner of any of its features counts as its own; an entity's are its views and itself. */
+/** A tag or owner of any of its features counts as its own. */
 function matches(definition: Definition, query: FindQuery): boolean {
   const parts = definition.kind === "view" ? [definition, ...definition.features] : [definition];
   return (
     (query.kind === undefined || definition.kind === query.kind) &&
     (query.name === undefined || definition.name === query.name) &&
     (query.version === undefined || ("version" in definition && definition.version === query.version)) &&
-    (query.entity === undefined || entityOf(definition) === query.entity) &&
     (query.tag === undefined || parts.some((part) => part.tags?.includes(query.tag!) === true)) &&
     (query.owner === undefined || parts.some((part) => part.owner === query.owner))
   );
-}
-
-function entityOf(definition: Definition): string | undefined {
-  if (definition.kind === "entity") return definition.name;
-  return definition.kind === "view" ? definition.entity : undefined;
 }
 
 function changed(plan: Plan): OnefoldError {

@@ -10,7 +10,7 @@ import { type QueryEngine } from "../offline-store/engine.ts";
 import { type EventFiles } from "../offline-store/event-archive.ts";
 import { withKeyedEvents } from "../offline-store/event-reader.ts";
 import { type EntityKey } from "../schema/entity-key.ts";
-import { type Value } from "../schema/value.ts";
+import { type Value, type ValueType } from "../schema/value.ts";
 import { createEntityTable } from "./entity-table.ts";
 import { labelsByOffset } from "./label-runs.ts";
 import { type TrainingPorts } from "./ports.ts";
@@ -45,6 +45,8 @@ export interface PreviewRow {
 export interface Preview {
   readonly asOf: Micros | null;
   readonly features: readonly string[];
+  /** Of each feature. */
+  readonly types: readonly ValueType[];
   /** Newest entities first; none where the archive is empty. */
   readonly rows: readonly PreviewRow[];
   readonly eventsFolded: number;
@@ -56,9 +58,10 @@ export async function preview(request: PreviewRequest): Promise<Preview> {
   const { ports, view: definition, source, entity } = request;
   const fold = compileViewFold(definition, source, entity);
   const features = fold.features.map((feature) => feature.name);
+  const types = fold.features.map((feature) => feature.type);
   const files = await (await ports.archive(source.name)).files();
   const asOf = request.asOf ?? (Number.isFinite(files.lastKnownTime) ? (files.lastKnownTime as Micros) : null);
-  if (asOf === null) return { asOf, features, rows: [], eventsFolded: 0, eventsPoisoned: 0 };
+  if (asOf === null) return { asOf, features, types, rows: [], eventsFolded: 0, eventsPoisoned: 0 };
   const engine = await ports.openEngine();
   try {
     const keys = request.keys ?? (await newestKeys(engine, files, request, fold, asOf));
@@ -86,7 +89,7 @@ export async function preview(request: PreviewRequest): Promise<Preview> {
       },
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     });
-    return { asOf, features, rows, eventsFolded: result.eventsFolded, eventsPoisoned: result.eventsPoisoned };
+    return { asOf, features, types, rows, eventsFolded: result.eventsFolded, eventsPoisoned: result.eventsPoisoned };
   } finally {
     await engine.close();
   }

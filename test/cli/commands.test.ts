@@ -113,9 +113,9 @@ describe("onefold, in a project that init wrote", () => {
     expect((await json("services")).result["services"]).toMatchObject([{ service: "fraud" }]);
     const features = (await json("features", "--tag", "fraud", "--entity", "user")).result["features"];
     expect(features).toContainEqual(
-      expect.objectContaining({ feature: "large_payments_7d", computes: "count() over 1w where amount > 200" }),
+      expect.objectContaining({ feature: "large_payments_7d", computes: "count() over 7d where amount > 200" }),
     );
-    expect((await text("describe", "spending")).stdout).toContain("mean(amount) over 1w");
+    expect((await text("describe", "spending")).stdout).toContain("mean(amount) over 7d");
     expect((await text("describe", "payments")).stdout).toContain("requires amount_is_positive: amount > 0");
     expect((await text("describe", "fraud")).stdout).toContain("spending@1:amount_24h");
     expect((await json("describe", "spendin")).result["error"]["candidates"]).toContain("spending");

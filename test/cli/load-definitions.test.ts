@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type OnefoldError } from "../../src/base/errors.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { loadDefinitions } from "../../src/cli/load-definitions.ts";
 import { entity } from "../../src/define/entity.ts";
 import { t } from "../../src/define/column-type.ts";
 import { withReferences } from "../../src/define/references.ts";
+import { openFileRegistry } from "../../src/registry/file-registry.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
 
 let folder: string;
@@ -42,6 +44,35 @@ export const payments = stream("payments", {
 `;
 
 describe("loading definitions", () => {
+  it("takes a view that services pick from, rename and prefix as the one view it is", async () => {
+    const path = await write({
+      "features.ts": `import { count, onDemand, service, sum, t, view } from "onefold";
+import { payments, user } from "./sources.ts";
+
+export const spend = view("spend", {
+  entity: user,
+  source: payments,
+  features: { payments_1h: count().over("1h"), total: sum("amount") },
+});
+export const picked = service("picked", { features: [spend.pick("total")] });
+export const prefixed = service("prefixed", { features: [spend.prefix("user_")] });
+export const renamed = service("renamed", { features: [spend.rename({ total: "sum" })] });
+`,
+      "sources.ts": SOURCES,
+    });
+    const { definitions } = await loadDefinitions(path);
+    expect(definitions.filter(({ kind }) => kind === "view")).toHaveLength(1);
+    const registry = await openFileRegistry(join(folder, "registry"), { clock: systemClock });
+    await registry.apply(definitions);
+    expect(registry.service("renamed").definition.features.map((feature) => feature.as)).toEqual([
+      "payments_1h",
+      "sum",
+    ]);
+    expect(registry.find({ kind: "service", entity: "user" })).toHaveLength(3);
+    expect(registry.find({ kind: "stream", entity: "user" })).toHaveLength(1);
+    expect(registry.find({ entity: "nobody" })).toEqual([]);
+  });
+
   it("collects what a file exports and what that was built from, in order of reference", async () => {
     const path = await write({
       "features.ts": `import { count, service, view } from "onefold";

@@ -230,7 +230,7 @@ describe("definitions are frozen plain data", () => {
       ...base,
       features: { c: custom("c", { output: t.int64(), empty: () => 0, add: (s) => s, read: (s) => s })() },
     });
-    expect(ofCustom.features[0]!.aggregation.custom!.definedAt).toMatchObject({ line: line + 2 });
+    expect(ofCustom.features[0]!.aggregation.custom!.definedAt).toMatchObject({ line: line + 4 });
     expect(ofCustom.definedAt).toMatchObject({ line: line + 2 });
   });
 });

@@ -76,7 +76,9 @@ describe("feature registration", () => {
         );
     expect(names({ kind: "view" })).toEqual(["spend@1", "spend@2"]);
     expect(names({ name: "spend", version: 2 })).toEqual(["spend@2"]);
-    expect(names({ entity: "user" })).toEqual(["spend@1", "spend@2", "user"]);
+    expect(names({ entity: "user", kind: "view" })).toEqual(["spend@1", "spend@2"]);
+    expect(names({ entity: "user" })).toEqual(expect.arrayContaining(["spend@1", "user", "payments", "model"]));
+    expect(names({ entity: "nobody" })).toEqual([]);
     expect(names({ tag: "core" })).toEqual(["spend@1", "spend@2"]);
     expect(names({ tag: "money", owner: "risk" })).toEqual(["spend@1"]);
     expect(names({ owner: "growth" })).toEqual(["user"]);

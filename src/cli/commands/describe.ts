@@ -1,154 +1,116 @@
-/** `onefold describe NAME`: one definition in full, as it is registered. */
+/** `onefold describe NAME`: one definition in full, as it is registered and as `GET /registry/...` answers it. */
 import { Command } from "commander";
-import { formatDuration } from "../../base/micros.ts";
-import {
-  type Definition,
-  formatViewName,
-  type ServiceDefinition,
-  type SourceDefinition,
-  type ViewDefinition,
-} from "../../define/definition.ts";
-import { OnefoldError } from "../../base/errors.ts";
+import { type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
+import { type Definition, formatViewName } from "../../define/definition.ts";
 import { type Registered, type Registry } from "../../registry/registry.ts";
-import { formatType } from "../../schema/value.ts";
-import { formatAggregation, formatExpression, formatFreshness } from "../definition-text.ts";
+import { formatAggregation, formatExpression } from "../definition-text.ts";
 import { createOutput } from "../output.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
-import { formatTable } from "../table.ts";
+import { formatCell, formatTable } from "../table.ts";
+
+/** An answer of the registry's routes. */
+type Answer = Readonly<Record<string, unknown>>;
+
+const LISTS: Readonly<Record<Definition["kind"], string>> = {
+  entity: "entities",
+  stream: "sources",
+  batch: "sources",
+  view: "views",
+  "on-demand": "on_demand_views",
+  service: "services",
+};
 
 export function describeCommand(): Command {
   const command = new Command("describe")
     .description("show one definition in full")
     .argument("<name>", "an entity, source, view (name or name@version), on-demand view or service")
     .action(async (name: string, options: StandardOptions) => {
-      const registered = await withPlatform(options, "read", async (platform) =>
-        findDefinition(platform.registry, name),
-      );
-      createOutput(options.json === true).result(registered, () => formatDefinition(registered));
+      const [definition, answer] = await withPlatform(options, "read", async (platform) => {
+        const found = findDefinition(platform.registry, name).definition;
+        const path = `/registry/${LISTS[found.kind]}/${encodeURIComponent(fullName(found))}`;
+        return [found, await platform.request("GET", path)] as const;
+      });
+      createOutput(options.json === true).result(answer, () => formatDefinition(definition, answer));
     });
   return withStandardOptions(command);
 }
 
-function allDefinitions(registry: Registry): readonly Registered<Definition>[] {
-  return [
-    ...registry.entities(),
-    ...registry.sources(),
-    ...registry.views(),
-    ...registry.onDemandViews(),
-    ...registry.services(),
-  ];
-}
-
 /** By `name`, or by `name@version`; the newest version where none is given. */
 function findDefinition(registry: Registry, name: string): Registered<Definition> {
-  const all = allDefinitions(registry);
+  const all = registry.find({});
   const byName = all.filter(({ definition }) => definition.name === name || fullName(definition) === name);
-  const found = byName.find(({ definition }) => definition.kind !== "view") ?? newest(byName);
+  const found = byName.find(({ definition }) => !("version" in definition)) ?? newest(byName);
   if (found !== undefined) return found;
-  throw new OnefoldError("DEFINITION_INVALID", `nothing registered is called "${name}"`, {
+  const code: ErrorCode = name.includes("@") ? "VIEW_UNKNOWN" : "DEFINITION_UNKNOWN";
+  throw new OnefoldError(code, `nothing registered is called "${name}"`, {
     candidates: nearestNames(name, [...new Set(all.map(({ definition }) => definition.name))]),
   });
 }
 
 function newest(versions: readonly Registered<Definition>[]): Registered<Definition> | undefined {
   const versionOf = ({ definition }: Registered<Definition>): number =>
-    definition.kind === "view" && definition.version !== "dev" ? definition.version : 0;
+    "version" in definition && definition.version !== "dev" ? definition.version : 0;
   return versions.toSorted((a, b) => versionOf(b) - versionOf(a))[0];
 }
 
 function fullName(definition: Definition): string {
-  return definition.kind === "view" || definition.kind === "on-demand" ? formatViewName(definition) : definition.name;
+  return "version" in definition ? formatViewName(definition) : definition.name;
 }
 
-function formatDefinition({ definition, fingerprint, createdAt }: Registered<Definition>): string {
-  const { kind, description, owner, tags } = definition;
-  const head = [
-    `${kind} ${fullName(definition)}`,
-    ...(description === undefined ? [] : [description]),
-    ...(owner === undefined ? [] : [`owner: ${owner}`]),
-    ...(tags === undefined || tags.length === 0 ? [] : [`tags: ${tags.join(", ")}`]),
-    `created at: ${createdAt}`,
-    `fingerprint: ${fingerprint}`,
-  ];
-  return [...head, ...body(definition)].join("\n");
-}
-
-function body(definition: Definition): string[] {
-  switch (definition.kind) {
-    case "entity":
-      return [`keys: ${definition.keys.map((key) => `${key.name} ${formatType(key.type)}`).join(", ")}`];
-    case "stream":
-    case "batch":
-      return sourceBody(definition);
-    case "view":
-      return viewBody(definition);
-    case "service":
-      return serviceBody(definition);
-    case "on-demand":
-      return [
-        `inputs: ${definition.inputs.map((input) => `${input.view}@${input.version}:${input.feature}`).join(", ")}`,
-        `outputs: ${definition.outputs.map((output) => `${output.name} ${formatType(output.type)}`).join(", ")}`,
-      ];
+/** Everything the answer says: its plain members a line each, its lists as tables. */
+function formatDefinition(definition: Definition, answer: Answer): string {
+  const { kind: _kind, name: _name, version: _version, ...members } = answer;
+  const lines = [`${definition.kind} ${fullName(definition)}`];
+  const tables: string[] = [];
+  for (const [member, value] of Object.entries(members)) {
+    const label = member.replaceAll("_", " ");
+    if (member === "constraints" && "constraints" in definition) {
+      for (const { name, predicate } of definition.constraints)
+        lines.push(`requires ${name}: ${formatExpression(predicate)}`);
+    } else if (isTable(value)) tables.push("", `${label}:`, tableOf(definition, member, value));
+    else if (!isEmpty(value)) lines.push(`${label}: ${plainText(value)}`);
   }
+  return [...lines, ...tables].join("\n");
 }
 
-function sourceBody(source: SourceDefinition): string[] {
-  return [
-    `event time: ${source.eventTime}`,
-    ...(source.id === undefined ? [] : [`id: ${source.id}`]),
-    "",
-    formatTable(
-      ["column", "type", "nullable", "from"],
-      [
-        ...source.columns.map((column) => [
-          column.name,
-          formatType(column.type),
-          column.nullable ? "yes" : "no",
-          "row",
-        ]),
-        ...source.derived.map((column) => [
-          column.name,
-          formatType(column.type),
-          "yes",
-          formatExpression(column.expression),
-        ]),
-      ],
-    ),
-    ...source.constraints.map(({ name, predicate }) => `requires ${name}: ${formatExpression(predicate)}`),
-  ];
+function tableOf(definition: Definition, member: string, rows: readonly Answer[]): string {
+  const shown = rows.map((row, i) => ({ ...row, ...asWritten(definition, member, i) }));
+  // Version and time of creation stand above: a feature has its view's.
+  const names = [...new Set(shown.flatMap((row) => Object.keys(row)))].filter(
+    (name) => name !== "created_at" && shown.some((row) => !isEmpty((row as Answer)[name])),
+  );
+  return formatTable(
+    names.map((name) => name.replaceAll("_", " ")),
+    shown.map((row) => names.map((name) => plainText((row as Answer)[name]))),
+  );
 }
 
-function viewBody(view: ViewDefinition): string[] {
-  const doors = [...(view.online ? ["online"] : []), ...(view.offline ? ["offline"] : [])];
-  return [
-    `entity: ${view.entity}, by ${view.key.join(", ")}`,
-    `source: ${view.source}`,
-    `freshness: ${formatFreshness(view.freshness)}`,
-    ...(view.ttlMicros === undefined ? [] : [`ttl: ${formatDuration(view.ttlMicros)}`]),
-    `written: ${doors.length === 0 ? "nowhere" : doors.join(" and ")}`,
-    "",
-    formatTable(
-      ["feature", "type", "computes", "description"],
-      view.features.map((feature) => [
-        feature.name,
-        formatType(feature.type),
-        formatAggregation(feature.aggregation),
-        feature.description ?? "-",
-      ]),
-    ),
-  ];
+/** Expressions as a person writes them, in place of their data. */
+function asWritten(definition: Definition, member: string, index: number): Answer {
+  if (member === "features" && definition.kind === "view") {
+    return { aggregation: formatAggregation(definition.features[index]!.aggregation) };
+  }
+  if (member === "derived" && "derived" in definition) {
+    return { expression: formatExpression(definition.derived[index]!.expression) };
+  }
+  return {};
 }
 
-function serviceBody(service: ServiceDefinition): string[] {
-  return [
-    "",
-    formatTable(
-      ["feature", "from"],
-      service.features.map((each) => [
-        each.as,
-        `${formatViewName({ name: each.view, version: each.version })}:${each.feature}`,
-      ]),
-    ),
-  ];
+function isTable(value: unknown): value is readonly Answer[] {
+  return Array.isArray(value) && value.length > 0 && typeof value[0] === "object" && value[0] !== null;
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || value === undefined || (Array.isArray(value) && value.length === 0);
+}
+
+function plainText(value: unknown): string {
+  if (isEmpty(value)) return "-";
+  if (typeof value === "string") return value;
+  if (Array.isArray(value)) return value.map(plainText).join(", ");
+  if (typeof value !== "object") return formatCell(value);
+  return Object.entries(value as object)
+    .map(([name, member]) => `${name} ${plainText(member)}`)
+    .join("; ");
 }

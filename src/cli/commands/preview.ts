@@ -1,5 +1,7 @@
 /** `onefold preview`: a view's values on a sample of history, without registering anything. */
 import { Command, Option } from "commander";
+import { formatMicros } from "../../base/micros.ts";
+import { valueToJson } from "../../schema/check-value.ts";
 import { parseCount, parseViewName } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { requireDefinitions, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -23,12 +25,19 @@ export function previewCommand(): Command {
       const preview = await withPlatform(options, "own-or-read", (platform) =>
         platform.preview({ ...parseViewName(view), definitions, entityCount: options.sample }),
       );
-      createOutput(options.json === true).result(preview, () =>
-        preview.rows.length === 0
+      const { asOf, types, ...rest } = preview;
+      const rows = preview.rows.map(({ lastEventTime, values, ...row }) => ({
+        ...row,
+        lastEventTime: lastEventTime === null ? null : formatMicros(lastEventTime),
+        values: values.map((value, i) => valueToJson(value, types[i]!)),
+      }));
+      const answer = { ...rest, asOf: asOf === null ? null : formatMicros(asOf), rows };
+      createOutput(options.json === true).result(answer, () =>
+        rows.length === 0
           ? "no events yet: take some in with `onefold ingest`"
           : formatTable(
               ["entity", "events", ...preview.features],
-              preview.rows.map((row) => [row.key, String(row.events), ...row.values.map(formatCell)]),
+              rows.map((row) => [row.key, String(row.events), ...row.values.map(formatCell)]),
             ),
       );
     });
