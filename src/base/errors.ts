@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   VIEW_UNKNOWN: { status: 404, meaning: "no view of this name and version is registered" },
   SERVICE_UNKNOWN: { status: 404, meaning: "no service of this name is registered" },
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
+  FEATURE_NOT_ONLINE: { status: 409, meaning: "a feature is declared not to be served" },
   FEATURE_AMBIGUOUS: { status: 409, meaning: "several views of the entity have a feature of this name" },
   ROUTE_UNKNOWN: { status: 404, meaning: "the server has no such route" },
   METHOD_NOT_ALLOWED: { status: 405, meaning: "the route exists, but not for this HTTP method" },

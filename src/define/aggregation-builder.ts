@@ -46,6 +46,9 @@ export interface FeatureParts {
   readonly defaultValue?: DefaultValue;
   readonly ttlMicros?: DurationMicros;
   readonly freshness?: Freshness;
+  readonly online?: boolean;
+  readonly offline?: boolean;
+  readonly schedule?: string;
   readonly description?: string;
   readonly owner?: string;
   readonly tags?: readonly string[];
@@ -99,6 +102,21 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
   freshness(freshness: FreshnessText): Feature<N, O, E, W> {
     if (isFreshnessClass(freshness)) return this.#with({ freshness });
     return this.#withDuration(freshness, (micros) => ({ freshness: micros }));
+  }
+
+  /** `false`: trained on and written offline, but never served. A feature cannot be online where its view is not. */
+  online(served: boolean): Feature<N, O, E, W> {
+    return this.#with({ online: served });
+  }
+
+  /** `false`: served, but left out of the offline feature rows. */
+  offline(written: boolean): Feature<N, O, E, W> {
+    return this.#with({ offline: written });
+  }
+
+  /** Cron expression of five fields, UTC, for a feature over a batch source; else its view's. */
+  schedule(cron: string): Feature<N, O, E, W> {
+    return this.#with({ schedule: cron });
   }
 
   describe(description: string): Feature<N, O, E, W> {

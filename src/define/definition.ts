@@ -136,6 +136,11 @@ export interface FeatureDefinition extends Described {
   readonly default?: Value;
   readonly ttlMicros?: DurationMicros;
   readonly freshness?: Freshness;
+  /** false keeps it out of served vectors, or out of the offline feature rows, though its view is there. */
+  readonly online?: boolean;
+  readonly offline?: boolean;
+  /** Cron expression, five fields, UTC, where it is not its view's: over batch sources only. */
+  readonly schedule?: string;
 }
 
 export interface ViewDefinition extends Defined {

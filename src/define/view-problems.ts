@@ -32,7 +32,9 @@ export function viewProblems(view: ViewDefinition, source: SourceDefinition, ent
       .filter((feature) => entity.keys.some((key) => key.name === feature.name))
       .map((feature) => `feature "${feature.name}" has the name of a key column`),
     ...view.features.flatMap((feature) =>
-      featureProblems(feature, columns).map((problem) => `feature "${feature.name}": ${problem}`),
+      [...featureProblems(feature, columns), ...placeProblems(feature, view, source)].map(
+        (problem) => `feature "${feature.name}": ${problem}`,
+      ),
     ),
     ...durationProblems("ttl", view.ttlMicros),
     ...durationProblems("forgetAfter", view.forgetAfterMicros),
@@ -74,6 +76,16 @@ function featureProblems(feature: FeatureDefinition, columns: readonly Expressio
     ...durationProblems("ttl", feature.ttlMicros),
     ...(typeof feature.freshness === "number" ? durationProblems("freshness", feature.freshness) : []),
     ...defaultProblems(feature),
+  ];
+}
+
+/** Where and when a feature is there: within what its view allows. */
+function placeProblems(feature: FeatureDefinition, view: ViewDefinition, source: SourceDefinition): string[] {
+  return [
+    ...(feature.online === true && !view.online ? ["it cannot be online where its view is not"] : []),
+    ...(feature.offline === true && !view.offline ? ["it cannot be offline where its view is not"] : []),
+    ...(feature.schedule === undefined ? [] : scheduleProblems(feature.schedule)),
+    ...(feature.schedule !== undefined && source.kind === "stream" ? ["a feature over a stream has no schedule"] : []),
   ];
 }
 

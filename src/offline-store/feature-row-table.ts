@@ -19,11 +19,14 @@ export async function openFeatureRowTable(
   view: ViewDefinition,
   entity: EntityDefinition,
 ): Promise<FeatureRowTable & { readonly table: OfflineTable }> {
+  const kept = view.features.filter((feature) => feature.offline !== false);
+  const keptValues = <T>(values: readonly T[]): T[] =>
+    values.filter((_value, i) => view.features[i]!.offline !== false);
   const columns: Column[] = [
     ...entity.keys.map(({ name, type }): Column => ({ name, type, nullable: true })),
     { name: "_minute", type: { name: "timestamp" }, nullable: true },
     { name: "_epoch", type: { name: "int64" }, nullable: true },
-    ...view.features.map(({ name, type, description }): Column => ({
+    ...kept.map(({ name, type, description }): Column => ({
       name,
       type,
       nullable: true,
@@ -45,7 +48,7 @@ export async function openFeatureRowTable(
       const loaded = `rows_${randomUUID()}`;
       const batch = batchOfRows(
         columns.map(({ type }) => type),
-        rows.map(({ key, minute, epoch, values }) => [...key, minute, epoch, ...values]),
+        rows.map(({ key, minute, epoch, values }) => [...key, minute, epoch, ...keptValues(values)]),
       );
       try {
         await engine.fill(loaded, columns, [batch]);

@@ -115,6 +115,9 @@ function answerFeature(feature: FeatureDefinition, view: ViewDefinition, created
     default: answerValue(feature.default ?? null),
     ttl: optionalDuration(feature.ttlMicros ?? view.ttlMicros),
     freshness: answerFreshness(feature.freshness ?? view.freshness),
+    online: view.online && feature.online !== false,
+    offline: view.offline && feature.offline !== false,
+    schedule: feature.schedule ?? view.schedule ?? null,
     dependencies: { entity: view.entity, source: view.source, columns: [...columns] },
     created_at: createdAt,
   };

@@ -96,7 +96,8 @@ function findFeatures(entity: string, ports: ServePorts): KnownFeatures {
   const qualified = new Map<string, FeatureReference>();
   for (const { definition } of ports.registry.views()) {
     if (definition.entity !== entity || !definition.online) continue;
-    for (const { name } of definition.features) {
+    for (const { name, online } of definition.features) {
+      if (online === false) continue;
       const reference = { view: definition.name, version: definition.version, feature: name };
       qualified.set(qualifiedName(reference), reference);
     }
@@ -106,7 +107,8 @@ function findFeatures(entity: string, ports: ServePorts): KnownFeatures {
   }
   const newest = new Map<string, FeatureReference[]>();
   for (const view of newestViews.values()) {
-    for (const { name } of view.features) {
+    for (const { name, online } of view.features) {
+      if (online === false) continue;
       const reference = { view: view.name, version: view.version, feature: name };
       qualified.set(`${view.name}:${name}`, reference);
       const sameName = newest.get(name);
@@ -159,6 +161,11 @@ function compilePlan(
           reference.feature,
           compiled.map((each) => each.name),
         ),
+      });
+    }
+    if (views[index]!.view.definition.features[slot]?.online === false) {
+      throw new OnefoldError("FEATURE_NOT_ONLINE", `${qualifiedName(reference)} is declared with online(false)`, {
+        hint: "train with it, or declare it online under a new version of its view",
       });
     }
     const { type, windowMicros } = compiled[slot]!;

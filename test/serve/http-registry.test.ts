@@ -35,6 +35,9 @@ describe("GET /registry", () => {
       default: null,
       ttl: null,
       freshness: "real-time",
+      online: true,
+      offline: true,
+      schedule: null,
       dependencies: { entity: "airport", source: "arrivals", columns: ["delay"] },
       created_at: "2001-06-01T12:00:00Z",
     });
