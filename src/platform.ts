@@ -174,7 +174,9 @@ export class Platform {
 
   /** What `apply` would change. */
   plan(definitions: readonly Definition[]): Plan {
-    return this.registry.plan(definitions);
+    const plan = this.registry.plan(definitions);
+    this.#context.catalog.check(definitions);
+    return plan;
   }
 
   /**
@@ -183,6 +185,7 @@ export class Platform {
    */
   async apply(definitions: readonly Definition[], options: { readonly onProgress?: OnProgress } = {}): Promise<Plan> {
     const { sources } = this.#own("apply");
+    this.plan(definitions);
     const plan = await this.registry.apply(definitions);
     try {
       await sources.refresh(options.onProgress);

@@ -2,6 +2,7 @@
  * The views this process can compute: each registered definition with the fold its loaded code compiles to.
  */
 import {
+  type Definition,
   type EntityDefinition,
   formatViewName,
   type SourceDefinition,
@@ -27,6 +28,27 @@ export class ViewCatalog {
 
   constructor(registry: Registry) {
     this.#registry = registry;
+  }
+
+  /**
+   * Compiles the views among `definitions`, over sources and entities that are given with them or registered:
+   * what only the fold finds wrong is found before anything is registered. Throws `DEFINITION_INVALID`.
+   */
+  check(definitions: readonly Definition[]): void {
+    for (const view of definitions) {
+      if (view.kind !== "view") continue;
+      const source = definitions.find(
+        (one): one is SourceDefinition => (one.kind === "stream" || one.kind === "batch") && one.name === view.source,
+      );
+      const entity = definitions.find(
+        (one): one is EntityDefinition => one.kind === "entity" && one.name === view.entity,
+      );
+      compileViewFold(
+        view,
+        source ?? this.#registry.source(view.source).definition,
+        entity ?? this.#registry.entity(view.entity).definition,
+      );
+    }
   }
 
   /** Compiled once per registered definition. Throws `VIEW_UNKNOWN`, and `FINGERPRINT_MISMATCH` for other code. */

@@ -19,6 +19,11 @@ function compare(path: string, before: Data | undefined, after: Data | undefined
     const names = [...new Set([...Object.keys(after), ...Object.keys(before)])];
     return names.flatMap((name) => compare(path === "" ? name : `${path}.${name}`, before[name], after[name]));
   }
+  if (path.endsWith("codeFingerprint")) {
+    return [
+      `${path}: the module that holds its functions, or one that it imports, changed (keep functions in a module of their own, which other edits do not touch)`,
+    ];
+  }
   return [`${path}: ${show(path, before)} -> ${show(path, after)}`];
 }
 
