@@ -179,6 +179,10 @@ function parseWindow(window: string | LastEvents): Window {
 }
 
 export function aggregate(fn: AggregationName, column?: string): Feature<any, any, any, any> {
+  if (column !== undefined && typeof column !== "string") {
+    const problem = `${fn} takes the name of a column, in quotes; derive an expression in the source first`;
+    return new Feature({ aggregation: { fn }, problem });
+  }
   return new Feature({ aggregation: column === undefined ? { fn } : { fn, column } });
 }
 

@@ -18,6 +18,7 @@ import { type CustomAggregation } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { type ClassOfKind, type Kind, type ValueOfKind } from "./typing.ts";
+import { checkShape } from "./shape.ts";
 
 /** `S` is JSON data: it is stored as such. No function changes what it is given. */
 export interface CustomFunctions<S, I, K extends Kind> {
@@ -60,6 +61,7 @@ export function custom<S, I, K extends Kind>(
   functions: CustomFunctions<S, I, K> & { readonly merge?: never },
 ): Custom<I, K, "none">;
 export function custom(name: string, functions: CustomFunctions<any, any, any>): Custom<any, any, any> {
+  checkShape(custom, "custom aggregation", name, functions, {});
   const definedAt = callSite(custom);
   const { output, empty, add, merge, read } = functions;
   const problems = nameProblems("its name", name);

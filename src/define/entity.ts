@@ -7,6 +7,7 @@ import { callSite, refuse } from "./defined-at.ts";
 import { type Described, type EntityDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
+import { checkShape } from "./shape.ts";
 
 export interface Entity<N extends string = string, Keys = unknown> extends EntityDefinition {
   readonly name: N;
@@ -22,6 +23,7 @@ export function entity<const N extends string, Keys extends Readonly<Record<stri
   keys: Keys,
   options: Described = {},
 ): Entity<N, Keys> {
+  checkShape(entity, "entity", name, { keys }, { keys: "members" });
   const definition: EntityDefinition = frozen({
     kind: "entity",
     name: name as string,

@@ -7,6 +7,7 @@ import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
 import { type AnySelectable, asSelection, type KeysOf, type ValuesOf } from "./selection.ts";
+import { checkShape } from "./shape.ts";
 import { repeated } from "./source-problems.ts";
 import { type Simplify } from "./typing.ts";
 
@@ -43,6 +44,7 @@ export function service<const N extends string, const T extends readonly AnySele
   name: N,
   options: Described & { readonly features: T } & { readonly features: Distinct<T> },
 ): Service<N, Simplify<Intersection<ValuesOf<T[number]>>>, Simplify<Intersection<KeysOf<T[number]>>>> {
+  checkShape(service, "service", name, options, { features: "list" });
   const selections = (options.features as T).map(asSelection);
   const definition: ServiceDefinition = frozen({
     kind: "service",

@@ -18,6 +18,7 @@ import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expr
 import { frozen } from "./frozen.ts";
 import { sourceProblems } from "./source-problems.ts";
 import { type DurationText, type OfColumn, type Problem, type Require } from "./typing.ts";
+import { checkShape } from "./shape.ts";
 
 type Columns = Readonly<Record<string, AnyColumnType>>;
 type Expressions = Readonly<Record<string, AnyExpr>>;
@@ -99,6 +100,7 @@ export function stream<
   const D extends Expressions = {},
   const R extends Expressions = {},
 >(name: N, options: SourceOptions<C, D, R> & StreamOptions & CheckedOptions<C, D, R>): Stream<N, C, D> {
+  checkShape(stream, "stream", name, options, { columns: "members" });
   const problems: string[] = [];
   const definition: StreamDefinition = frozen({
     kind: "stream",
@@ -127,6 +129,7 @@ export function batch<
   const D extends Expressions = {},
   const R extends Expressions = {},
 >(name: N, options: SourceOptions<C, D, R> & BatchOptions & CheckedOptions<C, D, R>): BatchSource<N, C, D> {
+  checkShape(batch, "batch source", name, options, { columns: "members" });
   const problems: string[] = [];
   const definition: BatchSourceDefinition = frozen({
     kind: "batch",

@@ -7,7 +7,7 @@ import { type Value, type ValueType } from "../schema/value.ts";
 import {
   type AnyFeature,
   type DefaultValue,
-  type Feature,
+  Feature,
   type FreshnessText,
   isFreshnessClass,
   type Nulls,
@@ -29,6 +29,7 @@ import { featureType } from "./feature-type.ts";
 import { frozen } from "./frozen.ts";
 import { rememberReferences } from "./references.ts";
 import { type Selectable, withSelection } from "./selection.ts";
+import { checkShape } from "./shape.ts";
 import { columnsOf } from "./source-problems.ts";
 import { type DurationText, type OfColumn, type Problem, type ValueOfKind } from "./typing.ts";
 import { viewProblems } from "./view-problems.ts";
@@ -119,6 +120,7 @@ export function view<
   name: N,
   options: ViewOptions<E, S, F, Ttl> & KeyOption<E, S> & { readonly features: Checked<F, KindsOfSource<S>> },
 ): View<N, E, ValuesOfFeatures<F, KindsOfSource<S>, Ttl>, KeyValues<KeysOfEntity<E>>> {
+  checkShape(view, "view", name, options, { entity: "entity", source: "source", features: "members" });
   const { source, entity } = options;
   const problems: string[] = [];
   const columns = columnsOf(source);
@@ -159,11 +161,18 @@ function buildFeature(
   columns: readonly ExpressionColumn[],
   problems: string[],
 ): FeatureDefinition | undefined {
+  if (!(feature instanceof Feature)) {
+    problems.push(`feature "${name}" is not an aggregation such as count() or mean("amount")`);
+    return undefined;
+  }
   const { aggregation, defaultValue, problem, ...described } = feature.parts;
+  if (problem !== undefined) {
+    problems.push(`feature "${name}": ${problem}`);
+    return undefined;
+  }
   const type = featureType(aggregation, columns);
-  if (problem !== undefined) problems.push(`feature "${name}": ${problem}`);
   if (typeof type === "string") problems.push(`feature "${name}": ${type}`);
-  if (problem !== undefined || typeof type === "string") return undefined;
+  if (typeof type === "string") return undefined;
   const value = defaultValue === undefined ? undefined : readDefault(name, defaultValue, type, problems);
   return { name, type, aggregation, ...described, ...(value === undefined ? {} : { default: value }) };
 }
