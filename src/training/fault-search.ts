@@ -63,6 +63,15 @@ export function findFault(fold: ViewFold, tail: EntityTail, matches: (state: Vie
       return `two events were folded in the wrong order: ${describeEvent(events[i - 1]!)} and ${describeEvent(events[i]!)}`;
     }
   }
+  const last = events.at(-1);
+  const next = after[0];
+  if (
+    last !== undefined &&
+    next !== undefined &&
+    tryEvents([...events.slice(0, -1), { ...next, offset: last.offset }])
+  ) {
+    return `two events were folded in the wrong order: ${describeEvent(last)} and ${describeEvent(next)}, of which only the later one was in it`;
+  }
   for (let count = events.length - 2; count >= 0; count--) {
     if (!tryEvents(events.slice(0, count))) continue;
     return `the state lagged behind its position by ${events.length - count} events: it agrees before ${describeEvent(events[count]!)}`;
@@ -82,10 +91,10 @@ function without(events: readonly FoldEvent[], index: number): FoldEvent[] {
   return events.filter((_, i) => i !== index);
 }
 
-/** The second copy stands half an offset on, where the fold's rule against repeats does not see it. */
+/** The first copy stands half an offset before, where the fold's rule against repeats does not see it. */
 function doubled(events: readonly FoldEvent[], index: number): FoldEvent[] {
   const event = events[index]!;
-  return [...events.slice(0, index + 1), { ...event, offset: event.offset + 0.5 }, ...events.slice(index + 1)];
+  return [...events.slice(0, index), { ...event, offset: event.offset - 0.5 }, ...events.slice(index)];
 }
 
 /** The contents of two neighbours exchanged, each under the other's offset. */
