@@ -195,13 +195,13 @@ export class Platform {
     return plan;
   }
 
-  /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `BACKPRESSURE`, `STORAGE_FAILED`. */
-  push(source: string, rows: readonly unknown[]): Promise<PushResult> {
+  /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
+  async push(source: string, rows: readonly unknown[]): Promise<PushResult> {
     return this.#own("push").sources.get(source).push(rows);
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
-  importHistory(source: string, files: readonly string[], options: ImportOptions = {}): Promise<ImportReport> {
+  async importHistory(source: string, files: readonly string[], options: ImportOptions = {}): Promise<ImportReport> {
     return this.#own("import history").sources.get(source).importHistory(files, options);
   }
 
@@ -361,7 +361,8 @@ export class Platform {
     const { online, sources } = this.#own("audit states");
     const states: Record<string, StateAuditResult> = {};
     for (const { definition } of this.registry.views()) {
-      if (!definition.online && !definition.offline) continue;
+      const isRun = this.registry.source(definition.source).definition.kind === "stream";
+      if (!isRun || (!definition.online && !definition.offline)) continue;
       const view = sources.view(this.#context.catalog.view(definition.name, definition.version));
       const name = formatViewName(definition);
       states[name] = await auditStates({

@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
+  SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events and no imports" },
   HISTORY_AFTER_LIVE: { status: 409, meaning: "imported history is known later than the first live event" },
   // definitions and the registry
   DEFINITION_INVALID: { status: 400, meaning: "a definition contradicts itself or names what is not there" },
@@ -37,6 +38,7 @@ export const ERROR_CODES = {
   SERVICE_UNKNOWN: { status: 404, meaning: "no service of this name is registered" },
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
   FEATURE_NOT_ONLINE: { status: 409, meaning: "a feature is declared not to be served" },
+  VIEW_NOT_RUN: { status: 409, meaning: "a view on a batch source is registered but is not run yet" },
   FEATURE_AMBIGUOUS: { status: 409, meaning: "several views of the entity have a feature of this name" },
   ROUTE_UNKNOWN: { status: 404, meaning: "the server has no such route" },
   METHOD_NOT_ALLOWED: { status: 405, meaning: "the route exists, but not for this HTTP method" },

@@ -24,7 +24,7 @@ export class DeadLetterDesk {
     const { registry } = this.#context;
     const names =
       filter.source === undefined
-        ? registry.sources().map(({ definition }) => definition.name)
+        ? registry.sources().flatMap(({ definition }) => (definition.kind === "stream" ? [definition.name] : []))
         : [registry.source(filter.source).definition.name];
     const found = await Promise.all(names.map((name) => this.#listOf(name, filter)));
     return found.flat().slice(0, filter.limit ?? Number.POSITIVE_INFINITY);

@@ -53,37 +53,50 @@ export class SourceRuntimes {
     }
   }
 
-  /** Throws `SOURCE_UNKNOWN`; `NOT_READY` for one that is being opened or is no stream. */
+  /** Throws `SOURCE_UNKNOWN`; `NOT_READY` for one that is being opened, `SOURCE_IS_BATCH` for one that is no stream. */
   get(source: string): SourceRuntime {
     const runtime = this.#runtimes.get(source);
     if (runtime !== undefined) return runtime;
     const { definition } = this.#context.registry.source(source);
-    throw new OnefoldError(
-      "NOT_READY",
-      `source ${source} is ${definition.kind === "stream" ? "being opened" : "a batch source"}`,
-      {
+    if (definition.kind === "batch") {
+      throw new OnefoldError("SOURCE_IS_BATCH", `source ${source} is a batch source, which is not read yet`, {
         where: source,
-        hint:
-          definition.kind === "stream" ? "try again in a moment" : "batch sources take no pushed events and no imports",
-      },
-    );
+        hint: "declare it as a stream to push events or import files",
+      });
+    }
+    throw new OnefoldError("NOT_READY", `source ${source} is being opened`, {
+      where: source,
+      hint: "try again in a moment",
+    });
   }
 
-  /** Throws `NOT_READY` for a view that is not folded (yet). */
+  /** Throws `NOT_READY` for a view that is not folded yet, `VIEW_NOT_RUN` and `FEATURE_NOT_ONLINE` for one that never will be. */
   view(compiled: CatalogView): RunningView {
     const { definition, entity, source, fold } = compiled;
+    const name = formatViewName(definition);
+    if (source.kind === "batch") {
+      throw new OnefoldError(
+        "VIEW_NOT_RUN",
+        `view ${name} is on the batch source ${source.name}, which is not read yet`,
+        {
+          where: name,
+          hint: "leave its features out, or fold the view from a stream",
+        },
+      );
+    }
+    if (!definition.online && !definition.offline) {
+      throw new OnefoldError("FEATURE_NOT_ONLINE", `view ${name} is neither online nor offline`, {
+        where: name,
+        hint: "declare it with online: true under a new version to serve it",
+      });
+    }
     const runtime = this.get(source.name);
     const runner = runtime.runner(compiled.name);
     if (runner === undefined) {
-      const isFolded = definition.online || definition.offline;
-      throw new OnefoldError(
-        "NOT_READY",
-        `view ${formatViewName(definition)} is ${isFolded ? "being built" : "neither online nor offline"}`,
-        {
-          where: formatViewName(definition),
-          hint: isFolded ? "try again when GET /ready says so" : "declare it with online: true to serve it",
-        },
-      );
+      throw new OnefoldError("NOT_READY", `view ${name} is being built`, {
+        where: name,
+        hint: "try again when GET /ready says so",
+      });
     }
     return {
       definition,

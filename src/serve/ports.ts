@@ -42,7 +42,7 @@ export interface ServePorts {
    * or refused): plans compiled before are thrown away then. An epoch switch is no such change.
    */
   revision(): number;
-  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`. */
+  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `VIEW_NOT_RUN`, `FEATURE_NOT_ONLINE`. */
   view(name: string, version: number | "dev"): ServedView;
   /** Resolves once accepted rows are durable and folded. Throws `SOURCE_UNKNOWN`, `BACKPRESSURE`, `STORAGE_FAILED`. */
   push(source: string, rows: readonly unknown[]): Promise<PushReport>;
