@@ -402,8 +402,8 @@ export class Platform {
       maxFutureMicros: MAX_FUTURE_MICROS,
       revision: () => this.#revision,
       view: (name, version) => this.#own("serve").sources.view(catalog.view(name, version)),
-      push: async (source, rows) => {
-        const result = await this.push(source, rows);
+      push: async (source, rows, faults) => {
+        const result = await this.#own("push").sources.get(source).push(rows, faults);
         return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
       },
       record: (vector) => {

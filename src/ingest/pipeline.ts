@@ -1,13 +1,16 @@
 /**
  * What a source's pipeline does with rows: check, de-duplicate, make durable, fold, flush.
  */
-import { type ErrorCode } from "../base/errors.ts";
+import { type ErrorCode, type OnefoldError } from "../base/errors.ts";
 
 /** What became of one pushed row; the order is the order of the rows. */
 export type RowOutcome =
   | { readonly status: "accepted"; readonly offset: number }
   | { readonly status: "duplicate"; readonly id: string }
   | { readonly status: "rejected"; readonly code: ErrorCode; readonly message: string; readonly deadLetterId: string };
+
+/** Why a row could not even be read, by its index in the push; the row itself is then the text that came. */
+export type RowFaults = ReadonlyMap<number, OnefoldError>;
 
 export interface PushResult {
   readonly accepted: number;

@@ -7,7 +7,7 @@ import { type NewDeadLetter } from "./dead-letters.ts";
 import { type Door } from "./door.ts";
 import { type EventIds } from "./event-ids.ts";
 import { type CheckedRow } from "./event.ts";
-import { type RowOutcome } from "./pipeline.ts";
+import { type RowFaults, type RowOutcome } from "./pipeline.ts";
 
 /** Rows checked before other work gets its turn. */
 const ROWS_PER_TURN = 2000;
@@ -28,6 +28,7 @@ export interface IntakeOptions {
   readonly door: Door;
   readonly ids: EventIds;
   readonly clock: Clock;
+  readonly faults: RowFaults;
   /** Known time of the log's newest event. */
   lastKnownTime(): number;
   /** Settles when this push's rows are durable, or never will be. */
@@ -35,7 +36,7 @@ export interface IntakeOptions {
 }
 
 export async function takeIn(rows: readonly unknown[], options: IntakeOptions): Promise<PushIntake> {
-  const { door, ids, clock, durable } = options;
+  const { door, ids, clock, durable, faults } = options;
   const intake: PushIntake = {
     outcomes: Array.from<null>({ length: rows.length }).fill(null),
     checked: [],
@@ -51,6 +52,8 @@ export async function takeIn(rows: readonly unknown[], options: IntakeOptions): 
     }
     let row: CheckedRow;
     try {
+      const fault = faults.get(place);
+      if (fault !== undefined) throw fault;
       row = door.check(rows[place], now);
     } catch (error) {
       const { code, message } = asOnefoldError(error);

@@ -31,7 +31,7 @@ import { type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
 import { FoldQueue } from "./fold-queue.ts";
-import { type PushResult, type RowOutcome } from "./pipeline.ts";
+import { type PushResult, type RowFaults, type RowOutcome } from "./pipeline.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import { type LogStorage } from "./storage.ts";
@@ -44,6 +44,7 @@ const IDS_PER_FLUSH = 16_000;
 const FLUSHES_BEHIND_MAX = 3;
 const PENDING_ROWS_MAX = 100_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+const NO_FAULTS: RowFaults = new Map();
 const DEDUPE_WITHIN_MICROS = 7 * 86_400_000_000;
 
 export interface SourcePipelineOptions {
@@ -172,15 +173,15 @@ export class SourcePipeline {
    * every one that did not is a durable dead letter. Throws `BACKPRESSURE` (nothing of the push was taken
    * in), `STORAGE_FAILED` (nothing of the push is acknowledged).
    */
-  async push(rows: readonly unknown[]): Promise<PushResult> {
-    return this.#push(rows, true);
+  async push(rows: readonly unknown[], faults: RowFaults = NO_FAULTS): Promise<PushResult> {
+    return this.#push(rows, faults, true);
   }
 
-  async #push(rows: readonly unknown[], keepRejected: boolean): Promise<PushResult> {
+  async #push(rows: readonly unknown[], faults: RowFaults, keepRejected: boolean): Promise<PushResult> {
     this.#admit(rows.length);
     this.#pendingRows += rows.length;
     try {
-      return await this.#accept(rows, keepRejected);
+      return await this.#accept(rows, faults, keepRejected);
     } finally {
       this.#pendingRows -= rows.length;
     }
@@ -199,12 +200,13 @@ export class SourcePipeline {
     });
   }
 
-  async #accept(rows: readonly unknown[], keepRejected: boolean): Promise<PushResult> {
+  async #accept(rows: readonly unknown[], faults: RowFaults, keepRejected: boolean): Promise<PushResult> {
     const { promise: durable, resolve: nowDurable, reject: neverDurable } = deferred();
     const intake = await takeIn(rows, {
       door: this.#door,
       ids: this.#ids,
       clock: this.#clock,
+      faults,
       lastKnownTime: () => this.log.lastKnownTime,
       durable,
     });
@@ -390,7 +392,7 @@ export class SourcePipeline {
 
   /** Pushes the rows of dead letters again and marks those that got in. */
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
-    return replayLetters(this.deadLetters, ids, (rows) => this.#push(rows, false));
+    return replayLetters(this.deadLetters, ids, (rows) => this.#push(rows, NO_FAULTS, false));
   }
 
   /** Resolves once all that was pushed is folded and committed. Rejects with the failure that prevents it. */

@@ -11,7 +11,7 @@ import { Archiver } from "../ingest/archiver.ts";
 import { type DeadLetters } from "../ingest/dead-letters.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import { importHistory } from "../ingest/history-import.ts";
-import { type PushResult } from "../ingest/pipeline.ts";
+import { type PushResult, type RowFaults } from "../ingest/pipeline.ts";
 import { type ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import { type ViewRunner } from "../ingest/view-runner.ts";
@@ -91,9 +91,9 @@ export class SourceRuntime {
     return this.#pipeline.closedUpTo();
   }
 
-  async push(rows: readonly unknown[]): Promise<PushResult> {
+  async push(rows: readonly unknown[], faults?: RowFaults): Promise<PushResult> {
     while (this.#gate !== null) await this.#gate;
-    return this.#pipeline.push(rows);
+    return this.#pipeline.push(rows, faults);
   }
 
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {

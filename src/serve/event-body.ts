@@ -11,8 +11,8 @@ export interface EventBody {
   readonly rows: readonly unknown[];
   /** The body was one object and not a list. */
   readonly single: boolean;
-  /** What was wrong with the lines that are not JSON, by row. */
-  readonly faults: ReadonlyMap<number, string>;
+  /** What is wrong with the lines that are not JSON, by row. */
+  readonly faults: ReadonlyMap<number, OnefoldError>;
 }
 
 /** Throws `JSON_INVALID` for a body that is neither JSON nor NDJSON, `REQUEST_INVALID` for one that holds no rows. */
@@ -43,7 +43,7 @@ function firstLineIsWhole(text: string): boolean {
 
 function parseLines(text: string): EventBody {
   const rows: unknown[] = [];
-  const faults = new Map<number, string>();
+  const faults = new Map<number, OnefoldError>();
   let lineNumber = 0;
   for (const line of text.split("\n")) {
     lineNumber++;
@@ -52,7 +52,8 @@ function parseLines(text: string): EventBody {
       rows.push(parseJsonText(line));
     } catch (error) {
       if (!isOnefoldError(error)) throw error;
-      faults.set(rows.length, `line ${lineNumber}: ${error.message.replace("line 1, ", "")}`);
+      const what = `line ${lineNumber}: ${error.message.replace("line 1, ", "")}`;
+      faults.set(rows.length, new OnefoldError(error.code, what, { where: `line ${lineNumber}` }));
       rows.push(line);
     }
   }

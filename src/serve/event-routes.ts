@@ -48,11 +48,11 @@ async function pushBody(ports: ServePorts, source: string, body: EventBody): Pro
   const totals: PushTotals = { accepted: 0, duplicates: 0, rejected: 0, outcomes: [] };
   for (let from = 0; from === 0 || from < body.rows.length; from += ROWS_PER_PUSH) {
     try {
-      const report = await ports.push(source, body.rows.slice(from, from + ROWS_PER_PUSH));
+      const report = await ports.push(source, body.rows.slice(from, from + ROWS_PER_PUSH), faultsFrom(body, from));
       totals.accepted += report.accepted;
       totals.duplicates += report.duplicates;
       totals.rejected += report.rejected;
-      report.outcomes.forEach((outcome, i) => totals.outcomes.push(wireOutcome(outcome, body.faults.get(from + i))));
+      for (const outcome of report.outcomes) totals.outcomes.push(wireOutcome(outcome));
     } catch (thrown) {
       const error = asOnefoldError(thrown);
       if (from === 0) throw error;
@@ -79,13 +79,13 @@ function rejection({ outcomes, rejected }: PushTotals, body: EventBody): Onefold
   return new OnefoldError("ROWS_REJECTED", `all ${rejected} rows were rejected; the first: ${message}`);
 }
 
-function wireOutcome(outcome: Outcome, fault: string | undefined): Outcome {
+function wireOutcome(outcome: Outcome): Outcome {
   const { deadLetterId, ...rest } = outcome;
-  return {
-    ...rest,
-    ...(fault === undefined ? {} : { code: "JSON_INVALID", message: fault }),
-    ...(deadLetterId === undefined ? {} : { dead_letter_id: deadLetterId }),
-  };
+  return deadLetterId === undefined ? rest : { ...rest, dead_letter_id: deadLetterId };
+}
+
+function faultsFrom({ faults }: EventBody, from: number): EventBody["faults"] {
+  return from === 0 ? faults : new Map(Array.from(faults, ([row, fault]) => [row - from, fault]));
 }
 
 const pushSchema = {

@@ -2,6 +2,7 @@
  * What serving needs from the rest of the house, as interfaces the composition root fills in.
  */
 import { type Clock } from "../base/clock.ts";
+import { type OnefoldError } from "../base/errors.ts";
 import { type DurationMicros } from "../base/micros.ts";
 import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
 import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
@@ -44,8 +45,11 @@ export interface ServePorts {
   revision(): number;
   /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `VIEW_NOT_RUN`, `FEATURE_NOT_ONLINE`. */
   view(name: string, version: number | "dev"): ServedView;
-  /** Resolves once accepted rows are durable and folded. Throws `SOURCE_UNKNOWN`, `BACKPRESSURE`, `STORAGE_FAILED`. */
-  push(source: string, rows: readonly unknown[]): Promise<PushReport>;
+  /**
+   * Resolves once accepted rows are durable and folded. Rows with a fault, by index, are rejected with it.
+   * Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`.
+   */
+  push(source: string, rows: readonly unknown[], faults?: ReadonlyMap<number, OnefoldError>): Promise<PushReport>;
   /** Called for every vector; samples and stores by itself. Must not throw. */
   record(vector: ServedVector): void;
   /** Whether everything is loaded; what is still missing otherwise. */

@@ -201,10 +201,14 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
       }
       nextOffset++;
     },
-    async push(source, rows) {
-      if (world.pushInstead !== null) return world.pushInstead(source, rows);
+    async push(source, rows, faults) {
+      if (world.pushInstead !== null) return world.pushInstead(source, rows, faults);
       registry.source(source);
       const outcomes = rows.map((row, i) => {
+        const fault = faults?.get(i);
+        if (fault !== undefined) {
+          return { status: "rejected", code: fault.code, message: fault.message, deadLetterId: `d${i}` };
+        }
         if (typeof row !== "object" || row === null || Array.isArray(row)) {
           return { status: "rejected", code: "TYPE_MISMATCH", message: "a row is an object", deadLetterId: `d${i}` };
         }
