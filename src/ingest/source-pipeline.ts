@@ -32,6 +32,7 @@ import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
 import { FoldQueue } from "./fold-queue.ts";
 import { type PushResult, type RowFaults, type RowOutcome } from "./pipeline.ts";
+import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import { type LogStorage } from "./storage.ts";
@@ -42,7 +43,7 @@ const FLUSH_MS = 50;
 const STATES_PER_FLUSH = 20000;
 const IDS_PER_FLUSH = 16_000;
 const FLUSHES_BEHIND_MAX = 3;
-const PENDING_ROWS_MAX = 100_000;
+const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
 const DEDUPE_WITHIN_MICROS = 7 * 86_400_000_000;
@@ -178,12 +179,19 @@ export class SourcePipeline {
   }
 
   async #push(rows: readonly unknown[], faults: RowFaults, keepRejected: boolean): Promise<PushResult> {
+    // All of it at once: a push that is begun is not refused half way, and its last rows count as waiting, too.
     this.#admit(rows.length);
     this.#pendingRows += rows.length;
+    let waiting = rows.length;
     try {
-      return await this.#accept(rows, faults, keepRejected);
+      return await pushInParts(rows, faults, async (part, partFaults) => {
+        const result = await this.#accept(part, partFaults, keepRejected);
+        this.#pendingRows -= part.length;
+        waiting -= part.length;
+        return result;
+      });
     } finally {
-      this.#pendingRows -= rows.length;
+      this.#pendingRows -= waiting;
     }
   }
 

@@ -11,7 +11,15 @@ import { parseJsonText } from "../schema/json-text.ts";
 import { type EventBody, parseEventBody } from "./event-body.ts";
 import { type FeatureReader } from "./feature-reader.ts";
 import { type ServePorts } from "./ports.ts";
-import { bodyTooLarge, EVENTS_BYTES_MAX, JSON_BYTES_MAX, readBody } from "./request-body.ts";
+import {
+  BodyAllowance,
+  bodyTooLarge,
+  BytesUnderWay,
+  EVENTS_BYTES_MAX,
+  EVENTS_UNDER_WAY_BYTES_MAX,
+  JSON_BYTES_MAX,
+  readBody,
+} from "./request-body.ts";
 import { type Route, type RouteAnswer } from "./route.ts";
 import { allRoutes, methodsOfPath, routeName } from "./routes.ts";
 
@@ -104,10 +112,22 @@ function createApp(routes: readonly Route[], onError: (error: unknown) => void):
     clientErrorHandler: answerClientError,
   });
   app.removeAllContentTypeParsers();
+  const eventBytes = new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX);
+  app.addHook("onRequest", (request, reply, done) => {
+    const route = routeOf(request);
+    if (route !== undefined && route.reads !== "nothing") {
+      // Questions are small and answered at once: they are read however many events wait.
+      const allowance =
+        route.reads === "events" ? new BodyAllowance(EVENTS_BYTES_MAX, eventBytes) : new BodyAllowance(JSON_BYTES_MAX);
+      allowances.set(request, allowance);
+      reply.raw.once("close", () => allowance.release());
+    }
+    done();
+  });
   app.addContentTypeParser("*", (request: FastifyRequest, payload: Readable): Promise<string> => {
     const declared = request.headers["content-length"];
-    const bytesMax = routeOf(request)?.reads === "events" ? EVENTS_BYTES_MAX : JSON_BYTES_MAX;
-    return readBody(payload, bytesMax, declared === undefined ? undefined : Number(declared));
+    const allowance = allowances.get(request) ?? new BodyAllowance(JSON_BYTES_MAX);
+    return readBody(payload, allowance, declared === undefined ? undefined : Number(declared));
   });
   app.setErrorHandler((error: FastifyError, _request, reply) => sendError(reply, requestError(error), onError));
   app.setNotFoundHandler((request, reply) => sendError(reply, unknownRoute(routes, request, reply), onError));
@@ -141,13 +161,20 @@ function mount(app: FastifyInstance, route: Route, onError: (error: unknown) => 
         body: request.body,
       });
       if (!(answer instanceof Promise)) return sendAnswer(reply, answer);
-      return answer.then(
-        (settled) => sendAnswer(reply, settled),
-        (error: unknown) => sendError(reply, error, onError),
-      );
+      const allowance = allowances.get(request);
+      allowance?.hold();
+      return answer
+        .finally(() => allowance?.release())
+        .then(
+          (settled) => sendAnswer(reply, settled),
+          (error: unknown) => sendError(reply, error, onError),
+        );
     },
   });
 }
+
+/** What each request's body may take and has taken. */
+const allowances = new WeakMap<FastifyRequest, BodyAllowance>();
 
 function routeOf(request: FastifyRequest): Route | undefined {
   return (request.routeOptions.config as { onefoldRoute?: Route }).onefoldRoute;

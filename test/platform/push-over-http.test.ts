@@ -42,7 +42,7 @@ interface PushAnswer {
   };
 }
 
-async function push(body: string): Promise<PushAnswer> {
+async function push(body: string | Buffer): Promise<PushAnswer> {
   const headers = { "content-type": "application/x-ndjson" };
   const answer = await fetch(`${server.url}/events/rides`, { method: "POST", body, headers });
   const retryAfter = answer.headers.get("retry-after");
@@ -63,5 +63,52 @@ describe("a line that is not JSON", () => {
     expect(letter!.message).toMatch(/^line 2: .* at column 13/);
     const { id, message } = letter!;
     expect(body.outcomes![1]).toEqual({ status: "rejected", code: "JSON_INVALID", message, dead_letter_id: id });
+  });
+});
+
+describe("many large bodies at a time", () => {
+  it("meet back-pressure: memory stays bounded, what is refused says so, and all that is accepted is there", async () => {
+    const bodyOf = (n: number): Buffer =>
+      Buffer.from(Array.from({ length: 30_000 }, (_, i) => ride(`${n}-${i}`, "x".repeat(400))).join("\n"));
+    const bodies = Array.from({ length: 12 }, (_, n) => bodyOf(n));
+    expect(bodies[0]!.length).toBeGreaterThan(13e6);
+    const before = process.memoryUsage().rss;
+    let most = before;
+    const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 20);
+    const answers = await Promise.all(bodies.map(push));
+    clearInterval(watch);
+    const refused = answers.filter(({ status }) => status !== 200);
+    const accepted = answers.reduce((sum, { body }) => sum + (body.accepted ?? 0), 0);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeLessThan(12);
+    for (const { status, retryAfter, body } of refused) {
+      expect({ status, retryAfter, code: body.error?.code }).toEqual({
+        status: 429,
+        retryAfter: "1",
+        code: "BACKPRESSURE",
+      });
+    }
+    expect(accepted).toBe((12 - refused.length) * 30_000);
+    expect(most - before).toBeLessThan(1_200 * 1024 * 1024);
+    const served = (await platform.features("rider", "ana")).features;
+    expect(served).toEqual({ rides: accepted });
+    const again = answers.findIndex(({ status }) => status !== 200);
+    expect(await push(bodies[again]!)).toMatchObject({ status: 200, body: { accepted: 30_000 } });
+  }, 60_000);
+
+  it("count with all their rows in the pipeline, not with the part that is being folded", async () => {
+    const rows = (n: number): string => Array.from({ length: 90_000 }, (_, i) => `{"ride_id":"${n}-${i}"}`).join("\n");
+    const statuses = (await Promise.all([1, 2, 3, 4].map((n) => push(rows(n))))).map(({ status }) => status);
+    expect(statuses.toSorted()).toEqual([422, 422, 429, 429]);
+    expect((await push(rows(5))).status).toBe(422);
+    expect((await platform.deadLetters().list({ limit: 1e6 })).length).toBe(3 * 90_000);
+  }, 60_000);
+
+  it("are refused by their number of rows before the rows are built", async () => {
+    const before = process.memoryUsage().rss;
+    const { status, body } = await push("{}\n".repeat(5_000_000));
+    expect({ status, code: body.error?.code }).toEqual({ status: 413, code: "BODY_TOO_LARGE" });
+    expect(process.memoryUsage().rss - before).toBeLessThan(400 * 1024 * 1024);
+    expect(await platform.deadLetters().list()).toEqual([]);
   });
 });

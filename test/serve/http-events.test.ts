@@ -88,21 +88,26 @@ describe("POST /events/{source}", () => {
     expect(body.error?.code).toBe("BACKPRESSURE");
   });
 
-  it("hands on large bodies in parts, and says how far it came", async () => {
-    const sizes: number[] = [];
-    http.world.pushInstead = async (_source, rows) => {
-      if (sizes.length === 2) throw new OnefoldError("BACKPRESSURE", "the fold is behind");
-      sizes.push(rows.length);
-      return { accepted: rows.length, duplicates: 0, rejected: 0, outcomes: rows.map(() => ({ status: "accepted" })) };
+  it("refuses more rows than a body may have, before any is built, as NDJSON and as an array", async () => {
+    http.world.pushInstead = async () => {
+      throw new Error("nothing of it may be pushed");
     };
-    const { status, body } = await post(
-      "/events/arrivals",
-      Array.from({ length: 4500 }, () => row("JFK")),
-    );
-    expect(sizes).toEqual([2000, 2000]);
-    expect(status).toBe(429);
-    expect(body).toMatchObject({ accepted: 4000, refused: 500 });
-    expect(body["outcomes"]).toHaveLength(4500);
-    expect(body.outcomes[4499]).toEqual({ status: "refused", code: "BACKPRESSURE" });
+    const objects = Array.from({ length: 100_001 }, () => "{}");
+    for (const body of [objects.join("\n"), `[${objects.join(",")}]`]) {
+      const { status, body: answer } = await post("/events/arrivals", body);
+      expect(status).toBe(413);
+      expect(answer.error).toMatchObject({ code: "BODY_TOO_LARGE", message: "a body of more than 100000 rows" });
+    }
+  });
+
+  it("counts rows, not the commas inside them", async () => {
+    let rows = 0;
+    http.world.pushInstead = async (_source, given) => {
+      rows = given.length;
+      return { accepted: rows, duplicates: 0, rejected: 0, outcomes: given.map(() => ({ status: "accepted" })) };
+    };
+    const commas = { text: ',"[{\,'.repeat(40_000), list: Array.from({ length: 60_000 }, () => 0) };
+    const { status } = await post("/events/arrivals", [commas, { ...commas, more: { a: 1, b: [2, 3] } }]);
+    expect({ status, rows }).toEqual({ status: 200, rows: 2 });
   });
 });

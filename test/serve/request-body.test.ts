@@ -3,9 +3,13 @@ import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
-import { readBody } from "../../src/serve/request-body.ts";
+import { BodyAllowance, BytesUnderWay, readBody as readWithin } from "../../src/serve/request-body.ts";
 
 const MEGABYTE = 1024 * 1024;
+
+function readBody(stream: Readable, bytesMax: number, declared: number | undefined): Promise<string> {
+  return readWithin(stream, new BodyAllowance(bytesMax), declared);
+}
 
 describe("reading a body", () => {
   it("joins characters that were split between chunks, and drops a byte order mark", async () => {
@@ -57,5 +61,20 @@ describe("reading a body", () => {
     const reading = readBody(Readable.from(send()), 8 * MEGABYTE, undefined);
     await expect(reading).rejects.toMatchObject({ code: "BODY_TOO_LARGE" });
     expect(sent).toBeLessThan(100);
+  });
+
+  it("refuses with BACKPRESSURE what is too much together, and gives back what it took", async () => {
+    const account = new BytesUnderWay(150);
+    const body = (): Readable => Readable.from([Buffer.alloc(60, "x"), Buffer.alloc(40, "x")]);
+    const first = new BodyAllowance(100, account);
+    expect(await readWithin(body(), first, 100)).toHaveLength(100);
+    const second = new BodyAllowance(100, account);
+    await expect(readWithin(body(), second, 100)).rejects.toMatchObject({ code: "BACKPRESSURE", status: 429 });
+    second.release();
+    first.hold();
+    first.release();
+    expect(account.take(51)).toBe(false);
+    first.release();
+    expect(account.take(150)).toBe(true);
   });
 });

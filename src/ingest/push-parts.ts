@@ -1,0 +1,38 @@
+/**
+ * A large push in parts, one after another: what is checked, encoded, folded and kept for the answer at a time
+ * stays small beside the rows themselves, and smaller pushes get their turns in between.
+ */
+import { type OnefoldError } from "../base/errors.ts";
+import { type PushResult, type RowFaults, type RowOutcome } from "./pipeline.ts";
+
+const ROWS_PER_PART = 2000;
+
+/** If a part fails, those before it stay taken in; the push as a whole is not acknowledged. */
+export async function pushInParts(
+  rows: readonly unknown[],
+  faults: RowFaults,
+  accept: (part: readonly unknown[], faults: RowFaults) => Promise<PushResult>,
+): Promise<PushResult> {
+  if (rows.length <= ROWS_PER_PART) return accept(rows, faults);
+  let [accepted, duplicates, rejected] = [0, 0, 0];
+  const outcomes: RowOutcome[] = [];
+  for (let from = 0; from < rows.length; from += ROWS_PER_PART) {
+    const part = rows.slice(from, from + ROWS_PER_PART);
+    const result = await accept(part, faultsOf(faults, from, part.length));
+    accepted += result.accepted;
+    duplicates += result.duplicates;
+    rejected += result.rejected;
+    for (const outcome of result.outcomes) outcomes.push(outcome);
+  }
+  return { accepted, duplicates, rejected, outcomes };
+}
+
+function faultsOf(faults: RowFaults, from: number, count: number): RowFaults {
+  if (faults.size === 0) return faults;
+  const part = new Map<number, OnefoldError>();
+  for (let i = 0; i < count; i++) {
+    const fault = faults.get(from + i);
+    if (fault !== undefined) part.set(i, fault);
+  }
+  return part;
+}
