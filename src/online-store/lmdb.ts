@@ -17,6 +17,7 @@ const STATE = 0x73;
 /** A space of 200 bytes, an entity key of 1,024 and the two marks fit. */
 const KEY_BYTES_MAX = 1978;
 const DROP_BATCH_KEYS = 10_000;
+const REASON_WAIT_MS = 1000;
 
 export interface LmdbOptions {
   /** Folder of the database; made if it is not there. */
@@ -48,6 +49,7 @@ class LmdbOnlineStore implements OnlineStore {
   readonly #folder: string;
   /** Keys are built here; LMDB copies them before the call returns. */
   readonly #key: Buffer = Buffer.alloc(KEY_BYTES_MAX * 3 + 8);
+  #silenced: Promise<boolean> | null = null;
 
   constructor(database: RootDatabase<Buffer, Buffer>, folder: string) {
     this.#database = database;
@@ -87,7 +89,7 @@ class LmdbOnlineStore implements OnlineStore {
       });
       await this.#database.flushed;
     } catch (cause) {
-      throw storageFailed(this.#folder, cause);
+      throw storageFailed(this.#folder, await reasonOf(cause));
     }
     // A read after this turn must not come from a snapshot taken before the commit.
     this.#database.resetReadTxn();
@@ -100,11 +102,11 @@ class LmdbOnlineStore implements OnlineStore {
       if (keys.length === 0) return;
       try {
         await this.#database.batch(() => {
-          for (const key of keys) void this.#database.remove(Buffer.from(key));
+          for (const key of keys) this.#write(Buffer.from(key), null);
         });
         await this.#database.flushed;
       } catch (cause) {
-        throw storageFailed(this.#folder, cause);
+        throw storageFailed(this.#folder, await reasonOf(cause));
       }
       this.#database.resetReadTxn();
     }
@@ -126,8 +128,13 @@ class LmdbOnlineStore implements OnlineStore {
   }
 
   #write(key: Buffer, bytes: Uint8Array | null): void {
-    if (bytes === null) void this.#database.remove(key);
-    else void this.#database.put(key, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    const written =
+      bytes === null
+        ? this.#database.remove(key)
+        : this.#database.put(key, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    // The batch around it says the same; nobody waits for a single write.
+    if (written !== this.#silenced) written.catch(() => undefined);
+    this.#silenced = written;
   }
 
   *#range(prefix: Buffer, from: Buffer, exclusive: boolean): IterableIterator<{ key: Buffer; bytes: Uint8Array }> {
@@ -156,6 +163,14 @@ class LmdbOnlineStore implements OnlineStore {
     }
     return this.#key.subarray(0, length);
   }
+}
+
+/** A failed commit only names a promise of its reason, which would end the process if nobody took it up. */
+async function reasonOf(cause: unknown): Promise<unknown> {
+  const { commitError } = cause as { readonly commitError?: Promise<never> };
+  if (commitError === undefined) return cause;
+  const unknown = new Promise<unknown>((resolve) => setTimeout(() => resolve(cause), REASON_WAIT_MS).unref());
+  return Promise.race([commitError.catch((reason: unknown) => reason), unknown]);
 }
 
 /** LMDB syncs its file but not the folder's entry for it. */
