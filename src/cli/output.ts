@@ -35,6 +35,13 @@ export function createOutput(json: boolean): Output {
   };
 }
 
+/** A failure of a running server: what failed at which request, on stderr; the stack only on request. */
+export function printServerError(thrown: unknown, request: string, options: { readonly debug: boolean }): void {
+  const { code, message, where } = asOnefoldError(thrown);
+  const stack = options.debug && thrown instanceof Error ? `\n${thrown.stack}` : "";
+  process.stderr.write(`${code}: ${message}${where === undefined ? "" : ` (${where})`}, at ${request}${stack}\n`);
+}
+
 /** Code, what, where, hint and candidates; the stack only on request. */
 export function printError(thrown: unknown, options: { readonly json: boolean; readonly debug: boolean }): void {
   const error = asOnefoldError(thrown);

@@ -23,13 +23,16 @@ import {
 import { type Route, type RouteAnswer } from "./route.ts";
 import { allRoutes, methodsOfPath, routeName } from "./routes.ts";
 
+/** `request` is method and path, without its query. */
+export type OnServerError = (error: unknown, request: string) => void;
+
 export interface HttpOptions {
   /** Default 127.0.0.1: whoever opens the server to a network does so on purpose. */
   readonly host?: string;
   /** Default 8080; 0 takes any free port. */
   readonly port?: number;
   /** Told of every error that is the server's own fault; the answer says no more than that there was one. */
-  readonly onError?: (error: unknown) => void;
+  readonly onError?: OnServerError;
 }
 
 export interface HttpServer {
@@ -96,7 +99,7 @@ function closeGracefully(app: FastifyInstance): () => Promise<void> {
   };
 }
 
-function createApp(routes: readonly Route[], onError: (error: unknown) => void): FastifyInstance {
+function createApp(routes: readonly Route[], onError: OnServerError): FastifyInstance {
   const app = fastify({
     logger: false,
     requestTimeout: REQUEST_MILLIS_MAX,
@@ -135,7 +138,7 @@ function createApp(routes: readonly Route[], onError: (error: unknown) => void):
   return app;
 }
 
-function mount(app: FastifyInstance, route: Route, onError: (error: unknown) => void): void {
+function mount(app: FastifyInstance, route: Route, onError: OnServerError): void {
   const { params, query, body } = route.schemas;
   app.route({
     method: route.method,
@@ -204,9 +207,11 @@ function sendAnswer(reply: FastifyReply, answer: RouteAnswer): FastifyReply {
   return reply.code(answer.status).header("content-type", "application/json; charset=utf-8").send(text);
 }
 
-function sendError(reply: FastifyReply, thrown: unknown, onError: (error: unknown) => void): FastifyReply {
+function sendError(reply: FastifyReply, thrown: unknown, onError: OnServerError): FastifyReply {
   const error = asOnefoldError(thrown);
-  if (error.status >= 500 && error.status !== 503) onError(thrown);
+  if (error.status >= 500 && error.status !== 503) {
+    onError(thrown, `${reply.request.method} ${reply.request.url.split("?", 1)[0]}`);
+  }
   // What went wrong inside is for the operator, not for whoever sent the request.
   const shown = error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this request") : error;
   return sendAnswer(reply, { status: error.status, body: { error: shown } });

@@ -27,11 +27,16 @@ export interface AnswerBody {
   readonly [field: string]: unknown;
 }
 
+export interface ServerFailure {
+  readonly error: unknown;
+  readonly request: string;
+}
+
 export interface ServerInTest {
   readonly world: World;
   readonly server: HttpServer;
   /** What the server reported as its own fault. */
-  readonly failures: readonly unknown[];
+  readonly failures: readonly ServerFailure[];
   get(path: string): Promise<Answer>;
   /** Text is sent as it is, anything else as JSON. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>;
@@ -41,12 +46,15 @@ export interface ServerInTest {
 export function useServer(): ServerInTest {
   let world: World;
   let server: HttpServer;
-  let failures: unknown[] = [];
+  let failures: ServerFailure[] = [];
 
   beforeEach(async () => {
     world = await createWorld();
     failures = [];
-    server = await openHttpServer(createFeatureReader(world), world, { port: 0, onError: (e) => failures.push(e) });
+    server = await openHttpServer(createFeatureReader(world), world, {
+      port: 0,
+      onError: (e, request) => failures.push([request, e]),
+    });
   });
   afterEach(() => server.close());
 

@@ -1,7 +1,7 @@
 /** `onefold serve`: the HTTP door, until it is told to stop. */
 import { Command, Option } from "commander";
 import { parsePort, parseShare } from "../option-values.ts";
-import { createOutput } from "../output.ts";
+import { createOutput, printServerError } from "../output.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
 interface ServeOptions extends StandardOptions {
@@ -24,7 +24,11 @@ export function serveCommand(): Command {
       const output = createOutput(options.json === true);
       const settings = { servingLogSampleRate: options.sample };
       await withPlatformOf(options, "own", settings, async (platform) => {
-        const server = await platform.serve({ port: options.port, host: options.host });
+        const server = await platform.serve({
+          port: options.port,
+          host: options.host,
+          onError: (error, request) => printServerError(error, request, { debug: options.debug === true }),
+        });
         const stopped = nextStopSignal();
         output.result({ url: server.url, data: options.data }, () => `serving on ${server.url} (Ctrl-C stops)`);
         await stopped;
