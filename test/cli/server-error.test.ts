@@ -6,6 +6,7 @@ import { printServerError } from "../../src/cli/output.ts";
 afterEach(() => vi.restoreAllMocks());
 
 function printed(error: unknown, debug: boolean): string {
+  vi.restoreAllMocks();
   const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
   printServerError(error, "POST /events/rides", { debug });
   return write.mock.calls.map(([text]) => String(text)).join("");

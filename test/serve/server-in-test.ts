@@ -53,7 +53,7 @@ export function useServer(): ServerInTest {
     failures = [];
     server = await openHttpServer(createFeatureReader(world), world, {
       port: 0,
-      onError: (e, request) => failures.push([request, e]),
+      onError: (error, request) => failures.push({ error, request }),
     });
   });
   afterEach(() => server.close());
