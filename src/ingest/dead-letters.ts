@@ -1,10 +1,12 @@
 /**
  * Rows that could not be used, kept with the reason: append-only NDJSON, in segments, durable.
  *
- * A line is a letter, or `{"resolved": [ids]}` once a replay got letters accepted. Lines are whole or, at the
+ * A line is a letter, or `{"resolved": [ids]}` once a replay got letters accepted, or `{"dropped": letters,
+ * "upTo": segment}`. Lines are whole or, at the
  * torn end of a crash, cut off when the file is opened. A letter whose id is there already is not written
  * again: letters of the fold are named by view and offset, so that a replay after a crash adds none twice.
- * Past `bytesMax` the oldest segment goes.
+ * Past `bytesMax` the oldest segment goes. How many letters have gone that nobody had resolved is written, and
+ * synced, before they go: a crash in between leaves a segment that counts as gone and is removed on opening.
  */
 import { join } from "node:path";
 import { type Clock } from "../base/clock.ts";
@@ -49,13 +51,21 @@ interface Segment {
   readonly ids: string[];
 }
 
-type Line = DeadLetter | { readonly resolved: readonly string[] };
+interface Dropped {
+  /** Letters that were dropped unresolved, in all. */
+  readonly dropped: number;
+  /** Name of the newest segment that is gone. */
+  readonly upTo: string;
+}
+
+type Line = DeadLetter | { readonly resolved: readonly string[] } | Dropped;
 
 export class DeadLetters {
   readonly #options: DeadLettersOptions;
   readonly #segments: Segment[] = [];
   readonly #known = new Set<string>();
   readonly #resolved = new Set<string>();
+  #dropped: Dropped = { dropped: 0, upTo: "" };
   #nextNumber = 0;
   #file: LogFile | null = null;
   #waiting: { lines: string; letters: readonly DeadLetter[]; resolve(): void; reject(error: unknown): void }[] = [];
@@ -80,6 +90,11 @@ export class DeadLetters {
   /** Letters neither resolved nor dropped. */
   get openCount(): number {
     return this.#known.size - this.#resolved.size;
+  }
+
+  /** Letters that went, unresolved, because newer ones needed their room: since the beginning, across restarts. */
+  get droppedCount(): number {
+    return this.#dropped.dropped;
   }
 
   /** Writes letters; resolves once they are durable, with each letter as stored. Throws `STORAGE_FAILED`. */
@@ -114,7 +129,7 @@ export class DeadLetters {
     for (const segment of this.#segments.slice()) {
       if (found.length >= limit) break;
       for (const line of parseLines(await this.#read(segment)).lines) {
-        if ("resolved" in line || !this.#matches(line, filter)) continue;
+        if (!isLetter(line) || !this.#matches(line, filter)) continue;
         found.push(line);
         if (found.length >= limit) break;
       }
@@ -193,11 +208,20 @@ export class DeadLetters {
     const ordinal = last === undefined ? 0 : Number(last.name.slice(0, 12)) + 1;
     const segment: Segment = { name: `${String(ordinal).padStart(12, "0")}.ndjson`, bytes: 0, ids: [] };
     this.#file = await storage.open(join(folder, segment.name));
+    await storage.syncFolder(folder);
     this.#segments.push(segment);
-    while (this.#segments.length > SEGMENTS) {
-      const oldest = this.#segments.shift()!;
-      await storage.remove(join(folder, oldest.name));
-      for (const id of oldest.ids) {
+    const old = this.#segments.slice(0, -SEGMENTS);
+    if (old.length === 0) return segment;
+    const unresolved = old.flatMap(({ ids }) => ids.filter((id) => !this.#resolved.has(id)));
+    this.#dropped = { dropped: this.#dropped.dropped + unresolved.length, upTo: old.at(-1)!.name };
+    const line = Buffer.from(`${JSON.stringify(this.#dropped)}\n`);
+    await this.#file.append(line);
+    await this.#file.sync();
+    segment.bytes += line.length;
+    for (const { name, ids } of old) {
+      this.#segments.shift();
+      await storage.remove(join(folder, name));
+      for (const id of ids) {
         this.#known.delete(id);
         this.#resolved.delete(id);
       }
@@ -218,6 +242,7 @@ export class DeadLetters {
       segment.bytes = end;
       for (const line of lines) {
         if ("resolved" in line) for (const id of line.resolved) this.#resolved.add(id);
+        else if ("dropped" in line) this.#dropped = line;
         else {
           segment.ids.push(line.id);
           this.#known.add(line.id);
@@ -226,6 +251,7 @@ export class DeadLetters {
         }
       }
     }
+    await this.#forgetDropped(readOnly);
     for (const id of this.#resolved) if (!this.#known.has(id)) this.#resolved.delete(id);
     if (readOnly) {
       this.#failure = new OnefoldError("STORAGE_LOCKED", "the dead letters were opened to read", { where: folder });
@@ -237,6 +263,16 @@ export class DeadLetters {
     this.#file = await storage.open(join(folder, last.name));
     await this.#file.sync();
     await storage.syncFolder(folder);
+  }
+
+  /** Segments that were counted as gone and still stand: the process ended in between. */
+  async #forgetDropped(readOnly: boolean): Promise<void> {
+    const { storage, folder } = this.#options;
+    while (this.#segments.length > 0 && this.#segments[0]!.name <= this.#dropped.upTo) {
+      const { name, ids } = this.#segments.shift()!;
+      for (const id of ids) this.#known.delete(id);
+      if (!readOnly) await storage.remove(join(folder, name));
+    }
   }
 
   #read(segment: Segment): Promise<Uint8Array> {
@@ -261,10 +297,16 @@ function parseLines(bytes: Uint8Array): { lines: Line[]; end: number } {
   return { lines, end };
 }
 
+function isLetter(line: Line): line is DeadLetter {
+  return "id" in line;
+}
+
 function parseLine(text: string): Line | null {
   try {
-    const parsed = JSON.parse(text) as Partial<DeadLetter & { resolved: string[] }> | null;
-    if (typeof parsed?.id === "string" || Array.isArray(parsed?.resolved)) return parsed as Line;
+    const parsed = JSON.parse(text) as Partial<DeadLetter & Dropped & { resolved: string[] }> | null;
+    const isLine =
+      typeof parsed?.id === "string" || Array.isArray(parsed?.resolved) || typeof parsed?.upTo === "string";
+    if (isLine) return parsed as Line;
   } catch {
     // Not JSON: damage, which is left out.
   }

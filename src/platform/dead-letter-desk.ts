@@ -10,6 +10,11 @@ import { OnefoldError } from "../base/errors.ts";
 import { type RuntimeContext } from "./runtime-context.ts";
 import { type SourceRuntimes } from "./source-runtimes.ts";
 
+export interface DeadLetterSurvey {
+  readonly letters: readonly DeadLetter[];
+  readonly dropped: number;
+}
+
 export class DeadLetterDesk {
   readonly #context: RuntimeContext;
   readonly #sources: SourceRuntimes | null;
@@ -21,13 +26,21 @@ export class DeadLetterDesk {
 
   /** Of one source or of all, oldest first. Throws `SOURCE_UNKNOWN`. */
   async list(filter: DeadLetterFilter & { readonly source?: string } = {}): Promise<readonly DeadLetter[]> {
+    return (await this.survey(filter)).letters;
+  }
+
+  /** As `list`, and how many older letters of these sources were dropped unresolved, to make room for newer ones. */
+  async survey(filter: DeadLetterFilter & { readonly source?: string } = {}): Promise<DeadLetterSurvey> {
     const { registry } = this.#context;
     const names =
       filter.source === undefined
         ? registry.sources().flatMap(({ definition }) => (definition.kind === "stream" ? [definition.name] : []))
         : [registry.source(filter.source).definition.name];
     const found = await Promise.all(names.map((name) => this.#listOf(name, filter)));
-    return found.flat().slice(0, filter.limit ?? Number.POSITIVE_INFINITY);
+    return {
+      letters: found.flatMap(({ letters }) => letters).slice(0, filter.limit ?? Number.POSITIVE_INFINITY),
+      dropped: found.reduce((sum, { dropped }) => sum + dropped, 0),
+    };
   }
 
   /** Pushes letters again; those that get in are marked as resolved. */
@@ -41,13 +54,16 @@ export class DeadLetterDesk {
     return this.#sources.get(request.source).replayDeadLetters(request.ids);
   }
 
-  async #listOf(source: string, filter: DeadLetterFilter): Promise<readonly DeadLetter[]> {
-    if (this.#sources !== null) return this.#sources.get(source).deadLetters.list(filter);
+  async #listOf(source: string, filter: DeadLetterFilter): Promise<DeadLetterSurvey> {
+    if (this.#sources !== null) {
+      const { deadLetters } = this.#sources.get(source);
+      return { letters: await deadLetters.list(filter), dropped: deadLetters.droppedCount };
+    }
     const { clock, dataDir } = this.#context;
     const folder = join(dataDir, "dead-letters", source);
     const letters = await DeadLetters.open({ storage: diskStorage, folder, source, clock, readOnly: true });
     try {
-      return await letters.list(filter);
+      return { letters: await letters.list(filter), dropped: letters.droppedCount };
     } finally {
       await letters.close();
     }

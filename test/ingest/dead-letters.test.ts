@@ -104,6 +104,58 @@ describe("dead letters", () => {
     expect(found.length).toBeGreaterThan(20);
   });
 
+  it("count those that were dropped unresolved, across crashes, and never twice", async () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const random = randomFrom(seed);
+      let storage = new ForgetfulStorage();
+      let letters = await open(storage, 3000);
+      let added = 0;
+      let resolved = 0;
+      for (let round = 0; round < 40; round++) {
+        const ids = (await letters.add([letter(added), letter(added + 1)])).map(({ id }) => id);
+        added += 2;
+        if (round % 5 === 0) {
+          await letters.resolve(ids.slice(0, 1));
+          resolved += 1;
+        }
+        if (random() < 0.3) {
+          storage = storage.crash(random);
+          letters = await open(storage, 3000);
+        }
+      }
+      const kept = await letters.list({ limit: 1e6, includeResolved: true });
+      const unresolved = await letters.list({ limit: 1e6 });
+      const resolvedKept = kept.length - unresolved.length;
+      expect(letters.droppedCount, `seed ${seed}`).toBe(added - kept.length - (resolved - resolvedKept));
+      expect(letters.droppedCount).toBeGreaterThan(0);
+      const reader = await DeadLetters.open({ storage, folder, source: "pay", clock: new TestClock(), readOnly: true });
+      expect(reader.droppedCount).toBe(letters.droppedCount);
+    }
+  });
+
+  it("finish a dropping that a crash cut short", async () => {
+    const storage = new ForgetfulStorage();
+    let letters = await open(storage, 800);
+    for (let n = 0; n < 8; n++) await letters.add([letter(n)]);
+    storage.remove = async () => {
+      throw new Error("EIO");
+    };
+    let failed = false;
+    for (let n = 8; n < 40 && !failed; n++)
+      failed = await letters.add([letter(n)]).then(
+        () => false,
+        () => true,
+      );
+    expect(failed).toBe(true);
+    const counted = letters.droppedCount;
+    expect(counted).toBeGreaterThan(0);
+    const after = storage.crash();
+    letters = await open(after, 800);
+    expect(letters.droppedCount).toBe(counted);
+    const first = (await letters.list({ limit: 1 }))[0]!;
+    expect(first.message).toBe(`letter ${counted}`);
+  });
+
   it("hold any JavaScript value as JSON data", async () => {
     const letters = await open(new ForgetfulStorage());
     const cycle: Record<string, unknown> = {

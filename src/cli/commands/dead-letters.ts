@@ -31,14 +31,19 @@ function listCommand(): Command {
     .option("--code <code>", "refused with this error code")
     .addOption(new Option("--limit <rows>", "at most so many").default(100).argParser(parseCount))
     .action(async (options: ListOptions) => {
-      const letters = await withPlatform(options, "read", (platform) =>
-        platform.deadLetters().list({
+      const { letters, dropped } = await withPlatform(options, "read", (platform) =>
+        platform.deadLetters().survey({
           limit: options.limit,
           ...(options.source === undefined ? {} : { source: options.source }),
           ...(options.code === undefined ? {} : { code: options.code }),
         }),
       );
-      createOutput(options.json === true).result({ dead_letters: letters }, () =>
+      const output = createOutput(options.json === true);
+      if (dropped > 0) {
+        const them = dropped === 1 ? "1 older letter was" : `${formatCount(dropped)} older letters were`;
+        output.note(`${them} dropped to make room for newer ones`);
+      }
+      output.result({ dead_letters: letters, dropped }, () =>
         letters.length === 0
           ? "no dead letters"
           : formatTable(
