@@ -4,8 +4,9 @@
  *
  *     <data>/registry  log/<source>  online  offline/events  offline/features  serving-log  dead-letters  lock
  */
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import { type DurationMicros, MICROS_PER_MINUTE } from "./base/micros.ts";
@@ -61,6 +62,11 @@ export interface PlatformOptions {
    * owner: registry, training sets, audit, explain and preview, from what is archived. Default "own".
    */
   readonly mode?: "own" | "read";
+  /**
+   * What to do where nothing was ever registered: create the folder (in mode "read", go on as with an empty
+   * one), or refuse. Default true in mode "own", false in mode "read", where it is most likely mistyped.
+   */
+  readonly create?: boolean;
   readonly clock?: Clock;
   /** Code for views with functions of their own. Views without functions need none. */
   readonly definitions?: readonly Definition[];
@@ -95,10 +101,12 @@ export interface VectorAnswer {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** Opens a data folder. Throws `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`. */
+/** Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`. */
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
   const { dataDir, mode = "own", clock = systemClock } = options;
-  await mkdir(dataDir, { recursive: true });
+  const { create = mode === "own" } = options;
+  if (!create) refuseMissing(dataDir);
+  if (mode === "own") await mkdir(dataDir, { recursive: true });
   const closers: (() => Promise<void>)[] = [];
   try {
     if (mode === "own") {
@@ -197,7 +205,7 @@ export class Platform {
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
   async push(source: string, rows: readonly unknown[]): Promise<PushResult> {
-    return this.#own("push").sources.get(source).push(rows);
+    return this.#own("push", "push to its server: POST /events/{source}").sources.get(source).push(rows);
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -337,7 +345,7 @@ export class Platform {
 
   /** Serves HTTP until closed. Throws `LISTEN_FAILED`. */
   serve(options: HttpOptions = {}): Promise<HttpServer> {
-    this.#own("serve");
+    this.#own("serve", "ask the process that owns the folder over HTTP");
     return openHttpServer(this.#reader, this.#servePorts, options);
   }
 
@@ -358,7 +366,7 @@ export class Platform {
   }
 
   async #withStates(result: AuditResult, options: AuditOptions): Promise<AuditReport> {
-    const { online, sources } = this.#own("audit states");
+    const { online, sources } = this.#own("audit stored states, which change while they are compared");
     const states: Record<string, StateAuditResult> = {};
     for (const { definition } of this.registry.views()) {
       const isRun = this.registry.source(definition.source).definition.kind === "stream";
@@ -385,11 +393,12 @@ export class Platform {
     return readServingLog(join(this.dataDir, "serving-log"));
   }
 
-  #own(work: string): Owned {
+  #own(work: string, instead?: string): Owned {
     if (this.#owned !== null) return this.#owned;
-    throw new OnefoldError("STORAGE_LOCKED", `this platform was opened to read, so it cannot ${work}`, {
+    const hint = "stop the process that owns the data folder, if one does, and try again";
+    throw new OnefoldError("STORAGE_LOCKED", `beside the owner of the data folder one can only read, not ${work}`, {
       where: this.dataDir,
-      hint: 'open it with mode "own" once no other process owns the folder, or ask the running server over HTTP',
+      hint: instead === undefined ? hint : `${hint}; or ${instead}`,
     });
   }
 
@@ -401,9 +410,14 @@ export class Platform {
       registry,
       maxFutureMicros: MAX_FUTURE_MICROS,
       revision: () => this.#revision,
-      view: (name, version) => this.#own("serve").sources.view(catalog.view(name, version)),
+      view: (name, version) =>
+        this.#own("read vectors", "ask its server: POST /services/{name}/vector").sources.view(
+          catalog.view(name, version),
+        ),
       push: async (source, rows, faults) => {
-        const result = await this.#own("push").sources.get(source).push(rows, faults);
+        const result = await this.#own("push", "push to its server: POST /events/{source}")
+          .sources.get(source)
+          .push(rows, faults);
         return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
       },
       record: (vector) => {
@@ -414,6 +428,15 @@ export class Platform {
       readiness: () => owned?.sources.readiness() ?? { ready: false, waitingFor: ["the owner of the data folder"] },
     };
   }
+}
+
+/** A folder in which nothing was ever registered is taken for a mistyped one. Throws `DATA_FOLDER_MISSING`. */
+function refuseMissing(dataDir: string): void {
+  if (existsSync(join(dataDir, "registry", "registry.json"))) return;
+  throw new OnefoldError("DATA_FOLDER_MISSING", `there is no data folder ${resolve(dataDir)}`, {
+    where: dataDir,
+    hint: "check the path; onefold apply creates a data folder and registers definitions in it",
+  });
 }
 
 /** Rows of a file as `push` takes them, `rowsPerBatch` at a time. Throws `FILE_UNREADABLE`. */

@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   REGISTRY_CORRUPT: { status: 500, meaning: "the registry's file is damaged or of another format" },
   STATE_CODEC: { status: 500, meaning: "stored state cannot be decoded by this version" },
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
+  DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
   STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },

@@ -49,9 +49,11 @@ async function findDefinitions(options: StandardOptions): Promise<Definition[]> 
 
 /**
  * `own`: takes the data folder's lock, and folds. `read`: what is on disk, beside whoever owns the folder.
- * `own-or-read`: owns it if it is free, so that what is read is complete to the end of the log.
+ * `own-or-read`: owns it if it is free, so that what is read is complete to the end of the log. All of these
+ * refuse a folder in which nothing was registered, which is most likely a mistyped one; `own-or-create` makes
+ * it, and `read-or-empty` goes on without one.
  */
-export type Access = "own" | "read" | "own-or-read";
+export type Access = "own" | "own-or-create" | "read" | "read-or-empty" | "own-or-read";
 
 export function withPlatform<T>(
   options: StandardOptions,
@@ -80,7 +82,11 @@ export async function withPlatformOf<T>(
 async function open(settings: PlatformOptions, access: Access): Promise<Platform> {
   const { openPlatform } = await import("../platform.ts");
   try {
-    return await openPlatform({ ...settings, mode: access === "read" ? "read" : "own" });
+    return await openPlatform({
+      ...settings,
+      mode: access === "read" || access === "read-or-empty" ? "read" : "own",
+      create: access === "own-or-create" || access === "read-or-empty",
+    });
   } catch (error) {
     const isLocked = isOnefoldError(error) && error.code === "STORAGE_LOCKED";
     if (isLocked && access === "own-or-read") return openPlatform({ ...settings, mode: "read" });

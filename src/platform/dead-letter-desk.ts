@@ -48,7 +48,11 @@ export class DeadLetterDesk {
     if (this.#sources === null) {
       throw new OnefoldError(
         "STORAGE_LOCKED",
-        "this platform was opened to read, so it cannot push dead letters again",
+        "beside the owner of the data folder one can only read, not push dead letters again",
+        {
+          where: this.#context.dataDir,
+          hint: "stop the process that owns the data folder, if one does, and try again",
+        },
       );
     }
     return this.#sources.get(request.source).replayDeadLetters(request.ids);

@@ -49,6 +49,24 @@ describe("onefold, outside a project", () => {
   });
 });
 
+describe("onefold, where there is no data folder", () => {
+  it.each([
+    ["audit"],
+    ["features"],
+    ["dead-letters", "list"],
+    ["get", "--service", "s", "--entity", "a=b"],
+    ["train", "--service", "s", "--labels", "l.csv", "--out", "o.csv"],
+    ["ingest", "e.ndjson", "--source", "s"],
+  ])("%s refuses it, says how to make one, and makes none", async (...args) => {
+    const { exitCode, result } = await runJson([...args, "--data", "typo"], folder);
+    expect(exitCode).toBe(1);
+    expect(result).toMatchObject({
+      error: { code: "DATA_FOLDER_MISSING", hint: expect.stringContaining("onefold apply") },
+    });
+    expect(readdirSync(folder)).not.toContain("typo");
+  });
+});
+
 describe("onefold, in a project that init wrote", () => {
   beforeAll(async () => {
     const { exitCode } = await runCli(["init", "shop"], folder);
@@ -62,6 +80,7 @@ describe("onefold, in a project that init wrote", () => {
 
   it("plans, applies, and then has nothing to change", async () => {
     expect((await text("plan", "--check")).exitCode).toBe(3);
+    expect(readdirSync(project)).not.toContain(".onefold");
     const plan = await json("plan");
     expect(plan).toMatchObject({ exitCode: 0, result: { dirty: true, refused: false } });
     expect((await text("apply")).stdout).toContain("+ view spending@1");

@@ -12,7 +12,7 @@ export function planCommand(): Command {
     .addOption(new Option("--check", "exit with 3 if anything would change"))
     .action(async (options: StandardOptions & { check?: true }) => {
       const definitions = await requireDefinitions(options);
-      const plan = await withPlatform(options, "read", async (platform) => platform.plan(definitions));
+      const plan = await withPlatform(options, "read-or-empty", async (platform) => platform.plan(definitions));
       printPlan(plan, options);
       if (plan.refused || (options.check === true && plan.dirty)) process.exitCode = EXIT.refused;
     });
@@ -26,7 +26,7 @@ export function applyCommand(): Command {
       const output = createOutput(options.json === true);
       const definitions = await requireDefinitions(options);
       const plan = await output.withProgress("apply", (onProgress) =>
-        withPlatform(options, "own", (platform) => platform.apply(definitions, { onProgress })),
+        withPlatform(options, "own-or-create", (platform) => platform.apply(definitions, { onProgress })),
       );
       printPlan(plan, options);
     });

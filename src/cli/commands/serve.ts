@@ -23,7 +23,7 @@ export function serveCommand(): Command {
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
       const settings = { servingLogSampleRate: options.sample };
-      await withPlatformOf(options, "own", settings, async (platform) => {
+      await withPlatformOf(options, "own-or-create", settings, async (platform) => {
         const server = await platform.serve({
           port: options.port,
           host: options.host,
