@@ -126,7 +126,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       catalog: new ViewCatalog(registry),
       engine,
       openEngine,
-      offline: openOfflineStore(join(dataDir, "offline"), engine),
+      offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
     };
     if (mode === "read") return new Platform(context, null, closers);
     const online = openLmdbStore({ folder: join(dataDir, "online") });

@@ -102,6 +102,13 @@ function layerOf(path: string): string {
   return path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
 }
 
+describe("time", () => {
+  it("is asked of the machine by the clock alone", () => {
+    const asking = [...sources.values()].filter(({ text }) => /\bDate\.now\(|\bnew Date\(\)|timeOrigin/.test(text));
+    expect(asking.map(({ path }) => path)).toEqual(["base/clock.ts"]);
+  });
+});
+
 describe("imports", () => {
   it("finds the imports it judges", () => {
     const { imports, packages } = parseImports(

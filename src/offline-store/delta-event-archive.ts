@@ -173,7 +173,7 @@ class DeltaEventArchive implements HistoryArchive {
     });
     const remove = run.map(({ path }) => path.slice(this.#table.folder.length + 1));
     await this.#table.commit({ add: [file], remove, operation: "COMPACT LIVE", dataChange: false });
-    await this.#table.vacuum(Date.now() - COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
+    await this.#table.vacuum(COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
   }
 
   async appendHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles> {

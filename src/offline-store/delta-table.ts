@@ -3,6 +3,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { isAbsolute, join } from "node:path";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { formatType, sameType } from "../schema/value.ts";
@@ -32,21 +33,27 @@ import { diskTableStorage, type TableStorage } from "./table-storage.ts";
 /** Other engines may vacuum the table: files of earlier epochs must outlive that. */
 const CONFIGURATION = { "delta.deletedFileRetentionDuration": "interval 36500 days" };
 
+export interface OfflineStoreOptions {
+  /** Dates commits, and tells how long ago a file left its table. */
+  readonly clock?: Clock;
+  readonly storage?: TableStorage;
+}
+
 /** Opens a folder of tables; the engine reads and writes their checkpoints. */
 export function openOfflineStore(
   folder: string,
   engine: QueryEngine,
-  storage: TableStorage = diskTableStorage,
+  { clock = systemClock, storage = diskTableStorage }: OfflineStoreOptions = {},
 ): OfflineStore {
   const open = async (name: string): Promise<DeltaTable | null> => {
     const log = new DeltaLog(join(folder, name), storage, engine);
     const state = await log.load();
-    return state === null ? null : new DeltaTable(join(folder, name), name, log, state, storage);
+    return state === null ? null : new DeltaTable(join(folder, name), name, log, state, storage, clock);
   };
   return {
     find: open,
     async table(name, schema) {
-      const existing = (await open(name)) ?? (await create(join(folder, name), name, schema, storage, engine));
+      const existing = (await open(name)) ?? (await create(join(folder, name), name, schema, storage, engine, clock));
       await existing.evolveTo(schema);
       return existing;
     },
@@ -59,9 +66,10 @@ async function create(
   schema: TableSchema,
   storage: TableStorage,
   engine: QueryEngine,
+  clock: Clock,
 ): Promise<DeltaTable> {
   const log = new DeltaLog(folder, storage, engine);
-  const now = Date.now();
+  const now = millisOf(clock);
   const metaData: MetaDataAction = {
     id: randomUUID(),
     format: { provider: "parquet", options: {} },
@@ -80,7 +88,7 @@ async function create(
   const state = (await log.put(first, actions)) ? first : await log.load();
   if (state === null)
     throw new OnefoldError("TABLE_INVALID", "a table vanished while it was created", { where: folder });
-  return new DeltaTable(folder, name, log, state, storage);
+  return new DeltaTable(folder, name, log, state, storage, clock);
 }
 
 class DeltaTable implements OfflineTable {
@@ -89,15 +97,17 @@ class DeltaTable implements OfflineTable {
   readonly #log: DeltaLog;
   readonly #state: DeltaState;
   readonly #storage: TableStorage;
+  readonly #clock: Clock;
   /** Commits of this process follow each other; other processes are met in the log. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(folder: string, name: string, log: DeltaLog, state: DeltaState, storage: TableStorage) {
+  constructor(folder: string, name: string, log: DeltaLog, state: DeltaState, storage: TableStorage, clock: Clock) {
     this.folder = folder;
     this.#name = name;
     this.#log = log;
     this.#state = state;
     this.#storage = storage;
+    this.#clock = clock;
   }
 
   async snapshot(version?: number): Promise<TableSnapshot> {
@@ -123,7 +133,7 @@ class DeltaTable implements OfflineTable {
     return this.#inTurn(async () => {
       const dataChange = change.dataChange ?? true;
       const removes = (change.remove ?? []).map((path) => this.#removeAction(path, dataChange));
-      const now = Date.now();
+      const now = millisOf(this.#clock);
       const actions: DeltaAction[] = [
         commitInfo(change.operation, now),
         ...(change.txn ?? []).map(({ applicationId, version }) => ({
@@ -152,7 +162,8 @@ class DeltaTable implements OfflineTable {
     });
   }
 
-  async vacuum(removedBefore: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {
+  async vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {
+    const removedBefore = millisOf(this.#clock) - keptMillis;
     return this.#inTurn(async () => {
       let count = 0;
       for (const remove of this.#state.removed.values()) {
@@ -190,7 +201,7 @@ class DeltaTable implements OfflineTable {
           ...this.#metaData(this.#state),
           schemaString: formatSchema({ columns: [...present, ...more] }),
         };
-        if (await this.#log.put(this.#state, [commitInfo("ADD COLUMNS", Date.now()), { metaData }])) return;
+        if (await this.#log.put(this.#state, [commitInfo("ADD COLUMNS", millisOf(this.#clock)), { metaData }])) return;
         await this.#refresh();
       }
     });
@@ -227,7 +238,7 @@ class DeltaTable implements OfflineTable {
     return {
       remove: {
         path: add.path,
-        deletionTimestamp: Date.now(),
+        deletionTimestamp: millisOf(this.#clock),
         dataChange,
         extendedFileMetadata: true,
         partitionValues: add.partitionValues,
@@ -287,6 +298,11 @@ class DeltaTable implements OfflineTable {
     this.#queue = turn.catch(() => {});
     return turn;
   }
+}
+
+/** The format's times are whole milliseconds. */
+function millisOf(clock: Clock): number {
+  return Math.floor(clock.now() / 1000);
 }
 
 function commitInfo(operation: string, timestamp: number): DeltaAction {

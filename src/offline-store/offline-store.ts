@@ -70,8 +70,8 @@ export interface OfflineTable {
    * Returns the new version. Throws `TABLE_CONFLICT`.
    */
   commit(change: TableCommit): Promise<number>;
-  /** Deletes files that left the table before `removedBefore` (milliseconds) and that no one needs any more. Returns how many. */
-  vacuum(removedBefore: number, isUnneeded: (file: TableFile) => boolean): Promise<number>;
+  /** Deletes files that left the table more than `keptMillis` ago and that no one needs any more. Returns how many. */
+  vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number>;
 }
 
 export interface OfflineStore {

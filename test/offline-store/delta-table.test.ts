@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process";
-import { access, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { access, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ReplayClock } from "../../src/base/clock.ts";
+import { micros, parseMicros } from "../../src/base/micros.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { type QueryEngine } from "../../src/offline-store/engine.ts";
@@ -39,6 +41,36 @@ async function appendEach(table: OfflineTable, count: number): Promise<void> {
 offlineTableConformance("A Delta table", async () => {
   const folder = await newFolder();
   return { engine, store: () => openOfflineStore(folder, engine) };
+});
+
+describe("a Delta table's times", () => {
+  it("are those of the clock it was given", async () => {
+    const folder = await newFolder();
+    const clock = new ReplayClock(parseMicros("2001-06-01T12:00:00Z"));
+    const start = clock.now() / 1000;
+    const table = await openOfflineStore(folder, engine, { clock }).table("letters", LETTERS);
+    await appendEach(table, 2);
+    clock.advanceTo(micros(clock.now() + 5_000_000));
+    const [first] = (await table.snapshot()).files.map(({ path }) => path.slice(table.folder.length + 1));
+    await table.commit({ add: [], remove: [first!], operation: "DELETE" });
+    const log = join(table.folder, "_delta_log");
+    const times: unknown[] = [];
+    for (const name of (await readdir(log)).filter((each) => each.endsWith(".json")).toSorted()) {
+      const actions = (await readFile(join(log, name), "utf8")).trim().split("\n");
+      for (const action of actions) {
+        times.push(
+          ...[
+            ...action.matchAll(/"(?:timestamp|createdTime|lastUpdated|modificationTime|deletionTimestamp)":(\d+)/g),
+          ].map((match) => Number(match[1])),
+        );
+      }
+    }
+    expect(times.length).toBeGreaterThan(8);
+    expect(new Set(times)).toEqual(new Set([start, start + 5000]));
+    expect(await table.vacuum(1000, () => true)).toBe(0);
+    clock.advanceTo(micros(clock.now() + 2_000_000));
+    expect(await table.vacuum(1000, () => true)).toBe(1);
+  });
 });
 
 describe("a Delta table's checkpoints", () => {
@@ -100,7 +132,7 @@ describe("a crash between any two writes of a commit", () => {
         const folder = await newFolder();
         await appendEach(await openOfflineStore(folder, engine).table("letters", LETTERS), 9);
         const storage = failingStorage(failAt, after);
-        const table = await openOfflineStore(folder, engine, storage).table("letters", LETTERS);
+        const table = await openOfflineStore(folder, engine, { storage }).table("letters", LETTERS);
         const file = await writeLetters(engine, table, 9, 1);
         const outcome = await codeOf(
           table.commit({ add: [file], txn: [{ applicationId: "app", version: 9 }], operation: "APPEND" }),
