@@ -184,6 +184,7 @@ async function openPorts(): Promise<ServePorts> {
     view: (name) => views.get(name)!,
     push: () => Promise.reject(new Error("nothing is pushed here")),
     record: () => {},
+    metrics: () => Promise.reject(new Error("nothing is measured here")),
     readiness: () => ({ ready: true, waitingFor: [] }),
   };
 

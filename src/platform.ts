@@ -5,15 +5,17 @@
  *     <data>/registry  log/<source>  online  offline/events  offline/features  serving-log  dead-letters  lock
  */
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import { type DurationMicros, MICROS_PER_MINUTE } from "./base/micros.ts";
 import { type Definition, formatViewName } from "./define/definition.ts";
+import { STATUS_NAMES } from "./fold/view-fold.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import { type PushResult } from "./ingest/pipeline.ts";
 import { readRowFile, type RowFileRequest } from "./ingest/row-file.ts";
+import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
 import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
@@ -163,6 +165,7 @@ export class Platform {
   readonly #servePorts: ServePorts;
   readonly #reader: FeatureReader;
   readonly #call: CallRoute;
+  readonly #metrics: Metrics;
   #revision = 0;
   #closing: Promise<void> | null = null;
 
@@ -175,6 +178,11 @@ export class Platform {
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
+    this.#metrics = new Metrics({
+      sources: () => owned?.sources.gauges() ?? [],
+      onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
+      statusNames: STATUS_NAMES,
+    });
     this.#servePorts = this.#openServePorts();
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -343,9 +351,10 @@ export class Platform {
     return this.#context.engine.rows(`SELECT * FROM read_parquet([${paths}], union_by_name = true)${order}`);
   }
 
-  /** Serves HTTP until closed. Throws `LISTEN_FAILED`. */
+  /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
   serve(options: HttpOptions = {}): Promise<HttpServer> {
     this.#own("serve", "ask the process that owns the folder over HTTP");
+    this.#metrics.start();
     return openHttpServer(this.#reader, this.#servePorts, options);
   }
 
@@ -356,6 +365,7 @@ export class Platform {
   }
 
   async #closeAll(): Promise<void> {
+    this.#metrics.stop();
     let failure: unknown;
     for (const close of this.#closers.reverse()) {
       await close().catch((error: unknown) => {
@@ -425,9 +435,17 @@ export class Platform {
         const isDraft = vector.token.reads.some((read) => read.view.endsWith("@dev"));
         if (!isDraft) owned?.servingLog.record(vector);
       },
+      metrics: () => this.#metrics.page(),
       readiness: () => owned?.sources.readiness() ?? { ready: false, waitingFor: ["the owner of the data folder"] },
     };
   }
+}
+
+/** Null before the first write. */
+async function onlineStoreBytes(dataDir: string): Promise<number | null> {
+  const found = await stat(join(dataDir, "online", "data.mdb")).catch(() => null);
+  // Blocks, not the length: the file may have holes.
+  return found === null ? null : found.blocks * 512;
 }
 
 /** A folder in which nothing was ever registered is taken for a mistyped one. Throws `DATA_FOLDER_MISSING`. */

@@ -9,7 +9,7 @@ export const diagnostics: {
   readonly appended: Channel;
   /** Events folded: `{view, events, lastKnownTime, nowMicros}`. */
   readonly folded: Channel;
-  /** State and positions flushed: `{states, bytes, durationMs}`. */
+  /** State and positions flushed: `{source, states, bytes, durationMs}`. */
   readonly flushed: Channel;
   /** One dead letter: `{source, code, stage}`. */
   readonly deadLetter: Channel;
@@ -17,6 +17,8 @@ export const diagnostics: {
   readonly committed: Channel;
   /** One vector read: `{service, durationMs, statuses}`. */
   readonly served: Channel;
+  /** One HTTP request answered: `{method, route, status, code, durationMs}`; `code` is null without an error. */
+  readonly answered: Channel;
 } = {
   appended: channel("onefold:appended"),
   folded: channel("onefold:folded"),
@@ -24,4 +26,5 @@ export const diagnostics: {
   deadLetter: channel("onefold:dead-letter"),
   committed: channel("onefold:committed"),
   served: channel("onefold:served"),
+  answered: channel("onefold:answered"),
 };

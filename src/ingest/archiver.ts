@@ -43,6 +43,7 @@ export class Archiver {
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
   #failure: OnefoldError | null = null;
+  #archivedEnd: number | null = null;
 
   constructor(options: ArchiverOptions) {
     this.#options = options;
@@ -52,6 +53,11 @@ export class Archiver {
   /** Error of the last pass, or null where it succeeded. */
   get failure(): OnefoldError | null {
     return this.#failure;
+  }
+
+  /** Offset behind the last event known to be archived; null before the first pass. */
+  get archivedEnd(): number | null {
+    return this.#archivedEnd;
   }
 
   /** Archives all that is durable in the log and in the outbox when the call is made. Rejects as the tables do. */
@@ -101,11 +107,13 @@ export class Archiver {
   async #archiveEvents(): Promise<number> {
     const { pipeline, archive } = this.#options;
     const { liveEnd } = await archive.files();
+    this.#archivedEnd = liveEnd;
     let archived = 0;
     let batch: LogEvent[] = [];
     const commit = async (): Promise<void> => {
       await archive.appendLive(batch);
       archived += batch.length;
+      this.#archivedEnd = batch.at(-1)!.offset + 1;
       batch = [];
     };
     if (liveEnd >= pipeline.log.durableEnd) return 0;

@@ -103,8 +103,9 @@ export async function stageFile(
     };
   } catch (error) {
     if (!isOnefoldError(error) || error.code !== "FILE_UNREADABLE") throw error;
-    throw new OnefoldError("FILE_UNREADABLE", `${path} cannot be read: ${error.message}`, {
+    throw new OnefoldError("FILE_UNREADABLE", `the file cannot be read: ${error.message}`, {
       where: path,
+      hint: "nothing of the import was taken in: mend the file and import it again",
       cause: error,
     });
   }
@@ -231,7 +232,7 @@ function missingColumn(path: string, column: string, fileColumn: string, present
     `${path} has no column "${fileColumn}" for the source's column "${column}"`,
     {
       where: path,
-      hint: "rename it in the file, or say which of the file's columns holds it",
+      hint: "rename it in the file, or map it: `onefold ingest --map column=file_column`, `columnMap` in code",
       candidates: nearestNames(fileColumn, names),
     },
   );

@@ -67,7 +67,8 @@ export class SourceCommitter {
     source?.committed();
     if (diagnostics.flushed.hasSubscribers) {
       const bytes = states.reduce((sum, state) => sum + (state.bytes?.length ?? 0), 0);
-      diagnostics.flushed.publish({ states: states.length, bytes, durationMs: performance.now() - began });
+      const durationMs = performance.now() - began;
+      diagnostics.flushed.publish({ source: this.#options.source, states: states.length, bytes, durationMs });
     }
   }
 

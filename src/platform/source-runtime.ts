@@ -15,6 +15,7 @@ import { type PushResult, type RowFaults } from "../ingest/pipeline.ts";
 import { type ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import { type ViewRunner } from "../ingest/view-runner.ts";
+import { type SourceGauges } from "../monitor/metrics.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import { type OnlineStore } from "../online-store/online-store.ts";
@@ -81,6 +82,25 @@ export class SourceRuntime {
   /** Views that do not stand at the present yet, `view name@version`. */
   get building(): readonly string[] {
     return this.#builder.building;
+  }
+
+  /** What monitoring asks at each scrape. */
+  gauges(): SourceGauges {
+    const { log, pendingRows, deadLetters, runners } = this.#pipeline;
+    const { archivedEnd } = this.#archiver;
+    return {
+      source: this.name,
+      pendingRows,
+      archiveLagEvents: archivedEnd === null ? null : log.durableEnd - archivedEnd,
+      openDeadLetters: deadLetters.openCount,
+      droppedDeadLetters: deadLetters.droppedCount,
+      up: this.failure === null,
+      views: runners.map(({ name, position, dirtyCount }) => ({
+        view: name,
+        lagEvents: Math.max(0, log.durableEnd - position),
+        unflushedStates: dirtyCount,
+      })),
+    };
   }
 
   runner(view: string): ViewRunner | undefined {

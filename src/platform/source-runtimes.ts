@@ -3,6 +3,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName } from "../define/definition.ts";
+import { type SourceGauges } from "../monitor/metrics.ts";
 import { type OnlineStore } from "../online-store/online-store.ts";
 import { type ServedView } from "../serve/ports.ts";
 import { type CatalogView } from "./view-catalog.ts";
@@ -112,6 +113,10 @@ export class SourceRuntimes {
       state: (key) => runner.state(key),
       storedPosition: () => runner.position,
     };
+  }
+
+  gauges(): readonly SourceGauges[] {
+    return Array.from(this.#runtimes.values(), (runtime) => runtime.gauges());
   }
 
   readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {

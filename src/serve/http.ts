@@ -5,6 +5,7 @@
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { type Socket } from "node:net";
 import { type Readable } from "node:stream";
+import { diagnostics } from "../base/diagnostics.ts";
 import { asOnefoldError, isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { parseJsonText } from "../schema/json-text.ts";
@@ -114,6 +115,18 @@ function createApp(routes: readonly Route[], onError: OnServerError): FastifyIns
     frameworkErrors: (error, _request, reply) => sendError(reply, requestError(error), onError),
     clientErrorHandler: answerClientError,
   });
+  app.addHook("onResponse", (request, reply, done) => {
+    if (diagnostics.answered.hasSubscribers) {
+      diagnostics.answered.publish({
+        method: request.method,
+        route: routeOf(request)?.path ?? "unknown",
+        status: reply.statusCode,
+        code: errorCodes.get(request) ?? null,
+        durationMs: reply.elapsedTime,
+      });
+    }
+    done();
+  });
   app.removeAllContentTypeParsers();
   const eventBytes = new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX);
   app.addHook("onRequest", (request, reply, done) => {
@@ -176,6 +189,9 @@ function mount(app: FastifyInstance, route: Route, onError: OnServerError): void
   });
 }
 
+/** Of requests that were answered with an error. */
+const errorCodes = new WeakMap<FastifyRequest, string>();
+
 /** What each request's body may take and has taken. */
 const allowances = new WeakMap<FastifyRequest, BodyAllowance>();
 
@@ -201,10 +217,12 @@ function parseBody(route: Route, request: FastifyRequest): unknown {
 
 function sendAnswer(reply: FastifyReply, answer: RouteAnswer): FastifyReply {
   // Serialized first: a value that cannot be is the server's fault, not a half-written answer.
-  const text = JSON.stringify(answer.body);
+  const { contentType = "application/json; charset=utf-8" } = answer;
+  const text = answer.contentType === undefined ? JSON.stringify(answer.body) : String(answer.body);
+  if (answer.status >= 400) errorCodes.set(reply.request, (answer.body as { error: OnefoldError }).error.code);
   if (answer.status === 429 || answer.status === 503) reply.header("retry-after", "1");
   if (answer.headers !== undefined) reply.headers(answer.headers);
-  return reply.code(answer.status).header("content-type", "application/json; charset=utf-8").send(text);
+  return reply.code(answer.status).header("content-type", contentType).send(text);
 }
 
 function sendError(reply: FastifyReply, thrown: unknown, onError: OnServerError): FastifyReply {

@@ -52,6 +52,8 @@ export interface ServePorts {
   push(source: string, rows: readonly unknown[], faults?: ReadonlyMap<number, OnefoldError>): Promise<PushReport>;
   /** Called for every vector; samples and stores by itself. Must not throw. */
   record(vector: ServedVector): void;
+  /** What monitoring has to say, as text for a scraper. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** Whether everything is loaded; what is still missing otherwise. */
   readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] };
 }

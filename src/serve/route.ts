@@ -15,8 +15,9 @@ export interface RouteRequest {
 
 export interface RouteAnswer {
   readonly status: number;
-  /** Sent as JSON. */
+  /** Sent as JSON; with a content type of its own it is text, and sent as it is. */
   readonly body: unknown;
+  readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

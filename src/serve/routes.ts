@@ -3,6 +3,7 @@ import { eventRoutes } from "./event-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
 import { type FeatureReader } from "./feature-reader.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { metricsRoutes } from "./metrics-routes.ts";
 import { type ServePorts } from "./ports.ts";
 import { registryRoutes } from "./registry-routes.ts";
 import { type Route } from "./route.ts";
@@ -15,6 +16,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...eventRoutes(ports),
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
+    ...metricsRoutes(ports),
   ];
 }
 

@@ -191,7 +191,7 @@ describe("an import that cannot be done", () => {
         publish: crashing(diskTableStorage.publish),
         makeFolder: crashing(diskTableStorage.makeFolder),
       };
-      const crashed = await openEventArchive(openOfflineStore(folder, engine, { storage: storage }), engine, source);
+      const crashed = await openEventArchive(openOfflineStore(folder, engine, { storage }), engine, source);
       const letters: string[] = [];
       const deadLetters = { add: async (some: readonly NewDeadLetter[]) => letters.push(...some.map(({ id }) => id!)) };
       const outcome = await codeOf(importFiles(crashed, [path], { deadLetters }));

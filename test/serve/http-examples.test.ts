@@ -15,6 +15,15 @@ interface Example {
 }
 
 const page = readFileSync(new URL("../../docs/http.md", import.meta.url), "utf8");
+/** Lines of a text that an answer must have, among others: `GET /metrics`. */
+const textExamples = [...page.matchAll(/```http\n(\w+) (\S+)\n```\n+```text (\d+)\n([^`]*)```/g)].map(
+  ([, method, path, status, text]) => ({
+    method: method!,
+    path: path!,
+    status: Number(status),
+    lines: text!.trim().split("\n"),
+  }),
+);
 const examples = [...page.matchAll(/```http\n(\w+) (\S+)\n([^`]*)```\n+```json (\d+)\n([^`]*)```/g)].map(
   ([, method, path, body, status, answer]): Example => ({
     method: method!,
@@ -29,9 +38,13 @@ let world: World;
 let server: HttpServer;
 beforeAll(async () => {
   world = await createWorld();
+  world.monitor.start();
   server = await openHttpServer(createFeatureReader(world), world, { port: 0 });
 });
-afterAll(() => server.close());
+afterAll(() => {
+  world.monitor.stop();
+  return server.close();
+});
 
 /** Without what differs from run to run. */
 function plain(answer: unknown): unknown {
@@ -47,8 +60,16 @@ describe("docs/http.md", () => {
     expect({ status: response.status, answer: actual }).toEqual({ status, answer: plain(answer) });
   });
 
+  it.each(textExamples)("$method $path answers with the lines of the page", async ({ method, path, status, lines }) => {
+    const response = await fetch(`${server.url}${path}`, { method });
+    expect(response.status).toBe(status);
+    expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect((await response.text()).split("\n")).toEqual(expect.arrayContaining(lines));
+  });
+
   it("shows every route that it names, and every route there is", () => {
-    expect(examples).toHaveLength(page.split("```http\n").length - 1);
+    expect(examples.length + textExamples.length).toBe(page.split("```http\n").length - 1);
+    expect(textExamples).not.toEqual([]);
     for (const { path } of allRoutes(createFeatureReader(world), world)) {
       const mentioned = path.startsWith("/registry") ? "/registry" : path;
       expect(page).toContain(mentioned);

@@ -17,7 +17,8 @@ import {
   type ViewDefinition,
 } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { type ViewState } from "../../src/fold/view-fold.ts";
+import { STATUS_NAMES, type ViewState } from "../../src/fold/view-fold.ts";
+import { Metrics } from "../../src/monitor/metrics.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
 import { type ServedVector } from "../../src/schema/served-vector.ts";
 import { checkValue } from "../../src/schema/check-value.ts";
@@ -129,6 +130,8 @@ export const definitions: readonly Definition[] = [
 ];
 
 export interface World extends ServePorts {
+  /** Not listening until a test starts it. */
+  readonly monitor: Metrics;
   readonly clock: ReplayClock;
   readonly recorded: ServedVector[];
   /** Moves the epoch of every view, as a switch to a rebuilt one would. */
@@ -149,7 +152,14 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
   await rm(folder, { recursive: true });
   const views = new Map<string, ServedView & { states: Map<string, ViewState> }>();
   let nextOffset = 0;
+  const monitor = new Metrics({
+    sources: () => [],
+    onlineStoreBytes: async () => null,
+    statusNames: STATUS_NAMES,
+  });
   const world: World = {
+    monitor,
+    metrics: () => monitor.page(),
     clock,
     registry,
     maxFutureMicros: MINUTE,

@@ -1,0 +1,236 @@
+/**
+ * Metrics in the Prometheus text format.
+ *
+ * Counters and histograms listen to what the house publishes (`base/diagnostics.ts`), from `start` to `stop`;
+ * gauges are asked for when someone scrapes. The channels belong to the process: where it runs several
+ * platforms, the counters are those of all.
+ */
+import { type Channel } from "node:diagnostics_channel";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { diagnostics } from "../base/diagnostics.ts";
+
+export interface SourceGauges {
+  readonly source: string;
+  /** Rows taken in and not yet durable and folded. */
+  readonly pendingRows: number;
+  /** Durable events that are not in the offline archive yet; null until the archive was first looked at. */
+  readonly archiveLagEvents: number | null;
+  readonly openDeadLetters: number;
+  readonly droppedDeadLetters: number;
+  /** Whether it takes events: false once a write has failed. */
+  readonly up: boolean;
+  readonly views: readonly ViewGauges[];
+}
+
+export interface ViewGauges {
+  /** `view@version`. */
+  readonly view: string;
+  /** Durable events it has not folded yet. */
+  readonly lagEvents: number;
+  /** States changed since they were last written to the online store. */
+  readonly unflushedStates: number;
+}
+
+/** What is asked at each scrape; to answer must be cheap. */
+export interface MonitoredHouse {
+  sources(): readonly SourceGauges[];
+  /** Null where the store does not say. */
+  onlineStoreBytes(): Promise<number | null>;
+  /** Names of the status codes that vectors carry, by code. */
+  readonly statusNames: readonly string[];
+}
+
+export interface MetricsPage {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** From 50 microseconds, a warm vector, to 5 s. */
+const READ_SECONDS: number[] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 5];
+const WORK_SECONDS: number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+
+export class Metrics {
+  readonly #house: MonitoredHouse;
+  readonly #registry = new Registry();
+  readonly #subscriptions: { readonly channel: Channel; readonly listener: (message: unknown) => void }[] = [];
+  #listening = false;
+
+  constructor(house: MonitoredHouse) {
+    this.#house = house;
+    this.#listenToRequests();
+    this.#listenToVectors();
+    this.#listenToEvents();
+    this.#listenToStores();
+    this.#askSources();
+    this.#askProcess();
+  }
+
+  /** Listens from now on; a second call does nothing. */
+  start(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    for (const { channel, listener } of this.#subscriptions) channel.subscribe(listener);
+  }
+
+  stop(): void {
+    this.#listening = false;
+    for (const { channel, listener } of this.#subscriptions) channel.unsubscribe(listener);
+  }
+
+  async page(): Promise<MetricsPage> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #listenToRequests(): void {
+    const requests = this.#counter("onefold_http_requests_total", "HTTP requests answered", [
+      "method",
+      "route",
+      "status",
+    ]);
+    const seconds = this.#histogram("onefold_http_request_seconds", "Time to answer", ["route"], WORK_SECONDS);
+    const errors = this.#counter("onefold_errors_total", "Error answers by code", ["code"]);
+    this.#on<{ method: string; route: string; status: number; code: string | null; durationMs: number }>(
+      diagnostics.answered,
+      ({ method, route, status, code, durationMs }) => {
+        requests.inc({ method, route, status: String(status) });
+        seconds.observe({ route }, durationMs / 1000);
+        if (code !== null) errors.inc({ code });
+      },
+    );
+  }
+
+  #listenToVectors(): void {
+    const vectors = this.#counter("onefold_vectors_total", "Feature vectors read", ["service"]);
+    const values = this.#counter("onefold_feature_values_total", "Feature values read, by status", ["status"]);
+    const seconds = this.#histogram("onefold_vector_seconds", "Time to read a vector", ["service"], READ_SECONDS);
+    const { statusNames } = this.#house;
+    this.#on<{ service: string; durationMs: number; statuses: readonly number[] }>(
+      diagnostics.served,
+      ({ service, durationMs, statuses }) => {
+        vectors.inc({ service });
+        seconds.observe({ service }, durationMs / 1000);
+        const counts = statusNames.map(() => 0);
+        for (const status of statuses) counts[status]!++;
+        for (const [status, count] of counts.entries()) {
+          if (count > 0) values.inc({ status: statusNames[status]! }, count);
+        }
+      },
+    );
+  }
+
+  #listenToEvents(): void {
+    const events = this.#counter("onefold_events_total", "Pushed rows by what became of them", ["source", "outcome"]);
+    const letters = this.#counter("onefold_dead_letters_total", "Dead letters written", ["source", "stage", "code"]);
+    const folded = this.#counter("onefold_events_folded_total", "Events folded into a view", ["view"]);
+    const lag = this.#gauge("onefold_fold_lag_seconds", "Age of the newest event when it was folded", ["view"]);
+    this.#on<{ source: string; accepted: number; duplicates: number; rejected: number }>(
+      diagnostics.appended,
+      ({ source, accepted, duplicates, rejected }) => {
+        events.inc({ source, outcome: "accepted" }, accepted);
+        events.inc({ source, outcome: "duplicate" }, duplicates);
+        events.inc({ source, outcome: "rejected" }, rejected);
+      },
+    );
+    this.#on<{ source: string; stage: string; code: string }>(diagnostics.deadLetter, (labels) => {
+      letters.inc({ source: labels.source, stage: labels.stage, code: labels.code });
+    });
+    this.#on<{ view: string; events: number; lastKnownTime: number; nowMicros: number }>(
+      diagnostics.folded,
+      ({ view, events: count, lastKnownTime, nowMicros }) => {
+        folded.inc({ view }, count);
+        lag.set({ view }, Math.max(0, nowMicros - lastKnownTime) / 1e6);
+      },
+    );
+  }
+
+  #listenToStores(): void {
+    const seconds = this.#histogram(
+      "onefold_flush_seconds",
+      "Time to commit changed states to the online store",
+      ["source"],
+      WORK_SECONDS,
+    );
+    const states = this.#counter("onefold_flushed_states_total", "States written to the online store", ["source"]);
+    const bytes = this.#counter("onefold_flushed_bytes_total", "Bytes of the states written", ["source"]);
+    const rows = this.#counter("onefold_offline_rows_total", "Rows committed to an offline table", ["table"]);
+    this.#on<{ source: string; states: number; bytes: number; durationMs: number }>(
+      diagnostics.flushed,
+      ({ source, states: count, bytes: written, durationMs }) => {
+        seconds.observe({ source }, durationMs / 1000);
+        states.inc({ source }, count);
+        bytes.inc({ source }, written);
+      },
+    );
+    this.#on<{ table: string; rows: number }>(diagnostics.committed, ({ table, rows: count }) => {
+      rows.inc({ table }, count);
+    });
+  }
+
+  #askSources(): void {
+    const house = this.#house;
+    const ofSource = (name: string, help: string, value: (one: SourceGauges) => number | null): void => {
+      const gauge = this.#gauge(name, help, ["source"], () => {
+        gauge.reset();
+        for (const one of house.sources()) {
+          const present = value(one);
+          if (present !== null) gauge.set({ source: one.source }, present);
+        }
+      });
+    };
+    const ofView = (name: string, help: string, value: (one: ViewGauges) => number): void => {
+      const gauge = this.#gauge(name, help, ["view"], () => {
+        gauge.reset();
+        for (const { views } of house.sources()) for (const one of views) gauge.set({ view: one.view }, value(one));
+      });
+    };
+    ofSource("onefold_source_up", "1 while the source takes events", (one) => Number(one.up));
+    ofSource("onefold_pending_rows", "Rows taken in and not yet durable and folded", (one) => one.pendingRows);
+    ofSource("onefold_archive_lag_events", "Durable events not archived yet", (one) => one.archiveLagEvents);
+    ofSource("onefold_dead_letters_open", "Dead letters neither resolved nor dropped", (one) => one.openDeadLetters);
+    ofView("onefold_fold_lag_events", "Durable events the view has not folded yet", (one) => one.lagEvents);
+    ofView("onefold_unflushed_states", "States changed since their last write", (one) => one.unflushedStates);
+    const dropped = new Counter({
+      name: "onefold_dead_letters_dropped_total",
+      help: "Dead letters dropped unresolved to make room for newer ones, across restarts",
+      labelNames: ["source"],
+      registers: [this.#registry],
+      collect: () => {
+        dropped.reset();
+        for (const { source, droppedDeadLetters } of house.sources()) dropped.inc({ source }, droppedDeadLetters);
+      },
+    });
+  }
+
+  #askProcess(): void {
+    const memory = this.#gauge("process_resident_memory_bytes", "Memory the process holds", [], () => {
+      memory.set(process.memoryUsage.rss());
+    });
+    const store = this.#gauge("onefold_online_store_bytes", "Size of the online store on disk", [], async () => {
+      const bytes = await this.#house.onlineStoreBytes();
+      store.reset();
+      if (bytes !== null) store.set(bytes);
+    });
+  }
+
+  #counter(name: string, help: string, labelNames: string[]): Counter {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string, labelNames: string[], collect?: () => void | Promise<void>): Gauge {
+    return new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      ...(collect === undefined ? {} : { collect }),
+    });
+  }
+
+  #histogram(name: string, help: string, labelNames: string[], buckets: number[]): Histogram {
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.#registry] });
+  }
+
+  #on<Message>(channel: Channel, listener: (message: Message) => void): void {
+    this.#subscriptions.push({ channel, listener: (message) => listener(message as Message) });
+  }
+}
