@@ -106,7 +106,7 @@ describe("POST /events/{source}", () => {
       rows = given.length;
       return { accepted: rows, duplicates: 0, rejected: 0, outcomes: given.map(() => ({ status: "accepted" })) };
     };
-    const commas = { text: ',"[{\,'.repeat(40_000), list: Array.from({ length: 60_000 }, () => 0) };
+    const commas = { text: ',"[{\\,'.repeat(40_000), list: Array.from({ length: 60_000 }, () => 0) };
     const { status } = await post("/events/arrivals", [commas, { ...commas, more: { a: 1, b: [2, 3] } }]);
     expect({ status, rows }).toEqual({ status: 200, rows: 2 });
   });
