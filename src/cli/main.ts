@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { asOnefoldError } from "../base/errors.ts";
+import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
@@ -70,7 +70,13 @@ async function run(argv: readonly string[]): Promise<number> {
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.ok;
   } catch (error) {
     // Help and version also arrive here, with exit code 0; their text is already printed.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.ok;
+      // The text is on stderr already; whoever reads JSON reads stdout.
+      if (argv.includes("--json"))
+        printError(new OnefoldError("REQUEST_INVALID", error.message), { json: true, debug: false });
+      return EXIT.usage;
+    }
     printError(error, { json: argv.includes("--json"), debug: argv.includes("--debug") });
     return exitCodeOf(asOnefoldError(error).code);
   }

@@ -105,7 +105,10 @@ export async function stageFile(
     if (!isOnefoldError(error) || error.code !== "FILE_UNREADABLE") throw error;
     throw new OnefoldError("FILE_UNREADABLE", `the file cannot be read: ${error.message}`, {
       where: path,
-      hint: "nothing of the import was taken in: mend the file and import it again",
+      hint:
+        format === "csv"
+          ? "nothing of the import was taken in: give every row as many fields as the header has, close every quote, and import it again"
+          : "nothing of the import was taken in: mend the file and import it again",
       cause: error,
     });
   }

@@ -60,6 +60,6 @@ export function afterLogError(rows: number, total: number, snapshots: ReadonlyMa
   const ends = [...snapshots].map(([name, { logEnd }]) => `${name} ${formatLogEnd(logEnd) ?? "has no events"}`);
   return new OnefoldError("SPINE_AFTER_LOG", `${rows} of ${total} label rows lie after the end of the log`, {
     where: `the log of each source ends at: ${ends.join("; ")}`,
-    hint: "events for them may still arrive: import or archive those first, or allow it, and the rows are flagged in the output",
+    hint: "events for them may still arrive: import or archive those first, or keep the rows, flagged in the output: `onefold train --allow-after-log`, `allowAfterLog` in code",
   });
 }

@@ -122,7 +122,7 @@ function formatOf(path: string): SpineFormat {
   if (/\.(ndjson|jsonl|json)$/.test(name)) return "ndjson";
   throw new OnefoldError("FILE_UNREADABLE", "the label file's format cannot be told from its ending", {
     where: path,
-    hint: "name it .parquet, .csv, .ndjson or .jsonl, or state the format",
+    hint: "name it .parquet, .csv, .ndjson or .jsonl",
   });
 }
 
@@ -186,7 +186,7 @@ function findKeyColumns(
       "SPINE_INVALID",
       `the label rows lack ${missing.join(", ")}, the key of entity ${entity.name}`,
       {
-        hint: `add the column, or say which one holds it; the file has ${columns.map((column) => column.name).join(", ")}`,
+        hint: `add the column, or name what holds it (\`onefold train --key entity=column\`, \`keyColumns\` in code); the file has ${columns.map((column) => column.name).join(", ")}`,
         candidates: columns.map((column) => column.name),
       },
     );
@@ -233,7 +233,9 @@ async function sha256OfFile(path: string): Promise<string> {
   try {
     for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   } catch (cause) {
-    throw new OnefoldError("FILE_UNREADABLE", "the label file cannot be read", { where: path, cause });
+    const isMissing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const what = isMissing ? "there is no such label file" : "the label file cannot be read";
+    throw new OnefoldError("FILE_UNREADABLE", what, { where: path, cause });
   }
   return hash.digest("hex");
 }

@@ -43,7 +43,7 @@ export function trainingFormatOf(path: string): TrainingFormat {
   if (/\.csv$/i.test(path)) return "csv";
   throw new OnefoldError("REQUEST_INVALID", "the format of the training set cannot be told from its ending", {
     where: path,
-    hint: "name it .parquet or .csv, or state the format",
+    hint: "name it .parquet or .csv",
   });
 }
 

@@ -91,6 +91,10 @@ function asWritten(definition: Definition, member: string, index: number): Answe
   if (member === "features" && definition.kind === "view") {
     return { aggregation: formatAggregation(definition.features[index]!.aggregation) };
   }
+  if (member === "features" && definition.kind === "service") {
+    const { view, version, feature } = definition.features[index]!;
+    return { view: `${formatViewName({ name: view, version })}:${feature}`, version: null, feature: null };
+  }
   if (member === "derived" && "derived" in definition) {
     return { expression: formatExpression(definition.derived[index]!.expression) };
   }

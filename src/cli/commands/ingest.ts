@@ -7,6 +7,8 @@ import { type Registry } from "../../registry/registry.ts";
 import { formatType } from "../../schema/value.ts";
 import { callServer } from "../http-call.ts";
 import { interruptible } from "../interrupt.ts";
+import { EXIT } from "../exit-codes.ts";
+import { collectPair } from "../option-values.ts";
 import { createOutput, type Output } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -14,6 +16,7 @@ import { type StandardOptions, withPlatform, withStandardOptions } from "../stan
 interface IngestOptions extends StandardOptions {
   readonly source: string;
   readonly knownTime?: string;
+  readonly map?: Readonly<Record<string, string>>;
   readonly live?: true;
   readonly url?: string;
 }
@@ -42,6 +45,11 @@ export function ingestCommand(): Command {
         "column that says when each row was known (default: its event time)",
       ).conflicts(["live", "url"]),
     )
+    .addOption(
+      new Option("--map <column=file_column>", "file column of a source's column, where the names differ")
+        .argParser(collectPair)
+        .conflicts(["live", "url"]),
+    )
     .addOption(new Option("--live", "append the rows as events known now, not as history"))
     .addOption(new Option("--url <address>", "push the rows to a running server"))
     .action(async (files: string[], options: IngestOptions) => {
@@ -69,6 +77,7 @@ async function importFiles(files: readonly string[], options: IngestOptions, out
       interruptible((signal) =>
         platform.importHistory(options.source, files, {
           ...(options.knownTime === undefined ? {} : { knownTimeColumn: options.knownTime }),
+          ...(options.map === undefined ? {} : { columnMap: options.map }),
           onProgress,
           signal,
         }),
@@ -76,6 +85,7 @@ async function importFiles(files: readonly string[], options: IngestOptions, out
     ),
   );
   const epoch = report.epochOpened ? `\nopened epoch ${report.epoch}: the views were rebuilt` : "";
+  failIfNothing(report);
   output.result(report, () => `${formatCounts(report)}${epoch}${rejectedHint(report.rejected, options)}`);
 }
 
@@ -102,6 +112,7 @@ async function pushFiles(
       }
     }),
   );
+  failIfNothing(counts);
   output.result(counts, () => `${formatCounts(counts)}${rejectedHint(counts.rejected, options)}`);
 }
 
@@ -138,6 +149,11 @@ function columnsRegistered(registry: Registry, source: string): ColumnTypes {
 
 function formatCounts(counts: Readonly<PushCounts>): string {
   return `${formatCount(counts.accepted)} accepted, ${formatCount(counts.duplicates)} duplicates, ${formatCount(counts.rejected)} rejected`;
+}
+
+/** Nothing got in though there was something: a script must notice. */
+function failIfNothing({ accepted, duplicates, rejected }: Readonly<PushCounts>): void {
+  if (accepted === 0 && duplicates === 0 && rejected > 0) process.exitCode = EXIT.failed;
 }
 
 function rejectedHint(rejected: number, options: IngestOptions): string {

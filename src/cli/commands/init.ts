@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
@@ -20,6 +21,19 @@ const NEXT_STEPS = [
   "onefold serve --port 8080",
 ];
 
+/** What makes the compiler refuse a wrong column or window. */
+const COMPILER_OPTIONS = {
+  target: "es2023",
+  module: "nodenext",
+  strict: true,
+  noEmit: true,
+  skipLibCheck: true,
+  allowImportingTsExtensions: true,
+  types: [],
+} as const;
+const CHECK_NOTE =
+  "npm install && npm run check: the compiler then finds a wrong column, window or type in features.ts";
+
 export function initCommand(): Command {
   return new Command("init")
     .description("write a small example project: definitions, events, labels")
@@ -28,7 +42,8 @@ export function initCommand(): Command {
     .addOption(new Option("--debug", "print the stack of an error"))
     .action(async (folder: string, options: InitOptions) => {
       const target = resolve(folder);
-      const files = await projectFiles(target);
+      const files = await projectFiles();
+      const manifest = await mergedManifest(target);
       const inTheWay = [...files.keys()].filter((name) => existsSync(join(target, name)));
       if (inTheWay.length > 0) {
         throw new OnefoldError("REQUEST_INVALID", `${target} already has ${inTheWay.join(", ")}`, {
@@ -37,32 +52,60 @@ export function initCommand(): Command {
       }
       await mkdir(target, { recursive: true });
       for (const [name, text] of files) await writeFile(join(target, name), text, { flag: "wx" });
+      await writeFile(join(target, "package.json"), manifest.text);
       const steps = [...(folder === "." ? [] : [`cd ${folder}`]), ...NEXT_STEPS];
-      createOutput(options.json === true).result({ folder: target, files: [...files.keys()], next: steps }, () =>
-        [`wrote ${[...files.keys()].join(", ")}`, "", "next:", ...steps.map((step) => `  ${step}`)].join("\n"),
+      createOutput(options.json === true).result(
+        { folder: target, files: [...files.keys(), "package.json"], next: steps },
+        () =>
+          [
+            `wrote ${[...files.keys()].join(", ")}${manifest.existed ? "; added what was missing to package.json" : ", package.json"}`,
+            "",
+            "next:",
+            ...steps.map((step) => `  ${step}`),
+            "",
+            CHECK_NOTE,
+          ].join("\n"),
       );
     });
 }
 
-async function projectFiles(target: string): Promise<Map<string, string>> {
+async function projectFiles(): Promise<Map<string, string>> {
   const definitions = await readFile(new URL("../../../examples/shop/features.ts", import.meta.url), "utf8");
-  const manifest = JSON.parse(await readFile(new URL("../../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
   const { events, labels } = sampleFiles(systemClock.now());
-  const project = {
-    name: basename(target)
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9-]+/g, "-"),
-    private: true,
-    type: "module",
-    dependencies: { onefold: `^${manifest.version}` },
-  };
   return new Map([
     ["features.ts", definitions],
     ["events.ndjson", events],
     ["labels.csv", labels],
-    ["package.json", `${JSON.stringify(project, null, 2)}\n`],
+    ["tsconfig.json", `${JSON.stringify({ compilerOptions: COMPILER_OPTIONS }, null, 2)}\n`],
     [".gitignore", "node_modules/\n.onefold/\n"],
   ]);
+}
+
+/** The project's package.json with what a definitions file needs; what stands there stays as it is. */
+async function mergedManifest(target: string): Promise<{ readonly text: string; readonly existed: boolean }> {
+  const root = fileURLToPath(new URL("../../../", import.meta.url));
+  const own = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as Manifest & { version: string };
+  const path = join(target, "package.json");
+  const existed = existsSync(path);
+  const present = existed ? (JSON.parse(await readFile(path, "utf8")) as Manifest) : {};
+  const name = basename(target)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9-]+/g, "-");
+  // From a clone there is no registry to install from: the folder it runs from is what works.
+  const onefold = root.includes("node_modules") ? `^${own.version}` : `file:${root}`;
+  const merged = {
+    ...(existed ? {} : { name, private: true }),
+    type: "module",
+    ...present,
+    scripts: { check: "tsc --noEmit", ...present.scripts },
+    dependencies: { onefold, ...present.dependencies },
+    devDependencies: { typescript: own.devDependencies?.["typescript"] ?? "^7.0.2", ...present.devDependencies },
+  };
+  return { text: `${JSON.stringify(merged, null, 2)}\n`, existed };
+}
+
+interface Manifest {
+  readonly scripts?: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
 }

@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import type { TrainOptions as PlatformTrainOptions } from "../../platform.ts";
 import { interruptible } from "../interrupt.ts";
+import { collectPair } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -11,6 +12,7 @@ interface TrainOptions extends StandardOptions {
   readonly labels: string;
   readonly out: string;
   readonly timeColumn?: string;
+  readonly key?: Readonly<Record<string, string>>;
   readonly tokenColumn?: string;
   readonly knowledge: "as-known" | "final" | "as-served";
   readonly inclusive?: true;
@@ -28,6 +30,12 @@ export function trainCommand(): Command {
     .option(
       "--time-column <name>",
       "column with the label's time (default: event_timestamp, timestamp, label_time or t)",
+    )
+    .addOption(
+      new Option(
+        "--key <entity=columns>",
+        "label columns that hold an entity's key, as entity=column[,column]",
+      ).argParser(collectPair),
     )
     .option("--token-column <name>", "column with the served vector's token, for --knowledge as-served")
     .addOption(
@@ -64,6 +72,13 @@ function trainingRequest(options: TrainOptions): PlatformTrainOptions {
     withStatuses: options.statuses === true,
     allowAfterLog: options.allowAfterLog === true,
     ...(options.timeColumn === undefined ? {} : { timeColumn: options.timeColumn }),
+    ...(options.key === undefined
+      ? {}
+      : {
+          keyColumns: Object.fromEntries(
+            Object.entries(options.key).map(([entity, columns]) => [entity, columns.split(",")]),
+          ),
+        }),
     ...(options.tokenColumn === undefined ? {} : { tokenColumn: options.tokenColumn }),
     ...(boundary === undefined ? {} : { boundary }),
   };
