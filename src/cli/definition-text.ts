@@ -7,7 +7,15 @@ export function formatAggregation(aggregation: Aggregation): string {
   const fn = aggregation.custom?.name ?? aggregation.fn;
   const over = aggregation.over === undefined ? "" : ` over ${formatWindow(aggregation.over)}`;
   const where = aggregation.where === undefined ? "" : ` where ${formatExpression(aggregation.where)}`;
-  return `${fn}(${aggregation.column ?? ""})${over}${where}`;
+  const input = [...(aggregation.column === undefined ? [] : [aggregation.column]), ...formatParameters(aggregation)];
+  return `${fn}(${input.join(", ")})${over}${where}`;
+}
+
+function formatParameters({ parameters }: Aggregation): string[] {
+  const { k, q, halfLifeMicros, categories } = parameters ?? {};
+  if (halfLifeMicros !== undefined) return [`half-life ${formatDuration(halfLifeMicros)}`];
+  if (categories !== undefined) return [`[${categories.map((one) => JSON.stringify(one)).join(", ")}]`];
+  return [k, q].filter((one) => one !== undefined).map(String);
 }
 
 export function formatWindow(window: Window): string {

@@ -5,9 +5,25 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { type DurationMicros, formatDuration, parseDuration } from "../base/micros.ts";
-import { type Aggregation, type AggregationName, type Freshness, type Window } from "./definition.ts";
+import { frozen } from "./frozen.ts";
+import {
+  type Aggregation,
+  type AggregationName,
+  type AggregationParameters,
+  type Freshness,
+  type Window,
+} from "./definition.ts";
+import { type Expression } from "./expression.ts";
 import { type AnyExpr, type Literal, type NeedsOf, type OfOperand } from "./expression-builder.ts";
-import { type ClassOfKind, type DurationText, type Kind, type Need, type OfColumn, type Require } from "./typing.ts";
+import {
+  type ClassOfKind,
+  type DurationText,
+  type Kind,
+  type ArrayOfColumn,
+  type Need,
+  type OfColumn,
+  type Require,
+} from "./typing.ts";
 
 /**
  * When a feature reads null: `never`; `empty` where nothing was known; `always` possible, whatever the
@@ -119,6 +135,17 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
     return this.#with({ schedule: cron });
   }
 
+  /**
+   * The same for each of the listed values of a column, as features of their own: `name_group`, and
+   * `name_other` for all other values. Events where the column is null are in none of them.
+   */
+  by<const C extends string, const G extends Groups>(
+    groupColumn: C,
+    options: { readonly groups: G },
+  ): GroupedFeature<N | Require<OfColumn<C>, "any">, O, E, GroupNames<G>> {
+    return new GroupedFeature(this.parts, groupColumn, options.groups);
+  }
+
   describe(description: string): Feature<N, O, E, W> {
     return this.#with({ description });
   }
@@ -156,6 +183,66 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
   }
 }
 
+/** Values to group by: texts that are names themselves, or values by name. */
+export type Groups = readonly string[] | Readonly<Record<string, string | number | boolean>>;
+type GroupNames<G> = G extends readonly (infer V extends string)[] ? V : keyof G & string;
+
+/** More groups than this are features that nobody reads. */
+export const GROUPS_MAX = 100;
+export const OTHER_GROUP = "other";
+
+/** One aggregation by the values of a column; `view` makes features of it. */
+export class GroupedFeature<N extends Need = never, O = Kind, E extends Nulls = Nulls, G extends string = string> {
+  declare readonly "~types": { readonly needs: N; readonly of: O; readonly nulls: E; readonly groups: G };
+  readonly #parts: FeatureParts;
+  readonly #column: string;
+  readonly #groups: readonly (readonly [name: string, value: string | number | boolean])[];
+
+  constructor(parts: FeatureParts, groupColumn: string, groups: Groups) {
+    this.#parts = parts;
+    this.#column = groupColumn;
+    this.#groups = Array.isArray(groups) ? groups.map((value: string) => [value, value]) : Object.entries(groups);
+    Object.freeze(this);
+  }
+
+  /** The feature of each group by its name, in order, and that of all other values last. */
+  features(name: string): readonly (readonly [name: string, feature: AnyFeature])[] {
+    const input: Expression = { op: "column", name: this.#column };
+    const values = this.#groups.map(([, value]) => value);
+    const problem = this.#problem();
+    if (problem !== undefined) return [[name, new Feature({ ...this.#parts, problem })]];
+    const groups = this.#groups.map(([group, value]) => {
+      const isIn: Expression = { op: "eq", left: input, right: { op: "literal", value } };
+      return [`${name}_${group}`, this.#where(isIn)] as const;
+    });
+    const isOther: Expression = { op: "not", input: { op: "in", input, values } };
+    return [...groups, [`${name}_${OTHER_GROUP}`, this.#where(isOther)]];
+  }
+
+  #where(next: Expression): AnyFeature {
+    const { aggregation } = this.#parts;
+    const where: Expression =
+      aggregation.where === undefined ? next : { op: "and", left: aggregation.where, right: next };
+    return new Feature({ ...this.#parts, aggregation: { ...aggregation, where } });
+  }
+
+  #problem(): string | undefined {
+    const groups = this.#groups;
+    if (groups.length < 1 || groups.length > GROUPS_MAX)
+      return `by needs 1 to ${GROUPS_MAX} groups, not ${groups.length}`;
+    const names = groups.map(([group]) => group);
+    if (names.includes(OTHER_GROUP))
+      return `by: a group named "${OTHER_GROUP}" would hide all other values; name it by { name: value }`;
+    const wrong = names.find((group) => !/^[A-Za-z0-9_]+$/.test(group));
+    if (wrong !== undefined)
+      return `by: group ${JSON.stringify(wrong)} is no part of a name; give it one by { name: value }`;
+    if (new Set(groups.map(([, value]) => value)).size < groups.length) return "by: a group is there twice";
+    return this.#parts.problem;
+  }
+}
+
+export type AnyGroupedFeature = GroupedFeature<any, any, any, any>;
+
 // `any`: the parameters are phantoms, read back by the view.
 export type AnyFeature = Feature<any, any, any, any>;
 
@@ -178,16 +265,41 @@ function parseWindow(window: string | LastEvents): Window {
   return { kind: "last", events: window.last };
 }
 
-export function aggregate(fn: AggregationName, column?: string): Feature<any, any, any, any> {
+export function aggregate(
+  fn: AggregationName,
+  column?: string,
+  parameters?: AggregationParameters,
+): Feature<any, any, any, any> {
   if (column !== undefined && typeof column !== "string") {
     const problem = `${fn} takes the name of a column, in quotes; derive an expression in the source first`;
     return new Feature({ aggregation: { fn }, problem });
   }
-  return new Feature({ aggregation: column === undefined ? { fn } : { fn, column } });
+  return new Feature({
+    aggregation: {
+      fn,
+      ...(column === undefined ? {} : { column }),
+      ...(parameters === undefined ? {} : { parameters: frozen(parameters) }),
+    },
+  });
+}
+
+/** The half-life as microseconds; a wrong one is told by the view. */
+function decaying(fn: AggregationName, column: string, { halfLife }: HalfLife): Feature<any, any, any, any> {
+  try {
+    return aggregate(fn, column, { halfLifeMicros: parseDuration(halfLife) });
+  } catch (error) {
+    if (!(error instanceof OnefoldError)) throw error;
+    return new Feature({ aggregation: { fn, column }, problem: `halfLife: ${error.message}: ${error.hint ?? ""}` });
+  }
+}
+
+export interface HalfLife {
+  readonly halfLife: DurationText;
 }
 
 type Numeric<C extends string, E extends Nulls> = Feature<readonly [C, "number"], "number", E, "any">;
 type Ordered<C extends string> = Feature<readonly [C, "ordered"], OfColumn<C>, "empty", "any">;
+type Listed<C extends string> = Feature<readonly [C, "any"], ArrayOfColumn<C>, "empty", "any">;
 type Plain<C extends string> = Feature<readonly [C, "any"], OfColumn<C>, "empty", "any">;
 
 /** Number of events; with a column, of those where it is not null. 0 of nothing. */
@@ -239,4 +351,65 @@ export function last<const C extends string>(column: C): Plain<C> {
 /** The column itself as a feature: its latest value. For values computed elsewhere and pushed as events. */
 export function column<const C extends string>(name: C): Plain<C> {
   return aggregate("last", name);
+}
+
+/** The earliest k values that are not null, oldest first. */
+export function firstK<const C extends string>(column: C, k: number): Listed<C> {
+  return aggregate("firstK", column, { k });
+}
+
+/** The latest k values that are not null, oldest first. */
+export function lastK<const C extends string>(column: C, k: number): Listed<C> {
+  return aggregate("lastK", column, { k });
+}
+
+/** Number of different values: exact to 256, then HyperLogLog. 0 of nothing. */
+export function countDistinct<const C extends string>(
+  column: C,
+): Feature<readonly [C, "any"], "number", "never", "any"> {
+  return aggregate("countDistinct", column);
+}
+
+/** The k most frequent values, most frequent first; of equally frequent ones the smaller first. */
+export function topK<const C extends string>(column: C, k: number): Listed<C> {
+  return aggregate("topK", column, { k });
+}
+
+/** How many events had each of the categories, in their order, and last how many had another value. */
+export function histogram<const C extends string>(
+  column: C,
+  { categories }: { readonly categories: readonly (string | number | boolean)[] },
+): Feature<readonly [C, "any"], "array<int64>", "never", "any"> {
+  return aggregate("histogram", column, { categories });
+}
+
+/** The value at rank floor(q (n - 1)) in ascending order: exact to 128 values, then DDSketch. */
+export function quantile<const C extends string>(column: C, q: number): Numeric<C, "empty"> {
+  return aggregate("quantile", column, { q });
+}
+
+/** The mean in which a value weighs half as much after one half-life. */
+export function ewma<const C extends string>(column: C, options: HalfLife): Numeric<C, "always"> {
+  return decaying("ewma", column, options);
+}
+
+/** The sum at asOf in which a value weighs half as much after one half-life. */
+export function decayedSum<const C extends string>(column: C, options: HalfLife): Numeric<C, "always"> {
+  return decaying("decayedSum", column, options);
+}
+
+/** Seconds from the last event to asOf; with a column, from the last where it is not null. */
+export function timeSinceLast(): Feature<never, "float64", "empty", "any">;
+export function timeSinceLast<const C extends string>(
+  column: C,
+): Feature<readonly [C, "any"], "float64", "empty", "any">;
+export function timeSinceLast(column?: string): Feature<any, "float64", "empty", "any"> {
+  return aggregate("timeSinceLast", column);
+}
+
+/** Events a second over a time window, which it needs: the count over the window's length. 0 of nothing. */
+export function rate(): Feature<never, "float64", "never", "any">;
+export function rate<const C extends string>(column: C): Feature<readonly [C, "any"], "float64", "never", "any">;
+export function rate(column?: string): Feature<any, "float64", "never", "any"> {
+  return aggregate("rate", column);
 }

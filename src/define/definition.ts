@@ -94,7 +94,29 @@ export type AggregationName =
   | "stddev"
   | "first"
   | "last"
+  | "lastK"
+  | "firstK"
+  | "countDistinct"
+  | "topK"
+  | "histogram"
+  | "quantile"
+  | "ewma"
+  | "decayedSum"
+  | "timeSinceLast"
+  | "rate"
   | "custom";
+
+/** What an aggregation is told beside its column; each has those its name says. */
+export interface AggregationParameters {
+  /** firstK, lastK, topK: how many. */
+  readonly k?: number;
+  /** quantile: from 0 to 1. */
+  readonly q?: number;
+  /** ewma, decayedSum. */
+  readonly halfLifeMicros?: DurationMicros;
+  /** histogram: the values that are counted each on its own. */
+  readonly categories?: readonly Value[];
+}
 
 /** What a feature computes over: a time window `(asOf - micros, asOf]`, the last n events, or all (absent). */
 export type Window =
@@ -126,6 +148,7 @@ export interface Aggregation {
   readonly over?: Window;
   readonly where?: Expression;
   readonly custom?: CustomAggregation;
+  readonly parameters?: AggregationParameters;
 }
 
 export interface FeatureDefinition extends Described {

@@ -84,6 +84,11 @@ export interface OfColumn<N extends string> {
   readonly column: N;
 }
 
+/** Stands for an array of the values of a column whose source is not known yet. */
+export interface ArrayOfColumn<N extends string> {
+  readonly arrayOf: N;
+}
+
 export type ClassOfKind<K> = K extends KindsOfClass["number"]
   ? "number"
   : K extends KindsOfClass["text"]

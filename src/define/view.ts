@@ -6,9 +6,11 @@ import { isOnefoldError } from "../base/errors.ts";
 import { type Value, type ValueType } from "../schema/value.ts";
 import {
   type AnyFeature,
+  type AnyGroupedFeature,
   type DefaultValue,
   Feature,
   type FreshnessText,
+  GroupedFeature,
   isFreshnessClass,
   type Nulls,
 } from "./aggregation-builder.ts";
@@ -31,7 +33,7 @@ import { rememberReferences } from "./references.ts";
 import { type Selectable, withSelection } from "./selection.ts";
 import { checkShape } from "./shape.ts";
 import { columnsOf } from "./source-problems.ts";
-import { type DurationText, type OfColumn, type Problem, type ValueOfKind } from "./typing.ts";
+import { type ArrayOfColumn, type DurationText, type OfColumn, type Problem, type ValueOfKind } from "./typing.ts";
 import { viewProblems } from "./view-problems.ts";
 
 type AnyEntity = Entity<string, any>;
@@ -64,22 +66,40 @@ type KeyOption<E, S> = [UnnamedKeys<E, S>] extends [never]
   : { readonly key: Pick<KeyMap<E, S>, UnnamedKeys<E, S>> & Partial<KeyMap<E, S>> };
 
 type Checked<F, Kinds> = {
-  readonly [N in keyof F]: F[N] extends Feature<infer Needs, any, any, any>
+  readonly [N in keyof F]: F[N] extends Feature<infer Needs, any, any, any> | GroupedFeature<infer Needs, any, any, any>
     ? [Problem<Needs, Kinds>] extends [never]
       ? F[N]
       : Problem<Needs, Kinds>
     : F[N];
 };
 
-type KindOfFeature<O, Kinds> = O extends OfColumn<infer N> ? (N extends keyof Kinds ? Kinds[N] : never) : O;
+type KindOfFeature<O, Kinds> =
+  O extends OfColumn<infer N>
+    ? N extends keyof Kinds
+      ? Kinds[N]
+      : never
+    : O extends ArrayOfColumn<infer N>
+      ? N extends keyof Kinds
+        ? `array<${Kinds[N] & string}>`
+        : never
+      : O;
 type OrNull<E extends Nulls, Ttl> = E extends "never" ? ([Ttl] extends [undefined] ? never : null) : null;
 
 /** What each feature's value is in a vector. */
 type ValuesOfFeatures<F, Kinds, Ttl> = {
-  readonly [N in keyof F & string]: F[N] extends Feature<any, infer O, infer E, any>
+  readonly [N in FeatureNames<F>]: FeatureNamed<F, N> extends
+    | Feature<any, infer O, infer E, any>
+    | GroupedFeature<any, infer O, infer E, any>
     ? ValueOfKind<KindOfFeature<O, Kinds>> | OrNull<E, Ttl>
     : never;
 };
+
+/** The names that one entry of `features` gives: its own, or one a group. */
+type NamesOf<N extends string, One> = One extends GroupedFeature<any, any, any, infer G> ? `${N}_${G | "other"}` : N;
+type FeatureNames<F> = { [N in keyof F & string]: NamesOf<N, F[N]> }[keyof F & string];
+type FeatureNamed<F, Name> = {
+  [N in keyof F & string]: Name extends NamesOf<N, F[N]> ? F[N] : never;
+}[keyof F & string];
 
 type KeyValues<K> = { readonly [N in keyof K & string]: ValueOfKind<KindOf<K[N]>> };
 
@@ -114,7 +134,7 @@ export function view<
   const N extends string,
   E extends AnyEntity,
   S extends AnySource,
-  F extends Readonly<Record<string, AnyFeature>>,
+  F extends Readonly<Record<string, AnyFeature | AnyGroupedFeature>>,
   const Ttl extends DurationText | undefined = undefined,
 >(
   name: N,
@@ -132,7 +152,7 @@ export function view<
     entity: entity.name,
     source: source.name,
     key: entity.keys.map((column) => key?.[column.name] ?? column.name),
-    features: Object.entries(options.features as Readonly<Record<string, AnyFeature>>).flatMap(
+    features: ungrouped(options.features as Readonly<Record<string, AnyFeature | AnyGroupedFeature>>).flatMap(
       ([featureName, feature]) => buildFeature(featureName, feature, columns, problems) ?? [],
     ),
     online: options.online ?? true,
@@ -153,6 +173,14 @@ export function view<
   const result = withSelection(definition);
   rememberReferences(result, [entity, source]);
   return result as View<N, E, any, any>;
+}
+
+function ungrouped(
+  features: Readonly<Record<string, AnyFeature | AnyGroupedFeature>>,
+): (readonly [name: string, feature: AnyFeature])[] {
+  return Object.entries(features).flatMap(([name, feature]) =>
+    feature instanceof GroupedFeature ? feature.features(name) : [[name, feature] as const],
+  );
 }
 
 function buildFeature(

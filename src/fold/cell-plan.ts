@@ -2,14 +2,15 @@
  * Which accumulators a view's features need, and which cells each of them has in a bucket or in the
  * lifetime group.
  */
-import { type Accumulator } from "./accumulator.ts";
 import { BUCKET_HEADER_CELLS } from "./bucket-list.ts";
+import { CellGroup } from "./cell-group.ts";
 import { type ChannelPlan, isKeptAsNumber } from "./channel-plan.ts";
 import { CountAccumulator, SumAccumulator } from "./count-and-sum.ts";
 import { CustomAccumulator, type CustomStates } from "./custom-states.ts";
 import { MaxAccumulator, MinAccumulator } from "./extremes.ts";
 import {
   type FeatureReader,
+  type PlannedReader,
   readCount,
   readCustomBox,
   readCustomText,
@@ -23,17 +24,8 @@ import {
 } from "./feature-reader.ts";
 import { FirstAccumulator, LastAccumulator } from "./first-and-last.ts";
 import { MomentsAccumulator } from "./moments.ts";
+import { planSummary } from "./summary-plan.ts";
 import { type CheckedFeature } from "./view-check.ts";
-
-interface PlannedAccumulator {
-  readonly accumulator: Accumulator;
-  readonly cell: number;
-  readonly objectCell: number;
-  /** The longest time window that reads it; 0 for none. */
-  longestTimeMicros: number;
-  /** The last-n windows that read it. */
-  readonly lastLengths: Set<number>;
-}
 
 /** A custom aggregation of a feature, evaluated for every event that counts for its channel. */
 export interface CustomPlan {
@@ -45,46 +37,11 @@ export interface CustomPlan {
   readonly windowed: CustomAccumulator | null;
 }
 
-/** Hands out cells; equal accumulators over one channel share them. */
-export class CellGroup {
-  readonly accumulators: PlannedAccumulator[] = [];
-  readonly #byKey: Map<string, PlannedAccumulator> = new Map();
-  readonly #headerCells: number;
-  numberCells: number = 0;
-  objectCells: number = 0;
-
-  constructor(headerCells: number) {
-    this.#headerCells = headerCells;
-  }
-
-  reserve(
-    key: string,
-    feature: CheckedFeature,
-    size: { readonly numbers: number; readonly objects: number },
-    make: (cell: number, objectCell: number) => Accumulator,
-  ): PlannedAccumulator {
-    let planned = this.#byKey.get(key);
-    if (planned === undefined) {
-      const cell = this.#headerCells + this.numberCells;
-      const objectCell = this.objectCells;
-      this.numberCells += size.numbers;
-      this.objectCells += size.objects;
-      planned = { accumulator: make(cell, objectCell), cell, objectCell, longestTimeMicros: 0, lastLengths: new Set() };
-      this.#byKey.set(key, planned);
-      this.accumulators.push(planned);
-    }
-    const { over } = feature;
-    if (over?.kind === "time") planned.longestTimeMicros = Math.max(planned.longestTimeMicros, over.micros);
-    if (over?.kind === "last") planned.lastLengths.add(over.events);
-    return planned;
-  }
-}
-
 export interface CellPlan {
   readonly windowed: CellGroup;
   readonly lifetime: CellGroup;
   /** One a feature, in the view's order. */
-  readonly readers: readonly FeatureReader[];
+  readonly readers: readonly PlannedReader[];
   readonly customs: readonly CustomPlan[];
 }
 
@@ -99,18 +56,26 @@ export function planCells(
   const readers = features.map((feature, i) => {
     const group = feature.over === null ? lifetime : windowed;
     const channel = channelOf[i]!;
-    if (feature.custom !== null) return planCustom(feature.custom, feature, channel, group, customs, allowNonFinite);
-    return planBuiltIn(feature, channel, group, allowNonFinite);
+    if (feature.custom !== null) {
+      return exact(planCustom(feature.custom, feature, channel, group, customs, allowNonFinite));
+    }
+    const read = planBuiltIn(feature, channel, group, allowNonFinite);
+    return read === null ? planSummary(feature, channel, group) : exact(read);
   });
   return { windowed, lifetime, readers, customs };
 }
 
+function exact(read: FeatureReader): PlannedReader {
+  return { read, error: null };
+}
+
+/** null for what `summary-plan.ts` plans. */
 function planBuiltIn(
   feature: CheckedFeature,
   channel: ChannelPlan,
   group: CellGroup,
   allowNonFinite: boolean,
-): FeatureReader {
+): FeatureReader | null {
   const { fn } = feature.definition.aggregation;
   const { type } = feature.definition;
   const over = `${channel.maskCell}/${channel.bit}`;
@@ -164,6 +129,8 @@ function planBuiltIn(
     }
     case "custom":
       throw new Error("a custom aggregation without its functions");
+    default:
+      return null;
   }
 }
 

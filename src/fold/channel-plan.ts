@@ -2,6 +2,7 @@
  * Which cells of a raw record say what. Channels that windowed features need come first, because only
  * that part of a record is kept in the bucket list; what lifetime features alone need lies behind it.
  */
+import { type AggregationName } from "../define/definition.ts";
 import { type Row, type ValueType } from "../schema/value.ts";
 import { type Channel } from "./accumulator.ts";
 import { type CheckedFeature } from "./view-check.ts";
@@ -133,7 +134,10 @@ function channelKey({ custom, column, predicateKey, definition }: CheckedFeature
   return `${custom === null ? "" : definition.name}|${column}|${predicateKey}`;
 }
 
+/** What asks only whether and when an event was. */
+const WITHOUT_VALUE: ReadonlySet<AggregationName> = new Set(["count", "rate", "timeSinceLast"]);
+
 /** Counting asks only whether the input is there; a custom lifetime state takes its input from the row. */
 function readsValue({ custom, over, definition }: CheckedFeature): boolean {
-  return custom === null ? definition.aggregation.fn !== "count" : over !== null;
+  return custom === null ? !WITHOUT_VALUE.has(definition.aggregation.fn) : over !== null;
 }

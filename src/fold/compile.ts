@@ -180,6 +180,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
   #put(index: number, cells: Cells, asOf: number, age: number, windowStart: number, into: ReadBuffer): void {
     const plan: FeaturePlan = this.#plan.features[index]!;
     into.windowStarts[index] = windowStart;
+    into.errors[index] = 0;
     if (age > plan.ttlMicros) {
       into.values[index] = null;
       into.statuses[index] = Status.OUTSIDE_MAX_AGE;
@@ -194,6 +195,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
       into.statuses[index] = Status.ERROR;
     } else {
       into.values[index] = value;
+      if (plan.error !== null) into.errors[index] = plan.error(cells);
       into.statuses[index] = Status.PRESENT;
     }
   }
@@ -207,6 +209,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
       const value = read(feature.over === null ? this.#nothing.lifetime : this.#running, asOf);
       into.values[i] = value === null ? fallback : value === FAILED ? null : value;
       into.statuses[i] = Status.NOT_FOUND;
+      into.errors[i] = 0;
       into.windowStarts[i] = feature.over?.kind === "time" ? asOf - feature.over.micros : Number.NEGATIVE_INFINITY;
     }
   }

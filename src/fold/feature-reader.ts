@@ -11,6 +11,13 @@ import { varianceOf } from "./moments.ts";
 /** The value, null where there is none, or `FAILED`. Never throws. */
 export type FeatureReader = (cells: Cells, asOf: number) => Value | typeof FAILED;
 
+/** How a feature is read, and how far its value may be off; null where it is always exact. */
+export interface PlannedReader {
+  readonly read: FeatureReader;
+  /** Relative error as the aggregation states it, 0 when exact. */
+  readonly error: ((cells: Cells) => number) | null;
+}
+
 export function readCount(countCell: number): FeatureReader {
   return ({ numbers }) => numbers[countCell]!;
 }

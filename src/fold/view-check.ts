@@ -4,6 +4,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import {
+  type AggregationName,
   type CustomAggregation,
   type EntityDefinition,
   type FeatureDefinition,
@@ -12,7 +13,9 @@ import {
   type ViewDefinition,
   type Window,
 } from "../define/definition.ts";
+import { featureType } from "../define/feature-type.ts";
 import { formatType, isNumeric, type Row, sameType, type ValueType } from "../schema/value.ts";
+import { AGGREGATION_TABLE } from "./aggregation-table.ts";
 import { definitionText } from "./canonical-json.ts";
 import { CustomStates } from "./custom-states.ts";
 import { conformingValue } from "./custom-value.ts";
@@ -21,6 +24,11 @@ import { columnResolver, compilePredicate, type ResolveColumn } from "./expressi
 
 /** The longest last-n window: its events are kept one by one. */
 export const LAST_EVENTS_MAX = 100_000;
+
+const TAKES_NO_COLUMN: ReadonlySet<AggregationName> = new Set(["count", "custom", "rate", "timeSinceLast"]);
+
+/** A NaN or an infinity has no place among their values. */
+const NEEDS_FINITE: ReadonlySet<AggregationName> = new Set(["quantile", "ewma", "decayedSum"]);
 
 export interface CheckedFeature {
   readonly definition: FeatureDefinition;
@@ -112,10 +120,13 @@ function checkFeature(
 ): CheckedFeature {
   const { fn, column, over, where: predicate, custom } = definition.aggregation;
   const input = column === undefined ? null : resolve(column);
-  if (input === null && fn !== "count" && fn !== "custom") throw invalid(`${fn} needs a column`, where);
+  if (input === null && !TAKES_NO_COLUMN.has(fn)) throw invalid(`${fn} needs a column`, where);
   checkWindow(over, where);
   checkDuration("the TTL", definition.ttlMicros, where);
   const result = resultType(definition, input?.type ?? null, where);
+  if (source.allowNonFinite && NEEDS_FINITE.has(fn)) {
+    throw invalid(`${fn} needs finite numbers, but source ${source.name} allows others`, where);
+  }
   if (!sameType(result, definition.type)) {
     throw invalid(
       `${fn} gives ${formatType(result)}, but the feature is declared ${formatType(definition.type)}`,
@@ -166,22 +177,18 @@ function resultType({ aggregation }: FeatureDefinition, input: ValueType | null,
         throw invalid(`custom aggregation "${custom!.name}" needs merge to be computed over a window`, where);
       }
       return custom!.output;
-    default:
-      throw new OnefoldError("DEFINITION_INVALID", `there is no aggregation "${String(fn)}"`, {
-        where,
-        candidates: nearestNames(String(fn), [
-          "count",
-          "sum",
-          "mean",
-          "min",
-          "max",
-          "variance",
-          "stddev",
-          "first",
-          "last",
-          "custom",
-        ]),
-      });
+    default: {
+      if (!Object.hasOwn(AGGREGATION_TABLE, fn)) {
+        throw new OnefoldError("DEFINITION_INVALID", `there is no aggregation "${String(fn)}"`, {
+          where,
+          candidates: nearestNames(String(fn), Object.keys(AGGREGATION_TABLE)),
+        });
+      }
+      const columns = input === null ? [] : [{ name: column!, type: input }];
+      const type = featureType(aggregation, columns);
+      if (typeof type === "string") throw invalid(type, where);
+      return type;
+    }
   }
 }
 

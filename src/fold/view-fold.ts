@@ -38,6 +38,8 @@ export interface ReadBuffer {
    * -Infinity for lifetime and last-n features.
    */
   readonly windowStarts: number[];
+  /** How far each value may be off, as its aggregation states it (see docs/aggregations.md); 0 when exact. */
+  readonly errors: number[];
 }
 
 /** Mutable state of one entity in one view. Opaque outside `src/fold`, but for these. */
@@ -81,5 +83,6 @@ export function createReadBuffer(featureCount: number): ReadBuffer {
     values: Array.from<Value>({ length: featureCount }).fill(null),
     statuses: Array.from<StatusCode>({ length: featureCount }).fill(Status.NOT_FOUND),
     windowStarts: Array.from<number>({ length: featureCount }).fill(Number.NEGATIVE_INFINITY),
+    errors: Array.from<number>({ length: featureCount }).fill(0),
   };
 }

@@ -20,7 +20,7 @@ import { type CustomPlan, planCells } from "./cell-plan.ts";
 import { planChannels, type RecordPlan } from "./channel-plan.ts";
 import { type CompiledDerived, compileDerived } from "./derive.ts";
 import { expressionColumns } from "./expression.ts";
-import { type FeatureReader } from "./feature-reader.ts";
+import { type FeatureReader, type PlannedReader } from "./feature-reader.ts";
 import { type LifetimeLayout } from "./fold-state.ts";
 import { type StateLayout } from "./state-codec.ts";
 import { type CheckedFeature, checkView } from "./view-check.ts";
@@ -28,6 +28,8 @@ import { type CheckedFeature, checkView } from "./view-check.ts";
 export interface FeaturePlan {
   readonly feature: CheckedFeature;
   readonly read: FeatureReader;
+  /** Null where the value is always exact. */
+  readonly error: PlannedReader["error"];
   readonly default: Value;
   readonly ttlMicros: number;
 }
@@ -96,7 +98,8 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
     customs: cells.customs,
     features: features.map((feature, i) => ({
       feature,
-      read: cells.readers[i]!,
+      read: cells.readers[i]!.read,
+      error: cells.readers[i]!.error,
       default: feature.definition.default ?? null,
       ttlMicros: feature.definition.ttlMicros ?? view.ttlMicros ?? Number.POSITIVE_INFINITY,
     })),
@@ -152,8 +155,8 @@ function layoutHash(view: ViewDefinition, source: SourceDefinition, derived: Com
   );
   const reached = derived.columnsBehind(read);
   const text = definitionText({
-    features: view.features.map(({ aggregation: { fn, column, over, where, custom } }) => {
-      return { fn, column, over, where, custom: custom?.name };
+    features: view.features.map(({ aggregation: { fn, column, over, where, custom, parameters } }) => {
+      return { fn, column, over, where, custom: custom?.name, parameters };
     }),
     columns: source.columns.filter(({ name }) => reached.has(name)).map(({ name, type }) => ({ name, type })),
     derived: source.derived.filter(({ name }) => reached.has(name)),

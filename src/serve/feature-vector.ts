@@ -23,6 +23,8 @@ export interface FeatureVector {
   readonly eventTimes: readonly (Micros | null)[];
   /** True left edge of each time window; -Infinity where the feature has none. */
   readonly windowStarts: readonly number[];
+  /** How far each value may be off, as its aggregation states it; 0 when exact. */
+  readonly errors: readonly number[];
   readonly token: VectorToken;
   /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
   readonly missing: readonly string[];
@@ -69,6 +71,7 @@ export function readVector(
   const statuses: StatusCode[] = [];
   const eventTimes: (Micros | null)[] = [];
   const windowStarts: number[] = [];
+  const errors: number[] = [];
   const missing: string[] = [];
   for (const feature of features) {
     const { buffer } = views[feature.view]!;
@@ -78,9 +81,10 @@ export function readVector(
     statuses.push(status);
     eventTimes.push(lastEventTime === Number.NEGATIVE_INFINITY ? null : (lastEventTime as Micros));
     windowStarts.push(buffer.windowStarts[feature.slot]!);
+    errors.push(buffer.errors[feature.slot]!);
     if (status > Status.NULL_VALUE) missing.push(feature.name);
   }
-  return { asOf, values, statuses, eventTimes, windowStarts, token: { asOf, reads }, missing };
+  return { asOf, values, statuses, eventTimes, windowStarts, errors, token: { asOf, reads }, missing };
 }
 
 /** The vector as the serving log keeps it. */

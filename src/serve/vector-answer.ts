@@ -85,7 +85,8 @@ function featureMetadata(
     event_time: eventTime === null ? null : formatMicros(eventTime),
     age_ms: eventTime === null ? null : (vector.asOf - eventTime) / 1000,
     window_start: windowStart === null ? null : formatMicros(windowStart as Micros),
-    exact: windowStart === asked,
+    exact: windowStart === asked && vector.errors[i] === 0,
+    error: vector.errors[i],
   };
 }
 
@@ -119,7 +120,14 @@ export const metadataSchema: JsonSchema = {
           event_time: { type: ["string", "null"], description: "newest event folded for the entity" },
           age_ms: { type: ["number", "null"], description: "as_of less event_time" },
           window_start: { type: ["string", "null"], description: "the value covers (window_start, as_of]" },
-          exact: { type: "boolean", description: "whether window_start is as_of less the window's length" },
+          exact: {
+            type: "boolean",
+            description: "whether window_start is as_of less the window's length, and error is 0",
+          },
+          error: {
+            type: "number",
+            description: "how far the value may be off, as docs/aggregations.md states it for its aggregation",
+          },
         },
       },
     },

@@ -2,7 +2,7 @@
  * Random views and event sequences from a seed: late, tied and out-of-order events, nulls, bursts and gaps
  * of days, every aggregation over every kind of window.
  */
-import { type Micros } from "../base/micros.ts";
+import { type DurationMicros, type Micros } from "../base/micros.ts";
 import {
   type Aggregation,
   type AggregationName,
@@ -132,7 +132,10 @@ const COLUMN_TYPES: ReadonlyMap<string, ValueType> = new Map(
   [...generatedSource.columns, ...generatedSource.derived].map((column) => [column.name, column.type]),
 );
 
-export function randomView(random: SeededRandom): ViewDefinition {
+/** Those of `randomView`'s features. `basic` draws as it always did, so that old seeds mean what they meant. */
+export type GeneratedAggregations = "basic" | "summaries";
+
+export function randomView(random: SeededRandom, aggregations: GeneratedAggregations = "basic"): ViewDefinition {
   const count = random.integer(1, 8);
   const windows = Array.from({ length: random.integer(1, 3) }, () => random.pick(WINDOWS));
   return {
@@ -142,7 +145,7 @@ export function randomView(random: SeededRandom): ViewDefinition {
     entity: "account",
     source: "payments",
     key: ["account"],
-    features: Array.from({ length: count }, (_, i) => randomFeature(random, `f${i}`, windows)),
+    features: Array.from({ length: count }, (_, i) => randomFeature(random, `f${i}`, windows, aggregations)),
     online: true,
     offline: true,
     freshness: "real-time",
@@ -152,11 +155,17 @@ export function randomView(random: SeededRandom): ViewDefinition {
   };
 }
 
-function randomFeature(random: SeededRandom, name: string, windows: readonly number[]): FeatureDefinition {
+function randomFeature(
+  random: SeededRandom,
+  name: string,
+  windows: readonly number[],
+  aggregations: GeneratedAggregations,
+): FeatureDefinition {
   const over = randomWindow(random, windows);
   const where = random.oneIn(3) ? random.pick(PREDICATES) : undefined;
   const shape = { ...(over === undefined ? {} : { over }), ...(where === undefined ? {} : { where }) };
-  const { aggregation, result } = randomAggregation(random, shape);
+  const { aggregation, result } =
+    aggregations === "basic" ? randomAggregation(random, shape) : randomSummary(random, shape);
   const isNumber = result.name === "int64" || result.name === "float64";
   return {
     name,
@@ -174,11 +183,13 @@ function randomWindow(random: SeededRandom, windows: readonly number[]): Window 
   return { kind: "time", micros: random.pick(windows) };
 }
 
+type BasicAggregation = "count" | "sum" | "mean" | "min" | "max" | "variance" | "stddev" | "first" | "last" | "custom";
+
 function randomAggregation(
   random: SeededRandom,
   shape: Pick<Aggregation, "over" | "where">,
 ): { aggregation: Aggregation; result: ValueType } {
-  const fn = random.pick<AggregationName>([
+  const fn = random.pick<BasicAggregation>([
     "count",
     "count",
     "sum",
@@ -222,6 +233,84 @@ function randomAggregation(
       return { aggregation: { fn, custom, ...column, ...shape }, result: custom.output };
     }
   }
+}
+
+const SUMMARIES: readonly AggregationName[] = [
+  "firstK",
+  "lastK",
+  "lastK",
+  "countDistinct",
+  "topK",
+  "histogram",
+  "quantile",
+  "quantile",
+  "ewma",
+  "decayedSum",
+  "timeSinceLast",
+  "rate",
+];
+
+function randomSummary(
+  random: SeededRandom,
+  shape: Pick<Aggregation, "over" | "where">,
+): { aggregation: Aggregation; result: ValueType } {
+  const fn = random.pick(SUMMARIES);
+  const of = (columns: readonly string[]): { column: string; type: ValueType } => {
+    const column = random.pick(columns);
+    return { column, type: COLUMN_TYPES.get(column)! };
+  };
+  const float64 = type("float64");
+  switch (fn) {
+    case "firstK":
+    case "lastK": {
+      const input = of(["amount", "items", "shop", "abroad", "card", "serial", "tags", "due", "bulk"]);
+      const parameters = { k: random.pick([1, 2, 5, 40]) };
+      return { aggregation: { fn, column: input.column, parameters, ...shape }, result: arrayOf(input.type) };
+    }
+    case "countDistinct":
+      return {
+        aggregation: { fn, column: of(["amount", "amount", "items", "shop", "card", "tags"]).column, ...shape },
+        result: type("int64"),
+      };
+    case "topK": {
+      const input = of(["items", "shop", "serial"]);
+      const parameters = { k: random.pick([1, 2, 5]) };
+      return { aggregation: { fn, column: input.column, parameters, ...shape }, result: arrayOf(input.type) };
+    }
+    case "histogram": {
+      const [column, categories] = random.pick<readonly [string, readonly Value[]]>([
+        ["shop", ["a", "b", "x\ud800"]],
+        ["items", [0, 1, 2]],
+        ["abroad", [true]],
+      ]);
+      return { aggregation: { fn, column, parameters: { categories }, ...shape }, result: arrayOf(type("int64")) };
+    }
+    case "quantile": {
+      const parameters = { q: random.pick([0, 0.25, 0.5, 0.9, 0.99, 1]) };
+      return {
+        aggregation: { fn, column: of(["amount", "items", "share"]).column, parameters, ...shape },
+        result: float64,
+      };
+    }
+    case "ewma":
+    case "decayedSum": {
+      const parameters = { halfLifeMicros: random.pick([SECOND, 600 * SECOND, HOUR, DAY]) as DurationMicros };
+      return {
+        aggregation: { fn, column: of(["amount", "items", "share"]).column, parameters, ...shape },
+        result: float64,
+      };
+    }
+    default: {
+      // a rate needs a time window
+      const name = fn === "rate" && shape.over?.kind !== "time" ? "timeSinceLast" : fn;
+      const column = random.oneIn(2) ? { column: of(["amount", "shop"]).column } : {};
+      return { aggregation: { fn: name, ...column, ...shape }, result: float64 };
+    }
+  }
+}
+
+function arrayOf(element: ValueType): ValueType {
+  return { name: "array", element };
 }
 
 export interface GeneratedEvent extends FoldEvent {

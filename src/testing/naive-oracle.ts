@@ -5,7 +5,12 @@
  * Sums are exact (integers as big integers, floats by Shewchuk's growing expansion); each answer says
  * how far a feature may lie from it.
  */
-import { type Aggregation, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import {
+  type Aggregation,
+  type AggregationName,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
 import { columnResolver, compilePredicate } from "../fold/expression.ts";
 import { type FoldEvent, type StatusName } from "../fold/view-fold.ts";
 import { type Row, type Value } from "../schema/value.ts";
@@ -120,11 +125,13 @@ function aggregate(
 ): Aggregated {
   const { fn, column } = aggregation;
   if (fn === "custom") return aggregateCustom(aggregation, events, columns, asOf);
+  if (fn === "timeSinceLast" || fn === "rate") return timing(aggregation, events, columns, asOf);
   if (column === undefined) return exactly(events.length);
   const inputs = events
     .map((event) => inputOf(aggregation, event.row, columns) as Value)
     .filter((value) => value !== null);
   if (fn === "count") return exactly(inputs.length);
+  if (SUMMARIES.has(fn)) return summarize(aggregation, events, inputs, columns, asOf);
   if (inputs.length === 0) return exactly(null);
   if (fn === "first") return exactly(inputs[0]!);
   if (fn === "last") return exactly(inputs.at(-1)!);
@@ -212,4 +219,77 @@ function inputOf({ column }: Aggregation, row: Row, columns: readonly string[]):
 
 function exactly(value: Value): Aggregated {
   return { value: typeof value === "number" ? value + 0 : value, tolerance: 0 };
+}
+
+const SUMMARIES: ReadonlySet<AggregationName> = new Set([
+  "firstK",
+  "lastK",
+  "countDistinct",
+  "topK",
+  "histogram",
+  "quantile",
+  "ewma",
+  "decayedSum",
+]);
+
+function timing(aggregation: Aggregation, events: KeptEvent[], columns: readonly string[], asOf: number): Aggregated {
+  const counted = events.filter((event) => inputOf(aggregation, event.row, columns) !== null);
+  if (aggregation.fn === "rate") {
+    const { over } = aggregation;
+    return exactly(counted.length / ((over?.kind === "time" ? over.micros : Number.NaN) / 1e6));
+  }
+  return exactly(counted.length === 0 ? null : (asOf - counted.at(-1)!.time) / 1e6);
+}
+
+/** `inputs` are the values that are not null, in order of (effective time, offset). */
+function summarize(
+  aggregation: Aggregation,
+  events: KeptEvent[],
+  inputs: readonly Value[],
+  columns: readonly string[],
+  asOf: number,
+): Aggregated {
+  const { fn, parameters = {} } = aggregation;
+  const { k = 0, q = 0, halfLifeMicros = 1, categories = [] } = parameters;
+  if (fn === "countDistinct") {
+    const distinct = new Set(inputs.map((value) => JSON.stringify(plain(value)))).size;
+    // five standard errors of HyperLogLog with 2048 registers
+    return { value: distinct, tolerance: distinct > 256 ? 5 * (1.04 / Math.sqrt(2048)) * distinct : 0 };
+  }
+  if (fn === "histogram") {
+    const counts = categories.map((category) => inputs.filter((value) => value === category).length);
+    return exactly([...counts, inputs.filter((value) => !categories.includes(value)).length]);
+  }
+  if (inputs.length === 0) return exactly(null);
+  if (fn === "firstK") return exactly(inputs.slice(0, k));
+  if (fn === "lastK") return exactly(inputs.slice(-k));
+  if (fn === "topK") {
+    const timesOf = (wanted: Value): number => inputs.filter((value) => value === wanted).length;
+    const ranked = [...new Set(inputs)].sort((a, b) => timesOf(b) - timesOf(a) || (a! < b! ? -1 : 1));
+    return exactly(ranked.slice(0, k));
+  }
+  if (fn === "quantile") {
+    const ascending = (inputs as number[]).toSorted((a, b) => a - b);
+    const value = ascending[Math.floor(q * (ascending.length - 1))]!;
+    // in more than 1024 bins, of which there may be one a value, the error of 1/129 doubles
+    const error = ascending.length > 1024 ? 2 / 129 : ascending.length > 128 ? 1 / 129 : 0;
+    return { value: value + 0, tolerance: error * (1 + 1e-9) * Math.abs(value) };
+  }
+  const weighted = events.flatMap((event) => {
+    const value = inputOf(aggregation, event.row, columns) as number | null;
+    return value === null ? [] : [{ value, time: event.time }];
+  });
+  const reference = fn === "ewma" ? weighted.at(-1)!.time : asOf;
+  const weights = weighted.map(({ time }) => 0.5 ** ((reference - time) / halfLifeMicros));
+  const terms = weighted.map(({ value }, i) => value * weights[i]!);
+  const total = fn === "ewma" ? exactSum(weights) : 1;
+  return {
+    value: exactSum(terms) / total,
+    tolerance: (1e-11 * exactSum(terms.map(Math.abs))) / total + Number.MIN_VALUE * 1e16,
+  };
+}
+
+/** Bytes as numbers, so that equal ones are equal as text. */
+function plain(value: Value): unknown {
+  return value instanceof Uint8Array ? [...value] : value;
 }

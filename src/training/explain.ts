@@ -66,6 +66,8 @@ export interface Explanation {
   readonly windowStart: Micros | null;
   /** Whether the window begins exactly where it should. */
   readonly exact: boolean;
+  /** How far the value may be off, as its aggregation states it; 0 when exact. */
+  readonly error: number;
   /** Events of the entity by role, over all of them. */
   readonly roles: Readonly<Partial<Record<EventRole, number>>>;
   /** The newest ones, in fold order. */
@@ -108,6 +110,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
       status: STATUS_NAMES[read.statuses[slot]!]!,
       windowStart: Number.isFinite(windowStart) ? (windowStart as Micros) : null,
       exact: windowMicros === null || windowStart === asOf - windowMicros || history.state === null,
+      error: read.errors[slot]!,
       roles: counts,
       events: history.events.slice(from).map((event, i) => ({ ...event, role: roles[from + i]! })),
     };

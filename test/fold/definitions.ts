@@ -117,5 +117,6 @@ export interface Answer {
 export function readAll(fold: ViewFold<FoldState>, state: FoldState | null, asOf: number): Answer {
   const buffer = createReadBuffer(fold.features.length);
   fold.read(state, asOf as Micros, buffer);
-  return { ...buffer, statuses: buffer.statuses.map((code) => STATUS_NAMES[code]!) };
+  const { values, statuses, windowStarts } = buffer;
+  return { values, statuses: statuses.map((code) => STATUS_NAMES[code]!), windowStarts };
 }

@@ -4,25 +4,35 @@
  * ONEFOLD_SEED=n runs that one case, ONEFOLD_CASES=n that many.
  */
 import { describe, expect, it } from "vitest";
+import { type GeneratedAggregations } from "../../src/testing/event-generator.ts";
 import { type CaseCounts, runCase } from "./fold-case.ts";
 
 const FIRST_SEED = 1;
 const CASES = Number(process.env["ONEFOLD_CASES"] ?? 10_000);
 
+const only: string | undefined = process.env["ONEFOLD_SEED"];
+
+function runCases(cases: number, aggregations: GeneratedAggregations): CaseCounts {
+  const counts: CaseCounts = { events: 0, poison: 0, answers: 0, approximate: 0, shifted: 0, decodings: 0 };
+  const seeds = only === undefined ? Array.from({ length: cases }, (_, i) => FIRST_SEED + i) : [Number(only)];
+  for (const seed of seeds) {
+    try {
+      runCase(seed, counts, aggregations);
+    } catch (error) {
+      throw new Error(
+        `seed ${seed} of ${aggregations} (rerun with ONEFOLD_SEED=${seed}): ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+  return counts;
+}
+
 describe("real-time computation: the fold and the naive oracle", () => {
   it("agree on every feature of every random case", { timeout: 240_000 }, () => {
-    const counts: CaseCounts = { events: 0, poison: 0, answers: 0, shifted: 0, decodings: 0 };
-    const only = process.env["ONEFOLD_SEED"];
-    const seeds = only === undefined ? Array.from({ length: CASES }, (_, i) => FIRST_SEED + i) : [Number(only)];
-    for (const seed of seeds) {
-      try {
-        runCase(seed, counts);
-      } catch (error) {
-        throw new Error(`seed ${seed} (rerun with ONEFOLD_SEED=${seed}): ${(error as Error).message}`, {
-          cause: error,
-        });
-      }
-    }
+    const counts = runCases(CASES, "basic");
     if (only === undefined && CASES >= 10_000) {
       // the cases reach what they are meant to reach
       expect(counts.poison).toBeGreaterThan(1000);
@@ -31,4 +41,20 @@ describe("real-time computation: the fold and the naive oracle", () => {
       expect(counts.answers).toBeGreaterThan(200_000);
     }
   });
+
+  it(
+    "agree on summaries, decayed sums and times: exact, or within the error that the read states",
+    {
+      timeout: 240_000,
+    },
+    () => {
+      const counts = runCases(Math.ceil(CASES / 4), "summaries");
+      if (only === undefined && CASES >= 10_000) {
+        expect(counts.decodings).toBeGreaterThan(2500);
+        expect(counts.shifted).toBeGreaterThan(250);
+        expect(counts.approximate).toBeGreaterThan(250);
+        expect(counts.answers).toBeGreaterThan(50_000);
+      }
+    },
+  );
 });

@@ -1,0 +1,98 @@
+/**
+ * Aggregations whose state is more than a few numbers: a summary of values, kept in one object cell as what
+ * the object codec writes (numbers, texts, bytes and arrays of them), so that its bytes are ours.
+ *
+ * Laws: `merge` has `empty()` as identity and is associative up to what each summary states; it agrees with
+ * adding the values one by one. The sequence of operations is fixed by the sequence of events alone.
+ */
+import { type Value, type ValueType } from "../schema/value.ts";
+import { type Accumulator, type Cells, type Channel } from "./accumulator.ts";
+
+export interface Summary<S = unknown> {
+  /** A state of its own, that nobody else holds. */
+  empty(): S;
+  /** Adds a value that stands anywhere in time but behind all others in offset. May change `state`. */
+  add(state: S, value: Value, timeMicros: number): S;
+  /** All of `older` stands before all of `younger`. May change `older`, never `younger`, and shares nothing with it. */
+  merge(older: S, younger: S): S;
+}
+
+/** One object cell: a summary's state, or null for no values. */
+export class SummaryAccumulator implements Accumulator {
+  readonly #summary: Summary;
+  readonly #channel: Channel;
+  readonly #objectCell: number;
+  readonly #kind: "number" | "bool" | "object";
+
+  constructor(summary: Summary, channel: Channel, inputType: ValueType, isNumber: boolean, objectCell: number) {
+    this.#summary = summary;
+    this.#channel = channel;
+    this.#kind = inputType.name === "bool" ? "bool" : isNumber ? "number" : "object";
+    this.#objectCell = objectCell;
+  }
+
+  clear(into: Cells, _at: number, objectAt: number): void {
+    into.objects[objectAt + this.#objectCell] = null;
+  }
+
+  add(into: Cells, _at: number, objectAt: number, raw: Cells, rawAt: number, rawObjectAt: number): void {
+    if ((raw.numbers[rawAt + this.#channel.maskCell]! & this.#channel.bit) === 0) return;
+    const cell = objectAt + this.#objectCell;
+    const state = into.objects[cell] ?? this.#summary.empty();
+    into.objects[cell] = this.#summary.add(state, this.#value(raw, rawAt, rawObjectAt), raw.numbers[rawAt]!);
+  }
+
+  mergeYounger(into: Cells, _at: number, objectAt: number, from: Cells, _fromAt: number, fromObjectAt: number): void {
+    const younger = from.objects[fromObjectAt + this.#objectCell];
+    if (younger === null) return;
+    const cell = objectAt + this.#objectCell;
+    into.objects[cell] = this.#summary.merge(into.objects[cell] ?? this.#summary.empty(), younger);
+  }
+
+  addOlder(into: Cells, raw: Cells, begin: number, end: number, stride: number, objectStride: number): void {
+    const { maskCell, bit } = this.#channel;
+    let older: unknown = null;
+    for (let i = begin; i < end; i++) {
+      const at = i * stride;
+      if ((raw.numbers[at + maskCell]! & bit) === 0) continue;
+      older ??= this.#summary.empty();
+      older = this.#summary.add(older, this.#value(raw, at, i * objectStride), raw.numbers[at]!);
+    }
+    this.#prepend(into, older);
+  }
+
+  mergeOlder(into: Cells, from: Cells, begin: number, end: number, _stride: number, objectStride: number): void {
+    let older: unknown = null;
+    for (let i = begin; i < end; i++) {
+      const next = from.objects[i * objectStride + this.#objectCell];
+      if (next !== null) older = this.#summary.merge(older ?? this.#summary.empty(), next);
+    }
+    this.#prepend(into, older);
+  }
+
+  /** `older` is nobody else's, and so is what a read accumulates. */
+  #prepend(into: Cells, older: unknown): void {
+    if (older === null) return;
+    const younger = into.objects[this.#objectCell];
+    into.objects[this.#objectCell] = younger === null ? older : this.#summary.merge(older, younger);
+  }
+
+  #value(raw: Cells, rawAt: number, rawObjectAt: number): Value {
+    const { inputCell } = this.#channel;
+    if (this.#kind === "object") return raw.objects[rawObjectAt + inputCell] as Value;
+    const number = raw.numbers[rawAt + inputCell]!;
+    return this.#kind === "bool" ? number === 1 : number;
+  }
+}
+
+/** Position of the first element of an ascending list that is not less than `wanted`. */
+export function lowerBound(list: readonly number[], wanted: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (list[middle]! < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,67 @@
+/**
+ * The most frequent values: exact counts of up to 256 different ones, then a Misra-Gries summary.
+ *
+ * Misra, Gries, "Finding repeated elements", Science of Computer Programming 2, 1982; merged as in Agarwal et
+ * al., "Mergeable summaries", ACM TODS 38(4), 2013: counts are added, then the 257th largest is taken off all
+ * and what is left with nothing is dropped. A kept count may be too small by `lost`, the sum of what was taken
+ * off, and never by more than 1/257 of all events; nothing else is wrong. Merging is associative to the bit
+ * while counts are exact, and up to that error past it.
+ */
+import { type Value } from "../schema/value.ts";
+import { type Summary } from "./summary.ts";
+
+export const TOP_COUNTED_MAX = 256;
+/** So many events out of all a count may be too small by, as a share. */
+export const TOP_ERROR_MAX: number = 1 / (TOP_COUNTED_MAX + 1);
+
+/** Values in the order in which they were first counted, their counts beside them. */
+export type TopState = [events: number, lost: number, values: Value[], counts: number[]];
+
+export const TOP_VALUES: Summary<TopState> = {
+  empty: () => [0, 0, [], []],
+  add: (state, value) => {
+    state[0] += 1;
+    addCount(state, value, 1);
+    cut(state);
+    return state;
+  },
+  merge: (older, younger) => {
+    older[0] += younger[0];
+    older[1] += younger[1];
+    for (let i = 0; i < younger[2].length; i++) addCount(older, younger[2][i]!, younger[3][i]!);
+    cut(older);
+    return older;
+  },
+};
+
+function addCount([, , values, counts]: TopState, value: Value, count: number): void {
+  const at = values.indexOf(value);
+  if (at >= 0) counts[at]! += count;
+  else {
+    values.push(value);
+    counts.push(count);
+  }
+}
+
+function cut(state: TopState): void {
+  const [, , values, counts] = state;
+  if (values.length <= TOP_COUNTED_MAX) return;
+  const taken = counts.toSorted((a, b) => b - a)[TOP_COUNTED_MAX]!;
+  state[1] += taken;
+  state[2] = values.filter((_, i) => counts[i]! > taken);
+  state[3] = counts.filter((count) => count > taken).map((count) => count - taken);
+}
+
+/** The k most frequent values, most frequent first; of equally frequent ones the smaller first. null of no values. */
+export function topValues(state: TopState | null, k: number): Value {
+  if (state === null || state[2].length === 0) return null;
+  const [, , values, counts] = state;
+  const order = values.map((_, i) => i);
+  order.sort((a, b) => counts[b]! - counts[a]! || (values[a]! < values[b]! ? -1 : 1));
+  return order.slice(0, k).map((i) => values[i]!);
+}
+
+/** By what share of all events a count may be too small; 0 while counts are exact. */
+export function topError(state: TopState | null): number {
+  return state === null || state[1] === 0 ? 0 : state[1] / state[0];
+}
