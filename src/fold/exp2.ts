@@ -9,6 +9,8 @@
  * 1989). Relative error below 1e-15 where the result is not subnormal.
  */
 
+/* oxlint-disable oxc/approx-constant -- a table and a polynomial: their bits stand here, not an engine's constants */
+
 /** 2^(-k/32), correctly rounded. */
 const FRACTIONS: readonly number[] = [
   1.0, 0.9785720620877001, 0.9576032806985737, 0.93708381705515, 0.9170040432046712, 0.8973545375015536,

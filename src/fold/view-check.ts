@@ -13,6 +13,7 @@ import {
   type ViewDefinition,
   type Window,
 } from "../define/definition.ts";
+import { parameterProblem } from "../define/aggregation-parameters.ts";
 import { featureType } from "../define/feature-type.ts";
 import { formatType, isNumeric, type Row, sameType, type ValueType } from "../schema/value.ts";
 import { AGGREGATION_TABLE } from "./aggregation-table.ts";
@@ -124,6 +125,8 @@ function checkFeature(
   checkWindow(over, where);
   checkDuration("the TTL", definition.ttlMicros, where);
   const result = resultType(definition, input?.type ?? null, where);
+  const wrongParameter = parameterProblem(definition.aggregation, input?.type);
+  if (wrongParameter !== undefined) throw invalid(wrongParameter, where);
   if (source.allowNonFinite && NEEDS_FINITE.has(fn)) {
     throw invalid(`${fn} needs finite numbers, but source ${source.name} allows others`, where);
   }

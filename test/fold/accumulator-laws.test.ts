@@ -6,11 +6,18 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Accumulator, type Cells, type Channel } from "../../src/fold/accumulator.ts";
 import { CountAccumulator, SumAccumulator, sumOf } from "../../src/fold/count-and-sum.ts";
+import { categoryCounts } from "../../src/fold/category-counts.ts";
+import { DecayedAccumulator } from "../../src/fold/decayed-sums.ts";
+import { DISTINCT_VALUES } from "../../src/fold/distinct-values.ts";
+import { QUANTILES } from "../../src/fold/quantile-sketch.ts";
+import { type Summary, SummaryAccumulator } from "../../src/fold/summary.ts";
+import { TOP_VALUES, type TopState, topValues } from "../../src/fold/top-values.ts";
+import { firstValues, lastValues } from "../../src/fold/value-list.ts";
 import { CustomAccumulator, CustomStates } from "../../src/fold/custom-states.ts";
 import { MaxAccumulator, MinAccumulator } from "../../src/fold/extremes.ts";
 import { FirstAccumulator, LastAccumulator } from "../../src/fold/first-and-last.ts";
 import { MomentsAccumulator } from "../../src/fold/moments.ts";
-import { string } from "./definitions.ts";
+import { float64, string } from "./definitions.ts";
 
 /** Raw records `[time, mask, value]` with one object. */
 const RAW_STRIDE = 3;
@@ -123,7 +130,52 @@ const LAWS: readonly Law[] = [
     read: ({ objects }) => seenCustom(objects[1]),
     tolerance: exact,
   },
+  {
+    name: "decayed sum: time",
+    accumulator: new DecayedAccumulator(numberChannel, 3, 1),
+    read: ({ numbers }) => numbers[1],
+    tolerance: exact,
+  },
+  {
+    name: "decayed sum",
+    accumulator: new DecayedAccumulator(numberChannel, 3, 1),
+    read: ({ numbers }) => numbers[2],
+    tolerance: sumOfAbsolutes,
+  },
+  {
+    name: "decayed sum: weights",
+    accumulator: new DecayedAccumulator(numberChannel, 3, 1),
+    read: ({ numbers }) => numbers[3],
+    tolerance: (values) => 1e-12 * values.length,
+  },
+  summaryLaw("first 3", firstValues(3)),
+  summaryLaw("last 3", lastValues(3)),
+  summaryLaw("last 3 texts", lastValues(3), false),
+  summaryLaw("distinct values", DISTINCT_VALUES),
+  summaryLaw("quantiles", QUANTILES),
+  summaryLaw("histogram", categoryCounts([1, 3])),
+  {
+    ...summaryLaw("top values", TOP_VALUES),
+    // in which order values came is not what a reader sees
+    read: ({ objects }) => topValues((objects[1] ?? TOP_VALUES.empty()) as TopState, 64),
+  },
 ];
+
+/** A summary of values, which are numbers unless said otherwise; null reads as its empty state. */
+function summaryLaw<S>(name: string, summary: Summary<S>, isNumber: boolean = true): Law {
+  return {
+    name,
+    accumulator: new SummaryAccumulator(
+      summary as Summary,
+      isNumber ? numberChannel : objectChannel,
+      isNumber ? float64 : string,
+      isNumber,
+      1,
+    ),
+    read: ({ objects }) => objects[1] ?? summary.empty(),
+    tolerance: exact,
+  };
+}
 
 /** A kept group holds text, a read's group the state in a box. */
 function seenCustom(cell: unknown): unknown {

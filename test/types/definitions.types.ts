@@ -7,11 +7,16 @@ import {
   col,
   column,
   count,
+  countDistinct,
+  ewma,
   custom,
   entity,
   type EventOf,
   first,
+  histogram,
   last,
+  lastK,
+  quantile,
   lit,
   max,
   mean,
@@ -22,6 +27,8 @@ import {
   stddev,
   stream,
   sum,
+  timeSinceLast,
+  topK,
   t,
   type Vector,
   type VectorKeys,
@@ -347,3 +354,53 @@ batch("weather", {
   location: "weather/*.csv",
   schedule: "0 3 * * *",
 });
+
+// summaries: lists of a column's type, and values that may be null only where they can be
+
+const summaries = view("summaries", {
+  entity: airport,
+  source: arrivals,
+  key: { airport: "origin" },
+  features: {
+    last_delays: lastK("delay", 5),
+    last_flights: lastK("flight", 5).over("1h"),
+    top_origins: topK("destination", 3),
+    destinations: countDistinct("destination"),
+    by_destination: histogram("destination", { categories: ["JFK", "LAX"] }),
+    median_delay: quantile("delay", 0.5),
+    smooth_delay: ewma("delay", { halfLife: "1h" }),
+    idle: timeSinceLast(),
+    late: count()
+      .where(col("late"))
+      .by("destination", { groups: ["JFK", "LAX"] }),
+    miles: sum("distance").by("destination", { groups: { new_york: "JFK" } }),
+  },
+});
+const summaryService = service("summaries", { features: [summaries] });
+same<
+  Vector<typeof summaryService>,
+  {
+    readonly last_delays: readonly (number | null)[] | null;
+    readonly last_flights: readonly (string | null)[] | null;
+    readonly top_origins: readonly (string | null)[] | null;
+    readonly destinations: number;
+    readonly by_destination: readonly (number | null)[];
+    readonly median_delay: number | null;
+    readonly smooth_delay: number | null;
+    readonly idle: number | null;
+    readonly late_JFK: number;
+    readonly late_LAX: number;
+    readonly late_other: number;
+    readonly miles_new_york: number | null;
+    readonly miles_other: number | null;
+  }
+>(true);
+const wrong = { entity: airport, source: arrivals, key: { airport: "origin" } } as const;
+// @ts-expect-error a quantile needs a number
+view("v", { ...wrong, features: { a: quantile("flight", 0.5) } });
+// @ts-expect-error the source has no such column
+view("v", { ...wrong, features: { a: lastK("flght", 2) } });
+// @ts-expect-error the source has no such column
+view("v", { ...wrong, features: { a: count().by("destnation", { groups: ["JFK"] }) } });
+// @ts-expect-error not a duration
+ewma("delay", { halfLife: "1hr" });
