@@ -1,6 +1,7 @@
 /**
  * Time of the fold, in one thread without any input or output: events folded on one hot entity and over
- * many, vectors of 12 features read, states encoded and decoded.
+ * many, vectors of 12 features read, states encoded and decoded; and sums of 1, 10 and 50 columns over three
+ * windows, beside a loop over plain arrays in the same run.
  */
 import { type Micros } from "../src/base/micros.ts";
 import {
@@ -12,6 +13,7 @@ import {
 import { type Expression } from "../src/define/expression.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import { createReadBuffer } from "../src/fold/view-fold.ts";
+import { PlainLists } from "./plain-loop.ts";
 import { report } from "./report.ts";
 
 const HOUR = 3_600_000_000;
@@ -146,4 +148,110 @@ measure("read", "us/vector", 5, () =>
 );
 measure("encode", "us/state", 10, () => microsEach(20_000, () => fold.encode(state).length));
 measure("decode", "us/state", 10, () => microsEach(20_000, () => fold.decode(hotBytes).eventCount));
+
+/** An event a key every ten minutes: a thousand in the longest window. */
+const SUM_EVENTS = 60_000;
+const SUM_ENTITIES = 25;
+const SUM_GAP_MICROS = 600_000_000;
+const EVENTS_PER_READ = 10;
+const SUM_WINDOWS: readonly number[] = [HOUR, 24 * HOUR, 168 * HOUR];
+
+/** What folds and reads sums: the view fold, or the loop over plain arrays. */
+interface Sums {
+  add(entity: number, i: number, time: number): void;
+  read(entity: number, time: number): void;
+}
+
+/** The sum of each of `columns` columns over an hour, a day and a week: three features a column. */
+function makersOfSums(columns: number): { fold: () => Sums; plain: () => Sums; seen: () => number } {
+  const names = Array.from({ length: columns }, (_, i) => `x${i}`);
+  const measurements: StreamDefinition = {
+    ...arrivals,
+    columns: [...arrivals.columns.slice(0, 2), ...names.map((name) => ({ name, type: float64, nullable: true }))],
+  };
+  const features = names.flatMap((column) =>
+    SUM_WINDOWS.map((micros, w) => ({
+      name: `${column}_${w}`,
+      type: float64,
+      aggregation: { fn: "sum" as const, column, over: { kind: "time" as const, micros } },
+    })),
+  );
+  const sumFold = compileViewFold({ ...view, features }, measurements, airport);
+  const rows = Array.from({ length: 256 }, (_, i) => ["JFK", 0, ...names.map((__, c) => ((i * 7919 + c) % 211) / 4)]);
+  const into = createReadBuffer(features.length);
+  const sums = into.values as number[];
+  return {
+    fold: () => {
+      const states = Array.from({ length: SUM_ENTITIES }, () => sumFold.empty());
+      return {
+        add: (entity, i, time) => {
+          const row = rows[i & 255]!;
+          sumFold.fold(states[entity]!, { offset: i, eventTime: time as Micros, knownTime: time as Micros, row });
+        },
+        read: (entity, time) => sumFold.read(states[entity]!, time as Micros, into),
+      };
+    },
+    plain: () => {
+      const lists = Array.from({ length: SUM_ENTITIES }, () => new PlainLists(columns, SUM_WINDOWS));
+      return {
+        add: (entity, i, time) => lists[entity]!.add(time, rows[i & 255]!, 2),
+        read: (entity, time) => lists[entity]!.read(time, sums),
+      };
+    },
+    seen: () => sums[2]!,
+  };
+}
+
+/** Events a second with a read of all features for every tenth, events alone, and reads alone. */
+function measureSums(make: () => Sums, seen: () => number): readonly [mixed: number, events: number, reads: number] {
+  const timeOf = (i: number): number => Math.floor(i / SUM_ENTITIES) * SUM_GAP_MICROS;
+  const pass = (eventsPerRead: number): [sums: Sums, perSecond: number] => {
+    const sums = make();
+    const began = performance.now();
+    for (let i = 0; i < SUM_EVENTS; i++) {
+      const entity = i % SUM_ENTITIES;
+      sums.add(entity, i, timeOf(i));
+      if (i % eventsPerRead !== 0) continue;
+      sums.read(entity, timeOf(i));
+      checksum += seen();
+    }
+    return [sums, (SUM_EVENTS * 1000) / (performance.now() - began)];
+  };
+  const [, mixed] = pass(EVENTS_PER_READ);
+  const [sums, events] = pass(Number.POSITIVE_INFINITY);
+  const reads = SUM_EVENTS / 50;
+  const began = performance.now();
+  for (let i = 0; i < reads; i++) {
+    sums.read(i % SUM_ENTITIES, timeOf(SUM_EVENTS) + i);
+    checksum += seen();
+  }
+  return [mixed, events, (reads * 1000) / (performance.now() - began)];
+}
+
+for (const columns of [1, 10, 50]) {
+  const { fold: makeFold, plain: makePlain, seen } = makersOfSums(columns);
+  measureSums(makeFold, seen);
+  measureSums(makePlain, seen);
+  const rounds = Array.from({ length: ROUNDS }, () => ({
+    fold: measureSums(makeFold, seen),
+    plain: measureSums(makePlain, seen),
+  }));
+  for (const [i, [what, unit]] of (
+    [
+      ["events and reads", "events/s"],
+      ["events", "events/s"],
+      ["reads", "reads/s"],
+    ] as const
+  ).entries()) {
+    report({
+      bench: "fold",
+      case: `${columns} features x 3 windows: ${what}`,
+      unit,
+      better: "higher",
+      rounds: rounds.map((round) => round.fold[i]!),
+      reference: { name: "plain arrays", rounds: rounds.map((round) => round.plain[i]!) },
+      goal: 0.333,
+    });
+  }
+}
 if (!Number.isFinite(checksum)) throw new Error("the reads gave no numbers");

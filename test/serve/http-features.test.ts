@@ -48,6 +48,7 @@ describe("POST /features", () => {
         age_ms: 90500.25,
         window_start: "2001-06-01T11:01:30.500250Z",
         exact: true,
+        error: 0,
       },
       last_delay: {
         status: "PRESENT",
@@ -56,6 +57,7 @@ describe("POST /features", () => {
         age_ms: 90500.25,
         window_start: null,
         exact: true,
+        error: 0,
       },
     });
   });
