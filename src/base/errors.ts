@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
   SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events and no imports" },
+  IMPORT_REPEATED: { status: 409, meaning: "a file of events without ids was imported before" },
   HISTORY_AFTER_LIVE: { status: 409, meaning: "imported history is known later than the first live event" },
   // definitions and the registry
   DEFINITION_INVALID: { status: 400, meaning: "a definition contradicts itself or names what is not there" },

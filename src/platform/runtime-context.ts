@@ -31,6 +31,8 @@ export interface ImportOptions {
   readonly knownTimeColumn?: string;
   /** File column of a source column, where the names differ. */
   readonly columnMap?: Readonly<Record<string, string>>;
+  /** Imports files that were imported before, though their events have no id and count twice then. */
+  readonly again?: boolean;
   readonly onProgress?: OnProgress;
   /** Stops the import before its commit; a folding that follows the commit is not stopped. */
   readonly signal?: AbortSignal;

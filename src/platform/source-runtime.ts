@@ -20,6 +20,7 @@ import { type HistoryArchive, openEventArchive } from "../offline-store/delta-ev
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import { type OnlineStore } from "../online-store/online-store.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
+import { checkNotImported, rememberImported } from "./imported-files.ts";
 import { type ImportOptions, type ImportReport, type OnProgress, type RuntimeContext } from "./runtime-context.ts";
 import { type CatalogView } from "./view-catalog.ts";
 import { forgetRedefined, historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
@@ -169,11 +170,13 @@ export class SourceRuntime {
   }
 
   async #importNow(files: readonly string[], options: ImportOptions): Promise<ImportReport> {
-    const { onProgress, signal, ...rest } = options;
+    const { onProgress, signal, again = false, ...rest } = options;
     const engine = await this.#context.openEngine();
     const interrupt = (): void => engine.interrupt();
     signal?.addEventListener("abort", interrupt);
     try {
+      const { name, id } = this.#source;
+      const hashes = id === undefined ? await checkNotImported(this.#online, engine, name, files, again) : [];
       const {
         before: _before,
         after: _after,
@@ -190,6 +193,7 @@ export class SourceRuntime {
         deadLetters: this.#pipeline.deadLetters,
         ...(onProgress === undefined ? {} : { onProgress }),
       });
+      if (hashes.length > 0) await rememberImported(this.#online, name, hashes, this.#context.clock.now());
       await this.#bringUp(this.#views(), onProgress);
       return report;
     } finally {

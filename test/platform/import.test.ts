@@ -176,4 +176,21 @@ describe("history imported into a running platform", () => {
     const rows = await platform.offlineRows("events/readings", "_offset");
     expect(rows.map((row) => row["volts"] ?? null)).toEqual([null, null, 230.5]);
   });
+
+  it("refuses a file of events without ids a second time, unless it is meant", async () => {
+    const pulses = stream("pulses", { columns: { meter_id: t.string(), at: t.timestamp() }, eventTime: "at" });
+    const beats = view("beats", { entity: meter, source: pulses, features: { beats: count() } });
+    await platform.apply([meter, pulses, beats, service("beating", { features: [beats] })]);
+    const file = join(folder, "pulses.csv");
+    await writeFile(file, "meter_id,at\nm1,2026-03-01T00:00:01Z\nm1,2026-03-01T00:00:02Z\n");
+    const read = async (): Promise<unknown> => (await platform.vector("beating", { meter_id: "m1" })).features["beats"];
+    expect(await platform.importHistory("pulses", [file])).toMatchObject({ accepted: 2 });
+    await expect(platform.importHistory("pulses", [file])).rejects.toMatchObject({ code: "IMPORT_REPEATED" });
+    expect(await read()).toBe(2);
+    await platform.close();
+    await open();
+    await expect(platform.importHistory("pulses", [file])).rejects.toMatchObject({ code: "IMPORT_REPEATED" });
+    expect(await platform.importHistory("pulses", [file], { again: true })).toMatchObject({ accepted: 2 });
+    expect(await read()).toBe(4);
+  });
 });

@@ -17,6 +17,7 @@ interface IngestOptions extends StandardOptions {
   readonly source: string;
   readonly knownTime?: string;
   readonly map?: Readonly<Record<string, string>>;
+  readonly again?: true;
   readonly live?: true;
   readonly url?: string;
 }
@@ -50,6 +51,12 @@ export function ingestCommand(): Command {
         .argParser(collectPair)
         .conflicts(["live", "url"]),
     )
+    .addOption(
+      new Option("--again", "import a file that was imported before, though its rows have no id").conflicts([
+        "live",
+        "url",
+      ]),
+    )
     .addOption(new Option("--live", "append the rows as events known now, not as history"))
     .addOption(new Option("--url <address>", "push the rows to a running server"))
     .action(async (files: string[], options: IngestOptions) => {
@@ -77,6 +84,7 @@ async function importFiles(files: readonly string[], options: IngestOptions, out
       interruptible((signal) =>
         platform.importHistory(options.source, files, {
           ...(options.knownTime === undefined ? {} : { knownTimeColumn: options.knownTime }),
+          again: options.again === true,
           ...(options.map === undefined ? {} : { columnMap: options.map }),
           onProgress,
           signal,
