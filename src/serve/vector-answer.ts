@@ -4,6 +4,7 @@
 import { performance } from "node:perf_hooks";
 import { type Clock } from "../base/clock.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
+import { hopForWindow } from "../fold/hop-ladder.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
@@ -85,6 +86,7 @@ function featureMetadata(
     event_time: eventTime === null ? null : formatMicros(eventTime),
     age_ms: eventTime === null ? null : (vector.asOf - eventTime) / 1000,
     window_start: windowStart === null ? null : formatMicros(windowStart as Micros),
+    window_bound_ms: feature.windowMicros === null ? null : hopForWindow(feature.windowMicros) / 1000,
     exact: windowStart === asked && vector.errors[i] === 0,
     error: vector.errors[i],
   };
@@ -120,6 +122,11 @@ export const metadataSchema: JsonSchema = {
           event_time: { type: ["string", "null"], description: "newest event folded for the entity" },
           age_ms: { type: ["number", "null"], description: "as_of less event_time" },
           window_start: { type: ["string", "null"], description: "the value covers (window_start, as_of]" },
+          window_bound_ms: {
+            type: ["number", "null"],
+            description:
+              "window_start is less than this later than as_of less the window's length, however busy the entity",
+          },
           exact: {
             type: "boolean",
             description: "whether window_start is as_of less the window's length, and error is 0",
