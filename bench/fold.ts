@@ -3,14 +3,14 @@
  * many, vectors of 12 features read, states encoded and decoded; and sums of 1, 10 and 50 columns over three
  * windows, beside a loop over plain arrays in the same run.
  */
-import { type Micros } from "../src/base/micros.ts";
-import {
-  type EntityDefinition,
-  type FeatureDefinition,
-  type StreamDefinition,
-  type ViewDefinition,
+import type { Micros } from "../src/base/micros.ts";
+import type {
+  EntityDefinition,
+  FeatureDefinition,
+  StreamDefinition,
+  ViewDefinition,
 } from "../src/define/definition.ts";
-import { type Expression } from "../src/define/expression.ts";
+import type { Expression } from "../src/define/expression.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import { createReadBuffer } from "../src/fold/view-fold.ts";
 import { PlainLists } from "./plain-loop.ts";

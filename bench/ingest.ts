@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Micros } from "../src/base/micros.ts";
+import type { Micros } from "../src/base/micros.ts";
 import { diskStorage } from "../src/ingest/disk-storage.ts";
 import { openSourcePipeline } from "../src/ingest/source-pipeline.ts";
 import { compileViewFold } from "../src/fold/compile.ts";

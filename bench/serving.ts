@@ -4,21 +4,21 @@
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import { type AddressInfo } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { ReplayClock } from "../src/base/clock.ts";
 import { type Micros, micros, MICROS_PER_MINUTE, MICROS_PER_SECOND, parseMicros } from "../src/base/micros.ts";
-import { type ViewDefinition } from "../src/define/definition.ts";
+import type { ViewDefinition } from "../src/define/definition.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
-import { type ViewState } from "../src/fold/view-fold.ts";
+import type { ViewState } from "../src/fold/view-fold.ts";
 import { col, count, entity, last, max, mean, service, stddev, stream, sum, t, view } from "../src/index.ts";
 import { openFileRegistry } from "../src/registry/file-registry.ts";
 import { createFeatureReader } from "../src/serve/feature-reader.ts";
 import { openHttpServer } from "../src/serve/http.ts";
-import { type ServedView, type ServePorts } from "../src/serve/ports.ts";
-import { type Load, type LoadResult } from "./http-load.ts";
+import type { ServedView, ServePorts } from "../src/serve/ports.ts";
+import type { Load, LoadResult } from "./http-load.ts";
 import { report } from "./report.ts";
 
 const ROUNDS = 5;

@@ -13,41 +13,36 @@ import { type DurationMicros, MICROS_PER_MINUTE } from "./base/micros.ts";
 import { type Definition, formatViewName } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
 import { lockFolder } from "./ingest/lock.ts";
-import { type PushResult } from "./ingest/pipeline.ts";
+import type { PushResult } from "./ingest/pipeline.ts";
 import { readRowFile, type RowFileRequest } from "./ingest/row-file.ts";
 import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
 import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
-import { type OnlineStore } from "./online-store/online-store.ts";
+import type { OnlineStore } from "./online-store/online-store.ts";
 import { openLmdbStore } from "./online-store/lmdb.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
-import {
-  type ImportOptions,
-  type ImportReport,
-  type OnProgress,
-  type RuntimeContext,
-} from "./platform/runtime-context.ts";
+import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { openFileRegistry } from "./registry/file-registry.ts";
-import { type Plan, type Registry } from "./registry/registry.ts";
-import { type Value } from "./schema/value.ts";
+import type { Plan, Registry } from "./registry/registry.ts";
+import type { Value } from "./schema/value.ts";
 import { readServingLog, type ServedVector } from "./schema/served-vector.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
-import { type ServePorts } from "./serve/ports.ts";
+import type { ServePorts } from "./serve/ports.ts";
 import { allRoutes } from "./serve/routes.ts";
 import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
 import { audit, type AuditRequest } from "./training/audit.ts";
-import { type AuditResult } from "./training/audit-result.ts";
+import type { AuditResult } from "./training/audit-result.ts";
 import { auditStates, type StateAuditResult } from "./training/audit-states.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
-import { type TrainingPorts } from "./training/ports.ts";
+import type { TrainingPorts } from "./training/ports.ts";
 import { preview, type Preview } from "./training/preview.ts";
-import { type SpineRequest } from "./training/spine.ts";
+import type { SpineRequest } from "./training/spine.ts";
 import { train, type TrainingSet, type TrainRequest } from "./training/training-set.ts";
 
 /** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */

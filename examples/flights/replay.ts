@@ -4,10 +4,10 @@
  * At each minute the model first asks for the vectors of the flights that leave in it, and only then does the
  * platform hear of what happened in that minute. So no answer can hold anything that was not known when it was asked.
  */
-import { type Micros, type ReplayClock } from "onefold";
-import { type Progress } from "./console.ts";
-import { type HttpClient } from "./http-client.ts";
-import { type LiveMinute, type Question } from "./prepare.ts";
+import type { Micros, ReplayClock } from "onefold";
+import type { Progress } from "./console.ts";
+import type { HttpClient } from "./http-client.ts";
+import type { LiveMinute, Question } from "./prepare.ts";
 
 export interface Replayed {
   readonly accepted: number;

@@ -1,6 +1,6 @@
 /** Reads a training set that the platform wrote, as any training script would: Parquet in, columns out. */
 import { DuckDBInstance } from "@duckdb/node-api";
-import { type Table } from "./model.ts";
+import type { Table } from "./model.ts";
 
 export interface LabelledTable extends Table {
   readonly flights: readonly string[];

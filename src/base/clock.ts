@@ -2,7 +2,7 @@
  * Clocks are passed in. Nothing in the platform asks the machine for the time but `systemClock`,
  * and nothing in the fold asks at all: it is handed `asOf`.
  */
-import { type Micros } from "./micros.ts";
+import type { Micros } from "./micros.ts";
 
 export interface Clock {
   /** The present time. Need not be monotone: callers that need that keep a running maximum. */

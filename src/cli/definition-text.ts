@@ -1,7 +1,7 @@
 /** Definitions as a person reads them: `mean(delay) over 1h where delay > 15`. */
 import { formatDuration } from "../base/micros.ts";
-import { type Aggregation, type Freshness, type Window } from "../define/definition.ts";
-import { type Expression } from "../define/expression.ts";
+import type { Aggregation, Freshness, Window } from "../define/definition.ts";
+import type { Expression } from "../define/expression.ts";
 
 export function formatAggregation(aggregation: Aggregation): string {
   const fn = aggregation.custom?.name ?? aggregation.fn;

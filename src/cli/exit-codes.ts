@@ -1,5 +1,5 @@
 /** What the exit code of `onefold` means. Scripts rely on these: they never change. */
-import { type ErrorCode } from "../base/errors.ts";
+import type { ErrorCode } from "../base/errors.ts";
 
 export const EXIT: {
   readonly ok: 0;

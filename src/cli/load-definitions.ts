@@ -14,12 +14,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type BuildFailure, type BuildOptions, type Plugin } from "esbuild";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { topOfStack } from "../define/defined-at.ts";
-import {
-  type CustomAggregation,
-  type DefinedAt,
-  type Definition,
-  type FeatureDefinition,
-} from "../define/definition.ts";
+import type { CustomAggregation, DefinedAt, Definition, FeatureDefinition } from "../define/definition.ts";
 import { withReferences } from "../define/references.ts";
 
 export interface LoadedDefinitions {

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { type Definition } from "../define/definition.ts";
+import type { Definition } from "../define/definition.ts";
 import type { Platform, PlatformOptions } from "../platform.ts";
 
 export const DATA_FOLDER = ".onefold";

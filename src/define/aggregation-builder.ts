@@ -6,24 +6,10 @@
 import { OnefoldError } from "../base/errors.ts";
 import { type DurationMicros, formatDuration, parseDuration } from "../base/micros.ts";
 import { frozen } from "./frozen.ts";
-import {
-  type Aggregation,
-  type AggregationName,
-  type AggregationParameters,
-  type Freshness,
-  type Window,
-} from "./definition.ts";
-import { type Expression } from "./expression.ts";
-import { type AnyExpr, type Literal, type NeedsOf, type OfOperand } from "./expression-builder.ts";
-import {
-  type ClassOfKind,
-  type DurationText,
-  type Kind,
-  type ArrayOfColumn,
-  type Need,
-  type OfColumn,
-  type Require,
-} from "./typing.ts";
+import type { Aggregation, AggregationName, AggregationParameters, Freshness, Window } from "./definition.ts";
+import type { Expression } from "./expression.ts";
+import type { AnyExpr, Literal, NeedsOf, OfOperand } from "./expression-builder.ts";
+import type { ClassOfKind, DurationText, Kind, ArrayOfColumn, Need, OfColumn, Require } from "./typing.ts";
 
 /**
  * When a feature reads null: `never`; `empty` where nothing was known; `always` possible, whatever the

@@ -1,8 +1,8 @@
 /**
  * What the parameters of an aggregation may be.
  */
-import { type ValueType } from "../schema/value.ts";
-import { type Aggregation, type AggregationName, type AggregationParameters } from "./definition.ts";
+import type { ValueType } from "../schema/value.ts";
+import type { Aggregation, AggregationName, AggregationParameters } from "./definition.ts";
 
 /** The longest list of `firstK`, `lastK` and `topK`, but that topK counts no more than its bound. */
 export const LIST_LENGTH_MAX = 1000;

@@ -1,8 +1,8 @@
 /**
  * `t`: the column types of sources, entity keys and outputs.
  */
-import { type ValueType } from "../schema/value.ts";
-import { type InputOfKind, type Kind, type ValueOfKind } from "./typing.ts";
+import type { ValueType } from "../schema/value.ts";
+import type { InputOfKind, Kind, ValueOfKind } from "./typing.ts";
 
 /** A column's type as the DSL writes it; every method returns a new one. */
 export class ColumnType<K extends Kind = Kind, N extends boolean = boolean> {

@@ -9,15 +9,15 @@
  *     });
  *     view(..., { features: { late_streak: streak("late") } })
  */
-import { type Micros } from "../base/micros.ts";
-import { type Value } from "../schema/value.ts";
+import type { Micros } from "../base/micros.ts";
+import type { Value } from "../schema/value.ts";
 import { Feature, type Windows } from "./aggregation-builder.ts";
-import { type ColumnType } from "./column-type.ts";
+import type { ColumnType } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import { type CustomAggregation } from "./definition.ts";
+import type { CustomAggregation } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
-import { type ClassOfKind, type Kind, type ValueOfKind } from "./typing.ts";
+import type { ClassOfKind, Kind, ValueOfKind } from "./typing.ts";
 import { checkShape } from "./shape.ts";
 
 /** `S` is JSON data: it is stored as such. No function changes what it is given. */

@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../base/errors.ts";
-import { type DefinedAt } from "./definition.ts";
+import type { DefinedAt } from "./definition.ts";
 
 const FRAME = /^\s*at (?:.*\()?((?:file:\/\/)?[^()]+?):(\d+):(\d+)\)?$/;
 

@@ -5,9 +5,9 @@
  * fingerprinted on its own. The only members that are not data are the functions of `custom`
  * aggregations and on-demand views; they stand beside the data and are fingerprinted by their code.
  */
-import { type DurationMicros } from "../base/micros.ts";
-import { type Column, type Value, type ValueType } from "../schema/value.ts";
-import { type Expression } from "./expression.ts";
+import type { DurationMicros } from "../base/micros.ts";
+import type { Column, Value, ValueType } from "../schema/value.ts";
+import type { Expression } from "./expression.ts";
 
 /** Who looks after a definition and how to find it. */
 export interface Described {

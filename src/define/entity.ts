@@ -1,10 +1,10 @@
 /**
  * `entity`: what features describe, by a key of one or more columns.
  */
-import { type ValueType } from "../schema/value.ts";
-import { type AnyColumnType } from "./column-type.ts";
+import type { ValueType } from "../schema/value.ts";
+import type { AnyColumnType } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import { type Described, type EntityDefinition } from "./definition.ts";
+import type { Described, EntityDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { checkShape } from "./shape.ts";

@@ -5,9 +5,9 @@
  * source's columns and what it computes, for the compiler to check where the source is known.
  */
 import { micros, type Micros } from "../base/micros.ts";
-import { type Value } from "../schema/value.ts";
-import { type Expression } from "./expression.ts";
-import { type ClassOfKind, type Class, type Kind, type Need, type OfColumn, type Require } from "./typing.ts";
+import type { Value } from "../schema/value.ts";
+import type { Expression } from "./expression.ts";
+import type { ClassOfKind, Class, Kind, Need, OfColumn, Require } from "./typing.ts";
 
 /** A constant in an expression. A Date is an instant; text is never one. */
 export type Literal = number | string | boolean | Date | Uint8Array;

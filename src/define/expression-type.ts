@@ -8,7 +8,7 @@
 import { parseMicros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { formatType, isNumeric, sameType, type Value, type ValueType } from "../schema/value.ts";
-import { type Expression } from "./expression.ts";
+import type { Expression } from "./expression.ts";
 
 export interface ExpressionColumn {
   readonly name: string;

@@ -6,7 +6,7 @@
  * a predicate holds only where it is true. int64 arithmetic that leaves the safe range throws while
  * folding, which makes the event a dead letter (`EVENT_POISON`), identically in every mode.
  */
-import { type Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 
 export type Expression =
   | { readonly op: "column"; readonly name: string }

@@ -2,10 +2,10 @@
  * `onDemand`: features computed at request time by a pure function of other features and of what the
  * request carries.
  */
-import { type Micros } from "../base/micros.ts";
-import { type AnyColumnType, type KindOf, type ValueRow } from "./column-type.ts";
+import type { Micros } from "../base/micros.ts";
+import type { AnyColumnType, KindOf, ValueRow } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import { type Described, type OnDemandDefinition } from "./definition.ts";
+import type { Described, OnDemandDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems, versionProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
@@ -18,7 +18,7 @@ import {
   withSelection,
 } from "./selection.ts";
 import { repeated } from "./source-problems.ts";
-import { type Simplify, type ValueOfKind } from "./typing.ts";
+import type { Simplify, ValueOfKind } from "./typing.ts";
 
 type Columns = Readonly<Record<string, AnyColumnType>>;
 type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never;

@@ -2,7 +2,7 @@
  * The definitions that a definition was built from, so that whoever holds a service finds its views,
  * their sources and entities. Data refers by name; this is only the way back to the objects.
  */
-import { type Definition } from "./definition.ts";
+import type { Definition } from "./definition.ts";
 
 const builtFrom = new WeakMap<Definition, readonly Definition[]>();
 

@@ -4,7 +4,7 @@
 import { nearestNames } from "../base/nearest-names.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { type Definition, type FeatureReference, formatViewName } from "./definition.ts";
-import { type Simplify } from "./typing.ts";
+import type { Simplify } from "./typing.ts";
 
 /** A chosen feature; `as` is its name in the vector. */
 export interface SelectedFeature extends FeatureReference {

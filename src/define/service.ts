@@ -2,14 +2,14 @@
  * `service`: the named list of features that one model reads. Its result is a feature vector.
  */
 import { callSite, refuse } from "./defined-at.ts";
-import { type Described, type ServiceDefinition } from "./definition.ts";
+import type { Described, ServiceDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
 import { type AnySelectable, asSelection, type KeysOf, type ValuesOf } from "./selection.ts";
 import { checkShape } from "./shape.ts";
 import { repeated } from "./source-problems.ts";
-import { type Simplify } from "./typing.ts";
+import type { Simplify } from "./typing.ts";
 
 type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never;
 

@@ -3,9 +3,9 @@
  */
 import { nearestNames } from "../base/nearest-names.ts";
 import { formatType, sameType } from "../schema/value.ts";
-import { type SourceDefinition } from "./definition.ts";
+import type { SourceDefinition } from "./definition.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
-import { type Expression } from "./expression.ts";
+import type { Expression } from "./expression.ts";
 import { columnNameProblems, nameProblems } from "./names.ts";
 
 /** Stored columns, then derived ones: what aggregations and predicates may name. */

@@ -2,22 +2,22 @@
  * `stream` and `batch`: where rows come from, and what holds of every one of them.
  */
 import { MICROS_PER_DAY, MICROS_PER_MINUTE } from "../base/micros.ts";
-import { type Column } from "../schema/value.ts";
-import { type AnyColumnType, type InputRow, type KindOf } from "./column-type.ts";
+import type { Column } from "../schema/value.ts";
+import type { AnyColumnType, InputRow, KindOf } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import {
-  type BatchSourceDefinition,
-  type DerivedColumn,
-  type Described,
-  type SourceDefinition,
-  type StreamDefinition,
+import type {
+  BatchSourceDefinition,
+  DerivedColumn,
+  Described,
+  SourceDefinition,
+  StreamDefinition,
 } from "./definition.ts";
 import { duration } from "./duration.ts";
-import { type AnyExpr, type Expr } from "./expression-builder.ts";
+import type { AnyExpr, Expr } from "./expression-builder.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
 import { frozen } from "./frozen.ts";
 import { sourceProblems } from "./source-problems.ts";
-import { type DurationText, type OfColumn, type Problem, type Require } from "./typing.ts";
+import type { DurationText, OfColumn, Problem, Require } from "./typing.ts";
 import { checkShape } from "./shape.ts";
 
 type Columns = Readonly<Record<string, AnyColumnType>>;

@@ -8,7 +8,7 @@
  *
  * Types stand in properties named "~types" that no object has at run time.
  */
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 
 /** A column's type as text: `int64`, `wide int64`, `array<float64>`; `number` is a derived int64 or float64. */
 export type Kind =

@@ -5,12 +5,7 @@
 import { isOnefoldError } from "../base/errors.ts";
 import { checkValue } from "../schema/check-value.ts";
 import { formatType, sameType } from "../schema/value.ts";
-import {
-  type EntityDefinition,
-  type FeatureDefinition,
-  type SourceDefinition,
-  type ViewDefinition,
-} from "./definition.ts";
+import type { EntityDefinition, FeatureDefinition, SourceDefinition, ViewDefinition } from "./definition.ts";
 import { type ExpressionColumn, unknownColumn } from "./expression-type.ts";
 import { featureType } from "./feature-type.ts";
 import { nameProblems, versionProblems } from "./names.ts";

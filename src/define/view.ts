@@ -3,7 +3,7 @@
  */
 import { checkValue } from "../schema/check-value.ts";
 import { isOnefoldError } from "../base/errors.ts";
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 import {
   type AnyFeature,
   type AnyGroupedFeature,
@@ -14,26 +14,26 @@ import {
   isFreshnessClass,
   type Nulls,
 } from "./aggregation-builder.ts";
-import { type KindOf } from "./column-type.ts";
+import type { KindOf } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import {
-  type Described,
-  type EntityDefinition,
-  type FeatureDefinition,
-  type Freshness,
-  type SourceDefinition,
-  type ViewDefinition,
+import type {
+  Described,
+  EntityDefinition,
+  FeatureDefinition,
+  Freshness,
+  SourceDefinition,
+  ViewDefinition,
 } from "./definition.ts";
 import { duration } from "./duration.ts";
-import { type Entity } from "./entity.ts";
-import { type ExpressionColumn } from "./expression-type.ts";
+import type { Entity } from "./entity.ts";
+import type { ExpressionColumn } from "./expression-type.ts";
 import { featureType } from "./feature-type.ts";
 import { frozen } from "./frozen.ts";
 import { rememberReferences } from "./references.ts";
 import { type Selectable, withSelection } from "./selection.ts";
 import { checkShape } from "./shape.ts";
 import { columnsOf } from "./source-problems.ts";
-import { type ArrayOfColumn, type DurationText, type OfColumn, type Problem, type ValueOfKind } from "./typing.ts";
+import type { ArrayOfColumn, DurationText, OfColumn, Problem, ValueOfKind } from "./typing.ts";
 import { viewProblems } from "./view-problems.ts";
 
 type AnyEntity = Entity<string, any>;

@@ -13,7 +13,7 @@
  * Invariants: a bucket's last time is at most the next one's first; where buckets exist there are at least
  * `exactEvents` raw records; no window's bucket spans more than that window's hop.
  */
-import { type Accumulator, type Cells } from "./accumulator.ts";
+import type { Accumulator, Cells } from "./accumulator.ts";
 import { hopForWindow } from "./hop-ladder.ts";
 
 /** How a view's list is laid out; the same for all its entities. */

@@ -2,8 +2,8 @@
  * A histogram over declared categories: how many events had each of them, and behind these how many had
  * another value. Counts are exact, the state has a fixed length, and merging adds: associative to the bit.
  */
-import { type Value } from "../schema/value.ts";
-import { type Summary } from "./summary.ts";
+import type { Value } from "../schema/value.ts";
+import type { Summary } from "./summary.ts";
 
 export function categoryCounts(categories: readonly Value[]): Summary<number[]> {
   const places = new Map(categories.map((category, i) => [category, i]));

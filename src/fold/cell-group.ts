@@ -1,8 +1,8 @@
 /**
  * The cells of a bucket or of the lifetime group, handed out to accumulators.
  */
-import { type Accumulator } from "./accumulator.ts";
-import { type CheckedFeature } from "./view-check.ts";
+import type { Accumulator } from "./accumulator.ts";
+import type { CheckedFeature } from "./view-check.ts";
 
 export interface PlannedAccumulator {
   readonly accumulator: Accumulator;

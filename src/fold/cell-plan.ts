@@ -25,7 +25,7 @@ import {
 import { FirstAccumulator, LastAccumulator } from "./first-and-last.ts";
 import { MomentsAccumulator } from "./moments.ts";
 import { planSummary } from "./summary-plan.ts";
-import { type CheckedFeature } from "./view-check.ts";
+import type { CheckedFeature } from "./view-check.ts";
 
 /** A custom aggregation of a feature, evaluated for every event that counts for its channel. */
 export interface CustomPlan {

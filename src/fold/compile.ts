@@ -5,12 +5,12 @@
  * only then changes the state: an event that throws leaves no trace. A read makes one pass over the bucket
  * list from the newest event to the oldest and takes each window's values as it passes its edge.
  */
-import { type Micros } from "../base/micros.ts";
-import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import type { Micros } from "../base/micros.ts";
+import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
-import { type Row, type Value } from "../schema/value.ts";
+import type { Row, Value } from "../schema/value.ts";
 import { type Cells, FAILED } from "./accumulator.ts";
-import { type WindowCut } from "./bucket-list.ts";
+import type { WindowCut } from "./bucket-list.ts";
 import { EventRecord } from "./event-record.ts";
 import { emptyState, type FoldState, forget } from "./fold-state.ts";
 import { decodeState, encodeState } from "./state-codec.ts";

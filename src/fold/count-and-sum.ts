@@ -5,7 +5,7 @@
  * (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", ZAMM 54, 1974).
  * For integers of the safe range both are exact, so s + c is the exact sum as long as that is safe.
  */
-import { type Accumulator, type Cells, type Channel } from "./accumulator.ts";
+import type { Accumulator, Cells, Channel } from "./accumulator.ts";
 
 /** One cell: the number of events that count for the channel. */
 export class CountAccumulator implements Accumulator {

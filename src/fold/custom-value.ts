@@ -1,7 +1,7 @@
 /**
  * What a custom aggregation's `read` may return: a value of its declared type, and nothing else.
  */
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 
 /** The value with -0 as 0, or undefined where it is not of the type. null is of every type. */
 export function conformingValue(value: unknown, type: ValueType, allowNonFinite: boolean): Value | undefined {

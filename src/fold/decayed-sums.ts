@@ -12,7 +12,7 @@
  * up to rounding: within 1e-11 of the weighted sum of absolute values over any number of events an entity
  * has within 50 half-lives; older ones weigh less than 1e-15.
  */
-import { type Accumulator, type Cells, type Channel } from "./accumulator.ts";
+import type { Accumulator, Cells, Channel } from "./accumulator.ts";
 import { halvings } from "./exp2.ts";
 
 export class DecayedAccumulator implements Accumulator {

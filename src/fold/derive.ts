@@ -5,12 +5,12 @@
  * the same values again.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { type DerivedColumn, type SourceDefinition } from "../define/definition.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
+import type { DerivedColumn, SourceDefinition } from "../define/definition.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { formatType, isNumeric, type Row, sameType, type Value, type ValueType } from "../schema/value.ts";
 import { columnResolver, compileExpression, expressionColumns } from "./expression.ts";
-import { type Evaluate } from "./expression-node.ts";
-import { type ViewFold } from "./view-fold.ts";
+import type { Evaluate } from "./expression-node.ts";
+import type { ViewFold } from "./view-fold.ts";
 
 export interface CompiledDerived {
   /** Stored columns in schema order, then derived ones: the columns of a `Row`. */

@@ -9,7 +9,7 @@
  * The state is a function of the set of values alone: merging is associative and commutative to the bit.
  * Values are told apart by 53 bits of their hash; that two of 256 share them has probability 4e-12.
  */
-import { type Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 import { lowerBound, type Summary } from "./summary.ts";
 import { valueHash } from "./value-hash.ts";
 

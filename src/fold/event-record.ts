@@ -1,12 +1,12 @@
 /**
  * One event evaluated for one view: everything that can throw happens here, before its state is touched.
  */
-import { type Row, type Value } from "../schema/value.ts";
+import type { Row, Value } from "../schema/value.ts";
 import { type Cells, FAILED } from "./accumulator.ts";
-import { type CustomPlan } from "./cell-plan.ts";
-import { type RecordPlan } from "./channel-plan.ts";
-import { type FoldState } from "./fold-state.ts";
-import { type ViewPlan } from "./view-plan.ts";
+import type { CustomPlan } from "./cell-plan.ts";
+import type { RecordPlan } from "./channel-plan.ts";
+import type { FoldState } from "./fold-state.ts";
+import type { ViewPlan } from "./view-plan.ts";
 
 export class EventRecord {
   /** The raw record, at cell 0. */

@@ -21,7 +21,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import { type Expression } from "../define/expression.ts";
+import type { Expression } from "../define/expression.ts";
 import { formatType, type Row, type ValueType } from "../schema/value.ts";
 import { type Evaluate, expectType, invalid, literalNode, type Node, unify } from "./expression-node.ts";
 import { arithmetic, coalesce, comparison, logical, membership, unary } from "./expression-operations.ts";

@@ -4,7 +4,7 @@
  * One cell, holding +Infinity (min) or -Infinity (max) where there is no value: whether there is one, the
  * channel's count tells.
  */
-import { type Accumulator, type Cells, type Channel } from "./accumulator.ts";
+import type { Accumulator, Cells, Channel } from "./accumulator.ts";
 
 export class MinAccumulator implements Accumulator {
   readonly #cell: number;

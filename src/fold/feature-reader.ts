@@ -1,10 +1,10 @@
 /**
  * From accumulated cells to a feature's value.
  */
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 import { type Cells, FAILED } from "./accumulator.ts";
 import { sumOf } from "./count-and-sum.ts";
-import { type Box, type CustomStates } from "./custom-states.ts";
+import type { Box, CustomStates } from "./custom-states.ts";
 import { conformingValue } from "./custom-value.ts";
 import { varianceOf } from "./moments.ts";
 

@@ -5,7 +5,7 @@
  * events are added in offset order, so at equal times the one added later is the later one. Without a
  * value the time of `first` is +Infinity and that of `last` -Infinity.
  */
-import { type Accumulator, type Cells, type Channel } from "./accumulator.ts";
+import type { Accumulator, Cells, Channel } from "./accumulator.ts";
 
 /** Whether values are kept among the numbers or among the objects. */
 export type ValueKind = "number" | "object";

@@ -1,9 +1,9 @@
 /**
  * One entity's state in one view: where its log stands, the lifetime accumulators and the bucket list.
  */
-import { type Accumulator, type Cells } from "./accumulator.ts";
+import type { Accumulator, Cells } from "./accumulator.ts";
 import { BucketList } from "./bucket-list.ts";
-import { type ViewState } from "./view-fold.ts";
+import type { ViewState } from "./view-fold.ts";
 
 /** How the lifetime group is laid out; the same for all entities of a view. */
 export interface LifetimeLayout {

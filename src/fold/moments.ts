@@ -6,7 +6,7 @@
  * "Algorithms for computing the sample variance", The American Statistician 37(3), 1983. Error of the
  * sample variance: within 1e-12 of the sum of squares divided by n - 1. Equal values give exactly 0.
  */
-import { type Accumulator, type Cells, type Channel } from "./accumulator.ts";
+import type { Accumulator, Cells, Channel } from "./accumulator.ts";
 
 /** Three cells: n, mean, M2. */
 export class MomentsAccumulator implements Accumulator {

@@ -6,7 +6,7 @@
  * Lengths are unsigned 32-bit little-endian. Text with a surrogate in it goes as UTF-16, because a lone
  * one does not survive UTF-8.
  */
-import { type Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 import { FAILED } from "./accumulator.ts";
 
 const SURROGATE = /[\uD800-\uDFFF]/;

@@ -12,7 +12,7 @@
  * The q-quantile of n values is the one at rank floor(q (n - 1)), from 0, in ascending order. The state is
  * a function of the set of values alone: merging is associative and commutative to the bit.
  */
-import { type Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 import { lowerBound, type Summary } from "./summary.ts";
 
 export const EXACT_QUANTILE_MAX = 128;

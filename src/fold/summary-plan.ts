@@ -1,21 +1,21 @@
 /**
  * How the aggregations over summaries, decayed sums and times are accumulated and read.
  */
-import { type Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 import { type Cells, FAILED } from "./accumulator.ts";
 import { categoryCounts, countsValue } from "./category-counts.ts";
-import { type CellGroup } from "./cell-group.ts";
+import type { CellGroup } from "./cell-group.ts";
 import { type ChannelPlan, isKeptAsNumber } from "./channel-plan.ts";
 import { CountAccumulator } from "./count-and-sum.ts";
 import { DecayedAccumulator, decayedMean, decayedSumAt } from "./decayed-sums.ts";
 import { DISTINCT_VALUES, distinctCount, distinctError, type DistinctState } from "./distinct-values.ts";
-import { type PlannedReader } from "./feature-reader.ts";
+import type { PlannedReader } from "./feature-reader.ts";
 import { LastAccumulator } from "./first-and-last.ts";
 import { quantileError, quantileOf, QUANTILES, type QuantileState } from "./quantile-sketch.ts";
 import { type Summary, SummaryAccumulator } from "./summary.ts";
 import { TOP_VALUES, topError, type TopState, topValues } from "./top-values.ts";
 import { firstValues, lastValues, listValue, type ListState } from "./value-list.ts";
-import { type CheckedFeature } from "./view-check.ts";
+import type { CheckedFeature } from "./view-check.ts";
 
 const MICROS_PER_SECOND = 1_000_000;
 

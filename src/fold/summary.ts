@@ -5,8 +5,8 @@
  * Laws: `merge` has `empty()` as identity and is associative up to what each summary states; it agrees with
  * adding the values one by one. The sequence of operations is fixed by the sequence of events alone.
  */
-import { type Value, type ValueType } from "../schema/value.ts";
-import { type Accumulator, type Cells, type Channel } from "./accumulator.ts";
+import type { Value, ValueType } from "../schema/value.ts";
+import type { Accumulator, Cells, Channel } from "./accumulator.ts";
 
 export interface Summary<S = unknown> {
   /** A state of its own, that nobody else holds. */

@@ -7,8 +7,8 @@
  * off, and never by more than 1/257 of all events; nothing else is wrong. Merging is associative to the bit
  * while counts are exact, and up to that error past it.
  */
-import { type Value } from "../schema/value.ts";
-import { type Summary } from "./summary.ts";
+import type { Value } from "../schema/value.ts";
+import type { Summary } from "./summary.ts";
 
 export const TOP_COUNTED_MAX = 256;
 /** So many events out of all a count may be too small by, as a share. */

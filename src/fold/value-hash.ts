@@ -2,7 +2,7 @@
  * A fixed hash of values: MurmurHash3_x86_128 (Appleby, 2011; public domain) with seed 0 over a value's
  * bytes as `object-codec.ts` writes them. Equal values have equal hashes, on any machine, for ever.
  */
-import { type Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 import { ObjectWriter } from "./object-codec.ts";
 
 const C1 = 0x239b961b;

@@ -4,8 +4,8 @@
  * The state is `[times, values]`. No offset is kept: values are added in offset order, so at equal times the
  * one added later is the later one. Merging is associative to the bit.
  */
-import { type Value } from "../schema/value.ts";
-import { type Summary } from "./summary.ts";
+import type { Value } from "../schema/value.ts";
+import type { Summary } from "./summary.ts";
 
 export type ListState = [times: number[], values: Value[]];
 

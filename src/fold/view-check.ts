@@ -20,7 +20,7 @@ import { AGGREGATION_TABLE } from "./aggregation-table.ts";
 import { definitionText } from "./canonical-json.ts";
 import { CustomStates } from "./custom-states.ts";
 import { conformingValue } from "./custom-value.ts";
-import { type CompiledDerived } from "./derive.ts";
+import type { CompiledDerived } from "./derive.ts";
 import { columnResolver, compilePredicate, type ResolveColumn } from "./expression.ts";
 
 /** The longest last-n window: its events are kept one by one. */

@@ -5,9 +5,9 @@
  *
  * Pure: no clock, no I/O, no randomness. `compileViewFold` (in `compile.ts`) turns a definition into one.
  */
-import { type Micros } from "../base/micros.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type Row, type Value, type ValueType } from "../schema/value.ts";
+import type { Micros } from "../base/micros.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { Row, Value, ValueType } from "../schema/value.ts";
 
 /** An event as the fold sees it. `row` holds the source's columns, then its derived ones. */
 export interface FoldEvent {

@@ -12,17 +12,17 @@ import {
   type ViewDefinition,
   formatViewName,
 } from "../define/definition.ts";
-import { type Value } from "../schema/value.ts";
-import { type Accumulator } from "./accumulator.ts";
+import type { Value } from "../schema/value.ts";
+import type { Accumulator } from "./accumulator.ts";
 import { BUCKET_HEADER_CELLS, type BucketLayout, hopsOf } from "./bucket-list.ts";
 import { definitionText } from "./canonical-json.ts";
 import { type CustomPlan, planCells } from "./cell-plan.ts";
 import { planChannels, type RecordPlan } from "./channel-plan.ts";
 import { type CompiledDerived, compileDerived } from "./derive.ts";
 import { expressionColumns } from "./expression.ts";
-import { type FeatureReader, type PlannedReader } from "./feature-reader.ts";
-import { type LifetimeLayout } from "./fold-state.ts";
-import { type StateLayout } from "./state-codec.ts";
+import type { FeatureReader, PlannedReader } from "./feature-reader.ts";
+import type { LifetimeLayout } from "./fold-state.ts";
+import type { StateLayout } from "./state-codec.ts";
 import { type CheckedFeature, checkView } from "./view-check.ts";
 
 export interface FeaturePlan {

@@ -8,12 +8,12 @@
  * the table's mark has passed its sequence.
  */
 import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
-import { type EventArchive } from "../offline-store/event-archive.ts";
-import { type FeatureRow, type FeatureRowTable } from "../offline-store/feature-rows.ts";
-import { type OnlineStore } from "../online-store/online-store.ts";
-import { type LogEvent } from "./event.ts";
+import type { EventArchive } from "../offline-store/event-archive.ts";
+import type { FeatureRow, FeatureRowTable } from "../offline-store/feature-rows.ts";
+import type { OnlineStore } from "../online-store/online-store.ts";
+import type { LogEvent } from "./event.ts";
 import { type OutboxBatch, readOutbox } from "./feature-rows.ts";
-import { type SourcePipeline } from "./source-pipeline.ts";
+import type { SourcePipeline } from "./source-pipeline.ts";
 import { readStoredView, type ViewRunner } from "./view-runner.ts";
 
 const INTERVAL_MS = 5000;

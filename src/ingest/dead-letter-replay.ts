@@ -1,8 +1,8 @@
 /**
  * Dead letters pushed again: those that get in are marked as resolved, those refused again stay as they are.
  */
-import { type DeadLetters } from "./dead-letters.ts";
-import { type PushResult } from "./pipeline.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import type { PushResult } from "./pipeline.ts";
 
 const LETTERS_PER_PUSH = 2000;
 

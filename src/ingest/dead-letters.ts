@@ -9,13 +9,13 @@
  * synced, before they go: a crash in between leaves a segment that counts as gone and is removed on opening.
  */
 import { join } from "node:path";
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import { jsonData } from "./json-data.ts";
-import { type DeadLetter } from "./pipeline.ts";
-import { type LogFile, type LogStorage } from "./storage.ts";
+import type { DeadLetter } from "./pipeline.ts";
+import type { LogFile, LogStorage } from "./storage.ts";
 
 const BYTES_MAX = 256 * 1024 * 1024;
 const SEGMENTS = 8;

@@ -4,7 +4,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type LogFile, type LogStorage } from "./storage.ts";
+import type { LogFile, LogStorage } from "./storage.ts";
 
 export const diskStorage: LogStorage = {
   async list(folder: string): Promise<string[]> {

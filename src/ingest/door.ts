@@ -7,13 +7,13 @@
 import { OnefoldError } from "../base/errors.ts";
 import { formatDuration, formatMicros, type Micros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
 import { type CheckOptions, checkValue } from "../schema/check-value.ts";
 import { encodeEntityKey, KEY_BYTES_MAX } from "../schema/entity-key.ts";
-import { type Row, type Value, type ValueType } from "../schema/value.ts";
-import { type CheckedRow } from "./event.ts";
+import type { Row, Value, ValueType } from "../schema/value.ts";
+import type { CheckedRow } from "./event.ts";
 
 /** A view on the source and the entity it describes: their key columns must be there in every row. */
 export interface DoorView {

@@ -8,7 +8,7 @@
  * them. An id older than `dedupeWithin` counts as new; a slow sweep removes such ids from the store.
  */
 import { createHash } from "node:crypto";
-import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
 
 /** Longest id stored as it is; longer ones are stored by their SHA-256. */
 const ID_BYTES_MAX = 128;

@@ -1,8 +1,8 @@
 /**
  * The event log of one partition: the one order, and the write-ahead log of everything behind it.
  */
-import { type Micros } from "../base/micros.ts";
-import { type CheckedRow, type LogEvent } from "./event.ts";
+import type { Micros } from "../base/micros.ts";
+import type { CheckedRow, LogEvent } from "./event.ts";
 
 export interface EventLog {
   /** Offset the next event will get; 0 for an empty log. */

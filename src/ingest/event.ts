@@ -1,8 +1,8 @@
 /**
  * An event as the platform holds it once a door has accepted it.
  */
-import { type Micros } from "../base/micros.ts";
-import { type Row } from "../schema/value.ts";
+import type { Micros } from "../base/micros.ts";
+import type { Row } from "../schema/value.ts";
 
 /** A row that passed its source's checks, not yet in the log. */
 export interface CheckedRow {

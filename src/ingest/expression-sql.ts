@@ -7,9 +7,9 @@
  * one does not hold, the row has to be looked at by the expression itself.
  */
 import { MICROS_PER_DAY, MICROS_PER_HOUR, parseMicros } from "../base/micros.ts";
-import { type Expression } from "../define/expression.ts";
+import type { Expression } from "../define/expression.ts";
 import { sqlName, sqlText } from "../offline-store/engine.ts";
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 
 export interface SqlExpression {
   readonly sql: string;

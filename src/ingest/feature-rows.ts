@@ -11,12 +11,12 @@
  */
 import { MICROS_PER_MINUTE, type Micros } from "../base/micros.ts";
 import { createReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import { type FeatureRow } from "../offline-store/feature-rows.ts";
-import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
+import type { FeatureRow } from "../offline-store/feature-rows.ts";
+import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
 import { ByteReader, ByteWriter } from "../schema/byte-buffer.ts";
 import { decodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import { createRowCodec, type RowCodec } from "../schema/row-codec.ts";
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 
 export function minuteOf(knownTime: number): Micros {
   return (Math.floor(knownTime / MICROS_PER_MINUTE) * MICROS_PER_MINUTE) as Micros;

@@ -10,15 +10,15 @@
  */
 import { join } from "node:path";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { ByteWriter } from "../schema/byte-buffer.ts";
 import { type CodecColumn, createRowCodec, type RowCodec } from "../schema/row-codec.ts";
-import { type Row, type Value } from "../schema/value.ts";
-import { type CheckedRow, type LogEvent } from "./event.ts";
-import { type EventLog } from "./event-log.ts";
+import type { Row, Value } from "../schema/value.ts";
+import type { CheckedRow, LogEvent } from "./event.ts";
+import type { EventLog } from "./event-log.ts";
 import { encodeSegmentHeader, FRAME_HEADER_BYTES, sealFrame, segmentName, writeEvent } from "./log-segment.ts";
 import { type LogEnd, recoverLog, type SegmentIndex, segmentsFrom } from "./log-segments.ts";
-import { type LogFile, type LogStorage } from "./storage.ts";
+import type { LogFile, LogStorage } from "./storage.ts";
 
 const SEGMENT_BYTES_MAX = 32 * 1024 * 1024;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;

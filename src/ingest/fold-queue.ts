@@ -2,7 +2,7 @@
  * Events that are durable and wait to be folded, in order. Small amounts are folded at once; large ones in
  * slices, so that reads and other requests get their turns in between.
  */
-import { type LogEvent } from "./event.ts";
+import type { LogEvent } from "./event.ts";
 
 const SLICE_EVENTS = 256;
 const SLICE_MS_MAX = 8;

@@ -11,17 +11,17 @@
  * - behind the first live event's known time: refused, for the live log cannot be put in order anew.
  */
 import { randomUUID } from "node:crypto";
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { type SourceDefinition } from "../define/definition.ts";
-import { type ArchiveFiles, type HistoryArchive, type HistoryWrite } from "../offline-store/delta-event-archive.ts";
+import type { SourceDefinition } from "../define/definition.ts";
+import type { ArchiveFiles, HistoryArchive, HistoryWrite } from "../offline-store/delta-event-archive.ts";
 import { sqlName, type FillBatch, type QueryEngine } from "../offline-store/engine.ts";
 import { eventRelation } from "../offline-store/event-reader.ts";
 import { batchOfRows } from "../offline-store/row-batch.ts";
-import { type NewDeadLetter } from "./dead-letters.ts";
-import { type DoorView } from "./door.ts";
-import { type EventLog } from "./event-log.ts";
+import type { NewDeadLetter } from "./dead-letters.ts";
+import type { DoorView } from "./door.ts";
+import type { EventLog } from "./event-log.ts";
 import { judgeSuspects } from "./import-judge.ts";
 import { createStaging, expandPaths, stageFile, type StagedFile } from "./import-staging.ts";
 

@@ -5,9 +5,9 @@
  * A state that the store does not yet hold as it is (changed, or in a commit under way) is never let go.
  * Letting go takes second chances: the oldest that was not used since the last round.
  */
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import { type OnlineStore, type StateSpace, type StateWrite } from "../online-store/online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { ViewFold, ViewState } from "../fold/view-fold.ts";
+import type { OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 
 /** Bytes an entry takes beyond its encoded state. */
 const ENTRY_BYTES = 200;

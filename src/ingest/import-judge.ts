@@ -7,15 +7,15 @@
 import { createHash } from "node:crypto";
 import { OnefoldError, asOnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { type SourceDefinition } from "../define/definition.ts";
+import type { SourceDefinition } from "../define/definition.ts";
 import { sqlName, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
 import { batchOfRows } from "../offline-store/row-batch.ts";
 import { checkValue } from "../schema/check-value.ts";
-import { type Value } from "../schema/value.ts";
-import { type NewDeadLetter } from "./dead-letters.ts";
+import type { Value } from "../schema/value.ts";
+import type { NewDeadLetter } from "./dead-letters.ts";
 import { compileDoor, type Door, type DoorView } from "./door.ts";
-import { type CheckedRow } from "./event.ts";
-import { type StagedFile } from "./import-staging.ts";
+import type { CheckedRow } from "./event.ts";
+import type { StagedFile } from "./import-staging.ts";
 
 export interface JudgeRequest {
   readonly engine: QueryEngine;

@@ -8,13 +8,13 @@
  */
 import { extname } from "node:path";
 import { OnefoldError, isOnefoldError } from "../base/errors.ts";
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import { type SourceDefinition } from "../define/definition.ts";
+import type { SourceDefinition } from "../define/definition.ts";
 import { sqlName, sqlText, sqlType, type QueryEngine } from "../offline-store/engine.ts";
 import { entityKeySql, keyIsUsableSql } from "../offline-store/entity-key-sql.ts";
-import { type Column } from "../schema/value.ts";
-import { type DoorView } from "./door.ts";
+import type { Column } from "../schema/value.ts";
+import type { DoorView } from "./door.ts";
 import { columnExpression, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
 import { csvReaderSql } from "./row-file.ts";
 import { absentColumn, importColumn, type FileFormat, type ImportColumn } from "./import-columns.ts";

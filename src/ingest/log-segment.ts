@@ -11,12 +11,12 @@
  * one after it was synced once: damage, not a crash.
  */
 import { crc32 } from "node:zlib";
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { ByteReader, type ByteWriter } from "../schema/byte-buffer.ts";
-import { type CodecColumn, type RowCodec } from "../schema/row-codec.ts";
-import { type Row, type Value } from "../schema/value.ts";
-import { type CheckedRow, type LogEvent } from "./event.ts";
+import type { CodecColumn, RowCodec } from "../schema/row-codec.ts";
+import type { Row, Value } from "../schema/value.ts";
+import type { CheckedRow, LogEvent } from "./event.ts";
 
 const HEADER_MAGIC = Buffer.from("ONEFLOG1", "latin1");
 const FRAME_MAGIC = 0x3152464f;

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { type CodecColumn, createRowCodec } from "../schema/row-codec.ts";
 import { type Row, sameType, type Value } from "../schema/value.ts";
-import { type LogEvent } from "./event.ts";
+import type { LogEvent } from "./event.ts";
 import {
   corrupt,
   decodeFrame,
@@ -15,7 +15,7 @@ import {
   type SegmentHeader,
   segmentOffset,
 } from "./log-segment.ts";
-import { type LogStorage } from "./storage.ts";
+import type { LogStorage } from "./storage.ts";
 
 const READ_CHUNK_BYTES = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 /**
  * What a source's pipeline does with rows: check, de-duplicate, make durable, fold, flush.
  */
-import { type ErrorCode, type OnefoldError } from "../base/errors.ts";
+import type { ErrorCode, OnefoldError } from "../base/errors.ts";
 
 /** What became of one pushed row; the order is the order of the rows. */
 export type RowOutcome =

@@ -1,13 +1,13 @@
 /**
  * The first half of a push: every row through the door, every id claimed, before anything is written.
  */
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { asOnefoldError } from "../base/errors.ts";
-import { type NewDeadLetter } from "./dead-letters.ts";
-import { type Door } from "./door.ts";
-import { type EventIds } from "./event-ids.ts";
-import { type CheckedRow } from "./event.ts";
-import { type RowFaults, type RowOutcome } from "./pipeline.ts";
+import type { NewDeadLetter } from "./dead-letters.ts";
+import type { Door } from "./door.ts";
+import type { EventIds } from "./event-ids.ts";
+import type { CheckedRow } from "./event.ts";
+import type { RowFaults, RowOutcome } from "./pipeline.ts";
 
 /** Rows checked before other work gets its turn. */
 const ROWS_PER_TURN = 2000;

@@ -2,8 +2,8 @@
  * A large push in parts, one after another: what is checked, encoded, folded and kept for the answer at a time
  * stays small beside the rows themselves, and smaller pushes get their turns in between.
  */
-import { type OnefoldError } from "../base/errors.ts";
-import { type PushResult, type RowFaults, type RowOutcome } from "./pipeline.ts";
+import type { OnefoldError } from "../base/errors.ts";
+import type { PushResult, RowFaults, RowOutcome } from "./pipeline.ts";
 
 const ROWS_PER_PART = 2000;
 

@@ -9,20 +9,20 @@
  * the events at or below their last offset.
  */
 import { OnefoldError, asOnefoldError } from "../base/errors.ts";
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { formatViewName, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
 import { compileDerived, type CompiledDerived, keyFromStored } from "../fold/derive.ts";
-import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
+import type { ViewFold, ViewState } from "../fold/view-fold.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
 import { type EntityEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
-import { type OnlineStore, type StateSpace, type StateWrite } from "../online-store/online-store.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
+import type { OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
-import { type Value } from "../schema/value.ts";
-import { type NewDeadLetter } from "./dead-letters.ts";
-import { type EventLog } from "./event-log.ts";
-import { type LogEvent } from "./event.ts";
+import type { Value } from "../schema/value.ts";
+import type { NewDeadLetter } from "./dead-letters.ts";
+import type { EventLog } from "./event-log.ts";
+import type { LogEvent } from "./event.ts";
 import { HotStates } from "./hot-states.ts";
 
 /** Encoded states in one commit. */

@@ -10,7 +10,7 @@ import { extname } from "node:path";
 import { createInterface } from "node:readline";
 import { OnefoldError } from "../base/errors.ts";
 import { type EngineColumn, type EngineVector, type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
-import { type Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 
 type FileRow = Readonly<Record<string, unknown>>;
 

@@ -6,14 +6,14 @@
  * its position; the ids together with the source's position. Dead letters of the fold are made durable
  * before the commit that moves the position past their events.
  */
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
-import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
-import { type DeadLetters } from "./dead-letters.ts";
-import { type EventIds } from "./event-ids.ts";
-import { type FileEventLog } from "./file-event-log.ts";
+import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import type { EventIds } from "./event-ids.ts";
+import type { FileEventLog } from "./file-event-log.ts";
 import { readSourcePlace, type SourcePlace, sourcePlaceMeta } from "./source-place.ts";
-import { type ViewRunner } from "./view-runner.ts";
+import type { ViewRunner } from "./view-runner.ts";
 
 const STATES_PER_COMMIT = 5000;
 /** Feature rows of closed minutes read for one commit. */

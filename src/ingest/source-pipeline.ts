@@ -16,26 +16,26 @@
  * may be ahead of the disk, and only a restart makes them one again.
  */
 import { join } from "node:path";
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
-import { type Micros } from "../base/micros.ts";
-import { type SourceDefinition } from "../define/definition.ts";
+import type { Micros } from "../base/micros.ts";
+import type { SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
-import { type OnlineStore, type StateSpace } from "../online-store/online-store.ts";
+import type { OnlineStore, StateSpace } from "../online-store/online-store.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { EventIds } from "./event-ids.ts";
-import { type LogEvent } from "./event.ts";
+import type { LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
 import { FoldQueue } from "./fold-queue.ts";
-import { type PushResult, type RowFaults, type RowOutcome } from "./pipeline.ts";
+import type { PushResult, RowFaults, RowOutcome } from "./pipeline.ts";
 import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
-import { type LogStorage } from "./storage.ts";
+import type { LogStorage } from "./storage.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;

@@ -1,7 +1,7 @@
 /**
  * How far a source has come, as the online store holds it beside states and ids.
  */
-import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
 
 export interface SourcePlace {
   /** Offset behind the last event whose id is stored. */

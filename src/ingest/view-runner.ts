@@ -7,11 +7,11 @@
  */
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type EntityDefinition, formatViewName, type ViewDefinition } from "../define/definition.ts";
-import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import { type MetaWrite, type OnlineStore, type StateSpace, type StateWrite } from "../online-store/online-store.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type NewDeadLetter } from "./dead-letters.ts";
-import { type LogEvent } from "./event.ts";
+import type { ViewFold, ViewState } from "../fold/view-fold.ts";
+import type { MetaWrite, OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { NewDeadLetter } from "./dead-letters.ts";
+import type { LogEvent } from "./event.ts";
 import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
 import { HotStates } from "./hot-states.ts";
 

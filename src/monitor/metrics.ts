@@ -5,7 +5,7 @@
  * gauges are asked for when someone scrapes. The channels belong to the process: where it runs several
  * platforms, the counters are those of all.
  */
-import { type Channel } from "node:diagnostics_channel";
+import type { Channel } from "node:diagnostics_channel";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
 

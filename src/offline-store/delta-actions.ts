@@ -6,8 +6,8 @@
  * Source: github.com/delta-io/delta, PROTOCOL.md (reader version 1, writer version 2).
  */
 import { OnefoldError } from "../base/errors.ts";
-import { type Column, type ValueType } from "../schema/value.ts";
-import { type TableSchema } from "./offline-store.ts";
+import type { Column, ValueType } from "../schema/value.ts";
+import type { TableSchema } from "./offline-store.ts";
 
 export interface ProtocolAction {
   readonly minReaderVersion: number;

@@ -9,8 +9,8 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { formatActions, type DeltaAction } from "./delta-actions.ts";
 import { sqlText, type QueryEngine } from "./engine.ts";
-import { type DeltaState } from "./delta-state.ts";
-import { type TableStorage } from "./table-storage.ts";
+import type { DeltaState } from "./delta-state.ts";
+import type { TableStorage } from "./table-storage.ts";
 
 const MAP = "MAP(VARCHAR, VARCHAR)";
 const COLUMNS = [

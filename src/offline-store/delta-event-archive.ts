@@ -14,19 +14,13 @@
 import { randomUUID } from "node:crypto";
 import { assert } from "../base/assert.ts";
 import { OnefoldError } from "../base/errors.ts";
-import { type SourceDefinition } from "../define/definition.ts";
+import type { SourceDefinition } from "../define/definition.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
-import { type Column } from "../schema/value.ts";
+import type { Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
 import { eventRelation } from "./event-reader.ts";
-import { type ArchivedEvent, type EventArchive, type EventFiles } from "./event-archive.ts";
-import {
-  type NewFile,
-  type OfflineStore,
-  type OfflineTable,
-  type TableFile,
-  type TableSnapshot,
-} from "./offline-store.ts";
+import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts";
+import type { NewFile, OfflineStore, OfflineTable, TableFile, TableSnapshot } from "./offline-store.ts";
 import { writeParquetFile } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
 

@@ -15,8 +15,8 @@ import { OnefoldError } from "../base/errors.ts";
 import { formatActions, parseActions, type DeltaAction } from "./delta-actions.ts";
 import { checkpointsIn, readCheckpoint, writeCheckpoint } from "./delta-checkpoint.ts";
 import { DeltaState } from "./delta-state.ts";
-import { type QueryEngine } from "./engine.ts";
-import { type TableStorage } from "./table-storage.ts";
+import type { QueryEngine } from "./engine.ts";
+import type { TableStorage } from "./table-storage.ts";
 
 /** Commits between two checkpoints. */
 const CHECKPOINT_INTERVAL = 10;

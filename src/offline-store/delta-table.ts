@@ -19,14 +19,14 @@ import {
 } from "./delta-actions.ts";
 import { DeltaLog } from "./delta-log.ts";
 import { DeltaState } from "./delta-state.ts";
-import { type QueryEngine } from "./engine.ts";
-import {
-  type OfflineStore,
-  type OfflineTable,
-  type TableCommit,
-  type TableFile,
-  type TableSchema,
-  type TableSnapshot,
+import type { QueryEngine } from "./engine.ts";
+import type {
+  OfflineStore,
+  OfflineTable,
+  TableCommit,
+  TableFile,
+  TableSchema,
+  TableSnapshot,
 } from "./offline-store.ts";
 import { diskTableStorage, type TableStorage } from "./table-storage.ts";
 

@@ -2,7 +2,7 @@
  * The batch engine: scans, sorts and joins columns, and hands them over as typed arrays.
  * It never computes a feature.
  */
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 
 /**
  * How a result column is wanted. `number` needs a DOUBLE column (cast int64, bool and timestamps in SQL:

@@ -9,8 +9,8 @@
  * files in a commit that opens the next epoch; the files of earlier epochs stay, so that tokens keep
  * their meaning.
  */
-import { type Row } from "../schema/value.ts";
-import { type TableFile } from "./offline-store.ts";
+import type { Row } from "../schema/value.ts";
+import type { TableFile } from "./offline-store.ts";
 
 /** A live event to be archived. `row` begins with the stored columns in schema order. */
 export interface ArchivedEvent {

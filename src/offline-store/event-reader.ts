@@ -6,9 +6,9 @@
  */
 import { randomUUID } from "node:crypto";
 import { OnefoldError } from "../base/errors.ts";
-import { type SourceDefinition } from "../define/definition.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type Column, type Value, type ValueType } from "../schema/value.ts";
+import type { SourceDefinition } from "../define/definition.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { Column, Value, ValueType } from "../schema/value.ts";
 import {
   sqlName,
   sqlText,
@@ -19,8 +19,8 @@ import {
   type QueryEngine,
 } from "./engine.ts";
 import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
-import { type EventFiles } from "./event-archive.ts";
-import { type TableFile } from "./offline-store.ts";
+import type { EventFiles } from "./event-archive.ts";
+import type { TableFile } from "./offline-store.ts";
 
 export interface KeyedEventsRequest {
   readonly files: EventFiles;

@@ -3,10 +3,10 @@
  */
 import { randomUUID } from "node:crypto";
 import { formatViewName, type EntityDefinition, type ViewDefinition } from "../define/definition.ts";
-import { type Column } from "../schema/value.ts";
+import type { Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
-import { type FeatureRow, type FeatureRowTable } from "./feature-rows.ts";
-import { type OfflineStore, type OfflineTable } from "./offline-store.ts";
+import type { FeatureRow, FeatureRowTable } from "./feature-rows.ts";
+import type { OfflineStore, OfflineTable } from "./offline-store.ts";
 import { writeParquetFile } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
 

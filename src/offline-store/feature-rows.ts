@@ -7,8 +7,8 @@
  * Columns of the table: the entity's key columns (typed), `_minute` (timestamp, the minute's start),
  * `_epoch` (int64), then the view's features in the view's order. All nullable in the table.
  */
-import { type Micros } from "../base/micros.ts";
-import { type Value } from "../schema/value.ts";
+import type { Micros } from "../base/micros.ts";
+import type { Value } from "../schema/value.ts";
 
 export interface FeatureRow {
   /** Typed parts of the entity's key, in the entity's key order. */

@@ -7,7 +7,7 @@
  *   can be recognised; `lastTxn` returns the newest committed version of an application id;
  * - another engine (delta-rs, Spark, DuckDB's delta reader) can read the table as it is.
  */
-import { type Column } from "../schema/value.ts";
+import type { Column } from "../schema/value.ts";
 
 export interface TableSchema {
   readonly columns: readonly Column[];

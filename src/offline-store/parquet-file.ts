@@ -4,9 +4,9 @@
 import { join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { parseMicros } from "../base/micros.ts";
-import { type Column } from "../schema/value.ts";
+import type { Column } from "../schema/value.ts";
 import { sqlText, type QueryEngine } from "./engine.ts";
-import { type NewFile } from "./offline-store.ts";
+import type { NewFile } from "./offline-store.ts";
 
 /** Longer texts are left out of the statistics: a cut maximum would not be one. */
 const STATISTICS_TEXT_MAX = 64;

@@ -1,8 +1,8 @@
 /**
  * Rows turned into the columns that an engine's `fill` takes.
  */
-import { type Value, type ValueType } from "../schema/value.ts";
-import { type FillBatch } from "./engine.ts";
+import type { Value, ValueType } from "../schema/value.ts";
+import type { FillBatch } from "./engine.ts";
 
 /** Columns of the given types from rows that hold at least as many values; missing ones are null. */
 export function batchOfRows(types: readonly ValueType[], rows: readonly (readonly Value[])[]): FillBatch {

@@ -9,8 +9,8 @@ import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { OnefoldError } from "../base/errors.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type MetaWrite, type OnlineStore, type StateSpace, type StateWrite } from "./online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { MetaWrite, OnlineStore, StateSpace, StateWrite } from "./online-store.ts";
 
 const META = 0x6d;
 const STATE = 0x73;

@@ -1,8 +1,8 @@
 /**
  * The online store in plain maps: for tests and throw-away runs. Nothing outlives the process.
  */
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type MetaWrite, type OnlineStore, type StateSpace, type StateWrite } from "./online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { MetaWrite, OnlineStore, StateSpace, StateWrite } from "./online-store.ts";
 
 export class MemoryOnlineStore implements OnlineStore {
   #spaces = new Map<StateSpace, Map<EntityKey, Uint8Array>>();

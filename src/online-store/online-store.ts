@@ -7,7 +7,7 @@
  * - returned bytes belong to the caller;
  * - a space (one view@version in one epoch) is dropped whole, without touching another.
  */
-import { type EntityKey } from "../schema/entity-key.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 
 /** Names the states of one view@version in one epoch, e.g. `origin_delays@1#3`. At most 200 bytes. */
 export type StateSpace = string;

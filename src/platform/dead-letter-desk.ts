@@ -4,11 +4,11 @@
 import { join } from "node:path";
 import { type DeadLetterFilter, DeadLetters } from "../ingest/dead-letters.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
-import { type DeadLetter } from "../ingest/pipeline.ts";
-import { type ReplayResult } from "../ingest/dead-letter-replay.ts";
+import type { DeadLetter } from "../ingest/pipeline.ts";
+import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { OnefoldError } from "../base/errors.ts";
-import { type RuntimeContext } from "./runtime-context.ts";
-import { type SourceRuntimes } from "./source-runtimes.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+import type { SourceRuntimes } from "./source-runtimes.ts";
 
 export interface DeadLetterSurvey {
   readonly letters: readonly DeadLetter[];

@@ -5,12 +5,12 @@
  * Only those within the source's `dedupeWithin` of the newest history are kept: an older one would count as
  * new even if it had come live. How far they are remembered stands in the meta `history-ids/<source>`.
  */
-import { type StreamDefinition } from "../define/definition.ts";
+import type { StreamDefinition } from "../define/definition.ts";
 import { eventIdMeta } from "../ingest/event-ids.ts";
-import { type ArchiveFiles } from "../offline-store/delta-event-archive.ts";
+import type { ArchiveFiles } from "../offline-store/delta-event-archive.ts";
 import { eventRelation } from "../offline-store/event-reader.ts";
-import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
-import { type RuntimeContext } from "./runtime-context.ts";
+import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
 
 /** Repeating it is harmless; resolves at once where nothing was imported since the last time. */
 export async function rememberHistoryIds(

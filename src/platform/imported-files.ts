@@ -10,8 +10,8 @@ import { createReadStream } from "node:fs";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { expandPaths } from "../ingest/import-staging.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type OnlineStore } from "../online-store/online-store.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { OnlineStore } from "../online-store/online-store.ts";
 
 /** Time of the first import by hash, RFC 3339. */
 export type ImportedFiles = Readonly<Record<string, string>>;

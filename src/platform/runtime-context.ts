@@ -1,11 +1,11 @@
 /**
  * What every part of a running platform shares.
  */
-import { type Clock } from "../base/clock.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type OfflineStore } from "../offline-store/offline-store.ts";
-import { type Registry } from "../registry/registry.ts";
-import { type ViewCatalog } from "./view-catalog.ts";
+import type { Clock } from "../base/clock.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { OfflineStore } from "../offline-store/offline-store.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { ViewCatalog } from "./view-catalog.ts";
 
 /** Told of the advance of long work; `total` is null where it is unknown. */
 export type OnProgress = (progress: {

@@ -5,24 +5,24 @@
  * which they wait: while history is put in front of a log that is still empty (its first event would decide
  * what history may hold), and while the pipeline is opened anew because the source gained columns.
  */
-import { type OnefoldError } from "../base/errors.ts";
-import { type StreamDefinition } from "../define/definition.ts";
+import type { OnefoldError } from "../base/errors.ts";
+import type { StreamDefinition } from "../define/definition.ts";
 import { Archiver } from "../ingest/archiver.ts";
-import { type DeadLetters } from "../ingest/dead-letters.ts";
+import type { DeadLetters } from "../ingest/dead-letters.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import { importHistory } from "../ingest/history-import.ts";
-import { type PushResult, type RowFaults } from "../ingest/pipeline.ts";
-import { type ReplayResult } from "../ingest/dead-letter-replay.ts";
+import type { PushResult, RowFaults } from "../ingest/pipeline.ts";
+import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
-import { type ViewRunner } from "../ingest/view-runner.ts";
-import { type SourceGauges } from "../monitor/metrics.ts";
+import type { ViewRunner } from "../ingest/view-runner.ts";
+import type { SourceGauges } from "../monitor/metrics.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
-import { type OnlineStore } from "../online-store/online-store.ts";
+import type { OnlineStore } from "../online-store/online-store.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
-import { type ImportOptions, type ImportReport, type OnProgress, type RuntimeContext } from "./runtime-context.ts";
-import { type CatalogView } from "./view-catalog.ts";
+import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./runtime-context.ts";
+import type { CatalogView } from "./view-catalog.ts";
 import { forgetRedefined, historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
 
 const TICK_MS = 1000;

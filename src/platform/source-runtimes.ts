@@ -3,11 +3,11 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName } from "../define/definition.ts";
-import { type SourceGauges } from "../monitor/metrics.ts";
-import { type OnlineStore } from "../online-store/online-store.ts";
-import { type ServedView } from "../serve/ports.ts";
-import { type CatalogView } from "./view-catalog.ts";
-import { type OnProgress, type RuntimeContext } from "./runtime-context.ts";
+import type { SourceGauges } from "../monitor/metrics.ts";
+import type { OnlineStore } from "../online-store/online-store.ts";
+import type { ServedView } from "../serve/ports.ts";
+import type { CatalogView } from "./view-catalog.ts";
+import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { SourceRuntime } from "./source-runtime.ts";
 
 /** A view as serving reads it, and where its states stand. */

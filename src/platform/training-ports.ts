@@ -1,12 +1,12 @@
 /**
  * Training, audit, explain and preview see the house through these ports.
  */
-import { type ViewDefinition } from "../define/definition.ts";
+import type { ViewDefinition } from "../define/definition.ts";
 import { openEventArchive } from "../offline-store/delta-event-archive.ts";
-import { type EventArchive } from "../offline-store/event-archive.ts";
-import { type TrainingPorts } from "../training/ports.ts";
-import { type RuntimeContext } from "./runtime-context.ts";
-import { type SourceRuntimes } from "./source-runtimes.ts";
+import type { EventArchive } from "../offline-store/event-archive.ts";
+import type { TrainingPorts } from "../training/ports.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+import type { SourceRuntimes } from "./source-runtimes.ts";
 
 /** `sources` where this process owns the logs: then archives are brought up to their ends first. */
 export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntimes | null): TrainingPorts {

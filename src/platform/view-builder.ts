@@ -11,12 +11,12 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { rebuildView } from "../ingest/rebuild.ts";
-import { type SourcePipeline } from "../ingest/source-pipeline.ts";
+import type { SourcePipeline } from "../ingest/source-pipeline.ts";
 import { forgetView, type PipelineView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
-import { type ArchiveFiles, type HistoryArchive } from "../offline-store/delta-event-archive.ts";
-import { type MetaWrite, type OnlineStore } from "../online-store/online-store.ts";
-import { type OnProgress, type RuntimeContext } from "./runtime-context.ts";
-import { type CatalogView } from "./view-catalog.ts";
+import type { ArchiveFiles, HistoryArchive } from "../offline-store/delta-event-archive.ts";
+import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
+import type { CatalogView } from "./view-catalog.ts";
 
 /** How much of an epoch's history the states of a view hold, and which definition folded it. */
 export interface HistoryPlace {

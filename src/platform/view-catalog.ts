@@ -9,8 +9,8 @@ import {
   type ViewDefinition,
 } from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
-import { type ViewFold } from "../fold/view-fold.ts";
-import { type Registered, type Registry } from "../registry/registry.ts";
+import type { ViewFold } from "../fold/view-fold.ts";
+import type { Registered, Registry } from "../registry/registry.ts";
 
 export interface CatalogView {
   /** `view@version`. */

@@ -9,7 +9,7 @@
  * | view, on-demand  | nothing else in a numbered version, anything in "dev"                            |
  * | service          | anything: models pin what they read by the vector's names                        |
  */
-import { type Definition, type SourceDefinition } from "../define/definition.ts";
+import type { Definition, SourceDefinition } from "../define/definition.ts";
 import { toData } from "./definition-data.ts";
 
 /** Why `after` may not replace `before`, which has the same kind and name; null when it may. */

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { OnefoldError } from "../base/errors.ts";
-import { type CustomAggregation, type Definition, type OnDemandDefinition } from "../define/definition.ts";
+import type { CustomAggregation, Definition, OnDemandDefinition } from "../define/definition.ts";
 
 /** JSON data with sorted keys; undefined members are left out. */
 export type Data = null | boolean | number | string | readonly Data[] | { readonly [name: string]: Data };

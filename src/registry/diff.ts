@@ -3,7 +3,7 @@
  * `features.mean_delay_1h.over: 1h -> 2h`.
  */
 import { formatDuration } from "../base/micros.ts";
-import { type Data } from "./definition-data.ts";
+import type { Data } from "./definition-data.ts";
 
 /** One line a difference, in the order of the new definition's members; empty when both are equal. */
 export function differences(before: Data, after: Data): string[] {

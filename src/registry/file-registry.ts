@@ -5,18 +5,18 @@
  * before it, so a reader sees the registry before an apply or after it, never between.
  */
 import { join } from "node:path";
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import {
-  type Definition,
-  type EntityDefinition,
-  type FeatureReference,
-  type OnDemandDefinition,
-  type ServiceDefinition,
-  type SourceDefinition,
-  type ViewDefinition,
+import type {
+  Definition,
+  EntityDefinition,
+  FeatureReference,
+  OnDemandDefinition,
+  ServiceDefinition,
+  SourceDefinition,
+  ViewDefinition,
 } from "../define/definition.ts";
 import { hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName } from "./definition-set.ts";
@@ -24,14 +24,7 @@ import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { planChanges } from "./plan.ts";
 import { readRegistryFile, type RegistryContent, writeRegistryFile } from "./registry-file.ts";
-import {
-  type AppliedChange,
-  type FindQuery,
-  type LineageEdge,
-  type Plan,
-  type Registered,
-  type Registry,
-} from "./registry.ts";
+import type { AppliedChange, FindQuery, LineageEdge, Plan, Registered, Registry } from "./registry.ts";
 
 /** Opens `registry.json` in `folder`, which need not exist. Throws `REGISTRY_CORRUPT`. */
 export async function openFileRegistry(folder: string, options: { readonly clock: Clock }): Promise<Registry> {

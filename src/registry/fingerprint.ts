@@ -5,7 +5,7 @@
  * Description, owner and tags may be bettered at any time, and where a definition stands in a file says
  * nothing; none of these count.
  */
-import { type Definition } from "../define/definition.ts";
+import type { Definition } from "../define/definition.ts";
 import { type Data, hashText, toData } from "./definition-data.ts";
 
 const NOT_MEANING: ReadonlySet<string> = new Set(["definedAt", "description", "owner", "tags"]);

@@ -2,7 +2,7 @@
  * What is computed from what, as edges: entity and source to view, view to on-demand view, either to service.
  */
 import { type Definition, type FeatureReference, formatViewName } from "../define/definition.ts";
-import { type LineageEdge } from "./registry.ts";
+import type { LineageEdge } from "./registry.ts";
 
 /** Each edge once, in the order of the definitions. */
 export function lineageOf(definitions: readonly Definition[]): LineageEdge[] {

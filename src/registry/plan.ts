@@ -3,13 +3,13 @@
  *
  * Definitions that are registered but not among the given stay as they are and are not listed.
  */
-import { type Definition } from "../define/definition.ts";
+import type { Definition } from "../define/definition.ts";
 import { keyOf, shownName } from "./definition-set.ts";
 import { refusal } from "./compatible.ts";
 import { type Data, toData } from "./definition-data.ts";
 import { differences } from "./diff.ts";
 import { meaning, registeredData } from "./fingerprint.ts";
-import { type Plan, type PlannedChange } from "./registry.ts";
+import type { Plan, PlannedChange } from "./registry.ts";
 import { problemsOf, refuseProblems } from "./validate.ts";
 
 const KIND_ORDER: Readonly<Record<Definition["kind"], number>> = {

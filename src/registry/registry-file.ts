@@ -4,10 +4,10 @@
  */
 import { readFile } from "node:fs/promises";
 import { OnefoldError } from "../base/errors.ts";
-import { type Definition } from "../define/definition.ts";
+import type { Definition } from "../define/definition.ts";
 import { replaceFile } from "./atomic-file.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
-import { type AppliedChange, type Registered } from "./registry.ts";
+import type { AppliedChange, Registered } from "./registry.ts";
 
 const FORMAT = 1;
 

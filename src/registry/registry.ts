@@ -6,14 +6,14 @@
  *   and the difference; `view@dev` is the one exception;
  * - `apply` is atomic: a reader sees the registry before it or after it.
  */
-import { type OnefoldError } from "../base/errors.ts";
-import {
-  type Definition,
-  type EntityDefinition,
-  type OnDemandDefinition,
-  type ServiceDefinition,
-  type SourceDefinition,
-  type ViewDefinition,
+import type { OnefoldError } from "../base/errors.ts";
+import type {
+  Definition,
+  EntityDefinition,
+  OnDemandDefinition,
+  ServiceDefinition,
+  SourceDefinition,
+  ViewDefinition,
 } from "../define/definition.ts";
 
 export interface Registered<D extends Definition> {

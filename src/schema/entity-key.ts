@@ -6,7 +6,7 @@
  * `true`/`false`, a timestamp its microseconds as decimal text, bytes lower-case hex.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { type Value, type ValueType } from "./value.ts";
+import type { Value, ValueType } from "./value.ts";
 
 export type EntityKey = string;
 

@@ -5,7 +5,7 @@
  * A schema accepts what `checkValue` accepts, but for what JSON schema cannot say: that a calendar day
  * exists, that 64 bits are enough, that text is well-formed Unicode.
  */
-import { type Column, type ValueType } from "./value.ts";
+import type { Column, ValueType } from "./value.ts";
 
 export type JsonSchema = { readonly [keyword: string]: unknown };
 

@@ -8,7 +8,7 @@
  * only; derived ones are recomputed.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { type ByteReader, type ByteWriter } from "./byte-buffer.ts";
+import type { ByteReader, ByteWriter } from "./byte-buffer.ts";
 import { type Row, sameType, type Value, type ValueType } from "./value.ts";
 
 const CODEC_VERSION = 1;

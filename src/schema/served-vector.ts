@@ -10,7 +10,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { decodeVectorToken, encodeVectorToken, type VectorToken } from "./vector-token.ts";
-import { type Value } from "./value.ts";
+import type { Value } from "./value.ts";
 
 export interface ServedVector {
   /** Name of the service; empty for features that were asked for by name. */

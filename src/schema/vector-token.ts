@@ -1,7 +1,7 @@
 /**
  * A vector's token: all that is needed to compute the very same vector again from the log.
  */
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { OnefoldError } from "../base/errors.ts";
 
 export interface ViewRead {

@@ -7,10 +7,10 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import { type EntityDefinition } from "../define/definition.ts";
+import type { EntityDefinition } from "../define/definition.ts";
 import { checkValue } from "../schema/check-value.ts";
 import { encodeEntityKey, type EntityKey, splitEntityKey } from "../schema/entity-key.ts";
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 
 /** Throws `REQUEST_INVALID`, `KEY_MISSING`, `KEY_TOO_LONG` and what `checkValue` throws. */
 export function entityKey(entity: EntityDefinition, input: unknown): EntityKey {

@@ -2,8 +2,8 @@
  * Pushing events: acknowledged row by row, each only once it is durable and folded.
  */
 import { ERROR_CODES, type ErrorCode, OnefoldError } from "../base/errors.ts";
-import { type EventBody } from "./event-body.ts";
-import { type ServePorts } from "./ports.ts";
+import type { EventBody } from "./event-body.ts";
+import type { ServePorts } from "./ports.ts";
 import { errorSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
 
 type Outcome = Readonly<Record<string, unknown>>;

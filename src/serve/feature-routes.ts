@@ -3,8 +3,8 @@
  */
 import { performance } from "node:perf_hooks";
 import { entityKey, entityKeyFromText } from "./entity-input.ts";
-import { type FeatureReader } from "./feature-reader.ts";
-import { type ServePorts } from "./ports.ts";
+import type { FeatureReader } from "./feature-reader.ts";
+import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer, type RouteRequest } from "./route.ts";
 import { answerEach, BATCH_MAX } from "./vector-batch.ts";
 import {

@@ -4,15 +4,15 @@
  * All of it happens in one synchronous turn, so no event can be folded in between: every view is seen at
  * the same moment, and the token's offsets are the very ones the values were computed from.
  */
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { type DurationMicros, formatDuration, type Micros } from "../base/micros.ts";
 import { Status, type StatusCode, type ViewState } from "../fold/view-fold.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type ServedVector } from "../schema/served-vector.ts";
-import { type Value } from "../schema/value.ts";
-import { type VectorToken, type ViewRead } from "../schema/vector-token.ts";
-import { type VectorPlan } from "./vector-plan.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { ServedVector } from "../schema/served-vector.ts";
+import type { Value } from "../schema/value.ts";
+import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
+import type { VectorPlan } from "./vector-plan.ts";
 
 /** All lists are in the order of the plan's features. */
 export interface FeatureVector {

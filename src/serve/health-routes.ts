@@ -2,7 +2,7 @@
  * Whether the process lives, and whether it should get traffic.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { type ServePorts } from "./ports.ts";
+import type { ServePorts } from "./ports.ts";
 import { errorSchema, type Route } from "./route.ts";
 
 export function healthRoutes(ports: ServePorts): Route[] {

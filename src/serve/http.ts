@@ -3,15 +3,15 @@
  * into `{error: {code, message, where, hint, candidates}}` with the code's status.
  */
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { type Socket } from "node:net";
-import { type Readable } from "node:stream";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 import { diagnostics } from "../base/diagnostics.ts";
 import { asOnefoldError, isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { parseJsonText } from "../schema/json-text.ts";
 import { type EventBody, parseEventBody } from "./event-body.ts";
-import { type FeatureReader } from "./feature-reader.ts";
-import { type ServePorts } from "./ports.ts";
+import type { FeatureReader } from "./feature-reader.ts";
+import type { ServePorts } from "./ports.ts";
 import {
   BodyAllowance,
   bodyTooLarge,
@@ -21,7 +21,7 @@ import {
   JSON_BYTES_MAX,
   readBody,
 } from "./request-body.ts";
-import { type Route, type RouteAnswer } from "./route.ts";
+import type { Route, RouteAnswer } from "./route.ts";
 import { allRoutes, methodsOfPath, routeName } from "./routes.ts";
 
 /** `request` is method and path, without its query. */

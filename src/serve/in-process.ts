@@ -2,7 +2,7 @@
  * The routes without a network: the same answers for a caller in this process.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { type Route } from "./route.ts";
+import type { Route } from "./route.ts";
 import { methodsOfPath } from "./routes.ts";
 
 export type CallRoute = (

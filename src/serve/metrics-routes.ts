@@ -1,8 +1,8 @@
 /**
  * What the server counts and measures, for whoever watches it.
  */
-import { type ServePorts } from "./ports.ts";
-import { type Route } from "./route.ts";
+import type { ServePorts } from "./ports.ts";
+import type { Route } from "./route.ts";
 
 export function metricsRoutes(ports: ServePorts): Route[] {
   return [

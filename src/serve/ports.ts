@@ -1,14 +1,14 @@
 /**
  * What serving needs from the rest of the house, as interfaces the composition root fills in.
  */
-import { type Clock } from "../base/clock.ts";
-import { type OnefoldError } from "../base/errors.ts";
-import { type DurationMicros } from "../base/micros.ts";
-import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
-import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import { type Registry } from "../registry/registry.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type ServedVector } from "../schema/served-vector.ts";
+import type { Clock } from "../base/clock.ts";
+import type { OnefoldError } from "../base/errors.ts";
+import type { DurationMicros } from "../base/micros.ts";
+import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
+import type { ViewFold, ViewState } from "../fold/view-fold.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { ServedVector } from "../schema/served-vector.ts";
 
 /**
  * A view that is loaded, folding and may be read. One object for as long as the view is loaded: plans keep

@@ -3,20 +3,20 @@
  * with all that is said of it, what it inherits from its view included.
  */
 import { formatDuration } from "../base/micros.ts";
-import {
-  type Aggregation,
-  type Definition,
-  type EntityDefinition,
-  type FeatureDefinition,
-  type Freshness,
-  type OnDemandDefinition,
-  type ServiceDefinition,
-  type SourceDefinition,
-  type ViewDefinition,
+import type {
+  Aggregation,
+  Definition,
+  EntityDefinition,
+  FeatureDefinition,
+  Freshness,
+  OnDemandDefinition,
+  ServiceDefinition,
+  SourceDefinition,
+  ViewDefinition,
 } from "../define/definition.ts";
-import { type Expression } from "../define/expression.ts";
+import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
-import { type Registered } from "../registry/registry.ts";
+import type { Registered } from "../registry/registry.ts";
 import { type Column, formatType, type Value } from "../schema/value.ts";
 
 export type Answer = Record<string, unknown>;

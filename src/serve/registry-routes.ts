@@ -3,8 +3,8 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import { type Definition } from "../define/definition.ts";
-import { type FindQuery, type Registered, type Registry } from "../registry/registry.ts";
+import type { Definition } from "../define/definition.ts";
+import type { FindQuery, Registered, Registry } from "../registry/registry.ts";
 import { answerDefinition } from "./registry-answer.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 

@@ -3,7 +3,7 @@
  * and neither are many bodies that are too large together.
  */
 import { isUtf8 } from "node:buffer";
-import { type Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { OnefoldError } from "../base/errors.ts";
 
 /**

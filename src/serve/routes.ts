@@ -1,12 +1,12 @@
 /** Every HTTP route there is. */
 import { eventRoutes } from "./event-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
-import { type FeatureReader } from "./feature-reader.ts";
+import type { FeatureReader } from "./feature-reader.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
-import { type ServePorts } from "./ports.ts";
+import type { ServePorts } from "./ports.ts";
 import { registryRoutes } from "./registry-routes.ts";
-import { type Route } from "./route.ts";
+import type { Route } from "./route.ts";
 import { serviceRoutes } from "./service-routes.ts";
 
 export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {

@@ -3,8 +3,8 @@
  */
 import { performance } from "node:perf_hooks";
 import { serviceKeys } from "./entity-input.ts";
-import { type FeatureReader } from "./feature-reader.ts";
-import { type ServePorts } from "./ports.ts";
+import type { FeatureReader } from "./feature-reader.ts";
+import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 import { answerEach, BATCH_MAX } from "./vector-batch.ts";
 import {

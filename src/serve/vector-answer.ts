@@ -2,15 +2,15 @@
  * A feature vector as HTTP answers carry it: values by name, and as much metadata as was asked for.
  */
 import { performance } from "node:perf_hooks";
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { hopForWindow } from "../fold/hop-ladder.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
-import { type FeatureVector } from "./feature-vector.ts";
-import { type JsonSchema, type RouteRequest } from "./route.ts";
-import { type PlanFeature, type VectorPlan } from "./vector-plan.ts";
+import type { FeatureVector } from "./feature-vector.ts";
+import type { JsonSchema, RouteRequest } from "./route.ts";
+import type { PlanFeature, VectorPlan } from "./vector-plan.ts";
 
 /** What a caller may ask for beside the values. */
 export interface AnswerOptions {

@@ -4,10 +4,10 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type FeatureReader } from "./feature-reader.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { FeatureReader } from "./feature-reader.ts";
 import { answerFeatures, answerMetadata, type AnswerOptions } from "./vector-answer.ts";
-import { type VectorPlan } from "./vector-plan.ts";
+import type { VectorPlan } from "./vector-plan.ts";
 
 /** Entities in one request. */
 export const BATCH_MAX = 5000;

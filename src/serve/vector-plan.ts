@@ -12,8 +12,8 @@ import {
   type ViewDefinition,
 } from "../define/definition.ts";
 import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
-import { type ValueType } from "../schema/value.ts";
-import { type ServedView, type ServePorts } from "./ports.ts";
+import type { ValueType } from "../schema/value.ts";
+import type { ServedView, ServePorts } from "./ports.ts";
 
 export interface PlanView {
   readonly view: ServedView;

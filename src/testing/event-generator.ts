@@ -2,22 +2,22 @@
  * Random views and event sequences from a seed: late, tied and out-of-order events, nulls, bursts and gaps
  * of days, every aggregation over every kind of window.
  */
-import { type DurationMicros, type Micros } from "../base/micros.ts";
-import {
-  type Aggregation,
-  type AggregationName,
-  type CustomAggregation,
-  type EntityDefinition,
-  type FeatureDefinition,
-  type StreamDefinition,
-  type ViewDefinition,
-  type Window,
+import type { DurationMicros, Micros } from "../base/micros.ts";
+import type {
+  Aggregation,
+  AggregationName,
+  CustomAggregation,
+  EntityDefinition,
+  FeatureDefinition,
+  StreamDefinition,
+  ViewDefinition,
+  Window,
 } from "../define/definition.ts";
-import { type Expression } from "../define/expression.ts";
+import type { Expression } from "../define/expression.ts";
 import { compileDerived } from "../fold/derive.ts";
-import { type FoldEvent } from "../fold/view-fold.ts";
-import { type Value, type ValueType } from "../schema/value.ts";
-import { type SeededRandom } from "./random.ts";
+import type { FoldEvent } from "../fold/view-fold.ts";
+import type { Value, ValueType } from "../schema/value.ts";
+import type { SeededRandom } from "./random.ts";
 
 const SECOND = 1_000_000;
 const HOUR = 3600 * SECOND;

@@ -6,7 +6,7 @@
  * then with a hole of zeros in it: the torn writes of real disks.
  */
 import { dirname } from "node:path";
-import { type LogFile, type LogStorage } from "../ingest/storage.ts";
+import type { LogFile, LogStorage } from "../ingest/storage.ts";
 
 interface StoredFile {
   bytes: Buffer;

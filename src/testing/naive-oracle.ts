@@ -5,15 +5,10 @@
  * Sums are exact (integers as big integers, floats by Shewchuk's growing expansion); each answer says
  * how far a feature may lie from it.
  */
-import {
-  type Aggregation,
-  type AggregationName,
-  type SourceDefinition,
-  type ViewDefinition,
-} from "../define/definition.ts";
+import type { Aggregation, AggregationName, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import { columnResolver, compilePredicate } from "../fold/expression.ts";
-import { type FoldEvent, type StatusName } from "../fold/view-fold.ts";
-import { type Row, type Value } from "../schema/value.ts";
+import type { FoldEvent, StatusName } from "../fold/view-fold.ts";
+import type { Row, Value } from "../schema/value.ts";
 
 export interface OracleAnswer {
   readonly value: Value;

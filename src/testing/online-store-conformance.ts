@@ -5,7 +5,7 @@
  * durability only the cases with `durable: false` apply.
  */
 import { deepStrictEqual } from "node:assert";
-import { type OnlineStore, type StateWrite } from "../online-store/online-store.ts";
+import type { OnlineStore, StateWrite } from "../online-store/online-store.ts";
 
 export interface ConformanceCase {
   readonly name: string;

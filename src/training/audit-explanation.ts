@@ -3,13 +3,13 @@
  */
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { createReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type FoundMismatch } from "./audit-result.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { FoundMismatch } from "./audit-result.ts";
 import { readEntityEvents } from "./entity-events.ts";
 import { collectTail, findFault, stateAfter, type EntityTail } from "./fault-search.ts";
-import { type TrainingView } from "./ports.ts";
+import type { TrainingView } from "./ports.ts";
 import { sameBits } from "./same-bits.ts";
 
 /** Other times that are tried, nearest first. */

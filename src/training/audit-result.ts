@@ -1,10 +1,10 @@
 /**
  * What an audit of served vectors reports.
  */
-import { type StatusName } from "../fold/view-fold.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type ServedVector } from "../schema/served-vector.ts";
-import { type Value } from "../schema/value.ts";
+import type { StatusName } from "../fold/view-fold.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { ServedVector } from "../schema/served-vector.ts";
+import type { Value } from "../schema/value.ts";
 
 export interface AuditMismatch {
   /**

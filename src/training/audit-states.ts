@@ -3,20 +3,20 @@
  * compared. It finds what no served value has shown yet: a flipped bit, a lost event that still lies in no window.
  */
 import { OnefoldError, isOnefoldError } from "../base/errors.ts";
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { keyFromStored } from "../fold/derive.ts";
-import { type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
+import type { ViewFold, ViewState } from "../fold/view-fold.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
 import { withKeyedEvents } from "../offline-store/event-reader.ts";
-import { type OnlineStore, type StateSpace } from "../online-store/online-store.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
+import type { OnlineStore, StateSpace } from "../online-store/online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { readEntityEvents } from "./entity-events.ts";
 import { createEntityTable } from "./entity-table.ts";
 import { collectTail, findFault, stateAfter, type EntityTail } from "./fault-search.ts";
 import { labelsByOffset, type ServedLabel } from "./label-runs.ts";
 import { isArchived } from "./log-end.ts";
-import { type TrainingPorts, type TrainingView } from "./ports.ts";
+import type { TrainingPorts, TrainingView } from "./ports.ts";
 import { replayView, throwIfCancelled } from "./replay-view.ts";
 import { sameBytes } from "./same-bits.ts";
 

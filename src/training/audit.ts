@@ -7,16 +7,16 @@
  */
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type ReadBuffer, STATUS_NAMES, type ViewState } from "../fold/view-fold.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type ServedVector } from "../schema/served-vector.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { ServedVector } from "../schema/served-vector.ts";
 import { explainMismatch } from "./audit-explanation.ts";
-import { type AuditMismatch, type AuditResult, type FoundMismatch } from "./audit-result.ts";
+import type { AuditMismatch, AuditResult, FoundMismatch } from "./audit-result.ts";
 import { createEntityTable } from "./entity-table.ts";
 import { labelsByOffset, type ServedLabel } from "./label-runs.ts";
 import { isArchived } from "./log-end.ts";
-import { type TrainingPorts, type TrainingView } from "./ports.ts";
+import type { TrainingPorts, TrainingView } from "./ports.ts";
 import { replayView, throwIfCancelled } from "./replay-view.ts";
 import { sameBits } from "./same-bits.ts";
 

@@ -1,16 +1,16 @@
 /**
  * The archived events of one entity in fold order, for people who ask why a value is what it is.
  */
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { keyFromStored } from "../fold/derive.ts";
-import { type FoldEvent } from "../fold/view-fold.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
+import type { FoldEvent } from "../fold/view-fold.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
 import { readEventsByEntity } from "../offline-store/event-reader.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type Row, type Value } from "../schema/value.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { Row, Value } from "../schema/value.ts";
 import { createEntityTable } from "./entity-table.ts";
-import { type TrainingView } from "./ports.ts";
+import type { TrainingView } from "./ports.ts";
 import { deriveOf } from "./replay-view.ts";
 
 export interface EntityEventsRequest {

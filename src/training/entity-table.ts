@@ -2,7 +2,7 @@
  * The engine's table of the entities a replay is restricted to: dense ids in the order of the keys given.
  */
 import { sqlName, type QueryEngine } from "../offline-store/engine.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 
 /** Creates `table` (entity_id INTEGER, entity_key VARCHAR); `keys` are distinct, and key `i` gets id `i`. */
 export async function createEntityTable(engine: QueryEngine, table: string, keys: readonly EntityKey[]): Promise<void> {

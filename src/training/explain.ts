@@ -4,15 +4,15 @@
  * The value comes out of the view's own fold; the list beside it applies the stated rules (known in time, in the
  * window, predicate, null input) event by event.
  */
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { formatViewName, type FeatureDefinition } from "../define/definition.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
 import { createReadBuffer, type FoldEvent, type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
-import { type Row, type Value } from "../schema/value.ts";
+import type { Row, Value } from "../schema/value.ts";
 import { readEntityEvents } from "./entity-events.ts";
 import { snapshotLog } from "./log-end.ts";
-import { type TrainingPorts, type TrainingView } from "./ports.ts";
+import type { TrainingPorts, TrainingView } from "./ports.ts";
 import { featureSlot } from "./service-plan.ts";
 
 export interface ExplainRequest {

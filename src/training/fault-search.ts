@@ -3,7 +3,7 @@
  * a state that lagged or ran ahead, or an event lost, doubled or swapped among the newest ones.
  */
 import { formatMicros } from "../base/micros.ts";
-import { type FoldEvent, type ViewFold, type ViewState } from "../fold/view-fold.ts";
+import type { FoldEvent, ViewFold, ViewState } from "../fold/view-fold.ts";
 
 /** How many of the newest events are tried. */
 const TAIL_EVENTS = 64;

@@ -5,7 +5,7 @@
  * one for validity; others are kept as they are.
  */
 import { Status, STATUS_NAMES, type ReadBuffer, type StatusName } from "../fold/view-fold.ts";
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 
 export class FeatureColumn {
   readonly name: string;

@@ -4,7 +4,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import { sqlName, type QueryEngine } from "../offline-store/engine.ts";
 import { decodeVectorToken, type VectorToken } from "../schema/vector-token.ts";
-import { type LabelRun } from "./point-in-time-join.ts";
+import type { LabelRun } from "./point-in-time-join.ts";
 import { spineEntityTable, type Spine } from "./spine.ts";
 
 /** Labels of one entity that see what was known (or had happened) at their own time. */

@@ -3,10 +3,10 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
-import { type TrainingPorts } from "./ports.ts";
-import { type ServicePlan } from "./service-plan.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
+import type { TrainingPorts } from "./ports.ts";
+import type { ServicePlan } from "./service-plan.ts";
 
 /** Whether the archive already holds the event at `offset`, so that everything up to it can be folded again. */
 export function isArchived(offset: number, files: EventFiles): boolean {

@@ -8,11 +8,11 @@
  * entity's events, and one pass with one state answers every label. The same holds for offsets (as served)
  * and, once sorted so, for effective times (final).
  */
-import { type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { createReadBuffer, type ReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import { type EntityEventBatch } from "../offline-store/event-reader.ts";
-import { type Row, type Value } from "../schema/value.ts";
-import { type FeatureColumn } from "./feature-columns.ts";
+import type { EntityEventBatch } from "../offline-store/event-reader.ts";
+import type { Row, Value } from "../schema/value.ts";
+import type { FeatureColumn } from "./feature-columns.ts";
 
 /**
  * Which events a label with limit `l` sees: known time <= l or < l, effective time <= l or < l, offset <= l.

@@ -1,12 +1,12 @@
 /**
  * What training, audit and explain need from the rest of the house; the composition root fills it in.
  */
-import { type Clock } from "../base/clock.ts";
-import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
-import { type ViewFold } from "../fold/view-fold.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventArchive } from "../offline-store/event-archive.ts";
-import { type Registry } from "../registry/registry.ts";
+import type { Clock } from "../base/clock.ts";
+import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
+import type { ViewFold } from "../fold/view-fold.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventArchive } from "../offline-store/event-archive.ts";
+import type { Registry } from "../registry/registry.ts";
 
 /** A registered view with the fold that its loaded code compiles to. */
 export interface TrainingView {

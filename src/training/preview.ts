@@ -1,19 +1,19 @@
 /**
  * A view's values on a sample of history, computed from its definition alone: nothing is registered or stored.
  */
-import { type Micros } from "../base/micros.ts";
-import { type EntityDefinition, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
+import type { Micros } from "../base/micros.ts";
+import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
 import { keyFromStored } from "../fold/derive.ts";
 import { type StatusName, STATUS_NAMES, type ViewFold } from "../fold/view-fold.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
 import { withKeyedEvents } from "../offline-store/event-reader.ts";
-import { type EntityKey } from "../schema/entity-key.ts";
-import { type Value, type ValueType } from "../schema/value.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 import { createEntityTable } from "./entity-table.ts";
 import { labelsByOffset } from "./label-runs.ts";
-import { type TrainingPorts } from "./ports.ts";
+import type { TrainingPorts } from "./ports.ts";
 import { replayView } from "./replay-view.ts";
 
 export interface PreviewRequest {

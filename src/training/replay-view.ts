@@ -4,14 +4,14 @@
 import { OnefoldError } from "../base/errors.ts";
 import { compileDerived, keyFromStored } from "../fold/derive.ts";
 import { expressionColumns } from "../fold/expression.ts";
-import { type ViewState, type ReadBuffer } from "../fold/view-fold.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
+import type { ViewState, ReadBuffer } from "../fold/view-fold.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
 import { readEventsByEntity } from "../offline-store/event-reader.ts";
-import { type Row, type Value } from "../schema/value.ts";
-import { type FeatureColumn } from "./feature-columns.ts";
+import type { Row, Value } from "../schema/value.ts";
+import type { FeatureColumn } from "./feature-columns.ts";
 import { ViewJoin, type EventBound, type LabelRun } from "./point-in-time-join.ts";
-import { type TrainingView } from "./ports.ts";
+import type { TrainingView } from "./ports.ts";
 
 export interface ReplayRequest {
   readonly engine: QueryEngine;

@@ -1,7 +1,7 @@
 /**
  * Equality to the bit: -0 is not 0, NaN is NaN, and a value of another type is another value.
  */
-import { type Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 
 export function sameBits(a: Value, b: Value): boolean {
   if (a instanceof Uint8Array) return b instanceof Uint8Array && sameBytes(a, b);

@@ -3,8 +3,8 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName, type EntityDefinition } from "../define/definition.ts";
-import { type ValueType } from "../schema/value.ts";
-import { type TrainingPorts, type TrainingView } from "./ports.ts";
+import type { ValueType } from "../schema/value.ts";
+import type { TrainingPorts, TrainingView } from "./ports.ts";
 
 export interface PlannedFeature {
   /** Name in the vector. */

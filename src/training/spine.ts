@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { OnefoldError } from "../base/errors.ts";
-import { type EntityDefinition } from "../define/definition.ts";
+import type { EntityDefinition } from "../define/definition.ts";
 import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
 import { type ValueType, formatType } from "../schema/value.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";

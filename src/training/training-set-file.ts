@@ -11,10 +11,10 @@ import { dirname, resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { sqlName, sqlText, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
-import { type FeatureColumn } from "./feature-columns.ts";
-import { type TrainingManifest } from "./manifest.ts";
+import type { FeatureColumn } from "./feature-columns.ts";
+import type { TrainingManifest } from "./manifest.ts";
 import { throwIfCancelled } from "./replay-view.ts";
-import { type Spine } from "./spine.ts";
+import type { Spine } from "./spine.ts";
 
 export type TrainingFormat = "parquet" | "csv";
 

@@ -5,12 +5,12 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
 import { formatType } from "../schema/value.ts";
 import { FeatureColumn } from "./feature-columns.ts";
 import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
-import { type Knowledge, type TrainingManifest } from "./manifest.ts";
-import { type TrainingPorts } from "./ports.ts";
+import type { Knowledge, TrainingManifest } from "./manifest.ts";
+import type { TrainingPorts } from "./ports.ts";
 import { replayView, throwIfCancelled, type ReplayResult } from "./replay-view.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
 import { readSpine, spineEntityTable, type SpineRequest } from "./spine.ts";

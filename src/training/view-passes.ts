@@ -3,15 +3,15 @@
  * carry tokens, one for each view and epoch that the tokens name.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { type QueryEngine } from "../offline-store/engine.ts";
-import { type EventFiles } from "../offline-store/event-archive.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
 import { entityIdsByRow, labelsByOffset, labelsByTime, readTokens, type ServedLabel } from "./label-runs.ts";
 import { isArchived, type LogSnapshot } from "./log-end.ts";
-import { type Knowledge } from "./manifest.ts";
-import { type EventBound, type LabelRun } from "./point-in-time-join.ts";
-import { type TrainingPorts } from "./ports.ts";
-import { type PlannedView, type ServicePlan } from "./service-plan.ts";
-import { type Spine } from "./spine.ts";
+import type { Knowledge } from "./manifest.ts";
+import type { EventBound, LabelRun } from "./point-in-time-join.ts";
+import type { TrainingPorts } from "./ports.ts";
+import type { PlannedView, ServicePlan } from "./service-plan.ts";
+import type { Spine } from "./spine.ts";
 
 /** How the rows of one view are answered: one pass for each epoch they refer to. */
 export interface ViewPass {

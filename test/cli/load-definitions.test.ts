@@ -2,7 +2,7 @@ import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type OnefoldError } from "../../src/base/errors.ts";
+import type { OnefoldError } from "../../src/base/errors.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { loadDefinitions } from "../../src/cli/load-definitions.ts";
 import { entity } from "../../src/define/entity.ts";

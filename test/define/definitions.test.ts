@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type OnefoldError } from "../../src/base/errors.ts";
-import { type Definition } from "../../src/define/definition.ts";
+import type { OnefoldError } from "../../src/base/errors.ts";
+import type { Definition } from "../../src/define/definition.ts";
 import { column, count, last, max, mean, sum } from "../../src/define/aggregation-builder.ts";
 import { t } from "../../src/define/column-type.ts";
 import { custom } from "../../src/define/custom.ts";

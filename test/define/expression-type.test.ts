@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Expression } from "../../src/define/expression.ts";
+import type { Expression } from "../../src/define/expression.ts";
 import { ExpressionProblem, expressionType } from "../../src/define/expression-type.ts";
 import { columnResolver, compileExpression } from "../../src/fold/expression.ts";
 import { formatType, type Value, type ValueType } from "../../src/schema/value.ts";

@@ -2,9 +2,9 @@
  * One aggregation by a category: plain features with plain names, one a group and one for all the rest.
  */
 import { describe, expect, it } from "vitest";
-import { type FeatureDefinition } from "../../src/define/definition.ts";
+import type { FeatureDefinition } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { type Micros } from "../../src/base/micros.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
 import {
   col,

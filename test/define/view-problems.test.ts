@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { OnefoldError } from "../../src/base/errors.ts";
 import { col } from "../../src/define/expression-builder.ts";
-import { type Aggregation, type CustomAggregation, type ViewDefinition } from "../../src/define/definition.ts";
+import type { Aggregation, CustomAggregation, ViewDefinition } from "../../src/define/definition.ts";
 import { featureType } from "../../src/define/feature-type.ts";
 import { entity } from "../../src/define/entity.ts";
 import { t } from "../../src/define/column-type.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { loadDefinitions } from "../../src/cli/load-definitions.ts";
-import { type ServiceDefinition } from "../../src/define/definition.ts";
+import type { ServiceDefinition } from "../../src/define/definition.ts";
 
 const page = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
 const folder = mkdtempSync(join(tmpdir(), "onefold-readme-"));

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Accumulator, type Cells, type Channel } from "../../src/fold/accumulator.ts";
+import type { Accumulator, Cells, Channel } from "../../src/fold/accumulator.ts";
 import { CountAccumulator, SumAccumulator, sumOf } from "../../src/fold/count-and-sum.ts";
 import { categoryCounts } from "../../src/fold/category-counts.ts";
 import { DecayedAccumulator } from "../../src/fold/decayed-sums.ts";

@@ -2,17 +2,17 @@
  * Short ways to write the definitions that the tests of the fold use.
  */
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
-import {
-  type Aggregation,
-  type EntityDefinition,
-  type FeatureDefinition,
-  type StreamDefinition,
-  type ViewDefinition,
+import type {
+  Aggregation,
+  EntityDefinition,
+  FeatureDefinition,
+  StreamDefinition,
+  ViewDefinition,
 } from "../../src/define/definition.ts";
-import { type Expression } from "../../src/define/expression.ts";
-import { type FoldState } from "../../src/fold/fold-state.ts";
+import type { Expression } from "../../src/define/expression.ts";
+import type { FoldState } from "../../src/fold/fold-state.ts";
 import { createReadBuffer, type FoldOutcome, STATUS_NAMES, type ViewFold } from "../../src/fold/view-fold.ts";
-import { type Value, type ValueType } from "../../src/schema/value.ts";
+import type { Value, ValueType } from "../../src/schema/value.ts";
 
 export const SECOND = 1_000_000;
 export const MINUTE: number = 60 * SECOND;

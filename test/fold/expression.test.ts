@@ -2,9 +2,9 @@
  * Expressions: values, nulls and the types they refuse.
  */
 import { describe, expect, it } from "vitest";
-import { type Expression } from "../../src/define/expression.ts";
+import type { Expression } from "../../src/define/expression.ts";
 import { columnResolver, compileExpression, compilePredicate, expressionColumns } from "../../src/fold/expression.ts";
-import { type Row, type Value, type ValueType } from "../../src/schema/value.ts";
+import type { Row, Value, ValueType } from "../../src/schema/value.ts";
 import { bool, bytes, col, float64, int64, lit, string, time, timestamp, when, wide } from "./definitions.ts";
 
 const columns: readonly { name: string; type: ValueType }[] = [

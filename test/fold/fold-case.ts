@@ -2,12 +2,12 @@
  * One random case: a view, a sequence of events and reads, all drawn from one seed, and every answer held
  * against the naive oracle.
  */
-import { type ViewDefinition } from "../../src/define/definition.ts";
-import { type Micros } from "../../src/base/micros.ts";
+import type { ViewDefinition } from "../../src/define/definition.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { type FoldState } from "../../src/fold/fold-state.ts";
+import type { FoldState } from "../../src/fold/fold-state.ts";
 import { createReadBuffer, STATUS_NAMES, type ViewFold } from "../../src/fold/view-fold.ts";
-import { type Value } from "../../src/schema/value.ts";
+import type { Value } from "../../src/schema/value.ts";
 import {
   type GeneratedAggregations,
   generatedEntity,

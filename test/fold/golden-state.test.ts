@@ -8,11 +8,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type Micros } from "../../src/base/micros.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { STATE_CODEC_VERSION } from "../../src/fold/state-codec.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
-import { type Value } from "../../src/schema/value.ts";
+import type { Value } from "../../src/schema/value.ts";
 import {
   type GeneratedAggregations,
   generatedEntity,

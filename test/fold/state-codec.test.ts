@@ -4,8 +4,8 @@
 import { describe, expect, it } from "vitest";
 import { isOnefoldError } from "../../src/base/errors.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { type FoldState } from "../../src/fold/fold-state.ts";
-import { type ViewFold } from "../../src/fold/view-fold.ts";
+import type { FoldState } from "../../src/fold/fold-state.ts";
+import type { ViewFold } from "../../src/fold/view-fold.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import {
   bytes as bytesType,

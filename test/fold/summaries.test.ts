@@ -3,8 +3,8 @@
  */
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { type AggregationName, type AggregationParameters, type Window } from "../../src/define/definition.ts";
-import { type Micros } from "../../src/base/micros.ts";
+import type { AggregationName, AggregationParameters, Window } from "../../src/define/definition.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import {
   DISTINCT_ERROR,
@@ -22,11 +22,11 @@ import {
   type QuantileState,
 } from "../../src/fold/quantile-sketch.ts";
 import { ObjectWriter } from "../../src/fold/object-codec.ts";
-import { type Summary } from "../../src/fold/summary.ts";
+import type { Summary } from "../../src/fold/summary.ts";
 import { TOP_ERROR_MAX, TOP_VALUES, topError, topValues } from "../../src/fold/top-values.ts";
 import { murmur3, valueHash } from "../../src/fold/value-hash.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
-import { type Value, type ValueType } from "../../src/schema/value.ts";
+import type { Value, ValueType } from "../../src/schema/value.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import {
   bool,

@@ -2,9 +2,9 @@
  * Definitions that cannot be folded, and what is said about them.
  */
 import { describe, expect, it } from "vitest";
-import { type Aggregation, type FeatureDefinition, type ViewDefinition } from "../../src/define/definition.ts";
+import type { Aggregation, FeatureDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { type ValueType } from "../../src/schema/value.ts";
+import type { ValueType } from "../../src/schema/value.ts";
 import {
   bool,
   col,

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Archiver } from "../../src/ingest/archiver.ts";
-import { type LogEvent } from "../../src/ingest/event.ts";
-import { type SourcePipeline } from "../../src/ingest/source-pipeline.ts";
-import { type ArchivedEvent, type EventArchive } from "../../src/offline-store/event-archive.ts";
-import { type FeatureRow, type FeatureRowTable } from "../../src/offline-store/feature-rows.ts";
+import type { LogEvent } from "../../src/ingest/event.ts";
+import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
+import type { ArchivedEvent, EventArchive } from "../../src/offline-store/event-archive.ts";
+import type { FeatureRow, FeatureRowTable } from "../../src/offline-store/feature-rows.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
 import { MINUTE, openPayments, payment, randomFrom, SECOND, storedStates, TestClock } from "./payments.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Micros } from "../../src/base/micros.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { isOnefoldError } from "../../src/base/errors.ts";
 import { compileDoor } from "../../src/ingest/door.ts";
 import { MINUTE, payment, payments, shop, shopView, START, user, userView } from "./payments.ts";

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Archiver } from "../../src/ingest/archiver.ts";
 import { diskStorage } from "../../src/ingest/disk-storage.ts";
-import { type LogEvent } from "../../src/ingest/event.ts";
+import type { LogEvent } from "../../src/ingest/event.ts";
 import { openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";

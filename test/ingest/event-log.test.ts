@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Micros } from "../../src/base/micros.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { diskStorage } from "../../src/ingest/disk-storage.ts";
-import { type CheckedRow, type LogEvent } from "../../src/ingest/event.ts";
+import type { CheckedRow, LogEvent } from "../../src/ingest/event.ts";
 import { type FileEventLog, openEventLog } from "../../src/ingest/file-event-log.ts";
-import { type LogStorage } from "../../src/ingest/storage.ts";
-import { type CodecColumn } from "../../src/schema/row-codec.ts";
+import type { LogStorage } from "../../src/ingest/storage.ts";
+import type { CodecColumn } from "../../src/schema/row-codec.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
 
 const columns: CodecColumn[] = [

@@ -3,15 +3,15 @@ import { truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { formatMicros, parseMicros, type Micros } from "../../src/base/micros.ts";
-import { type StreamDefinition } from "../../src/define/definition.ts";
-import { type NewDeadLetter } from "../../src/ingest/dead-letters.ts";
-import { type LogEvent } from "../../src/ingest/event.ts";
+import type { StreamDefinition } from "../../src/define/definition.ts";
+import type { NewDeadLetter } from "../../src/ingest/dead-letters.ts";
+import type { LogEvent } from "../../src/ingest/event.ts";
 import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { sqlText } from "../../src/offline-store/engine.ts";
 import { diskTableStorage } from "../../src/offline-store/table-storage.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
-import { type Value } from "../../src/schema/value.ts";
+import type { Value } from "../../src/schema/value.ts";
 import {
   engine,
   root,

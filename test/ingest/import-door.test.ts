@@ -6,7 +6,7 @@ import { formatMicros, type Micros } from "../../src/base/micros.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText } from "../../src/offline-store/engine.ts";
 import { eventRelation } from "../../src/offline-store/event-reader.ts";
-import { type StreamDefinition } from "../../src/define/definition.ts";
+import type { StreamDefinition } from "../../src/define/definition.ts";
 import { readRowFile } from "../../src/ingest/row-file.ts";
 import {
   engine,

@@ -8,12 +8,12 @@ import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { isOnefoldError } from "../../src/base/errors.ts";
 import { parseMicros, type Micros } from "../../src/base/micros.ts";
-import { type EntityDefinition, type StreamDefinition, type ViewDefinition } from "../../src/define/definition.ts";
-import { type Expression } from "../../src/define/expression.ts";
-import { type NewDeadLetter } from "../../src/ingest/dead-letters.ts";
+import type { EntityDefinition, StreamDefinition, ViewDefinition } from "../../src/define/definition.ts";
+import type { Expression } from "../../src/define/expression.ts";
+import type { NewDeadLetter } from "../../src/ingest/dead-letters.ts";
 import { compileDoor, type DoorView } from "../../src/ingest/door.ts";
-import { type EventLog } from "../../src/ingest/event-log.ts";
-import { type LogEvent } from "../../src/ingest/event.ts";
+import type { EventLog } from "../../src/ingest/event-log.ts";
+import type { LogEvent } from "../../src/ingest/event.ts";
 import { importHistory, type HistoryImport, type ImportResult } from "../../src/ingest/history-import.ts";
 import {
   type ArchiveFiles,
@@ -22,10 +22,10 @@ import {
 } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
-import { type QueryEngine } from "../../src/offline-store/engine.ts";
+import type { QueryEngine } from "../../src/offline-store/engine.ts";
 import { eventRelation } from "../../src/offline-store/event-reader.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
-import { type Column, type Value } from "../../src/schema/value.ts";
+import type { Column, Value } from "../../src/schema/value.ts";
 
 export let engine: QueryEngine;
 export let root: string;

@@ -1,7 +1,7 @@
 /** A small source with two views, and ways to push to it, crash it and compare what is left. */
-import { type Clock } from "../../src/base/clock.ts";
+import type { Clock } from "../../src/base/clock.ts";
 import { type Micros, micros } from "../../src/base/micros.ts";
-import { type EntityDefinition, type StreamDefinition, type ViewDefinition } from "../../src/define/definition.ts";
+import type { EntityDefinition, StreamDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
 import {
@@ -9,10 +9,10 @@ import {
   type SourcePipeline,
   type SourcePipelineOptions,
 } from "../../src/ingest/source-pipeline.ts";
-import { type LogStorage } from "../../src/ingest/storage.ts";
-import { type PipelineView } from "../../src/ingest/view-runner.ts";
-import { type OnlineStore } from "../../src/online-store/online-store.ts";
-import { type Value, type ValueType } from "../../src/schema/value.ts";
+import type { LogStorage } from "../../src/ingest/storage.ts";
+import type { PipelineView } from "../../src/ingest/view-runner.ts";
+import type { OnlineStore } from "../../src/online-store/online-store.ts";
+import type { Value, ValueType } from "../../src/schema/value.ts";
 
 export const START: Micros = micros(Date.UTC(2026, 0, 1) * 1000);
 export const SECOND = 1_000_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type LogEvent } from "../../src/ingest/event.ts";
-import { type SourcePipeline } from "../../src/ingest/source-pipeline.ts";
+import type { LogEvent } from "../../src/ingest/event.ts";
+import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import { stateSpace } from "../../src/ingest/view-runner.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { diagnostics } from "../../src/base/diagnostics.ts";
 import { count, entity, last, service, stream, t, view } from "../../src/index.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
-import { type HttpServer } from "../../src/serve/http.ts";
+import type { HttpServer } from "../../src/serve/http.ts";
 
 const rider = entity("rider", { rider_id: t.string() });
 const rides = stream("rides", {

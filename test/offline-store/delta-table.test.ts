@@ -8,8 +8,8 @@ import { ReplayClock } from "../../src/base/clock.ts";
 import { micros, parseMicros } from "../../src/base/micros.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
-import { type QueryEngine } from "../../src/offline-store/engine.ts";
-import { type OfflineTable } from "../../src/offline-store/offline-store.ts";
+import type { QueryEngine } from "../../src/offline-store/engine.ts";
+import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { diskTableStorage, type TableStorage } from "../../src/offline-store/table-storage.ts";
 import { LETTERS, codeOf, offlineTableConformance, writeLetters } from "./offline-table-conformance.ts";
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isOnefoldError } from "../../src/base/errors.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText, type FillBatch, type QueryEngine, type TableColumn } from "../../src/offline-store/engine.ts";
-import { type Value } from "../../src/schema/value.ts";
+import type { Value } from "../../src/schema/value.ts";
 
 let engine: QueryEngine;
 let folder: string;

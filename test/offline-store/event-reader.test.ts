@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type SourceDefinition } from "../../src/define/definition.ts";
+import type { SourceDefinition } from "../../src/define/definition.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText, type FillBatch, type QueryEngine, type TableColumn } from "../../src/offline-store/engine.ts";
 import { entityKeySql } from "../../src/offline-store/entity-key-sql.ts";
-import { type EventFiles } from "../../src/offline-store/event-archive.ts";
+import type { EventFiles } from "../../src/offline-store/event-archive.ts";
 import { readEventsByEntity } from "../../src/offline-store/event-reader.ts";
 import { encodeEntityKey } from "../../src/schema/entity-key.ts";
-import { type Column, type Value, type ValueType } from "../../src/schema/value.ts";
+import type { Column, Value, ValueType } from "../../src/schema/value.ts";
 
 let engine: QueryEngine;
 let folder: string;

@@ -3,13 +3,8 @@
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { isOnefoldError } from "../../src/base/errors.ts";
-import { type QueryEngine } from "../../src/offline-store/engine.ts";
-import {
-  type NewFile,
-  type OfflineStore,
-  type OfflineTable,
-  type TableSchema,
-} from "../../src/offline-store/offline-store.ts";
+import type { QueryEngine } from "../../src/offline-store/engine.ts";
+import type { NewFile, OfflineStore, OfflineTable, TableSchema } from "../../src/offline-store/offline-store.ts";
 import { writeParquetFile } from "../../src/offline-store/parquet-file.ts";
 
 export const LETTERS: TableSchema = {

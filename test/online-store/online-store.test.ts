@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import { afterAll, describe, expect, it } from "vitest";
 import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
-import { type OnlineStore } from "../../src/online-store/online-store.ts";
+import type { OnlineStore } from "../../src/online-store/online-store.ts";
 import { onlineStoreCases } from "../../src/testing/online-store-conformance.ts";
 
 const folders: string[] = [];

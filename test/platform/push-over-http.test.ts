@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { count, entity, service, stream, t, view } from "../../src/index.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
-import { type HttpServer } from "../../src/serve/http.ts";
+import type { HttpServer } from "../../src/serve/http.ts";
 
 const rider = entity("rider", { rider_id: t.string() });
 const rides = stream("rides", {

@@ -1,10 +1,5 @@
 /** A small set of definitions that the registry's tests start from and change. */
-import {
-  type Definition,
-  type ServiceDefinition,
-  type SourceDefinition,
-  type ViewDefinition,
-} from "../../src/define/definition.ts";
+import type { Definition, ServiceDefinition, SourceDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { count, mean } from "../../src/define/aggregation-builder.ts";
 import { t } from "../../src/define/column-type.ts";
 import { entity } from "../../src/define/entity.ts";

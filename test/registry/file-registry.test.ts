@@ -13,7 +13,7 @@ import { service } from "../../src/define/service.ts";
 import { view } from "../../src/define/view.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
-import { type Registry } from "../../src/registry/registry.ts";
+import type { Registry } from "../../src/registry/registry.ts";
 import { all, changedService, changedView, model, payments, spend, user } from "./example-definitions.ts";
 
 const clock = new ReplayClock(parseMicros("2026-01-01T00:00:00Z"));

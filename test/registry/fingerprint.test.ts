@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { type Definition, type ViewDefinition } from "../../src/define/definition.ts";
+import type { Definition, ViewDefinition } from "../../src/define/definition.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
 import { model, payments, spend, user } from "./example-definitions.ts";
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { OnefoldError } from "../../src/base/errors.ts";
 import { parseMicros } from "../../src/base/micros.ts";
-import { type Definition } from "../../src/define/definition.ts";
+import type { Definition } from "../../src/define/definition.ts";
 import { t } from "../../src/define/column-type.ts";
 import { custom } from "../../src/define/custom.ts";
 import { entity } from "../../src/define/entity.ts";
@@ -15,7 +15,7 @@ import { service } from "../../src/define/service.ts";
 import { view } from "../../src/define/view.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
-import { type Registry } from "../../src/registry/registry.ts";
+import type { Registry } from "../../src/registry/registry.ts";
 import { all, changedSource, changedView, payments, spend, user } from "./example-definitions.ts";
 
 const clock = new ReplayClock(parseMicros("2026-01-01T00:00:00Z"));

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type ErrorCode, OnefoldError } from "../../src/base/errors.ts";
 import { checkValue, valueToJson } from "../../src/schema/check-value.ts";
-import { type Value, type ValueType } from "../../src/schema/value.ts";
+import type { Value, ValueType } from "../../src/schema/value.ts";
 
 const int64: ValueType = { name: "int64" };
 const wide: ValueType = { name: "int64", wide: true };

@@ -1,10 +1,10 @@
 import { createRequire } from "node:module";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Micros } from "../../src/base/micros.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { checkValue, valueToJson } from "../../src/schema/check-value.ts";
 import { rowJsonSchema, vectorJsonSchema } from "../../src/schema/json-schema.ts";
-import { type Column, type Value, type ValueType } from "../../src/schema/value.ts";
+import type { Column, Value, ValueType } from "../../src/schema/value.ts";
 
 interface Validator {
   compile(schema: object): (data: unknown) => boolean;

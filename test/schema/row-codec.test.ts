@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ByteReader, ByteWriter } from "../../src/schema/byte-buffer.ts";
 import { type CodecColumn, createRowCodec } from "../../src/schema/row-codec.ts";
-import { type Value, type ValueType } from "../../src/schema/value.ts";
+import type { Value, ValueType } from "../../src/schema/value.ts";
 
 const scalars: ValueType[] = [
   { name: "int64" },

@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Micros } from "../../src/base/micros.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import {
   decodeServedVector,
   encodeServedVector,
   readServingLog,
   type ServedVector,
 } from "../../src/schema/served-vector.ts";
-import { type Value } from "../../src/schema/value.ts";
+import type { Value } from "../../src/schema/value.ts";
 
 const scalar: fc.Arbitrary<Value> = fc.oneof(
   fc.double(),

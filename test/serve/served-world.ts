@@ -6,23 +6,23 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ReplayClock } from "../../src/base/clock.ts";
-import { type OnefoldError } from "../../src/base/errors.ts";
+import type { OnefoldError } from "../../src/base/errors.ts";
 import { micros, parseMicros } from "../../src/base/micros.ts";
-import {
-  type Definition,
-  type EntityDefinition,
-  type FeatureDefinition,
-  type ServiceDefinition,
-  type StreamDefinition,
-  type ViewDefinition,
+import type {
+  Definition,
+  EntityDefinition,
+  FeatureDefinition,
+  ServiceDefinition,
+  StreamDefinition,
+  ViewDefinition,
 } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { STATUS_NAMES, type ViewState } from "../../src/fold/view-fold.ts";
 import { Metrics } from "../../src/monitor/metrics.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
-import { type ServedVector } from "../../src/schema/served-vector.ts";
+import type { ServedVector } from "../../src/schema/served-vector.ts";
 import { checkValue } from "../../src/schema/check-value.ts";
-import { type ServedView, type ServePorts } from "../../src/serve/ports.ts";
+import type { ServedView, ServePorts } from "../../src/serve/ports.ts";
 
 export const START = parseMicros("2001-06-01T12:00:00Z");
 export const MINUTE = 60_000_000;

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Micros } from "../../src/base/micros.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { readServingLog, type ServedVector } from "../../src/schema/served-vector.ts";
 import { openServingLog } from "../../src/serve/serving-log.ts";
 

@@ -2,7 +2,7 @@
  * How far a sketched value may be off is said beside it, from the fold to the answer's metadata.
  */
 import { describe, expect, it } from "vitest";
-import { type ViewDefinition } from "../../src/define/definition.ts";
+import type { ViewDefinition } from "../../src/define/definition.ts";
 import { createFeatureReader } from "../../src/serve/feature-reader.ts";
 import { answerMetadata } from "../../src/serve/vector-answer.ts";
 import { createWorld, definitions } from "./served-world.ts";

@@ -2,8 +2,8 @@
  * Training sets that reproduce what was served, and random views joined from a real archive.
  */
 import { describe, expect, it } from "vitest";
-import { type Micros } from "../../src/base/micros.ts";
-import { type ServiceDefinition, type ViewDefinition } from "../../src/define/definition.ts";
+import type { Micros } from "../../src/base/micros.ts";
+import type { ServiceDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer, STATUS_NAMES } from "../../src/fold/view-fold.ts";
 import { encodeVectorToken } from "../../src/schema/vector-token.ts";

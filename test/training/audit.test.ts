@@ -4,13 +4,13 @@
  * ONEFOLD_SEED=n moves all of them to other places.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type FoldEvent } from "../../src/fold/view-fold.ts";
-import { type EntityKey } from "../../src/schema/entity-key.ts";
-import { type ServedVector } from "../../src/schema/served-vector.ts";
+import type { FoldEvent } from "../../src/fold/view-fold.ts";
+import type { EntityKey } from "../../src/schema/entity-key.ts";
+import type { ServedVector } from "../../src/schema/served-vector.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { auditStates, type StateAuditRequest, type StateAuditResult } from "../../src/training/audit-states.ts";
 import { audit } from "../../src/training/audit.ts";
-import { type TrainingView } from "../../src/training/ports.ts";
+import type { TrainingView } from "../../src/training/ports.ts";
 import { sameBits, sameBytes } from "../../src/training/same-bits.ts";
 import { definitions, flight } from "./flights.ts";
 import { type FoldPath, foldUpTo, type LiveRun, runLive, serve, type Serving, storeOf } from "./live-run.ts";

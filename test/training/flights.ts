@@ -2,8 +2,8 @@
  * Flights as definitions and as events: a composite key, a derived one, and a feature of every type.
  */
 import { column, count, col, entity, last, mean, min, service, stream, sum, t, view } from "../../src/index.ts";
-import { type Definition } from "../../src/index.ts";
-import { type Value } from "../../src/schema/value.ts";
+import type { Definition } from "../../src/index.ts";
+import type { Value } from "../../src/schema/value.ts";
 import { minute, type WorldEvent } from "./training-world.ts";
 
 export const route = entity("route", { origin: t.string(), destination: t.string() });

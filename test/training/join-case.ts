@@ -3,12 +3,12 @@
  * joined under every bound. Each answer is held against brute force: pick the events the label may see out of
  * all, fold them from nothing, and ask the naive oracle too.
  */
-import { type Micros } from "../../src/base/micros.ts";
-import { type ViewDefinition } from "../../src/define/definition.ts";
+import type { Micros } from "../../src/base/micros.ts";
+import type { ViewDefinition } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer, type FoldEvent, STATUS_NAMES, type StatusName } from "../../src/fold/view-fold.ts";
-import { type EntityEventBatch } from "../../src/offline-store/event-reader.ts";
-import { type Value } from "../../src/schema/value.ts";
+import type { EntityEventBatch } from "../../src/offline-store/event-reader.ts";
+import type { Value } from "../../src/schema/value.ts";
 import {
   generatedEntity,
   type GeneratedEvent,

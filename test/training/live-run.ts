@@ -2,12 +2,12 @@
  * What a server would have done with a log: states folded event by event, vectors served along the way. The
  * fold's path can be tampered with, which is how faults are injected.
  */
-import { type Micros } from "../../src/base/micros.ts";
+import type { Micros } from "../../src/base/micros.ts";
 import { createReadBuffer, type FoldEvent, type ViewFold, type ViewState } from "../../src/fold/view-fold.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
-import { type EntityKey } from "../../src/schema/entity-key.ts";
-import { type ServedVector } from "../../src/schema/served-vector.ts";
-import { type TrainingView } from "../../src/training/ports.ts";
+import type { EntityKey } from "../../src/schema/entity-key.ts";
+import type { ServedVector } from "../../src/schema/served-vector.ts";
+import type { TrainingView } from "../../src/training/ports.ts";
 
 export interface LiveRun {
   readonly states: ReadonlyMap<EntityKey, Uint8Array>;

@@ -6,10 +6,10 @@ import { readFile, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { type Value } from "../../src/schema/value.ts";
+import type { Value } from "../../src/schema/value.ts";
 import { encodeVectorToken } from "../../src/schema/vector-token.ts";
 
-import { type TrainRequest } from "../../src/training/training-set.ts";
+import type { TrainRequest } from "../../src/training/training-set.ts";
 import { definitions, flight } from "./flights.ts";
 import { errorOf, minute, rowsOf, START, TrainingWorld } from "./training-world.ts";
 

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { isOnefoldError, type OnefoldError } from "../../src/base/errors.ts";
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
-import { type Definition, type ViewDefinition } from "../../src/define/definition.ts";
+import type { Definition, ViewDefinition } from "../../src/define/definition.ts";
 import { compileDerived } from "../../src/fold/derive.ts";
-import { type FoldEvent } from "../../src/fold/view-fold.ts";
+import type { FoldEvent } from "../../src/fold/view-fold.ts";
 import { type HistoryArchive, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
@@ -18,9 +18,9 @@ import { type QueryEngine, sqlText, type TableColumn } from "../../src/offline-s
 import { batchOfRows } from "../../src/offline-store/row-batch.ts";
 import { ViewCatalog } from "../../src/platform/view-catalog.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
-import { type Registry } from "../../src/registry/registry.ts";
-import { type Value } from "../../src/schema/value.ts";
-import { type TrainingPorts } from "../../src/training/ports.ts";
+import type { Registry } from "../../src/registry/registry.ts";
+import type { Value } from "../../src/schema/value.ts";
+import type { TrainingPorts } from "../../src/training/ports.ts";
 import { train, type TrainingSet, type TrainRequest } from "../../src/training/training-set.ts";
 
 export const START: number = parseMicros("2026-03-01T00:00:00Z");

@@ -1,7 +1,7 @@
 /** `onefold plan` and `onefold apply`: what definitions would change, and changing it. */
 import { relative } from "node:path";
 import { Command, Option } from "commander";
-import { type Plan, type PlannedChange } from "../../registry/registry.ts";
+import type { Plan, PlannedChange } from "../../registry/registry.ts";
 import { EXIT } from "../exit-codes.ts";
 import { createOutput } from "../output.ts";
 import { requireDefinitions, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import { type Definition, formatViewName } from "../../define/definition.ts";
-import { type Registered, type Registry } from "../../registry/registry.ts";
+import type { Registered, Registry } from "../../registry/registry.ts";
 import { formatAggregation, formatExpression } from "../definition-text.ts";
 import { createOutput } from "../output.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { formatMicros, type Micros } from "../../base/micros.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Platform } from "../../platform.ts";
-import { type Registry } from "../../registry/registry.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import { encodeEntityKey, type EntityKey } from "../../schema/entity-key.ts";
 import { collectPair, parseCount, parseTime, parseViewName, type ViewName } from "../option-values.ts";

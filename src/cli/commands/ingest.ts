@@ -3,7 +3,7 @@
  */
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
-import { type Registry } from "../../registry/registry.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { formatType } from "../../schema/value.ts";
 import { callServer } from "../http-call.ts";
 import { interruptible } from "../interrupt.ts";

@@ -1,6 +1,6 @@
 /** `onefold lineage`: what is computed from what. */
 import { Command } from "commander";
-import { type LineageEdge } from "../../registry/registry.ts";
+import type { LineageEdge } from "../../registry/registry.ts";
 import { createOutput } from "../output.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 
