@@ -202,7 +202,7 @@ export interface OnDemandContext {
    * Uniform in [0, 1). The numbers of one call follow from its inputs, its request data and `asOf` alone, so
    * that training, serving and the audit draw the same ones.
    */
-  random(): number;
+  readonly random: () => number;
 }
 
 export interface OnDemandDefinition extends Defined {

@@ -101,7 +101,7 @@ export function compileFeatureNames(
             .filter((each) => isRun(each, ports))
             .map((each) => ({ ...each, as: found.length === 1 ? name : qualifiedName(each) })),
         )
-      : [...new Set(names)].map((name) => ({ ...resolveName(name, entity.name, known), as: name }));
+      : [...new Set(names)].map((name) => ({ ...resolveName(name, entity.name, known, ports), as: name }));
   return compilePlan("", chosen, ports, entity);
 }
 
@@ -144,7 +144,7 @@ function findFeatures(entity: string, ports: ServePorts): KnownFeatures {
   return { newest, qualified };
 }
 
-function resolveName(name: string, entity: string, known: KnownFeatures): FeatureReference {
+function resolveName(name: string, entity: string, known: KnownFeatures, ports: ServePorts): FeatureReference {
   const found = known.newest.get(name) ?? [];
   if (found.length > 1) {
     throw new OnefoldError("FEATURE_AMBIGUOUS", `${found.length} views of ${entity} have a feature "${name}"`, {
@@ -154,6 +154,19 @@ function resolveName(name: string, entity: string, known: KnownFeatures): Featur
   }
   const reference = found[0] ?? known.qualified.get(name);
   if (reference !== undefined) return reference;
+  const computed = ports.registry
+    .onDemandViews()
+    .find(({ definition }) => definition.outputs.some((output) => output.name === name.split(":").at(-1)));
+  if (computed !== undefined) {
+    const view = formatViewName(computed.definition);
+    throw new OnefoldError(
+      "FEATURE_UNKNOWN",
+      `"${name}" is computed on demand by ${view}: it is served through services`,
+      {
+        hint: "ask a service that has it: POST /services/{name}/vector",
+      },
+    );
+  }
   const names = name.includes(":") ? known.qualified.keys() : known.newest.keys();
   throw new OnefoldError("FEATURE_UNKNOWN", `${entity} has no feature "${name}" that is served`, {
     hint: `GET /registry/views?entity=${encodeURIComponent(entity)} lists what there is`,

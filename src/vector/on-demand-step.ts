@@ -54,7 +54,7 @@ export function onDemandStep(definition: OnDemandDefinition, places: OnDemandPla
     // Outputs are read inside, too: a getter of the user's may throw as well.
     const found: (Value | undefined)[] = [];
     try {
-      const result = compute(named, new Context(asOf, name, given)) as Readonly<Record<string, unknown>> | null;
+      const result = compute(named, contextOf(asOf, name, given)) as Readonly<Record<string, unknown>> | null;
       for (const output of outputs) found.push(conformingValue(result?.[output.name], output.type, false));
     } catch (error) {
       fail(slots, null, "ON_DEMAND_FAILED", error instanceof Error ? error.message : String(error), error);
@@ -71,24 +71,17 @@ export function onDemandStep(definition: OnDemandDefinition, places: OnDemandPla
   };
 }
 
-class Context implements OnDemandContext {
-  readonly asOf: Micros;
-  readonly #view: string;
-  /** The inputs and request data as they were handed over, whatever the function has done to its own. */
-  readonly #given: readonly Value[];
-  #seed: number | null = null;
-  #drawn = 0;
-
-  constructor(asOf: Micros, view: string, given: readonly Value[]) {
-    this.asOf = asOf;
-    this.#view = view;
-    this.#given = given;
-  }
-
-  random(): number {
-    this.#seed ??= valueHash([this.#view, this.asOf, ...this.#given]);
-    return valueHash([this.#seed, this.#drawn++]) / 2 ** 53;
-  }
+/** `given`: the inputs and request data as they were handed over, whatever the function does to its own. */
+function contextOf(asOf: Micros, view: string, given: readonly Value[]): OnDemandContext {
+  let seed: number | null = null;
+  let drawn = 0;
+  return {
+    asOf,
+    random: () => {
+      seed ??= valueHash([view, asOf, ...given]);
+      return valueHash([seed, drawn++]) / 2 ** 53;
+    },
+  };
 }
 
 /** Lists are frozen, bytes cannot be: what a function keeps or changes is never what the vector carries. */
