@@ -183,6 +183,7 @@ async function openPorts(): Promise<ServePorts> {
     revision: () => 0,
     view: (name) => views.get(name)!,
     push: () => Promise.reject(new Error("nothing is pushed here")),
+    samples: () => false,
     record: () => {},
     metrics: () => Promise.reject(new Error("nothing is measured here")),
     readiness: () => ({ ready: true, waitingFor: [] }),

@@ -430,11 +430,12 @@ export class Platform {
           .push(rows, faults);
         return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
       },
-      record: (vector) => {
-        // What a draft served cannot be computed again once the draft has changed.
-        const isDraft = vector.token.reads.some((read) => read.view.endsWith("@dev"));
-        if (!isDraft) owned?.servingLog.record(vector);
-      },
+      // What a draft served cannot be computed again once the draft has changed.
+      samples: ({ service, entities, views }, keys) =>
+        owned !== null &&
+        owned.servingLog.samples(service, entities, keys) &&
+        !views.some(({ view }) => view.definition.version === "dev"),
+      record: (vector) => owned?.servingLog.record(vector),
       metrics: () => this.#metrics.page(),
       readiness: () => owned?.sources.readiness() ?? { ready: false, waitingFor: ["the owner of the data folder"] },
     };

@@ -58,7 +58,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       const listening = diagnostics.served.hasSubscribers;
       const startMs = listening ? performance.now() : 0;
       const vector = readVector(plan, keys, ports, options);
-      ports.record(toServedVector(plan, keys, vector));
+      if (ports.samples(plan, keys)) ports.record(toServedVector(plan, keys, vector));
       if (listening) {
         const durationMs = performance.now() - startMs;
         diagnostics.served.publish({ service: plan.service, durationMs, statuses: vector.statuses });

@@ -1,8 +1,13 @@
 /**
- * Reads a feature vector: the states of its entities, one captured `asOf`, and the fold's own `read`.
+ * Reads a feature vector: the states of its entities, one captured `asOf`, the fold's own `read`, and the
+ * service's program where it has one.
  *
  * All of it happens in one synchronous turn, so no event can be folded in between: every view is seen at
  * the same moment, and the token's offsets are the very ones the values were computed from.
+ *
+ * A plan owns one vector and fills it anew at every read, so that a read allocates next to nothing: whoever
+ * wants to keep a value copies it within the turn. What few ask for (token, ages, windows) is worked out when
+ * it is asked for.
  */
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
@@ -12,33 +17,33 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
 import type { Row, Value } from "../schema/value.ts";
 import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
-import type { PlanProgram, VectorPlan } from "./vector-plan.ts";
+import type { VectorPlan } from "./vector-plan.ts";
 
-/** What was read of views, in the order of the plan's features. */
-export interface ReadFeatures {
-  readonly values: readonly Value[];
-  readonly statuses: readonly StatusCode[];
-  /** Effective time of the newest event folded for the feature's entity in its view; null where it is unseen. */
-  readonly eventTimes: readonly (Micros | null)[];
-  /** True left edge of each time window; -Infinity where the feature has none. */
-  readonly windowStarts: readonly number[];
-  /** How far each value may be off, as its aggregation states it; 0 when exact. */
-  readonly errors: readonly number[];
-}
-
-/** Lists are in the order of the plan's outputs. */
+/** A plan's vector: good until the plan is read again, which is not within the same turn. */
 export interface FeatureVector {
   readonly asOf: Micros;
+  /** In the order of the plan's outputs. */
   readonly values: readonly Value[];
   readonly statuses: readonly StatusCode[];
   /** Why a computed value has status ERROR, null for others; null where nothing is computed. */
   readonly codes: readonly (ErrorCode | null)[] | null;
-  readonly read: ReadFeatures;
+  /** What was read of views, in the order of the plan's features (and more behind them). */
+  readonly read: { readonly values: readonly Value[]; readonly statuses: readonly StatusCode[] };
+  /** Of each of the plan's views; null where the entity is unseen. */
+  readonly states: readonly (ViewState | null)[];
   /** Request data as it was used, in the order of the plan's request columns. */
   readonly request: Row;
-  readonly token: VectorToken;
-  /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
-  readonly missing: readonly string[];
+}
+
+/** The same, as `readVector` fills it in. */
+export interface VectorBuffer extends FeatureVector {
+  asOf: Micros;
+  readonly values: Value[];
+  readonly statuses: StatusCode[];
+  readonly codes: (ErrorCode | null)[] | null;
+  readonly read: { readonly values: Value[]; readonly statuses: StatusCode[] };
+  readonly states: (ViewState | null)[];
+  request: Row;
 }
 
 export interface ReadOptions {
@@ -49,6 +54,7 @@ export interface ReadOptions {
 }
 
 const NO_REQUEST: Row = Object.freeze([]);
+const NO_OPTIONS: ReadOptions = Object.freeze({});
 
 /** What a read needs of the house. */
 export interface ReadContext {
@@ -66,93 +72,94 @@ export function readVector(
   plan: VectorPlan,
   keys: readonly EntityKey[],
   context: ReadContext,
-  options: ReadOptions = {},
+  options: ReadOptions = NO_OPTIONS,
 ): FeatureVector {
-  const { views, features } = plan;
-  const states: (ViewState | null)[] = [];
-  const reads: ViewRead[] = [];
+  const { views, features, vector, program } = plan;
+  const { states, read } = vector;
   const now = options.now ?? context.clock.now();
   let asOf = now;
-  for (const { view, name, entity } of views) {
+  for (let i = 0; i < views.length; i++) {
+    const { view, entity } = views[i]!;
     const state = view.state(keys[entity]!);
-    states.push(state);
-    const seen = state !== null && state.lastOffset !== Number.NEGATIVE_INFINITY;
-    reads.push({ view: name, epoch: view.epoch, lastOffset: seen ? state.lastOffset : null });
+    states[i] = state;
     if (state !== null && state.lastKnownTime > asOf) asOf = state.lastKnownTime as Micros;
   }
   if (asOf - now > context.maxFutureMicros) throw clockBehind(asOf - now, context.maxFutureMicros);
-  for (let i = 0; i < views.length; i++) views[i]!.view.fold.read(states[i]!, asOf, views[i]!.buffer);
-
-  const values: Value[] = [];
-  const statuses: StatusCode[] = [];
-  const eventTimes: (Micros | null)[] = [];
-  const windowStarts: number[] = [];
-  const errors: number[] = [];
-  for (const feature of features) {
-    const { buffer } = views[feature.view]!;
-    const lastEventTime = states[feature.view]?.lastEventTime ?? Number.NEGATIVE_INFINITY;
-    const status = buffer.statuses[feature.slot]!;
-    values.push(buffer.values[feature.slot]!);
-    statuses.push(status);
-    eventTimes.push(lastEventTime === Number.NEGATIVE_INFINITY ? null : (lastEventTime as Micros));
-    windowStarts.push(buffer.windowStarts[feature.slot]!);
-    errors.push(buffer.errors[feature.slot]!);
+  for (let i = 0; i < views.length; i++) {
+    const { view, buffer } = views[i]!;
+    view.fold.read(states[i]!, asOf, buffer);
   }
-  const read: ReadFeatures = { values, statuses, eventTimes, windowStarts, errors };
-  const request = options.request ?? NO_REQUEST;
-  const computed = plan.program === null ? null : compute(plan.program, read, request, asOf);
-  const result = computed ?? read;
-  const missing: string[] = [];
-  for (let i = 0; i < result.statuses.length; i++) {
-    if (result.statuses[i]! > Status.NULL_VALUE) missing.push(plan.outputs[i]!.name);
+  for (let i = 0; i < features.length; i++) {
+    const { view, slot } = features[i]!;
+    const { buffer } = views[view]!;
+    read.values[i] = buffer.values[slot]!;
+    read.statuses[i] = buffer.statuses[slot]!;
   }
-  return {
-    asOf,
-    values: result.values,
-    statuses: result.statuses,
-    codes: computed === null ? null : computed.codes,
-    read,
-    request,
-    token: { asOf, reads },
-    missing,
-  };
+  vector.asOf = asOf;
+  vector.request = options.request ?? NO_REQUEST;
+  if (program !== null) {
+    program.run(vector.request, asOf);
+    const { outputs, slots } = program;
+    for (let i = 0; i < outputs.length; i++) {
+      const { slot } = outputs[i]!;
+      vector.values[i] = slots.values[slot]!;
+      vector.statuses[i] = slots.statuses[slot]!;
+      vector.codes![i] = slots.codes[slot]!;
+    }
+  }
+  return vector;
 }
 
-function compute(
-  { slots, outputs, run }: PlanProgram,
-  read: ReadFeatures,
-  request: Row,
-  asOf: Micros,
-): Pick<FeatureVector, "values" | "statuses"> & { readonly codes: readonly (ErrorCode | null)[] } {
-  for (let i = 0; i < read.values.length; i++) {
-    slots.values[i] = read.values[i]!;
-    slots.statuses[i] = read.statuses[i]!;
-  }
-  run(request, asOf);
-  return {
-    values: outputs.map(({ slot }) => slots.values[slot]!),
-    statuses: outputs.map(({ slot }) => slots.statuses[slot]!),
-    codes: outputs.map(({ slot }) => slots.codes[slot]!),
-  };
+/** From which the very same vector can be computed again. */
+export function tokenOf(plan: VectorPlan, vector: FeatureVector): VectorToken {
+  const reads = plan.views.map(({ view, name }, i): ViewRead => {
+    const lastOffset = vector.states[i]?.lastOffset ?? Number.NEGATIVE_INFINITY;
+    return { view: name, epoch: view.epoch, lastOffset: lastOffset === Number.NEGATIVE_INFINITY ? null : lastOffset };
+  });
+  return { asOf: vector.asOf, reads };
+}
+
+/** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
+export function missingOf(plan: VectorPlan, vector: FeatureVector): string[] {
+  return plan.outputs.flatMap(({ name }, i) => (vector.statuses[i]! > Status.NULL_VALUE ? [name] : []));
+}
+
+/** Effective time of the newest event folded for a feature's entity in its view; null where it is unseen. */
+export function eventTimeOf(plan: VectorPlan, vector: FeatureVector, feature: number): Micros | null {
+  const time = vector.states[plan.features[feature]!.view]?.lastEventTime ?? Number.NEGATIVE_INFINITY;
+  return time === Number.NEGATIVE_INFINITY ? null : (time as Micros);
+}
+
+/** True left edge of a feature's time window; -Infinity where it has none. */
+export function windowStartOf(plan: VectorPlan, feature: number): number {
+  const { view, slot } = plan.features[feature]!;
+  return plan.views[view]!.buffer.windowStarts[slot]!;
+}
+
+/** How far a feature's value may be off, as its aggregation states it; 0 when exact. */
+export function errorOf(plan: VectorPlan, feature: number): number {
+  const { view, slot } = plan.features[feature]!;
+  return plan.views[view]!.buffer.errors[slot]!;
 }
 
 /** The vector as the serving log keeps it. */
 export function toServedVector(plan: VectorPlan, keys: readonly EntityKey[], vector: FeatureVector): ServedVector {
+  const count = plan.features.length;
   return {
     service: plan.service,
     keys: Object.fromEntries(plan.entities.map((entity, i) => [entity.name, keys[i]!])),
-    token: vector.token,
+    token: tokenOf(plan, vector),
     features: plan.qualifiedNames,
-    values: vector.read.values,
-    statuses: vector.read.statuses,
+    values: vector.read.values.slice(0, count),
+    statuses: vector.read.statuses.slice(0, count),
     ...(plan.program === null
       ? {}
       : {
           computed: {
             fingerprint: plan.program.fingerprint,
             request: vector.request,
-            values: vector.values,
-            statuses: vector.statuses,
+            values: [...vector.values],
+            statuses: [...vector.statuses],
           },
         }),
   };

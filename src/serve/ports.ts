@@ -33,6 +33,13 @@ export interface PushReport {
   readonly outcomes: readonly Record<string, unknown>[];
 }
 
+/** What sampling goes by. */
+export interface SampledPlan {
+  readonly service: string;
+  readonly entities: readonly EntityDefinition[];
+  readonly views: readonly { readonly view: ServedView }[];
+}
+
 export interface ServePorts {
   readonly clock: Clock;
   readonly registry: Registry;
@@ -50,7 +57,9 @@ export interface ServePorts {
    * Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`.
    */
   push(source: string, rows: readonly unknown[], faults?: ReadonlyMap<number, OnefoldError>): Promise<PushReport>;
-  /** Called for every vector; samples and stores by itself. Must not throw. */
+  /** Whether the vectors of these entities are kept. */
+  samples(plan: SampledPlan, keys: readonly EntityKey[]): boolean;
+  /** Called for every vector that is sampled. Must not throw, and keeps nothing that it is given but in text. */
   record(vector: ServedVector): void;
   /** What monitoring has to say, as text for a scraper. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;

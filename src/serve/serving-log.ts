@@ -27,7 +27,9 @@ export interface ServingLogOptions {
 }
 
 export interface ServingLog {
-  /** Never throws. */
+  /** Whether vectors of these entities, with the keys in their order, are kept. */
+  samples(service: string, entities: readonly { readonly name: string }[], keys: readonly string[]): boolean;
+  /** Keeps a vector, sampled or not. Never throws. */
   record(vector: ServedVector): void;
   /** Resolves once all vectors recorded before are in a file (or dropped, where writing fails). Never rejects. */
   flush(): Promise<void>;
@@ -106,8 +108,8 @@ export async function openServingLog(options: ServingLogOptions): Promise<Servin
   };
 
   return {
+    samples: (service, entities, keys) => isSampled(service, entities, keys, sampleRate),
     record(vector) {
-      if (!isSampled(vector, sampleRate)) return;
       if (closed || pendingBytes >= pendingBytesMax) {
         dropped++;
         return;
@@ -139,10 +141,15 @@ async function listSegments(folder: string): Promise<{ name: string; bytes: numb
 }
 
 /** FNV-1a, 32 bits, over service, entity names and keys, spread over [0, 1). */
-function isSampled(vector: ServedVector, sampleRate: number): boolean {
+function isSampled(
+  service: string,
+  entities: readonly { readonly name: string }[],
+  keys: readonly string[],
+  sampleRate: number,
+): boolean {
   if (sampleRate >= 1) return true;
-  let hash = hashText(0x811c9dc5, vector.service);
-  for (const name in vector.keys) hash = hashText(hashText(hash, name), vector.keys[name]!);
+  let hash = hashText(0x811c9dc5, service);
+  for (let i = 0; i < entities.length; i++) hash = hashText(hashText(hash, entities[i]!.name), keys[i]!);
   // FNV's high bits vary little between short keys: mix them as MurmurHash3 ends.
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);

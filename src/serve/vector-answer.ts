@@ -9,7 +9,7 @@ import { hopForWindow } from "../fold/hop-ladder.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
-import type { FeatureVector } from "./feature-vector.ts";
+import { errorOf, eventTimeOf, type FeatureVector, missingOf, tokenOf, windowStartOf } from "./feature-vector.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
 
@@ -54,8 +54,8 @@ export function answerMetadata(
 ): Record<string, unknown> {
   return {
     as_of: formatMicros(vector.asOf),
-    missing_features: vector.missing,
-    ...(options.token ? { token: encodeVectorToken(vector.token) } : {}),
+    missing_features: missingOf(plan, vector),
+    ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
     ...(options.full
       ? {
           features: Object.fromEntries(
@@ -85,15 +85,15 @@ function featureMetadata(
 ): Record<string, unknown> {
   const read = output.inputs[0]!;
   const { windowMicros } = plan.features[read]!;
-  const windowStart = windowStartOf(plan, vector, read);
+  const windowStart = shownWindowStart(plan, vector, read);
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
     view: output.view,
-    ...answerAge(vector, vector.read.eventTimes[read]!),
+    ...answerAge(vector, eventTimeOf(plan, vector, read)),
     window_start: windowStart === null ? null : formatMicros(windowStart),
     window_bound_ms: windowMicros === null ? null : hopForWindow(windowMicros) / 1000,
     exact: isExact(plan, vector, read),
-    error: vector.read.errors[read],
+    error: errorOf(plan, read),
   };
 }
 
@@ -106,7 +106,7 @@ function computedMetadata(
   code: ErrorCode | null,
 ): Record<string, unknown> {
   if (plan.views.some(({ name }) => name === output.view)) return featureMetadata(plan, vector, output, i);
-  const times = output.inputs.flatMap((input) => vector.read.eventTimes[input] ?? []);
+  const times = output.inputs.flatMap((input) => eventTimeOf(plan, vector, input) ?? []);
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
     ...(code === null ? {} : { code }),
@@ -127,17 +127,15 @@ function answerAge(vector: FeatureVector, eventTime: Micros | null): Record<stri
 }
 
 /** True left edge of a read feature's window; an unseen entity has no events to leave out: its window starts where it was asked to. */
-function windowStartOf(plan: VectorPlan, vector: FeatureVector, read: number): Micros | null {
+function shownWindowStart(plan: VectorPlan, vector: FeatureVector, read: number): Micros | null {
   const { windowMicros } = plan.features[read]!;
-  return windowMicros === null
-    ? null
-    : (Math.max(vector.asOf - windowMicros, vector.read.windowStarts[read]!) as Micros);
+  return windowMicros === null ? null : (Math.max(vector.asOf - windowMicros, windowStartOf(plan, read)) as Micros);
 }
 
 function isExact(plan: VectorPlan, vector: FeatureVector, read: number): boolean {
   const { windowMicros } = plan.features[read]!;
-  const isWhole = windowMicros === null || windowStartOf(plan, vector, read) === vector.asOf - windowMicros;
-  return isWhole && vector.read.errors[read] === 0;
+  const isWhole = windowMicros === null || shownWindowStart(plan, vector, read) === vector.asOf - windowMicros;
+  return isWhole && errorOf(plan, read) === 0;
 }
 
 const timeSchema: JsonSchema = { type: "string", format: "date-time" };

@@ -3,6 +3,7 @@
  * of feature names) and registry revision, so that a request looks nothing up by name.
  */
 import { OnefoldError } from "../base/errors.ts";
+import type { Micros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import {
   type EntityDefinition,
@@ -14,6 +15,8 @@ import {
 import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
 import type { Column, ValueType } from "../schema/value.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
+import { createSlots } from "../vector/vector-slots.ts";
+import type { VectorBuffer } from "./feature-vector.ts";
 import type { ServedView, ServePorts } from "./ports.ts";
 
 export interface PlanView {
@@ -66,6 +69,8 @@ export interface VectorPlan {
   readonly program: PlanProgram | null;
   /** What a request must carry. */
   readonly request: readonly Column[];
+  /** Filled by every read. */
+  readonly vector: VectorBuffer;
 }
 
 /** Throws what `ports.view` and `compileServiceProgram` throw. */
@@ -78,7 +83,22 @@ export function compileService(service: ServiceDefinition, fingerprint: string, 
   const plan = compilePlan(service.name, references, ports);
   if (program.isPlain) return plan;
   const outputs = program.outputs.map(({ name, type, from, inputs }) => ({ name, type, view: from, inputs }));
-  return { ...plan, outputs, program: { ...program, fingerprint }, request: program.request };
+  const vector = createVector(plan.views.length, program.slots, outputs.length);
+  return { ...plan, outputs, program: { ...program, fingerprint }, request: program.request, vector };
+}
+
+/** `read` is what the features are put into; without outputs of their own those are the vector. */
+function createVector(viewCount: number, read: VectorBuffer["read"], outputCount: number | null): VectorBuffer {
+  const own = outputCount === null ? null : createSlots(outputCount);
+  return {
+    asOf: 0 as Micros,
+    values: own === null ? read.values : own.values,
+    statuses: own === null ? read.statuses : own.statuses,
+    codes: own === null ? null : own.codes,
+    read,
+    states: Array.from<null>({ length: viewCount }).fill(null),
+    request: [],
+  };
 }
 
 /**
@@ -212,5 +232,6 @@ function compilePlan(
     return { view: index, slot, windowMicros };
   });
   const qualifiedNames = references.map(qualifiedName);
-  return { service, entities, views, features, qualifiedNames, outputs, program: null, request: [] };
+  const vector = createVector(views.length, createSlots(features.length), null);
+  return { service, entities, views, features, qualifiedNames, outputs, program: null, request: [], vector };
 }

@@ -233,6 +233,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
       const accepted = outcomes.filter((o) => o.status === "accepted").length;
       return { accepted, duplicates: 0, rejected: rows.length - accepted, outcomes };
     },
+    samples: () => true,
     record: (vector) => void world.recorded.push(vector),
     readiness: () => ({ ready: world.ready, waitingFor: world.ready ? [] : ["origin_delays@2"] }),
   };

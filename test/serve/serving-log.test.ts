@@ -56,7 +56,10 @@ describe("the serving log", () => {
     for (const run of [0, 1]) {
       folder = await mkdtemp(join(tmpdir(), "serving-log-"));
       const log = await openServingLog({ folder, sampleRate: 0.1 });
-      for (const key of keys) for (const value of [run, run + 1]) log.record(vector(key, value));
+      for (const key of keys) {
+        if (!log.samples("delay_model", [{ name: "airport" }], [key])) continue;
+        for (const value of [run, run + 1]) log.record(vector(key, value));
+      }
       await log.close();
       const vectors = await readAll();
       sampled.push([...new Set(vectors.map((each) => each.keys["airport"]!))]);
@@ -68,11 +71,13 @@ describe("the serving log", () => {
     expect(sampled[0]!.length).toBeLessThan(480);
   });
 
-  it("records nothing at a rate of 0", async () => {
-    const log = await openServingLog({ folder, sampleRate: 0 });
-    for (let i = 0; i < 100; i++) log.record(vector(`k${i}`, i));
-    await log.close();
-    expect(await readdir(folder)).toEqual([]);
+  it("samples nothing at a rate of 0, and all at 1", async () => {
+    for (const sampleRate of [0, 1]) {
+      const log = await openServingLog({ folder, sampleRate });
+      const sampled = Array.from({ length: 100 }, (_, i) => log.samples("s", [{ name: "airport" }], [`k${i}`]));
+      expect(sampled).toEqual(sampled.map(() => sampleRate === 1));
+      await log.close();
+    }
   });
 
   it("starts a new segment past its size and removes the oldest past the total", async () => {
