@@ -8,6 +8,7 @@
 import type { Channel } from "node:diagnostics_channel";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
+import { histogramLines, VectorTally } from "./vector-tally.ts";
 
 export interface SourceGauges {
   readonly source: string;
@@ -100,22 +101,36 @@ export class Metrics {
   }
 
   #listenToVectors(): void {
-    const vectors = this.#counter("onefold_vectors_total", "Feature vectors read", ["service"]);
-    const values = this.#counter("onefold_feature_values_total", "Feature values read, by status", ["status"]);
-    const seconds = this.#histogram("onefold_vector_seconds", "Time to read a vector", ["service"], READ_SECONDS);
     const { statusNames } = this.#house;
+    const tally = new VectorTally(READ_SECONDS, statusNames.length);
     this.#on<{ service: string; durationMs: number; statuses: readonly number[] }>(
       diagnostics.served,
-      ({ service, durationMs, statuses }) => {
-        vectors.inc({ service });
-        seconds.observe({ service }, durationMs / 1000);
-        const counts = statusNames.map(() => 0);
-        for (const status of statuses) counts[status]!++;
-        for (const [status, count] of counts.entries()) {
-          if (count > 0) values.inc({ status: statusNames[status]! }, count);
+      ({ service, durationMs, statuses }) => tally.add(service, durationMs / 1000, statuses),
+    );
+    const vectors: Counter = this.#counter("onefold_vectors_total", "Feature vectors read", ["service"], () => {
+      vectors.reset();
+      for (const { service, count } of tally.services()) vectors.inc({ service }, count);
+    });
+    const values: Counter = this.#counter(
+      "onefold_feature_values_total",
+      "Feature values read, by status",
+      ["status"],
+      () => {
+        values.reset();
+        for (const [code, count] of tally.statuses.entries()) {
+          if (count > 0) values.inc({ status: statusNames[code]! }, count);
         }
       },
     );
+    const name = "onefold_vector_seconds";
+    const help = "Time to read a vector";
+    const seconds = {
+      name,
+      help,
+      type: "histogram",
+      get: async () => ({ ...seconds, values: histogramLines(name, tally) }),
+    };
+    this.#registry.registerMetric(seconds as unknown as Histogram);
   }
 
   #listenToEvents(): void {
@@ -212,8 +227,14 @@ export class Metrics {
     });
   }
 
-  #counter(name: string, help: string, labelNames: string[]): Counter {
-    return new Counter({ name, help, labelNames, registers: [this.#registry] });
+  #counter(name: string, help: string, labelNames: string[], collect?: () => void): Counter {
+    return new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      ...(collect === undefined ? {} : { collect }),
+    });
   }
 
   #gauge(name: string, help: string, labelNames: string[], collect?: () => void | Promise<void>): Gauge {

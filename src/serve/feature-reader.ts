@@ -7,8 +7,9 @@ import { diagnostics } from "../base/diagnostics.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
-import { type FeatureVector, type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
+import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { ServePorts } from "./ports.ts";
+import type { FeatureVector } from "./vector-buffer.ts";
 import { compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
 
 /** Lists of feature names whose plans are kept at a time; callers choose them, so their number has no other bound. */

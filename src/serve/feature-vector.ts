@@ -10,41 +10,15 @@
  * it is asked for.
  */
 import type { Clock } from "../base/clock.ts";
-import { type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { OnefoldError } from "../base/errors.ts";
 import { type DurationMicros, formatDuration, type Micros } from "../base/micros.ts";
-import { Status, type StatusCode, type ViewState } from "../fold/view-fold.ts";
+import { Status } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
-import type { Row, Value } from "../schema/value.ts";
+import type { Row } from "../schema/value.ts";
 import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
+import type { FeatureVector } from "./vector-buffer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
-
-/** A plan's vector: good until the plan is read again, which is not within the same turn. */
-export interface FeatureVector {
-  readonly asOf: Micros;
-  /** In the order of the plan's outputs. */
-  readonly values: readonly Value[];
-  readonly statuses: readonly StatusCode[];
-  /** Why a computed value has status ERROR, null for others; null where nothing is computed. */
-  readonly codes: readonly (ErrorCode | null)[] | null;
-  /** What was read of views, in the order of the plan's features (and more behind them). */
-  readonly read: { readonly values: readonly Value[]; readonly statuses: readonly StatusCode[] };
-  /** Of each of the plan's views; null where the entity is unseen. */
-  readonly states: readonly (ViewState | null)[];
-  /** Request data as it was used, in the order of the plan's request columns. */
-  readonly request: Row;
-}
-
-/** The same, as `readVector` fills it in. */
-export interface VectorBuffer extends FeatureVector {
-  asOf: Micros;
-  readonly values: Value[];
-  readonly statuses: StatusCode[];
-  readonly codes: (ErrorCode | null)[] | null;
-  readonly read: { readonly values: Value[]; readonly statuses: StatusCode[] };
-  readonly states: (ViewState | null)[];
-  request: Row;
-}
 
 export interface ReadOptions {
   /** Stands in for the clock's present time. */

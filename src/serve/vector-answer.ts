@@ -9,7 +9,8 @@ import { hopForWindow } from "../fold/hop-ladder.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
-import { errorOf, eventTimeOf, type FeatureVector, missingOf, tokenOf, windowStartOf } from "./feature-vector.ts";
+import { errorOf, eventTimeOf, missingOf, tokenOf, windowStartOf } from "./feature-vector.ts";
+import type { FeatureVector } from "./vector-buffer.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
 

@@ -3,7 +3,6 @@
  * of feature names) and registry revision, so that a request looks nothing up by name.
  */
 import { OnefoldError } from "../base/errors.ts";
-import type { Micros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import {
   type EntityDefinition,
@@ -16,8 +15,8 @@ import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
 import type { Column, ValueType } from "../schema/value.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
 import { createSlots } from "../vector/vector-slots.ts";
-import type { VectorBuffer } from "./feature-vector.ts";
 import type { ServedView, ServePorts } from "./ports.ts";
+import { createVector, type VectorBuffer } from "./vector-buffer.ts";
 
 export interface PlanView {
   readonly view: ServedView;
@@ -85,20 +84,6 @@ export function compileService(service: ServiceDefinition, fingerprint: string, 
   const outputs = program.outputs.map(({ name, type, from, inputs }) => ({ name, type, view: from, inputs }));
   const vector = createVector(plan.views.length, program.slots, outputs.length);
   return { ...plan, outputs, program: { ...program, fingerprint }, request: program.request, vector };
-}
-
-/** `read` is what the features are put into; without outputs of their own those are the vector. */
-function createVector(viewCount: number, read: VectorBuffer["read"], outputCount: number | null): VectorBuffer {
-  const own = outputCount === null ? null : createSlots(outputCount);
-  return {
-    asOf: 0 as Micros,
-    values: own === null ? read.values : own.values,
-    statuses: own === null ? read.statuses : own.statuses,
-    codes: own === null ? null : own.codes,
-    read,
-    states: Array.from<null>({ length: viewCount }).fill(null),
-    request: [],
-  };
 }
 
 /**
