@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   DEFINITION_UNKNOWN: { status: 404, meaning: "nothing of this name is registered" },
   ENTITY_UNKNOWN: { status: 404, meaning: "no entity of this name is registered" },
   SOURCE_UNKNOWN: { status: 404, meaning: "no source of this name is registered" },
+  PUSH_SOURCE_UNKNOWN: { status: 422, meaning: "rows were pushed, in Feast's way, to a source that is not registered" },
   VIEW_UNKNOWN: { status: 404, meaning: "no view of this name and version is registered" },
   SERVICE_UNKNOWN: { status: 404, meaning: "no service of this name is registered" },
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },

@@ -22,6 +22,21 @@ export function parseJsonText(text: string, where?: string): unknown {
   }
 }
 
+/** As `parseJsonText`, but whole numbers outside the safe range become their decimal text, with every digit. */
+export function parseWideJson(text: string, where?: string): unknown {
+  // Only a text of 16 digits in a row can hold one; and a text that is no JSON is answered as it was written.
+  if (!/\d{16}/.test(text)) return parseJsonText(text, where);
+  parseJsonText(text, where);
+  return JSON.parse(text.replace(STRING_OR_WHOLE, (token) => (isUnsafe(token) ? `"${token}"` : token)));
+}
+
+/** Strings are matched too, so that digits inside them are passed over. */
+const STRING_OR_WHOLE = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+function isUnsafe(token: string): boolean {
+  return /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
+}
+
 export interface JsonFault {
   /** Index of the first character that cannot stand there; the text's length where it ends too early. */
   readonly position: number;

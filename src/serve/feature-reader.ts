@@ -7,6 +7,7 @@ import { diagnostics } from "../base/diagnostics.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
+import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { ServePorts } from "./ports.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
@@ -20,6 +21,8 @@ export interface FeatureReader {
   servicePlan(service: string): VectorPlan;
   /** null names mean all features. Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN`, `FEATURE_AMBIGUOUS`. */
   featurePlan(entityType: string, names: readonly string[] | null): VectorPlan;
+  /** `view:feature` of any entities; see `serviceOfReferences`, whose errors it throws. */
+  referencePlan(references: readonly string[], fullNames: boolean): VectorPlan;
   /** Reads, records, and publishes to diagnostics. Throws what `readVector` throws. */
   read(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector;
   /** One vector of a service; `entities` as in `serviceKeys`, `request` as in `requestRow`. */
@@ -55,11 +58,17 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       }),
     featurePlan: (entityType, names) =>
       planFor(featurePlans, JSON.stringify([entityType, names]), () => compileFeatureNames(entityType, names, ports)),
+    referencePlan: (references, fullNames) =>
+      planFor(featurePlans, JSON.stringify([references, fullNames, "references"]), () =>
+        compileService(serviceOfReferences(ports.registry, references, fullNames), "", ports),
+      ),
     read: (plan, keys, options) => {
       const listening = diagnostics.served.hasSubscribers;
       const startMs = listening ? performance.now() : 0;
       const vector = readVector(plan, keys, ports, options);
-      if (ports.samples(plan, keys)) ports.record(toServedVector(plan, keys, vector));
+      // What was computed for a list of references has no service by which it could be computed again.
+      const isNamed = plan.service !== "" || plan.program === null;
+      if (isNamed && ports.samples(plan, keys)) ports.record(toServedVector(plan, keys, vector));
       if (listening) {
         const durationMs = performance.now() - startMs;
         diagnostics.served.publish({ service: plan.service, durationMs, statuses: vector.statuses });

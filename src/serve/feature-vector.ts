@@ -104,6 +104,16 @@ export function eventTimeOf(plan: VectorPlan, vector: FeatureVector, feature: nu
   return time === Number.NEGATIVE_INFINITY ? null : (time as Micros);
 }
 
+/** Of an output: of the feature it is, or the oldest among those it is computed from. */
+export function outputEventTime(plan: VectorPlan, vector: FeatureVector, output: number): Micros | null {
+  let oldest: Micros | null = null;
+  for (const input of plan.outputs[output]!.inputs) {
+    const time = eventTimeOf(plan, vector, input);
+    if (time !== null && (oldest === null || time < oldest)) oldest = time;
+  }
+  return oldest;
+}
+
 /** True left edge of a feature's time window; -Infinity where it has none. */
 export function windowStartOf(plan: VectorPlan, feature: number): number {
   const { view, slot } = plan.features[feature]!;

@@ -8,7 +8,7 @@ import type { Readable } from "node:stream";
 import { diagnostics } from "../base/diagnostics.ts";
 import { asOnefoldError, isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import { parseJsonText } from "../schema/json-text.ts";
+import { parseJsonText, parseWideJson } from "../schema/json-text.ts";
 import { type EventBody, parseEventBody } from "./event-body.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
@@ -208,6 +208,7 @@ function parseBody(route: Route, request: FastifyRequest): unknown {
   }
   const text = typeof request.body === "string" ? request.body : "";
   if (route.reads === "json") return parseJsonText(text, "body");
+  if (route.reads === "wide-json") return parseWideJson(text, "body");
   const contentType = request.headers["content-type"] ?? "";
   const parsed: EventBody = parseEventBody(text, contentType);
   const isJson = parsed.single || (text.length > JSON_BYTES_MAX && text.trimStart()[0] === "[");

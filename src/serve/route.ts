@@ -35,8 +35,11 @@ export interface Route {
   /** With parameters in braces: `/features/{entity_type}/{entity_id}`. */
   readonly path: string;
   readonly summary: string;
-  /** How a body is read: as one JSON value, as events (JSON, a JSON array or NDJSON), or not at all. */
-  readonly reads: "json" | "events" | "nothing";
+  /**
+   * How a body is read: as one JSON value, as one in which whole numbers past the safe range stand as decimal
+   * text, as events (JSON, a JSON array or NDJSON), or not at all.
+   */
+  readonly reads: "json" | "wide-json" | "events" | "nothing";
   readonly schemas: RouteSchemas;
   /** What it throws becomes an error answer. */
   readonly handle: (request: RouteRequest) => RouteAnswer | Promise<RouteAnswer>;

@@ -1,5 +1,6 @@
 /** Every HTTP route there is. */
 import { eventRoutes } from "./event-routes.ts";
+import { feastRoutes } from "./feast-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { healthRoutes } from "./health-routes.ts";
@@ -14,6 +15,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...featureRoutes(reader, ports),
     ...serviceRoutes(reader, ports),
     ...eventRoutes(ports),
+    ...feastRoutes(reader, ports),
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),

@@ -9,7 +9,7 @@ import { hopForWindow } from "../fold/hop-ladder.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
-import { errorOf, eventTimeOf, missingOf, tokenOf, windowStartOf } from "./feature-vector.ts";
+import { errorOf, eventTimeOf, missingOf, outputEventTime, tokenOf, windowStartOf } from "./feature-vector.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
@@ -107,12 +107,11 @@ function computedMetadata(
   code: ErrorCode | null,
 ): Record<string, unknown> {
   if (plan.views.some(({ name }) => name === output.view)) return featureMetadata(plan, vector, output, i);
-  const times = output.inputs.flatMap((input) => eventTimeOf(plan, vector, input) ?? []);
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
     ...(code === null ? {} : { code }),
     view: output.view,
-    ...answerAge(vector, times.length === 0 ? null : (Math.min(...times) as Micros)),
+    ...answerAge(vector, outputEventTime(plan, vector, i)),
     window_start: null,
     window_bound_ms: null,
     exact: output.inputs.every((input) => isExact(plan, vector, input)),

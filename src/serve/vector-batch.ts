@@ -13,7 +13,7 @@ import type { VectorPlan } from "./vector-plan.ts";
 /** Entities in one request. */
 export const BATCH_MAX = 5000;
 /** About a millisecond of reading. */
-const VECTORS_PER_TURN = 100;
+export const VECTORS_PER_TURN = 100;
 
 export interface BatchInput {
   readonly inputs: readonly unknown[];

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { findJsonFault, parseJsonText } from "../../src/schema/json-text.ts";
+import { findJsonFault, parseJsonText, parseWideJson } from "../../src/schema/json-text.ts";
 
 describe("JSON text", () => {
   it.each([
@@ -54,5 +54,37 @@ describe("JSON text", () => {
 
   it("survives nesting far deeper than the stack", () => {
     expect(() => parseJsonText("[".repeat(2_000_000))).toThrowError(expect.objectContaining({ code: "JSON_INVALID" }));
+  });
+});
+
+describe("JSON with wide whole numbers", () => {
+  it("keeps the digits of those past the safe range, and nothing else of them", () => {
+    const text =
+      '{"a":[9007199254740993,-9223372036854775808,9007199254740991],"b":"9007199254740993 \\"9007199254740993",' +
+      '"c":9007199254740993.5,"d":1e30,"12345678901234567":0.12345678901234567}';
+    expect(parseWideJson(text)).toEqual({
+      a: ["9007199254740993", "-9223372036854775808", 9007199254740991],
+      b: '9007199254740993 "9007199254740993',
+      c: 9007199254740993.5,
+      d: 1e30,
+      "12345678901234567": 0.12345678901234567,
+    });
+  });
+
+  it("is what JSON.parse reads, where there are none", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const safe = (_key: string, one: unknown): unknown =>
+          typeof one === "number" && Number.isInteger(one) && !Number.isSafeInteger(one) ? 0 : one;
+        const text = JSON.stringify(value, safe);
+        expect(parseWideJson(text)).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  it("refuses what is no JSON where it was written", () => {
+    expect(() => parseWideJson('{"a": 9007199254740993, b}', "body")).toThrowError(
+      expect.objectContaining({ code: "JSON_INVALID", message: expect.stringContaining("column 25") }),
+    );
   });
 });

@@ -1,0 +1,248 @@
+/**
+ * Feast's HTTP wire, as its own client speaks it (`online_store: {type: remote}`): features by column, and
+ * rows pushed by column. A caller's fault is answered with a 4xx that this client does not retry.
+ */
+import { setImmediate } from "node:timers/promises";
+import { OnefoldError } from "../base/errors.ts";
+import { nearestNames } from "../base/nearest-names.ts";
+import type { EntityDefinition, SourceDefinition } from "../define/definition.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import { requestRow } from "../vector/request-row.ts";
+import { serviceKeys } from "./entity-input.ts";
+import { FeastColumn, feastAnswer, feastStatus, feastValue } from "./feast-answer.ts";
+import type { FeatureReader } from "./feature-reader.ts";
+import { outputEventTime } from "./feature-vector.ts";
+import type { ServePorts } from "./ports.ts";
+import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
+import { BATCH_MAX, VECTORS_PER_TURN } from "./vector-batch.ts";
+import type { VectorPlan } from "./vector-plan.ts";
+
+type Columns = Readonly<Record<string, readonly unknown[]>>;
+
+const columnsSchema: JsonSchema = {
+  type: "object",
+  additionalProperties: { type: "array" },
+  description: "lists of equal length by column",
+};
+const errors: Readonly<Record<number, JsonSchema>> = { 400: errorSchema, 404: errorSchema, 422: errorSchema };
+
+export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
+  return [
+    {
+      method: "POST",
+      path: "/get-online-features",
+      summary: "Feast's wire: features of many entities, by column",
+      reads: "wide-json",
+      schemas: {
+        body: {
+          type: "object",
+          required: ["entities"],
+          properties: {
+            entities: { ...columnsSchema, description: "key columns, and request data, by column" },
+            features: { type: "array", items: nameSchema, maxItems: 5000, description: "view:feature" },
+            feature_service: { type: ["string", "null"] },
+            full_feature_names: { type: "boolean", description: "names features view__feature" },
+          },
+        },
+        answers: { ...errors, 200: onlineFeaturesSchema },
+      },
+      handle: (request) => answerOnlineFeatures(reader, request.body as OnlineFeaturesRequest),
+    },
+    {
+      method: "POST",
+      path: "/push",
+      summary: "Feast's wire: push rows to a source, by column",
+      reads: "wide-json",
+      schemas: {
+        body: {
+          type: "object",
+          required: ["push_source_name", "df"],
+          properties: {
+            push_source_name: { ...nameSchema, description: "the source" },
+            df: columnsSchema,
+            to: {
+              enum: ["online", "offline", "online_and_offline"],
+              description: "every event goes to both stores, whatever is asked",
+            },
+          },
+        },
+        answers: { ...errors, 200: { type: "null" }, 429: errorSchema },
+      },
+      handle: async (request) => {
+        const { push_source_name: name, df } = request.body as { push_source_name: string; df: Columns };
+        return pushColumns(ports, sourceNamed(ports, name), df);
+      },
+    },
+    {
+      method: "POST",
+      path: "/write-to-online-store",
+      summary: "Feast's wire: push rows to the source of a view (or to a source), by column",
+      reads: "wide-json",
+      schemas: {
+        body: {
+          type: "object",
+          required: ["feature_view_name", "df"],
+          properties: {
+            feature_view_name: { ...nameSchema, description: "a source, or a view: then its source" },
+            df: columnsSchema,
+          },
+        },
+        answers: { ...errors, 200: { type: "null" }, 429: errorSchema },
+      },
+      handle: async (request) => {
+        const { feature_view_name: name, df } = request.body as { feature_view_name: string; df: Columns };
+        return pushColumns(ports, sourceOfView(ports, name), df);
+      },
+    },
+  ];
+}
+
+interface OnlineFeaturesRequest {
+  readonly entities: Columns;
+  readonly features?: readonly string[];
+  readonly feature_service?: string | null;
+  readonly full_feature_names?: boolean;
+}
+
+async function answerOnlineFeatures(reader: FeatureReader, body: OnlineFeaturesRequest): Promise<RouteAnswer> {
+  const { entities, features = [], feature_service: service } = body;
+  const fullNames = body.full_feature_names === true;
+  const isService = service !== undefined && service !== null && service !== "";
+  if (isService === features.length > 0) {
+    throw new OnefoldError("REQUEST_INVALID", "give either features or feature_service", { where: "features" });
+  }
+  const plan = isService ? reader.servicePlan(service) : reader.referencePlan(features, fullNames);
+  const rowCount = rowCountOf(entities, "entities");
+  if (rowCount > BATCH_MAX) {
+    throw new OnefoldError("REQUEST_INVALID", `${rowCount} entities, at most ${BATCH_MAX} are answered at once`, {
+      where: "entities",
+    });
+  }
+  const keyColumns = keyColumnsOf(plan.entities).filter(({ name }) => Object.hasOwn(entities, name));
+  const keyResults = keyColumns.map(({ name }) => new FeastColumn(name));
+  const outputs = plan.outputs.map(({ name, view }) => {
+    const viewName = view.slice(0, view.lastIndexOf("@"));
+    return new FeastColumn(isService && fullNames ? `${viewName}__${name}` : name);
+  });
+  for (let row = 0; row < rowCount; row++) {
+    if (row > 0 && row % VECTORS_PER_TURN === 0) await setImmediate();
+    const given = Object.fromEntries(Object.entries(entities).map(([name, values]) => [name, values[row]]));
+    const { keys, request } = checkRow(plan, given, row);
+    const vector = reader.read(plan, keys, { request });
+    for (const [i, { name, type }] of keyColumns.entries()) {
+      const shown = type.name === "int64" ? String(given[name]) : JSON.stringify(given[name]);
+      keyResults[i]!.add(shown, "PRESENT", null);
+    }
+    for (const [i, output] of plan.outputs.entries()) {
+      const text = feastValue(vector.values[i]!, output.type);
+      outputs[i]!.add(text, feastStatus(vector.statuses[i]!), outputEventTime(plan, vector, i));
+    }
+  }
+  return {
+    status: 200,
+    contentType: "application/json; charset=utf-8",
+    body: feastAnswer([...keyResults, ...outputs]),
+  };
+}
+
+function checkRow(
+  plan: VectorPlan,
+  given: Readonly<Record<string, unknown>>,
+  row: number,
+): { readonly keys: EntityKey[]; readonly request: ReturnType<typeof requestRow> } {
+  try {
+    const keys = serviceKeys(plan.entities, given);
+    const wanted = plan.request.filter(({ name }) => Object.hasOwn(given, name));
+    const data = Object.fromEntries(wanted.map(({ name }) => [name, given[name]]));
+    return { keys, request: requestRow(plan.request, data) };
+  } catch (error) {
+    if (!(error instanceof OnefoldError)) throw error;
+    const where = `entities, row ${row}${error.where === undefined ? "" : `, ${error.where}`}`;
+    throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
+  }
+}
+
+function keyColumnsOf(entities: readonly EntityDefinition[]): EntityDefinition["keys"] {
+  const columns = entities.flatMap((entity) => entity.keys);
+  return columns.filter(({ name }, i) => columns.findIndex((other) => other.name === name) === i);
+}
+
+function rowCountOf(columns: Columns, where: string): number {
+  const lists = Object.entries(columns);
+  const [first] = lists;
+  if (first === undefined) throw new OnefoldError("REQUEST_INVALID", `${where} has no columns`, { where });
+  const other = lists.find(([, values]) => values.length !== first[1].length);
+  if (other === undefined) return first[1].length;
+  throw new OnefoldError(
+    "REQUEST_INVALID",
+    `${where} has ${first[1].length} values of ${first[0]} and ${other[1].length} of ${other[0]}`,
+    { where },
+  );
+}
+
+/** Feast answers an unknown source with 422. */
+function sourceNamed(ports: ServePorts, name: string): SourceDefinition {
+  const known = ports.registry.sources().map(({ definition }) => definition);
+  const found = known.find((source) => source.name === name);
+  if (found !== undefined) return found;
+  throw new OnefoldError("PUSH_SOURCE_UNKNOWN", `there is no source "${name}" to push to`, {
+    candidates: nearestNames(
+      name,
+      known.map((source) => source.name),
+    ),
+  });
+}
+
+function sourceOfView(ports: ServePorts, name: string): SourceDefinition {
+  const isSource = ports.registry.sources().some(({ definition }) => definition.name === name);
+  return isSource ? sourceNamed(ports, name) : sourceNamed(ports, ports.registry.view(name).definition.source);
+}
+
+/**
+ * Rows of the columns go in as events. Feast's own columns are fitted: `event_timestamp` stands for the source's
+ * time where the source has no such column, and `created` is left out where it has none.
+ */
+async function pushColumns(ports: ServePorts, source: SourceDefinition, df: Columns): Promise<RouteAnswer> {
+  const rowCount = rowCountOf(df, "df");
+  const declared = new Set(source.columns.map((column) => column.name));
+  const columns = Object.entries(df).flatMap(([name, values]): [string, readonly unknown[]][] => {
+    if (declared.has(name)) return [[name, values]];
+    if (name === "event_timestamp" && !Object.hasOwn(df, source.eventTime)) return [[source.eventTime, values]];
+    return name === "created" || name === "event_timestamp" ? [] : [[name, values]];
+  });
+  const rows = Array.from({ length: rowCount }, (_, row) =>
+    Object.fromEntries(columns.map(([name, values]) => [name, values[row]])),
+  );
+  const { accepted, duplicates, rejected, outcomes } = await ports.push(source.name, rows);
+  if (rejected === 0) return { status: 200, body: null };
+  const first = outcomes.find((outcome) => outcome["status"] === "rejected")!;
+  const message = `${rejected} of ${rowCount} rows were rejected; the first: ${String(first["message"])}`;
+  const hint = "the others are in: rows with an id can be sent again, and what was refused is among the dead letters";
+  const error = new OnefoldError("ROWS_REJECTED", message, { where: source.name, hint });
+  return { status: error.status, body: { error, accepted, duplicates, rejected } };
+}
+
+const onlineFeaturesSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    metadata: {
+      type: "object",
+      properties: { feature_names: { type: "array", items: { type: "string" } } },
+    },
+    results: {
+      type: "array",
+      description: "one for each name, in their order",
+      items: {
+        type: "object",
+        properties: {
+          values: { type: "array" },
+          statuses: {
+            type: "array",
+            items: { enum: ["PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "INVALID"] },
+          },
+          event_timestamps: { type: "array", items: { type: "string", format: "date-time" } },
+        },
+      },
+    },
+  },
+};

@@ -1,0 +1,123 @@
+/**
+ * Feast's own Python SDK against the server, where a Python with `feast` is at hand: named by ONEFOLD_PYTHON, or
+ * the machine's. Never skipped in CI, which installs it.
+ */
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ReplayClock } from "../../src/base/clock.ts";
+import { parseMicros } from "../../src/base/micros.ts";
+import { col, column, count, entity, last, lastK, mean, service, stream, sum, t, view } from "../../src/index.ts";
+import { openPlatform, type Platform } from "../../src/platform.ts";
+import type { HttpServer } from "../../src/serve/http.ts";
+
+const python = [process.env["ONEFOLD_PYTHON"], "python3", "python"].find((candidate) => {
+  if (candidate === undefined) return false;
+  try {
+    execFileSync(candidate, ["-c", "import feast, pandas"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+});
+if (python === undefined) {
+  console.warn("\n*** NOT CHECKED: no python3 with the package feast; set ONEFOLD_PYTHON or `pip install feast`.\n");
+}
+
+const driver = entity("driver", { driver_id: t.int64({ wide: true }) });
+const trips = stream("trips", {
+  columns: {
+    trip_id: t.string(),
+    driver_id: t.int64({ wide: true }),
+    ended_at: t.timestamp(),
+    fare: t.float64(),
+    stars: t.int64().nullable(),
+  },
+  eventTime: "ended_at",
+  id: "trip_id",
+  derive: { dear: col("fare").gt(20) },
+});
+const driverTrips = view("driver_trips", {
+  entity: driver,
+  source: trips,
+  features: {
+    trips_1h: count().over("1h"),
+    fare_1h: sum("fare").over("1h"),
+    mean_fare: mean("fare"),
+    last_stars: last("stars"),
+    last_trip: column("trip_id"),
+    fares: lastK("fare", 3),
+    last_at: last("ended_at"),
+    is_dear: last("dear"),
+    account: last("driver_id"),
+  },
+});
+const pricing = service("pricing", { features: [driverTrips] });
+const definitions = [driver, trips, driverTrips, pricing];
+
+describe.skipIf(python === undefined && process.env["CI"] === undefined)("Feast's SDK", () => {
+  let folder: string;
+  let platform: Platform;
+  let server: HttpServer;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "onefold-feast-"));
+    const clock = new ReplayClock(parseMicros("2026-03-01T12:00:10Z"));
+    platform = await openPlatform({ dataDir: join(folder, "data"), clock, definitions });
+    await platform.apply(definitions);
+    server = await platform.serve({ port: 0 });
+  });
+  afterAll(async () => {
+    await server.close();
+    await platform.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("pushes rows and reads features, with their types and statuses", async () => {
+    const script = fileURLToPath(new URL("./feast-client.py", import.meta.url));
+    const { stdout } = await promisify(execFile)(python ?? "python3", ["-W", "ignore", script, server.url, folder], {
+      maxBuffer: 1 << 26,
+    });
+    const got = JSON.parse(
+      stdout
+        .trim()
+        .split("\n")
+        .at(-1)!
+        .replace(/\b9007199254740993\b/g, '"9007199254740993"'),
+    ) as {
+      readonly by_reference: Record<string, unknown[]>;
+      readonly types: Record<string, unknown[]>;
+      readonly statuses: Record<string, number[]>;
+      readonly by_service: Record<string, unknown[]>;
+      readonly unknown: string;
+    };
+    expect(got.by_reference).toEqual({
+      driver_id: [1001, "9007199254740993", 5],
+      trips_1h: [2, 1, 0],
+      // a float is a float, though whole; and a big int64 keeps its digits
+      fare_1h: [40, 7, null],
+      mean_fare: [20, 7, null],
+      last_stars: [5, 1, null],
+      last_trip: ["t2", "t3", null],
+      fares: [[10, 30], [7], null],
+      last_at: expect.anything(),
+      is_dear: [true, false, null],
+      account: [1001, "9007199254740993", null],
+    });
+    expect(got.types).toMatchObject({
+      trips_1h: ["int64_val", "int64_val", "int64_val"],
+      fare_1h: ["double_val", "double_val", null],
+      fares: ["double_list_val", "double_list_val", null],
+      last_trip: ["string_val", "string_val", null],
+      is_dear: ["bool_val", "bool_val", null],
+      account: ["int64_val", "int64_val", null],
+    });
+    // FieldStatus of Feast: 1 PRESENT, 2 NULL_VALUE, 3 NOT_FOUND
+    expect(got.statuses["fare_1h"]).toEqual([1, 1, 3]);
+    expect(got.by_service["driver_trips__fare_1h"]).toEqual([40]);
+    expect(got.unknown).toContain("FEATURE_UNKNOWN");
+  }, 120_000);
+});
