@@ -11,7 +11,7 @@ export function metricsRoutes(ports: ServePorts): Route[] {
       path: "/metrics",
       summary: "Metrics in the Prometheus text format",
       reads: "nothing",
-      schemas: { answers: { 200: { type: "string" } } },
+      schemas: { answers: { 200: { type: "string" } }, answerType: "text/plain" },
       handle: async () => {
         const { contentType, text } = await ports.metrics();
         return { status: 200, body: text, contentType };

@@ -28,6 +28,8 @@ export interface RouteSchemas {
   readonly body?: JsonSchema;
   /** Answers by status, for the API description; answers are not checked against them. */
   readonly answers: Readonly<Record<number, JsonSchema>>;
+  /** Media type of the answer with status 200; JSON where it is not given. */
+  readonly answerType?: string;
 }
 
 export interface Route {

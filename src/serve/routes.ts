@@ -1,4 +1,5 @@
 /** Every HTTP route there is. */
+import { withDocs } from "./docs-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
@@ -11,7 +12,7 @@ import type { Route } from "./route.ts";
 import { serviceRoutes } from "./service-routes.ts";
 
 export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
-  return [
+  return withDocs([
     ...featureRoutes(reader, ports),
     ...serviceRoutes(reader, ports),
     ...eventRoutes(ports),
@@ -19,7 +20,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
-  ];
+  ]);
 }
 
 /** `GET /features/{entity_type}/{entity_id}`. */

@@ -1,0 +1,23 @@
+/**
+ * `node scripts/openapi.mjs`: writes docs/openapi.json from the routes' schemas.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { buildSync } from "esbuild";
+import { root } from "./setup.mjs";
+
+const outfile = join(root, ".cache", "openapi", "docs", "openapi.mjs");
+buildSync({
+  entryPoints: [join(root, "test", "docs", "openapi-document.ts")],
+  outfile,
+  bundle: true,
+  packages: "external",
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  // What the routes read beside themselves lies where the source says, not where the bundle is.
+  define: { "import.meta.url": JSON.stringify(pathToFileURL(join(root, "src", "serve", "routes.ts")).href) },
+});
+const { openApiText } = await import(pathToFileURL(outfile).href);
+writeFileSync(join(root, "docs", "openapi.json"), openApiText(root));

@@ -1,0 +1,46 @@
+/**
+ * The API's own description: as OpenAPI, and as a page.
+ */
+import { readFileSync } from "node:fs";
+import { docsPage } from "./docs-page.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { Route } from "./route.ts";
+
+const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  readonly version: string;
+};
+
+/** Nothing on the page runs, and nothing is fetched for it. */
+const PAGE_HEADERS = {
+  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  "x-content-type-options": "nosniff",
+};
+
+/** `routes` with those that describe them all. */
+export function withDocs(routes: readonly Route[]): Route[] {
+  const all: Route[] = [
+    ...routes,
+    {
+      method: "GET",
+      path: "/openapi.json",
+      summary: "This API as an OpenAPI 3.1 document",
+      reads: "nothing",
+      schemas: { answers: { 200: { type: "object" } } },
+      handle: () => ({ status: 200, body: openApiDocument(all, manifest.version) }),
+    },
+    {
+      method: "GET",
+      path: "/docs",
+      summary: "This API as a page",
+      reads: "nothing",
+      schemas: { answers: { 200: { type: "string" } }, answerType: "text/html" },
+      handle: () => ({
+        status: 200,
+        contentType: "text/html; charset=utf-8",
+        headers: PAGE_HEADERS,
+        body: docsPage(openApiDocument(all, manifest.version)),
+      }),
+    },
+  ];
+  return all;
+}
