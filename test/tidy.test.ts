@@ -21,7 +21,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   training: ["registry", "fold", "online-store", "offline-store", "define", "schema", "base"],
   serve: ["registry", "fold", "online-store", "define", "schema", "base"],
   monitor: ["registry", "online-store", "offline-store", "schema", "base"],
-  testing: ["fold", "registry", "online-store", "offline-store", "ingest", "define", "schema", "base"],
+  testing: ["training", "fold", "registry", "online-store", "offline-store", "ingest", "define", "schema", "base"],
   platform: [
     "monitor",
     "serve",
