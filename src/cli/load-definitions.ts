@@ -22,6 +22,8 @@ export interface LoadedDefinitions {
   readonly definitions: Definition[];
   /** The file and all modules of the project that it imports, absolute: what to watch for changes. */
   readonly files: string[];
+  /** All of the project's code as it was run, one ES module with its source map, for who wants to read it. */
+  readonly code: string;
 }
 
 /**
@@ -44,13 +46,16 @@ export async function loadDefinitions(path: string): Promise<LoadedDefinitions> 
       hint: "export what entity(), stream(), view() and service() return",
     });
   }
-  return { definitions: await withCodeFingerprints(definitions), files };
+  return { definitions: await withCodeFingerprints(definitions), files, code };
 }
 
 /** This package's public door, as source or as built. */
 const DOOR: string = fileURLToPath(
   new URL(import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js", import.meta.url),
 );
+
+/** The specifier under which loaded code imports `onefold`. */
+export const DOOR_URL: string = pathToFileURL(DOOR).href;
 
 /** Leaves `onefold` outside the bundle, under the specifier `as`. */
 function doorAs(as: string): Plugin {
@@ -67,7 +72,7 @@ function doorAs(as: string): Plugin {
 }
 
 /** This very package: definitions are made by the code that reads them. */
-const thisDoor: Plugin = doorAs(pathToFileURL(DOOR).href);
+const thisDoor: Plugin = doorAs(DOOR_URL);
 /** By name only, for bundles that are hashed: where the package is installed does not count. */
 const doorByName: Plugin = doorAs("onefold");
 
