@@ -76,18 +76,19 @@ const thisDoor: Plugin = doorAs(DOOR_URL);
 /** By name only, for bundles that are hashed: where the package is installed does not count. */
 const doorByName: Plugin = doorAs("onefold");
 
-const COMMON = {
+/** How the project's own code becomes one ES module that Node 20 runs. */
+export const COMMON: Readonly<Pick<BuildOptions, "bundle" | "format" | "platform" | "target" | "logLevel">> = {
   bundle: true,
-  write: false,
   format: "esm",
   platform: "node",
   target: "node20",
   logLevel: "silent",
-} satisfies BuildOptions;
+};
 
 async function bundle(file: string): Promise<{ readonly code: string; readonly files: string[] }> {
   const result = await build({
     ...COMMON,
+    write: false,
     entryPoints: [file],
     absWorkingDir: dirname(file),
     outfile: join(dirname(file), "definitions.mjs"),
@@ -96,10 +97,7 @@ async function bundle(file: string): Promise<{ readonly code: string; readonly f
     metafile: true,
     plugins: [thisDoor],
     define: { "import.meta.url": JSON.stringify(pathToFileURL(file).href) },
-    // Packages written as CommonJS call `require` for what Node brings along.
-    banner: {
-      js: `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(${JSON.stringify(file)});`,
-    },
+    banner: { js: requireOf(file) },
   }).catch((failure: BuildFailure) => {
     throw unreadable(file, failure);
   });
@@ -107,7 +105,12 @@ async function bundle(file: string): Promise<{ readonly code: string; readonly f
   return { code: result.outputFiles[0]!.text, files: files.filter((input) => !input.includes("node_modules")) };
 }
 
-function unreadable(file: string, failure: BuildFailure): OnefoldError {
+/** Code written as CommonJS calls `require` for what Node brings along. */
+export function requireOf(file: string): string {
+  return `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(${JSON.stringify(file)});`;
+}
+
+export function unreadable(file: string, failure: BuildFailure): OnefoldError {
   const [first] = failure.errors ?? [];
   const location = first?.location;
   const place =
@@ -207,6 +210,7 @@ async function withHash<T extends { readonly definedAt?: DefinedAt }>(code: T, h
 async function hashModule(module: string): Promise<string> {
   const result = await build({
     ...COMMON,
+    write: false,
     entryPoints: [module],
     absWorkingDir: dirname(module),
     minifyWhitespace: true,
