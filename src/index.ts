@@ -48,7 +48,7 @@ export { batch, type BatchSource, type EventOf, stream, type Stream } from "./de
 export { view, type View } from "./define/view.ts";
 export { onDemand, type OnDemand } from "./define/on-demand.ts";
 export { type Selection } from "./define/selection.ts";
-export { service, type Service, type Vector, type VectorKeys } from "./define/service.ts";
+export { service, type Service, type Vector, type VectorKeys, type VectorRequest } from "./define/service.ts";
 export { type DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
 export {
@@ -59,6 +59,7 @@ export {
   type PlatformOptions,
   type TrainOptions,
   type VectorAnswer,
+  type ServiceVectorOptions,
   type VectorOptions,
 } from "./platform.ts";
 export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";

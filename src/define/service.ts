@@ -6,7 +6,7 @@ import type { Described, ServiceDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
-import { type AnySelectable, asSelection, type KeysOf, type ValuesOf } from "./selection.ts";
+import { type AnySelectable, asSelection, type KeysOf, type RequestOf, type ValuesOf } from "./selection.ts";
 import { checkShape } from "./shape.ts";
 import { repeated } from "./source-problems.ts";
 import type { Simplify } from "./typing.ts";
@@ -23,14 +23,15 @@ type Distinct<T extends readonly unknown[], Seen extends string = never> = T ext
     ]
   : T;
 
-interface ServiceTypes<V, K> {
+interface ServiceTypes<V, K, Q> {
   readonly values: V;
   readonly keys: K;
+  readonly request: Q;
 }
 
-export interface Service<N extends string = string, V = unknown, K = unknown> extends ServiceDefinition {
+export interface Service<N extends string = string, V = unknown, K = unknown, Q = unknown> extends ServiceDefinition {
   readonly name: N;
-  readonly "~types"?: ServiceTypes<V, K>;
+  readonly "~types"?: ServiceTypes<V, K, Q>;
 }
 
 /** The feature vector of a service: value by name. */
@@ -39,11 +40,19 @@ export type Vector<S> = S extends { readonly "~types"?: { readonly values: infer
 /** The key columns that name a vector's entities. */
 export type VectorKeys<S> = S extends { readonly "~types"?: { readonly keys: infer K } } ? K : never;
 
+/** What a request for a vector must carry for its on-demand features: value by column. */
+export type VectorRequest<S> = S extends { readonly "~types"?: { readonly request: infer Q } } ? Q : never;
+
 /** The named list of features that one model reads. Throws `DEFINITION_INVALID`. */
 export function service<const N extends string, const T extends readonly AnySelectable[]>(
   name: N,
   options: Described & { readonly features: T } & { readonly features: Distinct<T> },
-): Service<N, Simplify<Intersection<ValuesOf<T[number]>>>, Simplify<Intersection<KeysOf<T[number]>>>> {
+): Service<
+  N,
+  Simplify<Intersection<ValuesOf<T[number]>>>,
+  Simplify<Intersection<KeysOf<T[number]>>>,
+  Simplify<Intersection<RequestOf<T[number]>>>
+> {
   checkShape(service, "service", name, options, { features: "list" });
   const selections = (options.features as T).map(asSelection);
   const definition: ServiceDefinition = frozen({
@@ -60,7 +69,7 @@ export function service<const N extends string, const T extends readonly AnySele
     definition,
     selections.map((selection) => selection.from),
   );
-  return definition as Service<N, any, any>;
+  return definition as Service<N, any, any, any>;
 }
 
 /** What contradicts itself in a service; empty when nothing does. */

@@ -5,9 +5,15 @@
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { placeOf } from "../define/defined-at.ts";
-import { type Definition, type FeatureReference, formatViewName } from "../define/definition.ts";
+import {
+  type Definition,
+  type FeatureReference,
+  formatViewName,
+  type OnDemandDefinition,
+} from "../define/definition.ts";
 import { entityProblems } from "../define/entity.ts";
 import { onDemandProblems } from "../define/on-demand.ts";
+import { requestColumnsOf } from "../define/request-columns.ts";
 import { serviceProblems } from "../define/service.ts";
 import { sourceProblems } from "../define/source-problems.ts";
 import { viewProblems } from "../define/view-problems.ts";
@@ -79,19 +85,39 @@ function problemsOfOne(
     case "on-demand":
       return [
         ...onDemandProblems(definition),
-        ...definition.inputs.flatMap((reference) => referenceProblems(reference, all, known, definition)),
+        ...definition.inputs.flatMap((reference) => [
+          ...referenceProblems(reference, all, known, definition),
+          ...(definition.version === "dev" ? [] : draftProblems(reference)),
+        ]),
+        ...requestColumnsOf(definition.inputs, onDemandIn(all)).problems,
       ];
     case "service":
       return [
         ...serviceProblems(definition),
         ...definition.features.flatMap((reference) => [
           ...referenceProblems(reference, all, known, definition),
-          ...(reference.version === "dev"
-            ? [`${formatReference(reference)} is of a draft, which may change: a service reads numbered versions`]
-            : []),
+          ...draftProblems(reference),
         ]),
+        ...requestColumnsOf(definition.features, onDemandIn(all)).problems,
       ];
   }
+}
+
+/** Whatever is registered under a number keeps its meaning, so nothing under it may change. */
+function draftProblems(reference: FeatureReference): string[] {
+  if (reference.version !== "dev") return [];
+  return [
+    `${formatReference(reference)} is of a draft, which may change: services and numbered versions read numbered versions`,
+  ];
+}
+
+function onDemandIn(
+  all: ReadonlyMap<string, Definition>,
+): (name: string, version: number | "dev") => OnDemandDefinition | null {
+  return (name, version) => {
+    const found = all.get(`view:${formatViewName({ name, version })}`);
+    return found?.kind === "on-demand" ? found : null;
+  };
 }
 
 function formatReference({ view, version, feature }: FeatureReference): string {
