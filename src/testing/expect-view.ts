@@ -11,33 +11,26 @@
  */
 import { AssertionError } from "node:assert";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
-import type { Micros } from "../base/micros.ts";
-import { nearestNames } from "../base/nearest-names.ts";
-import type { ViewDefinition } from "../define/definition.ts";
+import { formatMicros } from "../base/micros.ts";
+import { formatViewName, type ViewDefinition } from "../define/definition.ts";
 import type { AnySelectable, KeysOf, ValuesOf } from "../define/selection.ts";
 import type { EventOf } from "../define/source.ts";
-import { type ReadBuffer, type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { Value, ValueType } from "../schema/value.ts";
-import { type ExpectedValue, expectedValue, isClose, isEqual, type Tolerance } from "./expected-value.ts";
-import { describeDifference, formatValue, type WrongFeature } from "./feature-difference.ts";
+import { countedEvents, type Moment } from "./counted-events.ts";
 import { GivenRow, givenRow, late, rejected, type TimeInput } from "./given-row.ts";
+import { Reading } from "./reading.ts";
 import { type Intake, type SetAside, SimulatedView, timeOf } from "./simulated-view.ts";
+import { plainJson } from "./value-text.ts";
 
 type AnyView = ViewDefinition & AnySelectable;
 type SourceOf<V> = V extends { readonly "~types"?: { readonly source: infer S } } ? S : never;
 /** A row as the view's source takes it; any object where the view's type does not say. */
 type RowOf<V> = [EventOf<SourceOf<V>>] extends [never] ? Readonly<Record<string, unknown>> : EventOf<SourceOf<V>>;
 
-type ExpectedValues<V> = { readonly [N in keyof V]?: ExpectedValue<V[N]> };
-type ExpectedStatuses<V> = { readonly [N in keyof V]?: StatusName };
-
 /** Expectations of a view, before any event. Throws `DEFINITION_INVALID` for what is not a view. */
 export function expectView<V extends AnyView>(view: V): ViewHistory<ValuesOf<V>, KeysOf<V>, RowOf<V>> {
   return new ViewHistory(new SimulatedView(view), [], undefined);
 }
-
-const CLOSE: Tolerance = { relative: 1e-9 };
 
 /** What has happened so far. Immutable: one history can be the beginning of several. */
 export class ViewHistory<V, K, R> {
@@ -83,7 +76,8 @@ export class ViewHistory<V, K, R> {
 
   /** What is served at this time: from the events known by then, late ones not yet. Throws `TIME_INVALID`. */
   at(time: TimeInput): ViewReading<V, K, R> {
-    return new ViewReading(this, this.#view, this.#intake, this.#entity(), timeOf(time), this.#notes());
+    const [view, { events }, key, asOf] = [this.#view, this.#intake, this.#entity(), timeOf(time)];
+    return new ViewReading(this, { view, events, key, asOf, read: view.read(events, key, asOf) }, this.#notes());
   }
 
   /** The one that was named, or the one the events are of; null before any event: an unseen one. */
@@ -121,68 +115,24 @@ export class ViewHistory<V, K, R> {
   }
 }
 
-/** One entity's features at one time. Each expectation returns the reading, so that more can follow. */
-export class ViewReading<V, K, R> {
+/** One entity's features at one time. */
+export class ViewReading<V, K, R> extends Reading<V> {
   readonly #history: ViewHistory<V, K, R>;
-  readonly #view: SimulatedView;
-  readonly #intake: Intake;
-  readonly #key: EntityKey | null;
-  readonly #asOf: Micros;
-  readonly #notes: readonly string[];
-  readonly #read: ReadBuffer;
 
-  /** Made by `at`. */
-  constructor(
-    history: ViewHistory<V, K, R>,
-    view: SimulatedView,
-    intake: Intake,
-    key: EntityKey | null,
-    asOf: Micros,
-    notes: readonly string[],
-  ) {
+  /** Made by `ViewHistory.at`. */
+  constructor(history: ViewHistory<V, K, R>, moment: Moment, notes: readonly string[]) {
+    const { view, key, asOf, read } = moment;
+    const name = formatViewName(view.definition);
+    super({
+      name,
+      title: `${name} of ${view.formatKey(key)} at ${formatMicros(asOf)}`,
+      features: view.fold.features,
+      values: read.values,
+      statuses: read.statuses,
+      behind: (slot) => countedEvents(moment, slot),
+      notes,
+    });
     this.#history = history;
-    this.#view = view;
-    this.#intake = intake;
-    this.#key = key;
-    this.#asOf = asOf;
-    this.#notes = notes;
-    this.#read = view.read(intake.events, key, asOf);
-  }
-
-  /** The named features have exactly these values; others are not looked at. Throws `FEATURE_UNKNOWN`. */
-  toEqual(expected: ExpectedValues<V>): this {
-    return this.#expect("toEqual", this.toEqual, expected, ({ value, slot, type }) => {
-      const wanted = expectedValue(value, type);
-      return isEqual(wanted, this.#read.values[slot]!) ? null : shown(wanted, type);
-    });
-  }
-
-  /** As `toEqual`, but numbers may be off by the tolerance: by a relative 1e-9 where none is given. */
-  toBeCloseTo(expected: ExpectedValues<V>, tolerance: Tolerance = CLOSE): this {
-    return this.#expect("toBeCloseTo", this.toBeCloseTo, expected, ({ value, slot, type }) => {
-      const wanted = expectedValue(value, type);
-      if (isClose(wanted, this.#read.values[slot]!, type, tolerance)) return null;
-      const { within, relative } = tolerance;
-      const off = [within ?? "", relative === undefined ? "" : `relative ${relative}`].filter((one) => one !== "");
-      return `${shown(wanted, type)} within ${off.join(" or ")}`;
-    });
-  }
-
-  /** The named features have these statuses. */
-  toHaveStatus(expected: ExpectedStatuses<V>): this {
-    return this.#expect("toHaveStatus", this.toHaveStatus, expected, ({ value, slot }) =>
-      STATUS_NAMES[this.#read.statuses[slot]!] === value ? null : String(value),
-    );
-  }
-
-  /** Every feature's value, as the platform holds it: times in microseconds. For any other assertion. */
-  values(): V {
-    return this.#byName((slot) => this.#read.values[slot]!) as V;
-  }
-
-  /** Every feature's status. */
-  statuses(): { readonly [N in keyof V]: StatusName } {
-    return this.#byName((slot) => STATUS_NAMES[this.#read.statuses[slot]!]!) as { readonly [N in keyof V]: StatusName };
   }
 
   /** The same history at another time. */
@@ -199,73 +149,8 @@ export class ViewReading<V, K, R> {
   after(rows: readonly (R | GivenRow<R>)[], options: { readonly knownAt?: TimeInput } = {}): ViewHistory<V, K, R> {
     return this.#history.after(rows, options);
   }
-
-  #byName<T>(of: (slot: number) => T): Readonly<Record<string, T>> {
-    return Object.fromEntries(this.#view.fold.features.map(({ name }, slot) => [name, of(slot)]));
-  }
-
-  /** `problem` gives what was expected, for a person, where the feature is not so. */
-  #expect(
-    operator: string,
-    stackStartFn: (...args: never[]) => unknown,
-    expected: object,
-    problem: (feature: { value: unknown; slot: number; type: ValueType }) => string | null,
-  ): this {
-    const { features } = this.#view.fold;
-    const names = Object.keys(expected);
-    if (names.length === 0)
-      throw new OnefoldError("REQUEST_INVALID", `${operator} names no feature, so it checks nothing`);
-    const wrong: WrongFeature[] = [];
-    for (const name of names) {
-      const slot = features.findIndex((feature) => feature.name === name);
-      if (slot < 0) throw this.#unknownFeature(name);
-      const value = (expected as Readonly<Record<string, unknown>>)[name];
-      const wanted = problem({ value, slot, type: features[slot]!.type });
-      if (wanted !== null) wrong.push({ slot, expected: wanted });
-    }
-    if (wrong.length === 0) return this;
-    const moment = {
-      view: this.#view,
-      events: this.#intake.events,
-      key: this.#key,
-      asOf: this.#asOf,
-      read: this.#read,
-    };
-    const actual = operator === "toHaveStatus" ? this.statuses() : this.values();
-    throw new AssertionError({
-      message: describeDifference(moment, wrong, this.#notes),
-      expected,
-      actual: Object.fromEntries(names.map((name) => [name, (actual as Readonly<Record<string, unknown>>)[name]])),
-      operator,
-      stackStartFn: stackStartFn as (...args: unknown[]) => unknown,
-    });
-  }
-
-  #unknownFeature(name: string): OnefoldError {
-    const names = this.#view.fold.features.map((feature) => feature.name);
-    const candidates = nearestNames(name, names);
-    const meant = candidates.length === 0 ? "" : `; did you mean "${candidates[0]}"?`;
-    const { name: view, version } = this.#view.definition;
-    return new OnefoldError("FEATURE_UNKNOWN", `${view}@${version} has no feature "${name}"${meant}`, {
-      candidates,
-      hint: `its features are: ${names.join(", ")}`,
-    });
-  }
 }
 
 function hasKnownTime(row: unknown): boolean {
   return row instanceof GivenRow && row.knownAt !== undefined;
-}
-
-/** A value of the feature's type as answers show it; any other as JavaScript does. */
-function shown(wanted: unknown, type: ValueType): string {
-  const isTime = type.name === "timestamp" && typeof wanted === "number";
-  if (isTime || wanted instanceof Uint8Array) return formatValue(wanted as Value, type);
-  return wanted === undefined ? "undefined" : JSON.stringify(wanted, plainJson);
-}
-
-/** What JSON has no form for. */
-function plainJson(_: string, value: unknown): unknown {
-  if (typeof value === "bigint" || (typeof value === "number" && !Number.isFinite(value))) return String(value);
-  return value;
 }

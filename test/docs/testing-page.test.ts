@@ -9,8 +9,8 @@ const page = readFileSync(new URL("../../docs/testing.md", import.meta.url), "ut
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "onefold-testing-page-")));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function block(language: string): string {
-  return new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "m").exec(page)![1]!;
+function block(language: string, of: string = page): string {
+  return new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "m").exec(of)![1]!;
 }
 
 describe("docs/testing.md", () => {
@@ -35,15 +35,27 @@ describe("docs/testing.md", () => {
     }
   });
 
+  it("shows a test of the on-demand view of its page", async () => {
+    const project = mkdtempSync(join(folder, "on-demand-"));
+    const definitions = readFileSync(new URL("../../docs/on-demand.md", import.meta.url), "utf8");
+    writeFileSync(join(project, "on-demand.ts"), block("ts", definitions));
+    writeFileSync(join(project, "on-demand.test.ts"), block("ts on-demand"));
+    const { exitCode, stdout } = await runCli(["test"], project);
+    expect(stdout).toMatch(/pass 2\n.*fail 0/);
+    expect(exitCode).toBe(0);
+  });
+
   it("names all that the door offers for it", async () => {
     const { expectView } = await import("../../src/testing/index.ts");
     const { spending } = await import("../../examples/shop/features.ts");
-    const reading = expectView(spending).at("2026-01-01T00:00:00Z");
-    const names = [expectView(spending), reading]
-      .flatMap((one) => Object.getOwnPropertyNames(Object.getPrototypeOf(one)))
+    const history = Object.getPrototypeOf(expectView(spending)) as object;
+    const reading = Object.getPrototypeOf(expectView(spending).at("2026-01-01T00:00:00Z")) as object;
+    const names = [history, reading, Object.getPrototypeOf(reading) as object]
+      .flatMap((one) => Object.getOwnPropertyNames(one))
       .filter((name) => name !== "constructor");
     expect(names.length).toBeGreaterThan(8);
     for (const name of names) expect(page, name).toContain(`.${name}(`);
+    expect(page).toContain(".given({");
     for (const name of ["expectView", "late", "rejected"]) expect(page).toContain(`\`${name}(`);
   });
 });

@@ -140,7 +140,10 @@ export function explainImpurity(
         instead: "use the getUTC... methods, or compare texts with < and >",
       };
     case "randomness":
-      return { problem: "gives another value each time", instead: "compute it from what the function is given" };
+      return {
+        problem: "gives another value each time",
+        instead: role === "compute" ? "use context.random()" : "compute it from what the function is given",
+      };
     case "input-output":
       return {
         problem: "reaches outside the function",

@@ -309,6 +309,7 @@ describe("what is said of it", () => {
     });
     expect((await check(compute("return { r: Date.now() };")))[0]!.instead).toBe("use context.asOf");
     expect(explainImpurity("time", "read").instead).toBe("use asOf, its second argument");
+    expect(explainImpurity("randomness", "compute").instead).toBe("use context.random()");
     expect(explainImpurity("state", "add").instead).toBe("keep it in the state");
   });
 
