@@ -38,15 +38,14 @@ describe("onefold/testing", () => {
     expect(imported.filter((path) => !isOfNode(path))).toEqual([]);
   });
 
-  it("loads in a fraction of a second", () => {
-    const script = `
-      const start = performance.now();
-      await import(${JSON.stringify(join(root, "dist/testing/index.js"))});
-      console.log(performance.now() - start);
-    `;
-    const times = [1, 2, 3].map(() => Number(node(["--input-type=module", "-e", script]).output));
-    // 20 to 40 ms alone on the machine; the door of the whole platform takes ten times as long
-    expect(Math.min(...times)).toBeLessThan(300);
+  it("loads in a fraction of the time that the whole platform takes", () => {
+    const millisOf = (door: string): number => {
+      const url = JSON.stringify(join(root, "dist", door));
+      const script = `const start = performance.now(); await import(${url}); console.log(performance.now() - start);`;
+      return Math.min(...[1, 2, 3].map(() => Number(node(["--input-type=module", "-e", script]).output)));
+    };
+    // 25 ms against 480 ms alone on the machine; the ratio holds on a busy one, too
+    expect(millisOf("testing/index.js")).toBeLessThan(millisOf("index.js") / 3);
   });
 });
 
