@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   DEFINITION_INVALID: { status: 400, meaning: "a definition contradicts itself or names what is not there" },
   DEFINITION_CHANGED: { status: 409, meaning: "a registered version would change its meaning" },
   DEFINITION_UNREADABLE: { status: 400, meaning: "a definitions file cannot be bundled or run" },
+  DEFINITION_IMPURE: { status: 400, meaning: "a definition's function is not pure, and --strict was given" },
   FINGERPRINT_MISMATCH: { status: 409, meaning: "loaded code does not match the registered fingerprint" },
   DEFINITION_UNKNOWN: { status: 404, meaning: "nothing of this name is registered" },
   ENTITY_UNKNOWN: { status: 404, meaning: "no entity of this name is registered" },

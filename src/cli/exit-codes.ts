@@ -13,7 +13,7 @@ export const EXIT: {
   readonly mismatch: 4;
 } = { ok: 0, failed: 1, usage: 2, refused: 3, mismatch: 4 };
 
-const REFUSED: ReadonlySet<ErrorCode> = new Set(["DEFINITION_CHANGED", "DEFINITION_INVALID"]);
+const REFUSED: ReadonlySet<ErrorCode> = new Set(["DEFINITION_CHANGED", "DEFINITION_INVALID", "DEFINITION_IMPURE"]);
 
 export function exitCodeOf(code: ErrorCode): number {
   return REFUSED.has(code) ? EXIT.refused : EXIT.failed;

@@ -22,6 +22,8 @@ export interface LoadedDefinitions {
   readonly definitions: Definition[];
   /** The file and all modules of the project that it imports, absolute: what to watch for changes. */
   readonly files: string[];
+  /** All of the project's code as it was run, one ES module with its source map, for who wants to read it. */
+  readonly code: string;
 }
 
 /**
@@ -44,13 +46,16 @@ export async function loadDefinitions(path: string): Promise<LoadedDefinitions> 
       hint: "export what entity(), stream(), view() and service() return",
     });
   }
-  return { definitions: await withCodeFingerprints(definitions), files };
+  return { definitions: await withCodeFingerprints(definitions), files, code };
 }
 
 /** This package's public door, as source or as built. */
 const DOOR: string = fileURLToPath(
   new URL(import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js", import.meta.url),
 );
+
+/** The specifier under which loaded code imports `onefold`. */
+export const DOOR_URL: string = pathToFileURL(DOOR).href;
 
 /** Leaves `onefold` outside the bundle, under the specifier `as`. */
 function doorAs(as: string): Plugin {
@@ -67,22 +72,23 @@ function doorAs(as: string): Plugin {
 }
 
 /** This very package: definitions are made by the code that reads them. */
-const thisDoor: Plugin = doorAs(pathToFileURL(DOOR).href);
+const thisDoor: Plugin = doorAs(DOOR_URL);
 /** By name only, for bundles that are hashed: where the package is installed does not count. */
 const doorByName: Plugin = doorAs("onefold");
 
-const COMMON = {
+/** How the project's own code becomes one ES module that Node 20 runs. */
+export const COMMON: Readonly<Pick<BuildOptions, "bundle" | "format" | "platform" | "target" | "logLevel">> = {
   bundle: true,
-  write: false,
   format: "esm",
   platform: "node",
   target: "node20",
   logLevel: "silent",
-} satisfies BuildOptions;
+};
 
 async function bundle(file: string): Promise<{ readonly code: string; readonly files: string[] }> {
   const result = await build({
     ...COMMON,
+    write: false,
     entryPoints: [file],
     absWorkingDir: dirname(file),
     outfile: join(dirname(file), "definitions.mjs"),
@@ -91,10 +97,7 @@ async function bundle(file: string): Promise<{ readonly code: string; readonly f
     metafile: true,
     plugins: [thisDoor],
     define: { "import.meta.url": JSON.stringify(pathToFileURL(file).href) },
-    // Packages written as CommonJS call `require` for what Node brings along.
-    banner: {
-      js: `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(${JSON.stringify(file)});`,
-    },
+    banner: { js: requireOf(file) },
   }).catch((failure: BuildFailure) => {
     throw unreadable(file, failure);
   });
@@ -102,7 +105,12 @@ async function bundle(file: string): Promise<{ readonly code: string; readonly f
   return { code: result.outputFiles[0]!.text, files: files.filter((input) => !input.includes("node_modules")) };
 }
 
-function unreadable(file: string, failure: BuildFailure): OnefoldError {
+/** Code written as CommonJS calls `require` for what Node brings along. */
+export function requireOf(file: string): string {
+  return `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(${JSON.stringify(file)});`;
+}
+
+export function unreadable(file: string, failure: BuildFailure): OnefoldError {
   const [first] = failure.errors ?? [];
   const location = first?.location;
   const place =
@@ -202,6 +210,7 @@ async function withHash<T extends { readonly definedAt?: DefinedAt }>(code: T, h
 async function hashModule(module: string): Promise<string> {
   const result = await build({
     ...COMMON,
+    write: false,
     entryPoints: [module],
     absWorkingDir: dirname(module),
     minifyWhitespace: true,

@@ -18,6 +18,7 @@ import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { serveCommand } from "./commands/serve.ts";
+import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output.ts";
@@ -44,6 +45,7 @@ for (const command of [
   getCommand(),
   previewCommand(),
   explainCommand(),
+  testCommand(),
   trainCommand(),
   auditCommand(),
   featuresCommand(),

@@ -8,6 +8,8 @@ import { type Command, Option } from "commander";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Definition } from "../define/definition.ts";
 import type { Platform, PlatformOptions } from "../platform.ts";
+import type { LoadedDefinitions } from "./load-definitions.ts";
+import type { Impurity } from "./purity/find-impurities.ts";
 
 export const DATA_FOLDER = ".onefold";
 export const DEFINITIONS_FILE = "features.ts";
@@ -31,6 +33,22 @@ export function withStandardOptions(command: Command): Command {
 
 /** Definitions of the file that was named, or of `features.ts`. Throws `DEFINITION_UNREADABLE`. */
 export async function requireDefinitions(options: StandardOptions): Promise<Definition[]> {
+  return (await load(options)).definitions;
+}
+
+/** As `requireDefinitions`, with what is impure in their functions. */
+export async function requireCheckedDefinitions(
+  options: StandardOptions,
+): Promise<{ readonly definitions: Definition[]; readonly warnings: Impurity[] }> {
+  const loaded = await load(options);
+  const [{ definitionWarnings }, { DOOR_URL }] = await Promise.all([
+    import("./purity/definition-warnings.ts"),
+    import("./load-definitions.ts"),
+  ]);
+  return { definitions: loaded.definitions, warnings: await definitionWarnings(loaded, DOOR_URL) };
+}
+
+async function load(options: StandardOptions): Promise<LoadedDefinitions> {
   const file = resolve(options.definitions ?? DEFINITIONS_FILE);
   if (!existsSync(file)) {
     throw new OnefoldError("DEFINITION_UNREADABLE", `there is no definitions file ${file}`, {
@@ -38,13 +56,12 @@ export async function requireDefinitions(options: StandardOptions): Promise<Defi
     });
   }
   const { loadDefinitions } = await import("./load-definitions.ts");
-  return (await loadDefinitions(file)).definitions;
+  return loadDefinitions(file);
 }
 
-/** As `requireDefinitions`, but none where no file was named and `features.ts` is not there. */
-async function findDefinitions(options: StandardOptions): Promise<Definition[]> {
-  const isThere = options.definitions !== undefined || existsSync(resolve(DEFINITIONS_FILE));
-  return isThere ? requireDefinitions(options) : [];
+/** Whether a file was named, or `features.ts` is there. */
+export function hasDefinitions(options: StandardOptions): boolean {
+  return options.definitions !== undefined || existsSync(resolve(DEFINITIONS_FILE));
 }
 
 /**
@@ -63,14 +80,14 @@ export function withPlatform<T>(
   return withPlatformOf(options, access, {}, work);
 }
 
-/** As `withPlatform`, with settings of the platform beside the standard options. */
+/** As `withPlatform`, with settings of the platform beside the standard options; definitions given are not loaded again. */
 export async function withPlatformOf<T>(
   options: StandardOptions,
   access: Access,
-  settings: Pick<PlatformOptions, "servingLogSampleRate">,
+  settings: Pick<PlatformOptions, "servingLogSampleRate" | "definitions">,
   work: (platform: Platform) => Promise<T>,
 ): Promise<T> {
-  const definitions = await findDefinitions(options);
+  const definitions = settings.definitions ?? (hasDefinitions(options) ? await requireDefinitions(options) : []);
   const platform = await open({ ...settings, dataDir: options.data, definitions }, access);
   try {
     return await work(platform);

@@ -46,9 +46,16 @@ interface OnDemandOptions<I extends readonly AnySelectable[], R extends Columns,
   readonly compute: (inputs: Inputs<I, R>, context: OnDemandContext) => Outputs<O>;
 }
 
-export interface OnDemand<N extends string = string, V = any, K = any, Q = any>
+/** What the function of an on-demand view is given: its inputs by name, its own request columns. */
+interface Takes<I, R> {
+  readonly inputs: I;
+  readonly request: R;
+}
+
+export interface OnDemand<N extends string = string, V = any, K = any, Q = any, T = any>
   extends OnDemandDefinition, Selectable<V, K, Q> {
   readonly name: N;
+  readonly "~takes"?: T;
 }
 
 /** Features computed at request time. Throws `DEFINITION_INVALID`. */
@@ -64,7 +71,8 @@ export function onDemand<
   N,
   Outputs<O>,
   Intersection<I extends readonly [] ? {} : KeysOf<I[number]>>,
-  Simplify<InputRow<R> & Intersection<I extends readonly [] ? {} : RequestOf<I[number]>>>
+  Simplify<InputRow<R> & Intersection<I extends readonly [] ? {} : RequestOf<I[number]>>>,
+  Takes<Simplify<Intersection<I extends readonly [] ? {} : ValuesOf<I[number]>>>, InputRow<R>>
 > {
   checkShape(onDemand, "on-demand view", name, options, { inputs: "list", outputs: "members" });
   const selections = options.inputs.map(asSelection);
@@ -97,7 +105,7 @@ export function onDemand<
     result,
     selections.map((selection) => selection.from),
   );
-  return result as unknown as OnDemand<N, any, any, any>;
+  return result as unknown as OnDemand<N, any, any, any, any>;
 }
 
 /** What contradicts itself in an on-demand view; empty when nothing does. */

@@ -123,10 +123,10 @@ interface ViewOptions<E, S, F, Ttl> extends Described {
   readonly exactEvents?: number;
 }
 
-export interface View<N extends string = string, E = unknown, V = any, K = any>
+export interface View<N extends string = string, E = unknown, V = any, K = any, S = unknown>
   extends ViewDefinition, Selectable<V, K> {
   readonly name: N;
-  readonly "~types"?: { readonly entity: E };
+  readonly "~types"?: { readonly entity: E; readonly source: S };
 }
 
 /** Features of one entity, folded from one source. Throws `DEFINITION_INVALID`. */
@@ -139,7 +139,7 @@ export function view<
 >(
   name: N,
   options: ViewOptions<E, S, F, Ttl> & KeyOption<E, S> & { readonly features: Checked<F, KindsOfSource<S>> },
-): View<N, E, ValuesOfFeatures<F, KindsOfSource<S>, Ttl>, KeyValues<KeysOfEntity<E>>> {
+): View<N, E, ValuesOfFeatures<F, KindsOfSource<S>, Ttl>, KeyValues<KeysOfEntity<E>>, S> {
   checkShape(view, "view", name, options, { entity: "entity", source: "source", features: "members" });
   const { source, entity } = options;
   const problems: string[] = [];
@@ -172,7 +172,7 @@ export function view<
   refuse(definition, "view", [...problems, ...(allBroken ? [] : viewProblems(definition, source, entity))]);
   const result = withSelection(definition);
   rememberReferences(result, [entity, source]);
-  return result as View<N, E, any, any>;
+  return result as View<N, E, any, any, S>;
 }
 
 function ungrouped(

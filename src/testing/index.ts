@@ -1,10 +1,21 @@
 /**
- * `onefold/testing`: what tests of the platform, and of code built on it, are written with.
+ * `onefold/testing`: what tests of features, of the platform, and of code built on it, are written with.
  */
 export { ReplayClock } from "../base/clock.ts";
 export { type GeneratedEvent, generatedEntity, generatedSource, randomEvents, randomView } from "./event-generator.ts";
+export {
+  expectOnDemand,
+  type Given,
+  inputError,
+  type OnDemandExpectation,
+  type OnDemandReading,
+} from "./expect-on-demand.ts";
+export { type ViewHistory, type ViewReading, expectView } from "./expect-view.ts";
+export { type ExpectedValue, type Tolerance } from "./expected-value.ts";
 export { type FailingOperation, ForgetfulStorage } from "./forgetful-storage.ts";
+export { type GivenRow, late, rejected, type TimeInput } from "./given-row.ts";
 export { NaiveOracle, type OracleAnswer } from "./naive-oracle.ts";
 export { type ConformanceCase, onlineStoreCases } from "./online-store-conformance.ts";
 export { MemoryOnlineStore } from "../online-store/memory.ts";
+export { type Reading } from "./reading.ts";
 export { SeededRandom } from "./random.ts";

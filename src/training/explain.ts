@@ -7,7 +7,7 @@
 import type { Micros } from "../base/micros.ts";
 import { formatViewName, type FeatureDefinition } from "../define/definition.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
-import { createReadBuffer, type FoldEvent, type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
+import { createReadBuffer, type FoldEvent, type StatusName, STATUS_NAMES, type ViewState } from "../fold/view-fold.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Row, Value } from "../schema/value.ts";
 import { readEntityEvents } from "./entity-events.ts";
@@ -74,6 +74,8 @@ export interface Explanation {
   readonly events: readonly ExplainedEvent[];
 }
 
+type ExplainedView = Pick<TrainingView, "definition" | "source" | "fold">;
+
 /** Throws `VIEW_UNKNOWN`, `FEATURE_UNKNOWN`, `KEY_MISSING`. */
 export async function explain(request: ExplainRequest): Promise<Explanation> {
   const { ports } = request;
@@ -92,12 +94,13 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const asOf = request.asOf ?? (Math.max(ports.clock.now(), logEnd) as Micros);
   const engine = await ports.openEngine();
   try {
-    const history = await foldHistory(view, feature, readEntityEvents({ engine, view, files, key }), asOf);
+    const history = new FeatureHistory(view, feature, asOf);
+    for await (const event of readEntityEvents({ engine, view, files, key })) history.fold(event);
     const read = createReadBuffer(view.fold.features.length);
     view.fold.read(history.state, asOf, read);
     const windowStart = read.windowStarts[slot]!;
     const { windowMicros } = view.fold.features[slot]!;
-    const roles = rolesOf(feature, history, asOf, windowStart);
+    const roles = history.roles(windowStart);
     const counts: Partial<Record<EventRole, number>> = {};
     for (const role of roles) counts[role] = (counts[role] ?? 0) + 1;
     const from = Math.max(0, roles.length - (request.eventsListed ?? 1000));
@@ -119,48 +122,66 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   }
 }
 
-interface FoldedHistory {
-  readonly state: ReturnType<TrainingView["fold"]["empty"]> | null;
-  readonly events: readonly Omit<ExplainedEvent, "role">[];
+/** One entity's events as a feature sees them: folded as they come, each with the role it plays at `asOf`. */
+export class FeatureHistory {
+  readonly events: Omit<ExplainedEvent, "role">[] = [];
+  readonly #view: ExplainedView;
+  readonly #feature: FeatureDefinition;
+  readonly #asOf: Micros;
+  readonly #rules: ReturnType<typeof compileRules>;
   /** What is already clear of each event without the window; null where the window decides. */
-  readonly early: readonly (EventRole | null)[];
+  readonly #early: (EventRole | null)[] = [];
+  #state: ViewState | null = null;
+
+  constructor(view: ExplainedView, feature: FeatureDefinition, asOf: Micros) {
+    this.#view = view;
+    this.#feature = feature;
+    this.#asOf = asOf;
+    this.#rules = compileRules(view, feature);
+  }
+
+  /** Null before the first event that was known in time. */
+  get state(): ViewState | null {
+    return this.#state;
+  }
+
+  /** The next event, in offset order. */
+  fold(event: FoldEvent): void {
+    const { offset, eventTime, knownTime, row } = event;
+    const { fold } = this.#view;
+    const input = this.#rules.inputOf(row);
+    this.events.push({ offset, eventTime, knownTime, input: input ?? null });
+    if (knownTime > this.#asOf) {
+      this.#early.push("known-later");
+      return;
+    }
+    this.#state ??= fold.empty();
+    const countBefore = this.#state.eventCount;
+    const outcome = fold.fold(this.#state, event);
+    if (outcome.kind === "poison") {
+      this.#early.push("poison");
+      return;
+    }
+    if (this.#state.eventCount <= countBefore)
+      this.#early.forEach((role, i) => (this.#early[i] = role === "poison" ? role : "forgotten"));
+    this.#early.push(!this.#rules.holds(row) ? "predicate" : input === null ? "null-input" : null);
+  }
+
+  /** The role of each event, given the true left edge that a read of the state said. */
+  roles(windowStart: number): EventRole[] {
+    return rolesOf(this.#feature, { events: this.events, early: this.#early }, this.#asOf, windowStart);
+  }
 }
 
-async function foldHistory(
-  view: TrainingView,
-  feature: FeatureDefinition,
-  events: AsyncIterable<FoldEvent>,
-  asOf: Micros,
-): Promise<FoldedHistory> {
-  const { inputOf, holds } = compileRules(view, feature);
-  const listed: Omit<ExplainedEvent, "role">[] = [];
-  const early: (EventRole | null)[] = [];
-  let state: FoldedHistory["state"] = null;
-  for await (const event of events) {
-    const { offset, eventTime, knownTime, row } = event;
-    const input = inputOf(row);
-    listed.push({ offset, eventTime, knownTime, input: input ?? null });
-    if (knownTime > asOf) {
-      early.push("known-later");
-      continue;
-    }
-    state ??= view.fold.empty();
-    const countBefore = state.eventCount;
-    const outcome = view.fold.fold(state, event);
-    if (outcome.kind === "poison") {
-      early.push("poison");
-      continue;
-    }
-    if (state.eventCount <= countBefore)
-      early.forEach((role, i) => (early[i] = role === "poison" ? role : "forgotten"));
-    early.push(!holds(row) ? "predicate" : input === null ? "null-input" : null);
-  }
-  return { state, events: listed, early };
+/** Events and what is already clear of each without the window. */
+interface FoldedEvents {
+  readonly events: readonly Omit<ExplainedEvent, "role">[];
+  readonly early: readonly (EventRole | null)[];
 }
 
 /** `inputOf` gives undefined where the feature aggregates whole events. */
 function compileRules(
-  view: TrainingView,
+  view: ExplainedView,
   feature: FeatureDefinition,
 ): {
   readonly inputOf: (row: Row) => Value | undefined;
@@ -180,7 +201,7 @@ function compileRules(
   };
 }
 
-function rolesOf(feature: FeatureDefinition, history: FoldedHistory, asOf: Micros, windowStart: number): EventRole[] {
+function rolesOf(feature: FeatureDefinition, history: FoldedEvents, asOf: Micros, windowStart: number): EventRole[] {
   const { over } = feature.aggregation;
   const effective = history.events.map((event) => Math.min(event.eventTime, event.knownTime));
   const isAmongLast = over?.kind === "last" ? newest(over.events, effective, history) : null;
@@ -197,7 +218,7 @@ function rolesOf(feature: FeatureDefinition, history: FoldedHistory, asOf: Micro
 }
 
 /** Indexes of the last n folded events by (effective time, offset), whether or not the predicate holds for them. */
-function newest(count: number, effective: readonly number[], history: FoldedHistory): ReadonlySet<number> {
+function newest(count: number, effective: readonly number[], history: FoldedEvents): ReadonlySet<number> {
   const folded = effective.flatMap((_, i) => {
     const early = history.early[i]!;
     return early === "known-later" || early === "poison" || early === "forgotten" ? [] : [i];

@@ -4,16 +4,29 @@ import { Command, Option } from "commander";
 import type { Plan, PlannedChange } from "../../registry/registry.ts";
 import { EXIT } from "../exit-codes.ts";
 import { createOutput } from "../output.ts";
-import { requireDefinitions, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts";
+import type { Impurity } from "../purity/find-impurities.ts";
+import {
+  requireCheckedDefinitions,
+  type StandardOptions,
+  withPlatformOf,
+  withStandardOptions,
+} from "../standard-options.ts";
+
+const STRICT = "refuse definitions whose functions are not pure";
 
 export function planCommand(): Command {
   const command = new Command("plan")
     .description("show what apply would change")
     .addOption(new Option("--check", "exit with 3 if anything would change"))
-    .action(async (options: StandardOptions & { check?: true }) => {
-      const definitions = await requireDefinitions(options);
-      const plan = await withPlatform(options, "read-or-empty", async (platform) => platform.plan(definitions));
-      printPlan(plan, options);
+    .addOption(new Option("--strict", STRICT))
+    .action(async (options: StandardOptions & { check?: true; strict?: true }) => {
+      const { definitions, warnings } = await requireCheckedDefinitions(options);
+      if (options.strict === true) refuseWarnings(warnings);
+      const plan = await withPlatformOf(options, "read-or-empty", { definitions }, async (platform) =>
+        platform.plan(definitions),
+      );
+      printPlan(plan, warnings, options);
       if (plan.refused || (options.check === true && plan.dirty)) process.exitCode = EXIT.refused;
     });
   return withStandardOptions(command);
@@ -22,19 +35,25 @@ export function planCommand(): Command {
 export function applyCommand(): Command {
   const command = new Command("apply")
     .description("register the definitions; views that are new on a source with events are computed from them")
-    .action(async (options: StandardOptions) => {
+    .addOption(new Option("--strict", STRICT))
+    .action(async (options: StandardOptions & { strict?: true }) => {
       const output = createOutput(options.json === true);
-      const definitions = await requireDefinitions(options);
+      const { definitions, warnings } = await requireCheckedDefinitions(options);
+      if (options.strict === true) refuseWarnings(warnings);
       const plan = await output.withProgress("apply", (onProgress) =>
-        withPlatform(options, "own-or-create", (platform) => platform.apply(definitions, { onProgress })),
+        withPlatformOf(options, "own-or-create", { definitions }, (platform) =>
+          platform.apply(definitions, { onProgress }),
+        ),
       );
-      printPlan(plan, options);
+      printPlan(plan, warnings, options);
     });
   return withStandardOptions(command);
 }
 
-function printPlan(plan: Plan, options: StandardOptions): void {
-  createOutput(options.json === true).result(plan, () => formatPlan(plan));
+function printPlan(plan: Plan, warnings: readonly Impurity[], options: StandardOptions): void {
+  const output = createOutput(options.json === true);
+  printWarnings(warnings, output);
+  output.result({ ...plan, warnings }, () => formatPlan(plan));
 }
 
 const SIGNS: Readonly<Record<PlannedChange["change"], string>> = {

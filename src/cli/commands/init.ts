@@ -14,12 +14,16 @@ interface InitOptions {
 }
 
 const NEXT_STEPS = [
+  "onefold test",
   "onefold apply",
   "onefold ingest events.ndjson --source payments",
   "onefold get --service fraud --entity user_id=ada",
   "onefold train --service fraud --labels labels.csv --out training.csv",
   "onefold serve --port 8080",
 ];
+
+/** What `npm init` writes where there is no test. */
+const NO_TEST = "no test specified";
 
 /** What makes the compiler refuse a wrong column or window. */
 const COMPILER_OPTIONS = {
@@ -29,7 +33,7 @@ const COMPILER_OPTIONS = {
   noEmit: true,
   skipLibCheck: true,
   allowImportingTsExtensions: true,
-  types: [],
+  types: ["node"],
 } as const;
 const CHECK_NOTE =
   "npm install && npm run check: the compiler then finds a wrong column, window or type in features.ts";
@@ -70,10 +74,12 @@ export function initCommand(): Command {
 }
 
 async function projectFiles(): Promise<Map<string, string>> {
-  const definitions = await readFile(new URL("../../../examples/shop/features.ts", import.meta.url), "utf8");
+  const example = (name: string): Promise<string> =>
+    readFile(new URL(`../../../examples/shop/${name}`, import.meta.url), "utf8");
   const { events, labels } = sampleFiles(systemClock.now());
   return new Map([
-    ["features.ts", definitions],
+    ["features.ts", await example("features.ts")],
+    ["features.test.ts", await example("features.test.ts")],
     ["events.ndjson", events],
     ["labels.csv", labels],
     ["tsconfig.json", `${JSON.stringify({ compilerOptions: COMPILER_OPTIONS }, null, 2)}\n`],
@@ -93,13 +99,21 @@ async function mergedManifest(target: string): Promise<{ readonly text: string; 
     .replaceAll(/[^a-z0-9-]+/g, "-");
   // From a clone there is no registry to install from: the folder it runs from is what works.
   const onefold = root.includes("node_modules") ? `^${own.version}` : `file:${root}`;
+  const devDependency = (dependency: string): Record<string, string> => ({
+    [dependency]: own.devDependencies?.[dependency] ?? "latest",
+  });
+  const { test, ...scripts } = present.scripts ?? {};
   const merged = {
     ...(existed ? {} : { name, private: true }),
     type: "module",
     ...present,
-    scripts: { check: "tsc --noEmit", ...present.scripts },
+    scripts: {
+      check: "tsc --noEmit",
+      ...scripts,
+      test: test === undefined || test.includes(NO_TEST) ? "onefold test" : test,
+    },
     dependencies: { onefold, ...present.dependencies },
-    devDependencies: { typescript: own.devDependencies?.["typescript"] ?? "^7.0.2", ...present.devDependencies },
+    devDependencies: { ...devDependency("@types/node"), ...devDependency("typescript"), ...present.devDependencies },
   };
   return { text: `${JSON.stringify(merged, null, 2)}\n`, existed };
 }

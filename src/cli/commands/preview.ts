@@ -4,7 +4,13 @@ import { formatMicros } from "../../base/micros.ts";
 import { valueToJson } from "../../schema/check-value.ts";
 import { parseCount, parseViewName } from "../option-values.ts";
 import { createOutput } from "../output.ts";
-import { requireDefinitions, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { printWarnings } from "../purity/definition-warnings.ts";
+import {
+  requireCheckedDefinitions,
+  type StandardOptions,
+  withPlatformOf,
+  withStandardOptions,
+} from "../standard-options.ts";
 import { formatCell, formatTable } from "../table.ts";
 
 interface PreviewOptions extends StandardOptions {
@@ -21,8 +27,10 @@ export function previewCommand(): Command {
         .argParser(parseCount),
     )
     .action(async (view: string, options: PreviewOptions) => {
-      const definitions = await requireDefinitions(options);
-      const preview = await withPlatform(options, "own-or-read", (platform) =>
+      const output = createOutput(options.json === true);
+      const { definitions, warnings } = await requireCheckedDefinitions(options);
+      printWarnings(warnings, output);
+      const preview = await withPlatformOf(options, "own-or-read", { definitions }, (platform) =>
         platform.preview({ ...parseViewName(view), definitions, entityCount: options.sample }),
       );
       const { asOf, types, ...rest } = preview;
@@ -31,8 +39,8 @@ export function previewCommand(): Command {
         lastEventTime: lastEventTime === null ? null : formatMicros(lastEventTime),
         values: values.map((value, i) => valueToJson(value, types[i]!)),
       }));
-      const answer = { ...rest, asOf: asOf === null ? null : formatMicros(asOf), rows };
-      createOutput(options.json === true).result(answer, () =>
+      const answer = { ...rest, asOf: asOf === null ? null : formatMicros(asOf), rows, warnings };
+      output.result(answer, () =>
         rows.length === 0
           ? "no events yet: take some in with `onefold ingest`"
           : formatTable(

@@ -2,7 +2,14 @@
 import { Command, Option } from "commander";
 import { parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
-import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
+import { printWarnings } from "../purity/definition-warnings.ts";
+import {
+  hasDefinitions,
+  requireCheckedDefinitions,
+  type StandardOptions,
+  withPlatformOf,
+  withStandardOptions,
+} from "../standard-options.ts";
 
 interface ServeOptions extends StandardOptions {
   readonly port: number;
@@ -22,7 +29,11 @@ export function serveCommand(): Command {
     )
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
-      const settings = { servingLogSampleRate: options.sample };
+      const { definitions, warnings } = hasDefinitions(options)
+        ? await requireCheckedDefinitions(options)
+        : { definitions: [], warnings: [] };
+      printWarnings(warnings, output);
+      const settings = { servingLogSampleRate: options.sample, definitions };
       await withPlatformOf(options, "own-or-create", settings, async (platform) => {
         const server = await platform.serve({
           port: options.port,
@@ -30,7 +41,10 @@ export function serveCommand(): Command {
           onError: (error, request) => printServerError(error, request, { debug: options.debug === true }),
         });
         const stopped = nextStopSignal();
-        output.result({ url: server.url, data: options.data }, () => `serving on ${server.url} (Ctrl-C stops)`);
+        output.result(
+          { url: server.url, data: options.data, warnings },
+          () => `serving on ${server.url} (Ctrl-C stops)`,
+        );
         await stopped;
         output.note("stopping: requests under way are finished, state is written");
         await server.close();
