@@ -27,7 +27,7 @@ import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { openFileRegistry } from "./registry/file-registry.ts";
-import type { Plan, Registry } from "./registry/registry.ts";
+import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
 import { readServingLog, type ServedVector } from "./schema/served-vector.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
@@ -198,12 +198,26 @@ export class Platform {
     const { sources } = this.#own("apply");
     this.plan(definitions);
     const plan = await this.registry.apply(definitions);
+    // Before and after: a draft that changed is not read with the plans of what it was while it is rebuilt.
+    this.#revision += 1;
     try {
       await sources.refresh(options.onProgress);
     } finally {
       this.#revision += 1;
     }
     return plan;
+  }
+
+  /**
+   * Drops the draft `name@dev` with its states. Numbered versions stay for ever. Throws `VIEW_UNKNOWN`, and
+   * `DEFINITION_INVALID` where another definition is computed from it.
+   */
+  async dropDraft(name: string): Promise<PlannedChange> {
+    const { sources } = this.#own("drop a draft");
+    const change = await this.registry.dropDraft(name);
+    this.#revision += 1;
+    await sources.refresh();
+    return change;
   }
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */

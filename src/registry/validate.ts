@@ -79,23 +79,28 @@ function problemsOfOne(
     case "on-demand":
       return [
         ...onDemandProblems(definition),
-        ...definition.inputs.flatMap((reference) => referenceProblems(reference, all, known, definition)),
+        ...definition.inputs.flatMap((reference) => [
+          ...referenceProblems(reference, all, known, definition),
+          // Else a service could read a draft through it.
+          ...(reference.version === "dev" && definition.version !== "dev"
+            ? [readsDraft(reference, "on-demand view")]
+            : []),
+        ]),
       ];
     case "service":
       return [
         ...serviceProblems(definition),
         ...definition.features.flatMap((reference) => [
           ...referenceProblems(reference, all, known, definition),
-          ...(reference.version === "dev"
-            ? [`${formatReference(reference)} is of a draft, which may change: a service reads numbered versions`]
-            : []),
+          ...(reference.version === "dev" ? [readsDraft(reference, "service")] : []),
         ]),
       ];
   }
 }
 
-function formatReference({ view, version, feature }: FeatureReference): string {
-  return `${view}@${version}.${feature}`;
+function readsDraft({ view, version, feature }: FeatureReference, reader: "service" | "on-demand view"): string {
+  const who = reader === "service" ? "a service" : "a numbered on-demand view";
+  return `${view}@${version}.${feature} is of a draft, which may change: ${who} reads numbered versions`;
 }
 
 function referenceProblems(
