@@ -42,19 +42,32 @@ export function printServerError(thrown: unknown, request: string, options: { re
   process.stderr.write(`${code}: ${message}${where === undefined ? "" : ` (${where})`}, at ${request}${stack}\n`);
 }
 
+export interface ErrorPrinting {
+  readonly json: boolean;
+  readonly debug: boolean;
+  /** Which cycle of a command that goes on after an error it was. */
+  readonly cycle?: number;
+}
+
 /** Code, what, where, hint and candidates; the stack only on request. */
-export function printError(thrown: unknown, options: { readonly json: boolean; readonly debug: boolean }): void {
-  const error = asOnefoldError(thrown);
+export function printError(thrown: unknown, options: ErrorPrinting): void {
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ error })}\n`);
+    const { cycle } = options;
+    const error = asOnefoldError(thrown);
+    process.stdout.write(`${JSON.stringify({ ...(cycle === undefined ? {} : { cycle }), error })}\n`);
   } else {
-    const lines = [`${error.code}: ${error.message}`];
-    if (error.where !== undefined) lines.push(`  where: ${error.where}`);
-    if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
-    if (error.candidates !== undefined && error.candidates.length > 0) {
-      lines.push(`  candidates: ${error.candidates.join(", ")}`);
-    }
-    process.stderr.write(`${lines.join("\n")}\n`);
+    process.stderr.write(`${errorLines(thrown).join("\n")}\n`);
   }
   if (options.debug) process.stderr.write(`${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
+}
+
+export function errorLines(thrown: unknown): string[] {
+  const error = asOnefoldError(thrown);
+  const lines = [`${error.code}: ${error.message}`];
+  if (error.where !== undefined) lines.push(`  where: ${error.where}`);
+  if (error.hint !== undefined) lines.push(`  hint: ${error.hint}`);
+  if (error.candidates !== undefined && error.candidates.length > 0) {
+    lines.push(`  candidates: ${error.candidates.join(", ")}`);
+  }
+  return lines;
 }

@@ -32,13 +32,15 @@ export function withStandardOptions(command: Command): Command {
 /** Definitions of the file that was named, or of `features.ts`. Throws `DEFINITION_UNREADABLE`. */
 export async function requireDefinitions(options: StandardOptions): Promise<Definition[]> {
   const file = resolve(options.definitions ?? DEFINITIONS_FILE);
-  if (!existsSync(file)) {
-    throw new OnefoldError("DEFINITION_UNREADABLE", `there is no definitions file ${file}`, {
-      hint: "name it with --definitions FILE, or start a project with: onefold init FOLDER",
-    });
-  }
+  if (!existsSync(file)) throw noDefinitions(file);
   const { loadDefinitions } = await import("./load-definitions.ts");
   return (await loadDefinitions(file)).definitions;
+}
+
+export function noDefinitions(file: string): OnefoldError {
+  return new OnefoldError("DEFINITION_UNREADABLE", `there is no definitions file ${file}`, {
+    hint: "name it with --definitions FILE, or start a project with: onefold init FOLDER",
+  });
 }
 
 /** As `requireDefinitions`, but none where no file was named and `features.ts` is not there. */

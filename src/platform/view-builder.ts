@@ -48,7 +48,7 @@ export async function forgetStaleDrafts(
   store: OnlineStore,
   isCurrent: (view: string, fingerprint: string) => boolean,
 ): Promise<void> {
-  for (const { name, bytes } of [...store.scanMeta(metaName(""))]) {
+  for (const { name, bytes } of Array.from(store.scanMeta(metaName("")))) {
     const view = name.slice(metaName("").length);
     const { fingerprint, epoch } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
     if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;

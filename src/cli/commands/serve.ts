@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
+import { nextStopSignal } from "../stop-signal.ts";
 
 interface ServeOptions extends StandardOptions {
   readonly port: number;
@@ -37,11 +38,4 @@ export function serveCommand(): Command {
       });
     });
   return withStandardOptions(command);
-}
-
-function nextStopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once("SIGINT", () => resolve());
-    process.once("SIGTERM", () => resolve());
-  });
 }
