@@ -32,7 +32,7 @@ export function readyDrafts(definitions: readonly Definition[], plan: Plan): Rea
     else {
       const name = `${obstacle.kind} ${shownName(obstacle)}`;
       const state = changes.get(name) === "add" ? "is not registered" : "is not registered as it stands here";
-      waiting.set(shownName(draft), `${name} ${state}`);
+      waiting.set(shownName(draft), `${name} ${state}: run onefold apply once`);
     }
   }
   return { definitions: [...ready], waiting };

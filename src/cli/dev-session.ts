@@ -1,12 +1,13 @@
 /**
- * The inner loop of `onefold dev`: one cycle loads the definitions, says what changed, applies the drafts and
- * computes the previews. From one cycle to the next it keeps the platform, the engine and the sampled events, so
+ * The inner loop of `onefold dev`: one cycle loads the definitions, says what changed, computes the previews, and
+ * then applies the drafts, for whose rebuilding no preview waits. From one cycle to the next it keeps the platform, the engine and the sampled events, so
  * that the second preview is quicker than the first.
  */
 import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import { type Definition, formatViewName, type ViewDefinition } from "../define/definition.ts";
 import type { openSampleKeeper, Platform } from "../platform.ts";
 import type { LocalEvents } from "../platform/local-events.ts";
+import { shownName } from "../registry/definition-set.ts";
 import { changesBetween, planChanges } from "../registry/plan.ts";
 import type { Plan, PlannedChange } from "../registry/registry.ts";
 import { isDraft, readyDrafts } from "./dev-drafts.ts";
@@ -38,10 +39,17 @@ export interface DevView {
 export interface DevCycle {
   /** Against the cycle before that succeeded; at first against the registry. */
   readonly changes: readonly PlannedChange[];
-  /** Drafts that stand in the registry as in the file, their states rebuilt. */
-  readonly draftsApplied: readonly string[];
+  /** What `apply` will say to versions that are registered and changed. */
   readonly notes: readonly string[];
   readonly views: readonly DevView[];
+  readonly elapsedMs: number;
+}
+
+export interface AppliedDrafts {
+  /** Drafts that stand in the registry as in the file, their states rebuilt. */
+  readonly applied: readonly string[];
+  /** By `name@dev`: why another is not. */
+  readonly waiting: Readonly<Record<string, string>>;
   readonly elapsedMs: number;
 }
 
@@ -67,7 +75,7 @@ export class DevSession {
   }
 
   /** Throws what is wrong with the definitions; the next cycle starts where the last good one ended. */
-  async run(onProgress: OnProgress): Promise<DevCycle> {
+  async look(): Promise<DevCycle> {
     const began = performance.now();
     const { loadDefinitions } = await import("./load-definitions.ts");
     const { definitions, files } = await loadDefinitions(this.#options.definitionsFile);
@@ -80,11 +88,26 @@ export class DevSession {
         : changesBetween(this.#definitions, definitions);
     this.#definitions = definitions;
     const notes = platform === null ? [] : versionNotes(plan);
-    const draftsApplied =
-      platform === null ? [] : await this.#applyDrafts(platform, definitions, plan, notes, onProgress);
     const views: DevView[] = [];
     for (const view of this.#wanted(definitions, plan)) views.push(await this.#preview(view, definitions, platform));
-    return { changes, draftsApplied, notes, views, elapsedMs: elapsed(began) };
+    return { changes, notes, views, elapsedMs: elapsed(began) };
+  }
+
+  /** Registers the drafts of the last cycle and rebuilds those that changed; null where there are none. */
+  async applyDrafts(onProgress: OnProgress): Promise<AppliedDrafts | null> {
+    const definitions = this.#definitions ?? [];
+    const platform = await this.#platform(definitions);
+    if (platform === null || !definitions.some(isDraft)) return null;
+    const began = performance.now();
+    const ready = readyDrafts(definitions, platform.plan(definitions));
+    const waiting = Object.fromEntries(ready.waiting);
+    const drafts = ready.definitions.filter(isDraft).map(shownName);
+    if (this.#house.isOwner) {
+      if (drafts.length > 0) await platform.apply(ready.definitions, { onProgress });
+      return { applied: drafts, waiting, elapsedMs: elapsed(began) };
+    }
+    for (const draft of drafts) waiting[draft] = "another process owns the data folder, so this only previews";
+    return { applied: [], waiting, elapsedMs: elapsed(began) };
   }
 
   /** The platform that is owned; null before the first good cycle. */
@@ -98,31 +121,10 @@ export class DevSession {
     await this.#house.close();
   }
 
+  /** Null where the events are those of local files. */
   async #platform(definitions: readonly Definition[]): Promise<Platform | null> {
     if (this.#options.localEvents !== null) return null;
     return this.#house.enter(definitions, definitions.some(isDraft));
-  }
-
-  /** Returns the names of those that stand in the registry now. */
-  async #applyDrafts(
-    platform: Platform,
-    definitions: readonly Definition[],
-    plan: Plan,
-    notes: string[],
-    onProgress: OnProgress,
-  ): Promise<string[]> {
-    const drafts = definitions.filter(isDraft);
-    if (drafts.length === 0) return [];
-    const ready = readyDrafts(definitions, plan);
-    for (const [draft, why] of ready.waiting) notes.push(`${draft} is not applied: ${why} (run onefold apply once)`);
-    const applied = ready.definitions.filter(isDraft).map((one) => formatViewName(one as ViewDefinition));
-    if (applied.length === 0) return [];
-    if (!this.#house.isOwner) {
-      notes.push(`${applied.join(", ")} not applied: another process owns the data folder, so this only previews`);
-      return [];
-    }
-    await platform.apply(ready.definitions, { onProgress });
-    return applied;
   }
 
   #wanted(definitions: readonly Definition[], plan: Plan): { name: string; view: string; version?: number | "dev" }[] {

@@ -1,18 +1,24 @@
 /** A cycle of `onefold dev` for people: what changed, what is to be known, and a table a view. */
 import { formatChanges } from "./change-text.ts";
-import type { DevCycle, DevView } from "./dev-session.ts";
+import type { AppliedDrafts, DevCycle, DevView } from "./dev-session.ts";
 import { errorLines } from "./output.ts";
 import { formatPreview } from "./preview-text.ts";
 import { formatCount } from "./progress.ts";
 
 export function formatCycle(cycle: DevCycle): string {
-  const { changes, draftsApplied, notes, views } = cycle;
+  const { changes, notes, views } = cycle;
   return [
     changes.length === 0 ? "no definition changed" : formatChanges(changes),
-    ...(draftsApplied.length === 0 ? [] : [`applied: ${draftsApplied.join(", ")}`]),
     ...notes.map((note) => `note: ${note}`),
     ...views.map((view) => `\n${formatView(view)}`),
     `\n${formatSeconds(cycle.elapsedMs)} in all`,
+  ].join("\n");
+}
+
+export function formatDrafts({ applied, waiting, elapsedMs }: AppliedDrafts): string {
+  return [
+    ...(applied.length === 0 ? [] : [`applied ${applied.join(", ")} in ${formatSeconds(elapsedMs)}`]),
+    ...Object.entries(waiting).map(([draft, why]) => `note: ${draft} is not applied: ${why}`),
   ].join("\n");
 }
 

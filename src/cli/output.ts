@@ -9,6 +9,10 @@ export interface Output {
   readonly json: boolean;
   /** Prints the command's one result. `text` is only called when it is wanted. */
   result(value: object, text: () => string): void;
+  /** A part of the result for people, on stdout; nothing with `--json`. */
+  say(text: string): void;
+  /** One of several results, as a line of JSON; nothing without `--json`. */
+  record(value: object): void;
   /** A line for people, on stderr; nothing with `--json`. */
   note(line: string): void;
   /** Runs `work` with a progress display on stderr, which is gone when this resolves or rejects. */
@@ -20,6 +24,12 @@ export function createOutput(json: boolean): Output {
     json,
     result(value, text): void {
       process.stdout.write(json ? `${JSON.stringify(value)}\n` : `${text()}\n`);
+    },
+    say(text): void {
+      if (!json) process.stdout.write(`${text}\n`);
+    },
+    record(value): void {
+      if (json) process.stdout.write(`${JSON.stringify(value)}\n`);
     },
     note(line): void {
       if (!json) process.stderr.write(`${line}\n`);

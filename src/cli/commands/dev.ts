@@ -1,11 +1,11 @@
 /** `onefold dev`: values on a sample of history, again at every save. */
 import { existsSync } from "node:fs";
-import { relative, resolve } from "node:path";
+import { isAbsolute, relative, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Platform } from "../../platform.ts";
 import { DevSession } from "../dev-session.ts";
-import { formatCycle } from "../dev-text.ts";
+import { formatCycle, formatDrafts } from "../dev-text.ts";
 import { parsePort } from "../option-values.ts";
 import { createOutput, type Output, printError, printServerError } from "../output.ts";
 import { localEventsOf, type PreviewInputs, withPreviewInputs } from "../preview-inputs.ts";
@@ -77,9 +77,10 @@ class DevLoop {
     try {
       let goesOn = true;
       while (goesOn) {
-        const isGood = await this.#answeredCycle();
-        watch.follow(this.#session.files, !isGood);
-        const count = this.#session.files.length;
+        const broken = await this.#answeredCycle();
+        const { files } = this.#session;
+        watch.follow([...files, ...(broken ?? [])], broken !== null);
+        const count = files.length;
         const others = count === 1 ? "" : ` and ${count - 1} more`;
         this.#output.note(`watching ${relative(process.cwd(), this.#file)}${others} (Ctrl-C stops)\n`);
         goesOn = await Promise.race([stopped, watch.changed().then(() => true)]);
@@ -92,9 +93,12 @@ class DevLoop {
   /** Throws what is wrong with the definitions. */
   async cycle(): Promise<void> {
     this.#cycles++;
-    const cycle = await this.#output.withProgress("dev", (onProgress) => this.#session.run(onProgress));
+    const cycle = await this.#session.look();
+    this.#output.say(formatCycle(cycle));
+    const drafts = await this.#output.withProgress("dev", (onProgress) => this.#session.applyDrafts(onProgress));
+    if (drafts !== null) this.#output.say(formatDrafts(drafts));
     const served = this.#options.serve === true ? { url: (await this.#serve()).url } : {};
-    this.#output.result({ cycle: this.#cycles, ...cycle, ...served }, () => formatCycle(cycle));
+    this.#output.record({ cycle: this.#cycles, ...cycle, ...(drafts === null ? {} : { drafts }), ...served });
   }
 
   async close(): Promise<void> {
@@ -102,16 +106,18 @@ class DevLoop {
     await this.#session.close();
   }
 
-  async #answeredCycle(): Promise<boolean> {
+  /** Null after a good cycle, else the files that are said to be wrong. */
+  async #answeredCycle(): Promise<string[] | null> {
     try {
       await this.cycle();
-      return true;
+      return null;
     } catch (error) {
-      const { code } = asOnefoldError(error);
+      const { code, where } = asOnefoldError(error);
       // Waiting for a save does not give the folder to this process.
       if (code === "STORAGE_LOCKED" || code === "DATA_FOLDER_MISSING" || code === "LISTEN_FAILED") throw error;
       printError(error, { json: this.#output.json, debug: this.#options.debug === true, cycle: this.#cycles });
-      return false;
+      const file = where?.replace(/:\d+$/, "");
+      return file !== undefined && isAbsolute(file) ? [file] : [];
     }
   }
 
