@@ -4,59 +4,73 @@
  * Their folders are watched, not the files: editors write a new file and rename it over the old one, which a
  * watch on the old one does not live through. Several events in quick succession are one change.
  */
+import { stat } from "node:fs/promises";
 import { dirname, extname, resolve } from "node:path";
-import { watch } from "chokidar";
+import { type FSWatcher, watch } from "chokidar";
+import type { Micros } from "../base/micros.ts";
 
 const QUIET_MS = 60;
 const MODULE_ENDINGS: ReadonlySet<string> = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"]);
+/** Files are stamped by a clock that ticks no finer than this. */
+const STAMP_MICROS = 10_000;
 
-export interface FileWatch {
+export class FileWatch {
+  readonly #watchers = new Map<string, FSWatcher>();
+  #files: ReadonlySet<string> = new Set();
+  #countsNeighbours = false;
+  #hasChanged = false;
+  #tell: (() => void) | null = null;
+  #quiet: NodeJS.Timeout | undefined;
+
   /**
-   * From now on these files count. With `orNeighbours` so does any other module in their folders: what a file that
-   * cannot be loaded imports is not known, and may be just what is missing.
+   * From now on these files count; resolves once their folders are watched. One that did not count before and was
+   * changed after `since`, when it was about to be read, counts as changed now.
+   *
+   * With `orNeighbours` so does any other module in their folders: what a file that cannot be loaded imports is not
+   * known, and may be just what is missing.
    */
-  follow(files: readonly string[], orNeighbours: boolean): void;
+  async follow(files: readonly string[], since: Micros, orNeighbours: boolean): Promise<void> {
+    const before = this.#files;
+    this.#files = new Set(files.map((file) => resolve(file)));
+    this.#countsNeighbours = orNeighbours;
+    const folders = new Set([...this.#files].map((file) => dirname(file)));
+    await Promise.all([...folders].map((folder) => this.#watchFolder(folder)));
+    for (const file of this.#files) {
+      if (before.has(file)) continue;
+      const found = await stat(file).catch(() => null);
+      if (found !== null && found.mtimeMs * 1000 + STAMP_MICROS > since) this.#hasChanged = true;
+    }
+  }
+
   /** Resolves at the next change; at once if there was one since the last call resolved. */
-  changed(): Promise<void>;
-  close(): Promise<void>;
-}
+  async changed(): Promise<void> {
+    if (!this.#hasChanged) await new Promise<void>((done) => (this.#tell = done));
+    this.#hasChanged = false;
+  }
 
-/** Resolves once the folder of `file` is watched. */
-export async function watchFiles(file: string): Promise<FileWatch> {
-  let files = new Set([resolve(file)]);
-  let countsNeighbours = false;
-  let hasChanged = false;
-  let tell: (() => void) | null = null;
-  let quiet: NodeJS.Timeout | undefined;
+  async close(): Promise<void> {
+    clearTimeout(this.#quiet);
+    await Promise.all([...this.#watchers.values()].map((watcher) => watcher.close()));
+  }
 
-  const watcher = watch(dirname(resolve(file)), {
-    depth: 0,
-    ignoreInitial: true,
-    ignored: (path, stats) => stats?.isFile() === true && !MODULE_ENDINGS.has(extname(path)),
-  });
-  watcher.on("all", (_event, path) => {
-    if (!files.has(resolve(path)) && !countsNeighbours) return;
-    clearTimeout(quiet);
-    quiet = setTimeout(() => {
-      hasChanged = true;
-      tell?.();
+  async #watchFolder(folder: string): Promise<void> {
+    if (this.#watchers.has(folder)) return;
+    const watcher = watch(folder, {
+      depth: 0,
+      ignoreInitial: true,
+      ignored: (path, stats) => stats?.isFile() === true && !MODULE_ENDINGS.has(extname(path)),
+    });
+    this.#watchers.set(folder, watcher);
+    watcher.on("all", (_event, path) => this.#see(resolve(path)));
+    await new Promise<void>((done) => watcher.once("ready", () => done()));
+  }
+
+  #see(path: string): void {
+    if (!this.#files.has(path) && !this.#countsNeighbours) return;
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(() => {
+      this.#hasChanged = true;
+      this.#tell?.();
     }, QUIET_MS);
-  });
-  await new Promise<void>((done) => watcher.once("ready", () => done()));
-
-  return {
-    follow(paths, orNeighbours): void {
-      files = new Set(paths.map((path) => resolve(path)));
-      countsNeighbours = orNeighbours;
-      watcher.add([...new Set([...files].map(dirname))]);
-    },
-    async changed(): Promise<void> {
-      if (!hasChanged) await new Promise<void>((done) => (tell = done));
-      hasChanged = false;
-    },
-    async close(): Promise<void> {
-      clearTimeout(quiet);
-      await watcher.close();
-    },
-  };
+  }
 }

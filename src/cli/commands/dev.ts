@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { systemClock } from "../../base/clock.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Platform } from "../../platform.ts";
 import { DevSession } from "../dev-session.ts";
@@ -11,7 +12,7 @@ import { createOutput, type Output, printError, printServerError } from "../outp
 import { localEventsOf, type PreviewInputs, withPreviewInputs } from "../preview-inputs.ts";
 import { DEFINITIONS_FILE, noDefinitions, type StandardOptions, withStandardOptions } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
-import { watchFiles } from "../watch-files.ts";
+import { FileWatch } from "../watch-files.ts";
 
 interface DevOptions extends StandardOptions, PreviewInputs {
   readonly view: readonly string[];
@@ -73,13 +74,15 @@ class DevLoop {
   /** A mistake is answered, and the next save waited for. */
   async untilStopped(): Promise<void> {
     const stopped = nextStopSignal().then(() => false);
-    const watch = await watchFiles(this.#file);
+    const watch = new FileWatch();
     try {
+      await watch.follow([this.#file], systemClock.now(), true);
       let goesOn = true;
       while (goesOn) {
+        const began = systemClock.now();
         const broken = await this.#answeredCycle();
         const { files } = this.#session;
-        watch.follow([...files, ...(broken ?? [])], broken !== null);
+        await watch.follow([...files, ...(broken ?? [])], began, broken !== null);
         const count = files.length;
         const others = count === 1 ? "" : ` and ${count - 1} more`;
         this.#output.note(`watching ${relative(process.cwd(), this.#file)}${others} (Ctrl-C stops)\n`);
