@@ -22,12 +22,14 @@ import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
 import type { OnlineStore } from "./online-store/online-store.ts";
 import { openLmdbStore } from "./online-store/lmdb.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
+import { LocalEvents, type LocalEventsOptions } from "./platform/local-events.ts";
+import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { openFileRegistry } from "./registry/file-registry.ts";
-import type { Plan, Registry } from "./registry/registry.ts";
+import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
 import { readServingLog, type ServedVector } from "./schema/served-vector.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
@@ -39,6 +41,7 @@ import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
 import { audit, type AuditRequest } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
 import { auditStates, type StateAuditResult } from "./training/audit-states.ts";
+import { SampleKeeper } from "./training/entity-sample.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
 import type { TrainingPorts } from "./training/ports.ts";
 import { preview, type Preview } from "./training/preview.ts";
@@ -203,12 +206,26 @@ export class Platform {
     const { sources } = this.#own("apply");
     this.plan(definitions);
     const plan = await this.registry.apply(definitions);
+    // Before and after: a draft that changed is not read with the plans of what it was while it is rebuilt.
+    this.#revision += 1;
     try {
       await sources.refresh(options.onProgress);
     } finally {
       this.#revision += 1;
     }
     return plan;
+  }
+
+  /**
+   * Drops the draft `name@dev` with its states. Numbered versions stay for ever. Throws `VIEW_UNKNOWN`, and
+   * `DEFINITION_INVALID` where another definition is computed from it.
+   */
+  async dropDraft(name: string): Promise<PlannedChange> {
+    const { sources } = this.#own("drop a draft");
+    const change = await this.registry.dropDraft(name);
+    this.#revision += 1;
+    await sources.refresh();
+    return change;
   }
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
@@ -296,28 +313,12 @@ export class Platform {
    * Values of a view on a sample of history, registered or not: it is looked for among `definitions` first.
    * Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
    */
-  preview(options: {
-    readonly view: string;
-    readonly version?: number | "dev";
-    readonly definitions?: readonly Definition[];
-    readonly entityCount?: number;
-  }): Promise<Preview> {
-    const given = options.definitions ?? [];
-    const drafts = given.filter((one) => one.kind === "view" && one.name === options.view);
-    const draft =
-      options.version === undefined
-        ? drafts.at(-1)
-        : drafts.find((one) => one.kind === "view" && one.version === options.version);
-    const view = draft?.kind === "view" ? draft : this.registry.view(options.view, options.version).definition;
-    const source = given.find((one) => (one.kind === "stream" || one.kind === "batch") && one.name === view.source);
-    const entity = given.find((one) => one.kind === "entity" && one.name === view.entity);
+  preview(options: PreviewOptions): Promise<Preview> {
     return preview({
       ports: this.#trainingPorts,
-      view,
-      source:
-        source?.kind === "stream" || source?.kind === "batch" ? source : this.registry.source(view.source).definition,
-      entity: entity?.kind === "entity" ? entity : this.registry.entity(view.entity).definition,
+      ...previewedView(options, this.registry),
       ...(options.entityCount === undefined ? {} : { entityCount: options.entityCount }),
+      ...(options.keeper === undefined ? {} : { keeper: options.keeper }),
     });
   }
 
@@ -465,4 +466,14 @@ export function readRows(
   rowsPerBatch: number,
 ): AsyncIterableIterator<readonly Readonly<Record<string, unknown>>[]> {
   return readRowFile({ path, columns, rowsPerBatch, openEngine: () => openDuckDb({}) });
+}
+
+/** Previews on files of events alone, with no data folder. The caller closes it. */
+export function openLocalEvents(options: LocalEventsOptions): LocalEvents {
+  return new LocalEvents(options, () => openDuckDb({ memoryBytes: ENGINE_MEMORY_BYTES }));
+}
+
+/** What makes the second preview quicker than the first: pass it to each. The caller closes it. */
+export function openSampleKeeper(): Promise<SampleKeeper> {
+  return SampleKeeper.open(() => openDuckDb({ memoryBytes: ENGINE_MEMORY_BYTES }));
 }

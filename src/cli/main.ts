@@ -10,6 +10,8 @@ import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { describeCommand } from "./commands/describe.ts";
+import { devCommand } from "./commands/dev.ts";
+import { dropCommand } from "./commands/drop.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { getCommand } from "./commands/get.ts";
 import { ingestCommand } from "./commands/ingest.ts";
@@ -44,6 +46,8 @@ for (const command of [
   serveCommand(),
   getCommand(),
   previewCommand(),
+  devCommand(),
+  dropCommand(),
   explainCommand(),
   testCommand(),
   trainCommand(),

@@ -50,11 +50,7 @@ export async function requireCheckedDefinitions(
 
 async function load(options: StandardOptions): Promise<LoadedDefinitions> {
   const file = resolve(options.definitions ?? DEFINITIONS_FILE);
-  if (!existsSync(file)) {
-    throw new OnefoldError("DEFINITION_UNREADABLE", `there is no definitions file ${file}`, {
-      hint: "name it with --definitions FILE, or start a project with: onefold init FOLDER",
-    });
-  }
+  if (!existsSync(file)) throw noDefinitions(file);
   const { loadDefinitions } = await import("./load-definitions.ts");
   return loadDefinitions(file);
 }
@@ -62,6 +58,12 @@ async function load(options: StandardOptions): Promise<LoadedDefinitions> {
 /** Whether a file was named, or `features.ts` is there. */
 export function hasDefinitions(options: StandardOptions): boolean {
   return options.definitions !== undefined || existsSync(resolve(DEFINITIONS_FILE));
+}
+
+export function noDefinitions(file: string): OnefoldError {
+  return new OnefoldError("DEFINITION_UNREADABLE", `there is no definitions file ${file}`, {
+    hint: "name it with --definitions FILE, or start a project with: onefold init FOLDER",
+  });
 }
 
 /**

@@ -16,6 +16,7 @@ import { entityKeySql, keyIsUsableSql } from "../offline-store/entity-key-sql.ts
 import type { Column } from "../schema/value.ts";
 import type { DoorView } from "./door.ts";
 import { columnExpression, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
+import { findCsvFault, findJsonFault } from "./file-fault.ts";
 import { csvReaderSql } from "./row-file.ts";
 import { absentColumn, importColumn, type FileFormat, type ImportColumn } from "./import-columns.ts";
 
@@ -103,8 +104,11 @@ export async function stageFile(
     };
   } catch (error) {
     if (!isOnefoldError(error) || error.code !== "FILE_UNREADABLE") throw error;
-    throw new OnefoldError("FILE_UNREADABLE", `the file cannot be read: ${error.message}`, {
-      where: path,
+    const fault = format === "json" ? await findJsonFault(path) : format === "csv" ? await findCsvFault(path) : null;
+    // The engine counts lines otherwise than people do.
+    const why = fault === null ? error.message : error.message.replace(/ in file ".*", at byte \d+ in line \d+/, "");
+    throw new OnefoldError("FILE_UNREADABLE", `the file cannot be read: ${why}`, {
+      where: fault ?? path,
       hint:
         format === "csv"
           ? "nothing of the import was taken in: give every row as many fields as the header has, close every quote, and import it again"
@@ -235,7 +239,7 @@ function missingColumn(path: string, column: string, fileColumn: string, present
     `${path} has no column "${fileColumn}" for the source's column "${column}"`,
     {
       where: path,
-      hint: "rename it in the file, or map it: `onefold ingest --map column=file_column`, `columnMap` in code",
+      hint: "rename it in the file, or map it: `--map column=file_column`, `columnMap` in code",
       candidates: nearestNames(fileColumn, names),
     },
   );

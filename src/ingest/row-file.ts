@@ -125,9 +125,12 @@ function csvReader(name: string, declared: string | undefined): ColumnReader {
   return { name, sql: sqlName(name), engineColumn: { as: "text" }, toJson };
 }
 
-/** CSV is comma-separated with double quotes, never guessed at: a lone quote in a cell must not change the rest. */
+/**
+ * CSV is comma-separated with double quotes and its first line names the columns, never guessed at: a lone quote
+ * in a cell must not change the rest, nor a row with one field too many make the lines before it a preamble.
+ */
 export function csvReaderSql(path: string): string {
-  const dialect = `delim = ',', quote = '"', escape = '"', allow_quoted_nulls = false`;
+  const dialect = `skip = 0, delim = ',', quote = '"', escape = '"', allow_quoted_nulls = false`;
   return `read_csv(${sqlText(path)}, header = true, all_varchar = true, ${dialect})`;
 }
 

@@ -119,16 +119,17 @@ export async function* readEventsByEntity(
 
 /**
  * Lends `work` a relation of the events within bounds that have a usable key: `_key`, `_offset`, `_event_time`,
- * `_known_time` (both TIMESTAMPTZ).
+ * `_known_time` (both TIMESTAMPTZ), `_id`, and the stored columns that are wanted.
  */
 export async function withKeyedEvents<T>(
   engine: QueryEngine,
-  request: KeyedEventsRequest,
+  request: KeyedEventsRequest & { readonly columns?: readonly string[] },
   work: (relation: string) => Promise<T>,
 ): Promise<T> {
   const keyTable = `keys_${randomUUID()}`;
+  const wanted = (request.columns ?? []).map((name) => storedColumn(request.source, name));
   try {
-    return await work(await keyedScan(engine, request, [], keyTable));
+    return await work(await keyedScan(engine, request, wanted, keyTable));
   } finally {
     await engine.run(`DROP TABLE IF EXISTS ${sqlName(keyTable)}`);
   }

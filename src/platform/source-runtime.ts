@@ -23,7 +23,7 @@ import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./runtime-context.ts";
 import type { CatalogView } from "./view-catalog.ts";
-import { forgetRedefined, historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
+import { historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
 
 const TICK_MS = 1000;
 
@@ -136,16 +136,28 @@ export class SourceRuntime {
     await this.archiveNow();
   }
 
-  /** Takes over a definition that gained columns, and starts the views registered since. */
+  /** Stops folding drafts that are registered otherwise now, or no more. Their states are the caller's to remove. */
+  retireDrafts(): Promise<void> {
+    return this.#change(async () => {
+      const views = this.#views();
+      for (const { name, view } of this.#pipeline.runners) {
+        if (view.definition.version !== "dev") continue;
+        const current = views.find((each) => each.name === name);
+        const isSame =
+          current !== undefined && historyPlace(this.#online, current)?.fingerprint === current.fingerprint;
+        if (!isSame) await this.#pipeline.removeView(name);
+      }
+    });
+  }
+
+  /**
+   * Takes over a definition that gained columns, and starts the views registered since. Pushes go on while views
+   * are built; they wait only where the source itself changed.
+   */
   refresh(source: StreamDefinition, onProgress?: OnProgress): Promise<void> {
     return this.#change(async () => {
       const redefined = JSON.stringify(source) !== JSON.stringify(this.#source);
-      const views = this.#views();
-      const stale = views.some((view) => {
-        const runner = this.#pipeline.runner(view.name);
-        return runner !== undefined && historyPlace(this.#online, view)?.fingerprint !== view.fingerprint;
-      });
-      if (!redefined && !stale) return this.#bringUp(views, onProgress);
+      if (!redefined) return this.#bringUp(this.#views(), onProgress);
       await this.#gated(async () => {
         await this.#closeParts();
         this.#source = source;
@@ -214,7 +226,6 @@ export class SourceRuntime {
   async #openParts(onProgress?: OnProgress): Promise<void> {
     const { clock, dataDir, engine, offline } = this.#context;
     const views = this.#views();
-    for (const view of views) await forgetRedefined(this.#online, view);
     this.#archive = await openEventArchive(offline, engine, this.#source);
     this.#pipeline = await openSourcePipeline({
       source: this.#source,

@@ -6,6 +6,7 @@ import { formatViewName } from "../define/definition.ts";
 import type { SourceGauges } from "../monitor/metrics.ts";
 import type { OnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
+import { forgetStaleDrafts, historyPlace } from "./view-builder.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { SourceRuntime } from "./source-runtime.ts";
@@ -40,8 +41,9 @@ export class SourceRuntimes {
     }
   }
 
-  /** Starts what the registry has gained: sources, columns of sources, views. */
+  /** Starts what the registry has gained: sources, columns of sources, views; and lets go of drafts that it lost. */
   async refresh(onProgress?: OnProgress): Promise<void> {
+    await this.#retireDrafts();
     for (const { definition } of this.#context.registry.sources()) {
       if (definition.kind !== "stream") continue;
       const { name } = definition;
@@ -52,6 +54,18 @@ export class SourceRuntimes {
       } else await running.refresh(definition, onProgress);
       this.#waitingFor.delete(`source ${name}`);
     }
+  }
+
+  /** Everywhere first, and only then are any built: a draft may have moved from one source to another. */
+  async #retireDrafts(): Promise<void> {
+    for (const runtime of this.#runtimes.values()) await runtime.retireDrafts();
+    const fingerprints = new Map(
+      this.#context.registry
+        .views()
+        .filter(({ definition }) => definition.online || definition.offline)
+        .map(({ definition, fingerprint }) => [formatViewName(definition), fingerprint]),
+    );
+    await forgetStaleDrafts(this.#online, (view, fingerprint) => fingerprints.get(view) === fingerprint);
   }
 
   /** Throws `SOURCE_UNKNOWN`; `NOT_READY` for one that is being opened, `SOURCE_IS_BATCH` for one that is no stream. */
@@ -93,7 +107,10 @@ export class SourceRuntimes {
     }
     const runtime = this.get(source.name);
     const runner = runtime.runner(compiled.name);
-    if (runner === undefined) {
+    // What runs under a draft's name may still be what the draft was before.
+    const isOther =
+      definition.version === "dev" && historyPlace(this.#online, compiled)?.fingerprint !== compiled.fingerprint;
+    if (runner === undefined || isOther) {
       throw new OnefoldError("NOT_READY", `view ${name} is being built`, {
         where: name,
         hint: "try again when GET /ready says so",

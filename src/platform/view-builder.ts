@@ -39,13 +39,23 @@ export function pipelineView({ definition, entity, fold }: CatalogView): Pipelin
   return { definition: definition.version === "dev" ? { ...definition, offline: false } : definition, entity, fold };
 }
 
-/** Removes states that another definition folded under the same name: only a draft can have such. */
-export async function forgetRedefined(store: OnlineStore, view: CatalogView): Promise<void> {
-  const place = historyPlace(store, view);
-  if (place === null || place.fingerprint === view.fingerprint) return;
-  const stored = readStoredView(store, view.name);
-  await store.commit([], [...forgetView(store, view.name), { name: metaName(view.name), bytes: null }]);
-  await store.dropSpace(stored?.space ?? stateSpace(view.name, place.epoch));
+/**
+ * Removes what was folded under the name of a draft that `isCurrent` does not know with its fingerprint: the draft
+ * was changed, moved to another source, or dropped. Nothing may be folding it any more. Cut short, the states are
+ * out of reach already, and a rebuild under the same name empties their space first.
+ */
+export async function forgetStaleDrafts(
+  store: OnlineStore,
+  isCurrent: (view: string, fingerprint: string) => boolean,
+): Promise<void> {
+  for (const { name, bytes } of Array.from(store.scanMeta(metaName("")))) {
+    const view = name.slice(metaName("").length);
+    const { fingerprint, epoch } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
+    if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
+    const stored = readStoredView(store, view);
+    await store.commit([], [...forgetView(store, view), { name, bytes: null }]);
+    await store.dropSpace(stored?.space ?? stateSpace(view, epoch));
+  }
 }
 
 export class ViewBuilder {

@@ -22,9 +22,9 @@ import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName } from "./definition-set.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
-import { planChanges } from "./plan.ts";
+import { describeChange, planChanges } from "./plan.ts";
 import { readRegistryFile, type RegistryContent, writeRegistryFile } from "./registry-file.ts";
-import type { AppliedChange, FindQuery, LineageEdge, Plan, Registered, Registry } from "./registry.ts";
+import type { AppliedChange, FindQuery, LineageEdge, Plan, PlannedChange, Registered, Registry } from "./registry.ts";
 
 /** Opens `registry.json` in `folder`, which need not exist. Throws `REGISTRY_CORRUPT`. */
 export async function openFileRegistry(folder: string, options: { readonly clock: Clock }): Promise<Registry> {
@@ -69,6 +69,43 @@ class FileRegistry implements Registry {
     }
     this.attachCode(definitions);
     return plan;
+  }
+
+  dropDraft(name: string): Promise<PlannedChange> {
+    const result = this.#applying.then(() => this.#dropNow(name));
+    this.#applying = result.catch(() => undefined);
+    return result;
+  }
+
+  async #dropNow(name: string): Promise<PlannedChange> {
+    const dropped = this.find({ name, version: "dev" })[0];
+    if (dropped === undefined) {
+      const drafts = this.find({ version: "dev" }).map(({ definition }) => definition.name);
+      throw new OnefoldError("VIEW_UNKNOWN", `there is no draft "${name}@dev"`, {
+        candidates: nearestNames(name, drafts).map((near) => `${near}@dev`),
+      });
+    }
+    const { definition } = dropped;
+    const reads = (one: OnDemandDefinition): boolean =>
+      one.inputs.some(({ view, version }) => view === name && version === "dev");
+    const reader = this.onDemandViews().find((one) => reads(one.definition));
+    if (reader !== undefined) {
+      const computed = shownName(reader.definition);
+      throw new OnefoldError("DEFINITION_INVALID", `${computed} is computed from ${name}@dev`, {
+        hint: `drop ${computed} first`,
+      });
+    }
+    const change = describeChange("remove", definition);
+    const replaced = [{ name: change.name, fingerprint: dropped.fingerprint, definition: toData(definition) }];
+    const applied: AppliedChange = { at: formatMicros(this.#clock.now()), changes: [change], replaced };
+    const key = keyOf(definition);
+    const kept = [...this.#byKey].filter(([each]) => each !== key).map(([, registered]) => registered);
+    const content = { definitions: kept, history: [...this.#content.history, applied] };
+    await writeRegistryFile(this.#file, content);
+    this.#content = content;
+    this.#byKey = byKey(kept);
+    this.#loaded.delete(key);
+    return change;
   }
 
   #next(definitions: readonly Definition[], plan: Plan): RegistryContent {

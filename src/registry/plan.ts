@@ -9,7 +9,7 @@ import { refusal } from "./compatible.ts";
 import { type Data, toData } from "./definition-data.ts";
 import { differences } from "./diff.ts";
 import { meaning, registeredData } from "./fingerprint.ts";
-import type { Plan, PlannedChange } from "./registry.ts";
+import type { ChangeKind, Plan, PlannedChange } from "./registry.ts";
 import { problemsOf, refuseProblems } from "./validate.ts";
 
 const KIND_ORDER: Readonly<Record<Definition["kind"], number>> = {
@@ -35,19 +35,44 @@ export function planChanges(given: readonly Definition[], registered: ReadonlyMa
   };
 }
 
+/**
+ * What became of `before` in `after`, as when a file is edited: nothing is judged, and what stayed the same is
+ * left out.
+ */
+export function changesBetween(before: readonly Definition[], after: readonly Definition[]): PlannedChange[] {
+  const olds = new Map(before.map((definition) => [keyOf(definition), definition]));
+  const news = new Map(after.map((definition) => [keyOf(definition), definition]));
+  const removed = [...olds]
+    .filter(([key]) => !news.has(key))
+    .map(([, definition]) => describeChange("remove", definition));
+  const changed = [...news].flatMap(([key, definition]): PlannedChange[] => {
+    const old = olds.get(key);
+    if (old === undefined) return [describeChange("add", definition, summary(definition))];
+    const details = differences(registeredData(toData(old)), registeredData(toData(definition)));
+    return details.length === 0 ? [] : [describeChange("change", definition, details)];
+  });
+  return [...removed, ...changed].sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind]);
+}
+
 function planOne(after: Definition, before: Definition | undefined): PlannedChange {
-  const common = {
-    kind: after.kind,
-    name: shownName(after),
-    ...(after.definedAt === undefined ? {} : { where: `${after.definedAt.file}:${after.definedAt.line}` }),
-  };
-  if (before === undefined) return { change: "add", details: summary(after), ...common };
+  if (before === undefined) return describeChange("add", after, summary(after));
   const [old, next] = [registeredData(toData(before)), registeredData(toData(after))];
   const details = differences(old, next);
-  if (details.length === 0) return { change: "unchanged", details, ...common };
+  if (details.length === 0) return describeChange("unchanged", after);
   const why = sameMeaning(old, next) ? null : refusal(before, after);
-  if (why === null) return { change: "change", details, ...common };
-  return { change: "refuse", details: [...differences(meaning(old), meaning(next)), why], ...common };
+  if (why === null) return describeChange("change", after, details);
+  return describeChange("refuse", after, [...differences(meaning(old), meaning(next)), why]);
+}
+
+/** A change of one definition, with its place where that is known. */
+export function describeChange(
+  change: ChangeKind,
+  definition: Definition,
+  details: readonly string[] = [],
+): PlannedChange {
+  const { kind, definedAt } = definition;
+  const where = definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` };
+  return { change, details, kind, name: shownName(definition), ...where };
 }
 
 function sameMeaning(a: Data, b: Data): boolean {

@@ -77,6 +77,11 @@ export interface Registry {
   plan(definitions: readonly Definition[]): Plan;
   /** Plans, refuses or writes durably. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`. */
   apply(definitions: readonly Definition[]): Promise<Plan>;
+  /**
+   * Takes the draft `name@dev`, a view or an on-demand view, out of the registry, durably; its history stays.
+   * Throws `VIEW_UNKNOWN`, and `DEFINITION_INVALID` where another definition is computed from it.
+   */
+  dropDraft(name: string): Promise<PlannedChange>;
   entities(): readonly Registered<EntityDefinition>[];
   sources(): readonly Registered<SourceDefinition>[];
   /** All registered views in all versions. */

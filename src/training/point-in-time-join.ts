@@ -8,6 +8,7 @@
  * entity's events, and one pass with one state answers every label. The same holds for offsets (as served)
  * and, once sorted so, for effective times (final).
  */
+import { asOnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import { createReadBuffer, type ReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
 import type { EntityEventBatch } from "../offline-store/event-reader.ts";
@@ -64,6 +65,7 @@ export class ViewJoin {
   #cursor = 0;
   #eventsFolded = 0;
   #eventsPoisoned = 0;
+  #firstPoison: string | null = null;
   #coincidentLabels = 0;
 
   constructor(settings: ViewJoinSettings) {
@@ -83,6 +85,10 @@ export class ViewJoin {
   /** Events that left the state as it was because something threw; the same ones as in the stream. */
   get eventsPoisoned(): number {
     return this.#eventsPoisoned;
+  }
+  /** What the first of them threw. */
+  get firstPoison(): string | null {
+    return this.#firstPoison;
   }
   /** Labels whose limit equals the place of an event of their entity; counted under inclusive bounds only. */
   get coincidentLabels(): number {
@@ -143,15 +149,19 @@ export class ViewJoin {
     if (derive !== null) {
       try {
         this.#event.row = derive(this.#stored);
-      } catch {
+      } catch (error) {
         this.#eventsPoisoned++;
+        this.#firstPoison ??= asOnefoldError(error).message;
         return;
       }
     }
     this.#state ??= fold.empty();
     const outcome = fold.fold(this.#state, this.#event);
     if (outcome.kind === "folded") this.#eventsFolded++;
-    else if (outcome.kind === "poison") this.#eventsPoisoned++;
+    else if (outcome.kind === "poison") {
+      this.#eventsPoisoned++;
+      this.#firstPoison ??= outcome.message;
+    }
   }
 
   #answer(): void {

@@ -5,12 +5,10 @@ import type { Micros } from "../base/micros.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
 import { keyFromStored } from "../fold/derive.ts";
-import { type StatusName, STATUS_NAMES, type ViewFold } from "../fold/view-fold.ts";
-import type { QueryEngine } from "../offline-store/engine.ts";
-import type { EventFiles } from "../offline-store/event-archive.ts";
-import { withKeyedEvents } from "../offline-store/event-reader.ts";
+import { type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Value, ValueType } from "../schema/value.ts";
+import { newestKeys, type SampleKeeper } from "./entity-sample.ts";
 import { createEntityTable } from "./entity-table.ts";
 import { labelsByOffset } from "./label-runs.ts";
 import type { TrainingPorts } from "./ports.ts";
@@ -28,6 +26,8 @@ export interface PreviewRequest {
   readonly entityCount?: number;
   /** Default: when the newest archived event became known. */
   readonly asOf?: Micros;
+  /** Keeps the sampled events for the next preview; its engine is used then. */
+  readonly keeper?: SampleKeeper;
   readonly signal?: AbortSignal;
 }
 
@@ -50,7 +50,10 @@ export interface Preview {
   /** Newest entities first; none where the archive is empty. */
   readonly rows: readonly PreviewRow[];
   readonly eventsFolded: number;
+  /** Events that left the state as it was, because a predicate or custom function threw on them. */
   readonly eventsPoisoned: number;
+  /** What the first of them threw. */
+  readonly firstPoison: string | null;
 }
 
 /** Each entity is folded from its whole history, so the values are the ones serving would give. Throws `DEFINITION_INVALID`, `SOURCE_UNKNOWN`. */
@@ -61,17 +64,26 @@ export async function preview(request: PreviewRequest): Promise<Preview> {
   const types = fold.features.map((feature) => feature.type);
   const files = await (await ports.archive(source.name)).files();
   const asOf = request.asOf ?? (Number.isFinite(files.lastKnownTime) ? (files.lastKnownTime as Micros) : null);
-  if (asOf === null) return { asOf, features, types, rows: [], eventsFolded: 0, eventsPoisoned: 0 };
-  const engine = await ports.openEngine();
+  if (asOf === null) return { asOf, features, types, rows: [], eventsFolded: 0, eventsPoisoned: 0, firstPoison: null };
+  const engine = request.keeper?.engine ?? (await ports.openEngine());
   try {
-    const keys = request.keys ?? (await newestKeys(engine, files, request, fold, asOf));
+    const derivedKey = keyFromStored(source, definition.key, fold);
+    const { entityCount = 20 } = request;
+    const wanted = { files, source, keyColumns: definition.key, derivedKey, entityCount, asOf };
+    const sample =
+      request.keys !== undefined
+        ? { keys: request.keys, files }
+        : request.keeper !== undefined
+          ? await request.keeper.sample(wanted)
+          : { keys: await newestKeys(engine, wanted), files };
+    const { keys } = sample;
     await createEntityTable(engine, "previewed_entities", keys);
     const rows: PreviewRow[] = Array.from({ length: keys.length });
     const labels = labelsByOffset(keys.map((_, row) => ({ entity: row, lastOffset: asOf, asOf, row })));
     const result = await replayView({
       engine,
       view: { definition, source, fold },
-      files,
+      files: sample.files,
       entityTable: "previewed_entities",
       bound: "known",
       labels,
@@ -89,25 +101,9 @@ export async function preview(request: PreviewRequest): Promise<Preview> {
       },
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     });
-    return { asOf, features, types, rows, eventsFolded: result.eventsFolded, eventsPoisoned: result.eventsPoisoned };
+    const { eventsFolded, eventsPoisoned, firstPoison } = result;
+    return { asOf, features, types, rows, eventsFolded, eventsPoisoned, firstPoison };
   } finally {
-    await engine.close();
+    if (request.keeper === undefined) await engine.close();
   }
-}
-
-async function newestKeys(
-  engine: QueryEngine,
-  files: EventFiles,
-  { source, view, entityCount = 20 }: PreviewRequest,
-  fold: ViewFold,
-  asOf: Micros,
-): Promise<EntityKey[]> {
-  const derivedKey = keyFromStored(source, view.key, fold);
-  const rows = await withKeyedEvents(engine, { files, source, keyColumns: view.key, derivedKey }, (relation) =>
-    engine.rows(
-      `SELECT _key AS entity_key FROM ${relation} WHERE epoch_us(_known_time) <= ${asOf}
-       GROUP BY 1 ORDER BY max(_offset) DESC LIMIT ${entityCount}`,
-    ),
-  );
-  return rows.map((row) => String(row["entity_key"]));
 }

@@ -30,6 +30,7 @@ export interface ReplayRequest {
 export interface ReplayResult {
   readonly eventsFolded: number;
   readonly eventsPoisoned: number;
+  readonly firstPoison: string | null;
   readonly coincidentLabels: number;
 }
 

@@ -145,6 +145,7 @@ async function trainWith(
     results.set(pass.view.name, {
       eventsFolded: result.eventsFolded + (before?.eventsFolded ?? 0),
       eventsPoisoned: result.eventsPoisoned + (before?.eventsPoisoned ?? 0),
+      firstPoison: before?.firstPoison ?? result.firstPoison,
       coincidentLabels: 0,
       epochs: [...(before?.epochs ?? []), pass.epoch],
     });

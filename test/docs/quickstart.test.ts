@@ -110,6 +110,7 @@ describe("docs/quickstart.md", () => {
     expect(all).toContain("no dead letters");
     expect(all).toMatch(/\d+ values compared, 0 mismatched/);
     expect(all).toMatch(/\d+ states compared, 0 mismatched/);
+    expect(all).toContain("- view spending@dev");
     expect(all).toContain("refused: a registered version never changes");
     expect(readFileSync(join(project, "training.csv"), "utf8").split("\n")[0]).toContain(
       "user_id,event_timestamp,is_fraud,payments_1h",

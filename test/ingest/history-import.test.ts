@@ -167,6 +167,18 @@ describe("an import that cannot be done", () => {
       "FILE_COLUMN_MISSING",
     );
     expect((await archive.files()).history).toEqual([]);
+    // The first line names the columns, however many fields the lines below it have.
+    for (const [format, text, line] of [
+      ["csv", "key,at\nx,2001-01-01,1\ny,2001-01-02,2\n", 2],
+      ["csv", "key,at\nx,2001-01-01\ny,2001-01-02,2\n", 3],
+      ["ndjson", `${seconds("b", 1)}\n{"key": "torn\n${seconds("c", 1)}`, 2],
+    ] as const) {
+      const path = await write(format, text);
+      await expect(importFiles(archive, [path])).rejects.toMatchObject({
+        code: "FILE_UNREADABLE",
+        where: `${path}:${line}`,
+      });
+    }
     const empty = await importFiles(archive, [await write("csv", "key,at\n")]);
     expect(empty.result).toMatchObject({ rows: 0, accepted: 0, epochOpened: false });
     expect(await engine.rows("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'import_%'")).toEqual([]);

@@ -1,7 +1,7 @@
 /** `onefold plan` and `onefold apply`: what definitions would change, and changing it. */
-import { relative } from "node:path";
 import { Command, Option } from "commander";
-import type { Plan, PlannedChange } from "../../registry/registry.ts";
+import type { Plan } from "../../registry/registry.ts";
+import { formatChanges } from "../change-text.ts";
 import { EXIT } from "../exit-codes.ts";
 import { createOutput } from "../output.ts";
 import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts";
@@ -56,24 +56,6 @@ function printPlan(plan: Plan, warnings: readonly Impurity[], options: StandardO
   output.result({ ...plan, warnings }, () => formatPlan(plan));
 }
 
-const SIGNS: Readonly<Record<PlannedChange["change"], string>> = {
-  add: "+",
-  change: "~",
-  remove: "-",
-  unchanged: " ",
-  refuse: "!",
-};
-
-export function formatPlan(plan: Plan): string {
-  const changes = plan.changes.filter((change) => change.change !== "unchanged");
-  if (changes.length === 0) return "nothing to change";
-  return changes
-    .map(({ change, kind, name, details, where }) =>
-      [
-        `${SIGNS[change]} ${kind} ${name}${where === undefined ? "" : `  (${relative(process.cwd(), where)})`}`,
-        ...(change === "refuse" ? ["    refused: what is registered never changes; give it the next version"] : []),
-        ...details.map((detail) => `    ${detail}`),
-      ].join("\n"),
-    )
-    .join("\n");
+function formatPlan(plan: Plan): string {
+  return plan.dirty ? formatChanges(plan.changes) : "nothing to change";
 }

@@ -10,6 +10,7 @@ import {
   withPlatformOf,
   withStandardOptions,
 } from "../standard-options.ts";
+import { nextStopSignal } from "../stop-signal.ts";
 
 interface ServeOptions extends StandardOptions {
   readonly port: number;
@@ -51,11 +52,4 @@ export function serveCommand(): Command {
       });
     });
   return withStandardOptions(command);
-}
-
-function nextStopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once("SIGINT", () => resolve());
-    process.once("SIGTERM", () => resolve());
-  });
 }
