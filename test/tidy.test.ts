@@ -21,6 +21,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   ingest: ["registry", "fold", "online-store", "offline-store", "define", "schema", "base"],
   training: ["vector", "registry", "fold", "online-store", "offline-store", "define", "schema", "base"],
   serve: ["vector", "registry", "fold", "online-store", "define", "schema", "base"],
+  client: ["define", "base"],
   monitor: ["registry", "online-store", "offline-store", "schema", "base"],
   testing: [
     "vector",
@@ -60,7 +61,7 @@ const STORE_ADAPTER =
 const DRIVERS: readonly string[] = ["lmdb", "@duckdb/node-api", "fastify", "prom-client"];
 
 /** Where the published package can be entered; every other file must be reachable from one of them. */
-const DOORS: readonly string[] = ["index.ts", "testing/index.ts", "cli/main.ts"];
+const DOORS: readonly string[] = ["index.ts", "client/index.ts", "testing/index.ts", "cli/main.ts"];
 
 const FORBIDDEN_NAMES: readonly string[] = ["utils", "util", "helpers", "helper", "common", "misc", "shared", "lib"];
 const LINES_TO_THINK_TWICE = 400;

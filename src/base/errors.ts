@@ -53,6 +53,9 @@ export const ERROR_CODES = {
   ON_DEMAND_OUTPUT_INVALID: { status: 500, meaning: "an on-demand view gave a value that is not of its output's type" },
   ON_DEMAND_INPUT_ERROR: { status: 500, meaning: "an input of an on-demand view is itself an error" },
   TOKEN_INVALID: { status: 400, meaning: "a vector token cannot be read" },
+  // calling a server
+  SERVER_UNREACHABLE: { status: 503, meaning: "no server answers at the address" },
+  CALL_TIMED_OUT: { status: 504, meaning: "a call was not answered in time" },
   // storage
   REGISTRY_CORRUPT: { status: 500, meaning: "the registry's file is damaged or of another format" },
   STATE_CODEC: { status: 500, meaning: "stored state cannot be decoded by this version" },

@@ -1,0 +1,195 @@
+/**
+ * The client: feature vectors and events, typed by the definitions, with time-outs and retries.
+ */
+import type { OnefoldError } from "../base/errors.ts";
+import type { EntitiesOf, FeaturesOf, NameOf, RequestDataOf, RowOf } from "./answered.ts";
+import { Coalescer } from "./coalescer.ts";
+import { HttpTransport } from "./http-transport.ts";
+import { withRetries } from "./retry.ts";
+import {
+  type Answered,
+  type Asked,
+  type AskOptions,
+  isPassing,
+  isRefusal,
+  type PushAnswer,
+  timedOut,
+  type Transport,
+} from "./transport.ts";
+
+export interface ClientOptions {
+  /** Where the server is: `http://host:port` or `https://host:port`. */
+  readonly url: string;
+  /** Headers of every HTTP request. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** How long a call may take in all, retries included. Default 1000. */
+  readonly timeoutMs?: number;
+  /** How often a call that failed in passing is tried again. Default 2. */
+  readonly retries?: number;
+  /** Connections open at a time. Default 32. */
+  readonly connections?: number;
+  /** Vectors asked for within one turn of the event loop go in calls of up to so many; 1 sends each alone. Default 500. */
+  readonly batchMax?: number;
+  /** Uniform in [0, 1), for the pauses between retries. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  /** Ends the call from outside; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface VectorCallOptions<S> extends CallOptions {
+  /** Request data of the service's on-demand features. */
+  readonly request?: RequestDataOf<S>;
+  /** Adds status, event time and window of each feature to the metadata. */
+  readonly metadata?: boolean;
+  /** Adds a token, from which a training set has the very same values. */
+  readonly token?: boolean;
+}
+
+export interface PushCallOptions extends CallOptions {
+  /**
+   * The rows have ids, so that pushing them twice counts once: they are then pushed again where it is not known
+   * whether they arrived. Without it only what the server refused for now is.
+   */
+  readonly idempotent?: boolean;
+}
+
+export interface TypedVector<S> {
+  readonly features: FeaturesOf<S>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export class OnefoldClient {
+  readonly #transport: Transport;
+  readonly #coalescer: Coalescer<Asked & { readonly deadline: number }, Answered>;
+  readonly #timeoutMs: number;
+  readonly #retries: number;
+  readonly #random: () => number;
+
+  /** Use `createClient`. */
+  constructor(transport: Transport, options: Omit<ClientOptions, "url">) {
+    const { timeoutMs = 1000, retries = 2, batchMax = 500, random = Math.random } = options;
+    this.#transport = transport;
+    this.#timeoutMs = timeoutMs;
+    this.#retries = retries;
+    this.#random = random;
+    this.#coalescer = new Coalescer<Asked & { readonly deadline: number }, Answered>(batchMax, (group, asked) =>
+      this.#ask(group, asked),
+    );
+  }
+
+  /**
+   * A service's vector. `client.vector<typeof fraud>("fraud", { user_id: "ada" })` is typed by the definition;
+   * without a type, values are unknown. Rejects with the server's error, `SERVER_UNREACHABLE`, `CALL_TIMED_OUT`.
+   */
+  async vector<S = unknown>(
+    service: NameOf<S>,
+    entities: EntitiesOf<S>,
+    options: VectorCallOptions<S> = {},
+  ): Promise<TypedVector<S>> {
+    const { request, metadata = false, token = false, timeoutMs = this.#timeoutMs, signal } = options;
+    const group = JSON.stringify([service, { metadata, token } satisfies AskOptions]);
+    const asked = {
+      entities: entities as Asked["entities"],
+      request: request as Asked["request"],
+      deadline: performance.now() + timeoutMs,
+    };
+    const answer = await within(this.#coalescer.ask(group, asked), `service ${service}`, timeoutMs, signal);
+    return answer as TypedVector<S>;
+  }
+
+  /** Vectors of many entities, in their order. One that cannot be answered rejects them all. */
+  vectors<S = unknown>(
+    service: NameOf<S>,
+    entities: readonly EntitiesOf<S>[],
+    options: VectorCallOptions<S> = {},
+  ): Promise<TypedVector<S>[]> {
+    return Promise.all(entities.map((one) => this.vector<S>(service, one, options)));
+  }
+
+  /**
+   * Pushes events; resolves once those that were accepted are durable and folded. Rows that the source refuses
+   * are among the outcomes, not an error.
+   */
+  async push<S = unknown>(
+    source: NameOf<S>,
+    rows: readonly RowOf<S>[],
+    options: PushCallOptions = {},
+  ): Promise<PushAnswer> {
+    const { timeoutMs = this.#timeoutMs, idempotent = false, signal } = options;
+    const what = `a push to ${source}`;
+    return withDeadline(timeoutMs, what, signal, (ends) =>
+      withRetries(() => this.#transport.push(source, rows, ends), {
+        ...this.#pauses(),
+        mayRetry: (error) => isRefusal(error) || (idempotent && isPassing(error)),
+        signal: ends,
+      }),
+    );
+  }
+
+  /** Ends all connections; calls under way fail. */
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  #ask(group: string, asked: readonly (Asked & { readonly deadline: number })[]): Promise<(Answered | OnefoldError)[]> {
+    const [service, options] = JSON.parse(group) as [string, AskOptions];
+    // Each caller keeps its own time; the call goes on as long as one of them waits.
+    const timeoutMs = Math.max(1, Math.max(...asked.map(({ deadline }) => deadline)) - performance.now());
+    return withDeadline(timeoutMs, `service ${service}`, undefined, (ends) =>
+      withRetries(() => this.#transport.vectors(service, asked, options, ends), {
+        ...this.#pauses(),
+        mayRetry: isPassing,
+        signal: ends,
+      }),
+    );
+  }
+
+  #pauses(): { retries: number; firstPauseMs: number; longestPauseMs: number; random: () => number } {
+    return { retries: this.#retries, firstPauseMs: 20, longestPauseMs: 1000, random: this.#random };
+  }
+}
+
+/** Throws `REQUEST_INVALID` for an address that is none. Nothing is connected before the first call. */
+export function createClient(options: ClientOptions): OnefoldClient {
+  const { url, headers, connections = 32, ...rest } = options;
+  return new OnefoldClient(
+    new HttpTransport({ url, connections, ...(headers === undefined ? {} : { headers }) }),
+    rest,
+  );
+}
+
+/** Runs `work` under a signal that aborts at the deadline, or when the caller's does. */
+async function withDeadline<T>(
+  timeoutMs: number,
+  what: string,
+  outer: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ends = new AbortController();
+  const timer = setTimeout(() => ends.abort(timedOut(what, Math.round(timeoutMs))), timeoutMs);
+  const onAbort = (): void => ends.abort(outer!.reason);
+  if (outer?.aborted === true) onAbort();
+  outer?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await work(ends.signal);
+  } finally {
+    clearTimeout(timer);
+    outer?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** One caller's wait for a call that it shares with others. */
+function within<T>(answer: Promise<T>, what: string, timeoutMs: number, outer: AbortSignal | undefined): Promise<T> {
+  return withDeadline(timeoutMs, what, outer, (signal) => {
+    return new Promise<T>((resolve, reject) => {
+      const stop = (): void => reject(signal.reason as Error);
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop, { once: true });
+      answer.then(resolve, reject);
+    });
+  });
+}

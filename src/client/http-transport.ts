@@ -1,0 +1,176 @@
+/**
+ * The transport over HTTP: keep-alive connections of `node:http`, JSON both ways.
+ */
+import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
+import { Agent as SecureAgent, request as httpsRequest } from "node:https";
+import { ERROR_CODES, type ErrorCode, OnefoldError } from "../base/errors.ts";
+import type { Answered, Asked, AskOptions, PushAnswer, Transport } from "./transport.ts";
+
+export interface HttpTransportOptions {
+  /** `http://host:port` or `https://host:port`, with a path in front of the routes where there is one. */
+  readonly url: string;
+  /** Sent with every request: an authorization, say. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Connections that are open at a time. */
+  readonly connections: number;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+export class HttpTransport implements Transport {
+  readonly #base: URL;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #agent: Agent;
+  readonly #send: typeof httpRequest;
+
+  /** Throws `REQUEST_INVALID` for an address that is none. */
+  constructor({ url, headers = {}, connections }: HttpTransportOptions) {
+    this.#base = baseOf(url);
+    this.#headers = headers;
+    const isSecure = this.#base.protocol === "https:";
+    const options = { keepAlive: true, maxSockets: connections, scheduling: "lifo" } as const;
+    this.#agent = isSecure ? new SecureAgent(options) : new Agent(options);
+    this.#send = isSecure ? httpsRequest : httpRequest;
+  }
+
+  async vectors(
+    service: string,
+    asked: readonly Asked[],
+    options: AskOptions,
+    signal: AbortSignal,
+  ): Promise<(Answered | OnefoldError)[]> {
+    const path = `/services/${encodeURIComponent(service)}`;
+    const more = { ...(options.metadata ? { metadata: "full" } : {}), ...(options.token ? { token: true } : {}) };
+    const [only] = asked;
+    if (asked.length === 1) {
+      const answer = await this.#post(`${path}/vector`, { ...bodyOf(only!), ...more }, signal);
+      return [answer as unknown as Answered];
+    }
+    const waiting = asked.map((one, place) => ({ one, place }));
+    const results: (Answered | OnefoldError)[] = [];
+    while (waiting.length > 0) {
+      const entities = waiting.map(({ one }) => one.entities);
+      const requests = waiting.map(({ one }) => one.request ?? {});
+      const request = waiting.some(({ one }) => one.request !== undefined) ? { request: requests } : {};
+      try {
+        const answer = await this.#post(`${path}/vectors`, { entities, ...request, ...more }, signal);
+        const answered = answer["results"] as readonly Answered[];
+        waiting.forEach(({ place }, i) => (results[place] = answered[i]!));
+        return results;
+      } catch (error) {
+        // One bad key refuses the whole request, and the error says which: the others are asked again.
+        const place = error instanceof OnefoldError ? faultyElement(error) : null;
+        const [faulty] = place === null ? [] : waiting.splice(place, 1);
+        if (faulty === undefined) throw error;
+        results[faulty.place] = error as OnefoldError;
+      }
+    }
+    return results;
+  }
+
+  async push(source: string, rows: readonly unknown[], signal: AbortSignal): Promise<PushAnswer> {
+    const answer = await this.#post(`/events/${encodeURIComponent(source)}`, rows, signal, "outcomes");
+    return answer as unknown as PushAnswer;
+  }
+
+  async close(): Promise<void> {
+    this.#agent.destroy();
+  }
+
+  /** A body with the member `partial` is an answer, whatever its status. */
+  async #post(path: string, body: unknown, signal: AbortSignal, partial?: string): Promise<Json> {
+    const text = JSON.stringify(body, sendable);
+    const { status, answer } = await this.#exchange(path, text, signal);
+    if (answer !== null && (status === 200 || (partial !== undefined && partial in answer))) return answer;
+    throw serverError(answer?.["error"], status, path);
+  }
+
+  #exchange(path: string, text: string, signal: AbortSignal): Promise<{ status: number; answer: Json | null }> {
+    return new Promise((resolve, reject) => {
+      const url = new URL(this.#base.pathname.replace(/\/$/, "") + path, this.#base);
+      const headers = {
+        ...this.#headers,
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(text),
+      };
+      const call = this.#send(url, { method: "POST", agent: this.#agent, headers, signal }, (response) => {
+        readText(response).then((received) => {
+          resolve({ status: response.statusCode ?? 0, answer: parseObject(received) });
+        }, fail);
+      });
+      const fail = (cause: unknown): void => {
+        if (signal.aborted) reject(signal.reason as Error);
+        else {
+          const reason = (cause as NodeJS.ErrnoException).message;
+          reject(
+            new OnefoldError("SERVER_UNREACHABLE", `no answer from ${this.#base.origin}: ${reason}`, {
+              hint: "check the address, and that the server runs: onefold serve",
+              cause,
+            }),
+          );
+        }
+      };
+      call.on("error", fail);
+      call.end(text);
+    });
+  }
+}
+
+function baseOf(url: string): URL {
+  if (URL.canParse(url)) {
+    const base = new URL(url);
+    if (base.protocol === "http:" || base.protocol === "https:") return base;
+  }
+  throw new OnefoldError("REQUEST_INVALID", `${JSON.stringify(url)} is not the address of a server`, {
+    where: "url",
+    hint: "give http://host:port, https://host:port or redis://host:port",
+  });
+}
+
+function bodyOf({ entities, request }: Asked): Json {
+  return { entities, ...(request === undefined ? {} : { request }) };
+}
+
+/** JSON has no big integers, NaN or bytes; the doors take their text. */
+function sendable(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  // A Uint8Array reaches a replacer as it is, a Buffer as what its own toJSON made of it.
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+  const { type, data } = (value ?? {}) as { readonly type?: unknown; readonly data?: unknown };
+  return type === "Buffer" && Array.isArray(data) ? Buffer.from(data as number[]).toString("base64") : value;
+}
+
+/** Place of the one element that an error is about. */
+function faultyElement(error: OnefoldError): number | null {
+  const match = /^(?:entities|request)\[(\d+)\]/.exec(error.where ?? "");
+  return match === null ? null : Number(match[1]);
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  let text = "";
+  response.setEncoding("utf8");
+  for await (const chunk of response) text += chunk as string;
+  return text;
+}
+
+function parseObject(text: string): Json | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Json) : null;
+  } catch {
+    return null;
+  }
+}
+
+function serverError(error: unknown, status: number, path: string): OnefoldError {
+  const { code, message, where, hint, candidates } = (error ?? {}) as Json;
+  const known = typeof code === "string" && Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : null;
+  // What stands between (a proxy, say) has no codes of ours.
+  const fallback: ErrorCode = status === 429 ? "BACKPRESSURE" : status >= 502 ? "SERVER_UNREACHABLE" : "INTERNAL";
+  return new OnefoldError(known ?? fallback, typeof message === "string" ? message : `${path} answered ${status}`, {
+    ...(typeof where === "string" ? { where } : {}),
+    ...(typeof hint === "string" ? { hint } : {}),
+    ...(Array.isArray(candidates) ? { candidates: candidates.map(String) } : {}),
+  });
+}

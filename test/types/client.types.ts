@@ -1,0 +1,59 @@
+/** What the client's types let through and what they refuse: compiled, never run. */
+import { createClient } from "../../src/client/index.ts";
+import { count, entity, last, mean, onDemand, service, stream, t, view } from "../../src/index.ts";
+
+const user = entity("user", { user_id: t.string() });
+const payments = stream("payments", {
+  columns: {
+    id: t.string(),
+    user_id: t.string(),
+    paid_at: t.timestamp(),
+    amount: t.float64().nullable(),
+    raw: t.bytes(),
+  },
+  eventTime: "paid_at",
+});
+const spending = view("spending", {
+  entity: user,
+  source: payments,
+  features: { n: count(), mean_1h: mean("amount").over("1h"), last_at: last("paid_at"), last_raw: last("raw") },
+});
+const ratio = onDemand("ratio", {
+  inputs: [spending.pick("mean_1h")],
+  request: { amount: t.float64() },
+  outputs: { to_mean: t.float64() },
+  compute: ({ mean_1h, amount }) => ({ to_mean: mean_1h === null ? null : amount / mean_1h }),
+});
+const fraud = service("fraud", { features: [spending, ratio] });
+
+type Same<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
+function same<A, B>(_: Same<A, B>): void {}
+
+const client = createClient({ url: "http://127.0.0.1:8080" });
+export async function calls(): Promise<void> {
+  const { features } = await client.vector<typeof fraud>("fraud", { user_id: "ada" }, { request: { amount: 3 } });
+  same<typeof features.n, number>(true);
+  same<typeof features.mean_1h, number | null>(true);
+  // as JSON carries them: a time is text, bytes are base64
+  same<typeof features.last_at, string | null>(true);
+  same<typeof features.last_raw, string | null>(true);
+  same<typeof features.to_mean, number | null>(true);
+  // @ts-expect-error there is no such feature
+  void features.mean_2h;
+  // @ts-expect-error the service is named "fraud"
+  await client.vector<typeof fraud>("frod", { user_id: "ada" });
+  // @ts-expect-error a key column is missing
+  await client.vector<typeof fraud>("fraud", {});
+  // @ts-expect-error the key is text
+  await client.vector<typeof fraud>("fraud", { user_id: 3 });
+  // @ts-expect-error the request data lacks "amount"
+  await client.vector<typeof fraud>("fraud", { user_id: "ada" }, { request: {} });
+  await client.push<typeof payments>("payments", [
+    { id: "1", user_id: "ada", paid_at: "2026-01-01T00:00:00Z", raw: "AQI=" },
+  ]);
+  // @ts-expect-error a column is missing
+  await client.push<typeof payments>("payments", [{ id: "1", user_id: "ada", raw: "AQI=" }]);
+  // without types nothing is known, and anything goes
+  const untyped = await client.vector("anything", { whatever: 1 }, { request: { x: 1 } });
+  same<(typeof untyped.features)[string], unknown>(true);
+}
