@@ -21,6 +21,7 @@ export { col, type Expr, lit, when } from "./define/expression-builder.ts";
 export {
   column,
   count,
+  countSessions,
   countDistinct,
   decayedSum,
   ewma,

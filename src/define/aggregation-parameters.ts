@@ -19,6 +19,7 @@ const TAKES: Partial<Record<AggregationName, ParameterName>> = {
   ewma: "halfLifeMicros",
   decayedSum: "halfLifeMicros",
   histogram: "categories",
+  countSessions: "gapMicros",
 };
 
 /** A sentence that says what is wrong with an aggregation's parameters; undefined where nothing is. */
@@ -30,7 +31,7 @@ export function parameterProblem(
   const other = Object.keys(parameters).find((name) => name !== wanted);
   if (other !== undefined) return `${fn} has no parameter ${other}`;
   if (wanted === undefined) return undefined;
-  const { k, q, halfLifeMicros, categories } = parameters;
+  const { k, q, halfLifeMicros, gapMicros, categories } = parameters;
   switch (wanted) {
     case "k": {
       const most = fn === "topK" ? TOP_LENGTH_MAX : LIST_LENGTH_MAX;
@@ -42,6 +43,10 @@ export function parameterProblem(
       return isWhole(halfLifeMicros, 1, Number.MAX_SAFE_INTEGER)
         ? undefined
         : `${fn}: halfLife is ${halfLifeMicros}, not a positive whole number of microseconds`;
+    case "gapMicros":
+      return isWhole(gapMicros, 1, Number.MAX_SAFE_INTEGER)
+        ? undefined
+        : `${fn}: gap is ${gapMicros}, not a positive whole number of microseconds`;
     case "categories":
       return categoriesProblem(categories, input);
   }

@@ -14,6 +14,7 @@
  * | histogram                      | string, int64, bool        | array of int64  |
  * | quantile ewma decayedSum       | int64, float64             | float64         |
  * | timeSinceLast rate             | any column, or none        | float64         |
+ * | countSessions                  | any column, or none        | int64           |
  * | custom                         | any column, or none        | what it declares |
  */
 import { formatType, isNumeric, type ValueType } from "../schema/value.ts";
@@ -33,7 +34,7 @@ function typeByColumn(aggregation: Aggregation, columns: readonly ExpressionColu
   const { fn, column } = aggregation;
   const type = columns.find((one) => one.name === column)?.type;
   if (column !== undefined && type === undefined) return `${fn}: ${unknownColumn(column, columns)}`;
-  if (fn === "count") return { name: "int64" };
+  if (fn === "count" || fn === "countSessions") return { name: "int64" };
   if (fn === "custom") return aggregation.custom?.output ?? "a custom aggregation without its functions";
   if (fn === "timeSinceLast") return { name: "float64" };
   if (fn === "rate") {

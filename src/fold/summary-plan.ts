@@ -12,6 +12,7 @@ import { DISTINCT_VALUES, distinctCount, distinctError, type DistinctState } fro
 import type { PlannedReader } from "./feature-reader.ts";
 import { LastAccumulator } from "./first-and-last.ts";
 import { quantileError, quantileOf, QUANTILES, type QuantileState } from "./quantile-sketch.ts";
+import { sessionCount, sessionCountError, sessionCounts, type SessionCountState } from "./session-counts.ts";
 import { type Summary, SummaryAccumulator } from "./summary.ts";
 import { TOP_VALUES, topError, type TopState, topValues } from "./top-values.ts";
 import { firstValues, lastValues, listValue, type ListState } from "./value-list.ts";
@@ -96,6 +97,19 @@ export function planSummary(feature: CheckedFeature, channel: ChannelPlan, group
         const time = numbers[cell]!;
         return Number.isFinite(time) ? (asOf - time) / MICROS_PER_SECOND : null;
       });
+    }
+    case "countSessions": {
+      const gap = parameters.gapMicros!;
+      // the times are all it takes, whatever the column
+      const times = { ...channel, inputCell: 0 };
+      const { objectCell } = group.reserve(
+        `sessions ${gap} ${channelName}`,
+        feature,
+        { numbers: 0, objects: 1 },
+        (_cell, at) => new SummaryAccumulator(sessionCounts(gap) as Summary, times, { name: "timestamp" }, true, at),
+      );
+      const stateOf = ({ objects }: Cells): SessionCountState | null => objects[objectCell] as SessionCountState | null;
+      return { read: (cells) => sessionCount(stateOf(cells)), error: (cells) => sessionCountError(stateOf(cells)) };
     }
     case "rate": {
       const seconds = (over as { readonly micros: number }).micros / MICROS_PER_SECOND;

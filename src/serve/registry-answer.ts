@@ -13,6 +13,7 @@ import type {
   ServiceDefinition,
   SourceDefinition,
   ViewDefinition,
+  Window,
 } from "../define/definition.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
@@ -127,10 +128,22 @@ function answerAggregation({ fn, column, over, where, custom }: Aggregation): An
   return {
     fn,
     ...(column === undefined ? {} : { column }),
-    ...(over === undefined ? {} : { over: over.kind === "time" ? formatDuration(over.micros) : { last: over.events } }),
+    ...(over === undefined ? {} : { over: answerWindow(over) }),
     ...(where === undefined ? {} : { where: answerExpression(where) }),
     ...(custom === undefined ? {} : { custom: custom.name }),
   };
+}
+
+/** As it is written. */
+function answerWindow(over: Window): Answer | string {
+  switch (over.kind) {
+    case "time":
+      return formatDuration(over.micros);
+    case "last":
+      return { last: over.events };
+    case "session":
+      return { session: formatDuration(over.gapMicros), max: formatDuration(over.maxMicros) };
+  }
 }
 
 function answerOnDemand(view: OnDemandDefinition): Answer {

@@ -4,8 +4,7 @@
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { hopForWindow } from "../fold/hop-ladder.ts";
-import { STATUS_NAMES } from "../fold/view-fold.ts";
+import { startsExactly, STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
 import type { FeatureVector } from "./feature-vector.ts";
@@ -77,17 +76,15 @@ function featureMetadata(
   i: number,
 ): Record<string, unknown> {
   const eventTime = vector.eventTimes[i]!;
-  const asked = feature.windowMicros === null ? null : vector.asOf - feature.windowMicros;
-  // An unseen entity has no events to leave out, so its window starts where it was asked to.
-  const windowStart = asked === null ? null : Math.max(asked, vector.windowStarts[i]!);
+  const windowStart = feature.windowMicros === null ? null : vector.windowStarts[i]!;
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
     view: plan.views[feature.view]!.name,
     event_time: eventTime === null ? null : formatMicros(eventTime),
     age_ms: eventTime === null ? null : (vector.asOf - eventTime) / 1000,
     window_start: windowStart === null ? null : formatMicros(windowStart as Micros),
-    window_bound_ms: feature.windowMicros === null ? null : hopForWindow(feature.windowMicros) / 1000,
-    exact: windowStart === asked && vector.errors[i] === 0,
+    window_bound_ms: feature.windowMicros === null ? null : feature.hopMicros / 1000,
+    exact: startsExactly(feature, vector.windowStarts[i]!, vector.asOf) && vector.errors[i] === 0,
     error: vector.errors[i],
   };
 }
@@ -121,15 +118,18 @@ export const metadataSchema: JsonSchema = {
           view: { type: "string" },
           event_time: { type: ["string", "null"], description: "newest event folded for the entity" },
           age_ms: { type: ["number", "null"], description: "as_of less event_time" },
-          window_start: { type: ["string", "null"], description: "the value covers (window_start, as_of]" },
+          window_start: {
+            type: ["string", "null"],
+            description: "the value covers (window_start, as_of]; of a session, just before its first event",
+          },
           window_bound_ms: {
             type: ["number", "null"],
-            description:
-              "window_start is less than this later than as_of less the window's length, however busy the entity",
+            description: "window_start is less than this later than it should be, however busy the entity",
           },
           exact: {
             type: "boolean",
-            description: "whether window_start is as_of less the window's length, and error is 0",
+            description:
+              "whether window_start is exactly where it should be (as_of less a time window's length), and error is 0",
           },
           error: {
             type: "number",

@@ -34,6 +34,7 @@ export interface PlanFeature {
   /** Index of the feature in its view. */
   readonly slot: number;
   readonly windowMicros: number | null;
+  readonly hopMicros: number;
 }
 
 export interface VectorPlan {
@@ -176,8 +177,8 @@ function compilePlan(
         hint: "train with it, or declare it online under a new version of its view",
       });
     }
-    const { type, windowMicros } = compiled[slot]!;
-    return { name: reference.as, type, view: index, slot, windowMicros };
+    const { type, windowMicros, hopMicros } = compiled[slot]!;
+    return { name: reference.as, type, view: index, slot, windowMicros, hopMicros };
   });
   return { service, entities, views, features, qualifiedNames: references.map(qualifiedName) };
 }

@@ -10,6 +10,7 @@ import { categoryCounts } from "../../src/fold/category-counts.ts";
 import { DecayedAccumulator } from "../../src/fold/decayed-sums.ts";
 import { DISTINCT_VALUES } from "../../src/fold/distinct-values.ts";
 import { QUANTILES } from "../../src/fold/quantile-sketch.ts";
+import { sessionCounts } from "../../src/fold/session-counts.ts";
 import { type Summary, SummaryAccumulator } from "../../src/fold/summary.ts";
 import { TOP_VALUES, type TopState, topValues } from "../../src/fold/top-values.ts";
 import { firstValues, lastValues } from "../../src/fold/value-list.ts";
@@ -153,6 +154,7 @@ const LAWS: readonly Law[] = [
   summaryLaw("last 3 texts", lastValues(3), false),
   summaryLaw("distinct values", DISTINCT_VALUES),
   summaryLaw("quantiles", QUANTILES),
+  summaryLaw("sessions", sessionCounts(1)),
   summaryLaw("histogram", categoryCounts([1, 3])),
   {
     ...summaryLaw("top values", TOP_VALUES),
