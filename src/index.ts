@@ -43,6 +43,7 @@ export {
   topK,
   variance,
 } from "./define/aggregation-builder.ts";
+export { sequence, type SequenceFeature } from "./define/sequence.ts";
 export { type Custom, custom, type CustomFunctions } from "./define/custom.ts";
 export { entity, type Entity } from "./define/entity.ts";
 export { batch, type BatchSource, type EventOf, stream, type Stream } from "./define/source.ts";
