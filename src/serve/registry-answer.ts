@@ -5,6 +5,7 @@
 import { formatDuration } from "../base/micros.ts";
 import type {
   Aggregation,
+  AggregationParameters,
   Definition,
   EntityDefinition,
   FeatureDefinition,
@@ -124,13 +125,24 @@ function answerFeature(feature: FeatureDefinition, view: ViewDefinition, created
   };
 }
 
-function answerAggregation({ fn, column, over, where, custom }: Aggregation): Answer {
+function answerAggregation({ fn, column, over, where, custom, parameters }: Aggregation): Answer {
   return {
     fn,
     ...(column === undefined ? {} : { column }),
+    ...(parameters === undefined ? {} : { parameters: answerParameters(parameters) }),
     ...(over === undefined ? {} : { over: answerWindow(over) }),
     ...(where === undefined ? {} : { where: answerExpression(where) }),
     ...(custom === undefined ? {} : { custom: custom.name }),
+  };
+}
+
+function answerParameters({ k, q, halfLifeMicros, gapMicros, categories }: AggregationParameters): Answer {
+  return {
+    ...(k === undefined ? {} : { k }),
+    ...(q === undefined ? {} : { q }),
+    ...(halfLifeMicros === undefined ? {} : { half_life: formatDuration(halfLifeMicros) }),
+    ...(gapMicros === undefined ? {} : { gap: formatDuration(gapMicros) }),
+    ...(categories === undefined ? {} : { categories: categories.map(answerValue) }),
   };
 }
 
