@@ -40,7 +40,9 @@ export {
   stddev,
   sum,
   timeSinceLast,
+  topCounts,
   topK,
+  topOther,
   variance,
 } from "./define/aggregation-builder.ts";
 export { sequence, type SequenceFeature } from "./define/sequence.ts";

@@ -354,6 +354,22 @@ export function topK<const C extends string>(column: C, k: number): Listed<C> {
   return aggregate("topK", column, { k });
 }
 
+/** How many events had each of the values that `topK` of the same k gives, in their order. */
+export function topCounts<const C extends string>(
+  column: C,
+  k: number,
+): Feature<readonly [C, "any"], "array<int64>", "empty", "any"> {
+  return aggregate("topCounts", column, { k });
+}
+
+/** How many events had a value that `topK` of the same k does not give. 0 of nothing. */
+export function topOther<const C extends string>(
+  column: C,
+  k: number,
+): Feature<readonly [C, "any"], "int64", "never", "any"> {
+  return aggregate("topOther", column, { k });
+}
+
 /** How many events had each of the categories, in their order, and last how many had another value. */
 export function histogram<const C extends string>(
   column: C,

@@ -4,7 +4,7 @@
 import type { ValueType } from "../schema/value.ts";
 import type { Aggregation, AggregationName, AggregationParameters } from "./definition.ts";
 
-/** The longest list of `firstK`, `lastK` and `topK`, but that topK counts no more than its bound. */
+/** The longest list of `firstK` and `lastK`; and of `topK` and what goes with it, which counts only so many. */
 export const LIST_LENGTH_MAX = 1000;
 export const TOP_LENGTH_MAX = 64;
 export const CATEGORIES_MAX = 256;
@@ -15,6 +15,8 @@ const TAKES: Partial<Record<AggregationName, ParameterName>> = {
   firstK: "k",
   lastK: "k",
   topK: "k",
+  topCounts: "k",
+  topOther: "k",
   quantile: "q",
   ewma: "halfLifeMicros",
   decayedSum: "halfLifeMicros",
@@ -34,7 +36,7 @@ export function parameterProblem(
   const { k, q, halfLifeMicros, gapMicros, categories } = parameters;
   switch (wanted) {
     case "k": {
-      const most = fn === "topK" ? TOP_LENGTH_MAX : LIST_LENGTH_MAX;
+      const most = fn.startsWith("top") ? TOP_LENGTH_MAX : LIST_LENGTH_MAX;
       return isWhole(k, 1, most) ? undefined : `${fn}: k is ${k}, not a whole number from 1 to ${most}`;
     }
     case "q":

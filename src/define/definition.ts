@@ -98,6 +98,8 @@ export type AggregationName =
   | "firstK"
   | "countDistinct"
   | "topK"
+  | "topCounts"
+  | "topOther"
   | "histogram"
   | "quantile"
   | "ewma"
@@ -109,7 +111,7 @@ export type AggregationName =
 
 /** What an aggregation is told beside its column; each has those its name says. */
 export interface AggregationParameters {
-  /** firstK, lastK, topK: how many. */
+  /** firstK, lastK, topK, topCounts, topOther: how many. */
   readonly k?: number;
   /** quantile: from 0 to 1. */
   readonly q?: number;

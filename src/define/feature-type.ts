@@ -11,6 +11,8 @@
  * | countDistinct                  | any                        | int64           |
  * | firstK lastK                   | any                        | array of it     |
  * | topK                           | string, int64              | array of it     |
+ * | topCounts                      | string, int64              | array of int64  |
+ * | topOther                       | string, int64              | int64           |
  * | histogram                      | string, int64, bool        | array of int64  |
  * | quantile ewma decayedSum       | int64, float64             | float64         |
  * | timeSinceLast rate             | any column, or none        | float64         |
@@ -65,9 +67,13 @@ function typeByColumn(aggregation: Aggregation, columns: readonly ExpressionColu
     case "countDistinct":
       return { name: "int64" };
     case "topK":
-      return type.name === "string" || type.name === "int64"
-        ? { name: "array", element: type }
-        : `topK needs a string or an int64, column "${column}" is ${formatType(type)}`;
+    case "topCounts":
+    case "topOther":
+      if (type.name !== "string" && type.name !== "int64") {
+        return `${fn} needs a string or an int64, column "${column}" is ${formatType(type)}`;
+      }
+      if (fn === "topOther") return { name: "int64" };
+      return { name: "array", element: fn === "topK" ? type : { name: "int64" } };
     case "histogram":
       return type.name === "string" || type.name === "int64" || type.name === "bool"
         ? { name: "array", element: { name: "int64" } }

@@ -133,7 +133,8 @@ const COLUMN_TYPES: ReadonlyMap<string, ValueType> = new Map(
 );
 
 /**
- * Those of `randomView`'s features; `sessions` are both others and `countSessions`, mostly over session windows.
+ * Those of `randomView`'s features; `sessions` are both others, `countSessions`, `topCounts` and `topOther`, mostly
+ * over session windows.
  * `basic` and `summaries` draw as they always did, so that old seeds mean what they meant.
  */
 export type GeneratedAggregations = "basic" | "summaries" | "sessions";
@@ -204,11 +205,28 @@ const DRAW: Readonly<Record<GeneratedAggregations, Draw>> = {
   sessions: (random, shape) => {
     if (random.oneIn(2)) return randomAggregation(random, shape);
     if (random.oneIn(2)) return randomSummary(random, shape);
+    if (random.oneIn(3)) return randomTop(random, shape);
     const column = random.oneIn(4) ? { column: "shop" } : {};
     const parameters = { gapMicros: random.pick([300, 300, 30_000, SECOND, ...GAPS]) };
-    return { aggregation: { fn: "countSessions", ...column, parameters, ...shape }, result: type("int64") };
+    // over all time most often: only there are sessions enough for an event to come too late
+    const { over: _, ...overAll } = shape;
+    const shaped = random.oneIn(3) ? shape : overAll;
+    return { aggregation: { fn: "countSessions", ...column, parameters, ...shaped }, result: type("int64") };
   },
 };
+
+function randomTop(
+  random: SeededRandom,
+  shape: Pick<Aggregation, "over" | "where">,
+): { aggregation: Aggregation; result: ValueType } {
+  const fn = random.pick<"topCounts" | "topOther">(["topCounts", "topOther"]);
+  const aggregation = { fn, column: random.pick(["items", "shop", "serial"]), ...shape };
+  const parameters = { k: random.pick([1, 2, 5]) };
+  return {
+    aggregation: { ...aggregation, parameters },
+    result: fn === "topCounts" ? arrayOf(type("int64")) : type("int64"),
+  };
+}
 
 type BasicAggregation = "count" | "sum" | "mean" | "min" | "max" | "variance" | "stddev" | "first" | "last" | "custom";
 

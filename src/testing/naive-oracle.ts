@@ -237,6 +237,8 @@ const SUMMARIES: ReadonlySet<AggregationName> = new Set([
   "lastK",
   "countDistinct",
   "topK",
+  "topCounts",
+  "topOther",
   "histogram",
   "quantile",
   "ewma",
@@ -278,13 +280,15 @@ function summarize(
     const counts = categories.map((category) => inputs.filter((value) => value === category).length);
     return exactly([...counts, inputs.filter((value) => !categories.includes(value)).length]);
   }
-  if (inputs.length === 0) return exactly(null);
+  if (inputs.length === 0) return exactly(fn === "topOther" ? 0 : null);
   if (fn === "firstK") return exactly(inputs.slice(0, k));
   if (fn === "lastK") return exactly(inputs.slice(-k));
-  if (fn === "topK") {
+  if (fn === "topK" || fn === "topCounts" || fn === "topOther") {
     const timesOf = (wanted: Value): number => inputs.filter((value) => value === wanted).length;
     const ranked = [...new Set(inputs)].sort((a, b) => timesOf(b) - timesOf(a) || (a! < b! ? -1 : 1));
-    return exactly(ranked.slice(0, k));
+    const top = ranked.slice(0, k);
+    if (fn === "topOther") return exactly(inputs.filter((value) => !top.includes(value)).length);
+    return exactly(fn === "topK" ? top : top.map(timesOf));
   }
   if (fn === "quantile") {
     const ascending = (inputs as number[]).toSorted((a, b) => a - b);

@@ -49,6 +49,8 @@ const OWN: Partial<Record<AggregationName, AggregationParameters>> = {
   firstK: { k: 3 },
   lastK: { k: 1000 },
   topK: { k: 3 },
+  topCounts: { k: 64 },
+  topOther: { k: 3 },
   quantile: { q: 1 },
   ewma: { halfLifeMicros: 1 },
   decayedSum: { halfLifeMicros: 60_000_000 },

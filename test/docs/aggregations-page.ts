@@ -20,7 +20,7 @@ it, whatever their windows; quantiles of one column share one sketch, whatever q
 ## Exact, or says so
 
 With \`"metadata": "full"\` every served feature carries \`error\`: 0 where the value is exact, else the relative error
-that the table states (for topK, by what share of all events a count may be too small; for countSessions, by what share of itself it may be off). \`exact\` is true where the
+that the table states (for topK and topCounts, by what share of all events a count may be too small; for countSessions, by what share of itself it may be off). \`exact\` is true where the
 error is 0 and the window starts exactly where it should.
 
 Sketches are deterministic: their states and values have the same bits on every machine and Node version. The states of
@@ -38,6 +38,16 @@ The papers each method is from are named at the head of its file in \`src/fold/\
 as the feature \`spent\` gives \`spent_food\`, \`spent_fun\` and \`spent_other\`: plain features, each typed, stored and
 served on its own. \`other\` is all values not listed; an event whose category is null is in none. Values that are no
 part of a name get one: \`{ groups: { new_york: "New York", level_9: 9 } }\`. At most 100 groups.
+
+Where nobody knows the categories beforehand, three aggregations over one shared state find them:
+
+    categories: topK("category", 5).over("7d"),
+    category_counts: topCounts("category", 5).over("7d"),
+    other_categories: topOther("category", 5).over("7d"),
+
+\`category_counts\` stands in the order of \`categories\`, and with \`other_categories\` it adds up to all events that had a
+category. Up to 256 different values are counted exactly; past that \`error\` states by what share of all events a count
+may be too small, and what is not counted is in \`other_categories\`. Sums and means by a category need its groups listed.
 
 ## Sessions
 

@@ -157,7 +157,7 @@ function checkJoin(
       const windowStart = read.windowStarts[slot]!;
       const expected = oracle.read(slot, label.asOf, Number.isFinite(windowStart) ? windowStart : undefined);
       const isCountOfSessions = view.features[slot]!.aggregation.fn === "countSessions";
-      const tolerance = isCountOfSessions ? read.errors[slot]! * (value as number) : expected.tolerance;
+      const tolerance = isCountOfSessions ? Math.round(read.errors[slot]! * (value as number)) : expected.tolerance;
       if (status !== expected.status || !agrees(value, expected.value, tolerance)) {
         throw new Error(`${place}: ${show(value, status)}, the oracle says ${show(expected.value, expected.status)}`);
       }
