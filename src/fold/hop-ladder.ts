@@ -31,6 +31,8 @@ export const HOP_LADDER: readonly DurationMicros[] = [
   MICROS_PER_DAY,
 ];
 
+export type Session = Extract<Window, { readonly kind: "session" }>;
+
 /** The largest rung of at most `micros`; 0 where there is none. */
 function rungWithin(micros: DurationMicros): DurationMicros {
   return HOP_LADDER.findLast((rung) => rung <= micros) ?? 0;
@@ -47,8 +49,6 @@ export function hopForWindow(windowMicros: DurationMicros): DurationMicros {
 export function hopForSession({ gapMicros, maxMicros }: Session): DurationMicros {
   return Math.min(hopForWindow(maxMicros), rungWithin(gapMicros));
 }
-
-export type Session = Extract<Window, { readonly kind: "session" }>;
 
 /**
  * The hops of windows of ascending length: a bucket that a window can still reach is no coarser than that

@@ -32,8 +32,7 @@ export interface ExplainRequest {
 /**
  * "counted"; or why not: "known-later" than asOf; "before-window"; "merged-at-edge": inside the window, but in a
  * merged bucket that straddles its edge; "before-session": behind a gap, or further back than a session reaches;
- * "not-among-last" n events; "predicate"; "null-input"; "forgotten";
- * "poison": folding it threw.
+ * "not-among-last" n events; "predicate"; "null-input"; "forgotten"; "poison": folding it threw.
  */
 export type EventRole =
   | "counted"

@@ -20,8 +20,9 @@ it, whatever their windows; quantiles of one column share one sketch, whatever q
 ## Exact, or says so
 
 With \`"metadata": "full"\` every served feature carries \`error\`: 0 where the value is exact, else the relative error
-that the table states (for topK and topCounts, by what share of all events a count may be too small; for countSessions, by what share of itself it may be off). \`exact\` is true where the
-error is 0 and the window starts exactly where it should.
+that the table states (for topK and topCounts, by what share of all events a count may be too small, for topOther too
+large; for countSessions, by what share of itself it may be off). \`exact\` is true where the error is 0 and the window
+starts exactly where it should.
 
 Sketches are deterministic: their states and values have the same bits on every machine and Node version. The states of
 countDistinct and quantile are functions of the set of values alone, however events were merged. Hashes are
@@ -58,9 +59,9 @@ the present one. A session reaches back at most \`max\`, a day unless said other
 (\`{ session: "30m", max: "2d" }\`, at most 5000 gaps); a longer one is cut at \`(asOf - max, asOf]\`.
 
 Sessions are exact whatever comes late: an event that bridges two joins them. Old events are merged only as coarsely as
-no gap can hide in, by the longest hop (1s 5s 15s 30s 1m 5m 15m 1h ...) that fits in the gap: with a gap of 30 minutes at
-most 96 buckets a day, with one of a minute 1,440. Only where \`max\` cuts a session of a busy entity may the cut lie later by less than a hop, and
-\`window_start\` says where.
+no gap can hide in, by the longest hop (1s 5s 15s 30s 1m 5m 15m 1h ...) that fits in the gap: with a gap of 30 minutes
+there are at most 96 buckets a day, with one of a minute 1,440. Only where \`max\` cuts a session of a busy entity may the
+cut lie later by less than a hop, and \`window_start\` says where.
 
 \`countSessions({ gap: "30m" })\` counts sessions over any window or all time. It keeps its newest 64 sessions open to late
 events. One that comes later than those is not counted in, which may make the number wrong by one, and \`error\` says so.
