@@ -21,6 +21,7 @@ export { col, type Expr, lit, when } from "./define/expression-builder.ts";
 export {
   column,
   count,
+  countSessions,
   countDistinct,
   decayedSum,
   ewma,
@@ -39,9 +40,12 @@ export {
   stddev,
   sum,
   timeSinceLast,
+  topCounts,
   topK,
+  topOther,
   variance,
 } from "./define/aggregation-builder.ts";
+export { sequence, type SequenceFeature } from "./define/sequence.ts";
 export { type Custom, custom, type CustomFunctions } from "./define/custom.ts";
 export { entity, type Entity } from "./define/entity.ts";
 export { batch, type BatchSource, type EventOf, stream, type Stream } from "./define/source.ts";

@@ -1,7 +1,8 @@
 /** Definitions as a person reads them: `mean(delay) over 1h where delay > 15`. */
 import { formatDuration } from "../base/micros.ts";
-import type { Aggregation, Freshness, Window } from "../define/definition.ts";
+import type { Aggregation, Freshness } from "../define/definition.ts";
 import type { Expression } from "../define/expression.ts";
+import { formatWindow } from "../define/window.ts";
 
 export function formatAggregation(aggregation: Aggregation): string {
   const fn = aggregation.custom?.name ?? aggregation.fn;
@@ -12,14 +13,11 @@ export function formatAggregation(aggregation: Aggregation): string {
 }
 
 function formatParameters({ parameters }: Aggregation): string[] {
-  const { k, q, halfLifeMicros, categories } = parameters ?? {};
+  const { k, q, halfLifeMicros, gapMicros, categories } = parameters ?? {};
+  if (gapMicros !== undefined) return [`gap ${formatDuration(gapMicros)}`];
   if (halfLifeMicros !== undefined) return [`half-life ${formatDuration(halfLifeMicros)}`];
   if (categories !== undefined) return [`[${categories.map((one) => JSON.stringify(one)).join(", ")}]`];
   return [k, q].filter((one) => one !== undefined).map(String);
-}
-
-export function formatWindow(window: Window): string {
-  return window.kind === "time" ? formatDuration(window.micros) : `last ${window.events}`;
 }
 
 export function formatFreshness(freshness: Freshness): string {

@@ -4,12 +4,13 @@
  * A `Feature` is an immutable builder; each method returns a new one. `view` gives it its name and type.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { type DurationMicros, formatDuration, parseDuration } from "../base/micros.ts";
+import { type DurationMicros, parseDuration } from "../base/micros.ts";
 import { frozen } from "./frozen.ts";
-import type { Aggregation, AggregationName, AggregationParameters, Freshness, Window } from "./definition.ts";
+import type { Aggregation, AggregationName, AggregationParameters, Freshness } from "./definition.ts";
 import type { Expression } from "./expression.ts";
 import type { AnyExpr, Literal, NeedsOf, OfOperand } from "./expression-builder.ts";
 import type { ClassOfKind, DurationText, Kind, ArrayOfColumn, Need, OfColumn, Require } from "./typing.ts";
+import { parseWindow, type WindowText } from "./window.ts";
 
 /**
  * When a feature reads null: `never`; `empty` where nothing was known; `always` possible, whatever the
@@ -67,9 +68,12 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
     Object.freeze(this);
   }
 
-  /** Over the time window `(asOf - window, asOf]`, or over the view's last n events. Without: over all events. */
+  /**
+   * Over the time window `(asOf - window, asOf]`, the entity's last n events, or its present session, which
+   * `where` does not narrow: `where` chooses among the window's events. Without: over all events.
+   */
   over(
-    window: W extends "none" ? "a custom aggregation without merge has no windows" : DurationText | LastEvents,
+    window: W extends "none" ? "a custom aggregation without merge has no windows" : WindowText,
   ): Feature<N, O, E, W> {
     return this.#withAggregation(() => ({ over: parseWindow(window) }));
   }
@@ -232,23 +236,8 @@ export type AnyGroupedFeature = GroupedFeature<any, any, any, any>;
 // `any`: the parameters are phantoms, read back by the view.
 export type AnyFeature = Feature<any, any, any, any>;
 
-export interface LastEvents {
-  readonly last: number;
-}
-
 export function isFreshnessClass(text: string): text is Exclude<FreshnessText, DurationText> {
   return text === "real-time" || text === "near-real-time" || text === "batch" || text === "daily";
-}
-
-/** `1h`, or `last 20`. */
-export function formatWindow(window: Window): string {
-  return window.kind === "time" ? formatDuration(window.micros) : `last ${window.events}`;
-}
-
-/** `view` says the rest; here only what cannot be written as data is refused. */
-function parseWindow(window: string | LastEvents): Window {
-  if (typeof window === "string") return { kind: "time", micros: parseDuration(window) };
-  return { kind: "last", events: window.last };
 }
 
 export function aggregate(
@@ -269,13 +258,17 @@ export function aggregate(
   });
 }
 
-/** The half-life as microseconds; a wrong one is told by the view. */
-function decaying(fn: AggregationName, column: string, { halfLife }: HalfLife): Feature<any, any, any, any> {
+/** An aggregation told a length of time; a wrong one is told by the view. */
+function timed(
+  fn: AggregationName,
+  column: string | undefined,
+  [what, text]: readonly ["halfLife" | "gap", string],
+): Feature<any, any, any, any> {
   try {
-    return aggregate(fn, column, { halfLifeMicros: parseDuration(halfLife) });
+    return aggregate(fn, column, { [`${what}Micros`]: parseDuration(text) });
   } catch (error) {
     if (!(error instanceof OnefoldError)) throw error;
-    return new Feature({ aggregation: { fn, column }, problem: `halfLife: ${error.message}: ${error.hint ?? ""}` });
+    return new Feature({ aggregation: { fn }, problem: `${what}: ${error.message}: ${error.hint ?? ""}` });
   }
 }
 
@@ -361,6 +354,22 @@ export function topK<const C extends string>(column: C, k: number): Listed<C> {
   return aggregate("topK", column, { k });
 }
 
+/** How many events had each of the values that `topK` of the same k gives, in their order. */
+export function topCounts<const C extends string>(
+  column: C,
+  k: number,
+): Feature<readonly [C, "any"], "array<int64>", "empty", "any"> {
+  return aggregate("topCounts", column, { k });
+}
+
+/** How many events had a value that `topK` of the same k does not give. 0 of nothing. */
+export function topOther<const C extends string>(
+  column: C,
+  k: number,
+): Feature<readonly [C, "any"], "int64", "never", "any"> {
+  return aggregate("topOther", column, { k });
+}
+
 /** How many events had each of the categories, in their order, and last how many had another value. */
 export function histogram<const C extends string>(
   column: C,
@@ -376,12 +385,12 @@ export function quantile<const C extends string>(column: C, q: number): Numeric<
 
 /** The mean in which a value weighs half as much after one half-life. */
 export function ewma<const C extends string>(column: C, options: HalfLife): Numeric<C, "always"> {
-  return decaying("ewma", column, options);
+  return timed("ewma", column, ["halfLife", options.halfLife]);
 }
 
 /** The sum at asOf in which a value weighs half as much after one half-life. */
 export function decayedSum<const C extends string>(column: C, options: HalfLife): Numeric<C, "always"> {
-  return decaying("decayedSum", column, options);
+  return timed("decayedSum", column, ["halfLife", options.halfLife]);
 }
 
 /** Seconds from the last event to asOf; with a column, from the last where it is not null. */
@@ -398,4 +407,10 @@ export function rate(): Feature<never, "float64", "never", "any">;
 export function rate<const C extends string>(column: C): Feature<readonly [C, "any"], "float64", "never", "any">;
 export function rate(column?: string): Feature<any, "float64", "never", "any"> {
   return aggregate("rate", column);
+}
+
+/** Number of sessions: runs of events in which none comes more than `gap` behind the one before. 0 of nothing. */
+export function countSessions(options: { readonly gap: DurationText }): Feature<never, "int64", "never", "any">;
+export function countSessions(options: { readonly gap: DurationText }): Feature<any, "int64", "never", "any"> {
+  return timed("countSessions", undefined, ["gap", options.gap]);
 }

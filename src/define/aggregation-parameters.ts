@@ -4,7 +4,7 @@
 import type { ValueType } from "../schema/value.ts";
 import type { Aggregation, AggregationName, AggregationParameters } from "./definition.ts";
 
-/** The longest list of `firstK`, `lastK` and `topK`, but that topK counts no more than its bound. */
+/** The longest list of `firstK` and `lastK`; and of `topK` and what goes with it, which counts only so many. */
 export const LIST_LENGTH_MAX = 1000;
 export const TOP_LENGTH_MAX = 64;
 export const CATEGORIES_MAX = 256;
@@ -15,10 +15,13 @@ const TAKES: Partial<Record<AggregationName, ParameterName>> = {
   firstK: "k",
   lastK: "k",
   topK: "k",
+  topCounts: "k",
+  topOther: "k",
   quantile: "q",
   ewma: "halfLifeMicros",
   decayedSum: "halfLifeMicros",
   histogram: "categories",
+  countSessions: "gapMicros",
 };
 
 /** A sentence that says what is wrong with an aggregation's parameters; undefined where nothing is. */
@@ -30,10 +33,10 @@ export function parameterProblem(
   const other = Object.keys(parameters).find((name) => name !== wanted);
   if (other !== undefined) return `${fn} has no parameter ${other}`;
   if (wanted === undefined) return undefined;
-  const { k, q, halfLifeMicros, categories } = parameters;
+  const { k, q, halfLifeMicros, gapMicros, categories } = parameters;
   switch (wanted) {
     case "k": {
-      const most = fn === "topK" ? TOP_LENGTH_MAX : LIST_LENGTH_MAX;
+      const most = fn.startsWith("top") ? TOP_LENGTH_MAX : LIST_LENGTH_MAX;
       return isWhole(k, 1, most) ? undefined : `${fn}: k is ${k}, not a whole number from 1 to ${most}`;
     }
     case "q":
@@ -42,6 +45,10 @@ export function parameterProblem(
       return isWhole(halfLifeMicros, 1, Number.MAX_SAFE_INTEGER)
         ? undefined
         : `${fn}: halfLife is ${halfLifeMicros}, not a positive whole number of microseconds`;
+    case "gapMicros":
+      return isWhole(gapMicros, 1, Number.MAX_SAFE_INTEGER)
+        ? undefined
+        : `${fn}: gap is ${gapMicros}, not a positive whole number of microseconds`;
     case "categories":
       return categoriesProblem(categories, input);
   }

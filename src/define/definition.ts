@@ -98,30 +98,39 @@ export type AggregationName =
   | "firstK"
   | "countDistinct"
   | "topK"
+  | "topCounts"
+  | "topOther"
   | "histogram"
   | "quantile"
   | "ewma"
   | "decayedSum"
   | "timeSinceLast"
   | "rate"
+  | "countSessions"
   | "custom";
 
 /** What an aggregation is told beside its column; each has those its name says. */
 export interface AggregationParameters {
-  /** firstK, lastK, topK: how many. */
+  /** firstK, lastK, topK, topCounts, topOther: how many. */
   readonly k?: number;
   /** quantile: from 0 to 1. */
   readonly q?: number;
   /** ewma, decayedSum. */
   readonly halfLifeMicros?: DurationMicros;
+  /** countSessions: a longer time without an event parts two sessions. */
+  readonly gapMicros?: DurationMicros;
   /** histogram: the values that are counted each on its own. */
   readonly categories?: readonly Value[];
 }
 
-/** What a feature computes over: a time window `(asOf - micros, asOf]`, the last n events, or all (absent). */
+/**
+ * What a feature computes over: a time window `(asOf - micros, asOf]`, the last n events, the present session
+ * (the events within `maxMicros` before asOf that no gap longer than `gapMicros` parts from asOf), or all (absent).
+ */
 export type Window =
   | { readonly kind: "time"; readonly micros: DurationMicros }
-  | { readonly kind: "last"; readonly events: number };
+  | { readonly kind: "last"; readonly events: number }
+  | { readonly kind: "session"; readonly gapMicros: DurationMicros; readonly maxMicros: DurationMicros };
 
 /**
  * The user's own aggregation. `S` must be JSON data: it is stored as such. All functions are pure:

@@ -11,9 +11,12 @@
  * | countDistinct                  | any                        | int64           |
  * | firstK lastK                   | any                        | array of it     |
  * | topK                           | string, int64              | array of it     |
+ * | topCounts                      | string, int64              | array of int64  |
+ * | topOther                       | string, int64              | int64           |
  * | histogram                      | string, int64, bool        | array of int64  |
  * | quantile ewma decayedSum       | int64, float64             | float64         |
  * | timeSinceLast rate             | any column, or none        | float64         |
+ * | countSessions                  | any column, or none        | int64           |
  * | custom                         | any column, or none        | what it declares |
  */
 import { formatType, isNumeric, type ValueType } from "../schema/value.ts";
@@ -33,7 +36,7 @@ function typeByColumn(aggregation: Aggregation, columns: readonly ExpressionColu
   const { fn, column } = aggregation;
   const type = columns.find((one) => one.name === column)?.type;
   if (column !== undefined && type === undefined) return `${fn}: ${unknownColumn(column, columns)}`;
-  if (fn === "count") return { name: "int64" };
+  if (fn === "count" || fn === "countSessions") return { name: "int64" };
   if (fn === "custom") return aggregation.custom?.output ?? "a custom aggregation without its functions";
   if (fn === "timeSinceLast") return { name: "float64" };
   if (fn === "rate") {
@@ -64,9 +67,13 @@ function typeByColumn(aggregation: Aggregation, columns: readonly ExpressionColu
     case "countDistinct":
       return { name: "int64" };
     case "topK":
-      return type.name === "string" || type.name === "int64"
-        ? { name: "array", element: type }
-        : `topK needs a string or an int64, column "${column}" is ${formatType(type)}`;
+    case "topCounts":
+    case "topOther":
+      if (type.name !== "string" && type.name !== "int64") {
+        return `${fn} needs a string or an int64, column "${column}" is ${formatType(type)}`;
+      }
+      if (fn === "topOther") return { name: "int64" };
+      return { name: "array", element: fn === "topK" ? type : { name: "int64" } };
     case "histogram":
       return type.name === "string" || type.name === "int64" || type.name === "bool"
         ? { name: "array", element: { name: "int64" } }

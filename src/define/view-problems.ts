@@ -10,6 +10,7 @@ import { type ExpressionColumn, unknownColumn } from "./expression-type.ts";
 import { featureType } from "./feature-type.ts";
 import { nameProblems, versionProblems } from "./names.ts";
 import { columnsOf, predicateProblems, repeated, scheduleProblems } from "./source-problems.ts";
+import { sessionProblem } from "./window.ts";
 
 /** A window of more events than this would make every read slow. */
 const LAST_EVENTS_MAX = 100_000;
@@ -93,6 +94,10 @@ function windowProblems({ aggregation }: FeatureDefinition): string[] {
   if (over.kind === "last") {
     const isGood = Number.isSafeInteger(over.events) && over.events >= 1 && over.events <= LAST_EVENTS_MAX;
     return isGood ? [] : [`over: last ${over.events} is not a whole number from 1 to ${LAST_EVENTS_MAX}`];
+  }
+  if (over.kind === "session") {
+    const problem = sessionProblem(over);
+    return problem === undefined ? [] : [`over: ${problem}`];
   }
   return durationProblems("over", over.micros);
 }

@@ -31,12 +31,15 @@ import { featureType } from "./feature-type.ts";
 import { frozen } from "./frozen.ts";
 import { rememberReferences } from "./references.ts";
 import { type Selectable, withSelection } from "./selection.ts";
+import { type AnySequenceFeature, type SEQUENCE_TIMES, SequenceFeature } from "./sequence.ts";
 import { checkShape } from "./shape.ts";
 import { columnsOf } from "./source-problems.ts";
 import type { ArrayOfColumn, DurationText, OfColumn, Problem, ValueOfKind } from "./typing.ts";
 import { viewProblems } from "./view-problems.ts";
 
 type AnyEntity = Entity<string, any>;
+/** What stands under a name in `features`. */
+type AnyEntry = AnyFeature | AnyGroupedFeature | AnySequenceFeature;
 type AnySource = SourceDefinition & { readonly "~types"?: { readonly columns: any; readonly kinds: any } };
 
 type KeysOfEntity<E> = E extends { readonly "~types"?: { readonly keys: infer K } } ? K : never;
@@ -66,7 +69,10 @@ type KeyOption<E, S> = [UnnamedKeys<E, S>] extends [never]
   : { readonly key: Pick<KeyMap<E, S>, UnnamedKeys<E, S>> & Partial<KeyMap<E, S>> };
 
 type Checked<F, Kinds> = {
-  readonly [N in keyof F]: F[N] extends Feature<infer Needs, any, any, any> | GroupedFeature<infer Needs, any, any, any>
+  readonly [N in keyof F]: F[N] extends
+    | Feature<infer Needs, any, any, any>
+    | GroupedFeature<infer Needs, any, any, any>
+    | SequenceFeature<infer Needs, any>
     ? [Problem<Needs, Kinds>] extends [never]
       ? F[N]
       : Problem<Needs, Kinds>
@@ -91,15 +97,28 @@ type ValuesOfFeatures<F, Kinds, Ttl> = {
     | Feature<any, infer O, infer E, any>
     | GroupedFeature<any, infer O, infer E, any>
     ? ValueOfKind<KindOfFeature<O, Kinds>> | OrNull<E, Ttl>
-    : never;
+    : ValueOfKind<KindOfFeature<ListNamed<F, N>, Kinds>> | null;
 };
 
-/** The names that one entry of `features` gives: its own, or one a group. */
-type NamesOf<N extends string, One> = One extends GroupedFeature<any, any, any, infer G> ? `${N}_${G | "other"}` : N;
+/** The names that one entry of `features` gives: its own, one a group, or one a column of a sequence. */
+type NamesOf<N extends string, One> =
+  One extends GroupedFeature<any, any, any, infer G>
+    ? `${N}_${G | "other"}`
+    : One extends SequenceFeature<any, infer C>
+      ? `${N}_${C | typeof SEQUENCE_TIMES}`
+      : N;
 type FeatureNames<F> = { [N in keyof F & string]: NamesOf<N, F[N]> }[keyof F & string];
 type FeatureNamed<F, Name> = {
   [N in keyof F & string]: Name extends NamesOf<N, F[N]> ? F[N] : never;
 }[keyof F & string];
+
+/** What the list of a sequence is of, by the feature's name. */
+type ListNamed<F, Name> = {
+  [N in keyof F & string]: F[N] extends SequenceFeature<any, infer C extends string> ? ListOf<C, N, Name> : never;
+}[keyof F & string];
+type ListOf<C extends string, N extends string, Name> =
+  | { [One in C]: Name extends `${N}_${One}` ? ArrayOfColumn<One> : never }[C]
+  | (Name extends `${N}_${typeof SEQUENCE_TIMES}` ? "array<timestamp>" : never);
 
 type KeyValues<K> = { readonly [N in keyof K & string]: ValueOfKind<KindOf<K[N]>> };
 
@@ -134,7 +153,7 @@ export function view<
   const N extends string,
   E extends AnyEntity,
   S extends AnySource,
-  F extends Readonly<Record<string, AnyFeature | AnyGroupedFeature>>,
+  F extends Readonly<Record<string, AnyEntry>>,
   const Ttl extends DurationText | undefined = undefined,
 >(
   name: N,
@@ -152,7 +171,7 @@ export function view<
     entity: entity.name,
     source: source.name,
     key: entity.keys.map((column) => key?.[column.name] ?? column.name),
-    features: ungrouped(options.features as Readonly<Record<string, AnyFeature | AnyGroupedFeature>>).flatMap(
+    features: plainFeatures(options.features as Readonly<Record<string, AnyEntry>>, source).flatMap(
       ([featureName, feature]) => buildFeature(featureName, feature, columns, problems) ?? [],
     ),
     online: options.online ?? true,
@@ -175,12 +194,14 @@ export function view<
   return result as View<N, E, any, any, S>;
 }
 
-function ungrouped(
-  features: Readonly<Record<string, AnyFeature | AnyGroupedFeature>>,
+function plainFeatures(
+  entries: Readonly<Record<string, AnyEntry>>,
+  source: SourceDefinition,
 ): (readonly [name: string, feature: AnyFeature])[] {
-  return Object.entries(features).flatMap(([name, feature]) =>
-    feature instanceof GroupedFeature ? feature.features(name) : [[name, feature] as const],
-  );
+  return Object.entries(entries).flatMap(([name, entry]) => {
+    if (entry instanceof GroupedFeature) return entry.features(name);
+    return entry instanceof SequenceFeature ? entry.features(name, source.eventTime) : [[name, entry] as const];
+  });
 }
 
 function buildFeature(

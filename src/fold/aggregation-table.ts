@@ -5,6 +5,7 @@ import { CATEGORIES_MAX, LIST_LENGTH_MAX, TOP_LENGTH_MAX } from "../define/aggre
 import type { AggregationName } from "../define/definition.ts";
 import { DISTINCT_ERROR, DISTINCT_REGISTERS, EXACT_DISTINCT_MAX } from "./distinct-values.ts";
 import { EXACT_QUANTILE_MAX, QUANTILE_BINS_MAX, QUANTILE_ERROR } from "./quantile-sketch.ts";
+import { SESSIONS_OPEN_MAX } from "./session-counts.ts";
 import { TOP_COUNTED_MAX, TOP_ERROR_MAX } from "./top-values.ts";
 
 export interface AggregationFacts {
@@ -24,7 +25,7 @@ export interface AggregationFacts {
 
 const ANY = "any";
 const NUMBER = "int64, float64";
-const ALL_WINDOWS = "none, time, last n";
+const ALL_WINDOWS = "none, time, last n, session";
 const percent = (share: number): string => `${(share * 100).toPrecision(2)}%`;
 
 export const AGGREGATION_TABLE: Readonly<Record<AggregationName, AggregationFacts>> = {
@@ -158,6 +159,26 @@ export const AGGREGATION_TABLE: Readonly<Record<AggregationName, AggregationFact
     exactness: `exact to ${TOP_COUNTED_MAX} different values; then counts may be too small by ${percent(TOP_ERROR_MAX)} of all events`,
     ofNothing: "null",
   },
+  topCounts: {
+    call: "topCounts(col, k)",
+    computes: "how many events had each of the values of topK(col, k), in their order",
+    takes: "string, int64",
+    result: "array of int64",
+    windows: ALL_WINDOWS,
+    state: "that of topK, shared with it",
+    exactness: "as topK",
+    ofNothing: "null",
+  },
+  topOther: {
+    call: "topOther(col, k)",
+    computes: "how many events had a value that is not among topK(col, k)",
+    takes: "string, int64",
+    result: "int64",
+    windows: ALL_WINDOWS,
+    state: "that of topK, shared with it",
+    exactness: "as topK; too large by no more than the k counts are too small",
+    ofNothing: "0",
+  },
   histogram: {
     call: "histogram(col, { categories })",
     computes: `how many events had each category, in their order, then how many another value; at most ${CATEGORIES_MAX} categories`,
@@ -218,12 +239,22 @@ export const AGGREGATION_TABLE: Readonly<Record<AggregationName, AggregationFact
     exactness: "exact",
     ofNothing: "0",
   },
+  countSessions: {
+    call: "countSessions({ gap })",
+    computes: "number of sessions: runs of events in which none comes more than the gap behind the one before",
+    takes: ANY,
+    result: "int64",
+    windows: ALL_WINDOWS,
+    state: `18 B a session, at most ${18 * SESSIONS_OPEN_MAX} B`,
+    exactness: `exact, but an event later than the newest ${SESSIONS_OPEN_MAX} sessions of its group may make it wrong by one`,
+    ofNothing: "0",
+  },
   custom: {
     call: "custom(name, functions)",
     computes: "what its functions do",
     takes: "any, or whole rows",
     result: "as declared",
-    windows: "none; with merge: time, last n",
+    windows: "none; with merge: time, last n, session",
     state: "its JSON text",
     exactness: "its own affair",
     ofNothing: "what its read gives of its empty state",

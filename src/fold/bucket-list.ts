@@ -14,7 +14,6 @@
  * `exactEvents` raw records; no window's bucket spans more than that window's hop.
  */
 import type { Accumulator, Cells } from "./accumulator.ts";
-import { hopForWindow } from "./hop-ladder.ts";
 
 /** How a view's list is laid out; the same for all its entities. */
 export interface BucketLayout {
@@ -26,9 +25,9 @@ export interface BucketLayout {
   /** Number cells of a raw record. */
   readonly rawStride: number;
   readonly rawObjectStride: number;
-  /** Lengths of the time windows in microseconds, ascending. */
+  /** How far back time windows and sessions reach in microseconds, ascending. */
   readonly windows: readonly number[];
-  /** The hop of each of them. */
+  /** The hop of each of them, at most that of the next. */
   readonly hops: readonly number[];
   /** So many newest events stay raw. At least `lastEvents`. */
   readonly exactEvents: number;
@@ -51,10 +50,6 @@ export interface WindowCut {
   raw: number;
   /** The true left edge, exclusive. */
   windowStart: number;
-}
-
-export function hopsOf(windows: readonly number[]): number[] {
-  return windows.map(hopForWindow);
 }
 
 export class BucketList {

@@ -2,6 +2,7 @@
  * The cells of a bucket or of the lifetime group, handed out to accumulators.
  */
 import type { Accumulator } from "./accumulator.ts";
+import type { Session } from "./hop-ladder.ts";
 import type { CheckedFeature } from "./view-check.ts";
 
 export interface PlannedAccumulator {
@@ -12,6 +13,13 @@ export interface PlannedAccumulator {
   longestTimeMicros: number;
   /** The last-n windows that read it. */
   readonly lastLengths: Set<number>;
+  /** The session windows that read it, by `sessionKey`. */
+  readonly sessions: Set<string>;
+}
+
+/** Equal for equal session windows. */
+export function sessionKey({ gapMicros, maxMicros }: Session): string {
+  return `${gapMicros}/${maxMicros}`;
 }
 
 /** Hands out cells; equal accumulators over one channel share them. */
@@ -38,13 +46,15 @@ export class CellGroup {
       const objectCell = this.objectCells;
       this.numberCells += size.numbers;
       this.objectCells += size.objects;
-      planned = { accumulator: make(cell, objectCell), cell, objectCell, longestTimeMicros: 0, lastLengths: new Set() };
+      const readBy = { longestTimeMicros: 0, lastLengths: new Set<number>(), sessions: new Set<string>() };
+      planned = { accumulator: make(cell, objectCell), cell, objectCell, ...readBy };
       this.#byKey.set(key, planned);
       this.accumulators.push(planned);
     }
     const { over } = feature;
     if (over?.kind === "time") planned.longestTimeMicros = Math.max(planned.longestTimeMicros, over.micros);
     if (over?.kind === "last") planned.lastLengths.add(over.events);
+    if (over?.kind === "session") planned.sessions.add(sessionKey(over));
     return planned;
   }
 }

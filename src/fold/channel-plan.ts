@@ -135,7 +135,7 @@ function channelKey({ custom, column, predicateKey, definition }: CheckedFeature
 }
 
 /** What asks only whether and when an event was. */
-const WITHOUT_VALUE: ReadonlySet<AggregationName> = new Set(["count", "rate", "timeSinceLast"]);
+const WITHOUT_VALUE: ReadonlySet<AggregationName> = new Set(["count", "countSessions", "rate", "timeSinceLast"]);
 
 /** Counting asks only whether the input is there; a custom lifetime state takes its input from the row. */
 function readsValue({ custom, over, definition }: CheckedFeature): boolean {

@@ -6,13 +6,15 @@
  * list from the newest event to the oldest and takes each window's values as it passes its edge.
  */
 import type { Micros } from "../base/micros.ts";
-import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
+import type { EntityDefinition, SourceDefinition, ViewDefinition, Window } from "../define/definition.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Row, Value } from "../schema/value.ts";
 import { type Cells, FAILED } from "./accumulator.ts";
 import type { WindowCut } from "./bucket-list.ts";
 import { EventRecord } from "./event-record.ts";
 import { emptyState, type FoldState, forget } from "./fold-state.ts";
+import { hopForSession, hopForWindow } from "./hop-ladder.ts";
+import { cutSession } from "./session-window.ts";
 import { decodeState, encodeState } from "./state-codec.ts";
 import {
   type CompiledFeature,
@@ -22,7 +24,7 @@ import {
   Status,
   type ViewFold,
 } from "./view-fold.ts";
-import { type FeaturePlan, planView, type ViewPlan, type WindowPlan } from "./view-plan.ts";
+import { type FeaturePlan, planView, type SessionPlan, type ViewPlan, type WindowPlan } from "./view-plan.ts";
 
 const FOLDED: FoldOutcome = { kind: "folded" };
 const ALREADY_FOLDED: FoldOutcome = { kind: "already-folded" };
@@ -56,7 +58,8 @@ class CompiledViewFold implements ViewFold<FoldState> {
     this.features = plan.features.map(({ feature: { definition, over } }) => ({
       name: definition.name,
       type: definition.type,
-      windowMicros: over?.kind === "time" ? over.micros : null,
+      windowMicros: over?.kind === "time" ? over.micros : over?.kind === "session" ? over.maxMicros : null,
+      hopMicros: over?.kind === "time" ? hopForWindow(over.micros) : over?.kind === "session" ? hopForSession(over) : 0,
     }));
     this.inputColumns = plan.inputColumns;
     this.#record = new EventRecord(plan);
@@ -99,7 +102,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     const { accumulators } = plan.state.lifetime;
     for (let i = 0; i < accumulators.length; i++) accumulators[i]!.add(state.lifetime, 0, 0, record.cells, 0, 0);
     record.keepCustoms(state.lifetime);
-    if (plan.timeWindows.length > 0 || plan.lastWindows.length > 0) {
+    if (plan.timeWindows.length > 0 || plan.lastWindows.length > 0 || plan.sessions.length > 0) {
       state.list.insert(plan.state.list, record.cells, state.lastEventTime);
     }
     return FOLDED;
@@ -117,6 +120,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     }
     if (plan.timeWindows.length > 0) this.#readTimeWindows(state, asOf, age, into);
     for (let i = 0; i < plan.lastWindows.length; i++) this.#readLast(plan.lastWindows[i]!, state, asOf, age, into);
+    for (let i = 0; i < plan.sessions.length; i++) this.#readSession(plan.sessions[i]!, state, asOf, age, into);
   }
 
   encode(state: FoldState): Uint8Array {
@@ -172,6 +176,25 @@ class CompiledViewFold implements ViewFold<FoldState> {
     }
   }
 
+  #readSession(window: SessionPlan, state: FoldState, asOf: number, age: number, into: ReadBuffer): void {
+    const { list } = state;
+    const layout = this.#plan.state.list;
+    const { accumulators, features } = window;
+    const running = this.#running;
+    const cut = this.#cut;
+    cutSession(list, layout, window.session, asOf, cut);
+    this.#clearRunning(window);
+    const begin = list.rawStart + cut.raw;
+    const end = list.rawStart + list.rawCount;
+    for (let i = 0; i < accumulators.length; i++) {
+      const accumulator = accumulators[i]!;
+      if (begin < end) accumulator.addOlder(running, list.raw, begin, end, layout.rawStride, layout.rawObjectStride);
+      if (cut.bucket === list.bucketCount) continue;
+      accumulator.mergeOlder(running, list.buckets, cut.bucket, list.bucketCount, layout.stride, layout.objectStride);
+    }
+    for (let i = 0; i < features.length; i++) this.#put(features[i]!, running, asOf, age, cut.windowStart, into);
+  }
+
   /** The first time window's accumulators are those of all time windows. */
   #clearRunning({ accumulators }: WindowPlan): void {
     for (let i = 0; i < accumulators.length; i++) accumulators[i]!.clear(this.#running, 0, 0);
@@ -201,16 +224,23 @@ class CompiledViewFold implements ViewFold<FoldState> {
   }
 
   #readNothing(asOf: number, into: ReadBuffer): void {
-    const { features, timeWindows, lastWindows } = this.#plan;
+    const { features, timeWindows, lastWindows, sessions } = this.#plan;
     for (const window of timeWindows) this.#clearRunning(window);
     for (const window of lastWindows) this.#clearRunning(window);
+    for (const session of sessions) this.#clearRunning(session);
     for (let i = 0; i < features.length; i++) {
       const { read, feature, default: fallback } = features[i]!;
       const value = read(feature.over === null ? this.#nothing.lifetime : this.#running, asOf);
       into.values[i] = value === null ? fallback : value === FAILED ? null : value;
       into.statuses[i] = Status.NOT_FOUND;
       into.errors[i] = 0;
-      into.windowStarts[i] = feature.over?.kind === "time" ? asOf - feature.over.micros : Number.NEGATIVE_INFINITY;
+      into.windowStarts[i] = emptyWindowStart(feature.over, asOf);
     }
   }
+}
+
+/** Where a window without events starts: a session has not begun. */
+function emptyWindowStart(over: Window | null, asOf: number): number {
+  if (over?.kind === "time") return asOf - over.micros;
+  return over?.kind === "session" ? asOf : Number.NEGATIVE_INFINITY;
 }

@@ -11,6 +11,7 @@ import {
   MICROS_PER_MINUTE,
   MICROS_PER_SECOND,
 } from "../base/micros.ts";
+import type { Window } from "../define/definition.ts";
 
 export const HOP_LADDER: readonly DurationMicros[] = [
   MICROS_PER_SECOND / 1000,
@@ -30,11 +31,29 @@ export const HOP_LADDER: readonly DurationMicros[] = [
   MICROS_PER_DAY,
 ];
 
+export type Session = Extract<Window, { readonly kind: "session" }>;
+
+/** The largest rung of at most `micros`; 0 where there is none. */
+function rungWithin(micros: DurationMicros): DurationMicros {
+  return HOP_LADDER.findLast((rung) => rung <= micros) ?? 0;
+}
+
 const HOPS_PER_WINDOW = 60;
 
 /** The largest rung of at most a sixtieth of the window; 0, which means never merge, where there is none. */
 export function hopForWindow(windowMicros: DurationMicros): DurationMicros {
-  let hop = 0;
-  for (const rung of HOP_LADDER) if (rung * HOPS_PER_WINDOW <= windowMicros) hop = rung;
-  return hop;
+  return rungWithin(windowMicros / HOPS_PER_WINDOW);
+}
+
+/** As for a window as long as the session may be, but never so coarse that a bucket could hide a gap. */
+export function hopForSession({ gapMicros, maxMicros }: Session): DurationMicros {
+  return Math.min(hopForWindow(maxMicros), rungWithin(gapMicros));
+}
+
+/**
+ * The hops of windows of ascending length: a bucket that a window can still reach is no coarser than that
+ * window's hop, and longer windows reach it too.
+ */
+export function hopsByLength(windows: readonly { readonly length: number; readonly hop: number }[]): number[] {
+  return windows.map((_, i) => Math.min(...windows.slice(i).map(({ hop }) => hop)));
 }

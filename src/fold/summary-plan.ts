@@ -12,8 +12,9 @@ import { DISTINCT_VALUES, distinctCount, distinctError, type DistinctState } fro
 import type { PlannedReader } from "./feature-reader.ts";
 import { LastAccumulator } from "./first-and-last.ts";
 import { quantileError, quantileOf, QUANTILES, type QuantileState } from "./quantile-sketch.ts";
+import { sessionCount, sessionCountError, sessionCounts, type SessionCountState } from "./session-counts.ts";
 import { type Summary, SummaryAccumulator } from "./summary.ts";
-import { TOP_VALUES, topError, type TopState, topValues } from "./top-values.ts";
+import { TOP_VALUES, topCounts, topError, topOther, type TopState, topValues } from "./top-values.ts";
 import { firstValues, lastValues, listValue, type ListState } from "./value-list.ts";
 import type { CheckedFeature } from "./view-check.ts";
 
@@ -66,7 +67,20 @@ export function planSummary(feature: CheckedFeature, channel: ChannelPlan, group
     case "countDistinct":
       return summary<DistinctState>(fn, DISTINCT_VALUES, distinctCount, distinctError);
     case "topK":
-      return summary<TopState>(fn, TOP_VALUES, (state) => topValues(state, parameters.k!), topError);
+    case "topCounts":
+    case "topOther": {
+      const k = parameters.k!;
+      const value = { topK: topValues, topCounts, topOther }[fn];
+      // what k counts lack, the rest has too many
+      const share = fn === "topOther" ? k : 1;
+      // one state for all three, whatever k
+      return summary<TopState>(
+        "topK",
+        TOP_VALUES,
+        (state) => value(state, k),
+        (state) => share * topError(state),
+      );
+    }
     case "histogram": {
       const categories = parameters.categories!;
       const name = `histogram ${JSON.stringify(categories)}`;
@@ -96,6 +110,19 @@ export function planSummary(feature: CheckedFeature, channel: ChannelPlan, group
         const time = numbers[cell]!;
         return Number.isFinite(time) ? (asOf - time) / MICROS_PER_SECOND : null;
       });
+    }
+    case "countSessions": {
+      const gap = parameters.gapMicros!;
+      // the times are all it takes, whatever the column
+      const times = { ...channel, inputCell: 0 };
+      const { objectCell } = group.reserve(
+        `sessions ${gap} ${channelName}`,
+        feature,
+        { numbers: 0, objects: 1 },
+        (_cell, at) => new SummaryAccumulator(sessionCounts(gap) as Summary, times, { name: "timestamp" }, true, at),
+      );
+      const stateOf = ({ objects }: Cells): SessionCountState | null => objects[objectCell] as SessionCountState | null;
+      return { read: (cells) => sessionCount(stateOf(cells)), error: (cells) => sessionCountError(stateOf(cells)) };
     }
     case "rate": {
       const seconds = (over as { readonly micros: number }).micros / MICROS_PER_SECOND;

@@ -52,13 +52,29 @@ function cut(state: TopState): void {
   state[3] = counts.filter((count) => count > taken).map((count) => count - taken);
 }
 
-/** The k most frequent values, most frequent first; of equally frequent ones the smaller first. null of no values. */
+/** The k most frequent values. null of no values. */
 export function topValues(state: TopState | null, k: number): Value {
   if (state === null || state[2].length === 0) return null;
-  const [, , values, counts] = state;
+  return orderOf(state, k).map((i) => state[2][i]!);
+}
+
+/** The counts of what `topValues` gives, in its order. null of no values. */
+export function topCounts(state: TopState | null, k: number): Value {
+  if (state === null || state[2].length === 0) return null;
+  return orderOf(state, k).map((i) => state[3][i]!);
+}
+
+/** Events whose value is not among the k: with the counts, all events that had a value. */
+export function topOther(state: TopState | null, k: number): number {
+  if (state === null) return 0;
+  return orderOf(state, k).reduce((rest, i) => rest - state[3][i]!, state[0]);
+}
+
+/** Places of the k most frequent values, most frequent first; of equally frequent ones the smaller first. */
+function orderOf([, , values, counts]: TopState, k: number): number[] {
   const order = values.map((_, i) => i);
   order.sort((a, b) => counts[b]! - counts[a]! || (values[a]! < values[b]! ? -1 : 1));
-  return order.slice(0, k).map((i) => values[i]!);
+  return order.slice(0, k);
 }
 
 /** By what share of all events a count may be too small; 0 while counts are exact. */

@@ -15,6 +15,7 @@ import {
 } from "../define/definition.ts";
 import { parameterProblem } from "../define/aggregation-parameters.ts";
 import { featureType } from "../define/feature-type.ts";
+import { sessionProblem } from "../define/window.ts";
 import { formatType, isNumeric, type Row, sameType, type ValueType } from "../schema/value.ts";
 import { AGGREGATION_TABLE } from "./aggregation-table.ts";
 import { definitionText } from "./canonical-json.ts";
@@ -26,7 +27,13 @@ import { columnResolver, compilePredicate, type ResolveColumn } from "./expressi
 /** The longest last-n window: its events are kept one by one. */
 export const LAST_EVENTS_MAX = 100_000;
 
-const TAKES_NO_COLUMN: ReadonlySet<AggregationName> = new Set(["count", "custom", "rate", "timeSinceLast"]);
+const TAKES_NO_COLUMN: ReadonlySet<AggregationName> = new Set([
+  "count",
+  "countSessions",
+  "custom",
+  "rate",
+  "timeSinceLast",
+]);
 
 /** A NaN or an infinity has no place among their values. */
 const NEEDS_FINITE: ReadonlySet<AggregationName> = new Set(["quantile", "ewma", "decayedSum"]);
@@ -198,7 +205,10 @@ function resultType({ aggregation }: FeatureDefinition, input: ValueType | null,
 function checkWindow(over: Window | undefined, where: string): void {
   if (over === undefined) return;
   if (over.kind === "time") checkDuration("a window", over.micros, where);
-  else if (
+  else if (over.kind === "session") {
+    const problem = sessionProblem(over);
+    if (problem !== undefined) throw invalid(problem, where);
+  } else if (
     over.kind !== "last" ||
     !Number.isSafeInteger(over.events) ||
     over.events < 1 ||

@@ -35,7 +35,7 @@ export interface ReadBuffer {
   readonly statuses: StatusCode[];
   /**
    * True left edge of each feature's window: the value covers `(windowStart, asOf]` exactly.
-   * -Infinity for lifetime and last-n features.
+   * -Infinity for lifetime and last-n features; of a session see session-window.ts.
    */
   readonly windowStarts: number[];
   /** How far each value may be off, as its aggregation states it (see docs/aggregations.md); 0 when exact. */
@@ -57,8 +57,10 @@ export interface ViewState {
 export interface CompiledFeature {
   readonly name: string;
   readonly type: ValueType;
-  /** Window length in microseconds, where it has a time window. */
+  /** How far back its window reaches in microseconds: a time window's length, a session's max; null for others. */
   readonly windowMicros: number | null;
+  /** `windowStart` lies less than this behind where it should, however busy the entity. */
+  readonly hopMicros: number;
 }
 
 export interface ViewFold<S extends ViewState = ViewState> {
@@ -76,6 +78,17 @@ export interface ViewFold<S extends ViewState = ViewState> {
   encode(state: S): Uint8Array;
   /** Throws `STATE_CODEC` for bytes of another codec version or another definition. Copies what it keeps. */
   decode(bytes: Uint8Array): S;
+}
+
+/** Whether a window starts exactly where it should: not inside the hop that a merged bucket may have moved it by. */
+export function startsExactly(
+  { windowMicros, hopMicros }: Pick<CompiledFeature, "windowMicros" | "hopMicros">,
+  windowStart: number,
+  asOf: number,
+): boolean {
+  if (windowMicros === null) return true;
+  const late = windowStart - (asOf - windowMicros);
+  return late <= 0 || late >= hopMicros;
 }
 
 export function createReadBuffer(featureCount: number): ReadBuffer {

@@ -14,14 +14,17 @@ import {
 } from "../define/definition.ts";
 import type { Value } from "../schema/value.ts";
 import type { Accumulator } from "./accumulator.ts";
-import { BUCKET_HEADER_CELLS, type BucketLayout, hopsOf } from "./bucket-list.ts";
+import { BUCKET_HEADER_CELLS, type BucketLayout } from "./bucket-list.ts";
 import { definitionText } from "./canonical-json.ts";
+import { sessionKey } from "./cell-group.ts";
 import { type CustomPlan, planCells } from "./cell-plan.ts";
 import { planChannels, type RecordPlan } from "./channel-plan.ts";
 import { type CompiledDerived, compileDerived } from "./derive.ts";
 import { expressionColumns } from "./expression.ts";
 import type { FeatureReader, PlannedReader } from "./feature-reader.ts";
 import type { LifetimeLayout } from "./fold-state.ts";
+import { hopForWindow, hopsByLength } from "./hop-ladder.ts";
+import { type SessionWindow, sessionWindow } from "./session-window.ts";
 import type { StateLayout } from "./state-codec.ts";
 import { type CheckedFeature, checkView } from "./view-check.ts";
 
@@ -36,12 +39,16 @@ export interface FeaturePlan {
 
 /** Features read over one window, and the accumulators they need. */
 export interface WindowPlan {
-  /** Microseconds for a time window, events for a last-n window. */
+  /** Microseconds for a time window and a session's reach, events for a last-n window. */
   readonly length: number;
   /** Positions of the features in the view. */
   readonly features: readonly number[];
   /** For a time window: also what longer windows need, as one pass serves all. */
   readonly accumulators: readonly Accumulator[];
+}
+
+export interface SessionPlan extends WindowPlan {
+  readonly session: SessionWindow;
 }
 
 export interface ViewPlan {
@@ -54,6 +61,7 @@ export interface ViewPlan {
   /** Ascending. */
   readonly timeWindows: readonly WindowPlan[];
   readonly lastWindows: readonly WindowPlan[];
+  readonly sessions: readonly SessionPlan[];
   readonly state: StateLayout;
   /** Row positions and types of the entity's key. */
   readonly key: readonly { readonly column: number; readonly type: SourceDefinition["columns"][number]["type"] }[];
@@ -71,14 +79,16 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
   const timeLengths = lengthsOf(features, "time");
   const lastLengths = lengthsOf(features, "last");
   const lastEvents = lastLengths.at(-1) ?? 0;
+  const sessions = sessionsOf(features);
+  const reaches = reachesOf(timeLengths, sessions);
   const list: BucketLayout = {
     accumulators: cells.windowed.accumulators.map((entry) => entry.accumulator),
     stride: BUCKET_HEADER_CELLS + cells.windowed.numberCells,
     objectStride: cells.windowed.objectCells,
     rawStride: record.keptNumberCells,
     rawObjectStride: record.keptObjectCells,
-    windows: timeLengths,
-    hops: hopsOf(timeLengths),
+    windows: reaches.map(({ length }) => length),
+    hops: hopsByLength(reaches),
     exactEvents: Math.max(view.exactEvents, lastEvents),
     lastEvents,
   };
@@ -118,6 +128,17 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
         .filter((entry) => entry.lastLengths.has(length))
         .map((entry) => entry.accumulator),
     })),
+    sessions: sessions.map((session) => ({
+      session,
+      length: session.maxMicros,
+      features: positionsOf(
+        features,
+        ({ over }) => over?.kind === "session" && sessionKey(over) === sessionKey(session),
+      ),
+      accumulators: cells.windowed.accumulators
+        .filter((entry) => entry.sessions.has(sessionKey(session)))
+        .map((entry) => entry.accumulator),
+    })),
     state: { lifetime, list, hash: layoutHash(view, source, derived), viewName },
     key,
     inputColumns: derived.storedColumnsFor([
@@ -134,6 +155,24 @@ function lengthsOf(features: readonly CheckedFeature[], kind: "time" | "last"): 
     if (over?.kind === kind) lengths.add(over.kind === "time" ? over.micros : over.events);
   }
   return [...lengths].sort((a, b) => a - b);
+}
+
+function sessionsOf(features: readonly CheckedFeature[]): SessionWindow[] {
+  const sessions = new Map<string, SessionWindow>();
+  for (const { over } of features) if (over?.kind === "session") sessions.set(sessionKey(over), sessionWindow(over));
+  return [...sessions.values()];
+}
+
+/** Lengths that events are kept for, ascending, with the hop of the finest window of each. */
+function reachesOf(
+  timeLengths: readonly number[],
+  sessions: readonly SessionWindow[],
+): { length: number; hop: number }[] {
+  const hops = new Map(timeLengths.map((length) => [length, hopForWindow(length)]));
+  for (const { maxMicros, hopMicros } of sessions) {
+    hops.set(maxMicros, Math.min(hops.get(maxMicros) ?? hopMicros, hopMicros));
+  }
+  return [...hops].map(([length, hop]) => ({ length, hop })).sort((a, b) => a.length - b.length);
 }
 
 function positionsOf(features: readonly CheckedFeature[], wanted: (feature: CheckedFeature) => boolean): number[] {

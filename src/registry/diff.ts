@@ -3,6 +3,8 @@
  * `features.mean_delay_1h.over: 1h -> 2h`.
  */
 import { formatDuration } from "../base/micros.ts";
+import type { Window } from "../define/definition.ts";
+import { formatWindow } from "../define/window.ts";
 import type { Data } from "./definition-data.ts";
 
 /** One line a difference, in the order of the new definition's members; empty when both are equal. */
@@ -60,13 +62,14 @@ function show(path: string, data: Data): string {
   return textOf(path, data) ?? JSON.stringify(data);
 }
 
+const WINDOW_KINDS: ReadonlySet<Data | undefined> = new Set<Window["kind"]>(["time", "last", "session"]);
+
 /** The short text of what people write shortly: durations, windows, types, expressions, features, columns. */
 function textOf(path: string, data: Data): string | null {
   if (typeof data === "number" && /micros$/i.test(path)) return data === 0 ? "0" : formatDuration(data);
   if (typeof data === "string") return data;
   if (!isNamed(data)) return null;
-  if (data["kind"] === "time") return formatDuration(data["micros"] as number);
-  if (data["kind"] === "last") return `last ${String(data["events"])}`;
+  if (WINDOW_KINDS.has(data["kind"])) return formatWindow(data as unknown as Window);
   if (typeof data["op"] === "string") return expressionText(data);
   if (typeof data["view"] === "string") return `${data["view"]}@${String(data["version"])}.${String(data["feature"])}`;
   return /(^|\.)(type|output|element)$/.test(path) ? typeText(data) : null;

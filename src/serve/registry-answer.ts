@@ -5,6 +5,7 @@
 import { formatDuration } from "../base/micros.ts";
 import type {
   Aggregation,
+  AggregationParameters,
   Definition,
   EntityDefinition,
   FeatureDefinition,
@@ -13,6 +14,7 @@ import type {
   ServiceDefinition,
   SourceDefinition,
   ViewDefinition,
+  Window,
 } from "../define/definition.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
@@ -123,14 +125,37 @@ function answerFeature(feature: FeatureDefinition, view: ViewDefinition, created
   };
 }
 
-function answerAggregation({ fn, column, over, where, custom }: Aggregation): Answer {
+function answerAggregation({ fn, column, over, where, custom, parameters }: Aggregation): Answer {
   return {
     fn,
     ...(column === undefined ? {} : { column }),
-    ...(over === undefined ? {} : { over: over.kind === "time" ? formatDuration(over.micros) : { last: over.events } }),
+    ...(parameters === undefined ? {} : { parameters: answerParameters(parameters) }),
+    ...(over === undefined ? {} : { over: answerWindow(over) }),
     ...(where === undefined ? {} : { where: answerExpression(where) }),
     ...(custom === undefined ? {} : { custom: custom.name }),
   };
+}
+
+function answerParameters({ k, q, halfLifeMicros, gapMicros, categories }: AggregationParameters): Answer {
+  return {
+    ...(k === undefined ? {} : { k }),
+    ...(q === undefined ? {} : { q }),
+    ...(halfLifeMicros === undefined ? {} : { half_life: formatDuration(halfLifeMicros) }),
+    ...(gapMicros === undefined ? {} : { gap: formatDuration(gapMicros) }),
+    ...(categories === undefined ? {} : { categories: categories.map(answerValue) }),
+  };
+}
+
+/** As it is written. */
+function answerWindow(over: Window): Answer | string {
+  switch (over.kind) {
+    case "time":
+      return formatDuration(over.micros);
+    case "last":
+      return { last: over.events };
+    case "session":
+      return { session: formatDuration(over.gapMicros), max: formatDuration(over.maxMicros) };
+  }
 }
 
 function answerOnDemand(view: OnDemandDefinition): Answer {

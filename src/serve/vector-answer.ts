@@ -5,8 +5,7 @@ import { performance } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { hopForWindow } from "../fold/hop-ladder.ts";
-import { STATUS_NAMES } from "../fold/view-fold.ts";
+import { startsExactly, STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
 import { errorOf, eventTimeOf, missingOf, outputEventTime, tokenOf, windowStartOf } from "./feature-vector.ts";
@@ -85,14 +84,14 @@ function featureMetadata(
   i: number,
 ): Record<string, unknown> {
   const read = output.inputs[0]!;
-  const { windowMicros } = plan.features[read]!;
-  const windowStart = shownWindowStart(plan, vector, read);
+  const { windowMicros, hopMicros } = plan.features[read]!;
+  const windowStart = windowMicros === null ? null : (windowStartOf(plan, read) as Micros);
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
     view: output.view,
     ...answerAge(vector, eventTimeOf(plan, vector, read)),
     window_start: windowStart === null ? null : formatMicros(windowStart),
-    window_bound_ms: windowMicros === null ? null : hopForWindow(windowMicros) / 1000,
+    window_bound_ms: windowMicros === null ? null : hopMicros / 1000,
     exact: isExact(plan, vector, read),
     error: errorOf(plan, read),
   };
@@ -126,16 +125,8 @@ function answerAge(vector: FeatureVector, eventTime: Micros | null): Record<stri
   };
 }
 
-/** True left edge of a read feature's window; an unseen entity has no events to leave out: its window starts where it was asked to. */
-function shownWindowStart(plan: VectorPlan, vector: FeatureVector, read: number): Micros | null {
-  const { windowMicros } = plan.features[read]!;
-  return windowMicros === null ? null : (Math.max(vector.asOf - windowMicros, windowStartOf(plan, read)) as Micros);
-}
-
 function isExact(plan: VectorPlan, vector: FeatureVector, read: number): boolean {
-  const { windowMicros } = plan.features[read]!;
-  const isWhole = windowMicros === null || shownWindowStart(plan, vector, read) === vector.asOf - windowMicros;
-  return isWhole && errorOf(plan, read) === 0;
+  return startsExactly(plan.features[read]!, windowStartOf(plan, read), vector.asOf) && errorOf(plan, read) === 0;
 }
 
 const timeSchema: JsonSchema = { type: "string", format: "date-time" };
@@ -171,15 +162,18 @@ export const metadataSchema: JsonSchema = {
             description: "newest event folded for the entity; of a computed value the oldest among its inputs'",
           },
           age_ms: { type: ["number", "null"], description: "as_of less event_time" },
-          window_start: { type: ["string", "null"], description: "the value covers (window_start, as_of]" },
+          window_start: {
+            type: ["string", "null"],
+            description: "the value covers (window_start, as_of]; of a session, just before its first event",
+          },
           window_bound_ms: {
             type: ["number", "null"],
-            description:
-              "window_start is less than this later than as_of less the window's length, however busy the entity",
+            description: "window_start is less than this later than it should be, however busy the entity",
           },
           exact: {
             type: "boolean",
-            description: "whether window_start is as_of less the window's length, and error is 0",
+            description:
+              "whether window_start is exactly where it should be (as_of less a time window's length), and error is 0",
           },
           error: {
             type: ["number", "null"],

@@ -35,6 +35,7 @@ export interface PlanFeature {
   /** Index of the feature in its view. */
   readonly slot: number;
   readonly windowMicros: number | null;
+  readonly hopMicros: number;
 }
 
 /** A value of the answer. */
@@ -212,9 +213,9 @@ function compilePlan(
         hint: "train with it, or declare it online under a new version of its view",
       });
     }
-    const { type, windowMicros } = compiled[slot]!;
+    const { type, windowMicros, hopMicros } = compiled[slot]!;
     outputs.push({ name: reference.as, type, view: name, inputs: [i] });
-    return { view: index, slot, windowMicros };
+    return { view: index, slot, windowMicros, hopMicros };
   });
   const qualifiedNames = references.map(qualifiedName);
   const vector = createVector(views.length, createSlots(features.length), null);

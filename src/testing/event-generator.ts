@@ -132,8 +132,12 @@ const COLUMN_TYPES: ReadonlyMap<string, ValueType> = new Map(
   [...generatedSource.columns, ...generatedSource.derived].map((column) => [column.name, column.type]),
 );
 
-/** Those of `randomView`'s features. `basic` draws as it always did, so that old seeds mean what they meant. */
-export type GeneratedAggregations = "basic" | "summaries";
+/**
+ * Those of `randomView`'s features; `sessions` are both others, `countSessions`, `topCounts` and `topOther`, mostly
+ * over session windows.
+ * `basic` and `summaries` draw as they always did, so that old seeds mean what they meant.
+ */
+export type GeneratedAggregations = "basic" | "summaries" | "sessions";
 
 export function randomView(random: SeededRandom, aggregations: GeneratedAggregations = "basic"): ViewDefinition {
   const count = random.integer(1, 8);
@@ -161,11 +165,10 @@ function randomFeature(
   windows: readonly number[],
   aggregations: GeneratedAggregations,
 ): FeatureDefinition {
-  const over = randomWindow(random, windows);
+  const over = aggregations === "sessions" && !random.oneIn(3) ? randomSession(random) : randomWindow(random, windows);
   const where = random.oneIn(3) ? random.pick(PREDICATES) : undefined;
   const shape = { ...(over === undefined ? {} : { over }), ...(where === undefined ? {} : { where }) };
-  const { aggregation, result } =
-    aggregations === "basic" ? randomAggregation(random, shape) : randomSummary(random, shape);
+  const { aggregation, result } = DRAW[aggregations](random, shape);
   const isNumber = result.name === "int64" || result.name === "float64";
   return {
     name,
@@ -181,6 +184,48 @@ function randomWindow(random: SeededRandom, windows: readonly number[]): Window 
   if (draw < 2) return undefined;
   if (draw < 4) return { kind: "last", events: random.pick([1, 2, 5, 20, 150]) };
   return { kind: "time", micros: random.pick(windows) };
+}
+
+const GAPS: readonly number[] = [300, 30_000, SECOND, 30 * SECOND, 5 * 60 * SECOND, HOUR, 6 * HOUR];
+
+/** Gaps of about the pace of some sequences of events, and how far they reach: shorter and longer than most sessions. */
+function randomSession(random: SeededRandom): Window {
+  const gapMicros = random.pick(GAPS);
+  return { kind: "session", gapMicros, maxMicros: gapMicros * random.pick([1, 3, 10, 60, 61, 300, 5000]) };
+}
+
+type Draw = (
+  random: SeededRandom,
+  shape: Pick<Aggregation, "over" | "where">,
+) => { aggregation: Aggregation; result: ValueType };
+
+const DRAW: Readonly<Record<GeneratedAggregations, Draw>> = {
+  basic: randomAggregation,
+  summaries: randomSummary,
+  sessions: (random, shape) => {
+    if (random.oneIn(2)) return randomAggregation(random, shape);
+    if (random.oneIn(2)) return randomSummary(random, shape);
+    if (random.oneIn(3)) return randomTop(random, shape);
+    const column = random.oneIn(4) ? { column: "shop" } : {};
+    const parameters = { gapMicros: random.pick([300, 300, 30_000, SECOND, ...GAPS]) };
+    // over all time most often: only there are sessions enough for an event to come too late
+    const { over: _, ...overAll } = shape;
+    const shaped = random.oneIn(3) ? shape : overAll;
+    return { aggregation: { fn: "countSessions", ...column, parameters, ...shaped }, result: type("int64") };
+  },
+};
+
+function randomTop(
+  random: SeededRandom,
+  shape: Pick<Aggregation, "over" | "where">,
+): { aggregation: Aggregation; result: ValueType } {
+  const fn = random.pick<"topCounts" | "topOther">(["topCounts", "topOther"]);
+  const aggregation = { fn, column: random.pick(["items", "shop", "serial"]), ...shape };
+  const parameters = { k: random.pick([1, 2, 5]) };
+  return {
+    aggregation: { ...aggregation, parameters },
+    result: fn === "topCounts" ? arrayOf(type("int64")) : type("int64"),
+  };
 }
 
 type BasicAggregation = "count" | "sum" | "mean" | "min" | "max" | "variance" | "stddev" | "first" | "last" | "custom";

@@ -5,7 +5,7 @@
  * Sums are exact (integers as big integers, floats by Shewchuk's growing expansion); each answer says
  * how far a feature may lie from it.
  */
-import type { Aggregation, AggregationName, SourceDefinition, ViewDefinition } from "../define/definition.ts";
+import type { Aggregation, AggregationName, SourceDefinition, ViewDefinition, Window } from "../define/definition.ts";
 import { columnResolver, compilePredicate } from "../fold/expression.ts";
 import type { FoldEvent, StatusName } from "../fold/view-fold.ts";
 import type { Row, Value } from "../schema/value.ts";
@@ -75,7 +75,12 @@ export class NaiveOracle {
     return this.#events.at(-n)?.time ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** The answer at `asOf`; for a time window over `(windowStart, asOf]`, or as defined where not given. */
+  /** The events of the session present at `asOf`, cut to `(asOf - max, asOf]`, in order of (effective time, offset). */
+  session({ gapMicros, maxMicros }: Window & { readonly kind: "session" }, asOf: number): readonly { time: number }[] {
+    return this.#sessionAt(gapMicros, maxMicros, asOf);
+  }
+
+  /** The answer at `asOf`; for a time window or session over `(windowStart, asOf]`, or as defined where not given. */
   read(featureIndex: number, asOf: number, windowStart?: number): OracleAnswer {
     const feature = this.#view.features[featureIndex]!;
     const ttlMicros = feature.ttlMicros ?? this.#view.ttlMicros ?? Number.POSITIVE_INFINITY;
@@ -101,8 +106,18 @@ export class NaiveOracle {
     const events = this.#events;
     if (over === undefined) return events;
     if (over.kind === "last") return events.slice(-over.events);
+    if (over.kind === "session") {
+      const session = this.#sessionAt(over.gapMicros, over.maxMicros, asOf);
+      return session.filter((event) => event.time > (windowStart ?? Number.NEGATIVE_INFINITY));
+    }
     const start = windowStart ?? asOf - over.micros;
     return events.filter((event) => event.time > start && event.time <= asOf);
+  }
+
+  #sessionAt(gapMicros: number, maxMicros: number, asOf: number): KeptEvent[] {
+    const inReach = this.#events.filter((event) => event.time > asOf - maxMicros && event.time <= asOf);
+    const endsBefore = inReach.findLastIndex((event, i) => (inReach[i + 1]?.time ?? asOf) - event.time > gapMicros);
+    return inReach.slice(endsBefore + 1);
   }
 }
 
@@ -121,6 +136,7 @@ function aggregate(
   const { fn, column } = aggregation;
   if (fn === "custom") return aggregateCustom(aggregation, events, columns, asOf);
   if (fn === "timeSinceLast" || fn === "rate") return timing(aggregation, events, columns, asOf);
+  if (fn === "countSessions") return sessionsOf(aggregation, events, columns);
   if (column === undefined) return exactly(events.length);
   const inputs = events
     .map((event) => inputOf(aggregation, event.row, columns) as Value)
@@ -221,6 +237,8 @@ const SUMMARIES: ReadonlySet<AggregationName> = new Set([
   "lastK",
   "countDistinct",
   "topK",
+  "topCounts",
+  "topOther",
   "histogram",
   "quantile",
   "ewma",
@@ -234,6 +252,13 @@ function timing(aggregation: Aggregation, events: KeptEvent[], columns: readonly
     return exactly(counted.length / ((over?.kind === "time" ? over.micros : Number.NaN) / 1e6));
   }
   return exactly(counted.length === 0 ? null : (asOf - counted.at(-1)!.time) / 1e6);
+}
+
+/** One session, and one more for each gap between two events that follow each other. */
+function sessionsOf(aggregation: Aggregation, events: KeptEvent[], columns: readonly string[]): Aggregated {
+  const counted = events.filter((event) => inputOf(aggregation, event.row, columns) !== null);
+  const gap = aggregation.parameters!.gapMicros!;
+  return exactly(counted.filter((event, i) => i === 0 || event.time - counted[i - 1]!.time > gap).length);
 }
 
 /** `inputs` are the values that are not null, in order of (effective time, offset). */
@@ -255,13 +280,15 @@ function summarize(
     const counts = categories.map((category) => inputs.filter((value) => value === category).length);
     return exactly([...counts, inputs.filter((value) => !categories.includes(value)).length]);
   }
-  if (inputs.length === 0) return exactly(null);
+  if (inputs.length === 0) return exactly(fn === "topOther" ? 0 : null);
   if (fn === "firstK") return exactly(inputs.slice(0, k));
   if (fn === "lastK") return exactly(inputs.slice(-k));
-  if (fn === "topK") {
+  if (fn === "topK" || fn === "topCounts" || fn === "topOther") {
     const timesOf = (wanted: Value): number => inputs.filter((value) => value === wanted).length;
     const ranked = [...new Set(inputs)].sort((a, b) => timesOf(b) - timesOf(a) || (a! < b! ? -1 : 1));
-    return exactly(ranked.slice(0, k));
+    const top = ranked.slice(0, k);
+    if (fn === "topOther") return exactly(inputs.filter((value) => !top.includes(value)).length);
+    return exactly(fn === "topK" ? top : top.map(timesOf));
   }
   if (fn === "quantile") {
     const ascending = (inputs as number[]).toSorted((a, b) => a - b);

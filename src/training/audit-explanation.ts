@@ -60,7 +60,7 @@ function matcher(fold: ViewFold, found: FoundMismatch): (state: ViewState, asOf:
   };
 }
 
-/** Values change only where an event enters or leaves a window or its age passes a TTL: those times are enough. */
+/** Values change only where an event enters or leaves a window, a session ends, or its age passes a TTL: those times are enough. */
 function findOtherTime(
   view: TrainingView,
   tail: EntityTail,
@@ -70,6 +70,8 @@ function findOtherTime(
   const state = stateAfter(view.fold, tail, tail.events);
   const lengths = new Set<number>([0]);
   for (const feature of view.fold.features) if (feature.windowMicros !== null) lengths.add(feature.windowMicros);
+  for (const { aggregation } of view.definition.features)
+    if (aggregation.over?.kind === "session") lengths.add(aggregation.over.gapMicros + 1);
   for (const feature of view.definition.features)
     if (feature.ttlMicros !== undefined) lengths.add(feature.ttlMicros + 1);
   if (view.definition.ttlMicros !== undefined) lengths.add(view.definition.ttlMicros + 1);

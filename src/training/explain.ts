@@ -5,9 +5,16 @@
  * window, predicate, null input) event by event.
  */
 import type { Micros } from "../base/micros.ts";
-import { formatViewName, type FeatureDefinition } from "../define/definition.ts";
+import { formatViewName, type FeatureDefinition, type Window } from "../define/definition.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
-import { createReadBuffer, type FoldEvent, type StatusName, STATUS_NAMES, type ViewState } from "../fold/view-fold.ts";
+import {
+  createReadBuffer,
+  type FoldEvent,
+  startsExactly,
+  type StatusName,
+  STATUS_NAMES,
+  type ViewState,
+} from "../fold/view-fold.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Row, Value } from "../schema/value.ts";
 import { readEntityEvents } from "./entity-events.ts";
@@ -31,13 +38,14 @@ export interface ExplainRequest {
 
 /**
  * "counted"; or why not: "known-later" than asOf; "before-window"; "merged-at-edge": inside the window, but in a
- * merged bucket that straddles its edge; "not-among-last" n events; "predicate"; "null-input"; "forgotten";
- * "poison": folding it threw.
+ * merged bucket that straddles its edge; "before-session": behind a gap, or further back than a session reaches;
+ * "not-among-last" n events; "predicate"; "null-input"; "forgotten"; "poison": folding it threw.
  */
 export type EventRole =
   | "counted"
   | "known-later"
   | "before-window"
+  | "before-session"
   | "merged-at-edge"
   | "not-among-last"
   | "predicate"
@@ -62,7 +70,7 @@ export interface Explanation {
   readonly asOf: Micros;
   readonly value: Value;
   readonly status: StatusName;
-  /** True left edge of the window; null for lifetime and last-n features. */
+  /** The value covers `(windowStart, asOf]`; null for lifetime and last-n features. */
   readonly windowStart: Micros | null;
   /** Whether the window begins exactly where it should. */
   readonly exact: boolean;
@@ -99,7 +107,6 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
     const read = createReadBuffer(view.fold.features.length);
     view.fold.read(history.state, asOf, read);
     const windowStart = read.windowStarts[slot]!;
-    const { windowMicros } = view.fold.features[slot]!;
     const roles = history.roles(windowStart);
     const counts: Partial<Record<EventRole, number>> = {};
     for (const role of roles) counts[role] = (counts[role] ?? 0) + 1;
@@ -112,7 +119,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
       value: read.values[slot]!,
       status: STATUS_NAMES[read.statuses[slot]!]!,
       windowStart: Number.isFinite(windowStart) ? (windowStart as Micros) : null,
-      exact: windowMicros === null || windowStart === asOf - windowMicros || history.state === null,
+      exact: startsExactly(view.fold.features[slot]!, windowStart, asOf),
       error: read.errors[slot]!,
       roles: counts,
       events: history.events.slice(from).map((event, i) => ({ ...event, role: roles[from + i]! })),
@@ -204,25 +211,49 @@ function compileRules(
 function rolesOf(feature: FeatureDefinition, history: FoldedEvents, asOf: Micros, windowStart: number): EventRole[] {
   const { over } = feature.aggregation;
   const effective = history.events.map((event) => Math.min(event.eventTime, event.knownTime));
+  const edge = over?.kind === "session" ? sessionEdge(over, effective, history, asOf) : edgeOf(over, asOf);
   const isAmongLast = over?.kind === "last" ? newest(over.events, effective, history) : null;
   return history.events.map((_, i) => {
     const early = history.early[i]!;
     if (early === "known-later" || early === "poison" || early === "forgotten") return early;
-    if (over?.kind === "time") {
-      if (effective[i]! <= asOf - over.micros) return "before-window";
-      if (effective[i]! <= windowStart) return "merged-at-edge";
-    }
+    if (effective[i]! <= edge) return over?.kind === "session" ? "before-session" : "before-window";
+    if (effective[i]! <= windowStart) return "merged-at-edge";
     if (isAmongLast !== null && !isAmongLast.has(i)) return "not-among-last";
     return early ?? "counted";
   });
 }
 
+function edgeOf(over: Window | undefined, asOf: Micros): number {
+  return over?.kind === "time" ? asOf - over.micros : Number.NEGATIVE_INFINITY;
+}
+
+/** The session present at asOf holds the folded events behind this time. */
+function sessionEdge(
+  { gapMicros, maxMicros }: Window & { readonly kind: "session" },
+  effective: readonly number[],
+  history: FoldedEvents,
+  asOf: Micros,
+): number {
+  let follower: number = asOf;
+  for (const i of foldedInOrder(effective, history).reverse()) {
+    const time = effective[i]!;
+    if (time <= asOf - maxMicros || follower - time > gapMicros) return time;
+    follower = time;
+  }
+  return Number.NEGATIVE_INFINITY;
+}
+
 /** Indexes of the last n folded events by (effective time, offset), whether or not the predicate holds for them. */
 function newest(count: number, effective: readonly number[], history: FoldedEvents): ReadonlySet<number> {
+  return new Set(foldedInOrder(effective, history).slice(-count));
+}
+
+/** Indexes of the folded events, whether or not the predicate holds for them, by (effective time, offset). */
+function foldedInOrder(effective: readonly number[], history: FoldedEvents): number[] {
   const folded = effective.flatMap((_, i) => {
     const early = history.early[i]!;
     return early === "known-later" || early === "poison" || early === "forgotten" ? [] : [i];
   });
   // The events stand in offset order, and the sort is stable.
-  return new Set(folded.sort((a, b) => effective[a]! - effective[b]!).slice(-count));
+  return folded.sort((a, b) => effective[a]! - effective[b]!);
 }

@@ -6,13 +6,20 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { OnefoldError } from "../../src/base/errors.ts";
 import { col } from "../../src/define/expression-builder.ts";
-import type { Aggregation, CustomAggregation, ViewDefinition } from "../../src/define/definition.ts";
+import type {
+  Aggregation,
+  AggregationName,
+  AggregationParameters,
+  CustomAggregation,
+  ViewDefinition,
+} from "../../src/define/definition.ts";
 import { featureType } from "../../src/define/feature-type.ts";
 import { entity } from "../../src/define/entity.ts";
 import { t } from "../../src/define/column-type.ts";
 import { stream } from "../../src/define/source.ts";
 import { columnsOf } from "../../src/define/source-problems.ts";
 import { viewProblems } from "../../src/define/view-problems.ts";
+import { AGGREGATION_TABLE } from "../../src/fold/aggregation-table.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 
 const user = entity("user", { user: t.string() });
@@ -35,10 +42,38 @@ const columns = columnsOf(events);
 const plain: CustomAggregation = { name: "c", output: { name: "int64" }, empty: () => 0, add: (s) => s, read: () => 0 };
 const mergeable: CustomAggregation = { ...plain, merge: (a) => a };
 
+const NAMES = Object.keys(AGGREGATION_TABLE) as readonly AggregationName[];
+
+/** Parameters that are right for the aggregations that take some. */
+const OWN: Partial<Record<AggregationName, AggregationParameters>> = {
+  firstK: { k: 3 },
+  lastK: { k: 1000 },
+  topK: { k: 3 },
+  topCounts: { k: 64 },
+  topOther: { k: 3 },
+  quantile: { q: 1 },
+  ewma: { halfLifeMicros: 1 },
+  decayedSum: { halfLifeMicros: 60_000_000 },
+  countSessions: { gapMicros: 60_000_000 },
+  histogram: { categories: [1, 2] },
+};
+const PARAMETERS: readonly AggregationParameters[] = [
+  ...Object.values(OWN),
+  {},
+  { k: 0 },
+  { k: 1001 },
+  { q: 1.5 },
+  { halfLifeMicros: 0.5 },
+  { gapMicros: -1 },
+  { categories: [] },
+  { categories: ["a"] },
+  { categories: [true, true] },
+];
+
 const aggregations: fc.Arbitrary<Aggregation> = fc
   .record(
     {
-      fn: fc.constantFrom("count", "sum", "mean", "min", "max", "variance", "stddev", "first", "last", "custom"),
+      fn: fc.constantFrom(...NAMES),
       column: fc.constantFrom("whole", "real", ...columns.map((column) => column.name), "gone"),
       over: fc.constantFrom<NonNullable<Aggregation["over"]>>(
         { kind: "time", micros: 3_600_000_000 },
@@ -47,7 +82,12 @@ const aggregations: fc.Arbitrary<Aggregation> = fc
         { kind: "last", events: 20 },
         { kind: "last", events: 0 },
         { kind: "last", events: 1.5 },
+        { kind: "session", gapMicros: 60_000_000, maxMicros: 3_600_000_000 },
+        { kind: "session", gapMicros: 0, maxMicros: 3_600_000_000 },
+        { kind: "session", gapMicros: 60_000_000, maxMicros: 1 },
+        { kind: "session", gapMicros: 1, maxMicros: 60_000_000 },
       ),
+      parameters: fc.oneof({ weight: 4, arbitrary: fc.constant("its own" as const) }, fc.constantFrom(...PARAMETERS)),
       where: fc.constantFrom(
         col("flag").expression,
         col("whole").gt(1).expression,
@@ -59,7 +99,11 @@ const aggregations: fc.Arbitrary<Aggregation> = fc
     },
     { requiredKeys: ["fn"] },
   )
-  .map(({ custom, ...rest }) => (rest.fn === "custom" ? { ...rest, custom: custom ?? plain } : rest));
+  .map(({ custom, parameters = "its own", ...rest }) => {
+    const its = parameters === "its own" ? OWN[rest.fn] : parameters;
+    const aggregation = its === undefined ? rest : { ...rest, parameters: its };
+    return aggregation.fn === "custom" ? { ...aggregation, custom: custom ?? plain } : aggregation;
+  });
 
 function viewOf(aggregation: Aggregation, key: string): ViewDefinition {
   const type = featureType(aggregation, columns);

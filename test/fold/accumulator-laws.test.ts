@@ -10,6 +10,7 @@ import { categoryCounts } from "../../src/fold/category-counts.ts";
 import { DecayedAccumulator } from "../../src/fold/decayed-sums.ts";
 import { DISTINCT_VALUES } from "../../src/fold/distinct-values.ts";
 import { QUANTILES } from "../../src/fold/quantile-sketch.ts";
+import { sessionCounts } from "../../src/fold/session-counts.ts";
 import { type Summary, SummaryAccumulator } from "../../src/fold/summary.ts";
 import { TOP_VALUES, type TopState, topValues } from "../../src/fold/top-values.ts";
 import { firstValues, lastValues } from "../../src/fold/value-list.ts";
@@ -17,6 +18,7 @@ import { CustomAccumulator, CustomStates } from "../../src/fold/custom-states.ts
 import { MaxAccumulator, MinAccumulator } from "../../src/fold/extremes.ts";
 import { FirstAccumulator, LastAccumulator } from "../../src/fold/first-and-last.ts";
 import { MomentsAccumulator } from "../../src/fold/moments.ts";
+import { ObjectReader, ObjectWriter } from "../../src/fold/object-codec.ts";
 import { float64, string } from "./definitions.ts";
 
 /** Raw records `[time, mask, value]` with one object. */
@@ -153,6 +155,7 @@ const LAWS: readonly Law[] = [
   summaryLaw("last 3 texts", lastValues(3), false),
   summaryLaw("distinct values", DISTINCT_VALUES),
   summaryLaw("quantiles", QUANTILES),
+  summaryLaw("sessions", sessionCounts(1)),
   summaryLaw("histogram", categoryCounts([1, 3])),
   {
     ...summaryLaw("top values", TOP_VALUES),
@@ -297,6 +300,53 @@ describe.each(LAWS)("$name", (law) => {
         accumulator.addOlder(inTwoSteps, raw, 0, cut1, RAW_STRIDE, 1);
         expectAgreement(law, list, oneByOne, leftFirst, rightFirst, running, inTwoSteps);
       }),
+    );
+  });
+});
+
+/** The first group as a store keeps it: its bits, and its objects as the codec writes them. */
+function bytesOf(cells: Cells): Buffer {
+  const writer = new ObjectWriter();
+  writer.putAll(cells.objects, 0, OBJECT_STRIDE);
+  return Buffer.concat([Buffer.from(cells.numbers.slice(0, STRIDE).buffer), writer.bytes()]);
+}
+
+function cellsOf(bytes: Buffer): Cells {
+  const numbers = new Float64Array(STRIDE);
+  new Uint8Array(numbers.buffer).set(bytes.subarray(0, STRIDE * 8));
+  const reader = new ObjectReader(bytes.subarray(STRIDE * 8));
+  const objects = reader.take(OBJECT_STRIDE);
+  reader.expectEnd();
+  return { numbers, objects };
+}
+
+/** So many different values that sketches are past what they keep exactly. */
+const manyEvents = fc
+  .record({ size: fc.integer({ min: 0, max: 1500 }), factor: fc.constantFrom(0.1, 1, 7) })
+  .map(({ size, factor }) =>
+    Array.from({ length: size }, (_, i): Event => ({
+      value: ((i * 7919) % 1511) * factor - 100,
+      counts: i % 5 > 0,
+      gap: i % 3,
+    })),
+  );
+
+describe.each(LAWS)("$name, stored and read back at any point", (law) => {
+  it("has the same bits, and goes on as if it had never been away", () => {
+    fc.assert(
+      fc.property(fc.oneof(events, manyEvents), fc.nat(1500), (list, cut) => {
+        const raw = rawOf(list);
+        const at = Math.min(cut, list.length);
+        const undisturbed = groups(1, law);
+        addAll(law, undisturbed, 0, raw, 0, at);
+        const stored = bytesOf(undisturbed);
+        const back = cellsOf(stored);
+        expect(bytesOf(back).equals(stored)).toBe(true);
+        addAll(law, undisturbed, 0, raw, at, list.length);
+        addAll(law, back, 0, raw, at, list.length);
+        expect(bytesOf(back).equals(bytesOf(undisturbed))).toBe(true);
+      }),
+      { numRuns: 60 },
     );
   });
 });

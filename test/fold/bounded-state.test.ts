@@ -56,6 +56,28 @@ describe("a hot entity over 1h, 24h and 7d", () => {
     expect(fold.encode(state).length).toBeLessThan(40_000);
   });
 
+  it.each([
+    // cells of 15m, and of 1m, that a day holds; 128 raw, up to 64 since the last compaction, and some slack
+    [30 * MINUTE, 96],
+    [MINUTE, 1440],
+  ])("keeps a bucket a hop of a session that never ends, with a gap of %d microseconds", (gapMicros, cells) => {
+    const session = viewOf([
+      feature(int64, { fn: "count", over: { kind: "session", gapMicros, maxMicros: DAY } }),
+      feature(int64, { fn: "countSessions", parameters: { gapMicros }, over: { kind: "time", micros: DAY } }),
+    ]);
+    const fold = compileViewFold(session, streamOf({ x: float64 }), user);
+    const state = fold.empty();
+    let most = 0;
+    for (let i = 0; i < 300_000; i++) {
+      foldRow(fold, state, i, noon + i * SECOND, [1]);
+      if (i % 100 === 0) most = Math.max(most, state.list.bucketCount + state.list.rawCount);
+    }
+    expect(most).toBeLessThan(cells + 128 + 64 + 20);
+    const { values, windowStarts } = readAll(fold, state, noon + 299_999 * SECOND);
+    expect(values[0]).toBe(299_999 - Math.floor((windowStarts[0]! - noon) / SECOND));
+    expect(values).toEqual([values[0], 1]);
+  });
+
   it("forgets what no window reaches, and keeps a quiet entity's last events whole", () => {
     const fold = compileViewFold(view, streamOf({ x: float64 }), user);
     const state = fold.empty();

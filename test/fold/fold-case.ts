@@ -2,7 +2,7 @@
  * One random case: a view, a sequence of events and reads, all drawn from one seed, and every answer held
  * against the naive oracle.
  */
-import type { ViewDefinition } from "../../src/define/definition.ts";
+import type { ViewDefinition, Window } from "../../src/define/definition.ts";
 import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import type { FoldState } from "../../src/fold/fold-state.ts";
@@ -23,7 +23,9 @@ import { SeededRandom } from "../../src/testing/random.ts";
 const RUNGS = [1e3, 1e4, 1e5, 1e6, 5e6, 15e6, 30e6, 60e6, 300e6, 900e6, 3600e6, 10800e6, 21600e6, 43200e6, 86400e6];
 
 /** Aggregations that are exact, or say by how much they may be off. */
-const STATES_ERROR: ReadonlySet<string> = new Set(["countDistinct", "quantile", "topK"]);
+const STATES_ERROR: ReadonlySet<string> = new Set(["countDistinct", "quantile", "topK", "topCounts", "topOther"]);
+
+type Session = Extract<Window, { readonly kind: "session" }>;
 
 export interface CaseCounts {
   events: number;
@@ -33,6 +35,10 @@ export interface CaseCounts {
   approximate: number;
   /** Answers whose window began later than asked. */
   shifted: number;
+  /** Sessions that a bucket astride their edge took events from. */
+  cutSessions: number;
+  /** Numbers of sessions that state how many events came too late for them. */
+  lateSessions: number;
   decodings: number;
 }
 
@@ -124,10 +130,16 @@ function checkReads(
           );
         }
         if (isShifted) counts.shifted++;
+      } else if (over?.kind === "session") {
+        if (checkSession(over, windowStart, asOf, oracle, view.exactEvents, where)) counts.cutSessions++;
       } else if (windowStart !== Number.NEGATIVE_INFINITY) {
         throw new Error(`${where}: a window start of ${windowStart} without a time window`);
       }
-      const expected = oracle.read(i, asOf, over?.kind === "time" ? windowStart : undefined);
+      const expected = oracle.read(i, asOf, Number.isFinite(windowStart) ? windowStart : undefined);
+      // the oracle cannot know which events came too late: what the read states is all that it may be off by
+      const isStated = aggregation.fn === "countSessions" && buffer.errors[i]! > 0;
+      if (isStated) counts.lateSessions++;
+      const tolerance = isStated ? Math.round(buffer.errors[i]! * (buffer.values[i] as number)) : expected.tolerance;
       const value = buffer.values[i]!;
       const status = STATUS_NAMES[buffer.statuses[i]!]!;
       counts.answers++;
@@ -135,13 +147,38 @@ function checkReads(
       else if (expected.tolerance > 0 && STATES_ERROR.has(aggregation.fn)) {
         throw new Error(`${where}: called exact, though the oracle would allow ${expected.tolerance}`);
       }
-      if (status !== expected.status || !agrees(value, expected.value, expected.tolerance)) {
+      if (status !== expected.status || !agrees(value, expected.value, tolerance)) {
         throw new Error(
-          `${where}: ${String(value)} ${status}, the oracle says ${String(expected.value)} ${expected.status} (within ${expected.tolerance})`,
+          `${where}: ${String(value)} ${status}, the oracle says ${String(expected.value)} ${expected.status} (within ${tolerance})`,
         );
       }
     }
   }
+}
+
+/**
+ * Throws unless a session starts just before its first event, or at the edge of its reach where that is within a
+ * hop. True where a bucket astride that edge took events from it: later than the edge, by less than a hop.
+ */
+function checkSession(
+  over: Session,
+  windowStart: number,
+  asOf: number,
+  oracle: NaiveOracle,
+  exactEvents: number,
+  where: string,
+): boolean {
+  const edge = asOf - over.maxMicros;
+  const hop = RUNGS.findLast((rung) => rung * 60 <= over.maxMicros && rung <= over.gapMicros) ?? 0;
+  const first = oracle.session(over, asOf)[0]?.time;
+  const whole = first === undefined ? asOf : first - 1 < edge + hop ? edge : first - 1;
+  if (windowStart === whole) return false;
+  const isMoved = first !== undefined && windowStart >= first && windowStart > edge && windowStart < edge + hop;
+  if (!isMoved) throw new Error(`${where}: the session starts at ${windowStart}, not ${whole}`);
+  if (exactEvents > 0 && edge >= oracle.timeOfNewest(exactEvents)) {
+    throw new Error(`${where}: the edge lies among the newest ${exactEvents} events, yet the session was cut`);
+  }
+  return true;
 }
 
 /** At the newest known time, later, and where some event lies at or beside a window's edge. */
@@ -152,7 +189,10 @@ function readTimes(
   random: SeededRandom,
 ): number[] {
   const times = [knownTime, knownTime + random.integer(0, 100_000_000)];
-  const windows = view.features.flatMap(({ aggregation: { over } }) => (over?.kind === "time" ? [over.micros] : []));
+  const windows = view.features.flatMap(({ aggregation: { over } }) => {
+    if (over?.kind === "session") return [over.gapMicros, over.maxMicros];
+    return over?.kind === "time" ? [over.micros] : [];
+  });
   if (windows.length === 0 || events.length === 0) return times;
   for (let i = 0; i < 3; i++) {
     const event = random.pick(events);

@@ -13,7 +13,16 @@ const CASES = Number(process.env["ONEFOLD_CASES"] ?? 10_000);
 const only: string | undefined = process.env["ONEFOLD_SEED"];
 
 function runCases(cases: number, aggregations: GeneratedAggregations): CaseCounts {
-  const counts: CaseCounts = { events: 0, poison: 0, answers: 0, approximate: 0, shifted: 0, decodings: 0 };
+  const counts: CaseCounts = {
+    events: 0,
+    poison: 0,
+    answers: 0,
+    approximate: 0,
+    shifted: 0,
+    cutSessions: 0,
+    lateSessions: 0,
+    decodings: 0,
+  };
   const seeds = only === undefined ? Array.from({ length: cases }, (_, i) => FIRST_SEED + i) : [Number(only)];
   for (const seed of seeds) {
     try {
@@ -39,6 +48,16 @@ describe("real-time computation: the fold and the naive oracle", () => {
       expect(counts.decodings).toBeGreaterThan(10_000);
       expect(counts.shifted).toBeGreaterThan(1000);
       expect(counts.answers).toBeGreaterThan(200_000);
+    }
+  });
+
+  it("agree on sessions and their number, of late and out-of-order events too", { timeout: 240_000 }, () => {
+    const counts = runCases(Math.ceil(CASES / 2), "sessions");
+    if (only === undefined && CASES >= 10_000) {
+      expect(counts.decodings).toBeGreaterThan(5000);
+      expect(counts.cutSessions).toBeGreaterThan(100);
+      expect(counts.lateSessions).toBeGreaterThan(100);
+      expect(counts.answers).toBeGreaterThan(100_000);
     }
   });
 

@@ -56,6 +56,7 @@ describe("bit identity", () => {
       codec: STATE_CODEC_VERSION,
       digests: Object.fromEntries(SEEDS.map((seed) => [seed, digestOf(seed, "basic")])),
       summaries: Object.fromEntries(SEEDS.map((seed) => [seed, digestOf(seed, "summaries")])),
+      sessions: Object.fromEntries(SEEDS.map((seed) => [seed, digestOf(seed, "sessions")])),
     };
     if (process.env["ONEFOLD_WRITE_GOLDEN"] === "1") writeFileSync(FILE, `${JSON.stringify(found, null, 2)}\n`);
     expect(found).toEqual(JSON.parse(readFileSync(FILE, "utf8")));

@@ -200,7 +200,7 @@ describe("a draft", () => {
       version: "dev",
       inputs: [VARIANTS[0]],
       outputs: { twice: t.int64() },
-      compute: ({ watts }) => ({ twice: (watts as number) * 2 }),
+      compute: ({ watts }) => ({ twice: (watts as unknown as number) * 2 }),
     });
     const numbered = view("numbered", { entity: meter, source: indoor, features: { total: sum("watts") } });
     await platform.apply([...base, VARIANTS[0], doubled, numbered]);
@@ -221,7 +221,7 @@ describe("a draft", () => {
         version,
         inputs: [VARIANTS[0]],
         outputs: { twice: t.int64() },
-        compute: ({ watts }) => ({ twice: (watts as number) * 2 }),
+        compute: ({ watts }) => ({ twice: (watts as unknown as number) * 2 }),
       });
     const refusal = { code: "DEFINITION_INVALID", message: expect.stringContaining("is of a draft, which may change") };
     await expect(platform.apply([...base, service("model", { features: [VARIANTS[0]] })])).rejects.toMatchObject(

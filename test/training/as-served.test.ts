@@ -157,7 +157,7 @@ describe("point-in-time correctness: random views over an archive", () => {
 /** What a registry takes: functions only from files, where their code can be fingerprinted. */
 function viewWithoutCode(random: SeededRandom): ViewDefinition {
   for (;;) {
-    const view = randomView(random);
+    const view = randomView(random, random.oneIn(3) ? "sessions" : "basic");
     const hasCode = view.features.some(({ aggregation }) => aggregation.custom !== undefined);
     if (!hasCode && view.exactEvents > 0) return view;
   }

@@ -51,7 +51,7 @@ const effectiveTime = (event: FoldEvent): number => Math.min(event.eventTime, ev
 /** Throws with what differed. */
 export function runJoinCase(seed: number, counts: JoinCounts): void {
   const random = new SeededRandom(seed);
-  const view = randomView(random);
+  const view = randomView(random, seed % 3 === 0 ? "sessions" : "basic");
   const events = randomEvents(random, random.pick([0, 1, 3, 12, 40, 40, 90, 250]), KEYS.slice(0, random.integer(1, 5)));
   for (const bound of BOUNDS) {
     const labels = randomLabels(random, view, events, bound);
@@ -154,9 +154,11 @@ function checkJoin(
           `${place}: ${show(value, status)}, brute force says ${show(read.values[slot]!, STATUS_NAMES[read.statuses[slot]!]!)}`,
         );
       }
-      const isTimed = view.features[slot]!.aggregation.over?.kind === "time";
-      const expected = oracle.read(slot, label.asOf, isTimed ? read.windowStarts[slot] : undefined);
-      if (status !== expected.status || !agrees(value, expected.value, expected.tolerance)) {
+      const windowStart = read.windowStarts[slot]!;
+      const expected = oracle.read(slot, label.asOf, Number.isFinite(windowStart) ? windowStart : undefined);
+      const isCountOfSessions = view.features[slot]!.aggregation.fn === "countSessions";
+      const tolerance = isCountOfSessions ? Math.round(read.errors[slot]! * (value as number)) : expected.tolerance;
+      if (status !== expected.status || !agrees(value, expected.value, tolerance)) {
         throw new Error(`${place}: ${show(value, status)}, the oracle says ${show(expected.value, expected.status)}`);
       }
       counts.answers++;
@@ -186,7 +188,10 @@ function randomLabels(
 ): CaseLabel[] {
   const first = events[0]?.knownTime ?? 1e15;
   const last = events.at(-1)?.knownTime ?? first + 1e9;
-  const windows = view.features.flatMap(({ aggregation: { over } }) => (over?.kind === "time" ? [over.micros] : []));
+  const windows = view.features.flatMap(({ aggregation: { over } }) => {
+    if (over?.kind === "session") return [over.gapMicros, over.maxMicros];
+    return over?.kind === "time" ? [over.micros] : [];
+  });
   const labels: CaseLabel[] = [];
   const count = random.integer(0, 24);
   while (labels.length < count) {
