@@ -148,8 +148,10 @@ class CompiledViewFold implements ViewFold<FoldState> {
         rawEnd = cut.raw;
       }
       if (cut.bucket < bucketsEnd) {
+        const begin = list.bucketStart + cut.bucket;
+        const end = list.bucketStart + bucketsEnd;
         for (let i = 0; i < accumulators.length; i++) {
-          accumulators[i]!.mergeOlder(running, list.buckets, cut.bucket, bucketsEnd, stride, objectStride);
+          accumulators[i]!.mergeOlder(running, list.buckets, begin, end, stride, objectStride);
         }
         bucketsEnd = cut.bucket;
       }

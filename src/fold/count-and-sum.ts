@@ -5,7 +5,7 @@
  * (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", ZAMM 54, 1974).
  * For integers of the safe range both are exact, so s + c is the exact sum as long as that is safe.
  */
-import type { Accumulator, Cells, Channel } from "./accumulator.ts";
+import type { Accumulator, Cells, Channel, Strides } from "./accumulator.ts";
 
 /** One cell: the number of events that count for the channel. */
 export class CountAccumulator implements Accumulator {
@@ -46,6 +46,23 @@ export class CountAccumulator implements Accumulator {
     let count = into.numbers[this.#cell]!;
     for (let i = end - 1, p = i * stride + this.#cell; i >= begin; i--, p -= stride) count += numbers[p]!;
     into.numbers[this.#cell] = count;
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    const { stride, rawStride } = strides;
+    const { numbers } = raw;
+    const bit = this.#bit;
+    let to = first * stride + this.#cell;
+    for (let p = begin * rawStride + this.#maskCell; p < end * rawStride; p += rawStride, to += stride) {
+      into.numbers[to] = (numbers[p]! & bit) !== 0 ? 1 : 0;
+    }
+  }
+
+  mergeEach({ numbers }: Cells, pairs: readonly number[], { stride }: Strides): void {
+    const cell = this.#cell;
+    for (let i = 0; i < pairs.length; i += 2) {
+      numbers[pairs[i]! * stride + cell]! += numbers[pairs[i + 1]! * stride + cell]!;
+    }
   }
 }
 
@@ -117,6 +134,32 @@ export class SumAccumulator implements Accumulator {
     }
     into.numbers[this.#cell] = sum;
     into.numbers[this.#cell + 1] = correction;
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    const { stride, rawStride } = strides;
+    const { numbers } = raw;
+    const bit = this.#bit;
+    const toInput = this.#inputCell - this.#maskCell;
+    let to = first * stride + this.#cell;
+    for (let p = begin * rawStride + this.#maskCell; p < end * rawStride; p += rawStride, to += stride) {
+      const value = (numbers[p]! & bit) !== 0 ? numbers[p + toInput]! : 0;
+      const total = 0 + value;
+      into.numbers[to] = total;
+      into.numbers[to + 1] = roundedAway(0, value, total);
+    }
+  }
+
+  mergeEach({ numbers }: Cells, pairs: readonly number[], { stride }: Strides): void {
+    for (let i = 0; i < pairs.length; i += 2) {
+      const cell = pairs[i]! * stride + this.#cell;
+      const fromCell = pairs[i + 1]! * stride + this.#cell;
+      const sum = numbers[cell]!;
+      const value = numbers[fromCell]!;
+      const total = sum + value;
+      numbers[cell] = total;
+      numbers[cell + 1] = numbers[cell + 1]! + numbers[fromCell + 1]! + roundedAway(sum, value, total);
+    }
   }
 }
 

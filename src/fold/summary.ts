@@ -6,7 +6,14 @@
  * adding the values one by one. The sequence of operations is fixed by the sequence of events alone.
  */
 import type { Value, ValueType } from "../schema/value.ts";
-import type { Accumulator, Cells, Channel } from "./accumulator.ts";
+import {
+  type Accumulator,
+  type Cells,
+  type Channel,
+  mergeOneByOne,
+  startOneByOne,
+  type Strides,
+} from "./accumulator.ts";
 
 export interface Summary<S = unknown> {
   /** A state of its own, that nobody else holds. */
@@ -68,6 +75,14 @@ export class SummaryAccumulator implements Accumulator {
       if (next !== null) older = this.#summary.merge(older ?? this.#summary.empty(), next);
     }
     this.#prepend(into, older);
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    startOneByOne(this, into, first, raw, begin, end, strides);
+  }
+
+  mergeEach(groups: Cells, pairs: readonly number[], strides: Strides): void {
+    mergeOneByOne(this, groups, pairs, strides);
   }
 
   /** `older` is nobody else's, and so is what a read accumulates. */
