@@ -68,6 +68,11 @@ export class BucketList {
   rawCount: number = 0;
   /** Length at which the next compaction runs. */
   compactAt: number = COMPACTION_STEP;
+  /**
+   * Newest event time at the last compaction since which no bucket was put between others; -Infinity where that
+   * is not known. Only spares looking again: whether it is known changes no result.
+   */
+  #settledAt: number = Number.NEGATIVE_INFINITY;
 
   clear(): void {
     this.buckets = { numbers: NO_NUMBERS, objects: [] };
@@ -77,6 +82,7 @@ export class BucketList {
     this.rawStart = 0;
     this.rawCount = 0;
     this.compactAt = COMPACTION_STEP;
+    this.#settledAt = Number.NEGATIVE_INFINITY;
   }
 
   /**
@@ -110,28 +116,33 @@ export class BucketList {
   cut(layout: BucketLayout, edge: number, into: WindowCut): void {
     const { stride } = layout;
     const { numbers } = this.buckets;
-    // the first bucket that ends behind the edge
-    const start = this.bucketStart;
-    const end = start + this.bucketCount;
-    let bucket = end;
-    if (bucket > start && numbers[(bucket - 1) * stride + 1]! > edge) {
-      let low = start;
-      bucket--;
-      while (low < bucket) {
-        const middle = (low + bucket) >>> 1;
-        if (numbers[middle * stride + 1]! > edge) bucket = middle;
-        else low = middle + 1;
-      }
-    }
+    const end = this.bucketStart + this.bucketCount;
+    let bucket = this.#firstBucketAfter(layout, edge);
     let windowStart = edge;
     // a bucket that begins at or before the edge is left out, and with it all that ties with its end
     while (bucket < end && numbers[bucket * stride]! <= windowStart) {
       windowStart = numbers[bucket * stride + 1]!;
       bucket++;
     }
-    into.bucket = bucket - start;
+    into.bucket = bucket - this.bucketStart;
     into.raw = bucket < end ? 0 : this.#firstRawAfter(layout, windowStart);
     into.windowStart = windowStart;
+  }
+
+  /** Place in the array of the first bucket that ends behind `time`. */
+  #firstBucketAfter(layout: BucketLayout, time: number): number {
+    const { stride } = layout;
+    const { numbers } = this.buckets;
+    let low = this.bucketStart;
+    let high = low + this.bucketCount;
+    if (high === low || numbers[(high - 1) * stride + 1]! <= time) return high;
+    high--;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (numbers[middle * stride + 1]! > time) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   #belongsToBuckets(layout: BucketLayout, time: number): boolean {
@@ -218,6 +229,7 @@ export class BucketList {
       objects.splice(index * objectStride, 0, ...Array.from<unknown>({ length: objectStride }).fill(null));
     }
     this.bucketCount++;
+    this.#settledAt = Number.NEGATIVE_INFINITY;
     this.#startBuckets(layout, index, record, 0, 1);
   }
 
@@ -236,14 +248,14 @@ export class BucketList {
     }
   }
 
-  /** Moves the buckets to the front where half the room is free, else doubles it. */
+  /** Moves the buckets to the front where that frees a quarter of the room, else doubles it. */
   #makeRoomForBuckets(layout: BucketLayout, more: number): void {
     const { stride, objectStride } = layout;
     const { numbers, objects } = this.buckets;
     if ((this.bucketStart + this.bucketCount + more) * stride <= numbers.length) return;
     const from = this.bucketStart * stride;
     const to = from + this.bucketCount * stride;
-    if (this.bucketStart >= this.bucketCount + more) {
+    if ((this.bucketCount + more) * stride * 4 <= numbers.length * 3) {
       numbers.copyWithin(0, from, to);
     } else {
       const grown = new Float64Array(Math.max(this.bucketCount + more, this.bucketCount * 2) * stride);
@@ -259,15 +271,17 @@ export class BucketList {
     const longest = windows.length === 0 ? 0 : windows[windows.length - 1]!;
     // an event at or before this is outside every time window, now and for ever
     const expired = newestTime - longest;
-    this.#retireRaw(layout, expired);
+    const retired = this.#retireRaw(layout, expired);
     this.#dropRaw(layout, this.#countExpiredRaw(layout, expired, this.rawCount - lastEvents));
-    if (this.bucketCount > 0) this.#mergeNeighbours(layout, newestTime, expired);
+    this.#dropBuckets(layout, this.#firstBucketAfter(layout, expired) - this.bucketStart);
+    if (this.bucketCount > 0) this.#mergeNeighbours(layout, newestTime, retired);
+    this.#settledAt = newestTime;
   }
 
-  /** Turns all raw records but the newest `exactEvents` into buckets, the expired ones into nothing. */
-  #retireRaw(layout: BucketLayout, expired: number): void {
+  /** Turns all raw records but the newest `exactEvents` into buckets, the expired ones into nothing. Returns how many buckets. */
+  #retireRaw(layout: BucketLayout, expired: number): number {
     const retiring = this.rawCount - layout.exactEvents;
-    if (retiring <= 0) return;
+    if (retiring <= 0) return 0;
     const dropped = this.#countExpiredRaw(layout, expired, retiring);
     const started = retiring - dropped;
     this.#makeRoomForBuckets(layout, started);
@@ -276,6 +290,7 @@ export class BucketList {
     this.#startBuckets(layout, index, this.raw, this.rawStart + dropped, this.rawStart + retiring);
     this.bucketCount += started;
     this.#dropRaw(layout, retiring);
+    return started;
   }
 
   #countExpiredRaw(layout: BucketLayout, expired: number, limit: number): number {
@@ -305,31 +320,43 @@ export class BucketList {
     this.bucketCount -= count;
   }
 
-  /** Drops what is expired, then finds from the oldest to the youngest bucket which become one, then joins them. */
-  #mergeNeighbours(layout: BucketLayout, newestTime: number, expired: number): void {
+  /**
+   * Finds, from the oldest bucket to the youngest, which become one, and joins them.
+   *
+   * The smallest window that can still reach a bucket bounds how coarse it may become with its elder: the band
+   * it is in. What the last compaction left apart in a band stays apart in it, and a bucket that grows by its
+   * younger neighbour is no closer to the one behind that. So only buckets that are `retired` just now or have
+   * come into another band since are looked at.
+   */
+  #mergeNeighbours(layout: BucketLayout, newestTime: number, retired: number): void {
     const { accumulators, stride, windows, hops } = layout;
     const { numbers } = this.buckets;
     const end = this.bucketStart + this.bucketCount;
-    let first = this.bucketStart;
-    while (first < end && numbers[first * stride + 1]! <= expired) first++;
-    this.#dropBuckets(layout, first - this.bucketStart);
+    const isSettled = this.#settledAt !== Number.NEGATIVE_INFINITY;
+    const fresh = isSettled ? Math.max(end - retired, this.bucketStart) : this.bucketStart;
     // pairs of a bucket and a younger one that goes into it
     const pairs: number[] = [];
-    let kept = first;
-    let band = windows.length - 1;
-    for (let i = first + 1; i < end; i++) {
-      const lastTime = numbers[i * stride + 1]!;
-      // the smallest window that can still reach the younger of the two bounds how coarse they may become
-      const age = newestTime - lastTime;
-      while (band > 0 && windows[band - 1]! > age) band--;
-      if (inOneCell(numbers[kept * stride]!, lastTime, hops[band]!)) {
-        numbers[kept * stride + 1] = lastTime;
-        numbers[kept * stride + 2]! += numbers[i * stride + 2]!;
-        pairs.push(kept, i);
-      } else kept = i;
+    let kept = this.bucketStart;
+    let i = kept + 1;
+    for (let band = windows.length - 1; band >= 0; band--) {
+      const reach = band === 0 ? Number.NEGATIVE_INFINITY : windows[band - 1]!;
+      const from = Math.min(fresh, isSettled ? this.#firstBucketAfter(layout, this.#settledAt - reach) : fresh);
+      if (from > i) {
+        i = from;
+        kept = i - 1;
+      }
+      for (; i < end; i++) {
+        const lastTime = numbers[i * stride + 1]!;
+        if (newestTime - lastTime < reach) break;
+        if (inOneCell(numbers[kept * stride]!, lastTime, hops[band]!)) {
+          numbers[kept * stride + 1] = lastTime;
+          numbers[kept * stride + 2]! += numbers[i * stride + 2]!;
+          pairs.push(kept, i);
+        } else kept = i;
+      }
     }
     if (pairs.length === 0) return;
-    for (let i = 0; i < accumulators.length; i++) accumulators[i]!.mergeEach(this.buckets, pairs, layout);
+    for (let k = 0; k < accumulators.length; k++) accumulators[k]!.mergeEach(this.buckets, pairs, layout);
     this.#closeGaps(layout, pairs);
   }
 
@@ -344,7 +371,10 @@ export class BucketList {
       const from = pairs[i]! + 1;
       const until = i + 2 < pairs.length ? pairs[i + 2]! : end;
       if (from === until) continue;
-      numbers.copyWithin(to * stride, from * stride, until * stride);
+      if (until - from > 2) numbers.copyWithin(to * stride, from * stride, until * stride);
+      else
+        for (let at = from * stride, down = (from - to) * stride; at < until * stride; at++)
+          numbers[at - down] = numbers[at]!;
       if (objectStride > 0) objects.copyWithin(to * objectStride, from * objectStride, until * objectStride);
       to += until - from;
     }
@@ -354,5 +384,5 @@ export class BucketList {
 }
 
 function inOneCell(first: number, last: number, hop: number): boolean {
-  return last - first < hop && Math.floor(first / hop) === Math.floor(last / hop);
+  return last - first < hop && last < (Math.floor(first / hop) + 1) * hop;
 }
