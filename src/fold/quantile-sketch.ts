@@ -13,7 +13,7 @@
  * a function of the set of values alone: merging is associative and commutative to the bit.
  */
 import type { Value } from "../schema/value.ts";
-import { lowerBound, type Summary } from "./summary.ts";
+import { type Gathering, lowerBound, type Summary } from "./summary.ts";
 
 export const EXACT_QUANTILE_MAX = 128;
 export const QUANTILE_BINS_MAX = 1024;
@@ -51,7 +51,58 @@ export const QUANTILES: Summary<QuantileState> = {
     for (let i = 0; i < keys.length; i++) addKey(older, coarser(keys[i]!, older[0] - level), counts[i]!);
     return older;
   },
+  gather: () => new Binning(),
 };
+
+/** Collects states, and counts their bins only when it knows them all. */
+class Binning implements Gathering<QuantileState> {
+  readonly #values: number[] = [];
+  readonly #sketches: QuantileState[] = [];
+
+  add(value: Value): void {
+    this.#values.push(value as number);
+  }
+
+  merge(younger: QuantileState): void {
+    if (younger[0] !== EXACT) this.#sketches.push(younger);
+    else for (const value of younger[1]) this.#values.push(value);
+  }
+
+  result(): QuantileState {
+    const values = this.#values;
+    if (this.#sketches.length === 0 && values.length <= EXACT_QUANTILE_MAX) {
+      return [EXACT, [...Float64Array.from(values).sort()], []];
+    }
+    let level = 0;
+    for (const [coarsest] of this.#sketches) level = Math.max(level, coarsest);
+    let least = Number.POSITIVE_INFINITY;
+    let most = Number.NEGATIVE_INFINITY;
+    const valueKeys = new Int32Array(values.length);
+    for (let i = 0; i < values.length; i++) {
+      const key = coarser(finestKey(values[i]!), level);
+      valueKeys[i] = key;
+      if (key < least) least = key;
+      if (key > most) most = key;
+    }
+    for (const [own, keys] of this.#sketches) {
+      least = Math.min(least, coarser(keys[0]!, level - own));
+      most = Math.max(most, coarser(keys[keys.length - 1]!, level - own));
+    }
+    const counted = new Float64Array(most - least + 1);
+    for (let i = 0; i < valueKeys.length; i++) counted[valueKeys[i]! - least]! += 1;
+    for (const [own, keys, counts] of this.#sketches) {
+      for (let i = 0; i < keys.length; i++) counted[coarser(keys[i]!, level - own) - least]! += counts[i]!;
+    }
+    const state: QuantileState = [level, [], []];
+    for (let i = 0; i < counted.length; i++) {
+      if (counted[i] === 0) continue;
+      state[1].push(least + i);
+      state[2].push(counted[i]!);
+    }
+    while (state[1].length > QUANTILE_BINS_MAX) collapse(state);
+    return state;
+  }
+}
 
 /** null of no values. */
 export function quantileOf(state: QuantileState | null, q: number): Value {
