@@ -74,33 +74,44 @@ class Binning implements Gathering<QuantileState> {
       return [EXACT, [...Float64Array.from(values).sort()], []];
     }
     let level = 0;
-    for (const [coarsest] of this.#sketches) level = Math.max(level, coarsest);
-    let least = Number.POSITIVE_INFINITY;
-    let most = Number.NEGATIVE_INFINITY;
-    const valueKeys = new Int32Array(values.length);
-    for (let i = 0; i < values.length; i++) {
-      const key = coarser(finestKey(values[i]!), level);
-      valueKeys[i] = key;
-      if (key < least) least = key;
-      if (key > most) most = key;
-    }
+    let length = values.length;
     for (const [own, keys] of this.#sketches) {
-      least = Math.min(least, coarser(keys[0]!, level - own));
-      most = Math.max(most, coarser(keys[keys.length - 1]!, level - own));
+      level = Math.max(level, own);
+      length += keys.length;
     }
-    const counted = new Float64Array(most - least + 1);
-    for (let i = 0; i < valueKeys.length; i++) counted[valueKeys[i]! - least]! += 1;
-    for (const [own, keys, counts] of this.#sketches) {
-      for (let i = 0; i < keys.length; i++) counted[coarser(keys[i]!, level - own) - least]! += counts[i]!;
+    const keys = new Int32Array(length);
+    const counts = new Float64Array(length).fill(1);
+    for (let i = 0; i < values.length; i++) keys[i] = coarser(finestKey(values[i]!), level);
+    let at = values.length;
+    for (const [own, ownKeys, ownCounts] of this.#sketches) {
+      for (let i = 0; i < ownKeys.length; i++, at++) {
+        keys[at] = coarser(ownKeys[i]!, level - own);
+        counts[at] = ownCounts[i]!;
+      }
     }
     const state: QuantileState = [level, [], []];
-    for (let i = 0; i < counted.length; i++) {
-      if (counted[i] === 0) continue;
-      state[1].push(least + i);
-      state[2].push(counted[i]!);
-    }
+    for (const sign of [-1, 0, 1]) appendCounted(state, keys, counts, sign);
     while (state[1].length > QUANTILE_BINS_MAX) collapse(state);
     return state;
+  }
+}
+
+/** Appends the keys of one sign, ascending. Keys of both signs lie far apart, those of one close together. */
+function appendCounted([, into, sums]: QuantileState, keys: Int32Array, counts: Float64Array, sign: number): void {
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  for (const key of keys) {
+    if (Math.sign(key) !== sign) continue;
+    if (key < least) least = key;
+    if (key > most) most = key;
+  }
+  if (least > most) return;
+  const counted = new Float64Array(most - least + 1);
+  for (let i = 0; i < keys.length; i++) if (Math.sign(keys[i]!) === sign) counted[keys[i]! - least]! += counts[i]!;
+  for (let i = 0; i < counted.length; i++) {
+    if (counted[i] === 0) continue;
+    into.push(least + i);
+    sums.push(counted[i]!);
   }
 }
 
