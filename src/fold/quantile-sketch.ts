@@ -90,28 +90,44 @@ class Binning implements Gathering<QuantileState> {
       }
     }
     const state: QuantileState = [level, [], []];
-    for (const sign of [-1, 0, 1]) appendCounted(state, keys, counts, sign);
+    appendCounted(state, keys, counts);
     while (state[1].length > QUANTILE_BINS_MAX) collapse(state);
     return state;
   }
 }
 
-/** Appends the keys of one sign, ascending. Keys of both signs lie far apart, those of one close together. */
-function appendCounted([, into, sums]: QuantileState, keys: Int32Array, counts: Float64Array, sign: number): void {
-  let least = Number.POSITIVE_INFINITY;
-  let most = Number.NEGATIVE_INFINITY;
-  for (const key of keys) {
-    if (Math.sign(key) !== sign) continue;
-    if (key < least) least = key;
-    if (key > most) most = key;
+/** Appends keys, ascending, and how often each was counted. Those of one sign lie close together, both signs far apart. */
+function appendCounted(state: QuantileState, keys: Int32Array, counts: Float64Array): void {
+  let [leastBelow, mostBelow, leastAbove, mostAbove] = [0, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, 0];
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (key > KEY_ZERO) {
+      if (key < leastAbove) leastAbove = key;
+      if (key > mostAbove) mostAbove = key;
+    } else if (key < KEY_ZERO) {
+      if (key < leastBelow) leastBelow = key;
+      if (key > mostBelow) mostBelow = key;
+    }
   }
-  if (least > most) return;
-  const counted = new Float64Array(most - least + 1);
-  for (let i = 0; i < keys.length; i++) if (Math.sign(keys[i]!) === sign) counted[keys[i]! - least]! += counts[i]!;
+  const below = new Float64Array(Math.max(0, mostBelow - leastBelow + 1));
+  const above = new Float64Array(Math.max(0, mostAbove - leastAbove + 1));
+  const zero = new Float64Array(1);
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (key > KEY_ZERO) above[key - leastAbove]! += counts[i]!;
+    else if (key < KEY_ZERO) below[key - leastBelow]! += counts[i]!;
+    else zero[0]! += counts[i]!;
+  }
+  appendPresent(state, below, leastBelow);
+  appendPresent(state, zero, KEY_ZERO);
+  appendPresent(state, above, leastAbove);
+}
+
+function appendPresent([, keys, counts]: QuantileState, counted: Float64Array, least: number): void {
   for (let i = 0; i < counted.length; i++) {
     if (counted[i] === 0) continue;
-    into.push(least + i);
-    sums.push(counted[i]!);
+    keys.push(least + i);
+    counts.push(counted[i]!);
   }
 }
 
