@@ -5,7 +5,14 @@
  * (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", ZAMM 54, 1974).
  * For integers of the safe range both are exact, so s + c is the exact sum as long as that is safe.
  */
-import type { Accumulator, Cells, Channel, Strides } from "./accumulator.ts";
+import {
+  type Accumulator,
+  type Cells,
+  type Channel,
+  mergeOneByOne,
+  startOneByOne,
+  type Strides,
+} from "./accumulator.ts";
 
 /** One cell: the number of events that count for the channel. */
 export class CountAccumulator implements Accumulator {
@@ -68,7 +75,7 @@ export class CountAccumulator implements Accumulator {
   }
 }
 
-/** Two cells: s and c. */
+/** Two cells: s and c. Every sum has a count beside it, which `CountAndSumAccumulator` joins it with. */
 export class SumAccumulator implements Accumulator {
   readonly channel: Channel;
   readonly cell: number;
@@ -141,29 +148,11 @@ export class SumAccumulator implements Accumulator {
   }
 
   startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
-    const { stride, rawStride } = strides;
-    const { numbers } = raw;
-    const bit = this.#bit;
-    const toInput = this.#inputCell - this.#maskCell;
-    let to = first * stride + this.cell;
-    for (let p = begin * rawStride + this.#maskCell; p < end * rawStride; p += rawStride, to += stride) {
-      const value = (numbers[p]! & bit) !== 0 ? numbers[p + toInput]! : 0;
-      const total = 0 + value;
-      into.numbers[to] = total;
-      into.numbers[to + 1] = roundedAway(0, value, total);
-    }
+    startOneByOne(this, into, first, raw, begin, end, strides);
   }
 
-  mergeEach({ numbers }: Cells, pairs: readonly number[], { stride }: Strides): void {
-    for (let i = 0; i < pairs.length; i += 2) {
-      const cell = pairs[i]! * stride + this.cell;
-      const fromCell = pairs[i + 1]! * stride + this.cell;
-      const sum = numbers[cell]!;
-      const value = numbers[fromCell]!;
-      const total = sum + value;
-      numbers[cell] = total;
-      numbers[cell + 1] = numbers[cell + 1]! + numbers[fromCell + 1]! + roundedAway(sum, value, total);
-    }
+  mergeEach(groups: Cells, pairs: readonly number[], strides: Strides): void {
+    mergeOneByOne(this, groups, pairs, strides);
   }
 }
 
