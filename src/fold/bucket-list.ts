@@ -371,10 +371,13 @@ export class BucketList {
       const from = pairs[i]! + 1;
       const until = i + 2 < pairs.length ? pairs[i + 2]! : end;
       if (from === until) continue;
-      if (until - from > 2) numbers.copyWithin(to * stride, from * stride, until * stride);
-      else
-        for (let at = from * stride, down = (from - to) * stride; at < until * stride; at++)
-          numbers[at - down] = numbers[at]!;
+      if (until - from > 2) {
+        numbers.copyWithin(to * stride, from * stride, until * stride);
+      } else {
+        // a call of the runtime costs more than a few cells
+        const down = (from - to) * stride;
+        for (let at = from * stride; at < until * stride; at++) numbers[at - down] = numbers[at]!;
+      }
       if (objectStride > 0) objects.copyWithin(to * objectStride, from * objectStride, until * objectStride);
       to += until - from;
     }
