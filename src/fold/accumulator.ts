@@ -31,6 +31,14 @@ export interface Channel {
   readonly inputCell: number;
 }
 
+/** How far apart groups lie, and raw records, in cells and in object cells. */
+export interface Strides {
+  readonly stride: number;
+  readonly objectStride: number;
+  readonly rawStride: number;
+  readonly rawObjectStride: number;
+}
+
 export interface Accumulator {
   /** Makes the group that starts at these cells empty: the identity of merging. */
   clear(into: Cells, at: number, objectAt: number): void;
@@ -45,6 +53,51 @@ export interface Accumulator {
   addOlder(into: Cells, raw: Cells, begin: number, end: number, stride: number, objectStride: number): void;
   /** Puts groups [begin, end) in front of the group at cell 0, youngest first; the first cell of group i is `i * stride`. */
   mergeOlder(into: Cells, from: Cells, begin: number, end: number, stride: number, objectStride: number): void;
+  /**
+   * `clear` and `add`, to the bit, for each of the raw records [begin, end): group `first` gets the first of
+   * them, the next group the next. One call for many events: what compaction costs is calls.
+   */
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void;
+  /** `mergeYounger`, to the bit, for each pair (group, the younger group that it takes in), one after the other. */
+  mergeEach(groups: Cells, pairs: readonly number[], strides: Strides): void;
+}
+
+/** `startEach` of an accumulator whose work on an event costs more than a call. */
+export function startOneByOne(
+  accumulator: Accumulator,
+  into: Cells,
+  first: number,
+  raw: Cells,
+  begin: number,
+  end: number,
+  { stride, objectStride, rawStride, rawObjectStride }: Strides,
+): void {
+  for (let i = begin; i < end; i++) {
+    const group = first + i - begin;
+    accumulator.clear(into, group * stride, group * objectStride);
+    accumulator.add(into, group * stride, group * objectStride, raw, i * rawStride, i * rawObjectStride);
+  }
+}
+
+/** `mergeEach` of such an accumulator. */
+export function mergeOneByOne(
+  accumulator: Accumulator,
+  groups: Cells,
+  pairs: readonly number[],
+  { stride, objectStride }: Strides,
+): void {
+  for (let i = 0; i < pairs.length; i += 2) {
+    const group = pairs[i]!;
+    const younger = pairs[i + 1]!;
+    accumulator.mergeYounger(
+      groups,
+      group * stride,
+      group * objectStride,
+      groups,
+      younger * stride,
+      younger * objectStride,
+    );
+  }
 }
 
 /** Stands for a result that cannot be given: the read's status is ERROR. */

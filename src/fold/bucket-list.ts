@@ -13,10 +13,10 @@
  * Invariants: a bucket's last time is at most the next one's first; where buckets exist there are at least
  * `exactEvents` raw records; no window's bucket spans more than that window's hop.
  */
-import type { Accumulator, Cells } from "./accumulator.ts";
+import type { Accumulator, Cells, Strides } from "./accumulator.ts";
 
 /** How a view's list is laid out; the same for all its entities. */
-export interface BucketLayout {
+export interface BucketLayout extends Strides {
   /** Accumulators of a bucket; the cells of each are its own. */
   readonly accumulators: readonly Accumulator[];
   /** Number cells of a bucket: first time, last time, number of events, then the accumulators' cells. */
@@ -45,7 +45,7 @@ const NO_NUMBERS: Float64Array = new Float64Array(0);
 
 /** Where a window begins in the list. */
 export interface WindowCut {
-  /** First bucket and first raw record (counted from `rawStart`) inside the window. */
+  /** First bucket (counted from `bucketStart`) and first raw record (from `rawStart`) inside the window. */
   bucket: number;
   raw: number;
   /** The true left edge, exclusive. */
@@ -53,8 +53,9 @@ export interface WindowCut {
 }
 
 export class BucketList {
-  /** Merged buckets, oldest first, from cell 0. */
+  /** Merged buckets, oldest first, from bucket `bucketStart`. */
   buckets: Cells = { numbers: NO_NUMBERS, objects: [] };
+  bucketStart: number = 0;
   bucketCount: number = 0;
   /** Raw records, oldest first, from record `rawStart`. */
   raw: Cells = { numbers: NO_NUMBERS, objects: [] };
@@ -62,20 +63,31 @@ export class BucketList {
   rawCount: number = 0;
   /** Length at which the next compaction runs. */
   compactAt: number = COMPACTION_STEP;
+  /**
+   * Newest event time at the last compaction since which no bucket was put between others; -Infinity where that
+   * is not known. Only spares looking again: whether it is known changes no result.
+   */
+  #settledAt: number = Number.NEGATIVE_INFINITY;
 
   clear(): void {
     this.buckets = { numbers: NO_NUMBERS, objects: [] };
+    this.bucketStart = 0;
     this.bucketCount = 0;
     this.raw = { numbers: NO_NUMBERS, objects: [] };
     this.rawStart = 0;
     this.rawCount = 0;
     this.compactAt = COMPACTION_STEP;
+    this.#settledAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** The bucket a late event at `time` falls strictly inside of, or -1 where it gets a place of its own. */
+  /**
+   * The bucket a late event at `time` falls strictly inside of, by its place in the array, or -1 where the event
+   * gets a place of its own.
+   */
   bucketAround(layout: BucketLayout, time: number): number {
     const before = this.#lastBucketFrom(layout, time);
-    return before >= 0 && time < this.buckets.numbers[before * layout.stride + 1]! ? before : -1;
+    const isInside = before >= this.bucketStart && time < this.buckets.numbers[before * layout.stride + 1]!;
+    return isInside ? before : -1;
   }
 
   /** Takes up the raw record at cell 0 of `record`, whose offset is behind all others. */
@@ -99,32 +111,39 @@ export class BucketList {
   cut(layout: BucketLayout, edge: number, into: WindowCut): void {
     const { stride } = layout;
     const { numbers } = this.buckets;
-    // the first bucket that ends behind the edge
-    let bucket = this.bucketCount;
-    if (bucket > 0 && numbers[(bucket - 1) * stride + 1]! > edge) {
-      let low = 0;
-      bucket--;
-      while (low < bucket) {
-        const middle = (low + bucket) >>> 1;
-        if (numbers[middle * stride + 1]! > edge) bucket = middle;
-        else low = middle + 1;
-      }
-    }
+    const end = this.bucketStart + this.bucketCount;
+    let bucket = this.#firstBucketAfter(layout, edge);
     let windowStart = edge;
     // a bucket that begins at or before the edge is left out, and with it all that ties with its end
-    while (bucket < this.bucketCount && numbers[bucket * stride]! <= windowStart) {
+    while (bucket < end && numbers[bucket * stride]! <= windowStart) {
       windowStart = numbers[bucket * stride + 1]!;
       bucket++;
     }
-    into.bucket = bucket;
-    into.raw = bucket < this.bucketCount ? 0 : this.#firstRawAfter(layout, windowStart);
+    into.bucket = bucket - this.bucketStart;
+    into.raw = bucket < end ? 0 : this.#firstRawAfter(layout, windowStart);
     into.windowStart = windowStart;
+  }
+
+  /** Place in the array of the first bucket that ends behind `time`. */
+  #firstBucketAfter(layout: BucketLayout, time: number): number {
+    const { stride } = layout;
+    const { numbers } = this.buckets;
+    let low = this.bucketStart;
+    let high = low + this.bucketCount;
+    if (high === low || numbers[(high - 1) * stride + 1]! <= time) return high;
+    high--;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (numbers[middle * stride + 1]! > time) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   #belongsToBuckets(layout: BucketLayout, time: number): boolean {
     if (this.bucketCount === 0) return false;
     if (this.rawCount > 0) return time < this.raw.numbers[this.rawStart * layout.rawStride]!;
-    return time < this.buckets.numbers[(this.bucketCount - 1) * layout.stride + 1]!;
+    return time < this.buckets.numbers[(this.bucketStart + this.bucketCount - 1) * layout.stride + 1]!;
   }
 
   /** Index of the first raw record later than `time`, counted from `rawStart`. */
@@ -141,12 +160,12 @@ export class BucketList {
     return low;
   }
 
-  /** Index of the last bucket that begins at or before `time`, or -1. */
+  /** Place in the array of the last bucket that begins at or before `time`; less than `bucketStart` where none does. */
   #lastBucketFrom(layout: BucketLayout, time: number): number {
     if (!this.#belongsToBuckets(layout, time)) return -1;
     const { numbers } = this.buckets;
-    let low = 0;
-    let high = this.bucketCount;
+    let low = this.bucketStart;
+    let high = low + this.bucketCount;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (numbers[middle * layout.stride]! > time) high = middle;
@@ -188,48 +207,58 @@ export class BucketList {
   }
 
   #insertIntoBuckets(layout: BucketLayout, record: Cells, time: number): void {
-    const { stride, objectStride } = layout;
-    const before = this.#lastBucketFrom(layout, time);
-    if (before >= 0 && time < this.buckets.numbers[before * stride + 1]!) {
-      this.buckets.numbers[before * stride + 2]! += 1;
-      this.#addToBucket(layout, before, record, 0, 0);
+    const { accumulators, stride, objectStride } = layout;
+    const around = this.bucketAround(layout, time);
+    if (around >= 0) {
+      this.buckets.numbers[around * stride + 2]! += 1;
+      for (let i = 0; i < accumulators.length; i++) {
+        accumulators[i]!.add(this.buckets, around * stride, around * objectStride, record, 0, 0);
+      }
       return;
     }
-    const index = before + 1;
     this.#makeRoomForBuckets(layout, 1);
+    const index = Math.max(this.#lastBucketFrom(layout, time) + 1, this.bucketStart);
     const { numbers, objects } = this.buckets;
-    numbers.copyWithin((index + 1) * stride, index * stride, this.bucketCount * stride);
+    numbers.copyWithin((index + 1) * stride, index * stride, (this.bucketStart + this.bucketCount) * stride);
     if (objectStride > 0) {
       objects.splice(index * objectStride, 0, ...Array.from<unknown>({ length: objectStride }).fill(null));
     }
     this.bucketCount++;
-    this.#startBucket(layout, index, record, 0, 0);
+    this.#settledAt = Number.NEGATIVE_INFINITY;
+    this.#startBuckets(layout, index, record, 0, 1);
   }
 
-  /** Makes bucket `index` hold the one event of a raw record. */
-  #startBucket(layout: BucketLayout, index: number, raw: Cells, rawAt: number, rawObjectAt: number): void {
-    const at = index * layout.stride;
+  /** Makes the buckets from `index` on hold one event each, those of the raw records [begin, end). */
+  #startBuckets(layout: BucketLayout, index: number, raw: Cells, begin: number, end: number): void {
+    const { accumulators, stride, rawStride } = layout;
     const { numbers } = this.buckets;
-    numbers[at] = raw.numbers[rawAt]!;
-    numbers[at + 1] = raw.numbers[rawAt]!;
-    numbers[at + 2] = 1;
-    for (const accumulator of layout.accumulators) accumulator.clear(this.buckets, at, index * layout.objectStride);
-    this.#addToBucket(layout, index, raw, rawAt, rawObjectAt);
-  }
-
-  #addToBucket(layout: BucketLayout, index: number, raw: Cells, rawAt: number, rawObjectAt: number): void {
-    const { accumulators, stride, objectStride } = layout;
+    for (let i = begin, at = index * stride; i < end; i++, at += stride) {
+      const time = raw.numbers[i * rawStride]!;
+      numbers[at] = time;
+      numbers[at + 1] = time;
+      numbers[at + 2] = 1;
+    }
     for (let i = 0; i < accumulators.length; i++) {
-      accumulators[i]!.add(this.buckets, index * stride, index * objectStride, raw, rawAt, rawObjectAt);
+      accumulators[i]!.startEach(this.buckets, index, raw, begin, end, layout);
     }
   }
 
+  /** Moves the buckets to the front where that frees a quarter of the room, else doubles it. */
   #makeRoomForBuckets(layout: BucketLayout, more: number): void {
-    const needed = (this.bucketCount + more) * layout.stride;
-    if (needed <= this.buckets.numbers.length) return;
-    const grown = new Float64Array(Math.max(needed, this.bucketCount * 2 * layout.stride));
-    grown.set(this.buckets.numbers.subarray(0, this.bucketCount * layout.stride));
-    this.buckets.numbers = grown;
+    const { stride, objectStride } = layout;
+    const { numbers, objects } = this.buckets;
+    if ((this.bucketStart + this.bucketCount + more) * stride <= numbers.length) return;
+    const from = this.bucketStart * stride;
+    const to = from + this.bucketCount * stride;
+    if ((this.bucketCount + more) * stride * 4 <= numbers.length * 3) {
+      numbers.copyWithin(0, from, to);
+    } else {
+      const grown = new Float64Array(Math.max(this.bucketCount + more, this.bucketCount * 2) * stride);
+      grown.set(numbers.subarray(from, to));
+      this.buckets.numbers = grown;
+    }
+    if (objectStride > 0 && this.bucketStart > 0) objects.splice(0, this.bucketStart * objectStride);
+    this.bucketStart = 0;
   }
 
   #compact(layout: BucketLayout, newestTime: number): void {
@@ -237,23 +266,26 @@ export class BucketList {
     const longest = windows.length === 0 ? 0 : windows[windows.length - 1]!;
     // an event at or before this is outside every time window, now and for ever
     const expired = newestTime - longest;
-    this.#retireRaw(layout, expired);
+    const retired = this.#retireRaw(layout, expired);
     this.#dropRaw(layout, this.#countExpiredRaw(layout, expired, this.rawCount - lastEvents));
-    if (this.bucketCount > 0) this.#mergeNeighbours(layout, newestTime, expired);
+    this.#dropBuckets(layout, this.#firstBucketAfter(layout, expired) - this.bucketStart);
+    if (this.bucketCount > 0) this.#mergeNeighbours(layout, newestTime, retired);
+    this.#settledAt = newestTime;
   }
 
-  /** Turns all raw records but the newest `exactEvents` into buckets, the expired ones into nothing. */
-  #retireRaw(layout: BucketLayout, expired: number): void {
+  /** Turns all raw records but the newest `exactEvents` into buckets, the expired ones into nothing. Returns how many buckets. */
+  #retireRaw(layout: BucketLayout, expired: number): number {
     const retiring = this.rawCount - layout.exactEvents;
-    if (retiring <= 0) return;
+    if (retiring <= 0) return 0;
     const dropped = this.#countExpiredRaw(layout, expired, retiring);
-    this.#makeRoomForBuckets(layout, retiring - dropped);
-    for (let i = dropped; i < retiring; i++) {
-      const record = this.rawStart + i;
-      const index = this.bucketCount++;
-      this.#startBucket(layout, index, this.raw, record * layout.rawStride, record * layout.rawObjectStride);
-    }
+    const started = retiring - dropped;
+    this.#makeRoomForBuckets(layout, started);
+    const index = this.bucketStart + this.bucketCount;
+    for (let i = started * layout.objectStride; i > 0; i--) this.buckets.objects.push(null);
+    this.#startBuckets(layout, index, this.raw, this.rawStart + dropped, this.rawStart + retiring);
+    this.bucketCount += started;
     this.#dropRaw(layout, retiring);
+    return started;
   }
 
   #countExpiredRaw(layout: BucketLayout, expired: number, limit: number): number {
@@ -273,51 +305,82 @@ export class BucketList {
     this.rawCount -= count;
   }
 
-  /** One pass from the oldest to the youngest bucket, in place. */
-  #mergeNeighbours(layout: BucketLayout, newestTime: number, expired: number): void {
-    const { stride, objectStride, windows, hops } = layout;
-    const { numbers, objects } = this.buckets;
-    let kept = -1;
-    let band = windows.length - 1;
-    for (let i = 0; i < this.bucketCount; i++) {
-      const lastTime = numbers[i * stride + 1]!;
-      if (lastTime <= expired) continue;
-      // the smallest window that can still reach the younger of the two bounds how coarse they may become
-      const age = newestTime - lastTime;
-      while (band > 0 && windows[band - 1]! > age) band--;
-      if (kept >= 0 && inOneCell(numbers[kept * stride]!, lastTime, hops[band]!)) {
-        this.#mergeInto(layout, kept, i);
-        continue;
-      }
-      kept++;
-      if (kept === i) continue;
-      numbers.copyWithin(kept * stride, i * stride, (i + 1) * stride);
-      if (objectStride > 0) objects.copyWithin(kept * objectStride, i * objectStride, (i + 1) * objectStride);
+  #dropBuckets(layout: BucketLayout, count: number): void {
+    const { objectStride } = layout;
+    // as with raw records
+    if (objectStride > 0) {
+      this.buckets.objects.fill(null, this.bucketStart * objectStride, (this.bucketStart + count) * objectStride);
     }
-    this.bucketCount = kept + 1;
-    if (objectStride > 0) objects.length = this.bucketCount * objectStride;
+    this.bucketStart += count;
+    this.bucketCount -= count;
   }
 
-  #mergeInto(layout: BucketLayout, older: number, younger: number): void {
-    const { accumulators, stride, objectStride } = layout;
-    const at = older * stride;
-    const fromAt = younger * stride;
+  /**
+   * Finds, from the oldest bucket to the youngest, which become one, and joins them.
+   *
+   * The smallest window that can still reach a bucket bounds how coarse it may become with its elder: the band
+   * it is in. What the last compaction left apart in a band stays apart in it, and a bucket that grows by its
+   * younger neighbour is no closer to the one behind that. So only buckets that are `retired` just now or have
+   * come into another band since are looked at.
+   */
+  #mergeNeighbours(layout: BucketLayout, newestTime: number, retired: number): void {
+    const { accumulators, stride, windows, hops } = layout;
     const { numbers } = this.buckets;
-    numbers[at + 1] = numbers[fromAt + 1]!;
-    numbers[at + 2]! += numbers[fromAt + 2]!;
-    for (let i = 0; i < accumulators.length; i++) {
-      accumulators[i]!.mergeYounger(
-        this.buckets,
-        at,
-        older * objectStride,
-        this.buckets,
-        fromAt,
-        younger * objectStride,
-      );
+    const end = this.bucketStart + this.bucketCount;
+    const isSettled = this.#settledAt !== Number.NEGATIVE_INFINITY;
+    const fresh = isSettled ? Math.max(end - retired, this.bucketStart) : this.bucketStart;
+    // pairs of a bucket and a younger one that goes into it
+    const pairs: number[] = [];
+    let kept = this.bucketStart;
+    let i = kept + 1;
+    for (let band = windows.length - 1; band >= 0; band--) {
+      const reach = band === 0 ? Number.NEGATIVE_INFINITY : windows[band - 1]!;
+      const from = Math.min(fresh, isSettled ? this.#firstBucketAfter(layout, this.#settledAt - reach) : fresh);
+      if (from > i) {
+        i = from;
+        kept = i - 1;
+      }
+      for (; i < end; i++) {
+        const lastTime = numbers[i * stride + 1]!;
+        if (newestTime - lastTime < reach) break;
+        if (inOneCell(numbers[kept * stride]!, lastTime, hops[band]!)) {
+          numbers[kept * stride + 1] = lastTime;
+          numbers[kept * stride + 2]! += numbers[i * stride + 2]!;
+          pairs.push(kept, i);
+        } else kept = i;
+      }
     }
+    if (pairs.length === 0) return;
+    for (let k = 0; k < accumulators.length; k++) accumulators[k]!.mergeEach(this.buckets, pairs, layout);
+    this.#closeGaps(layout, pairs);
+  }
+
+  /** Moves together what stays when the second of each pair is gone. */
+  #closeGaps(layout: BucketLayout, pairs: readonly number[]): void {
+    const { stride, objectStride } = layout;
+    const { numbers, objects } = this.buckets;
+    const end = this.bucketStart + this.bucketCount;
+    let to = pairs[1]!;
+    for (let i = 1; i < pairs.length; i += 2) {
+      // what stays between this gap and the next moves as one
+      const from = pairs[i]! + 1;
+      const until = i + 2 < pairs.length ? pairs[i + 2]! : end;
+      if (from === until) continue;
+      if (until - from > 2) {
+        numbers.copyWithin(to * stride, from * stride, until * stride);
+      } else {
+        // a call of the runtime costs more than a few cells
+        const down = (from - to) * stride;
+        for (let at = from * stride; at < until * stride; at++) numbers[at - down] = numbers[at]!;
+      }
+      if (objectStride > 0) objects.copyWithin(to * objectStride, from * objectStride, until * objectStride);
+      to += until - from;
+    }
+    this.bucketCount = to - this.bucketStart;
+    if (objectStride > 0) objects.length = to * objectStride;
   }
 }
 
 function inOneCell(first: number, last: number, hop: number): boolean {
-  return last - first < hop && Math.floor(first / hop) === Math.floor(last / hop);
+  return last - first < hop && last < (Math.floor(first / hop) + 1) * hop;
 }

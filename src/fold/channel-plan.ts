@@ -20,10 +20,15 @@ export interface InputPlan {
   readonly cell: number;
 }
 
+/** A mask word of the record, and the channels that have their bits in it. */
+export interface MaskPlan {
+  readonly cell: number;
+  readonly channels: readonly ChannelPlan[];
+}
+
 export interface RecordPlan {
   readonly predicates: readonly ((row: Row) => boolean)[];
-  readonly channels: readonly ChannelPlan[];
-  readonly maskCells: readonly number[];
+  readonly masks: readonly MaskPlan[];
   readonly numberInputs: readonly InputPlan[];
   readonly objectInputs: readonly InputPlan[];
   readonly numberCells: number;
@@ -53,9 +58,8 @@ export function planChannels(
   const predicates: ((row: Row) => boolean)[] = [];
   const predicateKeys: string[] = [];
   const channels = new Map<string, ChannelPlan>();
-  const allChannels: ChannelPlan[] = [];
   const channelOf: ChannelPlan[] = [];
-  const maskCells: number[] = [];
+  const masks: { cell: number; channels: ChannelPlan[] }[] = [];
   const numberInputs: InputPlan[] = [];
   const objectInputs: InputPlan[] = [];
   // cell 0 is the event's time
@@ -73,20 +77,22 @@ export function planChannels(
       const known = channels.get(key);
       if (known === undefined || (known.inputCell === -1 && needValue.has(key))) fresh.set(key, feature);
     }
-    const firstMask = cells.numbers;
-    cells.numbers += Math.ceil(fresh.size / BITS_PER_WORD);
-    for (let cell = firstMask; cell < cells.numbers; cell++) maskCells.push(cell);
+    const words = Array.from({ length: Math.ceil(fresh.size / BITS_PER_WORD) }, () => {
+      return { cell: cells.numbers++, channels: [] as ChannelPlan[] };
+    });
+    masks.push(...words);
     let bits = 0;
     for (const [key, feature] of fresh) {
+      const word = words[Math.floor(bits / BITS_PER_WORD)]!;
       const channel: ChannelPlan = {
-        maskCell: firstMask + Math.floor(bits / BITS_PER_WORD),
+        maskCell: word.cell,
         bit: 1 << (bits % BITS_PER_WORD),
         inputCell: needValue.has(key) ? inputCell(feature) : -1,
         predicate: predicateIndex(feature),
         column: feature.column,
       };
       channels.set(key, channel);
-      allChannels.push(channel);
+      word.channels.push(channel);
       bits++;
     }
     for (const { key, position } of group) channelOf[position] = channels.get(key)!;
@@ -117,8 +123,7 @@ export function planChannels(
     channelOf,
     record: {
       predicates,
-      channels: allChannels,
-      maskCells,
+      masks,
       numberInputs,
       objectInputs,
       numberCells: cells.numbers,

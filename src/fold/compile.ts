@@ -152,8 +152,10 @@ class CompiledViewFold implements ViewFold<FoldState> {
         rawEnd = cut.raw;
       }
       if (cut.bucket < bucketsEnd) {
+        const begin = list.bucketStart + cut.bucket;
+        const end = list.bucketStart + bucketsEnd;
         for (let i = 0; i < accumulators.length; i++) {
-          accumulators[i]!.mergeOlder(running, list.buckets, cut.bucket, bucketsEnd, stride, objectStride);
+          accumulators[i]!.mergeOlder(running, list.buckets, begin, end, stride, objectStride);
         }
         bucketsEnd = cut.bucket;
       }
@@ -190,7 +192,9 @@ class CompiledViewFold implements ViewFold<FoldState> {
       const accumulator = accumulators[i]!;
       if (begin < end) accumulator.addOlder(running, list.raw, begin, end, layout.rawStride, layout.rawObjectStride);
       if (cut.bucket === list.bucketCount) continue;
-      accumulator.mergeOlder(running, list.buckets, cut.bucket, list.bucketCount, layout.stride, layout.objectStride);
+      const from = list.bucketStart + cut.bucket;
+      const to = list.bucketStart + list.bucketCount;
+      accumulator.mergeOlder(running, list.buckets, from, to, layout.stride, layout.objectStride);
     }
     for (let i = 0; i < features.length; i++) this.#put(features[i]!, running, asOf, age, cut.windowStart, into);
   }

@@ -9,7 +9,15 @@
  * is merged behind all of it. Where that matters to an aggregation, it must keep the times itself.
  */
 import type { CustomAggregation } from "../define/definition.ts";
-import { type Accumulator, type Cells, type Channel, FAILED } from "./accumulator.ts";
+import {
+  type Accumulator,
+  type Cells,
+  type Channel,
+  FAILED,
+  mergeOneByOne,
+  startOneByOne,
+  type Strides,
+} from "./accumulator.ts";
 import { canonicalJson } from "./canonical-json.ts";
 
 /** The functions over state texts. */
@@ -77,6 +85,14 @@ export class CustomAccumulator implements Accumulator {
       const older = from.objects[i * objectStride + this.objectCell];
       if (older !== null) this.#prepend(into, older);
     }
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    startOneByOne(this, into, first, raw, begin, end, strides);
+  }
+
+  mergeEach(groups: Cells, pairs: readonly number[], strides: Strides): void {
+    mergeOneByOne(this, groups, pairs, strides);
   }
 
   #append(into: Cells, cell: number, younger: unknown): void {

@@ -12,7 +12,14 @@
  * up to rounding: within 1e-11 of the weighted sum of absolute values over any number of events an entity
  * has within 50 half-lives; older ones weigh less than 1e-15.
  */
-import type { Accumulator, Cells, Channel } from "./accumulator.ts";
+import {
+  type Accumulator,
+  type Cells,
+  type Channel,
+  mergeOneByOne,
+  startOneByOne,
+  type Strides,
+} from "./accumulator.ts";
 import { halvings } from "./exp2.ts";
 
 export class DecayedAccumulator implements Accumulator {
@@ -52,6 +59,14 @@ export class DecayedAccumulator implements Accumulator {
 
   mergeOlder(into: Cells, from: Cells, begin: number, end: number, stride: number): void {
     for (let i = end - 1; i >= begin; i--) this.mergeYounger(into, 0, 0, from, i * stride);
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    startOneByOne(this, into, first, raw, begin, end, strides);
+  }
+
+  mergeEach(groups: Cells, pairs: readonly number[], strides: Strides): void {
+    mergeOneByOne(this, groups, pairs, strides);
   }
 
   /** Takes up a sum and its weight as they stand at `time`. */

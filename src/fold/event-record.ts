@@ -33,17 +33,21 @@ export class EventRecord {
    * custom functions throw.
    */
   evaluate(state: FoldState, row: Row, timeMicros: number, forgets: boolean): void {
-    const { predicates, channels, maskCells, numberInputs, objectInputs } = this.#record;
+    const { predicates, masks, numberInputs, objectInputs } = this.#record;
     const { numbers, objects } = this.cells;
     const holds = this.#holds;
     for (let i = 0; i < predicates.length; i++) holds[i] = predicates[i]!(row) ? 1 : 0;
     numbers[0] = timeMicros;
-    for (let i = 0; i < maskCells.length; i++) numbers[maskCells[i]!] = 0;
-    for (let i = 0; i < channels.length; i++) {
-      const { predicate, column, maskCell, bit } = channels[i]!;
-      if (predicate >= 0 && holds[predicate] === 0) continue;
-      if (column >= 0 && (row[column] === null || row[column] === undefined)) continue;
-      numbers[maskCell]! += bit;
+    for (let i = 0; i < masks.length; i++) {
+      const { cell, channels } = masks[i]!;
+      let mask = 0;
+      for (let k = 0; k < channels.length; k++) {
+        const { predicate, column, bit } = channels[k]!;
+        if (predicate >= 0 && holds[predicate] === 0) continue;
+        if (column >= 0 && (row[column] === null || row[column] === undefined)) continue;
+        mask |= bit;
+      }
+      numbers[cell] = mask;
     }
     for (let i = 0; i < numberInputs.length; i++) {
       const { column, cell } = numberInputs[i]!;

@@ -4,7 +4,7 @@
  * One cell, holding +Infinity (min) or -Infinity (max) where there is no value: whether there is one, the
  * channel's count tells.
  */
-import type { Accumulator, Cells, Channel } from "./accumulator.ts";
+import type { Accumulator, Cells, Channel, Strides } from "./accumulator.ts";
 
 export class MinAccumulator implements Accumulator {
   readonly #cell: number;
@@ -55,6 +55,25 @@ export class MinAccumulator implements Accumulator {
       if (value < least || value !== value) least = value;
     }
     into.numbers[this.#cell] = least;
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    const { stride, rawStride } = strides;
+    const { numbers } = raw;
+    const bit = this.#bit;
+    const toInput = this.#inputCell - this.#maskCell;
+    let to = first * stride + this.#cell;
+    for (let p = begin * rawStride + this.#maskCell; p < end * rawStride; p += rawStride, to += stride) {
+      into.numbers[to] = (numbers[p]! & bit) !== 0 ? numbers[p + toInput]! : Number.POSITIVE_INFINITY;
+    }
+  }
+
+  mergeEach({ numbers }: Cells, pairs: readonly number[], { stride }: Strides): void {
+    for (let i = 0; i < pairs.length; i += 2) {
+      const cell = pairs[i]! * stride + this.#cell;
+      const value = numbers[pairs[i + 1]! * stride + this.#cell]!;
+      if (value < numbers[cell]! || value !== value) numbers[cell] = value;
+    }
   }
 }
 
@@ -107,5 +126,24 @@ export class MaxAccumulator implements Accumulator {
       if (value > most || value !== value) most = value;
     }
     into.numbers[this.#cell] = most;
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    const { stride, rawStride } = strides;
+    const { numbers } = raw;
+    const bit = this.#bit;
+    const toInput = this.#inputCell - this.#maskCell;
+    let to = first * stride + this.#cell;
+    for (let p = begin * rawStride + this.#maskCell; p < end * rawStride; p += rawStride, to += stride) {
+      into.numbers[to] = (numbers[p]! & bit) !== 0 ? numbers[p + toInput]! : Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  mergeEach({ numbers }: Cells, pairs: readonly number[], { stride }: Strides): void {
+    for (let i = 0; i < pairs.length; i += 2) {
+      const cell = pairs[i]! * stride + this.#cell;
+      const value = numbers[pairs[i + 1]! * stride + this.#cell]!;
+      if (value > numbers[cell]! || value !== value) numbers[cell] = value;
+    }
   }
 }

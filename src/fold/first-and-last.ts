@@ -5,7 +5,14 @@
  * events are added in offset order, so at equal times the one added later is the later one. Without a
  * value the time of `first` is +Infinity and that of `last` -Infinity.
  */
-import type { Accumulator, Cells, Channel } from "./accumulator.ts";
+import {
+  type Accumulator,
+  type Cells,
+  type Channel,
+  mergeOneByOne,
+  startOneByOne,
+  type Strides,
+} from "./accumulator.ts";
 
 /** Whether values are kept among the numbers or among the objects. */
 export type ValueKind = "number" | "object";
@@ -63,6 +70,14 @@ export class FirstAccumulator implements Accumulator {
       this.#copy(into, 0, 0, from, i * stride, i * objectStride);
       return;
     }
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    startOneByOne(this, into, first, raw, begin, end, strides);
+  }
+
+  mergeEach(groups: Cells, pairs: readonly number[], strides: Strides): void {
+    mergeOneByOne(this, groups, pairs, strides);
   }
 
   #copy(into: Cells, at: number, objectAt: number, from: Cells, fromAt: number, fromObjectAt: number): void {
@@ -127,6 +142,14 @@ export class LastAccumulator implements Accumulator {
       this.#copy(into, 0, 0, from, i * stride, i * objectStride);
       return;
     }
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    startOneByOne(this, into, first, raw, begin, end, strides);
+  }
+
+  mergeEach(groups: Cells, pairs: readonly number[], strides: Strides): void {
+    mergeOneByOne(this, groups, pairs, strides);
   }
 
   #copy(into: Cells, at: number, objectAt: number, from: Cells, fromAt: number, fromObjectAt: number): void {

@@ -6,7 +6,7 @@
  * "Algorithms for computing the sample variance", The American Statistician 37(3), 1983. Error of the
  * sample variance: within 1e-12 of the sum of squares divided by n - 1. Equal values give exactly 0.
  */
-import type { Accumulator, Cells, Channel } from "./accumulator.ts";
+import type { Accumulator, Cells, Channel, Strides } from "./accumulator.ts";
 
 /** Three cells: n, mean, M2. */
 export class MomentsAccumulator implements Accumulator {
@@ -104,6 +104,20 @@ export class MomentsAccumulator implements Accumulator {
       squares += numbers[p + 2]! + added * delta * delta;
     }
     mergeMoments(into.numbers, this.#cell, count, mean, lessRest(squares, rest, count));
+  }
+
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    const { stride, rawStride } = strides;
+    for (let i = begin, at = first * stride; i < end; i++, at += stride) {
+      this.clear(into, at);
+      this.add(into, at, 0, raw, i * rawStride);
+    }
+  }
+
+  mergeEach(groups: Cells, pairs: readonly number[], { stride }: Strides): void {
+    for (let i = 0; i < pairs.length; i += 2) {
+      this.mergeYounger(groups, pairs[i]! * stride, 0, groups, pairs[i + 1]! * stride);
+    }
   }
 }
 

@@ -10,6 +10,8 @@ import type { Value } from "../schema/value.ts";
 import { FAILED } from "./accumulator.ts";
 
 const SURROGATE = /[\uD800-\uDFFF]/;
+/** Up to here a loop over a text's characters is quicker than asking the runtime to write it. */
+const SHORT_TEXT = 64;
 
 export class ObjectWriter {
   #buffer: Buffer = Buffer.allocUnsafe(256);
@@ -21,6 +23,19 @@ export class ObjectWriter {
 
   bytes(): Uint8Array {
     return new Uint8Array(this.#buffer.subarray(0, this.#length));
+  }
+
+  /** What is written begins here and is `length` bytes long. Good until more is put. */
+  get buffer(): Uint8Array {
+    return this.#buffer;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  clear(): void {
+    this.#length = 0;
   }
 
   #put(value: unknown): void {
@@ -53,6 +68,7 @@ export class ObjectWriter {
   }
 
   #text(value: string): void {
+    if (value.length <= SHORT_TEXT && this.#asciiText(value)) return;
     const encoding = SURROGATE.test(value) ? "utf16le" : "utf8";
     const length = Buffer.byteLength(value, encoding);
     this.#tag(encoding === "utf8" ? 4 : 5);
@@ -60,6 +76,23 @@ export class ObjectWriter {
     this.#reserve(length);
     this.#buffer.write(value, this.#length, encoding);
     this.#length += length;
+  }
+
+  /** Writes a short text of ASCII characters, which are their own UTF-8; false, and nothing, for others. */
+  #asciiText(value: string): boolean {
+    const { length } = value;
+    this.#reserve(5 + length);
+    const buffer = this.#buffer;
+    const at = this.#length + 5;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) return false;
+      buffer[at + i] = code;
+    }
+    this.#tag(4);
+    this.#size(length);
+    this.#length += length;
+    return true;
   }
 
   #tag(tag: number): void {

@@ -13,7 +13,7 @@
  * a function of the set of values alone: merging is associative and commutative to the bit.
  */
 import type { Value } from "../schema/value.ts";
-import { lowerBound, type Summary } from "./summary.ts";
+import { type Gathering, lowerBound, type Summary } from "./summary.ts";
 
 export const EXACT_QUANTILE_MAX = 128;
 export const QUANTILE_BINS_MAX = 1024;
@@ -51,7 +51,85 @@ export const QUANTILES: Summary<QuantileState> = {
     for (let i = 0; i < keys.length; i++) addKey(older, coarser(keys[i]!, older[0] - level), counts[i]!);
     return older;
   },
+  gather: () => new Binning(),
 };
+
+/** Collects states, and counts their bins only when it knows them all. */
+class Binning implements Gathering<QuantileState> {
+  readonly #values: number[] = [];
+  readonly #sketches: QuantileState[] = [];
+
+  add(value: Value): void {
+    this.#values.push(value as number);
+  }
+
+  merge(younger: QuantileState): void {
+    if (younger[0] !== EXACT) this.#sketches.push(younger);
+    else for (const value of younger[1]) this.#values.push(value);
+  }
+
+  result(): QuantileState {
+    const values = this.#values;
+    if (this.#sketches.length === 0 && values.length <= EXACT_QUANTILE_MAX) {
+      return [EXACT, [...Float64Array.from(values).sort()], []];
+    }
+    let level = 0;
+    let length = values.length;
+    for (const [own, keys] of this.#sketches) {
+      level = Math.max(level, own);
+      length += keys.length;
+    }
+    const keys = new Int32Array(length);
+    const counts = new Float64Array(length).fill(1);
+    for (let i = 0; i < values.length; i++) keys[i] = coarser(finestKey(values[i]!), level);
+    let at = values.length;
+    for (const [own, ownKeys, ownCounts] of this.#sketches) {
+      for (let i = 0; i < ownKeys.length; i++, at++) {
+        keys[at] = coarser(ownKeys[i]!, level - own);
+        counts[at] = ownCounts[i]!;
+      }
+    }
+    const state: QuantileState = [level, [], []];
+    appendCounted(state, keys, counts);
+    while (state[1].length > QUANTILE_BINS_MAX) collapse(state);
+    return state;
+  }
+}
+
+/** Appends keys, ascending, and how often each was counted. Those of one sign lie close together, both signs far apart. */
+function appendCounted(state: QuantileState, keys: Int32Array, counts: Float64Array): void {
+  let [leastBelow, mostBelow, leastAbove, mostAbove] = [0, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, 0];
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (key > KEY_ZERO) {
+      if (key < leastAbove) leastAbove = key;
+      if (key > mostAbove) mostAbove = key;
+    } else if (key < KEY_ZERO) {
+      if (key < leastBelow) leastBelow = key;
+      if (key > mostBelow) mostBelow = key;
+    }
+  }
+  const below = new Float64Array(Math.max(0, mostBelow - leastBelow + 1));
+  const above = new Float64Array(Math.max(0, mostAbove - leastAbove + 1));
+  const zero = new Float64Array(1);
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (key > KEY_ZERO) above[key - leastAbove]! += counts[i]!;
+    else if (key < KEY_ZERO) below[key - leastBelow]! += counts[i]!;
+    else zero[0]! += counts[i]!;
+  }
+  appendPresent(state, below, leastBelow);
+  appendPresent(state, zero, KEY_ZERO);
+  appendPresent(state, above, leastAbove);
+}
+
+function appendPresent([, keys, counts]: QuantileState, counted: Float64Array, least: number): void {
+  for (let i = 0; i < counted.length; i++) {
+    if (counted[i] === 0) continue;
+    keys.push(least + i);
+    counts.push(counted[i]!);
+  }
+}
 
 /** null of no values. */
 export function quantileOf(state: QuantileState | null, q: number): Value {

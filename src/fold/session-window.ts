@@ -67,7 +67,7 @@ export function cutSession(
   // where the walk over the records stopped at a gap, the newest bucket lies behind that gap too
   into.bucket = list.bucketCount;
   while (into.bucket > oldest.bucket) {
-    const at = (into.bucket - 1) * stride;
+    const at = (list.bucketStart + into.bucket - 1) * stride;
     if (follower - list.buckets.numbers[at + 1]! > gapMicros) break;
     follower = list.buckets.numbers[at]!;
     into.bucket--;

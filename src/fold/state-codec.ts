@@ -57,7 +57,10 @@ export function encodeState(state: FoldState, layout: StateLayout): Uint8Array {
   let at = HEAD_CELLS;
   cells.set(state.lifetime.numbers, at);
   at += lifetimeCells;
-  if (bucketCells > 0) cells.set(list.buckets.numbers.subarray(0, bucketCells), at);
+  if (bucketCells > 0) {
+    const from = list.bucketStart * stride;
+    cells.set(list.buckets.numbers.subarray(from, from + bucketCells), at);
+  }
   at += bucketCells;
   if (rawCells > 0) {
     const from = list.rawStart * rawStride;
@@ -128,7 +131,8 @@ function encodeObjects(
   const { list } = state;
   const writer = new ObjectWriter();
   writer.putAll(state.lifetime.objects, 0, layout.lifetime.objectStride);
-  writer.putAll(list.buckets.objects, 0, list.bucketCount * objectStride);
+  const bucketsFrom = list.bucketStart * objectStride;
+  writer.putAll(list.buckets.objects, bucketsFrom, bucketsFrom + list.bucketCount * objectStride);
   const rawFrom = list.rawStart * rawObjectStride;
   writer.putAll(list.raw.objects, rawFrom, rawFrom + list.rawCount * rawObjectStride);
   return writer.bytes();

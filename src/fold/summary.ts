@@ -6,7 +6,14 @@
  * adding the values one by one. The sequence of operations is fixed by the sequence of events alone.
  */
 import type { Value, ValueType } from "../schema/value.ts";
-import type { Accumulator, Cells, Channel } from "./accumulator.ts";
+import {
+  type Accumulator,
+  type Cells,
+  type Channel,
+  mergeOneByOne,
+  startOneByOne,
+  type Strides,
+} from "./accumulator.ts";
 
 export interface Summary<S = unknown> {
   /** A state of its own, that nobody else holds. */
@@ -15,6 +22,17 @@ export interface Summary<S = unknown> {
   add(state: S, value: Value, timeMicros: number): S;
   /** All of `older` stands before all of `younger`. May change `older`, never `younger`, and shares nothing with it. */
   merge(older: S, younger: S): S;
+  /** For a summary of which many can be brought together at less cost than one by one. */
+  readonly gather?: () => Gathering<S>;
+}
+
+/** Begins empty; takes values and states in order, as `add` and `merge` would. */
+export interface Gathering<S> {
+  add(value: Value, timeMicros: number): void;
+  /** Changes nothing of `younger` and shares nothing with it. */
+  merge(younger: S): void;
+  /** A state in which readers see, to the bit, what adding and merging one by one would give. Asked for once. */
+  result(): S;
 }
 
 /** One object cell: a summary's state, or null for no values. */
@@ -51,30 +69,39 @@ export class SummaryAccumulator implements Accumulator {
 
   addOlder(into: Cells, raw: Cells, begin: number, end: number, stride: number, objectStride: number): void {
     const { maskCell, bit } = this.#channel;
-    let older: unknown = null;
+    let older: Gathering<unknown> | null = null;
     for (let i = begin; i < end; i++) {
       const at = i * stride;
       if ((raw.numbers[at + maskCell]! & bit) === 0) continue;
-      older ??= this.#summary.empty();
-      older = this.#summary.add(older, this.#value(raw, at, i * objectStride), raw.numbers[at]!);
+      older ??= gather(this.#summary);
+      older.add(this.#value(raw, at, i * objectStride), raw.numbers[at]!);
     }
-    this.#prepend(into, older);
+    if (older !== null) this.#prepend(into, older);
   }
 
   mergeOlder(into: Cells, from: Cells, begin: number, end: number, _stride: number, objectStride: number): void {
-    let older: unknown = null;
+    let older: Gathering<unknown> | null = null;
     for (let i = begin; i < end; i++) {
       const next = from.objects[i * objectStride + this.#objectCell];
-      if (next !== null) older = this.#summary.merge(older ?? this.#summary.empty(), next);
+      if (next === null) continue;
+      older ??= gather(this.#summary);
+      older.merge(next);
     }
-    this.#prepend(into, older);
+    if (older !== null) this.#prepend(into, older);
   }
 
-  /** `older` is nobody else's, and so is what a read accumulates. */
-  #prepend(into: Cells, older: unknown): void {
-    if (older === null) return;
+  startEach(into: Cells, first: number, raw: Cells, begin: number, end: number, strides: Strides): void {
+    startOneByOne(this, into, first, raw, begin, end, strides);
+  }
+
+  mergeEach(groups: Cells, pairs: readonly number[], strides: Strides): void {
+    mergeOneByOne(this, groups, pairs, strides);
+  }
+
+  #prepend(into: Cells, older: Gathering<unknown>): void {
     const younger = into.objects[this.#objectCell];
-    into.objects[this.#objectCell] = younger === null ? older : this.#summary.merge(older, younger);
+    if (younger !== null) older.merge(younger);
+    into.objects[this.#objectCell] = older.result();
   }
 
   #value(raw: Cells, rawAt: number, rawObjectAt: number): Value {
@@ -82,6 +109,32 @@ export class SummaryAccumulator implements Accumulator {
     if (this.#kind === "object") return raw.objects[rawObjectAt + inputCell] as Value;
     const number = raw.numbers[rawAt + inputCell]!;
     return this.#kind === "bool" ? number === 1 : number;
+  }
+}
+
+function gather<S>(summary: Summary<S>): Gathering<S> {
+  return summary.gather === undefined ? new OneByOne(summary) : summary.gather();
+}
+
+class OneByOne<S> implements Gathering<S> {
+  readonly #summary: Summary<S>;
+  #state: S;
+
+  constructor(summary: Summary<S>) {
+    this.#summary = summary;
+    this.#state = summary.empty();
+  }
+
+  add(value: Value, timeMicros: number): void {
+    this.#state = this.#summary.add(this.#state, value, timeMicros);
+  }
+
+  merge(younger: S): void {
+    this.#state = this.#summary.merge(this.#state, younger);
+  }
+
+  result(): S {
+    return this.#state;
   }
 }
 

@@ -8,7 +8,7 @@
  * while counts are exact, and up to that error past it.
  */
 import type { Value } from "../schema/value.ts";
-import type { Summary } from "./summary.ts";
+import type { Gathering, Summary } from "./summary.ts";
 
 export const TOP_COUNTED_MAX = 256;
 /** So many events out of all a count may be too small by, as a share. */
@@ -32,7 +32,83 @@ export const TOP_VALUES: Summary<TopState> = {
     cut(older);
     return older;
   },
+  gather: () => new Counting(),
 };
+
+/** Counts with a place for each value at hand. In which order values were first counted it forgets: no reader asks. */
+class Counting implements Gathering<TopState> {
+  readonly #places: Map<Value, number> = new Map();
+  readonly #state: TopState = [0, 0, [], []];
+
+  add(value: Value): void {
+    this.#state[0] += 1;
+    const known = this.#state[2].length;
+    this.#count(value, 1);
+    this.#settle(known);
+  }
+
+  merge([events, lost, values, counts]: TopState): void {
+    this.#state[0] += events;
+    this.#state[1] += lost;
+    const known = this.#state[2].length;
+    for (let i = 0; i < values.length; i++) this.#count(values[i]!, counts[i]!);
+    this.#settle(known);
+  }
+
+  result(): TopState {
+    return this.#state;
+  }
+
+  /** A value that is new is only put behind the others: most that come late are cut again. */
+  #count(value: Value, count: number): void {
+    const [, , values, counts] = this.#state;
+    const place = this.#places.get(value);
+    if (place !== undefined) counts[place]! += count;
+    else {
+      values.push(value);
+      counts.push(count);
+    }
+  }
+
+  /** Cuts, and gives their places to those that are new, from `known` on. */
+  #settle(known: number): void {
+    const [, , values, counts] = this.#state;
+    const taken = values.length > TOP_COUNTED_MAX ? largest(counts, TOP_COUNTED_MAX) : 0;
+    this.#state[1] += taken;
+    let end = values.length;
+    for (let i = taken === 0 ? known : 0; i < end; i++) {
+      const goes = counts[i]! <= taken;
+      if (goes) {
+        if (i < known) this.#places.delete(values[i]!);
+        // the last that stays takes the place
+        for (end--; end > i && counts[end]! <= taken; end--) if (end < known) this.#places.delete(values[end]!);
+        if (end === i) break;
+        values[i] = values[end]!;
+        counts[i] = counts[end]!;
+      }
+      counts[i]! -= taken;
+      if (goes || i >= known) this.#places.set(values[i]!, i);
+    }
+    values.length = end;
+    counts.length = end;
+  }
+}
+
+/** The largest count but `greater`. It is sought from below: there most counts are alike, and soon passed. */
+function largest(counts: readonly number[], greater: number): number {
+  let candidate = 0;
+  for (;;) {
+    let next = Number.POSITIVE_INFINITY;
+    let above = 0;
+    for (let i = 0; i < counts.length; i++) {
+      if (counts[i]! <= candidate) continue;
+      above++;
+      if (counts[i]! < next) next = counts[i]!;
+    }
+    if (above <= greater) return candidate;
+    candidate = next;
+  }
+}
 
 function addCount([, , values, counts]: TopState, value: Value, count: number): void {
   const at = values.indexOf(value);

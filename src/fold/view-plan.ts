@@ -16,9 +16,10 @@ import type { Value } from "../schema/value.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { BUCKET_HEADER_CELLS, type BucketLayout } from "./bucket-list.ts";
 import { definitionText } from "./canonical-json.ts";
-import { sessionKey } from "./cell-group.ts";
+import { type PlannedAccumulator, sessionKey } from "./cell-group.ts";
 import { type CustomPlan, planCells } from "./cell-plan.ts";
 import { planChannels, type RecordPlan } from "./channel-plan.ts";
+import { joinCountsAndSums } from "./count-and-sum.ts";
 import { type CompiledDerived, compileDerived } from "./derive.ts";
 import { expressionColumns } from "./expression.ts";
 import type { FeatureReader, PlannedReader } from "./feature-reader.ts";
@@ -82,7 +83,7 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
   const sessions = sessionsOf(features);
   const reaches = reachesOf(timeLengths, sessions);
   const list: BucketLayout = {
-    accumulators: cells.windowed.accumulators.map((entry) => entry.accumulator),
+    accumulators: accumulatorsOf(cells.windowed.accumulators),
     stride: BUCKET_HEADER_CELLS + cells.windowed.numberCells,
     objectStride: cells.windowed.objectCells,
     rawStride: record.keptNumberCells,
@@ -93,7 +94,7 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
     lastEvents,
   };
   const lifetime: LifetimeLayout = {
-    accumulators: cells.lifetime.accumulators.map((entry) => entry.accumulator),
+    accumulators: accumulatorsOf(cells.lifetime.accumulators),
     stride: cells.lifetime.numberCells,
     objectStride: cells.lifetime.objectCells,
     customEmpty: cells.customs.flatMap(({ states, lifetimeCell }) =>
@@ -117,16 +118,12 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
     timeWindows: timeLengths.map((length) => ({
       length,
       features: positionsOf(features, ({ over }) => over?.kind === "time" && over.micros === length),
-      accumulators: cells.windowed.accumulators
-        .filter((entry) => entry.longestTimeMicros >= length)
-        .map((entry) => entry.accumulator),
+      accumulators: accumulatorsOf(cells.windowed.accumulators, (entry) => entry.longestTimeMicros >= length),
     })),
     lastWindows: lastLengths.map((length) => ({
       length,
       features: positionsOf(features, ({ over }) => over?.kind === "last" && over.events === length),
-      accumulators: cells.windowed.accumulators
-        .filter((entry) => entry.lastLengths.has(length))
-        .map((entry) => entry.accumulator),
+      accumulators: accumulatorsOf(cells.windowed.accumulators, (entry) => entry.lastLengths.has(length)),
     })),
     sessions: sessions.map((session) => ({
       session,
@@ -135,9 +132,7 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
         features,
         ({ over }) => over?.kind === "session" && sessionKey(over) === sessionKey(session),
       ),
-      accumulators: cells.windowed.accumulators
-        .filter((entry) => entry.sessions.has(sessionKey(session)))
-        .map((entry) => entry.accumulator),
+      accumulators: accumulatorsOf(cells.windowed.accumulators, (entry) => entry.sessions.has(sessionKey(session))),
     })),
     state: { lifetime, list, hash: layoutHash(view, source, derived), viewName },
     key,
@@ -177,6 +172,13 @@ function reachesOf(
 
 function positionsOf(features: readonly CheckedFeature[], wanted: (feature: CheckedFeature) => boolean): number[] {
   return features.flatMap((feature, i) => (wanted(feature) ? [i] : []));
+}
+
+function accumulatorsOf(
+  planned: readonly PlannedAccumulator[],
+  wanted: (entry: PlannedAccumulator) => boolean = () => true,
+): Accumulator[] {
+  return joinCountsAndSums(planned.filter(wanted).map((entry) => entry.accumulator));
 }
 
 /** Names of the columns that an aggregation reads itself. */

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Accumulator, Cells, Channel } from "../../src/fold/accumulator.ts";
-import { CountAccumulator, SumAccumulator, sumOf } from "../../src/fold/count-and-sum.ts";
+import { CountAccumulator, CountAndSumAccumulator, SumAccumulator, sumOf } from "../../src/fold/count-and-sum.ts";
 import { categoryCounts } from "../../src/fold/category-counts.ts";
 import { DecayedAccumulator } from "../../src/fold/decayed-sums.ts";
 import { DISTINCT_VALUES } from "../../src/fold/distinct-values.ts";
@@ -70,6 +70,18 @@ const LAWS: readonly Law[] = [
     name: "sum",
     accumulator: new SumAccumulator(numberChannel, 1),
     read: ({ numbers }) => sumOf(numbers, 1),
+    tolerance: sumOfAbsolutes,
+  },
+  {
+    name: "count and sum: count",
+    accumulator: countAndSum(),
+    read: ({ numbers }) => numbers[1],
+    tolerance: exact,
+  },
+  {
+    name: "count and sum: sum",
+    accumulator: countAndSum(),
+    read: ({ numbers }) => sumOf(numbers, 2),
     tolerance: sumOfAbsolutes,
   },
   {
@@ -163,6 +175,10 @@ const LAWS: readonly Law[] = [
     read: ({ objects }) => topValues((objects[1] ?? TOP_VALUES.empty()) as TopState, 64),
   },
 ];
+
+function countAndSum(): Accumulator {
+  return new CountAndSumAccumulator(new CountAccumulator(numberChannel, 1), new SumAccumulator(numberChannel, 2));
+}
 
 /** A summary of values, which are numbers unless said otherwise; null reads as its empty state. */
 function summaryLaw<S>(name: string, summary: Summary<S>, isNumber: boolean = true): Law {
@@ -347,6 +363,44 @@ describe.each(LAWS)("$name, stored and read back at any point", (law) => {
         expect(bytesOf(back).equals(bytesOf(undisturbed))).toBe(true);
       }),
       { numRuns: 60 },
+    );
+  });
+});
+
+describe.each(LAWS)("$name", (law) => {
+  const { accumulator } = law;
+  const strides = { stride: STRIDE, objectStride: OBJECT_STRIDE, rawStride: RAW_STRIDE, rawObjectStride: 1 };
+
+  it("starts and merges many groups at once with the bits of one by one", () => {
+    fc.assert(
+      fc.property(events, fc.array(fc.boolean()), (list, joins) => {
+        const raw = rawOf(list);
+        const oneByOne = groups(list.length + 1, law);
+        const atOnce: Cells = { numbers: oneByOne.numbers.slice(), objects: [...oneByOne.objects] };
+        list.forEach((_, i) => addAll(law, oneByOne, i + 1, raw, i, i + 1));
+        accumulator.startEach(atOnce, 1, raw, 0, list.length, strides);
+        expect(atOnce).toEqual(oneByOne);
+
+        const pairs: number[] = [];
+        let kept = 1;
+        for (let i = 2; i <= list.length; i++) {
+          if (joins[i] === true) pairs.push(kept, i);
+          else kept = i;
+        }
+        for (let i = 0; i < pairs.length; i += 2) {
+          const [older, younger] = [pairs[i]!, pairs[i + 1]!];
+          accumulator.mergeYounger(
+            oneByOne,
+            older * STRIDE,
+            older * OBJECT_STRIDE,
+            oneByOne,
+            younger * STRIDE,
+            younger * OBJECT_STRIDE,
+          );
+        }
+        accumulator.mergeEach(atOnce, pairs, strides);
+        expect(atOnce).toEqual(oneByOne);
+      }),
     );
   });
 });

@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { compileViewFold } from "../../src/fold/compile.ts";
+import { SeededRandom } from "../../src/testing/random.ts";
 import {
   DAY,
   feature,
@@ -14,6 +15,7 @@ import {
   readAll,
   SECOND,
   streamOf,
+  string,
   time,
   user,
   viewOf,
@@ -85,5 +87,36 @@ describe("a hot entity over 1h, 24h and 7d", () => {
     expect(state.list.bucketCount).toBe(0);
     expect(state.list.rawCount).toBeLessThanOrEqual(7 + 64);
     expect(readAll(fold, state, noon + 4999 * DAY).values[4]).toBe(7);
+  });
+});
+
+describe("compaction", () => {
+  it("comes to the same list whether or not it knows where it looked last", () => {
+    let merged = 0;
+    for (let seed = 1; seed <= 30; seed++) {
+      const random = new SeededRandom(seed);
+      const features = windows.flatMap((micros) => [
+        feature(float64, { fn: "sum", column: "x", over: { kind: "time", micros } }),
+        feature(string, { fn: "last", column: "s", over: { kind: "time", micros } }),
+      ]);
+      const source = streamOf({ x: float64, s: string });
+      const fold = compileViewFold(viewOf(features, { exactEvents: random.pick([0, 1, 8, 128]) }), source, user);
+      const kept = fold.empty();
+      let decoded = fold.empty();
+      let now: number = noon;
+      for (let i = 0; i < 1500; i++) {
+        // now and then quiet for long, now and then late by as much
+        now += random.integer(0, random.pick([SECOND, MINUTE, MINUTE, HOUR, random.oneIn(40) ? 3 * DAY : MINUTE]));
+        const at = random.oneIn(8) ? now - random.integer(0, random.pick([HOUR, DAY, 8 * DAY])) : now;
+        const values = [random.integer(-50, 50), `s${i}`];
+        foldRow(fold, kept, i, at, values, now);
+        // a decoded state does not know
+        decoded = fold.decode(fold.encode(decoded));
+        foldRow(fold, decoded, i, at, values, now);
+      }
+      merged += kept.list.bucketCount;
+      expect(Buffer.compare(fold.encode(kept), fold.encode(decoded)), `seed ${seed}`).toBe(0);
+    }
+    expect(merged).toBeGreaterThan(1000);
   });
 });
