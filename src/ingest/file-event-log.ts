@@ -13,10 +13,16 @@ import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import { ByteWriter } from "../schema/byte-buffer.ts";
 import { type CodecColumn, createRowCodec, type RowCodec } from "../schema/row-codec.ts";
-import type { Row, Value } from "../schema/value.ts";
 import type { CheckedRow, LogEvent } from "./event.ts";
 import type { EventLog } from "./event-log.ts";
-import { encodeSegmentHeader, FRAME_HEADER_BYTES, sealFrame, segmentName, writeEvent } from "./log-segment.ts";
+import {
+  type DeriveRow,
+  encodeSegmentHeader,
+  FRAME_HEADER_BYTES,
+  sealFrame,
+  segmentName,
+  writeEvent,
+} from "./log-segment.ts";
 import { type LogEnd, recoverLog, type SegmentIndex, segmentsFrom } from "./log-segments.ts";
 import type { LogFile, LogStorage } from "./storage.ts";
 
@@ -32,8 +38,7 @@ export interface EventLogOptions {
   readonly folder: string;
   /** The source's stored columns, in order. */
   readonly columns: readonly CodecColumn[];
-  /** Whole row (stored, then derived values) from the stored one. Must not throw. */
-  readonly derive: (stored: Value[]) => Row;
+  readonly derive: DeriveRow;
   readonly segmentBytesMax?: number;
 }
 

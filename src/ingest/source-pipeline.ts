@@ -42,6 +42,7 @@ const FLUSH_MS = 50;
 /** A flush does not wait once so much has changed; folding waits for it once several times as much has. */
 const STATES_PER_FLUSH = 20000;
 const IDS_PER_FLUSH = 16_000;
+const LETTERS_PER_FLUSH = 10_000;
 const FLUSHES_BEHIND_MAX = 3;
 const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
@@ -78,7 +79,7 @@ export async function openSourcePipeline(options: SourcePipelineOptions): Promis
     storage,
     folder: join(folder, "log", source.name, "0"),
     columns: source.columns,
-    derive: compileDerived(source).derive,
+    derive: compileDerived(source).deriveEach,
     ...(options.segmentBytesMax === undefined ? {} : { segmentBytesMax: options.segmentBytesMax }),
   });
   const letters = await DeadLetters.open({
@@ -269,8 +270,12 @@ export class SourcePipeline {
   /** What has changed since the last flush began, in flushes' worth: keeps each flush, and memory, small. */
   #unflushed(): number {
     let states = 0;
-    for (const runner of this.#runners.values()) states += runner.dirtyCount;
-    return Math.max(states / STATES_PER_FLUSH, this.#ids.unwrittenCount / IDS_PER_FLUSH);
+    let letters = 0;
+    for (const runner of this.#runners.values()) {
+      states += runner.dirtyCount;
+      letters += runner.letterCount;
+    }
+    return Math.max(states / STATES_PER_FLUSH, letters / LETTERS_PER_FLUSH, this.#ids.unwrittenCount / IDS_PER_FLUSH);
   }
 
   #hasWrites(): boolean {
@@ -428,7 +433,7 @@ export class SourcePipeline {
     return new ViewRunner({
       view,
       store: this.#store,
-      columnNames: this.source.columns.map((column) => column.name),
+      source: this.source,
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
     });

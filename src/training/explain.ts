@@ -7,10 +7,10 @@
 import type { Micros } from "../base/micros.ts";
 import { formatViewName, type FeatureDefinition } from "../define/definition.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
-import { createReadBuffer, type FoldEvent, type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
+import { createReadBuffer, type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Row, Value } from "../schema/value.ts";
-import { readEntityEvents } from "./entity-events.ts";
+import { type EntityEvent, readEntityEvents } from "./entity-events.ts";
 import { snapshotLog } from "./log-end.ts";
 import type { TrainingPorts, TrainingView } from "./ports.ts";
 import { featureSlot } from "./service-plan.ts";
@@ -129,7 +129,7 @@ interface FoldedHistory {
 async function foldHistory(
   view: TrainingView,
   feature: FeatureDefinition,
-  events: AsyncIterable<FoldEvent>,
+  events: AsyncIterable<EntityEvent>,
   asOf: Micros,
 ): Promise<FoldedHistory> {
   const { inputOf, holds } = compileRules(view, feature);
@@ -146,8 +146,7 @@ async function foldHistory(
     }
     state ??= view.fold.empty();
     const countBefore = state.eventCount;
-    const outcome = view.fold.fold(state, event);
-    if (outcome.kind === "poison") {
+    if (event.poison !== null || view.fold.fold(state, event).kind === "poison") {
       early.push("poison");
       continue;
     }
