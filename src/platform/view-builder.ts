@@ -43,7 +43,7 @@ export function pipelineView({ definition, entity, fold, fingerprint }: CatalogV
 
 /** Tells the definitions of a draft apart, in the ids of their dead letters. */
 function draftOf(fingerprint: string): string {
-  return fingerprint.replace(/^\w+:/, "").slice(0, 12);
+  return fingerprint.slice(0, 12);
 }
 
 /** Removes states that another definition folded under the same name: only a draft can have such. */
