@@ -60,7 +60,7 @@ export class EventIds {
       if (claim.knownTime >= horizon) return claim.durable ?? Promise.resolve();
     } else {
       const stored = this.#store.getMeta(idName(this.#prefix, id));
-      if (stored !== null && readTime(stored) >= horizon) return Promise.resolve();
+      if (stored !== null && eventIdTime(stored) >= horizon) return Promise.resolve();
     }
     this.#claims.set(id, { knownTime: now, durable });
     return null;
@@ -102,7 +102,7 @@ export class EventIds {
     let visited = 0;
     for (const { name, bytes } of this.#store.scanMeta(this.#prefix, this.#sweepAfter)) {
       this.#sweepAfter = name;
-      const knownTime = readTime(bytes);
+      const knownTime = eventIdTime(bytes);
       if (knownTime >= horizon) this.#sweepOldest = Math.min(this.#sweepOldest, knownTime);
       else if (!written.has(name)) metas.push({ name, bytes: null });
       if (++visited >= budget) return;
@@ -138,6 +138,7 @@ function timeBytes(time: number): Uint8Array {
   return bytes;
 }
 
-function readTime(bytes: Uint8Array): number {
+/** When the event of an id became known, from its meta. */
+export function eventIdTime(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(0, true);
 }
