@@ -330,7 +330,7 @@ function mergedWrite(
   const rows = `${present} UNION ALL BY NAME SELECT *, 1 AS _import FROM ${staging.accepted}`;
   const known = before.history.map((file) => Number(file.tags["firstKnownTime"]));
   return {
-    engine: span.engine,
+    ...span,
     select: orderedSelect(columns, rows, before.historyEnd - before.history.reduce((sum, file) => sum + file.rows, 0)),
     firstKnownTime: Math.min(span.firstKnownTime, ...known),
     lastKnownTime: Math.max(span.lastKnownTime, before.lastHistoryKnownTime),

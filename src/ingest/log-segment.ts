@@ -73,6 +73,7 @@ export function decodeSegmentHeader(
   return { header: JSON.parse(json.toString("utf8")) as SegmentHeader, end };
 }
 
+/** Its first eight bytes are the known time, so that it can be set once it is known (`float64At`). */
 export function writeEvent(row: CheckedRow, knownTime: number, codec: RowCodec, into: ByteWriter): void {
   into.float64(knownTime);
   into.float64(row.eventTime);

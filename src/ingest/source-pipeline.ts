@@ -172,7 +172,8 @@ export class SourcePipeline {
 
   /**
    * Takes in rows (objects of JSON data); resolves once every row that passed is durable and folded, and
-   * every one that did not is a durable dead letter. Throws `BACKPRESSURE` (nothing of the push was taken
+   * every one that did not is a durable dead letter. Up to 100,000 rows that passed are in the log together or,
+   * where the disk fails or the process ends, not at all. Throws `BACKPRESSURE` (nothing of the push was taken
    * in), `STORAGE_FAILED` (nothing of the push is acknowledged).
    */
   async push(rows: readonly unknown[], faults: RowFaults = NO_FAULTS): Promise<PushResult> {
