@@ -36,6 +36,7 @@ import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import type { LogStorage } from "./storage.ts";
+import { Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
@@ -104,6 +105,7 @@ export class SourcePipeline {
   readonly #committer: SourceCommitter;
   readonly #flusher: Flusher;
   readonly #queue: FoldQueue;
+  readonly #timeliness: Timeliness;
   readonly #runners = new Map<string, ViewRunner>();
   /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
   readonly #catchingUp = new Set<ViewRunner>();
@@ -123,6 +125,7 @@ export class SourcePipeline {
     this.#store = store;
     this.#clock = options.clock;
     const dedupeWithinMicros = source.kind === "stream" ? source.dedupeWithinMicros : DEDUPE_WITHIN_MICROS;
+    this.#timeliness = new Timeliness(source);
     this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros });
     this.#flusher = new Flusher({
       delayMs: options.flushMs ?? FLUSH_MS,
@@ -221,9 +224,11 @@ export class SourcePipeline {
       durable,
     });
     const { outcomes, checked, places, rejected, waitFor } = intake;
+    let timing = { late: 0, outOfOrder: 0 };
     const folded = this.log.append(checked, this.#clock.now()).then((events) => {
       // First thing after the log, in its order: pushes are folded in the order of their offsets.
       nowDurable();
+      if (diagnostics.appended.hasSubscribers) timing = this.#timeliness.count(events);
       return this.#queue.add(events).then(() => events);
     });
     folded.catch((error: unknown) => {
@@ -244,8 +249,8 @@ export class SourcePipeline {
       outcomes: outcomes as RowOutcome[],
     };
     if (diagnostics.appended.hasSubscribers) {
-      const { accepted, duplicates, rejected: refused } = result;
-      diagnostics.appended.publish({ source: this.source.name, accepted, duplicates, rejected: refused });
+      const { outcomes: _outcomes, ...counts } = result;
+      diagnostics.appended.publish({ source: this.source.name, ...counts, ...timing });
     }
     return result;
   }

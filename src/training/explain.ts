@@ -7,6 +7,7 @@
 import type { Micros } from "../base/micros.ts";
 import { formatViewName, type FeatureDefinition } from "../define/definition.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
+import { lateAfterOf, latenessOf } from "../fold/lateness.ts";
 import { createReadBuffer, type StatusName, STATUS_NAMES } from "../fold/view-fold.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Row, Value } from "../schema/value.ts";
@@ -49,6 +50,10 @@ export interface ExplainedEvent {
   readonly offset: number;
   readonly eventTime: Micros;
   readonly knownTime: Micros;
+  /** How long after it happened it became known, in microseconds; 0 for one from a clock that runs ahead. */
+  readonly lateByMicros: number;
+  /** Whether that is longer than the source's `lateAfter`. It counts where it belongs all the same. */
+  readonly late: boolean;
   /** The aggregated column's value; null too where the feature aggregates whole events. */
   readonly input: Value;
   readonly role: EventRole;
@@ -70,6 +75,8 @@ export interface Explanation {
   readonly error: number;
   /** Events of the entity by role, over all of them. */
   readonly roles: Readonly<Partial<Record<EventRole, number>>>;
+  /** Late ones among all of them. */
+  readonly lateEvents: number;
   /** The newest ones, in fold order. */
   readonly events: readonly ExplainedEvent[];
 }
@@ -112,6 +119,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
       exact: windowMicros === null || windowStart === asOf - windowMicros || history.state === null,
       error: read.errors[slot]!,
       roles: counts,
+      lateEvents: history.events.reduce((late, event) => late + Number(event.late), 0),
       events: history.events.slice(from).map((event, i) => ({ ...event, role: roles[from + i]! })),
     };
   } finally {
@@ -133,13 +141,16 @@ async function foldHistory(
   asOf: Micros,
 ): Promise<FoldedHistory> {
   const { inputOf, holds } = compileRules(view, feature);
+  const lateAfterMicros = lateAfterOf(view.source);
   const listed: Omit<ExplainedEvent, "role">[] = [];
   const early: (EventRole | null)[] = [];
   let state: FoldedHistory["state"] = null;
   for await (const event of events) {
     const { offset, eventTime, knownTime, row } = event;
     const input = inputOf(row);
-    listed.push({ offset, eventTime, knownTime, input: input ?? null });
+    const lateByMicros = latenessOf(event);
+    const late = lateByMicros > lateAfterMicros;
+    listed.push({ offset, eventTime, knownTime, lateByMicros, late, input: input ?? null });
     if (knownTime > asOf) {
       early.push("known-later");
       continue;

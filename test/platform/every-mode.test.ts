@@ -99,6 +99,15 @@ async function checkReaders(platform: Platform, events: readonly LateEvent[], or
     expect(explained.roles.poison ?? 0).toBe(poisoned.length);
     const listed = explained.events.filter(({ role }) => role === "poison").map(({ offset }) => offset);
     expect(listed).toEqual(poisoned.map(({ offset }) => offset));
+    const own = events.filter((event) => event.account === account);
+    expect(explained.events.map(({ lateByMicros }) => lateByMicros)).toEqual(
+      own.map(({ eventTime, knownTime }) => Math.max(0, knownTime - eventTime)),
+    );
+    const late = own.filter(({ eventTime, knownTime }) => knownTime - eventTime > MINUTE);
+    expect(explained.lateEvents).toBe(late.length);
+    expect(explained.events.filter((event) => event.late).map(({ offset }) => offset)).toEqual(
+      late.map(({ offset }) => offset),
+    );
     const value = previewed.rows.find(({ key }) => key === account)?.values[0] ?? 0;
     expect(explained.value).toBe(value);
   }
