@@ -293,6 +293,32 @@ describe("history folded by entity", () => {
     );
   });
 
+  it("names each of many poisonous events once, the same ones however often it is repeated", async () => {
+    // Twins in all that an event holds: only their places tell them apart.
+    const events = Array.from({ length: 25_000 }, (_, i): Event => {
+      const time = (1e15 + Math.floor(i / 3)) as Micros;
+      return {
+        row: [i % 2 === 0 ? null : `u${Math.floor(i / 3) % 50}`, 13, null, time],
+        eventTime: time,
+        knownTime: time,
+      };
+    });
+    const [view, store] = [viewBy("user"), new MemoryOnlineStore()];
+    const whole = await fold(view, store, await archiveOf([events]));
+    expect(whole.result).toMatchObject({ entities: 0, poisoned: events.length });
+    const ids = new Set(whole.letters.map(({ id }) => id));
+    expect(ids.size).toBe(events.length);
+    // The same history in another epoch: other offsets, for some more stands before it.
+    const earlier = {
+      row: ["old", 1, null, 1e15 - 1],
+      eventTime: (1e15 - 1) as Micros,
+      knownTime: (1e15 - 1) as Micros,
+    };
+    const again = await fold(view, store, await archiveOf([[earlier, ...events]]));
+    expect(again.result).toMatchObject({ entities: 1, poisoned: events.length });
+    expect(new Set(again.letters.map(({ id }) => id))).toEqual(ids);
+  });
+
   it("reports progress, and stops when it is cancelled", async () => {
     const events = Array.from({ length: 9000 }, (_, i): Event => {
       const time = (1e15 + i) as Micros;

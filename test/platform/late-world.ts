@@ -2,7 +2,7 @@
  * A stream whose events come late, early, tied, repeated and poisonous, views of every kind of feature on it, and
  * what the naive oracle says of them.
  */
-import { expect } from "vitest";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
 import type { Definition, ViewDefinition } from "../../src/define/definition.ts";
@@ -256,7 +256,7 @@ export class Oracles {
 
   checkState(of: string, asOf: Micros, hex: string | undefined): void {
     if (hex === undefined) {
-      expect(this.#byAccount.get(of)?.lastEventTime ?? Number.NEGATIVE_INFINITY).toBe(Number.NEGATIVE_INFINITY);
+      strictEqual(this.#byAccount.get(of)?.lastEventTime ?? Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY);
       return;
     }
     const read = createReadBuffer(fold.features.length);
@@ -278,10 +278,10 @@ export class Oracles {
       const start = aggregation.over?.kind === "time" ? read.windowStarts[i] : undefined;
       const expected = oracle.read(i, asOf, start);
       const where = `${name} of ${of} at ${asOf}`;
-      if (statuses !== undefined) expect(statuses[i], where).toBe(expected.status);
+      if (statuses !== undefined) strictEqual(statuses[i], expected.status, where);
       if (typeof expected.value === "number" && expected.tolerance > 0) {
-        expect(Math.abs((values[i] as number) - expected.value), where).toBeLessThanOrEqual(expected.tolerance);
-      } else expect(values[i], where).toEqual(expected.value);
+        ok(Math.abs((values[i] as number) - expected.value) <= expected.tolerance, where);
+      } else deepStrictEqual(values[i], expected.value, where);
     }
   }
 
