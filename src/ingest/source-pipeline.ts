@@ -126,7 +126,7 @@ export class SourcePipeline {
     this.#clock = options.clock;
     const dedupeWithinMicros = source.kind === "stream" ? source.dedupeWithinMicros : DEDUPE_WITHIN_MICROS;
     this.#timeliness = new Timeliness(source);
-    this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros });
+    this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros, storedCount: source.columns.length });
     this.#flusher = new Flusher({
       delayMs: options.flushMs ?? FLUSH_MS,
       flush: () => this.#flush(),
@@ -223,7 +223,7 @@ export class SourcePipeline {
       lastKnownTime: () => this.log.lastKnownTime,
       durable,
     });
-    const { outcomes, checked, places, rejected, waitFor } = intake;
+    const { outcomes, checked, places, rejected, waitFor, differing } = intake;
     let timing = { late: 0, outOfOrder: 0 };
     const folded = this.log.append(checked, this.#clock.now()).then((events) => {
       // First thing after the log, in its order: pushes are folded in the order of their offsets.
@@ -250,7 +250,7 @@ export class SourcePipeline {
     };
     if (diagnostics.appended.hasSubscribers) {
       const { outcomes: _outcomes, ...counts } = result;
-      diagnostics.appended.publish({ source: this.source.name, ...counts, ...timing });
+      diagnostics.appended.publish({ source: this.source.name, ...counts, ...timing, differing });
     }
     return result;
   }
@@ -258,8 +258,8 @@ export class SourcePipeline {
   #fold(events: readonly LogEvent[], from: number, to: number): void {
     for (const runner of this.#runners.values()) runner.fold(events, from, to);
     for (let i = from; i < to; i++) {
-      const { id, offset, knownTime } = events[i]!;
-      if (id !== null && offset >= this.#position) this.#ids.accepted(id, knownTime);
+      const { id, offset, knownTime, row } = events[i]!;
+      if (id !== null && offset >= this.#position) this.#ids.accepted(id, row, knownTime);
     }
     this.#position = Math.max(this.#position, events[to - 1]!.offset + 1);
     if (this.#unflushed() < 1) this.#flusher.changed();

@@ -52,6 +52,7 @@ interface Appended {
   readonly rejected: number;
   readonly late: number;
   readonly outOfOrder: number;
+  readonly differing: number;
 }
 
 /** From 50 microseconds, a warm vector, to 5 s. */
@@ -139,12 +140,26 @@ export class Metrics {
       "Accepted events that happened before one that was accepted earlier",
       ["source"],
     );
+    const differing = this.#counter(
+      "onefold_duplicates_differing_total",
+      "Duplicates that held something else than the first event of their id",
+      ["source"],
+    );
     const letters = this.#counter("onefold_dead_letters_total", "Dead letters written", ["source", "stage", "code"]);
     const folded = this.#counter("onefold_events_folded_total", "Events folded into a view", ["view"]);
     const lag = this.#gauge("onefold_fold_lag_seconds", "Age of the newest event when it was folded", ["view"]);
     this.#on<Appended>(
       diagnostics.appended,
-      ({ source, accepted, duplicates, rejected, late: lateCount, outOfOrder: outOfOrderCount }) => {
+      ({
+        source,
+        accepted,
+        duplicates,
+        rejected,
+        late: lateCount,
+        outOfOrder: outOfOrderCount,
+        differing: differingCount,
+      }) => {
+        differing.inc({ source }, differingCount);
         late.inc({ source }, lateCount);
         outOfOrder.inc({ source }, outOfOrderCount);
         events.inc({ source, outcome: "accepted" }, accepted);

@@ -135,7 +135,29 @@ describe("an event id", () => {
   it("names one event: the first to come in, whatever a later one holds", async () => {
     await push(reading("a", 0, 10));
     const { outcomes } = await platform.push("readings", [reading("a", 0, 99)]);
-    expect(outcomes).toEqual([{ status: "duplicate", id: "a" }]);
+    expect(outcomes).toEqual([{ status: "duplicate", id: "a", differs: true }]);
     expect(await features()).toEqual({ readings: 1, watts: 10 });
+    // The same after a restart, and within one push; an event that merely comes again does not differ.
+    await platform.close();
+    await open();
+    const again = [
+      reading("a", 0, 10),
+      reading("a", 1, 10),
+      reading("b", 0, 1),
+      reading("b", 0, 2),
+      reading("b", 0, 1),
+    ];
+    expect((await platform.push("readings", again)).outcomes).toEqual([
+      { status: "duplicate", id: "a" },
+      { status: "duplicate", id: "a", differs: true },
+      { status: "accepted", offset: 1 },
+      { status: "duplicate", id: "b", differs: true },
+      { status: "duplicate", id: "b" },
+    ]);
+    // Of history only the ids are kept.
+    expect(await importRows(reading("c", -5, 1))).toEqual([1, 0]);
+    expect((await platform.push("readings", [reading("c", 0, 2)])).outcomes).toEqual([
+      { status: "duplicate", id: "c" },
+    ]);
   });
 });
