@@ -5,7 +5,7 @@
 import { channel, type Channel } from "node:diagnostics_channel";
 
 export const diagnostics: {
-  /** Events made durable: `{source, accepted, duplicates, rejected}`. */
+  /** Events made durable: `{source, accepted, duplicates, rejected, late, outOfOrder, differing}`: of those accepted, and of the duplicates. */
   readonly appended: Channel;
   /** Events folded: `{view, events, lastKnownTime, nowMicros}`. */
   readonly folded: Channel;

@@ -127,6 +127,17 @@ export function isOnefoldError(error: unknown): error is OnefoldError {
 /** Wraps anything thrown as an `OnefoldError`; one that already is comes back as it is. */
 export function asOnefoldError(error: unknown): OnefoldError {
   if (isOnefoldError(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new OnefoldError("INTERNAL", message, { cause: error });
+  return new OnefoldError("INTERNAL", messageOf(error), { cause: error });
+}
+
+const MESSAGE_CHARACTERS_MAX = 2000;
+
+/** What anything thrown says, cut to some length. Never throws, whatever users' code may throw. */
+export function messageOf(thrown: unknown): string {
+  try {
+    const message: unknown = thrown instanceof Error ? thrown.message : thrown;
+    return String(message).slice(0, MESSAGE_CHARACTERS_MAX);
+  } catch {
+    return "something was thrown that has no text";
+  }
 }

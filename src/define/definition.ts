@@ -71,6 +71,8 @@ export interface StreamDefinition extends SourceShape {
   readonly dedupeWithinMicros: DurationMicros;
   /** Imported history without a known-time column is known this long after its event time. */
   readonly availableAfterMicros: DurationMicros;
+  /** An event that becomes known longer than this after it happened is counted as late; no value depends on it. Default one minute. */
+  readonly lateAfterMicros?: DurationMicros;
 }
 
 export interface BatchSourceDefinition extends SourceShape {

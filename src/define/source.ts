@@ -89,6 +89,8 @@ export interface StreamOptions {
   readonly maxFuture?: DurationText;
   /** How long an id is remembered at least. Default 7d. */
   readonly dedupeWithin?: DurationText;
+  /** An event known longer than this after it happened is counted and shown as late; no value depends on it. Default 1m. */
+  readonly lateAfter?: DurationText;
   /** Imported history without a known-time column is known this long after its event time. Default 0. */
   readonly availableAfter?: DurationText;
 }
@@ -102,12 +104,14 @@ export function stream<
 >(name: N, options: SourceOptions<C, D, R> & StreamOptions & CheckedOptions<C, D, R>): Stream<N, C, D> {
   checkShape(stream, "stream", name, options, { columns: "members" });
   const problems: string[] = [];
+  const lateAfterMicros = duration("lateAfter", options.lateAfter, problems);
   const definition: StreamDefinition = frozen({
     kind: "stream",
     ...commonParts(name, options, problems),
     maxFutureMicros: duration("maxFuture", options.maxFuture, problems) ?? MICROS_PER_MINUTE,
     dedupeWithinMicros: duration("dedupeWithin", options.dedupeWithin, problems) ?? 7 * MICROS_PER_DAY,
     availableAfterMicros: duration("availableAfter", options.availableAfter, problems) ?? 0,
+    ...(lateAfterMicros === undefined ? {} : { lateAfterMicros }),
     definedAt: callSite(stream),
   });
   refuse(definition, "stream", [...problems, ...sourceProblems(definition)]);

@@ -5,6 +5,7 @@
  * only then changes the state: an event that throws leaves no trace. A read makes one pass over the bucket
  * list from the newest event to the oldest and takes each window's values as it passes its edge.
  */
+import { messageOf } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition, Window } from "../define/definition.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
@@ -92,7 +93,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     try {
       record.evaluate(state, event.row, time, forgets);
     } catch (error) {
-      return { kind: "poison", message: error instanceof Error ? error.message : String(error) };
+      return { kind: "poison", message: messageOf(error) };
     }
     if (forgets) forget(state, plan.state.lifetime);
     state.lastOffset = event.offset;

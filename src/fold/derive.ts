@@ -5,12 +5,15 @@
  * the same values again.
  */
 import { OnefoldError } from "../base/errors.ts";
-import type { DerivedColumn, SourceDefinition } from "../define/definition.ts";
+import type { DerivedColumn, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { formatType, isNumeric, type Row, sameType, type Value, type ValueType } from "../schema/value.ts";
 import { columnResolver, compileExpression, expressionColumns } from "./expression.ts";
 import type { Evaluate } from "./expression-node.ts";
 import type { ViewFold } from "./view-fold.ts";
+
+/** What derived columns of one row threw, by column. */
+export type DerivedFaults = ReadonlyMap<string, unknown>;
 
 export interface CompiledDerived {
   /** Stored columns in schema order, then derived ones: the columns of a `Row`. */
@@ -21,6 +24,11 @@ export interface CompiledDerived {
    * Throws what an expression throws (`INT64_UNSAFE`, `NUMBER_NOT_FINITE`).
    */
   derive(stored: Value[]): Row;
+  /**
+   * As `derive`, for rows that were let in before a column was declared: one that throws is null, and what it
+   * threw is returned by its name. Null where none did. Never throws.
+   */
+  deriveEach(stored: Value[]): DerivedFaults | null;
   /** The stored columns that the named ones (stored or derived) are computed from, in schema order. */
   storedColumnsFor(columns: readonly string[]): string[];
   /** All columns, stored and derived, that the named ones are computed from, themselves included. */
@@ -68,11 +76,67 @@ export function compileDerived(source: SourceDefinition, wanted?: readonly strin
       }
       return stored;
     },
+    deriveEach(stored) {
+      let faults: Map<string, unknown> | null = null;
+      for (let i = 0; i < computed.length; i++) {
+        const evaluate = computed[i]!;
+        try {
+          stored[storedCount + i] = evaluate === null ? null : evaluate(stored);
+        } catch (error) {
+          stored[storedCount + i] = null;
+          (faults ??= new Map()).set(source.derived[i]!.name, error);
+        }
+      }
+      return faults;
+    },
     storedColumnsFor(names) {
       const reached = derivedBehind(source.derived, names);
       return source.columns.map((column) => column.name).filter((name) => reached.has(name));
     },
     columnsBehind: (names) => derivedBehind(source.derived, names),
+  };
+}
+
+/** What a view asks of a row's derived columns. */
+export interface ViewDerivation {
+  /** Computes them behind a stored row, in place. Throws where one that the view names, or one behind it, throws. */
+  derive(stored: Value[]): Row;
+  /** What `derive` would throw for a row whose derived columns threw this; null where the view names none of them. */
+  faultIn(faults: DerivedFaults): { readonly error: unknown } | null;
+}
+
+/**
+ * The derived columns of one view; null where it is given none. An event is poison for a view where a column
+ * threw that its key, inputs or predicates name. A custom aggregation of whole rows names none: it is given null
+ * for a column that threw, so that a column declared later takes no event away from it.
+ */
+export function deriveForView(
+  view: Pick<ViewDefinition, "key" | "features">,
+  source: SourceDefinition,
+): ViewDerivation | null {
+  const named = new Set(view.key);
+  let wholeRows = false;
+  for (const { aggregation } of view.features) {
+    if (aggregation.column !== undefined) named.add(aggregation.column);
+    else if (aggregation.custom !== undefined) wholeRows = true;
+    if (aggregation.where !== undefined) for (const name of expressionColumns(aggregation.where)) named.add(name);
+  }
+  const reached = derivedBehind(source.derived, [...named]);
+  const needed = source.derived.map(({ name }) => name).filter((name) => reached.has(name));
+  if (source.derived.length === 0 || (needed.length === 0 && !wholeRows)) return null;
+  const compiled = wholeRows ? compileDerived(source) : compileDerived(source, needed);
+  const faultIn = (faults: DerivedFaults): { readonly error: unknown } | null => {
+    const name = needed.find((column) => faults.has(column));
+    return name === undefined ? null : { error: faults.get(name) };
+  };
+  return {
+    faultIn,
+    derive(stored) {
+      const faults = compiled.deriveEach(stored);
+      const fault = faults === null ? null : faultIn(faults);
+      if (fault !== null) throw fault.error;
+      return stored;
+    },
   };
 }
 

@@ -1,8 +1,8 @@
 /**
  * Rows that could not be used, kept with the reason: append-only NDJSON, in segments, durable.
  *
- * A line is a letter, or `{"resolved": [ids]}` once a replay got letters accepted, or `{"dropped": letters,
- * "upTo": segment}`. Lines are whole or, at the
+ * A line is a letter, or `{"resolved": [ids]}` once a replay got letters accepted (or the draft whose fold
+ * refused an event was redefined), or `{"reopened": [ids]}`, or `{"dropped": letters, "upTo": segment}`. Lines are whole or, at the
  * torn end of a crash, cut off when the file is opened. A letter whose id is there already is not written
  * again: letters of the fold are named by view and offset, so that a replay after a crash adds none twice.
  * Past `bytesMax` the oldest segment goes. How many letters have gone that nobody had resolved is written, and
@@ -58,7 +58,7 @@ interface Dropped {
   readonly upTo: string;
 }
 
-type Line = DeadLetter | { readonly resolved: readonly string[] } | Dropped;
+type Line = DeadLetter | { readonly resolved: readonly string[] } | { readonly reopened: readonly string[] } | Dropped;
 
 export class DeadLetters {
   readonly #options: DeadLettersOptions;
@@ -107,7 +107,10 @@ export class DeadLetters {
     });
     const fresh = stored.filter((letter) => !this.#known.has(letter.id));
     for (const letter of fresh) this.#known.add(letter.id);
-    await this.#append(fresh, fresh);
+    // A draft that is once more what it was refuses what it refused then. A row that a replay got in stays resolved.
+    const reopened = stored.filter(({ id, stage }) => stage === "fold" && this.#resolved.has(id)).map(({ id }) => id);
+    for (const id of reopened) this.#resolved.delete(id);
+    await this.#append(reopened.length === 0 ? fresh : [...fresh, { reopened }], fresh);
     if (diagnostics.deadLetter.hasSubscribers) {
       for (const { source, code, stage } of fresh) diagnostics.deadLetter.publish({ source, code, stage });
     }
@@ -242,6 +245,7 @@ export class DeadLetters {
       segment.bytes = end;
       for (const line of lines) {
         if ("resolved" in line) for (const id of line.resolved) this.#resolved.add(id);
+        else if ("reopened" in line) for (const id of line.reopened) this.#resolved.delete(id);
         else if ("dropped" in line) this.#dropped = line;
         else {
           segment.ids.push(line.id);
@@ -303,9 +307,14 @@ function isLetter(line: Line): line is DeadLetter {
 
 function parseLine(text: string): Line | null {
   try {
-    const parsed = JSON.parse(text) as Partial<DeadLetter & Dropped & { resolved: string[] }> | null;
+    const parsed = JSON.parse(text) as Partial<
+      DeadLetter & Dropped & { resolved: string[]; reopened: string[] }
+    > | null;
     const isLine =
-      typeof parsed?.id === "string" || Array.isArray(parsed?.resolved) || typeof parsed?.upTo === "string";
+      typeof parsed?.id === "string" ||
+      Array.isArray(parsed?.resolved) ||
+      Array.isArray(parsed?.reopened) ||
+      typeof parsed?.upTo === "string";
     if (isLine) return parsed as Line;
   } catch {
     // Not JSON: damage, which is left out.

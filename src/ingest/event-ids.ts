@@ -3,11 +3,13 @@
  *
  * An id lives in memory from the moment a push claims it until the commit that stores it beside the states
  * and positions its event is folded into; from then on in the online store alone, as
- * `id/<source>/<id>` -> known time. So memory holds what came since the last flush and no more, and a crash
- * finds ids and positions in step: events behind the position are replayed from the log, and their ids with
- * them. An id older than `dedupeWithin` counts as new; a slow sweep removes such ids from the store.
+ * `id/<source>/<id>` -> known time and a digest of the row (imported ones: known time alone). So memory holds
+ * what came since the last flush and no more, and a crash finds ids and positions in step: events behind the
+ * position are replayed from the log, and their ids with them. An id older than `dedupeWithin` counts as new; a slow sweep removes such ids from the store.
  */
 import { createHash } from "node:crypto";
+import type { Row } from "../schema/value.ts";
+import { rowDigest } from "./row-digest.ts";
 import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
 
 /** Longest id stored as it is; longer ones are stored by their SHA-256. */
@@ -16,32 +18,49 @@ const SWEEP_IDS_MIN = 64;
 /** The sweep visits so many stored ids for each id that is written. */
 const SWEEP_FACTOR = 4;
 
-interface Claim {
-  knownTime: number;
+interface Known {
+  readonly knownTime: number;
+  /** Of the row; null where it was not kept. */
+  readonly digest: number | null;
+}
+
+interface Claim extends Known {
   /** Resolves once the claiming event is durable; null for one that is. */
   readonly durable: Promise<unknown> | null;
+}
+
+/** What a claim is told of an id that is taken. */
+export interface Taken {
+  /** What to wait for before calling the event a duplicate. */
+  readonly durable: Promise<unknown>;
+  /** Whether the first event of this id surely held something else. */
+  readonly differs: boolean;
 }
 
 export interface EventIdsOptions {
   readonly source: string;
   readonly store: OnlineStore;
   readonly dedupeWithinMicros: number;
+  /** Columns of a row that are the event's own; derived ones stand behind them. */
+  readonly storedCount: number;
 }
 
 export class EventIds {
   readonly #prefix: string;
   readonly #store: OnlineStore;
   readonly #withinMicros: number;
+  readonly #storedCount: number;
   readonly #claims = new Map<string, Claim>();
-  #toWrite: { id: string; knownTime: number }[] = [];
+  #toWrite: (Known & { readonly id: string })[] = [];
   #sweepAfter: string | undefined;
   #sweepOldest = Number.POSITIVE_INFINITY;
   #nextSweepFrom = Number.NEGATIVE_INFINITY;
 
-  constructor({ source, store, dedupeWithinMicros }: EventIdsOptions) {
+  constructor({ source, store, dedupeWithinMicros, storedCount }: EventIdsOptions) {
     this.#prefix = idPrefix(source);
     this.#store = store;
     this.#withinMicros = dedupeWithinMicros;
+    this.#storedCount = storedCount;
   }
 
   /** Ids accepted since the last flush began. */
@@ -51,18 +70,19 @@ export class EventIds {
 
   /**
    * Claims an id at `now` for an event that will be durable when `durable` resolves. Returns null when it is
-   * claimed, else what to wait for before calling the event a duplicate.
+   * claimed.
    */
-  claim(id: string, now: number, durable: Promise<unknown>): Promise<unknown> | null {
+  claim(id: string, row: Row, now: number, durable: Promise<unknown>): Taken | null {
     const horizon = now - this.#withinMicros;
+    const digest = rowDigest(row, this.#storedCount);
     const claim = this.#claims.get(id);
-    if (claim !== undefined) {
-      if (claim.knownTime >= horizon) return claim.durable ?? Promise.resolve();
-    } else {
-      const stored = this.#store.getMeta(idName(this.#prefix, id));
-      if (stored !== null && readTime(stored) >= horizon) return Promise.resolve();
+    const stored = claim === undefined ? this.#store.getMeta(idName(this.#prefix, id)) : null;
+    const known: Known | null = claim ?? (stored === null ? null : knownOf(stored));
+    if (known !== null && known.knownTime >= horizon) {
+      const differs = known.digest !== null && known.digest !== digest;
+      return { durable: claim?.durable ?? Promise.resolve(), differs };
     }
-    this.#claims.set(id, { knownTime: now, durable });
+    this.#claims.set(id, { knownTime: now, digest, durable });
     return null;
   }
 
@@ -72,16 +92,20 @@ export class EventIds {
   }
 
   /** The event of this id is in the log, below the position of the next flush. */
-  accepted(id: string, knownTime: number): void {
-    this.#claims.set(id, { knownTime, durable: null });
-    this.#toWrite.push({ id, knownTime });
+  accepted(id: string, row: Row, knownTime: number): void {
+    const claim = this.#claims.get(id);
+    // A claim that waits is this event's; any other is of an earlier event whose id came again past the horizon.
+    const isOwn = claim !== undefined && claim.durable !== null;
+    const digest = isOwn ? claim.digest : rowDigest(row, this.#storedCount);
+    this.#claims.set(id, { knownTime, digest, durable: null });
+    this.#toWrite.push({ id, knownTime, digest });
   }
 
   /** What the flush that begins now must write; `committed` is to be called once it has. */
   takeWrites(now: number): { readonly metas: MetaWrite[]; committed(): void } {
     const taken = this.#toWrite;
     this.#toWrite = [];
-    const metas = taken.map(({ id, knownTime }) => idMeta(this.#prefix, id, knownTime));
+    const metas = taken.map(({ id, ...known }) => idMeta(this.#prefix, id, known));
     this.#sweep(now, SWEEP_IDS_MIN + SWEEP_FACTOR * taken.length, metas);
     return {
       metas,
@@ -102,7 +126,7 @@ export class EventIds {
     let visited = 0;
     for (const { name, bytes } of this.#store.scanMeta(this.#prefix, this.#sweepAfter)) {
       this.#sweepAfter = name;
-      const knownTime = readTime(bytes);
+      const knownTime = eventIdTime(bytes);
       if (knownTime >= horizon) this.#sweepOldest = Math.min(this.#sweepOldest, knownTime);
       else if (!written.has(name)) metas.push({ name, bytes: null });
       if (++visited >= budget) return;
@@ -116,11 +140,11 @@ export class EventIds {
 
 /** The meta that says that an event of this id is known since `knownTime`, for ids that come in another way than by pushes. */
 export function eventIdMeta(source: string, id: string, knownTime: number): MetaWrite {
-  return idMeta(idPrefix(source), id, knownTime);
+  return idMeta(idPrefix(source), id, { knownTime, digest: null });
 }
 
-function idMeta(prefix: string, id: string, knownTime: number): MetaWrite {
-  return { name: idName(prefix, id), bytes: timeBytes(knownTime) };
+function idMeta(prefix: string, id: string, known: Known): MetaWrite {
+  return { name: idName(prefix, id), bytes: bytesOf(known) };
 }
 
 function idPrefix(source: string): string {
@@ -132,12 +156,19 @@ function idName(prefix: string, id: string): string {
   return `${prefix}#${createHash("sha256").update(id).digest("hex")}`;
 }
 
-function timeBytes(time: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(8);
-  bytes.writeDoubleLE(time);
+function bytesOf({ knownTime, digest }: Known): Uint8Array {
+  const bytes = Buffer.alloc(digest === null ? 8 : 12);
+  bytes.writeDoubleLE(knownTime);
+  if (digest !== null) bytes.writeUInt32LE(digest, 8);
   return bytes;
 }
 
-function readTime(bytes: Uint8Array): number {
+function knownOf(bytes: Uint8Array): Known {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { knownTime: view.getFloat64(0, true), digest: bytes.length < 12 ? null : view.getUint32(8, true) };
+}
+
+/** When the event of an id became known, from its meta. */
+export function eventIdTime(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getFloat64(0, true);
 }

@@ -11,7 +11,8 @@ export interface EventLog {
   readonly lastKnownTime: number;
   /**
    * Appends in order and resolves once all are synced to disk. Offsets follow on; `knownTime` is
-   * max(now, lastKnownTime). Concurrent calls share one sync. Throws `STORAGE_FAILED`: then nothing of
+   * max(now, lastKnownTime). The rows of a call stand in one frame: after a crash all of them are there or none.
+   * Concurrent calls share one sync; a large one is encoded in turns, and smaller ones may come in front of it. Throws `STORAGE_FAILED`: then nothing of
    * this call counts as accepted, and the log refuses further appends until it is opened anew.
    */
   append(rows: readonly CheckedRow[], now: Micros): Promise<readonly LogEvent[]>;

@@ -2,6 +2,7 @@
  * An event as the platform holds it once a door has accepted it.
  */
 import type { Micros } from "../base/micros.ts";
+import type { DerivedFaults } from "../fold/derive.ts";
 import type { Row } from "../schema/value.ts";
 
 /** A row that passed its source's checks, not yet in the log. */
@@ -16,4 +17,6 @@ export interface CheckedRow {
 export interface LogEvent extends CheckedRow {
   readonly offset: number;
   readonly knownTime: Micros;
+  /** Derived columns declared after the event was let in that cannot be computed of it: they are null in `row`. */
+  readonly faults?: DerivedFaults;
 }

@@ -13,16 +13,24 @@ import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import { ByteWriter } from "../schema/byte-buffer.ts";
 import { type CodecColumn, createRowCodec, type RowCodec } from "../schema/row-codec.ts";
-import type { Row, Value } from "../schema/value.ts";
 import type { CheckedRow, LogEvent } from "./event.ts";
 import type { EventLog } from "./event-log.ts";
-import { encodeSegmentHeader, FRAME_HEADER_BYTES, sealFrame, segmentName, writeEvent } from "./log-segment.ts";
+import {
+  type DeriveRow,
+  encodeSegmentHeader,
+  FRAME_HEADER_BYTES,
+  sealFrame,
+  segmentName,
+  writeEvent,
+} from "./log-segment.ts";
 import { type LogEnd, recoverLog, type SegmentIndex, segmentsFrom } from "./log-segments.ts";
 import type { LogFile, LogStorage } from "./storage.ts";
 
 const SEGMENT_BYTES_MAX = 32 * 1024 * 1024;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 const READ_BATCH_EVENTS = 1000;
+/** Rows encoded before other work gets its turn. */
+const ROWS_PER_TURN = 2000;
 /** A place is remembered for every so many bytes of a segment. */
 const INDEX_STEP_BYTES = 256 * 1024;
 
@@ -32,8 +40,7 @@ export interface EventLogOptions {
   readonly folder: string;
   /** The source's stored columns, in order. */
   readonly columns: readonly CodecColumn[];
-  /** Whole row (stored, then derived values) from the stored one. Must not throw. */
-  readonly derive: (stored: Value[]) => Row;
+  readonly derive: DeriveRow;
   readonly segmentBytesMax?: number;
 }
 
@@ -115,10 +122,9 @@ export class FileEventLog implements EventLog {
   }
 
   async append(rows: readonly CheckedRow[], now: Micros): Promise<readonly LogEvent[]> {
-    if (this.#failure !== null) throw this.#failure;
-    if (this.#closed)
-      throw new OnefoldError("STORAGE_FAILED", "the event log is closed", { where: this.#options.folder });
+    this.#refuseIfStopped();
     if (rows.length === 0) return [];
+    if (rows.length > ROWS_PER_TURN) return this.#appendInTurns(rows, now);
     const knownTime = Math.max(now, this.#lastKnownTime) as Micros;
     const group = this.#openGroup();
     const lengthBefore = group.writer.length;
@@ -133,15 +139,51 @@ export class FileEventLog implements EventLog {
       group.writer.rewind(lengthBefore);
       throw asOnefoldError(error);
     }
-    group.events += rows.length;
-    group.lastKnownTime = knownTime;
-    this.#nextOffset += rows.length;
-    this.#lastKnownTime = knownTime;
     this.#pendingBytes += group.writer.length - lengthBefore;
+    await this.#queued(group, rows.length, knownTime);
+    return events;
+  }
+
+  /** A group of its own, which gets its offsets and known time once it is whole. */
+  async #appendInTurns(rows: readonly CheckedRow[], now: Micros): Promise<readonly LogEvent[]> {
+    const writer = new ByteWriter(64 * 1024);
+    writer.skip(FRAME_HEADER_BYTES);
+    const places: number[] = [];
+    for (const [i, row] of rows.entries()) {
+      if (i > 0 && i % ROWS_PER_TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      places.push(writer.length);
+      try {
+        writeEvent(row, 0, this.#codec, writer);
+      } catch (error) {
+        throw asOnefoldError(error);
+      }
+    }
+    this.#refuseIfStopped();
+    const knownTime = Math.max(now, this.#lastKnownTime) as Micros;
+    for (const place of places) writer.float64At(place, knownTime);
+    const firstOffset = this.#nextOffset;
+    const group: Group = { writer, firstOffset, events: 0, lastKnownTime: knownTime, waiting: [] };
+    this.#groups.push(group);
+    this.#pendingBytes += writer.length - FRAME_HEADER_BYTES;
+    await this.#queued(group, rows.length, knownTime);
+    return rows.map(({ row, eventTime, id }, i) => ({ row, eventTime, id, offset: firstOffset + i, knownTime }));
+  }
+
+  /** Counts rows that were written into a group of the queue; resolves once they are durable. */
+  async #queued(group: Group, rowCount: number, knownTime: number): Promise<void> {
+    group.events += rowCount;
+    group.lastKnownTime = knownTime;
+    this.#nextOffset += rowCount;
+    this.#lastKnownTime = knownTime;
     const durable = new Promise<void>((resolve, reject) => group.waiting.push({ resolve, reject }));
     this.#writing ??= this.#writeGroups();
     await durable;
-    return events;
+  }
+
+  #refuseIfStopped(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (!this.#closed) return;
+    throw new OnefoldError("STORAGE_FAILED", "the event log is closed", { where: this.#options.folder });
   }
 
   async *read(from: number, batchSize: number = READ_BATCH_EVENTS): AsyncIterableIterator<readonly LogEvent[]> {
@@ -204,7 +246,8 @@ export class FileEventLog implements EventLog {
       }
       this.#durableEnd = group.firstOffset + group.events;
       this.#pendingBytes -= bytes;
-      if (this.#spareWriters.length < 2) this.#spareWriters.push(group.writer);
+      // One that grew for a large push is not held on to.
+      if (this.#spareWriters.length < 2 && bytes <= 2 * GROUP_BYTES_MAX) this.#spareWriters.push(group.writer);
       for (const { resolve } of group.waiting) resolve();
     }
     this.#writing = null;

@@ -4,8 +4,8 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 
-/** `path:line` of the first line that is not a JSON object; null where every line is one. */
-export async function findJsonFault(path: string): Promise<string | null> {
+/** The first line that is not a JSON object; null where every line is one. */
+export async function findJsonFault(path: string): Promise<number | null> {
   let lineNumber = 0;
   for await (const line of linesOf(path)) {
     lineNumber++;
@@ -16,20 +16,23 @@ export async function findJsonFault(path: string): Promise<string | null> {
     } catch {
       // Named below.
     }
-    return `${path}:${lineNumber}`;
+    return lineNumber;
   }
   return null;
 }
 
-/** `path:line` of the first row that has not as many fields as the header, or whose quote is never closed. */
-export async function findCsvFault(path: string): Promise<string | null> {
+/**
+ * The first line of the first row that has not as many fields as the header, or whose quote is never closed;
+ * null where there is none.
+ */
+export async function findCsvFault(path: string): Promise<number | null> {
   let [headerFields, fields, lineNumber, firstLine] = [0, 1, 0, 1];
   let isQuoted = false;
   for await (const line of linesOf(path)) {
     lineNumber++;
     if (!isQuoted) {
       [fields, firstLine] = [1, lineNumber];
-      if (line === "") continue;
+      if (line === "" || (headerFields === 0 && line.trim() === "")) continue;
     }
     for (const character of line) {
       // A doubled quote inside a quoted field closes it and opens it again.
@@ -38,9 +41,9 @@ export async function findCsvFault(path: string): Promise<string | null> {
     }
     if (isQuoted) continue;
     if (headerFields === 0) headerFields = fields;
-    else if (fields !== headerFields) return `${path}:${firstLine}`;
+    else if (fields !== headerFields) return firstLine;
   }
-  return isQuoted ? `${path}:${firstLine}` : null;
+  return isQuoted ? firstLine : null;
 }
 
 function linesOf(path: string): AsyncIterable<string> {

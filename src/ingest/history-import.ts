@@ -5,6 +5,10 @@
  * most a Parquet file that no table version names. Rejected rows are written to the dead letters before, under
  * ids made from their file, place and content, so that a repeated import adds none twice.
  *
+ * A row whose event id is in the archive or the log is a duplicate, however long ago that was. Pushes go on while the
+ * files are read and written; they wait from the last look at the log to the commit, so that an event that comes
+ * both ways at once gets in once.
+ *
  * Where the rows belong (their order is known time, file, row):
  * - behind all that was there, and no live event yet: appended to the present epoch;
  * - among or before it: the whole history is rewritten in order, which opens the next epoch;
@@ -49,6 +53,8 @@ export interface HistoryImport {
   readonly engine: QueryEngine;
   readonly clock: Clock;
   readonly deadLetters: { add(letters: readonly NewDeadLetter[]): Promise<unknown> };
+  /** Resolves once no push is under way and none will begin before the import is over. */
+  readonly holdPushes?: () => Promise<void>;
   readonly onProgress?: (progress: ImportProgress) => void;
 }
 
@@ -90,21 +96,52 @@ export async function importHistory(request: HistoryImport): Promise<ImportResul
       onProgress: (done, total) => onProgress?.({ phase: "checking", done, total }),
     });
     const before = await archive.files();
-    const duplicates = await dropDuplicates(request, staging, before);
-    const [summary] = await engine.rows(
-      `SELECT count(*) AS rows, epoch_us(min(_known_time)) AS first, epoch_us(max(_known_time)) AS last FROM ${staging.accepted}`,
-    );
-    const [total] = await engine.rows(`SELECT count(*) AS rows FROM ${staging.read}`);
-    const accepted = summary!["rows"] as number;
-    const ignoredColumns = [...new Set(files.flatMap((file) => file.ignoredColumns))];
-    const counts = { rows: total!["rows"] as number, accepted, duplicates, rejected, ignoredColumns };
-    if (accepted === 0) return { ...counts, epochOpened: false, epoch: before.epoch, before, after: before };
+    const ids = new TakenIds(request, staging, before);
+    await ids.dropDuplicates();
+    for (;;) {
+      const result = await writeAccepted(request, { staging, files, rejected, before, ids });
+      if (result !== null) return result;
+    }
+  } finally {
+    await staging.drop();
+  }
+}
 
-    const span = { engine, firstKnownTime: summary!["first"] as number, lastKnownTime: summary!["last"] as number };
-    const firstLive = await firstLiveKnownTime(request, before);
-    refuseAfterLive(span.lastKnownTime, firstLive);
-    const appends = firstLive === null && span.firstKnownTime >= before.lastHistoryKnownTime;
-    const columns = source.columns.map(({ name }) => sqlName(name)).join(", ");
+interface Judged {
+  readonly staging: Staging;
+  readonly files: readonly StagedFile[];
+  readonly rejected: number;
+  readonly before: ArchiveFiles;
+  readonly ids: TakenIds;
+}
+
+/** Writes and commits what is accepted; null where ids came live meanwhile, which are accepted no more. */
+async function writeAccepted(request: HistoryImport, judged: Judged): Promise<ImportResult | null> {
+  const { engine, source, archive } = request;
+  const { staging, files, rejected, before, ids } = judged;
+  const [summary] = await engine.rows(
+    `SELECT count(*) AS rows, epoch_us(min(_known_time)) AS first, epoch_us(max(_known_time)) AS last FROM ${staging.accepted}`,
+  );
+  const [total] = await engine.rows(`SELECT count(*) AS rows FROM ${staging.read}`);
+  const accepted = summary!["rows"] as number;
+  const ignoredColumns = [...new Set(files.flatMap((file) => file.ignoredColumns))];
+  const counts = { rows: total!["rows"] as number, accepted, duplicates: ids.dropped, rejected, ignoredColumns };
+  if (accepted === 0) return { ...counts, epochOpened: false, epoch: before.epoch, before, after: before };
+
+  const span = {
+    engine,
+    firstKnownTime: summary!["first"] as number,
+    lastKnownTime: summary!["last"] as number,
+    beforeCommit: async () => {
+      await request.holdPushes?.();
+      if (await ids.dropLive()) throw new CameMeanwhile();
+    },
+  };
+  const firstLive = await firstLiveKnownTime(request, before);
+  refuseAfterLive(span.lastKnownTime, firstLive);
+  const appends = firstLive === null && span.firstKnownTime >= before.lastHistoryKnownTime;
+  const columns = source.columns.map(({ name }) => sqlName(name)).join(", ");
+  try {
     const after = await whileReporting(request, () =>
       appends
         ? archive.appendHistory(before, {
@@ -114,10 +151,14 @@ export async function importHistory(request: HistoryImport): Promise<ImportResul
         : archive.replaceHistory(before, mergedWrite(source, columns, staging, before, span)),
     );
     return { ...counts, epochOpened: !appends, epoch: after.epoch, before, after };
-  } finally {
-    await staging.drop();
+  } catch (error) {
+    if (error instanceof CameMeanwhile) return null;
+    throw error;
   }
 }
+
+/** Thrown within this file: events of the import were pushed while it was written. */
+class CameMeanwhile extends Error {}
 
 /** The import's tables: what was read, what the door let in of the doubtful, and both as one relation. */
 class Staging {
@@ -174,31 +215,79 @@ async function stageAll(request: HistoryImport, staging: Staging, now: Micros): 
   return files;
 }
 
-/** Fills the table of rows whose id is taken; returns their number. Without an id column there are none. */
-async function dropDuplicates(request: HistoryImport, staging: Staging, archived: ArchiveFiles): Promise<number> {
-  const { engine, source, log } = request;
-  const dropped = sqlName(staging.droppedTable);
-  await engine.run(`CREATE TABLE ${dropped} (_file INTEGER, _row BIGINT)`);
-  if (source.id === undefined) return 0;
-  async function* liveIds(): AsyncIterableIterator<FillBatch> {
-    if (log === null) return;
-    for await (const events of log.read(archived.liveEnd)) {
+/** The event ids that are in already, and the rows of the import that are dropped for them. */
+class TakenIds {
+  readonly #request: HistoryImport;
+  readonly #staging: Staging;
+  readonly #archived: ArchiveFiles;
+  /** Offset behind the last live event looked at. */
+  #liveEnd: number;
+  #dropped = 0;
+
+  constructor(request: HistoryImport, staging: Staging, archived: ArchiveFiles) {
+    this.#request = request;
+    this.#staging = staging;
+    this.#archived = archived;
+    this.#liveEnd = archived.liveEnd;
+  }
+
+  /** Rows dropped. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Drops rows whose id is in the archive or the log, or earlier in the import. Without an id column there are none. */
+  async dropDuplicates(): Promise<void> {
+    const { engine, source } = this.#request;
+    const { accepted, droppedTable } = this.#staging;
+    const dropped = sqlName(droppedTable);
+    await engine.run(`CREATE TABLE ${dropped} (_file INTEGER, _row BIGINT)`);
+    if (source.id === undefined) return;
+    const { history, live } = this.#archived;
+    await this.#drop(`SELECT _id FROM ${eventRelation([...history, ...live], [])}`);
+    await this.dropLive();
+    await engine.run(`INSERT INTO ${dropped}
+      SELECT _file, _row FROM (
+        SELECT _file, _row, row_number() OVER (PARTITION BY _id ORDER BY _known_time, _file, _row) AS rank
+        FROM ${accepted}
+        WHERE _id IN (SELECT _id FROM ${accepted} WHERE _id IS NOT NULL GROUP BY _id HAVING count(*) > 1)
+      ) WHERE rank > 1`);
+    await this.#count();
+  }
+
+  /** Drops rows whose id came live since the last look at the log; whether there were any. */
+  async dropLive(): Promise<boolean> {
+    const { engine, source, log } = this.#request;
+    if (source.id === undefined || log === null) return false;
+    const table = this.#staging.liveIdsTable;
+    await engine.run(`DROP TABLE IF EXISTS ${sqlName(table)}`);
+    await engine.fill(table, [{ name: "_id", type: { name: "string" } }], this.#liveIds(log));
+    const before = this.#dropped;
+    await this.#drop(`SELECT _id FROM ${sqlName(table)}`);
+    return this.#dropped > before;
+  }
+
+  async *#liveIds(log: EventLog): AsyncIterableIterator<FillBatch> {
+    for await (const events of log.read(this.#liveEnd)) {
       const ids = events.flatMap(({ id }) => (id === null ? [] : [[id]]));
       yield batchOfRows([{ name: "string" }], ids);
+      this.#liveEnd = Math.max(this.#liveEnd, (events.at(-1)?.offset ?? -1) + 1);
     }
   }
-  await engine.fill(staging.liveIdsTable, [{ name: "_id", type: { name: "string" } }], liveIds());
-  const taken = `(SELECT _id FROM ${eventRelation([...archived.history, ...archived.live], [])} UNION ALL SELECT _id FROM ${sqlName(staging.liveIdsTable)})`;
-  await engine.run(`INSERT INTO ${dropped}
-    SELECT _file, _row FROM ${staging.passed} WHERE _id IS NOT NULL AND _id IN (SELECT _id FROM ${taken} WHERE _id IS NOT NULL)`);
-  await engine.run(`INSERT INTO ${dropped}
-    SELECT _file, _row FROM (
-      SELECT _file, _row, row_number() OVER (PARTITION BY _id ORDER BY _known_time, _file, _row) AS rank
-      FROM ${staging.accepted}
-      WHERE _id IN (SELECT _id FROM ${staging.accepted} WHERE _id IS NOT NULL GROUP BY _id HAVING count(*) > 1)
-    ) WHERE rank > 1`);
-  const [count] = await engine.rows(`SELECT count(*) AS rows FROM ${dropped}`);
-  return count!["rows"] as number;
+
+  async #drop(ids: string): Promise<void> {
+    const { accepted, droppedTable } = this.#staging;
+    await this.#request.engine.run(`INSERT INTO ${sqlName(droppedTable)}
+      SELECT _file, _row FROM ${accepted} WHERE _id IN (SELECT _id FROM (${ids}) WHERE _id IS NOT NULL)`);
+    await this.#count();
+  }
+
+  async #count(): Promise<void> {
+    const [count] = await this.#request.engine.rows(
+      `SELECT count(*) AS rows FROM ${sqlName(this.#staging.droppedTable)}`,
+    );
+    this.#dropped = count!["rows"] as number;
+  }
 }
 
 async function firstLiveKnownTime({ log }: HistoryImport, archived: ArchiveFiles): Promise<number | null> {
@@ -241,7 +330,7 @@ function mergedWrite(
   const rows = `${present} UNION ALL BY NAME SELECT *, 1 AS _import FROM ${staging.accepted}`;
   const known = before.history.map((file) => Number(file.tags["firstKnownTime"]));
   return {
-    engine: span.engine,
+    ...span,
     select: orderedSelect(columns, rows, before.historyEnd - before.history.reduce((sum, file) => sum + file.rows, 0)),
     firstKnownTime: Math.min(span.firstKnownTime, ...known),
     lastKnownTime: Math.max(span.lastKnownTime, before.lastHistoryKnownTime),

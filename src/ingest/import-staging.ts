@@ -16,8 +16,8 @@ import { entityKeySql, keyIsUsableSql } from "../offline-store/entity-key-sql.ts
 import type { Column } from "../schema/value.ts";
 import type { DoorView } from "./door.ts";
 import { columnExpression, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
-import { findCsvFault, findJsonFault } from "./file-fault.ts";
-import { csvReaderSql } from "./row-file.ts";
+import { type CsvHeader, csvReaderSql, csvRowError, readCsvHeader } from "./csv-file.ts";
+import { findJsonFault } from "./file-fault.ts";
 import { absentColumn, importColumn, type FileFormat, type ImportColumn } from "./import-columns.ts";
 
 export interface StagingRequest {
@@ -79,7 +79,8 @@ export async function stageFile(
   const { engine, source } = request;
   const format = formatOf(path);
   try {
-    const described = await engine.rows(`DESCRIBE SELECT * FROM ${describedReader(path, format)}`);
+    const header = format === "csv" ? await readCsvHeader(path) : null;
+    const described = await engine.rows(`DESCRIBE SELECT * FROM ${describedReader(path, format, header)}`);
     const types = new Map(described.map((row) => [String(row["column_name"]), String(row["column_type"])]));
     const wanted = wantedColumns(request);
     const readNames: string[] = [];
@@ -94,7 +95,7 @@ export async function stageFile(
       return importColumn(column, cell, types.get(fileColumn) ?? "JSON", format, source.allowNonFinite);
     });
     await engine.run(
-      `INSERT INTO ${sqlName(table)} ${stagingSelect(request, columns, path, format, readNames, index)}`,
+      `INSERT INTO ${sqlName(table)} ${stagingSelect(request, columns, reader(path, format, header, readNames), readNames, index)}`,
     );
     const asked = new Set(wanted.map(({ fileColumn }) => fileColumn));
     return {
@@ -104,15 +105,15 @@ export async function stageFile(
     };
   } catch (error) {
     if (!isOnefoldError(error) || error.code !== "FILE_UNREADABLE") throw error;
-    const fault = format === "json" ? await findJsonFault(path) : format === "csv" ? await findCsvFault(path) : null;
+    const hint = `nothing of the import was taken in: mend the ${format === "csv" ? "line" : "file"} and import it again`;
+    const ofRow = await csvRowError(path, error, hint);
+    if (ofRow !== null) throw ofRow;
     // The engine counts lines otherwise than people do.
+    const fault = format === "json" ? await findJsonFault(path) : null;
     const why = fault === null ? error.message : error.message.replace(/ in file ".*", at byte \d+ in line \d+/, "");
     throw new OnefoldError("FILE_UNREADABLE", `the file cannot be read: ${why}`, {
-      where: fault ?? path,
-      hint:
-        format === "csv"
-          ? "nothing of the import was taken in: give every row as many fields as the header has, close every quote, and import it again"
-          : "nothing of the import was taken in: mend the file and import it again",
+      where: fault === null ? path : `${path}:${fault}`,
+      hint,
       cause: error,
     });
   }
@@ -133,14 +134,13 @@ function wantedColumns({ source, columnMap, knownTimeColumn }: StagingRequest): 
 function stagingSelect(
   request: StagingRequest,
   columns: readonly ImportColumn[],
-  path: string,
-  format: FileFormat,
+  from: string,
   readNames: readonly string[],
   index: number,
 ): string {
   const { source, knownTimeColumn } = request;
   const cells = readNames.map((name, i) => `, ${sqlName(name)} AS _c${i}`).join("");
-  const read = `SELECT row_number() OVER () - 1 AS _row${cells} FROM ${reader(path, format, readNames)}`;
+  const read = `SELECT row_number() OVER () - 1 AS _row${cells} FROM ${from}`;
   const names = source.columns.map(({ name }) => name);
   const values = columns.map((column, i) => `${column.value} AS ${sqlName(names[i] ?? "_known_time")}`).join(", ");
   const clean = columns.map((column) => column.clean).join(" AND ");
@@ -212,19 +212,20 @@ function formatOf(path: string): FileFormat {
 }
 
 /** The reader that tells a file's columns. */
-function describedReader(path: string, format: FileFormat): string {
+function describedReader(path: string, format: FileFormat, header: CsvHeader | null): string {
   return format === "json"
     ? `read_json(${sqlText(path)}, format = 'newline_delimited', maximum_depth = 1)`
-    : reader(path, format, []);
+    : reader(path, format, header, []);
 }
 
-function reader(path: string, format: FileFormat, columns: readonly string[]): string {
+/** `header` is given for CSV. */
+function reader(path: string, format: FileFormat, header: CsvHeader | null, columns: readonly string[]): string {
   const file = sqlText(path);
   switch (format) {
     case "parquet":
       return `read_parquet(${file})`;
     case "csv":
-      return csvReaderSql(path);
+      return csvReaderSql(path, header!);
     case "json": {
       const typed = [...new Set(columns)].map((name) => `${sqlText(name)}: 'JSON'`).join(", ");
       return `read_json(${file}, format = 'newline_delimited', records = true, columns = {${typed}})`;

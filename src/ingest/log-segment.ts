@@ -13,9 +13,10 @@
 import { crc32 } from "node:zlib";
 import type { Micros } from "../base/micros.ts";
 import { OnefoldError } from "../base/errors.ts";
+import type { DerivedFaults } from "../fold/derive.ts";
 import { ByteReader, type ByteWriter } from "../schema/byte-buffer.ts";
 import type { CodecColumn, RowCodec } from "../schema/row-codec.ts";
-import type { Row, Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 import type { CheckedRow, LogEvent } from "./event.ts";
 
 const HEADER_MAGIC = Buffer.from("ONEFLOG1", "latin1");
@@ -72,6 +73,7 @@ export function decodeSegmentHeader(
   return { header: JSON.parse(json.toString("utf8")) as SegmentHeader, end };
 }
 
+/** Its first eight bytes are the known time, so that it can be set once it is known (`float64At`). */
 export function writeEvent(row: CheckedRow, knownTime: number, codec: RowCodec, into: ByteWriter): void {
   into.float64(knownTime);
   into.float64(row.eventTime);
@@ -123,8 +125,11 @@ export function hasFrameAfter(segment: Buffer, from: number): boolean {
   return false;
 }
 
-/** The frame's events from offset `from` on. `derive` makes whole rows of stored ones. */
-export function decodeFrame(frame: Frame, from: number, codec: RowCodec, derive: (stored: Value[]) => Row): LogEvent[] {
+/** Makes a stored row a whole one, in place; returns the derived columns that cannot be computed. Never throws. */
+export type DeriveRow = (stored: Value[]) => DerivedFaults | null;
+
+/** The frame's events from offset `from` on. */
+export function decodeFrame(frame: Frame, from: number, codec: RowCodec, derive: DeriveRow): LogEvent[] {
   const reader = new ByteReader(frame.payload);
   const events: LogEvent[] = [];
   for (let i = 0; i < frame.eventCount; i++) {
@@ -134,7 +139,10 @@ export function decodeFrame(frame: Frame, from: number, codec: RowCodec, derive:
     const idBytes = reader.varint();
     const id = idBytes === 0 ? null : Buffer.from(reader.raw(idBytes - 1)).toString("utf8");
     const stored = codec.decode(reader);
-    if (offset >= from) events.push({ offset, knownTime, eventTime, id, row: derive(stored) });
+    if (offset < from) continue;
+    const faults = derive(stored);
+    const event = { offset, knownTime, eventTime, id, row: stored };
+    events.push(faults === null ? event : { ...event, faults });
   }
   if (!reader.atEnd) throw new RangeError("a frame holds more than its events");
   return events;
@@ -142,7 +150,7 @@ export function decodeFrame(frame: Frame, from: number, codec: RowCodec, derive:
 
 /** Known time of a frame's last event. */
 export function frameKnownTime(frame: Frame, codec: RowCodec): number {
-  return decodeFrame(frame, frame.firstOffset, codec, (stored) => stored).at(-1)!.knownTime;
+  return decodeFrame(frame, frame.firstOffset, codec, () => null).at(-1)!.knownTime;
 }
 
 export function corrupt(path: string, position: number, what: string): OnefoldError {

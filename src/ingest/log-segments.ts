@@ -3,7 +3,7 @@
  */
 import { join } from "node:path";
 import { type CodecColumn, createRowCodec } from "../schema/row-codec.ts";
-import { type Row, sameType, type Value } from "../schema/value.ts";
+import { sameType } from "../schema/value.ts";
 import type { LogEvent } from "./event.ts";
 import {
   corrupt,
@@ -11,6 +11,7 @@ import {
   decodeSegmentHeader,
   frameAt,
   frameKnownTime,
+  type DeriveRow,
   hasFrameAfter,
   type SegmentHeader,
   segmentOffset,
@@ -118,7 +119,7 @@ export interface SegmentsRead {
   readonly storage: LogStorage;
   readonly folder: string;
   readonly columns: readonly CodecColumn[];
-  readonly derive: (stored: Value[]) => Row;
+  readonly derive: DeriveRow;
   readonly segments: readonly SegmentIndex[];
   /** The first offset wanted and the one behind the last. */
   readonly from: number;
@@ -184,7 +185,7 @@ function decode(
   frame: NonNullable<ReturnType<typeof frameAt>>,
   from: number,
   codec: ReturnType<typeof createRowCodec>,
-  derive: (stored: Value[]) => Row,
+  derive: DeriveRow,
 ): LogEvent[] {
   try {
     return decodeFrame(frame, from, codec, derive);

@@ -6,7 +6,8 @@ import type { ErrorCode, OnefoldError } from "../base/errors.ts";
 /** What became of one pushed row; the order is the order of the rows. */
 export type RowOutcome =
   | { readonly status: "accepted"; readonly offset: number }
-  | { readonly status: "duplicate"; readonly id: string }
+  /** `differs`: it holds something else than the first event of its id, which is the one that counts. */
+  | { readonly status: "duplicate"; readonly id: string; readonly differs?: true }
   | { readonly status: "rejected"; readonly code: ErrorCode; readonly message: string; readonly deadLetterId: string };
 
 /** Why a row could not even be read, by its index in the push; the row itself is then the text that came. */

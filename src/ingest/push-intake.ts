@@ -22,6 +22,8 @@ export interface PushIntake {
   readonly rejected: { readonly place: number; readonly letter: NewDeadLetter }[];
   /** What must be durable before this push's duplicates may be called so. */
   readonly waitFor: Set<Promise<unknown>>;
+  /** Duplicates that hold something else than the first event of their id. */
+  differing: number;
 }
 
 export interface IntakeOptions {
@@ -43,6 +45,7 @@ export async function takeIn(rows: readonly unknown[], options: IntakeOptions): 
     places: [],
     rejected: [],
     waitFor: new Set(),
+    differing: 0,
   };
   let now = clock.now();
   for (let place = 0; place < rows.length; place++) {
@@ -61,10 +64,11 @@ export async function takeIn(rows: readonly unknown[], options: IntakeOptions): 
       continue;
     }
     if (row.id !== null) {
-      const earlier = ids.claim(row.id, Math.max(now, options.lastKnownTime()), durable);
-      if (earlier !== null) {
-        if (earlier !== durable) intake.waitFor.add(earlier);
-        intake.outcomes[place] = { status: "duplicate", id: row.id };
+      const taken = ids.claim(row.id, row.row, Math.max(now, options.lastKnownTime()), durable);
+      if (taken !== null) {
+        if (taken.durable !== durable) intake.waitFor.add(taken.durable);
+        if (taken.differs) intake.differing++;
+        intake.outcomes[place] = { status: "duplicate", id: row.id, ...(taken.differs ? { differs: true } : {}) };
         continue;
       }
     }

@@ -1,11 +1,12 @@
 /**
- * A large push in parts, one after another: what is checked, encoded, folded and kept for the answer at a time
- * stays small beside the rows themselves, and smaller pushes get their turns in between.
+ * A push larger than any that comes over HTTP, in parts one after another, so that what is encoded and folded at a
+ * time stays bounded. Each part is in the log whole or not at all; so is every push that is not in parts.
  */
 import type { OnefoldError } from "../base/errors.ts";
 import type { PushResult, RowFaults, RowOutcome } from "./pipeline.ts";
 
-const ROWS_PER_PART = 2000;
+/** As many as a request may carry. */
+export const ROWS_PER_PART = 100_000;
 
 /** If a part fails, those before it stay taken in; the push as a whole is not acknowledged. */
 export async function pushInParts(

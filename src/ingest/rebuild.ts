@@ -8,14 +8,16 @@
  * Cut short, it can simply be repeated: from nothing the space is dropped first, and continued states skip
  * the events at or below their last offset.
  */
-import { OnefoldError, asOnefoldError } from "../base/errors.ts";
+import { randomUUID } from "node:crypto";
+import { messageOf, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import { formatViewName, type SourceDefinition, type ViewDefinition } from "../define/definition.ts";
-import { compileDerived, type CompiledDerived, keyFromStored } from "../fold/derive.ts";
+import { compileDerived, deriveForView, keyFromStored, type ViewDerivation } from "../fold/derive.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
-import type { QueryEngine } from "../offline-store/engine.ts";
+import { type QueryEngine, sqlName } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import { type EntityEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
+import { readEventRows, readEventRowsAt } from "../offline-store/event-rows.ts";
 import type { OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
@@ -23,16 +25,24 @@ import type { Value } from "../schema/value.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import type { EventLog } from "./event-log.ts";
 import type { LogEvent } from "./event.ts";
+import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
 
 /** Encoded states in one commit. */
 const COMMIT_BYTES = 4 * 1024 * 1024;
+/** Dead letters kept back until their rows are read. */
+const LETTERS_PER_COMMIT = 10_000;
 /** Changed states kept back while the log is folded. */
 const DIRTY_STATES_MAX = 50_000;
 
 export interface RebuildRequest {
   readonly source: SourceDefinition;
-  readonly view: { readonly definition: ViewDefinition; readonly fold: ViewFold };
+  readonly view: {
+    readonly definition: ViewDefinition;
+    readonly fold: ViewFold;
+    /** For a draft: tells its present definition from those before. */
+    readonly draft?: string;
+  };
   readonly files: EventFiles;
   readonly engine: QueryEngine;
   /** Needed where `upTo` lies behind the archived live events. */
@@ -44,7 +54,7 @@ export interface RebuildRequest {
   readonly upTo: number;
   /** The states in `space` hold the history below this offset, and only what follows is folded. */
   readonly continueFrom?: number;
-  /** Takes the events that a predicate or custom function throws on. */
+  /** Takes the events that the view cannot take, as the live fold gives them. */
   readonly deadLetters: { add(letters: readonly NewDeadLetter[]): Promise<unknown> };
   readonly onProgress?: (eventsDone: number, eventsTotal: number) => void;
   readonly signal?: AbortSignal;
@@ -73,7 +83,8 @@ class Rebuild {
   readonly #request: RebuildRequest;
   readonly #fold: ViewFold;
   readonly #viewName: string;
-  readonly #derived: CompiledDerived;
+  readonly #derivation: ViewDerivation | null;
+  readonly #letters: FoldLetters;
   readonly #stored: Value[];
   readonly #total: number;
   #key: EntityKey | null = null;
@@ -83,15 +94,19 @@ class Rebuild {
   #poisoned = 0;
   #writes: StateWrite[] = [];
   #writeBytes = 0;
-  #letters: NewDeadLetter[] = [];
+  /** Archived events that were refused since the last commit. */
+  #refused = new Map<number, Refusal>();
+  /** Letters of events of the log since the last commit. */
+  #logLetters: NewDeadLetter[] = [];
   #committing: Promise<void> = Promise.resolve();
 
   constructor(request: RebuildRequest) {
     this.#request = request;
     this.#fold = request.view.fold;
     this.#viewName = formatViewName(request.view.definition);
-    this.#derived = compileDerived(request.source);
-    this.#stored = this.#derived.columns.map(() => null);
+    this.#derivation = deriveForView(request.view.definition, request.source);
+    this.#letters = new FoldLetters(request.source, request.view.definition, request.view.draft);
+    this.#stored = compileDerived(request.source).columns.map(() => null);
     this.#state = this.#fold.empty();
     const { historyEnd } = request.files;
     this.#total = historyEnd - (request.continueFrom ?? HISTORY_BASE) + request.upTo;
@@ -105,6 +120,7 @@ class Rebuild {
 
   async foldArchive(): Promise<void> {
     const { engine, source, view, files, upTo, continueFrom } = this.#request;
+    const keylessTable = `keyless_${randomUUID()}`;
     const batches = readEventsByEntity(engine, {
       files,
       source,
@@ -114,6 +130,7 @@ class Rebuild {
       order: "offset",
       beforeOffset: upTo,
       withKeys: true,
+      keylessTable,
       ...(continueFrom === undefined ? {} : { fromOffset: continueFrom }),
     });
     try {
@@ -122,9 +139,29 @@ class Rebuild {
         this.#report();
       }
       await this.#finishEntity();
+      await this.#refuseKeyless(keylessTable);
       await this.#commit();
     } finally {
       await this.#committing;
+      await engine.run(`DROP TABLE IF EXISTS ${sqlName(keylessTable)}`);
+    }
+  }
+
+  /** Events let in before the view was registered, which asks for a key that they do not have. */
+  async #refuseKeyless(keylessTable: string): Promise<void> {
+    const { engine, files, source, deadLetters } = this.#request;
+    const { deriveEach } = compileDerived(source);
+    for await (const rows of readEventRows(engine, files, source, keylessTable)) {
+      const letters = rows.map((event) => {
+        const faults = deriveEach(event.stored);
+        const derived = { row: event.stored, ...(faults === null ? {} : { faults }) };
+        const entity = entityOf(this.#fold, this.#derivation, derived);
+        if ("refusal" in entity) return this.#letters.ofArchived(event, entity.refusal);
+        throw new OnefoldError("INTERNAL", `the event at ${event.offset} has a key for ${this.#viewName} after all`);
+      });
+      this.#events += letters.length;
+      this.#poisoned += letters.length;
+      await deadLetters.add(letters);
     }
   }
 
@@ -153,21 +190,23 @@ class Rebuild {
 
   #foldInto(hot: HotStates, event: LogEvent): void {
     this.#events++;
-    let key: EntityKey;
-    try {
-      key = this.#fold.keyOf(event.row);
-    } catch (error) {
-      const { code, message } = asOnefoldError(error);
-      this.#poison(event.offset, code, message, event.row);
+    const entity = entityOf(this.#fold, this.#derivation, event);
+    if ("refusal" in entity) {
+      this.#refuseFromLog(event, entity.refusal);
       return;
     }
-    const entry = hot.entry(key);
+    const entry = hot.entry(entity.key);
     const isNew = entry.state.lastOffset === Number.NEGATIVE_INFINITY;
     const outcome = this.#fold.fold(entry.state, event);
     if (outcome.kind === "folded") {
       hot.markDirty(entry);
       if (isNew) this.#entities++;
-    } else if (outcome.kind === "poison") this.#poison(event.offset, "EVENT_POISON", outcome.message, event.row);
+    } else if (outcome.kind === "poison") this.#refuseFromLog(event, poison(outcome.message));
+  }
+
+  #refuseFromLog(event: LogEvent, refusal: Refusal): void {
+    this.#logLetters.push(this.#letters.ofLive(event.offset, event.row, refusal));
+    this.#poisoned++;
   }
 
   #report(): void {
@@ -193,6 +232,7 @@ class Rebuild {
       this.#foldOne(batch.offset[i]!, batch.eventTime[i]! as Micros, batch.knownTime[i]! as Micros);
     }
     this.#events += batch.rowCount;
+    if (this.#refused.size >= LETTERS_PER_COMMIT) await this.#commit();
   }
 
   #startingState(key: EntityKey): ViewState {
@@ -204,21 +244,15 @@ class Rebuild {
   #foldOne(offset: number, eventTime: Micros, knownTime: Micros): void {
     let message: string;
     try {
-      const row = this.#derived.derive(this.#stored);
+      const row = this.#derivation === null ? this.#stored : this.#derivation.derive(this.#stored);
       const outcome = this.#fold.fold(this.#state, { offset, eventTime, knownTime, row });
       if (outcome.kind !== "poison") return;
       message = outcome.message;
     } catch (error) {
       // Only a derived column declared after the event was let in can throw here.
-      message = asOnefoldError(error).message;
+      message = messageOf(error);
     }
-    this.#poison(offset, "EVENT_POISON", message, this.#stored);
-  }
-
-  #poison(offset: number, code: NewDeadLetter["code"], message: string, row: readonly Value[]): void {
-    const payload = Object.fromEntries(this.#request.source.columns.map(({ name }, i) => [name, row[i]]));
-    const id = `fold:${this.#viewName}:${offset}`;
-    this.#letters.push({ id, stage: "fold", view: this.#viewName, offset, code, message, payload });
+    this.#refused.set(offset, poison(message));
     this.#poisoned++;
   }
 
@@ -233,14 +267,25 @@ class Rebuild {
 
   /** Dead letters first, then the states. The commit goes on while the fold does; the next one waits for it. */
   async #commit(): Promise<void> {
-    const [states, letters] = [this.#writes, this.#letters];
+    const states = this.#writes;
     this.#writes = [];
-    this.#letters = [];
     this.#writeBytes = 0;
     await this.#committing;
-    if (letters.length > 0) await this.#request.deadLetters.add(letters);
+    await this.#writeLetters();
     if (states.length > 0) this.#committing = this.#request.store.commit(states, []);
     // Whoever waits for it next gets its error; until then it is not an unhandled one.
     this.#committing.catch(() => {});
+  }
+
+  /** The fold was given only the columns it needs; a letter shows the whole row. */
+  async #writeLetters(): Promise<void> {
+    const { engine, files, source, deadLetters } = this.#request;
+    const [refused, logLetters] = [this.#refused, this.#logLetters];
+    this.#refused = new Map();
+    this.#logLetters = [];
+    for await (const rows of readEventRowsAt(engine, files, source, [...refused.keys()])) {
+      await deadLetters.add(rows.map((event) => this.#letters.ofArchived(event, refused.get(event.offset)!)));
+    }
+    if (logLetters.length > 0) await deadLetters.add(logLetters);
   }
 }

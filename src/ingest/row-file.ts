@@ -8,9 +8,10 @@
 import { createReadStream } from "node:fs";
 import { extname } from "node:path";
 import { createInterface } from "node:readline";
-import { OnefoldError } from "../base/errors.ts";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type EngineColumn, type EngineVector, type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
 import type { Value } from "../schema/value.ts";
+import { csvReaderSql, csvRowError, readCsvHeader } from "./csv-file.ts";
 
 type FileRow = Readonly<Record<string, unknown>>;
 
@@ -23,7 +24,7 @@ export interface RowFileRequest {
   readonly openEngine: () => Promise<QueryEngine>;
 }
 
-/** Batches of rows in the file's order. Throws `FILE_UNREADABLE`; a line that is not JSON names its number. */
+/** Batches of rows in the file's order. Throws `FILE_UNREADABLE`, naming the line of a row that is no JSON or has too few or many fields. */
 export async function* readRowFile(request: RowFileRequest): AsyncIterableIterator<readonly FileRow[]> {
   const ending = extname(request.path).toLowerCase();
   switch (ending) {
@@ -68,11 +69,14 @@ function parseLine(line: string, where: string): FileRow {
   } catch (cause) {
     throw new OnefoldError("FILE_UNREADABLE", "a line is not JSON", {
       where,
-      hint: "rows before it are taken in; mend the line and ingest the file again (event ids keep rows from counting twice)",
+      hint: MEND_AND_REPEAT,
       cause,
     });
   }
 }
+
+const MEND_AND_REPEAT =
+  "rows before it are taken in; mend the line and ingest the file again (event ids keep rows from counting twice)";
 
 /** How one column of the file is asked for, and what a value of it becomes. */
 interface ColumnReader {
@@ -85,8 +89,8 @@ interface ColumnReader {
 async function* readThroughEngine(request: RowFileRequest, ending: string): AsyncIterableIterator<readonly FileRow[]> {
   const engine = await request.openEngine();
   try {
-    const path = sqlText(request.path);
-    const table = ending === ".csv" ? csvReaderSql(request.path) : `read_parquet(${path})`;
+    const { path } = request;
+    const table = ending === ".csv" ? csvReaderSql(path, await readCsvHeader(path)) : `read_parquet(${sqlText(path)})`;
     const described = await engine.rows(`DESCRIBE SELECT * FROM ${table}`);
     const readers = described.map((column) => {
       const name = String(column["column_name"]);
@@ -110,6 +114,8 @@ async function* readThroughEngine(request: RowFileRequest, ending: string): Asyn
       }
     }
     if (batch.length > 0) yield batch;
+  } catch (error) {
+    throw (isOnefoldError(error) ? await csvRowError(request.path, error, MEND_AND_REPEAT) : null) ?? error;
   } finally {
     await engine.close();
   }
@@ -123,15 +129,6 @@ function cell(reader: ColumnReader, column: EngineVector, validity: Uint8Array |
 function csvReader(name: string, declared: string | undefined): ColumnReader {
   const toJson = (value: Value): unknown => jsonOfText(String(value), declared);
   return { name, sql: sqlName(name), engineColumn: { as: "text" }, toJson };
-}
-
-/**
- * CSV is comma-separated with double quotes and its first line names the columns, never guessed at: a lone quote
- * in a cell must not change the rest, nor a row with one field too many make the lines before it a preamble.
- */
-export function csvReaderSql(path: string): string {
-  const dialect = `skip = 0, delim = ',', quote = '"', escape = '"', allow_quoted_nulls = false`;
-  return `read_csv(${sqlText(path)}, header = true, all_varchar = true, ${dialect})`;
 }
 
 /** The value that a CSV cell means where its column has the declared type; the text itself where it means none. */

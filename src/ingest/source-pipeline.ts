@@ -36,12 +36,14 @@ import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import type { LogStorage } from "./storage.ts";
+import { Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
 /** A flush does not wait once so much has changed; folding waits for it once several times as much has. */
 const STATES_PER_FLUSH = 20000;
 const IDS_PER_FLUSH = 16_000;
+const LETTERS_PER_FLUSH = 10_000;
 const FLUSHES_BEHIND_MAX = 3;
 const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
@@ -78,7 +80,7 @@ export async function openSourcePipeline(options: SourcePipelineOptions): Promis
     storage,
     folder: join(folder, "log", source.name, "0"),
     columns: source.columns,
-    derive: compileDerived(source).derive,
+    derive: compileDerived(source).deriveEach,
     ...(options.segmentBytesMax === undefined ? {} : { segmentBytesMax: options.segmentBytesMax }),
   });
   const letters = await DeadLetters.open({
@@ -103,6 +105,7 @@ export class SourcePipeline {
   readonly #committer: SourceCommitter;
   readonly #flusher: Flusher;
   readonly #queue: FoldQueue;
+  readonly #timeliness: Timeliness;
   readonly #runners = new Map<string, ViewRunner>();
   /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
   readonly #catchingUp = new Set<ViewRunner>();
@@ -122,7 +125,8 @@ export class SourcePipeline {
     this.#store = store;
     this.#clock = options.clock;
     const dedupeWithinMicros = source.kind === "stream" ? source.dedupeWithinMicros : DEDUPE_WITHIN_MICROS;
-    this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros });
+    this.#timeliness = new Timeliness(source);
+    this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros, storedCount: source.columns.length });
     this.#flusher = new Flusher({
       delayMs: options.flushMs ?? FLUSH_MS,
       flush: () => this.#flush(),
@@ -171,7 +175,8 @@ export class SourcePipeline {
 
   /**
    * Takes in rows (objects of JSON data); resolves once every row that passed is durable and folded, and
-   * every one that did not is a durable dead letter. Throws `BACKPRESSURE` (nothing of the push was taken
+   * every one that did not is a durable dead letter. Up to 100,000 rows that passed are in the log together or,
+   * where the disk fails or the process ends, not at all. Throws `BACKPRESSURE` (nothing of the push was taken
    * in), `STORAGE_FAILED` (nothing of the push is acknowledged).
    */
   async push(rows: readonly unknown[], faults: RowFaults = NO_FAULTS): Promise<PushResult> {
@@ -218,10 +223,12 @@ export class SourcePipeline {
       lastKnownTime: () => this.log.lastKnownTime,
       durable,
     });
-    const { outcomes, checked, places, rejected, waitFor } = intake;
+    const { outcomes, checked, places, rejected, waitFor, differing } = intake;
+    let timing = { late: 0, outOfOrder: 0 };
     const folded = this.log.append(checked, this.#clock.now()).then((events) => {
       // First thing after the log, in its order: pushes are folded in the order of their offsets.
       nowDurable();
+      if (diagnostics.appended.hasSubscribers) timing = this.#timeliness.count(events);
       return this.#queue.add(events).then(() => events);
     });
     folded.catch((error: unknown) => {
@@ -242,8 +249,8 @@ export class SourcePipeline {
       outcomes: outcomes as RowOutcome[],
     };
     if (diagnostics.appended.hasSubscribers) {
-      const { accepted, duplicates, rejected: refused } = result;
-      diagnostics.appended.publish({ source: this.source.name, accepted, duplicates, rejected: refused });
+      const { outcomes: _outcomes, ...counts } = result;
+      diagnostics.appended.publish({ source: this.source.name, ...counts, ...timing, differing });
     }
     return result;
   }
@@ -251,8 +258,8 @@ export class SourcePipeline {
   #fold(events: readonly LogEvent[], from: number, to: number): void {
     for (const runner of this.#runners.values()) runner.fold(events, from, to);
     for (let i = from; i < to; i++) {
-      const { id, offset, knownTime } = events[i]!;
-      if (id !== null && offset >= this.#position) this.#ids.accepted(id, knownTime);
+      const { id, offset, knownTime, row } = events[i]!;
+      if (id !== null && offset >= this.#position) this.#ids.accepted(id, row, knownTime);
     }
     this.#position = Math.max(this.#position, events[to - 1]!.offset + 1);
     if (this.#unflushed() < 1) this.#flusher.changed();
@@ -269,8 +276,12 @@ export class SourcePipeline {
   /** What has changed since the last flush began, in flushes' worth: keeps each flush, and memory, small. */
   #unflushed(): number {
     let states = 0;
-    for (const runner of this.#runners.values()) states += runner.dirtyCount;
-    return Math.max(states / STATES_PER_FLUSH, this.#ids.unwrittenCount / IDS_PER_FLUSH);
+    let letters = 0;
+    for (const runner of this.#runners.values()) {
+      states += runner.dirtyCount;
+      letters += runner.letterCount;
+    }
+    return Math.max(states / STATES_PER_FLUSH, letters / LETTERS_PER_FLUSH, this.#ids.unwrittenCount / IDS_PER_FLUSH);
   }
 
   #hasWrites(): boolean {
@@ -428,7 +439,7 @@ export class SourcePipeline {
     return new ViewRunner({
       view,
       store: this.#store,
-      columnNames: this.source.columns.map((column) => column.name),
+      source: this.source,
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
     });

@@ -5,17 +5,26 @@
  * are taken together by `takeWrites`, between two events, so that one commit holds exactly what the events
  * up to the position made of them.
  */
-import { asOnefoldError, OnefoldError } from "../base/errors.ts";
-import { type EntityDefinition, formatViewName, type ViewDefinition } from "../define/definition.ts";
+import { OnefoldError } from "../base/errors.ts";
+import {
+  type EntityDefinition,
+  formatViewName,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
+import { deriveForView, type ViewDerivation } from "../fold/derive.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { MetaWrite, OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import type { LogEvent } from "./event.ts";
 import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
+import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
 
 export interface PipelineView {
+  /** For a draft: tells its present definition from those before. */
+  readonly draft?: string;
   readonly definition: ViewDefinition;
   readonly entity: EntityDefinition;
   readonly fold: ViewFold;
@@ -54,8 +63,7 @@ export function forgetView(store: OnlineStore, view: string): MetaWrite[] {
 export interface ViewRunnerOptions {
   readonly view: PipelineView;
   readonly store: OnlineStore;
-  /** The source's stored columns, for the payloads of dead letters. */
-  readonly columnNames: readonly string[];
+  readonly source: SourceDefinition;
   readonly hotCountMax?: number;
   readonly hotBytesMax?: number;
 }
@@ -65,6 +73,8 @@ export class ViewRunner {
   readonly view: PipelineView;
   readonly #options: ViewRunnerOptions;
   readonly #rows: FeatureRows | null;
+  readonly #letters: FoldLetters;
+  readonly #derivation: ViewDerivation | null;
   #hot: HotStates;
   #epoch: number;
   #position: number;
@@ -76,6 +86,8 @@ export class ViewRunner {
     this.#options = options;
     this.view = options.view;
     this.name = formatViewName(options.view.definition);
+    this.#letters = new FoldLetters(options.source, options.view.definition, options.view.draft);
+    this.#derivation = deriveForView(options.view.definition, options.source);
     const stored = place ?? readStoredView(options.store, this.name);
     this.#epoch = stored?.epoch ?? options.view.start?.epoch ?? 0;
     this.#position = stored?.position ?? options.view.start?.position ?? 0;
@@ -120,6 +132,11 @@ export class ViewRunner {
     return this.#hot.dirtyCount;
   }
 
+  /** Dead letters since the last flush began. */
+  get letterCount(): number {
+    return this.#poisoned.length;
+  }
+
   /** Live state of an entity, or null where it is unseen. Not to be kept past the turn. */
   state(key: EntityKey): ViewState | null {
     return this.#hot.get(key);
@@ -140,27 +157,23 @@ export class ViewRunner {
 
   #foldOne(event: LogEvent): void {
     const { fold } = this.view;
-    let key: EntityKey;
-    try {
-      key = fold.keyOf(event.row);
-    } catch (error) {
-      const { code, message } = asOnefoldError(error);
-      this.#poison(event, code, message);
+    const entity = entityOf(fold, this.#derivation, event);
+    if ("refusal" in entity) {
+      this.#refuse(event, entity.refusal);
       return;
     }
+    const { key } = entity;
     this.#rows?.beforeFold(key, event.knownTime);
     const entry = this.#hot.entry(key);
     const outcome = fold.fold(entry.state, event);
     if (outcome.kind === "folded") {
       this.#hot.markDirty(entry);
       this.#rows?.folded(key);
-    } else if (outcome.kind === "poison") this.#poison(event, "EVENT_POISON", outcome.message);
+    } else if (outcome.kind === "poison") this.#refuse(event, poison(outcome.message));
   }
 
-  #poison(event: LogEvent, code: NewDeadLetter["code"], message: string): void {
-    const payload = Object.fromEntries(this.#options.columnNames.map((name, i) => [name, event.row[i]]));
-    const id = `fold:${this.name}:${event.offset}`;
-    this.#poisoned.push({ id, stage: "fold", view: this.name, offset: event.offset, code, message, payload });
+  #refuse(event: LogEvent, refusal: Refusal): void {
+    this.#poisoned.push(this.#letters.ofLive(event.offset, event.row, refusal));
   }
 
   /** No event will become known before `time` any more. */
@@ -214,7 +227,8 @@ export class ViewRunner {
     }
     this.#hot = successor.#hot;
     this.#epoch = successor.#epoch;
-    this.#poisoned.push(...successor.#poisoned);
+    // Not spread into a call: there may be more of them than a call takes arguments.
+    this.#poisoned = this.#poisoned.concat(successor.#poisoned);
     this.#spaceChanged = true;
   }
 

@@ -46,6 +46,16 @@ export interface MetricsPage {
   readonly text: string;
 }
 
+interface Appended {
+  readonly source: string;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly late: number;
+  readonly outOfOrder: number;
+  readonly differing: number;
+}
+
 /** From 50 microseconds, a warm vector, to 5 s. */
 const READ_SECONDS: number[] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 5];
 const WORK_SECONDS: number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
@@ -135,12 +145,38 @@ export class Metrics {
 
   #listenToEvents(): void {
     const events = this.#counter("onefold_events_total", "Pushed rows by what became of them", ["source", "outcome"]);
+    const late = this.#counter(
+      "onefold_events_late_total",
+      "Accepted events that became known longer than the source's lateAfter after they happened",
+      ["source"],
+    );
+    const outOfOrder = this.#counter(
+      "onefold_events_out_of_order_total",
+      "Accepted events that happened before one that was accepted earlier",
+      ["source"],
+    );
+    const differing = this.#counter(
+      "onefold_duplicates_differing_total",
+      "Duplicates that held something else than the first event of their id",
+      ["source"],
+    );
     const letters = this.#counter("onefold_dead_letters_total", "Dead letters written", ["source", "stage", "code"]);
     const folded = this.#counter("onefold_events_folded_total", "Events folded into a view", ["view"]);
     const lag = this.#gauge("onefold_fold_lag_seconds", "Age of the newest event when it was folded", ["view"]);
-    this.#on<{ source: string; accepted: number; duplicates: number; rejected: number }>(
+    this.#on<Appended>(
       diagnostics.appended,
-      ({ source, accepted, duplicates, rejected }) => {
+      ({
+        source,
+        accepted,
+        duplicates,
+        rejected,
+        late: lateCount,
+        outOfOrder: outOfOrderCount,
+        differing: differingCount,
+      }) => {
+        differing.inc({ source }, differingCount);
+        late.inc({ source }, lateCount);
+        outOfOrder.inc({ source }, outOfOrderCount);
         events.inc({ source, outcome: "accepted" }, accepted);
         events.inc({ source, outcome: "duplicate" }, duplicates);
         events.inc({ source, outcome: "rejected" }, rejected);

@@ -12,6 +12,8 @@
  * actions (which carry their tags), and are what an earlier epoch consists of.
  */
 import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { assert } from "../base/assert.ts";
 import { OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
@@ -50,6 +52,8 @@ export interface HistoryWrite {
   /** Known times of its first and last row, microseconds. */
   readonly firstKnownTime: number;
   readonly lastKnownTime: number;
+  /** Called once all is written and nothing committed; where it throws, the table stays as it was. */
+  readonly beforeCommit?: () => Promise<void>;
 }
 
 /** What an import decides by, besides the files themselves. */
@@ -205,6 +209,12 @@ class DeltaEventArchive implements HistoryArchive {
         lastKnownTime: String(rows.lastKnownTime),
       },
     });
+    try {
+      await rows.beforeCommit?.();
+    } catch (error) {
+      await rm(join(this.#table.folder, file.path), { force: true });
+      throw error;
+    }
     // A remove action keeps tags but no statistics: the row count must outlive the file's removal.
     return { ...file, tags: { ...file.tags, rows: String(file.rows) } };
   }

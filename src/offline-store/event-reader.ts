@@ -44,6 +44,8 @@ export interface EventReadRequest extends KeyedEventsRequest {
   readonly order: "offset" | "effective-time";
   /** Makes `keyText` usable. */
   readonly withKeys?: boolean;
+  /** Table to create, with the column `_offset`, of the events within bounds that have no usable key. */
+  readonly keylessTable?: string;
 }
 
 export interface DerivedKey {
@@ -138,11 +140,11 @@ export async function withKeyedEvents<T>(
 /** The events within bounds that have a usable key, with it as `_key`. */
 async function keyedScan(
   engine: QueryEngine,
-  request: KeyedEventsRequest,
+  request: KeyedEventsRequest & Pick<EventReadRequest, "keylessTable">,
   wanted: readonly Column[],
   keyTable: string,
 ): Promise<string> {
-  const { files, source, derivedKey } = request;
+  const { files, source, derivedKey, keylessTable } = request;
   const all = [...files.history, ...files.live];
   const bounds = [
     ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
@@ -153,6 +155,11 @@ async function keyedScan(
     const keys = request.keyColumns.map((name) => storedColumn(source, name));
     const keySql = entityKeySql(keys);
     const relation = eventRelation(all, [...new Set([...wanted, ...keys])]);
+    if (keylessTable !== undefined) {
+      const keyless = [`NOT ${keyIsUsableSql(keySql)}`, ...bounds].join(" AND ");
+      const from = eventRelation(all, keys);
+      await engine.run(`CREATE TABLE ${sqlName(keylessTable)} AS SELECT _offset FROM ${from} WHERE ${keyless}`);
+    }
     return `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds].join(" AND ")})`;
   }
   if (derivedKey === undefined) {
@@ -186,6 +193,10 @@ async function keyedScan(
     ],
     keys(),
   );
+  if (keylessTable !== undefined) {
+    const keyless = `SELECT _offset FROM ${sqlName(keyTable)} WHERE _key IS NULL`;
+    await engine.run(`CREATE TABLE ${sqlName(keylessTable)} AS ${keyless}`);
+  }
   return `(SELECT * FROM ${eventRelation(all, wanted)} JOIN ${sqlName(keyTable)} USING (_offset) WHERE _key IS NOT NULL)`;
 }
 
@@ -225,17 +236,19 @@ function isNumberLike(type: ValueType): boolean {
   return type.name === "float64" || type.name === "timestamp" || (type.name === "int64" && type.wide !== true);
 }
 
-function columnSql({ name, type }: Column): string {
+/** An event column as `engineColumn` wants it, of a relation named `s`. */
+export function columnSql({ name, type }: Column): string {
   if (type.name === "timestamp") return `epoch_us(s.${sqlName(name)})::DOUBLE`;
   return isNumberLike(type) || type.name === "bool" ? `s.${sqlName(name)}::DOUBLE` : `s.${sqlName(name)}`;
 }
 
-function engineColumn({ type }: Column): EngineColumn {
+export function engineColumn({ type }: Column): EngineColumn {
   if (isNumberLike(type) || type.name === "bool") return NUMBER;
   return type.name === "string" ? { as: "text" } : { as: "value", type };
 }
 
-function rowFiller(
+/** Writes one row of a batch into a stored row. */
+export function rowFiller(
   columns: readonly Column[],
   places: readonly number[],
   vectors: readonly EngineVector[],

@@ -6,7 +6,7 @@
  * new even if it had come live. How far they are remembered stands in the meta `history-ids/<source>`.
  */
 import type { StreamDefinition } from "../define/definition.ts";
-import { eventIdMeta } from "../ingest/event-ids.ts";
+import { eventIdMeta, eventIdTime } from "../ingest/event-ids.ts";
 import type { ArchiveFiles } from "../offline-store/delta-event-archive.ts";
 import { eventRelation } from "../offline-store/event-reader.ts";
 import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
@@ -33,7 +33,12 @@ export async function rememberHistoryIds(
       const metas = Array.from({ length: rowCount }, (_, i): MetaWrite => {
         return eventIdMeta(source.name, columns[0]![i] as string, columns[1]![i] as number);
       });
-      await store.commit([], metas);
+      // An id that came live once more, past the horizon, is known since then: history does not make it older.
+      const newer = metas.filter(({ name: id, bytes }) => {
+        const known = store.getMeta(id);
+        return known === null || eventIdTime(known) < eventIdTime(bytes!);
+      });
+      await store.commit([], newer);
     }
   } finally {
     await engine.close();

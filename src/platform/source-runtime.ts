@@ -1,9 +1,10 @@
 /**
  * One running source: its pipeline, its archive, and the views folded from both.
  *
- * What changes views or history runs one piece after another; pushes go on beside it, but for two moments in
+ * What changes views or history runs one piece after another; pushes go on beside it, but for three moments in
  * which they wait: while history is put in front of a log that is still empty (its first event would decide
- * what history may hold), and while the pipeline is opened anew because the source gained columns.
+ * what history may hold), in the last moments of any other import (an event that is in both must get in once),
+ * and while the pipeline is opened anew because the source gained columns.
  */
 import type { OnefoldError } from "../base/errors.ts";
 import type { StreamDefinition } from "../define/definition.ts";
@@ -38,7 +39,7 @@ export class SourceRuntime {
   #pipeline!: SourcePipeline;
   #archiver!: Archiver;
   #changes: Promise<unknown> = Promise.resolve();
-  #gate: Promise<void> | null = null;
+  #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
   private constructor(context: RuntimeContext, online: OnlineStore, source: StreamDefinition) {
     this.#context = context;
@@ -113,12 +114,12 @@ export class SourceRuntime {
   }
 
   async push(rows: readonly unknown[], faults?: RowFaults): Promise<PushResult> {
-    while (this.#gate !== null) await this.#gate;
+    while (this.#gate !== null) await this.#gate.opened;
     return this.#pipeline.push(rows, faults);
   }
 
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
-    while (this.#gate !== null) await this.#gate;
+    while (this.#gate !== null) await this.#gate.opened;
     return this.#pipeline.replayDeadLetters(ids);
   }
 
@@ -168,11 +169,14 @@ export class SourceRuntime {
 
   /** Imports files as history: all of it or nothing. Throws as `importHistory` of `ingest/history-import.ts`. */
   importHistory(files: readonly string[], options: ImportOptions): Promise<ImportReport> {
-    return this.#change(() =>
-      this.#pipeline.log.nextOffset === 0
-        ? this.#gated(() => this.#importNow(files, options))
-        : this.#importNow(files, options),
-    );
+    return this.#change(async () => {
+      try {
+        if (this.#pipeline.log.nextOffset === 0) await this.#closeGate();
+        return await this.#importNow(files, options);
+      } finally {
+        this.#openGate();
+      }
+    });
   }
 
   async close(): Promise<void> {
@@ -203,9 +207,12 @@ export class SourceRuntime {
         engine,
         clock: this.#context.clock,
         deadLetters: this.#pipeline.deadLetters,
+        holdPushes: () => this.#closeGate(),
         ...(onProgress === undefined ? {} : { onProgress }),
       });
       if (hashes.length > 0) await rememberImported(this.#online, name, hashes, this.#context.clock.now());
+      await this.#takeUpHistory();
+      if (this.#pipeline.log.nextOffset > 0) this.#openGate();
       await this.#bringUp(this.#views(), onProgress);
       return report;
     } finally {
@@ -216,11 +223,16 @@ export class SourceRuntime {
 
   /** Folds into each view the history it lacks, and starts those that do not run. */
   async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
+    await this.#takeUpHistory();
+    for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, onProgress);
+  }
+
+  /** What a push must know of history: its last known time, and its ids. */
+  async #takeUpHistory(): Promise<void> {
     // A live event stands behind all history, so it cannot be known before it.
     const files = await this.#archive.files();
     this.#pipeline.log.raiseKnownTime(files.lastHistoryKnownTime);
     await rememberHistoryIds(this.#context, this.#online, this.#source, files);
-    for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, onProgress);
   }
 
   async #openParts(onProgress?: OnProgress): Promise<void> {
@@ -265,16 +277,28 @@ export class SourceRuntime {
 
   /** Pushes wait until `work` is done. */
   async #gated<T>(work: () => Promise<T>): Promise<T> {
-    let open!: () => void;
-    this.#gate = new Promise((resolve) => {
-      open = resolve;
-    });
     try {
-      while (this.#pipeline.pendingRows > 0) await new Promise((resolve) => setImmediate(resolve));
+      await this.#closeGate();
       return await work();
     } finally {
-      this.#gate = null;
-      open();
+      this.#openGate();
     }
+  }
+
+  /** Resolves once no push is under way; those that come wait for `openGate`. */
+  async #closeGate(): Promise<void> {
+    if (this.#gate === null) {
+      let open!: () => void;
+      const opened = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      this.#gate = { opened, open };
+    }
+    while (this.#pipeline.pendingRows > 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #openGate(): void {
+    this.#gate?.open();
+    this.#gate = null;
   }
 }

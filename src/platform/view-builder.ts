@@ -10,6 +10,7 @@
  *   beside the live ones, which catch up with the log and take their place at an exact position.
  */
 import { OnefoldError } from "../base/errors.ts";
+import { foldLetterPrefix } from "../ingest/fold-letters.ts";
 import { rebuildView } from "../ingest/rebuild.ts";
 import type { SourcePipeline } from "../ingest/source-pipeline.ts";
 import { forgetView, type PipelineView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
@@ -35,8 +36,14 @@ export function historyPlace(store: OnlineStore, view: CatalogView): HistoryPlac
 }
 
 /** The view as its pipeline runs it. A draft may change at any time, so it has no table of feature rows. */
-export function pipelineView({ definition, entity, fold }: CatalogView): PipelineView {
-  return { definition: definition.version === "dev" ? { ...definition, offline: false } : definition, entity, fold };
+export function pipelineView({ definition, entity, fold, fingerprint }: CatalogView): PipelineView {
+  if (definition.version !== "dev") return { definition, entity, fold };
+  return { definition: { ...definition, offline: false }, entity, fold, draft: draftOf(fingerprint) };
+}
+
+/** Tells the definitions of a draft apart, in the ids of their dead letters. */
+function draftOf(fingerprint: string): string {
+  return fingerprint.slice(0, 12);
 }
 
 /**
@@ -121,11 +128,13 @@ export class ViewBuilder {
     onProgress?: OnProgress,
   ): Promise<HistoryPlace> {
     const position = goesOn === null ? files.liveEnd : goesOn.position;
+    const { draft } = pipelineView(view);
+    if (draft !== undefined) await retireLetters(pipeline, view.name, draft);
     const engine = await this.#context.openEngine();
     try {
       await rebuildView({
         source: view.source,
-        view,
+        view: { definition: view.definition, fold: view.fold, ...(draft === undefined ? {} : { draft }) },
         files,
         engine,
         log: pipeline.log,
@@ -148,6 +157,13 @@ export class ViewBuilder {
     await this.#store.commit([], [placeMeta(view.name, place)]);
     return place;
   }
+}
+
+/** What other definitions of a draft refused is of no interest once the present one is folded from the start. */
+async function retireLetters({ deadLetters }: SourcePipeline, view: string, draft: string): Promise<void> {
+  const letters = await deadLetters.list({ stage: "fold", view, limit: Number.POSITIVE_INFINITY });
+  const present = foldLetterPrefix(view, draft);
+  await deadLetters.resolve(letters.map(({ id }) => id).filter((id) => !id.startsWith(present)));
 }
 
 function placeMeta(view: string, place: HistoryPlace): MetaWrite {

@@ -56,6 +56,11 @@ export class ByteWriter {
     this.#view.setUint32(at, value, true);
   }
 
+  /** Not for NaN. */
+  float64At(at: number, value: number): void {
+    this.#view.setFloat64(at, value, true);
+  }
+
   zeroAt(at: number): void {
     this.#buffer[at] = 0;
   }

@@ -69,6 +69,10 @@ const pushSchema = {
           status: { enum: ["accepted", "duplicate", "rejected"] },
           offset: { type: "integer", description: "of an accepted row: its place in the source's log" },
           id: { type: "string", description: "of a duplicate" },
+          differs: {
+            const: true,
+            description: "of a duplicate that holds something else than the first event of its id",
+          },
           code: { type: "string", description: "of a rejected row" },
           message: { type: "string" },
           dead_letter_id: { type: "string" },

@@ -18,6 +18,7 @@ import type {
 } from "../define/definition.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
+import { lateAfterOf } from "../fold/lateness.ts";
 import type { Registered } from "../registry/registry.ts";
 import { type Column, formatType, type Value } from "../schema/value.ts";
 
@@ -78,6 +79,7 @@ function answerSource(source: SourceDefinition): Answer {
       ? {
           max_future: formatDuration(source.maxFutureMicros),
           dedupe_within: formatDuration(source.dedupeWithinMicros),
+          late_after: formatDuration(lateAfterOf(source)),
           available_after: source.availableAfterMicros === 0 ? "0s" : formatDuration(source.availableAfterMicros),
         }
       : { format: source.format, location: source.location, schedule: source.schedule ?? null }),

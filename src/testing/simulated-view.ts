@@ -82,7 +82,7 @@ export class SimulatedView {
       clock.advanceTo(knownTime as Micros);
       try {
         const checked = this.#door.check(row, clock.now());
-        if (checked.id !== null && ids.claim(checked.id, clock.now(), ALREADY_DURABLE) !== null) {
+        if (checked.id !== null && ids.claim(checked.id, checked.row, clock.now(), ALREADY_DURABLE) !== null) {
           setAside.push({ place, code: "DUPLICATE", message: `an event with id "${checked.id}" is there already` });
           continue;
         }
@@ -95,7 +95,7 @@ export class SimulatedView {
           label: checked.id ?? `row ${place + 1}`,
         };
         // A poisoned event has its place in the log all the same: only the view goes without it.
-        if (checked.id !== null) ids.accepted(checked.id, event.knownTime);
+        if (checked.id !== null) ids.accepted(checked.id, checked.row, event.knownTime);
         const { state, poison } = this.#foldOne(states.get(key) ?? null, event);
         states.set(key, state);
         events.push(event);
@@ -173,7 +173,8 @@ export class SimulatedView {
   #eventIds(): EventIds {
     const { source } = this;
     const dedupeWithinMicros = source.kind === "stream" ? source.dedupeWithinMicros : Number.POSITIVE_INFINITY;
-    return new EventIds({ source: source.name, store: new MemoryOnlineStore(), dedupeWithinMicros });
+    const storedCount = source.columns.length;
+    return new EventIds({ source: source.name, store: new MemoryOnlineStore(), dedupeWithinMicros, storedCount });
   }
 }
 

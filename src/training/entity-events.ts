@@ -2,16 +2,16 @@
  * The archived events of one entity in fold order, for people who ask why a value is what it is.
  */
 import type { Micros } from "../base/micros.ts";
-import { keyFromStored } from "../fold/derive.ts";
+import { messageOf } from "../base/errors.ts";
+import { deriveForView, keyFromStored } from "../fold/derive.ts";
 import type { FoldEvent } from "../fold/view-fold.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import { readEventsByEntity } from "../offline-store/event-reader.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { Row, Value } from "../schema/value.ts";
+import type { Value } from "../schema/value.ts";
 import { createEntityTable } from "./entity-table.ts";
 import type { TrainingView } from "./ports.ts";
-import { deriveOf } from "./replay-view.ts";
 
 export interface EntityEventsRequest {
   readonly engine: QueryEngine;
@@ -22,10 +22,15 @@ export interface EntityEventsRequest {
   readonly upToOffset?: number;
 }
 
+/** An event; `poison` says why the view cannot take it, where a derived column throws. */
+export interface EntityEvent extends FoldEvent {
+  readonly poison: string | null;
+}
+
 /** Events one by one, each with a row of its own (stored columns the view needs, then derived ones). */
-export async function* readEntityEvents(request: EntityEventsRequest): AsyncIterableIterator<FoldEvent> {
+export async function* readEntityEvents(request: EntityEventsRequest): AsyncIterableIterator<EntityEvent> {
   const { engine, view, files, key, upToOffset } = request;
-  const derive = deriveOf(view);
+  const derivation = deriveForView(view.definition, view.source);
   await createEntityTable(engine, "one_entity", [key]);
   const batches = readEventsByEntity(engine, {
     files,
@@ -41,22 +46,19 @@ export async function* readEntityEvents(request: EntityEventsRequest): AsyncIter
     for (let i = 0; i < batch.rowCount; i++) {
       const stored = Array.from<Value>({ length: view.source.columns.length }).fill(null);
       batch.fillRow(i, stored);
+      let poison: string | null = null;
+      try {
+        derivation?.derive(stored);
+      } catch (error) {
+        poison = messageOf(error);
+      }
       yield {
         offset: batch.offset[i]!,
         eventTime: batch.eventTime[i]! as Micros,
         knownTime: batch.knownTime[i]! as Micros,
-        row: derivedOrNothing(derive, stored),
+        row: stored,
+        poison,
       };
     }
-  }
-}
-
-/** Where a derived column throws, the event is poison in every mode; the fold is given no derived values then. */
-function derivedOrNothing(derive: ((stored: Value[]) => Row) | null, stored: Value[]): Row {
-  if (derive === null) return stored;
-  try {
-    return derive(stored);
-  } catch {
-    return stored;
   }
 }

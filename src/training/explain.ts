@@ -7,6 +7,7 @@
 import type { Micros } from "../base/micros.ts";
 import { formatViewName, type FeatureDefinition, type Window } from "../define/definition.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
+import { lateAfterOf, latenessOf } from "../fold/lateness.ts";
 import {
   createReadBuffer,
   type FoldEvent,
@@ -57,6 +58,10 @@ export interface ExplainedEvent {
   readonly offset: number;
   readonly eventTime: Micros;
   readonly knownTime: Micros;
+  /** How long after it happened it became known, in microseconds; 0 for one from a clock that runs ahead. */
+  readonly lateByMicros: number;
+  /** Whether that is longer than the source's `lateAfter`. It counts where it belongs all the same. */
+  readonly late: boolean;
   /** The aggregated column's value; null too where the feature aggregates whole events. */
   readonly input: Value;
   readonly role: EventRole;
@@ -78,6 +83,8 @@ export interface Explanation {
   readonly error: number;
   /** Events of the entity by role, over all of them. */
   readonly roles: Readonly<Partial<Record<EventRole, number>>>;
+  /** Late ones among all of them. */
+  readonly lateEvents: number;
   /** The newest ones, in fold order. */
   readonly events: readonly ExplainedEvent[];
 }
@@ -122,6 +129,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
       exact: startsExactly(view.fold.features[slot]!, windowStart, asOf),
       error: read.errors[slot]!,
       roles: counts,
+      lateEvents: history.events.reduce((late, event) => late + Number(event.late), 0),
       events: history.events.slice(from).map((event, i) => ({ ...event, role: roles[from + i]! })),
     };
   } finally {
@@ -136,6 +144,7 @@ export class FeatureHistory {
   readonly #feature: FeatureDefinition;
   readonly #asOf: Micros;
   readonly #rules: ReturnType<typeof compileRules>;
+  readonly #lateAfterMicros: number;
   /** What is already clear of each event without the window; null where the window decides. */
   readonly #early: (EventRole | null)[] = [];
   #state: ViewState | null = null;
@@ -145,6 +154,7 @@ export class FeatureHistory {
     this.#feature = feature;
     this.#asOf = asOf;
     this.#rules = compileRules(view, feature);
+    this.#lateAfterMicros = lateAfterOf(view.source);
   }
 
   /** Null before the first event that was known in time. */
@@ -152,20 +162,22 @@ export class FeatureHistory {
     return this.#state;
   }
 
-  /** The next event, in offset order. */
-  fold(event: FoldEvent): void {
+  /** The next event, in offset order; `poison` says why the view cannot take it, where a derived column throws. */
+  fold(event: FoldEvent & { readonly poison?: string | null }): void {
     const { offset, eventTime, knownTime, row } = event;
     const { fold } = this.#view;
     const input = this.#rules.inputOf(row);
-    this.events.push({ offset, eventTime, knownTime, input: input ?? null });
+    const lateByMicros = latenessOf(event);
+    const late = lateByMicros > this.#lateAfterMicros;
+    this.events.push({ offset, eventTime, knownTime, lateByMicros, late, input: input ?? null });
     if (knownTime > this.#asOf) {
       this.#early.push("known-later");
       return;
     }
     this.#state ??= fold.empty();
     const countBefore = this.#state.eventCount;
-    const outcome = fold.fold(this.#state, event);
-    if (outcome.kind === "poison") {
+    const isPoison = typeof event.poison === "string" || fold.fold(this.#state, event).kind === "poison";
+    if (isPoison) {
       this.#early.push("poison");
       return;
     }

@@ -4,6 +4,7 @@
  */
 import { formatMicros } from "../base/micros.ts";
 import type { FoldEvent, ViewFold, ViewState } from "../fold/view-fold.ts";
+import type { EntityEvent } from "./entity-events.ts";
 
 /** How many of the newest events are tried. */
 const TAIL_EVENTS = 64;
@@ -21,7 +22,7 @@ export interface EntityTail {
 /** `events` in offset order; those up to `lastOffset` are the ones that should have been folded. */
 export async function collectTail(
   fold: ViewFold,
-  events: AsyncIterable<FoldEvent>,
+  events: AsyncIterable<EntityEvent>,
   lastOffset: number,
 ): Promise<EntityTail> {
   const state = fold.empty();
@@ -30,11 +31,12 @@ export async function collectTail(
   let eventCount = 0;
   for await (const event of events) {
     if (event.offset > lastOffset) {
-      after.push(event);
+      if (event.poison === null) after.push(event);
       if (after.length >= TAIL_EVENTS) break;
       continue;
     }
     eventCount++;
+    if (event.poison !== null) continue;
     tail.push(event);
     if (tail.length > TAIL_EVENTS) fold.fold(state, tail.shift()!);
   }

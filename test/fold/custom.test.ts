@@ -107,6 +107,26 @@ describe("custom aggregations", () => {
     }
   });
 
+  it("may throw anything at all: it is poison", () => {
+    const thrown: readonly unknown[] = [
+      null,
+      undefined,
+      Object.create(null),
+      {
+        toString: () => {
+          throw new Error("no");
+        },
+      },
+    ];
+    for (const one of thrown) {
+      const add = (): never => {
+        throw one;
+      };
+      const fold = compile({ ...joined, add }, false, "s");
+      expect(foldRow(fold, fold.empty(), 0, noon, [0, "a"])).toMatchObject({ kind: "poison" });
+    }
+  });
+
   it("whose read throws or gives another type read as ERROR", () => {
     const results: readonly unknown[] = [1, undefined, ["a"], true];
     for (const result of results) {

@@ -17,7 +17,7 @@ const columns: CodecColumn[] = [
 ];
 
 function open(storage: LogStorage, segmentBytesMax = 2000, folder = "log/pay/0"): Promise<FileEventLog> {
-  return openEventLog({ storage, folder, columns, derive: (row) => row, segmentBytesMax });
+  return openEventLog({ storage, folder, columns, derive: () => null, segmentBytesMax });
 }
 
 function rows(from: number, count: number): CheckedRow[] {
@@ -135,7 +135,7 @@ describe("event log", () => {
     await log.close();
     for (let byte = secondEnd; byte < storage.length(path); byte += 11) {
       storage.damage(path, byte);
-      log = await openEventLog({ storage: storage.clone(), folder: "log/pay/0", columns, derive: (row) => row });
+      log = await openEventLog({ storage: storage.clone(), folder: "log/pay/0", columns, derive: () => null });
       expect(log.nextOffset).toBe(10);
       storage.damage(path, byte);
     }
@@ -170,7 +170,7 @@ describe("event log", () => {
     await before.append(rows(0, 2), at(1));
     await before.close();
     const wider: CodecColumn[] = [columns[0]!, { name: "note", type: { name: "string" } }, columns[1]!];
-    const log = await openEventLog({ storage, folder: "log/pay/0", columns: wider, derive: (row) => row });
+    const log = await openEventLog({ storage, folder: "log/pay/0", columns: wider, derive: () => null });
     await log.append([{ row: ["user 9", "hello", 2], eventTime: at(2), id: null }], at(2));
     expect((await all(log)).map((event) => event.row)).toEqual([
       ["user 0", null, 0],

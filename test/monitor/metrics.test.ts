@@ -59,8 +59,9 @@ async function post(path: string, body: unknown): Promise<number> {
 
 describe("GET /metrics", () => {
   it("counts events, dead letters, vectors, statuses, requests and errors", async () => {
-    const ride = (id: string): object => ({ ride_id: id, rider_id: "ana", at: "2026-01-01T00:00:00Z", stars: null });
-    await post("/events/rides", [ride("1"), ride("2"), ride("1"), { ...ride("3"), stars: "many" }]);
+    const ride = (id: string): object => ({ ride_id: id, rider_id: "ana", at: new Date().toISOString(), stars: null });
+    const late = { ...ride("2"), at: "2026-01-01T00:00:00Z" };
+    await post("/events/rides", [ride("1"), late, late, { ...late, stars: 5 }, { ...ride("3"), stars: "many" }]);
     await post("/services/model/vector", { entities: { rider_id: "ana" } });
     await post("/services/model/vector", { entities: { rider_id: "nobody" } });
     await post("/features", { entity_type: "driver", entity_id: "x" });
@@ -70,8 +71,11 @@ describe("GET /metrics", () => {
       Object.fromEntries(names.map((name) => [name, samples.get(name)]));
     const expected = {
       'onefold_events_total{source="rides",outcome="accepted"}': 2,
-      'onefold_events_total{source="rides",outcome="duplicate"}': 1,
+      'onefold_events_total{source="rides",outcome="duplicate"}': 2,
       'onefold_events_total{source="rides",outcome="rejected"}': 1,
+      'onefold_duplicates_differing_total{source="rides"}': 1,
+      'onefold_events_late_total{source="rides"}': 1,
+      'onefold_events_out_of_order_total{source="rides"}': 1,
       'onefold_events_folded_total{view="rider_rides@1"}': 2,
       'onefold_dead_letters_total{source="rides",stage="door",code="TYPE_MISMATCH"}': 1,
       'onefold_dead_letters_open{source="rides"}': 1,

@@ -20,7 +20,7 @@ import { NaiveOracle } from "../../src/testing/naive-oracle.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { FeatureColumn } from "../../src/training/feature-columns.ts";
 import { type EventBound, ViewJoin } from "../../src/training/point-in-time-join.ts";
-import { deriveOf } from "../../src/training/replay-view.ts";
+import { deriveForView } from "../../src/fold/derive.ts";
 import { sameBits } from "../../src/training/same-bits.ts";
 
 export const BOUNDS: readonly EventBound[] = ["known", "known-before", "effective", "effective-before", "offset"];
@@ -104,7 +104,7 @@ function checkJoin(
   const join = new ViewJoin({
     fold,
     storedColumnCount: generatedSource.columns.length,
-    derive: deriveOf({ definition: view, source: generatedSource }),
+    derive: deriveForView(view, generatedSource)?.derive ?? null,
     bound,
     labels: {
       count: rows.length,

@@ -75,8 +75,13 @@ function replayCommand(): Command {
         report,
         () =>
           `${formatCount(report.accepted)} accepted, ${formatCount(report.duplicates)} duplicates, ` +
-          `${formatCount(report.rejected)} refused again`,
+          `${formatCount(report.rejected)} refused again${foldHint(report.notReplayable)}`,
       );
     });
   return withStandardOptions(command);
+}
+
+function foldHint(count: number): string {
+  if (count === 0) return "";
+  return `\n${formatCount(count)} refused by views while folding: their events are in the log, and a new version of the view folds them`;
 }

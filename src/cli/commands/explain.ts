@@ -1,6 +1,6 @@
 /** `onefold explain`: which events made a value what it is. */
 import { Command, Option } from "commander";
-import { formatMicros, type Micros } from "../../base/micros.ts";
+import { formatDuration, formatMicros, type Micros } from "../../base/micros.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Platform } from "../../platform.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -73,24 +73,25 @@ function keyOf(registry: Registry, name: ViewName, pairs: Readonly<Record<string
 type Explanation = Awaited<ReturnType<Platform["explain"]>>;
 
 function formatExplanation(explanation: Explanation): string {
-  const { view, feature, value, status, asOf, windowStart, exact, roles, events } = explanation;
+  const { view, feature, value, status, asOf, windowStart, exact, roles, events, lateEvents } = explanation;
   const edge = exact ? "" : ", later than asked for: older events are merged";
   const counts = Object.entries(roles).map(([role, count]) => `${formatCount(count)} ${role}`);
   return [
     `${view}:${feature} = ${formatCell(value)} (${status}) as of ${formatMicros(asOf)}`,
     ...(windowStart === null ? [] : [`window from ${formatMicros(windowStart)}${edge}`]),
-    `events: ${counts.length === 0 ? "none" : counts.join(", ")}`,
+    `events: ${counts.length === 0 ? "none" : counts.join(", ")}${lateEvents === 0 ? "" : `; ${formatCount(lateEvents)} late`}`,
     ...(events.length === 0 ? [] : ["", eventTable(events)]),
   ].join("\n");
 }
 
 function eventTable(events: Explanation["events"]): string {
   return formatTable(
-    ["offset", "event time", "known time", "input", "role"],
+    ["offset", "event time", "known time", "late by", "input", "role"],
     events.map((event) => [
       String(event.offset),
       formatMicros(event.eventTime),
       formatMicros(event.knownTime),
+      event.late ? formatDuration(event.lateByMicros) : "",
       formatCell(event.input),
       event.role,
     ]),
