@@ -48,6 +48,21 @@ export { batch, type BatchSource, type EventOf, stream, type Stream } from "./de
 export { view, type View } from "./define/view.ts";
 export { onDemand, type OnDemand } from "./define/on-demand.ts";
 export { type Selection } from "./define/selection.ts";
+export {
+  bucketize,
+  clip,
+  cross,
+  hashBucket,
+  impute,
+  log1p,
+  minMax,
+  oneHot,
+  ordinal,
+  quantileBins,
+  standardize,
+} from "./define/transformation.ts";
+export { customTransformation, type TransformationFunctions } from "./define/custom-transformation.ts";
+export { type Transformation } from "./define/transformation-typing.ts";
 export { service, type Service, type Vector, type VectorKeys } from "./define/service.ts";
 export { type DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";

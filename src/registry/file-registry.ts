@@ -106,7 +106,7 @@ class FileRegistry implements Registry {
     this.#byKey = attached;
   }
 
-  codeProblem(definition: ViewDefinition | OnDemandDefinition): OnefoldError | null {
+  codeProblem(definition: ViewDefinition | OnDemandDefinition | ServiceDefinition): OnefoldError | null {
     const key = keyOf(definition);
     const registered = this.#byKey.get(key);
     const loaded = this.#loaded.get(key);

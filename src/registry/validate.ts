@@ -5,12 +5,19 @@
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { placeOf } from "../define/defined-at.ts";
-import { type Definition, type FeatureReference, formatViewName } from "../define/definition.ts";
+import {
+  type Definition,
+  type FeatureReference,
+  formatViewName,
+  type ServiceDefinition,
+} from "../define/definition.ts";
 import { entityProblems } from "../define/entity.ts";
 import { onDemandProblems } from "../define/on-demand.ts";
 import { serviceProblems } from "../define/service.ts";
 import { sourceProblems } from "../define/source-problems.ts";
+import type { FeatureTypes } from "../define/transformation-type.ts";
 import { viewProblems } from "../define/view-problems.ts";
+import type { ValueType } from "../schema/value.ts";
 import { keyOf, shownName } from "./definition-set.ts";
 
 export interface DefinitionProblem {
@@ -83,7 +90,7 @@ function problemsOfOne(
       ];
     case "service":
       return [
-        ...serviceProblems(definition),
+        ...serviceProblems(definition, typesOfFeatures(definition, all)),
         ...definition.features.flatMap((reference) => [
           ...referenceProblems(reference, all, known, definition),
           ...(reference.version === "dev"
@@ -92,6 +99,19 @@ function problemsOfOne(
         ]),
       ];
   }
+}
+
+/** Types of all its features, or null where one is of a view that is not there: that is a problem of its own. */
+function typesOfFeatures(service: ServiceDefinition, all: ReadonlyMap<string, Definition>): FeatureTypes | null {
+  const types = new Map<string, ValueType>();
+  for (const { view: name, version, feature, as } of service.features) {
+    const view = all.get(`view:${formatViewName({ name, version })}`);
+    const features = view?.kind === "view" ? view.features : view?.kind === "on-demand" ? view.outputs : [];
+    const type = features.find((one) => one.name === feature)?.type;
+    if (type === undefined) return null;
+    types.set(as, type);
+  }
+  return types;
 }
 
 function formatReference({ view, version, feature }: FeatureReference): string {
