@@ -48,8 +48,12 @@ export const ERROR_CODES = {
   CLOCK_BEHIND: { status: 503, meaning: "this machine's clock is behind the events it has folded" },
   NOT_READY: { status: 503, meaning: "the server is still loading or rebuilding" },
   TOKEN_INVALID: { status: 400, meaning: "a vector token cannot be read" },
+  SERVICE_NOT_FITTED: { status: 409, meaning: "a service's transformations have not been fitted to data" },
+  FIT_UNKNOWN: { status: 404, meaning: "a service has no fit of this version" },
+  FIT_IMPOSSIBLE: { status: 422, meaning: "a transformation has no values to be fitted to" },
   // storage
   REGISTRY_CORRUPT: { status: 500, meaning: "the registry's file is damaged or of another format" },
+  FIT_CORRUPT: { status: 500, meaning: "a stored fit is damaged or of another format" },
   STATE_CODEC: { status: 500, meaning: "stored state cannot be decoded by this version" },
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
   DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },
