@@ -14,7 +14,7 @@ export function transformationText(node: TransformationNode): string {
     case "minMax":
       return call("minMax", node.input, `${node.low} to ${node.high}`);
     case "clip":
-      return call("clip", node.input, `${node.low ?? ""} to ${node.high ?? ""}`);
+      return call("clip", node.input, boundsText(node.low, node.high));
     case "bucketize":
       return call("bucketize", node.input, JSON.stringify(node.boundaries));
     case "quantileBins":
@@ -33,6 +33,11 @@ export function transformationText(node: TransformationNode): string {
     default:
       return call(node.op, node.input);
   }
+}
+
+function boundsText(low: number | undefined, high: number | undefined): string {
+  if (low === undefined) return `at most ${high}`;
+  return high === undefined ? `at least ${low}` : `${low} to ${high}`;
 }
 
 function call(op: string, input: TransformationNode, ...options: readonly string[]): string {
