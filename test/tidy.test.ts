@@ -15,6 +15,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   define: ["schema", "base"],
   fold: ["define", "schema", "base"],
   registry: ["define", "schema", "base"],
+  vector: ["registry", "fold", "define", "schema", "base"],
   "online-store": ["schema", "base"],
   "offline-store": ["define", "schema", "base"],
   ingest: ["registry", "fold", "online-store", "offline-store", "define", "schema", "base"],

@@ -121,7 +121,7 @@ export class SumAccumulator implements Accumulator {
 }
 
 /** What `sum + value` lost in rounding to `total`: exact for finite numbers, whichever is larger. */
-function roundedAway(sum: number, value: number, total: number): number {
+export function roundedAway(sum: number, value: number, total: number): number {
   return Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
 }
 
