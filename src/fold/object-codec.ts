@@ -16,14 +16,23 @@ export class ObjectWriter {
   #length: number = 0;
 
   putAll(objects: readonly unknown[], begin: number, end: number): void {
-    for (let i = begin; i < end; i++) this.#put(objects[i]);
+    for (let i = begin; i < end; i++) this.put(objects[i]);
   }
 
   bytes(): Uint8Array {
-    return new Uint8Array(this.#buffer.subarray(0, this.#length));
+    return new Uint8Array(this.view());
   }
 
-  #put(value: unknown): void {
+  /** What was written, without a copy: valid until the next write or `clear`. */
+  view(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  clear(): void {
+    this.#length = 0;
+  }
+
+  put(value: unknown): void {
     if (value === null || value === undefined) this.#tag(0);
     else if (typeof value === "boolean") this.#tag(value ? 2 : 1);
     else if (typeof value === "number") this.#number(value);
@@ -39,7 +48,7 @@ export class ObjectWriter {
       const elements = value as readonly Value[];
       this.#tag(7);
       this.#size(elements.length);
-      for (const element of elements) this.#put(element);
+      for (const element of elements) this.put(element);
     }
   }
 

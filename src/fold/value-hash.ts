@@ -10,39 +10,40 @@ const C2 = 0xab0e9789 | 0;
 const C3 = 0x38b34ae5;
 const C4 = 0xa1e38b93 | 0;
 
+/** One for all hashes, of which only one is ever being made. */
+const WRITER: ObjectWriter = new ObjectWriter();
+
 /** The first 53 bits of the value's hash, as a whole number. */
 export function valueHash(value: Value): number {
-  const writer = new ObjectWriter();
-  writer.putAll([value], 0, 1);
-  const words = murmur3(writer.bytes());
+  WRITER.clear();
+  WRITER.put(value);
+  const words = murmur3(WRITER.view());
   return (words[0]! >>> 0) * 2 ** 21 + (words[1]! >>> 11);
 }
 
 /** The four 32-bit words of the hash, in order. */
 export function murmur3(bytes: Uint8Array): Int32Array {
   const blocks = bytes.length >>> 4;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let h1 = 0;
   let h2 = 0;
   let h3 = 0;
   let h4 = 0;
   for (let i = 0; i < blocks; i++) {
-    h1 ^= Math.imul(rotate(Math.imul(view.getInt32(i * 16, true), C1), 15), C2);
+    h1 ^= Math.imul(rotate(Math.imul(wordAt(bytes, i * 16), C1), 15), C2);
     h1 = (Math.imul((rotate(h1, 19) + h2) | 0, 5) + 0x561ccd1b) | 0;
-    h2 ^= Math.imul(rotate(Math.imul(view.getInt32(i * 16 + 4, true), C2), 16), C3);
+    h2 ^= Math.imul(rotate(Math.imul(wordAt(bytes, i * 16 + 4), C2), 16), C3);
     h2 = (Math.imul((rotate(h2, 17) + h3) | 0, 5) + 0x0bcaa747) | 0;
-    h3 ^= Math.imul(rotate(Math.imul(view.getInt32(i * 16 + 8, true), C3), 17), C4);
+    h3 ^= Math.imul(rotate(Math.imul(wordAt(bytes, i * 16 + 8), C3), 17), C4);
     h3 = (Math.imul((rotate(h3, 15) + h4) | 0, 5) + 0x96cd1c35) | 0;
-    h4 ^= Math.imul(rotate(Math.imul(view.getInt32(i * 16 + 12, true), C4), 18), C1);
+    h4 ^= Math.imul(rotate(Math.imul(wordAt(bytes, i * 16 + 12), C4), 18), C1);
     h4 = (Math.imul((rotate(h4, 13) + h1) | 0, 5) + 0x32ac3b17) | 0;
   }
   // the bytes behind the last whole block, as if zeros followed
-  const tail = new DataView(new ArrayBuffer(16));
-  for (let i = blocks * 16; i < bytes.length; i++) tail.setUint8(i - blocks * 16, bytes[i]!);
-  h1 ^= Math.imul(rotate(Math.imul(tail.getInt32(0, true), C1), 15), C2);
-  h2 ^= Math.imul(rotate(Math.imul(tail.getInt32(4, true), C2), 16), C3);
-  h3 ^= Math.imul(rotate(Math.imul(tail.getInt32(8, true), C3), 17), C4);
-  h4 ^= Math.imul(rotate(Math.imul(tail.getInt32(12, true), C4), 18), C1);
+  const tail = blocks * 16;
+  h1 ^= Math.imul(rotate(Math.imul(wordAt(bytes, tail), C1), 15), C2);
+  h2 ^= Math.imul(rotate(Math.imul(wordAt(bytes, tail + 4), C2), 16), C3);
+  h3 ^= Math.imul(rotate(Math.imul(wordAt(bytes, tail + 8), C3), 17), C4);
+  h4 ^= Math.imul(rotate(Math.imul(wordAt(bytes, tail + 12), C4), 18), C1);
 
   h1 ^= bytes.length;
   h2 ^= bytes.length;
@@ -58,6 +59,16 @@ export function murmur3(bytes: Uint8Array): Int32Array {
   h4 = mix(h4);
   h1 = (h1 + h2 + h3 + h4) | 0;
   return Int32Array.of(h1, h2 + h1, h3 + h1, h4 + h1);
+}
+
+/** Four bytes, the least first; 0 for those behind the end. */
+function wordAt(bytes: Uint8Array, at: number): number {
+  if (at + 4 <= bytes.length) {
+    return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  }
+  let word = 0;
+  for (let i = at; i < bytes.length; i++) word |= bytes[i]! << (8 * (i - at));
+  return word;
 }
 
 function rotate(word: number, bits: number): number {
