@@ -63,7 +63,7 @@ export {
 } from "./define/transformation.ts";
 export { customTransformation, type TransformationFunctions } from "./define/custom-transformation.ts";
 export { type Transformation } from "./define/transformation-typing.ts";
-export { service, type Service, type Vector, type VectorKeys } from "./define/service.ts";
+export { service, type Service, type Vector, type VectorKeys, type VectorRequest } from "./define/service.ts";
 export { type DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
 export {
@@ -74,6 +74,7 @@ export {
   type PlatformOptions,
   type TrainOptions,
   type VectorAnswer,
+  type ServiceVectorOptions,
   type VectorOptions,
 } from "./platform.ts";
 export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";

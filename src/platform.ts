@@ -93,6 +93,11 @@ export interface VectorOptions {
   readonly token?: boolean;
 }
 
+export interface ServiceVectorOptions extends VectorOptions {
+  /** Request data by column, as the service's on-demand views declare it. */
+  readonly request?: Readonly<Record<string, unknown>>;
+}
+
 export interface VectorAnswer {
   readonly features: Readonly<Record<string, Value>>;
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -220,7 +225,7 @@ export class Platform {
   async vector(
     service: string,
     entities: Readonly<Record<string, unknown>>,
-    options: VectorOptions = {},
+    options: ServiceVectorOptions = {},
   ): Promise<VectorAnswer> {
     const answer = await this.request("POST", `/services/${encodeURIComponent(service)}/vector`, {
       entities,

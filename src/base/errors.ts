@@ -47,6 +47,9 @@ export const ERROR_CODES = {
   // reading
   CLOCK_BEHIND: { status: 503, meaning: "this machine's clock is behind the events it has folded" },
   NOT_READY: { status: 503, meaning: "the server is still loading or rebuilding" },
+  ON_DEMAND_FAILED: { status: 500, meaning: "the function of an on-demand view threw" },
+  ON_DEMAND_OUTPUT_INVALID: { status: 500, meaning: "an on-demand view gave a value that is not of its output's type" },
+  ON_DEMAND_INPUT_ERROR: { status: 500, meaning: "an input of an on-demand view is itself an error" },
   TOKEN_INVALID: { status: 400, meaning: "a vector token cannot be read" },
   SERVICE_NOT_FITTED: { status: 409, meaning: "a service's transformations have not been fitted to data" },
   FIT_UNKNOWN: { status: 404, meaning: "a service has no fit of this version" },

@@ -28,6 +28,16 @@ export function parseTime(text: string): Micros {
   }
 }
 
+export function parseObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return { ...parsed };
+  } catch {
+    // answered below, as any other text that is no object
+  }
+  throw new InvalidArgumentError('Give one JSON object, such as {"amount": 12.5}.');
+}
+
 /** Gathers repeated `column=value` options into one object. */
 export function collectPair(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf("=");

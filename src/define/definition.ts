@@ -5,7 +5,7 @@
  * fingerprinted on its own. The only members that are not data are the functions of `custom`
  * aggregations and on-demand views; they stand beside the data and are fingerprinted by their code.
  */
-import type { DurationMicros } from "../base/micros.ts";
+import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
 import type { Expression } from "./expression.ts";
 
@@ -194,6 +194,17 @@ export interface FeatureReference {
   readonly feature: string;
 }
 
+/** All that an on-demand function may know beside its inputs. */
+export interface OnDemandContext {
+  /** The one moment the vector is read at, or its label's time; microseconds since the epoch, UTC. */
+  readonly asOf: Micros;
+  /**
+   * Uniform in [0, 1). The numbers of one call follow from its inputs, its request data and `asOf` alone, so
+   * that training, serving and the audit draw the same ones.
+   */
+  readonly random: () => number;
+}
+
 export interface OnDemandDefinition extends Defined {
   readonly kind: "on-demand";
   readonly version: number | "dev";
@@ -202,10 +213,9 @@ export interface OnDemandDefinition extends Defined {
   /** Columns the caller sends with the request. */
   readonly request: readonly Column[];
   readonly outputs: readonly { readonly name: string; readonly type: ValueType; readonly description?: string }[];
-  readonly compute: (
-    inputs: Readonly<Record<string, Value>>,
-    context: { readonly asOf: number },
-  ) => Readonly<Record<string, Value>>;
+  /** Absent: what fails becomes the status ERROR of the outputs concerned. "fail": it fails the whole vector. */
+  readonly onError?: "fail";
+  readonly compute: (inputs: Readonly<Record<string, Value>>, context: OnDemandContext) => unknown;
   readonly codeFingerprint?: string;
 }
 

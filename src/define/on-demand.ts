@@ -1,11 +1,10 @@
 /**
  * `onDemand`: features computed at request time by a pure function of other features and of what the
- * request carries.
+ * request carries. `src/vector/` runs it, for a request and for a training row alike.
  */
-import type { Micros } from "../base/micros.ts";
-import type { AnyColumnType, KindOf, ValueRow } from "./column-type.ts";
+import type { AnyColumnType, InputRow, KindOf, ValueRow } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import type { Described, OnDemandDefinition } from "./definition.ts";
+import type { Described, OnDemandContext, OnDemandDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems, versionProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
@@ -13,10 +12,12 @@ import {
   type AnySelectable,
   asSelection,
   type KeysOf,
+  type RequestOf,
   type Selectable,
   type ValuesOf,
   withSelection,
 } from "./selection.ts";
+import { checkShape } from "./shape.ts";
 import { repeated } from "./source-problems.ts";
 import type { Simplify, ValueOfKind } from "./typing.ts";
 
@@ -30,15 +31,23 @@ type Outputs<O> = { readonly [N in keyof O & string]: ValueOfKind<KindOf<O[N]>> 
 
 interface OnDemandOptions<I extends readonly AnySelectable[], R extends Columns, O extends Columns> extends Described {
   readonly version?: number | "dev";
+  /** Features that the function reads; on-demand ones among them are computed first. */
   readonly inputs: I;
-  /** Columns that the caller sends with the request. */
+  /** Columns that the caller sends with the request, and label rows carry under the same names. */
   readonly request?: R;
   readonly outputs: O;
-  /** Pure: the same inputs give the same outputs, with no clock but `asOf`. */
-  readonly compute: (inputs: Inputs<I, R>, context: { readonly asOf: Micros }) => Outputs<O>;
+  /**
+   * What an exception, an output that is not of its type, or an input whose own status is ERROR does. "status"
+   * (default): the outputs concerned are null with status ERROR and a code, the rest of the vector stands.
+   * "fail": the request, or the training set, fails with that code.
+   */
+  readonly onError?: "status" | "fail";
+  /** Pure: the same inputs give the same outputs, with no clock but `asOf` and no chance but `random`. */
+  readonly compute: (inputs: Inputs<I, R>, context: OnDemandContext) => Outputs<O>;
 }
 
-export interface OnDemand<N extends string = string, V = any, K = any> extends OnDemandDefinition, Selectable<V, K> {
+export interface OnDemand<N extends string = string, V = any, K = any, Q = any>
+  extends OnDemandDefinition, Selectable<V, K, Q> {
   readonly name: N;
 }
 
@@ -48,7 +57,16 @@ export function onDemand<
   const I extends readonly AnySelectable[],
   O extends Columns,
   R extends Columns = {},
->(name: N, options: OnDemandOptions<I, R, O>): OnDemand<N, Outputs<O>, Intersection<KeysOf<I[number]>>> {
+>(
+  name: N,
+  options: OnDemandOptions<I, R, O>,
+): OnDemand<
+  N,
+  Outputs<O>,
+  Intersection<I extends readonly [] ? {} : KeysOf<I[number]>>,
+  Simplify<InputRow<R> & Intersection<I extends readonly [] ? {} : RequestOf<I[number]>>>
+> {
+  checkShape(onDemand, "on-demand view", name, options, { inputs: "list", outputs: "members" });
   const selections = options.inputs.map(asSelection);
   const definition: OnDemandDefinition = frozen({
     kind: "on-demand",
@@ -66,6 +84,7 @@ export function onDemand<
       type: type.valueType,
       ...(type.description === undefined ? {} : { description: type.description }),
     })),
+    onError: options.onError === "status" ? undefined : options.onError,
     compute: options.compute as unknown as OnDemandDefinition["compute"],
     description: options.description,
     owner: options.owner,
@@ -78,12 +97,13 @@ export function onDemand<
     result,
     selections.map((selection) => selection.from),
   );
-  return result as OnDemand<N, any, any>;
+  return result as unknown as OnDemand<N, any, any, any>;
 }
 
 /** What contradicts itself in an on-demand view; empty when nothing does. */
 export function onDemandProblems(definition: OnDemandDefinition): string[] {
   const inputs = [...definition.inputs.map((input) => input.as), ...definition.request.map((column) => column.name)];
+  const untyped = [...definition.request, ...definition.outputs].filter((column) => column.type === undefined);
   return [
     ...nameProblems("its name", definition.name),
     ...versionProblems(definition.version),
@@ -91,6 +111,10 @@ export function onDemandProblems(definition: OnDemandDefinition): string[] {
     ...definition.outputs.flatMap((output) => nameProblems("output", output.name)),
     ...repeated(definition.outputs.map((output) => output.name)).map((name) => `there are two outputs "${name}"`),
     ...repeated(inputs).map((name) => `two inputs are named "${name}": use .prefix() or .rename() on one`),
+    ...untyped.map((column) => `"${column.name}" has no type: give one such as t.float64()`),
+    ...(definition.onError === undefined || definition.onError === "fail"
+      ? []
+      : [`onError is ${JSON.stringify(definition.onError)}: give "status" or "fail"`]),
     ...(typeof definition.compute === "function" ? [] : ["compute is not a function"]),
   ];
 }

@@ -14,26 +14,30 @@ export interface SelectedFeature extends FeatureReference {
 type Prefixed<P extends string, V> = { readonly [N in keyof V & string as `${P}${N}`]: V[N] };
 type Renamed<R, V> = { readonly [N in keyof V & string as N extends keyof R ? R[N] & string : N]: V[N] };
 
-/** What a definition with features offers: all of them, or a choice. `V` is the value by name, `K` the key columns. */
-export interface Selectable<V, K> {
-  readonly "~selects"?: { readonly values: V; readonly keys: K };
+/**
+ * What a definition with features offers: all of them, or a choice. `V` is the value by name, `K` the key
+ * columns, `Q` what the request must carry.
+ */
+export interface Selectable<V, K, Q = {}> {
+  readonly "~selects"?: { readonly values: V; readonly keys: K; readonly request: Q };
   /** Only these features. */
-  pick<const N extends keyof V & string>(...names: readonly N[]): Selection<Simplify<Pick<V, N>>, K>;
+  pick<const N extends keyof V & string>(...names: readonly N[]): Selection<Simplify<Pick<V, N>>, K, Q>;
   /** All of them, their names in the vector begun with `prefix`. */
-  prefix<const P extends string>(prefix: P): Selection<Prefixed<P, V>, K>;
+  prefix<const P extends string>(prefix: P): Selection<Prefixed<P, V>, K, Q>;
   /** All of them, some under another name in the vector. */
-  rename<const R extends { readonly [N in keyof V]?: string }>(names: R): Selection<Renamed<R, V>, K>;
+  rename<const R extends { readonly [N in keyof V]?: string }>(names: R): Selection<Renamed<R, V>, K, Q>;
 }
 
 /** Whatever offers features, without the methods: their parameters would make it narrower than any one of them. */
 export interface AnySelectable {
-  readonly "~selects"?: { readonly values: any; readonly keys: any };
+  readonly "~selects"?: { readonly values: any; readonly keys: any; readonly request: any };
 }
 export type ValuesOf<S> = S extends { readonly "~selects"?: { readonly values: infer V } } ? V : never;
 export type KeysOf<S> = S extends { readonly "~selects"?: { readonly keys: infer K } } ? K : never;
+export type RequestOf<S> = S extends { readonly "~selects"?: { readonly request: infer Q } } ? Q : never;
 
-export class Selection<V = unknown, K = unknown> implements Selectable<V, K> {
-  declare readonly "~selects"?: { readonly values: V; readonly keys: K };
+export class Selection<V = unknown, K = unknown, Q = {}> implements Selectable<V, K, Q> {
+  declare readonly "~selects"?: { readonly values: V; readonly keys: K; readonly request: Q };
   readonly features: readonly SelectedFeature[];
   /** The definition chosen from. */
   readonly from: Definition;
@@ -44,21 +48,21 @@ export class Selection<V = unknown, K = unknown> implements Selectable<V, K> {
     Object.freeze(this);
   }
 
-  pick<const N extends keyof V & string>(...names: readonly N[]): Selection<Simplify<Pick<V, N>>, K> {
+  pick<const N extends keyof V & string>(...names: readonly N[]): Selection<Simplify<Pick<V, N>>, K, Q> {
     return new Selection(
       names.map((name) => this.#find(name)),
       this.from,
     );
   }
 
-  prefix<const P extends string>(prefix: P): Selection<Prefixed<P, V>, K> {
+  prefix<const P extends string>(prefix: P): Selection<Prefixed<P, V>, K, Q> {
     return new Selection(
       this.features.map((feature) => ({ ...feature, as: `${prefix}${feature.as}` })),
       this.from,
     );
   }
 
-  rename<const R extends { readonly [N in keyof V]?: string }>(names: R): Selection<Renamed<R, V>, K> {
+  rename<const R extends { readonly [N in keyof V]?: string }>(names: R): Selection<Renamed<R, V>, K, Q> {
     for (const name of Object.keys(names)) this.#find(name);
     const asked = names as Readonly<Record<string, string>>;
     return new Selection(
@@ -82,7 +86,7 @@ export class Selection<V = unknown, K = unknown> implements Selectable<V, K> {
 }
 
 /** All features of a view or on-demand view under their own names. */
-export function selectAll(definition: Definition): Selection<any, any> {
+export function selectAll(definition: Definition): Selection<any, any, any> {
   if (definition.kind === "view") {
     const { name, version, features } = definition;
     return new Selection(
@@ -103,7 +107,7 @@ export function selectAll(definition: Definition): Selection<any, any> {
 /**
  * A selection, or all of a definition. Throws `DEFINITION_INVALID` for anything else.
  */
-export function asSelection(value: unknown): Selection<any, any> {
+export function asSelection(value: unknown): Selection<any, any, any> {
   if (value instanceof Selection) return value;
   const isDefinition = typeof value === "object" && value !== null && "kind" in value;
   if (isDefinition) return selectAll(value as Definition);
@@ -118,7 +122,7 @@ export function asSelection(value: unknown): Selection<any, any> {
  */
 export function withSelection<D extends Definition>(definition: D): D {
   const method = <A extends unknown[]>(
-    choose: (all: Selection<any, any>, ...args: A) => unknown,
+    choose: (all: Selection<any, any, any>, ...args: A) => unknown,
   ): PropertyDescriptor => ({
     // Of the object that is handed out: the definition given here is not the one its user exports.
     value: (...args: A) => choose(selectAll(result), ...args),

@@ -6,7 +6,14 @@ import type { Described, ServiceDefinition, TransformationDefinition } from "./d
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
-import { type AnySelectable, asSelection, type KeysOf, type Selection, type ValuesOf } from "./selection.ts";
+import {
+  type AnySelectable,
+  asSelection,
+  type KeysOf,
+  type RequestOf,
+  type Selection,
+  type ValuesOf,
+} from "./selection.ts";
 import { checkShape } from "./shape.ts";
 import { repeated } from "./source-problems.ts";
 import { transformationProblems } from "./transformation-problems.ts";
@@ -32,14 +39,15 @@ type Distinct<T extends readonly unknown[], Seen extends string = never> = T ext
     ]
   : T;
 
-interface ServiceTypes<V, K> {
+interface ServiceTypes<V, K, Q> {
   readonly values: V;
   readonly keys: K;
+  readonly request: Q;
 }
 
-export interface Service<N extends string = string, V = unknown, K = unknown> extends ServiceDefinition {
+export interface Service<N extends string = string, V = unknown, K = unknown, Q = unknown> extends ServiceDefinition {
   readonly name: N;
-  readonly "~types"?: ServiceTypes<V, K>;
+  readonly "~types"?: ServiceTypes<V, K, Q>;
 }
 
 /** The feature vector of a service: value by name. */
@@ -47,6 +55,9 @@ export type Vector<S> = S extends { readonly "~types"?: { readonly values: infer
 
 /** The key columns that name a vector's entities. */
 export type VectorKeys<S> = S extends { readonly "~types"?: { readonly keys: infer K } } ? K : never;
+
+/** What a request for a vector must carry for its on-demand features: value by column. */
+export type VectorRequest<S> = S extends { readonly "~types"?: { readonly request: infer Q } } ? Q : never;
 
 type SelectedValues<T extends readonly AnySelectable[]> = Simplify<Intersection<ValuesOf<T[number]>>>;
 
@@ -71,7 +82,12 @@ export function service<
     readonly transform?: CheckedTransform<X, SelectedValues<T>>;
     readonly omit?: CheckedOmit<O, SelectedValues<T>>;
   },
-): Service<N, Transformed<SelectedValues<T>, X, O>, Simplify<Intersection<KeysOf<T[number]>>>> {
+): Service<
+  N,
+  Transformed<SelectedValues<T>, X, O>,
+  Simplify<Intersection<KeysOf<T[number]>>>,
+  Simplify<Intersection<RequestOf<T[number]>>>
+> {
   checkShape(service, "service", name, options, {
     features: "list",
     ...(options?.transform === undefined ? {} : { transform: "members" }),
@@ -97,7 +113,7 @@ export function service<
     definition,
     selections.map((selection) => selection.from),
   );
-  return definition as Service<N, any, any>;
+  return definition as Service<N, any, any, any>;
 }
 
 /** The types of chosen features by their names in the vector. */

@@ -1,5 +1,6 @@
 /**
- * What a custom aggregation's `read` may return: a value of its declared type, and nothing else.
+ * What a user's function may return (`read` of a custom aggregation, an on-demand view): a value of its declared
+ * type, and nothing else.
  */
 import type { Value, ValueType } from "../schema/value.ts";
 
@@ -15,7 +16,8 @@ export function conformingValue(value: unknown, type: ValueType, allowNonFinite:
     case "float64":
       return typeof value === "number" && (allowNonFinite || Number.isFinite(value)) ? value + 0 : undefined;
     case "string":
-      return typeof value === "string" ? value : undefined;
+      // A lone surrogate has no UTF-8 form: it would be another string once stored or sent.
+      return typeof value === "string" && (value as WellFormed).isWellFormed() ? value : undefined;
     case "bool":
       return typeof value === "boolean" ? value : undefined;
     case "bytes":
@@ -27,6 +29,9 @@ export function conformingValue(value: unknown, type: ValueType, allowNonFinite:
     }
   }
 }
+
+/** ES2024, in Node since 20. */
+type WellFormed = string & { isWellFormed(): boolean };
 
 function isDecimal(value: unknown): value is string {
   if (typeof value !== "string" || !/^(0|-?[1-9]\d{0,18})$/.test(value)) return false;

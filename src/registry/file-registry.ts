@@ -18,7 +18,7 @@ import type {
   SourceDefinition,
   ViewDefinition,
 } from "../define/definition.ts";
-import { hasCode, toData } from "./definition-data.ts";
+import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName } from "./definition-set.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
@@ -160,6 +160,18 @@ class FileRegistry implements Registry {
 
   service(name: string): Registered<ServiceDefinition> {
     return found(this.services(), name, "SERVICE_UNKNOWN", "service");
+  }
+
+  serviceOfFingerprint(wanted: string): ServiceDefinition | null {
+    const present = this.services().find((one) => one.fingerprint === wanted);
+    if (present !== undefined) return present.definition;
+    for (const { replaced } of this.#content.history) {
+      const former = replaced.find((one) => one.fingerprint === wanted);
+      if (former === undefined) continue;
+      const definition = fromData(former.definition as Data);
+      if (definition.kind === "service") return definition;
+    }
+    return null;
   }
 
   view(name: string, version?: number | "dev"): Registered<ViewDefinition> {

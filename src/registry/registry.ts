@@ -88,6 +88,8 @@ export interface Registry {
   source(name: string): Registered<SourceDefinition>;
   view(name: string, version?: number | "dev"): Registered<ViewDefinition>;
   service(name: string): Registered<ServiceDefinition>;
+  /** A service's definition of this fingerprint, the present one or one that was replaced; null where there is none. */
+  serviceOfFingerprint(fingerprint: string): ServiceDefinition | null;
   find(query: FindQuery): readonly Registered<Definition>[];
   lineage(): readonly LineageEdge[];
   /**

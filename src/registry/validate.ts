@@ -9,10 +9,12 @@ import {
   type Definition,
   type FeatureReference,
   formatViewName,
+  type OnDemandDefinition,
   type ServiceDefinition,
 } from "../define/definition.ts";
 import { entityProblems } from "../define/entity.ts";
 import { onDemandProblems } from "../define/on-demand.ts";
+import { requestColumnsOf } from "../define/request-columns.ts";
 import { serviceProblems } from "../define/service.ts";
 import { sourceProblems } from "../define/source-problems.ts";
 import type { FeatureTypes } from "../define/transformation-type.ts";
@@ -86,17 +88,20 @@ function problemsOfOne(
     case "on-demand":
       return [
         ...onDemandProblems(definition),
-        ...definition.inputs.flatMap((reference) => referenceProblems(reference, all, known, definition)),
+        ...definition.inputs.flatMap((reference) => [
+          ...referenceProblems(reference, all, known, definition),
+          ...(definition.version === "dev" ? [] : draftProblems(reference)),
+        ]),
+        ...requestColumnsOf(definition.inputs, onDemandIn(all)).problems,
       ];
     case "service":
       return [
         ...serviceProblems(definition, typesOfFeatures(definition, all)),
         ...definition.features.flatMap((reference) => [
           ...referenceProblems(reference, all, known, definition),
-          ...(reference.version === "dev"
-            ? [`${formatReference(reference)} is of a draft, which may change: a service reads numbered versions`]
-            : []),
+          ...draftProblems(reference),
         ]),
+        ...requestColumnsOf(definition.features, onDemandIn(all)).problems,
       ];
   }
 }
@@ -112,6 +117,23 @@ function typesOfFeatures(service: ServiceDefinition, all: ReadonlyMap<string, De
     types.set(as, type);
   }
   return types;
+}
+
+/** Whatever is registered under a number keeps its meaning, so nothing under it may change. */
+function draftProblems(reference: FeatureReference): string[] {
+  if (reference.version !== "dev") return [];
+  return [
+    `${formatReference(reference)} is of a draft, which may change: services and numbered versions read numbered versions`,
+  ];
+}
+
+function onDemandIn(
+  all: ReadonlyMap<string, Definition>,
+): (name: string, version: number | "dev") => OnDemandDefinition | null {
+  return (name, version) => {
+    const found = all.get(`view:${formatViewName({ name, version })}`);
+    return found?.kind === "on-demand" ? found : null;
+  };
 }
 
 function formatReference({ view, version, feature }: FeatureReference): string {

@@ -26,6 +26,19 @@ export interface ServedVector {
   readonly values: readonly Value[];
   /** Status codes, `Status` of the fold. */
   readonly statuses: readonly number[];
+  /** What the service computed from those values; absent where it returned them as they are. */
+  readonly computed?: ComputedVector;
+}
+
+/** The vector that a service's on-demand views made of the features that were read. */
+export interface ComputedVector {
+  /** Of the service's definition: it says what was computed, and how the values are called. */
+  readonly fingerprint: string;
+  /** Request data, in the order of the service's request columns. */
+  readonly request: readonly Value[];
+  /** In the order of the vector. */
+  readonly values: readonly Value[];
+  readonly statuses: readonly number[];
 }
 
 /** Ending of a serving-log segment's file name. */
@@ -40,7 +53,26 @@ export function encodeServedVector(vector: ServedVector): string {
     features: vector.features,
     values: vector.values.map(packValue),
     statuses: vector.statuses,
+    ...(vector.computed === undefined ? {} : { computed: packComputed(vector.computed) }),
   });
+}
+
+function packComputed({ fingerprint, request, values, statuses }: ComputedVector): unknown {
+  return { fingerprint, request: request.map(packValue), values: values.map(packValue), statuses };
+}
+
+/** Throws a plain `Error` that names the part that is wrong. */
+function unpackComputed(packed: unknown): ComputedVector {
+  const { fingerprint, request, values, statuses } = (packed ?? {}) as Record<string, unknown>;
+  if (typeof fingerprint !== "string") throw new Error("fingerprint");
+  if (!Array.isArray(request) || !Array.isArray(values) || !Array.isArray(statuses)) throw new Error("computed lists");
+  if (values.length !== statuses.length) throw new Error("computed lengths");
+  return {
+    fingerprint,
+    request: request.map(unpackValue),
+    values: values.map(unpackValue),
+    statuses: statuses as number[],
+  };
 }
 
 /** The inverse, to the bit. Throws `LOG_CORRUPT`; `where` (file and line) goes into the error. */
@@ -59,6 +91,7 @@ export function decodeServedVector(line: string, where?: string): ServedVector {
       features: features as string[],
       values: values.map(unpackValue),
       statuses: statuses as number[],
+      ...(parsed["computed"] === undefined ? {} : { computed: unpackComputed(parsed["computed"]) }),
     };
   } catch (cause) {
     throw new OnefoldError("LOG_CORRUPT", "a line of the serving log cannot be read", {

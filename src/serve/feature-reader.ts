@@ -5,6 +5,7 @@
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../base/diagnostics.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
+import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
 import { type FeatureVector, type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { ServePorts } from "./ports.ts";
@@ -18,10 +19,10 @@ export interface FeatureReader {
   servicePlan(service: string): VectorPlan;
   /** null names mean all features. Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN`, `FEATURE_AMBIGUOUS`. */
   featurePlan(entityType: string, names: readonly string[] | null): VectorPlan;
-  /** Reads, records, and publishes to diagnostics. Throws `CLOCK_BEHIND`. */
+  /** Reads, records, and publishes to diagnostics. Throws what `readVector` throws. */
   read(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector;
-  /** One vector of a service; `entities` as in `serviceKeys`. */
-  vector(service: string, entities: unknown, options?: ReadOptions): FeatureVector;
+  /** One vector of a service; `entities` as in `serviceKeys`, `request` as in `requestRow`. */
+  vector(service: string, entities: unknown, request?: unknown, options?: ReadOptions): FeatureVector;
 }
 
 export function createFeatureReader(ports: ServePorts): FeatureReader {
@@ -47,7 +48,10 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
 
   const reader: FeatureReader = {
     servicePlan: (service) =>
-      planFor(servicePlans, service, () => compileService(ports.registry.service(service).definition, ports)),
+      planFor(servicePlans, service, () => {
+        const { definition, fingerprint } = ports.registry.service(service);
+        return compileService(definition, fingerprint, ports);
+      }),
     featurePlan: (entityType, names) =>
       planFor(featurePlans, JSON.stringify([entityType, names]), () => compileFeatureNames(entityType, names, ports)),
     read: (plan, keys, options) => {
@@ -61,9 +65,10 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       }
       return vector;
     },
-    vector: (service, entities, options) => {
+    vector: (service, entities, request, options) => {
       const plan = reader.servicePlan(service);
-      return reader.read(plan, serviceKeys(plan.entities, entities), options);
+      const keys = serviceKeys(plan.entities, entities);
+      return reader.read(plan, keys, { ...options, request: requestRow(plan.request, request) });
     },
   };
   return reader;

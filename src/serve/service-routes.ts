@@ -2,6 +2,8 @@
  * Feature vectors of a service: for one set of entities, and for many.
  */
 import { performance } from "node:perf_hooks";
+import { OnefoldError } from "../base/errors.ts";
+import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
@@ -20,6 +22,10 @@ import {
 const entitiesSchema: JsonSchema = {
   type: "object",
   description: "each entity's key by the entity's name, or by the names of its key columns; others are ignored",
+};
+const requestSchema: JsonSchema = {
+  type: "object",
+  description: "request data by column, as the service's on-demand views declare it",
 };
 const params: JsonSchema = { type: "object", properties: { name: nameSchema } };
 const errors: Readonly<Record<number, JsonSchema>> = {
@@ -42,7 +48,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           type: "object",
           required: ["entities"],
           additionalProperties: false,
-          properties: { entities: entitiesSchema, ...answerOptionSchemas },
+          properties: { entities: entitiesSchema, request: requestSchema, ...answerOptionSchemas },
         },
         answers: {
           ...errors,
@@ -59,9 +65,10 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       },
       handle: (request) => {
         const startMs = performance.now();
-        const { entities } = request.body as { entities: unknown };
+        const { entities, request: data } = request.body as { entities: unknown; request?: unknown };
         const plan = reader.servicePlan(request.params["name"]!);
-        const vector = reader.read(plan, serviceKeys(plan.entities, entities));
+        const keys = serviceKeys(plan.entities, entities);
+        const vector = reader.read(plan, keys, { request: requestRow(plan.request, data) });
         const metadata = answerMetadata(plan, vector, answerOptions(request));
         return {
           status: 200,
@@ -88,6 +95,12 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           additionalProperties: false,
           properties: {
             entities: { type: "array", items: entitiesSchema, maxItems: BATCH_MAX },
+            request: {
+              type: ["object", "array"],
+              items: requestSchema,
+              maxItems: BATCH_MAX,
+              description: "request data for all of them, or a list with that of each",
+            },
             ...answerOptionSchemas,
           },
         },
@@ -114,16 +127,28 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       },
       handle: async (request) => {
         const startMs = performance.now();
-        const body = request.body as { entities: readonly unknown[] };
+        const body = request.body as { entities: readonly unknown[]; request?: unknown };
         const plan = reader.servicePlan(request.params["name"]!);
+        const requests = requestsOf(body);
         const results = await answerEach(reader, plan, answerOptions(request), {
           inputs: body.entities,
           inputName: "entities",
           keysOf: (entities) => serviceKeys(plan.entities, entities),
+          requestOf: (i) => requestRow(plan.request, Array.isArray(requests) ? requests[i] : requests),
           label: (entities) => ({ entities }),
         });
         return { status: 200, body: { service: plan.service, results, metadata: answerTiming(startMs, ports.clock) } };
       },
     },
   ];
+}
+
+/** One object for all, or a list of as many as there are entities. Throws `REQUEST_INVALID`. */
+function requestsOf(body: { readonly entities: readonly unknown[]; readonly request?: unknown }): unknown {
+  const { entities, request } = body;
+  if (!Array.isArray(request) || request.length === entities.length) return request;
+  throw new OnefoldError("REQUEST_INVALID", `request has ${request.length} elements for ${entities.length} entities`, {
+    where: "request",
+    hint: "give one object for all, or a list with one for each",
+  });
 }

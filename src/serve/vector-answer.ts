@@ -3,6 +3,7 @@
  */
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
+import type { ErrorCode } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { hopForWindow } from "../fold/hop-ladder.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
@@ -10,7 +11,7 @@ import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
 import type { FeatureVector } from "./feature-vector.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
-import type { PlanFeature, VectorPlan } from "./vector-plan.ts";
+import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
 
 /** What a caller may ask for beside the values. */
 export interface AnswerOptions {
@@ -38,8 +39,8 @@ export function answerOptions({ body, query }: RouteRequest): AnswerOptions {
 
 export function answerFeatures(plan: VectorPlan, vector: FeatureVector): Record<string, unknown> {
   const features: Record<string, unknown> = {};
-  for (let i = 0; i < plan.features.length; i++) {
-    const { name, type } = plan.features[i]!;
+  for (let i = 0; i < plan.outputs.length; i++) {
+    const { name, type } = plan.outputs[i]!;
     features[name] = valueToJson(vector.values[i]!, type);
   }
   return features;
@@ -58,7 +59,12 @@ export function answerMetadata(
     ...(options.full
       ? {
           features: Object.fromEntries(
-            plan.features.map((each, i) => [each.name, featureMetadata(plan, vector, each, i)]),
+            plan.outputs.map((each, i) => [
+              each.name,
+              vector.codes === null
+                ? featureMetadata(plan, vector, each, i)
+                : computedMetadata(plan, vector, each, i, vector.codes[i]!),
+            ]),
           ),
         }
       : {}),
@@ -70,26 +76,68 @@ export function answerTiming(startMs: number, clock: Clock): { latency_ms: numbe
   return { latency_ms: Math.round((performance.now() - startMs) * 1000) / 1000, timestamp: formatMicros(clock.now()) };
 }
 
+/** Of a feature that is returned as it was read. */
 function featureMetadata(
   plan: VectorPlan,
   vector: FeatureVector,
-  feature: PlanFeature,
+  output: PlanOutput,
   i: number,
 ): Record<string, unknown> {
-  const eventTime = vector.eventTimes[i]!;
-  const asked = feature.windowMicros === null ? null : vector.asOf - feature.windowMicros;
-  // An unseen entity has no events to leave out, so its window starts where it was asked to.
-  const windowStart = asked === null ? null : Math.max(asked, vector.windowStarts[i]!);
+  const read = output.inputs[0]!;
+  const { windowMicros } = plan.features[read]!;
+  const windowStart = windowStartOf(plan, vector, read);
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
-    view: plan.views[feature.view]!.name,
+    view: output.view,
+    ...answerAge(vector, vector.read.eventTimes[read]!),
+    window_start: windowStart === null ? null : formatMicros(windowStart),
+    window_bound_ms: windowMicros === null ? null : hopForWindow(windowMicros) / 1000,
+    exact: isExact(plan, vector, read),
+    error: vector.read.errors[read],
+  };
+}
+
+/** Of what a program computed: as old as the oldest feature behind it, and exact where all of them are. */
+function computedMetadata(
+  plan: VectorPlan,
+  vector: FeatureVector,
+  output: PlanOutput,
+  i: number,
+  code: ErrorCode | null,
+): Record<string, unknown> {
+  if (plan.views.some(({ name }) => name === output.view)) return featureMetadata(plan, vector, output, i);
+  const times = output.inputs.flatMap((input) => vector.read.eventTimes[input] ?? []);
+  return {
+    status: STATUS_NAMES[vector.statuses[i]!],
+    ...(code === null ? {} : { code }),
+    view: output.view,
+    ...answerAge(vector, times.length === 0 ? null : (Math.min(...times) as Micros)),
+    window_start: null,
+    window_bound_ms: null,
+    exact: output.inputs.every((input) => isExact(plan, vector, input)),
+    error: null,
+  };
+}
+
+function answerAge(vector: FeatureVector, eventTime: Micros | null): Record<string, unknown> {
+  return {
     event_time: eventTime === null ? null : formatMicros(eventTime),
     age_ms: eventTime === null ? null : (vector.asOf - eventTime) / 1000,
-    window_start: windowStart === null ? null : formatMicros(windowStart as Micros),
-    window_bound_ms: feature.windowMicros === null ? null : hopForWindow(feature.windowMicros) / 1000,
-    exact: windowStart === asked && vector.errors[i] === 0,
-    error: vector.errors[i],
   };
+}
+
+/** True left edge of a read feature's window; an unseen entity has no events to leave out: its window starts where it was asked to. */
+function windowStartOf(plan: VectorPlan, vector: FeatureVector, read: number): Micros | null {
+  const { windowMicros } = plan.features[read]!;
+  return windowMicros === null
+    ? null
+    : (Math.max(vector.asOf - windowMicros, vector.read.windowStarts[read]!) as Micros);
+}
+
+function isExact(plan: VectorPlan, vector: FeatureVector, read: number): boolean {
+  const { windowMicros } = plan.features[read]!;
+  const isWhole = windowMicros === null || windowStartOf(plan, vector, read) === vector.asOf - windowMicros;
+  return isWhole && vector.read.errors[read] === 0;
 }
 
 const timeSchema: JsonSchema = { type: "string", format: "date-time" };
@@ -118,8 +166,12 @@ export const metadataSchema: JsonSchema = {
         type: "object",
         properties: {
           status: { enum: STATUS_NAMES },
+          code: { type: "string", description: "why a computed value has status ERROR; see docs/errors.md" },
           view: { type: "string" },
-          event_time: { type: ["string", "null"], description: "newest event folded for the entity" },
+          event_time: {
+            type: ["string", "null"],
+            description: "newest event folded for the entity; of a computed value the oldest among its inputs'",
+          },
           age_ms: { type: ["number", "null"], description: "as_of less event_time" },
           window_start: { type: ["string", "null"], description: "the value covers (window_start, as_of]" },
           window_bound_ms: {
@@ -132,8 +184,9 @@ export const metadataSchema: JsonSchema = {
             description: "whether window_start is as_of less the window's length, and error is 0",
           },
           error: {
-            type: "number",
-            description: "how far the value may be off, as docs/aggregations.md states it for its aggregation",
+            type: ["number", "null"],
+            description:
+              "how far the value may be off, as docs/aggregations.md states it for its aggregation; null for a computed value",
           },
         },
       },

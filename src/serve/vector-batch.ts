@@ -5,6 +5,7 @@
 import { setImmediate } from "node:timers/promises";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
+import type { Row } from "../schema/value.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { answerFeatures, answerMetadata, type AnswerOptions } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
@@ -19,6 +20,8 @@ export interface BatchInput {
   /** The request field that holds the inputs, for errors. */
   readonly inputName: string;
   readonly keysOf: (input: unknown) => readonly EntityKey[];
+  /** Checked request data of the input at an index; absent where the plan takes none. */
+  readonly requestOf?: (index: number) => Row;
   /** What identifies an input in its result. */
   readonly label: (input: unknown) => Record<string, unknown>;
 }
@@ -30,9 +33,9 @@ export async function answerEach(
   options: AnswerOptions,
   batch: BatchInput,
 ): Promise<Record<string, unknown>[]> {
-  const keys = batch.inputs.map((input, i) => {
+  const asked = batch.inputs.map((input, i) => {
     try {
-      return batch.keysOf(input);
+      return { keys: batch.keysOf(input), request: batch.requestOf?.(i) };
     } catch (error) {
       if (!isOnefoldError(error)) throw error;
       const where = `${batch.inputName}[${i}]${error.where === undefined ? "" : ` ${error.where}`}`;
@@ -40,9 +43,10 @@ export async function answerEach(
     }
   });
   const results: Record<string, unknown>[] = [];
-  for (let i = 0; i < keys.length; i++) {
+  for (let i = 0; i < asked.length; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) await setImmediate();
-    const vector = reader.read(plan, keys[i]!);
+    const { keys, request } = asked[i]!;
+    const vector = reader.read(plan, keys, request === undefined ? {} : { request });
     results.push({
       ...batch.label(batch.inputs[i]),
       features: answerFeatures(plan, vector),

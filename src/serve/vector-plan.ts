@@ -12,7 +12,8 @@ import {
   type ViewDefinition,
 } from "../define/definition.ts";
 import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
-import type { ValueType } from "../schema/value.ts";
+import type { Column, ValueType } from "../schema/value.ts";
+import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
 import type { ServedView, ServePorts } from "./ports.ts";
 
 export interface PlanView {
@@ -25,10 +26,8 @@ export interface PlanView {
   readonly buffer: ReadBuffer;
 }
 
+/** A feature of a view, as a plan reads it. */
 export interface PlanFeature {
-  /** Name in the answer, unique in the plan. */
-  readonly name: string;
-  readonly type: ValueType;
   /** Index of its view in the plan's views. */
   readonly view: number;
   /** Index of the feature in its view. */
@@ -36,32 +35,50 @@ export interface PlanFeature {
   readonly windowMicros: number | null;
 }
 
+/** A value of the answer. */
+export interface PlanOutput {
+  /** Name in the answer, unique in the plan. */
+  readonly name: string;
+  readonly type: ValueType;
+  /** `view@version` it comes from. */
+  readonly view: string;
+  /** The features it is made from, as places in `VectorPlan.features`; the one it is, where nothing computes it. */
+  readonly inputs: readonly number[];
+}
+
+/** What a service computes from the features it reads. */
+export interface PlanProgram extends ServiceProgram {
+  /** Fingerprint of the service's definition, for the serving log. */
+  readonly fingerprint: string;
+}
+
 export interface VectorPlan {
   /** Empty where features were asked for by name. */
   readonly service: string;
   readonly entities: readonly EntityDefinition[];
   readonly views: readonly PlanView[];
+  /** What is read, in the order of a program's inputs. */
   readonly features: readonly PlanFeature[];
   /** `view@version:feature` of each feature, for the serving log. */
   readonly qualifiedNames: readonly string[];
+  readonly outputs: readonly PlanOutput[];
+  /** Null where the outputs are the features, one by one. */
+  readonly program: PlanProgram | null;
+  /** What a request must carry. */
+  readonly request: readonly Column[];
 }
 
-/** Throws what `ports.view` throws, and `DEFINITION_INVALID` for a feature this version cannot compute. */
-export function compileService(service: ServiceDefinition, ports: ServePorts): VectorPlan {
-  for (const reference of service.features) {
-    const computed = ports.registry.onDemandViews().some(({ definition }) => definition.name === reference.view);
-    if (computed) {
-      throw new OnefoldError(
-        "DEFINITION_INVALID",
-        `on-demand view ${reference.view} is declared but not computed yet`,
-        {
-          where: `service ${service.name}, feature ${reference.as}`,
-          hint: "take its features out of the service, or compute them in the caller",
-        },
-      );
-    }
-  }
-  return compilePlan(service.name, service.features, ports);
+/** Throws what `ports.view` and `compileServiceProgram` throw. */
+export function compileService(service: ServiceDefinition, fingerprint: string, ports: ServePorts): VectorPlan {
+  const program = compileServiceProgram(service, ports.registry);
+  const references = program.inputs.map((input, i) => ({
+    ...input,
+    as: program.isPlain ? program.outputs[i]!.name : input.feature,
+  }));
+  const plan = compilePlan(service.name, references, ports);
+  if (program.isPlain) return plan;
+  const outputs = program.outputs.map(({ name, type, from, inputs }) => ({ name, type, view: from, inputs }));
+  return { ...plan, outputs, program: { ...program, fingerprint }, request: program.request };
 }
 
 /**
@@ -84,7 +101,7 @@ export function compileFeatureNames(
             .filter((each) => isRun(each, ports))
             .map((each) => ({ ...each, as: found.length === 1 ? name : qualifiedName(each) })),
         )
-      : [...new Set(names)].map((name) => ({ ...resolveName(name, entity.name, known), as: name }));
+      : [...new Set(names)].map((name) => ({ ...resolveName(name, entity.name, known, ports), as: name }));
   return compilePlan("", chosen, ports, entity);
 }
 
@@ -127,7 +144,7 @@ function findFeatures(entity: string, ports: ServePorts): KnownFeatures {
   return { newest, qualified };
 }
 
-function resolveName(name: string, entity: string, known: KnownFeatures): FeatureReference {
+function resolveName(name: string, entity: string, known: KnownFeatures, ports: ServePorts): FeatureReference {
   const found = known.newest.get(name) ?? [];
   if (found.length > 1) {
     throw new OnefoldError("FEATURE_AMBIGUOUS", `${found.length} views of ${entity} have a feature "${name}"`, {
@@ -137,6 +154,19 @@ function resolveName(name: string, entity: string, known: KnownFeatures): Featur
   }
   const reference = found[0] ?? known.qualified.get(name);
   if (reference !== undefined) return reference;
+  const computed = ports.registry
+    .onDemandViews()
+    .find(({ definition }) => definition.outputs.some((output) => output.name === name.split(":").at(-1)));
+  if (computed !== undefined) {
+    const view = formatViewName(computed.definition);
+    throw new OnefoldError(
+      "FEATURE_UNKNOWN",
+      `"${name}" is computed on demand by ${view}: it is served through services`,
+      {
+        hint: "ask a service that has it: POST /services/{name}/vector",
+      },
+    );
+  }
   const names = name.includes(":") ? known.qualified.keys() : known.newest.keys();
   throw new OnefoldError("FEATURE_UNKNOWN", `${entity} has no feature "${name}" that is served`, {
     hint: `GET /registry/views?entity=${encodeURIComponent(entity)} lists what there is`,
@@ -152,7 +182,8 @@ function compilePlan(
 ): VectorPlan {
   const entities: EntityDefinition[] = entity === undefined ? [] : [entity];
   const views: PlanView[] = [];
-  const features = references.map((reference): PlanFeature => {
+  const outputs: PlanOutput[] = [];
+  const features = references.map((reference, i): PlanFeature => {
     const name = formatViewName({ name: reference.view, version: reference.version });
     let index = views.findIndex((each) => each.name === name);
     if (index < 0) {
@@ -177,11 +208,9 @@ function compilePlan(
       });
     }
     const { type, windowMicros } = compiled[slot]!;
-    return { name: reference.as, type, view: index, slot, windowMicros };
+    outputs.push({ name: reference.as, type, view: name, inputs: [i] });
+    return { view: index, slot, windowMicros };
   });
-  return { service, entities, views, features, qualifiedNames: references.map(qualifiedName) };
-}
-
-function qualifiedName(reference: FeatureReference): string {
-  return `${formatViewName({ name: reference.view, version: reference.version })}:${reference.feature}`;
+  const qualifiedNames = references.map(qualifiedName);
+  return { service, entities, views, features, qualifiedNames, outputs, program: null, request: [] };
 }

@@ -9,9 +9,10 @@ import type { Value } from "../schema/value.ts";
 export interface AuditMismatch {
   /**
    * "value": value or status differ; "position": the log has no such last event for the entity;
-   * "time": the token's asOf lies before an event it had folded.
+   * "time": the token's asOf lies before an event it had folded; "computed": what was computed from the
+   * features that were read differs.
    */
-  readonly kind: "value" | "position" | "time";
+  readonly kind: "value" | "position" | "time" | "computed";
   readonly service: string;
   /** `view@version`. */
   readonly view: string;
@@ -46,8 +47,14 @@ export interface AuditResult {
   readonly clean: boolean;
 }
 
-/** A mismatch before it is explained. */
+/** A mismatch of a computed value: it needs no look at the log. */
+export interface ComputedMismatch extends Omit<AuditMismatch, "explanation"> {
+  readonly kind: "computed";
+}
+
+/** A mismatch of what was read, before it is explained. */
 export interface FoundMismatch extends Omit<AuditMismatch, "explanation"> {
+  readonly kind: "value" | "position" | "time";
   readonly key: EntityKey;
   readonly epoch: number;
   readonly vector: ServedVector;

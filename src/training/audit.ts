@@ -10,9 +10,10 @@ import { type ReadBuffer, STATUS_NAMES, type ViewState } from "../fold/view-fold
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { ServedVector } from "../schema/served-vector.ts";
+import type { ComputedVector, ServedVector } from "../schema/served-vector.ts";
 import { explainMismatch } from "./audit-explanation.ts";
-import type { AuditMismatch, AuditResult, FoundMismatch } from "./audit-result.ts";
+import type { AuditMismatch, AuditResult, ComputedMismatch, FoundMismatch } from "./audit-result.ts";
+import { ComputedAudit } from "./computed-audit.ts";
 import { createEntityTable } from "./entity-table.ts";
 import { labelsByOffset, type ServedLabel } from "./label-runs.ts";
 import { isArchived } from "./log-end.ts";
@@ -29,6 +30,9 @@ export interface AuditRequest {
   readonly onProgress?: (progress: { readonly vectors: number; readonly compared: number }) => void;
   readonly signal?: AbortSignal;
 }
+
+const COMPUTED_EXPLANATION =
+  "from the features and request data in the same line of the serving log, its function gives another value: it is not pure (it depends on a clock, chance, or state outside its inputs), or the line was changed";
 
 /** Vectors held in memory at a time. */
 const VECTORS_A_ROUND = 100_000;
@@ -78,7 +82,8 @@ class AuditRun {
   readonly #kept: number;
   readonly #layouts = new Map<string, readonly ViewLayout[]>();
   readonly #files = new Map<string, EventFiles>();
-  readonly #found: FoundMismatch[] = [];
+  readonly #found: (FoundMismatch | ComputedMismatch)[] = [];
+  readonly #computed: ComputedAudit;
   readonly #missingReasons = new Set<string>();
   #vectors = 0;
   #compared = 0;
@@ -90,12 +95,14 @@ class AuditRun {
     this.#engine = engine;
     this.#request = request;
     this.#kept = request.mismatchesKept ?? 10;
+    this.#computed = new ComputedAudit(request.ports.registry);
   }
 
   async compare(vectors: readonly ServedVector[]): Promise<void> {
     const groups = new Map<string, ReadGroup>();
     for (const vector of vectors) {
       this.#vectors++;
+      if (vector.computed !== undefined) this.#compareComputed(vector, vector.computed);
       for (const layout of this.#layoutOf(vector.features)) {
         const read = vector.token.reads.find((candidate) => candidate.view === layout.view);
         if (read === undefined) {
@@ -118,6 +125,10 @@ class AuditRun {
   async result(): Promise<AuditResult> {
     const firstMismatches: AuditMismatch[] = [];
     for (const found of this.#found) {
+      if (found.kind === "computed") {
+        firstMismatches.push({ ...found, explanation: COMPUTED_EXPLANATION });
+        continue;
+      }
       const { key, epoch: _epoch, vector: _vector, positions: _positions, ...mismatch } = found;
       const view = this.#viewOf(found.view)!;
       const files = (await this.#filesOf(view, found.epoch))!;
@@ -186,7 +197,7 @@ class AuditRun {
   ): void {
     const { vector, layout, lastOffset } = group.reads[row]!;
     const found = (
-      kind: AuditMismatch["kind"],
+      kind: FoundMismatch["kind"],
       position: number | null,
       feature: string | null,
       slot: number | null,
@@ -225,6 +236,40 @@ class AuditRun {
       const isSame =
         vector.statuses[position] === read.statuses[slot] && sameBits(vector.values[position]!, read.values[slot]!);
       if (!isSame) found("value", position, feature, slot);
+    }
+  }
+
+  /**
+   * What the service made of the features it had read: the same program over the served inputs. That those are
+   * right is compared on its own, so a value that differs here differs by what was computed.
+   */
+  #compareComputed(vector: ServedVector, computed: ComputedVector): void {
+    const program = this.#computed.recompute(vector, computed);
+    if (typeof program === "string") {
+      this.#missing += computed.values.length;
+      this.#note(program);
+      return;
+    }
+    for (const [position, { name, from, slot }] of program.outputs.entries()) {
+      this.#compared++;
+      const { values, statuses } = program.slots;
+      const [served, servedStatus] = [computed.values[position]!, computed.statuses[position]!];
+      if (servedStatus === statuses[slot] && sameBits(served, values[slot]!)) continue;
+      this.#mismatched++;
+      if (this.#found.length >= this.#kept) continue;
+      this.#found.push({
+        kind: "computed",
+        service: vector.service,
+        view: from,
+        feature: name,
+        keys: vector.keys,
+        asOf: vector.token.asOf,
+        lastOffset: null,
+        served,
+        servedStatus: STATUS_NAMES[servedStatus] ?? null,
+        recomputed: values[slot]!,
+        recomputedStatus: STATUS_NAMES[statuses[slot]!]!,
+      });
     }
   }
 

@@ -4,7 +4,7 @@
  * Numeric-like values (int64, float64, timestamp, bool as 0/1) go into typed arrays, eight bytes a row and
  * one for validity; others are kept as they are.
  */
-import { Status, STATUS_NAMES, type ReadBuffer, type StatusName } from "../fold/view-fold.ts";
+import { Status, STATUS_NAMES, type ReadBuffer, type StatusCode, type StatusName } from "../fold/view-fold.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 
 export class FeatureColumn {
@@ -33,9 +33,13 @@ export class FeatureColumn {
     this.statuses = new Uint8Array(rowCount).fill(Status.NOT_FOUND);
   }
 
-  set(row: number, read: ReadBuffer): void {
-    const value = read.values[this.slot]!;
-    this.statuses[row] = read.statuses[this.slot]!;
+  /** From the column's slot. */
+  set(row: number, read: Pick<ReadBuffer, "values" | "statuses">): void {
+    this.put(row, read.values[this.slot]!, read.statuses[this.slot]!);
+  }
+
+  put(row: number, value: Value, status: StatusCode): void {
+    this.statuses[row] = status;
     if (value === null) return;
     this.validity[row] = 1;
     if (this.numbers === null) this.objects![row] = value;
@@ -47,6 +51,10 @@ export class FeatureColumn {
     if (this.numbers === null) return this.objects![row]!;
     const number = this.numbers[row]!;
     return this.type.name === "bool" ? number !== 0 : number;
+  }
+
+  status(row: number): StatusCode {
+    return this.statuses[row] as StatusCode;
   }
 
   /** Rows by status. */

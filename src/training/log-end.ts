@@ -49,6 +49,7 @@ export async function flagTimesAfterLog(
   snapshots: ReadonlyMap<string, LogSnapshot>,
   flags: Uint8Array,
 ): Promise<void> {
+  if (snapshots.size === 0) return;
   const end = Math.min(...[...snapshots.values()].map((snapshot) => snapshot.logEnd));
   const late = Number.isFinite(end) ? `t > ${end}` : "true";
   for await (const batch of engine.stream(`SELECT row FROM spine_label WHERE ${late}`, [{ as: "int32" }])) {

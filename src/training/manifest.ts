@@ -20,6 +20,12 @@ export interface TrainingManifest {
     readonly eventsFolded: number;
     readonly eventsPoisoned: number;
   }[];
+  /** On-demand views that computed some of its features. */
+  readonly onDemandViews: readonly {
+    readonly name: string;
+    readonly version: number | "dev";
+    readonly fingerprint: string;
+  }[];
   readonly sources: readonly {
     readonly name: string;
     readonly epoch: number;
@@ -38,6 +44,8 @@ export interface TrainingManifest {
     readonly rows: number;
     readonly timeColumn: string | null;
     readonly tokenColumn: string | null;
+    /** Columns that stand for request data. */
+    readonly requestColumns: readonly string[];
     readonly keyColumns: Readonly<Record<string, readonly string[]>>;
     /** Rows labelled after the end of the log, kept because that was allowed. */
     readonly rowsAfterLog: number;

@@ -1,14 +1,16 @@
 /**
- * A service as training reads it: its distinct views, their entities, and where each feature comes from.
+ * A service as training reads it: its program, the distinct views behind it, their entities, and where each
+ * feature that the program needs comes from.
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName, type EntityDefinition } from "../define/definition.ts";
 import type { ValueType } from "../schema/value.ts";
+import { compileServiceProgram, type ServiceProgram } from "../vector/service-program.ts";
 import type { TrainingPorts, TrainingView } from "./ports.ts";
 
 export interface PlannedFeature {
-  /** Name in the vector. */
-  readonly name: string;
+  /** Place in the program's inputs. */
+  readonly input: number;
   readonly feature: string;
   readonly type: ValueType;
   /** Slot in the view's read buffer. */
@@ -31,16 +33,23 @@ export interface ServicePlan {
   readonly entities: readonly EntityDefinition[];
   /** Distinct views in the order of first use. */
   readonly views: readonly PlannedView[];
-  /** Names of all features in the order of the vector. */
-  readonly featureNames: readonly string[];
+  /** What the vector is made of. */
+  readonly program: ServiceProgram;
+  /** On-demand views that it runs. */
+  readonly onDemand: readonly {
+    readonly name: string;
+    readonly version: number | "dev";
+    readonly fingerprint: string;
+  }[];
 }
 
-/** Throws `SERVICE_UNKNOWN`, `VIEW_UNKNOWN`, `FEATURE_UNKNOWN`, `FINGERPRINT_MISMATCH`. */
+/** Throws `SERVICE_UNKNOWN`, and what `ports.view` and `compileServiceProgram` throw. */
 export function planService(ports: TrainingPorts, service: string): ServicePlan {
   const { definition, fingerprint } = ports.registry.service(service);
+  const program = compileServiceProgram(definition, ports.registry);
   const entities: EntityDefinition[] = [];
   const views = new Map<string, Omit<PlannedView, "features"> & { readonly features: PlannedFeature[] }>();
-  for (const reference of definition.features) {
+  for (const [input, reference] of program.inputs.entries()) {
     const name = formatViewName({ name: reference.view, version: reference.version });
     let planned = views.get(name);
     if (planned === undefined) {
@@ -50,11 +59,14 @@ export function planService(ports: TrainingPorts, service: string): ServicePlan 
       planned = { name, view, entityIndex, features: [] };
       views.set(name, planned);
     }
-    const { slot, type } = featureSlot(planned.view, reference.feature);
-    planned.features.push({ name: reference.as, feature: reference.feature, type, slot });
+    planned.features.push({ input, feature: reference.feature, ...featureSlot(planned.view, reference.feature) });
   }
-  const featureNames = definition.features.map((feature) => feature.as);
-  return { service, fingerprint, entities, views: [...views.values()], featureNames };
+  const registered = ports.registry.onDemandViews();
+  const onDemand = program.onDemand.map(({ name, version }) => {
+    const found = registered.find((one) => one.definition.name === name && one.definition.version === version)!;
+    return { name, version, fingerprint: found.fingerprint };
+  });
+  return { service, fingerprint, entities, views: [...views.values()], program, onDemand };
 }
 
 /** Where a view's read buffer has a feature. Throws `FEATURE_UNKNOWN`. */

@@ -5,7 +5,7 @@
  * becomes null, never something near it: DuckDB's own casts would round '1.5' to 2 and drop a zone.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { sqlName } from "../offline-store/engine.ts";
+import { sqlName, sqlType } from "../offline-store/engine.ts";
 import { formatType, type ValueType } from "../schema/value.ts";
 
 const INTEGER_TYPES = new Set([
@@ -49,7 +49,7 @@ export function microsSql(column: string, type: string): string {
   }
 }
 
-/** Canonical text of one key part, null where it is null or not of the key's type. Throws `SPINE_INVALID`. */
+/** Canonical text of one key part, null where it is null or not of the key's type. Throws `SPINE_INVALID` naming `of`. */
 export function keyTextSql(column: string, type: string, wanted: ValueType, of: string): string {
   const name = sqlName(column);
   const whole = type.startsWith("DECIMAL") ? "DECIMAL" : type.startsWith("ENUM") ? "VARCHAR" : type;
@@ -82,5 +82,46 @@ export function keyTextSql(column: string, type: string, wanted: ValueType, of: 
     case "array":
       break;
   }
-  throw new OnefoldError("SPINE_INVALID", `column ${column} is ${type}; the key of ${of} is ${formatType(wanted)}`);
+  throw notOfType(column, type, wanted, of);
+}
+
+/**
+ * A label column as values of a type that is no key: int64, timestamps and bools as numbers, others as the
+ * engine holds them; null where it is null or not of the type. Throws `SPINE_INVALID` naming `of`.
+ */
+export function valueSql(column: string, type: string, wanted: ValueType, of: string): string {
+  const name = sqlName(column);
+  switch (wanted.name) {
+    case "float64": {
+      const isNumeric = INTEGER_TYPES.has(type) || type === "DOUBLE" || type === "FLOAT" || type.startsWith("DECIMAL");
+      if (!isNumeric && type !== "VARCHAR") break;
+      const number = `TRY_CAST(${name} AS DOUBLE)`;
+      // Adding 0 turns -0 into 0, as the door does.
+      return `CASE WHEN isfinite(${number}) THEN ${number} + 0.0::DOUBLE END`;
+    }
+    case "int64": {
+      const text = keyTextSql(column, type, wanted, of);
+      if (wanted.wide === true) return text;
+      const number = `TRY_CAST(${text} AS BIGINT)`;
+      return `CASE WHEN ${number} BETWEEN -9007199254740991 AND 9007199254740991 THEN ${number} END`;
+    }
+    case "bool":
+      return `(${keyTextSql(column, type, wanted, of)} = 'true')::INTEGER`;
+    case "timestamp":
+      return microsSql(column, type);
+    case "string":
+      return keyTextSql(column, type, wanted, of);
+    case "bytes":
+      if (type === "BLOB") return name;
+      if (type === "VARCHAR") return `TRY(from_base64(${name}))`;
+      break;
+    case "array":
+      if (type.endsWith("[]")) return `TRY_CAST(${name} AS ${sqlType(wanted)})`;
+      break;
+  }
+  throw notOfType(column, type, wanted, of);
+}
+
+function notOfType(column: string, type: string, wanted: ValueType, of: string): OnefoldError {
+  return new OnefoldError("SPINE_INVALID", `column ${column} is ${type}; ${of} is ${formatType(wanted)}`);
 }

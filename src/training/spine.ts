@@ -48,7 +48,8 @@ export function spineEntityTable(entityIndex: number): string {
 }
 
 /**
- * Reads the label file. `needs` says which of time and token a row must have. Throws `FILE_UNREADABLE`, and
+ * Reads the label file. `needs` says which of time and token a row must have; `textColumns` are text, whatever
+ * they look like in a file without types. Throws `FILE_UNREADABLE`, and
  * `SPINE_INVALID` naming the column, the first bad row (counted from 1) and how many there are.
  */
 export async function readSpine(
@@ -56,6 +57,7 @@ export async function readSpine(
   request: SpineRequest,
   entities: readonly EntityDefinition[],
   needs: "time" | "token",
+  textColumns: readonly string[] = [],
 ): Promise<Spine> {
   const hashing = sha256OfFile(request.path);
   hashing.catch(() => {});
@@ -68,7 +70,7 @@ export async function readSpine(
   const tokenColumn = findColumn(sniffed, request.tokenColumn, TOKEN_COLUMNS, needs === "token" ? "token" : null);
   const keyColumns = entities.map((entity) => findKeyColumns(sniffed, entity, request.keyColumns?.[entity.name]));
 
-  const asText = new Set<string>();
+  const asText = new Set(textColumns);
   if (timeColumn !== null) asText.add(timeColumn);
   if (tokenColumn !== null) asText.add(tokenColumn);
   entities.forEach((entity, index) => {
@@ -196,7 +198,7 @@ function findKeyColumns(
 
 function keySql(entity: EntityDefinition, names: readonly string[], typeOf: ReadonlyMap<string, string>): string {
   const parts = entity.keys.map((key: { readonly type: ValueType }, part) =>
-    keyTextSql(names[part]!, typeOf.get(names[part]!)!, key.type, `entity ${entity.name}`),
+    keyTextSql(names[part]!, typeOf.get(names[part]!)!, key.type, `the key of entity ${entity.name}`),
   );
   if (parts.length === 1) return parts[0]!;
   // `||` is null as soon as one part is; concat would skip it.

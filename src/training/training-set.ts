@@ -1,18 +1,21 @@
 /**
  * A training set: label rows joined point-in-time with a service's features.
  *
- * The engine reads, sorts and writes; every value comes out of the views' own fold (see `point-in-time-join.ts`).
+ * The engine reads, sorts and writes; every value comes out of the views' own fold (see `point-in-time-join.ts`)
+ * and the program that serving runs (see `computed-columns.ts`).
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import { formatType } from "../schema/value.ts";
+import { computeColumns, readLabelTimes } from "./computed-columns.ts";
 import { FeatureColumn } from "./feature-columns.ts";
 import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
 import type { Knowledge, TrainingManifest } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
 import { replayView, throwIfCancelled, type ReplayResult } from "./replay-view.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
+import { readRequestColumns } from "./request-columns.ts";
 import { readSpine, spineEntityTable, type SpineRequest } from "./spine.ts";
 import {
   addedColumns,
@@ -93,13 +96,18 @@ async function trainWith(
   const { ports, out, onProgress, signal } = request;
   const knowledge = request.knowledge ?? "as-known";
   onProgress?.({ phase: "labels", done: 0, total: 0 });
-  const spine = await readSpine(engine, request.labels, plan.entities, knowledge === "as-served" ? "token" : "time");
+  const { program } = plan;
+  const featureNames = program.outputs.map((output) => output.name);
+  const textColumns = program.request.flatMap(({ name, type }) => (type.name === "string" ? [name] : []));
+  const needs = knowledge === "as-served" ? "token" : "time";
+  const spine = await readSpine(engine, request.labels, plan.entities, needs, textColumns);
   const total = spine.rowCount;
   onProgress?.({ phase: "labels", done: total, total });
   throwIfCancelled(signal);
   const withStatuses = request.withStatuses ?? false;
   const flagAfterLog = request.allowAfterLog ?? false;
-  if (out !== undefined) await checkOutput(out, spine, addedColumns(plan.featureNames, withStatuses, flagAfterLog));
+  if (out !== undefined) await checkOutput(out, spine, addedColumns(featureNames, withStatuses, flagAfterLog));
+  const requestColumns = await readRequestColumns(engine, spine, program.request);
 
   const snapshots = await snapshotLogs(ports, plan);
   const afterLog = new Uint8Array(total);
@@ -111,9 +119,12 @@ async function trainWith(
   const rowsAfterLog = afterLog.reduce((sum, flag) => sum + flag, 0);
   if (rowsAfterLog > 0 && !flagAfterLog) throw afterLogError(rowsAfterLog, total, snapshots);
 
-  const columnsByName = new Map<string, FeatureColumn>();
+  const inputs: FeatureColumn[] = [];
   for (const { features } of plan.views) {
-    for (const { name, type, slot } of features) columnsByName.set(name, new FeatureColumn(name, type, slot, total));
+    for (const { input, feature, type, slot } of features) {
+      const name = program.isPlain ? program.outputs[input]!.name : feature;
+      inputs[input] = new FeatureColumn(name, type, slot, total);
+    }
   }
   const results = new Map<string, ReplayResult & { epochs: number[] }>();
   for (const pass of passes) {
@@ -124,7 +135,7 @@ async function trainWith(
       entityTable: spineEntityTable(pass.view.entityIndex),
       bound: pass.bound,
       labels: pass.run,
-      columns: pass.view.features.map((feature) => columnsByName.get(feature.name)!),
+      columns: pass.view.features.map(({ input }) => inputs[input]!),
       onProgress: (done) => onProgress?.({ phase: "events", view: pass.view.name, done, total: pass.run.count }),
       ...(signal === undefined ? {} : { signal }),
     });
@@ -139,7 +150,15 @@ async function trainWith(
     });
   }
 
-  const columns = plan.featureNames.map((name) => columnsByName.get(name)!);
+  const columns = program.isPlain
+    ? inputs
+    : await computeColumns({
+        program,
+        inputs,
+        request: requestColumns,
+        asOf: await readLabelTimes(engine, spine, knowledge),
+        ...(signal === undefined ? {} : { signal }),
+      });
   const manifestFor = (sha256: string | null): TrainingManifest => ({
     manifest: 1,
     created: formatMicros(ports.clock.now()),
@@ -154,6 +173,7 @@ async function trainWith(
       eventsFolded: results.get(name)?.eventsFolded ?? 0,
       eventsPoisoned: results.get(name)?.eventsPoisoned ?? 0,
     })),
+    onDemandViews: plan.onDemand,
     sources: [...snapshots].map(([name, { files, logEnd }]) => ({
       name,
       epoch: files.epoch,
@@ -169,19 +189,18 @@ async function trainWith(
       rows: total,
       timeColumn: spine.timeColumn,
       tokenColumn: spine.tokenColumn,
+      requestColumns: program.request.map((column) => column.name),
       keyColumns: Object.fromEntries(plan.entities.map((entity, index) => [entity.name, spine.keyColumns[index]!])),
       rowsAfterLog,
     },
     output: sha256 === null ? null : { path: out!, format: format!, rows: total, sha256 },
-    features: plan.views.flatMap(({ name: view, features }) =>
-      features.map(({ name, feature, type }) => ({
-        name,
-        view,
-        feature,
-        type: formatType(type),
-        statuses: columnsByName.get(name)!.countStatuses(),
-      })),
-    ),
+    features: program.outputs.map(({ name, from, feature, type }, i) => ({
+      name,
+      view: from,
+      feature,
+      type: formatType(type),
+      statuses: columns[i]!.countStatuses(),
+    })),
   });
   if (out === undefined) return { rowCount: total, columns, manifest: manifestFor(null), out: null };
   const manifest = await writeTrainingFile(

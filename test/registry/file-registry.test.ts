@@ -154,7 +154,7 @@ describe("feature registration", () => {
     const draft = changedView({ version: "dev" });
     const pinned = changedService({ features: [{ view: "spend", version: "dev", feature: "payments_1h", as: "a" }] });
     expect((await refusal(() => registry.apply([...all.slice(1), draft, pinned]))).message).toContain(
-      "a service reads numbered versions",
+      "services and numbered versions read numbered versions",
     );
   });
 

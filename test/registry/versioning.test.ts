@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { OnefoldError } from "../../src/base/errors.ts";
-import { parseMicros } from "../../src/base/micros.ts";
+import { type Micros, parseMicros } from "../../src/base/micros.ts";
 import type { Definition, ServiceDefinition } from "../../src/define/definition.ts";
 import { t } from "../../src/define/column-type.ts";
 import { custom } from "../../src/define/custom.ts";
@@ -279,7 +279,9 @@ describe("code of functions", () => {
     expect(registered!.fingerprint).toBe(fingerprint(ratio(1)));
     expect((await refusal(() => later.apply([ratio(2)]))).code).toBe("DEFINITION_CHANGED");
     later.attachCode([ratio(1)]);
-    expect(later.onDemandViews()[0]!.definition.compute({}, { asOf: 0 })).toEqual({ ratio: 1 });
+    expect(later.onDemandViews()[0]!.definition.compute({}, { asOf: 0 as Micros, random: () => 0 })).toEqual({
+      ratio: 1,
+    });
   });
 
   it("says when loaded definitions without functions are not those that are registered", async () => {

@@ -32,6 +32,7 @@ import {
   t,
   type Vector,
   type VectorKeys,
+  type VectorRequest,
   view,
   when,
 } from "../../src/index.ts";
@@ -163,6 +164,30 @@ const ratio = onDemand("ratio", {
 });
 const withRatio = service("with_ratio", { features: [ratio] });
 same<Vector<typeof withRatio>, { readonly delay_ratio: number | null }>(true);
+accept<VectorRequest<typeof withRatio>>({ planned: 3 });
+accept<VectorRequest<typeof withRatio>>({ planned: 3, note: "late" });
+// @ts-expect-error the request lacks "planned"
+accept<VectorRequest<typeof withRatio>>({ note: "late" });
+// @ts-expect-error "planned" is a number
+accept<VectorRequest<typeof withRatio>>({ planned: "3" });
+
+const onRatio = onDemand("on_ratio", {
+  inputs: [ratio, originDelays.pick("mean_delay_1h")],
+  request: { base: t.int64() },
+  outputs: { at: t.timestamp(), drawn: t.float64() },
+  compute: ({ delay_ratio, base }, { asOf, random }) => {
+    same<typeof delay_ratio, number | null>(true);
+    same<typeof base, number>(true);
+    return { at: asOf, drawn: random() };
+  },
+});
+const withBoth = service("with_both", { features: [onRatio, originDelays.pick("mean_delay_1h")] });
+same<Vector<typeof withBoth>["at"], Micros | null>(true);
+same<VectorKeys<typeof withBoth>, VectorKeys<typeof withRatio>>(true);
+// what on-demand views behind others need is needed, too
+accept<VectorRequest<typeof withBoth>>({ planned: 3, base: 1 });
+// @ts-expect-error the request lacks "planned"
+accept<VectorRequest<typeof withBoth>>({ base: 1 });
 
 const streak = custom("streak", {
   output: t.int64(),

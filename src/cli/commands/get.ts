@@ -1,14 +1,15 @@
 /** `onefold get`: a feature vector, from the data folder or from a running server. */
 import { Command, Option } from "commander";
 import { callServer, type JsonObject } from "../http-call.ts";
-import { collectPair } from "../option-values.ts";
+import { collectPair, parseObject } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 import { formatCell, formatTable } from "../table.ts";
 
 interface GetOptions extends StandardOptions {
   readonly service: string;
-  readonly entity: Readonly<Record<string, string>>;
+  readonly entity?: Readonly<Record<string, string>>;
+  readonly request?: Readonly<Record<string, unknown>>;
   readonly metadata?: true;
   readonly token?: true;
   readonly url?: string;
@@ -19,16 +20,20 @@ export function getCommand(): Command {
     .description("read a feature vector")
     .requiredOption("--service <name>", "the service whose features are wanted")
     .addOption(
-      new Option("--entity <key=value>", "a key column and its value; give one for each key column")
-        .argParser(collectPair)
-        .makeOptionMandatory(),
+      new Option("--entity <key=value>", "a key column and its value; give one for each key column").argParser(
+        collectPair,
+      ),
+    )
+    .addOption(
+      new Option("--request <json>", "request data for on-demand features, as one JSON object").argParser(parseObject),
     )
     .option("--metadata", "status, event time and true window start of each value")
     .option("--token", "a token that reproduces this vector in a training set or audit")
     .option("--url <address>", "ask a running server instead of opening the data folder")
     .action(async (options: GetOptions) => {
       const request = {
-        entities: options.entity,
+        entities: options.entity ?? {},
+        ...(options.request === undefined ? {} : { request: options.request }),
         ...(options.metadata === true ? { metadata: "full" } : {}),
         ...(options.token === true ? { token: true } : {}),
       };

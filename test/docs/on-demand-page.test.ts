@@ -1,0 +1,48 @@
+/** The page's definitions load, serve and train, and answer what it says. */
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { ReplayClock } from "../../src/base/clock.ts";
+import { parseMicros } from "../../src/base/micros.ts";
+import { loadDefinitions } from "../../src/cli/load-definitions.ts";
+import { openPlatform } from "../../src/platform.ts";
+
+const page = readFileSync(new URL("../../docs/on-demand.md", import.meta.url), "utf8");
+const folder = realpathSync(mkdtempSync(join(tmpdir(), "onefold-on-demand-page-")));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function blocks(language: string): string[] {
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map((match) => match[1]!);
+}
+
+describe("docs/on-demand.md", () => {
+  it("shows a file that serves and trains what the page says", async () => {
+    const file = join(folder, "features.ts");
+    writeFileSync(file, blocks("ts")[0]!);
+    const { definitions } = await loadDefinitions(file);
+    const clock = new ReplayClock(parseMicros("2026-01-05T09:40:00Z"));
+    const platform = await openPlatform({ dataDir: join(folder, "data"), definitions, clock, servingLogSampleRate: 1 });
+    try {
+      await platform.apply(definitions);
+      await platform.push("payments", [
+        { payment_id: "1", user_id: "ada", paid_at: "2026-01-05T09:30:00Z", amount: 10 },
+        { payment_id: "2", user_id: "ada", paid_at: "2026-01-05T09:40:00Z", amount: 30 },
+      ]);
+      clock.advanceTo(parseMicros("2026-01-05T10:00:00Z"));
+      const [body, said] = blocks("json").map((text) => JSON.parse(text) as Record<string, unknown>);
+      const { features } = await platform.request("POST", "/services/fraud/vector", body);
+      expect(features).toEqual(said);
+
+      clock.advanceTo(parseMicros("2026-01-05T10:00:01Z"));
+      const labels = join(folder, "labels.csv");
+      writeFileSync(labels, "user_id,t,amount,channel\nada,2026-01-05T10:00:00Z,60,\n");
+      await platform.settle();
+      const set = await platform.train({ service: "fraud", labels });
+      expect(Object.fromEntries(set.columns.map((column) => [column.name, column.value(0)]))).toEqual(said);
+      expect(await platform.audit()).toMatchObject({ vectors: 1, clean: true });
+    } finally {
+      await platform.close();
+    }
+  });
+});
