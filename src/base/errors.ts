@@ -53,6 +53,7 @@ export const ERROR_CODES = {
   TOKEN_INVALID: { status: 400, meaning: "a vector token cannot be read" },
   SERVICE_NOT_FITTED: { status: 409, meaning: "a service's transformations have not been fitted to data" },
   FIT_UNKNOWN: { status: 404, meaning: "a service has no fit of this version" },
+  TRANSFORMATION_FAILED: { status: 422, meaning: "a transformation has no finite value, or none for a category" },
   FIT_IMPOSSIBLE: { status: 422, meaning: "a transformation has no values to be fitted to" },
   // storage
   REGISTRY_CORRUPT: { status: 500, meaning: "the registry's file is damaged or of another format" },

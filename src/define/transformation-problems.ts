@@ -23,6 +23,7 @@ export function transformationProblems(service: ServiceDefinition, types: Featur
       return [
         ...nameProblems("its name", name),
         ...(typeof computed === "string" ? [computed] : []),
+        ...(node.op === "input" ? ["it transforms nothing"] : []),
         ...(typeof computed === "string" || sameType(computed, type)
           ? []
           : [`its type is ${formatType(type)}, it computes ${formatType(computed)}`]),

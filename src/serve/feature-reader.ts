@@ -15,8 +15,8 @@ import { compileFeatureNames, compileService, type VectorPlan } from "./vector-p
 const PLANS_MAX = 1000;
 
 export interface FeatureReader {
-  /** Throws `SERVICE_UNKNOWN` and what compiling throws. */
-  servicePlan(service: string): VectorPlan;
+  /** With its newest fit, or the one asked for. Throws `SERVICE_UNKNOWN` and what compiling throws. */
+  servicePlan(service: string, fit?: number): VectorPlan;
   /** null names mean all features. Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN`, `FEATURE_AMBIGUOUS`. */
   featurePlan(entityType: string, names: readonly string[] | null): VectorPlan;
   /** Reads, records, and publishes to diagnostics. Throws what `readVector` throws. */
@@ -47,11 +47,10 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
   };
 
   const reader: FeatureReader = {
-    servicePlan: (service) =>
-      planFor(servicePlans, service, () => {
-        const { definition, fingerprint } = ports.registry.service(service);
-        return compileService(definition, fingerprint, ports);
-      }),
+    servicePlan: (service, fit) =>
+      planFor(servicePlans, fit === undefined ? service : `${service} fit ${fit}`, () =>
+        compileService(service, fit, ports),
+      ),
     featurePlan: (entityType, names) =>
       planFor(featurePlans, JSON.stringify([entityType, names]), () => compileFeatureNames(entityType, names, ports)),
     read: (plan, keys, options) => {

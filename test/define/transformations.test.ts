@@ -237,6 +237,9 @@ describe("the registry", () => {
     expect(changed({ transform: node({ op: "scale", input }) })).toEqual([
       'transform "a": there is no transformation "scale"',
     ]);
+    expect(
+      changed({ transform: [{ name: "a", type: { name: "string" }, node: input as TransformationNode }] }),
+    ).toEqual(['transform "a": it transforms nothing']);
     expect(changed({ transform: [{ ...model.transform![0]!, type: { name: "string" } }] })).toEqual([
       'transform "a": its type is string, it computes float64',
     ]);

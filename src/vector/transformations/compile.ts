@@ -39,6 +39,8 @@ export interface TransformedOutput {
   readonly slot: number;
   /** The features it is made of, as places in the service's features. */
   readonly features: readonly number[];
+  /** As one line; null for a feature as it is. */
+  readonly transformation: string | null;
 }
 
 export interface CompiledTransformations {
@@ -48,11 +50,6 @@ export interface CompiledTransformations {
   readonly slotCount: number;
   /** Computes them, from the features that the caller has put in their slots. Never throws. */
   run(slots: Slots): void;
-}
-
-/** Whether a service has transformations that are fitted to data. */
-export function needsFit(service: TransformedService, types: readonly ValueType[]): boolean {
-  return planSteps(service, types).steps.some((step) => step.isFitted);
 }
 
 /**
@@ -79,6 +76,7 @@ export function compileTransformations(
       type,
       slot: slotOf(place),
       features: [...new Set(featuresOf(place))],
+      transformation: steps[place - types.length]?.text ?? null,
     })),
     slotCount: steps.length,
     run: (slots) => {

@@ -3,7 +3,7 @@
  * fitted, once.
  */
 import type { ServiceDefinition, TransformationNode } from "../../define/definition.ts";
-import { inputsOf, transformationText } from "../../define/transformation-text.ts";
+import { inputsOf, nodesOf, transformationText } from "../../define/transformation-text.ts";
 import { type FeatureTypes, transformationType } from "../../define/transformation-type.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { ValueType } from "../../schema/value.ts";
@@ -67,6 +67,13 @@ export interface Steps {
   readonly steps: readonly Step[];
   /** The vector, in its order: replaced features in their place, new names behind, omitted ones left out. */
   readonly outputs: readonly VectorOutput[];
+}
+
+/** Whether a service has transformations that are fitted to data. */
+export function needsFit({ transform = [] }: Pick<ServiceDefinition, "transform">): boolean {
+  return transform.some(({ node }) =>
+    nodesOf(node).some((part) => part.op !== "input" && OPERATIONS[part.op].isFitted(part)),
+  );
 }
 
 /** `types` are those of the service's features, in their order. Throws `DEFINITION_INVALID`. */

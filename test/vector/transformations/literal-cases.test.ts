@@ -21,7 +21,8 @@ import {
 import type { AnyTransformation } from "../../../src/define/transformation-typing.ts";
 import { Status } from "../../../src/fold/view-fold.ts";
 import type { Value } from "../../../src/schema/value.ts";
-import { compileTransformations, needsFit } from "../../../src/vector/transformations/compile.ts";
+import { compileTransformations } from "../../../src/vector/transformations/compile.ts";
+import { needsFit } from "../../../src/vector/transformations/steps.ts";
 import {
   apply,
   bools,
@@ -303,8 +304,8 @@ describe("a vector", () => {
     });
     expect(refusal(() => compileTransformations(service, typesOf(columns), []))).toMatchObject({ code: "FIT_CORRUPT" });
     const plain = serviceOf(columns, { a: log1p("delay"), b: hashBucket("carrier", { buckets: 3 }) });
-    expect(needsFit(plain, typesOf(columns))).toBe(false);
-    expect(needsFit(service, typesOf(columns))).toBe(true);
+    expect(needsFit(plain)).toBe(false);
+    expect(needsFit(service)).toBe(true);
   });
 });
 
