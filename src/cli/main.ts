@@ -11,6 +11,7 @@ import { auditCommand } from "./commands/audit.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { describeCommand } from "./commands/describe.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { fitCommand } from "./commands/fit.ts";
 import { getCommand } from "./commands/get.ts";
 import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
@@ -44,6 +45,7 @@ for (const command of [
   getCommand(),
   previewCommand(),
   explainCommand(),
+  fitCommand(),
   trainCommand(),
   auditCommand(),
   featuresCommand(),

@@ -2,6 +2,7 @@
 import { eventRoutes } from "./event-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
+import { fitRoutes } from "./fit-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import type { ServePorts } from "./ports.ts";
@@ -13,6 +14,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
   return [
     ...featureRoutes(reader, ports),
     ...serviceRoutes(reader, ports),
+    ...fitRoutes(ports),
     ...eventRoutes(ports),
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
