@@ -1,6 +1,6 @@
 /**
  * Time of transformations, in one thread without any input or output: vectors of 20 features transformed, in a
- * mix that a model would have, beside a loop that only scales 20 numbers.
+ * mix that a model would have, beside a loop written by hand for these very 20 features in the same run.
  */
 import type { TransformationDefinition, TransformationNode } from "../src/define/definition.ts";
 import { transformationType } from "../src/define/transformation-type.ts";
@@ -28,6 +28,7 @@ const ROWS = 20_000;
 const PASSES = 5;
 const ROUNDS = 5;
 const NUMBERS = Array.from({ length: 16 }, (_, i) => `x${i}`);
+const FIXED = [0, 15, 60, 120];
 const TEXTS = ["carrier", "origin", "destination", "tail"] as const;
 
 const transform: Readonly<Record<string, { readonly node: TransformationNode }>> = {
@@ -37,7 +38,7 @@ const transform: Readonly<Record<string, { readonly node: TransformationNode }>>
   ...Object.fromEntries(NUMBERS.slice(6, 10).map((name) => [name, standardize(impute(name, "mean"))])),
   ...Object.fromEntries(NUMBERS.slice(10, 12).map((name) => [name, minMax(name)])),
   ...Object.fromEntries(NUMBERS.slice(12, 14).map((name) => [name, quantileBins(name, { bins: 10 })])),
-  ...Object.fromEntries(NUMBERS.slice(14).map((name) => [name, bucketize(name, [0, 15, 60, 120])])),
+  ...Object.fromEntries(NUMBERS.slice(14).map((name) => [name, bucketize(name, FIXED)])),
   carrier: oneHot("carrier", { max: 20 }),
   origin: ordinal("origin"),
   tail: hashBucket("tail", { buckets: 1000 }),
@@ -76,7 +77,8 @@ function fitAll(): number {
   return (performance.now() - began) / 1000;
 }
 
-const compiled = compileTransformations(service, types, fitTransformations(service, types, columns, everyRow));
+const fitted = fitTransformations(service, types, columns, everyRow);
+const compiled = compileTransformations(service, types, fitted);
 const slots = { values: [] as Value[], statuses: [] as StatusCode[] };
 const outSlots = compiled.outputs.map(({ slot }) => slot);
 const out: Value[] = names.map(() => null);
@@ -102,30 +104,83 @@ function applied(row: readonly Value[], at: number): void {
   for (let i = 0; i < outSlots.length; i++) out[i] = slots.values[outSlots[i]!]!;
 }
 
-/** What no program could do without: a null check, a subtraction and a division a value. */
-function plainScaling(row: readonly Value[]): void {
-  for (let i = 0; i < row.length; i++) {
-    const value = row[i]!;
-    out[i] = typeof value === "number" ? (value - 20) / 57 : value;
+/** What a transformation was fitted to, whichever it is. */
+interface Parameters {
+  readonly value: number;
+  readonly mean: number;
+  readonly deviation: number;
+  readonly least: number;
+  readonly most: number;
+  readonly boundaries: readonly number[];
+  readonly categories: readonly string[];
+}
+
+function parametersOf(text: string): Parameters {
+  const found = fitted.find(({ transformation }) => transformation === text);
+  if (found === undefined) throw new Error(text);
+  return found.parameters as unknown as Parameters;
+}
+
+const scaled = NUMBERS.slice(0, 6).map((name) => {
+  const { mean, deviation } = parametersOf(`standardize(log1p(clip(impute(${name}, median), at least 0)))`);
+  return { middle: parametersOf(`impute(${name}, median)`).value, mean, deviation };
+});
+const centred = NUMBERS.slice(6, 10).map((name) => {
+  const { mean, deviation } = parametersOf(`standardize(impute(${name}, mean))`);
+  return { middle: parametersOf(`impute(${name}, mean)`).value, mean, deviation };
+});
+const ranges = NUMBERS.slice(10, 12).map((name) => parametersOf(`minMax(${name}, 0 to 1)`));
+const bins = NUMBERS.slice(12, 14).map((name) => parametersOf(`quantileBins(${name}, 10 bins)`).boundaries);
+const numberOf = (categories: readonly string[]): Map<string, number> => new Map(categories.map((one, i) => [one, i]));
+const carriers = numberOf(parametersOf("oneHot(carrier, max 20, unseen other)").categories);
+const origins = numberOf(parametersOf("ordinal(origin, max 10000, unseen other)").categories);
+
+/** FNV-1a: less to do than MurmurHash3, and no list of values to tell apart. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}
+
+/** The same features by hand: no statuses, no checks of what comes out, the engine's own logarithm. */
+function byHand(row: readonly Value[]): void {
+  for (let i = 0; i < 6; i++) {
+    const { middle, mean, deviation } = scaled[i]!;
+    const value = (row[i] ?? middle) as number;
+    out[i] = (Math.log1p(Math.max(0, value)) - mean) / deviation;
   }
+  for (let i = 6; i < 10; i++) {
+    const { middle, mean, deviation } = centred[i - 6]!;
+    out[i] = (((row[i] ?? middle) as number) - mean) / deviation;
+  }
+  for (let i = 10; i < 12; i++) {
+    const { least, most } = ranges[i - 10]!;
+    out[i] = row[i] === null ? null : ((row[i] as number) - least) / (most - least);
+  }
+  for (let i = 12; i < 16; i++) {
+    const boundaries = i < 14 ? bins[i - 12]! : FIXED;
+    const value = row[i] as number | null;
+    out[i] = value === null ? null : boundaries.reduce((bin, boundary) => bin + (boundary <= value ? 1 : 0), 0);
+  }
+  const slots = Array.from<number>({ length: carriers.size + 1 }).fill(0);
+  slots[carriers.get(row[16] as string) ?? carriers.size] = 1;
+  out[16] = slots;
+  out[17] = origins.get(row[17] as string) ?? origins.size;
+  out[18] = hashOf(`${row[17] as string}|${row[18] as string}`) % 10_000;
+  out[19] = hashOf(row[19] as string) % 1000;
 }
 
 vectorsPerSecond(applied);
-vectorsPerSecond(plainScaling);
-const apply = Array.from(
-  { length: ROUNDS },
-  () => [vectorsPerSecond(applied), vectorsPerSecond(plainScaling)] as const,
-);
-if (!process.argv.includes("--json")) {
-  console.log(`beside it, a plain loop of 20 scalings: ${Math.round(apply[0]![1])} vectors/s`);
-}
+vectorsPerSecond(byHand);
+const apply = Array.from({ length: ROUNDS }, () => [vectorsPerSecond(applied), vectorsPerSecond(byHand)] as const);
 report({
   bench: "transform",
   case: "apply, 20 features",
   unit: "vectors/s",
   better: "higher",
   rounds: apply.map(([rate]) => rate),
-  goal: 200_000,
+  reference: { name: "a loop by hand", rounds: apply.map(([, rate]) => rate) },
+  goal: 0.333,
 });
 fitAll();
 report({

@@ -69,6 +69,7 @@ export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-
 export {
   type AuditOptions,
   type AuditReport,
+  type FitOptions,
   openPlatform,
   type Platform,
   type PlatformOptions,
@@ -80,4 +81,5 @@ export {
 export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";
 export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
 export { type HttpOptions, type HttpServer } from "./serve/http.ts";
+export { type FitSplit, type FittedService, type FittedStep } from "./registry/fitted-service.ts";
 export { type Plan, type PlannedChange, type Registered, type Registry } from "./registry/registry.ts";

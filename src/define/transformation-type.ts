@@ -16,15 +16,9 @@ import { nearestNames } from "../base/nearest-names.ts";
 import { formatType, isNumeric, type Value, type ValueType } from "../schema/value.ts";
 import type { TransformationNode } from "./definition.ts";
 import { repeated } from "./source-problems.ts";
+import { BINS_MAX, BUCKETS_MAX, ONE_HOT_MAX, ORDINAL_MAX } from "./transformation-limits.ts";
+import { TRANSFORMATION_TABLE } from "./transformation-table.ts";
 import { transformationText } from "./transformation-text.ts";
-
-/** Each category is a slot of its own: past this, ordinal or hashBucket are the way. */
-export const ONE_HOT_MAX = 1000;
-/** Fitted categories are stored with the fit and held in memory. */
-export const ORDINAL_MAX = 100_000;
-export const BINS_MAX = 1000;
-/** Hashes have 53 bits: with so many buckets, none is favoured by more than one part in 2^22. */
-export const BUCKETS_MAX = 2 ** 31 - 1;
 
 /** Features by name with their types. */
 export type FeatureTypes = ReadonlyMap<string, ValueType>;
@@ -46,7 +40,11 @@ const FLOAT64: ValueType = { name: "float64" };
 const INT64: ValueType = { name: "int64" };
 
 function typeOf(node: TransformationNode, features: FeatureTypes): ValueType {
-  const inputOf = (input: TransformationNode, isFit: (type: ValueType) => boolean, needed: string): ValueType => {
+  const inputOf = (
+    input: TransformationNode,
+    isFit: (type: ValueType) => boolean,
+    needed: string = node.op === "input" ? "" : TRANSFORMATION_TABLE[node.op].takes,
+  ): ValueType => {
     const type = typeOf(input, features);
     if (isFit(type)) return type;
     throw new TransformationProblem(
@@ -71,17 +69,17 @@ function typeOf(node: TransformationNode, features: FeatureTypes): ValueType {
     }
     case "standardize":
     case "log1p":
-      inputOf(node.input, isNumeric, "a number");
+      inputOf(node.input, isNumeric);
       return FLOAT64;
     case "minMax":
-      inputOf(node.input, isNumeric, "a number");
+      inputOf(node.input, isNumeric);
       needs(
         isFinite(node.low) && isFinite(node.high) && node.low < node.high,
         `minMax: ${node.low} to ${node.high} is no range`,
       );
       return FLOAT64;
     case "clip": {
-      const type = inputOf(node.input, isNumeric, "a number");
+      const type = inputOf(node.input, isNumeric);
       const bounds = [node.low, node.high].filter((bound) => bound !== undefined);
       needs(bounds.length > 0, "clip needs low, high or both");
       for (const bound of bounds) needs(isValueOf(bound, type), `clip: ${show(bound)} is no ${name(type)}`);
@@ -89,26 +87,26 @@ function typeOf(node: TransformationNode, features: FeatureTypes): ValueType {
       return type;
     }
     case "bucketize":
-      inputOf(node.input, isNumeric, "a number");
+      inputOf(node.input, isNumeric);
       needsBoundaries(node.boundaries);
       return INT64;
     case "quantileBins":
-      inputOf(node.input, isNumeric, "a number");
+      inputOf(node.input, isNumeric);
       needsWhole("quantileBins: bins", node.bins, 2, BINS_MAX);
       return INT64;
     case "oneHot":
     case "ordinal": {
-      const type = inputOf(node.input, isCategory, "a string, an int64 or a bool");
+      const type = inputOf(node.input, isCategory);
       needsCategories(node, type);
       return node.op === "oneHot" ? { name: "array", element: FLOAT64 } : INT64;
     }
     case "hashBucket":
-      inputOf(node.input, isCategory, "a string, an int64 or a bool");
+      inputOf(node.input, isCategory);
       needsWhole("hashBucket: buckets", node.buckets, 2, BUCKETS_MAX);
       return INT64;
     case "cross":
       needs(node.inputs.length >= 2, "cross needs two features or more");
-      for (const input of node.inputs) inputOf(input, isCategory, "strings, int64s or bools");
+      for (const input of node.inputs) inputOf(input, isCategory);
       needsWhole("cross: buckets", node.buckets, 2, BUCKETS_MAX);
       return INT64;
     case "custom":

@@ -13,6 +13,7 @@ import { OnefoldError } from "../base/errors.ts";
 import { callSite } from "./defined-at.ts";
 import type { TransformationNode, Unseen } from "./definition.ts";
 import { frozen } from "./frozen.ts";
+import { ONE_HOT_DEFAULT, ORDINAL_DEFAULT } from "./transformation-limits.ts";
 import { type NeedsOf, type NullsOf, type Operand, Transformation, type ValueOf } from "./transformation-typing.ts";
 
 /** A number, null where its input is or where it is not finite. */
@@ -117,7 +118,7 @@ export function oneHot<const T extends Operand, const U extends Unseen = "other"
   input: T,
   options: Chosen<U> = {},
 ): Transformation<NeedsOf<T, "category">, readonly (number | null)[], CategoryNulls<T, U>> {
-  return made({ op: "oneHot", input: operandNode(oneHot, input), ...chosen(options, 100) });
+  return made({ op: "oneHot", input: operandNode(oneHot, input), ...chosen(options, ONE_HOT_DEFAULT) });
 }
 
 /**
@@ -128,7 +129,7 @@ export function ordinal<const T extends Operand, const U extends Exclude<Unseen,
   input: T,
   options: Chosen<U> = {},
 ): Transformation<NeedsOf<T, "category">, number, CategoryNulls<T, U>> {
-  return made({ op: "ordinal", input: operandNode(ordinal, input), ...chosen(options, 10_000) });
+  return made({ op: "ordinal", input: operandNode(ordinal, input), ...chosen(options, ORDINAL_DEFAULT) });
 }
 
 /** The bucket, from 0, that a fixed hash (MurmurHash3) puts the value in: every value has one, seen before or not. */
