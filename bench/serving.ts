@@ -14,6 +14,7 @@ import type { ViewDefinition } from "../src/define/definition.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import type { ViewState } from "../src/fold/view-fold.ts";
 import { col, count, entity, last, max, mean, service, stddev, stream, sum, t, view } from "../src/index.ts";
+import { openFitStore } from "../src/registry/fit-files.ts";
 import { openFileRegistry } from "../src/registry/file-registry.ts";
 import { createFeatureReader } from "../src/serve/feature-reader.ts";
 import { openHttpServer } from "../src/serve/http.ts";
@@ -179,6 +180,7 @@ async function openPorts(): Promise<ServePorts> {
   return {
     clock,
     registry,
+    fits: await openFitStore(folder),
     maxFutureMicros: MICROS_PER_MINUTE,
     revision: () => 0,
     view: (name) => views.get(name)!,

@@ -52,12 +52,28 @@ export { batch, type BatchSource, type EventOf, stream, type Stream } from "./de
 export { view, type View } from "./define/view.ts";
 export { onDemand, type OnDemand } from "./define/on-demand.ts";
 export { type Selection } from "./define/selection.ts";
+export {
+  bucketize,
+  clip,
+  cross,
+  hashBucket,
+  impute,
+  log1p,
+  minMax,
+  oneHot,
+  ordinal,
+  quantileBins,
+  standardize,
+} from "./define/transformation.ts";
+export { customTransformation, type TransformationFunctions } from "./define/custom-transformation.ts";
+export { type Transformation } from "./define/transformation-typing.ts";
 export { service, type Service, type Vector, type VectorKeys, type VectorRequest } from "./define/service.ts";
 export { type DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
 export {
   type AuditOptions,
   type AuditReport,
+  type FitOptions,
   openPlatform,
   type Platform,
   type PlatformOptions,
@@ -69,4 +85,5 @@ export {
 export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";
 export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
 export { type HttpOptions, type HttpServer } from "./serve/http.ts";
+export { type FitSplit, type FittedService, type FittedStep } from "./registry/fitted-service.ts";
 export { type Plan, type PlannedChange, type Registered, type Registry } from "./registry/registry.ts";

@@ -24,11 +24,14 @@ import { openLmdbStore } from "./online-store/lmdb.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { LocalEvents, type LocalEventsOptions } from "./platform/local-events.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
+import { type LabelOptions, labelRequest } from "./platform/label-options.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { openFileRegistry } from "./registry/file-registry.ts";
+import { openFitStore } from "./registry/fit-files.ts";
+import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
 import { readServingLog, type ServedVector } from "./schema/served-vector.ts";
@@ -42,10 +45,10 @@ import { audit, type AuditRequest } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
 import { auditStates, type StateAuditResult } from "./training/audit-states.ts";
 import { SampleKeeper } from "./training/entity-sample.ts";
+import { fitService, type FitRequest } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
 import type { TrainingPorts } from "./training/ports.ts";
 import { preview, type Preview } from "./training/preview.ts";
-import type { SpineRequest } from "./training/spine.ts";
 import { train, type TrainingSet, type TrainRequest } from "./training/training-set.ts";
 
 /** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
@@ -76,9 +79,8 @@ export interface PlatformOptions {
   readonly memoryBytes?: number;
 }
 
-/** The label file and where things stand in it, flat beside the other options of a training set. */
-export type TrainOptions = Omit<TrainRequest, "ports" | "labels" | "onProgress"> &
-  Omit<SpineRequest, "path" | "format"> & { readonly labels: string; readonly onProgress?: OnProgress };
+export type TrainOptions = Omit<TrainRequest, "ports" | "labels" | "split" | "onProgress"> & LabelOptions;
+export type FitOptions = Omit<FitRequest, "ports" | "labels" | "onProgress"> & LabelOptions;
 
 export interface AuditOptions extends Pick<AuditRequest, "mismatchesKept" | "signal"> {
   /** Also folds the stored states of every view again and compares their bytes. */
@@ -99,6 +101,8 @@ export interface VectorOptions {
 export interface ServiceVectorOptions extends VectorOptions {
   /** Request data by column, as the service's on-demand views declare it. */
   readonly request?: Readonly<Record<string, unknown>>;
+  /** Version of the fit to transform with, and the definition it is of. Default: the newest of the present one. */
+  readonly fit?: number;
 }
 
 export interface VectorAnswer {
@@ -118,7 +122,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       const lock = await lockFolder(dataDir);
       closers.push(() => lock.release());
     }
-    const registry = await openFileRegistry(join(dataDir, "registry"), { clock });
+    const registryFolder = join(dataDir, "registry");
+    const registry = await openFileRegistry(registryFolder, { clock });
     registry.attachCode(options.definitions ?? []);
     const openEngine = (): Promise<QueryEngine> =>
       openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES });
@@ -128,6 +133,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       dataDir,
       clock,
       registry,
+      fits: await openFitStore(registryFolder),
       catalog: new ViewCatalog(registry),
       engine,
       openEngine,
@@ -270,23 +276,22 @@ export class Platform {
 
   /** Joins label rows with a service's features, point in time. Errors as in `train` of `training/training-set.ts`. */
   train(options: TrainOptions): Promise<TrainingSet> {
-    const { labels, timeColumn, tokenColumn, keyColumns, onProgress, ...rest } = options;
-    return train({
-      ...rest,
-      ports: this.#trainingPorts,
-      labels: {
-        path: labels,
-        ...(timeColumn === undefined ? {} : { timeColumn }),
-        ...(tokenColumn === undefined ? {} : { tokenColumn }),
-        ...(keyColumns === undefined ? {} : { keyColumns }),
-      },
-      ...(onProgress === undefined
-        ? {}
-        : {
-            onProgress: ({ phase, view, done, total }) =>
-              onProgress({ phase: view === undefined ? phase : `${phase} of ${view}`, done, total }),
-          }),
-    });
+    return train({ ...labelRequest(options), ports: this.#trainingPorts });
+  }
+
+  /**
+   * Fits a service's transformations to the train split of label rows, and stores that under the next version,
+   * which is served from then on. Errors as in `fitService` of `training/fit-service.ts`.
+   */
+  async fit(options: FitOptions): Promise<FittedService> {
+    const fitted = await fitService({ ...labelRequest(options), ports: this.#trainingPorts });
+    this.#revision += 1;
+    return fitted;
+  }
+
+  /** The fits of a service, oldest first. Throws `FIT_CORRUPT`. */
+  fits(service: string): readonly FittedService[] {
+    return this.#context.fits.fitsOf(service);
   }
 
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */
@@ -414,11 +419,12 @@ export class Platform {
   }
 
   #openServePorts(): ServePorts {
-    const { catalog, clock, registry } = this.#context;
+    const { catalog, clock, registry, fits } = this.#context;
     const owned = this.#owned;
     return {
       clock,
       registry,
+      fits,
       maxFutureMicros: MAX_FUTURE_MICROS,
       revision: () => this.#revision,
       view: (name, version) =>

@@ -204,7 +204,7 @@ describe("imports", () => {
 
   it("keep the fold pure: no Node modules, no packages, no clock, no randomness", () => {
     const impure = [...sources.values()]
-      .filter(({ path }) => layerOf(path) === "fold")
+      .filter(({ path }) => ["fold", "vector"].includes(layerOf(path)))
       .filter(
         ({ text, packages }) =>
           packages.length > 0 || /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.|\basync\s/.test(text),

@@ -53,11 +53,16 @@ export const ERROR_CODES = {
   ON_DEMAND_OUTPUT_INVALID: { status: 500, meaning: "an on-demand view gave a value that is not of its output's type" },
   ON_DEMAND_INPUT_ERROR: { status: 500, meaning: "an input of an on-demand view is itself an error" },
   TOKEN_INVALID: { status: 400, meaning: "a vector token cannot be read" },
+  SERVICE_NOT_FITTED: { status: 409, meaning: "a service's transformations have not been fitted to data" },
+  FIT_UNKNOWN: { status: 404, meaning: "a service has no fit of this version" },
+  TRANSFORMATION_FAILED: { status: 422, meaning: "a transformation has no finite value, or none for a category" },
+  FIT_IMPOSSIBLE: { status: 422, meaning: "a transformation has no values to be fitted to" },
   // calling a server
   SERVER_UNREACHABLE: { status: 503, meaning: "no server answers at the address" },
   CALL_TIMED_OUT: { status: 504, meaning: "a call was not answered in time" },
   // storage
   REGISTRY_CORRUPT: { status: 500, meaning: "the registry's file is damaged or of another format" },
+  FIT_CORRUPT: { status: 500, meaning: "a stored fit is damaged or of another format" },
   STATE_CODEC: { status: 500, meaning: "stored state cannot be decoded by this version" },
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
   DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },

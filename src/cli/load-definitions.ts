@@ -14,8 +14,17 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type BuildFailure, type BuildOptions, type Plugin } from "esbuild";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { topOfStack } from "../define/defined-at.ts";
-import type { CustomAggregation, DefinedAt, Definition, FeatureDefinition } from "../define/definition.ts";
+import type {
+  CustomAggregation,
+  CustomTransformation,
+  DefinedAt,
+  Definition,
+  FeatureDefinition,
+  ServiceDefinition,
+  TransformationNode,
+} from "../define/definition.ts";
 import { withReferences } from "../define/references.ts";
+import { nodesOf } from "../define/transformation-text.ts";
 
 export interface LoadedDefinitions {
   /** What is referred to before what refers; each once. */
@@ -180,6 +189,7 @@ type HashOf = (module: string) => Promise<string>;
 
 async function withCodeFingerprint(definition: Definition, hashOf: HashOf): Promise<Definition> {
   if (definition.kind === "on-demand") return withHash(definition, hashOf);
+  if (definition.kind === "service") return withTransformHashes(definition, hashOf);
   if (definition.kind !== "view" || definition.features.every((feature) => feature.aggregation.custom === undefined)) {
     return definition;
   }
@@ -195,6 +205,25 @@ async function withCustomHash(feature: FeatureDefinition, hashOf: HashOf): Promi
     custom: await withHash<CustomAggregation>(custom, hashOf),
   });
   return Object.freeze({ ...feature, aggregation });
+}
+
+async function withTransformHashes(service: ServiceDefinition, hashOf: HashOf): Promise<ServiceDefinition> {
+  const { transform = [] } = service;
+  const hashed = new Map<CustomTransformation, CustomTransformation>();
+  for (const node of transform.flatMap((one) => nodesOf(one.node))) {
+    if (node.op === "custom") hashed.set(node.custom, await withHash(node.custom, hashOf));
+  }
+  if (hashed.size === 0) return service;
+  const replace = (node: TransformationNode): TransformationNode => {
+    if (node.op === "input") return node;
+    if (node.op === "cross") return Object.freeze({ ...node, inputs: Object.freeze(node.inputs.map(replace)) });
+    const input = replace(node.input);
+    return Object.freeze(
+      node.op === "custom" ? { ...node, input, custom: hashed.get(node.custom)! } : { ...node, input },
+    );
+  };
+  const replaced = transform.map((one) => Object.freeze({ ...one, node: replace(one.node) }));
+  return Object.freeze({ ...service, transform: Object.freeze(replaced) });
 }
 
 /** Without a place there is no module to hash: the registry then takes the functions' own text. */

@@ -13,6 +13,7 @@ import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
 import { dropCommand } from "./commands/drop.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { fitCommand } from "./commands/fit.ts";
 import { getCommand } from "./commands/get.ts";
 import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
@@ -50,6 +51,7 @@ for (const command of [
   dropCommand(),
   explainCommand(),
   testCommand(),
+  fitCommand(),
   trainCommand(),
   auditCommand(),
   featuresCommand(),

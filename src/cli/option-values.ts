@@ -15,6 +15,12 @@ export function parseShare(text: string): number {
   throw new InvalidArgumentError("Give a number from 0 to 1.");
 }
 
+export function parseTrainShare(text: string): number {
+  const share = Number(text);
+  if (text.trim() !== "" && share > 0 && share <= 1) return share;
+  throw new InvalidArgumentError("Give a number above 0, up to 1.");
+}
+
 export function parseCount(text: string): number {
   if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new InvalidArgumentError("Give a whole number above zero.");

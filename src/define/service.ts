@@ -2,13 +2,29 @@
  * `service`: the named list of features that one model reads. Its result is a feature vector.
  */
 import { callSite, refuse } from "./defined-at.ts";
-import type { Described, ServiceDefinition } from "./definition.ts";
+import type { Described, ServiceDefinition, TransformationDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
-import { type AnySelectable, asSelection, type KeysOf, type RequestOf, type ValuesOf } from "./selection.ts";
+import {
+  type AnySelectable,
+  asSelection,
+  type KeysOf,
+  type RequestOf,
+  type Selection,
+  type ValuesOf,
+} from "./selection.ts";
 import { checkShape } from "./shape.ts";
 import { repeated } from "./source-problems.ts";
+import { transformationProblems } from "./transformation-problems.ts";
+import { type FeatureTypes, transformationType } from "./transformation-type.ts";
+import {
+  type AnyTransformation,
+  type CheckedOmit,
+  type CheckedTransform,
+  Transformation,
+  type Transformed,
+} from "./transformation-typing.ts";
 import type { Simplify } from "./typing.ts";
 
 type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never;
@@ -43,28 +59,56 @@ export type VectorKeys<S> = S extends { readonly "~types"?: { readonly keys: inf
 /** What a request for a vector must carry for its on-demand features: value by column. */
 export type VectorRequest<S> = S extends { readonly "~types"?: { readonly request: infer Q } } ? Q : never;
 
+type SelectedValues<T extends readonly AnySelectable[]> = Simplify<Intersection<ValuesOf<T[number]>>>;
+
+interface ServiceOptions<T, X, O extends string> extends Described {
+  readonly features: T;
+  /** Values computed from the features: of a feature's name, they stand in its place; else behind all, in order. */
+  readonly transform?: X;
+  /** Features that are only read to be transformed: they are not in the vector. */
+  readonly omit?: readonly O[];
+}
+
 /** The named list of features that one model reads. Throws `DEFINITION_INVALID`. */
-export function service<const N extends string, const T extends readonly AnySelectable[]>(
+export function service<
+  const N extends string,
+  const T extends readonly AnySelectable[],
+  const X extends Readonly<Record<string, AnyTransformation>> = {},
+  const O extends string = never,
+>(
   name: N,
-  options: Described & { readonly features: T } & { readonly features: Distinct<T> },
+  options: ServiceOptions<T, X, O> & {
+    readonly features: Distinct<T>;
+    readonly transform?: CheckedTransform<X, SelectedValues<T>>;
+    readonly omit?: CheckedOmit<O, SelectedValues<T>>;
+  },
 ): Service<
   N,
-  Simplify<Intersection<ValuesOf<T[number]>>>,
+  Transformed<SelectedValues<T>, X, O>,
   Simplify<Intersection<KeysOf<T[number]>>>,
   Simplify<Intersection<RequestOf<T[number]>>>
 > {
-  checkShape(service, "service", name, options, { features: "list" });
+  checkShape(service, "service", name, options, {
+    features: "list",
+    ...(options?.transform === undefined ? {} : { transform: "members" }),
+    ...(options?.omit === undefined ? {} : { omit: "list" }),
+  });
   const selections = (options.features as T).map(asSelection);
+  const types = typesOf(selections);
+  const definedAt = callSite(service);
   const definition: ServiceDefinition = frozen({
     kind: "service",
     name: name as string,
     features: selections.flatMap((selection) => selection.features),
+    transform:
+      options.transform === undefined ? undefined : buildTransform(name, options.transform as X, types, definedAt),
+    omit: options.omit as readonly string[] | undefined,
     description: options.description,
     owner: options.owner,
     tags: options.tags,
-    definedAt: callSite(service),
+    definedAt,
   });
-  refuse(definition, "service", serviceProblems(definition));
+  refuse(definition, "service", serviceProblems(definition, types));
   rememberReferences(
     definition,
     selections.map((selection) => selection.from),
@@ -72,13 +116,49 @@ export function service<const N extends string, const T extends readonly AnySele
   return definition as Service<N, any, any, any>;
 }
 
-/** What contradicts itself in a service; empty when nothing does. */
-export function serviceProblems(definition: ServiceDefinition): string[] {
+/** The types of chosen features by their names in the vector. */
+function typesOf(selections: readonly Selection<any, any>[]): FeatureTypes {
+  return new Map(
+    selections.flatMap(({ features, from }) => {
+      const known = from.kind === "view" ? from.features : from.kind === "on-demand" ? from.outputs : [];
+      return features.flatMap(({ as, feature }) => {
+        const found = known.find((one) => one.name === feature);
+        return found === undefined ? [] : [[as, found.type] as const];
+      });
+    }),
+  );
+}
+
+function buildTransform(
+  serviceName: string,
+  transform: Readonly<Record<string, AnyTransformation>>,
+  types: FeatureTypes,
+  definedAt: ServiceDefinition["definedAt"],
+): TransformationDefinition[] {
+  return Object.entries(transform).map(([name, transformation]) => {
+    if (!(transformation instanceof Transformation)) {
+      refuse({ name: serviceName, definedAt }, "service", [
+        `transform "${name}" is not a transformation such as standardize("${name}")`,
+      ]);
+    }
+    const { node } = transformation;
+    const type = transformationType(node, types);
+    // A wrong one is told with all other problems of the service; until then it has some type.
+    return { name, type: typeof type === "string" ? { name: "float64" } : type, node };
+  });
+}
+
+/**
+ * What contradicts itself in a service; empty when nothing does. Its transformations are held against the
+ * `types` of its features where those are known.
+ */
+export function serviceProblems(definition: ServiceDefinition, types: FeatureTypes | null): string[] {
   const names = definition.features.map((feature) => feature.as);
   return [
     ...nameProblems("its name", definition.name),
     ...(names.length === 0 ? ["it has no features"] : []),
     ...names.flatMap((name) => nameProblems("feature", name)),
     ...repeated(names).map((name) => `feature "${name}" is in it twice: use .prefix() or .pick()`),
+    ...(types === null ? [] : transformationProblems(definition, types)),
   ];
 }

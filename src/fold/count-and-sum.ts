@@ -281,7 +281,7 @@ export function joinCountsAndSums(accumulators: readonly Accumulator[]): Accumul
 }
 
 /** What `sum + value` lost in rounding to `total`: exact for finite numbers, whichever is larger. */
-function roundedAway(sum: number, value: number, total: number): number {
+export function roundedAway(sum: number, value: number, total: number): number {
   return Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
 }
 

@@ -4,6 +4,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { OfflineStore } from "../offline-store/offline-store.ts";
+import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ViewCatalog } from "./view-catalog.ts";
 
@@ -18,6 +19,7 @@ export interface RuntimeContext {
   readonly dataDir: string;
   readonly clock: Clock;
   readonly registry: Registry;
+  readonly fits: FitStore;
   readonly catalog: ViewCatalog;
   /** Writes and reads the offline tables. */
   readonly engine: QueryEngine;

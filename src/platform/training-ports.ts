@@ -10,11 +10,12 @@ import type { SourceRuntimes } from "./source-runtimes.ts";
 
 /** `sources` where this process owns the logs: then archives are brought up to their ends first. */
 export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntimes | null): TrainingPorts {
-  const { catalog, clock, registry, engine, offline } = context;
+  const { catalog, clock, registry, fits, engine, offline } = context;
   const opened = new Map<string, Promise<EventArchive>>();
   return {
     clock,
     registry,
+    fits,
     view: (name: string, version: ViewDefinition["version"]) => catalog.view(name, version),
     archive: async (source) => {
       const { definition } = registry.source(source);

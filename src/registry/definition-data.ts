@@ -1,12 +1,13 @@
 /**
  * Definitions as JSON data: what the registry's file holds and fingerprints are taken of.
  *
- * Functions stay out: a custom aggregation keeps its name, output and code fingerprint, and gets functions
- * that only refuse when it is read back, until loaded code is attached.
+ * Functions stay out: a custom aggregation or transformation keeps its name, output and code fingerprint, and
+ * gets functions that only refuse when it is read back, until loaded code is attached.
  */
 import { createHash } from "node:crypto";
 import { OnefoldError } from "../base/errors.ts";
-import type { CustomAggregation, Definition, OnDemandDefinition } from "../define/definition.ts";
+import type { CustomAggregation, CustomTransformation, Definition, OnDemandDefinition } from "../define/definition.ts";
+import { nodesOf } from "../define/transformation-text.ts";
 
 /** JSON data with sorted keys; undefined members are left out. */
 export type Data = null | boolean | number | string | readonly Data[] | { readonly [name: string]: Data };
@@ -24,6 +25,7 @@ function write(value: unknown): Data {
   if (typeof value !== "object")
     throw new OnefoldError("INTERNAL", `a definition holds a value of type ${typeof value}`);
   if (isCustom(value)) return write(withoutFunctions(value));
+  if (isTransformation(value)) return write(withoutFitAndApply(value));
   if (isOnDemand(value)) return write(withoutCompute(value));
   const members = value as Readonly<Record<string, unknown>>;
   const names = Object.keys(members).filter((name) => members[name] !== undefined);
@@ -34,6 +36,10 @@ function isCustom(value: object): value is CustomAggregation {
   return "empty" in value && typeof value.empty === "function";
 }
 
+function isTransformation(value: object): value is CustomTransformation {
+  return "apply" in value && typeof value.apply === "function";
+}
+
 function isOnDemand(value: object): value is OnDemandDefinition {
   return "compute" in value && typeof value.compute === "function";
 }
@@ -41,6 +47,11 @@ function isOnDemand(value: object): value is OnDemandDefinition {
 function withoutFunctions(custom: CustomAggregation): object {
   const { name, output, definedAt } = custom;
   return { name, output, definedAt, merges: custom.merge !== undefined, codeFingerprint: customFingerprint(custom) };
+}
+
+function withoutFitAndApply({ name, output, definedAt, fit, apply, codeFingerprint }: CustomTransformation): object {
+  const ownText = [fit, apply].map((fn) => fn?.toString() ?? "").join("\n");
+  return { name, output, definedAt, fits: fit !== undefined, codeFingerprint: codeFingerprint ?? hashText(ownText) };
 }
 
 function withoutCompute(definition: OnDemandDefinition): object {
@@ -72,6 +83,7 @@ function read(data: Data): unknown {
   const object: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(members)) object[name] = read(member);
   if ("merges" in object) return Object.freeze(withRefusingFunctions(object));
+  if ("fits" in object) return Object.freeze(withRefusingFitAndApply(object));
   if (object["kind"] === "on-demand") object["compute"] = refusing(String(object["name"]));
   return Object.freeze(object);
 }
@@ -79,6 +91,11 @@ function read(data: Data): unknown {
 function withRefusingFunctions({ merges, ...custom }: Record<string, unknown>): object {
   const refuse = refusing(String(custom["name"]));
   return { ...custom, empty: refuse, add: refuse, read: refuse, ...(merges === true ? { merge: refuse } : {}) };
+}
+
+function withRefusingFitAndApply({ fits, ...custom }: Record<string, unknown>): object {
+  const refuse = refusing(String(custom["name"]));
+  return { ...custom, apply: refuse, ...(fits === true ? { fit: refuse } : {}) };
 }
 
 function refusing(name: string): () => never {
@@ -92,5 +109,8 @@ function refusing(name: string): () => never {
 /** Whether a definition has functions beside its data. */
 export function hasCode(definition: Definition): boolean {
   if (definition.kind === "on-demand") return true;
+  if (definition.kind === "service") {
+    return definition.transform?.some(({ node }) => nodesOf(node).some((part) => part.op === "custom")) ?? false;
+  }
   return definition.kind === "view" && definition.features.some((feature) => feature.aggregation.custom !== undefined);
 }

@@ -3,8 +3,9 @@
  * `features.mean_delay_1h.over: 1h -> 2h`.
  */
 import { formatDuration } from "../base/micros.ts";
-import type { Window } from "../define/definition.ts";
+import type { TransformationNode, Window } from "../define/definition.ts";
 import { formatWindow } from "../define/window.ts";
+import { transformationText } from "../define/transformation-text.ts";
 import type { Data } from "./definition-data.ts";
 
 /** One line a difference, in the order of the new definition's members; empty when both are equal. */
@@ -17,16 +18,22 @@ function compare(path: string, before: Data | undefined, after: Data | undefined
   if (before === undefined) return [`${path}: added ${show(path, after!)}`];
   if (after === undefined) return [`${path}: removed ${show(path, before)}`];
   if (isList(before) && isList(after)) return compareLists(path, before, after);
-  if (isNamed(before) && isNamed(after) && textOf(path, before) === null && textOf(path, after) === null) {
+  if (
+    isNamed(before) &&
+    isNamed(after) &&
+    (after["node"] !== undefined || (textOf(path, before) ?? textOf(path, after)) === null)
+  ) {
     const names = [...new Set([...Object.keys(after), ...Object.keys(before)])];
     return names.flatMap((name) => compare(path === "" ? name : `${path}.${name}`, before[name], after[name]));
   }
-  if (path.endsWith("codeFingerprint")) {
+  const texts = [show(path, before), show(path, after)];
+  // Of a transformation, the text says all but the code of its custom parts.
+  if (path.endsWith("codeFingerprint") || texts[0] === texts[1]) {
     return [
       `${path}: the module that holds its functions, or one that it imports, changed (keep functions in a module of their own, which other edits do not touch)`,
     ];
   }
-  return [`${path}: ${show(path, before)} -> ${show(path, after)}`];
+  return [`${path}: ${texts[0]} -> ${texts[1]}`];
 }
 
 /** Lists of named things are compared by name; others, and a change of order, as wholes. */
@@ -70,6 +77,8 @@ function textOf(path: string, data: Data): string | null {
   if (typeof data === "string") return data;
   if (!isNamed(data)) return null;
   if (WINDOW_KINDS.has(data["kind"])) return formatWindow(data as unknown as Window);
+  if (path.endsWith(".node")) return transformationText(data as unknown as TransformationNode);
+  if (data["node"] !== undefined) return transformationText(data["node"] as unknown as TransformationNode);
   if (typeof data["op"] === "string") return expressionText(data);
   if (typeof data["view"] === "string") return `${data["view"]}@${String(data["version"])}.${String(data["feature"])}`;
   return /(^|\.)(type|output|element)$/.test(path) ? typeText(data) : null;

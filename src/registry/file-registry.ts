@@ -143,23 +143,27 @@ class FileRegistry implements Registry {
     this.#byKey = attached;
   }
 
-  codeProblem(definition: ViewDefinition | OnDemandDefinition): OnefoldError | null {
+  codeProblem(definition: ViewDefinition | OnDemandDefinition | ServiceDefinition): OnefoldError | null {
     const key = keyOf(definition);
     const registered = this.#byKey.get(key);
     const loaded = this.#loaded.get(key);
     if (registered === undefined) return null;
+    // A service may be computed as it was before it was redefined; what it refers to stands for itself.
+    const isService = definition.kind === "service";
+    if (isService && !hasCode(definition)) return null;
+    const wanted = isService ? fingerprint(definition) : registered.fingerprint;
     const name = shownName(definition);
     if (loaded === undefined) {
-      if (!hasCode(registered.definition)) return null;
+      if (!isService && !hasCode(registered.definition)) return null;
       return new OnefoldError("FINGERPRINT_MISMATCH", `${name} has functions of its own, and its code is not loaded`, {
         hint: "start with the definitions file that registered it",
       });
     }
-    if (loaded.fingerprint === registered.fingerprint) return null;
+    if (loaded.fingerprint === wanted) return null;
     const { definedAt } = loaded.definition;
     return new OnefoldError(
       "FINGERPRINT_MISMATCH",
-      `the loaded ${name} (${loaded.fingerprint.slice(0, 12)}) is not the registered one (${registered.fingerprint.slice(0, 12)})`,
+      `the loaded ${name} (${loaded.fingerprint.slice(0, 12)}) is not the registered one (${wanted.slice(0, 12)})`,
       {
         hint: "load the definitions that were applied, or apply these under a new version",
         ...(definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` }),
@@ -202,6 +206,9 @@ class FileRegistry implements Registry {
   serviceOfFingerprint(wanted: string): ServiceDefinition | null {
     const present = this.services().find((one) => one.fingerprint === wanted);
     if (present !== undefined) return present.definition;
+    for (const { definition, fingerprint: loaded } of this.#loaded.values()) {
+      if (loaded === wanted && definition.kind === "service") return definition;
+    }
     for (const { replaced } of this.#content.history) {
       const former = replaced.find((one) => one.fingerprint === wanted);
       if (former === undefined) continue;

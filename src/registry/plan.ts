@@ -4,6 +4,7 @@
  * Definitions that are registered but not among the given stay as they are and are not listed.
  */
 import type { Definition } from "../define/definition.ts";
+import { transformationText } from "../define/transformation-text.ts";
 import { keyOf, shownName } from "./definition-set.ts";
 import { refusal } from "./compatible.ts";
 import { type Data, toData } from "./definition-data.ts";
@@ -95,6 +96,9 @@ function summary(definition: Definition): string[] {
     case "on-demand":
       return [`${definition.outputs.map((output) => output.name).join(", ")} at request time`];
     case "service":
-      return [`${definition.features.length} features: ${definition.features.map((feature) => feature.as).join(", ")}`];
+      return [
+        `${definition.features.length} features: ${definition.features.map((feature) => feature.as).join(", ")}`,
+        ...(definition.transform ?? []).map(({ name, node }) => `${name} is ${transformationText(node)}`),
+      ];
   }
 }

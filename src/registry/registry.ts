@@ -107,7 +107,7 @@ export interface Registry {
    * this name and version was loaded whose fingerprint differs, or it has functions and none were loaded.
    * A `FINGERPRINT_MISMATCH`, or null when all is well.
    */
-  codeProblem(definition: ViewDefinition | OnDemandDefinition): OnefoldError | null;
+  codeProblem(definition: ViewDefinition | OnDemandDefinition | ServiceDefinition): OnefoldError | null;
   /** Every apply that changed something, oldest first. */
   history(): readonly AppliedChange[];
 }

@@ -10,13 +10,16 @@ import {
   type FeatureReference,
   formatViewName,
   type OnDemandDefinition,
+  type ServiceDefinition,
 } from "../define/definition.ts";
 import { entityProblems } from "../define/entity.ts";
 import { onDemandProblems } from "../define/on-demand.ts";
 import { requestColumnsOf } from "../define/request-columns.ts";
 import { serviceProblems } from "../define/service.ts";
 import { sourceProblems } from "../define/source-problems.ts";
+import type { FeatureTypes } from "../define/transformation-type.ts";
 import { viewProblems } from "../define/view-problems.ts";
+import type { ValueType } from "../schema/value.ts";
 import { keyOf, shownName } from "./definition-set.ts";
 
 export interface DefinitionProblem {
@@ -93,7 +96,7 @@ function problemsOfOne(
       ];
     case "service":
       return [
-        ...serviceProblems(definition),
+        ...serviceProblems(definition, typesOfFeatures(definition, all)),
         ...definition.features.flatMap((reference) => [
           ...referenceProblems(reference, all, known, definition),
           ...draftProblems(reference),
@@ -101,6 +104,19 @@ function problemsOfOne(
         ...requestColumnsOf(definition.features, onDemandIn(all)).problems,
       ];
   }
+}
+
+/** Types of all its features, or null where one is of a view that is not there: that is a problem of its own. */
+function typesOfFeatures(service: ServiceDefinition, all: ReadonlyMap<string, Definition>): FeatureTypes | null {
+  const types = new Map<string, ValueType>();
+  for (const { view: name, version, feature, as } of service.features) {
+    const view = all.get(`view:${formatViewName({ name, version })}`);
+    const features = view?.kind === "view" ? view.features : view?.kind === "on-demand" ? view.outputs : [];
+    const type = features.find((one) => one.name === feature)?.type;
+    if (type === undefined) return null;
+    types.set(as, type);
+  }
+  return types;
 }
 
 /** Whatever is registered under a number keeps its meaning, so nothing under it may change. */

@@ -30,10 +30,12 @@ export interface ServedVector {
   readonly computed?: ComputedVector;
 }
 
-/** The vector that a service's on-demand views made of the features that were read. */
+/** The vector that a service's on-demand views and transformations made of the features that were read. */
 export interface ComputedVector {
   /** Of the service's definition: it says what was computed, and how the values are called. */
   readonly fingerprint: string;
+  /** Version of what its transformations were fitted to; absent where none is fitted. */
+  readonly fit?: number;
   /** Request data, in the order of the service's request columns. */
   readonly request: readonly Value[];
   /** In the order of the vector. */
@@ -57,18 +59,20 @@ export function encodeServedVector(vector: ServedVector): string {
   });
 }
 
-function packComputed({ fingerprint, request, values, statuses }: ComputedVector): unknown {
-  return { fingerprint, request: request.map(packValue), values: values.map(packValue), statuses };
+function packComputed({ fingerprint, fit, request, values, statuses }: ComputedVector): unknown {
+  return { fingerprint, fit, request: request.map(packValue), values: values.map(packValue), statuses };
 }
 
 /** Throws a plain `Error` that names the part that is wrong. */
 function unpackComputed(packed: unknown): ComputedVector {
-  const { fingerprint, request, values, statuses } = (packed ?? {}) as Record<string, unknown>;
+  const { fingerprint, fit, request, values, statuses } = (packed ?? {}) as Record<string, unknown>;
   if (typeof fingerprint !== "string") throw new Error("fingerprint");
+  if (fit !== undefined && typeof fit !== "number") throw new Error("fit");
   if (!Array.isArray(request) || !Array.isArray(values) || !Array.isArray(statuses)) throw new Error("computed lists");
   if (values.length !== statuses.length) throw new Error("computed lengths");
   return {
     fingerprint,
+    ...(fit === undefined ? {} : { fit }),
     request: request.map(unpackValue),
     values: values.map(unpackValue),
     statuses: statuses as number[],

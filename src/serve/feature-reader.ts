@@ -11,14 +11,14 @@ import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { ServePorts } from "./ports.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
-import { compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
+import { compileDefinition, compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
 
 /** Lists of feature names whose plans are kept at a time; callers choose them, so their number has no other bound. */
 const PLANS_MAX = 1000;
 
 export interface FeatureReader {
-  /** Throws `SERVICE_UNKNOWN` and what compiling throws. */
-  servicePlan(service: string): VectorPlan;
+  /** With its newest fit, or the one asked for. Throws `SERVICE_UNKNOWN` and what compiling throws. */
+  servicePlan(service: string, fit?: number): VectorPlan;
   /** null names mean all features. Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN`, `FEATURE_AMBIGUOUS`. */
   featurePlan(entityType: string, names: readonly string[] | null): VectorPlan;
   /** `view:feature` of any entities; see `serviceOfReferences`, whose errors it throws. */
@@ -51,16 +51,18 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
   };
 
   const reader: FeatureReader = {
-    servicePlan: (service) =>
-      planFor(servicePlans, service, () => {
-        const { definition, fingerprint } = ports.registry.service(service);
-        return compileService(definition, fingerprint, ports);
-      }),
+    servicePlan: (service, fit) =>
+      planFor(servicePlans, fit === undefined ? service : `${service} fit ${fit}`, () =>
+        compileService(service, fit, ports),
+      ),
     featurePlan: (entityType, names) =>
       planFor(featurePlans, JSON.stringify([entityType, names]), () => compileFeatureNames(entityType, names, ports)),
     referencePlan: (references, fullNames) =>
       planFor(featurePlans, JSON.stringify([references, fullNames, "references"]), () =>
-        compileService(serviceOfReferences(ports.registry, references, fullNames), "", ports),
+        compileDefinition(
+          { definition: serviceOfReferences(ports.registry, references, fullNames), fingerprint: "", fit: null },
+          ports,
+        ),
       ),
     read: (plan, keys, options) => {
       const listening = diagnostics.served.hasSubscribers;

@@ -141,6 +141,7 @@ export function toServedVector(plan: VectorPlan, keys: readonly EntityKey[], vec
       : {
           computed: {
             fingerprint: plan.program.fingerprint,
+            ...(plan.program.fit === null ? {} : { fit: plan.program.fit }),
             request: vector.request,
             values: [...vector.values],
             statuses: [...vector.statuses],

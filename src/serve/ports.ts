@@ -6,6 +6,7 @@ import type { OnefoldError } from "../base/errors.ts";
 import type { DurationMicros } from "../base/micros.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
+import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
@@ -43,11 +44,12 @@ export interface SampledPlan {
 export interface ServePorts {
   readonly clock: Clock;
   readonly registry: Registry;
+  readonly fits: FitStore;
   /** How far a vector's asOf may be bumped past the clock before `CLOCK_BEHIND`. */
   readonly maxFutureMicros: DurationMicros;
   /**
-   * Another number whenever `registry` or `view` would answer differently (an apply, a view loaded, replaced
-   * or refused): plans compiled before are thrown away then. An epoch switch is no such change.
+   * Another number whenever `registry`, `fits` or `view` would answer differently (an apply, a fit, a view loaded,
+   * replaced or refused): plans compiled before are thrown away then. An epoch switch is no such change.
    */
   revision(): number;
   /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `VIEW_NOT_RUN`, `FEATURE_NOT_ONLINE`. */

@@ -16,6 +16,7 @@ import type {
   ViewDefinition,
   Window,
 } from "../define/definition.ts";
+import { transformationText } from "../define/transformation-text.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
 import { lateAfterOf } from "../fold/lateness.ts";
@@ -175,6 +176,12 @@ function answerOnDemand(view: OnDemandDefinition): Answer {
 function answerService(service: ServiceDefinition): Answer {
   return {
     features: service.features.map(({ as, view, version, feature }) => ({ name: as, view, version, feature })),
+    transform: (service.transform ?? []).map(({ name, type, node }) => ({
+      name,
+      type: formatType(type),
+      transformation: transformationText(node),
+    })),
+    omit: service.omit ?? [],
   };
 }
 

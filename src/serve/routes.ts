@@ -4,6 +4,7 @@ import { eventRoutes } from "./event-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
+import { fitRoutes } from "./fit-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import type { ServePorts } from "./ports.ts";
@@ -15,6 +16,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
   return withDocs([
     ...featureRoutes(reader, ports),
     ...serviceRoutes(reader, ports),
+    ...fitRoutes(ports),
     ...eventRoutes(ports),
     ...feastRoutes(reader, ports),
     ...registryRoutes(ports.registry),

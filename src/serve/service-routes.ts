@@ -27,6 +27,12 @@ const requestSchema: JsonSchema = {
   type: "object",
   description: "request data by column, as the service's on-demand views declare it",
 };
+const fitSchema: JsonSchema = {
+  type: "integer",
+  minimum: 1,
+  description:
+    "version of the fit to transform with, and the definition it is of; the newest of the present one without",
+};
 const params: JsonSchema = { type: "object", properties: { name: nameSchema } };
 const errors: Readonly<Record<number, JsonSchema>> = {
   400: errorSchema,
@@ -48,7 +54,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           type: "object",
           required: ["entities"],
           additionalProperties: false,
-          properties: { entities: entitiesSchema, request: requestSchema, ...answerOptionSchemas },
+          properties: { entities: entitiesSchema, request: requestSchema, fit: fitSchema, ...answerOptionSchemas },
         },
         answers: {
           ...errors,
@@ -65,8 +71,8 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       },
       handle: (request) => {
         const startMs = performance.now();
-        const { entities, request: data } = request.body as { entities: unknown; request?: unknown };
-        const plan = reader.servicePlan(request.params["name"]!);
+        const { entities, request: data, fit } = request.body as { entities: unknown; request?: unknown; fit?: number };
+        const plan = reader.servicePlan(request.params["name"]!, fit);
         const keys = serviceKeys(plan.entities, entities);
         const vector = reader.read(plan, keys, { request: requestRow(plan.request, data) });
         const metadata = answerMetadata(plan, vector, answerOptions(request));
@@ -101,6 +107,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
               maxItems: BATCH_MAX,
               description: "request data for all of them, or a list with that of each",
             },
+            fit: fitSchema,
             ...answerOptionSchemas,
           },
         },
@@ -127,8 +134,8 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       },
       handle: async (request) => {
         const startMs = performance.now();
-        const body = request.body as { entities: readonly unknown[]; request?: unknown };
-        const plan = reader.servicePlan(request.params["name"]!);
+        const body = request.body as { entities: readonly unknown[]; request?: unknown; fit?: number };
+        const plan = reader.servicePlan(request.params["name"]!, body.fit);
         const requests = requestsOf(body);
         const results = await answerEach(reader, plan, answerOptions(request), {
           inputs: body.entities,

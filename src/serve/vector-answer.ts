@@ -55,6 +55,7 @@ export function answerMetadata(
   return {
     as_of: formatMicros(vector.asOf),
     missing_features: missingOf(plan, vector),
+    ...(typeof plan.program?.fit === "number" ? { fit: plan.program.fit } : {}),
     ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
     ...(options.full
       ? {
@@ -105,11 +106,13 @@ function computedMetadata(
   i: number,
   code: ErrorCode | null,
 ): Record<string, unknown> {
-  if (plan.views.some(({ name }) => name === output.view)) return featureMetadata(plan, vector, output, i);
+  const isComputed = output.transformation !== null || !plan.views.some(({ name }) => name === output.view);
+  if (!isComputed) return featureMetadata(plan, vector, output, i);
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
     ...(code === null ? {} : { code }),
     view: output.view,
+    ...(output.transformation === null ? {} : { transformation: output.transformation }),
     ...answerAge(vector, outputEventTime(plan, vector, i)),
     window_start: null,
     window_bound_ms: null,
@@ -149,6 +152,7 @@ export const metadataSchema: JsonSchema = {
       description: "features whose entity is unseen, whose newest event is past its TTL, or whose value is an error",
     },
     token: { type: "string" },
+    fit: { type: "integer", description: "version of what the service's transformations were fitted to" },
     features: {
       type: "object",
       additionalProperties: {
@@ -156,7 +160,11 @@ export const metadataSchema: JsonSchema = {
         properties: {
           status: { enum: STATUS_NAMES },
           code: { type: "string", description: "why a computed value has status ERROR; see docs/errors.md" },
-          view: { type: "string" },
+          view: {
+            type: "string",
+            description: "where it comes from; several, with commas, of a transformation of several",
+          },
+          transformation: { type: "string", description: "what was made of the features, where something was" },
           event_time: {
             type: ["string", "null"],
             description: "newest event folded for the entity; of a computed value the oldest among its inputs'",

@@ -8,13 +8,13 @@ import {
   type EntityDefinition,
   type FeatureReference,
   formatViewName,
-  type ServiceDefinition,
   type ViewDefinition,
 } from "../define/definition.ts";
 import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
 import type { Column, ValueType } from "../schema/value.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
 import { createSlots } from "../vector/vector-slots.ts";
+import { type ServiceToCompute, serviceToCompute } from "../vector/service-to-compute.ts";
 import type { ServedView, ServePorts } from "./ports.ts";
 import { createVector, type VectorBuffer } from "./vector-buffer.ts";
 
@@ -43,8 +43,10 @@ export interface PlanOutput {
   /** Name in the answer, unique in the plan. */
   readonly name: string;
   readonly type: ValueType;
-  /** `view@version` it comes from. */
+  /** `view@version` it comes from; several, with commas, for a transformation of several. */
   readonly view: string;
+  /** As one line; null where the value is no transformation's. */
+  readonly transformation: string | null;
   /** The features it is made from, as places in `VectorPlan.features`; the one it is, where nothing computes it. */
   readonly inputs: readonly number[];
 }
@@ -53,6 +55,8 @@ export interface PlanOutput {
 export interface PlanProgram extends ServiceProgram {
   /** Fingerprint of the service's definition, for the serving log. */
   readonly fingerprint: string;
+  /** Version of what its transformations were fitted to; null where none is fitted. */
+  readonly fit: number | null;
 }
 
 export interface VectorPlan {
@@ -73,18 +77,33 @@ export interface VectorPlan {
   readonly vector: VectorBuffer;
 }
 
-/** Throws what `ports.view` and `compileServiceProgram` throw. */
-export function compileService(service: ServiceDefinition, fingerprint: string, ports: ServePorts): VectorPlan {
-  const program = compileServiceProgram(service, ports.registry);
+/** Throws what `ports.view`, `serviceToCompute` and `compileServiceProgram` throw. */
+export function compileService(name: string, fitVersion: number | undefined, ports: ServePorts): VectorPlan {
+  return compileDefinition(serviceToCompute(ports.registry, ports.fits, name, fitVersion), ports);
+}
+
+/** A service that need not be registered. Throws what `ports.view` and `compileServiceProgram` throw. */
+export function compileDefinition(
+  { definition: service, fingerprint, fit }: ServiceToCompute,
+  ports: ServePorts,
+): VectorPlan {
+  const program = compileServiceProgram(service, ports.registry, fit?.parameters);
   const references = program.inputs.map((input, i) => ({
     ...input,
     as: program.isPlain ? program.outputs[i]!.name : input.feature,
   }));
   const plan = compilePlan(service.name, references, ports);
   if (program.isPlain) return plan;
-  const outputs = program.outputs.map(({ name, type, from, inputs }) => ({ name, type, view: from, inputs }));
+  const outputs = program.outputs.map(({ name, type, from, feature, isTransformed, inputs }) => ({
+    name,
+    type,
+    view: from,
+    transformation: isTransformed ? feature : null,
+    inputs,
+  }));
   const vector = createVector(plan.views.length, program.slots, outputs.length);
-  return { ...plan, outputs, program: { ...program, fingerprint }, request: program.request, vector };
+  const fitOfPlan = fit === null ? null : fit.version;
+  return { ...plan, outputs, program: { ...program, fingerprint, fit: fitOfPlan }, request: program.request, vector };
 }
 
 /**
@@ -214,7 +233,7 @@ function compilePlan(
       });
     }
     const { type, windowMicros, hopMicros } = compiled[slot]!;
-    outputs.push({ name: reference.as, type, view: name, inputs: [i] });
+    outputs.push({ name: reference.as, type, view: name, transformation: null, inputs: [i] });
     return { view: index, slot, windowMicros, hopMicros };
   });
   const qualifiedNames = references.map(qualifiedName);

@@ -95,7 +95,7 @@ class AuditRun {
     this.#engine = engine;
     this.#request = request;
     this.#kept = request.mismatchesKept ?? 10;
-    this.#computed = new ComputedAudit(request.ports.registry);
+    this.#computed = new ComputedAudit(request.ports);
   }
 
   async compare(vectors: readonly ServedVector[]): Promise<void> {

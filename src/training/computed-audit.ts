@@ -2,23 +2,26 @@
  * Runs a service's program again over what a line of the serving log says it had read.
  */
 import { isOnefoldError } from "../base/errors.ts";
+import type { ServiceDefinition } from "../define/definition.ts";
 import type { StatusCode } from "../fold/view-fold.ts";
-import type { Registry } from "../registry/registry.ts";
+import type { FittedService } from "../registry/fitted-service.ts";
 import type { ComputedVector, ServedVector } from "../schema/served-vector.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
+import { serviceOfFit } from "../vector/service-to-compute.ts";
+import type { TrainingPorts } from "./ports.ts";
 
 export class ComputedAudit {
-  readonly #registry: Registry;
-  /** By the service's fingerprint; a sentence where there is none. */
+  readonly #ports: Pick<TrainingPorts, "registry" | "fits">;
+  /** By the service's fingerprint and fit; a sentence where there is none. */
   readonly #programs = new Map<string, ServiceProgram | string>();
 
-  constructor(registry: Registry) {
-    this.#registry = registry;
+  constructor(ports: Pick<TrainingPorts, "registry" | "fits">) {
+    this.#ports = ports;
   }
 
   /** The program with its slots computed, or why that cannot be done. */
   recompute(vector: ServedVector, computed: ComputedVector): ServiceProgram | string {
-    const program = this.#programOf(vector.service, computed.fingerprint);
+    const program = this.#programOf(vector.service, computed);
     if (typeof program === "string") return program;
     const read = new Map(vector.features.map((name, position) => [name, position]));
     for (const [i, input] of program.inputs.entries()) {
@@ -40,20 +43,30 @@ export class ComputedAudit {
     return program;
   }
 
-  #programOf(service: string, fingerprint: string): ServiceProgram | string {
-    let program = this.#programs.get(fingerprint);
-    if (program === undefined) this.#programs.set(fingerprint, (program = this.#compile(service, fingerprint)));
+  #programOf(service: string, computed: ComputedVector): ServiceProgram | string {
+    const id = `${computed.fingerprint} ${computed.fit ?? ""}`;
+    let program = this.#programs.get(id);
+    if (program === undefined) this.#programs.set(id, (program = this.#compile(service, computed)));
     return program;
   }
 
-  #compile(service: string, fingerprint: string): ServiceProgram | string {
-    const definition = this.#registry.serviceOfFingerprint(fingerprint);
-    if (definition === null) return `service ${service} is not registered as it was when it served`;
+  #compile(service: string, { fingerprint, fit: version }: ComputedVector): ServiceProgram | string {
+    const { registry, fits } = this.#ports;
     try {
-      return compileServiceProgram(definition, this.#registry);
+      const fit = version === undefined ? null : fits.fitFor(service, fingerprint, version);
+      if (fit !== null && fit.fingerprint !== fingerprint)
+        return `fit ${fit.version} of ${service} is of another definition`;
+      const definition = this.#definitionOf(fingerprint, fit);
+      if (definition === null) return `service ${service} is not registered as it was when it served`;
+      return compileServiceProgram(definition, registry, fit?.parameters);
     } catch (error) {
       if (!isOnefoldError(error)) throw error;
       return `service ${service} cannot be computed: ${error.message}`;
     }
+  }
+
+  #definitionOf(fingerprint: string, fit: FittedService | null): ServiceDefinition | null {
+    const { registry } = this.#ports;
+    return fit === null ? registry.serviceOfFingerprint(fingerprint) : serviceOfFit(registry, fit).definition;
   }
 }

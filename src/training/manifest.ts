@@ -26,6 +26,8 @@ export interface TrainingManifest {
     readonly version: number | "dev";
     readonly fingerprint: string;
   }[];
+  /** What its transformations were fitted to, and the hash of it; null where none is fitted. */
+  readonly fit: { readonly version: number; readonly sha256: string } | null;
   readonly sources: readonly {
     readonly name: string;
     readonly epoch: number;

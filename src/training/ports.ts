@@ -6,6 +6,7 @@ import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../defi
 import type { ViewFold } from "../fold/view-fold.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
+import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 
 /** A registered view with the fold that its loaded code compiles to. */
@@ -21,6 +22,7 @@ export interface TrainingView {
 export interface TrainingPorts {
   readonly clock: Clock;
   readonly registry: Registry;
+  readonly fits: FitStore;
   /** Compiled once and kept. Throws `VIEW_UNKNOWN`, and `FINGERPRINT_MISMATCH` where loaded code is not the registered. */
   view(name: string, version: number | "dev"): TrainingView;
   /**

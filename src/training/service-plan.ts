@@ -4,8 +4,10 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName, type EntityDefinition } from "../define/definition.ts";
+import type { FittedService } from "../registry/fitted-service.ts";
 import type { ValueType } from "../schema/value.ts";
 import { compileServiceProgram, type ServiceProgram } from "../vector/service-program.ts";
+import { type ServiceToCompute, serviceToCompute, withoutTransformations } from "../vector/service-to-compute.ts";
 import type { TrainingPorts, TrainingView } from "./ports.ts";
 
 export interface PlannedFeature {
@@ -29,6 +31,8 @@ export interface PlannedView {
 export interface ServicePlan {
   readonly service: string;
   readonly fingerprint: string;
+  /** What its transformations were fitted to; null where none is fitted, or none is applied. */
+  readonly fit: FittedService | null;
   /** Distinct entities in the order of first use. */
   readonly entities: readonly EntityDefinition[];
   /** Distinct views in the order of first use. */
@@ -43,10 +47,19 @@ export interface ServicePlan {
   }[];
 }
 
-/** Throws `SERVICE_UNKNOWN`, and what `ports.view` and `compileServiceProgram` throw. */
-export function planService(ports: TrainingPorts, service: string): ServicePlan {
+/** Throws what `ports.view`, `serviceToCompute` and `compileServiceProgram` throw. */
+export function planService(ports: TrainingPorts, service: string, fit?: number): ServicePlan {
+  return planDefinition(ports, serviceToCompute(ports.registry, ports.fits, service, fit));
+}
+
+/** The features alone, as the service's transformations are fitted to them. Throws `FIT_IMPOSSIBLE` where none is fitted. */
+export function planFeatures(ports: TrainingPorts, service: string): ServicePlan {
   const { definition, fingerprint } = ports.registry.service(service);
-  const program = compileServiceProgram(definition, ports.registry);
+  return planDefinition(ports, { definition: withoutTransformations(definition), fingerprint, fit: null });
+}
+
+function planDefinition(ports: TrainingPorts, { definition, fingerprint, fit }: ServiceToCompute): ServicePlan {
+  const program = compileServiceProgram(definition, ports.registry, fit?.parameters);
   const entities: EntityDefinition[] = [];
   const views = new Map<string, Omit<PlannedView, "features"> & { readonly features: PlannedFeature[] }>();
   for (const [input, reference] of program.inputs.entries()) {
@@ -66,7 +79,7 @@ export function planService(ports: TrainingPorts, service: string): ServicePlan 
     const found = registered.find((one) => one.definition.name === name && one.definition.version === version)!;
     return { name, version, fingerprint: found.fingerprint };
   });
-  return { service, fingerprint, entities, views: [...views.values()], program, onDemand };
+  return { service: definition.name, fingerprint, fit, entities, views: [...views.values()], program, onDemand };
 }
 
 /** Where a view's read buffer has a feature. Throws `FEATURE_UNKNOWN`. */

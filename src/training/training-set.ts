@@ -16,6 +16,7 @@ import type { TrainingPorts } from "./ports.ts";
 import { replayView, throwIfCancelled, type ReplayResult } from "./replay-view.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
 import { readRequestColumns } from "./request-columns.ts";
+import { readTrainRows, type TrainSplit } from "./train-split.ts";
 import { readSpine, spineEntityTable, type SpineRequest } from "./spine.ts";
 import {
   addedColumns,
@@ -47,6 +48,10 @@ export interface TrainRequest {
   readonly knowledge?: Knowledge;
   /** Whether a label at `t` sees events of exactly `t`; needed only where there are such events. */
   readonly boundary?: "inclusive" | "exclusive";
+  /** Version of the fit to transform with, and the definition it is of. Default: the newest of the present one. */
+  readonly fit?: number;
+  /** Also says which rows are for training. */
+  readonly split?: TrainSplit;
   /** Adds a column `<feature>__status` for each feature. */
   readonly withStatuses?: boolean;
   /** Keeps labels after the log's end, and flags them in a column `after_log_end`. */
@@ -61,6 +66,8 @@ export interface TrainingSet {
   readonly columns: readonly FeatureColumn[];
   readonly manifest: TrainingManifest;
   readonly out: string | null;
+  /** Rows of the split, ascending; null where none was asked for. */
+  readonly trainRows: Int32Array | null;
 }
 
 /**
@@ -69,8 +76,12 @@ export interface TrainingSet {
  * `FILE_UNREADABLE`, `TOKEN_INVALID`, `EPOCH_UNKNOWN`, `CANCELLED` and what `planService` throws; on any of them nothing is written.
  */
 export async function train(request: TrainRequest): Promise<TrainingSet> {
+  return trainPlan(request, planService(request.ports, request.service, request.fit));
+}
+
+/** The same of a plan that was made already. */
+export async function trainPlan(request: TrainRequest, plan: ServicePlan): Promise<TrainingSet> {
   const { ports, signal } = request;
-  const plan = planService(ports, request.service);
   const format = request.out === undefined ? null : (request.format ?? trainingFormatOf(request.out));
   const engine = await ports.openEngine();
   const onAbort = (): void => engine.interrupt();
@@ -107,6 +118,7 @@ async function trainWith(
   const withStatuses = request.withStatuses ?? false;
   const flagAfterLog = request.allowAfterLog ?? false;
   if (out !== undefined) await checkOutput(out, spine, addedColumns(featureNames, withStatuses, flagAfterLog));
+  const trainRows = request.split === undefined ? null : await readTrainRows(engine, spine, request.split, knowledge);
   const requestColumns = await readRequestColumns(engine, spine, program.request);
 
   const snapshots = await snapshotLogs(ports, plan);
@@ -175,6 +187,7 @@ async function trainWith(
       eventsPoisoned: results.get(name)?.eventsPoisoned ?? 0,
     })),
     onDemandViews: plan.onDemand,
+    fit: plan.fit === null ? null : { version: plan.fit.version, sha256: plan.fit.sha256 },
     sources: [...snapshots].map(([name, { files, logEnd }]) => ({
       name,
       epoch: files.epoch,
@@ -203,7 +216,7 @@ async function trainWith(
       statuses: columns[i]!.countStatuses(),
     })),
   });
-  if (out === undefined) return { rowCount: total, columns, manifest: manifestFor(null), out: null };
+  if (out === undefined) return { rowCount: total, columns, manifest: manifestFor(null), out: null, trainRows };
   const manifest = await writeTrainingFile(
     {
       engine,
@@ -218,7 +231,7 @@ async function trainWith(
     },
     manifestFor,
   );
-  return { rowCount: total, columns, manifest, out };
+  return { rowCount: total, columns, manifest, out, trainRows };
 }
 
 function refuseCoincidence(result: ReplayResult, pass: ViewPass, total: number, knowledge: Knowledge): void {

@@ -1,7 +1,7 @@
 /**
  * A service as a program: which features of views it reads, and what it computes from them.
  *
- *     features of views ─▶ slots ─▶ on-demand views, inputs first ─▶ slots ─▶ the vector
+ *     features of views ─▶ slots ─▶ on-demand views, inputs first ─▶ slots ─▶ transformations ─▶ the vector
  *     request data ───────────────────▲
  *
  * Serving, training and the audit run the same program: they only differ in where the values of the first
@@ -17,9 +17,12 @@ import {
   type ServiceDefinition,
 } from "../define/definition.ts";
 import { requestColumnsOf } from "../define/request-columns.ts";
+import type { FittedParameters } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Column, Row, ValueType } from "../schema/value.ts";
 import { onDemandStep, type VectorStep } from "./on-demand-step.ts";
+import { transformationStep } from "./transformation-step.ts";
+import type { TransformedOutput } from "./transformations/compile.ts";
 import { createSlots, type VectorSlots } from "./vector-slots.ts";
 
 export interface ProgramOutput {
@@ -27,9 +30,11 @@ export interface ProgramOutput {
   readonly name: string;
   readonly type: ValueType;
   readonly slot: number;
-  /** `view@version` that it comes from, and its name there. */
+  /** `view@version` that it comes from; several, with commas, for a transformation of several. */
   readonly from: string;
+  /** Its name there, or the transformation as one line. */
   readonly feature: string;
+  readonly isTransformed: boolean;
   /** The inputs it is made from, as places in `ServiceProgram.inputs`. */
   readonly inputs: readonly number[];
 }
@@ -56,9 +61,16 @@ export interface ServiceProgram {
 /** Where a program finds what it refers to. */
 export type ProgramRegistry = Pick<Registry, "view" | "onDemandViews" | "codeProblem">;
 
-/** Throws `VIEW_UNKNOWN`, `FEATURE_UNKNOWN`, `FINGERPRINT_MISMATCH`, `DEFINITION_INVALID`. */
-export function compileServiceProgram(service: ServiceDefinition, registry: ProgramRegistry): ServiceProgram {
-  return new ProgramCompiler(registry).compile(service);
+/**
+ * `fitted` is what its transformations were fitted to, null where none is. Throws `VIEW_UNKNOWN`,
+ * `FEATURE_UNKNOWN`, `FINGERPRINT_MISMATCH`, `DEFINITION_INVALID`, `SERVICE_NOT_FITTED`, `FIT_CORRUPT`.
+ */
+export function compileServiceProgram(
+  service: ServiceDefinition,
+  registry: ProgramRegistry,
+  fitted: FittedParameters | null = null,
+): ServiceProgram {
+  return new ProgramCompiler(registry).compile(service, fitted);
 }
 
 interface Slot {
@@ -84,7 +96,9 @@ class ProgramCompiler {
     );
   }
 
-  compile(service: ServiceDefinition): ServiceProgram {
+  compile(service: ServiceDefinition, fitted: FittedParameters | null): ServiceProgram {
+    const problem = this.#registry.codeProblem(service);
+    if (problem !== null) throw problem;
     const find = (name: string, version: number | "dev"): OnDemandDefinition | null =>
       this.#onDemand.get(formatViewName({ name, version })) ?? null;
     const { columns, problems } = requestColumnsOf(service.features, find);
@@ -94,12 +108,16 @@ class ProgramCompiler {
     this.#request = columns;
     // Features of views first, so that inputs are slots 0, 1, ... whatever stands between them.
     for (const reference of service.features) this.#collectInputs(reference);
-    const outputs = service.features.map((reference): ProgramOutput => {
+    const features = service.features.map((reference): ProgramOutput => {
       const from = formatViewName({ name: reference.view, version: reference.version });
-      return { name: reference.as, from, feature: reference.feature, ...this.#slotOf(reference) };
+      const place = this.#slotOf(reference);
+      return { name: reference.as, from, feature: reference.feature, isTransformed: false, ...place };
     });
-    const slots = createSlots(this.#slots.size);
     const steps = this.#steps;
+    const transformations = transformationStep(service, features, this.#slots.size, fitted);
+    if (transformations.slotCount > 0) steps.push(transformations.run);
+    const slots = createSlots(this.#slots.size + transformations.slotCount);
+    const outputs = transformations.outputs.map((output) => transformedOutput(output, features));
     return {
       inputs: this.#inputs,
       request: columns,
@@ -159,6 +177,24 @@ class ProgramCompiler {
       }),
     );
   }
+}
+
+/** A feature as it is, or what a transformation makes of one or more. */
+function transformedOutput(
+  { name, type, slot, transformation, features: places }: TransformedOutput,
+  features: readonly ProgramOutput[],
+): ProgramOutput {
+  const read = places.map((place) => features[place]!);
+  if (transformation === null) return read[0]!;
+  return {
+    name,
+    type,
+    slot,
+    from: [...new Set(read.map(({ from }) => from))].join(", "),
+    feature: transformation,
+    isTransformed: true,
+    inputs: [...new Set(read.flatMap(({ inputs }) => inputs))],
+  };
 }
 
 /** `view@version:feature`. */

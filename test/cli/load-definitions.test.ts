@@ -7,7 +7,9 @@ import { systemClock } from "../../src/base/clock.ts";
 import { loadDefinitions } from "../../src/cli/load-definitions.ts";
 import { entity } from "../../src/define/entity.ts";
 import { t } from "../../src/define/column-type.ts";
+import type { ServiceDefinition } from "../../src/define/definition.ts";
 import { withReferences } from "../../src/define/references.ts";
+import { nodesOf } from "../../src/define/transformation-text.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
 
@@ -218,6 +220,39 @@ ${extra}
       const before = await load({});
       expect(await load({ "score.ts": custom("state - amount * weight") })).not.toBe(before);
       expect(await load({ "weight.ts": "export const weight = 3;\n" })).not.toBe(before);
+    });
+
+    it("of custom transformations are their module's, however deep they stand in a service", async () => {
+      const scaled = (body: string): string => `import { customTransformation, t } from "onefold";
+export const scaled = customTransformation("scaled", { output: t.float64(), apply: (value: number) => ${body} });
+`;
+      const loadService = async (files: Readonly<Record<string, string>>): Promise<ServiceDefinition> => {
+        const path = await write({
+          "features.ts": `import { count, log1p, minMax, service, view } from "onefold";
+import { payments, user } from "./sources.ts";
+import { scaled } from "./scaled.ts";
+export const spend = view("spend", { entity: user, source: payments, features: { payments: count() } });
+export const model = service("model", {
+  features: [spend],
+  transform: { x: minMax(scaled(log1p("payments"))), y: scaled("payments") },
+});
+`,
+          "sources.ts": SOURCES,
+          "scaled.ts": scaled("value * 2"),
+          ...files,
+        });
+        const { definitions } = await loadDefinitions(path);
+        return definitions.find((one) => one.kind === "service")!;
+      };
+      const before = await loadService({});
+      const codes = before
+        .transform!.flatMap(({ node }) => nodesOf(node))
+        .flatMap((node) => (node.op === "custom" ? [node.custom.codeFingerprint] : []));
+      expect(codes).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), codes[0]]);
+      expect(fingerprint(await loadService({ "scaled.ts": `// said otherwise\n${scaled("value  *  2")}` }))).toBe(
+        fingerprint(before),
+      );
+      expect(fingerprint(await loadService({ "scaled.ts": scaled("value * 3") }))).not.toBe(fingerprint(before));
     });
   });
 });

@@ -5,16 +5,21 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { OnefoldError } from "../../src/base/errors.ts";
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
-import type { Definition } from "../../src/define/definition.ts";
+import type { Definition, ServiceDefinition } from "../../src/define/definition.ts";
 import { t } from "../../src/define/column-type.ts";
 import { custom } from "../../src/define/custom.ts";
+import { customTransformation } from "../../src/define/custom-transformation.ts";
 import { entity } from "../../src/define/entity.ts";
 import { col } from "../../src/define/expression-builder.ts";
 import { onDemand } from "../../src/define/on-demand.ts";
 import { service } from "../../src/define/service.ts";
+import { clip, impute, log1p, minMax, standardize } from "../../src/define/transformation.ts";
+import type { AnyTransformation } from "../../src/define/transformation-typing.ts";
 import { view } from "../../src/define/view.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
+import { keyOf } from "../../src/registry/definition-set.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
+import { planChanges } from "../../src/registry/plan.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import { all, changedSource, changedView, payments, spend, user } from "./example-definitions.ts";
 
@@ -284,5 +289,46 @@ describe("code of functions", () => {
     registry.attachCode([changedView({ features: longer(spend.features) })]);
     expect(registry.codeProblem(registry.view("spend").definition)?.code).toBe("FINGERPRINT_MISMATCH");
     expect(registry.view("spend").definition).toEqual({ ...spend });
+  });
+});
+
+describe("transformations of a service", () => {
+  const halved = (by: number): AnyTransformation =>
+    customTransformation("halved", {
+      output: t.float64(),
+      apply: by === 2 ? (value: number) => value / 2 : (value: number) => value / 3,
+    })("payments_1h");
+  const transformed = (transform: Readonly<Record<string, AnyTransformation>>): ServiceDefinition =>
+    service("model", { features: [spend], transform });
+  const linesOf = (before: ServiceDefinition, after: ServiceDefinition): readonly string[] =>
+    planChanges([after], new Map([user, payments, spend, before].map((one) => [keyOf(one), one]))).changes.at(-1)!
+      .details;
+
+  it("differ in lines a person reads", () => {
+    const before = transformed({ a: standardize("mean_amount_1h"), b: log1p("payments_1h") });
+    const after = transformed({
+      a: standardize(impute("mean_amount_1h", "median")),
+      c: clip("payments_1h", { high: 9 }),
+    });
+    expect(linesOf(before, after)).toEqual([
+      "transform.a.node: standardize(mean_amount_1h) -> standardize(impute(mean_amount_1h, median))",
+      "transform.c: added clip(payments_1h, at most 9)",
+      "transform.b: removed log1p(payments_1h)",
+    ]);
+    expect(linesOf(transformed({ a: halved(2) }), transformed({ a: halved(3) }))).toEqual([
+      expect.stringMatching(
+        /^transform\.a\.node: the module that holds its functions, or one that it imports, changed/,
+      ),
+    ]);
+  });
+
+  it("need their code loaded where they have some", async () => {
+    await registry.apply([user, payments, spend, transformed({ a: minMax(halved(2)) })]);
+    const later = await reopened();
+    expect(later.codeProblem(later.service("model").definition)?.code).toBe("FINGERPRINT_MISMATCH");
+    later.attachCode([transformed({ a: minMax(halved(3)) })]);
+    expect(later.codeProblem(later.service("model").definition)?.message).toMatch(/is not the registered one/);
+    later.attachCode([transformed({ a: minMax(halved(2)) })]);
+    expect(later.codeProblem(later.service("model").definition)).toBeNull();
   });
 });

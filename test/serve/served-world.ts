@@ -19,6 +19,7 @@ import type {
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { STATUS_NAMES, type ViewState } from "../../src/fold/view-fold.ts";
 import { Metrics } from "../../src/monitor/metrics.ts";
+import { openFitStore } from "../../src/registry/fit-files.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
 import type { ServedVector } from "../../src/schema/served-vector.ts";
 import { checkValue } from "../../src/schema/check-value.ts";
@@ -162,6 +163,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
     metrics: () => monitor.page(),
     clock,
     registry,
+    fits: await openFitStore(folder),
     maxFutureMicros: MINUTE,
     recorded: [],
     epoch: 3,

@@ -18,6 +18,8 @@ import { type QueryEngine, sqlText, type TableColumn } from "../../src/offline-s
 import { batchOfRows } from "../../src/offline-store/row-batch.ts";
 import { ViewCatalog } from "../../src/platform/view-catalog.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
+import { openFitStore } from "../../src/registry/fit-files.ts";
+import type { FitStore } from "../../src/registry/fitted-service.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import type { Value } from "../../src/schema/value.ts";
 import type { TrainingPorts } from "../../src/training/ports.ts";
@@ -49,7 +51,7 @@ export class TrainingWorld {
   closedUpTo: number | null = null;
   readonly #archives = new Map<string, Promise<HistoryArchive>>();
 
-  private constructor(folder: string, engine: QueryEngine, registry: Registry) {
+  private constructor(folder: string, engine: QueryEngine, registry: Registry, fits: FitStore) {
     this.folder = folder;
     this.engine = engine;
     this.registry = registry;
@@ -57,6 +59,7 @@ export class TrainingWorld {
     this.ports = {
       clock: this.clock,
       registry,
+      fits,
       view: (name: string, version: ViewDefinition["version"]) => catalog.view(name, version),
       archive: (source) => this.archive(source),
       closedUpTo: () => this.closedUpTo,
@@ -69,7 +72,7 @@ export class TrainingWorld {
     const engine = await openDuckDb({ threads: 2 });
     const registry = await openFileRegistry(join(folder, "registry"), { clock: new ReplayClock(START as Micros) });
     await registry.apply(definitions);
-    return new TrainingWorld(folder, engine, registry);
+    return new TrainingWorld(folder, engine, registry, await openFitStore(join(folder, "registry")));
   }
 
   async close(): Promise<void> {

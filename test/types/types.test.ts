@@ -35,7 +35,7 @@ async function write(name: string, text: string): Promise<string> {
   return file;
 }
 
-const HEAD = `import { col, count, entity, mean, service, stream, sum, t, type Vector, view } from "../../../src/index.ts";
+const HEAD = `import { col, count, entity, last, mean, service, standardize, stream, sum, t, type Vector, view } from "../../../src/index.ts";
 const user = entity("user", { user: t.string() });
 const payments = stream("payments", {
   columns: { user: t.string(), at: t.timestamp(), amount: t.float64() },
@@ -43,7 +43,8 @@ const payments = stream("payments", {
 });
 const base = { entity: user, source: payments } as const;
 `;
-const USED = "void [base, col, count, mean, service, sum, view, t]; export type Used = Vector<never>;\n";
+const USED =
+  "void [base, col, count, last, mean, service, standardize, sum, view, t]; export type Used = Vector<never>;\n";
 
 const WRONG: readonly (readonly [name: string, lines: string, message: string])[] = [
   ["column", 'view("v", { ...base, features: { a: mean("amuont") } });', 'the source has no column \\"amuont\\"'],
@@ -57,6 +58,16 @@ const WRONG: readonly (readonly [name: string, lines: string, message: string])[
     "twice",
     'const v = view("v", { ...base, features: { a: count() } });\nservice("s", { features: [v, v] });',
     'feature \\"a\\" is in the service twice',
+  ],
+  [
+    "transformed",
+    'service("s", { features: [view("v", { ...base, features: { a: count() } })], transform: { b: standardize("aa") } });',
+    'the service has no feature \\"aa\\"',
+  ],
+  [
+    "standardized",
+    'service("s", { features: [view("v", { ...base, features: { a: last("user") } })], transform: { b: standardize("a") } });',
+    'feature \\"a\\" is a string: a number is needed',
   ],
   [
     "vector",

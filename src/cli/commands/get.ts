@@ -1,7 +1,7 @@
 /** `onefold get`: a feature vector, from the data folder or from a running server. */
 import { Command, Option } from "commander";
 import { callServer, type JsonObject } from "../http-call.ts";
-import { collectPair, parseObject } from "../option-values.ts";
+import { collectPair, parseCount, parseObject } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 import { formatCell, formatTable } from "../table.ts";
@@ -10,6 +10,7 @@ interface GetOptions extends StandardOptions {
   readonly service: string;
   readonly entity?: Readonly<Record<string, string>>;
   readonly request?: Readonly<Record<string, unknown>>;
+  readonly fit?: number;
   readonly metadata?: true;
   readonly token?: true;
   readonly url?: string;
@@ -27,6 +28,11 @@ export function getCommand(): Command {
     .addOption(
       new Option("--request <json>", "request data for on-demand features, as one JSON object").argParser(parseObject),
     )
+    .addOption(
+      new Option("--fit <version>", "the fit to transform with (default: the newest of the service)").argParser(
+        parseCount,
+      ),
+    )
     .option("--metadata", "status, event time and true window start of each value")
     .option("--token", "a token that reproduces this vector in a training set or audit")
     .option("--url <address>", "ask a running server instead of opening the data folder")
@@ -34,6 +40,7 @@ export function getCommand(): Command {
       const request = {
         entities: options.entity ?? {},
         ...(options.request === undefined ? {} : { request: options.request }),
+        ...(options.fit === undefined ? {} : { fit: options.fit }),
         ...(options.metadata === true ? { metadata: "full" } : {}),
         ...(options.token === true ? { token: true } : {}),
       };

@@ -1,0 +1,59 @@
+/**
+ * A fit: what the transformations of a service were fitted to, under a version. It never changes; a later one
+ * has the next version. It carries the service's definition, so that what was served with it can be computed
+ * again after the service was redefined.
+ */
+import type { ServiceDefinition } from "../define/definition.ts";
+import type { Data } from "./definition-data.ts";
+
+export interface FittedStep {
+  /** The transformation, as one line. */
+  readonly transformation: string;
+  /** How many values of the train split it was fitted to. */
+  readonly values: number;
+  /** Finite numbers, and no -0: they come back from JSON bit for bit. */
+  readonly parameters: Data;
+}
+
+/** One entry for each transformation that is fitted, inputs first. */
+export type FittedParameters = readonly FittedStep[];
+
+/** Which rows of the training set were fitted to. */
+export interface FitSplit {
+  /** In words, as it was asked for: "time < 2001-03-01T00:00:00Z". */
+  readonly train: string;
+  readonly rowsTrain: number;
+  readonly rowsTotal: number;
+}
+
+export interface NewFit {
+  readonly definition: ServiceDefinition;
+  /** Of the definition. */
+  readonly fingerprint: string;
+  readonly parameters: FittedParameters;
+  readonly split: FitSplit;
+  /** Manifest of the training set. */
+  readonly training: Data;
+  /** RFC 3339. */
+  readonly created: string;
+}
+
+export interface FittedService extends NewFit {
+  /** 1, 2, ... */
+  readonly version: number;
+  /** SHA-256 of all of the above, in hexadecimal digits. */
+  readonly sha256: string;
+}
+
+/** The fits of all services. */
+export interface FitStore {
+  /** Durable once it resolves, under the next version of its service. Throws `STORAGE_FAILED`. */
+  put(fit: NewFit): Promise<FittedService>;
+  /** Of a service, oldest first. Throws `FIT_CORRUPT`. */
+  fitsOf(service: string): readonly FittedService[];
+  /**
+   * The newest fit of a service whose definition has this fingerprint, or the one of the version that is asked
+   * for, whatever definition it is of. Throws `SERVICE_NOT_FITTED`, `FIT_UNKNOWN`, `FIT_CORRUPT`.
+   */
+  fitFor(service: string, fingerprint: string, version?: number): FittedService;
+}
