@@ -124,6 +124,13 @@ export class BucketList {
     into.windowStart = windowStart;
   }
 
+  /** Time of the oldest event in a window, by where the window was cut; Infinity where it has none. */
+  oldestIn(layout: BucketLayout, { bucket, raw }: WindowCut): number {
+    if (bucket < this.bucketCount) return this.buckets.numbers[(this.bucketStart + bucket) * layout.stride]!;
+    if (raw < this.rawCount) return this.raw.numbers[(this.rawStart + raw) * layout.rawStride]!;
+    return Number.POSITIVE_INFINITY;
+  }
+
   /** Place in the array of the first bucket that ends behind `time`. */
   #firstBucketAfter(layout: BucketLayout, time: number): number {
     const { stride } = layout;

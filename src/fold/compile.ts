@@ -27,6 +27,9 @@ import {
 } from "./view-fold.ts";
 import { type FeaturePlan, planView, type SessionPlan, type ViewPlan, type WindowPlan } from "./view-plan.ts";
 
+/** A time that does not come. */
+const NEVER: number = Number.POSITIVE_INFINITY;
+
 const FOLDED: FoldOutcome = { kind: "folded" };
 const ALREADY_FOLDED: FoldOutcome = { kind: "already-folded" };
 
@@ -117,7 +120,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     }
     const age = asOf - state.lastEventTime;
     for (let i = 0; i < plan.lifetimeFeatures.length; i++) {
-      this.#put(plan.lifetimeFeatures[i]!, state.lifetime, asOf, age, Number.NEGATIVE_INFINITY, into);
+      this.#put(plan.lifetimeFeatures[i]!, state.lifetime, asOf, age, Number.NEGATIVE_INFINITY, NEVER, into);
     }
     if (plan.timeWindows.length > 0) this.#readTimeWindows(state, asOf, age, into);
     for (let i = 0; i < plan.lastWindows.length; i++) this.#readLast(plan.lastWindows[i]!, state, asOf, age, into);
@@ -141,6 +144,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     this.#clearRunning(timeWindows[0]!);
     let bucketsEnd = list.bucketCount;
     let rawEnd = list.rawCount;
+    let changesAt = NEVER;
     for (let w = 0; w < timeWindows.length; w++) {
       const { length, accumulators, features } = timeWindows[w]!;
       list.cut(layout.list, asOf - length, cut);
@@ -160,7 +164,12 @@ class CompiledViewFold implements ViewFold<FoldState> {
         }
         bucketsEnd = cut.bucket;
       }
-      for (let i = 0; i < features.length; i++) this.#put(features[i]!, running, asOf, age, cut.windowStart, into);
+      // A window's oldest event, or merged bucket, is the next to leave it, as its edge reaches that. Longer windows
+      // add up from where shorter ones end, so a sum's last bits hang on those edges, too.
+      changesAt = Math.min(changesAt, list.oldestIn(layout.list, cut) + length);
+      for (let i = 0; i < features.length; i++) {
+        this.#put(features[i]!, running, asOf, age, cut.windowStart, changesAt, into);
+      }
     }
   }
 
@@ -175,7 +184,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
       accumulators[i]!.addOlder(this.#running, list.raw, begin, end, rawStride, rawObjectStride);
     }
     for (let i = 0; i < features.length; i++) {
-      this.#put(features[i]!, this.#running, asOf, age, Number.NEGATIVE_INFINITY, into);
+      this.#put(features[i]!, this.#running, asOf, age, Number.NEGATIVE_INFINITY, NEVER, into);
     }
   }
 
@@ -197,7 +206,13 @@ class CompiledViewFold implements ViewFold<FoldState> {
       const to = list.bucketStart + list.bucketCount;
       accumulator.mergeOlder(running, list.buckets, from, to, layout.stride, layout.objectStride);
     }
-    for (let i = 0; i < features.length; i++) this.#put(features[i]!, running, asOf, age, cut.windowStart, into);
+    const { gapMicros, maxMicros } = window.session;
+    const oldest = list.oldestIn(layout, cut);
+    // A present session ends when its gap is over, and is cut when its reach gets to its oldest event.
+    const changesAt = oldest === NEVER ? NEVER : Math.min(state.lastEventTime + gapMicros + 1, oldest + maxMicros);
+    for (let i = 0; i < features.length; i++) {
+      this.#put(features[i]!, running, asOf, age, cut.windowStart, changesAt, into);
+    }
   }
 
   /** The first time window's accumulators are those of all time windows. */
@@ -205,15 +220,26 @@ class CompiledViewFold implements ViewFold<FoldState> {
     for (let i = 0; i < accumulators.length; i++) accumulators[i]!.clear(this.#running, 0, 0);
   }
 
-  #put(index: number, cells: Cells, asOf: number, age: number, windowStart: number, into: ReadBuffer): void {
+  /** `changesAt` is when the events that the cells hold next change without a new one. */
+  #put(
+    index: number,
+    cells: Cells,
+    asOf: number,
+    age: number,
+    windowStart: number,
+    changesAt: number,
+    into: ReadBuffer,
+  ): void {
     const plan: FeaturePlan = this.#plan.features[index]!;
     into.windowStarts[index] = windowStart;
     into.errors[index] = 0;
     if (age > plan.ttlMicros) {
       into.values[index] = null;
       into.statuses[index] = Status.OUTSIDE_MAX_AGE;
+      into.stableUntils[index] = NEVER;
       return;
     }
+    into.stableUntils[index] = plan.movesWithTime ? asOf : Math.min(changesAt, asOf - age + plan.ttlMicros + 1);
     const value = plan.read(cells, asOf);
     if (value === null) {
       into.values[index] = plan.default;
@@ -234,12 +260,13 @@ class CompiledViewFold implements ViewFold<FoldState> {
     for (const window of lastWindows) this.#clearRunning(window);
     for (const session of sessions) this.#clearRunning(session);
     for (let i = 0; i < features.length; i++) {
-      const { read, feature, default: fallback } = features[i]!;
+      const { read, feature, default: fallback, movesWithTime } = features[i]!;
       const value = read(feature.over === null ? this.#nothing.lifetime : this.#running, asOf);
       into.values[i] = value === null ? fallback : value === FAILED ? null : value;
       into.statuses[i] = Status.NOT_FOUND;
       into.errors[i] = 0;
       into.windowStarts[i] = emptyWindowStart(feature.over, asOf);
+      into.stableUntils[i] = movesWithTime ? asOf : NEVER;
     }
   }
 }

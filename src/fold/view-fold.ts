@@ -40,6 +40,11 @@ export interface ReadBuffer {
   readonly windowStarts: number[];
   /** How far each value may be off, as its aggregation states it (see docs/aggregations.md); 0 when exact. */
   readonly errors: number[];
+  /**
+   * A read of the same state at any later time before this one gives the same value, status and error, to the
+   * bit; asOf itself where the value moves with time. (Its window may start elsewhere.)
+   */
+  readonly stableUntils: number[];
 }
 
 /** Mutable state of one entity in one view. Opaque outside `src/fold`, but for these. */
@@ -97,5 +102,6 @@ export function createReadBuffer(featureCount: number): ReadBuffer {
     statuses: Array.from<StatusCode>({ length: featureCount }).fill(Status.NOT_FOUND),
     windowStarts: Array.from<number>({ length: featureCount }).fill(Number.NEGATIVE_INFINITY),
     errors: Array.from<number>({ length: featureCount }).fill(0),
+    stableUntils: Array.from<number>({ length: featureCount }).fill(Number.NEGATIVE_INFINITY),
   };
 }

@@ -7,6 +7,7 @@
  */
 import {
   type Aggregation,
+  type AggregationName,
   type EntityDefinition,
   type SourceDefinition,
   type ViewDefinition,
@@ -36,6 +37,8 @@ export interface FeaturePlan {
   readonly error: PlannedReader["error"];
   readonly default: Value;
   readonly ttlMicros: number;
+  /** Whether its value may change with asOf alone, while its window holds the same events. */
+  readonly movesWithTime: boolean;
 }
 
 /** Features read over one window, and the accumulators they need. */
@@ -69,6 +72,9 @@ export interface ViewPlan {
   readonly inputColumns: readonly string[];
   readonly forgetAfterMicros: number;
 }
+
+/** A user's own `read` is given asOf and may do with it what it likes. */
+const MOVE_WITH_TIME: ReadonlySet<AggregationName> = new Set(["timeSinceLast", "decayedSum", "custom"]);
 
 /** Throws `DEFINITION_INVALID`, naming the view and feature and, where known, file and line. */
 export function planView(view: ViewDefinition, source: SourceDefinition, entity: EntityDefinition): ViewPlan {
@@ -113,6 +119,7 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
       error: cells.readers[i]!.error,
       default: feature.definition.default ?? null,
       ttlMicros: feature.definition.ttlMicros ?? view.ttlMicros ?? Number.POSITIVE_INFINITY,
+      movesWithTime: MOVE_WITH_TIME.has(feature.definition.aggregation.fn),
     })),
     lifetimeFeatures: positionsOf(features, (feature) => feature.over === null),
     timeWindows: timeLengths.map((length) => ({
