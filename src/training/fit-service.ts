@@ -2,11 +2,13 @@
  * Fits a service: joins label rows with its features, point in time and untransformed, fits its
  * transformations to the rows of the train split alone, and stores what came out under the next version.
  */
+import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { Data } from "../registry/definition-data.ts";
 import type { FittedService } from "../registry/fitted-service.ts";
-import { fitTransformations } from "../vector/transformations/fit.ts";
+import { fitStepwise } from "../vector/transformations/fit.ts";
+import { throwIfCancelled } from "./replay-view.ts";
 import { planFeatures } from "./service-plan.ts";
 import { splitText, type TrainSplit } from "./train-split.ts";
 import { type TrainingProgress, type TrainRequest, trainPlan } from "./training-set.ts";
@@ -28,7 +30,7 @@ export interface FitProgress {
 
 /**
  * Nothing is stored unless all of it can be fitted. Throws `FIT_IMPOSSIBLE`, `FINGERPRINT_MISMATCH`,
- * `STORAGE_FAILED`, and what `train` throws.
+ * `STORAGE_FAILED`, `CANCELLED`, and what `train` throws.
  */
 export async function fitService(request: FitRequest): Promise<FittedService> {
   const { ports, split, onProgress } = request;
@@ -43,17 +45,19 @@ export async function fitService(request: FitRequest): Promise<FittedService> {
       hint: "choose a split that holds the rows that the model is trained with",
     });
   }
-  const parameters = fitTransformations(
-    definition,
-    set.columns.map(({ type }) => type),
-    set.columns,
-    rows,
-    { onStep: (_, done, total) => onProgress?.({ phase: "fitting", done, total }) },
-  );
+  const types = set.columns.map(({ type }) => type);
+  const fitting = fitStepwise(definition, types, set.columns, rows);
+  let step = fitting.next();
+  for (; step.done !== true; step = fitting.next()) {
+    onProgress?.({ phase: "fitting", ...step.value });
+    // Whoever serves in this process gets a turn, and an interrupt is seen.
+    await setImmediate();
+    throwIfCancelled(request.signal);
+  }
   return ports.fits.put({
     definition,
     fingerprint,
-    parameters,
+    parameters: step.value,
     split: { train: splitText(split), rowsTrain: rows.length, rowsTotal: set.rowCount },
     training: JSON.parse(JSON.stringify(set.manifest)) as Data,
     created: formatMicros(ports.clock.now()),

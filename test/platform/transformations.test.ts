@@ -334,6 +334,27 @@ describe("a service with transformations", () => {
     expect(byTime.training).toMatchObject({ fit: null, service: { name: "fraud" }, spine: { rows: 40 } });
   });
 
+  it("can be stopped while it is fitted, and nothing is stored", async () => {
+    await pay(30);
+    const stop = new AbortController();
+    const phases: string[] = [];
+    const fitting = platform.fit({
+      service: "fraud",
+      labels: await labelsOf(20),
+      split: { share: 1 },
+      boundary: "inclusive",
+      allowAfterLog: true,
+      signal: stop.signal,
+      onProgress: ({ phase, done, total }) => {
+        phases.push(`${phase} ${done} of ${total}`);
+        if (phase === "fitting" && done === 2) stop.abort();
+      },
+    });
+    await expect(fitting).rejects.toMatchObject({ code: "CANCELLED" });
+    expect(phases.at(-1)).toBe("fitting 2 of 6");
+    expect(platform.fits("fraud")).toEqual([]);
+  });
+
   it("says what it is made of: metadata, manifest, registry and its fits", async () => {
     await pay(30);
     const options = {

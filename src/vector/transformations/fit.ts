@@ -15,9 +15,10 @@ export interface FitColumn {
   value(row: number): Value;
 }
 
-export interface FitOptions {
-  /** Called before each transformation that is fitted. */
-  readonly onStep?: (transformation: string, done: number, total: number) => void;
+/** Transformations fitted so far, and those there are. */
+export interface FitAdvance {
+  readonly done: number;
+  readonly total: number;
 }
 
 /**
@@ -32,10 +33,23 @@ export function fitTransformations(
   types: readonly ValueType[],
   columns: readonly FitColumn[],
   rows: Int32Array,
-  options: FitOptions = {},
 ): FittedParameters {
+  const fitting = fitStepwise(service, types, columns, rows);
+  for (;;) {
+    const { done, value } = fitting.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same with a halt before each transformation: for a caller who has other work, or may want to stop. */
+export function fitStepwise(
+  service: TransformedService,
+  types: readonly ValueType[],
+  columns: readonly FitColumn[],
+  rows: Int32Array,
+): Generator<FitAdvance, FittedParameters, void> {
   const { steps } = planSteps(service, types);
-  return new Fitting(service, steps, columns, rows).fit(options);
+  return new Fitting(service, steps, columns, rows).fit();
 }
 
 class Fitting {
@@ -54,11 +68,11 @@ class Fitting {
     this.#rows = rows;
   }
 
-  fit({ onStep }: FitOptions): FittedParameters {
+  *fit(): Generator<FitAdvance, FittedParameters, void> {
     const wanted = this.#steps.filter((step) => step.isFitted);
     const problems: string[] = [];
     for (const [done, step] of wanted.entries()) {
-      onStep?.(step.text, done, wanted.length);
+      yield { done, total: wanted.length };
       // Without the parameters of what stands below it, one cannot be fitted: that is told already.
       const needed = this.#below(step).filter((one) => one.isFitted);
       if (!needed.every((one) => this.#fitted.some(({ transformation }) => transformation === one.text))) continue;
