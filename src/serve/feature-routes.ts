@@ -74,6 +74,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/features",
       summary: "Features of one entity",
       reads: "json",
+      isHot: true,
       schemas: {
         body: {
           type: "object",
@@ -98,6 +99,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/features/{entity_type}/{entity_id}",
       summary: "Features of one entity, by URL; the parts of a composite key are joined by |",
       reads: "nothing",
+      isHot: true,
       schemas: {
         params: { type: "object", properties: { entity_type: nameSchema, entity_id: { type: "string" } } },
         query: {
@@ -124,6 +126,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/features/batch",
       summary: "Features of many entities of one type, in the order asked",
       reads: "json",
+      isHot: true,
       schemas: {
         body: {
           type: "object",

@@ -91,6 +91,11 @@ export async function readBody(
     await discard(stream, declaredBytes);
     throw body;
   }
+  return bodyText(body);
+}
+
+/** Throws `JSON_INVALID` where it is not UTF-8. */
+export function bodyText(body: Buffer): string {
   if (!isUtf8(body)) throw new OnefoldError("JSON_INVALID", "the body is not UTF-8 text", { where: "body" });
   // A byte order mark is no part of the text, and not JSON either.
   return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.toString("utf8", 3) : body.toString("utf8");

@@ -38,6 +38,8 @@ export interface Route {
   /** How a body is read: as one JSON value, as events (JSON, a JSON array or NDJSON), or not at all. */
   readonly reads: "json" | "events" | "nothing";
   readonly schemas: RouteSchemas;
+  /** Answered by the fast door where the request is of the simple kind that it understands. */
+  readonly isHot?: true;
   /** What it throws becomes an error answer. */
   readonly handle: (request: RouteRequest) => RouteAnswer | Promise<RouteAnswer>;
 }

@@ -42,6 +42,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/services/{name}/vector",
       summary: "The service's feature vector for one set of entities",
       reads: "json",
+      isHot: true,
       schemas: {
         params,
         body: {
@@ -87,6 +88,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/services/{name}/vectors",
       summary: "The service's feature vectors for many sets of entities, in the order asked",
       reads: "json",
+      isHot: true,
       schemas: {
         params,
         body: {
