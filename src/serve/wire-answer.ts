@@ -29,9 +29,13 @@ export function wireAnswer(answer: RouteAnswer): WireAnswer {
     status,
     headers: status === 429 || status === 503 ? { "retry-after": "1", ...headers } : headers,
     contentType: answer.contentType ?? JSON_TYPE,
-    text: answer.contentType === undefined ? JSON.stringify(answer.body) : String(answer.body),
+    text: answer.contentType === undefined ? jsonText(answer) : String(answer.body),
     code: isError ? (answer.body as { error: OnefoldError }).error.code : null,
   };
+}
+
+function jsonText(answer: RouteAnswer): string {
+  return answer.jsonText === undefined ? JSON.stringify(answer.body) : answer.jsonText();
 }
 
 export function wireError(thrown: unknown, onError: OnServerError, request: string): WireAnswer {

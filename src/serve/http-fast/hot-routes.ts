@@ -115,7 +115,8 @@ function parseQuery(query: string): Record<string, string> | null {
   const values: Record<string, string> = {};
   for (const pair of query.split("&")) {
     const [name = "", value = "", ...more] = pair.split("=");
-    if (more.length > 0 || !/^[a-z]+$/.test(name) || !QUERY_VALUE.test(value) || Object.hasOwn(values, name)) return null;
+    if (more.length > 0 || !/^[a-z]+$/.test(name) || !QUERY_VALUE.test(value) || Object.hasOwn(values, name))
+      return null;
     const text = decode(value);
     if (text === null) return null;
     values[name] = text;
