@@ -111,8 +111,12 @@ export class FastConnection {
     if (this.#phase === "blocked") this.#goOn();
   };
 
-  /** As the ordinary server does: what is half a message is none. */
+  /**
+   * The client has said all it will. As with the ordinary server, what is half a message is none; but what
+   * was under way is still answered, and this comes again after it.
+   */
   readonly #onEnd = (): void => {
+    if (!this.#isReading()) return;
     if (this.#unread.length > 0) this.#refuse("malformed");
     else this.#socket.end();
   };
@@ -131,7 +135,9 @@ export class FastConnection {
     if (this.#context.isClosing) return this.#flush();
     if (this.#socket.destroyed) return;
     this.#read(this.#unread.all());
-    if (this.#isReading()) this.#socket.resume();
+    if (!this.#isReading()) return;
+    if (this.#socket.readableEnded) this.#onEnd();
+    else this.#socket.resume();
   }
 
   #isReading(): boolean {
@@ -267,8 +273,8 @@ export class FastConnection {
     this.#unread.drop();
     this.#flush();
     const socket = this.#socket;
-    // Closing, what is not under way yet is not begun.
-    if (socket.destroyed || this.#context.isClosing) return socket.destroySoon();
+    // Closing, what is not under way yet is not begun. Nor can a socket that has ended be taken over.
+    if (socket.destroyed || socket.readableEnded || this.#context.isClosing) return socket.destroySoon();
     socket.off("data", this.#onData).off("end", this.#onEnd).off("error", this.#onError);
     socket.off("drain", this.#onDrain).off("close", this.#onClose);
     this.#enter("gone");
