@@ -30,7 +30,9 @@ function valueText(value: Value, type: ValueType): string {
 /** An object puts names that are whole numbers first, and has each name once. */
 function namesOf(plan: VectorPlan): string[] | null {
   const names = plan.outputs.map(({ name }) => name);
-  const asKeys = Object.keys(Object.fromEntries(names.map((name) => [name, null])));
-  if (asKeys.length !== names.length || asKeys.some((name, i) => name !== names[i])) return null;
+  const asObject: Record<string, null> = {};
+  for (const name of names) asObject[name] = null;
+  const keys = Object.keys(asObject);
+  if (keys.length !== names.length || keys.some((name, i) => name !== names[i])) return null;
   return names.map((name, i) => `${i === 0 ? "" : ","}${JSON.stringify(name)}:`);
 }

@@ -47,24 +47,34 @@ export interface Received {
 }
 
 /**
- * What is wrong with the fast door's answers, or null. One thing is a matter of time alone: bytes that are not
- * HTTP make the ordinary server drop those requests before them that it has not answered yet. So where both
- * end with the same refusal, one may have fewer answers before it.
+ * What is wrong with the fast door's answers, or null. Two things are a matter of time alone. Bytes that are not
+ * HTTP make the ordinary server drop those requests before them that it has not answered yet; and whether it
+ * looks at bytes that follow its last answer on a connection depends on whether they came together. So what
+ * follows an answer that ends the connection does not count, and where both end with a refusal of that kind,
+ * one may have fewer answers before it.
  */
 export function differenceOf(fast: Received, ordinary: Received): string | null {
-  if (JSON.stringify(fast) === JSON.stringify(ordinary)) return null;
-  const [fewer, more] = [fast.answers, ordinary.answers].toSorted((a, b) => a.length - b.length) as [
-    string[],
-    string[],
-  ];
-  const refusal = fewer.at(-1);
+  const [ofFast, ofOrdinary] = [untilLast(fast.answers), untilLast(ordinary.answers)];
+  const closeAlike = fast.closedByServer === ordinary.closedByServer;
+  if (closeAlike && JSON.stringify(ofFast) === JSON.stringify(ofOrdinary)) return null;
+  const [fewer, more] = [ofFast, ofOrdinary].toSorted((a, b) => a.length - b.length) as [string[], string[]];
   const onlyDropped =
-    refusal?.startsWith("HTTP/1.1 400") === true &&
-    refusal.includes("connection: close") &&
-    refusal === more.at(-1) &&
+    closeAlike &&
+    isLast(fewer.at(-1)) &&
+    isLast(more.at(-1)) &&
     fewer.slice(0, -1).every((answer, i) => answer === more[i]) &&
     more.every((answer) => answer.startsWith("HTTP/1.1 "));
   return onlyDropped ? null : `fast ${JSON.stringify(fast, null, 1)}\nordinary ${JSON.stringify(ordinary, null, 1)}`;
+}
+
+function untilLast(answers: readonly string[]): readonly string[] {
+  const last = answers.findIndex(isLast);
+  return last < 0 ? answers : answers.slice(0, last + 1);
+}
+
+/** Whether it refuses the bytes, and all that follow them. */
+function isLast(answer: string | undefined): boolean {
+  return answer?.startsWith("HTTP/1.1 400") === true && answer.includes("\nconnection: close");
 }
 
 /**
