@@ -20,6 +20,8 @@ const LINES: readonly string[] = [
   "X-Padding: \t ",
   " folded",
 ];
+/** CONNECT makes node:http hang up without a word, on what it has not answered yet too: it is tested alone. */
+const ODD: readonly Buffer[] = Object.entries(OTHERS).flatMap(([name, bytes]) => (name === "CONNECT" ? [] : [bytes]));
 const KEYS: readonly string[] = ["A0", "A1", "Zürich", "nowhere", "a|b", "a\\b", '"', "\u2028", "", "东京", "%41"];
 
 /** One to four requests, most of them valid, as one stream of bytes. */
@@ -44,12 +46,12 @@ export function randomBytes(random: SeededRandom, length: number): Buffer {
 function randomRequest(random: SeededRandom): Buffer {
   switch (random.integer(0, 9)) {
     case 0:
-      return small(random.pick(Object.values(OTHERS)));
+      return small(random.pick(ODD));
     case 1:
     case 2:
       return mutate(random, small(random.pick(Object.values(HOT))));
     case 3:
-      return mutate(random, small(random.pick(Object.values(OTHERS))));
+      return mutate(random, small(random.pick(ODD)));
     case 4:
       return randomUrl(random);
     case 5:
