@@ -61,7 +61,9 @@ export class HotRoutes {
   find(headText: string): HotHead | null {
     const known = this.#heads.get(headText);
     if (known !== undefined) return known;
-    const head = parseRequestHead(headText);
+    // A copy: the text is a slice of all that came with it, and what is kept of it would keep that too.
+    const ownText = Buffer.from(headText, "latin1").toString("latin1");
+    const head = parseRequestHead(ownText);
     if (head === null) return null;
     const [path = "", query, ...more] = head.target.split("?");
     if (more.length > 0 || (query !== undefined && head.method === "POST")) return null;
@@ -74,7 +76,7 @@ export class HotRoutes {
       if (asked === null || !pattern.queryIsValid(asked)) return null;
       const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes: head.bodyBytes };
       // A URL with a key in it hardly comes again.
-      if (head.method === "POST") this.#keep(headText, found);
+      if (head.method === "POST") this.#keep(ownText, found);
       return found;
     }
     return null;
@@ -83,8 +85,7 @@ export class HotRoutes {
   #keep(headText: string, head: HotHead): void {
     if (headText.length > KEPT_HEAD_LENGTH_MAX) return;
     if (this.#heads.size >= HEADS_KEPT_MAX) this.#heads.clear();
-    // A copy: the text is a slice that would keep all the bytes it came with.
-    this.#heads.set(Buffer.from(headText, "latin1").toString("latin1"), head);
+    this.#heads.set(headText, head);
   }
 }
 

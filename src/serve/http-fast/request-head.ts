@@ -18,7 +18,7 @@ export interface RequestHead {
   readonly bodyBytes: number;
 }
 
-export const HEAD_BYTES_MAX = 8 * 1024;
+export const HEAD_BYTES_MAX: number = 8 * 1024;
 const HEADERS_MAX = 64;
 
 const CRLF = "\r\n";
@@ -54,7 +54,15 @@ export function mayBecomeRequestHead(text: string): boolean {
   const lines = text.split(CRLF);
   const last = lines.pop()!;
   if (lines.length === 0) return REQUEST_LINE_BEGUN.test(last);
-  return HEADER_LINE_BEGUN.test(last) && readLines(lines, 0) !== null;
+  return HEADER_LINE_BEGUN.test(last) && mayBecomeHeader(last) && readLines(lines, 0) !== null;
+}
+
+/** Of a line that is no whole one yet: what is wrong already, the ordinary server refuses already. */
+function mayBecomeHeader(line: string): boolean {
+  const colon = line.indexOf(":");
+  if (colon < 0) return true;
+  const name = line.slice(0, colon).toLowerCase();
+  return !NOT_HERE.has(name) && (name !== "content-length" || /^\d*$/.test(line.slice(colon + 1).trim()));
 }
 
 /**

@@ -77,12 +77,12 @@ async function compareOnce(seed: number): Promise<void> {
 
 /** Asks for a vector again and again on one connection, and checks each answer. */
 function startHealthyClient(port: number): { stop(): Promise<number> } {
-  let running = true;
+  const stopped = new AbortController();
   const run = async (): Promise<number> => {
     const socket = connect(port, "127.0.0.1").setNoDelay(true);
     const right: string[] = [];
     let answers = 0;
-    for (; running; answers++) {
+    for (; !stopped.signal.aborted; answers++) {
       const received: Buffer[] = [];
       const whole = new Promise<string[]>((resolve, reject) => {
         const onClose = (): void => reject(new Error("a healthy connection was closed"));
@@ -111,7 +111,7 @@ function startHealthyClient(port: number): { stop(): Promise<number> } {
   ran.catch(() => {});
   return {
     stop: () => {
-      running = false;
+      stopped.abort();
       return ran;
     },
   };
