@@ -8,8 +8,6 @@ import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer, type RouteRequest } from "./route.ts";
 import { answerEach, BATCH_MAX } from "./vector-batch.ts";
 import {
-  answerFeatures,
-  answerMetadata,
   answerOptionQuerySchemas,
   answerOptions,
   answerOptionSchemas,
@@ -17,6 +15,7 @@ import {
   featuresSchema,
   metadataSchema,
 } from "./vector-answer.ts";
+import { vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],
@@ -55,17 +54,8 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     const entity = plan.entities[0]!;
     const key = id.isText ? entityKeyFromText(entity, String(id.given)) : entityKey(entity, id.given);
     const vector = reader.read(plan, [key]);
-    const metadata = answerMetadata(plan, vector, answerOptions(request));
-    return {
-      status: 200,
-      headers: typeof metadata["token"] === "string" ? { "x-onefold-token": metadata["token"] } : {},
-      body: {
-        entity_type: query.entity_type,
-        entity_id: id.given,
-        features: answerFeatures(plan, vector),
-        metadata: { ...answerTiming(startMs, ports.clock), ...metadata },
-      },
-    };
+    const label = { entity_type: query.entity_type, entity_id: id.given };
+    return vectorRouteAnswer(label, plan, vector, answerOptions(request), startMs, ports.clock);
   };
 
   return [
@@ -74,6 +64,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/features",
       summary: "Features of one entity",
       reads: "json",
+      isHot: true,
       schemas: {
         body: {
           type: "object",
@@ -98,6 +89,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/features/{entity_type}/{entity_id}",
       summary: "Features of one entity, by URL; the parts of a composite key are joined by |",
       reads: "nothing",
+      isHot: true,
       schemas: {
         params: { type: "object", properties: { entity_type: nameSchema, entity_id: { type: "string" } } },
         query: {
@@ -124,6 +116,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/features/batch",
       summary: "Features of many entities of one type, in the order asked",
       reads: "json",
+      isHot: true,
       schemas: {
         body: {
           type: "object",

@@ -6,12 +6,15 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { diagnostics } from "../base/diagnostics.ts";
-import { asOnefoldError, isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { parseJsonText, parseWideJson } from "../schema/json-text.ts";
 import { type EventBody, parseEventBody } from "./event-body.ts";
 import type { FeatureReader } from "./feature-reader.ts";
+import { openFastDoor } from "./http-fast/fast-door.ts";
+import { HotRoutes } from "./http-fast/hot-routes.ts";
 import type { ServePorts } from "./ports.ts";
+import { refuseBytes } from "./refuse-bytes.ts";
 import {
   BodyAllowance,
   bodyTooLarge,
@@ -23,9 +26,7 @@ import {
 } from "./request-body.ts";
 import type { Route, RouteAnswer } from "./route.ts";
 import { allRoutes, methodsOfPath, routeName } from "./routes.ts";
-
-/** `request` is method and path, without its query. */
-export type OnServerError = (error: unknown, request: string) => void;
+import { type OnServerError, type WireAnswer, wireAnswer, wireError } from "./wire-answer.ts";
 
 export interface HttpOptions {
   /** Default 127.0.0.1: whoever opens the server to a network does so on purpose. */
@@ -34,6 +35,21 @@ export interface HttpOptions {
   readonly port?: number;
   /** Told of every error that is the server's own fault; the answer says no more than that there was one. */
   readonly onError?: OnServerError;
+  /** Answers plain requests for feature vectors without the HTTP framework. Default true; answers are the same. */
+  readonly hotPath?: boolean;
+  /** Connections at a time; those past it are closed as they come. Default 10,000. */
+  readonly connectionsMax?: number;
+  readonly timeouts?: HttpTimeouts;
+}
+
+/** How long a client may take; past it the connection is closed, with a 408 where a request had begun. */
+export interface HttpTimeouts {
+  /** For the head of a request. Default 60 s. */
+  readonly headersMillis?: number;
+  /** For a whole request. Default 120 s. */
+  readonly requestMillis?: number;
+  /** Between an answer and the next request. Default 72 s. */
+  readonly idleMillis?: number;
 }
 
 export interface HttpServer {
@@ -45,7 +61,12 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+const HEADERS_MILLIS_MAX = 60_000;
 const REQUEST_MILLIS_MAX = 120_000;
+const IDLE_MILLIS_MAX = 72_000;
+/** How often time-outs are looked at. */
+const TIMEOUT_CHECK_MILLIS = 1000;
+const CONNECTIONS_MAX = 10_000;
 /** A path segment holds a key of up to 1,024 bytes, each of which may be percent-encoded. */
 const PARAM_LENGTH_MAX = 3 * 1024;
 
@@ -55,9 +76,18 @@ export async function openHttpServer(
   ports: ServePorts,
   options: HttpOptions = {},
 ): Promise<HttpServer> {
-  const { host = "127.0.0.1", port = 8080 } = options;
-  const app = createApp(allRoutes(reader, ports), options.onError ?? (() => {}));
-  const close = closeGracefully(app);
+  const { host = "127.0.0.1", port = 8080, onError = () => {} } = options;
+  const routes = allRoutes(reader, ports);
+  const app = createApp(routes, onError, options.timeouts ?? {});
+  app.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
+  const closeOrdinary = closeGracefully(app);
+  await app.ready();
+  const door = options.hotPath === false ? null : openFastDoor(app.server, hotRoutes(app, routes), onError);
+  const close = (): Promise<void> => {
+    const closed = closeOrdinary();
+    door?.close();
+    return closed;
+  };
   try {
     await app.listen({ host, port });
   } catch (cause) {
@@ -71,6 +101,14 @@ export async function openHttpServer(
   const actualPort = typeof address === "object" && address !== null ? address.port : port;
   const shownHost = host.includes(":") ? `[${host}]` : host;
   return { host, port: actualPort, url: `http://${shownHost}:${actualPort}`, close };
+}
+
+/** The fast door refuses by the validators that the routes' own requests go through. */
+function hotRoutes(app: FastifyInstance, routes: readonly Route[]): HotRoutes {
+  return new HotRoutes(routes, (schema, { method, path }, httpPart) => {
+    const validate = app.validatorCompiler!({ schema, method, url: path, httpPart });
+    return (value) => validate(value) === true;
+  });
 }
 
 /**
@@ -100,10 +138,13 @@ function closeGracefully(app: FastifyInstance): () => Promise<void> {
   };
 }
 
-function createApp(routes: readonly Route[], onError: OnServerError): FastifyInstance {
+function createApp(routes: readonly Route[], onError: OnServerError, timeouts: HttpTimeouts): FastifyInstance {
+  const { headersMillis = HEADERS_MILLIS_MAX, requestMillis = REQUEST_MILLIS_MAX } = timeouts;
   const app = fastify({
     logger: false,
-    requestTimeout: REQUEST_MILLIS_MAX,
+    http: { headersTimeout: headersMillis, connectionsCheckingInterval: TIMEOUT_CHECK_MILLIS },
+    requestTimeout: requestMillis,
+    keepAliveTimeout: timeouts.idleMillis ?? IDLE_MILLIS_MAX,
     // Requests that arrive while closing are still answered; their connections end with them.
     return503OnClosing: false,
     forceCloseConnections: "idle",
@@ -217,23 +258,17 @@ function parseBody(route: Route, request: FastifyRequest): unknown {
 }
 
 function sendAnswer(reply: FastifyReply, answer: RouteAnswer): FastifyReply {
-  // Serialized first: a value that cannot be is the server's fault, not a half-written answer.
-  const { contentType = "application/json; charset=utf-8" } = answer;
-  const text = answer.contentType === undefined ? JSON.stringify(answer.body) : String(answer.body);
-  if (answer.status >= 400) errorCodes.set(reply.request, (answer.body as { error: OnefoldError }).error.code);
-  if (answer.status === 429 || answer.status === 503) reply.header("retry-after", "1");
-  if (answer.headers !== undefined) reply.headers(answer.headers);
-  return reply.code(answer.status).header("content-type", contentType).send(text);
+  return send(reply, wireAnswer(answer));
 }
 
 function sendError(reply: FastifyReply, thrown: unknown, onError: OnServerError): FastifyReply {
-  const error = asOnefoldError(thrown);
-  if (error.status >= 500 && error.status !== 503) {
-    onError(thrown, `${reply.request.method} ${reply.request.url.split("?", 1)[0]}`);
-  }
-  // What went wrong inside is for the operator, not for whoever sent the request.
-  const shown = error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this request") : error;
-  return sendAnswer(reply, { status: error.status, body: { error: shown } });
+  const { method, url } = reply.request;
+  return send(reply, wireError(thrown, onError, `${method} ${url.split("?", 1)[0]}`));
+}
+
+function send(reply: FastifyReply, { status, headers, contentType, text, code }: WireAnswer): FastifyReply {
+  if (code !== null) errorCodes.set(reply.request, code);
+  return reply.headers(headers).code(status).header("content-type", contentType).send(text);
 }
 
 /** Fastify's own refusals under the platform's codes. */
@@ -273,16 +308,7 @@ function unknownRoute(routes: readonly Route[], request: FastifyRequest, reply: 
   });
 }
 
-/** Bytes that are not HTTP never become a request, so they are answered on the bare socket. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const timedOut = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
-  const status = timedOut ? "408 Request Timeout" : "400 Bad Request";
-  const what = timedOut ? "the request did not arrive in time" : "the bytes received are not an HTTP/1.1 request";
-  const body = JSON.stringify({ error: new OnefoldError("REQUEST_INVALID", what) });
-  const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n`;
-  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+  else refuseBytes(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "late" : "malformed");
 }

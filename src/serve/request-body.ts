@@ -78,7 +78,10 @@ export const EVENTS_UNDER_WAY_BYTES_MAX: number = 64 * MEGABYTE;
  */
 const DISCARD_BYTES_MAX = 64 * MEGABYTE;
 
-/** The body as text. Rejects with `BODY_TOO_LARGE`, `BACKPRESSURE`, and `JSON_INVALID` where it is not UTF-8. */
+/**
+ * The body as text. Rejects with `BODY_TOO_LARGE`, `BACKPRESSURE`, `REQUEST_INVALID` where the client goes
+ * away, and `JSON_INVALID` where it is not UTF-8.
+ */
 export async function readBody(
   stream: Readable,
   allowance: BodyAllowance,
@@ -91,6 +94,11 @@ export async function readBody(
     await discard(stream, declaredBytes);
     throw body;
   }
+  return bodyText(body);
+}
+
+/** Throws `JSON_INVALID` where it is not UTF-8. */
+export function bodyText(body: Buffer): string {
   if (!isUtf8(body)) throw new OnefoldError("JSON_INVALID", "the body is not UTF-8 text", { where: "body" });
   // A byte order mark is no part of the text, and not JSON either.
   return body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.toString("utf8", 3) : body.toString("utf8");
@@ -101,7 +109,7 @@ function collect(stream: Readable, allowance: BodyAllowance): Promise<Buffer | O
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     const settle = (body: Buffer | OnefoldError): void => {
-      stream.off("data", onData).off("end", onEnd).off("error", reject);
+      stream.off("data", onData).off("end", onEnd).off("error", onError);
       resolve(body);
     };
     const onData = (chunk: Buffer): void => {
@@ -115,7 +123,10 @@ function collect(stream: Readable, allowance: BodyAllowance): Promise<Buffer | O
       }
     };
     const onEnd = (): void => settle(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-    stream.on("data", onData).on("end", onEnd).on("error", reject);
+    // No failure of the server's: nobody is there to be answered.
+    const onError = (cause: Error): void =>
+      reject(new OnefoldError("REQUEST_INVALID", "the client went away before its body was whole", { cause }));
+    stream.on("data", onData).on("end", onEnd).on("error", onError);
   });
 }
 

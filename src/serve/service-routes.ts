@@ -9,15 +9,8 @@ import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 import { answerEach, BATCH_MAX } from "./vector-batch.ts";
-import {
-  answerFeatures,
-  answerMetadata,
-  answerOptions,
-  answerOptionSchemas,
-  answerTiming,
-  featuresSchema,
-  metadataSchema,
-} from "./vector-answer.ts";
+import { answerOptions, answerOptionSchemas, answerTiming, featuresSchema, metadataSchema } from "./vector-answer.ts";
+import { vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
   type: "object",
@@ -48,6 +41,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/services/{name}/vector",
       summary: "The service's feature vector for one set of entities",
       reads: "json",
+      isHot: true,
       schemas: {
         params,
         body: {
@@ -75,17 +69,8 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const plan = reader.servicePlan(request.params["name"]!, fit);
         const keys = serviceKeys(plan.entities, entities);
         const vector = reader.read(plan, keys, { request: requestRow(plan.request, data) });
-        const metadata = answerMetadata(plan, vector, answerOptions(request));
-        return {
-          status: 200,
-          headers: typeof metadata["token"] === "string" ? { "x-onefold-token": metadata["token"] } : {},
-          body: {
-            service: plan.service,
-            entities,
-            features: answerFeatures(plan, vector),
-            metadata: { ...answerTiming(startMs, ports.clock), ...metadata },
-          },
-        };
+        const label = { service: plan.service, entities };
+        return vectorRouteAnswer(label, plan, vector, answerOptions(request), startMs, ports.clock);
       },
     },
     {
@@ -93,6 +78,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       path: "/services/{name}/vectors",
       summary: "The service's feature vectors for many sets of entities, in the order asked",
       reads: "json",
+      isHot: true,
       schemas: {
         params,
         body: {

@@ -94,6 +94,12 @@ describe("a feature platform", () => {
     expect(edges.some((edge) => edge.includes("rider_rides@1") && edge.includes("fraud"))).toBe(true);
   });
 
+  it("reads asked for at once have each their own values", async () => {
+    await push(1, ...Array.from({ length: 9 }, (_, i) => ride(1, `rider-${i}`, i, 5)));
+    const asked = Array.from({ length: 9 }, (_, i) => platform.vector("fraud", { rider_id: `rider-${i}` }));
+    expect((await Promise.all(asked)).map(({ features }) => features["dearest"])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
   it("real-time computation: a pushed event is in the next vector, and leaves its window as time passes", async () => {
     await push(1, ride(1, "ana", 10, 5), ride(1, "ben", 99, 1));
     await push(2, ride(2, "ana", 20.5, null));

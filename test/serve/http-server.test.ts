@@ -114,7 +114,9 @@ describe("the server", () => {
     expect(await rawExchange(parts)).toContain('"entity_id":"Zürich"');
     // A client that goes away in the middle of its body.
     await rawExchange(["POST /features HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n{", "END"]);
+    await rawExchange(["POST /events/arrivals HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n{", "END"]);
     expect((await get("/health")).status).toBe(200);
+    expect(http.failures).toEqual([]);
   });
 
   it("keeps what went wrong inside to itself and its operator", async () => {

@@ -16,6 +16,7 @@ interface ServeOptions extends StandardOptions {
   readonly port: number;
   readonly host: string;
   readonly sample: number;
+  readonly hotPath: boolean;
 }
 
 export function serveCommand(): Command {
@@ -28,6 +29,7 @@ export function serveCommand(): Command {
         .default(0.01)
         .argParser(parseShare),
     )
+    .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
       const { definitions, warnings } = hasDefinitions(options)
@@ -39,6 +41,7 @@ export function serveCommand(): Command {
         const server = await platform.serve({
           port: options.port,
           host: options.host,
+          hotPath: options.hotPath,
           onError: (error, request) => printServerError(error, request, { debug: options.debug === true }),
         });
         const stopped = nextStopSignal();

@@ -1,0 +1,314 @@
+/**
+ * One connection in its fast phase: reads requests of the strict subset, answers each in its turn, and gives
+ * the socket with all unread bytes to the ordinary server at the first that is not of it.
+ *
+ * A request is handed over or answered here, never both: until its head, its body and the body's shape are
+ * accepted nothing of it is consumed, and from then on it is answered here, errors too.
+ *
+ *     head -> body -> (busy) -> idle -> head ...      a message arrives, is worked on, is answered
+ *     any of them with answers that the client does not take -> blocked -> as before
+ */
+import { isAscii } from "node:buffer";
+import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
+import { diagnostics } from "../../base/diagnostics.ts";
+import { refuseBytes } from "../refuse-bytes.ts";
+import { bodyText } from "../request-body.ts";
+import type { Route, RouteAnswer } from "../route.ts";
+import { type OnServerError, type WireAnswer, wireAnswer, wireError } from "../wire-answer.ts";
+import type { AnswerWriter } from "./answer-writer.ts";
+import type { HotHead, HotRoutes } from "./hot-routes.ts";
+import { HEAD_BYTES_MAX, mayBecomeRequestHead } from "./request-head.ts";
+import { UnreadBytes } from "./unread-bytes.ts";
+
+/** What a connection needs of the door it came in by. */
+export interface ConnectionContext {
+  readonly routes: HotRoutes;
+  readonly writer: AnswerWriter;
+  readonly timeouts: ConnectionTimeouts;
+  readonly onError: OnServerError;
+  /** As of the last look at the clock, about a second ago at most. */
+  readonly nowMs: number;
+  readonly isClosing: boolean;
+  /** Lets the ordinary server take the socket as if it had just been accepted. */
+  handOver(socket: Socket): void;
+  /** Called once, when the connection has closed or was handed over. */
+  forget(connection: FastConnection): void;
+}
+
+/** As Node's HTTP server means them: from the first byte of a message to the end of its head, and to its own end. */
+export interface ConnectionTimeouts {
+  readonly headersMillis: number;
+  readonly requestMillis: number;
+  /** Between an answer and the next message. */
+  readonly idleMillis: number;
+}
+
+type Phase = "head" | "body" | "busy" | "idle" | "blocked" | "refused" | "gone";
+
+/** Larger bodies go to the ordinary server, which keeps account of how many are under way. */
+const BODY_BYTES_MAX = 256 * 1024;
+/** Of answers to requests that came together so much is put together before it is written. */
+const WRITE_LENGTH_MAX = 64 * 1024;
+const HEAD_END = "\r\n\r\n";
+const NOT_JSON = Symbol("not JSON");
+
+export class FastConnection {
+  readonly #socket: Socket;
+  readonly #context: ConnectionContext;
+  readonly #unread = new UnreadBytes();
+  /** With fewer unread bytes than these there is no use in looking at them again. */
+  #bytesWanted = 0;
+  /** Answers to be written at the end of the turn. */
+  #out = "";
+  #outIsAscii = true;
+  #phase: Phase = "head";
+  #sinceMs: number;
+
+  constructor(socket: Socket, context: ConnectionContext) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#sinceMs = context.nowMs;
+    socket.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onError);
+    socket.on("drain", this.#onDrain).on("close", this.#onClose);
+  }
+
+  /** Ends what has taken too long. */
+  enforceTimeouts(): void {
+    const { headersMillis, requestMillis, idleMillis } = this.#context.timeouts;
+    const passed = (millisMax: number): boolean => millisMax > 0 && this.#context.nowMs - this.#sinceMs > millisMax;
+    switch (this.#phase) {
+      case "head":
+        if (passed(headersMillis)) this.#refuse("late");
+        return;
+      case "body":
+        if (passed(requestMillis)) this.#refuse("late");
+        return;
+      case "idle":
+        if (passed(idleMillis)) this.#socket.destroy();
+        return;
+      case "blocked":
+      case "refused":
+        if (passed(requestMillis)) this.#socket.destroy();
+        return;
+      case "busy":
+      case "gone":
+    }
+  }
+
+  /** The door is closing: whoever has no request under way goes now, others with their answer. */
+  close(): void {
+    if (this.#phase === "idle" || this.#phase === "head") this.#socket.destroySoon();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    const bytes = this.#unread.with(chunk);
+    if (bytes.length < this.#bytesWanted) return;
+    this.#read(bytes);
+  };
+
+  readonly #onDrain = (): void => {
+    if (this.#phase === "blocked") this.#goOn();
+  };
+
+  /**
+   * The client has said all it will. As with the ordinary server, what is half a message is none; but what
+   * was under way is still answered, and this comes again after it.
+   */
+  readonly #onEnd = (): void => {
+    if (!this.#isReading()) return;
+    if (this.#unread.length > 0) this.#refuse("malformed");
+    else this.#socket.end();
+  };
+
+  readonly #onError = (): void => {
+    this.#socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    this.#context.forget(this);
+  };
+
+  /** After a pause, with what had come before it. */
+  #goOn(): void {
+    this.#enter(this.#unread.length > 0 ? "head" : "idle");
+    if (this.#context.isClosing) return this.#flush();
+    if (this.#socket.destroyed) return;
+    this.#read(this.#unread.all());
+    if (!this.#isReading()) return;
+    if (this.#socket.readableEnded) this.#onEnd();
+    else this.#socket.resume();
+  }
+
+  #isReading(): boolean {
+    return this.#phase === "head" || this.#phase === "body" || this.#phase === "idle";
+  }
+
+  #read(bytes: Buffer): void {
+    try {
+      this.#readRequests(bytes);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** A fault of this door ends the connection it happened on, and no other. */
+  #fail(error: unknown): void {
+    this.#context.onError(error, "connection");
+    this.#socket.destroy();
+  }
+
+  /** Answers all whole requests; what follows them is kept, or handed over. */
+  #readRequests(bytes: Buffer): void {
+    const text = bytes.toString("latin1");
+    const allAscii = isAscii(bytes);
+    let start = 0;
+    this.#bytesWanted = 0;
+    while (start < bytes.length) {
+      const headEnd = text.indexOf(HEAD_END, start);
+      if (headEnd < 0) {
+        const begun = text.slice(start, start + HEAD_BYTES_MAX + 1);
+        if (begun.length > HEAD_BYTES_MAX || !mayBecomeRequestHead(begun)) return this.#handOver(bytes, start);
+        this.#await("head");
+        break;
+      }
+      const bodyStart = headEnd + HEAD_END.length;
+      const head = bodyStart - start > HEAD_BYTES_MAX ? null : this.#context.routes.find(text.slice(start, bodyStart));
+      if (head === null || head.bodyBytes > BODY_BYTES_MAX) return this.#handOver(bytes, start);
+      const end = bodyStart + head.bodyBytes;
+      if (end > bytes.length) {
+        this.#bytesWanted = end - start;
+        this.#await("body");
+        break;
+      }
+      let body: unknown;
+      if (head.bodyBytes > 0) {
+        body = parseJson(allAscii ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
+      }
+      if (body === NOT_JSON || !head.hot.bodyIsValid(body)) return this.#handOver(bytes, start);
+      start = end;
+      this.#enter(start < bytes.length ? "head" : "idle");
+      this.#answer(head, body);
+      if (!this.#mayAnswerMore()) break;
+    }
+    this.#unread.keepFrom(bytes, start);
+    this.#flush();
+  }
+
+  /** Whether the next request may be answered in this turn. */
+  #mayAnswerMore(): boolean {
+    if (this.#out.length > WRITE_LENGTH_MAX) this.#flush();
+    return this.#phase !== "busy" && this.#phase !== "blocked" && !this.#socket.destroyed && !this.#context.isClosing;
+  }
+
+  #answer(head: HotHead, body: unknown): void {
+    const { route } = head.hot;
+    const startMs = diagnostics.answered.hasSubscribers ? performance.now() : 0;
+    let answer: RouteAnswer | Promise<RouteAnswer>;
+    try {
+      answer = route.handle({ params: head.params, query: head.query, body });
+    } catch (thrown) {
+      return this.#put(route, startMs, this.#errorAnswer(head, thrown));
+    }
+    if (!(answer instanceof Promise)) return this.#put(route, startMs, this.#serialize(head, answer));
+    this.#enter("busy");
+    this.#socket.pause();
+    void answer
+      .then(
+        (settled) => this.#serialize(head, settled),
+        (thrown: unknown) => this.#errorAnswer(head, thrown),
+      )
+      .then((wired) => {
+        this.#put(route, startMs, wired);
+        this.#goOn();
+      })
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  #serialize(head: HotHead, answer: RouteAnswer): WireAnswer {
+    try {
+      return wireAnswer(answer);
+    } catch (thrown) {
+      return this.#errorAnswer(head, thrown);
+    }
+  }
+
+  #errorAnswer(head: HotHead, thrown: unknown): WireAnswer {
+    return wireError(thrown, this.#context.onError, `${head.hot.route.method} ${head.path}`);
+  }
+
+  #put(route: Route, startMs: number, answer: WireAnswer): void {
+    const bodyBytes = Buffer.byteLength(answer.text);
+    this.#out += this.#context.writer.write(answer, bodyBytes, this.#context.isClosing);
+    this.#outIsAscii &&= bodyBytes === answer.text.length;
+    if (diagnostics.answered.hasSubscribers) {
+      diagnostics.answered.publish({
+        method: route.method,
+        route: route.path,
+        status: answer.status,
+        code: answer.code,
+        durationMs: performance.now() - startMs,
+      });
+    }
+  }
+
+  /** Writes the answers put together so far: once a turn, for a write costs more than most answers. */
+  #flush(): void {
+    const socket = this.#socket;
+    if (this.#out !== "") {
+      // What is all ASCII is the same in latin1, which is written without a conversion.
+      socket.write(this.#out, this.#outIsAscii ? "latin1" : "utf8");
+      this.#out = "";
+      this.#outIsAscii = true;
+      // More than the kernel takes: nothing more is read, so nothing more is answered, until it has gone.
+      if (socket.writableNeedDrain && socket.writableLength > 0 && this.#phase !== "busy") {
+        this.#enter("blocked");
+        socket.pause();
+      }
+    }
+    if (this.#context.isClosing && this.#phase !== "busy" && this.#phase !== "body") socket.destroySoon();
+  }
+
+  #handOver(bytes: Buffer, start: number): void {
+    this.#unread.drop();
+    this.#flush();
+    const socket = this.#socket;
+    // Closing, what is not under way yet is not begun. Nor can a socket that has ended be taken over.
+    if (socket.destroyed || socket.readableEnded || this.#context.isClosing) return socket.destroySoon();
+    socket.off("data", this.#onData).off("end", this.#onEnd).off("error", this.#onError);
+    socket.off("drain", this.#onDrain).off("close", this.#onClose);
+    this.#enter("gone");
+    this.#context.forget(this);
+    socket.pause();
+    this.#context.handOver(socket);
+    socket.unshift(bytes.subarray(start));
+    socket.resume();
+  }
+
+  #refuse(why: "malformed" | "late"): void {
+    this.#enter("refused");
+    this.#unread.drop();
+    this.#socket.off("data", this.#onData).off("end", this.#onEnd).resume();
+    refuseBytes(this.#socket, why);
+  }
+
+  /** For the rest of a message, whose time runs from its first byte. */
+  #await(phase: "head" | "body"): void {
+    if (this.#phase === "idle") this.#enter(phase);
+    else this.#phase = phase;
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    this.#sinceMs = this.#context.nowMs;
+  }
+}
+
+function parseJson(body: string | Buffer): unknown {
+  try {
+    return JSON.parse(typeof body === "string" ? body : bodyText(body));
+  } catch {
+    // The ordinary server finds the fault and names its place.
+    return NOT_JSON;
+  }
+}

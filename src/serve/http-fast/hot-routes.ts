@@ -1,0 +1,136 @@
+/**
+ * Which request heads go to which hot route, with their parameters, query and length. A path or query that
+ * could be read in more than one way (odd escapes, repeated names, empty parts) goes to none of them.
+ */
+import type { JsonSchema, Route } from "../route.ts";
+import { parseRequestHead } from "./request-head.ts";
+
+/** Whether a value is as a schema says. The ordinary server's own, so that both refuse the same. */
+export type Validate = (value: unknown) => boolean;
+export type CompileSchema = (schema: JsonSchema, route: Route, part: "body" | "params" | "querystring") => Validate;
+
+export interface HotRoute {
+  readonly route: Route;
+  readonly bodyIsValid: Validate;
+}
+
+/** All that a request's head says; heads that are the same text share one. */
+export interface HotHead {
+  readonly hot: HotRoute;
+  /** As it was sent, without its query. */
+  readonly path: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+  readonly bodyBytes: number;
+}
+
+interface Pattern extends HotRoute {
+  readonly segments: readonly string[];
+  readonly paramsAreValid: Validate;
+  readonly queryIsValid: Validate;
+}
+
+/** Decoded as they are, by every reading of RFC 3986; `%25` and what cannot be decoded are not among them. */
+const PATH_PART = /^(?:[\w.~:@,|!*'()$&=-]|%(?!25)[0-9A-Fa-f]{2})+$/;
+const QUERY_VALUE = /^(?:[\w.~:@,|!*'()$/-]|%[0-9A-Fa-f]{2})+$/;
+/** The router refuses longer ones once they are decoded, which makes them no longer. */
+const PATH_PART_LENGTH_MAX = 3 * 1024;
+/** Heads of one client are alike; a bound holds whatever clients send. */
+const HEADS_KEPT_MAX = 1000;
+const KEPT_HEAD_LENGTH_MAX = 1024;
+const NOTHING: Readonly<Record<string, string>> = Object.freeze({});
+
+export class HotRoutes {
+  readonly #patterns: readonly Pattern[];
+  /** Parsing is pure, so a head that came before means the same again. */
+  readonly #heads = new Map<string, HotHead>();
+
+  constructor(routes: readonly Route[], compile: CompileSchema) {
+    this.#patterns = routes
+      .filter((route) => route.isHot === true)
+      .map((route) => ({
+        route,
+        segments: route.path.split("/"),
+        bodyIsValid: compileOr(route, "body", compile),
+        paramsAreValid: compileOr(route, "params", compile),
+        queryIsValid: compileOr(route, "querystring", compile),
+      }));
+  }
+
+  /** Of a whole head; null where the ordinary server is to answer. */
+  find(headText: string): HotHead | null {
+    const known = this.#heads.get(headText);
+    if (known !== undefined) return known;
+    // A copy: the text is a slice of all that came with it, and what is kept of it would keep that too.
+    const ownText = Buffer.from(headText, "latin1").toString("latin1");
+    const head = parseRequestHead(ownText);
+    if (head === null) return null;
+    const [path = "", query, ...more] = head.target.split("?");
+    if (more.length > 0 || (query !== undefined && head.method === "POST")) return null;
+    const segments = path.split("/");
+    for (const pattern of this.#patterns) {
+      if (pattern.route.method !== head.method) continue;
+      const params = matchPath(pattern, segments);
+      if (params === null) continue;
+      const asked = query === undefined ? NOTHING : parseQuery(query);
+      if (asked === null || !pattern.queryIsValid(asked)) return null;
+      const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes: head.bodyBytes };
+      // A URL with a key in it hardly comes again.
+      if (head.method === "POST") this.#keep(ownText, found);
+      return found;
+    }
+    return null;
+  }
+
+  #keep(headText: string, head: HotHead): void {
+    if (headText.length > KEPT_HEAD_LENGTH_MAX) return;
+    if (this.#heads.size >= HEADS_KEPT_MAX) this.#heads.clear();
+    this.#heads.set(headText, head);
+  }
+}
+
+function compileOr(route: Route, part: "body" | "params" | "querystring", compile: CompileSchema): Validate {
+  const schema = route.schemas[part === "querystring" ? "query" : part];
+  return schema === undefined ? () => true : compile(schema, route, part);
+}
+
+function matchPath(pattern: Pattern, segments: readonly string[]): Record<string, string> | null {
+  if (pattern.segments.length !== segments.length) return null;
+  const params: Record<string, string> = {};
+  for (let i = 0; i < segments.length; i++) {
+    const part = pattern.segments[i]!;
+    const segment = segments[i]!;
+    if (!part.startsWith("{")) {
+      if (part !== segment) return null;
+      continue;
+    }
+    if (segment.length > PATH_PART_LENGTH_MAX || !PATH_PART.test(segment)) return null;
+    const text = decode(segment);
+    if (text === null) return null;
+    params[part.slice(1, -1)] = text;
+  }
+  return pattern.paramsAreValid(params) ? params : null;
+}
+
+function parseQuery(query: string): Record<string, string> | null {
+  const values: Record<string, string> = {};
+  for (const pair of query.split("&")) {
+    const [name = "", value = "", ...more] = pair.split("=");
+    if (more.length > 0 || !/^[a-z]+$/.test(name) || !QUERY_VALUE.test(value) || Object.hasOwn(values, name))
+      return null;
+    const text = decode(value);
+    if (text === null) return null;
+    values[name] = text;
+  }
+  return values;
+}
+
+function decode(text: string): string | null {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Not UTF-8: the ordinary server says so.
+    return null;
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * What goes over the wire for a route's answer, or for what was thrown instead: status, headers and text.
+ * Both HTTP doors send exactly this.
+ */
+import { asOnefoldError, type ErrorCode, OnefoldError } from "../base/errors.ts";
+import type { RouteAnswer } from "./route.ts";
+
+/** Told of every error that is the server's own fault; `request` is method and path, without its query. */
+export type OnServerError = (error: unknown, request: string) => void;
+
+export interface WireAnswer {
+  readonly status: number;
+  /** Beside content-type and what the protocol itself adds. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly contentType: string;
+  readonly text: string;
+  /** Of an error answer. */
+  readonly code: ErrorCode | null;
+}
+
+const JSON_TYPE = "application/json; charset=utf-8";
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+/** Throws where the body cannot be serialized: before anything is sent, so that no answer is half-written. */
+export function wireAnswer(answer: RouteAnswer): WireAnswer {
+  const { status, headers = NO_HEADERS } = answer;
+  const isError = status >= 400;
+  return {
+    status,
+    headers: status === 429 || status === 503 ? { "retry-after": "1", ...headers } : headers,
+    contentType: answer.contentType ?? JSON_TYPE,
+    text: answer.contentType === undefined ? jsonText(answer) : String(answer.body),
+    code: isError ? (answer.body as { error: OnefoldError }).error.code : null,
+  };
+}
+
+function jsonText(answer: RouteAnswer): string {
+  return answer.jsonText === undefined ? JSON.stringify(answer.body) : answer.jsonText();
+}
+
+export function wireError(thrown: unknown, onError: OnServerError, request: string): WireAnswer {
+  const error = asOnefoldError(thrown);
+  if (error.status >= 500 && error.status !== 503) onError(thrown, request);
+  // What went wrong inside is for the operator, not for whoever sent the request.
+  const shown = error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this request") : error;
+  return wireAnswer({ status: error.status, body: { error: shown } });
+}

@@ -1,0 +1,256 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { afterEach, describe, expect, it } from "vitest";
+import { diagnostics } from "../../../src/base/diagnostics.ts";
+import type { HttpOptions } from "../../../src/serve/http.ts";
+import { HOT } from "./known-requests.ts";
+import { getRequest, requestBytes, vectorBody, vectorRequest } from "./request-text.ts";
+import { type Door, openTwoDoors, splitAnswers, type TwoDoors } from "./two-doors.ts";
+
+let doors: TwoDoors | undefined;
+afterEach(() => doors?.close());
+
+async function open(options: HttpOptions = {}): Promise<TwoDoors> {
+  doors = await openTwoDoors(options);
+  return doors;
+}
+
+interface Client {
+  readonly socket: Socket;
+  readonly received: Buffer[];
+  readonly closed: Promise<void>;
+  answers(): string[];
+  /** Resolves once there are so many whole answers. */
+  until(count: number): Promise<string[]>;
+}
+
+async function clientOf(door: Door): Promise<Client> {
+  const socket = connect(door.server.port, "127.0.0.1").setNoDelay(true);
+  const received: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => received.push(chunk)).on("error", () => {});
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  await once(socket, "connect");
+  const answers = (): string[] => splitAnswers(Buffer.concat(received));
+  return {
+    socket,
+    received,
+    closed,
+    answers,
+    until: async (count) => {
+      while (answers().filter((answer) => !answer.startsWith("half")).length < count) await sleep(2);
+      return answers();
+    },
+  };
+}
+
+/** Of some length of time that a client waits; slow machines add to it, nothing takes from it. */
+async function millisUntil(done: Promise<unknown>): Promise<number> {
+  const startMs = performance.now();
+  await done;
+  return performance.now() - startMs;
+}
+
+const eachDoor = (both: TwoDoors): readonly Door[] => [both.fast, both.ordinary];
+const BATCH = HOT["features of a batch"]!;
+
+describe("a client that is slow", () => {
+  it("gets a 408 where the head, or the body, does not come in time", async () => {
+    const both = await open({ timeouts: { headersMillis: 400, requestMillis: 900, idleMillis: 60_000 } });
+    for (const [begun, leastMillis] of [
+      ["", 400],
+      ["POST /services/delay_model/vector HTTP/1.1\r\nHost: x\r\n", 400],
+      ["POST /services/delay_model/vector HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{", 900],
+    ] as const) {
+      const answers = await Promise.all(
+        eachDoor(both).map(async (door) => {
+          const client = await clientOf(door);
+          client.socket.write(begun);
+          expect(await millisUntil(client.closed)).toBeGreaterThan(leastMillis * 0.7);
+          return client.answers();
+        }),
+      );
+      expect(answers[0]).toEqual(answers[1]);
+      expect(answers[0]![0]).toContain("408 Request Timeout");
+    }
+  });
+
+  it("is not given more time by a byte now and then", async () => {
+    const both = await open({ timeouts: { headersMillis: 400 } });
+    const client = await clientOf(both.fast);
+    client.socket.write("GET /features/airport/A1 HTTP/1.1\r\nHost: ");
+    const drip = setInterval(() => client.socket.write("x"), 50);
+    expect(await millisUntil(client.closed)).toBeLessThan(5000);
+    clearInterval(drip);
+    expect(client.answers()[0]).toContain("408");
+  });
+
+  it("is let go when it is idle after an answer", async () => {
+    const both = await open({ timeouts: { idleMillis: 500 } });
+    for (const door of eachDoor(both)) {
+      const client = await clientOf(door);
+      client.socket.write(vectorRequest());
+      const [answer] = await client.until(1);
+      expect(answer).toContain("200 OK");
+      expect(await millisUntil(client.closed)).toBeGreaterThan(300);
+      expect(client.answers()).toHaveLength(1);
+    }
+  });
+
+  it("holds up its own answers only, and gets them all once it reads", async () => {
+    const both = await open();
+    const slow = await clientOf(both.fast);
+    slow.socket.pause();
+    const requests = 240;
+    for (let i = 0; i < requests; i++) slow.socket.write(BATCH);
+    for (let turn = 0; turn < 200; turn++) await setImmediate();
+    await sleep(300);
+    // What its socket and the kernel hold is far less than 240 answers of 90 kB: the rest was not made yet.
+    const answered = both.fast.world.recorded.length / 250;
+    expect(answered).toBeLessThan(requests * 0.7);
+    const other = await clientOf(both.fast);
+    other.socket.write(vectorRequest());
+    expect(await other.until(1)).toHaveLength(1);
+    slow.socket.resume();
+    while (both.fast.world.recorded.length < requests * 250 + 1) await sleep(20);
+    slow.socket.end();
+    await slow.closed;
+    const answers = slow.answers();
+    expect(answers).toHaveLength(requests);
+    expect(new Set(answers).size).toBe(1);
+  });
+});
+
+describe("a client that goes away", () => {
+  it("hangs up one half and is answered", async () => {
+    const both = await open();
+    for (const request of [vectorRequest(), BATCH]) {
+      const client = await clientOf(both.fast);
+      client.socket.end(request);
+      await client.closed;
+      expect(client.answers()).toHaveLength(1);
+      expect(client.answers()[0]).toContain("200 OK");
+    }
+  });
+
+  it("resets in the middle of a request or an answer, and nobody notices", async () => {
+    const both = await open();
+    for (let i = 0; i < 50; i++) {
+      const client = await clientOf(both.fast);
+      client.socket.write(i % 2 === 0 ? BATCH : vectorRequest().subarray(0, 60));
+      if (i % 3 === 0) await setImmediate();
+      client.socket.resetAndDestroy();
+    }
+    const client = await clientOf(both.fast);
+    client.socket.write(vectorRequest());
+    await client.until(1);
+    expect(both.fast.failures).toEqual([]);
+  });
+});
+
+describe("the number of connections", () => {
+  it("has a limit, in both phases of a connection together", async () => {
+    const both = await open({ connectionsMax: 4 });
+    for (const door of eachDoor(both)) {
+      const clients = [await clientOf(door), await clientOf(door), await clientOf(door), await clientOf(door)];
+      for (const [i, client] of clients.entries()) {
+        client.socket.write(i < 2 ? vectorRequest() : getRequest("/health"));
+        await client.until(1);
+      }
+      const fifth = await clientOf(door);
+      await fifth.closed;
+      expect(fifth.answers()).toEqual([]);
+      clients[0]!.socket.destroy();
+      clients[2]!.socket.destroy();
+      await sleep(50);
+      const next = await clientOf(door);
+      next.socket.write(vectorRequest());
+      await next.until(1);
+      for (const client of [...clients, next]) client.socket.destroy();
+      await sleep(50);
+    }
+  });
+});
+
+describe("closing", () => {
+  it("ends idle connections, and finishes requests under way", async () => {
+    const both = await open();
+    const idle = await clientOf(both.fast);
+    idle.socket.write(vectorRequest());
+    await idle.until(1);
+    const fresh = await clientOf(both.fast);
+    const busy = await clientOf(both.fast);
+    const body = vectorBody("A1");
+    const sending = await clientOf(both.fast);
+    const request = requestBytes({ body });
+    sending.socket.write(request.subarray(0, -5));
+    busy.socket.write(Buffer.concat([BATCH, vectorRequest()]));
+    await sleep(0);
+    while (both.fast.world.recorded.length < 50) await setImmediate();
+    const closing = both.fast.server.close();
+    await Promise.all([idle.closed, fresh.closed]);
+    sending.socket.write(request.subarray(-5));
+    await closing;
+    await Promise.all([busy.closed, sending.closed]);
+    expect(fresh.answers()).toEqual([]);
+    for (const client of [busy, sending]) {
+      expect(client.answers()).toHaveLength(1);
+      expect(client.answers()[0]).toContain("200 OK\nconnection: close");
+    }
+    await expect(clientOf(both.fast)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+});
+
+describe("what is counted", () => {
+  it("is each request once, by its route, status and code, as the ordinary server counts it", async () => {
+    const both = await open();
+    const counted = await Promise.all(
+      [both.fast, both.ordinary].map(async (door) => {
+        const seen: unknown[] = [];
+        const listen = (message: unknown): void => {
+          const { durationMs, ...rest } = message as { durationMs: number };
+          expect(durationMs).toBeGreaterThanOrEqual(0);
+          seen.push(rest);
+        };
+        return { door, seen, listen };
+      }),
+    );
+    for (const { door, listen } of counted) {
+      diagnostics.answered.subscribe(listen);
+      for (const request of [...Object.values(HOT), requestBytes({ body: "{" }), getRequest("/health")]) {
+        const client = await clientOf(door);
+        client.socket.write(request);
+        await client.until(1);
+        client.socket.end();
+        await client.closed;
+      }
+      diagnostics.answered.unsubscribe(listen);
+    }
+    expect(counted[0]!.seen).toEqual(counted[1]!.seen);
+    expect(counted[0]!.seen).toHaveLength(Object.keys(HOT).length + 2);
+  });
+});
+
+describe("a fault of the server's own", () => {
+  it("is answered with 500 and told to the operator, and the connection goes on", async () => {
+    const both = await open();
+    const answers: string[][] = [];
+    for (const door of eachDoor(both)) {
+      const { record } = door.world;
+      door.world.record = () => {
+        throw new Error("the password is swordfish");
+      };
+      const client = await clientOf(door);
+      client.socket.write(vectorRequest());
+      await client.until(1);
+      door.world.record = record;
+      client.socket.write(vectorRequest());
+      answers.push(await client.until(2));
+      expect(door.failures).toMatchObject([{ message: "the password is swordfish" }]);
+    }
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[0]![0]).not.toContain("swordfish");
+    expect(answers[0]![0]).toContain("500 Internal Server Error");
+    expect(answers[0]![1]).toContain("200 OK");
+  });
+});

@@ -1,0 +1,175 @@
+/**
+ * Random bytes at the fast door, for a few seconds, or for as many as `ONEFOLD_FUZZ_SECONDS` says: the answers
+ * are the ordinary server's, a client that does nothing wrong notices nothing, and memory stays what it was.
+ */
+import { connect, type Socket } from "node:net";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SeededRandom } from "../../../src/testing/random.ts";
+import { HOT } from "./known-requests.ts";
+import { randomBytes, randomParts, randomStream } from "./mutations.ts";
+import { vectorRequest } from "./request-text.ts";
+import { answersOfBoth, differenceOf, openTwoDoors, splitAnswers, type TwoDoors } from "./two-doors.ts";
+
+const SECONDS = Number(process.env["ONEFOLD_FUZZ_SECONDS"] ?? 4);
+const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const AT_ONCE = 12;
+
+let doors: TwoDoors;
+beforeEach(async () => {
+  doors = await openTwoDoors();
+});
+afterEach(() => doors.close());
+
+describe("whatever is sent", () => {
+  it(
+    `is answered as by the ordinary server, or refused (seed ${SEED})`,
+    async () => {
+      const healthy = startHealthyClient(doors.fast.server.port);
+      const endMs = performance.now() + SECONDS * 1000;
+      let cases = 0;
+      while (performance.now() < endMs) {
+        const some = Array.from({ length: AT_ONCE }, () => SEED + cases++);
+        await Promise.all(some.map((seed) => compareOnce(seed)));
+      }
+      expect(await healthy.stop()).toBeGreaterThan(cases / AT_ONCE);
+      expect(doors.fast.failures).toEqual([]);
+    },
+    (SECONDS + 60) * 1000,
+  );
+
+  it(
+    `never fells the server, holds its memory or meets another connection (seed ${SEED})`,
+    async () => {
+      const { port } = doors.fast.server;
+      const healthy = startHealthyClient(port);
+      const random = new SeededRandom(SEED);
+      const misuseFor = async (seconds: number): Promise<void> => {
+        const endMs = performance.now() + seconds * 1000;
+        while (performance.now() < endMs) {
+          await Promise.all(Array.from({ length: AT_ONCE }, () => misuse(random, port)));
+          doors.fast.world.recorded.length = 0;
+        }
+      };
+      await misuseFor(SECONDS / 3);
+      const before = await heapBytes();
+      await misuseFor(SECONDS);
+      expect(await heapBytes()).toBeLessThan(before + 16 * 1024 * 1024);
+      expect(await healthy.stop()).toBeGreaterThan(10);
+      expect(doors.fast.failures).toEqual([]);
+    },
+    (3 * SECONDS + 60) * 1000,
+  );
+});
+
+async function compareOnce(seed: number): Promise<void> {
+  const random = new SeededRandom(seed);
+  const stream = randomStream(random);
+  const parts = randomParts(random, stream);
+  const { fast, ordinary } = await answersOfBoth(doors, parts);
+  const lengths = parts.map(({ length }) => length).join("+");
+  const shown = `ONEFOLD_SEED=${seed}: ${JSON.stringify(stream.toString("latin1"))} in parts of ${lengths}`;
+  const difference = differenceOf(fast, ordinary);
+  if (difference !== null) throw new Error(`${shown}\n${difference}`);
+}
+
+/** Asks for a vector again and again on one connection, and checks each answer. */
+function startHealthyClient(port: number): { stop(): Promise<number> } {
+  const stopped = new AbortController();
+  const run = async (): Promise<number> => {
+    const socket = connect(port, "127.0.0.1").setNoDelay(true);
+    const right: string[] = [];
+    let answers = 0;
+    for (; !stopped.signal.aborted; answers++) {
+      const received: Buffer[] = [];
+      const whole = new Promise<string[]>((resolve, reject) => {
+        const onClose = (): void => reject(new Error("a healthy connection was closed"));
+        const onData = (chunk: Buffer): void => {
+          received.push(chunk);
+          const answer = splitAnswers(Buffer.concat(received));
+          if (answer[0]!.startsWith("half")) return;
+          socket.off("data", onData).off("close", onClose).off("error", reject);
+          resolve(answer);
+        };
+        socket.on("data", onData).on("close", onClose).on("error", reject);
+      });
+      socket.write(vectorRequest("A3"));
+      const slow = sleep(20_000).then(() => Promise.reject(new Error("a healthy client waits for 20 seconds")));
+      const answer = await Promise.race([whole, slow]);
+      slow.catch(() => {});
+      if (right.length === 0) right.push(...answer);
+      expect(answer).toEqual(right);
+      expect(answer[0]).toContain("HTTP/1.1 200 OK");
+      await sleep(1);
+    }
+    socket.destroy();
+    return answers;
+  };
+  const ran = run();
+  ran.catch(() => {});
+  return {
+    stop: () => {
+      stopped.abort();
+      return ran;
+    },
+  };
+}
+
+/** One connection that behaves badly in one of many ways, and is gone. */
+async function misuse(random: SeededRandom, port: number): Promise<void> {
+  const socket = connect(port, "127.0.0.1");
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  socket.on("error", () => {});
+  const hot = Object.values(HOT);
+  switch (random.integer(0, 5)) {
+    case 0:
+      socket.resume().write(randomBytes(random, random.integer(1, 5000)));
+      break;
+    case 1:
+      // Many requests, none of whose answers is read.
+      socket.pause();
+      for (let i = 0; i < 300; i++) socket.write(random.pick(hot));
+      await sleep(10);
+      socket.resetAndDestroy();
+      break;
+    case 2:
+      // Gone in the middle of a request, or of its answer.
+      socket.resume().write(random.pick(hot).subarray(0, random.integer(1, 200)));
+      await setImmediate();
+      socket.resetAndDestroy();
+      break;
+    case 3:
+      socket.resume().end(random.pick(hot));
+      break;
+    case 4:
+      for (const part of randomParts(random, randomStream(random))) socket.resume().write(part);
+      break;
+    default:
+      // Half a request that takes all the room it may.
+      socket
+        .resume()
+        .write(`POST /features HTTP/1.1\r\nHost: x\r\nContent-Length: 262144\r\n\r\n${" ".repeat(100_000)}`);
+  }
+  await sleep(random.integer(0, 20));
+  hangUp(random, socket);
+  await closed;
+}
+
+function hangUp(random: SeededRandom, socket: Socket): void {
+  // Node does not tell of the end of a socket that is reset after its own end.
+  if (socket.writableEnded || random.oneIn(2)) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
+/** In use after a collection. */
+async function heapBytes(): Promise<number> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  await sleep(200);
+  collect();
+  collect();
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
+  return heapUsed + external + arrayBuffers;
+}

@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { HotRoutes } from "../../../src/serve/http-fast/hot-routes.ts";
+import type { Route } from "../../../src/serve/route.ts";
+
+function route(method: "GET" | "POST", path: string, isHot = true): Route {
+  return {
+    method,
+    path,
+    summary: "",
+    reads: method === "GET" ? "nothing" : "json",
+    schemas: { params: {}, query: {}, body: {}, answers: {} },
+    ...(isHot ? { isHot } : {}),
+    handle: () => ({ status: 200, body: {} }),
+  };
+}
+
+const all = [
+  route("GET", "/features/{type}/{id}"),
+  route("POST", "/features"),
+  route("POST", "/services/{name}/vector"),
+  route("GET", "/health", false),
+];
+const routes = new HotRoutes(all, () => () => true);
+const get = (target: string): string => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`;
+const post = (target: string, length = 2): string =>
+  `POST ${target} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`;
+
+describe("hot routes", () => {
+  it("are found with their parameters and query, decoded", () => {
+    expect(routes.find(get("/features/a/b%7Cc%C3%BC?names=x%2Cy&token=true"))).toMatchObject({
+      hot: { route: { path: "/features/{type}/{id}" } },
+      path: "/features/a/b%7Cc%C3%BC",
+      params: { type: "a", id: "b|cü" },
+      query: { names: "x,y", token: "true" },
+      bodyBytes: 0,
+    });
+    expect(routes.find(post("/services/model/vector", 17))).toMatchObject({ params: { name: "model" }, bodyBytes: 17 });
+  });
+
+  it("are no others, and none that can be read in two ways", () => {
+    for (const target of [
+      "/health",
+      "/features/a",
+      "/features/a/",
+      "/features//b",
+      "/features/a/b/c",
+      "/features/a/b?",
+      "/features/a/b?names",
+      "/features/a/b?names=",
+      "/features/a/b?names=x&names=y",
+      "/features/a/b?names=x=y",
+      "/features/a/b?names=x+y",
+      "/features/a/b?__proto__=x",
+      "/features/a/b?a=b?c=d",
+      "/features/a/b#c",
+      "/features/a/b;c",
+      "/features/a/b%25",
+      "/features/a/%ff",
+      "/features/a/%",
+      `/features/a/${"b".repeat(3073)}`,
+    ]) {
+      expect(routes.find(get(target)), target).toBeNull();
+    }
+    for (const target of ["/features?names=x", "/features/", "/services/a/b/vector"]) {
+      expect(routes.find(post(target)), target).toBeNull();
+    }
+  });
+
+  it("are refused by the schemas' own judges", () => {
+    const refuse = (refused: string): HotRoutes =>
+      new HotRoutes(all, (_schema, _route, part) => () => part !== refused);
+    expect(refuse("nothing").find(get("/features/a/b?x=y"))).not.toBeNull();
+    expect(refuse("params").find(get("/features/a/b"))).toBeNull();
+    expect(refuse("querystring").find(get("/features/a/b?x=y"))).toBeNull();
+    expect(refuse("body").find(post("/features"))!.hot.bodyIsValid({})).toBe(false);
+  });
+
+  it("of heads that are the same are one, however many heads there are", () => {
+    const first = routes.find(post("/services/a/vector"));
+    expect(routes.find(post("/services/a/vector"))).toBe(first);
+    for (let i = 0; i < 3000; i++)
+      expect(routes.find(post(`/services/s${i}/vector`))!.params).toEqual({ name: `s${i}` });
+    expect(routes.find(post("/services/a/vector"))).toEqual(first);
+  });
+});
