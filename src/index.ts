@@ -65,4 +65,5 @@ export {
 export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";
 export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
 export { type HttpOptions, type HttpServer } from "./serve/http.ts";
+export { type RespOptions, type RespServer } from "./serve/resp/server.ts";
 export { type Plan, type PlannedChange, type Registered, type Registry } from "./registry/registry.ts";
