@@ -53,10 +53,9 @@ describe("redis-benchmark", () => {
     resp.world.arrive({ delay: 8 });
     const port = String(resp.door.port);
     for (const pipeline of ["1", "32"]) {
-      const { stdout, stderr } = await run("redis-benchmark", [
-        ...["-p", port, "-c", "32", "-n", "5000", "-P", pipeline, "-q", "-r", "100"],
-        ...["FGET", "delay_model", "JFK", "__rand_int__|LAX"],
-      ]);
+      const load = `-p ${port} -c 32 -n 5000 -P ${pipeline} -q -r 100`.split(" ");
+      const command = "FGET delay_model JFK __rand_int__|LAX".split(" ");
+      const { stdout, stderr } = await run("redis-benchmark", [...load, ...command]);
       expect(stderr).toBe("");
       expect(stdout).toMatch(/: [\d.]+ requests per second/);
     }
