@@ -14,8 +14,8 @@ const run = promisify(execFile);
 
 const ROUNDS = 5;
 const CONNECTIONS = 32;
-/** Few enough that every route has events. */
-const AIRPORTS = 40;
+/** Few enough that nearly every route has events, ten of them on average. */
+const AIRPORTS = 100;
 const BLOB_BYTES = 200;
 
 interface Case {

@@ -97,15 +97,34 @@ export class Connection {
   }
 
   destroy(): void {
+    this.#isOver = true;
     this.#socket.destroy();
   }
 
-  /** Carries out all whole requests that are there; within this very call where none of them takes a while. */
+  /**
+   * Carries out all whole requests that are there. What takes no while is done when this returns, and not a turn
+   * later: the next chunk may come within this one, and must find the connection free.
+   */
   async #run(): Promise<void> {
     this.#isRunning = true;
     try {
-      await this.#carryOut();
+      while (!this.#isOver && !this.session.isEnding) {
+        const request = this.#parser.next(this.session.isAuthenticated ? this.#house.limits : STRANGER_LIMITS);
+        if (request !== null) {
+          const work = this.#carryOut(request);
+          if (work !== undefined) await work;
+          if (this.#out.length > FLUSH_BYTES) await this.#call.pause();
+        } else if (this.#begun.length > 0) {
+          await this.#answerBegun();
+        } else {
+          this.#send();
+          if (!this.#isBlocked()) break;
+          await this.#call.pause();
+        }
+      }
+      if (this.#begun.length > 0) await this.#answerBegun();
     } catch (error) {
+      if (this.#begun.length > 0) await this.#answerBegun();
       if (error instanceof ProtocolError) this.#out.raw(errorLine("ERR", `Protocol error: ${error.message}`));
       // A defect, and a reply may be half written: nothing can follow it.
       else this.#house.onError(error, "");
@@ -118,76 +137,64 @@ export class Connection {
     else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
-  /** Throws `ProtocolError`, once all that came before is answered. */
-  async #carryOut(): Promise<void> {
-    const { limits, underWay } = this.#house;
-    while (!this.#isOver && !this.session.isEnding) {
-      let request: Request | null = null;
-      let fault: unknown = null;
-      try {
-        request = this.#parser.next(this.session.isAuthenticated ? limits : STRANGER_LIMITS);
-      } catch (error) {
-        fault = error;
-      }
-      if (request === null) {
-        if (this.#begun.length > 0) await this.#answerBegun();
-        if (fault !== null) throw fault;
-        this.#send();
-        if (!this.#isBlocked()) return;
-        await this.#call.pause();
-        continue;
-      }
-      const command = this.#commandOf(request);
-      const begins = command?.begin !== undefined;
-      if (this.#begun.length >= (begins ? BEGUN_MAX : 1)) await this.#answerBegun();
-      if (begins) {
-        this.#begun.push({ reply: this.#begin(command, request), heldBytes: request.heldBytes });
-        continue;
-      }
-      if (command?.run !== undefined) {
-        try {
-          const work = command.run(request.args, this.#call);
-          if (work !== undefined) await work;
-        } catch (error) {
-          this.#fail(error, command.name);
-        }
-      }
-      if (request.heldBytes > 0) underWay.giveBack(request.heldBytes);
-      if (this.#out.length > FLUSH_BYTES) await this.#call.pause();
+  /** Begins the request, or answers it once all that was begun before is answered. A promise where that takes a while. */
+  #carryOut(request: Request): Promise<void> | void {
+    const { args, heldBytes } = request;
+    const name = args[0] === undefined ? "" : this.#nameOf(args[0]);
+    const command = this.#house.door.commands.get(name);
+    const refusal = this.#refusalOf(request, command);
+    if (refusal === null && command?.begin !== undefined) {
+      const begin = command.begin;
+      const push = (): void => {
+        const reply = begin(args, this.#call).catch((error: unknown) => () => this.#fail(error, name));
+        this.#begun.push({ reply, heldBytes });
+      };
+      return this.#begun.length < BEGUN_MAX ? push() : this.#answerBegun().then(push);
     }
+    const answer = (): Promise<void> | void => {
+      if (refusal === null) return this.#answer(command!, request);
+      this.#giveBack(heldBytes);
+      if (refusal === "cut off") this.destroy();
+      else this.#fail(refusal, name);
+    };
+    return this.#begun.length === 0 ? answer() : this.#answerBegun().then(answer);
   }
 
-  /** The command to be carried out, or null where the request is answered already. */
-  #commandOf({ args, isRefused }: Request): Command | null {
+  #answer(command: Command, { args, heldBytes }: Request): Promise<void> | void {
+    let work: Promise<void> | void;
+    try {
+      work = command.run?.(args, this.#call);
+    } catch (error) {
+      work = this.#fail(error, command.name);
+    }
+    if (work === undefined) return this.#giveBack(heldBytes);
+    return work.catch((error: unknown) => this.#fail(error, command.name)).finally(() => this.#giveBack(heldBytes));
+  }
+
+  /** The command's name, empty where there is none of it; counts the request under it. */
+  #nameOf(given: string): string {
     const { door, commandCounts } = this.#house;
-    if (isRefused) {
-      this.#fail(
-        new OnefoldError("BACKPRESSURE", "the requests being read and carried out are too large together", {
-          hint: "send again in a second, in smaller requests or fewer at a time",
-        }),
-        "",
-      );
-      return null;
-    }
-    const given = args[0]!;
-    const command = door.commands.get(given) ?? door.commands.get(given.slice(0, NAME_LENGTH_MAX).toLowerCase());
-    const name = command?.name ?? "";
+    const lower = given.slice(0, NAME_LENGTH_MAX).toLowerCase();
+    const name = door.commands.has(lower) ? lower : "";
     commandCounts.set(name, (commandCounts.get(name) ?? 0) + 1);
-    if (command === undefined && HTTP_WORDS.has(given.slice(0, NAME_LENGTH_MAX).toUpperCase())) {
-      this.#isOver = true;
-      this.#socket.destroy();
-    } else if (!this.session.isAuthenticated && command?.isOpen !== true) {
-      this.#fail(new CommandError("NOAUTH", "Authentication required."), name);
-    } else if (command === undefined) {
-      this.#fail(unknownCommand(args), name);
-    } else if (command.arity < 0 ? args.length < -command.arity : args.length !== command.arity) {
-      this.#fail(wrongArity(name), name);
-    } else return command;
-    return null;
+    return name;
   }
 
-  #begin(command: Command, { args }: Request): Promise<WriteReply> {
-    return command.begin!(args, this.#call).catch((error: unknown) => () => this.#fail(error, command.name));
+  /** Why the request is not carried out; null where it is. */
+  #refusalOf({ args, isRefused }: Request, command: Command | undefined): Error | "cut off" | null {
+    if (isRefused) {
+      return new OnefoldError("BACKPRESSURE", "the requests being read and carried out are too large together", {
+        hint: "send again in a second, in smaller requests or fewer at a time",
+      });
+    }
+    if (command === undefined && HTTP_WORDS.has(args[0]!.slice(0, NAME_LENGTH_MAX).toUpperCase())) return "cut off";
+    if (!this.session.isAuthenticated && command?.isOpen !== true) {
+      return new CommandError("NOAUTH", "Authentication required.");
+    }
+    if (command === undefined) return unknownCommand(args);
+    const { arity } = command;
+    const isRight = arity < 0 ? args.length >= -arity : args.length === arity;
+    return isRight ? null : wrongArity(command.name);
   }
 
   async #answerBegun(): Promise<void> {
@@ -197,9 +204,13 @@ export class Connection {
     this.#send();
     for (const { reply, heldBytes } of begun) {
       const write = await reply;
-      if (heldBytes > 0) this.#house.underWay.giveBack(heldBytes);
+      this.#giveBack(heldBytes);
       if (!this.#isOver) write(this.#out);
     }
+  }
+
+  #giveBack(heldBytes: number): void {
+    if (heldBytes > 0) this.#house.underWay.giveBack(heldBytes);
   }
 
   #fail(thrown: unknown, command: string): void {
@@ -237,7 +248,7 @@ export class Connection {
   #dropIfStuck(): void {
     const isBlocked = this.#socket.writableLength > 0;
     if (this.#isRunning && !isBlocked) return;
-    if (isBlocked || this.#parser.isPartial || !this.session.isAuthenticated) this.#socket.destroy();
+    if (isBlocked || this.#parser.isPartial || !this.session.isAuthenticated) this.destroy();
   }
 
   #end(): void {

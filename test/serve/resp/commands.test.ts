@@ -1,4 +1,5 @@
 /** The commands, byte for byte, over a bare connection. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { BareClient, encodeCommand, useRespDoor } from "./resp-in-test.ts";
 
@@ -173,6 +174,45 @@ describe("FPUSH", () => {
     expect(answer.split("accepted\r\n:1\r\n")).toHaveLength(11);
     expect(answer).toMatch(/\*4\r\n\$2\r\n10\r\n/);
     expect(most).toBe(10);
+  });
+});
+
+describe("replies", () => {
+  /** Pushes that take a while. */
+  function slowPushes(): void {
+    const push = resp.world.push;
+    resp.world.pushInstead = async (source, rows, faults) => {
+      await sleep(100);
+      resp.world.pushInstead = null;
+      return push.call(resp.world, source, rows, faults);
+    };
+  }
+
+  it("come in order, whatever is wrong with a command behind a push", async () => {
+    for (const behind of [["NOTHING"], ["FGET"], ["FGET", "delay_model", "JFK", "A"], ["PING"]]) {
+      slowPushes();
+      const client = await open();
+      client.send(encodeCommand(["FPUSH", "arrivals", '{"delay": 1}']) + encodeCommand(behind));
+      expect(await client.until(/accepted[^]*(?:[-+][^\r]*\r\n)$|^[-+][^]*rejections\r\n\*0\r\n$/)).toMatch(/^\*8\r\n/);
+    }
+  });
+
+  it("come to an error of the protocol behind a push, too", async () => {
+    slowPushes();
+    const client = await open();
+    client.send(`${encodeCommand(["FPUSH", "arrivals", '{"delay": 1}'])}*x\r\n`);
+    expect(await client.untilClosed()).toMatch(/^\*8\r\n[^]*\*0\r\n-ERR Protocol error: invalid multibulk length\r\n$/);
+  });
+
+  it("come to all that arrives in pieces while a push is under way", async () => {
+    slowPushes();
+    const client = await open();
+    client.call("FPUSH", "arrivals", '{"delay": 1}');
+    for (let i = 0; i < 5; i++) {
+      await sleep(10);
+      client.call("ECHO", String(i));
+    }
+    expect(await client.until("$1\r\n4\r\n")).toMatch(/0\r\n\$1\r\n1\r\n\$1\r\n2\r\n\$1\r\n3\r\n\$1\r\n4\r\n$/);
   });
 });
 
