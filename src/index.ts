@@ -86,4 +86,5 @@ export { type ImportOptions, type ImportReport, type OnProgress } from "./platfo
 export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
 export { type HttpOptions, type HttpServer } from "./serve/http.ts";
 export { type FitSplit, type FittedService, type FittedStep } from "./registry/fitted-service.ts";
+export { type RespOptions, type RespServer } from "./serve/resp/server.ts";
 export { type Plan, type PlannedChange, type Registered, type Registry } from "./registry/registry.ts";

@@ -26,6 +26,7 @@ import { LocalEvents, type LocalEventsOptions } from "./platform/local-events.ts
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { type LabelOptions, labelRequest } from "./platform/label-options.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import { RespDoors } from "./platform/resp-doors.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
@@ -39,6 +40,7 @@ import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
 import type { ServePorts } from "./serve/ports.ts";
+import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
 import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
 import { audit, type AuditRequest } from "./training/audit.ts";
@@ -175,6 +177,7 @@ export class Platform {
   readonly #reader: FeatureReader;
   readonly #call: CallRoute;
   readonly #metrics: Metrics;
+  readonly #respDoors = new RespDoors();
   #revision = 0;
   #closing: Promise<void> | null = null;
 
@@ -189,6 +192,7 @@ export class Platform {
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
     this.#metrics = new Metrics({
       sources: () => owned?.sources.gauges() ?? [],
+      resp: () => this.#respDoors.counts(),
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });
@@ -362,6 +366,13 @@ export class Platform {
     this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
     return openHttpServer(this.#reader, this.#servePorts, options);
+  }
+
+  /** Serves the Redis protocol until closed (docs/resp.md), beside HTTP or without it. Throws `LISTEN_FAILED`. */
+  serveResp(options: RespOptions = {}): Promise<RespServer> {
+    this.#own("serve", "ask the process that owns the folder");
+    this.#metrics.start();
+    return this.#respDoors.open(this.#reader, this.#servePorts, options);
   }
 
   /** Flushes and lets go of everything. */

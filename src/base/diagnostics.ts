@@ -19,6 +19,8 @@ export const diagnostics: {
   readonly served: Channel;
   /** One HTTP request answered: `{method, route, status, code, durationMs}`; `code` is null without an error. */
   readonly answered: Channel;
+  /** One RESP command answered with an error: `{command, code}`; the command is empty where there is none of the name. */
+  readonly refused: Channel;
 } = {
   appended: channel("onefold:appended"),
   folded: channel("onefold:folded"),
@@ -27,4 +29,5 @@ export const diagnostics: {
   committed: channel("onefold:committed"),
   served: channel("onefold:served"),
   answered: channel("onefold:answered"),
+  refused: channel("onefold:refused"),
 };

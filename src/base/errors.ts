@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   SERVICE_UNKNOWN: { status: 404, meaning: "no service of this name is registered" },
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
   FEATURE_NOT_ONLINE: { status: 409, meaning: "a feature is declared not to be served" },
+  FEATURE_NOT_NUMERIC: { status: 409, meaning: "a packed vector is asked for, and a feature of it is no number" },
   VIEW_NOT_RUN: { status: 409, meaning: "a view on a batch source is registered but is not run yet" },
   FEATURE_AMBIGUOUS: { status: 409, meaning: "several views of the entity have a feature of this name" },
   ROUTE_UNKNOWN: { status: 404, meaning: "the server has no such route" },

@@ -3,9 +3,9 @@
  * `onefold`: the command line. Each command is thin: it turns options into a call of the platform and
  * prints what comes back.
  */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { packageVersion } from "../base/version.ts";
 import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
@@ -26,13 +26,9 @@ import { trainCommand } from "./commands/train.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output.ts";
 
-const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
-
 const program = new Command("onefold")
   .description("Real-time feature platform: define features, feed events, read vectors, build training sets.")
-  .version(manifest.version)
+  .version(packageVersion())
   .showSuggestionAfterError()
   .addHelpText(
     "after",

@@ -32,9 +32,17 @@ export interface ViewGauges {
   readonly unflushedStates: number;
 }
 
+/** What open RESP doors have counted. */
+export interface RespCounts {
+  readonly connections: number;
+  /** Requests by command; those of unknown commands under an empty name. */
+  readonly commands: ReadonlyMap<string, number>;
+}
+
 /** What is asked at each scrape; to answer must be cheap. */
 export interface MonitoredHouse {
   sources(): readonly SourceGauges[];
+  resp(): RespCounts;
   /** Null where the store does not say. */
   onlineStoreBytes(): Promise<number | null>;
   /** Names of the status codes that vectors carry, by code. */
@@ -73,6 +81,7 @@ export class Metrics {
     this.#listenToEvents();
     this.#listenToStores();
     this.#askSources();
+    this.#askRespDoors();
     this.#askProcess();
   }
 
@@ -108,6 +117,7 @@ export class Metrics {
         if (code !== null) errors.inc({ code });
       },
     );
+    this.#on<{ code: string }>(diagnostics.refused, ({ code }) => errors.inc({ code }));
   }
 
   #listenToVectors(): void {
@@ -248,6 +258,24 @@ export class Metrics {
       collect: () => {
         dropped.reset();
         for (const { source, droppedDeadLetters } of house.sources()) dropped.inc({ source }, droppedDeadLetters);
+      },
+    });
+  }
+
+  /** Asked and not listened to: a command takes a few microseconds, and to publish it would double that. */
+  #askRespDoors(): void {
+    const house = this.#house;
+    const connections = this.#gauge("onefold_resp_connections", "Open RESP connections", [], () => {
+      connections.set(house.resp().connections);
+    });
+    const commands = new Counter({
+      name: "onefold_resp_commands_total",
+      help: "RESP requests by command, empty where there is none of the name",
+      labelNames: ["command"],
+      registers: [this.#registry],
+      collect: () => {
+        commands.reset();
+        for (const [command, count] of house.resp().commands) commands.inc({ command }, count);
       },
     });
   }

@@ -1,4 +1,4 @@
-/** `onefold serve`: the HTTP door, until it is told to stop. */
+/** `onefold serve`: the HTTP door, and the RESP door beside it, until they are told to stop. */
 import { Command, Option } from "commander";
 import { parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
@@ -14,6 +14,7 @@ import { nextStopSignal } from "../stop-signal.ts";
 
 interface ServeOptions extends StandardOptions {
   readonly port: number;
+  readonly respPort?: number;
   readonly host: string;
   readonly sample: number;
   readonly hotPath: boolean;
@@ -21,8 +22,14 @@ interface ServeOptions extends StandardOptions {
 
 export function serveCommand(): Command {
   const command = new Command("serve")
-    .description("serve events and feature vectors over HTTP")
+    .description("serve events and feature vectors over HTTP and the Redis protocol")
     .addOption(new Option("--port <number>", "port; 0 takes a free one").default(8080).argParser(parsePort))
+    .addOption(
+      new Option(
+        "--resp-port <number>",
+        "port for Redis clients; 0 takes a free one (default: none; ONEFOLD_PASSWORD sets a password)",
+      ).argParser(parsePort),
+    )
     .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
     .addOption(
       new Option("--sample <share>", "share of the entities whose served vectors are kept for the audit, 0 to 1")
@@ -38,21 +45,35 @@ export function serveCommand(): Command {
       printWarnings(warnings, output);
       const settings = { servingLogSampleRate: options.sample, definitions };
       await withPlatformOf(options, "own-or-create", settings, async (platform) => {
-        const server = await platform.serve({
-          port: options.port,
-          host: options.host,
-          hotPath: options.hotPath,
-          onError: (error, request) => printServerError(error, request, { debug: options.debug === true }),
-        });
-        const stopped = nextStopSignal();
-        output.result(
-          { url: server.url, data: options.data, warnings },
-          () => `serving on ${server.url} (Ctrl-C stops)`,
-        );
-        await stopped;
-        output.note("stopping: requests under way are finished, state is written");
-        await server.close();
+        const doors: { close(): Promise<void> }[] = [];
+        const onError = (error: unknown, request: string): void =>
+          printServerError(error, request, { debug: options.debug === true });
+        const { host, port, respPort, hotPath } = options;
+        try {
+          const server = await platform.serve({ port, host, hotPath, onError });
+          doors.push(server);
+          const resp =
+            respPort === undefined
+              ? null
+              : await platform.serveResp({ port: respPort, host, onError, ...passwordFromEnvironment() });
+          if (resp !== null) doors.push(resp);
+          const stopped = nextStopSignal();
+          const urls = resp === null ? { url: server.url } : { url: server.url, resp_url: resp.url };
+          output.result({ ...urls, data: options.data, warnings }, () => {
+            return `serving on ${Object.values(urls).join(" and ")} (Ctrl-C stops)`;
+          });
+          await stopped;
+          output.note("stopping: requests under way are finished, state is written");
+        } finally {
+          await Promise.all(doors.map((door) => door.close()));
+        }
       });
     });
   return withStandardOptions(command);
+}
+
+/** From there alone: a command line is there for all to read. */
+function passwordFromEnvironment(): { readonly password?: string } {
+  const password = process.env["ONEFOLD_PASSWORD"];
+  return password === undefined ? {} : { password };
 }

@@ -1,0 +1,277 @@
+/**
+ * One connection: carries out its requests in order, and writes all replies to a chunk of input at once.
+ *
+ * While something is waited for (a push, a client that does not read its replies) nothing more is read from the
+ * socket: what a connection may hold is a chunk of input, a request within the limits and one reply.
+ */
+import type { Socket } from "node:net";
+import { diagnostics } from "../../base/diagnostics.ts";
+import { OnefoldError } from "../../base/errors.ts";
+import type { BytesUnderWay } from "../request-body.ts";
+import type { Call, Command, Door, Session, WriteReply } from "./command.ts";
+import { wrongArity } from "./connection-commands.ts";
+import { CommandError, errorLine, errorReply } from "./error-reply.ts";
+import { ReplyWriter, type SpareBuffer } from "./reply-writer.ts";
+import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
+
+/** What all connections of a door share. */
+export interface ConnectionHouse {
+  readonly door: Door;
+  readonly limits: RequestLimits;
+  readonly underWay: BytesUnderWay;
+  readonly spare: SpareBuffer;
+  /** Requests carried out, by the command's name; those of unknown commands under an empty one. */
+  readonly commandCounts: Map<string, number>;
+  /** Told of what is the server's own fault. */
+  readonly onError: (error: unknown, command: string) => void;
+}
+
+/** Replies are sent once so much of them is there, though there are more requests. */
+const FLUSH_BYTES = 256 * 1024;
+/** Calls of one connection that are begun at a time. */
+const BEGUN_MAX = 1000;
+/** As Redis has it for those who have not given the password. */
+const STRANGER_LIMITS: RequestLimits = { inlineBytesMax: 1024, argumentsMax: 10, requestBytesMax: 16 * 1024 };
+/** How long a connection that ends may take to read what was sent, and to end from its side. */
+const LINGER_MILLIS = 5000;
+const NAME_LENGTH_MAX = 128;
+/** Browsers send these when a page makes them speak HTTP to this port: nothing of such a request is carried out. */
+const HTTP_WORDS: ReadonlySet<string> = new Set(["POST", "HOST:"]);
+
+interface BegunCall {
+  readonly heldBytes: number;
+  /** Never rejects: an error is a reply, too. */
+  readonly reply: Promise<WriteReply>;
+}
+
+export class Connection {
+  readonly session: Session;
+  readonly #house: ConnectionHouse;
+  readonly #socket: Socket;
+  readonly #parser: RequestParser;
+  readonly #out: ReplyWriter;
+  readonly #call: Call;
+  #begun: BegunCall[] = [];
+  #isRunning = false;
+  /** No more input is taken: the client has ended it, or the door closes. */
+  #isInputOver = false;
+  /** Nothing more is carried out or sent. */
+  #isOver = false;
+
+  /** The socket must be open to both sides until each has ended its own (`allowHalfOpen`). */
+  constructor(socket: Socket, id: number, house: ConnectionHouse) {
+    this.#socket = socket;
+    this.#house = house;
+    this.#parser = new RequestParser(house.limits, house.underWay);
+    this.#out = new ReplyWriter(house.spare);
+    this.session = { id, isAuthenticated: house.door.password === null, name: "", isEnding: false };
+    this.#call = {
+      door: house.door,
+      session: this.session,
+      out: this.#out,
+      fail: (error, command) => this.#fail(error, command),
+      pause: async () => {
+        socket.pause();
+        this.#send();
+        if (this.#isBlocked()) await this.#drained();
+      },
+    };
+    socket.on("data", (chunk: Buffer) => {
+      if (this.#isOver) return;
+      this.#parser.write(chunk);
+      if (!this.#isRunning) void this.#run();
+    });
+    socket.on("end", () => this.finish());
+    socket.on("timeout", () => this.#dropIfStuck());
+    socket.on("close", () => {
+      this.#isOver = true;
+      if (!this.#isRunning) this.#parser.dispose();
+    });
+  }
+
+  /** Takes no more input, and ends once all that came in is answered. */
+  finish(): void {
+    this.#isInputOver = true;
+    if (this.#isRunning) this.#socket.pause();
+    else this.#end();
+  }
+
+  destroy(): void {
+    this.#isOver = true;
+    this.#socket.destroy();
+  }
+
+  /**
+   * Carries out all whole requests that are there. What takes no while is done when this returns, and not a turn
+   * later: the next chunk may come within this one, and must find the connection free.
+   */
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    try {
+      while (!this.#isOver && !this.session.isEnding) {
+        const request = this.#parser.next(this.session.isAuthenticated ? this.#house.limits : STRANGER_LIMITS);
+        if (request !== null) {
+          const work = this.#carryOut(request);
+          if (work !== undefined) await work;
+          if (this.#out.length > FLUSH_BYTES) await this.#call.pause();
+        } else if (this.#begun.length > 0) {
+          await this.#answerBegun();
+        } else {
+          this.#send();
+          if (!this.#isBlocked()) break;
+          await this.#call.pause();
+        }
+      }
+      if (this.#begun.length > 0) await this.#answerBegun();
+    } catch (error) {
+      if (this.#begun.length > 0) await this.#answerBegun();
+      if (error instanceof ProtocolError) this.#out.raw(errorLine("ERR", `Protocol error: ${error.message}`));
+      // A defect, and a reply may be half written: nothing can follow it.
+      else this.#house.onError(error, "");
+      this.session.isEnding = true;
+    }
+    this.#isRunning = false;
+    this.#send();
+    if (this.#isOver) this.#parser.dispose();
+    else if (this.session.isEnding || this.#isInputOver) this.#end();
+    else if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  /** Begins the request, or answers it once all that was begun before is answered. A promise where that takes a while. */
+  #carryOut(request: Request): Promise<void> | void {
+    const { args, heldBytes } = request;
+    const name = args[0] === undefined ? "" : this.#nameOf(args[0]);
+    const command = this.#house.door.commands.get(name);
+    const refusal = this.#refusalOf(request, command);
+    if (refusal === null && command?.begin !== undefined) {
+      const begin = command.begin;
+      const push = (): void => {
+        const reply = begin(args, this.#call).catch((error: unknown) => () => this.#fail(error, name));
+        this.#begun.push({ reply, heldBytes });
+      };
+      return this.#begun.length < BEGUN_MAX ? push() : this.#answerBegun().then(push);
+    }
+    const answer = (): Promise<void> | void => {
+      if (refusal === null) return this.#answer(command!, request);
+      this.#giveBack(heldBytes);
+      if (refusal === "cut off") this.destroy();
+      else this.#fail(refusal, name);
+    };
+    return this.#begun.length === 0 ? answer() : this.#answerBegun().then(answer);
+  }
+
+  #answer(command: Command, { args, heldBytes }: Request): Promise<void> | void {
+    let work: Promise<void> | void;
+    try {
+      work = command.run?.(args, this.#call);
+    } catch (error) {
+      work = this.#fail(error, command.name);
+    }
+    if (work === undefined) return this.#giveBack(heldBytes);
+    return work.catch((error: unknown) => this.#fail(error, command.name)).finally(() => this.#giveBack(heldBytes));
+  }
+
+  /** The command's name, empty where there is none of it; counts the request under it. */
+  #nameOf(given: string): string {
+    const { door, commandCounts } = this.#house;
+    const lower = given.slice(0, NAME_LENGTH_MAX).toLowerCase();
+    const name = door.commands.has(lower) ? lower : "";
+    commandCounts.set(name, (commandCounts.get(name) ?? 0) + 1);
+    return name;
+  }
+
+  /** Why the request is not carried out; null where it is. */
+  #refusalOf({ args, isRefused }: Request, command: Command | undefined): Error | "cut off" | null {
+    if (isRefused) {
+      return new OnefoldError("BACKPRESSURE", "the requests being read and carried out are too large together", {
+        hint: "send again in a second, in smaller requests or fewer at a time",
+      });
+    }
+    if (command === undefined && HTTP_WORDS.has(args[0]!.slice(0, NAME_LENGTH_MAX).toUpperCase())) return "cut off";
+    if (!this.session.isAuthenticated && command?.isOpen !== true) {
+      return new CommandError("NOAUTH", "Authentication required.");
+    }
+    if (command === undefined) return unknownCommand(args);
+    const { arity } = command;
+    const isRight = arity < 0 ? args.length >= -arity : args.length === arity;
+    return isRight ? null : wrongArity(command.name);
+  }
+
+  async #answerBegun(): Promise<void> {
+    const begun = this.#begun;
+    this.#begun = [];
+    this.#socket.pause();
+    this.#send();
+    for (const { reply, heldBytes } of begun) {
+      const write = await reply;
+      this.#giveBack(heldBytes);
+      if (!this.#isOver) write(this.#out);
+    }
+  }
+
+  #giveBack(heldBytes: number): void {
+    if (heldBytes > 0) this.#house.underWay.giveBack(heldBytes);
+  }
+
+  #fail(thrown: unknown, command: string): void {
+    const { code, line, isServerFault } = errorReply(thrown);
+    this.#out.raw(line);
+    if (isServerFault) this.#house.onError(thrown, command);
+    if (diagnostics.refused.hasSubscribers) diagnostics.refused.publish({ command, code });
+  }
+
+  #send(): void {
+    this.#out.flush((bytes) => {
+      if (!this.#socket.writable) return true;
+      this.#socket.write(bytes);
+      // What is still to be written is in these very bytes.
+      return this.#socket.writableLength === 0;
+    });
+  }
+
+  /** Whether the client does not keep up with its replies. */
+  #isBlocked(): boolean {
+    return this.#socket.writableNeedDrain && this.#socket.writableLength > 0;
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        this.#socket.off("drain", settle).off("close", settle);
+        resolve();
+      };
+      this.#socket.on("drain", settle).on("close", settle);
+    });
+  }
+
+  /** Of those that were silent for long: one that waits for its next request may be, any other is stuck. */
+  #dropIfStuck(): void {
+    const isBlocked = this.#socket.writableLength > 0;
+    if (this.#isRunning && !isBlocked) return;
+    if (isBlocked || this.#parser.isPartial || !this.session.isAuthenticated) this.destroy();
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#parser.dispose();
+    // What still comes is thrown away: a connection closed on unread input may lose the last reply.
+    this.#socket.end();
+    this.#socket.resume();
+    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MILLIS);
+    this.#socket.once("close", () => clearTimeout(timer));
+  }
+}
+
+function unknownCommand(args: readonly string[]): CommandError {
+  const shown = args.slice(1, 11).map((arg) => `'${shownBytes(arg)}' `);
+  return new CommandError(
+    "ERR",
+    `unknown command '${shownBytes(args[0]!)}', with args beginning with: ${shown.join("")}`,
+  );
+}
+
+/** Enough of a byte string to know it by; what is no ASCII shows as a question mark. */
+function shownBytes(bytes: string): string {
+  return bytes.slice(0, NAME_LENGTH_MAX).replace(/[^ -~]/g, "?");
+}

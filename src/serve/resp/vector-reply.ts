@@ -1,0 +1,119 @@
+/**
+ * A feature vector as a reply: each value in the type that RESP has for it, or all of them packed.
+ *
+ * | type           | RESP2                          | RESP3                       |
+ * |----------------|--------------------------------|-----------------------------|
+ * | float64        | shortest decimal text          | double                      |
+ * | int64          | decimal text                   | number                      |
+ * | int64 wide     | decimal text                   | big number: none rounds it  |
+ * | bool           | `true`, `false`                | boolean                     |
+ * | string         | bulk string                    | bulk string                 |
+ * | timestamp      | RFC 3339 text                  | RFC 3339 text               |
+ * | bytes          | bulk string, the bytes as they are | the same                |
+ * | array          | array of the element's replies | the same                    |
+ * | null           | nil                            | null                        |
+ */
+import { OnefoldError } from "../../base/errors.ts";
+import { formatMicros, type Micros } from "../../base/micros.ts";
+import { formatType, type Value, type ValueType } from "../../schema/value.ts";
+import type { FeatureVector } from "../vector-buffer.ts";
+import type { VectorPlan } from "../vector-plan.ts";
+import { encodeText } from "./byte-string.ts";
+import type { Protocol, ReplyWriter } from "./reply-writer.ts";
+
+/** The whole reply to `FGET` as a byte string: values in the service's order. */
+export function formatVector(plan: VectorPlan, vector: FeatureVector, protocol: Protocol): string {
+  const { outputs } = plan;
+  const { values } = vector;
+  let reply = `*${outputs.length}\r\n`;
+  for (let i = 0; i < outputs.length; i++) reply += formatValue(values[i]!, outputs[i]!.type, protocol);
+  return reply;
+}
+
+function formatValue(value: Value, type: ValueType, protocol: Protocol): string {
+  if (value === null) return protocol === 3 ? "_\r\n" : "$-1\r\n";
+  switch (type.name) {
+    case "float64":
+      return protocol === 3 ? `,${doubleText(value as number)}\r\n` : bulk(String(value));
+    case "int64":
+      if (protocol === 2) return bulk(String(value));
+      return type.wide === true ? `(${String(value)}\r\n` : `:${String(value)}\r\n`;
+    case "bool":
+      return protocol === 2 ? bulk(String(value)) : value === true ? "#t\r\n" : "#f\r\n";
+    case "string":
+      return bulk(encodeText(value as string));
+    case "timestamp":
+      return bulk(formatMicros(value as Micros));
+    case "bytes":
+      return bulk(Buffer.from(value as Uint8Array).toString("latin1"));
+    case "array": {
+      const elements = value as readonly Value[];
+      let reply = `*${elements.length}\r\n`;
+      for (const element of elements) reply += formatValue(element, type.element, protocol);
+      return reply;
+    }
+  }
+}
+
+function bulk(bytes: string): string {
+  return `$${bytes.length}\r\n${bytes}\r\n`;
+}
+
+/** RESP3 has names of its own for what is not finite. */
+function doubleText(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+/** Plans whose every feature fits a float64, or why one does not. */
+const packings = new WeakMap<VectorPlan, OnefoldError | "fits">();
+
+/**
+ * The reply to `FGETPACKED`, for a vector of n features: n little-endian float64s in the service's order, then
+ * ceil(n / 8) bytes, in which bit `i % 8` (from the lowest) of byte `i / 8` is 1 where value i is null; its
+ * float64 is NaN then. int64 is exact, bool 1 or 0, a timestamp microseconds since the epoch.
+ */
+export function writePackedVector({ values }: FeatureVector, out: ReplyWriter): void {
+  const length = values.length;
+  const view = out.reserveBulk(8 * length + ((length + 7) >> 3));
+  let nulls = 0;
+  for (let i = 0; i < length; i++) {
+    const value = values[i]!;
+    if (value === null) nulls |= 1 << (i & 7);
+    view.setFloat64(8 * i, value === null ? Number.NaN : Number(value), true);
+    if ((i & 7) === 7 || i === length - 1) {
+      view.setUint8(8 * length + (i >> 3), nulls);
+      nulls = 0;
+    }
+  }
+}
+
+/** Throws `FEATURE_NOT_NUMERIC`, naming the features that cannot be packed; to be asked before a vector is read. */
+export function requirePackable(plan: VectorPlan): void {
+  let found = packings.get(plan);
+  if (found === undefined) packings.set(plan, (found = packingOf(plan)));
+  if (found !== "fits") throw found;
+}
+
+function packingOf(plan: VectorPlan): OnefoldError | "fits" {
+  const others = plan.outputs.filter(({ type }) => !isPackable(type));
+  if (others.length === 0) return "fits";
+  const names = others.map(({ name, type }) => `${name} (${formatType(type)})`).join(", ");
+  return new OnefoldError("FEATURE_NOT_NUMERIC", `a packed vector holds numbers, and ${plan.service} has ${names}`, {
+    where: plan.service,
+    hint: "ask with FGET, or pack a service of numeric features alone",
+  });
+}
+
+export function isPackable(type: ValueType): boolean {
+  switch (type.name) {
+    case "float64":
+    case "bool":
+    case "timestamp":
+      return true;
+    case "int64":
+      return type.wide !== true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,67 @@
+/** `onefold serve` with both doors, as a process of its own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "redis";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cliPath, runCli, runJson } from "./run-cli.ts";
+
+let folder: string;
+let server: ChildProcess | null = null;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "onefold-serve-"));
+});
+afterEach(() => {
+  server?.kill("SIGKILL");
+  return rm(folder, { recursive: true, force: true });
+});
+
+describe("onefold serve", () => {
+  it("answers Redis clients beside HTTP, asks for the password, and stops in good order", async () => {
+    await runCli(["init", "shop"], folder);
+    const project = join(folder, "shop");
+    await runCli(["apply"], project);
+    expect((await runJson(["ingest", "events.ndjson", "--source", "payments"], project)).exitCode).toBe(0);
+    const child = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--resp-port", "0", "--json"], {
+      cwd: project,
+      env: { ...process.env, ONEFOLD_PASSWORD: "sesame" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    server = child;
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const said = JSON.parse(line.toString()) as { url: string; resp_url: string };
+    expect(said.resp_url).toMatch(/^redis:\/\/127\.0\.0\.1:\d+$/);
+
+    const stranger = createClient({ url: said.resp_url, socket: { reconnectStrategy: false } });
+    stranger.on("error", () => {});
+    await expect(stranger.connect()).rejects.toThrow(/NOAUTH/);
+    const redis = createClient({ url: said.resp_url, password: "sesame" });
+    await redis.connect();
+    const body = JSON.stringify({ entities: { user_id: "ada" } });
+    const response = await fetch(`${said.url}/services/fraud/vector`, { method: "POST", body });
+    const { features } = (await response.json()) as { features: unknown };
+    expect(JSON.parse(await redis.sendCommand(["FGETJSON", "fraud", "ada"]))).toEqual(features);
+    await redis.close();
+
+    const ended = once(child, "close");
+    child.kill("SIGINT");
+    expect(await ended).toEqual([0, null]);
+  });
+
+  it("refuses a password that was not filled in, and closes what it had opened", async () => {
+    await runCli(["init", "shop"], folder);
+    const args = [cliPath, "serve", "--port", "0", "--resp-port", "0"];
+    const child = spawn(process.execPath, args, {
+      cwd: join(folder, "shop"),
+      env: { ...process.env, ONEFOLD_PASSWORD: "" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    server = child;
+    let stderr = "";
+    child.stderr.on("data", (text: Buffer) => (stderr += text.toString()));
+    expect(await once(child, "close")).toEqual([1, null]);
+    expect(stderr).toContain("REQUEST_INVALID: an empty password");
+  });
+});
