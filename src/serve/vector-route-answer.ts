@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { featuresText } from "./features-text.ts";
 import type { RouteAnswer } from "./route.ts";
 import { answerFeatures, answerMetadata, type AnswerOptions, answerTiming } from "./vector-answer.ts";
-import type { FeatureVector } from "./vector-buffer.ts";
+import type { VectorValues } from "./vector-buffer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 /**
@@ -17,7 +17,7 @@ import type { VectorPlan } from "./vector-plan.ts";
 export function vectorRouteAnswer(
   label: Readonly<Record<string, unknown>>,
   plan: VectorPlan,
-  vector: FeatureVector,
+  vector: VectorValues,
   options: AnswerOptions,
   startMs: number,
   clock: Clock,
