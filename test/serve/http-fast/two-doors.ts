@@ -68,7 +68,7 @@ export function differenceOf(fast: Received, ordinary: Received): string | null 
 }
 
 function untilLast(answers: readonly string[]): readonly string[] {
-  const last = answers.findIndex(isLast);
+  const last = answers.findIndex((answer) => answer.includes("\nconnection: close"));
   return last < 0 ? answers : answers.slice(0, last + 1);
 }
 
