@@ -101,7 +101,7 @@ async function measureHttp(): Promise<boolean[]> {
     ...(redis === null
       ? []
       : [report({ ...vectors, case: "http-vector-beside-redis", reference: beside("redis"), goal: 0.6 })]),
-    report({ ...vectors, case: "http-vector-beside-bare-net", reference: beside("bareNet"), goal: 0.5 }),
+    report({ ...vectors, case: "http-vector-beside-bare-net", reference: beside("bareNet"), goal: 0.4 }),
     report({ ...vectors, case: "http-vector", reference: beside("emptyHttp"), goal: 0.5 }),
     report({ ...vectors, case: "http-vector-beside-ordinary", reference: beside("ordinary"), goal: 2 }),
     report({ bench: "serving", case: "http-vector-p99", unit: "ms", better: "lower", rounds: latencies, goal: 5 }),
