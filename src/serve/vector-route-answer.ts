@@ -18,14 +18,14 @@ class VectorRouteAnswer implements RouteAnswer {
   readonly headers: Readonly<Record<string, string>>;
   readonly #label: Readonly<Record<string, unknown>>;
   readonly #plan: VectorPlan;
-  readonly #vector: FeatureVector;
+  readonly #vector: VectorValues;
   readonly #timing: Readonly<Record<string, unknown>>;
   readonly #metadata: Readonly<Record<string, unknown>>;
 
   constructor(
     label: Readonly<Record<string, unknown>>,
     plan: VectorPlan,
-    vector: FeatureVector,
+    vector: VectorValues,
     timing: Readonly<Record<string, unknown>>,
     metadata: Readonly<Record<string, unknown>>,
   ) {
