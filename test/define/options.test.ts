@@ -2,7 +2,7 @@
  * Options for those who write past the compiler: what is missing or misspelt is told with the line of the call.
  */
 import { describe, expect, it } from "vitest";
-import { OnefoldError } from "../../src/base/errors.ts";
+import type { OnefoldError } from "../../src/base/errors.ts";
 import * as door from "../../src/index.ts";
 
 /** As JavaScript sees it: anything goes. */
