@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { openHttpServer } from "../../../src/serve/http.ts";
 import { OnefoldError } from "../../../src/base/errors.ts";
 import { diagnostics } from "../../../src/base/diagnostics.ts";
-import { type Decoded, DecodedError, decodeReplies } from "./decode-reply.ts";
+import { type Decoded, type DecodedError, decodeReplies } from "./decode-reply.ts";
 import { BareClient, encodeCommand, useRespDoor } from "./resp-in-test.ts";
 
 const resp = useRespDoor();
