@@ -50,9 +50,8 @@ export class RespConnection {
   }
 
   /**
-   * The reply, `ReplyError`s inside an array in their places. Rejects with the reply that is an error as an
-   * `OnefoldError`, with `SERVER_UNREACHABLE`, with the signal's reason, and with `BACKPRESSURE`, where too much
-   * waits for answers already: then nothing was sent.
+   * The reply. Rejects with a reply that is an error as an `OnefoldError`, with `SERVER_UNREACHABLE`, with the
+   * signal's reason, and with `BACKPRESSURE` where too much waits for answers already: then nothing was sent.
    *
    * Where time is up and no call at all was answered since this one was begun, the connection may be dead: it
    * is retired, and ends with the last call that waits on it.
