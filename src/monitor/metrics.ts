@@ -35,6 +35,8 @@ export interface ViewGauges {
 /** What is asked at each scrape; to answer must be cheap. */
 export interface MonitoredHouse {
   sources(): readonly SourceGauges[];
+  /** Fits on disk that could not be read when they were last looked for. */
+  unreadFits(): number;
   /** Null where the store does not say. */
   onlineStoreBytes(): Promise<number | null>;
   /** Names of the status codes that vectors carry, by code. */
@@ -256,6 +258,14 @@ export class Metrics {
     const memory = this.#gauge("process_resident_memory_bytes", "Memory the process holds", [], () => {
       memory.set(process.memoryUsage.rss());
     });
+    const unread = this.#gauge(
+      "onefold_fits_unread",
+      "Fits on disk that cannot be read, and are not served",
+      [],
+      () => {
+        unread.set(this.#house.unreadFits());
+      },
+    );
     const store = this.#gauge("onefold_online_store_bytes", "Size of the online store on disk", [], async () => {
       const bytes = await this.#house.onlineStoreBytes();
       store.reset();

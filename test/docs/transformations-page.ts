@@ -62,8 +62,13 @@ transformed by its own fit, and by the definition which that is of: rows of seve
 they have the columns that the service has now (rows that have not are refused, and trained by themselves with \`--fit\`).
 A token from before tokens carried fits counts as one of the newest. The manifest counts the rows of each fit in \`fits\`.
 
-A service that is redefined has to be fitted again, and answers \`SERVICE_NOT_FITTED\` until it is. A running server takes up
-a fit that another process made when it starts again.
+A service that is redefined has to be fitted again, and answers \`SERVICE_NOT_FITTED\` until it is.
+
+\`onefold fit\` works beside a running server, on the events that the server has archived (it does so every five seconds).
+The server looks for new fits every second and serves one from the next request on, without a restart: one that is whole by
+its checksum. One that is not (copied there by hand, and not to the end) leaves served what was served;
+\`onefold_fits_unread\` counts those. A damaged fit that a server finds when it starts is refused instead, with
+\`FIT_CORRUPT\`, until the file is restored or the service fitted again.
 
 After five arrivals at ATL, \`onefold get --service delay_model --entity origin=ATL\` gives
 

@@ -155,6 +155,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
   let nextOffset = 0;
   const monitor = new Metrics({
     sources: () => [],
+    unreadFits: () => 0,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
   });
