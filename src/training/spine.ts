@@ -17,7 +17,7 @@ import {
   readCsvHeader,
 } from "../offline-store/csv-file.ts";
 import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
-import { type ValueType, formatType } from "../schema/value.ts";
+import { type Column, type ValueType, formatType } from "../schema/value.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";
 
 export type SpineFormat = "parquet" | "csv" | "ndjson";
@@ -55,8 +55,8 @@ export function spineEntityTable(entityIndex: number): string {
 }
 
 /**
- * Reads the label file. `needs` says which of time and token a row must have; `textColumns` are text, whatever
- * they look like in a file without types. Throws `FILE_UNREADABLE`, and
+ * Reads the label file. `needs` says which of time and token a row must have; the text among the `declared` columns
+ * is text, whatever it looks like in a file without types. Throws `FILE_UNREADABLE`, and
  * `SPINE_INVALID` naming the column, the first bad row (counted from 1) and how many there are.
  */
 export async function readSpine(
@@ -64,7 +64,7 @@ export async function readSpine(
   request: SpineRequest,
   entities: readonly EntityDefinition[],
   needs: "time" | "token",
-  textColumns: readonly string[] = [],
+  declared: readonly Column[] = [],
 ): Promise<Spine> {
   const hashing = sha256OfFile(request.path);
   hashing.catch(() => {});
@@ -84,7 +84,7 @@ export async function readSpine(
   const tokenColumn = findColumn(sniffed, request.tokenColumn, TOKEN_COLUMNS, needs === "token" ? "token" : null);
   const keyColumns = entities.map((entity) => findKeyColumns(sniffed, entity, request.keyColumns?.[entity.name]));
 
-  const asText = new Set(textColumns);
+  const asText = new Set(declared.flatMap(({ name, type }) => (type.name === "string" ? [name] : [])));
   if (timeColumn !== null) asText.add(timeColumn);
   if (tokenColumn !== null) asText.add(tokenColumn);
   entities.forEach((entity, index) => {

@@ -117,9 +117,8 @@ async function trainWith(
   onProgress?.({ phase: "labels", done: 0, total: 0 });
   const { program } = servicePlan;
   const featureNames = program.outputs.map((output) => output.name);
-  const textColumns = program.request.flatMap(({ name, type }) => (type.name === "string" ? [name] : []));
   const needs = knowledge === "as-served" ? "token" : "time";
-  const spine = await readSpine(engine, request.labels, servicePlan.entities, needs, textColumns);
+  const spine = await readSpine(engine, request.labels, servicePlan.entities, needs, program.request);
   const total = spine.rowCount;
   onProgress?.({ phase: "labels", done: total, total });
   throwIfCancelled(signal);
