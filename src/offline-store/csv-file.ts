@@ -77,15 +77,15 @@ function distinctNames(fields: readonly string[]): string[] {
   });
 }
 
-/** All columns as text. An empty field is null, a pair of quotes the empty text. */
+/** All columns as text. */
 export function csvReaderSql(path: string, header: CsvHeader): string {
   const columns = header.names.map((name) => `${sqlText(name)}: 'VARCHAR'`).join(", ");
-  const options = `auto_detect = false, columns = {${columns}}, allow_quoted_nulls = false`;
+  const options = `auto_detect = false, columns = {${columns}}`;
   return `read_csv(${sqlText(path)}, ${dialectSql(header)}, ${options})`;
 }
 
 /**
- * Columns of the types that all their values have, but for those of `types`. An empty field is null, quoted or not.
+ * Columns of the types that all their values have, but for those of `types`: text where one of them is the empty text.
  * Only for a file that `csvReaderSql` has read to its end: of one with rows of other lengths the engine says less.
  */
 export function csvTypedReaderSql(path: string, header: CsvHeader, types: ReadonlyMap<string, string>): string {
@@ -95,9 +95,10 @@ export function csvTypedReaderSql(path: string, header: CsvHeader, types: Readon
   return `read_csv(${sqlText(path)}, ${dialectSql(header)}, ${options})`;
 }
 
-/** All that an engine would guess but for types. */
+/** All that an engine would guess but for types. An empty field is null, a pair of quotes the empty text. */
 function dialectSql({ linesBefore, delimiter }: CsvHeader): string {
-  return `header = true, skip = ${linesBefore}, delim = ${sqlText(delimiter)}, quote = '"', escape = '"', comment = ''`;
+  const quotes = `quote = '"', escape = '"', allow_quoted_nulls = false`;
+  return `header = true, skip = ${linesBefore}, delim = ${sqlText(delimiter)}, ${quotes}, comment = ''`;
 }
 
 /** What the engine says of a row it cannot split, with its line; null for other errors. */

@@ -89,6 +89,37 @@ describe("request data in NDJSON", () => {
   });
 });
 
+/** Each cell as it stands in the file. */
+async function inCsv(cells: readonly string[], type: ValueType, nullable?: boolean): Promise<Value[]> {
+  const path = join(folder, "labels.csv");
+  await writeFile(
+    path,
+    `user_id,t,given,last\n${cells.map((cell) => `ada,2026-01-01T00:00:00Z,${cell},1\n`).join("")}`,
+  );
+  return valuesIn(path, type, nullable);
+}
+
+describe("request data in CSV", () => {
+  it("is null where a field is empty, and the empty text where a pair of quotes stands", async () => {
+    expect(await inCsv(['""', "", "web", '"web"'], STRING)).toEqual(["", null, "web", "web"]);
+    expect(await inCsv(['""', '""'], STRING, false)).toEqual(["", ""]);
+    await expect(inCsv(['""', ""], STRING, false)).rejects.toMatchObject({
+      message: "given is null in 1 label row",
+      where: expect.stringContaining("row 2 is the first") as string,
+    });
+  });
+
+  it("of other types is null where a field is empty; the empty text is none of theirs, as in a request", async () => {
+    expect(await inCsv(["1.5", "", '"2"'], FLOAT)).toEqual([1.5, null, 2]);
+    for (const type of [FLOAT, INT, BOOL, TIME]) {
+      await expect(inCsv(["", '""'], type), type.name).rejects.toMatchObject({
+        message: `given is null or not ${type.name} (its type is VARCHAR) in 1 label row`,
+        where: expect.stringContaining("row 2 is the first") as string,
+      });
+    }
+  });
+});
+
 describe("request data in Parquet", () => {
   it("may be a column of nulls alone", async () => {
     const path = join(folder, "labels.parquet");
