@@ -22,6 +22,7 @@ import type { OnlineStore } from "./online-store/online-store.ts";
 import { openLmdbStore } from "./online-store/lmdb.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
+import { FitWatch } from "./platform/fit-watch.ts";
 import { LocalEvents, type LocalEventsOptions } from "./platform/local-events.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { type LabelOptions, labelRequest } from "./platform/label-options.ts";
@@ -198,9 +199,12 @@ export class Platform {
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
+    const watch = owned === null ? null : new FitWatch(context.fits, () => (this.#revision += 1));
+    if (watch !== null) closers.push(() => watch.close());
     this.#metrics = new Metrics({
       sources: () => owned?.sources.gauges() ?? [],
       resp: () => this.#respDoors.counts(),
+      unreadFits: () => watch?.unread.length ?? 0,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });

@@ -16,8 +16,8 @@ import { entityKeySql, keyIsUsableSql } from "../offline-store/entity-key-sql.ts
 import type { Column } from "../schema/value.ts";
 import type { DoorView } from "./door.ts";
 import { columnExpression, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
-import { type CsvHeader, csvReaderSql, csvRowError, readCsvHeader } from "./csv-file.ts";
-import { findJsonFault } from "./file-fault.ts";
+import { type CsvHeader, csvReaderSql, csvRowError, readCsvHeader } from "../offline-store/csv-file.ts";
+import { findJsonFault } from "../offline-store/file-fault.ts";
 import { absentColumn, importColumn, type FileFormat, type ImportColumn } from "./import-columns.ts";
 
 export interface StagingRequest {

@@ -67,7 +67,8 @@ export function decodeSegmentHeader(
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < 16 || !buffer.subarray(0, 8).equals(HEADER_MAGIC)) return null;
   const end = 16 + buffer.readUInt32LE(8);
-  if (end > buffer.length) return null;
+  // The checksum of no bytes is 0: a torn header of which the rest is zeros would be whole by it.
+  if (end === 16 || end > buffer.length) return null;
   const json = buffer.subarray(16, end);
   if (crc32(json) !== buffer.readUInt32LE(12)) return null;
   return { header: JSON.parse(json.toString("utf8")) as SegmentHeader, end };

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { type EngineColumn, type EngineVector, type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
 import type { Value } from "../schema/value.ts";
-import { csvReaderSql, csvRowError, readCsvHeader } from "./csv-file.ts";
+import { csvReaderSql, csvRowError, readCsvHeader } from "../offline-store/csv-file.ts";
 
 type FileRow = Readonly<Record<string, unknown>>;
 

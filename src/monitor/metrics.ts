@@ -45,6 +45,8 @@ export interface RespCounts {
 export interface MonitoredHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
+  /** Fits on disk that could not be read when they were last looked for. */
+  unreadFits(): number;
   /** Null where the store does not say. */
   onlineStoreBytes(): Promise<number | null>;
   /** Names of the status codes that vectors carry, by code. */
@@ -293,6 +295,14 @@ export class Metrics {
     const memory = this.#gauge("process_resident_memory_bytes", "Memory the process holds", [], () => {
       memory.set(process.memoryUsage.rss());
     });
+    const unread = this.#gauge(
+      "onefold_fits_unread",
+      "Fits on disk that cannot be read, and are not served",
+      [],
+      () => {
+        unread.set(this.#house.unreadFits());
+      },
+    );
     const store = this.#gauge("onefold_online_store_bytes", "Size of the online store on disk", [], async () => {
       const bytes = await this.#house.onlineStoreBytes();
       store.reset();

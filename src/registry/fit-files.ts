@@ -8,50 +8,67 @@ import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { ServiceDefinition } from "../define/definition.ts";
 import { createFile } from "./atomic-file.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
-import type { FittedService, FitStore, NewFit } from "./fitted-service.ts";
+import type { FitsTakenUp, FittedService, FitStore, NewFit } from "./fitted-service.ts";
 
 const FORMAT = 1;
 const FILE_NAME = /^([1-9]\d{0,8})\.json$/;
 
 type StoredContent = Omit<FittedService, "definition" | "sha256"> & { readonly definition: Data };
 
+/** By service and version. */
+type Fits = Map<string, Map<number, FittedService | OnefoldError>>;
+
 /** Opens `fits` in the registry's folder, which need not exist. A damaged fit is refused when it is asked for. */
 export async function openFitStore(registryFolder: string): Promise<FitStore> {
   const folder = join(registryFolder, "fits");
-  const found = new Map<string, Map<number, FittedService | OnefoldError>>();
-  for (const service of await namesIn(folder)) {
-    const versions = (await namesIn(join(folder, service))).flatMap((name) => FILE_NAME.exec(name)?.[1] ?? []);
-    const fits = new Map<number, FittedService | OnefoldError>();
-    for (const version of versions.map(Number).sort((a, b) => a - b)) {
-      fits.set(version, await readFit(fitPath(folder, service, version), service, version));
-    }
-    if (fits.size > 0) found.set(service, fits);
-  }
-  return new FitFiles(folder, found);
+  const fits: Fits = new Map();
+  for await (const { service, version, fit } of readFits(folder, () => false)) put(fits, service, version, fit);
+  return new FitFiles(folder, fits);
+}
+
+function put(fits: Fits, service: string, version: number, fit: FittedService | OnefoldError): void {
+  const ofService = fits.get(service) ?? new Map<number, FittedService | OnefoldError>();
+  fits.set(service, ofService.set(version, fit));
 }
 
 class FitFiles implements FitStore {
   readonly #folder: string;
-  /** By service and version. */
-  readonly #fits: Map<string, Map<number, FittedService | OnefoldError>>;
+  readonly #fits: Fits;
 
-  constructor(folder: string, fits: Map<string, Map<number, FittedService | OnefoldError>>) {
+  constructor(folder: string, fits: Fits) {
     this.#folder = folder;
     this.#fits = fits;
   }
 
   async put(fit: NewFit): Promise<FittedService> {
     const { name } = fit.definition;
-    const fits = this.#fits.get(name) ?? new Map<number, FittedService | OnefoldError>();
-    this.#fits.set(name, fits);
-    for (let version = Math.max(0, ...fits.keys()) + 1; ; version++) {
+    const known = this.#fits.get(name)?.keys() ?? [];
+    for (let version = Math.max(0, ...known) + 1; ; version++) {
       const { text, sha256 } = encode({ ...fit, definition: toData(fit.definition), version });
       // Another writer may have been first: the next version, then.
       if (!(await createFile(fitPath(this.#folder, name, version), text))) continue;
       const stored: FittedService = { ...fit, version, sha256 };
-      fits.set(version, stored);
+      put(this.#fits, name, version, stored);
       return stored;
     }
+  }
+
+  async takeUp(): Promise<FitsTakenUp> {
+    const isWhole = (service: string, version: number): boolean => {
+      const known = this.#fits.get(service)?.get(version);
+      return known !== undefined && !isOnefoldError(known);
+    };
+    const unread: OnefoldError[] = [];
+    let added = 0;
+    for await (const { service, version, fit } of readFits(this.#folder, isWhole)) {
+      if (isOnefoldError(fit)) unread.push(fit);
+      // One that this process stored meanwhile stays as it is.
+      else if (!isWhole(service, version)) {
+        put(this.#fits, service, version, fit);
+        added++;
+      }
+    }
+    return { added, unread };
   }
 
   fitsOf(service: string): readonly FittedService[] {
@@ -105,6 +122,20 @@ async function namesIn(folder: string): Promise<string[]> {
 function encode(content: StoredContent): { readonly text: string; readonly sha256: string } {
   const sha256 = hashText(JSON.stringify(content));
   return { text: `${JSON.stringify({ format: FORMAT, sha256, content }, null, 1)}\n`, sha256 };
+}
+
+/** The fits on disk but for those that are known, oldest first for each service. */
+async function* readFits(
+  folder: string,
+  isKnown: (service: string, version: number) => boolean,
+): AsyncIterableIterator<{ service: string; version: number; fit: FittedService | OnefoldError }> {
+  for (const service of await namesIn(folder)) {
+    const versions = (await namesIn(join(folder, service))).flatMap((name) => FILE_NAME.exec(name)?.[1] ?? []);
+    for (const version of versions.map(Number).sort((a, b) => a - b)) {
+      if (isKnown(service, version)) continue;
+      yield { service, version, fit: await readFit(fitPath(folder, service, version), service, version) };
+    }
+  }
 }
 
 /** The fit, or why it cannot be read. */

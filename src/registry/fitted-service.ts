@@ -3,6 +3,7 @@
  * has the next version. It carries the service's definition, so that what was served with it can be computed
  * again after the service was redefined.
  */
+import type { OnefoldError } from "../base/errors.ts";
 import type { ServiceDefinition } from "../define/definition.ts";
 import type { Data } from "./definition-data.ts";
 
@@ -45,10 +46,23 @@ export interface FittedService extends NewFit {
   readonly sha256: string;
 }
 
+/** What a look at the disk came to. */
+export interface FitsTakenUp {
+  /** How many fits there are now that were not there before, or were damaged. */
+  readonly added: number;
+  /** Why others cannot be read. */
+  readonly unread: readonly OnefoldError[];
+}
+
 /** The fits of all services. */
 export interface FitStore {
   /** Durable once it resolves, under the next version of its service. Throws `STORAGE_FAILED`. */
   put(fit: NewFit): Promise<FittedService>;
+  /**
+   * Takes up what other processes have stored since. A fit that cannot be read is left for the next time: it may
+   * be half written by a copy, or a backup, that does not know better. Throws `STORAGE_FAILED`.
+   */
+  takeUp(): Promise<FitsTakenUp>;
   /** Of a service, oldest first. Throws `FIT_CORRUPT`. */
   fitsOf(service: string): readonly FittedService[];
   /**

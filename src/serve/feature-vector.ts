@@ -90,7 +90,8 @@ export function tokenOf(plan: VectorPlan, vector: FeatureVector): VectorToken {
     const lastOffset = vector.states[i]?.lastOffset ?? Number.NEGATIVE_INFINITY;
     return { view: name, epoch: view.epoch, lastOffset: lastOffset === Number.NEGATIVE_INFINITY ? null : lastOffset };
   });
-  return { asOf: vector.asOf, reads };
+  const fit = plan.program?.fit ?? null;
+  return fit === null ? { asOf: vector.asOf, reads } : { asOf: vector.asOf, fit, reads };
 }
 
 /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
@@ -141,7 +142,7 @@ export function toServedVector(plan: VectorPlan, keys: readonly EntityKey[], vec
       : {
           computed: {
             fingerprint: plan.program.fingerprint,
-            ...(plan.program.fit === null ? {} : { fit: plan.program.fit }),
+            ...(plan.program.fit === null ? {} : { fit: plan.program.fit.version }),
             request: vector.request,
             values: [...vector.values],
             statuses: [...vector.statuses],

@@ -67,10 +67,11 @@ export function answerMetadata(
   vector: VectorValues,
   options: AnswerOptions,
 ): Record<string, unknown> {
+  const fit = plan.program?.fit ?? null;
   return {
     as_of: formatMicros(vector.asOf),
     missing_features: missingOf(plan, vector),
-    ...(typeof plan.program?.fit === "number" ? { fit: plan.program.fit } : {}),
+    ...(fit === null ? {} : { fit: fit.version }),
     ...(options.token ? { token: encodeVectorToken(tokenOf(plan, whole(vector))) } : {}),
     ...(options.full ? { features: allMetadata(plan, whole(vector)) } : {}),
   };

@@ -12,6 +12,7 @@ import {
 } from "../define/definition.ts";
 import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
 import type { Column, ValueType } from "../schema/value.ts";
+import type { FitRead } from "../schema/vector-token.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
 import { createSlots } from "../vector/vector-slots.ts";
 import { type ServiceToCompute, serviceToCompute } from "../vector/service-to-compute.ts";
@@ -55,8 +56,8 @@ export interface PlanOutput {
 export interface PlanProgram extends ServiceProgram {
   /** Fingerprint of the service's definition, for the serving log. */
   readonly fingerprint: string;
-  /** Version of what its transformations were fitted to; null where none is fitted. */
-  readonly fit: number | null;
+  /** What its transformations were fitted to; null where none is fitted. */
+  readonly fit: FitRead | null;
 }
 
 export interface VectorPlan {
@@ -102,8 +103,8 @@ export function compileDefinition(
     inputs,
   }));
   const vector = createVector(plan.views.length, program.slots, outputs.length);
-  const fitOfPlan = fit === null ? null : fit.version;
-  return { ...plan, outputs, program: { ...program, fingerprint, fit: fitOfPlan }, request: program.request, vector };
+  const fitRead = fit === null ? null : { version: fit.version, sha256: fit.sha256 };
+  return { ...plan, outputs, program: { ...program, fingerprint, fit: fitRead }, request: program.request, vector };
 }
 
 /**

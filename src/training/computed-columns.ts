@@ -1,66 +1,83 @@
 /**
- * The vector of every label row, computed from the features that the join has read: the same program that
- * serving runs, row by row.
+ * The vector of every label row, computed from the features that the join has read, row by row: the same program
+ * that serving runs or, for a row that was served with another fit, that of its fit.
  */
 import { setImmediate } from "node:timers/promises";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { Value } from "../schema/value.ts";
+import type { VectorToken } from "../schema/vector-token.ts";
 import type { ServiceProgram } from "../vector/service-program.ts";
 import { FeatureColumn } from "./feature-columns.ts";
-import { readTokens } from "./label-runs.ts";
-import type { Knowledge } from "./manifest.ts";
 import { throwIfCancelled } from "./replay-view.ts";
 import type { Spine } from "./spine.ts";
 
 /** Between so many rows a cancel is looked for. */
 const ROWS_A_TURN = 16_384;
 
-export interface ComputeRequest {
+/** What some of the rows are computed by. */
+export interface ColumnProgram {
   readonly program: ServiceProgram;
   /** In the order of the program's inputs. */
   readonly inputs: readonly FeatureColumn[];
   /** In the order of its request columns. */
   readonly request: readonly FeatureColumn[];
+}
+
+export interface ComputeRequest {
+  /** Several give the same columns; the first names them. */
+  readonly programs: readonly ColumnProgram[];
+  /** By row, which of the programs computes it; null where the first computes all. */
+  readonly programOf: Int32Array | null;
   /** When each label row is read, microseconds. */
   readonly asOf: Float64Array;
   readonly signal?: AbortSignal;
 }
 
-/** One column an output, in the order of the vector. Throws `CANCELLED`, and what the program throws, naming the row. */
+/** One column an output, in the order of the vector. Throws `CANCELLED`, and what a program throws, naming the row. */
 export async function computeColumns(compute: ComputeRequest): Promise<FeatureColumn[]> {
-  const { program, inputs, request, asOf, signal } = compute;
-  const { slots, outputs } = program;
-  const columns = outputs.map(({ name, type, slot }) => new FeatureColumn(name, type, slot, asOf.length));
-  const row: Value[] = request.map(() => null);
+  const { programs, programOf, asOf, signal } = compute;
+  const columns = programs[0]!.program.outputs.map(
+    ({ name, type, slot }) => new FeatureColumn(name, type, slot, asOf.length),
+  );
+  const requestRows = programs.map(({ request }): Value[] => request.map(() => null));
   for (let at = 0; at < asOf.length; at++) {
     if (at % ROWS_A_TURN === 0) {
       await setImmediate();
       throwIfCancelled(signal);
     }
+    const which = programOf === null ? 0 : programOf[at]!;
+    const { program, inputs, request } = programs[which]!;
+    const { slots, outputs } = program;
+    const requestRow = requestRows[which]!;
     for (let i = 0; i < inputs.length; i++) {
       slots.values[i] = inputs[i]!.value(at);
       slots.statuses[i] = inputs[i]!.status(at);
     }
-    for (let i = 0; i < request.length; i++) row[i] = request[i]!.value(at);
+    for (let i = 0; i < request.length; i++) requestRow[i] = request[i]!.value(at);
     try {
-      program.run(row, asOf[at]! as Micros);
+      program.run(requestRow, asOf[at]! as Micros);
     } catch (error) {
       if (!isOnefoldError(error)) throw error;
       const where = `label row ${at + 1} (counted from 1, without a header)${error.where === undefined ? "" : `, ${error.where}`}`;
       throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
     }
-    for (const column of columns) column.set(at, slots);
+    for (let i = 0; i < columns.length; i++) {
+      const { slot } = outputs[i]!;
+      columns[i]!.put(at, slots.values[slot]!, slots.statuses[slot]!);
+    }
   }
   return columns;
 }
 
-/** When each label row is read: its own time, or that of its token. */
-export async function readLabelTimes(engine: QueryEngine, spine: Spine, knowledge: Knowledge): Promise<Float64Array> {
-  if (knowledge === "as-served") {
-    return Float64Array.from(await readTokens(engine, spine), (token) => token.asOf);
-  }
+/** When each label row is read: its own time, or that of its token where rows have them. */
+export async function readLabelTimes(
+  engine: QueryEngine,
+  spine: Spine,
+  tokens: readonly VectorToken[] | null,
+): Promise<Float64Array> {
+  if (tokens !== null) return Float64Array.from(tokens, (token) => token.asOf);
   const times = new Float64Array(spine.rowCount);
   const wanted = [{ as: "int32" }, { as: "number" }] as const;
   for await (const batch of engine.stream("SELECT row, t FROM spine_label", wanted)) {

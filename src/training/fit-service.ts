@@ -37,7 +37,7 @@ export async function fitService(request: FitRequest): Promise<FittedService> {
   const { definition, fingerprint } = ports.registry.service(request.service);
   const problem = ports.registry.codeProblem(definition);
   if (problem !== null) throw problem;
-  const set = await trainPlan(request, planFeatures(ports, request.service));
+  const set = await trainPlan(request, planFeatures(ports, request.service), false);
   const rows = set.trainRows!;
   if (rows.length === 0) {
     throw new OnefoldError("FIT_IMPOSSIBLE", `none of the ${set.rowCount} label rows is in the train split`, {

@@ -26,8 +26,16 @@ export interface TrainingManifest {
     readonly version: number | "dev";
     readonly fingerprint: string;
   }[];
-  /** What its transformations were fitted to, and the hash of it; null where none is fitted. */
+  /** What its transformations were fitted to, and the hash of it; null where none is fitted, or rows differ in it. */
   readonly fit: { readonly version: number; readonly sha256: string } | null;
+  /** Every fit that rows were transformed with, by version; several only for `as-served`, where a token carries one. */
+  readonly fits: readonly {
+    readonly version: number;
+    readonly sha256: string;
+    /** Of the service's definition that it is of. */
+    readonly fingerprint: string;
+    readonly rows: number;
+  }[];
   readonly sources: readonly {
     readonly name: string;
     readonly epoch: number;

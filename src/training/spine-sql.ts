@@ -122,6 +122,16 @@ export function valueSql(column: string, type: string, wanted: ValueType, of: st
   throw notOfType(column, type, wanted, of);
 }
 
+/**
+ * A label column as JSON text, for the door to judge; null where the engine's type says better what its values are.
+ * JSON is what the engine makes of values of several kinds.
+ */
+export function jsonTextSql(column: string, type: string): string | null {
+  const name = sqlName(column);
+  if (type === "JSON") return `${name}::VARCHAR`;
+  return type.startsWith("JSON[") ? `to_json(${name})::VARCHAR` : null;
+}
+
 function notOfType(column: string, type: string, wanted: ValueType, of: string): OnefoldError {
   return new OnefoldError("SPINE_INVALID", `column ${column} is ${type}; ${of} is ${formatType(wanted)}`);
 }

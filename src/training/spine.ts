@@ -7,10 +7,17 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { OnefoldError } from "../base/errors.ts";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { EntityDefinition } from "../define/definition.ts";
+import {
+  type CsvHeader,
+  csvReaderSql,
+  csvRowError,
+  csvTypedReaderSql,
+  readCsvHeader,
+} from "../offline-store/csv-file.ts";
 import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
-import { type ValueType, formatType } from "../schema/value.ts";
+import { type Column, type ValueType, formatType } from "../schema/value.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";
 
 export type SpineFormat = "parquet" | "csv" | "ndjson";
@@ -48,8 +55,8 @@ export function spineEntityTable(entityIndex: number): string {
 }
 
 /**
- * Reads the label file. `needs` says which of time and token a row must have; `textColumns` are text, whatever
- * they look like in a file without types. Throws `FILE_UNREADABLE`, and
+ * Reads the label file. `needs` says which of time and token a row must have; the text among the `declared` columns
+ * is text, whatever it looks like in a file without types. Throws `FILE_UNREADABLE`, and
  * `SPINE_INVALID` naming the column, the first bad row (counted from 1) and how many there are.
  */
 export async function readSpine(
@@ -57,12 +64,19 @@ export async function readSpine(
   request: SpineRequest,
   entities: readonly EntityDefinition[],
   needs: "time" | "token",
-  textColumns: readonly string[] = [],
+  declared: readonly Column[] = [],
 ): Promise<Spine> {
   const hashing = sha256OfFile(request.path);
   hashing.catch(() => {});
   const format = request.format ?? formatOf(request.path);
-  const sniffed = await describe(engine, scanSql(request.path, format, null)).catch(async (error: unknown) => {
+  const { path } = request;
+  const opening = format === "csv" ? checkedCsvHeader(engine, path) : Promise.resolve(null);
+  const header = await opening.catch(async (error: unknown) => {
+    // That there is no file, or none that can be read, is said better by who reads it whole.
+    await hashing;
+    throw error;
+  });
+  const sniffed = await describe(engine, scanSql(path, format, header, new Map())).catch(async (error: unknown) => {
     await hashing;
     throw error;
   });
@@ -70,7 +84,7 @@ export async function readSpine(
   const tokenColumn = findColumn(sniffed, request.tokenColumn, TOKEN_COLUMNS, needs === "token" ? "token" : null);
   const keyColumns = entities.map((entity) => findKeyColumns(sniffed, entity, request.keyColumns?.[entity.name]));
 
-  const asText = new Set(textColumns);
+  const asText = new Set(declared.flatMap(({ name, type }) => (type.name === "string" ? [name] : [])));
   if (timeColumn !== null) asText.add(timeColumn);
   if (tokenColumn !== null) asText.add(tokenColumn);
   entities.forEach((entity, index) => {
@@ -78,11 +92,8 @@ export async function readSpine(
       if (key.type.name === "string") asText.add(keyColumns[index]![part]!);
     });
   });
-  const overrides =
-    format === "parquet"
-      ? null
-      : sniffed.map((column) => (asText.has(column.name) ? { ...column, type: "VARCHAR" } : column));
-  await engine.run(`CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(request.path, format, overrides)}`);
+  const types = new Map(sniffed.map(({ name, type }) => [name, asText.has(name) ? "VARCHAR" : type]));
+  await engine.run(`CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(path, format, header, types)}`);
   const columns = await describe(engine, "spine");
   const typeOf = new Map(columns.map((column) => [column.name, column.type]));
 
@@ -133,17 +144,38 @@ interface SpineColumn {
   readonly type: string;
 }
 
-/** `overrides` states every column's type; without it the engine infers them from the whole file. */
-function scanSql(path: string, format: SpineFormat, overrides: readonly SpineColumn[] | null): string {
-  const types =
-    overrides === null ? "" : `{${overrides.map(({ name, type }) => `${sqlText(name)}: ${sqlText(type)}`).join(", ")}}`;
+/**
+ * Reads the file once, as text, so that every row is known to have as many fields as the header has names: the engine,
+ * asked for types, might take what a broken row is for something else. Throws `FILE_UNREADABLE`, naming the line.
+ */
+async function checkedCsvHeader(engine: QueryEngine, path: string): Promise<CsvHeader> {
+  const delimiter = /\.tsv(\.gz)?$/i.test(path) ? "\t" : ",";
+  const header = await readCsvHeader(path, delimiter);
+  try {
+    await engine.rows(`SELECT count(COLUMNS(*)) FROM ${csvReaderSql(path, header)}`);
+  } catch (error) {
+    const hint = "mend the line: as many fields as there are names in the first line, quotes around those with a comma";
+    throw (isOnefoldError(error) ? await csvRowError(path, error, hint, delimiter) : null) ?? error;
+  }
+  return header;
+}
+
+/** `types` states every column's type; without any the engine infers them from the whole file. */
+function scanSql(
+  path: string,
+  format: SpineFormat,
+  header: CsvHeader | null,
+  types: ReadonlyMap<string, string>,
+): string {
   switch (format) {
     case "parquet":
       return `read_parquet(${sqlText(path)})`;
     case "csv":
-      return `read_csv(${sqlText(path)}, header = true, sample_size = -1${types === "" ? "" : `, types = ${types}`})`;
-    case "ndjson":
-      return `read_json(${sqlText(path)}, sample_size = -1${types === "" ? "" : `, columns = ${types}`})`;
+      return csvTypedReaderSql(path, header!, types);
+    case "ndjson": {
+      const columns = [...types].map(([name, type]) => `${sqlText(name)}: ${sqlText(type)}`).join(", ");
+      return `read_json(${sqlText(path)}, sample_size = -1${columns === "" ? "" : `, columns = {${columns}}`})`;
+    }
   }
 }
 

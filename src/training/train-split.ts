@@ -4,8 +4,8 @@
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
+import type { VectorToken } from "../schema/vector-token.ts";
 import { readLabelTimes } from "./computed-columns.ts";
-import type { Knowledge } from "./manifest.ts";
 import type { Spine } from "./spine.ts";
 
 /**
@@ -22,15 +22,15 @@ export function splitText(split: TrainSplit): string {
   return "share" in split ? `the earliest ${split.share} of the label rows` : `${split.column} = ${split.value}`;
 }
 
-/** Rows by their place in the file, ascending. Throws `REQUEST_INVALID` for a share that is none, `SPINE_INVALID`. */
+/** Rows by their place in the file, ascending; of labels with tokens, by the tokens' times. Throws `REQUEST_INVALID` for a share that is none, `SPINE_INVALID`. */
 export async function readTrainRows(
   engine: QueryEngine,
   spine: Spine,
   split: TrainSplit,
-  knowledge: Knowledge,
+  tokens: readonly VectorToken[] | null,
 ): Promise<Int32Array> {
   if ("column" in split) return rowsWhere(engine, spine, split.column, split.value);
-  const times = await readLabelTimes(engine, spine, knowledge);
+  const times = await readLabelTimes(engine, spine, tokens);
   const rows = Int32Array.from(times, (_, row) => row);
   if ("until" in split) return rows.filter((row) => times[row]! < split.until);
   if (!(split.share > 0 && split.share <= 1)) {

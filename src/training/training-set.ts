@@ -8,8 +8,10 @@ import { OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import { formatType } from "../schema/value.ts";
+import type { VectorToken } from "../schema/vector-token.ts";
 import { computeColumns, readLabelTimes } from "./computed-columns.ts";
 import { FeatureColumn } from "./feature-columns.ts";
+import { readTokens } from "./label-runs.ts";
 import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
 import type { Knowledge, TrainingManifest } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
@@ -17,7 +19,8 @@ import { replayView, throwIfCancelled, type ReplayResult } from "./replay-view.t
 import { planService, type ServicePlan } from "./service-plan.ts";
 import { readRequestColumns } from "./request-columns.ts";
 import { readTrainRows, type TrainSplit } from "./train-split.ts";
-import { readSpine, spineEntityTable, type SpineRequest } from "./spine.ts";
+import { planServedFits, type ServedRows } from "./served-fits.ts";
+import { readSpine, type Spine, spineEntityTable, type SpineRequest } from "./spine.ts";
 import {
   addedColumns,
   checkOutput,
@@ -48,7 +51,10 @@ export interface TrainRequest {
   readonly knowledge?: Knowledge;
   /** Whether a label at `t` sees events of exactly `t`; needed only where there are such events. */
   readonly boundary?: "inclusive" | "exclusive";
-  /** Version of the fit to transform with, and the definition it is of. Default: the newest of the present one. */
+  /**
+   * Version of the fit to transform with, and the definition it is of. Default: the newest of the present one; as
+   * served, for rows whose token carries a fit, that one.
+   */
   readonly fit?: number;
   /** Also says which rows are for training. */
   readonly split?: TrainSplit;
@@ -76,18 +82,19 @@ export interface TrainingSet {
  * `FILE_UNREADABLE`, `TOKEN_INVALID`, `EPOCH_UNKNOWN`, `CANCELLED` and what `planService` throws; on any of them nothing is written.
  */
 export async function train(request: TrainRequest): Promise<TrainingSet> {
-  return trainPlan(request, planService(request.ports, request.service, request.fit));
+  const plan = planService(request.ports, request.service, request.fit);
+  return trainPlan(request, plan, request.fit === undefined);
 }
 
-/** The same of a plan that was made already. */
-export async function trainPlan(request: TrainRequest, plan: ServicePlan): Promise<TrainingSet> {
+/** The same of a plan that was made already; `byServedFits`: rows that carry the fit they were served with by that. */
+export async function trainPlan(request: TrainRequest, plan: ServicePlan, byServedFits: boolean): Promise<TrainingSet> {
   const { ports, signal } = request;
   const format = request.out === undefined ? null : (request.format ?? trainingFormatOf(request.out));
   const engine = await ports.openEngine();
   const onAbort = (): void => engine.interrupt();
   signal?.addEventListener("abort", onAbort);
   try {
-    return await trainWith(engine, plan, format, request);
+    return await trainWith(engine, plan, byServedFits, format, request);
   } catch (error) {
     if (signal?.aborted === true)
       throw new OnefoldError("CANCELLED", "the training set was cancelled", { cause: error });
@@ -100,41 +107,45 @@ export async function trainPlan(request: TrainRequest, plan: ServicePlan): Promi
 
 async function trainWith(
   engine: QueryEngine,
-  plan: ServicePlan,
+  servicePlan: ServicePlan,
+  byServedFits: boolean,
   format: TrainingFormat | null,
   request: TrainRequest,
 ): Promise<TrainingSet> {
   const { ports, out, onProgress, signal } = request;
   const knowledge = request.knowledge ?? "as-known";
   onProgress?.({ phase: "labels", done: 0, total: 0 });
-  const { program } = plan;
+  const { program } = servicePlan;
   const featureNames = program.outputs.map((output) => output.name);
-  const textColumns = program.request.flatMap(({ name, type }) => (type.name === "string" ? [name] : []));
   const needs = knowledge === "as-served" ? "token" : "time";
-  const spine = await readSpine(engine, request.labels, plan.entities, needs, textColumns);
+  const spine = await readSpine(engine, request.labels, servicePlan.entities, needs, program.request);
   const total = spine.rowCount;
   onProgress?.({ phase: "labels", done: total, total });
   throwIfCancelled(signal);
   const withStatuses = request.withStatuses ?? false;
   const flagAfterLog = request.allowAfterLog ?? false;
   if (out !== undefined) await checkOutput(out, spine, addedColumns(featureNames, withStatuses, flagAfterLog));
-  const trainRows = request.split === undefined ? null : await readTrainRows(engine, spine, request.split, knowledge);
+  const tokens = knowledge === "as-served" ? await readTokens(engine, spine) : null;
+  const trainRows = request.split === undefined ? null : await readTrainRows(engine, spine, request.split, tokens);
   const requestColumns = await readRequestColumns(engine, spine, program.request);
 
+  const served = tokens === null ? null : servedRows(ports, servicePlan, tokens, byServedFits, spine);
+  const plan = served?.plan ?? servicePlan;
   const snapshots = await snapshotLogs(ports, plan);
   const afterLog = new Uint8Array(total);
   const passes =
     knowledge === "as-served"
-      ? await planServedRows(engine, ports, spine, plan, snapshots, afterLog)
+      ? await planServedRows(engine, ports, spine, served!, snapshots, afterLog)
       : await planTimedRows(engine, spine, plan, snapshots, knowledge, request.boundary ?? "inclusive");
   if (knowledge !== "as-served") await flagTimesAfterLog(engine, snapshots, afterLog);
   const rowsAfterLog = afterLog.reduce((sum, flag) => sum + flag, 0);
   if (rowsAfterLog > 0 && !flagAfterLog) throw afterLogError(rowsAfterLog, total, snapshots);
 
+  const isPlain = plan.programs.length === 1 && program.isPlain;
   const inputs: FeatureColumn[] = [];
   for (const { features } of plan.views) {
     for (const { input, feature, type, slot } of features) {
-      const name = program.isPlain ? program.outputs[input]!.name : feature;
+      const name = isPlain ? program.outputs[input]!.name : feature;
       inputs[input] = new FeatureColumn(name, type, slot, total);
     }
   }
@@ -163,15 +174,19 @@ async function trainWith(
     });
   }
 
-  const columns = program.isPlain
+  const columns = isPlain
     ? inputs
     : await computeColumns({
-        program,
-        inputs,
-        request: requestColumns,
-        asOf: await readLabelTimes(engine, spine, knowledge),
+        programs: plan.programs.map(({ program: one, inputs: places }) => ({
+          program: one,
+          inputs: places.map((place) => inputs[place]!),
+          request: one.request.map(({ name }) => requestColumns.find((column) => column.name === name)!),
+        })),
+        programOf: served?.programOf ?? null,
+        asOf: await readLabelTimes(engine, spine, tokens),
         ...(signal === undefined ? {} : { signal }),
       });
+  const fits = fitsOf(plan, served?.programOf ?? null, total);
   const manifestFor = (sha256: string | null): TrainingManifest => ({
     manifest: 1,
     created: formatMicros(ports.clock.now()),
@@ -187,7 +202,8 @@ async function trainWith(
       eventsPoisoned: results.get(name)?.eventsPoisoned ?? 0,
     })),
     onDemandViews: plan.onDemand,
-    fit: plan.fit === null ? null : { version: plan.fit.version, sha256: plan.fit.sha256 },
+    fit: fits.length === 1 && fits[0]!.rows === total ? { version: fits[0]!.version, sha256: fits[0]!.sha256 } : null,
+    fits,
     sources: [...snapshots].map(([name, { files, logEnd }]) => ({
       name,
       epoch: files.epoch,
@@ -232,6 +248,30 @@ async function trainWith(
     manifestFor,
   );
   return { rowCount: total, columns, manifest, out, trainRows };
+}
+
+/** Every row by the plan's own program, or by that of the fit that its token carries. */
+function servedRows(
+  ports: TrainingPorts,
+  plan: ServicePlan,
+  tokens: readonly VectorToken[],
+  byServedFits: boolean,
+  spine: Spine,
+): ServedRows {
+  if (byServedFits) return planServedFits(ports, plan, tokens, spine);
+  return { plan, tokens, programOf: new Int32Array(tokens.length) };
+}
+
+/** The fits that rows were transformed with, by version. */
+function fitsOf(plan: ServicePlan, programOf: Int32Array | null, rowCount: number): TrainingManifest["fits"] {
+  const rows = plan.programs.map(() => 0);
+  if (programOf === null) rows[0] = rowCount;
+  else for (const place of programOf) rows[place]!++;
+  const fits = plan.programs.flatMap(({ fit, fingerprint }, place) => {
+    if (fit === null || (rows[place] === 0 && rowCount > 0)) return [];
+    return [{ version: fit.version, sha256: fit.sha256, fingerprint, rows: rows[place]! }];
+  });
+  return fits.sort((a, b) => a.version - b.version);
 }
 
 function refuseCoincidence(result: ReplayResult, pass: ViewPass, total: number, knowledge: Knowledge): void {

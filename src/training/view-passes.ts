@@ -5,11 +5,12 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
-import { entityIdsByRow, labelsByOffset, labelsByTime, readTokens, type ServedLabel } from "./label-runs.ts";
+import { entityIdsByRow, labelsByOffset, labelsByTime, type ServedLabel } from "./label-runs.ts";
 import { isArchived, type LogSnapshot } from "./log-end.ts";
 import type { Knowledge } from "./manifest.ts";
 import type { EventBound, LabelRun } from "./point-in-time-join.ts";
 import type { TrainingPorts } from "./ports.ts";
+import type { ServedRows } from "./served-fits.ts";
 import type { PlannedView, ServicePlan } from "./service-plan.ts";
 import type { Spine } from "./spine.ts";
 
@@ -49,17 +50,17 @@ export async function planServedRows(
   engine: QueryEngine,
   ports: TrainingPorts,
   spine: Spine,
-  plan: ServicePlan,
+  { plan, tokens, programOf }: ServedRows,
   snapshots: ReadonlyMap<string, LogSnapshot>,
   afterLog: Uint8Array,
 ): Promise<ViewPass[]> {
-  const tokens = await readTokens(engine, spine);
   const ids: Int32Array[] = [];
   for (let index = 0; index < plan.entities.length; index++) ids.push(await entityIdsByRow(engine, spine, index));
   const passes: ViewPass[] = [];
   for (const view of plan.views) {
     const byEpoch = new Map<number, ServedLabel[]>();
     tokens.forEach((token, row) => {
+      if (!plan.programs[programOf[row]!]!.views.has(view.name)) return;
       const read = token.reads.find((candidate) => candidate.view === view.name);
       if (read === undefined) throw notRead(view, spine, row);
       const labels = byEpoch.get(read.epoch) ?? [];

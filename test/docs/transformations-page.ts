@@ -57,8 +57,18 @@ of the service. In code it is \`platform.fit(...)\`; \`GET /services/{name}/fits
 From then on \`get\`, HTTP and \`train\` transform with the newest fit of the service as it is defined now, and say which one
 it was: \`metadata.fit\`, and \`fit\` with its hash in a training set's manifest. \`--fit 1\` (\`"fit": 1\` over HTTP) asks for
 one fit, and brings the definition that it is of, even after the service was defined anew: a model and its transformations
-stay together. A service that is redefined has to be fitted again, and answers \`SERVICE_NOT_FITTED\` until it is. A running
-server takes up a fit that another process made when it starts again.
+stay together. The token of a vector carries the fit it was served with, so with \`--knowledge as-served\` each label row is
+transformed by its own fit, and by the definition which that is of: rows of several fits may stand in one file, as long as
+they have the columns that the service has now (rows that have not are refused, and trained by themselves with \`--fit\`).
+A token from before tokens carried fits counts as one of the newest. The manifest counts the rows of each fit in \`fits\`.
+
+A service that is redefined has to be fitted again, and answers \`SERVICE_NOT_FITTED\` until it is.
+
+\`onefold fit\` works beside a running server, on the events that the server has archived (it does so every five seconds).
+The server looks for new fits every second and serves one from the next request on, without a restart: one that is whole by
+its checksum. One that is not (copied there by hand, and not to the end) leaves served what was served;
+\`onefold_fits_unread\` counts those. A damaged fit that a server finds when it starts is refused instead, with
+\`FIT_CORRUPT\`, until the file is restored or the service fitted again.
 
 After five arrivals at ATL, \`onefold get --service delay_model --entity origin=ATL\` gives
 

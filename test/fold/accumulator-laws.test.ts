@@ -55,6 +55,9 @@ interface Law {
 const exact = (): number => 0;
 const sumOfAbsolutes = (values: readonly number[]): number =>
   1e-12 * values.reduce((sum, value) => sum + Math.abs(value), 0);
+/** A quotient or product below the smallest number with all its digits loses up to half of the smallest there is. */
+const sumOfAbsolutesOrUnderflow = (values: readonly number[]): number =>
+  sumOfAbsolutes(values) + values.length * Number.MIN_VALUE;
 /** Squares below the smallest number with all its digits lose some. */
 const sumOfSquares = (values: readonly number[]): number =>
   1e-12 * values.reduce((sum, value) => sum + value * value, 0) + 1e-300;
@@ -106,7 +109,7 @@ const LAWS: readonly Law[] = [
     name: "moments: mean",
     accumulator: new MomentsAccumulator(numberChannel, 1),
     read: ({ numbers }) => numbers[2],
-    tolerance: sumOfAbsolutes,
+    tolerance: sumOfAbsolutesOrUnderflow,
   },
   {
     name: "moments: M2",
@@ -154,7 +157,7 @@ const LAWS: readonly Law[] = [
     name: "decayed sum",
     accumulator: new DecayedAccumulator(numberChannel, 3, 1),
     read: ({ numbers }) => numbers[2],
-    tolerance: sumOfAbsolutes,
+    tolerance: sumOfAbsolutesOrUnderflow,
   },
   {
     name: "decayed sum: weights",
@@ -214,6 +217,27 @@ const event = fc.record({
 });
 const events = fc.array(event, { maxLength: 40 });
 type Event = typeof event extends fc.Arbitrary<infer E> ? E : never;
+
+/** The smallest number there is, halved and weighed at once or step by step. */
+const SMALLEST_VALUES: [Event[], number, number][] = [
+  [
+    [
+      { value: -Number.MIN_VALUE, counts: true, gap: 0 },
+      { value: 0, counts: true, gap: 0 },
+    ],
+    0,
+    0,
+  ],
+  [
+    [
+      { value: Number.MIN_VALUE, counts: true, gap: 0 },
+      { value: 0, counts: true, gap: 2 },
+      { value: 0, counts: true, gap: 2 },
+    ],
+    1,
+    3,
+  ],
+];
 
 function rawOf(list: readonly Event[]): Cells {
   const numbers = new Float64Array(list.length * RAW_STRIDE);
@@ -316,6 +340,7 @@ describe.each(LAWS)("$name", (law) => {
         accumulator.addOlder(inTwoSteps, raw, 0, cut1, RAW_STRIDE, 1);
         expectAgreement(law, list, oneByOne, leftFirst, rightFirst, running, inTwoSteps);
       }),
+      { examples: SMALLEST_VALUES },
     );
   });
 });

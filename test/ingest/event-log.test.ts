@@ -7,6 +7,7 @@ import type { Micros } from "../../src/base/micros.ts";
 import { diskStorage } from "../../src/ingest/disk-storage.ts";
 import type { CheckedRow, LogEvent } from "../../src/ingest/event.ts";
 import { type FileEventLog, openEventLog } from "../../src/ingest/file-event-log.ts";
+import { encodeSegmentHeader } from "../../src/ingest/log-segment.ts";
 import type { LogStorage } from "../../src/ingest/storage.ts";
 import type { CodecColumn } from "../../src/schema/row-codec.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
@@ -120,7 +121,22 @@ describe("event log", () => {
         expect(times).toEqual([...times].sort((a, b) => a - b));
       },
     );
-    await fc.assert(property, { numRuns: 150 });
+    // A header of which the magic survived and zeros behind it.
+    await fc.assert(property, { numRuns: 150, examples: [[623568802, [1]]] });
+  });
+
+  it("opens whatever a crash left of a segment's header: any prefix of it, and zeros behind", async () => {
+    const path = "log/pay/0/00000000000000000000.log";
+    const header = encodeSegmentHeader({ firstOffset: 0, lastKnownTime: null, columns });
+    for (let kept = 0; kept < header.length; kept++) {
+      for (const zeros of [0, 1, 8, header.length - kept]) {
+        const storage = new ForgetfulStorage();
+        await (await storage.open(path)).append(Buffer.concat([header.subarray(0, kept), Buffer.alloc(zeros)]));
+        const log = await open(storage);
+        expect(await log.append(rows(0, 1), at(1))).toMatchObject([{ offset: 0 }]);
+        expect(await all(log)).toHaveLength(1);
+      }
+    }
   });
 
   it("reports damage before the end with file and byte, and cuts off a torn tail", async () => {

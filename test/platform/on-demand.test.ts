@@ -120,7 +120,7 @@ async function serveRandomly(steps: number): Promise<Asked[]> {
     const entities = { user_id: person(), merchant_id: shop() };
     const request = {
       amount: random.integer(1, 100_000) / 91,
-      channel: random.pick([null, "web", "007", "boom"]),
+      channel: random.pick([null, "", "web", "007", "boom"]),
       at_hour: random.oneIn(3) ? null : random.integer(0, 23),
     };
     const { features, metadata } = await platform.vector("fraud", entities, { request, token: true });

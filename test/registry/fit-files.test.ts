@@ -108,6 +108,46 @@ describe("fits", () => {
     expect((await readdir(join(folder, "fits", "model"))).sort()).toEqual([1, 2, 3, 4, 5, 6].map((n) => `${n}.json`));
   });
 
+  it("are taken up when another process has stored them, and not before they are whole", async () => {
+    const store = await openFitStore(folder);
+    expect(await store.takeUp()).toEqual({ added: 0, unread: [] });
+    const other = await openFitStore(folder);
+    await other.put(newFit(model, 1));
+    expect(refusal(() => store.fitFor("model", fingerprint(model))).code).toBe("SERVICE_NOT_FITTED");
+    expect(await store.takeUp()).toEqual({ added: 1, unread: [] });
+    expect(await store.takeUp()).toEqual({ added: 0, unread: [] });
+    expect(store.fitFor("model", fingerprint(model)).version).toBe(1);
+
+    const { version } = await other.put(newFit(model, 2));
+    const file = join(folder, "fits", "model", `${version}.json`);
+    const text = await readFile(file, "utf8");
+    for (let kept = 0; kept < text.length - 1; kept += 97) {
+      await writeFile(file, text.slice(0, kept));
+      expect(await store.takeUp()).toMatchObject({ added: 0, unread: [{ code: "FIT_CORRUPT", where: file }] });
+      // what was served goes on: this one was never seen whole
+      expect(store.fitFor("model", fingerprint(model)).version).toBe(1);
+      expect(store.fitsOf("model")).toHaveLength(1);
+    }
+    // one that is stored now goes behind it
+    expect((await store.put(newFit(model, 3))).version).toBe(3);
+    await writeFile(file, text);
+    expect(await store.takeUp()).toEqual({ added: 1, unread: [] });
+    expect(store.fitsOf("model").map((fit) => fit.version)).toEqual([1, 2, 3]);
+  });
+
+  it("are taken up again once a damaged one was restored", async () => {
+    await (await openFitStore(folder)).put(newFit(model, 1));
+    const file = join(folder, "fits", "model", "1.json");
+    const text = await readFile(file, "utf8");
+    await writeFile(file, text.slice(0, 50));
+    const store = await openFitStore(folder);
+    expect(refusal(() => store.fitFor("model", fingerprint(model))).code).toBe("FIT_CORRUPT");
+    expect(await store.takeUp()).toMatchObject({ added: 0, unread: [{ code: "FIT_CORRUPT" }] });
+    await writeFile(file, text);
+    expect(await store.takeUp()).toEqual({ added: 1, unread: [] });
+    expect(store.fitFor("model", fingerprint(model)).version).toBe(1);
+  });
+
   it("are refused when damaged, and no older one is taken in their place", async () => {
     const store = await openFitStore(folder);
     await store.put(newFit(model, 1));

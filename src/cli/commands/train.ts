@@ -21,9 +21,10 @@ export function trainCommand(): Command {
       .requiredOption("--labels <file>", "label rows: Parquet, CSV or NDJSON with key columns and a time")
       .requiredOption("--out <file>", "where to write, .parquet or .csv; the manifest goes to <file>.manifest.json")
       .addOption(
-        new Option("--fit <version>", "the fit to transform with (default: the newest of the service)").argParser(
-          parseCount,
-        ),
+        new Option(
+          "--fit <version>",
+          "the fit to transform with (default: the newest of the service; as served, each row's own)",
+        ).argParser(parseCount),
       )
       .option("--statuses", "add a column <feature>__status for each feature"),
   ).action(async (options: TrainOptions) => {

@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readCsvHeader } from "../../src/ingest/csv-file.ts";
+import { readCsvHeader } from "../../src/offline-store/csv-file.ts";
 import { readRowFile } from "../../src/ingest/row-file.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
-import { importFiles, openArchive, write } from "./import-world.ts";
+import { importFiles, openArchive, write } from "../ingest/import-world.ts";
 
 let folder: string;
 beforeAll(async () => {

@@ -3,6 +3,8 @@
  */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
+import { pipeline, type Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
 
 /** The first line that is not a JSON object; null where every line is one. */
 export async function findJsonFault(path: string): Promise<number | null> {
@@ -21,11 +23,14 @@ export async function findJsonFault(path: string): Promise<number | null> {
   return null;
 }
 
-/**
- * The first line of the first row that has not as many fields as the header, or whose quote is never closed;
- * null where there is none.
- */
-export async function findCsvFault(path: string): Promise<number | null> {
+export interface CsvFault {
+  readonly line: number;
+  /** Whether a quote that opens in the row is never closed; else it has not as many fields as the header. */
+  readonly isOpenQuote: boolean;
+}
+
+/** The first line of the first row that is broken; null where there is none. */
+export async function findCsvFault(path: string, delimiter: string = ","): Promise<CsvFault | null> {
   let [headerFields, fields, lineNumber, firstLine] = [0, 1, 0, 1];
   let isQuoted = false;
   for await (const line of linesOf(path)) {
@@ -37,15 +42,24 @@ export async function findCsvFault(path: string): Promise<number | null> {
     for (const character of line) {
       // A doubled quote inside a quoted field closes it and opens it again.
       if (character === '"') isQuoted = !isQuoted;
-      else if (character === "," && !isQuoted) fields++;
+      else if (character === delimiter && !isQuoted) fields++;
     }
     if (isQuoted) continue;
     if (headerFields === 0) headerFields = fields;
-    else if (fields !== headerFields) return firstLine;
+    else if (fields !== headerFields) return { line: firstLine, isOpenQuote: false };
   }
-  return isQuoted ? firstLine : null;
+  return isQuoted ? { line: firstLine, isOpenQuote: true } : null;
 }
 
 function linesOf(path: string): AsyncIterable<string> {
-  return createInterface({ input: createReadStream(path, "utf8"), crlfDelay: Number.POSITIVE_INFINITY });
+  return createInterface({ input: textOf(path), crlfDelay: Number.POSITIVE_INFINITY });
+}
+
+/** What stands in a file, unpacked where its name ends in `.gz`. */
+export function textOf(path: string): Readable {
+  const file = createReadStream(path);
+  if (!path.toLowerCase().endsWith(".gz")) return file.setEncoding("utf8");
+  // An error of the file would otherwise not reach who reads the unpacked.
+  const unpacked = createGunzip();
+  return pipeline(file, unpacked, () => undefined).setEncoding("utf8");
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { findCsvFault, findJsonFault } from "../../src/ingest/file-fault.ts";
+import { findCsvFault, findJsonFault } from "../../src/offline-store/file-fault.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-file-fault-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -14,10 +14,6 @@ function write(...lines: readonly string[]): string {
   return file;
 }
 
-function faultLine(find: (path: string) => Promise<number | null>, ...lines: string[]): Promise<number | null> {
-  return find(write(...lines));
-}
-
 describe("a broken file names its line", () => {
   it.each([
     ["none", ['{"a": 1}', "", '{"a": 2}'], null],
@@ -25,15 +21,15 @@ describe("a broken file names its line", () => {
     ["text", ['{"a": 1}', "hello"], 2],
     ["an array", ["[1]"], 1],
   ])("NDJSON: %s", async (_what, lines, line) => {
-    expect(await faultLine(findJsonFault, ...lines)).toBe(line);
+    expect(await findJsonFault(write(...lines))).toBe(line);
   });
 
   it.each([
     ["none", ["a,b", "1,2", "", '"x,y","line', 'two"', '"a ""quoted"" word",2'], null],
-    ["a field too many", ["a,b", "1,2", "1,2,3"], 3],
-    ["a field too few, behind one over two lines", ["a,b", '"1', '1",2', "1"], 4],
-    ["a quote that is not closed", ["a,b", "1,2", '"1,2', "3,4"], 3],
-  ])("CSV: %s", async (_what, lines, line) => {
-    expect(await faultLine(findCsvFault, ...lines)).toBe(line);
+    ["a field too many", ["a,b", "1,2", "1,2,3"], { line: 3, isOpenQuote: false }],
+    ["a field too few, behind one over two lines", ["a,b", '"1', '1",2', "1"], { line: 4, isOpenQuote: false }],
+    ["a quote that is not closed", ["a,b", "1,2", '"1,2', "3,4"], { line: 3, isOpenQuote: true }],
+  ])("CSV: %s", async (_what, lines, fault) => {
+    expect(await findCsvFault(write(...lines))).toEqual(fault);
   });
 });

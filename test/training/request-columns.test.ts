@@ -1,0 +1,132 @@
+/** Request data of label rows: what a file says of a request is what the request would have carried, or is refused. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { EntityDefinition } from "../../src/define/definition.ts";
+import { entity, t } from "../../src/index.ts";
+import { openDuckDb } from "../../src/offline-store/duckdb.ts";
+import { type QueryEngine, sqlText } from "../../src/offline-store/engine.ts";
+import type { Column, Value, ValueType } from "../../src/schema/value.ts";
+import { readRequestColumns } from "../../src/training/request-columns.ts";
+import { readSpine } from "../../src/training/spine.ts";
+
+const user: EntityDefinition = entity("user", { user_id: t.string() });
+const FLOAT: ValueType = { name: "float64" };
+const INT: ValueType = { name: "int64" };
+const STRING: ValueType = { name: "string" };
+const BYTES: ValueType = { name: "bytes" };
+const BOOL: ValueType = { name: "bool" };
+const TIME: ValueType = { name: "timestamp" };
+const WIDE: ValueType = { name: "int64", wide: true };
+const listOf = (element: ValueType): ValueType => ({ name: "array", element });
+
+let folder: string;
+let engine: QueryEngine;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "onefold-request-"));
+  engine = await openDuckDb();
+});
+afterAll(async () => {
+  await engine.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** The values of a request column "given" in a file of label rows. */
+async function valuesIn(path: string, type: ValueType, nullable = true): Promise<Value[]> {
+  const columns: Column[] = [{ name: "given", type, nullable }];
+  const spine = await readSpine(engine, { path }, [user], "time", columns);
+  const [column] = await readRequestColumns(engine, spine, columns);
+  return Array.from({ length: spine.rowCount }, (_, row) => column!.value(row));
+}
+
+/** Each cell as its JSON text; undefined for a row that lacks it. */
+async function inJson(cells: readonly (string | undefined)[], type: ValueType, nullable?: boolean): Promise<Value[]> {
+  const path = join(folder, "labels.ndjson");
+  const rows = cells.map((cell) => {
+    return `{"user_id":"ada","t":"2026-01-01T00:00:00Z"${cell === undefined ? "" : `,"given":${cell}`}}\n`;
+  });
+  await writeFile(path, rows.join(""));
+  return valuesIn(path, type, nullable);
+}
+
+describe("request data in NDJSON", () => {
+  it.each([
+    ["float64", FLOAT],
+    ["int64", INT],
+    ["int64, wide", WIDE],
+    ["bool", BOOL],
+    ["timestamp", TIME],
+    ["bytes", BYTES],
+    ["string", STRING],
+    ["array<string>", listOf(STRING)],
+  ])("may be null in every row, of type %s", async (_, type) => {
+    expect(await inJson(["null", "null"], type)).toEqual([null, null]);
+    expect(await inJson(["null", undefined], type)).toEqual([null, null]);
+    await expect(inJson(["null", "null"], type, false)).rejects.toMatchObject({
+      code: "SPINE_INVALID",
+      message: "given is null in 2 label rows",
+      where: expect.stringContaining("row 1 is the first") as string,
+    });
+  });
+
+  it("of several kinds is judged value by value, as a request's is", async () => {
+    const mixed = ["1.5", '"much"', "null", "true"];
+    await expect(inJson(mixed, FLOAT)).rejects.toMatchObject({
+      code: "SPINE_INVALID",
+      message: expect.stringMatching(/^given is null or not float64 .*in 2 label rows$/) as string,
+      where: expect.stringContaining("row 2 is the first") as string,
+    });
+    await expect(inJson(["1", '"2026-01-01T00:00:00Z"'], TIME)).rejects.toMatchObject({
+      where: expect.stringContaining("row 1 is the first") as string,
+      hint: expect.stringContaining("does not say its unit") as string,
+    });
+    await expect(inJson(["true", '"AA=="'], BYTES)).rejects.toMatchObject({
+      where: expect.stringContaining("row 1 is the first") as string,
+    });
+    // what a request may carry for an int64, text of digits included
+    expect(await inJson(["7", '"8"', "null"], INT)).toEqual([7, 8, null]);
+  });
+});
+
+/** Each cell as it stands in the file. */
+async function inCsv(cells: readonly string[], type: ValueType, nullable?: boolean): Promise<Value[]> {
+  const path = join(folder, "labels.csv");
+  await writeFile(
+    path,
+    `user_id,t,given,last\n${cells.map((cell) => `ada,2026-01-01T00:00:00Z,${cell},1\n`).join("")}`,
+  );
+  return valuesIn(path, type, nullable);
+}
+
+describe("request data in CSV", () => {
+  it("is null where a field is empty, and the empty text where a pair of quotes stands", async () => {
+    expect(await inCsv(['""', "", "web", '"web"'], STRING)).toEqual(["", null, "web", "web"]);
+    expect(await inCsv(['""', '""'], STRING, false)).toEqual(["", ""]);
+    await expect(inCsv(['""', ""], STRING, false)).rejects.toMatchObject({
+      message: "given is null in 1 label row",
+      where: expect.stringContaining("row 2 is the first") as string,
+    });
+  });
+
+  it("of other types is null where a field is empty; the empty text is none of theirs, as in a request", async () => {
+    expect(await inCsv(["1.5", "", '"2"'], FLOAT)).toEqual([1.5, null, 2]);
+    for (const type of [FLOAT, INT, BOOL, TIME]) {
+      await expect(inCsv(["", '""'], type), type.name).rejects.toMatchObject({
+        message: `given is null or not ${type.name} (its type is VARCHAR) in 1 label row`,
+        where: expect.stringContaining("row 2 is the first") as string,
+      });
+    }
+  });
+});
+
+describe("request data in Parquet", () => {
+  it("may be a column of nulls alone", async () => {
+    const path = join(folder, "labels.parquet");
+    const select = `SELECT 'ada' AS user_id, '2026-01-01T00:00:00Z' AS t, NULL AS given`;
+    await engine.run(`COPY (${select}) TO ${sqlText(path)} (FORMAT parquet)`);
+    for (const type of [FLOAT, INT, BOOL, TIME, BYTES, STRING, listOf(STRING)]) {
+      expect(await valuesIn(path, type), type.name).toEqual([null]);
+    }
+  });
+});
