@@ -100,6 +100,21 @@ describe("numbers of sessions", () => {
     );
   });
 
+  it("merge into one session what lies a gap apart at the seam, and no further, whatever is closed", () => {
+    const sessions = sessionCounts(GAP, 1);
+    for (const [apart, expected] of [
+      [GAP, 5],
+      [GAP + 1, 6],
+    ] as const) {
+      for (const olderCount of [1, 3]) {
+        const older = Array.from({ length: olderCount }, (_, i) => 100 - 10 * (olderCount - 1 - i));
+        const younger = [0, 10, 20, 30, 40].slice(0, 6 - olderCount).map((time) => 100 + apart + time);
+        const merged = sessions.merge(counted(older, 1), counted(younger, 1));
+        expect(sessionCount(merged)).toBe(expected);
+      }
+    }
+  });
+
   it("change nothing of the part that is merged from, nor share anything with it", () => {
     const sessions = sessionCounts(GAP, 2);
     for (const list of [[200], [200, 210, 220, 230]]) {
