@@ -6,7 +6,7 @@
  * platforms, the counters are those of all.
  */
 import type { Channel } from "node:diagnostics_channel";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, type PrometheusContentType, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
 import { histogramLines, VectorTally } from "./vector-tally.ts";
 
@@ -39,10 +39,19 @@ export interface RespCounts {
   readonly commands: ReadonlyMap<string, number>;
 }
 
+export interface WorkerCounts {
+  /** That serve now. */
+  readonly warm: number;
+  /** Times that one was started again. */
+  readonly restarts: number;
+}
+
 /** What is asked at each scrape; to answer must be cheap. */
 export interface MonitoredHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
+  /** Null where this process has none. */
+  workers(): WorkerCounts | null;
   /** Null where the store does not say. */
   onlineStoreBytes(): Promise<number | null>;
   /** Names of the status codes that vectors carry, by code. */
@@ -52,6 +61,14 @@ export interface MonitoredHouse {
 export interface MetricsPage {
   readonly contentType: string;
   readonly text: string;
+}
+
+/** What one process has counted and measured: plain data, to be sent to another that sums. */
+export type MetricValues = readonly MetricValue[];
+interface MetricValue {
+  readonly name: string;
+  /** "counter", "gauge" or "histogram". */
+  readonly type: unknown;
 }
 
 interface Appended {
@@ -82,6 +99,7 @@ export class Metrics {
     this.#listenToStores();
     this.#askSources();
     this.#askRespDoors();
+    this.#askWorkers();
     this.#askProcess();
   }
 
@@ -99,6 +117,10 @@ export class Metrics {
 
   async page(): Promise<MetricsPage> {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  async values(): Promise<MetricValues> {
+    return (await this.#registry.getMetricsAsJSON()) as unknown as MetricValues;
   }
 
   #listenToRequests(): void {
@@ -144,12 +166,8 @@ export class Metrics {
     );
     const name = "onefold_vector_seconds";
     const help = "Time to read a vector";
-    const seconds = {
-      name,
-      help,
-      type: "histogram",
-      get: async () => ({ ...seconds, values: histogramLines(name, tally) }),
-    };
+    const described = { name, help, type: "histogram", aggregator: "sum" };
+    const seconds = { ...described, get: async () => ({ ...described, values: histogramLines(name, tally) }) };
     this.#registry.registerMetric(seconds as unknown as Histogram);
   }
 
@@ -280,6 +298,20 @@ export class Metrics {
     });
   }
 
+  #askWorkers(): void {
+    const house = this.#house;
+    const warm = this.#gauge("onefold_workers_warm", "Worker processes that serve", [], () => {
+      warm.reset();
+      const counts = house.workers();
+      if (counts !== null) warm.set(counts.warm);
+      else warm.remove();
+    });
+    const restarts = this.#counter("onefold_worker_restarts_total", "Times that a worker was started again", [], () => {
+      restarts.reset();
+      restarts.inc(house.workers()?.restarts ?? 0);
+    });
+  }
+
   #askProcess(): void {
     const memory = this.#gauge("process_resident_memory_bytes", "Memory the process holds", [], () => {
       memory.set(process.memoryUsage.rss());
@@ -318,4 +350,16 @@ export class Metrics {
   #on<Message>(channel: Channel, listener: (message: Message) => void): void {
     this.#subscriptions.push({ channel, listener: (message) => listener(message as Message) });
   }
+}
+
+/** One page of the sums over several processes. */
+export async function sumPage(processes: readonly MetricValues[]): Promise<MetricsPage> {
+  const sums = AggregatorRegistry.aggregate<PrometheusContentType>([...processes]);
+  return { contentType: sums.contentType, text: await sums.metrics() };
+}
+
+/** What several processes have counted together, without what was only measured: for when they are gone. */
+export async function sumCounted(processes: readonly MetricValues[]): Promise<MetricValues> {
+  const sums = (await AggregatorRegistry.aggregate([...processes]).getMetricsAsJSON()) as unknown as MetricValues;
+  return sums.filter(({ type }) => type !== "gauge");
 }

@@ -16,9 +16,22 @@ const FILE_NAME = /^([1-9]\d{0,8})\.json$/;
 type StoredContent = Omit<FittedService, "definition" | "sha256"> & { readonly definition: Data };
 
 /** Opens `fits` in the registry's folder, which need not exist. A damaged fit is refused when it is asked for. */
-export async function openFitStore(registryFolder: string): Promise<FitStore> {
+export async function openFitStore(registryFolder: string): Promise<SharedFitStore> {
   const folder = join(registryFolder, "fits");
-  const found = new Map<string, Map<number, FittedService | OnefoldError>>();
+  return new FitFiles(folder, await readFits(folder));
+}
+
+/** A store into which another process may put fits. */
+export interface SharedFitStore extends FitStore {
+  /** Finds what was put since it was opened. */
+  reload(): Promise<void>;
+}
+
+/** By service and version. */
+type Fits = Map<string, Map<number, FittedService | OnefoldError>>;
+
+async function readFits(folder: string): Promise<Fits> {
+  const found: Fits = new Map();
   for (const service of await namesIn(folder)) {
     const versions = (await namesIn(join(folder, service))).flatMap((name) => FILE_NAME.exec(name)?.[1] ?? []);
     const fits = new Map<number, FittedService | OnefoldError>();
@@ -27,17 +40,20 @@ export async function openFitStore(registryFolder: string): Promise<FitStore> {
     }
     if (fits.size > 0) found.set(service, fits);
   }
-  return new FitFiles(folder, found);
+  return found;
 }
 
-class FitFiles implements FitStore {
+class FitFiles implements SharedFitStore {
   readonly #folder: string;
-  /** By service and version. */
-  readonly #fits: Map<string, Map<number, FittedService | OnefoldError>>;
+  #fits: Fits;
 
-  constructor(folder: string, fits: Map<string, Map<number, FittedService | OnefoldError>>) {
+  constructor(folder: string, fits: Fits) {
     this.#folder = folder;
     this.#fits = fits;
+  }
+
+  async reload(): Promise<void> {
+    this.#fits = await readFits(this.#folder);
   }
 
   async put(fit: NewFit): Promise<FittedService> {

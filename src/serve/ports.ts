@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { OnefoldError } from "../base/errors.ts";
-import type { DurationMicros } from "../base/micros.ts";
+import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
@@ -22,8 +22,16 @@ export interface ServedView {
   readonly fold: ViewFold;
   /** Epoch its states belong to now; moves when a rebuilt epoch is switched to. */
   readonly epoch: number;
+  /** Of states that another process folds: all that was folded by then is in them. Absent where they are live. */
+  readonly snapshotTime?: Micros;
   /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
   state(key: EntityKey): ViewState | null;
+}
+
+/** States that another process writes. */
+export interface StateSnapshot {
+  /** Called before each vector: its states, read in the same turn, are all of one moment then, the newest there is. */
+  renew(): void;
 }
 
 /** As the pipeline reports it; the HTTP door passes it on. */
@@ -45,6 +53,8 @@ export interface ServePorts {
   readonly clock: Clock;
   readonly registry: Registry;
   readonly fits: FitStore;
+  /** Absent where this process folds: then states are live. */
+  readonly snapshot?: StateSnapshot;
   /** How far a vector's asOf may be bumped past the clock before `CLOCK_BEHIND`. */
   readonly maxFutureMicros: DurationMicros;
   /**

@@ -8,7 +8,15 @@ import { formatMicros, type Micros } from "../base/micros.ts";
 import { startsExactly, STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
-import { errorOf, eventTimeOf, missingOf, outputEventTime, tokenOf, windowStartOf } from "./feature-vector.ts";
+import {
+  errorOf,
+  eventTimeOf,
+  missingOf,
+  outputEventTime,
+  snapshotAgeMs,
+  tokenOf,
+  windowStartOf,
+} from "./feature-vector.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
@@ -52,9 +60,11 @@ export function answerMetadata(
   vector: FeatureVector,
   options: AnswerOptions,
 ): Record<string, unknown> {
+  const ageMs = snapshotAgeMs(plan, vector);
   return {
     as_of: formatMicros(vector.asOf),
     missing_features: missingOf(plan, vector),
+    ...(ageMs === null ? {} : { snapshot_age_ms: ageMs }),
     ...(typeof plan.program?.fit === "number" ? { fit: plan.program.fit } : {}),
     ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
     ...(options.full
@@ -150,6 +160,10 @@ export const metadataSchema: JsonSchema = {
       type: "array",
       items: { type: "string" },
       description: "features whose entity is unseen, whose newest event is past its TTL, or whose value is an error",
+    },
+    snapshot_age_ms: {
+      type: "number",
+      description: "of a server with several processes: how far the values may be behind the events folded at as_of",
     },
     token: { type: "string" },
     fit: { type: "integer", description: "version of what the service's transformations were fitted to" },

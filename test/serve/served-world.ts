@@ -156,6 +156,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
   const monitor = new Metrics({
     sources: () => [],
     resp: () => ({ connections: 0, commands: new Map() }),
+    workers: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
   });
