@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { VisitsLoad, visit } from "./visits-load.ts";
 import { type Answer, type HttpConnection, isAlive, VisitsServer } from "./workers-in-test.ts";
 
 /** Connections enough that each worker has some. */
@@ -34,16 +35,6 @@ async function start(): Promise<void> {
   server = await VisitsServer.start(join(folder, "data"));
   reconnect();
   await server.ready();
-}
-
-let lastVisit = 0;
-function visit(userId: string, amount = 10): { visit_id: string; user_id: string; at: string; amount: number } {
-  return { visit_id: `v${++lastVisit}`, user_id: userId, at: new Date().toISOString(), amount };
-}
-
-/** As of when the states behind an answer were whole, in milliseconds since the epoch. */
-function wholeAsOf({ body }: Answer): number {
-  return Date.parse(body["metadata"].as_of) - body["metadata"].snapshot_age_ms;
 }
 
 /** Of every connection, so of every worker. */
@@ -80,70 +71,6 @@ function killIfThere(pid: number): void {
     process.kill(pid, "SIGKILL");
   } catch (error) {
     expect((error as NodeJS.ErrnoException).code).toBe("ESRCH");
-  }
-}
-
-/**
- * Visits of one user, pushed one after the other until told to end; each answer of the meantime must have every
- * visit that was acknowledged before the moment its states were whole, and none that was not begun.
- */
-class Load {
-  readonly #userId: string;
-  /** When each visit was begun and, once it was, acknowledged. */
-  readonly #begun: number[] = [];
-  readonly #acknowledged: number[] = [];
-  readonly #running: Promise<void>[];
-  #ended = false;
-  answered = 0;
-  broken = 0;
-  ages: number[] = [];
-
-  constructor(userId: string, readers: readonly HttpConnection[], writer: HttpConnection) {
-    this.#userId = userId;
-    this.#running = [this.#write(writer), ...readers.map((reader) => this.#read(reader))];
-  }
-
-  async end(): Promise<number> {
-    this.#ended = true;
-    await Promise.all(this.#running);
-    return this.#acknowledged.length;
-  }
-
-  async #write(writer: HttpConnection): Promise<void> {
-    while (!this.#ended) {
-      const row = visit(this.#userId);
-      this.#begun.push(Date.now());
-      let answer = await writer.push([row]);
-      // Nobody knows what became of it: with its id it can be pushed again.
-      while (answer === null) {
-        this.broken += 1;
-        await delay(5);
-        answer = await writer.push([row]);
-      }
-      expect(answer.status).toBe(200);
-      expect(answer.body["accepted"] + answer.body["duplicates"]).toBe(1);
-      this.#acknowledged.push(Date.now());
-    }
-  }
-
-  async #read(reader: HttpConnection): Promise<void> {
-    while (!this.#ended) {
-      const answer = await reader.vector(this.#userId);
-      if (answer === null) {
-        this.broken += 1;
-        await delay(5);
-        continue;
-      }
-      expect(answer.status, JSON.stringify(answer.body)).toBe(200);
-      const { visits, spent } = answer.body["features"];
-      const asOf = wholeAsOf(answer);
-      // A millisecond for the times that were rounded down.
-      expect(visits).toBeGreaterThanOrEqual(this.#acknowledged.filter((at) => at < asOf - 1).length);
-      expect(visits).toBeLessThanOrEqual(this.#begun.length);
-      expect(spent ?? 0).toBe(visits * 10);
-      this.ages.push(answer.body["metadata"].snapshot_age_ms);
-      this.answered += 1;
-    }
   }
 }
 
@@ -193,7 +120,7 @@ describe("workers", { timeout: 60_000 }, () => {
   });
 
   it("are started again when killed under load, with no wrong answer and nothing acknowledged lost", async () => {
-    const load = new Load("fay", connections.slice(1), connections[0]!);
+    const load = new VisitsLoad("fay", connections.slice(1), connections[0]!);
     for (let kill = 0; kill < 3; kill++) {
       await delay(600);
       const [victim] = server.workers();
@@ -201,6 +128,7 @@ describe("workers", { timeout: 60_000 }, () => {
       await comeBack(victim!);
     }
     const pushed = await load.end();
+    expect(load.faults).toEqual([]);
     expect(load.answered).toBeGreaterThan(100);
     expect(load.broken).toBeGreaterThan(0);
     await seenByAll("fay", { visits: pushed });
@@ -252,9 +180,9 @@ describe("workers", { timeout: 60_000 }, () => {
     }));
     await writeFile(file, history.map((row) => JSON.stringify(row)).join("\n"));
     const seen = new Set<string>();
-    let isDone = false;
+    const done = new AbortController();
     const readers = connections.map(async (connection) => {
-      while (!isDone) {
+      while (!done.signal.aborted) {
         const { status, body } = (await connection.vector("ian"))!;
         expect(status, JSON.stringify(body)).toBe(200);
         const [, , ...reads] = JSON.parse(Buffer.from(body["metadata"].token, "base64url").toString()) as [
@@ -269,7 +197,7 @@ describe("workers", { timeout: 60_000 }, () => {
     const report = await server.control("import", { file });
     expect(report).toMatchObject({ accepted: 500, epochOpened: true, epoch: 1 });
     await seenByAll("ivy", { visits: 250 });
-    isDone = true;
+    done.abort();
     await Promise.all(readers);
     for (const one of seen) {
       // Each view is switched by itself; each has all of an epoch, and says which.
@@ -299,10 +227,10 @@ describe("workers", { timeout: 60_000 }, () => {
   it("never serve a draft's values under another of its definitions", async () => {
     await connections[0]!.push(Array.from({ length: 5 }, () => visit("kim", 10)));
     const asked = { entity_type: "user", entity_id: "kim", feature_names: ["draft@dev:n"] };
-    let isDone = false;
+    const done = new AbortController();
     const seen = new Set<string>();
     const readers = connections.map(async (connection) => {
-      while (!isDone) {
+      while (!done.signal.aborted) {
         const { status, body } = (await connection.ask("POST", "/features", asked))!;
         seen.add(status === 200 ? `${body["features"]["draft@dev:n"]}` : body["error"].code);
       }
@@ -322,7 +250,7 @@ describe("workers", { timeout: 60_000 }, () => {
       const answer = await connection.ask("POST", "/features", asked);
       expect(answer?.body["error"].code).toMatch(/^(VIEW|FEATURE)_UNKNOWN$/);
     }
-    isDone = true;
+    done.abort();
     await Promise.all(readers);
     const right = ["5", "50", "NOT_READY", "VIEW_UNKNOWN", "FEATURE_UNKNOWN"];
     expect([...seen].filter((one) => !right.includes(one))).toEqual([]);

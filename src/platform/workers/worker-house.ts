@@ -24,7 +24,7 @@ import type { HouseStatus, WorkerSettings } from "./messages.ts";
 import { StoredViews } from "./stored-views.ts";
 
 /** Without word from the owner for so long, a worker no longer says that it is ready. */
-const SILENCE_MICROS_MAX = 5_000_000;
+const SILENCE_MILLIS_MAX = 5000;
 
 export interface WorkerOptions {
   /**
@@ -82,6 +82,7 @@ export async function openWorkerHouse(
   metrics.start();
   let revision = 0;
   let status: HouseStatus | null = null;
+  let statusMs = 0;
   const ports: ServePorts = {
     clock,
     registry,
@@ -100,7 +101,7 @@ export async function openWorkerHouse(
     record: (vector) => servingLog.record(vector),
     metrics: () => owner.ask("metricsPage", null),
     readiness: () => {
-      if (status === null || clock.now() - status.at > SILENCE_MICROS_MAX) {
+      if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
         return { ready: false, waitingFor: ["word from the owner"] };
       }
       const waitingFor = [...status.waitingFor, ...unstored(catalog, registry, views)];
@@ -115,6 +116,7 @@ export async function openWorkerHouse(
     metrics,
     told: (told) => {
       status = told;
+      statusMs = performance.now();
       views.told(told);
     },
     reload: async () => {

@@ -18,8 +18,8 @@ export interface WorkerProgram {
 }
 
 const COUNTS_MILLIS_MAX = 1000;
-/** A reload that fails has told why; a worker that does not say is stuck. */
-const RELOAD_MILLIS_MAX = 10_000;
+/** A worker that takes longer is stuck. */
+const WORK_MILLIS_MAX = 30_000;
 
 export class WorkerProcess {
   readonly link: AskLink;
@@ -98,12 +98,13 @@ export class WorkerProcess {
   async reload(): Promise<void> {
     // One that listens later reads the registry later, too.
     if (!this.#isListening || this.#isGone) return;
-    await within(RELOAD_MILLIS_MAX, this.link.ask("reload", null)).catch(() => this.kill());
+    await within(WORK_MILLIS_MAX, this.link.ask("reload", null)).catch(() => this.kill());
   }
 
   /** Resolves once what it has served so far is in the serving log; what it had not written at its end is lost. */
   async flushServingLog(): Promise<void> {
-    if (this.isWarm) await this.link.ask("flushServingLog", null).catch(() => undefined);
+    if (!this.isWarm) return;
+    await within(WORK_MILLIS_MAX, this.link.ask("flushServingLog", null)).catch(() => undefined);
   }
 
   /** Lets it finish what it is at. */
