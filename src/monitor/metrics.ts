@@ -298,18 +298,21 @@ export class Metrics {
     });
   }
 
+  /** Nothing at all where there are none. */
   #askWorkers(): void {
-    const house = this.#house;
-    const warm = this.#gauge("onefold_workers_warm", "Worker processes that serve", [], () => {
-      warm.reset();
-      const counts = house.workers();
-      if (counts !== null) warm.set(counts.warm);
-      else warm.remove();
-    });
-    const restarts = this.#counter("onefold_worker_restarts_total", "Times that a worker was started again", [], () => {
-      restarts.reset();
-      restarts.inc(house.workers()?.restarts ?? 0);
-    });
+    const ask = (metric: Counter | Gauge, add: (counts: WorkerCounts) => void): void => {
+      const counts = this.#house.workers();
+      metric.reset();
+      if (counts === null) metric.remove();
+      else add(counts);
+    };
+    const warm: Gauge = this.#gauge("onefold_workers_warm", "Worker processes that serve", [], () =>
+      ask(warm, (counts) => warm.set(counts.warm)),
+    );
+    const help = "Times that a worker was started again";
+    const restarts: Counter = this.#counter("onefold_worker_restarts_total", help, [], () =>
+      ask(restarts, (counts) => restarts.inc(counts.restarts)),
+    );
   }
 
   #askProcess(): void {
