@@ -70,21 +70,23 @@ export { type Transformation } from "./define/transformation-typing.ts";
 export { service, type Service, type Vector, type VectorKeys, type VectorRequest } from "./define/service.ts";
 export { type DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
+export { openPlatform, type Platform } from "./platform.ts";
 export {
   type AuditOptions,
   type AuditReport,
   type FitOptions,
-  openPlatform,
-  type Platform,
   type PlatformOptions,
+  type ServiceVectorOptions,
   type TrainOptions,
   type VectorAnswer,
-  type ServiceVectorOptions,
   type VectorOptions,
-} from "./platform.ts";
+} from "./platform/platform-options.ts";
 export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";
 export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
 export { type HttpOptions, type HttpServer } from "./serve/http.ts";
 export { type FitSplit, type FittedService, type FittedStep } from "./registry/fitted-service.ts";
+export { serveAsWorker } from "./platform/workers/serve-worker.ts";
+export { type WorkerOptions } from "./platform/workers/worker-house.ts";
+export { type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
 export { type RespOptions, type RespServer } from "./serve/resp/server.ts";
 export { type Plan, type PlannedChange, type Registered, type Registry } from "./registry/registry.ts";

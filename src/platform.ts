@@ -8,7 +8,6 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
-import { type DurationMicros, MICROS_PER_MINUTE } from "./base/micros.ts";
 import { type Definition, formatViewName } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
 import { lockFolder } from "./ingest/lock.ts";
@@ -18,19 +17,36 @@ import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
 import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
-import type { OnlineStore } from "./online-store/online-store.ts";
+import type { SharedOnlineStore } from "./online-store/online-store.ts";
 import { openLmdbStore } from "./online-store/lmdb.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import { LocalEvents, type LocalEventsOptions } from "./platform/local-events.ts";
+import type {
+  AuditOptions,
+  AuditReport,
+  FitOptions,
+  PlatformOptions,
+  ServiceVectorOptions,
+  TrainOptions,
+  VectorAnswer,
+  VectorOptions,
+} from "./platform/platform-options.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
-import { type LabelOptions, labelRequest } from "./platform/label-options.ts";
-import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import { labelRequest } from "./platform/label-options.ts";
+import {
+  type ImportOptions,
+  type ImportReport,
+  MAX_FUTURE_MICROS,
+  type OnProgress,
+  type RuntimeContext,
+} from "./platform/runtime-context.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
+import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
 import { openFileRegistry } from "./registry/file-registry.ts";
 import { openFitStore } from "./registry/fit-files.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
@@ -44,80 +60,21 @@ import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
 import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
-import { audit, type AuditRequest } from "./training/audit.ts";
+import { audit } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
 import { auditStates, type StateAuditResult } from "./training/audit-states.ts";
 import { SampleKeeper } from "./training/entity-sample.ts";
-import { fitService, type FitRequest } from "./training/fit-service.ts";
+import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
 import type { TrainingPorts } from "./training/ports.ts";
 import { preview, type Preview } from "./training/preview.ts";
-import { train, type TrainingSet, type TrainRequest } from "./training/training-set.ts";
+import { train, type TrainingSet } from "./training/training-set.ts";
 
 /** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
 const SERVING_LOG_SAMPLE_RATE = 0.01;
 /** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
 const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
 const KEPT_VECTORS_BYTES = 128 * 1024 * 1024;
-/** How far a vector's time may be bumped past the clock where no source says more. */
-const MAX_FUTURE_MICROS: DurationMicros = MICROS_PER_MINUTE;
-
-export interface PlatformOptions {
-  readonly dataDir: string;
-  /**
-   * "own" takes the folder's lock, ingests, folds and serves. "read" takes no lock and works beside the
-   * owner: registry, training sets, audit, explain and preview, from what is archived. Default "own".
-   */
-  readonly mode?: "own" | "read";
-  /**
-   * What to do where nothing was ever registered: create the folder (in mode "read", go on as with an empty
-   * one), or refuse. Default true in mode "own", false in mode "read", where it is most likely mistyped.
-   */
-  readonly create?: boolean;
-  readonly clock?: Clock;
-  /** Code for views with functions of their own. Views without functions need none. */
-  readonly definitions?: readonly Definition[];
-  /**
-   * What vectors that were read may take in memory, to be answered again while nothing can have changed; 0 keeps
-   * none. Default 128 MiB.
-   */
-  readonly keptVectorsBytes?: number;
-  /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
-  readonly servingLogSampleRate?: number;
-  /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
-  readonly memoryBytes?: number;
-}
-
-export type TrainOptions = Omit<TrainRequest, "ports" | "labels" | "split" | "onProgress"> & LabelOptions;
-export type FitOptions = Omit<FitRequest, "ports" | "labels" | "onProgress"> & LabelOptions;
-
-export interface AuditOptions extends Pick<AuditRequest, "mismatchesKept" | "signal"> {
-  /** Also folds the stored states of every view again and compares their bytes. */
-  readonly states?: boolean;
-  readonly onProgress?: OnProgress;
-}
-
-export interface AuditReport extends AuditResult {
-  /** By `view@version`; only with `states`. */
-  readonly states?: Readonly<Record<string, StateAuditResult>>;
-}
-
-export interface VectorOptions {
-  readonly metadata?: boolean | "full";
-  readonly token?: boolean;
-}
-
-export interface ServiceVectorOptions extends VectorOptions {
-  /** Request data by column, as the service's on-demand views declare it. */
-  readonly request?: Readonly<Record<string, unknown>>;
-  /** Version of the fit to transform with, and the definition it is of. Default: the newest of the present one. */
-  readonly fit?: number;
-}
-
-export interface VectorAnswer {
-  readonly features: Readonly<Record<string, Value>>;
-  readonly metadata: Readonly<Record<string, unknown>>;
-}
 
 /** Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`. */
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
@@ -151,15 +108,13 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     if (mode === "read") return new Platform(context, null, closers);
     const online = openLmdbStore({ folder: join(dataDir, "online") });
     closers.push(() => online.close());
-    const servingLog = await openServingLog({
-      folder: join(dataDir, "serving-log"),
-      sampleRate: options.servingLogSampleRate ?? SERVING_LOG_SAMPLE_RATE,
-    });
+    const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
+    const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
     const sources = await SourceRuntimes.open(context, online);
     closers.push(() => sources.close());
-    const keptVectorsBytes = options.keptVectorsBytes ?? KEPT_VECTORS_BYTES;
-    return new Platform(context, { online, sources, servingLog, keptVectorsBytes }, closers);
+    const { keptVectorsBytes = KEPT_VECTORS_BYTES } = options;
+    return new Platform(context, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -168,10 +123,11 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
 
 /** What only the owner of the folder has. */
 interface Owned {
-  readonly online: OnlineStore;
+  readonly online: SharedOnlineStore;
   readonly sources: SourceRuntimes;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
+  readonly sampleRate: number;
 }
 
 export class Platform {
@@ -187,6 +143,7 @@ export class Platform {
   readonly #call: CallRoute;
   readonly #metrics: Metrics;
   readonly #respDoors = new RespDoors();
+  readonly #workers: Workers | null;
   #revision = 0;
   #closing: Promise<void> | null = null;
 
@@ -199,16 +156,18 @@ export class Platform {
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
-    const watch = owned === null ? null : new FitWatch(context.fits, () => (this.#revision += 1));
+    const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = new Metrics({
       sources: () => owned?.sources.gauges() ?? [],
       resp: () => this.#respDoors.counts(),
       unreadFits: () => watch?.unread.length ?? 0,
+      workers: () => this.#workers?.counts() ?? null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });
     this.#servePorts = this.#openServePorts();
+    this.#workers = owned === null ? null : this.#openWorkers(owned);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
   }
@@ -233,7 +192,7 @@ export class Platform {
     try {
       await sources.refresh(options.onProgress);
     } finally {
-      this.#revision += 1;
+      await this.#changed();
     }
     return plan;
   }
@@ -247,6 +206,7 @@ export class Platform {
     const change = await this.registry.dropDraft(name);
     this.#revision += 1;
     await sources.refresh();
+    await this.#changed();
     return change;
   }
 
@@ -301,7 +261,7 @@ export class Platform {
    */
   async fit(options: FitOptions): Promise<FittedService> {
     const fitted = await fitService({ ...labelRequest(options), ports: this.#trainingPorts });
-    this.#revision += 1;
+    await this.#changed();
     return fitted;
   }
 
@@ -351,7 +311,8 @@ export class Platform {
   /** Resolves once everything pushed and served so far is in the online store, the offline tables and the serving log. */
   async settle(): Promise<void> {
     if (this.#owned === null) return;
-    await Promise.all([this.#owned.sources.settle(), this.#owned.servingLog.flush()]);
+    const { sources, servingLog } = this.#owned;
+    await Promise.all([sources.settle(), servingLog.flush(), this.#workers?.flushServingLogs()]);
   }
 
   /** The stored states of a view, in key order, as of the last flush. */
@@ -387,6 +348,17 @@ export class Platform {
     return this.#respDoors.open(this.#reader, this.#servePorts, options);
   }
 
+  /**
+   * Serves from worker processes until closed; this one takes in events and folds. A worker answers from what the
+   * online store has, which is behind by up to 50 ms and the time that a write takes.
+   * Throws `LISTEN_FAILED`, `WORKERS_FAILED`, and what a worker fails with at its start.
+   */
+  async serveWorkers(options: WorkersOptions): Promise<WorkerServer> {
+    this.#own("serve", "ask the process that owns the folder");
+    this.#metrics.start();
+    return this.#workers!.open(options);
+  }
+
   /** Flushes and lets go of everything. */
   close(): Promise<void> {
     this.#closing ??= this.#closeAll();
@@ -394,6 +366,7 @@ export class Platform {
   }
 
   async #closeAll(): Promise<void> {
+    await this.#workers?.close();
     this.#metrics.stop();
     let failure: unknown;
     for (const close of this.#closers.reverse()) {
@@ -438,6 +411,25 @@ export class Platform {
     throw new OnefoldError("STORAGE_LOCKED", `beside the owner of the data folder one can only read, not ${work}`, {
       where: this.dataDir,
       hint: instead === undefined ? hint : `${hint}; or ${instead}`,
+    });
+  }
+
+  /** Of what is registered or fitted: plans made before are not good any more, here and in the workers. */
+  async #changed(): Promise<void> {
+    this.#revision += 1;
+    await this.#workers?.reload();
+  }
+
+  #openWorkers({ online, sources, sampleRate }: Owned): Workers {
+    return new Workers({
+      dataDir: this.dataDir,
+      clock: this.clock,
+      servingLogSampleRate: sampleRate,
+      push: this.#servePorts.push,
+      readiness: this.#servePorts.readiness,
+      metrics: this.#metrics,
+      flushedViews: () => sources.flushedViews(),
+      releaseDeadReaders: () => online.releaseDeadReaders(),
     });
   }
 

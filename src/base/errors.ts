@@ -58,6 +58,7 @@ export const ERROR_CODES = {
   FIT_UNKNOWN: { status: 404, meaning: "a service has no fit of this version" },
   TRANSFORMATION_FAILED: { status: 422, meaning: "a transformation has no finite value, or none for a category" },
   FIT_IMPOSSIBLE: { status: 422, meaning: "a transformation has no values to be fitted to" },
+  WORKERS_FAILED: { status: 503, meaning: "a server's worker processes cannot be started, or end again and again" },
   // calling a server
   SERVER_UNREACHABLE: { status: 503, meaning: "no server answers at the address" },
   ACCESS_DENIED: { status: 401, meaning: "the server asks for a password, or for another one than was given" },

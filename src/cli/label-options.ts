@@ -2,7 +2,7 @@
  * The options of commands that join label rows with features: `train` and `fit`.
  */
 import { type Command, Option } from "commander";
-import type { TrainOptions } from "../platform.ts";
+import type { TrainOptions } from "../platform/platform-options.ts";
 import { collectPair } from "./option-values.ts";
 
 export interface LabelOptions {

@@ -21,6 +21,7 @@ import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { serveCommand } from "./commands/serve.ts";
+import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
@@ -60,6 +61,8 @@ for (const command of [
 ]) {
   program.addCommand(command);
 }
+
+program.addCommand(serveWorkerCommand(), { hidden: true });
 
 /** Applies to subcommands as well: they exit through `run`, never by themselves. */
 function throwInsteadOfExiting(command: Command): void {

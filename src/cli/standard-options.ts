@@ -7,7 +7,8 @@ import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Definition } from "../define/definition.ts";
-import type { Platform, PlatformOptions } from "../platform.ts";
+import type { Platform } from "../platform.ts";
+import type { PlatformOptions } from "../platform/platform-options.ts";
 import type { LoadedDefinitions } from "./load-definitions.ts";
 import type { Impurity } from "./purity/find-impurities.ts";
 

@@ -55,10 +55,11 @@ export class SourceCommitter {
   }
 
   async #commitGroup(runners: readonly ViewRunner[], sourcePosition: number | null): Promise<void> {
-    const { deadLetters, store } = this.#options;
+    const { deadLetters, store, clock } = this.#options;
     const began = performance.now();
     for (const runner of runners) runner.captureDue(ROWS_PER_COMMIT);
-    const views = runners.map((runner) => runner.takeWrites());
+    const now = clock.now();
+    const views = runners.map((runner) => runner.takeWrites(now));
     const source = sourcePosition === null ? null : this.#takeSourceWrites(sourcePosition);
     await deadLetters.add(views.flatMap(({ letters }) => letters));
     const states = views.flatMap((view) => view.states);

@@ -6,6 +6,7 @@
  * up to the position made of them.
  */
 import { OnefoldError } from "../base/errors.ts";
+import type { Micros } from "../base/micros.ts";
 import {
   type EntityDefinition,
   formatViewName,
@@ -40,6 +41,8 @@ export interface StoredView {
   /** Offset of the next event to fold. */
   readonly position: number;
   readonly nextSequence: number;
+  /** When the flush that wrote it began; absent where an earlier version did. */
+  readonly flushedAt?: Micros;
 }
 
 /** The space of a view's states in one epoch. `view` is `name@version`. */
@@ -202,7 +205,12 @@ export class ViewRunner {
    * What the flush that begins now must write. Its dead letters must be durable before the commit, for the
    * events they stand for will not be folded again after it; `committed` is to be called once it is done.
    */
-  takeWrites(): { states: StateWrite[]; metas: MetaWrite[]; letters: NewDeadLetter[]; committed(): void } {
+  takeWrites(flushedAt: Micros): {
+    states: StateWrite[];
+    metas: MetaWrite[];
+    letters: NewDeadLetter[];
+    committed(): void;
+  } {
     const hot = this.#hot.takeWrites();
     const metas = this.#rows?.takeWrites() ?? [];
     const letters = this.#poisoned;
@@ -212,6 +220,7 @@ export class ViewRunner {
       epoch: this.#epoch,
       position: this.#position,
       nextSequence: this.#rows?.nextSequence ?? 0,
+      flushedAt,
     };
     metas.push({ name: viewMetaName(this.name), bytes: new Uint8Array(Buffer.from(JSON.stringify(stored))) });
     this.#storedPosition = this.#position;

@@ -6,7 +6,7 @@
  * platforms, the counters are those of all.
  */
 import type { Channel } from "node:diagnostics_channel";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, type PrometheusContentType, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
 import { type DurationTally, histogramLines } from "./duration-tally.ts";
 import { RequestTally } from "./request-tally.ts";
@@ -41,12 +41,21 @@ export interface RespCounts {
   readonly commands: ReadonlyMap<string, number>;
 }
 
+export interface WorkerCounts {
+  /** That serve now. */
+  readonly warm: number;
+  /** Times that one was started again. */
+  readonly restarts: number;
+}
+
 /** What is asked at each scrape; to answer must be cheap. */
 export interface MonitoredHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */
   unreadFits(): number;
+  /** Null where this process has none. */
+  workers(): WorkerCounts | null;
   /** Null where the store does not say. */
   onlineStoreBytes(): Promise<number | null>;
   /** Names of the status codes that vectors carry, by code. */
@@ -56,6 +65,14 @@ export interface MonitoredHouse {
 export interface MetricsPage {
   readonly contentType: string;
   readonly text: string;
+}
+
+/** What one process has counted and measured: plain data, to be sent to another that sums. */
+export type MetricValues = readonly MetricValue[];
+interface MetricValue {
+  readonly name: string;
+  /** "counter", "gauge" or "histogram". */
+  readonly type: unknown;
 }
 
 interface Appended {
@@ -86,6 +103,7 @@ export class Metrics {
     this.#listenToStores();
     this.#askSources();
     this.#askRespDoors();
+    this.#askWorkers();
     this.#askProcess();
   }
 
@@ -103,6 +121,10 @@ export class Metrics {
 
   async page(): Promise<MetricsPage> {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  async values(): Promise<MetricValues> {
+    return (await this.#registry.getMetricsAsJSON()) as unknown as MetricValues;
   }
 
   #listenToRequests(): void {
@@ -291,6 +313,23 @@ export class Metrics {
     });
   }
 
+  /** Nothing at all where there are none. */
+  #askWorkers(): void {
+    const ask = (metric: Counter | Gauge, add: (counts: WorkerCounts) => void): void => {
+      const counts = this.#house.workers();
+      metric.reset();
+      if (counts === null) metric.remove();
+      else add(counts);
+    };
+    const warm: Gauge = this.#gauge("onefold_workers_warm", "Worker processes that serve", [], () =>
+      ask(warm, (counts) => warm.set(counts.warm)),
+    );
+    const help = "Times that a worker was started again";
+    const restarts: Counter = this.#counter("onefold_worker_restarts_total", help, [], () =>
+      ask(restarts, (counts) => restarts.inc(counts.restarts)),
+    );
+  }
+
   #askProcess(): void {
     const memory = this.#gauge("process_resident_memory_bytes", "Memory the process holds", [], () => {
       memory.set(process.memoryUsage.rss());
@@ -332,12 +371,8 @@ export class Metrics {
 
   /** The registry asks any metric for its lines; this one's are counted by a tally. */
   #tallied(name: string, help: string, label: string, tally: DurationTally): void {
-    const metric = {
-      name,
-      help,
-      type: "histogram",
-      get: async () => ({ name, help, type: "histogram", values: histogramLines(name, label, tally) }),
-    };
+    const described = { name, help, type: "histogram", aggregator: "sum" };
+    const metric = { ...described, get: async () => ({ ...described, values: histogramLines(name, label, tally) }) };
     this.#registry.registerMetric(metric as unknown as Histogram);
   }
 
@@ -348,4 +383,16 @@ export class Metrics {
   #on<Message>(channel: Channel, listener: (message: Message) => void): void {
     this.#subscriptions.push({ channel, listener: (message) => listener(message as Message) });
   }
+}
+
+/** One page of the sums over several processes. */
+export async function sumPage(processes: readonly MetricValues[]): Promise<MetricsPage> {
+  const sums = AggregatorRegistry.aggregate<PrometheusContentType>([...processes]);
+  return { contentType: sums.contentType, text: await sums.metrics() };
+}
+
+/** What several processes have counted together, without what was only measured: for when they are gone. */
+export async function sumCounted(processes: readonly MetricValues[]): Promise<MetricValues> {
+  const sums = (await AggregatorRegistry.aggregate([...processes]).getMetricsAsJSON()) as unknown as MetricValues;
+  return sums.filter(({ type }) => type !== "gauge");
 }

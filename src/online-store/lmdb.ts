@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { OnefoldError } from "../base/errors.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { MetaWrite, OnlineStore, StateSpace, StateWrite } from "./online-store.ts";
+import type { MetaWrite, SharedOnlineStore, StateSpace, StateWrite } from "./online-store.ts";
 
 const META = 0x6d;
 const STATE = 0x73;
@@ -26,7 +26,7 @@ export interface LmdbOptions {
 }
 
 /** Opens the store. Throws `STORAGE_FAILED`. */
-export function openLmdbStore(options: LmdbOptions): OnlineStore {
+export function openLmdbStore(options: LmdbOptions): SharedOnlineStore {
   try {
     if (options.readOnly !== true) mkdirSync(options.folder, { recursive: true });
     const database = open<Buffer, Buffer>({
@@ -44,7 +44,7 @@ export function openLmdbStore(options: LmdbOptions): OnlineStore {
   }
 }
 
-class LmdbOnlineStore implements OnlineStore {
+class LmdbOnlineStore implements SharedOnlineStore {
   readonly #database: RootDatabase<Buffer, Buffer>;
   readonly #folder: string;
   /** Keys are built here; LMDB copies them before the call returns. */
@@ -115,6 +115,14 @@ class LmdbOnlineStore implements OnlineStore {
   count(space: StateSpace): number {
     const begin = Buffer.from(this.#stateKey(space, ""));
     return this.#database.getKeysCount({ start: begin, end: endOfPrefix(begin) });
+  }
+
+  refresh(): void {
+    this.#database.resetReadTxn();
+  }
+
+  releaseDeadReaders(): void {
+    this.#database.readerCheck();
   }
 
   async close(): Promise<void> {

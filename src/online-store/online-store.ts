@@ -39,3 +39,14 @@ export interface OnlineStore {
   count(space: StateSpace): number;
   close(): Promise<void>;
 }
+
+/** A store that one process writes and others read. */
+export interface SharedOnlineStore extends OnlineStore {
+  /**
+   * Of a reader: from now on reads see all that the writer has committed. Those of one turn, up to the next call,
+   * see one moment.
+   */
+  refresh(): void;
+  /** Of the writer, once a reader's process has ended: frees what it may have been holding, so that the file does not grow for it. */
+  releaseDeadReaders(): void;
+}

@@ -1,12 +1,10 @@
-/**
- * Questions about a data folder as it lies on disk.
- */
+/** What can be told of a data folder from the files in it. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 
-/** Null before the first write. */
+/** Size of the online store on disk; null before the first write. */
 export async function onlineStoreBytes(dataDir: string): Promise<number | null> {
   const found = await stat(join(dataDir, "online", "data.mdb")).catch(() => null);
   // Blocks, not the length: the file may have holes.

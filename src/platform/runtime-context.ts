@@ -2,11 +2,15 @@
  * What every part of a running platform shares.
  */
 import type { Clock } from "../base/clock.ts";
+import { type DurationMicros, MICROS_PER_MINUTE } from "../base/micros.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { OfflineStore } from "../offline-store/offline-store.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { ViewCatalog } from "./view-catalog.ts";
+
+/** How far a vector's time may be bumped past the clock where no source says more. */
+export const MAX_FUTURE_MICROS: DurationMicros = MICROS_PER_MINUTE;
 
 /** Told of the advance of long work; `total` is null where it is unknown. */
 export type OnProgress = (progress: {

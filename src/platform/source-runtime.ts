@@ -105,6 +105,12 @@ export class SourceRuntime {
     };
   }
 
+  /** As `SourceRuntimes.flushedViews`; none where the source has stopped. */
+  flushedViews(): (readonly [view: string, position: number])[] {
+    if (this.failure !== null) return [];
+    return this.#pipeline.runners.flatMap(({ name, hasWrites, position }) => (hasWrites ? [] : [[name, position]]));
+  }
+
   runner(view: string): ViewRunner | undefined {
     return this.#pipeline.runner(view);
   }

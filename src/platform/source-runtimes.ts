@@ -6,6 +6,7 @@ import { formatViewName } from "../define/definition.ts";
 import type { SourceGauges } from "../monitor/metrics.ts";
 import type { OnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
+import { refuseNotRun } from "./not-run.ts";
 import { forgetStaleDrafts, historyPlace } from "./view-builder.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
@@ -89,22 +90,7 @@ export class SourceRuntimes {
   view(compiled: CatalogView): RunningView {
     const { definition, entity, source, fold } = compiled;
     const name = formatViewName(definition);
-    if (source.kind === "batch") {
-      throw new OnefoldError(
-        "VIEW_NOT_RUN",
-        `view ${name} is on the batch source ${source.name}, which is not read yet`,
-        {
-          where: name,
-          hint: "leave its features out, or fold the view from a stream",
-        },
-      );
-    }
-    if (!definition.online && !definition.offline) {
-      throw new OnefoldError("FEATURE_NOT_ONLINE", `view ${name} is neither online nor offline`, {
-        where: name,
-        hint: "declare it with online: true under a new version to serve it",
-      });
-    }
+    refuseNotRun(compiled);
     const runtime = this.get(source.name);
     const runner = runtime.runner(compiled.name);
     // What runs under a draft's name may still be what the draft was before.
@@ -131,6 +117,11 @@ export class SourceRuntimes {
       mark: (key) => runner.mark(key),
       storedPosition: () => runner.position,
     };
+  }
+
+  /** Views whose states are in the online store as they are in memory, or in a commit under way, with their positions. */
+  flushedViews(): (readonly [view: string, position: number])[] {
+    return [...this.#runtimes.values()].flatMap((runtime) => runtime.flushedViews());
   }
 
   gauges(): readonly SourceGauges[] {

@@ -27,12 +27,18 @@ import { readRegistryFile, type RegistryContent, writeRegistryFile } from "./reg
 import type { AppliedChange, FindQuery, LineageEdge, Plan, PlannedChange, Registered, Registry } from "./registry.ts";
 
 /** Opens `registry.json` in `folder`, which need not exist. Throws `REGISTRY_CORRUPT`. */
-export async function openFileRegistry(folder: string, options: { readonly clock: Clock }): Promise<Registry> {
+export async function openFileRegistry(folder: string, options: { readonly clock: Clock }): Promise<SharedRegistry> {
   const file = join(folder, "registry.json");
   return new FileRegistry(file, options.clock, await readRegistryFile(file));
 }
 
-class FileRegistry implements Registry {
+/** A registry whose file another process may write. */
+export interface SharedRegistry extends Registry {
+  /** Reads the file anew and attaches `definitions` to it, in one step for all who look. Throws `REGISTRY_CORRUPT`. */
+  reload(definitions: readonly Definition[]): Promise<void>;
+}
+
+class FileRegistry implements SharedRegistry {
   readonly #file: string;
   readonly #clock: Clock;
   readonly #loaded = new Map<string, { readonly definition: Definition; readonly fingerprint: string }>();
@@ -129,6 +135,14 @@ class FileRegistry implements Registry {
     }
     const changes = plan.changes.filter((change) => change.change !== "unchanged");
     return { definitions: [...next.values()], history: [...this.#content.history, { at, changes, replaced }] };
+  }
+
+  async reload(definitions: readonly Definition[]): Promise<void> {
+    const content = await readRegistryFile(this.#file);
+    this.#content = content;
+    this.#byKey = byKey(content.definitions);
+    this.#loaded.clear();
+    this.attachCode(definitions);
   }
 
   attachCode(definitions: readonly Definition[]): void {

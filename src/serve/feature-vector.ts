@@ -17,6 +17,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
 import type { Row } from "../schema/value.ts";
 import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
+import type { StateSnapshot } from "./ports.ts";
 import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
@@ -34,6 +35,7 @@ const NO_OPTIONS: ReadOptions = Object.freeze({});
 export interface ReadContext {
   readonly clock: Clock;
   readonly maxFutureMicros: DurationMicros;
+  readonly snapshot?: StateSnapshot;
 }
 
 /**
@@ -50,6 +52,7 @@ export function readVector(
 ): FeatureVector {
   const { views, features, vector, program } = plan;
   const { states, read } = vector;
+  context.snapshot?.renew();
   const now = options.now ?? context.clock.now();
   let asOf = now;
   for (let i = 0; i < views.length; i++) {
@@ -92,6 +95,16 @@ export function tokenOf(plan: VectorPlan, vector: FeatureVector): VectorToken {
   });
   const fit = plan.program?.fit ?? null;
   return fit === null ? { asOf: vector.asOf, reads } : { asOf: vector.asOf, fit, reads };
+}
+
+/**
+ * Milliseconds by which the states may be behind what was folded at the vector's time, the oldest among its views';
+ * null where they are live.
+ */
+export function snapshotAgeMs(plan: VectorPlan, vector: VectorValues): number | null {
+  let oldest = Number.POSITIVE_INFINITY;
+  for (const { view } of plan.views) oldest = Math.min(oldest, view.snapshotTime ?? Number.POSITIVE_INFINITY);
+  return oldest === Number.POSITIVE_INFINITY ? null : Math.max(0, vector.asOf - oldest) / 1000;
 }
 
 /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */

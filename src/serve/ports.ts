@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { OnefoldError } from "../base/errors.ts";
-import type { DurationMicros } from "../base/micros.ts";
+import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
@@ -27,6 +27,8 @@ export interface ServedView {
    * the house cannot tell. To be taken in the turn that reads the state.
    */
   mark?(key: EntityKey): ReadMark;
+  /** Of states that another process folds: all that was folded by then is in them. Absent where they are live. */
+  readonly snapshotTime?: Micros;
   /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
   state(key: EntityKey): ViewState | null;
 }
@@ -34,6 +36,12 @@ export interface ServedView {
 /** Whether what was read of an entity is still what a read would find. */
 export interface ReadMark {
   readonly isCurrent: boolean;
+}
+
+/** States that another process writes. */
+export interface StateSnapshot {
+  /** Called before each vector: its states, read in the same turn, are all of one moment then, the newest there is. */
+  renew(): void;
 }
 
 /** As the pipeline reports it; the HTTP door passes it on. */
@@ -55,6 +63,8 @@ export interface ServePorts {
   readonly clock: Clock;
   readonly registry: Registry;
   readonly fits: FitStore;
+  /** Absent where this process folds: then states are live. */
+  readonly snapshot?: StateSnapshot;
   /** How far a vector's asOf may be bumped past the clock before `CLOCK_BEHIND`. */
   readonly maxFutureMicros: DurationMicros;
   /**

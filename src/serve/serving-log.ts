@@ -4,6 +4,9 @@
  * Which entities are sampled follows from a hash of service and keys alone, so all vectors of a sampled
  * entity are there, on every server alike. Recording never waits and never throws: lines gather in memory,
  * and past the bound (a disk that cannot keep up, or fails) vectors are dropped and counted.
+ *
+ * Several processes may write into one folder, each into segments of its own: a segment belongs to whoever
+ * created its file, which nobody else can then.
  */
 import { type FileHandle, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -45,8 +48,6 @@ export async function openServingLog(options: ServingLogOptions): Promise<Servin
   const { folder, sampleRate, segmentBytesMax = 16 * MEGABYTE, totalBytesMax = 1024 * MEGABYTE } = options;
   const { pendingBytesMax = 16 * MEGABYTE, flushMillis = 500, onError = () => {} } = options;
   await mkdir(folder, { recursive: true });
-  const segments = await listSegments(folder);
-  let nextSegment = segments.length === 0 ? 0 : Number.parseInt(segments.at(-1)!.name, 10) + 1;
 
   let pending: string[] = [];
   let pendingBytes = 0;
@@ -56,20 +57,27 @@ export async function openServingLog(options: ServingLogOptions): Promise<Servin
   let failing = false;
   let timer: NodeJS.Timeout | null = null;
   let file: FileHandle | null = null;
+  let fileBytes = 0;
   /** Writes follow each other on this chain; it never rejects. */
   let writing: Promise<void> = Promise.resolve();
 
   const openSegment = async (): Promise<FileHandle> => {
-    const name = `${String(nextSegment++).padStart(12, "0")}${SERVING_LOG_SUFFIX}`;
-    file = await open(join(folder, name), "ax");
-    segments.push({ name, bytes: 0 });
+    const segments = await listSegments(folder);
+    file = await createSegment(folder, segments.length === 0 ? 0 : Number.parseInt(segments.at(-1)!.name, 10) + 1);
+    fileBytes = 0;
     let total = segments.reduce((sum, segment) => sum + segment.bytes, 0);
-    while (total > totalBytesMax && segments.length > 1) {
-      const oldest = segments.shift()!;
+    for (const oldest of segments) {
+      if (total <= totalBytesMax) break;
       total -= oldest.bytes;
       await rm(join(folder, oldest.name), { force: true });
     }
     return file;
+  };
+
+  /** The segment to write into: a new one, too, where another process has removed this one as the oldest of all. */
+  const presentSegment = async (): Promise<FileHandle> => {
+    if (file !== null && (await file.stat()).nlink === 0) await closeSegment();
+    return file ?? openSegment();
   };
 
   const closeSegment = async (): Promise<void> => {
@@ -84,9 +92,9 @@ export async function openServingLog(options: ServingLogOptions): Promise<Servin
     const bytes = Buffer.from(lines.join(""));
     pending = [];
     try {
-      await (file ?? (await openSegment())).appendFile(bytes);
-      segments.at(-1)!.bytes += bytes.length;
-      if (segments.at(-1)!.bytes >= segmentBytesMax) await closeSegment();
+      await (await presentSegment()).appendFile(bytes);
+      fileBytes += bytes.length;
+      if (fileBytes >= segmentBytesMax) await closeSegment();
       failing = false;
     } catch (error) {
       dropped += lines.length;
@@ -135,9 +143,26 @@ export async function openServingLog(options: ServingLogOptions): Promise<Servin
   };
 }
 
+/** The first segment from `number` on that nobody has created yet. */
+async function createSegment(folder: string, number: number): Promise<FileHandle> {
+  for (let next = number; ; next++) {
+    try {
+      return await open(join(folder, `${String(next).padStart(12, "0")}${SERVING_LOG_SUFFIX}`), "ax");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
+}
+
 async function listSegments(folder: string): Promise<{ name: string; bytes: number }[]> {
   const names = (await readdir(folder)).filter((name) => /^\d{12}\./.test(name) && name.endsWith(SERVING_LOG_SUFFIX));
-  return Promise.all(names.sort().map(async (name) => ({ name, bytes: (await stat(join(folder, name))).size })));
+  // Another process may remove one meanwhile.
+  const bytesOf = (name: string): Promise<number> =>
+    stat(join(folder, name)).then(
+      ({ size }) => size,
+      () => 0,
+    );
+  return Promise.all(names.sort().map(async (name) => ({ name, bytes: await bytesOf(name) })));
 }
 
 /** FNV-1a, 32 bits, over service, entity names and keys, spread over [0, 1). */

@@ -10,10 +10,18 @@ import { valueToJson } from "../schema/check-value.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
-import { errorOf, eventTimeOf, missingOf, outputEventTime, tokenOf, windowStartOf } from "./feature-vector.ts";
 import type { FeatureReader } from "./feature-reader.ts";
-import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
+import {
+  errorOf,
+  eventTimeOf,
+  missingOf,
+  outputEventTime,
+  snapshotAgeMs,
+  tokenOf,
+  windowStartOf,
+} from "./feature-vector.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
+import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
 
 /** What a caller may ask for beside the values. */
@@ -68,9 +76,11 @@ export function answerMetadata(
   options: AnswerOptions,
 ): Record<string, unknown> {
   const fit = plan.program?.fit ?? null;
+  const ageMs = snapshotAgeMs(plan, vector);
   return {
     as_of: formatMicros(vector.asOf),
     missing_features: missingOf(plan, vector),
+    ...(ageMs === null ? {} : { snapshot_age_ms: ageMs }),
     ...(fit === null ? {} : { fit: fit.version }),
     ...(options.token ? { token: encodeVectorToken(tokenOf(plan, whole(vector))) } : {}),
     ...(options.full ? { features: allMetadata(plan, whole(vector)) } : {}),
@@ -171,6 +181,10 @@ export const metadataSchema: JsonSchema = {
       type: "array",
       items: { type: "string" },
       description: "features whose entity is unseen, whose newest event is past its TTL, or whose value is an error",
+    },
+    snapshot_age_ms: {
+      type: "number",
+      description: "of a server with several processes: how far the values may be behind the events folded at as_of",
     },
     token: { type: "string" },
     fit: { type: "integer", description: "version of what the service's transformations were fitted to" },

@@ -50,6 +50,52 @@ describe("onefold serve", () => {
     expect(await ended).toEqual([0, null]);
   });
 
+  it("answers from workers on both doors, with the code of the definitions file, and stops them in good order", async () => {
+    await runCli(["init", "shop"], folder);
+    const project = join(folder, "shop");
+    await runCli(["apply"], project);
+    await runJson(["ingest", "events.ndjson", "--source", "payments"], project);
+    const args = [cliPath, "serve", "--port", "0", "--resp-port", "0", "--workers", "2", "--json"];
+    const child = spawn(process.execPath, args, {
+      cwd: project,
+      env: { ...process.env, ONEFOLD_PASSWORD: "sesame" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    server = child;
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const said = JSON.parse(line.toString()) as { url: string; resp_url: string };
+    expect((await fetch(`${said.url}/ready`)).status).toBe(200);
+    const redis = createClient({ url: said.resp_url, password: "sesame" });
+    await redis.connect();
+    const body = JSON.stringify({ entities: { user_id: "ada" } });
+    const response = await fetch(`${said.url}/services/fraud/vector`, { method: "POST", body });
+    const { features, metadata } = (await response.json()) as { features: unknown; metadata: object };
+    expect(metadata).toHaveProperty("snapshot_age_ms");
+    expect(JSON.parse(await redis.sendCommand(["FGETJSON", "fraud", "ada"]))).toEqual(features);
+    await redis.close();
+
+    const taken = await runJson(
+      ["serve", "--port", new URL(said.url).port, "--workers", "1", "--data", "other"],
+      project,
+    );
+    expect(taken).toMatchObject({ exitCode: 1, result: { error: { code: "LISTEN_FAILED" } } });
+
+    const ended = once(child, "close");
+    child.kill("SIGTERM");
+    expect(await ended).toEqual([0, null]);
+    // The workers have gone with it: nobody listens any more.
+    await expect(fetch(`${said.url}/ready`)).rejects.toThrow();
+  }, 60_000);
+
+  it("says what keeps a worker from starting, and ends", async () => {
+    await runCli(["init", "shop"], folder);
+    const project = join(folder, "shop");
+    await runCli(["apply"], project);
+    const { exitCode, stderr } = await runCli(["serve-worker"], project);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("WORKERS_FAILED: this process was not started as a worker");
+  });
+
   it("refuses a password that was not filled in, and closes what it had opened", async () => {
     await runCli(["init", "shop"], folder);
     const args = [cliPath, "serve", "--port", "0", "--resp-port", "0"];

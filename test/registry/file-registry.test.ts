@@ -43,6 +43,22 @@ async function refusal(work: () => unknown): Promise<OnefoldError> {
 }
 
 describe("feature registration", () => {
+  it("is read anew where another process has written it, with the code that is given then", async () => {
+    const reader = await openFileRegistry(folder, { clock });
+    await registry.apply(all);
+    expect(reader.services()).toEqual([]);
+    await reader.reload(all);
+    expect(reader.service("model").fingerprint).toBe(registry.service("model").fingerprint);
+    expect(reader.view("spend").definition).toBe(spend);
+    const redefined = changedService({ features: model.features.slice(0, 1) });
+    await registry.apply([redefined]);
+    await reader.reload([]);
+    expect(reader.service("model").fingerprint).toBe(fingerprint(redefined));
+    await writeFile(join(folder, "registry.json"), "{");
+    expect((await refusal(() => reader.reload([]))).code).toBe("REGISTRY_CORRUPT");
+    expect(reader.service("model").fingerprint).toBe(fingerprint(redefined));
+  });
+
   it("plans, applies and finds definitions again after reopening", async () => {
     const plan = registry.plan(all);
     expect(plan).toMatchObject({ dirty: true, refused: false });

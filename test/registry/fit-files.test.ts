@@ -50,6 +50,14 @@ function refusal(work: () => unknown): OnefoldError {
 }
 
 describe("fits", () => {
+  it("that another process has put are found when they are taken up", async () => {
+    const [writer, reader] = [await openFitStore(folder), await openFitStore(folder)];
+    const put = await writer.put(newFit(model, 1));
+    expect(reader.fitsOf("model")).toEqual([]);
+    await reader.takeUp();
+    expect(reader.fitFor("model", put.fingerprint)).toMatchObject({ version: 1, sha256: put.sha256 });
+  });
+
   it("have versions 1, 2, ... and come back to the bit, also from disk", async () => {
     const store = await openFitStore(folder);
     expect(store.fitsOf("model")).toEqual([]);

@@ -43,6 +43,41 @@ describe("the serving log", () => {
     expect(await readAll()).toEqual([vector("JFK", 0.1), vector("LAX", 0.2), vector("JFK", 1.1), vector("LAX", 1.2)]);
   });
 
+  it("is written by several at once, each into segments of its own", async () => {
+    const logs = await Promise.all(
+      [0, 1, 2].map(() => openServingLog({ folder, sampleRate: 1, segmentBytesMax: 500 })),
+    );
+    const expected: ServedVector[] = [];
+    for (let round = 0; round < 20; round++) {
+      for (const [i, log] of logs.entries()) {
+        expected.push(vector(`writer-${i}`, round));
+        log.record(expected.at(-1)!);
+      }
+      await Promise.all(logs.map((log) => log.flush()));
+    }
+    await Promise.all(logs.map((log) => log.close()));
+    const byWriter = (all: readonly ServedVector[]): ServedVector[][] =>
+      logs.map((_, i) => all.filter(({ keys }) => keys["airport"] === `writer-${i}`));
+    expect(byWriter(await readAll())).toEqual(byWriter(expected));
+    expect(logs.map(({ recorded, dropped }) => [recorded, dropped])).toEqual(logs.map(() => [20, 0]));
+  });
+
+  it("goes on in a new segment where another writer has removed its own as the oldest", async () => {
+    const quiet = await openServingLog({ folder, sampleRate: 1 });
+    quiet.record(vector("quiet", 1));
+    await quiet.flush();
+    const busy = await openServingLog({ folder, sampleRate: 1, segmentBytesMax: 100, totalBytesMax: 600 });
+    for (let i = 0; i < 10; i++) {
+      busy.record(vector("busy", i));
+      await busy.flush();
+    }
+    expect((await readAll()).map(({ keys }) => keys["airport"])).not.toContain("quiet");
+    quiet.record(vector("quiet", 2));
+    await quiet.close();
+    await busy.close();
+    expect(await readAll()).toContainEqual(vector("quiet", 2));
+  });
+
   it("writes by itself within its flush time", async () => {
     const log = await openServingLog({ folder, sampleRate: 1, flushMillis: 5 });
     log.record(vector("JFK", 1));

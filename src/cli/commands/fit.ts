@@ -1,7 +1,7 @@
 /** `onefold fit`: what the transformations of a service are fitted to, from the train split of label rows. */
 import { Command, Option } from "commander";
 import type { Micros } from "../../base/micros.ts";
-import type { FitOptions as PlatformFitOptions } from "../../platform.ts";
+import type { FitOptions as PlatformFitOptions } from "../../platform/platform-options.ts";
 import { interruptible } from "../interrupt.ts";
 import { type LabelOptions, labelRequest, withLabelOptions } from "../label-options.ts";
 import { collectPair, parseTime, parseTrainShare } from "../option-values.ts";

@@ -1,6 +1,12 @@
-/** `onefold serve`: the HTTP door, and the RESP door beside it, until they are told to stop. */
+/**
+ * `onefold serve`: the HTTP door, and the RESP door beside it, until they are told to stop; in this process, or in
+ * worker processes, each of which is this very command line with `serve-worker`.
+ */
+import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
-import { parsePort, parseShare, parseMegabytes } from "../option-values.ts";
+import type { OnefoldError } from "../../base/errors.ts";
+import type { Platform } from "../../platform.ts";
+import { parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
 import {
@@ -11,6 +17,7 @@ import {
   withStandardOptions,
 } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
+import { workerArguments } from "./serve-worker.ts";
 
 interface ServeOptions extends StandardOptions {
   readonly port: number;
@@ -19,6 +26,15 @@ interface ServeOptions extends StandardOptions {
   readonly sample: number;
   readonly hotPath: boolean;
   readonly keptVectors: number;
+  readonly workers?: number;
+}
+
+/** What serves, and what is said about it. */
+interface Serving {
+  readonly urls: { readonly url: string; readonly resp_url?: string };
+  /** Resolves where it cannot go on. */
+  readonly failed: Promise<OnefoldError>;
+  close(): Promise<void>;
 }
 
 export function serveCommand(): Command {
@@ -45,6 +61,12 @@ export function serveCommand(): Command {
         .default(128)
         .argParser(parseMegabytes),
     )
+    .addOption(
+      new Option(
+        "--workers <number>",
+        "answer from so many processes, while this one takes in events and folds (default: answer from this one)",
+      ).argParser(parseCount),
+    )
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -55,31 +77,66 @@ export function serveCommand(): Command {
       const keptVectorsBytes = options.keptVectors * 1024 * 1024;
       const settings = { servingLogSampleRate: options.sample, keptVectorsBytes, definitions };
       await withPlatformOf(options, "own-or-create", settings, async (platform) => {
-        const doors: { close(): Promise<void> }[] = [];
-        const onError = (error: unknown, request: string): void =>
-          printServerError(error, request, { debug: options.debug === true });
-        const { host, port, respPort, hotPath } = options;
+        const serving = await (options.workers === undefined
+          ? serveHere(platform, options)
+          : serveByWorkers(platform, options, options.workers, output.note));
+        let failure: OnefoldError | null;
         try {
-          const server = await platform.serve({ port, host, hotPath, onError });
-          doors.push(server);
-          const resp =
-            respPort === undefined
-              ? null
-              : await platform.serveResp({ port: respPort, host, onError, ...passwordFromEnvironment() });
-          if (resp !== null) doors.push(resp);
-          const stopped = nextStopSignal();
-          const urls = resp === null ? { url: server.url } : { url: server.url, resp_url: resp.url };
+          const stopped = nextStopSignal().then(() => null);
+          const { urls } = serving;
           output.result({ ...urls, data: options.data, warnings }, () => {
             return `serving on ${Object.values(urls).join(" and ")} (Ctrl-C stops)`;
           });
-          await stopped;
+          failure = await Promise.race([stopped, serving.failed]);
           output.note("stopping: requests under way are finished, state is written");
         } finally {
-          await Promise.all(doors.map((door) => door.close()));
+          await serving.close();
         }
+        if (failure !== null) throw failure;
       });
     });
   return withStandardOptions(command);
+}
+
+async function serveHere(platform: Platform, options: ServeOptions): Promise<Serving> {
+  const onError = (error: unknown, request: string): void =>
+    printServerError(error, request, { debug: options.debug === true });
+  const { host, port, respPort, hotPath } = options;
+  const server = await platform.serve({ port, host, hotPath, onError });
+  try {
+    if (respPort === undefined)
+      return { urls: { url: server.url }, failed: new Promise(() => {}), close: server.close };
+    const resp = await platform.serveResp({ port: respPort, host, onError, ...passwordFromEnvironment() });
+    return {
+      urls: { url: server.url, resp_url: resp.url },
+      failed: new Promise(() => {}),
+      close: async () => {
+        await Promise.all([server.close(), resp.close()]);
+      },
+    };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+async function serveByWorkers(
+  platform: Platform,
+  options: ServeOptions,
+  count: number,
+  note: (line: string) => void,
+): Promise<Serving> {
+  const { host, port, respPort, hotPath } = options;
+  const server = await platform.serveWorkers({
+    count,
+    module: fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url)),
+    arguments: workerArguments(options),
+    http: { host, port, hotPath },
+    ...(respPort === undefined ? {} : { resp: { host, port: respPort, ...passwordFromEnvironment() } }),
+    onRestart: ({ message }, delayMs) => note(`${message}; another is started in ${delayMs} ms`),
+  });
+  const { url, respUrl, failed } = server;
+  return { urls: { url, ...(respUrl === null ? {} : { resp_url: respUrl }) }, failed, close: () => server.close() };
 }
 
 /** From there alone: a command line is there for all to read. */

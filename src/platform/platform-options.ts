@@ -1,0 +1,68 @@
+/** How a platform is opened, what its callers may ask for, and what they get. */
+import type { Clock } from "../base/clock.ts";
+import type { Definition } from "../define/definition.ts";
+import type { Value } from "../schema/value.ts";
+import type { AuditRequest } from "../training/audit.ts";
+import type { AuditResult } from "../training/audit-result.ts";
+import type { StateAuditResult } from "../training/audit-states.ts";
+import type { FitRequest } from "../training/fit-service.ts";
+import type { TrainRequest } from "../training/training-set.ts";
+import type { LabelOptions } from "./label-options.ts";
+import type { OnProgress } from "./runtime-context.ts";
+
+export interface PlatformOptions {
+  readonly dataDir: string;
+  /**
+   * "own" takes the folder's lock, ingests, folds and serves. "read" takes no lock and works beside the
+   * owner: registry, training sets, audit, explain and preview, from what is archived. Default "own".
+   */
+  readonly mode?: "own" | "read";
+  /**
+   * What to do where nothing was ever registered: create the folder (in mode "read", go on as with an empty
+   * one), or refuse. Default true in mode "own", false in mode "read", where it is most likely mistyped.
+   */
+  readonly create?: boolean;
+  readonly clock?: Clock;
+  /** Code for views with functions of their own. Views without functions need none. */
+  readonly definitions?: readonly Definition[];
+  /**
+   * What vectors that were read may take in memory, to be answered again while nothing can have changed; 0 keeps
+   * none. Default 128 MiB.
+   */
+  readonly keptVectorsBytes?: number;
+  /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
+  readonly servingLogSampleRate?: number;
+  /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
+  readonly memoryBytes?: number;
+}
+
+export type TrainOptions = Omit<TrainRequest, "ports" | "labels" | "split" | "onProgress"> & LabelOptions;
+export type FitOptions = Omit<FitRequest, "ports" | "labels" | "onProgress"> & LabelOptions;
+
+export interface AuditOptions extends Pick<AuditRequest, "mismatchesKept" | "signal"> {
+  /** Also folds the stored states of every view again and compares their bytes. */
+  readonly states?: boolean;
+  readonly onProgress?: OnProgress;
+}
+
+export interface AuditReport extends AuditResult {
+  /** By `view@version`; only with `states`. */
+  readonly states?: Readonly<Record<string, StateAuditResult>>;
+}
+
+export interface VectorOptions {
+  readonly metadata?: boolean | "full";
+  readonly token?: boolean;
+}
+
+export interface ServiceVectorOptions extends VectorOptions {
+  /** Request data by column, as the service's on-demand views declare it. */
+  readonly request?: Readonly<Record<string, unknown>>;
+  /** Version of the fit to transform with, and the definition it is of. Default: the newest of the present one. */
+  readonly fit?: number;
+}
+
+export interface VectorAnswer {
+  readonly features: Readonly<Record<string, Value>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}

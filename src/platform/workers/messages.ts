@@ -1,0 +1,86 @@
+/**
+ * What the owner of a data folder and its workers say to each other, over the channel that a process has to its
+ * parent. Plain data; the channel keeps order and loses nothing while both live.
+ */
+import { ERROR_CODES, asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
+import type { Micros } from "../../base/micros.ts";
+import type { MetricValues } from "../../monitor/metrics.ts";
+import type { HttpOptions } from "../../serve/http.ts";
+import type { PushReport } from "../../serve/ports.ts";
+import type { RespOptions } from "../../serve/resp/server.ts";
+
+/** All that a worker is told to begin with. */
+export interface WorkerSettings {
+  readonly dataDir: string;
+  readonly servingLogSampleRate: number;
+  readonly http: Omit<HttpOptions, "onError">;
+  /** Null for none. */
+  readonly resp: Omit<RespOptions, "onError"> | null;
+}
+
+/** What the owner lets all workers know several times a second. */
+export interface HouseStatus {
+  readonly ready: boolean;
+  readonly waitingFor: readonly string[];
+  /** When this was so. */
+  readonly at: Micros;
+  /** Views of which, at that time, the online store had all that was folded, with the position it had. */
+  readonly flushed: readonly (readonly [view: string, position: number])[];
+}
+
+export interface WireError {
+  readonly code: string;
+  readonly message: string;
+  readonly where?: string;
+  readonly hint?: string;
+  readonly candidates?: readonly string[];
+}
+
+/** What either side may ask of the other: the argument and what is answered. */
+export interface Questions {
+  /** Of the owner: a worker's first question, from which on it hears what it is told. */
+  readonly settings: { readonly asked: null; readonly answered: WorkerSettings };
+  /** Of the owner. */
+  readonly push: {
+    readonly asked: {
+      readonly source: string;
+      readonly rows: readonly unknown[];
+      readonly faults: readonly (readonly [row: number, fault: WireError])[];
+    };
+    readonly answered: PushReport;
+  };
+  /** Of the owner: the page of all processes. */
+  readonly metricsPage: {
+    readonly asked: null;
+    readonly answered: { readonly contentType: string; readonly text: string };
+  };
+  /** Of a worker: what it has counted itself. */
+  readonly metricValues: { readonly asked: null; readonly answered: MetricValues };
+  /** Of a worker: to write what is in its serving log. */
+  readonly flushServingLog: { readonly asked: null; readonly answered: null };
+  /** Of a worker: to read registry, fits and code anew. */
+  readonly reload: { readonly asked: null; readonly answered: null };
+}
+
+export type Question = keyof Questions;
+
+export type Message =
+  | { readonly kind: "ask"; readonly id: number; readonly question: Question; readonly asked: unknown }
+  | { readonly kind: "answer"; readonly id: number; readonly answered: unknown }
+  | { readonly kind: "refusal"; readonly id: number; readonly error: WireError }
+  // the owner tells
+  | { readonly kind: "status"; readonly status: HouseStatus }
+  | { readonly kind: "stop" }
+  // a worker tells
+  | { readonly kind: "warm" }
+  | { readonly kind: "failed"; readonly error: WireError }
+  /** Its last counts, at its end. */
+  | { readonly kind: "counted"; readonly values: MetricValues };
+
+export function errorToWire(error: unknown): WireError {
+  return asOnefoldError(error).toJSON() as unknown as WireError;
+}
+
+export function errorFromWire({ code, message, ...details }: WireError): OnefoldError {
+  return new OnefoldError(code in ERROR_CODES ? (code as ErrorCode) : "INTERNAL", message, details);
+}

@@ -1,0 +1,147 @@
+/**
+ * What a worker serves from: the registry's file, the fits and the online store, all read-only and without the
+ * folder's lock, and code of its own. What only the owner can do it asks of the owner.
+ */
+import { join } from "node:path";
+import type { Clock } from "../../base/clock.ts";
+import type { Definition } from "../../define/definition.ts";
+import { STATUS_NAMES } from "../../fold/view-fold.ts";
+import { Metrics } from "../../monitor/metrics.ts";
+import { openLmdbStore } from "../../online-store/lmdb.ts";
+import { openFileRegistry } from "../../registry/file-registry.ts";
+import { openFitStore } from "../../registry/fit-files.ts";
+import type { Registry } from "../../registry/registry.ts";
+import { createFeatureReader, type FeatureReader } from "../../serve/feature-reader.ts";
+import { openHttpServer } from "../../serve/http.ts";
+import type { ServePorts } from "../../serve/ports.ts";
+import { openServingLog } from "../../serve/serving-log.ts";
+import { refuseNotRun } from "../not-run.ts";
+import { RespDoors } from "../resp-doors.ts";
+import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
+import { ViewCatalog } from "../view-catalog.ts";
+import { type AskLink, faultsToWire } from "./ask-link.ts";
+import type { HouseStatus, WorkerSettings } from "./messages.ts";
+import { StoredViews } from "./stored-views.ts";
+
+/** Without word from the owner for so long, a worker no longer says that it is ready. */
+const SILENCE_MILLIS_MAX = 5000;
+
+export interface WorkerOptions {
+  /**
+   * Code for views with functions of their own, or where to get it: that is asked again whenever the registry has
+   * changed. Views without functions need none.
+   */
+  readonly definitions?: readonly Definition[] | (() => Promise<readonly Definition[]>);
+  readonly clock?: Clock;
+  /** Told of every error that is the server's own fault. */
+  readonly onError?: (error: unknown, request: string) => void;
+}
+
+export interface WorkerHouse {
+  readonly reader: FeatureReader;
+  readonly ports: ServePorts;
+  readonly metrics: Metrics;
+  told(status: HouseStatus): void;
+  /** Reads registry, fits and code anew. Throws `REGISTRY_CORRUPT`, and what getting the code throws. */
+  reload(): Promise<void>;
+  /** Opens the doors. Throws `LISTEN_FAILED`. */
+  open(onError: (error: unknown, request: string) => void): Promise<void>;
+  flushServingLog(): Promise<void>;
+  /** Closes the doors in good order, and then the rest. */
+  close(): Promise<void>;
+}
+
+export async function openWorkerHouse(
+  settings: WorkerSettings,
+  options: WorkerOptions & { readonly clock: Clock },
+  owner: AskLink,
+): Promise<WorkerHouse> {
+  const { clock } = options;
+  const { dataDir } = settings;
+  const registryFolder = join(dataDir, "registry");
+  const code = async (): Promise<readonly Definition[]> => {
+    const { definitions = [] } = options;
+    return typeof definitions === "function" ? definitions() : definitions;
+  };
+  const registry = await openFileRegistry(registryFolder, { clock });
+  registry.attachCode(await code());
+  const fits = await openFitStore(registryFolder);
+  const catalog = new ViewCatalog(registry);
+  const store = openLmdbStore({ folder: join(dataDir, "online"), readOnly: true });
+  const views = new StoredViews(store);
+  const { servingLogSampleRate: sampleRate } = settings;
+  const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
+  const doors = new RespDoors();
+  const metrics = new Metrics({
+    sources: () => [],
+    resp: () => doors.counts(),
+    workers: () => null,
+    unreadFits: () => 0,
+    onlineStoreBytes: async () => null,
+    statusNames: STATUS_NAMES,
+  });
+  metrics.start();
+  let revision = 0;
+  let status: HouseStatus | null = null;
+  let statusMs = 0;
+  const ports: ServePorts = {
+    clock,
+    registry,
+    fits,
+    snapshot: views,
+    maxFutureMicros: MAX_FUTURE_MICROS,
+    revision: () => revision,
+    view: (name, version) => {
+      const compiled = catalog.view(name, version);
+      refuseNotRun(compiled);
+      return views.view(compiled);
+    },
+    push: (source, rows, faults) => owner.ask("push", { source, rows, faults: faultsToWire(faults) }),
+    samples: ({ service, entities, views: read }, keys) =>
+      servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
+    record: (vector) => servingLog.record(vector),
+    metrics: () => owner.ask("metricsPage", null),
+    readiness: () => {
+      if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
+        return { ready: false, waitingFor: ["word from the owner"] };
+      }
+      const waitingFor = [...status.waitingFor, ...unstored(catalog, registry, views)];
+      return { ready: waitingFor.length === 0, waitingFor };
+    },
+  };
+  const reader = createFeatureReader(ports);
+  const opened: { close(): Promise<void> }[] = [];
+  return {
+    reader,
+    ports,
+    metrics,
+    told: (told) => {
+      status = told;
+      statusMs = performance.now();
+      views.told(told);
+    },
+    reload: async () => {
+      await registry.reload(await code());
+      await fits.takeUp();
+      revision += 1;
+    },
+    open: async (onError) => {
+      opened.push(await openHttpServer(reader, ports, { ...settings.http, onError }));
+      if (settings.resp !== null) opened.push(await doors.open(reader, ports, { ...settings.resp, onError }));
+    },
+    flushServingLog: () => servingLog.flush(),
+    close: async () => {
+      await Promise.all(opened.map((door) => door.close()));
+      metrics.stop();
+      await servingLog.close();
+      await store.close();
+    },
+  };
+}
+
+/** Views that the owner may have built, but not written to the online store yet. */
+function unstored(catalog: ViewCatalog, registry: Registry, views: StoredViews): string[] {
+  const streams = registry.sources().filter(({ definition }) => definition.kind === "stream");
+  const computable = streams.flatMap(({ definition }) => catalog.computableOn(definition.name));
+  return computable.filter((view) => !views.isStored(view)).map(({ name }) => `view ${name}`);
+}

@@ -1,0 +1,201 @@
+/**
+ * A server of several processes: the owner of the data folder, which takes in events and folds them, and workers,
+ * which answer all requests on the same ports from what the owner has written to the online store.
+ *
+ *     clients ──▶ worker ──▶ states in the online store, read-only ◀── owner: log, fold, flush
+ *                   └─ pushes, metrics ──────────────────────────────────▶ ┘
+ */
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import type { Clock } from "../../base/clock.ts";
+import { OnefoldError } from "../../base/errors.ts";
+import { type Metrics, type MetricValues, sumCounted, sumPage, type WorkerCounts } from "../../monitor/metrics.ts";
+import type { HttpOptions } from "../../serve/http.ts";
+import type { ServePorts } from "../../serve/ports.ts";
+import type { RespOptions } from "../../serve/resp/server.ts";
+import { faultsFromWire } from "./ask-link.ts";
+import type { HouseStatus, WorkerSettings } from "./messages.ts";
+import { Supervisor } from "./supervisor.ts";
+import { WorkerProcess, type WorkerProgram } from "./worker-process.ts";
+
+export interface WorkersOptions {
+  readonly count: number;
+  /** What each worker runs: a file that calls `serveAsWorker`, with the code of the definitions where they have any. */
+  readonly module: string | URL;
+  /** Its command line. */
+  readonly arguments?: readonly string[];
+  /** Limits of connections and bytes are those of each worker. Errors are told to the worker's own `onError`. */
+  readonly http?: Omit<HttpOptions, "onError">;
+  /** Serves the Redis protocol, too. */
+  readonly resp?: Omit<RespOptions, "onError">;
+  /** Told why a worker ended, and how long until it is started again. */
+  readonly onRestart?: (error: OnefoldError, delayMs: number) => void;
+}
+
+export interface WorkerServer {
+  /** `http://host:port`. */
+  readonly url: string;
+  /** `redis://host:port`; null where the Redis protocol is not served. */
+  readonly respUrl: string | null;
+  /** Resolves with `WORKERS_FAILED` where workers end too often in a row: the server is then to be closed. */
+  readonly failed: Promise<OnefoldError>;
+  /** Resolves once requests under way are answered and all workers have ended. */
+  close(): Promise<void>;
+}
+
+/** What the owner gives its workers. */
+export interface OwnerHouse {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly servingLogSampleRate: number;
+  readonly push: ServePorts["push"];
+  readonly readiness: ServePorts["readiness"];
+  readonly metrics: Metrics;
+  flushedViews(): HouseStatus["flushed"];
+  releaseDeadReaders(): void;
+}
+
+const STATUS_MILLIS = 200;
+/** The workers of a platform, of however many servers. */
+export class Workers {
+  readonly #house: OwnerHouse;
+  readonly #supervisors = new Set<Supervisor>();
+  #beat: NodeJS.Timeout | null = null;
+  /** Of processes that have ended: a counter never goes back. */
+  #ended: Promise<MetricValues> = Promise.resolve([]);
+
+  constructor(house: OwnerHouse) {
+    this.#house = house;
+  }
+
+  /** Resolves once all its workers serve. Throws `LISTEN_FAILED`, `WORKERS_FAILED`, and what a worker fails with. */
+  async open(options: WorkersOptions): Promise<WorkerServer> {
+    const { host = "127.0.0.1" } = options.http ?? {};
+    const http = { ...options.http, host, port: await freePort(host, options.http?.port ?? 8080) };
+    const resp = options.resp === undefined ? null : await respWithPort(options.resp);
+    const { dataDir, servingLogSampleRate } = this.#house;
+    const settings: WorkerSettings = { dataDir, servingLogSampleRate, http, resp };
+    const program: WorkerProgram = {
+      module: options.module instanceof URL ? fileURLToPath(options.module) : options.module,
+      arguments: options.arguments ?? [],
+    };
+    const supervisor = new Supervisor({
+      count: options.count,
+      start: () => this.#start(program, settings),
+      onRestart: options.onRestart ?? (() => {}),
+      onEnd: (ended) => this.#end(ended),
+    });
+    this.#beat ??= setInterval(() => this.#tellStatus(), STATUS_MILLIS).unref();
+    // From now on they are told of what changes, whether they serve yet or not.
+    this.#supervisors.add(supervisor);
+    await supervisor.begin().catch((error: unknown) => {
+      this.#supervisors.delete(supervisor);
+      throw error;
+    });
+    this.#tellStatus();
+    return {
+      url: `http://${shown(host)}:${http.port}`,
+      respUrl: resp === null ? null : `redis://${shown(resp.host)}:${resp.port}`,
+      failed: supervisor.failed,
+      close: () => supervisor.stop(),
+    };
+  }
+
+  /** Null where no server has workers. */
+  counts(): WorkerCounts | null {
+    if (this.#supervisors.size === 0) return null;
+    return {
+      warm: this.#processes().filter(({ isWarm }) => isWarm).length,
+      restarts: Array.from(this.#supervisors).reduce((sum, { restarts }) => sum + restarts, 0),
+    };
+  }
+
+  /** Resolves once every worker serves what is registered now, or has ended. */
+  async reload(): Promise<void> {
+    await Promise.all(this.#processes().map((one) => one.reload()));
+  }
+
+  /** Resolves once what workers have served so far is in the serving log. */
+  async flushServingLogs(): Promise<void> {
+    await Promise.all(this.#processes().map((one) => one.flushServingLog()));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#supervisors, (supervisor) => supervisor.stop()));
+    if (this.#beat !== null) clearInterval(this.#beat);
+  }
+
+  #processes(): WorkerProcess[] {
+    return Array.from(this.#supervisors, ({ processes }) => processes).flat();
+  }
+
+  #start(program: WorkerProgram, settings: WorkerSettings): WorkerProcess {
+    const started = new WorkerProcess(program, settings, {
+      push: ({ source, rows, faults }) => this.#house.push(source, rows, faultsFromWire(faults)),
+      metricsPage: () => this.#metricsPage(),
+    });
+    started.warm.then(
+      () => this.#tellStatus(),
+      // Told by its end.
+      () => undefined,
+    );
+    return started;
+  }
+
+  #end(ended: WorkerProcess): void {
+    this.#house.releaseDeadReaders();
+    this.#ended = this.#ended.then(async (before) => sumCounted([before, await ended.counted()]));
+    this.#tellStatus();
+  }
+
+  #tellStatus(): void {
+    const { clock, readiness, flushedViews } = this.#house;
+    const waitingFor = [
+      ...readiness().waitingFor,
+      ...Array.from(this.#supervisors, (supervisor) => supervisor.waitingFor).flat(),
+    ];
+    const status: HouseStatus = {
+      ready: waitingFor.length === 0,
+      waitingFor,
+      at: clock.now(),
+      flushed: flushedViews(),
+    };
+    for (const one of this.#processes()) one.send({ kind: "status", status });
+  }
+
+  async #metricsPage(): Promise<{ readonly contentType: string; readonly text: string }> {
+    const running = this.#processes().map((one) => one.counted());
+    return sumPage(await Promise.all([this.#house.metrics.values(), ...running, this.#ended]));
+  }
+}
+
+async function respWithPort(resp: Omit<RespOptions, "onError">): Promise<typeof resp & { host: string; port: number }> {
+  const { host = "127.0.0.1", port = 6380 } = resp;
+  return { ...resp, host, port: await freePort(host, port) };
+}
+
+/**
+ * The port, or a free one for 0: workers that ask for any port at different times would not get the same one. So
+ * a port that is taken is found before anything is started. Throws `LISTEN_FAILED`.
+ */
+function freePort(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (cause: Error) => {
+      reject(
+        new OnefoldError("LISTEN_FAILED", `cannot listen on ${host}:${port}: ${cause.message}`, {
+          hint: "choose another port, or stop what listens there",
+          cause,
+        }),
+      );
+    });
+    probe.listen({ host, port, exclusive: true }, () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : port));
+    });
+  });
+}
+
+function shown(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}

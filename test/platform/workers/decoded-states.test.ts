@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
+import { DecodedStates } from "../../../src/platform/workers/decoded-states.ts";
+import { SeededRandom } from "../../../src/testing/random.ts";
+
+const SEED = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1e9));
+
+/** Decodes to what says which bytes it was made of, and counts. */
+function countingFold(): { fold: ViewFold; decoded(): number } {
+  let count = 0;
+  const fold = { decode: (bytes: Uint8Array) => ({ text: `${++count && ""}${bytes.join()}` }) };
+  return { fold: fold as unknown as ViewFold, decoded: () => count };
+}
+
+function textOf(state: ViewState): string {
+  return (state as unknown as { text: string }).text;
+}
+
+describe("decoded states", () => {
+  it("are taken again where the bytes are the same, by another fold never", () => {
+    const states = new DecodedStates(1_000_000);
+    const [one, other] = [countingFold(), countingFold()];
+    const first = states.decode("a", one.fold, Uint8Array.of(1, 2));
+    expect(states.decode("a", one.fold, Uint8Array.of(1, 2))).toBe(first);
+    expect(textOf(states.decode("a", one.fold, Uint8Array.of(1, 3)))).toBe("1,3");
+    states.decode("a", other.fold, Uint8Array.of(1, 3));
+    expect([one.decoded(), other.decoded()]).toEqual([2, 1]);
+  });
+
+  it(`are what the bytes say and stay within their memory, whatever is asked (seed ${SEED})`, () => {
+    const random = new SeededRandom(SEED);
+    const bytesMax = 20_000;
+    const states = new DecodedStates(bytesMax);
+    const { fold, decoded } = countingFold();
+    const asked = 20_000;
+    for (let i = 0; i < asked; i++) {
+      const name = `entity-${random.integer(0, 60)}`;
+      const bytes = new Uint8Array(random.integer(1, 120)).fill(random.integer(0, 3));
+      expect(textOf(states.decode(name, fold, bytes))).toBe(bytes.join());
+      const again = decoded();
+      states.decode(name, fold, bytes.slice());
+      expect(decoded()).toBe(again);
+      expect(states.bytes).toBeLessThanOrEqual(bytesMax);
+    }
+    expect(states.bytes).toBeGreaterThan(bytesMax / 2);
+  });
+});
