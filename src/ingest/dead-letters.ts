@@ -2,8 +2,9 @@
  * Rows that could not be used, kept with the reason: append-only NDJSON, in segments, durable.
  *
  * A line is a letter, or `{"resolved": [ids]}` once a replay got letters accepted (or the draft whose fold
- * refused an event was redefined), or `{"reopened": [ids]}`, or `{"dropped": letters, "upTo": segment}`. Lines are whole or, at the
- * torn end of a crash, cut off when the file is opened. A letter whose id is there already is not written
+ * refused an event was redefined), or `{"reopened": [ids]}`, or `{"acknowledged": [ids]}` once a person has seen to
+ * letters, or `{"dropped": letters, "upTo": segment}`. Lines are whole or, at the torn end of a crash, cut off when
+ * the file is opened. A letter whose id is there already is not written
  * again: letters of the fold are named by view and offset, so that a replay after a crash adds none twice.
  * Past `bytesMax` the oldest segment goes. How many letters have gone that nobody had resolved is written, and
  * synced, before they go: a crash in between leaves a segment that counts as gone and is removed on opening.
@@ -29,7 +30,7 @@ export interface DeadLetterFilter {
   readonly view?: string;
   readonly code?: string;
   readonly ids?: ReadonlySet<string>;
-  /** Also those a replay has resolved. */
+  /** Also those that are resolved. */
   readonly includeResolved?: boolean;
   /** Default 100. The oldest come first. */
   readonly limit?: number;
@@ -58,13 +59,20 @@ interface Dropped {
   readonly upTo: string;
 }
 
-type Line = DeadLetter | { readonly resolved: readonly string[] } | { readonly reopened: readonly string[] } | Dropped;
+type Line =
+  | DeadLetter
+  | { readonly resolved: readonly string[] }
+  | { readonly reopened: readonly string[] }
+  | { readonly acknowledged: readonly string[] }
+  | Dropped;
 
 export class DeadLetters {
   readonly #options: DeadLettersOptions;
   readonly #segments: Segment[] = [];
   readonly #known = new Set<string>();
   readonly #resolved = new Set<string>();
+  /** Of the resolved, those that stay so whatever is folded again. */
+  readonly #acknowledged = new Set<string>();
   #dropped: Dropped = { dropped: 0, upTo: "" };
   #nextNumber = 0;
   #file: LogFile | null = null;
@@ -108,13 +116,30 @@ export class DeadLetters {
     const fresh = stored.filter((letter) => !this.#known.has(letter.id));
     for (const letter of fresh) this.#known.add(letter.id);
     // A draft that is once more what it was refuses what it refused then. A row that a replay got in stays resolved.
-    const reopened = stored.filter(({ id, stage }) => stage === "fold" && this.#resolved.has(id)).map(({ id }) => id);
+    const reopened = stored
+      .filter(({ id, stage }) => stage === "fold" && this.#resolved.has(id) && !this.#acknowledged.has(id))
+      .map(({ id }) => id);
     for (const id of reopened) this.#resolved.delete(id);
     await this.#append(reopened.length === 0 ? fresh : [...fresh, { reopened }], fresh);
     if (diagnostics.deadLetter.hasSubscribers) {
       for (const { source, code, stage } of fresh) diagnostics.deadLetter.publish({ source, code, stage });
     }
     return stored;
+  }
+
+  /**
+   * Marks open letters as seen to by a person, durably, and says how many there were: resolved for good. The view
+   * that refused an event refuses it again in every rebuild, which is then no news.
+   */
+  async acknowledge(ids: readonly string[]): Promise<number> {
+    const open = [...new Set(ids)].filter((id) => this.#known.has(id) && !this.#resolved.has(id));
+    if (open.length === 0) return 0;
+    await this.#append([{ acknowledged: open }], []);
+    for (const id of open) {
+      this.#resolved.add(id);
+      this.#acknowledged.add(id);
+    }
+    return open.length;
   }
 
   /** Marks letters as resolved, durably. */
@@ -227,6 +252,7 @@ export class DeadLetters {
       for (const id of ids) {
         this.#known.delete(id);
         this.#resolved.delete(id);
+        this.#acknowledged.delete(id);
       }
     }
     await storage.syncFolder(folder);
@@ -246,7 +272,12 @@ export class DeadLetters {
       for (const line of lines) {
         if ("resolved" in line) for (const id of line.resolved) this.#resolved.add(id);
         else if ("reopened" in line) for (const id of line.reopened) this.#resolved.delete(id);
-        else if ("dropped" in line) this.#dropped = line;
+        else if ("acknowledged" in line) {
+          for (const id of line.acknowledged) {
+            this.#resolved.add(id);
+            this.#acknowledged.add(id);
+          }
+        } else if ("dropped" in line) this.#dropped = line;
         else {
           segment.ids.push(line.id);
           this.#known.add(line.id);
@@ -256,7 +287,9 @@ export class DeadLetters {
       }
     }
     await this.#forgetDropped(readOnly);
-    for (const id of this.#resolved) if (!this.#known.has(id)) this.#resolved.delete(id);
+    for (const ids of [this.#resolved, this.#acknowledged]) {
+      for (const id of ids) if (!this.#known.has(id)) ids.delete(id);
+    }
     if (readOnly) {
       this.#failure = new OnefoldError("STORAGE_LOCKED", "the dead letters were opened to read", { where: folder });
       return;
@@ -308,12 +341,13 @@ function isLetter(line: Line): line is DeadLetter {
 function parseLine(text: string): Line | null {
   try {
     const parsed = JSON.parse(text) as Partial<
-      DeadLetter & Dropped & { resolved: string[]; reopened: string[] }
+      DeadLetter & Dropped & { resolved: string[]; reopened: string[]; acknowledged: string[] }
     > | null;
     const isLine =
       typeof parsed?.id === "string" ||
       Array.isArray(parsed?.resolved) ||
       Array.isArray(parsed?.reopened) ||
+      Array.isArray(parsed?.acknowledged) ||
       typeof parsed?.upTo === "string";
     if (isLine) return parsed as Line;
   } catch {

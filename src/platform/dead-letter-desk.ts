@@ -1,5 +1,6 @@
 /**
- * Dead letters of all sources, for whoever looks after them: list them, and push them again.
+ * Dead letters of all sources, for whoever looks after them: list them, push them again, and resolve those that
+ * cannot be.
  */
 import { join } from "node:path";
 import { type DeadLetterFilter, DeadLetters } from "../ingest/dead-letters.ts";
@@ -9,6 +10,9 @@ import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { OnefoldError } from "../base/errors.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
+
+/** Which letters are meant. */
+export type LetterChoice = Pick<DeadLetterFilter, "stage" | "view" | "code" | "ids">;
 
 export interface DeadLetterSurvey {
   readonly letters: readonly DeadLetter[];
@@ -45,17 +49,25 @@ export class DeadLetterDesk {
 
   /** Pushes letters again; those that get in are marked as resolved. */
   replay(request: { readonly source: string; readonly ids: readonly string[] | "all" }): Promise<ReplayResult> {
-    if (this.#sources === null) {
-      throw new OnefoldError(
-        "STORAGE_LOCKED",
-        "beside the owner of the data folder one can only read, not push dead letters again",
-        {
-          where: this.#context.dataDir,
-          hint: "stop the process that owns the data folder, if one does, and try again",
-        },
-      );
-    }
-    return this.#sources.get(request.source).replayDeadLetters(request.ids);
+    return this.#own("push dead letters again").get(request.source).replayDeadLetters(request.ids);
+  }
+
+  /**
+   * Marks the open letters that all of `filter` applies to as resolved, for good, and says how many there were: for
+   * those that cannot be pushed again, or need not be. Throws `SOURCE_UNKNOWN`, `STORAGE_LOCKED`.
+   */
+  async resolve(request: { readonly source: string; readonly filter: LetterChoice }): Promise<number> {
+    const { deadLetters } = this.#own("resolve dead letters").get(request.source);
+    const letters = await deadLetters.list({ ...request.filter, limit: Number.POSITIVE_INFINITY });
+    return deadLetters.acknowledge(letters.map(({ id }) => id));
+  }
+
+  #own(work: string): SourceRuntimes {
+    if (this.#sources !== null) return this.#sources;
+    throw new OnefoldError("STORAGE_LOCKED", `beside the owner of the data folder one can only read, not ${work}`, {
+      where: this.#context.dataDir,
+      hint: "stop the process that owns the data folder, if one does, and try again",
+    });
   }
 
   async #listOf(source: string, filter: DeadLetterFilter): Promise<DeadLetterSurvey> {

@@ -184,6 +184,12 @@ describe("onefold, in a project that init wrote", () => {
     expect((await json("dead-letters", "list", "--code", "KEY_MISSING")).result["dead_letters"]).toEqual([]);
     const replayed = await json("dead-letters", "replay", "--source", "payments");
     expect(replayed).toMatchObject({ exitCode: 0, result: { accepted: 0, rejected: 1 } });
+    const resolve = ["dead-letters", "resolve", "--source", "payments"];
+    expect(await json(...resolve)).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
+    expect((await json(...resolve, "--code", "KEY_MISSING")).result).toEqual({ resolved: 0 });
+    expect((await json(...resolve, "--code", "CONSTRAINT_FAILED", "--view", "spending@1")).result["resolved"]).toBe(0);
+    expect((await json(...resolve, "--id", letters[0].id)).result).toEqual({ resolved: 1 });
+    expect((await json("dead-letters", "list")).result["dead_letters"]).toEqual([]);
   });
 
   it("refuses a changed meaning with exit code 3, and builds the next version from all events", async () => {

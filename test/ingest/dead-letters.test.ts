@@ -32,6 +32,30 @@ describe("dead letters", () => {
     expect(await letters.list({ ids: new Set(["pay-1"]) })).toEqual([all[1]]);
   });
 
+  it("that were acknowledged stay resolved, through crashes and however often the fold refuses the event again", async () => {
+    let storage = new ForgetfulStorage();
+    let letters = await open(storage, 4000);
+    const ofFold = (n: number): NewDeadLetter =>
+      letter(n, { id: `fold:v@1:${n}`, stage: "fold", view: "v@1", offset: n, code: "EVENT_POISON" });
+    await letters.add([ofFold(0), ofFold(1), letter(2)]);
+    expect(await letters.acknowledge(["fold:v@1:0", "fold:v@1:0", "pay-0", "unheard of"])).toBe(2);
+    expect(await letters.acknowledge(["fold:v@1:0"])).toBe(0);
+    for (let round = 0; round < 3; round++) {
+      await letters.add([ofFold(0), ofFold(1)]);
+      expect([letters.openCount, (await letters.list()).map(({ id }) => id)]).toEqual([1, ["fold:v@1:1"]]);
+      storage = storage.crash();
+      letters = await open(storage, 4000);
+    }
+    // what a redefined draft resolved may come back, and what a person has seen to may not
+    await letters.resolve(["fold:v@1:1"]);
+    await letters.add([ofFold(0), ofFold(1)]);
+    expect(letters.openCount).toBe(1);
+    // gone with their segments, neither is counted as dropped unresolved
+    expect(await letters.acknowledge(["fold:v@1:1"])).toBe(1);
+    for (let n = 10; n < 100; n++) await letters.add([letter(n)]);
+    expect(letters.droppedCount + letters.openCount).toBe(90);
+  });
+
   it("survive crashes once added, with torn tails, and number on", async () => {
     for (let seed = 0; seed < 60; seed++) {
       const random = randomFrom(seed);
