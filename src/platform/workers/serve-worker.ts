@@ -30,11 +30,11 @@ export async function serveAsWorker(options: WorkerOptions = {}): Promise<void> 
 }
 
 async function serve(settings: WorkerSettings, options: WorkerOptions, owner: Owner): Promise<void> {
-  const { clock = systemClock, onError = () => {} } = options;
+  const { clock = systemClock } = options;
   const house = await openWorkerHouse(settings, { ...options, clock }, owner.link);
   try {
     compilePlans(house);
-    await house.open(onError);
+    await house.open();
     owner.serveFrom(house);
     await tell({ kind: "warm" });
     await owner.stopped;

@@ -42,10 +42,10 @@ export interface WorkerHouse {
   readonly ports: ServePorts;
   readonly metrics: Metrics;
   told(status: HouseStatus): void;
-  /** Reads registry, fits and code anew. Throws `REGISTRY_CORRUPT`, and what getting the code throws. */
+  /** Reads registry, fits and code anew; where code cannot be had, goes on with what there is. Throws `REGISTRY_CORRUPT`. */
   reload(): Promise<void>;
   /** Opens the doors. Throws `LISTEN_FAILED`. */
-  open(onError: (error: unknown, request: string) => void): Promise<void>;
+  open(): Promise<void>;
   flushServingLog(): Promise<void>;
   /** Closes the doors in good order, and then the rest. */
   close(): Promise<void>;
@@ -56,7 +56,7 @@ export async function openWorkerHouse(
   options: WorkerOptions & { readonly clock: Clock },
   owner: AskLink,
 ): Promise<WorkerHouse> {
-  const { clock } = options;
+  const { clock, onError = () => {} } = options;
   const { dataDir } = settings;
   const registryFolder = join(dataDir, "registry");
   const code = async (): Promise<readonly Definition[]> => {
@@ -64,7 +64,8 @@ export async function openWorkerHouse(
     return typeof definitions === "function" ? definitions() : definitions;
   };
   const registry = await openFileRegistry(registryFolder, { clock });
-  registry.attachCode(await code());
+  let loaded = await code();
+  registry.attachCode(loaded);
   const fits = await openFitStore(registryFolder);
   const catalog = new ViewCatalog(registry);
   const store = openLmdbStore({ folder: join(dataDir, "online"), readOnly: true });
@@ -121,11 +122,17 @@ export async function openWorkerHouse(
       views.told(told);
     },
     reload: async () => {
-      await registry.reload(await code());
+      try {
+        loaded = await code();
+      } catch (error) {
+        // What was loaded before goes on being served; what is registered otherwise now is refused, view by view.
+        onError(error, "loading the definitions again");
+      }
+      await registry.reload(loaded);
       await fits.takeUp();
       revision += 1;
     },
-    open: async (onError) => {
+    open: async () => {
       opened.push(await openHttpServer(reader, ports, { ...settings.http, onError }));
       if (settings.resp !== null) opened.push(await doors.open(reader, ports, { ...settings.resp, onError }));
     },

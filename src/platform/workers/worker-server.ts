@@ -68,8 +68,12 @@ export class Workers {
     this.#house = house;
   }
 
-  /** Resolves once all its workers serve. Throws `LISTEN_FAILED`, `WORKERS_FAILED`, and what a worker fails with. */
+  /** Resolves once all its workers serve. Throws `LISTEN_FAILED`, `WORKERS_FAILED`, `REQUEST_INVALID`, and what a worker fails with. */
   async open(options: WorkersOptions): Promise<WorkerServer> {
+    const { count } = options;
+    if (!Number.isSafeInteger(count) || count < 1) {
+      throw new OnefoldError("REQUEST_INVALID", `a number of workers is a whole number from 1 on, not ${count}`);
+    }
     const { host = "127.0.0.1" } = options.http ?? {};
     const http = { ...options.http, host, port: await freePort(host, options.http?.port ?? 8080) };
     const resp = options.resp === undefined ? null : await respWithPort(options.resp);
@@ -80,7 +84,7 @@ export class Workers {
       arguments: options.arguments ?? [],
     };
     const supervisor = new Supervisor({
-      count: options.count,
+      count,
       start: () => this.#start(program, settings),
       onRestart: options.onRestart ?? (() => {}),
       onEnd: (ended) => this.#end(ended),
