@@ -2,7 +2,7 @@
  * The whole server under the whole workload: `onefold serve` on one core and the load on the other, events being
  * pushed meanwhile, 1% of the replies checked against the naive oracle.
  *
- *     npm run bench -- serving [--case a|b|c|d|e|f]... [--json] [--quick] [--profile]
+ *     npm run bench -- serving [--case a|b|c|d|e|f]... [--json] [--quick] [--accounts N] [--profile]
  *
  * | case | what |
  * |---|---|
@@ -13,7 +13,8 @@
  * | e | the workload that Feast publishes figures of, by its own wire |
  * | f | bytes stored a feature value |
  *
- * `--quick` shows that everything runs; its figures mean nothing. `--profile` prints where each server's time went.
+ * `--quick` shows that everything runs; its figures mean nothing. `--accounts` serves fewer than 100,000.
+ * `--profile` prints where each server's time went.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -35,6 +36,7 @@ const { values: options } = parseArgs({
   options: {
     case: { type: "string", multiple: true, default: CASES },
     json: { type: "boolean" },
+    accounts: { type: "string" },
     quick: { type: "boolean", default: false },
     profile: { type: "boolean", default: false },
   },
@@ -55,7 +57,9 @@ if (missing.length > 0) {
 
 const folder = await mkdtemp(join(tmpdir(), "onefold-bench-"));
 try {
-  const bench = new BenchRun({ size: options.quick ? QUICK : FULL, folder, profiles: options.profile });
+  const size = options.quick ? QUICK : FULL;
+  const accounts = Number(options.accounts ?? size.accounts);
+  const bench = new BenchRun({ size: { ...size, accounts }, folder, profiles: options.profile });
   if (asked("a") || asked("b")) await pointReads(bench, { resp: asked("a"), http: asked("b") });
   if (asked("c") || asked("d")) {
     const world = await bench.preparePayments("wide", wideDefinitions, WIDE_DAYS);

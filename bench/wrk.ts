@@ -39,7 +39,7 @@ export async function runWrkScript({ port, connections, seconds, script, under =
     const file = join(folder, "requests.lua");
     await writeFile(file, script);
     const url = `http://127.0.0.1:${port}/`;
-    const command = [...under, "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", file, url];
+    const command = [...under, "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "30s", "-s", file, url];
     const { stdout } = await runFile(command[0]!, command.slice(1));
     const [, perSecond] = /Requests\/sec:\s+([\d.]+)/.exec(stdout) ?? [];
     if (perSecond === undefined || /Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk says:\n${stdout}`);

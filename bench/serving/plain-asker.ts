@@ -30,7 +30,15 @@ export function openAsker(
   { httpPort, respPort }: { readonly httpPort: number; readonly respPort: number },
   service: string,
 ): Asker {
-  const redis = new Redis({ port: respPort, host: "127.0.0.1", enableReadyCheck: false, disableClientInfo: true });
+  const redis = new Redis({
+    port: respPort,
+    host: "127.0.0.1",
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    retryStrategy: () => null,
+  });
+  // A command under way when the connection ends is rejected by itself.
+  redis.on("error", () => {});
   const url = `http://127.0.0.1:${httpPort}/services/${service}/vector`;
   return {
     async fget(key) {

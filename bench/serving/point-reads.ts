@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { SeededRandom } from "../../src/testing/random.ts";
+import { cpuMicros } from "./cpu-time.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { PaymentWriter } from "./payment-writer.ts";
 import { POINT_DAYS, pointDefinitions, pointModel } from "./payments.ts";
@@ -12,6 +13,7 @@ import { askBeside, CHECKED_ONE_IN, openAsker } from "./plain-asker.ts";
 import { CONNECTIONS, httpLoad, type PointLoad, respLoads } from "./point-loads.ts";
 import { openRedisWithBlobs, redisLoad, type RedisWithBlobs } from "./redis-load.ts";
 import type { BenchRun } from "./run.ts";
+import type { RunningServer } from "./server.ts";
 import { removeWorld } from "./world.ts";
 
 const BLOB_BYTES = 200;
@@ -41,9 +43,12 @@ export async function pointReads(bench: BenchRun, { resp, http }: PointCases): P
     ];
     const eventsPerSecond = accounts * CHANGED_SHARE;
     const writer = PaymentWriter.start({ port: server.httpPort, accounts, eventsPerSecond, seed: 1 });
-    const measured = await measureLoads(bench, loads, redis, writer);
-    asker.close();
-    return { measured, written: await writer.stop() };
+    try {
+      const measured = await measureLoads(bench, loads, { server, redis, writer });
+      return { measured, written: await writer.stop() };
+    } finally {
+      asker.close();
+    }
   });
   await redis.close();
   const checked = await checkReplies(world, measured.seen, written.events);
@@ -59,27 +64,39 @@ export async function pointReads(bench: BenchRun, { resp, http }: PointCases): P
   bench.reportChecked("point", checked, measured.replies);
 }
 
+/** A server under one load: a figure a round. */
+interface Rounds {
+  readonly requestsPerSecond: number[];
+  /** Processor time of the server, with whatever else it did meanwhile; empty where the system does not say. */
+  readonly cpuMicrosPerRequest: number[];
+}
+
 interface Measured {
-  /** Requests a second by load, and Redis' by the depth of the pipeline: one a round. */
-  readonly rounds: ReadonlyMap<PointLoad, number[]>;
-  readonly redisRounds: ReadonlyMap<number, number[]>;
+  readonly loads: ReadonlyMap<PointLoad, Rounds>;
+  /** By the depth of the pipeline. */
+  readonly redis: ReadonlyMap<number, Rounds>;
   /** Of all loads together. */
   readonly replies: number;
   readonly seen: readonly SeenReply[];
 }
 
+interface Measuring {
+  readonly server: RunningServer;
+  readonly redis: RedisWithBlobs;
+  readonly writer: PaymentWriter;
+}
+
 async function measureLoads(
   { size }: BenchRun,
   loads: readonly PointLoad[],
-  redis: RedisWithBlobs,
-  writer: PaymentWriter,
+  { server, redis, writer }: Measuring,
 ): Promise<Measured> {
   const { seconds, accounts } = size;
   const random = new SeededRandom(2);
   const rates = new Map<PointLoad, number>();
   for (const load of loads) rates.set(load, (await load.run(WARM_UP_REQUESTS, 1)).requestsPerSecond);
-  const rounds = new Map(loads.map((load) => [load, [] as number[]]));
-  const redisRounds = new Map(loads.map(({ pipeline }) => [pipeline, [] as number[]]));
+  const rounds = new Map(loads.map((load) => [load, noRounds()]));
+  const redisRounds = new Map(loads.map(({ pipeline }) => [pipeline, noRounds()]));
   const seen: SeenReply[] = [];
   let replies = 0;
   for (let round = 0; round < size.rounds; round++) {
@@ -88,30 +105,56 @@ async function measureLoads(
     for (const [pipeline, measured] of redisRounds) {
       const requests = REDIS_RATES[pipeline]! * seconds;
       const shape = { connections: CONNECTIONS, pipeline, requests, randomBelow: accounts };
-      measured.push(await redisLoad({ port: redis.port, command: redis.get, ...shape }));
+      await measureInto(measured, redis.pid, async () => {
+        return {
+          requestsPerSecond: await redisLoad({ port: redis.port, command: redis.get, ...shape }),
+          replies: requests,
+        };
+      });
     }
     writer.resume();
     for (const [load, measured] of rounds) {
       const rate = rates.get(load)!;
-      const running = load.run(Math.round(rate * seconds), seconds);
+      const running = measureInto(measured, server.pid, () => load.run(Math.round(rate * seconds), seconds));
       const asked = { service: pointModel.name, accounts, random, ask: load.ask };
-      const count = running.then((result) => result.replies);
-      seen.push(...(await askBeside({ ...asked, checksPerSecond: rate / CHECKED_ONE_IN, load: count })));
-      measured.push((await running).requestsPerSecond);
-      replies += await count;
+      seen.push(...(await askBeside({ ...asked, checksPerSecond: rate / CHECKED_ONE_IN, load: running })));
+      replies += await running;
     }
   }
-  return { rounds, redisRounds, replies, seen };
+  return { loads: rounds, redis: redisRounds, replies, seen };
 }
 
-function reportLoads(bench: BenchRun, { rounds, redisRounds }: Measured): void {
-  for (const [{ name, pipeline }, measured] of rounds) {
-    const shared = { case: name, unit: "req/s", better: "higher", rounds: measured } as const;
-    const reference = { name: "redis-get", rounds: redisRounds.get(pipeline)! };
+function noRounds(): Rounds {
+  return { requestsPerSecond: [], cpuMicrosPerRequest: [] };
+}
+
+/** Resolves to the number of replies. */
+async function measureInto(rounds: Rounds, pid: number, run: () => ReturnType<PointLoad["run"]>): Promise<number> {
+  const before = cpuMicros(pid);
+  const { requestsPerSecond, replies } = await run();
+  const after = cpuMicros(pid);
+  rounds.requestsPerSecond.push(requestsPerSecond);
+  if (before !== null && after !== null) rounds.cpuMicrosPerRequest.push((after - before) / replies);
+  return replies;
+}
+
+function reportLoads(bench: BenchRun, { loads, redis }: Measured): void {
+  for (const [{ name, pipeline }, { requestsPerSecond, cpuMicrosPerRequest }] of loads) {
+    const beside = redis.get(pipeline)!;
+    const shared = { case: name, unit: "req/s", better: "higher", rounds: requestsPerSecond } as const;
+    const reference = { name: "redis-get", rounds: beside.requestsPerSecond };
     if (pipeline === 1) bench.report({ ...shared, reference, goal: 0.6 });
     else bench.report({ ...shared, goal: 100_000 });
+    if (cpuMicrosPerRequest.length === 0) continue;
+    bench.report({
+      case: `${name}-cpu`,
+      unit: "us of CPU a request",
+      better: "lower",
+      rounds: cpuMicrosPerRequest,
+      reference: { name: "redis-get", rounds: beside.cpuMicrosPerRequest },
+    });
   }
-  const pipelined = redisRounds.get(32);
+  const pipelined = redis.get(32)?.requestsPerSecond;
   if (pipelined === undefined) return;
   bench.report({ case: "a-redis-get-pipelined-32", unit: "req/s", better: "higher", rounds: pipelined });
 }

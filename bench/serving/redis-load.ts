@@ -32,6 +32,7 @@ export async function redisLoad(load: RedisLoad): Promise<number> {
 }
 
 export interface RedisWithBlobs {
+  readonly pid: number;
   readonly port: number;
   /** What `redis-benchmark` is to send: one of the blobs at random. */
   readonly get: readonly string[];
@@ -49,6 +50,7 @@ export async function openRedisWithBlobs(blobs: number, bytes: number): Promise<
   await listening(server);
   await fill(port, blobs, "x".repeat(bytes));
   return {
+    pid: server.pid!,
     port,
     get: ["GET", "k__rand_int__"],
     async close() {

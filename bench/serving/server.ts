@@ -11,6 +11,7 @@ import { onCore, SERVER_CORE } from "../cores.ts";
 const COMMAND = join(process.cwd(), "dist", "cli", "main.js");
 
 export interface RunningServer {
+  readonly pid: number;
   readonly httpPort: number;
   readonly respPort: number;
   /** Stops it in good order; with a profile, that is written then. */
@@ -34,6 +35,7 @@ export async function startServer(dataDir: string, profileFolder?: string): Prom
   if (said === null) throw new Error(`onefold serve ended with ${child.exitCode} before it served`);
   const { url, resp_url } = JSON.parse(said) as { readonly url: string; readonly resp_url: string };
   return {
+    pid: child.pid!,
     httpPort: Number(new URL(url).port),
     respPort: Number(new URL(resp_url).port),
     async stop() {
