@@ -8,6 +8,10 @@ import { type AddressInfo, createServer as createNetServer, connect, type Server
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
+import { openFastDoor } from "../src/serve/http-fast/fast-door.ts";
+import { HotRoutes } from "../src/serve/http-fast/hot-routes.ts";
+import type { Route } from "../src/serve/route.ts";
+
 export interface ReferenceServer {
   readonly port: number;
   close(): void;
@@ -20,6 +24,24 @@ export function openEmptyHttp(): Promise<ReferenceServer> {
       response.setHeader("content-length", "2");
       response.end("{}");
     });
+  });
+  return listening(server);
+}
+
+/** The fast door alone: reads, parses and routes each request, and answers the same text to all. */
+export function openBareDoor(path: string, jsonText: string): Promise<ReferenceServer> {
+  const route: Route = {
+    method: "POST",
+    path,
+    summary: "the same answer to all",
+    reads: "json",
+    schemas: { answers: {} },
+    isHot: true,
+    handle: () => ({ status: 200, body: {}, jsonText: () => jsonText }),
+  };
+  const server = createHttpServer();
+  openFastDoor(server, new HotRoutes([route], () => () => true), (error) => {
+    throw error;
   });
   return listening(server);
 }

@@ -4,9 +4,8 @@
  *
  *     <data>/registry  log/<source>  online  offline/events  offline/features  serving-log  dead-letters  lock
  */
-import { existsSync } from "node:fs";
-import { mkdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import { type DurationMicros, MICROS_PER_MINUTE } from "./base/micros.ts";
@@ -21,6 +20,7 @@ import { openOfflineStore } from "./offline-store/delta-table.ts";
 import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
 import type { OnlineStore } from "./online-store/online-store.ts";
 import { openLmdbStore } from "./online-store/lmdb.ts";
+import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { LocalEvents, type LocalEventsOptions } from "./platform/local-events.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
@@ -57,6 +57,7 @@ import { train, type TrainingSet, type TrainRequest } from "./training/training-
 const SERVING_LOG_SAMPLE_RATE = 0.01;
 /** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
 const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
+const KEPT_VECTORS_BYTES = 128 * 1024 * 1024;
 /** How far a vector's time may be bumped past the clock where no source says more. */
 const MAX_FUTURE_MICROS: DurationMicros = MICROS_PER_MINUTE;
 
@@ -75,6 +76,11 @@ export interface PlatformOptions {
   readonly clock?: Clock;
   /** Code for views with functions of their own. Views without functions need none. */
   readonly definitions?: readonly Definition[];
+  /**
+   * What vectors that were read may take in memory, to be answered again while nothing can have changed; 0 keeps
+   * none. Default 128 MiB.
+   */
+  readonly keptVectorsBytes?: number;
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
   readonly servingLogSampleRate?: number;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
@@ -151,7 +157,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.push(() => servingLog.close());
     const sources = await SourceRuntimes.open(context, online);
     closers.push(() => sources.close());
-    return new Platform(context, { online, sources, servingLog }, closers);
+    const keptVectorsBytes = options.keptVectorsBytes ?? KEPT_VECTORS_BYTES;
+    return new Platform(context, { online, sources, servingLog, keptVectorsBytes }, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -163,6 +170,7 @@ interface Owned {
   readonly online: OnlineStore;
   readonly sources: SourceRuntimes;
   readonly servingLog: ServingLog;
+  readonly keptVectorsBytes: number;
 }
 
 export class Platform {
@@ -437,6 +445,7 @@ export class Platform {
       registry,
       fits,
       maxFutureMicros: MAX_FUTURE_MICROS,
+      keptVectorsBytesMax: owned?.keptVectorsBytes ?? 0,
       revision: () => this.#revision,
       view: (name, version) =>
         this.#own("read vectors", "ask its server: POST /services/{name}/vector").sources.view(
@@ -458,22 +467,6 @@ export class Platform {
       readiness: () => owned?.sources.readiness() ?? { ready: false, waitingFor: ["the owner of the data folder"] },
     };
   }
-}
-
-/** Null before the first write. */
-async function onlineStoreBytes(dataDir: string): Promise<number | null> {
-  const found = await stat(join(dataDir, "online", "data.mdb")).catch(() => null);
-  // Blocks, not the length: the file may have holes.
-  return found === null ? null : found.blocks * 512;
-}
-
-/** A folder in which nothing was ever registered is taken for a mistyped one. Throws `DATA_FOLDER_MISSING`. */
-function refuseMissing(dataDir: string): void {
-  if (existsSync(join(dataDir, "registry", "registry.json"))) return;
-  throw new OnefoldError("DATA_FOLDER_MISSING", `there is no data folder ${resolve(dataDir)}`, {
-    where: dataDir,
-    hint: "check the path; onefold apply creates a data folder and registers definitions in it",
-  });
 }
 
 /** Rows of a file as `push` takes them, `rowsPerBatch` at a time. Throws `FILE_UNREADABLE`. */

@@ -15,7 +15,7 @@ export const diagnostics: {
   readonly deadLetter: Channel;
   /** One offline commit: `{table, rows, version}`. */
   readonly committed: Channel;
-  /** One vector read: `{service, durationMs, statuses}`. */
+  /** One vector read: `{service, durationMs, statuses, isKept}`. */
   readonly served: Channel;
   /** One HTTP request answered: `{method, route, status, code, durationMs}`; `code` is null without an error. */
   readonly answered: Channel;

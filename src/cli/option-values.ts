@@ -21,6 +21,11 @@ export function parseTrainShare(text: string): number {
   throw new InvalidArgumentError("Give a number above 0, up to 1.");
 }
 
+export function parseMegabytes(text: string): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Give a whole number of megabytes; 0 for none.");
+}
+
 export function parseCount(text: string): number {
   if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new InvalidArgumentError("Give a whole number above zero.");

@@ -5,7 +5,7 @@
  * A state that the store does not yet hold as it is (changed, or in a commit under way) is never let go.
  * Letting go takes second chances: the oldest that was not used since the last round.
  */
-import type { EntityKey } from "../schema/entity-key.ts";
+import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 
@@ -115,7 +115,8 @@ export class HotStates<S extends ViewState = ViewState> {
     };
   }
 
-  #keep(key: EntityKey, state: S, bytes: number): HotState<S> {
+  #keep(given: EntityKey, state: S, bytes: number): HotState<S> {
+    const key = ownKey(given);
     const entry: HotState<S> = { key, state, dirty: false, flushing: false, used: false, bytes };
     this.#entries.set(key, entry);
     this.#bytes += bytes;

@@ -21,6 +21,7 @@ import type { LogEvent } from "./event.ts";
 import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
+import { ReadMarks } from "./read-marks.ts";
 
 export interface PipelineView {
   /** For a draft: tells its present definition from those before. */
@@ -75,6 +76,7 @@ export class ViewRunner {
   readonly #rows: FeatureRows | null;
   readonly #letters: FoldLetters;
   readonly #derivation: ViewDerivation | null;
+  readonly #marks = new ReadMarks();
   #hot: HotStates;
   #epoch: number;
   #position: number;
@@ -142,6 +144,11 @@ export class ViewRunner {
     return this.#hot.get(key);
   }
 
+  /** A mark that is current until the entity's state changes or another's states take the place of all. */
+  mark(key: EntityKey): { readonly isCurrent: boolean } {
+    return this.#marks.get(key);
+  }
+
   /** Folds `events[from..to)`; those below the position are skipped. */
   fold(events: readonly LogEvent[], from: number, to: number): void {
     for (let i = from; i < to; i++) {
@@ -168,6 +175,7 @@ export class ViewRunner {
     const outcome = fold.fold(entry.state, event);
     if (outcome.kind === "folded") {
       this.#hot.markDirty(entry);
+      this.#marks.changed(key);
       this.#rows?.folded(key);
     } else if (outcome.kind === "poison") this.#refuse(event, poison(outcome.message));
   }
@@ -226,6 +234,7 @@ export class ViewRunner {
       );
     }
     this.#hot = successor.#hot;
+    this.#marks.allChanged();
     this.#epoch = successor.#epoch;
     // Not spread into a call: there may be more of them than a call takes arguments.
     this.#poisoned = this.#poisoned.concat(successor.#poisoned);

@@ -123,14 +123,23 @@ export class Metrics {
   #listenToVectors(): void {
     const { statusNames } = this.#house;
     const tally = new VectorTally(READ_SECONDS, statusNames.length);
-    this.#on<{ service: string; durationMs: number; statuses: readonly number[] }>(
+    this.#on<{ service: string; durationMs: number; statuses: readonly number[]; isKept: boolean }>(
       diagnostics.served,
-      ({ service, durationMs, statuses }) => tally.add(service, durationMs / 1000, statuses),
+      ({ service, durationMs, statuses, isKept }) => tally.add(service, durationMs / 1000, statuses, isKept),
     );
     const vectors: Counter = this.#counter("onefold_vectors_total", "Feature vectors read", ["service"], () => {
       vectors.reset();
       for (const { service, count } of tally.services()) vectors.inc({ service }, count);
     });
+    const kept: Counter = this.#counter(
+      "onefold_vectors_kept_total",
+      "Feature vectors answered as they were read before, unchanged since",
+      ["service"],
+      () => {
+        kept.reset();
+        for (const { service, kept: count } of tally.services()) kept.inc({ service }, count);
+      },
+    );
     const values: Counter = this.#counter(
       "onefold_feature_values_total",
       "Feature values read, by status",

@@ -6,6 +6,8 @@
 export interface TalliedVectors {
   readonly service: string;
   count: number;
+  /** How many of them were answered as they had been read before. */
+  kept: number;
   seconds: number;
   /** Vectors within each of the tally's bounds, the last for those beyond them all. */
   readonly withinBounds: Float64Array;
@@ -23,13 +25,14 @@ export class VectorTally {
     this.statuses = new Float64Array(statusCount);
   }
 
-  add(service: string, seconds: number, statuses: readonly number[]): void {
+  add(service: string, seconds: number, statuses: readonly number[], isKept: boolean): void {
     let tallied = this.#services.get(service);
     if (tallied === undefined) {
-      tallied = { service, count: 0, seconds: 0, withinBounds: new Float64Array(this.bounds.length + 1) };
+      tallied = { service, count: 0, kept: 0, seconds: 0, withinBounds: new Float64Array(this.bounds.length + 1) };
       this.#services.set(service, tallied);
     }
     tallied.count++;
+    if (isKept) tallied.kept++;
     tallied.seconds += seconds;
     let bound = 0;
     while (bound < this.bounds.length && seconds > this.bounds[bound]!) bound++;

@@ -128,6 +128,7 @@ export class SourceRuntimes {
         return runner.space;
       },
       state: (key) => runner.state(key),
+      mark: (key) => runner.mark(key),
       storedPosition: () => runner.position,
     };
   }

@@ -33,6 +33,11 @@ export function encodeEntityKey(parts: readonly Value[], types: readonly ValueTy
   return key;
 }
 
+/** The same key, holding on to no larger text that it was cut from: for keys that are kept. */
+export function ownKey(key: EntityKey): EntityKey {
+  return Buffer.from(key).toString();
+}
+
 /** The texts of a key's parts, in order: the inverse of the joining above. */
 export function splitEntityKey(key: EntityKey, partCount: number): string[] {
   if (partCount === 1) return [key];

@@ -1,14 +1,10 @@
 /**
  * The API's own description: as OpenAPI, and as a page.
  */
-import { readFileSync } from "node:fs";
+import { packageVersion } from "../base/version.ts";
 import { docsPage } from "./docs-page.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Route } from "./route.ts";
-
-const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  readonly version: string;
-};
 
 /** Nothing on the page runs, and nothing is fetched for it. */
 const PAGE_HEADERS = {
@@ -26,7 +22,7 @@ export function withDocs(routes: readonly Route[]): Route[] {
       summary: "This API as an OpenAPI 3.1 document",
       reads: "nothing",
       schemas: { answers: { 200: { type: "object" } } },
-      handle: () => ({ status: 200, body: openApiDocument(all, manifest.version) }),
+      handle: () => ({ status: 200, body: openApiDocument(all, packageVersion()) }),
     },
     {
       method: "GET",
@@ -38,7 +34,7 @@ export function withDocs(routes: readonly Route[]): Route[] {
         status: 200,
         contentType: "text/html; charset=utf-8",
         headers: PAGE_HEADERS,
-        body: docsPage(openApiDocument(all, manifest.version)),
+        body: docsPage(openApiDocument(all, packageVersion())),
       }),
     },
   ];

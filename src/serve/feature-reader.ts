@@ -10,7 +10,8 @@ import { serviceKeys } from "./entity-input.ts";
 import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { ServePorts } from "./ports.ts";
-import type { FeatureVector } from "./vector-buffer.ts";
+import { isKeepable, KeptVectors } from "./kept-vectors.ts";
+import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
 import { compileDefinition, compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
 
 /** Lists of feature names whose plans are kept at a time; callers choose them, so their number has no other bound. */
@@ -25,6 +26,8 @@ export interface FeatureReader {
   referencePlan(references: readonly string[], fullNames: boolean): VectorPlan;
   /** Reads, records, and publishes to diagnostics. Throws what `readVector` throws. */
   read(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector;
+  /** As `read`, for answers of values alone: the vector may be one that was kept, where a read would give the same. */
+  readValues(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): VectorValues;
   /** One vector of a service; `entities` as in `serviceKeys`, `request` as in `requestRow`. */
   vector(service: string, entities: unknown, request?: unknown, options?: ReadOptions): FeatureVector;
 }
@@ -32,6 +35,7 @@ export interface FeatureReader {
 export function createFeatureReader(ports: ServePorts): FeatureReader {
   const servicePlans = new Map<string, VectorPlan>();
   const featurePlans = new Map<string, VectorPlan>();
+  const kept = new KeptVectors(ports.keptVectorsBytesMax ?? 0);
   let revision = ports.revision();
 
   const planFor = (plans: Map<string, VectorPlan>, cacheKey: string, compile: () => VectorPlan): VectorPlan => {
@@ -39,6 +43,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     if (present !== revision) {
       servicePlans.clear();
       featurePlans.clear();
+      kept.clear();
       revision = present;
     }
     let plan = plans.get(cacheKey);
@@ -48,6 +53,16 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       plans.set(cacheKey, plan);
     }
     return plan;
+  };
+
+  /** What was computed for a list of references has no service by which it could be computed again. */
+  const isSampled = (plan: VectorPlan, keys: readonly EntityKey[]): boolean =>
+    (plan.service !== "" || plan.program === null) && ports.samples(plan, keys);
+
+  const publish = (plan: VectorPlan, { statuses }: VectorValues, startMs: number, isKept: boolean): void => {
+    if (!diagnostics.served.hasSubscribers) return;
+    const durationMs = performance.now() - startMs;
+    diagnostics.served.publish({ service: plan.service, durationMs, statuses, isKept });
   };
 
   const reader: FeatureReader = {
@@ -65,16 +80,20 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
         ),
       ),
     read: (plan, keys, options) => {
-      const listening = diagnostics.served.hasSubscribers;
-      const startMs = listening ? performance.now() : 0;
+      const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       const vector = readVector(plan, keys, ports, options);
-      // What was computed for a list of references has no service by which it could be computed again.
-      const isNamed = plan.service !== "" || plan.program === null;
-      if (isNamed && ports.samples(plan, keys)) ports.record(toServedVector(plan, keys, vector));
-      if (listening) {
-        const durationMs = performance.now() - startMs;
-        diagnostics.served.publish({ service: plan.service, durationMs, statuses: vector.statuses });
-      }
+      if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
+      publish(plan, vector, startMs, false);
+      return vector;
+    },
+    readValues: (plan, keys, options) => {
+      if (!isKeepable(plan)) return reader.read(plan, keys, options);
+      const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
+      const found = kept.find(plan, keys, options?.now ?? ports.clock.now());
+      // One that is sampled is recorded each time it is served, so it is never kept.
+      if (found === null && isSampled(plan, keys)) return reader.read(plan, keys, options);
+      const vector = found ?? kept.keep(plan, keys, readVector(plan, keys, ports, options));
+      publish(plan, vector, startMs, found !== null);
       return vector;
     },
     vector: (service, entities, request, options) => {

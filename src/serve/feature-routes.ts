@@ -14,6 +14,7 @@ import {
   answerTiming,
   featuresSchema,
   metadataSchema,
+  readFor,
 } from "./vector-answer.ts";
 import { vectorRouteAnswer } from "./vector-route-answer.ts";
 
@@ -53,9 +54,10 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     const plan = reader.featurePlan(query.entity_type, names(query));
     const entity = plan.entities[0]!;
     const key = id.isText ? entityKeyFromText(entity, String(id.given)) : entityKey(entity, id.given);
-    const vector = reader.read(plan, [key]);
+    const options = answerOptions(request);
+    const vector = readFor(reader, plan, [key], options);
     const label = { entity_type: query.entity_type, entity_id: id.given };
-    return vectorRouteAnswer(label, plan, vector, answerOptions(request), startMs, ports.clock);
+    return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
   };
 
   return [

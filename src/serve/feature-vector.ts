@@ -17,7 +17,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
 import type { Row } from "../schema/value.ts";
 import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
-import type { FeatureVector } from "./vector-buffer.ts";
+import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 export interface ReadOptions {
@@ -94,7 +94,7 @@ export function tokenOf(plan: VectorPlan, vector: FeatureVector): VectorToken {
 }
 
 /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
-export function missingOf(plan: VectorPlan, vector: FeatureVector): string[] {
+export function missingOf(plan: VectorPlan, vector: VectorValues): string[] {
   return plan.outputs.flatMap(({ name }, i) => (vector.statuses[i]! > Status.NULL_VALUE ? [name] : []));
 }
 

@@ -3,7 +3,6 @@
  * into `{error: {code, message, where, hint, candidates}}` with the code's status.
  */
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { diagnostics } from "../base/diagnostics.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
@@ -14,7 +13,7 @@ import type { FeatureReader } from "./feature-reader.ts";
 import { openFastDoor } from "./http-fast/fast-door.ts";
 import { HotRoutes } from "./http-fast/hot-routes.ts";
 import type { ServePorts } from "./ports.ts";
-import { refuseBytes } from "./refuse-bytes.ts";
+import { answerClientError } from "./refuse-bytes.ts";
 import {
   BodyAllowance,
   bodyTooLarge,
@@ -306,9 +305,4 @@ function unknownRoute(routes: readonly Route[], request: FastifyRequest, reply: 
     hint: "docs/http.md lists the routes",
     candidates: nearestNames(asked, routes.map(routeName)),
   });
-}
-
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
-  else refuseBytes(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "late" : "malformed");
 }

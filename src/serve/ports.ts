@@ -22,8 +22,18 @@ export interface ServedView {
   readonly fold: ViewFold;
   /** Epoch its states belong to now; moves when a rebuilt epoch is switched to. */
   readonly epoch: number;
+  /**
+   * A mark that stays current until the entity's state changes, or the view's states are switched; absent where
+   * the house cannot tell. To be taken in the turn that reads the state.
+   */
+  mark?(key: EntityKey): ReadMark;
   /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
   state(key: EntityKey): ViewState | null;
+}
+
+/** Whether what was read of an entity is still what a read would find. */
+export interface ReadMark {
+  readonly isCurrent: boolean;
 }
 
 /** As the pipeline reports it; the HTTP door passes it on. */
@@ -59,7 +69,9 @@ export interface ServePorts {
    * Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`.
    */
   push(source: string, rows: readonly unknown[], faults?: ReadonlyMap<number, OnefoldError>): Promise<PushReport>;
-  /** Whether the vectors of these entities are kept. */
+  /** What kept vectors and their texts may take in memory; 0, or absent, keeps none. */
+  readonly keptVectorsBytesMax?: number;
+  /** Whether the vectors of these entities go to the serving log. */
   samples(plan: SampledPlan, keys: readonly EntityKey[]): boolean;
   /** Called for every vector that is sampled. Must not throw, and keeps nothing that it is given but in text. */
   record(vector: ServedVector): void;

@@ -5,11 +5,24 @@
 import type { Socket } from "node:net";
 import { OnefoldError } from "../base/errors.ts";
 
-/** The connection ends with the answer. */
+/** A client that neither takes its answer nor hangs up is cut off. */
+const CUT_OFF_MILLIS = 10_000;
+
+/** The connection ends with the answer, after those that are still on their way. */
 export function refuseBytes(socket: Socket, why: "malformed" | "late"): void {
   const status = why === "late" ? "408 Request Timeout" : "400 Bad Request";
   const what = why === "late" ? "the request did not arrive in time" : "the bytes received are not an HTTP/1.1 request";
   const body = JSON.stringify({ error: new OnefoldError("REQUEST_INVALID", what) });
   const head = `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n`;
   socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  const cutOff = setTimeout(() => socket.destroy(), CUT_OFF_MILLIS).unref();
+  socket.once("close", () => clearTimeout(cutOff));
+}
+
+/** For what `node:http` cannot parse, or did not get in time. It comes again with each chunk that follows. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET") socket.destroy();
+  else if (socket.writable) refuseBytes(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "late" : "malformed");
+  // Refused already: what was written is still sent, and nothing more is listened to.
+  else socket.destroySoon();
 }

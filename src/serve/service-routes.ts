@@ -9,7 +9,14 @@ import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 import { answerEach, BATCH_MAX } from "./vector-batch.ts";
-import { answerOptions, answerOptionSchemas, answerTiming, featuresSchema, metadataSchema } from "./vector-answer.ts";
+import {
+  answerOptions,
+  answerOptionSchemas,
+  answerTiming,
+  featuresSchema,
+  metadataSchema,
+  readFor,
+} from "./vector-answer.ts";
 import { vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
@@ -68,9 +75,10 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const { entities, request: data, fit } = request.body as { entities: unknown; request?: unknown; fit?: number };
         const plan = reader.servicePlan(request.params["name"]!, fit);
         const keys = serviceKeys(plan.entities, entities);
-        const vector = reader.read(plan, keys, { request: requestRow(plan.request, data) });
+        const options = answerOptions(request);
+        const vector = readFor(reader, plan, keys, options, requestRow(plan.request, data));
         const label = { service: plan.service, entities };
-        return vectorRouteAnswer(label, plan, vector, answerOptions(request), startMs, ports.clock);
+        return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
       },
     },
     {

@@ -3,13 +3,16 @@
  */
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
-import type { ErrorCode } from "../base/errors.ts";
+import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { startsExactly, STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { Row } from "../schema/value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
 import { errorOf, eventTimeOf, missingOf, outputEventTime, tokenOf, windowStartOf } from "./feature-vector.ts";
-import type { FeatureVector } from "./vector-buffer.ts";
+import type { FeatureReader } from "./feature-reader.ts";
+import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
 
@@ -37,7 +40,7 @@ export function answerOptions({ body, query }: RouteRequest): AnswerOptions {
   return { full: metadata !== "false", token: String(asked.token ?? query["token"] ?? "false") === "true" };
 }
 
-export function answerFeatures(plan: VectorPlan, vector: FeatureVector): Record<string, unknown> {
+export function answerFeatures(plan: VectorPlan, vector: VectorValues): Record<string, unknown> {
   const features: Record<string, unknown> = {};
   for (let i = 0; i < plan.outputs.length; i++) {
     const { name, type } = plan.outputs[i]!;
@@ -46,30 +49,47 @@ export function answerFeatures(plan: VectorPlan, vector: FeatureVector): Record<
   return features;
 }
 
-/** The part of the metadata that belongs to one vector. */
+/** A vector with all that the options ask of it, and no more. */
+export function readFor(
+  reader: FeatureReader,
+  plan: VectorPlan,
+  keys: readonly EntityKey[],
+  options: AnswerOptions,
+  request?: Row,
+): VectorValues {
+  const given = request === undefined ? {} : { request };
+  return options.full || options.token ? reader.read(plan, keys, given) : reader.readValues(plan, keys, given);
+}
+
+/** The part of the metadata that belongs to one vector, which `readFor` has read for these options. */
 export function answerMetadata(
   plan: VectorPlan,
-  vector: FeatureVector,
+  vector: VectorValues,
   options: AnswerOptions,
 ): Record<string, unknown> {
   return {
     as_of: formatMicros(vector.asOf),
     missing_features: missingOf(plan, vector),
     ...(typeof plan.program?.fit === "number" ? { fit: plan.program.fit } : {}),
-    ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
-    ...(options.full
-      ? {
-          features: Object.fromEntries(
-            plan.outputs.map((each, i) => [
-              each.name,
-              vector.codes === null
-                ? featureMetadata(plan, vector, each, i)
-                : computedMetadata(plan, vector, each, i, vector.codes[i]!),
-            ]),
-          ),
-        }
-      : {}),
+    ...(options.token ? { token: encodeVectorToken(tokenOf(plan, whole(vector))) } : {}),
+    ...(options.full ? { features: allMetadata(plan, whole(vector)) } : {}),
   };
+}
+
+function whole(vector: VectorValues): FeatureVector {
+  if ("states" in vector) return vector as FeatureVector;
+  throw new OnefoldError("INTERNAL", "a vector that was read for its values alone has no token or metadata");
+}
+
+function allMetadata(plan: VectorPlan, vector: FeatureVector): Record<string, unknown> {
+  return Object.fromEntries(
+    plan.outputs.map((each, i) => [
+      each.name,
+      vector.codes === null
+        ? featureMetadata(plan, vector, each, i)
+        : computedMetadata(plan, vector, each, i, vector.codes[i]!),
+    ]),
+  );
 }
 
 /** The part that belongs to the answer as a whole: how long it took since `startMs`, and when that was. */

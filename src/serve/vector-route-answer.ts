@@ -7,31 +7,66 @@ import type { Clock } from "../base/clock.ts";
 import { featuresText } from "./features-text.ts";
 import type { RouteAnswer } from "./route.ts";
 import { answerFeatures, answerMetadata, type AnswerOptions, answerTiming } from "./vector-answer.ts";
-import type { FeatureVector } from "./vector-buffer.ts";
+import type { VectorValues } from "./vector-buffer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
+const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+
+/** A class, because literals with accessors and spreads cost as much here as the whole text. */
+class VectorRouteAnswer implements RouteAnswer {
+  readonly status = 200;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly #label: Readonly<Record<string, unknown>>;
+  readonly #plan: VectorPlan;
+  readonly #vector: VectorValues;
+  readonly #timing: Readonly<Record<string, unknown>>;
+  readonly #metadata: Readonly<Record<string, unknown>>;
+
+  constructor(
+    label: Readonly<Record<string, unknown>>,
+    plan: VectorPlan,
+    vector: VectorValues,
+    timing: Readonly<Record<string, unknown>>,
+    metadata: Readonly<Record<string, unknown>>,
+  ) {
+    const { token } = metadata;
+    this.headers = typeof token === "string" ? { "x-onefold-token": token } : NO_HEADERS;
+    this.#label = label;
+    this.#plan = plan;
+    this.#vector = vector;
+    this.#timing = timing;
+    this.#metadata = metadata;
+  }
+
+  get body(): Readonly<Record<string, unknown>> {
+    const features = answerFeatures(this.#plan, this.#vector);
+    return { ...this.#label, features, metadata: { ...this.#timing, ...this.#metadata } };
+  }
+
+  jsonText(): string {
+    const features = featuresText(this.#plan, this.#vector);
+    const metadata = `${begun(this.#timing)},${JSON.stringify(this.#metadata).slice(1)}`;
+    return `${begun(this.#label)},"features":${features},"metadata":${metadata}}`;
+  }
+}
+
+/** The JSON text of an object that more fields follow. */
+function begun(fields: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(fields).slice(0, -1);
+}
+
 /**
- * `label` is what comes before the features, and has at least one field;
- * the work on the request began at `startMs`.
+ * `label` is what comes before the features, and has at least one field; the work on the request began at
+ * `startMs`.
  */
 export function vectorRouteAnswer(
   label: Readonly<Record<string, unknown>>,
   plan: VectorPlan,
-  vector: FeatureVector,
+  vector: VectorValues,
   options: AnswerOptions,
   startMs: number,
   clock: Clock,
 ): RouteAnswer {
-  const ofVector = answerMetadata(plan, vector, options);
-  const metadata = { ...answerTiming(startMs, clock), ...ofVector };
-  const { token } = ofVector;
-  return {
-    status: 200,
-    ...(typeof token === "string" ? { headers: { "x-onefold-token": token } } : {}),
-    get body() {
-      return { ...label, features: answerFeatures(plan, vector), metadata };
-    },
-    jsonText: () =>
-      `${JSON.stringify(label).slice(0, -1)},"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(metadata)}}`,
-  };
+  const metadata = answerMetadata(plan, vector, options);
+  return new VectorRouteAnswer(label, plan, vector, answerTiming(startMs, clock), metadata);
 }

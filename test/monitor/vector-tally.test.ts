@@ -19,7 +19,7 @@ describe("a tally of vectors", () => {
     for (let i = 0; i < 1000; i++) {
       const seconds = random.oneIn(10) ? random.pick(bounds) : random.next() / 4;
       const service = random.pick(["a", "b"]);
-      tally.add(service, seconds, [0, 0, 2]);
+      tally.add(service, seconds, [0, 0, 2], i % 4 === 0);
       histogram.observe({ service }, seconds);
     }
     const lines = (text: string): string[] => text.split("\n").filter((line) => line.startsWith("seconds"));
@@ -33,5 +33,6 @@ describe("a tally of vectors", () => {
     expect(await sorted(own)).toEqual(await sorted(registry));
     expect(await sorted(own)).toHaveLength(12);
     expect([...tally.statuses]).toEqual([2000, 0, 1000]);
+    expect([...tally.services()].reduce((total, { kept }) => total + kept, 0)).toBe(250);
   });
 });

@@ -1,6 +1,6 @@
 /** `onefold serve`: the HTTP door, and the RESP door beside it, until they are told to stop. */
 import { Command, Option } from "commander";
-import { parsePort, parseShare } from "../option-values.ts";
+import { parsePort, parseShare, parseMegabytes } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
 import {
@@ -18,6 +18,7 @@ interface ServeOptions extends StandardOptions {
   readonly host: string;
   readonly sample: number;
   readonly hotPath: boolean;
+  readonly keptVectors: number;
 }
 
 export function serveCommand(): Command {
@@ -36,6 +37,14 @@ export function serveCommand(): Command {
         .default(0.01)
         .argParser(parseShare),
     )
+    .addOption(
+      new Option(
+        "--kept-vectors <megabytes>",
+        "memory for vectors that are answered again while nothing can have changed",
+      )
+        .default(128)
+        .argParser(parseMegabytes),
+    )
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -43,7 +52,8 @@ export function serveCommand(): Command {
         ? await requireCheckedDefinitions(options)
         : { definitions: [], warnings: [] };
       printWarnings(warnings, output);
-      const settings = { servingLogSampleRate: options.sample, definitions };
+      const keptVectorsBytes = options.keptVectors * 1024 * 1024;
+      const settings = { servingLogSampleRate: options.sample, keptVectorsBytes, definitions };
       await withPlatformOf(options, "own-or-create", settings, async (platform) => {
         const doors: { close(): Promise<void> }[] = [];
         const onError = (error: unknown, request: string): void =>

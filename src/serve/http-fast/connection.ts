@@ -88,10 +88,10 @@ export class FastConnection {
         if (passed(idleMillis)) this.#socket.destroy();
         return;
       case "blocked":
-      case "refused":
         if (passed(requestMillis)) this.#socket.destroy();
         return;
       case "busy":
+      case "refused":
       case "gone":
     }
   }

@@ -11,8 +11,8 @@ import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
-import type { FeatureVector } from "../vector-buffer.ts";
-import { answerFeatures, answerMetadata } from "../vector-answer.ts";
+import type { VectorValues } from "../vector-buffer.ts";
+import { answerFeatures, answerMetadata, readFor } from "../vector-answer.ts";
 import { BATCH_MAX } from "../vector-batch.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
@@ -93,13 +93,14 @@ function planOf(service: string, { door }: Call): VectorPlan {
 }
 
 /** The vector that a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
-function readOne(plan: VectorPlan, args: readonly string[], { door }: Call, flags: Flags): FeatureVector {
+function readOne(plan: VectorPlan, args: readonly string[], { door }: Call, flags: Flags): VectorValues {
   const { entities } = plan;
   const optionsAt = 2 + entities.length;
   if (args.length < optionsAt) throw wrongKeyCount(plan, args.length - 2);
   const context = args.length === optionsAt ? undefined : readOptions(args, optionsAt, flags, plan);
   const keys = keysAt(plan, args, 2);
-  return door.reader.read(plan, keys, { request: requestRow(plan.request, context) });
+  const options = { full: flags["WITHMETA"] === true, token: flags["WITHTOKEN"] === true };
+  return readFor(door.reader, plan, keys, options, requestRow(plan.request, context));
 }
 
 function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKey[] {
@@ -174,7 +175,7 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
     }
     try {
       const keys = keysAt(plan, args, 3 + i * perVector);
-      const vector = door.reader.read(plan, keys, { request: requestOf(i) });
+      const vector = door.reader.readValues(plan, keys, { request: requestOf(i) });
       out.raw(formatVector(plan, vector, out.protocol));
     } catch (error) {
       call.fail(error, "fmget");

@@ -97,6 +97,26 @@ describe("a client that is slow", () => {
     }
   });
 
+  it("gets whole answers before it is refused, though it goes on sending nonsense", async () => {
+    const both = await open();
+    const client = await clientOf(both.fast);
+    client.socket.pause();
+    const batches = 20;
+    client.socket.write(
+      Buffer.concat([...Array.from({ length: batches }, () => BATCH), Buffer.from("nonsense\r\n\r\n")]),
+    );
+    await sleep(50);
+    client.socket.resume();
+    for (let i = 0; i < 40 && client.socket.writable; i++) {
+      client.socket.write("more of it\r\n\r\n");
+      await sleep(5);
+    }
+    await client.closed;
+    const answers = client.answers();
+    expect(answers.filter((answer) => answer.startsWith("HTTP/1.1 200 OK"))).toHaveLength(batches);
+    expect(answers[batches]).toContain("400 Bad Request");
+  });
+
   it("holds up its own answers only, and gets them all once it reads", async () => {
     const both = await open();
     const slow = await clientOf(both.fast);

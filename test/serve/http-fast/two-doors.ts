@@ -47,34 +47,39 @@ export interface Received {
 }
 
 /**
- * What is wrong with the fast door's answers, or null. Two things are a matter of time alone. Bytes that are not
- * HTTP make the ordinary server drop those requests before them that it has not answered yet; and whether it
- * looks at bytes that follow its last answer on a connection depends on whether they came together. So what
- * follows an answer that ends the connection does not count, and where both end with a refusal of that kind,
- * one may have fewer answers before it.
+ * What is wrong with the fast door's answers, or null. Two things are a matter of time alone. Whether node:http
+ * looks at bytes that follow its last answer on a connection depends on whether they came together: so what
+ * follows an answer that ends the connection does not count. And bytes that are not HTTP make it drop those
+ * requests before them that it has not answered yet: so one of the two may refuse where the other goes on for
+ * a few answers before its end.
  */
 export function differenceOf(fast: Received, ordinary: Received): string | null {
-  const [ofFast, ofOrdinary] = [untilLast(fast.answers), untilLast(ordinary.answers)];
-  const closeAlike = fast.closedByServer === ordinary.closedByServer;
-  if (closeAlike && JSON.stringify(ofFast) === JSON.stringify(ofOrdinary)) return null;
-  const [fewer, more] = [ofFast, ofOrdinary].toSorted((a, b) => a.length - b.length) as [string[], string[]];
-  const onlyDropped =
-    closeAlike &&
-    isLast(fewer.at(-1)) &&
-    isLast(more.at(-1)) &&
-    fewer.slice(0, -1).every((answer, i) => answer === more[i]) &&
-    more.every((answer) => answer.startsWith("HTTP/1.1 "));
-  return onlyDropped ? null : `fast ${JSON.stringify(fast, null, 1)}\nordinary ${JSON.stringify(ordinary, null, 1)}`;
+  const [ofFast, ofOrdinary] = [untilEnd(fast.answers), untilEnd(ordinary.answers)];
+  const isSame =
+    fast.closedByServer === ordinary.closedByServer &&
+    (JSON.stringify(ofFast) === JSON.stringify(ofOrdinary) || drops(ofOrdinary, ofFast) || drops(ofFast, ofOrdinary));
+  return isSame ? null : `fast ${JSON.stringify(fast, null, 1)}\nordinary ${JSON.stringify(ordinary, null, 1)}`;
 }
 
-function untilLast(answers: readonly string[]): readonly string[] {
-  const last = answers.findIndex(isLast);
-  return last < 0 ? answers : answers.slice(0, last + 1);
+/** Whether the fewer answers are the first of the more, and then a refusal. */
+function drops(fewer: readonly string[], more: readonly string[]): boolean {
+  const refusal = fewer.at(-1);
+  return (
+    fewer.length <= more.length &&
+    refusal?.startsWith("HTTP/1.1 400") === true &&
+    endsConnection(refusal) &&
+    endsConnection(more.at(-1)!) &&
+    fewer.slice(0, -1).every((answer, i) => answer === more[i])
+  );
 }
 
-/** Whether it refuses the bytes, and all that follow them. */
-function isLast(answer: string | undefined): boolean {
-  return answer?.startsWith("HTTP/1.1 400") === true && answer.includes("\nconnection: close");
+function untilEnd(answers: readonly string[]): readonly string[] {
+  const end = answers.findIndex(endsConnection);
+  return end < 0 ? answers : answers.slice(0, end + 1);
+}
+
+function endsConnection(answer: string): boolean {
+  return answer.startsWith("HTTP/1.1 ") && answer.includes("\nconnection: close");
 }
 
 /**

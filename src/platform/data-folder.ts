@@ -1,0 +1,23 @@
+/**
+ * Questions about a data folder as it lies on disk.
+ */
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { OnefoldError } from "../base/errors.ts";
+
+/** Null before the first write. */
+export async function onlineStoreBytes(dataDir: string): Promise<number | null> {
+  const found = await stat(join(dataDir, "online", "data.mdb")).catch(() => null);
+  // Blocks, not the length: the file may have holes.
+  return found === null ? null : found.blocks * 512;
+}
+
+/** A folder in which nothing was ever registered is taken for a mistyped one. Throws `DATA_FOLDER_MISSING`. */
+export function refuseMissing(dataDir: string): void {
+  if (existsSync(join(dataDir, "registry", "registry.json"))) return;
+  throw new OnefoldError("DATA_FOLDER_MISSING", `there is no data folder ${resolve(dataDir)}`, {
+    where: dataDir,
+    hint: "check the path; onefold apply creates a data folder and registers definitions in it",
+  });
+}

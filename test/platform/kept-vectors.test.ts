@@ -1,0 +1,231 @@
+/**
+ * Vectors that are kept and answered again: at every moment the bits that a read gives.
+ *
+ * ONEFOLD_SEED=n runs other events, reads and times.
+ */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ReplayClock } from "../../src/base/clock.ts";
+import { type Micros, parseMicros } from "../../src/base/micros.ts";
+import {
+  col,
+  count,
+  decayedSum,
+  entity,
+  last,
+  mean,
+  onDemand,
+  service,
+  standardize,
+  stream,
+  sum,
+  t,
+  timeSinceLast,
+  view,
+} from "../../src/index.ts";
+import { openPlatform, type Platform } from "../../src/platform.ts";
+import { SeededRandom } from "../../src/testing/random.ts";
+
+const SEED = Number(process.env["ONEFOLD_SEED"] ?? 17);
+const START = parseMicros("2026-03-01T00:00:00Z");
+const SECOND = 1_000_000;
+
+const user = entity("user", { user_id: t.string() });
+const shop = entity("shop", { shop_id: t.string() });
+const payments = stream("payments", {
+  columns: {
+    payment_id: t.string(),
+    user_id: t.string(),
+    shop_id: t.string(),
+    paid_at: t.timestamp(),
+    amount: t.float64(),
+  },
+  eventTime: "paid_at",
+  id: "payment_id",
+});
+const users = view("users", {
+  entity: user,
+  source: payments,
+  ttl: "5m",
+  exactEvents: 4,
+  features: {
+    n_10s: count().over("10s"),
+    sum_1m: sum("amount").over("1m"),
+    large_2m: count().where(col("amount").gt(50)).over("2m"),
+    session_sum: sum("amount").over({ session: "7s", max: "10m" }),
+    mean_last_5: mean("amount").over({ last: 5 }),
+    latest: last("amount"),
+  },
+});
+const shops = view("shops", {
+  entity: shop,
+  source: payments,
+  features: { shop_sum_30s: sum("amount").over("30s"), shop_total: sum("amount") },
+});
+const moving = view("moving", {
+  entity: user,
+  source: payments,
+  features: { since: timeSinceLast(), decayed: decayedSum("amount", { halfLife: "1m" }) },
+});
+const toMean = onDemand("to_mean", {
+  inputs: [users.pick("sum_1m")],
+  request: { amount: t.float64() },
+  outputs: { ratio: t.float64() },
+  compute: ({ sum_1m, amount }) => ({ ratio: sum_1m === null ? null : amount / sum_1m }),
+});
+const both = service("both", { features: [users, shops] });
+const withTime = service("with_time", { features: [users.pick("n_10s"), moving] });
+const computed = service("computed", { features: [toMean] });
+const scaled = service("scaled", { features: [users.pick("sum_1m")], transform: { sum_1m: standardize("sum_1m") } });
+const definitions = [user, shop, payments, users, shops, moving, toMean, both, withTime, computed, scaled];
+
+let folder: string;
+let clock: ReplayClock;
+let platform: Platform;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "onefold-"));
+  clock = new ReplayClock(START);
+  platform = await open();
+  await platform.apply(definitions);
+});
+afterEach(async () => {
+  await platform.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function open(options: { keptVectorsBytes?: number; servingLogSampleRate?: number } = {}): Promise<Platform> {
+  return openPlatform({
+    dataDir: join(folder, "data"),
+    clock,
+    definitions,
+    servingLogSampleRate: 0,
+    ...options,
+  });
+}
+
+async function keptCount(): Promise<number> {
+  const server = await platform.serve({ port: 0 });
+  try {
+    const page = await (await fetch(`${server.url}/metrics`)).text();
+    const counts = [...page.matchAll(/^onefold_vectors_kept_total\{.*\} (\d+)$/gm)].map((match) => Number(match[1]));
+    return counts.reduce((total, each) => total + each, 0);
+  } finally {
+    await server.close();
+  }
+}
+
+/** What is answered for values alone, and what a full read gives at that moment. */
+async function compare(name: string, entities: Record<string, string>, request?: object): Promise<void> {
+  const options = request === undefined ? {} : { request: request as Record<string, unknown> };
+  const values = await platform.vector(name, entities, options);
+  const whole = await platform.vector(name, entities, { ...options, token: true });
+  expect(values.features, `${name} of ${JSON.stringify(entities)}`).toEqual(whole.features);
+  const { missing_features, as_of } = values.metadata;
+  expect({ missing_features, as_of }).toEqual({
+    missing_features: whole.metadata["missing_features"],
+    as_of: whole.metadata["as_of"],
+  });
+}
+
+describe("kept vectors", () => {
+  it("are what a read gives, whatever events come and however time passes", { timeout: 60_000 }, async () => {
+    console.log(`events, reads and times are random by seed ${SEED} (ONEFOLD_SEED)`);
+    const random = new SeededRandom(SEED);
+    await keptCount();
+    const labels = join(folder, "labels.csv");
+    const person = (): string => `u${random.integer(1, 3)}`;
+    const place = (): string => `s${random.integer(1, 2)}`;
+    let now: number = START;
+    let isFitted = false;
+    for (let step = 0; step < 500; step++) {
+      now += random.pick([
+        0,
+        1,
+        1000,
+        random.integer(0, SECOND),
+        random.integer(0, 12 * SECOND),
+        random.oneIn(40) ? 400 * SECOND : 0,
+      ]);
+      clock.advanceTo(now as Micros);
+      if (random.oneIn(3)) {
+        const late = random.oneIn(3) ? random.integer(0, 90 * SECOND) : 0;
+        await platform.push("payments", [
+          {
+            payment_id: `p${step}`,
+            user_id: person(),
+            shop_id: place(),
+            paid_at: { micros: now - late },
+            amount: random.integer(1, 10_000) / 97,
+          },
+        ]);
+      }
+      for (let read = 0; read < 4; read++) {
+        await compare("both", { user_id: person(), shop_id: place() });
+        await compare("with_time", { user_id: person() });
+        await compare("computed", { user_id: person() }, { amount: random.integer(1, 99) });
+        if (isFitted) await compare("scaled", { user_id: person() });
+      }
+      if (step === 200) {
+        await platform.settle();
+        await writeFile(
+          labels,
+          `user_id,t\n${["u1", "u2", "u3"].map((id) => `${id},${new Date(START / 1000 + 60_000).toISOString()}`).join("\n")}\n`,
+        );
+        await platform.fit({ service: "scaled", labels, split: { share: 1 } });
+        isFitted = true;
+      }
+      if (step === 350) {
+        await platform.close();
+        platform = await open();
+        await keptCount();
+      }
+    }
+    expect(await keptCount()).toBeGreaterThan(100);
+  });
+
+  it("change with an import that opens an epoch", async () => {
+    const ask = async (): Promise<unknown> =>
+      (await platform.vector("both", { user_id: "u1", shop_id: "s1" })).features["latest"];
+    await platform.push("payments", [
+      { payment_id: "live", user_id: "u1", shop_id: "s1", paid_at: { micros: START }, amount: 5 },
+    ]);
+    expect([await ask(), await ask()]).toEqual([5, 5]);
+    const total = async (): Promise<unknown> =>
+      (await platform.vector("both", { user_id: "u1", shop_id: "s1" })).features["shop_total"];
+    expect(await total()).toBe(5);
+    const file = join(folder, "history.csv");
+    await writeFile(file, "payment_id,user_id,shop_id,paid_at,amount\nold,u1,s1,2026-02-28T23:00:00Z,7\n");
+    await platform.importHistory("payments", [file]);
+    expect(await total()).toBe(12);
+    expect(await ask()).toBe(5);
+  });
+
+  it("are recorded each time where they are sampled, and audited", async () => {
+    await platform.close();
+    platform = await open({ servingLogSampleRate: 1 });
+    await platform.push("payments", [
+      { payment_id: "a", user_id: "u1", shop_id: "s1", paid_at: { micros: START }, amount: 5 },
+    ]);
+    for (let i = 0; i < 5; i++) await platform.vector("both", { user_id: "u1", shop_id: "s1" });
+    expect(await platform.audit()).toMatchObject({ vectors: 5, clean: true });
+  });
+
+  it("take no more room than they may, and none where there is none", async () => {
+    for (const keptVectorsBytes of [0, 20_000]) {
+      await platform.close();
+      platform = await open({ keptVectorsBytes });
+      const before = await keptCount();
+      for (let round = 0; round < 2; round++) {
+        for (let i = 0; i < 300; i++) await platform.vector("both", { user_id: `x${i}`, shop_id: "s1" });
+      }
+      // 300 vectors do not fit into 20 kB, so the round finds none of the round before
+      expect(await keptCount()).toBe(before);
+      if (keptVectorsBytes === 0) continue;
+      for (let i = 0; i < 5; i++) await platform.vector("both", { user_id: "x1", shop_id: "s1" });
+      expect(await keptCount()).toBe(before + 4);
+    }
+  });
+});
