@@ -60,6 +60,7 @@ export const ERROR_CODES = {
   FIT_IMPOSSIBLE: { status: 422, meaning: "a transformation has no values to be fitted to" },
   // calling a server
   SERVER_UNREACHABLE: { status: 503, meaning: "no server answers at the address" },
+  ACCESS_DENIED: { status: 401, meaning: "the server asks for a password, or for another one than was given" },
   CALL_TIMED_OUT: { status: 504, meaning: "a call was not answered in time" },
   // storage
   REGISTRY_CORRUPT: { status: 500, meaning: "the registry's file is damaged or of another format" },

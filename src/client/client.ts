@@ -1,10 +1,11 @@
 /**
  * The client: feature vectors and events, typed by the definitions, with time-outs and retries.
  */
-import type { OnefoldError } from "../base/errors.ts";
 import type { EntitiesOf, FeaturesOf, NameOf, RequestDataOf, RowOf } from "./answered.ts";
 import { Coalescer } from "./coalescer.ts";
+import { OnefoldError } from "../base/errors.ts";
 import { HttpTransport } from "./http-transport.ts";
+import { RespTransport } from "./resp-transport.ts";
 import { withRetries } from "./retry.ts";
 import {
   type Answered,
@@ -18,7 +19,10 @@ import {
 } from "./transport.ts";
 
 export interface ClientOptions {
-  /** Where the server is: `http://host:port` or `https://host:port`. */
+  /**
+   * Where the server is: `http://host:port` or `https://host:port`, or `redis://[:password@]host:port` for its
+   * RESP door, which takes the package ioredis.
+   */
   readonly url: string;
   /** Headers of every HTTP request. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -26,7 +30,7 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** How often a call that failed in passing is tried again. Default 2. */
   readonly retries?: number;
-  /** Connections open at a time. Default 32. */
+  /** HTTP connections open at a time. Default 32. */
   readonly connections?: number;
   /** Vectors asked for within one turn of the event loop go in calls of up to so many; 1 sends each alone. Default 500. */
   readonly batchMax?: number;
@@ -156,10 +160,18 @@ export class OnefoldClient {
 /** Throws `REQUEST_INVALID` for an address that is none. Nothing is connected before the first call. */
 export function createClient(options: ClientOptions): OnefoldClient {
   const { url, headers, connections = 32, ...rest } = options;
-  return new OnefoldClient(
-    new HttpTransport({ url, connections, ...(headers === undefined ? {} : { headers }) }),
-    rest,
-  );
+  return new OnefoldClient(createTransport(url, headers, connections), rest);
+}
+
+function createTransport(url: string, headers: ClientOptions["headers"], connections: number): Transport {
+  if (!/^rediss?:/i.test(url)) {
+    return new HttpTransport({ url, connections, ...(headers === undefined ? {} : { headers }) });
+  }
+  if (headers === undefined) return new RespTransport({ url });
+  throw new OnefoldError("REQUEST_INVALID", "headers are HTTP's, and the address is of the RESP door", {
+    where: "headers",
+    hint: "give the password in the address: redis://:PASSWORD@host:port",
+  });
 }
 
 /** Runs `work` under a signal that aborts at the deadline, or when the caller's does. */

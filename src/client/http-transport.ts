@@ -3,7 +3,8 @@
  */
 import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as SecureAgent, request as httpsRequest } from "node:https";
-import { ERROR_CODES, type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { type Json, jsonText, optionMembers, parseObject, questionOf, serverError, unreachable } from "./json-body.ts";
 import type { Answered, Asked, AskOptions, PushAnswer, Transport } from "./transport.ts";
 
 export interface HttpTransportOptions {
@@ -14,8 +15,6 @@ export interface HttpTransportOptions {
   /** Connections that are open at a time. */
   readonly connections: number;
 }
-
-type Json = Readonly<Record<string, unknown>>;
 
 export class HttpTransport implements Transport {
   readonly #base: URL;
@@ -40,10 +39,9 @@ export class HttpTransport implements Transport {
     signal: AbortSignal,
   ): Promise<(Answered | OnefoldError)[]> {
     const path = `/services/${encodeURIComponent(service)}`;
-    const more = { ...(options.metadata ? { metadata: "full" } : {}), ...(options.token ? { token: true } : {}) };
     const [only] = asked;
     if (asked.length === 1) {
-      const answer = await this.#post(`${path}/vector`, { ...bodyOf(only!), ...more }, signal);
+      const answer = await this.#post(`${path}/vector`, questionOf(only!, options), signal);
       return [answer as unknown as Answered];
     }
     const waiting = asked.map((one, place) => ({ one, place }));
@@ -53,7 +51,7 @@ export class HttpTransport implements Transport {
       const requests = waiting.map(({ one }) => one.request ?? {});
       const request = waiting.some(({ one }) => one.request !== undefined) ? { request: requests } : {};
       try {
-        const answer = await this.#post(`${path}/vectors`, { entities, ...request, ...more }, signal);
+        const answer = await this.#post(`${path}/vectors`, { entities, ...request, ...optionMembers(options) }, signal);
         const answered = answer["results"] as readonly Answered[];
         waiting.forEach(({ place }, i) => (results[place] = answered[i]!));
         return results;
@@ -79,10 +77,9 @@ export class HttpTransport implements Transport {
 
   /** A body with the member `partial` is an answer, whatever its status. */
   async #post(path: string, body: unknown, signal: AbortSignal, partial?: string): Promise<Json> {
-    const text = JSON.stringify(body, sendable);
-    const { status, answer } = await this.#exchange(path, text, signal);
+    const { status, answer } = await this.#exchange(path, jsonText(body), signal);
     if (answer !== null && (status === 200 || (partial !== undefined && partial in answer))) return answer;
-    throw serverError(answer?.["error"], status, path);
+    throw serverError(answer?.["error"], codeOfStatus(status), `${path} answered ${status}`);
   }
 
   #exchange(path: string, text: string, signal: AbortSignal): Promise<{ status: number; answer: Json | null }> {
@@ -100,15 +97,7 @@ export class HttpTransport implements Transport {
       });
       const fail = (cause: unknown): void => {
         if (signal.aborted) reject(signal.reason as Error);
-        else {
-          const reason = (cause as NodeJS.ErrnoException).message;
-          reject(
-            new OnefoldError("SERVER_UNREACHABLE", `no answer from ${this.#base.origin}: ${reason}`, {
-              hint: "check the address, and that the server runs: onefold serve",
-              cause,
-            }),
-          );
-        }
+        else reject(unreachable(this.#base.origin, (cause as Error).message, "onefold serve", cause));
       };
       call.on("error", fail);
       call.end(text);
@@ -127,20 +116,6 @@ function baseOf(url: string): URL {
   });
 }
 
-function bodyOf({ entities, request }: Asked): Json {
-  return { entities, ...(request === undefined ? {} : { request }) };
-}
-
-/** JSON has no big integers, NaN or bytes; the doors take their text. */
-function sendable(_key: string, value: unknown): unknown {
-  if (typeof value === "bigint") return String(value);
-  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-  // A Uint8Array reaches a replacer as it is, a Buffer as what its own toJSON made of it.
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
-  const { type, data } = (value ?? {}) as { readonly type?: unknown; readonly data?: unknown };
-  return type === "Buffer" && Array.isArray(data) ? Buffer.from(data as number[]).toString("base64") : value;
-}
-
 /** Place of the one element that an error is about. */
 function faultyElement(error: OnefoldError): number | null {
   const match = /^(?:entities|request)\[(\d+)\]/.exec(error.where ?? "");
@@ -154,23 +129,9 @@ async function readText(response: IncomingMessage): Promise<string> {
   return text;
 }
 
-function parseObject(text: string): Json | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Json) : null;
-  } catch {
-    return null;
-  }
-}
-
-function serverError(error: unknown, status: number, path: string): OnefoldError {
-  const { code, message, where, hint, candidates } = (error ?? {}) as Json;
-  const known = typeof code === "string" && Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : null;
-  // What stands between (a proxy, say) has no codes of ours.
-  const fallback: ErrorCode = status === 429 ? "BACKPRESSURE" : status >= 502 ? "SERVER_UNREACHABLE" : "INTERNAL";
-  return new OnefoldError(known ?? fallback, typeof message === "string" ? message : `${path} answered ${status}`, {
-    ...(typeof where === "string" ? { where } : {}),
-    ...(typeof hint === "string" ? { hint } : {}),
-    ...(Array.isArray(candidates) ? { candidates: candidates.map(String) } : {}),
-  });
+/** What stands between (a proxy, say) has no codes of ours. */
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401 || status === 403) return "ACCESS_DENIED";
+  if (status === 429) return "BACKPRESSURE";
+  return status >= 502 ? "SERVER_UNREACHABLE" : "INTERNAL";
 }

@@ -3,6 +3,7 @@
  *
  * A `Feature` is an immutable builder; each method returns a new one. `view` gives it its name and type.
  */
+import { checkOptions } from "./shape.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { type DurationMicros, parseDuration } from "../base/micros.ts";
 import { frozen } from "./frozen.ts";
@@ -75,6 +76,7 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
   over(
     window: W extends "none" ? "a custom aggregation without merge has no windows" : WindowText,
   ): Feature<N, O, E, W> {
+    if (typeof window === "object") checkOptions(this.over, window, ["last", "session", "max"]);
     return this.#withAggregation(() => ({ over: parseWindow(window) }));
   }
 
@@ -133,6 +135,7 @@ export class Feature<N extends Need = never, O = Kind, E extends Nulls = Nulls, 
     groupColumn: C,
     options: { readonly groups: G },
   ): GroupedFeature<N | Require<OfColumn<C>, "any">, O, E, GroupNames<G>> {
+    checkOptions(this.by, options, ["groups"]);
     return new GroupedFeature(this.parts, groupColumn, options.groups);
   }
 
@@ -373,9 +376,10 @@ export function topOther<const C extends string>(
 /** How many events had each of the categories, in their order, and last how many had another value. */
 export function histogram<const C extends string>(
   column: C,
-  { categories }: { readonly categories: readonly (string | number | boolean)[] },
+  options: { readonly categories: readonly (string | number | boolean)[] },
 ): Feature<readonly [C, "any"], "array<int64>", "never", "any"> {
-  return aggregate("histogram", column, { categories });
+  checkOptions(histogram, options, ["categories"]);
+  return aggregate("histogram", column, { categories: options.categories });
 }
 
 /** The value at rank floor(q (n - 1)) in ascending order: exact to 128 values, then DDSketch. */
@@ -385,11 +389,13 @@ export function quantile<const C extends string>(column: C, q: number): Numeric<
 
 /** The mean in which a value weighs half as much after one half-life. */
 export function ewma<const C extends string>(column: C, options: HalfLife): Numeric<C, "always"> {
+  checkOptions(ewma, options, ["halfLife"]);
   return timed("ewma", column, ["halfLife", options.halfLife]);
 }
 
 /** The sum at asOf in which a value weighs half as much after one half-life. */
 export function decayedSum<const C extends string>(column: C, options: HalfLife): Numeric<C, "always"> {
+  checkOptions(decayedSum, options, ["halfLife"]);
   return timed("decayedSum", column, ["halfLife", options.halfLife]);
 }
 
@@ -412,5 +418,6 @@ export function rate(column?: string): Feature<any, "float64", "never", "any"> {
 /** Number of sessions: runs of events in which none comes more than `gap` behind the one before. 0 of nothing. */
 export function countSessions(options: { readonly gap: DurationText }): Feature<never, "int64", "never", "any">;
 export function countSessions(options: { readonly gap: DurationText }): Feature<any, "int64", "never", "any"> {
+  checkOptions(countSessions, options, ["gap"]);
   return timed("countSessions", undefined, ["gap", options.gap]);
 }

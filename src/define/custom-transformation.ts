@@ -50,7 +50,7 @@ export function customTransformation<I, K extends Kind, F = null>(
   name: string,
   functions: TransformationFunctions<I, F, K>,
 ): MadeTransformation<ClassOf<I>, K> {
-  checkShape(customTransformation, "custom transformation", name, functions, {});
+  checkShape(customTransformation, "custom transformation", name, functions, {}, ["output", "fit", "apply"]);
   const definedAt = callSite(customTransformation);
   const { output, fit, apply } = functions;
   const problems = nameProblems("its name", name);

@@ -61,7 +61,7 @@ export function custom<S, I, K extends Kind>(
   functions: CustomFunctions<S, I, K> & { readonly merge?: never },
 ): Custom<I, K, "none">;
 export function custom(name: string, functions: CustomFunctions<any, any, any>): Custom<any, any, any> {
-  checkShape(custom, "custom aggregation", name, functions, {});
+  checkShape(custom, "custom aggregation", name, functions, {}, ["output", "empty", "add", "merge", "read"]);
   const definedAt = callSite(custom);
   const { output, empty, add, merge, read } = functions;
   const problems = nameProblems("its name", name);

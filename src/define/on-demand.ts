@@ -74,7 +74,12 @@ export function onDemand<
   Simplify<InputRow<R> & Intersection<I extends readonly [] ? {} : RequestOf<I[number]>>>,
   Takes<Simplify<Intersection<I extends readonly [] ? {} : ValuesOf<I[number]>>>, InputRow<R>>
 > {
-  checkShape(onDemand, "on-demand view", name, options, { inputs: "list", outputs: "members" });
+  checkShape(onDemand, "on-demand view", name, options, { inputs: "list", outputs: "members" }, [
+    "version",
+    "request",
+    "compute",
+    "onError",
+  ]);
   const selections = options.inputs.map(asSelection);
   const definition: OnDemandDefinition = frozen({
     kind: "on-demand",

@@ -9,6 +9,7 @@
  * belongs to place i of every other. An event where a column is null is in none of them; derive a column with
  * `coalesce` for it to be in all.
  */
+import { checkOptions } from "./shape.ts";
 import type { AnyExpr, NeedsOf, OfOperand } from "./expression-builder.ts";
 import { aggregate, type AnyFeature, Feature, type FreshnessText } from "./aggregation-builder.ts";
 import type { Expression } from "./expression.ts";
@@ -115,7 +116,8 @@ function isThere(column: string): Expression {
 /** The last `length` events in which none of the columns is null: a list a column, and their times; oldest first. */
 export function sequence<const C extends string>(
   columns: readonly C[],
-  { length }: { readonly length: number },
+  options: { readonly length: number },
 ): SequenceFeature<readonly [C, "any"], C> {
-  return new SequenceFeature(columns, aggregate("lastK", undefined, { k: length }));
+  checkOptions(sequence, options, ["length"]);
+  return new SequenceFeature(columns, aggregate("lastK", undefined, { k: options.length }));
 }

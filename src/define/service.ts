@@ -88,11 +88,18 @@ export function service<
   Simplify<Intersection<KeysOf<T[number]>>>,
   Simplify<Intersection<RequestOf<T[number]>>>
 > {
-  checkShape(service, "service", name, options, {
-    features: "list",
-    ...(options?.transform === undefined ? {} : { transform: "members" }),
-    ...(options?.omit === undefined ? {} : { omit: "list" }),
-  });
+  checkShape(
+    service,
+    "service",
+    name,
+    options,
+    {
+      features: "list",
+      ...(options?.transform === undefined ? {} : { transform: "members" }),
+      ...(options?.omit === undefined ? {} : { omit: "list" }),
+    },
+    ["transform", "omit"],
+  );
   const selections = (options.features as T).map(asSelection);
   const types = typesOf(selections);
   const definedAt = callSite(service);

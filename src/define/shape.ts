@@ -2,6 +2,7 @@
  * What the compiler refuses, said again for those who write past it: options of the wrong shape get an
  * answer with the line of the call, before anything trips over them.
  */
+import { nearestNames } from "../base/nearest-names.ts";
 import { refuse, callSite } from "./defined-at.ts";
 
 type Shape = "entity" | "source" | "members" | "list";
@@ -13,13 +14,21 @@ const WHAT: Readonly<Record<Shape, string>> = {
   list: "a list",
 };
 
-/** Throws `DEFINITION_INVALID` unless `options` is an object whose named members are there and have their shapes. */
+/** Options that every definition takes. */
+const OF_ALL: readonly string[] = ["description", "owner", "tags"];
+
+/**
+ * Throws `DEFINITION_INVALID` unless `options` is an object whose named members are there and have their shapes.
+ * With `known`, a member that is none of those (nor one of every definition's) is refused too: a misspelt option
+ * would say nothing and do nothing.
+ */
 export function checkShape(
   callee: (...args: never[]) => unknown,
   kind: string,
   name: unknown,
   options: unknown,
   shapes: Readonly<Record<string, Shape>>,
+  known?: readonly string[],
 ): void {
   const problems =
     typeof options !== "object" || options === null
@@ -33,8 +42,27 @@ export function checkShape(
               : `is ${typeof value === "object" ? "another thing" : JSON.stringify(value)}`;
           return [`${member} ${given}: give ${WHAT[shape]}`];
         });
+  if (known !== undefined) problems.push(...unknownOptions(options, [...Object.keys(shapes), ...known, ...OF_ALL]));
   if (typeof name !== "string") problems.unshift("its first argument is not its name");
   refuse({ name: String(typeof name === "string" ? name : "?"), definedAt: callSite(callee) }, kind, problems);
+}
+
+/** The same for the options of a function within a definition: `ewma("x", { halfLife: "1h" })`. */
+export function checkOptions(callee: (...args: never[]) => unknown, options: unknown, known: readonly string[]): void {
+  const isObject = typeof options === "object" && options !== null;
+  const problems = isObject ? unknownOptions(options, known) : [`it takes an object with ${known.join(", ")}`];
+  refuse({ name: callee.name, definedAt: callSite(callee) }, "the call of", problems);
+}
+
+/** A sentence for each member that is none of the options. */
+export function unknownOptions(options: unknown, known: readonly string[]): string[] {
+  if (typeof options !== "object" || options === null) return [];
+  const unknown = Object.keys(options).filter((option) => !known.includes(option));
+  return unknown.map((option) => {
+    const near = nearestNames(option, known);
+    const meant = near.length === 0 ? `it has ${known.join(", ")}` : `did you mean ${near.join(" or ")}?`;
+    return `there is no option "${option}": ${meant}`;
+  });
 }
 
 function fits(value: unknown, shape: Shape): boolean {

@@ -84,6 +84,10 @@ export interface BatchSource<N extends string = string, C = unknown, D = unknown
 /** An event as a stream's door takes it. */
 export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: infer C } } ? InputRow<C> : never;
 
+const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "allowNonFinite"];
+const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter"];
+const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule"];
+
 export interface StreamOptions {
   /** How far ahead of the clock an event's time may lie. Default 1m. */
   readonly maxFuture?: DurationText;
@@ -102,7 +106,7 @@ export function stream<
   const D extends Expressions = {},
   const R extends Expressions = {},
 >(name: N, options: SourceOptions<C, D, R> & StreamOptions & CheckedOptions<C, D, R>): Stream<N, C, D> {
-  checkShape(stream, "stream", name, options, { columns: "members" });
+  checkShape(stream, "stream", name, options, { columns: "members" }, [...OPTIONS, ...STREAM_OPTIONS]);
   const problems: string[] = [];
   const lateAfterMicros = duration("lateAfter", options.lateAfter, problems);
   const definition: StreamDefinition = frozen({
@@ -133,7 +137,7 @@ export function batch<
   const D extends Expressions = {},
   const R extends Expressions = {},
 >(name: N, options: SourceOptions<C, D, R> & BatchOptions & CheckedOptions<C, D, R>): BatchSource<N, C, D> {
-  checkShape(batch, "batch source", name, options, { columns: "members" });
+  checkShape(batch, "batch source", name, options, { columns: "members" }, [...OPTIONS, ...BATCH_OPTIONS]);
   const problems: string[] = [];
   const definition: BatchSourceDefinition = frozen({
     kind: "batch",

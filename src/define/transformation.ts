@@ -13,6 +13,7 @@ import { OnefoldError } from "../base/errors.ts";
 import { callSite } from "./defined-at.ts";
 import type { TransformationNode, Unseen } from "./definition.ts";
 import { frozen } from "./frozen.ts";
+import { checkOptions } from "./shape.ts";
 import { ONE_HOT_DEFAULT, ORDINAL_DEFAULT } from "./transformation-limits.ts";
 import { type NeedsOf, type NullsOf, type Operand, Transformation, type ValueOf } from "./transformation-typing.ts";
 
@@ -57,8 +58,10 @@ export function standardize<const T extends Operand>(input: T): NumberOf<T> {
 /** Moves the train split's smallest value to `low` and its largest to `high`: 0 and 1. What lies outside stays outside. */
 export function minMax<const T extends Operand>(
   input: T,
-  { low = 0, high = 1 }: { readonly low?: number; readonly high?: number } = {},
+  options: { readonly low?: number; readonly high?: number } = {},
 ): NumberOf<T> {
+  checkOptions(minMax, options, ["low", "high"]);
+  const { low = 0, high = 1 } = options;
   return made({ op: "minMax", input: operandNode(minMax, input), low, high });
 }
 
@@ -72,6 +75,7 @@ export function clip<const T extends Operand>(
   input: T,
   bounds: { readonly low: number; readonly high?: number } | { readonly low?: number; readonly high: number },
 ): Transformation<NeedsOf<T, "number">, ValueOf<T>, NullsOf<T>> {
+  checkOptions(clip, bounds, ["low", "high"]);
   const { low, high } = bounds;
   return made({
     op: "clip",
@@ -87,8 +91,9 @@ export function bucketize<const T extends Operand>(input: T, boundaries: readonl
 }
 
 /** `bucketize` with boundaries that split the train split into `bins` parts of equal size, as far as its values allow. */
-export function quantileBins<const T extends Operand>(input: T, { bins }: { readonly bins: number }): BinOf<T> {
-  return made({ op: "quantileBins", input: operandNode(quantileBins, input), bins });
+export function quantileBins<const T extends Operand>(input: T, options: { readonly bins: number }): BinOf<T> {
+  checkOptions(quantileBins, options, ["bins"]);
+  return made({ op: "quantileBins", input: operandNode(quantileBins, input), bins: options.bins });
 }
 
 type Chosen<U extends Unseen> =
@@ -118,6 +123,7 @@ export function oneHot<const T extends Operand, const U extends Unseen = "other"
   input: T,
   options: Chosen<U> = {},
 ): Transformation<NeedsOf<T, "category">, readonly (number | null)[], CategoryNulls<T, U>> {
+  checkOptions(oneHot, options, ["max", "categories", "unseen"]);
   return made({ op: "oneHot", input: operandNode(oneHot, input), ...chosen(options, ONE_HOT_DEFAULT) });
 }
 
@@ -129,22 +135,26 @@ export function ordinal<const T extends Operand, const U extends Exclude<Unseen,
   input: T,
   options: Chosen<U> = {},
 ): Transformation<NeedsOf<T, "category">, number, CategoryNulls<T, U>> {
+  checkOptions(ordinal, options, ["max", "categories", "unseen"]);
   return made({ op: "ordinal", input: operandNode(ordinal, input), ...chosen(options, ORDINAL_DEFAULT) });
 }
 
 /** The bucket, from 0, that a fixed hash (MurmurHash3) puts the value in: every value has one, seen before or not. */
 export function hashBucket<const T extends Operand>(
   input: T,
-  { buckets }: { readonly buckets: number },
+  options: { readonly buckets: number },
 ): Transformation<NeedsOf<T, "category">, number, NullsOf<T>> {
-  return made({ op: "hashBucket", input: operandNode(hashBucket, input), buckets });
+  checkOptions(hashBucket, options, ["buckets"]);
+  return made({ op: "hashBucket", input: operandNode(hashBucket, input), buckets: options.buckets });
 }
 
 /** `hashBucket` of several values together: a category for each combination. */
 export function cross<const T extends readonly Operand[]>(
   inputs: T,
-  { buckets }: { readonly buckets: number },
+  options: { readonly buckets: number },
 ): Transformation<NeedsOf<T[number], "category">, number, NullsOf<T[number]>> {
+  checkOptions(cross, options, ["buckets"]);
+  const { buckets } = options;
   return made({ op: "cross", inputs: inputs.map((input) => operandNode(cross, input)), buckets });
 }
 

@@ -148,6 +148,18 @@ export interface View<N extends string = string, E = unknown, V = any, K = any, 
   readonly "~types"?: { readonly entity: E; readonly source: S };
 }
 
+const OPTIONS: readonly string[] = [
+  "version",
+  "key",
+  "ttl",
+  "forgetAfter",
+  "freshness",
+  "online",
+  "offline",
+  "schedule",
+  "exactEvents",
+];
+
 /** Features of one entity, folded from one source. Throws `DEFINITION_INVALID`. */
 export function view<
   const N extends string,
@@ -159,7 +171,7 @@ export function view<
   name: N,
   options: ViewOptions<E, S, F, Ttl> & KeyOption<E, S> & { readonly features: Checked<F, KindsOfSource<S>> },
 ): View<N, E, ValuesOfFeatures<F, KindsOfSource<S>, Ttl>, KeyValues<KeysOfEntity<E>>, S> {
-  checkShape(view, "view", name, options, { entity: "entity", source: "source", features: "members" });
+  checkShape(view, "view", name, options, { entity: "entity", source: "source", features: "members" }, OPTIONS);
   const { source, entity } = options;
   const problems: string[] = [];
   const columns = columnsOf(source);

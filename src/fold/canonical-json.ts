@@ -2,6 +2,7 @@
  * One text for one JSON value: keys sorted by code unit, no white space, -0 as 0. What custom states are
  * stored as.
  */
+import { leaveUnheard } from "./unheard.ts";
 
 /** Throws a plain `Error` for anything that is not JSON data: undefined, NaN, a Map, a cycle ... */
 export function canonicalJson(value: unknown): string {
@@ -44,6 +45,7 @@ function write(value: unknown, depth: number): string {
     for (let i = 0; i < value.length; i++) text += (i === 0 ? "" : ",") + write(value[i], depth + 1);
     return `[${text}]`;
   }
+  leaveUnheard(value);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
     throw new Error("the state is not JSON data: it holds an object of a class");

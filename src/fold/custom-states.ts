@@ -19,6 +19,7 @@ import {
   type Strides,
 } from "./accumulator.ts";
 import { canonicalJson } from "./canonical-json.ts";
+import { leaveUnheard } from "./unheard.ts";
 
 /** The functions over state texts. */
 export class CustomStates {
@@ -39,6 +40,13 @@ export class CustomStates {
   /** Merges two state texts, the older first. Throws what `merge` throws. */
   merge(older: string, younger: string): string {
     return canonicalJson(this.definition.merge!(JSON.parse(older), JSON.parse(younger)));
+  }
+
+  /** Merges two states within one read, where they are not written down. Throws what `merge` throws. */
+  mergeRead(older: unknown, younger: unknown): Box | typeof FAILED {
+    const state: unknown = this.definition.merge!(older, younger);
+    leaveUnheard(state);
+    return state instanceof Promise ? FAILED : { state };
   }
 }
 
@@ -116,8 +124,8 @@ export class CustomAccumulator implements Accumulator {
       if (older === FAILED) into.objects[this.objectCell] = FAILED;
       else {
         const state: unknown = JSON.parse(older as string);
-        const merge = this.states.definition.merge!;
-        into.objects[this.objectCell] = { state: younger === null ? state : merge(state, (younger as Box).state) };
+        into.objects[this.objectCell] =
+          younger === null ? { state } : this.states.mergeRead(state, (younger as Box).state);
       }
     } catch {
       into.objects[this.objectCell] = FAILED;

@@ -3,10 +3,12 @@
  * type, and nothing else.
  */
 import type { Value, ValueType } from "../schema/value.ts";
+import { leaveUnheard } from "./unheard.ts";
 
 /** The value with -0 as 0, or undefined where it is not of the type. null is of every type. */
 export function conformingValue(value: unknown, type: ValueType, allowNonFinite: boolean): Value | undefined {
   if (value === null) return null;
+  leaveUnheard(value);
   switch (type.name) {
     case "int64":
       if (type.wide === true) return isDecimal(value) ? value : undefined;

@@ -8,7 +8,9 @@
 import type { Channel } from "node:diagnostics_channel";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
-import { histogramLines, VectorTally } from "./vector-tally.ts";
+import { type DurationTally, histogramLines } from "./duration-tally.ts";
+import { RequestTally } from "./request-tally.ts";
+import { VectorTally } from "./vector-tally.ts";
 
 export interface SourceGauges {
   readonly source: string;
@@ -102,18 +104,24 @@ export class Metrics {
   }
 
   #listenToRequests(): void {
-    const requests = this.#counter("onefold_http_requests_total", "HTTP requests answered", [
-      "method",
-      "route",
-      "status",
-    ]);
-    const seconds = this.#histogram("onefold_http_request_seconds", "Time to answer", ["route"], WORK_SECONDS);
+    const tally = new RequestTally(WORK_SECONDS);
+    const requests: Counter = this.#counter(
+      "onefold_http_requests_total",
+      "HTTP requests answered",
+      ["method", "route", "status"],
+      () => {
+        requests.reset();
+        for (const { method, route, status, count } of tally.counted()) {
+          requests.inc({ method, route, status: String(status) }, count);
+        }
+      },
+    );
+    this.#tallied("onefold_http_request_seconds", "Time to answer", "route", tally.durations);
     const errors = this.#counter("onefold_errors_total", "Error answers by code", ["code"]);
     this.#on<{ method: string; route: string; status: number; code: string | null; durationMs: number }>(
       diagnostics.answered,
       ({ method, route, status, code, durationMs }) => {
-        requests.inc({ method, route, status: String(status) });
-        seconds.observe({ route }, durationMs / 1000);
+        tally.add(method, route, status, durationMs / 1000);
         if (code !== null) errors.inc({ code });
       },
     );
@@ -129,7 +137,7 @@ export class Metrics {
     );
     const vectors: Counter = this.#counter("onefold_vectors_total", "Feature vectors read", ["service"], () => {
       vectors.reset();
-      for (const { service, count } of tally.services()) vectors.inc({ service }, count);
+      for (const [service, { count }] of tally.durations.entries()) vectors.inc({ service }, count);
     });
     const kept: Counter = this.#counter(
       "onefold_vectors_kept_total",
@@ -137,7 +145,7 @@ export class Metrics {
       ["service"],
       () => {
         kept.reset();
-        for (const { service, kept: count } of tally.services()) kept.inc({ service }, count);
+        for (const [service] of tally.durations.entries()) kept.inc({ service }, tally.kept.get(service) ?? 0);
       },
     );
     const values: Counter = this.#counter(
@@ -151,15 +159,7 @@ export class Metrics {
         }
       },
     );
-    const name = "onefold_vector_seconds";
-    const help = "Time to read a vector";
-    const seconds = {
-      name,
-      help,
-      type: "histogram",
-      get: async () => ({ ...seconds, values: histogramLines(name, tally) }),
-    };
-    this.#registry.registerMetric(seconds as unknown as Histogram);
+    this.#tallied("onefold_vector_seconds", "Time to read a vector", "service", tally.durations);
   }
 
   #listenToEvents(): void {
@@ -318,6 +318,17 @@ export class Metrics {
       registers: [this.#registry],
       ...(collect === undefined ? {} : { collect }),
     });
+  }
+
+  /** The registry asks any metric for its lines; this one's are counted by a tally. */
+  #tallied(name: string, help: string, label: string, tally: DurationTally): void {
+    const metric = {
+      name,
+      help,
+      type: "histogram",
+      get: async () => ({ name, help, type: "histogram", values: histogramLines(name, label, tally) }),
+    };
+    this.#registry.registerMetric(metric as unknown as Histogram);
   }
 
   #histogram(name: string, help: string, labelNames: string[], buckets: number[]): Histogram {

@@ -66,7 +66,7 @@ class FitFiles implements FitStore {
       if (newest !== undefined) return whole(newest[1]);
       const before = versions.length === 0 ? "has not been fitted" : "has not been fitted since it was redefined";
       throw new OnefoldError("SERVICE_NOT_FITTED", `service "${service}" ${before}`, {
-        hint: `onefold fit --service ${service} --labels FILE`,
+        hint: `onefold fit --service ${service} --labels FILE --train-share 0.8 (or --train-until TIME, --split-column C=train)`,
       });
     }
     const asked = versions.find(([one]) => one === version);

@@ -32,7 +32,7 @@ export function eventRoutes(ports: ServePorts): Route[] {
 }
 
 /** A body is taken in whole or, where back-pressure or the disk forbid it, refused whole. */
-async function pushBody(ports: ServePorts, source: string, body: EventBody): Promise<RouteAnswer> {
+export async function pushBody(ports: ServePorts, source: string, body: EventBody): Promise<RouteAnswer> {
   const { accepted, duplicates, rejected, outcomes } = await ports.push(source, body.rows, body.faults);
   const answer = { source, accepted, duplicates, rejected, outcomes: outcomes.map(wireOutcome) };
   if (rejected === 0 || rejected < body.rows.length) return { status: 200, body: answer };

@@ -6,10 +6,11 @@
  * same inputs give the same outputs in a request, a training row and the audit: the function is given copies,
  * and no clock and no chance but those of its context.
  */
-import { type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { type ErrorCode, messageOf, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import { formatViewName, type OnDemandContext, type OnDemandDefinition } from "../define/definition.ts";
 import { conformingValue } from "../fold/custom-value.ts";
+import { leaveUnheard } from "../fold/unheard.ts";
 import { valueHash } from "../fold/value-hash.ts";
 import { Status } from "../fold/view-fold.ts";
 import { formatType, type Row, type Value } from "../schema/value.ts";
@@ -55,9 +56,10 @@ export function onDemandStep(definition: OnDemandDefinition, places: OnDemandPla
     const found: (Value | undefined)[] = [];
     try {
       const result = compute(named, contextOf(asOf, name, given)) as Readonly<Record<string, unknown>> | null;
+      leaveUnheard(result);
       for (const output of outputs) found.push(conformingValue(result?.[output.name], output.type, false));
     } catch (error) {
-      fail(slots, null, "ON_DEMAND_FAILED", error instanceof Error ? error.message : String(error), error);
+      fail(slots, null, "ON_DEMAND_FAILED", messageOf(error), error);
       return;
     }
     for (let i = 0; i < outputs.length; i++) {

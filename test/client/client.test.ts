@@ -1,13 +1,12 @@
 /**
- * The client against the real server, and against servers that fail in ways a real one seldom does.
+ * The client over HTTP, against servers that answer by a script: what it sends, and what it makes of answers that
+ * a real one seldom gives. What it does over either transport is in both-transports.test.ts.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { createClient, type OnefoldClient } from "../../src/client/index.ts";
-import { useServer } from "../serve/server-in-test.ts";
 
-const http = useServer();
 const closers: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
@@ -57,58 +56,6 @@ function echo({ path, body }: Seen, response: ServerResponse): void {
   if (path.endsWith("/vector")) send(response, 200, vectorOf((entities as { user: string }).user));
   else send(response, 200, { results: (entities as { user: string }[]).map(({ user }) => vectorOf(user)) });
 }
-
-describe("the client, against the real server", () => {
-  it("reads vectors, with request data, metadata and tokens, and pushes events", async () => {
-    const client = clientOf(http.server.url);
-    const pushed = await client.push("arrivals", [
-      { origin: "JFK", destination: "LAX", account: 12345678901234567n, arrived_at: "2001-06-01T11:59:00Z", delay: 8 },
-      { origin: "JFK", destination: "LAX", account: "1", arrived_at: "never" },
-    ]);
-    expect(pushed).toMatchObject({ accepted: 1, rejected: 1 });
-    const [first, second] = await client.vectors("delay_model", [
-      { airport: "JFK", route: ["JFK", "LAX"] },
-      { airport: "BOS", route: ["BOS", "LAX"] },
-    ]);
-    expect(first!.features).toEqual({ arrivals_1h: 1, mean_delay_1h: 8, last_delay: 8, route_arrivals_1h: 1 });
-    expect(second!.features).toMatchObject({ arrivals_1h: 0, mean_delay_1h: null });
-    const full = await client.vector(
-      "delay_model",
-      { airport: "JFK", route: ["JFK", "LAX"] },
-      { metadata: true, token: true },
-    );
-    expect(full.metadata).toMatchObject({
-      token: expect.any(String),
-      features: { arrivals_1h: { status: "PRESENT", exact: true } },
-    });
-  });
-
-  it("gives one wrong key of a batch its own error, and the others their vectors", async () => {
-    http.world.arrive({ delay: 3 });
-    const client = clientOf(http.server.url);
-    const ask = (airport: unknown): Promise<unknown> =>
-      client.vector("delay_model", { airport, route: ["JFK", "LAX"] }).then(
-        ({ features }) => features["mean_delay_1h" as never],
-        (error: { code: string }) => error.code,
-      );
-    expect(await Promise.all([ask("JFK"), ask(null), ask("JFK"), ask([1, 2]), ask("BOS")])).toEqual([
-      3,
-      "KEY_MISSING",
-      3,
-      "REQUEST_INVALID",
-      null,
-    ]);
-  });
-
-  it("rejects with the server's own errors", async () => {
-    const client = clientOf(http.server.url);
-    await expect(client.vector("delay_modle", {})).rejects.toMatchObject({
-      code: "SERVICE_UNKNOWN",
-      candidates: ["delay_model"],
-    });
-    await expect(client.push("nope", [])).rejects.toMatchObject({ code: "SOURCE_UNKNOWN" });
-  });
-});
 
 describe("calls of one turn", () => {
   it("go together, each answered with its own, and calls of the next turn by themselves", async () => {
@@ -234,28 +181,7 @@ describe("a call", () => {
     expect((await long).features["a"]).toBe("b");
   });
 
-  it("ends on a server that accepts and never answers", async () => {
-    const silent = createTcpServer(() => {});
-    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
-    closers.push(() => void silent.close());
-    const client = clientOf(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`, { timeoutMs: 100 });
-    await expect(client.vector("s", { user: "a" })).rejects.toMatchObject({ code: "CALL_TIMED_OUT" });
-    await expect(client.push("s", [])).rejects.toMatchObject({ code: "CALL_TIMED_OUT" });
-  });
-
-  it("ends when its caller wants", async () => {
-    const { url } = await scripted(() => {});
-    const ends = new AbortController();
-    const asked = clientOf(url).vector("s", { user: "a" }, { signal: ends.signal });
-    setTimeout(() => ends.abort(new Error("no longer wanted")), 20);
-    await expect(asked).rejects.toThrow("no longer wanted");
-  });
-
-  it("says so where there is no server", async () => {
-    await expect(clientOf("http://127.0.0.1:1", { retries: 0 }).vector("s", { user: "a" })).rejects.toMatchObject({
-      code: "SERVER_UNREACHABLE",
-      hint: expect.stringContaining("onefold serve"),
-    });
+  it("is to an address that is one", () => {
     expect(() => createClient({ url: "127.0.0.1:8080" })).toThrow(/is not the address of a server/);
   });
 });

@@ -87,7 +87,7 @@ describe("fits", () => {
     expect(refusal(() => store.fitFor("other", "x"))).toMatchObject({
       code: "SERVICE_NOT_FITTED",
       message: 'service "other" has not been fitted',
-      hint: "onefold fit --service other --labels FILE",
+      hint: expect.stringMatching(/^onefold fit --service other --labels FILE --train-share 0\.8/),
     });
   });
 

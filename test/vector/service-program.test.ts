@@ -175,6 +175,24 @@ describe("a function that fails", () => {
       { a: "ON_DEMAND_FAILED", b: "ON_DEMAND_FAILED", c: "ON_DEMAND_FAILED" },
     ],
     [
+      "throws what has no text",
+      () => {
+        throw Object.create(null);
+      },
+      { a: "ON_DEMAND_FAILED", b: "ON_DEMAND_FAILED", c: "ON_DEMAND_FAILED" },
+    ],
+    [
+      "throws an error whose message throws",
+      () => {
+        throw Object.defineProperty(new Error("x"), "message", {
+          get: () => {
+            throw new Error("again");
+          },
+        });
+      },
+      { a: "ON_DEMAND_FAILED", b: "ON_DEMAND_FAILED", c: "ON_DEMAND_FAILED" },
+    ],
+    [
       "throws nothing in particular",
       () => {
         throw undefined;

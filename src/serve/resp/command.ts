@@ -38,6 +38,8 @@ export interface Call {
   readonly out: ReplyWriter;
   /** Writes an error as the reply, or as one of the replies that a call's own reply consists of. */
   fail(error: unknown, command: string): void;
+  /** The same as the JSON that HTTP answers with: `{"error": {...}}` in one bulk string. */
+  failAsJson(error: unknown, command: string): void;
   /** Sends what was written and lets other connections have their turn; to be awaited now and then in long work. */
   pause(): Promise<void>;
 }

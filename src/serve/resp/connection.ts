@@ -10,7 +10,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { BytesUnderWay } from "../request-body.ts";
 import type { Call, Command, Door, Session, WriteReply } from "./command.ts";
 import { wrongArity } from "./connection-commands.ts";
-import { CommandError, errorLine, errorReply } from "./error-reply.ts";
+import { CommandError, errorLine, type ErrorReply, errorReply, shownError } from "./error-reply.ts";
 import { ReplyWriter, type SpareBuffer } from "./reply-writer.ts";
 import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
 
@@ -70,6 +70,10 @@ export class Connection {
       session: this.session,
       out: this.#out,
       fail: (error, command) => this.#fail(error, command),
+      failAsJson: (error, command) => {
+        this.#tell(error, command);
+        this.#out.text(JSON.stringify({ error: shownError(error) }));
+      },
       pause: async () => {
         socket.pause();
         this.#send();
@@ -214,10 +218,16 @@ export class Connection {
   }
 
   #fail(thrown: unknown, command: string): void {
-    const { code, line, isServerFault } = errorReply(thrown);
-    this.#out.raw(line);
+    this.#out.raw(this.#tell(thrown, command).line);
+  }
+
+  /** Those who want to know of an error hear of it. */
+  #tell(thrown: unknown, command: string): ErrorReply {
+    const reply = errorReply(thrown);
+    const { code, isServerFault } = reply;
     if (isServerFault) this.#house.onError(thrown, command);
     if (diagnostics.refused.hasSubscribers) diagnostics.refused.publish({ command, code });
+    return reply;
   }
 
   #send(): void {

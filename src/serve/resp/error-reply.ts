@@ -33,15 +33,19 @@ export function errorReply(thrown: unknown): ErrorReply {
   }
   const error = asOnefoldError(thrown);
   const isServerFault = error.status >= 500 && error.status !== 503;
-  // What went wrong inside is for the operator, not for whoever sent the request.
-  const shown = error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this command") : error;
-  const { message, where, hint, candidates = [] } = shown;
+  const { message, where, hint, candidates = [] } = shownError(error);
   const parts = [
     where === undefined || message.includes(where) ? message : `${message} (${where})`,
     ...(hint === undefined ? [] : [hint]),
     ...(candidates.length === 0 ? [] : [`candidates: ${candidates.join(", ")}`]),
   ];
   return { code: error.code, line: errorLine(error.code, parts.join("; ")), isServerFault };
+}
+
+/** What went wrong inside is for the operator, not for whoever sent the request. */
+export function shownError(thrown: unknown): OnefoldError {
+  const error = asOnefoldError(thrown);
+  return error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this command") : error;
 }
 
 export function errorLine(code: string, message: string): string {

@@ -13,16 +13,13 @@ import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
 import type { VectorValues } from "../vector-buffer.ts";
 import { answerFeatures, answerMetadata, readFor } from "../vector-answer.ts";
-import { BATCH_MAX } from "../vector-batch.ts";
+import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
 import type { Call, Command } from "./command.ts";
 import { CommandError } from "./error-reply.ts";
 import { mapReply, type Reply } from "./reply-writer.ts";
 import { formatVector, isPackable, requirePackable, writePackedVector } from "./vector-reply.ts";
-
-/** About a millisecond of reading. */
-const VECTORS_PER_TURN = 100;
 
 export const featureCommands: readonly Command[] = [
   {

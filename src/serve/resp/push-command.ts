@@ -2,7 +2,7 @@
  * `FPUSH`: events for a source, acknowledged once they are durable and folded: what is asked for next counts them.
  */
 import { ERROR_CODES, type ErrorCode, OnefoldError } from "../../base/errors.ts";
-import { EVENT_ROWS_MAX, parseEventBody } from "../event-body.ts";
+import { type EventBody, EVENT_ROWS_MAX, parseEventBody } from "../event-body.ts";
 import { bodyTooLarge, JSON_BYTES_MAX } from "../request-body.ts";
 import { decodeText } from "./byte-string.ts";
 import type { Command } from "./command.ts";
@@ -38,14 +38,7 @@ interface PushedRows {
 
 /** Throws what `parseEventBody` throws: then nothing of the call is taken in. */
 function rowsOf(args: readonly string[]): PushedRows {
-  const bodies = args.slice(2).map((bytes, i) => {
-    const where = `argument ${i + 2}`;
-    const text = decodeText(bytes, where);
-    const body = parseEventBody(text, "");
-    const isJson = body.single || text.trimStart()[0] === "[";
-    if (isJson && bytes.length > JSON_BYTES_MAX) throw bodyTooLarge(bytes.length, JSON_BYTES_MAX);
-    return body;
-  });
+  const bodies = args.slice(2).map((bytes, i) => eventBodyOf(bytes, `argument ${i + 2}`));
   if (bodies.length === 1) return bodies[0]!;
   const rows: unknown[] = [];
   const faults = new Map<number, OnefoldError>();
@@ -57,6 +50,15 @@ function rowsOf(args: readonly string[]): PushedRows {
   throw new OnefoldError("BODY_TOO_LARGE", `a push of more than ${EVENT_ROWS_MAX} rows`, {
     hint: `send it in parts of up to ${EVENT_ROWS_MAX} rows`,
   });
+}
+
+/** The rows of one argument; `where` says which it is. Throws what `parseEventBody` throws. */
+export function eventBodyOf(bytes: string, where: string): EventBody {
+  const text = decodeText(bytes, where);
+  const body = parseEventBody(text, "");
+  const isJson = body.single || text.trimStart()[0] === "[";
+  if (isJson && bytes.length > JSON_BYTES_MAX) throw bodyTooLarge(bytes.length, JSON_BYTES_MAX);
+  return body;
 }
 
 function rejection(outcome: Readonly<Record<string, unknown>>): OnefoldError {

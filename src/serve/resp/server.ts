@@ -9,6 +9,7 @@ import type { FeatureReader } from "../feature-reader.ts";
 import type { ServePorts } from "../ports.ts";
 import { BytesUnderWay, EVENTS_BYTES_MAX, EVENTS_UNDER_WAY_BYTES_MAX } from "../request-body.ts";
 import type { Command, Door } from "./command.ts";
+import { bodyCommands } from "./body-commands.ts";
 import { Connection, type ConnectionHouse } from "./connection.ts";
 import { connectionCommands } from "./connection-commands.ts";
 import { featureCommands } from "./feature-commands.ts";
@@ -125,7 +126,7 @@ export async function openRespServer(
 }
 
 export function allCommands(): ReadonlyMap<string, Command> {
-  const all = [...featureCommands, pushCommand, ...connectionCommands, ...serverCommands];
+  const all = [...featureCommands, pushCommand, ...bodyCommands, ...connectionCommands, ...serverCommands];
   return new Map(all.map((command) => [command.name, command]));
 }
 

@@ -2,7 +2,7 @@
  * Fits the transformations of a service to the train split of a training set: inner ones first, outer ones on
  * what the inner ones make of it, by the very code that serves.
  */
-import { OnefoldError } from "../../base/errors.ts";
+import { messageOf, OnefoldError } from "../../base/errors.ts";
 import { Status } from "../../fold/view-fold.ts";
 import type { Value, ValueType } from "../../schema/value.ts";
 import { compileApply, compileStep, type Slots } from "./compile.ts";
@@ -85,7 +85,7 @@ class Fitting {
         const parameters = step.operation.fit(step.node, values);
         this.#fitted.push({ transformation: step.text, values: values.length, parameters });
       } catch (error) {
-        problems.push(`${step.text}: ${error instanceof Error ? error.message : String(error)}`);
+        problems.push(`${step.text}: ${messageOf(error)}`);
       }
     }
     if (problems.length === 0) return this.#fitted;

@@ -30,6 +30,8 @@ const VALID: readonly (readonly string[])[] = [
   ["FGET", "delay_model", "Zürich", "a\\|b|c\\\\", "CONTEXT", "{}"],
   ["FGETJSON", "delay_model", "JFK", "JFK|LAX", "WITHMETA", "WITHTOKEN"],
   ["FGETPACKED", "delay_model", "JFK", "JFK|LAX"],
+  ["FVECTORS", "delay_model", '{"entities": {"airport": "JFK", "route": ["JFK", "LAX"]}}', '{"entities": {}}'],
+  ["FEVENTS", "arrivals", '[{"delay": 1}, {"delay": "late"}]'],
   ["FMGET", "delay_model", "3", "JFK", "JFK|LAX", "A", "B|C", "D", "bad", "CONTEXT", "[{}, {}, {}]"],
   ["FMGET", "delay_model", "150", ...Array.from({ length: 150 }, (_, i) => [`A${i}`, `A${i}|B`]).flat()],
   ["FPUSH", "arrivals", '{"delay": 3}', '[{"delay": 1}, {"delay": "x"}]', '{"delay": 2}\n{nonsense}'],

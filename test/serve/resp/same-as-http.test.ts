@@ -8,73 +8,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../../src/base/clock.ts";
 import { type Micros, parseMicros } from "../../../src/base/micros.ts";
-import { count, entity, last, lastK, mean, onDemand, service, stream, t, view } from "../../../src/index.ts";
 import { openPlatform, type Platform } from "../../../src/platform.ts";
 import type { HttpServer } from "../../../src/serve/http.ts";
 import type { RespServer } from "../../../src/serve/resp/server.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
+import { definitions, NAMES, randomVisit, REGIONS, START } from "../every-type.ts";
 import { type Decoded, type DecodedError, decodeReplies } from "./decode-reply.ts";
 import { BareClient, encodeCommand } from "./resp-in-test.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 5);
-const START = parseMicros("2026-03-01T00:00:00Z");
-
-const person = entity("person", { name: t.string() });
-const place = entity("place", { region: t.string(), number: t.int64() });
-const visits = stream("visits", {
-  columns: {
-    name: t.string(),
-    region: t.string(),
-    number: t.int64(),
-    at: t.timestamp(),
-    whole: t.int64().nullable(),
-    wide: t.int64({ wide: true }).nullable(),
-    ratio: t.float64().nullable(),
-    note: t.string().nullable(),
-    known: t.bool().nullable(),
-    due: t.timestamp().nullable(),
-    digest: t.bytes().nullable(),
-  },
-  eventTime: "at",
-  allowNonFinite: true,
-});
-const ofPerson = view("of_person", {
-  entity: person,
-  source: visits,
-  features: {
-    whole: last("whole"),
-    wide: last("wide"),
-    ratio: last("ratio"),
-    note: last("note"),
-    known: last("known"),
-    due: last("due"),
-    digest: last("digest"),
-    ratios: lastK("ratio", 3),
-    notes: lastK("note", 3),
-    wides: lastK("wide", 2),
-  },
-});
-const ofPlace = view("of_place", {
-  entity: place,
-  source: visits,
-  features: { visits_1h: count().over("1h"), mean_whole_1h: mean("whole").over("1h") },
-});
-const computed = onDemand("computed", {
-  inputs: [ofPlace],
-  request: { amount: t.float64(), label: t.string().nullable() },
-  outputs: { to_mean: t.float64(), shout: t.string(), parts: t.array(t.float64()) },
-  compute: ({ mean_whole_1h, amount, label }) => ({
-    to_mean: mean_whole_1h === null || mean_whole_1h === 0 ? null : amount / mean_whole_1h,
-    shout: label === null ? null : `${label}!`,
-    parts: [amount / 3, null],
-  }),
-});
-const everything = service("everything", { features: [ofPerson, ofPlace, computed] });
-const numbers = service("numbers", { features: [ofPerson.pick("whole", "ratio", "known", "due"), ofPlace] });
-const definitions = [person, place, visits, ofPerson, ofPlace, computed, everything, numbers];
-
-const NAMES = ["ada", "Zoë|Ünder\\", "\u{1f680}", "nobody", "a b"];
-const REGIONS = ["north", "so|uth", "öst"];
 
 let folder: string;
 let clock: ReplayClock;
@@ -97,41 +39,6 @@ afterAll(async () => {
   await platform.close();
   await rm(folder, { recursive: true, force: true });
 });
-
-function maybe<T>(value: T): T | null {
-  return random.oneIn(4) ? null : value;
-}
-
-function randomFloat(): number | string {
-  const magnitude = 10 ** random.integer(-30, 30);
-  return random.pick([
-    0,
-    0.1,
-    1 / 3,
-    random.next() * magnitude,
-    -random.next() * magnitude,
-    5e-324,
-    1e21,
-    "NaN",
-    "-Infinity",
-  ]);
-}
-
-function randomEvent(): Record<string, unknown> {
-  return {
-    name: random.pick(NAMES.filter((name) => name !== "nobody")),
-    region: random.pick(REGIONS),
-    number: random.integer(-1, 2),
-    at: { micros: clock.now() },
-    whole: maybe(random.pick([0, -7, 2 ** 53 - 1, random.integer(-1000, 1000)])),
-    wide: maybe(random.pick(["9223372036854775807", "-9007199254740993", "12"])),
-    ratio: maybe(randomFloat()),
-    note: maybe(random.pick(["", "plain", "two\r\nlines", "Ünïcode \u{1f680}", "$3\r\nabc\r\n"])),
-    known: maybe(random.oneIn(2)),
-    due: maybe({ micros: START + random.integer(0, 1_000_000_000) * 1001 }),
-    digest: maybe(Buffer.from([random.integer(0, 255), 13, 10, 255, 0]).toString("base64")),
-  };
-}
 
 /** What FGET must say of a value that HTTP gives as JSON, by its type as FDESCRIBE has it. */
 function expected(json: unknown, type: string, protocol: 2 | 3): Decoded {
@@ -184,7 +91,10 @@ describe("random vectors", () => {
     let compared = 0;
     for (let round = 0; round < 150; round++) {
       clock.advanceTo((clock.now() + random.integer(0, 300_000_000)) as Micros);
-      await platform.push("visits", Array.from({ length: random.integer(0, 4) }, randomEvent));
+      await platform.push(
+        "visits",
+        Array.from({ length: random.integer(0, 4) }, () => randomVisit(random, clock.now())),
+      );
       const [name, region, number] = [random.pick(NAMES), random.pick(REGIONS), random.integer(-1, 2)];
       const entities = { name, region, number };
       const request = { amount: random.integer(1, 1000) / 7, ...(random.oneIn(2) ? { label: "Grüß" } : {}) };

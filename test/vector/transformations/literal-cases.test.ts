@@ -106,6 +106,18 @@ const CASES: readonly LiteralCase[] = [
     gives: [-1, 0, 1],
   },
   {
+    name: "minMax of values further apart than the largest float64",
+    column: floats(-1e308, 0, 1e308),
+    by: minMax("x"),
+    gives: [0, 0.5, 1],
+  },
+  {
+    name: "minMax to a range wider than the largest float64",
+    column: floats(0, 1, 2),
+    by: minMax("x", { low: -1e308, high: 1e308 }),
+    gives: [-1e308, 0, 1e308],
+  },
+  {
     name: "minMax a constant column",
     column: floats(5, 5),
     by: minMax("x", { low: 2, high: 3 }),

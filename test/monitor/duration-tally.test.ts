@@ -1,6 +1,8 @@
 import { Histogram, Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
-import { histogramLines, VectorTally } from "../../src/monitor/vector-tally.ts";
+import { histogramLines } from "../../src/monitor/duration-tally.ts";
+import { RequestTally } from "../../src/monitor/request-tally.ts";
+import { VectorTally } from "../../src/monitor/vector-tally.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 
 describe("a tally of vectors", () => {
@@ -27,12 +29,35 @@ describe("a tally of vectors", () => {
     const metric = { name: "seconds", help: "time", type: "histogram" };
     own.registerMetric({
       ...metric,
-      get: async () => ({ ...metric, values: histogramLines("seconds", tally) }),
+      get: async () => ({ ...metric, values: histogramLines("seconds", "service", tally.durations) }),
     } as unknown as Histogram);
     const sorted = async (page: Registry): Promise<string[]> => lines(await page.metrics()).sort();
     expect(await sorted(own)).toEqual(await sorted(registry));
     expect(await sorted(own)).toHaveLength(12);
     expect([...tally.statuses]).toEqual([2000, 0, 1000]);
-    expect([...tally.services()].reduce((total, { kept }) => total + kept, 0)).toBe(250);
+    expect([...tally.kept.values()].reduce((total, each) => total + each, 0)).toBe(250);
+  });
+});
+
+describe("a tally of requests", () => {
+  it("counts by method, route and status, and times by route", () => {
+    const tally = new RequestTally([0.001, 1]);
+    tally.add("POST", "/a", 200, 0.0009765625);
+    tally.add("POST", "/a", 200, 0.5);
+    tally.add("POST", "/a", 404, 2);
+    tally.add("GET", "/b", 200, 0.001);
+    expect([...tally.counted()]).toEqual([
+      { method: "POST", route: "/a", status: 200, count: 2 },
+      { method: "POST", route: "/a", status: 404, count: 1 },
+      { method: "GET", route: "/b", status: 200, count: 1 },
+    ]);
+    const lines = histogramLines("s", "route", tally.durations).filter(({ labels }) => labels["route"] === "/a");
+    expect(lines.map(({ metricName, labels, value }) => [metricName, labels["le"], value])).toEqual([
+      ["s_bucket", 0.001, 1],
+      ["s_bucket", 1, 2],
+      ["s_bucket", "+Inf", 3],
+      ["s_sum", undefined, 2.5009765625],
+      ["s_count", undefined, 3],
+    ]);
   });
 });
