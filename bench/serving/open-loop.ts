@@ -15,6 +15,7 @@ import { quantileOf } from "./world.ts";
 const CONNECTIONS = 64;
 /** After the last request was due, for the answers that are still to come. */
 const DRAIN_MS = 20_000;
+const NOT_ANSWERED = -1;
 const HEAD_END = Buffer.from("\r\n\r\n");
 
 export interface OpenLoad {
@@ -36,14 +37,18 @@ export interface KeptAnswer {
 }
 
 export interface OpenLoadResult {
-  /** Milliseconds from when each request was due to when its answer was whole, ascending. */
+  /**
+   * Milliseconds from when each request was due to when its answer was whole, ascending. A request that was never
+   * answered has the time that it was waited for: it would have been more.
+   */
   readonly latenciesMs: Float64Array;
+  readonly answered: number;
   /** How late requests were sent that were due and had a connection: this process's own share of the latency. */
   readonly latenessP99Ms: number;
   readonly kept: readonly KeptAnswer[];
 }
 
-/** Rejects where an answer is not 200, or does not come. */
+/** Rejects where an answer is not 200. */
 export async function runOpenLoop(load: OpenLoad): Promise<OpenLoadResult> {
   const loop = new OpenLoop(load);
   return loop.run();
@@ -66,7 +71,7 @@ class OpenLoop {
 
   constructor(load: OpenLoad) {
     this.#load = load;
-    this.#latenciesMs = new Float64Array(Math.floor(load.requestsPerSecond * load.seconds));
+    this.#latenciesMs = new Float64Array(Math.floor(load.requestsPerSecond * load.seconds)).fill(NOT_ANSWERED);
   }
 
   async run(): Promise<OpenLoadResult> {
@@ -83,24 +88,27 @@ class OpenLoop {
     this.#free.push(...connections);
     const startMs = performance.now() + 10;
     const deadlineMs = startMs + seconds * 1000 + DRAIN_MS;
+    const dueMs = (n: number): number => startMs + (n * 1000) / requestsPerSecond;
     let next = 0;
-    while (this.#answered < count) {
+    while (this.#answered < count && performance.now() < deadlineMs) {
       if (this.#failure !== null) throw this.#failure;
-      const nowMs = performance.now();
-      if (nowMs > deadlineMs) throw new Error(`${count - this.#answered} of ${count} requests were never answered`);
-      while (next < count && this.#free.length > 0) {
-        const dueMs = startMs + (next * 1000) / requestsPerSecond;
-        if (dueMs > performance.now()) break;
+      while (next < count && this.#free.length > 0 && dueMs(next) <= performance.now()) {
         const { path, body } = request(next);
         const connection = this.#free.pop()!;
-        this.#latenessMs.push(performance.now() - Math.max(dueMs, connection.freeSinceMs));
-        connection.send({ n: next++, dueMs, askedAt: systemClock.now() }, requestText(path, body));
+        this.#latenessMs.push(performance.now() - Math.max(dueMs(next), connection.freeSinceMs));
+        connection.send({ n: next, dueMs: dueMs(next), askedAt: systemClock.now() }, requestText(path, body));
+        next++;
       }
       await new Promise(setImmediate);
     }
     for (const connection of connections) connection.close();
+    if (this.#answered < count) console.error(`${count - this.#answered} of ${count} requests were never answered`);
+    const latenciesMs = this.#latenciesMs.map((latencyMs, n) =>
+      latencyMs === NOT_ANSWERED ? deadlineMs - dueMs(n) : latencyMs,
+    );
     return {
-      latenciesMs: this.#latenciesMs.sort(),
+      latenciesMs: latenciesMs.sort(),
+      answered: this.#answered,
       latenessP99Ms: quantileOf(Float64Array.from(this.#latenessMs).sort(), 0.99),
       kept: this.#kept,
     };
@@ -159,8 +167,10 @@ class Connection {
     this.#socket.write(text);
   }
 
+  /** Whatever it still waits for. */
   close(): void {
-    this.#socket.end();
+    this.#sent = null;
+    this.#socket.destroy();
   }
 
   #hear(chunk: Buffer): void {

@@ -41,7 +41,7 @@ export async function readsUnderIngest(bench: BenchRun, world: World): Promise<v
           note(`c-${requestsPerSecond / 1000}k-${name}`, quantileOf(result.latenciesMs, share));
         }
         note(`c-${requestsPerSecond / 1000}k-sender-late-p99`, result.latenessP99Ms);
-        replies += result.latenciesMs.length;
+        replies += result.answered;
         seen.push(...kept);
       }
     }
