@@ -12,18 +12,19 @@ export interface BenchCase {
   readonly rounds: readonly number[];
   /** Measured in the same run, round by round beside the case. */
   readonly reference?: { readonly name: string; readonly rounds: readonly number[] };
-  /** On the ratio to the reference where there is one, else on the value. */
-  readonly goal: number;
+  /** On the ratio to the reference where there is one, else on the value. None: a figure to know, not to judge. */
+  readonly goal?: number;
 }
 
 /** Prints the case; false where it misses its goal. */
 export function report(measured: BenchCase): boolean {
   const { bench, unit, better, rounds, reference, goal } = measured;
+  if (rounds.length === 0) throw new Error(`${bench} ${measured.case} was not measured`);
   const value = median(rounds);
   const referenceValue = reference === undefined ? undefined : median(reference.rounds);
   const ratio = referenceValue === undefined ? undefined : value / referenceValue;
   const judged = ratio ?? value;
-  const pass = better === "higher" ? judged >= goal : judged <= goal;
+  const pass = goal === undefined || (better === "higher" ? judged >= goal : judged <= goal);
   const line = {
     bench,
     case: measured.case,
@@ -32,8 +33,7 @@ export function report(measured: BenchCase): boolean {
     better,
     ...(reference === undefined ? {} : { reference: { name: reference.name, value: rounded(referenceValue!) } }),
     ...(ratio === undefined ? {} : { ratio: rounded(ratio) }),
-    goal,
-    pass,
+    ...(goal === undefined ? {} : { goal, pass }),
     rounds: rounds.length,
     min: rounded(Math.min(...rounds)),
     max: rounded(Math.max(...rounds)),
@@ -43,8 +43,9 @@ export function report(measured: BenchCase): boolean {
   else {
     const beside =
       ratio === undefined ? "" : `, ${line.ratio} of ${reference!.name} (${line.reference!.value} ${unit})`;
-    const verdict = `${pass ? "meets" : "MISSES"} its goal of ${goal}${ratio === undefined ? ` ${unit}` : ""}`;
-    console.log(`${bench} ${measured.case}: ${line.value} ${unit}${beside}; ${verdict} [${line.min} to ${line.max}]`);
+    const goalUnit = ratio === undefined ? ` ${unit}` : "";
+    const verdict = goal === undefined ? "" : `; ${pass ? "meets" : "MISSES"} its goal of ${goal}${goalUnit}`;
+    console.log(`${bench} ${measured.case}: ${line.value} ${unit}${beside}${verdict} [${line.min} to ${line.max}]`);
   }
   return pass;
 }

@@ -6,8 +6,8 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { cpus } from "node:os";
 import { promisify } from "node:util";
+import { LOAD_CORE, onCore, SERVER_CORE } from "./cores.ts";
 import { report } from "./report.ts";
 
 const run = promisify(execFile);
@@ -41,15 +41,6 @@ for (const tool of ["redis-server", "redis-benchmark"]) {
   console.error(`${tool} is not installed: install redis-server and redis-tools`);
   process.exit(2);
 }
-const isPinned =
-  cpus().length > 1 &&
-  (await run("taskset", ["-c", "1", "true"]).then(
-    () => true,
-    () => false,
-  ));
-const pinned = (core: number, command: readonly string[]): string[] =>
-  isPinned ? ["taskset", "-c", String(core), ...command] : [...command];
-
 const servers: ChildProcess[] = [];
 try {
   process.exitCode = (await measure()) ? 0 : 1;
@@ -118,7 +109,7 @@ async function load(
   requests: number,
 ): Promise<number> {
   const options = `-p ${port} -c ${CONNECTIONS} -n ${requests} -P ${pipeline} -r ${AIRPORTS} -q`.split(" ");
-  const [program, ...rest] = pinned(1, ["redis-benchmark", ...options, ...command]);
+  const [program, ...rest] = onCore(LOAD_CORE, ["redis-benchmark", ...options, ...command]);
   const { stdout, stderr } = await run(program!, rest);
   const rate = /: ([\d.]+) requests per second/.exec(stdout)?.[1];
   if (rate === undefined || stderr !== "") throw new Error(`redis-benchmark: ${stdout}${stderr}`);
@@ -126,7 +117,7 @@ async function load(
 }
 
 function start(command: readonly string[]): ChildProcess {
-  const [program, ...rest] = pinned(0, command);
+  const [program, ...rest] = onCore(SERVER_CORE, command);
   const server = spawn(program!, rest, { stdio: ["pipe", "pipe", "inherit"] });
   servers.push(server);
   return server;

@@ -1,5 +1,5 @@
 /**
- * What the serving benchmarks serve: vectors of 20 features from three views, with the real registry and the
+ * What the benchmark of the HTTP door serves: vectors of 20 features from three views, with the real registry and the
  * real fold, states in memory, and a serving log that forgets.
  */
 import { mkdtemp, rm } from "node:fs/promises";

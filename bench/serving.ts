@@ -1,129 +1,86 @@
 /**
- * Feature vectors of 20 features from three views: in process, and over HTTP with 32 keep-alive connections
- * beside what answers a request with the least work, in the same run: `node:http`, bare `node:net`, Redis.
+ * The whole server under the whole workload: `onefold serve` on one core and the load on the other, events being
+ * pushed meanwhile, 1% of the replies checked against the naive oracle.
  *
- * The rounds of all of them are interleaved, so that other work on the machine meets them alike. Load comes
- * from wrk where it is installed, else from a thread of this process.
+ *     npm run bench -- serving [--case a|b|c|d|e|f]... [--json] [--quick] [--accounts N] [--profile]
+ *
+ * | case | what |
+ * |---|---|
+ * | a | the Redis protocol beside Redis GET, one request at a time and 32 in a pipeline |
+ * | b | HTTP beside Redis GET |
+ * | c | latency at fixed rates of 30 windowed features while 5,000 events a second are ingested |
+ * | d | 100 entities x 50 features a request |
+ * | e | the workload that Feast publishes figures of, by its own wire |
+ * | f | bytes stored a feature value |
+ *
+ * `--quick` shows that everything runs; its figures mean nothing. `--accounts` serves fewer than 100,000.
+ * `--profile` prints where each server's time went.
  */
-import { Worker } from "node:worker_threads";
-import { createFeatureReader } from "../src/serve/feature-reader.ts";
-import { type HttpOptions, openHttpServer } from "../src/serve/http.ts";
-import type { Load, LoadResult } from "./http-load.ts";
-import { openBareDoor, openBareNet, openEmptyHttp, openRedis } from "./reference-servers.ts";
-import { report } from "./report.ts";
-import { openServingPorts, servedKeys } from "./serving-ports.ts";
-import { isInstalled, runWrk } from "./wrk.ts";
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { batchReads } from "./serving/batch-reads.ts";
+import { feastReads } from "./serving/feast-reads.ts";
+import { WIDE_DAYS, wideDefinitions } from "./serving/payments.ts";
+import { pointReads } from "./serving/point-reads.ts";
+import { BenchRun, FULL, QUICK } from "./serving/run.ts";
+import { storedBytes } from "./serving/stored-bytes.ts";
+import { readsUnderIngest } from "./serving/under-ingest.ts";
+import { removeWorld } from "./serving/world.ts";
 
-const ROUNDS = 5;
-const SECONDS = 2;
-const CONNECTIONS = 32;
-const REDIS_REQUESTS = 60_000;
-const SERVICE = "delay_model";
+const CASES = ["a", "b", "c", "d", "e", "f"];
 
-const ports = await openServingPorts();
-const reader = createFeatureReader(ports);
+const { values: options } = parseArgs({
+  options: {
+    case: { type: "string", multiple: true, default: CASES },
+    json: { type: "boolean" },
+    accounts: { type: "string" },
+    quick: { type: "boolean", default: false },
+    profile: { type: "boolean", default: false },
+  },
+});
+const unknown = options.case.find((one) => !CASES.includes(one));
+if (unknown !== undefined) {
+  console.error(`there is no case ${unknown}; the cases are ${CASES.join(", ")}`);
+  process.exit(2);
+}
+const asked = (name: string): boolean => options.case.includes(name);
 
-const passed = [
-  report({
-    bench: "serving",
-    case: "in-process-vector",
-    unit: "vectors/s",
-    better: "higher",
-    rounds: measureInProcess(),
-    goal: 50_000,
-  }),
-  ...(await measureHttp()),
-];
-process.exitCode = passed.every(Boolean) ? 0 : 1;
-
-function measureInProcess(): number[] {
-  const run = (vectors: number): number => {
-    const startMs = performance.now();
-    for (let i = 0; i < vectors; i++) reader.vector(SERVICE, servedKeys[i % servedKeys.length]);
-    return (vectors / (performance.now() - startMs)) * 1000;
-  };
-  run(20_000);
-  return Array.from({ length: ROUNDS }, () => run(50_000));
+const missing = ["redis-server", "redis-benchmark", "wrk"].filter((tool) => !isInstalled(tool));
+if (missing.length > 0) {
+  console.error(`not installed: ${missing.join(", ")} (Debian: apt-get install redis-server redis-tools wrk)`);
+  console.error("cases a and b, and the throughput of d, cannot be measured without them");
+  if (asked("a") || asked("b")) process.exit(2);
 }
 
-async function measureHttp(): Promise<boolean[]> {
-  const open = (options: HttpOptions) => openHttpServer(reader, ports, { port: 0, ...options });
-  const fast = await open({});
-  const ordinary = await open({ hotPath: false });
-  const emptyHttp = await openEmptyHttp();
-  const answer = await answerOf(fast.url);
-  const bareNet = await openBareNet(answer);
-  const bareDoor = await openBareDoor("/services/{name}/vector", answer.slice(answer.indexOf("\r\n\r\n") + 4));
-  const redis = (await isInstalled("redis-benchmark")) ? await openRedis() : null;
-  if (redis === null) console.error("redis-server is not installed: the case beside it is left out");
-  const worker = new Worker(new URL("./http-load.mjs", import.meta.url));
-  const inThread = (load: Load): Promise<LoadResult> =>
-    new Promise((resolve) => {
-      worker.once("message", resolve);
-      worker.postMessage(load);
-    });
-  const hasWrk = await isInstalled("wrk");
-  const requests = servedKeys.map(requestText);
-  const rate = async (port: number, seconds = SECONDS): Promise<number> => {
-    const load: Load = { port, requests, connections: CONNECTIONS, seconds };
-    return hasWrk ? runWrk(load) : (await inThread(load)).requestsPerSecond;
-  };
-
-  const servers = { fast, ordinary, emptyHttp, bareNet, bareDoor };
-  for (const { port } of Object.values(servers)) await rate(port, 1);
-  const rates: Record<keyof typeof servers | "redis", number[]> = {
-    fast: [],
-    ordinary: [],
-    emptyHttp: [],
-    bareNet: [],
-    bareDoor: [],
-    redis: [],
-  };
-  const latencies: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const name of Object.keys(servers) as (keyof typeof servers)[]) {
-      rates[name].push(await rate(servers[name].port));
-    }
-    if (redis !== null) rates.redis.push(await redis.get(CONNECTIONS, REDIS_REQUESTS, answer.length));
-    latencies.push((await inThread({ port: fast.port, requests, connections: 1, seconds: SECONDS })).p99Ms);
+const folder = await mkdtemp(join(tmpdir(), "onefold-bench-"));
+try {
+  const size = options.quick ? QUICK : FULL;
+  const accounts = Number(options.accounts ?? size.accounts);
+  const bench = new BenchRun({ size: { ...size, accounts }, folder, profiles: options.profile });
+  if (asked("a") || asked("b")) await pointReads(bench, { resp: asked("a"), http: asked("b") });
+  if (asked("c") || asked("d")) {
+    const world = await bench.preparePayments("wide", wideDefinitions, WIDE_DAYS);
+    bench.reportBuckets("wide", world);
+    // First what needs the world as its history made it.
+    if (asked("d")) await batchReads(bench, world, { tools: missing.length === 0 });
+    if (asked("c")) await readsUnderIngest(bench, world);
+    await removeWorld(world);
   }
-  await worker.terminate();
-  for (const server of Object.values(servers)) await server.close();
-  redis?.close();
-
-  const shared = { bench: "serving", unit: "req/s", better: "higher" } as const;
-  const beside = (name: string, rounds: readonly number[]) => ({ reference: { name, rounds } });
-  const vectors = { ...shared, rounds: rates.fast };
-  const door = { ...shared, rounds: rates.bareDoor };
-  const besideRedis = redis === null ? null : beside("redis-get", rates.redis);
-  return [
-    ...(besideRedis === null
-      ? []
-      : [
-          report({ ...vectors, ...besideRedis, case: "http-vector-beside-redis", goal: 0.6 }),
-          report({ ...door, ...besideRedis, case: "http-door-beside-redis", goal: 0.6 }),
-        ]),
-    report({ ...vectors, ...beside("node-http-empty", rates.emptyHttp), case: "http-vector", goal: 0.5 }),
-    report({ ...vectors, ...beside("ordinary-server", rates.ordinary), case: "http-vector-beside-ordinary", goal: 2 }),
-    report({ ...vectors, ...beside("node-net-bare", rates.bareNet), case: "http-vector-beside-bare-net", goal: 0.5 }),
-    report({ ...door, ...beside("node-net-bare", rates.bareNet), case: "http-door-beside-bare-net", goal: 0.6 }),
-    report({ bench: "serving", case: "http-vector-p99", unit: "ms", better: "lower", rounds: latencies, goal: 5 }),
-  ];
+  if (asked("e")) await feastReads(bench);
+  if (asked("f")) await storedBytes(bench);
+  process.exitCode = bench.passed ? 0 : 1;
+} finally {
+  await rm(folder, { recursive: true, force: true });
 }
 
-function requestText(entities: unknown): string {
-  const body = JSON.stringify({ entities });
-  const head = `POST /services/${SERVICE}/vector HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`;
-  return `${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
-}
-
-/** An answer as the server sends it, head and body. */
-async function answerOf(url: string): Promise<string> {
-  const response = await fetch(`${url}/services/${SERVICE}/vector`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ entities: servedKeys[0] }),
-  });
-  const head = [...response.headers].map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  return `HTTP/1.1 200 OK\r\n${head}\r\n${await response.text()}`;
+function isInstalled(tool: string): boolean {
+  try {
+    execFileSync("sh", ["-c", `command -v ${tool}`], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -18,19 +18,29 @@ export async function isInstalled(program: string): Promise<boolean> {
 }
 
 /** Requests a second. Rejects where an answer is an error. */
-export async function runWrk({ port, requests, connections, seconds }: Load): Promise<number> {
+export function runWrk({ port, requests, connections, seconds }: Load): Promise<number> {
+  // JSON texts of ASCII are Lua texts too.
+  const list = requests.map((request) => JSON.stringify(request)).join(",\n");
+  const script = `local requests = {${list}}\nlocal i = 0\nrequest = function() i = i + 1; return requests[i % #requests + 1] end\n`;
+  return runWrkScript({ port, connections, seconds, script });
+}
+
+export interface ScriptedLoad extends Pick<Load, "port" | "connections" | "seconds"> {
+  /** Lua that sets the global `request` to a function that returns one whole request. */
+  readonly script: string;
+  /** What wrk is run under, as `taskset -c 1`. */
+  readonly under?: readonly string[];
+}
+
+/** As `runWrk`, with requests that a script makes. */
+export async function runWrkScript({ port, connections, seconds, script, under = [] }: ScriptedLoad): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "onefold-wrk-"));
   try {
-    const script = join(folder, "requests.lua");
-    // JSON texts of ASCII are Lua texts too.
-    const list = requests.map((request) => JSON.stringify(request)).join(",\n");
-    await writeFile(
-      script,
-      `local requests = {${list}}\nlocal i = 0\nrequest = function() i = i + 1; return requests[i % #requests + 1] end\n`,
-    );
+    const file = join(folder, "requests.lua");
+    await writeFile(file, script);
     const url = `http://127.0.0.1:${port}/`;
-    const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, url];
-    const { stdout } = await runFile("wrk", args);
+    const command = [...under, "wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "30s", "-s", file, url];
+    const { stdout } = await runFile(command[0]!, command.slice(1));
     const [, perSecond] = /Requests\/sec:\s+([\d.]+)/.exec(stdout) ?? [];
     if (perSecond === undefined || /Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk says:\n${stdout}`);
     return Number(perSecond);

@@ -1,24 +1,33 @@
 /**
- * `npm run bench -- NAME [--json]`: bundles `bench/NAME.ts` and what it starts, and runs it.
+ * `npm run bench -- NAME [--json]`: bundles `bench/NAME.ts` and what it starts, and runs it. Benchmarks that
+ * start the command line get it built.
  */
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { installDependencies, requireNode, root, run, say } from "./setup.mjs";
+import { build, installDependencies, requireNode, root, run, say } from "./setup.mjs";
+
+const NEEDS_DIST = ["preview", "serving"];
 
 requireNode();
 const [name, ...rest] = process.argv.slice(2);
 const folder = join(root, "bench");
-const names = readdirSync(folder).map((file) => file.replace(/\.ts$/, ""));
+const names = readdirSync(folder)
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.replace(/\.ts$/, ""));
 if (name === undefined || !existsSync(join(folder, `${name}.ts`))) {
-  say(`Usage: npm run bench -- NAME [--json], where NAME is one of ${names.join(", ")}`);
+  say(`Usage: npm run bench -- NAME [options], where NAME is one of ${names.join(", ")}`);
   process.exit(2);
 }
 installDependencies();
+if (NEEDS_DIST.includes(name) && build() !== 0) process.exit(1);
 const { buildSync } = await import("esbuild");
 const outdir = join(root, ".cache", "bench");
 mkdirSync(outdir, { recursive: true });
 buildSync({
-  entryPoints: names.map((each) => join(folder, `${each}.ts`)),
+  entryPoints: readdirSync(folder, { recursive: true })
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => join(folder, file)),
+  outbase: folder,
   outdir,
   outExtension: { ".js": ".mjs" },
   bundle: true,

@@ -3,7 +3,9 @@
  * flush, let go when there are too many.
  *
  * A state that the store does not yet hold as it is (changed, or in a commit under way) is never let go.
- * Letting go takes second chances: the oldest that was not used since the last round.
+ * Letting go takes second chances: a hand goes round the entries, takes what was used since its last visit for
+ * unused from now on, and lets go what was not. The hand stays where it stopped: a Map that is walked from its
+ * beginning each time steps over every entry that was deleted there, thousands for each one let go.
  */
 import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
@@ -11,6 +13,8 @@ import type { OnlineStore, StateSpace, StateWrite } from "../online-store/online
 
 /** Bytes an entry takes beyond its encoded state. */
 const ENTRY_BYTES = 200;
+/** How far the hand goes at once, where next to nothing can be let go. */
+const STEPS_MAX = 1000;
 
 export interface HotState<S extends ViewState = ViewState> {
   readonly key: EntityKey;
@@ -40,6 +44,8 @@ export class HotStates<S extends ViewState = ViewState> {
   readonly #countMax: number;
   readonly #bytesMax: number;
   readonly #entries = new Map<EntityKey, HotState<S>>();
+  /** Null until it is needed: an iterator keeps every table that the Map outgrows before its next step. */
+  #hand: Iterator<readonly [EntityKey, HotState<S>]> | null = null;
   #dirty: HotState<S>[] = [];
   #bytes = 0;
 
@@ -120,7 +126,7 @@ export class HotStates<S extends ViewState = ViewState> {
     const entry: HotState<S> = { key, state, dirty: false, flushing: false, used: false, bytes };
     this.#entries.set(key, entry);
     this.#bytes += bytes;
-    this.#letGo();
+    this.#letGo(entry);
     return entry;
   }
 
@@ -128,19 +134,23 @@ export class HotStates<S extends ViewState = ViewState> {
     return this.#entries.size > this.#countMax || this.#bytes + this.#entries.size * ENTRY_BYTES > this.#bytesMax;
   }
 
-  #letGo(): void {
-    if (!this.#isFull()) return;
-    let rounds = Math.min(this.#entries.size, 1000);
-    const newest = this.#entries.size;
-    let visited = 0;
-    for (const [key, entry] of this.#entries) {
-      if (rounds-- <= 0 || ++visited >= newest || !this.#isFull()) return;
-      this.#entries.delete(key);
-      if (entry.dirty || entry.flushing || entry.used) {
-        // To the back of the round: Map keeps the order of insertion.
-        entry.used = false;
-        this.#entries.set(key, entry);
-      } else this.#bytes -= entry.bytes;
+  /** All but `kept`, which is about to be used. */
+  #letGo(kept?: HotState<S>): void {
+    for (let steps = Math.min(this.#entries.size, STEPS_MAX); steps > 0 && this.#isFull(); steps--) {
+      const [key, entry] = this.#nextOfRound();
+      if (entry.dirty || entry.flushing || entry.used || entry === kept) entry.used = false;
+      else {
+        this.#entries.delete(key);
+        this.#bytes -= entry.bytes;
+      }
     }
+  }
+
+  /** There is one. */
+  #nextOfRound(): readonly [EntityKey, HotState<S>] {
+    const next = this.#hand?.next();
+    if (next !== undefined && next.done !== true) return next.value;
+    this.#hand = this.#entries.entries();
+    return (this.#hand.next() as IteratorYieldResult<readonly [EntityKey, HotState<S>]>).value;
   }
 }

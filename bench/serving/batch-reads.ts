@@ -1,0 +1,116 @@
+/**
+ * Case d: 50 features of each of 100 accounts a request. Latency at 200 requests a second over HTTP, and how many
+ * accounts a second one core answers: over HTTP, and over the Redis protocol as text and packed.
+ */
+import { SeededRandom } from "../../src/testing/random.ts";
+import type { Value } from "../../src/schema/value.ts";
+import { LOAD_CORE, onCore } from "../cores.ts";
+import { runWrkScript } from "../wrk.ts";
+import { runOpenLoop } from "./open-loop.ts";
+import { checkReplies, type SeenReply } from "./oracle-check.ts";
+import { accountKey, RANDOM_ACCOUNT } from "./payment-row.ts";
+import { fifty } from "./payments.ts";
+import { CHECKED_ONE_IN } from "./plain-asker.ts";
+import { redisLoad } from "./redis-load.ts";
+import type { BenchRun } from "./run.ts";
+import type { RunningServer } from "./server.ts";
+import { quantileOf, type World } from "./world.ts";
+
+const ACCOUNTS_PER_REQUEST = 100;
+const REQUESTS_PER_SECOND = 200;
+const P99_MS_MAX = 3;
+const ACCOUNTS_PER_SECOND_MIN = 100_000;
+const CONNECTIONS = 4;
+const PATH = `/services/${fifty.name}/vectors`;
+
+export async function batchReads(bench: BenchRun, world: World, options: { readonly tools: boolean }): Promise<void> {
+  const { rounds, seconds, accounts } = bench.size;
+  const latencies: Record<"p50" | "p99", number[]> = { p50: [], p99: [] };
+  const seen: SeenReply[] = [];
+  let replies = 0;
+  const throughputs = options.tools ? [httpRate, fmgetRate, packedRate] : [];
+  const rates = throughputs.map((): number[] => []);
+  await bench.serving(world, async (server) => {
+    for (const rate of throughputs) await rate(server, accounts, 1);
+    for (let round = 0; round < rounds; round++) {
+      const { latenciesMs, answered, kept } = await measureLatency(server.httpPort, accounts, seconds, round);
+      latencies.p50.push(quantileOf(latenciesMs, 0.5));
+      latencies.p99.push(quantileOf(latenciesMs, 0.99));
+      replies += answered;
+      seen.push(...kept);
+      for (const [i, rate] of throughputs.entries()) rates[i]!.push(await rate(server, accounts, seconds));
+    }
+  });
+  bench.report({ case: "d-p50", unit: "ms", better: "lower", rounds: latencies.p50 });
+  bench.report({ case: "d-p99", unit: "ms", better: "lower", rounds: latencies.p99, goal: P99_MS_MAX });
+  for (const [i, name] of ["d-http-rows", "d-resp-rows", "d-resp-packed-rows"].slice(0, rates.length).entries()) {
+    const shared = { unit: "accounts/s", better: "higher", goal: ACCOUNTS_PER_SECOND_MIN } as const;
+    bench.report({ case: name, rounds: rates[i]!, ...shared });
+  }
+  bench.reportChecked("d", await checkReplies(world, seen, []), replies * ACCOUNTS_PER_REQUEST);
+}
+
+async function measureLatency(
+  port: number,
+  accounts: number,
+  seconds: number,
+  seed: number,
+): Promise<{ readonly latenciesMs: Float64Array; readonly answered: number; readonly kept: readonly SeenReply[] }> {
+  const random = new SeededRandom(seed);
+  const batches = Array.from({ length: REQUESTS_PER_SECOND * seconds }, () =>
+    Array.from({ length: ACCOUNTS_PER_REQUEST }, () => accountKey(random.integer(0, accounts - 1))),
+  );
+  const request = (n: number): { path: string; body: string } => ({
+    path: PATH,
+    body: `{"entities":[${batches[n]!.map((key) => `{"account":"${key}"}`).join(",")}]}`,
+  });
+  const shape = { requestsPerSecond: REQUESTS_PER_SECOND, seconds, keptOneIn: CHECKED_ONE_IN };
+  const { latenciesMs, answered, kept } = await runOpenLoop({ port, request, ...shape });
+  const replies = kept.flatMap(({ n, body, askedAt, heardAt }) => {
+    const { results } = JSON.parse(body) as { readonly results: { features: Readonly<Record<string, Value>> }[] };
+    return results.map(({ features }, i): SeenReply => {
+      return { key: batches[n]![i]!, service: fifty.name, values: Object.values(features), askedAt, heardAt };
+    });
+  });
+  return { latenciesMs, answered, kept: replies };
+}
+
+/** Accounts a second. */
+async function httpRate({ httpPort: port }: RunningServer, accounts: number, wantedSeconds: number): Promise<number> {
+  const before = '{"account":"a';
+  const after = '"}';
+  const length = (before.length + 12 + after.length + 1) * ACCOUNTS_PER_REQUEST - 1 + '{"entities":[]}'.length;
+  const head = `POST ${PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n`;
+  const script = `
+local head, before, after = ${JSON.stringify(`${head}{"entities":[`)}, ${JSON.stringify(before)}, ${JSON.stringify(after)}
+math.randomseed(os.time())
+request = function()
+  local rows = {}
+  for i = 1, ${ACCOUNTS_PER_REQUEST} do
+    rows[i] = before .. string.format("%012d", math.random(0, ${accounts - 1})) .. after
+  end
+  return head .. table.concat(rows, ",") .. "]}"
+end
+`;
+  const seconds = Math.max(1, Math.round(wantedSeconds));
+  const under = onCore(LOAD_CORE, []);
+  const rate = await runWrkScript({ port, connections: CONNECTIONS, seconds, under, script });
+  return rate * ACCOUNTS_PER_REQUEST;
+}
+
+/** Accounts a second, 100 in a command. */
+async function fmgetRate({ respPort: port }: RunningServer, accounts: number, seconds: number): Promise<number> {
+  const keys = Array.from({ length: ACCOUNTS_PER_REQUEST }, () => RANDOM_ACCOUNT);
+  const command = ["FMGET", fifty.name, String(ACCOUNTS_PER_REQUEST), ...keys];
+  const requests = Math.ceil(200 * seconds);
+  const shape = { connections: CONNECTIONS, pipeline: 1, requests, randomBelow: accounts };
+  return ACCOUNTS_PER_REQUEST * (await redisLoad({ port, command, ...shape }));
+}
+
+/** Accounts a second, 100 commands in a pipeline. */
+function packedRate({ respPort: port }: RunningServer, accounts: number, seconds: number): Promise<number> {
+  const command = ["FGETPACKED", fifty.name, RANDOM_ACCOUNT];
+  const requests = Math.ceil(20_000 * seconds);
+  const shape = { connections: CONNECTIONS, pipeline: ACCOUNTS_PER_REQUEST, requests, randomBelow: accounts };
+  return redisLoad({ port, command, ...shape });
+}

@@ -1,0 +1,205 @@
+/**
+ * HTTP requests at a fixed rate, whatever the server does: the n-th is due at `start + n / rate`, and its latency
+ * counts from then, also where it had to wait for a connection or for this process. So a server that stalls is
+ * charged for every request that would have come meanwhile (Gil Tene calls leaving them out "coordinated
+ * omission").
+ *
+ * The loop spins on the load's core, for a timer is a millisecond late and would be counted as the server's.
+ */
+import { connect, type Socket } from "node:net";
+import { once } from "node:events";
+import { systemClock } from "../../src/base/clock.ts";
+import type { Micros } from "../../src/base/micros.ts";
+import { quantileOf } from "./world.ts";
+
+const CONNECTIONS = 64;
+/** After the last request was due, for the answers that are still to come. */
+const DRAIN_MS = 20_000;
+const NOT_ANSWERED = -1;
+const HEAD_END = Buffer.from("\r\n\r\n");
+
+export interface OpenLoad {
+  readonly port: number;
+  readonly requestsPerSecond: number;
+  readonly seconds: number;
+  /** Path and body of the n-th request. */
+  readonly request: (n: number) => { readonly path: string; readonly body: string };
+  /** The answer to one request in so many is kept. */
+  readonly keptOneIn: number;
+}
+
+export interface KeptAnswer {
+  /** Which request it answers. */
+  readonly n: number;
+  readonly body: string;
+  readonly askedAt: Micros;
+  readonly heardAt: Micros;
+}
+
+export interface OpenLoadResult {
+  /**
+   * Milliseconds from when each request was due to when its answer was whole, ascending. A request that was never
+   * answered has the time that it was waited for: it would have been more.
+   */
+  readonly latenciesMs: Float64Array;
+  readonly answered: number;
+  /** How late requests were sent that were due and had a connection: this process's own share of the latency. */
+  readonly latenessP99Ms: number;
+  readonly kept: readonly KeptAnswer[];
+}
+
+/** Rejects where an answer is not 200. */
+export async function runOpenLoop(load: OpenLoad): Promise<OpenLoadResult> {
+  const loop = new OpenLoop(load);
+  return loop.run();
+}
+
+interface Sent {
+  readonly n: number;
+  readonly dueMs: number;
+  readonly askedAt: Micros;
+}
+
+class OpenLoop {
+  readonly #load: OpenLoad;
+  readonly #latenciesMs: Float64Array;
+  readonly #latenessMs: number[] = [];
+  readonly #kept: KeptAnswer[] = [];
+  readonly #free: Connection[] = [];
+  #answered = 0;
+  #failure: Error | null = null;
+
+  constructor(load: OpenLoad) {
+    this.#load = load;
+    this.#latenciesMs = new Float64Array(Math.floor(load.requestsPerSecond * load.seconds)).fill(NOT_ANSWERED);
+  }
+
+  async run(): Promise<OpenLoadResult> {
+    const { port, requestsPerSecond, seconds, request } = this.#load;
+    const count = this.#latenciesMs.length;
+    const connections = await Promise.all(
+      Array.from({ length: CONNECTIONS }, () =>
+        Connection.open(port, {
+          answered: (connection, sent, body) => this.#take(connection, sent, body),
+          failed: (error) => (this.#failure ??= error),
+        }),
+      ),
+    );
+    this.#free.push(...connections);
+    const startMs = performance.now() + 10;
+    const deadlineMs = startMs + seconds * 1000 + DRAIN_MS;
+    const dueMs = (n: number): number => startMs + (n * 1000) / requestsPerSecond;
+    let next = 0;
+    while (this.#answered < count && performance.now() < deadlineMs) {
+      if (this.#failure !== null) throw this.#failure;
+      while (next < count && this.#free.length > 0 && dueMs(next) <= performance.now()) {
+        const { path, body } = request(next);
+        const connection = this.#free.pop()!;
+        this.#latenessMs.push(performance.now() - Math.max(dueMs(next), connection.freeSinceMs));
+        connection.send({ n: next, dueMs: dueMs(next), askedAt: systemClock.now() }, requestText(path, body));
+        next++;
+      }
+      await new Promise(setImmediate);
+    }
+    for (const connection of connections) connection.close();
+    if (this.#answered < count) console.error(`${count - this.#answered} of ${count} requests were never answered`);
+    const latenciesMs = this.#latenciesMs.map((latencyMs, n) =>
+      latencyMs === NOT_ANSWERED ? deadlineMs - dueMs(n) : latencyMs,
+    );
+    return {
+      latenciesMs: latenciesMs.sort(),
+      answered: this.#answered,
+      latenessP99Ms: quantileOf(Float64Array.from(this.#latenessMs).sort(), 0.99),
+      kept: this.#kept,
+    };
+  }
+
+  #take(connection: Connection, { n, dueMs, askedAt }: Sent, body: () => string): void {
+    connection.freeSinceMs = performance.now();
+    this.#latenciesMs[n] = connection.freeSinceMs - dueMs;
+    this.#answered++;
+    this.#free.push(connection);
+    if (n % this.#load.keptOneIn !== 0) return;
+    this.#kept.push({ n, body: body(), askedAt, heardAt: systemClock.now() });
+  }
+}
+
+function requestText(path: string, body: string): string {
+  const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`;
+  return `${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+}
+
+interface Listener {
+  answered(connection: Connection, sent: Sent, body: () => string): void;
+  failed(error: Error): void;
+}
+
+/** One request at a time. */
+class Connection {
+  readonly #socket: Socket;
+  readonly #listener: Listener;
+  freeSinceMs: number = 0;
+  #sent: Sent | null = null;
+  #chunks: Buffer[] = [];
+  #received = 0;
+  /** Of the whole answer, once its head is there; else infinite. */
+  #expected: number = Number.POSITIVE_INFINITY;
+  #bodyStart = 0;
+
+  private constructor(socket: Socket, listener: Listener) {
+    this.#socket = socket;
+    this.#listener = listener;
+    socket.on("error", (error) => listener.failed(error));
+    socket.on("close", () => {
+      if (this.#sent !== null) listener.failed(new Error("the server closed a connection that was asked something"));
+    });
+    socket.on("data", (chunk) => this.#hear(chunk));
+  }
+
+  static async open(port: number, listener: Listener): Promise<Connection> {
+    const socket = connect(port, "127.0.0.1").setNoDelay(true);
+    await once(socket, "connect");
+    return new Connection(socket, listener);
+  }
+
+  send(sent: Sent, text: string): void {
+    this.#sent = sent;
+    this.#socket.write(text);
+  }
+
+  /** Whatever it still waits for. */
+  close(): void {
+    this.#sent = null;
+    this.#socket.destroy();
+  }
+
+  #hear(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#received += chunk.length;
+    if (this.#expected === Number.POSITIVE_INFINITY) this.#readHead();
+    if (this.#received < this.#expected) return;
+    const sent = this.#sent!;
+    const chunks = this.#chunks;
+    const bodyStart = this.#bodyStart;
+    this.#sent = null;
+    this.#chunks = [];
+    this.#received = 0;
+    this.#expected = Number.POSITIVE_INFINITY;
+    this.#listener.answered(this, sent, () => Buffer.concat(chunks).toString("utf8", bodyStart));
+  }
+
+  #readHead(): void {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    const [bytes] = this.#chunks as [Buffer];
+    const headEnd = bytes.indexOf(HEAD_END);
+    if (headEnd < 0) return;
+    const head = bytes.toString("latin1", 0, headEnd);
+    const length = /content-length: (\d+)/i.exec(head)?.[1];
+    if (!head.startsWith("HTTP/1.1 200") || length === undefined) {
+      this.#listener.failed(new Error(`an answer that is none: ${bytes.toString("utf8", 0, 400)}`));
+      return;
+    }
+    this.#bodyStart = headEnd + HEAD_END.length;
+    this.#expected = this.#bodyStart + Number(length);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * The server under load: the built command line, `onefold serve`, on a core of its own.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { onCore, SERVER_CORE } from "../cores.ts";
+
+const COMMAND = join(process.cwd(), "dist", "cli", "main.js");
+
+export interface RunningServer {
+  readonly pid: number;
+  readonly httpPort: number;
+  readonly respPort: number;
+  /** Stops it in good order; with a profile, that is written then. */
+  stop(): Promise<void>;
+}
+
+/** With `profileFolder` the server writes a CPU profile there when it stops. */
+export async function startServer(dataDir: string, profileFolder?: string): Promise<RunningServer> {
+  const profiling = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`];
+  if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true });
+  const serve = ["serve", "--data", dataDir, "--port", "0", "--resp-port", "0", "--json"];
+  const [program, ...args] = onCore(SERVER_CORE, [process.execPath, ...profiling, COMMAND, ...serve]);
+  // In the data folder, where no definitions file lies: these views need no code.
+  const child = spawn(program!, args, { cwd: dataDir, stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "close");
+  process.once("exit", () => child.kill("SIGKILL"));
+  const said = await Promise.race([
+    once(createInterface({ input: child.stdout }), "line").then(([line]) => line as string),
+    ended.then(() => null),
+  ]);
+  if (said === null) throw new Error(`onefold serve ended with ${child.exitCode} before it served`);
+  const { url, resp_url } = JSON.parse(said) as { readonly url: string; readonly resp_url: string };
+  return {
+    pid: child.pid!,
+    httpPort: Number(new URL(url).port),
+    respPort: Number(new URL(resp_url).port),
+    async stop() {
+      child.kill("SIGINT");
+      const [code] = (await ended) as [number | null];
+      if (code !== 0) throw new Error(`onefold serve ended with ${code}`);
+    },
+  };
+}

@@ -1,0 +1,85 @@
+/**
+ * Case c: 30 windowed features of ten views at fixed rates of requests, while 5,000 events a second are pushed,
+ * each folding into every view.
+ */
+import { SeededRandom } from "../../src/testing/random.ts";
+import type { Value } from "../../src/schema/value.ts";
+import { type KeptAnswer, runOpenLoop } from "./open-loop.ts";
+import { checkReplies, type SeenReply } from "./oracle-check.ts";
+import { PaymentWriter } from "./payment-writer.ts";
+import { accountKey } from "./payment-row.ts";
+import { thirty } from "./payments.ts";
+import { CHECKED_ONE_IN } from "./plain-asker.ts";
+import type { BenchRun } from "./run.ts";
+import { quantileOf, type World } from "./world.ts";
+
+const RATES = [5000, 10_000] as const;
+const EVENTS_PER_SECOND = 5000;
+const QUANTILES = [
+  ["p50", 0.5],
+  ["p99", 0.99],
+  ["p99.9", 0.999],
+] as const;
+const P99_MS_MAX = 5;
+
+export async function readsUnderIngest(bench: BenchRun, world: World): Promise<void> {
+  const { accounts, rounds, seconds } = bench.size;
+  const figures = new Map<string, number[]>();
+  const note = (name: string, value: number): void => {
+    figures.set(name, [...(figures.get(name) ?? []), value]);
+  };
+  const seen: SeenReply[] = [];
+  let replies = 0;
+  const written = await bench.serving(world, async ({ httpPort: port }) => {
+    const writer = PaymentWriter.start({ port, accounts, eventsPerSecond: EVENTS_PER_SECOND, seed: 3 });
+    await measureRate({ port, accounts, requestsPerSecond: RATES[0], seconds, seed: 4 });
+    for (let round = 0; round < rounds; round++) {
+      for (const requestsPerSecond of RATES) {
+        const seed = 5 + round * RATES.length;
+        const { result, kept } = await measureRate({ port, accounts, requestsPerSecond, seconds, seed });
+        for (const [name, share] of QUANTILES) {
+          note(`c-${requestsPerSecond / 1000}k-${name}`, quantileOf(result.latenciesMs, share));
+        }
+        note(`c-${requestsPerSecond / 1000}k-sender-late-p99`, result.latenessP99Ms);
+        replies += result.answered;
+        seen.push(...kept);
+      }
+    }
+    return writer.stop();
+  });
+  for (const [name, measured] of figures) {
+    const goal = name.endsWith("k-p99") ? { goal: P99_MS_MAX } : {};
+    bench.report({ case: name, unit: "ms", better: "lower", rounds: measured, ...goal });
+  }
+  const ingested = written.events.length / written.seconds;
+  bench.report({ case: "c-ingested", unit: "events/s", better: "higher", rounds: [ingested], goal: EVENTS_PER_SECOND });
+  bench.reportChecked("c", await checkReplies(world, seen, written.events), replies);
+}
+
+interface Measurement {
+  readonly port: number;
+  readonly accounts: number;
+  readonly requestsPerSecond: number;
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+async function measureRate({ port, accounts, requestsPerSecond, seconds, seed }: Measurement): Promise<{
+  readonly result: Awaited<ReturnType<typeof runOpenLoop>>;
+  readonly kept: readonly SeenReply[];
+}> {
+  const random = new SeededRandom(seed);
+  const keys = Array.from({ length: requestsPerSecond * seconds }, () => accountKey(random.integer(0, accounts - 1)));
+  const path = `/services/${thirty.name}/vector`;
+  const request = (n: number): { path: string; body: string } => ({
+    path,
+    body: `{"entities":{"account":"${keys[n]!}"}}`,
+  });
+  const result = await runOpenLoop({ port, requestsPerSecond, seconds, request, keptOneIn: CHECKED_ONE_IN });
+  return { result, kept: result.kept.map((answer) => seenReply(answer, keys[answer.n]!)) };
+}
+
+function seenReply({ body, askedAt, heardAt }: KeptAnswer, key: string): SeenReply {
+  const { features } = JSON.parse(body) as { readonly features: Readonly<Record<string, Value>> };
+  return { key, service: thirty.name, values: Object.values(features), askedAt, heardAt };
+}

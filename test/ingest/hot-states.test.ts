@@ -1,0 +1,108 @@
+/** Hot states: nothing that changed is lost, however few are kept, and what is used stays. */
+import { describe, expect, it } from "vitest";
+import type { Micros } from "../../src/base/micros.ts";
+import { compileViewFold } from "../../src/fold/compile.ts";
+import type { FoldState } from "../../src/fold/fold-state.ts";
+import { count, entity, stream, t, view } from "../../src/index.ts";
+import { HotStates } from "../../src/ingest/hot-states.ts";
+import type { OnlineStore } from "../../src/online-store/online-store.ts";
+import { MemoryOnlineStore, SeededRandom } from "../../src/testing/index.ts";
+
+const user = entity("user", { user: t.string() });
+const clicks = stream("clicks", { columns: { user: t.string(), at: t.timestamp() }, eventTime: "at" });
+const activity = view("activity", { entity: user, source: clicks, features: { clicks: count() } });
+const fold = compileViewFold(activity, clicks, user);
+const SPACE = "activity@1";
+
+function hotStates(countMax: number): {
+  readonly hot: HotStates<FoldState>;
+  readonly store: OnlineStore;
+  readonly reads: string[];
+} {
+  const store = new MemoryOnlineStore();
+  const reads: string[] = [];
+  const get = store.get.bind(store);
+  store.get = (space, key) => {
+    reads.push(key);
+    return get(space, key);
+  };
+  return { hot: new HotStates({ fold, store, space: SPACE, countMax }), store, reads };
+}
+
+function click(hot: HotStates<FoldState>, key: string, offset: number): void {
+  const entry = hot.entry(key);
+  const at = offset as Micros;
+  fold.fold(entry.state, { offset, eventTime: at, knownTime: at, row: [key, at] });
+  hot.markDirty(entry);
+}
+
+async function flush(hot: HotStates<FoldState>, store: OnlineStore): Promise<void> {
+  const { states, committed } = hot.takeWrites();
+  await store.commit(states, []);
+  committed();
+}
+
+describe("hot states", () => {
+  it("lose no event while they are let go and read again", async () => {
+    for (let round = 0; round < 20; round++) {
+      const seed = Math.floor(Math.random() * 2 ** 31);
+      const random = new SeededRandom(seed);
+      const countMax = random.integer(1, 30);
+      const { hot, store } = hotStates(countMax);
+      const clicked = new Map<string, number>();
+      const pending: Promise<void>[] = [];
+      for (let offset = 0; offset < 2000; offset++) {
+        const key = `u${random.integer(0, 60)}`;
+        if (random.oneIn(2)) {
+          click(hot, key, offset);
+          clicked.set(key, (clicked.get(key) ?? 0) + 1);
+        } else {
+          expect(hot.get(key)?.eventCount ?? 0, `seed ${seed}, ${key}`).toBe(clicked.get(key) ?? 0);
+        }
+        if (random.oneIn(10)) {
+          await Promise.all(pending.splice(0));
+          pending.push(flush(hot, store));
+        }
+      }
+      await Promise.all(pending);
+      await flush(hot, store);
+      expect(hot.count, `seed ${seed}`).toBeLessThanOrEqual(countMax);
+      for (const [key, times] of clicked) expect(hot.get(key)?.eventCount, `seed ${seed}, ${key}`).toBe(times);
+    }
+  });
+
+  it("keep what is used again and again beside a crowd that comes once", async () => {
+    const { hot, store, reads } = hotStates(100);
+    for (let i = 0; i < 1000; i++) click(hot, `u${i}`, i);
+    await flush(hot, store);
+    hot.get("u0");
+    reads.length = 0;
+    for (let i = 1; i < 1000; i++) {
+      hot.get(`u${i}`);
+      hot.get("u0");
+    }
+    expect(reads).not.toContain("u0");
+    expect(hot.count).toBe(100);
+  });
+
+  it("let one go without looking at those that went before it", () => {
+    // The table of a Map with so many has room for as many deleted ones again before it is made anew.
+    const countMax = 140_000;
+    const misses = 40_000;
+    const { hot, store } = hotStates(countMax);
+    const bytes = fold.encode(fold.empty());
+    store.get = () => bytes;
+    const msOf = (first: number): number => {
+      const startMs = performance.now();
+      for (let i = first; i < first + misses; i++) hot.get(`u${i}`);
+      return performance.now() - startMs;
+    };
+    const fillingMs = Math.min(msOf(0), msOf(misses), msOf(2 * misses));
+    msOf(3 * misses);
+    msOf(4 * misses);
+    const fullMs = Math.min(msOf(5 * misses), msOf(6 * misses));
+    expect(hot.count).toBe(countMax);
+    // Walked from the beginning for each, it is some twenty times as much.
+    expect(fullMs).toBeLessThan(4 * fillingMs);
+  });
+});
