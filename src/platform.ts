@@ -43,6 +43,7 @@ import {
   type RuntimeContext,
 } from "./platform/runtime-context.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
+import { StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
@@ -101,6 +102,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       registry,
       fits: await openFitStore(registryFolder),
       catalog: new ViewCatalog(registry),
+      stateMemory: new StateMemory(options.stateMemoryBytes),
       engine,
       openEngine,
       offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),

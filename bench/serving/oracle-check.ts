@@ -126,7 +126,9 @@ class Readings {
     const seenAtMost = this.#live.findLastIndex((event) => event.sentAt <= to) + 1;
     let problem = "there is no reading that it may be";
     for (let seen = seenAtLeast; seen <= seenAtMost; seen++) {
-      for (const asOf of this.#moments(from, to)) {
+      // What it saw last was known when it was read: an answer that took seconds was read behind that.
+      const lastSentAt = this.#live[seen - 1]?.sentAt ?? from;
+      for (const asOf of this.#moments(lastSentAt > from ? lastSentAt : from, to)) {
         const found = this.#compare(service, values, seen, asOf);
         if (found === null) return null;
         problem = found;

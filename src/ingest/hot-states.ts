@@ -13,6 +13,10 @@ import type { OnlineStore, StateSpace, StateWrite } from "../online-store/online
 
 /** Bytes an entry takes beyond its encoded state. */
 const ENTRY_BYTES = 200;
+const COUNT_MAX = 1_000_000;
+const BYTES_MAX = 128 * 1024 * 1024;
+/** So many changed states are a reason to flush, however many are kept. */
+const DIRTY_MAX = 100_000;
 /** How far the hand goes at once, where next to nothing can be let go. */
 const STEPS_MAX = 1000;
 
@@ -33,8 +37,8 @@ export interface HotStatesOptions<S extends ViewState> {
   readonly store: OnlineStore;
   readonly space: StateSpace;
   readonly countMax?: number;
-  /** Of encoded states; in memory they take some two times as much. */
-  readonly bytesMax?: number;
+  /** Of encoded states; in memory they take some two times as much. Asked each time, as it may change. */
+  readonly bytesMax?: () => number;
 }
 
 export class HotStates<S extends ViewState = ViewState> {
@@ -42,14 +46,14 @@ export class HotStates<S extends ViewState = ViewState> {
   readonly #fold: ViewFold<S>;
   readonly #store: OnlineStore;
   readonly #countMax: number;
-  readonly #bytesMax: number;
+  readonly #bytesMax: () => number;
   readonly #entries = new Map<EntityKey, HotState<S>>();
   /** Null until it is needed: an iterator keeps every table that the Map outgrows before its next step. */
   #hand: Iterator<readonly [EntityKey, HotState<S>]> | null = null;
   #dirty: HotState<S>[] = [];
   #bytes = 0;
 
-  constructor({ fold, store, space, countMax = 200_000, bytesMax = 128 * 1024 * 1024 }: HotStatesOptions<S>) {
+  constructor({ fold, store, space, countMax = COUNT_MAX, bytesMax = () => BYTES_MAX }: HotStatesOptions<S>) {
     this.space = space;
     this.#fold = fold;
     this.#store = store;
@@ -67,7 +71,7 @@ export class HotStates<S extends ViewState = ViewState> {
 
   /** Whether so much is dirty that a flush should not wait. */
   get crowded(): boolean {
-    return this.#dirty.length > this.#countMax / 2;
+    return this.#dirty.length > Math.min(this.#countMax / 2, DIRTY_MAX);
   }
 
   /** The entity's state, or null where nothing was folded for it. */
@@ -131,7 +135,7 @@ export class HotStates<S extends ViewState = ViewState> {
   }
 
   #isFull(): boolean {
-    return this.#entries.size > this.#countMax || this.#bytes + this.#entries.size * ENTRY_BYTES > this.#bytesMax;
+    return this.#entries.size > this.#countMax || this.#bytes + this.#entries.size * ENTRY_BYTES > this.#bytesMax();
   }
 
   /** All but `kept`, which is about to be used. */

@@ -63,7 +63,8 @@ export interface SourcePipelineOptions {
   readonly pendingBytesMax?: number;
   readonly segmentBytesMax?: number;
   readonly hotCountMax?: number;
-  readonly hotBytesMax?: number;
+  /** Of each view: see `HotStatesOptions`. */
+  readonly hotBytesMax?: () => number;
   /** More changed states than this are committed view by view. */
   readonly statesPerCommit?: number;
   /** Called while the log is replayed on opening: events done, and in all. */

@@ -69,7 +69,8 @@ export interface ViewRunnerOptions {
   readonly store: OnlineStore;
   readonly source: SourceDefinition;
   readonly hotCountMax?: number;
-  readonly hotBytesMax?: number;
+  /** Of each view: see `HotStatesOptions`. */
+  readonly hotBytesMax?: () => number;
 }
 
 export class ViewRunner {

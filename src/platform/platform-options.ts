@@ -26,6 +26,12 @@ export interface PlatformOptions {
   /** Code for views with functions of their own. Views without functions need none. */
   readonly definitions?: readonly Definition[];
   /**
+   * What states of entities that were read or changed lately may take in memory, in encoded bytes and over all
+   * views; decoded they take about twice as much. Others are read from the online store. Default a fifth of what the
+   * heap may grow to.
+   */
+  readonly stateMemoryBytes?: number;
+  /**
    * What vectors that were read may take in memory, to be answered again while nothing can have changed; 0 keeps
    * none. Default 128 MiB.
    */

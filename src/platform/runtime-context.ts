@@ -7,6 +7,7 @@ import type { QueryEngine } from "../offline-store/engine.ts";
 import type { OfflineStore } from "../offline-store/offline-store.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { StateMemory } from "./state-memory.ts";
 import type { ViewCatalog } from "./view-catalog.ts";
 
 /** How far a vector's time may be bumped past the clock where no source says more. */
@@ -25,6 +26,7 @@ export interface RuntimeContext {
   readonly registry: Registry;
   readonly fits: FitStore;
   readonly catalog: ViewCatalog;
+  readonly stateMemory: StateMemory;
   /** Writes and reads the offline tables. */
   readonly engine: QueryEngine;
   /** A fresh engine for one piece of work; its caller closes it. */

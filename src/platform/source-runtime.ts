@@ -242,7 +242,7 @@ export class SourceRuntime {
   }
 
   async #openParts(onProgress?: OnProgress): Promise<void> {
-    const { clock, dataDir, engine, offline } = this.#context;
+    const { clock, dataDir, engine, offline, stateMemory } = this.#context;
     const views = this.#views();
     this.#archive = await openEventArchive(offline, engine, this.#source);
     this.#pipeline = await openSourcePipeline({
@@ -252,6 +252,7 @@ export class SourceRuntime {
       folder: dataDir,
       store: this.#online,
       clock,
+      hotBytesMax: () => stateMemory.bytesPerView,
       ...(onProgress === undefined
         ? {}
         : { onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.name}`, done, total }) }),

@@ -45,6 +45,9 @@ export class SourceRuntimes {
   /** Starts what the registry has gained: sources, columns of sources, views; and lets go of drafts that it lost. */
   async refresh(onProgress?: OnProgress): Promise<void> {
     await this.#retireDrafts();
+    this.#context.stateMemory.viewCount = this.#context.registry
+      .views()
+      .filter(({ definition }) => definition.online || definition.offline).length;
     for (const { definition } of this.#context.registry.sources()) {
       if (definition.kind !== "stream") continue;
       const { name } = definition;

@@ -85,4 +85,12 @@ describe("checkReplies", () => {
     const during = { ...event, sentAt: before.askedAt, acknowledgedAt: after.heardAt };
     expect(await checkReplies(world, [before, after], [during])).toEqual({ replies: 2, wrong: 0 });
   });
+
+  it("reads no earlier than what the reply saw was sent, however long it took", async () => {
+    const key = accountKey(4);
+    const event = await push(key);
+    const after = await ask(key);
+    const slow = { ...after, askedAt: (event.sentAt - 3 * MICROS_PER_SECOND) as Micros };
+    expect(await checkReplies(world, [slow], [event])).toEqual({ replies: 1, wrong: 0 });
+  });
 });

@@ -26,6 +26,7 @@ interface ServeOptions extends StandardOptions {
   readonly sample: number;
   readonly hotPath: boolean;
   readonly keptVectors: number;
+  readonly stateMemory?: number;
   readonly workers?: number;
 }
 
@@ -55,6 +56,12 @@ export function serveCommand(): Command {
     )
     .addOption(
       new Option(
+        "--state-memory <megabytes>",
+        "memory for states of entities that were read or changed lately, as encoded (default: a fifth of the heap)",
+      ).argParser(parseMegabytes),
+    )
+    .addOption(
+      new Option(
         "--kept-vectors <megabytes>",
         "memory for vectors that are answered again while nothing can have changed",
       )
@@ -75,7 +82,12 @@ export function serveCommand(): Command {
         : { definitions: [], warnings: [] };
       printWarnings(warnings, output);
       const keptVectorsBytes = options.keptVectors * 1024 * 1024;
-      const settings = { servingLogSampleRate: options.sample, keptVectorsBytes, definitions };
+      const settings = {
+        servingLogSampleRate: options.sample,
+        keptVectorsBytes,
+        ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
+        definitions,
+      };
       await withPlatformOf(options, "own-or-create", settings, async (platform) => {
         const serving = await (options.workers === undefined
           ? serveHere(platform, options)

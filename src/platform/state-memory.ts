@@ -1,0 +1,26 @@
+/**
+ * Memory for states of entities that were read or changed lately, shared out to the views in equal parts: what one
+ * view does not need is not another's, so that no view's reads depend on how busy the others are.
+ */
+import { getHeapStatistics } from "node:v8";
+
+/** Encoded bytes; decoded they take about twice as much, which leaves half of the heap to everything else. */
+const HEAP_SHARE = 0.2;
+
+export class StateMemory {
+  readonly bytesMax: number;
+  #viewCount = 1;
+
+  constructor(bytesMax: number = getHeapStatistics().heap_size_limit * HEAP_SHARE) {
+    this.bytesMax = bytesMax;
+  }
+
+  /** Of the views that are run, whether they are read or not. */
+  set viewCount(count: number) {
+    this.#viewCount = Math.max(1, count);
+  }
+
+  get bytesPerView(): number {
+    return this.bytesMax / this.#viewCount;
+  }
+}
