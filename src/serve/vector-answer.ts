@@ -5,7 +5,7 @@ import { performance } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { startsExactly, STATUS_NAMES } from "../fold/view-fold.ts";
+import { startsExactly, Status, STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
@@ -119,7 +119,7 @@ function featureMetadata(
   };
 }
 
-/** Of what a program computed: as old as the oldest feature behind it, and exact where all of them are. */
+/** Of what a program computed: as old as the oldest feature behind it, and exact where all of them are and it is no error. */
 function computedMetadata(
   plan: VectorPlan,
   vector: FeatureVector,
@@ -137,7 +137,7 @@ function computedMetadata(
     ...answerAge(vector, outputEventTime(plan, vector, i)),
     window_start: null,
     window_bound_ms: null,
-    exact: output.inputs.every((input) => isExact(plan, vector, input)),
+    exact: vector.statuses[i] !== Status.ERROR && output.inputs.every((input) => isExact(plan, vector, input)),
     error: null,
   };
 }
@@ -202,7 +202,7 @@ export const metadataSchema: JsonSchema = {
           exact: {
             type: "boolean",
             description:
-              "whether window_start is exactly where it should be (as_of less a time window's length), and error is 0",
+              "whether window_start is exactly where it should be (as_of less a time window's length), and error is 0; of a computed value, whether all its inputs are exact and it is no ERROR",
           },
           error: {
             type: ["number", "null"],

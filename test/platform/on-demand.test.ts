@@ -237,7 +237,7 @@ describe("on-demand views", () => {
           code: "ON_DEMAND_FAILED",
           view: "unusual@1",
           event_time: "2026-03-01T00:02:00Z",
-          exact: true,
+          exact: false,
           error: null,
         },
       },
