@@ -345,6 +345,24 @@ describe("on-demand views", () => {
     expect((await platform.audit()).clean).toBe(true);
   });
 
+  it("are neither previewed nor explained: what to do instead is said", async () => {
+    const said = {
+      code: "VIEW_UNKNOWN",
+      message: expect.stringMatching(/^unusual@1 is an on-demand view/) as string,
+      where: expect.stringMatching(/on-demand\.test\.ts:\d+$/) as string,
+      hint: expect.stringMatching(/expectOnDemand.*onefold get.*spending@1, takings@1/) as string,
+    };
+    await expect(async () => platform.preview({ view: "unusual" })).rejects.toMatchObject(said);
+    await expect(async () => platform.preview({ view: "unusual", definitions })).rejects.toMatchObject(said);
+    await expect(async () => platform.preview({ view: "unusual", version: 1 })).rejects.toMatchObject(said);
+    await expect(async () => platform.explain({ view: "unusual", feature: "ratio", key: "u1" })).rejects.toMatchObject(
+      said,
+    );
+    await expect(async () => platform.preview({ view: "unusuall" })).rejects.toMatchObject({
+      message: 'there is no view "unusuall"',
+    });
+  });
+
   it("refuse to be served by code that is not what was registered", async () => {
     await platform.close();
     platform = await openPlatform({
