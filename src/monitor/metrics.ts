@@ -172,6 +172,14 @@ export class Metrics {
         for (const [service] of tally.durations.entries()) kept.inc({ service }, tally.kept.get(service) ?? 0);
       },
     );
+    const failures = this.#counter(
+      "onefold_on_demand_errors_total",
+      "Failures of on-demand views, one a vector or output",
+      ["view", "code"],
+    );
+    this.#on<{ view: string; code: string }>(diagnostics.onDemandFailed, ({ view, code }) =>
+      failures.inc({ view, code }),
+    );
     const values: Counter = this.#counter(
       "onefold_feature_values_total",
       "Feature values read, by status",

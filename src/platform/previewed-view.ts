@@ -7,9 +7,11 @@ import {
   type Definition,
   type EntityDefinition,
   formatViewName,
+  type OnDemandDefinition,
   type SourceDefinition,
   type ViewDefinition,
 } from "../define/definition.ts";
+import { onDemandIsNoView } from "../registry/on-demand-is-no-view.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { SampleKeeper } from "../training/entity-sample.ts";
 
@@ -60,6 +62,9 @@ function registeredView(
   const known = registry?.views().map(({ definition }) => definition) ?? [];
   const found = known.findLast((one) => one.name === view && (version === undefined || one.version === version));
   if (found !== undefined) return found;
+  const computed = [...given, ...(registry?.onDemandViews() ?? []).map(({ definition }) => definition)];
+  const onDemand = computed.find((one): one is OnDemandDefinition => one.kind === "on-demand" && one.name === view);
+  if (onDemand !== undefined) throw onDemandIsNoView(onDemand);
   const views = [...given.filter((one): one is ViewDefinition => one.kind === "view"), ...known];
   const name = version === undefined ? view : formatViewName({ name: view, version });
   const names = views.map((one) => (version === undefined ? one.name : formatViewName(one)));

@@ -22,6 +22,7 @@ import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName } from "./definition-set.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
+import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
 import { describeChange, planChanges } from "./plan.ts";
 import { readRegistryFile, type RegistryContent, writeRegistryFile } from "./registry-file.ts";
 import type { AppliedChange, FindQuery, LineageEdge, Plan, PlannedChange, Registered, Registry } from "./registry.ts";
@@ -235,6 +236,8 @@ class FileRegistry implements SharedRegistry {
   view(name: string, version?: number | "dev"): Registered<ViewDefinition> {
     const all = this.views();
     const versions = all.filter(({ definition }) => definition.name === name);
+    const onDemand = this.onDemandViews().findLast(({ definition }) => definition.name === name);
+    if (versions.length === 0 && onDemand !== undefined) throw onDemandIsNoView(onDemand.definition);
     if (versions.length === 0) return found(all, name, "VIEW_UNKNOWN", "view");
     // Listed by version, so the last one is the highest.
     const wanted =

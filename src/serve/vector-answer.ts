@@ -5,7 +5,7 @@ import { performance } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { startsExactly, STATUS_NAMES } from "../fold/view-fold.ts";
+import { startsExactly, Status, STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
@@ -129,7 +129,7 @@ function featureMetadata(
   };
 }
 
-/** Of what a program computed: as old as the oldest feature behind it, and exact where all of them are. */
+/** Of what a program computed: as old as the oldest feature behind it, and exact where all of them are and it is no error. */
 function computedMetadata(
   plan: VectorPlan,
   vector: FeatureVector,
@@ -137,19 +137,26 @@ function computedMetadata(
   i: number,
   code: ErrorCode | null,
 ): Record<string, unknown> {
+  const message = messageOf(plan, i);
   const isComputed = output.transformation !== null || !plan.views.some(({ name }) => name === output.view);
   if (!isComputed) return featureMetadata(plan, vector, output, i);
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
     ...(code === null ? {} : { code }),
+    ...(message === null ? {} : { message }),
     view: output.view,
     ...(output.transformation === null ? {} : { transformation: output.transformation }),
     ...answerAge(vector, outputEventTime(plan, vector, i)),
     window_start: null,
     window_bound_ms: null,
-    exact: output.inputs.every((input) => isExact(plan, vector, input)),
+    exact: vector.statuses[i] !== Status.ERROR && output.inputs.every((input) => isExact(plan, vector, input)),
     error: null,
   };
+}
+
+/** What was said of an output that is an error: good within the turn that read the vector. */
+function messageOf({ program }: VectorPlan, output: number): string | null {
+  return program === null ? null : program.slots.messages[program.outputs[output]!.slot]!;
 }
 
 function answerAge(vector: FeatureVector, eventTime: Micros | null): Record<string, unknown> {
@@ -195,6 +202,7 @@ export const metadataSchema: JsonSchema = {
         properties: {
           status: { enum: STATUS_NAMES },
           code: { type: "string", description: "why a computed value has status ERROR; see docs/errors.md" },
+          message: { type: "string", description: "what the on-demand view's function threw, or gave that it may not" },
           view: {
             type: "string",
             description: "where it comes from; several, with commas, of a transformation of several",
@@ -216,7 +224,7 @@ export const metadataSchema: JsonSchema = {
           exact: {
             type: "boolean",
             description:
-              "whether window_start is exactly where it should be (as_of less a time window's length), and error is 0",
+              "whether window_start is exactly where it should be (as_of less a time window's length), and error is 0; of a computed value, whether all its inputs are exact and it is no ERROR",
           },
           error: {
             type: ["number", "null"],

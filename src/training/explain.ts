@@ -40,7 +40,8 @@ export interface ExplainRequest {
 /**
  * "counted"; or why not: "known-later" than asOf; "before-window"; "merged-at-edge": inside the window, but in a
  * merged bucket that straddles its edge; "before-session": behind a gap, or further back than a session reaches;
- * "not-among-last" n events; "predicate"; "null-input"; "forgotten"; "poison": folding it threw.
+ * "not-among-last" n events of the window, or values that `last` or `lastK` takes; "not-among-first" values that `first`
+ * or `firstK` takes; "predicate"; "null-input"; "forgotten"; "poison": folding it threw.
  */
 export type EventRole =
   | "counted"
@@ -49,6 +50,7 @@ export type EventRole =
   | "before-session"
   | "merged-at-edge"
   | "not-among-last"
+  | "not-among-first"
   | "predicate"
   | "null-input"
   | "forgotten"
@@ -225,7 +227,7 @@ function rolesOf(feature: FeatureDefinition, history: FoldedEvents, asOf: Micros
   const effective = history.events.map((event) => Math.min(event.eventTime, event.knownTime));
   const edge = over?.kind === "session" ? sessionEdge(over, effective, history, asOf) : edgeOf(over, asOf);
   const isAmongLast = over?.kind === "last" ? newest(over.events, effective, history) : null;
-  return history.events.map((_, i) => {
+  const roles = history.events.map((_, i): EventRole => {
     const early = history.early[i]!;
     if (early === "known-later" || early === "poison" || early === "forgotten") return early;
     if (effective[i]! <= edge) return over?.kind === "session" ? "before-session" : "before-window";
@@ -233,6 +235,22 @@ function rolesOf(feature: FeatureDefinition, history: FoldedEvents, asOf: Micros
     if (isAmongLast !== null && !isAmongLast.has(i)) return "not-among-last";
     return early ?? "counted";
   });
+  leaveOutUntaken(feature, effective, roles);
+  return roles;
+}
+
+/** Of an aggregation that takes single values, the events whose values it leaves have a role of their own. */
+function leaveOutUntaken({ aggregation }: FeatureDefinition, effective: readonly number[], roles: EventRole[]): void {
+  const { fn, parameters } = aggregation;
+  if (fn !== "first" && fn !== "firstK" && fn !== "last" && fn !== "lastK") return;
+  const taken = parameters?.k ?? 1;
+  const inOrder = byTime(
+    effective,
+    roles.flatMap((role, i) => (role === "counted" ? [i] : [])),
+  );
+  const isFirst = fn === "first" || fn === "firstK";
+  const untaken = isFirst ? inOrder.slice(taken) : inOrder.slice(0, Math.max(0, inOrder.length - taken));
+  for (const i of untaken) roles[i] = isFirst ? "not-among-first" : "not-among-last";
 }
 
 function edgeOf(over: Window | undefined, asOf: Micros): number {
@@ -266,6 +284,10 @@ function foldedInOrder(effective: readonly number[], history: FoldedEvents): num
     const early = history.early[i]!;
     return early === "known-later" || early === "poison" || early === "forgotten" ? [] : [i];
   });
-  // The events stand in offset order, and the sort is stable.
-  return folded.sort((a, b) => effective[a]! - effective[b]!);
+  return byTime(effective, folded);
+}
+
+/** Indexes that stand in offset order, by (effective time, offset): the sort is stable. */
+function byTime(effective: readonly number[], indexes: readonly number[]): number[] {
+  return indexes.toSorted((a, b) => effective[a]! - effective[b]!);
 }

@@ -81,7 +81,7 @@ interface Cells {
 /** `fileType` is null for a column of nulls alone. */
 function cellsOf({ name, type }: Column, fileType: string | null): Cells {
   if (fileType === null) return { sql: "NULL::VARCHAR", wanted: { as: "text" }, valueOf: () => null };
-  const json = jsonTextSql(name, fileType);
+  const json = jsonTextSql(name, fileType, type);
   if (json !== null) {
     // The door's own checks: a request would have carried this JSON.
     return { sql: json, wanted: { as: "text" }, valueOf: (cell) => checkValue(parseJsonText(String(cell)), type) };

@@ -124,11 +124,11 @@ export function valueSql(column: string, type: string, wanted: ValueType, of: st
 
 /**
  * A label column as JSON text, for the door to judge; null where the engine's type says better what its values are.
- * JSON is what the engine makes of values of several kinds.
+ * JSON is what the engine makes of values of several kinds, and the only text that a list has.
  */
-export function jsonTextSql(column: string, type: string): string | null {
+export function jsonTextSql(column: string, type: string, wanted: ValueType): string | null {
   const name = sqlName(column);
-  if (type === "JSON") return `${name}::VARCHAR`;
+  if (type === "JSON" || (type === "VARCHAR" && wanted.name === "array")) return `${name}::VARCHAR`;
   return type.startsWith("JSON[") ? `to_json(${name})::VARCHAR` : null;
 }
 

@@ -56,7 +56,7 @@ export function spineEntityTable(entityIndex: number): string {
 
 /**
  * Reads the label file. `needs` says which of time and token a row must have; the text among the `declared` columns
- * is text, whatever it looks like in a file without types. Throws `FILE_UNREADABLE`, and
+ * is text and a list is JSON text, whatever they look like in a file without types. Throws `FILE_UNREADABLE`, and
  * `SPINE_INVALID` naming the column, the first bad row (counted from 1) and how many there are.
  */
 export async function readSpine(
@@ -92,7 +92,11 @@ export async function readSpine(
       if (key.type.name === "string") asText.add(keyColumns[index]![part]!);
     });
   });
-  const types = new Map(sniffed.map(({ name, type }) => [name, asText.has(name) ? "VARCHAR" : type]));
+  const lists = new Set(declared.flatMap(({ name, type }) => (type.name === "array" ? [name] : [])));
+  const listType = format === "ndjson" ? "JSON" : "VARCHAR";
+  const typeFor = ({ name, type }: SpineColumn): string =>
+    asText.has(name) ? "VARCHAR" : lists.has(name) ? listType : type;
+  const types = new Map(sniffed.map((column) => [column.name, typeFor(column)]));
   await engine.run(`CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(path, format, header, types)}`);
   const columns = await describe(engine, "spine");
   const typeOf = new Map(columns.map((column) => [column.name, column.type]));

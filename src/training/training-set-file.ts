@@ -11,10 +11,13 @@ import { dirname, resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { STATUS_NAMES } from "../fold/view-fold.ts";
 import { sqlName, sqlText, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 import type { FeatureColumn } from "./feature-columns.ts";
+import { isListType, listText, listTextSql } from "./list-text.ts";
 import type { TrainingManifest } from "./manifest.ts";
 import { throwIfCancelled } from "./replay-view.ts";
 import type { Spine } from "./spine.ts";
+import { jsonTextSql } from "./spine-sql.ts";
 
 export type TrainingFormat = "parquet" | "csv";
 
@@ -27,6 +30,9 @@ export interface TrainingFile {
   readonly path: string;
   readonly format: TrainingFormat;
   readonly columns: readonly FeatureColumn[];
+  readonly spine: Spine;
+  /** Request data as it was read. */
+  readonly request: readonly FeatureColumn[];
   readonly rowCount: number;
   readonly withStatuses: boolean;
   /** One byte a row, 1 for a label after the end of the log; null for no such column. */
@@ -96,9 +102,9 @@ export async function writeTrainingFile(
     // An engine between two statements has nothing to interrupt.
     throwIfCancelled(signal);
     const options = file.format === "parquet" ? "FORMAT parquet, COMPRESSION zstd" : "FORMAT csv, HEADER true";
-    const names = tableColumns(file).map((column) => `f.${sqlName(column.name)}`);
+    const names = addedBy(file).map(({ name }) => `f.${sqlName(name)}`);
     await engine.run(
-      `COPY (SELECT ${["s.*", ...names].join(", ")} FROM spine s POSITIONAL JOIN training_features f)
+      `COPY (SELECT ${[...spineCells(file), ...names].join(", ")} FROM spine s POSITIONAL JOIN training_features f)
        TO ${sqlText(temporary)} (${options})`,
     );
     const manifest = manifestFor(await sha256OfFile(temporary));
@@ -114,24 +120,57 @@ export async function writeTrainingFile(
   }
 }
 
-function tableColumns({ columns, withStatuses, afterLog }: TrainingFile): TableColumn[] {
+/** A colon stands in no name of a feature. */
+const REQUEST_PREFIX = "request:";
+
+/** The spine's columns: as they are, but request data that was read from JSON text as what was read, and lists as a CSV file can hold them. */
+function spineCells({ spine, request, format }: TrainingFile): string[] {
+  const read = new Set(readFromText(spine, request).map(({ name }) => name));
+  return spine.columns.map(({ name, type }) => {
+    if (read.has(name)) return `f.${sqlName(REQUEST_PREFIX + name)} AS ${sqlName(name)}`;
+    const cell = `s.${sqlName(name)}`;
+    return format === "csv" && isListType(type) ? `${listTextSql(cell, type)} AS ${sqlName(name)}` : cell;
+  });
+}
+
+function readFromText(spine: Spine, request: readonly FeatureColumn[]): FeatureColumn[] {
+  const typeOf = new Map(spine.columns.map(({ name, type }) => [name, type]));
+  return request.filter(({ name, type }) => jsonTextSql(name, typeOf.get(name)!, type) !== null);
+}
+
+/** Behind the spine's. */
+function addedBy({ columns, withStatuses, afterLog }: TrainingFile): TableColumn[] {
   const statuses = withStatuses ? columns : [];
   return [
     ...columns.map(({ name, type }) => ({ name, type })),
-    ...statuses.map(({ name }) => ({ name: name + STATUS_SUFFIX, type: { name: "string" } as const })),
+    ...statuses.map(({ name }) => ({ name: name + STATUS_SUFFIX, type: STRING })),
     ...(afterLog === null ? [] : [{ name: AFTER_LOG_COLUMN, type: { name: "bool" } as const }]),
   ];
 }
 
+const STRING: ValueType = { name: "string" };
+
+function tableColumns(file: TrainingFile): TableColumn[] {
+  const request = readFromText(file.spine, file.request);
+  const all = [...request.map(({ name, type }) => ({ name: REQUEST_PREFIX + name, type })), ...addedBy(file)];
+  return all.map(({ name, type }) => ({ name, type: isText(type, file.format) ? STRING : type }));
+}
+
+function isText(type: ValueType, format: TrainingFormat): boolean {
+  return format === "csv" && type.name === "array";
+}
+
 function* batches(file: TrainingFile): Iterable<FillBatch> {
-  const { columns, rowCount, withStatuses, afterLog, onProgress } = file;
+  const { columns, rowCount, withStatuses, afterLog, format, onProgress } = file;
+  const values = [...readFromText(file.spine, file.request), ...columns];
   for (let from = 0; from < rowCount; from += ROWS_A_BATCH) {
     const to = Math.min(rowCount, from + ROWS_A_BATCH);
     const cells: FillBatch["columns"][number][] = [];
     const validity: (Uint8Array | null)[] = [];
-    for (const column of columns) {
-      cells.push(column.numbers === null ? column.objects!.slice(from, to) : column.numbers.subarray(from, to));
-      validity.push(column.validity.subarray(from, to));
+    for (const { numbers, objects, type, validity: present } of values) {
+      const held = numbers?.subarray(from, to) ?? objects!.slice(from, to);
+      cells.push(isText(type, format) ? (held as Value[]).map((value) => listText(value, type)) : held);
+      validity.push(present.subarray(from, to));
     }
     if (withStatuses) {
       for (const column of columns) {

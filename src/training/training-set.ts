@@ -238,6 +238,8 @@ async function trainWith(
       engine,
       path: out,
       format: format!,
+      spine,
+      request: requestColumns,
       columns,
       rowCount: total,
       withStatuses,

@@ -32,10 +32,12 @@ export function onDemandStep(definition: OnDemandDefinition, places: OnDemandPla
   const { inputs, request: columns, outputs, compute } = definition;
   const { inputSlots, requestPlaces, outputSlots } = places;
   const name = formatViewName(definition);
+  const where = placeOf(definition);
   const fail = (slots: VectorSlots, output: number | null, code: ErrorCode, what: string, cause?: unknown): void => {
+    slots.failures.push({ view: name, code, message: what, where });
     if (definition.onError === "fail") throw failure(definition, code, what, cause);
-    if (output !== null) failSlot(slots, outputSlots[output]!, code);
-    else for (const slot of outputSlots) failSlot(slots, slot, code);
+    if (output !== null) failSlot(slots, outputSlots[output]!, code, what);
+    else for (const slot of outputSlots) failSlot(slots, slot, code, what);
   };
 
   return (slots, request, asOf) => {
@@ -93,10 +95,14 @@ function ownCopy(value: Value): Value {
 }
 
 function failure(definition: OnDemandDefinition, code: ErrorCode, what: string, cause: unknown): OnefoldError {
-  const { definedAt } = definition;
+  const where = placeOf(definition);
   return new OnefoldError(code, `on-demand view ${formatViewName(definition)}: ${what}`, {
     hint: 'mend its function under a new version; with onError: "status" the rest of the vector is served all the same',
-    ...(definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` }),
+    ...(where === null ? {} : { where }),
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+function placeOf({ definedAt }: OnDemandDefinition): string | null {
+  return definedAt === undefined ? null : `${definedAt.file}:${definedAt.line}`;
 }

@@ -14,7 +14,10 @@ const activity = view("activity", { entity: user, source: clicks, features: { cl
 const fold = compileViewFold(activity, clicks, user);
 const SPACE = "activity@1";
 
-function hotStates(countMax: number): {
+function hotStates(
+  countMax: number,
+  bytesMax: () => number = () => 1e9,
+): {
   readonly hot: HotStates<FoldState>;
   readonly store: OnlineStore;
   readonly reads: string[];
@@ -26,7 +29,7 @@ function hotStates(countMax: number): {
     reads.push(key);
     return get(space, key);
   };
-  return { hot: new HotStates({ fold, store, space: SPACE, countMax }), store, reads };
+  return { hot: new HotStates({ fold, store, space: SPACE, countMax, bytesMax }), store, reads };
 }
 
 function click(hot: HotStates<FoldState>, key: string, offset: number): void {
@@ -83,6 +86,21 @@ describe("hot states", () => {
     }
     expect(reads).not.toContain("u0");
     expect(hot.count).toBe(100);
+  });
+
+  it("take no more memory than there is, also where it becomes less", async () => {
+    let bytesMax = 100_000;
+    const { hot, store } = hotStates(1e6, () => bytesMax);
+    for (let i = 0; i < 2000; i++) click(hot, `u${i}`, i);
+    await flush(hot, store);
+    for (let i = 0; i < 2000; i++) hot.get(`u${i}`);
+    const before = hot.count;
+    expect(before).toBeGreaterThan(100);
+    expect(before).toBeLessThan(500);
+    bytesMax /= 4;
+    for (let i = 0; i < 2000; i++) expect(hot.get(`u${i}`)?.eventCount).toBe(1);
+    expect(hot.count).toBeGreaterThan(before / 5);
+    expect(hot.count).toBeLessThan(before / 3);
   });
 
   it("let one go without looking at those that went before it", () => {

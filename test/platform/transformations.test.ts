@@ -223,7 +223,13 @@ describe("a service with transformations", () => {
       transformation: "standardize(log1p(impute(mean_1d, median)))",
     });
     // what failed is the on-demand view beneath it
-    expect(details["ratio"]).toMatchObject({ status: "ERROR", code: "ON_DEMAND_FAILED", view: "unusual@1" });
+    expect(details["ratio"]).toMatchObject({
+      status: "ERROR",
+      code: "ON_DEMAND_FAILED",
+      view: "unusual@1",
+      transformation: expect.any(String) as string,
+      exact: false,
+    });
     expect(details["payments_1h"]).not.toHaveProperty("transformation");
     const { manifest } = await world.platform.train(options);
     expect(manifest.fit).toEqual({ version: 1, sha256: fitted.sha256 });
@@ -238,6 +244,7 @@ describe("a service with transformations", () => {
     });
     expect(await world.platform.request("GET", "/registry/services/fraud")).toMatchObject({
       omit: ["shop"],
+      request: [{ name: "amount", type: "float64", nullable: false }],
       transform: expect.arrayContaining([
         { name: "busy", type: "int64", transformation: "quantileBins(payments_1h, 3 bins)" },
       ]) as unknown,

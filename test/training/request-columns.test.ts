@@ -120,6 +120,58 @@ describe("request data in CSV", () => {
   });
 });
 
+/** A field of a CSV file that holds this JSON. */
+const quoted = (json: string): string => `"${json.replaceAll('"', '""')}"`;
+
+describe("an array of request data", () => {
+  const LISTS = [
+    [STRING, '["IT","DE"]', ["IT", "DE"]],
+    [
+      STRING,
+      '["a, b","say \\"hi\\"","","2026-01-01T00:00:00Z",null,"\\u00e9"]',
+      ["a, b", 'say "hi"', "", "2026-01-01T00:00:00Z", null, "é"],
+    ],
+    [STRING, "[]", []],
+    [FLOAT, "[0.1,1e22,5e-324,0.30000000000000004,-0.0,3]", [0.1, 1e22, 5e-324, 0.30000000000000004, 0, 3]],
+    [INT, "[9007199254740991,-1,null]", [9007199254740991, -1, null]],
+    [WIDE, '["9223372036854775807",12]', ["9223372036854775807", "12"]],
+    [BOOL, "[true,false]", [true, false]],
+    [TIME, '["2026-01-01T00:00:00.123456Z"]', [1767225600123456]],
+    [TIME, '["2026-01-01T02:00:00+02:00"]', [1767225600000000]],
+    [BYTES, '["AP8="]', [Uint8Array.of(0, 255)]],
+    [listOf(INT), "[[1,2],[],null]", [[1, 2], [], null]],
+  ] as const;
+
+  it.each(LISTS)("of %o is read as a request's is, from CSV and NDJSON: %s", async (element, json, value) => {
+    expect(await inCsv([quoted(json), "", "null"], listOf(element))).toEqual([value, null, null]);
+    expect(await inJson([json, "null", undefined], listOf(element))).toEqual([value, null, null]);
+  });
+
+  it("is refused where a request's is: elements of another type, or what is no list", async () => {
+    const refused = [
+      [FLOAT, '["1"]'],
+      [INT, "[1.5]"],
+      [STRING, "[7]"],
+      [TIME, "[1767225600]"],
+      [WIDE, "[9223372036854775807]"],
+      [BOOL, '{"a":1}'],
+    ] as const;
+    for (const [element, json] of refused) {
+      const error = {
+        code: "SPINE_INVALID",
+        where: expect.stringContaining("row 2 is the first") as string,
+        hint: expect.stringContaining("in row 2, ") as string,
+      };
+      await expect(inCsv(["[]", quoted(json)], listOf(element)), json).rejects.toMatchObject(error);
+      await expect(inJson(["[]", json], listOf(element)), json).rejects.toMatchObject(error);
+    }
+    await expect(inCsv(["IT; DE"], listOf(STRING))).rejects.toMatchObject({
+      message: "given is null or not array<string> (its type is VARCHAR) in 1 label row",
+      hint: expect.stringContaining("not valid JSON") as string,
+    });
+  });
+});
+
 describe("request data in Parquet", () => {
   it("may be a column of nulls alone", async () => {
     const path = join(folder, "labels.parquet");
