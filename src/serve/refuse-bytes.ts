@@ -19,10 +19,16 @@ export function refuseBytes(socket: Socket, why: "malformed" | "late"): void {
   socket.once("close", () => clearTimeout(cutOff));
 }
 
+/** Each is told to go once: telling it again would add a listener each time. */
+const leaving = new WeakSet<Socket>();
+
 /** For what `node:http` cannot parse, or did not get in time. It comes again with each chunk that follows. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === "ECONNRESET") socket.destroy();
   else if (socket.writable) refuseBytes(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "late" : "malformed");
   // Refused already: what was written is still sent, and nothing more is listened to.
-  else socket.destroySoon();
+  else if (!leaving.has(socket)) {
+    leaving.add(socket);
+    socket.destroySoon();
+  }
 }

@@ -102,6 +102,8 @@ export class FastConnection {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    // The last answer is on its way: what comes behind it has none.
+    if (this.#socket.writableEnded) return;
     const bytes = this.#unread.with(chunk);
     if (bytes.length < this.#bytesWanted) return;
     this.#read(bytes);
@@ -266,7 +268,8 @@ export class FastConnection {
         socket.pause();
       }
     }
-    if (this.#context.isClosing && this.#phase !== "busy" && this.#phase !== "body") socket.destroySoon();
+    const mayGo = this.#context.isClosing && this.#phase !== "busy" && this.#phase !== "body";
+    if (mayGo && !socket.writableEnded) socket.destroySoon();
   }
 
   #handOver(bytes: Buffer, start: number): void {
