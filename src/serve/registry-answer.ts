@@ -185,7 +185,7 @@ function answerService(service: ServiceDefinition): Answer {
   };
 }
 
-function answerColumn(column: Column): Answer {
+export function answerColumn(column: Column): Answer {
   return {
     name: column.name,
     type: formatType(column.type),

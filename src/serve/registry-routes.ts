@@ -3,9 +3,10 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import type { Definition } from "../define/definition.ts";
+import type { Definition, OnDemandDefinition, ServiceDefinition } from "../define/definition.ts";
+import { requestColumnsOf } from "../define/request-columns.ts";
 import type { FindQuery, Registered, Registry } from "../registry/registry.ts";
-import { answerDefinition } from "./registry-answer.ts";
+import { answerColumn, answerDefinition } from "./registry-answer.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 
 /** Path segment of each list, and the kinds of definitions that stand in it. */
@@ -97,10 +98,21 @@ export function registryRoutes(registry: Registry): Route[] {
       },
       handle: ({ params }) => {
         const kinds = kindsOf(params["list"]!);
-        return { status: 200, body: answerDefinition(lookUp(registry, kinds[0]!, params["name"]!)) };
+        const found = lookUp(registry, kinds[0]!, params["name"]!);
+        const { definition } = found;
+        const request = definition.kind === "service" ? { request: requestOf(registry, definition) } : {};
+        return { status: 200, body: { ...answerDefinition(found), ...request } };
       },
     },
   ];
+}
+
+/** What a request to the service must carry. */
+function requestOf(registry: Registry, { features }: ServiceDefinition): unknown[] {
+  const all = registry.onDemandViews().map(({ definition }) => definition);
+  const find = (name: string, version: number | "dev"): OnDemandDefinition | null =>
+    all.find((one) => one.name === name && one.version === version) ?? null;
+  return requestColumnsOf(features, find).columns.map(answerColumn);
 }
 
 function kindsOf(list: string): readonly Definition["kind"][] {

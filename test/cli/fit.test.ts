@@ -11,7 +11,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "onefold-fit-"));
   writeFileSync(
     join(folder, "features.ts"),
-    `import { entity, mean, service, standardize, stream, t, view } from "onefold";
+    `import { entity, mean, onDemand, service, standardize, stream, t, view } from "onefold";
 export const user = entity("user", { user_id: t.string() });
 export const payments = stream("payments", {
   columns: { user_id: t.string(), paid_at: t.timestamp(), amount: t.float64() },
@@ -19,6 +19,13 @@ export const payments = stream("payments", {
 });
 export const spending = view("spending", { entity: user, source: payments, features: { usual: mean("amount") } });
 export const fraud = service("fraud", { features: [spending], transform: { usual: standardize("usual") } });
+export const unusual = onDemand("unusual", {
+  inputs: [spending],
+  request: { amount: t.float64(), channel: t.string().nullable() },
+  outputs: { ratio: t.float64() },
+  compute: ({ usual, amount }) => ({ ratio: usual === null ? null : amount / usual }),
+});
+export const asked = service("asked", { features: [unusual] });
 `,
   );
   const events = [10, 20, 60].map(
@@ -83,5 +90,34 @@ describe("onefold fit", () => {
       candidates: ["3", "2", "1"],
     });
     expect((await runCli(["describe", "fraud"], folder)).stdout).toContain("standardize(usual)");
+  });
+
+  it("is told by describe, as is the request data of a service", async () => {
+    const described = await json("describe", "fraud");
+    expect(described.result).toMatchObject({
+      request: [],
+      fits: expect.arrayContaining([expect.anything()]) as unknown,
+    });
+    const [first] = described.result["fits"] as Record<string, unknown>[];
+    expect(first).toMatchObject({
+      fit: 1,
+      sha256: expect.any(String) as string,
+      created_at: expect.any(String) as string,
+    });
+    expect(first).not.toHaveProperty("parameters");
+    expect((await runCli(["describe", "fraud"], folder)).stdout).toMatch(
+      /^fits:\n.*fit +is current.*\n[\s\S]*?^ +1 +true/m,
+    );
+    const requested = await json("describe", "asked");
+    expect(requested.result).toMatchObject({
+      request: [
+        { name: "amount", type: "float64", nullable: false },
+        { name: "channel", type: "string", nullable: true },
+      ],
+      fits: [],
+    });
+    const { stdout } = await runCli(["describe", "asked"], folder);
+    expect(stdout).toMatch(/^request:\n[\s\S]*?amount +float64 +false[\s\S]*?channel +string +true/m);
+    expect(stdout).not.toContain("fits:");
   });
 });

@@ -244,6 +244,7 @@ describe("a service with transformations", () => {
     });
     expect(await world.platform.request("GET", "/registry/services/fraud")).toMatchObject({
       omit: ["shop"],
+      request: [{ name: "amount", type: "float64", nullable: false }],
       transform: expect.arrayContaining([
         { name: "busy", type: "int64", transformation: "quantileBins(payments_1h, 3 bins)" },
       ]) as unknown,

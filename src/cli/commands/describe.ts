@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import { type Definition, formatViewName } from "../../define/definition.ts";
+import type { Platform } from "../../platform.ts";
 import type { Registered, Registry } from "../../registry/registry.ts";
 import { formatAggregation, formatExpression } from "../definition-text.ts";
 import { createOutput } from "../output.ts";
@@ -29,11 +30,19 @@ export function describeCommand(): Command {
       const [definition, answer] = await withPlatform(options, "read", async (platform) => {
         const found = findDefinition(platform.registry, name).definition;
         const path = `/registry/${LISTS[found.kind]}/${encodeURIComponent(fullName(found))}`;
-        return [found, await platform.request("GET", path)] as const;
+        const answer = await platform.request("GET", path);
+        if (found.kind !== "service") return [found, answer] as const;
+        return [found, { ...answer, fits: await fitsOf(platform, found.name) }] as const;
       });
       createOutput(options.json === true).result(answer, () => formatDefinition(definition, answer));
     });
   return withStandardOptions(command);
+}
+
+/** What a service's transformations were fitted to, oldest first, without their parameters. */
+async function fitsOf(platform: Platform, service: string): Promise<Answer[]> {
+  const { fits } = await platform.request("GET", `/services/${encodeURIComponent(service)}/fits`);
+  return (fits as Answer[]).map(({ parameters: _parameters, ...fit }) => fit);
 }
 
 /** By `name`, or by `name@version`; the newest version where none is given. */
@@ -76,9 +85,9 @@ function formatDefinition(definition: Definition, answer: Answer): string {
 
 function tableOf(definition: Definition, member: string, rows: readonly Answer[]): string {
   const shown = rows.map((row, i) => ({ ...row, ...asWritten(definition, member, i) }));
-  // Version and time of creation stand above: a feature has its view's.
+  // What a feature has from its view stands above.
   const names = [...new Set(shown.flatMap((row) => Object.keys(row)))].filter(
-    (name) => name !== "created_at" && shown.some((row) => !isEmpty((row as Answer)[name])),
+    (name) => (name !== "created_at" || member === "fits") && shown.some((row) => !isEmpty((row as Answer)[name])),
   );
   return formatTable(
     names.map((name) => name.replaceAll("_", " ")),
