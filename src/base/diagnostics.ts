@@ -17,6 +17,8 @@ export const diagnostics: {
   readonly committed: Channel;
   /** One vector read: `{service, durationMs, statuses, isKept}`. */
   readonly served: Channel;
+  /** One on-demand view failed in one vector: `{view, code, message, where}`, where it is defined, or null. */
+  readonly onDemandFailed: Channel;
   /** One HTTP request answered: `{method, route, status, code, durationMs}`; `code` is null without an error. */
   readonly answered: Channel;
   /** One RESP command answered with an error: `{command, code}`; the command is empty where there is none of the name. */
@@ -28,6 +30,7 @@ export const diagnostics: {
   deadLetter: channel("onefold:dead-letter"),
   committed: channel("onefold:committed"),
   served: channel("onefold:served"),
+  onDemandFailed: channel("onefold:on-demand-failed"),
   answered: channel("onefold:answered"),
   refused: channel("onefold:refused"),
 };

@@ -142,6 +142,14 @@ export class Metrics {
         for (const { service, kept: count } of tally.services()) kept.inc({ service }, count);
       },
     );
+    const failures = this.#counter(
+      "onefold_on_demand_errors_total",
+      "Failures of on-demand views, one a vector or output",
+      ["view", "code"],
+    );
+    this.#on<{ view: string; code: string }>(diagnostics.onDemandFailed, ({ view, code }) =>
+      failures.inc({ view, code }),
+    );
     const values: Counter = this.#counter(
       "onefold_feature_values_total",
       "Feature values read, by status",

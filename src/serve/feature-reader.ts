@@ -65,6 +65,18 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     diagnostics.served.publish({ service: plan.service, durationMs, statuses, isKept });
   };
 
+  /** Tells of each on-demand view that failed, also where that fails the vector. */
+  const readAndTell = (plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector => {
+    if (plan.program === null) return readVector(plan, keys, ports, options);
+    const { failures } = plan.program.slots;
+    try {
+      return readVector(plan, keys, ports, options);
+    } finally {
+      for (const failure of failures) diagnostics.onDemandFailed.publish(failure);
+      failures.length = 0;
+    }
+  };
+
   const reader: FeatureReader = {
     servicePlan: (service, fit) =>
       planFor(servicePlans, fit === undefined ? service : `${service} fit ${fit}`, () =>
@@ -81,7 +93,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       ),
     read: (plan, keys, options) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
-      const vector = readVector(plan, keys, ports, options);
+      const vector = readAndTell(plan, keys, options);
       if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
       publish(plan, vector, startMs, false);
       return vector;
@@ -92,7 +104,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       const found = kept.find(plan, keys, options?.now ?? ports.clock.now());
       // One that is sampled is recorded each time it is served, so it is never kept.
       if (found === null && isSampled(plan, keys)) return reader.read(plan, keys, options);
-      const vector = found ?? kept.keep(plan, keys, readVector(plan, keys, ports, options));
+      const vector = found ?? kept.keep(plan, keys, readAndTell(plan, keys, options));
       publish(plan, vector, startMs, found !== null);
       return vector;
     },

@@ -25,6 +25,7 @@ import {
 } from "./request-body.ts";
 import type { Route, RouteAnswer } from "./route.ts";
 import { allRoutes, methodsOfPath, routeName } from "./routes.ts";
+import { tellOnDemandFailures } from "./on-demand-failures.ts";
 import { type OnServerError, type WireAnswer, wireAnswer, wireError } from "./wire-answer.ts";
 
 export interface HttpOptions {
@@ -32,7 +33,10 @@ export interface HttpOptions {
   readonly host?: string;
   /** Default 8080; 0 takes any free port. */
   readonly port?: number;
-  /** Told of every error that is the server's own fault; the answer says no more than that there was one. */
+  /**
+   * Told of every error that is the server's own fault; the answer says no more than that there was one. Of what an
+   * on-demand view throws it is told once a minute for each message.
+   */
   readonly onError?: OnServerError;
   /** Answers plain requests for feature vectors without the HTTP framework. Default true; answers are the same. */
   readonly hotPath?: boolean;
@@ -77,12 +81,14 @@ export async function openHttpServer(
 ): Promise<HttpServer> {
   const { host = "127.0.0.1", port = 8080, onError = () => {} } = options;
   const routes = allRoutes(reader, ports);
+  const stopTelling = tellOnDemandFailures(ports.clock, (error) => onError(error, "any request for a vector"));
   const app = createApp(routes, onError, options.timeouts ?? {});
   app.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
   const closeOrdinary = closeGracefully(app);
   await app.ready();
   const door = options.hotPath === false ? null : openFastDoor(app.server, hotRoutes(app, routes), onError);
   const close = (): Promise<void> => {
+    stopTelling();
     const closed = closeOrdinary();
     door?.close();
     return closed;

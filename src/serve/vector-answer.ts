@@ -127,11 +127,13 @@ function computedMetadata(
   i: number,
   code: ErrorCode | null,
 ): Record<string, unknown> {
+  const message = messageOf(plan, i);
   const isComputed = output.transformation !== null || !plan.views.some(({ name }) => name === output.view);
   if (!isComputed) return featureMetadata(plan, vector, output, i);
   return {
     status: STATUS_NAMES[vector.statuses[i]!],
     ...(code === null ? {} : { code }),
+    ...(message === null ? {} : { message }),
     view: output.view,
     ...(output.transformation === null ? {} : { transformation: output.transformation }),
     ...answerAge(vector, outputEventTime(plan, vector, i)),
@@ -140,6 +142,11 @@ function computedMetadata(
     exact: vector.statuses[i] !== Status.ERROR && output.inputs.every((input) => isExact(plan, vector, input)),
     error: null,
   };
+}
+
+/** What was said of an output that is an error: good within the turn that read the vector. */
+function messageOf({ program }: VectorPlan, output: number): string | null {
+  return program === null ? null : program.slots.messages[program.outputs[output]!.slot]!;
 }
 
 function answerAge(vector: FeatureVector, eventTime: Micros | null): Record<string, unknown> {
@@ -181,6 +188,7 @@ export const metadataSchema: JsonSchema = {
         properties: {
           status: { enum: STATUS_NAMES },
           code: { type: "string", description: "why a computed value has status ERROR; see docs/errors.md" },
+          message: { type: "string", description: "what the on-demand view's function threw, or gave that it may not" },
           view: {
             type: "string",
             description: "where it comes from; several, with commas, of a transformation of several",

@@ -40,7 +40,9 @@ function jsonText(answer: RouteAnswer): string {
 
 export function wireError(thrown: unknown, onError: OnServerError, request: string): WireAnswer {
   const error = asOnefoldError(thrown);
-  if (error.status >= 500 && error.status !== 503) onError(thrown, request);
+  // An on-demand view that fails is told of elsewhere, not at every request.
+  const isOwn = error.status >= 500 && error.status !== 503 && !error.code.startsWith("ON_DEMAND_");
+  if (isOwn) onError(thrown, request);
   // What went wrong inside is for the operator, not for whoever sent the request.
   const shown = error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this request") : error;
   return wireAnswer({ status: error.status, body: { error: shown } });

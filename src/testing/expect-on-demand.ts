@@ -76,7 +76,7 @@ export class OnDemandExpectation<V, I, R> {
     const values = this.#inputValues();
     const slots = createSlots(inputs.length + outputs.length);
     values.forEach((value, slot) => {
-      if (value === inputError) failSlot(slots, slot, "INTERNAL");
+      if (value === inputError) failSlot(slots, slot, "INTERNAL", null);
       else setSlot(slots, slot, value);
     });
     onDemandStep(this.#definition, {

@@ -6,7 +6,7 @@
  * same inputs give the same outputs in a request, a training row and the audit: the function is given copies,
  * and no clock and no chance but those of its context.
  */
-import { type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { type ErrorCode, messageOf, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import { formatViewName, type OnDemandContext, type OnDemandDefinition } from "../define/definition.ts";
 import { conformingValue } from "../fold/custom-value.ts";
@@ -31,10 +31,12 @@ export function onDemandStep(definition: OnDemandDefinition, places: OnDemandPla
   const { inputs, request: columns, outputs, compute } = definition;
   const { inputSlots, requestPlaces, outputSlots } = places;
   const name = formatViewName(definition);
+  const where = placeOf(definition);
   const fail = (slots: VectorSlots, output: number | null, code: ErrorCode, what: string, cause?: unknown): void => {
+    slots.failures.push({ view: name, code, message: what, where });
     if (definition.onError === "fail") throw failure(definition, code, what, cause);
-    if (output !== null) failSlot(slots, outputSlots[output]!, code);
-    else for (const slot of outputSlots) failSlot(slots, slot, code);
+    if (output !== null) failSlot(slots, outputSlots[output]!, code, what);
+    else for (const slot of outputSlots) failSlot(slots, slot, code, what);
   };
 
   return (slots, request, asOf) => {
@@ -57,7 +59,7 @@ export function onDemandStep(definition: OnDemandDefinition, places: OnDemandPla
       const result = compute(named, contextOf(asOf, name, given)) as Readonly<Record<string, unknown>> | null;
       for (const output of outputs) found.push(conformingValue(result?.[output.name], output.type, false));
     } catch (error) {
-      fail(slots, null, "ON_DEMAND_FAILED", error instanceof Error ? error.message : String(error), error);
+      fail(slots, null, "ON_DEMAND_FAILED", messageOf(error), error);
       return;
     }
     for (let i = 0; i < outputs.length; i++) {
@@ -91,10 +93,14 @@ function ownCopy(value: Value): Value {
 }
 
 function failure(definition: OnDemandDefinition, code: ErrorCode, what: string, cause: unknown): OnefoldError {
-  const { definedAt } = definition;
+  const where = placeOf(definition);
   return new OnefoldError(code, `on-demand view ${formatViewName(definition)}: ${what}`, {
     hint: 'mend its function under a new version; with onError: "status" the rest of the vector is served all the same',
-    ...(definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` }),
+    ...(where === null ? {} : { where }),
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+function placeOf({ definedAt }: OnDemandDefinition): string | null {
+  return definedAt === undefined ? null : `${definedAt.file}:${definedAt.line}`;
 }

@@ -126,6 +126,7 @@ class ProgramCompiler {
       isPlain: steps.length === 0 && outputs.length === this.#inputs.length,
       slots,
       run: (request, asOf) => {
+        slots.failures.length = 0;
         for (const step of steps) step(slots, request, asOf);
       },
     };

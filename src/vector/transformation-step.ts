@@ -45,16 +45,16 @@ export function transformationStep(
     run: (slots) => {
       run(slots);
       for (const { slot, inputs } of computed) {
-        slots.codes[slot] = slots.statuses[slot] === Status.ERROR ? causeOf(slots, inputs) : null;
+        const isError = slots.statuses[slot] === Status.ERROR;
+        const cause = isError ? inputs.find((input) => slots.statuses[input] === Status.ERROR) : undefined;
+        slots.codes[slot] = isError ? codeOf(slots, cause) : null;
+        slots.messages[slot] = cause === undefined ? null : slots.messages[cause]!;
       }
     },
   };
 }
 
 /** An input's own code, where an on-demand view computed it and failed. */
-function causeOf(slots: VectorSlots, inputs: readonly number[]): ErrorCode | null {
-  for (const slot of inputs) {
-    if (slots.statuses[slot] === Status.ERROR) return slots.codes[slot]!;
-  }
-  return "TRANSFORMATION_FAILED";
+function codeOf(slots: VectorSlots, cause: number | undefined): ErrorCode | null {
+  return cause === undefined ? "TRANSFORMATION_FAILED" : slots.codes[cause]!;
 }

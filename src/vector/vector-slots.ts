@@ -11,6 +11,20 @@ export interface VectorSlots {
   readonly statuses: StatusCode[];
   /** Why a computed slot has status ERROR; null for all others. */
   readonly codes: (ErrorCode | null)[];
+  /** What was said of it; null where nothing was. */
+  readonly messages: (string | null)[];
+  /** On-demand views that failed in the last run, whatever became of the vector; whoever tells of them empties it. */
+  readonly failures: OnDemandFailure[];
+}
+
+/** A failure of a view's function, as its operator is told of it. */
+export interface OnDemandFailure {
+  /** `view@version`. */
+  readonly view: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** File and line of the definition; null where its code is not loaded from a file. */
+  readonly where: string | null;
 }
 
 export function createSlots(count: number): VectorSlots {
@@ -18,6 +32,8 @@ export function createSlots(count: number): VectorSlots {
     values: Array.from<Value>({ length: count }).fill(null),
     statuses: Array.from<StatusCode>({ length: count }).fill(Status.NOT_FOUND),
     codes: Array.from<ErrorCode | null>({ length: count }).fill(null),
+    messages: Array.from<string | null>({ length: count }).fill(null),
+    failures: [],
   };
 }
 
@@ -26,10 +42,12 @@ export function setSlot(slots: VectorSlots, slot: number, value: Value): void {
   slots.values[slot] = value;
   slots.statuses[slot] = value === null ? Status.NULL_VALUE : Status.PRESENT;
   slots.codes[slot] = null;
+  slots.messages[slot] = null;
 }
 
-export function failSlot(slots: VectorSlots, slot: number, code: ErrorCode): void {
+export function failSlot(slots: VectorSlots, slot: number, code: ErrorCode, message: string | null): void {
   slots.values[slot] = null;
   slots.statuses[slot] = Status.ERROR;
   slots.codes[slot] = code;
+  slots.messages[slot] = message;
 }

@@ -235,6 +235,7 @@ describe("on-demand views", () => {
         ratio: {
           status: "ERROR",
           code: "ON_DEMAND_FAILED",
+          message: "no such channel",
           view: "unusual@1",
           event_time: "2026-03-01T00:02:00Z",
           exact: false,
@@ -242,6 +243,44 @@ describe("on-demand views", () => {
         },
       },
     });
+  });
+
+  it("tell the operator what they throw, once for each message, and count it all", async () => {
+    const strict = onDemand("strict", {
+      inputs: [],
+      request: { amount: t.float64() },
+      outputs: { left: t.float64() },
+      onError: "fail",
+      compute: () => {
+        throw new Error("never works");
+      },
+    });
+    await platform.apply([...definitions, strict, service("careful", { features: [strict] })]);
+    const told: unknown[] = [];
+    const server = await platform.serve({ port: 0, onError: (error) => told.push(error) });
+    try {
+      const ask = async (name: string, body: object): Promise<Response> =>
+        fetch(`${server.url}/services/${name}/vector`, { method: "POST", body: JSON.stringify(body) });
+      const entities = { user_id: "u1", merchant_id: "m1" };
+      for (let i = 0; i < 5; i++) {
+        expect((await ask("fraud", { entities, request: { amount: 1, channel: "boom" } })).status).toBe(200);
+        expect((await ask("careful", { entities: {}, request: { amount: 1 } })).status).toBe(500);
+      }
+      await ask("fraud", { entities, request: { amount: 1, channel: "web" } });
+      expect(told).toMatchObject([
+        {
+          code: "ON_DEMAND_FAILED",
+          message: "on-demand view unusual@1: no such channel",
+          where: expect.stringMatching(/on-demand\.test\.ts:\d+$/) as string,
+        },
+        { code: "ON_DEMAND_FAILED", message: "on-demand view strict@1: never works" },
+      ]);
+      const metrics = await (await fetch(`${server.url}/metrics`)).text();
+      expect(metrics).toContain('onefold_on_demand_errors_total{view="unusual@1",code="ON_DEMAND_FAILED"} 5\n');
+      expect(metrics).toContain('onefold_on_demand_errors_total{view="strict@1",code="ON_DEMAND_FAILED"} 5\n');
+    } finally {
+      await server.close();
+    }
   });
 
   it("take one request for many entities, or one each", async () => {

@@ -32,7 +32,8 @@ export function errorReply(thrown: unknown): ErrorReply {
     return { code: thrown.prefix, line: errorLine(thrown.prefix, thrown.message), isServerFault: false };
   }
   const error = asOnefoldError(thrown);
-  const isServerFault = error.status >= 500 && error.status !== 503;
+  // An on-demand view that fails is told of by the HTTP door, once for each message, and counted.
+  const isServerFault = error.status >= 500 && error.status !== 503 && !error.code.startsWith("ON_DEMAND_");
   // What went wrong inside is for the operator, not for whoever sent the request.
   const shown = error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this command") : error;
   const { message, where, hint, candidates = [] } = shown;
