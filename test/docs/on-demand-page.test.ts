@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { parseMicros } from "../../src/base/micros.ts";
 import { loadDefinitions } from "../../src/cli/load-definitions.ts";
+import { fingerprint } from "../../src/registry/fingerprint.ts";
 import { openPlatform } from "../../src/platform.ts";
 
 const page = readFileSync(new URL("../../docs/on-demand.md", import.meta.url), "utf8");
@@ -17,10 +18,19 @@ function blocks(language: string): string[] {
 }
 
 describe("docs/on-demand.md", () => {
-  it("shows a file that serves and trains what the page says", async () => {
+  it("shows files that serve and train what the page says", async () => {
+    for (const name of ["payments.ts", "unusual.ts", "features.ts"])
+      writeFileSync(join(folder, name), blocks(`ts ${name}`)[0]!);
     const file = join(folder, "features.ts");
-    writeFileSync(file, blocks("ts")[0]!);
     const { definitions } = await loadDefinitions(file);
+    const fingerprints = async (): Promise<(string | undefined)[]> =>
+      (await loadDefinitions(file)).definitions.flatMap((one) => (one.kind === "on-demand" ? [fingerprint(one)] : []));
+    const before = await fingerprints();
+    expect(before).toHaveLength(1);
+    const text = blocks("ts features.ts")[0]!;
+    writeFileSync(file, `${text}export const other = service("other", { features: [unusual] });\n`);
+    expect(await fingerprints()).toEqual(before);
+    writeFileSync(file, text);
     const clock = new ReplayClock(parseMicros("2026-01-05T09:40:00Z"));
     const platform = await openPlatform({ dataDir: join(folder, "data"), definitions, clock, servingLogSampleRate: 1 });
     try {

@@ -38,7 +38,8 @@ describe("docs/testing.md", () => {
   it("shows a test of the on-demand view of its page", async () => {
     const project = mkdtempSync(join(folder, "on-demand-"));
     const definitions = readFileSync(new URL("../../docs/on-demand.md", import.meta.url), "utf8");
-    writeFileSync(join(project, "on-demand.ts"), block("ts", definitions));
+    for (const name of ["payments.ts", "unusual.ts"])
+      writeFileSync(join(project, name), block(`ts ${name}`, definitions));
     writeFileSync(join(project, "on-demand.test.ts"), block("ts on-demand"));
     const { exitCode, stdout } = await runCli(["test"], project);
     expect(stdout).toMatch(/pass 2\n.*fail 0/);
