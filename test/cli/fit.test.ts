@@ -105,7 +105,9 @@ describe("onefold fit", () => {
       created_at: expect.any(String) as string,
     });
     expect(first).not.toHaveProperty("parameters");
-    expect((await runCli(["describe", "fraud"], folder)).stdout).toMatch(/^fits:\n.*fit +is current.*\n[\s\S]*?^ +1 +true/m);
+    expect((await runCli(["describe", "fraud"], folder)).stdout).toMatch(
+      /^fits:\n.*fit +is current.*\n[\s\S]*?^ +1 +true/m,
+    );
     const requested = await json("describe", "asked");
     expect(requested.result).toMatchObject({
       request: [
