@@ -1,16 +1,37 @@
 import { defineConfig } from "vitest/config";
 
+/** What is held to a time or to a rate has the machine to itself; all others share it. */
+const TIMED = [
+  "test/bench/serving.test.ts",
+  "test/ingest/hot-states.test.ts",
+  "test/platform/workers.test.ts",
+  "test/serve/http-server.test.ts",
+];
+
+const alias = [
+  { find: /^onefold$/, replacement: `${import.meta.dirname}/src/index.ts` },
+  { find: /^onefold\/testing$/, replacement: `${import.meta.dirname}/src/testing/index.ts` },
+];
+const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000 } as const;
+
 export default defineConfig({
-  resolve: {
-    alias: [
-      { find: /^onefold$/, replacement: `${import.meta.dirname}/src/index.ts` },
-      { find: /^onefold\/testing$/, replacement: `${import.meta.dirname}/src/testing/index.ts` },
-    ],
-  },
   test: {
-    include: ["test/**/*.test.ts"],
-    pool: "forks",
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    projects: [
+      {
+        resolve: { alias },
+        test: {
+          ...shared,
+          name: "suite",
+          include: ["test/**/*.test.ts"],
+          exclude: TIMED,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: { ...shared, name: "timed", include: TIMED, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 });
