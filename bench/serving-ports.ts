@@ -10,60 +10,13 @@ import { type Micros, micros, MICROS_PER_MINUTE, MICROS_PER_SECOND, parseMicros 
 import type { ViewDefinition } from "../src/define/definition.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import type { ViewState } from "../src/fold/view-fold.ts";
-import { col, count, entity, last, max, mean, service, stddev, stream, sum, t, view } from "../src/index.ts";
 import { openFitStore } from "../src/registry/fit-files.ts";
 import { openFileRegistry } from "../src/registry/file-registry.ts";
 import type { ServedView, ServePorts } from "../src/serve/ports.ts";
+import { arrivals, delayDefinitions } from "./delays.ts";
 
 const AIRPORTS = 200;
 const EVENTS = 200_000;
-
-const origin = entity("origin", { origin: t.string() });
-const destination = entity("destination", { destination: t.string() });
-const route = entity("route", { origin: t.string(), destination: t.string() });
-const arrivals = stream("arrivals", {
-  columns: { origin: t.string(), destination: t.string(), at: t.timestamp(), delay: t.int64() },
-  eventTime: "at",
-});
-const originDelays = view("origin_delays", {
-  entity: origin,
-  source: arrivals,
-  features: {
-    o_count_1h: count().over("1h"),
-    o_count_24h: count().over("24h"),
-    o_mean_1h: mean("delay").over("1h"),
-    o_mean_24h: mean("delay").over("24h"),
-    o_spread_24h: stddev("delay").over("24h"),
-    o_worst_24h: max("delay").over("24h"),
-    o_late_24h: count().where(col("delay").gt(15)).over("24h"),
-    o_total: sum("delay"),
-  },
-});
-const destinationDelays = view("destination_delays", {
-  entity: destination,
-  source: arrivals,
-  features: {
-    d_count_1h: count().over("1h"),
-    d_count_24h: count().over("24h"),
-    d_mean_1h: mean("delay").over("1h"),
-    d_mean_24h: mean("delay").over("24h"),
-    d_worst_24h: max("delay").over("24h"),
-    d_late_24h: count().where(col("delay").gt(15)).over("24h"),
-    d_last: last("delay"),
-  },
-});
-const routeDelays = view("route_delays", {
-  entity: route,
-  source: arrivals,
-  features: {
-    r_count_24h: count().over("24h"),
-    r_mean_24h: mean("delay").over("24h"),
-    r_mean_20: mean("delay").over({ last: 20 }),
-    r_worst: max("delay"),
-    r_last: last("delay"),
-  },
-});
-const delayModel = service("delay_model", { features: [originDelays, destinationDelays, routeDelays] });
 
 const clock = new ReplayClock(parseMicros("2001-06-01T00:00:00Z"));
 
@@ -76,16 +29,7 @@ export const servedKeys: readonly Readonly<Record<string, string>>[] = Array.fro
 export async function openServingPorts(): Promise<ServePorts> {
   const folder = await mkdtemp(join(tmpdir(), "onefold-bench-"));
   const registry = await openFileRegistry(folder, { clock });
-  await registry.apply([
-    origin,
-    destination,
-    route,
-    arrivals,
-    originDelays,
-    destinationDelays,
-    routeDelays,
-    delayModel,
-  ]);
+  await registry.apply(delayDefinitions);
   const fits = await openFitStore(folder);
   await rm(folder, { recursive: true });
   const views = new Map<string, ServedView & { readonly states: Map<string, ViewState> }>();

@@ -57,7 +57,7 @@ export class KeptVectors {
       if (isGood(vector, now)) this.#add(kept, id, vector);
     }
     if (!isGood(vector, now)) {
-      kept.young.delete(id);
+      if (kept.young.delete(id)) this.#youngBytes -= vector.bytes;
       return null;
     }
     vector.asOf = now;
