@@ -2,7 +2,7 @@
  * The same world behind two servers, one with the fast door and one without, and what each answers to the
  * same bytes.
  */
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { createFeatureReader } from "../../../src/serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "../../../src/serve/http.ts";
@@ -97,6 +97,7 @@ export async function answersOfBoth(doors: TwoDoors, parts: Parts): Promise<{ fa
 
 async function exchange(ports: readonly number[], parts: Parts, quietMillis: number): Promise<Received[]> {
   let lastMs = performance.now();
+  const endedHere = new Set<Socket>();
   const clients = ports.map((port) => {
     const socket = connect(port, "127.0.0.1").setNoDelay(true);
     const client = { socket, received: [] as Buffer[], closed: false, closedByServer: false };
@@ -104,9 +105,13 @@ async function exchange(ports: readonly number[], parts: Parts, quietMillis: num
       client.received.push(chunk);
       lastMs = performance.now();
     });
-    // A server that refuses while more is being sent may reset the connection.
-    socket.on("error", () => {});
-    socket.on("end", () => (client.closedByServer = !socket.writableEnded));
+    // A reset comes without an end, and closes the socket before this side has ended it.
+    let isOver = false;
+    const onOver = (): void => {
+      if (!isOver) client.closedByServer = !endedHere.has(socket);
+      isOver = true;
+    };
+    socket.on("end", onOver).on("error", onOver).on("close", onOver);
     socket.on("close", () => (client.closed = true));
     return client;
   });
@@ -117,7 +122,10 @@ async function exchange(ports: readonly number[], parts: Parts, quietMillis: num
   }
   lastMs = performance.now();
   while (performance.now() - lastMs < quietMillis && !clients.every(({ closed }) => closed)) await sleep(5);
-  for (const { socket } of clients) socket.end();
+  for (const { socket } of clients) {
+    endedHere.add(socket);
+    socket.end();
+  }
   const endMs = performance.now();
   while (!clients.every(({ closed }) => closed) && performance.now() - endMs < 10_000) await sleep(2);
   for (const { socket } of clients) socket.destroy();
