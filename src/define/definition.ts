@@ -73,6 +73,14 @@ export interface StreamDefinition extends SourceShape {
   readonly availableAfterMicros: DurationMicros;
   /** An event that becomes known longer than this after it happened is counted as late; no value depends on it. Default one minute. */
   readonly lateAfterMicros?: DurationMicros;
+  /** The Kafka topic that workers read it from; how to reach Kafka is never part of a definition. */
+  readonly kafka?: KafkaTopicDefinition;
+}
+
+export interface KafkaTopicDefinition {
+  readonly topic: string;
+  /** Folded as it is, without an internal topic: it is keyed by the entity and stamps the time of its append. */
+  readonly direct?: true;
 }
 
 export interface BatchSourceDefinition extends SourceShape {

@@ -9,6 +9,7 @@ import type {
   BatchSourceDefinition,
   DerivedColumn,
   Described,
+  KafkaTopicDefinition,
   SourceDefinition,
   StreamDefinition,
 } from "./definition.ts";
@@ -85,7 +86,7 @@ export interface BatchSource<N extends string = string, C = unknown, D = unknown
 export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: infer C } } ? InputRow<C> : never;
 
 const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "allowNonFinite"];
-const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter"];
+const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "kafka"];
 const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule"];
 
 export interface StreamOptions {
@@ -97,6 +98,8 @@ export interface StreamOptions {
   readonly lateAfter?: DurationText;
   /** Imported history without a known-time column is known this long after its event time. Default 0. */
   readonly availableAfter?: DurationText;
+  /** The Kafka topic that workers read it from, records of JSON objects (docs/kafka.md). */
+  readonly kafka?: string | KafkaTopicDefinition;
 }
 
 /** A source of single events, pushed as they happen. Throws `DEFINITION_INVALID`. */
@@ -116,10 +119,23 @@ export function stream<
     dedupeWithinMicros: duration("dedupeWithin", options.dedupeWithin, problems) ?? 7 * MICROS_PER_DAY,
     availableAfterMicros: duration("availableAfter", options.availableAfter, problems) ?? 0,
     ...(lateAfterMicros === undefined ? {} : { lateAfterMicros }),
+    ...(options.kafka === undefined ? {} : { kafka: kafkaTopic(options.kafka, problems) }),
     definedAt: callSite(stream),
   });
   refuse(definition, "stream", [...problems, ...sourceProblems(definition)]);
   return definition as Stream<N, C, D>;
+}
+
+const KAFKA_TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
+
+function kafkaTopic(given: string | KafkaTopicDefinition, problems: string[]): KafkaTopicDefinition {
+  const { topic, direct, ...others } = typeof given === "string" ? { topic: given } : given;
+  if (typeof topic !== "string" || !KAFKA_TOPIC.test(topic)) {
+    problems.push(`kafka: ${JSON.stringify(topic)} is not a topic's name: up to 249 letters, digits, ".", "_" and "-"`);
+  }
+  const unknown = Object.keys(others);
+  if (unknown.length > 0) problems.push(`kafka has no option "${unknown[0]}": it takes topic and direct`);
+  return frozen({ topic, ...(direct === true ? { direct } : {}) });
 }
 
 export interface BatchOptions {
