@@ -1,0 +1,212 @@
+/**
+ * The folding half of a worker: fetches the partitions it owns, folds them, and writes what has changed.
+ *
+ *     fetch ─▶ read missing states ─▶ fold ─▶ dead letters ─▶ states and ids ─▶ positions ─▶ (group's offsets, for tools)
+ *
+ * Each step waits for the one before, and the next fetch for all of them: so a worker holds back by itself, and what a
+ * crash leaves is states ahead of their position, never a position ahead of its states. Where any step fails,
+ * everything in memory is dropped and read again from the store.
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
+import { compileDoor, type Door } from "../door.ts";
+import type { CheckedRow } from "../event.ts";
+import type { FetchedPartition, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
+import { letterRecord } from "./dead-letter-topic.ts";
+import { type FoldedEvent, PartitionFold, type PartitionWrites } from "./partition-fold.ts";
+import { decodePosition, encodePosition, POSITION_SPACE, positionKey } from "./position.ts";
+import { compileKey } from "./router.ts";
+import type { Route, SourceRoutes } from "./routes.ts";
+
+export interface FoldLoopOptions {
+  readonly connection: KafkaConnection;
+  readonly store: OnlineStore;
+  readonly clock: Clock;
+  readonly plans: readonly SourceRoutes[];
+  /** Facts of the folded topics. */
+  readonly topics: ReadonlyMap<string, TopicFacts>;
+  /** States kept in memory, of all partitions together. */
+  readonly statesMax: number;
+  /** Told of what was taken, once it is in the store. */
+  onFolded?(route: Route, partition: number, events: readonly FoldedEvent[]): void;
+}
+
+export interface FoldProgress {
+  /** Since the loop was made. */
+  readonly events: number;
+  readonly duplicates: number;
+  readonly copies: number;
+  readonly deadLetters: number;
+  readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly position: number; readonly lag: number }[];
+}
+
+interface RouteParts {
+  readonly route: Route;
+  readonly deadLetterTopic: string;
+  readonly door: Door;
+  readonly keyOf: (row: CheckedRow) => string;
+}
+
+const WAIT_MS = 500;
+
+export class FoldLoop {
+  readonly #options: FoldLoopOptions;
+  readonly #routes = new Map<string, RouteParts>();
+  readonly #folds = new Map<string, PartitionFold>();
+  readonly #lags = new Map<string, number>();
+  #owned: readonly TopicPartition[] = [];
+  #events = 0;
+  #duplicates = 0;
+  #copies = 0;
+  #deadLetters = 0;
+
+  constructor(options: FoldLoopOptions) {
+    this.#options = options;
+    for (const { routes, deadLetterTopic } of options.plans) {
+      for (const route of routes) {
+        const door = compileDoor(route.source, route.views);
+        this.#routes.set(route.topic, { route, deadLetterTopic, door, keyOf: compileKey(route) });
+      }
+    }
+  }
+
+  /** What the group has given to this worker: from the next turn on. */
+  own(partitions: readonly TopicPartition[]): void {
+    this.#owned = partitions;
+  }
+
+  get progress(): FoldProgress {
+    return {
+      events: this.#events,
+      duplicates: this.#duplicates,
+      copies: this.#copies,
+      deadLetters: this.#deadLetters,
+      partitions: Array.from(this.#folds, ([name, fold]) => ({
+        topic: fold.options.route.topic,
+        partition: fold.options.partition,
+        position: fold.offset,
+        lag: this.#lags.get(name) ?? 0,
+      })),
+    };
+  }
+
+  /** Forgets all that is in memory: the next turn reads positions and states anew. */
+  drop(): void {
+    this.#folds.clear();
+    this.#lags.clear();
+  }
+
+  /** Positions as they are in the store. */
+  get positions(): { topic: string; partition: number; offset: number }[] {
+    return this.progress.partitions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
+  }
+
+  /** One round; resolves with the number of records that were taken, once all they made is stored; null without partitions. */
+  async turn(): Promise<number | null> {
+    await this.#settle();
+    const from = this.positions;
+    if (from.length === 0) return null;
+    const fetched = await this.#options.connection.fetch(from, WAIT_MS);
+    return this.#take(fetched);
+  }
+
+  /** Lets go of partitions that are another's now, and reads the positions of new ones. */
+  async #settle(): Promise<void> {
+    const { store, connection, topics } = this.#options;
+    const owned = new Map(this.#owned.map((each) => [positionKey(each.topic, each.partition), each]));
+    for (const name of this.#folds.keys()) {
+      if (owned.has(name)) continue;
+      this.#folds.delete(name);
+      this.#lags.delete(name);
+    }
+    const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#routes.has(topic));
+    if (fresh.length === 0) return;
+    const { states } = await store.read(fresh.map(([key]) => ({ space: POSITION_SPACE, key })));
+    const starts = new Map<string, number[]>();
+    for (const [i, [name, { topic, partition }]] of fresh.entries()) {
+      if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
+      const stored = states[i];
+      const fold = new PartitionFold({
+        ...this.#routes.get(topic)!,
+        partition,
+        topicId: topics.get(topic)!.id,
+        startOffset: starts.get(topic)![partition] ?? 0,
+        position: stored === null || stored === undefined ? null : decodePosition(stored),
+      });
+      this.#folds.set(name, fold);
+    }
+  }
+
+  async #take(fetched: readonly FetchedPartition[]): Promise<number> {
+    const { store } = this.#options;
+    const taken: { readonly fold: PartitionFold; readonly end: FetchedPartition; readonly reads: StateRead[] }[] = [];
+    for (const end of fetched) {
+      const name = positionKey(end.topic, end.partition);
+      const fold = this.#folds.get(name);
+      if (fold === undefined) continue;
+      this.#lags.set(name, Math.max(0, end.endOffset - end.nextOffset));
+      if (end.nextOffset === fold.offset) continue;
+      taken.push({ fold, end, reads: fold.admit(end.records, end.nextOffset) });
+      await nextTurn();
+    }
+    if (taken.length === 0) return 0;
+    const reads = taken.flatMap((one) => one.reads);
+    if (reads.length > 0) {
+      const { states } = await store.read(reads);
+      let at = 0;
+      for (const { fold, reads: own } of taken) for (const read of own) fold.load(read, states[at++] ?? null);
+    }
+    const folded: { readonly fold: PartitionFold; readonly events: readonly FoldedEvent[] }[] = [];
+    for (const { fold } of taken) {
+      folded.push({ fold, events: fold.fold() });
+      await nextTurn();
+    }
+    await this.#write(taken.map(({ fold }) => fold));
+    for (const { fold, events } of folded) {
+      this.#events += events.length;
+      this.#options.onFolded?.(fold.options.route, fold.options.partition, events);
+    }
+    return taken.reduce((sum, { end }) => sum + end.records.length, 0);
+  }
+
+  async #write(folds: readonly PartitionFold[]): Promise<void> {
+    const { store, connection, clock, statesMax } = this.#options;
+    const letters = folds.flatMap((fold) => fold.takeRefused());
+    await connection.send(letters.map((letter) => letterRecord(letter, clock)));
+    this.#deadLetters += letters.length;
+    const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
+    const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
+    const refused = states.length === 0 ? [] : await store.commit(states, []);
+    // Only now: a position never claims more than the states hold.
+    const positions = writes.map(({ fold, writes: { position } }): StateWrite => ({
+      space: POSITION_SPACE,
+      key: positionKey(fold.options.route.topic, fold.options.partition),
+      ...encodePosition(position),
+    }));
+    await store.commit(positions, []);
+    let at = 0;
+    for (const { fold, writes: own } of writes) {
+      const first = at;
+      at += countOf(own);
+      const ofOwn = refused.filter(({ index }) => index >= first && index < at);
+      fold.committed(
+        own,
+        ofOwn.map(({ index, stored }) => ({ index: index - first, stored })),
+      );
+      fold.letGo(Math.ceil(statesMax / this.#folds.size));
+      this.#duplicates += fold.duplicates;
+      this.#copies += fold.copies;
+      fold.duplicates = 0;
+      fold.copies = 0;
+    }
+  }
+}
+
+function countOf({ states, ids }: PartitionWrites): number {
+  return states.length + ids.length;
+}
+
+/** Heartbeats and reads get their turns between partitions. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
