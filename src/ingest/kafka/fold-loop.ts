@@ -19,7 +19,7 @@ import { compileKey } from "./router.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 
 export interface FoldLoopOptions {
-  readonly connection: KafkaConnection;
+  readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
   readonly store: OnlineStore;
   readonly clock: Clock;
   readonly plans: readonly SourceRoutes[];

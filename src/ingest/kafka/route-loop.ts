@@ -13,7 +13,7 @@ import { compileRouter, type Router } from "./router.ts";
 import type { SourceRoutes } from "./routes.ts";
 
 export interface RouteLoopOptions {
-  readonly connection: KafkaConnection;
+  readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
   readonly clock: Clock;
   /** Those that are routed. */
   readonly plans: readonly SourceRoutes[];
