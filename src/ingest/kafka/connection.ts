@@ -200,7 +200,13 @@ export class KafkaConnection {
         })),
     })).filter(({ partitions }) => partitions.length > 0);
     this.#reader.topics.trackAll(...nameOf.values());
-    const { responses } = await this.#reader.fetch({ node, topics, maxWaitTime, minBytes: 1, maxBytes: this.settings.fetchBytesMax });
+    const { responses } = await this.#reader.fetch({
+      node,
+      topics,
+      maxWaitTime,
+      minBytes: 1,
+      maxBytes: this.settings.fetchBytesMax,
+    });
     return responses.flatMap(({ topicId, partitions }) =>
       partitions.map((partition) => {
         const topic = nameOf.get(topicId)!;
@@ -258,7 +264,10 @@ export class GroupConsumer {
       protocols: [{ name: "onefold-sticky", version: 1 }],
       partitionAssigner: (_current, members, subscribed, metadata) => {
         const partitions = [...subscribed].flatMap((topic) =>
-          Array.from({ length: metadata.topics.get(topic)?.partitionsCount ?? 0 }, (_, partition) => ({ topic, partition })),
+          Array.from({ length: metadata.topics.get(topic)?.partitionsCount ?? 0 }, (_, partition) => ({
+            topic,
+            partition,
+          })),
         );
         const given = assigner([...members.keys()], partitions);
         return Array.from(given, ([memberId, theirs]) => ({ memberId, assignments: assignmentsOf(theirs) }));
@@ -310,7 +319,10 @@ export class GroupConsumer {
   async committed(partitions: readonly TopicPartition[]): Promise<(number | null)[]> {
     try {
       const byTopic = grouped(partitions, ({ topic }) => topic);
-      const topics = Array.from(byTopic, ([topic, of]) => ({ topic, partitions: of.map(({ partition }) => partition) }));
+      const topics = Array.from(byTopic, ([topic, of]) => ({
+        topic,
+        partitions: of.map(({ partition }) => partition),
+      }));
       const offsets = await this.#consumer.listCommittedOffsets({ topics });
       return partitions.map(({ topic, partition }) => {
         const offset = offsets.get(topic)?.[partition];
@@ -367,7 +379,8 @@ function fetchedPartition(topic: string, partition: PartitionAnswer, from: numbe
   const records: KafkaRecord[] = [];
   let nextOffset = from;
   for (const batch of batches) {
-    while (aborted.length > 0 && aborted[0]!.firstOffset <= batch.firstOffset) aborting.add(aborted.shift()!.producerId);
+    while (aborted.length > 0 && aborted[0]!.firstOffset <= batch.firstOffset)
+      aborting.add(aborted.shift()!.producerId);
     const end = Number(batch.firstOffset) + batch.lastOffsetDelta + 1;
     nextOffset = Math.max(nextOffset, end);
     if ((batch.attributes & CONTROL_BATCH) !== 0) {

@@ -37,7 +37,12 @@ export interface FoldProgress {
   readonly duplicates: number;
   readonly copies: number;
   readonly deadLetters: number;
-  readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly position: number; readonly lag: number }[];
+  readonly partitions: readonly {
+    readonly topic: string;
+    readonly partition: number;
+    readonly position: number;
+    readonly lag: number;
+  }[];
 }
 
 interface RouteParts {

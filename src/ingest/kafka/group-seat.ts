@@ -65,7 +65,8 @@ export class GroupSeat {
   }
 
   #present(): GroupConsumer {
-    if (this.#member === null) throw new OnefoldError("KAFKA_UNAVAILABLE", `no place in group ${this.#options.groupId}`);
+    if (this.#member === null)
+      throw new OnefoldError("KAFKA_UNAVAILABLE", `no place in group ${this.#options.groupId}`);
     return this.#member;
   }
 }

@@ -157,7 +157,10 @@ export class PartitionFold {
         this.copies++;
         return null;
       }
-      place = { partition: Number(origin.partition.slice(origin.partition.lastIndexOf("/") + 1)), offset: origin.offset };
+      place = {
+        partition: Number(origin.partition.slice(origin.partition.lastIndexOf("/") + 1)),
+        offset: origin.offset,
+      };
     }
     try {
       const checked = readEvent(door, record.value, stamp as Micros);
@@ -223,7 +226,13 @@ export class PartitionFold {
     const states = this.#dirty.map((entry): StateWrite => {
       const { view, key, state } = entry;
       entry.isDirty = false;
-      return { space: spaceOf(view), key, epoch: KAFKA_EPOCH, offset: state.lastOffset, bytes: view.fold.encode(state) };
+      return {
+        space: spaceOf(view),
+        key,
+        epoch: KAFKA_EPOCH,
+        offset: state.lastOffset,
+        bytes: view.fold.encode(state),
+      };
     });
     this.#dirty = [];
     return { states, ids: this.#ids.takeWrites(), position: this.#position() };
@@ -299,7 +308,11 @@ function foreignRecord(topic: string): OnefoldError {
 
 function wrongKey({ key }: Route, record: KafkaRecord, entityKey: EntityKey): OnefoldError {
   const found = record.key === null ? "no key" : `the key ${JSON.stringify(record.key.toString("utf8").slice(0, 100))}`;
-  return new OnefoldError("KEY_MISSING", `the record has ${found}, not ${JSON.stringify(entityKey)}, its ${key.join(", ")}`, {
-    hint: "a topic that is folded directly must be keyed by the entity",
-  });
+  return new OnefoldError(
+    "KEY_MISSING",
+    `the record has ${found}, not ${JSON.stringify(entityKey)}, its ${key.join(", ")}`,
+    {
+      hint: "a topic that is folded directly must be keyed by the entity",
+    },
+  );
 }

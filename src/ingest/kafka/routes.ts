@@ -9,7 +9,12 @@
  */
 import { createHash } from "node:crypto";
 import { OnefoldError } from "../../base/errors.ts";
-import { type Definition, type EntityDefinition, formatViewName, type StreamDefinition } from "../../define/definition.ts";
+import {
+  type Definition,
+  type EntityDefinition,
+  formatViewName,
+  type StreamDefinition,
+} from "../../define/definition.ts";
 import { compileViewFold } from "../../fold/compile.ts";
 import type { ViewFold } from "../../fold/view-fold.ts";
 import type { ViewDefinition } from "../../define/definition.ts";
@@ -51,7 +56,10 @@ export function planRoutes(definitions: readonly Definition[], prefix: string): 
       if (view.kind !== "view" || view.source !== source.name) return [];
       const entity = entities.get(view.entity);
       if (entity === undefined) {
-        throw new OnefoldError("DEFINITION_INVALID", `view ${view.name} is of entity ${view.entity}, which is not defined`);
+        throw new OnefoldError(
+          "DEFINITION_INVALID",
+          `view ${view.name} is of entity ${view.entity}, which is not defined`,
+        );
       }
       const fold: ViewFold = compileViewFold(view, source, entity);
       return [{ name: formatViewName(view), definition: view, entity, fold }];

@@ -17,10 +17,14 @@ export function assignPartitions(
   const given = new Map(members.map((member) => [member, [] as TopicPartition[]]));
   if (members.length === 0) return given;
   const shareMax = Math.ceil(partitions.length / members.length);
-  const ordered = partitions.toSorted((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition));
+  const ordered = partitions.toSorted((a, b) =>
+    a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition,
+  );
   for (const one of ordered) {
     const name = `${one.topic}/${one.partition}`;
-    const ranked = members.map((member) => ({ member, rank: rankOf(member, name) })).toSorted((a, b) => b.rank - a.rank);
+    const ranked = members
+      .map((member) => ({ member, rank: rankOf(member, name) }))
+      .toSorted((a, b) => b.rank - a.rank);
     const taker = ranked.find(({ member }) => given.get(member)!.length < shareMax)!;
     given.get(taker.member)!.push(one);
   }

@@ -23,7 +23,12 @@ export async function prepareTopics(
     for (const { topic, isDirect } of routes) {
       if (isDirect || present.has(topic)) continue;
       // The order of all events of an entity: what a new view is folded from.
-      await connection.createTopic({ name: topic, partitionCount, replicas, configs: { ...sizes, "retention.ms": "-1" } });
+      await connection.createTopic({
+        name: topic,
+        partitionCount,
+        replicas,
+        configs: { ...sizes, "retention.ms": "-1" },
+      });
     }
     if (present.has(deadLetterTopic)) continue;
     await connection.createTopic({ name: deadLetterTopic, partitionCount: 1, replicas, configs: sizes });
@@ -74,7 +79,11 @@ export async function sourceTopicProblems(
 function allTopics(plans: readonly SourceRoutes[]): string[] {
   return [
     ...new Set(
-      plans.flatMap(({ topic, routes, deadLetterTopic }) => [topic, deadLetterTopic, ...routes.map((one) => one.topic)]),
+      plans.flatMap(({ topic, routes, deadLetterTopic }) => [
+        topic,
+        deadLetterTopic,
+        ...routes.map((one) => one.topic),
+      ]),
     ),
   ];
 }

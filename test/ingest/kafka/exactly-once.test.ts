@@ -11,7 +11,7 @@ import type { FetchFrom, TopicPartition } from "../../../src/ingest/kafka/connec
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
 import { spaceOf } from "../../../src/ingest/kafka/partition-fold.ts";
 import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";
-import { planRoutes } from "../../../src/ingest/kafka/routes.ts";
+import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import type { MetaWrite, OnlineStore, RefusedWrite, StateWrite } from "../../../src/online-store/online-store.ts";
 import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
@@ -19,12 +19,19 @@ import { SimulatedTopics } from "./simulated-topics.ts";
 
 const source: StreamDefinition = { ...payments, kafka: { topic: "payments" }, dedupeWithinMicros: 20 * SECOND };
 const [plan] = planRoutes([user, shop, source, userView, shopView], "onefold");
+/** A view that comes later, on the same topic as the first. */
+const [planLater] = planRoutes([user, shop, source, userView, shopView, { ...userView, version: 2 }], "onefold");
 const SOURCE_PARTITIONS = 3;
 const PARTITIONS = 2;
-const RUNS = Number(process.env["ONEFOLD_RUNS"] ?? 60);
+const RUNS = Number(process.env["ONEFOLD_RUNS"] ?? 40);
 
-const counts = new Map([["payments", SOURCE_PARTITIONS], ...plan!.routes.map(({ topic }) => [topic, PARTITIONS] as const)]);
-const facts = new Map(Array.from(counts, ([name, partitionCount]) => [name, { name, id: `id-${name}`, partitionCount }]));
+const counts = new Map([
+  ["payments", SOURCE_PARTITIONS],
+  ...plan!.routes.map(({ topic }) => [topic, PARTITIONS] as const),
+]);
+const facts = new Map(
+  Array.from(counts, ([name, partitionCount]) => [name, { name, id: `id-${name}`, partitionCount }]),
+);
 
 /** A store that fails, or answers late, when it is told to. */
 class FaultyStore {
@@ -60,10 +67,13 @@ function letterKeys(topics: SimulatedTopics): Set<string> {
 }
 
 /** An undisturbed fold of what stands in the internal topics: by view and key, and the letters that must be there. */
-function expected(topics: SimulatedTopics): { readonly states: Record<string, string>; readonly letters: Set<string> } {
+function expected(
+  topics: SimulatedTopics,
+  routes: readonly Route[],
+): { readonly states: Record<string, string>; readonly letters: Set<string> } {
   const states: Record<string, string> = {};
   const letters = new Set<string>();
-  for (const route of plan!.routes) {
+  for (const route of routes) {
     const door = compileDoor(source, route.views);
     for (let partition = 0; partition < PARTITIONS; partition++) {
       const origins = new Set<string>();
@@ -105,9 +115,9 @@ function expected(topics: SimulatedTopics): { readonly states: Record<string, st
   return { states, letters };
 }
 
-async function stored(store: OnlineStore): Promise<Record<string, string>> {
+async function stored(store: OnlineStore, routes: readonly Route[]): Promise<Record<string, string>> {
   const states: Record<string, string> = {};
-  for (const view of plan!.routes.flatMap(({ views }) => views)) {
+  for (const view of routes.flatMap(({ views }) => views)) {
     for await (const { key, bytes } of store.scanStates(spaceOf(view))) {
       states[`${view.name} ${key}`] = Buffer.from(bytes).toString("hex");
     }
@@ -144,9 +154,9 @@ describe("routing and folding without transactions", () => {
         loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
         return { loop, fault };
       };
-      const newFolder = (): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
+      const newFolder = (plans = [plan!]): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
         const store = new FaultyStore(real);
-        const options = { connection: topics, store: store.asStore(), clock: clockOf(0), plans: [plan!], topics: facts };
+        const options = { connection: topics, store: store.asStore(), clock: clockOf(0), plans, topics: facts };
         const loop = new FoldLoop({ ...options, statesMax: chance(0.5) ? 4 : 1000 });
         loop.own(plan!.routes.flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition }))));
         return { loop, store, turn: null };
@@ -210,7 +220,7 @@ describe("routing and folding without transactions", () => {
       const [lastRouter, lastFolder] = [newRouter(), newFolder()];
       while ((await lastRouter.loop.turn()) !== 0);
       while ((await lastFolder.loop.turn()) !== 0);
-      const right = expected(topics);
+      const right = expected(topics, plan!.routes);
       const usable: string[] = [];
       for (let partition = 0; partition < SOURCE_PARTITIONS; partition++) {
         for (const { offset, value } of topics.of("payments", partition)) {
@@ -224,8 +234,13 @@ describe("routing and folding without transactions", () => {
         );
         expect([...new Set(routed)].toSorted(), `seed ${seed}`).toEqual(usable.toSorted());
       }
-      expect(await stored(real), `seed ${seed}`).toEqual(right.states);
+      expect(await stored(real, plan!.routes), `seed ${seed}`).toEqual(right.states);
       expect(letterKeys(topics), `seed ${seed}`).toEqual(right.letters);
+      // A view that is added is folded from the beginning, and the others stay as they are.
+      topics.batchMax = 1 + Math.floor(random() * 12);
+      const addedFolder = newFolder([planLater!]);
+      while ((await addedFolder.loop.turn()) !== 0);
+      expect(await stored(real, planLater!.routes), `seed ${seed}`).toEqual(expected(topics, planLater!.routes).states);
       copies += lastFolder.loop.progress.copies + folders.reduce((sum, { loop }) => sum + loop.progress.copies, 0);
       duplicates += folders.reduce((sum, { loop }) => sum + loop.progress.duplicates, 0);
     }

@@ -177,7 +177,8 @@ export class KafkaWorld {
             continue;
           }
           const key = fold.keyOf(checked.row);
-          if (partitionOfKey(Buffer.from(key), partitions.length) !== partition) throw new Error(`${key} in ${partition}`);
+          if (partitionOfKey(Buffer.from(key), partitions.length) !== partition)
+            throw new Error(`${key} in ${partition}`);
           const knownTime = Math.max(known, stamp) as Micros;
           if (checked.id !== null) {
             const before = ids.get(`${key} ${checked.id}`);
@@ -204,7 +205,8 @@ export class KafkaWorld {
     const stored = new Map<string, Record<string, string>>();
     for (const view of route.views) {
       const states: Record<string, string> = {};
-      for await (const { key, bytes } of store.scanStates(spaceOf(view))) states[key] = Buffer.from(bytes).toString("hex");
+      for await (const { key, bytes } of store.scanStates(spaceOf(view)))
+        states[key] = Buffer.from(bytes).toString("hex");
       stored.set(view.name, states);
     }
     return stored;

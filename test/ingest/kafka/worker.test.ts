@@ -52,7 +52,13 @@ describeWithKafka("a worker", () => {
     const shown = letters.map(({ key, value, headers }) => {
       const of = headers();
       const text = (name: string): string | undefined => of.get(`onefold-${name}`)?.toString();
-      return [key!.toString().replace(world.settings.prefix, ""), text("code"), text("stage"), text("view"), value!.toString().slice(0, 7)];
+      return [
+        key!.toString().replace(world.settings.prefix, ""),
+        text("code"),
+        text("stage"),
+        text("view"),
+        value!.toString().slice(0, 7),
+      ];
     });
     expect(new Set(shown.map((one) => JSON.stringify(one)))).toEqual(
       new Set(
