@@ -9,13 +9,16 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
-import { compileDoor, type Door } from "../door.ts";
-import type { CheckedRow } from "../event.ts";
-import type { FetchedPartition, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
+import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
-import { type FoldedEvent, PartitionFold, type PartitionWrites } from "./partition-fold.ts";
+import {
+  type FoldedEvent,
+  PartitionFold,
+  type PartitionWrites,
+  type RouteParts,
+  routeParts,
+} from "./partition-fold.ts";
 import { decodePosition, encodePosition, POSITION_SPACE, positionKey } from "./position.ts";
-import { compileKey } from "./router.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 
 export interface FoldLoopOptions {
@@ -45,13 +48,6 @@ export interface FoldProgress {
   }[];
 }
 
-interface RouteParts {
-  readonly route: Route;
-  readonly deadLetterTopic: string;
-  readonly door: Door;
-  readonly keyOf: (row: CheckedRow) => string;
-}
-
 const WAIT_MS = 500;
 
 export class FoldLoop {
@@ -67,12 +63,7 @@ export class FoldLoop {
 
   constructor(options: FoldLoopOptions) {
     this.#options = options;
-    for (const { routes, deadLetterTopic } of options.plans) {
-      for (const route of routes) {
-        const door = compileDoor(route.source, route.views);
-        this.#routes.set(route.topic, { route, deadLetterTopic, door, keyOf: compileKey(route) });
-      }
-    }
+    for (const parts of options.plans.flatMap(routeParts)) this.#routes.set(parts.route.topic, parts);
   }
 
   /** What the group has given to this worker: from the next turn on. */
@@ -102,14 +93,18 @@ export class FoldLoop {
   }
 
   /** Positions as they are in the store. */
-  get positions(): { topic: string; partition: number; offset: number }[] {
-    return this.progress.partitions.map(({ topic, partition, position }) => ({ topic, partition, offset: position }));
+  get positions(): FetchFrom[] {
+    return Array.from(this.#folds.values(), ({ options: { route, partition }, storedOffset }) => {
+      return { topic: route.topic, partition, offset: storedOffset };
+    });
   }
 
   /** One round; resolves with the number of records that were taken, once all they made is stored; null without partitions. */
   async turn(): Promise<number | null> {
     await this.#settle();
-    const from = this.positions;
+    const from = Array.from(this.#folds.values(), ({ options: { route, partition }, offset }): FetchFrom => {
+      return { topic: route.topic, partition, offset };
+    });
     if (from.length === 0) return null;
     const fetched = await this.#options.connection.fetch(from, WAIT_MS);
     return this.#take(fetched);

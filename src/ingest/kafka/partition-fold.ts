@@ -17,25 +17,36 @@ import type { Micros } from "../../base/micros.ts";
 import type { ViewState } from "../../fold/view-fold.ts";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
-import type { Door } from "../door.ts";
+import { compileDoor, type Door } from "../door.ts";
 import type { CheckedRow } from "../event.ts";
 import { stateSpace } from "../view-runner.ts";
 import type { KafkaRecord } from "./connection.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import { parseOrigin, TakenOrigins } from "./origin.ts";
 import type { FoldPosition } from "./position.ts";
-import { KNOWN_TIME_HEADER, ORIGIN_HEADER, readEvent } from "./router.ts";
-import type { Route, RoutedView } from "./routes.ts";
+import { compileKey, KNOWN_TIME_HEADER, ORIGIN_HEADER, readEvent } from "./router.ts";
+import type { Route, RoutedView, SourceRoutes } from "./routes.ts";
 import { TakenIds } from "./taken-ids.ts";
 
 /** Every state of a view on Kafka is of this epoch. */
 export const KAFKA_EPOCH = 0;
 
-export interface PartitionFoldOptions {
+/** What all partitions of a route are folded with. */
+export interface RouteParts {
   readonly route: Route;
   readonly deadLetterTopic: string;
   readonly door: Door;
-  keyOf(row: CheckedRow): EntityKey;
+  readonly keyOf: (row: CheckedRow) => EntityKey;
+}
+
+export function routeParts({ routes, deadLetterTopic }: SourceRoutes): RouteParts[] {
+  return routes.map((route) => {
+    const door = compileDoor(route.source, route.views);
+    return { route, deadLetterTopic, door, keyOf: compileKey(route) };
+  });
+}
+
+export interface PartitionFoldOptions extends RouteParts {
   readonly partition: number;
   readonly topicId: string;
   /** Where to begin that has no position: the oldest record there is. */
@@ -89,6 +100,8 @@ export class PartitionFold {
   #refused: RefusedRecord[] = [];
   #offset: number;
   #knownTime: number;
+  /** The position in the store is not before this one. */
+  storedOffset: number;
   duplicates = 0;
   copies = 0;
 
@@ -108,6 +121,7 @@ export class PartitionFold {
     // A view that was not folded before begins at the beginning; the others skip what they have.
     const from = everyViewIsKnown ? position : null;
     this.#offset = from?.offset ?? startOffset;
+    this.storedOffset = position?.offset ?? startOffset;
     this.#knownTime = from?.knownTime ?? Number.NEGATIVE_INFINITY;
     this.#origins = new TakenOrigins(from?.origins);
     this.#ids = new TakenIds(route.topic, route.source.dedupeWithinMicros);
@@ -235,7 +249,7 @@ export class PartitionFold {
       };
     });
     this.#dirty = [];
-    return { states, ids: this.#ids.takeWrites(), position: this.#position() };
+    return { states, ids: this.#ids.takeWrites(), position: this.position };
   }
 
   /** `refused` are of `writes.states`, then of `writes.ids`. */
@@ -249,6 +263,7 @@ export class PartitionFold {
       index < states.length ? [] : [{ index: index - states.length, stored }],
     );
     this.#ids.committed(ids, ofIds, this.#offset);
+    this.storedOffset = Math.max(this.storedOffset, this.#offset);
     for (const [name, offset] of this.#viewOffsets) this.#viewOffsets.set(name, Math.max(offset, this.#offset));
   }
 
@@ -269,7 +284,8 @@ export class PartitionFold {
     for (const [view, states] of this.#states) if (spaceOf(view) === space) states.delete(key);
   }
 
-  #position(): FoldPosition {
+  /** Where it stands: behind all that was admitted. */
+  get position(): FoldPosition {
     return {
       topicId: this.options.topicId,
       offset: this.#offset,

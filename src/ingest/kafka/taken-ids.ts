@@ -59,6 +59,8 @@ export class TakenIds {
     const isKnown =
       before !== undefined && before.offset < offset && before.knownTime >= knownTime - this.#withinMicros;
     if (isKnown) return true;
+    const stored = this.#loaded.get(key);
+    if (stored !== undefined && stored.offset > offset) this.#behind.set(key, stored.offset);
     this.#taken.set(key, { offset, knownTime });
     this.#toWrite.add(key);
     return false;
