@@ -16,6 +16,7 @@ const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000 } as co
 
 export default defineConfig({
   test: {
+    globalSetup: "test/services/desk.ts",
     projects: [
       {
         resolve: { alias },
