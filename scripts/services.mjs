@@ -1,4 +1,4 @@
-/** `npm run services`: bundles `test/services/keyboard.ts` and runs it. */
+/** `npm run services [-- NAME...]`: bundles `test/services/keyboard.ts` and runs it. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { installDependencies, requireNode, root } from "./setup.mjs";
@@ -16,7 +16,7 @@ buildSync({
   format: "esm",
   target: "node20",
 });
-const child = spawn(process.execPath, [outfile], { stdio: "inherit" });
+const child = spawn(process.execPath, [outfile, ...process.argv.slice(2)], { stdio: "inherit" });
 // A terminal sends Ctrl-C to both; who stops this one alone means both as well.
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => child.kill("SIGTERM"));

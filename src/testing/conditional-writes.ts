@@ -92,7 +92,7 @@ export async function checkInterleavings(store: OnlineStore, seed: number): Prom
     const tried: StateWrite[] = [];
     const landed: StateWrite[] = [];
     const resolved = new Map<string, StateVersion>();
-    let writersLeft = 6;
+    const left = { writers: 6 };
 
     const writer = async (): Promise<void> => {
       for (let i = 0; i < 25; i++) {
@@ -112,11 +112,11 @@ export async function checkInterleavings(store: OnlineStore, seed: number): Prom
         });
         await Promise.all(underWay);
       }
-      writersLeft--;
+      left.writers--;
     };
     const reader = async (): Promise<void> => {
       const seen = new Map<string, StateVersion>();
-      while (writersLeft > 0) {
+      while (left.writers > 0) {
         const before = new Map(resolved);
         for (const [name, state] of await stored(store)) {
           for (const earlier of [seen.get(name), before.get(name)]) {
@@ -128,9 +128,9 @@ export async function checkInterleavings(store: OnlineStore, seed: number): Prom
       }
     };
     // A writer that fails ends the readers, too.
-    const writers = Array.from({ length: writersLeft }, () =>
+    const writers = Array.from({ length: left.writers }, () =>
       writer().catch((error: unknown) => {
-        writersLeft = 0;
+        left.writers = 0;
         throw error;
       }),
     );

@@ -316,13 +316,10 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
         ),
       );
       const settled = Promise.all(commits);
-      let isOver = false;
-      settled.then(
-        () => (isOver = true),
-        () => (isOver = true),
-      );
+      const end = { isOver: false };
+      settled.finally(() => (end.isOver = true)).catch(() => undefined);
       let seen = -1;
-      while (!isOver) {
+      while (!end.isOver) {
         const { states, metas } = await store.read(
           spaces.map((space) => ({ space, key: "a" })),
           ["n"],

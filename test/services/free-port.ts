@@ -10,7 +10,9 @@ import { createServer } from "node:net";
 const LOWEST = 20_000;
 const HIGHEST = 32_000;
 
-export async function freePort(): Promise<number> {
+/** The preferred one, where it is free. */
+export async function freePort(preferred?: number): Promise<number> {
+  if (preferred !== undefined && (await isFree(preferred))) return preferred;
   for (let tries = 0; tries < 100; tries++) {
     const port = randomInt(LOWEST, HIGHEST);
     if (await isFree(port)) return port;

@@ -6,7 +6,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { freePorts } from "./free-port.ts";
+import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
 import { invoke, newFolder, startable, type Startable } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
@@ -18,6 +18,8 @@ const CLUSTER_ID = "b25lZm9sZC1rYWZrYS0xLg";
 export interface KafkaOptions {
   /** Further lines of server.properties. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Where it is free. */
+  readonly preferredPort?: number;
 }
 
 export interface KafkaBroker extends Faults {
@@ -30,7 +32,8 @@ export interface KafkaBroker extends Faults {
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroker> {
   const located = await startable("kafka");
-  const [port, controllerPort] = (await freePorts(2)) as [number, number];
+  const port = await freePort(options.preferredPort);
+  const controllerPort = await freePort();
   const address = `127.0.0.1:${port}`;
   const folder = await newFolder("kafka");
   const dataFolder = join(folder, "data");
@@ -80,9 +83,11 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroke
 }
 
 /** Whatever there is for tests that kill nothing: the one the environment names, else one of our own. */
-export async function openKafka(): Promise<{ readonly address: string; close(): Promise<void> }> {
+export async function openKafka(
+  options: KafkaOptions = {},
+): Promise<{ readonly address: string; close(): Promise<void> }> {
   const located = await locate("kafka");
-  if (located.from !== "address") return startKafka();
+  if (located.from !== "address") return startKafka(options);
   const [first = ""] = located.address.split(",");
   const url = new URL(`kafka://${first}`);
   await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,6 @@
 /**
- * `npm run services`: one of each component for a person at the keyboard, until Ctrl-C.
+ * `npm run services [-- redis kafka postgres]`: one of each component for a person at the keyboard, until Ctrl-C. On
+ * the ports of compose.yaml, where they are free.
  */
 import { once } from "node:events";
 import { openKafka } from "./kafka.ts";
@@ -15,7 +16,7 @@ interface Running {
 
 const OPEN: Readonly<Record<ComponentName, () => Promise<Running>>> = {
   async redis() {
-    const one = await openRedis();
+    const one = await openRedis({ preferredPort: 6379 });
     const exports = [`${COMPONENTS.redis.variable}=${one.url}`];
     if ((await locate("redis", { ours: true })).from === "nowhere") return { exports, close: () => one.close() };
     const cluster = await startRedisCluster();
@@ -25,19 +26,26 @@ const OPEN: Readonly<Record<ComponentName, () => Promise<Running>>> = {
     };
   },
   async kafka() {
-    const broker = await openKafka();
+    const broker = await openKafka({ preferredPort: 9092 });
     return { exports: [`${COMPONENTS.kafka.variable}=${broker.address}`], close: () => broker.close() };
   },
   async postgres() {
-    const server = await openPostgres();
+    const server = await openPostgres({ preferredPort: 5432 });
     return { exports: [`${COMPONENTS.postgres.variable}=${server.url}`], close: () => server.close() };
   },
 };
 
+const names = Object.keys(OPEN) as ComponentName[];
+const asked = process.argv.slice(2);
+const unknown = asked.find((name) => !names.includes(name as ComponentName));
+if (unknown !== undefined) {
+  console.error(`There is no component "${unknown}"; there are ${names.join(", ")}.`);
+  process.exit(2);
+}
 const running: Running[] = [];
 const stop = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
 // One that is not there leaves the others of use.
-for (const name of Object.keys(OPEN) as ComponentName[]) {
+for (const name of names.filter((each) => asked.length === 0 || asked.includes(each))) {
   try {
     running.push(await OPEN[name]());
   } catch (error) {

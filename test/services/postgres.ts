@@ -23,9 +23,14 @@ export interface PostgresServer extends Faults {
   close(): Promise<void>;
 }
 
-export async function startPostgres(): Promise<PostgresServer> {
+export interface PostgresOptions {
+  /** Where it is free. */
+  readonly preferredPort?: number;
+}
+
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const located = await startable("postgres");
-  const port = await freePort();
+  const port = await freePort(options.preferredPort);
   const folder = await newFolder("postgres");
   const dataFolder = join(folder, "data");
   const passwordFile = join(folder, "password");
@@ -84,9 +89,11 @@ export async function startPostgres(): Promise<PostgresServer> {
 }
 
 /** Whatever there is for tests that kill nothing: the one the environment names, else one of our own. */
-export async function openPostgres(): Promise<{ readonly url: string; close(): Promise<void> }> {
+export async function openPostgres(
+  options: PostgresOptions = {},
+): Promise<{ readonly url: string; close(): Promise<void> }> {
   const located = await locate("postgres");
-  if (located.from !== "address") return startPostgres();
+  if (located.from !== "address") return startPostgres(options);
   await answers(located.address);
   return { url: located.address, close: () => Promise.resolve() };
 }

@@ -20,6 +20,8 @@ export interface RedisOptions {
   readonly durable?: boolean;
   /** Further lines of redis.conf. */
   readonly config?: readonly string[];
+  /** Where it is free. */
+  readonly preferredPort?: number;
 }
 
 export interface RedisServer extends Faults {
@@ -34,7 +36,7 @@ export interface RedisServer extends Faults {
 
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const located = await startable("redis");
-  const port = await freePort();
+  const port = await freePort(options.preferredPort);
   const folder = await newFolder("redis");
   const certificate = options.tls === true ? await newCertificate(folder) : null;
   const lines = [
@@ -79,9 +81,9 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 }
 
 /** Whatever there is for tests that kill nothing: the one the environment names, else one of our own. */
-export async function openRedis(): Promise<{ readonly url: string; close(): Promise<void> }> {
+export async function openRedis(options: RedisOptions = {}): Promise<{ readonly url: string; close(): Promise<void> }> {
   const located = await locate("redis");
-  if (located.from !== "address") return startRedis();
+  if (located.from !== "address") return startRedis(options);
   const client = new Redis(located.address, { lazyConnect: true, maxRetriesPerRequest: 1 });
   // Its own error says what is wrong with the address.
   client.on("error", () => undefined);
