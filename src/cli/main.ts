@@ -24,6 +24,7 @@ import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
+import { workerCommand } from "./commands/worker.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output.ts";
 
@@ -42,6 +43,7 @@ for (const command of [
   applyCommand(),
   ingestCommand(),
   serveCommand(),
+  workerCommand(),
   getCommand(),
   previewCommand(),
   devCommand(),

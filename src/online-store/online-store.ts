@@ -89,6 +89,11 @@ export interface StoreReading {
 /** Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT` where the store is another process, `STORAGE_FAILED` where it is a disk. */
 export interface OnlineStore {
   /**
+   * Of a store that is another process: another number means that it was reconnected to, and may have been started
+   * again without the last of what it had taken. Absent where that cannot be.
+   */
+  readonly generation?: number;
+  /**
    * States and metas in one round trip, for each node of a cluster in parallel. Those of one key are of one moment,
    * on a local store all are.
    */

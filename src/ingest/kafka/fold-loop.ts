@@ -8,6 +8,7 @@
  * everything in memory is dropped and read again from the store.
  */
 import type { Clock } from "../../base/clock.ts";
+import { OnefoldError } from "../../base/errors.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
 import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
@@ -56,6 +57,7 @@ export class FoldLoop {
   readonly #folds = new Map<string, PartitionFold>();
   readonly #lags = new Map<string, number>();
   #owned: readonly TopicPartition[] = [];
+  #generation: number | undefined;
   #events = 0;
   #duplicates = 0;
   #copies = 0;
@@ -119,8 +121,10 @@ export class FoldLoop {
       this.#folds.delete(name);
       this.#lags.delete(name);
     }
+    this.#refuseOther();
     const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#routes.has(topic));
     if (fresh.length === 0) return;
+    if (this.#folds.size === 0) this.#generation = store.generation;
     const { states } = await store.read(fresh.map(([key]) => ({ space: POSITION_SPACE, key })));
     const starts = new Map<string, number[]>();
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {
@@ -135,6 +139,18 @@ export class FoldLoop {
       });
       this.#folds.set(name, fold);
     }
+  }
+
+  /**
+   * What is in memory goes with what the store held when it was written or read. A store that was reconnected to may
+   * have been started again without its last writes: then all is read anew, from a position that it still has.
+   */
+  #refuseOther(): void {
+    if (this.#folds.size === 0 || this.#options.store.generation === this.#generation) return;
+    throw new OnefoldError(
+      "STORE_UNAVAILABLE",
+      "the connection to the online store was lost: positions are read again",
+    );
   }
 
   async #take(fetched: readonly FetchedPartition[]): Promise<number> {
@@ -177,13 +193,15 @@ export class FoldLoop {
     const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
     const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
     const refused = states.length === 0 ? [] : await store.commit(states, []);
-    // Only now: a position never claims more than the states hold.
+    // Only now, and over the connection that the states went over: a position never claims more than the states hold.
+    this.#refuseOther();
     const positions = writes.map(({ fold, writes: { position } }): StateWrite => ({
       space: POSITION_SPACE,
       key: positionKey(fold.options.route.topic, fold.options.partition),
       ...encodePosition(position),
     }));
     await store.commit(positions, []);
+    this.#refuseOther();
     let at = 0;
     for (const { fold, writes: own } of writes) {
       const first = at;

@@ -14,10 +14,10 @@ import {
   type EntityDefinition,
   formatViewName,
   type StreamDefinition,
+  type ViewDefinition,
 } from "../../define/definition.ts";
 import { compileViewFold } from "../../fold/compile.ts";
 import type { ViewFold } from "../../fold/view-fold.ts";
-import type { ViewDefinition } from "../../define/definition.ts";
 
 export interface RoutedView {
   /** `name@version` */

@@ -37,7 +37,7 @@ export interface KafkaSettings {
   readonly fetchBytesMax: number;
 }
 
-export const KAFKA_DEFAULTS = {
+const DEFAULTS: Omit<KafkaSettings, "brokers"> = {
   clientId: "onefold",
   prefix: "onefold",
   sessionMs: 30_000,
@@ -45,9 +45,9 @@ export const KAFKA_DEFAULTS = {
   replicas: -1,
   partitionBytesMax: 1024 * 1024,
   fetchBytesMax: 8 * 1024 * 1024,
-} as const satisfies Partial<KafkaSettings>;
+};
 
 /** Settings with the defaults for what is not given. */
 export function kafkaSettings(given: Partial<KafkaSettings> & Pick<KafkaSettings, "brokers">): KafkaSettings {
-  return { ...KAFKA_DEFAULTS, ...given };
+  return { ...DEFAULTS, ...given };
 }

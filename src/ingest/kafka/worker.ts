@@ -10,9 +10,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import { asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
-import type { Definition } from "../../define/definition.ts";
+import type { Definition, StreamDefinition } from "../../define/definition.ts";
 import type { MetaWrite, OnlineStore } from "../../online-store/online-store.ts";
-import { KafkaConnection } from "./connection.ts";
+import { ArchiveLoop, type RouteArchive } from "./archive-loop.ts";
+import { type FetchFrom, KafkaConnection } from "./connection.ts";
 import { FoldLoop, type FoldLoopOptions, type FoldProgress } from "./fold-loop.ts";
 import { GroupSeat } from "./group-seat.ts";
 import { KAFKA_EPOCH, spaceOf } from "./partition-fold.ts";
@@ -22,12 +23,13 @@ import type { KafkaSettings } from "./settings.ts";
 import { prepareTopics } from "./topic-setup.ts";
 
 /** What passes by itself, or once a person has mended it elsewhere. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(["KAFKA_UNAVAILABLE"]);
+const PASSING: ReadonlySet<ErrorCode> = new Set(["KAFKA_UNAVAILABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT"]);
 /** Without partitions. */
 const IDLE_MS = 50;
 const AGAIN_MS_MIN = 200;
 const AGAIN_MS_MAX = 5000;
 const STATES_MAX = 500_000;
+const ARCHIVE_MS = 10_000;
 
 export interface WorkerOptions {
   readonly definitions: readonly Definition[];
@@ -37,6 +39,10 @@ export interface WorkerOptions {
   /** States kept in memory. */
   readonly statesMax?: number;
   readonly onFolded?: FoldLoopOptions["onFolded"];
+  /** Opens the offline table of a folded topic; nothing is archived without it. */
+  readonly openArchive?: (source: StreamDefinition, topic: string) => Promise<RouteArchive>;
+  /** Between two passes of the archive. */
+  readonly archiveIntervalMs?: number | undefined;
   /** Told of trouble that the worker gets over by itself. */
   onTrouble?(error: OnefoldError): void;
 }
@@ -44,6 +50,13 @@ export interface WorkerOptions {
 export interface WorkerProgress {
   readonly route: RouteProgress;
   readonly fold: FoldProgress;
+  /** Events archived by this worker. */
+  readonly archived: number;
+}
+
+interface Loop {
+  turn(): Promise<number | null>;
+  drop(): void;
 }
 
 export class Worker {
@@ -54,6 +67,7 @@ export class Worker {
   readonly #connection: KafkaConnection;
   readonly #folding: FoldLoop;
   readonly #routing: RouteLoop | null;
+  #archiving: ArchiveLoop | null = null;
   readonly #seats: GroupSeat[] = [];
   readonly #loops: Promise<void>[] = [];
   readonly #stopping = new AbortController();
@@ -72,7 +86,9 @@ export class Worker {
     try {
       const topics = await prepareTopics(connection, plans);
       await options.store.commit([], plans.flatMap(viewMetas));
-      return new Worker(options, connection, plans, topics);
+      const worker = new Worker(options, connection, plans, topics);
+      await worker.#startArchive(topics);
+      return worker;
     } catch (error) {
       await connection.close();
       throw error;
@@ -127,7 +143,30 @@ export class Worker {
 
   get progress(): WorkerProgress {
     const route = this.#routing?.progress ?? { events: 0, deadLetters: 0, lag: 0 };
-    return { route, fold: this.#folding.progress };
+    return { route, fold: this.#folding.progress, archived: this.#archiving?.events ?? 0 };
+  }
+
+  async #startArchive(topics: FoldLoopOptions["topics"]): Promise<void> {
+    const { openArchive, store, archiveIntervalMs = ARCHIVE_MS } = this.#options;
+    if (openArchive === undefined) return;
+    const archives = new Map<string, RouteArchive>();
+    for (const { source, topic } of this.plans.flatMap(({ routes }) => routes)) {
+      archives.set(topic, await openArchive(source, topic));
+    }
+    const { plans } = this;
+    const folded = (): readonly FetchFrom[] => this.#folding.positions;
+    const archiving = new ArchiveLoop({ connection: this.#connection, store, plans, topics, archives, folded });
+    this.#archiving = archiving;
+    this.#loops.push(
+      this.#run({
+        turn: async () => {
+          await sleep(archiveIntervalMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+          await archiving.pass();
+          return 0;
+        },
+        drop: () => {},
+      }),
+    );
   }
 
   /** Finishes the batch at hand, leaves the groups. */
@@ -150,7 +189,7 @@ export class Worker {
     return seat;
   }
 
-  async #run(loop: RouteLoop | FoldLoop, afterTurn?: () => Promise<void>): Promise<void> {
+  async #run(loop: Loop, afterTurn?: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopping;
     let again = AGAIN_MS_MIN;
     while (!signal.aborted) {

@@ -7,7 +7,8 @@
  * - A server that is connected and silent for as long counts as down: its connection is broken and made anew.
  * - What may wait is bounded, in commands and in bytes. Past that, calls are refused and nothing of them is sent.
  * - What was under way when a connection broke is sent again over the next one. So only what may be done twice is to
- *   be sent here.
+ *   be sent here. With `resends: false` it fails instead: for who must know that a call was answered over the very
+ *   connection of the calls before, and so by a server that has not lost what those had written.
  * - In a cluster a command goes to the node that has its first key's slot, follows MOVED and ASK, and is tried again
  *   while a replica takes over.
  *
@@ -47,6 +48,8 @@ export class RedisLink {
   #commands = 0;
   #bytes = 0;
   #isClosed = false;
+  /** Changes with each connection that is made or lost. */
+  generation = 0;
 
   private constructor(address: RedisAddress, client: Client) {
     this.#address = address;
@@ -57,21 +60,28 @@ export class RedisLink {
     const failed = (error: Error): void => {
       this.#reason = messageOf(error);
     };
+    const turned = (): void => {
+      this.generation++;
+    };
     client.on("ready", () => (this.#downSinceMs = null));
     client.on("close", down);
     client.on("end", down);
+    for (const event of ["ready", "close"]) client.on(event, turned);
+    client.on("+node", (node: Redis) => {
+      for (const event of ["ready", "close"]) node.on(event, turned);
+    });
     client.on("error", failed);
     client.on("node error", failed);
     client.connect().catch(failed);
   }
 
   /** Does not wait for the connection. Throws `REQUEST_INVALID` where the package is not installed. */
-  static async open(address: RedisAddress, scripts: RedisScripts): Promise<RedisLink> {
+  static async open(address: RedisAddress, scripts: RedisScripts, resends = true): Promise<RedisLink> {
     const { Redis: RedisClient, Cluster: ClusterClient } = await importRedis();
     const defined = Object.fromEntries(Object.entries(scripts).map(([name, lua]) => [name, { lua }]));
     const client = address.isCluster
-      ? new ClusterClient([...address.nodes], { ...clusterOptions(address), scripts: defined })
-      : new RedisClient({ ...address.nodes[0]!, ...singleOptions(address), scripts: defined });
+      ? new ClusterClient([...address.nodes], { ...clusterOptions(address, resends), scripts: defined })
+      : new RedisClient({ ...address.nodes[0]!, ...singleOptions(address, resends), scripts: defined });
     return new RedisLink(address, client);
   }
 
@@ -182,12 +192,10 @@ function messageOf(error: Error): string {
   return error.message === "" ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
 }
 
-function nodeOptions({
-  tls,
-  username,
-  password,
-  timeoutMs,
-}: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
+function nodeOptions(
+  { tls, username, password, timeoutMs }: RedisAddress,
+  resends: boolean,
+): RedisOptions & { readonly replyMapping?: "legacy" } {
   return {
     ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: tls.ca } }),
     ...(username === null ? {} : { username }),
@@ -198,19 +206,25 @@ function nodeOptions({
     commandTimeout: timeoutMs * CLEAR_UP_FACTOR,
     socketTimeout: timeoutMs,
     maxRetriesPerRequest: null,
+    autoResendUnfulfilledCommands: resends,
   };
 }
 
-function singleOptions(address: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
-  return { ...nodeOptions(address), db: address.database, lazyConnect: true, retryStrategy: reconnectDelay };
+function singleOptions(address: RedisAddress, resends: boolean): RedisOptions & { readonly replyMapping?: "legacy" } {
+  return { ...nodeOptions(address, resends), db: address.database, lazyConnect: true, retryStrategy: reconnectDelay };
 }
 
-function clusterOptions(address: RedisAddress): Omit<ClusterOptions, "redisOptions"> & {
+function clusterOptions(
+  address: RedisAddress,
+  resends: boolean,
+): Omit<ClusterOptions, "redisOptions"> & {
   readonly redisOptions: NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" };
 } {
   const { timeoutMs } = address;
   return {
-    redisOptions: nodeOptions(address) as NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" },
+    redisOptions: nodeOptions(address, resends) as NonNullable<ClusterOptions["redisOptions"]> & {
+      replyMapping?: "legacy";
+    },
     lazyConnect: true,
     clusterRetryStrategy: reconnectDelay,
     slotsRefreshTimeout: timeoutMs,

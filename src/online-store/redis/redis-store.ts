@@ -64,12 +64,14 @@ export interface RedisStoreOptions {
   readonly url: string;
   /** Where the URL has none. */
   readonly password?: string;
+  /** Whether what was under way when a connection broke is sent again over the next one. Default true. */
+  readonly resends?: boolean;
 }
 
 /** Does not wait for the connection: `ping` does. Throws `REQUEST_INVALID`, `FILE_UNREADABLE`. */
-export async function openRedisStore({ url, password }: RedisStoreOptions): Promise<RedisOnlineStore> {
+export async function openRedisStore({ url, password, resends = true }: RedisStoreOptions): Promise<RedisOnlineStore> {
   const address = parseRedisAddress(url, password);
-  const link = await RedisLink.open(address, { [WRITE_NEWER_COMMAND]: WRITE_NEWER });
+  const link = await RedisLink.open(address, { [WRITE_NEWER_COMMAND]: WRITE_NEWER }, resends);
   return new RedisOnlineStore(link, new RedisKeys(address.prefix));
 }
 
@@ -81,6 +83,10 @@ export class RedisOnlineStore implements OnlineStore {
   constructor(link: RedisLink, keys: RedisKeys) {
     this.#link = link;
     this.#keys = keys;
+  }
+
+  get generation(): number {
+    return this.#link.generation;
   }
 
   /** Resolves once the store answers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
