@@ -91,8 +91,8 @@ export class KafkaWorld {
       value: Buffer.from(typeof row === "string" ? row : JSON.stringify(row)),
       headers: new Map<string, string>(),
     }));
-    this.sent += rows.length;
     await this.connection.send(records);
+    this.sent += rows.length;
   }
 
   async worker(store: OnlineStore, options: Partial<WorkerOptions> = {}): Promise<Worker> {
