@@ -57,7 +57,7 @@ export class RedisLink {
     const failed = (error: Error): void => {
       this.#reason = messageOf(error);
     };
-    client.on("ready", () => (this.#downSinceMs = null));
+    client.on("ready", () => void this.#probe());
     client.on("close", down);
     client.on("end", down);
     client.on("error", failed);
@@ -99,6 +99,16 @@ export class RedisLink {
     this.#isClosed = true;
     this.#reason = "the store was closed";
     this.#client.disconnect();
+  }
+
+  /** A server that is stopped still takes connections: it is up once it has answered something, if only a refusal. */
+  async #probe(): Promise<void> {
+    try {
+      await this.#client.call("ping");
+    } catch (error) {
+      if ((error as Error).name !== "ReplyError") return;
+    }
+    this.#downSinceMs = null;
   }
 
   #nodes(): readonly Redis[] {
@@ -194,6 +204,8 @@ function nodeOptions({
     ...(password === null ? {} : { password }),
     protocol: 2,
     disableClientInfo: true,
+    // The check needs a right of its own, to INFO.
+    enableReadyCheck: false,
     connectTimeout: timeoutMs,
     commandTimeout: timeoutMs * CLEAR_UP_FACTOR,
     socketTimeout: timeoutMs,
@@ -202,7 +214,13 @@ function nodeOptions({
 }
 
 function singleOptions(address: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
-  return { ...nodeOptions(address), db: address.database, lazyConnect: true, retryStrategy: reconnectDelay };
+  return {
+    ...nodeOptions(address),
+    db: address.database,
+    lazyConnect: true,
+    retryStrategy: reconnectDelay,
+    reconnectOnError: afterReply,
+  };
 }
 
 function clusterOptions(address: RedisAddress): Omit<ClusterOptions, "redisOptions"> & {
@@ -212,6 +230,7 @@ function clusterOptions(address: RedisAddress): Omit<ClusterOptions, "redisOptio
   return {
     redisOptions: nodeOptions(address) as NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" },
     lazyConnect: true,
+    enableReadyCheck: false,
     clusterRetryStrategy: reconnectDelay,
     slotsRefreshTimeout: timeoutMs,
     retryDelayOnFailover: NODE_RETRY_MS,
@@ -220,6 +239,11 @@ function clusterOptions(address: RedisAddress): Omit<ClusterOptions, "redisOptio
     // Tried again until time is up, whatever number that is.
     maxRedirections: Math.max(16, Math.ceil(timeoutMs / NODE_RETRY_MS) * CLEAR_UP_FACTOR),
   };
+}
+
+/** A server that is still loading, or has become a replica, is one to come back to with the same command. */
+function afterReply(error: Error): 2 | false {
+  return /^(LOADING|READONLY|MASTERDOWN)\b/.test(error.message) ? 2 : false;
 }
 
 /** Doubles, with a tenth of chance, so that many clients do not come back in one moment. */
