@@ -16,7 +16,7 @@ import {
   metadataSchema,
   readFor,
 } from "./vector-answer.ts";
-import { vectorRouteAnswer } from "./vector-route-answer.ts";
+import { answerOnceFetched, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],
@@ -49,15 +49,17 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     request: RouteRequest,
     id: { given: unknown; isText: boolean },
     query: FeatureQuery,
-  ): RouteAnswer => {
+  ): RouteAnswer | Promise<RouteAnswer> => {
     const startMs = performance.now();
     const plan = reader.featurePlan(query.entity_type, names(query));
     const entity = plan.entities[0]!;
     const key = id.isText ? entityKeyFromText(entity, String(id.given)) : entityKey(entity, id.given);
     const options = answerOptions(request);
-    const vector = readFor(reader, plan, [key], options);
     const label = { entity_type: query.entity_type, entity_id: id.given };
-    return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
+    return answerOnceFetched(reader, plan, [key], (states) => {
+      const vector = readFor(reader, plan, [key], options, undefined, states);
+      return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
+    });
   };
 
   return [

@@ -17,7 +17,7 @@ import {
   metadataSchema,
   readFor,
 } from "./vector-answer.ts";
-import { vectorRouteAnswer } from "./vector-route-answer.ts";
+import { answerOnceFetched, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
   type: "object",
@@ -76,9 +76,12 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const plan = reader.servicePlan(request.params["name"]!, fit);
         const keys = serviceKeys(plan.entities, entities);
         const options = answerOptions(request);
-        const vector = readFor(reader, plan, keys, options, requestRow(plan.request, data));
+        const given = requestRow(plan.request, data);
         const label = { service: plan.service, entities };
-        return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
+        return answerOnceFetched(reader, plan, keys, (states) => {
+          const vector = readFor(reader, plan, keys, options, given, states);
+          return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
+        });
       },
     },
     {

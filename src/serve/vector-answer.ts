@@ -16,10 +16,12 @@ import {
   eventTimeOf,
   missingOf,
   outputEventTime,
+  type ReadOptions,
   snapshotAgeMs,
   tokenOf,
   windowStartOf,
 } from "./feature-vector.ts";
+import type { FetchedStates } from "./ports.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
 import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
@@ -64,8 +66,10 @@ export function readFor(
   keys: readonly EntityKey[],
   options: AnswerOptions,
   request?: Row,
+  states?: FetchedStates | null,
 ): VectorValues {
-  const given = request === undefined ? {} : { request };
+  const asked: ReadOptions = request === undefined ? {} : { request };
+  const given = states === undefined || states === null ? asked : { ...asked, states };
   return options.full || options.token ? reader.read(plan, keys, given) : reader.readValues(plan, keys, given);
 }
 

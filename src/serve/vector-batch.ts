@@ -42,11 +42,12 @@ export async function answerEach(
       throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
     }
   });
+  const states = reader.fetch === null ? null : await reader.fetch(asked.map(({ keys }) => ({ plan, keys })));
   const results: Record<string, unknown>[] = [];
   for (let i = 0; i < asked.length; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) await setImmediate();
     const { keys, request } = asked[i]!;
-    const vector = readFor(reader, plan, keys, options, request);
+    const vector = readFor(reader, plan, keys, options, request, states);
     results.push({
       ...batch.label(batch.inputs[i]),
       features: answerFeatures(plan, vector),

@@ -4,7 +4,10 @@
  * at its next read.
  */
 import type { Clock } from "../base/clock.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { FeatureReader } from "./feature-reader.ts";
 import { featuresText } from "./features-text.ts";
+import type { FetchedStates } from "./ports.ts";
 import type { RouteAnswer } from "./route.ts";
 import { answerFeatures, answerMetadata, type AnswerOptions, answerTiming } from "./vector-answer.ts";
 import type { VectorValues } from "./vector-buffer.ts";
@@ -69,4 +72,31 @@ export function vectorRouteAnswer(
 ): RouteAnswer {
   const metadata = answerMetadata(plan, vector, options);
   return new VectorRouteAnswer(label, plan, vector, answerTiming(startMs, clock), metadata);
+}
+
+/**
+ * What `answer` gives in this turn, where states are read in it; else once they were fetched, with its text made in
+ * the same turn, since others may read with the plan before it is asked for.
+ */
+export function answerOnceFetched(
+  reader: FeatureReader,
+  plan: VectorPlan,
+  keys: readonly EntityKey[],
+  answer: (states: FetchedStates | null) => RouteAnswer,
+): RouteAnswer | Promise<RouteAnswer> {
+  if (reader.fetch === null) return answer(null);
+  return reader.fetch([{ plan, keys }]).then((states) => settled(answer(states)));
+}
+
+function settled(answer: RouteAnswer): RouteAnswer {
+  const { status, headers = NO_HEADERS } = answer;
+  const text = answer.jsonText === undefined ? JSON.stringify(answer.body) : answer.jsonText();
+  return {
+    status,
+    headers,
+    get body() {
+      return JSON.parse(text) as unknown;
+    },
+    jsonText: () => text,
+  };
 }

@@ -63,7 +63,7 @@ export class RedisLink {
     const turned = (): void => {
       this.generation++;
     };
-    client.on("ready", () => (this.#downSinceMs = null));
+    client.on("ready", () => void this.#probe());
     client.on("close", down);
     client.on("end", down);
     for (const event of ["ready", "close"]) client.on(event, turned);
@@ -109,6 +109,16 @@ export class RedisLink {
     this.#isClosed = true;
     this.#reason = "the store was closed";
     this.#client.disconnect();
+  }
+
+  /** A server that is stopped still takes connections: it is up once it has answered something, if only a refusal. */
+  async #probe(): Promise<void> {
+    try {
+      await this.#client.call("ping");
+    } catch (error) {
+      if ((error as Error).name !== "ReplyError") return;
+    }
+    this.#downSinceMs = null;
   }
 
   #nodes(): readonly Redis[] {
@@ -202,6 +212,8 @@ function nodeOptions(
     ...(password === null ? {} : { password }),
     protocol: 2,
     disableClientInfo: true,
+    // The check needs a right of its own, to INFO.
+    enableReadyCheck: false,
     connectTimeout: timeoutMs,
     commandTimeout: timeoutMs * CLEAR_UP_FACTOR,
     socketTimeout: timeoutMs,
@@ -211,7 +223,13 @@ function nodeOptions(
 }
 
 function singleOptions(address: RedisAddress, resends: boolean): RedisOptions & { readonly replyMapping?: "legacy" } {
-  return { ...nodeOptions(address, resends), db: address.database, lazyConnect: true, retryStrategy: reconnectDelay };
+  return {
+    ...nodeOptions(address, resends),
+    db: address.database,
+    lazyConnect: true,
+    retryStrategy: reconnectDelay,
+    reconnectOnError: (error) => mayComeBack(error) && (resends ? 2 : 1),
+  };
 }
 
 function clusterOptions(
@@ -226,6 +244,7 @@ function clusterOptions(
       replyMapping?: "legacy";
     },
     lazyConnect: true,
+    enableReadyCheck: false,
     clusterRetryStrategy: reconnectDelay,
     slotsRefreshTimeout: timeoutMs,
     retryDelayOnFailover: NODE_RETRY_MS,
@@ -234,6 +253,11 @@ function clusterOptions(
     // Tried again until time is up, whatever number that is.
     maxRedirections: Math.max(16, Math.ceil(timeoutMs / NODE_RETRY_MS) * CLEAR_UP_FACTOR),
   };
+}
+
+/** A server that is still loading, or has become a replica, is one to come back to, with the same command or not. */
+function mayComeBack(error: Error): boolean {
+  return /^(LOADING|READONLY|MASTERDOWN)\b/.test(error.message);
 }
 
 /** Doubles, with a tenth of chance, so that many clients do not come back in one moment. */

@@ -11,11 +11,13 @@ import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
+import type { VectorAsk } from "../feature-reader.ts";
 import type { VectorValues } from "../vector-buffer.ts";
 import { answerFeatures, answerMetadata, readFor } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
+import { askedOnes, settledEach } from "./asked-vectors.ts";
 import type { Call, Command } from "./command.ts";
 import { CommandError } from "./error-reply.ts";
 import { mapReply, type Reply } from "./reply-writer.ts";
@@ -29,8 +31,9 @@ export const featureCommands: readonly Command[] = [
     summary: "A service's values for one set of entities, in the service's order",
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
-      const vector = readOne(plan, args, call, NO_OPTIONS);
-      call.out.raw(formatVector(plan, vector, call.out.protocol));
+      return withOne(plan, args, call, NO_OPTIONS, (vector) => {
+        call.out.raw(formatVector(plan, vector, call.out.protocol));
+      });
     },
   },
   {
@@ -41,12 +44,13 @@ export const featureCommands: readonly Command[] = [
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
       const asked = { WITHMETA: false, WITHTOKEN: false };
-      const vector = readOne(plan, args, call, asked);
-      const features = answerFeatures(plan, vector);
-      const isPlain = !asked.WITHMETA && !asked.WITHTOKEN;
-      const options = { full: asked.WITHMETA, token: asked.WITHTOKEN };
-      const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
-      call.out.text(JSON.stringify(answer));
+      return withOne(plan, args, call, asked, (vector) => {
+        const features = answerFeatures(plan, vector);
+        const isPlain = !asked.WITHMETA && !asked.WITHTOKEN;
+        const options = { full: asked.WITHMETA, token: asked.WITHTOKEN };
+        const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
+        call.out.text(JSON.stringify(answer));
+      });
     },
   },
   {
@@ -57,7 +61,7 @@ export const featureCommands: readonly Command[] = [
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
       requirePackable(plan);
-      writePackedVector(readOne(plan, args, call, NO_OPTIONS), call.out);
+      return withOne(plan, args, call, NO_OPTIONS, (vector) => writePackedVector(vector, call.out));
     },
   },
   {
@@ -81,6 +85,10 @@ export const featureCommands: readonly Command[] = [
   },
 ];
 
+interface AskedVector extends VectorAsk {
+  readonly request: Row;
+}
+
 /** Options that stand alone, and whether they were given. */
 type Flags = Record<string, boolean>;
 const NO_OPTIONS: Flags = Object.freeze({});
@@ -89,15 +97,24 @@ function planOf(service: string, { door }: Call): VectorPlan {
   return door.reader.servicePlan(decodeText(service, "service"));
 }
 
-/** The vector that a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
-function readOne(plan: VectorPlan, args: readonly string[], { door }: Call, flags: Flags): VectorValues {
+/** Writes the vector that a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
+function withOne(
+  plan: VectorPlan,
+  args: readonly string[],
+  { door }: Call,
+  flags: Flags,
+  write: (vector: VectorValues) => void,
+): void | Promise<void> {
   const { entities } = plan;
   const optionsAt = 2 + entities.length;
   if (args.length < optionsAt) throw wrongKeyCount(plan, args.length - 2);
   const context = args.length === optionsAt ? undefined : readOptions(args, optionsAt, flags, plan);
   const keys = keysAt(plan, args, 2);
   const options = { full: flags["WITHMETA"] === true, token: flags["WITHTOKEN"] === true };
-  return readFor(door.reader, plan, keys, options, requestRow(plan.request, context));
+  const request = requestRow(plan.request, context);
+  const { reader } = door;
+  if (reader.fetch === null) return write(readFor(reader, plan, keys, options, request));
+  return reader.fetch([{ plan, keys }]).then((states) => write(readFor(reader, plan, keys, options, request, states)));
 }
 
 function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKey[] {
@@ -164,6 +181,12 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
     args.length === optionsAt ? undefined : readOptions(args, optionsAt, NO_OPTIONS, plan),
     count,
   );
+  const { reader } = door;
+  const vectorAt = (i: number): AskedVector => {
+    return { plan, keys: keysAt(plan, args, 3 + i * perVector), request: requestOf(i) };
+  };
+  const asked = reader.fetch === null ? vectorAt : settledEach(count, vectorAt);
+  const states = reader.fetch === null ? null : await reader.fetch(askedOnes(count, asked));
   out.array(count);
   for (let i = 0; i < count; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) {
@@ -171,8 +194,8 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
       await setImmediate();
     }
     try {
-      const keys = keysAt(plan, args, 3 + i * perVector);
-      const vector = door.reader.readValues(plan, keys, { request: requestOf(i) });
+      const { keys, request } = asked(i);
+      const vector = reader.readValues(plan, keys, states === null ? { request } : { request, states });
       out.raw(formatVector(plan, vector, out.protocol));
     } catch (error) {
       call.fail(error, "fmget");
