@@ -12,6 +12,7 @@
 import {
   Admin,
   Consumer,
+  kGetApi,
   ListOffsetTimestamps,
   ProduceAcks,
   Producer,
@@ -105,15 +106,14 @@ export class KafkaConnection {
     });
   }
 
-  /** Whether the topic stamps records with the time of their append. */
-  async stampsAppendTime(topic: string): Promise<boolean> {
+  /** Settings of a topic, by name. */
+  async topicSettings(topic: string): Promise<Map<string, string | null>> {
     return this.#told(`reading the settings of topic ${topic}`, async () => {
+      const configurationKeys = ["message.timestamp.type", "cleanup.policy"];
       const [description] = await this.#admin.describeConfigs({
-        resources: [
-          { resourceType: ResourceTypes.TOPIC, resourceName: topic, configurationKeys: ["message.timestamp.type"] },
-        ],
+        resources: [{ resourceType: ResourceTypes.TOPIC, resourceName: topic, configurationKeys }],
       });
-      return description?.configs.some(({ value }) => value === "LogAppendTime") ?? false;
+      return new Map(description?.configs.map(({ name, value }) => [name, value ?? null]));
     });
   }
 
@@ -337,9 +337,20 @@ export class GroupConsumer {
   async leave(staysMember: boolean): Promise<void> {
     this.onAssigned = () => {};
     this.onFailed = () => {};
-    if (staysMember) this.#consumer.connections.close(() => {});
-    else await Promise.resolve(this.#consumer.close(true)).catch(() => undefined);
+    if (staysMember) withoutLeaving(this.#consumer);
+    await Promise.resolve(this.#consumer.close(true)).catch(() => undefined);
   }
+}
+
+/** The library tells the group whenever a consumer is closed: here that request is left out, and taken for answered. */
+function withoutLeaving(consumer: Consumer): void {
+  const known = consumer as unknown as { [kGetApi](name: string, callback: (error: null, api: unknown) => void): void };
+  const getApi = known[kGetApi].bind(consumer);
+  known[kGetApi] = (name, callback) => {
+    if (name !== "LeaveGroup") getApi(name, callback);
+    else
+      callback(null, (...args: readonly unknown[]) => (args.at(-1) as (error: null, answer: object) => void)(null, {}));
+  };
 }
 
 function assignmentsOf(partitions: readonly TopicPartition[]): Map<string, { topic: string; partitions: number[] }> {

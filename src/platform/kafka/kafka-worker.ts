@@ -7,6 +7,8 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import { type KafkaSettings, kafkaSettings } from "../../ingest/kafka/settings.ts";
+import type * as ConnectionModule from "../../ingest/kafka/connection.ts";
+import type * as TopicModule from "../../ingest/kafka/topic-setup.ts";
 import type * as WorkerModule from "../../ingest/kafka/worker.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
 import { openDuckDb } from "../../offline-store/duckdb.ts";
@@ -43,7 +45,7 @@ export interface KafkaWorker {
 /** Throws `REQUEST_INVALID`, `STORE_UNAVAILABLE`, and what `Worker.start` throws. */
 export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<KafkaWorker> {
   const { definitions, kafka, onlineUrl, onlinePassword, statesMax, onTrouble, clock = systemClock } = options;
-  const { Worker } = await workerModule();
+  const { Worker } = await kafkaModules();
   const store = await openRedisStore({
     url: onlineUrl,
     resends: false,
@@ -92,12 +94,22 @@ async function openTables(
   return (source, topic) => openPartitionedEvents(tables, engine, source, topic);
 }
 
-async function workerModule(): Promise<typeof WorkerModule> {
+/** Throws `REQUEST_INVALID` where Kafka's client is not installed. */
+export async function kafkaModules(): Promise<
+  Pick<typeof WorkerModule, "Worker"> &
+    Pick<typeof ConnectionModule, "KafkaConnection"> &
+    Pick<typeof TopicModule, "sourceTopicProblems">
+> {
   try {
-    return await import("../../ingest/kafka/worker.ts");
+    const [{ Worker }, { KafkaConnection }, { sourceTopicProblems }] = await Promise.all([
+      import("../../ingest/kafka/worker.ts"),
+      import("../../ingest/kafka/connection.ts"),
+      import("../../ingest/kafka/topic-setup.ts"),
+    ]);
+    return { Worker, KafkaConnection, sourceTopicProblems };
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw cause;
-    throw new OnefoldError("REQUEST_INVALID", "a worker needs the package @platformatic/kafka", {
+    throw new OnefoldError("REQUEST_INVALID", "Kafka needs the package @platformatic/kafka", {
       hint: "install it: npm install @platformatic/kafka@1.35.0",
       cause,
     });

@@ -1,8 +1,19 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
+import type { Micros } from "../../../src/base/micros.ts";
+import type { StreamDefinition } from "../../../src/define/definition.ts";
+import { compileViewFold } from "../../../src/fold/compile.ts";
+import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
+import { compileDoor } from "../../../src/ingest/door.ts";
+import type { KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
+import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
+import type { Worker } from "../../../src/ingest/kafka/worker.ts";
+import { kafkaTopicProblems } from "../../../src/platform/kafka/topic-check.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import { describeWhere, shared } from "../../services/describe-where.ts";
-import { KafkaWorld, sentPayment } from "./kafka-world.ts";
+import { shop, shopView, user, userView } from "../payments.ts";
+import { KafkaWorld, sentPayment, type SentPayment } from "./kafka-world.ts";
 
 const describeWithKafka = await describeWhere("kafka");
 
@@ -11,26 +22,18 @@ const some = (from: number, to: number): ReturnType<typeof sentPayment>[] =>
 
 describeWithKafka("a worker", () => {
   it("routes a source to a topic for each entity, and folds them to the states of an undisturbed fold", async () => {
-    const t0 = Date.now();
-    const tell = (s: string) => console.log(s, Date.now() - t0);
     const world = await KafkaWorld.open(await shared("kafka"));
-    tell("open");
     const store = new MemoryOnlineStore();
     await world.send(some(0, 500));
-    tell("sent");
     const worker = await world.worker(store);
-    tell("started");
     await world.send(some(500, 1000));
     await world.settled(store, 1000);
-    tell("settled");
     for (const route of world.routes) {
       expect(await world.storedStates(store, route)).toEqual(await world.expectedStates(route));
     }
-    tell("compared");
     expect(await world.countOf(store, world.routes[0]!)).toBe(1000);
     expect(worker.progress.fold.copies).toBe(0);
     await world.close();
-    tell("closed");
   });
 
   it("writes what cannot be used to the dead letters once, with its reason, and drops an id that came before", async () => {
@@ -89,7 +92,7 @@ describeWithKafka("a worker", () => {
     expect(owned(first)).toHaveLength(16);
     const second = await world.worker(store);
     let sent = 500;
-    while (owned(second).length === 0 || owned(first).length > 8) {
+    while (owned(second).length !== 8 || owned(first).length !== 8) {
       await world.send(some(sent, (sent += 50)));
       await sleep(20);
     }
@@ -103,6 +106,100 @@ describeWithKafka("a worker", () => {
       expect(await world.storedStates(store, route)).toEqual(await world.expectedStates(route));
     }
     expect(await world.countOf(store, world.routes[0]!)).toBe(sent);
+    await world.close();
+  });
+
+  it("takes up its own partitions under its lasting name, and no other moves", async () => {
+    const world = await KafkaWorld.open(await shared("kafka"), { partitionCount: 8 });
+    const store = new MemoryOnlineStore();
+    const named = (instanceId: string): Promise<Worker> =>
+      world.worker(store, { kafka: { ...world.settings, instanceId } });
+    const owned = (worker: Worker): string[] =>
+      worker.progress.fold.partitions.map(({ topic, partition }) => `${topic}/${partition}`).toSorted();
+    const first = await named("first");
+    const second = await named("second");
+    while (owned(first).length !== 8 || owned(second).length !== 8) await sleep(20);
+    const before = owned(first);
+    let moves = 0;
+    const watching = setInterval(() => {
+      if (owned(second).length !== 8) moves++;
+    }, 5);
+    await first.stop();
+    await world.send(some(0, 300));
+    const again = await named("first");
+    await world.settled(store, 300);
+    clearInterval(watching);
+    expect(owned(again)).toEqual(before);
+    expect(moves).toBe(0);
+    await world.close();
+  });
+
+  it("folds a topic as it is where it is keyed by the entity and stamps the time of its append", async () => {
+    const topic = `direct-${randomUUID().slice(0, 8)}`;
+    const source = { kafka: { topic, direct: true as const } };
+    const world = await KafkaWorld.open(await shared("kafka"), { source, sourcePartitions: 2 });
+    const store = new MemoryOnlineStore();
+    const put = async (payment: SentPayment, key = payment.user): Promise<void> => {
+      const partition = partitionOfKey(Buffer.from(key), 2);
+      const value = Buffer.from(JSON.stringify(payment));
+      await world.connection.send([{ topic, partition, key: Buffer.from(key), value, headers: new Map() }]);
+    };
+    for (const payment of some(0, 60)) await put(payment);
+    await world.worker(store);
+    await put(sentPayment(60), "another");
+    await put(sentPayment(61));
+    const fold: ViewFold = compileViewFold(userView, world.source, user);
+    const door = compileDoor(world.source, []);
+    const states = new Map<string, ViewState>();
+    for (const records of await world.read(topic)) {
+      for (const { offset, timestampMs, key, value } of records) {
+        const knownTime = (timestampMs * 1000) as Micros;
+        const checked = door.check(JSON.parse(value!.toString()), knownTime);
+        if (key!.toString() === "another") continue;
+        const state = states.get(key!.toString()) ?? fold.empty();
+        states.set(key!.toString(), state);
+        fold.fold(state, { ...checked, offset, knownTime });
+      }
+    }
+    const right = Object.fromEntries(
+      [...states].map(([key, state]) => [key, Buffer.from(fold.encode(state)).toString("hex")]),
+    );
+    const [route] = world.routes;
+    const found = async (): Promise<Record<string, string>> =>
+      (await world.storedStates(store, route!)).get("user_payments@1")!;
+    for (let tries = 0; tries < 100 && JSON.stringify(await found()).length < JSON.stringify(right).length; tries++) {
+      await sleep(50);
+    }
+    await sleep(300);
+    expect(await found()).toEqual(right);
+    const [[letter]] = (await world.read(`${world.settings.prefix}.payments.dead-letters`)) as [KafkaRecord[]];
+    expect(letter!.headers().get("onefold-code")!.toString()).toBe("KEY_MISSING");
+    await world.close();
+  });
+
+  it("says what keeps a topic from being folded directly, and which are missing", async () => {
+    const source = { kafka: { topic: `plain-${randomUUID().slice(0, 8)}` } };
+    const world = await KafkaWorld.open(await shared("kafka"), { source, sourcePartitions: 1 });
+    await world.send([sentPayment(1)]);
+    const problemsOf = (kafka: StreamDefinition["kafka"]) => {
+      const stream = { ...world.source, kafka: kafka! };
+      return kafkaTopicProblems([user, shop, stream, userView], world.settings);
+    };
+    expect(await problemsOf(source.kafka)).toEqual([]);
+    const direct = await problemsOf({ ...source.kafka, direct: true });
+    expect(direct.map(({ code, message }) => [code, message.split(": ")[1]!])).toEqual([
+      ["KAFKA_TOPIC_UNFIT", "its records carry the sender's time, not that of their append"],
+      ["KAFKA_TOPIC_UNFIT", 'record 0 of partition 0 has no key, not "u1", its user'],
+    ]);
+    const [missing] = await problemsOf({ topic: "nowhere" });
+    expect(missing).toMatchObject({
+      code: "KAFKA_TOPIC_UNFIT",
+      message: "source payments reads topic nowhere, and there is none",
+    });
+    const direct2 = { ...world.source, kafka: { ...source.kafka, direct: true as const } };
+    await expect(kafkaTopicProblems([user, shop, direct2, userView, shopView], world.settings)).rejects.toMatchObject({
+      code: "DEFINITION_INVALID",
+    });
     await world.close();
   });
 });
