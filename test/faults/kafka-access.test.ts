@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
-import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
-import { describeWhere } from "../../services/describe-where.ts";
-import { startKafka } from "../../services/kafka.ts";
-import { KafkaWorld, sentPayment } from "./kafka-world.ts";
+import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
+import { describeWhere } from "../services/describe-where.ts";
+import { startKafka } from "../services/kafka.ts";
+import { KafkaWorld, sentPayment } from "../ingest/kafka/kafka-world.ts";
 
 const describeWithKafka = await describeWhere("kafka", { ours: true });
 
