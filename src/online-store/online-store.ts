@@ -19,9 +19,10 @@
  * - On Redis a commit is atomic for each entity: the states of one key, whatever their spaces, land at one moment.
  *   Over several keys it is not: others may see some of them first, and of a commit that was rejected
  *   (`STORE_TIMEOUT`, `STORE_UNAVAILABLE`) any may have landed, then or a little later. Metas are written once every
- *   state of the commit is answered for, and not at all where one is not. So a position that is read back never
- *   claims more than the states hold, but states may be ahead of it: whoever goes on from a position must skip, for
- *   each entity, events at or below the offset of its state, as the fold does. To repeat a commit is always safe.
+ *   state of the commit is answered for, and not at all where one is not, or where the connection to the server was
+ *   lost in between. So a position that is read back never claims more than the states hold, but states may be ahead
+ *   of it: whoever goes on from a position must skip, for each entity, events at or below the offset of its state, as
+ *   the fold does. To repeat a commit is always safe.
  * - How durable a resolved commit is: LMDB has synced it; Redis has what its own persistence and replication give
  *   (docs/redis.md), so a failover may take the last moments of states and metas back, each by itself.
  */

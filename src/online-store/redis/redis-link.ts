@@ -6,8 +6,8 @@
  *   long, they are refused at once, until it is back: an outage costs each request next to nothing.
  * - A server that is connected and silent for as long counts as down: its connection is broken and made anew.
  * - What may wait is bounded, in commands and in bytes. Past that, calls are refused and nothing of them is sent.
- * - What was under way when a connection broke is sent again over the next one. So only what may be done twice is to
- *   be sent here.
+ * - What was under way when a connection broke is sent again over the next one, but for what must not be: a server
+ *   that is back may have less than it had answered for.
  * - In a cluster a command goes to the node that has its first key's slot, follows MOVED and ASK, and is tried again
  *   while a replica takes over.
  *
@@ -37,6 +37,7 @@ const NODE_RETRY_MS = 50;
 const CLEAR_UP_FACTOR = 2;
 
 type Client = Redis | Cluster;
+const LOST = Symbol("a connection was lost");
 
 export class RedisLink {
   readonly #address: RedisAddress;
@@ -47,11 +48,22 @@ export class RedisLink {
   #commands = 0;
   #bytes = 0;
   #isClosed = false;
+  #connectionsLost = 0;
+  #loss = newLoss();
 
   private constructor(address: RedisAddress, client: Client) {
     this.#address = address;
     this.#client = client;
+    const lost = (): void => {
+      this.#connectionsLost += 1;
+      // In a cluster the package itself asks again, of whoever has the slot then.
+      if (address.isCluster) return;
+      this.#loss.happened();
+      this.#loss = newLoss();
+    };
     const down = (): void => {
+      // Attempts that fail while it is down are no further loss.
+      if (this.#downSinceMs === null) lost();
       this.#downSinceMs ??= performance.now();
     };
     const failed = (error: Error): void => {
@@ -62,6 +74,7 @@ export class RedisLink {
     client.on("end", down);
     client.on("error", failed);
     client.on("node error", failed);
+    client.on("-node", lost);
     client.connect().catch(failed);
   }
 
@@ -79,9 +92,21 @@ export class RedisLink {
     return this.#address.isCluster;
   }
 
+  /** Times that the connection to a server broke. What a server had may be less after each. */
+  get connectionsLost(): number {
+    return this.#connectionsLost;
+  }
+
   /** Replies in the order of the commands, texts in them as buffers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
   send(commands: readonly RedisCommand[]): Promise<unknown[]> {
-    return this.#inTime(commands, () => commands.map((command) => callBuffer(this.#client, command)));
+    return this.#inTime(commands, true, () => commands.map((command) => callBuffer(this.#client, command)));
+  }
+
+  /** As `send`, but only where no connection was lost since there were `connectionsLost`: then it fails, and nothing is sent. */
+  async sendUnlessLost(commands: readonly RedisCommand[], connectionsLost: number): Promise<unknown[]> {
+    const isSame = this.#connectionsLost === connectionsLost && this.#downSinceMs === null;
+    if (!isSame) throw this.#unavailable("a connection was lost while a commit was under way");
+    return this.#inTime(commands, false, () => commands.map((command) => callBuffer(this.#client, command)));
   }
 
   /** As `send`, of one command, to each node that has keys. */
@@ -89,7 +114,7 @@ export class RedisLink {
     const nodes = this.#nodes();
     const commands = nodes.map((_, node) => commandOf(node));
     const sent = commands.filter((command) => command !== null);
-    return this.#inTime(sent, () =>
+    return this.#inTime(sent, true, () =>
       nodes.map((node, i) => (commands[i] === null ? Promise.resolve(null) : callBuffer(node, commands[i]!))),
     );
   }
@@ -118,17 +143,24 @@ export class RedisLink {
     return nodes;
   }
 
-  async #inTime(commands: readonly RedisCommand[], begin: () => Promise<unknown>[]): Promise<unknown[]> {
+  async #inTime(
+    commands: readonly RedisCommand[],
+    mayRepeat: boolean,
+    begin: () => Promise<unknown>[],
+  ): Promise<unknown[]> {
     if (commands.length === 0) return [];
     const { timeoutMs, shown } = this.#address;
     if (this.#isClosed) throw this.#unavailable(this.#reason);
     if (this.#downSinceMs !== null && performance.now() - this.#downSinceMs > timeoutMs) {
       throw this.#unavailable(this.#reason);
     }
-    const release = this.#admit(commands);
-    const replies = begin();
-    // What time is up for is still under way, and takes room until it is settled.
-    void Promise.allSettled(replies).then(release);
+    const ask = (): Promise<unknown[]> => {
+      const release = this.#admit(commands);
+      const replies = begin();
+      // What time is up for is still under way, and takes room until it is settled.
+      void Promise.allSettled(replies).then(release);
+      return Promise.all(replies);
+    };
     let timer!: NodeJS.Timeout;
     const timedOut = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -143,7 +175,15 @@ export class RedisLink {
       }, timeoutMs);
     });
     try {
-      return await Promise.race([Promise.all(replies), timedOut]);
+      for (;;) {
+        const lost = this.#loss.promise;
+        const outcome = await Promise.race([ask(), timedOut, lost]);
+        if (outcome !== LOST) {
+          if (this.#client.status === "ready") this.#downSinceMs = null;
+          return outcome;
+        }
+        if (!mayRepeat) throw this.#unavailable(this.#reason);
+      }
     } catch (error) {
       throw error instanceof OnefoldError ? error : this.#failed(error as Error);
     } finally {
@@ -178,6 +218,12 @@ export class RedisLink {
   }
 }
 
+function newLoss(): { readonly promise: Promise<typeof LOST>; happened(): void } {
+  let happened!: () => void;
+  const promise = new Promise<typeof LOST>((resolve) => (happened = () => resolve(LOST)));
+  return { promise, happened };
+}
+
 function callBuffer(client: Client, { name, args }: RedisCommand): Promise<unknown> {
   const scripts = client as unknown as Record<string, ((...args: RedisArgument[]) => Promise<unknown>) | undefined>;
   const script = scripts[`${name}Buffer`];
@@ -210,6 +256,7 @@ function nodeOptions({
     commandTimeout: timeoutMs * CLEAR_UP_FACTOR,
     socketTimeout: timeoutMs,
     maxRetriesPerRequest: null,
+    autoResendUnfulfilledCommands: false,
   };
 }
 

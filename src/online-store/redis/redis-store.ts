@@ -83,6 +83,15 @@ export class RedisOnlineStore implements OnlineStore {
     this.#keys = keys;
   }
 
+  get isCluster(): boolean {
+    return this.#link.isCluster;
+  }
+
+  /** Times that the connection to a server broke. What the store had may be less after each. */
+  get connectionsLost(): number {
+    return this.#link.connectionsLost;
+  }
+
   /** Resolves once the store answers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
   async ping(): Promise<void> {
     await this.#link.send([{ name: "hlen", args: [this.#keys.metas] }]);
@@ -122,8 +131,9 @@ export class RedisOnlineStore implements OnlineStore {
       }
       return { name: WRITE_NEWER_COMMAND, args: [keys.length, ...keys, ...values] };
     });
+    const { connectionsLost } = this.#link;
     const replies = (await this.#sendInRounds(commands)) as (number | Buffer)[][];
-    await this.#writeMetas(metas);
+    await this.#writeMetas(metas, states.length === 0 ? null : connectionsLost);
     const refused = replies.flatMap((reply, batch) => refusedIn(reply, batches[batch]!));
     return refused.sort((a, b) => a.index - b.index);
   }
@@ -175,7 +185,8 @@ export class RedisOnlineStore implements OnlineStore {
     return this.#link.close();
   }
 
-  async #writeMetas(metas: readonly MetaWrite[]): Promise<void> {
+  /** Not over another connection than the states: a server that was away may have lost some of them. */
+  async #writeMetas(metas: readonly MetaWrite[], connectionsLost: number | null): Promise<void> {
     const present = new Map(metas.map(({ name, bytes }) => [name, bytes]));
     const written: RedisArgument[] = [];
     const removed: RedisArgument[] = [];
@@ -186,7 +197,9 @@ export class RedisOnlineStore implements OnlineStore {
     const commands: RedisCommand[] = [];
     if (written.length > 0) commands.push({ name: "hset", args: [this.#keys.metas, ...written] });
     if (removed.length > 0) commands.push({ name: "hdel", args: [this.#keys.metas, ...removed] });
-    await this.#link.send(commands);
+    if (commands.length === 0) return;
+    if (connectionsLost === null) await this.#link.send(commands);
+    else await this.#link.sendUnlessLost(commands, connectionsLost);
   }
 
   async #entityKeys(space: StateSpace): Promise<Set<EntityKey>> {
