@@ -53,8 +53,9 @@ export interface StateWrite extends StateVersion {
   readonly key: EntityKey;
   readonly bytes: Uint8Array;
   /**
-   * Nothing will ask for the state any more once so long has passed without a newer one, and a store may remove it
-   * then. Absent: never. Local stores keep everything.
+   * Once so long has passed without a newer one, whoever reads the state finds in it what is found where there is none,
+   * and a store may remove it: for copies that are served from, not for states that are folded into. Absent: never.
+   * Local stores keep everything.
    */
   readonly keptMs?: number;
 }

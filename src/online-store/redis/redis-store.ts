@@ -131,9 +131,11 @@ export class RedisOnlineStore implements OnlineStore {
       }
       return { name: WRITE_NEWER_COMMAND, args: [keys.length, ...keys, ...values] };
     });
+    // So that a connection that is not there yet is no lost one.
+    if (states.length === 0 && metas.length > 0) await this.ping();
     const { connectionsLost } = this.#link;
     const replies = (await this.#sendInRounds(commands)) as (number | Buffer)[][];
-    await this.#writeMetas(metas, states.length === 0 ? null : connectionsLost);
+    await this.#writeMetas(metas, connectionsLost);
     const refused = replies.flatMap((reply, batch) => refusedIn(reply, batches[batch]!));
     return refused.sort((a, b) => a.index - b.index);
   }
@@ -186,7 +188,7 @@ export class RedisOnlineStore implements OnlineStore {
   }
 
   /** Not over another connection than the states: a server that was away may have lost some of them. */
-  async #writeMetas(metas: readonly MetaWrite[], connectionsLost: number | null): Promise<void> {
+  async #writeMetas(metas: readonly MetaWrite[], connectionsLost: number): Promise<void> {
     const present = new Map(metas.map(({ name, bytes }) => [name, bytes]));
     const written: RedisArgument[] = [];
     const removed: RedisArgument[] = [];
@@ -197,9 +199,7 @@ export class RedisOnlineStore implements OnlineStore {
     const commands: RedisCommand[] = [];
     if (written.length > 0) commands.push({ name: "hset", args: [this.#keys.metas, ...written] });
     if (removed.length > 0) commands.push({ name: "hdel", args: [this.#keys.metas, ...removed] });
-    if (commands.length === 0) return;
-    if (connectionsLost === null) await this.#link.send(commands);
-    else await this.#link.sendUnlessLost(commands, connectionsLost);
+    if (commands.length > 0) await this.#link.sendUnlessLost(commands, connectionsLost);
   }
 
   async #entityKeys(space: StateSpace): Promise<Set<EntityKey>> {
