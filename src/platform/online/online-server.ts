@@ -49,9 +49,9 @@ export interface OnlineServer {
   /** Any HTTP route, without a network: the answer's body, or the error thrown. */
   readonly request: CallRoute;
   /** Throws `LISTEN_FAILED`. */
-  serve(options?: Omit<HttpOptions, "onError">): Promise<HttpServer>;
+  serve(options?: HttpOptions): Promise<HttpServer>;
   /** Throws `LISTEN_FAILED`. */
-  serveResp(options?: Omit<RespOptions, "onError">): Promise<RespServer>;
+  serveResp(options?: RespOptions): Promise<RespServer>;
   /** Resolves once the serving log is written. */
   settle(): Promise<void>;
   close(): Promise<void>;
@@ -163,11 +163,11 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     request: createCaller(allRoutes(reader, ports)),
     serve: (http = {}) => {
       metrics.start();
-      return openHttpServer(reader, ports, { ...http, onError });
+      return openHttpServer(reader, ports, { onError, ...http });
     },
     serveResp: (resp = {}) => {
       metrics.start();
-      return doors.open(reader, ports, { ...resp, onError });
+      return doors.open(reader, ports, { onError, ...resp });
     },
     settle: () => servingLog.flush(),
     close: async () => {

@@ -18,6 +18,8 @@ export const PUBLISH_BEAT_MILLIS = 200;
  * than a read under way takes.
  */
 export const DROP_GRACE_MILLIS = 120_000;
+/** The same of a draft, whose space is taken again at once: servers hear of places several times in this. */
+export const DRAFT_GRACE_MILLIS = 500;
 /** A server that has not heard where states are for so long does not read them: they may be about to be dropped. */
 export const PLACE_AGE_MILLIS_MAX = 30_000;
 

@@ -172,9 +172,9 @@ describeWithRedis("served from Redis", () => {
       const answer = await world.ask(from, "/features", {
         entity_type: "user",
         entity_id: "u1",
-        feature_names: ["drafted"],
+        feature_names: ["draft@dev:drafted"],
       });
-      return (answer["features"] as Record<string, unknown>)["drafted"];
+      return (answer["features"] as Record<string, unknown>)["draft@dev:drafted"];
     };
     await world.owner.push("payments", [world.payment("u1", 1, 5), world.payment("u1", 1, 7)]);
     for (const [i, draft] of [...drafts, ...drafts].entries()) {
