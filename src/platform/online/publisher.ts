@@ -25,7 +25,14 @@ import type {
   StateWrite,
 } from "../../online-store/online-store.ts";
 import { builtMetaName } from "../view-builder.ts";
-import { DROP_GRACE_MILLIS, PUBLISH_BEAT_MILLIS, type Published, PUBLISHED_META, publishedBytes } from "./published.ts";
+import {
+  DRAFT_GRACE_MILLIS,
+  DROP_GRACE_MILLIS,
+  PUBLISH_BEAT_MILLIS,
+  type Published,
+  PUBLISHED_META,
+  publishedBytes,
+} from "./published.ts";
 
 /** A store that is reached over connections. */
 export interface PublishTarget extends OnlineStore {
@@ -220,6 +227,7 @@ export class Publisher {
           [],
           [placeMeta, builtMeta].map((name) => ({ name, bytes: null })),
         );
+        if (theirPlace !== null) await sleep(DRAFT_GRACE_MILLIS);
         await this.#target.dropSpace(place.space);
         this.#drops.delete(place.space);
         from = Number.NEGATIVE_INFINITY;
