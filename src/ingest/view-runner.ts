@@ -51,7 +51,7 @@ export function stateSpace(view: string, epoch: number): StateSpace {
 }
 
 /** Null where the view never ran on this store. */
-export function readStoredView(store: LocalOnlineStore, view: string): StoredView | null {
+export function readStoredView(store: Pick<LocalOnlineStore, "getMeta">, view: string): StoredView | null {
   const bytes = store.getMeta(viewMetaName(view));
   return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as StoredView);
 }
@@ -264,6 +264,7 @@ export class ViewRunner {
   }
 }
 
-function viewMetaName(view: string): string {
+/** The meta that holds a view's place. */
+export function viewMetaName(view: string): string {
   return `view/${view}`;
 }

@@ -19,9 +19,10 @@
  * - On Redis a commit is atomic for each entity: the states of one key, whatever their spaces, land at one moment.
  *   Over several keys it is not: others may see some of them first, and of a commit that was rejected
  *   (`STORE_TIMEOUT`, `STORE_UNAVAILABLE`) any may have landed, then or a little later. Metas are written once every
- *   state of the commit is answered for, and not at all where one is not. So a position that is read back never
- *   claims more than the states hold, but states may be ahead of it: whoever goes on from a position must skip, for
- *   each entity, events at or below the offset of its state, as the fold does. To repeat a commit is always safe.
+ *   state of the commit is answered for, and not at all where one is not, or where the connection to the server was
+ *   lost in between. So a position that is read back never claims more than the states hold, but states may be ahead
+ *   of it: whoever goes on from a position must skip, for each entity, events at or below the offset of its state, as
+ *   the fold does. To repeat a commit is always safe.
  * - How durable a resolved commit is: LMDB has synced it; Redis has what its own persistence and replication give
  *   (docs/redis.md), so a failover may take the last moments of states and metas back, each by itself.
  */
@@ -52,8 +53,9 @@ export interface StateWrite extends StateVersion {
   readonly key: EntityKey;
   readonly bytes: Uint8Array;
   /**
-   * Nothing will ask for the state any more once so long has passed without a newer one, and a store may remove it
-   * then. Absent: never. Local stores keep everything.
+   * Once so long has passed without a newer one, whoever reads the state finds in it what is found where there is none,
+   * and a store may remove it: for copies that are served from, not for states that are folded into. Absent: never.
+   * Local stores keep everything.
    */
   readonly keptMs?: number;
 }
@@ -88,11 +90,8 @@ export interface StoreReading {
 
 /** Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT` where the store is another process, `STORAGE_FAILED` where it is a disk. */
 export interface OnlineStore {
-  /**
-   * Of a store that is another process: another number means that it was reconnected to, and may have been started
-   * again without the last of what it had taken. Absent where that cannot be.
-   */
-  readonly generation?: number;
+  /** Of a store that is another process: times that a connection to it broke. It may have less after each. */
+  readonly connectionsLost?: number;
   /**
    * States and metas in one round trip, for each node of a cluster in parallel. Those of one key are of one moment,
    * on a local store all are.

@@ -30,8 +30,8 @@ export interface HistoryPlace {
 }
 
 /** Null where nothing was ever folded for the view. */
-export function historyPlace(store: LocalOnlineStore, view: CatalogView): HistoryPlace | null {
-  const bytes = store.getMeta(metaName(view.name));
+export function historyPlace(store: Pick<LocalOnlineStore, "getMeta">, view: CatalogView): HistoryPlace | null {
+  const bytes = store.getMeta(builtMetaName(view.name));
   return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace);
 }
 
@@ -55,8 +55,8 @@ export async function forgetStaleDrafts(
   store: LocalOnlineStore,
   isCurrent: (view: string, fingerprint: string) => boolean,
 ): Promise<void> {
-  for (const { name, bytes } of Array.from(store.scanMeta(metaName("")))) {
-    const view = name.slice(metaName("").length);
+  for (const { name, bytes } of Array.from(store.scanMeta(builtMetaName("")))) {
+    const view = name.slice(builtMetaName("").length);
     const { fingerprint, epoch } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
     if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
     const stored = readStoredView(store, view);
@@ -168,9 +168,10 @@ async function retireLetters({ deadLetters }: SourcePipeline, view: string, draf
 }
 
 function placeMeta(view: string, place: HistoryPlace): MetaWrite {
-  return { name: metaName(view), bytes: new Uint8Array(Buffer.from(JSON.stringify(place))) };
+  return { name: builtMetaName(view), bytes: new Uint8Array(Buffer.from(JSON.stringify(place))) };
 }
 
-function metaName(view: string): string {
+/** The meta that holds how far history has got into a view. */
+export function builtMetaName(view: string): string {
   return `built/${view}`;
 }

@@ -6,12 +6,14 @@ import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import type { OnefoldError } from "../../base/errors.ts";
 import type { Platform } from "../../platform.ts";
+import type { PlatformOptions } from "../../platform/platform-options.ts";
 import { parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
 import {
   hasDefinitions,
   requireCheckedDefinitions,
+  requireDefinitions,
   type StandardOptions,
   withPlatformOf,
   withStandardOptions,
@@ -28,6 +30,8 @@ interface ServeOptions extends StandardOptions {
   readonly keptVectors: number;
   readonly stateMemory?: number;
   readonly workers?: number;
+  readonly publish?: string;
+  readonly online?: string;
 }
 
 /** What serves, and what is said about it. */
@@ -74,6 +78,18 @@ export function serveCommand(): Command {
         "answer from so many processes, while this one takes in events and folds (default: answer from this one)",
       ).argParser(parseCount),
     )
+    .addOption(
+      new Option(
+        "--publish <url>",
+        "copy states to a Redis, for servers elsewhere: redis://host:port (ONEFOLD_REDIS_PASSWORD is its password)",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--online <url>",
+        "serve from the states that another process publishes to a Redis: fold nothing, take no events",
+      ).conflicts(["publish", "workers", "stateMemory"]),
+    )
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -81,17 +97,7 @@ export function serveCommand(): Command {
         ? await requireCheckedDefinitions(options)
         : { definitions: [], warnings: [] };
       printWarnings(warnings, output);
-      const keptVectorsBytes = options.keptVectors * 1024 * 1024;
-      const settings = {
-        servingLogSampleRate: options.sample,
-        keptVectorsBytes,
-        ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
-        definitions,
-      };
-      await withPlatformOf(options, "own-or-create", settings, async (platform) => {
-        const serving = await (options.workers === undefined
-          ? serveHere(platform, options)
-          : serveByWorkers(platform, options, options.workers, output.note));
+      const run = async (serving: Serving): Promise<void> => {
         let failure: OnefoldError | null;
         try {
           const stopped = nextStopSignal().then(() => null);
@@ -105,12 +111,63 @@ export function serveCommand(): Command {
           await serving.close();
         }
         if (failure !== null) throw failure;
+      };
+      if (options.online !== undefined) return run(await serveFromStore(options, options.online));
+      const keptVectorsBytes = options.keptVectors * 1024 * 1024;
+      const settings = {
+        servingLogSampleRate: options.sample,
+        keptVectorsBytes,
+        ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
+        ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
+        definitions,
+      };
+      await withPlatformOf(options, "own-or-create", settings, async (platform) => {
+        const serving = await (options.workers === undefined
+          ? serveHere(platform, options)
+          : serveByWorkers(platform, options, options.workers, output.note));
+        await run(serving);
       });
     });
   return withStandardOptions(command);
 }
 
-async function serveHere(platform: Platform, options: ServeOptions): Promise<Serving> {
+/** From the states that another process has published. */
+async function serveFromStore(options: ServeOptions, url: string): Promise<Serving> {
+  const { openOnlineServer } = await import("../../platform/online/online-server.ts");
+  const password = redisPassword();
+  const server = await openOnlineServer({
+    dataDir: options.data,
+    online: url,
+    ...(password === undefined ? {} : { onlinePassword: password }),
+    definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
+    servingLogSampleRate: options.sample,
+    onError: (error, work) => printServerError(error, work, { debug: options.debug === true }),
+  });
+  try {
+    const serving = await serveHere(server, options);
+    return {
+      ...serving,
+      close: async () => {
+        await serving.close();
+        await server.close();
+      },
+    };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+function publishing(publish: string, debug: boolean): Partial<PlatformOptions> {
+  const password = redisPassword();
+  return {
+    publish,
+    ...(password === undefined ? {} : { publishPassword: password }),
+    onPublishError: (error) => printServerError(error, "publishing states", { debug }),
+  };
+}
+
+async function serveHere(platform: Pick<Platform, "serve" | "serveResp">, options: ServeOptions): Promise<Serving> {
   const onError = (error: unknown, request: string): void =>
     printServerError(error, request, { debug: options.debug === true });
   const { host, port, respPort, hotPath } = options;
@@ -149,6 +206,11 @@ async function serveByWorkers(
   });
   const { url, respUrl, failed } = server;
   return { urls: { url, ...(respUrl === null ? {} : { resp_url: respUrl }) }, failed, close: () => server.close() };
+}
+
+/** Where an address has none: a command line is there for all to read. */
+function redisPassword(): string | undefined {
+  return process.env["ONEFOLD_REDIS_PASSWORD"];
 }
 
 /** From there alone: a command line is there for all to read. */

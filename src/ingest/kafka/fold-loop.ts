@@ -19,7 +19,7 @@ import {
   type RouteParts,
   routeParts,
 } from "./partition-fold.ts";
-import { decodePosition, encodePosition, POSITION_SPACE, positionKey } from "./position.ts";
+import { decodePosition, partitionName, positionMeta, positionMetaName } from "./position.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 
 export interface FoldLoopOptions {
@@ -57,7 +57,7 @@ export class FoldLoop {
   readonly #folds = new Map<string, PartitionFold>();
   readonly #lags = new Map<string, number>();
   #owned: readonly TopicPartition[] = [];
-  #generation: number | undefined;
+  #connectionsLost: number | undefined;
   #events = 0;
   #duplicates = 0;
   #copies = 0;
@@ -115,7 +115,7 @@ export class FoldLoop {
   /** Lets go of partitions that are another's now, and reads the positions of new ones. */
   async #settle(): Promise<void> {
     const { store, connection, topics } = this.#options;
-    const owned = new Map(this.#owned.map((each) => [positionKey(each.topic, each.partition), each]));
+    const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
     for (const name of this.#folds.keys()) {
       if (owned.has(name)) continue;
       this.#folds.delete(name);
@@ -124,12 +124,13 @@ export class FoldLoop {
     this.#refuseOther();
     const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#routes.has(topic));
     if (fresh.length === 0) return;
-    if (this.#folds.size === 0) this.#generation = store.generation;
-    const { states } = await store.read(fresh.map(([key]) => ({ space: POSITION_SPACE, key })));
+    if (this.#folds.size === 0) this.#connectionsLost = store.connectionsLost;
+    const names = fresh.map(([, { topic, partition }]) => positionMetaName(topic, partition));
+    const { metas } = await store.read([], names);
     const starts = new Map<string, number[]>();
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {
       if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
-      const stored = states[i];
+      const stored = metas[i];
       const fold = new PartitionFold({
         ...this.#routes.get(topic)!,
         partition,
@@ -146,7 +147,7 @@ export class FoldLoop {
    * have been started again without its last writes: then all is read anew, from a position that it still has.
    */
   #refuseOther(): void {
-    if (this.#folds.size === 0 || this.#options.store.generation === this.#generation) return;
+    if (this.#folds.size === 0 || this.#options.store.connectionsLost === this.#connectionsLost) return;
     throw new OnefoldError(
       "STORE_UNAVAILABLE",
       "the connection to the online store was lost: positions are read again",
@@ -157,7 +158,7 @@ export class FoldLoop {
     const { store } = this.#options;
     const taken: { readonly fold: PartitionFold; readonly end: FetchedPartition; readonly reads: StateRead[] }[] = [];
     for (const end of fetched) {
-      const name = positionKey(end.topic, end.partition);
+      const name = partitionName(end.topic, end.partition);
       const fold = this.#folds.get(name);
       if (fold === undefined) continue;
       this.#lags.set(name, Math.max(0, end.endOffset - end.nextOffset));
@@ -192,16 +193,12 @@ export class FoldLoop {
     this.#deadLetters += letters.length;
     const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
     const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
-    const refused = states.length === 0 ? [] : await store.commit(states, []);
-    // Only now, and over the connection that the states went over: a position never claims more than the states hold.
+    // A position never claims more than the states hold: it is written after them, and only over the same connection.
+    const positions = writes.map(({ fold: { options }, writes: { position } }) =>
+      positionMeta(options.route.topic, options.partition, position),
+    );
     this.#refuseOther();
-    const positions = writes.map(({ fold, writes: { position } }): StateWrite => ({
-      space: POSITION_SPACE,
-      key: positionKey(fold.options.route.topic, fold.options.partition),
-      ...encodePosition(position),
-    }));
-    await store.commit(positions, []);
-    this.#refuseOther();
+    const refused = await store.commit(states, positions);
     let at = 0;
     for (const { fold, writes: own } of writes) {
       const first = at;

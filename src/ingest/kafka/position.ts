@@ -1,12 +1,11 @@
 /**
  * How far a partition is folded: what the decisions about its next records hang on, all of it in one value.
  *
- * It is stored beside the states, after them, under the version of its offset: an older position never takes the
- * place of a newer one. Records behind a stored position may already be in some states; those skip them.
+ * It is stored beside the states, after them, and over the connection that they went over. Records behind a stored
+ * position may already be in some states; those skip them. So an older position does no harm, were it written by a
+ * worker that woke up late: what it says of the records before it is as true as ever.
  */
-import type { StateVersion, StoredState } from "../../online-store/online-store.ts";
-
-export const POSITION_SPACE = "kafka-positions";
+import type { MetaWrite } from "../../online-store/online-store.ts";
 
 export interface FoldPosition {
   /** Id of the topic whose offsets these are. */
@@ -21,15 +20,21 @@ export interface FoldPosition {
   readonly views: Readonly<Record<string, number>>;
 }
 
-export function positionKey(topic: string, partition: number): string {
+/** Names a partition. */
+export function partitionName(topic: string, partition: number): string {
   return `${topic}/${partition}`;
 }
 
-export function encodePosition(position: FoldPosition): StateVersion & { readonly bytes: Uint8Array } {
-  const bytes = new Uint8Array(Buffer.from(JSON.stringify(position)));
-  return { epoch: 0, offset: position.offset, bytes };
+/** The meta that a partition's position stands in. */
+export function positionMetaName(topic: string, partition: number): string {
+  return `kafka/${partitionName(topic, partition)}`;
 }
 
-export function decodePosition(stored: StoredState): FoldPosition {
-  return JSON.parse(Buffer.from(stored.bytes).toString("utf8")) as FoldPosition;
+export function positionMeta(topic: string, partition: number, position: FoldPosition): MetaWrite {
+  const bytes = new Uint8Array(Buffer.from(JSON.stringify(position)));
+  return { name: positionMetaName(topic, partition), bytes };
+}
+
+export function decodePosition(bytes: Uint8Array): FoldPosition {
+  return JSON.parse(Buffer.from(bytes).toString("utf8")) as FoldPosition;
 }

@@ -8,7 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { FetchFrom, KafkaConnection, NewRecord, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import type { GroupSeat } from "./group-seat.ts";
-import { positionKey } from "./position.ts";
+import { partitionName } from "./position.ts";
 import { compileRouter, type Router } from "./router.ts";
 import type { SourceRoutes } from "./routes.ts";
 
@@ -76,7 +76,7 @@ export class RouteLoop {
     let append: NewRecord[] = [];
     let bytes = 0;
     for (const { topic, partition, records, nextOffset, endOffset } of fetched) {
-      const name = positionKey(topic, partition);
+      const name = partitionName(topic, partition);
       this.#lags.set(name, Math.max(0, endOffset - nextOffset));
       if (nextOffset === this.#positions.get(name)?.offset) continue;
       done.push({ topic, partition, offset: nextOffset });
@@ -102,13 +102,13 @@ export class RouteLoop {
     }
     await connection.send(append);
     await seat.commit(done);
-    for (const position of done) this.#positions.set(positionKey(position.topic, position.partition), position);
+    for (const position of done) this.#positions.set(partitionName(position.topic, position.partition), position);
     return taken;
   }
 
   async #settle(): Promise<void> {
     const { seat, connection } = this.#options;
-    const owned = new Map(this.#owned.map((each) => [positionKey(each.topic, each.partition), each]));
+    const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
     for (const name of this.#positions.keys()) {
       if (owned.has(name)) continue;
       this.#positions.delete(name);

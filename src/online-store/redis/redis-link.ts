@@ -6,9 +6,8 @@
  *   long, they are refused at once, until it is back: an outage costs each request next to nothing.
  * - A server that is connected and silent for as long counts as down: its connection is broken and made anew.
  * - What may wait is bounded, in commands and in bytes. Past that, calls are refused and nothing of them is sent.
- * - What was under way when a connection broke is sent again over the next one. So only what may be done twice is to
- *   be sent here. With `resends: false` it fails instead: for who must know that a call was answered over the very
- *   connection of the calls before, and so by a server that has not lost what those had written.
+ * - What was under way when a connection broke is sent again over the next one, but for what must not be: a server
+ *   that is back may have less than it had answered for.
  * - In a cluster a command goes to the node that has its first key's slot, follows MOVED and ASK, and is tried again
  *   while a replica takes over.
  *
@@ -38,6 +37,7 @@ const NODE_RETRY_MS = 50;
 const CLEAR_UP_FACTOR = 2;
 
 type Client = Redis | Cluster;
+const LOST = Symbol("a connection was lost");
 
 export class RedisLink {
   readonly #address: RedisAddress;
@@ -48,40 +48,43 @@ export class RedisLink {
   #commands = 0;
   #bytes = 0;
   #isClosed = false;
-  /** Changes with each connection that is made or lost. */
-  generation = 0;
+  #connectionsLost = 0;
+  #loss = newLoss();
 
   private constructor(address: RedisAddress, client: Client) {
     this.#address = address;
     this.#client = client;
+    const lost = (): void => {
+      this.#connectionsLost += 1;
+      // In a cluster the package itself asks again, of whoever has the slot then.
+      if (address.isCluster) return;
+      this.#loss.happened();
+      this.#loss = newLoss();
+    };
     const down = (): void => {
+      // Attempts that fail while it is down are no further loss.
+      if (this.#downSinceMs === null) lost();
       this.#downSinceMs ??= performance.now();
     };
     const failed = (error: Error): void => {
       this.#reason = messageOf(error);
     };
-    const turned = (): void => {
-      this.generation++;
-    };
     client.on("ready", () => void this.#probe());
     client.on("close", down);
     client.on("end", down);
-    for (const event of ["ready", "close"]) client.on(event, turned);
-    client.on("+node", (node: Redis) => {
-      for (const event of ["ready", "close"]) node.on(event, turned);
-    });
     client.on("error", failed);
     client.on("node error", failed);
+    client.on("-node", lost);
     client.connect().catch(failed);
   }
 
   /** Does not wait for the connection. Throws `REQUEST_INVALID` where the package is not installed. */
-  static async open(address: RedisAddress, scripts: RedisScripts, resends = true): Promise<RedisLink> {
+  static async open(address: RedisAddress, scripts: RedisScripts): Promise<RedisLink> {
     const { Redis: RedisClient, Cluster: ClusterClient } = await importRedis();
     const defined = Object.fromEntries(Object.entries(scripts).map(([name, lua]) => [name, { lua }]));
     const client = address.isCluster
-      ? new ClusterClient([...address.nodes], { ...clusterOptions(address, resends), scripts: defined })
-      : new RedisClient({ ...address.nodes[0]!, ...singleOptions(address, resends), scripts: defined });
+      ? new ClusterClient([...address.nodes], { ...clusterOptions(address), scripts: defined })
+      : new RedisClient({ ...address.nodes[0]!, ...singleOptions(address), scripts: defined });
     return new RedisLink(address, client);
   }
 
@@ -89,9 +92,21 @@ export class RedisLink {
     return this.#address.isCluster;
   }
 
+  /** Times that the connection to a server broke. What a server had may be less after each. */
+  get connectionsLost(): number {
+    return this.#connectionsLost;
+  }
+
   /** Replies in the order of the commands, texts in them as buffers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
   send(commands: readonly RedisCommand[]): Promise<unknown[]> {
-    return this.#inTime(commands, () => commands.map((command) => callBuffer(this.#client, command)));
+    return this.#inTime(commands, true, () => commands.map((command) => callBuffer(this.#client, command)));
+  }
+
+  /** As `send`, but only where no connection was lost since there were `connectionsLost`: then it fails, and nothing is sent. */
+  async sendUnlessLost(commands: readonly RedisCommand[], connectionsLost: number): Promise<unknown[]> {
+    const isSame = this.#connectionsLost === connectionsLost && this.#downSinceMs === null;
+    if (!isSame) throw this.#unavailable("a connection was lost while a commit was under way");
+    return this.#inTime(commands, false, () => commands.map((command) => callBuffer(this.#client, command)));
   }
 
   /** As `send`, of one command, to each node that has keys. */
@@ -99,7 +114,7 @@ export class RedisLink {
     const nodes = this.#nodes();
     const commands = nodes.map((_, node) => commandOf(node));
     const sent = commands.filter((command) => command !== null);
-    return this.#inTime(sent, () =>
+    return this.#inTime(sent, true, () =>
       nodes.map((node, i) => (commands[i] === null ? Promise.resolve(null) : callBuffer(node, commands[i]!))),
     );
   }
@@ -128,17 +143,24 @@ export class RedisLink {
     return nodes;
   }
 
-  async #inTime(commands: readonly RedisCommand[], begin: () => Promise<unknown>[]): Promise<unknown[]> {
+  async #inTime(
+    commands: readonly RedisCommand[],
+    mayRepeat: boolean,
+    begin: () => Promise<unknown>[],
+  ): Promise<unknown[]> {
     if (commands.length === 0) return [];
     const { timeoutMs, shown } = this.#address;
     if (this.#isClosed) throw this.#unavailable(this.#reason);
     if (this.#downSinceMs !== null && performance.now() - this.#downSinceMs > timeoutMs) {
       throw this.#unavailable(this.#reason);
     }
-    const release = this.#admit(commands);
-    const replies = begin();
-    // What time is up for is still under way, and takes room until it is settled.
-    void Promise.allSettled(replies).then(release);
+    const ask = (): Promise<unknown[]> => {
+      const release = this.#admit(commands);
+      const replies = begin();
+      // What time is up for is still under way, and takes room until it is settled.
+      void Promise.allSettled(replies).then(release);
+      return Promise.all(replies);
+    };
     let timer!: NodeJS.Timeout;
     const timedOut = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -153,7 +175,15 @@ export class RedisLink {
       }, timeoutMs);
     });
     try {
-      return await Promise.race([Promise.all(replies), timedOut]);
+      for (;;) {
+        const lost = this.#loss.promise;
+        const outcome = await Promise.race([ask(), timedOut, lost]);
+        if (outcome !== LOST) {
+          if (this.#client.status === "ready") this.#downSinceMs = null;
+          return outcome;
+        }
+        if (!mayRepeat) throw this.#unavailable(this.#reason);
+      }
     } catch (error) {
       throw error instanceof OnefoldError ? error : this.#failed(error as Error);
     } finally {
@@ -188,6 +218,12 @@ export class RedisLink {
   }
 }
 
+function newLoss(): { readonly promise: Promise<typeof LOST>; happened(): void } {
+  let happened!: () => void;
+  const promise = new Promise<typeof LOST>((resolve) => (happened = () => resolve(LOST)));
+  return { promise, happened };
+}
+
 function callBuffer(client: Client, { name, args }: RedisCommand): Promise<unknown> {
   const scripts = client as unknown as Record<string, ((...args: RedisArgument[]) => Promise<unknown>) | undefined>;
   const script = scripts[`${name}Buffer`];
@@ -202,10 +238,12 @@ function messageOf(error: Error): string {
   return error.message === "" ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
 }
 
-function nodeOptions(
-  { tls, username, password, timeoutMs }: RedisAddress,
-  resends: boolean,
-): RedisOptions & { readonly replyMapping?: "legacy" } {
+function nodeOptions({
+  tls,
+  username,
+  password,
+  timeoutMs,
+}: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
   return {
     ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: tls.ca } }),
     ...(username === null ? {} : { username }),
@@ -218,31 +256,26 @@ function nodeOptions(
     commandTimeout: timeoutMs * CLEAR_UP_FACTOR,
     socketTimeout: timeoutMs,
     maxRetriesPerRequest: null,
-    autoResendUnfulfilledCommands: resends,
+    autoResendUnfulfilledCommands: false,
   };
 }
 
-function singleOptions(address: RedisAddress, resends: boolean): RedisOptions & { readonly replyMapping?: "legacy" } {
+function singleOptions(address: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
   return {
-    ...nodeOptions(address, resends),
+    ...nodeOptions(address),
     db: address.database,
     lazyConnect: true,
     retryStrategy: reconnectDelay,
-    reconnectOnError: (error) => mayComeBack(error) && (resends ? 2 : 1),
+    reconnectOnError: afterReply,
   };
 }
 
-function clusterOptions(
-  address: RedisAddress,
-  resends: boolean,
-): Omit<ClusterOptions, "redisOptions"> & {
+function clusterOptions(address: RedisAddress): Omit<ClusterOptions, "redisOptions"> & {
   readonly redisOptions: NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" };
 } {
   const { timeoutMs } = address;
   return {
-    redisOptions: nodeOptions(address, resends) as NonNullable<ClusterOptions["redisOptions"]> & {
-      replyMapping?: "legacy";
-    },
+    redisOptions: nodeOptions(address) as NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" },
     lazyConnect: true,
     enableReadyCheck: false,
     clusterRetryStrategy: reconnectDelay,
@@ -255,9 +288,9 @@ function clusterOptions(
   };
 }
 
-/** A server that is still loading, or has become a replica, is one to come back to, with the same command or not. */
-function mayComeBack(error: Error): boolean {
-  return /^(LOADING|READONLY|MASTERDOWN)\b/.test(error.message);
+/** A server that is still loading, or has become a replica, is one to come back to with the same command. */
+function afterReply(error: Error): 2 | false {
+  return /^(LOADING|READONLY|MASTERDOWN)\b/.test(error.message) ? 2 : false;
 }
 
 /** Doubles, with a tenth of chance, so that many clients do not come back in one moment. */

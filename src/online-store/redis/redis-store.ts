@@ -64,14 +64,12 @@ export interface RedisStoreOptions {
   readonly url: string;
   /** Where the URL has none. */
   readonly password?: string;
-  /** Whether what was under way when a connection broke is sent again over the next one. Default true. */
-  readonly resends?: boolean;
 }
 
 /** Does not wait for the connection: `ping` does. Throws `REQUEST_INVALID`, `FILE_UNREADABLE`. */
-export async function openRedisStore({ url, password, resends = true }: RedisStoreOptions): Promise<RedisOnlineStore> {
+export async function openRedisStore({ url, password }: RedisStoreOptions): Promise<RedisOnlineStore> {
   const address = parseRedisAddress(url, password);
-  const link = await RedisLink.open(address, { [WRITE_NEWER_COMMAND]: WRITE_NEWER }, resends);
+  const link = await RedisLink.open(address, { [WRITE_NEWER_COMMAND]: WRITE_NEWER });
   return new RedisOnlineStore(link, new RedisKeys(address.prefix));
 }
 
@@ -85,8 +83,13 @@ export class RedisOnlineStore implements OnlineStore {
     this.#keys = keys;
   }
 
-  get generation(): number {
-    return this.#link.generation;
+  get isCluster(): boolean {
+    return this.#link.isCluster;
+  }
+
+  /** Times that the connection to a server broke. What the store had may be less after each. */
+  get connectionsLost(): number {
+    return this.#link.connectionsLost;
   }
 
   /** Resolves once the store answers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
@@ -128,8 +131,11 @@ export class RedisOnlineStore implements OnlineStore {
       }
       return { name: WRITE_NEWER_COMMAND, args: [keys.length, ...keys, ...values] };
     });
+    const { connectionsLost } = this.#link;
+    // So that a connection that is not there yet is no lost one.
+    if (states.length === 0 && metas.length > 0) await this.ping();
     const replies = (await this.#sendInRounds(commands)) as (number | Buffer)[][];
-    await this.#writeMetas(metas);
+    await this.#writeMetas(metas, connectionsLost);
     const refused = replies.flatMap((reply, batch) => refusedIn(reply, batches[batch]!));
     return refused.sort((a, b) => a.index - b.index);
   }
@@ -181,7 +187,8 @@ export class RedisOnlineStore implements OnlineStore {
     return this.#link.close();
   }
 
-  async #writeMetas(metas: readonly MetaWrite[]): Promise<void> {
+  /** Not over another connection than the states: a server that was away may have lost some of them. */
+  async #writeMetas(metas: readonly MetaWrite[], connectionsLost: number): Promise<void> {
     const present = new Map(metas.map(({ name, bytes }) => [name, bytes]));
     const written: RedisArgument[] = [];
     const removed: RedisArgument[] = [];
@@ -192,7 +199,7 @@ export class RedisOnlineStore implements OnlineStore {
     const commands: RedisCommand[] = [];
     if (written.length > 0) commands.push({ name: "hset", args: [this.#keys.metas, ...written] });
     if (removed.length > 0) commands.push({ name: "hdel", args: [this.#keys.metas, ...removed] });
-    await this.#link.send(commands);
+    if (commands.length > 0) await this.#link.sendUnlessLost(commands, connectionsLost);
   }
 
   async #entityKeys(space: StateSpace): Promise<Set<EntityKey>> {

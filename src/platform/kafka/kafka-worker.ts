@@ -48,7 +48,6 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
   const { Worker } = await kafkaModules();
   const store = await openRedisStore({
     url: onlineUrl,
-    resends: false,
     ...(onlinePassword === undefined ? {} : { password: onlinePassword }),
   });
   const closing: (() => Promise<unknown>)[] = [() => store.close()];

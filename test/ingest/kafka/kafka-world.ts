@@ -143,11 +143,14 @@ export class KafkaWorld {
     const partitions = await this.read(topic).catch(() => []);
     const taken = new Set(partitions.flat().map((record) => record.headers().get("onefold-origin")?.toString()));
     if (taken.size < count) return `${topic} has ${taken.size} of ${count}`;
-    const keys = partitions.map((_, partition) => `${topic}/${partition}`);
-    const { states } = await store.read(keys.map((key) => ({ space: "kafka-positions", key })));
+    const { metas } = await store.read(
+      [],
+      partitions.map((_, partition) => `kafka/${topic}/${partition}`),
+    );
     for (const [partition, records] of partitions.entries()) {
       const end = (records.at(-1)?.offset ?? -1) + 1;
-      const position = states[partition]?.offset ?? 0;
+      const stored = metas[partition];
+      const position = stored ? (JSON.parse(Buffer.from(stored).toString()) as { offset: number }).offset : 0;
       if (position < end) return `${topic}/${partition} is at ${position} of ${end}`;
     }
     return "";
