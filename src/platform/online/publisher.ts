@@ -49,6 +49,12 @@ export interface PublisherOptions {
   keptMs(view: string): number | undefined;
   /** Told of the first of each run of failures. */
   onError(error: unknown): void;
+  /** What may wait to be copied. Default 64 MB. */
+  readonly queueBytesMax?: number;
+  /** From which waiting doubles while it fails. Default 50. */
+  readonly retryMillisMin?: number;
+  /** How long a draft's old states stay once servers can hear that they are not served any more. Default 500. */
+  readonly draftGraceMillis?: number;
 }
 
 interface Batch {
@@ -103,7 +109,8 @@ export class Publisher {
     const wanted = metas.filter(({ name }) => name.startsWith(VIEW_PREFIX) || name.startsWith(BUILT_PREFIX));
     if (this.#hasOverflowed || (states.length === 0 && wanted.length === 0)) return;
     const bytes = states.reduce((sum, state) => sum + state.bytes.length, 0);
-    if (this.#queueBytes + bytes > QUEUE_BYTES_MAX) {
+    const { queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
+    if (this.#queueBytes + bytes > queueBytesMax) {
       this.#queue = [];
       this.#queueBytes = 0;
       this.#hasOverflowed = true;
@@ -135,12 +142,13 @@ export class Publisher {
   }
 
   async #run(): Promise<void> {
-    let retryMs = RETRY_MILLIS_MIN;
+    const { retryMillisMin = RETRY_MILLIS_MIN } = this.#options;
+    let retryMs = retryMillisMin;
     while (!this.#isClosing) {
       try {
         await this.#step();
         this.#isFailing = false;
-        retryMs = RETRY_MILLIS_MIN;
+        retryMs = retryMillisMin;
       } catch (error) {
         if (this.#isClosing) return;
         if (!this.#isFailing) this.#options.onError(error);
@@ -227,7 +235,7 @@ export class Publisher {
           [],
           [placeMeta, builtMeta].map((name) => ({ name, bytes: null })),
         );
-        if (theirPlace !== null) await sleep(DRAFT_GRACE_MILLIS);
+        if (theirPlace !== null) await sleep(this.#options.draftGraceMillis ?? DRAFT_GRACE_MILLIS);
         await this.#target.dropSpace(place.space);
         this.#drops.delete(place.space);
         from = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { writeFile } from "node:fs/promises";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -12,6 +12,7 @@ import { describeWhere, shared } from "../../services/describe-where.ts";
 import { startRedis } from "../../services/redis.ts";
 import { type RedisCluster, startRedisCluster } from "../../services/redis-cluster.ts";
 
+const REDIS_PAGE = readFileSync(new URL("../../../docs/redis.md", import.meta.url), "utf8");
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 29);
 const describeWithRedis = await describeWhere("redis");
 const describeWithOurs = await describeWhere("redis", { ours: true });
@@ -148,8 +149,13 @@ describeWithOurs("online store: redis with TLS and users", () => {
   const PASSWORD = "s3cret/:@%";
 
   it("speaks TLS with the authority it is given, as a user who may do what the store does and no more", async () => {
-    const rules = "~of:* +@read +@write +@scripting -@dangerous +hlen +ping";
-    const server = await startRedis({ tls: true, users: [{ name: "onefold", password: PASSWORD, rules }] });
+    // The commands that docs/redis.md names.
+    const [rules, readOnly] = [...REDIS_PAGE.matchAll(/`(~of:[^`]*)`/g)].map((match) => match[1]!);
+    const users = [
+      { name: "onefold", password: PASSWORD, rules: rules! },
+      { name: "reader", password: PASSWORD, rules: readOnly! },
+    ];
+    const server = await startRedis({ tls: true, users });
     closers.push(() => server.close());
     const ca = join(folder, "ca.pem");
     await writeFile(ca, server.ca!);
@@ -160,6 +166,13 @@ describeWithOurs("online store: redis with TLS and users", () => {
     await store.commit([write("a", 1)], [{ name: "m", bytes: new Uint8Array(1) }]);
     expect(await store.commit([write("a", 1)], [])).toHaveLength(1);
     expect(await store.countStates("v@1#0")).toBe(1);
+    const reader = await opened(`rediss://reader:${encodeURIComponent(PASSWORD)}@${host}/?ca=${ca}`);
+    expect(await reader.read([{ space: "v@1#0", key: "a" }], ["m"])).toMatchObject({ states: [{ offset: 1 }] });
+    await expect(reader.commit([write("a", 2)], [])).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    const metas: string[] = [];
+    for await (const { name } of store.scanMetas("")) metas.push(name);
+    expect(metas).toEqual(["m"]);
+    await store.commit([], [{ name: "m", bytes: null }]);
     await store.dropSpace("v@1#0");
     expect(await store.countStates("v@1#0")).toBe(0);
 
