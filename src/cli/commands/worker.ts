@@ -56,7 +56,7 @@ export function workerCommand(): Command {
         import("../../platform/kafka/worker-door.ts"),
       ]);
       const stopped = nextStopSignal().then(() => null);
-      const password = process.env["ONEFOLD_ONLINE_PASSWORD"];
+      const password = process.env["ONEFOLD_REDIS_PASSWORD"];
       const worker = await startKafkaWorker({
         definitions,
         kafka,

@@ -19,7 +19,6 @@ import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../onl
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { compileDoor, type Door } from "../door.ts";
 import type { CheckedRow } from "../event.ts";
-import { stateSpace } from "../view-runner.ts";
 import type { KafkaRecord } from "./connection.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import { parseOrigin, TakenOrigins } from "./origin.ts";
@@ -27,9 +26,7 @@ import type { FoldPosition } from "./position.ts";
 import { compileKey, KNOWN_TIME_HEADER, ORIGIN_HEADER, readEvent } from "./router.ts";
 import type { Route, RoutedView, SourceRoutes } from "./routes.ts";
 import { TakenIds } from "./taken-ids.ts";
-
-/** Every state of a view on Kafka is of this epoch. */
-export const KAFKA_EPOCH = 0;
+import { KAFKA_EPOCH, spaceOf } from "./view-places.ts";
 
 /** What all partitions of a route are folded with. */
 export interface RouteParts {
@@ -312,10 +309,6 @@ export class PartitionFold {
       value: record.value,
     });
   }
-}
-
-export function spaceOf(view: RoutedView): string {
-  return stateSpace(view.name, KAFKA_EPOCH);
 }
 
 function foreignRecord(topic: string): OnefoldError {

@@ -47,13 +47,14 @@ export interface SourceRoutes {
   readonly deadLetterTopic: string;
 }
 
-/** Sources with a Kafka topic and at least one view. Throws `DEFINITION_INVALID`. */
+/** Sources with a Kafka topic and at least one numbered view. Throws `DEFINITION_INVALID`. */
 export function planRoutes(definitions: readonly Definition[], prefix: string): SourceRoutes[] {
   const entities = new Map(definitions.flatMap((one) => (one.kind === "entity" ? [[one.name, one] as const] : [])));
   return definitions.flatMap((source): SourceRoutes[] => {
     if (source.kind !== "stream" || source.kafka === undefined) return [];
     const views = definitions.flatMap((view): RoutedView[] => {
-      if (view.kind !== "view" || view.source !== source.name) return [];
+      // A draft changes its meaning under its name: it has no place where many processes fold.
+      if (view.kind !== "view" || view.source !== source.name || view.version === "dev") return [];
       const entity = entities.get(view.entity);
       if (entity === undefined) {
         throw new OnefoldError(

@@ -11,16 +11,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import { asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import type { Definition, StreamDefinition } from "../../define/definition.ts";
-import type { MetaWrite, OnlineStore } from "../../online-store/online-store.ts";
+import type { OnlineStore } from "../../online-store/online-store.ts";
 import { ArchiveLoop, type RouteArchive } from "./archive-loop.ts";
 import { type FetchFrom, KafkaConnection } from "./connection.ts";
 import { FoldLoop, type FoldLoopOptions, type FoldProgress } from "./fold-loop.ts";
 import { GroupSeat } from "./group-seat.ts";
-import { KAFKA_EPOCH, spaceOf } from "./partition-fold.ts";
 import { RouteLoop, type RouteProgress } from "./route-loop.ts";
 import { planRoutes, type SourceRoutes } from "./routes.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { prepareTopics } from "./topic-setup.ts";
+import { tellViewPlaces } from "./view-places.ts";
 
 /** What passes by itself, or once a person has mended it elsewhere. */
 const PASSING: ReadonlySet<ErrorCode> = new Set(["KAFKA_UNAVAILABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT"]);
@@ -85,7 +85,7 @@ export class Worker {
     const connection = new KafkaConnection(options.kafka);
     try {
       const topics = await prepareTopics(connection, plans);
-      await options.store.commit([], plans.flatMap(viewMetas));
+      await tellViewPlaces(options.store, plans);
       const worker = new Worker(options, connection, plans, topics);
       await worker.#startArchive(topics);
       return worker;
@@ -211,14 +211,4 @@ export class Worker {
       }
     }
   }
-}
-
-/** Where a view's states are, for those who serve them. */
-function viewMetas({ routes }: SourceRoutes): MetaWrite[] {
-  return routes.flatMap(({ views }) =>
-    views.map((view): MetaWrite => {
-      const stored = { space: spaceOf(view), epoch: KAFKA_EPOCH, position: 0, nextSequence: 0 };
-      return { name: `view/${view.name}`, bytes: new Uint8Array(Buffer.from(JSON.stringify(stored))) };
-    }),
-  );
 }

@@ -9,7 +9,7 @@ import { compileDoor } from "../../../src/ingest/door.ts";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
 import type { FetchFrom, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
-import { spaceOf } from "../../../src/ingest/kafka/partition-fold.ts";
+import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";
 import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";

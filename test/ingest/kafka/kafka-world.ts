@@ -12,7 +12,7 @@ import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
 import { KafkaConnection, type KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
-import { spaceOf } from "../../../src/ingest/kafka/partition-fold.ts";
+import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";
 import { type KafkaSettings, kafkaSettings } from "../../../src/ingest/kafka/settings.ts";
 import { Worker, type WorkerOptions } from "../../../src/ingest/kafka/worker.ts";
