@@ -54,6 +54,8 @@ export interface KafkaRecord {
 }
 
 export interface FetchedPartition extends TopicPartition {
+  /** What was asked for. */
+  readonly fromOffset: number;
   readonly records: readonly KafkaRecord[];
   /** Where to go on: behind the records, and behind those that are not shown (aborted, control). */
   readonly nextOffset: number;
@@ -406,7 +408,7 @@ function fetchedPartition(topic: string, partition: PartitionAnswer, from: numbe
     }
   }
   const endOffset = Number(lastStableOffset >= 0n ? lastStableOffset : highWatermark);
-  return { topic, partition: partition.partitionIndex, records, nextOffset, endOffset };
+  return { topic, partition: partition.partitionIndex, fromOffset: from, records, nextOffset, endOffset };
 }
 
 const APPEND_TIME_BATCH = 0b1000;
