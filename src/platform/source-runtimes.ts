@@ -117,7 +117,7 @@ export class SourceRuntimes {
         return runner.space;
       },
       state: (key) => runner.state(key),
-      mark: (key) => runner.mark(key),
+      changes: runner.changes,
       storedPosition: () => runner.position,
     };
   }

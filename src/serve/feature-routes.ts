@@ -4,6 +4,7 @@
 import { performance } from "node:perf_hooks";
 import { entityKey, entityKeyFromText } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
+import type { Asked } from "./kept-answers.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer, type RouteRequest } from "./route.ts";
 import { answerEach, BATCH_MAX } from "./vector-batch.ts";
@@ -14,9 +15,9 @@ import {
   answerTiming,
   featuresSchema,
   metadataSchema,
-  readFor,
 } from "./vector-answer.ts";
-import { vectorRouteAnswer } from "./vector-route-answer.ts";
+import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
+import type { WireAnswer } from "./wire-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],
@@ -55,10 +56,12 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     const entity = plan.entities[0]!;
     const key = id.isText ? entityKeyFromText(entity, String(id.given)) : entityKey(entity, id.given);
     const options = answerOptions(request);
-    const vector = readFor(reader, plan, [key], options);
+    const keys = [key];
+    reader.read(plan, keys);
     const label = { entity_type: query.entity_type, entity_id: id.given };
-    return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
+    return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
   };
+  const repeat = (asked: Asked, startMs: number): WireAnswer | null => repeatedAnswer(reader, asked, startMs);
 
   return [
     {
@@ -85,6 +88,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const body = request.body as FeatureQuery & { entity_id: unknown };
         return answerOne(request, { given: body.entity_id, isText: false }, body);
       },
+      repeat,
     },
     {
       method: "GET",
@@ -112,6 +116,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           { entity_type: request.params["entity_type"]!, ...(wanted === undefined ? {} : { feature_names: wanted }) },
         );
       },
+      repeat,
     },
     {
       method: "POST",

@@ -9,15 +9,8 @@ import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 import { answerEach, BATCH_MAX } from "./vector-batch.ts";
-import {
-  answerOptions,
-  answerOptionSchemas,
-  answerTiming,
-  featuresSchema,
-  metadataSchema,
-  readFor,
-} from "./vector-answer.ts";
-import { vectorRouteAnswer } from "./vector-route-answer.ts";
+import { answerOptions, answerOptionSchemas, answerTiming, featuresSchema, metadataSchema } from "./vector-answer.ts";
+import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
   type: "object",
@@ -76,10 +69,11 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const plan = reader.servicePlan(request.params["name"]!, fit);
         const keys = serviceKeys(plan.entities, entities);
         const options = answerOptions(request);
-        const vector = readFor(reader, plan, keys, options, requestRow(plan.request, data));
+        reader.read(plan, keys, { request: requestRow(plan.request, data) });
         const label = { service: plan.service, entities };
-        return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
+        return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
       },
+      repeat: (asked, startMs) => repeatedAnswer(reader, asked, startMs),
     },
     {
       method: "POST",

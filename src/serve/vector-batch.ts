@@ -7,7 +7,7 @@ import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
 import type { FeatureReader } from "./feature-reader.ts";
-import { answerFeatures, answerMetadata, type AnswerOptions, readFor } from "./vector-answer.ts";
+import { answerFeatures, answerMetadata, type AnswerOptions } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 /** Entities in one request. */
@@ -46,7 +46,7 @@ export async function answerEach(
   for (let i = 0; i < asked.length; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) await setImmediate();
     const { keys, request } = asked[i]!;
-    const vector = readFor(reader, plan, keys, options, request);
+    const vector = reader.read(plan, keys, request === undefined ? {} : { request });
     results.push({
       ...batch.label(batch.inputs[i]),
       features: answerFeatures(plan, vector),

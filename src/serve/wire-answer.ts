@@ -14,12 +14,14 @@ export interface WireAnswer {
   readonly headers: Readonly<Record<string, string>>;
   readonly contentType: string;
   readonly text: string;
+  /** Of the text in UTF-8, where it is known. */
+  readonly bytes?: number;
   /** Of an error answer. */
   readonly code: ErrorCode | null;
 }
 
-const JSON_TYPE = "application/json; charset=utf-8";
-const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+export const JSON_TYPE: string = "application/json; charset=utf-8";
+export const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
 /** Throws where the body cannot be serialized: before anything is sent, so that no answer is half-written. */
 export function wireAnswer(answer: RouteAnswer): WireAnswer {

@@ -13,7 +13,7 @@ import { requestRow } from "../../vector/request-row.ts";
 import { serviceKeys } from "../entity-input.ts";
 import { pushBody } from "../event-routes.ts";
 import { featuresText } from "../features-text.ts";
-import { answerMetadata, readFor } from "../vector-answer.ts";
+import { answerMetadata } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import { decodeText } from "./byte-string.ts";
 import type { Call, Command } from "./command.ts";
@@ -73,7 +73,7 @@ function vectorText(service: string, json: string, { door }: Call): string {
   const plan = door.reader.servicePlan(decodeText(service, "service"), fit);
   const keys = serviceKeys(plan.entities, entities);
   const options = { full: metadata === true || metadata === "full", token: token === true };
-  const vector = readFor(door.reader, plan, keys, options, requestRow(plan.request, request));
+  const vector = door.reader.read(plan, keys, { request: requestRow(plan.request, request) });
   const about = answerMetadata(plan, vector, options);
   return `{"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(about)}}`;
 }

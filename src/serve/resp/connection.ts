@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { BytesUnderWay } from "../request-body.ts";
+import { AnsweredBefore } from "./answered-before.ts";
 import type { Call, Command, Door, Session, WriteReply } from "./command.ts";
 import { wrongArity } from "./connection-commands.ts";
 import { CommandError, errorLine, type ErrorReply, errorReply, shownError } from "./error-reply.ts";
@@ -22,6 +23,8 @@ export interface ConnectionHouse {
   readonly spare: SpareBuffer;
   /** Requests carried out, by the command's name; those of unknown commands under an empty one. */
   readonly commandCounts: Map<string, number>;
+  /** Of all commands, in an order that stays. */
+  readonly commandNames: readonly string[];
   /** Told of what is the server's own fault. */
   readonly onError: (error: unknown, command: string) => void;
 }
@@ -51,6 +54,7 @@ export class Connection {
   readonly #parser: RequestParser;
   readonly #out: ReplyWriter;
   readonly #call: Call;
+  readonly #before: AnsweredBefore;
   #begun: BegunCall[] = [];
   #isRunning = false;
   /** No more input is taken: the client has ended it, or the door closes. */
@@ -64,6 +68,7 @@ export class Connection {
     this.#house = house;
     this.#parser = new RequestParser(house.limits, house.underWay);
     this.#out = new ReplyWriter(house.spare);
+    this.#before = new AnsweredBefore(house, this.#parser, this.#out);
     this.session = { id, isAuthenticated: house.door.password === null, name: "", isEnding: false };
     this.#call = {
       door: house.door,
@@ -74,6 +79,7 @@ export class Connection {
         this.#tell(error, command);
         this.#out.text(JSON.stringify({ error: shownError(error) }));
       },
+      keep: (plan, keys, command) => this.#before.keep(plan, keys, command),
       pause: async () => {
         socket.pause();
         this.#send();
@@ -113,6 +119,12 @@ export class Connection {
     this.#isRunning = true;
     try {
       while (!this.#isOver && !this.session.isEnding) {
+        if (this.session.isAuthenticated && this.#begun.length === 0) {
+          if (this.#before.answerNext()) {
+            if (this.#out.length > FLUSH_BYTES) await this.#call.pause();
+            continue;
+          }
+        } else this.#before.forget();
         const request = this.#parser.next(this.session.isAuthenticated ? this.#house.limits : STRANGER_LIMITS);
         if (request !== null) {
           const work = this.#carryOut(request);

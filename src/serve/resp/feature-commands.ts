@@ -11,8 +11,8 @@ import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
-import type { VectorValues } from "../vector-buffer.ts";
-import { answerFeatures, answerMetadata, readFor } from "../vector-answer.ts";
+import type { FeatureVector } from "../vector-buffer.ts";
+import { answerFeatures, answerMetadata } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
@@ -29,8 +29,9 @@ export const featureCommands: readonly Command[] = [
     summary: "A service's values for one set of entities, in the service's order",
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
-      const vector = readOne(plan, args, call, NO_OPTIONS);
+      const { keys, vector } = readOne(plan, args, call, NO_OPTIONS);
       call.out.raw(formatVector(plan, vector, call.out.protocol));
+      call.keep(plan, keys, "fget");
     },
   },
   {
@@ -41,12 +42,13 @@ export const featureCommands: readonly Command[] = [
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
       const asked = { WITHMETA: false, WITHTOKEN: false };
-      const vector = readOne(plan, args, call, asked);
+      const { keys, vector } = readOne(plan, args, call, asked);
       const features = answerFeatures(plan, vector);
       const isPlain = !asked.WITHMETA && !asked.WITHTOKEN;
       const options = { full: asked.WITHMETA, token: asked.WITHTOKEN };
       const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
       call.out.text(JSON.stringify(answer));
+      if (isPlain) call.keep(plan, keys, "fgetjson");
     },
   },
   {
@@ -57,7 +59,9 @@ export const featureCommands: readonly Command[] = [
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
       requirePackable(plan);
-      writePackedVector(readOne(plan, args, call, NO_OPTIONS), call.out);
+      const { keys, vector } = readOne(plan, args, call, NO_OPTIONS);
+      writePackedVector(vector, call.out);
+      call.keep(plan, keys, "fgetpacked");
     },
   },
   {
@@ -89,15 +93,19 @@ function planOf(service: string, { door }: Call): VectorPlan {
   return door.reader.servicePlan(decodeText(service, "service"));
 }
 
+interface ReadOne {
+  readonly keys: readonly EntityKey[];
+  readonly vector: FeatureVector;
+}
+
 /** The vector that a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
-function readOne(plan: VectorPlan, args: readonly string[], { door }: Call, flags: Flags): VectorValues {
+function readOne(plan: VectorPlan, args: readonly string[], { door }: Call, flags: Flags): ReadOne {
   const { entities } = plan;
   const optionsAt = 2 + entities.length;
   if (args.length < optionsAt) throw wrongKeyCount(plan, args.length - 2);
   const context = args.length === optionsAt ? undefined : readOptions(args, optionsAt, flags, plan);
   const keys = keysAt(plan, args, 2);
-  const options = { full: flags["WITHMETA"] === true, token: flags["WITHTOKEN"] === true };
-  return readFor(door.reader, plan, keys, options, requestRow(plan.request, context));
+  return { keys, vector: door.reader.read(plan, keys, { request: requestRow(plan.request, context) }) };
 }
 
 function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKey[] {
@@ -172,7 +180,7 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
     }
     try {
       const keys = keysAt(plan, args, 3 + i * perVector);
-      const vector = door.reader.readValues(plan, keys, { request: requestOf(i) });
+      const vector = door.reader.read(plan, keys, { request: requestOf(i) });
       out.raw(formatVector(plan, vector, out.protocol));
     } catch (error) {
       call.fail(error, "fmget");

@@ -85,6 +85,7 @@ export async function openRespServer(
     underWay: new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX),
     spare: new SpareBuffer(),
     commandCounts,
+    commandNames: [...door.commands.keys()],
     onError,
   };
   let lastId = 0;
