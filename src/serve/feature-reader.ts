@@ -119,7 +119,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     findAnswer: (asked) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       forgetIfOutdated();
-      const found = kept.find(asked, ports.clock.now());
+      const found = kept.find(asked, ports.clock);
       if (found !== null) publish(found.plan, found.statuses, startMs, true);
       return found;
     },

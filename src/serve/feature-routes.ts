@@ -6,7 +6,15 @@ import { entityKey, entityKeyFromText } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { Asked } from "./kept-answers.ts";
 import type { ServePorts } from "./ports.ts";
-import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer, type RouteRequest } from "./route.ts";
+import {
+  errorSchema,
+  type JsonSchema,
+  nameSchema,
+  type Route,
+  type RouteAnswer,
+  type RouteRequest,
+  type WireAnswer,
+} from "./route.ts";
 import { answerEach, BATCH_MAX } from "./vector-batch.ts";
 import {
   answerOptionQuerySchemas,
@@ -17,7 +25,6 @@ import {
   metadataSchema,
 } from "./vector-answer.ts";
 import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
-import type { WireAnswer } from "./wire-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],

@@ -14,6 +14,7 @@
  *     words of 8 bytes: from | until | 5 of Int32 fields | count of each view | cell of each view, two a word |
  *     what was asked, and the answer, byte by byte
  */
+import type { Clock } from "../base/clock.ts";
 import type { Micros } from "../base/micros.ts";
 import type { StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
@@ -110,14 +111,15 @@ export class KeptAnswers {
     this.#words = Math.floor(Math.min(bytesMax, BYTES_MAX) / 8);
   }
 
-  /** What was answered, if a read at `now` would give the same; else null. */
-  find(asked: Asked, now: Micros): KeptAnswer | null {
+  /** What was answered, if a read by this clock would give the same now; else null. */
+  find(asked: Asked, clock: Clock): KeptAnswer | null {
     const memory = this.#memory;
     if (memory === null) return null;
     const slot = this.#slotOf(memory, asked, hashOf(asked));
     if (slot === NONE) return null;
     const at = memory.entries[slot]!;
     const { numbers, fields } = memory;
+    const now = clock.now();
     if (now < numbers[at]! || now >= numbers[at + 1]!) return null;
     const plan = this.#plans[fields[2 * at + PLAN]!]!;
     const { views } = plan;

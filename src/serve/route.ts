@@ -3,8 +3,8 @@
  * routes on a server; an API description is generated from the same lists.
  */
 
+import type { ErrorCode } from "../base/errors.ts";
 import type { Asked } from "./kept-answers.ts";
-import type { WireAnswer } from "./wire-answer.ts";
 
 /** A JSON schema (draft-07, the validator's dialect). */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -26,6 +26,19 @@ export interface RouteAnswer {
   readonly keep?: (asked: Asked) => void;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What goes over the wire for an answer; `wire-answer.ts` makes it. */
+export interface WireAnswer {
+  readonly status: number;
+  /** Beside content-type and what the protocol itself adds. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly contentType: string;
+  readonly text: string;
+  /** Of the text in UTF-8, where it is known. */
+  readonly bytes?: number;
+  /** Of an error answer. */
+  readonly code: ErrorCode | null;
 }
 
 export interface RouteSchemas {

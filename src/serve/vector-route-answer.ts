@@ -11,7 +11,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { featuresText } from "./features-text.ts";
 import type { Asked } from "./kept-answers.ts";
-import type { RouteAnswer } from "./route.ts";
+import type { RouteAnswer, WireAnswer } from "./route.ts";
 import {
   answerFeatures,
   answerMetadata,
@@ -22,7 +22,7 @@ import {
   latencyMs,
 } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
-import { JSON_TYPE, NO_HEADERS, type WireAnswer } from "./wire-answer.ts";
+import { JSON_TYPE, NO_HEADERS } from "./wire-answer.ts";
 
 /** A vector that was read in this turn: the plan's. */
 export interface AnsweredRead {

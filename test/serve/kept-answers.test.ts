@@ -34,7 +34,7 @@ function askedFor(space: number, text: string): Asked {
 
 const at = (micros: number): Micros => micros as Micros;
 const shown = (kept: KeptAnswers, asked: Asked, now: number): string | null => {
-  const found = kept.find(asked, at(now));
+  const found = kept.find(asked, { now: () => at(now) });
   return found === null ? null : found.bytes.toString("latin1", found.start, found.end);
 };
 
@@ -107,7 +107,7 @@ describe("kept answers", () => {
     const world = worldOf(2, [0, 2]);
     for (let i = 0; i < 1000; i++) keep(kept, world, `k${i}`, `answer ${i}`);
     for (let i = 0; i < 1000; i++) {
-      const found = kept.find(askedFor(spaces[0]!, `k${i}`), at(9))!;
+      const found = kept.find(askedFor(spaces[0]!, `k${i}`), { now: () => at(9) })!;
       expect(found.bytes.toString("latin1", found.start, found.end)).toBe(`answer ${i}`);
       expect([found.asOf, found.plan, found.statuses, found.note, found.split - found.start]).toEqual([
         9,

@@ -8,7 +8,7 @@
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { newAnswerSpace } from "../kept-answers.ts";
 import type { VectorPlan } from "../vector-plan.ts";
-import type { ConnectionHouse } from "./connection.ts";
+import type { ConnectionHouse } from "./connection-house.ts";
 import type { ReplyWriter } from "./reply-writer.ts";
 import type { RequestParser } from "./request-parser.ts";
 

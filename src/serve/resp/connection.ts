@@ -7,27 +7,13 @@
 import type { Socket } from "node:net";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { OnefoldError } from "../../base/errors.ts";
-import type { BytesUnderWay } from "../request-body.ts";
 import { AnsweredBefore } from "./answered-before.ts";
-import type { Call, Command, Door, Session, WriteReply } from "./command.ts";
+import type { Call, Command, Session, WriteReply } from "./command.ts";
+import type { ConnectionHouse } from "./connection-house.ts";
 import { wrongArity } from "./connection-commands.ts";
 import { CommandError, errorLine, type ErrorReply, errorReply, shownError } from "./error-reply.ts";
-import { ReplyWriter, type SpareBuffer } from "./reply-writer.ts";
+import { ReplyWriter } from "./reply-writer.ts";
 import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
-
-/** What all connections of a door share. */
-export interface ConnectionHouse {
-  readonly door: Door;
-  readonly limits: RequestLimits;
-  readonly underWay: BytesUnderWay;
-  readonly spare: SpareBuffer;
-  /** Requests carried out, by the command's name; those of unknown commands under an empty one. */
-  readonly commandCounts: Map<string, number>;
-  /** Of all commands, in an order that stays. */
-  readonly commandNames: readonly string[];
-  /** Told of what is the server's own fault. */
-  readonly onError: (error: unknown, command: string) => void;
-}
 
 /** Replies are sent once so much of them is there, though there are more requests. */
 const FLUSH_BYTES = 256 * 1024;

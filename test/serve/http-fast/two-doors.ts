@@ -23,8 +23,6 @@ export interface TwoDoors {
 export async function openTwoDoors(options: HttpOptions = {}): Promise<TwoDoors> {
   const open = async (hotPath: boolean): Promise<Door> => {
     const world = await createWorld();
-    // So that answers are kept, which is none of the ordinary server's.
-    world.isSampling = false;
     for (let i = 0; i < 40; i++) world.arrive({ origin: `A${i % 7}`, destination: "Zürich", delay: i });
     const failures: unknown[] = [];
     const onError = (error: unknown): void => void failures.push(error);
