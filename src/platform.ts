@@ -43,7 +43,7 @@ import {
   type RuntimeContext,
 } from "./platform/runtime-context.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
-import { StateMemory } from "./platform/state-memory.ts";
+import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
@@ -75,7 +75,6 @@ import { train, type TrainingSet } from "./training/training-set.ts";
 const SERVING_LOG_SAMPLE_RATE = 0.01;
 /** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
 const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
-const KEPT_VECTORS_BYTES = 128 * 1024 * 1024;
 
 /** Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`. */
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
@@ -115,7 +114,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.push(() => servingLog.close());
     const sources = await SourceRuntimes.open(context, online);
     closers.push(() => sources.close());
-    const { keptVectorsBytes = KEPT_VECTORS_BYTES } = options;
+    const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
     return new Platform(context, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);

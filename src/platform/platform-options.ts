@@ -32,8 +32,8 @@ export interface PlatformOptions {
    */
   readonly stateMemoryBytes?: number;
   /**
-   * What vectors that were read may take in memory, to be answered again while nothing can have changed; 0 keeps
-   * none. Default 128 MiB.
+   * What answers may take in memory, beside the heap, to be given again while nothing can have changed; 0 keeps none,
+   * 2 GiB is the most. Default an eighth of what the heap may grow to.
    */
   readonly keptVectorsBytes?: number;
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */

@@ -15,7 +15,7 @@ import {
   type RouteRequest,
   type WireAnswer,
 } from "./route.ts";
-import { answerEach, BATCH_MAX } from "./vector-batch.ts";
+import { answerEach, BATCH_MAX, batchRouteAnswer } from "./vector-batch.ts";
 import {
   answerOptionQuerySchemas,
   answerOptions,
@@ -174,10 +174,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           keysOf: (id) => [entityKey(plan.entities[0]!, id)],
           label: (id) => ({ entity_id: id }),
         });
-        return {
-          status: 200,
-          body: { entity_type: body.entity_type, results, metadata: answerTiming(startMs, ports.clock) },
-        };
+        return batchRouteAnswer({ entity_type: body.entity_type }, results, answerTiming(startMs, ports.clock));
       },
     },
   ];

@@ -142,8 +142,8 @@ export class KeptAnswers {
   }
 
   /**
-   * Keeps an answer that was made of what the plan read in this turn. Not where there is no room for it, or the
-   * house cannot tell when states change.
+   * Keeps an answer that was made of what the plan read in this turn. Not where there is no room for it, the house
+   * cannot tell when states change, or what was asked is more than bytes.
    */
   keep(asked: Asked, read: KeptRead, answer: Uint8Array): void {
     const { plan, keys, asOf, until } = read;
@@ -153,6 +153,7 @@ export class KeptAnswers {
     const words = headWords + Math.ceil((askedBytes + answer.length) / 8);
     if (words > this.#words * ENTRY_SHARE || until <= asOf) return;
     for (let i = 0; i < views.length; i++) if (views[i]!.view.changes === undefined) return;
+    for (let i = asked.start; i < asked.end; i++) if (asked.text.charCodeAt(i) > 0xff) return;
     const statuses = this.#statusNumber(plan.vector.statuses);
     const memory = (this.#memory ??= new Memory(this.#words));
     const hash = hashOf(asked);

@@ -8,7 +8,7 @@ import { serviceKeys } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
-import { answerEach, BATCH_MAX } from "./vector-batch.ts";
+import { answerEach, BATCH_MAX, batchRouteAnswer } from "./vector-batch.ts";
 import { answerOptions, answerOptionSchemas, answerTiming, featuresSchema, metadataSchema } from "./vector-answer.ts";
 import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
 
@@ -132,7 +132,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           requestOf: (i) => requestRow(plan.request, Array.isArray(requests) ? requests[i] : requests),
           label: (entities) => ({ entities }),
         });
-        return { status: 200, body: { service: plan.service, results, metadata: answerTiming(startMs, ports.clock) } };
+        return batchRouteAnswer({ service: plan.service }, results, answerTiming(startMs, ports.clock));
       },
     },
   ];

@@ -25,7 +25,7 @@ interface ServeOptions extends StandardOptions {
   readonly host: string;
   readonly sample: number;
   readonly hotPath: boolean;
-  readonly keptVectors: number;
+  readonly keptVectors?: number;
   readonly stateMemory?: number;
   readonly workers?: number;
 }
@@ -63,10 +63,8 @@ export function serveCommand(): Command {
     .addOption(
       new Option(
         "--kept-vectors <megabytes>",
-        "memory for vectors that are answered again while nothing can have changed",
-      )
-        .default(128)
-        .argParser(parseMegabytes),
+        "memory for answers that are given again while nothing can have changed (default: an eighth of the heap)",
+      ).argParser(parseMegabytes),
     )
     .addOption(
       new Option(
@@ -81,10 +79,9 @@ export function serveCommand(): Command {
         ? await requireCheckedDefinitions(options)
         : { definitions: [], warnings: [] };
       printWarnings(warnings, output);
-      const keptVectorsBytes = options.keptVectors * 1024 * 1024;
       const settings = {
         servingLogSampleRate: options.sample,
-        keptVectorsBytes,
+        ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         definitions,
       };

@@ -11,6 +11,7 @@ import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
+import { askedOf } from "../kept-elements.ts";
 import type { FeatureVector } from "../vector-buffer.ts";
 import { answerFeatures, answerMetadata } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
@@ -148,7 +149,7 @@ function wrongKeyCount(plan: VectorPlan, given: number): OnefoldError {
 
 /** Each set is read in one turn of its own; between stretches of them other connections get theirs. */
 async function runMany(args: readonly string[], call: Call): Promise<void> {
-  const { door, out } = call;
+  const { out } = call;
   const plan = planOf(args[1]!, call);
   const count = /^\d{1,9}$/.test(args[2]!) ? Number(args[2]) : 0;
   if (count < 1 || count > BATCH_MAX) {
@@ -179,13 +180,25 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
       await setImmediate();
     }
     try {
-      const keys = keysAt(plan, args, 3 + i * perVector);
-      const vector = door.reader.read(plan, keys, { request: requestOf(i) });
-      out.raw(formatVector(plan, vector, out.protocol));
+      answerElement(plan, keysAt(plan, args, 3 + i * perVector), requestOf(i), call);
     } catch (error) {
       call.fail(error, "fmget");
     }
   }
+}
+
+function answerElement(
+  plan: VectorPlan,
+  keys: readonly EntityKey[],
+  request: Row,
+  { door: { reader }, out }: Call,
+): void {
+  const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys);
+  const found = asked === null ? null : reader.findAnswer(asked);
+  if (found !== null) return out.bytes(found.bytes, found.start, found.end);
+  const from = out.length;
+  out.raw(formatVector(plan, reader.read(plan, keys, { request }), out.protocol));
+  if (asked !== null) reader.keepAnswer(asked, { plan, keys, bytes: out.since(from) });
 }
 
 /** One object for all, or a list with one for each: what is wrong with one of a list is its vector's error alone. */
