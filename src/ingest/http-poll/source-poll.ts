@@ -73,8 +73,7 @@ export class SourcePoll {
     this.#state ??= await this.#file.load();
     for (;;) {
       const before: PollState = this.#state;
-      const answer = await this.#ask(before, signal);
-      report.requests++;
+      const answer = await this.#ask(before, report, signal);
       if (answer === null) return "unchanged";
       const rows = rowsIn(answer, this.#poll);
       const reached = await this.#pushed(rows, before, answer, report);
@@ -91,9 +90,10 @@ export class SourcePoll {
     }
   }
 
-  async #ask(state: PollState, signal: AbortSignal): Promise<PollAnswer | null> {
+  async #ask(state: PollState, report: PollReport, signal: AbortSignal): Promise<PollAnswer | null> {
     const { clock, environment, fetch } = this.#ports;
     const request = pollRequest(this.#poll, state, environment);
+    report.requests++;
     try {
       return await ask(request, { poll: this.#poll, fetch, signal, nowMicros: clock.now(), wide: this.#wide });
     } catch (error) {
