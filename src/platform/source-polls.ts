@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import type { StreamDefinition } from "../define/definition.ts";
+import { definitionText } from "../fold/canonical-json.ts";
 import { PollLoop } from "../ingest/http-poll/poll-loop.ts";
 import type { PushResult } from "../ingest/pipeline.ts";
 import type { PollGauges } from "../monitor/metrics.ts";
@@ -62,7 +63,7 @@ export class SourcePolls {
     const { clock, dataDir, push } = this.#options;
     const wanted = this.#isStarted ? this.#options.streams() : [];
     const isSame = (name: string, definition: string): boolean =>
-      wanted.some((source) => source.name === name && textOf(source) === definition);
+      wanted.some((source) => source.name === name && definitionText(source) === definition);
     const gone = [...this.#loops].filter(([name, { definition }]) => !isSame(name, definition));
     await Promise.all(gone.map(([, { loop }]) => loop.close()));
     for (const [name] of gone) this.#loops.delete(name);
@@ -79,11 +80,7 @@ export class SourcePolls {
         random: Math.random,
         wait: (micros, signal) => sleep(micros / 1000, undefined, { signal, ref: false }).catch(() => undefined),
       });
-      this.#loops.set(source.name, { definition: textOf(source), loop });
+      this.#loops.set(source.name, { definition: definitionText(source), loop });
     }
   }
-}
-
-function textOf(source: StreamDefinition): string {
-  return JSON.stringify(source);
 }

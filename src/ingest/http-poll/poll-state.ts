@@ -12,6 +12,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, OnefoldError } from "../../base/errors.ts";
 import type { PollDefinition } from "../../define/poll-definition.ts";
+import { definitionText } from "../../fold/canonical-json.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 
 /** A cursor as it is sent, and what newer ones are compared with, where they are compared. */
@@ -52,9 +53,12 @@ export class PollStateFile {
 
   constructor(dataDir: string, source: string, poll: PollDefinition) {
     this.#file = join(dataDir, "polls", `${source}.json`);
-    this.#cursorOf = JSON.stringify(poll.cursor ?? null);
-    const { url, query, rows, columns, pages, headers } = poll;
-    this.#askedOf = JSON.stringify({ url, query, rows, columns, pages, headers });
+    const { url, query, rows, columns, pages, headers, cursor } = poll;
+    // Not when there is more, nor how far it looks back.
+    const { more: _more, ...meaning } = cursor ?? {};
+    if ("lookbackMicros" in meaning) delete meaning.lookbackMicros;
+    this.#cursorOf = definitionText(meaning);
+    this.#askedOf = definitionText({ url, query, rows, columns, pages, headers });
   }
 
   /** As far as it holds for the present definition. Throws `STATE_CODEC`: to begin anew is the user's to decide. */
