@@ -1,6 +1,6 @@
 /** `http({...})` and what a polled source is refused for, with the line where it is written. */
 import { describe, expect, it } from "vitest";
-import { isOnefoldError, OnefoldError } from "../../src/base/errors.ts";
+import { isOnefoldError, type OnefoldError } from "../../src/base/errors.ts";
 import { t } from "../../src/define/column-type.ts";
 import type { StreamDefinition } from "../../src/define/definition.ts";
 import { http, type HttpPollOptions } from "../../src/define/http-poll.ts";

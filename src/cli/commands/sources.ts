@@ -44,7 +44,7 @@ export function sourcesCommand(): Command {
             poll === null ? "-" : (poll.last_success_at ?? "never"),
             poll === null ? "-" : (poll.next_due_at ?? "nobody polls"),
             poll === null ? "-" : String(poll.failures),
-            poll?.last_error == null ? "-" : `${poll.last_error.code}: ${poll.last_error.message}`,
+            errorText(poll?.last_error ?? null),
           ]),
         ),
       );
@@ -63,6 +63,10 @@ interface SourceRow {
   readonly tags: readonly string[];
   readonly description: string | null;
   readonly created_at: string;
+}
+
+function errorText(error: AnsweredStatus["last_error"]): string {
+  return error === null ? "-" : `${error.code}: ${error.message}`;
 }
 
 function rowOf(definition: SourceDefinition, createdAt: string, status: AnsweredStatus | null): SourceRow {

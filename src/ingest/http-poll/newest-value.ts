@@ -13,8 +13,11 @@ type ColumnCursor = Extract<PollCursor, { readonly kind: "column" }>;
 type Comparable = number | string;
 
 export interface NewestValue {
-  /** The newer of the two: `before`, or that of a row which the door let in (`picked` is what it was given). */
-  newer(before: Cursor | null, row: unknown, picked: unknown): Cursor | null;
+  /**
+   * The newer of the two: `before`, or that of a row (`picked` is what the door was given). Of a row that the door
+   * refused, only a time that can be one counts: a wrong value may be beyond all that is to come.
+   */
+  newer(before: Cursor | null, row: unknown, picked: unknown, refusedAt: number | null): Cursor | null;
 }
 
 export function newestValue(source: StreamDefinition, poll: PollDefinition, cursor: ColumnCursor): NewestValue {
@@ -23,9 +26,20 @@ export function newestValue(source: StreamDefinition, poll: PollDefinition, curs
   const unit = column !== undefined && "unit" in column ? column.unit : undefined;
   const rawOf = (row: unknown, picked: unknown): unknown =>
     column !== undefined && "parts" in column ? at(picked, [cursor.column]) : at(row, column?.path ?? [cursor.column]);
+  const comparableAt = (picked: unknown, mayBeWrong: boolean): Comparable | null => {
+    try {
+      return checkValue(at(picked, [cursor.column]), type, { allowNonFinite: true }) as Comparable | null;
+    } catch (error) {
+      if (mayBeWrong) return null;
+      throw error;
+    }
+  };
   return {
-    newer(before, row, picked) {
-      const value = checkValue(at(picked, [cursor.column]), type, { allowNonFinite: true }) as Comparable | null;
+    newer(before, row, picked, refusedAt) {
+      const value = comparableAt(picked, refusedAt !== null);
+      if (refusedAt !== null && (type.name !== "timestamp" || Number(value) > refusedAt + source.maxFutureMicros)) {
+        return before;
+      }
       if (value === null || Number.isNaN(value)) return before;
       if (before !== null && before.newest !== null && !isNewer(value, before.newest, type)) return before;
       const raw = rawOf(row, picked);

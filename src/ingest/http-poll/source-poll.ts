@@ -13,10 +13,11 @@ import type { StreamDefinition } from "../../define/definition.ts";
 import type { PollDefinition } from "../../define/poll-definition.ts";
 import type { PushResult } from "../pipeline.ts";
 import { at, nextPage, rowPicker, rowsIn, textAt } from "./answer-rows.ts";
-import { newestValue } from "./newest-value.ts";
+import { type NewestValue, newestValue } from "./newest-value.ts";
 import { ask, type Fetch, type PollAnswer, PollRefusal } from "./poll-answer.ts";
 import { addressOf, type Environment, placeOf, pollRequest } from "./poll-request.ts";
 import { type Cursor, type PollState, PollStateFile } from "./poll-state.ts";
+import { RefusedRows } from "./refused-rows.ts";
 
 export interface PollPorts {
   readonly clock: Clock;
@@ -44,8 +45,9 @@ export class SourcePoll {
   readonly #ports: PollPorts;
   readonly #file: PollStateFile;
   readonly #pick: (row: unknown) => unknown;
-  readonly #newest: ((before: Cursor | null, row: unknown, picked: unknown) => Cursor | null) | null;
+  readonly #newest: NewestValue["newer"] | null;
   readonly #wide: boolean;
+  readonly #refused = new RefusedRows();
   /** Pages since the beginning of the answer, to see one that leads back. */
   readonly #visited = new Set<string>();
   #state: PollState | null = null;
@@ -118,18 +120,26 @@ export class SourcePoll {
     answer: PollAnswer,
     report: PollReport,
   ): Promise<Cursor | null> {
-    const picked = rows.map(this.#pick);
     report.rows += rows.length;
-    let reached = before.reached ?? before.cursor;
-    if (rows.length > 0) {
-      const { accepted, outcomes } = await this.#ports.push(picked);
+    const now = this.#ports.clock.now();
+    const offered = rows.map((row) => {
+      const picked = this.#pick(row);
+      return { row, picked, isRefused: this.#refused.has(picked, now) };
+    });
+    const toPush = offered.filter(({ isRefused }) => !isRefused);
+    if (toPush.length > 0) {
+      const { accepted, outcomes } = await this.#ports.push(toPush.map(({ picked }) => picked));
       report.accepted += accepted;
-      // A row that the door refused says nothing: its time may lie in the year 9999.
-      if (this.#newest !== null) {
-        for (const [i, { status }] of outcomes.entries()) {
-          if (status !== "rejected") reached = this.#newest(reached, rows[i], picked[i]);
-        }
+      for (const [i, outcome] of outcomes.entries()) {
+        if (outcome.status !== "rejected") continue;
+        this.#refused.add(toPush[i]!.picked, outcome.code, now);
+        toPush[i]!.isRefused = true;
       }
+    }
+    let reached = before.reached ?? before.cursor;
+    if (this.#newest !== null) {
+      for (const { row, picked, isRefused } of offered)
+        reached = this.#newest(reached, row, picked, isRefused ? now : null);
     }
     const { cursor } = this.#poll;
     if (cursor?.kind !== "answer") return reached;
@@ -144,9 +154,10 @@ export class SourcePoll {
     // Only of an answer of one page: the first of several may stay as it is while the last one grows.
     const isOnePage = before.page === null && this.#poll.pages?.kind !== "number";
     const address = addressOf(this.#poll, after);
-    if (!isOnePage || address !== addressOf(this.#poll, before) || (etag === null && lastModified === null))
-      return after;
-    return { ...after, validators: { address, etag, lastModified } };
+    const isSame = address === addressOf(this.#poll, before);
+    // A row whose time has not come must be offered again.
+    const isOfUse = (etag !== null || lastModified !== null) && !this.#refused.areAwaited;
+    return isOnePage && isSame && isOfUse ? { ...after, validators: { address, etag, lastModified } } : after;
   }
 
   /** Whether the API says that it has more at once. Throws `POLL_ANSWER_INVALID` where asking again would give the same. */

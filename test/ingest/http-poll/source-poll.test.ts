@@ -223,7 +223,7 @@ describe("a polled API", () => {
 });
 
 describe("rows of an answer", () => {
-  it("that the door refuses become dead letters, and do not move the cursor", async () => {
+  it("that the door refuses become dead letters, and move the cursor only to a time that can be one", async () => {
     const poll = await polled("since");
     offer(2);
     api.rows.push(
@@ -233,7 +233,41 @@ describe("rows of an answer", () => {
     await pollOnce(poll);
     expect(await idsInLog(pipeline)).toEqual(["q0", "q1"]);
     expect(pipeline.deadLetters.openCount).toBe(2);
-    expect(poll.cursor).toBe(String(api.rows[0]!.ts));
+    expect(poll.cursor).toBe(String(api.rows[3]!.ts));
+  });
+
+  it("whose time has not come are asked for again although the answer has not changed", async () => {
+    const poll = await polled("list");
+    offer(1);
+    api.rows.push(quote(1, { ts: world.clock.time / 1e6 + 120 }));
+    await pollOnce(poll);
+    expect(await pollOnce(poll)).toMatchObject({ outcome: "fetched", accepted: 0 });
+    world.clock.time += 11 * 60 * 1_000_000;
+    expect(await pollOnce(poll)).toMatchObject({ outcome: "fetched", accepted: 1 });
+    expect(await pollOnce(poll)).toMatchObject({ outcome: "unchanged" });
+    expect(pipeline.deadLetters.openCount).toBe(1);
+  });
+
+  it("that are all refused do not hold up those behind them", async () => {
+    const poll = await polled("since");
+    for (let n = 0; n < 6; n++) api.rows.push(quote(n, { price: "much" as never }));
+    offer(3);
+    await pollOnce(poll);
+    await pollOnce(poll);
+    expect(pipeline.deadLetters.openCount).toBe(6);
+    expect(await idsInLog(pipeline)).toEqual(["q6", "q7", "q8"]);
+  });
+
+  it("that are refused again and again become one dead letter, and get in once their time has come", async () => {
+    const poll = await polled("since");
+    offer(1);
+    api.rows.push(quote(1, { price: "much" as never }), quote(2, { ts: world.clock.time / 1e6 + 120 }));
+    for (let polls = 0; polls < 5; polls++) await pollOnce(poll);
+    expect(pipeline.deadLetters.openCount).toBe(2);
+    world.clock.time += 11 * 60 * 1_000_000;
+    expect(await pollOnce(poll)).toMatchObject({ rows: 3, accepted: 1 });
+    expect(pipeline.deadLetters.openCount).toBe(2);
+    expect(await idsInLog(pipeline)).toEqual(["q0", "q2"]);
   });
 
   it("may be no objects, or one object, or null, or missing", async () => {
