@@ -80,7 +80,8 @@ export class SourcePoll {
       const rows = rowsIn(answer, this.#poll);
       const reached = await this.#pushed(rows, before, answer, report);
       const page = nextPage(answer, this.#poll, before.page, rows.length);
-      const hasNext = page !== null && page !== before.page;
+      // Some APIs end with a page that has no rows and leads to itself.
+      const hasNext = page !== null && (page !== before.page || rows.length > 0);
       if (hasNext) await this.#visit(page, before, answer);
       else this.#visited.clear();
       await this.#store(
@@ -180,7 +181,7 @@ export class SourcePoll {
   }
 
   async #visit(page: string, before: PollState, answer: PollAnswer): Promise<void> {
-    if (this.#visited.has(page)) {
+    if (page === before.page || this.#visited.has(page)) {
       this.#visited.clear();
       await this.#store({ ...before, page: null, reached: null });
       throw new OnefoldError("POLL_ANSWER_INVALID", "its next page is one that was read already", {

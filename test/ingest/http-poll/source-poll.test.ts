@@ -352,6 +352,10 @@ describe("pages", () => {
     const page = (next: string): Fault => ({ kind: "text", body: JSON.stringify({ items: [], next }) });
     api.faults.push(page("a"), page("a"));
     expect(await pollOnce(poll)).toMatchObject({ requests: 2, outcome: "fetched" });
+    // Not an end: who asked for the second page may have been sent to the first.
+    api.faults.push(page("a"), { kind: "text", body: JSON.stringify({ items: [quote(1)], next: "a" }) });
+    expect((await failure(poll)).code).toBe("POLL_ANSWER_INVALID");
+    expect(poll.cursor).toBeNull();
     api.faults.push(page("a"), page("b"), page("a"));
     expect(await failure(poll)).toMatchObject({
       code: "POLL_ANSWER_INVALID",
