@@ -1,5 +1,5 @@
 /** How the polls of a source go, as commands print it: times as text. */
-import { formatMicros, type Micros } from "../base/micros.ts";
+import { formatMicros, type Micros, parseMicros } from "../base/micros.ts";
 import type { Definition } from "../define/definition.ts";
 import { type PollStatus, readPollStatus } from "../platform/data-folder.ts";
 
@@ -45,4 +45,12 @@ function answerStatus(status: PollStatus): AnsweredStatus {
 
 function timeText(micros: number | null): string | null {
   return micros === null ? null : formatMicros(micros as Micros);
+}
+
+const PAST_MICROS = 10_000_000;
+
+/** A time long past is that of a process which was killed, or of a poll that takes long. */
+export function dueText(due: string | null, now: Micros): string {
+  if (due === null) return "nobody polls";
+  return parseMicros(due) < now - PAST_MICROS ? `${due} (past)` : due;
 }

@@ -1,10 +1,11 @@
 /** `onefold sources`: what is registered, and of polled ones how their polls go. */
 import { Command, Option } from "commander";
+import { systemClock } from "../../base/clock.ts";
 import { formatDuration } from "../../base/micros.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { formatType } from "../../schema/value.ts";
 import { createOutput } from "../output.ts";
-import { type AnsweredStatus, pollStatusOf } from "../poll-status-text.ts";
+import { type AnsweredStatus, dueText, pollStatusOf } from "../poll-status-text.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 import { formatTable } from "../table.ts";
 
@@ -42,7 +43,7 @@ export function sourcesCommand(): Command {
             String(columns.length),
             poll?.every ?? "-",
             poll === null ? "-" : (poll.last_success_at ?? "never"),
-            poll === null ? "-" : (poll.next_due_at ?? "nobody polls"),
+            poll === null ? "-" : dueText(poll.next_due_at, systemClock.now()),
             poll === null ? "-" : String(poll.failures),
             errorText(poll?.last_error ?? null),
           ]),

@@ -3,8 +3,11 @@
  * request and are in nothing that is stored or said.
  */
 import { OnefoldError } from "../../base/errors.ts";
+import { packageVersion } from "../../base/version.ts";
 import type { PollDefinition, PollText } from "../../define/poll-definition.ts";
 import type { PollState } from "./poll-state.ts";
+
+const USER_AGENT = `onefold/${packageVersion()}`;
 
 /** The value of an environment variable. */
 export type Environment = (name: string) => string | undefined;
@@ -24,7 +27,10 @@ export function pollRequest(poll: PollDefinition, state: PollState, environment:
   for (const text of poll.query) {
     if ("env" in text) url.searchParams.set(text.name, secretOf(text, environment));
   }
-  const headers: Record<string, string> = { accept: "application/json" };
+  const headers: Record<string, string> = {
+    accept: "application/json",
+    "user-agent": USER_AGENT,
+  };
   for (const text of poll.headers) {
     headers[text.name.toLowerCase()] = "env" in text ? secretOf(text, environment) : text.value;
   }

@@ -1,5 +1,5 @@
 /** One poll against a real server that misbehaves: what is pushed, what is stored, what is said. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -108,6 +108,22 @@ describe("a polled API", () => {
       rows: 4,
       accepted: 0,
     });
+  });
+
+  it("is not asked from the beginning where what is stored cannot be read, until the file is removed", async () => {
+    const poll = await polled("since");
+    offer(3);
+    await pollOnce(poll);
+    const file = join(world.folder, "polls", "quotes.json");
+    for (const text of ["{", "null", '{"format": 2}']) {
+      writeFileSync(file, text);
+      const restarted = again();
+      expect(await failure(restarted), text).toMatchObject({ code: "STATE_CODEC", where: file });
+      expect(api.asked).toHaveLength(1);
+      rmSync(file);
+      expect(await pollOnce(restarted)).toMatchObject({ rows: 3, accepted: 0 });
+      api.asked.length = 1;
+    }
   });
 
   it("has its cursor kept when its address changes, and begun anew when the cursor's start does", async () => {
@@ -387,7 +403,11 @@ describe("secrets", () => {
     api.faults.push({ kind: "redirect", to: `/quotes?apikey=${secret}` });
     await pollOnce(poll);
     expect(api.headersAsked.every((headers) => headers.authorization === `Bearer ${secret}`)).toBe(true);
-    expect(api.headersAsked[0]).toMatchObject({ "x-team": "features" });
+    expect(api.headersAsked[0]).toMatchObject({
+      "x-team": "features",
+      "user-agent": expect.stringMatching(/^onefold\/\d/),
+      accept: "application/json",
+    });
     expect(api.asked.every((asked) => asked.includes(`apikey=${secret}`))).toBe(true);
     expect(await idsInLog(pipeline)).toHaveLength(12);
     const said: unknown[] = [];
