@@ -101,6 +101,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       registry,
       fits: await openFitStore(registryFolder),
       catalog: new ViewCatalog(registry),
+      pollsWhileServing: options.poll ?? true,
       stateMemory: new StateMemory(options.stateMemoryBytes),
       engine,
       openEngine,
@@ -337,15 +338,13 @@ export class Platform {
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
   serve(options: HttpOptions = {}): Promise<HttpServer> {
-    this.#own("serve", "ask the process that owns the folder over HTTP");
-    this.#metrics.start();
+    this.#beginServing();
     return openHttpServer(this.#reader, this.#servePorts, options);
   }
 
   /** Serves the Redis protocol until closed (docs/resp.md), beside HTTP or without it. Throws `LISTEN_FAILED`. */
   serveResp(options: RespOptions = {}): Promise<RespServer> {
-    this.#own("serve", "ask the process that owns the folder");
-    this.#metrics.start();
+    this.#beginServing();
     return this.#respDoors.open(this.#reader, this.#servePorts, options);
   }
 
@@ -355,9 +354,13 @@ export class Platform {
    * Throws `LISTEN_FAILED`, `WORKERS_FAILED`, and what a worker fails with at its start.
    */
   async serveWorkers(options: WorkersOptions): Promise<WorkerServer> {
-    this.#own("serve", "ask the process that owns the folder");
-    this.#metrics.start();
+    this.#beginServing();
     return this.#workers!.open(options);
+  }
+
+  /** Asks the APIs of polled sources from now on, as serving does by itself, unless `poll` is false. */
+  startPolls(): void {
+    this.#own("poll", "its owner polls while it serves").sources.startPolls();
   }
 
   /** Flushes and lets go of everything. */
@@ -404,6 +407,12 @@ export class Platform {
 
   #servedVectors(): AsyncIterable<ServedVector> {
     return readServingLog(join(this.dataDir, "serving-log"));
+  }
+
+  #beginServing(): void {
+    const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
+    this.#metrics.start();
+    if (this.#context.pollsWhileServing) sources.startPolls();
   }
 
   #own(work: string, instead?: string): Owned {

@@ -38,6 +38,8 @@ export interface PlatformOptions {
   readonly keptVectorsBytes?: number;
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
   readonly servingLogSampleRate?: number;
+  /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
+  readonly poll?: boolean;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
   readonly memoryBytes?: number;
 }

@@ -28,6 +28,7 @@ interface ServeOptions extends StandardOptions {
   readonly keptVectors?: number;
   readonly stateMemory?: number;
   readonly workers?: number;
+  readonly poll: boolean;
 }
 
 /** What serves, and what is said about it. */
@@ -72,6 +73,7 @@ export function serveCommand(): Command {
         "answer from so many processes, while this one takes in events and folds (default: answer from this one)",
       ).argParser(parseCount),
     )
+    .option("--no-poll", "do not ask the APIs of polled sources")
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -82,6 +84,7 @@ export function serveCommand(): Command {
       const settings = {
         servingLogSampleRate: options.sample,
         ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
+        poll: options.poll,
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         definitions,
       };
