@@ -43,7 +43,7 @@ import {
   type RuntimeContext,
 } from "./platform/runtime-context.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
-import { StateMemory } from "./platform/state-memory.ts";
+import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
@@ -75,7 +75,6 @@ import { train, type TrainingSet } from "./training/training-set.ts";
 const SERVING_LOG_SAMPLE_RATE = 0.01;
 /** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
 const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
-const KEPT_VECTORS_BYTES = 128 * 1024 * 1024;
 
 /** Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`. */
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
@@ -102,6 +101,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       registry,
       fits: await openFitStore(registryFolder),
       catalog: new ViewCatalog(registry),
+      pollsWhileServing: options.poll ?? true,
       stateMemory: new StateMemory(options.stateMemoryBytes),
       engine,
       openEngine,
@@ -116,7 +116,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const sources = await SourceRuntimes.open(context, online);
     closers.push(() => sources.close());
     startPublishing(sources);
-    const { keptVectorsBytes = KEPT_VECTORS_BYTES } = options;
+    const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
     return new Platform(context, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
@@ -339,15 +339,13 @@ export class Platform {
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
   serve(options: HttpOptions = {}): Promise<HttpServer> {
-    this.#own("serve", "ask the process that owns the folder over HTTP");
-    this.#metrics.start();
+    this.#beginServing();
     return openHttpServer(this.#reader, this.#servePorts, options);
   }
 
   /** Serves the Redis protocol until closed (docs/resp.md), beside HTTP or without it. Throws `LISTEN_FAILED`. */
   serveResp(options: RespOptions = {}): Promise<RespServer> {
-    this.#own("serve", "ask the process that owns the folder");
-    this.#metrics.start();
+    this.#beginServing();
     return this.#respDoors.open(this.#reader, this.#servePorts, options);
   }
 
@@ -357,9 +355,13 @@ export class Platform {
    * Throws `LISTEN_FAILED`, `WORKERS_FAILED`, and what a worker fails with at its start.
    */
   async serveWorkers(options: WorkersOptions): Promise<WorkerServer> {
-    this.#own("serve", "ask the process that owns the folder");
-    this.#metrics.start();
+    this.#beginServing();
     return this.#workers!.open(options);
+  }
+
+  /** Asks the APIs of polled sources from now on, as serving does by itself, unless `poll` is false. */
+  startPolls(): void {
+    this.#own("poll", "its owner polls while it serves").sources.startPolls();
   }
 
   /** Flushes and lets go of everything. */
@@ -406,6 +408,12 @@ export class Platform {
 
   #servedVectors(): AsyncIterable<ServedVector> {
     return readServingLog(join(this.dataDir, "serving-log"));
+  }
+
+  #beginServing(): void {
+    const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
+    this.#metrics.start();
+    if (this.#context.pollsWhileServing) sources.startPolls();
   }
 
   #own(work: string, instead?: string): Owned {

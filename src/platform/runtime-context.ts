@@ -27,6 +27,7 @@ export interface RuntimeContext {
   readonly fits: FitStore;
   readonly catalog: ViewCatalog;
   readonly stateMemory: StateMemory;
+  readonly pollsWhileServing: boolean;
   /** Writes and reads the offline tables. */
   readonly engine: QueryEngine;
   /** A fresh engine for one piece of work; its caller closes it. */
