@@ -49,6 +49,11 @@ export class GroupSeat {
     }
   }
 
+  /** Has the group share out anew: a topic has more partitions than it knew of. */
+  async renew(): Promise<void> {
+    await this.#present().join();
+  }
+
   async commit(positions: readonly FetchFrom[]): Promise<void> {
     await this.#present().commit(positions);
   }
