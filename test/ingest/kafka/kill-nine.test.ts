@@ -55,32 +55,36 @@ function expectUndisturbed({ found, right }: Awaited<ReturnType<FaultHouse["outc
 }
 
 describeWithBoth("workers on Kafka and Redis", () => {
-  it("killed in the midst of batches, again and again, leave what an undisturbed one would", async () => {
-    house = await FaultHouse.open();
-    const archiveFolder = join(folder, "offline");
-    let inMidst = 0;
-    for (let round = 0; round < 2; round++) {
-      const worker = await house.start({ archiveFolder });
-      await worker.until(({ partitions }) => partitions > 0);
-      const sending = (async () => {
-        for (let part = 0; part < 40; part++) await house.send(100);
-      })();
-      await worker.until(({ folded }) => folded > 0);
-      await sleep(round * 40);
-      await worker.kill("SIGKILL");
-      await sending;
-      const folded = await house.world.countOf(house.store, house.world.routes[0]!);
-      if (folded > 0 && folded < house.world.sent) inMidst++;
-    }
-    expect(inMidst).toBeGreaterThan(0);
-    const last = await house.start({ archiveFolder });
-    expectUndisturbed(await house.outcome());
-    for (const { topic } of house.world.routes) {
-      const right = await acceptedOffsets(house.world, topic);
-      await expect
-        .poll(() => archivedOffsets(join(archiveFolder, "events", topic)).catch(() => []), { timeout: 20_000 })
-        .toEqual(right);
-    }
-    expect(await last.kill("SIGTERM")).toBe(0);
-  });
+  it(
+    "killed in the midst of batches, again and again, leave what an undisturbed one would",
+    { timeout: 180_000 },
+    async () => {
+      house = await FaultHouse.open();
+      const archiveFolder = join(folder, "offline");
+      let inMidst = 0;
+      for (let round = 0; round < 2; round++) {
+        const worker = await house.start({ archiveFolder });
+        await worker.until(({ partitions }) => partitions > 0);
+        const sending = (async () => {
+          for (let part = 0; part < 40; part++) await house.send(100);
+        })();
+        await worker.until(({ folded }) => folded > 0);
+        await sleep(round * 40);
+        await worker.kill("SIGKILL");
+        await sending;
+        const folded = await house.world.countOf(house.store, house.world.routes[0]!);
+        if (folded > 0 && folded < house.world.sent) inMidst++;
+      }
+      expect(inMidst).toBeGreaterThan(0);
+      const last = await house.start({ archiveFolder });
+      expectUndisturbed(await house.outcome());
+      for (const { topic } of house.world.routes) {
+        const right = await acceptedOffsets(house.world, topic);
+        await expect
+          .poll(() => archivedOffsets(join(archiveFolder, "events", topic)).catch(() => []), { timeout: 20_000 })
+          .toEqual(right);
+      }
+      expect(await last.kill("SIGTERM")).toBe(0);
+    },
+  );
 });
