@@ -10,7 +10,7 @@ import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { featuresText } from "./features-text.ts";
-import type { Asked } from "./kept-answers.ts";
+import { ASCII, type Asked } from "./kept-answers.ts";
 import type { RouteAnswer, WireAnswer } from "./route.ts";
 import {
   answerFeatures,
@@ -34,9 +34,6 @@ export interface AnsweredRead {
   readonly startMs: number;
   readonly clock: Clock;
 }
-
-/** Of a kept text: all of it is ASCII. */
-const ASCII = 1;
 
 /** A class, because literals with accessors and spreads cost as much here as the whole text. */
 class VectorRouteAnswer implements RouteAnswer {
