@@ -81,7 +81,7 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 /** The fits on disk but for those that are known, oldest first for each service. */
-async function* readFits(
+export async function* readFits(
   folder: string,
   isKnown: (service: string, version: number) => boolean,
 ): AsyncIterableIterator<{ service: string; version: number; fit: FittedService | OnefoldError }> {
