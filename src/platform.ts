@@ -177,6 +177,7 @@ export class Platform {
       registry: shared.registry,
       code: shared.code,
       sources: owned?.sources ?? null,
+      check: (definitions) => context.catalog.check(definitions),
       // Before and after: a draft that changed is not read with the plans of what it was while it is rebuilt.
       onRegistered: () => (this.#revision += 1),
       onBuilt: () => this.#changed(),
@@ -220,7 +221,6 @@ export class Platform {
   async apply(definitions: readonly Definition[], options: { readonly onProgress?: OnProgress } = {}): Promise<Plan> {
     // One that owns no data folder registers what those that do will build.
     if (!this.#shared.isShared) this.#own("apply");
-    this.plan(definitions);
     return this.#registrations.apply(definitions, options.onProgress);
   }
 

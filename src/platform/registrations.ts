@@ -19,6 +19,8 @@ export interface RegistrationsOptions {
   readonly code: DefinitionCode;
   /** Null where this process folds nothing. */
   readonly sources: SourceRuntimes | null;
+  /** Throws where they cannot be registered, though their plan does not refuse them. */
+  check(definitions: readonly Definition[]): void;
   /** Called once what is registered is another, before its views are built. */
   onRegistered(): void;
   /** Called when they are built, or could not be. */
@@ -42,7 +44,12 @@ export class Registrations {
 
   apply(definitions: readonly Definition[], onProgress?: OnProgress): Promise<Plan> {
     return this.#inTurn(async () => {
-      const plan = await this.#options.registry.apply(definitions);
+      const { registry, check } = this.#options;
+      // Of what others have registered meanwhile they may be made.
+      if (await registry.isBehind()) await this.#takeUp();
+      registry.plan(definitions);
+      check(definitions);
+      const plan = await registry.apply(definitions);
       await this.#build(onProgress);
       return plan;
     });
@@ -67,23 +74,29 @@ export class Registrations {
    */
   takeUp(): Promise<void> {
     return this.#inTurn(async () => {
-      const { registry, code } = this.#options;
-      const isMore = await registry.isBehind();
-      let loaded: readonly Definition[] | null = null;
-      let failure: unknown = null;
-      try {
-        if (typeof code === "function") loaded = await code();
-      } catch (error) {
-        failure = error;
-      }
-      if (isMore || loaded !== null) {
-        this.#isUnfinished = true;
-        await registry.reload(loaded);
-        await this.#build();
-      }
-      this.#isUnfinished = failure !== null;
+      const failure = await this.#takeUp();
       if (failure !== null) throw failure;
     });
+  }
+
+  /** Why the code could not be loaded, or null. */
+  async #takeUp(): Promise<unknown> {
+    const { registry, code } = this.#options;
+    const isMore = await registry.isBehind();
+    let loaded: readonly Definition[] | null = null;
+    let failure: unknown = null;
+    try {
+      if (typeof code === "function") loaded = await code();
+    } catch (error) {
+      failure = error;
+    }
+    if (isMore || loaded !== null) {
+      this.#isUnfinished = true;
+      await registry.reload(loaded);
+      await this.#build();
+    }
+    this.#isUnfinished = failure !== null;
+    return failure;
   }
 
   async #build(onProgress?: OnProgress): Promise<void> {
