@@ -25,7 +25,7 @@ export class CopiedRegistry implements RegistryStore {
   readonly #options: CopyOptions;
   #copy: RegistryContent | null;
   /** Of the copy; null where it was made by an earlier process. */
-  #revision: number | null = null;
+  #revision: string | null = null;
 
   private constructor(store: RegistryStore, options: CopyOptions, copy: RegistryContent | null) {
     this.#store = store;
@@ -47,7 +47,7 @@ export class CopiedRegistry implements RegistryStore {
       const isAway = isOnefoldError(error) && error.code === "REGISTRY_UNREACHABLE";
       if (!isAway || this.#copy === null) throw error;
       // A revision that is none: it is behind as soon as the database is there.
-      return { content: this.#copy, revision: this.#revision ?? -1 };
+      return { content: this.#copy, revision: this.#revision ?? "a copy" };
     }
     this.#refuseOther(stored.content);
     await this.#keep(stored);
@@ -65,7 +65,7 @@ export class CopiedRegistry implements RegistryStore {
     return stored;
   }
 
-  revision(): Promise<number> {
+  revision(): Promise<string> {
     return this.#store.revision();
   }
 

@@ -5,10 +5,13 @@
  * so the next one is made of what this one left, and none is lost. It grows the revision and tells all who listen,
  * both in the same transaction.
  */
+import { randomUUID } from "node:crypto";
 import type { PostgresClient, Query } from "./postgres-client.ts";
 import { CHANNEL, ensureTables, refuseNewer, unlessAbsent } from "./postgres-tables.ts";
 import { decodeRegistry, EMPTY_REGISTRY, encodeRegistry, type RegistryContent } from "./registry-content.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
+
+const NO_TABLES = "0";
 
 export class PostgresRegistry implements RegistryStore {
   readonly #client: PostgresClient;
@@ -19,7 +22,7 @@ export class PostgresRegistry implements RegistryStore {
   }
 
   async read(): Promise<StoredRegistryContent> {
-    return unlessAbsent(this.#read(this.#client.query), { content: EMPTY_REGISTRY, revision: 0 });
+    return unlessAbsent(this.#read(this.#client.query), { content: EMPTY_REGISTRY, revision: NO_TABLES });
   }
 
   async change(next: (content: RegistryContent) => RegistryContent | null): Promise<StoredRegistryContent> {
@@ -28,19 +31,22 @@ export class PostgresRegistry implements RegistryStore {
       const before = await this.#read(query, "FOR UPDATE");
       const content = next(before.content);
       if (content === null) return before;
-      const revision = before.revision + 1;
-      await query("UPDATE onefold.registry SET revision = $1, content = $2", [revision, encodeRegistry(content)]);
-      await query("SELECT pg_notify($1, $2)", [CHANNEL, String(revision)]);
+      const [row] = await query(
+        "UPDATE onefold.registry SET revision = revision + 1, change = $1, content = $2 RETURNING revision, change",
+        [randomUUID(), encodeRegistry(content)],
+      );
+      const revision = revisionOf(row!);
+      await query("SELECT pg_notify($1, $2)", [CHANNEL, revision]);
       return { content, revision };
     });
   }
 
-  async revision(): Promise<number> {
-    const rows = await unlessAbsent(this.#client.query("SELECT version, revision FROM onefold.registry"), []);
+  async revision(): Promise<string> {
+    const rows = await unlessAbsent(this.#client.query("SELECT version, revision, change FROM onefold.registry"), []);
     const [row] = rows;
-    if (row === undefined) return 0;
+    if (row === undefined) return NO_TABLES;
     refuseNewer(row["version"], this.#client);
-    return Number(row["revision"]);
+    return revisionOf(row);
   }
 
   watch(onNews: () => void): RegistryNews {
@@ -52,10 +58,15 @@ export class PostgresRegistry implements RegistryStore {
   }
 
   async #read(query: Query, lock = ""): Promise<StoredRegistryContent> {
-    const [row] = await query(`SELECT version, revision, content FROM onefold.registry ${lock}`);
-    if (row === undefined) return { content: EMPTY_REGISTRY, revision: 0 };
+    const [row] = await query(`SELECT version, revision, change, content FROM onefold.registry ${lock}`);
+    if (row === undefined) return { content: EMPTY_REGISTRY, revision: NO_TABLES };
     refuseNewer(row["version"], this.#client);
     const content = decodeRegistry(String(row["content"]), this.#client.where);
-    return { content, revision: Number(row["revision"]) };
+    return { content, revision: revisionOf(row) };
   }
+}
+
+/** Its number, and a random id: a backup that is restored counts on from an earlier number. */
+function revisionOf(row: Readonly<Record<string, unknown>>): string {
+  return `${String(row["revision"])} ${String(row["change"])}`;
 }

@@ -6,6 +6,7 @@
  *
  * They are made by the first change, so that a role that only reads needs no right to make any.
  */
+import { randomUUID } from "node:crypto";
 import { OnefoldError } from "../base/errors.ts";
 import { isAbsent, type PostgresClient, type Query } from "./postgres-client.ts";
 import { EMPTY_REGISTRY, encodeRegistry } from "./registry-content.ts";
@@ -29,6 +30,7 @@ export async function ensureTables(query: Query): Promise<void> {
       single boolean PRIMARY KEY DEFAULT true CHECK (single),
       version integer NOT NULL,
       revision bigint NOT NULL,
+      change uuid NOT NULL,
       content text NOT NULL
     )`,
   );
@@ -40,8 +42,9 @@ export async function ensureTables(query: Query): Promise<void> {
       PRIMARY KEY (service, version)
     )`,
   );
-  await query("INSERT INTO onefold.registry (version, revision, content) VALUES ($1, 0, $2)", [
+  await query("INSERT INTO onefold.registry (version, revision, change, content) VALUES ($1, 0, $2, $3)", [
     VERSION,
+    randomUUID(),
     encodeRegistry(EMPTY_REGISTRY),
   ]);
 }

@@ -7,6 +7,9 @@ import { replaceFile } from "./atomic-file.ts";
 import { corrupt, decodeRegistry, EMPTY_REGISTRY, encodeRegistry, type RegistryContent } from "./registry-content.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
 
+/** Nobody else changes the file. */
+const ONLY_REVISION = "";
+
 /** Null where there is no file yet. Throws `REGISTRY_CORRUPT`. */
 export async function readRegistryFile(file: string): Promise<RegistryContent | null> {
   let text: string;
@@ -35,7 +38,7 @@ export class RegistryFile implements RegistryStore {
 
   async read(): Promise<StoredRegistryContent> {
     this.#content = (await readRegistryFile(this.#file)) ?? EMPTY_REGISTRY;
-    return { content: this.#content, revision: 0 };
+    return { content: this.#content, revision: ONLY_REVISION };
   }
 
   change(next: (content: RegistryContent) => RegistryContent | null): Promise<StoredRegistryContent> {
@@ -45,14 +48,14 @@ export class RegistryFile implements RegistryStore {
         await writeRegistryFile(this.#file, content);
         this.#content = content;
       }
-      return { content: this.#content, revision: 0 };
+      return { content: this.#content, revision: ONLY_REVISION };
     });
     this.#changing = result.catch(() => undefined);
     return result;
   }
 
-  revision(): Promise<number> {
-    return Promise.resolve(0);
+  revision(): Promise<string> {
+    return Promise.resolve(ONLY_REVISION);
   }
 
   watch(): RegistryNews {

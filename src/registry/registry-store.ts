@@ -10,8 +10,8 @@ import type { RegistryContent } from "./registry-content.ts";
 
 export interface StoredRegistryContent {
   readonly content: RegistryContent;
-  /** Grows with each change, where several processes may make them. */
-  readonly revision: number;
+  /** Another one after each change, where several processes may make them. */
+  readonly revision: string;
 }
 
 export interface RegistryStore {
@@ -23,7 +23,7 @@ export interface RegistryStore {
    */
   change(next: (content: RegistryContent) => RegistryContent | null): Promise<StoredRegistryContent>;
   /** The revision of the content as it is now, for less than reading it. */
-  revision(): Promise<number>;
+  revision(): Promise<string>;
   /** Calls back soon after another process has made a change, if it can; who must not miss one also asks `revision`. */
   watch(onNews: () => void): RegistryNews;
   close(): Promise<void>;

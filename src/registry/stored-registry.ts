@@ -62,7 +62,7 @@ class StoredRegistry implements SharedRegistry {
   readonly #store: RegistryStore;
   readonly #clock: Clock;
   #loaded: ReadonlyMap<string, Loaded> = new Map();
-  #stored: StoredRegistryContent = { content: EMPTY_REGISTRY, revision: -1 };
+  #stored: StoredRegistryContent = { content: EMPTY_REGISTRY, revision: "not read yet" };
   #byKey: ReadonlyMap<string, Registered<Definition>> = new Map();
   #changing: Promise<unknown> = Promise.resolve();
 
