@@ -283,6 +283,7 @@ describePostgres("servers that share a registry", () => {
     await soon(async () => (await vector(server, "plain"))["visits"] === 0);
     expect((await refusal(vector(server, "second"))).code).toBe("FINGERPRINT_MISMATCH");
     expect(await vector(server, "first")).toEqual({ twice: 0 });
+    await soon(() => troubles.length > 0);
     expect(troubles).toEqual(["broken"]);
     code = () => [...base, first, second];
     await soon(async () => (await vector(server, "second"))["twice"] === 0);
