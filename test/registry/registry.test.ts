@@ -47,6 +47,18 @@ describeOnEach("feature registration", (backend) => {
     expect(reader.service("model").fingerprint).toBe(fingerprint(redefined));
   });
 
+  it("gives the same objects for what another process has not changed", async () => {
+    await registry.apply(all);
+    const reader = await reopened();
+    const before = [reader.source("payments"), reader.view("spend"), reader.service("model")];
+    await registry.apply([changedView({ version: 2 }), changedService({ description: "better" })]);
+    await reader.reload(null);
+    expect(reader.source("payments")).toBe(before[0]);
+    expect(reader.view("spend", 1)).toBe(before[1]);
+    expect(reader.service("model")).not.toBe(before[2]);
+    expect(reader.service("model").definition.description).toBe("better");
+  });
+
   it("plans, applies and finds definitions again after reopening", async () => {
     const plan = registry.plan(all);
     expect(plan).toMatchObject({ dirty: true, refused: false });
