@@ -220,6 +220,31 @@ describePostgres("the registry in PostgreSQL", () => {
     }
   });
 
+  it("is reached by TLS, and by a server that is trusted alone", async () => {
+    const encrypted = await startPostgres({ tls: true });
+    try {
+      const store = new PostgresRegistry(await newClient(encrypted.url));
+      const registry = await openRegistryOn(store, { clock });
+      await registry.apply(all);
+      let news = 0;
+      const watched = registry.watch(() => news++);
+      await expect.poll(() => news).toBe(1);
+      await registry.apply([numbered(2, "count")]);
+      await expect.poll(() => news).toBe(2);
+      await watched.close();
+      const [plain] = encrypted.url.split("?");
+      const read = async (at: string): Promise<unknown> => (await newClient(at)).query("SELECT 1");
+      expect((await refusal(read(plain!))).code).toBe("REGISTRY_DENIED");
+      const untrusted = await refusal(read(`${plain}?sslmode=verify-full`));
+      expect([untrusted.code, untrusted.message]).toEqual([
+        "REGISTRY_UNREACHABLE",
+        expect.stringMatching(/self.signed/),
+      ]);
+    } finally {
+      await encrypted.close();
+    }
+  });
+
   it("says so where a newer version has made the tables, or the user may not use them", async () => {
     const registry = await open();
     await registry.apply(all);

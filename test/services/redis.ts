@@ -1,11 +1,10 @@
 /**
  * Redis (or Valkey): one server, with TLS and users of its own where a test asks for them.
  */
-import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { promisify } from "node:util";
 import { Redis } from "ioredis";
+import { newCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
 import { invoke, newFolder, startable } from "./program.ts";
@@ -91,13 +90,4 @@ export async function openRedis(options: RedisOptions = {}): Promise<{ readonly 
   await client.ping();
   client.disconnect();
   return { url: located.address, close: () => Promise.resolve() };
-}
-
-async function newCertificate(folder: string): Promise<{ file: string; keyFile: string; pem: string }> {
-  const file = join(folder, "server.crt");
-  const keyFile = join(folder, "server.key");
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", keyFile];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  await promisify(execFile)("openssl", ["req", "-x509", "-days", "2", ...key, ...subject, "-out", file]);
-  return { file, keyFile, pem: await readFile(file, "utf8") };
 }
