@@ -3,7 +3,9 @@ import { defineConfig } from "vitest/config";
 /** What is held to a time or to a rate has the machine to itself; all others share it. */
 const TIMED = [
   "test/bench/serving.test.ts",
+  "test/cli/shared-registry.test.ts",
   "test/ingest/hot-states.test.ts",
+  "test/platform/shared-registry.test.ts",
   "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",
 ];
@@ -16,6 +18,7 @@ const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000 } as co
 
 export default defineConfig({
   test: {
+    globalSetup: "test/services/desk.ts",
     projects: [
       {
         resolve: { alias },

@@ -58,7 +58,7 @@ const STORE_ADAPTER =
   /^(?:online-store\/(?:lmdb|memory)|offline-store\/(?:duckdb|delta-(?:actions|checkpoint|log|state|table)))\.ts$/;
 
 /** Packages with a state or a wire behind them: one file each knows them. */
-const DRIVERS: readonly string[] = ["lmdb", "@duckdb/node-api", "fastify", "prom-client", "ioredis"];
+const DRIVERS: readonly string[] = ["lmdb", "@duckdb/node-api", "fastify", "prom-client", "ioredis", "pg"];
 
 /** Where the published package can be entered; every other file must be reachable from one of them. */
 const DOORS: readonly string[] = ["index.ts", "client/index.ts", "testing/index.ts", "cli/main.ts"];

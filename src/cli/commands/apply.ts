@@ -7,6 +7,7 @@ import { createOutput } from "../output.ts";
 import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts";
 import type { Impurity } from "../purity/find-impurities.ts";
 import {
+  accessToRegister,
   requireCheckedDefinitions,
   type StandardOptions,
   withPlatformOf,
@@ -41,7 +42,7 @@ export function applyCommand(): Command {
       const { definitions, warnings } = await requireCheckedDefinitions(options);
       if (options.strict === true) refuseWarnings(warnings);
       const plan = await output.withProgress("apply", (onProgress) =>
-        withPlatformOf(options, "own-or-create", { definitions }, (platform) =>
+        withPlatformOf(options, accessToRegister(options, "own-or-create"), { definitions }, (platform) =>
           platform.apply(definitions, { onProgress }),
         ),
       );

@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import type { OnefoldError } from "../../base/errors.ts";
+import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import { parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
@@ -12,6 +13,7 @@ import { printWarnings } from "../purity/definition-warnings.ts";
 import {
   hasDefinitions,
   requireCheckedDefinitions,
+  requireDefinitions,
   type StandardOptions,
   withPlatformOf,
   withStandardOptions,
@@ -86,7 +88,8 @@ export function serveCommand(): Command {
         ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
         poll: options.poll,
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
-        definitions,
+        definitions: options.registry === undefined ? definitions : followedDefinitions(options, definitions),
+        onRegistryTrouble: (trouble: OnefoldError | null): void => output.note(registryNote(trouble)),
       };
       await withPlatformOf(options, "own-or-create", settings, async (platform) => {
         const serving = await (options.workers === undefined
@@ -108,6 +111,24 @@ export function serveCommand(): Command {
       });
     });
   return withStandardOptions(command);
+}
+
+/** Those that were loaded, and from then on what the file says when another server has registered something. */
+function followedDefinitions(
+  options: StandardOptions,
+  first: readonly Definition[],
+): () => Promise<readonly Definition[]> {
+  let isFirst = true;
+  return async () => {
+    if (!isFirst && hasDefinitions(options)) return requireDefinitions(options);
+    isFirst = false;
+    return first;
+  };
+}
+
+function registryNote(trouble: OnefoldError | null): string {
+  if (trouble === null) return "the registry is followed again";
+  return `${trouble.code}: ${trouble.message}; what was registered before goes on being served`;
 }
 
 async function serveHere(platform: Platform, options: ServeOptions): Promise<Serving> {

@@ -1,0 +1,49 @@
+/**
+ * A component's program with its arguments: as it is installed, or out of its image, where it has the host's network
+ * and its folder under the same path, so that ports and files are the same either way.
+ */
+import { randomUUID } from "node:crypto";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ComponentName, COMPONENTS, type Located, locate } from "./locate.ts";
+import type { ServerCommand } from "./server-process.ts";
+
+/** A component that we can start. */
+export type Startable = Exclude<Located, { readonly from: "address" } | { readonly from: "nowhere" }>;
+
+/** Throws where it cannot be started here, and says what would bring it. */
+export async function startable(name: ComponentName): Promise<Startable> {
+  const located = await locate(name, { ours: true });
+  if (located.from === "nowhere") throw new Error(located.bring);
+  if (located.from === "address") throw new Error(`${COMPONENTS[name].title} at an address cannot be started`);
+  return located;
+}
+
+export function newFolder(name: string): Promise<string> {
+  return mkdtemp(join(tmpdir(), `onefold-${name}-`));
+}
+
+export interface Invocation {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly folder: string;
+  /** In its image; ours where it is not given. */
+  readonly containerUser?: string;
+}
+
+export function invoke(
+  located: Startable,
+  invocation: Invocation,
+): Pick<ServerCommand, "program" | "args" | "container"> {
+  const { program, args, folder } = invocation;
+  if (located.from === "installed") return { program, args };
+  const container = `onefold-${randomUUID()}`;
+  const user = invocation.containerUser ?? `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
+  const place = ["--network", "host", "-v", `${folder}:${folder}`, "-w", folder, "--user", user];
+  return {
+    program: "docker",
+    args: ["run", "--rm", "--name", container, ...place, "--entrypoint", program, located.image, ...args],
+    container,
+  };
+}
