@@ -90,6 +90,7 @@ export {
   type VectorOptions,
 } from "./platform/platform-options.ts";
 export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";
+export { openOnlineServer, type OnlineServer, type OnlineServerOptions } from "./platform/online/online-server.ts";
 export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
 export { type HttpOptions, type HttpServer } from "./serve/http.ts";
 export { type FitSplit, type FittedService, type FittedStep } from "./registry/fitted-service.ts";

@@ -18,7 +18,6 @@ import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
 import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
 import type { SharedOnlineStore } from "./online-store/online-store.ts";
-import { openLmdbStore } from "./online-store/lmdb.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
@@ -35,6 +34,7 @@ import type {
 } from "./platform/platform-options.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
+import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { openRegistry, type OpenedRegistry } from "./platform/open-registry.ts";
 import { type DefinitionCode, Registrations } from "./platform/registrations.ts";
@@ -113,13 +113,14 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       onTrouble: options.onRegistryTrouble ?? (() => {}),
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const online = openLmdbStore({ folder: join(dataDir, "online") });
-    closers.push(() => online.close());
+    const { online, startPublishing, close } = await openOwnedStore(options, context);
+    closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
     const sources = await SourceRuntimes.open(context, online);
     closers.push(() => sources.close());
+    startPublishing(sources);
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
     return new Platform(context, shared, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
   } catch (error) {

@@ -55,10 +55,14 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Implementations of the store interfaces: outside their folder only the composition root picks them. */
 const STORE_ADAPTER =
-  /^(?:online-store\/(?:lmdb|memory)|offline-store\/(?:duckdb|delta-(?:actions|checkpoint|log|state|table)))\.ts$/;
+  /^(?:online-store\/(?:lmdb|memory|redis\/redis-store)|offline-store\/(?:duckdb|delta-(?:actions|checkpoint|log|state|table)))\.ts$/;
 
 /** Packages with a state or a wire behind them: one file each knows them. */
-const DRIVERS: readonly string[] = ["lmdb", "@duckdb/node-api", "fastify", "prom-client", "ioredis", "pg"];
+const DRIVERS: readonly string[] = ["lmdb", "@duckdb/node-api", "fastify", "prom-client", "pg"];
+/** Known to two: the client has none of the server's code. */
+const SHARED_DRIVERS: Readonly<Record<string, readonly string[]>> = {
+  ioredis: ["client/resp-connection.ts", "online-store/redis/redis-link.ts"],
+};
 
 /** Where the published package can be entered; every other file must be reachable from one of them. */
 const DOORS: readonly string[] = ["index.ts", "client/index.ts", "testing/index.ts", "cli/main.ts"];
@@ -172,6 +176,10 @@ describe("imports", () => {
         .filter(({ packages }) => packages.includes(driver))
         .map(({ path }) => path);
       expect(importers, `files that import ${driver}`).toHaveLength(1);
+    }
+    for (const [driver, files] of Object.entries(SHARED_DRIVERS)) {
+      const importers = [...sources.values()].filter(({ packages }) => packages.includes(driver));
+      expect(importers.map(({ path }) => path).toSorted(), `files that import ${driver}`).toEqual(files);
     }
   });
 

@@ -78,6 +78,8 @@ export const ERROR_CODES = {
   DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
   STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
+  STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },
+  STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
   TABLE_INVALID: { status: 500, meaning: "an offline table's log cannot be read" },
   // training and audit

@@ -100,7 +100,7 @@ export function withPlatform<T>(
 export async function withPlatformOf<T>(
   options: StandardOptions,
   access: Access,
-  settings: Pick<PlatformOptions, "servingLogSampleRate" | "definitions" | "onRegistryTrouble">,
+  settings: Omit<PlatformOptions, "dataDir" | "mode" | "create">,
   work: (platform: Platform) => Promise<T>,
 ): Promise<T> {
   const definitions = settings.definitions ?? (hasDefinitions(options) ? await requireDefinitions(options) : []);

@@ -14,11 +14,13 @@ import { type Cells, FAILED } from "./accumulator.ts";
 import type { WindowCut } from "./bucket-list.ts";
 import { EventRecord } from "./event-record.ts";
 import { emptyState, type FoldState, forget } from "./fold-state.ts";
+import { emptiesAfterMicros } from "./empties-after.ts";
 import { hopForSession, hopForWindow } from "./hop-ladder.ts";
 import { cutSession } from "./session-window.ts";
 import { decodeState, encodeState } from "./state-codec.ts";
 import {
   type CompiledFeature,
+  createReadBuffer,
   type FoldEvent,
   type FoldOutcome,
   type ReadBuffer,
@@ -48,6 +50,7 @@ export function compileViewFold(
 class CompiledViewFold implements ViewFold<FoldState> {
   readonly features: readonly CompiledFeature[];
   readonly inputColumns: readonly string[];
+  readonly emptiesAfterMicros: number;
   readonly #plan: ViewPlan;
   readonly #record: EventRecord;
   readonly #keyParts: Value[];
@@ -75,6 +78,9 @@ class CompiledViewFold implements ViewFold<FoldState> {
       objects: Array.from<unknown>({ length: objectStride }).fill(null),
     };
     this.#nothing = emptyState(plan.state.lifetime);
+    const unseen = createReadBuffer(plan.features.length);
+    this.#readNothing(0 as Micros, unseen);
+    this.emptiesAfterMicros = emptiesAfterMicros(plan, unseen.values);
   }
 
   keyOf(row: Row): EntityKey {

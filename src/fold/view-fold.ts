@@ -72,6 +72,11 @@ export interface ViewFold<S extends ViewState = ViewState> {
   readonly features: readonly CompiledFeature[];
   /** Source columns (stored ones, not derived) that folding needs, key columns included: for push-down. */
   readonly inputColumns: readonly string[];
+  /**
+   * So long after a state's last event every read gives the values of an unseen entity, though not its status; Infinity
+   * where there is no such time.
+   */
+  readonly emptiesAfterMicros: number;
   /** Canonical key of the row's entity. Throws `KEY_MISSING`, `KEY_TOO_LONG`. */
   keyOf(row: Row): EntityKey;
   empty(): S;

@@ -10,7 +10,7 @@
 import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
 import type { FeatureRow, FeatureRowTable } from "../offline-store/feature-rows.ts";
-import type { OnlineStore } from "../online-store/online-store.ts";
+import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { LogEvent } from "./event.ts";
 import { type OutboxBatch, readOutbox } from "./feature-rows.ts";
 import type { SourcePipeline } from "./source-pipeline.ts";
@@ -22,7 +22,7 @@ const ROWS_PER_COMMIT = 50_000;
 
 export interface ArchiverOptions {
   readonly pipeline: SourcePipeline;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly archive: EventArchive;
   /** The table of a view with `offline: true`. Called once a pass for each. */
   rowTable(runner: ViewRunner): Promise<FeatureRowTable>;
@@ -148,7 +148,7 @@ export class Archiver {
       }
       const fresh = batches.filter((batch) => batch.sequence > committed).flatMap((batch) => batch.rows);
       if (fresh.length > 0) await table.append(fresh, batches.at(-1)!.sequence);
-      await store.commit(
+      await store.commitAlone(
         [],
         batches.map(({ metaName }) => ({ name: metaName, bytes: null })),
       );

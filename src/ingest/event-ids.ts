@@ -10,7 +10,7 @@
 import { createHash } from "node:crypto";
 import type { Row } from "../schema/value.ts";
 import { rowDigest } from "./row-digest.ts";
-import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
 
 /** Longest id stored as it is; longer ones are stored by their SHA-256. */
 const ID_BYTES_MAX = 128;
@@ -39,7 +39,7 @@ export interface Taken {
 
 export interface EventIdsOptions {
   readonly source: string;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly dedupeWithinMicros: number;
   /** Columns of a row that are the event's own; derived ones stand behind them. */
   readonly storedCount: number;
@@ -47,7 +47,7 @@ export interface EventIdsOptions {
 
 export class EventIds {
   readonly #prefix: string;
-  readonly #store: OnlineStore;
+  readonly #store: LocalOnlineStore;
   readonly #withinMicros: number;
   readonly #storedCount: number;
   readonly #claims = new Map<string, Claim>();

@@ -12,7 +12,7 @@
 import { MICROS_PER_MINUTE, type Micros } from "../base/micros.ts";
 import { createReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
 import type { FeatureRow } from "../offline-store/feature-rows.ts";
-import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
 import { ByteReader, ByteWriter } from "../schema/byte-buffer.ts";
 import { decodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import { createRowCodec, type RowCodec } from "../schema/row-codec.ts";
@@ -23,7 +23,7 @@ export function minuteOf(knownTime: number): Micros {
 }
 
 export interface FeatureRowsOptions {
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   /** `view@version`. */
   readonly view: string;
   readonly fold: ViewFold;
@@ -150,7 +150,7 @@ export interface OutboxBatch {
 
 /** The batches of a view that stand in the store's outbox, in sequence order. */
 export function* readOutbox(
-  store: OnlineStore,
+  store: LocalOnlineStore,
   view: string,
   fold: ViewFold,
   keyTypes: readonly ValueType[],

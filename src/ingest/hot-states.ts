@@ -9,7 +9,7 @@
  */
 import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
-import type { OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import type { LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 
 /** Bytes an entry takes beyond its encoded state. */
 const ENTRY_BYTES = 200;
@@ -34,8 +34,10 @@ export interface HotState<S extends ViewState = ViewState> {
 
 export interface HotStatesOptions<S extends ViewState> {
   readonly fold: ViewFold<S>;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly space: StateSpace;
+  /** That the space is of. */
+  readonly epoch: number;
   readonly countMax?: number;
   /** Of encoded states; in memory they take some two times as much. Asked each time, as it may change. */
   readonly bytesMax?: () => number;
@@ -44,7 +46,8 @@ export interface HotStatesOptions<S extends ViewState> {
 export class HotStates<S extends ViewState = ViewState> {
   readonly space: StateSpace;
   readonly #fold: ViewFold<S>;
-  readonly #store: OnlineStore;
+  readonly #store: LocalOnlineStore;
+  readonly #epoch: number;
   readonly #countMax: number;
   readonly #bytesMax: () => number;
   readonly #entries = new Map<EntityKey, HotState<S>>();
@@ -53,8 +56,9 @@ export class HotStates<S extends ViewState = ViewState> {
   #dirty: HotState<S>[] = [];
   #bytes = 0;
 
-  constructor({ fold, store, space, countMax = COUNT_MAX, bytesMax = () => BYTES_MAX }: HotStatesOptions<S>) {
+  constructor({ fold, store, space, epoch, countMax = COUNT_MAX, bytesMax = () => BYTES_MAX }: HotStatesOptions<S>) {
     this.space = space;
+    this.#epoch = epoch;
     this.#fold = fold;
     this.#store = store;
     this.#countMax = countMax;
@@ -114,7 +118,7 @@ export class HotStates<S extends ViewState = ViewState> {
       entry.bytes = bytes.length;
       entry.dirty = false;
       entry.flushing = true;
-      return { space: this.space, key: entry.key, bytes };
+      return { space: this.space, key: entry.key, epoch: this.#epoch, offset: entry.state.lastOffset, bytes };
     });
     return {
       states,

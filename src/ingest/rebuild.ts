@@ -18,7 +18,7 @@ import { type QueryEngine, sqlName } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import { type EntityEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
 import { readEventRows, readEventRowsAt } from "../offline-store/event-rows.ts";
-import type { OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import type { LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Value } from "../schema/value.ts";
@@ -47,9 +47,11 @@ export interface RebuildRequest {
   readonly engine: QueryEngine;
   /** Needed where `upTo` lies behind the archived live events. */
   readonly log: EventLog | null;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   /** Emptied first, unless `continueFrom` is given. */
   readonly space: StateSpace;
+  /** That the space is of. */
+  readonly epoch: number;
   /** Live offset behind the last event to fold; 0 for history alone. */
   readonly upTo: number;
   /** The states in `space` hold the history below this offset, and only what follows is folded. */
@@ -167,11 +169,11 @@ class Rebuild {
 
   /** Events below `upTo` that the archive did not hold when its files were listed. */
   async foldLog(): Promise<void> {
-    const { files, log, upTo, store, space } = this.#request;
+    const { files, log, upTo, store, space, epoch } = this.#request;
     if (upTo <= files.liveEnd) return;
     if (log === null)
       throw new OnefoldError("INTERNAL", `a rebuild up to ${upTo} needs the log behind ${files.liveEnd}`);
-    const hot = new HotStates({ fold: this.#fold, store, space });
+    const hot = new HotStates({ fold: this.#fold, store, space, epoch });
     const flush = async (): Promise<void> => {
       const { states, committed } = hot.takeWrites();
       this.#writes = states;
@@ -259,7 +261,8 @@ class Rebuild {
   async #finishEntity(): Promise<void> {
     if (this.#key === null || this.#state.lastOffset === Number.NEGATIVE_INFINITY) return;
     const bytes = this.#fold.encode(this.#state);
-    this.#writes.push({ space: this.#request.space, key: this.#key, bytes });
+    const { space, epoch } = this.#request;
+    this.#writes.push({ space, key: this.#key, epoch, offset: this.#state.lastOffset, bytes });
     this.#writeBytes += bytes.length;
     this.#entities++;
     if (this.#writeBytes >= COMMIT_BYTES) await this.#commit();
@@ -272,7 +275,7 @@ class Rebuild {
     this.#writeBytes = 0;
     await this.#committing;
     await this.#writeLetters();
-    if (states.length > 0) this.#committing = this.#request.store.commit(states, []);
+    if (states.length > 0) this.#committing = this.#request.store.commitAlone(states, []);
     // Whoever waits for it next gets its error; until then it is not an unhandled one.
     this.#committing.catch(() => {});
   }

@@ -8,7 +8,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
-import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { EventIds } from "./event-ids.ts";
 import type { FileEventLog } from "./file-event-log.ts";
@@ -21,7 +21,7 @@ const ROWS_PER_COMMIT = 5000;
 
 export interface SourceCommitterOptions {
   readonly source: string;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly deadLetters: DeadLetters;
   readonly ids: EventIds;
   readonly log: FileEventLog;
@@ -63,7 +63,7 @@ export class SourceCommitter {
     const source = sourcePosition === null ? null : this.#takeSourceWrites(sourcePosition);
     await deadLetters.add(views.flatMap(({ letters }) => letters));
     const states = views.flatMap((view) => view.states);
-    await store.commit(states, [...views.flatMap(({ metas }) => metas), ...(source?.metas ?? [])]);
+    await store.commitAlone(states, [...views.flatMap(({ metas }) => metas), ...(source?.metas ?? [])]);
     for (const { committed } of views) committed();
     source?.committed();
     if (diagnostics.flushed.hasSubscribers) {

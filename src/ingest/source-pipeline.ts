@@ -22,7 +22,7 @@ import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
-import type { OnlineStore, StateSpace } from "../online-store/online-store.ts";
+import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
@@ -56,7 +56,7 @@ export interface SourcePipelineOptions {
   readonly storage: LogStorage;
   /** The data folder: the log is `log/<source>/0` in it, the dead letters `dead-letters/<source>`. */
   readonly folder: string;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly clock: Clock;
   readonly flushMs?: number;
   readonly pendingRowsMax?: number;
@@ -100,7 +100,7 @@ export class SourcePipeline {
   readonly log: FileEventLog;
   readonly deadLetters: DeadLetters;
   readonly #options: SourcePipelineOptions;
-  readonly #store: OnlineStore;
+  readonly #store: LocalOnlineStore;
   readonly #clock: Clock;
   readonly #ids: EventIds;
   readonly #committer: SourceCommitter;

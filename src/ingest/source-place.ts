@@ -1,7 +1,7 @@
 /**
  * How far a source has come, as the online store holds it beside states and ids.
  */
-import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
 
 export interface SourcePlace {
   /** Offset behind the last event whose id is stored. */
@@ -10,7 +10,7 @@ export interface SourcePlace {
   readonly knownTime: number;
 }
 
-export function readSourcePlace(store: OnlineStore, source: string): SourcePlace {
+export function readSourcePlace(store: LocalOnlineStore, source: string): SourcePlace {
   const bytes = store.getMeta(metaName(source));
   if (bytes === null) return { position: 0, knownTime: Number.NEGATIVE_INFINITY };
   const [position, knownTime] = JSON.parse(Buffer.from(bytes).toString("utf8")) as [number, number | null];

@@ -15,7 +15,7 @@ import {
 } from "../define/definition.ts";
 import { deriveForView, type ViewDerivation } from "../fold/derive.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
-import type { MetaWrite, OnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import { ChangeCounts } from "./change-counts.ts";
@@ -51,13 +51,13 @@ export function stateSpace(view: string, epoch: number): StateSpace {
 }
 
 /** Null where the view never ran on this store. */
-export function readStoredView(store: OnlineStore, view: string): StoredView | null {
+export function readStoredView(store: Pick<LocalOnlineStore, "getMeta">, view: string): StoredView | null {
   const bytes = store.getMeta(viewMetaName(view));
   return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as StoredView);
 }
 
 /** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`. */
-export function forgetView(store: OnlineStore, view: string): MetaWrite[] {
+export function forgetView(store: LocalOnlineStore, view: string): MetaWrite[] {
   const names = [notePrefix(view), outboxPrefix(view)].flatMap((prefix) =>
     [...store.scanMeta(prefix)].map(({ name }) => name),
   );
@@ -66,7 +66,7 @@ export function forgetView(store: OnlineStore, view: string): MetaWrite[] {
 
 export interface ViewRunnerOptions {
   readonly view: PipelineView;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly source: SourceDefinition;
   readonly hotCountMax?: number;
   /** Of each view: see `HotStatesOptions`. */
@@ -99,7 +99,7 @@ export class ViewRunner {
     this.#epoch = stored?.epoch ?? options.view.start?.epoch ?? 0;
     this.#position = stored?.position ?? options.view.start?.position ?? 0;
     this.#storedPosition = stored === null ? Number.NEGATIVE_INFINITY : this.#position;
-    this.#hot = this.#openHot(stored?.space ?? stateSpace(this.name, this.#epoch));
+    this.#hot = this.#openHot(stored?.space ?? stateSpace(this.name, this.#epoch), this.#epoch);
     this.#rows = !options.view.definition.offline
       ? null
       : new FeatureRows({
@@ -247,18 +247,20 @@ export class ViewRunner {
     this.#spaceChanged = true;
   }
 
-  #openHot(space: StateSpace): HotStates {
+  #openHot(space: StateSpace, epoch: number): HotStates {
     const { view, store, hotCountMax, hotBytesMax } = this.#options;
     return new HotStates({
       fold: view.fold,
       store,
       space,
+      epoch,
       ...(hotCountMax === undefined ? {} : { countMax: hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { bytesMax: hotBytesMax }),
     });
   }
 }
 
-function viewMetaName(view: string): string {
+/** The meta that holds a view's place. */
+export function viewMetaName(view: string): string {
   return `view/${view}`;
 }

@@ -2,7 +2,7 @@
  * The online store on LMDB: one memory-mapped file, many reader processes, one durable transaction a commit.
  *
  * Keys are bytes: `m` and the meta's name, or `s`, the space, a zero byte and the entity's key, all UTF-8,
- * so that LMDB's order is the order the contract asks for. Commits are synced inside their transaction
+ * so that LMDB's order is the order the contract asks for. A state is stored behind its version. Commits are synced inside their transaction
  * (`overlappingSync` off), so that a resolved promise means durable, not only visible.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
@@ -10,7 +10,18 @@ import { dirname } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { OnefoldError } from "../base/errors.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { MetaWrite, SharedOnlineStore, StateSpace, StateWrite } from "./online-store.ts";
+import { LocalReads } from "./local-reads.ts";
+import type {
+  KeyedState,
+  MetaWrite,
+  NamedMeta,
+  SharedOnlineStore,
+  StateSpace,
+  StateVersion,
+  StateWrite,
+  StoredState,
+} from "./online-store.ts";
+import { fromStored, stateOf, toStored, versionOf } from "./stored-state.ts";
 
 const META = 0x6d;
 const STATE = 0x73;
@@ -44,7 +55,7 @@ export function openLmdbStore(options: LmdbOptions): SharedOnlineStore {
   }
 }
 
-class LmdbOnlineStore implements SharedOnlineStore {
+class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
   readonly #database: RootDatabase<Buffer, Buffer>;
   readonly #folder: string;
   /** Keys are built here; LMDB copies them before the call returns. */
@@ -52,19 +63,26 @@ class LmdbOnlineStore implements SharedOnlineStore {
   #silenced: Promise<boolean> | null = null;
 
   constructor(database: RootDatabase<Buffer, Buffer>, folder: string) {
+    super();
     this.#database = database;
     this.#folder = folder;
   }
 
   get(space: StateSpace, key: EntityKey): Uint8Array | null {
-    return this.#read(this.#stateKey(space, key));
+    const stored = this.#read(this.#stateKey(space, key));
+    return stored === null ? null : stateOf(stored);
+  }
+
+  protected override getStored(space: StateSpace, key: EntityKey): StoredState | null {
+    const stored = this.#read(this.#stateKey(space, key));
+    return stored === null ? null : fromStored(stored);
   }
 
   getMeta(name: string): Uint8Array | null {
     return this.#read(this.#metaKey(name));
   }
 
-  *scanMeta(prefix: string, after?: string): IterableIterator<{ name: string; bytes: Uint8Array }> {
+  *scanMeta(prefix: string, after?: string): IterableIterator<NamedMeta> {
     const begin = Buffer.from(this.#metaKey(prefix));
     const from = after === undefined ? begin : Buffer.from(this.#metaKey(after));
     for (const { key, bytes } of this.#range(begin, from, after !== undefined)) {
@@ -72,20 +90,25 @@ class LmdbOnlineStore implements SharedOnlineStore {
     }
   }
 
-  *scan(space: StateSpace, after?: EntityKey): IterableIterator<{ key: EntityKey; bytes: Uint8Array }> {
+  *scan(space: StateSpace, after?: EntityKey): IterableIterator<KeyedState> {
     const begin = Buffer.from(this.#stateKey(space, ""));
     const from = after === undefined ? begin : Buffer.from(this.#stateKey(space, after));
     for (const { key, bytes } of this.#range(begin, from, after !== undefined)) {
-      yield { key: key.toString("utf8", begin.length), bytes };
+      yield { key: key.toString("utf8", begin.length), ...fromStored(bytes) };
     }
   }
 
-  async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {
+  protected override storedVersion(space: StateSpace, key: EntityKey): StateVersion | null {
+    const stored = this.#read(this.#stateKey(space, key));
+    return stored === null ? null : versionOf(stored);
+  }
+
+  async commitAlone(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {
     if (states.length === 0 && metas.length === 0) return;
     try {
       await this.#database.batch(() => {
-        for (const { space, key, bytes } of states) this.#write(this.#stateKey(space, key), bytes);
-        for (const { name, bytes } of metas) this.#write(this.#metaKey(name), bytes);
+        for (const state of states) this.#write(this.#stateKey(state.space, state.key), toStored(state));
+        for (const { name, bytes } of metas) this.#write(this.#metaKey(name), asBuffer(bytes));
       });
       await this.#database.flushed;
     } catch (cause) {
@@ -135,11 +158,8 @@ class LmdbOnlineStore implements SharedOnlineStore {
     return bytes === undefined ? null : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  #write(key: Buffer, bytes: Uint8Array | null): void {
-    const written =
-      bytes === null
-        ? this.#database.remove(key)
-        : this.#database.put(key, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  #write(key: Buffer, bytes: Buffer | null): void {
+    const written = bytes === null ? this.#database.remove(key) : this.#database.put(key, bytes);
     // The batch around it says the same; nobody waits for a single write.
     if (written !== this.#silenced) written.catch(() => undefined);
     this.#silenced = written;
@@ -171,6 +191,10 @@ class LmdbOnlineStore implements SharedOnlineStore {
     }
     return this.#key.subarray(0, length);
   }
+}
+
+function asBuffer(bytes: Uint8Array | null): Buffer | null {
+  return bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** A failed commit only names a promise of its reason, which would end the process if nobody took it up. */

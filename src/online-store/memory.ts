@@ -2,22 +2,36 @@
  * The online store in plain maps: for tests and throw-away runs. Nothing outlives the process.
  */
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { MetaWrite, OnlineStore, StateSpace, StateWrite } from "./online-store.ts";
+import { LocalReads } from "./local-reads.ts";
+import type {
+  KeyedState,
+  MetaWrite,
+  NamedMeta,
+  StateSpace,
+  StateVersion,
+  StateWrite,
+  StoredState,
+} from "./online-store.ts";
 
-export class MemoryOnlineStore implements OnlineStore {
-  #spaces = new Map<StateSpace, Map<EntityKey, Uint8Array>>();
+export class MemoryOnlineStore extends LocalReads {
+  #spaces = new Map<StateSpace, Map<EntityKey, StoredState>>();
   #metas = new Map<string, Uint8Array>();
   #crashed = false;
 
   get(space: StateSpace, key: EntityKey): Uint8Array | null {
-    return copyOrNull(this.#spaces.get(space)?.get(key));
+    return this.getStored(space, key)?.bytes ?? null;
+  }
+
+  protected override getStored(space: StateSpace, key: EntityKey): StoredState | null {
+    const stored = this.#spaces.get(space)?.get(key);
+    return stored === undefined ? null : copyOf(stored);
   }
 
   getMeta(name: string): Uint8Array | null {
     return copyOrNull(this.#metas.get(name));
   }
 
-  *scanMeta(prefix: string, after?: string): IterableIterator<{ name: string; bytes: Uint8Array }> {
+  *scanMeta(prefix: string, after?: string): IterableIterator<NamedMeta> {
     const names = [...this.#metas.keys()].filter((name) => name.startsWith(prefix)).sort(compareBytewise);
     for (const name of names) {
       if (after !== undefined && compareBytewise(name, after) <= 0) continue;
@@ -26,23 +40,26 @@ export class MemoryOnlineStore implements OnlineStore {
     }
   }
 
-  *scan(space: StateSpace, after?: EntityKey): IterableIterator<{ key: EntityKey; bytes: Uint8Array }> {
-    const states = this.#spaces.get(space) ?? new Map<EntityKey, Uint8Array>();
+  *scan(space: StateSpace, after?: EntityKey): IterableIterator<KeyedState> {
+    const states = this.#spaces.get(space) ?? new Map<EntityKey, StoredState>();
     for (const key of [...states.keys()].sort(compareBytewise)) {
       if (after !== undefined && compareBytewise(key, after) <= 0) continue;
-      const bytes = states.get(key);
-      if (bytes !== undefined) yield { key, bytes: bytes.slice() };
+      const stored = states.get(key);
+      if (stored !== undefined) yield { key, ...copyOf(stored) };
     }
   }
 
-  async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {
+  protected override storedVersion(space: StateSpace, key: EntityKey): StateVersion | null {
+    return this.#spaces.get(space)?.get(key) ?? null;
+  }
+
+  async commitAlone(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {
     await turn();
     if (this.#crashed) throw new Error("the store has crashed");
-    for (const { space, key, bytes } of states) {
+    for (const { space, key, ...state } of states) {
       let entities = this.#spaces.get(space);
       if (entities === undefined) this.#spaces.set(space, (entities = new Map()));
-      if (bytes === null) entities.delete(key);
-      else entities.set(key, bytes.slice());
+      entities.set(key, copyOf(state));
     }
     for (const { name, bytes } of metas) {
       if (bytes === null) this.#metas.delete(name);
@@ -73,6 +90,10 @@ export class MemoryOnlineStore implements OnlineStore {
     next.#metas = new Map(this.#metas);
     return next;
   }
+}
+
+function copyOf({ epoch, offset, bytes }: StoredState): StoredState {
+  return { epoch, offset, bytes: bytes.slice() };
 }
 
 function copyOrNull(bytes: Uint8Array | undefined): Uint8Array | null {

@@ -1,47 +1,135 @@
 /**
  * The latest state by (view, entity), as bytes the store never looks into.
  *
- * Contract, held by one conformance suite on every implementation:
- * - a `commit` is atomic: after a crash either all of it is there or none;
- * - `get` sees every commit whose promise resolved, and never part of one;
- * - returned bytes belong to the caller;
- * - a space (one view@version in one epoch) is dropped whole, without touching another.
+ * `OnlineStore` is what every store is, on this machine or past it; `LocalOnlineStore` is one that also answers at
+ * once, in the turn that asks. One conformance suite (`src/testing/online-store-conformance.ts`) holds both
+ * contracts on every implementation.
+ *
+ * What holds of each state:
+ * - It carries its version, (epoch, offset): the epoch it was folded in and the offset of the last event in it. A
+ *   write lands only where nothing is stored or what is stored is older; look and write are one step that nothing
+ *   comes between. So whoever writes late, twice or after having been replaced takes nothing back.
+ * - A write that does not land is told to its caller with the version that is stored. Where that is its own, the
+ *   same write came before: a repetition after a time-out, or a second worker that has folded the same events.
+ * - Once a commit has resolved, every read sees what landed, or something newer.
+ * - Returned bytes belong to the caller; given bytes may be changed once the commit has resolved.
+ *
+ * What holds of a commit as a whole:
+ * - A local store commits all or nothing: after a crash, and to any reader, all of it is there or none.
+ * - On Redis a commit is atomic for each entity: the states of one key, whatever their spaces, land at one moment.
+ *   Over several keys it is not: others may see some of them first, and of a commit that was rejected
+ *   (`STORE_TIMEOUT`, `STORE_UNAVAILABLE`) any may have landed, then or a little later. Metas are written once every
+ *   state of the commit is answered for, and not at all where one is not, or where the connection to the server was
+ *   lost in between. So a position that is read back never claims more than the states hold, but states may be ahead
+ *   of it: whoever goes on from a position must skip, for each entity, events at or below the offset of its state, as
+ *   the fold does. To repeat a commit is always safe.
+ * - How durable a resolved commit is: LMDB has synced it; Redis has what its own persistence and replication give
+ *   (docs/redis.md), so a failover may take the last moments of states and metas back, each by itself.
  */
 import type { EntityKey } from "../schema/entity-key.ts";
 
 /** Names the states of one view@version in one epoch, e.g. `origin_delays@1#3`. At most 200 bytes. */
 export type StateSpace = string;
 
-export interface StateWrite {
+/** What tells the older of two states of an entity from the newer: the epoch first, then the offset. */
+export interface StateVersion {
+  /** 0 to 2^32 - 1. */
+  readonly epoch: number;
+  /** Of the last event folded. A safe integer; history has negative ones. */
+  readonly offset: number;
+}
+
+export interface StateRead {
   readonly space: StateSpace;
   readonly key: EntityKey;
+}
+
+export interface StoredState extends StateVersion {
+  readonly bytes: Uint8Array;
+}
+
+export interface StateWrite extends StateVersion {
+  readonly space: StateSpace;
+  readonly key: EntityKey;
+  readonly bytes: Uint8Array;
+  /**
+   * Once so long has passed without a newer one, whoever reads the state finds in it what is found where there is none,
+   * and a store may remove it: for copies that are served from, not for states that are folded into. Absent: never.
+   * Local stores keep everything.
+   */
+  readonly keptMs?: number;
+}
+
+/** A write that did not land, by its index in the commit, and the version that is stored. */
+export interface RefusedWrite {
+  readonly index: number;
+  readonly stored: StateVersion;
+}
+
+/** Small named values beside the states: positions, id horizons, outboxes. The last write wins, whoever it is of. */
+export interface MetaWrite {
+  readonly name: string;
   /** null removes. */
   readonly bytes: Uint8Array | null;
 }
 
-/** Small named values that must change together with states: positions, id horizons, outboxes. */
-export interface MetaWrite {
+export interface NamedMeta {
   readonly name: string;
-  readonly bytes: Uint8Array | null;
+  readonly bytes: Uint8Array;
 }
 
+export interface KeyedState extends StoredState {
+  readonly key: EntityKey;
+}
+
+/** What was read, in the order in which it was asked for; null where nothing is stored. */
+export interface StoreReading {
+  readonly states: readonly (StoredState | null)[];
+  readonly metas: readonly (Uint8Array | null)[];
+}
+
+/** Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT` where the store is another process, `STORAGE_FAILED` where it is a disk. */
 export interface OnlineStore {
-  get(space: StateSpace, key: EntityKey): Uint8Array | null;
-  getMeta(name: string): Uint8Array | null;
-  /** Names and values of all metas whose name starts with `prefix`, in name order (bytewise), beginning after `after`. */
-  scanMeta(prefix: string, after?: string): IterableIterator<{ readonly name: string; readonly bytes: Uint8Array }>;
-  /** All entities of a space in key order (bytewise), beginning after `after`. */
-  scan(space: StateSpace, after?: EntityKey): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }>;
-  /** Writes all in one transaction; resolves once it is durable. */
-  commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void>;
+  /**
+   * States and metas in one round trip, for each node of a cluster in parallel. Those of one key are of one moment,
+   * on a local store all are.
+   */
+  read(states: readonly StateRead[], metas?: readonly string[]): Promise<StoreReading>;
+  /**
+   * All entities of a space in key order (bytewise), beginning after `after`. Each state is one that was stored while
+   * the scan went on; on Redis it takes time in proportion to all that is stored: for audits, not for requests.
+   */
+  scanStates(space: StateSpace, after?: EntityKey): AsyncIterableIterator<KeyedState>;
+  /** All metas whose name starts with `prefix`, in name order (bytewise), beginning after `after`. */
+  scanMetas(prefix: string, after?: string): AsyncIterableIterator<NamedMeta>;
+  /** Resolves with the writes that did not land, in the order of their index; see above for what is guaranteed. */
+  commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]>;
+  /** Removes a space that nobody writes any more, whole, without touching another. */
   dropSpace(space: StateSpace): Promise<void>;
-  /** Number of entities in a space; may take time in proportion to it. */
-  count(space: StateSpace): number;
+  /** Number of entities in a space; may take time in proportion to all that is stored. */
+  countStates(space: StateSpace): Promise<number>;
   close(): Promise<void>;
 }
 
+/** A store of this process's own machine, read without waiting: what is folded into and served from. */
+export interface LocalOnlineStore extends OnlineStore {
+  get(space: StateSpace, key: EntityKey): Uint8Array | null;
+  getMeta(name: string): Uint8Array | null;
+  /** As `scanMetas`. */
+  scanMeta(prefix: string, after?: string): IterableIterator<NamedMeta>;
+  /** As `scanStates`. */
+  scan(space: StateSpace, after?: EntityKey): IterableIterator<KeyedState>;
+  /** As `countStates`. */
+  count(space: StateSpace): number;
+  /**
+   * As `commit`, but without a look at what is stored: for the one writer of the spaces, which has read a state before
+   * it folded into it and so cannot be older. Resolves once it is durable.
+   */
+  commitAlone(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void>;
+}
+
 /** A store that one process writes and others read. */
-export interface SharedOnlineStore extends OnlineStore {
+export interface SharedOnlineStore extends LocalOnlineStore {
   /**
    * Of a reader: from now on reads see all that the writer has committed. Those of one turn, up to the next call,
    * see one moment.

@@ -9,13 +9,13 @@ import type { StreamDefinition } from "../define/definition.ts";
 import { eventIdMeta, eventIdTime } from "../ingest/event-ids.ts";
 import type { ArchiveFiles } from "../offline-store/delta-event-archive.ts";
 import { eventRelation } from "../offline-store/event-reader.ts";
-import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 
 /** Repeating it is harmless; resolves at once where nothing was imported since the last time. */
 export async function rememberHistoryIds(
   context: RuntimeContext,
-  store: OnlineStore,
+  store: LocalOnlineStore,
   source: StreamDefinition,
   files: ArchiveFiles,
 ): Promise<void> {
@@ -38,10 +38,10 @@ export async function rememberHistoryIds(
         const known = store.getMeta(id);
         return known === null || eventIdTime(known) < eventIdTime(bytes!);
       });
-      await store.commit([], newer);
+      await store.commitAlone([], newer);
     }
   } finally {
     await engine.close();
   }
-  await store.commit([], [{ name, bytes: new Uint8Array(Buffer.from(mark)) }]);
+  await store.commitAlone([], [{ name, bytes: new Uint8Array(Buffer.from(mark)) }]);
 }

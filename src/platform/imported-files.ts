@@ -11,14 +11,14 @@ import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { expandPaths } from "../ingest/import-staging.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
-import type { OnlineStore } from "../online-store/online-store.ts";
+import type { LocalOnlineStore } from "../online-store/online-store.ts";
 
 /** Time of the first import by hash, RFC 3339. */
 export type ImportedFiles = Readonly<Record<string, string>>;
 
 /** Hashes the files. Throws `IMPORT_REPEATED` where one was imported before, unless `again`. */
 export async function checkNotImported(
-  store: OnlineStore,
+  store: LocalOnlineStore,
   engine: QueryEngine,
   source: string,
   files: readonly string[],
@@ -43,7 +43,7 @@ export async function checkNotImported(
 }
 
 export async function rememberImported(
-  store: OnlineStore,
+  store: LocalOnlineStore,
   source: string,
   hashes: readonly string[],
   now: Micros,
@@ -53,10 +53,10 @@ export async function rememberImported(
     ...Object.fromEntries(hashes.map((hash) => [hash, at])),
     ...importedFiles(store, source),
   };
-  await store.commit([], [{ name: metaName(source), bytes: new Uint8Array(Buffer.from(JSON.stringify(known))) }]);
+  await store.commitAlone([], [{ name: metaName(source), bytes: new Uint8Array(Buffer.from(JSON.stringify(known))) }]);
 }
 
-function importedFiles(store: OnlineStore, source: string): ImportedFiles {
+function importedFiles(store: LocalOnlineStore, source: string): ImportedFiles {
   const bytes = store.getMeta(metaName(source));
   return bytes === null ? {} : (JSON.parse(Buffer.from(bytes).toString("utf8")) as ImportedFiles);
 }

@@ -51,6 +51,15 @@ export interface PlatformOptions {
   readonly servingLogSampleRate?: number;
   /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
   readonly poll?: boolean;
+  /**
+   * A Redis (`redis://...`, docs/redis.md) that every flush is copied to, for servers on other machines to serve from.
+   * It may be away: nothing waits for it, and it is caught up when it is back.
+   */
+  readonly publish?: string;
+  /** Where the address has none. */
+  readonly publishPassword?: string;
+  /** Told of the first of each run of failures to copy. */
+  readonly onPublishError?: (error: unknown) => void;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
   readonly memoryBytes?: number;
 }

@@ -19,7 +19,7 @@ import type { ViewRunner } from "../ingest/view-runner.ts";
 import type { SourceGauges } from "../monitor/metrics.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
-import type { OnlineStore } from "../online-store/online-store.ts";
+import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { toData } from "../registry/definition-data.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
@@ -32,7 +32,7 @@ const TICK_MS = 1000;
 export class SourceRuntime {
   readonly name: string;
   readonly #context: RuntimeContext;
-  readonly #online: OnlineStore;
+  readonly #online: LocalOnlineStore;
   readonly #builder: ViewBuilder;
   readonly #ticking: NodeJS.Timeout;
   #source: StreamDefinition;
@@ -42,7 +42,7 @@ export class SourceRuntime {
   #changes: Promise<unknown> = Promise.resolve();
   #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
-  private constructor(context: RuntimeContext, online: OnlineStore, source: StreamDefinition) {
+  private constructor(context: RuntimeContext, online: LocalOnlineStore, source: StreamDefinition) {
     this.#context = context;
     this.#online = online;
     this.#source = source;
@@ -55,7 +55,7 @@ export class SourceRuntime {
   /** Opens the source with its registered views. Throws `LOG_CORRUPT`, `STORAGE_FAILED`. */
   static async open(
     context: RuntimeContext,
-    online: OnlineStore,
+    online: LocalOnlineStore,
     source: StreamDefinition,
     onProgress?: OnProgress,
   ): Promise<SourceRuntime> {

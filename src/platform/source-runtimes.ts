@@ -4,7 +4,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName } from "../define/definition.ts";
 import type { SourceGauges } from "../monitor/metrics.ts";
-import type { OnlineStore } from "../online-store/online-store.ts";
+import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
 import { refuseNotRun } from "./not-run.ts";
 import { forgetStaleDrafts, historyPlace } from "./view-builder.ts";
@@ -22,12 +22,12 @@ export interface RunningView extends ServedView {
 
 export class SourceRuntimes {
   readonly #context: RuntimeContext;
-  readonly #online: OnlineStore;
+  readonly #online: LocalOnlineStore;
   readonly #runtimes = new Map<string, SourceRuntime>();
   readonly #waitingFor = new Set<string>();
   readonly #polls: SourcePolls;
 
-  private constructor(context: RuntimeContext, online: OnlineStore) {
+  private constructor(context: RuntimeContext, online: LocalOnlineStore) {
     this.#context = context;
     this.#online = online;
     const { clock, dataDir, registry } = context;
@@ -40,7 +40,7 @@ export class SourceRuntimes {
   }
 
   /** Opens all registered streams: recovers their logs, folds what no commit holds yet. */
-  static async open(context: RuntimeContext, online: OnlineStore): Promise<SourceRuntimes> {
+  static async open(context: RuntimeContext, online: LocalOnlineStore): Promise<SourceRuntimes> {
     const runtimes = new SourceRuntimes(context, online);
     try {
       await runtimes.refresh();

@@ -2,7 +2,7 @@
  * The audit of stored states: every view of a stream, folded again from all its events and compared byte for byte.
  */
 import { formatViewName } from "../define/definition.ts";
-import type { OnlineStore } from "../online-store/online-store.ts";
+import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { auditStates, type StateAuditResult } from "../training/audit-states.ts";
 import type { TrainingPorts } from "../training/ports.ts";
 import type { AuditOptions } from "./platform-options.ts";
@@ -12,7 +12,7 @@ import type { SourceRuntimes } from "./source-runtimes.ts";
 /** By `view@version`. */
 export async function auditAllStates(
   context: RuntimeContext,
-  owned: { readonly online: OnlineStore; readonly sources: SourceRuntimes },
+  owned: { readonly online: LocalOnlineStore; readonly sources: SourceRuntimes },
   ports: TrainingPorts,
   options: AuditOptions,
 ): Promise<Readonly<Record<string, StateAuditResult>>> {

@@ -15,7 +15,7 @@ import { rebuildView } from "../ingest/rebuild.ts";
 import type { SourcePipeline } from "../ingest/source-pipeline.ts";
 import { forgetView, type PipelineView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
 import type { ArchiveFiles, HistoryArchive } from "../offline-store/delta-event-archive.ts";
-import type { MetaWrite, OnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import type { CatalogView } from "./view-catalog.ts";
 
@@ -30,8 +30,8 @@ export interface HistoryPlace {
 }
 
 /** Null where nothing was ever folded for the view. */
-export function historyPlace(store: OnlineStore, view: CatalogView): HistoryPlace | null {
-  const bytes = store.getMeta(metaName(view.name));
+export function historyPlace(store: Pick<LocalOnlineStore, "getMeta">, view: CatalogView): HistoryPlace | null {
+  const bytes = store.getMeta(builtMetaName(view.name));
   return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace);
 }
 
@@ -52,25 +52,25 @@ function draftOf(fingerprint: string): string {
  * out of reach already, and a rebuild under the same name empties their space first.
  */
 export async function forgetStaleDrafts(
-  store: OnlineStore,
+  store: LocalOnlineStore,
   isCurrent: (view: string, fingerprint: string) => boolean,
 ): Promise<void> {
-  for (const { name, bytes } of Array.from(store.scanMeta(metaName("")))) {
-    const view = name.slice(metaName("").length);
+  for (const { name, bytes } of Array.from(store.scanMeta(builtMetaName("")))) {
+    const view = name.slice(builtMetaName("").length);
     const { fingerprint, epoch } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
     if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
     const stored = readStoredView(store, view);
-    await store.commit([], [...forgetView(store, view), { name, bytes: null }]);
+    await store.commitAlone([], [...forgetView(store, view), { name, bytes: null }]);
     await store.dropSpace(stored?.space ?? stateSpace(view, epoch));
   }
 }
 
 export class ViewBuilder {
   readonly #context: RuntimeContext;
-  readonly #store: OnlineStore;
+  readonly #store: LocalOnlineStore;
   readonly #building = new Set<string>();
 
-  constructor(context: RuntimeContext, store: OnlineStore) {
+  constructor(context: RuntimeContext, store: LocalOnlineStore) {
     this.#context = context;
     this.#store = store;
   }
@@ -140,6 +140,7 @@ export class ViewBuilder {
         log: pipeline.log,
         store: this.#store,
         space,
+        epoch: files.epoch,
         upTo: position,
         deadLetters: pipeline.deadLetters,
         ...(goesOn === null ? {} : { continueFrom: goesOn.end }),
@@ -154,7 +155,7 @@ export class ViewBuilder {
       await engine.close();
     }
     const place: HistoryPlace = { fingerprint: view.fingerprint, epoch: files.epoch, end: files.historyEnd, position };
-    await this.#store.commit([], [placeMeta(view.name, place)]);
+    await this.#store.commitAlone([], [placeMeta(view.name, place)]);
     return place;
   }
 }
@@ -167,9 +168,10 @@ async function retireLetters({ deadLetters }: SourcePipeline, view: string, draf
 }
 
 function placeMeta(view: string, place: HistoryPlace): MetaWrite {
-  return { name: metaName(view), bytes: new Uint8Array(Buffer.from(JSON.stringify(place))) };
+  return { name: builtMetaName(view), bytes: new Uint8Array(Buffer.from(JSON.stringify(place))) };
 }
 
-function metaName(view: string): string {
+/** The meta that holds how far history has got into a view. */
+export function builtMetaName(view: string): string {
   return `built/${view}`;
 }

@@ -10,7 +10,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
 import { FeastColumn, feastAnswer, feastStatus, feastValue } from "./feast-answer.ts";
-import type { FeatureReader } from "./feature-reader.ts";
+import type { FeatureReader, VectorAsk } from "./feature-reader.ts";
 import { outputEventTime } from "./feature-vector.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
@@ -124,11 +124,16 @@ async function answerOnlineFeatures(reader: FeatureReader, body: OnlineFeaturesR
     const viewName = view.slice(0, view.lastIndexOf("@"));
     return new FeastColumn(isService && fullNames ? `${viewName}__${name}` : name);
   });
+  const givenAt = (row: number): Record<string, unknown> =>
+    Object.fromEntries(Object.entries(entities).map(([name, values]) => [name, values[row]]));
+  const vectors = (): VectorAsk[] =>
+    Array.from({ length: rowCount }, (_, row) => ({ plan, keys: checkRow(plan, givenAt(row), row).keys }));
+  const states = reader.fetch === null ? null : await reader.fetch(vectors());
   for (let row = 0; row < rowCount; row++) {
     if (row > 0 && row % VECTORS_PER_TURN === 0) await setImmediate();
-    const given = Object.fromEntries(Object.entries(entities).map(([name, values]) => [name, values[row]]));
+    const given = givenAt(row);
     const { keys, request } = checkRow(plan, given, row);
-    const vector = reader.read(plan, keys, { request });
+    const vector = reader.read(plan, keys, { request, ...(states === null ? {} : { states }) });
     for (const [i, { name, type }] of keyColumns.entries()) {
       const shown = type.name === "int64" ? String(given[name]) : JSON.stringify(given[name]);
       keyResults[i]!.add(shown, "PRESENT", null);

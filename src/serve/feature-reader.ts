@@ -10,13 +10,19 @@ import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
 import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
-import type { ServePorts } from "./ports.ts";
+import type { FetchedStates, ServePorts, StateAsk } from "./ports.ts";
 import { type Asked, type KeptAnswer, KeptAnswers } from "./kept-answers.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import { compileDefinition, compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
 
 /** Lists of feature names whose plans are kept at a time; callers choose them, so their number has no other bound. */
 const PLANS_MAX = 1000;
+
+/** A vector that is to be read. */
+export interface VectorAsk {
+  readonly plan: VectorPlan;
+  readonly keys: readonly EntityKey[];
+}
 
 export interface FeatureReader {
   /** With its newest fit, or the one asked for. Throws `SERVICE_UNKNOWN` and what compiling throws. */
@@ -25,6 +31,11 @@ export interface FeatureReader {
   featurePlan(entityType: string, names: readonly string[] | null): VectorPlan;
   /** `view:feature` of any entities; see `serviceOfReferences`, whose errors it throws. */
   referencePlan(references: readonly string[], fullNames: boolean): VectorPlan;
+  /**
+   * Null where states are read in the turn that asks: then `read` at once. Else resolves to the states of these vectors,
+   * which their reads are to be given as the option `states`. Throws what `ServePorts.fetch` throws.
+   */
+  readonly fetch: ((vectors: readonly VectorAsk[]) => Promise<FetchedStates>) | null;
   /** Reads, records, and publishes to diagnostics. Throws what `readVector` throws. */
   read(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector;
   /** What was kept of an answer to the same bytes, where a read would give the same bits now; counts as a read. */
@@ -109,6 +120,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
           ports,
         ),
       ),
+    fetch: ports.fetch === undefined ? null : (vectors) => ports.fetch!(vectors.flatMap(asksOf)),
     read: (plan, keys, options) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       const vector = readAndTell(plan, keys, options);
@@ -135,6 +147,11 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     },
   };
   return reader;
+}
+
+/** The states that a vector reads. */
+function asksOf({ plan, keys }: VectorAsk): StateAsk[] {
+  return plan.views.map(({ view, entity }) => ({ view, key: keys[entity]! }));
 }
 
 /** Whether answers of a plan may be kept at all: an on-demand view may look at asOf itself. */

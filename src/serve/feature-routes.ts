@@ -24,7 +24,7 @@ import {
   featuresSchema,
   metadataSchema,
 } from "./vector-answer.ts";
-import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { answerOnceFetched, repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],
@@ -57,16 +57,18 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     request: RouteRequest,
     id: { given: unknown; isText: boolean },
     query: FeatureQuery,
-  ): RouteAnswer => {
+  ): RouteAnswer | Promise<RouteAnswer> => {
     const startMs = performance.now();
     const plan = reader.featurePlan(query.entity_type, names(query));
     const entity = plan.entities[0]!;
     const key = id.isText ? entityKeyFromText(entity, String(id.given)) : entityKey(entity, id.given);
     const options = answerOptions(request);
     const keys = [key];
-    reader.read(plan, keys);
     const label = { entity_type: query.entity_type, entity_id: id.given };
-    return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
+    return answerOnceFetched(reader, plan, keys, (states) => {
+      reader.read(plan, keys, states);
+      return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
+    });
   };
   const repeat = (asked: Asked, startMs: number): WireAnswer | null => repeatedAnswer(reader, asked, startMs);
 

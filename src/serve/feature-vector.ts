@@ -17,7 +17,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
 import type { Row } from "../schema/value.ts";
 import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
-import type { StateSnapshot } from "./ports.ts";
+import type { FetchedStates, StateSnapshot } from "./ports.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
@@ -26,6 +26,8 @@ export interface ReadOptions {
   readonly now?: Micros;
   /** Request data, checked: one value for each of the plan's request columns. */
   readonly request?: Row;
+  /** Where states have to be fetched before they are read. */
+  readonly states?: FetchedStates;
 }
 
 const NO_REQUEST: Row = Object.freeze([]);
@@ -52,7 +54,7 @@ export function readVector(
 ): FeatureVector {
   const { views, features, vector, program } = plan;
   const { states, read } = vector;
-  context.snapshot?.renew();
+  context.snapshot?.renew(options.states);
   const now = options.now ?? context.clock.now();
   let asOf = now;
   for (let i = 0; i < views.length; i++) {

@@ -40,8 +40,20 @@ export interface StateChanges {
 
 /** States that another process writes. */
 export interface StateSnapshot {
-  /** Called before each vector: its states, read in the same turn, are all of one moment then, the newest there is. */
-  renew(): void;
+  /**
+   * Called before each vector: its states, read in the same turn, are all of one moment then, the newest there is;
+   * or are those that were fetched for it.
+   */
+  renew(fetched?: FetchedStates): void;
+}
+
+/** States of one or more vectors, fetched from a store that cannot be read within a turn. What is in them is its own. */
+export type FetchedStates = object;
+
+/** A state that a vector reads. */
+export interface StateAsk {
+  readonly view: ServedView;
+  readonly key: EntityKey;
 }
 
 /** As the pipeline reports it; the HTTP door passes it on. */
@@ -65,6 +77,11 @@ export interface ServePorts {
   readonly fits: FitStore;
   /** Absent where this process folds: then states are live. */
   readonly snapshot?: StateSnapshot;
+  /**
+   * Absent where states are read in the turn that asks. Else what is to be read must be fetched first: all of it in one
+   * round trip. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`.
+   */
+  fetch?(asks: readonly StateAsk[]): Promise<FetchedStates>;
   /** How far a vector's asOf may be bumped past the clock before `CLOCK_BEHIND`. */
   readonly maxFutureMicros: DurationMicros;
   /**

@@ -8,6 +8,7 @@ import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
 import type { FeatureReader } from "./feature-reader.ts";
+import type { ReadOptions } from "./feature-vector.ts";
 import { featuresText } from "./features-text.ts";
 import { ASCII } from "./kept-answers.ts";
 import { askedOf } from "./kept-elements.ts";
@@ -47,12 +48,18 @@ export async function answerEach(
       throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
     }
   });
-  const mayBeKept = isPlain(options) && plan.request.length === 0;
+  const states = reader.fetch === null ? null : await reader.fetch(asked.map(({ keys }) => ({ plan, keys })));
+  const mayBeKept = states === null && isPlain(options) && plan.request.length === 0;
   const results: string[] = [];
   for (let i = 0; i < asked.length; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) await setImmediate();
     const { keys, request } = asked[i]!;
-    const read = mayBeKept ? keptOrRead(reader, plan, keys) : readWhole(reader, plan, keys, options, request);
+    const read = mayBeKept
+      ? keptOrRead(reader, plan, keys)
+      : readWhole(reader, plan, keys, options, {
+          ...(request === undefined ? {} : { request }),
+          ...(states === null ? {} : { states }),
+        });
     results.push(`${JSON.stringify(batch.label(batch.inputs[i])).slice(0, -1)},${read}`);
   }
   return results;
@@ -64,9 +71,9 @@ function readWhole(
   plan: VectorPlan,
   keys: readonly EntityKey[],
   options: AnswerOptions,
-  request?: Row,
+  given: ReadOptions,
 ): string {
-  const vector = reader.read(plan, keys, request === undefined ? {} : { request });
+  const vector = reader.read(plan, keys, given);
   return `"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(answerMetadata(plan, vector, options))}}`;
 }
 

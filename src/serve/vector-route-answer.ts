@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { FeatureReader } from "./feature-reader.ts";
+import type { ReadOptions } from "./feature-vector.ts";
 import { featuresText } from "./features-text.ts";
 import { ASCII, type Asked } from "./kept-answers.ts";
 import type { RouteAnswer, WireAnswer } from "./route.ts";
@@ -23,6 +24,8 @@ import {
 } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 import { JSON_TYPE, NO_HEADERS } from "./wire-answer.ts";
+
+const NOT_FETCHED: Pick<ReadOptions, "states"> = Object.freeze({});
 
 /** A vector that was read in this turn: the plan's. */
 export interface AnsweredRead {
@@ -94,6 +97,33 @@ function begun(fields: Readonly<Record<string, unknown>>): string {
 /** `label` is what comes before the features, and has at least one field. */
 export function vectorRouteAnswer(label: Readonly<Record<string, unknown>>, read: AnsweredRead): RouteAnswer {
   return new VectorRouteAnswer(label, read);
+}
+
+/**
+ * What `answer` gives in this turn, where states are read in it; else once they were fetched, with its text made in
+ * the same turn, since others may read with the plan before it is asked for. It is given what a read takes of them.
+ */
+export function answerOnceFetched(
+  reader: FeatureReader,
+  plan: VectorPlan,
+  keys: readonly EntityKey[],
+  answer: (fetched: Pick<ReadOptions, "states">) => RouteAnswer,
+): RouteAnswer | Promise<RouteAnswer> {
+  if (reader.fetch === null) return answer(NOT_FETCHED);
+  return reader.fetch([{ plan, keys }]).then((states) => settled(answer({ states })));
+}
+
+function settled(answer: RouteAnswer): RouteAnswer {
+  const { status, headers = NO_HEADERS } = answer;
+  const text = answer.jsonText === undefined ? JSON.stringify(answer.body) : answer.jsonText();
+  return {
+    status,
+    headers,
+    get body() {
+      return JSON.parse(text) as unknown;
+    },
+    jsonText: () => text,
+  };
 }
 
 /** The kept answer to what is asked, as it is now. The work on the request began at `startMs`. */

@@ -15,7 +15,7 @@ export { type ExpectedValue, type Tolerance } from "./expected-value.ts";
 export { type FailingOperation, ForgetfulStorage } from "./forgetful-storage.ts";
 export { type GivenRow, late, rejected, type TimeInput } from "./given-row.ts";
 export { NaiveOracle, type OracleAnswer } from "./naive-oracle.ts";
-export { type ConformanceCase, onlineStoreCases } from "./online-store-conformance.ts";
+export { type ConformanceCase, localOnlineStoreCases, onlineStoreCases } from "./online-store-conformance.ts";
 export { MemoryOnlineStore } from "../online-store/memory.ts";
 export { type Reading } from "./reading.ts";
 export { SeededRandom } from "./random.ts";

@@ -2,36 +2,58 @@
  * What every online store must do, as cases a test runner can run: each throws when the store does not.
  *
  * A case gets `open`, which opens the same stored data each time it is called; for a store without
- * durability only the cases with `durable: false` apply.
+ * durability only the cases with `durable: false` apply. What only local stores do is in `localOnlineStoreCases`.
  */
-import { deepStrictEqual } from "node:assert";
-import type { OnlineStore, StateWrite } from "../online-store/online-store.ts";
+import { deepStrictEqual, ok } from "node:assert";
+import type { LocalOnlineStore, OnlineStore, StateWrite } from "../online-store/online-store.ts";
+import { checkAgainstModel, checkInterleavings } from "./conditional-writes.ts";
 
-export interface ConformanceCase {
+export interface ConformanceCase<S extends OnlineStore = OnlineStore> {
   readonly name: string;
   /** Needs what was committed to be there when the store is opened again. */
   readonly durable: boolean;
-  run(open: () => OnlineStore): Promise<void>;
+  /** `seed` is of what a case does at random; its errors name it. */
+  run(open: () => S | Promise<S>, seed: number): Promise<void>;
 }
 
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values);
-const text = (value: Uint8Array | null): string | null =>
-  value === null ? null : Buffer.from(value).toString("latin1");
-const write = (space: string, key: string, value: string | null): StateWrite => {
-  return { space, key, bytes: value === null ? null : new Uint8Array(Buffer.from(value, "latin1")) };
+const text = (value: Uint8Array | null | undefined): string | null =>
+  value === null || value === undefined ? null : Buffer.from(value).toString("latin1");
+const write = (space: string, key: string, value: string, offset = 0, epoch = 0): StateWrite => {
+  return { space, key, epoch, offset, bytes: new Uint8Array(Buffer.from(value, "latin1")) };
 };
+
+async function stateText(store: OnlineStore, space: string, key: string): Promise<string | null> {
+  const { states } = await store.read([{ space, key }]);
+  deepStrictEqual(states.length, 1);
+  return text(states[0]?.bytes);
+}
+
+async function metaOf(store: OnlineStore, name: string): Promise<Uint8Array | null> {
+  return (await store.read([], [name])).metas[0]!;
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = [];
+  for await (const item of items) collected.push(item);
+  return collected;
+}
+
+const inByteOrder = (keys: readonly string[]): string[] =>
+  [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 
 export const onlineStoreCases: readonly ConformanceCase[] = [
   {
     name: "what was never written is null and empty",
     durable: false,
     async run(open) {
-      const store = open();
-      deepStrictEqual(store.get("v@1#0", "a"), null);
-      deepStrictEqual(store.getMeta("m"), null);
-      deepStrictEqual([...store.scan("v@1#0")], []);
-      deepStrictEqual([...store.scanMeta("")], []);
-      deepStrictEqual(store.count("v@1#0"), 0);
+      const store = await open();
+      deepStrictEqual(await store.read([{ space: "v@1#0", key: "a" }], ["m"]), { states: [null], metas: [null] });
+      deepStrictEqual(await store.read([]), { states: [], metas: [] });
+      deepStrictEqual(await all(store.scanStates("v@1#0")), []);
+      deepStrictEqual(await all(store.scanMetas("")), []);
+      deepStrictEqual(await store.countStates("v@1#0"), 0);
+      deepStrictEqual(await store.commit([], []), []);
       await store.close();
     },
   },
@@ -39,21 +61,91 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     name: "online store write and read: a commit's states and metas are there once it resolves",
     durable: false,
     async run(open) {
-      const store = open();
-      await store.commit(
-        [write("v@1#0", "a", "one"), write("v@1#0", "b", "two")],
+      const store = await open();
+      const refused = await store.commit(
+        [write("v@1#0", "a", "one", 7), write("v@1#0", "b", "two", -(2 ** 52), 3)],
         [{ name: "position", bytes: bytes(7) }],
       );
-      deepStrictEqual(text(store.get("v@1#0", "a")), "one");
-      deepStrictEqual(text(store.get("v@1#0", "b")), "two");
-      deepStrictEqual(store.getMeta("position"), bytes(7));
-      await store.commit(
-        [write("v@1#0", "a", "three"), write("v@1#0", "b", null)],
-        [{ name: "position", bytes: null }],
+      deepStrictEqual(refused, []);
+      const reading = await store.read(
+        [
+          { space: "v@1#0", key: "b" },
+          { space: "v@1#0", key: "nobody" },
+          { space: "v@1#0", key: "a" },
+          { space: "v@1#0", key: "b" },
+        ],
+        ["position", "nothing"],
       );
-      deepStrictEqual(text(store.get("v@1#0", "a")), "three");
-      deepStrictEqual(store.get("v@1#0", "b"), null);
-      deepStrictEqual(store.getMeta("position"), null);
+      deepStrictEqual(
+        reading.states.map((state) => state && [state.epoch, state.offset, text(state.bytes)]),
+        [[3, -(2 ** 52), "two"], null, [0, 7, "one"], [3, -(2 ** 52), "two"]],
+      );
+      deepStrictEqual(reading.metas, [bytes(7), null]);
+      await store.commit([write("v@1#0", "a", "three", 8)], [{ name: "position", bytes: null }]);
+      deepStrictEqual(await stateText(store, "v@1#0", "a"), "three");
+      deepStrictEqual(await metaOf(store, "position"), null);
+      await store.close();
+    },
+  },
+  {
+    name: "a write lands only where it is newer, and its caller learns what is stored",
+    durable: false,
+    async run(open) {
+      const store = await open();
+      await store.commit([write("s", "a", "present", 5, 2), write("s", "b", "other", 5, 2)], []);
+      const attempts: readonly [offset: number, epoch: number][] = [
+        [4, 2],
+        [5, 2],
+        [1e15, 1],
+        [-1, 2],
+      ];
+      for (const [offset, epoch] of attempts) {
+        const refused = await store.commit([write("s", "a", "older", offset, epoch)], [{ name: "m", bytes: bytes(1) }]);
+        deepStrictEqual(refused, [{ index: 0, stored: { epoch: 2, offset: 5 } }]);
+        deepStrictEqual(await stateText(store, "s", "a"), "present");
+      }
+      deepStrictEqual(await metaOf(store, "m"), bytes(1));
+      const mixed = [write("s", "b", "older", 5, 2), write("s", "a", "newer", 6, 2), write("s", "c", "first", -9, 0)];
+      deepStrictEqual(await store.commit(mixed, []), [{ index: 0, stored: { epoch: 2, offset: 5 } }]);
+      deepStrictEqual(await stateText(store, "s", "a"), "newer");
+      deepStrictEqual(await stateText(store, "s", "c"), "first");
+      deepStrictEqual(await store.commit([write("s", "a", "next epoch", -9, 3)], []), []);
+      deepStrictEqual(await stateText(store, "s", "a"), "next epoch");
+      await store.close();
+    },
+  },
+  {
+    name: "writes of one entity in one commit count one after another",
+    durable: false,
+    async run(open) {
+      const store = await open();
+      const writes = [
+        write("s", "a", "1", 1),
+        write("s", "a", "3", 3),
+        write("s", "a", "2", 2),
+        write("t", "a", "x", 1),
+      ];
+      deepStrictEqual(await store.commit(writes, []), [{ index: 2, stored: { epoch: 0, offset: 3 } }]);
+      deepStrictEqual(await stateText(store, "s", "a"), "3");
+      deepStrictEqual(await stateText(store, "t", "a"), "x");
+      await store.close();
+    },
+  },
+  {
+    name: "conditional writes do what a naive model does, one commit after another",
+    durable: false,
+    async run(open, seed) {
+      const store = await open();
+      await checkAgainstModel(store, seed);
+      await store.close();
+    },
+  },
+  {
+    name: "conditional writes that overtake one another leave the newest, and none is taken back",
+    durable: false,
+    async run(open, seed) {
+      const store = await open();
+      await checkInterleavings(store, seed);
       await store.close();
     },
   },
@@ -61,7 +153,7 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     name: "spaces and keys never run into one another, whatever characters they hold",
     durable: false,
     async run(open) {
-      const store = open();
+      const store = await open();
       const places = [
         ["v@1#0", "a"],
         ["v@1#0", ""],
@@ -70,15 +162,35 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
         ["v@1#00", "a"],
         ["v@1#0", "a\0b"],
         ["v@1#0", "ключ|\\|🗝"],
+        ["v@1#0", "}"],
+        ["v@1#0", "{"],
+        ["v@1#0", "{}"],
+        ["v@1#0", "{a}"],
+        ["v@1#0", "a}v@1#0"],
+        ["v@1#0", "%7d"],
+        ["v@1#0", "%"],
+        ["v@1#0", "%25"],
+        ["v@1#0", "*"],
+        ["v@1#0", "\r\n"],
         ["v@1#0", "k".repeat(1024)],
+        ["v@1#0", "}".repeat(1024)],
         [`${"s".repeat(198)}#0`, "k".repeat(1024)],
       ] as const;
       await store.commit(
         places.map(([space, key], i) => write(space, key, String(i))),
         [{ name: "v@1#0", bytes: bytes(1) }],
       );
-      for (const [i, [space, key]] of places.entries()) deepStrictEqual(text(store.get(space, key)), String(i));
-      deepStrictEqual(store.count("v@1#0"), 5);
+      const { states } = await store.read(places.map(([space, key]) => ({ space, key })));
+      deepStrictEqual(
+        states.map((state) => text(state?.bytes)),
+        places.map((_, i) => String(i)),
+      );
+      const ofOne = places.filter(([space]) => space === "v@1#0").map(([, key]) => key);
+      deepStrictEqual(await store.countStates("v@1#0"), ofOne.length);
+      deepStrictEqual(
+        (await all(store.scanStates("v@1#0"))).map(({ key }) => key),
+        inByteOrder(ofOne),
+      );
       await store.close();
     },
   },
@@ -86,37 +198,30 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     name: "scans give keys in the order of their bytes, beginning after a key",
     durable: false,
     async run(open) {
-      const store = open();
+      const store = await open();
       const keys = ["a", "b", "", "aa", "Z", "ü", "\u{ffff}", "\u{1f511}", "10", "9"];
       await store.commit(
-        keys.map((key) => write("s", key, key.length.toString())),
+        keys.map((key, i) => write("s", key, key.length.toString(), i)),
         keys.map((key) => ({ name: `p/${key}`, bytes: bytes(key.length) })),
       );
       await store.commit([write("t", "zz", "x")], [{ name: "q", bytes: bytes(1) }]);
-      const ordered = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      const ordered = inByteOrder(keys);
+      const scanned = await all(store.scanStates("s"));
       deepStrictEqual(
-        [...store.scan("s")].map((entry) => entry.key),
-        ordered,
+        scanned.map(({ key, epoch, offset, bytes: found }) => [key, epoch, offset, text(found)]),
+        ordered.map((key) => [key, 0, keys.indexOf(key), String(key.length)]),
+      );
+      const keysAfter = async (after: string): Promise<string[]> =>
+        (await all(store.scanStates("s", after))).map(({ key }) => key);
+      deepStrictEqual(await keysAfter("a"), ordered.slice(ordered.indexOf("a") + 1));
+      deepStrictEqual(await keysAfter("a0"), ordered.slice(ordered.indexOf("aa")));
+      deepStrictEqual(
+        await all(store.scanMetas("p/")),
+        ordered.map((key) => ({ name: `p/${key}`, bytes: bytes(key.length) })),
       );
       deepStrictEqual(
-        [...store.scan("s", "a")].map((entry) => entry.key),
-        ordered.slice(ordered.indexOf("a") + 1),
-      );
-      deepStrictEqual(
-        [...store.scan("s", "a0")].map((entry) => entry.key),
-        ordered.slice(ordered.indexOf("aa")),
-      );
-      deepStrictEqual(
-        [...store.scanMeta("p/")].map((entry) => entry.name),
-        ordered.map((key) => `p/${key}`),
-      );
-      deepStrictEqual(
-        [...store.scanMeta("p/", "p/b")].map((entry) => entry.name),
+        (await all(store.scanMetas("p/", "p/b"))).map(({ name }) => name),
         ordered.slice(ordered.indexOf("b") + 1).map((key) => `p/${key}`),
-      );
-      deepStrictEqual(
-        [...store.scan("s")].map((entry) => text(entry.bytes)),
-        ordered.map((key) => String(key.length)),
       );
       await store.close();
     },
@@ -125,18 +230,25 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     name: "returned and given bytes belong to the caller",
     durable: false,
     async run(open) {
-      const store = open();
-      const given = bytes(1, 2, 3);
-      await store.commit([{ space: "s", key: "k", bytes: given }, write("s", "l", "other")], []);
+      const store = await open();
+      const [given, meta] = [bytes(1, 2, 3), bytes(4)];
+      await store.commit(
+        [{ ...write("s", "k", ""), bytes: given }, write("s", "l", "other")],
+        [{ name: "m", bytes: meta }],
+      );
       given[0] = 9;
-      const first = store.get("s", "k")!;
-      store.get("s", "l");
-      deepStrictEqual(first, bytes(1, 2, 3));
+      meta[0] = 9;
+      const first = (await store.read([{ space: "s", key: "k" }])).states[0]!.bytes;
+      const firstMeta = (await metaOf(store, "m"))!;
+      await stateText(store, "s", "l");
+      deepStrictEqual([first, firstMeta], [bytes(1, 2, 3), bytes(4)]);
       first[1] = 9;
-      deepStrictEqual(store.get("s", "k"), bytes(1, 2, 3));
-      const scanned = [...store.scan("s")].map((entry) => entry.bytes);
-      store.get("s", "l");
-      deepStrictEqual(scanned[0], bytes(1, 2, 3));
+      firstMeta[0] = 9;
+      deepStrictEqual((await store.read([{ space: "s", key: "k" }])).states[0]!.bytes, bytes(1, 2, 3));
+      deepStrictEqual(await metaOf(store, "m"), bytes(4));
+      const scanned = await all(store.scanStates("s"));
+      await stateText(store, "s", "l");
+      deepStrictEqual(scanned[0]!.bytes, bytes(1, 2, 3));
       await store.close();
     },
   },
@@ -144,18 +256,21 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     name: "a space is dropped whole, without touching another",
     durable: false,
     async run(open) {
-      const store = open();
-      const many = Array.from({ length: 25_000 }, (_, i) => write("v@1#1", `k${i}`, "x"));
+      const store = await open();
+      const many = Array.from({ length: 25_000 }, (_, i) => write("v@1#1", `k${i}`, "x", 5));
       await store.commit(
         [...many, write("v@1#10", "k", "stays"), write("v@1#0", "k", "stays")],
         [{ name: "v@1#1", bytes: bytes(1) }],
       );
-      deepStrictEqual(store.count("v@1#1"), 25_000);
+      deepStrictEqual(await store.countStates("v@1#1"), 25_000);
       await store.dropSpace("v@1#1");
-      deepStrictEqual(store.count("v@1#1"), 0);
-      deepStrictEqual(text(store.get("v@1#10", "k")), "stays");
-      deepStrictEqual(text(store.get("v@1#0", "k")), "stays");
-      deepStrictEqual(store.getMeta("v@1#1"), bytes(1));
+      deepStrictEqual(await store.countStates("v@1#1"), 0);
+      deepStrictEqual(await stateText(store, "v@1#10", "k"), "stays");
+      deepStrictEqual(await stateText(store, "v@1#0", "k"), "stays");
+      deepStrictEqual(await metaOf(store, "v@1#1"), bytes(1));
+      // What was dropped is gone with its version.
+      deepStrictEqual(await store.commit([write("v@1#1", "k1", "again", 1)], []), []);
+      deepStrictEqual(await stateText(store, "v@1#1", "k1"), "again");
       await store.close();
     },
   },
@@ -163,34 +278,63 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     name: "empty and large values come back as they were",
     durable: false,
     async run(open) {
-      const store = open();
+      const store = await open();
       const large = new Uint8Array(3_000_000).map((_, i) => i % 251);
+      const everyByte = new Uint8Array(256).map((_, i) => i);
       await store.commit(
         [
-          { space: "s", key: "empty", bytes: bytes() },
-          { space: "s", key: "large", bytes: large.slice() },
+          { ...write("s", "empty", ""), bytes: bytes() },
+          { ...write("s", "large", ""), bytes: large.slice() },
+          { ...write("s", "every", ""), bytes: everyByte },
         ],
-        [],
+        [
+          { name: "empty", bytes: bytes() },
+          { name: "every", bytes: everyByte },
+        ],
       );
-      deepStrictEqual(store.get("s", "empty"), bytes());
-      deepStrictEqual(Buffer.compare(store.get("s", "large")!, large), 0);
+      const { states, metas } = await store.read(
+        ["empty", "large", "every"].map((key) => ({ space: "s", key })),
+        ["empty", "every"],
+      );
+      deepStrictEqual(states[0]!.bytes, bytes());
+      deepStrictEqual(Buffer.compare(states[1]!.bytes, large), 0);
+      deepStrictEqual(states[2]!.bytes, everyByte);
+      deepStrictEqual(metas, [bytes(), everyByte]);
       await store.close();
     },
   },
   {
-    name: "concurrent commits are each whole and the later one wins",
+    name: "the states of one entity in a commit are seen together, the later of concurrent commits wins",
     durable: false,
     async run(open) {
-      const store = open();
+      const store = await open();
+      const spaces = ["s", "t"];
       const commits = Array.from({ length: 40 }, (_, i) =>
-        store.commit([write("s", "a", `v${i}`), write("s", "b", `v${i}`)], [{ name: "n", bytes: bytes(i) }]),
+        store.commit(
+          spaces.map((space) => write(space, "a", `v${i}`, i)),
+          [{ name: "n", bytes: bytes(i) }],
+        ),
       );
-      while (store.getMeta("n")?.[0] !== 39) {
-        deepStrictEqual(text(store.get("s", "a")), text(store.get("s", "b")));
+      const settled = Promise.all(commits);
+      const end = { isOver: false };
+      settled.finally(() => (end.isOver = true)).catch(() => undefined);
+      let seen = -1;
+      while (!end.isOver) {
+        const { states, metas } = await store.read(
+          spaces.map((space) => ({ space, key: "a" })),
+          ["n"],
+        );
+        deepStrictEqual(text(states[0]?.bytes), text(states[1]?.bytes));
+        ok((states[0]?.offset ?? -1) >= seen, "a later read saw an older state");
+        seen = states[0]?.offset ?? -1;
+        // A position never claims more than the states hold that are read after it.
+        const claimed = metas[0]?.[0] ?? -1;
+        const { states: after } = await store.read([{ space: "s", key: "a" }]);
+        ok((after[0]?.offset ?? -1) >= claimed, `position ${claimed} is ahead of the state`);
         await new Promise((resolve) => setImmediate(resolve));
       }
-      await Promise.all(commits);
-      deepStrictEqual(text(store.get("s", "a")), "v39");
+      await settled;
+      deepStrictEqual(await stateText(store, "s", "a"), "v39");
       await store.close();
     },
   },
@@ -198,12 +342,73 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     name: "online store write and read: what was committed is there when it is opened again",
     durable: true,
     async run(open) {
-      let store = open();
-      await store.commit([write("s", "a", "one")], [{ name: "n", bytes: bytes(1) }]);
+      let store = await open();
+      await store.commit([write("s", "a", "one", 5, 1)], [{ name: "n", bytes: bytes(1) }]);
       await store.close();
-      store = open();
+      store = await open();
+      deepStrictEqual(await stateText(store, "s", "a"), "one");
+      deepStrictEqual(await metaOf(store, "n"), bytes(1));
+      const late = await store.commit([write("s", "a", "older", 4, 1)], []);
+      deepStrictEqual(late, [{ index: 0, stored: { epoch: 1, offset: 5 } }]);
+      await store.close();
+    },
+  },
+];
+
+/** What stores on this process's own machine do beyond that. */
+export const localOnlineStoreCases: readonly ConformanceCase<LocalOnlineStore>[] = [
+  {
+    name: "synchronous reads give what asynchronous ones do",
+    durable: false,
+    async run(open) {
+      const store = await open();
+      await store.commitAlone([write("s", "b", "two", 2), write("s", "a", "one", 1)], [{ name: "m", bytes: bytes(7) }]);
       deepStrictEqual(text(store.get("s", "a")), "one");
-      deepStrictEqual(store.getMeta("n"), bytes(1));
+      deepStrictEqual(store.get("s", "c"), null);
+      deepStrictEqual(store.getMeta("m"), bytes(7));
+      deepStrictEqual(store.getMeta("n"), null);
+      deepStrictEqual([...store.scan("s")], await all(store.scanStates("s")));
+      deepStrictEqual([...store.scan("s", "a")], await all(store.scanStates("s", "a")));
+      deepStrictEqual([...store.scanMeta("")], await all(store.scanMetas("")));
+      deepStrictEqual(store.count("s"), 2);
+      const first = store.get("s", "a")!;
+      first[0] = 9;
+      deepStrictEqual(text(store.get("s", "a")), "one");
+      await store.close();
+    },
+  },
+  {
+    name: "the only writer's commits land without a look, and count for those that look",
+    durable: false,
+    async run(open) {
+      const store = await open();
+      await store.commitAlone([write("s", "a", "five", 5)], []);
+      deepStrictEqual(await store.commit([write("s", "a", "four", 4)], []), [
+        { index: 0, stored: { epoch: 0, offset: 5 } },
+      ]);
+      await store.commitAlone([write("s", "a", "three", 3)], []);
+      deepStrictEqual(text(store.get("s", "a")), "three");
+      await store.close();
+    },
+  },
+  {
+    name: "concurrent commits are each whole, over several entities too, and the later one wins",
+    durable: false,
+    async run(open) {
+      const store = await open();
+      const commits = Array.from({ length: 40 }, (_, i) =>
+        (i % 2 === 0 ? store.commit.bind(store) : store.commitAlone.bind(store))(
+          [write("s", `${i % 2}a`, `v${i}`, i), write("s", `${i % 2}b`, `v${i}`, i)],
+          [{ name: `n${i % 2}`, bytes: bytes(i) }],
+        ),
+      );
+      while (store.getMeta("n0")?.[0] !== 38 || store.getMeta("n1")?.[0] !== 39) {
+        for (const n of [0, 1]) deepStrictEqual(text(store.get("s", `${n}a`)), text(store.get("s", `${n}b`)));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await Promise.all(commits);
+      deepStrictEqual(text(store.get("s", "0a")), "v38");
+      deepStrictEqual(text(store.get("s", "1a")), "v39");
       await store.close();
     },
   },

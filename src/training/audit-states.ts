@@ -9,7 +9,7 @@ import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import { withKeyedEvents } from "../offline-store/event-reader.ts";
-import type { OnlineStore, StateSpace } from "../online-store/online-store.ts";
+import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { readEntityEvents } from "./entity-events.ts";
 import { createEntityTable } from "./entity-table.ts";
@@ -24,7 +24,7 @@ export interface StateAuditRequest {
   readonly ports: TrainingPorts;
   readonly view: string;
   readonly version: number | "dev";
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly space: StateSpace;
   /** Epoch that the space belongs to. */
   readonly epoch: number;

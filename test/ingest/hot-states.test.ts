@@ -5,7 +5,7 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import type { FoldState } from "../../src/fold/fold-state.ts";
 import { count, entity, stream, t, view } from "../../src/index.ts";
 import { HotStates } from "../../src/ingest/hot-states.ts";
-import type { OnlineStore } from "../../src/online-store/online-store.ts";
+import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
 import { MemoryOnlineStore, SeededRandom } from "../../src/testing/index.ts";
 
 const user = entity("user", { user: t.string() });
@@ -19,7 +19,7 @@ function hotStates(
   bytesMax: () => number = () => 1e9,
 ): {
   readonly hot: HotStates<FoldState>;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly reads: string[];
 } {
   const store = new MemoryOnlineStore();
@@ -29,7 +29,7 @@ function hotStates(
     reads.push(key);
     return get(space, key);
   };
-  return { hot: new HotStates({ fold, store, space: SPACE, countMax, bytesMax }), store, reads };
+  return { hot: new HotStates({ fold, store, space: SPACE, epoch: 0, countMax, bytesMax }), store, reads };
 }
 
 function click(hot: HotStates<FoldState>, key: string, offset: number): void {
@@ -39,9 +39,9 @@ function click(hot: HotStates<FoldState>, key: string, offset: number): void {
   hot.markDirty(entry);
 }
 
-async function flush(hot: HotStates<FoldState>, store: OnlineStore): Promise<void> {
+async function flush(hot: HotStates<FoldState>, store: LocalOnlineStore): Promise<void> {
   const { states, committed } = hot.takeWrites();
-  await store.commit(states, []);
+  await store.commitAlone(states, []);
   committed();
 }
 

@@ -11,7 +11,7 @@ import {
 } from "../../src/ingest/source-pipeline.ts";
 import type { LogStorage } from "../../src/ingest/storage.ts";
 import type { PipelineView } from "../../src/ingest/view-runner.ts";
-import type { OnlineStore } from "../../src/online-store/online-store.ts";
+import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
 import type { Value, ValueType } from "../../src/schema/value.ts";
 
 export const START: Micros = micros(Date.UTC(2026, 0, 1) * 1000);
@@ -141,7 +141,7 @@ export class TestClock implements Clock {
 
 export interface Stage {
   readonly storage: LogStorage;
-  readonly store: OnlineStore;
+  readonly store: LocalOnlineStore;
   readonly clock: Clock;
 }
 
@@ -186,7 +186,7 @@ export function featuresOf(pipeline: SourcePipeline, view: string, key: string, 
 }
 
 /** Every stored state of every view, by space and key, as hex. */
-export function storedStates(store: OnlineStore, pipeline: SourcePipeline): Record<string, string> {
+export function storedStates(store: LocalOnlineStore, pipeline: SourcePipeline): Record<string, string> {
   const states: Record<string, string> = {};
   for (const { space } of pipeline.runners) {
     for (const { key, bytes } of store.scan(space)) states[`${space}/${key}`] = Buffer.from(bytes).toString("hex");

@@ -169,6 +169,7 @@ async function fold(
     files,
     store,
     space: "s",
+    epoch: 0,
     upTo: 0,
     log: null,
     view: { definition: view, fold: compileViewFold(view, source, entity) },
@@ -283,7 +284,7 @@ describe("history folded by entity", () => {
           const files = await archiveOf(history.length > 0 ? [history] : [], live.slice(0, archivedCount));
 
           const store = new MemoryOnlineStore();
-          await store.commit([{ space: "s", key: "stale", bytes: new Uint8Array(3) }], []);
+          await store.commit([{ space: "s", key: "stale", epoch: 0, offset: 1, bytes: new Uint8Array(3) }], []);
           const { letters } = await fold(view, store, files, { upTo, log: logOf(live) });
           expect(statesIn(store)).toEqual(expected.states);
           expect(said(letters)).toEqual(expected.letters);

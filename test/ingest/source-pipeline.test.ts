@@ -304,8 +304,14 @@ describe("source pipeline", () => {
       fold.fold(state, { ...event, eventTime: START, knownTime: START });
       states.set(key, state);
     }
-    const writes = Array.from(states, ([key, state]) => ({ space, key, bytes: fold.encode(state) }));
-    await stage.store.commit(writes, []);
+    const writes = Array.from(states, ([key, state]) => ({
+      space,
+      key,
+      epoch: 1,
+      offset: state.lastOffset,
+      bytes: fold.encode(state),
+    }));
+    await stage.store.commitAlone(writes, []);
     const switched = pipeline.switchView("user_payments@1", 1, space, 10);
     await Promise.all([
       switched,

@@ -6,9 +6,10 @@ import { build } from "esbuild";
 import { afterAll, describe, expect, it } from "vitest";
 import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
-import type { OnlineStore } from "../../src/online-store/online-store.ts";
-import { onlineStoreCases } from "../../src/testing/online-store-conformance.ts";
+import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
+import { localOnlineStoreCases, onlineStoreCases } from "../../src/testing/online-store-conformance.ts";
 
+const SEED = Number(process.env["ONEFOLD_SEED"] ?? 29);
 const folders: string[] = [];
 
 function newFolder(): string {
@@ -20,7 +21,7 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-const stores: { name: string; durable: boolean; prepare(): () => OnlineStore }[] = [
+const stores: { name: string; durable: boolean; prepare(): () => LocalOnlineStore }[] = [
   { name: "memory", durable: false, prepare: () => () => new MemoryOnlineStore() },
   {
     name: "lmdb",
@@ -34,8 +35,8 @@ const stores: { name: string; durable: boolean; prepare(): () => OnlineStore }[]
 
 for (const { name, durable, prepare } of stores) {
   describe(`online store: ${name}`, () => {
-    for (const storeCase of onlineStoreCases.filter((candidate) => durable || !candidate.durable)) {
-      it(storeCase.name, () => storeCase.run(prepare()));
+    for (const storeCase of [...onlineStoreCases, ...localOnlineStoreCases]) {
+      if (durable || !storeCase.durable) it(storeCase.name, () => storeCase.run(prepare(), SEED));
     }
   });
 }

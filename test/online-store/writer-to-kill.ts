@@ -12,7 +12,13 @@ for (;;) {
   generation++;
   const bytes = new Uint8Array(4 + (generation % 3000));
   new DataView(bytes.buffer).setUint32(0, generation, true);
-  const states = Array.from({ length: keys }, (_, i) => ({ space: "v@1#0", key: `k${i}`, bytes }));
-  await store.commit(states, [{ name: "generation", bytes: bytes.slice(0, 4) }]);
+  const states = Array.from({ length: keys }, (_, i) => ({
+    space: "v@1#0",
+    key: `k${i}`,
+    epoch: 0,
+    offset: generation,
+    bytes,
+  }));
+  await store.commitAlone(states, [{ name: "generation", bytes: bytes.slice(0, 4) }]);
   process.stdout.write(`${generation}\n`);
 }

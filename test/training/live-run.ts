@@ -79,7 +79,7 @@ export function foldUpTo(fold: ViewFold, events: readonly FoldEvent[], key: Enti
 export async function storeOf(space: string, states: ReadonlyMap<EntityKey, Uint8Array>): Promise<MemoryOnlineStore> {
   const store = new MemoryOnlineStore();
   await store.commit(
-    [...states].map(([key, bytes]) => ({ space, key, bytes })),
+    [...states].map(([key, bytes]) => ({ space, key, epoch: 0, offset: 0, bytes })),
     [],
   );
   return store;

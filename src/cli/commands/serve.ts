@@ -7,6 +7,7 @@ import { Command, Option } from "commander";
 import type { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
+import type { PlatformOptions } from "../../platform/platform-options.ts";
 import { parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
@@ -31,6 +32,8 @@ interface ServeOptions extends StandardOptions {
   readonly stateMemory?: number;
   readonly workers?: number;
   readonly poll: boolean;
+  readonly publish?: string;
+  readonly online?: string;
 }
 
 /** What serves, and what is said about it. */
@@ -76,6 +79,18 @@ export function serveCommand(): Command {
       ).argParser(parseCount),
     )
     .option("--no-poll", "do not ask the APIs of polled sources")
+    .addOption(
+      new Option(
+        "--publish <url>",
+        "copy states to a Redis, for servers elsewhere: redis://host:port (ONEFOLD_REDIS_PASSWORD is its password)",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--online <url>",
+        "serve from the states that another process publishes to a Redis: fold nothing, take no events",
+      ).conflicts(["publish", "workers", "stateMemory"]),
+    )
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -83,18 +98,7 @@ export function serveCommand(): Command {
         ? await requireCheckedDefinitions(options)
         : { definitions: [], warnings: [] };
       printWarnings(warnings, output);
-      const settings = {
-        servingLogSampleRate: options.sample,
-        ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
-        poll: options.poll,
-        ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
-        definitions: options.registry === undefined ? definitions : followedDefinitions(options, definitions),
-        onRegistryTrouble: (trouble: OnefoldError | null): void => output.note(registryNote(trouble)),
-      };
-      await withPlatformOf(options, "own-or-create", settings, async (platform) => {
-        const serving = await (options.workers === undefined
-          ? serveHere(platform, options)
-          : serveByWorkers(platform, options, options.workers, output.note));
+      const run = async (serving: Serving): Promise<void> => {
         let failure: OnefoldError | null;
         try {
           const stopped = nextStopSignal().then(() => null);
@@ -108,6 +112,22 @@ export function serveCommand(): Command {
           await serving.close();
         }
         if (failure !== null) throw failure;
+      };
+      if (options.online !== undefined) return run(await serveFromStore(options, options.online));
+      const settings = {
+        servingLogSampleRate: options.sample,
+        ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
+        poll: options.poll,
+        ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
+        ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
+        definitions: options.registry === undefined ? definitions : followedDefinitions(options, definitions),
+        onRegistryTrouble: (trouble: OnefoldError | null): void => output.note(registryNote(trouble)),
+      };
+      await withPlatformOf(options, "own-or-create", settings, async (platform) => {
+        const serving = await (options.workers === undefined
+          ? serveHere(platform, options)
+          : serveByWorkers(platform, options, options.workers, output.note));
+        await run(serving);
       });
     });
   return withStandardOptions(command);
@@ -131,7 +151,43 @@ function registryNote(trouble: OnefoldError | null): string {
   return `${trouble.code}: ${trouble.message}; what was registered before goes on being served`;
 }
 
-async function serveHere(platform: Platform, options: ServeOptions): Promise<Serving> {
+/** From the states that another process has published. */
+async function serveFromStore(options: ServeOptions, url: string): Promise<Serving> {
+  const { openOnlineServer } = await import("../../platform/online/online-server.ts");
+  const password = redisPassword();
+  const server = await openOnlineServer({
+    dataDir: options.data,
+    online: url,
+    ...(password === undefined ? {} : { onlinePassword: password }),
+    definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
+    servingLogSampleRate: options.sample,
+    onError: (error, work) => printServerError(error, work, { debug: options.debug === true }),
+  });
+  try {
+    const serving = await serveHere(server, options);
+    return {
+      ...serving,
+      close: async () => {
+        await serving.close();
+        await server.close();
+      },
+    };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+function publishing(publish: string, debug: boolean): Partial<PlatformOptions> {
+  const password = redisPassword();
+  return {
+    publish,
+    ...(password === undefined ? {} : { publishPassword: password }),
+    onPublishError: (error) => printServerError(error, "publishing states", { debug }),
+  };
+}
+
+async function serveHere(platform: Pick<Platform, "serve" | "serveResp">, options: ServeOptions): Promise<Serving> {
   const onError = (error: unknown, request: string): void =>
     printServerError(error, request, { debug: options.debug === true });
   const { host, port, respPort, hotPath } = options;
@@ -170,6 +226,11 @@ async function serveByWorkers(
   });
   const { url, respUrl, failed } = server;
   return { urls: { url, ...(respUrl === null ? {} : { resp_url: respUrl }) }, failed, close: () => server.close() };
+}
+
+/** Where an address has none: a command line is there for all to read. */
+function redisPassword(): string | undefined {
+  return process.env["ONEFOLD_REDIS_PASSWORD"];
 }
 
 /** From there alone: a command line is there for all to read. */

@@ -9,13 +9,17 @@ import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
+import type { Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { serviceKeys } from "../entity-input.ts";
 import { pushBody } from "../event-routes.ts";
 import { featuresText } from "../features-text.ts";
-import { answerMetadata } from "../vector-answer.ts";
+import type { VectorAsk } from "../feature-reader.ts";
+import type { FetchedStates } from "../ports.ts";
+import { answerMetadata, type AnswerOptions } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import { decodeText } from "./byte-string.ts";
+import { askedOnes, settledEach } from "./asked-vectors.ts";
 import type { Call, Command } from "./command.ts";
 import { eventBodyOf } from "./push-command.ts";
 
@@ -52,6 +56,10 @@ async function runVectors(args: readonly string[], call: Call): Promise<void> {
       hint: `ask for them in several commands of up to ${BATCH_MAX}`,
     });
   }
+  const { fetch } = call.door.reader;
+  const question = (i: number): AskedVector => askedVector(args[1]!, args[2 + i]!, call);
+  const asked = fetch === null ? question : settledEach(count, question);
+  const states = fetch === null ? null : await fetch(askedOnes(count, asked));
   call.out.array(count);
   for (let i = 0; i < count; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) {
@@ -59,21 +67,31 @@ async function runVectors(args: readonly string[], call: Call): Promise<void> {
       await setImmediate();
     }
     try {
-      call.out.text(vectorText(args[1]!, args[2 + i]!, call));
+      call.out.text(answerText(asked(i), call, states));
     } catch (error) {
       call.failAsJson(error, "fvectors");
     }
   }
 }
 
-function vectorText(service: string, json: string, { door }: Call): string {
+interface AskedVector extends VectorAsk {
+  readonly options: AnswerOptions;
+  readonly request: Row;
+}
+
+function askedVector(service: string, json: string, { door }: Call): AskedVector {
   const { entities, request, metadata, token, fit } = questionOf(
     parseJsonText(decodeText(json, "the question"), "body"),
   );
   const plan = door.reader.servicePlan(decodeText(service, "service"), fit);
   const keys = serviceKeys(plan.entities, entities);
   const options = { full: metadata === true || metadata === "full", token: token === true };
-  const vector = door.reader.read(plan, keys, { request: requestRow(plan.request, request) });
+  return { plan, keys, options, request: requestRow(plan.request, request) };
+}
+
+function answerText(asked: AskedVector, { door }: Call, states: FetchedStates | null): string {
+  const { plan, keys, options, request } = asked;
+  const vector = door.reader.read(plan, keys, states === null ? { request } : { request, states });
   const about = answerMetadata(plan, vector, options);
   return `{"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(about)}}`;
 }

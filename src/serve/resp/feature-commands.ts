@@ -12,11 +12,14 @@ import { formatType, type Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
 import { askedOf } from "../kept-elements.ts";
+import type { VectorAsk } from "../feature-reader.ts";
+import type { FetchedStates } from "../ports.ts";
 import type { FeatureVector } from "../vector-buffer.ts";
 import { answerFeatures, answerMetadata } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
+import { askedOnes, settledEach } from "./asked-vectors.ts";
 import type { Call, Command } from "./command.ts";
 import { CommandError } from "./error-reply.ts";
 import { mapReply, type Reply } from "./reply-writer.ts";
@@ -30,9 +33,10 @@ export const featureCommands: readonly Command[] = [
     summary: "A service's values for one set of entities, in the service's order",
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
-      const { keys, vector } = readOne(plan, args, call, NO_OPTIONS);
-      call.out.raw(formatVector(plan, vector, call.out.protocol));
-      call.keep(plan, keys, "fget");
+      return withOne(plan, args, call, NO_OPTIONS, (vector, keys) => {
+        call.out.raw(formatVector(plan, vector, call.out.protocol));
+        call.keep(plan, keys, "fget");
+      });
     },
   },
   {
@@ -43,13 +47,14 @@ export const featureCommands: readonly Command[] = [
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
       const asked = { WITHMETA: false, WITHTOKEN: false };
-      const { keys, vector } = readOne(plan, args, call, asked);
-      const features = answerFeatures(plan, vector);
-      const isPlain = !asked.WITHMETA && !asked.WITHTOKEN;
-      const options = { full: asked.WITHMETA, token: asked.WITHTOKEN };
-      const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
-      call.out.text(JSON.stringify(answer));
-      if (isPlain) call.keep(plan, keys, "fgetjson");
+      return withOne(plan, args, call, asked, (vector, keys) => {
+        const features = answerFeatures(plan, vector);
+        const isPlain = !asked.WITHMETA && !asked.WITHTOKEN;
+        const options = { full: asked.WITHMETA, token: asked.WITHTOKEN };
+        const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
+        call.out.text(JSON.stringify(answer));
+        if (isPlain) call.keep(plan, keys, "fgetjson");
+      });
     },
   },
   {
@@ -60,9 +65,10 @@ export const featureCommands: readonly Command[] = [
     run: (args, call) => {
       const plan = planOf(args[1]!, call);
       requirePackable(plan);
-      const { keys, vector } = readOne(plan, args, call, NO_OPTIONS);
-      writePackedVector(vector, call.out);
-      call.keep(plan, keys, "fgetpacked");
+      return withOne(plan, args, call, NO_OPTIONS, (vector, keys) => {
+        writePackedVector(vector, call.out);
+        call.keep(plan, keys, "fgetpacked");
+      });
     },
   },
   {
@@ -94,19 +100,26 @@ function planOf(service: string, { door }: Call): VectorPlan {
   return door.reader.servicePlan(decodeText(service, "service"));
 }
 
-interface ReadOne {
-  readonly keys: readonly EntityKey[];
-  readonly vector: FeatureVector;
+interface AskedVector extends VectorAsk {
+  readonly request: Row;
 }
 
-/** The vector that a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
-function readOne(plan: VectorPlan, args: readonly string[], { door }: Call, flags: Flags): ReadOne {
+/** Writes the vector that a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
+function withOne(
+  plan: VectorPlan,
+  args: readonly string[],
+  { door: { reader } }: Call,
+  flags: Flags,
+  write: (vector: FeatureVector, keys: readonly EntityKey[]) => void,
+): void | Promise<void> {
   const { entities } = plan;
   const optionsAt = 2 + entities.length;
   if (args.length < optionsAt) throw wrongKeyCount(plan, args.length - 2);
   const context = args.length === optionsAt ? undefined : readOptions(args, optionsAt, flags, plan);
   const keys = keysAt(plan, args, 2);
-  return { keys, vector: door.reader.read(plan, keys, { request: requestRow(plan.request, context) }) };
+  const request = requestRow(plan.request, context);
+  if (reader.fetch === null) return write(reader.read(plan, keys, { request }), keys);
+  return reader.fetch([{ plan, keys }]).then((states) => write(reader.read(plan, keys, { request, states }), keys));
 }
 
 function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKey[] {
@@ -173,6 +186,12 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
     args.length === optionsAt ? undefined : readOptions(args, optionsAt, NO_OPTIONS, plan),
     count,
   );
+  const { reader } = call.door;
+  const vectorAt = (i: number): AskedVector => {
+    return { plan, keys: keysAt(plan, args, 3 + i * perVector), request: requestOf(i) };
+  };
+  const asked = reader.fetch === null ? vectorAt : settledEach(count, vectorAt);
+  const states = reader.fetch === null ? null : await reader.fetch(askedOnes(count, asked));
   out.array(count);
   for (let i = 0; i < count; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) {
@@ -180,7 +199,7 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
       await setImmediate();
     }
     try {
-      answerElement(plan, keysAt(plan, args, 3 + i * perVector), requestOf(i), call);
+      answerElement(asked(i), call, states);
     } catch (error) {
       call.fail(error, "fmget");
     }
@@ -188,16 +207,17 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
 }
 
 function answerElement(
-  plan: VectorPlan,
-  keys: readonly EntityKey[],
-  request: Row,
+  { plan, keys, request }: AskedVector,
   { door: { reader }, out }: Call,
+  states: FetchedStates | null,
 ): void {
-  const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys);
+  const mayBeKept = states === null && plan.request.length === 0;
+  const asked = mayBeKept ? askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys) : null;
   const found = asked === null ? null : reader.findAnswer(asked);
   if (found !== null) return out.bytes(found.bytes, found.start, found.end);
   const from = out.length;
-  out.raw(formatVector(plan, reader.read(plan, keys, { request }), out.protocol));
+  const vector = reader.read(plan, keys, states === null ? { request } : { request, states });
+  out.raw(formatVector(plan, vector, out.protocol));
   if (asked !== null) reader.keepAnswer(asked, { plan, keys, bytes: out.since(from) });
 }
 

@@ -45,7 +45,13 @@ function place(name: string, epoch: number, position: number, flushedAt = 1000):
 }
 
 function state(space: string, number: number): StateWrite {
-  return { space, key: "k" as EntityKey, bytes: new Uint8Array(Uint32Array.of(number).buffer) };
+  return {
+    space,
+    key: "k" as EntityKey,
+    epoch: 0,
+    offset: number,
+    bytes: new Uint8Array(Uint32Array.of(number).buffer),
+  };
 }
 
 const key = "k" as EntityKey;
@@ -82,11 +88,11 @@ describe("stored views", () => {
     expect(() => views.view(view("a@1"))).toThrow(expect.objectContaining({ code: "NOT_READY" }));
     const built = (fingerprint: string): MetaWrite =>
       meta("built/d@dev", { fingerprint, epoch: 0, end: 0, position: 0 });
-    await writer.commit([state("d@dev#0", 1)], [place("d@dev", 0, 1), built("f")]);
+    await writer.commitAlone([state("d@dev#0", 1)], [place("d@dev", 0, 1), built("f")]);
     const draft = views.view(view("d@dev"));
     views.renew();
     expect(draft.state(key)).toEqual({ number: 1 });
-    await writer.commit([state("d@dev#0", 9)], [built("g")]);
+    await writer.commitAlone([state("d@dev#0", 9)], [built("g")]);
     views.renew();
     expect(() => draft.state(key)).toThrow(expect.objectContaining({ code: "NOT_READY" }));
     expect(() => views.view(view("d@dev"))).toThrow(expect.objectContaining({ code: "NOT_READY" }));
@@ -96,7 +102,7 @@ describe("stored views", () => {
   });
 
   it("are as old as their flush, or as what the owner says of it once that is there to be read", async () => {
-    await writer.commit([], [place("a@1", 0, 5, 1000)]);
+    await writer.commitAlone([], [place("a@1", 0, 5, 1000)]);
     const a = views.view(view("a@1"));
     const told = (position: number, at: number): void =>
       views.told({ ready: true, waitingFor: [], at: at as Micros, flushed: [["a@1", position]] });
@@ -105,10 +111,10 @@ describe("stored views", () => {
     told(6, 3000); // of a flush that has not come here yet
     views.renew();
     expect(a.snapshotTime).toBe(1000);
-    await writer.commit([], [place("a@1", 0, 6, 2500)]);
+    await writer.commitAlone([], [place("a@1", 0, 6, 2500)]);
     views.renew();
     expect(a.snapshotTime).toBe(3000);
-    await writer.commit([], [place("a@1", 0, 7, 4000)]);
+    await writer.commitAlone([], [place("a@1", 0, 7, 4000)]);
     views.renew();
     expect(a.snapshotTime).toBe(4000);
   });

@@ -1,0 +1,311 @@
+/**
+ * The way to a Redis or a Redis Cluster, by the package `ioredis`: reconnects by itself, and answers every call within
+ * the address's time limit, with what was asked for or with an error that says why not.
+ *
+ * - While the connection is down, calls wait for it as long as they may take at all. Once it has been down for that
+ *   long, they are refused at once, until it is back: an outage costs each request next to nothing.
+ * - A server that is connected and silent for as long counts as down: its connection is broken and made anew.
+ * - What may wait is bounded, in commands and in bytes. Past that, calls are refused and nothing of them is sent.
+ * - What was under way when a connection broke is sent again over the next one, but for what must not be: a server
+ *   that is back may have less than it had answered for.
+ * - In a cluster a command goes to the node that has its first key's slot, follows MOVED and ASK, and is tried again
+ *   while a replica takes over.
+ *
+ * Of the package's errors only the message goes on: they hold the command that failed, and AUTH holds the password.
+ */
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from "ioredis";
+import { OnefoldError } from "../../base/errors.ts";
+import type { RedisAddress } from "./redis-address.ts";
+
+export type RedisArgument = string | Buffer | number;
+
+/** A command with its arguments; where it is a script's, `keyCount` of them are keys. */
+export interface RedisCommand {
+  readonly name: string;
+  readonly args: readonly RedisArgument[];
+}
+
+/** A script by the name that it is called by, as a command: first the number of keys, then keys and arguments. */
+export type RedisScripts = Readonly<Record<string, string>>;
+
+const COMMANDS_MAX = 50_000;
+const BYTES_MAX = 128 * 1024 * 1024;
+const RECONNECT_MS_MIN = 20;
+const RECONNECT_MS_MAX = 1000;
+const NODE_RETRY_MS = 50;
+/** By which the time limit of single commands, which only clears up, is behind the one that callers see. */
+const CLEAR_UP_FACTOR = 2;
+
+type Client = Redis | Cluster;
+const LOST = Symbol("a connection was lost");
+
+export class RedisLink {
+  readonly #address: RedisAddress;
+  readonly #client: Client;
+  #downSinceMs: number | null = performance.now();
+  /** Why it is down, or was last. */
+  #reason = "there is no connection yet";
+  #commands = 0;
+  #bytes = 0;
+  #isClosed = false;
+  #connectionsLost = 0;
+  #loss = newLoss();
+
+  private constructor(address: RedisAddress, client: Client) {
+    this.#address = address;
+    this.#client = client;
+    const lost = (): void => {
+      this.#connectionsLost += 1;
+      // In a cluster the package itself asks again, of whoever has the slot then.
+      if (address.isCluster) return;
+      this.#loss.happened();
+      this.#loss = newLoss();
+    };
+    const down = (): void => {
+      // Attempts that fail while it is down are no further loss.
+      if (this.#downSinceMs === null) lost();
+      this.#downSinceMs ??= performance.now();
+    };
+    const failed = (error: Error): void => {
+      this.#reason = messageOf(error);
+    };
+    client.on("ready", () => void this.#probe());
+    client.on("close", down);
+    client.on("end", down);
+    client.on("error", failed);
+    client.on("node error", failed);
+    client.on("-node", lost);
+    client.connect().catch(failed);
+  }
+
+  /** Does not wait for the connection. Throws `REQUEST_INVALID` where the package is not installed. */
+  static async open(address: RedisAddress, scripts: RedisScripts): Promise<RedisLink> {
+    const { Redis: RedisClient, Cluster: ClusterClient } = await importRedis();
+    const defined = Object.fromEntries(Object.entries(scripts).map(([name, lua]) => [name, { lua }]));
+    const client = address.isCluster
+      ? new ClusterClient([...address.nodes], { ...clusterOptions(address), scripts: defined })
+      : new RedisClient({ ...address.nodes[0]!, ...singleOptions(address), scripts: defined });
+    return new RedisLink(address, client);
+  }
+
+  get isCluster(): boolean {
+    return this.#address.isCluster;
+  }
+
+  /** Times that the connection to a server broke. What a server had may be less after each. */
+  get connectionsLost(): number {
+    return this.#connectionsLost;
+  }
+
+  /** Replies in the order of the commands, texts in them as buffers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
+  send(commands: readonly RedisCommand[]): Promise<unknown[]> {
+    return this.#inTime(commands, true, () => commands.map((command) => callBuffer(this.#client, command)));
+  }
+
+  /** As `send`, but only where no connection was lost since there were `connectionsLost`: then it fails, and nothing is sent. */
+  async sendUnlessLost(commands: readonly RedisCommand[], connectionsLost: number): Promise<unknown[]> {
+    const isSame = this.#connectionsLost === connectionsLost && this.#downSinceMs === null;
+    if (!isSame) throw this.#unavailable("a connection was lost while a commit was under way");
+    return this.#inTime(commands, false, () => commands.map((command) => callBuffer(this.#client, command)));
+  }
+
+  /** As `send`, of one command, to each node that has keys. */
+  async sendToNodes(commandOf: (node: number) => RedisCommand | null): Promise<(unknown | null)[]> {
+    const nodes = this.#nodes();
+    const commands = nodes.map((_, node) => commandOf(node));
+    const sent = commands.filter((command) => command !== null);
+    return this.#inTime(sent, true, () =>
+      nodes.map((node, i) => (commands[i] === null ? Promise.resolve(null) : callBuffer(node, commands[i]!))),
+    );
+  }
+
+  /** Calls under way fail. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#reason = "the store was closed";
+    this.#client.disconnect();
+  }
+
+  /** A server that is stopped still takes connections: it is up once it has answered something, if only a refusal. */
+  async #probe(): Promise<void> {
+    try {
+      await this.#client.call("ping");
+    } catch (error) {
+      if ((error as Error).name !== "ReplyError") return;
+    }
+    this.#downSinceMs = null;
+  }
+
+  #nodes(): readonly Redis[] {
+    if (!("nodes" in this.#client)) return [this.#client];
+    const nodes = this.#client.nodes("master");
+    if (nodes.length === 0) throw this.#unavailable(this.#reason);
+    return nodes;
+  }
+
+  async #inTime(
+    commands: readonly RedisCommand[],
+    mayRepeat: boolean,
+    begin: () => Promise<unknown>[],
+  ): Promise<unknown[]> {
+    if (commands.length === 0) return [];
+    const { timeoutMs, shown } = this.#address;
+    if (this.#isClosed) throw this.#unavailable(this.#reason);
+    if (this.#downSinceMs !== null && performance.now() - this.#downSinceMs > timeoutMs) {
+      throw this.#unavailable(this.#reason);
+    }
+    const ask = (): Promise<unknown[]> => {
+      const release = this.#admit(commands);
+      const replies = begin();
+      // What time is up for is still under way, and takes room until it is settled.
+      void Promise.allSettled(replies).then(release);
+      return Promise.all(replies);
+    };
+    let timer!: NodeJS.Timeout;
+    const timedOut = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const error =
+          this.#downSinceMs === null
+            ? new OnefoldError("STORE_TIMEOUT", `the online store at ${shown} did not answer within ${timeoutMs} ms`, {
+                where: shown,
+                hint: "see how busy it is (redis-cli --latency, SLOWLOG GET); timeout_ms in its address sets the limit",
+              })
+            : this.#unavailable(this.#reason);
+        reject(error);
+      }, timeoutMs);
+    });
+    try {
+      for (;;) {
+        const lost = this.#loss.promise;
+        const outcome = await Promise.race([ask(), timedOut, lost]);
+        if (outcome !== LOST) {
+          if (this.#client.status === "ready") this.#downSinceMs = null;
+          return outcome;
+        }
+        if (!mayRepeat) throw this.#unavailable(this.#reason);
+      }
+    } catch (error) {
+      throw error instanceof OnefoldError ? error : this.#failed(error as Error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #admit(commands: readonly RedisCommand[]): () => void {
+    const bytes = commands.reduce((sum, { args }) => sum + args.reduce<number>((all, arg) => all + sizeOf(arg), 0), 0);
+    const isFull = this.#commands + commands.length > COMMANDS_MAX || this.#bytes + bytes > BYTES_MAX;
+    if (isFull && this.#commands > 0) throw this.#unavailable(`${this.#commands} commands wait for it`);
+    this.#commands += commands.length;
+    this.#bytes += bytes;
+    return () => {
+      this.#commands -= commands.length;
+      this.#bytes -= bytes;
+    };
+  }
+
+  #failed(error: Error): OnefoldError {
+    const message = messageOf(error);
+    if (/command timed out/i.test(message)) return this.#unavailable(this.#reason);
+    return this.#unavailable(message);
+  }
+
+  #unavailable(why: string): OnefoldError {
+    const { shown } = this.#address;
+    return new OnefoldError("STORE_UNAVAILABLE", `the online store at ${shown} cannot be used: ${why}`, {
+      where: shown,
+      hint: "see whether it runs, and its address, user and password; it is tried again all the time",
+    });
+  }
+}
+
+function newLoss(): { readonly promise: Promise<typeof LOST>; happened(): void } {
+  let happened!: () => void;
+  const promise = new Promise<typeof LOST>((resolve) => (happened = () => resolve(LOST)));
+  return { promise, happened };
+}
+
+function callBuffer(client: Client, { name, args }: RedisCommand): Promise<unknown> {
+  const scripts = client as unknown as Record<string, ((...args: RedisArgument[]) => Promise<unknown>) | undefined>;
+  const script = scripts[`${name}Buffer`];
+  return script === undefined ? client.callBuffer(name, [...args]) : script.apply(client, [...args]);
+}
+
+function sizeOf(arg: RedisArgument): number {
+  return typeof arg === "number" ? 8 : arg.length;
+}
+
+function messageOf(error: Error): string {
+  return error.message === "" ? ((error as NodeJS.ErrnoException).code ?? error.name) : error.message;
+}
+
+function nodeOptions({
+  tls,
+  username,
+  password,
+  timeoutMs,
+}: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
+  return {
+    ...(tls === null ? {} : { tls: tls.ca === null ? {} : { ca: tls.ca } }),
+    ...(username === null ? {} : { username }),
+    ...(password === null ? {} : { password }),
+    protocol: 2,
+    disableClientInfo: true,
+    // The check needs a right of its own, to INFO.
+    enableReadyCheck: false,
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs * CLEAR_UP_FACTOR,
+    socketTimeout: timeoutMs,
+    maxRetriesPerRequest: null,
+    autoResendUnfulfilledCommands: false,
+  };
+}
+
+function singleOptions(address: RedisAddress): RedisOptions & { readonly replyMapping?: "legacy" } {
+  return {
+    ...nodeOptions(address),
+    db: address.database,
+    lazyConnect: true,
+    retryStrategy: reconnectDelay,
+    reconnectOnError: afterReply,
+  };
+}
+
+function clusterOptions(address: RedisAddress): Omit<ClusterOptions, "redisOptions"> & {
+  readonly redisOptions: NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" };
+} {
+  const { timeoutMs } = address;
+  return {
+    redisOptions: nodeOptions(address) as NonNullable<ClusterOptions["redisOptions"]> & { replyMapping?: "legacy" },
+    lazyConnect: true,
+    enableReadyCheck: false,
+    clusterRetryStrategy: reconnectDelay,
+    slotsRefreshTimeout: timeoutMs,
+    retryDelayOnFailover: NODE_RETRY_MS,
+    retryDelayOnClusterDown: NODE_RETRY_MS,
+    retryDelayOnTryAgain: NODE_RETRY_MS,
+    // Tried again until time is up, whatever number that is.
+    maxRedirections: Math.max(16, Math.ceil(timeoutMs / NODE_RETRY_MS) * CLEAR_UP_FACTOR),
+  };
+}
+
+/** A server that is still loading, or has become a replica, is one to come back to with the same command. */
+function afterReply(error: Error): 2 | false {
+  return /^(LOADING|READONLY|MASTERDOWN)\b/.test(error.message) ? 2 : false;
+}
+
+/** Doubles, with a tenth of chance, so that many clients do not come back in one moment. */
+function reconnectDelay(times: number): number {
+  const delayMs = Math.min(RECONNECT_MS_MAX, RECONNECT_MS_MIN * 2 ** Math.min(times - 1, 10));
+  return Math.round(delayMs * (0.9 + Math.random() * 0.2));
+}
+
+async function importRedis(): Promise<{ readonly Redis: typeof Redis; readonly Cluster: typeof Cluster }> {
+  try {
+    return await import("ioredis");
+  } catch (cause) {
+    throw new OnefoldError("REQUEST_INVALID", "an online store on Redis needs the package ioredis", {
+      hint: "install it: npm install ioredis",
+      cause,
+    });
+  }
+}

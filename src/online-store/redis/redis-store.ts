@@ -1,0 +1,312 @@
+/**
+ * The online store on Redis 7 or Valkey, one server or a cluster (docs/redis.md; keys: `redis-keys.ts`).
+ *
+ * A state is written by a function that runs on the server: it compares the version in the stored value with the one
+ * that is to be written, and writes where that is newer, in one step. It is handed all states of an entity at once,
+ * and on a single server those of many entities.
+ */
+import type { EntityKey } from "../../schema/entity-key.ts";
+import type {
+  KeyedState,
+  MetaWrite,
+  NamedMeta,
+  OnlineStore,
+  RefusedWrite,
+  StateRead,
+  StateSpace,
+  StateWrite,
+  StoredState,
+  StoreReading,
+} from "../online-store.ts";
+import { fromStored, toStored, VERSION_BYTES, versionOf } from "../stored-state.ts";
+import { packBytes, unpackBytes } from "./packed-bytes.ts";
+import { parseRedisAddress } from "./redis-address.ts";
+import { RedisKeys } from "./redis-keys.ts";
+import { type RedisArgument, type RedisCommand, RedisLink } from "./redis-link.ts";
+
+/** So much is asked of a single server by one command, so that it can do something else in between. */
+const KEYS_PER_COMMAND = 500;
+const BYTES_PER_COMMAND = 1024 * 1024;
+/** So much is under way before the next is sent. */
+const COMMANDS_PER_ROUND = 2000;
+const BYTES_PER_ROUND = 8 * 1024 * 1024;
+const SCAN_COUNT = 1000;
+
+/**
+ * KEYS are states; for each there are two ARGV, the stored form of what is to be written and the milliseconds that it
+ * is kept for, or nothing. Answers for each that did not land its number and the stored version.
+ */
+const WRITE_NEWER = `
+local refused = {}
+for i = 1, #KEYS do
+  local value, keptMs = ARGV[2 * i - 1], ARGV[2 * i]
+  local stored = redis.call('GETRANGE', KEYS[i], 0, ${VERSION_BYTES - 1})
+  local lands = #stored < ${VERSION_BYTES}
+  if not lands then
+    local epoch, offset = struct.unpack('>I4d', value)
+    local storedEpoch, storedOffset = struct.unpack('>I4d', stored)
+    lands = epoch > storedEpoch or (epoch == storedEpoch and offset > storedOffset)
+  end
+  if not lands then
+    refused[#refused + 1] = i
+    refused[#refused + 1] = stored
+  elseif keptMs == '' then
+    redis.call('SET', KEYS[i], value)
+  else
+    redis.call('SET', KEYS[i], value, 'PX', keptMs)
+  end
+end
+return refused
+`;
+const WRITE_NEWER_COMMAND = "onefoldWriteNewer";
+
+export interface RedisStoreOptions {
+  /** As in `parseRedisAddress`. */
+  readonly url: string;
+  /** Where the URL has none. */
+  readonly password?: string;
+}
+
+/** Does not wait for the connection: `ping` does. Throws `REQUEST_INVALID`, `FILE_UNREADABLE`. */
+export async function openRedisStore({ url, password }: RedisStoreOptions): Promise<RedisOnlineStore> {
+  const address = parseRedisAddress(url, password);
+  const link = await RedisLink.open(address, { [WRITE_NEWER_COMMAND]: WRITE_NEWER });
+  return new RedisOnlineStore(link, new RedisKeys(address.prefix));
+}
+
+export class RedisOnlineStore implements OnlineStore {
+  readonly #link: RedisLink;
+  readonly #keys: RedisKeys;
+
+  /** Use `openRedisStore`. */
+  constructor(link: RedisLink, keys: RedisKeys) {
+    this.#link = link;
+    this.#keys = keys;
+  }
+
+  get isCluster(): boolean {
+    return this.#link.isCluster;
+  }
+
+  /** Times that the connection to a server broke. What the store had may be less after each. */
+  get connectionsLost(): number {
+    return this.#link.connectionsLost;
+  }
+
+  /** Resolves once the store answers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
+  async ping(): Promise<void> {
+    await this.#link.send([{ name: "hlen", args: [this.#keys.metas] }]);
+  }
+
+  async read(states: readonly StateRead[], metas: readonly string[] = []): Promise<StoreReading> {
+    const groups = groupByKey(states);
+    const batches = this.#link.isCluster ? groups : joinGroups(groups, (indexes) => indexes.length, KEYS_PER_COMMAND);
+    const commands = batches.map((indexes): RedisCommand => {
+      const keys = indexes.map((i) => this.#keys.state(states[i]!.space, states[i]!.key));
+      return { name: "mget", args: keys };
+    });
+    if (metas.length > 0) commands.unshift({ name: "hmget", args: [this.#keys.metas, ...metas] });
+    const replies = (await this.#sendInRounds(commands)) as (Buffer | null)[][];
+    const readMetas = metas.length === 0 ? [] : replies.shift()!.map((bytes) => bytes && ownBytes(bytes));
+    const readStates = Array.from<StoredState | null>({ length: states.length }).fill(null);
+    for (const [batch, values] of replies.entries()) {
+      for (const [at, value] of values.entries()) {
+        if (value !== null) readStates[batches[batch]![at]!] = unpacked(value);
+      }
+    }
+    return { states: readStates, metas: readMetas };
+  }
+
+  async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]> {
+    const groups = groupByKey(states);
+    const batches = this.#link.isCluster
+      ? groups
+      : joinGroups(groups, (indexes) => bytesOf(states, indexes), BYTES_PER_COMMAND, KEYS_PER_COMMAND);
+    const commands = batches.map((indexes): RedisCommand => {
+      const keys: RedisArgument[] = [];
+      const values: RedisArgument[] = [];
+      for (const i of indexes) {
+        const state = states[i]!;
+        keys.push(this.#keys.state(state.space, state.key));
+        values.push(packed(state), state.keptMs === undefined ? "" : String(Math.max(1, Math.ceil(state.keptMs))));
+      }
+      return { name: WRITE_NEWER_COMMAND, args: [keys.length, ...keys, ...values] };
+    });
+    // So that a connection that is not there yet is no lost one.
+    if (states.length === 0 && metas.length > 0) await this.ping();
+    const { connectionsLost } = this.#link;
+    const replies = (await this.#sendInRounds(commands)) as (number | Buffer)[][];
+    await this.#writeMetas(metas, connectionsLost);
+    const refused = replies.flatMap((reply, batch) => refusedIn(reply, batches[batch]!));
+    return refused.sort((a, b) => a.index - b.index);
+  }
+
+  async *scanStates(space: StateSpace, after?: EntityKey): AsyncIterableIterator<KeyedState> {
+    const found = [...(await this.#entityKeys(space))]
+      .map((key) => ({ key, bytes: Buffer.from(key) }))
+      .sort((a, b) => Buffer.compare(a.bytes, b.bytes));
+    const behind = after === undefined ? null : Buffer.from(after);
+    const keys = found.filter(({ bytes }) => behind === null || Buffer.compare(bytes, behind) > 0);
+    for (let from = 0; from < keys.length; from += SCAN_COUNT) {
+      const part = keys.slice(from, from + SCAN_COUNT);
+      const { states } = await this.read(part.map(({ key }) => ({ space, key })));
+      for (const [i, state] of states.entries()) if (state !== null) yield { key: part[i]!.key, ...state };
+    }
+  }
+
+  async *scanMetas(prefix: string, after?: string): AsyncIterableIterator<NamedMeta> {
+    const found = new Map<string, Uint8Array>();
+    for (let cursor = "0"; ;) {
+      const args = [this.#keys.metas, cursor, "COUNT", SCAN_COUNT];
+      const [reply] = (await this.#link.send([{ name: "hscan", args }])) as [[Buffer, Buffer[]]];
+      const [next, entries] = reply;
+      for (let i = 0; i < entries.length; i += 2) {
+        const name = entries[i]!.toString();
+        if (name.startsWith(prefix)) found.set(name, ownBytes(entries[i + 1]!));
+      }
+      cursor = next.toString();
+      if (cursor === "0") break;
+    }
+    const behind = after === undefined ? null : Buffer.from(after);
+    const ordered = [...found].map(([name, bytes]) => ({ name, bytes, order: Buffer.from(name) }));
+    for (const { name, bytes, order } of ordered.sort((a, b) => Buffer.compare(a.order, b.order))) {
+      if (behind === null || Buffer.compare(order, behind) > 0) yield { name, bytes };
+    }
+  }
+
+  async dropSpace(space: StateSpace): Promise<void> {
+    for await (const keys of this.#scanKeys(space)) {
+      await this.#sendInRounds(keys.map((key) => ({ name: "unlink", args: [key] })));
+    }
+  }
+
+  async countStates(space: StateSpace): Promise<number> {
+    return (await this.#entityKeys(space)).size;
+  }
+
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  /** Not over another connection than the states: a server that was away may have lost some of them. */
+  async #writeMetas(metas: readonly MetaWrite[], connectionsLost: number): Promise<void> {
+    const present = new Map(metas.map(({ name, bytes }) => [name, bytes]));
+    const written: RedisArgument[] = [];
+    const removed: RedisArgument[] = [];
+    for (const [name, bytes] of present) {
+      if (bytes === null) removed.push(name);
+      else written.push(name, Buffer.from(bytes));
+    }
+    const commands: RedisCommand[] = [];
+    if (written.length > 0) commands.push({ name: "hset", args: [this.#keys.metas, ...written] });
+    if (removed.length > 0) commands.push({ name: "hdel", args: [this.#keys.metas, ...removed] });
+    if (commands.length > 0) await this.#link.sendUnlessLost(commands, connectionsLost);
+  }
+
+  async #entityKeys(space: StateSpace): Promise<Set<EntityKey>> {
+    const found = new Set<EntityKey>();
+    for await (const keys of this.#scanKeys(space)) {
+      for (const key of keys) found.add(this.#keys.entityKey(space, key)!);
+    }
+    return found;
+  }
+
+  /** The Redis keys of a space, in parts and in no order; one may come twice. */
+  async *#scanKeys(space: StateSpace): AsyncIterableIterator<string[]> {
+    const pattern = this.#keys.patternOf(space);
+    const cursors = new Map<number, string | null>();
+    for (;;) {
+      const replies = (await this.#link.sendToNodes((node) => {
+        const cursor = cursors.get(node) ?? (cursors.has(node) ? null : "0");
+        return cursor === null ? null : { name: "scan", args: [cursor, "MATCH", pattern, "COUNT", SCAN_COUNT] };
+      })) as ([Buffer, Buffer[]] | null)[];
+      const keys: string[] = [];
+      for (const [node, reply] of replies.entries()) {
+        if (reply === null) continue;
+        const next = reply[0].toString();
+        cursors.set(node, next === "0" ? null : next);
+        for (const key of reply[1]) {
+          const text = key.toString();
+          if (this.#keys.entityKey(space, text) !== null) keys.push(text);
+        }
+      }
+      if (keys.length > 0) yield keys;
+      if (replies.every((reply, node) => reply === null || cursors.get(node) === null)) return;
+    }
+  }
+
+  async #sendInRounds(commands: readonly RedisCommand[]): Promise<unknown[]> {
+    const replies: unknown[] = [];
+    for (let from = 0; from < commands.length;) {
+      let [to, bytes] = [from, 0];
+      while (to < commands.length && to - from < COMMANDS_PER_ROUND && (to === from || bytes < BYTES_PER_ROUND)) {
+        for (const arg of commands[to++]!.args) bytes += typeof arg === "number" ? 8 : arg.length;
+      }
+      replies.push(...(await this.#link.send(commands.slice(from, to))));
+      from = to;
+    }
+    return replies;
+  }
+}
+
+/** Indexes of the items of one entity, together; entities in the order in which they first come. */
+function groupByKey(items: readonly { readonly key: EntityKey }[]): number[][] {
+  const groups = new Map<EntityKey, number[]>();
+  for (const [i, { key }] of items.entries()) {
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [i]);
+    else group.push(i);
+  }
+  return [...groups.values()];
+}
+
+/** Neighbouring groups in one, up to a size and a number of items; none is split. */
+function joinGroups(
+  groups: readonly number[][],
+  sizeOf: (indexes: readonly number[]) => number,
+  sizeMax: number,
+  countMax: number = sizeMax,
+): number[][] {
+  const joined: number[][] = [];
+  let size = Number.POSITIVE_INFINITY;
+  for (const group of groups) {
+    const groupSize = sizeOf(group);
+    const last = joined.at(-1);
+    if (last === undefined || size + groupSize > sizeMax || last.length + group.length > countMax) {
+      joined.push([...group]);
+      size = groupSize;
+    } else {
+      last.push(...group);
+      size += groupSize;
+    }
+  }
+  return joined;
+}
+
+function bytesOf(states: readonly StateWrite[], indexes: readonly number[]): number {
+  return indexes.reduce((sum, i) => sum + states[i]!.bytes.length, 0);
+}
+
+function refusedIn(reply: readonly (number | Buffer)[], indexes: readonly number[]): RefusedWrite[] {
+  const refused: RefusedWrite[] = [];
+  for (let i = 0; i < reply.length; i += 2) {
+    const index = indexes[(reply[i] as number) - 1]!;
+    refused.push({ index, stored: versionOf(reply[i + 1] as Buffer) });
+  }
+  return refused;
+}
+
+/** The version as it is, for the server to compare; the state in fewer bytes. */
+function packed({ epoch, offset, bytes }: StoredState): Buffer {
+  return toStored({ epoch, offset, bytes: packBytes(bytes, offset) });
+}
+
+function unpacked(value: Buffer): StoredState {
+  const { epoch, offset, bytes } = fromStored(value);
+  return { epoch, offset, bytes: unpackBytes(bytes, offset) };
+}
+
+/** Replies may lie in one buffer with others. */
+function ownBytes(bytes: Buffer): Uint8Array {
+  return new Uint8Array(bytes);
+}

@@ -1,0 +1,175 @@
+/**
+ * Views as a server past the owner's machine serves them: from states that it fetches, request by request, from an
+ * online store such as Redis.
+ *
+ * Where a view's states are (`view/<view@version>`: the space, its epoch and position) is asked for ten times a second,
+ * and always before the states that are read by it. A place says that at least so much is in the states, so what is
+ * said of a vector's age is never too little. Each state brings the offset of its last event with it, and its space
+ * its epoch, so a token names exactly what was read, whatever is written meanwhile. A space that was switched away
+ * from stays for two minutes, and a server that has not heard of places for longer than half of one refuses to read.
+ *
+ * All states of a request are fetched in one round trip; then each vector is read in one turn, as everywhere. Decoded
+ * states are kept beside the bytes they came from, and taken again where the bytes are the same.
+ */
+import { OnefoldError } from "../../base/errors.ts";
+import type { Micros } from "../../base/micros.ts";
+import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
+import type { OnlineStore, StateRead } from "../../online-store/online-store.ts";
+import type { EntityKey } from "../../schema/entity-key.ts";
+import type { FetchedStates, ServedView, StateAsk, StateSnapshot } from "../../serve/ports.ts";
+import { builtMetaName, historyPlace } from "../view-builder.ts";
+import type { CatalogView } from "../view-catalog.ts";
+import { DecodedStates } from "../workers/decoded-states.ts";
+import { PLACE_AGE_MILLIS_MAX, type Published, PUBLISHED_META, readPublished } from "./published.ts";
+
+const DECODED_BYTES_MAX = 64 * 1024 * 1024;
+
+/** What is known of one view at one time. */
+interface Place extends StoredView {
+  /** All that was folded by then is in the states that are read now. */
+  readonly snapshotTime: Micros;
+}
+
+class Fetched {
+  readonly places = new Map<string, Place>();
+  readonly states = new Map<string, Uint8Array | null>();
+}
+
+export class FetchedViews implements StateSnapshot {
+  readonly #store: OnlineStore;
+  readonly #decoded: DecodedStates;
+  readonly #views = new WeakMap<CatalogView, ServedView>();
+  readonly #compiled = new WeakMap<ServedView, CatalogView>();
+  #metas: ReadonlyMap<string, Uint8Array | null> = new Map();
+  #heardMs = Number.NEGATIVE_INFINITY;
+  #published: Published | null = null;
+  /** Of the vector that is read in this turn. */
+  #fetched = new Fetched();
+
+  constructor(store: OnlineStore, decodedBytesMax: number = DECODED_BYTES_MAX) {
+    this.#store = store;
+    this.#decoded = new DecodedStates(decodedBytesMax);
+  }
+
+  /** Asks the store where the views' states are. Throws as the store does; then what was heard before stands. */
+  async hear(views: readonly CatalogView[]): Promise<void> {
+    const names = views.flatMap(({ name }) => [viewMetaName(name), builtMetaName(name)]);
+    const beganMs = performance.now();
+    const { metas } = await this.#store.read([], [PUBLISHED_META, ...names]);
+    this.#published = metas[0] === null || metas[0] === undefined ? null : readPublished(metas[0]);
+    this.#metas = new Map(names.map((name, i) => [name, metas[i + 1]!]));
+    this.#heardMs = beganMs;
+  }
+
+  /** When the owner last said that it runs and reaches the store; null where it never did. */
+  get publishedAt(): Micros | null {
+    return this.#published?.at ?? null;
+  }
+
+  /** Throws `NOT_READY` where the view's states are not there yet, and `STORE_UNAVAILABLE` where that is not known. */
+  view(compiled: CatalogView): ServedView {
+    const view = this.#views.get(compiled) ?? this.#open(compiled);
+    this.#views.set(compiled, view);
+    this.#requirePlace(compiled);
+    return view;
+  }
+
+  isStored(compiled: CatalogView): boolean {
+    return this.#place(compiled) !== null;
+  }
+
+  /** The states that vectors read, each once. Throws as `view`, and as the store does. */
+  async fetch(asks: readonly StateAsk[]): Promise<FetchedStates> {
+    const fetched = new Fetched();
+    const reads: StateRead[] = [];
+    const names: string[] = [];
+    for (const { view, key } of asks) {
+      const compiled = this.#compiled.get(view)!;
+      let place = fetched.places.get(compiled.name);
+      if (place === undefined) fetched.places.set(compiled.name, (place = this.#requirePlace(compiled)));
+      const name = stateName(place, key);
+      if (fetched.states.has(name)) continue;
+      fetched.states.set(name, null);
+      reads.push({ space: place.space, key });
+      names.push(name);
+    }
+    const { states } = await this.#store.read(reads);
+    for (const [i, state] of states.entries()) fetched.states.set(names[i]!, state?.bytes ?? null);
+    return fetched;
+  }
+
+  renew(fetched?: FetchedStates): void {
+    if (!(fetched instanceof Fetched))
+      throw new OnefoldError("INTERNAL", "a vector is read whose states were not fetched");
+    this.#fetched = fetched;
+  }
+
+  #open(compiled: CatalogView): ServedView {
+    const { definition, entity, source, fold, name } = compiled;
+    const decoded = this.#decoded;
+    const place = (): Place => {
+      const known = this.#fetched.places.get(name);
+      if (known === undefined) throw new OnefoldError("INTERNAL", `no state of view ${name} was fetched`);
+      return known;
+    };
+    const stateOf = (key: EntityKey): Uint8Array | null => {
+      const bytes = this.#fetched.states.get(stateName(place(), key));
+      if (bytes === undefined) throw new OnefoldError("INTERNAL", `a state of view ${name} was not fetched`);
+      return bytes;
+    };
+    const view: ServedView = {
+      definition,
+      entity,
+      source,
+      fold,
+      get epoch() {
+        return place().epoch;
+      },
+      get snapshotTime() {
+        return place().snapshotTime;
+      },
+      state: (key) => {
+        const bytes = stateOf(key);
+        return bytes === null ? null : decoded.decode(stateName(place(), key), fold, bytes);
+      },
+    };
+    this.#compiled.set(view, compiled);
+    return view;
+  }
+
+  #requirePlace(compiled: CatalogView): Place {
+    if (performance.now() - this.#heardMs > PLACE_AGE_MILLIS_MAX) {
+      throw new OnefoldError("STORE_UNAVAILABLE", "the online store has not said for too long where states are", {
+        where: compiled.name,
+        hint: "see whether it runs; it is asked again all the time",
+      });
+    }
+    const place = this.#place(compiled);
+    if (place !== null) return place;
+    throw new OnefoldError("NOT_READY", `view ${compiled.name} is not in the online store`, {
+      where: compiled.name,
+      hint: "the process that folds it writes it there (onefold serve --publish); try again when GET /ready says so",
+    });
+  }
+
+  /** Where the view's states are, or null where there are none of the view as it is compiled. */
+  #place(compiled: CatalogView): Place | null {
+    const { name, definition, fingerprint } = compiled;
+    const heard = { getMeta: (meta: string) => this.#metas.get(meta) ?? null };
+    // What stands under a draft's name may be of what the draft was before, or will be.
+    if (definition.version === "dev" && historyPlace(heard, compiled)?.fingerprint !== fingerprint) return null;
+    const stored = readStoredView(heard, name);
+    return stored === null ? null : { ...stored, snapshotTime: this.#snapshotTime(stored, name) };
+  }
+
+  #snapshotTime({ flushedAt = 0 as Micros, position }: StoredView, view: string): Micros {
+    const published = this.#published;
+    const flushed = published?.flushed.find(([name]) => name === view);
+    if (published === null || flushed === undefined || position < flushed[1]) return flushedAt;
+    return published.at > flushedAt ? published.at : flushedAt;
+  }
+}
+
+function stateName({ space }: StoredView, key: EntityKey): string {
+  return `${space}\0${key}`;
+}
