@@ -158,6 +158,7 @@ async function serveFromStore(options: ServeOptions, url: string): Promise<Servi
   const server = await openOnlineServer({
     dataDir: options.data,
     online: url,
+    ...(options.registry === undefined ? {} : { registry: options.registry }),
     ...(password === undefined ? {} : { onlinePassword: password }),
     definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
     servingLogSampleRate: options.sample,

@@ -1,7 +1,7 @@
 /**
  * A server past the owner's machine: it folds nothing and holds nothing of its own. States it fetches from an online
- * store such as Redis; what is registered and fitted it reads from the `registry` folder of its data folder, which may
- * be a copy or a mount of the owner's, and which it reads anew when that has changed. A sample of what it serves goes to
+ * store such as Redis; what is registered and fitted from the database that several servers share, or from the `registry`
+ * folder of its data folder, which may be a copy or a mount of the owner's. When that has changed it is read anew. A sample of what it serves goes to
  * a serving log in its data folder, for the audit.
  */
 import { stat } from "node:fs/promises";
@@ -12,8 +12,6 @@ import type { Definition } from "../../define/definition.ts";
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
 import { Metrics } from "../../monitor/metrics.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
-import { openFileRegistry } from "../../registry/file-registry.ts";
-import { openFitStore } from "../../registry/fit-files.ts";
 import { createFeatureReader, type FeatureReader } from "../../serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "../../serve/http.ts";
 import { type CallRoute, createCaller } from "../../serve/in-process.ts";
@@ -24,14 +22,18 @@ import { openServingLog } from "../../serve/serving-log.ts";
 import { refuseMissing } from "../data-folder.ts";
 import { FitWatch } from "../fit-watch.ts";
 import { refuseNotRun } from "../not-run.ts";
+import { openRegistry } from "../open-registry.ts";
+import { RegistryFollower, troubleText } from "../registry-follower.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
 import { type CatalogView, ViewCatalog } from "../view-catalog.ts";
 import { FetchedViews } from "./fetched-views.ts";
 
 export interface OnlineServerOptions {
-  /** Its `registry` folder is read; a serving log is written beside it. */
+  /** Its `registry` folder is read, where the registry is not shared; a serving log is written there. */
   readonly dataDir: string;
+  /** URL of the PostgreSQL that several servers have their registry in (docs/registry.md); without, the data folder's. */
+  readonly registry?: string;
   /** The online store: `redis://...` (docs/redis.md). */
   readonly online: string;
   /** Of the online store, where its address has none. */
@@ -67,16 +69,13 @@ const REGISTRY_MILLIS = 1000;
  */
 export async function openOnlineServer(options: OnlineServerOptions): Promise<OnlineServer> {
   const { dataDir, clock = systemClock, onError = () => {} } = options;
-  refuseMissing(dataDir);
-  const registryFolder = join(dataDir, "registry");
+  if (options.registry === undefined) refuseMissing(dataDir);
   const code = async (): Promise<readonly Definition[]> => {
     const { definitions = [] } = options;
     return typeof definitions === "function" ? definitions() : definitions;
   };
-  const registry = await openFileRegistry(registryFolder, { clock });
-  let loaded = await code();
-  registry.attachCode(loaded);
-  const fits = await openFitStore(registryFolder);
+  const { registry, fits, folder, isShared } = await openRegistry(dataDir, options.registry, { clock, reader: true });
+  registry.attachCode(await code());
   const catalog = new ViewCatalog(registry);
   const served = (): CatalogView[] => {
     const streams = registry.sources().filter(({ definition }) => definition.kind === "stream");
@@ -104,21 +103,21 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
   });
 
   let revision = 0;
-  const stamps = { registry: await stampOf(registryFolder) };
-  const watching = repeat(REGISTRY_MILLIS, async () => {
-    try {
-      const stamp = await stampOf(registryFolder);
-      if (stamp === stamps.registry) return;
-      loaded = await code();
-      await registry.reload(loaded);
-      stamps.registry = stamp;
-      await views.hear(served());
-      revision += 1;
-    } catch (error) {
-      // What was read before goes on being served; what is registered otherwise now is refused, view by view.
-      onError(error, "reading the registry anew");
-    }
-  });
+  const takeUp = async (): Promise<void> => {
+    await registry.reload(await code());
+    await views.hear(served());
+    revision += 1;
+  };
+  // What was read before goes on being served; what is registered otherwise now is refused, view by view.
+  const onTrouble = (error: unknown): void => onError(error, "reading the registry anew");
+  const follower = isShared
+    ? new RegistryFollower(registry, {
+        isBehind: () => registry.isBehind(),
+        takeUp,
+        onTrouble: (trouble) => (trouble === null ? undefined : onTrouble(trouble)),
+      })
+    : null;
+  const watching = isShared ? null : await watchFile(folder, takeUp, onTrouble);
 
   const fitWatch = new FitWatch(fits, () => (revision += 1));
   const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
@@ -127,7 +126,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
   const metrics = new Metrics({
     sources: () => [],
     resp: () => doors.counts(),
-    registryUp: () => null,
+    registryUp: () => (follower === null ? null : follower.trouble === null),
     workers: () => null,
     unreadFits: () => fitWatch.unread.length,
     onlineStoreBytes: async () => null,
@@ -156,7 +155,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
         .filter((view) => !views.isStored(view))
         .map(({ name }) => `view ${name}`);
       if (isFailing) waitingFor.unshift("the online store");
-      return { ready: waitingFor.length === 0, waitingFor };
+      return { ready: waitingFor.length === 0, waitingFor, warnings: troubleText(follower?.trouble ?? null) };
     },
   };
   const reader: FeatureReader = createFeatureReader(ports);
@@ -173,9 +172,10 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     settle: () => servingLog.flush(),
     close: async () => {
       metrics.stop();
-      await Promise.all([hearing.stop(), watching.stop(), fitWatch.close()]);
+      await Promise.all([hearing.stop(), watching?.stop(), follower?.close(), fitWatch.close()]);
       await servingLog.close();
       await store.close();
+      await registry.close();
     },
   };
 }
@@ -200,6 +200,25 @@ function repeat(millis: number, work: () => Promise<void>): { stop(): Promise<vo
       await running;
     },
   };
+}
+
+/** Calls `takeUp` when the folder's own registry has changed. */
+async function watchFile(
+  folder: string,
+  takeUp: () => Promise<void>,
+  onTrouble: (error: unknown) => void,
+): Promise<{ stop(): Promise<void> }> {
+  let known = await stampOf(folder);
+  return repeat(REGISTRY_MILLIS, async () => {
+    try {
+      const stamp = await stampOf(folder);
+      if (stamp === known) return;
+      await takeUp();
+      known = stamp;
+    } catch (error) {
+      onTrouble(error);
+    }
+  });
 }
 
 async function stampOf(registryFolder: string): Promise<string> {
