@@ -49,8 +49,6 @@ export interface PlatformOptions {
   readonly keptVectorsBytes?: number;
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
   readonly servingLogSampleRate?: number;
-  /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
-  readonly poll?: boolean;
   /**
    * A Redis (`redis://...`, docs/redis.md) that every flush is copied to, for servers on other machines to serve from.
    * It may be away: nothing waits for it, and it is caught up when it is back.
@@ -60,6 +58,8 @@ export interface PlatformOptions {
   readonly publishPassword?: string;
   /** Told of the first of each run of failures to copy. */
   readonly onPublishError?: (error: unknown) => void;
+  /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
+  readonly poll?: boolean;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
   readonly memoryBytes?: number;
 }

@@ -24,7 +24,7 @@ import {
   featuresSchema,
   metadataSchema,
 } from "./vector-answer.ts";
-import { answerOnceFetched, repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],
@@ -65,10 +65,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     const options = answerOptions(request);
     const keys = [key];
     const label = { entity_type: query.entity_type, entity_id: id.given };
-    return answerOnceFetched(reader, plan, keys, (states) => {
-      reader.read(plan, keys, states);
-      return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
-    });
+    return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
   };
   const repeat = (asked: Asked, startMs: number): WireAnswer | null => repeatedAnswer(reader, asked, startMs);
 

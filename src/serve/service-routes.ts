@@ -10,7 +10,7 @@ import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 import { answerEach, BATCH_MAX, batchRouteAnswer } from "./vector-batch.ts";
 import { answerOptions, answerOptionSchemas, answerTiming, featuresSchema, metadataSchema } from "./vector-answer.ts";
-import { answerOnceFetched, repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
   type: "object",
@@ -69,12 +69,8 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const plan = reader.servicePlan(request.params["name"]!, fit);
         const keys = serviceKeys(plan.entities, entities);
         const options = answerOptions(request);
-        const given = requestRow(plan.request, data);
-        const label = { service: plan.service, entities };
-        return answerOnceFetched(reader, plan, keys, (states) => {
-          reader.read(plan, keys, { request: given, ...states });
-          return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
-        });
+        const asked = { plan, keys, reader, options, startMs, clock: ports.clock };
+        return vectorRouteAnswer({ service: plan.service, entities }, asked, requestRow(plan.request, data));
       },
       repeat: (asked, startMs) => repeatedAnswer(reader, asked, startMs),
     },

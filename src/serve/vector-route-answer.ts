@@ -8,8 +8,8 @@
 import type { Clock } from "../base/clock.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
+import type { Row } from "../schema/value.ts";
 import type { FeatureReader } from "./feature-reader.ts";
-import type { ReadOptions } from "./feature-vector.ts";
 import { featuresText } from "./features-text.ts";
 import { ASCII, type Asked } from "./kept-answers.ts";
 import type { RouteAnswer, WireAnswer } from "./route.ts";
@@ -25,9 +25,7 @@ import {
 import type { VectorPlan } from "./vector-plan.ts";
 import { JSON_TYPE, NO_HEADERS } from "./wire-answer.ts";
 
-const NOT_FETCHED: Pick<ReadOptions, "states"> = Object.freeze({});
-
-/** A vector that was read in this turn: the plan's. */
+/** A vector that is read and answered in one turn: the plan's. */
 export interface AnsweredRead {
   readonly plan: VectorPlan;
   readonly keys: readonly EntityKey[];
@@ -94,28 +92,31 @@ function begun(fields: Readonly<Record<string, unknown>>): string {
   return JSON.stringify(fields).slice(0, -1);
 }
 
-/** `label` is what comes before the features, and has at least one field. */
-export function vectorRouteAnswer(label: Readonly<Record<string, unknown>>, read: AnsweredRead): RouteAnswer {
-  return new VectorRouteAnswer(label, read);
-}
-
 /**
- * What `answer` gives in this turn, where states are read in it; else once they were fetched, with its text made in
- * the same turn, since others may read with the plan before it is asked for. It is given what a read takes of them.
+ * Reads and answers in this turn, where states are read in it; else once they were fetched, with the text made in the
+ * turn that reads, since others may read with the plan before it is asked for. `label` is what comes before the features,
+ * and has at least one field.
  */
-export function answerOnceFetched(
-  reader: FeatureReader,
-  plan: VectorPlan,
-  keys: readonly EntityKey[],
-  answer: (fetched: Pick<ReadOptions, "states">) => RouteAnswer,
+export function vectorRouteAnswer(
+  label: Readonly<Record<string, unknown>>,
+  asked: AnsweredRead,
+  request?: Row,
 ): RouteAnswer | Promise<RouteAnswer> {
-  if (reader.fetch === null) return answer(NOT_FETCHED);
-  return reader.fetch([{ plan, keys }]).then((states) => settled(answer({ states })));
+  const { plan, keys, reader } = asked;
+  const given = request === undefined ? {} : { request };
+  if (reader.fetch !== null) {
+    return reader.fetch([{ plan, keys }]).then((states) => {
+      reader.read(plan, keys, { ...given, states });
+      return settled(new VectorRouteAnswer(label, asked));
+    });
+  }
+  reader.read(plan, keys, given);
+  return new VectorRouteAnswer(label, asked);
 }
 
-function settled(answer: RouteAnswer): RouteAnswer {
-  const { status, headers = NO_HEADERS } = answer;
-  const text = answer.jsonText === undefined ? JSON.stringify(answer.body) : answer.jsonText();
+function settled(answer: VectorRouteAnswer): RouteAnswer {
+  const { status, headers } = answer;
+  const text = answer.jsonText();
   return {
     status,
     headers,

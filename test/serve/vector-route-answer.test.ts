@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { serviceKeys } from "../../src/serve/entity-input.ts";
 import { createFeatureReader } from "../../src/serve/feature-reader.ts";
+import type { RouteAnswer } from "../../src/serve/route.ts";
 import { vectorRouteAnswer } from "../../src/serve/vector-route-answer.ts";
 import { createWorld } from "./served-world.ts";
 
@@ -12,7 +13,6 @@ it("a vector's answer says the same as data and as text", async () => {
   for (const airport of ["Zürich", "nowhere", 'quote " and \u2028']) {
     const entities = { airport, route: [airport, "LAX"] };
     const keys = serviceKeys(plan.entities, entities);
-    reader.read(plan, keys);
     for (const full of [true, false]) {
       for (const token of [true, false]) {
         const label = { service: "delay_model", entities };
@@ -23,7 +23,7 @@ it("a vector's answer says the same as data and as text", async () => {
           options: { full, token },
           startMs: performance.now(),
           clock: world.clock,
-        });
+        }) as RouteAnswer;
         expect(answer.jsonText!()).toBe(JSON.stringify(answer.body));
         expect(Object.keys(answer.headers ?? {})).toEqual(token ? ["x-onefold-token"] : []);
       }

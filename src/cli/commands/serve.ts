@@ -31,9 +31,9 @@ interface ServeOptions extends StandardOptions {
   readonly keptVectors?: number;
   readonly stateMemory?: number;
   readonly workers?: number;
-  readonly poll: boolean;
   readonly publish?: string;
   readonly online?: string;
+  readonly poll: boolean;
 }
 
 /** What serves, and what is said about it. */
@@ -78,7 +78,6 @@ export function serveCommand(): Command {
         "answer from so many processes, while this one takes in events and folds (default: answer from this one)",
       ).argParser(parseCount),
     )
-    .option("--no-poll", "do not ask the APIs of polled sources")
     .addOption(
       new Option(
         "--publish <url>",
@@ -89,8 +88,9 @@ export function serveCommand(): Command {
       new Option(
         "--online <url>",
         "serve from the states that another process publishes to a Redis: fold nothing, take no events",
-      ).conflicts(["publish", "workers", "stateMemory"]),
+      ).conflicts(["publish", "workers", "stateMemory", "keptVectors"]),
     )
+    .option("--no-poll", "do not ask the APIs of polled sources")
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);

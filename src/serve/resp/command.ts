@@ -71,4 +71,6 @@ export interface Command {
    * what writes the reply. Calls that follow one another are begun at once; any other command waits for them.
    */
   readonly begin?: (args: readonly string[], call: Call) => Promise<WriteReply>;
+  /** In place of `run`, and as `begin`, where states must be fetched before they are read. */
+  readonly beginFetching?: (args: readonly string[], call: Call) => Promise<WriteReply>;
 }

@@ -145,8 +145,9 @@ export class Connection {
     const name = args[0] === undefined ? "" : this.#nameOf(args[0]);
     const command = this.#house.door.commands.get(name);
     const refusal = this.#refusalOf(request, command);
-    if (refusal === null && command?.begin !== undefined) {
-      const begin = command.begin;
+    const isFetching = this.#house.door.reader.fetch !== null;
+    const begin = command?.begin ?? (isFetching ? command?.beginFetching : undefined);
+    if (refusal === null && begin !== undefined) {
       const push = (): void => {
         const reply = begin(args, this.#call).catch((error: unknown) => () => this.#fail(error, name));
         this.#begun.push({ reply, heldBytes });

@@ -11,8 +11,8 @@ import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
-import { askedOf } from "../kept-elements.ts";
 import type { VectorAsk } from "../feature-reader.ts";
+import { askedOf } from "../kept-elements.ts";
 import type { FetchedStates } from "../ports.ts";
 import type { FeatureVector } from "../vector-buffer.ts";
 import { answerFeatures, answerMetadata } from "../vector-answer.ts";
@@ -22,55 +22,54 @@ import { decodeText } from "./byte-string.ts";
 import { askedOnes, settledEach } from "./asked-vectors.ts";
 import type { Call, Command } from "./command.ts";
 import { CommandError } from "./error-reply.ts";
-import { mapReply, type Reply } from "./reply-writer.ts";
+import { mapReply, type Reply, type ReplyWriter } from "./reply-writer.ts";
 import { formatVector, isPackable, requirePackable, writePackedVector } from "./vector-reply.ts";
 
 export const featureCommands: readonly Command[] = [
-  {
+  oneVector({
     name: "fget",
-    arity: -2,
-    syntax: "service key [key ...] [CONTEXT json]",
+    options: "[CONTEXT json]",
     summary: "A service's values for one set of entities, in the service's order",
-    run: (args, call) => {
+    ask: (args, call) => {
       const plan = planOf(args[1]!, call);
-      return withOne(plan, args, call, NO_OPTIONS, (vector, keys) => {
-        call.out.raw(formatVector(plan, vector, call.out.protocol));
-        call.keep(plan, keys, "fget");
-      });
+      return {
+        ...askedOne(plan, args, NO_OPTIONS),
+        isPlain: true,
+        write: (vector, out) => out.raw(formatVector(plan, vector, out.protocol)),
+      };
     },
-  },
-  {
+  }),
+  oneVector({
     name: "fgetjson",
-    arity: -2,
-    syntax: "service key [key ...] [CONTEXT json] [WITHMETA] [WITHTOKEN]",
+    options: "[CONTEXT json] [WITHMETA] [WITHTOKEN]",
     summary: "The same as one JSON text: values by name, and what is known about them",
-    run: (args, call) => {
+    ask: (args, call) => {
       const plan = planOf(args[1]!, call);
-      const asked = { WITHMETA: false, WITHTOKEN: false };
-      return withOne(plan, args, call, asked, (vector, keys) => {
-        const features = answerFeatures(plan, vector);
-        const isPlain = !asked.WITHMETA && !asked.WITHTOKEN;
-        const options = { full: asked.WITHMETA, token: asked.WITHTOKEN };
-        const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
-        call.out.text(JSON.stringify(answer));
-        if (isPlain) call.keep(plan, keys, "fgetjson");
-      });
+      const flags = { WITHMETA: false, WITHTOKEN: false };
+      const asked = askedOne(plan, args, flags);
+      const isPlain = !flags.WITHMETA && !flags.WITHTOKEN;
+      const options = { full: flags.WITHMETA, token: flags.WITHTOKEN };
+      return {
+        ...asked,
+        isPlain,
+        write: (vector, out) => {
+          const features = answerFeatures(plan, vector);
+          const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
+          out.text(JSON.stringify(answer));
+        },
+      };
     },
-  },
-  {
+  }),
+  oneVector({
     name: "fgetpacked",
-    arity: -2,
-    syntax: "service key [key ...] [CONTEXT json]",
+    options: "[CONTEXT json]",
     summary: "The same as little-endian float64s and a bitmap of the nulls",
-    run: (args, call) => {
+    ask: (args, call) => {
       const plan = planOf(args[1]!, call);
       requirePackable(plan);
-      return withOne(plan, args, call, NO_OPTIONS, (vector, keys) => {
-        writePackedVector(vector, call.out);
-        call.keep(plan, keys, "fgetpacked");
-      });
+      return { ...askedOne(plan, args, NO_OPTIONS), isPlain: true, write: writePackedVector };
     },
-  },
+  }),
   {
     name: "fmget",
     arity: -3,
@@ -100,26 +99,60 @@ function planOf(service: string, { door }: Call): VectorPlan {
   return door.reader.servicePlan(decodeText(service, "service"));
 }
 
+/** A vector that is to be read, with its request data. */
 interface AskedVector extends VectorAsk {
   readonly request: Row;
 }
 
-/** Writes the vector that a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
-function withOne(
-  plan: VectorPlan,
-  args: readonly string[],
-  { door: { reader } }: Call,
-  flags: Flags,
-  write: (vector: FeatureVector, keys: readonly EntityKey[]) => void,
-): void | Promise<void> {
+interface AskedOne extends AskedVector {
+  /** Whether the reply is made of values alone. */
+  readonly isPlain: boolean;
+  readonly write: (vector: FeatureVector, out: ReplyWriter) => void;
+}
+
+/** A command that answers with one vector, at once or once its states were fetched. */
+function oneVector({ name, options, summary, ask }: OneVectorCommand): Command {
+  return {
+    name,
+    arity: -2,
+    syntax: `service key [key ...] ${options}`,
+    summary,
+    run: (args, call) => {
+      const { plan, keys, request, isPlain, write } = ask(args, call);
+      write(call.door.reader.read(plan, keys, { request }), call.out);
+      if (isPlain) call.keep(plan, keys, name);
+    },
+    beginFetching: async (args, call) => {
+      const { reader } = call.door;
+      const { plan, keys, request, write } = ask(args, call);
+      const states = await reader.fetch!([{ plan, keys }]);
+      return (out) => {
+        try {
+          write(reader.read(plan, keys, { request, states }), out);
+        } catch (error) {
+          call.fail(error, name);
+        }
+      };
+    },
+  };
+}
+
+interface OneVectorCommand {
+  readonly name: string;
+  /** Behind the keys. */
+  readonly options: string;
+  readonly summary: string;
+  readonly ask: (args: readonly string[], call: Call) => AskedOne;
+}
+
+/** What a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
+function askedOne(plan: VectorPlan, args: readonly string[], flags: Flags): AskedVector {
   const { entities } = plan;
   const optionsAt = 2 + entities.length;
   if (args.length < optionsAt) throw wrongKeyCount(plan, args.length - 2);
   const context = args.length === optionsAt ? undefined : readOptions(args, optionsAt, flags, plan);
   const keys = keysAt(plan, args, 2);
-  const request = requestRow(plan.request, context);
-  if (reader.fetch === null) return write(reader.read(plan, keys, { request }), keys);
-  return reader.fetch([{ plan, keys }]).then((states) => write(reader.read(plan, keys, { request, states }), keys));
+  return { plan, keys, request: requestRow(plan.request, context) };
 }
 
 function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKey[] {
@@ -162,7 +195,7 @@ function wrongKeyCount(plan: VectorPlan, given: number): OnefoldError {
 
 /** Each set is read in one turn of its own; between stretches of them other connections get theirs. */
 async function runMany(args: readonly string[], call: Call): Promise<void> {
-  const { out } = call;
+  const { door, out } = call;
   const plan = planOf(args[1]!, call);
   const count = /^\d{1,9}$/.test(args[2]!) ? Number(args[2]) : 0;
   if (count < 1 || count > BATCH_MAX) {
@@ -186,12 +219,12 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
     args.length === optionsAt ? undefined : readOptions(args, optionsAt, NO_OPTIONS, plan),
     count,
   );
-  const { reader } = call.door;
+  const { fetch } = door.reader;
   const vectorAt = (i: number): AskedVector => {
     return { plan, keys: keysAt(plan, args, 3 + i * perVector), request: requestOf(i) };
   };
-  const asked = reader.fetch === null ? vectorAt : settledEach(count, vectorAt);
-  const states = reader.fetch === null ? null : await reader.fetch(askedOnes(count, asked));
+  const asked = fetch === null ? vectorAt : settledEach(count, vectorAt);
+  const states = fetch === null ? null : await fetch(askedOnes(count, asked));
   out.array(count);
   for (let i = 0; i < count; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) {
@@ -211,13 +244,14 @@ function answerElement(
   { door: { reader }, out }: Call,
   states: FetchedStates | null,
 ): void {
-  const mayBeKept = states === null && plan.request.length === 0;
-  const asked = mayBeKept ? askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys) : null;
+  if (states !== null) {
+    return out.raw(formatVector(plan, reader.read(plan, keys, { request, states }), out.protocol));
+  }
+  const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys);
   const found = asked === null ? null : reader.findAnswer(asked);
   if (found !== null) return out.bytes(found.bytes, found.start, found.end);
   const from = out.length;
-  const vector = reader.read(plan, keys, states === null ? { request } : { request, states });
-  out.raw(formatVector(plan, vector, out.protocol));
+  out.raw(formatVector(plan, reader.read(plan, keys, { request }), out.protocol));
   if (asked !== null) reader.keepAnswer(asked, { plan, keys, bytes: out.since(from) });
 }
 
