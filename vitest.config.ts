@@ -5,6 +5,7 @@ const TIMED = [
   "test/bench/serving.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/ingest/hot-states.test.ts",
+  "test/online-store/redis/redis-outages.test.ts",
   "test/platform/shared-registry.test.ts",
   "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",

@@ -187,7 +187,7 @@ async function compare(name: string, entities: Record<string, string>, request?:
 }
 
 describe("kept answers", () => {
-  it("are what a read gives, whatever events come and however time passes", { timeout: 60_000 }, async () => {
+  it("are what a read gives, whatever events come and however time passes", { timeout: 120_000 }, async () => {
     console.log(`events, reads and times are random by seed ${SEED} (ONEFOLD_SEED)`);
     const random = new SeededRandom(SEED);
     const labels = join(folder, "labels.csv");
@@ -217,7 +217,7 @@ describe("kept answers", () => {
           },
         ]);
       }
-      for (let read = 0; read < 4; read++) {
+      for (let read = 0; read < 2; read++) {
         await compare("both", { user_id: person(), shop_id: place() });
         await compare("with_time", { user_id: person() });
         await compare("computed", { user_id: person() }, { amount: random.integer(1, 99) });

@@ -19,7 +19,7 @@ const before = [user, visits, totals, service("visitor", { features: [totals] })
 const after = [spent, service("visitor", { features: [totals, spent] })];
 
 let folder: string;
-let closers: (() => Promise<void>)[] = [];
+const closers: (() => Promise<void>)[] = [];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "onefold-"));
 });
