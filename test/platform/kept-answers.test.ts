@@ -298,6 +298,19 @@ describe("kept answers", () => {
     }
   });
 
+  it("are none where the answer could not be written", async () => {
+    // Its entities are sent back, and nested so deeply they have no text.
+    const body = `{"entities":{"user_id":"u1","shop_id":"s1","x":${"[".repeat(60_000)}${"]".repeat(60_000)}}}`;
+    const headers = { "content-type": "application/json" };
+    const answers: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const response = await fetch(`${http.url}/services/both/vector`, { method: "POST", headers, body });
+      answers.push(`${response.status} ${await response.text()}`);
+    }
+    expect(answers[0]).toMatch(/^500 .*"INTERNAL"/);
+    expect(answers[1]).toBe(answers[0]);
+  });
+
   it("are those of the protocol that is spoken", async () => {
     await platform.push("payments", [
       { payment_id: "a", user_id: "u1", shop_id: "s1", paid_at: { micros: START }, amount: 5 },
