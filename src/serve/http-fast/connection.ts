@@ -201,6 +201,8 @@ export class FastConnection {
       this.#answer(head, body);
       if (!this.#mayAnswerMore()) break;
     }
+    // What came is not held while the client is silent.
+    this.#asked.text = "";
     this.#unread.keepFrom(bytes, start);
     this.#flush();
   }
