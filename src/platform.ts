@@ -101,6 +101,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       registry,
       fits: await openFitStore(registryFolder),
       catalog: new ViewCatalog(registry),
+      revision: { count: 0 },
       pollsWhileServing: options.poll ?? true,
       stateMemory: new StateMemory(options.stateMemoryBytes),
       engine,
@@ -146,7 +147,6 @@ export class Platform {
   readonly #metrics: Metrics;
   readonly #respDoors = new RespDoors();
   readonly #workers: Workers | null;
-  #revision = 0;
   #closing: Promise<void> | null = null;
 
   /** Use `openPlatform`. */
@@ -190,7 +190,7 @@ export class Platform {
     this.plan(definitions);
     const plan = await this.registry.apply(definitions);
     // Before and after: a draft that changed is not read with the plans of what it was while it is rebuilt.
-    this.#revision += 1;
+    this.#context.revision.count += 1;
     try {
       await sources.refresh(options.onProgress);
     } finally {
@@ -206,7 +206,7 @@ export class Platform {
   async dropDraft(name: string): Promise<PlannedChange> {
     const { sources } = this.#own("drop a draft");
     const change = await this.registry.dropDraft(name);
-    this.#revision += 1;
+    this.#context.revision.count += 1;
     await sources.refresh();
     await this.#changed();
     return change;
@@ -426,7 +426,7 @@ export class Platform {
 
   /** Of what is registered or fitted: plans made before are not good any more, here and in the workers. */
   async #changed(): Promise<void> {
-    this.#revision += 1;
+    this.#context.revision.count += 1;
     await this.#workers?.reload();
   }
 
@@ -444,7 +444,7 @@ export class Platform {
   }
 
   #openServePorts(): ServePorts {
-    const { catalog, clock, registry, fits } = this.#context;
+    const { catalog, clock, registry, fits, revision } = this.#context;
     const owned = this.#owned;
     return {
       clock,
@@ -452,7 +452,7 @@ export class Platform {
       fits,
       maxFutureMicros: MAX_FUTURE_MICROS,
       keptVectorsBytesMax: owned?.keptVectorsBytes ?? 0,
-      revision: () => this.#revision,
+      revision: () => revision.count,
       view: (name, version) =>
         this.#own("read vectors", "ask its server: POST /services/{name}/vector").sources.view(
           catalog.view(name, version),
