@@ -326,12 +326,12 @@ describe("kept answers", () => {
     const body = `{"entities":{"user_id":"u1","shop_id":"s1","x":${"[".repeat(60_000)}${"]".repeat(60_000)}}}`;
     const headers = { "content-type": "application/json" };
     const answers: string[] = [];
-    for (let i = 0; i < 2; i++) {
+    for (let i = 0; i < 3; i++) {
       const response = await fetch(`${http.url}/services/both/vector`, { method: "POST", headers, body });
       answers.push(`${response.status} ${await response.text()}`);
     }
     expect(answers[0]).toMatch(/^500 .*"INTERNAL"/);
-    expect(answers[1]).toBe(answers[0]);
+    expect(new Set(answers).size).toBe(1);
   });
 
   it("are those of the protocol that is spoken", async () => {
