@@ -101,6 +101,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       registry,
       fits,
       catalog: new ViewCatalog(registry),
+      revision: { count: 0 },
       pollsWhileServing: options.poll ?? true,
       stateMemory: new StateMemory(options.stateMemoryBytes),
       engine,
@@ -161,7 +162,6 @@ export class Platform {
   readonly #metrics: Metrics;
   readonly #respDoors = new RespDoors();
   readonly #workers: Workers | null;
-  #revision = 0;
   #closing: Promise<void> | null = null;
 
   /** Use `openPlatform`. */
@@ -180,7 +180,7 @@ export class Platform {
       sources: owned?.sources ?? null,
       check: (definitions) => context.catalog.check(definitions),
       // Before and after: a draft that changed is not read with the plans of what it was while it is rebuilt.
-      onRegistered: () => (this.#revision += 1),
+      onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
@@ -198,7 +198,7 @@ export class Platform {
       context,
       owned,
       own: (work, instead) => this.#own(work, instead),
-      revision: () => this.#revision,
+      revision: () => context.revision.count,
       metrics: () => this.#metrics.page(),
       warnings: () => troubleText(this.#follower?.trouble ?? null),
     });
@@ -430,7 +430,7 @@ export class Platform {
 
   /** Of what is registered or fitted: plans made before are not good any more, here and in the workers. */
   async #changed(): Promise<void> {
-    this.#revision += 1;
+    this.#context.revision.count += 1;
     await this.#workers?.reload();
   }
 

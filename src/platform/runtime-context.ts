@@ -26,6 +26,8 @@ export interface RuntimeContext {
   readonly registry: Registry;
   readonly fits: FitStore;
   readonly catalog: ViewCatalog;
+  /** Counts whatever outdates plans that were compiled before: see `ServePorts`. */
+  readonly revision: { count: number };
   readonly stateMemory: StateMemory;
   readonly pollsWhileServing: boolean;
   /** Writes and reads the offline tables. */

@@ -258,6 +258,8 @@ export class SourceRuntime {
         ? {}
         : { onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.name}`, done, total }) }),
     });
+    // Plans hold runners of the pipeline before, which fold no more.
+    this.#context.revision.count += 1;
     this.#archiver = new Archiver({
       pipeline: this.#pipeline,
       store: this.#online,
