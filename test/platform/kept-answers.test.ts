@@ -272,6 +272,7 @@ describe("kept answers", () => {
     let isApplied = false;
     const applied = platform.apply([wider, visitors]).finally(() => (isApplied = true));
     let pushed = 0;
+    // oxlint-disable-next-line no-unmodified-loop-condition -- the apply under way ends it
     while (!isApplied) {
       await platform.push("payments", [
         { payment_id: `p${++pushed}`, user_id: "u1", shop_id: "s1", paid_at: { micros: START }, amount: 1 },
