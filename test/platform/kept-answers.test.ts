@@ -258,7 +258,10 @@ describe("kept answers", () => {
     const visits = stream("visits", { columns: { user_id: t.string(), at: t.timestamp() }, eventTime: "at" });
     await platform.apply([user, visits]);
     const visit = (i: number): object => ({ user_id: `u${i}`, at: { micros: START } });
-    await platform.push("visits", Array.from({ length: 2000 }, (_, i) => visit(i)));
+    await platform.push(
+      "visits",
+      Array.from({ length: 2000 }, (_, i) => visit(i)),
+    );
     await platform.settle();
     const wider = stream("payments", {
       columns: { ...paymentColumns, note: t.string().nullable() },
@@ -266,10 +269,10 @@ describe("kept answers", () => {
       id: "payment_id",
     });
     const visitors = view("visitors", { entity: user, source: visits, features: { visits: count() } });
-    let isApplied = false;
-    const applied = platform.apply([wider, visitors]).finally(() => (isApplied = true));
+    const under = { way: true };
+    const applied = platform.apply([wider, visitors]).finally(() => (under.way = false));
     let pushed = 0;
-    while (!isApplied) {
+    while (under.way) {
       await platform.push("payments", [
         { payment_id: `p${++pushed}`, user_id: "u1", shop_id: "s1", paid_at: { micros: START }, amount: 1 },
       ]);
