@@ -269,11 +269,10 @@ describe("kept answers", () => {
       id: "payment_id",
     });
     const visitors = view("visitors", { entity: user, source: visits, features: { visits: count() } });
-    let isApplied = false;
-    const applied = platform.apply([wider, visitors]).finally(() => (isApplied = true));
+    const under = { way: true };
+    const applied = platform.apply([wider, visitors]).finally(() => (under.way = false));
     let pushed = 0;
-    // oxlint-disable-next-line no-unmodified-loop-condition -- the apply under way ends it
-    while (!isApplied) {
+    while (under.way) {
       await platform.push("payments", [
         { payment_id: `p${++pushed}`, user_id: "u1", shop_id: "s1", paid_at: { micros: START }, amount: 1 },
       ]);
