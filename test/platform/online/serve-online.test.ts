@@ -113,6 +113,11 @@ describeWithRedis("served from Redis", () => {
     await client.connect();
     const json = (reply: unknown): unknown => JSON.parse(String(reply));
     expect(json(await client.sendCommand(["FGETJSON", "plain", userId, String(shopId)]))).toEqual(own["features"]);
+    const pipelined = await Promise.all(
+      PAIRS.map(([one, two]) => client.sendCommand(["FGETJSON", "plain", one, String(two)])),
+    );
+    expect(pipelined.map(json)).toEqual(expected.map((answer) => answer["features"]));
+    await expect(client.sendCommand(["FGET", "plain", userId])).rejects.toThrow("REQUEST_INVALID");
     const values = Object.values(own["features"] as object);
     const many = await client.sendCommand(["FMGET", "plain", "2", userId, String(shopId), userId, "no shop"]);
     expect((many as unknown as unknown[])[0]).toEqual(
