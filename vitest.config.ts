@@ -11,6 +11,10 @@ const TIMED = [
   "test/serve/http-server.test.ts",
 ];
 
+/** Long ones, which kill and pause servers: `npm run test:faults`. */
+const FAULTS = "test/faults/*.test.ts";
+const withFaults = process.env["ONEFOLD_FAULTS"] === "1";
+
 const alias = [
   { find: /^onefold$/, replacement: `${import.meta.dirname}/src/index.ts` },
   { find: /^onefold\/testing$/, replacement: `${import.meta.dirname}/src/testing/index.ts` },
@@ -27,7 +31,7 @@ export default defineConfig({
           ...shared,
           name: "suite",
           include: ["test/**/*.test.ts"],
-          exclude: TIMED,
+          exclude: [...TIMED, FAULTS],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -36,6 +40,21 @@ export default defineConfig({
         resolve: { alias },
         test: { ...shared, name: "timed", include: TIMED, maxWorkers: 1, sequence: { groupOrder: 1 } },
       },
+      ...(withFaults
+        ? [
+            {
+              resolve: { alias },
+              test: {
+                ...shared,
+                name: "faults",
+                include: [FAULTS],
+                testTimeout: 180_000,
+                maxWorkers: 1,
+                sequence: { groupOrder: 2 },
+              },
+            },
+          ]
+        : []),
     ],
   },
 });

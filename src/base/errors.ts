@@ -82,6 +82,10 @@ export const ERROR_CODES = {
   STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
   TABLE_INVALID: { status: 500, meaning: "an offline table's log cannot be read" },
+  // Kafka
+  KAFKA_UNAVAILABLE: { status: 503, meaning: "Kafka does not answer, or refuses what it is asked" },
+  KAFKA_RECORDS_GONE: { status: 500, meaning: "a Kafka topic has dropped records before they were read" },
+  KAFKA_TOPIC_UNFIT: { status: 409, meaning: "a Kafka topic is missing or cannot be used as the definitions say" },
   // training and audit
   SPINE_INVALID: { status: 400, meaning: "the label rows lack a column or hold a value that cannot be used" },
   SPINE_AMBIGUOUS_TIME: { status: 409, meaning: "label times coincide with events: choose --inclusive or --exclusive" },

@@ -25,6 +25,7 @@ import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
+import { workerCommand } from "./commands/worker.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output.ts";
 
@@ -43,6 +44,7 @@ for (const command of [
   applyCommand(),
   ingestCommand(),
   serveCommand(),
+  workerCommand(),
   getCommand(),
   previewCommand(),
   devCommand(),

@@ -76,6 +76,14 @@ export interface StreamDefinition extends SourceShape {
   readonly lateAfterMicros?: DurationMicros;
   /** Rows are fetched from an API as well, while a process serves the folder; absent, they are only pushed. */
   readonly poll?: PollDefinition;
+  /** The Kafka topic that workers read it from; how to reach Kafka is never part of a definition. */
+  readonly kafka?: KafkaTopicDefinition;
+}
+
+export interface KafkaTopicDefinition {
+  readonly topic: string;
+  /** Folded as it is, without an internal topic: it is keyed by the entity and stamps the time of its append. */
+  readonly direct?: true;
 }
 
 export interface BatchSourceDefinition extends SourceShape {

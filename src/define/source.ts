@@ -9,6 +9,7 @@ import type {
   BatchSourceDefinition,
   DerivedColumn,
   Described,
+  KafkaTopicDefinition,
   SourceDefinition,
   StreamDefinition,
 } from "./definition.ts";
@@ -86,7 +87,7 @@ export interface BatchSource<N extends string = string, C = unknown, D = unknown
 export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: infer C } } ? InputRow<C> : never;
 
 const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "allowNonFinite"];
-const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "poll"];
+const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "poll", "kafka"];
 const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule"];
 
 export interface StreamOptions {
@@ -100,6 +101,8 @@ export interface StreamOptions {
   readonly availableAfter?: DurationText;
   /** An API that is asked for rows every so often, as `http({...})` gives it; the source must have an `id` then. */
   readonly poll?: PollDefinition;
+  /** The Kafka topic that workers read it from, records of JSON objects (docs/kafka.md). */
+  readonly kafka?: string | KafkaTopicDefinition;
 }
 
 /** A source of single events, pushed as they happen, or fetched from an API. Throws `DEFINITION_INVALID`. */
@@ -120,12 +123,25 @@ export function stream<
     availableAfterMicros: duration("availableAfter", options.availableAfter, problems) ?? 0,
     ...(lateAfterMicros === undefined ? {} : { lateAfterMicros }),
     ...(options.poll === undefined ? {} : { poll: options.poll }),
+    ...(options.kafka === undefined ? {} : { kafka: kafkaTopic(options.kafka, problems) }),
     definedAt: callSite(stream),
   });
   if (options.poll !== undefined && (options.poll as { kind?: unknown } | null)?.kind !== "http")
     refuse(definition, "stream", ["poll is not what http({...}) gives"]);
   refuse(definition, "stream", [...problems, ...sourceProblems(definition)]);
   return definition as Stream<N, C, D>;
+}
+
+const KAFKA_TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
+
+function kafkaTopic(given: string | KafkaTopicDefinition, problems: string[]): KafkaTopicDefinition {
+  const { topic, direct, ...others } = typeof given === "string" ? { topic: given } : given;
+  if (typeof topic !== "string" || !KAFKA_TOPIC.test(topic)) {
+    problems.push(`kafka: ${JSON.stringify(topic)} is not a topic's name: up to 249 letters, digits, ".", "_" and "-"`);
+  }
+  const unknown = Object.keys(others);
+  if (unknown.length > 0) problems.push(`kafka has no option "${unknown[0]}": it takes topic and direct`);
+  return frozen({ topic, ...(direct === true ? { direct } : {}) });
 }
 
 export interface BatchOptions {

@@ -250,9 +250,10 @@ class DeltaTable implements OfflineTable {
 
   /** A writer decides by `lastTxn`: a txn that does not move its application forward was decided on old news. */
   #refuseOldTxn(change: TableCommit): void {
-    for (const { applicationId, version } of change.txn ?? []) {
+    for (const { applicationId, version, after } of change.txn ?? []) {
       const last = this.#state.txns.get(applicationId)?.version;
       if (last !== undefined && last >= version) throw this.#conflict(applicationId);
+      if (after !== undefined && after !== (last ?? null)) throw this.#conflict(applicationId);
     }
   }
 

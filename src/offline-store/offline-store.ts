@@ -24,6 +24,8 @@ export interface TableFile {
 export interface TableTxn {
   readonly applicationId: string;
   readonly version: number;
+  /** What the writer went on from, null for nothing: where the table holds another version, `TABLE_CONFLICT`. */
+  readonly after?: number | null;
 }
 
 export interface TableSnapshot {

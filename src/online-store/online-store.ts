@@ -90,6 +90,8 @@ export interface StoreReading {
 
 /** Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT` where the store is another process, `STORAGE_FAILED` where it is a disk. */
 export interface OnlineStore {
+  /** Of a store that is another process: times that a connection to it broke. It may have less after each. */
+  readonly connectionsLost?: number;
   /**
    * States and metas in one round trip, for each node of a cluster in parallel. Those of one key are of one moment,
    * on a local store all are.

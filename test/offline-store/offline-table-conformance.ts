@@ -122,6 +122,21 @@ export function offlineTableConformance(
       expect((await table.snapshot()).files).toHaveLength(7);
     });
 
+    it("refuses a txn that goes on from another version than the table holds", async () => {
+      const other = await store().table("letters", LETTERS);
+      const file = await writeLetters(engine, other, 9, 1);
+      const from = (after: number | null, version: number): Promise<unknown> =>
+        codeOf(other.commit({ add: [file], txn: [{ applicationId: "app", version, after }], operation: "APPEND" }));
+      await append(0, 1, 5);
+      // It has seen the other's commit, and would not meet it.
+      expect(await other.lastTxn("app")).toBe(5);
+      expect(await from(null, 7)).toBe("TABLE_CONFLICT");
+      expect(await from(4, 7)).toBe("TABLE_CONFLICT");
+      expect(
+        await other.commit({ add: [file], txn: [{ applicationId: "app", version: 7, after: 5 }], operation: "A" }),
+      ).toBe(2);
+    });
+
     it("refuses to remove what another commit removed", async () => {
       await append(0, 1);
       const other = await store().table("letters", LETTERS);

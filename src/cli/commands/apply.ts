@@ -1,8 +1,11 @@
 /** `onefold plan` and `onefold apply`: what definitions would change, and changing it. */
 import { Command, Option } from "commander";
+import { OnefoldError } from "../../base/errors.ts";
+import type { Definition } from "../../define/definition.ts";
 import type { Plan } from "../../registry/registry.ts";
 import { formatChanges } from "../change-text.ts";
 import { EXIT } from "../exit-codes.ts";
+import { kafkaSettingsOf, type KafkaOptions, withKafkaOptions } from "../kafka-options.ts";
 import { createOutput } from "../output.ts";
 import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts";
 import type { Impurity } from "../purity/find-impurities.ts";
@@ -36,19 +39,37 @@ export function planCommand(): Command {
 export function applyCommand(): Command {
   const command = new Command("apply")
     .description("register the definitions; views that are new on a source with events are computed from them")
-    .addOption(new Option("--strict", STRICT))
-    .action(async (options: StandardOptions & { strict?: true }) => {
-      const output = createOutput(options.json === true);
-      const { definitions, warnings } = await requireCheckedDefinitions(options);
-      if (options.strict === true) refuseWarnings(warnings);
-      const plan = await output.withProgress("apply", (onProgress) =>
-        withPlatformOf(options, accessToRegister(options, "own-or-create"), { definitions }, (platform) =>
-          platform.apply(definitions, { onProgress }),
-        ),
-      );
-      printPlan(plan, warnings, options);
-    });
+    .addOption(new Option("--strict", STRICT));
+  withKafkaOptions(command).action(async (options: StandardOptions & KafkaOptions & { strict?: true }) => {
+    const output = createOutput(options.json === true);
+    const { definitions, warnings } = await requireCheckedDefinitions(options);
+    if (options.strict === true) refuseWarnings(warnings);
+    if (options.kafka !== undefined) await refuseUnfitTopics(definitions, options);
+    const plan = await output.withProgress("apply", (onProgress) =>
+      withPlatformOf(options, accessToRegister(options, "own-or-create"), { definitions }, (platform) =>
+        platform.apply(definitions, { onProgress }),
+      ),
+    );
+    printPlan(plan, warnings, options);
+  });
   return withStandardOptions(command);
+}
+
+/** Every topic that is missing, or cannot be folded as its source says. */
+async function refuseUnfitTopics(definitions: readonly Definition[], options: KafkaOptions): Promise<void> {
+  const { kafkaTopicProblems } = await import("../../platform/kafka/topic-check.ts");
+  const problems = await kafkaTopicProblems(definitions, kafkaSettingsOf(options));
+  const [first] = problems;
+  if (first === undefined) return;
+  if (problems.length === 1) throw first;
+  throw new OnefoldError(
+    "KAFKA_TOPIC_UNFIT",
+    `${problems.length} problems\n  ${problems.map(({ message }) => message).join("\n  ")}`,
+    {
+      ...(first.where === undefined ? {} : { where: first.where }),
+      ...(first.hint === undefined ? {} : { hint: first.hint }),
+    },
+  );
 }
 
 function printPlan(plan: Plan, warnings: readonly Impurity[], options: StandardOptions): void {

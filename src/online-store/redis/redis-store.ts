@@ -132,9 +132,9 @@ export class RedisOnlineStore implements OnlineStore {
       }
       return { name: WRITE_NEWER_COMMAND, args: [keys.length, ...keys, ...values] };
     });
+    const { connectionsLost } = this.#link;
     // So that a connection that is not there yet is no lost one.
     if (states.length === 0 && metas.length > 0) await this.ping();
-    const { connectionsLost } = this.#link;
     const replies = (await this.#sendInRounds(commands)) as (number | Buffer)[][];
     await this.#writeMetas(metas, connectionsLost);
     const refused = replies.flatMap((reply, batch) => refusedIn(reply, batches[batch]!));

@@ -1,0 +1,468 @@
+/**
+ * What Onefold asks of Apache Kafka, in its own words: the only file that knows the client library.
+ *
+ * The library (`@platformatic/kafka`) brings the wire protocol, connections, TLS and SASL, group membership and
+ * produce requests. Consuming is a loop of our own over its fetch request, not its message stream: a worker goes on
+ * from positions that stand beside the states, holds back by not asking for more, and must not be handed records of
+ * partitions that it has lost. Records of aborted transactions are left out here, too, for the library keeps those
+ * whose end is not in the same answer.
+ *
+ * Nothing here retries but produce requests. Whoever calls goes on from what it knows to be done.
+ */
+import {
+  Admin,
+  Consumer,
+  kGetApi,
+  ListOffsetTimestamps,
+  ProduceAcks,
+  Producer,
+  type RecordsBatch,
+  ResourceTypes,
+  type SASLOptions,
+} from "@platformatic/kafka";
+import { readFileSync } from "node:fs";
+import { messageOf, OnefoldError } from "../../base/errors.ts";
+import type { KafkaSettings } from "./settings.ts";
+
+const CONTROL_BATCH = 0b100000;
+const TRANSACTIONAL_BATCH = 0b10000;
+/** A group settles when the last member has joined again, or this time is up. */
+const SETTLE_MS_MIN = 30_000;
+const ANSWER_MS = 10_000;
+
+export interface TopicFacts {
+  readonly name: string;
+  /** Another one where a topic was deleted and made anew. */
+  readonly id: string;
+  readonly partitionCount: number;
+}
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface FetchFrom extends TopicPartition {
+  readonly offset: number;
+}
+
+export interface KafkaRecord {
+  readonly offset: number;
+  /** Of its creation, or of its append where the topic stamps that. */
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  headers(): Map<string, Buffer>;
+}
+
+export interface FetchedPartition extends TopicPartition {
+  /** What was asked for. */
+  readonly fromOffset: number;
+  readonly records: readonly KafkaRecord[];
+  /** Where to go on: behind the records, and behind those that are not shown (aborted, control). */
+  readonly nextOffset: number;
+  /** End of what can be read now. */
+  readonly endOffset: number;
+}
+
+export interface NewRecord extends TopicPartition {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: ReadonlyMap<string, string | Buffer>;
+}
+
+export interface NewTopic {
+  readonly name: string;
+  readonly partitionCount: number;
+  readonly replicas: number;
+  readonly configs: Readonly<Record<string, string>>;
+}
+
+export class KafkaConnection {
+  readonly settings: KafkaSettings;
+  readonly #admin: Admin;
+  readonly #producer: Producer;
+  /** In no group: it fetches, and looks up offsets. */
+  readonly #reader: Consumer;
+
+  constructor(settings: KafkaSettings) {
+    this.settings = settings;
+    const options = clientOptions(settings);
+    this.#admin = new Admin({ ...options, retries: 3, retryDelay: 300 });
+    // A repeated request may write its records twice; whoever reads them drops the second ones.
+    this.#producer = new Producer({ ...options, acks: ProduceAcks.ALL, retries: 3, retryDelay: 300 });
+    this.#reader = new Consumer({ ...options, groupId: `${settings.prefix}.reader`, retries: 0 });
+    for (const client of [this.#admin, this.#producer, this.#reader]) client.on("error", () => {});
+  }
+
+  /** Facts of the topics that exist. Throws `KAFKA_UNAVAILABLE`. */
+  async topics(names: readonly string[]): Promise<Map<string, TopicFacts>> {
+    return this.#told("reading topics", async () => {
+      const present = new Set(await this.#admin.listTopics());
+      const wanted = names.filter((name) => present.has(name));
+      const facts = new Map<string, TopicFacts>();
+      if (wanted.length === 0) return facts;
+      const { topics } = await this.#admin.metadata({ topics: wanted, forceUpdate: true });
+      for (const [name, topic] of topics) {
+        if (topic !== undefined) facts.set(name, { name, id: topic.id, partitionCount: topic.partitionsCount });
+      }
+      return facts;
+    });
+  }
+
+  /** Settings of a topic, by name. */
+  async topicSettings(topic: string): Promise<Map<string, string | null>> {
+    return this.#told(`reading the settings of topic ${topic}`, async () => {
+      const configurationKeys = ["message.timestamp.type", "cleanup.policy"];
+      const [description] = await this.#admin.describeConfigs({
+        resources: [{ resourceType: ResourceTypes.TOPIC, resourceName: topic, configurationKeys }],
+      });
+      return new Map(description?.configs.map(({ name, value }) => [name, value ?? null]));
+    });
+  }
+
+  /** Makes a topic where there is none; one that another process makes at the same time is as good. */
+  async createTopic(topic: NewTopic): Promise<void> {
+    await this.#told(`making topic ${topic.name}`, async () => {
+      try {
+        await this.#admin.createTopics({
+          topics: [topic.name],
+          partitions: topic.partitionCount,
+          replicas: topic.replicas,
+          configs: Object.entries(topic.configs).map(([name, value]) => ({ name, value })),
+        });
+      } catch (error) {
+        if (!(await this.#admin.listTopics()).includes(topic.name)) throw error;
+      }
+    });
+  }
+
+  /** Offsets of the first records that are still there, or of the ends, by partition. */
+  async offsets(topic: string, of: "start" | "end"): Promise<number[]> {
+    return this.#told(`reading offsets of topic ${topic}`, async () => {
+      this.#reader.clearMetadata();
+      const timestamp = of === "start" ? ListOffsetTimestamps.EARLIEST : ListOffsetTimestamps.LATEST;
+      const offsets = await this.#reader.listOffsets({ topics: [topic], timestamp });
+      return (offsets.get(topic) ?? []).map(Number);
+    });
+  }
+
+  /**
+   * Appends records, in this order within each partition; resolves once all are on all in-sync replicas. Where it
+   * rejects, any of them may be there, and a part of a partition's may be there twice.
+   */
+  async send(records: readonly NewRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    await this.#told("writing records", async () => {
+      const messages = records.map(({ topic, partition, key, value, headers }) => ({
+        topic,
+        partition,
+        headers: new Map(Array.from(headers, ([name, text]) => [Buffer.from(name), Buffer.from(text)] as const)),
+        // A key or value that is left out is null on the wire.
+        ...(key === null ? {} : { key }),
+        ...(value === null ? {} : { value }),
+      }));
+      await this.#producer.send({ messages, acks: ProduceAcks.ALL });
+    });
+  }
+
+  /**
+   * Records from the given offsets on, of committed transactions alone; waits up to `waitMs` where there are none.
+   * Throws `KAFKA_UNAVAILABLE`, and `KAFKA_RECORDS_GONE` where the broker no longer has what is asked for.
+   */
+  async fetch(from: readonly FetchFrom[], waitMs: number): Promise<FetchedPartition[]> {
+    if (from.length === 0) return [];
+    return this.#told("reading records", async () => {
+      const names = [...new Set(from.map(({ topic }) => topic))];
+      const { topics } = await this.#reader.metadata({ topics: names });
+      const byLeader = grouped(from, ({ topic, partition }) => topics.get(topic)!.partitions[partition]!.leader);
+      const nameOf = new Map(names.map((name) => [topics.get(name)!.id, name]));
+      const wait = byLeader.size > 1 ? Math.min(waitMs, 50) : waitMs;
+      const fetched = await Promise.all(
+        Array.from(byLeader, ([node, wanted]) => this.#fetchOf(node, wanted, nameOf, wait)),
+      );
+      return fetched.flat();
+    });
+  }
+
+  async #fetchOf(
+    node: number,
+    wanted: readonly FetchFrom[],
+    nameOf: ReadonlyMap<string, string>,
+    maxWaitTime: number,
+  ): Promise<FetchedPartition[]> {
+    const topics = Array.from(nameOf, ([topicId, name]) => ({
+      topicId,
+      partitions: wanted
+        .filter(({ topic }) => topic === name)
+        .map(({ partition, offset }) => ({
+          partition,
+          currentLeaderEpoch: -1,
+          fetchOffset: BigInt(offset),
+          lastFetchedEpoch: -1,
+          partitionMaxBytes: this.settings.partitionBytesMax,
+        })),
+    })).filter(({ partitions }) => partitions.length > 0);
+    this.#reader.topics.trackAll(...nameOf.values());
+    const { responses } = await this.#reader.fetch({
+      node,
+      topics,
+      maxWaitTime,
+      minBytes: 1,
+      maxBytes: this.settings.fetchBytesMax,
+    });
+    return responses.flatMap(({ topicId, partitions }) =>
+      partitions.map((partition) => {
+        const topic = nameOf.get(topicId)!;
+        const { offset } = wanted.find((each) => each.topic === topic && each.partition === partition.partitionIndex)!;
+        return fetchedPartition(topic, partition, offset);
+      }),
+    );
+  }
+
+  /** A member of a consumer group; it joins once it is told to. */
+  groupMember(groupId: string, topics: readonly string[], assigner: GroupAssigner): GroupConsumer {
+    return new GroupConsumer(this.settings, groupId, topics, assigner);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#producer.close(), this.#reader.close(true), this.#admin.close()]);
+  }
+
+  async #told<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      for (const client of [this.#admin, this.#producer, this.#reader]) client.clearMetadata();
+      throw kafkaError(doing, error);
+    }
+  }
+}
+
+/** Who gets which partitions: member id to what it is given. Called at the group's leader. */
+export type GroupAssigner = (
+  memberIds: readonly string[],
+  partitions: readonly TopicPartition[],
+) => ReadonlyMap<string, readonly TopicPartition[]>;
+
+/** A member of a group, under one id. After `onFailed` it may `join` again, or another one takes its place. */
+export class GroupConsumer {
+  readonly #consumer: Consumer;
+  readonly #topics: readonly string[];
+  /** Called with what the member is given, each time the group has settled. */
+  onAssigned: (partitions: readonly TopicPartition[]) => void = () => {};
+  /** Called once it cannot go on. */
+  onFailed: (error: OnefoldError) => void = () => {};
+  /** The group is another broker's by now, and the library goes on asking this one. */
+  isElsewhere = false;
+
+  constructor(settings: KafkaSettings, groupId: string, topics: readonly string[], assigner: GroupAssigner) {
+    this.#topics = topics;
+    const { sessionMs, instanceId } = settings;
+    const settleMs = Math.max(sessionMs, SETTLE_MS_MIN);
+    this.#consumer = new Consumer({
+      ...clientOptions(settings),
+      groupId,
+      ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
+      sessionTimeout: sessionMs,
+      rebalanceTimeout: settleMs,
+      heartbeatInterval: Math.min(3000, Math.ceil(sessionMs / 4)),
+      protocols: [{ name: "onefold-sticky", version: 1 }],
+      partitionAssigner: (_current, members, subscribed, metadata) => {
+        const partitions = [...subscribed].flatMap((topic) =>
+          Array.from({ length: metadata.topics.get(topic)?.partitionsCount ?? 0 }, (_, partition) => ({
+            topic,
+            partition,
+          })),
+        );
+        const given = assigner([...members.keys()], partitions);
+        return Array.from(given, ([memberId, theirs]) => ({ memberId, assignments: assignmentsOf(theirs) }));
+      },
+      retries: 0,
+      // A join waits for the others.
+      requestTimeout: settleMs + ANSWER_MS,
+    });
+    this.#consumer.on("consumer:group:join", ({ assignments }) => {
+      this.onAssigned(
+        (assignments ?? []).flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition }))),
+      );
+    });
+    // After an error that says nothing of the group the library is silent for good: somebody must join again.
+    this.#consumer.on("consumer:heartbeat:error", ({ error }) => {
+      this.onFailed(this.#failure(`keeping the place in group ${groupId}`, error));
+    });
+    this.#consumer.on("error", (error) => this.onFailed(this.#failure(`joining group ${groupId}`, error)));
+  }
+
+  /** Joins, or joins again under the same id. Throws `KAFKA_UNAVAILABLE`. */
+  async join(): Promise<void> {
+    this.#consumer.topics.trackAll(...this.#topics);
+    try {
+      await this.#consumer.joinGroup({});
+    } catch (error) {
+      throw this.#failure(`joining group ${this.#consumer.groupId}`, error);
+    }
+  }
+
+  #failure(doing: string, error: unknown): OnefoldError {
+    const elsewhere = (error as { findBy?: FindBy }).findBy?.("apiId", "NOT_COORDINATOR") ?? null;
+    if (elsewhere !== null) this.isElsewhere = true;
+    return kafkaError(doing, error);
+  }
+
+  /** Commits where to go on. Throws `KAFKA_UNAVAILABLE`, also where the group has gone on without this member. */
+  async commit(positions: readonly FetchFrom[]): Promise<void> {
+    if (positions.length === 0) return;
+    try {
+      await this.#consumer.commit({
+        offsets: positions.map(({ topic, partition, offset }) => ({
+          topic,
+          partition,
+          offset: BigInt(offset),
+          leaderEpoch: -1,
+        })),
+      });
+    } catch (error) {
+      throw kafkaError(`committing positions of group ${this.#consumer.groupId}`, error);
+    }
+  }
+
+  /** Where the group is to go on; null where nothing was committed. */
+  async committed(partitions: readonly TopicPartition[]): Promise<(number | null)[]> {
+    try {
+      const byTopic = grouped(partitions, ({ topic }) => topic);
+      const topics = Array.from(byTopic, ([topic, of]) => ({
+        topic,
+        partitions: of.map(({ partition }) => partition),
+      }));
+      const offsets = await this.#consumer.listCommittedOffsets({ topics });
+      return partitions.map(({ topic, partition }) => {
+        const offset = offsets.get(topic)?.[partition];
+        return offset === undefined || offset < 0n ? null : Number(offset);
+      });
+    } catch (error) {
+      throw kafkaError(`reading positions of group ${this.#consumer.groupId}`, error);
+    }
+  }
+
+  /** Leaves the group, so that the others need not wait for the session to end; a static member keeps its place. */
+  async leave(staysMember: boolean): Promise<void> {
+    this.onAssigned = () => {};
+    this.onFailed = () => {};
+    if (staysMember) withoutLeaving(this.#consumer);
+    await Promise.resolve(this.#consumer.close(true)).catch(() => undefined);
+  }
+}
+
+/** The library tells the group whenever a consumer is closed: here that request is left out, and taken for answered. */
+function withoutLeaving(consumer: Consumer): void {
+  const known = consumer as unknown as { [kGetApi](name: string, callback: (error: null, api: unknown) => void): void };
+  const getApi = known[kGetApi].bind(consumer);
+  known[kGetApi] = (name, callback) => {
+    if (name !== "LeaveGroup") getApi(name, callback);
+    else
+      callback(null, (...args: readonly unknown[]) => (args.at(-1) as (error: null, answer: object) => void)(null, {}));
+  };
+}
+
+function assignmentsOf(partitions: readonly TopicPartition[]): Map<string, { topic: string; partitions: number[] }> {
+  const byTopic = grouped(partitions, ({ topic }) => topic);
+  return new Map(
+    Array.from(byTopic, ([topic, theirs]) => [topic, { topic, partitions: theirs.map(({ partition }) => partition) }]),
+  );
+}
+
+function clientOptions({ brokers, clientId, tls, sasl }: KafkaSettings) {
+  const file = (path: string | undefined): Buffer | undefined => (path === undefined ? undefined : readFileSync(path));
+  return {
+    clientId,
+    bootstrapBrokers: [...brokers],
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            rejectUnauthorized: true,
+            ...(tls.caFile === undefined ? {} : { ca: file(tls.caFile) }),
+            ...(tls.certFile === undefined ? {} : { cert: file(tls.certFile) }),
+            ...(tls.keyFile === undefined ? {} : { key: file(tls.keyFile) }),
+          },
+        }),
+    ...(sasl === undefined ? {} : { sasl: sasl as SASLOptions }),
+  };
+}
+
+type FetchAnswer = Awaited<ReturnType<Consumer["fetch"]>>;
+type PartitionAnswer = FetchAnswer["responses"][number]["partitions"][number];
+
+/** What a fetch brought of one partition, without aborted and control records and those before `from`. */
+function fetchedPartition(topic: string, partition: PartitionAnswer, from: number): FetchedPartition {
+  const { records: batches = [], abortedTransactions, lastStableOffset, highWatermark } = partition;
+  const aborted = abortedTransactions.toSorted((a, b) => Number(a.firstOffset - b.firstOffset));
+  const aborting = new Set<bigint>();
+  const records: KafkaRecord[] = [];
+  let nextOffset = from;
+  for (const batch of batches) {
+    while (aborted.length > 0 && aborted[0]!.firstOffset <= batch.firstOffset)
+      aborting.add(aborted.shift()!.producerId);
+    const end = Number(batch.firstOffset) + batch.lastOffsetDelta + 1;
+    nextOffset = Math.max(nextOffset, end);
+    if ((batch.attributes & CONTROL_BATCH) !== 0) {
+      // The mark that ends a transaction.
+      aborting.delete(batch.producerId);
+      continue;
+    }
+    if ((batch.attributes & TRANSACTIONAL_BATCH) !== 0 && aborting.has(batch.producerId)) continue;
+    for (const record of batch.records) {
+      const offset = Number(batch.firstOffset) + record.offsetDelta;
+      if (offset >= from) records.push(kafkaRecord(batch, record, offset));
+    }
+  }
+  const endOffset = Number(lastStableOffset >= 0n ? lastStableOffset : highWatermark);
+  return { topic, partition: partition.partitionIndex, fromOffset: from, records, nextOffset, endOffset };
+}
+
+const APPEND_TIME_BATCH = 0b1000;
+
+function kafkaRecord(batch: RecordsBatch, record: RecordsBatch["records"][number], offset: number): KafkaRecord {
+  const { key, value, headers, timestampDelta } = record;
+  const isAppendTime = (batch.attributes & APPEND_TIME_BATCH) !== 0;
+  const timestamp = isAppendTime ? batch.maxTimestamp : batch.firstTimestamp + timestampDelta;
+  return {
+    offset,
+    timestampMs: Number(timestamp),
+    key,
+    value,
+    headers: () => new Map(headers.map(([name, text]) => [name?.toString() ?? "", text ?? Buffer.alloc(0)])),
+  };
+}
+
+/** The error among those that this one collects that has a property of this value, or null. */
+type FindBy = (property: string, value: unknown) => unknown;
+
+function kafkaError(doing: string, error: unknown): OnefoldError {
+  if (error instanceof OnefoldError) return error;
+  const outOfRange = (error as { findBy?: FindBy }).findBy?.("apiId", "OFFSET_OUT_OF_RANGE") ?? null;
+  if (outOfRange !== null) {
+    return new OnefoldError("KAFKA_RECORDS_GONE", `${doing}: the broker no longer has records that were not read yet`, {
+      hint: "see docs/kafka.md: keep records for longer than a worker may be away",
+      cause: error,
+    });
+  }
+  return new OnefoldError("KAFKA_UNAVAILABLE", `${doing}: ${messageOf(deepest(error))}`, { cause: error });
+}
+
+function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const one of all) {
+    const group = groups.get(keyOf(one));
+    if (group === undefined) groups.set(keyOf(one), [one]);
+    else group.push(one);
+  }
+  return groups;
+}
+
+/** The first error below those that only collect others. */
+function deepest(error: unknown): unknown {
+  const { errors } = error as { errors?: readonly unknown[] };
+  return errors !== undefined && errors.length > 0 ? deepest(errors.at(-1)) : error;
+}

@@ -1,0 +1,50 @@
+/**
+ * Records that could not be used, in a topic of their own: the record as it came, and headers that say why.
+ *
+ * A letter's key names the record (and the view, for one that a view could not fold), so that a letter that a crash
+ * makes twice has the same key twice, and a compacted topic keeps one.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { asOnefoldError, type ErrorCode } from "../../base/errors.ts";
+import { formatMicros } from "../../base/micros.ts";
+import type { NewRecord } from "./connection.ts";
+
+export interface RefusedRecord {
+  readonly deadLetterTopic: string;
+  readonly source: string;
+  /** Where it failed: as a record, at the door, or in the fold of a view. */
+  readonly stage: "record" | "door" | "fold";
+  readonly view?: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Where it stands: topic, partition and offset of the source. */
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+}
+
+const MESSAGE_CHARACTERS_MAX = 500;
+
+export function refusalOf(error: unknown): { readonly code: ErrorCode; readonly message: string } {
+  const { code, message } = asOnefoldError(error);
+  return { code, message };
+}
+
+export function letterRecord(refused: RefusedRecord, clock: Clock): NewRecord {
+  const { deadLetterTopic, source, stage, view, code, message, topic, partition, offset, key, value } = refused;
+  const place = `${topic}/${partition}/${offset}`;
+  const headers = new Map<string, string | Buffer>([
+    ["onefold-code", code],
+    ["onefold-message", message.slice(0, MESSAGE_CHARACTERS_MAX)],
+    ["onefold-stage", stage],
+    ["onefold-source", source],
+    ["onefold-record", place],
+    ["onefold-at", formatMicros(clock.now())],
+  ]);
+  if (view !== undefined) headers.set("onefold-view", view);
+  if (key !== null) headers.set("onefold-key", key);
+  const letterKey = Buffer.from(view === undefined ? place : `${place}:${view}`);
+  return { topic: deadLetterTopic, partition: 0, key: letterKey, value, headers };
+}

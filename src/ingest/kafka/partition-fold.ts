@@ -1,0 +1,327 @@
+/**
+ * One partition of a folded topic, in the hands of the worker that owns it: its position, its entities' states in
+ * memory, and what becomes of each record. Pure but for what it is handed: whoever drives it fetches, loads and writes.
+ *
+ *     records ─▶ admit (copies dropped, checked) ─▶ load what is missing ─▶ fold ─▶ writes: states, ids, letters, position
+ *
+ * All that is decided follows from the records before and the position, never from the machine's clock or from what
+ * another worker has written: so two workers that fold the same partition at one time come to the same states, and
+ * whichever writes is right.
+ *
+ * The known time of an event is the largest of its own stamp and those of the events taken before it in the
+ * partition. Routers with clocks that differ may stamp out of order; the running maximum is in the position, so that
+ * it is the same wherever a fold goes on. Dropped records do not count.
+ */
+import { OnefoldError } from "../../base/errors.ts";
+import type { Micros } from "../../base/micros.ts";
+import type { ViewState } from "../../fold/view-fold.ts";
+import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
+import type { EntityKey } from "../../schema/entity-key.ts";
+import { compileDoor, type Door } from "../door.ts";
+import type { CheckedRow } from "../event.ts";
+import type { KafkaRecord } from "./connection.ts";
+import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
+import { parseOrigin, TakenOrigins } from "./origin.ts";
+import type { FoldPosition } from "./position.ts";
+import { compileKey, KNOWN_TIME_HEADER, ORIGIN_HEADER, readEvent } from "./router.ts";
+import type { Route, RoutedView, SourceRoutes } from "./routes.ts";
+import { TakenIds } from "./taken-ids.ts";
+import { KAFKA_EPOCH, spaceOf } from "./view-places.ts";
+
+/** What all partitions of a route are folded with. */
+export interface RouteParts {
+  readonly route: Route;
+  readonly deadLetterTopic: string;
+  readonly door: Door;
+  readonly keyOf: (row: CheckedRow) => EntityKey;
+}
+
+export function routeParts({ routes, deadLetterTopic }: SourceRoutes): RouteParts[] {
+  return routes.map((route) => {
+    const door = compileDoor(route.source, route.views);
+    return { route, deadLetterTopic, door, keyOf: compileKey(route) };
+  });
+}
+
+export interface PartitionFoldOptions extends RouteParts {
+  readonly partition: number;
+  readonly topicId: string;
+  /** Where to begin that has no position: the oldest record there is. */
+  readonly startOffset: number;
+  readonly position: FoldPosition | null;
+}
+
+/** A record that may become an event. */
+interface Candidate {
+  readonly record: KafkaRecord;
+  readonly checked: CheckedRow;
+  readonly key: EntityKey;
+  readonly idKey: string | null;
+  readonly stamp: number;
+  readonly place: Place;
+}
+
+/** Where a record stands in its source's topic. */
+interface Place {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** An event as it was folded, for who follows the partition. */
+export interface FoldedEvent extends CheckedRow {
+  readonly offset: number;
+  readonly knownTime: Micros;
+}
+
+interface Entry {
+  readonly view: RoutedView;
+  readonly key: EntityKey;
+  readonly state: ViewState;
+  isDirty: boolean;
+}
+
+export interface PartitionWrites {
+  readonly states: readonly StateWrite[];
+  readonly ids: readonly StateWrite[];
+  readonly position: FoldPosition;
+}
+
+export class PartitionFold {
+  readonly options: PartitionFoldOptions;
+  readonly #origins: TakenOrigins;
+  readonly #ids: TakenIds;
+  readonly #viewOffsets: Map<string, number>;
+  readonly #states = new Map<RoutedView, Map<EntityKey, Entry>>();
+  #dirty: Entry[] = [];
+  #candidates: Candidate[] = [];
+  #refused: RefusedRecord[] = [];
+  #offset: number;
+  #knownTime: number;
+  /** The position in the store is not before this one. */
+  storedOffset: number;
+  duplicates = 0;
+  copies = 0;
+
+  constructor(options: PartitionFoldOptions) {
+    const { route, position, topicId, startOffset } = options;
+    this.options = options;
+    if (position !== null && position.topicId !== topicId) {
+      throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${route.topic} was deleted and made anew`, {
+        where: route.topic,
+        hint: "the states in the online store are of the records before: remove them, or take another --kafka-prefix",
+      });
+    }
+    for (const view of route.views) this.#states.set(view, new Map());
+    const known = position?.views ?? {};
+    this.#viewOffsets = new Map(route.views.map(({ name }) => [name, known[name] ?? startOffset]));
+    const everyViewIsKnown = route.views.every(({ name }) => known[name] !== undefined);
+    // A view that was not folded before begins at the beginning; the others skip what they have.
+    const from = everyViewIsKnown ? position : null;
+    this.#offset = from?.offset ?? startOffset;
+    this.storedOffset = position?.offset ?? startOffset;
+    this.#knownTime = from?.knownTime ?? Number.NEGATIVE_INFINITY;
+    this.#origins = new TakenOrigins(from?.origins);
+    this.#ids = new TakenIds(route.topic, route.source.dedupeWithinMicros);
+  }
+
+  /** Offset of the next record to take. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get stateCount(): number {
+    let count = 0;
+    for (const states of this.#states.values()) count += states.size;
+    return count;
+  }
+
+  /** Takes records that follow on; what is to be loaded before they can be folded is returned. */
+  admit(records: readonly KafkaRecord[], nextOffset: number): StateRead[] {
+    const wanted = new Map<string, StateRead>();
+    for (const record of records) {
+      const candidate = this.#admitOne(record);
+      if (candidate === null) continue;
+      this.#candidates.push(candidate);
+      const { key, idKey } = candidate;
+      if (idKey !== null) wanted.set(`id ${idKey}`, this.#ids.readOf(idKey));
+      for (const [view, states] of this.#states) {
+        if (!states.has(key)) wanted.set(`${view.name} ${key}`, { space: spaceOf(view), key });
+      }
+    }
+    this.#offset = nextOffset;
+    return [...wanted.values()];
+  }
+
+  #admitOne(record: KafkaRecord): Candidate | null {
+    const { route, partition, door, keyOf } = this.options;
+    const headers = route.isDirect ? null : record.headers();
+    let place: Place = { partition, offset: record.offset };
+    let stamp = record.timestampMs * 1000;
+    if (headers !== null) {
+      const origin = parseOrigin(headers.get(ORIGIN_HEADER)?.toString() ?? "");
+      stamp = Number(headers.get(KNOWN_TIME_HEADER)?.toString());
+      if (origin === null || !Number.isSafeInteger(stamp)) {
+        this.#refuse(record, place, foreignRecord(route.topic));
+        return null;
+      }
+      if (!this.#origins.take(origin)) {
+        this.copies++;
+        return null;
+      }
+      place = {
+        partition: Number(origin.partition.slice(origin.partition.lastIndexOf("/") + 1)),
+        offset: origin.offset,
+      };
+    }
+    try {
+      const checked = readEvent(door, record.value, stamp as Micros);
+      const key = keyOf(checked);
+      if (route.isDirect && record.key?.toString("utf8") !== key) throw wrongKey(route, record, key);
+      const idKey = checked.id === null ? null : TakenIds.keyOf(key, checked.id);
+      return { record, checked, key, idKey, stamp, place };
+    } catch (error) {
+      // Several routes see the record: one of them tells.
+      if (route.isFirst) this.#refuse(record, place, error);
+      return null;
+    }
+  }
+
+  /** What was read for a read that `admit` returned. */
+  load({ space, key }: StateRead, stored: StoredState | null): void {
+    const view = this.options.route.views.find((each) => spaceOf(each) === space);
+    if (view === undefined) {
+      this.#ids.load(key, stored);
+      return;
+    }
+    const state = stored === null ? view.fold.empty() : view.fold.decode(stored.bytes);
+    this.#states.get(view)!.set(key, { view, key, state, isDirty: false });
+  }
+
+  /** Folds what was admitted and returns the events that were taken. */
+  fold(): FoldedEvent[] {
+    const events: FoldedEvent[] = [];
+    for (const { record, checked, key, idKey, stamp, place } of this.#candidates) {
+      const { offset } = record;
+      const knownTime = Math.max(this.#knownTime, stamp) as Micros;
+      if (idKey !== null && this.#ids.isDuplicate(idKey, offset, knownTime)) {
+        this.duplicates++;
+        continue;
+      }
+      this.#knownTime = knownTime;
+      const event: FoldedEvent = { ...checked, offset, knownTime };
+      events.push(event);
+      for (const [view, states] of this.#states) {
+        if (offset < this.#viewOffsets.get(view.name)!) continue;
+        const entry = states.get(key)!;
+        const outcome = view.fold.fold(entry.state, event);
+        if (outcome.kind === "poison") {
+          this.#refuse(record, place, new OnefoldError("EVENT_POISON", outcome.message), view.name);
+        } else if (outcome.kind === "folded" && !entry.isDirty) {
+          entry.isDirty = true;
+          this.#dirty.push(entry);
+        }
+      }
+    }
+    this.#candidates = [];
+    return events;
+  }
+
+  /** Letters that must be written before `takeWrites`' states are. */
+  takeRefused(): RefusedRecord[] {
+    const refused = this.#refused;
+    this.#refused = [];
+    return refused;
+  }
+
+  takeWrites(): PartitionWrites {
+    const states = this.#dirty.map((entry): StateWrite => {
+      const { view, key, state } = entry;
+      entry.isDirty = false;
+      return {
+        space: spaceOf(view),
+        key,
+        epoch: KAFKA_EPOCH,
+        offset: state.lastOffset,
+        bytes: view.fold.encode(state),
+      };
+    });
+    this.#dirty = [];
+    return { states, ids: this.#ids.takeWrites(), position: this.position };
+  }
+
+  /** `refused` are of `writes.states`, then of `writes.ids`. */
+  committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {
+    for (const { index, stored } of refused) {
+      const write = states[index];
+      // Another worker is ahead: its state is read when it is needed, and skips what it has.
+      if (write !== undefined && stored.offset > write.offset) this.#forget(write);
+    }
+    const ofIds = refused.flatMap(({ index, stored }) =>
+      index < states.length ? [] : [{ index: index - states.length, stored }],
+    );
+    this.#ids.committed(ids, ofIds, this.#offset);
+    this.storedOffset = Math.max(this.storedOffset, this.#offset);
+    for (const [name, offset] of this.#viewOffsets) this.#viewOffsets.set(name, Math.max(offset, this.#offset));
+  }
+
+  /** Lets states go, those read longest ago first, until `countMax` are left. To be called with nothing to write. */
+  letGo(countMax: number): void {
+    for (const states of this.#states.values()) {
+      const excess = states.size - Math.floor(countMax / this.#states.size);
+      if (excess <= 0) continue;
+      let left = excess;
+      for (const key of states.keys()) {
+        if (left-- <= 0) break;
+        states.delete(key);
+      }
+    }
+  }
+
+  #forget({ space, key }: StateWrite): void {
+    for (const [view, states] of this.#states) if (spaceOf(view) === space) states.delete(key);
+  }
+
+  /** Where it stands: behind all that was admitted. */
+  get position(): FoldPosition {
+    return {
+      topicId: this.options.topicId,
+      offset: this.#offset,
+      knownTime: Number.isFinite(this.#knownTime) ? this.#knownTime : null,
+      origins: this.#origins.toJSON(),
+      views: Object.fromEntries(
+        Array.from(this.#viewOffsets, ([name, offset]) => [name, Math.max(offset, this.#offset)]),
+      ),
+    };
+  }
+
+  #refuse(record: KafkaRecord, place: Place, error: unknown, view?: string): void {
+    const { route, deadLetterTopic } = this.options;
+    const refusal = refusalOf(error);
+    this.#refused.push({
+      deadLetterTopic,
+      source: route.source.name,
+      stage: view === undefined ? "door" : "fold",
+      ...(view === undefined ? {} : { view }),
+      ...refusal,
+      topic: route.source.kafka!.topic,
+      ...place,
+      key: route.isDirect ? record.key : null,
+      value: record.value,
+    });
+  }
+}
+
+function foreignRecord(topic: string): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", `a record in ${topic} that no worker has written`);
+}
+
+function wrongKey({ key }: Route, record: KafkaRecord, entityKey: EntityKey): OnefoldError {
+  const found = record.key === null ? "no key" : `the key ${JSON.stringify(record.key.toString("utf8").slice(0, 100))}`;
+  return new OnefoldError(
+    "KEY_MISSING",
+    `the record has ${found}, not ${JSON.stringify(entityKey)}, its ${key.join(", ")}`,
+    {
+      hint: "a topic that is folded directly must be keyed by the entity",
+    },
+  );
+}

@@ -1,0 +1,40 @@
+/**
+ * How far a partition is folded: what the decisions about its next records hang on, all of it in one value.
+ *
+ * It is stored beside the states, after them, and over the connection that they went over. Records behind a stored
+ * position may already be in some states; those skip them. So an older position does no harm, were it written by a
+ * worker that woke up late: what it says of the records before it is as true as ever.
+ */
+import type { MetaWrite } from "../../online-store/online-store.ts";
+
+export interface FoldPosition {
+  /** Id of the topic whose offsets these are. */
+  readonly topicId: string;
+  /** Offset of the next record to take. */
+  readonly offset: number;
+  /** Largest known time taken; the next event is known at that or later. Null at first. */
+  readonly knownTime: number | null;
+  /** Largest offset taken of each source partition. */
+  readonly origins: Readonly<Record<string, number>>;
+  /** Offset of the next record that each view folds: not before `offset`. */
+  readonly views: Readonly<Record<string, number>>;
+}
+
+/** Names a partition. */
+export function partitionName(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}
+
+/** The meta that a partition's position stands in. */
+export function positionMetaName(topic: string, partition: number): string {
+  return `kafka/${partitionName(topic, partition)}`;
+}
+
+export function positionMeta(topic: string, partition: number, position: FoldPosition): MetaWrite {
+  const bytes = new Uint8Array(Buffer.from(JSON.stringify(position)));
+  return { name: positionMetaName(topic, partition), bytes };
+}
+
+export function decodePosition(bytes: Uint8Array): FoldPosition {
+  return JSON.parse(Buffer.from(bytes).toString("utf8")) as FoldPosition;
+}

@@ -1,0 +1,95 @@
+/**
+ * Which events go where: for each source on Kafka, one internal topic for each way in which its views are keyed.
+ *
+ *     payments (topic of the source) ─┬─▶ onefold.payments.by.user          ─▶ views keyed by user
+ *                                     └─▶ onefold.payments.by.country.shop  ─▶ views keyed by country and shop
+ *
+ * All events of one entity stand in one partition of such a topic, in the order in which they were routed. Its
+ * number of partitions is fixed when it is made: another number would send an entity's events elsewhere.
+ */
+import { createHash } from "node:crypto";
+import { OnefoldError } from "../../base/errors.ts";
+import {
+  type Definition,
+  type EntityDefinition,
+  formatViewName,
+  type StreamDefinition,
+  type ViewDefinition,
+} from "../../define/definition.ts";
+import { compileViewFold } from "../../fold/compile.ts";
+import type { ViewFold } from "../../fold/view-fold.ts";
+
+export interface RoutedView {
+  /** `name@version` */
+  readonly name: string;
+  readonly definition: ViewDefinition;
+  readonly entity: EntityDefinition;
+  readonly fold: ViewFold;
+}
+
+/** One topic that is folded. */
+export interface Route {
+  readonly topic: string;
+  readonly source: StreamDefinition;
+  /** Key columns: the same for all views of the route. */
+  readonly key: readonly string[];
+  readonly views: readonly RoutedView[];
+  /** The source's own topic: nothing is routed. */
+  readonly isDirect: boolean;
+  /** Of a source's routes, the one that speaks for it where something is to be said once. */
+  readonly isFirst: boolean;
+}
+
+export interface SourceRoutes {
+  readonly source: StreamDefinition;
+  readonly topic: string;
+  readonly routes: readonly Route[];
+  readonly deadLetterTopic: string;
+}
+
+/** Sources with a Kafka topic and at least one numbered view. Throws `DEFINITION_INVALID`. */
+export function planRoutes(definitions: readonly Definition[], prefix: string): SourceRoutes[] {
+  const entities = new Map(definitions.flatMap((one) => (one.kind === "entity" ? [[one.name, one] as const] : [])));
+  return definitions.flatMap((source): SourceRoutes[] => {
+    if (source.kind !== "stream" || source.kafka === undefined) return [];
+    const views = definitions.flatMap((view): RoutedView[] => {
+      // A draft changes its meaning under its name: it has no place where many processes fold.
+      if (view.kind !== "view" || view.source !== source.name || view.version === "dev") return [];
+      const entity = entities.get(view.entity);
+      if (entity === undefined) {
+        throw new OnefoldError(
+          "DEFINITION_INVALID",
+          `view ${view.name} is of entity ${view.entity}, which is not defined`,
+        );
+      }
+      const fold: ViewFold = compileViewFold(view, source, entity);
+      return [{ name: formatViewName(view), definition: view, entity, fold }];
+    });
+    if (views.length === 0) return [];
+    const { topic, direct } = source.kafka;
+    const keys = new Map(views.map(({ definition: { key } }) => [JSON.stringify(key), key]));
+    if (direct === true && keys.size > 1) {
+      throw new OnefoldError(
+        "DEFINITION_INVALID",
+        `topic ${topic} cannot be folded directly: it has one key, and the views on ${source.name} have ${keys.size}`,
+        { where: source.name, hint: 'take "direct" away: events are then routed to a topic for each key' },
+      );
+    }
+    const routes = Array.from(keys, ([text, key], i): Route => ({
+      topic: direct === true ? topic : internalTopic(prefix, source.name, key),
+      source,
+      key,
+      views: views.filter(({ definition }) => JSON.stringify(definition.key) === text),
+      isDirect: direct === true,
+      isFirst: i === 0,
+    }));
+    return [{ source, topic, routes, deadLetterTopic: `${prefix}.${source.name}.dead-letters` }];
+  });
+}
+
+/** `onefold.payments.by.user`; columns whose names a topic's cannot hold are named by their hash. */
+export function internalTopic(prefix: string, source: string, key: readonly string[]): string {
+  const isPlain = key.every((column) => /^[A-Za-z0-9_-]{1,64}$/.test(column)) && key.length <= 2;
+  const name = isPlain ? key.join(".") : createHash("sha256").update(JSON.stringify(key)).digest("hex").slice(0, 24);
+  return `${prefix}.${source}.by.${name}`;
+}

@@ -1,0 +1,84 @@
+/**
+ * Where views' states stand, told in the online store to whoever serves them, and what they were folded by.
+ *
+ * The states of workers have a space of their own, `view@version#kafka`: offsets of an event log on one machine and
+ * those of a topic's partitions are not to be compared. A worker refuses to fold into a space that another definition
+ * of the view has filled, and to take the place of states that another process publishes under the view's name.
+ */
+import { OnefoldError } from "../../base/errors.ts";
+import type { MetaWrite, OnlineStore, StateSpace } from "../../online-store/online-store.ts";
+import { fingerprint } from "../../registry/fingerprint.ts";
+import { type StoredView, viewMetaName } from "../view-runner.ts";
+import type { TopicFacts } from "./connection.ts";
+import type { RoutedView, SourceRoutes } from "./routes.ts";
+
+/** Every state of a view on Kafka is of this epoch. */
+export const KAFKA_EPOCH = 0;
+
+interface Place extends StoredView {
+  readonly fingerprint?: string;
+}
+
+export function spaceOf({ name }: RoutedView): StateSpace {
+  return `${name}#kafka`;
+}
+
+/**
+ * Remembers how many partitions the folded topics have. Another number would send an entity's events to another
+ * partition than those before, and there would be two orders of them. Throws `KAFKA_TOPIC_UNFIT`.
+ */
+export async function keepPartitionCounts(store: OnlineStore, topics: readonly TopicFacts[]): Promise<void> {
+  const { metas } = await store.read([], topics.map(countMetaName));
+  const writes = topics.map((topic, i): MetaWrite => {
+    const { name, partitionCount } = topic;
+    const known = metas[i] ?? null;
+    const before = known === null ? partitionCount : Number(Buffer.from(known).toString());
+    if (before !== partitionCount) {
+      throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${name} had ${before} partitions, and has ${partitionCount}`, {
+        where: name,
+        hint: "an entity's events would be in two partitions, and in no order: take another --kafka-prefix and Redis prefix, and fold everything anew",
+      });
+    }
+    return { name: countMetaName(topic), bytes: new Uint8Array(Buffer.from(String(partitionCount))) };
+  });
+  await store.commit([], writes);
+}
+
+/** Of another topic of the same name nothing is known. */
+function countMetaName({ name, id }: TopicFacts): string {
+  return `kafka-partitions/${name}/${id}`;
+}
+
+/** Throws `FINGERPRINT_MISMATCH`, `STORAGE_LOCKED`, and what the store throws. */
+export async function tellViewPlaces(store: OnlineStore, plans: readonly SourceRoutes[]): Promise<void> {
+  const views = plans.flatMap(({ routes }) => routes.flatMap((route) => route.views));
+  const { metas } = await store.read(
+    [],
+    views.map(({ name }) => viewMetaName(name)),
+  );
+  const writes = views.map((view, i): MetaWrite => {
+    const bytes = metas[i] ?? null;
+    const told = bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as Place);
+    const ours = fingerprint(view.definition);
+    if (told !== null && told.space !== spaceOf(view)) {
+      throw new OnefoldError("STORAGE_LOCKED", `another process publishes the states of view ${view.name} here`, {
+        hint: "give workers a Redis of their own, or a prefix: redis://host:port?prefix=workers:",
+      });
+    }
+    if (told?.fingerprint !== undefined && told.fingerprint !== ours) {
+      throw new OnefoldError("FINGERPRINT_MISMATCH", `view ${view.name} was folded here by another definition`, {
+        where: view.name,
+        hint: "give the changed view a new version; it is folded beside the old one, from the beginning of its topic",
+      });
+    }
+    const place: Place = {
+      space: spaceOf(view),
+      epoch: KAFKA_EPOCH,
+      position: 0,
+      nextSequence: 0,
+      fingerprint: ours,
+    };
+    return { name: viewMetaName(view.name), bytes: new Uint8Array(Buffer.from(JSON.stringify(place))) };
+  });
+  await store.commit([], writes);
+}

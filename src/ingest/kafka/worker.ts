@@ -1,0 +1,239 @@
+/**
+ * A worker: takes its share of the sources' partitions to route and of the internal partitions to fold, until it is
+ * stopped. Any number of workers may run; partitions own entities, and groups give each partition to one of them.
+ *
+ *     source's topic ─▶ [route group] ─▶ internal topics, keyed by entity ─▶ [fold group] ─▶ online store
+ *
+ * Trouble with Kafka or the store ends nothing: what is in memory is dropped, and the worker tries again from what is
+ * stored. It fails only at what trying again does not mend.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../../base/clock.ts";
+import { asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
+import type { Definition, StreamDefinition } from "../../define/definition.ts";
+import type { OnlineStore } from "../../online-store/online-store.ts";
+import { ArchiveLoop, type RouteArchive } from "./archive-loop.ts";
+import { type FetchFrom, KafkaConnection } from "./connection.ts";
+import { FoldLoop, type FoldLoopOptions, type FoldProgress } from "./fold-loop.ts";
+import { GroupSeat } from "./group-seat.ts";
+import { RouteLoop, type RouteProgress } from "./route-loop.ts";
+import { planRoutes, type SourceRoutes } from "./routes.ts";
+import type { KafkaSettings } from "./settings.ts";
+import { prepareTopics } from "./topic-setup.ts";
+import { keepPartitionCounts, tellViewPlaces } from "./view-places.ts";
+
+/** What passes by itself, or once a person has mended it elsewhere. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(["KAFKA_UNAVAILABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT"]);
+/** Without partitions. */
+const IDLE_MS = 50;
+const AGAIN_MS_MIN = 200;
+const AGAIN_MS_MAX = 5000;
+const STATES_MAX = 500_000;
+const ARCHIVE_MS = 10_000;
+const LOOK_MS = 30_000;
+
+export interface WorkerOptions {
+  readonly definitions: readonly Definition[];
+  readonly kafka: KafkaSettings;
+  readonly store: OnlineStore;
+  readonly clock: Clock;
+  /** States kept in memory. */
+  readonly statesMax?: number;
+  readonly onFolded?: FoldLoopOptions["onFolded"];
+  /** Opens the offline table of a folded topic; nothing is archived without it. */
+  readonly openArchive?: (source: StreamDefinition, topic: string) => Promise<RouteArchive>;
+  /** Between two passes of the archive. */
+  readonly archiveIntervalMs?: number | undefined;
+  /** How often to look whether sources' topics have more partitions. */
+  readonly lookMs?: number;
+  /** Told of trouble that the worker gets over by itself. */
+  onTrouble?(error: OnefoldError): void;
+}
+
+export interface WorkerProgress {
+  readonly route: RouteProgress;
+  readonly fold: FoldProgress;
+  /** Events archived by this worker. */
+  readonly archived: number;
+}
+
+interface Loop {
+  turn(): Promise<number | null>;
+  drop(): void;
+}
+
+export class Worker {
+  /** Resolves with what the worker failed at; not at all where it is stopped. */
+  readonly failed: Promise<OnefoldError>;
+  readonly plans: readonly SourceRoutes[];
+  readonly #options: WorkerOptions;
+  readonly #connection: KafkaConnection;
+  readonly #folding: FoldLoop;
+  readonly #routing: RouteLoop | null;
+  #archiving: ArchiveLoop | null = null;
+  readonly #seats: GroupSeat[] = [];
+  readonly #loops: Promise<void>[] = [];
+  readonly #stopping = new AbortController();
+  #fail!: (error: OnefoldError) => void;
+
+  /** Throws `DEFINITION_INVALID`, `KAFKA_UNAVAILABLE`, `KAFKA_TOPIC_UNFIT` and what the store throws. */
+  static async start(options: WorkerOptions): Promise<Worker> {
+    const { prefix } = options.kafka;
+    const plans = planRoutes(options.definitions, prefix);
+    if (plans.length === 0) {
+      throw new OnefoldError("DEFINITION_INVALID", "no source with a view is read from Kafka", {
+        hint: 'declare it: stream("payments", { kafka: "payments-topic", ... })',
+      });
+    }
+    const connection = new KafkaConnection(options.kafka);
+    try {
+      const topics = await prepareTopics(connection, plans);
+      await tellViewPlaces(options.store, plans);
+      const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topics.get(topic)!));
+      await keepPartitionCounts(options.store, folded);
+      const worker = new Worker(options, connection, plans, topics);
+      await worker.#startArchive(topics);
+      return worker;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: WorkerOptions,
+    connection: KafkaConnection,
+    plans: readonly SourceRoutes[],
+    topics: FoldLoopOptions["topics"],
+  ) {
+    this.#options = options;
+    this.#connection = connection;
+    this.plans = plans;
+    this.failed = new Promise((resolve) => (this.#fail = resolve));
+    const { store, clock, statesMax = STATES_MAX, onFolded, kafka } = options;
+    this.#folding = new FoldLoop({
+      connection,
+      store,
+      clock,
+      plans,
+      topics,
+      statesMax,
+      ...(onFolded === undefined ? {} : { onFolded }),
+    });
+    const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topic));
+    const foldSeat = this.#seat(`${kafka.prefix}.fold`, folded, this.#folding);
+    let shown = 0;
+    this.#loops.push(
+      this.#run(this.#folding, async () => {
+        // For those who look at the group's lag; what counts is the position in the store.
+        if (performance.now() - shown < 1000) return;
+        shown = performance.now();
+        await foldSeat.commit(this.#folding.positions).catch(() => undefined);
+      }),
+    );
+    const routed = plans.filter(({ routes }) => routes.some(({ isDirect }) => !isDirect));
+    if (routed.length === 0) this.#routing = null;
+    else {
+      let own: RouteLoop["own"] = () => {};
+      const seat = this.#seat(`${kafka.prefix}.route`, [...new Set(routed.map(({ topic }) => topic))], {
+        own: (partitions) => own(partitions),
+      });
+      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat });
+      own = (partitions) => loop.own(partitions);
+      this.#routing = loop;
+      this.#loops.push(this.#run(loop), this.#run(this.#lookout(seat, routed, topics)));
+    }
+    for (const seat of this.#seats) seat.take();
+  }
+
+  get progress(): WorkerProgress {
+    const route = this.#routing?.progress ?? { events: 0, deadLetters: 0, lag: 0 };
+    return { route, fold: this.#folding.progress, archived: this.#archiving?.events ?? 0 };
+  }
+
+  async #startArchive(topics: FoldLoopOptions["topics"]): Promise<void> {
+    const { openArchive, store, archiveIntervalMs = ARCHIVE_MS } = this.#options;
+    if (openArchive === undefined) return;
+    const archives = new Map<string, RouteArchive>();
+    for (const { source, topic } of this.plans.flatMap(({ routes }) => routes)) {
+      archives.set(topic, await openArchive(source, topic));
+    }
+    const { plans } = this;
+    const folded = (): readonly FetchFrom[] => this.#folding.positions;
+    const archiving = new ArchiveLoop({ connection: this.#connection, store, plans, topics, archives, folded });
+    this.#archiving = archiving;
+    this.#loops.push(
+      this.#run({
+        turn: async () => {
+          await sleep(archiveIntervalMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+          await archiving.pass();
+          return 0;
+        },
+        drop: () => {},
+      }),
+    );
+  }
+
+  /** Finishes the batch at hand, leaves the groups. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all(this.#loops);
+    await Promise.all(this.#seats.map((seat) => seat.leave()));
+    await this.#connection.close();
+  }
+
+  /** A group does not see by itself that a topic has grown. */
+  #lookout(seat: GroupSeat, routed: readonly SourceRoutes[], topics: FoldLoopOptions["topics"]): Loop {
+    const names = [...new Set(routed.map(({ topic }) => topic))];
+    const counts = new Map(names.map((name) => [name, topics.get(name)!.partitionCount]));
+    return {
+      turn: async () => {
+        const { lookMs = LOOK_MS } = this.#options;
+        await sleep(lookMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+        if (this.#stopping.signal.aborted) return 0;
+        const present = await this.#connection.topics(names);
+        const grown = names.filter((name) => (present.get(name)?.partitionCount ?? 0) > counts.get(name)!);
+        if (grown.length === 0) return 0;
+        await seat.renew();
+        for (const name of grown) counts.set(name, present.get(name)!.partitionCount);
+        return 0;
+      },
+      drop: () => {},
+    };
+  }
+
+  #seat(groupId: string, topics: readonly string[], loop: Pick<RouteLoop, "own">): GroupSeat {
+    const seat = new GroupSeat({
+      connection: this.#connection,
+      groupId,
+      topics,
+      onAssigned: (partitions) => loop.own(partitions),
+      onTrouble: (error) => this.#options.onTrouble?.(error),
+    });
+    this.#seats.push(seat);
+    return seat;
+  }
+
+  async #run(loop: Loop, afterTurn?: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stopping;
+    let again = AGAIN_MS_MIN;
+    while (!signal.aborted) {
+      try {
+        const taken = await loop.turn();
+        await afterTurn?.();
+        again = AGAIN_MS_MIN;
+        if (taken === null) await sleep(IDLE_MS, undefined, { signal }).catch(() => undefined);
+      } catch (thrown) {
+        const error = asOnefoldError(thrown);
+        loop.drop();
+        if (!PASSING.has(error.code)) {
+          this.#fail(error);
+          return;
+        }
+        this.#options.onTrouble?.(error);
+        await sleep(again, undefined, { signal }).catch(() => undefined);
+        again = Math.min(AGAIN_MS_MAX, again * 2);
+      }
+    }
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Events that come in several partitions, each with offsets of its own, as one open table.
+ *
+ * Columns: the source's stored columns (all nullable in the table), `_event_time`, `_known_time`, `_offset`, `_id` as
+ * in the archive of a single log, and `_partition`. An entity's events are all of one partition: sorted by entity and
+ * offset they are in the order in which they were folded.
+ *
+ * A commit adds events of any number of partitions together with, for each, its place: the `txn` of application id
+ * `<topic>/<partition>`, whose version is the offset of the last record that was considered, and what the writer must
+ * know to go on behind it, in the file's tag `places`. A commit goes on from the place that the table holds, or fails:
+ * so whatever crashes, repeats or comes late, no event is in the table twice, and none is left out.
+ *
+ * Small files are joined as they add up, by whoever comes first; the joined file takes their places over.
+ */
+import { randomUUID } from "node:crypto";
+import type { SourceDefinition } from "../define/definition.ts";
+import type { Column, Row } from "../schema/value.ts";
+import { type QueryEngine, sqlName } from "./engine.ts";
+import { eventRelation } from "./event-reader.ts";
+import type { NewFile, OfflineStore, OfflineTable, TableFile } from "./offline-store.ts";
+import { writeParquetFile } from "./parquet-file.ts";
+import { batchOfRows } from "./row-batch.ts";
+
+/** Files below this size are joined once there are so many of them. */
+const JOIN_ROWS_BELOW = 250_000;
+const JOIN_FILES = 24;
+/** Joined files stay for readers that still have them in their lists. */
+const JOINED_KEPT_MS = 24 * 3_600_000;
+
+const META_COLUMNS: readonly Column[] = [
+  { name: "_event_time", type: { name: "timestamp" }, nullable: true },
+  { name: "_known_time", type: { name: "timestamp" }, nullable: true },
+  { name: "_offset", type: { name: "int64" }, nullable: true },
+  { name: "_id", type: { name: "string" }, nullable: true },
+  { name: "_partition", type: { name: "int64" }, nullable: true },
+];
+
+export interface PartitionedEvent {
+  readonly partition: number;
+  readonly offset: number;
+  readonly eventTime: number;
+  readonly knownTime: number;
+  readonly id: string | null;
+  /** Begins with the stored columns in schema order. */
+  readonly row: Row;
+}
+
+/** Where a partition's archive ends. */
+export interface ArchivePlace<P> {
+  /** Offset of the next record. */
+  readonly offset: number;
+  /** What the writer must know to go on there; JSON data. */
+  readonly memory: P;
+}
+
+export interface PlaceChange<P> extends ArchivePlace<P> {
+  readonly partition: number;
+  /** The place that the events follow on; null where there was none. */
+  readonly after: ArchivePlace<P> | null;
+}
+
+export interface PartitionedEvents<P> {
+  /** Where each partition's archive ends, in the newest version of the table. */
+  places(): Promise<Map<number, ArchivePlace<P>>>;
+  /** Adds events in one atomic commit. Throws `TABLE_CONFLICT` where another writer has moved one of the places. */
+  append(events: readonly PartitionedEvent[], changes: readonly PlaceChange<P>[]): Promise<void>;
+  files(): Promise<readonly TableFile[]>;
+}
+
+/** Opens the table `events/<topic>`, creating it or adding columns the source gained. */
+export async function openPartitionedEvents<P>(
+  store: OfflineStore,
+  engine: QueryEngine,
+  source: SourceDefinition,
+  topic: string,
+): Promise<PartitionedEvents<P>> {
+  const stored = source.columns.map(({ name, type, description }): Column => ({
+    name,
+    type,
+    nullable: true,
+    ...(description === undefined ? {} : { description }),
+  }));
+  const table = await store.table(`events/${topic}`, { columns: [...stored, ...META_COLUMNS] });
+  return new DeltaPartitionedEvents<P>(table, engine, stored, topic);
+}
+
+class DeltaPartitionedEvents<P> implements PartitionedEvents<P> {
+  readonly #table: OfflineTable;
+  readonly #engine: QueryEngine;
+  readonly #stored: readonly Column[];
+  readonly #columns: readonly Column[];
+  readonly #topic: string;
+
+  constructor(table: OfflineTable, engine: QueryEngine, stored: readonly Column[], topic: string) {
+    this.#table = table;
+    this.#engine = engine;
+    this.#stored = stored;
+    this.#columns = [...stored, ...META_COLUMNS];
+    this.#topic = topic;
+  }
+
+  async files(): Promise<readonly TableFile[]> {
+    return (await this.#table.snapshot()).files;
+  }
+
+  async places(): Promise<Map<number, ArchivePlace<P>>> {
+    return placesOf(await this.files());
+  }
+
+  async append(events: readonly PartitionedEvent[], changes: readonly PlaceChange<P>[]): Promise<void> {
+    const width = this.#stored.length;
+    const rows = events.map(({ row, eventTime, knownTime, offset, id, partition }) => [
+      ...row.slice(0, width),
+      eventTime,
+      knownTime,
+      offset,
+      id,
+      partition,
+    ]);
+    const batch = batchOfRows(
+      this.#columns.map(({ type }) => type),
+      rows,
+    );
+    const loaded = `live_${randomUUID()}`;
+    const places = new Map(changes.map(({ partition, offset, memory }) => [partition, { offset, memory }]));
+    try {
+      await this.#engine.fill(loaded, this.#columns, [batch]);
+      const file = await this.#write(`SELECT * FROM ${sqlName(loaded)}`, places);
+      await this.#table.commit({
+        add: [file],
+        txn: changes.map(({ partition, offset, after }) => ({
+          applicationId: `${this.#topic}/${partition}`,
+          version: offset - 1,
+          after: after === null ? null : after.offset - 1,
+        })),
+        operation: "ARCHIVE LIVE",
+      });
+    } finally {
+      await this.#engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
+    }
+    // The events are archived whatever becomes of this: the next append tries again.
+    await this.#join().catch(() => {});
+  }
+
+  async #join(): Promise<void> {
+    const small = (await this.files()).filter(({ rows }) => rows < JOIN_ROWS_BELOW);
+    if (small.length < JOIN_FILES) return;
+    const select = `SELECT * FROM ${eventRelation(small, [...this.#stored, META_COLUMNS[4]!])} ORDER BY _partition, _offset`;
+    const file = await this.#write(select, placesOf<P>(small));
+    const remove = small.map(({ path }) => path.slice(this.#table.folder.length + 1));
+    await this.#table.commit({ add: [file], remove, operation: "JOIN FILES", dataChange: false });
+    await this.#table.vacuum(JOINED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
+  }
+
+  #write(select: string, places: ReadonlyMap<number, ArchivePlace<P>>): Promise<NewFile> {
+    return writeParquetFile(this.#engine, {
+      select,
+      folder: this.#table.folder,
+      name: `live-${randomUUID()}.parquet`,
+      columns: this.#columns,
+      tags: { segment: "live", places: JSON.stringify([...places]) },
+    });
+  }
+}
+
+/** The furthest place of each partition among the files. */
+function placesOf<P>(files: readonly TableFile[]): Map<number, ArchivePlace<P>> {
+  const furthest = new Map<number, ArchivePlace<P>>();
+  for (const { tags } of files) {
+    for (const [partition, place] of JSON.parse(tags["places"] ?? "[]") as [number, ArchivePlace<P>][]) {
+      const known = furthest.get(partition);
+      if (known === undefined || place.offset > known.offset) furthest.set(partition, place);
+    }
+  }
+  return furthest;
+}

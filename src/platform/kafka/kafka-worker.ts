@@ -1,0 +1,116 @@
+/**
+ * A worker with the stores of its choice: the online store on Redis, offline tables in a folder where they are wanted.
+ *
+ * Kafka's client is loaded when a worker is first asked for: whoever runs none need not have it installed.
+ */
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { OnefoldError } from "../../base/errors.ts";
+import type { Definition } from "../../define/definition.ts";
+import { type KafkaSettings, kafkaSettings } from "../../ingest/kafka/settings.ts";
+import type * as ConnectionModule from "../../ingest/kafka/connection.ts";
+import type * as TopicModule from "../../ingest/kafka/topic-setup.ts";
+import type * as WorkerModule from "../../ingest/kafka/worker.ts";
+import { openOfflineStore } from "../../offline-store/delta-table.ts";
+import { openDuckDb } from "../../offline-store/duckdb.ts";
+import { openPartitionedEvents } from "../../offline-store/partitioned-events.ts";
+import { openRedisStore } from "../../online-store/redis/redis-store.ts";
+
+/** What is not given has a default (docs/kafka.md). */
+export type KafkaGiven = Partial<KafkaSettings> & Pick<KafkaSettings, "brokers">;
+
+export interface KafkaWorkerOptions {
+  readonly definitions: readonly Definition[];
+  readonly kafka: KafkaGiven;
+  /** `redis://...`, as in docs/redis.md. */
+  readonly onlineUrl: string;
+  readonly onlinePassword?: string;
+  /** Where the offline tables are; none without it. */
+  readonly archiveFolder?: string;
+  readonly archiveIntervalMs?: number;
+  /** States kept in memory. */
+  readonly statesMax?: number;
+  readonly clock?: Clock;
+  /** Told of trouble that the worker gets over by itself. */
+  onTrouble?(error: OnefoldError): void;
+}
+
+export interface KafkaWorker {
+  readonly progress: WorkerModule.WorkerProgress;
+  /** Resolves with what the worker failed at. */
+  readonly failed: Promise<OnefoldError>;
+  /** Finishes the batch at hand, leaves the groups, closes what was opened. */
+  stop(): Promise<void>;
+}
+
+/** Throws `REQUEST_INVALID`, `STORE_UNAVAILABLE`, and what `Worker.start` throws. */
+export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<KafkaWorker> {
+  const { definitions, kafka, onlineUrl, onlinePassword, statesMax, onTrouble, clock = systemClock } = options;
+  const { Worker } = await kafkaModules();
+  const store = await openRedisStore({
+    url: onlineUrl,
+    ...(onlinePassword === undefined ? {} : { password: onlinePassword }),
+  });
+  const closing: (() => Promise<unknown>)[] = [() => store.close()];
+  const close = async (): Promise<void> => {
+    for (const one of closing.toReversed()) await one();
+  };
+  try {
+    await store.ping();
+    const archive =
+      options.archiveFolder === undefined ? null : await openTables(options.archiveFolder, clock, closing);
+    const workerOptions: WorkerModule.WorkerOptions = {
+      definitions,
+      kafka: kafkaSettings(kafka),
+      store,
+      clock,
+      ...(statesMax === undefined ? {} : { statesMax }),
+      ...(onTrouble === undefined ? {} : { onTrouble }),
+      ...(archive === null ? {} : { openArchive: archive, archiveIntervalMs: options.archiveIntervalMs }),
+    };
+    const started = await Worker.start(workerOptions);
+    closing.push(() => started.stop());
+    return {
+      get progress() {
+        return started.progress;
+      },
+      failed: started.failed,
+      stop: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function openTables(
+  folder: string,
+  clock: Clock,
+  closing: (() => Promise<unknown>)[],
+): Promise<NonNullable<WorkerModule.WorkerOptions["openArchive"]>> {
+  const engine = await openDuckDb({ threads: 1 });
+  closing.push(() => engine.close());
+  const tables = openOfflineStore(folder, engine, { clock });
+  return (source, topic) => openPartitionedEvents(tables, engine, source, topic);
+}
+
+/** Throws `REQUEST_INVALID` where Kafka's client is not installed. */
+export async function kafkaModules(): Promise<
+  Pick<typeof WorkerModule, "Worker"> &
+    Pick<typeof ConnectionModule, "KafkaConnection"> &
+    Pick<typeof TopicModule, "sourceTopicProblems">
+> {
+  try {
+    const [{ Worker }, { KafkaConnection }, { sourceTopicProblems }] = await Promise.all([
+      import("../../ingest/kafka/worker.ts"),
+      import("../../ingest/kafka/connection.ts"),
+      import("../../ingest/kafka/topic-setup.ts"),
+    ]);
+    return { Worker, KafkaConnection, sourceTopicProblems };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw cause;
+    throw new OnefoldError("REQUEST_INVALID", "Kafka needs the package @platformatic/kafka", {
+      hint: "install it: npm install @platformatic/kafka@1.35.0",
+      cause,
+    });
+  }
+}

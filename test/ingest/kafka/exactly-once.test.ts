@@ -1,0 +1,252 @@
+/**
+ * Routers and folders that crash, come back late and run two at a time, over topics in memory: whatever they do, the
+ * store ends with the states, and the dead letters are those, of one fold of the internal topics that nothing disturbs.
+ */
+import { describe, expect, it } from "vitest";
+import type { Micros } from "../../../src/base/micros.ts";
+import type { StreamDefinition } from "../../../src/define/definition.ts";
+import { compileDoor } from "../../../src/ingest/door.ts";
+import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
+import type { FetchFrom, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
+import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
+import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
+import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";
+import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";
+import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
+import type { MetaWrite, OnlineStore, RefusedWrite, StateWrite } from "../../../src/online-store/online-store.ts";
+import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
+import { SimulatedTopics } from "./simulated-topics.ts";
+
+const source: StreamDefinition = { ...payments, kafka: { topic: "payments" }, dedupeWithinMicros: 20 * SECOND };
+const [plan] = planRoutes([user, shop, source, userView, shopView], "onefold");
+/** A view that comes later, on the same topic as the first. */
+const [planLater] = planRoutes([user, shop, source, userView, shopView, { ...userView, version: 2 }], "onefold");
+const SOURCE_PARTITIONS = 3;
+const PARTITIONS = 2;
+const RUNS = Number(process.env["ONEFOLD_RUNS"] ?? 40);
+
+const counts = new Map([
+  ["payments", SOURCE_PARTITIONS],
+  ...plan!.routes.map(({ topic }) => [topic, PARTITIONS] as const),
+]);
+const facts = new Map(
+  Array.from(counts, ([name, partitionCount]) => [name, { name, id: `id-${name}`, partitionCount }]),
+);
+
+/** A store that fails, or answers late, when it is told to. */
+class FaultyStore {
+  readonly real: OnlineStore;
+  /** Commits that go wrong: before they land, or once they have. */
+  fault: "none" | "before" | "after" = "none";
+  /** Commits that land only when they are let through. */
+  held: (() => void)[] | null = null;
+
+  constructor(real: OnlineStore) {
+    this.real = real;
+  }
+
+  async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]> {
+    if (this.fault === "before") throw new Error("crash");
+    if (this.held !== null) await new Promise<void>((resolve) => this.held!.push(resolve));
+    const refused = await this.real.commit(states, metas);
+    if (this.fault === "after") throw new Error("crash");
+    return refused;
+  }
+
+  asStore(): OnlineStore {
+    return {
+      ...this.real,
+      read: (states, metas) => this.real.read(states, metas),
+      commit: (states, metas) => this.commit(states, metas),
+    } as OnlineStore;
+  }
+}
+
+function letterKeys(topics: SimulatedTopics): Set<string> {
+  return new Set(topics.of(plan!.deadLetterTopic, 0).map(({ key }) => key!.toString()));
+}
+
+/** An undisturbed fold of what stands in the internal topics: by view and key, and the letters that must be there. */
+function expected(
+  topics: SimulatedTopics,
+  routes: readonly Route[],
+): { readonly states: Record<string, string>; readonly letters: Set<string> } {
+  const states: Record<string, string> = {};
+  const letters = new Set<string>();
+  for (const route of routes) {
+    const door = compileDoor(source, route.views);
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const origins = new Set<string>();
+      const ids = new Map<string, number>();
+      const open = new Map<string, { readonly fold: ViewFold; readonly state: ViewState }>();
+      let known = Number.NEGATIVE_INFINITY;
+      for (const record of topics.of(route.topic, partition)) {
+        const origin = record.headers().get("onefold-origin")!.toString();
+        if (origins.has(origin)) continue;
+        origins.add(origin);
+        const stamp = Number(record.headers().get("onefold-known-time")!.toString());
+        const place = origin.replace("id-payments", "payments");
+        let checked;
+        try {
+          checked = door.check(JSON.parse(record.value!.toString()), stamp as Micros);
+        } catch {
+          letters.add(place);
+          continue;
+        }
+        const knownTime = Math.max(known, stamp) as Micros;
+        const key = route.views[0]!.fold.keyOf(checked.row);
+        const idKey = `${key} ${checked.id}`;
+        if (checked.id !== null && (ids.get(idKey) ?? -Infinity) >= knownTime - source.dedupeWithinMicros) continue;
+        ids.set(idKey, knownTime);
+        known = knownTime;
+        for (const view of route.views) {
+          const name = `${view.name} ${key}`;
+          const entry = open.get(name) ?? { fold: view.fold, state: view.fold.empty() };
+          open.set(name, entry);
+          const outcome = entry.fold.fold(entry.state, { ...checked, offset: record.offset, knownTime });
+          if (outcome.kind === "poison") letters.add(`${place}:${view.name}`);
+        }
+      }
+      for (const [name, { fold, state }] of open) {
+        if (state.eventCount > 0) states[name] = Buffer.from(fold.encode(state)).toString("hex");
+      }
+    }
+  }
+  return { states, letters };
+}
+
+async function stored(store: OnlineStore, routes: readonly Route[]): Promise<Record<string, string>> {
+  const states: Record<string, string> = {};
+  for (const view of routes.flatMap(({ views }) => views)) {
+    for await (const { key, bytes } of store.scanStates(spaceOf(view))) {
+      states[`${view.name} ${key}`] = Buffer.from(bytes).toString("hex");
+    }
+  }
+  return states;
+}
+
+describe("routing and folding without transactions", () => {
+  it(`take each event once, whatever crashes, lags or runs twice (${RUNS} runs)`, async () => {
+    let copies = 0;
+    let late = 0;
+    let duplicates = 0;
+    for (let seed = 1; seed <= RUNS; seed++) {
+      const random = randomFrom(seed);
+      const chance = (share: number): boolean => random() < share;
+      const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)]!;
+      const topics = new SimulatedTopics(counts);
+      const real = new MemoryOnlineStore();
+      let now = START as number;
+      const clockOf = (skew: number): { now(): Micros } => ({ now: () => (now + skew) as Micros });
+      const committed = new Map<string, number>();
+      const newRouter = (): { loop: RouteLoop; fault: { before: boolean } } => {
+        const fault = { before: false };
+        const seat = {
+          commit: async (positions: readonly FetchFrom[]) => {
+            if (fault.before) throw new Error("crash");
+            for (const { topic, partition, offset } of positions) committed.set(`${topic}/${partition}`, offset);
+          },
+          committed: async (all: readonly TopicPartition[]) =>
+            all.map(({ topic, partition }) => committed.get(`${topic}/${partition}`) ?? null),
+        };
+        const skew = Math.floor((random() - 0.5) * 4 * SECOND);
+        const loop = new RouteLoop({ connection: topics, clock: clockOf(skew), plans: [plan!], topics: facts, seat });
+        loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
+        return { loop, fault };
+      };
+      const newFolder = (plans = [plan!]): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
+        const store = new FaultyStore(real);
+        const options = { connection: topics, store: store.asStore(), clock: clockOf(0), plans, topics: facts };
+        const loop = new FoldLoop({ ...options, statesMax: chance(0.5) ? 4 : 1000 });
+        loop.own(plan!.routes.flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition }))));
+        return { loop, store, turn: null };
+      };
+      const routers = [newRouter(), newRouter()];
+      const folders = [newFolder(), newFolder()];
+      let n = 0;
+      for (let step = 0; step < 60; step++) {
+        now += Math.floor(random() * 2 * SECOND);
+        topics.batchMax = 1 + Math.floor(random() * 12);
+        for (let i = Math.floor(random() * 6); i > 0; i--) {
+          const sent = {
+            id: chance(0.1) ? null : `p${chance(0.25) ? Math.floor(random() * (n + 1)) : n}`,
+            user: `u${Math.floor(random() * 3)}`,
+            country: pick(["DE", "FR|x"]),
+            shop: Math.floor(random() * 2),
+            at: new Date((now + (chance(0.05) ? MINUTE * 5 : -random() * SECOND)) / 1000).toISOString(),
+            amount: chance(0.1) ? 13 : Math.floor(random() * 100),
+          };
+          n++;
+          const value = Buffer.from(chance(0.05) ? "{" : JSON.stringify(sent));
+          const partition = Math.floor(random() * SOURCE_PARTITIONS);
+          await topics.send([{ topic: "payments", partition, key: null, value, headers: new Map() }]);
+        }
+        const router = pick(routers);
+        router.fault.before = chance(0.2);
+        topics.sendFailsAfter = chance(0.2) ? Math.floor(random() * 6) : null;
+        await router.loop.turn().catch(() => router.loop.drop());
+        topics.sendFailsAfter = null;
+        if (chance(0.1)) routers[routers.indexOf(router)] = newRouter();
+        const folder = pick(folders);
+        if (folder.turn !== null) {
+          // It wakes up: what it was about to write lands now, after whatever the other has written.
+          late++;
+          while (folder.store.held!.length > 0) {
+            folder.store.held!.shift()!();
+            for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
+          }
+          await folder.turn;
+          folder.turn = null;
+          folder.store.held = null;
+        } else if (chance(0.25)) {
+          folder.store.held = [];
+          folder.turn = folder.loop.turn().catch(() => folder.loop.drop());
+          for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
+        } else {
+          folder.store.fault = chance(0.15) ? "before" : chance(0.15) ? "after" : "none";
+          await folder.loop.turn().catch(() => folder.loop.drop());
+        }
+        if (folder.turn === null && chance(0.1)) folders[folders.indexOf(folder)] = newFolder();
+      }
+      for (const folder of folders) {
+        while (folder.turn !== null && folder.store.held!.length > 0) {
+          folder.store.held!.shift()!();
+          for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
+        }
+        await folder.turn;
+      }
+      // In the end one of each comes to the end, undisturbed.
+      topics.batchMax = 1000;
+      const [lastRouter, lastFolder] = [newRouter(), newFolder()];
+      while ((await lastRouter.loop.turn()) !== 0);
+      while ((await lastFolder.loop.turn()) !== 0);
+      const right = expected(topics, plan!.routes);
+      const usable: string[] = [];
+      for (let partition = 0; partition < SOURCE_PARTITIONS; partition++) {
+        for (const { offset, value } of topics.of("payments", partition)) {
+          if (value!.toString() === "{") right.letters.add(`payments/${partition}/${offset}`);
+          else usable.push(`id-payments/${partition}/${offset}`);
+        }
+      }
+      for (const { topic } of plan!.routes) {
+        const routed = [0, 1].flatMap((partition) =>
+          topics.of(topic, partition).map(({ headers }) => headers().get("onefold-origin")!.toString()),
+        );
+        expect([...new Set(routed)].toSorted(), `seed ${seed}`).toEqual(usable.toSorted());
+      }
+      expect(await stored(real, plan!.routes), `seed ${seed}`).toEqual(right.states);
+      expect(letterKeys(topics), `seed ${seed}`).toEqual(right.letters);
+      // A view that is added is folded from the beginning, and the others stay as they are.
+      topics.batchMax = 1 + Math.floor(random() * 12);
+      const addedFolder = newFolder([planLater!]);
+      while ((await addedFolder.loop.turn()) !== 0);
+      expect(await stored(real, planLater!.routes), `seed ${seed}`).toEqual(expected(topics, planLater!.routes).states);
+      copies += lastFolder.loop.progress.copies + folders.reduce((sum, { loop }) => sum + loop.progress.copies, 0);
+      duplicates += folders.reduce((sum, { loop }) => sum + loop.progress.duplicates, 0);
+    }
+    // The runs do what they are for.
+    expect(copies).toBeGreaterThan(0);
+    expect(duplicates).toBeGreaterThan(0);
+    expect(late).toBeGreaterThan(0);
+  });
+});
