@@ -198,8 +198,8 @@ describe("answers with and without those that are kept", () => {
     let imports = 0;
     for (let round = 0; round < ROUNDS; round++) {
       now += random.pick([0, 0, 1, 1000, random.integer(0, SECOND), random.integer(0, 12 * SECOND)]);
+      // Never back: how far ticks have taken a log's known time by then is a matter of chance.
       if (random.oneIn(15)) now += 400 * SECOND;
-      if (random.oneIn(10)) now -= random.pick([1, SECOND, 30 * SECOND, 90 * SECOND]);
       const change = random.integer(0, 24);
       if (change === 0) {
         const draft = random.pick(DRAFTS);
