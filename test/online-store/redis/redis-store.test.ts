@@ -119,6 +119,17 @@ describeWithOurs("online store: redis cluster", () => {
     await store.commit([], [{ name: "m", bytes: null }]);
   });
 
+  it("is told from a single server by whoever takes it for one", async () => {
+    const store = await openRedisStore({ url: `redis://127.0.0.1:${cluster.nodes[0]!.port}` });
+    closers.push(() => store.close());
+    const reads = ["a", "b", "c", "d"].map((key) => store.read([{ space: "v@1#0", key }]));
+    const [moved] = (await Promise.allSettled(reads)).filter(({ status }) => status === "rejected");
+    expect((moved as PromiseRejectedResult).reason).toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      hint: expect.stringContaining("cluster=yes") as string,
+    });
+  });
+
   it("finds slots that were moved to another node, while writes and reads go on", async () => {
     const prefix = `${randomUUID()}:`;
     const store = await opened(`${url()}/?prefix=${prefix}`);
