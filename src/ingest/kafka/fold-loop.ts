@@ -9,7 +9,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
-import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
+import type { MetaWrite, OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
 import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
@@ -20,7 +20,7 @@ import {
   type RouteParts,
   routeParts,
 } from "./partition-fold.ts";
-import { decodePosition, partitionName, positionMeta, positionMetaName } from "./position.ts";
+import { decodePosition, isFurther, partitionName, positionMeta, positionMetaName } from "./position.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 
 export interface FoldLoopOptions {
@@ -187,6 +187,30 @@ export class FoldLoop {
     return taken.reduce((sum, { end }) => sum + end.records.length, 0);
   }
 
+  /**
+   * Positions, once the states are written, and only over the connection that they went over: a position never claims
+   * more than the states hold. Where the stored one is further, another worker has taken the partition over while this
+   * one was away: it lets go of what it has, and the position stays.
+   */
+  async #writePositions(
+    writes: readonly { readonly fold: PartitionFold; readonly writes: PartitionWrites }[],
+  ): Promise<void> {
+    const { store } = this.#options;
+    const places = writes.map(({ fold: { options } }) => [options.route.topic, options.partition] as const);
+    const { metas } = await store.read(
+      [],
+      places.map(([topic, partition]) => positionMetaName(topic, partition)),
+    );
+    const positions: MetaWrite[] = [];
+    for (const [i, { fold, writes: own }] of writes.entries()) {
+      const stored = metas[i] ?? null;
+      if (stored !== null && isFurther(decodePosition(stored), own.position)) this.#folds.delete(nameOf(fold));
+      else positions.push(positionMeta(...places[i]!, own.position));
+    }
+    this.#refuseOther();
+    await store.commit([], positions);
+  }
+
   async #write(folds: readonly PartitionFold[]): Promise<void> {
     const { store, connection, clock, statesMax } = this.#options;
     const letters = folds.flatMap((fold) => fold.takeRefused());
@@ -194,12 +218,8 @@ export class FoldLoop {
     this.#deadLetters += letters.length;
     const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
     const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
-    // A position never claims more than the states hold: it is written after them, and only over the same connection.
-    const positions = writes.map(({ fold: { options }, writes: { position } }) =>
-      positionMeta(options.route.topic, options.partition, position),
-    );
-    this.#refuseOther();
-    const refused = await store.commit(states, positions);
+    const refused = states.length === 0 ? [] : await store.commit(states, []);
+    await this.#writePositions(writes);
     let at = 0;
     for (const { fold, writes: own } of writes) {
       const first = at;
@@ -216,6 +236,10 @@ export class FoldLoop {
       fold.copies = 0;
     }
   }
+}
+
+function nameOf({ options: { route, partition } }: PartitionFold): string {
+  return partitionName(route.topic, partition);
 }
 
 function countOf({ states, ids }: PartitionWrites): number {
