@@ -10,7 +10,7 @@ import { Client } from "pg";
 import { newCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
-import { invoke, newFolder, startable } from "./program.ts";
+import { inNewFolder, invoke, startable, type Startable } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
 
 const run = promisify(execFile);
@@ -35,8 +35,11 @@ export interface PostgresOptions {
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const located = await startable("postgres");
+  return inNewFolder("postgres", (folder) => startIn(folder, located, options));
+}
+
+async function startIn(folder: string, located: Startable, options: PostgresOptions): Promise<PostgresServer> {
   const port = await freePort(options.preferredPort);
-  const folder = await newFolder("postgres");
   const dataFolder = join(folder, "data");
   const passwordFile = join(folder, "password");
   await writeFile(passwordFile, PASSWORD);

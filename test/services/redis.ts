@@ -7,7 +7,7 @@ import { Redis } from "ioredis";
 import { newCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
-import { invoke, newFolder, startable } from "./program.ts";
+import { inNewFolder, invoke, startable, type Startable } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
 
 export interface RedisOptions {
@@ -35,8 +35,11 @@ export interface RedisServer extends Faults {
 
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const located = await startable("redis");
+  return inNewFolder("redis", (folder) => startIn(folder, located, options));
+}
+
+async function startIn(folder: string, located: Startable, options: RedisOptions): Promise<RedisServer> {
   const port = await freePort(options.preferredPort);
-  const folder = await newFolder("redis");
   const certificate = options.tls === true ? await newCertificate(folder) : null;
   const lines = [
     "bind 127.0.0.1",
