@@ -34,6 +34,7 @@ import type {
 } from "./platform/platform-options.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
+import { WorkerTables } from "./platform/kafka/worker-tables.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import {
   type ImportOptions,
@@ -107,7 +108,9 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       openEngine,
       offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
     };
-    if (mode === "read") return new Platform(context, null, closers);
+    const { workerTables: tables } = options;
+    const workerTables = tables === undefined ? null : new WorkerTables(tables, context);
+    if (mode === "read") return new Platform(context, null, workerTables, closers);
     const { online, startPublishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
@@ -117,7 +120,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.push(() => sources.close());
     startPublishing(sources);
     const { keptVectorsBytes = KEPT_VECTORS_BYTES } = options;
-    return new Platform(context, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
+    return new Platform(context, { online, sources, servingLog, keptVectorsBytes, sampleRate }, workerTables, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -151,14 +154,19 @@ export class Platform {
   #closing: Promise<void> | null = null;
 
   /** Use `openPlatform`. */
-  constructor(context: RuntimeContext, owned: Owned | null, closers: (() => Promise<void>)[]) {
+  constructor(
+    context: RuntimeContext,
+    owned: Owned | null,
+    workerTables: WorkerTables | null,
+    closers: (() => Promise<void>)[],
+  ) {
     this.registry = context.registry;
     this.clock = context.clock;
     this.dataDir = context.dataDir;
     this.#context = context;
     this.#owned = owned;
     this.#closers = closers;
-    this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
+    this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null, workerTables);
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = new Metrics({

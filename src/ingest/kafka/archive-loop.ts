@@ -19,7 +19,10 @@ import type { FoldPosition } from "./position.ts";
 import type { SourceRoutes } from "./routes.ts";
 
 /** What a pass must know to go on, beside the offset. */
-export type ArchiveMemory = Omit<FoldPosition, "offset" | "views">;
+export interface ArchiveMemory extends Omit<FoldPosition, "offset" | "views"> {
+  /** Of the topic: with it a reader finds an entity's partition. */
+  readonly partitionCount: number;
+}
 
 export type RouteArchive = PartitionedEvents<ArchiveMemory>;
 
@@ -77,7 +80,8 @@ export class ArchiveLoop {
         for (const event of await this.#read(fold, topic, end)) events.push({ ...event, partition });
       }
       isMore ||= fold.offset < end;
-      const { offset, views: _views, ...memory } = fold.position;
+      const { offset, views: _views, ...position } = fold.position;
+      const memory = { ...position, partitionCount: this.#options.topics.get(topic)!.partitionCount };
       if (offset > (after?.offset ?? 0)) changes.push({ partition, offset, memory, after });
     }
     // Copies and duplicates alone are no reason to commit.
