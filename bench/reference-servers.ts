@@ -66,8 +66,8 @@ export interface RedisReference {
   close(): void;
 }
 
-/** `redis-server` without persistence, driven by `redis-benchmark`. */
-export async function openRedis(): Promise<RedisReference> {
+/** `redis-server` without persistence. */
+export async function startRedisServer(): Promise<{ readonly port: number; close(): void }> {
   const port = 20_000 + (process.pid % 20_000);
   const server = spawn("redis-server", ["--port", String(port), "--save", "", "--appendonly", "no"], {
     stdio: "ignore",
@@ -76,6 +76,12 @@ export async function openRedis(): Promise<RedisReference> {
     if (tries > 100 || server.exitCode !== null) throw new Error(`redis-server does not listen on ${port}`);
     await sleep(50);
   }
+  return { port, close: () => void server.kill() };
+}
+
+/** `redis-server` without persistence, driven by `redis-benchmark`. */
+export async function openRedis(): Promise<RedisReference> {
+  const { port, close } = await startRedisServer();
   return {
     async get(connections, requests, valueBytes) {
       const options = { c: connections, n: requests, d: valueBytes, r: 1000 };
@@ -84,7 +90,7 @@ export async function openRedis(): Promise<RedisReference> {
       const { stdout } = await promisify(execFile)("redis-benchmark", args);
       return Number(/"GET","([\d.]+)"/.exec(stdout)![1]);
     },
-    close: () => void server.kill(),
+    close,
   };
 }
 

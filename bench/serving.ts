@@ -51,7 +51,7 @@ const asked = (name: string): boolean => options.case.includes(name);
 const missing = ["redis-server", "redis-benchmark", "wrk"].filter((tool) => !isInstalled(tool));
 if (missing.length > 0) {
   console.error(`not installed: ${missing.join(", ")} (Debian: apt-get install redis-server redis-tools wrk)`);
-  console.error("cases a and b, and the throughput of d, cannot be measured without them");
+  console.error("cases a and b, the throughput of d and the memory of f on Redis cannot be measured without them");
   if (asked("a") || asked("b")) process.exit(2);
 }
 
@@ -59,7 +59,8 @@ const folder = await mkdtemp(join(tmpdir(), "onefold-bench-"));
 try {
   const size = options.quick ? QUICK : FULL;
   const accounts = Number(options.accounts ?? size.accounts);
-  const bench = new BenchRun({ size: { ...size, accounts }, folder, profiles: options.profile });
+  const hasRedis = !missing.includes("redis-server");
+  const bench = new BenchRun({ size: { ...size, accounts }, folder, hasRedis, profiles: options.profile });
   if (asked("a") || asked("b")) await pointReads(bench, { resp: asked("a"), http: asked("b") });
   if (asked("c") || asked("d")) {
     const world = await bench.preparePayments("wide", wideDefinitions, WIDE_DAYS);

@@ -48,6 +48,14 @@ export {
 export { sequence, type SequenceFeature } from "./define/sequence.ts";
 export { type Custom, custom, type CustomFunctions } from "./define/custom.ts";
 export { entity, type Entity } from "./define/entity.ts";
+export {
+  http,
+  type CursorOptions,
+  type FromEnvironment,
+  type HttpPollOptions,
+  type PathText,
+} from "./define/http-poll.ts";
+export * from "./define/poll-definition.ts";
 export { batch, type BatchSource, type EventOf, stream, type Stream } from "./define/source.ts";
 export { view, type View } from "./define/view.ts";
 export { onDemand, type OnDemand } from "./define/on-demand.ts";

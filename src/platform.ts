@@ -34,7 +34,6 @@ import type {
 } from "./platform/platform-options.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
-import { WorkerTables } from "./platform/kafka/worker-tables.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import {
   type ImportOptions,
@@ -44,7 +43,7 @@ import {
   type RuntimeContext,
 } from "./platform/runtime-context.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
-import { StateMemory } from "./platform/state-memory.ts";
+import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
@@ -76,7 +75,6 @@ import { train, type TrainingSet } from "./training/training-set.ts";
 const SERVING_LOG_SAMPLE_RATE = 0.01;
 /** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
 const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
-const KEPT_VECTORS_BYTES = 128 * 1024 * 1024;
 
 /** Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`. */
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
@@ -103,14 +101,14 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       registry,
       fits: await openFitStore(registryFolder),
       catalog: new ViewCatalog(registry),
+      pollsWhileServing: options.poll ?? true,
       stateMemory: new StateMemory(options.stateMemoryBytes),
       engine,
       openEngine,
       offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
+      ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
     };
-    const { workerTables: tables } = options;
-    const workerTables = tables === undefined ? null : new WorkerTables(tables, context);
-    if (mode === "read") return new Platform(context, null, workerTables, closers);
+    if (mode === "read") return new Platform(context, null, closers);
     const { online, startPublishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
@@ -119,8 +117,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const sources = await SourceRuntimes.open(context, online);
     closers.push(() => sources.close());
     startPublishing(sources);
-    const { keptVectorsBytes = KEPT_VECTORS_BYTES } = options;
-    return new Platform(context, { online, sources, servingLog, keptVectorsBytes, sampleRate }, workerTables, closers);
+    const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
+    return new Platform(context, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -154,19 +152,14 @@ export class Platform {
   #closing: Promise<void> | null = null;
 
   /** Use `openPlatform`. */
-  constructor(
-    context: RuntimeContext,
-    owned: Owned | null,
-    workerTables: WorkerTables | null,
-    closers: (() => Promise<void>)[],
-  ) {
+  constructor(context: RuntimeContext, owned: Owned | null, closers: (() => Promise<void>)[]) {
     this.registry = context.registry;
     this.clock = context.clock;
     this.dataDir = context.dataDir;
     this.#context = context;
     this.#owned = owned;
     this.#closers = closers;
-    this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null, workerTables);
+    this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = new Metrics({
@@ -347,15 +340,13 @@ export class Platform {
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
   serve(options: HttpOptions = {}): Promise<HttpServer> {
-    this.#own("serve", "ask the process that owns the folder over HTTP");
-    this.#metrics.start();
+    this.#beginServing();
     return openHttpServer(this.#reader, this.#servePorts, options);
   }
 
   /** Serves the Redis protocol until closed (docs/resp.md), beside HTTP or without it. Throws `LISTEN_FAILED`. */
   serveResp(options: RespOptions = {}): Promise<RespServer> {
-    this.#own("serve", "ask the process that owns the folder");
-    this.#metrics.start();
+    this.#beginServing();
     return this.#respDoors.open(this.#reader, this.#servePorts, options);
   }
 
@@ -365,9 +356,13 @@ export class Platform {
    * Throws `LISTEN_FAILED`, `WORKERS_FAILED`, and what a worker fails with at its start.
    */
   async serveWorkers(options: WorkersOptions): Promise<WorkerServer> {
-    this.#own("serve", "ask the process that owns the folder");
-    this.#metrics.start();
+    this.#beginServing();
     return this.#workers!.open(options);
+  }
+
+  /** Asks the APIs of polled sources from now on, as serving does by itself, unless `poll` is false. */
+  startPolls(): void {
+    this.#own("poll", "its owner polls while it serves").sources.startPolls();
   }
 
   /** Flushes and lets go of everything. */
@@ -414,6 +409,12 @@ export class Platform {
 
   #servedVectors(): AsyncIterable<ServedVector> {
     return readServingLog(join(this.dataDir, "serving-log"));
+  }
+
+  #beginServing(): void {
+    const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
+    this.#metrics.start();
+    if (this.#context.pollsWhileServing) sources.startPolls();
   }
 
   #own(work: string, instead?: string): Owned {

@@ -4,7 +4,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 
-const SHOWN = 15;
+const SHOWN = 45;
 
 interface CpuProfile {
   readonly nodes: readonly {

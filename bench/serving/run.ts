@@ -27,12 +27,20 @@ export const QUICK: Size = { rounds: 1, seconds: 0.5, accounts: 500, storedEntit
 export class BenchRun {
   readonly size: Size;
   readonly folder: string;
+  /** Whether a Redis can be started. */
+  readonly hasRedis: boolean;
   readonly #profiles: boolean;
   /** Whether every case met its goal so far. */
   passed = true;
 
-  constructor(options: { readonly size: Size; readonly folder: string; readonly profiles: boolean }) {
+  constructor(options: {
+    readonly size: Size;
+    readonly folder: string;
+    readonly hasRedis: boolean;
+    readonly profiles: boolean;
+  }) {
     this.size = options.size;
+    this.hasRedis = options.hasRedis;
     this.folder = options.folder;
     this.#profiles = options.profiles;
   }

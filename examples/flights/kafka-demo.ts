@@ -147,7 +147,7 @@ interface Services {
 async function runStreamed(flights: PreparedFlights, services: Services): Promise<Outcome> {
   // Of this run alone, in a Kafka and a Redis that others may use.
   const prefix = `flights-${randomUUID().slice(0, 8)}`;
-  const online = `${services.redis}?prefix=${prefix}:`;
+  const online = `${services.redis}?prefix=${prefix}:&timeout_ms=10000`;
   const [dataDir, archive] = [join(folder, "streamed"), join(folder, "archive")];
   const topics = await FlightTopics.create(services.kafka);
   const kafkaArgs = ["--definitions", DEFINITIONS_FILE, "--kafka", services.kafka, "--kafka-prefix", prefix];

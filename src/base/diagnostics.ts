@@ -13,6 +13,8 @@ export const diagnostics: {
   readonly flushed: Channel;
   /** One dead letter: `{source, code, stage}`. */
   readonly deadLetter: Channel;
+  /** One poll of an API: `{source, outcome, code, requests, rows, durationMs}`; outcome is "rows", "nothing", "unchanged" or "failed", `code` that of a failure or null. */
+  readonly polled: Channel;
   /** One offline commit: `{table, rows, version}`. */
   readonly committed: Channel;
   /** One vector read: `{service, durationMs, statuses, isKept}`. */
@@ -28,6 +30,7 @@ export const diagnostics: {
   folded: channel("onefold:folded"),
   flushed: channel("onefold:flushed"),
   deadLetter: channel("onefold:dead-letter"),
+  polled: channel("onefold:polled"),
   committed: channel("onefold:committed"),
   served: channel("onefold:served"),
   onDemandFailed: channel("onefold:on-demand-failed"),

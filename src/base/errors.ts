@@ -26,6 +26,9 @@ export const ERROR_CODES = {
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
   SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events and no imports" },
   IMPORT_REPEATED: { status: 409, meaning: "a file of events without ids was imported before" },
+  POLL_REFUSED: { status: 502, meaning: "a polled API answers with an error, or redirects elsewhere" },
+  POLL_ANSWER_INVALID: { status: 502, meaning: "the answer of a polled API is not what its source says it is" },
+  POLL_SECRET_MISSING: { status: 500, meaning: "an environment variable that a poll sends is not set, or unfit" },
   HISTORY_AFTER_LIVE: { status: 409, meaning: "imported history is known later than the first live event" },
   // definitions and the registry
   DEFINITION_INVALID: { status: 400, meaning: "a definition contradicts itself or names what is not there" },

@@ -22,6 +22,7 @@ import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from 
 import { previewCommand } from "./commands/preview.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
+import { sourcesCommand } from "./commands/sources.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
 import { workerCommand } from "./commands/worker.ts";
@@ -56,6 +57,7 @@ for (const command of [
   featuresCommand(),
   viewsCommand(),
   servicesCommand(),
+  sourcesCommand(),
   entitiesCommand(),
   describeCommand(),
   lineageCommand(),

@@ -8,6 +8,7 @@
 import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
 import type { Expression } from "./expression.ts";
+import type { PollDefinition } from "./poll-definition.ts";
 
 /** Who looks after a definition and how to find it. */
 export interface Described {
@@ -73,6 +74,8 @@ export interface StreamDefinition extends SourceShape {
   readonly availableAfterMicros: DurationMicros;
   /** An event that becomes known longer than this after it happened is counted as late; no value depends on it. Default one minute. */
   readonly lateAfterMicros?: DurationMicros;
+  /** Rows are fetched from an API as well, while a process serves the folder; absent, they are only pushed. */
+  readonly poll?: PollDefinition;
   /** The Kafka topic that workers read it from; how to reach Kafka is never part of a definition. */
   readonly kafka?: KafkaTopicDefinition;
 }

@@ -7,6 +7,7 @@ import type { SourceDefinition } from "./definition.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
 import type { Expression } from "./expression.ts";
 import { columnNameProblems, nameProblems } from "./names.ts";
+import { pollProblems } from "./poll-problems.ts";
 
 /** Stored columns, then derived ones: what aggregations and predicates may name. */
 export function columnsOf(source: SourceDefinition): ExpressionColumn[] {
@@ -31,7 +32,7 @@ export function sourceProblems(source: SourceDefinition): string[] {
     ...source.constraints.flatMap((constraint) =>
       predicateProblems(constraint.predicate, columns).map((problem) => `constraint "${constraint.name}": ${problem}`),
     ),
-    ...(source.kind === "batch" ? batchProblems(source) : []),
+    ...(source.kind === "batch" ? batchProblems(source) : pollProblems(source)),
   ];
 }
 

@@ -17,6 +17,7 @@ import { duration } from "./duration.ts";
 import type { AnyExpr, Expr } from "./expression-builder.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
 import { frozen } from "./frozen.ts";
+import type { PollDefinition } from "./poll-definition.ts";
 import { sourceProblems } from "./source-problems.ts";
 import type { DurationText, OfColumn, Problem, Require } from "./typing.ts";
 import { checkShape } from "./shape.ts";
@@ -86,7 +87,7 @@ export interface BatchSource<N extends string = string, C = unknown, D = unknown
 export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: infer C } } ? InputRow<C> : never;
 
 const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "allowNonFinite"];
-const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "kafka"];
+const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "poll", "kafka"];
 const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule"];
 
 export interface StreamOptions {
@@ -98,11 +99,13 @@ export interface StreamOptions {
   readonly lateAfter?: DurationText;
   /** Imported history without a known-time column is known this long after its event time. Default 0. */
   readonly availableAfter?: DurationText;
+  /** An API that is asked for rows every so often, as `http({...})` gives it; the source must have an `id` then. */
+  readonly poll?: PollDefinition;
   /** The Kafka topic that workers read it from, records of JSON objects (docs/kafka.md). */
   readonly kafka?: string | KafkaTopicDefinition;
 }
 
-/** A source of single events, pushed as they happen. Throws `DEFINITION_INVALID`. */
+/** A source of single events, pushed as they happen, or fetched from an API. Throws `DEFINITION_INVALID`. */
 export function stream<
   const N extends string,
   const C extends Columns,
@@ -119,9 +122,12 @@ export function stream<
     dedupeWithinMicros: duration("dedupeWithin", options.dedupeWithin, problems) ?? 7 * MICROS_PER_DAY,
     availableAfterMicros: duration("availableAfter", options.availableAfter, problems) ?? 0,
     ...(lateAfterMicros === undefined ? {} : { lateAfterMicros }),
+    ...(options.poll === undefined ? {} : { poll: options.poll }),
     ...(options.kafka === undefined ? {} : { kafka: kafkaTopic(options.kafka, problems) }),
     definedAt: callSite(stream),
   });
+  if (options.poll !== undefined && (options.poll as { kind?: unknown } | null)?.kind !== "http")
+    refuse(definition, "stream", ["poll is not what http({...}) gives"]);
   refuse(definition, "stream", [...problems, ...sourceProblems(definition)]);
   return definition as Stream<N, C, D>;
 }

@@ -20,6 +20,11 @@ export const STATE_CODEC_VERSION = 1;
 
 const HEAD_BYTES = 8;
 const HEAD_CELLS = 7;
+/** Events that a decoded state has room for before it must grow. */
+const ROOM_RECORDS = 4;
+/** Of the state that is being decoded. */
+const HEAD = new Float64Array(HEAD_CELLS);
+const HEAD_BYTES_COPY = new Uint8Array(HEAD.buffer);
 const IS_LITTLE_ENDIAN = new Uint8Array(new Float64Array([2]).buffer)[7] === 0x40;
 
 export interface StateLayout {
@@ -80,40 +85,39 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout): FoldState {
   if (hash !== layout.hash) throw damaged(layout, "they were written by another definition");
   if (bytes[5] !== 0 || bytes[6] !== 0 || bytes[7] !== 0) throw damaged(layout, "the head is damaged");
 
-  let at = HEAD_BYTES;
-  // copying also brings the cells to an aligned address
-  const takeCells = (count: number): Float64Array => {
-    const cells = new Float64Array(count);
-    new Uint8Array(cells.buffer).set(bytes.subarray(at, at + count * 8));
-    at += count * 8;
-    return cells;
-  };
-  const head = takeCells(HEAD_CELLS);
-  const bucketCount = head[5]!;
-  const rawCount = head[6]!;
+  HEAD_BYTES_COPY.set(bytes.subarray(HEAD_BYTES, HEAD_BYTES + HEAD_CELLS * 8));
+  const [lastOffset, lastKnownTime, lastEventTime, eventCount, compactAt, bucketCount, rawCount] = HEAD;
   const { stride, rawStride, objectStride, rawObjectStride } = layout.list;
-  const numberCells = HEAD_CELLS + layout.lifetime.stride + bucketCount * stride + rawCount * rawStride;
+  const lifetimeCells = layout.lifetime.stride;
   const isCount = (count: number): boolean => Number.isSafeInteger(count) && count >= 0;
-  if (!isCount(bucketCount) || !isCount(rawCount) || HEAD_BYTES + numberCells * 8 > bytes.length) {
+  const numberCells = HEAD_CELLS + lifetimeCells + bucketCount! * stride + rawCount! * rawStride;
+  const at = HEAD_BYTES + numberCells * 8;
+  if (!isCount(bucketCount!) || !isCount(rawCount!) || at > bytes.length) {
     throw damaged(layout, "their counts do not fit their length");
   }
-  const state = new FoldState({ numbers: takeCells(layout.lifetime.stride), objects: [] });
-  state.lastOffset = head[0]!;
-  state.lastKnownTime = head[1]!;
-  state.lastEventTime = head[2]!;
-  state.eventCount = head[3]!;
+  // One block for all cells: making one for each costs more than what is in them. Copying also brings
+  // them to an aligned address.
+  const cells = new Float64Array(numberCells - HEAD_CELLS + ROOM_RECORDS * rawStride);
+  new Uint8Array(cells.buffer).set(bytes.subarray(HEAD_BYTES + HEAD_CELLS * 8, at));
+  const bucketsAt = lifetimeCells;
+  const rawAt = bucketsAt + bucketCount! * stride;
+  const state = new FoldState({ numbers: cells.subarray(0, bucketsAt), objects: [] });
+  state.lastOffset = lastOffset!;
+  state.lastKnownTime = lastKnownTime!;
+  state.lastEventTime = lastEventTime!;
+  state.eventCount = eventCount!;
   const { list } = state;
-  list.compactAt = head[4]!;
-  list.bucketCount = bucketCount;
-  list.rawCount = rawCount;
-  if (bucketCount > 0) list.buckets.numbers = takeCells(bucketCount * stride);
-  if (rawCount > 0) list.raw.numbers = takeCells(rawCount * rawStride);
+  list.compactAt = compactAt!;
+  list.bucketCount = bucketCount!;
+  list.rawCount = rawCount!;
+  if (bucketCount! > 0) list.buckets.numbers = cells.subarray(bucketsAt, rawAt);
+  list.raw.numbers = cells.subarray(rawAt);
 
   const reader = new ObjectReader(bytes.subarray(at));
   try {
     state.lifetime.objects = reader.take(layout.lifetime.objectStride);
-    list.buckets.objects = reader.take(bucketCount * objectStride);
-    list.raw.objects = reader.take(rawCount * rawObjectStride);
+    list.buckets.objects = reader.take(bucketCount! * objectStride);
+    list.raw.objects = reader.take(rawCount! * rawObjectStride);
     reader.expectEnd();
   } catch (cause) {
     throw damaged(layout, (cause as Error).message);

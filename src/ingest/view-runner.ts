@@ -18,11 +18,11 @@ import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { MetaWrite, LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
+import { ChangeCounts } from "./change-counts.ts";
 import type { LogEvent } from "./event.ts";
 import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
-import { ReadMarks } from "./read-marks.ts";
 
 export interface PipelineView {
   /** For a draft: tells its present definition from those before. */
@@ -80,7 +80,8 @@ export class ViewRunner {
   readonly #rows: FeatureRows | null;
   readonly #letters: FoldLetters;
   readonly #derivation: ViewDerivation | null;
-  readonly #marks = new ReadMarks();
+  /** How often an entity's state has changed, or another's states have taken the place of all. */
+  readonly changes: ChangeCounts = new ChangeCounts();
   #hot: HotStates;
   #epoch: number;
   #position: number;
@@ -148,11 +149,6 @@ export class ViewRunner {
     return this.#hot.get(key);
   }
 
-  /** A mark that is current until the entity's state changes or another's states take the place of all. */
-  mark(key: EntityKey): { readonly isCurrent: boolean } {
-    return this.#marks.get(key);
-  }
-
   /** Folds `events[from..to)`; those below the position are skipped. */
   fold(events: readonly LogEvent[], from: number, to: number): void {
     for (let i = from; i < to; i++) {
@@ -179,7 +175,7 @@ export class ViewRunner {
     const outcome = fold.fold(entry.state, event);
     if (outcome.kind === "folded") {
       this.#hot.markDirty(entry);
-      this.#marks.changed(key);
+      this.changes.changed(key);
       this.#rows?.folded(key);
     } else if (outcome.kind === "poison") this.#refuse(event, poison(outcome.message));
   }
@@ -244,7 +240,7 @@ export class ViewRunner {
       );
     }
     this.#hot = successor.#hot;
-    this.#marks.allChanged();
+    this.changes.allChanged();
     this.#epoch = successor.#epoch;
     // Not spread into a call: there may be more of them than a call takes arguments.
     this.#poisoned = this.#poisoned.concat(successor.#poisoned);

@@ -23,6 +23,17 @@ export interface SourceGauges {
   /** Whether it takes events: false once a write has failed. */
   readonly up: boolean;
   readonly views: readonly ViewGauges[];
+  /** Null where it is not polled. */
+  readonly poll: PollGauges | null;
+}
+
+export interface PollGauges {
+  /** Null before the first success. */
+  readonly sinceSuccessSeconds: number | null;
+  /** Below 0 while a poll is under way. */
+  readonly dueInSeconds: number | null;
+  /** Polls that failed since one succeeded. */
+  readonly failures: number;
 }
 
 export interface ViewGauges {
@@ -85,9 +96,19 @@ interface Appended {
   readonly differing: number;
 }
 
+interface Polled {
+  readonly source: string;
+  readonly outcome: string;
+  readonly code: string | null;
+  readonly requests: number;
+  readonly rows: number;
+  readonly durationMs: number;
+}
+
 /** From 50 microseconds, a warm vector, to 5 s. */
 const READ_SECONDS: number[] = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 5];
 const WORK_SECONDS: number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const POLL_SECONDS: number[] = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
 export class Metrics {
   readonly #house: MonitoredHouse;
@@ -101,6 +122,7 @@ export class Metrics {
     this.#listenToVectors();
     this.#listenToEvents();
     this.#listenToStores();
+    this.#listenToPolls();
     this.#askSources();
     this.#askRespDoors();
     this.#askWorkers();
@@ -268,6 +290,21 @@ export class Metrics {
     });
   }
 
+  #listenToPolls(): void {
+    const polls = this.#counter("onefold_polls_total", "Polls of APIs by outcome", ["source", "outcome"]);
+    const failures = this.#counter("onefold_poll_failures_total", "Polls that failed, by code", ["source", "code"]);
+    const requests = this.#counter("onefold_poll_requests_total", "Requests that polls sent", ["source"]);
+    const rows = this.#counter("onefold_poll_rows_total", "Rows in the answers to polls", ["source"]);
+    const seconds = this.#histogram("onefold_poll_seconds", "Time of a poll", ["source"], POLL_SECONDS);
+    this.#on<Polled>(diagnostics.polled, ({ source, outcome, code, requests: asked, rows: count, durationMs }) => {
+      polls.inc({ source, outcome });
+      if (code !== null) failures.inc({ source, code });
+      requests.inc({ source }, asked);
+      rows.inc({ source }, count);
+      seconds.observe({ source }, durationMs / 1000);
+    });
+  }
+
   #askSources(): void {
     const house = this.#house;
     const ofSource = (name: string, help: string, value: (one: SourceGauges) => number | null): void => {
@@ -289,6 +326,12 @@ export class Metrics {
     ofSource("onefold_pending_rows", "Rows taken in and not yet durable and folded", (one) => one.pendingRows);
     ofSource("onefold_archive_lag_events", "Durable events not archived yet", (one) => one.archiveLagEvents);
     ofSource("onefold_dead_letters_open", "Dead letters neither resolved nor dropped", (one) => one.openDeadLetters);
+    const sinceSuccess = "Time since a poll succeeded";
+    ofSource("onefold_poll_since_success_seconds", sinceSuccess, (one) => one.poll?.sinceSuccessSeconds ?? null);
+    const dueIn = "Time until the next poll is due, below 0 while one is under way";
+    ofSource("onefold_poll_due_in_seconds", dueIn, (one) => one.poll?.dueInSeconds ?? null);
+    const failing = "Polls that failed since one succeeded";
+    ofSource("onefold_poll_failing", failing, (one) => one.poll?.failures ?? null);
     ofView("onefold_fold_lag_events", "Durable events the view has not folded yet", (one) => one.lagEvents);
     ofView("onefold_unflushed_states", "States changed since their last write", (one) => one.unflushedStates);
     const dropped = new Counter({

@@ -5,6 +5,7 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { OnefoldError } from "../base/errors.ts";
 
 /** The first line that is not a JSON object; null where every line is one. */
 export async function findJsonFault(path: string): Promise<number | null> {
@@ -21,6 +22,26 @@ export async function findJsonFault(path: string): Promise<number | null> {
     return lineNumber;
   }
   return null;
+}
+
+/** Names the first line of an NDJSON file that is no object; null where there is none, or the file is one JSON array. */
+export async function jsonLineError(
+  path: string,
+  hint: string,
+  cause: OnefoldError | null,
+): Promise<OnefoldError | null> {
+  const line = (await firstCharacter(path)) === "[" ? null : await findJsonFault(path);
+  if (line === null) return null;
+  return new OnefoldError("FILE_UNREADABLE", `line ${line} is not a JSON object`, {
+    where: `${path}:${line}`,
+    hint,
+    ...(cause === null ? {} : { cause }),
+  });
+}
+
+async function firstCharacter(path: string): Promise<string> {
+  for await (const line of linesOf(path)) if (line.trim() !== "") return line.trim()[0]!;
+  return "";
 }
 
 export interface CsvFault {

@@ -4,6 +4,8 @@ import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 
+export { type PollStatus, readPollStatus } from "../ingest/http-poll/poll-status.ts";
+
 /** Size of the online store on disk; null before the first write. */
 export async function onlineStoreBytes(dataDir: string): Promise<number | null> {
   const found = await stat(join(dataDir, "online", "data.mdb")).catch(() => null);

@@ -33,8 +33,8 @@ export interface PlatformOptions {
    */
   readonly stateMemoryBytes?: number;
   /**
-   * What vectors that were read may take in memory, to be answered again while nothing can have changed; 0 keeps
-   * none. Default 128 MiB.
+   * What answers may take in memory, beside the heap, to be given again while nothing can have changed; 0 keeps none,
+   * 2 GiB is the most. Default an eighth of what the heap may grow to.
    */
   readonly keptVectorsBytes?: number;
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
@@ -50,6 +50,8 @@ export interface PlatformOptions {
   readonly onPublishError?: (error: unknown) => void;
   /** Offline tables of `onefold worker --archive`: the events of sources on Kafka are read from there. */
   readonly workerTables?: WorkerTablesOptions;
+  /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
+  readonly poll?: boolean;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
   readonly memoryBytes?: number;
 }

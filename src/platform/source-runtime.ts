@@ -87,7 +87,7 @@ export class SourceRuntime {
   }
 
   /** What monitoring asks at each scrape. */
-  gauges(): SourceGauges {
+  gauges(): Omit<SourceGauges, "poll"> {
     const { log, pendingRows, deadLetters, runners } = this.#pipeline;
     const { archivedEnd } = this.#archiver;
     return {

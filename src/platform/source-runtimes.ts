@@ -11,6 +11,7 @@ import { forgetStaleDrafts, historyPlace } from "./view-builder.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { SourceRuntime } from "./source-runtime.ts";
+import { SourcePolls } from "./source-polls.ts";
 
 /** A view as serving reads it, and where its states stand. */
 export interface RunningView extends ServedView {
@@ -24,10 +25,18 @@ export class SourceRuntimes {
   readonly #online: LocalOnlineStore;
   readonly #runtimes = new Map<string, SourceRuntime>();
   readonly #waitingFor = new Set<string>();
+  readonly #polls: SourcePolls;
 
   private constructor(context: RuntimeContext, online: LocalOnlineStore) {
     this.#context = context;
     this.#online = online;
+    const { clock, dataDir, registry } = context;
+    this.#polls = new SourcePolls({
+      clock,
+      dataDir,
+      streams: () => registry.sources().flatMap(({ definition }) => (definition.kind === "stream" ? [definition] : [])),
+      push: (source, rows) => this.get(source).push(rows),
+    });
   }
 
   /** Opens all registered streams: recovers their logs, folds what no commit holds yet. */
@@ -58,6 +67,12 @@ export class SourceRuntimes {
       } else await running.refresh(definition, onProgress);
       this.#waitingFor.delete(`source ${name}`);
     }
+    await this.#polls.refresh();
+  }
+
+  /** Asks the APIs of polled sources from now on; a second call does nothing. */
+  startPolls(): void {
+    this.#polls.start();
   }
 
   /** Everywhere first, and only then are any built: a draft may have moved from one source to another. */
@@ -117,7 +132,7 @@ export class SourceRuntimes {
         return runner.space;
       },
       state: (key) => runner.state(key),
-      mark: (key) => runner.mark(key),
+      changes: runner.changes,
       storedPosition: () => runner.position,
     };
   }
@@ -128,7 +143,9 @@ export class SourceRuntimes {
   }
 
   gauges(): readonly SourceGauges[] {
-    return Array.from(this.#runtimes.values(), (runtime) => runtime.gauges());
+    return Array.from(this.#runtimes.values(), (runtime) => {
+      return { ...runtime.gauges(), poll: this.#polls.gauges(runtime.name) };
+    });
   }
 
   readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
@@ -147,6 +164,7 @@ export class SourceRuntimes {
 
   /** Closes all, even if one fails; then throws the first failure. */
   async close(): Promise<void> {
+    await this.#polls.close();
     const results = await Promise.allSettled([...this.#runtimes.values()].map((runtime) => runtime.close()));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;

@@ -24,3 +24,8 @@ export class StateMemory {
     return this.bytesMax / this.#viewCount;
   }
 }
+
+/** Of answers that are kept, off the heap: as much again as an eighth of it. */
+export function keptVectorsBytesDefault(): number {
+  return Math.floor(getHeapStatistics().heap_size_limit / 8);
+}

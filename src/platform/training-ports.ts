@@ -5,19 +5,16 @@ import type { ViewDefinition } from "../define/definition.ts";
 import { openEventArchive } from "../offline-store/delta-event-archive.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
 import type { TrainingPorts } from "../training/ports.ts";
-import type { WorkerTables } from "./kafka/worker-tables.ts";
+import { WorkerTables } from "./kafka/worker-tables.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 
 /**
- * `sources` where this process owns the logs: then archives are brought up to their ends first. `workerTables` where
- * sources on Kafka are read from what workers have archived.
+ * `sources` where this process owns the logs: then archives are brought up to their ends first. Sources on Kafka are
+ * read from what workers have archived, where that was named.
  */
-export function openTrainingPorts(
-  context: RuntimeContext,
-  sources: SourceRuntimes | null,
-  workerTables: WorkerTables | null,
-): TrainingPorts {
+export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntimes | null): TrainingPorts {
+  const workerTables = context.workerTables === undefined ? null : new WorkerTables(context.workerTables, context);
   const { catalog, clock, registry, fits, engine, offline } = context;
   const opened = new Map<string, Promise<EventArchive>>();
   return {

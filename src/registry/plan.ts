@@ -3,6 +3,7 @@
  *
  * Definitions that are registered but not among the given stay as they are and are not listed.
  */
+import { formatDuration } from "../base/micros.ts";
 import type { Definition } from "../define/definition.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import { keyOf, shownName } from "./definition-set.ts";
@@ -87,7 +88,12 @@ function summary(definition: Definition): string[] {
       return [`key ${definition.keys.map((key) => key.name).join(", ")}`];
     case "stream":
     case "batch":
-      return [`columns ${definition.columns.map((column) => column.name).join(", ")}`];
+      return [
+        `columns ${definition.columns.map((column) => column.name).join(", ")}`,
+        ...(definition.kind === "stream" && definition.poll !== undefined
+          ? [`polled from ${definition.poll.url} every ${formatDuration(definition.poll.everyMicros)}`]
+          : []),
+      ];
     case "view":
       return [
         `${definition.features.length} features of ${definition.entity} from ${definition.source}: ` +

@@ -108,21 +108,33 @@ export function decodeServedVector(line: string, where?: string): ServedVector {
 
 /**
  * All vectors of the serving log in `folder`, oldest segment first; none where the folder does not exist.
- * Throws `LOG_CORRUPT` for a damaged line, but leaves out the torn last line of a segment.
+ * Throws `LOG_CORRUPT` for a damaged line, but leaves out the torn last line of a segment, and a segment that is
+ * removed meanwhile: the oldest go when the log is full. Throws `FILE_UNREADABLE`.
  */
 export async function* readServingLog(folder: string): AsyncIterableIterator<ServedVector> {
   for (const name of await listSegments(folder)) {
     const path = join(folder, name);
     let rest = "";
     let lineNumber = 0;
-    for await (const chunk of createReadStream(path, { encoding: "utf8", highWaterMark: 256 * 1024 })) {
-      const lines = (rest + (chunk as string)).split("\n");
+    for await (const chunk of chunksOf(path)) {
+      const lines = (rest + chunk).split("\n");
       rest = lines.pop()!;
       for (const line of lines) {
         lineNumber++;
         if (line !== "") yield decodeServedVector(line, `${path}:${lineNumber}`);
       }
     }
+  }
+}
+
+/** None of a file that is not there any more. */
+async function* chunksOf(path: string): AsyncIterableIterator<string> {
+  const stream = createReadStream(path, { encoding: "utf8", highWaterMark: 256 * 1024 });
+  try {
+    for await (const chunk of stream) yield chunk as string;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw new OnefoldError("FILE_UNREADABLE", "a segment of the serving log cannot be read", { where: path, cause });
   }
 }
 

@@ -4,14 +4,15 @@
  */
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../base/diagnostics.ts";
+import type { StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
 import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { FetchedStates, ServePorts, StateAsk } from "./ports.ts";
-import { isKeepable, KeptVectors } from "./kept-vectors.ts";
-import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
+import { type Asked, type KeptAnswer, KeptAnswers } from "./kept-answers.ts";
+import type { FeatureVector } from "./vector-buffer.ts";
 import { compileDefinition, compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
 
 /** Lists of feature names whose plans are kept at a time; callers choose them, so their number has no other bound. */
@@ -37,26 +38,43 @@ export interface FeatureReader {
   readonly fetch: ((vectors: readonly VectorAsk[]) => Promise<FetchedStates>) | null;
   /** Reads, records, and publishes to diagnostics. Throws what `readVector` throws. */
   read(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector;
-  /** As `read`, for answers of values alone: the vector may be one that was kept, where a read would give the same. */
-  readValues(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): VectorValues;
+  /** What was kept of an answer to the same bytes, where a read would give the same bits now; counts as a read. */
+  findAnswer(asked: Asked): KeptAnswer | null;
+  /**
+   * Keeps an answer to be found, where it may be: it was made of what the plan read for these keys in this turn, of
+   * the values and statuses alone. `note` and `split` are given back with it.
+   */
+  keepAnswer(asked: Asked, made: MadeAnswer): void;
   /** One vector of a service; `entities` as in `serviceKeys`, `request` as in `requestRow`. */
   vector(service: string, entities: unknown, request?: unknown, options?: ReadOptions): FeatureVector;
+}
+
+/** An answer, and what it was made of. */
+export interface MadeAnswer {
+  readonly plan: VectorPlan;
+  readonly keys: readonly EntityKey[];
+  readonly bytes: Uint8Array;
+  readonly note?: number;
+  readonly split?: number;
 }
 
 export function createFeatureReader(ports: ServePorts): FeatureReader {
   const servicePlans = new Map<string, VectorPlan>();
   const featurePlans = new Map<string, VectorPlan>();
-  const kept = new KeptVectors(ports.keptVectorsBytesMax ?? 0);
+  const kept = new KeptAnswers(ports.keptVectorsBytesMax ?? 0);
   let revision = ports.revision();
 
-  const planFor = (plans: Map<string, VectorPlan>, cacheKey: string, compile: () => VectorPlan): VectorPlan => {
+  const forgetIfOutdated = (): void => {
     const present = ports.revision();
-    if (present !== revision) {
-      servicePlans.clear();
-      featurePlans.clear();
-      kept.clear();
-      revision = present;
-    }
+    if (present === revision) return;
+    servicePlans.clear();
+    featurePlans.clear();
+    kept.clear();
+    revision = present;
+  };
+
+  const planFor = (plans: Map<string, VectorPlan>, cacheKey: string, compile: () => VectorPlan): VectorPlan => {
+    forgetIfOutdated();
     let plan = plans.get(cacheKey);
     if (plan === undefined) {
       plan = compile();
@@ -70,7 +88,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
   const isSampled = (plan: VectorPlan, keys: readonly EntityKey[]): boolean =>
     (plan.service !== "" || plan.program === null) && ports.samples(plan, keys);
 
-  const publish = (plan: VectorPlan, { statuses }: VectorValues, startMs: number, isKept: boolean): void => {
+  const publish = (plan: VectorPlan, statuses: readonly StatusCode[], startMs: number, isKept: boolean): void => {
     if (!diagnostics.served.hasSubscribers) return;
     const durationMs = performance.now() - startMs;
     diagnostics.served.publish({ service: plan.service, durationMs, statuses, isKept });
@@ -107,18 +125,20 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       const vector = readAndTell(plan, keys, options);
       if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
-      publish(plan, vector, startMs, false);
+      publish(plan, vector.statuses, startMs, false);
       return vector;
     },
-    readValues: (plan, keys, options) => {
-      if (!isKeepable(plan)) return reader.read(plan, keys, options);
+    findAnswer: (asked) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
-      const found = kept.find(plan, keys, options?.now ?? ports.clock.now());
-      // One that is sampled is recorded each time it is served, so it is never kept.
-      if (found === null && isSampled(plan, keys)) return reader.read(plan, keys, options);
-      const vector = found ?? kept.keep(plan, keys, readAndTell(plan, keys, options));
-      publish(plan, vector, startMs, found !== null);
-      return vector;
+      forgetIfOutdated();
+      const found = kept.find(asked, ports.clock);
+      if (found !== null) publish(found.plan, found.statuses, startMs, true);
+      return found;
+    },
+    keepAnswer: (asked, { plan, keys, bytes, note = 0, split = 0 }) => {
+      // One that is sampled is recorded each time it is served.
+      if (!isKeepable(plan) || isSampled(plan, keys)) return;
+      kept.keep(asked, { plan, keys, asOf: plan.vector.asOf, until: stableUntil(plan), note, split }, bytes);
     },
     vector: (service, entities, request, options) => {
       const plan = reader.servicePlan(service);
@@ -132,4 +152,19 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
 /** The states that a vector reads. */
 function asksOf({ plan, keys }: VectorAsk): StateAsk[] {
   return plan.views.map(({ view, entity }) => ({ view, key: keys[entity]! }));
+}
+
+/** Whether answers of a plan may be kept at all: an on-demand view may look at asOf itself. */
+function isKeepable({ program }: VectorPlan): boolean {
+  return program === null || program.onDemand.length === 0;
+}
+
+/** When time alone changes what the plan read last. */
+function stableUntil({ views, features }: VectorPlan): number {
+  let until = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < features.length; i++) {
+    const { view, slot } = features[i]!;
+    until = Math.min(until, views[view]!.buffer.stableUntils[slot]!);
+  }
+  return until;
 }

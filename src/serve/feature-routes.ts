@@ -4,9 +4,18 @@
 import { performance } from "node:perf_hooks";
 import { entityKey, entityKeyFromText } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
+import type { Asked } from "./kept-answers.ts";
 import type { ServePorts } from "./ports.ts";
-import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer, type RouteRequest } from "./route.ts";
-import { answerEach, BATCH_MAX } from "./vector-batch.ts";
+import {
+  errorSchema,
+  type JsonSchema,
+  nameSchema,
+  type Route,
+  type RouteAnswer,
+  type RouteRequest,
+  type WireAnswer,
+} from "./route.ts";
+import { answerEach, BATCH_MAX, batchRouteAnswer } from "./vector-batch.ts";
 import {
   answerOptionQuerySchemas,
   answerOptions,
@@ -14,9 +23,8 @@ import {
   answerTiming,
   featuresSchema,
   metadataSchema,
-  readFor,
 } from "./vector-answer.ts";
-import { answerOnceFetched, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],
@@ -55,12 +63,11 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     const entity = plan.entities[0]!;
     const key = id.isText ? entityKeyFromText(entity, String(id.given)) : entityKey(entity, id.given);
     const options = answerOptions(request);
+    const keys = [key];
     const label = { entity_type: query.entity_type, entity_id: id.given };
-    return answerOnceFetched(reader, plan, [key], (states) => {
-      const vector = readFor(reader, plan, [key], options, undefined, states);
-      return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
-    });
+    return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
   };
+  const repeat = (asked: Asked, startMs: number): WireAnswer | null => repeatedAnswer(reader, asked, startMs);
 
   return [
     {
@@ -87,6 +94,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const body = request.body as FeatureQuery & { entity_id: unknown };
         return answerOne(request, { given: body.entity_id, isText: false }, body);
       },
+      repeat,
     },
     {
       method: "GET",
@@ -114,6 +122,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           { entity_type: request.params["entity_type"]!, ...(wanted === undefined ? {} : { feature_names: wanted }) },
         );
       },
+      repeat,
     },
     {
       method: "POST",
@@ -164,10 +173,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           keysOf: (id) => [entityKey(plan.entities[0]!, id)],
           label: (id) => ({ entity_id: id }),
         });
-        return {
-          status: 200,
-          body: { entity_type: body.entity_type, results, metadata: answerTiming(startMs, ports.clock) },
-        };
+        return batchRouteAnswer({ entity_type: body.entity_type }, results, answerTiming(startMs, ports.clock));
       },
     },
   ];

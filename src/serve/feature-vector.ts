@@ -18,7 +18,7 @@ import type { ServedVector } from "../schema/served-vector.ts";
 import type { Row } from "../schema/value.ts";
 import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
 import type { FetchedStates, StateSnapshot } from "./ports.ts";
-import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
+import type { FeatureVector } from "./vector-buffer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 export interface ReadOptions {
@@ -103,14 +103,14 @@ export function tokenOf(plan: VectorPlan, vector: FeatureVector): VectorToken {
  * Milliseconds by which the states may be behind what was folded at the vector's time, the oldest among its views';
  * null where they are live.
  */
-export function snapshotAgeMs(plan: VectorPlan, vector: VectorValues): number | null {
+export function snapshotAgeMs(plan: VectorPlan, vector: FeatureVector): number | null {
   let oldest = Number.POSITIVE_INFINITY;
   for (const { view } of plan.views) oldest = Math.min(oldest, view.snapshotTime ?? Number.POSITIVE_INFINITY);
   return oldest === Number.POSITIVE_INFINITY ? null : Math.max(0, vector.asOf - oldest) / 1000;
 }
 
 /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
-export function missingOf(plan: VectorPlan, vector: VectorValues): string[] {
+export function missingOf(plan: VectorPlan, vector: FeatureVector): string[] {
   return plan.outputs.flatMap(({ name }, i) => (vector.statuses[i]! > Status.NULL_VALUE ? [name] : []));
 }
 

@@ -5,18 +5,13 @@
 import { valueToJson } from "../schema/check-value.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import { answerFeatures } from "./vector-answer.ts";
-import { textOf } from "./kept-vectors.ts";
-import type { VectorValues } from "./vector-buffer.ts";
+import type { FeatureVector } from "./vector-buffer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 /** `"name":` of each output, with the comma before it; null where the names would not stand in this order. */
 const nameTexts = new WeakMap<VectorPlan, readonly string[] | null>();
 
-export function featuresText(plan: VectorPlan, vector: VectorValues): string {
-  return textOf(vector.texts, "json", () => makeText(plan, vector));
-}
-
-function makeText(plan: VectorPlan, vector: VectorValues): string {
+export function featuresText(plan: VectorPlan, vector: FeatureVector): string {
   let names = nameTexts.get(plan);
   if (names === undefined) nameTexts.set(plan, (names = namesOf(plan)));
   if (names === null) return JSON.stringify(answerFeatures(plan, vector));

@@ -23,10 +23,10 @@ import {
   JSON_BYTES_MAX,
   readBody,
 } from "./request-body.ts";
-import type { Route, RouteAnswer } from "./route.ts";
+import type { Route, RouteAnswer, WireAnswer } from "./route.ts";
 import { allRoutes, methodsOfPath, routeName } from "./routes.ts";
 import { tellOnDemandFailures } from "./on-demand-failures.ts";
-import { type OnServerError, type WireAnswer, wireAnswer, wireError } from "./wire-answer.ts";
+import { type OnServerError, wireAnswer, wireError } from "./wire-answer.ts";
 
 export interface HttpOptions {
   /** Default 127.0.0.1: whoever opens the server to a network does so on purpose. */

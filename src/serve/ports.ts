@@ -22,20 +22,20 @@ export interface ServedView {
   readonly fold: ViewFold;
   /** Epoch its states belong to now; moves when a rebuilt epoch is switched to. */
   readonly epoch: number;
-  /**
-   * A mark that stays current until the entity's state changes, or the view's states are switched; absent where
-   * the house cannot tell. To be taken in the turn that reads the state.
-   */
-  mark?(key: EntityKey): ReadMark;
+  /** Tells when what was read of an entity is out of date; absent where the house cannot tell. */
+  readonly changes?: StateChanges;
   /** Of states that another process folds: all that was folded by then is in them. Absent where they are live. */
   readonly snapshotTime?: Micros;
   /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
   state(key: EntityKey): ViewState | null;
 }
 
-/** Whether what was read of an entity is still what a read would find. */
-export interface ReadMark {
-  readonly isCurrent: boolean;
+/** Counts that move when states change. */
+export interface StateChanges {
+  /** Where changes of the entity's state are counted, from now on. To be asked in the turn that reads the state. */
+  cellOf(key: EntityKey): number;
+  /** As long as it is the same for an entity's cell, a read would find the same state. */
+  of(cell: number): number;
 }
 
 /** States that another process writes. */

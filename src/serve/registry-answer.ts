@@ -21,6 +21,7 @@ import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
 import { lateAfterOf } from "../fold/lateness.ts";
 import type { Registered } from "../registry/registry.ts";
+import { answerPoll } from "./registry-poll.ts";
 import { type Column, formatType, type Value } from "../schema/value.ts";
 
 export type Answer = Record<string, unknown>;
@@ -82,6 +83,7 @@ function answerSource(source: SourceDefinition): Answer {
           dedupe_within: formatDuration(source.dedupeWithinMicros),
           late_after: formatDuration(lateAfterOf(source)),
           available_after: source.availableAfterMicros === 0 ? "0s" : formatDuration(source.availableAfterMicros),
+          ...(source.poll === undefined ? {} : { poll: answerPoll(source.poll) }),
         }
       : { format: source.format, location: source.location, schedule: source.schedule ?? null }),
   };

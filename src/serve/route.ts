@@ -3,6 +3,9 @@
  * routes on a server; an API description is generated from the same lists.
  */
 
+import type { ErrorCode } from "../base/errors.ts";
+import type { Asked } from "./kept-answers.ts";
+
 /** A JSON schema (draft-07, the validator's dialect). */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -19,8 +22,23 @@ export interface RouteAnswer {
   readonly body: unknown;
   /** `JSON.stringify(body)`, where a route can write that faster; `body` is not looked at then. */
   readonly jsonText?: () => string;
+  /** Keeps the answer under the bytes that asked for it, for the route's `repeat`; to be called in the turn that made it. */
+  readonly keep?: (asked: Asked) => void;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What goes over the wire for an answer; `wire-answer.ts` makes it. */
+export interface WireAnswer {
+  readonly status: number;
+  /** Beside content-type and what the protocol itself adds. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly contentType: string;
+  readonly text: string;
+  /** Of the text in UTF-8, where it is known. */
+  readonly bytes?: number;
+  /** Of an error answer. */
+  readonly code: ErrorCode | null;
 }
 
 export interface RouteSchemas {
@@ -49,6 +67,8 @@ export interface Route {
   readonly isHot?: true;
   /** What it throws becomes an error answer. */
   readonly handle: (request: RouteRequest) => RouteAnswer | Promise<RouteAnswer>;
+  /** What `handle` would answer to the request with these bytes, from an answer that was kept; else null. */
+  readonly repeat?: (asked: Asked, startMs: number) => WireAnswer | null;
 }
 
 export const nameSchema: JsonSchema = { type: "string", minLength: 1, maxLength: 256 };

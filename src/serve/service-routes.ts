@@ -8,16 +8,9 @@ import { serviceKeys } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
-import { answerEach, BATCH_MAX } from "./vector-batch.ts";
-import {
-  answerOptions,
-  answerOptionSchemas,
-  answerTiming,
-  featuresSchema,
-  metadataSchema,
-  readFor,
-} from "./vector-answer.ts";
-import { answerOnceFetched, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { answerEach, BATCH_MAX, batchRouteAnswer } from "./vector-batch.ts";
+import { answerOptions, answerOptionSchemas, answerTiming, featuresSchema, metadataSchema } from "./vector-answer.ts";
+import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
   type: "object",
@@ -76,13 +69,10 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const plan = reader.servicePlan(request.params["name"]!, fit);
         const keys = serviceKeys(plan.entities, entities);
         const options = answerOptions(request);
-        const given = requestRow(plan.request, data);
-        const label = { service: plan.service, entities };
-        return answerOnceFetched(reader, plan, keys, (states) => {
-          const vector = readFor(reader, plan, keys, options, given, states);
-          return vectorRouteAnswer(label, plan, vector, options, startMs, ports.clock);
-        });
+        const asked = { plan, keys, reader, options, startMs, clock: ports.clock };
+        return vectorRouteAnswer({ service: plan.service, entities }, asked, requestRow(plan.request, data));
       },
+      repeat: (asked, startMs) => repeatedAnswer(reader, asked, startMs),
     },
     {
       method: "POST",
@@ -141,7 +131,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           requestOf: (i) => requestRow(plan.request, Array.isArray(requests) ? requests[i] : requests),
           label: (entities) => ({ entities }),
         });
-        return { status: 200, body: { service: plan.service, results, metadata: answerTiming(startMs, ports.clock) } };
+        return batchRouteAnswer({ service: plan.service }, results, answerTiming(startMs, ports.clock));
       },
     },
   ];

@@ -3,27 +3,22 @@
  */
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../base/clock.ts";
-import { type ErrorCode, OnefoldError } from "../base/errors.ts";
+import type { ErrorCode } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { startsExactly, Status, STATUS_NAMES } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
-import type { EntityKey } from "../schema/entity-key.ts";
-import type { Row } from "../schema/value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
-import type { FeatureReader } from "./feature-reader.ts";
 import {
   errorOf,
   eventTimeOf,
   missingOf,
   outputEventTime,
-  type ReadOptions,
   snapshotAgeMs,
   tokenOf,
   windowStartOf,
 } from "./feature-vector.ts";
-import type { FetchedStates } from "./ports.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
-import type { FeatureVector, VectorValues } from "./vector-buffer.ts";
+import type { FeatureVector } from "./vector-buffer.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
 
 /** What a caller may ask for beside the values. */
@@ -50,7 +45,7 @@ export function answerOptions({ body, query }: RouteRequest): AnswerOptions {
   return { full: metadata !== "false", token: String(asked.token ?? query["token"] ?? "false") === "true" };
 }
 
-export function answerFeatures(plan: VectorPlan, vector: VectorValues): Record<string, unknown> {
+export function answerFeatures(plan: VectorPlan, vector: FeatureVector): Record<string, unknown> {
   const features: Record<string, unknown> = {};
   for (let i = 0; i < plan.outputs.length; i++) {
     const { name, type } = plan.outputs[i]!;
@@ -59,24 +54,10 @@ export function answerFeatures(plan: VectorPlan, vector: VectorValues): Record<s
   return features;
 }
 
-/** A vector with all that the options ask of it, and no more. */
-export function readFor(
-  reader: FeatureReader,
-  plan: VectorPlan,
-  keys: readonly EntityKey[],
-  options: AnswerOptions,
-  request?: Row,
-  states?: FetchedStates | null,
-): VectorValues {
-  const asked: ReadOptions = request === undefined ? {} : { request };
-  const given = states === undefined || states === null ? asked : { ...asked, states };
-  return options.full || options.token ? reader.read(plan, keys, given) : reader.readValues(plan, keys, given);
-}
-
-/** The part of the metadata that belongs to one vector, which `readFor` has read for these options. */
+/** The part of the metadata that belongs to one vector. */
 export function answerMetadata(
   plan: VectorPlan,
-  vector: VectorValues,
+  vector: FeatureVector,
   options: AnswerOptions,
 ): Record<string, unknown> {
   const fit = plan.program?.fit ?? null;
@@ -86,14 +67,9 @@ export function answerMetadata(
     missing_features: missingOf(plan, vector),
     ...(ageMs === null ? {} : { snapshot_age_ms: ageMs }),
     ...(fit === null ? {} : { fit: fit.version }),
-    ...(options.token ? { token: encodeVectorToken(tokenOf(plan, whole(vector))) } : {}),
-    ...(options.full ? { features: allMetadata(plan, whole(vector)) } : {}),
+    ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
+    ...(options.full ? { features: allMetadata(plan, vector) } : {}),
   };
-}
-
-function whole(vector: VectorValues): FeatureVector {
-  if ("states" in vector) return vector as FeatureVector;
-  throw new OnefoldError("INTERNAL", "a vector that was read for its values alone has no token or metadata");
 }
 
 function allMetadata(plan: VectorPlan, vector: FeatureVector): Record<string, unknown> {
@@ -108,8 +84,22 @@ function allMetadata(plan: VectorPlan, vector: FeatureVector): Record<string, un
 }
 
 /** The part that belongs to the answer as a whole: how long it took since `startMs`, and when that was. */
-export function answerTiming(startMs: number, clock: Clock): { latency_ms: number; timestamp: string } {
-  return { latency_ms: Math.round((performance.now() - startMs) * 1000) / 1000, timestamp: formatMicros(clock.now()) };
+export function answerTiming(startMs: number, clock: Clock): AnswerTiming {
+  return { latency_ms: latencyMs(startMs), timestamp: formatMicros(clock.now()) };
+}
+
+export interface AnswerTiming {
+  readonly latency_ms: number;
+  readonly timestamp: string;
+}
+
+export function latencyMs(startMs: number): number {
+  return Math.round((performance.now() - startMs) * 1000) / 1000;
+}
+
+/** Whether the answer is made of the vector's values and statuses alone. */
+export function isPlain({ full, token }: AnswerOptions): boolean {
+  return !full && !token;
 }
 
 /** Of a feature that is returned as it was read. */

@@ -1,13 +1,18 @@
 /**
  * Many vectors in one answer: each is read in one turn of its own, at its own `asOf`; between stretches of
- * them other requests get theirs.
+ * them other requests get theirs. The answer is put together as text, of elements that may be kept ones.
  */
 import { setImmediate } from "node:timers/promises";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
 import type { FeatureReader } from "./feature-reader.ts";
-import { answerFeatures, answerMetadata, type AnswerOptions, readFor } from "./vector-answer.ts";
+import type { ReadOptions } from "./feature-vector.ts";
+import { featuresText } from "./features-text.ts";
+import { askedOf } from "./kept-elements.ts";
+import type { RouteAnswer } from "./route.ts";
+import { answerMetadata, type AnswerOptions, type AnswerTiming, isPlain } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 /** Entities in one request. */
@@ -22,17 +27,17 @@ export interface BatchInput {
   readonly keysOf: (input: unknown) => readonly EntityKey[];
   /** Checked request data of the input at an index; absent where the plan takes none. */
   readonly requestOf?: (index: number) => Row;
-  /** What identifies an input in its result. */
+  /** What identifies an input in its result; has at least one field. */
   readonly label: (input: unknown) => Record<string, unknown>;
 }
 
-/** Results in the order of the inputs. One bad key refuses the whole request, and the error says which. */
+/** Results as JSON texts, in the order of the inputs. One bad key refuses the whole request, and the error says which. */
 export async function answerEach(
   reader: FeatureReader,
   plan: VectorPlan,
   options: AnswerOptions,
   batch: BatchInput,
-): Promise<Record<string, unknown>[]> {
+): Promise<string[]> {
   const asked = batch.inputs.map((input, i) => {
     try {
       return { keys: batch.keysOf(input), request: batch.requestOf?.(i) };
@@ -43,16 +48,63 @@ export async function answerEach(
     }
   });
   const states = reader.fetch === null ? null : await reader.fetch(asked.map(({ keys }) => ({ plan, keys })));
-  const results: Record<string, unknown>[] = [];
+  const mayBeKept = states === null && isPlain(options) && plan.request.length === 0;
+  const results: string[] = [];
   for (let i = 0; i < asked.length; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) await setImmediate();
     const { keys, request } = asked[i]!;
-    const vector = readFor(reader, plan, keys, options, request, states);
-    results.push({
-      ...batch.label(batch.inputs[i]),
-      features: answerFeatures(plan, vector),
-      metadata: answerMetadata(plan, vector, options),
-    });
+    const read = mayBeKept
+      ? keptOrRead(reader, plan, keys)
+      : readWhole(reader, plan, keys, options, {
+          ...(request === undefined ? {} : { request }),
+          ...(states === null ? {} : { states }),
+        });
+    results.push(`${JSON.stringify(batch.label(batch.inputs[i])).slice(0, -1)},${read}`);
   }
   return results;
+}
+
+/** The fields of a result behind its label, and its end. */
+function readWhole(
+  reader: FeatureReader,
+  plan: VectorPlan,
+  keys: readonly EntityKey[],
+  options: AnswerOptions,
+  given: ReadOptions,
+): string {
+  const vector = reader.read(plan, keys, given);
+  return `"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(answerMetadata(plan, vector, options))}}`;
+}
+
+/** The same of values alone. What is kept is the text without `as_of`, cut in two at its place. */
+function keptOrRead(reader: FeatureReader, plan: VectorPlan, keys: readonly EntityKey[]): string {
+  const asked = askedOf(plan, "json", keys);
+  const found = reader.findAnswer(asked);
+  if (found !== null) {
+    const { bytes, start, split, end, asOf } = found;
+    return bytes.toString("utf8", start, split) + formatMicros(asOf) + bytes.toString("utf8", split, end);
+  }
+  const vector = reader.read(plan, keys);
+  const { as_of, ...others } = answerMetadata(plan, vector, { full: false, token: false });
+  const before = `"features":${featuresText(plan, vector)},"metadata":{"as_of":"`;
+  const after = `",${JSON.stringify(others).slice(1)}}`;
+  reader.keepAnswer(asked, { plan, keys, bytes: Buffer.from(before + after), split: Buffer.byteLength(before) });
+  return before + (as_of as string) + after;
+}
+
+/** A route's answer with the results; `label` is what comes before them, and has at least one field. */
+export function batchRouteAnswer(
+  label: Readonly<Record<string, unknown>>,
+  results: readonly string[],
+  timing: AnswerTiming,
+): RouteAnswer {
+  const begun = JSON.stringify(label).slice(0, -1);
+  const text = `${begun},"results":[${results.join(",")}],"metadata":${JSON.stringify(timing)}}`;
+  return {
+    status: 200,
+    get body(): unknown {
+      return JSON.parse(text) as unknown;
+    },
+    jsonText: () => text,
+  };
 }

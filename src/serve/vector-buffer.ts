@@ -7,24 +7,14 @@ import type { StatusCode, ViewState } from "../fold/view-fold.ts";
 import type { Row, Value } from "../schema/value.ts";
 import { createSlots } from "../vector/vector-slots.ts";
 
-/** Texts that doors made of a vector, by the door's name for their form. */
-export type VectorTexts = Map<string, string>;
-
-/** What most answers need of a vector: good within the turn that read it. */
-export interface VectorValues {
+/** A plan's vector: good until the plan is read again, which is not within the same turn. */
+export interface FeatureVector {
   readonly asOf: Micros;
   /** In the order of the plan's outputs. */
   readonly values: readonly Value[];
   readonly statuses: readonly StatusCode[];
   /** Why a computed value has status ERROR, null for others; null where nothing is computed. */
   readonly codes: readonly (ErrorCode | null)[] | null;
-  /** Where doors keep what they made of the values alone; null where the vector is not kept. */
-  readonly texts: VectorTexts | null;
-}
-
-/** A plan's vector: good until the plan is read again, which is not within the same turn. */
-export interface FeatureVector extends VectorValues {
-  readonly texts: null;
   /** What was read of views, in the order of the plan's features (and more behind them). */
   readonly read: { readonly values: readonly Value[]; readonly statuses: readonly StatusCode[] };
   /** Of each of the plan's views; null where the entity is unseen. */
@@ -52,7 +42,6 @@ export function createVector(viewCount: number, read: VectorBuffer["read"], outp
     values: own === null ? read.values : own.values,
     statuses: own === null ? read.statuses : own.statuses,
     codes: own === null ? null : own.codes,
-    texts: null,
     read,
     states: Array.from<null>({ length: viewCount }).fill(null),
     request: [],

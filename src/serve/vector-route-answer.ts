@@ -2,55 +2,92 @@
  * A route's answer with one feature vector: as data for callers in this process, as text for the wire. Each
  * is made only when it is asked for, which must be within the turn that read the vector: the plan fills it anew
  * at its next read.
+ *
+ * What is kept of an answer is its text without the times, which differ each time: cut in two at their place.
  */
 import type { Clock } from "../base/clock.ts";
+import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
+import type { Row } from "../schema/value.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { featuresText } from "./features-text.ts";
-import type { FetchedStates } from "./ports.ts";
-import type { RouteAnswer } from "./route.ts";
-import { answerFeatures, answerMetadata, type AnswerOptions, answerTiming } from "./vector-answer.ts";
-import type { VectorValues } from "./vector-buffer.ts";
+import type { Asked } from "./kept-answers.ts";
+import type { RouteAnswer, WireAnswer } from "./route.ts";
+import {
+  answerFeatures,
+  answerMetadata,
+  type AnswerOptions,
+  type AnswerTiming,
+  answerTiming,
+  isPlain,
+  latencyMs,
+} from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
+import { JSON_TYPE, NO_HEADERS } from "./wire-answer.ts";
 
-const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+/** A vector that is read and answered in one turn: the plan's. */
+export interface AnsweredRead {
+  readonly plan: VectorPlan;
+  readonly keys: readonly EntityKey[];
+  readonly reader: FeatureReader;
+  readonly options: AnswerOptions;
+  /** When the work on the request began. */
+  readonly startMs: number;
+  readonly clock: Clock;
+}
+
+/** Of a kept text: all of it is ASCII. */
+const ASCII = 1;
 
 /** A class, because literals with accessors and spreads cost as much here as the whole text. */
 class VectorRouteAnswer implements RouteAnswer {
   readonly status = 200;
   readonly headers: Readonly<Record<string, string>>;
   readonly #label: Readonly<Record<string, unknown>>;
-  readonly #plan: VectorPlan;
-  readonly #vector: VectorValues;
-  readonly #timing: Readonly<Record<string, unknown>>;
+  readonly #read: AnsweredRead;
+  readonly #timing: AnswerTiming;
   readonly #metadata: Readonly<Record<string, unknown>>;
+  #before = "";
+  #after = "";
 
-  constructor(
-    label: Readonly<Record<string, unknown>>,
-    plan: VectorPlan,
-    vector: VectorValues,
-    timing: Readonly<Record<string, unknown>>,
-    metadata: Readonly<Record<string, unknown>>,
-  ) {
-    const { token } = metadata;
+  constructor(label: Readonly<Record<string, unknown>>, read: AnsweredRead) {
+    this.#metadata = answerMetadata(read.plan, read.plan.vector, read.options);
+    this.#timing = answerTiming(read.startMs, read.clock);
+    const { token } = this.#metadata;
     this.headers = typeof token === "string" ? { "x-onefold-token": token } : NO_HEADERS;
     this.#label = label;
-    this.#plan = plan;
-    this.#vector = vector;
-    this.#timing = timing;
-    this.#metadata = metadata;
+    this.#read = read;
   }
 
   get body(): Readonly<Record<string, unknown>> {
-    const features = answerFeatures(this.#plan, this.#vector);
+    const { plan } = this.#read;
+    const features = answerFeatures(plan, plan.vector);
     return { ...this.#label, features, metadata: { ...this.#timing, ...this.#metadata } };
   }
 
   jsonText(): string {
-    const features = featuresText(this.#plan, this.#vector);
-    const metadata = `${begun(this.#timing)},${JSON.stringify(this.#metadata).slice(1)}`;
-    return `${begun(this.#label)},"features":${features},"metadata":${metadata}}`;
+    const { plan } = this.#read;
+    const { as_of, ...others } = this.#metadata;
+    const { latency_ms, timestamp } = this.#timing;
+    this.#before = `${begun(this.#label)},"features":${featuresText(plan, plan.vector)},"metadata":{"latency_ms":`;
+    this.#after = `,${JSON.stringify(others).slice(1)}}`;
+    return this.#before + timesText(latency_ms, timestamp, as_of as string) + this.#after;
   }
+
+  /** After its text was made. */
+  keep(asked: Asked): void {
+    const { plan, keys, reader, options } = this.#read;
+    if (!isPlain(options)) return;
+    const text = this.#before + this.#after;
+    const bytes = Buffer.from(text);
+    const split = Buffer.byteLength(this.#before);
+    reader.keepAnswer(asked, { plan, keys, bytes, split, note: bytes.length === text.length ? ASCII : 0 });
+  }
+}
+
+/** What follows `"latency_ms":`, up to and with `as_of`. */
+function timesText(latency: number, timestamp: string, asOf: string): string {
+  return `${latency},"timestamp":"${timestamp}","as_of":"${asOf}"`;
 }
 
 /** The JSON text of an object that more fields follow. */
@@ -59,38 +96,30 @@ function begun(fields: Readonly<Record<string, unknown>>): string {
 }
 
 /**
- * `label` is what comes before the features, and has at least one field; the work on the request began at
- * `startMs`.
+ * Reads and answers in this turn, where states are read in it; else once they were fetched, with the text made in the
+ * turn that reads, since others may read with the plan before it is asked for. `label` is what comes before the features,
+ * and has at least one field.
  */
 export function vectorRouteAnswer(
   label: Readonly<Record<string, unknown>>,
-  plan: VectorPlan,
-  vector: VectorValues,
-  options: AnswerOptions,
-  startMs: number,
-  clock: Clock,
-): RouteAnswer {
-  const metadata = answerMetadata(plan, vector, options);
-  return new VectorRouteAnswer(label, plan, vector, answerTiming(startMs, clock), metadata);
-}
-
-/**
- * What `answer` gives in this turn, where states are read in it; else once they were fetched, with its text made in
- * the same turn, since others may read with the plan before it is asked for.
- */
-export function answerOnceFetched(
-  reader: FeatureReader,
-  plan: VectorPlan,
-  keys: readonly EntityKey[],
-  answer: (states: FetchedStates | null) => RouteAnswer,
+  asked: AnsweredRead,
+  request?: Row,
 ): RouteAnswer | Promise<RouteAnswer> {
-  if (reader.fetch === null) return answer(null);
-  return reader.fetch([{ plan, keys }]).then((states) => settled(answer(states)));
+  const { plan, keys, reader } = asked;
+  const given = request === undefined ? {} : { request };
+  if (reader.fetch !== null) {
+    return reader.fetch([{ plan, keys }]).then((states) => {
+      reader.read(plan, keys, { ...given, states });
+      return settled(new VectorRouteAnswer(label, asked));
+    });
+  }
+  reader.read(plan, keys, given);
+  return new VectorRouteAnswer(label, asked);
 }
 
-function settled(answer: RouteAnswer): RouteAnswer {
-  const { status, headers = NO_HEADERS } = answer;
-  const text = answer.jsonText === undefined ? JSON.stringify(answer.body) : answer.jsonText();
+function settled(answer: VectorRouteAnswer): RouteAnswer {
+  const { status, headers } = answer;
+  const text = answer.jsonText();
   return {
     status,
     headers,
@@ -98,5 +127,24 @@ function settled(answer: RouteAnswer): RouteAnswer {
       return JSON.parse(text) as unknown;
     },
     jsonText: () => text,
+  };
+}
+
+/** The kept answer to what is asked, as it is now. The work on the request began at `startMs`. */
+export function repeatedAnswer(reader: FeatureReader, asked: Asked, startMs: number): WireAnswer | null {
+  const found = reader.findAnswer(asked);
+  if (found === null) return null;
+  const { bytes, start, split, end, note } = found;
+  const now = formatMicros(found.asOf);
+  const times = timesText(latencyMs(startMs), now, now);
+  const encoding = note === ASCII ? "latin1" : "utf8";
+  const text = bytes.toString(encoding, start, split) + times + bytes.toString(encoding, split, end);
+  return {
+    status: 200,
+    headers: NO_HEADERS,
+    contentType: JSON_TYPE,
+    text,
+    bytes: end - start + times.length,
+    code: null,
   };
 }

@@ -2,24 +2,14 @@
  * What goes over the wire for a route's answer, or for what was thrown instead: status, headers and text.
  * Both HTTP doors send exactly this.
  */
-import { asOnefoldError, type ErrorCode, OnefoldError } from "../base/errors.ts";
-import type { RouteAnswer } from "./route.ts";
+import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import type { RouteAnswer, WireAnswer } from "./route.ts";
 
 /** Told of every error that is the server's own fault; `request` is method and path, without its query. */
 export type OnServerError = (error: unknown, request: string) => void;
 
-export interface WireAnswer {
-  readonly status: number;
-  /** Beside content-type and what the protocol itself adds. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly contentType: string;
-  readonly text: string;
-  /** Of an error answer. */
-  readonly code: ErrorCode | null;
-}
-
-const JSON_TYPE = "application/json; charset=utf-8";
-const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
+export const JSON_TYPE: string = "application/json; charset=utf-8";
+export const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
 /** Throws where the body cannot be serialized: before anything is sent, so that no answer is half-written. */
 export function wireAnswer(answer: RouteAnswer): WireAnswer {

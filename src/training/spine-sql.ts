@@ -21,6 +21,9 @@ const INTEGER_TYPES = new Set([
   "UHUGEINT",
 ]);
 
+/** Those whose values may lie outside what a wide int64 holds. */
+const WIDER_THAN_64_BITS = new Set(["HUGEINT", "UBIGINT", "UHUGEINT"]);
+
 /**
  * Whole microseconds since the epoch, null where the column holds none. A time without a zone is UTC;
  * nanoseconds are cut off downwards. Throws `SPINE_INVALID` for a type that is no time.
@@ -129,7 +132,41 @@ export function valueSql(column: string, type: string, wanted: ValueType, of: st
 export function jsonTextSql(column: string, type: string, wanted: ValueType): string | null {
   const name = sqlName(column);
   if (type === "JSON" || (type === "VARCHAR" && wanted.name === "array")) return `${name}::VARCHAR`;
-  return type.startsWith("JSON[") ? `to_json(${name})::VARCHAR` : null;
+  if (type.startsWith("JSON[")) return `to_json(${name})::VARCHAR`;
+  if (wanted.name !== "array" || !type.endsWith("[]")) return null;
+  const [base] = type.split("[", 1) as [string];
+  if (castsExactly(base, innermost(wanted))) return null;
+  // Whole numbers too long for a JSON number are text for the door.
+  const isText = INTEGER_TYPES.has(base) && innermost(wanted).name === "int64";
+  return `to_json(${isText ? `${name}::VARCHAR${type.slice(base.length)}` : name})::VARCHAR`;
+}
+
+/**
+ * Whether the engine's cast leaves each element of a list what it is. Other casts round (1.5 to 2), or make single
+ * elements null, so those lists are the door's to judge.
+ */
+function castsExactly(base: string, wanted: ValueType): boolean {
+  const isFraction = base === "DOUBLE" || base === "FLOAT" || base.startsWith("DECIMAL");
+  switch (wanted.name) {
+    case "int64":
+      return INTEGER_TYPES.has(base) && !WIDER_THAN_64_BITS.has(base);
+    case "float64":
+      return isFraction || INTEGER_TYPES.has(base);
+    case "bool":
+      return base === "BOOLEAN";
+    case "string":
+      return !isFraction;
+    case "timestamp":
+      return base.startsWith("TIMESTAMP") || base === "DATE";
+    case "bytes":
+      return base === "BLOB";
+    case "array":
+      return false;
+  }
+}
+
+function innermost(type: ValueType): ValueType {
+  return type.name === "array" ? innermost(type.element) : type;
 }
 
 function notOfType(column: string, type: string, wanted: ValueType, of: string): OnefoldError {

@@ -17,6 +17,7 @@ import {
   readCsvHeader,
 } from "../offline-store/csv-file.ts";
 import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
+import { jsonLineError } from "../offline-store/file-fault.ts";
 import { type Column, type ValueType, formatType } from "../schema/value.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";
 
@@ -78,8 +79,10 @@ export async function readSpine(
   });
   const sniffed = await describe(engine, scanSql(path, format, header, new Map())).catch(async (error: unknown) => {
     await hashing;
-    throw error;
+    throw format === "ndjson" ? await namedLine(path, error) : error;
   });
+  // What the engine makes of lines that are not all objects.
+  if (format === "ndjson" && sniffed.length === 1 && sniffed[0]!.name === "json") await refuseBrokenLine(path);
   const timeColumn = findColumn(sniffed, request.timeColumn, TIME_COLUMNS, needs === "time" ? "time" : null);
   const tokenColumn = findColumn(sniffed, request.tokenColumn, TOKEN_COLUMNS, needs === "token" ? "token" : null);
   const keyColumns = entities.map((entity) => findKeyColumns(sniffed, entity, request.keyColumns?.[entity.name]));
@@ -141,6 +144,18 @@ function formatOf(path: string): SpineFormat {
     where: path,
     hint: "name it .parquet, .csv, .ndjson or .jsonl",
   });
+}
+
+const MEND_THE_LINE = "NDJSON carries one whole JSON object a line: mend the line";
+
+async function refuseBrokenLine(path: string): Promise<void> {
+  const broken = await jsonLineError(path, MEND_THE_LINE, null);
+  if (broken !== null) throw broken;
+}
+
+/** The engine says of a broken line at which byte it is, and of some which options to try. */
+async function namedLine(path: string, error: unknown): Promise<unknown> {
+  return (isOnefoldError(error) ? await jsonLineError(path, MEND_THE_LINE, error).catch(() => null) : null) ?? error;
 }
 
 interface SpineColumn {

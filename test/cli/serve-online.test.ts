@@ -14,7 +14,7 @@ const describeWithOurs = await describeWhere("redis", { ours: true });
 
 let folder: string;
 let redis: RedisServer;
-let servers: ChildProcess[] = [];
+const servers: ChildProcess[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "onefold-serve-online-cli-"));

@@ -108,6 +108,17 @@ describe("definitions are frozen plain data", () => {
     });
   });
 
+  it("writes a stream's Kafka topic, by its name or whole, and no other", () => {
+    const columns = { user: t.string(), at: t.timestamp() };
+    const of = (kafka: any) => stream("clicks", { columns, eventTime: "at", kafka }).kafka;
+    expect(of("web.clicks-1")).toEqual({ topic: "web.clicks-1" });
+    expect(of({ topic: "clicks", direct: true })).toEqual({ topic: "clicks", direct: true });
+    expect(of({ topic: "clicks", direct: false })).toEqual({ topic: "clicks" });
+    for (const wrong of ["", "a topic", { topic: 1 }, { topic: "clicks", partitions: 3 }]) {
+      expect(() => of(wrong)).toThrow(expect.objectContaining({ code: "DEFINITION_INVALID" }));
+    }
+  });
+
   it("writes a view with inferred types, parsed durations and every option of a feature", () => {
     const { definedAt: _, ...data } = view("delays", {
       ...base,

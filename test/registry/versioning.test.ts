@@ -10,9 +10,11 @@ import { t } from "../../src/define/column-type.ts";
 import { custom } from "../../src/define/custom.ts";
 import { customTransformation } from "../../src/define/custom-transformation.ts";
 import { entity } from "../../src/define/entity.ts";
+import { http, type HttpPollOptions } from "../../src/define/http-poll.ts";
 import { col } from "../../src/define/expression-builder.ts";
 import { onDemand } from "../../src/define/on-demand.ts";
 import { service } from "../../src/define/service.ts";
+import { stream } from "../../src/define/source.ts";
 import { clip, impute, log1p, minMax, standardize } from "../../src/define/transformation.ts";
 import type { AnyTransformation } from "../../src/define/transformation-typing.ts";
 import { view } from "../../src/define/view.ts";
@@ -78,6 +80,26 @@ describe("versioning", () => {
     await registry.apply([changedView({ version: 2, features: longer(spend.features) })]);
     expect(registry.view("spend").definition.version).toBe(2);
     expect(registry.view("spend", 1).fingerprint).toBe(fingerprint(spend));
+  });
+
+  it("shows a source that is polled, and lets the poll change, come and go", async () => {
+    const url = "https://api.example.com/quotes";
+    const quotes = (poll?: Pick<HttpPollOptions, "every" | "query">): Definition =>
+      stream("quotes", {
+        columns: { quote_id: t.string(), quoted_at: t.timestamp() },
+        eventTime: "quoted_at",
+        id: "quote_id",
+        ...(poll === undefined ? {} : { poll: http({ url, ...poll }) }),
+      });
+    const polled = quotes({ every: "5s", query: { owner: "a" } });
+    expect((await registry.apply([polled])).changes[0]!.details).toContain(`polled from ${url} every 5s`);
+    const plan = await registry.apply([quotes({ every: "10s", query: { owner: "b" } })]);
+    expect(plan.changes).toMatchObject([
+      { change: "change", details: ["poll.everyMicros: 5s -> 10s", "poll.query.owner.value: a -> b"] },
+    ]);
+    expect((await registry.apply([quotes()])).changes).toMatchObject([{ change: "change" }]);
+    expect((await (await reopened()).apply([polled])).changes).toMatchObject([{ change: "change" }]);
+    expect((await (await reopened()).apply([polled])).dirty).toBe(false);
   });
 
   it("lets the draft change, and never takes it for the highest version", async () => {

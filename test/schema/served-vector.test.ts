@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -86,6 +86,20 @@ describe("serving log lines", () => {
     await writeFile(join(folder, "a.ndjson"), `${encodeServedVector(sample!)}\n`);
     await appendFile(join(folder, "a.ndjson"), "garbage\n");
     await expect(readAll()).rejects.toMatchObject({ code: "LOG_CORRUPT", where: join(folder, "a.ndjson:2") });
+  });
+
+  it("go on behind a segment that is removed as the oldest meanwhile, and are refused with a code where one cannot be read", async () => {
+    const [sample] = fc.sample(vector, 1);
+    const line = (service: string): string => `${encodeServedVector({ ...sample!, service })}\n`;
+    for (const name of ["a", "b", "c"]) await writeFile(join(folder, `${name}.ndjson`), line(name));
+    const read: string[] = [];
+    for await (const { service } of readServingLog(folder)) {
+      read.push(service);
+      await rm(join(folder, "b.ndjson"), { force: true });
+    }
+    expect(read).toEqual(["a", "c"]);
+    await mkdir(join(folder, "d.ndjson"));
+    await expect(readAll()).rejects.toMatchObject({ code: "FILE_UNREADABLE", where: join(folder, "d.ndjson") });
   });
 
   it("are none where there is no folder", async () => {

@@ -18,6 +18,7 @@ import type {
 } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { STATUS_NAMES, type ViewState } from "../../src/fold/view-fold.ts";
+import { ChangeCounts } from "../../src/ingest/change-counts.ts";
 import { Metrics } from "../../src/monitor/metrics.ts";
 import { openFitStore } from "../../src/registry/fit-files.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
@@ -139,6 +140,8 @@ export interface World extends ServePorts {
   epoch: number;
   ready: boolean;
   revisionNumber: number;
+  /** Whether every vector goes to `recorded`; answers of those that do not may be kept. */
+  isSampling: boolean;
   /** Stands in for the pipeline's push when set. */
   pushInstead: ServePorts["push"] | null;
   /** Folds one arrival known now. */
@@ -151,7 +154,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
   const registry = await openFileRegistry(folder, { clock });
   await registry.apply(all);
   await rm(folder, { recursive: true });
-  const views = new Map<string, ServedView & { states: Map<string, ViewState> }>();
+  const views = new Map<string, ServedView & { states: Map<string, ViewState>; changes: ChangeCounts }>();
   let nextOffset = 0;
   const monitor = new Metrics({
     sources: () => [],
@@ -172,6 +175,8 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
     epoch: 3,
     ready: true,
     revisionNumber: 0,
+    isSampling: true,
+    keptVectorsBytesMax: 1024 * 1024,
     pushInstead: null,
     revision: () => world.revisionNumber,
     view(name, version) {
@@ -189,6 +194,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
             return world.epoch;
           },
           states,
+          changes: new ChangeCounts(),
           state: (entityKey) => states.get(entityKey) ?? null,
         });
       }
@@ -208,11 +214,13 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
       for (const { definition } of registry.views()) {
         const served = world.view(definition.name, definition.version) as ServedView & {
           states: Map<string, ViewState>;
+          changes: ChangeCounts;
         };
         const entityKey = served.fold.keyOf(values);
         if (!served.states.has(entityKey)) served.states.set(entityKey, served.fold.empty());
         const event = { offset: nextOffset, eventTime, knownTime: world.clock.now(), row: values };
         served.fold.fold(served.states.get(entityKey)!, event);
+        served.changes.changed(entityKey);
       }
       nextOffset++;
     },
@@ -238,7 +246,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
       const accepted = outcomes.filter((o) => o.status === "accepted").length;
       return { accepted, duplicates: 0, rejected: rows.length - accepted, outcomes };
     },
-    samples: () => true,
+    samples: () => world.isSampling,
     record: (vector) => void world.recorded.push(vector),
     readiness: () => ({ ready: world.ready, waitingFor: world.ready ? [] : ["origin_delays@2"] }),
   };

@@ -1,5 +1,7 @@
 import { expect, it } from "vitest";
+import { serviceKeys } from "../../src/serve/entity-input.ts";
 import { createFeatureReader } from "../../src/serve/feature-reader.ts";
+import type { RouteAnswer } from "../../src/serve/route.ts";
 import { vectorRouteAnswer } from "../../src/serve/vector-route-answer.ts";
 import { createWorld } from "./served-world.ts";
 
@@ -10,11 +12,18 @@ it("a vector's answer says the same as data and as text", async () => {
   const plan = reader.servicePlan("delay_model");
   for (const airport of ["Zürich", "nowhere", 'quote " and \u2028']) {
     const entities = { airport, route: [airport, "LAX"] };
-    const vector = reader.vector("delay_model", entities);
+    const keys = serviceKeys(plan.entities, entities);
     for (const full of [true, false]) {
       for (const token of [true, false]) {
         const label = { service: "delay_model", entities };
-        const answer = vectorRouteAnswer(label, plan, vector, { full, token }, performance.now(), world.clock);
+        const answer = vectorRouteAnswer(label, {
+          plan,
+          keys,
+          reader,
+          options: { full, token },
+          startMs: performance.now(),
+          clock: world.clock,
+        }) as RouteAnswer;
         expect(answer.jsonText!()).toBe(JSON.stringify(answer.body));
         expect(Object.keys(answer.headers ?? {})).toEqual(token ? ["x-onefold-token"] : []);
       }

@@ -181,4 +181,62 @@ describe("request data in Parquet", () => {
       expect(await valuesIn(path, type), type.name).toEqual([null]);
     }
   });
+
+  /** A list a row, each as the engine's SQL has it. */
+  async function lists(cells: readonly string[], fileType: string, element: ValueType): Promise<Value[]> {
+    const path = join(folder, "lists.parquet");
+    const rows = cells.map((cell) => `('ada', '2026-01-01T00:00:00Z', ${cell}::${fileType})`).join(", ");
+    await engine.run(`COPY (FROM (VALUES ${rows}) l(user_id, t, given)) TO ${sqlText(path)} (FORMAT parquet)`);
+    return valuesIn(path, listOf(element));
+  }
+
+  it.each([
+    [INT, "BIGINT[]", "[1, NULL, -9007199254740991]", [1, null, -9007199254740991]],
+    [INT, "UTINYINT[]", "[255]", [255]],
+    [INT, "DOUBLE[]", "[1.0, NULL, 2.0]", [1, null, 2]],
+    [INT, "DECIMAL(4,2)[]", "[7.00]", [7]],
+    [INT, "VARCHAR[]", "['12']", [12]],
+    [WIDE, "BIGINT[]", "[9223372036854775807]", ["9223372036854775807"]],
+    [WIDE, "VARCHAR[]", "['9223372036854775807']", ["9223372036854775807"]],
+    [FLOAT, "DOUBLE[]", "[0.1, 5e-324, -0.0]", [0.1, 5e-324, 0]],
+    [FLOAT, "INTEGER[]", "[3]", [3]],
+    [FLOAT, "DECIMAL(4,2)[]", "[1.25]", [1.25]],
+    [STRING, "VARCHAR[]", "['a', NULL, '']", ["a", null, ""]],
+    [BOOL, "BOOLEAN[]", "[true, NULL]", [true, null]],
+    [TIME, "TIMESTAMPTZ[]", "['2026-01-01T02:00:00.123456+02:00']", [1767225600123456]],
+    [TIME, "TIMESTAMP[]", "['2026-01-01T00:00:00']", [1767225600000000]],
+    [BYTES, "BLOB[]", "['\\x00\\xFF']", [Uint8Array.of(0, 255)]],
+    [listOf(INT), "BIGINT[][]", "[[1, 2], []]", [[1, 2], []]],
+    [listOf(INT), "DOUBLE[][]", "[[1.0], NULL]", [[1], null]],
+  ] as const)("has lists of %o in a column of %s: %s", async (element, fileType, cell, value) => {
+    expect(await lists([cell, "NULL", "[]"], fileType, element)).toEqual([value, null, []]);
+  });
+
+  it.each([
+    [INT, "DOUBLE[]", "[1.0, 1.5]"],
+    [INT, "FLOAT[]", "[2.5]"],
+    [INT, "DOUBLE[]", "['nan']"],
+    [INT, "DOUBLE[]", "[1e300]"],
+    [INT, "DECIMAL(3,1)[]", "[1.5]"],
+    [INT, "VARCHAR[]", "['1.5']"],
+    [INT, "BIGINT[]", "[9007199254740993]"],
+    [INT, "BOOLEAN[]", "[true]"],
+    [WIDE, "DOUBLE[]", "[0.5]"],
+    [WIDE, "HUGEINT[]", "[9223372036854775808]"],
+    [FLOAT, "DOUBLE[]", "['inf']"],
+    [FLOAT, "BOOLEAN[]", "[true]"],
+    [BOOL, "INTEGER[]", "[2]"],
+    [STRING, "DOUBLE[]", "[1.5]"],
+    [TIME, "BIGINT[]", "[1767225600]"],
+    [listOf(INT), "DOUBLE[][]", "[[1.0, 1.5]]"],
+  ] as const)(
+    "refuses lists of %o in a column of %s, where one holds what is none: %s",
+    async (element, fileType, cell) => {
+      await expect(lists(["[]", cell, "NULL"], fileType, element)).rejects.toMatchObject({
+        code: "SPINE_INVALID",
+        message: expect.stringMatching(/^given is null or not array<.*in 1 label row$/) as string,
+        where: expect.stringContaining("row 2 is the first") as string,
+      });
+    },
+  );
 });

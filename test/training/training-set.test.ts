@@ -377,6 +377,15 @@ describe("a training set", () => {
       expect(await refused("xlsx", "?")).toMatchObject({ code: "FILE_UNREADABLE" });
       expect(await refused("parquet", "PAR1 but no more")).toMatchObject({ code: "FILE_UNREADABLE" });
       expect(await refused("ndjson", '{"origin": "SEA"')).toMatchObject({ code: "FILE_UNREADABLE" });
+      for (const broken of ['{"origin": "LAX"', "origin,LAX", "[1]", '"text"']) {
+        const good = '{"origin": "SEA", "destination": "SFO", "t": "2026-03-01T00:00:00Z"}';
+        const error = await refused("ndjson", [good, "", good, broken, good, "{"].join("\n"));
+        expect(error, broken).toMatchObject({
+          code: "FILE_UNREADABLE",
+          message: "line 4 is not a JSON object",
+          where: expect.stringMatching(/\.ndjson:4$/) as string,
+        });
+      }
       const labels = await csvLabels();
       expect(await errorOf(world.train(labels, { out: labels }))).toMatchObject({ code: "REQUEST_INVALID" });
       expect(await errorOf(world.train(labels, { out: world.path("no/such/folder.csv") }))).toMatchObject({

@@ -7,6 +7,7 @@ import type { Platform } from "../../platform.ts";
 import type { Registered, Registry } from "../../registry/registry.ts";
 import { formatAggregation, formatExpression } from "../definition-text.ts";
 import { createOutput } from "../output.ts";
+import { pollStatusOf } from "../poll-status-text.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 import { formatCell, formatTable } from "../table.ts";
 
@@ -31,6 +32,9 @@ export function describeCommand(): Command {
         const found = findDefinition(platform.registry, name).definition;
         const path = `/registry/${LISTS[found.kind]}/${encodeURIComponent(fullName(found))}`;
         const answer = await platform.request("GET", path);
+        if (found.kind === "stream" && found.poll !== undefined) {
+          return [found, { ...answer, poll_status: await pollStatusOf(platform.dataDir, found) }] as const;
+        }
         if (found.kind !== "service") return [found, answer] as const;
         return [found, { ...answer, fits: await fitsOf(platform, found.name) }] as const;
       });

@@ -27,11 +27,12 @@ interface ServeOptions extends StandardOptions {
   readonly host: string;
   readonly sample: number;
   readonly hotPath: boolean;
-  readonly keptVectors: number;
+  readonly keptVectors?: number;
   readonly stateMemory?: number;
   readonly workers?: number;
   readonly publish?: string;
   readonly online?: string;
+  readonly poll: boolean;
 }
 
 /** What serves, and what is said about it. */
@@ -67,10 +68,8 @@ export function serveCommand(): Command {
     .addOption(
       new Option(
         "--kept-vectors <megabytes>",
-        "memory for vectors that are answered again while nothing can have changed",
-      )
-        .default(128)
-        .argParser(parseMegabytes),
+        "memory for answers that are given again while nothing can have changed (default: an eighth of the heap)",
+      ).argParser(parseMegabytes),
     )
     .addOption(
       new Option(
@@ -88,8 +87,9 @@ export function serveCommand(): Command {
       new Option(
         "--online <url>",
         "serve from the states that another process publishes to a Redis: fold nothing, take no events",
-      ).conflicts(["publish", "workers", "stateMemory"]),
+      ).conflicts(["publish", "workers", "stateMemory", "keptVectors"]),
     )
+    .option("--no-poll", "do not ask the APIs of polled sources")
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -113,10 +113,10 @@ export function serveCommand(): Command {
         if (failure !== null) throw failure;
       };
       if (options.online !== undefined) return run(await serveFromStore(options, options.online));
-      const keptVectorsBytes = options.keptVectors * 1024 * 1024;
       const settings = {
         servingLogSampleRate: options.sample,
-        keptVectorsBytes,
+        ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
+        poll: options.poll,
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
         definitions,

@@ -3,6 +3,7 @@
  */
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
+import { parseDuration } from "../../base/micros.ts";
 import { kafkaSettingsOf, type KafkaOptions, withWorkerOptions } from "../kafka-options.ts";
 import { parseCount, parsePort } from "../option-values.ts";
 import { createOutput, errorLines } from "../output.ts";
@@ -12,6 +13,7 @@ import { nextStopSignal } from "../stop-signal.ts";
 interface WorkerOptions extends StandardOptions, KafkaOptions {
   readonly online?: string;
   readonly archive?: string;
+  readonly archiveEvery?: string;
   readonly states?: number;
   readonly port?: number;
   readonly host: string;
@@ -35,6 +37,7 @@ export function workerCommand(): Command {
   withWorkerOptions(command)
     .addOption(new Option("--online <url>", "online store: redis://host:port (docs/redis.md)").env("ONEFOLD_ONLINE"))
     .addOption(new Option("--archive <folder>", "move events to offline tables in this folder (default: none)"))
+    .addOption(new Option("--archive-every <duration>", "time between two moves to offline tables (default: 10s)"))
     .addOption(new Option("--states <number>", "states kept in memory (default: 500000)").argParser(parseCount))
     .addOption(
       new Option("--port <number>", "port for /health and /metrics; 0 takes a free one (default: none)").argParser(
@@ -63,6 +66,9 @@ export function workerCommand(): Command {
         onlineUrl: options.online,
         ...(password === undefined ? {} : { onlinePassword: password }),
         ...(options.archive === undefined ? {} : { archiveFolder: options.archive }),
+        ...(options.archiveEvery === undefined
+          ? {}
+          : { archiveIntervalMs: Math.ceil(parseDuration(options.archiveEvery) / 1000) }),
         ...(options.states === undefined ? {} : { statesMax: options.states }),
         onTrouble: oncePerWhile((error) => process.stderr.write(`${errorLines(error).join("\n")}\n`)),
       });

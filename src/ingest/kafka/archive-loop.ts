@@ -105,7 +105,7 @@ export class ArchiveLoop {
   async #read(fold: PartitionFold, topic: string, end: number) {
     const { connection, store } = this.#options;
     const { partition } = fold.options;
-    const [fetched] = await connection.fetch([{ topic, partition, offset: fold.offset }], WAIT_MS);
+    const [fetched] = await connection.fetch([{ topic, partition, offset: fold.offset }], WAIT_MS, "archive");
     if (fetched === undefined || fetched.nextOffset === fold.offset) return [];
     const records = fetched.records.filter(({ offset }) => offset < end);
     const reads = fold.admit(records, Math.min(fetched.nextOffset, end));

@@ -12,6 +12,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
 import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
+import { FetchAhead } from "./fetch-ahead.ts";
 import {
   type FoldedEvent,
   PartitionFold,
@@ -49,10 +50,9 @@ export interface FoldProgress {
   }[];
 }
 
-const WAIT_MS = 500;
-
 export class FoldLoop {
   readonly #options: FoldLoopOptions;
+  readonly #fetching: FetchAhead;
   readonly #routes = new Map<string, RouteParts>();
   readonly #folds = new Map<string, PartitionFold>();
   readonly #lags = new Map<string, number>();
@@ -65,6 +65,7 @@ export class FoldLoop {
 
   constructor(options: FoldLoopOptions) {
     this.#options = options;
+    this.#fetching = new FetchAhead(options.connection, "fold");
     for (const parts of options.plans.flatMap(routeParts)) this.#routes.set(parts.route.topic, parts);
   }
 
@@ -90,6 +91,7 @@ export class FoldLoop {
 
   /** Forgets all that is in memory: the next turn reads positions and states anew. */
   drop(): void {
+    this.#fetching.drop();
     this.#folds.clear();
     this.#lags.clear();
   }
@@ -108,8 +110,7 @@ export class FoldLoop {
       return { topic: route.topic, partition, offset };
     });
     if (from.length === 0) return null;
-    const fetched = await this.#options.connection.fetch(from, WAIT_MS);
-    return this.#take(fetched);
+    return this.#take(await this.#fetching.fetch(from));
   }
 
   /** Lets go of partitions that are another's now, and reads the positions of new ones. */

@@ -7,6 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { FetchFrom, KafkaConnection, NewRecord, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
+import { FetchAhead } from "./fetch-ahead.ts";
 import type { GroupSeat } from "./group-seat.ts";
 import { partitionName } from "./position.ts";
 import { compileRouter, type Router } from "./router.ts";
@@ -28,12 +29,12 @@ export interface RouteProgress {
   readonly lag: number;
 }
 
-const WAIT_MS = 500;
 /** Of values, in one append: well below what a broker takes for one partition. */
 const APPEND_BYTES_MAX = 512 * 1024;
 
 export class RouteLoop {
   readonly #options: RouteLoopOptions;
+  readonly #fetching: FetchAhead;
   readonly #routers = new Map<string, Router[]>();
   readonly #positions = new Map<string, FetchFrom>();
   readonly #lags = new Map<string, number>();
@@ -43,6 +44,7 @@ export class RouteLoop {
 
   constructor(options: RouteLoopOptions) {
     this.#options = options;
+    this.#fetching = new FetchAhead(options.connection, "route");
     const { plans, topics } = options;
     const counts = new Map(Array.from(topics, ([name, { partitionCount }]) => [name, partitionCount]));
     for (const plan of plans) {
@@ -62,6 +64,7 @@ export class RouteLoop {
   }
 
   drop(): void {
+    this.#fetching.drop();
     this.#positions.clear();
     this.#lags.clear();
   }
@@ -70,7 +73,7 @@ export class RouteLoop {
     await this.#settle();
     if (this.#positions.size === 0) return null;
     const { connection, clock, seat } = this.#options;
-    const fetched = await connection.fetch([...this.#positions.values()], WAIT_MS);
+    const fetched = await this.#fetching.fetch([...this.#positions.values()]);
     const done: FetchFrom[] = [];
     let taken = 0;
     let append: NewRecord[] = [];

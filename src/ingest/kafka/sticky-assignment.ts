@@ -16,7 +16,13 @@ export function assignPartitions(
   const members = memberIds.toSorted();
   const given = new Map(members.map((member) => [member, [] as TopicPartition[]]));
   if (members.length === 0) return given;
-  const shareMax = Math.ceil(partitions.length / members.length);
+  const share = Math.floor(partitions.length / members.length);
+  // So many members have one more.
+  let extras = partitions.length % members.length;
+  const mayTake = (member: string): boolean => {
+    const { length } = given.get(member)!;
+    return length < share || (length === share && extras > 0);
+  };
   const ordered = partitions.toSorted((a, b) =>
     a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition,
   );
@@ -25,8 +31,9 @@ export function assignPartitions(
     const ranked = members
       .map((member) => ({ member, rank: rankOf(member, name) }))
       .toSorted((a, b) => b.rank - a.rank);
-    const taker = ranked.find(({ member }) => given.get(member)!.length < shareMax)!;
-    given.get(taker.member)!.push(one);
+    const { member } = ranked.find((each) => mayTake(each.member))!;
+    if (given.get(member)!.length === share) extras--;
+    given.get(member)!.push(one);
   }
   return given;
 }

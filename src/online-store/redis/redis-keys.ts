@@ -1,7 +1,7 @@
 /**
  * What lies where on Redis. With the prefix `of:`,
  *
- *     of:{<entity key>}<space>    a string: the state's version and the state (`stored-state.ts`)
+ *     of:{<entity key>}<space>    a string: the state's version (`stored-state.ts`) and the state, packed (`packed-bytes.ts`)
  *     of:metas                    a hash: all metas by name
  *
  * The braces are a hash tag: Redis Cluster places a key by what stands in them, so all views of an entity are in one

@@ -19,6 +19,7 @@ import type {
   StoreReading,
 } from "../online-store.ts";
 import { fromStored, toStored, VERSION_BYTES, versionOf } from "../stored-state.ts";
+import { packBytes, unpackBytes } from "./packed-bytes.ts";
 import { parseRedisAddress } from "./redis-address.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { type RedisArgument, type RedisCommand, RedisLink } from "./redis-link.ts";
@@ -110,7 +111,7 @@ export class RedisOnlineStore implements OnlineStore {
     const readStates = Array.from<StoredState | null>({ length: states.length }).fill(null);
     for (const [batch, values] of replies.entries()) {
       for (const [at, value] of values.entries()) {
-        if (value !== null) readStates[batches[batch]![at]!] = fromStored(ownBytes(value));
+        if (value !== null) readStates[batches[batch]![at]!] = unpacked(value);
       }
     }
     return { states: readStates, metas: readMetas };
@@ -127,7 +128,7 @@ export class RedisOnlineStore implements OnlineStore {
       for (const i of indexes) {
         const state = states[i]!;
         keys.push(this.#keys.state(state.space, state.key));
-        values.push(toStored(state), state.keptMs === undefined ? "" : String(Math.max(1, Math.ceil(state.keptMs))));
+        values.push(packed(state), state.keptMs === undefined ? "" : String(Math.max(1, Math.ceil(state.keptMs))));
       }
       return { name: WRITE_NEWER_COMMAND, args: [keys.length, ...keys, ...values] };
     });
@@ -293,6 +294,16 @@ function refusedIn(reply: readonly (number | Buffer)[], indexes: readonly number
     refused.push({ index, stored: versionOf(reply[i + 1] as Buffer) });
   }
   return refused;
+}
+
+/** The version as it is, for the server to compare; the state in fewer bytes. */
+function packed({ epoch, offset, bytes }: StoredState): Buffer {
+  return toStored({ epoch, offset, bytes: packBytes(bytes, offset) });
+}
+
+function unpacked(value: Buffer): StoredState {
+  const { epoch, offset, bytes } = fromStored(value);
+  return { epoch, offset, bytes: unpackBytes(bytes, offset) };
 }
 
 /** Replies may lie in one buffer with others. */

@@ -5,6 +5,7 @@
  * is folded again from its own: there, and only there, the events of its entities stand in the order in which they were
  * folded, with the offsets that its states and tokens speak of. What workers have not archived yet is not in it.
  */
+import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition, StreamDefinition } from "../../define/definition.ts";
 import type { ArchiveMemory } from "../../ingest/kafka/archive-loop.ts";
@@ -12,11 +13,12 @@ import { partitionOfKey } from "../../ingest/kafka/key-partition.ts";
 import { internalTopic } from "../../ingest/kafka/routes.ts";
 import { KAFKA_EPOCH } from "../../ingest/kafka/view-places.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
+import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { EventArchive, EventFiles, KeyedFiles } from "../../offline-store/event-archive.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
 import { type ArchivePlace, placesOf } from "../../offline-store/partitioned-events.ts";
 import { HISTORY_BASE } from "../../schema/event-offset.ts";
-import type { RuntimeContext } from "../runtime-context.ts";
+import type { Registry } from "../../registry/registry.ts";
 
 export interface WorkerTablesOptions {
   /** As `onefold worker --archive` has it. */
@@ -25,17 +27,24 @@ export interface WorkerTablesOptions {
   readonly prefix?: string;
 }
 
+interface WorkerTablesPorts {
+  readonly registry: Registry;
+  /** Reads the tables. */
+  readonly engine: QueryEngine;
+  readonly clock: Clock;
+}
+
 type Places = ReadonlyMap<number, ArchivePlace<ArchiveMemory>>;
 
 export class WorkerTables {
   readonly #options: WorkerTablesOptions;
-  readonly #context: RuntimeContext;
+  readonly #registry: Registry;
   readonly #store: OfflineStore;
 
-  constructor(options: WorkerTablesOptions, context: RuntimeContext) {
+  constructor(options: WorkerTablesOptions, { registry, engine, clock }: WorkerTablesPorts) {
     this.#options = options;
-    this.#context = context;
-    this.#store = openOfflineStore(options.folder, context.engine, { clock: context.clock });
+    this.#registry = registry;
+    this.#store = openOfflineStore(options.folder, engine, { clock });
   }
 
   has(source: SourceDefinition): source is StreamDefinition {
@@ -53,7 +62,7 @@ export class WorkerTables {
       });
     }
     const tables = new Map<string, { readonly keyed: KeyedFiles; readonly places: Places }>();
-    for (const { definition } of this.#context.registry.views()) {
+    for (const { definition } of this.#registry.views()) {
       const { key } = definition;
       if (definition.source !== source.name || definition.version === "dev" || tables.has(JSON.stringify(key)))
         continue;

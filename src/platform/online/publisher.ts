@@ -231,11 +231,13 @@ export class Publisher {
       let from = isAhead ? theirs.position : Number.NEGATIVE_INFINITY;
       // States under a draft's name are of whatever the draft was, and a rebuilt space begins anew.
       if ((hasOtherHistory && view.endsWith("@dev")) || this.#drops.has(place.space)) {
-        await this.#target.commit(
-          [],
-          [placeMeta, builtMeta].map((name) => ({ name, bytes: null })),
-        );
-        if (theirPlace !== null) await sleep(this.#options.draftGraceMillis ?? DRAFT_GRACE_MILLIS);
+        if (theirs?.space === place.space) {
+          await this.#target.commit(
+            [],
+            [placeMeta, builtMeta].map((name) => ({ name, bytes: null })),
+          );
+          await sleep(this.#options.draftGraceMillis ?? DRAFT_GRACE_MILLIS);
+        }
         await this.#target.dropSpace(place.space);
         this.#drops.delete(place.space);
         from = Number.NEGATIVE_INFINITY;

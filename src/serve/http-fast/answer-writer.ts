@@ -4,7 +4,7 @@
  */
 import { STATUS_CODES } from "node:http";
 import type { Clock } from "../../base/clock.ts";
-import type { WireAnswer } from "../wire-answer.ts";
+import type { WireAnswer } from "../route.ts";
 
 export class AnswerWriter {
   readonly #clock: Clock;

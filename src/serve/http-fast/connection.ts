@@ -14,8 +14,8 @@ import { performance } from "node:perf_hooks";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { refuseBytes } from "../refuse-bytes.ts";
 import { bodyText } from "../request-body.ts";
-import type { Route, RouteAnswer } from "../route.ts";
-import { type OnServerError, type WireAnswer, wireAnswer, wireError } from "../wire-answer.ts";
+import type { Route, RouteAnswer, WireAnswer } from "../route.ts";
+import { type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
 import type { AnswerWriter } from "./answer-writer.ts";
 import type { HotHead, HotRoutes } from "./hot-routes.ts";
 import { HEAD_BYTES_MAX, mayBecomeRequestHead } from "./request-head.ts";
@@ -62,6 +62,8 @@ export class FastConnection {
   /** Answers to be written at the end of the turn. */
   #out = "";
   #outIsAscii = true;
+  /** The body being answered, where its answer may be kept; nothing where `end` is -1. */
+  readonly #asked = { space: 0, text: "", start: 0, end: -1 };
   #phase: Phase = "head";
   #sinceMs: number;
 
@@ -183,6 +185,12 @@ export class FastConnection {
         this.#await("body");
         break;
       }
+      if (this.#repeat(head, text, bodyStart, end)) {
+        start = end;
+        this.#enter(start < bytes.length ? "head" : "idle");
+        if (!this.#mayAnswerMore()) break;
+        continue;
+      }
       let body: unknown;
       if (head.bodyBytes > 0) {
         body = parseJson(allAscii ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
@@ -203,6 +211,23 @@ export class FastConnection {
     return this.#phase !== "busy" && this.#phase !== "blocked" && !this.#socket.destroyed && !this.#context.isClosing;
   }
 
+  /** Answers the request if the same was answered before, and what was said still stands. Its bytes remain for `keep`. */
+  #repeat(head: HotHead, text: string, start: number, end: number): boolean {
+    const { route } = head.hot;
+    const asked = this.#asked;
+    asked.end = -1;
+    if (route.repeat === undefined || head.space === 0) return false;
+    asked.space = head.space;
+    asked.text = text;
+    asked.start = start;
+    asked.end = end;
+    const startMs = performance.now();
+    const answer = route.repeat(asked, startMs);
+    if (answer === null) return false;
+    this.#put(route, startMs, answer);
+    return true;
+  }
+
   #answer(head: HotHead, body: unknown): void {
     const { route } = head.hot;
     const startMs = diagnostics.answered.hasSubscribers ? performance.now() : 0;
@@ -212,7 +237,11 @@ export class FastConnection {
     } catch (thrown) {
       return this.#put(route, startMs, this.#errorAnswer(head, thrown));
     }
-    if (!(answer instanceof Promise)) return this.#put(route, startMs, this.#serialize(head, answer));
+    if (!(answer instanceof Promise)) {
+      this.#put(route, startMs, this.#serialize(head, answer));
+      if (this.#asked.end >= 0) answer.keep?.(this.#asked);
+      return;
+    }
     this.#enter("busy");
     this.#socket.pause();
     void answer
@@ -240,7 +269,7 @@ export class FastConnection {
   }
 
   #put(route: Route, startMs: number, answer: WireAnswer): void {
-    const bodyBytes = Buffer.byteLength(answer.text);
+    const bodyBytes = answer.bytes ?? Buffer.byteLength(answer.text);
     this.#out += this.#context.writer.write(answer, bodyBytes, this.#context.isClosing);
     this.#outIsAscii &&= bodyBytes === answer.text.length;
     if (diagnostics.answered.hasSubscribers) {

@@ -2,6 +2,7 @@
  * Which request heads go to which hot route, with their parameters, query and length. A path or query that
  * could be read in more than one way (odd escapes, repeated names, empty parts) goes to none of them.
  */
+import { newAnswerSpace } from "../kept-answers.ts";
 import type { JsonSchema, Route } from "../route.ts";
 import { parseRequestHead } from "./request-head.ts";
 
@@ -22,6 +23,8 @@ export interface HotHead {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly bodyBytes: number;
+  /** In which answers to its bodies are kept; 0 where heads like it do not come again. */
+  readonly space: number;
 }
 
 interface Pattern extends HotRoute {
@@ -74,16 +77,16 @@ export class HotRoutes {
       if (params === null) continue;
       const asked = query === undefined ? NOTHING : parseQuery(query);
       if (asked === null || !pattern.queryIsValid(asked)) return null;
-      const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes: head.bodyBytes };
+      const space = head.method === "POST" && ownText.length <= KEPT_HEAD_LENGTH_MAX ? newAnswerSpace() : 0;
+      const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes: head.bodyBytes, space };
       // A URL with a key in it hardly comes again.
-      if (head.method === "POST") this.#keep(ownText, found);
+      if (space > 0) this.#keep(ownText, found);
       return found;
     }
     return null;
   }
 
   #keep(headText: string, head: HotHead): void {
-    if (headText.length > KEPT_HEAD_LENGTH_MAX) return;
     if (this.#heads.size >= HEADS_KEPT_MAX) this.#heads.clear();
     this.#heads.set(headText, head);
   }

@@ -16,11 +16,11 @@ import { pushBody } from "../event-routes.ts";
 import { featuresText } from "../features-text.ts";
 import type { VectorAsk } from "../feature-reader.ts";
 import type { FetchedStates } from "../ports.ts";
-import { answerMetadata, type AnswerOptions, readFor } from "../vector-answer.ts";
+import { answerMetadata, type AnswerOptions } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import { decodeText } from "./byte-string.ts";
-import type { Call, Command } from "./command.ts";
 import { askedOnes, settledEach } from "./asked-vectors.ts";
+import type { Call, Command } from "./command.ts";
 import { eventBodyOf } from "./push-command.ts";
 
 export const bodyCommands: readonly Command[] = [
@@ -91,7 +91,7 @@ function askedVector(service: string, json: string, { door }: Call): AskedVector
 
 function answerText(asked: AskedVector, { door }: Call, states: FetchedStates | null): string {
   const { plan, keys, options, request } = asked;
-  const vector = readFor(door.reader, plan, keys, options, request, states);
+  const vector = door.reader.read(plan, keys, states === null ? { request } : { request, states });
   const about = answerMetadata(plan, vector, options);
   return `{"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(about)}}`;
 }

@@ -1,8 +1,10 @@
 /**
  * What a command is, and what it sees of the door and of its connection.
  */
+import type { EntityKey } from "../../schema/entity-key.ts";
 import type { FeatureReader } from "../feature-reader.ts";
 import type { ServePorts } from "../ports.ts";
+import type { VectorPlan } from "../vector-plan.ts";
 import type { ReplyWriter } from "./reply-writer.ts";
 
 /** What a connection is and has said of itself. The protocol it speaks is its writer's. */
@@ -40,6 +42,11 @@ export interface Call {
   fail(error: unknown, command: string): void;
   /** The same as the JSON that HTTP answers with: `{"error": {...}}` in one bulk string. */
   failAsJson(error: unknown, command: string): void;
+  /**
+   * To be called behind a reply that was made of nothing but the values that the plan has just read for these keys:
+   * the same request is answered with the same bytes, as long as a read would give them.
+   */
+  keep(plan: VectorPlan, keys: readonly EntityKey[], command: string): void;
   /** Sends what was written and lets other connections have their turn; to be awaited now and then in long work. */
   pause(): Promise<void>;
 }
@@ -64,4 +71,6 @@ export interface Command {
    * what writes the reply. Calls that follow one another are begun at once; any other command waits for them.
    */
   readonly begin?: (args: readonly string[], call: Call) => Promise<WriteReply>;
+  /** In place of `run`, and as `begin`, where states must be fetched before they are read. */
+  readonly beginFetching?: (args: readonly string[], call: Call) => Promise<WriteReply>;
 }

@@ -7,24 +7,13 @@
 import type { Socket } from "node:net";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { OnefoldError } from "../../base/errors.ts";
-import type { BytesUnderWay } from "../request-body.ts";
-import type { Call, Command, Door, Session, WriteReply } from "./command.ts";
+import { AnsweredBefore } from "./answered-before.ts";
+import type { Call, Command, Session, WriteReply } from "./command.ts";
+import type { ConnectionHouse } from "./connection-house.ts";
 import { wrongArity } from "./connection-commands.ts";
 import { CommandError, errorLine, type ErrorReply, errorReply, shownError } from "./error-reply.ts";
-import { ReplyWriter, type SpareBuffer } from "./reply-writer.ts";
+import { ReplyWriter } from "./reply-writer.ts";
 import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
-
-/** What all connections of a door share. */
-export interface ConnectionHouse {
-  readonly door: Door;
-  readonly limits: RequestLimits;
-  readonly underWay: BytesUnderWay;
-  readonly spare: SpareBuffer;
-  /** Requests carried out, by the command's name; those of unknown commands under an empty one. */
-  readonly commandCounts: Map<string, number>;
-  /** Told of what is the server's own fault. */
-  readonly onError: (error: unknown, command: string) => void;
-}
 
 /** Replies are sent once so much of them is there, though there are more requests. */
 const FLUSH_BYTES = 256 * 1024;
@@ -51,6 +40,7 @@ export class Connection {
   readonly #parser: RequestParser;
   readonly #out: ReplyWriter;
   readonly #call: Call;
+  readonly #before: AnsweredBefore;
   #begun: BegunCall[] = [];
   #isRunning = false;
   /** No more input is taken: the client has ended it, or the door closes. */
@@ -64,6 +54,7 @@ export class Connection {
     this.#house = house;
     this.#parser = new RequestParser(house.limits, house.underWay);
     this.#out = new ReplyWriter(house.spare);
+    this.#before = new AnsweredBefore(house, this.#parser, this.#out);
     this.session = { id, isAuthenticated: house.door.password === null, name: "", isEnding: false };
     this.#call = {
       door: house.door,
@@ -74,6 +65,7 @@ export class Connection {
         this.#tell(error, command);
         this.#out.text(JSON.stringify({ error: shownError(error) }));
       },
+      keep: (plan, keys, command) => this.#before.keep(plan, keys, command),
       pause: async () => {
         socket.pause();
         this.#send();
@@ -113,6 +105,12 @@ export class Connection {
     this.#isRunning = true;
     try {
       while (!this.#isOver && !this.session.isEnding) {
+        if (this.session.isAuthenticated && this.#begun.length === 0) {
+          if (this.#before.answerNext()) {
+            if (this.#out.length > FLUSH_BYTES) await this.#call.pause();
+            continue;
+          }
+        } else this.#before.forget();
         const request = this.#parser.next(this.session.isAuthenticated ? this.#house.limits : STRANGER_LIMITS);
         if (request !== null) {
           const work = this.#carryOut(request);
@@ -147,8 +145,9 @@ export class Connection {
     const name = args[0] === undefined ? "" : this.#nameOf(args[0]);
     const command = this.#house.door.commands.get(name);
     const refusal = this.#refusalOf(request, command);
-    if (refusal === null && command?.begin !== undefined) {
-      const begin = command.begin;
+    const isFetching = this.#house.door.reader.fetch !== null;
+    const begin = command?.begin ?? (isFetching ? command?.beginFetching : undefined);
+    if (refusal === null && begin !== undefined) {
       const push = (): void => {
         const reply = begin(args, this.#call).catch((error: unknown) => () => this.#fail(error, name));
         this.#begun.push({ reply, heldBytes });

@@ -12,58 +12,64 @@ import { formatType, type Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
 import type { VectorAsk } from "../feature-reader.ts";
-import type { VectorValues } from "../vector-buffer.ts";
-import { answerFeatures, answerMetadata, readFor } from "../vector-answer.ts";
+import { askedOf } from "../kept-elements.ts";
+import type { FetchedStates } from "../ports.ts";
+import type { FeatureVector } from "../vector-buffer.ts";
+import { answerFeatures, answerMetadata } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
 import { askedOnes, settledEach } from "./asked-vectors.ts";
 import type { Call, Command } from "./command.ts";
 import { CommandError } from "./error-reply.ts";
-import { mapReply, type Reply } from "./reply-writer.ts";
+import { mapReply, type Reply, type ReplyWriter } from "./reply-writer.ts";
 import { formatVector, isPackable, requirePackable, writePackedVector } from "./vector-reply.ts";
 
 export const featureCommands: readonly Command[] = [
-  {
+  oneVector({
     name: "fget",
-    arity: -2,
-    syntax: "service key [key ...] [CONTEXT json]",
+    options: "[CONTEXT json]",
     summary: "A service's values for one set of entities, in the service's order",
-    run: (args, call) => {
+    ask: (args, call) => {
       const plan = planOf(args[1]!, call);
-      return withOne(plan, args, call, NO_OPTIONS, (vector) => {
-        call.out.raw(formatVector(plan, vector, call.out.protocol));
-      });
+      return {
+        ...askedOne(plan, args, NO_OPTIONS),
+        isPlain: true,
+        write: (vector, out) => out.raw(formatVector(plan, vector, out.protocol)),
+      };
     },
-  },
-  {
+  }),
+  oneVector({
     name: "fgetjson",
-    arity: -2,
-    syntax: "service key [key ...] [CONTEXT json] [WITHMETA] [WITHTOKEN]",
+    options: "[CONTEXT json] [WITHMETA] [WITHTOKEN]",
     summary: "The same as one JSON text: values by name, and what is known about them",
-    run: (args, call) => {
+    ask: (args, call) => {
       const plan = planOf(args[1]!, call);
-      const asked = { WITHMETA: false, WITHTOKEN: false };
-      return withOne(plan, args, call, asked, (vector) => {
-        const features = answerFeatures(plan, vector);
-        const isPlain = !asked.WITHMETA && !asked.WITHTOKEN;
-        const options = { full: asked.WITHMETA, token: asked.WITHTOKEN };
-        const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
-        call.out.text(JSON.stringify(answer));
-      });
+      const flags = { WITHMETA: false, WITHTOKEN: false };
+      const asked = askedOne(plan, args, flags);
+      const isPlain = !flags.WITHMETA && !flags.WITHTOKEN;
+      const options = { full: flags.WITHMETA, token: flags.WITHTOKEN };
+      return {
+        ...asked,
+        isPlain,
+        write: (vector, out) => {
+          const features = answerFeatures(plan, vector);
+          const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
+          out.text(JSON.stringify(answer));
+        },
+      };
     },
-  },
-  {
+  }),
+  oneVector({
     name: "fgetpacked",
-    arity: -2,
-    syntax: "service key [key ...] [CONTEXT json]",
+    options: "[CONTEXT json]",
     summary: "The same as little-endian float64s and a bitmap of the nulls",
-    run: (args, call) => {
+    ask: (args, call) => {
       const plan = planOf(args[1]!, call);
       requirePackable(plan);
-      return withOne(plan, args, call, NO_OPTIONS, (vector) => writePackedVector(vector, call.out));
+      return { ...askedOne(plan, args, NO_OPTIONS), isPlain: true, write: writePackedVector };
     },
-  },
+  }),
   {
     name: "fmget",
     arity: -3,
@@ -85,10 +91,6 @@ export const featureCommands: readonly Command[] = [
   },
 ];
 
-interface AskedVector extends VectorAsk {
-  readonly request: Row;
-}
-
 /** Options that stand alone, and whether they were given. */
 type Flags = Record<string, boolean>;
 const NO_OPTIONS: Flags = Object.freeze({});
@@ -97,24 +99,60 @@ function planOf(service: string, { door }: Call): VectorPlan {
   return door.reader.servicePlan(decodeText(service, "service"));
 }
 
-/** Writes the vector that a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
-function withOne(
-  plan: VectorPlan,
-  args: readonly string[],
-  { door }: Call,
-  flags: Flags,
-  write: (vector: VectorValues) => void,
-): void | Promise<void> {
+/** A vector that is to be read, with its request data. */
+interface AskedVector extends VectorAsk {
+  readonly request: Row;
+}
+
+interface AskedOne extends AskedVector {
+  /** Whether the reply is made of values alone. */
+  readonly isPlain: boolean;
+  readonly write: (vector: FeatureVector, out: ReplyWriter) => void;
+}
+
+/** A command that answers with one vector, at once or once its states were fetched. */
+function oneVector({ name, options, summary, ask }: OneVectorCommand): Command {
+  return {
+    name,
+    arity: -2,
+    syntax: `service key [key ...] ${options}`,
+    summary,
+    run: (args, call) => {
+      const { plan, keys, request, isPlain, write } = ask(args, call);
+      write(call.door.reader.read(plan, keys, { request }), call.out);
+      if (isPlain) call.keep(plan, keys, name);
+    },
+    beginFetching: async (args, call) => {
+      const { reader } = call.door;
+      const { plan, keys, request, write } = ask(args, call);
+      const states = await reader.fetch!([{ plan, keys }]);
+      return (out) => {
+        try {
+          write(reader.read(plan, keys, { request, states }), out);
+        } catch (error) {
+          call.fail(error, name);
+        }
+      };
+    },
+  };
+}
+
+interface OneVectorCommand {
+  readonly name: string;
+  /** Behind the keys. */
+  readonly options: string;
+  readonly summary: string;
+  readonly ask: (args: readonly string[], call: Call) => AskedOne;
+}
+
+/** What a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
+function askedOne(plan: VectorPlan, args: readonly string[], flags: Flags): AskedVector {
   const { entities } = plan;
   const optionsAt = 2 + entities.length;
   if (args.length < optionsAt) throw wrongKeyCount(plan, args.length - 2);
   const context = args.length === optionsAt ? undefined : readOptions(args, optionsAt, flags, plan);
   const keys = keysAt(plan, args, 2);
-  const options = { full: flags["WITHMETA"] === true, token: flags["WITHTOKEN"] === true };
-  const request = requestRow(plan.request, context);
-  const { reader } = door;
-  if (reader.fetch === null) return write(readFor(reader, plan, keys, options, request));
-  return reader.fetch([{ plan, keys }]).then((states) => write(readFor(reader, plan, keys, options, request, states)));
+  return { plan, keys, request: requestRow(plan.request, context) };
 }
 
 function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKey[] {
@@ -181,12 +219,12 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
     args.length === optionsAt ? undefined : readOptions(args, optionsAt, NO_OPTIONS, plan),
     count,
   );
-  const { reader } = door;
+  const { fetch } = door.reader;
   const vectorAt = (i: number): AskedVector => {
     return { plan, keys: keysAt(plan, args, 3 + i * perVector), request: requestOf(i) };
   };
-  const asked = reader.fetch === null ? vectorAt : settledEach(count, vectorAt);
-  const states = reader.fetch === null ? null : await reader.fetch(askedOnes(count, asked));
+  const asked = fetch === null ? vectorAt : settledEach(count, vectorAt);
+  const states = fetch === null ? null : await fetch(askedOnes(count, asked));
   out.array(count);
   for (let i = 0; i < count; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) {
@@ -194,13 +232,27 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
       await setImmediate();
     }
     try {
-      const { keys, request } = asked(i);
-      const vector = reader.readValues(plan, keys, states === null ? { request } : { request, states });
-      out.raw(formatVector(plan, vector, out.protocol));
+      answerElement(asked(i), call, states);
     } catch (error) {
       call.fail(error, "fmget");
     }
   }
+}
+
+function answerElement(
+  { plan, keys, request }: AskedVector,
+  { door: { reader }, out }: Call,
+  states: FetchedStates | null,
+): void {
+  if (states !== null) {
+    return out.raw(formatVector(plan, reader.read(plan, keys, { request, states }), out.protocol));
+  }
+  const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys);
+  const found = asked === null ? null : reader.findAnswer(asked);
+  if (found !== null) return out.bytes(found.bytes, found.start, found.end);
+  const from = out.length;
+  out.raw(formatVector(plan, reader.read(plan, keys, { request }), out.protocol));
+  if (asked !== null) reader.keepAnswer(asked, { plan, keys, bytes: out.since(from) });
 }
 
 /** One object for all, or a list with one for each: what is wrong with one of a list is its vector's error alone. */

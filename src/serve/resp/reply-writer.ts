@@ -33,6 +33,8 @@ export class SpareBuffer {
   }
 }
 
+const NOTHING = new Uint8Array(0);
+
 export class ReplyWriter {
   protocol: Protocol = 2;
   readonly #spare: SpareBuffer;
@@ -62,6 +64,17 @@ export class ReplyWriter {
   raw(bytes: string): void {
     const buffer = this.#room(bytes.length);
     this.#length += buffer.write(bytes, this.#length, "latin1");
+  }
+
+  /** Bytes of a buffer as they are. */
+  bytes(from: Buffer, start: number, end: number): void {
+    const buffer = this.#room(end - start);
+    this.#length += from.copy(buffer, this.#length, start, end);
+  }
+
+  /** What was written since the length was `from`: good until more is written or sent. */
+  since(from: number): Uint8Array {
+    return this.#buffer === null ? NOTHING : this.#buffer.subarray(from, this.#length);
   }
 
   /** A status: one line, such as `OK`. */

@@ -47,6 +47,8 @@ const COUNT_LENGTH_MAX = 32;
 const FREE_BYTES = 16 * 1024;
 /** Held beyond that is taken in such steps. */
 const HOLD_STEP_BYTES = 64 * 1024;
+/** An argument up to this length is short. */
+const SHORT_BYTES = 1024;
 /** About what an argument takes in memory beside its bytes. */
 const ARGUMENT_BYTES = 48;
 
@@ -74,6 +76,46 @@ export class RequestParser {
   /** Whether a request has begun that is not whole. */
   get isPartial(): boolean {
     return this.#argsLeft > 0 || this.#at < this.#text.length;
+  }
+
+  /** Bytes that came, as characters; the next request begins at `position`, where none is partly read. */
+  get text(): string {
+    return this.#text;
+  }
+
+  get position(): number {
+    return this.#at;
+  }
+
+  /**
+   * Where the next request ends if it is whole and a short list of arguments, as most are; else -1. To be sure that
+   * it is a request, compare its bytes with one that was: nothing but the lengths is looked at.
+   */
+  nextEnd(): number {
+    const text = this.#text;
+    let at = this.#at;
+    if (this.#argsLeft > 0 || text.charCodeAt(at) !== STAR) return -1;
+    let left = text.charCodeAt(at + 1) - ZERO;
+    if (!(left > 0 && left <= 9) || text.charCodeAt(at + 2) !== CARRIAGE_RETURN) return -1;
+    at += 4;
+    for (; left > 0; left--) {
+      if (text.charCodeAt(at++) !== DOLLAR) return -1;
+      let length = text.charCodeAt(at++) - ZERO;
+      if (!(length >= 0 && length <= 9)) return -1;
+      let next = text.charCodeAt(at++);
+      for (; next !== CARRIAGE_RETURN; next = text.charCodeAt(at++)) {
+        const digit = next - ZERO;
+        length = length * 10 + digit;
+        if (!(digit >= 0 && digit <= 9 && length <= SHORT_BYTES)) return -1;
+      }
+      at += 1 + length + 2;
+    }
+    return at > text.length ? -1 : at;
+  }
+
+  /** Steps over the next request, to where `nextEnd` says. */
+  skipTo(end: number): void {
+    this.#at = end;
   }
 
   write(chunk: Buffer): void {

@@ -10,7 +10,8 @@ import type { ServePorts } from "../ports.ts";
 import { BytesUnderWay, EVENTS_BYTES_MAX, EVENTS_UNDER_WAY_BYTES_MAX } from "../request-body.ts";
 import type { Command, Door } from "./command.ts";
 import { bodyCommands } from "./body-commands.ts";
-import { Connection, type ConnectionHouse } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionHouse } from "./connection-house.ts";
 import { connectionCommands } from "./connection-commands.ts";
 import { featureCommands } from "./feature-commands.ts";
 import { createPassword } from "./password.ts";
@@ -85,6 +86,7 @@ export async function openRespServer(
     underWay: new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX),
     spare: new SpareBuffer(),
     commandCounts,
+    commandNames: [...door.commands.keys()],
     onError,
   };
   let lastId = 0;

@@ -16,18 +16,13 @@
 import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros } from "../../base/micros.ts";
 import { formatType, type Value, type ValueType } from "../../schema/value.ts";
-import { textOf } from "../kept-vectors.ts";
-import type { VectorValues } from "../vector-buffer.ts";
+import type { FeatureVector } from "../vector-buffer.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { encodeText } from "./byte-string.ts";
 import type { Protocol, ReplyWriter } from "./reply-writer.ts";
 
 /** The whole reply to `FGET` as a byte string: values in the service's order. */
-export function formatVector(plan: VectorPlan, vector: VectorValues, protocol: Protocol): string {
-  return textOf(vector.texts, protocol === 3 ? "resp3" : "resp2", () => makeReply(plan, vector, protocol));
-}
-
-function makeReply(plan: VectorPlan, vector: VectorValues, protocol: Protocol): string {
+export function formatVector(plan: VectorPlan, vector: FeatureVector, protocol: Protocol): string {
   const { outputs } = plan;
   const { values } = vector;
   let reply = `*${outputs.length}\r\n`;
@@ -78,7 +73,7 @@ const packings = new WeakMap<VectorPlan, OnefoldError | "fits">();
  * ceil(n / 8) bytes, in which bit `i % 8` (from the lowest) of byte `i / 8` is 1 where value i is null; its
  * float64 is NaN then. int64 is exact, bool 1 or 0, a timestamp microseconds since the epoch.
  */
-export function writePackedVector({ values }: VectorValues, out: ReplyWriter): void {
+export function writePackedVector({ values }: FeatureVector, out: ReplyWriter): void {
   const length = values.length;
   const view = out.reserveBulk(8 * length + ((length + 7) >> 3));
   let nulls = 0;

@@ -36,7 +36,14 @@ export class SimulatedTopics {
     return from.map(({ topic, partition, offset }) => {
       const all = this.of(topic, partition);
       const records = all.slice(offset, offset + this.batchMax);
-      return { topic, partition, records, nextOffset: offset + records.length, endOffset: all.length };
+      return {
+        topic,
+        partition,
+        fromOffset: offset,
+        records,
+        nextOffset: offset + records.length,
+        endOffset: all.length,
+      };
     });
   }
 

@@ -40,7 +40,9 @@ export class WorkerProcess {
       ["--session", `${settings.sessionMs}ms`],
       ["--online", options.onlineUrl],
       ...(options.instanceId === undefined ? [] : [["--instance-id", options.instanceId]]),
-      ...(options.archiveFolder === undefined ? [] : [["--archive", options.archiveFolder]]),
+      ...(options.archiveFolder === undefined
+        ? []
+        : [["--archive", options.archiveFolder, "--archive-every", "200ms"]]),
     ].flat();
     const env = { ...process.env, ONEFOLD_TEST_TOPIC: source.kafka!.topic };
     const child = spawn(process.execPath, [cliPath, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });

@@ -10,9 +10,10 @@ import type { KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
 import type { Worker } from "../../../src/ingest/kafka/worker.ts";
 import { kafkaTopicProblems } from "../../../src/platform/kafka/topic-check.ts";
+import { ForgetfulStorage } from "../../../src/testing/forgetful-storage.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import { describeWhere, shared } from "../../services/describe-where.ts";
-import { shop, shopView, user, userView } from "../payments.ts";
+import { openPayments, pipelineView, shop, shopView, storedStates, TestClock, user, userView } from "../payments.ts";
 import { KafkaWorld, sentPayment, type SentPayment } from "./kafka-world.ts";
 
 const describeWithKafka = await describeWhere("kafka");
@@ -174,6 +175,40 @@ describeWithKafka("a worker", () => {
     expect(await found()).toEqual(right);
     const [[letter]] = (await world.read(`${world.settings.prefix}.payments.dead-letters`)) as [KafkaRecord[]];
     expect(letter!.headers().get("onefold-code")!.toString()).toBe("KEY_MISSING");
+    await world.close();
+  });
+
+  it("comes to the bytes of an embedded platform that takes the same events in the same order", async () => {
+    const source = { kafka: { topic: `embedded-${randomUUID().slice(0, 8)}`, direct: true as const } };
+    const world = await KafkaWorld.open(await shared("kafka"), { source, sourcePartitions: 1 });
+    const { topic } = source.kafka;
+    const records = some(0, 150).map((payment) => ({
+      topic,
+      partition: 0,
+      key: Buffer.from(payment.user),
+      value: Buffer.from(JSON.stringify(payment)),
+      headers: new Map<string, string>(),
+    }));
+    for (let from = 0; from < records.length; from += 10) await world.connection.send(records.slice(from, from + 10));
+    const store = new MemoryOnlineStore();
+    const worker = await world.worker(store);
+    const clock = new TestClock();
+    const stage = { storage: new ForgetfulStorage(), store: new MemoryOnlineStore(), clock };
+    const pipeline = await openPayments(stage, { views: [pipelineView(userView)] });
+    for (const { timestampMs, value } of (await world.read(topic))[0]!) {
+      clock.time = timestampMs * 1000;
+      await pipeline.push([JSON.parse(value!.toString())]);
+    }
+    await pipeline.drain();
+    while (worker.progress.fold.events < records.length) await sleep(20);
+    const [route] = world.routes;
+    const embedded = storedStates(stage.store, pipeline);
+    const folded = (await world.storedStates(store, route!)).get("user_payments@1")!;
+    expect(Object.keys(folded)).toHaveLength(37);
+    expect(Object.fromEntries(Object.entries(folded).map(([key, hex]) => [`user_payments@1#0/${key}`, hex]))).toEqual(
+      embedded,
+    );
+    await pipeline.close();
     await world.close();
   });
 

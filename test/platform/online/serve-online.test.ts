@@ -23,7 +23,7 @@ const describeWithRedis = await describeWhere("redis");
 const describeWithOurs = await describeWhere("redis", { ours: true });
 
 let folder: string;
-let closers: (() => Promise<void>)[] = [];
+const closers: (() => Promise<void>)[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "onefold-serve-online-"));

@@ -80,6 +80,6 @@ describe("hot routes", () => {
     expect(routes.find(post("/services/a/vector"))).toBe(first);
     for (let i = 0; i < 3000; i++)
       expect(routes.find(post(`/services/s${i}/vector`))!.params).toEqual({ name: `s${i}` });
-    expect(routes.find(post("/services/a/vector"))).toEqual(first);
+    expect(routes.find(post("/services/a/vector"))).toEqual({ ...first, space: expect.any(Number) });
   });
 });

@@ -1,0 +1,313 @@
+/**
+ * Answers that were given and can be given again: each under the very bytes of what was asked, as long as a read
+ * would give the same bits.
+ *
+ * A read gives the same until the state of one of its entities changes, or time takes an event out of a window
+ * (or a value past its TTL). The first the fold counts (`StateChanges`); the second the read itself says
+ * beforehand, as `stableUntils` (src/fold/view-fold.ts). Nothing else may change a value, so nothing is ever
+ * answered that a read at that very moment would not give.
+ *
+ * Everything lies in one block of memory that the garbage collector does not look into. Entries stand one behind
+ * another in a ring; a new one takes the place of the oldest. A table finds them by a hash of what was asked,
+ * `WAYS` for each of its rows.
+ *
+ *     words of 8 bytes: from | until | 5 of Int32 fields | count of each view | cell of each view, two a word |
+ *     what was asked, and the answer, byte by byte
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Micros } from "../base/micros.ts";
+import type { StatusCode } from "../fold/view-fold.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { VectorPlan } from "./vector-plan.ts";
+
+/** What was asked: bytes, as the characters of `text` in [start, end), in a space of their own. */
+export interface Asked {
+  readonly space: number;
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** An answer that stands: good until the next one is looked for or kept. */
+export interface KeptAnswer {
+  /** The moment it is right at: when it was looked for. */
+  asOf: Micros;
+  plan: VectorPlan;
+  statuses: readonly StatusCode[];
+  /** A number of whoever kept it. */
+  note: number;
+  /** The answer is `bytes[start, end)`. */
+  bytes: Buffer;
+  start: number;
+  end: number;
+  /** A place in the answer that whoever kept it wanted to know again. */
+  split: number;
+}
+
+/** What an answer is made of, beside its bytes. */
+export interface KeptRead {
+  readonly plan: VectorPlan;
+  readonly keys: readonly EntityKey[];
+  readonly asOf: Micros;
+  /** When time alone will change it. */
+  readonly until: number;
+  readonly note: number;
+  readonly split: number;
+}
+
+let spaces = 0;
+
+/** A space in which bytes that were asked mean the same. */
+export function newAnswerSpace(): number {
+  return ++spaces;
+}
+
+const HEADER_WORDS = 7;
+/** Int32 fields of an entry, from its third word. */
+const SPACE = 4;
+const ASKED_BYTES = 5;
+const ANSWER_BYTES = 6;
+const SPLIT = 7;
+const PLAN = 8;
+const STATUSES = 9;
+const NOTE = 10;
+const WORDS = 11;
+/** Of the table. */
+const SLOT = 12;
+const WAYS = 8;
+/** A slot of the table for so many bytes: less than the smallest answer takes, so that rows hardly overflow. */
+const BYTES_A_SLOT = 128;
+/** An entry may take so small a part of all room. */
+const ENTRY_SHARE = 1 / 16;
+/** Lists of statuses that differ; past so many all is let go. */
+const STATUS_LISTS_MAX = 4096;
+const BYTES_MAX = 2 ** 31;
+const NONE = -1;
+
+export class KeptAnswers {
+  readonly #words: number;
+  #memory: Memory | null = null;
+  /** Where the next entry goes; the oldest one of the ring's last lap; and where that lap ended. */
+  #head = 0;
+  #tail = 0;
+  #lapEnd = 0;
+  #plans: VectorPlan[] = [];
+  #planNumbers = new Map<VectorPlan, number>();
+  #statusLists: (readonly StatusCode[])[] = [];
+  #statusNumbers = new Map<string, number>();
+  readonly #found: KeptAnswer = {
+    asOf: 0 as Micros,
+    plan: null as unknown as VectorPlan,
+    statuses: [],
+    note: 0,
+    bytes: null as unknown as Buffer,
+    start: 0,
+    end: 0,
+    split: 0,
+  };
+
+  /** 0 keeps nothing. */
+  constructor(bytesMax: number) {
+    this.#words = Math.floor(Math.min(bytesMax, BYTES_MAX) / 8);
+  }
+
+  /** What was answered, if a read by this clock would give the same now; else null. */
+  find(asked: Asked, clock: Clock): KeptAnswer | null {
+    const memory = this.#memory;
+    if (memory === null) return null;
+    const slot = this.#slotOf(memory, asked, hashOf(asked));
+    if (slot === NONE) return null;
+    const at = memory.entries[slot]!;
+    const { numbers, fields } = memory;
+    const now = clock.now();
+    if (now < numbers[at]! || now >= numbers[at + 1]!) return null;
+    const plan = this.#plans[fields[2 * at + PLAN]!]!;
+    const { views } = plan;
+    const counts = at + HEADER_WORDS;
+    const cells = 2 * (counts + views.length);
+    for (let i = 0; i < views.length; i++) {
+      if (views[i]!.view.changes!.of(fields[cells + i]!) !== numbers[counts + i]!) return null;
+    }
+    const found = this.#found;
+    const start = 8 * (counts + views.length + ((views.length + 1) >> 1)) + fields[2 * at + ASKED_BYTES]!;
+    found.asOf = now;
+    found.plan = plan;
+    found.statuses = this.#statusLists[fields[2 * at + STATUSES]!]!;
+    found.note = fields[2 * at + NOTE]!;
+    found.bytes = memory.bytes;
+    found.start = start;
+    found.end = start + fields[2 * at + ANSWER_BYTES]!;
+    found.split = start + fields[2 * at + SPLIT]!;
+    return found;
+  }
+
+  /**
+   * Keeps an answer that was made of what the plan read in this turn. Not where there is no room for it, the house
+   * cannot tell when states change, or what was asked is more than bytes.
+   */
+  keep(asked: Asked, read: KeptRead, answer: Uint8Array): void {
+    const { plan, keys, asOf, until } = read;
+    const { views } = plan;
+    const askedBytes = asked.end - asked.start;
+    const headWords = HEADER_WORDS + views.length + ((views.length + 1) >> 1);
+    const words = headWords + Math.ceil((askedBytes + answer.length) / 8);
+    if (words > this.#words * ENTRY_SHARE || until <= asOf) return;
+    for (let i = 0; i < views.length; i++) if (views[i]!.view.changes === undefined) return;
+    for (let i = asked.start; i < asked.end; i++) if (asked.text.charCodeAt(i) > 0xff) return;
+    const statuses = this.#statusNumber(plan.vector.statuses);
+    const memory = (this.#memory ??= new Memory(this.#words));
+    const hash = hashOf(asked);
+    let slot = this.#slotOf(memory, asked, hash);
+    let at = slot === NONE ? NONE : memory.entries[slot]!;
+    if (at === NONE || memory.fields[2 * at + WORDS]! < words) {
+      if (slot !== NONE) memory.entries[slot] = NONE;
+      at = this.#takeRoom(memory, words);
+      slot = this.#freeSlot(memory, hash);
+      memory.entries[slot] = at;
+      memory.tags[slot] = hash;
+      memory.fields[2 * at + SLOT] = slot;
+      memory.fields[2 * at + WORDS] = words;
+    }
+    const { numbers, fields, bytes } = memory;
+    numbers[at] = asOf;
+    numbers[at + 1] = until;
+    fields[2 * at + SPACE] = asked.space;
+    fields[2 * at + ASKED_BYTES] = askedBytes;
+    fields[2 * at + ANSWER_BYTES] = answer.length;
+    fields[2 * at + SPLIT] = read.split;
+    fields[2 * at + PLAN] = this.#planNumber(plan);
+    fields[2 * at + STATUSES] = statuses;
+    fields[2 * at + NOTE] = read.note;
+    const counts = at + HEADER_WORDS;
+    const cells = 2 * (counts + views.length);
+    for (let i = 0; i < views.length; i++) {
+      const { view, entity } = views[i]!;
+      const cell = view.changes!.cellOf(keys[entity]!);
+      numbers[counts + i] = view.changes!.of(cell);
+      fields[cells + i] = cell;
+    }
+    const start = 8 * (at + headWords);
+    for (let i = 0; i < askedBytes; i++) bytes[start + i] = asked.text.charCodeAt(asked.start + i);
+    bytes.set(answer, start + askedBytes);
+  }
+
+  /** Lets all go: plans were thrown away. */
+  clear(): void {
+    this.#memory?.entries.fill(NONE);
+    this.#head = 0;
+    this.#tail = 0;
+    this.#lapEnd = 0;
+    this.#plans = [];
+    this.#planNumbers.clear();
+    this.#statusLists = [];
+    this.#statusNumbers.clear();
+  }
+
+  #slotOf(memory: Memory, asked: Asked, hash: number): number {
+    const { entries, tags, rowMask } = memory;
+    const row = (hash & rowMask) * WAYS;
+    for (let slot = row; slot < row + WAYS; slot++) {
+      if (tags[slot] === hash && entries[slot] !== NONE && isAsked(memory, entries[slot]!, this.#plans, asked)) {
+        return slot;
+      }
+    }
+    return NONE;
+  }
+
+  /** An empty one of the row, else that of its oldest entry. */
+  #freeSlot(memory: Memory, hash: number): number {
+    const { entries, rowMask } = memory;
+    const row = (hash & rowMask) * WAYS;
+    let oldest = row;
+    let oldestAge = NONE;
+    for (let slot = row; slot < row + WAYS; slot++) {
+      const at = entries[slot]!;
+      if (at === NONE) return slot;
+      const age = at < this.#head ? this.#head - at : this.#head + this.#words - at;
+      if (age > oldestAge) [oldest, oldestAge] = [slot, age];
+    }
+    return oldest;
+  }
+
+  /** Room at the head of the ring, where the oldest entries were. */
+  #takeRoom(memory: Memory, words: number): number {
+    if (this.#head + words > this.#words) {
+      this.#letGoUpTo(memory, this.#lapEnd);
+      this.#lapEnd = this.#head;
+      this.#head = 0;
+      this.#tail = 0;
+    }
+    this.#letGoUpTo(memory, this.#head + words);
+    const at = this.#head;
+    this.#head += words;
+    return at;
+  }
+
+  /** Those of the last lap that begin before `end`. */
+  #letGoUpTo(memory: Memory, end: number): void {
+    const { entries, fields } = memory;
+    while (this.#tail < this.#lapEnd && this.#tail < end) {
+      const at = this.#tail;
+      const slot = fields[2 * at + SLOT]!;
+      if (entries[slot] === at) entries[slot] = NONE;
+      this.#tail += fields[2 * at + WORDS]!;
+    }
+  }
+
+  #planNumber(plan: VectorPlan): number {
+    let number = this.#planNumbers.get(plan);
+    if (number === undefined) this.#planNumbers.set(plan, (number = this.#plans.push(plan) - 1));
+    return number;
+  }
+
+  #statusNumber(statuses: readonly StatusCode[]): number {
+    const text = statuses.join("");
+    let number = this.#statusNumbers.get(text);
+    if (number !== undefined) return number;
+    if (this.#statusLists.length >= STATUS_LISTS_MAX) this.clear();
+    number = this.#statusLists.push([...statuses]) - 1;
+    this.#statusNumbers.set(text, number);
+    return number;
+  }
+}
+
+/** The block, seen as what each part of it is, and the table. Its pages are taken from the system as they are written. */
+class Memory {
+  readonly numbers: Float64Array;
+  readonly fields: Int32Array;
+  readonly bytes: Buffer;
+  /** Word at which the entry of a slot begins. */
+  readonly entries: Int32Array;
+  readonly tags: Int32Array;
+  readonly rowMask: number;
+
+  constructor(words: number) {
+    const block = new ArrayBuffer(8 * words);
+    this.numbers = new Float64Array(block);
+    this.fields = new Int32Array(block);
+    this.bytes = Buffer.from(block);
+    const rows = 2 ** Math.max(4, Math.round(Math.log2((8 * words) / BYTES_A_SLOT / WAYS)));
+    this.entries = new Int32Array(rows * WAYS).fill(NONE);
+    this.tags = new Int32Array(rows * WAYS);
+    this.rowMask = rows - 1;
+  }
+}
+
+function isAsked({ fields, bytes }: Memory, at: number, plans: readonly VectorPlan[], asked: Asked): boolean {
+  const { space, text, start, end } = asked;
+  const length = end - start;
+  if (fields[2 * at + SPACE] !== space || fields[2 * at + ASKED_BYTES] !== length) return false;
+  const views = plans[fields[2 * at + PLAN]!]!.views.length;
+  const from = 8 * (at + HEADER_WORDS + views + ((views + 1) >> 1));
+  for (let i = 0; i < length; i++) if (bytes[from + i] !== text.charCodeAt(start + i)) return false;
+  return true;
+}
+
+/** FNV-1a over the characters, mixed by the end of MurmurHash3 so that its low bits hang on all of them. */
+function hashOf({ space, text, start, end }: Asked): number {
+  let hash = Math.imul(0x811c9dc5 ^ space, 0x01000193);
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}

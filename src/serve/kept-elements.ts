@@ -1,0 +1,32 @@
+/**
+ * Answers about one set of entities, of which answers about many are put together: kept by plan, by the form that a
+ * door gives them, and by the entities' keys.
+ */
+import type { EntityKey } from "../schema/entity-key.ts";
+import { type Asked, newAnswerSpace } from "./kept-answers.ts";
+import type { VectorPlan } from "./vector-plan.ts";
+
+export type ElementForm = "json" | "resp2" | "resp3";
+
+const spaces = new WeakMap<VectorPlan, Map<ElementForm, number>>();
+
+/** What is asked of a plan that needs nothing but keys. */
+export function askedOf(plan: VectorPlan, form: ElementForm, keys: readonly EntityKey[]): Asked {
+  const text = keys.length === 1 ? keys[0]! : joined(keys);
+  return { space: spaceOf(plan, form), text, start: 0, end: text.length };
+}
+
+function spaceOf(plan: VectorPlan, form: ElementForm): number {
+  let forms = spaces.get(plan);
+  if (forms === undefined) spaces.set(plan, (forms = new Map()));
+  let space = forms.get(form);
+  if (space === undefined) forms.set(form, (space = newAnswerSpace()));
+  return space;
+}
+
+/** No two lists of keys are the same text: a length stands before each. */
+function joined(keys: readonly EntityKey[]): string {
+  let text = "";
+  for (const key of keys) text += `${key.length}:${key}`;
+  return text;
+}
