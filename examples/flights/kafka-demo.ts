@@ -34,10 +34,10 @@ const TWO_WEEKS: Period = {
 };
 const ALL: Period = { ...TWO_WEEKS, start: "2001-01-01", trainFrom: "2001-06-01" };
 const SMALL: Period = {
-  start: "2001-02-26",
-  trainFrom: "2001-02-27",
+  start: "2001-02-27",
+  trainFrom: "2001-02-27 14:00:00",
   cut: "2001-02-27 20:00:00",
-  end: "2001-02-27 22:00:00",
+  end: "2001-02-27 20:40:00",
   sampledSixteenths: 4,
 };
 
@@ -52,7 +52,7 @@ const { values: options } = parseArgs({
     redis: { type: "boolean", default: false },
     /** All six months. */
     all: { type: "boolean", default: false },
-    /** A day, of which two hours are live. */
+    /** Most of one day, of which 40 minutes are live. */
     small: { type: "boolean", default: false },
     folder: { type: "string", default: ".demo" },
   },

@@ -22,10 +22,10 @@ describeWithKafka("npm run demo -- --kafka --redis", () => {
       const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
       const result = JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as Record<string, unknown>;
       expect(result).toMatchObject({ demo: "flights-kafka-redis", equal: true, served: { different: 0 } });
-      expect(result["training_rows"]).toBeGreaterThan(2000);
+      expect(result["training_rows"]).toBeGreaterThan(1000);
       expect(result["training_sha256"]).toMatch(/^[0-9a-f]{64}$/);
       const { compared, mismatched } = result["audit"] as { readonly compared: number; readonly mismatched: number };
-      expect(compared).toBeGreaterThan(10_000);
+      expect(compared).toBeGreaterThan(2000);
       expect(mismatched).toBe(0);
       expect(stdout).not.toContain("DIFFERENT");
     } finally {
