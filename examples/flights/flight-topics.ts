@@ -36,7 +36,9 @@ export class FlightTopics {
     const topics = new FlightTopics(address);
     await topics.#deleteWhere((name) => Object.values(TOPICS).includes(name));
     // One partition: the one order of a source, as the table of flights has it.
-    await topics.#admin.createTopics({ topics: Object.values(TOPICS), partitions: 1, replicas: 1 });
+    // And nothing deleted for its age: the records' times are of 2001.
+    const configs = [{ name: "retention.ms", value: "-1" }];
+    await topics.#admin.createTopics({ topics: Object.values(TOPICS), partitions: 1, replicas: 1, configs });
     return topics;
   }
 
