@@ -107,6 +107,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       engine,
       openEngine,
       offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
+      ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
     };
     const shared: Shared = {
       ...opened,

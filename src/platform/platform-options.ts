@@ -8,6 +8,7 @@ import type { StateAuditResult } from "../training/audit-states.ts";
 import type { FitRequest } from "../training/fit-service.ts";
 import type { TrainRequest } from "../training/training-set.ts";
 import type { LabelOptions } from "./label-options.ts";
+import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
 import type { DefinitionCode } from "./registrations.ts";
 import type { OnProgress } from "./runtime-context.ts";
 
@@ -58,6 +59,8 @@ export interface PlatformOptions {
   readonly publishPassword?: string;
   /** Told of the first of each run of failures to copy. */
   readonly onPublishError?: (error: unknown) => void;
+  /** Offline tables of `onefold worker --archive`: the events of sources on Kafka are read from there. */
+  readonly workerTables?: WorkerTablesOptions;
   /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
   readonly poll?: boolean;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
