@@ -3,7 +3,10 @@ import { defineConfig } from "vitest/config";
 /** What is held to a time or to a rate has the machine to itself; all others share it. */
 const TIMED = [
   "test/bench/serving.test.ts",
+  "test/cli/shared-registry.test.ts",
   "test/ingest/hot-states.test.ts",
+  "test/online-store/redis/redis-outages.test.ts",
+  "test/platform/shared-registry.test.ts",
   "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",
 ];

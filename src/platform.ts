@@ -8,7 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
-import { type Definition, formatViewName } from "./define/definition.ts";
+import type { Definition } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
@@ -35,21 +35,18 @@ import type {
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
-import {
-  type ImportOptions,
-  type ImportReport,
-  MAX_FUTURE_MICROS,
-  type OnProgress,
-  type RuntimeContext,
-} from "./platform/runtime-context.ts";
+import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import { openRegistry, type OpenedRegistry } from "./platform/open-registry.ts";
+import { type DefinitionCode, Registrations } from "./platform/registrations.ts";
+import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
+import { openServePorts } from "./platform/serve-ports.ts";
+import { auditAllStates } from "./platform/state-audit.ts";
 import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
-import { openFileRegistry } from "./registry/file-registry.ts";
-import { openFitStore } from "./registry/fit-files.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
@@ -63,7 +60,6 @@ import { allRoutes } from "./serve/routes.ts";
 import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
 import { audit } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
-import { auditStates, type StateAuditResult } from "./training/audit-states.ts";
 import { SampleKeeper } from "./training/entity-sample.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
@@ -76,11 +72,14 @@ const SERVING_LOG_SAMPLE_RATE = 0.01;
 /** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
 const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
 
-/** Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`. */
+/**
+ * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`, and of a registry
+ * in a database `REGISTRY_UNREACHABLE`, `REGISTRY_DENIED`, `REGISTRY_TOO_NEW`, `REGISTRY_MISMATCH`.
+ */
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
   const { dataDir, mode = "own", clock = systemClock } = options;
   const { create = mode === "own" } = options;
-  if (!create) refuseMissing(dataDir);
+  if (!create && (mode === "own" || options.registry === undefined)) refuseMissing(dataDir);
   if (mode === "own") await mkdir(dataDir, { recursive: true });
   const closers: (() => Promise<void>)[] = [];
   try {
@@ -88,9 +87,10 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       const lock = await lockFolder(dataDir);
       closers.push(() => lock.release());
     }
-    const registryFolder = join(dataDir, "registry");
-    const registry = await openFileRegistry(registryFolder, { clock });
-    registry.attachCode(options.definitions ?? []);
+    const opened = await openRegistry(dataDir, options.registry, { clock, reader: mode === "read" });
+    const { registry, fits } = opened;
+    closers.push(() => registry.close());
+    registry.attachCode(await Registrations.loaded(options.definitions ?? []));
     const openEngine = (): Promise<QueryEngine> =>
       openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES });
     const engine = await openEngine();
@@ -99,15 +99,22 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       dataDir,
       clock,
       registry,
-      fits: await openFitStore(registryFolder),
+      fits,
       catalog: new ViewCatalog(registry),
+      revision: { count: 0 },
       pollsWhileServing: options.poll ?? true,
       stateMemory: new StateMemory(options.stateMemoryBytes),
       engine,
       openEngine,
       offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
+      ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
     };
-    if (mode === "read") return new Platform(context, null, closers);
+    const shared: Shared = {
+      ...opened,
+      code: options.definitions ?? [],
+      onTrouble: options.onRegistryTrouble ?? (() => {}),
+    };
+    if (mode === "read") return new Platform(context, shared, null, closers);
     const { online, startPublishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
@@ -117,11 +124,17 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.push(() => sources.close());
     startPublishing(sources);
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
-    return new Platform(context, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
+    return new Platform(context, shared, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
   }
+}
+
+/** The registry as others may have it, too. */
+interface Shared extends OpenedRegistry {
+  readonly code: DefinitionCode;
+  onTrouble(trouble: OnefoldError | null): void;
 }
 
 /** What only the owner of the folder has. */
@@ -138,6 +151,9 @@ export class Platform {
   readonly clock: Clock;
   readonly dataDir: string;
   readonly #context: RuntimeContext;
+  readonly #shared: Shared;
+  readonly #registrations: Registrations;
+  readonly #follower: RegistryFollower | null;
   readonly #owned: Owned | null;
   readonly #closers: (() => Promise<void>)[];
   readonly #trainingPorts: TrainingPorts;
@@ -147,30 +163,48 @@ export class Platform {
   readonly #metrics: Metrics;
   readonly #respDoors = new RespDoors();
   readonly #workers: Workers | null;
-  #revision = 0;
   #closing: Promise<void> | null = null;
 
   /** Use `openPlatform`. */
-  constructor(context: RuntimeContext, owned: Owned | null, closers: (() => Promise<void>)[]) {
+  constructor(context: RuntimeContext, shared: Shared, owned: Owned | null, closers: (() => Promise<void>)[]) {
     this.registry = context.registry;
     this.clock = context.clock;
     this.dataDir = context.dataDir;
     this.#context = context;
+    this.#shared = shared;
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
+    this.#registrations = new Registrations({
+      registry: shared.registry,
+      code: shared.code,
+      sources: owned?.sources ?? null,
+      check: (definitions) => context.catalog.check(definitions),
+      // Before and after: a draft that changed is not read with the plans of what it was while it is rebuilt.
+      onRegistered: () => (this.#context.revision.count += 1),
+      onBuilt: () => this.#changed(),
+    });
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = new Metrics({
       sources: () => owned?.sources.gauges() ?? [],
       resp: () => this.#respDoors.counts(),
       unreadFits: () => watch?.unread.length ?? 0,
+      registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });
-    this.#servePorts = this.#openServePorts();
+    this.#servePorts = openServePorts({
+      context,
+      owned,
+      own: (work, instead) => this.#own(work, instead),
+      revision: () => context.revision.count,
+      metrics: () => this.#metrics.page(),
+      warnings: () => troubleText(this.#follower?.trouble ?? null),
+    });
     this.#workers = owned === null ? null : this.#openWorkers(owned);
+    this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
   }
@@ -187,17 +221,9 @@ export class Platform {
    * before this resolves. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`: then nothing is registered.
    */
   async apply(definitions: readonly Definition[], options: { readonly onProgress?: OnProgress } = {}): Promise<Plan> {
-    const { sources } = this.#own("apply");
-    this.plan(definitions);
-    const plan = await this.registry.apply(definitions);
-    // Before and after: a draft that changed is not read with the plans of what it was while it is rebuilt.
-    this.#revision += 1;
-    try {
-      await sources.refresh(options.onProgress);
-    } finally {
-      await this.#changed();
-    }
-    return plan;
+    // One that owns no data folder registers what those that do will build.
+    if (!this.#shared.isShared) this.#own("apply");
+    return this.#registrations.apply(definitions, options.onProgress);
   }
 
   /**
@@ -205,12 +231,8 @@ export class Platform {
    * `DEFINITION_INVALID` where another definition is computed from it.
    */
   async dropDraft(name: string): Promise<PlannedChange> {
-    const { sources } = this.#own("drop a draft");
-    const change = await this.registry.dropDraft(name);
-    this.#revision += 1;
-    await sources.refresh();
-    await this.#changed();
-    return change;
+    if (!this.#shared.isShared) this.#own("drop a draft");
+    return this.#registrations.dropDraft(name);
   }
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
@@ -383,26 +405,8 @@ export class Platform {
   }
 
   async #withStates(result: AuditResult, options: AuditOptions): Promise<AuditReport> {
-    const { online, sources } = this.#own("audit stored states, which change while they are compared");
-    const states: Record<string, StateAuditResult> = {};
-    for (const { definition } of this.registry.views()) {
-      const isRun = this.registry.source(definition.source).definition.kind === "stream";
-      if (!isRun || (!definition.online && !definition.offline)) continue;
-      const view = sources.view(this.#context.catalog.view(definition.name, definition.version));
-      const name = formatViewName(definition);
-      states[name] = await auditStates({
-        ports: this.#trainingPorts,
-        view: definition.name,
-        version: definition.version,
-        store: online,
-        space: view.space,
-        epoch: view.epoch,
-        position: () => view.storedPosition(),
-        ...(options.mismatchesKept === undefined ? {} : { mismatchesKept: options.mismatchesKept }),
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-        onProgress: (done) => options.onProgress?.({ phase: `states of ${name}`, done, total: null }),
-      });
-    }
+    const owned = this.#own("audit stored states, which change while they are compared");
+    const states = await auditAllStates(this.#context, owned, this.#trainingPorts, options);
     return { ...result, states, clean: result.clean && Object.values(states).every((one) => one.clean) };
   }
 
@@ -427,13 +431,24 @@ export class Platform {
 
   /** Of what is registered or fitted: plans made before are not good any more, here and in the workers. */
   async #changed(): Promise<void> {
-    this.#revision += 1;
+    this.#context.revision.count += 1;
     await this.#workers?.reload();
+  }
+
+  #follow({ registry, onTrouble }: Shared): RegistryFollower {
+    const follower = new RegistryFollower(registry, {
+      isBehind: () => this.#registrations.isBehind(),
+      takeUp: () => this.#registrations.takeUp(),
+      onTrouble,
+    });
+    this.#closers.push(() => follower.close());
+    return follower;
   }
 
   #openWorkers({ online, sources, sampleRate }: Owned): Workers {
     return new Workers({
       dataDir: this.dataDir,
+      registryFolder: this.#shared.folder,
       clock: this.clock,
       servingLogSampleRate: sampleRate,
       push: this.#servePorts.push,
@@ -442,37 +457,6 @@ export class Platform {
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });
-  }
-
-  #openServePorts(): ServePorts {
-    const { catalog, clock, registry, fits } = this.#context;
-    const owned = this.#owned;
-    return {
-      clock,
-      registry,
-      fits,
-      maxFutureMicros: MAX_FUTURE_MICROS,
-      keptVectorsBytesMax: owned?.keptVectorsBytes ?? 0,
-      revision: () => this.#revision,
-      view: (name, version) =>
-        this.#own("read vectors", "ask its server: POST /services/{name}/vector").sources.view(
-          catalog.view(name, version),
-        ),
-      push: async (source, rows, faults) => {
-        const result = await this.#own("push", "push to its server: POST /events/{source}")
-          .sources.get(source)
-          .push(rows, faults);
-        return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
-      },
-      // What a draft served cannot be computed again once the draft has changed.
-      samples: ({ service, entities, views }, keys) =>
-        owned !== null &&
-        owned.servingLog.samples(service, entities, keys) &&
-        !views.some(({ view }) => view.definition.version === "dev"),
-      record: (vector) => owned?.servingLog.record(vector),
-      metrics: () => this.#metrics.page(),
-      readiness: () => owned?.sources.readiness() ?? { ready: false, waitingFor: ["the owner of the data folder"] },
-    };
   }
 }
 

@@ -15,7 +15,7 @@ import type { Latency, LatencyTask } from "./latency-worker.ts";
 import * as leakyFeatures from "./leaky-features.ts";
 import { fitLogisticRegression } from "./model.ts";
 import { type Period, prepareFlights, type PreparedFlights } from "./prepare.ts";
-import { replay, type Replayed, vectorRequest } from "./replay.ts";
+import { httpPush, replay, type Replayed, vectorRequest } from "./replay.ts";
 import { type LabelledTable, readTrainingTable, type TrainingTable } from "./training-table.ts";
 
 const WHOLE: Period = {
@@ -157,7 +157,7 @@ section("(b) Live: the last days replayed through the HTTP door, vectors asked f
 const server = await platform.serve({ port: 0, host: "127.0.0.1" });
 const client = new HttpClient(server.url, CONNECTIONS);
 const replayed = await withProgress("replay", (onProgress) =>
-  replay(flights.minutes, clock, client, featureNames, onProgress),
+  replay(flights.minutes, clock, client, httpPush(client), featureNames, onProgress),
 );
 client.close();
 clock.advanceTo(micros(period.end));

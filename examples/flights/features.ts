@@ -29,6 +29,8 @@ export const departures = stream("departures", {
   },
   eventTime: "departed_at",
   id: "flight",
+  // Read by `onefold worker` alone; embedded, events are pushed.
+  kafka: { topic: "flights-departures", knownTime: "record" },
 });
 
 export const arrivals = stream("arrivals", {
@@ -43,6 +45,7 @@ export const arrivals = stream("arrivals", {
   },
   eventTime: "arrived_at",
   id: "flight",
+  kafka: { topic: "flights-arrivals", knownTime: "record" },
   derive: { late: when(col("delay").gt(15), lit(1), lit(0)) },
   require: { plausible_delay: col("delay").gte(-90) },
 });

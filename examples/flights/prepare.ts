@@ -50,6 +50,8 @@ export interface PreparedFlights {
   readonly flightsAtDeparture: string;
   readonly labels: string;
   readonly minutes: LiveMinute[];
+  /** The first arrivals after the end, at most a hundred: once they are known, nothing before them can be any more. */
+  readonly later: LiveMinute[];
 }
 
 const ESTIMATED_MINUTES = "30 + distance / 460.0 * 60";
@@ -95,7 +97,12 @@ export async function prepareFlights(folder: string, period: Period): Promise<Pr
     const [[flights]] = (await connection.runAndReadAll("SELECT count(*)::DOUBLE FROM flights")).getRowsJS() as [
       [number],
     ];
-    return { ...paths, flights, minutes: await readLiveMinutes(connection, period) };
+    return {
+      ...paths,
+      flights,
+      minutes: await readLiveMinutes(connection, period),
+      later: await readLaterArrivals(connection, period),
+    };
   } finally {
     connection.closeSync();
     instance.closeSync();
@@ -134,8 +141,6 @@ async function readLiveMinutes(connection: DuckDBConnection, period: Period): Pr
       minutes.set(timeMicros, (minute = { timeMicros, departures: [], arrivals: [], questions: [] }));
     return minute;
   };
-  const iso = (column: string): string => `strftime(${column}, '%Y-%m-%dT%H:%M:%SZ') AS ${column}`;
-
   const departures = await rows<[number, string, string, string, string, boolean]>(
     connection,
     `SELECT epoch_us(departed_at)::DOUBLE, flight, ${iso("departed_at")}, origin, destination,
@@ -150,15 +155,32 @@ async function readLiveMinutes(connection: DuckDBConnection, period: Period): Pr
     previous = flight;
   }
 
+  for (const [time, arrival] of await readArrivals(connection, `arrived_at >= ${cut} AND arrived_at < ${end}`)) {
+    minuteAt(time).arrivals.push(arrival);
+  }
+  return [...minutes.values()].sort((a, b) => a.timeMicros - b.timeMicros);
+}
+
+async function readLaterArrivals(connection: DuckDBConnection, { end }: Period): Promise<LiveMinute[]> {
+  const found = await readArrivals(connection, `arrived_at >= TIMESTAMP '${end}'`, "LIMIT 100");
+  return found.map(([timeMicros, arrival]) => ({ timeMicros, departures: [], arrivals: [arrival], questions: [] }));
+}
+
+/** With the time at which each becomes known, in microseconds. */
+async function readArrivals(connection: DuckDBConnection, where: string, limit = ""): Promise<[number, string][]> {
   const arrivals = await rows<[number, string, string, string, string, string, number]>(
     connection,
     `SELECT epoch_us(arrived_at)::DOUBLE, flight, ${iso("departed_at")}, ${iso("arrived_at")}, origin, destination, delay::DOUBLE
-     FROM flights WHERE arrived_at >= ${cut} AND arrived_at < ${end} ORDER BY arrived_at, flight`,
+     FROM flights WHERE ${where} ORDER BY arrived_at, flight ${limit}`,
   );
-  for (const [time, flight, departed_at, arrived_at, origin, destination, delay] of arrivals) {
-    minuteAt(time).arrivals.push(JSON.stringify({ flight, departed_at, arrived_at, origin, destination, delay }));
-  }
-  return [...minutes.values()].sort((a, b) => a.timeMicros - b.timeMicros);
+  return arrivals.map(([time, flight, departed_at, arrived_at, origin, destination, delay]) => [
+    time,
+    JSON.stringify({ flight, departed_at, arrived_at, origin, destination, delay }),
+  ]);
+}
+
+function iso(column: string): string {
+  return `strftime(${column}, '%Y-%m-%dT%H:%M:%SZ') AS ${column}`;
 }
 
 async function rows<T>(connection: DuckDBConnection, query: string): Promise<T[]> {

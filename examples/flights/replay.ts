@@ -1,5 +1,5 @@
 /**
- * Replays the last days as if they were live: minute by minute, through the HTTP door.
+ * Replays the last days as if they were live: minute by minute, vectors asked for over HTTP, events pushed.
  *
  * At each minute the model first asks for the vectors of the flights that leave in it, and only then does the
  * platform hear of what happened in that minute. So no answer can hold anything that was not known when it was asked.
@@ -17,11 +17,14 @@ export interface Replayed {
   readonly served: ReadonlyMap<string, readonly (number | null)[]>;
 }
 
-interface PushAnswer {
+export interface Pushed {
   readonly accepted: number;
   readonly duplicates: number;
   readonly rejected: number;
 }
+
+/** Takes the events of one minute, JSON texts by source; resolves once the next vector sees them. */
+export type Push = (events: Readonly<Record<"departures" | "arrivals", readonly string[]>>) => Promise<Pushed>;
 
 interface VectorAnswer {
   readonly features: Readonly<Record<string, number | null>>;
@@ -33,10 +36,28 @@ export function vectorRequest(question: Question): string {
   return JSON.stringify({ entities: { origin, destination, route: [origin, destination] }, token: true });
 }
 
+/** Pushes to the platform's HTTP door. */
+export function httpPush(client: HttpClient): Push {
+  const pushTo = async (source: string, events: readonly string[]): Promise<Pushed> => {
+    if (events.length === 0) return { accepted: 0, duplicates: 0, rejected: 0 };
+    // 422 says that every row was rejected: they are among the dead letters now, and the replay goes on.
+    return client.post<Pushed>(`/events/${source}`, events.join("\n"), "application/x-ndjson", [200, 422]);
+  };
+  return async ({ departures, arrivals }) => {
+    const [a, b] = await Promise.all([pushTo("departures", departures), pushTo("arrivals", arrivals)]);
+    return {
+      accepted: a.accepted + b.accepted,
+      duplicates: a.duplicates + b.duplicates,
+      rejected: a.rejected + b.rejected,
+    };
+  };
+}
+
 export async function replay(
   minutes: readonly LiveMinute[],
   clock: ReplayClock,
   client: HttpClient,
+  push: Push,
   featureNames: readonly string[],
   onProgress: (progress: Progress) => void,
 ): Promise<Replayed> {
@@ -51,20 +72,13 @@ export async function replay(
       featureNames.map((name) => answer.features[name] ?? null),
     );
   };
-  const push = async (source: string, events: readonly string[]): Promise<void> => {
-    if (events.length === 0) return;
-    // 422 says that every row was rejected: they are among the dead letters now, and the replay goes on.
-    const body = events.join("\n");
-    const answer = await client.post<PushAnswer>(`/events/${source}`, body, "application/x-ndjson", [200, 422]);
-    totals.accepted += answer.accepted;
-    totals.duplicates += answer.duplicates;
-    totals.rejected += answer.rejected;
-  };
-
   for (const [i, minute] of minutes.entries()) {
     clock.advanceTo(minute.timeMicros as Micros);
     await Promise.all(minute.questions.map(ask));
-    await Promise.all([push("departures", minute.departures), push("arrivals", minute.arrivals)]);
+    const pushed = await push(minute);
+    totals.accepted += pushed.accepted;
+    totals.duplicates += pushed.duplicates;
+    totals.rejected += pushed.rejected;
     if (i % 10 === 0) onProgress({ phase: "minutes", done: i + 1, total: minutes.length });
   }
   return { ...totals, served };

@@ -68,6 +68,10 @@ export const ERROR_CODES = {
   CALL_TIMED_OUT: { status: 504, meaning: "a call was not answered in time" },
   // storage
   REGISTRY_CORRUPT: { status: 500, meaning: "the registry's file is damaged or of another format" },
+  REGISTRY_UNREACHABLE: { status: 503, meaning: "the database that holds the registry cannot be reached" },
+  REGISTRY_DENIED: { status: 500, meaning: "the database that holds the registry refuses its user" },
+  REGISTRY_TOO_NEW: { status: 500, meaning: "a newer version of Onefold made the registry's tables" },
+  REGISTRY_MISMATCH: { status: 409, meaning: "a data folder's states are of another registry than the one named" },
   FIT_CORRUPT: { status: 500, meaning: "a stored fit is damaged or of another format" },
   STATE_CODEC: { status: 500, meaning: "stored state cannot be decoded by this version" },
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },

@@ -68,13 +68,23 @@ function invalidTime(text: string): OnefoldError {
   });
 }
 
+/** The second that was formatted last, and its text up to the seconds: the present comes again and again. */
+let lastSecond = Number.NaN;
+let lastSecondText = "";
+
 /** Formats as RFC 3339 in UTC: no fraction, three digits or six, the shortest that is exact. */
 export function formatMicros(value: Micros): string {
-  const millis = Math.floor(value / 1000);
-  const rest = value - millis * 1000;
-  const iso = new Date(millis).toISOString();
-  if (rest !== 0) return `${iso.slice(0, -1)}${String(rest).padStart(3, "0")}Z`;
-  return iso.endsWith(".000Z") ? `${iso.slice(0, -5)}Z` : iso;
+  const second = Math.floor(value / MICROS_PER_SECOND);
+  if (second !== lastSecond) {
+    lastSecondText = new Date(second * 1000).toISOString().slice(0, -5);
+    lastSecond = second;
+  }
+  const fraction = value - second * MICROS_PER_SECOND;
+  if (fraction === 0) return `${lastSecondText}Z`;
+  const isWholeMillis = fraction % 1000 === 0;
+  // The digit in front keeps the zeros at the beginning.
+  const digits = String(isWholeMillis ? 1000 + fraction / 1000 : MICROS_PER_SECOND + fraction).slice(1);
+  return `${lastSecondText}.${digits}Z`;
 }
 
 const DURATION = /^(\d+)(us|ms|s|m|h|d|w)$/;

@@ -11,6 +11,8 @@ import { shownName } from "../registry/definition-set.ts";
 
 export interface DevHouseOptions {
   readonly dataDir: string;
+  /** URL of a shared one. */
+  readonly registry?: string;
   /** Throws `DATA_FOLDER_MISSING` and `STORAGE_LOCKED` then, rather than looking on. */
   readonly mustOwn: boolean;
 }
@@ -32,13 +34,14 @@ export class DevHouse {
   async enter(definitions: readonly Definition[], wantsOwn: boolean): Promise<Platform> {
     if (this.#owned !== null) return this.#owned;
     const { openPlatform } = await import("../platform.ts");
-    const { dataDir, mustOwn } = this.#options;
+    const { dataDir, registry, mustOwn } = this.#options;
+    const place = { dataDir, ...(registry === undefined ? {} : { registry }) };
     await this.#stopLooking();
-    this.#looking = await openPlatform({ dataDir, mode: "read", create: true });
+    this.#looking = await openPlatform({ ...place, mode: "read", create: true });
     if (!wantsOwn && !mustOwn) return this.#looking;
     const usable = usableIn(this.#looking, definitions);
     try {
-      this.#owned = await openPlatform({ dataDir, mode: "own", create: false, definitions: usable });
+      this.#owned = await openPlatform({ ...place, mode: "own", create: false, definitions: usable });
     } catch (error) {
       const isHindered =
         isOnefoldError(error) && (error.code === "STORAGE_LOCKED" || error.code === "DATA_FOLDER_MISSING");

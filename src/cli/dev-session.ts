@@ -19,6 +19,7 @@ import type { OnProgress } from "./progress.ts";
 export interface DevSessionOptions {
   readonly definitionsFile: string;
   readonly dataDir: string;
+  readonly registry?: string;
   /** Views to preview; none: drafts and registered versions that would change, else what changed, else all. */
   readonly views: readonly string[];
   readonly entityCount: number;
@@ -65,7 +66,11 @@ export class DevSession {
 
   constructor(options: DevSessionOptions) {
     this.#options = options;
-    this.#house = new DevHouse({ dataDir: options.dataDir, mustOwn: options.serves });
+    this.#house = new DevHouse({
+      dataDir: options.dataDir,
+      ...(options.registry === undefined ? {} : { registry: options.registry }),
+      mustOwn: options.serves,
+    });
     this.#files = [options.definitionsFile];
   }
 

@@ -19,6 +19,8 @@ export interface StandardOptions {
   readonly data: string;
   /** Undefined where none was given: then `features.ts` is used if it is there. */
   readonly definitions?: string;
+  /** URL of a shared registry. May have a password in it: never printed. */
+  readonly registry?: string;
   readonly json?: true;
   readonly debug?: true;
 }
@@ -28,6 +30,9 @@ export function withStandardOptions(command: Command): Command {
   return command
     .addOption(new Option("--data <folder>", "the platform's data folder").default(DATA_FOLDER))
     .addOption(new Option("--definitions <file>", `definitions file (default: ${DEFINITIONS_FILE}, if it is there)`))
+    .addOption(
+      new Option("--registry <url>", "PostgreSQL that holds the registry of several servers").env("ONEFOLD_REGISTRY"),
+    )
     .addOption(new Option("--json", "print one JSON object on stdout, and nothing else there"))
     .addOption(new Option("--debug", "print the stack of an error"));
 }
@@ -75,6 +80,14 @@ export function noDefinitions(file: string): OnefoldError {
  */
 export type Access = "own" | "own-or-create" | "read" | "read-or-empty" | "own-or-read";
 
+/**
+ * Access to register something: as given, but where several servers share the registry that alone is opened, and
+ * the servers build.
+ */
+export function accessToRegister(options: StandardOptions, alone: Access): Access {
+  return options.registry === undefined ? alone : "read-or-empty";
+}
+
 export function withPlatform<T>(
   options: StandardOptions,
   access: Access,
@@ -91,7 +104,8 @@ export async function withPlatformOf<T>(
   work: (platform: Platform) => Promise<T>,
 ): Promise<T> {
   const definitions = settings.definitions ?? (hasDefinitions(options) ? await requireDefinitions(options) : []);
-  const platform = await open({ ...settings, dataDir: options.data, definitions }, access);
+  const registry = options.registry === undefined ? {} : { registry: options.registry };
+  const platform = await open({ ...settings, ...registry, dataDir: options.data, definitions }, access);
   try {
     return await work(platform);
   } finally {

@@ -84,6 +84,11 @@ export interface KafkaTopicDefinition {
   readonly topic: string;
   /** Folded as it is, without an internal topic: it is keyed by the entity and stamps the time of its append. */
   readonly direct?: true;
+  /**
+   * "record": an event is known from its record's own time on, as far as that is not in the future: for a topic that
+   * held events before workers read it. Else from when it is routed.
+   */
+  readonly knownTime?: "record";
 }
 
 export interface BatchSourceDefinition extends SourceShape {

@@ -65,6 +65,8 @@ export interface MonitoredHouse {
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */
   unreadFits(): number;
+  /** Whether what other servers register is taken up; null where no others share the registry. */
+  registryUp(): boolean | null;
   /** Null where this process has none. */
   workers(): WorkerCounts | null;
   /** Null where the store does not say. */
@@ -391,6 +393,16 @@ export class Metrics {
       [],
       () => {
         unread.set(this.#house.unreadFits());
+      },
+    );
+    const registry = this.#gauge(
+      "onefold_registry_up",
+      "1 where what other servers register is taken up, 0 while it cannot be",
+      [],
+      () => {
+        const isUp = this.#house.registryUp();
+        registry.reset();
+        if (isUp !== null) registry.set(Number(isUp));
       },
     );
     const store = this.#gauge("onefold_online_store_bytes", "Size of the online store on disk", [], async () => {

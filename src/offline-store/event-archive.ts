@@ -9,6 +9,7 @@
  * files in a commit that opens the next epoch; the files of earlier epochs stay, so that tokens keep
  * their meaning.
  */
+import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
 import type { TableFile } from "./offline-store.ts";
 
@@ -31,6 +32,15 @@ export interface EventFiles {
   readonly historyEnd: number;
   /** Largest known time archived, as microseconds; -Infinity for an empty table. */
   readonly lastKnownTime: number;
+  /** Of events in several partitions: those that views keyed by these columns are folded from. `live` is empty then. */
+  keyedBy?(columns: readonly string[]): KeyedFiles;
+}
+
+/** Events in several partitions, all of an entity's in one, with offsets of its own. */
+export interface KeyedFiles {
+  readonly files: readonly TableFile[];
+  /** Offset behind the last archived event of the partition that the entity's events are in. */
+  endOf(key: EntityKey): number;
 }
 
 export interface EventArchive {

@@ -145,7 +145,8 @@ async function keyedScan(
   keyTable: string,
 ): Promise<string> {
   const { files, source, derivedKey, keylessTable } = request;
-  const all = [...files.history, ...files.live];
+  const partitioned = files.keyedBy?.(request.keyColumns);
+  const all = partitioned?.files ?? [...files.history, ...files.live];
   const bounds = [
     ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
     ...(request.beforeOffset === undefined ? [] : [`_offset < ${request.beforeOffset}`]),
@@ -167,6 +168,12 @@ async function keyedScan(
       "INTERNAL",
       `the key ${request.keyColumns.join(", ")} is derived and cannot be read without derivedKey`,
     );
+  }
+  if (partitioned !== undefined) {
+    throw new OnefoldError("REQUEST_INVALID", `the events of ${source.name} are in several partitions`, {
+      where: `key ${request.keyColumns.join(", ")}`,
+      hint: "a key with a derived column cannot be read from workers' tables yet",
+    });
   }
   const inputs = derivedKey.columns.map((name) => storedColumn(source, name));
   const where = bounds.length === 0 ? "" : `WHERE ${bounds.join(" AND ")}`;

@@ -164,7 +164,7 @@ class DeltaPartitionedEvents<P> implements PartitionedEvents<P> {
 }
 
 /** The furthest place of each partition among the files. */
-function placesOf<P>(files: readonly TableFile[]): Map<number, ArchivePlace<P>> {
+export function placesOf<P>(files: readonly TableFile[]): Map<number, ArchivePlace<P>> {
   const furthest = new Map<number, ArchivePlace<P>>();
   for (const { tags } of files) {
     for (const [partition, place] of JSON.parse(tags["places"] ?? "[]") as [number, ArchivePlace<P>][]) {

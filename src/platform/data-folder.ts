@@ -15,7 +15,8 @@ export async function onlineStoreBytes(dataDir: string): Promise<number | null> 
 
 /** A folder in which nothing was ever registered is taken for a mistyped one. Throws `DATA_FOLDER_MISSING`. */
 export function refuseMissing(dataDir: string): void {
-  if (existsSync(join(dataDir, "registry", "registry.json"))) return;
+  const registries = ["registry", "registry-copy"].map((folder) => join(dataDir, folder, "registry.json"));
+  if (registries.some((file) => existsSync(file))) return;
   throw new OnefoldError("DATA_FOLDER_MISSING", `there is no data folder ${resolve(dataDir)}`, {
     where: dataDir,
     hint: "check the path; onefold apply creates a data folder and registers definitions in it",

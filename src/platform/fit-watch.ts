@@ -52,7 +52,9 @@ export class FitWatch {
       this.#unread = unread;
       if (added > 0) this.#onAdded();
     } catch (error) {
-      this.#unread = [asOnefoldError(error)];
+      const failure = asOnefoldError(error);
+      // While a database is away, what was read from it is whole.
+      if (failure.code !== "REGISTRY_UNREACHABLE") this.#unread = [failure];
     }
     this.#schedule();
   }

@@ -1,6 +1,6 @@
 /** How a platform is opened, what its callers may ask for, and what they get. */
 import type { Clock } from "../base/clock.ts";
-import type { Definition } from "../define/definition.ts";
+import type { OnefoldError } from "../base/errors.ts";
 import type { Value } from "../schema/value.ts";
 import type { AuditRequest } from "../training/audit.ts";
 import type { AuditResult } from "../training/audit-result.ts";
@@ -8,6 +8,8 @@ import type { StateAuditResult } from "../training/audit-states.ts";
 import type { FitRequest } from "../training/fit-service.ts";
 import type { TrainRequest } from "../training/training-set.ts";
 import type { LabelOptions } from "./label-options.ts";
+import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
+import type { DefinitionCode } from "./registrations.ts";
 import type { OnProgress } from "./runtime-context.ts";
 
 export interface PlatformOptions {
@@ -23,8 +25,18 @@ export interface PlatformOptions {
    */
   readonly create?: boolean;
   readonly clock?: Clock;
-  /** Code for views with functions of their own. Views without functions need none. */
-  readonly definitions?: readonly Definition[];
+  /**
+   * Code for views with functions of their own, or where to get it: that is asked again whenever another server has
+   * registered something. Views without functions need none.
+   */
+  readonly definitions?: DefinitionCode;
+  /**
+   * URL of a PostgreSQL that holds the registry, for several servers: `postgres://user:password@host:5432/database`
+   * (docs/registry.md). Default: in files of the data folder, for this one.
+   */
+  readonly registry?: string;
+  /** Told when what other servers register cannot be taken up, and (null) when it can again. */
+  readonly onRegistryTrouble?: (trouble: OnefoldError | null) => void;
   /**
    * What states of entities that were read or changed lately may take in memory, in encoded bytes and over all
    * views; decoded they take about twice as much. Others are read from the online store. Default a fifth of what the
@@ -47,6 +59,8 @@ export interface PlatformOptions {
   readonly publishPassword?: string;
   /** Told of the first of each run of failures to copy. */
   readonly onPublishError?: (error: unknown) => void;
+  /** Offline tables of `onefold worker --archive`: the events of sources on Kafka are read from there. */
+  readonly workerTables?: WorkerTablesOptions;
   /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
   readonly poll?: boolean;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */

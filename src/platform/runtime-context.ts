@@ -7,6 +7,7 @@ import type { QueryEngine } from "../offline-store/engine.ts";
 import type { OfflineStore } from "../offline-store/offline-store.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
 import type { StateMemory } from "./state-memory.ts";
 import type { ViewCatalog } from "./view-catalog.ts";
 
@@ -26,6 +27,8 @@ export interface RuntimeContext {
   readonly registry: Registry;
   readonly fits: FitStore;
   readonly catalog: ViewCatalog;
+  /** Counts whatever outdates plans that were compiled before: see `ServePorts`. */
+  readonly revision: { count: number };
   readonly stateMemory: StateMemory;
   readonly pollsWhileServing: boolean;
   /** Writes and reads the offline tables. */
@@ -33,6 +36,8 @@ export interface RuntimeContext {
   /** A fresh engine for one piece of work; its caller closes it. */
   openEngine(): Promise<QueryEngine>;
   readonly offline: OfflineStore;
+  /** Where workers have archived the events of sources on Kafka. */
+  readonly workerTables?: WorkerTablesOptions;
 }
 
 export interface ImportOptions {

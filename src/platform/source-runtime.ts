@@ -20,6 +20,7 @@ import type { SourceGauges } from "../monitor/metrics.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import { toData } from "../registry/definition-data.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./runtime-context.ts";
@@ -163,7 +164,7 @@ export class SourceRuntime {
    */
   refresh(source: StreamDefinition, onProgress?: OnProgress): Promise<void> {
     return this.#change(async () => {
-      const redefined = JSON.stringify(source) !== JSON.stringify(this.#source);
+      const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#source));
       if (!redefined) return this.#bringUp(this.#views(), onProgress);
       await this.#gated(async () => {
         await this.#closeParts();
@@ -257,6 +258,8 @@ export class SourceRuntime {
         ? {}
         : { onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.name}`, done, total }) }),
     });
+    // Plans hold runners of the pipeline before, which fold no more.
+    this.#context.revision.count += 1;
     this.#archiver = new Archiver({
       pipeline: this.#pipeline,
       store: this.#online,

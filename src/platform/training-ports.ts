@@ -5,11 +5,16 @@ import type { ViewDefinition } from "../define/definition.ts";
 import { openEventArchive } from "../offline-store/delta-event-archive.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
 import type { TrainingPorts } from "../training/ports.ts";
+import { WorkerTables } from "./kafka/worker-tables.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 
-/** `sources` where this process owns the logs: then archives are brought up to their ends first. */
+/**
+ * `sources` where this process owns the logs: then archives are brought up to their ends first. Sources on Kafka are
+ * read from what workers have archived, where that was named.
+ */
 export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntimes | null): TrainingPorts {
+  const workerTables = context.workerTables === undefined ? null : new WorkerTables(context.workerTables, context);
   const { catalog, clock, registry, fits, engine, offline } = context;
   const opened = new Map<string, Promise<EventArchive>>();
   return {
@@ -19,6 +24,7 @@ export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntim
     view: (name: string, version: ViewDefinition["version"]) => catalog.view(name, version),
     archive: async (source) => {
       const { definition } = registry.source(source);
+      if (workerTables?.has(definition) === true) return workerTables.archive(definition);
       if (sources !== null) {
         const runtime = sources.get(source);
         await runtime.archiveNow();
@@ -28,7 +34,10 @@ export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntim
       if (archive === undefined) opened.set(source, (archive = openEventArchive(offline, engine, definition)));
       return archive;
     },
-    closedUpTo: (source) => sources?.get(source).closedUpTo() ?? null,
+    closedUpTo: (source) => {
+      if (workerTables?.has(registry.source(source).definition) === true) return null;
+      return sources?.get(source).closedUpTo() ?? null;
+    },
     openEngine: () => context.openEngine(),
   };
 }

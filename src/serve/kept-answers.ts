@@ -55,6 +55,9 @@ export interface KeptRead {
   readonly split: number;
 }
 
+/** Note of a kept text that is all ASCII, which is read faster. */
+export const ASCII = 1;
+
 let spaces = 0;
 
 /** A space in which bytes that were asked mean the same. */
@@ -79,8 +82,9 @@ const WAYS = 8;
 const BYTES_A_SLOT = 128;
 /** An entry may take so small a part of all room. */
 const ENTRY_SHARE = 1 / 16;
-/** Lists of statuses that differ; past so many all is let go. */
+/** Lists of statuses that differ, and plans, which callers may choose; at so many all is let go. */
 const STATUS_LISTS_MAX = 4096;
+const PLANS_MAX = 1000;
 const BYTES_MAX = 2 ** 31;
 const NONE = -1;
 
@@ -154,6 +158,7 @@ export class KeptAnswers {
     if (words > this.#words * ENTRY_SHARE || until <= asOf) return;
     for (let i = 0; i < views.length; i++) if (views[i]!.view.changes === undefined) return;
     for (let i = asked.start; i < asked.end; i++) if (asked.text.charCodeAt(i) > 0xff) return;
+    if (this.#plans.length >= PLANS_MAX || this.#statusLists.length >= STATUS_LISTS_MAX) this.clear();
     const statuses = this.#statusNumber(plan.vector.statuses);
     const memory = (this.#memory ??= new Memory(this.#words));
     const hash = hashOf(asked);
@@ -191,7 +196,7 @@ export class KeptAnswers {
     bytes.set(answer, start + askedBytes);
   }
 
-  /** Lets all go: plans were thrown away. */
+  /** Lets all go: plans were thrown away, or there are too many. */
   clear(): void {
     this.#memory?.entries.fill(NONE);
     this.#head = 0;
@@ -264,7 +269,6 @@ export class KeptAnswers {
     const text = statuses.join("");
     let number = this.#statusNumbers.get(text);
     if (number !== undefined) return number;
-    if (this.#statusLists.length >= STATUS_LISTS_MAX) this.clear();
     number = this.#statusLists.push([...statuses]) - 1;
     this.#statusNumbers.set(text, number);
     return number;

@@ -104,6 +104,10 @@ export interface ServePorts {
   record(vector: ServedVector): void;
   /** What monitoring has to say, as text for a scraper. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
-  /** Whether everything is loaded; what is still missing otherwise. */
-  readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] };
+  /** Whether everything is loaded; what is still missing otherwise, and what is wrong although it serves. */
+  readiness(): {
+    readonly ready: boolean;
+    readonly waitingFor: readonly string[];
+    readonly warnings?: readonly string[];
+  };
 }

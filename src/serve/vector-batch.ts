@@ -10,6 +10,7 @@ import type { Row } from "../schema/value.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ReadOptions } from "./feature-vector.ts";
 import { featuresText } from "./features-text.ts";
+import { ASCII } from "./kept-answers.ts";
 import { askedOf } from "./kept-elements.ts";
 import type { RouteAnswer } from "./route.ts";
 import { answerMetadata, type AnswerOptions, type AnswerTiming, isPlain } from "./vector-answer.ts";
@@ -81,14 +82,17 @@ function keptOrRead(reader: FeatureReader, plan: VectorPlan, keys: readonly Enti
   const asked = askedOf(plan, "json", keys);
   const found = reader.findAnswer(asked);
   if (found !== null) {
-    const { bytes, start, split, end, asOf } = found;
-    return bytes.toString("utf8", start, split) + formatMicros(asOf) + bytes.toString("utf8", split, end);
+    const { bytes, start, split, end, asOf, note } = found;
+    const encoding = note === ASCII ? "latin1" : "utf8";
+    return bytes.toString(encoding, start, split) + formatMicros(asOf) + bytes.toString(encoding, split, end);
   }
   const vector = reader.read(plan, keys);
   const { as_of, ...others } = answerMetadata(plan, vector, { full: false, token: false });
   const before = `"features":${featuresText(plan, vector)},"metadata":{"as_of":"`;
   const after = `",${JSON.stringify(others).slice(1)}}`;
-  reader.keepAnswer(asked, { plan, keys, bytes: Buffer.from(before + after), split: Buffer.byteLength(before) });
+  const bytes = Buffer.from(before + after);
+  const note = bytes.length === before.length + after.length ? ASCII : 0;
+  reader.keepAnswer(asked, { plan, keys, bytes, split: Buffer.byteLength(before), note });
   return before + (as_of as string) + after;
 }
 

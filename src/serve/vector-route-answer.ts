@@ -11,7 +11,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { featuresText } from "./features-text.ts";
-import type { Asked } from "./kept-answers.ts";
+import { ASCII, type Asked } from "./kept-answers.ts";
 import type { RouteAnswer, WireAnswer } from "./route.ts";
 import {
   answerFeatures,
@@ -35,9 +35,6 @@ export interface AnsweredRead {
   readonly startMs: number;
   readonly clock: Clock;
 }
-
-/** Of a kept text: all of it is ASCII. */
-const ASCII = 1;
 
 /** A class, because literals with accessors and spreads cost as much here as the whole text. */
 class VectorRouteAnswer implements RouteAnswer {

@@ -164,7 +164,7 @@ class AuditRun {
     group.reads.forEach(({ vector, layout, lastOffset }, row) => {
       const key = vector.keys[view.entity.name];
       if (key === undefined) return this.#miss(layout, `a served vector has no key of entity ${view.entity.name}`);
-      if (lastOffset !== null && !isArchived(lastOffset, files)) {
+      if (lastOffset !== null && !isArchived(lastOffset, files, view, key)) {
         this.#pending += layout.positions.length;
         return;
       }

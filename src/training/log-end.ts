@@ -5,11 +5,18 @@ import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
-import type { TrainingPorts } from "./ports.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { TrainingPorts, TrainingView } from "./ports.ts";
 import type { ServicePlan } from "./service-plan.ts";
 
-/** Whether the archive already holds the event at `offset`, so that everything up to it can be folded again. */
-export function isArchived(offset: number, files: EventFiles): boolean {
+/**
+ * Whether the archive already holds the event at `offset` of an entity of the view, so that everything up to it can be
+ * folded again.
+ */
+export function isArchived(offset: number, files: EventFiles, view?: TrainingView, key?: EntityKey): boolean {
+  if (files.keyedBy !== undefined && view !== undefined && key !== undefined) {
+    return offset < files.keyedBy(view.definition.key).endOf(key);
+  }
   return offset < (offset < 0 ? files.historyEnd : files.liveEnd);
 }
 

@@ -29,7 +29,7 @@ export interface TrainingPorts {
    * The source's archive, brought up to the end of its log first where this process owns the log.
    * Throws `SOURCE_UNKNOWN`.
    */
-  archive(source: string): Promise<EventArchive>;
+  archive(source: string): Promise<Pick<EventArchive, "files">>;
   /**
    * Time up to which the source's log is closed: no event can any more become known at or before it.
    * null where this process cannot tell; the known time of the last archived event then stands for it.

@@ -70,6 +70,7 @@ export async function planServedRows(
     for (const [epoch, labels] of [...byEpoch].sort(([a], [b]) => a - b)) {
       const present = snapshots.get(view.view.source.name)!.files;
       const files = epoch === present.epoch ? present : await (await ports.archive(view.view.source.name)).files(epoch);
+      if (files.keyedBy !== undefined) throw notFromPartitions(view);
       for (const { lastOffset, row } of labels) {
         if (lastOffset !== null && !isArchived(lastOffset, files)) afterLog[row] = 1;
       }
@@ -83,6 +84,12 @@ function notRead(view: PlannedView, spine: Spine, row: number): OnefoldError {
   return new OnefoldError("SPINE_INVALID", `a vector token did not read view ${view.name}`, {
     where: `column ${spine.tokenColumn}, row ${row + 1} (counted from 1, without a header)`,
     hint: "the service has changed since that vector was served; train with the service as it was",
+  });
+}
+
+function notFromPartitions({ name }: PlannedView): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", `rows as served cannot be built from the tables of workers yet: ${name}`, {
+    hint: "train with the rows' times: knowledge as-known",
   });
 }
 

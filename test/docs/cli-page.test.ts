@@ -32,7 +32,7 @@ function sectionOf(command: readonly string[]): string {
 }
 
 describe("docs/cli.md", () => {
-  const everywhere = ["--data", "--definitions", "--json", "--debug", "--help", "-h,"];
+  const everywhere = ["--data", "--definitions", "--registry", "--json", "--debug", "--help", "-h,"];
 
   it("has a section for every command, with every option", async () => {
     const lines = await commandLines();

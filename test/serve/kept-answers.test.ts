@@ -2,6 +2,9 @@
  * The ring of kept answers beside a map that keeps everything: what it finds is right, and it finds what it has room
  * for. That answers are what a read gives is `test/platform/kept-answers.test.ts`.
  */
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { Micros } from "../../src/base/micros.ts";
 import { ChangeCounts } from "../../src/ingest/change-counts.ts";
@@ -146,6 +149,23 @@ describe("kept answers", () => {
     keep(none, worldOf(1), "k", "answer");
     for (const key of ["k", "expired", "large"]) expect(shown(kept, askedFor(spaces[0]!, key), 1)).toBeNull();
     expect(shown(none, askedFor(spaces[0]!, "k"), 1)).toBeNull();
+  });
+
+  it("hold on to a bounded number of plans, however many are asked for", async () => {
+    const kept = new KeptAnswers(20_000);
+    const { plan, changes } = worldOf(1);
+    const plans: WeakRef<VectorPlan>[] = [];
+    for (let i = 0; i < 5000; i++) {
+      const world = { plan: { ...plan }, changes };
+      plans.push(new WeakRef(world.plan));
+      keep(kept, world, `k${i}`, "answer");
+      expect(shown(kept, askedFor(spaces[0]!, `k${i}`), 2)).toBe("answer");
+    }
+    await setImmediate();
+    setFlagsFromString("--expose-gc");
+    (runInNewContext("gc") as () => void)();
+    expect(plans.filter((plan) => plan.deref() !== undefined).length).toBeLessThan(1100);
+    expect(shown(kept, askedFor(spaces[0]!, "k4999"), 2)).toBe("answer");
   });
 
   it("are all let go when every state has changed", () => {

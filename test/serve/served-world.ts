@@ -160,6 +160,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
     sources: () => [],
     resp: () => ({ connections: 0, commands: new Map() }),
     unreadFits: () => 0,
+    registryUp: () => null,
     workers: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,

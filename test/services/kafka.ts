@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
-import { invoke, newFolder, startable, type Startable } from "./program.ts";
+import { invoke, inNewFolder, startable, type Startable } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
 
 /** Quick to start rather than quick to run, and small. */
@@ -32,10 +32,13 @@ export interface KafkaBroker extends Faults {
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroker> {
   const located = await startable("kafka");
+  return inNewFolder("kafka", (folder) => startIn(folder, located, options));
+}
+
+async function startIn(folder: string, located: Startable, options: KafkaOptions): Promise<KafkaBroker> {
   const port = await freePort(options.preferredPort);
   const controllerPort = await freePort();
   const address = `127.0.0.1:${port}`;
-  const folder = await newFolder("kafka");
   const dataFolder = join(folder, "data");
   await mkdir(dataFolder);
   const properties = {

@@ -30,7 +30,10 @@ async function answers(url: string): Promise<boolean> {
 async function exported(child: ChildProcessWithoutNullStreams): Promise<ReadonlyMap<string, string>> {
   let text = "";
   child.stdout.on("data", (chunk) => (text += String(chunk)));
-  while (!String(await once(child.stderr, "data")).includes("until Ctrl-C"));
+  const isRunning = async (): Promise<boolean> => String(await once(child.stderr, "data")).includes("until Ctrl-C");
+  const ended = once(child, "exit").then(() => expect.unreachable("it ended"));
+  while (!(await Promise.race([isRunning(), ended])));
+  ended.catch(() => undefined);
   const pairs = text.matchAll(/^export (\w+)=(.+)$/gm);
   return new Map([...pairs].map(([, name, value]) => [name!, value!]));
 }

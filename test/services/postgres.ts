@@ -7,9 +7,10 @@ import { chmod, chown, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { newCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
-import { invoke, newFolder, startable } from "./program.ts";
+import { inNewFolder, invoke, startable, type Startable } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
 
 const run = promisify(execFile);
@@ -20,25 +21,35 @@ export interface PostgresServer extends Faults {
   readonly port: number;
   /** `postgres://USER:PASSWORD@127.0.0.1:PORT/postgres`, of a superuser. */
   readonly url: string;
+  /** File of the certificate to trust; null without TLS. */
+  readonly caFile: string | null;
   close(): Promise<void>;
 }
 
 export interface PostgresOptions {
+  /** Encrypted connections alone, with a certificate of its own for 127.0.0.1 and localhost. */
+  readonly tls?: boolean;
   /** Where it is free. */
   readonly preferredPort?: number;
 }
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const located = await startable("postgres");
+  return inNewFolder("postgres", (folder) => startIn(folder, located, options));
+}
+
+async function startIn(folder: string, located: Startable, options: PostgresOptions): Promise<PostgresServer> {
   const port = await freePort(options.preferredPort);
-  const folder = await newFolder("postgres");
   const dataFolder = join(folder, "data");
   const passwordFile = join(folder, "password");
   await writeFile(passwordFile, PASSWORD);
+  const certificate = options.tls === true ? await newCertificate(folder) : null;
   const user = process.getuid?.() === 0 && located.from === "installed" ? await serverUser() : undefined;
   if (user !== undefined) {
     await chown(folder, user.uid, user.gid);
-    await chown(passwordFile, user.uid, user.gid);
+    for (const file of [passwordFile, ...(certificate === null ? [] : [certificate.keyFile])]) {
+      await chown(file, user.uid, user.gid);
+    }
   } else if (located.from === "docker") {
     // The image's user makes its data folder itself.
     await chmod(folder, 0o777);
@@ -56,15 +67,20 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     "--no-sync",
   ]);
   await run(init.program, [...init.args], { cwd: folder, ...user });
+  if (certificate !== null) {
+    await writeFile(join(dataFolder, "pg_hba.conf"), "hostssl all all 127.0.0.1/32 scram-sha-256\n");
+  }
   const settings = {
     listen_addresses: "127.0.0.1",
     port,
     unix_socket_directories: "",
     // A killed server loses nothing for it; only a machine that loses its power would.
     fsync: "off",
+    ...(certificate === null ? {} : { ssl: "on", ssl_cert_file: certificate.file, ssl_key_file: certificate.keyFile }),
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const url = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`;
+  const trust = certificate === null ? "" : `?sslmode=verify-full&sslrootcert=${encodeURIComponent(certificate.file)}`;
+  const url = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres${trust}`;
   const server = await ServerProcess.start({
     name: "postgres",
     ...call("postgres", ["-D", dataFolder, ...flags]),
@@ -80,6 +96,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return {
     port,
     url,
+    caFile: certificate?.file ?? null,
     kill: () => server.kill(),
     pause: () => server.pause(),
     resume: () => server.resume(),

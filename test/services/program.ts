@@ -3,7 +3,7 @@
  * and its folder under the same path, so that ports and files are the same either way.
  */
 import { randomUUID } from "node:crypto";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ComponentName, COMPONENTS, type Located, locate } from "./locate.ts";
@@ -20,8 +20,15 @@ export async function startable(name: ComponentName): Promise<Startable> {
   return located;
 }
 
-export function newFolder(name: string): Promise<string> {
-  return mkdtemp(join(tmpdir(), `onefold-${name}-`));
+/** What `work` starts removes the folder when it is closed; where it starts nothing, it is gone at once. */
+export async function inNewFolder<T>(name: string, work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), `onefold-${name}-`));
+  try {
+    return await work(folder);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 export interface Invocation {

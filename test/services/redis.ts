@@ -1,14 +1,13 @@
 /**
  * Redis (or Valkey): one server, with TLS and users of its own where a test asks for them.
  */
-import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { promisify } from "node:util";
 import { Redis } from "ioredis";
+import { newCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
-import { invoke, newFolder, startable } from "./program.ts";
+import { inNewFolder, invoke, startable, type Startable } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
 
 export interface RedisOptions {
@@ -36,8 +35,11 @@ export interface RedisServer extends Faults {
 
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const located = await startable("redis");
+  return inNewFolder("redis", (folder) => startIn(folder, located, options));
+}
+
+async function startIn(folder: string, located: Startable, options: RedisOptions): Promise<RedisServer> {
   const port = await freePort(options.preferredPort);
-  const folder = await newFolder("redis");
   const certificate = options.tls === true ? await newCertificate(folder) : null;
   const lines = [
     "bind 127.0.0.1",
@@ -91,13 +93,4 @@ export async function openRedis(options: RedisOptions = {}): Promise<{ readonly 
   await client.ping();
   client.disconnect();
   return { url: located.address, close: () => Promise.resolve() };
-}
-
-async function newCertificate(folder: string): Promise<{ file: string; keyFile: string; pem: string }> {
-  const file = join(folder, "server.crt");
-  const keyFile = join(folder, "server.key");
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", keyFile];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  await promisify(execFile)("openssl", ["req", "-x509", "-days", "2", ...key, ...subject, "-out", file]);
-  return { file, keyFile, pem: await readFile(file, "utf8") };
 }

@@ -15,6 +15,11 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 const READY_MS = 60_000;
 const GENTLE_MS = 10_000;
+/** A signal reaches a container's first process alone; all of them are to stand still. */
+const CONTAINER_SIGNALS: Partial<Record<NodeJS.Signals, readonly string[]>> = {
+  SIGSTOP: ["pause"],
+  SIGCONT: ["unpause"],
+};
 
 export interface ServerCommand {
   /** In messages: "redis-server". */
@@ -94,7 +99,9 @@ export class ServerProcess implements Faults {
   /** Ends it and removes its folder. */
   async close(): Promise<void> {
     await this.#end("at once");
-    await rm(this.#command.folder, { recursive: true, force: true, maxRetries: 5 });
+    const removed = rm(this.#command.folder, { recursive: true, force: true, maxRetries: 5 });
+    // What a container's own user has written may not be ours to remove.
+    await (this.#command.container === undefined ? removed : removed.catch(() => undefined));
   }
 
   async #start(): Promise<void> {
@@ -186,7 +193,9 @@ export class ServerProcess implements Faults {
       send(child.pid!, signal);
       return;
     }
-    await run("docker", ["kill", "--signal", signal, container]).catch(() => undefined);
+    const how = CONTAINER_SIGNALS[signal] ?? ["kill", "--signal", signal];
+    // It may have ended, or not be paused.
+    await run("docker", [...how, container]).catch(() => undefined);
     if (signal === "SIGKILL") send(child.pid!, signal);
   }
 

@@ -10,6 +10,7 @@ import { createOutput } from "../output.ts";
 import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts";
 import type { Impurity } from "../purity/find-impurities.ts";
 import {
+  accessToRegister,
   requireCheckedDefinitions,
   type StandardOptions,
   withPlatformOf,
@@ -45,7 +46,7 @@ export function applyCommand(): Command {
     if (options.strict === true) refuseWarnings(warnings);
     if (options.kafka !== undefined) await refuseUnfitTopics(definitions, options);
     const plan = await output.withProgress("apply", (onProgress) =>
-      withPlatformOf(options, "own-or-create", { definitions }, (platform) =>
+      withPlatformOf(options, accessToRegister(options, "own-or-create"), { definitions }, (platform) =>
         platform.apply(definitions, { onProgress }),
       ),
     );

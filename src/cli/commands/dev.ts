@@ -40,6 +40,7 @@ export function devCommand(): Command {
       const session = new DevSession({
         definitionsFile,
         dataDir: options.data,
+        ...(options.registry === undefined ? {} : { registry: options.registry }),
         views: options.view,
         entityCount: options.sample,
         localEvents: await localEventsOf(options),

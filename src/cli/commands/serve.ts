@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import type { OnefoldError } from "../../base/errors.ts";
+import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
 import { parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
@@ -119,7 +120,8 @@ export function serveCommand(): Command {
         poll: options.poll,
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
-        definitions,
+        definitions: options.registry === undefined ? definitions : followedDefinitions(options, definitions),
+        onRegistryTrouble: (trouble: OnefoldError | null): void => output.note(registryNote(trouble)),
       };
       await withPlatformOf(options, "own-or-create", settings, async (platform) => {
         const serving = await (options.workers === undefined
@@ -131,6 +133,24 @@ export function serveCommand(): Command {
   return withStandardOptions(command);
 }
 
+/** Those that were loaded, and from then on what the file says when another server has registered something. */
+function followedDefinitions(
+  options: StandardOptions,
+  first: readonly Definition[],
+): () => Promise<readonly Definition[]> {
+  let isFirst = true;
+  return async () => {
+    if (!isFirst && hasDefinitions(options)) return requireDefinitions(options);
+    isFirst = false;
+    return first;
+  };
+}
+
+function registryNote(trouble: OnefoldError | null): string {
+  if (trouble === null) return "the registry is followed again";
+  return `${trouble.code}: ${trouble.message}; what was registered before goes on being served`;
+}
+
 /** From the states that another process has published. */
 async function serveFromStore(options: ServeOptions, url: string): Promise<Serving> {
   const { openOnlineServer } = await import("../../platform/online/online-server.ts");
@@ -138,6 +158,7 @@ async function serveFromStore(options: ServeOptions, url: string): Promise<Servi
   const server = await openOnlineServer({
     dataDir: options.data,
     online: url,
+    ...(options.registry === undefined ? {} : { registry: options.registry }),
     ...(password === undefined ? {} : { onlinePassword: password }),
     definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
     servingLogSampleRate: options.sample,

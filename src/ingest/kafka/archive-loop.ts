@@ -19,7 +19,10 @@ import type { FoldPosition } from "./position.ts";
 import type { SourceRoutes } from "./routes.ts";
 
 /** What a pass must know to go on, beside the offset. */
-export type ArchiveMemory = Omit<FoldPosition, "offset" | "views">;
+export interface ArchiveMemory extends Omit<FoldPosition, "offset" | "views"> {
+  /** Of the topic: with it a reader finds an entity's partition. */
+  readonly partitionCount: number;
+}
 
 export type RouteArchive = PartitionedEvents<ArchiveMemory>;
 
@@ -77,7 +80,8 @@ export class ArchiveLoop {
         for (const event of await this.#read(fold, topic, end)) events.push({ ...event, partition });
       }
       isMore ||= fold.offset < end;
-      const { offset, views: _views, ...memory } = fold.position;
+      const { offset, views: _views, ...position } = fold.position;
+      const memory = { ...position, partitionCount: this.#options.topics.get(topic)!.partitionCount };
       if (offset > (after?.offset ?? 0)) changes.push({ partition, offset, memory, after });
     }
     // Copies and duplicates alone are no reason to commit.
@@ -101,7 +105,7 @@ export class ArchiveLoop {
   async #read(fold: PartitionFold, topic: string, end: number) {
     const { connection, store } = this.#options;
     const { partition } = fold.options;
-    const [fetched] = await connection.fetch([{ topic, partition, offset: fold.offset }], WAIT_MS);
+    const [fetched] = await connection.fetch([{ topic, partition, offset: fold.offset }], WAIT_MS, "archive");
     if (fetched === undefined || fetched.nextOffset === fold.offset) return [];
     const records = fetched.records.filter(({ offset }) => offset < end);
     const reads = fold.admit(records, Math.min(fetched.nextOffset, end));

@@ -82,8 +82,13 @@ export class KafkaConnection {
   readonly settings: KafkaSettings;
   readonly #admin: Admin;
   readonly #producer: Producer;
-  /** In no group: it fetches, and looks up offsets. */
+  /** In no group: it looks up offsets. */
   readonly #reader: Consumer;
+  /**
+   * In no group: one for each that fetches. A broker answers the requests of one connection one after the other, so
+   * whoever waits for records holds up all that share its connection.
+   */
+  readonly #fetchers = new Map<string, Consumer>();
 
   constructor(settings: KafkaSettings) {
     this.settings = settings;
@@ -91,8 +96,21 @@ export class KafkaConnection {
     this.#admin = new Admin({ ...options, retries: 3, retryDelay: 300 });
     // A repeated request may write its records twice; whoever reads them drops the second ones.
     this.#producer = new Producer({ ...options, acks: ProduceAcks.ALL, retries: 3, retryDelay: 300 });
-    this.#reader = new Consumer({ ...options, groupId: `${settings.prefix}.reader`, retries: 0 });
-    for (const client of [this.#admin, this.#producer, this.#reader]) client.on("error", () => {});
+    this.#reader = this.#newReader();
+    for (const client of [this.#admin, this.#producer]) client.on("error", () => {});
+  }
+
+  #newReader(): Consumer {
+    const { settings } = this;
+    const reader = new Consumer({ ...clientOptions(settings), groupId: `${settings.prefix}.reader`, retries: 0 });
+    reader.on("error", () => {});
+    return reader;
+  }
+
+  #fetcher(name: string): Consumer {
+    let fetcher = this.#fetchers.get(name);
+    if (fetcher === undefined) this.#fetchers.set(name, (fetcher = this.#newReader()));
+    return fetcher;
   }
 
   /** Facts of the topics that exist. Throws `KAFKA_UNAVAILABLE`. */
@@ -168,24 +186,26 @@ export class KafkaConnection {
 
   /**
    * Records from the given offsets on, of committed transactions alone; waits up to `waitMs` where there are none.
-   * Throws `KAFKA_UNAVAILABLE`, and `KAFKA_RECORDS_GONE` where the broker no longer has what is asked for.
+   * Only those that call under one name wait for each other. Throws `KAFKA_UNAVAILABLE`, and `KAFKA_RECORDS_GONE` where the broker no longer has what is asked for.
    */
-  async fetch(from: readonly FetchFrom[], waitMs: number): Promise<FetchedPartition[]> {
+  async fetch(from: readonly FetchFrom[], waitMs: number, caller = "any"): Promise<FetchedPartition[]> {
     if (from.length === 0) return [];
+    const fetcher = this.#fetcher(caller);
     return this.#told("reading records", async () => {
       const names = [...new Set(from.map(({ topic }) => topic))];
-      const { topics } = await this.#reader.metadata({ topics: names });
+      const { topics } = await fetcher.metadata({ topics: names });
       const byLeader = grouped(from, ({ topic, partition }) => topics.get(topic)!.partitions[partition]!.leader);
       const nameOf = new Map(names.map((name) => [topics.get(name)!.id, name]));
       const wait = byLeader.size > 1 ? Math.min(waitMs, 50) : waitMs;
       const fetched = await Promise.all(
-        Array.from(byLeader, ([node, wanted]) => this.#fetchOf(node, wanted, nameOf, wait)),
+        Array.from(byLeader, ([node, wanted]) => this.#fetchOf(fetcher, node, wanted, nameOf, wait)),
       );
       return fetched.flat();
     });
   }
 
   async #fetchOf(
+    fetcher: Consumer,
     node: number,
     wanted: readonly FetchFrom[],
     nameOf: ReadonlyMap<string, string>,
@@ -203,8 +223,8 @@ export class KafkaConnection {
           partitionMaxBytes: this.settings.partitionBytesMax,
         })),
     })).filter(({ partitions }) => partitions.length > 0);
-    this.#reader.topics.trackAll(...nameOf.values());
-    const { responses } = await this.#reader.fetch({
+    fetcher.topics.trackAll(...nameOf.values());
+    const { responses } = await fetcher.fetch({
       node,
       topics,
       maxWaitTime,
@@ -226,14 +246,21 @@ export class KafkaConnection {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([this.#producer.close(), this.#reader.close(true), this.#admin.close()]);
+    const readers = [this.#reader, ...this.#fetchers.values()];
+    await Promise.allSettled([
+      this.#producer.close(),
+      this.#admin.close(),
+      ...readers.map((reader) => reader.close(true)),
+    ]);
   }
 
   async #told<T>(doing: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      for (const client of [this.#admin, this.#producer, this.#reader]) client.clearMetadata();
+      for (const client of [this.#admin, this.#producer, this.#reader, ...this.#fetchers.values()]) {
+        client.clearMetadata();
+      }
       throw kafkaError(doing, error);
     }
   }

@@ -9,15 +9,17 @@ const WAIT_MS = 500;
 
 export class FetchAhead {
   readonly #connection: Pick<KafkaConnection, "fetch">;
+  readonly #caller: string;
   #next: Promise<readonly FetchedPartition[]> | null = null;
 
-  constructor(connection: Pick<KafkaConnection, "fetch">) {
+  constructor(connection: Pick<KafkaConnection, "fetch">, caller: string) {
     this.#connection = connection;
+    this.#caller = caller;
   }
 
   /** What follows on `from`, of the partitions that have an answer yet; waits a while where there is nothing. */
   async fetch(from: readonly FetchFrom[]): Promise<readonly FetchedPartition[]> {
-    const fetching = this.#next ?? this.#connection.fetch(from, WAIT_MS);
+    const fetching = this.#next ?? this.#connection.fetch(from, WAIT_MS, this.#caller);
     this.#next = null;
     const fetched = await fetching;
     const wanted = new Map(from.map((each) => [partitionName(each.topic, each.partition), each.offset]));
@@ -33,7 +35,7 @@ export class FetchAhead {
         const answer = answers.get(partitionName(topic, partition));
         return { topic, partition, offset: answer?.nextOffset ?? offset };
       });
-      this.#next = this.#connection.fetch(behind, WAIT_MS);
+      this.#next = this.#connection.fetch(behind, WAIT_MS, this.#caller);
       // Told to whoever asks next.
       this.#next.catch(() => {});
     }

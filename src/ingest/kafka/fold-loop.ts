@@ -75,7 +75,7 @@ export class FoldLoop {
 
   constructor(options: FoldLoopOptions) {
     this.#options = options;
-    this.#fetching = new FetchAhead(options.connection);
+    this.#fetching = new FetchAhead(options.connection, "fold");
     for (const parts of options.plans.flatMap(routeParts)) this.#routes.set(parts.route.topic, parts);
   }
 

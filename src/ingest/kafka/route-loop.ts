@@ -44,7 +44,7 @@ export class RouteLoop {
 
   constructor(options: RouteLoopOptions) {
     this.#options = options;
-    this.#fetching = new FetchAhead(options.connection);
+    this.#fetching = new FetchAhead(options.connection, "route");
     const { plans, topics } = options;
     const counts = new Map(Array.from(topics, ([name, { partitionCount }]) => [name, partitionCount]));
     for (const plan of plans) {

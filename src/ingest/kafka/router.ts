@@ -24,7 +24,7 @@ export const KNOWN_TIME_HEADER = "onefold-known-time";
 export const ORIGIN_HEADER = "onefold-origin";
 
 export interface Router {
-  /** `now` is stamped as the known time. */
+  /** `now` is stamped as the known time; where the source says so, the record's own time, if that is before. */
   route(record: KafkaRecord, partition: number, now: Micros): readonly NewRecord[] | RefusedRecord;
 }
 
@@ -48,8 +48,9 @@ export function compileRouter(
       const { offset, key, value } = record;
       try {
         const row = readEvent(door, value, Number.POSITIVE_INFINITY as Micros);
+        const knownTime = source.kafka?.knownTime === "record" ? Math.min(now, record.timestampMs * 1000) : now;
         const headers = new Map([
-          [KNOWN_TIME_HEADER, String(now)],
+          [KNOWN_TIME_HEADER, String(knownTime)],
           [ORIGIN_HEADER, originText(topicId, partition, offset)],
         ]);
         return targets.map(({ topic, partitionCount, keyOf }): NewRecord => {

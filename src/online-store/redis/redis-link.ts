@@ -213,7 +213,9 @@ export class RedisLink {
     const { shown } = this.#address;
     return new OnefoldError("STORE_UNAVAILABLE", `the online store at ${shown} cannot be used: ${why}`, {
       where: shown,
-      hint: "see whether it runs, and its address, user and password; it is tried again all the time",
+      hint: /^(?:MOVED|CROSSSLOT)\b/.test(why)
+        ? "it is a node of a cluster: add ?cluster=yes to its address"
+        : "see whether it runs, and its address, user and password; it is tried again all the time",
     });
   }
 }

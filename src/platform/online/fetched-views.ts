@@ -61,11 +61,6 @@ export class FetchedViews implements StateSnapshot {
     this.#heardMs = beganMs;
   }
 
-  /** When the owner last said that it runs and reaches the store; null where it never did. */
-  get publishedAt(): Micros | null {
-    return this.#published?.at ?? null;
-  }
-
   /** Throws `NOT_READY` where the view's states are not there yet, and `STORE_UNAVAILABLE` where that is not known. */
   view(compiled: CatalogView): ServedView {
     const view = this.#views.get(compiled) ?? this.#open(compiled);

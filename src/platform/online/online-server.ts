@@ -1,10 +1,8 @@
 /**
  * A server past the owner's machine: it folds nothing and holds nothing of its own. States it fetches from an online
- * store such as Redis; what is registered and fitted it reads from the `registry` folder of its data folder, which may
- * be a copy or a mount of the owner's, and which it reads anew when that has changed. A sample of what it serves goes to
- * a serving log in its data folder, for the audit.
+ * store such as Redis; what is registered and fitted it reads from the database that several servers share, or from the
+ * `registry` folder of its data folder, which may be a copy or a mount of the owner's. A sample of what it serves goes to a serving log in its data folder, for the audit.
  */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
@@ -12,26 +10,25 @@ import type { Definition } from "../../define/definition.ts";
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
 import { Metrics } from "../../monitor/metrics.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
-import { openFileRegistry } from "../../registry/file-registry.ts";
-import { openFitStore } from "../../registry/fit-files.ts";
-import { createFeatureReader, type FeatureReader } from "../../serve/feature-reader.ts";
+import { createFeatureReader } from "../../serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "../../serve/http.ts";
 import { type CallRoute, createCaller } from "../../serve/in-process.ts";
 import type { ServePorts } from "../../serve/ports.ts";
 import type { RespOptions, RespServer } from "../../serve/resp/server.ts";
 import { allRoutes } from "../../serve/routes.ts";
-import { openServingLog } from "../../serve/serving-log.ts";
-import { refuseMissing } from "../data-folder.ts";
-import { FitWatch } from "../fit-watch.ts";
+import { openServingLog, type ServingLog } from "../../serve/serving-log.ts";
 import { refuseNotRun } from "../not-run.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
-import { type CatalogView, ViewCatalog } from "../view-catalog.ts";
 import { FetchedViews } from "./fetched-views.ts";
+import { repeat } from "./repeat.ts";
+import { WatchedRegistry } from "./watched-registry.ts";
 
 export interface OnlineServerOptions {
-  /** Its `registry` folder is read; a serving log is written beside it. */
+  /** Its `registry` folder is read, where the registry is not shared; a serving log is written there. */
   readonly dataDir: string;
+  /** URL of the PostgreSQL that several servers have their registry in (docs/registry.md); without, the data folder's. */
+  readonly registry?: string;
   /** The online store: `redis://...` (docs/redis.md). */
   readonly online: string;
   /** Of the online store, where its address has none. */
@@ -59,106 +56,84 @@ export interface OnlineServer {
 
 const SERVING_LOG_SAMPLE_RATE = 0.01;
 const HEAR_MILLIS = 100;
-const REGISTRY_MILLIS = 1000;
 
 /**
  * Opens it; resolves once the store answers. Throws `DATA_FOLDER_MISSING`, `REGISTRY_CORRUPT`, `STORE_UNAVAILABLE`,
  * `STORE_TIMEOUT`, `REQUEST_INVALID`.
  */
 export async function openOnlineServer(options: OnlineServerOptions): Promise<OnlineServer> {
-  const { dataDir, clock = systemClock, onError = () => {} } = options;
-  refuseMissing(dataDir);
-  const registryFolder = join(dataDir, "registry");
-  const code = async (): Promise<readonly Definition[]> => {
-    const { definitions = [] } = options;
-    return typeof definitions === "function" ? definitions() : definitions;
+  const { dataDir, clock = systemClock, onError = () => {}, definitions = [] } = options;
+  const { online: url, onlinePassword: password, servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of closers.splice(0).reverse()) await one();
   };
-  const registry = await openFileRegistry(registryFolder, { clock });
-  let loaded = await code();
-  registry.attachCode(loaded);
-  const fits = await openFitStore(registryFolder);
-  const catalog = new ViewCatalog(registry);
-  const served = (): CatalogView[] => {
-    const streams = registry.sources().filter(({ definition }) => definition.kind === "stream");
-    return streams.flatMap(({ definition }) => catalog.computableOn(definition.name));
-  };
-
-  const { online: url, onlinePassword: password } = options;
-  const store = await openRedisStore({ url, ...(password === undefined ? {} : { password }) });
-  const views = new FetchedViews(store);
   try {
-    await views.hear(served());
+    const hear = (): Promise<void> => views.hear(watched.views());
+    const registry = options.registry === undefined ? {} : { url: options.registry };
+    const watched = await WatchedRegistry.open({ dataDir, ...registry, clock, definitions, onError, onChanged: hear });
+    closers.push(() => watched.close());
+    const store = await openRedisStore({ url, ...(password === undefined ? {} : { password }) });
+    closers.push(() => store.close());
+    const views = new FetchedViews(store);
+    await hear();
+    const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
+    closers.push(() => servingLog.close());
+    const hearing = hearAgain(hear, onError);
+    closers.push(() => hearing.stop());
+    watched.watch();
+    const house = { dataDir, clock, watched, views, servingLog, isAway: () => hearing.isFailing() };
+    return openDoors(house, onError, close);
   } catch (error) {
-    await store.close();
+    await close();
     throw error;
   }
+}
+
+interface OnlineHouse {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly watched: WatchedRegistry;
+  readonly views: FetchedViews;
+  readonly servingLog: ServingLog;
+  /** Whether the store did not answer when it was asked last. */
+  isAway(): boolean;
+}
+
+function hearAgain(
+  hear: () => Promise<void>,
+  onError: (error: unknown, work: string) => void,
+): { isFailing(): boolean; stop(): Promise<void> } {
   let isFailing = false;
   const hearing = repeat(HEAR_MILLIS, async () => {
     try {
-      await views.hear(served());
+      await hear();
       isFailing = false;
     } catch (error) {
       if (!isFailing) onError(error, "asking the online store where states are");
       isFailing = true;
     }
   });
+  return { isFailing: () => isFailing, stop: () => hearing.stop() };
+}
 
-  let revision = 0;
-  const stamps = { registry: await stampOf(registryFolder) };
-  const watching = repeat(REGISTRY_MILLIS, async () => {
-    try {
-      const stamp = await stampOf(registryFolder);
-      if (stamp === stamps.registry) return;
-      loaded = await code();
-      await registry.reload(loaded);
-      stamps.registry = stamp;
-      await views.hear(served());
-      revision += 1;
-    } catch (error) {
-      // What was read before goes on being served; what is registered otherwise now is refused, view by view.
-      onError(error, "reading the registry anew");
-    }
-  });
-
-  const fitWatch = new FitWatch(fits, () => (revision += 1));
-  const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
-  const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
+function openDoors(
+  house: OnlineHouse,
+  onError: (error: unknown, work: string) => void,
+  closeHouse: () => Promise<void>,
+): OnlineServer {
   const doors = new RespDoors();
   const metrics = new Metrics({
     sources: () => [],
     resp: () => doors.counts(),
+    registryUp: () => house.watched.isUp,
     workers: () => null,
-    unreadFits: () => fitWatch.unread.length,
+    unreadFits: () => house.watched.unreadFits,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
   });
-  const ports: ServePorts = {
-    clock,
-    registry,
-    fits,
-    snapshot: views,
-    fetch: (asks) => views.fetch(asks),
-    maxFutureMicros: MAX_FUTURE_MICROS,
-    revision: () => revision,
-    view: (name, version) => {
-      const compiled = catalog.view(name, version);
-      refuseNotRun(compiled);
-      return views.view(compiled);
-    },
-    push: () => Promise.reject(takesNoPushes(dataDir)),
-    samples: ({ service, entities, views: read }, keys) =>
-      servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
-    record: (vector) => servingLog.record(vector),
-    metrics: () => metrics.page(),
-    readiness: () => {
-      const waitingFor = served()
-        .filter((view) => !views.isStored(view))
-        .map(({ name }) => `view ${name}`);
-      if (isFailing) waitingFor.unshift("the online store");
-      return { ready: waitingFor.length === 0, waitingFor };
-    },
-  };
-  const reader: FeatureReader = createFeatureReader(ports);
+  const ports = portsOf(house, metrics);
+  const reader = createFeatureReader(ports);
   return {
     request: createCaller(allRoutes(reader, ports)),
     serve: (http = {}) => {
@@ -169,45 +144,40 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
       metrics.start();
       return doors.open(reader, ports, { onError, ...resp });
     },
-    settle: () => servingLog.flush(),
+    settle: () => house.servingLog.flush(),
     close: async () => {
       metrics.stop();
-      await Promise.all([hearing.stop(), watching.stop(), fitWatch.close()]);
-      await servingLog.close();
-      await store.close();
+      await closeHouse();
     },
   };
 }
 
-/** Again so many milliseconds after it was done. */
-function repeat(millis: number, work: () => Promise<void>): { stop(): Promise<void> } {
-  let isStopped = false;
-  let running: Promise<void> = Promise.resolve();
-  let timer: NodeJS.Timeout;
-  const next = (): void => {
-    timer = setTimeout(() => {
-      running = work().finally(() => {
-        if (!isStopped) next();
-      });
-    }, millis).unref();
-  };
-  next();
+function portsOf({ dataDir, clock, watched, views, servingLog, isAway }: OnlineHouse, metrics: Metrics): ServePorts {
   return {
-    stop: async () => {
-      isStopped = true;
-      clearTimeout(timer);
-      await running;
+    clock,
+    registry: watched.registry,
+    fits: watched.fits,
+    snapshot: views,
+    fetch: (asks) => views.fetch(asks),
+    maxFutureMicros: MAX_FUTURE_MICROS,
+    revision: () => watched.revision,
+    view: (name, version) => {
+      const compiled = watched.catalog.view(name, version);
+      refuseNotRun(compiled);
+      return views.view(compiled);
+    },
+    push: () => Promise.reject(takesNoPushes(dataDir)),
+    samples: ({ service, entities, views: read }, keys) =>
+      servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
+    record: (vector) => servingLog.record(vector),
+    metrics: () => metrics.page(),
+    readiness: () => {
+      const unstored = watched.views().filter((view) => !views.isStored(view));
+      const waitingFor = unstored.map(({ name }) => `view ${name}`);
+      if (isAway()) waitingFor.unshift("the online store");
+      return { ready: waitingFor.length === 0, waitingFor, warnings: watched.warnings };
     },
   };
-}
-
-async function stampOf(registryFolder: string): Promise<string> {
-  try {
-    const { mtimeMs, size, ino } = await stat(join(registryFolder, "registry.json"));
-    return `${mtimeMs} ${size} ${ino}`;
-  } catch {
-    return "none";
-  }
 }
 
 function takesNoPushes(dataDir: string): OnefoldError {

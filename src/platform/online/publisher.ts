@@ -275,9 +275,15 @@ export class Publisher {
     }
   }
 
+  /** With how long each is kept, which is the same for all of a view. */
   #kept(states: readonly StateWrite[]): readonly StateWrite[] {
+    const ofSpaces = new Map<StateSpace, number | undefined>();
     return states.map((state) => {
-      const keptMs = this.#options.keptMs(state.space.slice(0, state.space.lastIndexOf("#")));
+      const { space } = state;
+      if (!ofSpaces.has(space)) {
+        ofSpaces.set(space, this.#options.keptMs(space.slice(0, space.lastIndexOf("#"))));
+      }
+      const keptMs = ofSpaces.get(space);
       return keptMs === undefined ? state : { ...state, keptMs };
     });
   }

@@ -12,6 +12,8 @@ import type { RespOptions } from "../../serve/resp/server.ts";
 /** All that a worker is told to begin with. */
 export interface WorkerSettings {
   readonly dataDir: string;
+  /** Of the registry's file and the fits. */
+  readonly registryFolder: string;
   readonly servingLogSampleRate: number;
   readonly http: Omit<HttpOptions, "onError">;
   /** Null for none. */
@@ -22,6 +24,7 @@ export interface WorkerSettings {
 export interface HouseStatus {
   readonly ready: boolean;
   readonly waitingFor: readonly string[];
+  readonly warnings?: readonly string[];
   /** When this was so. */
   readonly at: Micros;
   /** Views of which, at that time, the online store had all that was folded, with the position it had. */

@@ -57,8 +57,7 @@ export async function openWorkerHouse(
   owner: AskLink,
 ): Promise<WorkerHouse> {
   const { clock, onError = () => {} } = options;
-  const { dataDir } = settings;
-  const registryFolder = join(dataDir, "registry");
+  const { dataDir, registryFolder } = settings;
   const code = async (): Promise<readonly Definition[]> => {
     const { definitions = [] } = options;
     return typeof definitions === "function" ? definitions() : definitions;
@@ -78,6 +77,7 @@ export async function openWorkerHouse(
     resp: () => doors.counts(),
     workers: () => null,
     unreadFits: () => 0,
+    registryUp: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
   });
@@ -107,7 +107,8 @@ export async function openWorkerHouse(
         return { ready: false, waitingFor: ["word from the owner"] };
       }
       const waitingFor = [...status.waitingFor, ...unstored(catalog, registry, views)];
-      return { ready: waitingFor.length === 0, waitingFor };
+      const { warnings } = status;
+      return { ready: waitingFor.length === 0, waitingFor, ...(warnings === undefined ? {} : { warnings }) };
     },
   };
   const reader = createFeatureReader(ports);

@@ -46,6 +46,7 @@ export interface WorkerServer {
 /** What the owner gives its workers. */
 export interface OwnerHouse {
   readonly dataDir: string;
+  readonly registryFolder: string;
   readonly clock: Clock;
   readonly servingLogSampleRate: number;
   readonly push: ServePorts["push"];
@@ -77,8 +78,8 @@ export class Workers {
     const { host = "127.0.0.1" } = options.http ?? {};
     const http = { ...options.http, host, port: await freePort(host, options.http?.port ?? 8080) };
     const resp = options.resp === undefined ? null : await respWithPort(options.resp);
-    const { dataDir, servingLogSampleRate } = this.#house;
-    const settings: WorkerSettings = { dataDir, servingLogSampleRate, http, resp };
+    const { dataDir, registryFolder, servingLogSampleRate } = this.#house;
+    const settings: WorkerSettings = { dataDir, registryFolder, servingLogSampleRate, http, resp };
     const program: WorkerProgram = {
       module: options.module instanceof URL ? fileURLToPath(options.module) : options.module,
       arguments: options.arguments ?? [],
@@ -154,13 +155,15 @@ export class Workers {
 
   #tellStatus(): void {
     const { clock, readiness, flushedViews } = this.#house;
+    const { waitingFor: ownWaitingFor, warnings = [] } = readiness();
     const waitingFor = [
-      ...readiness().waitingFor,
+      ...ownWaitingFor,
       ...Array.from(this.#supervisors, (supervisor) => supervisor.waitingFor).flat(),
     ];
     const status: HouseStatus = {
       ready: waitingFor.length === 0,
       waitingFor,
+      warnings,
       at: clock.now(),
       flushed: flushedViews(),
     };

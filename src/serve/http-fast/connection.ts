@@ -201,6 +201,8 @@ export class FastConnection {
       this.#answer(head, body);
       if (!this.#mayAnswerMore()) break;
     }
+    // What came is not held while the client is silent.
+    this.#asked.text = "";
     this.#unread.keepFrom(bytes, start);
     this.#flush();
   }
@@ -238,8 +240,10 @@ export class FastConnection {
       return this.#put(route, startMs, this.#errorAnswer(head, thrown));
     }
     if (!(answer instanceof Promise)) {
-      this.#put(route, startMs, this.#serialize(head, answer));
-      if (this.#asked.end >= 0) answer.keep?.(this.#asked);
+      const wired = this.#serialize(head, answer);
+      this.#put(route, startMs, wired);
+      // One that could not be written became an error.
+      if (this.#asked.end >= 0 && wired.code === null) answer.keep?.(this.#asked);
       return;
     }
     this.#enter("busy");

@@ -23,8 +23,8 @@ export interface HotHead {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly bodyBytes: number;
-  /** In which answers to its bodies are kept; 0 where heads like it do not come again. */
-  readonly space: number;
+  /** In which answers to its bodies are kept; 0 where it has not come again. */
+  space: number;
 }
 
 interface Pattern extends HotRoute {
@@ -63,7 +63,11 @@ export class HotRoutes {
   /** Of a whole head; null where the ordinary server is to answer. */
   find(headText: string): HotHead | null {
     const known = this.#heads.get(headText);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // Not at the first time: a head that names its own trace, or that of its user, does not come again.
+      if (known.space === 0) known.space = newAnswerSpace();
+      return known;
+    }
     // A copy: the text is a slice of all that came with it, and what is kept of it would keep that too.
     const ownText = Buffer.from(headText, "latin1").toString("latin1");
     const head = parseRequestHead(ownText);
@@ -77,10 +81,9 @@ export class HotRoutes {
       if (params === null) continue;
       const asked = query === undefined ? NOTHING : parseQuery(query);
       if (asked === null || !pattern.queryIsValid(asked)) return null;
-      const space = head.method === "POST" && ownText.length <= KEPT_HEAD_LENGTH_MAX ? newAnswerSpace() : 0;
-      const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes: head.bodyBytes, space };
+      const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes: head.bodyBytes, space: 0 };
       // A URL with a key in it hardly comes again.
-      if (space > 0) this.#keep(ownText, found);
+      if (head.method === "POST" && ownText.length <= KEPT_HEAD_LENGTH_MAX) this.#keep(ownText, found);
       return found;
     }
     return null;

@@ -33,7 +33,10 @@ export class AnsweredBefore {
   answerNext(): boolean {
     const asked = this.#asked;
     asked.end = this.#parser.nextEnd();
-    if (asked.end < 0) return false;
+    if (asked.end < 0) {
+      asked.text = "";
+      return false;
+    }
     asked.space = SPACES[this.#out.protocol];
     asked.text = this.#parser.text;
     asked.start = this.#parser.position;

@@ -136,7 +136,12 @@ export class RequestParser {
    */
   next(limits: RequestLimits = this.#limits): Request | null {
     while (this.#argsLeft === 0) {
-      if (this.#at === this.#text.length) return null;
+      if (this.#at === this.#text.length) {
+        // What came is not held while the client is silent.
+        this.#text = "";
+        this.#at = 0;
+        return null;
+      }
       if (this.#text.charCodeAt(this.#at) !== STAR) {
         const line = this.#takeLine(limits.inlineBytesMax);
         if (line === null) return null;

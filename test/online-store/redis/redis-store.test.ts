@@ -13,6 +13,8 @@ import { startRedis } from "../../services/redis.ts";
 import { type RedisCluster, startRedisCluster } from "../../services/redis-cluster.ts";
 
 const REDIS_PAGE = readFileSync(new URL("../../../docs/redis.md", import.meta.url), "utf8");
+const RULES = [...REDIS_PAGE.matchAll(/`(~of:[^`]*)`/g)].map((match) => match[1]!);
+const PASSWORD = "s3cret/:@%";
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 29);
 const describeWithRedis = await describeWhere("redis");
 const describeWithOurs = await describeWhere("redis", { ours: true });
@@ -102,6 +104,32 @@ describeWithOurs("online store: redis cluster", () => {
     });
   }
 
+  it("is served by a user who may do what docs/redis.md names, and no more", async () => {
+    for (const { port } of cluster.nodes) {
+      const client = new Redis(port);
+      const rules = `${RULES[0]!} +cluster|slots`.split(" ");
+      await client.call("ACL", "SETUSER", "onefold", "on", `>${PASSWORD}`, ...rules);
+      client.disconnect();
+    }
+    const hosts = url().slice("redis://".length);
+    const store = await opened(`redis://onefold:${encodeURIComponent(PASSWORD)}@${hosts}`);
+    await store.commit([write("a", 1), write("b", 1), write("c", 1)], [{ name: "m", bytes: new Uint8Array(1) }]);
+    expect(await store.countStates("v@1#0")).toBe(3);
+    await store.dropSpace("v@1#0");
+    await store.commit([], [{ name: "m", bytes: null }]);
+  });
+
+  it("is told from a single server by whoever takes it for one", async () => {
+    const store = await openRedisStore({ url: `redis://127.0.0.1:${cluster.nodes[0]!.port}` });
+    closers.push(() => store.close());
+    const reads = ["a", "b", "c", "d"].map((key) => store.read([{ space: "v@1#0", key }]));
+    const moved = (await Promise.allSettled(reads)).find(({ status }) => status === "rejected");
+    expect((moved as PromiseRejectedResult).reason).toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      hint: expect.stringContaining("cluster=yes") as string,
+    });
+  });
+
   it("finds slots that were moved to another node, while writes and reads go on", async () => {
     const prefix = `${randomUUID()}:`;
     const store = await opened(`${url()}/?prefix=${prefix}`);
@@ -146,11 +174,10 @@ async function moveSlots(cluster: RedisCluster, from: number, to: number, count:
 describeWithOurs("online store: redis with TLS and users", () => {
   const folder = mkdtempSync(join(tmpdir(), "onefold-tls-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  const PASSWORD = "s3cret/:@%";
 
   it("speaks TLS with the authority it is given, as a user who may do what the store does and no more", async () => {
     // The commands that docs/redis.md names.
-    const [rules, readOnly] = [...REDIS_PAGE.matchAll(/`(~of:[^`]*)`/g)].map((match) => match[1]!);
+    const [rules, readOnly] = RULES;
     const users = [
       { name: "onefold", password: PASSWORD, rules: rules! },
       { name: "reader", password: PASSWORD, rules: readOnly! },

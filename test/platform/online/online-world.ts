@@ -48,6 +48,8 @@ const shops = view("shops", {
   source: payments,
   features: { mean_1d: mean("amount").over("1d"), largest: max("amount") },
 });
+/** The one view whose states read as empty after a while. */
+const recent = view("recent", { entity: user, source: payments, features: { recent_1h: count().over("1h") } });
 const relative = onDemand("relative", {
   inputs: [spending, shops],
   request: { asked: t.float64() },
@@ -62,6 +64,7 @@ export const definitions = [
   payments,
   spending,
   shops,
+  recent,
   relative,
   service("plain", { features: [spending, shops] }),
   service("fraud", { features: [spending, shops, relative] }),

@@ -80,8 +80,9 @@ class FailingTarget extends MemoryOnlineStore implements PublishTarget {
   isAway = false;
   readonly #random: SeededRandom;
   #calm = false;
-  /** All that was written, in order. */
-  #written: { readonly states: readonly StateWrite[]; readonly metas: readonly MetaWrite[] }[] = [];
+  /** All that was done to it, in order. */
+  #written: { readonly states: readonly StateWrite[]; readonly metas: readonly MetaWrite[]; readonly drop?: string }[] =
+    [];
 
   constructor(random: SeededRandom) {
     super();
@@ -118,11 +119,7 @@ class FailingTarget extends MemoryOnlineStore implements PublishTarget {
   override async dropSpace(space: string): Promise<void> {
     this.#mayFail();
     await super.dropSpace(space);
-    // What was dropped does not come back with what is forgotten.
-    this.#written = this.#written.map(({ states, metas }) => ({
-      states: states.filter((state) => state.space !== space),
-      metas,
-    }));
+    this.#written.push({ states: [], metas: [], drop: space });
   }
 
   #mayFail(): void {
@@ -149,7 +146,10 @@ class FailingTarget extends MemoryOnlineStore implements PublishTarget {
       [],
       [...names].map((name) => ({ name, bytes: null })),
     );
-    for (const { states, metas } of left) await super.commit(states, metas);
+    for (const { states, metas, drop } of left) {
+      await super.commit(states, metas);
+      if (drop !== undefined) await super.dropSpace(drop);
+    }
     this.#written = left;
     this.isAway = false;
   }

@@ -113,6 +113,11 @@ describeWithRedis("served from Redis", () => {
     await client.connect();
     const json = (reply: unknown): unknown => JSON.parse(String(reply));
     expect(json(await client.sendCommand(["FGETJSON", "plain", userId, String(shopId)]))).toEqual(own["features"]);
+    const pipelined = await Promise.all(
+      PAIRS.map(([one, two]) => client.sendCommand(["FGETJSON", "plain", one, String(two)])),
+    );
+    expect(pipelined.map(json)).toEqual(expected.map((answer) => answer["features"]));
+    await expect(client.sendCommand(["FGET", "plain", userId])).rejects.toThrow("REQUEST_INVALID");
     const values = Object.values(own["features"] as object);
     const many = await client.sendCommand(["FMGET", "plain", "2", userId, String(shopId), userId, "no shop"]);
     expect((many as unknown as unknown[])[0]).toEqual(
@@ -126,6 +131,24 @@ describeWithRedis("served from Redis", () => {
     client.destroy();
     await expect(world.ask("server", "/events/payments", [])).rejects.toMatchObject({ code: "STORAGE_LOCKED" });
     await expectCleanAudit(world);
+  });
+
+  it("is kept as long as it can matter and a day more, and for ever where it always can", async () => {
+    const prefix = `${randomUUID()}:`;
+    const url = await shared("redis");
+    const world = new OnlineWorld(join(folder, "data"), `${url}/?prefix=${prefix}`);
+    closers.push(() => world.close());
+    await world.openOwner();
+    await world.owner.apply(definitions);
+    await world.owner.push("payments", [world.payment("u1", 1, 5)]);
+    const client = createClient({ url });
+    await client.connect();
+    closers.push(async () => client.destroy());
+    const leftMs = (view: string): Promise<number> => client.pTTL(`${prefix}{u1}${view}@1#0`);
+    const [hourMs, dayMs] = [3_600_000, 86_400_000];
+    await expect.poll(() => leftMs("recent"), { timeout: 10_000 }).toBeGreaterThan(dayMs + hourMs - 60_000);
+    expect(await leftMs("recent")).toBeLessThanOrEqual(dayMs + hourMs);
+    await expect.poll(() => leftMs("spending"), { timeout: 10_000 }).toBe(-1);
   });
 
   it("goes over to another epoch whole: nobody is unseen in between, and tokens name what was read", async () => {

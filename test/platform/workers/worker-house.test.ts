@@ -47,7 +47,8 @@ afterEach(async () => {
 });
 
 async function open(options: WorkerOptions = {}): Promise<WorkerHouse> {
-  const settings = { dataDir: folder, servingLogSampleRate: 0, http: {}, resp: null };
+  const registryFolder = join(folder, "registry");
+  const settings = { dataDir: folder, registryFolder, servingLogSampleRate: 0, http: {}, resp: null };
   house = await openWorkerHouse(settings, { ...options, clock }, new AskLink(() => {}, {}));
   return house;
 }

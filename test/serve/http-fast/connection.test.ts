@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it } from "vitest";
 import { diagnostics } from "../../../src/base/diagnostics.ts";
 import type { HttpOptions } from "../../../src/serve/http.ts";
@@ -218,6 +220,28 @@ describe("closing", () => {
       expect(client.answers()[0]).toContain("200 OK\nconnection: close");
     }
     await expect(clientOf(both.fast)).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+});
+
+describe("a client that says nothing for a while", () => {
+  it("has nothing of what it said held for it", async () => {
+    const { fast } = await open();
+    const heapUsed = (): number => {
+      setFlagsFromString("--expose-gc");
+      (runInNewContext("gc") as () => void)();
+      return process.memoryUsage().heapUsed;
+    };
+    const before = heapUsed();
+    const request = requestBytes({ body: vectorBody("A1") + " ".repeat(200_000) });
+    const clients: Client[] = [];
+    for (let i = 0; i < 50; i++) {
+      const client = await clientOf(fast);
+      client.socket.write(request);
+      expect((await client.until(1))[0]).toContain("200 OK");
+      clients.push(client);
+    }
+    expect(heapUsed() - before).toBeLessThan(3_000_000);
+    for (const { socket } of clients) socket.destroy();
   });
 });
 

@@ -75,6 +75,20 @@ describe("hot routes", () => {
     expect(refuse("body").find(post("/features"))!.hot.bodyIsValid({})).toBe(false);
   });
 
+  it("keep answers to heads that come again, each in a space of its own", () => {
+    const spaces = ["a", "b"].map((name) => {
+      const head = post(`/services/again-${name}/vector`);
+      // Of one that names its own trace there is no second.
+      expect(routes.find(head)!.space).toBe(0);
+      return [routes.find(head)!.space, routes.find(head)!.space];
+    });
+    expect(spaces[0]![0]).toBeGreaterThan(0);
+    expect(spaces[0]![1]).toBe(spaces[0]![0]);
+    expect(spaces[1]![1]).toBe(spaces[1]![0]);
+    expect(spaces[1]![0]).not.toBe(spaces[0]![0]);
+    for (let i = 0; i < 2; i++) expect(routes.find(get("/features/a/b"))!.space).toBe(0);
+  });
+
   it("of heads that are the same are one, however many heads there are", () => {
     const first = routes.find(post("/services/a/vector"));
     expect(routes.find(post("/services/a/vector"))).toBe(first);

@@ -1,6 +1,8 @@
 /** What a client may take of the door: connections, memory, time; and that no more can be taken from the others. */
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { createFeatureReader } from "../../../src/serve/feature-reader.ts";
 import { openRespServer, type RespOptions, type RespServer } from "../../../src/serve/resp/server.ts";
@@ -190,5 +192,27 @@ describe("closing", () => {
   it("is refused a port that is taken", () =>
     withDoor({}, async (door) => {
       await expect(withDoor({ port: door.port }, async () => {})).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    }));
+});
+
+describe("a client that says nothing for a while", () => {
+  it("has nothing of what it said held for it", () =>
+    withDoor({}, async (door) => {
+      const heapUsed = (): number => {
+        setFlagsFromString("--expose-gc");
+        (runInNewContext("gc") as () => void)();
+        return process.memoryUsage().heapUsed;
+      };
+      const clients: BareClient[] = [];
+      const question = encodeCommand(["ECHO", "x".repeat(900)]);
+      const before = heapUsed();
+      for (let i = 0; i < 100; i++) {
+        const client = await BareClient.open(door.port);
+        client.send(question.repeat(60) + encodeCommand(["PING"]));
+        await client.until("+PONG\r\n");
+        clients.push(client);
+      }
+      expect(heapUsed() - before).toBeLessThan(3_000_000);
+      for (const { socket } of clients) socket.destroy();
     }));
 });

@@ -1,0 +1,117 @@
+/**
+ * Changes of what is registered, one after the other, whoever makes them: an apply or a drop of this process, or
+ * what another server has registered. After each the sources fold what is registered now.
+ *
+ * Where servers share the registry, one that does not own a data folder registers all the same: those that do build
+ * the views when they take it up.
+ */
+import type { Definition } from "../define/definition.ts";
+import type { Plan, PlannedChange } from "../registry/registry.ts";
+import type { SharedRegistry } from "../registry/stored-registry.ts";
+import type { OnProgress } from "./runtime-context.ts";
+import type { SourceRuntimes } from "./source-runtimes.ts";
+
+/** Code of definitions, or where to get it: asked again whenever another server has registered something. */
+export type DefinitionCode = readonly Definition[] | (() => Promise<readonly Definition[]>);
+
+export interface RegistrationsOptions {
+  readonly registry: SharedRegistry;
+  readonly code: DefinitionCode;
+  /** Null where this process folds nothing. */
+  readonly sources: SourceRuntimes | null;
+  /** Throws where they cannot be registered, though their plan does not refuse them. */
+  check(definitions: readonly Definition[]): void;
+  /** Called once what is registered is another, before its views are built. */
+  onRegistered(): void;
+  /** Called when they are built, or could not be. */
+  onBuilt(): Promise<void>;
+}
+
+export class Registrations {
+  readonly #options: RegistrationsOptions;
+  #changing: Promise<unknown> = Promise.resolve();
+  /** What was taken up before was not taken up to its end. */
+  #isUnfinished = false;
+
+  constructor(options: RegistrationsOptions) {
+    this.#options = options;
+  }
+
+  /** The code as it is now. */
+  static loaded(code: DefinitionCode): Promise<readonly Definition[]> {
+    return typeof code === "function" ? code() : Promise.resolve(code);
+  }
+
+  apply(definitions: readonly Definition[], onProgress?: OnProgress): Promise<Plan> {
+    return this.#inTurn(async () => {
+      const { registry, check } = this.#options;
+      // Of what others have registered meanwhile they may be made.
+      if (await registry.isBehind()) await this.#takeUp();
+      registry.plan(definitions);
+      check(definitions);
+      const plan = await registry.apply(definitions);
+      await this.#build(onProgress);
+      return plan;
+    });
+  }
+
+  dropDraft(name: string): Promise<PlannedChange> {
+    return this.#inTurn(async () => {
+      const change = await this.#options.registry.dropDraft(name);
+      await this.#build();
+      return change;
+    });
+  }
+
+  /** Whether there is something to take up. Throws what the database fails with. */
+  async isBehind(): Promise<boolean> {
+    return this.#isUnfinished || (await this.#options.registry.isBehind());
+  }
+
+  /**
+   * Takes up what other servers have registered, in one step for all who look, and builds its views. Where the code
+   * cannot be loaded, goes on with what there is, and throws why.
+   */
+  takeUp(): Promise<void> {
+    return this.#inTurn(async () => {
+      const failure = await this.#takeUp();
+      if (failure !== null) throw failure;
+    });
+  }
+
+  /** Why the code could not be loaded, or null. */
+  async #takeUp(): Promise<unknown> {
+    const { registry, code } = this.#options;
+    const isMore = await registry.isBehind();
+    let loaded: readonly Definition[] | null = null;
+    let failure: unknown = null;
+    try {
+      if (typeof code === "function") loaded = await code();
+    } catch (error) {
+      failure = error;
+    }
+    if (isMore || loaded !== null) {
+      this.#isUnfinished = true;
+      await registry.reload(loaded);
+      await this.#build();
+    }
+    this.#isUnfinished = failure !== null;
+    return failure;
+  }
+
+  async #build(onProgress?: OnProgress): Promise<void> {
+    const { sources, onRegistered, onBuilt } = this.#options;
+    onRegistered();
+    try {
+      await sources?.refresh(onProgress);
+    } finally {
+      await onBuilt();
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#changing.then(work);
+    this.#changing = result.catch(() => undefined);
+    return result;
+  }
+}

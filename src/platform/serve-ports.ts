@@ -1,0 +1,54 @@
+/**
+ * What serving gets of the platform that owns the data folder; of one that only reads it, the reasons why not.
+ */
+import type { ServePorts } from "../serve/ports.ts";
+import type { ServingLog } from "../serve/serving-log.ts";
+import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
+import type { SourceRuntimes } from "./source-runtimes.ts";
+
+/** Of the owner, as serving needs it. */
+export interface ServingOwner {
+  readonly sources: SourceRuntimes;
+  readonly servingLog: ServingLog;
+  readonly keptVectorsBytes: number;
+}
+
+export interface ServePortsOptions {
+  readonly context: RuntimeContext;
+  readonly owned: ServingOwner | null;
+  /** Throws `STORAGE_LOCKED` where this process is not the owner. */
+  own(work: string, instead: string): ServingOwner;
+  revision(): number;
+  metrics: ServePorts["metrics"];
+  warnings(): readonly string[];
+}
+
+export function openServePorts({ context, owned, own, revision, metrics, warnings }: ServePortsOptions): ServePorts {
+  const { catalog, clock, registry, fits } = context;
+  return {
+    clock,
+    registry,
+    fits,
+    maxFutureMicros: MAX_FUTURE_MICROS,
+    keptVectorsBytesMax: owned?.keptVectorsBytes ?? 0,
+    revision,
+    view: (name, version) =>
+      own("read vectors", "ask its server: POST /services/{name}/vector").sources.view(catalog.view(name, version)),
+    push: async (source, rows, faults) => {
+      const { sources } = own("push", "push to its server: POST /events/{source}");
+      const result = await sources.get(source).push(rows, faults);
+      return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
+    },
+    // What a draft served cannot be computed again once the draft has changed.
+    samples: ({ service, entities, views }, keys) =>
+      owned !== null &&
+      owned.servingLog.samples(service, entities, keys) &&
+      !views.some(({ view }) => view.definition.version === "dev"),
+    record: (vector) => owned?.servingLog.record(vector),
+    metrics,
+    readiness: () =>
+      owned === null
+        ? { ready: false, waitingFor: ["the owner of the data folder"] }
+        : { ...owned.sources.readiness(), warnings: warnings() },
+  };
+}

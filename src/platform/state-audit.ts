@@ -1,0 +1,40 @@
+/**
+ * The audit of stored states: every view of a stream, folded again from all its events and compared byte for byte.
+ */
+import { formatViewName } from "../define/definition.ts";
+import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import { auditStates, type StateAuditResult } from "../training/audit-states.ts";
+import type { TrainingPorts } from "../training/ports.ts";
+import type { AuditOptions } from "./platform-options.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+import type { SourceRuntimes } from "./source-runtimes.ts";
+
+/** By `view@version`. */
+export async function auditAllStates(
+  context: RuntimeContext,
+  owned: { readonly online: LocalOnlineStore; readonly sources: SourceRuntimes },
+  ports: TrainingPorts,
+  options: AuditOptions,
+): Promise<Readonly<Record<string, StateAuditResult>>> {
+  const { registry, catalog } = context;
+  const states: Record<string, StateAuditResult> = {};
+  for (const { definition } of registry.views()) {
+    const isRun = registry.source(definition.source).definition.kind === "stream";
+    if (!isRun || (!definition.online && !definition.offline)) continue;
+    const view = owned.sources.view(catalog.view(definition.name, definition.version));
+    const name = formatViewName(definition);
+    states[name] = await auditStates({
+      ports,
+      view: definition.name,
+      version: definition.version,
+      store: owned.online,
+      space: view.space,
+      epoch: view.epoch,
+      position: () => view.storedPosition(),
+      ...(options.mismatchesKept === undefined ? {} : { mismatchesKept: options.mismatchesKept }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      onProgress: (done) => options.onProgress?.({ phase: `states of ${name}`, done, total: null }),
+    });
+  }
+  return states;
+}

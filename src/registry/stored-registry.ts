@@ -1,0 +1,385 @@
+/**
+ * The registry over a store of its content: everything in memory, changed whole.
+ *
+ * What is in memory is swapped only after the store has the new content, and one change waits for the one before it,
+ * so a reader sees the registry before an apply or after it, never between.
+ */
+import type { Clock } from "../base/clock.ts";
+import { type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { formatMicros } from "../base/micros.ts";
+import { nearestNames } from "../base/nearest-names.ts";
+import type {
+  Definition,
+  EntityDefinition,
+  FeatureReference,
+  OnDemandDefinition,
+  ServiceDefinition,
+  SourceDefinition,
+  ViewDefinition,
+} from "../define/definition.ts";
+import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
+import { compareVersions, keyOf, shownName } from "./definition-set.ts";
+import { withoutDraft } from "./dropped-draft.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { lineageOf } from "./lineage.ts";
+import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
+import { planChanges } from "./plan.ts";
+import { EMPTY_REGISTRY, type RegistryContent } from "./registry-content.ts";
+import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
+import type { AppliedChange, FindQuery, LineageEdge, Plan, PlannedChange, Registered, Registry } from "./registry.ts";
+
+/** A registry that another process may change. */
+export interface SharedRegistry extends Registry {
+  /**
+   * Reads what is stored and attaches `definitions` to it, in one step for all who look; null leaves the code that
+   * was loaded before. Throws `REGISTRY_CORRUPT`, and what a database fails with; then nothing has changed.
+   */
+  reload(definitions: readonly Definition[] | null): Promise<void>;
+  /** Whether another process has changed it since it was read last. Throws what a database fails with. */
+  isBehind(): Promise<boolean>;
+  /** Calls back soon after another process has changed it, if it can. */
+  watch(onNews: () => void): RegistryNews;
+  close(): Promise<void>;
+}
+
+/** Throws `REGISTRY_CORRUPT`, and what a database fails with. */
+export async function openRegistryOn(
+  store: RegistryStore,
+  options: { readonly clock: Clock },
+): Promise<SharedRegistry> {
+  const registry = new StoredRegistry(store, options.clock);
+  await registry.reload([]);
+  return registry;
+}
+
+/** A definition whose functions this process has. */
+interface Loaded {
+  readonly definition: Definition;
+  readonly fingerprint: string;
+}
+
+class StoredRegistry implements SharedRegistry {
+  readonly #store: RegistryStore;
+  readonly #clock: Clock;
+  #loaded: ReadonlyMap<string, Loaded> = new Map();
+  #stored: StoredRegistryContent = { content: EMPTY_REGISTRY, revision: "not read yet" };
+  #byKey: ReadonlyMap<string, Registered<Definition>> = new Map();
+  #changing: Promise<unknown> = Promise.resolve();
+
+  constructor(store: RegistryStore, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  plan(definitions: readonly Definition[]): Plan {
+    return planOver(definitions, this.#byKey);
+  }
+
+  apply(definitions: readonly Definition[]): Promise<Plan> {
+    return this.#inTurn(async () => {
+      let plan!: Plan;
+      const stored = await this.#store.change((content) => {
+        // What is there may be another's since this process last looked: it is planned on that.
+        const registered = byKey(content.definitions);
+        plan = planOver(definitions, registered);
+        if (plan.refused) throw changed(plan);
+        return plan.dirty ? this.#next(content, registered, definitions, plan) : null;
+      });
+      this.#take(stored, withLoaded(this.#loaded, definitions));
+      return plan;
+    });
+  }
+
+  dropDraft(name: string): Promise<PlannedChange> {
+    return this.#inTurn(async () => {
+      let dropped!: { readonly content: RegistryContent; readonly change: PlannedChange; readonly key: string };
+      const at = formatMicros(this.#clock.now());
+      const stored = await this.#store.change((content) => (dropped = withoutDraft(content, name, at)).content);
+      const loaded = new Map(this.#loaded);
+      loaded.delete(dropped.key);
+      this.#take(stored, loaded);
+      return dropped.change;
+    });
+  }
+
+  reload(definitions: readonly Definition[] | null): Promise<void> {
+    return this.#inTurn(async () => {
+      const stored = await this.#store.read();
+      this.#take(stored, definitions === null ? this.#loaded : withLoaded(new Map(), definitions));
+    });
+  }
+
+  async isBehind(): Promise<boolean> {
+    return (await this.#store.revision()) !== this.#stored.revision;
+  }
+
+  watch(onNews: () => void): RegistryNews {
+    return this.#store.watch(onNews);
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  attachCode(definitions: readonly Definition[]): void {
+    this.#take(this.#stored, withLoaded(this.#loaded, definitions));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#changing.then(work);
+    this.#changing = result.catch(() => undefined);
+    return result;
+  }
+
+  /** One step for all who look. What did not change stays the very object that it was: what is made of it stands. */
+  #take(stored: StoredRegistryContent, loaded: ReadonlyMap<string, Loaded>): void {
+    const byKeyBefore = this.#byKey;
+    const next = stored.content.definitions.map((registered): [string, Registered<Definition>] => {
+      const key = keyOf(registered.definition);
+      const code = loaded.get(key);
+      if (code?.fingerprint === registered.fingerprint) return [key, { ...registered, definition: code.definition }];
+      const before = byKeyBefore.get(key);
+      return [key, before !== undefined && isSame(before, registered) ? before : registered];
+    });
+    this.#stored = stored;
+    this.#loaded = loaded;
+    this.#byKey = new Map(next);
+  }
+
+  #next(
+    content: RegistryContent,
+    registered: ReadonlyMap<string, Registered<Definition>>,
+    definitions: readonly Definition[],
+    plan: Plan,
+  ): RegistryContent {
+    const at = formatMicros(this.#clock.now());
+    const next = new Map(registered);
+    const replaced: AppliedChange["replaced"][number][] = [];
+    for (const definition of new Map(definitions.map((one) => [keyOf(one), one])).values()) {
+      const before = next.get(keyOf(definition));
+      const hash = fingerprint(definition);
+      if (before !== undefined && isSame(before, { definition, fingerprint: hash })) continue;
+      if (before !== undefined && before.fingerprint !== hash) {
+        replaced.push({
+          name: shownName(definition),
+          fingerprint: before.fingerprint,
+          definition: toData(before.definition),
+        });
+      }
+      next.set(keyOf(definition), { definition, fingerprint: hash, createdAt: before?.createdAt ?? at });
+    }
+    const changes = plan.changes.filter((change) => change.change !== "unchanged");
+    return { definitions: [...next.values()], history: [...content.history, { at, changes, replaced }] };
+  }
+
+  codeProblem(definition: ViewDefinition | OnDemandDefinition | ServiceDefinition): OnefoldError | null {
+    const key = keyOf(definition);
+    const registered = this.#byKey.get(key);
+    const loaded = this.#loaded.get(key);
+    if (registered === undefined) return null;
+    // A service may be computed as it was before it was redefined; what it refers to stands for itself.
+    const isService = definition.kind === "service";
+    if (isService && !hasCode(definition)) return null;
+    const wanted = isService ? fingerprint(definition) : registered.fingerprint;
+    const name = shownName(definition);
+    if (loaded === undefined) {
+      if (!isService && !hasCode(registered.definition)) return null;
+      return new OnefoldError("FINGERPRINT_MISMATCH", `${name} has functions of its own, and its code is not loaded`, {
+        hint: "start with the definitions file that registered it",
+      });
+    }
+    if (loaded.fingerprint === wanted) return null;
+    const { definedAt } = loaded.definition;
+    return new OnefoldError(
+      "FINGERPRINT_MISMATCH",
+      `the loaded ${name} (${loaded.fingerprint.slice(0, 12)}) is not the registered one (${wanted.slice(0, 12)})`,
+      {
+        hint: "load the definitions that were applied, or apply these under a new version",
+        ...(definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` }),
+      },
+    );
+  }
+
+  entities(): readonly Registered<EntityDefinition>[] {
+    return this.#ofKinds<EntityDefinition>("entity");
+  }
+
+  sources(): readonly Registered<SourceDefinition>[] {
+    return this.#ofKinds<SourceDefinition>("stream", "batch");
+  }
+
+  views(): readonly Registered<ViewDefinition>[] {
+    return this.#ofKinds<ViewDefinition>("view");
+  }
+
+  onDemandViews(): readonly Registered<OnDemandDefinition>[] {
+    return this.#ofKinds<OnDemandDefinition>("on-demand");
+  }
+
+  services(): readonly Registered<ServiceDefinition>[] {
+    return this.#ofKinds<ServiceDefinition>("service");
+  }
+
+  entity(name: string): Registered<EntityDefinition> {
+    return found(this.entities(), name, "ENTITY_UNKNOWN", "entity");
+  }
+
+  source(name: string): Registered<SourceDefinition> {
+    return found(this.sources(), name, "SOURCE_UNKNOWN", "source");
+  }
+
+  service(name: string): Registered<ServiceDefinition> {
+    return found(this.services(), name, "SERVICE_UNKNOWN", "service");
+  }
+
+  serviceOfFingerprint(wanted: string): ServiceDefinition | null {
+    const present = this.services().find((one) => one.fingerprint === wanted);
+    if (present !== undefined) return present.definition;
+    for (const { definition, fingerprint: loaded } of this.#loaded.values()) {
+      if (loaded === wanted && definition.kind === "service") return definition;
+    }
+    for (const { replaced } of this.#stored.content.history) {
+      const former = replaced.find((one) => one.fingerprint === wanted);
+      if (former === undefined) continue;
+      const definition = fromData(former.definition as Data);
+      if (definition.kind === "service") return definition;
+    }
+    return null;
+  }
+
+  view(name: string, version?: number | "dev"): Registered<ViewDefinition> {
+    const all = this.views();
+    const versions = all.filter(({ definition }) => definition.name === name);
+    const onDemand = this.onDemandViews().findLast(({ definition }) => definition.name === name);
+    if (versions.length === 0 && onDemand !== undefined) throw onDemandIsNoView(onDemand.definition);
+    if (versions.length === 0) return found(all, name, "VIEW_UNKNOWN", "view");
+    // Listed by version, so the last one is the highest.
+    const wanted =
+      version === undefined ? versions.at(-1) : versions.find(({ definition }) => definition.version === version);
+    if (wanted !== undefined) return wanted;
+    throw new OnefoldError("VIEW_UNKNOWN", `there is no view "${name}@${version}"`, {
+      candidates: versions.map(({ definition }) => shownName(definition)),
+    });
+  }
+
+  find(query: FindQuery): readonly Registered<Definition>[] {
+    return this.#sorted().filter(
+      ({ definition }) => matches(definition, query) && this.#isOfEntity(definition, query.entity),
+    );
+  }
+
+  /** An entity's are itself, its views, the sources they fold, and whatever reads one of their features. */
+  #isOfEntity(definition: Definition, entity: string | undefined): boolean {
+    if (entity === undefined) return true;
+    const views = this.views().filter((view) => view.definition.entity === entity);
+    const isRead = ({ view, version }: FeatureReference): boolean => {
+      if (views.some((one) => one.definition.name === view && one.definition.version === version)) return true;
+      const computed = this.onDemandViews().find(
+        (one) => one.definition.name === view && one.definition.version === version,
+      );
+      return computed?.definition.inputs.some(isRead) ?? false;
+    };
+    switch (definition.kind) {
+      case "entity":
+        return definition.name === entity;
+      case "stream":
+      case "batch":
+        return views.some((view) => view.definition.source === definition.name);
+      case "view":
+        return definition.entity === entity;
+      case "on-demand":
+        return definition.inputs.some(isRead);
+      case "service":
+        return definition.features.some(isRead);
+    }
+  }
+
+  lineage(): readonly LineageEdge[] {
+    return lineageOf(this.#sorted().map(({ definition }) => definition));
+  }
+
+  history(): readonly AppliedChange[] {
+    return this.#stored.content.history;
+  }
+
+  #ofKinds<D extends Definition>(...kinds: readonly D["kind"][]): readonly Registered<D>[] {
+    const registered = this.#sorted() as readonly Registered<D>[];
+    return registered.filter(({ definition }) => kinds.includes(definition.kind));
+  }
+
+  /** By name, then by version. */
+  #sorted(): readonly Registered<Definition>[] {
+    return [...this.#byKey.values()].sort((a, b) => byNameAndVersion(a.definition, b.definition));
+  }
+}
+
+function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<string, Registered<Definition>> {
+  return new Map(definitions.map((registered) => [keyOf(registered.definition), registered]));
+}
+
+function planOver(definitions: readonly Definition[], registered: ReadonlyMap<string, Registered<Definition>>): Plan {
+  return planChanges(definitions, new Map([...registered].map(([key, { definition }]) => [key, definition])));
+}
+
+/** To the last word of its description, beside what its fingerprint is of. */
+function isSame(a: Pick<Registered<Definition>, "definition" | "fingerprint">, b: typeof a): boolean {
+  return (
+    a.fingerprint === b.fingerprint && JSON.stringify(toData(a.definition)) === JSON.stringify(toData(b.definition))
+  );
+}
+
+function withLoaded(
+  loaded: ReadonlyMap<string, Loaded>,
+  definitions: readonly Definition[],
+): ReadonlyMap<string, Loaded> {
+  const added = definitions.map((definition): [string, Loaded] => [
+    keyOf(definition),
+    { definition, fingerprint: fingerprint(definition) },
+  ]);
+  return new Map([...loaded, ...added]);
+}
+
+function byNameAndVersion(a: Definition, b: Definition): number {
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  return "version" in a && "version" in b ? compareVersions(a.version, b.version) : 0;
+}
+
+function found<D extends Definition>(
+  all: readonly Registered<D>[],
+  name: string,
+  code: ErrorCode,
+  what: string,
+): Registered<D> {
+  const one = all.find(({ definition }) => definition.name === name);
+  if (one !== undefined) return one;
+  const names = all.map(({ definition }) => definition.name);
+  throw new OnefoldError(code, `there is no ${what} "${name}"`, { candidates: nearestNames(name, names) });
+}
+
+/** A tag or owner of any of its features counts as its own. */
+function matches(definition: Definition, query: FindQuery): boolean {
+  const parts = definition.kind === "view" ? [definition, ...definition.features] : [definition];
+  return (
+    (query.kind === undefined || definition.kind === query.kind) &&
+    (query.name === undefined || definition.name === query.name) &&
+    (query.version === undefined || ("version" in definition && definition.version === query.version)) &&
+    (query.tag === undefined || parts.some((part) => part.tags?.includes(query.tag!) === true)) &&
+    (query.owner === undefined || parts.some((part) => part.owner === query.owner))
+  );
+}
+
+function changed(plan: Plan): OnefoldError {
+  const refused = plan.changes.filter((change) => change.change === "refuse");
+  const texts = refused.map(({ kind, name, details, where }) =>
+    [`${kind} ${name}${where === undefined ? "" : ` (${where})`}`, ...details.map((line) => `  ${line}`)].join("\n  "),
+  );
+  const [first] = refused;
+  return new OnefoldError(
+    "DEFINITION_CHANGED",
+    `what is registered would change its meaning:\n  ${texts.join("\n  ")}`,
+    {
+      ...(first?.where === undefined ? {} : { where: first.where }),
+      hint: 'give a changed view the next version, or version "dev" while you work on it',
+    },
+  );
+}

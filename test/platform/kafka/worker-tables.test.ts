@@ -1,0 +1,173 @@
+/**
+ * Training and audit from the tables of workers: each view from those of its own key, up to where each partition is
+ * archived. The whole way, through Kafka and beside an embedded platform, is test/examples/kafka-demo.test.ts.
+ */
+import { writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { systemClock } from "../../../src/base/clock.ts";
+import { formatMicros, type Micros, parseMicros } from "../../../src/base/micros.ts";
+import { count, entity, last, openPlatform, type Platform, service, stream, sum, t, view } from "../../../src/index.ts";
+import type { ArchiveMemory } from "../../../src/ingest/kafka/archive-loop.ts";
+import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
+import { internalTopic } from "../../../src/ingest/kafka/routes.ts";
+import { WorkerTables } from "../../../src/platform/kafka/worker-tables.ts";
+import { isArchived } from "../../../src/training/log-end.ts";
+import type { TrainingView } from "../../../src/training/ports.ts";
+import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
+import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
+import { openPartitionedEvents, type PartitionedEvent } from "../../../src/offline-store/partitioned-events.ts";
+
+const START = parseMicros("2026-01-05T10:00:00Z");
+const MINUTE = 60_000_000;
+const PARTITIONS = 4;
+const EVENTS = 60;
+
+const user = entity("user", { user: t.string() });
+const shop = entity("shop", { shop: t.string() });
+const sales = stream("sales", {
+  columns: { user: t.string(), shop: t.string(), amount: t.int64(), at: t.timestamp() },
+  eventTime: "at",
+  kafka: "sales",
+});
+const byUser = view("by_user", {
+  entity: user,
+  source: sales,
+  features: { spent: sum("amount"), spent_10m: sum("amount").over("10m"), latest: last("amount") },
+});
+const byShop = view("by_shop", { entity: shop, source: sales, features: { sales: count(), newest: last("amount") } });
+const both = service("both", { features: [byUser, byShop] });
+const definitions = [user, shop, sales, byUser, byShop, both];
+
+const rows = Array.from({ length: EVENTS }, (_, n) => ({
+  user: `u${n % 7}`,
+  shop: `s${(n * n) % 5}`,
+  amount: (n * 37) % 101,
+  at: START + n * MINUTE,
+}));
+
+let folder: string;
+let platform: Platform;
+/** The same events, pushed in the same order. */
+let embedded: Platform;
+
+/** Writes the table of one key, as workers do; of each partition at most `perPartition` events. */
+async function writeTable(archive: string, key: "user" | "shop", perPartition: number): Promise<void> {
+  const engine = await openDuckDb({ threads: 1 });
+  try {
+    const topic = internalTopic("onefold", "sales", [key]);
+    const store = openOfflineStore(archive, engine, { clock: systemClock });
+    const table = await openPartitionedEvents<ArchiveMemory>(store, engine, sales, topic);
+    const events: PartitionedEvent[] = [];
+    const ends = new Map<number, number>();
+    let knownTime = 0;
+    for (const { user: u, shop: s, amount, at } of rows) {
+      const partition = partitionOfKey(Buffer.from(key === "user" ? u : s), PARTITIONS);
+      const offset = ends.get(partition) ?? 0;
+      if (offset >= perPartition) continue;
+      ends.set(partition, offset + 1);
+      knownTime = at;
+      events.push({ partition, offset, eventTime: at, knownTime: at, id: null, row: [u, s, amount, at] });
+    }
+    const memory: ArchiveMemory = { topicId: "id", knownTime, origins: {}, partitionCount: PARTITIONS };
+    const changes = [...ends].map(([partition, offset]) => ({ partition, offset, memory, after: null }));
+    await table.append(events, changes);
+  } finally {
+    await engine.close();
+  }
+}
+
+function labelsFile(): string {
+  const file = join(folder, "labels.csv");
+  const lines = rows.map(({ user: u, shop: s, at }) => `${u},${s},${formatMicros((at - 1) as Micros)}`);
+  writeFileSync(file, ["user,shop,t", ...lines].join("\n"));
+  return file;
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "onefold-worker-tables-"));
+  const clock = { time: START as number, now: () => clock.time as Micros };
+  embedded = await openPlatform({ dataDir: join(folder, "embedded"), clock, definitions });
+  await embedded.apply(definitions);
+  for (const { at, ...row } of rows) {
+    clock.time = at;
+    await embedded.push("sales", [{ ...row, at: formatMicros(at as Micros) }]);
+  }
+  await embedded.settle();
+  await writeTable(join(folder, "archive"), "user", EVENTS);
+  await writeTable(join(folder, "archive"), "shop", EVENTS);
+  const workerTables = { folder: join(folder, "archive") };
+  platform = await openPlatform({ dataDir: join(folder, "embedded"), mode: "read", definitions, workerTables });
+});
+afterAll(async () => {
+  await platform.close();
+  await embedded.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe("a platform that reads workers' tables", () => {
+  it("builds the training set that an embedded one builds from the same events, byte for byte", async () => {
+    const request = { service: "both", labels: labelsFile(), timeColumn: "t", boundary: "exclusive" } as const;
+    const ours = await platform.train({ ...request, out: join(folder, "ours.csv") });
+    const theirs = await embedded.train({ ...request, out: join(folder, "theirs.csv") });
+    expect(ours.manifest.output!.sha256).toBe(theirs.manifest.output!.sha256);
+    expect(ours.manifest.views.map(({ eventsFolded }) => eventsFolded)).not.toContain(0);
+  });
+
+  it("explains a value by the events of its own key's table", async () => {
+    const asOf = (START + 90 * MINUTE) as Micros;
+    const of = rows.filter((row) => row.user === "u3");
+    const explanation = await platform.explain({ view: "by_user", feature: "spent", key: ["u3"], asOf });
+    expect(explanation.value).toBe(of.reduce((total, { amount }) => total + amount, 0));
+  });
+
+  it("takes for archived what its entity's partition has, and no more", async () => {
+    const partial = join(folder, "partial");
+    await writeTable(partial, "user", 9);
+    await writeTable(partial, "shop", 9);
+    const engine = await openDuckDb({ threads: 1 });
+    try {
+      const ports = { registry: platform.registry, engine, clock: systemClock };
+      const archive = new WorkerTables({ folder: partial }, ports).archive(sales);
+      const files = await archive.files();
+      const counts = new Map<number, number>();
+      for (const { user: u } of rows) {
+        const partition = partitionOfKey(Buffer.from(u), PARTITIONS);
+        counts.set(partition, (counts.get(partition) ?? 0) + 1);
+      }
+      const ends = new Set<number>();
+      for (let n = 0; n < 7; n++) {
+        const end = Math.min(9, counts.get(partitionOfKey(Buffer.from(`u${n}`), PARTITIONS))!);
+        ends.add(end);
+        const definition = platform.registry.views().find((each) => each.definition.name === "by_user");
+        const of = { definition: definition!.definition } as TrainingView;
+        expect(isArchived(end - 1, files, of, `u${n}`)).toBe(true);
+        expect(isArchived(end, files, of, `u${n}`)).toBe(false);
+      }
+      expect(ends.size).toBeGreaterThan(1);
+      await expect(archive.files(1)).rejects.toMatchObject({ code: "EPOCH_UNKNOWN" });
+    } finally {
+      await engine.close();
+    }
+  });
+
+  it("refuses rows as served, and a folder without the tables", async () => {
+    const { metadata } = await embedded.vector("both", { user: "u1", shop: "s1" }, { token: true });
+    const served = join(folder, "served.csv");
+    writeFileSync(served, `user,shop,token\nu1,s1,${metadata.token}\n`);
+    const asServed = { service: "both", labels: served, tokenColumn: "token", knowledge: "as-served" } as const;
+    await expect(platform.train(asServed)).rejects.toMatchObject({ code: "REQUEST_INVALID" });
+    await expect(embedded.train(asServed)).resolves.toMatchObject({ rowCount: 1 });
+    const nowhere = await openPlatform({
+      dataDir: join(folder, "embedded"),
+      mode: "read",
+      definitions,
+      workerTables: { folder: join(folder, "archive"), prefix: "other" },
+    });
+    const request = { service: "both", labels: labelsFile(), timeColumn: "t", boundary: "exclusive" } as const;
+    await expect(nowhere.train(request)).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
+    await nowhere.close();
+  });
+});
