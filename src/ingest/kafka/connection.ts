@@ -26,7 +26,9 @@ import type { KafkaSettings } from "./settings.ts";
 
 const CONTROL_BATCH = 0b100000;
 const TRANSACTIONAL_BATCH = 0b10000;
-const NO_TIMEOUT_MS = 120_000;
+/** A group settles when the last member has joined again, or this time is up. */
+const SETTLE_MS_MIN = 30_000;
+const ANSWER_MS = 10_000;
 
 export interface TopicFacts {
   readonly name: string;
@@ -270,7 +272,7 @@ export type GroupAssigner = (
   partitions: readonly TopicPartition[],
 ) => ReadonlyMap<string, readonly TopicPartition[]>;
 
-/** One life of a member in a group: it ends with `failed` or `leave`, and another one takes its place. */
+/** A member of a group, under one id. After `onFailed` it may `join` again, or another one takes its place. */
 export class GroupConsumer {
   readonly #consumer: Consumer;
   readonly #topics: readonly string[];
@@ -278,17 +280,19 @@ export class GroupConsumer {
   onAssigned: (partitions: readonly TopicPartition[]) => void = () => {};
   /** Called once it cannot go on. */
   onFailed: (error: OnefoldError) => void = () => {};
-  #heartbeatErrors = 0;
+  /** The group is another broker's by now, and the library goes on asking this one. */
+  isElsewhere = false;
 
   constructor(settings: KafkaSettings, groupId: string, topics: readonly string[], assigner: GroupAssigner) {
     this.#topics = topics;
     const { sessionMs, instanceId } = settings;
+    const settleMs = Math.max(sessionMs, SETTLE_MS_MIN);
     this.#consumer = new Consumer({
       ...clientOptions(settings),
       groupId,
       ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
       sessionTimeout: sessionMs,
-      rebalanceTimeout: Math.max(sessionMs, 30_000),
+      rebalanceTimeout: settleMs,
       heartbeatInterval: Math.min(3000, Math.ceil(sessionMs / 4)),
       protocols: [{ name: "onefold-sticky", version: 1 }],
       partitionAssigner: (_current, members, subscribed, metadata) => {
@@ -303,28 +307,34 @@ export class GroupConsumer {
       },
       retries: 0,
       // A join waits for the others.
-      requestTimeout: NO_TIMEOUT_MS,
+      requestTimeout: settleMs + ANSWER_MS,
     });
     this.#consumer.on("consumer:group:join", ({ assignments }) => {
       this.onAssigned(
         (assignments ?? []).flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition }))),
       );
     });
-    this.#consumer.on("consumer:heartbeat:end", () => (this.#heartbeatErrors = 0));
+    // After an error that says nothing of the group the library is silent for good: somebody must join again.
     this.#consumer.on("consumer:heartbeat:error", ({ error }) => {
-      if (++this.#heartbeatErrors >= 3) this.onFailed(kafkaError(`keeping the place in group ${groupId}`, error));
+      this.onFailed(this.#failure(`keeping the place in group ${groupId}`, error));
     });
-    this.#consumer.on("error", (error) => this.onFailed(kafkaError(`joining group ${groupId}`, error)));
+    this.#consumer.on("error", (error) => this.onFailed(this.#failure(`joining group ${groupId}`, error)));
   }
 
-  /** Throws `KAFKA_UNAVAILABLE`. */
+  /** Joins, or joins again under the same id. Throws `KAFKA_UNAVAILABLE`. */
   async join(): Promise<void> {
     this.#consumer.topics.trackAll(...this.#topics);
     try {
       await this.#consumer.joinGroup({});
     } catch (error) {
-      throw kafkaError(`joining group ${this.#consumer.groupId}`, error);
+      throw this.#failure(`joining group ${this.#consumer.groupId}`, error);
     }
+  }
+
+  #failure(doing: string, error: unknown): OnefoldError {
+    const elsewhere = (error as { findBy?: FindBy }).findBy?.("apiId", "NOT_COORDINATOR") ?? null;
+    if (elsewhere !== null) this.isElsewhere = true;
+    return kafkaError(doing, error);
   }
 
   /** Commits where to go on. Throws `KAFKA_UNAVAILABLE`, also where the group has gone on without this member. */
@@ -453,10 +463,13 @@ function kafkaRecord(batch: RecordsBatch, record: RecordsBatch["records"][number
   };
 }
 
+/** The error among those that this one collects that has a property of this value, or null. */
+type FindBy = (property: string, value: unknown) => unknown;
+
 function kafkaError(doing: string, error: unknown): OnefoldError {
   if (error instanceof OnefoldError) return error;
-  const { findBy } = error as { findBy?: (property: string, value: unknown) => unknown };
-  if (typeof findBy === "function" && (error as { findBy: typeof findBy }).findBy("apiId", "OFFSET_OUT_OF_RANGE")) {
+  const outOfRange = (error as { findBy?: FindBy }).findBy?.("apiId", "OFFSET_OUT_OF_RANGE") ?? null;
+  if (outOfRange !== null) {
     return new OnefoldError("KAFKA_RECORDS_GONE", `${doing}: the broker no longer has records that were not read yet`, {
       hint: "see docs/kafka.md: keep records for longer than a worker may be away",
       cause: error,

@@ -9,7 +9,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
-import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
+import type { MetaWrite, OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
 import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
@@ -20,7 +20,14 @@ import {
   type RouteParts,
   routeParts,
 } from "./partition-fold.ts";
-import { decodePosition, partitionName, positionMeta, positionMetaName } from "./position.ts";
+import {
+  decodePosition,
+  type FoldPosition,
+  isFurther,
+  partitionName,
+  positionMeta,
+  positionMetaName,
+} from "./position.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 
 export interface FoldLoopOptions {
@@ -50,6 +57,8 @@ export interface FoldProgress {
   }[];
 }
 
+const LOOK_MS = 2000;
+
 export class FoldLoop {
   readonly #options: FoldLoopOptions;
   readonly #fetching: FetchAhead;
@@ -58,6 +67,7 @@ export class FoldLoop {
   readonly #lags = new Map<string, number>();
   #owned: readonly TopicPartition[] = [];
   #connectionsLost: number | undefined;
+  #lookedMs = 0;
   #events = 0;
   #duplicates = 0;
   #copies = 0;
@@ -110,7 +120,20 @@ export class FoldLoop {
       return { topic: route.topic, partition, offset };
     });
     if (from.length === 0) return null;
-    return this.#take(await this.#fetching.fetch(from));
+    const taken = await this.#take(await this.#fetching.fetch(from));
+    if (taken === 0) await this.#lookAfterPositions();
+    return taken;
+  }
+
+  /** A worker that woke up late may have put an older position in the place of a newer one: no harm, but no use either. */
+  async #lookAfterPositions(): Promise<void> {
+    if (performance.now() - this.#lookedMs < LOOK_MS) return;
+    this.#lookedMs = performance.now();
+    const folds = [...this.#folds.values()].filter(({ offset, storedOffset }) => offset === storedOffset);
+    await this.#writePositions(
+      folds.map((fold) => ({ fold, position: fold.position })),
+      "older",
+    );
   }
 
   /** Lets go of partitions that are another's now, and reads the positions of new ones. */
@@ -187,6 +210,34 @@ export class FoldLoop {
     return taken.reduce((sum, { end }) => sum + end.records.length, 0);
   }
 
+  /**
+   * Positions, once the states are written, and only over the connection that they went over: a position never claims
+   * more than the states hold. Where the stored one is further, another worker has taken the partition over while this
+   * one was away: it lets go of what it has, and the position stays.
+   */
+  async #writePositions(
+    writes: readonly { readonly fold: PartitionFold; readonly position: FoldPosition }[],
+    which: "all" | "older" = "all",
+  ): Promise<void> {
+    const { store } = this.#options;
+    const places = writes.map(({ fold: { options } }) => [options.route.topic, options.partition] as const);
+    const { metas } = await store.read(
+      [],
+      places.map(([topic, partition]) => positionMetaName(topic, partition)),
+    );
+    const positions: MetaWrite[] = [];
+    for (const [i, { fold, position }] of writes.entries()) {
+      const bytes = metas[i] ?? null;
+      const stored = bytes === null ? null : decodePosition(bytes);
+      if (stored !== null && isFurther(stored, position)) this.#folds.delete(nameOf(fold));
+      else if (which === "all" || (stored !== null && stored.offset < position.offset)) {
+        positions.push(positionMeta(...places[i]!, position));
+      }
+    }
+    this.#refuseOther();
+    await store.commit([], positions);
+  }
+
   async #write(folds: readonly PartitionFold[]): Promise<void> {
     const { store, connection, clock, statesMax } = this.#options;
     const letters = folds.flatMap((fold) => fold.takeRefused());
@@ -194,12 +245,8 @@ export class FoldLoop {
     this.#deadLetters += letters.length;
     const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
     const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
-    // A position never claims more than the states hold: it is written after them, and only over the same connection.
-    const positions = writes.map(({ fold: { options }, writes: { position } }) =>
-      positionMeta(options.route.topic, options.partition, position),
-    );
-    this.#refuseOther();
-    const refused = await store.commit(states, positions);
+    const refused = states.length === 0 ? [] : await store.commit(states, []);
+    await this.#writePositions(writes.map(({ fold, writes: { position } }) => ({ fold, position })));
     let at = 0;
     for (const { fold, writes: own } of writes) {
       const first = at;
@@ -216,6 +263,10 @@ export class FoldLoop {
       fold.copies = 0;
     }
   }
+}
+
+function nameOf({ options: { route, partition } }: PartitionFold): string {
+  return partitionName(route.topic, partition);
 }
 
 function countOf({ states, ids }: PartitionWrites): number {

@@ -34,19 +34,36 @@ export class GroupSeat {
   }
 
   async #hold(): Promise<void> {
-    const { connection, groupId, topics, onAssigned, onTrouble } = this.#options;
+    const { connection, groupId, topics } = this.#options;
     const left = new Promise<null>((resolve) => (this.#leave = () => resolve(null)));
     while (!this.#left) {
       const member = connection.groupMember(groupId, topics, assignPartitions);
       this.#member = member;
-      member.onAssigned = onAssigned;
-      const lost = new Promise<OnefoldError>((resolve) => (member.onFailed = resolve));
-      const joined = member.join().catch((error: unknown) => asOnefoldError(error));
-      const trouble = (await Promise.race([joined, left])) ?? (await Promise.race([lost, left]));
-      if (trouble instanceof OnefoldError) onTrouble(trouble);
+      member.onAssigned = this.#options.onAssigned;
+      await this.#keep(member, left);
       await member.leave(connection.settings.instanceId !== undefined);
-      if (!this.#left) await Promise.race([sleep(AGAIN_MS), left]);
     }
+  }
+
+  /** Joins, and again under the same id, as long as the session may still stand. */
+  async #keep(member: GroupConsumer, left: Promise<null>): Promise<void> {
+    const { connection, onTrouble } = this.#options;
+    let troubledSince = performance.now();
+    while (!this.#left) {
+      const lost = new Promise<OnefoldError>((resolve) => (member.onFailed = resolve));
+      const refused = await Promise.race([member.join().then(() => null, asOnefoldError), left]);
+      const trouble = refused ?? (await Promise.race([lost, left]));
+      if (trouble === null) return;
+      onTrouble(trouble);
+      if (refused === null) troubledSince = performance.now();
+      if (member.isElsewhere || performance.now() - troubledSince > connection.settings.sessionMs) return;
+      await Promise.race([sleep(AGAIN_MS), left]);
+    }
+  }
+
+  /** Has the group share out anew: a topic has more partitions than it knew of. */
+  async renew(): Promise<void> {
+    await this.#present().join();
   }
 
   async commit(positions: readonly FetchFrom[]): Promise<void> {

@@ -1,9 +1,9 @@
 /**
  * How far a partition is folded: what the decisions about its next records hang on, all of it in one value.
  *
- * It is stored beside the states, after them, and over the connection that they went over. Records behind a stored
- * position may already be in some states; those skip them. So an older position does no harm, were it written by a
- * worker that woke up late: what it says of the records before it is as true as ever.
+ * It is stored beside the states, after them, and over the connection that they went over; not where a further one
+ * stands. Records behind a stored position may already be in some states; those skip them. So even an older one that
+ * slips in does no harm: what it says of the records before it is as true as ever.
  */
 import type { MetaWrite } from "../../online-store/online-store.ts";
 
@@ -37,4 +37,9 @@ export function positionMeta(topic: string, partition: number, position: FoldPos
 
 export function decodePosition(bytes: Uint8Array): FoldPosition {
   return JSON.parse(Buffer.from(bytes).toString("utf8")) as FoldPosition;
+}
+
+/** Whether `a` is behind more records than `b`, for every view of `b`: one that is new goes over the first ones again. */
+export function isFurther(a: FoldPosition, b: FoldPosition): boolean {
+  return a.offset > b.offset && Object.entries(b.views).every(([view, offset]) => (a.views[view] ?? 0) >= offset);
 }

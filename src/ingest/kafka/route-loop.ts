@@ -111,7 +111,9 @@ export class RouteLoop {
 
   async #settle(): Promise<void> {
     const { seat, connection } = this.#options;
-    const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
+    // A leader of other definitions may give out topics that this worker does not know.
+    const known = this.#owned.filter(({ topic }) => this.#routers.has(topic));
+    const owned = new Map(known.map((each) => [partitionName(each.topic, each.partition), each]));
     for (const name of this.#positions.keys()) {
       if (owned.has(name)) continue;
       this.#positions.delete(name);

@@ -9,6 +9,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { MetaWrite, OnlineStore, StateSpace } from "../../online-store/online-store.ts";
 import { fingerprint } from "../../registry/fingerprint.ts";
 import { type StoredView, viewMetaName } from "../view-runner.ts";
+import type { TopicFacts } from "./connection.ts";
 import type { RoutedView, SourceRoutes } from "./routes.ts";
 
 /** Every state of a view on Kafka is of this epoch. */
@@ -20,6 +21,32 @@ interface Place extends StoredView {
 
 export function spaceOf({ name }: RoutedView): StateSpace {
   return `${name}#kafka`;
+}
+
+/**
+ * Remembers how many partitions the folded topics have. Another number would send an entity's events to another
+ * partition than those before, and there would be two orders of them. Throws `KAFKA_TOPIC_UNFIT`.
+ */
+export async function keepPartitionCounts(store: OnlineStore, topics: readonly TopicFacts[]): Promise<void> {
+  const { metas } = await store.read([], topics.map(countMetaName));
+  const writes = topics.map((topic, i): MetaWrite => {
+    const { name, partitionCount } = topic;
+    const known = metas[i] ?? null;
+    const before = known === null ? partitionCount : Number(Buffer.from(known).toString());
+    if (before !== partitionCount) {
+      throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${name} had ${before} partitions, and has ${partitionCount}`, {
+        where: name,
+        hint: "an entity's events would be in two partitions, and in no order: take another --kafka-prefix and Redis prefix, and fold everything anew",
+      });
+    }
+    return { name: countMetaName(topic), bytes: new Uint8Array(Buffer.from(String(partitionCount))) };
+  });
+  await store.commit([], writes);
+}
+
+/** Of another topic of the same name nothing is known. */
+function countMetaName({ name, id }: TopicFacts): string {
+  return `kafka-partitions/${name}/${id}`;
 }
 
 /** Throws `FINGERPRINT_MISMATCH`, `STORAGE_LOCKED`, and what the store throws. */

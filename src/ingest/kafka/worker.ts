@@ -20,7 +20,7 @@ import { RouteLoop, type RouteProgress } from "./route-loop.ts";
 import { planRoutes, type SourceRoutes } from "./routes.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { prepareTopics } from "./topic-setup.ts";
-import { tellViewPlaces } from "./view-places.ts";
+import { keepPartitionCounts, tellViewPlaces } from "./view-places.ts";
 
 /** What passes by itself, or once a person has mended it elsewhere. */
 const PASSING: ReadonlySet<ErrorCode> = new Set(["KAFKA_UNAVAILABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT"]);
@@ -30,6 +30,7 @@ const AGAIN_MS_MIN = 200;
 const AGAIN_MS_MAX = 5000;
 const STATES_MAX = 500_000;
 const ARCHIVE_MS = 10_000;
+const LOOK_MS = 30_000;
 
 export interface WorkerOptions {
   readonly definitions: readonly Definition[];
@@ -43,6 +44,8 @@ export interface WorkerOptions {
   readonly openArchive?: (source: StreamDefinition, topic: string) => Promise<RouteArchive>;
   /** Between two passes of the archive. */
   readonly archiveIntervalMs?: number | undefined;
+  /** How often to look whether sources' topics have more partitions. */
+  readonly lookMs?: number;
   /** Told of trouble that the worker gets over by itself. */
   onTrouble?(error: OnefoldError): void;
 }
@@ -86,6 +89,8 @@ export class Worker {
     try {
       const topics = await prepareTopics(connection, plans);
       await tellViewPlaces(options.store, plans);
+      const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topics.get(topic)!));
+      await keepPartitionCounts(options.store, folded);
       const worker = new Worker(options, connection, plans, topics);
       await worker.#startArchive(topics);
       return worker;
@@ -136,7 +141,7 @@ export class Worker {
       const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat });
       own = (partitions) => loop.own(partitions);
       this.#routing = loop;
-      this.#loops.push(this.#run(loop));
+      this.#loops.push(this.#run(loop), this.#run(this.#lookout(seat, routed, topics)));
     }
     for (const seat of this.#seats) seat.take();
   }
@@ -175,6 +180,26 @@ export class Worker {
     await Promise.all(this.#loops);
     await Promise.all(this.#seats.map((seat) => seat.leave()));
     await this.#connection.close();
+  }
+
+  /** A group does not see by itself that a topic has grown. */
+  #lookout(seat: GroupSeat, routed: readonly SourceRoutes[], topics: FoldLoopOptions["topics"]): Loop {
+    const names = [...new Set(routed.map(({ topic }) => topic))];
+    const counts = new Map(names.map((name) => [name, topics.get(name)!.partitionCount]));
+    return {
+      turn: async () => {
+        const { lookMs = LOOK_MS } = this.#options;
+        await sleep(lookMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+        if (this.#stopping.signal.aborted) return 0;
+        const present = await this.#connection.topics(names);
+        const grown = names.filter((name) => (present.get(name)?.partitionCount ?? 0) > counts.get(name)!);
+        if (grown.length === 0) return 0;
+        await seat.renew();
+        for (const name of grown) counts.set(name, present.get(name)!.partitionCount);
+        return 0;
+      },
+      drop: () => {},
+    };
   }
 
   #seat(groupId: string, topics: readonly string[], loop: Pick<RouteLoop, "own">): GroupSeat {

@@ -33,7 +33,7 @@ export class FaultHouse {
       startRedis(redisOptions),
     ]);
     const store = await openRedisStore({ url: `${redis.url}?timeout_ms=5000` });
-    return new FaultHouse(kafka, redis, store, await KafkaWorld.open(kafka.address, { sessionMs: 2000 }));
+    return new FaultHouse(kafka, redis, store, await KafkaWorld.open(kafka.address, { sessionMs: 3000 }));
   }
 
   async start(options: Partial<WorkerProcessOptions> = {}): Promise<WorkerProcess> {
@@ -53,7 +53,7 @@ export class FaultHouse {
    */
   async outcome(): Promise<{ readonly found: Outcome; readonly right: Outcome }> {
     const { world, store } = this;
-    await world.settled(store, world.sent);
+    await world.settled(store, world.sent, 90_000);
     const found: [string, Record<string, string>][] = [];
     const right: [string, Record<string, string>][] = [];
     for (const route of world.routes) {

@@ -55,7 +55,7 @@ export class KafkaWorld {
   readonly definitions: readonly Definition[];
   readonly routes: readonly Route[];
   readonly connection: KafkaConnection;
-  readonly sourcePartitions: number;
+  sourcePartitions: number;
   readonly #workers: Worker[] = [];
   sent = 0;
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Admin } from "@platformatic/kafka";
 import { expect, it } from "vitest";
 import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
@@ -132,6 +133,41 @@ describeWithKafka("a worker", () => {
     clearInterval(watching);
     expect(owned(again)).toEqual(before);
     expect(moves).toBe(0);
+    await world.close();
+  });
+
+  it("routes the partitions that a source's topic is given later, and refuses them to a folded topic", async () => {
+    const world = await KafkaWorld.open(await shared("kafka"), { sourcePartitions: 1, partitionCount: 2 });
+    const store = new MemoryOnlineStore();
+    const worker = await world.worker(store, { lookMs: 300 });
+    await world.send(some(0, 50));
+    await world.settled(store, 50);
+    const { brokers, prefix } = world.settings;
+    const admin = new Admin({ clientId: "test", bootstrapBrokers: [...brokers] });
+    const grow = (name: string, count: number): Promise<void> =>
+      admin.createPartitions({ topics: [{ name, count, assignments: null }] });
+    await grow(world.source.kafka!.topic, 3);
+    world.sourcePartitions = 3;
+    for (let tries = 0; ; tries++) {
+      try {
+        await world.send(some(50, 200));
+        break;
+      } catch (error) {
+        if (tries > 20) throw error;
+        await sleep(100);
+      }
+    }
+    await world.settled(store, 200);
+    for (const route of world.routes) {
+      expect(await world.storedStates(store, route)).toEqual(await world.expectedStates(route));
+    }
+    await worker.stop();
+    await grow(`${prefix}.payments.by.user`, 4);
+    await expect(world.worker(store)).rejects.toMatchObject({
+      code: "KAFKA_TOPIC_UNFIT",
+      message: `topic ${prefix}.payments.by.user had 2 partitions, and has 4`,
+    });
+    await admin.close();
     await world.close();
   });
 
