@@ -11,8 +11,8 @@ const TIMED = [
   "test/serve/http-server.test.ts",
 ];
 
-/** Long ones, which kill and pause servers: `npm run test:faults`. */
-const FAULTS = "test/faults/*.test.ts";
+/** Long ones, which kill and pause servers or run all that there is together: `npm run test:faults`. */
+const FAULTS = ["test/faults/*.test.ts", "test/bench/stream.test.ts", "test/examples/kafka-demo.test.ts"];
 const withFaults = process.env["ONEFOLD_FAULTS"] === "1";
 
 const alias = [
@@ -31,7 +31,7 @@ export default defineConfig({
           ...shared,
           name: "suite",
           include: ["test/**/*.test.ts"],
-          exclude: [...TIMED, FAULTS],
+          exclude: [...TIMED, ...FAULTS],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -47,7 +47,7 @@ export default defineConfig({
               test: {
                 ...shared,
                 name: "faults",
-                include: [FAULTS],
+                include: FAULTS,
                 testTimeout: 180_000,
                 maxWorkers: 1,
                 sequence: { groupOrder: 2 },

@@ -55,6 +55,10 @@ try {
   if (asked("e")) await entitiesInSimulation(run);
   if (asked("a") || asked("c") || asked("d")) await withServices(throughKafka);
   process.exitCode = run.passed ? 0 : 1;
+} catch (error) {
+  // Not what a missed goal ends with.
+  console.error(error);
+  process.exitCode = 2;
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

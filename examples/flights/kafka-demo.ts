@@ -152,7 +152,15 @@ async function runStreamed(flights: PreparedFlights, services: Services): Promis
   const topics = await FlightTopics.create(services.kafka);
   const kafkaArgs = ["--definitions", DEFINITIONS_FILE, "--kafka", services.kafka, "--kafka-prefix", prefix];
   await runOnefold(["apply", ...kafkaArgs, "--data", dataDir]);
-  const worker = await WorkerProcess.start([...kafkaArgs, "--online", online, "--archive", archive]);
+  const worker = await WorkerProcess.start([
+    ...kafkaArgs,
+    "--online",
+    online,
+    "--archive",
+    archive,
+    "--archive-every",
+    "2s",
+  ]);
   try {
     const isFolded = ({ folded, duplicates, dead_letters }: WorkerHealth): boolean => {
       const { departures, arrivals } = topics.sent;

@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { messageOf, OnefoldError } from "../base/errors.ts";
 import { parseDuration } from "../base/micros.ts";
 import type { KafkaGiven } from "../platform/kafka/kafka-worker.ts";
+import type { WorkerTablesOptions } from "../platform/kafka/worker-tables.ts";
 import { parseCount } from "./option-values.ts";
 
 export interface KafkaOptions {
@@ -27,11 +28,33 @@ export function withKafkaOptions(command: Command): Command {
         "ONEFOLD_KAFKA_CONFIG",
       ),
     )
-    .addOption(
-      new Option("--kafka-prefix <name>", 'what topics and groups made by workers begin with (default: "onefold")').env(
-        "ONEFOLD_KAFKA_PREFIX",
-      ),
-    );
+    .addOption(prefixOption());
+}
+
+/** Of commands that read events which workers have archived. */
+export interface WorkerTableOptions {
+  readonly archive?: string;
+  readonly kafkaPrefix?: string;
+}
+
+export function withWorkerTableOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--archive <folder>", "offline tables of onefold worker: events of sources on Kafka"))
+    .addOption(prefixOption());
+}
+
+/** Settings of a platform that reads them. */
+export function workerTablesOf({ archive: folder, kafkaPrefix: prefix }: WorkerTableOptions): {
+  readonly workerTables?: WorkerTablesOptions;
+} {
+  return folder === undefined ? {} : { workerTables: { folder, ...(prefix === undefined ? {} : { prefix }) } };
+}
+
+function prefixOption(): Option {
+  return new Option(
+    "--kafka-prefix <name>",
+    'what topics and groups made by workers begin with (default: "onefold")',
+  ).env("ONEFOLD_KAFKA_PREFIX");
 }
 
 export function withWorkerOptions(command: Command): Command {

@@ -4,12 +4,13 @@ import { formatMicros, type Micros } from "../../base/micros.ts";
 import type { Platform } from "../../platform.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible } from "../interrupt.ts";
+import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
-import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 import { formatCell } from "../table.ts";
 
-interface AuditOptions extends StandardOptions {
+interface AuditOptions extends StandardOptions, WorkerTableOptions {
   readonly states?: true;
 }
 
@@ -20,7 +21,7 @@ export function auditCommand(): Command {
     .action(async (options: AuditOptions) => {
       const output = createOutput(options.json === true);
       const report = await output.withProgress("audit", (onProgress) =>
-        withPlatform(options, "own-or-read", (platform) =>
+        withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
           interruptible((signal) => platform.audit({ states: options.states === true, onProgress, signal })),
         ),
       );
@@ -29,7 +30,7 @@ export function auditCommand(): Command {
       const differs = report.mismatched > 0 || states.some((each) => each.mismatched > 0 || each.missing > 0);
       if (differs) process.exitCode = EXIT.mismatch;
     });
-  return withStandardOptions(command);
+  return withStandardOptions(withWorkerTableOptions(command));
 }
 
 function formatAudit(report: Awaited<ReturnType<Platform["audit"]>>): string {

@@ -1,13 +1,14 @@
 /** `onefold train`: label rows joined, point in time, with a service's features. */
 import { Command, Option } from "commander";
 import { interruptible } from "../interrupt.ts";
+import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type LabelOptions, labelRequest, withLabelOptions } from "../label-options.ts";
 import { parseCount } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
-import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
-interface TrainOptions extends StandardOptions, LabelOptions {
+interface TrainOptions extends StandardOptions, LabelOptions, WorkerTableOptions {
   readonly out: string;
   readonly fit?: number;
   readonly statuses?: true;
@@ -30,7 +31,7 @@ export function trainCommand(): Command {
   ).action(async (options: TrainOptions) => {
     const output = createOutput(options.json === true);
     const set = await output.withProgress("train", (onProgress) =>
-      withPlatform(options, "own-or-read", (platform) =>
+      withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
         interruptible((signal) =>
           platform.train({
             ...labelRequest(options),
@@ -48,5 +49,5 @@ export function trainCommand(): Command {
       () => `${formatCount(set.rowCount)} rows, ${set.manifest.features.length} features: ${options.out}`,
     );
   });
-  return withStandardOptions(command);
+  return withStandardOptions(withWorkerTableOptions(command));
 }

@@ -150,7 +150,9 @@ export class KafkaConnection {
           configs: Object.entries(topic.configs).map(([name, value]) => ({ name, value })),
         });
       } catch (error) {
-        if (!(await this.#admin.listTopics()).includes(topic.name)) throw error;
+        // One that was made a moment ago may not be listed yet.
+        const isThere = (error as { findBy?: FindBy }).findBy?.("apiId", "TOPIC_ALREADY_EXISTS") ?? null;
+        if (isThere === null && !(await this.#admin.listTopics()).includes(topic.name)) throw error;
       }
     });
   }

@@ -141,8 +141,8 @@ describe("a platform that reads workers' tables", () => {
       for (let n = 0; n < 7; n++) {
         const end = Math.min(9, counts.get(partitionOfKey(Buffer.from(`u${n}`), PARTITIONS))!);
         ends.add(end);
-        const definition = platform.registry.views().find((each) => each.definition.name === "by_user");
-        const of = { definition: definition!.definition } as TrainingView;
+        const found = platform.registry.views().find((each) => each.definition.name === "by_user");
+        const of = { definition: found!.definition } as TrainingView;
         expect(isArchived(end - 1, files, of, `u${n}`)).toBe(true);
         expect(isArchived(end, files, of, `u${n}`)).toBe(false);
       }
