@@ -3,16 +3,24 @@ import { defineConfig } from "vitest/config";
 /** What is held to a time or to a rate has the machine to itself; all others share it. */
 const TIMED = [
   "test/bench/serving.test.ts",
-  "test/cli/shared-registry.test.ts",
   "test/ingest/hot-states.test.ts",
   "test/online-store/redis/redis-outages.test.ts",
-  "test/platform/shared-registry.test.ts",
   "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",
 ];
 
 /** Long ones, which kill and pause servers or run all that there is together: `npm run test:faults`. */
-const FAULTS = ["test/faults/*.test.ts", "test/bench/stream.test.ts", "test/examples/kafka-demo.test.ts"];
+const FAULTS = [
+  "test/faults/*.test.ts",
+  "test/bench/stream.test.ts",
+  "test/cli/shared-registry.test.ts",
+  "test/docs/kafka-page.test.ts",
+  "test/examples/kafka-demo.test.ts",
+  "test/ingest/kafka/kill-nine.test.ts",
+  "test/ingest/kafka/worker.test.ts",
+  "test/platform/shared-registry.test.ts",
+  "test/services/components.test.ts",
+];
 const withFaults = process.env["ONEFOLD_FAULTS"] === "1";
 
 const alias = [

@@ -192,7 +192,7 @@ describe("kept answers", () => {
     const place = (): string => `s${random.integer(1, 2)}`;
     let now: number = START;
     let isFitted = false;
-    for (let step = 0; step < 300; step++) {
+    for (let step = 0; step < 200; step++) {
       now += random.pick([
         0,
         1,
@@ -220,7 +220,7 @@ describe("kept answers", () => {
         await compare("computed", { user_id: person() }, { amount: random.integer(1, 99) });
         if (isFitted) await compare("scaled", { user_id: person() });
       }
-      if (step === 120) {
+      if (step === 80) {
         await platform.settle();
         await writeFile(
           labels,
@@ -229,7 +229,7 @@ describe("kept answers", () => {
         await platform.fit({ service: "scaled", labels, split: { share: 1 } });
         isFitted = true;
       }
-      if (step === 220) {
+      if (step === 150) {
         await close();
         await open();
       }
