@@ -100,7 +100,7 @@ describeWithOurs("online store: redis cluster", () => {
 
   for (const storeCase of onlineStoreCases) {
     it(storeCase.name, async () => {
-      const address = addressOf(url());
+      const address = `${addressOf(url())}&timeout_ms=20000`;
       await storeCase.run(() => openRedisStore({ url: address }), SEED);
     });
   }
