@@ -5,6 +5,7 @@
  * Entities share cells by a hash of their key, so there is nothing to keep account of, whoever reads: a change
  * to one of a cell takes the others for changed, too, and they are read once more.
  */
+import { textHash } from "../base/text-hash.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 
 /** 2 MiB a view that is read; at 100,000 entities a change takes along every third of the others. */
@@ -17,7 +18,7 @@ export class ChangeCounts {
   /** The entity's cell, and from now on its changes are counted. */
   cellOf(key: EntityKey): number {
     this.#counts ??= new Float64Array(CELLS);
-    return hashOf(key) & (CELLS - 1);
+    return textHash(key) & (CELLS - 1);
   }
 
   /** Changes so far in a cell. */
@@ -26,7 +27,7 @@ export class ChangeCounts {
   }
 
   changed(key: EntityKey): void {
-    if (this.#counts !== null) this.#counts[hashOf(key) & (CELLS - 1)]!++;
+    if (this.#counts !== null) this.#counts[textHash(key) & (CELLS - 1)]!++;
   }
 
   allChanged(): void {
@@ -34,12 +35,4 @@ export class ChangeCounts {
     if (counts === null) return;
     for (let i = 0; i < CELLS; i++) counts[i]!++;
   }
-}
-
-/** FNV-1a over the key's characters, mixed by the end of MurmurHash3 so that its low bits hang on all of them. */
-function hashOf(key: EntityKey): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return hash ^ (hash >>> 13);
 }

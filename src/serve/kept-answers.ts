@@ -16,6 +16,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { Micros } from "../base/micros.ts";
+import { textHash } from "../base/text-hash.ts";
 import type { StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { VectorPlan } from "./vector-plan.ts";
@@ -307,11 +308,6 @@ function isAsked({ fields, bytes }: Memory, at: number, plans: readonly VectorPl
   return true;
 }
 
-/** FNV-1a over the characters, mixed by the end of MurmurHash3 so that its low bits hang on all of them. */
 function hashOf({ space, text, start, end }: Asked): number {
-  let hash = Math.imul(0x811c9dc5 ^ space, 0x01000193);
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
+  return textHash(text, start, end, space);
 }

@@ -96,7 +96,7 @@ export interface ServePorts {
    * Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`.
    */
   push(source: string, rows: readonly unknown[], faults?: ReadonlyMap<number, OnefoldError>): Promise<PushReport>;
-  /** What kept vectors and their texts may take in memory; 0, or absent, keeps none. */
+  /** What kept answers may take in memory; 0, or absent, keeps none. */
   readonly keptVectorsBytesMax?: number;
   /** Whether the vectors of these entities go to the serving log. */
   samples(plan: SampledPlan, keys: readonly EntityKey[]): boolean;
