@@ -1,0 +1,111 @@
+/**
+ * Training sets: `train` beside the fastest hand-written DuckDB SQL for the same features in the same run.
+ * `npm run bench -- training [--json] [--quick] [--events N]`.
+ *
+ * Both read Parquet and write Parquet. The values are compared: where they differ beyond rounding of sums, the
+ * benchmark fails.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { report } from "./report.ts";
+import { differences } from "./training/compare.ts";
+import type { Measured, Measurement } from "./training/measured.ts";
+import { SQL_FORMS } from "./training/reference-sql.ts";
+import { makeWorkload, type Workload } from "./training/workload.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    events: { type: "string" },
+    rounds: { type: "string" },
+  },
+});
+const EVENTS = Number(options.events ?? (options.quick ? 20_000 : 10_000_000));
+const ROUNDS = Number(options.rounds ?? (options.quick ? 1 : 3));
+const GIBIBYTE = 1024 ** 3;
+
+const folder = await mkdtemp(join(tmpdir(), "onefold-bench-training-"));
+let passed = true;
+try {
+  const workload = await makeWorkload(join(folder, "whole"), EVENTS);
+  await besideSql(workload);
+  await linear(workload);
+  process.exitCode = passed ? 0 : 1;
+} catch (error) {
+  // Not what a missed goal ends with.
+  console.error(error);
+  process.exitCode = 2;
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function besideSql(workload: Workload): Promise<void> {
+  const own: Measured[] = [];
+  const forms = new Map<string, number[]>(SQL_FORMS.map((form) => [form, []]));
+  let running = [...SQL_FORMS];
+  for (let round = 0; round < ROUNDS; round++) {
+    own.push(await measure({ what: "train", workload, out: outOf("train") }));
+    for (const form of running) {
+      forms.get(form)!.push((await measure({ what: form, workload, out: outOf(form) })).seconds);
+      if (round > 0) continue;
+      const wrong = await differences(outOf("train"), outOf(form));
+      if (wrong !== null) throw new Error(`the training set is not what the ${form} form gives: ${wrong}`);
+    }
+    // The others are slower whatever the noise.
+    const best = Math.min(...running.map((form) => forms.get(form)![0]!));
+    running = running.filter((form) => forms.get(form)![0]! < best * 1.5);
+  }
+  const fastest = running.toSorted((a, b) => Math.min(...forms.get(a)!) - Math.min(...forms.get(b)!))[0]!;
+  const seconds = own.map((one) => one.seconds);
+  const size = sizeText(workload.events);
+  for (const form of SQL_FORMS) {
+    say({ case: `sql-${form}-${size}`, unit: "s", better: "lower", rounds: forms.get(form)! });
+  }
+  const reference = { name: `sql-${fastest}`, rounds: forms.get(fastest)! };
+  say({ case: `train-${size}`, unit: "s", better: "lower", rounds: seconds, reference, goal: 1.5 });
+  const peaks = own.map((one) => one.peakBytes / GIBIBYTE);
+  say({ case: `train-${size}-peak-memory`, unit: "GiB", better: "lower", rounds: peaks, goal: 2e9 / GIBIBYTE });
+}
+
+/** Time a label row with a tenth of the events, and with three times as many, beside that of the whole. */
+async function linear(workload: Workload): Promise<void> {
+  const secondsOf = async (events: number): Promise<number> => {
+    const other = events === workload.events ? workload : await makeWorkload(join(folder, String(events)), events);
+    const { seconds } = await measure({ what: "train", workload: other, out: outOf(`train-${events}`) });
+    return seconds / events;
+  };
+  const small = await secondsOf(EVENTS / 10);
+  const large = await secondsOf(EVENTS * 3);
+  const rounds = [large * 1e6];
+  const reference = { name: `with ${sizeText(EVENTS / 10)}`, rounds: [small * 1e6] };
+  const name = `cost-of-an-event-${sizeText(EVENTS * 3)}`;
+  say({ case: name, unit: "us", better: "lower", rounds, reference, goal: 1.25 });
+}
+
+function say(measured: Omit<Parameters<typeof report>[0], "bench">): void {
+  if (!report({ bench: "training", ...measured })) passed = false;
+}
+
+function outOf(name: string): string {
+  return join(folder, `${name}.parquet`);
+}
+
+function sizeText(events: number): string {
+  return events >= 1_000_000 ? `${events / 1_000_000}M` : `${events / 1000}k`;
+}
+
+async function measure(measurement: Measurement): Promise<Measured> {
+  const program = join(process.cwd(), ".cache", "bench", "training", "measured.mjs");
+  const child = spawn(process.execPath, ["--enable-source-maps", program, JSON.stringify(measurement)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.on("data", (bytes: Buffer) => (output += bytes.toString()));
+  const exitCode = await new Promise((done) => child.once("close", done));
+  if (exitCode !== 0) throw new Error(`${measurement.what} ended with ${String(exitCode)}: ${output}`);
+  return JSON.parse(output) as Measured;
+}
