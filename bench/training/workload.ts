@@ -26,7 +26,13 @@ const HISTORY_BASE = -(2 ** 52);
 
 const user = entity("user", { user_id: t.string() });
 const payments = stream("payments", {
-  columns: { user_id: t.string(), paid_at: t.timestamp(), amount: t.float64(), country: t.string(), terminal: t.int64() },
+  columns: {
+    user_id: t.string(),
+    paid_at: t.timestamp(),
+    amount: t.float64(),
+    country: t.string(),
+    terminal: t.int64(),
+  },
   eventTime: "paid_at",
 });
 const spending = view("spending", {

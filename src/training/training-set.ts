@@ -12,15 +12,16 @@ import type { VectorToken } from "../schema/vector-token.ts";
 import { computeColumns, readLabelTimes } from "./computed-columns.ts";
 import { FeatureColumn } from "./feature-columns.ts";
 import { readTokens } from "./label-runs.ts";
+import { defaultThreads, replayPasses } from "./replay-passes.ts";
 import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
 import type { Knowledge, TrainingManifest } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
-import { replayView, throwIfCancelled, type ReplayResult } from "./replay-view.ts";
+import { throwIfCancelled, type ReplayResult } from "./replay-view.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
 import { readRequestColumns } from "./request-columns.ts";
 import { readTrainRows, type TrainSplit } from "./train-split.ts";
 import { planServedFits, type ServedRows } from "./served-fits.ts";
-import { readSpine, type Spine, spineEntityTable, type SpineRequest } from "./spine.ts";
+import { readSpine, type Spine, type SpineRequest } from "./spine.ts";
 import {
   addedColumns,
   checkOutput,
@@ -62,6 +63,11 @@ export interface TrainRequest {
   readonly withStatuses?: boolean;
   /** Keeps labels after the log's end, and flags them in a column `after_log_end`. */
   readonly allowAfterLog?: boolean;
+  /**
+   * Threads that fold: the training set is the same to the byte at any number. Default: one a core for much work, none
+   * beside this one for little. Views with functions of their own are folded by this thread.
+   */
+  readonly threads?: number;
   readonly onProgress?: (progress: TrainingProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -150,18 +156,14 @@ async function trainWith(
     }
   }
   const results = new Map<string, ReplayResult & { epochs: number[] }>();
-  for (const pass of passes) {
-    const result = await replayView({
-      engine,
-      view: pass.view.view,
-      files: pass.files,
-      entityTable: spineEntityTable(pass.view.entityIndex),
-      bound: pass.bound,
-      labels: pass.run,
-      columns: pass.view.features.map(({ input }) => inputs[input]!),
-      onProgress: (done) => onProgress?.({ phase: "events", view: pass.view.name, done, total: pass.run.count }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+  for await (const { pass, result } of replayPasses({
+    engine,
+    passes,
+    inputs,
+    threads: request.threads ?? defaultThreads(passes),
+    onProgress: (view, done, of) => onProgress?.({ phase: "events", view, done, total: of }),
+    ...(signal === undefined ? {} : { signal }),
+  })) {
     throwIfCancelled(signal);
     if (request.boundary === undefined && knowledge !== "as-served") refuseCoincidence(result, pass, total, knowledge);
     const before = results.get(pass.view.name);

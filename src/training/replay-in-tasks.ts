@@ -1,0 +1,158 @@
+/**
+ * One view over its archived events as tasks of a pool: the engine's one sorted stream is cut where pieces of labels
+ * end, and each piece with its events goes to whoever is idle.
+ *
+ *     events, sorted by entity   e e e | e e e e e | e e ...
+ *     labels, sorted by entity   l l   | l l l     | l ...      a piece: some thousand labels, whole entities
+ *
+ * What comes back is put where it belongs; the order in which it comes back makes no difference.
+ */
+import { keyFromStored } from "../fold/derive.ts";
+import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
+import { type ReadEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
+import { cutEvents, type TaskResult } from "./join-task.ts";
+import type { JoinPool, OpenTask, PooledView } from "./join-threads.ts";
+import type { LabelPiece } from "./label-pieces.ts";
+import { type ReplayResult, throwIfCancelled } from "./replay-view.ts";
+
+export interface TaskReplayRequest {
+  readonly engine: QueryEngine;
+  readonly pool: JoinPool;
+  /** Its place in the pool. */
+  readonly index: number;
+  readonly view: PooledView;
+  readonly files: EventFiles;
+  /** Table (entity_id INTEGER, entity_key VARCHAR, and where times bound the labels last_time) that the labels' ids stand for. */
+  readonly entityTable: string;
+  /** In the order of entities. */
+  readonly pieces: Iterable<LabelPiece> | AsyncIterable<LabelPiece>;
+  /** Takes what a piece's labels see. */
+  readonly take: (piece: LabelPiece, result: TaskResult) => Promise<void> | void;
+  readonly onProgress?: (labelsDone: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Throws `CANCELLED`, and what the engine and `take` throw. */
+export async function replayInTasks(request: TaskReplayRequest): Promise<ReplayResult> {
+  const { engine, view, files, signal } = request;
+  const { source, definition, fold, bound } = view;
+  const replay = new TaskReplay(request);
+  if (await replay.begin()) {
+    const byTime = bound !== "offset";
+    const batches = readEventsByEntity(engine, {
+      files,
+      source,
+      keyColumns: definition.key,
+      derivedKey: keyFromStored(source, definition.key, fold),
+      columns: fold.eventColumns,
+      restrictTo: request.entityTable,
+      order: bound.startsWith("effective") ? "effective-time" : "offset",
+      ...(byTime
+        ? { upTo: bound.startsWith("effective") ? ("effective-time" as const) : ("known-time" as const) }
+        : {}),
+    });
+    for await (const batch of batches) {
+      throwIfCancelled(signal);
+      await replay.push(batch);
+    }
+  }
+  return replay.finish();
+}
+
+class TaskReplay {
+  readonly #request: TaskReplayRequest;
+  readonly #pieces: Iterator<LabelPiece> | AsyncIterator<LabelPiece>;
+  readonly #results: { readonly order: number; readonly result: TaskResult }[] = [];
+  readonly #finishing = new Set<Promise<void>>();
+  #piece: LabelPiece | null = null;
+  #task: OpenTask | null = null;
+  #opened = 0;
+  #labelsDone = 0;
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(request: TaskReplayRequest) {
+    this.#request = request;
+    const { pieces } = request;
+    this.#pieces = Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
+  }
+
+  /** False where there are no labels. */
+  async begin(): Promise<boolean> {
+    return this.#next();
+  }
+
+  async push(batch: ReadEventBatch): Promise<void> {
+    for (let from = 0; from < batch.rowCount;) {
+      while (this.#piece !== null && this.#piece.lastEntity < batch.entity[from]!) await this.#close();
+      // Whoever is left has no labels.
+      if (this.#piece === null) return;
+      const to = firstBehind(batch.entity, from, this.#piece.lastEntity);
+      const isFull = this.#task!.push(cutEvents(batch, from, to));
+      if (isFull !== undefined) await isFull;
+      this.#throwFailure();
+      from = to;
+    }
+  }
+
+  async finish(): Promise<ReplayResult> {
+    while (this.#piece !== null) await this.#close();
+    await Promise.all(this.#finishing);
+    this.#throwFailure();
+    const results = this.#results.toSorted((a, b) => a.order - b.order).map(({ result }) => result);
+    const sum = (of: (result: TaskResult) => number): number => results.reduce((total, one) => total + of(one), 0);
+    return {
+      eventsFolded: sum((one) => one.eventsFolded),
+      eventsPoisoned: sum((one) => one.eventsPoisoned),
+      firstPoison: results.find((one) => one.firstPoison !== null)?.firstPoison ?? null,
+      coincidentLabels: sum((one) => one.coincidentLabels),
+    };
+  }
+
+  async #next(): Promise<boolean> {
+    const { pool, index } = this.#request;
+    const next = await this.#pieces.next();
+    this.#piece = next.done === true ? null : next.value;
+    if (this.#piece === null) return false;
+    const { entity, limit, asOf } = this.#piece;
+    // The pool keeps what it is given.
+    this.#task = pool.open(index, { entity: entity.slice(), limit: limit.slice(), asOf: asOf?.slice() ?? null });
+    return true;
+  }
+
+  async #close(): Promise<void> {
+    const piece = this.#piece!;
+    const order = this.#opened++;
+    const finishing = this.#task!
+      .finish()
+      .then(async (result) => {
+        await this.#request.take(piece, result);
+        this.#results.push({ order, result: { ...result, columns: [] } });
+        this.#labelsDone += piece.row.length;
+        this.#request.onProgress?.(this.#labelsDone);
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => this.#finishing.delete(finishing));
+    this.#finishing.add(finishing);
+    this.#throwFailure();
+    await this.#next();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+}
+
+/** The first row behind `from` whose entity comes after `entity`. */
+function firstBehind(entities: Int32Array, from: number, entity: number): number {
+  let low = from;
+  let high = entities.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (entities[middle]! <= entity) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
