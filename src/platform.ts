@@ -16,7 +16,7 @@ import { readRowFile, type RowFileRequest } from "./ingest/row-file.ts";
 import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
-import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
+import { type EngineSettings, type QueryEngine, sqlText } from "./offline-store/engine.ts";
 import type { SharedOnlineStore } from "./online-store/online-store.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
@@ -91,8 +91,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { registry, fits } = opened;
     closers.push(() => registry.close());
     registry.attachCode(await Registrations.loaded(options.definitions ?? []));
-    const openEngine = (): Promise<QueryEngine> =>
-      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES });
+    const openEngine = (settings: EngineSettings = {}): Promise<QueryEngine> =>
+      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES, ...settings });
     const engine = await openEngine();
     closers.push(() => engine.close());
     const context: RuntimeContext = {

@@ -58,17 +58,22 @@ const SESSION_SETTINGS =
 
 /** Opens an engine with an in-memory database of its own. Throws `INTERNAL` where DuckDB cannot start. */
 export async function openDuckDb(settings: EngineSettings = {}): Promise<QueryEngine> {
-  const spillFolder = settings.spillFolder ?? join(tmpdir(), `onefold-spill-${randomUUID()}`);
+  const spillFolder = join(settings.spillFolder ?? tmpdir(), `onefold-spill-${randomUUID()}`);
   const instance = await DuckDBInstance.create(":memory:", {
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
     temp_directory: spillFolder,
-    ...(settings.memoryBytes === undefined ? {} : { memory_limit: `${Math.ceil(settings.memoryBytes / 1024)}KiB` }),
+    ...(settings.spillBytesMax === undefined ? {} : { max_temp_directory_size: kibibytes(settings.spillBytesMax) }),
+    ...(settings.memoryBytes === undefined ? {} : { memory_limit: kibibytes(settings.memoryBytes) }),
     ...(settings.threads === undefined ? {} : { threads: String(settings.threads) }),
   }).catch((error: unknown) => {
     throw engineError(error, "opening the engine");
   });
   return new DuckDbEngine(instance, spillFolder);
+}
+
+function kibibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1024)}KiB`;
 }
 
 class DuckDbEngine implements QueryEngine {
@@ -391,6 +396,13 @@ function engineError(error: unknown, sql: string): OnefoldError {
   const message = error instanceof Error ? error.message : String(error);
   const where = sql.length > 300 ? `${sql.slice(0, 300)}...` : sql;
   if (message.startsWith("INTERRUPT Error")) return new OnefoldError("CANCELLED", "the work was cancelled");
+  if (/^Out of Memory Error|max_temp_directory_size|failed to offload/i.test(message)) {
+    return new OnefoldError("SPILL_FULL", "the work does not fit into its memory and its folder for spilled data", {
+      where: message.split("\n", 1)[0]!.slice(0, 300),
+      hint: "give it more memory (--memory), or a folder on a disk with more room (--spill)",
+      cause: error,
+    });
+  }
   if (/No space left|could not write/i.test(message)) {
     return new OnefoldError("STORAGE_FAILED", message, { where, cause: error });
   }

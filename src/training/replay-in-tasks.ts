@@ -14,7 +14,7 @@ import { type ReadEventBatch, readEventsByEntity } from "../offline-store/event-
 import { cutEvents, type TaskResult } from "./join-task.ts";
 import type { JoinPool, OpenTask, PooledView } from "./join-threads.ts";
 import type { LabelPiece } from "./label-pieces.ts";
-import { type ReplayResult, throwIfCancelled } from "./replay-view.ts";
+import { type ReplayResult, sumOfResults, throwIfCancelled } from "./replay-view.ts";
 
 export interface TaskReplayRequest {
   readonly engine: QueryEngine;
@@ -38,32 +38,36 @@ export async function replayInTasks(request: TaskReplayRequest): Promise<ReplayR
   const { engine, view, files, signal } = request;
   const { source, definition, fold, bound } = view;
   const replay = new TaskReplay(request);
-  if (await replay.begin()) {
-    const byTime = bound !== "offset";
-    const batches = readEventsByEntity(engine, {
-      files,
-      source,
-      keyColumns: definition.key,
-      derivedKey: keyFromStored(source, definition.key, fold),
-      columns: fold.eventColumns,
-      restrictTo: request.entityTable,
-      order: bound.startsWith("effective") ? "effective-time" : "offset",
-      ...(byTime
-        ? { upTo: bound.startsWith("effective") ? ("effective-time" as const) : ("known-time" as const) }
-        : {}),
-    });
-    for await (const batch of batches) {
-      throwIfCancelled(signal);
-      await replay.push(batch);
+  try {
+    if (await replay.begin()) {
+      const byTime = bound !== "offset";
+      const batches = readEventsByEntity(engine, {
+        files,
+        source,
+        keyColumns: definition.key,
+        derivedKey: keyFromStored(source, definition.key, fold),
+        columns: fold.eventColumns,
+        restrictTo: request.entityTable,
+        order: bound.startsWith("effective") ? "effective-time" : "offset",
+        ...(byTime
+          ? { upTo: bound.startsWith("effective") ? ("effective-time" as const) : ("known-time" as const) }
+          : {}),
+      });
+      for await (const batch of batches) {
+        throwIfCancelled(signal);
+        await replay.push(batch);
+      }
     }
+    return await replay.finish();
+  } finally {
+    await replay.settle();
   }
-  return replay.finish();
 }
 
 class TaskReplay {
   readonly #request: TaskReplayRequest;
   readonly #pieces: Iterator<LabelPiece> | AsyncIterator<LabelPiece>;
-  readonly #results: { readonly order: number; readonly result: TaskResult }[] = [];
+  readonly #results: { readonly order: number; readonly result: ReplayResult }[] = [];
   readonly #finishing = new Set<Promise<void>>();
   #piece: LabelPiece | null = null;
   #task: OpenTask | null = null;
@@ -99,14 +103,13 @@ class TaskReplay {
     while (this.#piece !== null) await this.#close();
     await Promise.all(this.#finishing);
     this.#throwFailure();
-    const results = this.#results.toSorted((a, b) => a.order - b.order).map(({ result }) => result);
-    const sum = (of: (result: TaskResult) => number): number => results.reduce((total, one) => total + of(one), 0);
-    return {
-      eventsFolded: sum((one) => one.eventsFolded),
-      eventsPoisoned: sum((one) => one.eventsPoisoned),
-      firstPoison: results.find((one) => one.firstPoison !== null)?.firstPoison ?? null,
-      coincidentLabels: sum((one) => one.coincidentLabels),
-    };
+    return sumOfResults(this.#results.toSorted((a, b) => a.order - b.order).map(({ result }) => result));
+  }
+
+  /** Waits for what is under way, however it ends: nobody may take an answer once the engine is closed. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#finishing);
+    await this.#pieces.return?.();
   }
 
   async #next(): Promise<boolean> {
@@ -127,7 +130,8 @@ class TaskReplay {
       .finish()
       .then(async (result) => {
         await this.#request.take(piece, result);
-        this.#results.push({ order, result: { ...result, columns: [] } });
+        const { columns: _, ...counts } = result;
+        this.#results.push({ order, result: counts });
         this.#labelsDone += piece.row.length;
         this.#request.onProgress?.(this.#labelsDone);
       })

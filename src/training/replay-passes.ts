@@ -4,8 +4,9 @@
 import { availableParallelism } from "node:os";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { FeatureColumn } from "./feature-columns.ts";
+import type { TaskResult } from "./join-task.ts";
 import { openJoinPool, type PooledView } from "./join-threads.ts";
-import { piecesOfRun } from "./label-pieces.ts";
+import type { LabelPiece, LabelPieces } from "./label-pieces.ts";
 import { replayInTasks } from "./replay-in-tasks.ts";
 import type { ReplayResult } from "./replay-view.ts";
 import { spineEntityTable } from "./spine.ts";
@@ -14,52 +15,79 @@ import type { ViewPass } from "./view-passes.ts";
 /** From so many events on, other threads bring more than it costs to start them. */
 const EVENTS_FOR_THREADS = 300_000;
 
+/** Where the answers of one pass go. */
+export interface PassSink {
+  /** Which of the pass's pieces are to be answered. */
+  wanted(pieces: LabelPieces): LabelPieces;
+  /** The engine's table of entities, less those of whom nothing is wanted. */
+  readonly entityTable: string;
+  /** Labels that were answered before. */
+  readonly labelsBefore: number;
+  take(piece: LabelPiece, result: TaskResult): Promise<void> | void;
+  /** What came of the whole pass, given what came of it now. */
+  finish(now: ReplayResult): Promise<ReplayResult>;
+}
+
 export interface PassesRequest {
   readonly engine: QueryEngine;
   readonly passes: readonly ViewPass[];
-  /** Filled with what each label sees; in the order of the plan's inputs. */
-  readonly inputs: readonly FeatureColumn[];
   readonly threads: number;
+  readonly sinkOf: (pass: ViewPass, index: number) => Promise<PassSink>;
   /** `view@version`, label rows. */
   readonly onProgress?: (view: string, done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
-/** Yields a pass once its columns are filled. Throws `CANCELLED`, and what the engine throws. */
+/** Yields a pass once its sink has all answers. Throws `CANCELLED`, and what the engine and the sinks throw. */
 export async function* replayPasses(
   request: PassesRequest,
 ): AsyncIterableIterator<{ readonly pass: ViewPass; readonly result: ReplayResult }> {
-  const { engine, passes, inputs, threads, onProgress, signal } = request;
+  const { engine, passes, threads, sinkOf, onProgress, signal } = request;
   const views = passes.map(pooledView);
   const pool = openJoinPool(views, threads);
   try {
     for (const [index, pass] of passes.entries()) {
-      const columns = pass.view.features.map(({ input }) => inputs[input]!);
+      const sink = await sinkOf(pass, index);
+      onProgress?.(pass.view.name, sink.labelsBefore, pass.labelCount);
       const result = await replayInTasks({
         engine,
         pool,
         index,
         view: views[index]!,
         files: pass.files,
-        entityTable: spineEntityTable(pass.view.entityIndex),
-        pieces: piecesOfRun(pass.run),
-        take: ({ row }, { columns: cells }) => columns.forEach((column, i) => column.scatter(row, cells[i]!)),
-        onProgress: (done) => onProgress?.(pass.view.name, done, pass.run.count),
+        entityTable: sink.entityTable,
+        pieces: sink.wanted(pass.pieces()),
+        take: (piece, answer) => sink.take(piece, answer),
+        onProgress: (done) => onProgress?.(pass.view.name, sink.labelsBefore + done, pass.labelCount),
         ...(signal === undefined ? {} : { signal }),
       });
-      yield { pass, result };
+      yield { pass, result: await sink.finish(result) };
     }
   } finally {
     await pool.close();
   }
 }
 
+/** Puts what labels see at their rows of the columns. */
+export function columnSink(pass: ViewPass, inputs: readonly FeatureColumn[]): PassSink {
+  const columns = pass.view.features.map(({ input }) => inputs[input]!);
+  return {
+    entityTable: spineEntityTable(pass.view.entityIndex),
+    labelsBefore: 0,
+    wanted: (pieces) => pieces,
+    take: ({ row }, { columns: cells }) => columns.forEach((column, i) => column.scatter(row, cells[i]!)),
+    finish: async (now) => now,
+  };
+}
+
 /** One a core where there are events enough. */
 export function defaultThreads(passes: readonly ViewPass[]): number {
-  const events = passes.reduce((sum, { files }) => {
-    return sum + [...files.history, ...files.live].reduce((rows, file) => rows + file.rows, 0);
-  }, 0);
-  return events < EVENTS_FOR_THREADS ? 1 : availableParallelism();
+  return eventsIn(passes) < EVENTS_FOR_THREADS ? 1 : availableParallelism();
+}
+
+function eventsIn(passes: readonly ViewPass[]): number {
+  const files = passes.flatMap((pass) => [...pass.files.history, ...pass.files.live]);
+  return files.reduce((sum, file) => sum + file.rows, 0);
 }
 
 function pooledView({ view: { view, features }, bound }: ViewPass): PooledView {
