@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type * as Onefold from "../../src/index.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { referenceSql, type SqlForm } from "./reference-sql.ts";
 import { SERVICE, type Workload } from "./workload.ts";
@@ -12,7 +13,8 @@ export interface Measurement {
   readonly what: "train" | SqlForm;
   readonly workload: Workload;
   readonly out: string;
-  readonly threads?: number;
+  /** Of `train`. */
+  readonly limits?: Pick<Parameters<Onefold.Platform["train"]>[0], "threads" | "memoryBytes" | "resume">;
 }
 
 export interface Measured {
@@ -23,10 +25,8 @@ export interface Measured {
 }
 
 /** As it is installed: what is bundled into this file has no threads to start. */
-const { openPlatform } = (await import(
-  pathToFileURL(join(process.cwd(), "dist", "index.js")).href
-)) as typeof import("../../src/index.ts");
-const { what, workload, out, threads } = JSON.parse(process.argv[2]!) as Measurement;
+const { openPlatform } = (await import(pathToFileURL(join(process.cwd(), "dist", "index.js")).href)) as typeof Onefold;
+const { what, workload, out, limits } = JSON.parse(process.argv[2]!) as Measurement;
 const began = performance.now();
 if (what === "train") {
   const platform = await openPlatform({ dataDir: workload.dataDir, mode: "read" });
@@ -36,8 +36,8 @@ if (what === "train") {
     out,
     boundary: "inclusive",
     allowAfterLog: false,
-    ...(threads === undefined ? {} : { threads }),
-  } as Parameters<typeof platform.train>[0]);
+    ...limits,
+  });
   await platform.close();
 } else {
   const engine = await openDuckDb({});
