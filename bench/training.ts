@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { report } from "./report.ts";
+import { feastDifferences, measureFeast } from "./training/beside-feast.ts";
 import { differences } from "./training/compare.ts";
 import type { Measured, Measurement } from "./training/measured.ts";
 import { SQL_FORMS } from "./training/reference-sql.ts";
@@ -26,7 +27,9 @@ const { values: options } = parseArgs({
 });
 const EVENTS = Number(options.events ?? (options.quick ? 20_000 : 10_000_000));
 const ROUNDS = Number(options.rounds ?? (options.quick ? 1 : 3));
-const GIBIBYTE = 1024 ** 3;
+/** Feast takes a minute for a tenth of the events. */
+const FEAST_EVENTS = Math.min(EVENTS, options.quick ? 20_000 : 1_000_000);
+const GIGABYTE = 1e9;
 
 const folder = await mkdtemp(join(tmpdir(), "onefold-bench-training-"));
 let passed = true;
@@ -34,6 +37,7 @@ try {
   const workload = await makeWorkload(join(folder, "whole"), EVENTS);
   await besideSql(workload);
   await linear(workload);
+  await besideFeast();
   process.exitCode = passed ? 0 : 1;
 } catch (error) {
   // Not what a missed goal ends with.
@@ -48,7 +52,7 @@ async function besideSql(workload: Workload): Promise<void> {
   const forms = new Map<string, number[]>(SQL_FORMS.map((form) => [form, []]));
   let running = [...SQL_FORMS];
   for (let round = 0; round < ROUNDS; round++) {
-    own.push(await measure({ what: "train", workload, out: outOf("train") }));
+    own.push(await measure({ what: "windows", workload, out: outOf("train") }));
     for (const form of running) {
       forms.get(form)!.push((await measure({ what: form, workload, out: outOf(form) })).seconds);
       if (round > 0) continue;
@@ -67,15 +71,15 @@ async function besideSql(workload: Workload): Promise<void> {
   }
   const reference = { name: `sql-${fastest}`, rounds: forms.get(fastest)! };
   say({ case: `train-${size}`, unit: "s", better: "lower", rounds: seconds, reference, goal: 1.5 });
-  const peaks = own.map((one) => one.peakBytes / GIBIBYTE);
-  say({ case: `train-${size}-peak-memory`, unit: "GiB", better: "lower", rounds: peaks, goal: 2e9 / GIBIBYTE });
+  const peaks = own.map((one) => one.peakBytes / GIGABYTE);
+  say({ case: `train-${size}-peak-memory`, unit: "GB", better: "lower", rounds: peaks, goal: 2 });
 }
 
 /** Time a label row with a tenth of the events, and with three times as many, beside that of the whole. */
 async function linear(workload: Workload): Promise<void> {
   const secondsOf = async (events: number): Promise<number> => {
     const other = events === workload.events ? workload : await makeWorkload(join(folder, String(events)), events);
-    const { seconds } = await measure({ what: "train", workload: other, out: outOf(`train-${events}`) });
+    const { seconds } = await measure({ what: "windows", workload: other, out: outOf(`train-${events}`) });
     return seconds / events;
   };
   const small = await secondsOf(EVENTS / 10);
@@ -84,6 +88,21 @@ async function linear(workload: Workload): Promise<void> {
   const reference = { name: `with ${sizeText(EVENTS / 10)}`, rounds: [small * 1e6] };
   const name = `cost-of-an-event-${sizeText(EVENTS * 3)}`;
   say({ case: name, unit: "us", better: "lower", rounds, reference, goal: 1.25 });
+}
+
+async function besideFeast(): Promise<void> {
+  const workload = await makeWorkload(join(folder, "feast-workload"), FEAST_EVENTS);
+  const feast = await measureFeast(folder, workload, outOf("feast"));
+  if (feast === null) {
+    console.error("Feast is not measured: ONEFOLD_PYTHON names no Python with feast");
+    return;
+  }
+  const own = await measure({ what: "latest", workload, out: outOf("latest") });
+  const { wrong, leftOut } = await feastDifferences(outOf("latest"), outOf("feast"));
+  if (wrong !== null) throw new Error(`the training set is not what Feast gives: ${wrong}`);
+  const rate = ({ seconds }: Measured): number[] => [workload.labels / seconds];
+  const reference = { name: `feast, which leaves out ${leftOut} of ${workload.labels} rows`, rounds: rate(feast) };
+  say({ case: `latest-${sizeText(FEAST_EVENTS)}`, unit: "rows/s", better: "higher", rounds: rate(own), reference });
 }
 
 function say(measured: Omit<Parameters<typeof report>[0], "bench">): void {

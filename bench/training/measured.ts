@@ -7,10 +7,10 @@ import { pathToFileURL } from "node:url";
 import type * as Onefold from "../../src/index.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { referenceSql, type SqlForm } from "./reference-sql.ts";
-import { SERVICE, type Workload } from "./workload.ts";
+import { SERVICES, type Workload } from "./workload.ts";
 
 export interface Measurement {
-  readonly what: "train" | SqlForm;
+  readonly what: keyof typeof SERVICES | SqlForm;
   readonly workload: Workload;
   readonly out: string;
   /** Of `train`. */
@@ -28,10 +28,10 @@ export interface Measured {
 const { openPlatform } = (await import(pathToFileURL(join(process.cwd(), "dist", "index.js")).href)) as typeof Onefold;
 const { what, workload, out, limits } = JSON.parse(process.argv[2]!) as Measurement;
 const began = performance.now();
-if (what === "train") {
+if (what === "windows" || what === "latest") {
   const platform = await openPlatform({ dataDir: workload.dataDir, mode: "read" });
   await platform.train({
-    service: SERVICE,
+    service: SERVICES[what],
     labels: workload.labelFile,
     out,
     boundary: "inclusive",

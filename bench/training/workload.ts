@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { parseMicros } from "../../src/base/micros.ts";
 import type { Definition } from "../../src/define/definition.ts";
-import { col, count, entity, mean, service, stream, sum, t, view } from "../../src/index.ts";
+import { col, count, entity, last, mean, service, stream, sum, t, view } from "../../src/index.ts";
 import { openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
@@ -52,10 +52,18 @@ const spending = view("spending", {
     large_30d: count().over("30d").where(col("amount").gt(LARGE_AMOUNT)),
   },
 });
-const model = service("spending_model", { features: [spending] });
+/** What Feast has, too. */
+const latest = view("latest", { version: 1, entity: user, source: payments, features: { amount: last("amount") } });
 
-export const SERVICE = "spending_model";
-export const definitions: readonly Definition[] = [user, payments, spending, model];
+export const SERVICES = { windows: "spending_model", latest: "latest_model" } as const;
+export const definitions: readonly Definition[] = [
+  user,
+  payments,
+  spending,
+  latest,
+  service(SERVICES.windows, { features: [spending] }),
+  service(SERVICES.latest, { features: [latest] }),
+];
 export const COUNTS: readonly string[] = ["count_1h", "count_24h", "count_30d", "large_30d"];
 export const AMOUNTS: readonly string[] = ["sum_1h", "sum_24h", "sum_30d", "mean_1h", "mean_24h", "mean_30d"];
 /** SQL of a payment that `large_30d` counts. */
