@@ -10,10 +10,11 @@
 import { keyFromStored } from "../fold/derive.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
-import { type ReadEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
+import { type EventReadRequest, type ReadEventBatch, readEventsByEntity } from "../offline-store/event-reader.ts";
 import { cutEvents, type TaskResult } from "./join-task.ts";
 import type { JoinPool, OpenTask, PooledView } from "./join-threads.ts";
 import type { LabelPiece } from "./label-pieces.ts";
+import type { EventBound } from "./point-in-time-join.ts";
 import { type ReplayResult, sumOfResults, throwIfCancelled } from "./replay-view.ts";
 
 export interface TaskReplayRequest {
@@ -30,6 +31,8 @@ export interface TaskReplayRequest {
   /** Takes what a piece's labels see. */
   readonly take: (piece: LabelPiece, result: TaskResult) => Promise<void> | void;
   readonly onProgress?: (labelsDone: number) => void;
+  /** Called while the events are read and sorted, with the percentage that is done. */
+  readonly onSorting?: (percent: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -40,7 +43,6 @@ export async function replayInTasks(request: TaskReplayRequest): Promise<ReplayR
   const replay = new TaskReplay(request);
   try {
     if (await replay.begin()) {
-      const byTime = bound !== "offset";
       const batches = readEventsByEntity(engine, {
         files,
         source,
@@ -48,12 +50,10 @@ export async function replayInTasks(request: TaskReplayRequest): Promise<ReplayR
         derivedKey: keyFromStored(source, definition.key, fold),
         columns: fold.eventColumns,
         restrictTo: request.entityTable,
-        order: bound.startsWith("effective") ? "effective-time" : "offset",
-        ...(byTime
-          ? { upTo: bound.startsWith("effective") ? ("effective-time" as const) : ("known-time" as const) }
-          : {}),
+        ...orderOf(bound),
       });
-      for await (const batch of batches) {
+      const stopWatching = watchSorting(engine, request.onSorting);
+      for await (const batch of callingAtFirst(batches, stopWatching)) {
         throwIfCancelled(signal);
         await replay.push(batch);
       }
@@ -61,6 +61,37 @@ export async function replayInTasks(request: TaskReplayRequest): Promise<ReplayR
     return await replay.finish();
   } finally {
     await replay.settle();
+  }
+}
+
+/** The order that the join wants events in, and how far labels can see. */
+function orderOf(bound: EventBound): Pick<EventReadRequest, "order" | "upTo"> {
+  if (bound === "offset") return { order: "offset" };
+  const isEffective = bound === "effective" || bound === "effective-before";
+  return isEffective ? { order: "effective-time", upTo: "effective-time" } : { order: "offset", upTo: "known-time" };
+}
+
+const MILLIS_BETWEEN_LOOKS = 500;
+
+/** Until it is stopped, says how far the engine has come. */
+function watchSorting(engine: QueryEngine, onSorting: TaskReplayRequest["onSorting"]): () => void {
+  if (onSorting === undefined) return () => {};
+  const timer = setInterval(() => {
+    const share = engine.progress();
+    if (share !== null) onSorting(Math.round(share * 100));
+  }, MILLIS_BETWEEN_LOOKS);
+  return () => clearInterval(timer);
+}
+
+/** The same items; `call` is called with each, the first of all, or where none comes. */
+async function* callingAtFirst<T>(items: AsyncIterable<T>, call: () => void): AsyncIterableIterator<T> {
+  try {
+    for await (const item of items) {
+      call();
+      yield item;
+    }
+  } finally {
+    call();
   }
 }
 

@@ -35,6 +35,8 @@ export interface PassesRequest {
   readonly sinkOf: (pass: ViewPass, index: number) => Promise<PassSink>;
   /** `view@version`, label rows. */
   readonly onProgress?: (view: string, done: number, total: number) => void;
+  /** `view@version`, percent of its events. */
+  readonly onSorting?: (view: string, percent: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -42,13 +44,14 @@ export interface PassesRequest {
 export async function* replayPasses(
   request: PassesRequest,
 ): AsyncIterableIterator<{ readonly pass: ViewPass; readonly result: ReplayResult }> {
-  const { engine, passes, threads, sinkOf, onProgress, signal } = request;
+  const { engine, passes, threads, sinkOf, onProgress, onSorting, signal } = request;
   const views = passes.map(pooledView);
   const pool = openJoinPool(views, threads);
   try {
     for (const [index, pass] of passes.entries()) {
       const sink = await sinkOf(pass, index);
-      onProgress?.(pass.view.name, sink.labelsBefore, pass.labelCount);
+      const { name } = pass.view;
+      onProgress?.(name, sink.labelsBefore, pass.labelCount);
       const result = await replayInTasks({
         engine,
         pool,
@@ -58,7 +61,8 @@ export async function* replayPasses(
         entityTable: sink.entityTable,
         pieces: sink.wanted(pass.pieces()),
         take: (piece, answer) => sink.take(piece, answer),
-        onProgress: (done) => onProgress?.(pass.view.name, sink.labelsBefore + done, pass.labelCount),
+        onProgress: (done) => onProgress?.(name, sink.labelsBefore + done, pass.labelCount),
+        onSorting: (percent) => onSorting?.(name, percent),
         ...(signal === undefined ? {} : { signal }),
       });
       yield { pass, result: await sink.finish(result) };

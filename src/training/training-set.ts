@@ -37,10 +37,10 @@ import {
 import { planServedRows, planTimedRows, type ViewPass } from "./view-passes.ts";
 
 export interface TrainingProgress {
-  readonly phase: "labels" | "events" | "writing";
-  /** `view@version`, in phase "events". */
+  readonly phase: "labels" | "sorting" | "events" | "writing";
+  /** `view@version`, in the phases "sorting" and "events". */
   readonly view?: string;
-  /** Label rows. */
+  /** Label rows; percent of the view's events in phase "sorting". */
   readonly done: number;
   readonly total: number;
 }
@@ -166,6 +166,7 @@ async function trainWith(
         parts === null ? columnSink(pass, inputs) : PartSink.open(engine, parts, pass, index),
       threads: request.threads ?? defaultThreads(passes),
       onProgress: (view, done, of) => onProgress?.({ phase: "events", view, done, total: of }),
+      onSorting: (view, done) => onProgress?.({ phase: "sorting", view, done, total: 100 }),
       ...(signal === undefined ? {} : { signal }),
     })) {
       throwIfCancelled(signal);

@@ -69,14 +69,14 @@ describe(`a training set in pieces (seed ${SEED})`, () => {
       rows,
     );
     expected = await build({ threads: 1 });
-  }, 120_000);
+  }, 240_000);
   afterAll(() => world.close());
 
-  it.each([2, 3, 5])("is the same, byte for byte, on %i threads", { timeout: 120_000 }, async (threads) => {
+  it.each([2, 3, 5])("is the same, byte for byte, on %i threads", { timeout: 240_000 }, async (threads) => {
     expect(await build({ threads })).toEqual(expected);
   });
 
-  it("is the same in little memory, where neither labels nor features are held", { timeout: 120_000 }, async () => {
+  it("is the same in little memory, where neither labels nor features are held", { timeout: 240_000 }, async () => {
     const spillFolder = await mkdtemp(join(tmpdir(), "onefold-spill-test-"));
     try {
       let parts: readonly string[] = [];
@@ -140,7 +140,7 @@ describe(`a training set in pieces (seed ${SEED})`, () => {
     expect(await build({ out, resume: true, knowledge: "final" })).toEqual(final);
   });
 
-  it("leaves nothing behind where it was ended", { timeout: 120_000 }, async () => {
+  it("leaves nothing behind where it was ended", { timeout: 240_000 }, async () => {
     const spillFolder = await mkdtemp(join(tmpdir(), "onefold-spill-test-"));
     const out = world.path("ended.parquet");
     try {
