@@ -117,7 +117,7 @@ export class SourceRuntimes {
     if (runner === undefined || isOther) {
       throw new OnefoldError("NOT_READY", `view ${name} is being built`, {
         where: name,
-        hint: "try again when GET /ready says so",
+        hint: "try again when GET /ready no longer lists it as being built",
       });
     }
     return {
@@ -148,14 +148,19 @@ export class SourceRuntimes {
     });
   }
 
-  readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
+  /** A view that is being built holds nothing else up: what was served before goes on being served. */
+  readiness(): {
+    readonly ready: boolean;
+    readonly waitingFor: readonly string[];
+    readonly building: readonly string[];
+  } {
     const failed = [...this.#runtimes.values()].filter((runtime) => runtime.failure !== null);
     const waitingFor = [
       ...this.#waitingFor,
-      ...[...this.#runtimes.values()].flatMap((runtime) => runtime.building),
       ...failed.map((runtime) => `source ${runtime.name}, which stopped: ${runtime.failure!.message}`),
     ];
-    return { ready: waitingFor.length === 0, waitingFor };
+    const building = [...this.#runtimes.values()].flatMap((runtime) => runtime.building);
+    return { ready: waitingFor.length === 0, waitingFor, building };
   }
 
   async settle(): Promise<void> {
