@@ -129,7 +129,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
-    const sources = await SourceRuntimes.open(context, online);
+    const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
@@ -490,4 +490,5 @@ export class Platform {
   }
 }
 
+export type { BackfillCost } from "./ingest/backfill-cost.ts";
 export { openLocalEvents, openSampleKeeper, readRows } from "./platform/no-folder.ts";

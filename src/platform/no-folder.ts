@@ -7,7 +7,7 @@ import { SampleKeeper } from "../training/entity-sample.ts";
 import { LocalEvents, type LocalEventsOptions } from "./local-events.ts";
 
 /** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
-export const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
+export const ENGINE_MEMORY_BYTES: number = 768 * 1024 * 1024;
 
 /** Rows of a file as `push` takes them, `rowsPerBatch` at a time. Throws `FILE_UNREADABLE`. */
 export function readRows(

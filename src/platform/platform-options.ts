@@ -68,6 +68,8 @@ export interface PlatformOptions {
    * are while the platform is open, and reading them is refused until they stand. Default "wait".
    */
   readonly backfill?: "wait" | "behind";
+  /** Told of what opening waits for. */
+  readonly onProgress?: OnProgress;
   /** The part of the time that a backfill may work while something is served, above 0 and up to 1. Default 0.3. */
   readonly backfillShare?: number;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */

@@ -44,6 +44,8 @@ export class SourceRuntime {
   #changes: Promise<unknown> = Promise.resolve();
   /** Why views could not be built in the background, or null. */
   #buildFailure: OnefoldError | null = null;
+  /** Views that will be built, `view name@version`. */
+  #queued: readonly string[] = [];
   #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
   private constructor(context: RuntimeContext, online: LocalOnlineStore, source: StreamDefinition) {
@@ -88,7 +90,7 @@ export class SourceRuntime {
 
   /** Views that do not stand at the present yet, `view name@version`. */
   get building(): readonly string[] {
-    return this.#builder.building;
+    return [...new Set([...this.#queued, ...this.#builder.building])];
   }
 
   /** What monitoring asks at each scrape. */
@@ -264,7 +266,12 @@ export class SourceRuntime {
     await this.#takeUpHistory();
     const { historyEnd, liveEnd } = await this.#archive.files();
     if (historyEnd === HISTORY_BASE && liveEnd === 0) return this.#bringUp(views);
-    this.#change(() => this.#bringUp(views)).catch((error: unknown) => {
+    const missing = views.filter(({ name }) => this.#pipeline.runner(name) === undefined);
+    this.#queued = missing.map(({ name }) => `view ${name}`);
+    const building = this.#change(() => this.#bringUp(views)).finally(() => {
+      this.#queued = [];
+    });
+    building.catch((error: unknown) => {
       if (!this.#closing.signal.aborted) this.#buildFailure = asOnefoldError(error);
     });
   }

@@ -40,10 +40,14 @@ export class SourceRuntimes {
   }
 
   /** Opens all registered streams: recovers their logs, folds what no commit holds yet. */
-  static async open(context: RuntimeContext, online: LocalOnlineStore): Promise<SourceRuntimes> {
+  static async open(
+    context: RuntimeContext,
+    online: LocalOnlineStore,
+    onProgress?: OnProgress,
+  ): Promise<SourceRuntimes> {
     const runtimes = new SourceRuntimes(context, online);
     try {
-      await runtimes.refresh();
+      await runtimes.refresh(onProgress);
       return runtimes;
     } catch (error) {
       await runtimes.close().catch(() => undefined);
@@ -60,11 +64,13 @@ export class SourceRuntimes {
     for (const { definition } of this.#context.registry.sources()) {
       if (definition.kind !== "stream") continue;
       const { name } = definition;
-      this.#waitingFor.add(`source ${name}`);
       const running = this.#runtimes.get(name);
-      if (running === undefined) {
-        this.#runtimes.set(name, await SourceRuntime.open(this.#context, this.#online, definition, onProgress));
-      } else await running.refresh(definition, onProgress);
+      if (running !== undefined) {
+        await running.refresh(definition, onProgress);
+        continue;
+      }
+      this.#waitingFor.add(`source ${name}`);
+      this.#runtimes.set(name, await SourceRuntime.open(this.#context, this.#online, definition, onProgress));
       this.#waitingFor.delete(`source ${name}`);
     }
     await this.#polls.refresh();
