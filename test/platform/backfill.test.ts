@@ -89,12 +89,12 @@ async function bothAnswer(): Promise<{ late: unknown[]; always: unknown[] } | un
 /** Pushes and asks until `work` is done; what was answered and pushed meanwhile. */
 async function beside(work: Promise<unknown>): Promise<{ pushes: number; answers: number; refusals: Set<unknown> }> {
   const seen = { pushes: 0, answers: 0, refusals: new Set<unknown>() };
-  let isDone = false;
+  const state = { isDone: false };
   const working = work.finally(() => {
-    isDone = true;
+    state.isDone = true;
   });
   working.catch(() => {});
-  while (!isDone) {
+  while (!state.isDone) {
     await pushSome();
     const answer = await bothAnswer();
     if (typeof answer === "object") {
@@ -102,7 +102,7 @@ async function beside(work: Promise<unknown>): Promise<{ pushes: number; answers
       expect(late, `seed ${SEED}`).toEqual(always);
       seen.answers++;
     } else seen.refusals.add(answer);
-    if (!isDone) seen.pushes++;
+    if (!state.isDone) seen.pushes++;
     await new Promise((resolve) => setImmediate(resolve));
   }
   await working;
