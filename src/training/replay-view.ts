@@ -61,7 +61,7 @@ export async function replayView(request: ReplayRequest): Promise<ReplayResult> 
       source: view.source,
       keyColumns: view.definition.key,
       derivedKey: keyFromStored(view.source, view.definition.key, view.fold),
-      columns: view.fold.inputColumns,
+      columns: view.fold.eventColumns,
       restrictTo: request.entityTable,
       order: request.bound.startsWith("effective") ? "effective-time" : "offset",
     });
