@@ -9,11 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { custom, entity, service, stream, t, view } from "../../src/index.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import type { train as trainFunction, TrainRequest } from "../../src/training/training-set.ts";
 import { definitions, flight } from "./flights.ts";
-import { minute, TrainingWorld, type WorldEvent } from "./training-world.ts";
+import { minute, rowsOf, TrainingWorld, type WorldEvent } from "./training-world.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 1);
 const LABELS = 20_000;
@@ -164,6 +165,39 @@ describe(`a training set in pieces (seed ${SEED})`, () => {
       await rm(spillFolder, { recursive: true, force: true });
     }
   });
+});
+
+it("folds views with functions of their own without threads", { timeout: 240_000 }, async () => {
+  const account = entity("account", { account: t.string() });
+  const visits = stream("visits", {
+    columns: { account: t.string(), at: t.timestamp(), page: t.string() },
+    eventTime: "at",
+  });
+  const pages = custom("pages", {
+    output: t.string(),
+    empty: (): string[] => [],
+    add: (state: string[], page: string | null) => [...state, page ?? ""],
+    read: (state: string[]) => state.join(">"),
+  });
+  const walk = view("walk", { version: 1, entity: account, source: visits, features: { path: pages("page") } });
+  const world = await TrainingWorld.open([account, visits, walk, service("walks", { features: [walk] })]);
+  try {
+    await world.live("visits", [
+      { eventTime: minute(1), knownTime: minute(1), row: ["a", minute(1), "x"] },
+      { eventTime: minute(2), knownTime: minute(2), row: ["a", minute(2), "y"] },
+    ]);
+    const labels = await world.file("csv", "account,t\na,2026-03-01T00:01:30Z\na,2026-03-01T00:02:00Z\n");
+    const set = await train({
+      ports: world.ports,
+      service: "walks",
+      labels: { path: labels },
+      boundary: "inclusive",
+      threads: 4,
+    });
+    expect(rowsOf(set)).toEqual([["x"], ["x>y"]]);
+  } finally {
+    await world.close();
+  }
 });
 
 function airport(random: SeededRandom): string {
