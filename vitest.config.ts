@@ -14,6 +14,7 @@ const FAULTS = [
   "test/faults/*.test.ts",
   "test/bench/stream.test.ts",
   "test/cli/shared-registry.test.ts",
+  "test/cli/worker-tables.test.ts",
   "test/docs/kafka-page.test.ts",
   "test/examples/kafka-demo.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
