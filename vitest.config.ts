@@ -18,6 +18,7 @@ const FAULTS = [
   "test/docs/kafka-page.test.ts",
   "test/examples/kafka-demo.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
+  "test/ingest/kafka/late-views.test.ts",
   "test/ingest/kafka/worker.test.ts",
   "test/platform/shared-registry.test.ts",
   "test/services/components.test.ts",

@@ -7,10 +7,11 @@ import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
-import type { FetchFrom, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
+import type { GroupPosition, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
 import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";
+import type { NotedOffset } from "../../../src/ingest/kafka/route-position.ts";
 import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import type { MetaWrite, OnlineStore, RefusedWrite, StateWrite } from "../../../src/online-store/online-store.ts";
@@ -19,6 +20,8 @@ import { SimulatedTopics } from "./simulated-topics.ts";
 
 const source: StreamDefinition = { ...payments, kafka: { topic: "payments" }, dedupeWithinMicros: 20 * SECOND };
 const [plan] = planRoutes([user, shop, source, userView, shopView], "onefold");
+/** What workers know that have definitions from before the shop's view, or from when it was away. */
+const [planBefore] = planRoutes([user, shop, source, userView], "onefold");
 /** A view that comes later, on the same topic as the first. */
 const [planLater] = planRoutes([user, shop, source, userView, shopView, { ...userView, version: 2 }], "onefold");
 const SOURCE_PARTITIONS = 3;
@@ -138,19 +141,23 @@ describe("routing and folding without transactions", () => {
       const real = new MemoryOnlineStore();
       let now = START as number;
       const clockOf = (skew: number): { now(): Micros } => ({ now: () => (now + skew) as Micros });
-      const committed = new Map<string, number>();
-      const newRouter = (): { loop: RouteLoop; fault: { before: boolean } } => {
+      const committed = new Map<string, NotedOffset>();
+      const newRouter = (
+        plans = [chance(0.3) ? planBefore! : plan!],
+      ): { loop: RouteLoop; fault: { before: boolean } } => {
         const fault = { before: false };
         const seat = {
-          commit: async (positions: readonly FetchFrom[]) => {
+          commit: async (positions: readonly GroupPosition[]) => {
             if (fault.before) throw new Error("crash");
-            for (const { topic, partition, offset } of positions) committed.set(`${topic}/${partition}`, offset);
+            for (const { topic, partition, offset, note = null } of positions) {
+              committed.set(`${topic}/${partition}`, { offset, note });
+            }
           },
           committed: async (all: readonly TopicPartition[]) =>
             all.map(({ topic, partition }) => committed.get(`${topic}/${partition}`) ?? null),
         };
         const skew = Math.floor((random() - 0.5) * 4 * SECOND);
-        const loop = new RouteLoop({ connection: topics, clock: clockOf(skew), plans: [plan!], topics: facts, seat });
+        const loop = new RouteLoop({ connection: topics, clock: clockOf(skew), plans, topics: facts, seat });
         loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
         return { loop, fault };
       };
@@ -217,7 +224,7 @@ describe("routing and folding without transactions", () => {
       }
       // In the end one of each comes to the end, undisturbed.
       topics.batchMax = 1000;
-      const [lastRouter, lastFolder] = [newRouter(), newFolder()];
+      const [lastRouter, lastFolder] = [newRouter([plan!]), newFolder()];
       while ((await lastRouter.loop.turn()) !== 0);
       while ((await lastFolder.loop.turn()) !== 0);
       const right = expected(topics, plan!.routes);
