@@ -353,7 +353,9 @@ export class GroupConsumer {
     if (positions.length === 0) return;
     try {
       this.#requests.notes = new Map(
-        positions.flatMap(({ topic, partition, note }) => (note == null ? [] : [[`${topic}/${partition}`, note]])),
+        positions.flatMap(({ topic, partition, note }) =>
+          note === undefined || note === null ? [] : [[`${topic}/${partition}`, note]],
+        ),
       );
       await this.#consumer.commit({
         offsets: positions.map(({ topic, partition, offset }) => ({

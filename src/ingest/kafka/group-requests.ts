@@ -7,7 +7,8 @@
  */
 
 /** As the client calls it: its arguments, then a callback. */
-type Request = (...args: readonly any[]) => void;
+type Request = (...args: readonly unknown[]) => void;
+type Answer = (error: unknown, response: unknown) => void;
 type LookUp = (name: string, callback: (error: unknown, request: Request) => void) => void;
 
 interface CommittedTopic {
@@ -40,7 +41,7 @@ export class GroupRequests {
   }
 
   /** The topics are the last argument before the callback. */
-  #withNotes(args: readonly any[]): readonly unknown[] {
+  #withNotes(args: readonly unknown[]): readonly unknown[] {
     const topics = (args.at(-2) as { name: string; partitions: { partitionIndex: number }[] }[]).map((topic) => ({
       ...topic,
       partitions: topic.partitions.map((partition) => ({
@@ -51,10 +52,10 @@ export class GroupRequests {
     return [...args.slice(0, -2), topics, args.at(-1)];
   }
 
-  #noting(answer: (error: unknown, response: any) => void): (error: unknown, response: any) => void {
+  #noting(answer: Answer): Answer {
     return (error, response) => {
-      const topics = (response?.groups ?? []).flatMap((group: { topics: CommittedTopic[] }) => group.topics);
-      for (const { name, partitions } of topics as readonly CommittedTopic[]) {
+      const { groups = [] } = (response ?? {}) as { readonly groups?: readonly { topics: CommittedTopic[] }[] };
+      for (const { name, partitions } of groups.flatMap(({ topics }) => topics)) {
         for (const { partitionIndex, metadata } of partitions) {
           this.notesRead.delete(`${name}/${partitionIndex}`);
           if (metadata !== null && metadata !== "") this.notesRead.set(`${name}/${partitionIndex}`, metadata);
@@ -65,6 +66,6 @@ export class GroupRequests {
   }
 }
 
-function answerTo(args: readonly any[]): (error: unknown, response: unknown) => void {
-  return args.at(-1) as (error: unknown, response: unknown) => void;
+function answerTo(args: readonly unknown[]): Answer {
+  return args.at(-1) as Answer;
 }
