@@ -13,13 +13,9 @@ import type { MetaWrite, OnlineStore, StateRead, StateWrite } from "../../online
 import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
-import {
-  type FoldedEvent,
-  PartitionFold,
-  type PartitionWrites,
-  type RouteParts,
-  routeParts,
-} from "./partition-fold.ts";
+import { ClaimFold } from "./claim-fold.ts";
+import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
+import { PartitionFold, routeParts } from "./partition-fold.ts";
 import {
   decodePosition,
   type FoldPosition,
@@ -35,6 +31,8 @@ export interface FoldLoopOptions {
   readonly store: OnlineStore;
   readonly clock: Clock;
   readonly plans: readonly SourceRoutes[];
+  /** Which topics of theirs: those keyed by entity, or those of claims of ids. */
+  readonly of?: "events" | "claims";
   /** Facts of the folded topics. */
   readonly topics: ReadonlyMap<string, TopicFacts>;
   /** States kept in memory, of all partitions together. */
@@ -62,8 +60,8 @@ const LOOK_MS = 2000;
 export class FoldLoop {
   readonly #options: FoldLoopOptions;
   readonly #fetching: FetchAhead;
-  readonly #routes = new Map<string, RouteParts>();
-  readonly #folds = new Map<string, PartitionFold>();
+  readonly #open = new Map<string, (place: PartitionPlace) => FoldedPartition>();
+  readonly #folds = new Map<string, FoldedPartition>();
   readonly #lags = new Map<string, number>();
   #owned: readonly TopicPartition[] = [];
   #connectionsLost: number | undefined;
@@ -75,8 +73,17 @@ export class FoldLoop {
 
   constructor(options: FoldLoopOptions) {
     this.#options = options;
-    this.#fetching = new FetchAhead(options.connection, "fold");
-    for (const parts of options.plans.flatMap(routeParts)) this.#routes.set(parts.route.topic, parts);
+    const { plans, of = "events" } = options;
+    this.#fetching = new FetchAhead(options.connection, `fold-${of}`);
+    for (const plan of plans) {
+      const { claims, deadLetterTopic } = plan;
+      if (of === "events") {
+        for (const parts of routeParts(plan))
+          this.#open.set(parts.route.topic, (place) => new PartitionFold({ ...parts, ...place }));
+      } else if (claims !== null) {
+        this.#open.set(claims.topic, (place) => new ClaimFold({ route: claims, deadLetterTopic, ...place }));
+      }
+    }
   }
 
   /** What the group has given to this worker: from the next turn on. */
@@ -146,7 +153,7 @@ export class FoldLoop {
       this.#lags.delete(name);
     }
     this.#refuseOther();
-    const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#routes.has(topic));
+    const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#open.has(topic));
     if (fresh.length === 0) return;
     if (this.#folds.size === 0) this.#connectionsLost = store.connectionsLost;
     const names = fresh.map(([, { topic, partition }]) => positionMetaName(topic, partition));
@@ -155,8 +162,7 @@ export class FoldLoop {
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {
       if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
       const stored = metas[i];
-      const fold = new PartitionFold({
-        ...this.#routes.get(topic)!,
+      const fold = this.#open.get(topic)!({
         partition,
         topicId: topics.get(topic)!.id,
         startOffset: starts.get(topic)![partition] ?? 0,
@@ -180,7 +186,7 @@ export class FoldLoop {
 
   async #take(fetched: readonly FetchedPartition[]): Promise<number> {
     const { store } = this.#options;
-    const taken: { readonly fold: PartitionFold; readonly end: FetchedPartition; readonly reads: StateRead[] }[] = [];
+    const taken: { readonly fold: FoldedPartition; readonly end: FetchedPartition; readonly reads: StateRead[] }[] = [];
     for (const end of fetched) {
       const name = partitionName(end.topic, end.partition);
       const fold = this.#folds.get(name);
@@ -197,7 +203,7 @@ export class FoldLoop {
       let at = 0;
       for (const { fold, reads: own } of taken) for (const read of own) fold.load(read, states[at++] ?? null);
     }
-    const folded: { readonly fold: PartitionFold; readonly events: readonly FoldedEvent[] }[] = [];
+    const folded: { readonly fold: FoldedPartition; readonly events: readonly FoldedEvent[] }[] = [];
     for (const { fold } of taken) {
       folded.push({ fold, events: fold.fold() });
       await nextTurn();
@@ -216,7 +222,7 @@ export class FoldLoop {
    * one was away: it lets go of what it has, and the position stays.
    */
   async #writePositions(
-    writes: readonly { readonly fold: PartitionFold; readonly position: FoldPosition }[],
+    writes: readonly { readonly fold: FoldedPartition; readonly position: FoldPosition }[],
     which: "all" | "older" = "all",
   ): Promise<void> {
     const { store } = this.#options;
@@ -238,7 +244,7 @@ export class FoldLoop {
     await store.commit([], positions);
   }
 
-  async #write(folds: readonly PartitionFold[]): Promise<void> {
+  async #write(folds: readonly FoldedPartition[]): Promise<void> {
     const { store, connection, clock, statesMax } = this.#options;
     const letters = folds.flatMap((fold) => fold.takeRefused());
     await connection.send(letters.map((letter) => letterRecord(letter, clock)));
@@ -265,7 +271,7 @@ export class FoldLoop {
   }
 }
 
-function nameOf({ options: { route, partition } }: PartitionFold): string {
+function nameOf({ options: { route, partition } }: FoldedPartition): string {
   return partitionName(route.topic, partition);
 }
 

@@ -21,9 +21,11 @@ import { compileDoor, type Door } from "../door.ts";
 import type { CheckedRow } from "../event.ts";
 import type { KafkaRecord } from "./connection.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
-import { parseOrigin, TakenOrigins } from "./origin.ts";
+import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
+import { TakenOrigins } from "./origin.ts";
 import type { FoldPosition } from "./position.ts";
-import { compileKey, KNOWN_TIME_HEADER, ORIGIN_HEADER, readEvent } from "./router.ts";
+import { foreignRecord, IDS_HEADER, readStamp } from "./record-stamp.ts";
+import { compileKey, readEvent } from "./router.ts";
 import type { Route, RoutedView, SourceRoutes } from "./routes.ts";
 import { TakenIds } from "./taken-ids.ts";
 import { KAFKA_EPOCH, spaceOf } from "./view-places.ts";
@@ -43,13 +45,7 @@ export function routeParts({ routes, deadLetterTopic }: SourceRoutes): RoutePart
   });
 }
 
-export interface PartitionFoldOptions extends RouteParts {
-  readonly partition: number;
-  readonly topicId: string;
-  /** Where to begin that has no position: the oldest record there is. */
-  readonly startOffset: number;
-  readonly position: FoldPosition | null;
-}
+export interface PartitionFoldOptions extends RouteParts, PartitionPlace {}
 
 /** A record that may become an event. */
 interface Candidate {
@@ -67,12 +63,6 @@ interface Place {
   readonly offset: number;
 }
 
-/** An event as it was folded, for who follows the partition. */
-export interface FoldedEvent extends CheckedRow {
-  readonly offset: number;
-  readonly knownTime: Micros;
-}
-
 interface Entry {
   readonly view: RoutedView;
   readonly key: EntityKey;
@@ -80,13 +70,7 @@ interface Entry {
   isDirty: boolean;
 }
 
-export interface PartitionWrites {
-  readonly states: readonly StateWrite[];
-  readonly ids: readonly StateWrite[];
-  readonly position: FoldPosition;
-}
-
-export class PartitionFold {
+export class PartitionFold implements FoldedPartition {
   readonly options: PartitionFoldOptions;
   readonly #origins: TakenOrigins;
   readonly #ids: TakenIds;
@@ -97,7 +81,6 @@ export class PartitionFold {
   #refused: RefusedRecord[] = [];
   #offset: number;
   #knownTime: number;
-  /** The position in the store is not before this one. */
   storedOffset: number;
   duplicates = 0;
   copies = 0;
@@ -124,7 +107,6 @@ export class PartitionFold {
     this.#ids = new TakenIds(route.topic, route.source.dedupeWithinMicros);
   }
 
-  /** Offset of the next record to take. */
   get offset(): number {
     return this.#offset;
   }
@@ -135,7 +117,6 @@ export class PartitionFold {
     return count;
   }
 
-  /** Takes records that follow on; what is to be loaded before they can be folded is returned. */
   admit(records: readonly KafkaRecord[], nextOffset: number): StateRead[] {
     const wanted = new Map<string, StateRead>();
     for (const record of records) {
@@ -158,12 +139,13 @@ export class PartitionFold {
     let place: Place = { partition, offset: record.offset };
     let stamp = record.timestampMs * 1000;
     if (headers !== null) {
-      const origin = parseOrigin(headers.get(ORIGIN_HEADER)?.toString() ?? "");
-      stamp = Number(headers.get(KNOWN_TIME_HEADER)?.toString());
-      if (origin === null || !Number.isSafeInteger(stamp)) {
+      const stamped = readStamp(headers);
+      if (stamped === null) {
         this.#refuse(record, place, foreignRecord(route.topic));
         return null;
       }
+      const { origin } = stamped;
+      stamp = stamped.stamp;
       if (!this.#origins.take(origin)) {
         this.copies++;
         return null;
@@ -177,7 +159,8 @@ export class PartitionFold {
       const checked = readEvent(door, record.value, stamp as Micros);
       const key = keyOf(checked);
       if (route.isDirect && record.key?.toString("utf8") !== key) throw wrongKey(route, record, key);
-      const idKey = checked.id === null ? null : TakenIds.keyOf(key, checked.id);
+      const isDecided = checked.id === null || headers?.has(IDS_HEADER) === true;
+      const idKey = isDecided ? null : TakenIds.keyOf(key, checked.id!);
       return { record, checked, key, idKey, stamp, place };
     } catch (error) {
       // Several routes see the record: one of them tells.
@@ -186,7 +169,6 @@ export class PartitionFold {
     }
   }
 
-  /** What was read for a read that `admit` returned. */
   load({ space, key }: StateRead, stored: StoredState | null): void {
     const view = this.options.route.views.find((each) => spaceOf(each) === space);
     if (view === undefined) {
@@ -197,7 +179,6 @@ export class PartitionFold {
     this.#states.get(view)!.set(key, { view, key, state, isDirty: false });
   }
 
-  /** Folds what was admitted and returns the events that were taken. */
   fold(): FoldedEvent[] {
     const events: FoldedEvent[] = [];
     for (const { record, checked, key, idKey, stamp, place } of this.#candidates) {
@@ -226,7 +207,6 @@ export class PartitionFold {
     return events;
   }
 
-  /** Letters that must be written before `takeWrites`' states are. */
   takeRefused(): RefusedRecord[] {
     const refused = this.#refused;
     this.#refused = [];
@@ -249,7 +229,6 @@ export class PartitionFold {
     return { states, ids: this.#ids.takeWrites(), position: this.position };
   }
 
-  /** `refused` are of `writes.states`, then of `writes.ids`. */
   committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {
     for (const { index, stored } of refused) {
       const write = states[index];
@@ -264,7 +243,7 @@ export class PartitionFold {
     for (const [name, offset] of this.#viewOffsets) this.#viewOffsets.set(name, Math.max(offset, this.#offset));
   }
 
-  /** Lets states go, those read longest ago first, until `countMax` are left. To be called with nothing to write. */
+  /** Those read longest ago first. */
   letGo(countMax: number): void {
     for (const states of this.#states.values()) {
       const excess = states.size - Math.floor(countMax / this.#states.size);
@@ -281,7 +260,6 @@ export class PartitionFold {
     for (const [view, states] of this.#states) if (spaceOf(view) === space) states.delete(key);
   }
 
-  /** Where it stands: behind all that was admitted. */
   get position(): FoldPosition {
     return {
       topicId: this.options.topicId,
@@ -309,10 +287,6 @@ export class PartitionFold {
       value: record.value,
     });
   }
-}
-
-function foreignRecord(topic: string): OnefoldError {
-  return new OnefoldError("REQUEST_INVALID", `a record in ${topic} that no worker has written`);
 }
 
 function wrongKey({ key }: Route, record: KafkaRecord, entityKey: EntityKey): OnefoldError {

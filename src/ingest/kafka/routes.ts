@@ -1,7 +1,9 @@
 /**
- * Which events go where: for each source on Kafka, one internal topic for each way in which its views are keyed.
+ * Which events go where: for each source on Kafka, one internal topic for each way in which its views are keyed, and
+ * one for the ids of events that have one (`claim-fold.ts`).
  *
- *     payments (topic of the source) ─┬─▶ onefold.payments.by.user          ─▶ views keyed by user
+ *     payments (topic of the source) ─┬─▶ onefold.payments.ids              ─▶ which of them have their id
+ *                                     ├─▶ onefold.payments.by.user          ─▶ views keyed by user
  *                                     └─▶ onefold.payments.by.country.shop  ─▶ views keyed by country and shop
  *
  * All events of one entity stand in one partition of such a topic, in the order in which they were routed. Its
@@ -44,6 +46,8 @@ export interface SourceRoutes {
   readonly source: StreamDefinition;
   readonly topic: string;
   readonly routes: readonly Route[];
+  /** Where ids are claimed, keyed by the id; null where events have none, or are not routed. */
+  readonly claims: Route | null;
   readonly deadLetterTopic: string;
 }
 
@@ -83,7 +87,18 @@ export function planRoutes(definitions: readonly Definition[], prefix: string): 
       isDirect: direct === true,
       isFirst: i === 0,
     }));
-    return [{ source, topic, routes, deadLetterTopic: `${prefix}.${source.name}.dead-letters` }];
+    const claims: Route | null =
+      source.id === undefined || direct === true
+        ? null
+        : {
+            topic: `${prefix}.${source.name}.ids`,
+            source,
+            key: [source.id],
+            views: [],
+            isDirect: false,
+            isFirst: false,
+          };
+    return [{ source, topic, routes, claims, deadLetterTopic: `${prefix}.${source.name}.dead-letters` }];
   });
 }
 

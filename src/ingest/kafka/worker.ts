@@ -3,6 +3,9 @@
  * stopped. Any number of workers may run; partitions own entities, and groups give each partition to one of them.
  *
  *     source's topic ─▶ [route group] ─▶ internal topics, keyed by entity ─▶ [fold group] ─▶ online store
+ *                             │  ▲
+ *                      claims ▼  │ verdicts
+ *                          [ids group]
  *
  * Trouble with Kafka or the store ends nothing: what is in memory is dropped, and the worker tries again from what is
  * stored. It fails only at what trying again does not mend.
@@ -20,6 +23,7 @@ import { RouteLoop, type RouteProgress } from "./route-loop.ts";
 import { planRoutes, type SourceRoutes } from "./routes.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { prepareTopics } from "./topic-setup.ts";
+import { Verdicts } from "./verdicts.ts";
 import { keepPartitionCounts, tellViewPlaces } from "./view-places.ts";
 
 /** What passes by itself, or once a person has mended it elsewhere. */
@@ -69,6 +73,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #connection: KafkaConnection;
   readonly #folding: FoldLoop;
+  readonly #judging: FoldLoop | null;
   readonly #routing: RouteLoop | null;
   #archiving: ArchiveLoop | null = null;
   readonly #seats: GroupSeat[] = [];
@@ -89,8 +94,11 @@ export class Worker {
     try {
       const topics = await prepareTopics(connection, plans);
       await tellViewPlaces(options.store, plans);
-      const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topics.get(topic)!));
-      await keepPartitionCounts(options.store, folded);
+      const folded = plans.flatMap(({ routes, claims }) => [...routes, ...(claims === null ? [] : [claims])]);
+      await keepPartitionCounts(
+        options.store,
+        folded.map(({ topic }) => topics.get(topic)!),
+      );
       const worker = new Worker(options, connection, plans, topics);
       await worker.#startArchive(topics);
       return worker;
@@ -111,15 +119,8 @@ export class Worker {
     this.plans = plans;
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     const { store, clock, statesMax = STATES_MAX, onFolded, kafka } = options;
-    this.#folding = new FoldLoop({
-      connection,
-      store,
-      clock,
-      plans,
-      topics,
-      statesMax,
-      ...(onFolded === undefined ? {} : { onFolded }),
-    });
+    const parts = { connection, store, clock, plans, topics, statesMax };
+    this.#folding = new FoldLoop({ ...parts, ...(onFolded === undefined ? {} : { onFolded }) });
     const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topic));
     const foldSeat = this.#seat(`${kafka.prefix}.fold`, folded, this.#folding);
     let shown = 0;
@@ -131,6 +132,13 @@ export class Worker {
         await foldSeat.commit(this.#folding.positions).catch(() => undefined);
       }),
     );
+    const claimed = plans.flatMap(({ claims }) => (claims === null ? [] : [claims.topic]));
+    if (claimed.length === 0) this.#judging = null;
+    else {
+      this.#judging = new FoldLoop({ ...parts, of: "claims" });
+      this.#seat(`${kafka.prefix}.ids`, claimed, this.#judging);
+      this.#loops.push(this.#run(this.#judging));
+    }
     const routed = plans.filter(({ routes }) => routes.some(({ isDirect }) => !isDirect));
     if (routed.length === 0) this.#routing = null;
     else {
@@ -138,7 +146,8 @@ export class Worker {
       const seat = this.#seat(`${kafka.prefix}.route`, [...new Set(routed.map(({ topic }) => topic))], {
         own: (partitions) => own(partitions),
       });
-      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat });
+      const verdicts = new Verdicts(store);
+      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat, verdicts });
       own = (partitions) => loop.own(partitions);
       this.#routing = loop;
       this.#loops.push(this.#run(loop), this.#run(this.#lookout(seat, routed, topics)));
@@ -148,7 +157,10 @@ export class Worker {
 
   get progress(): WorkerProgress {
     const route = this.#routing?.progress ?? { events: 0, deadLetters: 0, lag: 0 };
-    return { route, fold: this.#folding.progress, archived: this.#archiving?.events ?? 0 };
+    const fold = this.#folding.progress;
+    // Of claims, too: an event whose id came before is dropped where it is routed.
+    const duplicates = fold.duplicates + (this.#judging?.progress.duplicates ?? 0);
+    return { route, fold: { ...fold, duplicates }, archived: this.#archiving?.events ?? 0 };
   }
 
   async #startArchive(topics: FoldLoopOptions["topics"]): Promise<void> {
