@@ -19,6 +19,7 @@ const FAULTS = [
   "test/examples/kafka-demo.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/ingest/kafka/late-views.test.ts",
+  "test/ingest/kafka/source-ids.test.ts",
   "test/ingest/kafka/worker.test.ts",
   "test/platform/shared-registry.test.ts",
   "test/services/components.test.ts",

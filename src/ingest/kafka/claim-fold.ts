@@ -99,6 +99,7 @@ export interface ClaimFoldOptions extends PartitionPlace {
 
 export class ClaimFold implements FoldedPartition {
   readonly options: ClaimFoldOptions;
+  readonly isLate = false as const;
   readonly #origins: TakenOrigins;
   readonly #ids: TakenIds;
   #candidates: Candidate[] = [];

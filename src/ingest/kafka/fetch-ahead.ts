@@ -18,7 +18,7 @@ export class FetchAhead {
   }
 
   /** What follows on `from`, of the partitions that have an answer yet; waits a while where there is nothing. */
-  async fetch(from: readonly FetchFrom[], waitMs = WAIT_MS): Promise<readonly FetchedPartition[]> {
+  async fetch(from: readonly FetchFrom[], waitMs: number = WAIT_MS): Promise<readonly FetchedPartition[]> {
     const fetching = this.#next ?? this.#connection.fetch(from, waitMs, this.#caller);
     this.#next = null;
     const fetched = await fetching;

@@ -33,7 +33,9 @@ export interface PartitionPlace {
 }
 
 export interface FoldedPartition {
-  readonly options: { readonly route: Route; readonly partition: number };
+  readonly options: Omit<PartitionPlace, "position"> & { readonly route: Route };
+  /** Whether it folds what is behind the others (`late-fold.ts`). */
+  readonly isLate: boolean;
   /** Offset of the next record to take. */
   readonly offset: number;
   /** The position in the store is not before this one. */

@@ -20,7 +20,7 @@ export class GroupRequests {
   /** Notes to commit, by `topic/partition`. */
   notes: ReadonlyMap<string, string> = new Map();
   /** Notes that the last answer about committed positions held, by `topic/partition`. */
-  readonly notesRead = new Map<string, string>();
+  readonly notesRead: Map<string, string> = new Map();
   /** Whether the group is told when the consumer is closed. */
   leaves = true;
 

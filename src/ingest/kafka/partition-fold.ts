@@ -45,7 +45,10 @@ export function routeParts({ routes, deadLetterTopic }: SourceRoutes): RoutePart
   });
 }
 
-export interface PartitionFoldOptions extends RouteParts, PartitionPlace {}
+export interface PartitionFoldOptions extends RouteParts, PartitionPlace {
+  /** Folds what another has told of already. */
+  readonly isLate?: boolean;
+}
 
 /** A record that may become an event. */
 interface Candidate {
@@ -72,6 +75,7 @@ interface Entry {
 
 export class PartitionFold implements FoldedPartition {
   readonly options: PartitionFoldOptions;
+  readonly isLate: boolean;
   readonly #origins: TakenOrigins;
   readonly #ids: TakenIds;
   readonly #viewOffsets: Map<string, number>;
@@ -88,6 +92,7 @@ export class PartitionFold implements FoldedPartition {
   constructor(options: PartitionFoldOptions) {
     const { route, position, topicId, startOffset } = options;
     this.options = options;
+    this.isLate = options.isLate ?? false;
     if (position !== null && position.topicId !== topicId) {
       throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${route.topic} was deleted and made anew`, {
         where: route.topic,
@@ -141,7 +146,7 @@ export class PartitionFold implements FoldedPartition {
     if (headers !== null) {
       const stamped = readStamp(headers);
       if (stamped === null) {
-        this.#refuse(record, place, foreignRecord(route.topic));
+        if (!this.isLate) this.#refuse(record, place, foreignRecord(route.topic));
         return null;
       }
       const { origin } = stamped;
@@ -164,7 +169,7 @@ export class PartitionFold implements FoldedPartition {
       return { record, checked, key, idKey, stamp, place };
     } catch (error) {
       // Several routes see the record: one of them tells.
-      if (route.isFirst) this.#refuse(record, place, error);
+      if (route.isFirst && !this.isLate) this.#refuse(record, place, error);
       return null;
     }
   }

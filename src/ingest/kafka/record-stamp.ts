@@ -12,7 +12,12 @@ export const ORIGIN_HEADER = "onefold-origin";
 /** On an event whose id is decided for the whole source: whoever folds it need not ask. */
 export const IDS_HEADER = "onefold-ids";
 
-export function stampHeaders(knownTime: number, topicId: string, partition: number, offset: number) {
+export function stampHeaders(
+  knownTime: number,
+  topicId: string,
+  partition: number,
+  offset: number,
+): Map<string, string> {
   return new Map([
     [KNOWN_TIME_HEADER, String(knownTime)],
     [ORIGIN_HEADER, originText(topicId, partition, offset)],

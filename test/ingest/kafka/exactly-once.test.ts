@@ -192,7 +192,9 @@ describe("routing and folding without transactions", () => {
         loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
         return { loop, fault };
       };
-      const newFolder = (plans = [plan!]): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
+      const newFolder = (
+        plans = [chance(0.3) ? planLater! : plan!],
+      ): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
         const store = new FaultyStore(real);
         const options = { connection: topics, store: store.asStore(), clock: clockOf(0), plans, topics: facts };
         const loop = new FoldLoop({ ...options, statesMax: chance(0.5) ? 4 : 1000 });
@@ -273,7 +275,7 @@ describe("routing and folding without transactions", () => {
       }
       // In the end one of each comes to the end, undisturbed.
       topics.batchMax = 1000;
-      const [lastRouter, lastFolder, lastJudge] = [newRouter([plan!]), newFolder(), newJudge()];
+      const [lastRouter, lastFolder, lastJudge] = [newRouter([plan!]), newFolder([plan!]), newJudge()];
       for (let routed: number | null = 1, taken: number | null = 1; routed !== 0 || taken !== 0;) {
         routed = await lastRouter.loop.turn();
         taken = await lastJudge.loop.turn();
@@ -315,5 +317,58 @@ describe("routing and folding without transactions", () => {
     expect(copies).toBeGreaterThan(0);
     expect(duplicates).toBeGreaterThan(0);
     expect(late).toBeGreaterThan(0);
+  });
+
+  it("go on with the views that there are while one that comes later is behind", async () => {
+    const topics = new SimulatedTopics(counts);
+    const real = new MemoryOnlineStore();
+    const clock = { now: () => START };
+    const { topic } = plan!.routes[0]!;
+    const send = async (n: number): Promise<void> => {
+      const value = { user: "u1", country: "DE", shop: 1, at: new Date(START / 1000).toISOString(), amount: n };
+      const headers = new Map([
+        ["onefold-origin", `id-payments/0/${n}`],
+        ["onefold-known-time", String(START)],
+      ]);
+      const record = {
+        topic,
+        partition: 0,
+        key: Buffer.from("u1"),
+        value: Buffer.from(JSON.stringify(value)),
+        headers,
+      };
+      await topics.send([record]);
+    };
+    const folder = (plans: readonly (typeof plan & object)[]): FoldLoop => {
+      const loop = new FoldLoop({ connection: topics, store: real, clock, plans, topics: facts, statesMax: 10 });
+      loop.own([{ topic, partition: 0 }]);
+      return loop;
+    };
+    topics.batchMax = 10;
+    for (let n = 0; n < 200; n++) await send(n);
+    const first = folder([plan!]);
+    while ((await first.turn()) !== 0);
+    const both = folder([planLater!]);
+    const countOf = async (version: number): Promise<number> => {
+      const view = planLater!.routes[0]!.views.find(({ definition }) => definition.version === version)!;
+      const { states } = await real.read([{ space: spaceOf(view), key: "u1" }]);
+      return states[0] === null || states[0] === undefined ? 0 : view.fold.decode(states[0].bytes).eventCount;
+    };
+    for (let n = 200; n < 210; n++) {
+      await send(n);
+      await both.turn();
+      // One answer is fetched ahead.
+      expect(await countOf(1)).toBeGreaterThanOrEqual(n);
+    }
+    expect(await countOf(2)).toBe(100);
+    expect(both.progress.partitions[0]!.lag).toBeGreaterThan(100);
+    // Another takes over: it goes on where the late view was.
+    const next = folder([planLater!]);
+    await next.turn();
+    expect(await countOf(2)).toBe(110);
+    while ((await next.turn()) !== 0);
+    expect([await countOf(1), await countOf(2)]).toEqual([210, 210]);
+    expect(next.progress.partitions[0]!.lag).toBe(0);
+    expect(await stored(real, [planLater!.routes[0]!])).toEqual(expected(topics, [planLater!.routes[0]!]).states);
   });
 });
