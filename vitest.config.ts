@@ -17,6 +17,7 @@ const FAULTS = [
   "test/cli/worker-tables.test.ts",
   "test/docs/kafka-page.test.ts",
   "test/examples/kafka-demo.test.ts",
+  "test/ingest/kafka/drafts.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/ingest/kafka/late-views.test.ts",
   "test/ingest/kafka/source-ids.test.ts",

@@ -352,11 +352,7 @@ export class GroupConsumer {
   async commit(positions: readonly GroupPosition[]): Promise<void> {
     if (positions.length === 0) return;
     try {
-      this.#requests.notes = new Map(
-        positions.flatMap(({ topic, partition, note }) =>
-          note === undefined || note === null ? [] : [[`${topic}/${partition}`, note]],
-        ),
-      );
+      this.#requests.toNote(positions);
       await this.#consumer.commit({
         offsets: positions.map(({ topic, partition, offset }) => ({
           topic,

@@ -11,6 +11,12 @@ type Request = (...args: readonly unknown[]) => void;
 type Answer = (error: unknown, response: unknown) => void;
 type LookUp = (name: string, callback: (error: unknown, request: Request) => void) => void;
 
+interface NotedPosition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly note?: string | null;
+}
+
 interface CommittedTopic {
   readonly name: string;
   readonly partitions: readonly { readonly partitionIndex: number; readonly metadata: string | null }[];
@@ -18,7 +24,7 @@ interface CommittedTopic {
 
 export class GroupRequests {
   /** Notes to commit, by `topic/partition`. */
-  notes: ReadonlyMap<string, string> = new Map();
+  #notes: ReadonlyMap<string, string> = new Map();
   /** Notes that the last answer about committed positions held, by `topic/partition`. */
   readonly notesRead: Map<string, string> = new Map();
   /** Whether the group is told when the consumer is closed. */
@@ -34,6 +40,12 @@ export class GroupRequests {
     };
   }
 
+  /** What is to stand beside these positions once they are committed, and beside no other. */
+  toNote(positions: readonly NotedPosition[]): void {
+    const noted = positions.filter(({ note = null }) => note !== null);
+    this.#notes = new Map(noted.map(({ topic, partition, note }) => [`${topic}/${partition}`, note!]));
+  }
+
   #changed(name: string, request: Request): Request {
     if (name === "OffsetCommit") return (...args) => request(...this.#withNotes(args));
     if (name === "OffsetFetch") return (...args) => request(...args.slice(0, -1), this.#noting(answerTo(args)));
@@ -46,7 +58,7 @@ export class GroupRequests {
       ...topic,
       partitions: topic.partitions.map((partition) => ({
         ...partition,
-        committedMetadata: this.notes.get(`${topic.name}/${partition.partitionIndex}`) ?? null,
+        committedMetadata: this.#notes.get(`${topic.name}/${partition.partitionIndex}`) ?? null,
       })),
     }));
     return [...args.slice(0, -2), topics, args.at(-1)];

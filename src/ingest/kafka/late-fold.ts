@@ -27,7 +27,7 @@ export function openPartition(
 ): OpenedPartition {
   const { route } = parts;
   const { position, topicId } = place;
-  const known = route.views.filter(({ name }) => position?.views[name] !== undefined);
+  const known = route.views.filter(({ foldName }) => position?.views[foldName] !== undefined);
   const isTogether = position === null || known.length === 0 || known.length === route.views.length;
   if (isTogether) return { main: new PartitionFold({ ...parts, ...place }), late: null };
   const views = route.views.filter((view) => !known.includes(view));

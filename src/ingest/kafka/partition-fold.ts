@@ -101,8 +101,8 @@ export class PartitionFold implements FoldedPartition {
     }
     for (const view of route.views) this.#states.set(view, new Map());
     const known = position?.views ?? {};
-    this.#viewOffsets = new Map(route.views.map(({ name }) => [name, known[name] ?? startOffset]));
-    const everyViewIsKnown = route.views.every(({ name }) => known[name] !== undefined);
+    this.#viewOffsets = new Map(route.views.map(({ foldName }) => [foldName, known[foldName] ?? startOffset]));
+    const everyViewIsKnown = route.views.every(({ foldName }) => known[foldName] !== undefined);
     // A view that was not folded before begins at the beginning; the others skip what they have.
     const from = everyViewIsKnown ? position : null;
     this.#offset = from?.offset ?? startOffset;
@@ -131,7 +131,7 @@ export class PartitionFold implements FoldedPartition {
       const { key, idKey } = candidate;
       if (idKey !== null) wanted.set(`id ${idKey}`, this.#ids.readOf(idKey));
       for (const [view, states] of this.#states) {
-        if (!states.has(key)) wanted.set(`${view.name} ${key}`, { space: spaceOf(view), key });
+        if (!states.has(key)) wanted.set(`${view.foldName} ${key}`, { space: spaceOf(view), key });
       }
     }
     this.#offset = nextOffset;
@@ -197,7 +197,7 @@ export class PartitionFold implements FoldedPartition {
       const event: FoldedEvent = { ...checked, offset, knownTime };
       events.push(event);
       for (const [view, states] of this.#states) {
-        if (offset < this.#viewOffsets.get(view.name)!) continue;
+        if (offset < this.#viewOffsets.get(view.foldName)!) continue;
         const entry = states.get(key)!;
         const outcome = view.fold.fold(entry.state, event);
         if (outcome.kind === "poison") {

@@ -20,10 +20,13 @@ import {
 } from "../../define/definition.ts";
 import { compileViewFold } from "../../fold/compile.ts";
 import type { ViewFold } from "../../fold/view-fold.ts";
+import { fingerprint } from "../../registry/fingerprint.ts";
 
 export interface RoutedView {
   /** `name@version` */
   readonly name: string;
+  /** Names what is folded, in positions and spaces: of a draft, each thing that it has been has its own. */
+  readonly foldName: string;
   readonly definition: ViewDefinition;
   readonly entity: EntityDefinition;
   readonly fold: ViewFold;
@@ -51,14 +54,16 @@ export interface SourceRoutes {
   readonly deadLetterTopic: string;
 }
 
-/** Sources with a Kafka topic and at least one numbered view. Throws `DEFINITION_INVALID`. */
-export function planRoutes(definitions: readonly Definition[], prefix: string): SourceRoutes[] {
+/**
+ * Sources with a Kafka topic and at least one view that is folded: the numbered ones, and drafts where they are asked
+ * for. Throws `DEFINITION_INVALID`.
+ */
+export function planRoutes(definitions: readonly Definition[], prefix: string, drafts = false): SourceRoutes[] {
   const entities = new Map(definitions.flatMap((one) => (one.kind === "entity" ? [[one.name, one] as const] : [])));
   return definitions.flatMap((source): SourceRoutes[] => {
     if (source.kind !== "stream" || source.kafka === undefined) return [];
     const views = definitions.flatMap((view): RoutedView[] => {
-      // A draft changes its meaning under its name: it has no place where many processes fold.
-      if (view.kind !== "view" || view.source !== source.name || view.version === "dev") return [];
+      if (view.kind !== "view" || view.source !== source.name || (view.version === "dev" && !drafts)) return [];
       const entity = entities.get(view.entity);
       if (entity === undefined) {
         throw new OnefoldError(
@@ -67,7 +72,10 @@ export function planRoutes(definitions: readonly Definition[], prefix: string): 
         );
       }
       const fold: ViewFold = compileViewFold(view, source, entity);
-      return [{ name: formatViewName(view), definition: view, entity, fold }];
+      const name = formatViewName(view);
+      // A draft changes its meaning under its name.
+      const foldName = view.version === "dev" ? `${name}#${fingerprint(view).slice(0, 12)}` : name;
+      return [{ name, foldName, definition: view, entity, fold }];
     });
     if (views.length === 0) return [];
     const { topic, direct } = source.kafka;

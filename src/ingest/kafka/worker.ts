@@ -24,7 +24,7 @@ import { planRoutes, type SourceRoutes } from "./routes.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { prepareTopics } from "./topic-setup.ts";
 import { Verdicts } from "./verdicts.ts";
-import { keepPartitionCounts, tellViewPlaces } from "./view-places.ts";
+import { forgetDrafts, keepPartitionCounts, tellViewPlaces } from "./view-places.ts";
 
 /** What passes by itself, or once a person has mended it elsewhere. */
 const PASSING: ReadonlySet<ErrorCode> = new Set(["KAFKA_UNAVAILABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT"]);
@@ -41,6 +41,8 @@ export interface WorkerOptions {
   readonly kafka: KafkaSettings;
   readonly store: OnlineStore;
   readonly clock: Clock;
+  /** Also folds drafts, each thing that one has been from the beginning; what it was before is forgotten. */
+  readonly drafts?: boolean;
   /** States kept in memory. */
   readonly statesMax?: number;
   readonly onFolded?: FoldLoopOptions["onFolded"];
@@ -84,7 +86,8 @@ export class Worker {
   /** Throws `DEFINITION_INVALID`, `KAFKA_UNAVAILABLE`, `KAFKA_TOPIC_UNFIT` and what the store throws. */
   static async start(options: WorkerOptions): Promise<Worker> {
     const { prefix } = options.kafka;
-    const plans = planRoutes(options.definitions, prefix);
+    const { drafts = false } = options;
+    const plans = planRoutes(options.definitions, prefix, drafts);
     if (plans.length === 0) {
       throw new OnefoldError("DEFINITION_INVALID", "no source with a view is read from Kafka", {
         hint: 'declare it: stream("payments", { kafka: "payments-topic", ... })',
@@ -94,6 +97,7 @@ export class Worker {
     try {
       const topics = await prepareTopics(connection, plans);
       await tellViewPlaces(options.store, plans);
+      if (drafts) await forgetDrafts(options.store, plans);
       const folded = plans.flatMap(({ routes, claims }) => [...routes, ...(claims === null ? [] : [claims])]);
       await keepPartitionCounts(
         options.store,
