@@ -33,6 +33,8 @@ export interface KeyedEventsRequest {
   readonly fromOffset?: number;
   /** Only offsets below this one. */
   readonly beforeOffset?: number;
+  /** Only entities whose key comes after this one, bytewise. */
+  readonly afterKey?: EntityKey;
 }
 
 export interface EventReadRequest extends KeyedEventsRequest {
@@ -164,7 +166,8 @@ async function keyedScan(
       const from = eventRelation(all, keys);
       await engine.run(`CREATE TABLE ${sqlName(keylessTable)} AS SELECT _offset FROM ${from} WHERE ${keyless}`);
     }
-    return `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds].join(" AND ")})`;
+    const after = request.afterKey === undefined ? [] : [`${keySql} > ${sqlText(request.afterKey)}`];
+    return `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds, ...after].join(" AND ")})`;
   }
   if (derivedKey === undefined) {
     throw new OnefoldError(
@@ -198,7 +201,8 @@ async function keyedScan(
     await engine.run(`CREATE TABLE ${sqlName(keylessTable)} AS ${keyless}`);
   }
   const using = place.map(({ name }) => name).join(", ");
-  return `(SELECT * FROM ${eventRelation(all, [...partition, ...wanted])} JOIN ${sqlName(keyTable)} USING (${using}) WHERE _key IS NOT NULL)`;
+  const after = request.afterKey === undefined ? "" : ` AND _key > ${sqlText(request.afterKey)}`;
+  return `(SELECT * FROM ${eventRelation(all, [...partition, ...wanted])} JOIN ${sqlName(keyTable)} USING (${using}) WHERE _key IS NOT NULL${after})`;
 }
 
 /**
