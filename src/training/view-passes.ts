@@ -5,7 +5,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
-import { entityIdsByRow, labelsByOffset, labelsByTime, type ServedLabel } from "./label-runs.ts";
+import { entityIdsByRow, entityKeysById, labelsByOffset, labelsByTime, type ServedLabel } from "./label-runs.ts";
 import { isArchived, type LogSnapshot } from "./log-end.ts";
 import type { Knowledge } from "./manifest.ts";
 import type { EventBound, LabelRun } from "./point-in-time-join.ts";
@@ -70,9 +70,10 @@ export async function planServedRows(
     for (const [epoch, labels] of [...byEpoch].sort(([a], [b]) => a - b)) {
       const present = snapshots.get(view.view.source.name)!.files;
       const files = epoch === present.epoch ? present : await (await ports.archive(view.view.source.name)).files(epoch);
-      if (files.keyedBy !== undefined) throw notFromPartitions(view);
-      for (const { lastOffset, row } of labels) {
-        if (lastOffset !== null && !isArchived(lastOffset, files)) afterLog[row] = 1;
+      // In several partitions it is the entity that says which offsets are meant.
+      const keys = files.keyedBy === undefined ? null : await entityKeysById(engine, view.entityIndex);
+      for (const { entity, lastOffset, row } of labels) {
+        if (lastOffset !== null && !isArchived(lastOffset, files, view.view, keys?.[entity])) afterLog[row] = 1;
       }
       passes.push({ view, epoch, files, run: labelsByOffset(labels), bound: "offset" });
     }
@@ -84,12 +85,6 @@ function notRead(view: PlannedView, spine: Spine, row: number): OnefoldError {
   return new OnefoldError("SPINE_INVALID", `a vector token did not read view ${view.name}`, {
     where: `column ${spine.tokenColumn}, row ${row + 1} (counted from 1, without a header)`,
     hint: "the service has changed since that vector was served; train with the service as it was",
-  });
-}
-
-function notFromPartitions({ name }: PlannedView): OnefoldError {
-  return new OnefoldError("REQUEST_INVALID", `rows as served cannot be built from the tables of workers yet: ${name}`, {
-    hint: "train with the rows' times: knowledge as-known",
   });
 }
 
