@@ -25,6 +25,7 @@ const FAULTS = [
 const JOURNEYS = [
   "test/bench/serving.test.ts",
   "test/bench/stream.test.ts",
+  "test/bench/training.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/worker-tables.test.ts",
   "test/docs/cli-page.test.ts",
