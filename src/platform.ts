@@ -44,6 +44,8 @@ import { openServePorts } from "./platform/serve-ports.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
 import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
+import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
+import type { TrainingJobs } from "./platform/training-jobs/training-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
@@ -123,8 +125,15 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const sources = await SourceRuntimes.open(context, online);
     closers.push(() => sources.close());
     startPublishing(sources);
+    const training = await openTrainingJobs(context, sources, opened.folder, options);
+    if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
-    return new Platform(context, shared, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
+    return new Platform(
+      context,
+      shared,
+      { online, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      closers,
+    );
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -141,6 +150,7 @@ interface Shared extends OpenedRegistry {
 interface Owned {
   readonly online: SharedOnlineStore;
   readonly sources: SourceRuntimes;
+  readonly training: TrainingJobs | null;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
   readonly sampleRate: number;
@@ -445,7 +455,7 @@ export class Platform {
     return follower;
   }
 
-  #openWorkers({ online, sources, sampleRate }: Owned): Workers {
+  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
     return new Workers({
       dataDir: this.dataDir,
       registryFolder: this.#shared.folder,
@@ -454,6 +464,7 @@ export class Platform {
       push: this.#servePorts.push,
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
+      training,
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });

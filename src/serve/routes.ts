@@ -11,6 +11,7 @@ import type { ServePorts } from "./ports.ts";
 import { registryRoutes } from "./registry-routes.ts";
 import type { Route } from "./route.ts";
 import { serviceRoutes } from "./service-routes.ts";
+import { trainingSetRoutes } from "./training-set-routes.ts";
 
 export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
   return withDocs([
@@ -19,6 +20,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...fitRoutes(ports),
     ...eventRoutes(ports),
     ...feastRoutes(reader, ports),
+    ...trainingSetRoutes(ports),
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
