@@ -47,7 +47,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
       owned !== null &&
       owned.servingLog.samples(service, entities, keys) &&
       !views.some(({ view }) => view.definition.version === "dev"),
-    ...(owned?.training == null ? {} : { training: owned.training }),
+    ...(owned === null || owned.training === null ? {} : { training: owned.training }),
     record: (vector) => owned?.servingLog.record(vector),
     metrics,
     readiness: () =>

@@ -251,7 +251,7 @@ function keyColumnsOf(text: string): Record<string, string[]> {
 async function* jobEvents(desk: TrainingDesk, first: TrainingJob, ended?: AbortSignal): AsyncGenerator<string> {
   let job = first;
   yield eventText(job);
-  while (isUnderWay(job) && ended?.aborted !== true) {
+  while (isUnderWay(job)) {
     const [next] = await Promise.all([nextOf(desk, job, ended), pause(EVENTS_MILLIS_MIN, ended)]);
     if (next === null) return;
     yield next.revision === job.revision ? ": still at it\n\n" : eventText(next);
@@ -266,6 +266,7 @@ async function nextOf(desk: TrainingDesk, job: TrainingJob, ended?: AbortSignal)
     throw error;
   });
   if (ended === undefined) return next;
+  if (ended.aborted) return null;
   return new Promise((resolve, reject) => {
     const stop = (): void => resolve(null);
     ended.addEventListener("abort", stop, { once: true });

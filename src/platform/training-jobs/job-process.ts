@@ -80,7 +80,7 @@ export function runInProcess(
 
 function yieldPriority(pid: number): void {
   try {
-    setPriority(pid, constants.priority.PRIORITY_LOW);
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
     // It has ended already, or the system does not allow it: then the work is done at the server's own priority.
   }

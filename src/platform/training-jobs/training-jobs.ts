@@ -213,7 +213,7 @@ export class TrainingJobs implements TrainingDesk {
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#sweeping);
-    for (const id of [...this.#places.keys()]) await this.release(id);
+    for (const id of this.#places.keys()) await this.release(id);
     for (const entry of this.#queue.splice(0)) await this.#finish(entry, "interrupted", { error: interrupted() });
     for (const { cancelling } of this.#entries.values()) cancelling.abort();
     await Promise.all([...this.#running.values(), this.#conversions.catch(() => undefined)]);
@@ -356,7 +356,7 @@ export class TrainingJobs implements TrainingDesk {
 
   #touch(entry: Entry): void {
     entry.revision += 1;
-    for (const tell of [...entry.waiters]) tell();
+    for (const tell of entry.waiters) tell();
   }
 
   #convert(entry: Entry): Promise<void> {
@@ -386,7 +386,8 @@ export class TrainingJobs implements TrainingDesk {
   async #sweep(): Promise<void> {
     const { keptMicrosMax = 7 * MICROS_PER_DAY, keptBytesMax = 8192 * MEGABYTE } = this.#options;
     const finished = [...this.#entries.values()].filter(({ job }) => job.finished_at !== null);
-    finished.sort((a, b) => parseMicros(b.job.finished_at!) - parseMicros(a.job.finished_at!));
+    // Of equal times, those that were begun later are the newer.
+    finished.reverse().sort((a, b) => parseMicros(b.job.finished_at!) - parseMicros(a.job.finished_at!));
     let bytes = 0;
     for (const [place, entry] of finished.entries()) {
       bytes += entry.bytes;
