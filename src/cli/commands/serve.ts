@@ -12,6 +12,7 @@ import { createOutput, printServerError } from "../output.ts";
 import { programPath } from "../program-path.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
 import {
+  DEFINITIONS_FILE,
   hasDefinitions,
   requireCheckedDefinitions,
   requireDefinitions,
@@ -38,6 +39,7 @@ interface ServeOptions extends StandardOptions {
   readonly trainingJobs: number;
   readonly trainingDisk?: number;
   readonly labelsFolder?: string;
+  readonly backfillShare: number;
 }
 
 /** What serves, and what is said about it. */
@@ -109,6 +111,14 @@ export function serveCommand(): Command {
       "--labels-folder <folder>",
       "label files that a request may name by a path lie in this folder (default: none)",
     )
+    .addOption(
+      new Option(
+        "--backfill-share <share>",
+        "part of the time that computing views from history may take from serving, 0.01 to 1",
+      )
+        .default(0.3)
+        .argParser(parseShare),
+    )
     .option("--no-poll", "do not ask the APIs of polled sources")
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
@@ -138,6 +148,8 @@ export function serveCommand(): Command {
         ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
         poll: options.poll,
         ...trainingSettings(options),
+        backfill: "behind" as const,
+        backfillShare: Math.max(0.01, options.backfillShare),
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
         definitions: options.registry === undefined ? definitions : followedDefinitions(options, definitions),
@@ -147,7 +159,10 @@ export function serveCommand(): Command {
         const serving = await (options.workers === undefined
           ? serveHere(platform, options)
           : serveByWorkers(platform, options, options.workers, output.note));
-        await run(serving);
+        const desk = await openDesk(platform, options);
+        const { building = [] } = await platform.request("GET", "/ready").catch(() => ({}) as { building?: string[] });
+        for (const view of building as string[]) output.note(`${view} is being computed from history, and served then`);
+        await run({ ...serving, close: () => Promise.all([desk.close(), serving.close()]).then(() => undefined) });
       });
     });
   return withStandardOptions(command);
@@ -164,6 +179,16 @@ function trainingSettings(options: ServeOptions): Pick<PlatformOptions, "trainin
       ...(labelsFolder === undefined ? {} : { labelsFolder }),
     },
   };
+}
+
+/** Where other commands ask it to register what they cannot. */
+async function openDesk(platform: Platform, options: ServeOptions): Promise<{ close(): Promise<void> }> {
+  const [{ openOwnerDesk }, { servedWorks }] = await Promise.all([
+    import("../owner-desk.ts"),
+    import("../served-works.ts"),
+  ]);
+  const file = hasDefinitions(options) ? (options.definitions ?? DEFINITIONS_FILE) : null;
+  return openOwnerDesk(options.data, servedWorks(platform, file));
 }
 
 /** Those that were loaded, and from then on what the file says when another server has registered something. */

@@ -13,6 +13,7 @@ import type { QueryEngine } from "../../offline-store/engine.ts";
 import { openFileRegistry } from "../../registry/file-registry.ts";
 import { openFitStore } from "../../registry/fit-files.ts";
 import { train } from "../../training/training-set.ts";
+import { ENGINE_MEMORY_BYTES } from "../no-folder.ts";
 import { openTrainingPorts } from "../training-ports.ts";
 import { ViewCatalog } from "../view-catalog.ts";
 import { errorToWire } from "../workers/messages.ts";
@@ -23,7 +24,6 @@ export interface TrainingJobOptions {
   readonly definitions?: readonly Definition[] | (() => Promise<readonly Definition[]>);
 }
 
-const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
 /** Between two words on how it goes, within one phase. */
 const PROGRESS_MILLIS_MIN = 200;
 
