@@ -27,6 +27,7 @@ import {
   type DuckDBValue,
   type DuckDBVector,
 } from "@duckdb/node-api";
+import { isDiskFull, storageCode } from "../base/disk-full.ts";
 import { OnefoldError, isOnefoldError } from "../base/errors.ts";
 import { MICROS_PER_DAY } from "../base/micros.ts";
 import { formatType, type Value, type ValueType } from "../schema/value.ts";
@@ -391,8 +392,8 @@ function engineError(error: unknown, sql: string): OnefoldError {
   const message = error instanceof Error ? error.message : String(error);
   const where = sql.length > 300 ? `${sql.slice(0, 300)}...` : sql;
   if (message.startsWith("INTERRUPT Error")) return new OnefoldError("CANCELLED", "the work was cancelled");
-  if (/No space left|could not write/i.test(message)) {
-    return new OnefoldError("STORAGE_FAILED", message, { where, cause: error });
+  if (isDiskFull(error) || /could not write/i.test(message)) {
+    return new OnefoldError(storageCode(error), message, { where, cause: error });
   }
   if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", ownWords(message), { cause: error });
   return new OnefoldError("INTERNAL", message, { where, cause: error });

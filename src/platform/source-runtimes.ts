@@ -149,11 +149,11 @@ export class SourceRuntimes {
   }
 
   readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
-    const failed = [...this.#runtimes.values()].filter((runtime) => runtime.failure !== null);
+    const troubles = [...this.#runtimes.values()].flatMap(({ trouble }) => (trouble === null ? [] : [trouble]));
     const waitingFor = [
       ...this.#waitingFor,
       ...[...this.#runtimes.values()].flatMap((runtime) => runtime.building),
-      ...failed.map((runtime) => `source ${runtime.name}, which stopped: ${runtime.failure!.message}`),
+      ...troubles,
     ];
     return { ready: waitingFor.length === 0, waitingFor };
   }
