@@ -34,7 +34,7 @@ import type {
 } from "./platform/platform-options.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
-import { openOwnedStore } from "./platform/online/open-published.ts";
+import { openOwnedStore, type OwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { openRegistry, type OpenedRegistry } from "./platform/open-registry.ts";
 import { type DefinitionCode, Registrations } from "./platform/registrations.ts";
@@ -115,7 +115,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       onTrouble: options.onRegistryTrouble ?? (() => {}),
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const { online, startPublishing, close } = await openOwnedStore(options, context);
+    const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
@@ -124,7 +124,12 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     closers.push(() => sources.close());
     startPublishing(sources);
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
-    return new Platform(context, shared, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
+    return new Platform(
+      context,
+      shared,
+      { online, publishing, sources, servingLog, keptVectorsBytes, sampleRate },
+      closers,
+    );
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -140,6 +145,7 @@ interface Shared extends OpenedRegistry {
 /** What only the owner of the folder has. */
 interface Owned {
   readonly online: SharedOnlineStore;
+  readonly publishing: OwnedStore["publishing"];
   readonly sources: SourceRuntimes;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
@@ -192,6 +198,8 @@ export class Platform {
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
+      publishing: () => owned?.publishing() ?? null,
+      remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });

@@ -9,6 +9,7 @@ import type { Channel } from "node:diagnostics_channel";
 import { AggregatorRegistry, Counter, Gauge, Histogram, type PrometheusContentType, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
 import { type DurationTally, histogramLines } from "./duration-tally.ts";
+import { addRemoteStoreMetrics, type Fetch, type RemoteStoreHouse } from "./remote-store-metrics.ts";
 import { RequestTally } from "./request-tally.ts";
 import { VectorTally } from "./vector-tally.ts";
 
@@ -60,7 +61,7 @@ export interface WorkerCounts {
 }
 
 /** What is asked at each scrape; to answer must be cheap. */
-export interface MonitoredHouse {
+export interface MonitoredHouse extends RemoteStoreHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */
@@ -129,6 +130,7 @@ export class Metrics {
     this.#askRespDoors();
     this.#askWorkers();
     this.#askProcess();
+    this.#on<Fetch>(diagnostics.fetched, addRemoteStoreMetrics(this.#registry, house));
   }
 
   /** Listens from now on; a second call does nothing. */

@@ -22,7 +22,7 @@ import {
   type SASLOptions,
 } from "@platformatic/kafka";
 import { readFileSync } from "node:fs";
-import { OnefoldError } from "../../base/errors.ts";
+import type { OnefoldError } from "../../base/errors.ts";
 import { type FindBy, kafkaError } from "./kafka-error.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { snappyDecompressor } from "./xerial-snappy.ts";
