@@ -130,7 +130,7 @@ export class Metrics {
     this.#askRespDoors();
     this.#askWorkers();
     this.#askProcess();
-    this.#on<Fetch>(diagnostics.fetched, addRemoteStoreMetrics(this.#registry, house));
+    this.#askRemoteStores();
   }
 
   /** Listens from now on; a second call does nothing. */
@@ -383,6 +383,18 @@ export class Metrics {
     const restarts: Counter = this.#counter("onefold_worker_restarts_total", help, [], () =>
       ask(restarts, (counts) => restarts.inc(counts.restarts)),
     );
+  }
+
+  #askRemoteStores(): void {
+    const fetched = addRemoteStoreMetrics(
+      {
+        counter: (...given) => this.#counter(...given),
+        gauge: (...given) => this.#gauge(...given),
+        histogram: (...given) => this.#histogram(...given),
+      },
+      this.#house,
+    );
+    this.#on<Fetch>(diagnostics.fetched, fetched);
   }
 
   #askProcess(): void {

@@ -1,7 +1,6 @@
 /**
  * Metrics of an online store that is another process: of copying to it, by the owner, and of serving from it.
  */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** What an owner that publishes tells. */
 export interface PublishGauges {
@@ -45,53 +44,58 @@ export interface RemoteStoreHouse {
   remoteStore(): StoreGauges | null;
 }
 
+/** What `metrics.ts` makes instruments with; `collect` is called at each scrape. */
+export interface Instruments {
+  counter(name: string, help: string, labelNames: string[], collect?: () => void): CounterPart;
+  gauge(name: string, help: string, labelNames: string[], collect: () => void): GaugePart;
+  histogram(name: string, help: string, labelNames: string[], buckets: number[]): HistogramPart;
+}
+
+interface CounterPart {
+  inc(value: number): void;
+  inc(labels: Record<string, string>, value?: number): void;
+  reset(): void;
+  remove(): void;
+}
+
+interface GaugePart {
+  set(value: number): void;
+  set(labels: Record<string, string>, value: number): void;
+  reset(): void;
+  remove(): void;
+}
+
+interface HistogramPart {
+  observe(value: number): void;
+  remove(): void;
+}
+
 const FETCH_SECONDS: number[] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
 
-/** Adds them to a registry; what it returns counts a fetch. Where a part is not there its metrics have no line. */
-export function addRemoteStoreMetrics(registry: Registry, house: RemoteStoreHouse): (fetch: Fetch) => void {
-  addPublishing(registry, house);
-  const registers = [registry];
-  const ofStore = (name: string, help: string, value: (one: StoreGauges) => number): void => {
-    const gauge: Gauge = new Gauge({
-      name,
-      help,
-      registers,
-      collect: () => {
-        const store = house.remoteStore();
-        if (store === null) gauge.remove();
-        else gauge.set(value(store));
-      },
-    });
-  };
-  ofStore("onefold_store_up", "1 while the online store answers", ({ up }) => Number(up));
-  const lost: Counter = new Counter({
-    name: "onefold_store_connections_lost_total",
-    help: "Times that a connection to the online store broke",
-    registers,
-    collect: () => {
+/** Adds them; what it returns counts a fetch. Where a part is not there its metrics have no line. */
+export function addRemoteStoreMetrics(make: Instruments, house: RemoteStoreHouse): (fetch: Fetch) => void {
+  addPublishing(make, house);
+  const up = make.gauge("onefold_store_up", "1 while the online store answers", [], () => {
+    const store = house.remoteStore();
+    if (store === null) up.remove();
+    else up.set(Number(store.up));
+  });
+  const lost = make.counter(
+    "onefold_store_connections_lost_total",
+    "Times that a connection to the online store broke",
+    [],
+    () => {
       const store = house.remoteStore();
       lost.reset();
       if (store === null) lost.remove();
       else lost.inc(store.connectionsLost);
     },
-  });
-  const seconds = new Histogram({
-    name: "onefold_store_fetch_seconds",
-    help: "Round trip to the online store for the states of a request",
-    buckets: FETCH_SECONDS,
-    registers,
-  });
-  const states = new Counter({
-    name: "onefold_store_fetched_states_total",
-    help: "States asked of the online store",
-    registers,
-  });
-  const failures = new Counter({
-    name: "onefold_store_failures_total",
-    help: "Requests whose states the online store did not give, by code",
-    labelNames: ["code"],
-    registers,
-  });
+  );
+  const roundTrip = "Round trip to the online store for the states of a request";
+  const seconds = make.histogram("onefold_store_fetch_seconds", roundTrip, [], FETCH_SECONDS);
+  const states = make.counter("onefold_store_fetched_states_total", "States asked of the online store", []);
+  const failing = "Requests whose states the online store did not give, by code";
+  const failures = make.counter("onefold_store_failures_total", failing, ["code"]);
   if (house.remoteStore() === null) {
     seconds.remove();
     states.remove();
@@ -105,31 +109,20 @@ export function addRemoteStoreMetrics(registry: Registry, house: RemoteStoreHous
   };
 }
 
-function addPublishing(registry: Registry, house: RemoteStoreHouse): void {
-  const registers = [registry];
+function addPublishing(make: Instruments, house: RemoteStoreHouse): void {
   const gauge = (name: string, help: string, value: (one: PublishGauges) => number): void => {
-    const one: Gauge = new Gauge({
-      name,
-      help,
-      registers,
-      collect: () => {
-        const publishing = house.publishing();
-        if (publishing === null) one.remove();
-        else one.set(value(publishing));
-      },
+    const one = make.gauge(name, help, [], () => {
+      const publishing = house.publishing();
+      if (publishing === null) one.remove();
+      else one.set(value(publishing));
     });
   };
   const counter = (name: string, help: string, value: (one: PublishGauges) => number): void => {
-    const one: Counter = new Counter({
-      name,
-      help,
-      registers,
-      collect: () => {
-        const publishing = house.publishing();
-        one.reset();
-        if (publishing === null) one.remove();
-        else one.inc(value(publishing));
-      },
+    const one = make.counter(name, help, [], () => {
+      const publishing = house.publishing();
+      one.reset();
+      if (publishing === null) one.remove();
+      else one.inc(value(publishing));
     });
   };
   gauge("onefold_publish_up", "1 while states are copied, 0 while that fails", ({ up }) => Number(up));
@@ -138,24 +131,14 @@ function addPublishing(registry: Registry, house: RemoteStoreHouse): void {
   counter("onefold_published_states_total", "States written to the copy", ({ states }) => states);
   const lost = "Times that a connection to the copy's store broke";
   counter("onefold_publish_connections_lost_total", lost, ({ connectionsLost }) => connectionsLost);
-  const lag: Gauge = new Gauge({
-    name: "onefold_publish_lag_events",
-    help: "Events in the states here that the copy's place of the view does not name yet",
-    labelNames: ["view"],
-    registers,
-    collect: () => {
-      lag.reset();
-      for (const { view, lagEvents } of house.publishing()?.views ?? []) lag.set({ view }, lagEvents);
-    },
+  const behind = "Events in the states here that the copy's place of the view does not name yet";
+  const lag = make.gauge("onefold_publish_lag_events", behind, ["view"], () => {
+    lag.reset();
+    for (const { view, lagEvents } of house.publishing()?.views ?? []) lag.set({ view }, lagEvents);
   });
-  const failures: Counter = new Counter({
-    name: "onefold_publish_failures_total",
-    help: "Attempts to copy that failed, by code",
-    labelNames: ["code"],
-    registers,
-    collect: () => {
-      failures.reset();
-      for (const [code, count] of house.publishing()?.failures ?? []) failures.inc({ code }, count);
-    },
+  const failing = "Attempts to copy that failed, by code";
+  const failures = make.counter("onefold_publish_failures_total", failing, ["code"], () => {
+    failures.reset();
+    for (const [code, count] of house.publishing()?.failures ?? []) failures.inc({ code }, count);
   });
 }
