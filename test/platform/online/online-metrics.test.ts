@@ -45,6 +45,10 @@ describeWithOurs("metrics", () => {
         Array.from({ length: count }, (_, n) => world.payment(`u${n}`, n, 1)),
       );
 
+    const lost = async (): Promise<number[]> => [
+      (await scrape(owner.url))["onefold_publish_connections_lost_total"]!,
+      (await scrape(server.url))["onefold_store_connections_lost_total"]!,
+    ];
     await push(10);
     const lag = (url: string) =>
       scrape(url).then((samples) => samples['onefold_publish_lag_events{view="spending@1"}']);
@@ -54,17 +58,17 @@ describeWithOurs("metrics", () => {
     expect(await scrape(owner.url)).toMatchObject({
       onefold_publish_up: 1,
       onefold_publish_queued_bytes: 0,
-      onefold_publish_connections_lost_total: 0,
     });
     await world.vector("server", "u1", 1);
     expect(await scrape(server.url)).toMatchObject({
       onefold_store_up: 1,
-      onefold_store_connections_lost_total: 0,
       onefold_store_fetch_seconds_count: 1,
       onefold_store_fetched_states_total: 2,
     });
     expect((await scrape(server.url))["onefold_store_fetch_seconds_sum"]).toBeGreaterThan(0);
 
+    // On a busy machine one may have been lost already.
+    const lostBefore = await lost();
     await redis.kill();
     await push(5);
     await expect.poll(() => lag(owner.url), WAIT).toBe(5);
@@ -74,11 +78,8 @@ describeWithOurs("metrics", () => {
     const away = await scrape(owner.url);
     expect(away["onefold_publish_lag_seconds"]).toBeGreaterThan(0);
     expect(away['onefold_publish_failures_total{code="STORE_UNAVAILABLE"}']).toBeGreaterThan(0);
-    expect(away["onefold_publish_connections_lost_total"]).toBe(1);
-    expect(await scrape(server.url)).toMatchObject({
-      onefold_store_connections_lost_total: 1,
-      'onefold_store_failures_total{code="STORE_UNAVAILABLE"}': 1,
-    });
+    expect((await scrape(server.url))['onefold_store_failures_total{code="STORE_UNAVAILABLE"}']).toBe(1);
+    expect(await lost()).toEqual(lostBefore.map((count) => count + 1));
 
     await redis.restart();
     await expect.poll(() => lag(owner.url), WAIT).toBe(0);
