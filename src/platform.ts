@@ -127,7 +127,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       },
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const { online, startPublishing, close } = await openOwnedStore(options, context);
+    const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
@@ -141,7 +141,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     return new Platform(
       context,
       shared,
-      { online, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
       closers,
     );
   } catch (error) {
@@ -196,6 +196,8 @@ export class Platform {
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
+      publishing: () => owned?.publishing() ?? null,
+      remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });

@@ -2,6 +2,7 @@
  * One error class and one closed list of codes. Every code stands in `docs/errors.md` with what it
  * means and what to do; a test holds that page and this list together.
  */
+import { isDiskFull } from "./disk-full.ts";
 
 /** HTTP status and one-line meaning of every code. The order is the order of `docs/errors.md`. */
 export const ERROR_CODES = {
@@ -79,6 +80,7 @@ export const ERROR_CODES = {
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
   SPILL_FULL: { status: 507, meaning: "work fits neither into its memory nor into its folder for spilled data" },
   STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
+  DISK_FULL: { status: 507, meaning: "there is no room left on the disk" },
   STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },
   STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
@@ -154,7 +156,7 @@ export function isOnefoldError(error: unknown): error is OnefoldError {
 /** Wraps anything thrown as an `OnefoldError`; one that already is comes back as it is. */
 export function asOnefoldError(error: unknown): OnefoldError {
   if (isOnefoldError(error)) return error;
-  return new OnefoldError("INTERNAL", messageOf(error), { cause: error });
+  return new OnefoldError(isDiskFull(error) ? "DISK_FULL" : "INTERNAL", messageOf(error), { cause: error });
 }
 
 const MESSAGE_CHARACTERS_MAX = 2000;

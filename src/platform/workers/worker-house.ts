@@ -78,6 +78,8 @@ export async function openWorkerHouse(
     resp: () => doors.counts(),
     workers: () => null,
     unreadFits: () => 0,
+    publishing: () => null,
+    remoteStore: () => null,
     registryUp: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
