@@ -10,7 +10,7 @@ const VIEW_PREFIX = viewMetaName("");
 
 export class PublishTally {
   states = 0;
-  readonly failures = new Map<ErrorCode, number>();
+  readonly failures: Map<ErrorCode, number> = new Map();
   isFailing = false;
   /** Position that the target's place of a view names. */
   readonly #placed = new Map<string, number>();
