@@ -42,6 +42,11 @@ export interface EventReadRequest extends KeyedEventsRequest {
   readonly columns: readonly string[];
   /** Table (entity_id INTEGER, entity_key VARCHAR): only these entities, under these ids. */
   readonly restrictTo?: string;
+  /**
+   * Only events whose time, known or effective, is not behind their entity's `last_time` (microseconds as DOUBLE) in that
+   * table. Files and parts of files that hold nothing else are not read.
+   */
+  readonly upTo?: "known-time" | "effective-time";
   /** Within an entity: by offset, or by (min(event time, known time), offset). */
   readonly order: "offset" | "effective-time";
   /** Makes `keyText` usable. */
@@ -72,18 +77,25 @@ export interface EntityEventBatch {
   keyText(entity: number): EntityKey;
 }
 
+/** As the engine handed it over: also the vectors that `fillRow` writes from, in the order of the columns asked for. */
+export interface ReadEventBatch extends EntityEventBatch {
+  readonly values: readonly EngineVector[];
+  readonly validity: readonly (Uint8Array | null)[];
+}
+
 /** Streams events sorted by (entity, order). Throws what the engine throws; `DEFINITION_INVALID` for a bad column. */
 export async function* readEventsByEntity(
   engine: QueryEngine,
   request: EventReadRequest,
-): AsyncIterableIterator<EntityEventBatch> {
+): AsyncIterableIterator<ReadEventBatch> {
   const { source, columns } = request;
   const wanted = columns.map((name) => storedColumn(source, name));
   const scratch = randomUUID();
   const entities = request.restrictTo ?? `entities_${scratch}`;
   const keyTable = `keys_${scratch}`;
   try {
-    const scan = await keyedScan(engine, request, wanted, keyTable);
+    const cut = await timeCut(engine, request);
+    const scan = await keyedScan(engine, { ...request, files: cut.files }, wanted, keyTable);
     if (request.restrictTo === undefined) {
       await engine.run(`CREATE TABLE ${sqlName(entities)} AS
         SELECT (row_number() OVER (ORDER BY _key) - 1)::INTEGER AS entity_id, _key AS entity_key
@@ -92,14 +104,15 @@ export async function* readEventsByEntity(
     const sortBy = request.order === "offset" ? "_offset" : "least(_event_time, _known_time), _offset";
     const sql = `SELECT e.entity_id, s._offset::DOUBLE, epoch_us(s._event_time)::DOUBLE, epoch_us(s._known_time)::DOUBLE
         ${wanted.map((column) => `, ${columnSql(column)}`).join("")}
-      FROM ${scan} s JOIN ${sqlName(entities)} e ON s._key = e.entity_key
+      FROM ${scan} s JOIN ${sqlName(entities)} e ON s._key = e.entity_key ${cut.where}
       ORDER BY e.entity_id, ${sortBy}`;
     const keyCursor = request.withKeys === true ? new KeyCursor(engine, entities) : null;
     const places = wanted.map((column) => source.columns.indexOf(column));
     try {
       for await (const batch of engine.stream(sql, [INT32, NUMBER, NUMBER, NUMBER, ...wanted.map(engineColumn)])) {
         const [entity, offset, eventTime, knownTime, ...vectors] = batch.columns;
-        const fill = rowFiller(wanted, places, vectors, batch.validity.slice(4));
+        const validity = batch.validity.slice(4);
+        const fill = rowFiller(wanted, places, vectors, validity);
         const ids = entity as Int32Array;
         await keyCursor?.cover(ids[0]!, ids[batch.rowCount - 1]!);
         yield {
@@ -108,6 +121,8 @@ export async function* readEventsByEntity(
           offset: offset as Float64Array,
           eventTime: eventTime as Float64Array,
           knownTime: knownTime as Float64Array,
+          values: vectors,
+          validity,
           fillRow: fill,
           keyText: (id) => keyOf(keyCursor, id),
         };
@@ -119,6 +134,26 @@ export async function* readEventsByEntity(
     if (request.restrictTo === undefined) await engine.run(`DROP TABLE IF EXISTS ${sqlName(entities)}`);
     await engine.run(`DROP TABLE IF EXISTS ${sqlName(keyTable)}`);
   }
+}
+
+/** The files, less those known too late as a whole, and what leaves out the later events of the others. */
+async function timeCut(
+  engine: QueryEngine,
+  { upTo, restrictTo, files }: EventReadRequest,
+): Promise<{ readonly files: EventFiles; readonly where: string }> {
+  if (upTo === undefined || restrictTo === undefined) return { files, where: "" };
+  const [row] = await engine.rows(`SELECT max(last_time) AS last FROM ${sqlName(restrictTo)}`);
+  const last = Number(row?.["last"] ?? Number.NEGATIVE_INFINITY);
+  if (!Number.isFinite(last)) return { files, where: "" };
+  if (upTo === "effective-time") {
+    // An event that is known late may have happened early.
+    return { files, where: "WHERE epoch_us(least(s._event_time, s._known_time)) <= e.last_time" };
+  }
+  const isEarly = ({ tags }: TableFile): boolean => !(Number(tags["firstKnownTime"]) > last);
+  return {
+    files: { ...files, history: files.history.filter(isEarly), live: files.live.filter(isEarly) },
+    where: `WHERE s._known_time <= make_timestamptz(${last}::BIGINT) AND epoch_us(s._known_time) <= e.last_time`,
+  };
 }
 
 /**

@@ -11,6 +11,7 @@
  */
 import {
   Admin,
+  compressionsAlgorithms,
   Consumer,
   kGetApi,
   ListOffsetTimestamps,
@@ -21,10 +22,21 @@ import {
   type SASLOptions,
 } from "@platformatic/kafka";
 import { readFileSync } from "node:fs";
-import { messageOf, OnefoldError } from "../../base/errors.ts";
+import type { OnefoldError } from "../../base/errors.ts";
 import { GroupRequests } from "./group-requests.ts";
+import { type FindBy, kafkaError } from "./kafka-error.ts";
 import type { NotedOffset } from "./route-position.ts";
 import type { KafkaSettings } from "./settings.ts";
+import { snappyDecompressor } from "./xerial-snappy.ts";
+
+// The library's own knows only what it writes itself.
+const { snappy } = compressionsAlgorithms;
+const decompressBlock = snappy.decompressSync;
+const decompress = snappyDecompressor((block) => decompressBlock(block));
+Object.assign(snappy, {
+  decompressSync: (data: Parameters<typeof decompressBlock>[0]) =>
+    decompress(Buffer.isBuffer(data) ? data : data.buffer),
+});
 
 const CONTROL_BATCH = 0b100000;
 const TRANSACTIONAL_BATCH = 0b10000;
@@ -465,21 +477,6 @@ function kafkaRecord(batch: RecordsBatch, record: RecordsBatch["records"][number
   };
 }
 
-/** The error among those that this one collects that has a property of this value, or null. */
-type FindBy = (property: string, value: unknown) => unknown;
-
-function kafkaError(doing: string, error: unknown): OnefoldError {
-  if (error instanceof OnefoldError) return error;
-  const outOfRange = (error as { findBy?: FindBy }).findBy?.("apiId", "OFFSET_OUT_OF_RANGE") ?? null;
-  if (outOfRange !== null) {
-    return new OnefoldError("KAFKA_RECORDS_GONE", `${doing}: the broker no longer has records that were not read yet`, {
-      hint: "see docs/kafka.md: keep records for longer than a worker may be away",
-      cause: error,
-    });
-  }
-  return new OnefoldError("KAFKA_UNAVAILABLE", `${doing}: ${messageOf(deepest(error))}`, { cause: error });
-}
-
 function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
   for (const one of all) {
@@ -488,10 +485,4 @@ function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
     else group.push(one);
   }
   return groups;
-}
-
-/** The first error below those that only collect others. */
-function deepest(error: unknown): unknown {
-  const { errors } = error as { errors?: readonly unknown[] };
-  return errors !== undefined && errors.length > 0 ? deepest(errors.at(-1)) : error;
 }

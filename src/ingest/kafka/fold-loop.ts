@@ -58,6 +58,8 @@ export interface FoldProgress {
 }
 
 const LOOK_MS = 2000;
+/** A store on another machine has its time limit for each call. */
+const READS_PER_CALL = 2000;
 
 export class FoldLoop {
   readonly #options: FoldLoopOptions;
@@ -242,11 +244,11 @@ export class FoldLoop {
       await nextTurn();
     }
     if (taken.length === 0) return 0;
-    const reads = taken.flatMap((one) => one.reads);
-    if (reads.length > 0) {
-      const { states } = await store.read(reads);
-      let at = 0;
-      for (const { fold, reads: own } of taken) for (const read of own) fold.load(read, states[at++] ?? null);
+    const reads = taken.flatMap(({ fold, reads: own }) => own.map((read) => ({ fold, read })));
+    for (let from = 0; from < reads.length; from += READS_PER_CALL) {
+      const part = reads.slice(from, from + READS_PER_CALL);
+      const { states } = await store.read(part.map(({ read }) => read));
+      for (const [i, { fold, read }] of part.entries()) fold.load(read, states[i] ?? null);
     }
     const folded: { readonly fold: FoldedPartition; readonly events: readonly FoldedEvent[] }[] = [];
     for (const { fold } of taken) {

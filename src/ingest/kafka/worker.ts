@@ -27,7 +27,14 @@ import { Verdicts } from "./verdicts.ts";
 import { forgetDrafts, keepPartitionCounts, tellViewPlaces } from "./view-places.ts";
 
 /** What passes by itself, or once a person has mended it elsewhere. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(["KAFKA_UNAVAILABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT"]);
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  "KAFKA_UNAVAILABLE",
+  "STORE_UNAVAILABLE",
+  "STORE_TIMEOUT",
+  "DISK_FULL",
+  // Another worker, to which a partition has gone, has archived it first.
+  "TABLE_CONFLICT",
+]);
 /** Without partitions. */
 const IDLE_MS = 50;
 const AGAIN_MS_MIN = 200;
@@ -61,6 +68,8 @@ export interface WorkerProgress {
   readonly fold: FoldProgress;
   /** Events archived by this worker. */
   readonly archived: number;
+  /** What a part of the worker failed at last and tries again; null where none does. */
+  readonly trouble: OnefoldError | null;
 }
 
 interface Loop {
@@ -81,6 +90,7 @@ export class Worker {
   readonly #seats: GroupSeat[] = [];
   readonly #loops: Promise<void>[] = [];
   readonly #stopping = new AbortController();
+  readonly #troubles = new Map<Loop, OnefoldError>();
   #fail!: (error: OnefoldError) => void;
 
   /** Throws `DEFINITION_INVALID`, `KAFKA_UNAVAILABLE`, `KAFKA_TOPIC_UNFIT` and what the store throws. */
@@ -161,10 +171,11 @@ export class Worker {
 
   get progress(): WorkerProgress {
     const route = this.#routing?.progress ?? { events: 0, deadLetters: 0, lag: 0 };
+    const [trouble = null] = this.#troubles.values();
     const fold = this.#folding.progress;
     // Of claims, too: an event whose id came before is dropped where it is routed.
     const duplicates = fold.duplicates + (this.#judging?.progress.duplicates ?? 0);
-    return { route, fold: { ...fold, duplicates }, archived: this.#archiving?.events ?? 0 };
+    return { route, fold: { ...fold, duplicates }, archived: this.#archiving?.events ?? 0, trouble };
   }
 
   async #startArchive(topics: FoldLoopOptions["topics"]): Promise<void> {
@@ -237,6 +248,7 @@ export class Worker {
       try {
         const taken = await loop.turn();
         await afterTurn?.();
+        this.#troubles.delete(loop);
         again = AGAIN_MS_MIN;
         if (taken === null) await sleep(IDLE_MS, undefined, { signal }).catch(() => undefined);
       } catch (thrown) {
@@ -246,6 +258,7 @@ export class Worker {
           this.#fail(error);
           return;
         }
+        this.#troubles.set(loop, error);
         this.#options.onTrouble?.(error);
         await sleep(again, undefined, { signal }).catch(() => undefined);
         again = Math.min(AGAIN_MS_MAX, again * 2);

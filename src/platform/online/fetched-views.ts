@@ -11,10 +11,11 @@
  * All states of a request are fetched in one round trip; then each vector is read in one turn, as everywhere. Decoded
  * states are kept beside the bytes they came from, and taken again where the bytes are the same.
  */
-import { OnefoldError } from "../../base/errors.ts";
+import { diagnostics } from "../../base/diagnostics.ts";
+import { asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
-import type { OnlineStore, StateRead } from "../../online-store/online-store.ts";
+import type { OnlineStore, StateRead, StoreReading } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { FetchedStates, ServedView, StateAsk, StateSnapshot } from "../../serve/ports.ts";
 import { builtMetaName, historyPlace } from "../view-builder.ts";
@@ -90,9 +91,25 @@ export class FetchedViews implements StateSnapshot {
       reads.push({ space: place.space, key });
       names.push(name);
     }
-    const { states } = await this.#store.read(reads);
+    const states = await this.#read(reads);
     for (const [i, state] of states.entries()) fetched.states.set(names[i]!, state?.bytes ?? null);
     return fetched;
+  }
+
+  async #read(reads: readonly StateRead[]): Promise<StoreReading["states"]> {
+    const beganMs = performance.now();
+    let code: ErrorCode | null = null;
+    try {
+      return (await this.#store.read(reads)).states;
+    } catch (error) {
+      code = asOnefoldError(error).code;
+      throw error;
+    } finally {
+      if (diagnostics.fetched.hasSubscribers) {
+        const durationMs = performance.now() - beganMs;
+        diagnostics.fetched.publish({ states: reads.length, durationMs, code });
+      }
+    }
   }
 
   renew(fetched?: FetchedStates): void {

@@ -82,7 +82,8 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     const hearing = hearAgain(hear, onError);
     closers.push(() => hearing.stop());
     watched.watch();
-    const house = { dataDir, clock, watched, views, servingLog, isAway: () => hearing.isFailing() };
+    const connectionsLost = (): number => store.connectionsLost;
+    const house = { dataDir, clock, watched, views, servingLog, isAway: () => hearing.isFailing(), connectionsLost };
     return openDoors(house, onError, close);
   } catch (error) {
     await close();
@@ -98,6 +99,7 @@ interface OnlineHouse {
   readonly servingLog: ServingLog;
   /** Whether the store did not answer when it was asked last. */
   isAway(): boolean;
+  connectionsLost(): number;
 }
 
 function hearAgain(
@@ -128,6 +130,8 @@ function openDoors(
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
     workers: () => null,
+    publishing: () => null,
+    remoteStore: () => ({ up: !house.isAway(), connectionsLost: house.connectionsLost() }),
     unreadFits: () => house.watched.unreadFits,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,

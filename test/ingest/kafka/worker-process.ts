@@ -18,6 +18,7 @@ export interface WorkerStatus {
   readonly folded: number;
   readonly archived: number;
   readonly partitions: number;
+  readonly trouble: { readonly code: string } | null;
 }
 
 export class WorkerProcess {
@@ -68,6 +69,10 @@ export class WorkerProcess {
     });
     child.stderr!.on("data", (text: string) => (worker.stderr += text));
     return worker;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   async status(): Promise<WorkerStatus> {
