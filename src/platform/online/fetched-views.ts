@@ -160,7 +160,7 @@ export class FetchedViews implements StateSnapshot {
     if (place !== null) return place;
     throw new OnefoldError("NOT_READY", `view ${compiled.name} is not in the online store`, {
       where: compiled.name,
-      hint: "the process that folds it writes it there (onefold serve --publish); try again when GET /ready says so",
+      hint: whoFolds(compiled),
     });
   }
 
@@ -168,9 +168,10 @@ export class FetchedViews implements StateSnapshot {
   #place(compiled: CatalogView): Place | null {
     const { name, definition, fingerprint } = compiled;
     const heard = { getMeta: (meta: string) => this.#metas.get(meta) ?? null };
+    const stored: (StoredView & { readonly fingerprint?: string }) | null = readStoredView(heard, name);
     // What stands under a draft's name may be of what the draft was before, or will be.
-    if (definition.version === "dev" && historyPlace(heard, compiled)?.fingerprint !== fingerprint) return null;
-    const stored = readStoredView(heard, name);
+    const folded = stored?.fingerprint ?? historyPlace(heard, compiled)?.fingerprint;
+    if (definition.version === "dev" && folded !== fingerprint) return null;
     return stored === null ? null : { ...stored, snapshotTime: this.#snapshotTime(stored, name) };
   }
 
@@ -180,6 +181,21 @@ export class FetchedViews implements StateSnapshot {
     if (published === null || flushed === undefined || position < flushed[1]) return flushedAt;
     return published.at > flushedAt ? published.at : flushedAt;
   }
+}
+
+export function isKafkaDraft({ definition, source }: CatalogView): boolean {
+  return definition.version === "dev" && isOnKafka(source);
+}
+
+function isOnKafka(source: CatalogView["source"]): boolean {
+  return source.kind === "stream" && source.kafka !== undefined;
+}
+
+function whoFolds(compiled: CatalogView): string {
+  if (isKafkaDraft(compiled))
+    return "a draft is folded by workers that have it as it is registered: onefold worker --drafts";
+  const who = isOnKafka(compiled.source) ? "onefold worker" : "onefold serve --publish";
+  return `the process that folds it writes it there (${who}); try again when GET /ready says so`;
 }
 
 function stateName({ space }: StoredView, key: EntityKey): string {

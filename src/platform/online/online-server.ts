@@ -20,7 +20,7 @@ import { openServingLog, type ServingLog } from "../../serve/serving-log.ts";
 import { refuseNotRun } from "../not-run.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
-import { FetchedViews } from "./fetched-views.ts";
+import { FetchedViews, isKafkaDraft } from "./fetched-views.ts";
 import { repeat } from "./repeat.ts";
 import { WatchedRegistry } from "./watched-registry.ts";
 
@@ -176,7 +176,8 @@ function portsOf({ dataDir, clock, watched, views, servingLog, isAway }: OnlineH
     record: (vector) => servingLog.record(vector),
     metrics: () => metrics.page(),
     readiness: () => {
-      const unstored = watched.views().filter((view) => !views.isStored(view));
+      // A draft on Kafka is folded where somebody wants to see it: nobody waits for it.
+      const unstored = watched.views().filter((view) => !views.isStored(view) && !isKafkaDraft(view));
       const waitingFor = unstored.map(({ name }) => `view ${name}`);
       if (isAway()) waitingFor.unshift("the online store");
       return { ready: waitingFor.length === 0, waitingFor, warnings: watched.warnings };

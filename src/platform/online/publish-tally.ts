@@ -9,9 +9,9 @@ import type { LocalOnlineStore, MetaWrite } from "../../online-store/online-stor
 const VIEW_PREFIX = viewMetaName("");
 
 export class PublishTally {
-  states: number = 0;
+  states = 0;
   readonly failures: Map<ErrorCode, number> = new Map();
-  isFailing: boolean = false;
+  isFailing = false;
   /** Position that the target's place of a view names. */
   readonly #placed = new Map<string, number>();
   #wholeMs = performance.now();

@@ -4,7 +4,7 @@ import { afterEach, expect, it } from "vitest";
 import type { StateWrite } from "../../../src/online-store/online-store.ts";
 import { openRedisStore, type RedisOnlineStore } from "../../../src/online-store/redis/redis-store.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
-import { KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../../src/ingest/kafka/router.ts";
+import { KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../../src/ingest/kafka/record-stamp.ts";
 import { planRoutes } from "../../../src/ingest/kafka/routes.ts";
 import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { Relay } from "../../client/relay.ts";
