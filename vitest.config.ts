@@ -11,7 +11,10 @@ const TIMED = [
 /** Each kills, pauses or cuts off real servers, and wants them alone. */
 const FAULTS = [
   "test/faults/*.test.ts",
+  "test/ingest/kafka/drafts.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
+  "test/ingest/kafka/late-views.test.ts",
+  "test/ingest/kafka/source-ids.test.ts",
   "test/ingest/kafka/worker.test.ts",
   "test/platform/kill-nine.test.ts",
   "test/platform/shared-registry.test.ts",
@@ -23,8 +26,10 @@ const JOURNEYS = [
   "test/bench/serving.test.ts",
   "test/clients/python.test.ts",
   "test/bench/stream.test.ts",
+  "test/bench/training.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
+  "test/cli/worker-tables.test.ts",
   "test/docs/cli-page.test.ts",
   "test/docs/kafka-page.test.ts",
   "test/docs/polling-page.test.ts",

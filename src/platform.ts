@@ -11,12 +11,13 @@ import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
+import type { RunOptions } from "./ingest/batch/batch-reader.ts";
+import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
-import { sqlText } from "./offline-store/engine.ts";
 import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
@@ -34,6 +35,7 @@ import type {
   VectorOptions,
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
+import { offlineRows } from "./platform/offline-rows.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
@@ -125,7 +127,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       },
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const { online, startPublishing, close } = await openOwnedStore(options, context);
+    const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
@@ -139,7 +141,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     return new Platform(
       context,
       shared,
-      { online, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
       closers,
     );
   } catch (error) {
@@ -194,6 +196,8 @@ export class Platform {
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
+      publishing: () => owned?.publishing() ?? null,
+      remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });
@@ -239,7 +243,12 @@ export class Platform {
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
   async push(source: string, rows: readonly unknown[]): Promise<PushResult> {
-    return this.#own("push", "push to its server: POST /events/{source}").sources.get(source).push(rows);
+    return this.#own("push", "push to its server: POST /events/{source}").sources.push(source, rows);
+  }
+
+  /** Reads what a batch source has that is new, now. Throws as `BatchReader.run`, and `SOURCE_UNKNOWN`. */
+  async runBatch(source: string, options: RunOptions = {}): Promise<BatchRun> {
+    return this.#own("read a batch source", "ask it of its server: onefold run does").sources.runBatch(source, options);
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -370,13 +379,8 @@ export class Platform {
   }
 
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */
-  async offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
-    const found = await this.#context.offline.find(table);
-    const files = found === null ? [] : (await found.snapshot()).files;
-    if (files.length === 0) return [];
-    const paths = files.map((file) => sqlText(file.path)).join(", ");
-    const order = orderBy === undefined ? "" : ` ORDER BY ${orderBy}`;
-    return this.#context.engine.rows(`SELECT * FROM read_parquet([${paths}], union_by_name = true)${order}`);
+  offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
+    return offlineRows(this.#context, table, orderBy);
   }
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */

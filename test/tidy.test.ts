@@ -65,6 +65,7 @@ const DRIVERS: readonly string[] = [
   "fastify",
   "prom-client",
   "pg",
+  "croner",
   "@platformatic/kafka",
 ];
 /** Known to two: the client has none of the server's code. */

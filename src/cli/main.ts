@@ -21,6 +21,7 @@ import { initCommand } from "./commands/init.ts";
 import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
@@ -45,6 +46,8 @@ for (const command of [
   planCommand(),
   applyCommand(),
   ingestCommand(),
+  runCommand(),
+  runsCommand(),
   serveCommand(),
   workerCommand(),
   getCommand(),

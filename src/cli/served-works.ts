@@ -30,6 +30,11 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       for (const draft of drafts) changes.push(await platform.dropDraft(draft));
       return changes;
     },
+    run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
+      platform.runBatch(source, {
+        onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),
+        signal,
+      }),
     backfill: ({ view }: { view: BackfilledView }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.backfill(view, { onProgress, signal }),
   };

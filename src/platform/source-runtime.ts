@@ -4,15 +4,20 @@
  * What changes views or history runs one piece after another; pushes go on beside it, but for three moments in
  * which they wait: while history is put in front of a log that is still empty (its first event would decide
  * what history may hold), in the last moments of any other import (an event that is in both must get in once),
- * and while the pipeline is opened anew because the source gained columns.
+ * and while the pipeline is opened anew: because the source gained columns, or because the disk was full.
+ *
+ * A pipeline that met a full disk takes nothing more, for its memory may be ahead of what is stored; what was
+ * acknowledged is in the log. Once there is room, it is opened anew from there, as after a restart. Reads go on all
+ * the while, from the states in memory.
  */
+import { hasRoom } from "../base/disk-room.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
-import type { StreamDefinition } from "../define/definition.ts";
+import type { SourceDefinition } from "../define/definition.ts";
 import { Archiver } from "../ingest/archiver.ts";
 import type { DeadLetters } from "../ingest/dead-letters.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import { importHistory } from "../ingest/history-import.ts";
-import type { PushResult, RowFaults } from "../ingest/pipeline.ts";
+import type { PushResult, RowFaults, RowNames } from "../ingest/pipeline.ts";
 import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import type { ViewRunner } from "../ingest/view-runner.ts";
@@ -36,7 +41,7 @@ export class SourceRuntime {
   readonly #online: LocalOnlineStore;
   readonly #builder: ViewBuilder;
   readonly #ticking: NodeJS.Timeout;
-  #source: StreamDefinition;
+  #source: SourceDefinition;
   #archive!: HistoryArchive;
   #pipeline!: SourcePipeline;
   #archiver!: Archiver;
@@ -46,15 +51,19 @@ export class SourceRuntime {
   #buildFailure: OnefoldError | null = null;
   /** Views that will be built, `view name@version`. */
   #queued: readonly string[] = [];
+  #isMending = false;
+  #isClosing = false;
+  /** Why opening it anew failed last, or null. */
+  #unmended: OnefoldError | null = null;
   #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
-  private constructor(context: RuntimeContext, online: LocalOnlineStore, source: StreamDefinition) {
+  private constructor(context: RuntimeContext, online: LocalOnlineStore, source: SourceDefinition) {
     this.#context = context;
     this.#online = online;
     this.#source = source;
     this.name = source.name;
     this.#builder = new ViewBuilder(context, online);
-    this.#ticking = setInterval(() => this.#pipeline.tick(), TICK_MS);
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
     this.#ticking.unref();
   }
 
@@ -62,7 +71,7 @@ export class SourceRuntime {
   static async open(
     context: RuntimeContext,
     online: LocalOnlineStore,
-    source: StreamDefinition,
+    source: SourceDefinition,
     onProgress?: OnProgress,
   ): Promise<SourceRuntime> {
     const runtime = new SourceRuntime(context, online, source);
@@ -85,7 +94,20 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#pipeline.failure ?? this.#archiver.failure ?? this.#buildFailure;
+    return this.#stopped ?? this.#archiver.failure ?? this.#buildFailure;
+  }
+
+  /** For whoever asks why the source is not ready, or null. */
+  get trouble(): string | null {
+    if (this.#stopped !== null) return `source ${this.name}, which stopped: ${this.#stopped.message}`;
+    if (this.#buildFailure !== null) return `views of source ${this.name}: ${this.#buildFailure.message}`;
+    const { failure } = this.#archiver;
+    return failure === null ? null : `the archive of source ${this.name}, which is tried again: ${failure.message}`;
+  }
+
+  /** What keeps it from taking events. */
+  get #stopped(): OnefoldError | null {
+    return this.#unmended ?? this.#pipeline.failure;
   }
 
   /** Views that do not stand at the present yet, `view name@version`. */
@@ -94,7 +116,7 @@ export class SourceRuntime {
   }
 
   /** What monitoring asks at each scrape. */
-  gauges(): Omit<SourceGauges, "poll"> {
+  gauges(): Omit<SourceGauges, "poll" | "batch"> {
     const { log, pendingRows, deadLetters, runners } = this.#pipeline;
     const { archivedEnd } = this.#archiver;
     return {
@@ -126,9 +148,9 @@ export class SourceRuntime {
     return this.#pipeline.closedUpTo();
   }
 
-  async push(rows: readonly unknown[], faults?: RowFaults): Promise<PushResult> {
+  async push(rows: readonly unknown[], faults?: RowFaults, nameOf?: RowNames): Promise<PushResult> {
     while (this.#gate !== null) await this.#gate.opened;
-    return this.#pipeline.push(rows, faults);
+    return this.#pipeline.push(rows, faults, nameOf);
   }
 
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
@@ -168,7 +190,7 @@ export class SourceRuntime {
    * Takes over a definition that gained columns, and starts the views registered since. Pushes go on while views
    * are built; they wait only where the source itself changed.
    */
-  refresh(source: StreamDefinition, onProgress?: OnProgress): Promise<void> {
+  refresh(source: SourceDefinition, onProgress?: OnProgress): Promise<void> {
     return this.#change(async () => {
       const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#source));
       if (!redefined) return this.#bringUp(this.#views(), onProgress);
@@ -211,11 +233,42 @@ export class SourceRuntime {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     clearInterval(this.#ticking);
     // What is being built goes on from there the next time.
     this.#closing.abort();
     await this.#changes.catch(() => undefined);
     await this.#closeParts();
+  }
+
+  #tick(): void {
+    // Opening may take longer than a tick.
+    const pipeline: SourcePipeline | undefined = this.#pipeline;
+    if (pipeline === undefined) return;
+    pipeline.tick();
+    if ((this.#stopped ?? this.#buildFailure)?.code === "DISK_FULL" && !this.#isMending) void this.#mend();
+  }
+
+  async #mend(): Promise<void> {
+    this.#isMending = true;
+    try {
+      if (!(await hasRoom(this.#context.dataDir)) || this.#isClosing) return;
+      await this.#change(() => this.#gated(() => this.#openAnew()));
+    } finally {
+      this.#isMending = false;
+    }
+  }
+
+  /** Fails with nothing: where it cannot be opened, the next second tries again, or its failure says why not. */
+  async #openAnew(): Promise<void> {
+    try {
+      await this.#closeParts();
+      this.#buildFailure = null;
+      await this.#openParts(true);
+      this.#unmended = null;
+    } catch (error) {
+      this.#unmended = asOnefoldError(error);
+    }
   }
 
   async #importNow(files: readonly string[], options: ImportOptions): Promise<ImportReport> {

@@ -44,6 +44,6 @@ export function openTrainingPorts(context: TrainingContext, sources: SourceRunti
       if (workerTables?.has(registry.source(source).definition) === true) return null;
       return sources?.get(source).closedUpTo() ?? null;
     },
-    openEngine: () => context.openEngine(),
+    openEngine: (settings) => context.openEngine(settings),
   };
 }

@@ -78,6 +78,7 @@ const MEANING: Readonly<Record<string, string>> = {
   422: "every row was refused, or what the rows are for is unknown",
   429: "more at once than can be taken in: send again in a second",
   503: "the server is not ready: ask again in a second",
+  507: "the disk is full: nothing of the push was acknowledged",
 };
 
 export function openApiDocument(routes: readonly Route[], version: string): OpenApiDocument {

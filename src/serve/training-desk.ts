@@ -32,7 +32,7 @@ export type TrainingState = "queued" | "running" | "done" | "failed" | "cancelle
 
 export interface TrainingProgress {
   /** What is being done now; `done` and `total` count anew in each phase. */
-  readonly phase: "starting" | "labels" | "events" | "writing";
+  readonly phase: "starting" | "labels" | "sorting" | "events" | "writing";
   /** `view@version`, in phase `events`. */
   readonly view: string | null;
   /** Label rows. */

@@ -75,7 +75,7 @@ export const jobSchema: JsonSchema = {
       type: ["object", "null"],
       description: "while it is running",
       properties: {
-        phase: { type: "string", enum: ["starting", "labels", "events", "writing"] },
+        phase: { type: "string", enum: ["starting", "labels", "sorting", "events", "writing"] },
         view: nullableText("view@version, in phase events"),
         done: { type: "integer", description: "label rows; counts anew in each phase" },
         total: { type: "integer" },

@@ -78,6 +78,8 @@ export async function openWorkerHouse(
     resp: () => doors.counts(),
     workers: () => null,
     unreadFits: () => 0,
+    publishing: () => null,
+    remoteStore: () => null,
     registryUp: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
@@ -157,7 +159,6 @@ export async function openWorkerHouse(
 
 /** Views that the owner may have built, but not written to the online store yet. */
 function unstored(catalog: ViewCatalog, registry: Registry, views: StoredViews): string[] {
-  const streams = registry.sources().filter(({ definition }) => definition.kind === "stream");
-  const computable = streams.flatMap(({ definition }) => catalog.computableOn(definition.name));
+  const computable = registry.sources().flatMap(({ definition }) => catalog.computableOn(definition.name));
   return computable.filter((view) => !views.isStored(view)).map(({ name }) => `view ${name}`);
 }
