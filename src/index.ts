@@ -83,6 +83,7 @@ export {
   type AuditOptions,
   type AuditReport,
   type FitOptions,
+  type LeakageOptions,
   type PlatformOptions,
   type ServiceVectorOptions,
   type TrainOptions,

@@ -26,6 +26,7 @@ import type {
   AuditOptions,
   AuditReport,
   FitOptions,
+  LeakageOptions,
   PlatformOptions,
   ServiceVectorOptions,
   TrainOptions,
@@ -63,6 +64,7 @@ import type { AuditResult } from "./training/audit-result.ts";
 import { SampleKeeper } from "./training/entity-sample.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
+import { explainLeakage, type LeakageReport } from "./training/leakage.ts";
 import type { TrainingPorts } from "./training/ports.ts";
 import { preview, type Preview } from "./training/preview.ts";
 import { train, type TrainingSet } from "./training/training-set.ts";
@@ -278,6 +280,14 @@ export class Platform {
   /** Joins label rows with a service's features, point in time. Errors as in `train` of `training/training-set.ts`. */
   train(options: TrainOptions): Promise<TrainingSet> {
     return train({ ...labelRequest(options), ports: this.#trainingPorts });
+  }
+
+  /**
+   * What final knowledge would have changed in a training set: rows, features and by how much. Errors as in `train`.
+   * `out` is written as known.
+   */
+  explainLeakage(options: LeakageOptions): Promise<LeakageReport> {
+    return explainLeakage({ ...labelRequest(options), ports: this.#trainingPorts });
   }
 
   /**

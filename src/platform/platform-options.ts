@@ -6,6 +6,7 @@ import type { AuditRequest } from "../training/audit.ts";
 import type { AuditResult } from "../training/audit-result.ts";
 import type { StateAuditResult } from "../training/audit-states.ts";
 import type { FitRequest } from "../training/fit-service.ts";
+import type { LeakageRequest } from "../training/leakage.ts";
 import type { TrainRequest } from "../training/training-set.ts";
 import type { LabelOptions } from "./label-options.ts";
 import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
@@ -68,6 +69,7 @@ export interface PlatformOptions {
 }
 
 export type TrainOptions = Omit<TrainRequest, "ports" | "labels" | "split" | "onProgress"> & LabelOptions;
+export type LeakageOptions = Omit<TrainOptions, "knowledge"> & Pick<LeakageRequest, "examplesKept">;
 export type FitOptions = Omit<FitRequest, "ports" | "labels" | "onProgress"> & LabelOptions;
 
 export interface AuditOptions extends Pick<AuditRequest, "mismatchesKept" | "signal"> {

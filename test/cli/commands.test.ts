@@ -173,6 +173,20 @@ describe("onefold, in a project that init wrote", () => {
     ).toBe(2);
   });
 
+  it("says what final knowledge would have changed, and wants to know where a training set goes", async () => {
+    const train = ["train", "--service", "fraud", "--labels", "labels.csv"];
+    const rows = readFileSync(join(project, "labels.csv"), "utf8").trim().split("\n").length - 1;
+    const { result } = await json(...train, "--explain-leakage");
+    expect(result).toMatchObject({ service: "fraud", rows, out: null });
+    expect((result["features"] as unknown[]).length).toBeGreaterThan(2);
+    expect((await text(...train, "--explain-leakage")).stdout).toMatch(
+      /label rows \(.*%\) would be others[^]*rows changed/,
+    );
+    expect(await json(...train)).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
+    const final = await json(...train, "--explain-leakage", "--knowledge", "final");
+    expect(final).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
+  });
+
   it("keeps refused rows with their reason, and takes them in when they are replayed", async () => {
     const bad = { payment_id: "bad", user_id: "ada", paid_at: new Date().toISOString(), amount: -1 };
     writeFileSync(join(project, "bad.ndjson"), `${JSON.stringify(bad)}\n`);

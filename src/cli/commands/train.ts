@@ -6,10 +6,15 @@ import { type LabelOptions, labelRequest, withLabelOptions } from "../label-opti
 import { parseCount } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
+import type { Platform } from "../../platform.ts";
+import type { TrainOptions as PlatformTrainOptions } from "../../platform/platform-options.ts";
+import { OnefoldError } from "../../base/errors.ts";
+import { leakageText } from "../leakage-text.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
 interface TrainOptions extends StandardOptions, LabelOptions, WorkerTableOptions {
-  readonly out: string;
+  readonly out?: string;
+  readonly explainLeakage?: true;
   readonly fit?: number;
   readonly statuses?: true;
 }
@@ -20,34 +25,64 @@ export function trainCommand(): Command {
       .description("build a training set: every label row once, in order, with the features known at its time")
       .requiredOption("--service <name>", "the service whose features are wanted")
       .requiredOption("--labels <file>", "label rows: Parquet, CSV or NDJSON with key columns and a time")
-      .requiredOption("--out <file>", "where to write, .parquet or .csv; the manifest goes to <file>.manifest.json")
+      .option("--out <file>", "where to write, .parquet or .csv; the manifest goes to <file>.manifest.json")
       .addOption(
         new Option(
           "--fit <version>",
           "the fit to transform with (default: the newest of the service; as served, each row's own)",
         ).argParser(parseCount),
       )
-      .option("--statuses", "add a column <feature>__status for each feature"),
+      .option("--statuses", "add a column <feature>__status for each feature")
+      .option(
+        "--explain-leakage",
+        "say what final knowledge would have changed, row by row; writes the set as known where --out is given",
+      ),
   ).action(async (options: TrainOptions) => {
     const output = createOutput(options.json === true);
-    const set = await output.withProgress("train", (onProgress) =>
-      withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
-        interruptible((signal) =>
-          platform.train({
-            ...labelRequest(options),
-            out: options.out,
-            withStatuses: options.statuses === true,
-            ...(options.fit === undefined ? {} : { fit: options.fit }),
-            onProgress,
-            signal,
-          }),
+    if (options.explainLeakage === true) refuseWithLeakage(options);
+    else if (options.out === undefined) throw noOutput();
+    const run = <T>(work: (platform: Platform, request: PlatformTrainOptions) => Promise<T>): Promise<T> =>
+      output.withProgress("train", (onProgress) =>
+        withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
+          interruptible((signal) =>
+            work(platform, {
+              ...labelRequest(options),
+              ...(options.out === undefined ? {} : { out: options.out }),
+              withStatuses: options.statuses === true,
+              ...(options.fit === undefined ? {} : { fit: options.fit }),
+              onProgress,
+              signal,
+            }),
+          ),
         ),
-      ),
-    );
+      );
+    if (options.explainLeakage === true) {
+      const report = await run((platform, { knowledge: _, ...request }) => platform.explainLeakage(request));
+      output.result(report, () => leakageText(report));
+      return;
+    }
+    const set = await run((platform, request) => platform.train(request));
     output.result(
       { out: set.out, rows: set.rowCount, manifest: set.manifest },
       () => `${formatCount(set.rowCount)} rows, ${set.manifest.features.length} features: ${options.out}`,
     );
   });
   return withStandardOptions(withWorkerTableOptions(command));
+}
+
+function refuseWithLeakage({ knowledge }: TrainOptions): void {
+  if (knowledge === "as-known") return;
+  throw new OnefoldError(
+    "REQUEST_INVALID",
+    `--explain-leakage compares what was known with final knowledge, not ${knowledge}`,
+    {
+      hint: "leave --knowledge out",
+    },
+  );
+}
+
+function noOutput(): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", "it is not said where the training set goes", {
+    hint: "give --out FILE.parquet or --out FILE.csv; only --explain-leakage goes without",
+  });
 }
