@@ -34,7 +34,7 @@ import type {
   VectorOptions,
 } from "./platform/platform-options.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
-import { labelRequest } from "./platform/label-options.ts";
+import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { openRegistry, type OpenedRegistry } from "./platform/open-registry.ts";
@@ -279,7 +279,7 @@ export class Platform {
 
   /** Joins label rows with a service's features, point in time. Errors as in `train` of `training/training-set.ts`. */
   train(options: TrainOptions): Promise<TrainingSet> {
-    return train({ ...labelRequest(options), ports: this.#trainingPorts });
+    return train({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
   }
 
   /**
@@ -287,7 +287,7 @@ export class Platform {
    * `out` is written as known.
    */
   explainLeakage(options: LeakageOptions): Promise<LeakageReport> {
-    return explainLeakage({ ...labelRequest(options), ports: this.#trainingPorts });
+    return explainLeakage({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
   }
 
   /**

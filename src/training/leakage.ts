@@ -14,7 +14,7 @@ import { readLabelNames } from "./label-names.ts";
 import type { Knowledge } from "./manifest.ts";
 import { sameBits } from "./same-bits.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
-import { trainPlan, type TrainingSet, type TrainRequest } from "./training-set.ts";
+import { type LabelledRequest, trainPlan, type TrainingSet, type TrainRequest, withLabels } from "./training-set.ts";
 
 /** `out` holds the set as known. */
 export interface LeakageRequest extends Omit<TrainRequest, "knowledge"> {
@@ -67,8 +67,15 @@ const ROUNDING_SHARE = 1e-9;
 
 /** Joins the labels twice and compares. Throws what `train` throws. */
 export async function explainLeakage(request: LeakageRequest): Promise<LeakageReport> {
-  const { out: _out, format: _format, ...unwritten } = request;
   const plan = planService(request.ports, request.service, request.fit);
+  return withLabels(request, plan, (labelled) => leakageOf(labelled, plan));
+}
+
+async function leakageOf(
+  request: LeakageRequest & Pick<LabelledRequest, "labels">,
+  plan: ServicePlan,
+): Promise<LeakageReport> {
+  const { out: _out, format: _format, ...unwritten } = request;
   const asKnown = await setOf(request, plan, "as-known");
   const final = await setOf(unwritten, plan, "final");
   const kept = request.examplesKept ?? 3;
@@ -96,7 +103,7 @@ export async function explainLeakage(request: LeakageRequest): Promise<LeakageRe
   };
 }
 
-function setOf(request: TrainRequest, plan: ServicePlan, knowledge: Knowledge): Promise<TrainingSet> {
+function setOf(request: LabelledRequest, plan: ServicePlan, knowledge: Knowledge): Promise<TrainingSet> {
   const { onProgress } = request;
   return trainPlan(
     {

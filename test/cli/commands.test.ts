@@ -183,6 +183,12 @@ describe("onefold, in a project that init wrote", () => {
       /label rows \(.*%\) would be others[^]*rows changed/,
     );
     expect(await json(...train)).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
+    const ticks = ["train", "--service", "fraud", "--every", "1h", "--entities", "all"];
+    const generated = await json(...ticks, "--split", "0.8,0.2", "--out", "ticks.csv");
+    expect(generated.result).toMatchObject({ manifest: { spine: { generated: { entities: "all" } } } });
+    expect(readFileSync(join(project, "ticks.csv"), "utf8")).toMatch(/^user_id,event_timestamp,split,[^]*,train,[^]*,test,/);
+    const both = await json(...ticks, "--labels", "labels.csv", "--out", "ticks.csv");
+    expect(both).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
     const final = await json(...train, "--explain-leakage", "--knowledge", "final");
     expect(final).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
   });

@@ -3,16 +3,23 @@ import { Command, Option } from "commander";
 import { interruptible } from "../interrupt.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type LabelOptions, labelRequest, withLabelOptions } from "../label-options.ts";
-import { parseCount } from "../option-values.ts";
+import { parseCount, parseTime, parseTimeSplit } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import type { Platform } from "../../platform.ts";
 import type { TrainOptions as PlatformTrainOptions } from "../../platform/platform-options.ts";
 import { OnefoldError } from "../../base/errors.ts";
+import type { Micros } from "../../base/micros.ts";
 import { leakageText } from "../leakage-text.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
-interface TrainOptions extends StandardOptions, LabelOptions, WorkerTableOptions {
+interface TrainOptions extends StandardOptions, Omit<LabelOptions, "labels">, WorkerTableOptions {
+  readonly labels?: string;
+  readonly every?: string;
+  readonly entities?: string;
+  readonly from?: Micros;
+  readonly to?: Micros;
+  readonly split?: PlatformTrainOptions["timeSplit"] & object;
   readonly out?: string;
   readonly explainLeakage?: true;
   readonly fit?: number;
@@ -24,7 +31,17 @@ export function trainCommand(): Command {
     new Command("train")
       .description("build a training set: every label row once, in order, with the features known at its time")
       .requiredOption("--service <name>", "the service whose features are wanted")
-      .requiredOption("--labels <file>", "label rows: Parquet, CSV or NDJSON with key columns and a time")
+      .option("--labels <file>", "label rows: Parquet, CSV or NDJSON with key columns and a time")
+      .option("--every <duration>", "instead of label rows: entities at ticks so far apart, such as 1d")
+      .option("--entities <all|file>", "at each tick: every entity known by then, or those of a file")
+      .addOption(new Option("--from <time>", "first tick (default: by which an event was known)").argParser(parseTime))
+      .addOption(new Option("--to <time>", "no tick is later (default: the end of the log)").argParser(parseTime))
+      .addOption(
+        new Option(
+          "--split <parts>",
+          "add a column split by time: shares such as 0.7,0.15,0.15, or one or two times that begin a part",
+        ).argParser(parseTimeSplit),
+      )
       .option("--out <file>", "where to write, .parquet or .csv; the manifest goes to <file>.manifest.json")
       .addOption(
         new Option(
@@ -46,7 +63,8 @@ export function trainCommand(): Command {
         withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
           interruptible((signal) =>
             work(platform, {
-              ...labelRequest(options),
+              ...labelsOf(options),
+              ...(options.split === undefined ? {} : { timeSplit: options.split }),
               ...(options.out === undefined ? {} : { out: options.out }),
               withStatuses: options.statuses === true,
               ...(options.fit === undefined ? {} : { fit: options.fit }),
@@ -68,6 +86,23 @@ export function trainCommand(): Command {
     );
   });
   return withStandardOptions(withWorkerTableOptions(command));
+}
+
+/** A label file, or how label rows are generated; the platform refuses neither and both. */
+function labelsOf(options: TrainOptions): Omit<PlatformTrainOptions, "labels"> & PlatformTrainOptions {
+  const { labels, every, entities, from, to } = options;
+  const request = labelRequest({ ...options, labels: labels ?? "" });
+  if (every === undefined && entities === undefined && from === undefined && to === undefined && labels !== undefined)
+    return request;
+  const { labels: _, ...rest } = request;
+  return {
+    ...rest,
+    ...(labels === undefined ? {} : { labels }),
+    ...(every === undefined ? {} : { every }),
+    ...(entities === undefined ? {} : { entities }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  } as PlatformTrainOptions;
 }
 
 function refuseWithLeakage({ knowledge }: TrainOptions): void {
