@@ -10,6 +10,7 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
+import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import { readRowFile, type RowFileRequest } from "./ingest/row-file.ts";
@@ -240,6 +241,12 @@ export class Platform {
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
   async push(source: string, rows: readonly unknown[]): Promise<PushResult> {
     return this.#own("push", "push to its server: POST /events/{source}").sources.get(source).push(rows);
+  }
+
+  /** Takes events back, or others in their place, by id (docs/events.md). Throws as `push`, and `REQUEST_INVALID`. */
+  async correct(source: string, corrections: readonly Correction[]): Promise<CorrectionResult> {
+    const instead = "correct at its server: POST /events/{source}/corrections";
+    return this.#own("correct", instead).sources.get(source).correct(corrections);
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */

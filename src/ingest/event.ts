@@ -13,6 +13,15 @@ export interface CheckedRow {
   readonly id: string | null;
 }
 
+/** A record of the log that takes back the events of this id before it: no row, and no time of its own. */
+export function retractionOf(id: string, storedColumnCount: number): CheckedRow {
+  return { row: Array.from<null>({ length: storedColumnCount }).fill(null), eventTime: Number.NaN as Micros, id };
+}
+
+export function isRetraction({ eventTime }: Pick<CheckedRow, "eventTime">): boolean {
+  return Number.isNaN(eventTime);
+}
+
 /** An event with its place in its partition. Only the stored columns are written; derived ones are recomputed. */
 export interface LogEvent extends CheckedRow {
   readonly offset: number;

@@ -21,6 +21,7 @@ import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
 import { eventRelation } from "./event-reader.ts";
+import { RETRACTIONS_TAG } from "./retractions.ts";
 import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableSnapshot } from "./offline-store.ts";
 import { writeParquetFile } from "./parquet-file.ts";
@@ -120,7 +121,7 @@ class DeltaEventArchive implements HistoryArchive {
     );
     const rows = fresh.map(({ row, eventTime, knownTime, offset, id }) => [
       ...row.slice(0, this.#storedCount),
-      eventTime,
+      Number.isNaN(eventTime) ? null : eventTime,
       knownTime,
       offset,
       id,
@@ -139,6 +140,7 @@ class DeltaEventArchive implements HistoryArchive {
           firstOffset: String(first.offset),
           firstKnownTime: String(first.knownTime),
           lastKnownTime: String(last.knownTime),
+          ...retractionTag(fresh.filter(({ eventTime }) => Number.isNaN(eventTime)).length),
         },
       });
       await this.#table.commit({
@@ -167,6 +169,7 @@ class DeltaEventArchive implements HistoryArchive {
         firstOffset: firstOffset!,
         firstKnownTime: firstKnownTime!,
         lastKnownTime: lastKnownTime!,
+        ...retractionTag(run.reduce((sum, { tags }) => sum + Number(tags[RETRACTIONS_TAG] ?? 0), 0)),
       },
     });
     const remove = run.map(({ path }) => path.slice(this.#table.folder.length + 1));
@@ -231,6 +234,10 @@ class DeltaEventArchive implements HistoryArchive {
       columns: this.columns,
     });
   }
+}
+
+function retractionTag(count: number): Readonly<Record<string, string>> {
+  return count === 0 ? {} : { [RETRACTIONS_TAG]: String(count) };
 }
 
 function filesOf(snapshot: TableSnapshot, wanted: number | undefined, folder: string): ArchiveFiles {

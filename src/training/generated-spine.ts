@@ -125,7 +125,9 @@ async function readFirstKnown(
     const { source, definition, fold } = view;
     const { files } = snapshots.get(source.name)!;
     const derivedKey = keyFromStored(source, definition.key, fold);
-    await withKeyedEvents(engine, { files, source, keyColumns: definition.key, derivedKey }, (relation) =>
+    // One whose events were taken back later was known until then.
+    const known = { files, source, keyColumns: definition.key, derivedKey, withRetracted: true };
+    await withKeyedEvents(engine, known, (relation) =>
       engine.run(`INSERT INTO first_known SELECT _key, min(epoch_us(_known_time)) FROM ${relation} GROUP BY _key`),
     );
   }
