@@ -469,6 +469,7 @@ export class Platform {
       clock: this.clock,
       servingLogSampleRate: sampleRate,
       push: this.#servePorts.push,
+      correct: (source, corrections) => this.#servePorts.correct!(source, corrections),
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
       flushedViews: () => sources.flushedViews(),

@@ -9,6 +9,7 @@ import { packageVersion } from "../base/version.ts";
 import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
+import { correctCommand, retractCommand } from "./commands/correct.ts";
 import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
 import { dropCommand } from "./commands/drop.ts";
@@ -43,6 +44,8 @@ for (const command of [
   planCommand(),
   applyCommand(),
   ingestCommand(),
+  correctCommand(),
+  retractCommand(),
   serveCommand(),
   workerCommand(),
   getCommand(),

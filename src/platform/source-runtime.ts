@@ -199,6 +199,7 @@ export class SourceRuntime {
    */
   correct(corrections: readonly Correction[]): Promise<CorrectionResult> {
     refuseUncorrectable(this.#source, corrections);
+    if (corrections.length === 0) return Promise.resolve({ corrected: 0, rejected: 0, outcomes: [] });
     return this.#change(() =>
       this.#gated(async () => {
         // What is corrected is folded anew from the archive: all before the correction must be in it.

@@ -1,4 +1,5 @@
 /** Every HTTP route there is. */
+import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
@@ -18,6 +19,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...serviceRoutes(reader, ports),
     ...fitRoutes(ports),
     ...eventRoutes(ports),
+    ...correctionRoutes(ports),
     ...feastRoutes(reader, ports),
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),

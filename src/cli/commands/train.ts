@@ -54,10 +54,14 @@ export function trainCommand(): Command {
         "--explain-leakage",
         "say what final knowledge would have changed, row by row; writes the set as known where --out is given",
       ),
-  ).action(async (options: TrainOptions) => {
+  ).action(async (options: TrainOptions, self: Command) => {
     const output = createOutput(options.json === true);
     if (options.explainLeakage === true) refuseWithLeakage(options);
-    else if (options.out === undefined) throw noOutput();
+    else if (options.out === undefined) self.error("error: required option '--out <file>' not specified");
+    if (options.labels === undefined && options.every === undefined)
+      self.error(
+        "error: required option '--labels <file>' not specified, nor '--every <duration> --entities <all|file>'",
+      );
     const run = <T>(work: (platform: Platform, request: PlatformTrainOptions) => Promise<T>): Promise<T> =>
       output.withProgress("train", (onProgress) =>
         withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
@@ -114,10 +118,4 @@ function refuseWithLeakage({ knowledge }: TrainOptions): void {
       hint: "leave --knowledge out",
     },
   );
-}
-
-function noOutput(): OnefoldError {
-  return new OnefoldError("REQUEST_INVALID", "it is not said where the training set goes", {
-    hint: "give --out FILE.parquet or --out FILE.csv; only --explain-leakage goes without",
-  });
 }

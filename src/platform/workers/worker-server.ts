@@ -50,6 +50,7 @@ export interface OwnerHouse {
   readonly clock: Clock;
   readonly servingLogSampleRate: number;
   readonly push: ServePorts["push"];
+  readonly correct: NonNullable<ServePorts["correct"]>;
   readonly readiness: ServePorts["readiness"];
   readonly metrics: Metrics;
   flushedViews(): HouseStatus["flushed"];
@@ -137,6 +138,7 @@ export class Workers {
   #start(program: WorkerProgram, settings: WorkerSettings): WorkerProcess {
     const started = new WorkerProcess(program, settings, {
       push: ({ source, rows, faults }) => this.#house.push(source, rows, faultsFromWire(faults)),
+      correct: ({ source, corrections }) => this.#house.correct(source, corrections),
       metricsPage: () => this.#metricsPage(),
     });
     started.warm.then(
