@@ -8,6 +8,7 @@ import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
+import { backfillCommand } from "./commands/backfill.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { correctCommand, retractCommand } from "./commands/correct.ts";
 import { describeCommand } from "./commands/describe.ts";
@@ -56,6 +57,7 @@ for (const command of [
   testCommand(),
   fitCommand(),
   trainCommand(),
+  backfillCommand(),
   auditCommand(),
   featuresCommand(),
   viewsCommand(),

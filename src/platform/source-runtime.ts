@@ -6,7 +6,7 @@
  * what history may hold), in the last moments of any other import (an event that is in both must get in once),
  * and while the pipeline is opened anew because the source gained columns.
  */
-import type { OnefoldError } from "../base/errors.ts";
+import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { StreamDefinition } from "../define/definition.ts";
 import type { ViewState } from "../fold/view-fold.ts";
 import { Archiver } from "../ingest/archiver.ts";
@@ -27,6 +27,7 @@ import { eventRelation } from "../offline-store/event-reader.ts";
 import { countEventsOfIds, type EventsOfId } from "../offline-store/retractions.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
@@ -46,7 +47,12 @@ export class SourceRuntime {
   #archive!: HistoryArchive;
   #pipeline!: SourcePipeline;
   #archiver!: Archiver;
+  readonly #closing = new AbortController();
   #changes: Promise<unknown> = Promise.resolve();
+  /** Why views could not be built in the background, or null. */
+  #buildFailure: OnefoldError | null = null;
+  /** Views that will be built, `view name@version`. */
+  #queued: readonly string[] = [];
   #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
   private constructor(context: RuntimeContext, online: LocalOnlineStore, source: StreamDefinition) {
@@ -68,7 +74,7 @@ export class SourceRuntime {
   ): Promise<SourceRuntime> {
     const runtime = new SourceRuntime(context, online, source);
     try {
-      await runtime.#openParts(onProgress);
+      await runtime.#openParts(context.buildsBehind, onProgress);
     } catch (error) {
       clearInterval(runtime.#ticking);
       throw error;
@@ -86,12 +92,12 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#pipeline.failure ?? this.#archiver.failure;
+    return this.#pipeline.failure ?? this.#archiver.failure ?? this.#buildFailure;
   }
 
   /** Views that do not stand at the present yet, `view name@version`. */
   get building(): readonly string[] {
-    return this.#builder.building;
+    return [...new Set([...this.#queued, ...this.#builder.building])];
   }
 
   /** What monitoring asks at each scrape. */
@@ -176,7 +182,7 @@ export class SourceRuntime {
       await this.#gated(async () => {
         await this.#closeParts();
         this.#source = source;
-        await this.#openParts(onProgress);
+        await this.#openParts(false, onProgress);
       });
     });
   }
@@ -228,8 +234,28 @@ export class SourceRuntime {
     }
   }
 
+  /**
+   * Computes a view anew from its history and the log, beside its states, and has it go on from there at an exact
+   * position. Where it is cut short, opening the folder again goes on with it. Throws `VIEW_UNKNOWN`, `CANCELLED`.
+   */
+  backfill(view: string, onProgress?: OnProgress, signal?: AbortSignal): Promise<void> {
+    return this.#change(async () => {
+      const found = this.#views().find(({ name }) => name === view);
+      if (found === undefined) {
+        throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not folded from source ${this.name}`);
+      }
+      await this.#builder.bringUp(found, this.#pipeline, this.#archive, {
+        again: true,
+        onProgress,
+        signal: signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]),
+      });
+    });
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#ticking);
+    // What is being built goes on from there the next time.
+    this.#closing.abort();
     await this.#changes.catch(() => undefined);
     await this.#closeParts();
   }
@@ -273,7 +299,23 @@ export class SourceRuntime {
   /** Folds into each view the history it lacks, and starts those that do not run. */
   async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
     await this.#takeUpHistory();
-    for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, onProgress);
+    const { signal } = this.#closing;
+    for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, { onProgress, signal });
+  }
+
+  /** Views that have no event to be computed from at once, the others behind whatever asks for a change first. */
+  async #bringUpBehind(views: readonly CatalogView[]): Promise<void> {
+    await this.#takeUpHistory();
+    const { historyEnd, liveEnd } = await this.#archive.files();
+    if (historyEnd === HISTORY_BASE && liveEnd === 0) return this.#bringUp(views);
+    const missing = views.filter(({ name }) => this.#pipeline.runner(name) === undefined);
+    this.#queued = missing.map(({ name }) => `view ${name}`);
+    const building = this.#change(() => this.#bringUp(views)).finally(() => {
+      this.#queued = [];
+    });
+    building.catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#buildFailure = asOnefoldError(error);
+    });
   }
 
   /** What a push must know of history: its last known time, and its ids. */
@@ -284,7 +326,7 @@ export class SourceRuntime {
     await rememberHistoryIds(this.#context, this.#online, this.#source, files);
   }
 
-  async #openParts(onProgress?: OnProgress): Promise<void> {
+  async #openParts(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
     const { clock, dataDir, engine, offline, stateMemory } = this.#context;
     const views = this.#views();
     this.#archive = await openEventArchive(offline, engine, this.#source);
@@ -309,7 +351,8 @@ export class SourceRuntime {
       archive: this.#archive,
       rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
     });
-    await this.#bringUp(views, onProgress);
+    if (isBehind) await this.#bringUpBehind(views);
+    else await this.#bringUp(views, onProgress);
   }
 
   async #closeParts(): Promise<void> {

@@ -40,10 +40,14 @@ export class SourceRuntimes {
   }
 
   /** Opens all registered streams: recovers their logs, folds what no commit holds yet. */
-  static async open(context: RuntimeContext, online: LocalOnlineStore): Promise<SourceRuntimes> {
+  static async open(
+    context: RuntimeContext,
+    online: LocalOnlineStore,
+    onProgress?: OnProgress,
+  ): Promise<SourceRuntimes> {
     const runtimes = new SourceRuntimes(context, online);
     try {
-      await runtimes.refresh();
+      await runtimes.refresh(onProgress);
       return runtimes;
     } catch (error) {
       await runtimes.close().catch(() => undefined);
@@ -60,11 +64,13 @@ export class SourceRuntimes {
     for (const { definition } of this.#context.registry.sources()) {
       if (definition.kind !== "stream") continue;
       const { name } = definition;
-      this.#waitingFor.add(`source ${name}`);
       const running = this.#runtimes.get(name);
-      if (running === undefined) {
-        this.#runtimes.set(name, await SourceRuntime.open(this.#context, this.#online, definition, onProgress));
-      } else await running.refresh(definition, onProgress);
+      if (running !== undefined) {
+        await running.refresh(definition, onProgress);
+        continue;
+      }
+      this.#waitingFor.add(`source ${name}`);
+      this.#runtimes.set(name, await SourceRuntime.open(this.#context, this.#online, definition, onProgress));
       this.#waitingFor.delete(`source ${name}`);
     }
     await this.#polls.refresh();
@@ -117,7 +123,7 @@ export class SourceRuntimes {
     if (runner === undefined || isOther) {
       throw new OnefoldError("NOT_READY", `view ${name} is being built`, {
         where: name,
-        hint: "try again when GET /ready says so",
+        hint: "try again when GET /ready no longer lists it as being built",
       });
     }
     return {
@@ -148,14 +154,19 @@ export class SourceRuntimes {
     });
   }
 
-  readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
+  /** A view that is being built holds nothing else up: what was served before goes on being served. */
+  readiness(): {
+    readonly ready: boolean;
+    readonly waitingFor: readonly string[];
+    readonly building: readonly string[];
+  } {
     const failed = [...this.#runtimes.values()].filter((runtime) => runtime.failure !== null);
     const waitingFor = [
       ...this.#waitingFor,
-      ...[...this.#runtimes.values()].flatMap((runtime) => runtime.building),
       ...failed.map((runtime) => `source ${runtime.name}, which stopped: ${runtime.failure!.message}`),
     ];
-    return { ready: waitingFor.length === 0, waitingFor };
+    const building = [...this.#runtimes.values()].flatMap((runtime) => runtime.building);
+    return { ready: waitingFor.length === 0, waitingFor, building };
   }
 
   async settle(): Promise<void> {

@@ -127,5 +127,7 @@ export interface ServePorts {
     readonly ready: boolean;
     readonly waitingFor: readonly string[];
     readonly warnings?: readonly string[];
+    /** Views that are being computed from history; all others are served meanwhile. */
+    readonly building?: readonly string[];
   };
 }

@@ -107,9 +107,15 @@ export async function openWorkerHouse(
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
         return { ready: false, waitingFor: ["word from the owner"] };
       }
-      const waitingFor = [...status.waitingFor, ...unstored(catalog, registry, views)];
-      const { warnings } = status;
-      return { ready: waitingFor.length === 0, waitingFor, ...(warnings === undefined ? {} : { warnings }) };
+      const { warnings, building = [] } = status;
+      const missing = unstored(catalog, registry, views).filter((view) => !building.includes(view));
+      const waitingFor = [...status.waitingFor, ...missing];
+      return {
+        ready: waitingFor.length === 0,
+        waitingFor,
+        ...(building.length === 0 ? {} : { building }),
+        ...(warnings === undefined ? {} : { warnings }),
+      };
     },
   };
   const reader = createFeatureReader(ports);
