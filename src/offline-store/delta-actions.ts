@@ -26,7 +26,7 @@ export interface MetaDataAction {
 export interface AddAction {
   /** Relative to the table's folder, URI-encoded. */
   readonly path: string;
-  readonly partitionValues: Readonly<Record<string, string>>;
+  readonly partitionValues: Readonly<Record<string, string | null>>;
   readonly size: number;
   readonly modificationTime: number;
   readonly dataChange: boolean;
@@ -39,7 +39,7 @@ export interface RemoveAction {
   readonly deletionTimestamp?: number | null;
   readonly dataChange: boolean;
   readonly extendedFileMetadata?: boolean | null;
-  readonly partitionValues?: Readonly<Record<string, string>> | null;
+  readonly partitionValues?: Readonly<Record<string, string | null>> | null;
   readonly size?: number | null;
   readonly tags?: Readonly<Record<string, string>> | null;
 }

@@ -25,6 +25,7 @@ import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableSnapshot } from "./offline-store.ts";
 import { writeParquetFile } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
+import { rewriteFiles } from "./table-rewrite.ts";
 
 /** Live files below this size are joined once there are so many of them in a row. */
 const COMPACT_ROWS_BELOW = 250_000;
@@ -154,24 +155,32 @@ class DeltaEventArchive implements HistoryArchive {
   }
 
   async #compactLive(): Promise<void> {
-    const { live } = await this.files();
-    const run = live.slice(live.findLastIndex(({ rows }) => rows >= COMPACT_ROWS_BELOW) + 1);
-    if (run.length < COMPACT_FILES) return;
-    const { firstOffset, firstKnownTime } = run[0]!.tags as Record<string, string>;
-    const { lastKnownTime } = run.at(-1)!.tags as Record<string, string>;
-    const stored = this.columns.slice(0, this.#storedCount);
-    const file = await this.#write(this.#engine, `live-${firstOffset!.padStart(16, "0")}`, {
-      select: `SELECT * FROM ${eventRelation(run, stored)} ORDER BY _offset`,
-      tags: {
-        segment: "live",
-        firstOffset: firstOffset!,
-        firstKnownTime: firstKnownTime!,
-        lastKnownTime: lastKnownTime!,
+    const { replaced } = await rewriteFiles(this.#table, this.#engine, {
+      operation: "COMPACT LIVE",
+      dataChange: false,
+      plan: async (snapshot) => {
+        const { live } = filesOf(snapshot, undefined, this.#table.folder);
+        const run = live.slice(live.findLastIndex(({ rows }) => rows >= COMPACT_ROWS_BELOW) + 1);
+        if (run.length < COMPACT_FILES) return [];
+        const { firstOffset, firstKnownTime } = run[0]!.tags as Record<string, string>;
+        const { lastKnownTime } = run.at(-1)!.tags as Record<string, string>;
+        const stored = this.columns.slice(0, this.#storedCount);
+        return [
+          {
+            files: run,
+            select: `SELECT * FROM ${eventRelation(run, stored)} ORDER BY _offset`,
+            prefix: `live-${firstOffset!.padStart(16, "0")}`,
+            tags: {
+              segment: "live",
+              firstOffset: firstOffset!,
+              firstKnownTime: firstKnownTime!,
+              lastKnownTime: lastKnownTime!,
+            },
+          },
+        ];
       },
     });
-    const remove = run.map(({ path }) => path.slice(this.#table.folder.length + 1));
-    await this.#table.commit({ add: [file], remove, operation: "COMPACT LIVE", dataChange: false });
-    await this.#table.vacuum(COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
+    if (replaced.length > 0) await this.#table.vacuum(COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
   }
 
   async appendHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles> {

@@ -57,13 +57,18 @@ export class DeltaLog {
     return state;
   }
 
+  /** What a version's commit did; null where there is no such version, or it was cleaned away. */
+  async actions(version: number): Promise<readonly DeltaAction[] | null> {
+    const path = this.#commitPath(version);
+    const text = await this.#storage.read(path);
+    return text === null ? null : parseActions(text, path);
+  }
+
   /** Applies the next commit to `state`; returns its actions, or false where there is none yet. */
   async advance(state: DeltaState): Promise<readonly DeltaAction[] | false> {
-    const path = this.#commitPath(state.version + 1);
-    const text = await this.#storage.read(path);
-    if (text === null) return false;
-    const actions = parseActions(text, path);
-    state.apply(actions, state.version + 1, path);
+    const actions = await this.actions(state.version + 1);
+    if (actions === null) return false;
+    state.apply(actions, state.version + 1, this.#commitPath(state.version + 1));
     return actions;
   }
 

@@ -2,7 +2,7 @@
  * The offline store on a folder of Delta tables.
  */
 import { randomUUID } from "node:crypto";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { OnefoldError } from "../base/errors.ts";
@@ -12,15 +12,24 @@ import {
   WRITER_VERSION,
   formatSchema,
   parseSchema,
-  type AddAction,
   type DeltaAction,
   type MetaDataAction,
-  type RemoveAction,
 } from "./delta-actions.ts";
+import {
+  commitActions,
+  commitInfo,
+  conflict,
+  fileOf,
+  isReplaced,
+  refuseConflict,
+  refuseOldTxn,
+  refuseUnseenFile,
+} from "./delta-commit.ts";
 import { DeltaLog } from "./delta-log.ts";
 import { DeltaState } from "./delta-state.ts";
 import type { QueryEngine } from "./engine.ts";
 import type {
+  NewFile,
   OfflineStore,
   OfflineTable,
   TableCommit,
@@ -129,31 +138,23 @@ class DeltaTable implements OfflineTable {
   }
 
   async commit(change: TableCommit): Promise<number> {
-    for (const { path } of change.add) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
+    const written = [...change.add, ...(change.replaceRemoved ?? []).map(({ by }) => by)];
+    for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
     return this.#inTurn(async () => {
-      const dataChange = change.dataChange ?? true;
-      const removes = (change.remove ?? []).map((path) => this.#removeAction(path, dataChange));
-      const now = millisOf(this.#clock);
-      const actions: DeltaAction[] = [
-        commitInfo(change.operation, now),
-        ...(change.txn ?? []).map(({ applicationId, version }) => ({
-          txn: { appId: applicationId, version, lastUpdated: now },
-        })),
-        ...removes,
-        ...change.add.map((file): DeltaAction => ({
-          add: {
-            path: encodePath(file.path),
-            partitionValues: {},
-            size: file.bytes,
-            modificationTime: now,
-            dataChange,
-            stats: file.stats ?? JSON.stringify({ numRecords: file.rows }),
-            ...(file.tags === undefined ? {} : { tags: file.tags }),
-          },
-        })),
-      ];
-      this.#refuseOldTxn(change);
-      while (!(await this.#log.put(this.#state, actions))) await this.#passConcurrentCommit(change);
+      const { decidedBy } = change;
+      for (let version = (decidedBy?.version ?? this.#state.version) + 1; version <= this.#state.version; version++) {
+        // One that was cleaned away is too old for anything to be decided by it.
+        const actions = await this.#log.actions(version);
+        if (actions === null) throw conflict(`${version}`, this.#name);
+        for (const action of actions) refuseUnseenFile(change, action, this.#name, this.folder);
+      }
+      const actions = commitActions(change, this.#state, millisOf(this.#clock), this.#name);
+      refuseOldTxn(change, this.#state, this.#name);
+      while (!(await this.#log.put(this.#state, actions))) {
+        const winner = await this.#log.advance(this.#state);
+        if (winner === false) throw conflict("of the same version", this.#name);
+        refuseConflict(change, winner, this.#name, this.folder);
+      }
       const rows = change.add.reduce((sum, file) => sum + file.rows, 0);
       if (diagnostics.committed.hasSubscribers) {
         diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
@@ -162,12 +163,16 @@ class DeltaTable implements OfflineTable {
     });
   }
 
+  async discard(files: readonly NewFile[]): Promise<void> {
+    for (const { path } of files) await this.#storage.remove(join(this.folder, path));
+  }
+
   async vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {
     const removedBefore = millisOf(this.#clock) - keptMillis;
     return this.#inTurn(async () => {
       let count = 0;
       for (const remove of this.#state.removed.values()) {
-        const file = this.#file(remove);
+        const file = fileOf(remove, this.folder);
         if ((remove.deletionTimestamp ?? 0) >= removedBefore || !isUnneeded(file)) continue;
         await this.#storage.remove(file.path);
         // The next checkpoint leaves it out; until then a reopened table knows it again, and nothing is lost by that.
@@ -211,74 +216,12 @@ class DeltaTable implements OfflineTable {
     return {
       version: state.version,
       schema: this.#schema(state),
-      files: Array.from(state.added.values(), (add) => this.#file(add)),
-      removed: Array.from(state.removed.values(), (remove) => this.#file(remove)),
+      files: Array.from(state.added.values(), (add) => fileOf(add, this.folder)),
+      removed: [...state.removed.values()]
+        .filter((remove) => !isReplaced(remove))
+        .map((remove) => fileOf(remove, this.folder)),
       txns: new Map(Array.from(state.txns.values(), ({ appId, version: last }) => [appId, last])),
     };
-  }
-
-  #file(action: AddAction | RemoveAction): TableFile {
-    const path = decodeURIComponent(action.path);
-    const stats = "stats" in action && action.stats ? (JSON.parse(action.stats) as { numRecords?: number }) : {};
-    return {
-      path: isAbsolute(path) ? path : join(this.folder, path),
-      bytes: action.size ?? 0,
-      rows: stats.numRecords ?? 0,
-      tags: action.tags ?? {},
-    };
-  }
-
-  #removeAction(path: string, dataChange: boolean): DeltaAction {
-    const add = this.#state.added.get(encodePath(path));
-    if (add === undefined) {
-      throw new OnefoldError("TABLE_CONFLICT", `file ${path} is no part of table ${this.#name} any more`, {
-        where: this.folder,
-      });
-    }
-    return {
-      remove: {
-        path: add.path,
-        deletionTimestamp: millisOf(this.#clock),
-        dataChange,
-        extendedFileMetadata: true,
-        partitionValues: add.partitionValues,
-        size: add.size,
-        ...(add.tags ? { tags: add.tags } : {}),
-      },
-    };
-  }
-
-  /** A writer decides by `lastTxn`: a txn that does not move its application forward was decided on old news. */
-  #refuseOldTxn(change: TableCommit): void {
-    for (const { applicationId, version, after } of change.txn ?? []) {
-      const last = this.#state.txns.get(applicationId)?.version;
-      if (last !== undefined && last >= version) throw this.#conflict(applicationId);
-      if (after !== undefined && after !== (last ?? null)) throw this.#conflict(applicationId);
-    }
-  }
-
-  /** Steps over the commit that took the version, unless it makes this one meaningless. */
-  async #passConcurrentCommit(change: TableCommit): Promise<void> {
-    const winner = await this.#log.advance(this.#state);
-    if (winner === false) throw this.#conflict("of the same version");
-    for (const action of winner) {
-      const application = action.txn?.appId;
-      if (application !== undefined && (change.txn ?? []).some(({ applicationId }) => applicationId === application)) {
-        throw this.#conflict(application);
-      }
-      const path = action.remove?.path;
-      if (path !== undefined && (change.remove ?? []).some((removed) => encodePath(removed) === path)) {
-        throw this.#conflict(`that removed ${path}`);
-      }
-      if (action.metaData || action.protocol) throw this.#conflict("that changed the schema");
-    }
-  }
-
-  #conflict(which: string): OnefoldError {
-    return new OnefoldError("TABLE_CONFLICT", `another writer's commit ${which} came first in table ${this.#name}`, {
-      where: this.folder,
-      hint: "read the table again and decide anew",
-    });
   }
 
   async #refresh(): Promise<void> {
@@ -304,12 +247,4 @@ class DeltaTable implements OfflineTable {
 /** The format's times are whole milliseconds. */
 function millisOf(clock: Clock): number {
   return Math.floor(clock.now() / 1000);
-}
-
-function commitInfo(operation: string, timestamp: number): DeltaAction {
-  return { commitInfo: { timestamp, operation, operationParameters: {}, engineInfo: "onefold" } };
-}
-
-function encodePath(path: string): string {
-  return path.split("/").map(encodeURIComponent).join("/");
 }

@@ -19,6 +19,17 @@ export interface TableFile {
   readonly bytes: number;
   readonly rows: number;
   readonly tags: Readonly<Record<string, string>>;
+  /** Values of the table's partition columns, as text; empty in a table without any. */
+  readonly partition?: Readonly<Record<string, string | null>>;
+  /** What is known of its columns without opening it. */
+  readonly stats?: TableFileStats;
+}
+
+/** Bounds of a file's columns, as the table's log has them: times as ISO text. Absent where not known. */
+export interface TableFileStats {
+  readonly minValues?: Readonly<Record<string, unknown>>;
+  readonly maxValues?: Readonly<Record<string, unknown>>;
+  readonly nullCount?: Readonly<Record<string, unknown>>;
 }
 
 export interface TableTxn {
@@ -48,17 +59,33 @@ export interface NewFile {
   /** Delta statistics as JSON text, where known. */
   readonly stats?: string;
   readonly tags?: Readonly<Record<string, string>>;
+  readonly partition?: Readonly<Record<string, string | null>>;
+}
+
+/** One of `TableSnapshot.removed` written anew: it goes on standing for what it stood for, in another file. */
+export interface RemovedReplacement {
+  /** Relative to the table's folder. */
+  readonly path: string;
+  readonly by: NewFile;
 }
 
 export interface TableCommit {
   readonly add: readonly NewFile[];
-  /** Paths relative to the table's folder. */
+  /** Paths relative to the table's folder. Where one is no part of the table any more, `TABLE_CONFLICT`. */
   readonly remove?: readonly string[];
+  /** Files that left the table earlier, and are kept for what they meant then, written anew. */
+  readonly replaceRemoved?: readonly RemovedReplacement[];
   readonly txn?: readonly TableTxn[];
   /** Shown in the table's history. */
   readonly operation: string;
   /** False where the rows stay the same and only their files change. */
   readonly dataChange?: boolean;
+  /** What the change was decided by, where another's commit since then may have made that wrong. */
+  readonly decidedBy?: {
+    readonly version: number;
+    /** Whether the decision hung on there being no such file: where a commit since then has added one, `TABLE_CONFLICT`. */
+    readonly hangsOn: (added: TableFile) => boolean;
+  };
 }
 
 export interface OfflineTable {
@@ -72,6 +99,8 @@ export interface OfflineTable {
    * Returns the new version. Throws `TABLE_CONFLICT`.
    */
   commit(change: TableCommit): Promise<number>;
+  /** Deletes files that were written for a commit which did not come about. */
+  discard(files: readonly NewFile[]): Promise<void>;
   /** Deletes files that left the table more than `keptMillis` ago and that no one needs any more. Returns how many. */
   vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number>;
 }
