@@ -356,7 +356,9 @@ export class Platform {
     if (files.length === 0) return [];
     const paths = files.map((file) => sqlText(file.path)).join(", ");
     const order = orderBy === undefined ? "" : ` ORDER BY ${orderBy}`;
-    return this.#context.engine.rows(`SELECT * FROM read_parquet([${paths}], union_by_name = true)${order}`);
+    return this.#context.engine.rows(
+      `SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)${order}`,
+    );
   }
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */

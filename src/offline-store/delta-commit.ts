@@ -6,10 +6,11 @@
  * has added since.
  */
 import { isAbsolute, join } from "node:path";
+import { assert } from "../base/assert.ts";
 import { OnefoldError } from "../base/errors.ts";
 import type { AddAction, DeltaAction, RemoveAction } from "./delta-actions.ts";
 import type { DeltaState } from "./delta-state.ts";
-import type { NewFile, TableCommit, TableFile, TableFileStats } from "./offline-store.ts";
+import type { FileReplacement, NewFile, TableCommit, TableFile, TableFileStats } from "./offline-store.ts";
 
 /** On a file that left the table and was written anew under another name. */
 const REPLACED_BY = "replacedBy";
@@ -31,17 +32,32 @@ export function commitActions(change: TableCommit, state: DeltaState, now: numbe
       if (add === undefined) throw gone(path, table);
       return removeAction(add, { deletionTimestamp: now, dataChange });
     }),
-    ...(change.replaceRemoved ?? []).flatMap(({ path, by }) => {
-      const remove = state.removed.get(encodePath(path));
-      if (remove === undefined || isReplaced(remove)) throw gone(path, table);
-      const { tags } = remove;
-      const common = { deletionTimestamp: now, dataChange };
-      return [
-        removeAction({ ...remove, tags: { ...tags, [REPLACED_BY]: by.path } }, common),
-        removeAction({ ...remove, path: encodePath(by.path), size: by.bytes, tags: by.tags ?? null }, common),
-      ];
-    }),
+    ...(change.replace ?? []).flatMap((replacement) => replacing(replacement, state, { now, dataChange, table })),
     ...change.add.map((file) => ({ add: addAction(file, now, dataChange) })),
+  ];
+}
+
+function replacing(
+  { paths, by }: FileReplacement,
+  state: DeltaState,
+  { now, dataChange, table }: { readonly now: number; readonly dataChange: boolean; readonly table: string },
+): DeltaAction[] {
+  const common = { deletionTimestamp: now, dataChange };
+  const replaced = paths.map((path) => {
+    const file = state.added.get(encodePath(path)) ?? state.removed.get(encodePath(path));
+    if (file === undefined || isReplaced(file)) throw gone(path, table);
+    return file;
+  });
+  const presentCount = replaced.filter(({ path }) => state.added.has(path)).length;
+  // One that was present when the change was decided on is no part of the table any more.
+  if (presentCount < paths.length && (paths.length > 1 || presentCount > 0)) throw gone(paths.join(", "), table);
+  const [first] = replaced;
+  assert(first !== undefined, "a new file takes the place of at least one");
+  return [
+    ...replaced.map((file) => removeAction({ ...file, tags: { ...file.tags, [REPLACED_BY]: by.path } }, common)),
+    presentCount > 0
+      ? { add: addAction(by, now, dataChange) }
+      : removeAction({ ...first, path: encodePath(by.path), size: by.bytes, tags: by.tags ?? null }, common),
   ];
 }
 
@@ -74,8 +90,8 @@ function removeAction(
 }
 
 /** Whether what a file that left the table stood for stands in another file by now. */
-export function isReplaced(remove: RemoveAction): boolean {
-  return remove.tags?.[REPLACED_BY] !== undefined;
+export function isReplaced({ tags }: Pick<RemoveAction, "tags">): boolean {
+  return tags?.[REPLACED_BY] !== undefined;
 }
 
 export function fileOf(action: AddAction | RemoveAction, folder: string): TableFile {
@@ -114,7 +130,7 @@ export function refuseConflict(
       throw conflict(application, table);
     }
     const path = action.remove?.path;
-    const touched = [...(change.remove ?? []), ...(change.replaceRemoved ?? []).map((replaced) => replaced.path)];
+    const touched = [...(change.remove ?? []), ...(change.replace ?? []).flatMap(({ paths }) => paths)];
     if (path !== undefined && touched.some((each) => encodePath(each) === path)) {
       throw conflict(`that removed ${path}`, table);
     }

@@ -83,7 +83,8 @@ async function create(
     id: randomUUID(),
     format: { provider: "parquet", options: {} },
     schemaString: formatSchema(schema),
-    partitionColumns: [],
+    name,
+    partitionColumns: schema.partitionBy === undefined ? [] : [schema.partitionBy.column],
     configuration: CONFIGURATION,
     createdTime: now,
   };
@@ -138,7 +139,7 @@ class DeltaTable implements OfflineTable {
   }
 
   async commit(change: TableCommit): Promise<number> {
-    const written = [...change.add, ...(change.replaceRemoved ?? []).map(({ by }) => by)];
+    const written = [...change.add, ...(change.replace ?? []).map(({ by }) => by)];
     for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
     return this.#inTurn(async () => {
       const { decidedBy } = change;
@@ -183,11 +184,11 @@ class DeltaTable implements OfflineTable {
     });
   }
 
-  /** Adds columns that `schema` has behind the table's; throws `TABLE_INVALID` for any other difference. */
+  /** Adds columns that `schema` has behind the table's, null in older rows, and lets those be null that may be; throws `TABLE_INVALID` for any other difference. */
   async evolveTo(schema: TableSchema): Promise<void> {
     await this.#inTurn(async () => {
       for (;;) {
-        const present = this.#schema(this.#state).columns;
+        const { columns: present, partitionBy } = this.#schema(this.#state);
         for (const column of present) {
           const wanted = schema.columns.find(({ name }) => name === column.name);
           if (wanted !== undefined && sameType(wanted.type, column.type)) continue;
@@ -201,10 +202,18 @@ class DeltaTable implements OfflineTable {
           );
         }
         const more = schema.columns.filter(({ name }) => present.every((column) => column.name !== name));
-        if (more.length === 0) return;
+        const kept = present.map((column) => ({
+          ...column,
+          nullable: column.nullable || schema.columns.some(({ name, nullable }) => name === column.name && nullable),
+        }));
+        const isSame = kept.every(({ nullable }, i) => nullable === present[i]!.nullable);
+        if (more.length === 0 && isSame) return;
         const metaData = {
           ...this.#metaData(this.#state),
-          schemaString: formatSchema({ columns: [...present, ...more] }),
+          schemaString: formatSchema({
+            columns: [...kept, ...more.map((column) => ({ ...column, nullable: true }))],
+            ...(partitionBy === undefined ? {} : { partitionBy }),
+          }),
         };
         if (await this.#log.put(this.#state, [commitInfo("ADD COLUMNS", millisOf(this.#clock)), { metaData }])) return;
         await this.#refresh();
@@ -234,7 +243,8 @@ class DeltaTable implements OfflineTable {
   }
 
   #schema(state: DeltaState): TableSchema {
-    return parseSchema(this.#metaData(state).schemaString, this.folder);
+    const { schemaString, partitionColumns } = this.#metaData(state);
+    return parseSchema(schemaString, partitionColumns, this.folder);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -11,6 +11,19 @@ import type { Column } from "../schema/value.ts";
 
 export interface TableSchema {
   readonly columns: readonly Column[];
+  /** Of a table in partitions; settled when it is created. */
+  readonly partitionBy?: TablePartition;
+}
+
+/**
+ * A table's files lie in folders by the UTC month of a time: `_month=2001-05/`. The month is a text column that readers
+ * of the format see beside the others; it is not in the files. A time has a month as well as a day, and a month's events
+ * are few enough for a folder and enough for files worth opening.
+ */
+export interface TablePartition {
+  readonly column: "_month";
+  /** The timestamp column that it is the month of. */
+  readonly of: string;
 }
 
 /** A Parquet file that is part of a table version. Paths are absolute. */
@@ -44,7 +57,7 @@ export interface TableSnapshot {
   readonly version: number;
   readonly schema: TableSchema;
   readonly files: readonly TableFile[];
-  /** Files of earlier versions that are no longer part of the table but still stand on disk (rows unknown: 0). */
+  /** Files of earlier versions that are no longer part of the table, and were not replaced by others (rows unknown: 0). */
   readonly removed: readonly TableFile[];
   /** Newest committed version of each application id. */
   readonly txns: ReadonlyMap<string, number>;
@@ -62,10 +75,13 @@ export interface NewFile {
   readonly partition?: Readonly<Record<string, string | null>>;
 }
 
-/** One of `TableSnapshot.removed` written anew: it goes on standing for what it stood for, in another file. */
-export interface RemovedReplacement {
-  /** Relative to the table's folder. */
-  readonly path: string;
+/**
+ * Files of the table whose place one new file takes, or one of `TableSnapshot.removed`, which then goes on standing, in
+ * the new file, for what it stood for. What was replaced stands for nothing any more, and is in no `removed`.
+ */
+export interface FileReplacement {
+  /** Relative to the table's folder. Where one is no part of the table any more, `TABLE_CONFLICT`. */
+  readonly paths: readonly string[];
   readonly by: NewFile;
 }
 
@@ -73,8 +89,7 @@ export interface TableCommit {
   readonly add: readonly NewFile[];
   /** Paths relative to the table's folder. Where one is no part of the table any more, `TABLE_CONFLICT`. */
   readonly remove?: readonly string[];
-  /** Files that left the table earlier, and are kept for what they meant then, written anew. */
-  readonly replaceRemoved?: readonly RemovedReplacement[];
+  readonly replace?: readonly FileReplacement[];
   readonly txn?: readonly TableTxn[];
   /** Shown in the table's history. */
   readonly operation: string;

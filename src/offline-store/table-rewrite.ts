@@ -17,15 +17,7 @@ import { assert } from "../base/assert.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Column } from "../schema/value.ts";
 import { sqlText, type QueryEngine } from "./engine.ts";
-import type {
-  NewFile,
-  OfflineTable,
-  RemovedReplacement,
-  TableCommit,
-  TableFile,
-  TableSnapshot,
-  TableTxn,
-} from "./offline-store.ts";
+import type { NewFile, OfflineTable, TableCommit, TableFile, TableSnapshot, TableTxn } from "./offline-store.ts";
 import { writeParquetFile } from "./parquet-file.ts";
 
 /** Each attempt goes on from a newer version; so many in a row mean that somebody commits all the time. */
@@ -136,24 +128,14 @@ function commitOf(
   rewrites: readonly FileRewrite[],
   written: readonly NewFile[],
 ): TableCommit {
-  const present = new Set(snapshot.files.map(({ path }) => path));
-  const pathsOf = ({ files }: FileRewrite): string[] => files.map(({ path }) => relative(table.folder, path));
-  const [add, remove, replaceRemoved]: [NewFile[], string[], RemovedReplacement[]] = [[], [], []];
-  for (const [i, rewrite] of rewrites.entries()) {
-    if (present.has(rewrite.files[0]!.path)) {
-      add.push(written[i]!);
-      remove.push(...pathsOf(rewrite));
-    } else {
-      assert(rewrite.files.length === 1, "files that left the table are written anew one by one");
-      replaceRemoved.push({ path: pathsOf(rewrite)[0]!, by: written[i]! });
-    }
-  }
   const { hangsOn, operation, txn, dataChange = true } = request;
   return {
     operation,
-    add,
-    remove,
-    replaceRemoved,
+    add: [],
+    replace: rewrites.map(({ files }, i) => ({
+      paths: files.map(({ path }) => relative(table.folder, path)),
+      by: written[i]!,
+    })),
     dataChange,
     ...(txn === undefined ? {} : { txn }),
     ...(hangsOn === undefined

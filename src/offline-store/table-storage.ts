@@ -50,6 +50,8 @@ export const diskTableStorage: TableStorage = {
     await sync(written);
     if (written !== path) await rename(written, path);
     await sync(dirname(path));
+    // The folder of a partition may be as new as the file in it.
+    await sync(dirname(dirname(path)));
   },
   async remove(path) {
     await rm(path, { force: true });
