@@ -8,12 +8,36 @@
 import { isAbsolute, join } from "node:path";
 import { assert } from "../base/assert.ts";
 import { OnefoldError } from "../base/errors.ts";
+import type { Micros } from "../base/micros.ts";
 import type { AddAction, DeltaAction, RemoveAction } from "./delta-actions.ts";
+import { timestampOf } from "./delta-log.ts";
 import type { DeltaState } from "./delta-state.ts";
-import type { FileReplacement, NewFile, TableCommit, TableFile, TableFileStats } from "./offline-store.ts";
+import type {
+  FileReplacement,
+  NewFile,
+  TableCommit,
+  TableFile,
+  TableFileStats,
+  TableVersion,
+} from "./offline-store.ts";
 
 /** On a file that left the table and was written anew under another name. */
 const REPLACED_BY = "replacedBy";
+
+/** What a commit did, for a table's history. */
+export function tableVersion(version: number, actions: readonly DeltaAction[], folder: string): TableVersion {
+  const timestamp = timestampOf(actions);
+  const operation = actions.find((action) => action.commitInfo)?.commitInfo?.["operation"];
+  const added = actions.flatMap(({ add }) => (add ? [fileOf(add, folder)] : []));
+  return {
+    version,
+    committedAt: timestamp === null ? null : ((timestamp * 1000) as Micros),
+    operation: typeof operation === "string" ? operation : null,
+    filesAdded: added.length,
+    filesRemoved: actions.filter(({ remove }) => remove).length,
+    rowsAdded: added.reduce((sum, { rows }) => sum + rows, 0),
+  };
+}
 
 export function commitInfo(operation: string, timestamp: number): DeltaAction {
   return { commitInfo: { timestamp, operation, operationParameters: {}, engineInfo: "onefold" } };

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { OnefoldError } from "../base/errors.ts";
+import { formatMicros, type Micros } from "../base/micros.ts";
 import { formatType, sameType } from "../schema/value.ts";
 import {
   READER_VERSION,
@@ -24,11 +25,15 @@ import {
   refuseConflict,
   refuseOldTxn,
   refuseUnseenFile,
+  tableVersion,
 } from "./delta-commit.ts";
-import { DeltaLog } from "./delta-log.ts";
+import { DeltaLog, timestampOf, versionGone } from "./delta-log.ts";
 import { DeltaState } from "./delta-state.ts";
 import type { QueryEngine } from "./engine.ts";
+import { cleanUp } from "./delta-clean-up.ts";
 import type {
+  CleanUpReport,
+  CleanUpRequest,
   NewFile,
   OfflineStore,
   OfflineTable,
@@ -36,6 +41,7 @@ import type {
   TableFile,
   TableSchema,
   TableSnapshot,
+  TableVersion,
 } from "./offline-store.ts";
 import { diskTableStorage, type TableStorage } from "./table-storage.ts";
 
@@ -61,6 +67,17 @@ export function openOfflineStore(
   };
   return {
     find: open,
+    async names() {
+      const kinds = await storage.list(folder);
+      const names: string[] = [];
+      for (const kind of kinds) {
+        for (const name of await storage.list(join(folder, kind)).catch(() => [])) {
+          const log = await storage.list(join(folder, kind, name, "_delta_log")).catch(() => []);
+          if (log.length > 0) names.push(`${kind}/${name}`);
+        }
+      }
+      return names.toSorted();
+    },
     async table(name, schema) {
       const existing = (await open(name)) ?? (await create(join(folder, name), name, schema, storage, engine, clock));
       await existing.evolveTo(schema);
@@ -105,7 +122,7 @@ class DeltaTable implements OfflineTable {
   readonly folder: string;
   readonly #name: string;
   readonly #log: DeltaLog;
-  readonly #state: DeltaState;
+  #state: DeltaState;
   readonly #storage: TableStorage;
   readonly #clock: Clock;
   /** Commits of this process follow each other; other processes are met in the log. */
@@ -120,14 +137,48 @@ class DeltaTable implements OfflineTable {
     this.#clock = clock;
   }
 
-  async snapshot(version?: number): Promise<TableSnapshot> {
+  async snapshot(at?: number | { readonly committedBy: Micros }): Promise<TableSnapshot> {
+    const version = typeof at === "object" ? await this.#versionAt(at.committedBy) : at;
     if (version !== undefined && version !== this.#state.version) {
       const state = await this.#log.load(version);
-      if (state !== null) return this.#snapshotOf(state);
+      if (state !== null) return this.#wholeSnapshot(state);
     }
     return this.#inTurn(async () => {
       if (version === undefined) await this.#refresh();
       return this.#snapshotOf(this.#state);
+    });
+  }
+
+  async history(limit: number): Promise<TableVersion[]> {
+    const { version: newest } = await this.snapshot();
+    const versions: TableVersion[] = [];
+    for (let version = newest; version >= 0 && versions.length < limit; version--) {
+      const actions = await this.#log.actions(version);
+      if (actions === null) break;
+      versions.push(tableVersion(version, actions, this.folder));
+    }
+    return versions;
+  }
+
+  /** A version that was left behind: its files may have been removed. */
+  async #wholeSnapshot(state: DeltaState): Promise<TableSnapshot> {
+    const snapshot = this.#snapshotOf(state);
+    const there = new Set((await this.#storage.files(this.folder)).map(({ path }) => path));
+    const gone = snapshot.files.find(({ path }) => path.startsWith(this.folder) && !there.has(path));
+    if (gone === undefined) return snapshot;
+    throw versionGone(state.version, this.folder, `vacuum has removed ${gone.path}`);
+  }
+
+  async #versionAt(time: Micros): Promise<number> {
+    const { version: newest } = await this.snapshot();
+    for (let version = newest; version >= 0; version--) {
+      const actions = await this.#log.actions(version);
+      if (actions === null) throw versionGone(version, this.folder, "the log of that time was cleaned away");
+      const committedMillis = timestampOf(actions);
+      if (committedMillis !== null && committedMillis * 1000 <= time) return version;
+    }
+    throw new OnefoldError("TABLE_VERSION_UNKNOWN", `table ${this.#name} did not exist at ${formatMicros(time)}`, {
+      where: this.folder,
     });
   }
 
@@ -142,6 +193,7 @@ class DeltaTable implements OfflineTable {
     const written = [...change.add, ...(change.replace ?? []).map(({ by }) => by)];
     for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
     return this.#inTurn(async () => {
+      await this.#rejoin();
       const { decidedBy } = change;
       for (let version = (decidedBy?.version ?? this.#state.version) + 1; version <= this.#state.version; version++) {
         // One that was cleaned away is too old for anything to be decided by it.
@@ -168,6 +220,14 @@ class DeltaTable implements OfflineTable {
     for (const { path } of files) await this.#storage.remove(join(this.folder, path));
   }
 
+  async cleanUp(request: CleanUpRequest): Promise<CleanUpReport> {
+    return this.#inTurn(async () => {
+      await this.#refresh();
+      const parts = { folder: this.folder, log: this.#log, state: this.#state, storage: this.#storage };
+      return cleanUp(parts, request, millisOf(this.#clock));
+    });
+  }
+
   async vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {
     const removedBefore = millisOf(this.#clock) - keptMillis;
     return this.#inTurn(async () => {
@@ -187,6 +247,7 @@ class DeltaTable implements OfflineTable {
   /** Adds columns that `schema` has behind the table's, null in older rows, and lets those be null that may be; throws `TABLE_INVALID` for any other difference. */
   async evolveTo(schema: TableSchema): Promise<void> {
     await this.#inTurn(async () => {
+      await this.#rejoin();
       for (;;) {
         const { columns: present, partitionBy } = this.#schema(this.#state);
         for (const column of present) {
@@ -234,7 +295,14 @@ class DeltaTable implements OfflineTable {
   }
 
   async #refresh(): Promise<void> {
+    await this.#rejoin();
     while (await this.#log.advance(this.#state));
+  }
+
+  /** A table that was left alone for so long that the log was cleaned beyond what is known of it is opened anew. */
+  async #rejoin(): Promise<void> {
+    if (await this.#log.holds(this.#state.version)) return;
+    this.#state = (await this.#log.load()) ?? this.#state;
   }
 
   #metaData(state: DeltaState): MetaDataAction {

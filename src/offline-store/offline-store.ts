@@ -7,6 +7,7 @@
  *   can be recognised; `lastTxn` returns the newest committed version of an application id;
  * - another engine (delta-rs, Spark, DuckDB's delta reader) can read the table as it is.
  */
+import type { Micros } from "../base/micros.ts";
 import type { Column } from "../schema/value.ts";
 
 export interface TableSchema {
@@ -103,11 +104,43 @@ export interface TableCommit {
   };
 }
 
+export interface TableVersion {
+  readonly version: number;
+  /** Null where the writer did not say. */
+  readonly committedAt: Micros | null;
+  readonly operation: string | null;
+  readonly filesAdded: number;
+  readonly filesRemoved: number;
+  /** Of the files added. */
+  readonly rowsAdded: number;
+}
+
+export interface CleanUpRequest {
+  /** Files that left the table, or were never part of it, longer ago than this go. */
+  readonly keptMillis: number;
+  /** Versions older than this cannot be read any more. */
+  readonly logKeptMillis: number;
+  /** Of a file that left the table: false where it is kept for what it meant then. */
+  readonly isUnneeded: (file: TableFile) => boolean;
+  /** Says what would be deleted, and deletes nothing. */
+  readonly dryRun?: boolean;
+}
+
+export interface CleanUpReport {
+  /** Files of rows. */
+  readonly files: readonly string[];
+  readonly bytes: number;
+  readonly logFiles: number;
+}
+
 export interface OfflineTable {
   /** Absolute folder of the table: where new Parquet files are to be written before their commit. */
   readonly folder: string;
-  /** The newest snapshot, or the one of `version`. */
-  snapshot(version?: number): Promise<TableSnapshot>;
+  /**
+   * The newest snapshot, or the one of a version, or of the newest version committed at a time or before. Throws
+   * `TABLE_VERSION_UNKNOWN`, and `TABLE_VERSION_GONE` where vacuum has removed a file of it.
+   */
+  snapshot(at?: number | { readonly committedBy: Micros }): Promise<TableSnapshot>;
   lastTxn(applicationId: string): Promise<number | null>;
   /**
    * Commits, retrying behind other writers' commits unless one carried the same txn application id.
@@ -116,6 +149,13 @@ export interface OfflineTable {
   commit(change: TableCommit): Promise<number>;
   /** Deletes files that were written for a commit which did not come about. */
   discard(files: readonly NewFile[]): Promise<void>;
+  /** What each of the newest versions did, the newest first; ends where the log was cleaned away. */
+  history(limit: number): Promise<TableVersion[]>;
+  /**
+   * Deletes files that left the table, as `vacuum`, and those that never were part of it, entries of the log and temporary
+   * files that nobody needs. What is left of the table can be read at any moment of it, and if it is cut short.
+   */
+  cleanUp(request: CleanUpRequest): Promise<CleanUpReport>;
   /** Deletes files that left the table more than `keptMillis` ago and that no one needs any more. Returns how many. */
   vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number>;
 }
@@ -126,6 +166,8 @@ export interface OfflineStore {
    * (null in older rows); any other difference throws `TABLE_INVALID`.
    */
   table(name: string, schema: TableSchema): Promise<OfflineTable>;
+  /** Names of all tables, sorted. */
+  names(): Promise<string[]>;
   /** Opens the table if it exists. */
   find(name: string): Promise<OfflineTable | null>;
 }
