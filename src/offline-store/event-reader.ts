@@ -289,7 +289,7 @@ export function eventRelation(files: readonly TableFile[], columns: readonly Col
   if (files.length === 0) return `(${empty})`;
   const paths = files.map((file) => sqlText(file.path)).join(", ");
   return `(SELECT ${typed.map(([name]) => sqlName(name)).join(", ")}
-    FROM (${empty} UNION ALL BY NAME SELECT * FROM read_parquet([${paths}], union_by_name = true)))`;
+    FROM (${empty} UNION ALL BY NAME SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)))`;
 }
 
 const META_COLUMNS = [

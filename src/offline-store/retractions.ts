@@ -16,6 +16,11 @@ import type { TableFile } from "./offline-store.ts";
 /** Of a live file: how many retractions it holds. Absent for none. */
 export const RETRACTIONS_TAG = "retractions";
 
+/** Of a file that holds so many. */
+export function retractionTag(count: number): Readonly<Record<string, string>> {
+  return count === 0 ? {} : { [RETRACTIONS_TAG]: String(count) };
+}
+
 export function retractionFiles({ live }: Pick<EventFiles, "live">): readonly TableFile[] {
   return live.filter(({ tags }) => tags[RETRACTIONS_TAG] !== undefined);
 }
