@@ -20,6 +20,7 @@ import { openOfflineStore } from "./offline-store/delta-table.ts";
 import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
+import { forgetEntity, type ForgetReport, keyToForget, resumeForgetting } from "./platform/forget/forget-entity.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -132,6 +133,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
+    await resumeForgetting(context, online);
     const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
@@ -241,6 +243,16 @@ export class Platform {
   async correct(source: string, corrections: readonly Correction[]): Promise<CorrectionResult> {
     const instead = "correct at its server: POST /events/{source}/corrections";
     return this.#own("correct", instead).sources.get(source).correct(corrections);
+  }
+
+  /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
+  async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
+    const { sources } = this.#own("forget");
+    const journal = { entity, key: keyToForget(this.#context, entity, key) };
+    await this.settle();
+    return forgetEntity(this.#context, journal, ({ source, views }) =>
+      sources.get(source.name).forget(views, journal.key),
+    );
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */

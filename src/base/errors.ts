@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   EVENT_UNKNOWN: { status: 404, meaning: "a correction names an event that is not there, or was taken back" },
+  FORGET_SHARED: { status: 409, meaning: "events of an entity that is to be forgotten are folded for others, too" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
   SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events and no imports" },
   IMPORT_REPEATED: { status: 409, meaning: "a file of events without ids was imported before" },

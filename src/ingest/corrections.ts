@@ -95,8 +95,9 @@ export function planCorrections(
     result: (run) => {
       const outcomes = planned.map((one): CorrectionOutcome => {
         if ("status" in one) return one;
-        const { id, offset, eventTime } = run[one.place]!;
-        return { status: isRetraction({ eventTime }) ? "retracted" : "replaced", id: id!, offset, events: one.events };
+        const event = run[one.place]!;
+        const status = isRetraction(event) ? "retracted" : "replaced";
+        return { status, id: event.id!, offset: event.offset, events: one.events };
       });
       const rejected = outcomes.filter(({ status }) => status === "rejected").length;
       return { corrected: outcomes.length - rejected, rejected, outcomes };

@@ -18,8 +18,13 @@ export function retractionOf(id: string, storedColumnCount: number): CheckedRow 
   return { row: Array.from<null>({ length: storedColumnCount }).fill(null), eventTime: Number.NaN as Micros, id };
 }
 
-export function isRetraction({ eventTime }: Pick<CheckedRow, "eventTime">): boolean {
-  return Number.isNaN(eventTime);
+export function isRetraction({ eventTime, id }: Pick<CheckedRow, "eventTime" | "id">): boolean {
+  return Number.isNaN(eventTime) && id !== null;
+}
+
+/** What is left of a record that was erased (`log-erasure.ts`): its offset and its known time. */
+export function isErased({ eventTime, id }: Pick<CheckedRow, "eventTime" | "id">): boolean {
+  return Number.isNaN(eventTime) && id === null;
 }
 
 /** An event with its place in its partition. Only the stored columns are written; derived ones are recomputed. */

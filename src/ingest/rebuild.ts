@@ -24,7 +24,7 @@ import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Value } from "../schema/value.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import type { EventLog } from "./event-log.ts";
-import { isRetraction, type LogEvent } from "./event.ts";
+import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
 import { HotStates } from "./hot-states.ts";
@@ -213,6 +213,7 @@ class Rebuild {
 
   #foldInto(hot: HotStates, event: LogEvent): void {
     this.#events++;
+    if (isErased(event)) return;
     if (isRetraction(event))
       throw new OnefoldError(
         "INTERNAL",

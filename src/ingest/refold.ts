@@ -135,7 +135,7 @@ async function foldArchived(
         };
         batch.fillRow(i, stored);
         try {
-          const isMark = isRetraction(event);
+          const isMark = Number.isNaN(event.eventTime);
           fold.fold(state, { ...event, row: isMark || derivation === null ? stored : derivation.derive(stored) });
         } catch {
           // A derived column declared later that cannot be computed: it became a dead letter when it was first folded.

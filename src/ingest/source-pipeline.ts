@@ -276,7 +276,7 @@ export class SourcePipeline {
     for (const [i, { runner, events }] of behind.entries()) runner.foldRun(events, refolded[i]!);
     if (!isLive) return;
     for (const { id, offset, knownTime, row, eventTime } of run)
-      if (!isRetraction({ eventTime }) && offset >= this.#position) this.#ids.accepted(id!, row, knownTime);
+      if (!isRetraction({ eventTime, id }) && offset >= this.#position) this.#ids.accepted(id!, row, knownTime);
     this.#position = Math.max(this.#position, run.at(-1)!.offset + 1);
     this.#flusher.changed();
   }

@@ -20,7 +20,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import { ChangeCounts } from "./change-counts.ts";
 import type { RefoldedRun } from "./correction-run.ts";
-import { isRetraction, type LogEvent } from "./event.ts";
+import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
@@ -186,6 +186,7 @@ export class ViewRunner {
 
   #foldOne(event: LogEvent): void {
     const { fold } = this.view;
+    if (isErased(event)) return;
     if (isRetraction(event))
       throw new OnefoldError("INTERNAL", `view ${this.name} was handed the retraction at ${event.offset} as an event`);
     const entity = entityOf(fold, this.#derivation, event);

@@ -27,8 +27,10 @@ import { eventRelation } from "../offline-store/event-reader.ts";
 import { countEventsOfIds, type EventsOfId } from "../offline-store/retractions.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
+import { forgetInSource, type ForgottenOfSource } from "./forget/forget-source.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./runtime-context.ts";
@@ -221,6 +223,31 @@ export class SourceRuntime {
         }
         const planned = planCorrections(this.#source, corrections, known, (row) => this.#pipeline.checkRow(row));
         return planned.result(planned.rows.length === 0 ? [] : await this.#pipeline.correct(planned.rows));
+      }),
+    );
+  }
+
+  /** Takes an entity out of the source, which is closed meanwhile; pushes wait. */
+  forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> {
+    return this.#change(() =>
+      this.#gated(async () => {
+        // What goes is found in the archive: all must be in it, and all feature rows in their tables.
+        await this.#pipeline.drain();
+        this.#pipeline.tick();
+        await this.#pipeline.drain();
+        await this.archiveNow();
+        await this.#closeParts();
+        try {
+          return await forgetInSource({
+            context: this.#context,
+            online: this.#online,
+            source: this.#source,
+            views,
+            key,
+          });
+        } finally {
+          await this.#openParts(this.#context.buildsBehind);
+        }
       }),
     );
   }
