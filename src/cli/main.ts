@@ -16,6 +16,7 @@ import { devCommand } from "./commands/dev.ts";
 import { dropCommand } from "./commands/drop.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { fitCommand } from "./commands/fit.ts";
+import { forgetCommand } from "./commands/forget.ts";
 import { getCommand } from "./commands/get.ts";
 import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
@@ -47,6 +48,7 @@ for (const command of [
   ingestCommand(),
   correctCommand(),
   retractCommand(),
+  forgetCommand(),
   serveCommand(),
   workerCommand(),
   getCommand(),

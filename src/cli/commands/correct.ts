@@ -4,7 +4,7 @@ import { ERROR_CODES, type ErrorCode, OnefoldError } from "../../base/errors.ts"
 import { callServer } from "../http-call.ts";
 import { parseObject } from "../option-values.ts";
 import { createOutput } from "../output.ts";
-import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { asOwner, type StandardOptions, withStandardOptions } from "../standard-options.ts";
 
 interface CorrectOptions extends StandardOptions {
   readonly id: readonly string[];
@@ -51,7 +51,9 @@ function withCorrectionOptions(command: Command, correctionsOf: (options: Correc
         const path = `/events/${encodeURIComponent(source)}/corrections`;
         const report: Report =
           options.url === undefined
-            ? await withPlatform(options, "own", (platform) => platform.correct(source, corrections))
+            ? await asOwner(options, "own", {}, { work: "correct", asked: { source, corrections } }, (platform) =>
+                platform.correct(source, corrections),
+              )
             : ((await callServer(options.url, "POST", path, { corrections })) as unknown as Report);
         const refused = report.outcomes.find(({ status }) => status === "rejected");
         if (refused !== undefined && report.corrected === 0) throw refusal(refused);
