@@ -12,15 +12,18 @@ import type { Definition } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
+import type { RunOptions } from "./ingest/batch/batch-reader.ts";
+import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
+import type { KeyedState } from "./online-store/online-store.ts";
 import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
-import { forgetEntity, type ForgetReport, keyToForget, resumeForgetting } from "./platform/forget/forget-entity.ts";
+import { forgetOwned, type ForgetReport, resumeForgetting } from "./platform/forget/forget-entity.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -236,23 +239,23 @@ export class Platform {
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
   async push(source: string, rows: readonly unknown[]): Promise<PushResult> {
-    return this.#own("push", "push to its server: POST /events/{source}").sources.get(source).push(rows);
+    return this.#own("push", "push to its server: POST /events/{source}").sources.push(source, rows);
   }
 
-  /** Takes events back, or others in their place, by id (docs/events.md). Throws as `push`, and `REQUEST_INVALID`. */
+  /** Reads what a batch source has that is new, now. Throws as `BatchReader.run`, and `SOURCE_UNKNOWN`. */
+  async runBatch(source: string, options: RunOptions = {}): Promise<BatchRun> {
+    return this.#own("read a batch source", "ask it of its server: onefold run does").sources.runBatch(source, options);
+  }
+
+  /** Takes events back, or others in their place, by id (docs/events.md). */
   async correct(source: string, corrections: readonly Correction[]): Promise<CorrectionResult> {
-    const instead = "correct at its server: POST /events/{source}/corrections";
-    return this.#own("correct", instead).sources.get(source).correct(corrections);
+    return this.#own("correct", "correct at its server: onefold correct does").sources.get(source).correct(corrections);
   }
 
   /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
   async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
     const { sources } = this.#own("forget");
-    const journal = { entity, key: keyToForget(this.#context, entity, key) };
-    await this.settle();
-    return forgetEntity(this.#context, journal, ({ source, views }) =>
-      sources.get(source.name).forget(views, journal.key),
-    );
+    return forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() });
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -379,10 +382,7 @@ export class Platform {
   }
 
   /** The stored states of a view, in key order, as of the last flush. */
-  exportStates(
-    view: string,
-    version?: number | "dev",
-  ): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
+  exportStates(view: string, version?: number | "dev"): IterableIterator<KeyedState> {
     const { online, sources } = this.#own("export states");
     return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
   }

@@ -23,6 +23,7 @@ import { initCommand } from "./commands/init.ts";
 import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
@@ -49,6 +50,8 @@ for (const command of [
   correctCommand(),
   retractCommand(),
   forgetCommand(),
+  runCommand(),
+  runsCommand(),
   serveCommand(),
   workerCommand(),
   getCommand(),

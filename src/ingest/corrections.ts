@@ -39,7 +39,16 @@ export interface PlannedCorrections {
 /** Throws `REQUEST_INVALID` for a source that takes no corrections, and for too many of them. */
 export function refuseUncorrectable(source: SourceDefinition, corrections: readonly Correction[]): void {
   const where = source.name;
-  if (source.kind === "stream" && source.kafka !== undefined) {
+  if (source.kind === "batch") {
+    throw new OnefoldError(
+      "SOURCE_IS_BATCH",
+      `source ${source.name} is a batch source: correct its rows where they are read`,
+      {
+        where,
+      },
+    );
+  }
+  if (source.kafka !== undefined) {
     throw new OnefoldError(
       "REQUEST_INVALID",
       `the events of source ${source.name} come from Kafka, where none can be corrected yet`,

@@ -1,11 +1,11 @@
-/** Rows of an offline table, for people and tests. */
+/** Rows of an offline table, as it is now. */
 import { sqlText } from "../offline-store/engine.ts";
 import type { Value } from "../schema/value.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 
-/** None where there is no such table. `orderBy` is SQL. */
+/** `table` as `events/<source>` or `features/<view>@<version>`; none where there is no such table. */
 export async function offlineRows(
-  { engine, offline }: Pick<RuntimeContext, "engine" | "offline">,
+  { offline, engine }: Pick<RuntimeContext, "offline" | "engine">,
   table: string,
   orderBy?: string,
 ): Promise<readonly Record<string, Value>[]> {

@@ -7,7 +7,7 @@
  * and while the pipeline is opened anew because the source gained columns.
  */
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
-import type { StreamDefinition } from "../define/definition.ts";
+import type { SourceDefinition } from "../define/definition.ts";
 import type { ViewState } from "../fold/view-fold.ts";
 import { Archiver } from "../ingest/archiver.ts";
 import type { DeadLetters } from "../ingest/dead-letters.ts";
@@ -16,7 +16,7 @@ import { type Correction, type CorrectionResult, planCorrections, refuseUncorrec
 import { diskStorage } from "../ingest/disk-storage.ts";
 import type { LogEvent } from "../ingest/event.ts";
 import { importHistory } from "../ingest/history-import.ts";
-import type { PushResult, RowFaults } from "../ingest/pipeline.ts";
+import type { PushResult, RowFaults, RowNames } from "../ingest/pipeline.ts";
 import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import { refoldRun } from "../ingest/refold.ts";
@@ -45,7 +45,7 @@ export class SourceRuntime {
   readonly #online: LocalOnlineStore;
   readonly #builder: ViewBuilder;
   readonly #ticking: NodeJS.Timeout;
-  #source: StreamDefinition;
+  #source: SourceDefinition;
   #archive!: HistoryArchive;
   #pipeline!: SourcePipeline;
   #archiver!: Archiver;
@@ -57,13 +57,14 @@ export class SourceRuntime {
   #queued: readonly string[] = [];
   #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
-  private constructor(context: RuntimeContext, online: LocalOnlineStore, source: StreamDefinition) {
+  private constructor(context: RuntimeContext, online: LocalOnlineStore, source: SourceDefinition) {
     this.#context = context;
     this.#online = online;
     this.#source = source;
     this.name = source.name;
     this.#builder = new ViewBuilder(context, online);
-    this.#ticking = setInterval(() => this.#pipeline.tick(), TICK_MS);
+    // Opening may take longer than a tick.
+    this.#ticking = setInterval(() => (this.#pipeline as SourcePipeline | undefined)?.tick(), TICK_MS);
     this.#ticking.unref();
   }
 
@@ -71,7 +72,7 @@ export class SourceRuntime {
   static async open(
     context: RuntimeContext,
     online: LocalOnlineStore,
-    source: StreamDefinition,
+    source: SourceDefinition,
     onProgress?: OnProgress,
   ): Promise<SourceRuntime> {
     const runtime = new SourceRuntime(context, online, source);
@@ -103,7 +104,7 @@ export class SourceRuntime {
   }
 
   /** What monitoring asks at each scrape. */
-  gauges(): Omit<SourceGauges, "poll"> {
+  gauges(): Omit<SourceGauges, "poll" | "batch"> {
     const { log, pendingRows, deadLetters, runners } = this.#pipeline;
     const { archivedEnd } = this.#archiver;
     return {
@@ -135,9 +136,9 @@ export class SourceRuntime {
     return this.#pipeline.closedUpTo();
   }
 
-  async push(rows: readonly unknown[], faults?: RowFaults): Promise<PushResult> {
+  async push(rows: readonly unknown[], faults?: RowFaults, nameOf?: RowNames): Promise<PushResult> {
     while (this.#gate !== null) await this.#gate.opened;
-    return this.#pipeline.push(rows, faults);
+    return this.#pipeline.push(rows, faults, nameOf);
   }
 
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
@@ -177,7 +178,7 @@ export class SourceRuntime {
    * Takes over a definition that gained columns, and starts the views registered since. Pushes go on while views
    * are built; they wait only where the source itself changed.
    */
-  refresh(source: StreamDefinition, onProgress?: OnProgress): Promise<void> {
+  refresh(source: SourceDefinition, onProgress?: OnProgress): Promise<void> {
     return this.#change(async () => {
       const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#source));
       if (!redefined) return this.#bringUp(this.#views(), onProgress);

@@ -96,7 +96,7 @@ export interface ServePorts {
    * replaced or refused): plans compiled before are thrown away then. An epoch switch is no such change.
    */
   revision(): number;
-  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `VIEW_NOT_RUN`, `FEATURE_NOT_ONLINE`. */
+  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `FEATURE_NOT_ONLINE`. */
   view(name: string, version: number | "dev"): ServedView;
   /**
    * Resolves once accepted rows are durable and folded. Rows with a fault, by index, are rejected with it.

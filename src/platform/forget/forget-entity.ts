@@ -7,7 +7,7 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
-import type { StreamDefinition } from "../../define/definition.ts";
+import type { SourceDefinition } from "../../define/definition.ts";
 import { replaceDurably } from "../../ingest/log-erasure.ts";
 import type { LocalOnlineStore } from "../../online-store/online-store.ts";
 import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
@@ -27,7 +27,7 @@ export interface ForgetReport extends ForgottenOfSource {
 
 /** A source that has events of the entity, with all its views. */
 export interface SourceOfEntity {
-  readonly source: StreamDefinition;
+  readonly source: SourceDefinition;
   readonly views: readonly CatalogView[];
 }
 
@@ -58,7 +58,7 @@ function fromText(text: string, type: string): unknown {
 }
 
 /**
- * The streams that views of the entity are folded from. Throws `FORGET_SHARED` where another entity's view is folded
+ * The sources that views of the entity are folded from. Throws `FORGET_SHARED` where another entity's view is folded
  * from one of them, or one with another key: an event that is taken out would be missing there.
  */
 export function sourcesOfEntity({ registry, catalog }: RuntimeContext, entity: string): SourceOfEntity[] {
@@ -68,7 +68,6 @@ export function sourcesOfEntity({ registry, catalog }: RuntimeContext, entity: s
   const found: SourceOfEntity[] = [];
   for (const name of names) {
     const source = registry.source(name).definition;
-    if (source.kind !== "stream") continue;
     const on = views.filter((view) => view.source === name);
     const keys = new Set(on.map(({ key }) => JSON.stringify(key)));
     const others = on.filter((view) => view.entity !== entity);
@@ -93,6 +92,19 @@ function shared(
 interface Journal {
   readonly entity: string;
   readonly key: EntityKey;
+}
+
+/** As `Platform.forget`. */
+export async function forgetOwned(
+  context: RuntimeContext,
+  sources: {
+    get(source: string): { forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> };
+  },
+  { entity, parts, settle }: { readonly entity: string; readonly parts: readonly unknown[]; settle(): Promise<void> },
+): Promise<ForgetReport> {
+  const journal = { entity, key: keyToForget(context, entity, parts) };
+  await settle();
+  return forgetEntity(context, journal, ({ source, views }) => sources.get(source.name).forget(views, journal.key));
 }
 
 /** `inSource` closes a source while `forgetInSource` works on it. */

@@ -9,7 +9,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isOnefoldError } from "../../base/errors.ts";
-import type { StreamDefinition } from "../../define/definition.ts";
+import type { SourceDefinition } from "../../define/definition.ts";
 import { keyFromStored } from "../../fold/derive.ts";
 import { forgottenIdMeta } from "../../ingest/event-ids.ts";
 import { notePrefix } from "../../ingest/feature-rows.ts";
@@ -40,7 +40,7 @@ export interface ForgottenOfSource {
 export interface ForgetInSource {
   readonly context: RuntimeContext;
   readonly online: LocalOnlineStore;
-  readonly source: StreamDefinition;
+  readonly source: SourceDefinition;
   /** All views on the source; they have the entity and its key columns in common. */
   readonly views: readonly CatalogView[];
   readonly key: EntityKey;
@@ -166,7 +166,7 @@ function letterOf(line: string): Record<string, unknown> | null {
 }
 
 /** What can be read of a refused row: columns that are not of their type are null. */
-function storedRow(source: StreamDefinition, payload: unknown): Value[] {
+function storedRow(source: SourceDefinition, payload: unknown): Value[] {
   const given = typeof payload === "object" && payload !== null ? (payload as Record<string, unknown>) : {};
   const stored = source.columns.map(({ name, type }): Value => {
     try {

@@ -156,7 +156,6 @@ export async function openWorkerHouse(
 
 /** Views that the owner may have built, but not written to the online store yet. */
 function unstored(catalog: ViewCatalog, registry: Registry, views: StoredViews): string[] {
-  const streams = registry.sources().filter(({ definition }) => definition.kind === "stream");
-  const computable = streams.flatMap(({ definition }) => catalog.computableOn(definition.name));
+  const computable = registry.sources().flatMap(({ definition }) => catalog.computableOn(definition.name));
   return computable.filter((view) => !views.isStored(view)).map(({ name }) => `view ${name}`);
 }
