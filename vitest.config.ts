@@ -22,6 +22,7 @@ const FAULTS = [
 const JOURNEYS = [
   "test/bench/serving.test.ts",
   "test/bench/stream.test.ts",
+  "test/bench/training.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/docs/cli-page.test.ts",
   "test/docs/kafka-page.test.ts",

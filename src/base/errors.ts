@@ -79,6 +79,7 @@ export const ERROR_CODES = {
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
   DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
+  SPILL_FULL: { status: 507, meaning: "work fits neither into its memory nor into its folder for spilled data" },
   STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
   STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },
   STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },

@@ -47,6 +47,11 @@ export interface EventReadRequest extends KeyedEventsRequest {
   readonly survivorsOnly?: boolean;
   /** Table (entity_id INTEGER, entity_key VARCHAR): only these entities, under these ids. */
   readonly restrictTo?: string;
+  /**
+   * Only events whose time, known or effective, is not behind their entity's `last_time` (microseconds as DOUBLE) in that
+   * table. Files and parts of files that hold nothing else are not read.
+   */
+  readonly upTo?: "known-time" | "effective-time";
   /** Within an entity: by offset, or by (min(event time, known time), offset). */
   readonly order: "offset" | "effective-time";
   /** Makes `keyText` usable. */
@@ -86,11 +91,17 @@ export interface BatchRetractions {
   has(entity: number): boolean;
 }
 
+/** As the engine handed it over: also the vectors that `fillRow` writes from, in the order of the columns asked for. */
+export interface ReadEventBatch extends EntityEventBatch {
+  readonly values: readonly EngineVector[];
+  readonly validity: readonly (Uint8Array | null)[];
+}
+
 /** Streams events sorted by (entity, order). Throws what the engine throws; `DEFINITION_INVALID` for a bad column. */
 export async function* readEventsByEntity(
   engine: QueryEngine,
   request: EventReadRequest,
-): AsyncIterableIterator<EntityEventBatch> {
+): AsyncIterableIterator<ReadEventBatch> {
   const { source, columns } = request;
   const wanted = columns.map((name) => storedColumn(source, name));
   const scratch = randomUUID();
@@ -98,8 +109,9 @@ export async function* readEventsByEntity(
   const keyTable = `keys_${scratch}`;
   let tables: RetractionTables | null = null;
   try {
-    const base = await keyedScan(engine, request, wanted, keyTable);
-    tables = await retractionTables(engine, request);
+    const cut = await timeCut(engine, request);
+    const base = await keyedScan(engine, { ...request, files: cut.files }, wanted, keyTable);
+    tables = await retractionTables(engine, { ...request, files: cut.files });
     const withMarks = tables !== null && request.order === "offset";
     const isBare = tables === null || request.order !== "offset" || request.survivorsOnly === true;
     const scan = tables === null ? base : countingEvents(base, tables, isBare, withMarks);
@@ -113,7 +125,7 @@ export async function* readEventsByEntity(
     const eventTime = `epoch_us(s._event_time)::DOUBLE`;
     const sql = `SELECT e.entity_id, s._offset::DOUBLE, ${withMarks ? `coalesce(${eventTime}, 'nan'::DOUBLE)` : eventTime}, epoch_us(s._known_time)::DOUBLE
         ${isBare ? "" : ", coalesce(s._retracted_at::DOUBLE, 'infinity'::DOUBLE)"} ${wanted.map((column) => `, ${columnSql(column)}`).join("")}
-      FROM ${scan} s JOIN ${sqlName(entities)} e ON s._key = e.entity_key
+      FROM ${scan} s JOIN ${sqlName(entities)} e ON s._key = e.entity_key ${cut.where}
       ORDER BY e.entity_id, ${sortBy}`;
     const meta = isBare ? [INT32, NUMBER, NUMBER, NUMBER] : [INT32, NUMBER, NUMBER, NUMBER, NUMBER];
     const keyCursor = request.withKeys === true ? new KeyCursor(engine, entities) : null;
@@ -123,7 +135,8 @@ export async function* readEventsByEntity(
         const [entity, offset, eventTime, knownTime] = batch.columns;
         const at = isBare ? null : (batch.columns[4] as Float64Array);
         const vectors = batch.columns.slice(meta.length);
-        const fill = rowFiller(wanted, places, vectors, batch.validity.slice(meta.length));
+        const validity = batch.validity.slice(meta.length);
+        const fill = rowFiller(wanted, places, vectors, validity);
         const ids = entity as Int32Array;
         await keyCursor?.cover(ids[0]!, ids[batch.rowCount - 1]!);
         yield {
@@ -133,6 +146,8 @@ export async function* readEventsByEntity(
           eventTime: eventTime as Float64Array,
           knownTime: knownTime as Float64Array,
           ...(at === null ? {} : { retractions: { at, has: (id: number) => corrected!.has(id) } }),
+          values: vectors,
+          validity,
           fillRow: fill,
           keyText: (id) => keyOf(keyCursor, id),
         };
@@ -179,6 +194,26 @@ async function correctedEntities(
   const ids = new Set<number>();
   for await (const batch of engine.stream(sql, [INT32])) for (const id of batch.columns[0] as Int32Array) ids.add(id);
   return ids;
+}
+
+/** The files, less those known too late as a whole, and what leaves out the later events of the others. */
+async function timeCut(
+  engine: QueryEngine,
+  { upTo, restrictTo, files }: EventReadRequest,
+): Promise<{ readonly files: EventFiles; readonly where: string }> {
+  if (upTo === undefined || restrictTo === undefined) return { files, where: "" };
+  const [row] = await engine.rows(`SELECT max(last_time) AS last FROM ${sqlName(restrictTo)}`);
+  const last = Number(row?.["last"] ?? Number.NEGATIVE_INFINITY);
+  if (!Number.isFinite(last)) return { files, where: "" };
+  if (upTo === "effective-time") {
+    // An event that is known late may have happened early.
+    return { files, where: "WHERE epoch_us(least(s._event_time, s._known_time)) <= e.last_time" };
+  }
+  const isEarly = ({ tags }: TableFile): boolean => !(Number(tags["firstKnownTime"]) > last);
+  return {
+    files: { ...files, history: files.history.filter(isEarly), live: files.live.filter(isEarly) },
+    where: `WHERE s._known_time <= make_timestamptz(${last}::BIGINT) AND epoch_us(s._known_time) <= e.last_time`,
+  };
 }
 
 /**

@@ -38,6 +38,6 @@ export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntim
       if (workerTables?.has(registry.source(source).definition) === true) return null;
       return sources?.get(source).closedUpTo() ?? null;
     },
-    openEngine: () => context.openEngine(),
+    openEngine: (settings) => context.openEngine(settings),
   };
 }

@@ -76,7 +76,9 @@ async function leakageOf(
   plan: ServicePlan,
 ): Promise<LeakageReport> {
   const { out: _out, format: _format, ...unwritten } = request;
-  const asKnown = await setOf(request, plan, "as-known");
+  const asKnown = await setOf(unwritten, plan, "as-known");
+  // A set that is written may be in its file alone.
+  const written = request.out === undefined ? asKnown : await setOf(request, plan, "as-known");
   const final = await setOf(unwritten, plan, "final");
   const kept = request.examplesKept ?? 3;
   const changedRows = new Uint8Array(asKnown.rowCount);
@@ -98,8 +100,8 @@ async function leakageOf(
         ...valuesAt(row, asKnown.columns[i]!, final.columns[i]!),
       })),
     })),
-    out: asKnown.out,
-    manifest: asKnown.manifest,
+    out: written.out,
+    manifest: written.manifest,
   };
 }
 

@@ -5,10 +5,11 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
-import { entityIdsByRow, labelsByOffset, labelsByTime, type ServedLabel } from "./label-runs.ts";
+import { type LabelPieces, piecesByTime, piecesOfRun } from "./label-pieces.ts";
+import { entityIdsByRow, labelsByOffset, type ServedLabel } from "./label-runs.ts";
 import { isArchived, type LogSnapshot } from "./log-end.ts";
 import type { Knowledge } from "./manifest.ts";
-import type { EventBound, LabelRun } from "./point-in-time-join.ts";
+import type { EventBound } from "./point-in-time-join.ts";
 import type { TrainingPorts } from "./ports.ts";
 import type { ServedRows } from "./served-fits.ts";
 import type { PlannedView, ServicePlan } from "./service-plan.ts";
@@ -19,25 +20,26 @@ export interface ViewPass {
   readonly view: PlannedView;
   readonly epoch: number;
   readonly files: EventFiles;
-  readonly run: LabelRun;
+  readonly labelCount: number;
+  /** Its labels, sorted; anew each time. */
+  readonly pieces: () => LabelPieces;
   readonly bound: EventBound;
 }
 
-/** One pass a view over all label rows, in the present epoch; views of one entity share the sorted labels. */
-export async function planTimedRows(
+/** One pass a view over all label rows, in the present epoch. */
+export function planTimedRows(
   engine: QueryEngine,
   spine: Spine,
   plan: ServicePlan,
   snapshots: ReadonlyMap<string, LogSnapshot>,
   knowledge: Exclude<Knowledge, "as-served">,
   boundary: "inclusive" | "exclusive",
-): Promise<ViewPass[]> {
+): ViewPass[] {
   const bound = timedBound(knowledge, boundary);
-  const runs: LabelRun[] = [];
-  for (let index = 0; index < plan.entities.length; index++) runs.push(await labelsByTime(engine, spine, index));
   return plan.views.map((view) => {
     const { files } = snapshots.get(view.view.source.name)!;
-    return { view, epoch: files.epoch, files, run: runs[view.entityIndex]!, bound };
+    const pieces = (): LabelPieces => piecesByTime(engine, view.entityIndex);
+    return { view, epoch: files.epoch, files, labelCount: spine.rowCount, pieces, bound };
   });
 }
 
@@ -74,7 +76,9 @@ export async function planServedRows(
       for (const { lastOffset, row } of labels) {
         if (lastOffset !== null && !isArchived(lastOffset, files)) afterLog[row] = 1;
       }
-      passes.push({ view, epoch, files, run: labelsByOffset(labels), bound: "offset" });
+      const run = labelsByOffset(labels);
+      const pieces = (): LabelPieces => piecesOfRun(run);
+      passes.push({ view, epoch, files, labelCount: run.count, pieces, bound: "offset" });
     }
   }
   return passes;

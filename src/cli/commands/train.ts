@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { interruptible } from "../interrupt.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type LabelOptions, labelRequest, withLabelOptions } from "../label-options.ts";
-import { parseCount, parseTime, parseTimeSplit } from "../option-values.ts";
+import { parseBytes, parseCount, parseTime, parseTimeSplit } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import type { Platform } from "../../platform.ts";
@@ -24,6 +24,10 @@ interface TrainOptions extends StandardOptions, Omit<LabelOptions, "labels">, Wo
   readonly explainLeakage?: true;
   readonly fit?: number;
   readonly statuses?: true;
+  readonly memory?: number;
+  readonly threads?: number;
+  readonly spill?: string;
+  readonly resume?: true;
 }
 
 export function trainCommand(): Command {
@@ -53,7 +57,17 @@ export function trainCommand(): Command {
       .option(
         "--explain-leakage",
         "say what final knowledge would have changed, row by row; writes the set as known where --out is given",
-      ),
+      )
+      .addOption(
+        new Option("--memory <size>", "memory to use, as 2GB; what does not fit goes to disk").argParser(parseBytes),
+      )
+      .addOption(
+        new Option("--threads <n>", "threads that compute (default: one a core; the result is the same)").argParser(
+          parseCount,
+        ),
+      )
+      .option("--spill <folder>", "where what does not fit into memory goes (default: the system's temporary folder)")
+      .option("--resume", "keep what is finished in <out>.parts, and go on from there if an earlier run was ended"),
   ).action(async (options: TrainOptions, self: Command) => {
     const output = createOutput(options.json === true);
     if (options.explainLeakage === true) refuseWithLeakage(options);
@@ -72,6 +86,10 @@ export function trainCommand(): Command {
               ...(options.out === undefined ? {} : { out: options.out }),
               withStatuses: options.statuses === true,
               ...(options.fit === undefined ? {} : { fit: options.fit }),
+              ...(options.memory === undefined ? {} : { memoryBytes: options.memory }),
+              ...(options.threads === undefined ? {} : { threads: options.threads }),
+              ...(options.spill === undefined ? {} : { spillFolder: options.spill }),
+              resume: options.resume === true,
               onProgress,
               signal,
             }),
