@@ -50,16 +50,17 @@ import { Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
+import { auditServed } from "./platform/served-audit.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
 import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
+import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
-import { readServingLog, type ServedVector } from "./schema/served-vector.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
@@ -67,7 +68,6 @@ import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
 import { openServingLog } from "./serve/serving-log.ts";
-import { audit } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
@@ -131,7 +131,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       },
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const { online, startPublishing, close } = await openOwnedStore(options, context);
+    const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
@@ -140,8 +140,15 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
+    const training = await openTrainingJobs(context, sources, opened.folder, options);
+    if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
-    return new Platform(context, shared, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
+    return new Platform(
+      context,
+      shared,
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      closers,
+    );
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -194,6 +201,8 @@ export class Platform {
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
+      publishing: () => owned?.publishing() ?? null,
+      remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });
@@ -321,16 +330,8 @@ export class Platform {
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */
   async audit(options: AuditOptions = {}): Promise<AuditReport> {
     await this.settle();
-    const { onProgress, states, ...rest } = options;
-    const result = await audit({
-      ...rest,
-      ports: this.#trainingPorts,
-      vectors: this.#servedVectors(),
-      ...(onProgress === undefined
-        ? {}
-        : { onProgress: ({ compared }) => onProgress({ phase: "values compared", done: compared, total: null }) }),
-    });
-    return states === true ? this.#withStates(result, options) : result;
+    const result = await auditServed(this.dataDir, this.#trainingPorts, options);
+    return options.states === true ? this.#withStates(result, options) : result;
   }
 
   /** Which events counted for a feature's value, and why the others did not. */
@@ -443,10 +444,6 @@ export class Platform {
     return { ...result, states, clean: result.clean && Object.values(states).every((one) => one.clean) };
   }
 
-  #servedVectors(): AsyncIterable<ServedVector> {
-    return readServingLog(join(this.dataDir, "serving-log"));
-  }
-
   #beginServing(): void {
     const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
@@ -479,7 +476,7 @@ export class Platform {
     return follower;
   }
 
-  #openWorkers({ online, sources, sampleRate }: Owned): Workers {
+  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
     return new Workers({
       dataDir: this.dataDir,
       registryFolder: this.#shared.folder,
@@ -489,6 +486,7 @@ export class Platform {
       correct: (source, corrections) => this.#servePorts.correct!(source, corrections),
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
+      training,
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });

@@ -29,6 +29,7 @@ import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
+import { trainJobCommand } from "./commands/train-job.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output.ts";
@@ -77,6 +78,7 @@ for (const command of [
 }
 
 program.addCommand(serveWorkerCommand(), { hidden: true });
+program.addCommand(trainJobCommand(), { hidden: true });
 
 /** Applies to subcommands as well: they exit through `run`, never by themselves. */
 function throwInsteadOfExiting(command: Command): void {

@@ -41,6 +41,11 @@ export function parseCount(text: string): number {
   throw new InvalidArgumentError("Give a whole number above zero.");
 }
 
+export function parseAmount(text: string): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Give a whole number; 0 for none.");
+}
+
 export function parseTime(text: string): Micros {
   try {
     return parseMicros(text);

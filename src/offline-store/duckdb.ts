@@ -240,6 +240,11 @@ function readVector(
     case "int32":
       if (raw.items instanceof Int32Array) return raw.items;
       throw new OnefoldError("INTERNAL", `a column wanted as int32 is ${type.toString()}, not INTEGER`);
+    case "int64":
+      if (raw.items instanceof BigInt64Array) {
+        return new Int32Array(raw.items.buffer, raw.items.byteOffset, 2 * rowCount);
+      }
+      throw new OnefoldError("INTERNAL", `a column wanted as int64 is ${type.toString()}, not BIGINT`);
     case "text":
       return readTexts(vector, rowCount, present);
     case "value":

@@ -1,6 +1,7 @@
 /**
  * What the engine throws, as the platform's errors: by what its message says, as it has no codes.
  */
+import { isDiskFull, storageCode } from "../base/disk-full.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 
 const UNREADABLE_INPUT =
@@ -30,8 +31,8 @@ export function engineError(error: unknown, sql: string): OnefoldError {
       cause: error,
     });
   }
-  if (/No space left|could not write/i.test(message)) {
-    return new OnefoldError("STORAGE_FAILED", message, { where, cause: error });
+  if (isDiskFull(error) || /could not write/i.test(message)) {
+    return new OnefoldError(storageCode(error), message, { where, cause: error });
   }
   if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", ownWords(message), { cause: error });
   return new OnefoldError("INTERNAL", message, { where, cause: error });

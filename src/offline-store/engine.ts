@@ -6,11 +6,13 @@ import type { Value, ValueType } from "../schema/value.ts";
 
 /**
  * How a result column is wanted. `number` needs a DOUBLE column (cast int64, bool and timestamps in SQL:
- * `epoch_us(t)::DOUBLE`), `int32` an INTEGER one; `text` VARCHAR; `value` converts any of the platform's types.
+ * `epoch_us(t)::DOUBLE`), `int32` an INTEGER one, `int64` a BIGINT one, whose 64 bits are handed over as two
+ * halves, the low one first; `text` VARCHAR; `value` converts any of the platform's types.
  */
 export type EngineColumn =
   | { readonly as: "number" }
   | { readonly as: "int32" }
+  | { readonly as: "int64" }
   | { readonly as: "text" }
   | { readonly as: "value"; readonly type: ValueType };
 

@@ -218,8 +218,8 @@ async function timeCut(
 
 /**
  * Lends `work` a relation of the events within bounds that have a usable key and count to the end (with `withRetracted`:
- * those too that do not): `_key`, `_offset`, `_event_time`,
- * `_known_time` (both TIMESTAMPTZ), `_id`, and the stored columns that are wanted.
+ * those too that do not): `_key`, `_offset`, `_event_time`, `_known_time` (both TIMESTAMPTZ), `_id`, `_partition` where there
+ * are several, and the stored columns that are wanted.
  */
 export async function withKeyedEvents<T>(
   engine: QueryEngine,
@@ -249,6 +249,9 @@ async function keyedScan(
   const { files, source, derivedKey, keylessTable } = request;
   const partitioned = files.keyedBy?.(request.keyColumns);
   const all = partitioned?.files ?? [...files.history, ...files.live];
+  // What names an event: in several partitions an offset alone does not.
+  const place: readonly Column[] = partitioned === undefined ? [OFFSET] : [OFFSET, PARTITION];
+  const partition = place.slice(1);
   const bounds = [
     ...(retractionFiles(files).length === 0 ? [] : [`NOT ${IS_RETRACTION_SQL}`]),
     ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
@@ -260,7 +263,7 @@ async function keyedScan(
   if (request.keyColumns.every(isStored)) {
     const keys = request.keyColumns.map((name) => storedColumn(source, name));
     const keySql = entityKeySql(keys);
-    const relation = eventRelation(all, [...new Set([...wanted, ...keys])]);
+    const relation = eventRelation(all, [...new Set([...partition, ...wanted, ...keys])]);
     if (keylessTable !== undefined) {
       const keyless = [`NOT ${keyIsUsableSql(keySql)}`, ...bounds].join(" AND ");
       const from = eventRelation(all, keys);
@@ -275,43 +278,34 @@ async function keyedScan(
       `the key ${request.keyColumns.join(", ")} is derived and cannot be read without derivedKey`,
     );
   }
-  if (partitioned !== undefined) {
-    throw new OnefoldError("REQUEST_INVALID", `the events of ${source.name} are in several partitions`, {
-      where: `key ${request.keyColumns.join(", ")}`,
-      hint: "a key with a derived column cannot be read from workers' tables yet",
-    });
-  }
   const inputs = derivedKey.columns.map((name) => storedColumn(source, name));
   const where = bounds.length === 0 ? "" : `WHERE ${bounds.join(" AND ")}`;
-  const sql = `SELECT s._offset::DOUBLE ${inputs.map((column) => `, ${columnSql(column)}`).join("")} FROM ${eventRelation(all, inputs)} s ${where}`;
+  const selected = [...place, ...inputs].map(columnSql).join(", ");
+  const sql = `SELECT ${selected} FROM ${eventRelation(all, [...partition, ...inputs])} s ${where}`;
   const places = inputs.map((column) => source.columns.indexOf(column));
   async function* keys(): AsyncIterableIterator<FillBatch> {
     const stored: Value[] = source.columns.map(() => null);
-    for await (const batch of engine.stream(sql, [NUMBER, ...inputs.map(engineColumn)])) {
-      const [offset, ...vectors] = batch.columns;
-      const fill = rowFiller(inputs, places, vectors, batch.validity.slice(1));
+    for await (const batch of engine.stream(sql, [...place, ...inputs].map(engineColumn))) {
+      const placed = batch.columns.slice(0, place.length) as Float64Array[];
+      const vectors = batch.columns.slice(place.length);
+      const fill = rowFiller(inputs, places, vectors, batch.validity.slice(place.length));
       const texts: (EntityKey | null)[] = [];
       for (let i = 0; i < batch.rowCount; i++) {
         fill(i, stored);
         texts.push(derivedKey!.keyOf(stored));
       }
-      yield { rowCount: batch.rowCount, columns: [offset as Float64Array, texts], validity: [null, null] };
+      const validity = [...place.map(() => null), null];
+      yield { rowCount: batch.rowCount, columns: [...placed, texts], validity };
     }
   }
-  await engine.fill(
-    keyTable,
-    [
-      { name: "_offset", type: { name: "int64" } },
-      { name: "_key", type: { name: "string" } },
-    ],
-    keys(),
-  );
+  await engine.fill(keyTable, [...place, { name: "_key", type: { name: "string" }, nullable: true }], keys());
   if (keylessTable !== undefined) {
     const keyless = `SELECT _offset FROM ${sqlName(keyTable)} WHERE _key IS NULL`;
     await engine.run(`CREATE TABLE ${sqlName(keylessTable)} AS ${keyless}`);
   }
+  const using = place.map(({ name }) => name).join(", ");
   const after = request.afterKey === undefined ? "" : ` AND _key > ${sqlText(request.afterKey)}`;
-  return `(SELECT * FROM ${eventRelation(all, wanted)} JOIN ${sqlName(keyTable)} USING (_offset) WHERE _key IS NOT NULL${after})`;
+  return `(SELECT * FROM ${eventRelation(all, [...partition, ...wanted])} JOIN ${sqlName(keyTable)} USING (${using}) WHERE _key IS NOT NULL${after})`;
 }
 
 /**
@@ -333,6 +327,9 @@ const META_COLUMNS = [
   ["_offset", "BIGINT"],
   ["_id", "VARCHAR"],
 ] as const;
+
+const OFFSET: Column = { name: "_offset", type: { name: "int64" }, nullable: true };
+const PARTITION: Column = { name: "_partition", type: { name: "int64" }, nullable: true };
 
 const NUMBER: EngineColumn = { as: "number" };
 const INT32: EngineColumn = { as: "int32" };

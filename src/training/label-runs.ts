@@ -3,6 +3,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { sqlName, type QueryEngine } from "../offline-store/engine.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { decodeVectorToken, type VectorToken } from "../schema/vector-token.ts";
 import type { LabelRun } from "./point-in-time-join.ts";
 import { spineEntityTable, type Spine } from "./spine.ts";
@@ -18,6 +19,12 @@ export async function entityIdsByRow(engine: QueryEngine, spine: Spine, entityIn
     for (let i = 0; i < batch.rowCount; i++) ids[rows[i]!] = values[i]!;
   }
   return ids;
+}
+
+/** Canonical keys of the label rows' entities, by id. */
+export async function entityKeysById(engine: QueryEngine, entityIndex: number): Promise<EntityKey[]> {
+  const rows = await engine.rows(`SELECT entity_key FROM ${spineEntityTable(entityIndex)} ORDER BY entity_id`);
+  return rows.map((row) => String(row["entity_key"]));
 }
 
 /**

@@ -6,7 +6,7 @@ import { OnefoldError } from "../base/errors.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import { type LabelPieces, piecesByTime, piecesOfRun } from "./label-pieces.ts";
-import { entityIdsByRow, labelsByOffset, type ServedLabel } from "./label-runs.ts";
+import { entityIdsByRow, entityKeysById, labelsByOffset, type ServedLabel } from "./label-runs.ts";
 import { isArchived, type LogSnapshot } from "./log-end.ts";
 import type { Knowledge } from "./manifest.ts";
 import type { EventBound } from "./point-in-time-join.ts";
@@ -72,9 +72,10 @@ export async function planServedRows(
     for (const [epoch, labels] of [...byEpoch].sort(([a], [b]) => a - b)) {
       const present = snapshots.get(view.view.source.name)!.files;
       const files = epoch === present.epoch ? present : await (await ports.archive(view.view.source.name)).files(epoch);
-      if (files.keyedBy !== undefined) throw notFromPartitions(view);
-      for (const { lastOffset, row } of labels) {
-        if (lastOffset !== null && !isArchived(lastOffset, files)) afterLog[row] = 1;
+      // In several partitions it is the entity that says which offsets are meant.
+      const keys = files.keyedBy === undefined ? null : await entityKeysById(engine, view.entityIndex);
+      for (const { entity, lastOffset, row } of labels) {
+        if (lastOffset !== null && !isArchived(lastOffset, files, view.view, keys?.[entity])) afterLog[row] = 1;
       }
       const run = labelsByOffset(labels);
       const pieces = (): LabelPieces => piecesOfRun(run);
@@ -88,12 +89,6 @@ function notRead(view: PlannedView, spine: Spine, row: number): OnefoldError {
   return new OnefoldError("SPINE_INVALID", `a vector token did not read view ${view.name}`, {
     where: `column ${spine.tokenColumn}, row ${row + 1} (counted from 1, without a header)`,
     hint: "the service has changed since that vector was served; train with the service as it was",
-  });
-}
-
-function notFromPartitions({ name }: PlannedView): OnefoldError {
-  return new OnefoldError("REQUEST_INVALID", `rows as served cannot be built from the tables of workers yet: ${name}`, {
-    hint: "train with the rows' times: knowledge as-known",
   });
 }
 
