@@ -186,9 +186,10 @@ export class ViewRunner {
 
   #foldOne(event: LogEvent): void {
     const { fold } = this.view;
-    if (isErased(event)) return;
-    if (isRetraction(event))
+    if (Number.isNaN(event.eventTime)) {
+      if (isErased(event)) return;
       throw new OnefoldError("INTERNAL", `view ${this.name} was handed the retraction at ${event.offset} as an event`);
+    }
     const entity = entityOf(fold, this.#derivation, event);
     if ("refusal" in entity) {
       this.#refuse(event, entity.refusal);

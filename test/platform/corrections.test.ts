@@ -374,7 +374,16 @@ describe("events that are corrected", () => {
       });
       await http.close();
       // An id that was taken back stays known: the event, sent again, is a duplicate and not back.
+      const user = "ann";
+      const rolesAt = async (asOf: Micros) =>
+        (await world.platform.explain({ view: "by_user", feature: "n", key: [user], asOf })).roles;
+      const counted = (await rolesAt(world.clock.now())).counted!;
+      const before = world.clock.now();
+      world.clock.advanceTo((before + MINUTE) as Micros);
       expect(await correct({ op: "retract", id })).toMatchObject({ corrected: 1 });
+      expect((await rolesAt(before)).counted).toBe(counted);
+      expect(await rolesAt(world.clock.now())).toMatchObject({ retracted: expect.any(Number) as number });
+      expect((await rolesAt(world.clock.now())).counted ?? 0).toBe(counted - 1);
       expect(await world.platform.push("payments", [good])).toMatchObject({ duplicates: 1, accepted: 0 });
       expect(await correct({ op: "retract", id })).toMatchObject({ outcomes: [{ code: "EVENT_UNKNOWN" }] });
     } finally {

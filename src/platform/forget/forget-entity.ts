@@ -68,6 +68,7 @@ export function sourcesOfEntity({ registry, catalog }: RuntimeContext, entity: s
   const found: SourceOfEntity[] = [];
   for (const name of names) {
     const source = registry.source(name).definition;
+    if (source.kind === "stream" && source.kafka !== undefined) throw fromKafka(entity, name);
     const on = views.filter((view) => view.source === name);
     const keys = new Set(on.map(({ key }) => JSON.stringify(key)));
     const others = on.filter((view) => view.entity !== entity);
@@ -75,6 +76,17 @@ export function sourcesOfEntity({ registry, catalog }: RuntimeContext, entity: s
     found.push({ source, views: on.map((view) => catalog.view(view.name, view.version)) });
   }
   return found;
+}
+
+function fromKafka(entity: string, source: string): OnefoldError {
+  return new OnefoldError(
+    "REQUEST_INVALID",
+    `events of entity ${entity} come from Kafka, where none can be forgotten yet`,
+    {
+      where: source,
+      hint: "topics, and what workers have made of them, are theirs to delete: drop the entity's records and states there",
+    },
+  );
 }
 
 function shared(
