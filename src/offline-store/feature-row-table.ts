@@ -7,8 +7,13 @@ import type { Column, Value } from "../schema/value.ts";
 import { type FillBatch, type QueryEngine, sqlName, sqlText } from "./engine.ts";
 import type { FeatureRow, FeatureRowTable, PastFeatureRows } from "./feature-rows.ts";
 import type { OfflineStore, OfflineTable } from "./offline-store.ts";
-import { writeParquetFile } from "./parquet-file.ts";
+import { writeParquetFiles } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
+import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
+import { kindOfTable } from "./table-kinds.ts";
+
+/** Joined files stay for readers that still have them in their lists. */
+const COMPACTED_KEPT_MS = 24 * 3_600_000;
 
 const SEQUENCE_TXN = "feature-rows";
 const MATERIALIZED_TXN = "materialized";
@@ -35,7 +40,15 @@ export async function openFeatureRowTable(
     })),
   ];
   const rowOf = ({ key, minute, epoch, values }: FeatureRow): Value[] => [...key, minute, epoch, ...keptValues(values)];
-  const table = await store.table(`features/${formatViewName(view)}`, { columns });
+  const table = await store.table(`features/${formatViewName(view)}`, {
+    columns,
+    partitionBy: { column: "_month", of: "_minute" },
+  });
+  const compact = async (): Promise<void> => {
+    const { schema } = await table.snapshot();
+    const { replaced } = await compactTable(table, engine, kindOfTable(schema)!, FILES_WORTH_JOINING);
+    if (replaced.length > 0) await table.vacuum(COMPACTED_KEPT_MS, () => true);
+  };
   const lastSequence = async (): Promise<number> => (await table.lastTxn(SEQUENCE_TXN)) ?? -1;
   return {
     table,
@@ -60,15 +73,17 @@ export async function openFeatureRowTable(
         const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS n FROM (${select})`);
         const count = Number(counted!["n"]);
         if (count === 0) return 0;
-        const file = await writeParquetFile(engine, {
+        const { schema } = await table.snapshot();
+        const written = await writeParquetFiles(engine, {
           select,
           folder: table.folder,
-          name: `rows-past-${randomUUID()}.parquet`,
+          prefix: `rows-past-${randomUUID()}`,
           columns,
-          tags: {},
+          partitionBy: schema.partitionBy,
+          tagsOf: () => ({}),
         });
         const txn = [{ applicationId: MATERIALIZED_TXN, version: (before ?? -1) + 1, after: before }];
-        await table.commit({ add: [file], txn, operation: "MATERIALIZE" });
+        await table.commit({ add: written, txn, operation: "MATERIALIZE" });
         return count;
       } finally {
         await engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
@@ -88,17 +103,21 @@ export async function openFeatureRowTable(
       );
       try {
         await engine.fill(loaded, columns, [batch]);
-        const file = await writeParquetFile(engine, {
+        const { schema } = await table.snapshot();
+        const files = await writeParquetFiles(engine, {
           select: `SELECT * FROM ${sqlName(loaded)}`,
           folder: table.folder,
-          name: `rows-${String(sequence).padStart(16, "0")}-${randomUUID()}.parquet`,
+          prefix: `rows-${String(sequence).padStart(16, "0")}-${randomUUID()}`,
           columns,
-          tags: {},
+          partitionBy: schema.partitionBy,
+          tagsOf: () => ({}),
         });
-        await table.commit({ add: [file], txn, operation: "ADD FEATURE ROWS" });
+        await table.commit({ add: files, txn, operation: "ADD FEATURE ROWS" });
       } finally {
         await engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
       }
+      // The rows are in the table whatever becomes of this: the next append tries again.
+      await compact().catch(() => {});
     },
   };
 }

@@ -10,7 +10,6 @@ import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
-import { diskTableStorage, type TableStorage } from "../../src/offline-store/table-storage.ts";
 import { LETTERS, codeOf, offlineTableConformance, writeLetters } from "./offline-table-conformance.ts";
 
 let engine: QueryEngine;
@@ -98,59 +97,6 @@ describe("a Delta table's checkpoints", () => {
     await writeFile(join(log, "_last_checkpoint"), "{");
     const reopened = (await openOfflineStore(folder, engine).find("letters"))!;
     expect((await reopened.snapshot()).files).toHaveLength(21);
-  });
-});
-
-/** Fails the n-th write of a commit: before it takes effect, or once it has. */
-function failingStorage(failAt: number, after: boolean): TableStorage & { readonly writes: () => number } {
-  let writes = 0;
-  const guarded =
-    <A extends unknown[], R>(operation: (...args: A) => Promise<R>) =>
-    async (...args: A): Promise<R> => {
-      const mine = writes++;
-      if (mine > failAt || (mine === failAt && !after)) throw new Error("power cut");
-      const result = await operation(...args);
-      if (mine === failAt) throw new Error("power cut");
-      return result;
-    };
-  return {
-    ...diskTableStorage,
-    writes: () => writes,
-    putIfAbsent: guarded(diskTableStorage.putIfAbsent),
-    replace: guarded(diskTableStorage.replace),
-    publish: guarded(diskTableStorage.publish),
-    remove: guarded(diskTableStorage.remove),
-    makeFolder: guarded(diskTableStorage.makeFolder),
-  };
-}
-
-describe("a crash between any two writes of a commit", () => {
-  it("leaves the table readable, with all of the commit or nothing of it", async () => {
-    let outcomes = "";
-    for (const after of [false, true]) {
-      for (let failAt = 0; ; failAt++) {
-        const folder = await newFolder();
-        await appendEach(await openOfflineStore(folder, engine).table("letters", LETTERS), 9);
-        const storage = failingStorage(failAt, after);
-        const table = await openOfflineStore(folder, engine, { storage }).table("letters", LETTERS);
-        const file = await writeLetters(engine, table, 9, 1);
-        const outcome = await codeOf(
-          table.commit({ add: [file], txn: [{ applicationId: "app", version: 9 }], operation: "APPEND" }),
-        );
-        const reopened = await openOfflineStore(folder, engine).table("letters", LETTERS);
-        const committed = (await reopened.lastTxn("app")) === 9;
-        expect((await reopened.snapshot()).files).toHaveLength(committed ? 10 : 9);
-        if (outcome === "no error") expect(committed).toBe(true);
-        outcomes += committed ? "c" : "-";
-        if (!committed) {
-          await reopened.commit({ add: [file], txn: [{ applicationId: "app", version: 9 }], operation: "APPEND" });
-          expect((await reopened.snapshot()).files).toHaveLength(10);
-        }
-        if (storage.writes() <= failAt) break;
-      }
-    }
-    // Both before and after the commit's own write there were crashes.
-    expect(outcomes).toMatch(/^-+c+-+c+$/);
   });
 });
 
