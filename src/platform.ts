@@ -44,6 +44,7 @@ import { openServePorts } from "./platform/serve-ports.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
 import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
+import { TableDesk } from "./platform/table-desk.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
@@ -347,6 +348,11 @@ export class Platform {
   ): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
     const { online, sources } = this.#own("export states");
     return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
+  }
+
+  /** The offline tables, and their upkeep; those of workers where `workerTables` were named. */
+  tables(): TableDesk {
+    return new TableDesk(this.#context);
   }
 
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */

@@ -23,6 +23,7 @@ import { previewCommand } from "./commands/preview.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
+import { tablesCommand } from "./commands/tables.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
 import { workerCommand } from "./commands/worker.ts";
@@ -61,6 +62,7 @@ for (const command of [
   entitiesCommand(),
   describeCommand(),
   lineageCommand(),
+  tablesCommand(),
   deadLettersCommand(),
 ]) {
   program.addCommand(command);

@@ -30,6 +30,7 @@ import {
 import { OnefoldError, isOnefoldError } from "../base/errors.ts";
 import { MICROS_PER_DAY } from "../base/micros.ts";
 import { formatType, type Value, type ValueType } from "../schema/value.ts";
+import { goneFromTable } from "./table-fault.ts";
 import { bitmapOfBytes, bytesOfBitmap, doublesOfInt64, writeInt64OfDoubles } from "./column-bytes.ts";
 import {
   sqlName,
@@ -394,6 +395,8 @@ function engineError(error: unknown, sql: string): OnefoldError {
   if (/No space left|could not write/i.test(message)) {
     return new OnefoldError("STORAGE_FAILED", message, { where, cause: error });
   }
+  const gone = goneFromTable(message, error);
+  if (gone !== null) return gone;
   if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", ownWords(message), { cause: error });
   return new OnefoldError("INTERNAL", message, { where, cause: error });
 }
