@@ -16,8 +16,9 @@ import { readRowFile, type RowFileRequest } from "./ingest/row-file.ts";
 import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
-import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
+import type { QueryEngine } from "./offline-store/engine.ts";
 import type { SharedOnlineStore } from "./online-store/online-store.ts";
+import { BatchReads } from "./platform/batch-reads.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
@@ -350,6 +351,11 @@ export class Platform {
     return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
   }
 
+  /** Whole files at a time: a view's values of all entities, vectors of the entities that a file names. */
+  batch(): BatchReads {
+    return new BatchReads(this.#context, this.#trainingPorts, this.#call);
+  }
+
   /** The offline tables, and their upkeep; those of workers where `workerTables` were named. */
   tables(): TableDesk {
     return new TableDesk(this.#context);
@@ -357,14 +363,7 @@ export class Platform {
 
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */
   async offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
-    const found = await this.#context.offline.find(table);
-    const files = found === null ? [] : (await found.snapshot()).files;
-    if (files.length === 0) return [];
-    const paths = files.map((file) => sqlText(file.path)).join(", ");
-    const order = orderBy === undefined ? "" : ` ORDER BY ${orderBy}`;
-    return this.#context.engine.rows(
-      `SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)${order}`,
-    );
+    return this.tables().rows(table, orderBy);
   }
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */

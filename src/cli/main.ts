@@ -12,6 +12,7 @@ import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
 import { dropCommand } from "./commands/drop.ts";
+import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { getCommand } from "./commands/get.ts";
@@ -47,6 +48,7 @@ for (const command of [
   serveCommand(),
   workerCommand(),
   getCommand(),
+  exportCommand(),
   previewCommand(),
   devCommand(),
   dropCommand(),

@@ -1,8 +1,6 @@
-import { execFile } from "node:child_process";
 import { access, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { micros, parseMicros } from "../../src/base/micros.ts";
@@ -10,6 +8,7 @@ import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
+import { findPython, runPython } from "./python.ts";
 import { LETTERS, codeOf, offlineTableConformance, writeLetters } from "./offline-table-conformance.ts";
 
 let engine: QueryEngine;
@@ -100,21 +99,6 @@ describe("a Delta table's checkpoints", () => {
   });
 });
 
-const run = promisify(execFile);
-
-/** A Python that has the `deltalake` package: the one named by ONEFOLD_PYTHON, or the machine's. */
-async function findDeltalake(): Promise<string | null> {
-  for (const python of [process.env["ONEFOLD_PYTHON"], "python3", "python"]) {
-    if (python === undefined) continue;
-    const works = await run(python, ["-c", "import deltalake, pyarrow"]).then(
-      () => true,
-      () => false,
-    );
-    if (works) return python;
-  }
-  return null;
-}
-
 const READ_TABLE = `
 import json, sys
 from deltalake import DeltaTable
@@ -137,13 +121,7 @@ print(json.dumps({
 }))
 `;
 
-const python = await findDeltalake();
-if (python === null) {
-  process.stderr.write(
-    "\n*** NOT CHECKED: no python3 with the packages deltalake and pyarrow; set ONEFOLD_PYTHON or `pip install deltalake pyarrow`.\n" +
-      "*** Whether another engine can read the offline tables was not tested in this run.\n\n",
-  );
-}
+const python = await findPython("deltalake, pyarrow");
 
 describe("other engines", () => {
   // In CI the packages are installed, and their absence is a failure.
@@ -155,9 +133,8 @@ describe("other engines", () => {
     const first = (await table.snapshot()).files[0]!.path.slice(table.folder.length + 1);
     await table.commit({ add: [await writeLetters(engine, table, 22, 3)], remove: [first], operation: "REPLACE" });
     await access(join(table.folder, "_delta_log", "_last_checkpoint"));
-    const { stdout } = await run(python!, ["-c", READ_TABLE, table.folder]);
     const n = Array.from({ length: 24 }, (_, i) => i + 1);
-    expect(JSON.parse(stdout)).toEqual({
+    expect(await runPython(python!, READ_TABLE, table.folder)).toEqual({
       version: 23,
       types: ["int64", "string", "timestamp[us, tz=UTC]", "list<element: double>"],
       n,
