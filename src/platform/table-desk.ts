@@ -8,7 +8,6 @@ import { OnefoldError } from "../base/errors.ts";
 import { type Micros, parseMicros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { openOfflineStore } from "../offline-store/delta-table.ts";
-import { sqlText } from "../offline-store/engine.ts";
 import type {
   CleanUpReport,
   OfflineStore,
@@ -18,7 +17,6 @@ import type {
 } from "../offline-store/offline-store.ts";
 import { compactTable } from "../offline-store/table-compaction.ts";
 import { kindOfTable, type TableKind } from "../offline-store/table-kinds.ts";
-import type { Value } from "../schema/value.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 
 const HOUR_MS = 3_600_000;
@@ -94,18 +92,6 @@ export class TableDesk {
     // For other engines, which may run elsewhere.
     const files = snapshot.files.map((file) => ({ ...file, path: resolve(file.path) }));
     return { version: snapshot.version, files };
-  }
-
-  /** Rows as they are stored, in the order of these columns; none of a table that is not there. */
-  async rows(name: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
-    const found = await this.#store().find(name);
-    const files = found === null ? [] : (await found.snapshot()).files;
-    if (files.length === 0) return [];
-    const paths = files.map(({ path }) => sqlText(path)).join(", ");
-    const order = orderBy === undefined ? "" : ` ORDER BY ${orderBy}`;
-    return this.#context.engine.rows(
-      `SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)${order}`,
-    );
   }
 
   /** Joins all small files that lie beside each other. Throws `TABLE_CONFLICT` where others commit against it all the time. */
