@@ -108,6 +108,30 @@ describe("onefold tables", () => {
     expect(await rowsIn((await json("tables", "files", "events/visits")).result["files"])).toBe(300);
   });
 
+  it("are joined beside a running platform that goes on archiving, and no row is lost or doubled", async () => {
+    const platform = await openPlatform({ dataDir: data, definitions });
+    try {
+      const work = { isDone: false };
+      let pushed = 300;
+      const pushing = (async () => {
+        while (!work.isDone || pushed < 900) {
+          const rows = Array.from({ length: 100 }, (_, i) => ({ user: `u${i % 7}`, at: { millis: Date.now() - i } }));
+          await platform.push("visits", rows);
+          await platform.settle();
+          pushed += 100;
+        }
+      })();
+      const compacted = await json("tables", "compact");
+      work.isDone = true;
+      await pushing;
+      expect(compacted.exitCode).toBe(0);
+      const offsets = (await platform.offlineRows("events/visits", "_offset")).map((row) => row["_offset"]);
+      expect(offsets).toEqual(Array.from({ length: pushed }, (_, offset) => offset));
+    } finally {
+      await platform.close();
+    }
+  });
+
   it("says which tables there are where another is named", async () => {
     expect((await json("tables", "history", "events/visit")).result).toMatchObject({
       error: { code: "TABLE_UNKNOWN", candidates: expect.arrayContaining(["events/visits"]) },

@@ -11,6 +11,8 @@ import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { findPython, runPython } from "./python.ts";
 import { LETTERS, codeOf, offlineTableConformance, writeLetters } from "./offline-table-conformance.ts";
 
+const python = await findPython("deltalake, pyarrow");
+
 let engine: QueryEngine;
 const folders: string[] = [];
 
@@ -87,6 +89,38 @@ describe("a Delta table's checkpoints", () => {
     expect(await codeOf(reopened.snapshot(15))).toBe("TABLE_INVALID");
   });
 
+  it("keep partitions, the one of nothing too, and the bounds of columns", async () => {
+    const folder = await newFolder();
+    const table = await openOfflineStore(folder, engine).table("letters", {
+      ...LETTERS,
+      partitionBy: { column: "_month", of: "at" },
+    });
+    const months = ["2001-01", null, "2001-02"];
+    for (let i = 0; i < 10; i++) {
+      const file = await writeLetters(engine, table, i, 1);
+      await table.commit({ add: [{ ...file, partition: { _month: months[i % 3]! } }], operation: "APPEND" });
+    }
+    const log = join(table.folder, "_delta_log");
+    for (const name of await readdir(log)) if (/^0+\d\.json$/.test(name)) await rm(join(log, name));
+    const reopened = (await openOfflineStore(folder, engine).find("letters"))!;
+    const { files, schema } = await reopened.snapshot();
+    expect(schema).toEqual({ ...LETTERS, partitionBy: { column: "_month", of: "at" } });
+    expect(files).toEqual((await table.snapshot()).files);
+    expect(files.map(({ partition, stats }) => [partition, stats?.minValues?.["n"]])).toEqual(
+      Array.from({ length: 10 }, (_, i) => [{ _month: months[i % 3] }, i]),
+    );
+    if (python === null) return;
+    const script = `
+import json, sys
+from deltalake import DeltaTable
+data = DeltaTable(sys.argv[1]).to_pyarrow_table()
+print(json.dumps(sorted(zip(data["n"].to_pylist(), data["_month"].to_pylist()))))
+`;
+    expect(await runPython(python, script, table.folder)).toEqual(
+      Array.from({ length: 10 }, (_, i) => [i, months[i % 3]]),
+    );
+  });
+
   it("are passed over where they are damaged", async () => {
     const folder = await newFolder();
     const table = await openOfflineStore(folder, engine).table("letters", LETTERS);
@@ -120,8 +154,6 @@ print(json.dumps({
   "pruned": sorted(pruned["n"].to_pylist()),
 }))
 `;
-
-const python = await findPython("deltalake, pyarrow");
 
 describe("other engines", () => {
   // In CI the packages are installed, and their absence is a failure.
