@@ -20,7 +20,6 @@ import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
-import type { Owned, Shared } from "./platform/opened-parts.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
@@ -40,6 +39,7 @@ import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
+import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { openRegistry } from "./platform/open-registry.ts";
@@ -51,6 +51,7 @@ import { auditAllStates } from "./platform/state-audit.ts";
 import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { TableDesk } from "./platform/table-desk.ts";
+import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
@@ -128,7 +129,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       },
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const { online, startPublishing, close } = await openOwnedStore(options, context);
+    const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
@@ -136,8 +137,15 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
+    const training = await openTrainingJobs(context, sources, opened.folder, options);
+    if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
-    return new Platform(context, shared, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
+    return new Platform(
+      context,
+      shared,
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      closers,
+    );
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -148,6 +156,10 @@ export class Platform {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly dataDir: string;
+  /** The offline tables, and their upkeep; those of workers where `workerTables` were named. */
+  readonly tables: TableDesk;
+  /** Whole files at a time: a view's values of all entities, vectors of the entities that a file names. */
+  readonly batch: BatchReads;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -168,6 +180,7 @@ export class Platform {
     this.registry = context.registry;
     this.clock = context.clock;
     this.dataDir = context.dataDir;
+    this.tables = new TableDesk(context);
     this.#context = context;
     this.#shared = shared;
     this.#owned = owned;
@@ -190,6 +203,8 @@ export class Platform {
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
+      publishing: () => owned?.publishing() ?? null,
+      remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });
@@ -205,6 +220,7 @@ export class Platform {
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
+    this.batch = new BatchReads(context, this.#trainingPorts, this.#call);
   }
 
   /** What `apply` would change. */
@@ -370,16 +386,6 @@ export class Platform {
     return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
   }
 
-  /** Whole files at a time: a view's values of all entities, vectors of the entities that a file names. */
-  batch(): BatchReads {
-    return new BatchReads(this.#context, this.#trainingPorts, this.#call);
-  }
-
-  /** The offline tables, and their upkeep; those of workers where `workerTables` were named. */
-  tables(): TableDesk {
-    return new TableDesk(this.#context);
-  }
-
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */
   offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
     return offlineRows(this.#context, table, orderBy);
@@ -472,7 +478,7 @@ export class Platform {
     return follower;
   }
 
-  #openWorkers({ online, sources, sampleRate }: Owned): Workers {
+  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
     return new Workers({
       dataDir: this.dataDir,
       registryFolder: this.#shared.folder,
@@ -481,6 +487,7 @@ export class Platform {
       push: this.#servePorts.push,
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
+      training,
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });

@@ -29,6 +29,7 @@ import { sourcesCommand } from "./commands/sources.ts";
 import { tablesCommand } from "./commands/tables.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
+import { trainJobCommand } from "./commands/train-job.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output.ts";
@@ -76,6 +77,7 @@ for (const command of [
 }
 
 program.addCommand(serveWorkerCommand(), { hidden: true });
+program.addCommand(trainJobCommand(), { hidden: true });
 
 /** Applies to subcommands as well: they exit through `run`, never by themselves. */
 function throwInsteadOfExiting(command: Command): void {

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
+import { isDiskFull } from "../base/disk-full.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { formatType, sameType } from "../schema/value.ts";
@@ -20,6 +21,7 @@ import {
   commitActions,
   commitInfo,
   conflict,
+  encodePath,
   fileOf,
   isReplaced,
   refuseConflict,
@@ -191,33 +193,47 @@ class DeltaTable implements OfflineTable {
 
   async commit(change: TableCommit): Promise<number> {
     const written = [...change.add, ...(change.replace ?? []).map(({ by }) => by)];
-    for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
-    return this.#inTurn(async () => {
-      await this.#rejoin();
-      const { decidedBy } = change;
-      for (let version = (decidedBy?.version ?? this.#state.version) + 1; version <= this.#state.version; version++) {
-        // One that was cleaned away is too old for anything to be decided by it.
-        const actions = await this.#log.actions(version);
-        if (actions === null) throw conflict(`${version}`, this.#name);
-        for (const action of actions) refuseUnseenFile(change, action, this.#name, this.folder);
-      }
-      const actions = commitActions(change, this.#state, millisOf(this.#clock), this.#name);
-      refuseOldTxn(change, this.#state, this.#name);
-      while (!(await this.#log.put(this.#state, actions))) {
-        const winner = await this.#log.advance(this.#state);
-        if (winner === false) throw conflict("of the same version", this.#name);
-        refuseConflict(change, winner, this.#name, this.folder);
-      }
-      const rows = change.add.reduce((sum, file) => sum + file.rows, 0);
-      if (diagnostics.committed.hasSubscribers) {
-        diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
-      }
-      return this.#state.version;
-    });
+    try {
+      for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
+      return await this.#inTurn(() => this.#commit(change));
+    } catch (error) {
+      if (isDiskFull(error)) await this.discard(written);
+      throw error;
+    }
   }
 
   async discard(files: readonly NewFile[]): Promise<void> {
-    for (const { path } of files) await this.#storage.remove(join(this.folder, path));
+    await this.#inTurn(async () => {
+      await this.#refresh();
+      for (const { path } of files) {
+        const name = encodePath(path);
+        const isNamed = this.#state.added.has(name) || this.#state.removed.has(name);
+        if (!isNamed) await this.#storage.remove(join(this.folder, path));
+      }
+    }).catch(() => undefined);
+  }
+
+  async #commit(change: TableCommit): Promise<number> {
+    await this.#rejoin();
+    const { decidedBy } = change;
+    for (let version = (decidedBy?.version ?? this.#state.version) + 1; version <= this.#state.version; version++) {
+      // One that was cleaned away is too old for anything to be decided by it.
+      const actions = await this.#log.actions(version);
+      if (actions === null) throw conflict(`${version}`, this.#name);
+      for (const action of actions) refuseUnseenFile(change, action, this.#name, this.folder);
+    }
+    const actions = commitActions(change, this.#state, millisOf(this.#clock), this.#name);
+    refuseOldTxn(change, this.#state, this.#name);
+    while (!(await this.#log.put(this.#state, actions))) {
+      const winner = await this.#log.advance(this.#state);
+      if (winner === false) throw conflict("of the same version", this.#name);
+      refuseConflict(change, winner, this.#name, this.folder);
+    }
+    const rows = change.add.reduce((sum, file) => sum + file.rows, 0);
+    if (diagnostics.committed.hasSubscribers) {
+      diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
+    }
+    return this.#state.version;
   }
 
   async cleanUp(request: CleanUpRequest): Promise<CleanUpReport> {

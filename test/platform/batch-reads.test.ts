@@ -81,7 +81,7 @@ beforeAll(async () => {
     await platform.push("payments", rows);
     if (hour === 36) {
       early.file = join(folder, "early.parquet");
-      early.at = (await platform.batch().exportView({ view: "spending", out: early.file })).asOf;
+      early.at = (await platform.batch.exportView({ view: "spending", out: early.file })).asOf;
     }
   }
   await platform.settle();
@@ -99,7 +99,7 @@ describe("a view exported", () => {
   it("has every entity once, with the values that serving gives at that moment", async () => {
     const out = join(folder, "spending.parquet");
     const progress: number[] = [];
-    const exported = await platform.batch().exportView({
+    const exported = await platform.batch.exportView({
       view: "spending",
       out,
       onProgress: (done, total) => progress.push(done / total),
@@ -122,10 +122,10 @@ describe("a view exported", () => {
 
   it("as of an earlier time has what was exported then, late events not yet known", async () => {
     const out = join(folder, "again.parquet");
-    const { rowCount } = await platform.batch().exportView({ view: "spending", out, asOf: early.at });
+    const { rowCount } = await platform.batch.exportView({ view: "spending", out, asOf: early.at });
     expect(await read(out)).toEqual(await read(early.file));
     expect(rowCount).toBeGreaterThan(0);
-    const none = await platform.batch().exportView({ view: "spending", out, asOf: micros(START - 1) });
+    const none = await platform.batch.exportView({ view: "spending", out, asOf: micros(START - 1) });
     expect(none).toMatchObject({ rowCount: 0, eventsFolded: 0 });
     expect(await read(out)).toEqual([]);
   });
@@ -134,18 +134,20 @@ describe("a view exported", () => {
     const reader = await openPlatform({ dataDir: join(folder, "data"), mode: "read", definitions, clock });
     try {
       const out = join(folder, "spending.csv");
-      await reader.batch().exportView({ view: "spending", out });
+      await reader.batch.exportView({ view: "spending", out });
       const [header, ...lines] = (await readFile(out, "utf8")).trim().split("\n");
       expect(header).toBe(["user", "shop", ...FEATURES].join(","));
       expect(lines).toHaveLength((await read(join(folder, "spending.parquet"))).length);
       expect(lines.some((line) => /"\[-?\d[^\]]*\]"$/.test(line))).toBe(true);
-      const cancelled = reader
-        .batch()
-        .exportView({ view: "spending", out: join(folder, "cut.csv"), signal: AbortSignal.abort() });
+      const cancelled = reader.batch.exportView({
+        view: "spending",
+        out: join(folder, "cut.csv"),
+        signal: AbortSignal.abort(),
+      });
       expect(await codeOf(cancelled)).toBe("CANCELLED");
       expect((await readdir(folder)).filter((name) => name.startsWith("cut"))).toEqual([]);
-      expect(await codeOf(reader.batch().exportView({ view: "spending", out: "x.txt" }))).toBe("REQUEST_INVALID");
-      expect(await codeOf(reader.batch().exportView({ view: "other", out }))).toBe("VIEW_UNKNOWN");
+      expect(await codeOf(reader.batch.exportView({ view: "spending", out: "x.txt" }))).toBe("REQUEST_INVALID");
+      expect(await codeOf(reader.batch.exportView({ view: "other", out }))).toBe("VIEW_UNKNOWN");
     } finally {
       await reader.close();
     }
@@ -184,9 +186,12 @@ describe("vectors of the entities in a file", () => {
   it.each(["ndjson", "csv", "parquet"])("come in its order, one a row, from %s", async (format) => {
     const out = join(folder, `vectors-of-${format}.parquet`);
     const done: number[] = [];
-    const report = await platform
-      .batch()
-      .vectors({ service: "offers", entities: inputs[format]!, out, onProgress: (rows) => done.push(rows) });
+    const report = await platform.batch.vectors({
+      service: "offers",
+      entities: inputs[format]!,
+      out,
+      onProgress: (rows) => done.push(rows),
+    });
     expect(report).toEqual({ rowCount: 2500, features: [...FEATURES, "of_paid"] });
     expect(done).toEqual([1000, 2000, 2500]);
     const rows = await read(out);
@@ -202,7 +207,7 @@ describe("vectors of the entities in a file", () => {
 
   it("come as lines of JSON, as the server answers them", async () => {
     const out = join(folder, "vectors.ndjson");
-    await platform.batch().vectors({ service: "offers", entities: inputs["csv"]!, out });
+    await platform.batch.vectors({ service: "offers", entities: inputs["csv"]!, out });
     const lines = (await readFile(out, "utf8")).trim().split("\n");
     expect(lines).toHaveLength(2500);
     const { user: name, shop, offered } = WANTED[1007]!;
@@ -215,8 +220,7 @@ describe("vectors of the entities in a file", () => {
     const rows: unknown[] = [...WANTED.slice(0, 1204), { user: "ada", offered: 1 }];
     await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
     const out = join(folder, "never.parquet");
-    const error: unknown = await platform
-      .batch()
+    const error: unknown = await platform.batch
       .vectors({ service: "offers", entities: file, out })
       .catch((thrown: unknown) => thrown);
     expect(isOnefoldError(error) && error).toMatchObject({

@@ -29,7 +29,7 @@ export function exportCommand(): Command {
       const exported = await output.withProgress("export", (onProgress) =>
         withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
           interruptible((signal) =>
-            platform.batch().exportView({
+            platform.batch.exportView({
               ...parseViewName(name),
               out,
               ...(asOf === undefined ? {} : { asOf }),

@@ -7,7 +7,13 @@ import { interruptible } from "../interrupt.ts";
 import { collectPair, parseCount, parseObject } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
-import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import {
+  hasDefinitions,
+  requireDefinitions,
+  type StandardOptions,
+  withPlatform,
+  withStandardOptions,
+} from "../standard-options.ts";
 import { formatCell, formatTable } from "../table.ts";
 
 interface GetOptions extends StandardOptions {
@@ -20,6 +26,7 @@ interface GetOptions extends StandardOptions {
   readonly metadata?: true;
   readonly token?: true;
   readonly url?: string;
+  readonly online?: string;
 }
 
 export function getCommand(): Command {
@@ -44,6 +51,12 @@ export function getCommand(): Command {
     .option("--metadata", "status, event time and true window start of each value")
     .option("--token", "a token that reproduces this vector in a training set or audit")
     .option("--url <address>", "ask a running server instead of opening the data folder")
+    .addOption(
+      new Option(
+        "--online <url>",
+        "read states that workers, or serve --publish, have written to a Redis: redis://host:port",
+      ).conflicts("url"),
+    )
     .action(async (options: GetOptions) => {
       if (options.entities !== undefined) return getOfFile(options, options.entities);
       const request = {
@@ -54,10 +67,11 @@ export function getCommand(): Command {
         ...(options.token === true ? { token: true } : {}),
       };
       const path = `/services/${encodeURIComponent(options.service)}/vector`;
-      const answer: JsonObject =
-        options.url === undefined
-          ? await withPlatform(options, "own", (platform) => platform.request("POST", path, request))
-          : await callServer(options.url, "POST", path, request);
+      const answer: JsonObject = await (options.url !== undefined
+        ? callServer(options.url, "POST", path, request)
+        : options.online !== undefined
+          ? askStore(options, options.online, path, request)
+          : withPlatform(options, "own", (platform) => platform.request("POST", path, request)));
       createOutput(options.json === true).result(answer, () => formatVector(answer));
     });
   return withStandardOptions(command);
@@ -79,7 +93,7 @@ async function getOfFile(options: GetOptions, entities: string): Promise<void> {
   const report = await output.withProgress("get", (onProgress) =>
     withPlatform(options, url === undefined ? "own" : "read", (platform) =>
       interruptible((signal) =>
-        platform.batch().vectors(
+        platform.batch.vectors(
           {
             service,
             entities,
@@ -102,6 +116,25 @@ async function getOfFile(options: GetOptions, entities: string): Promise<void> {
 
 async function writeToStdout(lines: string): Promise<void> {
   if (!process.stdout.write(lines)) await once(process.stdout, "drain");
+}
+
+/** As a server on the store would answer; nothing is kept for the audit. */
+async function askStore(options: GetOptions, online: string, path: string, request: JsonObject): Promise<JsonObject> {
+  const { openOnlineServer } = await import("../../platform/online/online-server.ts");
+  const password = process.env["ONEFOLD_REDIS_PASSWORD"];
+  const server = await openOnlineServer({
+    dataDir: options.data,
+    online,
+    ...(options.registry === undefined ? {} : { registry: options.registry }),
+    ...(password === undefined ? {} : { onlinePassword: password }),
+    definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
+    servingLogSampleRate: 0,
+  });
+  try {
+    return await server.request("POST", path, request);
+  } finally {
+    await server.close();
+  }
 }
 
 function formatVector(answer: JsonObject): string {

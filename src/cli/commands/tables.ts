@@ -190,7 +190,7 @@ function withTableOptions(command: Command): Command {
 function withTables<T>(options: TablesOptions, work: (desk: TableDesk) => Promise<T>): Promise<T> {
   // Workers' tables may lie where there is no data folder.
   const access = options.archive === undefined ? "read" : "read-or-empty";
-  return withPlatformOf(options, access, workerTablesOf(options), (platform) => work(platform.tables()));
+  return withPlatformOf(options, access, workerTablesOf(options), (platform) => work(platform.tables));
 }
 
 function eachTable<T>(
