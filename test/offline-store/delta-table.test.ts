@@ -100,6 +100,8 @@ describe("a Delta table's checkpoints", () => {
       const file = await writeLetters(engine, table, i, 1);
       await table.commit({ add: [{ ...file, partition: { _month: months[i % 3]! } }], operation: "APPEND" });
     }
+    const stray = { add: [await writeLetters(engine, table, 99, 1)], operation: "APPEND" };
+    await expect(table.commit(stray)).rejects.toThrow(/says which _month/);
     const log = join(table.folder, "_delta_log");
     for (const name of await readdir(log)) if (/^0+\d\.json$/.test(name)) await rm(join(log, name));
     const reopened = (await openOfflineStore(folder, engine).find("letters"))!;
