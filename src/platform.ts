@@ -10,21 +10,23 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
+import type { BackfillCost } from "./ingest/backfill-cost.ts";
+import type { RunOptions } from "./ingest/batch/batch-reader.ts";
+import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
-import { readRowFile, type RowFileRequest } from "./ingest/row-file.ts";
 import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
-import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
-import type { SharedOnlineStore } from "./online-store/online-store.ts";
+import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
-import { LocalEvents, type LocalEventsOptions } from "./platform/local-events.ts";
 import type {
   AuditOptions,
   AuditReport,
+  BackfilledView,
+  BackfillOptions,
   FitOptions,
   PlatformOptions,
   ServiceVectorOptions,
@@ -32,18 +34,23 @@ import type {
   VectorAnswer,
   VectorOptions,
 } from "./platform/platform-options.ts";
+import { costOfBackfill } from "./platform/backfilled-view.ts";
+import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
+import { offlineRows } from "./platform/offline-rows.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
+import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
-import { openRegistry, type OpenedRegistry } from "./platform/open-registry.ts";
-import { type DefinitionCode, Registrations } from "./platform/registrations.ts";
+import { openRegistry } from "./platform/open-registry.ts";
+import { Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
 import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
+import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
@@ -57,10 +64,9 @@ import { type CallRoute, createCaller } from "./serve/in-process.ts";
 import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
-import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
+import { openServingLog } from "./serve/serving-log.ts";
 import { audit } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
-import { SampleKeeper } from "./training/entity-sample.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
 import type { TrainingPorts } from "./training/ports.ts";
@@ -69,8 +75,8 @@ import { train, type TrainingSet } from "./training/training-set.ts";
 
 /** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
 const SERVING_LOG_SAMPLE_RATE = 0.01;
-/** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
-const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
+/** The part of the time that a backfill may work while something is served, unless said otherwise. */
+const BACKFILL_SHARE = 0.3;
 
 /**
  * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`, and of a registry
@@ -91,8 +97,10 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { registry, fits } = opened;
     closers.push(() => registry.close());
     registry.attachCode(await Registrations.loaded(options.definitions ?? []));
-    const openEngine = (): Promise<QueryEngine> =>
-      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES });
+    const openEngine: RuntimeContext["openEngine"] = (settings = {}) =>
+      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES, ...settings });
+    let isServing = false;
+    const { backfillShare = BACKFILL_SHARE } = options;
     const engine = await openEngine();
     closers.push(() => engine.close());
     const context: RuntimeContext = {
@@ -106,6 +114,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       stateMemory: new StateMemory(options.stateMemoryBytes),
       engine,
       openEngine,
+      buildsBehind: options.backfill === "behind",
+      backfillShare: () => (isServing ? backfillShare : 1),
       offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
       ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
     };
@@ -113,37 +123,32 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       ...opened,
       code: options.definitions ?? [],
       onTrouble: options.onRegistryTrouble ?? (() => {}),
+      onServing: () => {
+        isServing = true;
+      },
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const { online, startPublishing, close } = await openOwnedStore(options, context);
+    const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
-    const sources = await SourceRuntimes.open(context, online);
+    const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
+    const training = await openTrainingJobs(context, sources, opened.folder, options);
+    if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
-    return new Platform(context, shared, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
+    return new Platform(
+      context,
+      shared,
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      closers,
+    );
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
   }
-}
-
-/** The registry as others may have it, too. */
-interface Shared extends OpenedRegistry {
-  readonly code: DefinitionCode;
-  onTrouble(trouble: OnefoldError | null): void;
-}
-
-/** What only the owner of the folder has. */
-interface Owned {
-  readonly online: SharedOnlineStore;
-  readonly sources: SourceRuntimes;
-  readonly servingLog: ServingLog;
-  readonly keptVectorsBytes: number;
-  readonly sampleRate: number;
 }
 
 export class Platform {
@@ -192,6 +197,8 @@ export class Platform {
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
+      publishing: () => owned?.publishing() ?? null,
+      remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });
@@ -237,7 +244,12 @@ export class Platform {
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
   async push(source: string, rows: readonly unknown[]): Promise<PushResult> {
-    return this.#own("push", "push to its server: POST /events/{source}").sources.get(source).push(rows);
+    return this.#own("push", "push to its server: POST /events/{source}").sources.push(source, rows);
+  }
+
+  /** Reads what a batch source has that is new, now. Throws as `BatchReader.run`, and `SOURCE_UNKNOWN`. */
+  async runBatch(source: string, options: RunOptions = {}): Promise<BatchRun> {
+    return this.#own("read a batch source", "ask it of its server: onefold run does").sources.runBatch(source, options);
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -328,6 +340,32 @@ export class Platform {
     });
   }
 
+  /**
+   * Computes a view's states anew from all history and the log, beside the ones that are served, and goes on from them
+   * at an exact position. Cut short, it goes on when the folder is opened again. Throws `VIEW_UNKNOWN`, `CANCELLED`.
+   */
+  async backfill(view: BackfilledView, options: BackfillOptions = {}): Promise<void> {
+    const { sources } = this.#own("backfill", "ask it of its server: onefold backfill does");
+    const { name, source } = this.#context.catalog.view(view.name, view.version);
+    await sources.get(source.name).backfill(name, options.onProgress, options.signal);
+  }
+
+  /**
+   * Writes the feature rows of past minutes that a view's table lacks: of imported history, and from before it was
+   * registered. Throws as `materialize` of `platform/materialized-view.ts`.
+   */
+  materialize(options: MaterializeOptions): Promise<MaterializeReport> {
+    return materialize(this.#context, this.#own("materialize", "ask it of its server").sources, options);
+  }
+
+  /**
+   * What computing a view from history will take, by a count of its events and a trial on some of its entities;
+   * registered or not: it is looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
+   */
+  async backfillCost(options: Pick<PreviewOptions, "view" | "version" | "definitions">): Promise<BackfillCost> {
+    return costOfBackfill(previewedView(options, this.registry), this.#trainingPorts);
+  }
+
   /** Rows that could not be used, with the reason: to list, and to push again once it is gone. */
   deadLetters(): DeadLetterDesk {
     return new DeadLetterDesk(this.#context, this.#owned?.sources ?? null);
@@ -350,13 +388,8 @@ export class Platform {
   }
 
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */
-  async offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
-    const found = await this.#context.offline.find(table);
-    const files = found === null ? [] : (await found.snapshot()).files;
-    if (files.length === 0) return [];
-    const paths = files.map((file) => sqlText(file.path)).join(", ");
-    const order = orderBy === undefined ? "" : ` ORDER BY ${orderBy}`;
-    return this.#context.engine.rows(`SELECT * FROM read_parquet([${paths}], union_by_name = true)${order}`);
+  offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
+    return offlineRows(this.#context, table, orderBy);
   }
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
@@ -417,6 +450,7 @@ export class Platform {
   #beginServing(): void {
     const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
+    this.#shared.onServing();
     if (this.#context.pollsWhileServing) sources.startPolls();
   }
 
@@ -445,7 +479,7 @@ export class Platform {
     return follower;
   }
 
-  #openWorkers({ online, sources, sampleRate }: Owned): Workers {
+  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
     return new Workers({
       dataDir: this.dataDir,
       registryFolder: this.#shared.folder,
@@ -454,27 +488,12 @@ export class Platform {
       push: this.#servePorts.push,
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
+      training,
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });
   }
 }
 
-/** Rows of a file as `push` takes them, `rowsPerBatch` at a time. Throws `FILE_UNREADABLE`. */
-export function readRows(
-  path: string,
-  columns: RowFileRequest["columns"],
-  rowsPerBatch: number,
-): AsyncIterableIterator<readonly Readonly<Record<string, unknown>>[]> {
-  return readRowFile({ path, columns, rowsPerBatch, openEngine: () => openDuckDb({}) });
-}
-
-/** Previews on files of events alone, with no data folder. The caller closes it. */
-export function openLocalEvents(options: LocalEventsOptions): LocalEvents {
-  return new LocalEvents(options, () => openDuckDb({ memoryBytes: ENGINE_MEMORY_BYTES }));
-}
-
-/** What makes the second preview quicker than the first: pass it to each. The caller closes it. */
-export function openSampleKeeper(): Promise<SampleKeeper> {
-  return SampleKeeper.open(() => openDuckDb({ memoryBytes: ENGINE_MEMORY_BYTES }));
-}
+export type { BackfillCost } from "./ingest/backfill-cost.ts";
+export { openLocalEvents, openSampleKeeper, readRows } from "./platform/no-folder.ts";

@@ -2,6 +2,7 @@
  * One error class and one closed list of codes. Every code stands in `docs/errors.md` with what it
  * means and what to do; a test holds that page and this list together.
  */
+import { isDiskFull } from "./disk-full.ts";
 
 /** HTTP status and one-line meaning of every code. The order is the order of `docs/errors.md`. */
 export const ERROR_CODES = {
@@ -24,7 +25,8 @@ export const ERROR_CODES = {
   ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
-  SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events and no imports" },
+  BATCH_SOURCE_FAILED: { status: 502, meaning: "what a batch source is read from cannot be read" },
+  SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events" },
   IMPORT_REPEATED: { status: 409, meaning: "a file of events without ids was imported before" },
   POLL_REFUSED: { status: 502, meaning: "a polled API answers with an error, or redirects elsewhere" },
   POLL_ANSWER_INVALID: { status: 502, meaning: "the answer of a polled API is not what its source says it is" },
@@ -45,7 +47,6 @@ export const ERROR_CODES = {
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
   FEATURE_NOT_ONLINE: { status: 409, meaning: "a feature is declared not to be served" },
   FEATURE_NOT_NUMERIC: { status: 409, meaning: "a packed vector is asked for, and a feature of it is no number" },
-  VIEW_NOT_RUN: { status: 409, meaning: "a view on a batch source is registered but is not run yet" },
   FEATURE_AMBIGUOUS: { status: 409, meaning: "several views of the entity have a feature of this name" },
   ROUTE_UNKNOWN: { status: 404, meaning: "the server has no such route" },
   METHOD_NOT_ALLOWED: { status: 405, meaning: "the route exists, but not for this HTTP method" },
@@ -77,7 +78,9 @@ export const ERROR_CODES = {
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
   DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
+  SPILL_FULL: { status: 507, meaning: "work fits neither into its memory nor into its folder for spilled data" },
   STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
+  DISK_FULL: { status: 507, meaning: "there is no room left on the disk" },
   STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },
   STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
@@ -92,6 +95,11 @@ export const ERROR_CODES = {
   SPINE_AFTER_LOG: { status: 409, meaning: "label times lie after the end of the offline log" },
   FILE_UNREADABLE: { status: 400, meaning: "a file is missing, of an unknown format or damaged" },
   FILE_COLUMN_MISSING: { status: 400, meaning: "an imported file lacks a column that its source needs" },
+  TRAINING_SET_UNKNOWN: { status: 404, meaning: "there is no training set of this id, or it was removed" },
+  TRAINING_SET_NOT_DONE: { status: 409, meaning: "a training set that is not done has no file to be downloaded" },
+  TRAINING_NOT_OFFERED: { status: 409, meaning: "this server builds no training sets" },
+  TRAINING_INTERRUPTED: { status: 500, meaning: "the process that built a training set ended before its work did" },
+  PATH_NOT_ALLOWED: { status: 403, meaning: "a path on the server lies outside the folder that it may be read from" },
   EPOCH_UNKNOWN: { status: 404, meaning: "a token names an epoch this data folder does not have" },
   CANCELLED: { status: 499, meaning: "the work was cancelled" },
   INTERNAL: { status: 500, meaning: "a defect of the platform itself" },
@@ -148,7 +156,7 @@ export function isOnefoldError(error: unknown): error is OnefoldError {
 /** Wraps anything thrown as an `OnefoldError`; one that already is comes back as it is. */
 export function asOnefoldError(error: unknown): OnefoldError {
   if (isOnefoldError(error)) return error;
-  return new OnefoldError("INTERNAL", messageOf(error), { cause: error });
+  return new OnefoldError(isDiskFull(error) ? "DISK_FULL" : "INTERNAL", messageOf(error), { cause: error });
 }
 
 const MESSAGE_CHARACTERS_MAX = 2000;

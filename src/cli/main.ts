@@ -8,6 +8,7 @@ import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
+import { backfillCommand } from "./commands/backfill.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
@@ -19,12 +20,15 @@ import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
 import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
+import { materializeCommand } from "./commands/materialize.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
+import { trainJobCommand } from "./commands/train-job.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output.ts";
@@ -43,6 +47,8 @@ for (const command of [
   planCommand(),
   applyCommand(),
   ingestCommand(),
+  runCommand(),
+  runsCommand(),
   serveCommand(),
   workerCommand(),
   getCommand(),
@@ -53,6 +59,8 @@ for (const command of [
   testCommand(),
   fitCommand(),
   trainCommand(),
+  backfillCommand(),
+  materializeCommand(),
   auditCommand(),
   featuresCommand(),
   viewsCommand(),
@@ -67,6 +75,7 @@ for (const command of [
 }
 
 program.addCommand(serveWorkerCommand(), { hidden: true });
+program.addCommand(trainJobCommand(), { hidden: true });
 
 /** Applies to subcommands as well: they exit through `run`, never by themselves. */
 function throwInsteadOfExiting(command: Command): void {

@@ -9,6 +9,7 @@ import type { Channel } from "node:diagnostics_channel";
 import { AggregatorRegistry, Counter, Gauge, Histogram, type PrometheusContentType, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
 import { type DurationTally, histogramLines } from "./duration-tally.ts";
+import { addRemoteStoreMetrics, type Fetch, type RemoteStoreHouse } from "./remote-store-metrics.ts";
 import { RequestTally } from "./request-tally.ts";
 import { VectorTally } from "./vector-tally.ts";
 
@@ -25,6 +26,8 @@ export interface SourceGauges {
   readonly views: readonly ViewGauges[];
   /** Null where it is not polled. */
   readonly poll: PollGauges | null;
+  /** The same of the runs of a batch source. */
+  readonly batch: PollGauges | null;
 }
 
 export interface PollGauges {
@@ -60,7 +63,7 @@ export interface WorkerCounts {
 }
 
 /** What is asked at each scrape; to answer must be cheap. */
-export interface MonitoredHouse {
+export interface MonitoredHouse extends RemoteStoreHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */
@@ -129,6 +132,7 @@ export class Metrics {
     this.#askRespDoors();
     this.#askWorkers();
     this.#askProcess();
+    this.#askRemoteStores();
   }
 
   /** Listens from now on; a second call does nothing. */
@@ -334,6 +338,12 @@ export class Metrics {
     ofSource("onefold_poll_due_in_seconds", dueIn, (one) => one.poll?.dueInSeconds ?? null);
     const failing = "Polls that failed since one succeeded";
     ofSource("onefold_poll_failing", failing, (one) => one.poll?.failures ?? null);
+    const sinceRun = "Time since a run of a batch source succeeded";
+    ofSource("onefold_batch_since_success_seconds", sinceRun, (one) => one.batch?.sinceSuccessSeconds ?? null);
+    const runIn = "Time until the next run of a batch source is due, below 0 while one is under way";
+    ofSource("onefold_batch_due_in_seconds", runIn, (one) => one.batch?.dueInSeconds ?? null);
+    const runsFailing = "Runs of a batch source that failed since one succeeded";
+    ofSource("onefold_batch_failing", runsFailing, (one) => one.batch?.failures ?? null);
     ofView("onefold_fold_lag_events", "Durable events the view has not folded yet", (one) => one.lagEvents);
     ofView("onefold_unflushed_states", "States changed since their last write", (one) => one.unflushedStates);
     const dropped = new Counter({
@@ -381,6 +391,18 @@ export class Metrics {
     const restarts: Counter = this.#counter("onefold_worker_restarts_total", help, [], () =>
       ask(restarts, (counts) => restarts.inc(counts.restarts)),
     );
+  }
+
+  #askRemoteStores(): void {
+    const fetched = addRemoteStoreMetrics(
+      {
+        counter: (...given) => this.#counter(...given),
+        gauge: (...given) => this.#gauge(...given),
+        histogram: (...given) => this.#histogram(...given),
+      },
+      this.#house,
+    );
+    this.#on<Fetch>(diagnostics.fetched, fetched);
   }
 
   #askProcess(): void {

@@ -11,6 +11,7 @@ import type { LabelOptions } from "./label-options.ts";
 import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
 import type { DefinitionCode } from "./registrations.ts";
 import type { OnProgress } from "./runtime-context.ts";
+import type { TrainingJobsOptions } from "./training-jobs/training-jobs.ts";
 
 export interface PlatformOptions {
   readonly dataDir: string;
@@ -63,6 +64,20 @@ export interface PlatformOptions {
   readonly workerTables?: WorkerTablesOptions;
   /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
   readonly poll?: boolean;
+  /**
+   * Has servers build training sets on request (`POST /training-sets`), in processes that run this module: a file of yours
+   * that calls `runTrainingJob({ definitions })`. Default: none are built.
+   */
+  readonly trainingJobs?: TrainingJobsOptions;
+  /**
+   * Whether opening waits until views that are new, or whose backfill was cut short, are computed from history. Else they
+   * are while the platform is open, and reading them is refused until they stand. Default "wait".
+   */
+  readonly backfill?: "wait" | "behind";
+  /** Told of what opening waits for. */
+  readonly onProgress?: OnProgress;
+  /** The part of the time that a backfill may work while something is served, above 0 and up to 1. Default 0.3. */
+  readonly backfillShare?: number;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
   readonly memoryBytes?: number;
 }
@@ -74,6 +89,17 @@ export interface AuditOptions extends Pick<AuditRequest, "mismatchesKept" | "sig
   /** Also folds the stored states of every view again and compares their bytes. */
   readonly states?: boolean;
   readonly onProgress?: OnProgress;
+}
+
+/** A registered view. Without a version the newest. */
+export interface BackfilledView {
+  readonly name: string;
+  readonly version?: number | "dev";
+}
+
+export interface BackfillOptions {
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
 }
 
 export interface AuditReport extends AuditResult {

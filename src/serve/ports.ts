@@ -10,6 +10,7 @@ import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
+import type { TrainingDesk } from "./training-desk.ts";
 
 /**
  * A view that is loaded, folding and may be read. One object for as long as the view is loaded: plans keep
@@ -89,7 +90,7 @@ export interface ServePorts {
    * replaced or refused): plans compiled before are thrown away then. An epoch switch is no such change.
    */
   revision(): number;
-  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `VIEW_NOT_RUN`, `FEATURE_NOT_ONLINE`. */
+  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `FEATURE_NOT_ONLINE`. */
   view(name: string, version: number | "dev"): ServedView;
   /**
    * Resolves once accepted rows are durable and folded. Rows with a fault, by index, are rejected with it.
@@ -102,6 +103,8 @@ export interface ServePorts {
   samples(plan: SampledPlan, keys: readonly EntityKey[]): boolean;
   /** Called for every vector that is sampled. Must not throw, and keeps nothing that it is given but in text. */
   record(vector: ServedVector): void;
+  /** Builds training sets; absent where this server does not. */
+  readonly training?: TrainingDesk;
   /** What monitoring has to say, as text for a scraper. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** Whether everything is loaded; what is still missing otherwise, and what is wrong although it serves. */
@@ -109,5 +112,7 @@ export interface ServePorts {
     readonly ready: boolean;
     readonly waitingFor: readonly string[];
     readonly warnings?: readonly string[];
+    /** Views that are being computed from history; all others are served meanwhile. */
+    readonly building?: readonly string[];
   };
 }

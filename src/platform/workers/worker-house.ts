@@ -20,6 +20,7 @@ import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
 import { ViewCatalog } from "../view-catalog.ts";
 import { type AskLink, faultsToWire } from "./ask-link.ts";
+import { askedTraining } from "./asked-training.ts";
 import type { HouseStatus, WorkerSettings } from "./messages.ts";
 import { StoredViews } from "./stored-views.ts";
 
@@ -77,6 +78,8 @@ export async function openWorkerHouse(
     resp: () => doors.counts(),
     workers: () => null,
     unreadFits: () => 0,
+    publishing: () => null,
+    remoteStore: () => null,
     registryUp: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
@@ -101,14 +104,21 @@ export async function openWorkerHouse(
     samples: ({ service, entities, views: read }, keys) =>
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
+    ...(settings.trains ? { training: askedTraining(owner) } : {}),
     metrics: () => owner.ask("metricsPage", null),
     readiness: () => {
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
         return { ready: false, waitingFor: ["word from the owner"] };
       }
-      const waitingFor = [...status.waitingFor, ...unstored(catalog, registry, views)];
-      const { warnings } = status;
-      return { ready: waitingFor.length === 0, waitingFor, ...(warnings === undefined ? {} : { warnings }) };
+      const { warnings, building = [] } = status;
+      const missing = unstored(catalog, registry, views).filter((view) => !building.includes(view));
+      const waitingFor = [...status.waitingFor, ...missing];
+      return {
+        ready: waitingFor.length === 0,
+        waitingFor,
+        ...(building.length === 0 ? {} : { building }),
+        ...(warnings === undefined ? {} : { warnings }),
+      };
     },
   };
   const reader = createFeatureReader(ports);
@@ -149,7 +159,6 @@ export async function openWorkerHouse(
 
 /** Views that the owner may have built, but not written to the online store yet. */
 function unstored(catalog: ViewCatalog, registry: Registry, views: StoredViews): string[] {
-  const streams = registry.sources().filter(({ definition }) => definition.kind === "stream");
-  const computable = streams.flatMap(({ definition }) => catalog.computableOn(definition.name));
+  const computable = registry.sources().flatMap(({ definition }) => catalog.computableOn(definition.name));
   return computable.filter((view) => !views.isStored(view)).map(({ name }) => `view ${name}`);
 }
