@@ -35,6 +35,7 @@ import type {
   VectorOptions,
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
+import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
@@ -347,6 +348,14 @@ export class Platform {
     const { sources } = this.#own("backfill", "ask it of its server: onefold backfill does");
     const { name, source } = this.#context.catalog.view(view.name, view.version);
     await sources.get(source.name).backfill(name, options.onProgress, options.signal);
+  }
+
+  /**
+   * Writes the feature rows of past minutes that a view's table lacks: of imported history, and from before it was
+   * registered. Throws as `materialize` of `platform/materialized-view.ts`.
+   */
+  materialize(options: MaterializeOptions): Promise<MaterializeReport> {
+    return materialize(this.#context, this.#own("materialize", "ask it of its server").sources, options);
   }
 
   /**
