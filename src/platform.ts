@@ -20,6 +20,7 @@ import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
+import { closeInReverse } from "./platform/close-all.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
@@ -59,7 +60,7 @@ import { Workers, type WorkersOptions, type WorkerServer } from "./platform/work
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
-import { readServingLog, type ServedVector } from "./schema/served-vector.ts";
+import { readServingLog } from "./schema/served-vector.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
@@ -322,7 +323,7 @@ export class Platform {
     const result = await audit({
       ...rest,
       ports: this.#trainingPorts,
-      vectors: this.#servedVectors(),
+      vectors: readServingLog(join(this.dataDir, "serving-log")),
       ...(onProgress === undefined
         ? {}
         : { onProgress: ({ compared }) => onProgress({ phase: "values compared", done: compared, total: null }) }),
@@ -436,23 +437,13 @@ export class Platform {
   async #closeAll(): Promise<void> {
     await this.#workers?.close();
     this.#metrics.stop();
-    let failure: unknown;
-    for (const close of this.#closers.reverse()) {
-      await close().catch((error: unknown) => {
-        failure ??= error;
-      });
-    }
-    if (failure !== undefined) throw failure;
+    await closeInReverse(this.#closers);
   }
 
   async #withStates(result: AuditResult, options: AuditOptions): Promise<AuditReport> {
     const owned = this.#own("audit stored states, which change while they are compared");
     const states = await auditAllStates(this.#context, owned, this.#trainingPorts, options);
     return { ...result, states, clean: result.clean && Object.values(states).every((one) => one.clean) };
-  }
-
-  #servedVectors(): AsyncIterable<ServedVector> {
-    return readServingLog(join(this.dataDir, "serving-log"));
   }
 
   #beginServing(): void {
