@@ -24,6 +24,8 @@ export const ERROR_CODES = {
   CONSTRAINT_FAILED: { status: 400, meaning: "a row fails a constraint that its source declares" },
   ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
+  EVENT_UNKNOWN: { status: 404, meaning: "a correction names an event that is not there, or was taken back" },
+  FORGET_SHARED: { status: 409, meaning: "events of an entity that is to be forgotten are folded for others, too" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
   BATCH_SOURCE_FAILED: { status: 502, meaning: "what a batch source is read from cannot be read" },
   SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events" },

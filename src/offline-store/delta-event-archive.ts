@@ -18,6 +18,7 @@ import type { SourceDefinition } from "../define/definition.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
+import { retractionTag } from "./retractions.ts";
 import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableFileStats, TableSnapshot } from "./offline-store.ts";
 import { type ParquetFilesRequest, timeBounds, writeParquetFiles } from "./parquet-file.ts";
@@ -119,7 +120,7 @@ class DeltaEventArchive implements HistoryArchive {
     );
     const rows = fresh.map(({ row, eventTime, knownTime, offset, id }) => [
       ...row.slice(0, this.#storedCount),
-      eventTime,
+      Number.isNaN(eventTime) ? null : eventTime,
       knownTime,
       offset,
       id,
@@ -141,6 +142,7 @@ class DeltaEventArchive implements HistoryArchive {
             firstOffset: String(firstOffsetOf(file) ?? first.offset),
             firstKnownTime: String(bounds.first),
             lastKnownTime: String(bounds.last),
+            ...retractionTag(retractionsOf(file)),
           };
         },
       });
@@ -226,6 +228,12 @@ class DeltaEventArchive implements HistoryArchive {
       partitionBy: schema.partitionBy,
     });
   }
+}
+
+/** Rows without an event time. */
+function retractionsOf({ stats }: Pick<NewFile, "stats">): number {
+  const { nullCount } = JSON.parse(stats ?? "{}") as TableFileStats;
+  return Number(nullCount?.["_event_time"] ?? 0);
 }
 
 function firstOffsetOf({ stats }: Pick<NewFile, "stats">): number | null {

@@ -192,7 +192,7 @@ class DeltaTable implements OfflineTable {
   }
 
   async commit(change: TableCommit): Promise<number> {
-    const written = [...change.add, ...(change.replace ?? []).map(({ by }) => by)];
+    const written = writtenBy(change);
     try {
       for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
       return await this.#inTurn(() => this.#commit(change));
@@ -341,4 +341,8 @@ class DeltaTable implements OfflineTable {
 /** The format's times are whole milliseconds. */
 function millisOf(clock: Clock): number {
   return Math.floor(clock.now() / 1000);
+}
+
+function writtenBy({ add, replace = [] }: TableCommit): NewFile[] {
+  return [...add, ...replace.map(({ by }) => by)];
 }
