@@ -39,6 +39,7 @@ import type {
   VectorOptions,
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
+import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
@@ -339,10 +340,7 @@ export class Platform {
     return explain({ ...options, ports: this.#trainingPorts });
   }
 
-  /**
-   * Values of a view on a sample of history, registered or not: it is looked for among `definitions` first.
-   * Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
-   */
+  /** Values of a view on a sample of history; looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`. */
   preview(options: PreviewOptions): Promise<Preview> {
     return preview({
       ports: this.#trainingPorts,
@@ -360,6 +358,11 @@ export class Platform {
     const { sources } = this.#own("backfill", "ask it of its server: onefold backfill does");
     const { name, source } = this.#context.catalog.view(view.name, view.version);
     await sources.get(source.name).backfill(name, options.onProgress, options.signal);
+  }
+
+  /** Writes the feature rows of past minutes that a view's table lacks. Throws as `materialize` of `platform/materialized-view.ts`. */
+  materialize(options: MaterializeOptions): Promise<MaterializeReport> {
+    return materialize(this.#context, this.#own("materialize", "ask it of its server").sources, options);
   }
 
   /**

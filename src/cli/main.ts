@@ -22,6 +22,7 @@ import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
 import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
+import { materializeCommand } from "./commands/materialize.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -64,6 +65,7 @@ for (const command of [
   fitCommand(),
   trainCommand(),
   backfillCommand(),
+  materializeCommand(),
   auditCommand(),
   featuresCommand(),
   viewsCommand(),
