@@ -17,10 +17,8 @@ import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import { Metrics } from "./monitor/metrics.ts";
-import { openDuckDb } from "./offline-store/duckdb.ts";
-import { openOfflineStore } from "./offline-store/delta-table.ts";
 import type { KeyedState } from "./online-store/online-store.ts";
-import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
+import { BatchReads } from "./platform/batch-reads.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetReport, resumeForgetting } from "./platform/forget/forget-entity.ts";
@@ -42,10 +40,11 @@ import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
-import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
+import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import { openContext } from "./platform/open-context.ts";
 import { openRegistry } from "./platform/open-registry.ts";
 import { Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
@@ -53,11 +52,11 @@ import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
 import { auditServed } from "./platform/served-audit.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
-import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
+import { keptVectorsBytesDefault } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
+import { TableDesk } from "./platform/table-desk.ts";
 import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
-import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
@@ -79,8 +78,6 @@ import { train, type TrainingSet } from "./training/training-set.ts";
 
 /** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
 const SERVING_LOG_SAMPLE_RATE = 0.01;
-/** The part of the time that a backfill may work while something is served, unless said otherwise. */
-const BACKFILL_SHARE = 0.3;
 
 /**
  * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`, and of a registry
@@ -98,38 +95,15 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       closers.push(() => lock.release());
     }
     const opened = await openRegistry(dataDir, options.registry, { clock, reader: mode === "read" });
-    const { registry, fits } = opened;
+    const { registry } = opened;
     closers.push(() => registry.close());
     registry.attachCode(await Registrations.loaded(options.definitions ?? []));
-    const openEngine: RuntimeContext["openEngine"] = (settings = {}) =>
-      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES, ...settings });
-    let isServing = false;
-    const { backfillShare = BACKFILL_SHARE } = options;
-    const engine = await openEngine();
-    closers.push(() => engine.close());
-    const context: RuntimeContext = {
-      dataDir,
-      clock,
-      registry,
-      fits,
-      catalog: new ViewCatalog(registry),
-      revision: { count: 0 },
-      pollsWhileServing: options.poll ?? true,
-      stateMemory: new StateMemory(options.stateMemoryBytes),
-      engine,
-      openEngine,
-      buildsBehind: options.backfill === "behind",
-      backfillShare: () => (isServing ? backfillShare : 1),
-      offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
-      ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
-    };
+    const { context, onServing } = await openContext(options, clock, opened, closers);
     const shared: Shared = {
       ...opened,
       code: options.definitions ?? [],
       onTrouble: options.onRegistryTrouble ?? (() => {}),
-      onServing: () => {
-        isServing = true;
-      },
+      onServing,
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
     const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
@@ -160,6 +134,10 @@ export class Platform {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly dataDir: string;
+  /** The offline tables, and their upkeep; those of workers where `workerTables` were named. */
+  readonly tables: TableDesk;
+  /** Whole files at a time: a view's values of all entities, vectors of the entities that a file names. */
+  readonly batch: BatchReads;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -180,6 +158,7 @@ export class Platform {
     this.registry = context.registry;
     this.clock = context.clock;
     this.dataDir = context.dataDir;
+    this.tables = new TableDesk(context);
     this.#context = context;
     this.#shared = shared;
     this.#owned = owned;
@@ -219,6 +198,7 @@ export class Platform {
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
+    this.batch = new BatchReads(context, this.#trainingPorts, this.#call);
   }
 
   /** What `apply` would change. */
@@ -342,12 +322,7 @@ export class Platform {
 
   /** Values of a view on a sample of history; looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`. */
   preview(options: PreviewOptions): Promise<Preview> {
-    return preview({
-      ports: this.#trainingPorts,
-      ...previewedView(options, this.registry),
-      ...(options.entityCount === undefined ? {} : { entityCount: options.entityCount }),
-      ...(options.keeper === undefined ? {} : { keeper: options.keeper }),
-    });
+    return preview({ ports: this.#trainingPorts, ...previewRequest(options, this.registry) });
   }
 
   /**

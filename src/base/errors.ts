@@ -86,6 +86,7 @@ export const ERROR_CODES = {
   STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },
   STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
+  TABLE_UNKNOWN: { status: 404, meaning: "there is no offline table of this name" },
   TABLE_VERSION_UNKNOWN: { status: 404, meaning: "an offline table has no such version" },
   TABLE_VERSION_GONE: { status: 410, meaning: "files of an offline table's version were removed by vacuum" },
   TABLE_INVALID: { status: 500, meaning: "an offline table's log cannot be read" },

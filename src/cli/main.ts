@@ -14,6 +14,7 @@ import { correctCommand, retractCommand } from "./commands/correct.ts";
 import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
 import { dropCommand } from "./commands/drop.ts";
+import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { forgetCommand } from "./commands/forget.ts";
@@ -28,6 +29,7 @@ import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
+import { tablesCommand } from "./commands/tables.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
 import { trainJobCommand } from "./commands/train-job.ts";
@@ -57,6 +59,7 @@ for (const command of [
   serveCommand(),
   workerCommand(),
   getCommand(),
+  exportCommand(),
   previewCommand(),
   devCommand(),
   dropCommand(),
@@ -74,6 +77,7 @@ for (const command of [
   entitiesCommand(),
   describeCommand(),
   lineageCommand(),
+  tablesCommand(),
   deadLettersCommand(),
 ]) {
   program.addCommand(command);

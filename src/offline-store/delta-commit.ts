@@ -46,6 +46,11 @@ export function commitInfo(operation: string, timestamp: number): DeltaAction {
 /** Throws `TABLE_CONFLICT` where it removes or replaces what `state` has no more. */
 export function commitActions(change: TableCommit, state: DeltaState, now: number, table: string): DeltaAction[] {
   const dataChange = change.dataChange ?? true;
+  for (const { path, partition = {} } of [...change.add, ...(change.replace ?? []).map(({ by }) => by)]) {
+    const lacking = (state.metaData?.partitionColumns ?? []).filter((column) => !(column in partition));
+    // Readers would take its rows for those of no partition, and leave them out where one is asked for.
+    assert(lacking.length === 0, `file ${path} says which ${lacking.join(", ")} of table ${table} it is of`);
+  }
   return [
     commitInfo(change.operation, now),
     ...(change.txn ?? []).map(({ applicationId, version }) => ({

@@ -197,13 +197,12 @@ class DeltaTable implements OfflineTable {
       for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
       return await this.#inTurn(() => this.#commit(change));
     } catch (error) {
-      if (isDiskFull(error)) await this.#removeUnnamed(written);
+      if (isDiskFull(error)) await this.discard(written);
       throw error;
     }
   }
 
-  /** What no commit names is of no use, and would be there once more at each attempt to write it. */
-  async #removeUnnamed(files: readonly NewFile[]): Promise<void> {
+  async discard(files: readonly NewFile[]): Promise<void> {
     await this.#inTurn(async () => {
       await this.#refresh();
       for (const { path } of files) {
@@ -235,10 +234,6 @@ class DeltaTable implements OfflineTable {
       diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
     }
     return this.#state.version;
-  }
-
-  async discard(files: readonly NewFile[]): Promise<void> {
-    for (const { path } of files) await this.#storage.remove(join(this.folder, path));
   }
 
   async cleanUp(request: CleanUpRequest): Promise<CleanUpReport> {

@@ -20,6 +20,7 @@ import {
 } from "./engine.ts";
 import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
 import type { EventFiles } from "./event-archive.ts";
+import { filesWithin } from "./file-pruning.ts";
 import type { TableFile } from "./offline-store.ts";
 import { createRetractionTables, IS_RETRACTION_SQL, retractionFiles, type RetractionTables } from "./retractions.ts";
 
@@ -248,7 +249,10 @@ async function keyedScan(
 ): Promise<string> {
   const { files, source, derivedKey, keylessTable } = request;
   const partitioned = files.keyedBy?.(request.keyColumns);
-  const all = partitioned?.files ?? [...files.history, ...files.live];
+  const all = filesWithin(partitioned?.files ?? [...files.history, ...files.live], "_offset", {
+    ...(request.fromOffset === undefined ? {} : { from: request.fromOffset }),
+    ...(request.beforeOffset === undefined ? {} : { before: request.beforeOffset }),
+  });
   // What names an event: in several partitions an offset alone does not.
   const place: readonly Column[] = partitioned === undefined ? [OFFSET] : [OFFSET, PARTITION];
   const partition = place.slice(1);

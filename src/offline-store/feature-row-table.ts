@@ -6,7 +6,7 @@ import { formatViewName, type EntityDefinition, type ViewDefinition } from "../d
 import type { Column, Value } from "../schema/value.ts";
 import { type FillBatch, type QueryEngine, sqlName, sqlText } from "./engine.ts";
 import type { FeatureRow, FeatureRowTable, PastFeatureRows } from "./feature-rows.ts";
-import type { OfflineStore, OfflineTable } from "./offline-store.ts";
+import type { NewFile, OfflineStore, OfflineTable } from "./offline-store.ts";
 import { writeParquetFiles } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
@@ -44,6 +44,11 @@ export async function openFeatureRowTable(
     columns,
     partitionBy: { column: "_month", of: "_minute" },
   });
+  const write = async (select: string, prefix: string): Promise<NewFile[]> => {
+    const { partitionBy } = (await table.snapshot()).schema;
+    const named = { prefix: `${prefix}-${randomUUID()}`, folder: table.folder, columns, partitionBy };
+    return writeParquetFiles(engine, { ...named, select, tagsOf: () => ({}) });
+  };
   const compact = async (): Promise<void> => {
     const { schema } = await table.snapshot();
     const { replaced } = await compactTable(table, engine, kindOfTable(schema)!, FILES_WORTH_JOINING);
@@ -62,7 +67,7 @@ export async function openFeatureRowTable(
       try {
         const before = (await table.lastTxn(MATERIALIZED_TXN)) ?? null;
         await engine.fill(loaded, columns, batches());
-        const { files, schema } = await table.snapshot();
+        const { files } = await table.snapshot();
         const same = [...entity.keys.map(({ name }) => name), "_minute", "_epoch"].map(sqlName).join(", ");
         const known =
           files.length === 0
@@ -73,14 +78,7 @@ export async function openFeatureRowTable(
         const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS n FROM (${select})`);
         const count = Number(counted!["n"]);
         if (count === 0) return 0;
-        const add = await writeParquetFiles(engine, {
-          select,
-          folder: table.folder,
-          prefix: `rows-past-${randomUUID()}`,
-          columns,
-          partitionBy: schema.partitionBy,
-          tagsOf: () => ({}),
-        });
+        const add = await write(select, "rows-past");
         const txn = [{ applicationId: MATERIALIZED_TXN, version: (before ?? -1) + 1, after: before }];
         await table.commit({ add, txn, operation: "MATERIALIZE" });
         return count;
@@ -102,16 +100,8 @@ export async function openFeatureRowTable(
       );
       try {
         await engine.fill(loaded, columns, [batch]);
-        const { schema } = await table.snapshot();
-        const files = await writeParquetFiles(engine, {
-          select: `SELECT * FROM ${sqlName(loaded)}`,
-          folder: table.folder,
-          prefix: `rows-${String(sequence).padStart(16, "0")}-${randomUUID()}`,
-          columns,
-          partitionBy: schema.partitionBy,
-          tagsOf: () => ({}),
-        });
-        await table.commit({ add: files, txn, operation: "ADD FEATURE ROWS" });
+        const add = await write(`SELECT * FROM ${sqlName(loaded)}`, `rows-${String(sequence).padStart(16, "0")}`);
+        await table.commit({ add, txn, operation: "ADD FEATURE ROWS" });
       } finally {
         await engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
       }

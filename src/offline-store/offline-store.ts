@@ -147,7 +147,10 @@ export interface OfflineTable {
    * Returns the new version. Throws `TABLE_CONFLICT`.
    */
   commit(change: TableCommit): Promise<number>;
-  /** Deletes files that were written for a commit which did not come about. */
+  /**
+   * Deletes those of the files, written for a commit, that no commit names; never rejects. A commit that was answered with an
+   * error may have come about all the same.
+   */
   discard(files: readonly NewFile[]): Promise<void>;
   /** What each of the newest versions did, the newest first; ends where the log was cleaned away. */
   history(limit: number): Promise<TableVersion[]>;

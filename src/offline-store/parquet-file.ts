@@ -2,7 +2,7 @@
  * Writes a query's result as Parquet files of a table, with Delta's statistics for pruning: one file, or one in the
  * folder of each partition that has rows.
  */
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { parseMicros } from "../base/micros.ts";
@@ -58,9 +58,13 @@ export async function writeParquetFiles(engine: QueryEngine, request: ParquetFil
   const { column, of } = partitionBy;
   // Microseconds without a zone: the month does not depend on the session's.
   const month = `strftime(make_timestamp(epoch_us(${sqlName(of)})), '%Y-%m')`;
-  const reports = await engine.rows(`COPY (SELECT *, ${month} AS ${sqlName(column)} FROM (${select}))
+  const statement = `COPY (SELECT *, ${month} AS ${sqlName(column)} FROM (${select}))
     TO ${sqlText(folder)} (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (${sqlName(column)}),
-      FILENAME_PATTERN ${sqlText(`${prefix}-{uuid}`)}, APPEND, RETURN_STATS)`);
+      FILENAME_PATTERN ${sqlText(`${prefix}-{uuid}`)}, APPEND, RETURN_STATS)`;
+  const reports = await engine.rows(statement).catch(async (error: unknown) => {
+    await removeBegun(folder, prefix).catch(() => undefined);
+    throw error;
+  });
   if (reports.length === 0) {
     const name = `${prefix}.parquet`;
     const file = await writeParquetFile(engine, { select, folder, columns, name, tags: {} });
@@ -76,6 +80,13 @@ export async function writeParquetFiles(engine: QueryEngine, request: ParquetFil
     };
   });
   return files.toSorted((a, b) => (a.path < b.path ? -1 : 1)).map((file): NewFile => ({ ...file, tags: tagsOf(file) }));
+}
+
+/** What a statement that failed has written, in whichever partition. */
+async function removeBegun(folder: string, prefix: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile() && entry.name.startsWith(`${prefix}-`)) await rm(join(entry.parentPath, entry.name));
+  }
 }
 
 function fileOfReport(

@@ -22,6 +22,8 @@ export interface TableKind {
   /** Of the file that takes the place of these, which are in order. */
   tagsOf(files: readonly TableFile[]): Readonly<Record<string, string>>;
   prefixOf(files: readonly TableFile[]): string;
+  /** Of a file that left the table and was not replaced: whether it means something still. */
+  isKept(file: TableFile): boolean;
 }
 
 /** Null for a table that is none of the platform's. */
@@ -57,6 +59,8 @@ function events(schema: TableSchema): TableKind {
       first!.tags["segment"] === "live"
         ? `live-${first!.tags["firstOffset"]!.padStart(16, "0")}`
         : `history-${first!.tags["epoch"]}`,
+    // An earlier epoch consists of them: tokens go on meaning what they meant.
+    isKept: ({ tags }) => tags["segment"] === "history",
   };
 }
 
@@ -69,6 +73,7 @@ function partitionedEvents(schema: TableSchema): TableKind {
     select: (files) => `SELECT * FROM ${eventRelation(files, stored)} ORDER BY _partition, _offset`,
     tagsOf: (files) => placesTags(placesOf(files)),
     prefixOf: () => "live",
+    isKept: () => false,
   };
 }
 
@@ -85,5 +90,6 @@ function featureRows(schema: TableSchema): TableKind {
     },
     tagsOf: () => ({}),
     prefixOf: () => "rows",
+    isKept: () => false,
   };
 }

@@ -25,8 +25,8 @@ export interface ServedView {
   readonly epoch: number;
   /** Tells when what was read of an entity is out of date; absent where the house cannot tell. */
   readonly changes?: StateChanges;
-  /** Of states that another process folds: all that was folded by then is in them. Absent where they are live. */
-  readonly snapshotTime?: Micros;
+  /** Of states that another process folds: all that was folded by then is in them. Absent where they are live, null where nobody says. */
+  readonly snapshotTime?: Micros | null;
   /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
   state(key: EntityKey): ViewState | null;
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { parseMicros } from "../../src/base/micros.ts";
+import { type Micros, micros, parseMicros } from "../../src/base/micros.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
@@ -303,6 +303,32 @@ describe("the feature row table", () => {
     freshness: "real-time",
     exactEvents: 128,
   };
+
+  it("joins its small files as they add up, a month's with that month's, without changing a row", async () => {
+    const store = openOfflineStore(folder, engine);
+    const rows = await openFeatureRowTable(store, engine, view, entity);
+    const april = parseMicros("2001-04-01T00:00:00Z");
+    const minuteOf = (i: number): Micros => micros(april + (i - 30) * 60_000_000);
+    for (let i = 0; i < 60; i++) {
+      await rows.append([{ key: [`u${i}`, i], minute: minuteOf(i), epoch: 0, values: [i, "x", 1, null] }], i);
+    }
+    const { files } = await rows.table.snapshot();
+    const counts = new Map<string, number>();
+    for (const { partition } of files) counts.set(partition!["_month"]!, (counts.get(partition!["_month"]!) ?? 0) + 1);
+    expect([...counts.keys()].toSorted()).toEqual(["2001-03", "2001-04"]);
+    // Thirty files a month: 24 became one.
+    expect(Math.max(...counts.values())).toBeLessThan(24);
+    const paths = files.map(({ path }) => sqlText(path)).join(", ");
+    const found = await engine.rows(`SELECT page, _minute, _month FROM read_parquet([${paths}]) ORDER BY page`);
+    expect(found).toEqual(
+      Array.from({ length: 60 }, (_, i) => ({
+        page: i,
+        _minute: minuteOf(i),
+        _month: i < 30 ? "2001-03" : "2001-04",
+      })),
+    );
+    expect(await rows.lastSequence()).toBe(59);
+  });
 
   it("batch feature read: what was appended comes back once, as a table other engines read", async () => {
     const store = openOfflineStore(folder, engine);

@@ -1,12 +1,13 @@
 import { access, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable, TableFile } from "../../src/offline-store/offline-store.ts";
 import { fileRelation, filesWith, rewriteFiles, type RewriteRequest } from "../../src/offline-store/table-rewrite.ts";
+import { diskTableStorage, type TableStorage } from "../../src/offline-store/table-storage.ts";
 import { codeOf, LETTERS, writeLetters } from "./offline-table-conformance.ts";
 
 let engine: QueryEngine;
@@ -127,6 +128,24 @@ describe("files written anew", () => {
       await rewriteFiles(table, engine, request);
       // Without it the row that was appended meanwhile stays.
       expect(await numbersIn((await other.snapshot()).files)).toEqual(hangsOn === undefined ? upTo(40) : upTo(40, 13));
+    }
+  });
+
+  it("are kept where the commit came about though it was answered with an error", async () => {
+    let isBroken = false;
+    const storage: TableStorage = {
+      ...diskTableStorage,
+      async putIfAbsent(path, text) {
+        await diskTableStorage.putIfAbsent(path, text);
+        if (isBroken) throw new Error("the answer was lost");
+        return true;
+      },
+    };
+    const flaky = (await openOfflineStore(dirname(table.folder), engine, { storage }).find("letters"))!;
+    isBroken = true;
+    await expect(rewriteFiles(flaky, engine, without(13))).rejects.toThrow("the answer was lost");
+    for (const reader of [flaky, table]) {
+      expect(await numbersIn((await reader.snapshot()).files)).toEqual(upTo(40, 13));
     }
   });
 

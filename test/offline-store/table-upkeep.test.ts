@@ -105,6 +105,57 @@ describe("an earlier version of a table", () => {
   });
 });
 
+describe("a table that is read while it is joined and vacuumed", () => {
+  it("gives a reader the version that it has a list of, until vacuum is forced; then a clear error", async () => {
+    for (let n = 0; n < 3; n++) await append(n);
+    const { files } = await table.snapshot();
+    await joinFiles();
+    await append(3);
+    clock.advanceTo(micros(clock.now() + 23 * HOUR_MS * 1000));
+    await clean(DAY_MS);
+    expect(await numbersIn(files)).toEqual([0, 1, 2]);
+    await clean(0);
+    expect(await codeOf(numbersIn(files))).toBe("TABLE_VERSION_GONE");
+    expect(await codeOf(engine.rows(`FROM ${fileRelation(files[0]!)}`))).toBe("TABLE_VERSION_GONE");
+    // A file that belongs to no table was named wrongly.
+    expect(await codeOf(engine.rows(`FROM read_parquet('${root}/none.parquet')`))).toBe("FILE_UNREADABLE");
+  });
+
+  it("is whole at every moment, whoever joins, appends and vacuums meanwhile", async () => {
+    const writer = (await open().find("letters"))!;
+    const progress = { appended: 0 };
+    const appending = (async () => {
+      for (; progress.appended < 30; progress.appended++) await append(progress.appended);
+    })();
+    let reads = 0;
+    while (progress.appended < 30) {
+      const before = progress.appended;
+      const { files } = await (await open().find("letters"))!.snapshot();
+      const numbers = files.length === 0 ? [] : await numbersIn(files);
+      // Every row that was committed before, once, and perhaps some of those since.
+      expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, n) => n));
+      expect(numbers.length).toBeGreaterThanOrEqual(before);
+      reads++;
+      if (reads % 3 === 0 && files.length > 1) {
+        await rewriteFiles(writer, engine, {
+          operation: "COMPACT",
+          dataChange: false,
+          plan: async (snapshot) => [
+            {
+              files: snapshot.files,
+              select: snapshot.files.map((file) => `FROM ${fileRelation(file)}`).join(" UNION ALL "),
+            },
+          ],
+        });
+        await writer.cleanUp({ keptMillis: DAY_MS, logKeptMillis: DAY_MS, isUnneeded: () => true });
+      }
+    }
+    await appending;
+    expect(reads).toBeGreaterThan(0);
+    expect(await numbersIn((await table.snapshot()).files)).toEqual(Array.from({ length: 30 }, (_, n) => n));
+  });
+});
+
 describe("vacuum", () => {
   it("deletes what left the table longer ago than asked, says so first, and forgets it", async () => {
     for (let n = 0; n < 3; n++) await append(n);
