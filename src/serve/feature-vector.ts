@@ -114,8 +114,10 @@ export function snapshotAgeMs(plan: VectorPlan, vector: FeatureVector): number |
 }
 
 /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
-export function missingOf(plan: VectorPlan, vector: FeatureVector): string[] {
-  return plan.outputs.flatMap(({ name }, i) => (vector.statuses[i]! > Status.NULL_VALUE ? [name] : []));
+export function missingOf({ outputs }: VectorPlan, { statuses }: FeatureVector): string[] {
+  const missing: string[] = [];
+  for (let i = 0; i < outputs.length; i++) if (statuses[i]! > Status.NULL_VALUE) missing.push(outputs[i]!.name);
+  return missing;
 }
 
 /** Effective time of the newest event folded for a feature's entity in its view; null where it is unseen. */

@@ -8,12 +8,16 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { buildSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compileViewFold } from "../../src/fold/compile.ts";
+import { Status } from "../../src/fold/view-fold.ts";
 import { custom, entity, onDemand, service, stream, t, view } from "../../src/index.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import type { openJoinPool } from "../../src/training/join-threads.ts";
 import type { train as trainFunction, TrainRequest } from "../../src/training/training-set.ts";
-import { airportFlights, definitions, flight, routeFlights } from "./flights.ts";
+import { airportFlights, definitions, flight, flights, route, routeFlights } from "./flights.ts";
 import { minute, rowsOf, TrainingWorld, type WorldEvent } from "./training-world.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 1);
@@ -209,6 +213,26 @@ it(
     }
   },
 );
+
+it("folds by itself where it is bundled into another program", { timeout: 240_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), "onefold-bundle-"));
+  try {
+    const outfile = join(folder, "program.mjs");
+    const entryPoints = [fileURLToPath(new URL("../../src/training/join-threads.ts", import.meta.url))];
+    buildSync({ entryPoints, outfile, bundle: true, platform: "node", format: "esm" });
+    const bundled = (await import(pathToFileURL(outfile).href)) as { readonly openJoinPool: typeof openJoinPool };
+    const fold = compileViewFold(routeFlights, flights, route);
+    const [{ name, type }] = fold.features as [(typeof fold.features)[number]];
+    const view = { definition: routeFlights, source: flights, entity: route, fold, bound: "known" } as const;
+    const pool = bundled.openJoinPool([{ ...view, features: [{ name, type, slot: 0 }] }], 4);
+    const task = pool.open(0, { entity: Int32Array.of(0), limit: Float64Array.of(minute(1)), asOf: null });
+    const { columns } = await task.finish();
+    expect([...columns[0]!.numbers!, ...columns[0]!.statuses]).toEqual([0, Status.NOT_FOUND]);
+    await pool.close();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
 
 it("folds views with functions of their own without threads", { timeout: 240_000 }, async () => {
   const account = entity("account", { account: t.string() });

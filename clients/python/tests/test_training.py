@@ -171,7 +171,7 @@ def test_a_restart_of_the_server_is_survived_and_told(tmp_path: Path) -> None:
             restarting = threading.Thread(target=lambda: (server.stop(), server.start(port)))
             restarting.start()
             with pytest.raises(OnefoldError) as interrupted:
-                training_set.wait(progress=False)
+                training_set.wait(progress=False, patience=300)
             restarting.join()
             assert interrupted.value.code == "TRAINING_INTERRUPTED"
             assert training_set.refresh().state == "interrupted"
