@@ -102,6 +102,13 @@ export class HotStates<S extends ViewState = ViewState> {
       : this.#keep(key, this.#fold.decode(bytes), bytes.length);
   }
 
+  /** Another state in place of the entity's. */
+  replace(key: EntityKey, state: S): HotState<S> {
+    const entry = this.entry(key);
+    (entry as { state: S }).state = state;
+    return entry;
+  }
+
   markDirty(entry: HotState<S>): void {
     if (entry.dirty) return;
     entry.dirty = true;

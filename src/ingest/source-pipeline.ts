@@ -27,7 +27,9 @@ import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { EventIds } from "./event-ids.ts";
-import type { LogEvent } from "./event.ts";
+import { runsApart } from "./correction-run.ts";
+import { deferred, nextTurn } from "./turns.ts";
+import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
 import { FoldQueue } from "./fold-queue.ts";
@@ -35,7 +37,7 @@ import type { PushResult, RowFaults, RowNames, RowOutcome } from "./pipeline.ts"
 import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
-import type { LogStorage } from "./storage.ts";
+import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { dedupeWithinOf, Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
@@ -49,26 +51,7 @@ const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
 
-export interface SourcePipelineOptions {
-  readonly source: SourceDefinition;
-  readonly views: readonly PipelineView[];
-  readonly storage: LogStorage;
-  /** The data folder: the log is `log/<source>/0` in it, the dead letters `dead-letters/<source>`. */
-  readonly folder: string;
-  readonly store: LocalOnlineStore;
-  readonly clock: Clock;
-  readonly flushMs?: number;
-  readonly pendingRowsMax?: number;
-  readonly pendingBytesMax?: number;
-  readonly segmentBytesMax?: number;
-  readonly hotCountMax?: number;
-  /** Of each view: see `HotStatesOptions`. */
-  readonly hotBytesMax?: () => number;
-  /** More changed states than this are committed view by view. */
-  readonly statesPerCommit?: number;
-  /** Called while the log is replayed on opening: events done, and in all. */
-  onReplay?(done: number, total: number): void;
-}
+export type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 
 /**
  * Opens a source: recovers its log, folds what no commit holds yet. Throws `LOG_CORRUPT`, `STORAGE_FAILED`,
@@ -267,6 +250,49 @@ export class SourcePipeline {
     return result;
   }
 
+  /**
+   * Takes in corrections, as `correctionRows` gives them; resolves once they are durable and folded. No push may be under
+   * way, and all that is in the log must be archived. Throws `STORAGE_FAILED`; what folds them may fail too, and then the
+   * source stops until it is opened anew.
+   */
+  async correct(rows: readonly CheckedRow[]): Promise<readonly LogEvent[]> {
+    this.#admit(rows.length);
+    this.#pendingRows += rows.length;
+    try {
+      const run = await this.log.append(rows, this.#clock.now());
+      await this.#foldRun(run, this.runners);
+      return run;
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    } finally {
+      this.#pendingRows -= rows.length;
+    }
+  }
+
+  /** The row as the door lets it in. */
+  checkRow(row: unknown): CheckedRow {
+    return this.#door.check(row, this.#clock.now());
+  }
+
+  /** `isLive`: the source itself stands there, too. All views go on in one turn. */
+  async #foldRun(run: readonly LogEvent[], runners: readonly ViewRunner[], isLive = true): Promise<void> {
+    const behind = runners.flatMap((runner) => {
+      const events = run.filter(({ offset }) => offset >= runner.position);
+      return events.length === 0 ? [] : [{ runner, events }];
+    });
+    const { refold } = this.#options;
+    if (refold === undefined) throw new OnefoldError("INTERNAL", `source ${this.source.name} cannot fold corrections`);
+    const refolded = [];
+    for (const { runner, events } of behind) refolded.push(await refold(runner.view, events));
+    for (const [i, { runner, events }] of behind.entries()) runner.foldRun(events, refolded[i]!);
+    if (!isLive) return;
+    for (const { id, offset, knownTime, row, eventTime } of run)
+      if (!isRetraction({ eventTime, id }) && offset >= this.#position) this.#ids.accepted(id!, row, knownTime);
+    this.#position = Math.max(this.#position, run.at(-1)!.offset + 1);
+    this.#flusher.changed();
+  }
+
   #fold(events: readonly LogEvent[], from: number, to: number): void {
     for (const runner of this.#runners.values()) runner.fold(events, from, to);
     for (let i = from; i < to; i++) {
@@ -338,8 +364,9 @@ export class SourcePipeline {
       });
     }
     const from = Math.min(...places);
-    for await (const events of this.log.read(from)) {
-      this.#fold(events, 0, events.length);
+    for await (const { kind, events } of runsApart(this.log.read(from))) {
+      if (kind === "run") await this.#foldRun(events, this.runners);
+      else this.#fold(events, 0, events.length);
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
       if (this.#unflushed() >= 1) await this.#flusher.finish();
     }
@@ -411,9 +438,10 @@ export class SourcePipeline {
   async #catchUp(runner: ViewRunner, then: () => void): Promise<void> {
     while (runner.position < this.#position) {
       const end = this.#position;
-      for await (const events of this.log.read(runner.position)) {
+      for await (const { kind, events } of runsApart(this.log.read(runner.position))) {
         const wanted = events.filter((event) => event.offset < end);
-        runner.fold(wanted, 0, wanted.length);
+        if (kind === "run") await this.#foldRun(wanted, [runner], false);
+        else runner.fold(wanted, 0, wanted.length);
         if (wanted.length < events.length) break;
         await nextTurn();
       }
@@ -461,20 +489,4 @@ export class SourcePipeline {
     const runner = this.#newRunner(view);
     this.#runners.set(runner.name, runner);
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
-function deferred(): { promise: Promise<void>; resolve(): void; reject(error: unknown): void } {
-  let resolve!: () => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  // Whether anyone waits is up to the other pushes.
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
 }
