@@ -217,6 +217,28 @@ describe("a batch source of a query", () => {
     expect(await run()).toMatchObject({ rows: 2, accepted: 1, duplicates: 1, lateRows: 1 });
   });
 
+  it.each(["TIMESTAMP_NS", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR"])(
+    "reads on where its watermark is %s in UTC, and passes over rows that have none",
+    async (type) => {
+      const file = join(folder, "ratings", "all.parquet");
+      await open({ format: "sql", location: `SELECT * FROM read_parquet('${file}')`, watermark: "rated_at" });
+      const engine = await openDuckDb({});
+      const write = async (rows: readonly string[]): Promise<void> => {
+        const values = rows.map((row) => `(${row})`).join(", ");
+        const select = `SELECT rider_id, rated_at::${type} AS rated_at, stars FROM (VALUES ${values}) v(rider_id, rated_at, stars)`;
+        await engine.run(`COPY (${select}) TO '${file}' (FORMAT parquet)`);
+      };
+      const rows = ["'ana', '2026-02-01 00:00:00.123456', 5", "'ana', NULL, 1"];
+      await write(rows);
+      expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+      await write([...rows, "'ana', '2026-02-01 00:00:00.123457', 4"]);
+      expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+      expect(await run()).toMatchObject({ rows: 0 });
+      await engine.close();
+      expect(await served("ana")).toEqual({ n: 2, stars: 9 });
+    },
+  );
+
   it("that fails says so, and a run of what is no batch source is refused", async () => {
     await open({ format: "sql", location: "SELECT * FROM nowhere", watermark: "rated_at" });
     await expect(run()).rejects.toMatchObject({
@@ -302,6 +324,22 @@ describePostgres("a batch source of PostgreSQL", () => {
     expect(await served("ana")).toEqual({ n: 12_000, stars: 12_000 });
     expect(await served("bo")).toEqual({ n: 1, stars: 4 });
   });
+
+  it.each(["timestamptz", "timestamp"])(
+    "reads on where its watermark is a %s, and passes over rows that have none",
+    async (type) => {
+      await database.query(`ALTER TABLE ratings ALTER rated_at TYPE ${type}`);
+      await openOn("SELECT * FROM ratings");
+      await database.query(
+        "INSERT INTO ratings VALUES ('ana', '2026-02-01 00:00:00', 4, NULL), ('ana', NULL, 1, NULL)",
+      );
+      expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+      expect(await run()).toMatchObject({ rows: 0 });
+      await database.query("INSERT INTO ratings VALUES ('ana', '2026-02-01 00:00:00.000001', 5, NULL)");
+      expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+      expect(await served("ana")).toEqual({ n: 2, stars: 9 });
+    },
+  );
 
   it("says what is wrong without the password, and takes up where it was", async () => {
     await openOn("SELECT rider_id, rated_at, stars FROM ratings");

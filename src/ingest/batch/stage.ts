@@ -13,6 +13,7 @@ import { isOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import { type QueryEngine, sqlName, sqlText, sqlType } from "../../offline-store/engine.ts";
 import { readPostgresLines } from "../../registry/postgres-client.ts";
+import type { ValueType } from "../../schema/value.ts";
 import { type BatchState, batchFolder, type ReadFile, type StagedPart, type StagedRun } from "./batch-state.ts";
 import { postgresRowsSql } from "./postgres-rows.ts";
 import { copyBatchFile, copyDeclared, copyForm } from "./stage-file.ts";
@@ -113,17 +114,12 @@ async function stageQuery(request: StageRequest, relation: string): Promise<Stag
   const name = `${run}-0.parquet`;
   const path = join(batchFolder(dataDir, source.name), name);
   const table = `batch_${randomUUID()}`;
-  let where = "";
-  let order = "";
-  if (watermark !== undefined) {
-    const { column, bound } = watermarkBound(source, state.watermark, sqlType);
-    where = bound === null ? "" : ` WHERE ${bound}`;
-    order = ` ORDER BY ${column}`;
-  }
+  const mark = watermark === undefined ? null : watermarkSql(source, state.watermark, DUCKDB);
+  const rows = mark === null ? "" : ` WHERE ${mark.isNew} ORDER BY ${mark.value}`;
   try {
-    await engine.run(`CREATE TABLE ${sqlName(table)} AS SELECT * FROM ${relation} q${where}${order}`);
-    const largest = watermark === undefined ? "NULL" : `max(${sqlName(watermark.column)})::VARCHAR`;
-    const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS n, ${largest} AS largest FROM ${sqlName(table)}`);
+    await engine.run(`CREATE TABLE ${sqlName(table)} AS SELECT * FROM ${relation} q${rows}`);
+    const largest = mark === null ? "NULL" : `max(${mark.value})::VARCHAR`;
+    const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS n, ${largest} AS largest FROM ${sqlName(table)} q`);
     if (Number(counted!["n"]) === 0) return nothing(request);
     await copyDeclared(engine, source, sqlName(table), source.location, path);
     const reached = counted!["largest"];
@@ -140,22 +136,35 @@ async function stageQuery(request: StageRequest, relation: string): Promise<Stag
   }
 }
 
-/** The condition under which a row is new, in SQL that both engines understand. */
-function watermarkBound(
-  { watermark, columns, id }: BatchSourceDefinition,
-  reached: string | null,
-  typeOf: typeof sqlType,
-): { readonly column: string; readonly bound: string | null } {
-  const column = sqlName(watermark!.column);
-  if (reached === null) return { column, bound: null };
-  const { type } = columns.find(({ name }) => name === watermark!.column)!;
-  const { lookbackMicros = 0 } = watermark!;
-  const text = `CAST(${sqlText(reached)} AS ${typeOf(type)})`;
-  const from = lookbackMicros === 0 ? text : `${text} - INTERVAL '${lookbackMicros} microseconds'`;
-  return { column, bound: `${column} ${id === undefined ? ">" : ">="} ${from}` };
+interface Dialect {
+  typeOf(type: ValueType): string;
+  /** Whether it compares times of any kind with those of a zone; a cast would keep it from its indexes. */
+  readonly compares: boolean;
 }
 
 const POSTGRES_TYPES: Readonly<Record<string, string>> = { timestamp: "timestamptz", int64: "bigint", string: "text" };
+const DUCKDB: Dialect = { typeOf: sqlType, compares: false };
+const POSTGRES: Dialect = { typeOf: ({ name }) => POSTGRES_TYPES[name]!, compares: true };
+
+/**
+ * The watermark of a row of `q`, and the condition under which it is new, in SQL that both engines understand. A time without a zone
+ * is one in UTC, as it is in the bound. A row that has no mark would come again with every run: it is passed over.
+ */
+function watermarkSql(
+  { watermark, columns, id }: BatchSourceDefinition,
+  reached: string | null,
+  { typeOf, compares }: Dialect,
+): { readonly value: string; readonly isNew: string } {
+  const { column, lookbackMicros = 0 } = watermark!;
+  const type = typeOf(columns.find(({ name }) => name === column)!.type);
+  const name = `q.${sqlName(column)}`;
+  const value = compares ? name : `CAST(${name} AS ${type})`;
+  if (reached === null) return { value, isNew: `${value} IS NOT NULL` };
+  const text = `CAST(${sqlText(reached)} AS ${type})`;
+  const from = lookbackMicros === 0 ? text : `${text} - INTERVAL '${lookbackMicros} microseconds'`;
+  // Where it is null this is not so, either.
+  return { value, isNew: `${value} ${id === undefined ? ">" : ">="} ${from}` };
+}
 
 async function stagePostgres(request: StageRequest): Promise<StagedRun> {
   const { source, state, run, dataDir, environment, signal } = request;
@@ -167,9 +176,7 @@ async function stagePostgres(request: StageRequest): Promise<StagedRun> {
       hint: `set it to the URL of the database: ${connectionEnv}=postgres://user:password@host:5432/database`,
     });
   }
-  const bound =
-    watermark === undefined ? null : watermarkBound(source, state.watermark, ({ name }) => POSTGRES_TYPES[name]!);
-  const sql = postgresRowsSql(source, bound);
+  const sql = postgresRowsSql(source, watermark && watermarkSql(source, state.watermark, POSTGRES));
   const name = `${run}-0.ndjson`;
   const path = join(batchFolder(dataDir, source.name), name);
   const file = await open(path, "w");
