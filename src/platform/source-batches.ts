@@ -9,6 +9,7 @@ import { definitionText } from "../fold/canonical-json.ts";
 import { BatchLoop } from "../ingest/batch/batch-loop.ts";
 import { BatchReader, type RunOptions } from "../ingest/batch/batch-reader.ts";
 import type { BatchRun } from "../ingest/batch/batch-state.ts";
+import { TurnQueue } from "../ingest/batch/turn-queue.ts";
 import type { PushResult, RowNames } from "../ingest/pipeline.ts";
 import type { PollGauges } from "../monitor/metrics.ts";
 import { readDeltaFiles } from "../offline-store/delta-files.ts";
@@ -28,6 +29,8 @@ export interface SourceBatchesOptions {
 export class SourceBatches {
   readonly #options: SourceBatchesOptions;
   readonly #running = new Map<string, Running>();
+  readonly #turns = new Map<string, TurnQueue>();
+  readonly #closing = new AbortController();
   #isStarted = false;
   #changes: Promise<void> = Promise.resolve();
 
@@ -75,10 +78,12 @@ export class SourceBatches {
     };
   }
 
-  /** Resolves once none is read and none will be by itself. */
+  /** Gives up what is read, which goes on the next time; resolves once none is read, and none will be. */
   async close(): Promise<void> {
     this.#isStarted = false;
+    this.#closing.abort();
     await this.refresh();
+    await Promise.all(Array.from(this.#turns.values(), (turns) => turns.idle()));
   }
 
   async #refreshNow(): Promise<void> {
@@ -90,10 +95,14 @@ export class SourceBatches {
       const before = this.#running.get(source.name);
       if (before?.definition !== definition) {
         await before?.loop?.close();
+        const turns = this.#turns.get(source.name) ?? new TurnQueue();
+        this.#turns.set(source.name, turns);
         const reader = new BatchReader({
           dataDir,
           source,
           clock,
+          turns,
+          closing: this.#closing.signal,
           openEngine: () => context.openEngine(),
           readTable: readDeltaFiles,
           environment: (name) => process.env[name],

@@ -33,14 +33,19 @@ export interface StageRequest {
   readonly engine: QueryEngine;
   readonly readTable: TableReader;
   readonly environment: (name: string) => string | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
-/** Throws `FILE_UNREADABLE`, `TABLE_INVALID`, `BATCH_SOURCE_FAILED` where the origin cannot be read. */
+export function cancelled({ name }: BatchSourceDefinition, cause?: unknown): OnefoldError {
+  return new OnefoldError("CANCELLED", `the run of ${name} was cancelled`, { where: name, cause });
+}
+
+/** Throws `CANCELLED`; `FILE_UNREADABLE`, `TABLE_INVALID`, `BATCH_SOURCE_FAILED` where the origin cannot be read. */
 export async function stageRun(request: StageRequest): Promise<StagedRun> {
-  const { source, dataDir, engine, state, readTable } = request;
+  const { source, dataDir, engine, state, readTable, signal } = request;
   await mkdir(batchFolder(dataDir, source.name), { recursive: true });
   try {
+    signal.throwIfAborted();
     if (source.format === "postgres") return await stagePostgres(request);
     if (source.format === "sql") return await stageQuery(request, `(${source.location})`);
     const found =
@@ -51,6 +56,7 @@ export async function stageRun(request: StageRequest): Promise<StagedRun> {
     if (found.files.length === 0) return nothing(request);
     return await stageQuery(request, `read_parquet([${found.files.map(sqlText).join(", ")}], union_by_name = true)`);
   } catch (error) {
+    if (signal.aborted) throw cancelled(source, error);
     if (isOnefoldError(error) && error.code !== "INTERNAL") throw error;
     throw new OnefoldError("BATCH_SOURCE_FAILED", `source ${source.name} cannot be read`, {
       where: source.location.slice(0, 200),
@@ -86,6 +92,7 @@ async function stageFiles(
   const parts: StagedPart[] = [];
   const changedFiles: string[] = [];
   for (const path of paths) {
+    request.signal.throwIfAborted();
     const { size: bytes, mtimeMs: modifiedMs } = await stat(path);
     const before = state.files[path];
     if (before !== undefined && before.bytes === bytes && before.modifiedMs === modifiedMs) continue;
