@@ -181,6 +181,7 @@ describe("a batch source of files", () => {
       const first = platform.runBatch("ratings", {
         signal: stopping.signal,
         onProgress: () => {
+          if (isCut) stopping.abort();
           second ??= (async () => {
             const source = batch("ratings", {
               columns,
@@ -190,9 +191,7 @@ describe("a batch source of files", () => {
               schedule: "0 3 * * *",
             });
             await platform.apply([rider, source, ...definitions.slice(2)]);
-            const run = platform.runBatch("ratings");
-            if (isCut) stopping.abort();
-            return run;
+            return platform.runBatch("ratings");
           })();
         },
       });

@@ -103,7 +103,7 @@ function formatRun(source: string, run: BatchRun): string {
     `${source}: ${formatCount(rows)} rows read, ${formatCount(accepted)} accepted, ${formatCount(duplicates)} duplicates, ${formatCount(rejected)} rejected`,
     ...(lateRows === 0 ? [] : [`${formatCount(lateRows)} of a time before what was read earlier`]),
     ...lateFiles.map((file) => `late: ${file}`),
-    ...changedFiles.map((file) => `changed since it was read, and left alone: ${file}`),
+    ...changedFiles.map((file) => `changed or rewritten since it was read, and left alone: ${file}`),
   ].join("\n");
 }
 

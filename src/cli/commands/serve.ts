@@ -119,7 +119,7 @@ export function serveCommand(): Command {
         .default(0.3)
         .argParser(parseShare),
     )
-    .option("--no-poll", "do not ask the APIs of polled sources")
+    .option("--no-poll", "do not ask the APIs of polled sources, nor follow the schedules of batch sources")
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);

@@ -115,9 +115,9 @@ export class BatchReader {
       state = { ...state, staged };
       await this.#write(state);
       const { counts, newestEventTime } = await this.#takeIn(staged, state.newestEventTime, options);
-      const { changedFiles, files, watermark, tableVersion } = staged;
+      const { changedFiles, files, watermark, tableVersion, tableId } = staged;
       const done: BatchRun = { ...begun, ...counts, changedFiles, status: "succeeded", endedAt: clock.now() };
-      state = { ...state, files, watermark, tableVersion, newestEventTime, staged: null, failures: 0 };
+      state = { ...state, files, watermark, tableVersion, tableId, newestEventTime, staged: null, failures: 0 };
       await this.#write({ ...state, runs: withRun(state.runs, done) });
       await this.#clean();
       return done;
