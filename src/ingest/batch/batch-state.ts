@@ -119,7 +119,7 @@ export async function readBatchState(dataDir: string, source: string): Promise<B
   }
   try {
     const state = JSON.parse(text) as BatchState;
-    if (state.format === 1) return state;
+    if (state.format === 1) return { ...NEVER_READ, ...state };
   } catch {
     // Said below.
   }
