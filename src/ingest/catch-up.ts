@@ -26,8 +26,11 @@ export interface CatchUp {
   readonly writeStates?: () => Promise<void>;
 }
 
-/** Resolves in the turn in which the runner stands at the end. */
-export async function catchUp({ log, runner, end, foldRun, pace, writeStates }: CatchUp): Promise<void> {
+/** Calls `then` at the very place, before anything else can be folded. */
+export async function catchUp(
+  { log, runner, end, foldRun, pace, writeStates }: CatchUp,
+  then: () => void,
+): Promise<void> {
   for (let isFirst = true; runner.position < end(); isFirst = false) {
     const upTo = end();
     for await (const { kind, events } of runsApart(log.read(runner.position))) {
@@ -40,4 +43,5 @@ export async function catchUp({ log, runner, end, foldRun, pace, writeStates }: 
       await (isFirst && pace !== undefined ? pace.rest() : nextTurn());
     }
   }
+  then();
 }

@@ -443,16 +443,16 @@ export class SourcePipeline {
   }
 
   /** Folds the log into a runner until it stands where the live ones do, and calls `then` at that very place. */
-  async #catchUp(runner: ViewRunner, pace: BackfillPace | undefined, then: () => void): Promise<void> {
-    await catchUp({
+  #catchUp(runner: ViewRunner, pace: BackfillPace | undefined, then: () => void): Promise<void> {
+    const parts = {
       log: this.log,
       runner,
       end: () => this.#position,
-      foldRun: (run) => this.#foldRun(run, [runner], false),
+      foldRun: (run: readonly LogEvent[]) => this.#foldRun(run, [runner], false),
       pace,
       ...(this.#catchingUp.has(runner) ? {} : { writeStates: () => this.#committer.commitStates(runner) }),
-    });
-    then();
+    };
+    return catchUp(parts, then);
   }
 
   /** Pushes the rows of dead letters again and marks those that got in. */
