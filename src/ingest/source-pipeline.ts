@@ -27,7 +27,9 @@ import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { EventIds } from "./event-ids.ts";
+import { catchUp } from "./catch-up.ts";
 import { runsApart } from "./correction-run.ts";
+import type { BackfillPace } from "./backfill-pace.ts";
 import { deferred, nextTurn } from "./turns.ts";
 import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
@@ -393,11 +395,11 @@ export class SourcePipeline {
   }
 
   /** Adds a view while the source runs; resolves once it has folded all that is in the log. */
-  async addView(view: PipelineView): Promise<ViewRunner> {
+  async addView(view: PipelineView, pace?: BackfillPace): Promise<ViewRunner> {
     const runner = this.#newRunner(view);
     this.#catchingUp.add(runner);
     try {
-      await this.#catchUp(runner, () => this.#runners.set(runner.name, runner));
+      await this.#catchUp(runner, pace, () => this.#runners.set(runner.name, runner));
       this.#door = compileDoor(
         this.source,
         this.runners.map((one) => one.view),
@@ -424,29 +426,33 @@ export class SourcePipeline {
    * Catches up with the log beside the live states and then switches between two events; resolves once the
    * switch is durable. The old space is the caller's to drop.
    */
-  async switchView(view: string, epoch: number, space: StateSpace, position: number): Promise<void> {
+  async switchView(
+    view: string,
+    epoch: number,
+    space: StateSpace,
+    position: number,
+    pace?: BackfillPace,
+  ): Promise<void> {
     const runner = this.#runners.get(view);
     if (runner === undefined)
       throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
     const successor = runner.successor(epoch, space, position);
-    await this.#catchUp(successor, () => runner.switchTo(successor));
+    await this.#catchUp(successor, pace, () => runner.switchTo(successor));
     await this.#flusher.finish();
     if (this.failure !== null) throw this.failure;
   }
 
   /** Folds the log into a runner until it stands where the live ones do, and calls `then` at that very place. */
-  async #catchUp(runner: ViewRunner, then: () => void): Promise<void> {
-    while (runner.position < this.#position) {
-      const end = this.#position;
-      for await (const { kind, events } of runsApart(this.log.read(runner.position))) {
-        const wanted = events.filter((event) => event.offset < end);
-        if (kind === "run") await this.#foldRun(wanted, [runner], false);
-        else runner.fold(wanted, 0, wanted.length);
-        if (wanted.length < events.length) break;
-        await nextTurn();
-      }
-    }
-    then();
+  #catchUp(runner: ViewRunner, pace: BackfillPace | undefined, then: () => void): Promise<void> {
+    const parts = {
+      log: this.log,
+      runner,
+      end: () => this.#position,
+      foldRun: (run: readonly LogEvent[]) => this.#foldRun(run, [runner], false),
+      pace,
+      ...(this.#catchingUp.has(runner) ? {} : { writeStates: () => this.#committer.commitStates(runner) }),
+    };
+    return catchUp(parts, then);
   }
 
   /** Pushes the rows of dead letters again and marks those that got in. */

@@ -17,7 +17,8 @@ import type { ViewState } from "../fold/view-fold.ts";
 import { Archiver } from "../ingest/archiver.ts";
 import type { DeadLetters } from "../ingest/dead-letters.ts";
 import type { RefoldedRun } from "../ingest/correction-run.ts";
-import { type Correction, type CorrectionResult, planCorrections, refuseUncorrectable } from "../ingest/corrections.ts";
+import { type Correction, type CorrectionResult, refuseUncorrectable } from "../ingest/corrections.ts";
+import { minuteOf } from "../ingest/feature-rows.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import type { LogEvent } from "../ingest/event.ts";
 import { importHistory } from "../ingest/history-import.ts";
@@ -28,11 +29,10 @@ import { refoldRun } from "../ingest/refold.ts";
 import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
 import type { SourceGauges } from "../monitor/metrics.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
-import { eventRelation } from "../offline-store/event-reader.ts";
-import { countEventsOfIds, type EventsOfId } from "../offline-store/retractions.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
+import { correctNow } from "./correct-now.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
 import { forgetInSource, type ForgottenOfSource } from "./forget/forget-source.ts";
@@ -85,7 +85,8 @@ export class SourceRuntime {
   ): Promise<SourceRuntime> {
     const runtime = new SourceRuntime(context, online, source);
     try {
-      await runtime.#openParts(context.buildsBehind, onProgress);
+      await runtime.#openParts(onProgress);
+      await runtime.#bringUpAll(context.buildsBehind, onProgress);
     } catch (error) {
       clearInterval(runtime.#ticking);
       throw error;
@@ -175,10 +176,7 @@ export class SourceRuntime {
   /** Resolves once all that was pushed is in the online store and the offline tables. */
   async settle(): Promise<void> {
     await this.#changes.catch(() => undefined);
-    await this.#pipeline.drain();
-    this.#pipeline.tick();
-    await this.#pipeline.drain();
-    await this.archiveNow();
+    await this.#settleNow();
   }
 
   /** Stops folding drafts that are registered otherwise now, or no more. Their states are the caller's to remove. */
@@ -206,8 +204,10 @@ export class SourceRuntime {
       await this.#gated(async () => {
         await this.#closeParts();
         this.#source = source;
-        await this.#openParts(false, onProgress);
+        await this.#openParts(onProgress);
       });
+      // Behind the gate: a view may take hours, and no push waits for it.
+      await this.#bringUpAll(false, onProgress);
     });
   }
 
@@ -234,30 +234,18 @@ export class SourceRuntime {
       this.#gated(async () => {
         // What is corrected is folded anew from the archive: all before the correction must be in it.
         await this.archiveNow();
-        const engine = await this.#context.openEngine();
-        let known: ReadonlyMap<string, EventsOfId>;
-        try {
-          const ids = [...new Set(corrections.map(({ id }) => id))];
-          const files = await this.#archive.files();
-          known = await countEventsOfIds(engine, (some) => eventRelation(some, []), files, ids);
-        } finally {
-          await engine.close();
-        }
-        const planned = planCorrections(this.#source, corrections, known, (row) => this.#pipeline.checkRow(row));
-        return planned.result(planned.rows.length === 0 ? [] : await this.#pipeline.correct(planned.rows));
+        const parts = { source: this.#source, archive: this.#archive, pipeline: this.#pipeline };
+        return correctNow(parts, () => this.#context.openEngine(), corrections);
       }),
     );
   }
 
   /** Takes an entity out of the source, which is closed meanwhile; pushes wait. */
   forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> {
-    return this.#change(() =>
-      this.#gated(async () => {
+    return this.#change(async () => {
+      const forgotten = await this.#gated(async () => {
         // What goes is found in the archive: all must be in it, and all feature rows in their tables.
-        await this.#pipeline.drain();
-        this.#pipeline.tick();
-        await this.#pipeline.drain();
-        await this.archiveNow();
+        await this.#settleNow();
         await this.#closeParts();
         try {
           return await forgetInSource({
@@ -268,10 +256,12 @@ export class SourceRuntime {
             key,
           });
         } finally {
-          await this.#openParts(this.#context.buildsBehind);
+          await this.#openParts();
         }
-      }),
-    );
+      });
+      await this.#bringUpAll(this.#context.buildsBehind);
+      return forgotten;
+    });
   }
 
   async #refold(view: PipelineView, run: readonly LogEvent[]): Promise<RefoldedRun<ViewState>> {
@@ -301,6 +291,19 @@ export class SourceRuntime {
     });
   }
 
+  /**
+   * Does `work` once all minutes that end at or before the time it is given have their rows in the tables, and while
+   * nothing changes views or history.
+   */
+  withClosedMinutes<T>(work: (to: number, archive: HistoryArchive) => Promise<T>): Promise<T> {
+    return this.#change(async () => {
+      await this.#settleNow();
+      const to = minuteOf(this.closedUpTo() + 1);
+      await this.#settleNow();
+      return work(to, this.#archive);
+    });
+  }
+
   async close(): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#ticking);
@@ -308,6 +311,14 @@ export class SourceRuntime {
     this.#closing.abort();
     await this.#changes.catch(() => undefined);
     await this.#closeParts();
+  }
+
+  /** All that was pushed is stored, and of all minutes that are over the rows are in the tables. */
+  async #settleNow(): Promise<void> {
+    await this.#pipeline.drain();
+    this.#pipeline.tick();
+    await this.#pipeline.drain();
+    await this.archiveNow();
   }
 
   #tick(): void {
@@ -333,7 +344,8 @@ export class SourceRuntime {
     try {
       await this.#closeParts();
       this.#buildFailure = null;
-      await this.#openParts(true);
+      await this.#openParts();
+      await this.#bringUpAll(true);
       this.#unmended = null;
     } catch (error) {
       this.#unmended = asOnefoldError(error);
@@ -406,7 +418,8 @@ export class SourceRuntime {
     await rememberHistoryIds(this.#context, this.#online, this.#source, files);
   }
 
-  async #openParts(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
+  /** Opens it with the views that stand; the others are brought up by `#bringUpAll`. */
+  async #openParts(onProgress?: OnProgress): Promise<void> {
     const { clock, dataDir, engine, offline, stateMemory } = this.#context;
     const views = this.#views();
     this.#archive = await openEventArchive(offline, engine, this.#source);
@@ -431,6 +444,12 @@ export class SourceRuntime {
       archive: this.#archive,
       rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
     });
+    await this.#takeUpHistory();
+  }
+
+  /** `isBehind`: what takes long is done behind whatever comes first. */
+  async #bringUpAll(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
+    const views = this.#views();
     if (isBehind) await this.#bringUpBehind(views);
     else await this.#bringUp(views, onProgress);
   }

@@ -25,6 +25,7 @@ import type { EntityKey } from "../../schema/entity-key.ts";
 import type { Value } from "../../schema/value.ts";
 import { allBackfills } from "../backfill-place.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
+import { historyPlace } from "../view-builder.ts";
 import type { CatalogView } from "../view-catalog.ts";
 import { findForgottenEvents, type ForgottenEvents } from "./forgotten-events.ts";
 
@@ -70,9 +71,17 @@ export async function forgetInSource(request: ForgetInSource): Promise<Forgotten
 
 async function forgetStates({ online, source, views, key }: ForgetInSource, ids: readonly string[]): Promise<number> {
   const building = new Map(allBackfills(online));
-  const states = views.flatMap(({ name }): StateRead[] => {
+  const states = views.flatMap((view): StateRead[] => {
+    const { name } = view;
     const stored = readStoredView(online, name);
-    const spaces = new Set([stored?.space ?? stateSpace(name, 0), building.get(name)?.space]);
+    // Also states that are being built, that wait to take another's place, or that have lost theirs.
+    const built = historyPlace(online, view);
+    const spaces = new Set([
+      stored?.space ?? stateSpace(name, 0),
+      building.get(name)?.space,
+      built?.space,
+      built?.former,
+    ]);
     return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
   });
   const count = states.filter(({ space }) => online.get(space, key) !== null).length;
