@@ -56,6 +56,8 @@ const NO_ROWS: Counts = { rows: 0, accepted: 0, duplicates: 0, rejected: 0, late
 export class BatchReader {
   readonly #options: BatchReaderOptions;
   #last: BatchState | null = null;
+  /** Failures that could not be written. */
+  #unwritten = 0;
 
   constructor(options: BatchReaderOptions) {
     this.#options = options;
@@ -126,7 +128,9 @@ export class BatchReader {
       const error = { at: clock.now(), code, message, where, hint };
       const failed: BatchRun = { ...begun, status: "failed", endedAt: clock.now(), error };
       // Where that cannot be written, either, what failed first is what to tell of.
-      await this.#write({ ...state, failures: state.failures + 1, runs: withRun(state.runs, failed) }).catch(() => {});
+      await this.#write({ ...state, failures: state.failures + 1, runs: withRun(state.runs, failed) }).catch(
+        () => this.#unwritten++,
+      );
       throw thrown;
     }
   }
@@ -214,13 +218,15 @@ export class BatchReader {
   }
 
   async #read(): Promise<BatchState> {
-    this.#last = await readBatchState(this.#options.dataDir, this.#options.source.name);
+    const state = await readBatchState(this.#options.dataDir, this.#options.source.name);
+    this.#last = { ...state, failures: state.failures + this.#unwritten };
     return this.#last;
   }
 
-  #write(state: BatchState): Promise<void> {
+  async #write(state: BatchState): Promise<void> {
     this.#last = state;
-    return writeBatchState(this.#options.dataDir, this.#options.source.name, state);
+    await writeBatchState(this.#options.dataDir, this.#options.source.name, state);
+    this.#unwritten = 0;
   }
 }
 

@@ -7,12 +7,12 @@ import { ReplayClock } from "../../../src/base/clock.ts";
 import { OnefoldError } from "../../../src/base/errors.ts";
 import { parseMicros } from "../../../src/base/micros.ts";
 import { BatchReader } from "../../../src/ingest/batch/batch-reader.ts";
-import { batchFolder } from "../../../src/ingest/batch/batch-state.ts";
+import { batchFolder, readBatchState } from "../../../src/ingest/batch/batch-state.ts";
 import { TurnQueue } from "../../../src/ingest/batch/turn-queue.ts";
 import { batch, t } from "../../../src/index.ts";
 
 describe("a reader of a batch source", () => {
-  it("tells of the first failure where the state cannot be written, either", async () => {
+  it("tells of the first failure where the state cannot be written, either, and counts it", async () => {
     const dataDir = await mkdtemp(join(tmpdir(), "onefold-batch-reader-"));
     const source = batch("ratings", {
       columns: { rated_at: t.timestamp() },
@@ -37,6 +37,13 @@ describe("a reader of a batch source", () => {
       push: () => Promise.reject(new Error("nothing is pushed")),
     });
     await expect(reader.run()).rejects.toMatchObject({ code: "SPILL_FULL", message: "this comes first" });
+    // It counts all the same, once there is room again.
+    await rm(folder);
+    expect(await reader.state()).toMatchObject({ failures: 1, runs: [] });
+    expect(reader.lastState).toMatchObject({ failures: 1 });
+    await reader.dueAt(7);
+    expect(await readBatchState(dataDir, "ratings")).toMatchObject({ failures: 1, nextDueAt: 7 });
+    expect(await reader.state()).toMatchObject({ failures: 1 });
     await rm(dataDir, { recursive: true });
   });
 });
