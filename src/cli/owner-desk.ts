@@ -13,7 +13,8 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
-import { asOnefoldError, type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { OnefoldError } from "../base/errors.ts";
+import { errorFromWire, errorToWire, type WireError } from "../base/wire-error.ts";
 import type { OnProgress } from "./progress.ts";
 
 /** One kind of work that is asked for; `asked` is what the caller sent, plain data. */
@@ -27,14 +28,6 @@ type Line =
   | { readonly progress: Parameters<OnProgress>[0] }
   | { readonly done: unknown }
   | { readonly error: WireError };
-
-interface WireError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly where?: string;
-  readonly hint?: string;
-  readonly candidates?: readonly string[];
-}
 
 const BODY_BYTES_MAX = 1024 * 1024;
 /** Progress more often than this is not passed on. */
@@ -121,16 +114,7 @@ async function answer(
     );
     say({ done: done ?? null });
   } catch (thrown) {
-    const { code, message, where, hint, candidates } = asOnefoldError(thrown);
-    say({
-      error: {
-        code,
-        message,
-        ...(where === undefined ? {} : { where }),
-        ...(hint === undefined ? {} : { hint }),
-        ...(candidates === undefined ? {} : { candidates }),
-      },
-    });
+    say({ error: errorToWire(thrown) });
   }
   response.end();
 }
@@ -156,31 +140,23 @@ export async function askOwner<T>(
     ...(signal === undefined ? {} : { signal }),
   });
   call.end(body);
-  let response: IncomingMessage;
-  try {
-    [response] = (await once(call, "response")) as [IncomingMessage];
-  } catch (error) {
-    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `${work} was cancelled`);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ECONNREFUSED" || code === "EACCES") return null;
-    if (code === "ECONNRESET") throw ended(dataDir);
-    throw error;
-  }
   call.on("error", () => {});
   try {
+    const [response] = (await once(call, "response")) as [IncomingMessage];
     for await (const line of createInterface({ input: response })) {
       const said = JSON.parse(line) as Line;
       if ("progress" in said) onProgress(said.progress);
       else if ("done" in said) return { done: said.done as T };
-      else throw fromWire(said.error);
+      else throw errorFromWire(said.error);
     }
   } catch (error) {
-    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `${work} was cancelled`);
-    if ((error as NodeJS.ErrnoException).code === "ECONNRESET") throw ended(dataDir);
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (signal?.aborted !== true) {
+      if (code === "ENOENT" || code === "ECONNREFUSED" || code === "EACCES") return null;
+      if (code !== "ECONNRESET") throw error;
+    }
   }
-  if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `${work} was cancelled`);
-  throw ended(dataDir);
+  throw signal?.aborted === true ? new OnefoldError("CANCELLED", `${work} was cancelled`) : ended(dataDir);
 }
 
 function ended(dataDir: string): OnefoldError {
@@ -188,8 +164,4 @@ function ended(dataDir: string): OnefoldError {
     where: dataDir,
     hint: "start it again: what was registered is registered, and what was being built goes on",
   });
-}
-
-function fromWire({ code, message, ...details }: WireError): OnefoldError {
-  return new OnefoldError(code, message, details);
 }

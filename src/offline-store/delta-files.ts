@@ -1,6 +1,7 @@
 /** The data files of a Delta table that another engine may have written. */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
+import { pathIn } from "./delta-commit.ts";
 import { DeltaLog } from "./delta-log.ts";
 import type { QueryEngine } from "./engine.ts";
 import { diskTableStorage } from "./table-storage.ts";
@@ -39,7 +40,7 @@ export async function readDeltaFiles(
   }
   const { version, metaData } = state;
   const tableId = metaData?.id ?? null;
-  const absolute = (paths: readonly string[]): string[] => paths.map((path) => join(folder, decodeURIComponent(path)));
+  const absolute = (paths: readonly string[]): string[] => paths.map((path) => pathIn(folder, path));
   if (after === null || (after.tableId !== null && after.tableId !== tableId)) {
     return { files: absolute([...state.added.keys()]), rewritten: [], version, tableId };
   }

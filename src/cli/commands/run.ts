@@ -10,6 +10,7 @@ import { dueText } from "../poll-status-text.ts";
 import { formatCount } from "../progress.ts";
 import { asOwner, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 import { formatTable } from "../table.ts";
+import { timeText } from "../time-text.ts";
 
 export function runCommand(): Command {
   const command = new Command("run")
@@ -91,10 +92,6 @@ function answerRun(run: BatchRun) {
     changed_files: run.changedFiles,
     error: run.error === null ? null : { ...run.error, at: formatMicros(run.error.at as Micros) },
   };
-}
-
-function timeText(micros: number | null): string | null {
-  return micros === null ? null : formatMicros(micros as Micros);
 }
 
 function formatRun(source: string, run: BatchRun): string {

@@ -7,12 +7,12 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { asOnefoldError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import { formatType } from "../../schema/value.ts";
+import { notedFailure } from "../noted-failure.ts";
 import type { PushResult } from "../pipeline.ts";
 import { jsonOfText, readRowFile } from "../row-file.ts";
 import {
@@ -25,7 +25,7 @@ import {
 } from "./batch-state.ts";
 import { cancelled, stageRun, type TableReader } from "./stage.ts";
 import { copyForm } from "./stage-file.ts";
-import type { TurnQueue } from "./turn-queue.ts";
+import type { TurnQueue } from "../../base/turn-queue.ts";
 
 const ROWS_PER_PUSH = 20_000;
 
@@ -124,9 +124,8 @@ export class BatchReader {
       await this.#clean();
       return done;
     } catch (thrown) {
-      const { code, message, where = null, hint = null } = asOnefoldError(thrown);
-      const error = { at: clock.now(), code, message, where, hint };
-      const failed: BatchRun = { ...begun, status: "failed", endedAt: clock.now(), error };
+      const endedAt = clock.now();
+      const failed: BatchRun = { ...begun, status: "failed", endedAt, error: notedFailure(thrown, endedAt) };
       // Where that cannot be written, either, what failed first is what to tell of.
       await this.#write({ ...state, failures: state.failures + 1, runs: withRun(state.runs, failed) }).catch(
         () => this.#unwritten++,

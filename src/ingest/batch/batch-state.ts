@@ -8,6 +8,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
+import type { NotedFailure } from "../noted-failure.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 
 /** Runs that are remembered. */
@@ -33,15 +34,7 @@ export interface BatchRun {
   readonly lateFiles: readonly string[];
   /** Files that have changed since they were read, and were left alone, since their rows have no ids; also those of a table's versions that only rewrote rows. */
   readonly changedFiles: readonly string[];
-  readonly error: BatchFailure | null;
-}
-
-export interface BatchFailure {
-  readonly at: number;
-  readonly code: string;
-  readonly message: string;
-  readonly where: string | null;
-  readonly hint: string | null;
+  readonly error: NotedFailure | null;
 }
 
 /** A file as it was when it was read. */

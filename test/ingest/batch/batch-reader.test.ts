@@ -8,7 +8,7 @@ import { OnefoldError } from "../../../src/base/errors.ts";
 import { parseMicros } from "../../../src/base/micros.ts";
 import { BatchReader } from "../../../src/ingest/batch/batch-reader.ts";
 import { batchFolder, readBatchState } from "../../../src/ingest/batch/batch-state.ts";
-import { TurnQueue } from "../../../src/ingest/batch/turn-queue.ts";
+import { TurnQueue } from "../../../src/base/turn-queue.ts";
 import { batch, t } from "../../../src/index.ts";
 
 describe("a reader of a batch source", () => {

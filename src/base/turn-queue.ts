@@ -1,4 +1,4 @@
-/** One work at a time, in the order in which they were asked for: what reads and writes the state of one batch source. */
+/** One work at a time, in the order in which they were asked for. */
 export class TurnQueue {
   #last: Promise<unknown> = Promise.resolve();
 
@@ -9,7 +9,7 @@ export class TurnQueue {
     return result;
   }
 
-  /** Resolves once all that was asked for until now has ended. */
+  /** Resolves once all that was asked for until now has ended, well or not. */
   async idle(): Promise<void> {
     await this.#last;
   }
