@@ -394,7 +394,7 @@ export class SourcePipeline {
     return (this.log.lastKnownTime - 1) as Micros;
   }
 
-  /** Adds a view while the source runs; resolves once it has folded all that is in the log. */
+  /** Adds a view while the source runs; resolves once it has folded all that is in the log, and the store has its place. */
   async addView(view: PipelineView, pace?: BackfillPace): Promise<ViewRunner> {
     const runner = this.#newRunner(view);
     this.#catchingUp.add(runner);
@@ -404,7 +404,8 @@ export class SourcePipeline {
         this.source,
         this.runners.map((one) => one.view),
       );
-      this.#flusher.changed();
+      // Who reads the store must find it there once it is said to be built.
+      await this.#flusher.finish();
       return runner;
     } finally {
       this.#catchingUp.delete(runner);
