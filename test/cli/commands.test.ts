@@ -177,7 +177,7 @@ describe("onefold, in a project that init wrote", () => {
     const train = ["train", "--service", "fraud", "--labels", "labels.csv"];
     const rows = readFileSync(join(project, "labels.csv"), "utf8").trim().split("\n").length - 1;
     const { result } = await json(...train, "--explain-leakage");
-    expect(result).toMatchObject({ service: "fraud", rows, out: null });
+    expect(result).toMatchObject({ services: ["fraud"], rows, out: null });
     expect((result["features"] as unknown[]).length).toBeGreaterThan(2);
     expect((await text(...train, "--explain-leakage")).stdout).toMatch(
       /label rows \(.*%\) would be others[^]*rows changed/,
