@@ -159,7 +159,7 @@ describe("onefold, in a project that init wrote", () => {
     expect(rows).toHaveLength(labels.length);
     expect(rows[1]!.split(",")[0]).toBe(labels[1]!.split(",")[0]);
     const manifest = JSON.parse(readFileSync(join(project, "training.csv.manifest.json"), "utf8"));
-    expect(manifest).toMatchObject({ service: { name: "fraud" }, knowledge: "as-known" });
+    expect(manifest).toMatchObject({ services: [{ name: "fraud" }], knowledge: "as-known" });
 
     const first = payments()[0]!;
     writeFileSync(join(project, "ties.csv"), `user_id,event_timestamp\n${first["user_id"]},${first["paid_at"]}\n`);
