@@ -27,6 +27,7 @@ const JOURNEYS = [
   "test/clients/python.test.ts",
   "test/bench/stream.test.ts",
   "test/bench/training.test.ts",
+  "test/cli/bad-labels.test.ts",
   "test/cli/batch-reads.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
