@@ -37,6 +37,7 @@ const JOURNEYS = [
   "test/docs/kafka-page.test.ts",
   "test/docs/polling-page.test.ts",
   "test/docs/quickstart.test.ts",
+  "test/docs/training-page.test.ts",
   "test/docs/training-sets-page.test.ts",
   "test/platform/training-jobs/asked-options.test.ts",
   "test/examples/flights-demo.test.ts",
