@@ -104,6 +104,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       revision: { count: 0 },
       pollsWhileServing: options.poll ?? true,
       stateMemory: new StateMemory(options.stateMemoryBytes),
+      publishes: options.publish !== undefined,
       engine,
       openEngine,
       offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
@@ -345,8 +346,8 @@ export class Platform {
     view: string,
     version?: number | "dev",
   ): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
-    const { online, sources } = this.#own("export states");
-    return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
+    const { sources } = this.#own("export states");
+    return sources.view(this.#context.catalog.view(view, version)).storedStates();
   }
 
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */

@@ -35,7 +35,9 @@ import type { PushResult, RowFaults, RowOutcome } from "./pipeline.ts";
 import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
+import { SourceTails } from "./source-tails.ts";
 import type { LogStorage } from "./storage.ts";
+import type { TailLimits } from "./tail-group.ts";
 import { Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
@@ -45,6 +47,7 @@ const STATES_PER_FLUSH = 20000;
 const IDS_PER_FLUSH = 16_000;
 const LETTERS_PER_FLUSH = 10_000;
 const FLUSHES_BEHIND_MAX = 3;
+const TAIL_BYTES_MAX = 64 * 1024 * 1024;
 const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
@@ -67,6 +70,9 @@ export interface SourcePipelineOptions {
   readonly hotBytesMax?: () => number;
   /** More changed states than this are committed view by view. */
   readonly statesPerCommit?: number;
+  /** Whether each changed state is written in whole, for others that read them alone. Default: it may have a tail. */
+  readonly wholeStates?: boolean;
+  readonly tailLimits?: TailLimits;
   /** Called while the log is replayed on opening: events done, and in all. */
   onReplay?(done: number, total: number): void;
 }
@@ -92,6 +98,7 @@ export async function openSourcePipeline(options: SourcePipelineOptions): Promis
   });
   const pipeline = new SourcePipeline(options, log, letters);
   await pipeline.replayLog();
+  if (options.wholeStates === true) await pipeline.writeOutTails();
   return pipeline;
 }
 
@@ -103,6 +110,7 @@ export class SourcePipeline {
   readonly #store: LocalOnlineStore;
   readonly #clock: Clock;
   readonly #ids: EventIds;
+  readonly #tails: SourceTails;
   readonly #committer: SourceCommitter;
   readonly #flusher: Flusher;
   readonly #queue: FoldQueue;
@@ -139,7 +147,15 @@ export class SourcePipeline {
       onError: (error) => this.#fail(error),
       mayFold: () => !this.#flusher.isRunning || this.#unflushed() < FLUSHES_BEHIND_MAX,
     });
+    this.#tails = new SourceTails({
+      source,
+      store,
+      mode: options.wholeStates === true ? "whole" : "tails",
+      bytesMax: options.hotBytesMax ?? (() => TAIL_BYTES_MAX),
+      ...(options.tailLimits === undefined ? {} : { limits: options.tailLimits }),
+    });
     for (const view of options.views) this.#addRunner(view);
+    this.#tails.update();
     this.#door = compileDoor(source, options.views);
     const { clock, statesPerCommit } = options;
     this.#committer = new SourceCommitter({
@@ -147,6 +163,7 @@ export class SourcePipeline {
       store,
       deadLetters,
       ids: this.#ids,
+      tails: this.#tails,
       log,
       clock,
       statesPerCommit,
@@ -257,6 +274,7 @@ export class SourcePipeline {
   }
 
   #fold(events: readonly LogEvent[], from: number, to: number): void {
+    this.#tails.take(events, from, to);
     for (const runner of this.#runners.values()) runner.fold(events, from, to);
     for (let i = from; i < to; i++) {
       const { id, offset, knownTime, row } = events[i]!;
@@ -334,6 +352,15 @@ export class SourcePipeline {
     }
   }
 
+  /** Leaves every state of the running views whole in the store. */
+  async writeOutTails(): Promise<void> {
+    await this.#tails.writeOut(
+      () => this.runners,
+      STATES_PER_FLUSH,
+      () => this.#flusher.finish(),
+    );
+  }
+
   /**
    * Known-time minutes end by themselves when no event comes: to be called every second or so. Raises the
    * log's known time to the clock's, so that no later event falls into a minute that is closed here.
@@ -359,7 +386,11 @@ export class SourcePipeline {
     const runner = this.#newRunner(view);
     this.#catchingUp.add(runner);
     try {
-      await this.#catchUp(runner, () => this.#runners.set(runner.name, runner));
+      await this.#catchUp(runner, () => {
+        this.#run(runner);
+        this.#tails.update();
+      });
+      if (this.#options.wholeStates === true) await this.writeOutTails();
       this.#door = compileDoor(
         this.source,
         this.runners.map((one) => one.view),
@@ -373,6 +404,8 @@ export class SourcePipeline {
 
   /** Stops folding a view. Its stored states and metas are the caller's to remove (`forgetView`). */
   async removeView(view: string): Promise<void> {
+    const runner = this.#runners.get(view);
+    if (runner !== undefined) this.#tails.leave(runner);
     this.#runners.delete(view);
     this.#door = compileDoor(
       this.source,
@@ -441,14 +474,19 @@ export class SourcePipeline {
       view,
       store: this.#store,
       source: this.source,
+      tailReader: this.#tails.reader,
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
     });
   }
 
   #addRunner(view: PipelineView): void {
-    const runner = this.#newRunner(view);
+    this.#run(this.#newRunner(view));
+  }
+
+  #run(runner: ViewRunner): void {
     this.#runners.set(runner.name, runner);
+    this.#tails.join(runner);
   }
 }
 

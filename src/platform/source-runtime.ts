@@ -243,7 +243,7 @@ export class SourceRuntime {
   }
 
   async #openParts(onProgress?: OnProgress): Promise<void> {
-    const { clock, dataDir, engine, offline, stateMemory } = this.#context;
+    const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
     const views = this.#views();
     this.#archive = await openEventArchive(offline, engine, this.#source);
     this.#pipeline = await openSourcePipeline({
@@ -254,6 +254,8 @@ export class SourceRuntime {
       store: this.#online,
       clock,
       hotBytesMax: () => stateMemory.bytesPerView,
+      // Servers on the other store have the states and nothing else.
+      wholeStates: publishes,
       ...(onProgress === undefined
         ? {}
         : { onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.name}`, done, total }) }),

@@ -186,10 +186,12 @@ export function featuresOf(pipeline: SourcePipeline, view: string, key: string, 
 }
 
 /** Every stored state of every view, by space and key, as hex. */
-export function storedStates(store: LocalOnlineStore, pipeline: SourcePipeline): Record<string, string> {
+export function storedStates(pipeline: SourcePipeline): Record<string, string> {
   const states: Record<string, string> = {};
-  for (const { space } of pipeline.runners) {
-    for (const { key, bytes } of store.scan(space)) states[`${space}/${key}`] = Buffer.from(bytes).toString("hex");
+  for (const runner of pipeline.runners) {
+    for (const { key, bytes } of runner.storedStates()) {
+      states[`${runner.space}/${key}`] = Buffer.from(bytes).toString("hex");
+    }
   }
   return states;
 }

@@ -1,0 +1,113 @@
+/**
+ * All tails of one source: a group for each key that its running views have.
+ */
+import type { SourceDefinition } from "../define/definition.ts";
+import type { LocalOnlineStore, MetaWrite, StateWrite } from "../online-store/online-store.ts";
+import { TailReader, TailWriter } from "./event-tail.ts";
+import type { LogEvent } from "./event.ts";
+import { TAIL_LIMITS, TailGroup, type TailLimits, tailSpace } from "./tail-group.ts";
+import { storedViews, type ViewRunner } from "./view-runner.ts";
+
+export interface SourceTailsOptions {
+  readonly source: SourceDefinition;
+  readonly store: LocalOnlineStore;
+  /** "whole": no event is written into a tail, and what was is read until `writeOut` has written the states. */
+  readonly mode: "tails" | "whole";
+  readonly limits?: TailLimits;
+  /** Of tails kept in memory. */
+  readonly bytesMax: () => number;
+}
+
+export class SourceTails {
+  readonly #options: SourceTailsOptions;
+  /** For runners: of views that are not in a group yet, too. */
+  readonly reader: TailReader;
+  readonly #writer: TailWriter;
+  readonly #groups = new Map<string, TailGroup>();
+
+  constructor(options: SourceTailsOptions) {
+    this.#options = options;
+    this.reader = new TailReader(options.store, options.source);
+    this.#writer = new TailWriter(options.source);
+  }
+
+  get dirtyCount(): number {
+    let count = 0;
+    for (const group of this.#groups.values()) count += group.dirtyCount;
+    return count;
+  }
+
+  /** To be called for views that stand where the source does, and once all of one opening are told, `update`. */
+  join(runner: ViewRunner): void {
+    const { definition } = runner.view;
+    // A custom aggregation of whole rows sees columns that the source gains between an event and its reading.
+    if (definition.features.some(({ aggregation: { custom, column } }) => custom && column === undefined)) return;
+    const { source, mode, store, limits = TAIL_LIMITS, bytesMax } = this.#options;
+    const space = tailSpace(source.name, definition.entity, definition.key);
+    if (mode === "whole" && runner.tailPlace?.space !== space) return;
+    let group = this.#groups.get(space);
+    if (group === undefined) {
+      group = new TailGroup({ space, store, reader: this.reader, writer: this.#writer, limits, bytesMax });
+      this.#groups.set(space, group);
+    }
+    group.join(runner);
+    runner.joinTails(group);
+  }
+
+  leave(runner: ViewRunner): void {
+    for (const group of this.#groups.values()) group.leave(runner);
+    this.update();
+  }
+
+  /** Sees which groups lack a view that has tails in the store. */
+  update(): void {
+    const stored = storedViews(this.#options.store);
+    for (const group of this.#groups.values()) {
+      const names = new Set(group.members.map(({ name }) => name));
+      group.isInert =
+        this.#options.mode === "whole" ||
+        stored.some(({ view, place }) => place.tails?.space === group.space && !names.has(view));
+    }
+  }
+
+  /** Takes `events[from..to)`, before the views fold them. */
+  take(events: readonly LogEvent[], from: number, to: number): void {
+    for (const group of this.#groups.values()) group.take(events, from, to);
+  }
+
+  /** As of `TailGroup`. */
+  beginFlush(): void {
+    if (this.#options.mode === "tails" && [...this.#groups.values()].some(({ isInert }) => isInert)) this.update();
+    for (const group of this.#groups.values()) group.beginFlush();
+  }
+
+  takeWrites(): { readonly states: StateWrite[]; readonly metas: MetaWrite[] } {
+    const taken = Array.from(this.#groups.values(), (group) => group.takeWrites());
+    return { states: taken.flatMap(({ states }) => states), metas: taken.flatMap(({ metas }) => metas) };
+  }
+
+  endFlush(): void {
+    for (const group of this.#groups.values()) group.endFlush();
+  }
+
+  /** In mode "whole": writes out whole, by `flush` once so many wait, all states that have a tail, and drops the tails. */
+  async writeOut(runners: () => readonly ViewRunner[], statesMax: number, flush: () => Promise<void>): Promise<void> {
+    for (const group of this.#groups.values()) {
+      let waiting = 0;
+      for (const key of [...group.storedKeys()]) {
+        for (const member of group.members) member.writeWhole(key);
+        waiting += group.members.length;
+        if (waiting < statesMax) continue;
+        await flush();
+        waiting = 0;
+      }
+      await flush();
+      for (const runner of runners()) if (group.members.includes(runner)) runner.leaveTails();
+      await flush();
+      // Views that are not run here still need them.
+      const isNeeded = storedViews(this.#options.store).some(({ place }) => place.tails?.space === group.space);
+      if (!isNeeded) await this.#options.store.dropSpace(group.space);
+    }
+    this.#groups.clear();
+  }
+}
