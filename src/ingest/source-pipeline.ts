@@ -16,6 +16,7 @@
  * may be ahead of the disk, and only a restart makes them one again.
  */
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
@@ -23,6 +24,7 @@ import type { Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
 import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
+import { catchUp } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
@@ -386,10 +388,15 @@ export class SourcePipeline {
     const runner = this.#newRunner(view);
     this.#catchingUp.add(runner);
     try {
-      await this.#catchUp(runner, () => {
-        this.#run(runner);
-        this.#tails.update();
-      });
+      await catchUp(
+        runner,
+        this.log,
+        () => this.#position,
+        () => {
+          this.#run(runner);
+          this.#tails.update();
+        },
+      );
       if (this.#options.wholeStates === true) await this.writeOutTails();
       this.#door = compileDoor(
         this.source,
@@ -424,23 +431,14 @@ export class SourcePipeline {
     if (runner === undefined)
       throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
     const successor = runner.successor(epoch, space, position);
-    await this.#catchUp(successor, () => runner.switchTo(successor));
+    await catchUp(
+      successor,
+      this.log,
+      () => this.#position,
+      () => runner.switchTo(successor),
+    );
     await this.#flusher.finish();
     if (this.failure !== null) throw this.failure;
-  }
-
-  /** Folds the log into a runner until it stands where the live ones do, and calls `then` at that very place. */
-  async #catchUp(runner: ViewRunner, then: () => void): Promise<void> {
-    while (runner.position < this.#position) {
-      const end = this.#position;
-      for await (const events of this.log.read(runner.position)) {
-        const wanted = events.filter((event) => event.offset < end);
-        runner.fold(wanted, 0, wanted.length);
-        if (wanted.length < events.length) break;
-        await nextTurn();
-      }
-    }
-    then();
   }
 
   /** Pushes the rows of dead letters again and marks those that got in. */
@@ -488,10 +486,6 @@ export class SourcePipeline {
     this.#runners.set(runner.name, runner);
     this.#tails.join(runner);
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function deferred(): { promise: Promise<void>; resolve(): void; reject(error: unknown): void } {

@@ -95,7 +95,9 @@ export class TailGroup {
   #youngBytes = 0;
   #dirty: Tail[] = [];
   #cutting: Tail[] = [];
+  /** Of the events that were taken last: their keys, and whether each is in its tail from now on. */
   #keys: (EntityKey | null)[] = [];
+  #isTaken: boolean[] = [];
   #columnsStored = false;
   /** Takes no events: the states of its views are to be written whole. */
   isInert = false;
@@ -122,27 +124,36 @@ export class TailGroup {
     if (at >= 0) this.#members.splice(at, 1);
   }
 
-  /** Takes `events[from..to)`, before the views fold them. Those that came before are skipped. */
+  /**
+   * Takes `events[from..to)`, before the views fold them. Where an event comes again, for views that are behind others,
+   * a tail may have been cut of it: it is not taken, so that those views write their states whole.
+   */
   take(events: readonly LogEvent[], from: number, to: number): void {
     this.#keys.length = 0;
+    this.#isTaken.length = 0;
     const member = this.#members[0];
     if (member === undefined) return;
     for (let i = from; i < to; i++) {
       const event = events[i]!;
       const key = member.keyOf(event);
       this.#keys.push(key);
-      if (key !== null && !this.isInert) this.#append(key, event);
+      this.#isTaken.push(key !== null && !this.isInert && this.#append(key, event));
     }
   }
 
-  /** Key of the n-th event that was taken last. */
+  /** Whether the n-th event that was to be taken last was. */
+  isTaken(n: number): boolean {
+    return this.#isTaken[n] ?? false;
+  }
+
+  /** Key of the n-th event that was to be taken last. */
   takenKey(n: number): EntityKey | null {
     return this.#keys[n] ?? null;
   }
 
-  #append(key: EntityKey, event: LogEvent): void {
+  #append(key: EntityKey, event: LogEvent): boolean {
     const tail = this.#tailOf(key);
-    if (event.offset <= tail.lastOffset) return;
+    if (event.offset <= tail.lastOffset) return false;
     const bytes = this.#options.writer.encode(event);
     const length = tail.length + bytes.length;
     if (length > tail.bytes.length) {
@@ -155,9 +166,9 @@ export class TailGroup {
     tail.length = length;
     tail.events++;
     tail.lastOffset = event.offset;
-    if (tail.dirty) return;
+    if (!tail.dirty) this.#dirty.push(tail);
     tail.dirty = true;
-    this.#dirty.push(tail);
+    return true;
   }
 
   /**
@@ -217,7 +228,8 @@ export class TailGroup {
     if (tail.wholeBytes === 0) {
       for (const member of this.#members) tail.wholeBytes += member.storedBytes(tail.key);
     }
-    return tail.length > tail.wholeBytes * shareMax;
+    // Of a new entity there is nothing that a tail could stand behind.
+    return tail.wholeBytes === 0 || tail.length > tail.wholeBytes * shareMax;
   }
 
   #tailOf(key: EntityKey): Tail {

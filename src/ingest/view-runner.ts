@@ -256,12 +256,12 @@ export class ViewRunner implements TailMember {
       if (event.offset > this.#position) {
         throw new OnefoldError("INTERNAL", `view ${this.name} is at ${this.#position} and was handed ${event.offset}`);
       }
-      this.#foldOne(event, this.#tails?.takenKey(i - from) ?? null);
+      this.#foldOne(event, this.#tails?.takenKey(i - from) ?? null, this.#tails?.isTaken(i - from) ?? false);
       this.#position = event.offset + 1;
     }
   }
 
-  #foldOne(event: LogEvent, takenKey: EntityKey | null): void {
+  #foldOne(event: LogEvent, takenKey: EntityKey | null, isInTail: boolean): void {
     const { fold } = this.view;
     let key = takenKey;
     if (key === null || event.faults !== undefined) {
@@ -276,7 +276,7 @@ export class ViewRunner implements TailMember {
     const entry = this.#hot.entry(key);
     const outcome = fold.fold(entry.state, event);
     if (outcome.kind === "folded") {
-      this.#hot.markDirty(entry, this.#tails !== null && !this.#tails.isInert);
+      this.#hot.markDirty(entry, isInTail);
       this.changes.changed(key);
       this.#rows?.folded(key);
     } else if (outcome.kind === "poison") this.#refuse(event, poison(outcome.message));

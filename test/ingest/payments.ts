@@ -4,6 +4,7 @@ import { type Micros, micros } from "../../src/base/micros.ts";
 import type { EntityDefinition, StreamDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
+import type { LogEvent } from "../../src/ingest/event.ts";
 import {
   openSourcePipeline,
   type SourcePipeline,
@@ -194,6 +195,33 @@ export function storedStates(pipeline: SourcePipeline): Record<string, string> {
     }
   }
   return states;
+}
+
+/** All that a view must hold, by folding every event of the log into states in memory. */
+export function expectedStates(definition: ViewDefinition, events: readonly LogEvent[]): Record<string, string> {
+  const { fold } = pipelineView(definition);
+  const states = new Map<string, ReturnType<typeof fold.empty>>();
+  for (const event of events) {
+    let key: string;
+    try {
+      key = fold.keyOf(event.row);
+    } catch {
+      continue;
+    }
+    const state = states.get(key) ?? fold.empty();
+    if (fold.fold(state, event).kind === "folded") states.set(key, state);
+  }
+  return Object.fromEntries(Array.from(states, ([key, state]) => [key, hex(fold.encode(state))]));
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+export async function logOf(pipeline: SourcePipeline): Promise<LogEvent[]> {
+  const events: LogEvent[] = [];
+  for await (const batch of pipeline.log.read(0)) events.push(...batch);
+  return events;
 }
 
 export function randomFrom(seed: number): () => number {

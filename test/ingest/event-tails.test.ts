@@ -1,0 +1,244 @@
+/**
+ * States as the store has them in parts: some written whole, their newest events in tails that views share. Whatever
+ * order things are written in, and whichever views are run, each part fits the others.
+ */
+import { describe, expect, it } from "vitest";
+import type { ViewDefinition } from "../../src/define/definition.ts";
+import { compileViewFold } from "../../src/fold/compile.ts";
+import { TailReader } from "../../src/ingest/event-tail.ts";
+import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
+import { tailSpace } from "../../src/ingest/tail-group.ts";
+import type { ViewRunner } from "../../src/ingest/view-runner.ts";
+import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
+import type { StateWrite } from "../../src/online-store/online-store.ts";
+import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
+import {
+  expectedStates,
+  hex,
+  logOf,
+  MINUTE,
+  openPayments,
+  payment,
+  payments,
+  pipelineView,
+  randomFrom,
+  SECOND,
+  shopView,
+  type Stage,
+  TestClock,
+  userView,
+} from "./payments.ts";
+
+const USER_TAILS = tailSpace("payments", "user", ["user"]);
+
+function ofUser(name: string, more: Partial<ViewDefinition>): ViewDefinition {
+  return { ...userView, offline: false, ...more, name };
+}
+
+/** One that refuses events that its fellows take, one that forgets, and one of another key. */
+const views = [
+  userView,
+  ofUser("unlucky", { features: shopView.features.filter(({ name }) => name === "unlucky") }),
+  ofUser("forgetful", { forgetAfterMicros: 20 * SECOND, exactEvents: 2 }),
+  shopView,
+] as const;
+
+function storedOf(runner: ViewRunner): Record<string, string> {
+  return Object.fromEntries(Array.from(runner.storedStates(), ({ key, bytes }) => [key, hex(bytes)]));
+}
+
+/** As they are served: from memory, or read anew. */
+function liveOf(runner: ViewRunner, keys: readonly string[]): Record<string, string> {
+  const { fold } = runner.view;
+  return Object.fromEntries(keys.map((key) => [key, hex(fold.encode(runner.state(key) ?? fold.empty()))]));
+}
+
+describe("states with tails", () => {
+  it(
+    "are those of all events, whatever is written whole, which views are run, and whenever it crashes",
+    { timeout: 240_000 },
+    async () => {
+      for (let round = 0; round < 40; round++) {
+        const seed = Math.floor(Math.random() * 2 ** 31);
+        const random = randomFrom(seed);
+        const below = (limit: number): number => Math.floor(random() * limit);
+        let stage = { storage: new ForgetfulStorage(), store: new MemoryOnlineStore(), clock: new TestClock() };
+        const open = (run: readonly ViewDefinition[]): Promise<SourcePipeline> =>
+          openPayments(stage, {
+            views: run.map(pipelineView),
+            segmentBytesMax: 4000,
+            hotCountMax: 1 + below(4),
+            ...(random() < 0.5 ? { hotBytesMax: () => 1 } : {}),
+            flushMs: 1,
+            statesPerCommit: random() < 0.5 ? below(4) : 1000,
+            wholeStates: random() < 0.15,
+            tailLimits: { eventsMax: below(6), shareMax: random() < 0.9 ? Number.POSITIVE_INFINITY : 0 },
+          });
+        let pipeline = await open(views);
+        let next = 0;
+        for (let step = 0; step < 40; step++) {
+          const pick = random();
+          if (pick < 0.65) {
+            stage.clock.time += below(10 * SECOND);
+            const rows = Array.from({ length: 1 + below(4) }, () =>
+              payment(next++, {
+                user: `u${below(3)}`,
+                at: { micros: stage.clock.time - below(3 * MINUTE) },
+                amount: random() < 0.2 ? 13 : below(90),
+              }),
+            );
+            const pushed = pipeline.push(rows);
+            if (random() < 0.5) await pushed;
+            else pushed.catch(() => undefined);
+          } else if (pick < 0.8) {
+            for (let turns = below(6); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+            if (random() < 0.4) await pipeline.drain();
+          } else if (pick < 0.9) {
+            const absent = views.find(({ name }) => pipeline.runner(`${name}@1`) === undefined);
+            if (absent !== undefined) await pipeline.addView(pipelineView(absent));
+          } else {
+            if (random() < 0.5) {
+              stage = { ...stage, storage: stage.storage.crash(random), store: stage.store.crash() };
+            } else await pipeline.close();
+            pipeline = await open(views.filter(() => random() < 0.8));
+          }
+        }
+        await pipeline.drain();
+        await pipeline.close();
+        pipeline = await open(views);
+        await pipeline.drain();
+        const events = await logOf(pipeline);
+        for (const definition of views) {
+          const runner = pipeline.runner(`${definition.name}@1`)!;
+          const expected = expectedStates(definition, events);
+          expect(storedOf(runner), `stored, ${runner.name}, seed ${seed}`).toEqual(expected);
+          expect(liveOf(runner, Object.keys(expected)), `live, ${runner.name}, seed ${seed}`).toEqual(expected);
+        }
+        await pipeline.close();
+      }
+    },
+  );
+});
+
+/** A stage whose store tells what is committed. */
+function watchedStage(): Stage & { readonly commits: (readonly StateWrite[])[] } {
+  const store = new MemoryOnlineStore();
+  const commits: (readonly StateWrite[])[] = [];
+  const commitAlone = store.commitAlone.bind(store);
+  store.commitAlone = (states, metas) => {
+    commits.push(states);
+    return commitAlone(states, metas);
+  };
+  return { storage: new ForgetfulStorage(), store, clock: new TestClock(), commits };
+}
+
+async function pushOne(pipeline: SourcePipeline, n: number): Promise<void> {
+  await pipeline.push([payment(n, { user: "u" })]);
+  await pipeline.drain();
+}
+
+describe("an event", () => {
+  const ofOneUser = [userView, ofUser("second", {}), ofUser("third", {})];
+  const tailLimits = { eventsMax: 3, shareMax: Number.POSITIVE_INFINITY };
+  const open = (stage: Stage, more = {}): Promise<SourcePipeline> =>
+    openPayments(stage, { views: ofOneUser.map(pipelineView), tailLimits, ...more });
+
+  it("is written once for all views of its entity, and their states once more than so many have come", async () => {
+    const stage = watchedStage();
+    const pipeline = await open(stage);
+    const spaces: string[][] = [];
+    for (let n = 0; n < 10; n++) {
+      stage.commits.length = 0;
+      await pushOne(pipeline, n);
+      spaces.push(stage.commits.flatMap((states) => states.map(({ space }) => space)));
+    }
+    const whole = ofOneUser.map(({ name }) => `${name}@1#0`);
+    const tail = [USER_TAILS];
+    expect(spaces).toEqual([whole, tail, tail, tail, whole, tail, tail, tail, whole, tail]);
+    await pipeline.close();
+  });
+
+  it("is not lost where a crash parts the commits in which its states are written whole", async () => {
+    const stage = watchedStage();
+    const pipeline = await open(stage, { statesPerCommit: 0, tailLimits: { ...tailLimits, eventsMax: 1 } });
+    for (let n = 0; n < 2; n++) await pushOne(pipeline, n);
+    const store = stage.store as MemoryOnlineStore;
+    const commitAlone = store.commitAlone.bind(store);
+    const crashed = new Promise<MemoryOnlineStore>((resolve) => {
+      let commits = 0;
+      store.commitAlone = async (states, metas) => {
+        commits++;
+        // Between the first view's commit and the second's another event comes.
+        if (commits === 1) await pipeline.push([payment(3, { user: "u" })]);
+        if (commits === 3) resolve(store.crash());
+        await commitAlone(states, metas);
+      };
+    });
+    await pipeline.push([payment(2, { user: "u" })]);
+    const after = await open({ ...stage, store: await crashed });
+    const events = await logOf(after);
+    expect(events).toHaveLength(4);
+    for (const runner of after.runners) {
+      const expected = expectedStates(runner.view.definition, events);
+      expect(liveOf(runner, ["u"]), runner.name).toEqual(expected);
+    }
+    await pipeline.close().catch(() => undefined);
+    await after.close();
+  });
+
+  it("leaves no tail where states are for others, and those that were there are written whole", async () => {
+    const stage = watchedStage();
+    let pipeline = await open(stage);
+    for (let n = 0; n < 3; n++) await pushOne(pipeline, n);
+    await pipeline.close();
+    expect(stage.store.count(USER_TAILS)).toBe(1);
+    pipeline = await open(stage, { wholeStates: true });
+    expect(stage.store.count(USER_TAILS)).toBe(0);
+    const events = await logOf(pipeline);
+    for (const definition of ofOneUser) {
+      const stored = stage.store.get(`${definition.name}@1#0`, "u")!;
+      expect({ u: hex(stored) }).toEqual(expectedStates(definition, events));
+    }
+    await pushOne(pipeline, 3);
+    expect(stage.commits.at(-1)!.map(({ space }) => space)).toEqual(ofOneUser.map(({ name }) => `${name}@1#0`));
+    await pipeline.close();
+  });
+
+  it("is folded into a state from where its view began with tails, up to where it stands", async () => {
+    const stage = watchedStage();
+    const pipeline = await open(stage, { tailLimits: { ...tailLimits, eventsMax: 10 } });
+    for (let n = 0; n < 7; n++) await pushOne(pipeline, n);
+    await pipeline.close();
+    const reader = new TailReader(stage.store, payments);
+    const tail = reader.read(USER_TAILS, "u")!;
+    expect(tail).toMatchObject({ events: 6, lastOffset: 6 });
+    const { fold } = pipelineView(userView);
+    const state = fold.empty();
+    reader.foldInto({ fold, derivation: null }, state, tail, 3, 6);
+    expect(state).toMatchObject({ eventCount: 3, lastOffset: 5 });
+    reader.foldInto({ fold, derivation: null }, state, tail, 3, 7);
+    expect(state).toMatchObject({ eventCount: 4, lastOffset: 6 });
+  });
+
+  it("is read after the source has gained a column", async () => {
+    const stage = watchedStage();
+    let pipeline = await open(stage);
+    for (let n = 0; n < 3; n++) await pushOne(pipeline, n);
+    await pipeline.close();
+    const note = { name: "note", type: { name: "string" }, nullable: true } as const;
+    const source = { ...payments, columns: [note, ...payments.columns] };
+    // The views are compiled over the source as it is now.
+    const now = ofOneUser.map((definition) => {
+      const view = pipelineView(definition);
+      return { ...view, fold: compileViewFold(definition, source, view.entity) };
+    });
+    pipeline = await openPayments(stage, { source, views: now, tailLimits, hotCountMax: 1 });
+    const before = await logOf(pipeline);
+    expect(before).toHaveLength(3);
+    await pushOne(pipeline, 3);
+    await pipeline.close();
+    pipeline = await openPayments(stage, { source, views: now, tailLimits, hotCountMax: 1 });
+    for (const runner of pipeline.runners) expect(runner.state("u")!.eventCount, runner.name).toBe(4);
+    await pipeline.close();
+  });
+});
