@@ -28,6 +28,7 @@ import { catchUp } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
+import { DueRowReader } from "./due-rows.ts";
 import { EventIds } from "./event-ids.ts";
 import type { LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
@@ -37,9 +38,8 @@ import type { PushResult, RowFaults, RowOutcome } from "./pipeline.ts";
 import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
+import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { SourceTails } from "./source-tails.ts";
-import type { LogStorage } from "./storage.ts";
-import type { TailLimits } from "./tail-group.ts";
 import { Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
@@ -54,30 +54,6 @@ const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
 const DEDUPE_WITHIN_MICROS = 7 * 86_400_000_000;
-
-export interface SourcePipelineOptions {
-  readonly source: SourceDefinition;
-  readonly views: readonly PipelineView[];
-  readonly storage: LogStorage;
-  /** The data folder: the log is `log/<source>/0` in it, the dead letters `dead-letters/<source>`. */
-  readonly folder: string;
-  readonly store: LocalOnlineStore;
-  readonly clock: Clock;
-  readonly flushMs?: number;
-  readonly pendingRowsMax?: number;
-  readonly pendingBytesMax?: number;
-  readonly segmentBytesMax?: number;
-  readonly hotCountMax?: number;
-  /** Of each view: see `HotStatesOptions`. */
-  readonly hotBytesMax?: () => number;
-  /** More changed states than this are committed view by view. */
-  readonly statesPerCommit?: number;
-  /** Whether each changed state is written in whole, for others that read them alone. Default: it may have a tail. */
-  readonly wholeStates?: boolean;
-  readonly tailLimits?: TailLimits;
-  /** Called while the log is replayed on opening: events done, and in all. */
-  onReplay?(done: number, total: number): void;
-}
 
 /**
  * Opens a source: recovers its log, folds what no commit holds yet. Throws `LOG_CORRUPT`, `STORAGE_FAILED`,
@@ -116,6 +92,7 @@ export class SourcePipeline {
   readonly #committer: SourceCommitter;
   readonly #flusher: Flusher;
   readonly #queue: FoldQueue;
+  readonly #dueRows: DueRowReader;
   readonly #timeliness: Timeliness;
   readonly #runners = new Map<string, ViewRunner>();
   /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
@@ -148,6 +125,11 @@ export class SourcePipeline {
       fold: (events, from, to) => this.#fold(events, from, to),
       onError: (error) => this.#fail(error),
       mayFold: () => !this.#flusher.isRunning || this.#unflushed() < FLUSHES_BEHIND_MAX,
+    });
+    this.#dueRows = new DueRowReader({
+      views: () => (this.failure === null ? this.#runners.values() : []),
+      onRead: () => this.#flusher.changed(),
+      onError: (error) => this.#fail(error),
     });
     this.#tails = new SourceTails({
       source,
@@ -283,6 +265,7 @@ export class SourcePipeline {
       if (id !== null && offset >= this.#position) this.#ids.accepted(id, row, knownTime);
     }
     this.#position = Math.max(this.#position, events[to - 1]!.offset + 1);
+    this.#dueRows.wake();
     if (this.#unflushed() < 1) this.#flusher.changed();
     else this.#flusher.hurry();
     if (diagnostics.folded.hasSubscribers) {
@@ -374,7 +357,7 @@ export class SourcePipeline {
       this.log.raiseKnownTime(now);
       for (const runner of this.#runners.values()) runner.closeBefore(this.log.lastKnownTime);
     }
-    if (this.runners.some((runner) => runner.dueRows > 0)) this.#flusher.changed();
+    this.#dueRows.wake();
   }
 
   /** No event can become known at or before this time any more; -Infinity while nothing is known. */
@@ -461,6 +444,7 @@ export class SourcePipeline {
     try {
       if (this.failure === null) await this.drain();
     } finally {
+      this.#dueRows.stop();
       await this.log.close();
       await this.deadLetters.close();
     }

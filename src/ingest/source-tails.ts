@@ -94,7 +94,9 @@ export class SourceTails {
   async writeOut(runners: () => readonly ViewRunner[], statesMax: number, flush: () => Promise<void>): Promise<void> {
     for (const group of this.#groups.values()) {
       let waiting = 0;
-      for (const key of [...group.storedKeys()]) {
+      // Listed before any is written.
+      const keys = Array.from(group.storedKeys());
+      for (const key of keys) {
         for (const member of group.members) member.writeWhole(key);
         waiting += group.members.length;
         if (waiting < statesMax) continue;

@@ -20,10 +20,11 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import { ChangeCounts } from "./change-counts.ts";
 import type { LogEvent } from "./event.ts";
-import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
+import { FeatureRows, outboxPrefix } from "./feature-rows.ts";
 import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
+import { notePrefixes } from "./minute-notes.ts";
 import type { TailGroup, TailMember } from "./tail-group.ts";
 
 export interface PipelineView {
@@ -73,7 +74,7 @@ function decodePlace(bytes: Uint8Array): StoredView {
 
 /** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`. */
 export function forgetView(store: LocalOnlineStore, view: string): MetaWrite[] {
-  const names = [notePrefix(view), outboxPrefix(view)].flatMap((prefix) =>
+  const names = [...notePrefixes(view), outboxPrefix(view)].flatMap((prefix) =>
     [...store.scanMeta(prefix)].map(({ name }) => name),
   );
   return [viewMetaName(view), ...names].map((name) => ({ name, bytes: null }));

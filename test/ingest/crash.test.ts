@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Archiver } from "../../src/ingest/archiver.ts";
 import type { LogEvent } from "../../src/ingest/event.ts";
-import type { SourcePipeline, SourcePipelineOptions } from "../../src/ingest/source-pipeline.ts";
+import type { SourcePipelineOptions } from "../../src/ingest/source-pipeline-options.ts";
+import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import type { ArchivedEvent, EventArchive } from "../../src/offline-store/event-archive.ts";
 import type { FeatureRow, FeatureRowTable } from "../../src/offline-store/feature-rows.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
@@ -202,7 +203,7 @@ describe("a source that crashes", () => {
         const minutes = new Set(events.map((event) => `${event.row[1]} ${Math.floor(event.knownTime / MINUTE)}`));
         expect(world.tables.rows).toHaveLength(minutes.size);
         expect([...world.store.scanMeta("outbox/")]).toEqual([]);
-        expect([...world.store.scanMeta("minute/")]).toEqual([]);
+        expect([...world.store.scanMeta("changed/")]).toEqual([]);
         await pipeline.close();
       });
       await fc.assert(property, { numRuns: 150 });

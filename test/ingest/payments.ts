@@ -5,11 +5,8 @@ import type { EntityDefinition, StreamDefinition, ViewDefinition } from "../../s
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
 import type { LogEvent } from "../../src/ingest/event.ts";
-import {
-  openSourcePipeline,
-  type SourcePipeline,
-  type SourcePipelineOptions,
-} from "../../src/ingest/source-pipeline.ts";
+import type { SourcePipelineOptions } from "../../src/ingest/source-pipeline-options.ts";
+import { openSourcePipeline, type SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import type { LogStorage } from "../../src/ingest/storage.ts";
 import type { PipelineView } from "../../src/ingest/view-runner.ts";
 import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
