@@ -2,26 +2,37 @@ import { defineConfig } from "vitest/config";
 
 /** What is held to a time or to a rate has the machine to itself; all others share it. */
 const TIMED = [
-  "test/bench/serving.test.ts",
   "test/ingest/hot-states.test.ts",
   "test/online-store/redis/redis-outages.test.ts",
   "test/platform/workers.test.ts",
   "test/serve/http-server.test.ts",
 ];
 
-/** Long ones, which kill and pause servers or run all that there is together: `npm run test:faults`. */
+/** Each kills, pauses or cuts off real servers, and wants them alone. */
 const FAULTS = [
   "test/faults/*.test.ts",
-  "test/bench/stream.test.ts",
-  "test/cli/shared-registry.test.ts",
-  "test/docs/kafka-page.test.ts",
-  "test/examples/kafka-demo.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/ingest/kafka/worker.test.ts",
+  "test/platform/kill-nine.test.ts",
   "test/platform/shared-registry.test.ts",
   "test/services/components.test.ts",
 ];
-const withFaults = process.env["ONEFOLD_FAULTS"] === "1";
+
+/** What a user does, from the first command to the last: the documents' pages, the demos, the benchmarks. */
+const JOURNEYS = [
+  "test/bench/serving.test.ts",
+  "test/bench/stream.test.ts",
+  "test/cli/shared-registry.test.ts",
+  "test/docs/cli-page.test.ts",
+  "test/docs/kafka-page.test.ts",
+  "test/docs/polling-page.test.ts",
+  "test/docs/quickstart.test.ts",
+  "test/examples/flights-demo.test.ts",
+  "test/examples/kafka-demo.test.ts",
+];
+
+/** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone. */
+const long = process.env["ONEFOLD_TESTS"] === "long";
 
 const alias = [
   { find: /^onefold$/, replacement: `${import.meta.dirname}/src/index.ts` },
@@ -29,40 +40,22 @@ const alias = [
 ];
 const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000 } as const;
 
+const project = (name: string, include: string[], maxWorkers: number, groupOrder: number, more: object = {}) => ({
+  resolve: { alias },
+  test: { ...shared, name, include, maxWorkers, sequence: { groupOrder }, ...more },
+});
+
 export default defineConfig({
   test: {
     globalSetup: "test/services/desk.ts",
-    projects: [
-      {
-        resolve: { alias },
-        test: {
-          ...shared,
-          name: "suite",
-          include: ["test/**/*.test.ts"],
-          exclude: [...TIMED, ...FAULTS],
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        resolve: { alias },
-        test: { ...shared, name: "timed", include: TIMED, maxWorkers: 1, sequence: { groupOrder: 1 } },
-      },
-      ...(withFaults
-        ? [
-            {
-              resolve: { alias },
-              test: {
-                ...shared,
-                name: "faults",
-                include: FAULTS,
-                testTimeout: 180_000,
-                maxWorkers: 1,
-                sequence: { groupOrder: 2 },
-              },
-            },
-          ]
-        : []),
-    ],
+    projects: long
+      ? [
+          project("journeys", JOURNEYS, 2, 0, { testTimeout: 180_000 }),
+          project("faults", FAULTS, 1, 1, { testTimeout: 180_000 }),
+        ]
+      : [
+          project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...TIMED, ...FAULTS, ...JOURNEYS] }),
+          project("timed", TIMED, 1, 1),
+        ],
   },
 });

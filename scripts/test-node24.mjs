@@ -1,5 +1,6 @@
 /**
- * `npm run test:node24`: the test suite once more, on Node 24, fetched from the npm registry into .cache/.
+ * `npm run test:node24`: what may differ from one Node to the next, once more on Node 24, fetched from the npm registry
+ * into .cache/: the fold, its bytes, the stores, the doors, the clients. Not the command line's pages, nor the types.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -10,6 +11,23 @@ const binaryPackage = process.platform === "linux" && process.arch === "x64" ? "
 const prefix = join(root, ".cache", "node24");
 const node24 = join(prefix, "node_modules", binaryPackage, "bin", process.platform === "win32" ? "node.exe" : "node");
 
+const FOLDERS = [
+  "base",
+  "client",
+  "define",
+  "fold",
+  "ingest",
+  "offline-store",
+  "online-store",
+  "platform",
+  "registry",
+  "schema",
+  "serve",
+  "testing",
+  "training",
+  "vector",
+].map((folder) => `test/${folder}/`);
+
 requireNode();
 installDependencies();
 build();
@@ -18,4 +36,5 @@ if (!existsSync(node24)) {
   const flags = ["--no-save", "--no-audit", "--no-fund", "--no-package-lock"];
   if (run("npm", ["install", "--prefix", prefix, ...flags, `${binaryPackage}@24`]) !== 0) process.exit(1);
 }
-process.exitCode = run(node24, ["scripts/test.mjs", "--suite", ...process.argv.slice(2)]);
+const filters = process.argv.slice(2);
+process.exitCode = run(node24, ["scripts/test.mjs", "--suite", ...(filters.length > 0 ? filters : FOLDERS)]);

@@ -78,10 +78,12 @@ export { type Transformation } from "./define/transformation-typing.ts";
 export { service, type Service, type Vector, type VectorKeys, type VectorRequest } from "./define/service.ts";
 export { type DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
-export { openPlatform, type Platform } from "./platform.ts";
+export { type BackfillCost, openPlatform, type Platform } from "./platform.ts";
 export {
   type AuditOptions,
   type AuditReport,
+  type BackfilledView,
+  type BackfillOptions,
   type FitOptions,
   type PlatformOptions,
   type ServiceVectorOptions,

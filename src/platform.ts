@@ -10,21 +10,24 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
+import type { BackfillCost } from "./ingest/backfill-cost.ts";
+import type { RunOptions } from "./ingest/batch/batch-reader.ts";
+import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
-import { readRowFile, type RowFileRequest } from "./ingest/row-file.ts";
 import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
-import { type QueryEngine, sqlText } from "./offline-store/engine.ts";
 import type { SharedOnlineStore } from "./online-store/online-store.ts";
+import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
-import { LocalEvents, type LocalEventsOptions } from "./platform/local-events.ts";
 import type {
   AuditOptions,
   AuditReport,
+  BackfilledView,
+  BackfillOptions,
   FitOptions,
   PlatformOptions,
   ServiceVectorOptions,
@@ -32,6 +35,8 @@ import type {
   VectorAnswer,
   VectorOptions,
 } from "./platform/platform-options.ts";
+import { costOfBackfill } from "./platform/backfilled-view.ts";
+import { offlineRows } from "./platform/offline-rows.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
@@ -60,7 +65,6 @@ import { allRoutes } from "./serve/routes.ts";
 import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
 import { audit } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
-import { SampleKeeper } from "./training/entity-sample.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
 import type { TrainingPorts } from "./training/ports.ts";
@@ -69,8 +73,8 @@ import { train, type TrainingSet } from "./training/training-set.ts";
 
 /** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
 const SERVING_LOG_SAMPLE_RATE = 0.01;
-/** What one piece of batch work may hold in memory before it spills, unless said otherwise. */
-const ENGINE_MEMORY_BYTES = 768 * 1024 * 1024;
+/** The part of the time that a backfill may work while something is served, unless said otherwise. */
+const BACKFILL_SHARE = 0.3;
 
 /**
  * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`, and of a registry
@@ -91,8 +95,10 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { registry, fits } = opened;
     closers.push(() => registry.close());
     registry.attachCode(await Registrations.loaded(options.definitions ?? []));
-    const openEngine = (): Promise<QueryEngine> =>
-      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES });
+    const openEngine: RuntimeContext["openEngine"] = (settings = {}) =>
+      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES, ...settings });
+    let isServing = false;
+    const { backfillShare = BACKFILL_SHARE } = options;
     const engine = await openEngine();
     closers.push(() => engine.close());
     const context: RuntimeContext = {
@@ -107,6 +113,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       publishes: options.publish !== undefined,
       engine,
       openEngine,
+      buildsBehind: options.backfill === "behind",
+      backfillShare: () => (isServing ? backfillShare : 1),
       offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
       ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
     };
@@ -114,6 +122,9 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       ...opened,
       code: options.definitions ?? [],
       onTrouble: options.onRegistryTrouble ?? (() => {}),
+      onServing: () => {
+        isServing = true;
+      },
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
     const { online, startPublishing, close } = await openOwnedStore(options, context);
@@ -121,7 +132,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
-    const sources = await SourceRuntimes.open(context, online);
+    const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
@@ -136,6 +147,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
 interface Shared extends OpenedRegistry {
   readonly code: DefinitionCode;
   onTrouble(trouble: OnefoldError | null): void;
+  /** From then on a backfill must leave time to requests. */
+  onServing(): void;
 }
 
 /** What only the owner of the folder has. */
@@ -238,7 +251,12 @@ export class Platform {
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
   async push(source: string, rows: readonly unknown[]): Promise<PushResult> {
-    return this.#own("push", "push to its server: POST /events/{source}").sources.get(source).push(rows);
+    return this.#own("push", "push to its server: POST /events/{source}").sources.push(source, rows);
+  }
+
+  /** Reads what a batch source has that is new, now. Throws as `BatchReader.run`, and `SOURCE_UNKNOWN`. */
+  async runBatch(source: string, options: RunOptions = {}): Promise<BatchRun> {
+    return this.#own("read a batch source", "ask it of its server: onefold run does").sources.runBatch(source, options);
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -329,6 +347,24 @@ export class Platform {
     });
   }
 
+  /**
+   * Computes a view's states anew from all history and the log, beside the ones that are served, and goes on from them
+   * at an exact position. Cut short, it goes on when the folder is opened again. Throws `VIEW_UNKNOWN`, `CANCELLED`.
+   */
+  async backfill(view: BackfilledView, options: BackfillOptions = {}): Promise<void> {
+    const { sources } = this.#own("backfill", "ask it of its server: onefold backfill does");
+    const { name, source } = this.#context.catalog.view(view.name, view.version);
+    await sources.get(source.name).backfill(name, options.onProgress, options.signal);
+  }
+
+  /**
+   * What computing a view from history will take, by a count of its events and a trial on some of its entities;
+   * registered or not: it is looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
+   */
+  async backfillCost(options: Pick<PreviewOptions, "view" | "version" | "definitions">): Promise<BackfillCost> {
+    return costOfBackfill(previewedView(options, this.registry), this.#trainingPorts);
+  }
+
   /** Rows that could not be used, with the reason: to list, and to push again once it is gone. */
   deadLetters(): DeadLetterDesk {
     return new DeadLetterDesk(this.#context, this.#owned?.sources ?? null);
@@ -351,13 +387,8 @@ export class Platform {
   }
 
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */
-  async offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
-    const found = await this.#context.offline.find(table);
-    const files = found === null ? [] : (await found.snapshot()).files;
-    if (files.length === 0) return [];
-    const paths = files.map((file) => sqlText(file.path)).join(", ");
-    const order = orderBy === undefined ? "" : ` ORDER BY ${orderBy}`;
-    return this.#context.engine.rows(`SELECT * FROM read_parquet([${paths}], union_by_name = true)${order}`);
+  offlineRows(table: string, orderBy?: string): Promise<readonly Record<string, Value>[]> {
+    return offlineRows(this.#context, table, orderBy);
   }
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
@@ -418,6 +449,7 @@ export class Platform {
   #beginServing(): void {
     const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
+    this.#shared.onServing();
     if (this.#context.pollsWhileServing) sources.startPolls();
   }
 
@@ -461,21 +493,5 @@ export class Platform {
   }
 }
 
-/** Rows of a file as `push` takes them, `rowsPerBatch` at a time. Throws `FILE_UNREADABLE`. */
-export function readRows(
-  path: string,
-  columns: RowFileRequest["columns"],
-  rowsPerBatch: number,
-): AsyncIterableIterator<readonly Readonly<Record<string, unknown>>[]> {
-  return readRowFile({ path, columns, rowsPerBatch, openEngine: () => openDuckDb({}) });
-}
-
-/** Previews on files of events alone, with no data folder. The caller closes it. */
-export function openLocalEvents(options: LocalEventsOptions): LocalEvents {
-  return new LocalEvents(options, () => openDuckDb({ memoryBytes: ENGINE_MEMORY_BYTES }));
-}
-
-/** What makes the second preview quicker than the first: pass it to each. The caller closes it. */
-export function openSampleKeeper(): Promise<SampleKeeper> {
-  return SampleKeeper.open(() => openDuckDb({ memoryBytes: ENGINE_MEMORY_BYTES }));
-}
+export type { BackfillCost } from "./ingest/backfill-cost.ts";
+export { openLocalEvents, openSampleKeeper, readRows } from "./platform/no-folder.ts";

@@ -58,7 +58,15 @@ const STORE_ADAPTER =
   /^(?:online-store\/(?:lmdb|memory|redis\/redis-store)|offline-store\/(?:duckdb|delta-(?:actions|checkpoint|log|state|table)))\.ts$/;
 
 /** Packages with a state or a wire behind them: one file each knows them. */
-const DRIVERS: readonly string[] = ["lmdb", "@duckdb/node-api", "fastify", "prom-client", "pg", "@platformatic/kafka"];
+const DRIVERS: readonly string[] = [
+  "lmdb",
+  "@duckdb/node-api",
+  "fastify",
+  "prom-client",
+  "pg",
+  "croner",
+  "@platformatic/kafka",
+];
 /** Known to two: the client has none of the server's code. */
 const SHARED_DRIVERS: Readonly<Record<string, readonly string[]>> = {
   ioredis: ["client/resp-connection.ts", "online-store/redis/redis-link.ts"],

@@ -8,6 +8,7 @@ import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
+import { backfillCommand } from "./commands/backfill.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
@@ -20,6 +21,7 @@ import { initCommand } from "./commands/init.ts";
 import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
@@ -43,6 +45,8 @@ for (const command of [
   planCommand(),
   applyCommand(),
   ingestCommand(),
+  runCommand(),
+  runsCommand(),
   serveCommand(),
   workerCommand(),
   getCommand(),
@@ -53,6 +57,7 @@ for (const command of [
   testCommand(),
   fitCommand(),
   trainCommand(),
+  backfillCommand(),
   auditCommand(),
   featuresCommand(),
   viewsCommand(),

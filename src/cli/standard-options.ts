@@ -10,6 +10,7 @@ import type { Definition } from "../define/definition.ts";
 import type { Platform } from "../platform.ts";
 import type { PlatformOptions } from "../platform/platform-options.ts";
 import type { LoadedDefinitions } from "./load-definitions.ts";
+import type { OnProgress } from "./progress.ts";
 import type { Impurity } from "./purity/find-impurities.ts";
 
 export const DATA_FOLDER = ".onefold";
@@ -110,6 +111,33 @@ export async function withPlatformOf<T>(
     return await work(platform);
   } finally {
     await platform.close();
+  }
+}
+
+/** What is asked of the server that owns the data folder, in place of the work. */
+export interface AskedOfOwner {
+  readonly work: string;
+  readonly asked: object;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/** Does the work as the owner of the data folder, or has the server do it that owns it. Throws `STORAGE_LOCKED` where neither can be. */
+export async function asOwner<T>(
+  options: StandardOptions,
+  access: Access,
+  settings: Omit<PlatformOptions, "dataDir" | "mode" | "create">,
+  { work: name, asked, onProgress = () => {}, signal }: AskedOfOwner,
+  work: (platform: Platform) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withPlatformOf(options, access, settings, work);
+  } catch (error) {
+    if (!isOnefoldError(error) || error.code !== "STORAGE_LOCKED") throw error;
+    const { askOwner } = await import("./owner-desk.ts");
+    const answered = await askOwner<T>(options.data, name, asked, onProgress, signal);
+    if (answered === null) throw error;
+    return answered.done;
   }
 }
 

@@ -93,11 +93,24 @@ export interface KafkaTopicDefinition {
 
 export interface BatchSourceDefinition extends SourceShape {
   readonly kind: "batch";
-  readonly format: "parquet" | "csv" | "delta" | "sql";
-  /** Path, glob or query, by format. */
+  readonly format: BatchFormat;
+  /** Path or glob of files, folder of a Delta table, or query, by format. */
   readonly location: string;
   /** Cron expression, five fields, UTC. */
   readonly schedule?: string;
+  /** Only rows are read that are new by it. */
+  readonly watermark?: WatermarkDefinition;
+  /** Of format postgres: the environment variable that holds the URL. */
+  readonly connectionEnv?: string;
+}
+
+export type BatchFormat = "parquet" | "csv" | "ndjson" | "delta" | "sql" | "postgres";
+
+export interface WatermarkDefinition {
+  /** A stored column that never gets smaller from one row to the next, such as the time of a change. */
+  readonly column: string;
+  /** For times: so much is read again, for rows that come to be seen late. */
+  readonly lookbackMicros?: number;
 }
 
 export type SourceDefinition = StreamDefinition | BatchSourceDefinition;

@@ -3,7 +3,7 @@
  */
 import { nearestNames } from "../base/nearest-names.ts";
 import { formatType, sameType } from "../schema/value.ts";
-import type { SourceDefinition } from "./definition.ts";
+import type { BatchFormat, BatchSourceDefinition, SourceDefinition } from "./definition.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
 import type { Expression } from "./expression.ts";
 import { columnNameProblems, nameProblems } from "./names.ts";
@@ -93,10 +93,51 @@ function attempt(check: () => void): string[] {
   }
 }
 
-function batchProblems(source: { readonly location: string; readonly schedule?: string }): string[] {
+const BATCH_FORMATS: readonly string[] = [
+  "parquet",
+  "csv",
+  "ndjson",
+  "delta",
+  "sql",
+  "postgres",
+] satisfies BatchFormat[];
+
+function batchProblems(source: BatchSourceDefinition): string[] {
+  const { format, location, schedule, connectionEnv } = source;
   return [
-    ...(source.location === "" ? ["location is empty"] : []),
-    ...(source.schedule === undefined ? [] : scheduleProblems(source.schedule)),
+    ...(BATCH_FORMATS.includes(format) ? [] : [`format "${String(format)}" is none of ${BATCH_FORMATS.join(", ")}`]),
+    ...(typeof location !== "string" || location.trim() === "" ? ["location is empty"] : []),
+    ...(schedule === undefined ? [] : scheduleProblems(schedule)),
+    ...(format === "postgres" && !connectionEnv
+      ? ['connection is missing: name the environment variable that holds the URL, as { env: "WAREHOUSE_URL" }']
+      : []),
+    ...(format !== "postgres" && connectionEnv !== undefined
+      ? [`connection is for format postgres, not ${format}`]
+      : []),
+    ...watermarkProblems(source),
+  ];
+}
+
+function watermarkProblems(source: BatchSourceDefinition): string[] {
+  const { watermark, format, id } = source;
+  if (watermark === undefined) {
+    const readsAgain = format === "sql" || format === "postgres";
+    if (!readsAgain || id !== undefined) return [];
+    return ["a query is read anew each time, so its rows need an id, or the source a watermark"];
+  }
+  const column = source.columns.find(({ name }) => name === watermark.column);
+  if (column === undefined) return [`watermark: ${missing(watermark.column, source)}`];
+  const { name } = column.type;
+  if (!["timestamp", "int64", "string"].includes(name))
+    return [`watermark: column "${column.name}" is ${formatType(column.type)}, not a timestamp, int64 or string`];
+  return [
+    ...(column.nullable ? [`watermark: column "${column.name}" cannot be nullable`] : []),
+    ...(watermark.lookbackMicros !== undefined && name !== "timestamp"
+      ? ["watermark: lookback is for timestamps"]
+      : []),
+    ...(watermark.lookbackMicros !== undefined && id === undefined
+      ? ["watermark: lookback reads rows again, so they need an id"]
+      : []),
   ];
 }
 

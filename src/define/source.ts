@@ -6,12 +6,14 @@ import type { Column } from "../schema/value.ts";
 import type { AnyColumnType, InputRow, KindOf } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
 import type {
+  BatchFormat,
   BatchSourceDefinition,
   DerivedColumn,
   Described,
   KafkaTopicDefinition,
   SourceDefinition,
   StreamDefinition,
+  WatermarkDefinition,
 } from "./definition.ts";
 import { duration } from "./duration.ts";
 import type { AnyExpr, Expr } from "./expression-builder.ts";
@@ -88,7 +90,7 @@ export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: inf
 
 const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "allowNonFinite"];
 const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "poll", "kafka"];
-const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule"];
+const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule", "watermark", "connection"];
 
 export interface StreamOptions {
   /** How far ahead of the clock an event's time may lie. Default 1m. */
@@ -155,11 +157,22 @@ function kafkaTopic(given: string | KafkaTopicDefinition, problems: string[]): K
 }
 
 export interface BatchOptions {
-  readonly format: "parquet" | "csv" | "delta" | "sql";
-  /** A path or glob; the query for format sql. */
+  readonly format: BatchFormat;
+  /**
+   * A path or glob of files, relative to where the command runs; a Delta table's folder; for `sql` a query of DuckDB, for
+   * `postgres` one of that database.
+   */
   readonly location: string;
-  /** Cron expression of five fields, UTC. */
+  /** When it is read: a cron expression of five fields, UTC. Without one, only by `onefold run`. */
   readonly schedule?: string;
+  /**
+   * The column by which rows are new: only those beyond the largest value read so far are read. Without it, files and
+   * Delta tables are read file by file, each once, and a query anew each time, which takes an `id`. `lookback`, for times, reads so
+   * much again, which takes an `id`, too.
+   */
+  readonly watermark?: string | { readonly column: string; readonly lookback?: DurationText };
+  /** Of `postgres`: the environment variable that holds its URL. */
+  readonly connection?: { readonly env: string };
 }
 
 /** A source of rows read on a schedule. Throws `DEFINITION_INVALID`. */
@@ -177,10 +190,18 @@ export function batch<
     format: options.format,
     location: options.location,
     schedule: options.schedule,
+    ...(options.watermark === undefined ? {} : { watermark: watermark(options.watermark, problems) }),
+    ...(options.connection === undefined ? {} : { connectionEnv: options.connection.env }),
     definedAt: callSite(batch),
   });
   refuse(definition, "batch source", [...problems, ...sourceProblems(definition)]);
   return definition as BatchSource<N, C, D>;
+}
+
+function watermark(given: NonNullable<BatchOptions["watermark"]>, problems: string[]): WatermarkDefinition {
+  const { column, lookback } = typeof given === "string" ? { column: given } : given;
+  const lookbackMicros = duration("watermark: lookback", lookback, problems);
+  return frozen({ column, ...(lookbackMicros === undefined ? {} : { lookbackMicros }) });
 }
 
 type Parts = Omit<SourceDefinition, "kind" | "definedAt">;

@@ -13,6 +13,9 @@ export type RowOutcome =
 /** Why a row could not even be read, by its index in the push; the row itself is then the text that came. */
 export type RowFaults = ReadonlyMap<number, OnefoldError>;
 
+/** Names each row of a push by its index: for those that have no id, it is theirs, and so it is of the letter of one that is refused. */
+export type RowNames = (index: number) => string;
+
 export interface PushResult {
   readonly accepted: number;
   readonly duplicates: number;

@@ -7,7 +7,7 @@ import type { NewDeadLetter } from "./dead-letters.ts";
 import type { Door } from "./door.ts";
 import type { EventIds } from "./event-ids.ts";
 import type { CheckedRow } from "./event.ts";
-import type { RowFaults, RowOutcome } from "./pipeline.ts";
+import type { RowFaults, RowNames, RowOutcome } from "./pipeline.ts";
 
 /** Rows checked before other work gets its turn. */
 const ROWS_PER_TURN = 2000;
@@ -31,6 +31,7 @@ export interface IntakeOptions {
   readonly ids: EventIds;
   readonly clock: Clock;
   readonly faults: RowFaults;
+  readonly nameOf?: RowNames;
   /** Known time of the log's newest event. */
   lastKnownTime(): number;
   /** Settles when this push's rows are durable, or never will be. */
@@ -38,7 +39,7 @@ export interface IntakeOptions {
 }
 
 export async function takeIn(rows: readonly unknown[], options: IntakeOptions): Promise<PushIntake> {
-  const { door, ids, clock, durable, faults } = options;
+  const { door, ids, clock, durable, faults, nameOf } = options;
   const intake: PushIntake = {
     outcomes: Array.from<null>({ length: rows.length }).fill(null),
     checked: [],
@@ -58,9 +59,11 @@ export async function takeIn(rows: readonly unknown[], options: IntakeOptions): 
       const fault = faults.get(place);
       if (fault !== undefined) throw fault;
       row = door.check(rows[place], now);
+      if (row.id === null && nameOf !== undefined) row = { ...row, id: nameOf(place) };
     } catch (error) {
       const { code, message } = asOnefoldError(error);
-      intake.rejected.push({ place, letter: { stage: "door", code, message, payload: rows[place] } });
+      const named = nameOf === undefined ? {} : { id: `row/${nameOf(place)}` };
+      intake.rejected.push({ place, letter: { stage: "door", code, message, payload: rows[place], ...named } });
       continue;
     }
     if (row.id !== null) {

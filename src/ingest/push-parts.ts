@@ -12,14 +12,14 @@ export const ROWS_PER_PART = 100_000;
 export async function pushInParts(
   rows: readonly unknown[],
   faults: RowFaults,
-  accept: (part: readonly unknown[], faults: RowFaults) => Promise<PushResult>,
+  accept: (part: readonly unknown[], faults: RowFaults, from: number) => Promise<PushResult>,
 ): Promise<PushResult> {
-  if (rows.length <= ROWS_PER_PART) return accept(rows, faults);
+  if (rows.length <= ROWS_PER_PART) return accept(rows, faults, 0);
   let [accepted, duplicates, rejected] = [0, 0, 0];
   const outcomes: RowOutcome[] = [];
   for (let from = 0; from < rows.length; from += ROWS_PER_PART) {
     const part = rows.slice(from, from + ROWS_PER_PART);
-    const result = await accept(part, faultsOf(faults, from, part.length));
+    const result = await accept(part, faultsOf(faults, from, part.length), from);
     accepted += result.accepted;
     duplicates += result.duplicates;
     rejected += result.rejected;

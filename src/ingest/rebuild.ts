@@ -5,8 +5,8 @@
  * one go, encoded once and never read back; what the archive does not hold yet comes from the log. The states
  * end up holding exactly the events below `upTo`, in a space beside the live ones; switching is the caller's.
  *
- * Cut short, it can simply be repeated: from nothing the space is dropped first, and continued states skip
- * the events at or below their last offset.
+ * Cut short, it goes on behind the last entity whose state was written (`places`), or is simply repeated: from nothing
+ * the space is dropped first, and continued states skip the events at or below their last offset.
  */
 import { randomUUID } from "node:crypto";
 import { messageOf, OnefoldError } from "../base/errors.ts";
@@ -26,10 +26,14 @@ import type { NewDeadLetter } from "./dead-letters.ts";
 import type { EventLog } from "./event-log.ts";
 import type { LogEvent } from "./event.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
+import type { BackfillPace } from "./backfill-pace.ts";
 import { HotStates } from "./hot-states.ts";
+import type { RebuildPlace, RebuildPlaces } from "./rebuild-place.ts";
 
-/** Encoded states in one commit. */
-const COMMIT_BYTES = 4 * 1024 * 1024;
+/** Encoded states in one commit: few enough that a flush of live states, which waits for it, hardly does. */
+const COMMIT_BYTES = 1024 * 1024;
+/** Events folded between two looks at the pace. */
+const EVENTS_PER_LOOK = 64;
 /** Dead letters kept back until their rows are read. */
 const LETTERS_PER_COMMIT = 10_000;
 /** Changed states kept back while the log is folded. */
@@ -48,7 +52,7 @@ export interface RebuildRequest {
   /** Needed where `upTo` lies behind the archived live events. */
   readonly log: EventLog | null;
   readonly store: LocalOnlineStore;
-  /** Emptied first, unless `continueFrom` is given. */
+  /** Emptied first, unless it is gone on with. */
   readonly space: StateSpace;
   /** That the space is of. */
   readonly epoch: number;
@@ -56,6 +60,12 @@ export interface RebuildRequest {
   readonly upTo: number;
   /** The states in `space` hold the history below this offset, and only what follows is folded. */
   readonly continueFrom?: number;
+  /** Of a rebuild from nothing: where it stands, for one that follows when it is cut short. */
+  readonly places?: RebuildPlaces;
+  /** Encoded states in one commit. */
+  readonly commitBytesMax?: number;
+  /** Default: as fast as it can. */
+  readonly pace?: BackfillPace;
   /** Takes the events that the view cannot take, as the live fold gives them. */
   readonly deadLetters: { add(letters: readonly NewDeadLetter[]): Promise<unknown> };
   readonly onProgress?: (eventsDone: number, eventsTotal: number) => void;
@@ -74,7 +84,8 @@ export interface RebuildResult {
  * to continue cannot be read.
  */
 export async function rebuildView(request: RebuildRequest): Promise<RebuildResult> {
-  if (request.continueFrom === undefined) await request.store.dropSpace(request.space);
+  const isBegun = request.continueFrom !== undefined || (request.places?.start ?? null) !== null;
+  if (!isBegun) await request.store.dropSpace(request.space);
   const rebuild = new Rebuild(request);
   await rebuild.foldArchive();
   await rebuild.foldLog();
@@ -91,11 +102,13 @@ class Rebuild {
   readonly #total: number;
   #key: EntityKey | null = null;
   #state: ViewState;
-  #events = 0;
-  #entities = 0;
-  #poisoned = 0;
+  #events: number;
+  #entities: number;
+  #poisoned: number;
   #writes: StateWrite[] = [];
   #writeBytes = 0;
+  /** Behind the last entity among `#writes`. */
+  #place: RebuildPlace | null = null;
   /** Archived events that were refused since the last commit. */
   #refused = new Map<number, Refusal>();
   /** Letters of events of the log since the last commit. */
@@ -110,6 +123,8 @@ class Rebuild {
     this.#letters = new FoldLetters(request.source, request.view.definition, request.view.draft);
     this.#stored = compileDerived(request.source).columns.map(() => null);
     this.#state = this.#fold.empty();
+    const start = request.places?.start ?? { events: 0, entities: 0, poisoned: 0 };
+    [this.#events, this.#entities, this.#poisoned] = [start.events, start.entities, start.poisoned];
     const { historyEnd } = request.files;
     this.#total = historyEnd - (request.continueFrom ?? HISTORY_BASE) + request.upTo;
   }
@@ -121,7 +136,7 @@ class Rebuild {
   }
 
   async foldArchive(): Promise<void> {
-    const { engine, source, view, files, upTo, continueFrom } = this.#request;
+    const { engine, source, view, files, upTo, continueFrom, places, pace } = this.#request;
     const keylessTable = `keyless_${randomUUID()}`;
     const batches = readEventsByEntity(engine, {
       files,
@@ -134,9 +149,11 @@ class Rebuild {
       withKeys: true,
       keylessTable,
       ...(continueFrom === undefined ? {} : { fromOffset: continueFrom }),
+      ...((places?.start ?? null) === null ? {} : { afterKey: places!.start!.afterKey }),
     });
     try {
       for await (const batch of batches) {
+        pace?.resume();
         await this.#foldBatch(batch);
         this.#report();
       }
@@ -169,7 +186,7 @@ class Rebuild {
 
   /** Events below `upTo` that the archive did not hold when its files were listed. */
   async foldLog(): Promise<void> {
-    const { files, log, upTo, store, space, epoch } = this.#request;
+    const { files, log, upTo, store, space, epoch, pace } = this.#request;
     if (upTo <= files.liveEnd) return;
     if (log === null)
       throw new OnefoldError("INTERNAL", `a rebuild up to ${upTo} needs the log behind ${files.liveEnd}`);
@@ -182,7 +199,10 @@ class Rebuild {
       committed();
     };
     for await (const events of log.read(files.liveEnd)) {
-      for (const event of events) if (event.offset < upTo) this.#foldInto(hot, event);
+      for (const [i, event] of events.entries()) {
+        if (event.offset < upTo) this.#foldInto(hot, event);
+        if (pace !== undefined && i % EVENTS_PER_LOOK === 0 && pace.isDue) await pace.rest();
+      }
       this.#report();
       if (hot.dirtyCount >= DIRTY_STATES_MAX) await flush();
       if (events.at(-1)!.offset >= upTo - 1) break;
@@ -212,12 +232,17 @@ class Rebuild {
   }
 
   #report(): void {
-    const { onProgress, signal } = this.#request;
-    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `rebuilding ${this.#viewName} was cancelled`);
-    onProgress?.(this.#events, Math.max(this.#events, this.#total));
+    this.#refuseCancelled();
+    this.#request.onProgress?.(this.#events, Math.max(this.#events, this.#total));
+  }
+
+  #refuseCancelled(): void {
+    if (this.#request.signal?.aborted !== true) return;
+    throw new OnefoldError("CANCELLED", `rebuilding ${this.#viewName} was cancelled`);
   }
 
   async #foldBatch(batch: EntityEventBatch): Promise<void> {
+    const { pace } = this.#request;
     let entity = -1;
     for (let i = 0; i < batch.rowCount; i++) {
       if (batch.entity[i] !== entity) {
@@ -232,8 +257,12 @@ class Rebuild {
       }
       batch.fillRow(i, this.#stored);
       this.#foldOne(batch.offset[i]!, batch.eventTime[i]! as Micros, batch.knownTime[i]! as Micros);
+      this.#events++;
+      if (pace !== undefined && i % EVENTS_PER_LOOK === 0 && pace.isDue) {
+        await pace.rest();
+        this.#refuseCancelled();
+      }
     }
-    this.#events += batch.rowCount;
     if (this.#refused.size >= LETTERS_PER_COMMIT) await this.#commit();
   }
 
@@ -265,17 +294,25 @@ class Rebuild {
     this.#writes.push({ space, key: this.#key, epoch, offset: this.#state.lastOffset, bytes });
     this.#writeBytes += bytes.length;
     this.#entities++;
-    if (this.#writeBytes >= COMMIT_BYTES) await this.#commit();
+    this.#place = {
+      afterKey: this.#key,
+      events: this.#events,
+      entities: this.#entities,
+      poisoned: this.#poisoned,
+    };
+    if (this.#writeBytes >= (this.#request.commitBytesMax ?? COMMIT_BYTES)) await this.#commit();
   }
 
   /** Dead letters first, then the states. The commit goes on while the fold does; the next one waits for it. */
   async #commit(): Promise<void> {
-    const states = this.#writes;
+    const [states, place] = [this.#writes, this.#place];
     this.#writes = [];
     this.#writeBytes = 0;
     await this.#committing;
     await this.#writeLetters();
-    if (states.length > 0) this.#committing = this.#request.store.commitAlone(states, []);
+    const { places, store } = this.#request;
+    const metas = places === undefined || place === null ? [] : [places.meta(place)];
+    if (states.length > 0) this.#committing = store.commitAlone(states, metas);
     // Whoever waits for it next gets its error; until then it is not an unhandled one.
     this.#committing.catch(() => {});
   }

@@ -34,13 +34,13 @@ import type { LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
 import { FoldQueue } from "./fold-queue.ts";
-import type { PushResult, RowFaults, RowOutcome } from "./pipeline.ts";
+import type { PushResult, RowFaults, RowNames, RowOutcome } from "./pipeline.ts";
 import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { SourceTails } from "./source-tails.ts";
-import { Timeliness } from "./timeliness.ts";
+import { dedupeWithinOf, Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
@@ -53,7 +53,6 @@ const TAIL_BYTES_MAX = 64 * 1024 * 1024;
 const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
-const DEDUPE_WITHIN_MICROS = 7 * 86_400_000_000;
 
 /**
  * Opens a source: recovers its log, folds what no commit holds yet. Throws `LOG_CORRUPT`, `STORAGE_FAILED`,
@@ -112,7 +111,7 @@ export class SourcePipeline {
     this.deadLetters = deadLetters;
     this.#store = store;
     this.#clock = options.clock;
-    const dedupeWithinMicros = source.kind === "stream" ? source.dedupeWithinMicros : DEDUPE_WITHIN_MICROS;
+    const dedupeWithinMicros = dedupeWithinOf(source);
     this.#timeliness = new Timeliness(source);
     this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros, storedCount: source.columns.length });
     this.#flusher = new Flusher({
@@ -181,18 +180,24 @@ export class SourcePipeline {
    * where the disk fails or the process ends, not at all. Throws `BACKPRESSURE` (nothing of the push was taken
    * in), `STORAGE_FAILED` (nothing of the push is acknowledged).
    */
-  async push(rows: readonly unknown[], faults: RowFaults = NO_FAULTS): Promise<PushResult> {
-    return this.#push(rows, faults, true);
+  async push(rows: readonly unknown[], faults: RowFaults = NO_FAULTS, nameOf?: RowNames): Promise<PushResult> {
+    return this.#push(rows, faults, true, nameOf);
   }
 
-  async #push(rows: readonly unknown[], faults: RowFaults, keepRejected: boolean): Promise<PushResult> {
+  async #push(
+    rows: readonly unknown[],
+    faults: RowFaults,
+    keepRejected: boolean,
+    nameOf?: RowNames,
+  ): Promise<PushResult> {
     // All of it at once: a push that is begun is not refused half way, and its last rows count as waiting, too.
     this.#admit(rows.length);
     this.#pendingRows += rows.length;
     let waiting = rows.length;
     try {
-      return await pushInParts(rows, faults, async (part, partFaults) => {
-        const result = await this.#accept(part, partFaults, keepRejected);
+      return await pushInParts(rows, faults, async (part, partFaults, from) => {
+        const names = nameOf === undefined ? {} : { nameOf: (index: number): string => nameOf(from + index) };
+        const result = await this.#accept(part, partFaults, keepRejected, names);
         this.#pendingRows -= part.length;
         waiting -= part.length;
         return result;
@@ -215,13 +220,19 @@ export class SourcePipeline {
     });
   }
 
-  async #accept(rows: readonly unknown[], faults: RowFaults, keepRejected: boolean): Promise<PushResult> {
+  async #accept(
+    rows: readonly unknown[],
+    faults: RowFaults,
+    keepRejected: boolean,
+    names: { readonly nameOf?: RowNames },
+  ): Promise<PushResult> {
     const { promise: durable, resolve: nowDurable, reject: neverDurable } = deferred();
     const intake = await takeIn(rows, {
       door: this.#door,
       ids: this.#ids,
       clock: this.#clock,
       faults,
+      ...names,
       lastKnownTime: () => this.log.lastKnownTime,
       durable,
     });

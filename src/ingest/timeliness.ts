@@ -1,9 +1,22 @@
 /**
- * Counts events that came late or out of order, for whoever watches the source.
+ * Counts events that came late or out of order, for whoever watches the source; and for how long an id is a duplicate.
  */
+import { MICROS_PER_DAY } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { lateAfterOf, latenessOf } from "../fold/lateness.ts";
 import type { LogEvent } from "./event.ts";
+
+const DEDUPE_WITHIN_MICROS = 7 * MICROS_PER_DAY;
+const FOR_EVER_MICROS = 100 * 366 * MICROS_PER_DAY;
+
+/**
+ * How long an id is remembered at least. What a batch source is read from may hold the same rows for ever, so its ids are
+ * never forgotten; the names that rows without an id are given for one run are.
+ */
+export function dedupeWithinOf(source: SourceDefinition): number {
+  if (source.kind === "stream") return source.dedupeWithinMicros;
+  return source.id === undefined ? DEDUPE_WITHIN_MICROS : FOR_EVER_MICROS;
+}
 
 export class Timeliness {
   readonly #lateAfterMicros: number;

@@ -34,7 +34,7 @@ export interface PipelineView {
   readonly entity: EntityDefinition;
   readonly fold: ViewFold;
   /** Where a view begins that the store has no position of: default epoch 0 at offset 0. */
-  readonly start?: { readonly epoch: number; readonly position: number };
+  readonly start?: { readonly epoch: number; readonly position: number; readonly space?: StateSpace };
 }
 
 /** A view's place as the store holds it, in the meta `view/<view@version>`. */
@@ -120,7 +120,10 @@ export class ViewRunner implements TailMember {
     this.#position = stored?.position ?? options.view.start?.position ?? 0;
     this.#storedPosition = stored === null ? Number.NEGATIVE_INFINITY : this.#position;
     this.#tailPlace = place === undefined ? (stored?.tails ?? null) : null;
-    this.#hot = this.#openHot(stored?.space ?? stateSpace(this.name, this.#epoch), this.#epoch);
+    this.#hot = this.#openHot(
+      stored?.space ?? options.view.start?.space ?? stateSpace(this.name, this.#epoch),
+      this.#epoch,
+    );
     this.#rows = !options.view.definition.offline
       ? null
       : new FeatureRows({

@@ -25,6 +25,8 @@ export interface SourceGauges {
   readonly views: readonly ViewGauges[];
   /** Null where it is not polled. */
   readonly poll: PollGauges | null;
+  /** The same of the runs of a batch source. */
+  readonly batch: PollGauges | null;
 }
 
 export interface PollGauges {
@@ -334,6 +336,12 @@ export class Metrics {
     ofSource("onefold_poll_due_in_seconds", dueIn, (one) => one.poll?.dueInSeconds ?? null);
     const failing = "Polls that failed since one succeeded";
     ofSource("onefold_poll_failing", failing, (one) => one.poll?.failures ?? null);
+    const sinceRun = "Time since a run of a batch source succeeded";
+    ofSource("onefold_batch_since_success_seconds", sinceRun, (one) => one.batch?.sinceSuccessSeconds ?? null);
+    const runIn = "Time until the next run of a batch source is due, below 0 while one is under way";
+    ofSource("onefold_batch_due_in_seconds", runIn, (one) => one.batch?.dueInSeconds ?? null);
+    const runsFailing = "Runs of a batch source that failed since one succeeded";
+    ofSource("onefold_batch_failing", runsFailing, (one) => one.batch?.failures ?? null);
     ofView("onefold_fold_lag_events", "Durable events the view has not folded yet", (one) => one.lagEvents);
     ofView("onefold_unflushed_states", "States changed since their last write", (one) => one.unflushedStates);
     const dropped = new Counter({

@@ -33,6 +33,8 @@ export interface KeyedEventsRequest {
   readonly fromOffset?: number;
   /** Only offsets below this one. */
   readonly beforeOffset?: number;
+  /** Only entities whose key comes after this one, bytewise. */
+  readonly afterKey?: EntityKey;
 }
 
 export interface EventReadRequest extends KeyedEventsRequest {
@@ -161,7 +163,8 @@ async function keyedScan(
       const from = eventRelation(all, keys);
       await engine.run(`CREATE TABLE ${sqlName(keylessTable)} AS SELECT _offset FROM ${from} WHERE ${keyless}`);
     }
-    return `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds].join(" AND ")})`;
+    const after = request.afterKey === undefined ? [] : [`${keySql} > ${sqlText(request.afterKey)}`];
+    return `(SELECT *, ${keySql} AS _key FROM ${relation} WHERE ${[keyIsUsableSql(keySql), ...bounds, ...after].join(" AND ")})`;
   }
   if (derivedKey === undefined) {
     throw new OnefoldError(
@@ -204,7 +207,8 @@ async function keyedScan(
     const keyless = `SELECT _offset FROM ${sqlName(keyTable)} WHERE _key IS NULL`;
     await engine.run(`CREATE TABLE ${sqlName(keylessTable)} AS ${keyless}`);
   }
-  return `(SELECT * FROM ${eventRelation(all, wanted)} JOIN ${sqlName(keyTable)} USING (_offset) WHERE _key IS NOT NULL)`;
+  const after = request.afterKey === undefined ? "" : ` AND _key > ${sqlText(request.afterKey)}`;
+  return `(SELECT * FROM ${eventRelation(all, wanted)} JOIN ${sqlName(keyTable)} USING (_offset) WHERE _key IS NOT NULL${after})`;
 }
 
 /**

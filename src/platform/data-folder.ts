@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 
+export { type BatchRun, readBatchState } from "../ingest/batch/batch-state.ts";
 export { type PollStatus, readPollStatus } from "../ingest/http-poll/poll-status.ts";
 
 /** Size of the online store on disk; null before the first write. */

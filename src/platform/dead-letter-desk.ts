@@ -38,7 +38,7 @@ export class DeadLetterDesk {
     const { registry } = this.#context;
     const names =
       filter.source === undefined
-        ? registry.sources().flatMap(({ definition }) => (definition.kind === "stream" ? [definition.name] : []))
+        ? registry.sources().map(({ definition }) => definition.name)
         : [registry.source(filter.source).definition.name];
     const found = await Promise.all(names.map((name) => this.#listOf(name, filter)));
     return {

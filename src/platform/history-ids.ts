@@ -5,8 +5,9 @@
  * Only those within the source's `dedupeWithin` of the newest history are kept: an older one would count as
  * new even if it had come live. How far they are remembered stands in the meta `history-ids/<source>`.
  */
-import type { StreamDefinition } from "../define/definition.ts";
+import type { SourceDefinition } from "../define/definition.ts";
 import { eventIdMeta, eventIdTime } from "../ingest/event-ids.ts";
+import { dedupeWithinOf } from "../ingest/timeliness.ts";
 import type { ArchiveFiles } from "../offline-store/delta-event-archive.ts";
 import { eventRelation } from "../offline-store/event-reader.ts";
 import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
@@ -16,7 +17,7 @@ import type { RuntimeContext } from "./runtime-context.ts";
 export async function rememberHistoryIds(
   context: RuntimeContext,
   store: LocalOnlineStore,
-  source: StreamDefinition,
+  source: SourceDefinition,
   files: ArchiveFiles,
 ): Promise<void> {
   const name = `history-ids/${source.name}`;
@@ -26,7 +27,7 @@ export async function rememberHistoryIds(
   if (known !== null && Buffer.from(known).toString("utf8") === mark) return;
   const engine = await context.openEngine();
   try {
-    const horizon = files.lastHistoryKnownTime - source.dedupeWithinMicros;
+    const horizon = files.lastHistoryKnownTime - dedupeWithinOf(source);
     const sql = `SELECT _id, epoch_us(_known_time)::DOUBLE FROM ${eventRelation(files.history, [])}
       WHERE _id IS NOT NULL AND epoch_us(_known_time) >= ${horizon} ORDER BY _id`;
     for await (const { rowCount, columns } of engine.stream(sql, [{ as: "text" }, { as: "number" }])) {

@@ -3,19 +3,9 @@ import { OnefoldError } from "../base/errors.ts";
 import { formatViewName } from "../define/definition.ts";
 import type { CatalogView } from "./view-catalog.ts";
 
-/** Throws `VIEW_NOT_RUN` and `FEATURE_NOT_ONLINE`. */
-export function refuseNotRun({ definition, source }: CatalogView): void {
+/** Throws `FEATURE_NOT_ONLINE`. */
+export function refuseNotRun({ definition }: CatalogView): void {
   const name = formatViewName(definition);
-  if (source.kind === "batch") {
-    throw new OnefoldError(
-      "VIEW_NOT_RUN",
-      `view ${name} is on the batch source ${source.name}, which is not read yet`,
-      {
-        where: name,
-        hint: "leave its features out, or fold the view from a stream",
-      },
-    );
-  }
   if (!definition.online && !definition.offline) {
     throw new OnefoldError("FEATURE_NOT_ONLINE", `view ${name} is neither online nor offline`, {
       where: name,

@@ -63,6 +63,15 @@ export interface PlatformOptions {
   readonly workerTables?: WorkerTablesOptions;
   /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
   readonly poll?: boolean;
+  /**
+   * Whether opening waits until views that are new, or whose backfill was cut short, are computed from history. Else they
+   * are while the platform is open, and reading them is refused until they stand. Default "wait".
+   */
+  readonly backfill?: "wait" | "behind";
+  /** Told of what opening waits for. */
+  readonly onProgress?: OnProgress;
+  /** The part of the time that a backfill may work while something is served, above 0 and up to 1. Default 0.3. */
+  readonly backfillShare?: number;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
   readonly memoryBytes?: number;
 }
@@ -74,6 +83,17 @@ export interface AuditOptions extends Pick<AuditRequest, "mismatchesKept" | "sig
   /** Also folds the stored states of every view again and compares their bytes. */
   readonly states?: boolean;
   readonly onProgress?: OnProgress;
+}
+
+/** A registered view. Without a version the newest. */
+export interface BackfilledView {
+  readonly name: string;
+  readonly version?: number | "dev";
+}
+
+export interface BackfillOptions {
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
 }
 
 export interface AuditReport extends AuditResult {

@@ -36,7 +36,11 @@ export interface RuntimeContext {
   /** Writes and reads the offline tables. */
   readonly engine: QueryEngine;
   /** A fresh engine for one piece of work; its caller closes it. */
-  openEngine(): Promise<QueryEngine>;
+  openEngine(settings?: { readonly threads?: number }): Promise<QueryEngine>;
+  /** Opening does not wait for views that are to be computed from history. */
+  readonly buildsBehind: boolean;
+  /** The part of the time that a backfill may work, above 0 and up to 1: all of it while nothing is served. */
+  backfillShare(): number;
   readonly offline: OfflineStore;
   /** Where workers have archived the events of sources on Kafka. */
   readonly workerTables?: WorkerTablesOptions;

@@ -36,7 +36,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
       own("read vectors", "ask its server: POST /services/{name}/vector").sources.view(catalog.view(name, version)),
     push: async (source, rows, faults) => {
       const { sources } = own("push", "push to its server: POST /events/{source}");
-      const result = await sources.get(source).push(rows, faults);
+      const result = await sources.push(source, rows, faults);
       return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
     },
     // What a draft served cannot be computed again once the draft has changed.

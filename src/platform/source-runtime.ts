@@ -6,13 +6,13 @@
  * what history may hold), in the last moments of any other import (an event that is in both must get in once),
  * and while the pipeline is opened anew because the source gained columns.
  */
-import type { OnefoldError } from "../base/errors.ts";
-import type { StreamDefinition } from "../define/definition.ts";
+import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import type { SourceDefinition } from "../define/definition.ts";
 import { Archiver } from "../ingest/archiver.ts";
 import type { DeadLetters } from "../ingest/dead-letters.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import { importHistory } from "../ingest/history-import.ts";
-import type { PushResult, RowFaults } from "../ingest/pipeline.ts";
+import type { PushResult, RowFaults, RowNames } from "../ingest/pipeline.ts";
 import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import type { ViewRunner } from "../ingest/view-runner.ts";
@@ -20,6 +20,7 @@ import type { SourceGauges } from "../monitor/metrics.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
@@ -35,20 +36,26 @@ export class SourceRuntime {
   readonly #online: LocalOnlineStore;
   readonly #builder: ViewBuilder;
   readonly #ticking: NodeJS.Timeout;
-  #source: StreamDefinition;
+  #source: SourceDefinition;
   #archive!: HistoryArchive;
   #pipeline!: SourcePipeline;
   #archiver!: Archiver;
+  readonly #closing = new AbortController();
   #changes: Promise<unknown> = Promise.resolve();
+  /** Why views could not be built in the background, or null. */
+  #buildFailure: OnefoldError | null = null;
+  /** Views that will be built, `view name@version`. */
+  #queued: readonly string[] = [];
   #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
-  private constructor(context: RuntimeContext, online: LocalOnlineStore, source: StreamDefinition) {
+  private constructor(context: RuntimeContext, online: LocalOnlineStore, source: SourceDefinition) {
     this.#context = context;
     this.#online = online;
     this.#source = source;
     this.name = source.name;
     this.#builder = new ViewBuilder(context, online);
-    this.#ticking = setInterval(() => this.#pipeline.tick(), TICK_MS);
+    // Opening may take longer than a tick.
+    this.#ticking = setInterval(() => (this.#pipeline as SourcePipeline | undefined)?.tick(), TICK_MS);
     this.#ticking.unref();
   }
 
@@ -56,12 +63,12 @@ export class SourceRuntime {
   static async open(
     context: RuntimeContext,
     online: LocalOnlineStore,
-    source: StreamDefinition,
+    source: SourceDefinition,
     onProgress?: OnProgress,
   ): Promise<SourceRuntime> {
     const runtime = new SourceRuntime(context, online, source);
     try {
-      await runtime.#openParts(onProgress);
+      await runtime.#openParts(context.buildsBehind, onProgress);
     } catch (error) {
       clearInterval(runtime.#ticking);
       throw error;
@@ -79,16 +86,16 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#pipeline.failure ?? this.#archiver.failure;
+    return this.#pipeline.failure ?? this.#archiver.failure ?? this.#buildFailure;
   }
 
   /** Views that do not stand at the present yet, `view name@version`. */
   get building(): readonly string[] {
-    return this.#builder.building;
+    return [...new Set([...this.#queued, ...this.#builder.building])];
   }
 
   /** What monitoring asks at each scrape. */
-  gauges(): Omit<SourceGauges, "poll"> {
+  gauges(): Omit<SourceGauges, "poll" | "batch"> {
     const { log, pendingRows, deadLetters, runners } = this.#pipeline;
     const { archivedEnd } = this.#archiver;
     return {
@@ -120,9 +127,9 @@ export class SourceRuntime {
     return this.#pipeline.closedUpTo();
   }
 
-  async push(rows: readonly unknown[], faults?: RowFaults): Promise<PushResult> {
+  async push(rows: readonly unknown[], faults?: RowFaults, nameOf?: RowNames): Promise<PushResult> {
     while (this.#gate !== null) await this.#gate.opened;
-    return this.#pipeline.push(rows, faults);
+    return this.#pipeline.push(rows, faults, nameOf);
   }
 
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
@@ -162,14 +169,14 @@ export class SourceRuntime {
    * Takes over a definition that gained columns, and starts the views registered since. Pushes go on while views
    * are built; they wait only where the source itself changed.
    */
-  refresh(source: StreamDefinition, onProgress?: OnProgress): Promise<void> {
+  refresh(source: SourceDefinition, onProgress?: OnProgress): Promise<void> {
     return this.#change(async () => {
       const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#source));
       if (!redefined) return this.#bringUp(this.#views(), onProgress);
       await this.#gated(async () => {
         await this.#closeParts();
         this.#source = source;
-        await this.#openParts(onProgress);
+        await this.#openParts(false, onProgress);
       });
     });
   }
@@ -186,8 +193,28 @@ export class SourceRuntime {
     });
   }
 
+  /**
+   * Computes a view anew from its history and the log, beside its states, and has it go on from there at an exact
+   * position. Where it is cut short, opening the folder again goes on with it. Throws `VIEW_UNKNOWN`, `CANCELLED`.
+   */
+  backfill(view: string, onProgress?: OnProgress, signal?: AbortSignal): Promise<void> {
+    return this.#change(async () => {
+      const found = this.#views().find(({ name }) => name === view);
+      if (found === undefined) {
+        throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not folded from source ${this.name}`);
+      }
+      await this.#builder.bringUp(found, this.#pipeline, this.#archive, {
+        again: true,
+        onProgress,
+        signal: signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]),
+      });
+    });
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#ticking);
+    // What is being built goes on from there the next time.
+    this.#closing.abort();
     await this.#changes.catch(() => undefined);
     await this.#closeParts();
   }
@@ -231,7 +258,23 @@ export class SourceRuntime {
   /** Folds into each view the history it lacks, and starts those that do not run. */
   async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
     await this.#takeUpHistory();
-    for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, onProgress);
+    const { signal } = this.#closing;
+    for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, { onProgress, signal });
+  }
+
+  /** Views that have no event to be computed from at once, the others behind whatever asks for a change first. */
+  async #bringUpBehind(views: readonly CatalogView[]): Promise<void> {
+    await this.#takeUpHistory();
+    const { historyEnd, liveEnd } = await this.#archive.files();
+    if (historyEnd === HISTORY_BASE && liveEnd === 0) return this.#bringUp(views);
+    const missing = views.filter(({ name }) => this.#pipeline.runner(name) === undefined);
+    this.#queued = missing.map(({ name }) => `view ${name}`);
+    const building = this.#change(() => this.#bringUp(views)).finally(() => {
+      this.#queued = [];
+    });
+    building.catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#buildFailure = asOnefoldError(error);
+    });
   }
 
   /** What a push must know of history: its last known time, and its ids. */
@@ -242,7 +285,7 @@ export class SourceRuntime {
     await rememberHistoryIds(this.#context, this.#online, this.#source, files);
   }
 
-  async #openParts(onProgress?: OnProgress): Promise<void> {
+  async #openParts(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
     const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
     const views = this.#views();
     this.#archive = await openEventArchive(offline, engine, this.#source);
@@ -268,7 +311,8 @@ export class SourceRuntime {
       archive: this.#archive,
       rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
     });
-    await this.#bringUp(views, onProgress);
+    if (isBehind) await this.#bringUpBehind(views);
+    else await this.#bringUp(views, onProgress);
   }
 
   async #closeParts(): Promise<void> {

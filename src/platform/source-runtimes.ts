@@ -11,6 +11,10 @@ import { forgetStaleDrafts, historyPlace } from "./view-builder.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { SourceRuntime } from "./source-runtime.ts";
+import type { RunOptions } from "../ingest/batch/batch-reader.ts";
+import type { BatchRun } from "../ingest/batch/batch-state.ts";
+import type { PushResult, RowFaults } from "../ingest/pipeline.ts";
+import { SourceBatches } from "./source-batches.ts";
 import { SourcePolls } from "./source-polls.ts";
 
 /** A view as serving reads it, and where its states stand. */
@@ -27,6 +31,7 @@ export class SourceRuntimes {
   readonly #runtimes = new Map<string, SourceRuntime>();
   readonly #waitingFor = new Set<string>();
   readonly #polls: SourcePolls;
+  readonly #batches: SourceBatches;
 
   private constructor(context: RuntimeContext, online: LocalOnlineStore) {
     this.#context = context;
@@ -38,13 +43,21 @@ export class SourceRuntimes {
       streams: () => registry.sources().flatMap(({ definition }) => (definition.kind === "stream" ? [definition] : [])),
       push: (source, rows) => this.get(source).push(rows),
     });
+    this.#batches = new SourceBatches({
+      context,
+      push: (source, rows, nameOf) => this.get(source).push(rows, undefined, nameOf),
+    });
   }
 
   /** Opens all registered streams: recovers their logs, folds what no commit holds yet. */
-  static async open(context: RuntimeContext, online: LocalOnlineStore): Promise<SourceRuntimes> {
+  static async open(
+    context: RuntimeContext,
+    online: LocalOnlineStore,
+    onProgress?: OnProgress,
+  ): Promise<SourceRuntimes> {
     const runtimes = new SourceRuntimes(context, online);
     try {
-      await runtimes.refresh();
+      await runtimes.refresh(onProgress);
       return runtimes;
     } catch (error) {
       await runtimes.close().catch(() => undefined);
@@ -59,21 +72,29 @@ export class SourceRuntimes {
       .views()
       .filter(({ definition }) => definition.online || definition.offline).length;
     for (const { definition } of this.#context.registry.sources()) {
-      if (definition.kind !== "stream") continue;
       const { name } = definition;
-      this.#waitingFor.add(`source ${name}`);
       const running = this.#runtimes.get(name);
-      if (running === undefined) {
-        this.#runtimes.set(name, await SourceRuntime.open(this.#context, this.#online, definition, onProgress));
-      } else await running.refresh(definition, onProgress);
+      if (running !== undefined) {
+        await running.refresh(definition, onProgress);
+        continue;
+      }
+      this.#waitingFor.add(`source ${name}`);
+      this.#runtimes.set(name, await SourceRuntime.open(this.#context, this.#online, definition, onProgress));
       this.#waitingFor.delete(`source ${name}`);
     }
     await this.#polls.refresh();
+    await this.#batches.refresh();
   }
 
-  /** Asks the APIs of polled sources from now on; a second call does nothing. */
+  /** Asks the APIs of polled sources and reads batch sources on their schedules from now on; a second call does nothing. */
   startPolls(): void {
     this.#polls.start();
+    this.#batches.start();
+  }
+
+  /** As `SourceBatches.run`. */
+  runBatch(source: string, options?: RunOptions): Promise<BatchRun> {
+    return this.#batches.run(source, options);
   }
 
   /** Everywhere first, and only then are any built: a draft may have moved from one source to another. */
@@ -88,24 +109,29 @@ export class SourceRuntimes {
     await forgetStaleDrafts(this.#online, (view, fingerprint) => fingerprints.get(view) === fingerprint);
   }
 
-  /** Throws `SOURCE_UNKNOWN`; `NOT_READY` for one that is being opened, `SOURCE_IS_BATCH` for one that is no stream. */
+  /** Takes rows in. Throws as `get`, and `SOURCE_IS_BATCH` for one whose rows are read. */
+  async push(source: string, rows: readonly unknown[], faults?: RowFaults): Promise<PushResult> {
+    if (this.#context.registry.source(source).definition.kind === "batch") {
+      throw new OnefoldError("SOURCE_IS_BATCH", `source ${source} is a batch source, which takes no pushed events`, {
+        where: source,
+        hint: `have it read: onefold run ${source}; or declare a stream to push events to`,
+      });
+    }
+    return this.get(source).push(rows, faults);
+  }
+
+  /** Throws `SOURCE_UNKNOWN`; `NOT_READY` for one that is being opened. */
   get(source: string): SourceRuntime {
     const runtime = this.#runtimes.get(source);
     if (runtime !== undefined) return runtime;
-    const { definition } = this.#context.registry.source(source);
-    if (definition.kind === "batch") {
-      throw new OnefoldError("SOURCE_IS_BATCH", `source ${source} is a batch source, which is not read yet`, {
-        where: source,
-        hint: "declare it as a stream to push events or import files",
-      });
-    }
+    this.#context.registry.source(source);
     throw new OnefoldError("NOT_READY", `source ${source} is being opened`, {
       where: source,
       hint: "try again in a moment",
     });
   }
 
-  /** Throws `NOT_READY` for a view that is not folded yet, `VIEW_NOT_RUN` and `FEATURE_NOT_ONLINE` for one that never will be. */
+  /** Throws `NOT_READY` for a view that is not folded yet, `FEATURE_NOT_ONLINE` for one that never will be. */
   view(compiled: CatalogView): RunningView {
     const { definition, entity, source, fold } = compiled;
     const name = formatViewName(definition);
@@ -118,7 +144,7 @@ export class SourceRuntimes {
     if (runner === undefined || isOther) {
       throw new OnefoldError("NOT_READY", `view ${name} is being built`, {
         where: name,
-        hint: "try again when GET /ready says so",
+        hint: "try again when GET /ready no longer lists it as being built",
       });
     }
     return {
@@ -143,18 +169,24 @@ export class SourceRuntimes {
 
   gauges(): readonly SourceGauges[] {
     return Array.from(this.#runtimes.values(), (runtime) => {
-      return { ...runtime.gauges(), poll: this.#polls.gauges(runtime.name) };
+      const { name } = runtime;
+      return { ...runtime.gauges(), poll: this.#polls.gauges(name), batch: this.#batches.gauges(name) };
     });
   }
 
-  readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
+  /** A view that is being built holds nothing else up: what was served before goes on being served. */
+  readiness(): {
+    readonly ready: boolean;
+    readonly waitingFor: readonly string[];
+    readonly building: readonly string[];
+  } {
     const failed = [...this.#runtimes.values()].filter((runtime) => runtime.failure !== null);
     const waitingFor = [
       ...this.#waitingFor,
-      ...[...this.#runtimes.values()].flatMap((runtime) => runtime.building),
       ...failed.map((runtime) => `source ${runtime.name}, which stopped: ${runtime.failure!.message}`),
     ];
-    return { ready: waitingFor.length === 0, waitingFor };
+    const building = [...this.#runtimes.values()].flatMap((runtime) => runtime.building);
+    return { ready: waitingFor.length === 0, waitingFor, building };
   }
 
   async settle(): Promise<void> {
@@ -163,7 +195,7 @@ export class SourceRuntimes {
 
   /** Closes all, even if one fails; then throws the first failure. */
   async close(): Promise<void> {
-    await this.#polls.close();
+    await Promise.all([this.#polls.close(), this.#batches.close()]);
     const results = await Promise.allSettled([...this.#runtimes.values()].map((runtime) => runtime.close()));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;

@@ -18,8 +18,7 @@ export async function auditAllStates(
   const { registry, catalog } = context;
   const states: Record<string, StateAuditResult> = {};
   for (const { definition } of registry.views()) {
-    const isRun = registry.source(definition.source).definition.kind === "stream";
-    if (!isRun || (!definition.online && !definition.offline)) continue;
+    if (!definition.online && !definition.offline) continue;
     const view = owned.sources.view(catalog.view(definition.name, definition.version));
     const name = formatViewName(definition);
     states[name] = await auditStates({

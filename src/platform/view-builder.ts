@@ -7,15 +7,19 @@
  * - the meta is of the present epoch and behind its history: the rest is folded into the same states (an
  *   import that only adds behind history is possible while the log is empty, so no live event is in them);
  * - the meta is of an earlier epoch, or absent: the whole history is folded into the states of a new space,
- *   beside the live ones, which catch up with the log and take their place at an exact position.
+ *   beside the live ones, which catch up with the log and take their place at an exact position. Where that was cut
+ *   short it goes on from where it was (`backfill-place.ts`).
  */
 import { OnefoldError } from "../base/errors.ts";
 import { foldLetterPrefix } from "../ingest/fold-letters.ts";
-import { rebuildView } from "../ingest/rebuild.ts";
+import { BackfillPace } from "../ingest/backfill-pace.ts";
+import type { RebuildPlace } from "../ingest/rebuild-place.ts";
+import { rebuildView, type RebuildRequest } from "../ingest/rebuild.ts";
 import type { SourcePipeline } from "../ingest/source-pipeline.ts";
 import { forgetView, type PipelineView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
 import type { ArchiveFiles, HistoryArchive } from "../offline-store/delta-event-archive.ts";
-import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
+import { allBackfills, backfillMeta, type BackfillPlace, readBackfill } from "./backfill-place.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import type { CatalogView } from "./view-catalog.ts";
 
@@ -27,6 +31,8 @@ export interface HistoryPlace {
   readonly end: number;
   /** Offset behind the last live event that was folded together with it. */
   readonly position: number;
+  /** Where the states are; absent where an earlier version wrote it: the epoch's first space. */
+  readonly space?: StateSpace;
 }
 
 /** Null where nothing was ever folded for the view. */
@@ -63,6 +69,19 @@ export async function forgetStaleDrafts(
     await store.commitAlone([], [...forgetView(store, view), { name, bytes: null }]);
     await store.dropSpace(stored?.space ?? stateSpace(view, epoch));
   }
+  for (const [view, { fingerprint, space }] of allBackfills(store)) {
+    if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
+    await store.commitAlone([], [backfillMeta(view, null)]);
+    await store.dropSpace(space);
+  }
+}
+
+export interface BringUpOptions {
+  /** Builds it anew though it stands: beside what is served, whose place it takes at an exact position. */
+  readonly again?: boolean;
+  readonly onProgress?: OnProgress | undefined;
+  /** Stops a backfill, which goes on from there the next time. */
+  readonly signal?: AbortSignal;
 }
 
 export class ViewBuilder {
@@ -84,33 +103,37 @@ export class ViewBuilder {
     return readStoredView(this.#store, view.name) !== null;
   }
 
-  /** Resolves once the view's states hold all history and all of the log, and it runs. */
+  /** Resolves once the view's states hold all history and all of the log, and it runs. Throws `CANCELLED`. */
   async bringUp(
     view: CatalogView,
     pipeline: SourcePipeline,
     archive: HistoryArchive,
-    onProgress?: OnProgress,
+    options: BringUpOptions = {},
   ): Promise<void> {
     const files = await archive.files();
     const runner = pipeline.runner(view.name);
     const place = historyPlace(this.#store, view);
-    const isHere = place !== null && place.epoch === files.epoch && place.end === files.historyEnd;
-    if (runner !== undefined && isHere && runner.epoch === files.epoch) return;
+    const isHere =
+      place !== null &&
+      place.epoch === files.epoch &&
+      place.end === files.historyEnd &&
+      options.again !== true &&
+      readBackfill(this.#store, view.name) === null;
+    const runsHere = runner !== undefined && runner.epoch === files.epoch;
+    if (runsHere && isHere && runner.space === spaceOf(view, place)) return;
     this.#building.add(view.name);
     try {
-      const space = stateSpace(view.name, files.epoch);
-      const goesOn = place?.epoch === files.epoch;
-      const { position } = isHere
-        ? place
-        : await this.#build(view, files, space, goesOn ? place : null, pipeline, onProgress);
+      const built = isHere ? place : await this.#build(view, files, runner?.space, pipeline, options);
+      const { position } = built;
+      const space = spaceOf(view, built);
       if (runner === undefined) {
-        await pipeline.addView({ ...pipelineView(view), start: { epoch: files.epoch, position } });
+        await pipeline.addView({ ...pipelineView(view), start: { epoch: files.epoch, position, space } });
         return;
       }
-      if (runner.epoch === files.epoch && runner.position !== position) {
+      const former = runner.space;
+      if (runner.epoch === files.epoch && former === space && runner.position !== position) {
         throw new OnefoldError("INTERNAL", `history was added to ${view.name} behind live events it had folded`);
       }
-      const former = runner.space;
       await pipeline.switchView(view.name, files.epoch, space, position);
       if (former !== space) await this.#store.dropSpace(former);
     } finally {
@@ -118,19 +141,58 @@ export class ViewBuilder {
     }
   }
 
-  /** Folds history (from where `goesOn` ends, or all of it, with the archived live events) into a space. */
+  /** Folds history: what has come behind the states that there are, or all of it with the archived live events. */
   async #build(
     view: CatalogView,
     files: ArchiveFiles,
-    space: string,
-    goesOn: HistoryPlace | null,
+    live: StateSpace | undefined,
     pipeline: SourcePipeline,
-    onProgress?: OnProgress,
+    options: BringUpOptions,
   ): Promise<HistoryPlace> {
-    const position = goesOn === null ? files.liveEnd : goesOn.position;
+    const { fingerprint, name } = view;
+    const { epoch, historyEnd } = files;
+    const before = historyPlace(this.#store, view);
+    const cutShort = readBackfill(this.#store, name);
+    const goesOn = before?.epoch === epoch && options.again !== true && cutShort === null;
+    if (goesOn) {
+      const space = spaceOf(view, before);
+      const { position, end } = before;
+      await this.#fold(view, files, { space, upTo: position, continueFrom: end }, pipeline, options);
+      return this.#built(view, { fingerprint, epoch, end: historyEnd, position, space });
+    }
+    const isSame =
+      cutShort?.fingerprint === fingerprint &&
+      cutShort.epoch === epoch &&
+      cutShort.historyEnd === historyEnd &&
+      cutShort.upTo <= files.liveEnd &&
+      cutShort.space !== live;
+    const fresh = { fingerprint, epoch, historyEnd, upTo: files.liveEnd, space: freeSpace(view, epoch, live) };
+    const backfill: BackfillPlace = isSame ? cutShort : { ...fresh, place: null };
+    if (!isSame && cutShort !== null && cutShort.space !== live) await this.#store.dropSpace(cutShort.space);
+    await this.#store.commitAlone([], [backfillMeta(name, backfill)]);
+    const { space, upTo } = backfill;
+    const places = {
+      start: backfill.place,
+      meta: (place: RebuildPlace) => backfillMeta(name, { ...backfill, place }),
+    };
+    await this.#fold(view, files, { space, upTo, places }, pipeline, options);
+    return this.#built(view, { fingerprint, epoch, end: historyEnd, position: upTo, space });
+  }
+
+  async #fold(
+    view: CatalogView,
+    files: ArchiveFiles,
+    part: Pick<RebuildRequest, "space" | "upTo" | "continueFrom" | "places">,
+    pipeline: SourcePipeline,
+    { onProgress, signal }: BringUpOptions,
+  ): Promise<void> {
     const { draft } = pipelineView(view);
     if (draft !== undefined) await retireLetters(pipeline, view.name, draft);
-    const engine = await this.#context.openEngine();
+    const { backfillShare } = this.#context;
+    // While others are served the engine's threads would have both of two cores.
+    const engine = await this.#context.openEngine(backfillShare() < 1 ? { threads: 1 } : {});
+    const interrupt = (): void => engine.interrupt();
+    signal?.addEventListener("abort", interrupt);
     try {
       await rebuildView({
         source: view.source,
@@ -139,11 +201,11 @@ export class ViewBuilder {
         engine,
         log: pipeline.log,
         store: this.#store,
-        space,
         epoch: files.epoch,
-        upTo: position,
         deadLetters: pipeline.deadLetters,
-        ...(goesOn === null ? {} : { continueFrom: goesOn.end }),
+        ...part,
+        pace: new BackfillPace(backfillShare),
+        ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined
           ? {}
           : {
@@ -152,12 +214,26 @@ export class ViewBuilder {
             }),
       });
     } finally {
+      signal?.removeEventListener("abort", interrupt);
       await engine.close();
     }
-    const place: HistoryPlace = { fingerprint: view.fingerprint, epoch: files.epoch, end: files.historyEnd, position };
-    await this.#store.commitAlone([], [placeMeta(view.name, place)]);
+  }
+
+  async #built(view: CatalogView, place: HistoryPlace): Promise<HistoryPlace> {
+    await this.#store.commitAlone([], [placeMeta(view.name, place), backfillMeta(view.name, null)]);
     return place;
   }
+}
+
+/** Where the states stand that a place speaks for. */
+function spaceOf(view: CatalogView, { epoch, space }: HistoryPlace): StateSpace {
+  return space ?? stateSpace(view.name, epoch);
+}
+
+/** A space of the epoch that is not the one that is served from. */
+function freeSpace(view: CatalogView, epoch: number, live: StateSpace | undefined): StateSpace {
+  const first = stateSpace(view.name, epoch);
+  return first === live ? `${first}.1` : first;
 }
 
 /** What other definitions of a draft refused is of no interest once the present one is folded from the start. */

@@ -227,3 +227,41 @@ function aborted(signal: AbortSignal): Promise<void> {
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
 }
+
+/**
+ * The rows of one query that gives `line` and `mark`, both text, some thousand at a time, by a connection of its own that
+ * reads one moment and writes nothing. It may take as long as it takes. Throws what the driver does, without the password.
+ */
+export async function* readPostgresLines(
+  url: string,
+  sql: string,
+  signal?: AbortSignal,
+): AsyncIterableIterator<readonly { readonly line: string; readonly mark: string | null }[]> {
+  const { default: driver } = await import("pg");
+  const client = new driver.Client({
+    connectionString: url,
+    application_name: "onefold",
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+    keepAlive: true,
+  });
+  const stop = (): void => void client.end().catch(() => undefined);
+  // It is told of by the query that it breaks.
+  client.on("error", () => undefined);
+  await client.connect();
+  signal?.addEventListener("abort", stop);
+  try {
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    await client.query("SET LOCAL TimeZone = 'UTC'");
+    await client.query(`DECLARE rows NO SCROLL CURSOR FOR ${sql}`);
+    for (;;) {
+      const { rows } = await client.query<{ line: string; mark: string | null }>(`FETCH ${ROWS_PER_FETCH} FROM rows`);
+      if (rows.length === 0) return;
+      yield rows;
+    }
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    await client.end().catch(() => undefined);
+  }
+}
+
+const ROWS_PER_FETCH = 5000;

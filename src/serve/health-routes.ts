@@ -9,6 +9,11 @@ const readySchema = {
   type: "object",
   properties: {
     status: { enum: ["ready"] },
+    building: {
+      type: "array",
+      items: { type: "string" },
+      description: "Views that are being computed from history; all others are served meanwhile",
+    },
     warnings: {
       type: "array",
       items: { type: "string" },
@@ -30,12 +35,13 @@ export function healthRoutes(ports: ServePorts): Route[] {
     {
       method: "GET",
       path: "/ready",
-      summary: "Whether everything is loaded and folded up to the end of the log",
+      summary: "Whether everything that was built before is loaded and folded up to the end of the log",
       reads: "nothing",
       schemas: { answers: { 200: readySchema, 503: errorSchema } },
       handle: () => {
-        const { ready, waitingFor, warnings = [] } = ports.readiness();
-        if (ready) return { status: 200, body: { status: "ready", ...(warnings.length === 0 ? {} : { warnings }) } };
+        const { ready, waitingFor, building = [], warnings = [] } = ports.readiness();
+        const lists = Object.entries({ building, warnings }).filter(([, list]) => list.length > 0);
+        if (ready) return { status: 200, body: { status: "ready", ...Object.fromEntries(lists) } };
         throw new OnefoldError("NOT_READY", `waiting for ${waitingFor.join(", ") || "the platform"}`, {
           hint: "ask again in a second",
         });

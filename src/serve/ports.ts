@@ -89,7 +89,7 @@ export interface ServePorts {
    * replaced or refused): plans compiled before are thrown away then. An epoch switch is no such change.
    */
   revision(): number;
-  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `VIEW_NOT_RUN`, `FEATURE_NOT_ONLINE`. */
+  /** Throws `VIEW_UNKNOWN`, `FINGERPRINT_MISMATCH`, `NOT_READY`, `FEATURE_NOT_ONLINE`. */
   view(name: string, version: number | "dev"): ServedView;
   /**
    * Resolves once accepted rows are durable and folded. Rows with a fault, by index, are rejected with it.
@@ -109,5 +109,7 @@ export interface ServePorts {
     readonly ready: boolean;
     readonly waitingFor: readonly string[];
     readonly warnings?: readonly string[];
+    /** Views that are being computed from history; all others are served meanwhile. */
+    readonly building?: readonly string[];
   };
 }

@@ -85,7 +85,12 @@ function answerSource(source: SourceDefinition): Answer {
           available_after: source.availableAfterMicros === 0 ? "0s" : formatDuration(source.availableAfterMicros),
           ...(source.poll === undefined ? {} : { poll: answerPoll(source.poll) }),
         }
-      : { format: source.format, location: source.location, schedule: source.schedule ?? null }),
+      : {
+          format: source.format,
+          location: source.location,
+          schedule: source.schedule ?? null,
+          watermark: source.watermark?.column ?? null,
+        }),
   };
 }
 

@@ -109,7 +109,7 @@ export function compileDefinition(
 
 /**
  * Plan for features of one entity type by name: `feature`, `view:feature` or `view@version:feature`; null
- * means all that are computed: those of views on batch sources are not. A plain name is looked up in the
+ * means all of them. A plain name is looked up in the
  * newest numbered version of every online view of the entity.
  * Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN` and `FEATURE_AMBIGUOUS`, with candidates.
  */
@@ -123,17 +123,10 @@ export function compileFeatureNames(
   const chosen =
     names === null
       ? [...known.newest].flatMap(([name, found]) =>
-          found
-            .filter((each) => isRun(each, ports))
-            .map((each) => ({ ...each, as: found.length === 1 ? name : qualifiedName(each) })),
+          found.map((each) => ({ ...each, as: found.length === 1 ? name : qualifiedName(each) })),
         )
       : [...new Set(names)].map((name) => ({ ...resolveName(name, entity.name, known, ports), as: name }));
   return compilePlan("", chosen, ports, entity);
-}
-
-function isRun(reference: FeatureReference, { registry }: ServePorts): boolean {
-  const { definition } = registry.view(reference.view, reference.version);
-  return registry.source(definition.source).definition.kind === "stream";
 }
 
 /** Features of an entity: by plain name in the newest versions, and by every qualified name that is accepted. */

@@ -11,6 +11,8 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import type { NewDeadLetter } from "../../src/ingest/dead-letters.ts";
 import type { EventLog } from "../../src/ingest/event-log.ts";
 import type { LogEvent } from "../../src/ingest/event.ts";
+import { BackfillPace } from "../../src/ingest/backfill-pace.ts";
+import type { RebuildPlace } from "../../src/ingest/rebuild-place.ts";
 import { rebuildView, type RebuildRequest } from "../../src/ingest/rebuild.ts";
 import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
@@ -222,6 +224,16 @@ function statesIn(store: MemoryOnlineStore): Map<string, string> {
   return new Map(Array.from(store.scan("s"), ({ key, bytes }) => [key, Buffer.from(bytes).toString("hex")]));
 }
 
+/** Fails each commit once so many have gone well, as a process that ends there. */
+class FailingStore extends MemoryOnlineStore {
+  commitsLeft = Number.POSITIVE_INFINITY;
+
+  override commitAlone(...commit: Parameters<MemoryOnlineStore["commitAlone"]>): Promise<void> {
+    if (this.commitsLeft-- <= 0) return Promise.reject(new Error("cut"));
+    return super.commitAlone(...commit);
+  }
+}
+
 describe("history folded by entity", () => {
   it("gives the bytes that folding event by event gives, for stored and derived keys, at once or in steps", async () => {
     await fc.assert(
@@ -292,6 +304,78 @@ describe("history folded by entity", () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  it("cut short at any commit goes on behind the last entity that was written, to the same bytes", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(eventArbitrary, { minLength: 1, maxLength: 80 }),
+        fc.nat(80),
+        fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }),
+        fc.constantFrom("user", "who"),
+        async (events, historyCount, cuts, key) => {
+          const view = viewBy(key);
+          const { derive } = compileDerived(source);
+          const history = events.slice(0, historyCount);
+          const live = events.slice(historyCount).map(({ row, eventTime, knownTime }, offset): LogEvent => {
+            return { offset, eventTime, knownTime, id: null, row: derive([...row]) };
+          });
+          const offsetOf = (i: number): number => (i < history.length ? HISTORY_BASE + i : i - history.length);
+          const expected = foldDirectly(view, events, offsetOf);
+          const upTo = live.length;
+          const files = await archiveOf(history.length > 0 ? [history] : [], live);
+          const store = new FailingStore();
+          const letters = new Map<number, Said>();
+          const attempts: (RebuildPlace | null)[] = [];
+          let result: Awaited<ReturnType<typeof fold>>["result"] | null = null;
+          for (let attempt = 0; result === null; attempt++) {
+            const bytes = store.getMeta("place");
+            const start = bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString()) as RebuildPlace);
+            attempts.push(start);
+            store.commitsLeft = cuts[attempt] ?? Number.POSITIVE_INFINITY;
+            const deadLetters = {
+              add: async (some: readonly NewDeadLetter[]) => {
+                for (const one of said(some)) letters.set(one.offset, one);
+              },
+            };
+            const places = {
+              start,
+              meta: (place: RebuildPlace) => ({ name: "place", bytes: Buffer.from(JSON.stringify(place)) }),
+            };
+            const request = { upTo, log: logOf(live), places, commitBytesMax: 1, deadLetters };
+            result = await fold(view, store, files, request).then(
+              (done) => done.result,
+              (error: unknown) => {
+                if ((error as Error).message !== "cut") throw error;
+                return null;
+              },
+            );
+          }
+          expect(statesIn(store)).toEqual(expected.states);
+          expect([...letters.values()].toSorted((a, b) => a.offset - b.offset)).toEqual(expected.letters);
+          expect(result).toMatchObject({ entities: expected.states.size, poisoned: expected.letters.length });
+          // It does go on: where a first attempt got somewhere, the second does not begin at nothing.
+          if (attempts.length > 1 && cuts[0]! > 1) expect(attempts[1]).not.toBeNull();
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("gives up the turn again and again where it is paced, and comes to the same states", async () => {
+    const events = Array.from({ length: 20_000 }, (_, i): Event => {
+      const time = (1e15 + i) as Micros;
+      return { row: [`u${i % 700}`, i % 11, null, time], eventTime: time, knownTime: time };
+    });
+    const files = await archiveOf([events]);
+    const [paced, unpaced] = [new MemoryOnlineStore(), new MemoryOnlineStore()];
+    let turns = 0;
+    const ticking = setInterval(() => (turns += 1), 1);
+    await fold(viewBy("user"), paced, files, { pace: new BackfillPace(() => 0.2) });
+    clearInterval(ticking);
+    expect(turns).toBeGreaterThan(10);
+    await fold(viewBy("user"), unpaced, files);
+    expect(statesIn(paced)).toEqual(statesIn(unpaced));
   });
 
   it("names each of many poisonous events once, the same ones however often it is repeated", async () => {

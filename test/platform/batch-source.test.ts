@@ -1,76 +1,320 @@
-/** A batch source beside a stream, on the same entity: declared, and in nobody's way while it does not run. */
-import { mkdtemp, rm } from "node:fs/promises";
+/** Batch sources: what is new is read in runs, each row once, and is known from then on. */
+import { appendFile, copyFile, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
-import { parseMicros } from "../../src/base/micros.ts";
-import { batch, count, entity, last, service, stream, t, view } from "../../src/index.ts";
+import type { OnefoldError } from "../../src/base/errors.ts";
+import { formatMicros, type Micros, parseMicros } from "../../src/base/micros.ts";
+import type { BatchSourceDefinition, Definition } from "../../src/define/definition.ts";
+import { batch, count, entity, service, stream, sum, t, view } from "../../src/index.ts";
+import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
+import { describeWhere, shared } from "../services/describe-where.ts";
+import { newDatabase } from "../services/postgres.ts";
 
 const START = parseMicros("2026-03-01T00:00:00Z");
+const HOUR = 3_600_000_000;
 const rider = entity("rider", { rider_id: t.string() });
-const rides = stream("rides", {
-  columns: { rider_id: t.string(), ended_at: t.timestamp() },
-  eventTime: "ended_at",
-});
-const ratings = batch("ratings", {
-  columns: { rider_id: t.string(), rated_at: t.timestamp(), stars: t.int64() },
-  eventTime: "rated_at",
-  format: "parquet",
-  location: "ratings/*.parquet",
-  schedule: "0 3 * * *",
-});
-const rideCounts = view("ride_counts", { version: 1, entity: rider, source: rides, features: { rides: count() } });
-const ratingView = view("rating", { version: 1, entity: rider, source: ratings, features: { stars: last("stars") } });
-const model = service("model", { features: [rideCounts, ratingView] });
-const definitions = [rider, rides, ratings, rideCounts, ratingView, model];
+const columns = { rider_id: t.string(), rated_at: t.timestamp(), stars: t.int64() };
+
+interface Rating {
+  readonly rider_id: string;
+  readonly rated_at: string;
+  readonly stars: number;
+}
 
 let folder: string;
+let clock: ReplayClock;
 let platform: Platform;
+let definitions: Definition[];
+
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "onefold-"));
-  const clock = new ReplayClock(START);
-  platform = await openPlatform({ dataDir: folder, clock, definitions, servingLogSampleRate: 1 });
-  await platform.apply(definitions);
-  await platform.push("rides", [{ rider_id: "ana", ended_at: "2026-03-01T00:00:00Z" }]);
+  folder = await mkdtemp(join(tmpdir(), "onefold-batch-"));
+  await mkdir(join(folder, "ratings"));
+  clock = new ReplayClock(START);
 });
 afterEach(async () => {
   await platform.close();
   await rm(folder, { recursive: true, force: true });
 });
 
-describe("a view on a batch source", () => {
-  it("is left out of all features of its entity", async () => {
-    expect((await platform.features("rider", "ana")).features).toEqual({ rides: 1 });
-    const answer = await platform.request("GET", "/features/rider/ana");
-    expect(answer["features"]).toEqual({ rides: 1 });
+type Shape = Partial<Pick<BatchSourceDefinition, "format" | "location" | "schedule">> & {
+  readonly watermark?: string | { readonly column: string; readonly lookback?: "1h" };
+};
+
+/** Opens it with the source `ratings` of this shape, and a view and a service on it. */
+async function open(shape: Shape, id?: "rider_id"): Promise<void> {
+  const ratings = batch("ratings", {
+    columns,
+    eventTime: "rated_at",
+    format: "parquet",
+    location: join(folder, "ratings", "*.parquet"),
+    ...(id === undefined ? {} : { id }),
+    ...shape,
+  });
+  const rating = view("rating", { entity: rider, source: ratings, features: { n: count(), stars: sum("stars") } });
+  definitions = [rider, ratings, rating, service("model", { features: [rating] })];
+  platform = await openPlatform({ dataDir: join(folder, "data"), clock, definitions, servingLogSampleRate: 1 });
+  await platform.apply(definitions);
+}
+
+async function reopen(): Promise<void> {
+  await platform.close();
+  platform = await openPlatform({ dataDir: join(folder, "data"), clock, definitions, servingLogSampleRate: 1 });
+}
+
+function rating(riderId: string, hour: number, stars: number): Rating {
+  return { rider_id: riderId, rated_at: formatMicros((START - (100 - hour) * HOUR) as Micros), stars };
+}
+
+async function writeParquet(name: string, rows: readonly object[]): Promise<void> {
+  const engine = await openDuckDb({});
+  const lines = join(folder, `${name}.ndjson`);
+  await writeFile(lines, rows.map((row) => JSON.stringify(row)).join("\n"));
+  const select = `SELECT rider_id, rated_at::TIMESTAMPTZ AS rated_at, stars FROM read_json('${lines}')`;
+  await engine.run(`COPY (${select}) TO '${join(folder, "ratings", name)}' (FORMAT parquet)`);
+  await engine.close();
+}
+
+async function served(riderId: string): Promise<unknown> {
+  return (await platform.features("rider", riderId)).features;
+}
+
+const run = () => platform.runBatch("ratings");
+
+describe("a batch source of files", () => {
+  it("reads each file once, notices partitions that come late, and leaves alone what has changed", async () => {
+    await open({});
+    await writeParquet("day=1.parquet", [rating("ana", 1, 5), rating("bo", 2, 3)]);
+    await writeParquet("day=3.parquet", [rating("ana", 30, 4)]);
+    expect(await run()).toMatchObject({ status: "succeeded", rows: 3, accepted: 3, lateRows: 0, lateFiles: [] });
+    expect(await served("ana")).toEqual({ n: 2, stars: 9 });
+    expect(await run()).toMatchObject({ rows: 0, accepted: 0 });
+
+    await reopen();
+    await writeParquet("day=2.parquet", [rating("ana", 20, 1), rating("bo", 21, 1)]);
+    await writeParquet("day=4.parquet", [rating("ana", 29, 1), rating("bo", 40, 1)]);
+    const late = join(folder, "ratings", "day=2.parquet");
+    expect(await run()).toMatchObject({ rows: 4, accepted: 4, lateRows: 3, lateFiles: [late] });
+    expect(await served("ana")).toEqual({ n: 4, stars: 11 });
+
+    await writeParquet("day=1.parquet", [rating("ana", 1, 5), rating("ana", 2, 5)]);
+    const changed = join(folder, "ratings", "day=1.parquet");
+    await utimes(changed, new Date(), new Date(Date.now() + 5000));
+    expect(await run()).toMatchObject({ status: "succeeded", rows: 0, changedFiles: [changed] });
+    expect(await served("ana")).toEqual({ n: 4, stars: 11 });
   });
 
-  it("is refused by name and in a service, for good and not for now", async () => {
-    const refusal = { code: "VIEW_NOT_RUN", status: 409, message: expect.stringContaining("rating@1") };
-    await expect(platform.features("rider", "ana", ["stars"])).rejects.toMatchObject(refusal);
-    await expect(platform.features("rider", "ana", ["rating@1:stars"])).rejects.toMatchObject(refusal);
-    await expect(platform.vector("model", { rider_id: "ana" })).rejects.toMatchObject(refusal);
+  it("reads a changed file again where rows have ids, which are never forgotten", async () => {
+    await open({ format: "csv", location: join(folder, "ratings", "all.csv") }, "rider_id");
+    const file = join(folder, "ratings", "all.csv");
+    await writeFile(file, "rider_id,rated_at,stars,more\nana,2026-02-01T00:00:00Z,5,x\nbo,2026-02-02T00:00:00Z,4,x\n");
+    expect(await run()).toMatchObject({ rows: 2, accepted: 2 });
+    clock.advanceTo((START + 90 * 24 * HOUR) as Micros);
+    await appendFile(file, "cy,2026-02-03T00:00:00Z,3,x\n,,,x\ndi,2026-02-03T00:00:00Z,many,x\n");
+    expect(await run()).toMatchObject({ rows: 5, accepted: 1, duplicates: 2, rejected: 2 });
+    expect(await served("cy")).toEqual({ n: 1, stars: 3 });
+    expect(await platform.deadLetters().list()).toHaveLength(2);
   });
 
-  it("takes no part in an audit of the states, nor in readiness", async () => {
-    const report = await platform.audit({ states: true });
-    expect(Object.keys(report.states!)).toEqual(["ride_counts@1"]);
-    expect(report.clean).toBe(true);
-    expect(await platform.request("GET", "/ready")).toEqual({ status: "ready" });
-    expect(await platform.deadLetters().list()).toEqual([]);
+  it("is served and trained as known from the run on, and the audit agrees", async () => {
+    await open({ format: "ndjson", location: join(folder, "ratings", "*.ndjson") });
+    await writeFile(join(folder, "ratings", "1.ndjson"), `${JSON.stringify(rating("ana", 1, 5))}\n`);
+    await run();
+    clock.advanceTo((START + HOUR) as Micros);
+    await platform.vector("model", { rider_id: "ana" }, { token: true });
+    const labels = [(START - HOUR) as Micros, (START + 1) as Micros].map((at) => `ana,${formatMicros(at)}`);
+    await writeFile(join(folder, "labels.csv"), ["rider_id,at", ...labels].join("\n"));
+    const set = await platform.train({
+      service: "model",
+      labels: join(folder, "labels.csv"),
+      out: join(folder, "set.parquet"),
+      timeColumn: "at",
+    });
+    expect(set).toBeDefined();
+    const engine = await openDuckDb({});
+    const rows = await engine.rows(`SELECT * FROM read_parquet('${join(folder, "set.parquet")}')`);
+    await engine.close();
+    expect(rows.map((row) => row["n"])).toEqual([0, 1]);
+    expect((await platform.audit({ states: true })).clean).toBe(true);
   });
 
-  it("has a source that refuses pushes and imports with a code of its own, and no Retry-After", async () => {
-    const refusal = { code: "SOURCE_IS_BATCH", status: 409 };
-    await expect(platform.push("ratings", [{}])).rejects.toMatchObject(refusal);
-    await expect(platform.importHistory("ratings", ["x.parquet"])).rejects.toMatchObject(refusal);
-    const server = await platform.serve({ port: 0 });
-    const answer = await fetch(`${server.url}/events/ratings`, { method: "POST", body: "{}" });
-    expect(answer.status).toBe(409);
-    expect(answer.headers.get("retry-after")).toBeNull();
-    expect(await answer.json()).toMatchObject({ error: { code: "SOURCE_IS_BATCH" } });
-    await server.close();
+  it("that is cut short goes on with the rest, each row once and each refusal once", async () => {
+    await open({ format: "ndjson", location: join(folder, "ratings", "*.ndjson") });
+    const rows = Array.from({ length: 45_000 }, (_, i) =>
+      JSON.stringify({ ...rating("ana", 1, 1), ...(i % 5000 === 0 ? { stars: "many" } : {}) }),
+    );
+    const bad = rows.filter((row) => row.includes("many")).length;
+    const file = join(folder, "ratings", "1.ndjson");
+    await writeFile(file, rows.join("\n"));
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const stopping = new AbortController();
+      const cut = platform.runBatch("ratings", {
+        signal: stopping.signal,
+        onProgress: () => stopping.abort(),
+      });
+      await expect(cut).rejects.toMatchObject({ code: "CANCELLED" });
+      await platform.close();
+      // What was copied counts, whatever becomes of the file.
+      await rm(file, { force: true });
+      platform = await openPlatform({ dataDir: join(folder, "data"), clock, definitions });
+    }
+    expect(await run()).toMatchObject({ status: "succeeded", attempts: 4, rows: 45_000, rejected: bad });
+    expect(await served("ana")).toEqual({ n: 45_000 - bad, stars: 45_000 - bad });
+    expect(await platform.deadLetters().list({ limit: 100 })).toHaveLength(bad);
+    expect((await readdir(join(folder, "data", "batch", "ratings"))).toSorted()).toEqual(["state.json"]);
+  });
+
+  it("says what is wrong, takes in nothing of it, and goes on once that is mended", async () => {
+    await open({});
+    await writeParquet("1.parquet", [rating("ana", 1, 5)]);
+    const good = join(folder, "ratings", "1.parquet");
+    const broken = join(folder, "ratings", "2.parquet");
+    await copyFile(good, broken);
+    await truncate(broken, 200);
+    await expect(run()).rejects.toMatchObject({ code: expect.stringMatching(/FILE_UNREADABLE|BATCH_SOURCE_FAILED/) });
+    await reopen();
+    await rm(broken);
+    await run();
+    expect(await served("ana")).toEqual({ n: 1, stars: 5 });
+
+    const engine = await openDuckDb({});
+    await engine.run(`COPY (SELECT 'bo' AS rider_id, 3 AS stars) TO '${broken}' (FORMAT parquet)`);
+    await engine.close();
+    await expect(run()).rejects.toMatchObject({ code: "FILE_COLUMN_MISSING", candidates: ["rider_id", "stars"] });
+    await expect(platform.push("ratings", [rating("ana", 1, 1)])).rejects.toMatchObject({ code: "SOURCE_IS_BATCH" });
+    await expect(platform.runBatch("ratingz")).rejects.toMatchObject({ code: "SOURCE_UNKNOWN" });
+  });
+});
+
+describe("a batch source of a query", () => {
+  it("reads on from its watermark, of any format that has one", async () => {
+    const file = join(folder, "ratings", "all.parquet");
+    const location = `SELECT rider_id, rated_at, stars FROM read_parquet('${file}')`;
+    await open({ format: "sql", location, watermark: "rated_at" });
+    await writeParquet("all.parquet", [rating("ana", 1, 5), rating("bo", 2, 3)]);
+    expect(await run()).toMatchObject({ accepted: 2 });
+    await writeParquet("all.parquet", [rating("ana", 1, 5), rating("bo", 2, 3), rating("ana", 3, 4)]);
+    expect(await run()).toMatchObject({ rows: 1, accepted: 1, lateRows: 0 });
+    expect(await run()).toMatchObject({ rows: 0 });
+    expect(await served("ana")).toEqual({ n: 2, stars: 9 });
+  });
+
+  it("looks back for rows that come to be seen late, and takes none twice", async () => {
+    const file = join(folder, "ratings", "all.parquet");
+    const location = `SELECT * FROM read_parquet('${file}')`;
+    await open({ format: "sql", location, watermark: { column: "rated_at", lookback: "1h" } }, "rider_id");
+    await writeParquet("all.parquet", [rating("ana", 1, 5), rating("bo", 9, 3)]);
+    expect(await run()).toMatchObject({ accepted: 2 });
+    await writeParquet("all.parquet", [
+      rating("ana", 1, 5),
+      rating("bo", 9, 3),
+      rating("cy", 8, 2),
+      rating("di", 2, 2),
+    ]);
+    expect(await run()).toMatchObject({ rows: 2, accepted: 1, duplicates: 1, lateRows: 1 });
+  });
+
+  it("that fails says so, and a run of what is no batch source is refused", async () => {
+    await open({ format: "sql", location: "SELECT * FROM nowhere", watermark: "rated_at" });
+    await expect(run()).rejects.toMatchObject({
+      code: "BATCH_SOURCE_FAILED",
+      hint: expect.stringContaining("nowhere"),
+    });
+    const rides = stream("rides", { columns: { rider_id: t.string(), at: t.timestamp() }, eventTime: "at" });
+    await platform.apply([...definitions, rides]);
+    await expect(platform.runBatch("rides")).rejects.toMatchObject({ code: "REQUEST_INVALID" });
+  });
+});
+
+describe("a batch source of a Delta table", () => {
+  it("reads what each version has added, once, also where files were joined meanwhile", async () => {
+    // The table is the archive of a stream of another platform, which joins its small files as they add up.
+    const rides = stream("rides", { columns, eventTime: "rated_at" });
+    const other = await openPlatform({ dataDir: join(folder, "other"), clock });
+    await other.apply([rider, rides]);
+    await open({ format: "delta", location: join(folder, "other", "offline", "events", "rides") });
+    let expected = 0;
+    for (let commit = 0; commit < 30; commit++) {
+      await other.push("rides", [rating("ana", commit, 1)]);
+      await other.settle();
+      expected++;
+      if (commit % 7 !== 0 && commit !== 29) continue;
+      await run();
+      expect(await served("ana")).toEqual({ n: expected, stars: expected });
+    }
+    expect((await readdir(join(folder, "other", "offline", "events", "rides"))).length).toBeGreaterThan(2);
+    await other.close();
+  });
+});
+
+const describePostgres = await describeWhere("postgres");
+
+describePostgres("a batch source of PostgreSQL", () => {
+  const variable = "ONEFOLD_TEST_WAREHOUSE";
+  let url: string;
+  let database: Client;
+
+  beforeEach(async () => {
+    url = await newDatabase(await shared("postgres"));
+    process.env[variable] = url;
+    database = new Client({ connectionString: url });
+    await database.connect();
+    await database.query("CREATE TABLE ratings (rider_id text, rated_at timestamptz, stars bigint, more bytea)");
+  });
+  afterEach(async () => {
+    delete process.env[variable];
+    await database.end();
+  });
+
+  async function openOn(query: string): Promise<void> {
+    const ratings = batch("ratings", {
+      columns,
+      eventTime: "rated_at",
+      format: "postgres",
+      location: query,
+      connection: { env: variable },
+      watermark: "rated_at",
+    });
+    const ratingView = view("rating", {
+      entity: rider,
+      source: ratings,
+      features: { n: count(), stars: sum("stars") },
+    });
+    definitions = [rider, ratings, ratingView];
+    platform = await openPlatform({ dataDir: join(folder, "data"), clock, definitions });
+    await platform.apply(definitions);
+  }
+
+  it("reads on from its watermark, to the microsecond, in one moment, and rounds no number", async () => {
+    await openOn("SELECT * FROM ratings;");
+    await database.query(
+      "INSERT INTO ratings SELECT 'ana', '2026-02-01T00:00:00Z'::timestamptz + i * interval '1 microsecond', 1 FROM generate_series(1, 12000) i",
+    );
+    await database.query("INSERT INTO ratings VALUES ('big', '2026-02-01T00:00:00.5Z', 9007199254740993, NULL)");
+    expect(await run()).toMatchObject({ rows: 12_001, accepted: 12_000, rejected: 1 });
+    await database.query("INSERT INTO ratings VALUES ('bo', '2026-02-01T00:00:00.500001Z', 4, NULL)");
+    await database.query("INSERT INTO ratings VALUES ('ana', '2026-01-01T00:00:00Z', 4, NULL)");
+    expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+    expect(await served("ana")).toEqual({ n: 12_000, stars: 12_000 });
+    expect(await served("bo")).toEqual({ n: 1, stars: 4 });
+  });
+
+  it("says what is wrong without the password, and takes up where it was", async () => {
+    await openOn("SELECT rider_id, rated_at, stars FROM ratings");
+    await database.query("INSERT INTO ratings VALUES ('ana', '2026-02-01T00:00:00Z', 4, NULL)");
+    await database.query("ALTER TABLE ratings RENAME COLUMN stars TO points");
+    await expect(run()).rejects.toMatchObject({ code: "BATCH_SOURCE_FAILED", hint: expect.stringContaining("stars") });
+    process.env[variable] = "postgres://someone:sesame@127.0.0.1:1/nowhere";
+    const refused = await run().catch((error: unknown) => error as OnefoldError);
+    expect(refused).toMatchObject({ code: "BATCH_SOURCE_FAILED" });
+    expect(JSON.stringify([refused, (refused as OnefoldError).hint])).not.toContain("sesame");
+    delete process.env[variable];
+    await expect(run()).rejects.toMatchObject({ hint: expect.stringContaining(variable) });
+    process.env[variable] = url;
+    await database.query("ALTER TABLE ratings RENAME COLUMN points TO stars");
+    expect(await run()).toMatchObject({ accepted: 1 });
   });
 });

@@ -1,4 +1,5 @@
 /** `onefold plan` and `onefold apply`: what definitions would change, and changing it. */
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
@@ -11,6 +12,8 @@ import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts"
 import type { Impurity } from "../purity/find-impurities.ts";
 import {
   accessToRegister,
+  asOwner,
+  DEFINITIONS_FILE,
   requireCheckedDefinitions,
   type StandardOptions,
   withPlatformOf,
@@ -38,15 +41,19 @@ export function planCommand(): Command {
 
 export function applyCommand(): Command {
   const command = new Command("apply")
-    .description("register the definitions; views that are new on a source with events are computed from them")
+    .description(
+      "register the definitions, here or with the server that owns the data folder; new views are computed from history",
+    )
     .addOption(new Option("--strict", STRICT));
   withKafkaOptions(command).action(async (options: StandardOptions & KafkaOptions & { strict?: true }) => {
     const output = createOutput(options.json === true);
     const { definitions, warnings } = await requireCheckedDefinitions(options);
     if (options.strict === true) refuseWarnings(warnings);
     if (options.kafka !== undefined) await refuseUnfitTopics(definitions, options);
+    const access = accessToRegister(options, "own-or-create");
+    const asked = { definitions: resolve(options.definitions ?? DEFINITIONS_FILE) };
     const plan = await output.withProgress("apply", (onProgress) =>
-      withPlatformOf(options, accessToRegister(options, "own-or-create"), { definitions }, (platform) =>
+      asOwner(options, access, { definitions, onProgress }, { work: "apply", asked, onProgress }, (platform) =>
         platform.apply(definitions, { onProgress }),
       ),
     );

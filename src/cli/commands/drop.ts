@@ -6,7 +6,7 @@ import type { PlannedChange } from "../../registry/registry.ts";
 import { formatChanges } from "../change-text.ts";
 import { parseViewName } from "../option-values.ts";
 import { createOutput } from "../output.ts";
-import { accessToRegister, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { accessToRegister, asOwner, type StandardOptions, withStandardOptions } from "../standard-options.ts";
 
 export function dropCommand(): Command {
   const command = new Command("drop")
@@ -14,7 +14,8 @@ export function dropCommand(): Command {
     .argument("<draft...>", "drafts, as name@dev")
     .action(async (names: string[], options: StandardOptions) => {
       const drafts = names.map(draftName);
-      const changes = await withPlatform(options, accessToRegister(options, "own"), async (platform) => {
+      const work = { work: "drop", asked: { drafts } };
+      const changes = await asOwner(options, accessToRegister(options, "own"), {}, work, async (platform) => {
         const dropped: PlannedChange[] = [];
         for (const draft of drafts) dropped.push(await platform.dropDraft(draft));
         return dropped;

@@ -12,6 +12,7 @@ import { parseCount, parseMegabytes, parsePort, parseShare } from "../option-val
 import { createOutput, printServerError } from "../output.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
 import {
+  DEFINITIONS_FILE,
   hasDefinitions,
   requireCheckedDefinitions,
   requireDefinitions,
@@ -34,6 +35,7 @@ interface ServeOptions extends StandardOptions {
   readonly publish?: string;
   readonly online?: string;
   readonly poll: boolean;
+  readonly backfillShare: number;
 }
 
 /** What serves, and what is said about it. */
@@ -90,6 +92,14 @@ export function serveCommand(): Command {
         "serve from the states that another process publishes to a Redis: fold nothing, take no events",
       ).conflicts(["publish", "workers", "stateMemory", "keptVectors"]),
     )
+    .addOption(
+      new Option(
+        "--backfill-share <share>",
+        "part of the time that computing views from history may take from serving, 0.01 to 1",
+      )
+        .default(0.3)
+        .argParser(parseShare),
+    )
     .option("--no-poll", "do not ask the APIs of polled sources")
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
@@ -118,6 +128,8 @@ export function serveCommand(): Command {
         servingLogSampleRate: options.sample,
         ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
         poll: options.poll,
+        backfill: "behind" as const,
+        backfillShare: Math.max(0.01, options.backfillShare),
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
         definitions: options.registry === undefined ? definitions : followedDefinitions(options, definitions),
@@ -127,10 +139,23 @@ export function serveCommand(): Command {
         const serving = await (options.workers === undefined
           ? serveHere(platform, options)
           : serveByWorkers(platform, options, options.workers, output.note));
-        await run(serving);
+        const desk = await openDesk(platform, options);
+        const { building = [] } = await platform.request("GET", "/ready").catch(() => ({}) as { building?: string[] });
+        for (const view of building as string[]) output.note(`${view} is being computed from history, and served then`);
+        await run({ ...serving, close: () => Promise.all([desk.close(), serving.close()]).then(() => undefined) });
       });
     });
   return withStandardOptions(command);
+}
+
+/** Where other commands ask it to register what they cannot. */
+async function openDesk(platform: Platform, options: ServeOptions): Promise<{ close(): Promise<void> }> {
+  const [{ openOwnerDesk }, { servedWorks }] = await Promise.all([
+    import("../owner-desk.ts"),
+    import("../served-works.ts"),
+  ]);
+  const file = hasDefinitions(options) ? (options.definitions ?? DEFINITIONS_FILE) : null;
+  return openOwnerDesk(options.data, servedWorks(platform, file));
 }
 
 /** Those that were loaded, and from then on what the file says when another server has registered something. */

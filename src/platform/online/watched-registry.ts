@@ -107,8 +107,7 @@ export class WatchedRegistry {
 
   /** Views that are folded, and that this process has the code of. */
   views(): CatalogView[] {
-    const streams = this.registry.sources().filter(({ definition }) => definition.kind === "stream");
-    return streams.flatMap(({ definition }) => this.catalog.computableOn(definition.name));
+    return this.registry.sources().flatMap(({ definition }) => this.catalog.computableOn(definition.name));
   }
 
   async close(): Promise<void> {

@@ -25,6 +25,8 @@ export interface HouseStatus {
   readonly ready: boolean;
   readonly waitingFor: readonly string[];
   readonly warnings?: readonly string[];
+  /** Views that are being computed from history. */
+  readonly building?: readonly string[];
   /** When this was so. */
   readonly at: Micros;
   /** Views of which, at that time, the online store had all that was folded, with the position it had. */

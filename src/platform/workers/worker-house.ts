@@ -106,9 +106,15 @@ export async function openWorkerHouse(
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
         return { ready: false, waitingFor: ["word from the owner"] };
       }
-      const waitingFor = [...status.waitingFor, ...unstored(catalog, registry, views)];
-      const { warnings } = status;
-      return { ready: waitingFor.length === 0, waitingFor, ...(warnings === undefined ? {} : { warnings }) };
+      const { warnings, building = [] } = status;
+      const missing = unstored(catalog, registry, views).filter((view) => !building.includes(view));
+      const waitingFor = [...status.waitingFor, ...missing];
+      return {
+        ready: waitingFor.length === 0,
+        waitingFor,
+        ...(building.length === 0 ? {} : { building }),
+        ...(warnings === undefined ? {} : { warnings }),
+      };
     },
   };
   const reader = createFeatureReader(ports);
@@ -149,7 +155,6 @@ export async function openWorkerHouse(
 
 /** Views that the owner may have built, but not written to the online store yet. */
 function unstored(catalog: ViewCatalog, registry: Registry, views: StoredViews): string[] {
-  const streams = registry.sources().filter(({ definition }) => definition.kind === "stream");
-  const computable = streams.flatMap(({ definition }) => catalog.computableOn(definition.name));
+  const computable = registry.sources().flatMap(({ definition }) => catalog.computableOn(definition.name));
   return computable.filter((view) => !views.isStored(view)).map(({ name }) => `view ${name}`);
 }

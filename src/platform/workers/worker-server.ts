@@ -155,7 +155,7 @@ export class Workers {
 
   #tellStatus(): void {
     const { clock, readiness, flushedViews } = this.#house;
-    const { waitingFor: ownWaitingFor, warnings = [] } = readiness();
+    const { waitingFor: ownWaitingFor, warnings = [], building = [] } = readiness();
     const waitingFor = [
       ...ownWaitingFor,
       ...Array.from(this.#supervisors, (supervisor) => supervisor.waitingFor).flat(),
@@ -164,6 +164,7 @@ export class Workers {
       ready: waitingFor.length === 0,
       waitingFor,
       warnings,
+      building,
       at: clock.now(),
       flushed: flushedViews(),
     };

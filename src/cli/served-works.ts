@@ -1,0 +1,41 @@
+/**
+ * What a server does for the commands of its machine (`owner-desk.ts`): what they would do themselves if they owned the
+ * data folder.
+ */
+import { resolve } from "node:path";
+import { OnefoldError } from "../base/errors.ts";
+import type { Platform } from "../platform.ts";
+import type { BackfilledView } from "../platform/platform-options.ts";
+import type { PlannedChange } from "../registry/registry.ts";
+import type { DeskWork } from "./owner-desk.ts";
+import type { OnProgress } from "./progress.ts";
+
+/** `file`: where the server has its own definitions from, null for none. */
+export function servedWorks(platform: Platform, file: string | null): Readonly<Record<string, DeskWork>> {
+  return {
+    apply: async ({ definitions: asked }: { definitions: string }, onProgress: OnProgress) => {
+      // Its workers, and itself when it is started again, take the code of views from the one file.
+      if (file !== null && resolve(file) !== asked) {
+        throw new OnefoldError("REQUEST_INVALID", `the server's definitions are those of ${resolve(file)}`, {
+          where: asked,
+          hint: "apply that file, or start the server with --definitions and this one",
+        });
+      }
+      const { loadDefinitions } = await import("./load-definitions.ts");
+      const { definitions } = await loadDefinitions(asked);
+      return platform.apply(definitions, { onProgress });
+    },
+    drop: async ({ drafts }: { drafts: readonly string[] }) => {
+      const changes: PlannedChange[] = [];
+      for (const draft of drafts) changes.push(await platform.dropDraft(draft));
+      return changes;
+    },
+    run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
+      platform.runBatch(source, {
+        onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),
+        signal,
+      }),
+    backfill: ({ view }: { view: BackfilledView }, onProgress: OnProgress, signal: AbortSignal) =>
+      platform.backfill(view, { onProgress, signal }),
+  };
+}

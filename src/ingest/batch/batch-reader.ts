@@ -1,0 +1,239 @@
+/**
+ * Reads one batch source: a run copies what is new, pushes it through the source's door into its log, and only then moves
+ * what counts as read. The rows become known as they are pushed; a run that is cut short goes on with the copy, whose rows
+ * carry names (run, part, row) for ids where they have none of their own, so that none gets in twice.
+ */
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { BatchSourceDefinition } from "../../define/definition.ts";
+import type { QueryEngine } from "../../offline-store/engine.ts";
+import { checkValue } from "../../schema/check-value.ts";
+import { formatType } from "../../schema/value.ts";
+import type { PushResult } from "../pipeline.ts";
+import { jsonOfText, readRowFile } from "../row-file.ts";
+import {
+  batchFolder,
+  type BatchRun,
+  type BatchState,
+  readBatchState,
+  type StagedRun,
+  writeBatchState,
+} from "./batch-state.ts";
+import { stageRun, type TableReader } from "./stage.ts";
+import { copyForm } from "./stage-file.ts";
+
+const ROWS_PER_PUSH = 20_000;
+
+export interface BatchReaderOptions {
+  readonly dataDir: string;
+  readonly source: BatchSourceDefinition;
+  readonly clock: Clock;
+  openEngine(): Promise<QueryEngine>;
+  readonly readTable: TableReader;
+  environment(name: string): string | undefined;
+  /** Resolves once the rows are durable and folded. `nameOf` names each row, by its index, whatever it holds. */
+  push(rows: readonly unknown[], nameOf: (index: number) => string): Promise<PushResult>;
+}
+
+export interface RunOptions {
+  readonly scheduledFor?: number;
+  readonly onProgress?: (rowsDone: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+type Counts = Pick<BatchRun, "rows" | "accepted" | "duplicates" | "rejected" | "lateRows" | "lateFiles">;
+const NO_ROWS: Counts = { rows: 0, accepted: 0, duplicates: 0, rejected: 0, lateRows: 0, lateFiles: [] };
+
+export class BatchReader {
+  readonly #options: BatchReaderOptions;
+  #running: Promise<unknown> = Promise.resolve();
+  #last: BatchState | null = null;
+
+  constructor(options: BatchReaderOptions) {
+    this.#options = options;
+  }
+
+  async state(): Promise<BatchState> {
+    this.#last = await readBatchState(this.#options.dataDir, this.#options.source.name);
+    return this.#last;
+  }
+
+  /** As it was last read or written; null before that. */
+  get lastState(): BatchState | null {
+    return this.#last;
+  }
+
+  /** Says when the source is read next, for who looks at the folder. */
+  dueAt(nextDueAt: number | null): Promise<void> {
+    return this.#inTurn(async () => {
+      const state = await this.state();
+      if (state.nextDueAt !== nextDueAt) await this.#write({ ...state, nextDueAt });
+    });
+  }
+
+  /**
+   * One run, or the rest of the one that was cut short. Throws `CANCELLED`, `BATCH_SOURCE_FAILED`, `FILE_UNREADABLE`,
+   * `FILE_COLUMN_MISSING`, `TABLE_INVALID`, `BACKPRESSURE`, `STORAGE_FAILED`; the run is remembered as failed then.
+   */
+  run(options: RunOptions = {}): Promise<BatchRun> {
+    return this.#inTurn(() => this.#run(options));
+  }
+
+  async #run(options: RunOptions): Promise<BatchRun> {
+    const { clock } = this.#options;
+    const before = await this.state();
+    const resumed = before.staged !== null && this.#isWhole(before.staged) ? before.staged : null;
+    const former = before.runs.find(({ id }) => id === resumed?.run);
+    const begun: BatchRun = {
+      ...NO_ROWS,
+      id: resumed?.run ?? randomUUID(),
+      scheduledFor: options.scheduledFor ?? former?.scheduledFor ?? null,
+      startedAt: former?.startedAt ?? clock.now(),
+      endedAt: null,
+      status: "running",
+      attempts: (former?.attempts ?? 0) + 1,
+      changedFiles: resumed?.changedFiles ?? [],
+      error: null,
+    };
+    const lastScheduledFor = options.scheduledFor ?? before.lastScheduledFor;
+    let state: BatchState = { ...before, staged: resumed, lastScheduledFor, runs: withRun(before.runs, begun) };
+    try {
+      await this.#write(state);
+      const staged = resumed ?? (await this.#stage(state, begun.id, options));
+      state = { ...state, staged };
+      await this.#write(state);
+      const { counts, newestEventTime } = await this.#takeIn(staged, state.newestEventTime, options);
+      const { changedFiles, files, watermark, tableVersion } = staged;
+      const done: BatchRun = { ...begun, ...counts, changedFiles, status: "succeeded", endedAt: clock.now() };
+      state = { ...state, files, watermark, tableVersion, newestEventTime, staged: null, failures: 0 };
+      await this.#write({ ...state, runs: withRun(state.runs, done) });
+      await this.#clean();
+      return done;
+    } catch (thrown) {
+      const { code, message, where = null, hint = null } = asOnefoldError(thrown);
+      const error = { at: clock.now(), code, message, where, hint };
+      const failed: BatchRun = { ...begun, status: "failed", endedAt: clock.now(), error };
+      await this.#write({ ...state, failures: state.failures + 1, runs: withRun(state.runs, failed) });
+      throw thrown;
+    }
+  }
+
+  async #stage(state: BatchState, run: string, { signal }: RunOptions): Promise<StagedRun> {
+    const { dataDir, source, openEngine, environment, readTable } = this.#options;
+    await this.#clean();
+    const engine = await openEngine();
+    const interrupt = (): void => engine.interrupt();
+    signal?.addEventListener("abort", interrupt);
+    try {
+      return await stageRun({
+        dataDir,
+        source,
+        state,
+        run,
+        engine,
+        environment,
+        readTable,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } finally {
+      signal?.removeEventListener("abort", interrupt);
+      await engine.close();
+    }
+  }
+
+  async #takeIn(
+    staged: StagedRun,
+    newestBefore: number | null,
+    { onProgress, signal }: RunOptions,
+  ): Promise<{ readonly counts: Counts; readonly newestEventTime: number | null }> {
+    const { source, push } = this.#options;
+    const timeType = { name: "timestamp" } as const;
+    const counts = { ...NO_ROWS, lateFiles: [] as string[] };
+    let newest = newestBefore ?? Number.NEGATIVE_INFINITY;
+    for (const [place, part] of staged.parts.entries()) {
+      let newestOfPart = Number.NEGATIVE_INFINITY;
+      let first = 0;
+      for await (const rows of this.#rowsOf(part.name)) {
+        if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `the run of ${source.name} was cancelled`);
+        for (const row of rows) {
+          const time = timeOf((row as Readonly<Record<string, unknown>> | null)?.[source.eventTime], timeType);
+          if (time === null) continue;
+          if (newestBefore !== null && time < newestBefore) counts.lateRows++;
+          if (time > newestOfPart) newestOfPart = time;
+        }
+        const from = first;
+        const { accepted, duplicates, rejected } = await push(rows, (i) => `${staged.run}/${place}/${from + i}`);
+        first += rows.length;
+        counts.rows += rows.length;
+        counts.accepted += accepted;
+        counts.duplicates += duplicates;
+        counts.rejected += rejected;
+        onProgress?.(counts.rows);
+      }
+      if (newestBefore !== null && first > 0 && newestOfPart <= newestBefore) counts.lateFiles.push(part.from);
+      newest = Math.max(newest, newestOfPart);
+    }
+    return { counts, newestEventTime: Number.isFinite(newest) ? newest : null };
+  }
+
+  /** A copy in Parquet has only what the source declares; lines of JSON may have more, which is passed over. */
+  async *#rowsOf(name: string): AsyncIterableIterator<readonly unknown[]> {
+    const { dataDir, source, openEngine } = this.#options;
+    const path = join(batchFolder(dataDir, source.name), name);
+    const columns = source.columns.map((column) => ({ name: column.name, type: formatType(column.type) }));
+    const { isText } = copyForm(source);
+    for await (const rows of readRowFile({ path, columns, rowsPerBatch: ROWS_PER_PUSH, openEngine })) {
+      yield rows.map((row) => {
+        // A line of JSON that is no object is the door's to refuse.
+        if (typeof row !== "object" || row === null || Array.isArray(row)) return row;
+        const picked: Record<string, unknown> = {};
+        for (const column of columns) {
+          const value = row[column.name];
+          if (value !== undefined)
+            picked[column.name] = isText && typeof value === "string" ? jsonOfText(value, column.type) : value;
+        }
+        return picked;
+      });
+    }
+  }
+
+  #isWhole(staged: StagedRun): boolean {
+    const { dataDir, source } = this.#options;
+    return staged.parts.every(({ name }) => existsSync(join(batchFolder(dataDir, source.name), name)));
+  }
+
+  /** Copies that nothing names any more. */
+  async #clean(): Promise<void> {
+    const folder = batchFolder(this.#options.dataDir, this.#options.source.name);
+    const names = await readdir(folder).catch(() => []);
+    for (const name of names) if (name !== "state.json") await rm(join(folder, name), { force: true });
+  }
+
+  #write(state: BatchState): Promise<void> {
+    this.#last = state;
+    return writeBatchState(this.#options.dataDir, this.#options.source.name, state);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#running.then(work, work);
+    this.#running = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function withRun(runs: readonly BatchRun[], run: BatchRun): BatchRun[] {
+  return [...runs.filter(({ id }) => id !== run.id), run];
+}
+
+/** Null for what is no time, which the door will refuse. */
+function timeOf(value: unknown, type: { readonly name: "timestamp" }): number | null {
+  try {
+    return checkValue(value, type, { allowNonFinite: false, where: "" }) as number | null;
+  } catch {
+    return null;
+  }
+}

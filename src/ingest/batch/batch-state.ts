@@ -1,0 +1,136 @@
+/**
+ * How far a batch source has been read, what is being read, and how it went before, in a file that is replaced whole:
+ * `batch/<source>/state.json` in the data folder.
+ *
+ * What a run will take in is copied first (`staged`), and named here before the first row of it is pushed: a run that was
+ * cut short goes on with the very same rows, under the same names. What is read moves only once all of it is durable.
+ */
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { OnefoldError } from "../../base/errors.ts";
+import { replaceFile } from "../../registry/atomic-file.ts";
+
+/** Runs that are remembered. */
+const RUNS_KEPT = 200;
+
+export interface BatchRun {
+  readonly id: string;
+  /** What the schedule asked for it; null where a person did. Microseconds, as all times here. */
+  readonly scheduledFor: number | null;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly status: "running" | "succeeded" | "failed";
+  /** Times that it was begun. */
+  readonly attempts: number;
+  /** Rows that were read; accepted, duplicates and rejected are parts of them. */
+  readonly rows: number;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  /** Rows of a time before the newest one that earlier runs had brought. */
+  readonly lateRows: number;
+  /** Files that hold nothing newer than that: partitions that came late. */
+  readonly lateFiles: readonly string[];
+  /** Files that have changed since they were read, and were left alone, since their rows have no ids. */
+  readonly changedFiles: readonly string[];
+  readonly error: BatchFailure | null;
+}
+
+export interface BatchFailure {
+  readonly at: number;
+  readonly code: string;
+  readonly message: string;
+  readonly where: string | null;
+  readonly hint: string | null;
+}
+
+/** A file as it was when it was read. */
+export interface ReadFile {
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
+export interface StagedPart {
+  /** The file that it was copied from; the source's location where it was queried. */
+  readonly from: string;
+  /** In the source's folder. */
+  readonly name: string;
+}
+
+export interface StagedRun {
+  readonly run: string;
+  readonly parts: readonly StagedPart[];
+  readonly changedFiles: readonly string[];
+  /** What is read once the run has succeeded. */
+  readonly files: Readonly<Record<string, ReadFile>>;
+  readonly watermark: string | null;
+  readonly tableVersion: number | null;
+}
+
+export interface BatchState {
+  readonly format: 1;
+  /** Largest value of the watermark's column read, as text; null before the first. */
+  readonly watermark: string | null;
+  readonly files: Readonly<Record<string, ReadFile>>;
+  /** Of a Delta table: the newest version read. */
+  readonly tableVersion: number | null;
+  /** Of all rows read. */
+  readonly newestEventTime: number | null;
+  readonly lastScheduledFor: number | null;
+  readonly staged: StagedRun | null;
+  /** Runs that failed since one succeeded. */
+  readonly failures: number;
+  /** Null while nobody runs the schedule. */
+  readonly nextDueAt: number | null;
+  /** Oldest first. */
+  readonly runs: readonly BatchRun[];
+}
+
+export const NEVER_READ: BatchState = {
+  format: 1,
+  watermark: null,
+  files: {},
+  tableVersion: null,
+  newestEventTime: null,
+  lastScheduledFor: null,
+  staged: null,
+  failures: 0,
+  nextDueAt: null,
+  runs: [],
+};
+
+export function batchFolder(dataDir: string, source: string): string {
+  return join(dataDir, "batch", source);
+}
+
+/** That of a source never read where there is none. Throws `STORAGE_FAILED` for a file that is no state. */
+export async function readBatchState(dataDir: string, source: string): Promise<BatchState> {
+  const file = join(batchFolder(dataDir, source), "state.json");
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return NEVER_READ;
+    throw error;
+  }
+  try {
+    const state = JSON.parse(text) as BatchState;
+    if (state.format === 1) return state;
+  } catch {
+    // Said below.
+  }
+  throw new OnefoldError("STORAGE_FAILED", "what is known of a batch source cannot be read", {
+    where: file,
+    hint: "restore the file from a copy; without it everything would be read again",
+  });
+}
+
+/** Durable once it resolves. */
+export async function writeBatchState(dataDir: string, source: string, state: BatchState): Promise<void> {
+  const folder = batchFolder(dataDir, source);
+  await mkdir(folder, { recursive: true });
+  await replaceFile(
+    join(folder, "state.json"),
+    `${JSON.stringify({ ...state, runs: state.runs.slice(-RUNS_KEPT) })}\n`,
+  );
+}

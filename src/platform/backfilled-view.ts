@@ -1,0 +1,21 @@
+/**
+ * What a backfill of a view will take, registered or only written yet.
+ */
+import { compileViewFold } from "../fold/compile.ts";
+import { type BackfillCost, estimateBackfill } from "../ingest/backfill-cost.ts";
+import type { TrainingPorts } from "../training/ports.ts";
+import type { PreviewedView } from "./previewed-view.ts";
+
+export async function costOfBackfill(
+  { view: definition, source, entity }: PreviewedView,
+  ports: Pick<TrainingPorts, "archive" | "openEngine">,
+): Promise<BackfillCost> {
+  const view = { definition, fold: compileViewFold(definition, source, entity) };
+  const archive = await ports.archive(source.name);
+  const engine = await ports.openEngine();
+  try {
+    return await estimateBackfill({ source, view, files: await archive.files(), engine });
+  } finally {
+    await engine.close();
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * The batch sources: each read when its schedule says, while this process serves the data folder, and whenever it is asked
+ * for.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { OnefoldError } from "../base/errors.ts";
+import type { BatchSourceDefinition } from "../define/definition.ts";
+import { definitionText } from "../fold/canonical-json.ts";
+import { BatchLoop } from "../ingest/batch/batch-loop.ts";
+import { BatchReader, type RunOptions } from "../ingest/batch/batch-reader.ts";
+import type { BatchRun } from "../ingest/batch/batch-state.ts";
+import type { PushResult, RowNames } from "../ingest/pipeline.ts";
+import type { PollGauges } from "../monitor/metrics.ts";
+import { readDeltaFiles } from "../offline-store/delta-files.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+
+interface Running {
+  readonly definition: string;
+  readonly reader: BatchReader;
+  loop: BatchLoop | null;
+}
+
+export interface SourceBatchesOptions {
+  readonly context: RuntimeContext;
+  push(source: string, rows: readonly unknown[], nameOf: RowNames): Promise<PushResult>;
+}
+
+export class SourceBatches {
+  readonly #options: SourceBatchesOptions;
+  readonly #running = new Map<string, Running>();
+  #isStarted = false;
+  #changes: Promise<void> = Promise.resolve();
+
+  constructor(options: SourceBatchesOptions) {
+    this.#options = options;
+  }
+
+  /** Follows the schedules from now on; a second call does nothing. */
+  start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    void this.refresh();
+  }
+
+  /** Takes up what is registered: a source that is new or changed. The others go on. */
+  refresh(): Promise<void> {
+    this.#changes = this.#changes.then(() => this.#refreshNow());
+    return this.#changes;
+  }
+
+  /** Reads what is new now. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH` for a stream, and as `BatchReader.run`. */
+  async run(source: string, options: RunOptions = {}): Promise<BatchRun> {
+    await this.refresh();
+    const { registry } = this.#options.context;
+    if (registry.source(source).definition.kind !== "batch") {
+      throw new OnefoldError("REQUEST_INVALID", `source ${source} is a stream, which is not read in runs`, {
+        where: source,
+        hint: "push its events or ingest files of them",
+      });
+    }
+    return this.#running.get(source)!.reader.run(options);
+  }
+
+  /** Null for one that is no batch source, or was not looked at yet. */
+  gauges(source: string): PollGauges | null {
+    const state = this.#running.get(source)?.reader.lastState ?? null;
+    if (state === null) return null;
+    const now = this.#options.context.clock.now();
+    const { runs, failures, nextDueAt } = state;
+    const success = runs.findLast(({ status }) => status === "succeeded")?.endedAt ?? null;
+    return {
+      sinceSuccessSeconds: success === null ? null : Math.max(0, now - success) / 1e6,
+      dueInSeconds: nextDueAt === null ? null : (nextDueAt - now) / 1e6,
+      failures,
+    };
+  }
+
+  /** Resolves once none is read and none will be by itself. */
+  async close(): Promise<void> {
+    this.#isStarted = false;
+    await this.refresh();
+  }
+
+  async #refreshNow(): Promise<void> {
+    const { context, push } = this.#options;
+    const { clock, dataDir, registry } = context;
+    const wanted = registry.sources().flatMap(({ definition }) => (definition.kind === "batch" ? [definition] : []));
+    for (const source of wanted) {
+      const definition = definitionText(source);
+      const before = this.#running.get(source.name);
+      if (before?.definition !== definition) {
+        await before?.loop?.close();
+        const reader = new BatchReader({
+          dataDir,
+          source,
+          clock,
+          openEngine: () => context.openEngine(),
+          readTable: readDeltaFiles,
+          environment: (name) => process.env[name],
+          push: (rows, nameOf) => push(source.name, rows, nameOf),
+        });
+        this.#running.set(source.name, { definition, reader, loop: null });
+      }
+      await this.#schedule(this.#running.get(source.name)!, source);
+    }
+  }
+
+  async #schedule(running: Running, { schedule }: BatchSourceDefinition): Promise<void> {
+    const isWanted = this.#isStarted && schedule !== undefined;
+    if (isWanted === (running.loop !== null)) return;
+    if (!isWanted) {
+      await running.loop!.close();
+      running.loop = null;
+      return;
+    }
+    running.loop = new BatchLoop({
+      reader: running.reader,
+      schedule,
+      clock: this.#options.context.clock,
+      wait: (micros, signal) => sleep(micros / 1000, undefined, { signal, ref: false }).catch(() => undefined),
+      random: Math.random,
+    });
+  }
+}
