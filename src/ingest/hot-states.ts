@@ -145,11 +145,12 @@ export class HotStates<S extends ViewState = ViewState> {
   }
 
   #load(key: EntityKey): HotState<S> | null {
-    const bytes = this.#store.get(this.space, key);
+    const bytes = this.#store.lend(this.space, key);
     if (bytes === null) return null;
+    const { length } = bytes;
     const state = this.#fold.decode(bytes);
     this.catchUp?.(key, state);
-    return this.#keep(key, state, bytes.length);
+    return this.#keep(key, state, length);
   }
 
   #keep(given: EntityKey, state: S, bytes: number): HotState<S> {
