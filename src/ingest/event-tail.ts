@@ -99,7 +99,15 @@ export class TailReader {
   readonly #source: SourceDefinition;
   readonly #derive: ReturnType<typeof compileDerived>["deriveEach"];
   readonly #codecs = new Map<number, RowCodec>();
-  /** The tail that was decoded last: views of one entity are read one after another. */
+  /** To be changed whenever the store may hold something else than it did: what was read is read once in between. */
+  moment: number = 0;
+  /** The tail that was read last, and the one that was decoded: views of one entity are read one after another. */
+  #last: {
+    readonly moment: number;
+    readonly space: StateSpace;
+    readonly key: EntityKey;
+    readonly tail: StoredTail | null;
+  } | null = null;
   #decoded: { readonly bytes: Uint8Array; readonly events: readonly LogEvent[] } | null = null;
 
   constructor(store: Pick<LocalOnlineStore, "get" | "getMeta">, source: SourceDefinition) {
@@ -108,8 +116,17 @@ export class TailReader {
     this.#derive = compileDerived(source).deriveEach;
   }
 
-  /** As it is stored in this turn. Throws `STATE_CODEC`. */
+  /** As it is stored at this moment. Throws `STATE_CODEC`. */
   read(space: StateSpace, key: EntityKey): StoredTail | null {
+    const { moment } = this;
+    const last = this.#last;
+    if (last !== null && last.moment === moment && last.key === key && last.space === space) return last.tail;
+    const tail = this.#readNow(space, key);
+    this.#last = { moment, space, key, tail };
+    return tail;
+  }
+
+  #readNow(space: StateSpace, key: EntityKey): StoredTail | null {
     const bytes = this.#store.get(space, key);
     if (bytes === null) return null;
     if (bytes.length < TAIL_HEAD_BYTES || bytes[0] !== FORMAT_VERSION) throw this.#damaged("the head is damaged");

@@ -70,6 +70,7 @@ export class SourceCommitter {
     const states = [...tailWrites.states, ...views.flatMap((view) => view.states)];
     const metas = [...tailWrites.metas, ...views.flatMap((view) => view.metas), ...(source?.metas ?? [])];
     await store.commitAlone(states, metas);
+    tails.committed();
     for (const { committed } of views) committed();
     source?.committed();
     if (diagnostics.flushed.hasSubscribers) {

@@ -86,6 +86,11 @@ export class SourceTails {
     return { states: taken.flatMap(({ states }) => states), metas: taken.flatMap(({ metas }) => metas) };
   }
 
+  /** To be called once a commit is done, before anything else is. */
+  committed(): void {
+    this.reader.moment += 1;
+  }
+
   endFlush(): void {
     for (const group of this.#groups.values()) group.endFlush();
   }

@@ -71,6 +71,7 @@ export class StoredViews implements StateSnapshot {
     let derivation: ViewDerivation | null | undefined;
     const readTail = ({ space, from }: TailPlace, key: EntityKey, before: number): StateTail | null => {
       const reader = this.#tailReader(source);
+      reader.moment = this.#moment;
       const tail = reader.read(space, key);
       if (tail === null) return null;
       derivation ??= deriveForView(definition, source);
