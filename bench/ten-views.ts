@@ -1,22 +1,22 @@
 /**
  * An event into ten views of one entity, as `onefold serve` takes it in: door, log synced, fold, states to LMDB. Beside
  * it the same where every changed state is written whole at each flush, as a server does that copies them to Redis.
- * `npm run bench -- ten-views [--json] [--accounts N] [--cold]`.
+ * `npm run bench -- ten-views [--json]`.
  *
  * Pushes of 250 events, one each 50 ms or slower, as case c of the serving benchmark sends them; states of 60 buckets.
  * What is measured is the processor time an event takes, of all threads, for the wall clock of a shared machine says
- * less. With `--cold` next to no states are kept in memory.
+ * less. Of accounts that have had many events and are in memory; and of accounts whose first event it is since the start,
+ * so that their ten states are read from the store.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { type Micros, MICROS_PER_DAY } from "../src/base/micros.ts";
 import type { EntityDefinition, ViewDefinition } from "../src/define/definition.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
 import { diskStorage } from "../src/ingest/disk-storage.ts";
-import { openSourcePipeline, type SourcePipeline } from "../src/ingest/source-pipeline.ts";
+import { openSourcePipeline } from "../src/ingest/source-pipeline.ts";
 import { stateSpace } from "../src/ingest/view-runner.ts";
 import { openLmdbStore } from "../src/online-store/lmdb.ts";
 import type { SharedOnlineStore } from "../src/online-store/online-store.ts";
@@ -28,18 +28,15 @@ import { EVENTS_MEDIAN, payments, WIDE_DAYS, wideDefinitions } from "./serving/p
 const BATCH_EVENTS = 250;
 const BATCHES = 40;
 const ROUNDS = 3;
-const COLD_BYTES = 1;
 /** Of what writing every state whole takes. */
 const GOAL = 0.5;
+/** Events of each account before it is measured: more than any tail has. */
+const CASES = [
+  { name: "again", accounts: 1000, eventsBefore: 20 },
+  { name: "first", accounts: 10_000, eventsBefore: 0 },
+] as const;
+type Case = (typeof CASES)[number];
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: "boolean" },
-    accounts: { type: "string", default: "10000" },
-    cold: { type: "boolean", default: false },
-  },
-});
-const accounts = Number(options.accounts);
 const account = wideDefinitions.find((one): one is EntityDefinition => one.kind === "entity")!;
 const views = wideDefinitions
   .filter((one): one is ViewDefinition => one.kind === "view")
@@ -53,7 +50,7 @@ function payment(number: number): Record<string, unknown> {
 }
 
 /** Every account's states, alike: of so many events spread over the longest window, before all live ones. */
-async function fill(store: SharedOnlineStore): Promise<void> {
+async function fill(store: SharedOnlineStore, accounts: number): Promise<void> {
   for (const { definition, fold } of views) {
     const state = fold.empty();
     for (let n = 0; n < EVENTS_MEDIAN; n++) {
@@ -69,9 +66,9 @@ async function fill(store: SharedOnlineStore): Promise<void> {
 }
 
 /** Microseconds of processor time an event. */
-async function measure(folder: string, wholeStates: boolean): Promise<number> {
+async function measure(folder: string, { accounts, eventsBefore }: Case, wholeStates: boolean): Promise<number> {
   const store = openLmdbStore({ folder: join(folder, "online") });
-  await fill(store);
+  await fill(store, accounts);
   const pipeline = await openSourcePipeline({
     source: payments,
     views,
@@ -80,11 +77,16 @@ async function measure(folder: string, wholeStates: boolean): Promise<number> {
     store,
     clock: { now: () => time.now as Micros },
     wholeStates,
-    ...(options.cold ? { hotBytesMax: () => COLD_BYTES } : {}),
   });
-  await push(pipeline, BATCHES / 4);
+  const everyone = Array.from({ length: accounts }, (_, n) => n);
+  for (let n = 0; n < eventsBefore; n++) await pipeline.push(everyone.map(payment));
+  await pipeline.drain();
   const began = process.cpuUsage();
-  await push(pipeline, BATCHES);
+  for (let batch = 0; batch < BATCHES; batch++) {
+    time.now += 50_000;
+    await pipeline.push(Array.from({ length: BATCH_EVENTS }, () => payment(random.integer(0, accounts - 1))));
+    await sleep(50);
+  }
   await pipeline.drain();
   const { user, system } = process.cpuUsage(began);
   await pipeline.close();
@@ -92,32 +94,33 @@ async function measure(folder: string, wholeStates: boolean): Promise<number> {
   return (user + system) / (BATCHES * BATCH_EVENTS);
 }
 
-async function push(pipeline: SourcePipeline, batches: number): Promise<void> {
-  for (let batch = 0; batch < batches; batch++) {
-    time.now += 50_000;
-    await pipeline.push(Array.from({ length: BATCH_EVENTS }, () => payment(random.integer(0, accounts - 1))));
-    await sleep(50);
-  }
-}
-
 const root = mkdtempSync(join(tmpdir(), "onefold-bench-"));
 try {
-  const taken: number[] = [];
-  const whole: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    whole.push(await measure(join(root, `whole-${round}`), true));
-    taken.push(await measure(join(root, `tails-${round}`), false));
-    for (const kind of ["whole", "tails"]) rmSync(join(root, `${kind}-${round}`), { recursive: true });
+  // The compiler has seen it all once before it is measured.
+  for (const wholeStates of [true, false]) await measure(join(root, `warm-${wholeStates}`), CASES[0], wholeStates);
+  for (const each of CASES) {
+    const taken: number[] = [];
+    const whole: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [wholeStates, rounds] of [
+        [true, whole],
+        [false, taken],
+      ] as const) {
+        const folder = join(root, `${each.name}-${round}-${wholeStates}`);
+        rounds.push(await measure(folder, each, wholeStates));
+        rmSync(folder, { recursive: true });
+      }
+    }
+    report({
+      bench: "ten-views",
+      case: each.name,
+      unit: "us/event",
+      better: "lower",
+      rounds: taken,
+      reference: { name: "every-state-whole", rounds: whole },
+      goal: GOAL,
+    });
   }
-  report({
-    bench: "ten-views",
-    case: options.cold ? "processor-time-cold" : "processor-time",
-    unit: "us/event",
-    better: "lower",
-    rounds: taken,
-    reference: { name: "every-state-whole", rounds: whole },
-    goal: GOAL,
-  });
 } finally {
   rmSync(root, { recursive: true, force: true });
 }

@@ -40,8 +40,8 @@ export class SourceTails {
   /** To be called for views that stand where the source does, and once all of one opening are told, `update`. */
   join(runner: ViewRunner): void {
     const { definition } = runner.view;
-    // A custom aggregation of whole rows sees columns that the source gains between an event and its reading.
-    if (definition.features.some(({ aggregation: { custom, column } }) => custom && column === undefined)) return;
+    // Code may be missing when it is next opened, and what such a view needs no other view could cut.
+    if (definition.features.some(({ aggregation }) => aggregation.custom !== undefined)) return;
     const { source, mode, store, limits = TAIL_LIMITS, bytesMax } = this.#options;
     const space = tailSpace(source.name, definition.entity, definition.key);
     if (mode === "whole" && runner.tailPlace?.space !== space) return;

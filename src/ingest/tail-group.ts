@@ -13,7 +13,7 @@
  * - It is cut of what was in it when the states began to be written whole, and only once all of them are: what a flush
  *   cuts is missing from the store no earlier than in the flush after it. A tail that was cut to nothing stays in the
  *   store as it was: what is in it the states hold, and folding skips that.
- * - A view that has tails in the store and is not run here (its code is missing, or it is being built) needs what
+ * - A view that has tails in the store and is not run here, as it is being built again, needs what
  *   others would cut. While there is one the group is inert: it takes no events, and states are written whole.
  * - A view that comes to the group has states that hold all events below its `from`.
  */
