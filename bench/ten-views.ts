@@ -5,8 +5,8 @@
  *
  * Pushes of 250 events, one each 50 ms or slower, as case c of the serving benchmark sends them; states of 60 buckets.
  * What is measured is the processor time an event takes, of all threads, for the wall clock of a shared machine says
- * less. Of accounts that have had many events and are in memory; and of accounts whose first event it is since the start,
- * so that their ten states are read from the store.
+ * less. "again": accounts whose states are in memory, with tails of every length. "first": mostly accounts whose first event
+ * it is since the start, so that their ten states are read from the store.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,6 +17,7 @@ import type { EntityDefinition, ViewDefinition } from "../src/define/definition.
 import { compileViewFold } from "../src/fold/compile.ts";
 import { diskStorage } from "../src/ingest/disk-storage.ts";
 import { openSourcePipeline } from "../src/ingest/source-pipeline.ts";
+import { TAIL_LIMITS } from "../src/ingest/tail-group.ts";
 import { stateSpace } from "../src/ingest/view-runner.ts";
 import { openLmdbStore } from "../src/online-store/lmdb.ts";
 import type { SharedOnlineStore } from "../src/online-store/online-store.ts";
@@ -30,12 +31,16 @@ const BATCHES = 40;
 const ROUNDS = 3;
 /** Of what writing every state whole takes. */
 const GOAL = 0.5;
-/** Events of each account before it is measured: more than any tail has. */
 const CASES = [
-  { name: "again", accounts: 1000, eventsBefore: 20 },
-  { name: "first", accounts: 10_000, eventsBefore: 0 },
-] as const;
-type Case = (typeof CASES)[number];
+  { name: "again", accounts: 5000, isFirst: false },
+  { name: "first", accounts: 10_000, isFirst: true },
+] as const satisfies readonly Case[];
+
+interface Case {
+  readonly name: string;
+  readonly accounts: number;
+  readonly isFirst: boolean;
+}
 
 const account = wideDefinitions.find((one): one is EntityDefinition => one.kind === "entity")!;
 const views = wideDefinitions
@@ -66,7 +71,7 @@ async function fill(store: SharedOnlineStore, accounts: number): Promise<void> {
 }
 
 /** Microseconds of processor time an event. */
-async function measure(folder: string, { accounts, eventsBefore }: Case, wholeStates: boolean): Promise<number> {
+async function measure(folder: string, { accounts, isFirst }: Case, wholeStates: boolean): Promise<number> {
   const store = openLmdbStore({ folder: join(folder, "online") });
   await fill(store, accounts);
   const pipeline = await openSourcePipeline({
@@ -78,8 +83,11 @@ async function measure(folder: string, { accounts, eventsBefore }: Case, wholeSt
     clock: { now: () => time.now as Micros },
     wholeStates,
   });
-  const everyone = Array.from({ length: accounts }, (_, n) => n);
-  for (let n = 0; n < eventsBefore; n++) await pipeline.push(everyone.map(payment));
+  // Before it is measured each has had another number of events, so that as many tails are long as ever will be.
+  for (let n = 0; !isFirst && n <= TAIL_LIMITS.eventsMax; n++) {
+    const some = Array.from({ length: accounts }, (_, i) => i).filter((i) => i % (TAIL_LIMITS.eventsMax + 1) >= n);
+    await pipeline.push(some.map(payment));
+  }
   await pipeline.drain();
   const began = process.cpuUsage();
   for (let batch = 0; batch < BATCHES; batch++) {
@@ -97,7 +105,8 @@ async function measure(folder: string, { accounts, eventsBefore }: Case, wholeSt
 const root = mkdtempSync(join(tmpdir(), "onefold-bench-"));
 try {
   // The compiler has seen it all once before it is measured.
-  for (const wholeStates of [true, false]) await measure(join(root, `warm-${wholeStates}`), CASES[0], wholeStates);
+  const few = { ...CASES[0], accounts: 500 };
+  for (const wholeStates of [true, false]) await measure(join(root, `warm-${wholeStates}`), few, wholeStates);
   for (const each of CASES) {
     const taken: number[] = [];
     const whole: number[] = [];
