@@ -84,8 +84,9 @@ async function measure(folder: string, { accounts, isFirst }: Case, wholeStates:
     wholeStates,
   });
   // Before it is measured each has had another number of events, so that as many tails are long as ever will be.
-  for (let n = 0; !isFirst && n <= TAIL_LIMITS.eventsMax; n++) {
-    const some = Array.from({ length: accounts }, (_, i) => i).filter((i) => i % (TAIL_LIMITS.eventsMax + 1) >= n);
+  const before = isFirst ? 0 : TAIL_LIMITS.eventsMax + 1;
+  for (let n = 0; n < before; n++) {
+    const some = Array.from({ length: accounts }, (_, i) => i).filter((i) => i % before >= n);
     await pipeline.push(some.map(payment));
   }
   await pipeline.drain();
