@@ -11,7 +11,10 @@ const TIMED = [
 /** Each kills, pauses or cuts off real servers, and wants them alone. */
 const FAULTS = [
   "test/faults/*.test.ts",
+  "test/ingest/kafka/drafts.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
+  "test/ingest/kafka/late-views.test.ts",
+  "test/ingest/kafka/source-ids.test.ts",
   "test/ingest/kafka/worker.test.ts",
   "test/platform/kill-nine.test.ts",
   "test/platform/shared-registry.test.ts",
@@ -21,14 +24,20 @@ const FAULTS = [
 /** What a user does, from the first command to the last: the documents' pages, the demos, the benchmarks. */
 const JOURNEYS = [
   "test/bench/serving.test.ts",
+  "test/clients/python.test.ts",
   "test/bench/stream.test.ts",
+  "test/bench/training.test.ts",
+  "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
+  "test/cli/worker-tables.test.ts",
   "test/docs/cli-page.test.ts",
   "test/docs/kafka-page.test.ts",
   "test/docs/polling-page.test.ts",
   "test/docs/quickstart.test.ts",
+  "test/docs/training-sets-page.test.ts",
   "test/examples/flights-demo.test.ts",
   "test/examples/kafka-demo.test.ts",
+  "test/examples/notebook.test.ts",
 ];
 
 /** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone. */

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { build, installDependencies, requireNode, root, run, say } from "./setup.mjs";
 
-const NEEDS_DIST = ["preview", "serving"];
+const NEEDS_DIST = ["backfill", "preview", "serving", "training"];
 
 requireNode();
 const [name, ...rest] = process.argv.slice(2);

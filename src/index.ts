@@ -96,6 +96,8 @@ export { openOnlineServer, type OnlineServer, type OnlineServerOptions } from ".
 export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
 export { type HttpOptions, type HttpServer } from "./serve/http.ts";
 export { type FitSplit, type FittedService, type FittedStep } from "./registry/fitted-service.ts";
+export { runTrainingJob, type TrainingJobOptions } from "./platform/training-jobs/run-training-job.ts";
+export { type TrainingJobsOptions } from "./platform/training-jobs/training-jobs.ts";
 export { serveAsWorker } from "./platform/workers/serve-worker.ts";
 export { type WorkerOptions } from "./platform/workers/worker-house.ts";
 export { type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";

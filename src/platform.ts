@@ -18,7 +18,6 @@ import type { PushResult } from "./ingest/pipeline.ts";
 import { Metrics } from "./monitor/metrics.ts";
 import { openDuckDb } from "./offline-store/duckdb.ts";
 import { openOfflineStore } from "./offline-store/delta-table.ts";
-import type { SharedOnlineStore } from "./online-store/online-store.ts";
 import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
@@ -36,19 +35,22 @@ import type {
   VectorOptions,
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
+import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelRequest } from "./platform/label-options.ts";
+import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
-import { openRegistry, type OpenedRegistry } from "./platform/open-registry.ts";
-import { type DefinitionCode, Registrations } from "./platform/registrations.ts";
+import { openRegistry } from "./platform/open-registry.ts";
+import { Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
 import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
+import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
@@ -62,7 +64,7 @@ import { type CallRoute, createCaller } from "./serve/in-process.ts";
 import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
-import { openServingLog, type ServingLog } from "./serve/serving-log.ts";
+import { openServingLog } from "./serve/serving-log.ts";
 import { audit } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
 import { fitService } from "./training/fit-service.ts";
@@ -127,7 +129,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       },
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const { online, startPublishing, close } = await openOwnedStore(options, context);
+    const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
@@ -135,29 +137,19 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
+    const training = await openTrainingJobs(context, sources, opened.folder, options);
+    if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
-    return new Platform(context, shared, { online, sources, servingLog, keptVectorsBytes, sampleRate }, closers);
+    return new Platform(
+      context,
+      shared,
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      closers,
+    );
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
   }
-}
-
-/** The registry as others may have it, too. */
-interface Shared extends OpenedRegistry {
-  readonly code: DefinitionCode;
-  onTrouble(trouble: OnefoldError | null): void;
-  /** From then on a backfill must leave time to requests. */
-  onServing(): void;
-}
-
-/** What only the owner of the folder has. */
-interface Owned {
-  readonly online: SharedOnlineStore;
-  readonly sources: SourceRuntimes;
-  readonly servingLog: ServingLog;
-  readonly keptVectorsBytes: number;
-  readonly sampleRate: number;
 }
 
 export class Platform {
@@ -206,6 +198,8 @@ export class Platform {
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
+      publishing: () => owned?.publishing() ?? null,
+      remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       statusNames: STATUS_NAMES,
     });
@@ -358,6 +352,14 @@ export class Platform {
   }
 
   /**
+   * Writes the feature rows of past minutes that a view's table lacks: of imported history, and from before it was
+   * registered. Throws as `materialize` of `platform/materialized-view.ts`.
+   */
+  materialize(options: MaterializeOptions): Promise<MaterializeReport> {
+    return materialize(this.#context, this.#own("materialize", "ask it of its server").sources, options);
+  }
+
+  /**
    * What computing a view from history will take, by a count of its events and a trial on some of its entities;
    * registered or not: it is looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
    */
@@ -478,7 +480,7 @@ export class Platform {
     return follower;
   }
 
-  #openWorkers({ online, sources, sampleRate }: Owned): Workers {
+  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
     return new Workers({
       dataDir: this.dataDir,
       registryFolder: this.#shared.folder,
@@ -487,6 +489,7 @@ export class Platform {
       push: this.#servePorts.push,
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
+      training,
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });

@@ -61,6 +61,7 @@ const STORE_ADAPTER =
 const DRIVERS: readonly string[] = [
   "lmdb",
   "@duckdb/node-api",
+  "apache-arrow",
   "fastify",
   "prom-client",
   "pg",

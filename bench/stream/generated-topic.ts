@@ -3,7 +3,7 @@
  * partition, then accounts at random. So many entities need no broker that holds their events.
  */
 import type { FetchedPartition, FetchFrom, KafkaRecord, NewRecord } from "../../src/ingest/kafka/connection.ts";
-import { KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../src/ingest/kafka/router.ts";
+import { KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../src/ingest/kafka/record-stamp.ts";
 import { PARTITIONS, payment } from "./workload.ts";
 
 const RECORDS_A_PARTITION = 500;

@@ -15,6 +15,8 @@ export const diagnostics: {
   readonly deadLetter: Channel;
   /** One poll of an API: `{source, outcome, code, requests, rows, durationMs}`; outcome is "rows", "nothing", "unchanged" or "failed", `code` that of a failure or null. */
   readonly polled: Channel;
+  /** The states of a request fetched from an online store elsewhere: `{states, durationMs, code}`, `code` that of a failure or null. */
+  readonly fetched: Channel;
   /** One offline commit: `{table, rows, version}`. */
   readonly committed: Channel;
   /** One vector read: `{service, durationMs, statuses, isKept}`. */
@@ -31,6 +33,7 @@ export const diagnostics: {
   flushed: channel("onefold:flushed"),
   deadLetter: channel("onefold:dead-letter"),
   polled: channel("onefold:polled"),
+  fetched: channel("onefold:fetched"),
   committed: channel("onefold:committed"),
   served: channel("onefold:served"),
   onDemandFailed: channel("onefold:on-demand-failed"),

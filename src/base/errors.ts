@@ -2,6 +2,7 @@
  * One error class and one closed list of codes. Every code stands in `docs/errors.md` with what it
  * means and what to do; a test holds that page and this list together.
  */
+import { isDiskFull } from "./disk-full.ts";
 
 /** HTTP status and one-line meaning of every code. The order is the order of `docs/errors.md`. */
 export const ERROR_CODES = {
@@ -77,7 +78,9 @@ export const ERROR_CODES = {
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
   DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
+  SPILL_FULL: { status: 507, meaning: "work fits neither into its memory nor into its folder for spilled data" },
   STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
+  DISK_FULL: { status: 507, meaning: "there is no room left on the disk" },
   STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },
   STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
@@ -92,6 +95,11 @@ export const ERROR_CODES = {
   SPINE_AFTER_LOG: { status: 409, meaning: "label times lie after the end of the offline log" },
   FILE_UNREADABLE: { status: 400, meaning: "a file is missing, of an unknown format or damaged" },
   FILE_COLUMN_MISSING: { status: 400, meaning: "an imported file lacks a column that its source needs" },
+  TRAINING_SET_UNKNOWN: { status: 404, meaning: "there is no training set of this id, or it was removed" },
+  TRAINING_SET_NOT_DONE: { status: 409, meaning: "a training set that is not done has no file to be downloaded" },
+  TRAINING_NOT_OFFERED: { status: 409, meaning: "this server builds no training sets" },
+  TRAINING_INTERRUPTED: { status: 500, meaning: "the process that built a training set ended before its work did" },
+  PATH_NOT_ALLOWED: { status: 403, meaning: "a path on the server lies outside the folder that it may be read from" },
   EPOCH_UNKNOWN: { status: 404, meaning: "a token names an epoch this data folder does not have" },
   CANCELLED: { status: 499, meaning: "the work was cancelled" },
   INTERNAL: { status: 500, meaning: "a defect of the platform itself" },
@@ -148,7 +156,7 @@ export function isOnefoldError(error: unknown): error is OnefoldError {
 /** Wraps anything thrown as an `OnefoldError`; one that already is comes back as it is. */
 export function asOnefoldError(error: unknown): OnefoldError {
   if (isOnefoldError(error)) return error;
-  return new OnefoldError("INTERNAL", messageOf(error), { cause: error });
+  return new OnefoldError(isDiskFull(error) ? "DISK_FULL" : "INTERNAL", messageOf(error), { cause: error });
 }
 
 const MESSAGE_CHARACTERS_MAX = 2000;

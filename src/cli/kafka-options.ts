@@ -37,9 +37,14 @@ export interface WorkerTableOptions {
   readonly kafkaPrefix?: string;
 }
 
-export function withWorkerTableOptions(command: Command): Command {
+/** `instead` are names of options that name events elsewhere. */
+export function withWorkerTableOptions(command: Command, instead: readonly string[] = []): Command {
   return command
-    .addOption(new Option("--archive <folder>", "offline tables of onefold worker: events of sources on Kafka"))
+    .addOption(
+      new Option("--archive <folder>", "offline tables of onefold worker: events of sources on Kafka").conflicts([
+        ...instead,
+      ]),
+    )
     .addOption(prefixOption());
 }
 

@@ -20,6 +20,7 @@ import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
 import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
+import { materializeCommand } from "./commands/materialize.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -27,6 +28,7 @@ import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
+import { trainJobCommand } from "./commands/train-job.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output.ts";
@@ -58,6 +60,7 @@ for (const command of [
   fitCommand(),
   trainCommand(),
   backfillCommand(),
+  materializeCommand(),
   auditCommand(),
   featuresCommand(),
   viewsCommand(),
@@ -72,6 +75,7 @@ for (const command of [
 }
 
 program.addCommand(serveWorkerCommand(), { hidden: true });
+program.addCommand(trainJobCommand(), { hidden: true });
 
 /** Applies to subcommands as well: they exit through `run`, never by themselves. */
 function throwInsteadOfExiting(command: Command): void {

@@ -26,9 +26,24 @@ export function parseMegabytes(text: string): number {
   throw new InvalidArgumentError("Give a whole number of megabytes; 0 for none.");
 }
 
+/** `2GB`, `512MB`, `1.5GiB`: a GB is 10^9 bytes, a GiB 2^30. */
+export function parseBytes(text: string): number {
+  const match = /^(\d{1,9}(?:\.\d{1,3})?)\s*([kmgt])(i?)b$/i.exec(text.trim());
+  if (match !== null) {
+    const power = "kmgt".indexOf(match[2]!.toLowerCase()) + 1;
+    return Math.round(Number(match[1]) * (match[3] === "" ? 1000 : 1024) ** power);
+  }
+  throw new InvalidArgumentError("Write it as 512MB, 2GB or 1.5GiB.");
+}
+
 export function parseCount(text: string): number {
   if (/^[1-9]\d*$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new InvalidArgumentError("Give a whole number above zero.");
+}
+
+export function parseAmount(text: string): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Give a whole number; 0 for none.");
 }
 
 export function parseTime(text: string): Micros {

@@ -35,9 +35,13 @@ const formatBar: GenericFormatter = (_options, params, payload) => {
   if (total === null) return `${what} ${formatCount(params.value)}, ${rate}`;
   const filled = Math.round(params.progress * BAR_WIDTH);
   const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
-  const left = ratePerSecond === 0 ? "" : `, ${Math.ceil((total - params.value) / ratePerSecond)} s left`;
+  const left = timeLeft(total - params.value, ratePerSecond);
   return `${what} ${bar} ${Math.floor(params.progress * 100)}% of ${formatCount(total)}, ${rate}${left}`;
 };
+
+function timeLeft(count: number, ratePerSecond: number): string {
+  return ratePerSecond === 0 ? "" : `, ${Math.ceil(count / ratePerSecond)} s left`;
+}
 
 function terminalBar(title: string, stream: NodeJS.WritableStream): Progress {
   const bar = new SingleBar({ stream, format: formatBar, hideCursor: true, clearOnComplete: true });
@@ -67,24 +71,27 @@ function plainLines(title: string, stream: NodeJS.WritableStream): Progress {
       if (performance.now() - printedMillis < MILLIS_BETWEEN_LINES) return;
       printedMillis = performance.now();
       const of = total === null || total === 0 ? "" : ` of ${formatCount(total)}`;
-      stream.write(`${title}: ${phase} ${formatCount(done)}${of}, ${formatCount(ratePerSecond)}/s\n`);
+      const left = of === "" ? "" : timeLeft(total! - done, ratePerSecond);
+      stream.write(`${title}: ${phase} ${formatCount(done)}${of}, ${formatCount(ratePerSecond)}/s${left}\n`);
     },
     stop(): void {},
   };
 }
 
-/** Mean rate since the phase began. */
+/** Mean rate since the phase began; what was done before, as where work is gone on with, is not counted. */
 class PhaseRate {
   #phase: string | null = null;
   #startMillis = 0;
+  #startDone = 0;
 
   perSecond(phase: string, done: number): number {
     if (phase !== this.#phase) {
       this.#phase = phase;
       this.#startMillis = performance.now();
+      this.#startDone = done;
     }
     const elapsedMillis = performance.now() - this.#startMillis;
-    return elapsedMillis < 1 ? 0 : Math.round((done * 1000) / elapsedMillis);
+    return elapsedMillis < 1 ? 0 : Math.round(((done - this.#startDone) * 1000) / elapsedMillis);
   }
 }
 

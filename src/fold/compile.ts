@@ -50,6 +50,7 @@ export function compileViewFold(
 class CompiledViewFold implements ViewFold<FoldState> {
   readonly features: readonly CompiledFeature[];
   readonly inputColumns: readonly string[];
+  readonly eventColumns: readonly string[];
   readonly emptiesAfterMicros: number;
   readonly #plan: ViewPlan;
   readonly #record: EventRecord;
@@ -69,6 +70,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
       hopMicros: over?.kind === "time" ? hopForWindow(over.micros) : over?.kind === "session" ? hopForSession(over) : 0,
     }));
     this.inputColumns = plan.inputColumns;
+    this.eventColumns = plan.eventColumns;
     this.#record = new EventRecord(plan);
     this.#keyParts = plan.key.map(() => null);
     this.#keyTypes = plan.key.map(({ type }) => type);

@@ -72,6 +72,8 @@ export interface ViewFold<S extends ViewState = ViewState> {
   readonly features: readonly CompiledFeature[];
   /** Source columns (stored ones, not derived) that folding needs, key columns included: for push-down. */
   readonly inputColumns: readonly string[];
+  /** Those of them that are needed where an event's entity is known already: key columns only where a feature reads them. */
+  readonly eventColumns: readonly string[];
   /**
    * So long after a state's last event every read gives the values of an unseen entity, though not its status; Infinity
    * where there is no such time.

@@ -70,6 +70,7 @@ export interface ViewPlan {
   /** Row positions and types of the entity's key. */
   readonly key: readonly { readonly column: number; readonly type: SourceDefinition["columns"][number]["type"] }[];
   readonly inputColumns: readonly string[];
+  readonly eventColumns: readonly string[];
   readonly forgetAfterMicros: number;
 }
 
@@ -108,6 +109,8 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
     ),
   };
   const viewName = formatViewName(view);
+  const read = view.features.flatMap(({ aggregation }) => columnsOf(aggregation, source));
+  const isDerived = (name: string): boolean => source.derived.some((column) => column.name === name);
   return {
     viewName,
     derived,
@@ -143,10 +146,8 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
     })),
     state: { lifetime, list, hash: layoutHash(view, source, derived), viewName },
     key,
-    inputColumns: derived.storedColumnsFor([
-      ...view.key,
-      ...view.features.flatMap(({ aggregation }) => columnsOf(aggregation, source)),
-    ]),
+    inputColumns: derived.storedColumnsFor([...view.key, ...read]),
+    eventColumns: derived.storedColumnsFor([...view.key.filter(isDerived), ...read]),
     forgetAfterMicros: view.forgetAfterMicros ?? Number.POSITIVE_INFINITY,
   };
 }

@@ -12,6 +12,7 @@
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
+import { storageCode } from "../base/disk-full.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import { jsonData } from "./json-data.ts";
@@ -79,6 +80,8 @@ export class DeadLetters {
   #waiting: { lines: string; letters: readonly DeadLetter[]; resolve(): void; reject(error: unknown): void }[] = [];
   #writing: Promise<void> | null = null;
   #failure: OnefoldError | null = null;
+  /** Why nothing is written that was not failed at: closed, or opened to read. */
+  #refusal: OnefoldError | null = null;
 
   private constructor(options: DeadLettersOptions) {
     this.#options = options;
@@ -103,6 +106,11 @@ export class DeadLetters {
   /** Letters that went, unresolved, because newer ones needed their room: since the beginning, across restarts. */
   get droppedCount(): number {
     return this.#dropped.dropped;
+  }
+
+  /** The error that made them refuse letters, or null. */
+  get failure(): OnefoldError | null {
+    return this.#failure;
   }
 
   /** Writes letters; resolves once they are durable, with each letter as stored. Throws `STORAGE_FAILED`. */
@@ -169,7 +177,7 @@ export class DeadLetters {
     await this.#writing;
     await this.#file?.close().catch(() => undefined);
     this.#file = null;
-    this.#failure ??= new OnefoldError("STORAGE_FAILED", "the dead letters are closed", {
+    this.#refusal ??= new OnefoldError("STORAGE_FAILED", "the dead letters are closed", {
       where: this.#options.folder,
     });
   }
@@ -183,7 +191,8 @@ export class DeadLetters {
   }
 
   async #append(lines: readonly Line[], letters: readonly DeadLetter[]): Promise<void> {
-    if (this.#failure !== null) throw this.#failure;
+    const refusal = this.#failure ?? this.#refusal;
+    if (refusal !== null) throw refusal;
     // Without new lines too: what is known already may not be durable yet.
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
     const durable = new Promise<void>((resolve, reject) =>
@@ -291,7 +300,7 @@ export class DeadLetters {
       for (const id of ids) if (!this.#known.has(id)) ids.delete(id);
     }
     if (readOnly) {
-      this.#failure = new OnefoldError("STORAGE_LOCKED", "the dead letters were opened to read", { where: folder });
+      this.#refusal = new OnefoldError("STORAGE_LOCKED", "the dead letters were opened to read", { where: folder });
       return;
     }
     // What a killed process wrote and never synced counts from here on, so it is synced.
@@ -358,9 +367,10 @@ function parseLine(text: string): Line | null {
 
 function storageFailed(folder: string, cause: unknown): OnefoldError {
   const message = cause instanceof Error ? cause.message : String(cause);
-  return new OnefoldError("STORAGE_FAILED", `the dead letters cannot be written: ${message}`, {
+  const code = storageCode(cause);
+  return new OnefoldError(code, `the dead letters cannot be written: ${message}`, {
     where: folder,
-    hint: "free disk space or repair the disk, then restart",
+    hint: code === "DISK_FULL" ? "make room: it goes on by itself" : "repair the disk, then restart",
     cause,
   });
 }

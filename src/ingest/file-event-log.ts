@@ -9,6 +9,7 @@
  * the log refuses to go on until it is opened anew.
  */
 import { join } from "node:path";
+import { storageCode } from "../base/disk-full.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import { ByteWriter } from "../schema/byte-buffer.ts";
@@ -310,9 +311,10 @@ export class FileEventLog implements EventLog {
 
 function storageFailed(folder: string, cause: unknown): OnefoldError {
   const message = cause instanceof Error ? cause.message : String(cause);
-  return new OnefoldError("STORAGE_FAILED", `the event log cannot be written: ${message}`, {
+  const code = storageCode(cause);
+  return new OnefoldError(code, `the event log cannot be written: ${message}`, {
     where: folder,
-    hint: "free disk space or repair the disk, then restart: what was acknowledged is safe",
+    hint: `${code === "DISK_FULL" ? "make room: it goes on by itself" : "repair the disk, then restart"}; what was acknowledged is safe`,
     cause,
   });
 }

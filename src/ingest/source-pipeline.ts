@@ -171,7 +171,7 @@ export class SourcePipeline {
 
   /** The error the pipeline stopped at, or null. */
   get failure(): OnefoldError | null {
-    return this.#failure ?? this.log.failure;
+    return this.#failure ?? this.log.failure ?? this.deadLetters.failure;
   }
 
   /**

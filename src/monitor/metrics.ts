@@ -9,6 +9,7 @@ import type { Channel } from "node:diagnostics_channel";
 import { AggregatorRegistry, Counter, Gauge, Histogram, type PrometheusContentType, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
 import { type DurationTally, histogramLines } from "./duration-tally.ts";
+import { addRemoteStoreMetrics, type Fetch, type RemoteStoreHouse } from "./remote-store-metrics.ts";
 import { RequestTally } from "./request-tally.ts";
 import { VectorTally } from "./vector-tally.ts";
 
@@ -62,7 +63,7 @@ export interface WorkerCounts {
 }
 
 /** What is asked at each scrape; to answer must be cheap. */
-export interface MonitoredHouse {
+export interface MonitoredHouse extends RemoteStoreHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */
@@ -131,6 +132,7 @@ export class Metrics {
     this.#askRespDoors();
     this.#askWorkers();
     this.#askProcess();
+    this.#askRemoteStores();
   }
 
   /** Listens from now on; a second call does nothing. */
@@ -389,6 +391,18 @@ export class Metrics {
     const restarts: Counter = this.#counter("onefold_worker_restarts_total", help, [], () =>
       ask(restarts, (counts) => restarts.inc(counts.restarts)),
     );
+  }
+
+  #askRemoteStores(): void {
+    const fetched = addRemoteStoreMetrics(
+      {
+        counter: (...given) => this.#counter(...given),
+        gauge: (...given) => this.#gauge(...given),
+        histogram: (...given) => this.#histogram(...given),
+      },
+      this.#house,
+    );
+    this.#on<Fetch>(diagnostics.fetched, fetched);
   }
 
   #askProcess(): void {

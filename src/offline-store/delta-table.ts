@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { isAbsolute, join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
+import { isDiskFull } from "../base/disk-full.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { formatType, sameType } from "../schema/value.ts";
 import {
@@ -129,37 +130,56 @@ class DeltaTable implements OfflineTable {
   }
 
   async commit(change: TableCommit): Promise<number> {
-    for (const { path } of change.add) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
-    return this.#inTurn(async () => {
-      const dataChange = change.dataChange ?? true;
-      const removes = (change.remove ?? []).map((path) => this.#removeAction(path, dataChange));
-      const now = millisOf(this.#clock);
-      const actions: DeltaAction[] = [
-        commitInfo(change.operation, now),
-        ...(change.txn ?? []).map(({ applicationId, version }) => ({
-          txn: { appId: applicationId, version, lastUpdated: now },
-        })),
-        ...removes,
-        ...change.add.map((file): DeltaAction => ({
-          add: {
-            path: encodePath(file.path),
-            partitionValues: {},
-            size: file.bytes,
-            modificationTime: now,
-            dataChange,
-            stats: file.stats ?? JSON.stringify({ numRecords: file.rows }),
-            ...(file.tags === undefined ? {} : { tags: file.tags }),
-          },
-        })),
-      ];
-      this.#refuseOldTxn(change);
-      while (!(await this.#log.put(this.#state, actions))) await this.#passConcurrentCommit(change);
-      const rows = change.add.reduce((sum, file) => sum + file.rows, 0);
-      if (diagnostics.committed.hasSubscribers) {
-        diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
+    try {
+      for (const { path } of change.add) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
+      return await this.#inTurn(() => this.#commit(change));
+    } catch (error) {
+      if (isDiskFull(error)) await this.#removeUnnamed(change);
+      throw error;
+    }
+  }
+
+  /** What no commit names is of no use, and would be there once more at each attempt to write it. */
+  async #removeUnnamed({ add }: TableCommit): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#refresh();
+      for (const { path } of add) {
+        const name = encodePath(path);
+        const isNamed = this.#state.added.has(name) || this.#state.removed.has(name);
+        if (!isNamed) await this.#storage.remove(join(this.folder, path));
       }
-      return this.#state.version;
-    });
+    }).catch(() => undefined);
+  }
+
+  async #commit(change: TableCommit): Promise<number> {
+    const dataChange = change.dataChange ?? true;
+    const removes = (change.remove ?? []).map((path) => this.#removeAction(path, dataChange));
+    const now = millisOf(this.#clock);
+    const actions: DeltaAction[] = [
+      commitInfo(change.operation, now),
+      ...(change.txn ?? []).map(({ applicationId, version }) => ({
+        txn: { appId: applicationId, version, lastUpdated: now },
+      })),
+      ...removes,
+      ...change.add.map((file): DeltaAction => ({
+        add: {
+          path: encodePath(file.path),
+          partitionValues: {},
+          size: file.bytes,
+          modificationTime: now,
+          dataChange,
+          stats: file.stats ?? JSON.stringify({ numRecords: file.rows }),
+          ...(file.tags === undefined ? {} : { tags: file.tags }),
+        },
+      })),
+    ];
+    this.#refuseOldTxn(change);
+    while (!(await this.#log.put(this.#state, actions))) await this.#passConcurrentCommit(change);
+    const rows = change.add.reduce((sum, file) => sum + file.rows, 0);
+    if (diagnostics.committed.hasSubscribers) {
+      diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
+    }
+    return this.#state.version;
   }
 
   async vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {

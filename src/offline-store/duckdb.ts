@@ -27,10 +27,11 @@ import {
   type DuckDBValue,
   type DuckDBVector,
 } from "@duckdb/node-api";
-import { OnefoldError, isOnefoldError } from "../base/errors.ts";
+import { OnefoldError } from "../base/errors.ts";
 import { MICROS_PER_DAY } from "../base/micros.ts";
 import { formatType, type Value, type ValueType } from "../schema/value.ts";
 import { bitmapOfBytes, bytesOfBitmap, doublesOfInt64, writeInt64OfDoubles } from "./column-bytes.ts";
+import { engineError } from "./engine-error.ts";
 import {
   sqlName,
   sqlType,
@@ -58,17 +59,26 @@ const SESSION_SETTINGS =
 
 /** Opens an engine with an in-memory database of its own. Throws `INTERNAL` where DuckDB cannot start. */
 export async function openDuckDb(settings: EngineSettings = {}): Promise<QueryEngine> {
-  const spillFolder = settings.spillFolder ?? join(tmpdir(), `onefold-spill-${randomUUID()}`);
+  const spillFolder = join(settings.spillFolder ?? tmpdir(), `onefold-spill-${randomUUID()}`);
   const instance = await DuckDBInstance.create(":memory:", {
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
     temp_directory: spillFolder,
-    ...(settings.memoryBytes === undefined ? {} : { memory_limit: `${Math.ceil(settings.memoryBytes / 1024)}KiB` }),
+    ...(settings.memoryBytes === undefined ? {} : { memory_limit: kibibytes(settings.memoryBytes) }),
     ...(settings.threads === undefined ? {} : { threads: String(settings.threads) }),
   }).catch((error: unknown) => {
     throw engineError(error, "opening the engine");
   });
-  return new DuckDbEngine(instance, spillFolder);
+  const engine = new DuckDbEngine(instance, spillFolder);
+  if (settings.spillBytesMax !== undefined) {
+    // As a setting of the instance it would be shown, and not be kept.
+    await engine.run(`SET max_temp_directory_size='${kibibytes(settings.spillBytesMax)}'`);
+  }
+  return engine;
+}
+
+function kibibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1024)}KiB`;
 }
 
 class DuckDbEngine implements QueryEngine {
@@ -230,6 +240,11 @@ function readVector(
     case "int32":
       if (raw.items instanceof Int32Array) return raw.items;
       throw new OnefoldError("INTERNAL", `a column wanted as int32 is ${type.toString()}, not INTEGER`);
+    case "int64":
+      if (raw.items instanceof BigInt64Array) {
+        return new Int32Array(raw.items.buffer, raw.items.byteOffset, 2 * rowCount);
+      }
+      throw new OnefoldError("INTERNAL", `a column wanted as int64 is ${type.toString()}, not BIGINT`);
     case "text":
       return readTexts(vector, rowCount, present);
     case "value":
@@ -369,31 +384,4 @@ function driverValue(value: Value, type: ValueType): DuckDBValue {
     default:
       return value as number | string | boolean;
   }
-}
-
-const UNREADABLE_INPUT =
-  /^IO Error|No files found|magic bytes|Parquet|parquet|TProtocolException|CSV Error|Error when sniffing|Malformed JSON|JSON transform error|not a valid|Invalid unicode|Snappy|ZSTD|unexpected end/i;
-
-/** What is wrong with a file and on which line, without the engine's advice on its own settings. */
-function ownWords(message: string): string {
-  const lines = message.split("\n").map((line) => line.trim());
-  const advice = lines.findIndex((line) => /^(Possible|The search space|\* |LINE \d|file ?=|delimiter ?=)/i.test(line));
-  const said = (advice < 0 ? lines : lines.slice(0, advice)).filter((line) => line !== "");
-  return said
-    .join("; ")
-    .replace(/^Invalid Input Error: |^Invalid Error: |^IO Error: /, "")
-    .slice(0, 400);
-}
-
-/** The platform's error for what DuckDB threw; the statement goes along as `where`, cut to fit a line. */
-function engineError(error: unknown, sql: string): OnefoldError {
-  if (isOnefoldError(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const where = sql.length > 300 ? `${sql.slice(0, 300)}...` : sql;
-  if (message.startsWith("INTERRUPT Error")) return new OnefoldError("CANCELLED", "the work was cancelled");
-  if (/No space left|could not write/i.test(message)) {
-    return new OnefoldError("STORAGE_FAILED", message, { where, cause: error });
-  }
-  if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", ownWords(message), { cause: error });
-  return new OnefoldError("INTERNAL", message, { where, cause: error });
 }

@@ -6,11 +6,13 @@ import type { Value, ValueType } from "../schema/value.ts";
 
 /**
  * How a result column is wanted. `number` needs a DOUBLE column (cast int64, bool and timestamps in SQL:
- * `epoch_us(t)::DOUBLE`), `int32` an INTEGER one; `text` VARCHAR; `value` converts any of the platform's types.
+ * `epoch_us(t)::DOUBLE`), `int32` an INTEGER one, `int64` a BIGINT one, whose 64 bits are handed over as two
+ * halves, the low one first; `text` VARCHAR; `value` converts any of the platform's types.
  */
 export type EngineColumn =
   | { readonly as: "number" }
   | { readonly as: "int32" }
+  | { readonly as: "int64" }
   | { readonly as: "text" }
   | { readonly as: "value"; readonly type: ValueType };
 
@@ -40,12 +42,17 @@ export interface EngineSettings {
   /** Bytes of memory it may use before it spills. */
   readonly memoryBytes?: number;
   readonly threads?: number;
-  /** Folder for spilled data; removed on close. */
+  /** Existing folder in which spilled data gets a folder of its own, removed on close. Default: that of the system. */
   readonly spillFolder?: string;
+  /** Bytes that may be spilled. Default: what is free on its disk, less a tenth. */
+  readonly spillBytesMax?: number;
 }
 
 export interface QueryEngine {
-  /** Runs statements without a result. Errors become `FILE_UNREADABLE` for unreadable inputs, else `INTERNAL`. */
+  /**
+   * Runs statements without a result. Errors become `FILE_UNREADABLE` for unreadable inputs, `STORAGE_FAILED` for a full
+   * disk, `SPILL_FULL` where work does not fit into memory and what may be spilled, else `INTERNAL`.
+   */
   run(sql: string): Promise<void>;
   /** A small result, all at once, as objects of platform values (int64 and timestamps as numbers; maps as JSON text). */
   rows(sql: string): Promise<Record<string, Value>[]>;

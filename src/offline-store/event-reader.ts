@@ -42,6 +42,11 @@ export interface EventReadRequest extends KeyedEventsRequest {
   readonly columns: readonly string[];
   /** Table (entity_id INTEGER, entity_key VARCHAR): only these entities, under these ids. */
   readonly restrictTo?: string;
+  /**
+   * Only events whose time, known or effective, is not behind their entity's `last_time` (microseconds as DOUBLE) in that
+   * table. Files and parts of files that hold nothing else are not read.
+   */
+  readonly upTo?: "known-time" | "effective-time";
   /** Within an entity: by offset, or by (min(event time, known time), offset). */
   readonly order: "offset" | "effective-time";
   /** Makes `keyText` usable. */
@@ -72,18 +77,25 @@ export interface EntityEventBatch {
   keyText(entity: number): EntityKey;
 }
 
+/** As the engine handed it over: also the vectors that `fillRow` writes from, in the order of the columns asked for. */
+export interface ReadEventBatch extends EntityEventBatch {
+  readonly values: readonly EngineVector[];
+  readonly validity: readonly (Uint8Array | null)[];
+}
+
 /** Streams events sorted by (entity, order). Throws what the engine throws; `DEFINITION_INVALID` for a bad column. */
 export async function* readEventsByEntity(
   engine: QueryEngine,
   request: EventReadRequest,
-): AsyncIterableIterator<EntityEventBatch> {
+): AsyncIterableIterator<ReadEventBatch> {
   const { source, columns } = request;
   const wanted = columns.map((name) => storedColumn(source, name));
   const scratch = randomUUID();
   const entities = request.restrictTo ?? `entities_${scratch}`;
   const keyTable = `keys_${scratch}`;
   try {
-    const scan = await keyedScan(engine, request, wanted, keyTable);
+    const cut = await timeCut(engine, request);
+    const scan = await keyedScan(engine, { ...request, files: cut.files }, wanted, keyTable);
     if (request.restrictTo === undefined) {
       await engine.run(`CREATE TABLE ${sqlName(entities)} AS
         SELECT (row_number() OVER (ORDER BY _key) - 1)::INTEGER AS entity_id, _key AS entity_key
@@ -92,14 +104,15 @@ export async function* readEventsByEntity(
     const sortBy = request.order === "offset" ? "_offset" : "least(_event_time, _known_time), _offset";
     const sql = `SELECT e.entity_id, s._offset::DOUBLE, epoch_us(s._event_time)::DOUBLE, epoch_us(s._known_time)::DOUBLE
         ${wanted.map((column) => `, ${columnSql(column)}`).join("")}
-      FROM ${scan} s JOIN ${sqlName(entities)} e ON s._key = e.entity_key
+      FROM ${scan} s JOIN ${sqlName(entities)} e ON s._key = e.entity_key ${cut.where}
       ORDER BY e.entity_id, ${sortBy}`;
     const keyCursor = request.withKeys === true ? new KeyCursor(engine, entities) : null;
     const places = wanted.map((column) => source.columns.indexOf(column));
     try {
       for await (const batch of engine.stream(sql, [INT32, NUMBER, NUMBER, NUMBER, ...wanted.map(engineColumn)])) {
         const [entity, offset, eventTime, knownTime, ...vectors] = batch.columns;
-        const fill = rowFiller(wanted, places, vectors, batch.validity.slice(4));
+        const validity = batch.validity.slice(4);
+        const fill = rowFiller(wanted, places, vectors, validity);
         const ids = entity as Int32Array;
         await keyCursor?.cover(ids[0]!, ids[batch.rowCount - 1]!);
         yield {
@@ -108,6 +121,8 @@ export async function* readEventsByEntity(
           offset: offset as Float64Array,
           eventTime: eventTime as Float64Array,
           knownTime: knownTime as Float64Array,
+          values: vectors,
+          validity,
           fillRow: fill,
           keyText: (id) => keyOf(keyCursor, id),
         };
@@ -121,9 +136,29 @@ export async function* readEventsByEntity(
   }
 }
 
+/** The files, less those known too late as a whole, and what leaves out the later events of the others. */
+async function timeCut(
+  engine: QueryEngine,
+  { upTo, restrictTo, files }: EventReadRequest,
+): Promise<{ readonly files: EventFiles; readonly where: string }> {
+  if (upTo === undefined || restrictTo === undefined) return { files, where: "" };
+  const [row] = await engine.rows(`SELECT max(last_time) AS last FROM ${sqlName(restrictTo)}`);
+  const last = Number(row?.["last"] ?? Number.NEGATIVE_INFINITY);
+  if (!Number.isFinite(last)) return { files, where: "" };
+  if (upTo === "effective-time") {
+    // An event that is known late may have happened early.
+    return { files, where: "WHERE epoch_us(least(s._event_time, s._known_time)) <= e.last_time" };
+  }
+  const isEarly = ({ tags }: TableFile): boolean => !(Number(tags["firstKnownTime"]) > last);
+  return {
+    files: { ...files, history: files.history.filter(isEarly), live: files.live.filter(isEarly) },
+    where: `WHERE s._known_time <= make_timestamptz(${last}::BIGINT) AND epoch_us(s._known_time) <= e.last_time`,
+  };
+}
+
 /**
  * Lends `work` a relation of the events within bounds that have a usable key: `_key`, `_offset`, `_event_time`,
- * `_known_time` (both TIMESTAMPTZ), `_id`, and the stored columns that are wanted.
+ * `_known_time` (both TIMESTAMPTZ), `_id`, `_partition` where there are several, and the stored columns that are wanted.
  */
 export async function withKeyedEvents<T>(
   engine: QueryEngine,
@@ -149,6 +184,9 @@ async function keyedScan(
   const { files, source, derivedKey, keylessTable } = request;
   const partitioned = files.keyedBy?.(request.keyColumns);
   const all = partitioned?.files ?? [...files.history, ...files.live];
+  // What names an event: in several partitions an offset alone does not.
+  const place: readonly Column[] = partitioned === undefined ? [OFFSET] : [OFFSET, PARTITION];
+  const partition = place.slice(1);
   const bounds = [
     ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
     ...(request.beforeOffset === undefined ? [] : [`_offset < ${request.beforeOffset}`]),
@@ -157,7 +195,7 @@ async function keyedScan(
   if (request.keyColumns.every(isStored)) {
     const keys = request.keyColumns.map((name) => storedColumn(source, name));
     const keySql = entityKeySql(keys);
-    const relation = eventRelation(all, [...new Set([...wanted, ...keys])]);
+    const relation = eventRelation(all, [...new Set([...partition, ...wanted, ...keys])]);
     if (keylessTable !== undefined) {
       const keyless = [`NOT ${keyIsUsableSql(keySql)}`, ...bounds].join(" AND ");
       const from = eventRelation(all, keys);
@@ -172,43 +210,34 @@ async function keyedScan(
       `the key ${request.keyColumns.join(", ")} is derived and cannot be read without derivedKey`,
     );
   }
-  if (partitioned !== undefined) {
-    throw new OnefoldError("REQUEST_INVALID", `the events of ${source.name} are in several partitions`, {
-      where: `key ${request.keyColumns.join(", ")}`,
-      hint: "a key with a derived column cannot be read from workers' tables yet",
-    });
-  }
   const inputs = derivedKey.columns.map((name) => storedColumn(source, name));
   const where = bounds.length === 0 ? "" : `WHERE ${bounds.join(" AND ")}`;
-  const sql = `SELECT s._offset::DOUBLE ${inputs.map((column) => `, ${columnSql(column)}`).join("")} FROM ${eventRelation(all, inputs)} s ${where}`;
+  const selected = [...place, ...inputs].map(columnSql).join(", ");
+  const sql = `SELECT ${selected} FROM ${eventRelation(all, [...partition, ...inputs])} s ${where}`;
   const places = inputs.map((column) => source.columns.indexOf(column));
   async function* keys(): AsyncIterableIterator<FillBatch> {
     const stored: Value[] = source.columns.map(() => null);
-    for await (const batch of engine.stream(sql, [NUMBER, ...inputs.map(engineColumn)])) {
-      const [offset, ...vectors] = batch.columns;
-      const fill = rowFiller(inputs, places, vectors, batch.validity.slice(1));
+    for await (const batch of engine.stream(sql, [...place, ...inputs].map(engineColumn))) {
+      const placed = batch.columns.slice(0, place.length) as Float64Array[];
+      const vectors = batch.columns.slice(place.length);
+      const fill = rowFiller(inputs, places, vectors, batch.validity.slice(place.length));
       const texts: (EntityKey | null)[] = [];
       for (let i = 0; i < batch.rowCount; i++) {
         fill(i, stored);
         texts.push(derivedKey!.keyOf(stored));
       }
-      yield { rowCount: batch.rowCount, columns: [offset as Float64Array, texts], validity: [null, null] };
+      const validity = [...place.map(() => null), null];
+      yield { rowCount: batch.rowCount, columns: [...placed, texts], validity };
     }
   }
-  await engine.fill(
-    keyTable,
-    [
-      { name: "_offset", type: { name: "int64" } },
-      { name: "_key", type: { name: "string" } },
-    ],
-    keys(),
-  );
+  await engine.fill(keyTable, [...place, { name: "_key", type: { name: "string" }, nullable: true }], keys());
   if (keylessTable !== undefined) {
     const keyless = `SELECT _offset FROM ${sqlName(keyTable)} WHERE _key IS NULL`;
     await engine.run(`CREATE TABLE ${sqlName(keylessTable)} AS ${keyless}`);
   }
+  const using = place.map(({ name }) => name).join(", ");
   const after = request.afterKey === undefined ? "" : ` AND _key > ${sqlText(request.afterKey)}`;
-  return `(SELECT * FROM ${eventRelation(all, wanted)} JOIN ${sqlName(keyTable)} USING (_offset) WHERE _key IS NOT NULL${after})`;
+  return `(SELECT * FROM ${eventRelation(all, [...partition, ...wanted])} JOIN ${sqlName(keyTable)} USING (${using}) WHERE _key IS NOT NULL${after})`;
 }
 
 /**
@@ -230,6 +259,9 @@ const META_COLUMNS = [
   ["_offset", "BIGINT"],
   ["_id", "VARCHAR"],
 ] as const;
+
+const OFFSET: Column = { name: "_offset", type: { name: "int64" }, nullable: true };
+const PARTITION: Column = { name: "_partition", type: { name: "int64" }, nullable: true };
 
 const NUMBER: EngineColumn = { as: "number" };
 const INT32: EngineColumn = { as: "int32" };

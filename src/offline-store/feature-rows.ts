@@ -28,3 +28,11 @@ export interface FeatureRowTable {
   /** Adds rows in one atomic commit; does nothing when `sequence <= lastSequence()`. Sequences may skip numbers. */
   append(rows: readonly FeatureRow[], sequence: number): Promise<void>;
 }
+
+export interface PastFeatureRows {
+  /**
+   * Adds, in one atomic commit, those of the rows whose entity, minute and epoch the table does not have, and returns how
+   * many. No other rows of their minutes may be on their way. Throws `TABLE_CONFLICT` where it is done twice at once.
+   */
+  addMissing(rows: AsyncIterable<readonly FeatureRow[]>): Promise<number>;
+}

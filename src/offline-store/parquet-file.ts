@@ -1,6 +1,7 @@
 /**
  * Writes a query's result as one Parquet file of a table, with Delta's statistics for pruning.
  */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { parseMicros } from "../base/micros.ts";
@@ -22,12 +23,15 @@ export interface ParquetFileRequest {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** Throws `STORAGE_FAILED` where it cannot be written, and what the query throws. */
+/** Throws `DISK_FULL`, `STORAGE_FAILED` where it cannot be written, and what the query throws: then nothing is left of it. */
 export async function writeParquetFile(engine: QueryEngine, request: ParquetFileRequest): Promise<NewFile> {
   const path = join(request.folder, request.name);
-  const [report] = await engine.rows(
-    `COPY (${request.select}) TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)`,
-  );
+  const statement = `COPY (${request.select}) TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, RETURN_STATS)`;
+  const [report] = await engine.rows(statement).catch(async (error: unknown) => {
+    // On a full disk it would take the room that is made, once more at each attempt.
+    await rm(path, { force: true }).catch(() => undefined);
+    throw error;
+  });
   if (report === undefined)
     throw new OnefoldError("INTERNAL", "writing a Parquet file reported nothing", { where: path });
   const rows = report["count"] as number;

@@ -62,10 +62,15 @@ export const diskTableStorage: TableStorage = {
 
 async function writeTemporary(path: string, text: string): Promise<string> {
   const temporary = `${dirname(path)}/.${randomUUID()}.tmp`;
-  await withHandle(temporary, "wx", async (handle) => {
-    await handle.writeFile(text);
-    await handle.sync();
-  });
+  try {
+    await withHandle(temporary, "wx", async (handle) => {
+      await handle.writeFile(text);
+      await handle.sync();
+    });
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
   return temporary;
 }
 

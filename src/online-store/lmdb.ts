@@ -8,6 +8,8 @@
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { open, type RootDatabase } from "lmdb";
+import { storageCode } from "../base/disk-full.ts";
+import { hasRoom } from "../base/disk-room.ts";
 import { OnefoldError } from "../base/errors.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { LocalReads } from "./local-reads.ts";
@@ -29,6 +31,7 @@ const STATE = 0x73;
 const KEY_BYTES_MAX = 1978;
 const DROP_BATCH_KEYS = 10_000;
 const REASON_WAIT_MS = 1000;
+const EIO = 5;
 
 export interface LmdbOptions {
   /** Folder of the database; made if it is not there. */
@@ -46,6 +49,8 @@ export function openLmdbStore(options: LmdbOptions): SharedOnlineStore {
       encoding: "binary",
       keyEncoding: "binary",
       overlappingSync: false,
+      // Else a commit that fails leaves a rejected promise that nobody has, and that ends the process.
+      eventTurnBatching: false,
       readOnly: options.readOnly ?? false,
     });
     if (options.readOnly !== true) for (const folder of [options.folder, dirname(options.folder)]) syncFolder(folder);
@@ -118,7 +123,7 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
       });
       await this.#database.flushed;
     } catch (cause) {
-      throw storageFailed(this.#folder, await reasonOf(cause));
+      throw await commitFailed(this.#folder, cause);
     }
     // A read after this turn must not come from a snapshot taken before the commit.
     this.#database.resetReadTxn();
@@ -135,7 +140,7 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
         });
         await this.#database.flushed;
       } catch (cause) {
-        throw storageFailed(this.#folder, await reasonOf(cause));
+        throw await commitFailed(this.#folder, cause);
       }
       this.#database.resetReadTxn();
     }
@@ -203,6 +208,13 @@ function asBuffer(bytes: Uint8Array | null): Buffer | null {
   return bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+async function commitFailed(folder: string, cause: unknown): Promise<OnefoldError> {
+  const reason = await reasonOf(cause);
+  // LMDB's code for a write that the system cut short, which it does where the last room is given out.
+  const isCutShort = (reason as { readonly code?: number }).code === EIO && !(await hasRoom(folder));
+  return storageFailed(folder, isCutShort ? new Error("No space left on device", { cause: reason }) : reason);
+}
+
 /** A failed commit only names a promise of its reason, which would end the process if nobody took it up. */
 async function reasonOf(cause: unknown): Promise<unknown> {
   const { commitError } = cause as { readonly commitError?: Promise<never> };
@@ -232,9 +244,11 @@ function endOfPrefix(prefix: Buffer): Buffer {
 
 function storageFailed(folder: string, cause: unknown): OnefoldError {
   const message = cause instanceof Error ? cause.message : String(cause);
-  return new OnefoldError("STORAGE_FAILED", `the online store failed: ${message}`, {
+  const code = storageCode(cause);
+  const mend = code === "DISK_FULL" ? "make room: it goes on by itself" : "check disk and permissions, then restart";
+  return new OnefoldError(code, `the online store failed: ${message}`, {
     where: folder,
-    hint: "check free disk space and permissions, then restart: the event log holds what was acknowledged",
+    hint: `${mend}; the event log holds what was acknowledged`,
     cause,
   });
 }

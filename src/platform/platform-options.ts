@@ -11,6 +11,7 @@ import type { LabelOptions } from "./label-options.ts";
 import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
 import type { DefinitionCode } from "./registrations.ts";
 import type { OnProgress } from "./runtime-context.ts";
+import type { TrainingJobsOptions } from "./training-jobs/training-jobs.ts";
 
 export interface PlatformOptions {
   readonly dataDir: string;
@@ -63,6 +64,11 @@ export interface PlatformOptions {
   readonly workerTables?: WorkerTablesOptions;
   /** Whether serving asks the APIs of polled sources. Default true; `startPolls` begins it at any time. */
   readonly poll?: boolean;
+  /**
+   * Has servers build training sets on request (`POST /training-sets`), in processes that run this module: a file of yours
+   * that calls `runTrainingJob({ definitions })`. Default: none are built.
+   */
+  readonly trainingJobs?: TrainingJobsOptions;
   /**
    * Whether opening waits until views that are new, or whose backfill was cut short, are computed from history. Else they
    * are while the platform is open, and reading them is refused until they stand. Default "wait".

@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { type DurationMicros, MICROS_PER_MINUTE } from "../base/micros.ts";
-import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EngineSettings, QueryEngine } from "../offline-store/engine.ts";
 import type { OfflineStore } from "../offline-store/offline-store.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -36,7 +36,7 @@ export interface RuntimeContext {
   /** Writes and reads the offline tables. */
   readonly engine: QueryEngine;
   /** A fresh engine for one piece of work; its caller closes it. */
-  openEngine(settings?: { readonly threads?: number }): Promise<QueryEngine>;
+  openEngine(settings?: EngineSettings): Promise<QueryEngine>;
   /** Opening does not wait for views that are to be computed from history. */
   readonly buildsBehind: boolean;
   /** The part of the time that a backfill may work, above 0 and up to 1: all of it while nothing is served. */

@@ -5,10 +5,13 @@ import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
+import type { TrainingDesk } from "../serve/training-desk.ts";
 
 /** Of the owner, as serving needs it. */
 export interface ServingOwner {
   readonly sources: SourceRuntimes;
+  /** Null where it builds no training sets. */
+  readonly training: TrainingDesk | null;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
 }
@@ -44,6 +47,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
       owned !== null &&
       owned.servingLog.samples(service, entities, keys) &&
       !views.some(({ view }) => view.definition.version === "dev"),
+    ...(owned === null || owned.training === null ? {} : { training: owned.training }),
     record: (vector) => owned?.servingLog.record(vector),
     metrics,
     readiness: () =>

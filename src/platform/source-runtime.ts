@@ -4,8 +4,13 @@
  * What changes views or history runs one piece after another; pushes go on beside it, but for three moments in
  * which they wait: while history is put in front of a log that is still empty (its first event would decide
  * what history may hold), in the last moments of any other import (an event that is in both must get in once),
- * and while the pipeline is opened anew because the source gained columns.
+ * and while the pipeline is opened anew: because the source gained columns, or because the disk was full.
+ *
+ * A pipeline that met a full disk takes nothing more, for its memory may be ahead of what is stored; what was
+ * acknowledged is in the log. Once there is room, it is opened anew from there, as after a restart. Reads go on all
+ * the while, from the states in memory.
  */
+import { hasRoom } from "../base/disk-room.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { Archiver } from "../ingest/archiver.ts";
@@ -46,6 +51,10 @@ export class SourceRuntime {
   #buildFailure: OnefoldError | null = null;
   /** Views that will be built, `view name@version`. */
   #queued: readonly string[] = [];
+  #isMending = false;
+  #isClosing = false;
+  /** Why opening it anew failed last, or null. */
+  #unmended: OnefoldError | null = null;
   #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
   private constructor(context: RuntimeContext, online: LocalOnlineStore, source: SourceDefinition) {
@@ -54,8 +63,7 @@ export class SourceRuntime {
     this.#source = source;
     this.name = source.name;
     this.#builder = new ViewBuilder(context, online);
-    // Opening may take longer than a tick.
-    this.#ticking = setInterval(() => (this.#pipeline as SourcePipeline | undefined)?.tick(), TICK_MS);
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
     this.#ticking.unref();
   }
 
@@ -86,7 +94,20 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#pipeline.failure ?? this.#archiver.failure ?? this.#buildFailure;
+    return this.#stopped ?? this.#archiver.failure ?? this.#buildFailure;
+  }
+
+  /** For whoever asks why the source is not ready, or null. */
+  get trouble(): string | null {
+    if (this.#stopped !== null) return `source ${this.name}, which stopped: ${this.#stopped.message}`;
+    if (this.#buildFailure !== null) return `views of source ${this.name}: ${this.#buildFailure.message}`;
+    const { failure } = this.#archiver;
+    return failure === null ? null : `the archive of source ${this.name}, which is tried again: ${failure.message}`;
+  }
+
+  /** What keeps it from taking events. */
+  get #stopped(): OnefoldError | null {
+    return this.#unmended ?? this.#pipeline.failure;
   }
 
   /** Views that do not stand at the present yet, `view name@version`. */
@@ -212,11 +233,42 @@ export class SourceRuntime {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     clearInterval(this.#ticking);
     // What is being built goes on from there the next time.
     this.#closing.abort();
     await this.#changes.catch(() => undefined);
     await this.#closeParts();
+  }
+
+  #tick(): void {
+    // Opening may take longer than a tick.
+    const pipeline: SourcePipeline | undefined = this.#pipeline;
+    if (pipeline === undefined) return;
+    pipeline.tick();
+    if ((this.#stopped ?? this.#buildFailure)?.code === "DISK_FULL" && !this.#isMending) void this.#mend();
+  }
+
+  async #mend(): Promise<void> {
+    this.#isMending = true;
+    try {
+      if (!(await hasRoom(this.#context.dataDir)) || this.#isClosing) return;
+      await this.#change(() => this.#gated(() => this.#openAnew()));
+    } finally {
+      this.#isMending = false;
+    }
+  }
+
+  /** Fails with nothing: where it cannot be opened, the next second tries again, or its failure says why not. */
+  async #openAnew(): Promise<void> {
+    try {
+      await this.#closeParts();
+      this.#buildFailure = null;
+      await this.#openParts(true);
+      this.#unmended = null;
+    } catch (error) {
+      this.#unmended = asOnefoldError(error);
+    }
   }
 
   async #importNow(files: readonly string[], options: ImportOptions): Promise<ImportReport> {

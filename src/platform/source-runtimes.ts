@@ -180,11 +180,8 @@ export class SourceRuntimes {
     readonly waitingFor: readonly string[];
     readonly building: readonly string[];
   } {
-    const failed = [...this.#runtimes.values()].filter((runtime) => runtime.failure !== null);
-    const waitingFor = [
-      ...this.#waitingFor,
-      ...failed.map((runtime) => `source ${runtime.name}, which stopped: ${runtime.failure!.message}`),
-    ];
+    const troubles = [...this.#runtimes.values()].flatMap(({ trouble }) => (trouble === null ? [] : [trouble]));
+    const waitingFor = [...this.#waitingFor, ...troubles];
     const building = [...this.#runtimes.values()].flatMap((runtime) => runtime.building);
     return { ready: waitingFor.length === 0, waitingFor, building };
   }

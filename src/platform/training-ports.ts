@@ -9,11 +9,17 @@ import { WorkerTables } from "./kafka/worker-tables.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 
+/** What training needs of a platform, or of the part of one that only builds training sets. */
+export type TrainingContext = Pick<
+  RuntimeContext,
+  "catalog" | "clock" | "registry" | "fits" | "engine" | "offline" | "openEngine" | "workerTables"
+>;
+
 /**
  * `sources` where this process owns the logs: then archives are brought up to their ends first. Sources on Kafka are
  * read from what workers have archived, where that was named.
  */
-export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntimes | null): TrainingPorts {
+export function openTrainingPorts(context: TrainingContext, sources: SourceRuntimes | null): TrainingPorts {
   const workerTables = context.workerTables === undefined ? null : new WorkerTables(context.workerTables, context);
   const { catalog, clock, registry, fits, engine, offline } = context;
   const opened = new Map<string, Promise<EventArchive>>();
@@ -38,6 +44,6 @@ export function openTrainingPorts(context: RuntimeContext, sources: SourceRuntim
       if (workerTables?.has(registry.source(source).definition) === true) return null;
       return sources?.get(source).closedUpTo() ?? null;
     },
-    openEngine: () => context.openEngine(),
+    openEngine: (settings) => context.openEngine(settings),
   };
 }

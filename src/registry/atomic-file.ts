@@ -8,6 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { link, mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { storageCode } from "../base/disk-full.ts";
 import { OnefoldError } from "../base/errors.ts";
 
 /** Where the new text stands until it is renamed; left over by a crash, it is overwritten by the next write. */
@@ -48,7 +49,7 @@ async function writing(file: string, pending: string, work: () => Promise<void>)
     if (firstMade !== undefined) await syncFolder(dirname(firstMade));
   } catch (cause) {
     await rm(pending, { force: true }).catch(() => undefined);
-    throw new OnefoldError("STORAGE_FAILED", `cannot write ${file}: ${(cause as Error).message}`, {
+    throw new OnefoldError(storageCode(cause), `cannot write ${file}: ${(cause as Error).message}`, {
       where: file,
       cause,
     });

@@ -120,7 +120,7 @@ function typeText(schema: JsonSchema): string {
 function curl(method: string, path: string, operation: OpenApiOperation): string {
   const types = Object.keys(operation.requestBody?.content ?? {});
   const [type] = types;
-  if (type === undefined) return `curl "$URL${path}"`;
+  if (type === undefined) return `curl ${method === "GET" ? "" : `-X ${method} `}"$URL${path}"`;
   return `curl -X ${method} "$URL${path}" -H "content-type: ${type}" -d '{...}'`;
 }
 

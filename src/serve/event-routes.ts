@@ -24,6 +24,7 @@ export function eventRoutes(ports: ServePorts): Route[] {
           413: errorSchema,
           422: errorSchema,
           429: errorSchema,
+          507: errorSchema,
         },
       },
       handle: (request) => pushBody(ports, request.params["source"]!, request.body as EventBody),

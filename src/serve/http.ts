@@ -2,7 +2,13 @@
  * The HTTP server: mounts the routes on Fastify, reads bodies within limits, and turns whatever is thrown
  * into `{error: {code, message, where, hint, candidates}}` with the code's status.
  */
-import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifySchemaCompiler,
+} from "fastify";
 import type { Readable } from "node:stream";
 import { diagnostics } from "../base/diagnostics.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
@@ -12,6 +18,7 @@ import { type EventBody, parseEventBody } from "./event-body.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { openFastDoor } from "./http-fast/fast-door.ts";
 import { HotRoutes } from "./http-fast/hot-routes.ts";
+import { labelFormatOf, LabelUpload } from "./label-upload.ts";
 import type { ServePorts } from "./ports.ts";
 import { answerClientError } from "./refuse-bytes.ts";
 import {
@@ -186,18 +193,25 @@ function createApp(routes: readonly Route[], onError: OnServerError, timeouts: H
     }
     done();
   });
-  app.addContentTypeParser("*", (request: FastifyRequest, payload: Readable): Promise<string> => {
-    const declared = request.headers["content-length"];
-    const allowance = allowances.get(request) ?? new BodyAllowance(JSON_BYTES_MAX);
-    return readBody(payload, allowance, declared === undefined ? undefined : Number(declared));
+  app.addContentTypeParser("*", async (request: FastifyRequest, payload: Readable): Promise<string | LabelUpload> => {
+    const { "content-length": length, "content-type": contentType = "" } = request.headers;
+    const declaredBytes = length === undefined ? undefined : Number(length);
+    const labels = routeOf(request)?.reads === "labels" ? labelFormatOf(contentType) : null;
+    if (labels !== null) return new LabelUpload(labels, payload, declaredBytes);
+    return readBody(payload, allowances.get(request) ?? new BodyAllowance(JSON_BYTES_MAX), declaredBytes);
   });
   app.setErrorHandler((error: FastifyError, _request, reply) => sendError(reply, requestError(error), onError));
   app.setNotFoundHandler((request, reply) => sendError(reply, unknownRoute(routes, request, reply), onError));
-  for (const route of routes) mount(app, route, onError);
+  const closing = new AbortController();
+  app.addHook("preClose", (done) => {
+    closing.abort();
+    done();
+  });
+  for (const route of routes) mount(app, route, onError, closing.signal);
   return app;
 }
 
-function mount(app: FastifyInstance, route: Route, onError: OnServerError): void {
+function mount(app: FastifyInstance, route: Route, onError: OnServerError, closing: AbortSignal): void {
   const { params, query, body } = route.schemas;
   app.route({
     method: route.method,
@@ -216,11 +230,13 @@ function mount(app: FastifyInstance, route: Route, onError: OnServerError): void
         done(error as Error);
       }
     },
+    ...(route.reads === "labels" ? { validatorCompiler: uploadsAsTheyAre(app) } : {}),
     handler: (request, reply) => {
       const answer = route.handle({
         params: (request.params ?? {}) as Record<string, string>,
         query: request.query as Record<string, string>,
         body: request.body,
+        ended: closing,
       });
       if (!(answer instanceof Promise)) return sendAnswer(reply, answer);
       const allowance = allowances.get(request);
@@ -233,6 +249,14 @@ function mount(app: FastifyInstance, route: Route, onError: OnServerError): void
         );
     },
   });
+}
+
+/** A file of label rows has no schema; all else is checked as everywhere. */
+function uploadsAsTheyAre(app: FastifyInstance): FastifySchemaCompiler<unknown> {
+  return (part) => {
+    const validate = app.validatorCompiler!(part) as unknown as ((value: unknown) => boolean) & { errors: Error };
+    return (value: unknown) => (value instanceof LabelUpload || validate(value) ? true : { error: validate.errors });
+  };
 }
 
 /** Of requests that were answered with an error. */
@@ -252,9 +276,10 @@ function parseBody(route: Route, request: FastifyRequest): unknown {
       hint: "send the body as it is",
     });
   }
+  if (request.body instanceof LabelUpload) return request.body;
   const text = typeof request.body === "string" ? request.body : "";
   if (route.reads === "json") return parseJsonText(text, "body");
-  if (route.reads === "wide-json") return parseWideJson(text, "body");
+  if (route.reads === "wide-json" || route.reads === "labels") return parseWideJson(text, "body");
   const contentType = request.headers["content-type"] ?? "";
   const parsed: EventBody = parseEventBody(text, contentType);
   const isJson = parsed.single || (text.length > JSON_BYTES_MAX && text.trimStart()[0] === "[");
@@ -263,7 +288,9 @@ function parseBody(route: Route, request: FastifyRequest): unknown {
 }
 
 function sendAnswer(reply: FastifyReply, answer: RouteAnswer): FastifyReply {
-  return send(reply, wireAnswer(answer));
+  const { stream, status, headers = {}, contentType } = answer;
+  if (stream === undefined) return send(reply, wireAnswer(answer));
+  return reply.headers(headers).code(status).header("content-type", contentType).send(stream);
 }
 
 function sendError(reply: FastifyReply, thrown: unknown, onError: OnServerError): FastifyReply {

@@ -1,7 +1,9 @@
 /**
  * The routes as an OpenAPI 3.1 document: what mounts them also describes them.
  */
+import { LABEL_TYPES } from "./label-upload.ts";
 import { errorSchema, type JsonSchema, type Route } from "./route.ts";
+import { jobSchema } from "./training-set-schemas.ts";
 import { featuresSchema, metadataSchema } from "./vector-answer.ts";
 
 export interface OpenApiOperation {
@@ -46,6 +48,7 @@ const SHARED: ReadonlyMap<JsonSchema, string> = new Map([
   [errorSchema, "Error"],
   [featuresSchema, "Features"],
   [metadataSchema, "Metadata"],
+  [jobSchema, "TrainingSet"],
 ]);
 
 /** By the first segment of a route's path. */
@@ -56,19 +59,26 @@ const TAGS: Readonly<Record<string, { readonly name: string; readonly descriptio
   "get-online-features": { name: "feast", description: "Feast's wire, for its own clients" },
   push: { name: "feast", description: "Feast's wire, for its own clients" },
   "write-to-online-store": { name: "feast", description: "Feast's wire, for its own clients" },
+  "training-sets": {
+    name: "training",
+    description: "Training sets: labels joined, point in time, with a service's features",
+  },
   registry: { name: "registry", description: "What is registered" },
 };
 const OTHER = { name: "operation", description: "Health, metrics and this description" };
 
 const MEANING: Readonly<Record<string, string>> = {
   200: "the answer",
+  202: "taken in; what becomes of it is told by GET /training-sets/{id}",
   400: "the request is wrong; the error says where, and what to do",
+  403: "what is asked for lies where it may not be read",
   404: "there is nothing of this name; near names are among the candidates",
   409: "what is registered or stored does not allow it",
   413: "the body is larger than the limit",
   422: "every row was refused, or what the rows are for is unknown",
   429: "more at once than can be taken in: send again in a second",
   503: "the server is not ready: ask again in a second",
+  507: "the disk is full: nothing of the push was acknowledged",
 };
 
 export function openApiDocument(routes: readonly Route[], version: string): OpenApiDocument {
@@ -108,11 +118,15 @@ function operation(route: Route): OpenApiOperation {
         status,
         {
           description: MEANING[status] ?? "an error",
-          content: { [status === "200" ? answerType : "application/json"]: { schema: withReferences(schema) } },
+          content: contentOf(status === "200" ? answerType : "application/json", withReferences(schema)),
         },
       ]),
     ),
   };
+}
+
+function contentOf(types: string | readonly string[], schema: JsonSchema): Content {
+  return Object.fromEntries([types].flat().map((type) => [type, { schema }]));
 }
 
 function withReferences(schema: JsonSchema): JsonSchema {
@@ -155,6 +169,20 @@ function requestBody(route: Route): OpenApiBody | null {
         content: {
           "application/json": { schema: { oneOf: [row, { type: "array", items: row }] } },
           "application/x-ndjson": { schema: { type: "string", description: "one event a line" } },
+        },
+      };
+    }
+    case "labels": {
+      const file: JsonSchema = {
+        type: "string",
+        format: "binary",
+        description: "label rows; options stand in the query",
+      };
+      return {
+        required: true,
+        content: {
+          "application/json": { schema: route.schemas.body ?? {} },
+          ...contentOf(LABEL_TYPES, file),
         },
       };
     }

@@ -10,6 +10,7 @@ import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
+import type { TrainingDesk } from "./training-desk.ts";
 
 /**
  * A view that is loaded, folding and may be read. One object for as long as the view is loaded: plans keep
@@ -102,6 +103,8 @@ export interface ServePorts {
   samples(plan: SampledPlan, keys: readonly EntityKey[]): boolean;
   /** Called for every vector that is sampled. Must not throw, and keeps nothing that it is given but in text. */
   record(vector: ServedVector): void;
+  /** Builds training sets; absent where this server does not. */
+  readonly training?: TrainingDesk;
   /** What monitoring has to say, as text for a scraper. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** Whether everything is loaded; what is still missing otherwise, and what is wrong although it serves. */

@@ -131,7 +131,7 @@ function collect(stream: Readable, allowance: BodyAllowance): Promise<Buffer | O
 }
 
 /** Throws away what still comes, within reason. */
-function discard(stream: Readable, declaredBytes: number | undefined): Promise<void> {
+export function discard(stream: Readable, declaredBytes: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     let discarded = 0;
     const settle = (): void => {

@@ -3,6 +3,7 @@
  * routes on a server; an API description is generated from the same lists.
  */
 
+import type { Readable } from "node:stream";
 import type { ErrorCode } from "../base/errors.ts";
 import type { Asked } from "./kept-answers.ts";
 
@@ -12,8 +13,10 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 export interface RouteRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
-  /** Checked against the route's schema; for `events` routes an `EventBody`. */
+  /** Checked against the route's schema; for `events` routes an `EventBody`, for `labels` routes perhaps a `LabelUpload`. */
   readonly body: unknown;
+  /** Aborted when the server closes, or whoever asked has gone: an answer that goes on must end. Absent within the process. */
+  readonly ended?: AbortSignal;
 }
 
 export interface RouteAnswer {
@@ -26,6 +29,8 @@ export interface RouteAnswer {
   readonly keep?: (asked: Asked) => void;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Sent instead of the body as it comes; with a content type of its own. */
+  readonly stream?: Readable;
 }
 
 /** What goes over the wire for an answer; `wire-answer.ts` makes it. */
@@ -48,20 +53,21 @@ export interface RouteSchemas {
   readonly body?: JsonSchema;
   /** Answers by status, for the API description; answers are not checked against them. */
   readonly answers: Readonly<Record<number, JsonSchema>>;
-  /** Media type of the answer with status 200; JSON where it is not given. */
-  readonly answerType?: string;
+  /** Media type of the answer with status 200, or several; JSON where it is not given. */
+  readonly answerType?: string | readonly string[];
 }
 
 export interface Route {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** With parameters in braces: `/features/{entity_type}/{entity_id}`. */
   readonly path: string;
   readonly summary: string;
   /**
    * How a body is read: as one JSON value, as one in which whole numbers past the safe range stand as decimal
-   * text, as events (JSON, a JSON array or NDJSON), or not at all.
+   * text, as events (JSON, a JSON array or NDJSON), as label rows (JSON, or a file of them that is not read here), or not
+   * at all.
    */
-  readonly reads: "json" | "wide-json" | "events" | "nothing";
+  readonly reads: "json" | "wide-json" | "events" | "labels" | "nothing";
   readonly schemas: RouteSchemas;
   /** Answered by the fast door where the request is of the simple kind that it understands. */
   readonly isHot?: true;

@@ -11,14 +11,18 @@ import type { ServePorts } from "./ports.ts";
 import { registryRoutes } from "./registry-routes.ts";
 import type { Route } from "./route.ts";
 import { serviceRoutes } from "./service-routes.ts";
+import { serviceSchemaRoutes } from "./service-schema-routes.ts";
+import { trainingSetRoutes } from "./training-set-routes.ts";
 
 export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
   return withDocs([
     ...featureRoutes(reader, ports),
     ...serviceRoutes(reader, ports),
+    ...serviceSchemaRoutes(reader),
     ...fitRoutes(ports),
     ...eventRoutes(ports),
     ...feastRoutes(reader, ports),
+    ...trainingSetRoutes(ports),
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),

@@ -32,12 +32,14 @@ export interface ComputeRequest {
   readonly programOf: Int32Array | null;
   /** When each label row is read, microseconds. */
   readonly asOf: Float64Array;
+  /** Label row that the first of them is; the request columns begin with label row 0 whatever it is. Default 0. */
+  readonly firstRow?: number;
   readonly signal?: AbortSignal;
 }
 
 /** One column an output, in the order of the vector. Throws `CANCELLED`, and what a program throws, naming the row. */
 export async function computeColumns(compute: ComputeRequest): Promise<FeatureColumn[]> {
-  const { programs, programOf, asOf, signal } = compute;
+  const { programs, programOf, asOf, firstRow = 0, signal } = compute;
   const columns = programs[0]!.program.outputs.map(
     ({ name, type, slot }) => new FeatureColumn(name, type, slot, asOf.length),
   );
@@ -55,12 +57,12 @@ export async function computeColumns(compute: ComputeRequest): Promise<FeatureCo
       slots.values[i] = inputs[i]!.value(at);
       slots.statuses[i] = inputs[i]!.status(at);
     }
-    for (let i = 0; i < request.length; i++) requestRow[i] = request[i]!.value(at);
+    for (let i = 0; i < request.length; i++) requestRow[i] = request[i]!.value(firstRow + at);
     try {
       program.run(requestRow, asOf[at]! as Micros);
     } catch (error) {
       if (!isOnefoldError(error)) throw error;
-      const where = `label row ${at + 1} (counted from 1, without a header)${error.where === undefined ? "" : `, ${error.where}`}`;
+      const where = `label row ${firstRow + at + 1} (counted from 1, without a header)${error.where === undefined ? "" : `, ${error.where}`}`;
       throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
     }
     for (let i = 0; i < columns.length; i++) {

@@ -2,8 +2,10 @@
  * The entities a preview looks at, those with the newest events, and their events in a file of their own.
  *
  * Finding them does not read the whole history: files know the offsets of their parts, so the newest events are
- * read first, and more of them only until there are entities enough. Copying their events, all columns of them,
- * reads it once; from then on a preview of any view on the same source and key reads the copy alone.
+ * read first, and more of them only until there are entities enough. Offsets of several partitions are not to be
+ * compared: there the newest are those that became known last, and all of the history is looked at. Copying their
+ * events, all columns of them, reads it once; from then on a preview of any view on the same source and key reads the
+ * copy alone.
  */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -42,14 +44,16 @@ export interface EntitySample {
 /** Keys of the entities with the newest events, at most `entityCount`. */
 export async function newestKeys(engine: QueryEngine, request: SampleRequest): Promise<EntityKey[]> {
   const { files, source, keyColumns, derivedKey, entityCount, asOf } = request;
-  const total = files.historyEnd - HISTORY_BASE + files.liveEnd;
+  const isPartitioned = files.keyedBy !== undefined;
+  const newestOf = isPartitioned ? "max(_known_time) DESC, _key" : "max(_offset) DESC";
+  const total = isPartitioned ? 0 : files.historyEnd - HISTORY_BASE + files.liveEnd;
   for (let newest = NEWEST_EVENTS; ; newest *= NEWEST_EVENTS_FACTOR) {
     const fromOffset = newest <= files.liveEnd ? files.liveEnd - newest : files.historyEnd + files.liveEnd - newest;
     const bounded = { files, source, keyColumns, derivedKey, ...(newest < total ? { fromOffset } : {}) };
     const rows = await withKeyedEvents(engine, bounded, (relation) =>
       engine.rows(
         `SELECT _key AS entity_key FROM ${relation} WHERE epoch_us(_known_time) <= ${asOf}
-         GROUP BY 1 ORDER BY max(_offset) DESC LIMIT ${entityCount}`,
+         GROUP BY _key ORDER BY ${newestOf} LIMIT ${entityCount}`,
       ),
     );
     if (rows.length === entityCount || newest >= total) return rows.map((row) => String(row["entity_key"]));
@@ -83,7 +87,7 @@ export class SampleKeeper {
   async sample(request: SampleRequest): Promise<EntitySample> {
     const { files, source, keyColumns, entityCount, asOf } = request;
     const name = JSON.stringify([source.name, keyColumns]);
-    const paths = [...files.history, ...files.live].map((file) => file.path);
+    const paths = (files.keyedBy?.(keyColumns).files ?? [...files.history, ...files.live]).map((file) => file.path);
     const place = JSON.stringify([source.columns, source.derived, entityCount, asOf, files.liveEnd, paths]);
     const kept = this.#kept.get(name);
     if (kept?.place === place) return kept;
@@ -100,14 +104,18 @@ export class SampleKeeper {
     const path = join(this.#folder, `${randomUUID()}.parquet`);
     await createEntityTable(engine, "sampled_entities", keys);
     const stored = source.columns.map((column) => column.name);
-    const columns = [...stored, "_event_time", "_known_time", "_offset", "_id"].map(sqlName).join(", ");
+    const keyed = files.keyedBy?.(request.keyColumns);
+    const meta = ["_event_time", "_known_time", "_offset", "_id", ...(keyed === undefined ? [] : ["_partition"])];
+    const columns = [...stored, ...meta].map(sqlName).join(", ");
     await withKeyedEvents(engine, { ...request, columns: stored }, (relation) =>
       engine.run(
         `COPY (SELECT ${columns} FROM ${relation} WHERE _key IN (SELECT entity_key FROM sampled_entities))
          TO ${sqlText(path)} (FORMAT parquet)`,
       ),
     );
-    return { keys, path, files: { ...files, history: [{ path, bytes: 0, rows: 0, tags: {} }], live: [] } };
+    const copy = { path, bytes: 0, rows: 0, tags: {} };
+    const keyedBy = keyed === undefined ? {} : { keyedBy: () => ({ ...keyed, files: [copy] }) };
+    return { keys, path, files: { ...files, history: [copy], live: [], ...keyedBy } };
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,9 @@
 import { Status, STATUS_NAMES, type ReadBuffer, type StatusCode, type StatusName } from "../fold/view-fold.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 
+/** What a column holds. */
+export type ColumnCells = Pick<FeatureColumn, "numbers" | "objects" | "validity" | "statuses">;
+
 export class FeatureColumn {
   readonly name: string;
   readonly type: ValueType;
@@ -44,6 +47,17 @@ export class FeatureColumn {
     this.validity[row] = 1;
     if (this.numbers === null) this.objects![row] = value;
     else this.numbers[row] = Number(value);
+  }
+
+  /** Puts the slots of another column of this type, in order, at these rows. */
+  scatter(rows: Int32Array, { numbers, objects, validity, statuses }: ColumnCells): void {
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]!;
+      this.statuses[row] = statuses[i]!;
+      this.validity[row] = validity[i]!;
+      if (this.numbers !== null) this.numbers[row] = numbers![i]!;
+      else this.objects![row] = objects![i]!;
+    }
   }
 
   value(row: number): Value {

@@ -3,26 +3,10 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { sqlName, type QueryEngine } from "../offline-store/engine.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { decodeVectorToken, type VectorToken } from "../schema/vector-token.ts";
 import type { LabelRun } from "./point-in-time-join.ts";
 import { spineEntityTable, type Spine } from "./spine.ts";
-
-/** Labels of one entity that see what was known (or had happened) at their own time. */
-export async function labelsByTime(engine: QueryEngine, spine: Spine, entityIndex: number): Promise<LabelRun> {
-  const entity = new Int32Array(spine.rowCount);
-  const row = new Int32Array(spine.rowCount);
-  const limit = new Float64Array(spine.rowCount);
-  const sql = `SELECT e.entity_id, l.row, l.t FROM spine_label l
-    JOIN ${spineEntityTable(entityIndex)} e ON e.entity_key = l.key_${entityIndex} ORDER BY 1, 3, 2`;
-  let at = 0;
-  for await (const batch of engine.stream(sql, [{ as: "int32" }, { as: "int32" }, { as: "number" }])) {
-    entity.set(batch.columns[0] as Int32Array, at);
-    row.set(batch.columns[1] as Int32Array, at);
-    limit.set(batch.columns[2] as Float64Array, at);
-    at += batch.rowCount;
-  }
-  return { count: at, entity, limit, asOf: limit, row };
-}
 
 /** Ids of one entity by spine row. */
 export async function entityIdsByRow(engine: QueryEngine, spine: Spine, entityIndex: number): Promise<Int32Array> {
@@ -35,6 +19,12 @@ export async function entityIdsByRow(engine: QueryEngine, spine: Spine, entityIn
     for (let i = 0; i < batch.rowCount; i++) ids[rows[i]!] = values[i]!;
   }
   return ids;
+}
+
+/** Canonical keys of the label rows' entities, by id. */
+export async function entityKeysById(engine: QueryEngine, entityIndex: number): Promise<EntityKey[]> {
+  const rows = await engine.rows(`SELECT entity_key FROM ${spineEntityTable(entityIndex)} ORDER BY entity_id`);
+  return rows.map((row) => String(row["entity_key"]));
 }
 
 /**

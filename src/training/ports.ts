@@ -4,7 +4,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import type { ViewFold } from "../fold/view-fold.ts";
-import type { QueryEngine } from "../offline-store/engine.ts";
+import type { EngineSettings, QueryEngine } from "../offline-store/engine.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -35,6 +35,6 @@ export interface TrainingPorts {
    * null where this process cannot tell; the known time of the last archived event then stands for it.
    */
   closedUpTo(source: string): number | null;
-  /** A fresh engine with a catalog of its own. The caller closes it. */
-  openEngine(): Promise<QueryEngine>;
+  /** A fresh engine with a catalog of its own, by default with the platform's limits. The caller closes it. */
+  openEngine(settings?: EngineSettings): Promise<QueryEngine>;
 }

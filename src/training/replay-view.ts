@@ -32,6 +32,17 @@ export interface ReplayResult {
   readonly coincidentLabels: number;
 }
 
+/** Of parts of one replay, in the order of their entities. */
+export function sumOfResults(results: readonly ReplayResult[]): ReplayResult {
+  const sum = (of: (result: ReplayResult) => number): number => results.reduce((total, one) => total + of(one), 0);
+  return {
+    eventsFolded: sum((one) => one.eventsFolded),
+    eventsPoisoned: sum((one) => one.eventsPoisoned),
+    firstPoison: results.find((one) => one.firstPoison !== null)?.firstPoison ?? null,
+    coincidentLabels: sum((one) => one.coincidentLabels),
+  };
+}
+
 /** Fills `columns` with what each label sees. Throws `CANCELLED`, and what the engine throws. */
 export async function replayView(request: ReplayRequest): Promise<ReplayResult> {
   const { engine, view, files, labels } = request;
@@ -50,7 +61,7 @@ export async function replayView(request: ReplayRequest): Promise<ReplayResult> 
       source: view.source,
       keyColumns: view.definition.key,
       derivedKey: keyFromStored(view.source, view.definition.key, view.fold),
-      columns: view.fold.inputColumns,
+      columns: view.fold.eventColumns,
       restrictTo: request.entityTable,
       order: request.bound.startsWith("effective") ? "effective-time" : "offset",
     });

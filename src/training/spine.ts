@@ -3,7 +3,8 @@
  * time and one canonical key an entity beside them.
  *
  * Tables it leaves in the engine: `spine` (the file's own columns, in its order), `spine_label`
- * (`row`, `t`, `key_0`, ... one a named entity) and `spine_entity_<i>` (`entity_id` dense in key order, `entity_key`).
+ * (`row`, `t`, `key_0`, ... one a named entity) and `spine_entity_<i>` (`entity_id` dense in key order, `entity_key`,
+ * `last_time` of its labels).
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -119,8 +120,8 @@ export async function readSpine(
     await refuseBadRows(engine, keyColumns[index]!, `key_${index}`, `the key of entity ${entity.name} (${types})`);
     await engine.run(
       `CREATE OR REPLACE TABLE ${spineEntityTable(index)} AS
-       SELECT (row_number() OVER (ORDER BY entity_key) - 1)::INTEGER AS entity_id, entity_key
-       FROM (SELECT DISTINCT key_${index} AS entity_key FROM spine_label) ORDER BY entity_id`,
+       SELECT (row_number() OVER (ORDER BY entity_key) - 1)::INTEGER AS entity_id, entity_key, last_time
+       FROM (SELECT key_${index} AS entity_key, max(t) AS last_time FROM spine_label GROUP BY 1) ORDER BY entity_id`,
     );
   }
   const [{ n } = { n: 0 }] = await engine.rows("SELECT count(*) AS n FROM spine");

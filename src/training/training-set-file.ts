@@ -16,6 +16,7 @@ import type { FeatureColumn } from "./feature-columns.ts";
 import { isListType, listText, listTextSql } from "./list-text.ts";
 import type { TrainingManifest } from "./manifest.ts";
 import { throwIfCancelled } from "./replay-view.ts";
+import type { SetChunk } from "./set-chunks.ts";
 import type { Spine } from "./spine.ts";
 import { jsonTextSql } from "./spine-sql.ts";
 
@@ -29,11 +30,13 @@ export interface TrainingFile {
   readonly engine: QueryEngine;
   readonly path: string;
   readonly format: TrainingFormat;
-  readonly columns: readonly FeatureColumn[];
+  /** The features, in the order of the vector. */
+  readonly outputs: readonly TableColumn[];
+  /** Their columns, in the spine's order, without a gap. */
+  readonly chunks: Iterable<SetChunk> | AsyncIterable<SetChunk>;
   readonly spine: Spine;
   /** Request data as it was read. */
   readonly request: readonly FeatureColumn[];
-  readonly rowCount: number;
   readonly withStatuses: boolean;
   /** One byte a row, 1 for a label after the end of the log; null for no such column. */
   readonly afterLog: Uint8Array | null;
@@ -139,10 +142,10 @@ function readFromText(spine: Spine, request: readonly FeatureColumn[]): FeatureC
 }
 
 /** Behind the spine's. */
-function addedBy({ columns, withStatuses, afterLog }: TrainingFile): TableColumn[] {
-  const statuses = withStatuses ? columns : [];
+function addedBy({ outputs, withStatuses, afterLog }: TrainingFile): TableColumn[] {
+  const statuses = withStatuses ? outputs : [];
   return [
-    ...columns.map(({ name, type }) => ({ name, type })),
+    ...outputs.map(({ name, type }) => ({ name, type })),
     ...statuses.map(({ name }) => ({ name: name + STATUS_SUFFIX, type: STRING })),
     ...(afterLog === null ? [] : [{ name: AFTER_LOG_COLUMN, type: { name: "bool" } as const }]),
   ];
@@ -160,30 +163,40 @@ function isText(type: ValueType, format: TrainingFormat): boolean {
   return format === "csv" && type.name === "array";
 }
 
-function* batches(file: TrainingFile): Iterable<FillBatch> {
-  const { columns, rowCount, withStatuses, afterLog, format, onProgress } = file;
-  const values = [...readFromText(file.spine, file.request), ...columns];
-  for (let from = 0; from < rowCount; from += ROWS_A_BATCH) {
-    const to = Math.min(rowCount, from + ROWS_A_BATCH);
-    const cells: FillBatch["columns"][number][] = [];
-    const validity: (Uint8Array | null)[] = [];
-    for (const { numbers, objects, type, validity: present } of values) {
-      const held = numbers?.subarray(from, to) ?? objects!.slice(from, to);
-      cells.push(isText(type, format) ? (held as Value[]).map((value) => listText(value, type)) : held);
-      validity.push(present.subarray(from, to));
-    }
-    if (withStatuses) {
+async function* batches(file: TrainingFile): AsyncIterableIterator<FillBatch> {
+  const request = readFromText(file.spine, file.request);
+  const { withStatuses, afterLog, format, onProgress, signal } = file;
+  const cellsOf = (column: FeatureColumn, from: number, to: number): FillBatch["columns"][number] => {
+    const held = column.numbers?.subarray(from, to) ?? column.objects!.slice(from, to);
+    return isText(column.type, format) ? (held as Value[]).map((value) => listText(value, column.type)) : held;
+  };
+  for await (const { from: first, rowCount, columns } of file.chunks) {
+    for (let from = 0; from < rowCount; from += ROWS_A_BATCH) {
+      const to = Math.min(rowCount, from + ROWS_A_BATCH);
+      const cells: FillBatch["columns"][number][] = [];
+      const validity: (Uint8Array | null)[] = [];
+      for (const column of request) {
+        cells.push(cellsOf(column, first + from, first + to));
+        validity.push(column.validity.subarray(first + from, first + to));
+      }
       for (const column of columns) {
-        cells.push(Array.from(column.statuses.subarray(from, to), (status) => STATUS_NAMES[status]!));
+        cells.push(cellsOf(column, from, to));
+        validity.push(column.validity.subarray(from, to));
+      }
+      if (withStatuses) {
+        for (const column of columns) {
+          cells.push(Array.from(column.statuses.subarray(from, to), (status) => STATUS_NAMES[status]!));
+          validity.push(null);
+        }
+      }
+      if (afterLog !== null) {
+        cells.push(Float64Array.from(afterLog.subarray(first + from, first + to)));
         validity.push(null);
       }
+      throwIfCancelled(signal);
+      yield { rowCount: to - from, columns: cells, validity };
+      onProgress?.(first + to);
     }
-    if (afterLog !== null) {
-      cells.push(Float64Array.from(afterLog.subarray(from, to)));
-      validity.push(null);
-    }
-    yield { rowCount: to - from, columns: cells, validity };
-    onProgress?.(to);
   }
 }
 

@@ -12,15 +12,21 @@ import type { VectorToken } from "../schema/vector-token.ts";
 import { computeColumns, readLabelTimes } from "./computed-columns.ts";
 import { FeatureColumn } from "./feature-columns.ts";
 import { readTokens } from "./label-runs.ts";
+import type { FeatureParts } from "./feature-parts.ts";
+import { PartSink } from "./part-sink.ts";
+import { columnSink, defaultThreads, replayPasses } from "./replay-passes.ts";
+import { chunksOfParts, NO_STATUSES, StatusCounts } from "./set-chunks.ts";
+import { engineSettings, isHeld, type TrainLimits, withParts, workOf } from "./train-limits.ts";
+import { WrittenSet } from "./written-set.ts";
 import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
 import type { Knowledge, TrainingManifest } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
-import { replayView, throwIfCancelled, type ReplayResult } from "./replay-view.ts";
+import { throwIfCancelled, type ReplayResult } from "./replay-view.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
 import { readRequestColumns } from "./request-columns.ts";
 import { readTrainRows, type TrainSplit } from "./train-split.ts";
 import { planServedFits, type ServedRows } from "./served-fits.ts";
-import { readSpine, type Spine, spineEntityTable, type SpineRequest } from "./spine.ts";
+import { readSpine, type Spine, type SpineRequest } from "./spine.ts";
 import {
   addedColumns,
   checkOutput,
@@ -31,15 +37,15 @@ import {
 import { planServedRows, planTimedRows, type ViewPass } from "./view-passes.ts";
 
 export interface TrainingProgress {
-  readonly phase: "labels" | "events" | "writing";
-  /** `view@version`, in phase "events". */
+  readonly phase: "labels" | "sorting" | "events" | "writing";
+  /** `view@version`, in the phases "sorting" and "events". */
   readonly view?: string;
-  /** Label rows. */
+  /** Label rows; percent of the view's events in phase "sorting". */
   readonly done: number;
   readonly total: number;
 }
 
-export interface TrainRequest {
+export interface TrainRequest extends TrainLimits {
   readonly ports: TrainingPorts;
   readonly service: string;
   readonly labels: SpineRequest;
@@ -62,13 +68,21 @@ export interface TrainRequest {
   readonly withStatuses?: boolean;
   /** Keeps labels after the log's end, and flags them in a column `after_log_end`. */
   readonly allowAfterLog?: boolean;
+  /**
+   * Threads that fold: the training set is the same to the byte at any number. Default: one a core for much work, none
+   * beside this one for little. Views with functions of their own are folded by this thread.
+   */
+  readonly threads?: number;
   readonly onProgress?: (progress: TrainingProgress) => void;
   readonly signal?: AbortSignal;
 }
 
 export interface TrainingSet {
   readonly rowCount: number;
-  /** One a feature, in the order of the vector; slot `i` belongs to label row `i` in input order. */
+  /**
+   * One a feature, in the order of the vector; slot `i` belongs to label row `i` in input order. Of a set that was too
+   * large to be held, or written with `resume`, this throws `REQUEST_INVALID`: read `out`.
+   */
   readonly columns: readonly FeatureColumn[];
   readonly manifest: TrainingManifest;
   readonly out: string | null;
@@ -90,7 +104,7 @@ export async function train(request: TrainRequest): Promise<TrainingSet> {
 export async function trainPlan(request: TrainRequest, plan: ServicePlan, byServedFits: boolean): Promise<TrainingSet> {
   const { ports, signal } = request;
   const format = request.out === undefined ? null : (request.format ?? trainingFormatOf(request.out));
-  const engine = await ports.openEngine();
+  const engine = await ports.openEngine(engineSettings(request));
   const onAbort = (): void => engine.interrupt();
   signal?.addEventListener("abort", onAbort);
   try {
@@ -142,114 +156,139 @@ async function trainWith(
   if (rowsAfterLog > 0 && !flagAfterLog) throw afterLogError(rowsAfterLog, total, snapshots);
 
   const isPlain = plan.programs.length === 1 && program.isPlain;
+  const build = async (parts: FeatureParts | null): Promise<TrainingSet> => {
+    const inputs = parts === null ? inputColumns(plan, isPlain, total) : [];
+    const results = new Map<string, ReplayResult & { epochs: number[] }>();
+    for await (const { pass, result } of replayPasses({
+      engine,
+      passes,
+      sinkOf: async (pass, index) =>
+        parts === null ? columnSink(pass, inputs) : PartSink.open(engine, parts, pass, index),
+      threads: request.threads ?? defaultThreads(passes),
+      onProgress: (view, done, of) => onProgress?.({ phase: "events", view, done, total: of }),
+      onSorting: (view, done) => onProgress?.({ phase: "sorting", view, done, total: 100 }),
+      ...(signal === undefined ? {} : { signal }),
+    })) {
+      throwIfCancelled(signal);
+      if (request.boundary === undefined && knowledge !== "as-served")
+        refuseCoincidence(result, pass, total, knowledge);
+      const before = results.get(pass.view.name);
+      results.set(pass.view.name, {
+        eventsFolded: result.eventsFolded + (before?.eventsFolded ?? 0),
+        eventsPoisoned: result.eventsPoisoned + (before?.eventsPoisoned ?? 0),
+        firstPoison: before?.firstPoison ?? result.firstPoison,
+        coincidentLabels: 0,
+        epochs: [...(before?.epochs ?? []), pass.epoch],
+      });
+    }
+
+    const asOf = isPlain ? null : await readLabelTimes(engine, spine, tokens);
+    const cancel = signal === undefined ? {} : { signal };
+    const columns =
+      parts !== null
+        ? null
+        : asOf === null
+          ? inputs
+          : await computeColumns({
+              programs: plan.programs.map(({ program: one, inputs: places }) => ({
+                program: one,
+                inputs: places.map((place) => inputs[place]!),
+                request: one.request.map(({ name }) => requestColumns.find((column) => column.name === name)!),
+              })),
+              programOf: served?.programOf ?? null,
+              asOf,
+              ...cancel,
+            });
+    const statuses = new StatusCounts();
+    if (columns !== null) statuses.add(columns);
+    const fits = fitsOf(plan, served?.programOf ?? null, total);
+    const manifestFor = (sha256: string | null): TrainingManifest => ({
+      manifest: 1,
+      created: formatMicros(ports.clock.now()),
+      service: { name: plan.service, fingerprint: plan.fingerprint },
+      views: plan.views.map(({ name, view }) => ({
+        name: view.definition.name,
+        version: view.definition.version,
+        fingerprint: view.fingerprint,
+        entity: view.entity.name,
+        source: view.source.name,
+        epochs: results.get(name)?.epochs ?? [],
+        eventsFolded: results.get(name)?.eventsFolded ?? 0,
+        eventsPoisoned: results.get(name)?.eventsPoisoned ?? 0,
+      })),
+      onDemandViews: plan.onDemand,
+      fit: fits.length === 1 && fits[0]!.rows === total ? { version: fits[0]!.version, sha256: fits[0]!.sha256 } : null,
+      fits,
+      sources: [...snapshots].map(([name, { files, logEnd }]) => ({
+        name,
+        epoch: files.epoch,
+        historyEnd: files.historyEnd,
+        liveEnd: files.liveEnd,
+        logEnd: formatLogEnd(logEnd),
+      })),
+      knowledge,
+      boundary: knowledge === "as-served" ? null : (request.boundary ?? "inclusive"),
+      spine: {
+        path: spine.path,
+        sha256: spine.sha256,
+        rows: total,
+        timeColumn: spine.timeColumn,
+        tokenColumn: spine.tokenColumn,
+        requestColumns: program.request.map((column) => column.name),
+        keyColumns: Object.fromEntries(plan.entities.map((entity, index) => [entity.name, spine.keyColumns[index]!])),
+        rowsAfterLog,
+      },
+      output: sha256 === null ? null : { path: out!, format: format!, rows: total, sha256 },
+      features: program.outputs.map(({ name, from, feature, type }, i) => ({
+        name,
+        view: from,
+        feature,
+        type: formatType(type),
+        statuses: statuses.counts[i] ?? NO_STATUSES,
+      })),
+    });
+    if (out === undefined)
+      return { rowCount: total, columns: columns!, manifest: manifestFor(null), out: null, trainRows };
+    const chunks =
+      columns !== null
+        ? [{ from: 0, rowCount: total, columns }]
+        : statuses.counted(
+            chunksOfParts({ engine, parts: parts!, plan, request: requestColumns, asOf, rowCount: total, ...cancel }),
+          );
+    const manifest = await writeTrainingFile(
+      {
+        engine,
+        path: out,
+        format: format!,
+        spine,
+        request: requestColumns,
+        outputs: program.outputs,
+        chunks,
+        withStatuses,
+        afterLog: flagAfterLog ? afterLog : null,
+        onProgress: (done) => onProgress?.({ phase: "writing", done, total }),
+        ...(signal === undefined ? {} : { signal }),
+      },
+      manifestFor,
+    );
+    const set = { rowCount: total, manifest, out, trainRows };
+    return columns === null ? new WrittenSet(set) : { ...set, columns };
+  };
+  if (out === undefined || tokens !== null || isHeld(request, plan, total)) return build(null);
+  const work = workOf(plan, spine, snapshots, [knowledge, request.boundary ?? "inclusive"]);
+  return withParts(engine, request, total, out, work, build);
+}
+
+/** One a feature of the views, all label rows unanswered. */
+function inputColumns(plan: ServicePlan, isPlain: boolean, rowCount: number): FeatureColumn[] {
   const inputs: FeatureColumn[] = [];
   for (const { features } of plan.views) {
     for (const { input, feature, type, slot } of features) {
-      const name = isPlain ? program.outputs[input]!.name : feature;
-      inputs[input] = new FeatureColumn(name, type, slot, total);
+      const name = isPlain ? plan.program.outputs[input]!.name : feature;
+      inputs[input] = new FeatureColumn(name, type, slot, rowCount);
     }
   }
-  const results = new Map<string, ReplayResult & { epochs: number[] }>();
-  for (const pass of passes) {
-    const result = await replayView({
-      engine,
-      view: pass.view.view,
-      files: pass.files,
-      entityTable: spineEntityTable(pass.view.entityIndex),
-      bound: pass.bound,
-      labels: pass.run,
-      columns: pass.view.features.map(({ input }) => inputs[input]!),
-      onProgress: (done) => onProgress?.({ phase: "events", view: pass.view.name, done, total: pass.run.count }),
-      ...(signal === undefined ? {} : { signal }),
-    });
-    throwIfCancelled(signal);
-    if (request.boundary === undefined && knowledge !== "as-served") refuseCoincidence(result, pass, total, knowledge);
-    const before = results.get(pass.view.name);
-    results.set(pass.view.name, {
-      eventsFolded: result.eventsFolded + (before?.eventsFolded ?? 0),
-      eventsPoisoned: result.eventsPoisoned + (before?.eventsPoisoned ?? 0),
-      firstPoison: before?.firstPoison ?? result.firstPoison,
-      coincidentLabels: 0,
-      epochs: [...(before?.epochs ?? []), pass.epoch],
-    });
-  }
-
-  const columns = isPlain
-    ? inputs
-    : await computeColumns({
-        programs: plan.programs.map(({ program: one, inputs: places }) => ({
-          program: one,
-          inputs: places.map((place) => inputs[place]!),
-          request: one.request.map(({ name }) => requestColumns.find((column) => column.name === name)!),
-        })),
-        programOf: served?.programOf ?? null,
-        asOf: await readLabelTimes(engine, spine, tokens),
-        ...(signal === undefined ? {} : { signal }),
-      });
-  const fits = fitsOf(plan, served?.programOf ?? null, total);
-  const manifestFor = (sha256: string | null): TrainingManifest => ({
-    manifest: 1,
-    created: formatMicros(ports.clock.now()),
-    service: { name: plan.service, fingerprint: plan.fingerprint },
-    views: plan.views.map(({ name, view }) => ({
-      name: view.definition.name,
-      version: view.definition.version,
-      fingerprint: view.fingerprint,
-      entity: view.entity.name,
-      source: view.source.name,
-      epochs: results.get(name)?.epochs ?? [],
-      eventsFolded: results.get(name)?.eventsFolded ?? 0,
-      eventsPoisoned: results.get(name)?.eventsPoisoned ?? 0,
-    })),
-    onDemandViews: plan.onDemand,
-    fit: fits.length === 1 && fits[0]!.rows === total ? { version: fits[0]!.version, sha256: fits[0]!.sha256 } : null,
-    fits,
-    sources: [...snapshots].map(([name, { files, logEnd }]) => ({
-      name,
-      epoch: files.epoch,
-      historyEnd: files.historyEnd,
-      liveEnd: files.liveEnd,
-      logEnd: formatLogEnd(logEnd),
-    })),
-    knowledge,
-    boundary: knowledge === "as-served" ? null : (request.boundary ?? "inclusive"),
-    spine: {
-      path: spine.path,
-      sha256: spine.sha256,
-      rows: total,
-      timeColumn: spine.timeColumn,
-      tokenColumn: spine.tokenColumn,
-      requestColumns: program.request.map((column) => column.name),
-      keyColumns: Object.fromEntries(plan.entities.map((entity, index) => [entity.name, spine.keyColumns[index]!])),
-      rowsAfterLog,
-    },
-    output: sha256 === null ? null : { path: out!, format: format!, rows: total, sha256 },
-    features: program.outputs.map(({ name, from, feature, type }, i) => ({
-      name,
-      view: from,
-      feature,
-      type: formatType(type),
-      statuses: columns[i]!.countStatuses(),
-    })),
-  });
-  if (out === undefined) return { rowCount: total, columns, manifest: manifestFor(null), out: null, trainRows };
-  const manifest = await writeTrainingFile(
-    {
-      engine,
-      path: out,
-      format: format!,
-      spine,
-      request: requestColumns,
-      columns,
-      rowCount: total,
-      withStatuses,
-      afterLog: flagAfterLog ? afterLog : null,
-      onProgress: (done) => onProgress?.({ phase: "writing", done, total }),
-      ...(signal === undefined ? {} : { signal }),
-    },
-    manifestFor,
-  );
-  return { rowCount: total, columns, manifest, out, trainRows };
+  return inputs;
 }
 
 /** Every row by the plan's own program, or by that of the fit that its token carries. */

@@ -5,10 +5,11 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
-import { entityIdsByRow, labelsByOffset, labelsByTime, type ServedLabel } from "./label-runs.ts";
+import { type LabelPieces, piecesByTime, piecesOfRun } from "./label-pieces.ts";
+import { entityIdsByRow, entityKeysById, labelsByOffset, type ServedLabel } from "./label-runs.ts";
 import { isArchived, type LogSnapshot } from "./log-end.ts";
 import type { Knowledge } from "./manifest.ts";
-import type { EventBound, LabelRun } from "./point-in-time-join.ts";
+import type { EventBound } from "./point-in-time-join.ts";
 import type { TrainingPorts } from "./ports.ts";
 import type { ServedRows } from "./served-fits.ts";
 import type { PlannedView, ServicePlan } from "./service-plan.ts";
@@ -19,25 +20,26 @@ export interface ViewPass {
   readonly view: PlannedView;
   readonly epoch: number;
   readonly files: EventFiles;
-  readonly run: LabelRun;
+  readonly labelCount: number;
+  /** Its labels, sorted; anew each time. */
+  readonly pieces: () => LabelPieces;
   readonly bound: EventBound;
 }
 
-/** One pass a view over all label rows, in the present epoch; views of one entity share the sorted labels. */
-export async function planTimedRows(
+/** One pass a view over all label rows, in the present epoch. */
+export function planTimedRows(
   engine: QueryEngine,
   spine: Spine,
   plan: ServicePlan,
   snapshots: ReadonlyMap<string, LogSnapshot>,
   knowledge: Exclude<Knowledge, "as-served">,
   boundary: "inclusive" | "exclusive",
-): Promise<ViewPass[]> {
+): ViewPass[] {
   const bound = timedBound(knowledge, boundary);
-  const runs: LabelRun[] = [];
-  for (let index = 0; index < plan.entities.length; index++) runs.push(await labelsByTime(engine, spine, index));
   return plan.views.map((view) => {
     const { files } = snapshots.get(view.view.source.name)!;
-    return { view, epoch: files.epoch, files, run: runs[view.entityIndex]!, bound };
+    const pieces = (): LabelPieces => piecesByTime(engine, view.entityIndex);
+    return { view, epoch: files.epoch, files, labelCount: spine.rowCount, pieces, bound };
   });
 }
 
@@ -70,11 +72,14 @@ export async function planServedRows(
     for (const [epoch, labels] of [...byEpoch].sort(([a], [b]) => a - b)) {
       const present = snapshots.get(view.view.source.name)!.files;
       const files = epoch === present.epoch ? present : await (await ports.archive(view.view.source.name)).files(epoch);
-      if (files.keyedBy !== undefined) throw notFromPartitions(view);
-      for (const { lastOffset, row } of labels) {
-        if (lastOffset !== null && !isArchived(lastOffset, files)) afterLog[row] = 1;
+      // In several partitions it is the entity that says which offsets are meant.
+      const keys = files.keyedBy === undefined ? null : await entityKeysById(engine, view.entityIndex);
+      for (const { entity, lastOffset, row } of labels) {
+        if (lastOffset !== null && !isArchived(lastOffset, files, view.view, keys?.[entity])) afterLog[row] = 1;
       }
-      passes.push({ view, epoch, files, run: labelsByOffset(labels), bound: "offset" });
+      const run = labelsByOffset(labels);
+      const pieces = (): LabelPieces => piecesOfRun(run);
+      passes.push({ view, epoch, files, labelCount: run.count, pieces, bound: "offset" });
     }
   }
   return passes;
@@ -84,12 +89,6 @@ function notRead(view: PlannedView, spine: Spine, row: number): OnefoldError {
   return new OnefoldError("SPINE_INVALID", `a vector token did not read view ${view.name}`, {
     where: `column ${spine.tokenColumn}, row ${row + 1} (counted from 1, without a header)`,
     hint: "the service has changed since that vector was served; train with the service as it was",
-  });
-}
-
-function notFromPartitions({ name }: PlannedView): OnefoldError {
-  return new OnefoldError("REQUEST_INVALID", `rows as served cannot be built from the tables of workers yet: ${name}`, {
-    hint: "train with the rows' times: knowledge as-known",
   });
 }
 

@@ -32,7 +32,7 @@ describe("progress", () => {
     vi.advanceTimersByTime(200);
     progress.update({ phase: "reading", done: 3100, total: 4000 });
     progress.update({ phase: "reading", done: 3200, total: 4000 });
-    expect(screen.text).toBe("import: reading 3,100 of 4,000, 1,000/s\n");
+    expect(screen.text).toBe("import: reading 3,100 of 4,000, 1,000/s, 1 s left\n");
     progress.stop();
   });
 
@@ -45,6 +45,15 @@ describe("progress", () => {
     vi.advanceTimersByTime(4000);
     progress.update({ phase: "sorting", done: 8000, total: null });
     expect(screen.text.split("\n").at(-2)).toBe("import: sorting 8,000, 2,000/s");
+  });
+
+  it("counts work that is gone on with from where it was", () => {
+    const screen = new Screen(false);
+    const progress = startProgress("train", screen);
+    progress.update({ phase: "events", done: 6000, total: 10_000 });
+    vi.advanceTimersByTime(4000);
+    progress.update({ phase: "events", done: 8000, total: 10_000 });
+    expect(screen.text).toBe("train: events 8,000 of 10,000, 500/s, 4 s left\n");
   });
 
   it("on a terminal is a bar with rate and time left, taken away at the end", () => {

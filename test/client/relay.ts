@@ -12,6 +12,8 @@ export type RelayMode = "open" | "silent" | "cut";
 
 export class Relay {
   mode: RelayMode = "open";
+  /** How fast what is asked, and what is answered, is passed on; null for as fast as it comes. */
+  bytesPerSecond: number | null = null;
   /** Of the server behind it. */
   targetPort: number;
   /** Connections that were accepted. */
@@ -66,6 +68,7 @@ export class Relay {
     client.on("data", (chunk) => {
       isAsking = true;
       server.write(chunk);
+      this.#hold(client, chunk.length);
     });
     server.on("data", (chunk) => {
       if (this.mode === "silent") return;
@@ -76,6 +79,14 @@ export class Relay {
       if (isAsking) this.roundTrips++;
       isAsking = false;
       client.write(chunk);
+      this.#hold(server, chunk.length);
     });
+  }
+
+  /** Takes nothing more from a socket for as long as passing on what it gave takes. */
+  #hold(from: Socket, bytes: number): void {
+    if (this.bytesPerSecond === null) return;
+    from.pause();
+    setTimeout(() => from.resume(), (bytes / this.bytesPerSecond) * 1000);
   }
 }

@@ -171,8 +171,8 @@ describe("event log", () => {
       const kept = await log.append(rows(0, 4), at(1));
       storage.fail(operation, Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" }));
       const failing = [log.append(rows(4, 2), at(2)), log.append(rows(6, 2), at(2))];
-      for (const append of failing) await expect(append).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-      await expect(log.append(rows(8, 1), at(3))).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+      for (const append of failing) await expect(append).rejects.toMatchObject({ code: "DISK_FULL" });
+      await expect(log.append(rows(8, 1), at(3))).rejects.toMatchObject({ code: "DISK_FULL" });
       await log.close();
       log = await open(storage, 1e6);
       expect(await all(log)).toEqual(kept);

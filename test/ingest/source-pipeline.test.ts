@@ -189,9 +189,9 @@ describe("source pipeline", () => {
     let pipeline = await openPayments(stage);
     await pipeline.push([payment(1)]);
     stage.storage.fail("append", Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" }));
-    await expect(pipeline.push([payment(2), payment(3)])).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    await expect(pipeline.push([payment(4)])).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-    await expect(pipeline.drain()).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(pipeline.push([payment(2), payment(3)])).rejects.toMatchObject({ code: "DISK_FULL" });
+    await expect(pipeline.push([payment(4)])).rejects.toMatchObject({ code: "DISK_FULL" });
+    await expect(pipeline.drain()).rejects.toMatchObject({ code: "DISK_FULL" });
     expect(featuresOf(pipeline, "user_payments@1", "u2", START)).toMatchObject({ count: 0 });
     await pipeline.close();
     pipeline = await openPayments(stage);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -145,5 +145,33 @@ describe("errors", () => {
   it("reads times without a zone as UTC", async () => {
     const rows = await engine.rows("SELECT TIMESTAMP '2001-01-01 00:00:00'::TIMESTAMPTZ AS t, DATE '1970-01-02' AS d");
     expect(rows).toEqual([{ t: 978_307_200_000_000, d: 86_400_000_000 }]);
+  });
+});
+
+describe("little memory", () => {
+  const sort = `CREATE TABLE sorted AS SELECT hash(i) AS h, md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS x
+    FROM range(400000) t(i) ORDER BY h`;
+
+  it("is made up for by the folder for spilled data, which is gone afterwards", async () => {
+    const spillFolder = await mkdtemp(join(folder, "spill-"));
+    const small = await openDuckDb({ threads: 1, memoryBytes: 24_000_000, spillFolder });
+    await small.run(sort);
+    expect(await small.rows("SELECT count(*) AS n FROM sorted")).toEqual([{ n: 400_000 }]);
+    expect(await readdir(spillFolder)).toHaveLength(1);
+    await small.close();
+    expect(await readdir(spillFolder)).toEqual([]);
+  });
+
+  it("is a clear error where that is full, too", async () => {
+    const full = await openDuckDb({
+      threads: 1,
+      memoryBytes: 24_000_000,
+      spillFolder: folder,
+      spillBytesMax: 1_000_000,
+    });
+    expect(await codeOf(full.run(sort))).toBe("SPILL_FULL");
+    // It goes on with what does fit.
+    expect(await full.rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    await full.close();
   });
 });

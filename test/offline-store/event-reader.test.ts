@@ -213,6 +213,39 @@ describe("events by entity", () => {
     ]);
   });
 
+  it("leave out what comes behind an entity's last time, and do not open files that hold nothing else", async () => {
+    const history = [
+      rowOf("a", 1, 0, 10, 10, BASE),
+      rowOf("b", 1, 0, 12, 12, BASE + 1),
+      rowOf("a", 1, 0, 13, 13, BASE + 2),
+    ];
+    const live = [rowOf("b", 1, 0, 5, 20, 0), rowOf("a", 1, 0, 21, 21, 1)];
+    const missing = { path: join(folder, "nowhere.parquet"), bytes: 1, rows: 1, tags: { firstKnownTime: "22" } };
+    const files: EventFiles = {
+      epoch: 0,
+      history: [await write("early.parquet", history)],
+      live: [await write("late.parquet", live), missing],
+      liveEnd: 3,
+      historyEnd: BASE + 3,
+      lastKnownTime: 22,
+    };
+    const all = { files, keyColumns: ["user"], columns: ["amount"], restrictTo: "asked" };
+    await engine.run(
+      "CREATE OR REPLACE TABLE asked AS FROM (VALUES (0, 'a', 12.0::DOUBLE), (1, 'b', 20.0::DOUBLE)) t(entity_id, entity_key, last_time)",
+    );
+    const known = await readAll({ ...all, order: "offset", upTo: "known-time" });
+    expect(known.map(({ offset }) => offset)).toEqual([BASE, BASE + 1, 0]);
+    await engine.run("UPDATE asked SET last_time = 12 WHERE entity_id = 1");
+    const withLate = { ...all, files: { ...files, live: files.live.slice(0, 1) } };
+    // One that happened early counts in the order of effective times, however late it was known.
+    const effective = await readAll({ ...withLate, order: "effective-time", upTo: "effective-time" });
+    expect(effective.map(({ offset }) => offset)).toEqual([BASE, 0, BASE + 1]);
+    expect((await readAll({ ...withLate, order: "offset", upTo: "known-time" })).map(({ offset }) => offset)).toEqual([
+      BASE,
+      BASE + 1,
+    ]);
+  });
+
   it("read columns that older files lack as null, and no files as no events", async () => {
     const files: EventFiles = {
       epoch: 0,

@@ -136,7 +136,7 @@ describe("backfill", () => {
 
   it(`of a new view that is cut short goes on when the folder is opened, which serves meanwhile (seed ${SEED})`, async () => {
     await platform.close();
-    await open({ backfillShare: 0.01 });
+    await open({ backfillShare: 0.001 });
     await platform.serve({ port: 0 });
     const applied = platform.apply([...base, of("late")]).catch((error: { code?: unknown }) => error.code);
     // Not before it is under way.

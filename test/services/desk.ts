@@ -21,6 +21,7 @@ interface Opened {
 
 const OPEN: Readonly<Record<ComponentName, () => Promise<Opened>>> = {
   redis: async () => named(await openRedis()),
+  valkey: async () => named(await openRedis({ component: "valkey" })),
   kafka: () => openKafka(),
   postgres: async () => named(await openPostgres()),
 };

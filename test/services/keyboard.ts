@@ -14,7 +14,10 @@ interface Running {
   close(): Promise<void>;
 }
 
-const OPEN: Readonly<Record<ComponentName, () => Promise<Running>>> = {
+/** Who has a Redis needs no Valkey. */
+type Name = Exclude<ComponentName, "valkey">;
+
+const OPEN: Readonly<Record<Name, () => Promise<Running>>> = {
   async redis() {
     const one = await openRedis({ preferredPort: 6379 });
     const exports = [`${COMPONENTS.redis.variable}=${one.url}`];
@@ -35,9 +38,9 @@ const OPEN: Readonly<Record<ComponentName, () => Promise<Running>>> = {
   },
 };
 
-const names = Object.keys(OPEN) as ComponentName[];
+const names = Object.keys(OPEN) as Name[];
 const asked = process.argv.slice(2);
-const unknown = asked.find((name) => !names.includes(name as ComponentName));
+const unknown = asked.find((name) => !names.includes(name as Name));
 if (unknown !== undefined) {
   console.error(`There is no component "${unknown}"; there are ${names.join(", ")}.`);
   process.exit(2);

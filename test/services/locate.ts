@@ -7,10 +7,11 @@ import { accessSync, constants, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { type KafkaJars, kafkaJars } from "./kafka-jars.ts";
+import { valkeyProgram } from "./valkey-program.ts";
 
 const run = promisify(execFile);
 
-export type ComponentName = "redis" | "kafka" | "postgres";
+export type ComponentName = "redis" | "valkey" | "kafka" | "postgres";
 
 export type Located =
   | { readonly from: "address"; readonly address: string }
@@ -36,6 +37,17 @@ export const COMPONENTS: Readonly<Record<ComponentName, Component>> = {
     debianPackages: ["redis-server"],
     image: "valkey/valkey:8",
     find: async () => onPath("redis-server") ?? onPath("valkey-server"),
+  },
+  // For what is to be seen on Valkey, too: all else is content with either.
+  valkey: {
+    title: "Valkey",
+    variable: "ONEFOLD_VALKEY_URL",
+    debianPackages: ["python3-pip"],
+    image: "valkey/valkey:8",
+    find: async () => {
+      const python = process.env["ONEFOLD_PYTHON"] ?? onPath("python3")?.path;
+      return onPath("valkey-server") ?? (python === undefined ? null : valkeyProgram(python));
+    },
   },
   kafka: {
     title: "Apache Kafka",

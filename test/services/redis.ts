@@ -11,6 +11,8 @@ import { inNewFolder, invoke, startable, type Startable } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
 
 export interface RedisOptions {
+  /** Default whichever there is. */
+  readonly component?: "redis" | "valkey";
   /** Encrypted connections alone, with a certificate of its own for 127.0.0.1 and localhost. */
   readonly tls?: boolean;
   /** Then there is no user without a password. The rules are Redis's own: "~app:* +@read". */
@@ -34,8 +36,9 @@ export interface RedisServer extends Faults {
 }
 
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const located = await startable("redis");
-  return inNewFolder("redis", (folder) => startIn(folder, located, options));
+  const { component = "redis" } = options;
+  const located = await startable(component);
+  return inNewFolder(component, (folder) => startIn(folder, located, options));
 }
 
 async function startIn(folder: string, located: Startable, options: RedisOptions): Promise<RedisServer> {
@@ -84,7 +87,7 @@ async function startIn(folder: string, located: Startable, options: RedisOptions
 
 /** Whatever there is for tests that kill nothing: the one the environment names, else one of our own. */
 export async function openRedis(options: RedisOptions = {}): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const located = await locate("redis");
+  const located = await locate(options.component ?? "redis");
   if (located.from !== "address") return startRedis(options);
   const client = new Redis(located.address, { lazyConnect: true, maxRetriesPerRequest: 1 });
   // Its own error says what is wrong with the address.

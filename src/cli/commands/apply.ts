@@ -57,6 +57,8 @@ export function applyCommand(): Command {
         platform.apply(definitions, { onProgress }),
       ),
     );
+    const { workerNotes } = await import("../../platform/kafka/worker-notes.ts");
+    for (const note of workerNotes(definitions, false)) output.note(`note: ${note}`);
     printPlan(plan, warnings, options);
   });
   return withStandardOptions(command);

@@ -6,13 +6,14 @@ import type { Platform } from "../../platform.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import { encodeEntityKey, type EntityKey } from "../../schema/entity-key.ts";
+import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { collectPair, parseCount, parseTime, parseViewName, type ViewName } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
-import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 import { formatCell, formatTable } from "../table.ts";
 
-interface ExplainOptions extends StandardOptions {
+interface ExplainOptions extends StandardOptions, WorkerTableOptions {
   readonly feature: string;
   readonly entity: Readonly<Record<string, string>>;
   readonly asOf?: Micros;
@@ -35,7 +36,7 @@ export function explainCommand(): Command {
     )
     .action(async (view: string, options: ExplainOptions) => {
       const name = parseViewName(view);
-      const explanation = await withPlatform(options, "own-or-read", (platform) =>
+      const explanation = await withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
         platform.explain({
           ...name,
           feature: options.feature,
@@ -46,7 +47,7 @@ export function explainCommand(): Command {
       );
       createOutput(options.json === true).result(explanation, () => formatExplanation(explanation));
     });
-  return withStandardOptions(command);
+  return withStandardOptions(withWorkerTableOptions(command));
 }
 
 /** The entity's canonical key from `column=value` pairs. */

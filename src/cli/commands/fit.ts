@@ -3,15 +3,16 @@ import { Command, Option } from "commander";
 import type { Micros } from "../../base/micros.ts";
 import type { FitOptions as PlatformFitOptions } from "../../platform/platform-options.ts";
 import { interruptible } from "../interrupt.ts";
+import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type LabelOptions, labelRequest, withLabelOptions } from "../label-options.ts";
 import { collectPair, parseTime, parseTrainShare } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
-import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 import { formatTable } from "../table.ts";
 import { OnefoldError } from "../../base/errors.ts";
 
-interface FitOptions extends StandardOptions, LabelOptions {
+interface FitOptions extends StandardOptions, LabelOptions, WorkerTableOptions {
   readonly trainUntil?: Micros;
   readonly trainShare?: number;
   readonly splitColumn?: Readonly<Record<string, string>>;
@@ -42,7 +43,7 @@ export function fitCommand(): Command {
     const output = createOutput(options.json === true);
     const split = splitOf(options);
     const fitted = await output.withProgress("fit", (onProgress) =>
-      withPlatform(options, "own-or-read", (platform) =>
+      withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
         interruptible((signal) => platform.fit({ ...labelRequest(options), split, onProgress, signal })),
       ),
     );
@@ -63,7 +64,7 @@ export function fitCommand(): Command {
       },
     );
   });
-  return withStandardOptions(command);
+  return withStandardOptions(withWorkerTableOptions(command));
 }
 
 function splitOf({ trainUntil, trainShare, splitColumn }: FitOptions): PlatformFitOptions["split"] {

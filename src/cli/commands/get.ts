@@ -3,7 +3,13 @@ import { Command, Option } from "commander";
 import { callServer, type JsonObject } from "../http-call.ts";
 import { collectPair, parseCount, parseObject } from "../option-values.ts";
 import { createOutput } from "../output.ts";
-import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import {
+  hasDefinitions,
+  requireDefinitions,
+  type StandardOptions,
+  withPlatform,
+  withStandardOptions,
+} from "../standard-options.ts";
 import { formatCell, formatTable } from "../table.ts";
 
 interface GetOptions extends StandardOptions {
@@ -14,6 +20,7 @@ interface GetOptions extends StandardOptions {
   readonly metadata?: true;
   readonly token?: true;
   readonly url?: string;
+  readonly online?: string;
 }
 
 export function getCommand(): Command {
@@ -36,6 +43,12 @@ export function getCommand(): Command {
     .option("--metadata", "status, event time and true window start of each value")
     .option("--token", "a token that reproduces this vector in a training set or audit")
     .option("--url <address>", "ask a running server instead of opening the data folder")
+    .addOption(
+      new Option(
+        "--online <url>",
+        "read states that workers, or serve --publish, have written to a Redis: redis://host:port",
+      ).conflicts("url"),
+    )
     .action(async (options: GetOptions) => {
       const request = {
         entities: options.entity ?? {},
@@ -45,13 +58,33 @@ export function getCommand(): Command {
         ...(options.token === true ? { token: true } : {}),
       };
       const path = `/services/${encodeURIComponent(options.service)}/vector`;
-      const answer: JsonObject =
-        options.url === undefined
-          ? await withPlatform(options, "own", (platform) => platform.request("POST", path, request))
-          : await callServer(options.url, "POST", path, request);
+      const answer: JsonObject = await (options.url !== undefined
+        ? callServer(options.url, "POST", path, request)
+        : options.online !== undefined
+          ? askStore(options, options.online, path, request)
+          : withPlatform(options, "own", (platform) => platform.request("POST", path, request)));
       createOutput(options.json === true).result(answer, () => formatVector(answer));
     });
   return withStandardOptions(command);
+}
+
+/** As a server on the store would answer; nothing is kept for the audit. */
+async function askStore(options: GetOptions, online: string, path: string, request: JsonObject): Promise<JsonObject> {
+  const { openOnlineServer } = await import("../../platform/online/online-server.ts");
+  const password = process.env["ONEFOLD_REDIS_PASSWORD"];
+  const server = await openOnlineServer({
+    dataDir: options.data,
+    online,
+    ...(options.registry === undefined ? {} : { registry: options.registry }),
+    ...(password === undefined ? {} : { onlinePassword: password }),
+    definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
+    servingLogSampleRate: 0,
+  });
+  try {
+    return await server.request("POST", path, request);
+  } finally {
+    await server.close();
+  }
 }
 
 function formatVector(answer: JsonObject): string {

@@ -1,5 +1,6 @@
 /** `onefold preview`: a view's values on a sample of history or of local files, without registering anything. */
 import { Command } from "commander";
+import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { localEventsOf, type PreviewInputs, withPreviewInputs } from "../preview-inputs.ts";
 import { parseViewName } from "../option-values.ts";
 import { createOutput } from "../output.ts";
@@ -12,7 +13,7 @@ import {
   withStandardOptions,
 } from "../standard-options.ts";
 
-interface PreviewOptions extends StandardOptions, PreviewInputs {}
+interface PreviewOptions extends StandardOptions, PreviewInputs, WorkerTableOptions {}
 
 export function previewCommand(): Command {
   const command = withPreviewInputs(
@@ -25,9 +26,10 @@ export function previewCommand(): Command {
     printWarnings(warnings, output);
     const wanted = { ...parseViewName(view), definitions, entityCount: options.sample };
     const local = await localEventsOf(options);
+    const settings = { definitions, ...workerTablesOf(options) };
     const preview =
       local === null
-        ? await withPlatformOf(options, "own-or-read", { definitions }, (platform) => platform.preview(wanted)).catch(
+        ? await withPlatformOf(options, "own-or-read", settings, (platform) => platform.preview(wanted)).catch(
             (error: unknown) => {
               throw previewError(error);
             },
@@ -36,5 +38,5 @@ export function previewCommand(): Command {
     const shown = shownPreview(preview);
     output.result({ ...shown, warnings }, () => formatPreview(shown));
   });
-  return withStandardOptions(command);
+  return withStandardOptions(withWorkerTableOptions(command, ["events"]));
 }

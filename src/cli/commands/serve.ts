@@ -2,14 +2,14 @@
  * `onefold serve`: the HTTP door, and the RESP door beside it, until they are told to stop; in this process, or in
  * worker processes, each of which is this very command line with `serve-worker`.
  */
-import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import type { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
-import { parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
+import { parseAmount, parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
+import { programPath } from "../program-path.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
 import {
   DEFINITIONS_FILE,
@@ -22,6 +22,7 @@ import {
 } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
 import { workerArguments } from "./serve-worker.ts";
+import { trainJobProgram } from "./train-job.ts";
 
 interface ServeOptions extends StandardOptions {
   readonly port: number;
@@ -35,6 +36,9 @@ interface ServeOptions extends StandardOptions {
   readonly publish?: string;
   readonly online?: string;
   readonly poll: boolean;
+  readonly trainingJobs: number;
+  readonly trainingDisk?: number;
+  readonly labelsFolder?: string;
   readonly backfillShare: number;
 }
 
@@ -90,7 +94,22 @@ export function serveCommand(): Command {
       new Option(
         "--online <url>",
         "serve from the states that another process publishes to a Redis: fold nothing, take no events",
-      ).conflicts(["publish", "workers", "stateMemory", "keptVectors"]),
+      ).conflicts(["publish", "workers", "stateMemory", "keptVectors", "trainingDisk", "labelsFolder"]),
+    )
+    .addOption(
+      new Option("--training-jobs <number>", "training sets built at the same time on request; 0 builds none")
+        .default(1)
+        .argParser(parseAmount),
+    )
+    .addOption(
+      new Option(
+        "--training-disk <megabytes>",
+        "what built training sets may take in the data folder (default: 8192)",
+      ).argParser(parseMegabytes),
+    )
+    .option(
+      "--labels-folder <folder>",
+      "label files that a request may name by a path lie in this folder (default: none)",
     )
     .addOption(
       new Option(
@@ -128,6 +147,7 @@ export function serveCommand(): Command {
         servingLogSampleRate: options.sample,
         ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
         poll: options.poll,
+        ...trainingSettings(options),
         backfill: "behind" as const,
         backfillShare: Math.max(0.01, options.backfillShare),
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
@@ -146,6 +166,19 @@ export function serveCommand(): Command {
       });
     });
   return withStandardOptions(command);
+}
+
+function trainingSettings(options: ServeOptions): Pick<PlatformOptions, "trainingJobs"> {
+  const { trainingJobs: atOnce, trainingDisk, labelsFolder } = options;
+  if (atOnce === 0) return {};
+  return {
+    trainingJobs: {
+      ...trainJobProgram(options),
+      atOnce,
+      ...(trainingDisk === undefined ? {} : { keptBytesMax: trainingDisk * 1024 * 1024 }),
+      ...(labelsFolder === undefined ? {} : { labelsFolder }),
+    },
+  };
 }
 
 /** Where other commands ask it to register what they cannot. */
@@ -244,7 +277,7 @@ async function serveByWorkers(
   const { host, port, respPort, hotPath } = options;
   const server = await platform.serveWorkers({
     count,
-    module: fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url)),
+    module: programPath(),
     arguments: workerArguments(options),
     http: { host, port, hotPath },
     ...(respPort === undefined ? {} : { resp: { host, port: respPort, ...passwordFromEnvironment() } }),

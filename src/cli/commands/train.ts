@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { interruptible } from "../interrupt.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type LabelOptions, labelRequest, withLabelOptions } from "../label-options.ts";
-import { parseCount } from "../option-values.ts";
+import { parseBytes, parseCount } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
@@ -12,6 +12,10 @@ interface TrainOptions extends StandardOptions, LabelOptions, WorkerTableOptions
   readonly out: string;
   readonly fit?: number;
   readonly statuses?: true;
+  readonly memory?: number;
+  readonly threads?: number;
+  readonly spill?: string;
+  readonly resume?: true;
 }
 
 export function trainCommand(): Command {
@@ -27,7 +31,17 @@ export function trainCommand(): Command {
           "the fit to transform with (default: the newest of the service; as served, each row's own)",
         ).argParser(parseCount),
       )
-      .option("--statuses", "add a column <feature>__status for each feature"),
+      .option("--statuses", "add a column <feature>__status for each feature")
+      .addOption(
+        new Option("--memory <size>", "memory to use, as 2GB; what does not fit goes to disk").argParser(parseBytes),
+      )
+      .addOption(
+        new Option("--threads <n>", "threads that compute (default: one a core; the result is the same)").argParser(
+          parseCount,
+        ),
+      )
+      .option("--spill <folder>", "where what does not fit into memory goes (default: the system's temporary folder)")
+      .option("--resume", "keep what is finished in <out>.parts, and go on from there if an earlier run was ended"),
   ).action(async (options: TrainOptions) => {
     const output = createOutput(options.json === true);
     const set = await output.withProgress("train", (onProgress) =>
@@ -38,6 +52,10 @@ export function trainCommand(): Command {
             out: options.out,
             withStatuses: options.statuses === true,
             ...(options.fit === undefined ? {} : { fit: options.fit }),
+            ...(options.memory === undefined ? {} : { memoryBytes: options.memory }),
+            ...(options.threads === undefined ? {} : { threads: options.threads }),
+            ...(options.spill === undefined ? {} : { spillFolder: options.spill }),
+            resume: options.resume === true,
             onProgress,
             signal,
           }),

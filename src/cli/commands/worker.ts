@@ -14,6 +14,7 @@ interface WorkerOptions extends StandardOptions, KafkaOptions {
   readonly online?: string;
   readonly archive?: string;
   readonly archiveEvery?: string;
+  readonly drafts?: true;
   readonly states?: number;
   readonly port?: number;
   readonly host: string;
@@ -38,6 +39,7 @@ export function workerCommand(): Command {
     .addOption(new Option("--online <url>", "online store: redis://host:port (docs/redis.md)").env("ONEFOLD_ONLINE"))
     .addOption(new Option("--archive <folder>", "move events to offline tables in this folder (default: none)"))
     .addOption(new Option("--archive-every <duration>", "time between two moves to offline tables (default: 10s)"))
+    .addOption(new Option("--drafts", "fold drafts (view@dev), too: each change of one from the beginning"))
     .addOption(new Option("--states <number>", "states kept in memory (default: 500000)").argParser(parseCount))
     .addOption(
       new Option("--port <number>", "port for /health and /metrics; 0 takes a free one (default: none)").argParser(
@@ -54,10 +56,12 @@ export function workerCommand(): Command {
         });
       }
       const definitions = await requireDefinitions(options);
-      const [{ startKafkaWorker }, { healthOf, openWorkerDoor }] = await Promise.all([
+      const [{ startKafkaWorker }, { healthOf, openWorkerDoor }, { workerNotes }] = await Promise.all([
         import("../../platform/kafka/kafka-worker.ts"),
         import("../../platform/kafka/worker-door.ts"),
+        import("../../platform/kafka/worker-notes.ts"),
       ]);
+      for (const note of workerNotes(definitions, options.drafts === true)) output.note(`note: ${note}`);
       const stopped = nextStopSignal().then(() => null);
       const password = process.env["ONEFOLD_REDIS_PASSWORD"];
       const worker = await startKafkaWorker({
@@ -69,6 +73,7 @@ export function workerCommand(): Command {
         ...(options.archiveEvery === undefined
           ? {}
           : { archiveIntervalMs: Math.ceil(parseDuration(options.archiveEvery) / 1000) }),
+        ...(options.drafts === undefined ? {} : { drafts: options.drafts }),
         ...(options.states === undefined ? {} : { statesMax: options.states }),
         onTrouble: oncePerWhile((error) => process.stderr.write(`${errorLines(error).join("\n")}\n`)),
       });

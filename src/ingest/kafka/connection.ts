@@ -11,6 +11,7 @@
  */
 import {
   Admin,
+  compressionsAlgorithms,
   Consumer,
   kGetApi,
   ListOffsetTimestamps,
@@ -21,8 +22,21 @@ import {
   type SASLOptions,
 } from "@platformatic/kafka";
 import { readFileSync } from "node:fs";
-import { messageOf, OnefoldError } from "../../base/errors.ts";
+import type { OnefoldError } from "../../base/errors.ts";
+import { GroupRequests } from "./group-requests.ts";
+import { type FindBy, kafkaError } from "./kafka-error.ts";
+import type { NotedOffset } from "./route-position.ts";
 import type { KafkaSettings } from "./settings.ts";
+import { snappyDecompressor } from "./xerial-snappy.ts";
+
+// The library's own knows only what it writes itself.
+const { snappy } = compressionsAlgorithms;
+const decompressBlock = snappy.decompressSync;
+const decompress = snappyDecompressor((block) => decompressBlock(block));
+Object.assign(snappy, {
+  decompressSync: (data: Parameters<typeof decompressBlock>[0]) =>
+    decompress(Buffer.isBuffer(data) ? data : data.buffer),
+});
 
 const CONTROL_BATCH = 0b100000;
 const TRANSACTIONAL_BATCH = 0b10000;
@@ -44,6 +58,11 @@ export interface TopicPartition {
 
 export interface FetchFrom extends TopicPartition {
   readonly offset: number;
+}
+
+/** As a group holds it, with what is to be found beside it again. */
+export interface GroupPosition extends FetchFrom {
+  readonly note?: string | null;
 }
 
 export interface KafkaRecord {
@@ -277,6 +296,7 @@ export type GroupAssigner = (
 /** A member of a group, under one id. After `onFailed` it may `join` again, or another one takes its place. */
 export class GroupConsumer {
   readonly #consumer: Consumer;
+  readonly #requests: GroupRequests;
   readonly #topics: readonly string[];
   /** Called with what the member is given, each time the group has settled. */
   onAssigned: (partitions: readonly TopicPartition[]) => void = () => {};
@@ -311,6 +331,7 @@ export class GroupConsumer {
       // A join waits for the others.
       requestTimeout: settleMs + ANSWER_MS,
     });
+    this.#requests = new GroupRequests(this.#consumer, kGetApi);
     this.#consumer.on("consumer:group:join", ({ assignments }) => {
       this.onAssigned(
         (assignments ?? []).flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition }))),
@@ -340,9 +361,10 @@ export class GroupConsumer {
   }
 
   /** Commits where to go on. Throws `KAFKA_UNAVAILABLE`, also where the group has gone on without this member. */
-  async commit(positions: readonly FetchFrom[]): Promise<void> {
+  async commit(positions: readonly GroupPosition[]): Promise<void> {
     if (positions.length === 0) return;
     try {
+      this.#requests.toNote(positions);
       await this.#consumer.commit({
         offsets: positions.map(({ topic, partition, offset }) => ({
           topic,
@@ -357,7 +379,7 @@ export class GroupConsumer {
   }
 
   /** Where the group is to go on; null where nothing was committed. */
-  async committed(partitions: readonly TopicPartition[]): Promise<(number | null)[]> {
+  async committed(partitions: readonly TopicPartition[]): Promise<(NotedOffset | null)[]> {
     try {
       const byTopic = grouped(partitions, ({ topic }) => topic);
       const topics = Array.from(byTopic, ([topic, of]) => ({
@@ -367,7 +389,8 @@ export class GroupConsumer {
       const offsets = await this.#consumer.listCommittedOffsets({ topics });
       return partitions.map(({ topic, partition }) => {
         const offset = offsets.get(topic)?.[partition];
-        return offset === undefined || offset < 0n ? null : Number(offset);
+        if (offset === undefined || offset < 0n) return null;
+        return { offset: Number(offset), note: this.#requests.notesRead.get(`${topic}/${partition}`) ?? null };
       });
     } catch (error) {
       throw kafkaError(`reading positions of group ${this.#consumer.groupId}`, error);
@@ -378,20 +401,9 @@ export class GroupConsumer {
   async leave(staysMember: boolean): Promise<void> {
     this.onAssigned = () => {};
     this.onFailed = () => {};
-    if (staysMember) withoutLeaving(this.#consumer);
+    this.#requests.leaves = !staysMember;
     await Promise.resolve(this.#consumer.close(true)).catch(() => undefined);
   }
-}
-
-/** The library tells the group whenever a consumer is closed: here that request is left out, and taken for answered. */
-function withoutLeaving(consumer: Consumer): void {
-  const known = consumer as unknown as { [kGetApi](name: string, callback: (error: null, api: unknown) => void): void };
-  const getApi = known[kGetApi].bind(consumer);
-  known[kGetApi] = (name, callback) => {
-    if (name !== "LeaveGroup") getApi(name, callback);
-    else
-      callback(null, (...args: readonly unknown[]) => (args.at(-1) as (error: null, answer: object) => void)(null, {}));
-  };
 }
 
 function assignmentsOf(partitions: readonly TopicPartition[]): Map<string, { topic: string; partitions: number[] }> {
@@ -465,21 +477,6 @@ function kafkaRecord(batch: RecordsBatch, record: RecordsBatch["records"][number
   };
 }
 
-/** The error among those that this one collects that has a property of this value, or null. */
-type FindBy = (property: string, value: unknown) => unknown;
-
-function kafkaError(doing: string, error: unknown): OnefoldError {
-  if (error instanceof OnefoldError) return error;
-  const outOfRange = (error as { findBy?: FindBy }).findBy?.("apiId", "OFFSET_OUT_OF_RANGE") ?? null;
-  if (outOfRange !== null) {
-    return new OnefoldError("KAFKA_RECORDS_GONE", `${doing}: the broker no longer has records that were not read yet`, {
-      hint: "see docs/kafka.md: keep records for longer than a worker may be away",
-      cause: error,
-    });
-  }
-  return new OnefoldError("KAFKA_UNAVAILABLE", `${doing}: ${messageOf(deepest(error))}`, { cause: error });
-}
-
 function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();
   for (const one of all) {
@@ -488,10 +485,4 @@ function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
     else group.push(one);
   }
   return groups;
-}
-
-/** The first error below those that only collect others. */
-function deepest(error: unknown): unknown {
-  const { errors } = error as { errors?: readonly unknown[] };
-  return errors !== undefined && errors.length > 0 ? deepest(errors.at(-1)) : error;
 }

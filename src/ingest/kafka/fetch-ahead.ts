@@ -18,8 +18,8 @@ export class FetchAhead {
   }
 
   /** What follows on `from`, of the partitions that have an answer yet; waits a while where there is nothing. */
-  async fetch(from: readonly FetchFrom[]): Promise<readonly FetchedPartition[]> {
-    const fetching = this.#next ?? this.#connection.fetch(from, WAIT_MS, this.#caller);
+  async fetch(from: readonly FetchFrom[], waitMs: number = WAIT_MS): Promise<readonly FetchedPartition[]> {
+    const fetching = this.#next ?? this.#connection.fetch(from, waitMs, this.#caller);
     this.#next = null;
     const fetched = await fetching;
     const wanted = new Map(from.map((each) => [partitionName(each.topic, each.partition), each.offset]));
@@ -35,7 +35,7 @@ export class FetchAhead {
         const answer = answers.get(partitionName(topic, partition));
         return { topic, partition, offset: answer?.nextOffset ?? offset };
       });
-      this.#next = this.#connection.fetch(behind, WAIT_MS, this.#caller);
+      this.#next = this.#connection.fetch(behind, waitMs, this.#caller);
       // Told to whoever asks next.
       this.#next.catch(() => {});
     }

@@ -5,7 +5,8 @@
  *
  * Each step waits for the one before, and the next fetch for all of them: so a worker holds back by itself, and what a
  * crash leaves is states ahead of their position, never a position ahead of its states. Where any step fails,
- * everything in memory is dropped and read again from the store.
+ * everything in memory is dropped and read again from the store. Views that come later have a round of their own
+ * behind the others' (`late-fold.ts`).
  */
 import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
@@ -13,19 +14,16 @@ import type { MetaWrite, OnlineStore, StateRead, StateWrite } from "../../online
 import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
-import {
-  type FoldedEvent,
-  PartitionFold,
-  type PartitionWrites,
-  type RouteParts,
-  routeParts,
-} from "./partition-fold.ts";
+import { ClaimFold } from "./claim-fold.ts";
+import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
+import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
+import { routeParts } from "./partition-fold.ts";
 import {
   decodePosition,
+  encodePosition,
   type FoldPosition,
   isFurther,
   partitionName,
-  positionMeta,
   positionMetaName,
 } from "./position.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
@@ -35,6 +33,8 @@ export interface FoldLoopOptions {
   readonly store: OnlineStore;
   readonly clock: Clock;
   readonly plans: readonly SourceRoutes[];
+  /** Which topics of theirs: those keyed by entity, or those of claims of ids. */
+  readonly of?: "events" | "claims";
   /** Facts of the folded topics. */
   readonly topics: ReadonlyMap<string, TopicFacts>;
   /** States kept in memory, of all partitions together. */
@@ -58,12 +58,16 @@ export interface FoldProgress {
 }
 
 const LOOK_MS = 2000;
+/** A store on another machine has its time limit for each call. */
+const READS_PER_CALL = 2000;
 
 export class FoldLoop {
   readonly #options: FoldLoopOptions;
   readonly #fetching: FetchAhead;
-  readonly #routes = new Map<string, RouteParts>();
-  readonly #folds = new Map<string, PartitionFold>();
+  readonly #open = new Map<string, (place: PartitionPlace, late: FoldPosition | null) => OpenedPartition>();
+  readonly #folds = new Map<string, FoldedPartition>();
+  /** Of those, views that are behind the others. */
+  readonly #late = new Map<string, FoldedPartition>();
   readonly #lags = new Map<string, number>();
   #owned: readonly TopicPartition[] = [];
   #connectionsLost: number | undefined;
@@ -75,8 +79,19 @@ export class FoldLoop {
 
   constructor(options: FoldLoopOptions) {
     this.#options = options;
-    this.#fetching = new FetchAhead(options.connection, "fold");
-    for (const parts of options.plans.flatMap(routeParts)) this.#routes.set(parts.route.topic, parts);
+    const { plans, of = "events" } = options;
+    this.#fetching = new FetchAhead(options.connection, `fold-${of}`);
+    for (const plan of plans) {
+      const { claims, deadLetterTopic } = plan;
+      if (of === "events") {
+        for (const parts of routeParts(plan))
+          this.#open.set(parts.route.topic, (place, late) => openPartition(parts, place, late));
+      } else if (claims !== null) {
+        this.#open.set(claims.topic, (place) => {
+          return { main: new ClaimFold({ route: claims, deadLetterTopic, ...place }), late: null };
+        });
+      }
+    }
   }
 
   /** What the group has given to this worker: from the next turn on. */
@@ -94,7 +109,7 @@ export class FoldLoop {
         topic: fold.options.route.topic,
         partition: fold.options.partition,
         position: fold.offset,
-        lag: this.#lags.get(name) ?? 0,
+        lag: (this.#lags.get(name) ?? 0) + fold.offset - (this.#late.get(name)?.offset ?? fold.offset),
       })),
     };
   }
@@ -103,6 +118,7 @@ export class FoldLoop {
   drop(): void {
     this.#fetching.drop();
     this.#folds.clear();
+    this.#late.clear();
     this.#lags.clear();
   }
 
@@ -120,9 +136,41 @@ export class FoldLoop {
       return { topic: route.topic, partition, offset };
     });
     if (from.length === 0) return null;
-    const taken = await this.#take(await this.#fetching.fetch(from));
+    // Views that are behind do not wait for events to come here.
+    const fetched = await (this.#late.size === 0 ? this.#fetching.fetch(from) : this.#fetching.fetch(from, 0));
+    const taken = (await this.#take(fetched, this.#folds)) + (await this.#catchUp());
     if (taken === 0) await this.#lookAfterPositions();
     return taken;
+  }
+
+  /** A round of views that are behind, up to where the others are; those that have come as far are one with them. */
+  async #catchUp(): Promise<number> {
+    const from = Array.from(this.#late.values(), ({ options: { route, partition }, offset }): FetchFrom => {
+      return { topic: route.topic, partition, offset };
+    }).filter(({ topic, partition, offset }) => offset < this.#folds.get(partitionName(topic, partition))!.offset);
+    const fetched = from.length === 0 ? [] : await this.#options.connection.fetch(from, 0, "fold-late");
+    const upToMain = fetched.map((one): FetchedPartition => {
+      const { offset } = this.#folds.get(partitionName(one.topic, one.partition))!;
+      const records = one.records.filter((record) => record.offset < offset);
+      return { ...one, records, nextOffset: Math.min(one.nextOffset, offset) };
+    });
+    const taken = await this.#take(upToMain, this.#late);
+    for (const [name, late] of this.#late) await this.#join(name, late);
+    return taken;
+  }
+
+  async #join(name: string, late: FoldedPartition): Promise<void> {
+    const main = this.#folds.get(name)!;
+    const position = joinedPosition({ main, late });
+    if (position === null) return;
+    const { route, partition, topicId, startOffset } = main.options;
+    const { store } = this.#options;
+    this.#refuseOther();
+    await store.commit([], [{ name: positionMetaName(route.topic, partition), bytes: encodePosition(position) }]);
+    await store.commit([], [{ name: positionMetaName(route.topic, partition, true), bytes: null }]);
+    this.#late.delete(name);
+    const place = { partition, topicId, startOffset, position };
+    this.#folds.set(name, this.#open.get(route.topic)!(place, null).main);
   }
 
   /** A worker that woke up late may have put an older position in the place of a newer one: no harm, but no use either. */
@@ -142,28 +190,33 @@ export class FoldLoop {
     const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
     for (const name of this.#folds.keys()) {
       if (owned.has(name)) continue;
-      this.#folds.delete(name);
+      this.#letGo(name);
       this.#lags.delete(name);
     }
     this.#refuseOther();
-    const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#routes.has(topic));
+    const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#open.has(topic));
     if (fresh.length === 0) return;
     if (this.#folds.size === 0) this.#connectionsLost = store.connectionsLost;
-    const names = fresh.map(([, { topic, partition }]) => positionMetaName(topic, partition));
+    const names = fresh.flatMap(([, { topic, partition }]) =>
+      [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
+    );
     const { metas } = await store.read([], names);
+    const stored = metas.map((bytes) => (bytes === null ? null : decodePosition(bytes)));
     const starts = new Map<string, number[]>();
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {
       if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
-      const stored = metas[i];
-      const fold = new PartitionFold({
-        ...this.#routes.get(topic)!,
-        partition,
-        topicId: topics.get(topic)!.id,
-        startOffset: starts.get(topic)![partition] ?? 0,
-        position: stored === null || stored === undefined ? null : decodePosition(stored),
-      });
-      this.#folds.set(name, fold);
+      const startOffset = starts.get(topic)![partition] ?? 0;
+      const place = { partition, topicId: topics.get(topic)!.id, startOffset, position: stored[2 * i] ?? null };
+      const { main, late } = this.#open.get(topic)!(place, stored[2 * i + 1] ?? null);
+      this.#folds.set(name, main);
+      if (late !== null) this.#late.set(name, late);
     }
+  }
+
+  /** Another has the partition: all of it is read anew, should it come back. */
+  #letGo(name: string): void {
+    this.#folds.delete(name);
+    this.#late.delete(name);
   }
 
   /**
@@ -178,32 +231,33 @@ export class FoldLoop {
     );
   }
 
-  async #take(fetched: readonly FetchedPartition[]): Promise<number> {
+  async #take(fetched: readonly FetchedPartition[], folds: ReadonlyMap<string, FoldedPartition>): Promise<number> {
     const { store } = this.#options;
-    const taken: { readonly fold: PartitionFold; readonly end: FetchedPartition; readonly reads: StateRead[] }[] = [];
+    const taken: { readonly fold: FoldedPartition; readonly end: FetchedPartition; readonly reads: StateRead[] }[] = [];
     for (const end of fetched) {
       const name = partitionName(end.topic, end.partition);
-      const fold = this.#folds.get(name);
+      const fold = folds.get(name);
       if (fold === undefined) continue;
-      this.#lags.set(name, Math.max(0, end.endOffset - end.nextOffset));
+      if (!fold.isLate) this.#lags.set(name, Math.max(0, end.endOffset - end.nextOffset));
       if (end.nextOffset === fold.offset) continue;
       taken.push({ fold, end, reads: fold.admit(end.records, end.nextOffset) });
       await nextTurn();
     }
     if (taken.length === 0) return 0;
-    const reads = taken.flatMap((one) => one.reads);
-    if (reads.length > 0) {
-      const { states } = await store.read(reads);
-      let at = 0;
-      for (const { fold, reads: own } of taken) for (const read of own) fold.load(read, states[at++] ?? null);
+    const reads = taken.flatMap(({ fold, reads: own }) => own.map((read) => ({ fold, read })));
+    for (let from = 0; from < reads.length; from += READS_PER_CALL) {
+      const part = reads.slice(from, from + READS_PER_CALL);
+      const { states } = await store.read(part.map(({ read }) => read));
+      for (const [i, { fold, read }] of part.entries()) fold.load(read, states[i] ?? null);
     }
-    const folded: { readonly fold: PartitionFold; readonly events: readonly FoldedEvent[] }[] = [];
+    const folded: { readonly fold: FoldedPartition; readonly events: readonly FoldedEvent[] }[] = [];
     for (const { fold } of taken) {
       folded.push({ fold, events: fold.fold() });
       await nextTurn();
     }
     await this.#write(taken.map(({ fold }) => fold));
     for (const { fold, events } of folded) {
+      if (fold.isLate) continue;
       this.#events += events.length;
       this.#options.onFolded?.(fold.options.route, fold.options.partition, events);
     }
@@ -216,29 +270,28 @@ export class FoldLoop {
    * one was away: it lets go of what it has, and the position stays.
    */
   async #writePositions(
-    writes: readonly { readonly fold: PartitionFold; readonly position: FoldPosition }[],
+    writes: readonly { readonly fold: FoldedPartition; readonly position: FoldPosition }[],
     which: "all" | "older" = "all",
   ): Promise<void> {
     const { store } = this.#options;
-    const places = writes.map(({ fold: { options } }) => [options.route.topic, options.partition] as const);
-    const { metas } = await store.read(
-      [],
-      places.map(([topic, partition]) => positionMetaName(topic, partition)),
+    const names = writes.map(({ fold: { options, isLate } }) =>
+      positionMetaName(options.route.topic, options.partition, isLate),
     );
+    const { metas } = await store.read([], names);
     const positions: MetaWrite[] = [];
     for (const [i, { fold, position }] of writes.entries()) {
       const bytes = metas[i] ?? null;
       const stored = bytes === null ? null : decodePosition(bytes);
-      if (stored !== null && isFurther(stored, position)) this.#folds.delete(nameOf(fold));
+      if (stored !== null && isFurther(stored, position)) this.#letGo(nameOf(fold));
       else if (which === "all" || (stored !== null && stored.offset < position.offset)) {
-        positions.push(positionMeta(...places[i]!, position));
+        positions.push({ name: names[i]!, bytes: encodePosition(position) });
       }
     }
     this.#refuseOther();
     await store.commit([], positions);
   }
 
-  async #write(folds: readonly PartitionFold[]): Promise<void> {
+  async #write(folds: readonly FoldedPartition[]): Promise<void> {
     const { store, connection, clock, statesMax } = this.#options;
     const letters = folds.flatMap((fold) => fold.takeRefused());
     await connection.send(letters.map((letter) => letterRecord(letter, clock)));
@@ -257,15 +310,15 @@ export class FoldLoop {
         ofOwn.map(({ index, stored }) => ({ index: index - first, stored })),
       );
       fold.letGo(Math.ceil(statesMax / this.#folds.size));
-      this.#duplicates += fold.duplicates;
-      this.#copies += fold.copies;
+      this.#duplicates += fold.isLate ? 0 : fold.duplicates;
+      this.#copies += fold.isLate ? 0 : fold.copies;
       fold.duplicates = 0;
       fold.copies = 0;
     }
   }
 }
 
-function nameOf({ options: { route, partition } }: PartitionFold): string {
+function nameOf({ options: { route, partition } }: FoldedPartition): string {
   return partitionName(route.topic, partition);
 }
 

@@ -3,7 +3,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
-import type { FetchFrom, GroupConsumer, KafkaConnection, TopicPartition } from "./connection.ts";
+import type { GroupConsumer, GroupPosition, KafkaConnection, TopicPartition } from "./connection.ts";
+import type { NotedOffset } from "./route-position.ts";
 import { assignPartitions } from "./sticky-assignment.ts";
 
 const AGAIN_MS = 500;
@@ -66,11 +67,11 @@ export class GroupSeat {
     await this.#present().join();
   }
 
-  async commit(positions: readonly FetchFrom[]): Promise<void> {
+  async commit(positions: readonly GroupPosition[]): Promise<void> {
     await this.#present().commit(positions);
   }
 
-  async committed(partitions: readonly TopicPartition[]): Promise<(number | null)[]> {
+  async committed(partitions: readonly TopicPartition[]): Promise<(NotedOffset | null)[]> {
     return this.#present().committed(partitions);
   }
 

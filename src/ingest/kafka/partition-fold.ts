@@ -21,9 +21,11 @@ import { compileDoor, type Door } from "../door.ts";
 import type { CheckedRow } from "../event.ts";
 import type { KafkaRecord } from "./connection.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
-import { parseOrigin, TakenOrigins } from "./origin.ts";
+import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
+import { TakenOrigins } from "./origin.ts";
 import type { FoldPosition } from "./position.ts";
-import { compileKey, KNOWN_TIME_HEADER, ORIGIN_HEADER, readEvent } from "./router.ts";
+import { foreignRecord, IDS_HEADER, readStamp } from "./record-stamp.ts";
+import { compileKey, readEvent } from "./router.ts";
 import type { Route, RoutedView, SourceRoutes } from "./routes.ts";
 import { TakenIds } from "./taken-ids.ts";
 import { KAFKA_EPOCH, spaceOf } from "./view-places.ts";
@@ -43,12 +45,9 @@ export function routeParts({ routes, deadLetterTopic }: SourceRoutes): RoutePart
   });
 }
 
-export interface PartitionFoldOptions extends RouteParts {
-  readonly partition: number;
-  readonly topicId: string;
-  /** Where to begin that has no position: the oldest record there is. */
-  readonly startOffset: number;
-  readonly position: FoldPosition | null;
+export interface PartitionFoldOptions extends RouteParts, PartitionPlace {
+  /** Folds what another has told of already. */
+  readonly isLate?: boolean;
 }
 
 /** A record that may become an event. */
@@ -67,12 +66,6 @@ interface Place {
   readonly offset: number;
 }
 
-/** An event as it was folded, for who follows the partition. */
-export interface FoldedEvent extends CheckedRow {
-  readonly offset: number;
-  readonly knownTime: Micros;
-}
-
 interface Entry {
   readonly view: RoutedView;
   readonly key: EntityKey;
@@ -80,14 +73,9 @@ interface Entry {
   isDirty: boolean;
 }
 
-export interface PartitionWrites {
-  readonly states: readonly StateWrite[];
-  readonly ids: readonly StateWrite[];
-  readonly position: FoldPosition;
-}
-
-export class PartitionFold {
+export class PartitionFold implements FoldedPartition {
   readonly options: PartitionFoldOptions;
+  readonly isLate: boolean;
   readonly #origins: TakenOrigins;
   readonly #ids: TakenIds;
   readonly #viewOffsets: Map<string, number>;
@@ -97,7 +85,6 @@ export class PartitionFold {
   #refused: RefusedRecord[] = [];
   #offset: number;
   #knownTime: number;
-  /** The position in the store is not before this one. */
   storedOffset: number;
   duplicates = 0;
   copies = 0;
@@ -105,6 +92,7 @@ export class PartitionFold {
   constructor(options: PartitionFoldOptions) {
     const { route, position, topicId, startOffset } = options;
     this.options = options;
+    this.isLate = options.isLate ?? false;
     if (position !== null && position.topicId !== topicId) {
       throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${route.topic} was deleted and made anew`, {
         where: route.topic,
@@ -113,8 +101,8 @@ export class PartitionFold {
     }
     for (const view of route.views) this.#states.set(view, new Map());
     const known = position?.views ?? {};
-    this.#viewOffsets = new Map(route.views.map(({ name }) => [name, known[name] ?? startOffset]));
-    const everyViewIsKnown = route.views.every(({ name }) => known[name] !== undefined);
+    this.#viewOffsets = new Map(route.views.map(({ foldName }) => [foldName, known[foldName] ?? startOffset]));
+    const everyViewIsKnown = route.views.every(({ foldName }) => known[foldName] !== undefined);
     // A view that was not folded before begins at the beginning; the others skip what they have.
     const from = everyViewIsKnown ? position : null;
     this.#offset = from?.offset ?? startOffset;
@@ -124,7 +112,6 @@ export class PartitionFold {
     this.#ids = new TakenIds(route.topic, route.source.dedupeWithinMicros);
   }
 
-  /** Offset of the next record to take. */
   get offset(): number {
     return this.#offset;
   }
@@ -135,7 +122,6 @@ export class PartitionFold {
     return count;
   }
 
-  /** Takes records that follow on; what is to be loaded before they can be folded is returned. */
   admit(records: readonly KafkaRecord[], nextOffset: number): StateRead[] {
     const wanted = new Map<string, StateRead>();
     for (const record of records) {
@@ -145,7 +131,7 @@ export class PartitionFold {
       const { key, idKey } = candidate;
       if (idKey !== null) wanted.set(`id ${idKey}`, this.#ids.readOf(idKey));
       for (const [view, states] of this.#states) {
-        if (!states.has(key)) wanted.set(`${view.name} ${key}`, { space: spaceOf(view), key });
+        if (!states.has(key)) wanted.set(`${view.foldName} ${key}`, { space: spaceOf(view), key });
       }
     }
     this.#offset = nextOffset;
@@ -158,12 +144,13 @@ export class PartitionFold {
     let place: Place = { partition, offset: record.offset };
     let stamp = record.timestampMs * 1000;
     if (headers !== null) {
-      const origin = parseOrigin(headers.get(ORIGIN_HEADER)?.toString() ?? "");
-      stamp = Number(headers.get(KNOWN_TIME_HEADER)?.toString());
-      if (origin === null || !Number.isSafeInteger(stamp)) {
-        this.#refuse(record, place, foreignRecord(route.topic));
+      const stamped = readStamp(headers);
+      if (stamped === null) {
+        if (!this.isLate) this.#refuse(record, place, foreignRecord(route.topic));
         return null;
       }
+      const { origin } = stamped;
+      stamp = stamped.stamp;
       if (!this.#origins.take(origin)) {
         this.copies++;
         return null;
@@ -177,16 +164,16 @@ export class PartitionFold {
       const checked = readEvent(door, record.value, stamp as Micros);
       const key = keyOf(checked);
       if (route.isDirect && record.key?.toString("utf8") !== key) throw wrongKey(route, record, key);
-      const idKey = checked.id === null ? null : TakenIds.keyOf(key, checked.id);
+      const isDecided = checked.id === null || headers?.has(IDS_HEADER) === true;
+      const idKey = isDecided ? null : TakenIds.keyOf(key, checked.id!);
       return { record, checked, key, idKey, stamp, place };
     } catch (error) {
       // Several routes see the record: one of them tells.
-      if (route.isFirst) this.#refuse(record, place, error);
+      if (route.isFirst && !this.isLate) this.#refuse(record, place, error);
       return null;
     }
   }
 
-  /** What was read for a read that `admit` returned. */
   load({ space, key }: StateRead, stored: StoredState | null): void {
     const view = this.options.route.views.find((each) => spaceOf(each) === space);
     if (view === undefined) {
@@ -197,7 +184,6 @@ export class PartitionFold {
     this.#states.get(view)!.set(key, { view, key, state, isDirty: false });
   }
 
-  /** Folds what was admitted and returns the events that were taken. */
   fold(): FoldedEvent[] {
     const events: FoldedEvent[] = [];
     for (const { record, checked, key, idKey, stamp, place } of this.#candidates) {
@@ -211,7 +197,7 @@ export class PartitionFold {
       const event: FoldedEvent = { ...checked, offset, knownTime };
       events.push(event);
       for (const [view, states] of this.#states) {
-        if (offset < this.#viewOffsets.get(view.name)!) continue;
+        if (offset < this.#viewOffsets.get(view.foldName)!) continue;
         const entry = states.get(key)!;
         const outcome = view.fold.fold(entry.state, event);
         if (outcome.kind === "poison") {
@@ -226,7 +212,6 @@ export class PartitionFold {
     return events;
   }
 
-  /** Letters that must be written before `takeWrites`' states are. */
   takeRefused(): RefusedRecord[] {
     const refused = this.#refused;
     this.#refused = [];
@@ -249,7 +234,6 @@ export class PartitionFold {
     return { states, ids: this.#ids.takeWrites(), position: this.position };
   }
 
-  /** `refused` are of `writes.states`, then of `writes.ids`. */
   committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {
     for (const { index, stored } of refused) {
       const write = states[index];
@@ -264,7 +248,7 @@ export class PartitionFold {
     for (const [name, offset] of this.#viewOffsets) this.#viewOffsets.set(name, Math.max(offset, this.#offset));
   }
 
-  /** Lets states go, those read longest ago first, until `countMax` are left. To be called with nothing to write. */
+  /** Those read longest ago first. */
   letGo(countMax: number): void {
     for (const states of this.#states.values()) {
       const excess = states.size - Math.floor(countMax / this.#states.size);
@@ -281,7 +265,6 @@ export class PartitionFold {
     for (const [view, states] of this.#states) if (spaceOf(view) === space) states.delete(key);
   }
 
-  /** Where it stands: behind all that was admitted. */
   get position(): FoldPosition {
     return {
       topicId: this.options.topicId,
@@ -309,10 +292,6 @@ export class PartitionFold {
       value: record.value,
     });
   }
-}
-
-function foreignRecord(topic: string): OnefoldError {
-  return new OnefoldError("REQUEST_INVALID", `a record in ${topic} that no worker has written`);
 }
 
 function wrongKey({ key }: Route, record: KafkaRecord, entityKey: EntityKey): OnefoldError {

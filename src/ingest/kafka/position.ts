@@ -5,8 +5,6 @@
  * stands. Records behind a stored position may already be in some states; those skip them. So even an older one that
  * slips in does no harm: what it says of the records before it is as true as ever.
  */
-import type { MetaWrite } from "../../online-store/online-store.ts";
-
 export interface FoldPosition {
   /** Id of the topic whose offsets these are. */
   readonly topicId: string;
@@ -25,14 +23,13 @@ export function partitionName(topic: string, partition: number): string {
   return `${topic}/${partition}`;
 }
 
-/** The meta that a partition's position stands in. */
-export function positionMetaName(topic: string, partition: number): string {
-  return `kafka/${partitionName(topic, partition)}`;
+/** The meta that a partition's position stands in; that of views which are behind the others has one of its own. */
+export function positionMetaName(topic: string, partition: number, isLate = false): string {
+  return `${isLate ? "kafka-late" : "kafka"}/${partitionName(topic, partition)}`;
 }
 
-export function positionMeta(topic: string, partition: number, position: FoldPosition): MetaWrite {
-  const bytes = new Uint8Array(Buffer.from(JSON.stringify(position)));
-  return { name: positionMetaName(topic, partition), bytes };
+export function encodePosition(position: FoldPosition): Uint8Array {
+  return new Uint8Array(Buffer.from(JSON.stringify(position)));
 }
 
 export function decodePosition(bytes: Uint8Array): FoldPosition {

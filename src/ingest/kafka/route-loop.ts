@@ -1,17 +1,35 @@
 /**
  * The routing half of a worker: fetches partitions of sources' topics and appends their events to internal topics.
  *
- * A position is committed to the group once all before it are appended; see `origin.ts` for why that suffices. Where a
- * step fails, the next turn goes on from what the group has committed.
+ *     fetch ─▶ claim ids ─▶ wait for verdicts ─▶ append events ─▶ commit positions
+ *
+ * A position is committed to the group once all before it are appended; see `origin.ts` for why that suffices,
+ * `claim-fold.ts` for ids, and `route-position.ts` for topics that come later. Where a step fails, the next turn goes
+ * on from what the group has committed.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
-import type { FetchFrom, KafkaConnection, NewRecord, TopicFacts, TopicPartition } from "./connection.ts";
-import { letterRecord } from "./dead-letter-topic.ts";
+import type { Micros } from "../../base/micros.ts";
+import { REFUSED_KEPT_MS, type Verdict } from "./claim-fold.ts";
+import type {
+  FetchedPartition,
+  FetchFrom,
+  GroupPosition,
+  KafkaConnection,
+  KafkaRecord,
+  NewRecord,
+  TopicFacts,
+  TopicPartition,
+} from "./connection.ts";
+import { letterRecord, type RefusedRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
 import type { GroupSeat } from "./group-seat.ts";
 import { partitionName } from "./position.ts";
-import { compileRouter, type Router } from "./router.ts";
+import { IDS_HEADER } from "./record-stamp.ts";
+import { type RoutePlace, RoutePosition } from "./route-position.ts";
+import { compileRouter, type RoutedRecord, type Router } from "./router.ts";
 import type { SourceRoutes } from "./routes.ts";
+import type { Verdicts } from "./verdicts.ts";
 
 export interface RouteLoopOptions {
   readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
@@ -21,6 +39,9 @@ export interface RouteLoopOptions {
   /** Facts of sources' and internal topics. */
   readonly topics: ReadonlyMap<string, TopicFacts>;
   readonly seat: Pick<GroupSeat, "commit" | "committed">;
+  readonly verdicts: Pick<Verdicts, "of" | "read">;
+  /** Waited for verdicts in one turn. */
+  readonly verdictsMs?: number;
 }
 
 export interface RouteProgress {
@@ -29,15 +50,38 @@ export interface RouteProgress {
   readonly lag: number;
 }
 
+/** What was fetched of a partition, and what becomes of each record. */
+interface RoutedPartition extends TopicPartition {
+  readonly at: RoutePosition;
+  readonly end: number;
+  readonly items: readonly RoutedItem[];
+}
+
+interface RoutedItem {
+  readonly router: Router;
+  readonly record: KafkaRecord;
+  readonly routed: RoutedRecord | RefusedRecord;
+}
+
 /** Of values, in one append: well below what a broker takes for one partition. */
 const APPEND_BYTES_MAX = 512 * 1024;
+/** Claims have an id for a key, some bytes for a value and headers. */
+const CLAIMS_PER_APPEND = 2000;
+const VERDICTS_MS = 200;
+const LOOK_MS_MAX = 16;
 
 export class RouteLoop {
   readonly #options: RouteLoopOptions;
   readonly #fetching: FetchAhead;
   readonly #routers = new Map<string, Router[]>();
-  readonly #positions = new Map<string, FetchFrom>();
+  /** Ids of the topics that a source's topic is routed to. */
+  readonly #targets = new Map<string, string[]>();
+  readonly #positions = new Map<string, TopicPartition & { readonly at: RoutePosition }>();
+  /** Notes that the group has, by partition. */
+  readonly #committed = new Map<string, string>();
   readonly #lags = new Map<string, number>();
+  /** Records whose ids are claimed, and not all judged yet. */
+  #claimed: readonly RoutedPartition[] | null = null;
   #owned: readonly TopicPartition[] = [];
   #events = 0;
   #deadLetters = 0;
@@ -51,6 +95,8 @@ export class RouteLoop {
       const router = compileRouter(plan, topics.get(plan.topic)!.id, counts);
       // Several sources may read one topic, each in its own way.
       this.#routers.set(plan.topic, [...(this.#routers.get(plan.topic) ?? []), router]);
+      const targets = plan.routes.map((route) => topics.get(route.topic)!.id);
+      this.#targets.set(plan.topic, [...(this.#targets.get(plan.topic) ?? []), ...targets]);
     }
   }
 
@@ -66,36 +112,91 @@ export class RouteLoop {
   drop(): void {
     this.#fetching.drop();
     this.#positions.clear();
+    this.#committed.clear();
     this.#lags.clear();
+    this.#claimed = null;
   }
 
+  /** Resolves with how many records were at hand; null without partitions. */
   async turn(): Promise<number | null> {
     await this.#settle();
     if (this.#positions.size === 0) return null;
-    const { connection, clock, seat } = this.#options;
-    const fetched = await this.#fetching.fetch([...this.#positions.values()]);
-    const done: FetchFrom[] = [];
-    let taken = 0;
+    const behind = Array.from(this.#positions.values()).flatMap(({ at, ...partition }): FetchFrom[] =>
+      at.behind === null ? [] : [{ ...partition, offset: at.behind }],
+    );
+    const taken = (await this.#routeLive(behind.length > 0)) + (await this.#routeBehind(behind));
+    await this.#commit();
+    return taken;
+  }
+
+  /** Where topics are behind, they do not wait for events to come here. */
+  async #routeLive(isHurried: boolean): Promise<number> {
+    if (this.#claimed === null) {
+      const from = Array.from(this.#positions.values(), ({ at, ...partition }) => ({ ...partition, offset: at.live }));
+      const fetched = await (isHurried ? this.#fetching.fetch(from, 0) : this.#fetching.fetch(from));
+      const routed = fetched.map((one) => this.#routed(one, "live"));
+      const claims = claimsOf(routed).map(({ record }) => record);
+      for (let i = 0; i < claims.length; i += CLAIMS_PER_APPEND) {
+        await this.#options.connection.send(claims.slice(i, i + CLAIMS_PER_APPEND));
+      }
+      this.#claimed = routed;
+    }
+    const claimed = this.#claimed;
+    const verdicts = await this.#judged(claimed);
+    if (verdicts === null) return countOf(claimed);
+    this.#claimed = null;
+    return this.#append(claimed, verdicts, "live");
+  }
+
+  /** Claims of what the others have gone past are judged. */
+  async #routeBehind(behind: readonly FetchFrom[]): Promise<number> {
+    if (behind.length === 0) return 0;
+    const fetched = await this.#options.connection.fetch(behind, 0, "route-behind");
+    const routed = fetched.map((one) => this.#routed(one, "behind"));
+    const verdicts = await this.#options.verdicts.read(claimsOf(routed));
+    return this.#append(routed, verdicts, "behind");
+  }
+
+  #routed({ topic, partition, records, nextOffset, endOffset }: FetchedPartition, place: RoutePlace): RoutedPartition {
+    const name = partitionName(topic, partition);
+    const { at } = this.#positions.get(name)!;
+    const end = place === "live" ? nextOffset : Math.min(nextOffset, at.live);
+    this.#lags.set(`${place} ${name}`, Math.max(0, (place === "live" ? endOffset : at.live) - end));
+    const { clock } = this.#options;
+    const items = records
+      .filter(({ offset }) => offset < end)
+      .flatMap((record) =>
+        this.#routers.get(topic)!.map((router): RoutedItem => {
+          return { router, record, routed: router.route(record, partition, clock.now()) };
+        }),
+      );
+    return { topic, partition, at, end, items };
+  }
+
+  /** In the order of the claims; null where they are still waited for. */
+  async #judged(claimed: readonly RoutedPartition[]): Promise<readonly Verdict[] | null> {
+    const { verdicts, verdictsMs = VERDICTS_MS } = this.#options;
+    const claims = claimsOf(claimed);
+    const until = performance.now() + verdictsMs;
+    for (let lookMs = 1; ; lookMs = Math.min(LOOK_MS_MAX, lookMs * 2)) {
+      const found = await verdicts.of(claims);
+      if (found !== null || performance.now() >= until) return found;
+      await sleep(lookMs);
+    }
+  }
+
+  /** Resolves with how many records there were, once what is due of them is appended. */
+  async #append(routed: readonly RoutedPartition[], verdicts: readonly Verdict[], place: RoutePlace): Promise<number> {
+    const { connection } = this.#options;
     let append: NewRecord[] = [];
     let bytes = 0;
-    for (const { topic, partition, records, nextOffset, endOffset } of fetched) {
-      const name = partitionName(topic, partition);
-      this.#lags.set(name, Math.max(0, endOffset - nextOffset));
-      if (nextOffset === this.#positions.get(name)?.offset) continue;
-      done.push({ topic, partition, offset: nextOffset });
-      taken += records.length;
-      for (const record of records) {
-        for (const router of this.#routers.get(topic)!) {
-          const routed = router.route(record, partition, clock.now());
-          if ("code" in routed) {
-            append.push(letterRecord(routed, clock));
-            this.#deadLetters++;
-          } else {
-            append.push(...routed);
-            this.#events++;
-          }
-          bytes += (record.value?.length ?? 0) * ("code" in routed ? 1 : routed.length);
-        }
+    let judged = 0;
+    for (const { partition, at, items } of routed) {
+      for (const item of items) {
+        const hasClaim = !("code" in item.routed) && item.routed.claim !== null;
+        const due = this.#due(item, partition, hasClaim ? verdicts[judged++]! : null, place, at);
+        append.push(...due);
+        for (const { value } of due) bytes += value?.length ?? 0;
         if (bytes < APPEND_BYTES_MAX) continue;
         // One after the other: an event is appended only once all before it are.
         await connection.send(append);
@@ -104,9 +205,47 @@ export class RouteLoop {
       }
     }
     await connection.send(append);
-    await seat.commit(done);
-    for (const position of done) this.#positions.set(partitionName(position.topic, position.partition), position);
-    return taken;
+    for (const { at, end } of routed) at.advance(place, end);
+    return countOf(routed);
+  }
+
+  /** What is to be appended of a record: the event, to topics that it is due to; or a letter, once. */
+  #due(
+    { router, record, routed }: RoutedItem,
+    partition: number,
+    verdict: Verdict | null,
+    place: RoutePlace,
+    at: RoutePosition,
+  ): readonly NewRecord[] {
+    if (verdict?.kind === "duplicate") return [];
+    const refused =
+      "code" in routed
+        ? routed
+        : verdict?.kind === "too-far-ahead"
+          ? router.refuse(record, partition, verdict.stamp as Micros)
+          : null;
+    if (refused !== null || "code" in routed) {
+      if (place === "behind") return [];
+      this.#deadLetters++;
+      return [letterRecord(refused!, this.#options.clock)];
+    }
+    const { topics } = this.#options;
+    const due = routed.records.filter(({ topic }) => at.isDue(topics.get(topic)!.id, place, record.offset));
+    if (due.length > 0) this.#events++;
+    // Of what is older than refusals are kept, ids are looked at where it is folded, each for its entity.
+    const isOld = record.timestampMs < this.#options.clock.now() / 1000 - REFUSED_KEPT_MS / 2;
+    if (verdict === null || (place === "behind" && isOld)) return due;
+    return due.map((one) => ({ ...one, headers: new Map([...one.headers, [IDS_HEADER, "source"]]) }));
+  }
+
+  async #commit(): Promise<void> {
+    const moved = Array.from(this.#positions, ([name, { at, ...partition }]): GroupPosition | null => {
+      const { offset, note } = at.noted;
+      if (note === this.#committed.get(name)) return null;
+      this.#committed.set(name, note!);
+      return { ...partition, offset, note };
+    }).filter((one) => one !== null);
+    await this.#options.seat.commit(moved);
   }
 
   async #settle(): Promise<void> {
@@ -117,19 +256,32 @@ export class RouteLoop {
     for (const name of this.#positions.keys()) {
       if (owned.has(name)) continue;
       this.#positions.delete(name);
-      this.#lags.delete(name);
+      this.#committed.delete(name);
+      for (const place of ["live", "behind"]) this.#lags.delete(`${place} ${name}`);
     }
+    // Whoever has the partition now claims and appends them anew.
+    const isOurs = ({ topic, partition, at }: RoutedPartition): boolean =>
+      this.#positions.get(partitionName(topic, partition))?.at === at;
+    this.#claimed = this.#claimed?.filter(isOurs) ?? null;
     const fresh = [...owned].filter(([name]) => !this.#positions.has(name));
     if (fresh.length === 0) return;
     const committed = await seat.committed(fresh.map(([, partition]) => partition));
     const starts = new Map<string, number[]>();
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {
-      let offset = committed[i] ?? null;
-      if (offset === null) {
-        if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
-        offset = starts.get(topic)![partition] ?? 0;
-      }
-      this.#positions.set(name, { topic, partition, offset });
+      if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
+      const start = starts.get(topic)![partition] ?? 0;
+      const at = new RoutePosition(committed[i] ?? null, this.#targets.get(topic)!, start);
+      this.#positions.set(name, { topic, partition, at });
     }
   }
+}
+
+function claimsOf(routed: readonly RoutedPartition[]) {
+  return routed.flatMap(({ items }) =>
+    items.flatMap(({ routed: one }) => ("code" in one || one.claim === null ? [] : [one.claim])),
+  );
+}
+
+function countOf(routed: readonly RoutedPartition[]): number {
+  return routed.reduce((sum, { items }) => sum + items.length, 0);
 }

@@ -12,20 +12,26 @@ import type { ValueType } from "../../schema/value.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
 import { compileDoor, type Door } from "../door.ts";
 import type { CheckedRow } from "../event.ts";
+import { type Claim, claimOf } from "./claim-fold.ts";
 import type { KafkaRecord, NewRecord } from "./connection.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import { partitionOfKey } from "./key-partition.ts";
-import { originText } from "./origin.ts";
+import { stampHeaders } from "./record-stamp.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 
-/** Decimal microseconds: when the platform could first use the event. */
-export const KNOWN_TIME_HEADER = "onefold-known-time";
-/** Where the event stands in its source's topic. */
-export const ORIGIN_HEADER = "onefold-origin";
+/** A record of a source's topic that is an event. */
+export interface RoutedRecord {
+  /** One for each internal topic. */
+  readonly records: readonly NewRecord[];
+  /** Of its id; null for an event without one. */
+  readonly claim: Claim | null;
+}
 
 export interface Router {
   /** `now` is stamped as the known time; where the source says so, the record's own time, if that is before. */
-  route(record: KafkaRecord, partition: number, now: Micros): readonly NewRecord[] | RefusedRecord;
+  route(record: KafkaRecord, partition: number, now: Micros): RoutedRecord | RefusedRecord;
+  /** Of a record that is an event, but too far ahead of the time at which its id was claimed. */
+  refuse(record: KafkaRecord, partition: number, stamp: Micros): RefusedRecord;
 }
 
 /** `topicId` is the source topic's; `partitionCounts` are the internal topics'. */
@@ -43,26 +49,48 @@ export function compileRouter(
     const keyOf = compileKey(route);
     return { topic: route.topic, partitionCount: partitionCounts.get(route.topic)!, keyOf };
   });
+  const { deadLetterTopic, topic, claims } = routes;
+  const letterOf = ({ offset, key, value }: KafkaRecord, partition: number, error: unknown): RefusedRecord => {
+    const refusal = refusalOf(error);
+    const stage = refusal.code === "JSON_INVALID" ? "record" : "door";
+    return { deadLetterTopic, source: source.name, stage, ...refusal, topic, partition, offset, key, value };
+  };
   return {
     route(record, partition, now) {
-      const { offset, key, value } = record;
+      const { offset, value } = record;
       try {
         const row = readEvent(door, value, Number.POSITIVE_INFINITY as Micros);
         const knownTime = source.kafka?.knownTime === "record" ? Math.min(now, record.timestampMs * 1000) : now;
-        const headers = new Map([
-          [KNOWN_TIME_HEADER, String(knownTime)],
-          [ORIGIN_HEADER, originText(topicId, partition, offset)],
-        ]);
-        return targets.map(({ topic, partitionCount, keyOf }): NewRecord => {
+        const headers = stampHeaders(knownTime, topicId, partition, offset);
+        const records = targets.map(({ topic: target, partitionCount, keyOf }): NewRecord => {
           const entityKey = Buffer.from(keyOf(row));
-          return { topic, partition: partitionOfKey(entityKey, partitionCount), key: entityKey, value, headers };
+          return {
+            topic: target,
+            partition: partitionOfKey(entityKey, partitionCount),
+            key: entityKey,
+            value,
+            headers,
+          };
         });
+        const { id, eventTime } = row;
+        if (id === null || claims === null) return { records, claim: null };
+        const place = { topicId, partition, offset };
+        const count = partitionCounts.get(claims.topic)!;
+        return { records, claim: claimOf(claims.topic, count, { id, eventTime, headers }, place) };
       } catch (error) {
-        const { deadLetterTopic, topic } = routes;
-        const refusal = refusalOf(error);
-        const stage = refusal.code === "JSON_INVALID" ? "record" : "door";
-        return { deadLetterTopic, source: source.name, stage, ...refusal, topic, partition, offset, key, value };
+        return letterOf(record, partition, error);
       }
+    },
+    refuse(record, partition, stamp) {
+      try {
+        readEvent(door, record.value, stamp);
+      } catch (error) {
+        return letterOf(record, partition, error);
+      }
+      throw new OnefoldError(
+        "INTERNAL",
+        `a claim of ${topic}/${partition}/${record.offset} was refused without a reason`,
+      );
     },
   };
 }

@@ -1,7 +1,9 @@
 /**
- * Which events go where: for each source on Kafka, one internal topic for each way in which its views are keyed.
+ * Which events go where: for each source on Kafka, one internal topic for each way in which its views are keyed, and
+ * one for the ids of events that have one (`claim-fold.ts`).
  *
- *     payments (topic of the source) ─┬─▶ onefold.payments.by.user          ─▶ views keyed by user
+ *     payments (topic of the source) ─┬─▶ onefold.payments.ids              ─▶ which of them have their id
+ *                                     ├─▶ onefold.payments.by.user          ─▶ views keyed by user
  *                                     └─▶ onefold.payments.by.country.shop  ─▶ views keyed by country and shop
  *
  * All events of one entity stand in one partition of such a topic, in the order in which they were routed. Its
@@ -18,10 +20,13 @@ import {
 } from "../../define/definition.ts";
 import { compileViewFold } from "../../fold/compile.ts";
 import type { ViewFold } from "../../fold/view-fold.ts";
+import { fingerprint } from "../../registry/fingerprint.ts";
 
 export interface RoutedView {
   /** `name@version` */
   readonly name: string;
+  /** Names what is folded, in positions and spaces: of a draft, each thing that it has been has its own. */
+  readonly foldName: string;
   readonly definition: ViewDefinition;
   readonly entity: EntityDefinition;
   readonly fold: ViewFold;
@@ -44,17 +49,21 @@ export interface SourceRoutes {
   readonly source: StreamDefinition;
   readonly topic: string;
   readonly routes: readonly Route[];
+  /** Where ids are claimed, keyed by the id; null where events have none, or are not routed. */
+  readonly claims: Route | null;
   readonly deadLetterTopic: string;
 }
 
-/** Sources with a Kafka topic and at least one numbered view. Throws `DEFINITION_INVALID`. */
-export function planRoutes(definitions: readonly Definition[], prefix: string): SourceRoutes[] {
+/**
+ * Sources with a Kafka topic and at least one view that is folded: the numbered ones, and drafts where they are asked
+ * for. Throws `DEFINITION_INVALID`.
+ */
+export function planRoutes(definitions: readonly Definition[], prefix: string, drafts = false): SourceRoutes[] {
   const entities = new Map(definitions.flatMap((one) => (one.kind === "entity" ? [[one.name, one] as const] : [])));
   return definitions.flatMap((source): SourceRoutes[] => {
     if (source.kind !== "stream" || source.kafka === undefined) return [];
     const views = definitions.flatMap((view): RoutedView[] => {
-      // A draft changes its meaning under its name: it has no place where many processes fold.
-      if (view.kind !== "view" || view.source !== source.name || view.version === "dev") return [];
+      if (view.kind !== "view" || view.source !== source.name || (view.version === "dev" && !drafts)) return [];
       const entity = entities.get(view.entity);
       if (entity === undefined) {
         throw new OnefoldError(
@@ -63,7 +72,10 @@ export function planRoutes(definitions: readonly Definition[], prefix: string): 
         );
       }
       const fold: ViewFold = compileViewFold(view, source, entity);
-      return [{ name: formatViewName(view), definition: view, entity, fold }];
+      const name = formatViewName(view);
+      // A draft changes its meaning under its name.
+      const foldName = view.version === "dev" ? `${name}#${fingerprint(view).slice(0, 12)}` : name;
+      return [{ name, foldName, definition: view, entity, fold }];
     });
     if (views.length === 0) return [];
     const { topic, direct } = source.kafka;
@@ -83,7 +95,18 @@ export function planRoutes(definitions: readonly Definition[], prefix: string): 
       isDirect: direct === true,
       isFirst: i === 0,
     }));
-    return [{ source, topic, routes, deadLetterTopic: `${prefix}.${source.name}.dead-letters` }];
+    const claims: Route | null =
+      source.id === undefined || direct === true
+        ? null
+        : {
+            topic: `${prefix}.${source.name}.ids`,
+            source,
+            key: [source.id],
+            views: [],
+            isDirect: false,
+            isFirst: false,
+          };
+    return [{ source, topic, routes, claims, deadLetterTopic: `${prefix}.${source.name}.dead-letters` }];
   });
 }
 

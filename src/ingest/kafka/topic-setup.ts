@@ -24,8 +24,8 @@ export async function prepareTopics(
   if (problems.length > 0) throw problems[0]!;
   const { partitionCount, replicas } = connection.settings;
   const sizes = { "max.message.bytes": String(RECORD_BYTES_MAX) };
-  for (const { routes, deadLetterTopic } of plans) {
-    for (const { topic, isDirect } of routes) {
+  for (const { routes, claims, deadLetterTopic } of plans) {
+    for (const { topic, isDirect } of [...routes, ...(claims === null ? [] : [claims])]) {
       if (isDirect || present.has(topic)) continue;
       // The order of all events of an entity: what a new view is folded from.
       await connection.createTopic({
@@ -123,9 +123,10 @@ function unfit(source: string, what: string, hint: string): OnefoldError {
 function allTopics(plans: readonly SourceRoutes[]): string[] {
   return [
     ...new Set(
-      plans.flatMap(({ topic, routes, deadLetterTopic }) => [
+      plans.flatMap(({ topic, routes, claims, deadLetterTopic }) => [
         topic,
         deadLetterTopic,
+        ...(claims === null ? [] : [claims.topic]),
         ...routes.map((one) => one.topic),
       ]),
     ),

@@ -4,6 +4,9 @@
  * The states of workers have a space of their own, `view@version#kafka`: offsets of an event log on one machine and
  * those of a topic's partitions are not to be compared. A worker refuses to fold into a space that another definition
  * of the view has filled, and to take the place of states that another process publishes under the view's name.
+ *
+ * A draft has a space for each thing that it has been. The place names the present one, and whoever serves it looks at
+ * the fingerprint; the spaces before are forgotten.
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { MetaWrite, OnlineStore, StateSpace } from "../../online-store/online-store.ts";
@@ -19,8 +22,8 @@ interface Place extends StoredView {
   readonly fingerprint?: string;
 }
 
-export function spaceOf({ name }: RoutedView): StateSpace {
-  return `${name}#kafka`;
+export function spaceOf({ foldName }: RoutedView): StateSpace {
+  return `${foldName}#kafka`;
 }
 
 /**
@@ -60,12 +63,14 @@ export async function tellViewPlaces(store: OnlineStore, plans: readonly SourceR
     const bytes = metas[i] ?? null;
     const told = bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as Place);
     const ours = fingerprint(view.definition);
-    if (told !== null && told.space !== spaceOf(view)) {
+    const isDraft = view.definition.version === "dev";
+    const isOurs = told?.space === spaceOf(view) || (isDraft && told?.space.endsWith("#kafka") === true);
+    if (told !== null && !isOurs) {
       throw new OnefoldError("STORAGE_LOCKED", `another process publishes the states of view ${view.name} here`, {
         hint: "give workers a Redis of their own, or a prefix: redis://host:port?prefix=workers:",
       });
     }
-    if (told?.fingerprint !== undefined && told.fingerprint !== ours) {
+    if (!isDraft && told?.fingerprint !== undefined && told.fingerprint !== ours) {
       throw new OnefoldError("FINGERPRINT_MISMATCH", `view ${view.name} was folded here by another definition`, {
         where: view.name,
         hint: "give the changed view a new version; it is folded beside the old one, from the beginning of its topic",
@@ -82,3 +87,33 @@ export async function tellViewPlaces(store: OnlineStore, plans: readonly SourceR
   });
   await store.commit([], writes);
 }
+
+/** Of those that it had, the newest are looked after: another worker may write into one until it is stopped. */
+const DRAFT_SPACES_KEPT = 8;
+
+/**
+ * Forgets what drafts have been, and drafts that there are no more: their states and places. To be called where drafts are
+ * folded, once their places are told.
+ */
+export async function forgetDrafts(store: OnlineStore, plans: readonly SourceRoutes[]): Promise<void> {
+  const views = plans.flatMap(({ routes }) => routes.flatMap((route) => route.views));
+  const present = new Map(
+    views.flatMap((view) => (view.definition.version === "dev" ? [[view.name, spaceOf(view)] as const] : [])),
+  );
+  const known = new Map<string, readonly StateSpace[]>();
+  for await (const { name, bytes } of store.scanMetas(DRAFT_META)) {
+    known.set(name.slice(DRAFT_META.length), JSON.parse(Buffer.from(bytes).toString("utf8")) as StateSpace[]);
+  }
+  const writes: MetaWrite[] = [];
+  for (const draft of new Set([...known.keys(), ...present.keys()])) {
+    const space = present.get(draft);
+    const before = (known.get(draft) ?? []).filter((each) => each !== space).slice(-DRAFT_SPACES_KEPT);
+    for (const each of before) await store.dropSpace(each);
+    if (space === undefined) {
+      writes.push({ name: viewMetaName(draft), bytes: null }, { name: DRAFT_META + draft, bytes: null });
+    } else writes.push({ name: DRAFT_META + draft, bytes: Buffer.from(JSON.stringify([...before, space])) });
+  }
+  await store.commit([], writes);
+}
+
+const DRAFT_META = "kafka-drafts/";

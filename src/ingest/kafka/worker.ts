@@ -3,6 +3,9 @@
  * stopped. Any number of workers may run; partitions own entities, and groups give each partition to one of them.
  *
  *     source's topic ─▶ [route group] ─▶ internal topics, keyed by entity ─▶ [fold group] ─▶ online store
+ *                             │  ▲
+ *                      claims ▼  │ verdicts
+ *                          [ids group]
  *
  * Trouble with Kafka or the store ends nothing: what is in memory is dropped, and the worker tries again from what is
  * stored. It fails only at what trying again does not mend.
@@ -20,10 +23,18 @@ import { RouteLoop, type RouteProgress } from "./route-loop.ts";
 import { planRoutes, type SourceRoutes } from "./routes.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { prepareTopics } from "./topic-setup.ts";
-import { keepPartitionCounts, tellViewPlaces } from "./view-places.ts";
+import { Verdicts } from "./verdicts.ts";
+import { forgetDrafts, keepPartitionCounts, tellViewPlaces } from "./view-places.ts";
 
 /** What passes by itself, or once a person has mended it elsewhere. */
-const PASSING: ReadonlySet<ErrorCode> = new Set(["KAFKA_UNAVAILABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT"]);
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  "KAFKA_UNAVAILABLE",
+  "STORE_UNAVAILABLE",
+  "STORE_TIMEOUT",
+  "DISK_FULL",
+  // Another worker, to which a partition has gone, has archived it first.
+  "TABLE_CONFLICT",
+]);
 /** Without partitions. */
 const IDLE_MS = 50;
 const AGAIN_MS_MIN = 200;
@@ -37,6 +48,8 @@ export interface WorkerOptions {
   readonly kafka: KafkaSettings;
   readonly store: OnlineStore;
   readonly clock: Clock;
+  /** Also folds drafts, each thing that one has been from the beginning; what it was before is forgotten. */
+  readonly drafts?: boolean;
   /** States kept in memory. */
   readonly statesMax?: number;
   readonly onFolded?: FoldLoopOptions["onFolded"];
@@ -55,6 +68,8 @@ export interface WorkerProgress {
   readonly fold: FoldProgress;
   /** Events archived by this worker. */
   readonly archived: number;
+  /** What a part of the worker failed at last and tries again; null where none does. */
+  readonly trouble: OnefoldError | null;
 }
 
 interface Loop {
@@ -69,17 +84,20 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #connection: KafkaConnection;
   readonly #folding: FoldLoop;
+  readonly #judging: FoldLoop | null;
   readonly #routing: RouteLoop | null;
   #archiving: ArchiveLoop | null = null;
   readonly #seats: GroupSeat[] = [];
   readonly #loops: Promise<void>[] = [];
   readonly #stopping = new AbortController();
+  readonly #troubles = new Map<Loop, OnefoldError>();
   #fail!: (error: OnefoldError) => void;
 
   /** Throws `DEFINITION_INVALID`, `KAFKA_UNAVAILABLE`, `KAFKA_TOPIC_UNFIT` and what the store throws. */
   static async start(options: WorkerOptions): Promise<Worker> {
     const { prefix } = options.kafka;
-    const plans = planRoutes(options.definitions, prefix);
+    const { drafts = false } = options;
+    const plans = planRoutes(options.definitions, prefix, drafts);
     if (plans.length === 0) {
       throw new OnefoldError("DEFINITION_INVALID", "no source with a view is read from Kafka", {
         hint: 'declare it: stream("payments", { kafka: "payments-topic", ... })',
@@ -89,8 +107,12 @@ export class Worker {
     try {
       const topics = await prepareTopics(connection, plans);
       await tellViewPlaces(options.store, plans);
-      const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topics.get(topic)!));
-      await keepPartitionCounts(options.store, folded);
+      if (drafts) await forgetDrafts(options.store, plans);
+      const folded = plans.flatMap(({ routes, claims }) => [...routes, ...(claims === null ? [] : [claims])]);
+      await keepPartitionCounts(
+        options.store,
+        folded.map(({ topic }) => topics.get(topic)!),
+      );
       const worker = new Worker(options, connection, plans, topics);
       await worker.#startArchive(topics);
       return worker;
@@ -111,15 +133,8 @@ export class Worker {
     this.plans = plans;
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     const { store, clock, statesMax = STATES_MAX, onFolded, kafka } = options;
-    this.#folding = new FoldLoop({
-      connection,
-      store,
-      clock,
-      plans,
-      topics,
-      statesMax,
-      ...(onFolded === undefined ? {} : { onFolded }),
-    });
+    const parts = { connection, store, clock, plans, topics, statesMax };
+    this.#folding = new FoldLoop({ ...parts, ...(onFolded === undefined ? {} : { onFolded }) });
     const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topic));
     const foldSeat = this.#seat(`${kafka.prefix}.fold`, folded, this.#folding);
     let shown = 0;
@@ -131,6 +146,13 @@ export class Worker {
         await foldSeat.commit(this.#folding.positions).catch(() => undefined);
       }),
     );
+    const claimed = plans.flatMap(({ claims }) => (claims === null ? [] : [claims.topic]));
+    if (claimed.length === 0) this.#judging = null;
+    else {
+      this.#judging = new FoldLoop({ ...parts, of: "claims" });
+      this.#seat(`${kafka.prefix}.ids`, claimed, this.#judging);
+      this.#loops.push(this.#run(this.#judging));
+    }
     const routed = plans.filter(({ routes }) => routes.some(({ isDirect }) => !isDirect));
     if (routed.length === 0) this.#routing = null;
     else {
@@ -138,7 +160,8 @@ export class Worker {
       const seat = this.#seat(`${kafka.prefix}.route`, [...new Set(routed.map(({ topic }) => topic))], {
         own: (partitions) => own(partitions),
       });
-      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat });
+      const verdicts = new Verdicts(store);
+      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat, verdicts });
       own = (partitions) => loop.own(partitions);
       this.#routing = loop;
       this.#loops.push(this.#run(loop), this.#run(this.#lookout(seat, routed, topics)));
@@ -148,7 +171,11 @@ export class Worker {
 
   get progress(): WorkerProgress {
     const route = this.#routing?.progress ?? { events: 0, deadLetters: 0, lag: 0 };
-    return { route, fold: this.#folding.progress, archived: this.#archiving?.events ?? 0 };
+    const [trouble = null] = this.#troubles.values();
+    const fold = this.#folding.progress;
+    // Of claims, too: an event whose id came before is dropped where it is routed.
+    const duplicates = fold.duplicates + (this.#judging?.progress.duplicates ?? 0);
+    return { route, fold: { ...fold, duplicates }, archived: this.#archiving?.events ?? 0, trouble };
   }
 
   async #startArchive(topics: FoldLoopOptions["topics"]): Promise<void> {
@@ -221,6 +248,7 @@ export class Worker {
       try {
         const taken = await loop.turn();
         await afterTurn?.();
+        this.#troubles.delete(loop);
         again = AGAIN_MS_MIN;
         if (taken === null) await sleep(IDLE_MS, undefined, { signal }).catch(() => undefined);
       } catch (thrown) {
@@ -230,6 +258,7 @@ export class Worker {
           this.#fail(error);
           return;
         }
+        this.#troubles.set(loop, error);
         this.#options.onTrouble?.(error);
         await sleep(again, undefined, { signal }).catch(() => undefined);
         again = Math.min(AGAIN_MS_MAX, again * 2);

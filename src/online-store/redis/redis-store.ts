@@ -5,6 +5,7 @@
  * that is to be written, and writes where that is newer, in one step. It is handed all states of an entity at once,
  * and on a single server those of many entities.
  */
+import { isOnefoldError } from "../../base/errors.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type {
   KeyedState,
@@ -23,13 +24,13 @@ import { packBytes, unpackBytes } from "./packed-bytes.ts";
 import { parseRedisAddress } from "./redis-address.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { type RedisArgument, type RedisCommand, RedisLink } from "./redis-link.ts";
+import { RoundSize } from "./round-size.ts";
 
 /** So much is asked of a single server by one command, so that it can do something else in between. */
 const KEYS_PER_COMMAND = 500;
-const BYTES_PER_COMMAND = 1024 * 1024;
-/** So much is under way before the next is sent. */
-const COMMANDS_PER_ROUND = 2000;
-const BYTES_PER_ROUND = 8 * 1024 * 1024;
+const BYTES_PER_COMMAND = 128 * 1024;
+/** So much is asked for before the next waits for it. */
+const READS_PER_ROUND = 16_000;
 const SCAN_COUNT = 1000;
 
 /**
@@ -71,17 +72,20 @@ export interface RedisStoreOptions {
 export async function openRedisStore({ url, password }: RedisStoreOptions): Promise<RedisOnlineStore> {
   const address = parseRedisAddress(url, password);
   const link = await RedisLink.open(address, { [WRITE_NEWER_COMMAND]: WRITE_NEWER });
-  return new RedisOnlineStore(link, new RedisKeys(address.prefix));
+  return new RedisOnlineStore(link, new RedisKeys(address.prefix), new RoundSize(address.timeoutMs));
 }
 
 export class RedisOnlineStore implements OnlineStore {
   readonly #link: RedisLink;
   readonly #keys: RedisKeys;
+  /** Of writes. */
+  readonly #round: RoundSize;
 
   /** Use `openRedisStore`. */
-  constructor(link: RedisLink, keys: RedisKeys) {
+  constructor(link: RedisLink, keys: RedisKeys, round: RoundSize) {
     this.#link = link;
     this.#keys = keys;
+    this.#round = round;
   }
 
   get isCluster(): boolean {
@@ -106,7 +110,7 @@ export class RedisOnlineStore implements OnlineStore {
       return { name: "mget", args: keys };
     });
     if (metas.length > 0) commands.unshift({ name: "hmget", args: [this.#keys.metas, ...metas] });
-    const replies = (await this.#sendInRounds(commands)) as (Buffer | null)[][];
+    const replies = (await this.#readInRounds(commands)) as (Buffer | null)[][];
     const readMetas = metas.length === 0 ? [] : replies.shift()!.map((bytes) => bytes && ownBytes(bytes));
     const readStates = Array.from<StoredState | null>({ length: states.length }).fill(null);
     for (const [batch, values] of replies.entries()) {
@@ -135,7 +139,7 @@ export class RedisOnlineStore implements OnlineStore {
     const { connectionsLost } = this.#link;
     // So that a connection that is not there yet is no lost one.
     if (states.length === 0 && metas.length > 0) await this.ping();
-    const replies = (await this.#sendInRounds(commands)) as (number | Buffer)[][];
+    const replies = (await this.#writeInRounds(commands)) as (number | Buffer)[][];
     await this.#writeMetas(metas, connectionsLost);
     const refused = replies.flatMap((reply, batch) => refusedIn(reply, batches[batch]!));
     return refused.sort((a, b) => a.index - b.index);
@@ -176,7 +180,7 @@ export class RedisOnlineStore implements OnlineStore {
 
   async dropSpace(space: StateSpace): Promise<void> {
     for await (const keys of this.#scanKeys(space)) {
-      await this.#sendInRounds(keys.map((key) => ({ name: "unlink", args: [key] })));
+      await this.#writeInRounds(keys.map((key) => ({ name: "unlink", args: [key] })));
     }
   }
 
@@ -235,18 +239,46 @@ export class RedisOnlineStore implements OnlineStore {
     }
   }
 
-  async #sendInRounds(commands: readonly RedisCommand[]): Promise<unknown[]> {
+  async #readInRounds(commands: readonly RedisCommand[]): Promise<unknown[]> {
     const replies: unknown[] = [];
     for (let from = 0; from < commands.length;) {
-      let [to, bytes] = [from, 0];
-      while (to < commands.length && to - from < COMMANDS_PER_ROUND && (to === from || bytes < BYTES_PER_ROUND)) {
-        for (const arg of commands[to++]!.args) bytes += typeof arg === "number" ? 8 : arg.length;
-      }
+      const to = endOfRound(commands, from, READS_PER_ROUND, Number.POSITIVE_INFINITY);
       replies.push(...(await this.#link.send(commands.slice(from, to))));
       from = to;
     }
     return replies;
   }
+
+  /** Each round has the time limit to itself; one that runs into it makes the next, of whoever tries again, smaller. */
+  async #writeInRounds(commands: readonly RedisCommand[]): Promise<unknown[]> {
+    const replies: unknown[] = [];
+    for (let from = 0; from < commands.length;) {
+      const to = endOfRound(commands, from, this.#round.states, this.#round.bytes);
+      const began = performance.now();
+      try {
+        replies.push(...(await this.#link.send(commands.slice(from, to))));
+      } catch (error) {
+        if (isOnefoldError(error) && error.code === "STORE_TIMEOUT") this.#round.took(performance.now() - began);
+        throw error;
+      }
+      this.#round.took(performance.now() - began);
+      from = to;
+    }
+    return replies;
+  }
+}
+
+/** Behind the last command of a round: at least one, and no more than have so many keys and bytes. */
+function endOfRound(commands: readonly RedisCommand[], from: number, keysMax: number, bytesMax: number): number {
+  let [to, keys, bytes] = [from, 0, 0];
+  while (to < commands.length) {
+    const { name, args } = commands[to]!;
+    keys += name === WRITE_NEWER_COMMAND ? (args[0] as number) : args.length;
+    for (const arg of args) bytes += typeof arg === "number" ? 8 : arg.length;
+    if (to > from && (keys > keysMax || bytes > bytesMax)) break;
+    to++;
+  }
+  return to;
 }
 
 /** Indexes of the items of one entity, together; entities in the order in which they first come. */

@@ -27,6 +27,8 @@ export interface KafkaWorkerOptions {
   /** Where the offline tables are; none without it. */
   readonly archiveFolder?: string;
   readonly archiveIntervalMs?: number;
+  /** Also folds drafts (`view@dev`). */
+  readonly drafts?: boolean;
   /** States kept in memory. */
   readonly statesMax?: number;
   readonly clock?: Clock;
@@ -63,6 +65,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
       kafka: kafkaSettings(kafka),
       store,
       clock,
+      ...(options.drafts === undefined ? {} : { drafts: options.drafts }),
       ...(statesMax === undefined ? {} : { statesMax }),
       ...(onTrouble === undefined ? {} : { onTrouble }),
       ...(archive === null ? {} : { openArchive: archive, archiveIntervalMs: options.archiveIntervalMs }),

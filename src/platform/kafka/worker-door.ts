@@ -52,9 +52,11 @@ export interface WorkerHealth {
   readonly partitions: number;
   readonly route_lag: number;
   readonly fold_lag: number;
+  /** What it is held up by and tries again. */
+  readonly trouble: { readonly code: string; readonly message: string } | null;
 }
 
-export function healthOf({ route, fold, archived }: WorkerProgress): WorkerHealth {
+export function healthOf({ route, fold, archived, trouble }: WorkerProgress): WorkerHealth {
   return {
     routed: route.events,
     folded: fold.events,
@@ -64,11 +66,13 @@ export function healthOf({ route, fold, archived }: WorkerProgress): WorkerHealt
     partitions: fold.partitions.length,
     route_lag: route.lag,
     fold_lag: fold.partitions.reduce((sum, { lag }) => sum + lag, 0),
+    trouble: trouble === null ? null : { code: trouble.code, message: trouble.message },
   };
 }
 
 function metricsPage(progress: WorkerProgress): string {
-  const { routed, folded, archived, duplicates, dead_letters, partitions, route_lag, fold_lag } = healthOf(progress);
+  const { routed, folded, archived, duplicates, dead_letters, partitions, route_lag, fold_lag, trouble } =
+    healthOf(progress);
   return [
     metric("routed_events_total", "counter", "events appended to internal topics", routed),
     metric("folded_events_total", "counter", "events taken from folded topics", folded),
@@ -78,6 +82,7 @@ function metricsPage(progress: WorkerProgress): string {
     metric("partitions", "gauge", "folded partitions that the worker owns", partitions),
     metric("route_lag_records", "gauge", "records of sources' topics not yet routed, of owned partitions", route_lag),
     metric("fold_lag_records", "gauge", "records of folded topics not yet folded, of owned partitions", fold_lag),
+    metric("in_trouble", "gauge", "1 while a part of the worker fails and tries again", trouble === null ? 0 : 1),
   ].join("");
 }
 

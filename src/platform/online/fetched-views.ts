@@ -11,10 +11,11 @@
  * All states of a request are fetched in one round trip; then each vector is read in one turn, as everywhere. Decoded
  * states are kept beside the bytes they came from, and taken again where the bytes are the same.
  */
-import { OnefoldError } from "../../base/errors.ts";
+import { diagnostics } from "../../base/diagnostics.ts";
+import { asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
-import type { OnlineStore, StateRead } from "../../online-store/online-store.ts";
+import type { OnlineStore, StateRead, StoreReading } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { FetchedStates, ServedView, StateAsk, StateSnapshot } from "../../serve/ports.ts";
 import { builtMetaName, historyPlace } from "../view-builder.ts";
@@ -88,9 +89,25 @@ export class FetchedViews implements StateSnapshot {
       reads.push({ space: place.space, key });
       names.push(name);
     }
-    const { states } = await this.#store.read(reads);
+    const states = await this.#read(reads);
     for (const [i, state] of states.entries()) fetched.states.set(names[i]!, state?.bytes ?? null);
     return fetched;
+  }
+
+  async #read(reads: readonly StateRead[]): Promise<StoreReading["states"]> {
+    const beganMs = performance.now();
+    let code: ErrorCode | null = null;
+    try {
+      return (await this.#store.read(reads)).states;
+    } catch (error) {
+      code = asOnefoldError(error).code;
+      throw error;
+    } finally {
+      if (diagnostics.fetched.hasSubscribers) {
+        const durationMs = performance.now() - beganMs;
+        diagnostics.fetched.publish({ states: reads.length, durationMs, code });
+      }
+    }
   }
 
   renew(fetched?: FetchedStates): void {
@@ -143,7 +160,7 @@ export class FetchedViews implements StateSnapshot {
     if (place !== null) return place;
     throw new OnefoldError("NOT_READY", `view ${compiled.name} is not in the online store`, {
       where: compiled.name,
-      hint: "the process that folds it writes it there (onefold serve --publish); try again when GET /ready says so",
+      hint: whoFolds(compiled),
     });
   }
 
@@ -151,9 +168,10 @@ export class FetchedViews implements StateSnapshot {
   #place(compiled: CatalogView): Place | null {
     const { name, definition, fingerprint } = compiled;
     const heard = { getMeta: (meta: string) => this.#metas.get(meta) ?? null };
+    const stored: (StoredView & { readonly fingerprint?: string }) | null = readStoredView(heard, name);
     // What stands under a draft's name may be of what the draft was before, or will be.
-    if (definition.version === "dev" && historyPlace(heard, compiled)?.fingerprint !== fingerprint) return null;
-    const stored = readStoredView(heard, name);
+    const folded = stored?.fingerprint ?? historyPlace(heard, compiled)?.fingerprint;
+    if (definition.version === "dev" && folded !== fingerprint) return null;
     return stored === null ? null : { ...stored, snapshotTime: this.#snapshotTime(stored, name) };
   }
 
@@ -163,6 +181,21 @@ export class FetchedViews implements StateSnapshot {
     if (published === null || flushed === undefined || position < flushed[1]) return flushedAt;
     return published.at > flushedAt ? published.at : flushedAt;
   }
+}
+
+export function isKafkaDraft({ definition, source }: CatalogView): boolean {
+  return definition.version === "dev" && isOnKafka(source);
+}
+
+function isOnKafka(source: CatalogView["source"]): boolean {
+  return source.kind === "stream" && source.kafka !== undefined;
+}
+
+function whoFolds(compiled: CatalogView): string {
+  if (isKafkaDraft(compiled))
+    return "a draft is folded by workers that have it as it is registered: onefold worker --drafts";
+  const who = isOnKafka(compiled.source) ? "onefold worker" : "onefold serve --publish";
+  return `the process that folds it writes it there (${who}); try again when GET /ready says so`;
 }
 
 function stateName({ space }: StoredView, key: EntityKey): string {

@@ -20,7 +20,7 @@ import { openServingLog, type ServingLog } from "../../serve/serving-log.ts";
 import { refuseNotRun } from "../not-run.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
-import { FetchedViews } from "./fetched-views.ts";
+import { FetchedViews, isKafkaDraft } from "./fetched-views.ts";
 import { repeat } from "./repeat.ts";
 import { WatchedRegistry } from "./watched-registry.ts";
 
@@ -82,7 +82,8 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     const hearing = hearAgain(hear, onError);
     closers.push(() => hearing.stop());
     watched.watch();
-    const house = { dataDir, clock, watched, views, servingLog, isAway: () => hearing.isFailing() };
+    const connectionsLost = (): number => store.connectionsLost;
+    const house = { dataDir, clock, watched, views, servingLog, isAway: () => hearing.isFailing(), connectionsLost };
     return openDoors(house, onError, close);
   } catch (error) {
     await close();
@@ -98,6 +99,7 @@ interface OnlineHouse {
   readonly servingLog: ServingLog;
   /** Whether the store did not answer when it was asked last. */
   isAway(): boolean;
+  connectionsLost(): number;
 }
 
 function hearAgain(
@@ -128,6 +130,8 @@ function openDoors(
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
     workers: () => null,
+    publishing: () => null,
+    remoteStore: () => ({ up: !house.isAway(), connectionsLost: house.connectionsLost() }),
     unreadFits: () => house.watched.unreadFits,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
@@ -172,7 +176,8 @@ function portsOf({ dataDir, clock, watched, views, servingLog, isAway }: OnlineH
     record: (vector) => servingLog.record(vector),
     metrics: () => metrics.page(),
     readiness: () => {
-      const unstored = watched.views().filter((view) => !views.isStored(view));
+      // A draft on Kafka is folded where somebody wants to see it: nobody waits for it.
+      const unstored = watched.views().filter((view) => !views.isStored(view) && !isKafkaDraft(view));
       const waitingFor = unstored.map(({ name }) => `view ${name}`);
       if (isAway()) waitingFor.unshift("the online store");
       return { ready: waitingFor.length === 0, waitingFor, warnings: watched.warnings };

@@ -1,6 +1,7 @@
 /** Opens the online store of a data folder's owner: LMDB, and a publisher beside it where a Redis is named. */
 import { join } from "node:path";
 import { openLmdbStore } from "../../online-store/lmdb.ts";
+import type { PublishGauges } from "../../monitor/remote-store-metrics.ts";
 import type { SharedOnlineStore } from "../../online-store/online-store.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
 import type { PlatformOptions } from "../platform-options.ts";
@@ -13,6 +14,8 @@ export interface OwnedStore {
   readonly online: SharedOnlineStore;
   /** To be called once the sources are open. */
   startPublishing(sources: { flushedViews(): Published["flushed"] }): void;
+  /** How publishing goes; null where nothing is published. */
+  publishing(): PublishGauges | null;
   /** To be called last, when nothing is flushed any more. */
   close(): Promise<void>;
 }
@@ -24,7 +27,9 @@ const KEPT_MARGIN_MILLIS = 86_400_000;
 export async function openOwnedStore(options: PlatformOptions, context: RuntimeContext): Promise<OwnedStore> {
   const { publish: url, publishPassword: password, onPublishError: onError = () => {} } = options;
   const local = openLmdbStore({ folder: join(context.dataDir, "online") });
-  if (url === undefined) return { online: local, startPublishing: () => {}, close: () => local.close() };
+  if (url === undefined) {
+    return { online: local, startPublishing: () => {}, publishing: () => null, close: () => local.close() };
+  }
   try {
     const target = await openRedisStore({ url, ...(password === undefined ? {} : { password }) });
     const keptMs = (view: string): number | undefined => keptMillis(context, view);
@@ -32,6 +37,7 @@ export async function openOwnedStore(options: PlatformOptions, context: RuntimeC
     return {
       online: new PublishedStore(local, publisher),
       startPublishing: (sources) => publisher.start(() => sources.flushedViews()),
+      publishing: () => publisher.gauges(),
       close: async () => {
         await publisher.close();
         await local.close();

@@ -15,7 +15,7 @@
  * their own: there, all states are gone over again.
  */
 import type { Clock } from "../../base/clock.ts";
-import { OnefoldError } from "../../base/errors.ts";
+import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
 import type {
   LocalOnlineStore,
@@ -24,7 +24,9 @@ import type {
   StateSpace,
   StateWrite,
 } from "../../online-store/online-store.ts";
+import type { PublishGauges } from "../../monitor/remote-store-metrics.ts";
 import { builtMetaName } from "../view-builder.ts";
+import { PublishTally } from "./publish-tally.ts";
 import {
   DRAFT_GRACE_MILLIS,
   DROP_GRACE_MILLIS,
@@ -86,8 +88,8 @@ export class Publisher {
   #lostSeen: number;
   #flushed: () => Published["flushed"] = () => [];
   #wake: () => void = () => {};
+  readonly #tally = new PublishTally();
   #isClosing = false;
-  #isFailing = false;
   #isIdle = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -131,10 +133,14 @@ export class Publisher {
     return this.#isIdle && this.#queue.length === 0 && this.#behind.size === 0 && !this.#hasOverflowed;
   }
 
+  gauges(): PublishGauges {
+    return this.#tally.gauges(this.#options.local, this.isCaughtUp, this.#queueBytes, this.#target.connectionsLost);
+  }
+
   /** Copies what is left, for as long as that goes on without a failure and not for long. */
   async close(): Promise<void> {
     const giveUpAt = performance.now() + CLOSE_MILLIS_MAX;
-    while (!this.isCaughtUp && !this.#isFailing && performance.now() < giveUpAt) await sleep(10);
+    while (!this.isCaughtUp && !this.#tally.isFailing && performance.now() < giveUpAt) await sleep(10);
     this.#isClosing = true;
     this.#wake();
     await this.#target.close();
@@ -147,12 +153,12 @@ export class Publisher {
     while (!this.#isClosing) {
       try {
         await this.#step();
-        this.#isFailing = false;
+        this.#tally.isFailing = false;
         retryMs = retryMillisMin;
       } catch (error) {
         if (this.#isClosing) return;
-        if (!this.#isFailing) this.#options.onError(error);
-        this.#isFailing = true;
+        if (!this.#tally.isFailing) this.#options.onError(error);
+        this.#tally.failed(asOnefoldError(error).code);
         await this.#sleepUnlessWoken(retryMs, false);
         retryMs = Math.min(RETRY_MILLIS_MAX, retryMs * 2);
       }
@@ -173,8 +179,10 @@ export class Publisher {
     const batch = this.#queue.shift();
     if (batch !== undefined) return this.#copy(batch);
     await this.#dropDue();
+    const beganMs = performance.now();
     const published: Published = { at: this.#options.clock.now(), flushed: this.#flushed() };
     await this.#target.commit([], [{ name: PUBLISHED_META, bytes: publishedBytes(published) }]);
+    if (this.#queue.length === 0) this.#tally.whole(beganMs);
     await this.#sleepUnlessWoken(PUBLISH_BEAT_MILLIS, true);
   }
 
@@ -189,7 +197,7 @@ export class Publisher {
     try {
       const metas = batch.metas.filter((meta) => this.#isOfServedSpace(meta));
       const spaces = new Set(this.#served.values());
-      await this.#target.commit(this.#kept(batch.states.filter(({ space }) => spaces.has(space))), metas);
+      await this.#copyTo(this.#kept(batch.states.filter(({ space }) => spaces.has(space))), metas);
       for (const { name, bytes } of metas) {
         if (bytes === null && name.startsWith(VIEW_PREFIX)) this.#served.delete(name.slice(VIEW_PREFIX.length));
       }
@@ -224,7 +232,7 @@ export class Publisher {
       }));
       const [theirPlace = null, theirBuilt = null] = (await this.#target.read([], [placeMeta, builtMeta])).metas;
       if (place === null) {
-        await this.#target.commit([], ours);
+        await this.#copyTo([], ours);
         this.#served.delete(view);
         return;
       }
@@ -251,7 +259,7 @@ export class Publisher {
         this.#behind.set(view, how);
         return;
       }
-      await this.#target.commit([], ours);
+      await this.#copyTo([], ours);
       this.#served.set(view, place.space);
     } catch (error) {
       this.#behind.set(view, how);
@@ -263,6 +271,12 @@ export class Publisher {
   #wholeView(view: string): StoredView | null {
     const place = readStoredView(this.#options.local, view);
     return place?.tails === undefined ? place : null;
+  }
+
+  async #copyTo(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {
+    const refused = await this.#target.commit(states, metas);
+    this.#tally.states += states.length - refused.length;
+    this.#tally.placed(metas);
   }
 
   /** The states of a space with events at or behind `from`. */
@@ -277,7 +291,7 @@ export class Publisher {
         if (state.offset >= from) writes.push({ space, key, ...state });
         if (++visited >= STATES_PER_COMMIT) break;
       }
-      if (writes.length > 0) await this.#target.commit(this.#kept(writes), []);
+      if (writes.length > 0) await this.#copyTo(this.#kept(writes), []);
       else await sleep(0);
       if (visited < STATES_PER_COMMIT) return;
       if (this.#isClosing) throw new OnefoldError("CANCELLED", "publishing was stopped");

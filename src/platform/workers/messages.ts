@@ -8,6 +8,7 @@ import type { MetricValues } from "../../monitor/metrics.ts";
 import type { HttpOptions } from "../../serve/http.ts";
 import type { PushReport } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
+import type { TrainingDesk } from "../../serve/training-desk.ts";
 
 /** All that a worker is told to begin with. */
 export interface WorkerSettings {
@@ -15,6 +16,8 @@ export interface WorkerSettings {
   /** Of the registry's file and the fits. */
   readonly registryFolder: string;
   readonly servingLogSampleRate: number;
+  /** Whether the owner builds training sets. */
+  readonly trains: boolean;
   readonly http: Omit<HttpOptions, "onError">;
   /** Null for none. */
   readonly resp: Omit<RespOptions, "onError"> | null;
@@ -58,6 +61,11 @@ export interface Questions {
   readonly metricsPage: {
     readonly asked: null;
     readonly answered: { readonly contentType: string; readonly text: string };
+  };
+  /** Of the owner: a call of its training desk. */
+  readonly training: {
+    readonly asked: { readonly call: keyof TrainingDesk; readonly given: readonly unknown[] };
+    readonly answered: unknown;
   };
   /** Of a worker: what it has counted itself. */
   readonly metricValues: { readonly asked: null; readonly answered: MetricValues };

@@ -20,6 +20,7 @@ import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
 import { ViewCatalog } from "../view-catalog.ts";
 import { type AskLink, faultsToWire } from "./ask-link.ts";
+import { askedTraining } from "./asked-training.ts";
 import type { HouseStatus, WorkerSettings } from "./messages.ts";
 import { StoredViews } from "./stored-views.ts";
 
@@ -77,6 +78,8 @@ export async function openWorkerHouse(
     resp: () => doors.counts(),
     workers: () => null,
     unreadFits: () => 0,
+    publishing: () => null,
+    remoteStore: () => null,
     registryUp: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
@@ -101,6 +104,7 @@ export async function openWorkerHouse(
     samples: ({ service, entities, views: read }, keys) =>
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
+    ...(settings.trains ? { training: askedTraining(owner) } : {}),
     metrics: () => owner.ask("metricsPage", null),
     readiness: () => {
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {

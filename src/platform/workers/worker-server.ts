@@ -13,7 +13,9 @@ import { type Metrics, type MetricValues, sumCounted, sumPage, type WorkerCounts
 import type { HttpOptions } from "../../serve/http.ts";
 import type { ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
+import type { TrainingDesk } from "../../serve/training-desk.ts";
 import { faultsFromWire } from "./ask-link.ts";
+import { answerTraining } from "./asked-training.ts";
 import type { HouseStatus, WorkerSettings } from "./messages.ts";
 import { Supervisor } from "./supervisor.ts";
 import { WorkerProcess, type WorkerProgram } from "./worker-process.ts";
@@ -52,6 +54,8 @@ export interface OwnerHouse {
   readonly push: ServePorts["push"];
   readonly readiness: ServePorts["readiness"];
   readonly metrics: Metrics;
+  /** Null where it builds no training sets. */
+  readonly training: TrainingDesk | null;
   flushedViews(): HouseStatus["flushed"];
   releaseDeadReaders(): void;
 }
@@ -78,8 +82,9 @@ export class Workers {
     const { host = "127.0.0.1" } = options.http ?? {};
     const http = { ...options.http, host, port: await freePort(host, options.http?.port ?? 8080) };
     const resp = options.resp === undefined ? null : await respWithPort(options.resp);
-    const { dataDir, registryFolder, servingLogSampleRate } = this.#house;
-    const settings: WorkerSettings = { dataDir, registryFolder, servingLogSampleRate, http, resp };
+    const { dataDir, registryFolder, servingLogSampleRate, training } = this.#house;
+    const trains = training !== null;
+    const settings: WorkerSettings = { dataDir, registryFolder, servingLogSampleRate, trains, http, resp };
     const program: WorkerProgram = {
       module: options.module instanceof URL ? fileURLToPath(options.module) : options.module,
       arguments: options.arguments ?? [],
@@ -138,6 +143,7 @@ export class Workers {
     const started = new WorkerProcess(program, settings, {
       push: ({ source, rows, faults }) => this.#house.push(source, rows, faultsFromWire(faults)),
       metricsPage: () => this.#metricsPage(),
+      training: (asked) => answerTraining(this.#house.training, asked),
     });
     started.warm.then(
       () => this.#tellStatus(),

@@ -11,7 +11,7 @@ import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { ArchiveLoop, type ArchiveMemory, type RouteArchive } from "../../../src/ingest/kafka/archive-loop.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
 import { planRoutes } from "../../../src/ingest/kafka/routes.ts";
-import { KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../../src/ingest/kafka/router.ts";
+import { KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../../src/ingest/kafka/record-stamp.ts";
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import { type QueryEngine, sqlText } from "../../../src/offline-store/engine.ts";

@@ -7,11 +7,13 @@ import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
-import type { FetchFrom, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
+import type { GroupPosition, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
 import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";
+import type { NotedOffset } from "../../../src/ingest/kafka/route-position.ts";
 import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";
+import { Verdicts } from "../../../src/ingest/kafka/verdicts.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import type { MetaWrite, OnlineStore, RefusedWrite, StateWrite } from "../../../src/online-store/online-store.ts";
 import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
@@ -19,6 +21,8 @@ import { SimulatedTopics } from "./simulated-topics.ts";
 
 const source: StreamDefinition = { ...payments, kafka: { topic: "payments" }, dedupeWithinMicros: 20 * SECOND };
 const [plan] = planRoutes([user, shop, source, userView, shopView], "onefold");
+/** What workers know that have definitions from before the shop's view, or from when it was away. */
+const [planBefore] = planRoutes([user, shop, source, userView], "onefold");
 /** A view that comes later, on the same topic as the first. */
 const [planLater] = planRoutes([user, shop, source, userView, shopView, { ...userView, version: 2 }], "onefold");
 const SOURCE_PARTITIONS = 3;
@@ -27,7 +31,7 @@ const RUNS = Number(process.env["ONEFOLD_RUNS"] ?? 40);
 
 const counts = new Map([
   ["payments", SOURCE_PARTITIONS],
-  ...plan!.routes.map(({ topic }) => [topic, PARTITIONS] as const),
+  ...[...plan!.routes, plan!.claims!].map(({ topic }) => [topic, PARTITIONS] as const),
 ]);
 const facts = new Map(
   Array.from(counts, ([name, partitionCount]) => [name, { name, id: `id-${name}`, partitionCount }]),
@@ -66,6 +70,32 @@ function letterKeys(topics: SimulatedTopics): Set<string> {
   return new Set(topics.of(plan!.deadLetterTopic, 0).map(({ key }) => key!.toString()));
 }
 
+/** Of the claims in the topic of ids, what became of each: by its place in the source's topic. */
+function judged(topics: SimulatedTopics): Map<string, "has-id" | "duplicate" | "ahead"> {
+  const verdicts = new Map<string, "has-id" | "duplicate" | "ahead">();
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const ids = new Map<string, number>();
+    let known = Number.NEGATIVE_INFINITY;
+    for (const { key, value, headers } of topics.of(plan!.claims!.topic, partition)) {
+      const origin = headers().get("onefold-origin")!.toString();
+      if (verdicts.has(origin)) continue;
+      const stamp = Number(headers().get("onefold-known-time")!.toString());
+      const id = key!.toString();
+      if (Number(value!.toString()) > stamp + source.maxFutureMicros) {
+        verdicts.set(origin, "ahead");
+        continue;
+      }
+      const knownTime = Math.max(known, stamp);
+      const isTaken = (ids.get(id) ?? Number.NEGATIVE_INFINITY) >= knownTime - source.dedupeWithinMicros;
+      verdicts.set(origin, isTaken ? "duplicate" : "has-id");
+      if (isTaken) continue;
+      ids.set(id, knownTime);
+      known = knownTime;
+    }
+  }
+  return verdicts;
+}
+
 /** An undisturbed fold of what stands in the internal topics: by view and key, and the letters that must be there. */
 function expected(
   topics: SimulatedTopics,
@@ -77,7 +107,6 @@ function expected(
     const door = compileDoor(source, route.views);
     for (let partition = 0; partition < PARTITIONS; partition++) {
       const origins = new Set<string>();
-      const ids = new Map<string, number>();
       const open = new Map<string, { readonly fold: ViewFold; readonly state: ViewState }>();
       let known = Number.NEGATIVE_INFINITY;
       for (const record of topics.of(route.topic, partition)) {
@@ -95,9 +124,6 @@ function expected(
         }
         const knownTime = Math.max(known, stamp) as Micros;
         const key = route.views[0]!.fold.keyOf(checked.row);
-        const idKey = `${key} ${checked.id}`;
-        if (checked.id !== null && (ids.get(idKey) ?? -Infinity) >= knownTime - source.dedupeWithinMicros) continue;
-        ids.set(idKey, knownTime);
         known = knownTime;
         for (const view of route.views) {
           const name = `${view.name} ${key}`;
@@ -138,34 +164,63 @@ describe("routing and folding without transactions", () => {
       const real = new MemoryOnlineStore();
       let now = START as number;
       const clockOf = (skew: number): { now(): Micros } => ({ now: () => (now + skew) as Micros });
-      const committed = new Map<string, number>();
-      const newRouter = (): { loop: RouteLoop; fault: { before: boolean } } => {
+      const committed = new Map<string, NotedOffset>();
+      const newRouter = (
+        plans = [chance(0.3) ? planBefore! : plan!],
+      ): { loop: RouteLoop; fault: { before: boolean } } => {
         const fault = { before: false };
         const seat = {
-          commit: async (positions: readonly FetchFrom[]) => {
+          commit: async (positions: readonly GroupPosition[]) => {
             if (fault.before) throw new Error("crash");
-            for (const { topic, partition, offset } of positions) committed.set(`${topic}/${partition}`, offset);
+            for (const { topic, partition, offset, note = null } of positions) {
+              committed.set(`${topic}/${partition}`, { offset, note });
+            }
           },
           committed: async (all: readonly TopicPartition[]) =>
             all.map(({ topic, partition }) => committed.get(`${topic}/${partition}`) ?? null),
         };
         const skew = Math.floor((random() - 0.5) * 4 * SECOND);
-        const loop = new RouteLoop({ connection: topics, clock: clockOf(skew), plans: [plan!], topics: facts, seat });
+        const loop = new RouteLoop({
+          connection: topics,
+          clock: clockOf(skew),
+          plans,
+          topics: facts,
+          seat,
+          verdicts: new Verdicts(real),
+          verdictsMs: 0,
+        });
         loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
         return { loop, fault };
       };
-      const newFolder = (plans = [plan!]): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
+      const newFolder = (
+        plans = [chance(0.3) ? planLater! : plan!],
+      ): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
         const store = new FaultyStore(real);
         const options = { connection: topics, store: store.asStore(), clock: clockOf(0), plans, topics: facts };
         const loop = new FoldLoop({ ...options, statesMax: chance(0.5) ? 4 : 1000 });
         loop.own(plan!.routes.flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition }))));
         return { loop, store, turn: null };
       };
+      const newJudge = (): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
+        const store = new FaultyStore(real);
+        const options = {
+          connection: topics,
+          store: store.asStore(),
+          clock: clockOf(0),
+          plans: [plan!],
+          topics: facts,
+        };
+        const loop = new FoldLoop({ ...options, statesMax: 10, of: "claims" });
+        loop.own([0, 1].map((partition) => ({ topic: plan!.claims!.topic, partition })));
+        return { loop, store, turn: null };
+      };
       const routers = [newRouter(), newRouter()];
       const folders = [newFolder(), newFolder()];
+      const judges = [newJudge(), newJudge()];
       let n = 0;
       for (let step = 0; step < 60; step++) {
         now += Math.floor(random() * 2 * SECOND);
+        topics.nowMs = now / 1000;
         topics.batchMax = 1 + Math.floor(random() * 12);
         for (let i = Math.floor(random() * 6); i > 0; i--) {
           const sent = {
@@ -187,28 +242,31 @@ describe("routing and folding without transactions", () => {
         await router.loop.turn().catch(() => router.loop.drop());
         topics.sendFailsAfter = null;
         if (chance(0.1)) routers[routers.indexOf(router)] = newRouter();
-        const folder = pick(folders);
-        if (folder.turn !== null) {
-          // It wakes up: what it was about to write lands now, after whatever the other has written.
-          late++;
-          while (folder.store.held!.length > 0) {
-            folder.store.held!.shift()!();
+        for (const all of [folders, judges]) {
+          const folder = pick(all);
+          if (folder.turn !== null) {
+            // It wakes up: what it was about to write lands now, after whatever the other has written.
+            late++;
+            while (folder.store.held!.length > 0) {
+              folder.store.held!.shift()!();
+              for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
+            }
+            await folder.turn;
+            folder.turn = null;
+            folder.store.held = null;
+          } else if (chance(0.25)) {
+            folder.store.held = [];
+            folder.turn = folder.loop.turn().catch(() => folder.loop.drop());
             for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
+          } else {
+            folder.store.fault = chance(0.15) ? "before" : chance(0.15) ? "after" : "none";
+            await folder.loop.turn().catch(() => folder.loop.drop());
           }
-          await folder.turn;
-          folder.turn = null;
-          folder.store.held = null;
-        } else if (chance(0.25)) {
-          folder.store.held = [];
-          folder.turn = folder.loop.turn().catch(() => folder.loop.drop());
-          for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
-        } else {
-          folder.store.fault = chance(0.15) ? "before" : chance(0.15) ? "after" : "none";
-          await folder.loop.turn().catch(() => folder.loop.drop());
+          if (folder.turn === null && chance(0.1))
+            all[all.indexOf(folder)] = all === folders ? newFolder() : newJudge();
         }
-        if (folder.turn === null && chance(0.1)) folders[folders.indexOf(folder)] = newFolder();
       }
-      for (const folder of folders) {
+      for (const folder of [...folders, ...judges]) {
         while (folder.turn !== null && folder.store.held!.length > 0) {
           folder.store.held!.shift()!();
           for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
@@ -217,17 +275,28 @@ describe("routing and folding without transactions", () => {
       }
       // In the end one of each comes to the end, undisturbed.
       topics.batchMax = 1000;
-      const [lastRouter, lastFolder] = [newRouter(), newFolder()];
-      while ((await lastRouter.loop.turn()) !== 0);
+      const [lastRouter, lastFolder, lastJudge] = [newRouter([plan!]), newFolder([plan!]), newJudge()];
+      for (let routed: number | null = 1, taken: number | null = 1; routed !== 0 || taken !== 0;) {
+        routed = await lastRouter.loop.turn();
+        taken = await lastJudge.loop.turn();
+      }
       while ((await lastFolder.loop.turn()) !== 0);
       const right = expected(topics, plan!.routes);
+      const verdicts = judged(topics);
       const usable: string[] = [];
+      const claimed: string[] = [];
       for (let partition = 0; partition < SOURCE_PARTITIONS; partition++) {
         for (const { offset, value } of topics.of("payments", partition)) {
-          if (value!.toString() === "{") right.letters.add(`payments/${partition}/${offset}`);
-          else usable.push(`id-payments/${partition}/${offset}`);
+          const origin = `id-payments/${partition}/${offset}`;
+          const isJson = value!.toString() !== "{";
+          const hasId = isJson && (JSON.parse(value!.toString()) as { id: unknown }).id !== null;
+          if (hasId) claimed.push(origin);
+          const verdict = hasId ? verdicts.get(origin) : "has-id";
+          if (!isJson || verdict === "ahead") right.letters.add(`payments/${partition}/${offset}`);
+          else if (verdict !== "duplicate") usable.push(origin);
         }
       }
+      expect([...verdicts.keys()].toSorted(), `seed ${seed}`).toEqual(claimed.toSorted());
       for (const { topic } of plan!.routes) {
         const routed = [0, 1].flatMap((partition) =>
           topics.of(topic, partition).map(({ headers }) => headers().get("onefold-origin")!.toString()),
@@ -242,11 +311,64 @@ describe("routing and folding without transactions", () => {
       while ((await addedFolder.loop.turn()) !== 0);
       expect(await stored(real, planLater!.routes), `seed ${seed}`).toEqual(expected(topics, planLater!.routes).states);
       copies += lastFolder.loop.progress.copies + folders.reduce((sum, { loop }) => sum + loop.progress.copies, 0);
-      duplicates += folders.reduce((sum, { loop }) => sum + loop.progress.duplicates, 0);
+      duplicates += [...verdicts.values()].filter((verdict) => verdict === "duplicate").length;
     }
     // The runs do what they are for.
     expect(copies).toBeGreaterThan(0);
     expect(duplicates).toBeGreaterThan(0);
     expect(late).toBeGreaterThan(0);
+  });
+
+  it("go on with the views that there are while one that comes later is behind", async () => {
+    const topics = new SimulatedTopics(counts);
+    const real = new MemoryOnlineStore();
+    const clock = { now: () => START };
+    const { topic } = plan!.routes[0]!;
+    const send = async (n: number): Promise<void> => {
+      const value = { user: "u1", country: "DE", shop: 1, at: new Date(START / 1000).toISOString(), amount: n };
+      const headers = new Map([
+        ["onefold-origin", `id-payments/0/${n}`],
+        ["onefold-known-time", String(START)],
+      ]);
+      const record = {
+        topic,
+        partition: 0,
+        key: Buffer.from("u1"),
+        value: Buffer.from(JSON.stringify(value)),
+        headers,
+      };
+      await topics.send([record]);
+    };
+    const folder = (plans: readonly (typeof plan & object)[]): FoldLoop => {
+      const loop = new FoldLoop({ connection: topics, store: real, clock, plans, topics: facts, statesMax: 10 });
+      loop.own([{ topic, partition: 0 }]);
+      return loop;
+    };
+    topics.batchMax = 10;
+    for (let n = 0; n < 200; n++) await send(n);
+    const first = folder([plan!]);
+    while ((await first.turn()) !== 0);
+    const both = folder([planLater!]);
+    const countOf = async (version: number): Promise<number> => {
+      const view = planLater!.routes[0]!.views.find(({ definition }) => definition.version === version)!;
+      const { states } = await real.read([{ space: spaceOf(view), key: "u1" }]);
+      return states[0] === null || states[0] === undefined ? 0 : view.fold.decode(states[0].bytes).eventCount;
+    };
+    for (let n = 200; n < 210; n++) {
+      await send(n);
+      await both.turn();
+      // One answer is fetched ahead.
+      expect(await countOf(1)).toBeGreaterThanOrEqual(n);
+    }
+    expect(await countOf(2)).toBe(100);
+    expect(both.progress.partitions[0]!.lag).toBeGreaterThan(100);
+    // Another takes over: it goes on where the late view was.
+    const next = folder([planLater!]);
+    await next.turn();
+    expect(await countOf(2)).toBe(110);
+    while ((await next.turn()) !== 0);
+    expect([await countOf(1), await countOf(2)]).toEqual([210, 210]);
+    expect(next.progress.partitions[0]!.lag).toBe(0);
+    expect(await stored(real, [planLater!.routes[0]!])).toEqual(expected(topics, [planLater!.routes[0]!]).states);
   });
 });

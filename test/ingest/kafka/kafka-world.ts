@@ -46,6 +46,8 @@ export interface WorldOptions {
   readonly sessionMs?: number;
   readonly source?: Partial<StreamDefinition>;
   readonly access?: Pick<KafkaSettings, "tls" | "sasl">;
+  /** Of the source's topic. */
+  readonly topicConfigs?: Readonly<Record<string, string>>;
 }
 
 /** A source topic of its own, and a prefix of its own for all that workers make. */
@@ -78,7 +80,10 @@ export class KafkaWorld {
       name: topic,
       partitionCount: world.sourcePartitions,
       replicas: 1,
-      configs: options.source?.kafka?.direct === true ? { "message.timestamp.type": "LogAppendTime" } : {},
+      configs: {
+        ...(options.source?.kafka?.direct === true ? { "message.timestamp.type": "LogAppendTime" } : {}),
+        ...options.topicConfigs,
+      },
     });
     return world;
   }

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { Micros } from "../../../src/base/micros.ts";
 import { stream, t } from "../../../src/index.ts";
 import type { KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
-import { compileRouter, KNOWN_TIME_HEADER } from "../../../src/ingest/kafka/router.ts";
+import { KNOWN_TIME_HEADER } from "../../../src/ingest/kafka/record-stamp.ts";
+import { compileRouter } from "../../../src/ingest/kafka/router.ts";
 import { planRoutes } from "../../../src/ingest/kafka/routes.ts";
 import { payments, START, user, userView } from "../payments.ts";
 import { sentPayment } from "./kafka-world.ts";
@@ -13,12 +14,12 @@ const NOW = (START + 60_000_000) as Micros;
 function stampOf(knownTime: "record" | undefined, timestampMs: number): number {
   const kafka = { topic: "payments", ...(knownTime === undefined ? {} : { knownTime }) };
   const [plan] = planRoutes([user, { ...payments, kafka }, userView], "onefold");
-  const router = compileRouter(plan!, "id", new Map([[plan!.routes[0]!.topic, 4]]));
+  const router = compileRouter(plan!, "id", new Map([plan!.routes[0]!, plan!.claims!].map(({ topic }) => [topic, 4])));
   const value = Buffer.from(JSON.stringify(sentPayment(1)));
   const record: KafkaRecord = { offset: 7, timestampMs, key: null, value, headers: () => new Map() };
   const routed = router.route(record, 0, NOW);
   if ("code" in routed) throw new Error(routed.message);
-  return Number(routed[0]!.headers.get(KNOWN_TIME_HEADER)!.toString());
+  return Number(routed.records[0]!.headers.get(KNOWN_TIME_HEADER)!.toString());
 }
 
 describe("the known time that a router stamps", () => {

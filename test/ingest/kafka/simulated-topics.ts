@@ -9,6 +9,8 @@ export class SimulatedTopics {
   readonly #counts: ReadonlyMap<string, number>;
   /** Of one partition, at most, in one answer. */
   batchMax = 50;
+  /** When records are sent. */
+  nowMs = 0;
   /** So many of the next records are appended before sending fails; null while it does not. */
   sendFailsAfter: number | null = null;
 
@@ -28,7 +30,7 @@ export class SimulatedTopics {
       if (this.sendFailsAfter !== null && this.sendFailsAfter-- === 0) throw new Error("crash");
       const of = this.of(topic, partition);
       const buffers = new Map(Array.from(headers, ([name, text]) => [name, Buffer.from(text)] as const));
-      of.push({ offset: of.length, timestampMs: 0, key, value, headers: () => buffers });
+      of.push({ offset: of.length, timestampMs: this.nowMs, key, value, headers: () => buffers });
     }
   }
 

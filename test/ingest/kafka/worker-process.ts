@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cliPath } from "../../cli/run-cli.ts";
+import type { KafkaSettings } from "../../../src/ingest/kafka/settings.ts";
 import type { KafkaWorld } from "./kafka-world.ts";
 
 export interface WorkerProcessOptions {
@@ -17,6 +18,7 @@ export interface WorkerStatus {
   readonly folded: number;
   readonly archived: number;
   readonly partitions: number;
+  readonly trouble: { readonly code: string } | null;
 }
 
 export class WorkerProcess {
@@ -29,11 +31,19 @@ export class WorkerProcess {
     this.#url = url;
   }
 
-  static async start(world: KafkaWorld, options: WorkerProcessOptions): Promise<WorkerProcess> {
-    const { settings, source } = world;
+  /** Of a world, with its definitions, or of a file of definitions. */
+  static async start(
+    of: KafkaWorld | { readonly settings: KafkaSettings; readonly definitions: string },
+    options: WorkerProcessOptions,
+  ): Promise<WorkerProcess> {
+    const { settings } = of;
+    const [definitions, topic] =
+      "source" in of
+        ? [join(import.meta.dirname, "payments-definitions.ts"), of.source.kafka!.topic]
+        : [of.definitions, ""];
     const args = [
       ["worker", "--json", "--port", "0"],
-      ["--definitions", join(import.meta.dirname, "payments-definitions.ts")],
+      ["--definitions", definitions],
       ["--kafka", settings.brokers.join(",")],
       ["--kafka-prefix", settings.prefix],
       ["--partitions", String(settings.partitionCount)],
@@ -44,7 +54,7 @@ export class WorkerProcess {
         ? []
         : [["--archive", options.archiveFolder, "--archive-every", "200ms"]]),
     ].flat();
-    const env = { ...process.env, ONEFOLD_TEST_TOPIC: source.kafka!.topic };
+    const env = { ...process.env, ONEFOLD_TEST_TOPIC: topic };
     const child = spawn(process.execPath, [cliPath, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
     const worker = await new Promise<WorkerProcess>((resolve, reject) => {
       let stderr = "";
@@ -59,6 +69,10 @@ export class WorkerProcess {
     });
     child.stderr!.on("data", (text: string) => (worker.stderr += text));
     return worker;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   async status(): Promise<WorkerStatus> {

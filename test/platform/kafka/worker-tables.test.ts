@@ -9,7 +9,20 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { formatMicros, type Micros, parseMicros } from "../../../src/base/micros.ts";
-import { count, entity, last, openPlatform, type Platform, service, stream, sum, t, view } from "../../../src/index.ts";
+import {
+  col,
+  count,
+  entity,
+  last,
+  openPlatform,
+  type Platform,
+  service,
+  standardize,
+  stream,
+  sum,
+  t,
+  view,
+} from "../../../src/index.ts";
 import type { ArchiveMemory } from "../../../src/ingest/kafka/archive-loop.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
 import { internalTopic } from "../../../src/ingest/kafka/routes.ts";
@@ -17,6 +30,8 @@ import { WorkerTables } from "../../../src/platform/kafka/worker-tables.ts";
 import { isArchived } from "../../../src/training/log-end.ts";
 import type { TrainingView } from "../../../src/training/ports.ts";
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
+import { openSampleKeeper } from "../../../src/platform.ts";
+import { encodeVectorToken } from "../../../src/schema/vector-token.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import { openPartitionedEvents, type PartitionedEvent } from "../../../src/offline-store/partitioned-events.ts";
 
@@ -27,10 +42,12 @@ const EVENTS = 60;
 
 const user = entity("user", { user: t.string() });
 const shop = entity("shop", { shop: t.string() });
+const size = entity("size", { is_large: t.bool() });
 const sales = stream("sales", {
   columns: { user: t.string(), shop: t.string(), amount: t.int64(), at: t.timestamp() },
   eventTime: "at",
   kafka: "sales",
+  derive: { is_large: col("amount").gt(50) },
 });
 const byUser = view("by_user", {
   entity: user,
@@ -38,8 +55,17 @@ const byUser = view("by_user", {
   features: { spent: sum("amount"), spent_10m: sum("amount").over("10m"), latest: last("amount") },
 });
 const byShop = view("by_shop", { entity: shop, source: sales, features: { sales: count(), newest: last("amount") } });
+const bySize = view("by_size", { entity: size, source: sales, features: { sales: count(), newest: last("amount") } });
 const both = service("both", { features: [byUser, byShop] });
-const definitions = [user, shop, sales, byUser, byShop, both];
+const scaled = service("scaled", { features: [byUser], transform: { latest: standardize("latest") } });
+const definitions = [user, shop, size, sales, byUser, byShop, bySize, both, scaled];
+
+/** Of each way in which the views are keyed, the key of a row. */
+const KEYS = {
+  user: (row: (typeof rows)[number]) => row.user,
+  shop: (row: (typeof rows)[number]) => row.shop,
+  is_large: (row: (typeof rows)[number]) => String(row.amount > 50),
+} as const;
 
 const rows = Array.from({ length: EVENTS }, (_, n) => ({
   user: `u${n % 7}`,
@@ -54,7 +80,7 @@ let platform: Platform;
 let embedded: Platform;
 
 /** Writes the table of one key, as workers do; of each partition at most `perPartition` events. */
-async function writeTable(archive: string, key: "user" | "shop", perPartition: number): Promise<void> {
+async function writeTable(archive: string, key: keyof typeof KEYS, perPartition: number): Promise<void> {
   const engine = await openDuckDb({ threads: 1 });
   try {
     const topic = internalTopic("onefold", "sales", [key]);
@@ -63,8 +89,9 @@ async function writeTable(archive: string, key: "user" | "shop", perPartition: n
     const events: PartitionedEvent[] = [];
     const ends = new Map<number, number>();
     let knownTime = 0;
-    for (const { user: u, shop: s, amount, at } of rows) {
-      const partition = partitionOfKey(Buffer.from(key === "user" ? u : s), PARTITIONS);
+    for (const row of rows) {
+      const { user: u, shop: s, amount, at } = row;
+      const partition = partitionOfKey(Buffer.from(KEYS[key](row)), PARTITIONS);
       const offset = ends.get(partition) ?? 0;
       if (offset >= perPartition) continue;
       ends.set(partition, offset + 1);
@@ -98,6 +125,7 @@ beforeAll(async () => {
   await embedded.settle();
   await writeTable(join(folder, "archive"), "user", EVENTS);
   await writeTable(join(folder, "archive"), "shop", EVENTS);
+  await writeTable(join(folder, "archive"), "is_large", EVENTS);
   const workerTables = { folder: join(folder, "archive") };
   platform = await openPlatform({ dataDir: join(folder, "embedded"), mode: "read", definitions, workerTables });
 });
@@ -123,10 +151,49 @@ describe("a platform that reads workers' tables", () => {
     expect(explanation.value).toBe(of.reduce((total, { amount }) => total + amount, 0));
   });
 
+  it("previews the same entities, newest first, with the same values, of a derived key too", async () => {
+    const keeper = await openSampleKeeper();
+    try {
+      for (const name of ["by_user", "by_shop", "by_size"]) {
+        for (const entityCount of [2, 20]) {
+          const theirs = await embedded.preview({ view: name, entityCount });
+          expect(theirs.rows.length).toBeGreaterThan(1);
+          expect(await platform.preview({ view: name, entityCount })).toEqual(theirs);
+          expect(await platform.preview({ view: name, entityCount, keeper })).toEqual(theirs);
+          expect(await platform.preview({ view: name, entityCount, keeper })).toEqual(theirs);
+        }
+      }
+    } finally {
+      await keeper.close();
+    }
+  });
+
+  it("explains a value of a derived key, by events of several partitions' offsets", async () => {
+    const asOf = (START + 90 * MINUTE) as Micros;
+    const of = { view: "by_size", feature: "sales", asOf } as const;
+    for (const key of [[true], [false]]) {
+      const theirs = await embedded.explain({ ...of, key });
+      const ours = await platform.explain({ ...of, key });
+      expect(ours.value).toBe(theirs.value);
+      expect(ours.roles).toEqual(theirs.roles);
+    }
+  });
+
+  it("fits to what an embedded one fits to", async () => {
+    const request = { service: "scaled", labels: labelsFile(), timeColumn: "t", boundary: "exclusive" } as const;
+    const split = { share: 0.7 };
+    const theirs = await embedded.fit({ ...request, split });
+    const ours = await platform.fit({ ...request, split });
+    expect(theirs.parameters[0]!.values).toBeGreaterThan(10);
+    expect(ours.parameters).toEqual(theirs.parameters);
+    expect(ours.version).toBe(theirs.version + 1);
+  });
+
   it("takes for archived what its entity's partition has, and no more", async () => {
     const partial = join(folder, "partial");
     await writeTable(partial, "user", 9);
     await writeTable(partial, "shop", 9);
+    await writeTable(partial, "is_large", 9);
     const engine = await openDuckDb({ threads: 1 });
     try {
       const ports = { registry: platform.registry, engine, clock: systemClock };
@@ -153,13 +220,48 @@ describe("a platform that reads workers' tables", () => {
     }
   });
 
-  it("refuses rows as served, and a folder without the tables", async () => {
-    const { metadata } = await embedded.vector("both", { user: "u1", shop: "s1" }, { token: true });
+  it("builds rows as served, each up to the offset in its entity's partition, and flags those that wait for more", async () => {
+    const shown = [3, 17, 17, 41].map((n) => rows[n]!);
+    const tokens = shown.map(({ user: u, shop: s, at }, i) => {
+      // Every other row was served when its last event was not folded yet.
+      const readOf = (name: string, key: "user" | "shop", text: string) => {
+        const partition = partitionOfKey(Buffer.from(text), PARTITIONS);
+        const before = rows.filter(
+          (row) => partitionOfKey(Buffer.from(row[key]), PARTITIONS) === partition && row.at <= at,
+        );
+        return { view: name, epoch: 0, lastOffset: before.length - 1 - (i % 2) };
+      };
+      return encodeVectorToken({
+        asOf: at as Micros,
+        reads: [readOf("by_user@1", "user", u), readOf("by_shop@1", "shop", s)],
+      });
+    });
     const served = join(folder, "served.csv");
-    writeFileSync(served, `user,shop,token\nu1,s1,${metadata.token}\n`);
+    writeFileSync(
+      served,
+      ["user,shop,token", ...shown.map((row, i) => `${row.user},${row.shop},${tokens[i]}`)].join("\n"),
+    );
     const asServed = { service: "both", labels: served, tokenColumn: "token", knowledge: "as-served" } as const;
-    await expect(platform.train(asServed)).rejects.toMatchObject({ code: "REQUEST_INVALID" });
-    await expect(embedded.train(asServed)).resolves.toMatchObject({ rowCount: 1 });
+    const set = await platform.train(asServed);
+    const latest = set.columns.find(({ name }) => name === "latest")!;
+    const expected = shown.map((row, i) => {
+      const upTo = rows.filter((other) => other.user === row.user && other.at <= row.at - (i % 2));
+      return upTo.at(-1)?.amount ?? null;
+    });
+    expect(shown.map((_, i) => latest.value(i))).toEqual(expected);
+    const behind = await openPlatform({
+      dataDir: join(folder, "embedded"),
+      mode: "read",
+      definitions,
+      workerTables: { folder: join(folder, "partial") },
+    });
+    await expect(behind.train(asServed)).rejects.toMatchObject({ code: "SPINE_AFTER_LOG" });
+    const flagged = await behind.train({ ...asServed, allowAfterLog: true });
+    expect(flagged.rowCount).toBe(shown.length);
+    await behind.close();
+  });
+
+  it("refuses a folder without the tables", async () => {
     const nowhere = await openPlatform({
       dataDir: join(folder, "embedded"),
       mode: "read",

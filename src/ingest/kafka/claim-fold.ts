@@ -1,0 +1,225 @@
+/**
+ * Who has an event id: one partition of a source's topic of claims, folded into verdicts that routers wait for.
+ *
+ * An id counts once in its source, whatever the entities of the events that carry it; and those stand in different
+ * partitions of internal topics, of which each is folded by itself. So the id is decided before: a router claims the
+ * ids of the records at hand in a topic that is keyed by the id, waits for the verdicts, and appends the events that
+ * have theirs. All claims of an id stand in one partition; of those within `dedupeWithin` the first has it.
+ *
+ * Why the effect is exactly-once: claims are appended as events are (`origin.ts`), so a claim is judged once the
+ * largest origin taken of its source partition is at or behind it, and copies change nothing. A verdict follows from
+ * the partition's records alone, whoever folds them, again or at the same time. So whichever router asks, and however
+ * often, it appends the same events; what belongs into an internal topic is as fixed as it was without claims.
+ *
+ * Refusals are stored, before the position that speaks for them, and kept for longer than a router may be away between a
+ * claim and its event; a claim that is judged and not refused has its id. An event that is too far ahead of the clock
+ * takes no id, so that it may come again when its sender's clock is right: that is decided here, too, by the claim's time.
+ */
+import { OnefoldError } from "../../base/errors.ts";
+import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
+import type { KafkaRecord, NewRecord } from "./connection.ts";
+import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
+import type { FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
+import { partitionOfKey } from "./key-partition.ts";
+import { TakenOrigins } from "./origin.ts";
+import type { FoldPosition } from "./position.ts";
+import { foreignRecord, readStamp } from "./record-stamp.ts";
+import type { Route } from "./routes.ts";
+import { TakenIds } from "./taken-ids.ts";
+
+/** A router that is away for longer between a claim and its event takes a refused one for one that has its id. */
+export const REFUSED_KEPT_MS: number = 30 * 24 * 3_600_000;
+
+/** A claim of an id for the record of a source's topic. */
+export interface Claim {
+  readonly record: NewRecord;
+  /** Of the source's topic, `id/3`. */
+  readonly sourcePartition: string;
+  readonly sourceOffset: number;
+}
+
+export type Verdict =
+  | { readonly kind: "has-id" }
+  | { readonly kind: "duplicate" }
+  /** At this time, which its event time is too far ahead of. */
+  | { readonly kind: "too-far-ahead"; readonly stamp: number };
+
+export function refusedSpace(topic: string): string {
+  return `${topic}#refused`;
+}
+
+export function claimKey({ sourcePartition, sourceOffset }: Pick<Claim, "sourcePartition" | "sourceOffset">): string {
+  return `${sourcePartition}/${sourceOffset}`;
+}
+
+/** `headers` are those of the event's routed records. */
+export function claimOf(
+  topic: string,
+  partitionCount: number,
+  event: { readonly id: string; readonly eventTime: number; readonly headers: NewRecord["headers"] },
+  place: { readonly topicId: string; readonly partition: number; readonly offset: number },
+): Claim {
+  const key = Buffer.from(event.id);
+  const partition = partitionOfKey(key, partitionCount);
+  const value = Buffer.from(String(event.eventTime));
+  return {
+    record: { topic, partition, key, value, headers: event.headers },
+    sourcePartition: `${place.topicId}/${place.partition}`,
+    sourceOffset: place.offset,
+  };
+}
+
+export function decodeVerdict(stored: StoredState | null): Verdict {
+  if (stored === null) return { kind: "has-id" };
+  if (stored.bytes.length < 8) return { kind: "duplicate" };
+  const { buffer, byteOffset } = stored.bytes;
+  return { kind: "too-far-ahead", stamp: new DataView(buffer, byteOffset, 8).getFloat64(0) };
+}
+
+const DUPLICATE: Uint8Array = new Uint8Array([1]);
+
+function tooFarAhead(stamp: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, stamp);
+  return bytes;
+}
+
+interface Candidate {
+  readonly offset: number;
+  readonly claim: string;
+  readonly idKey: string;
+  readonly eventTime: number;
+  readonly stamp: number;
+}
+
+export interface ClaimFoldOptions extends PartitionPlace {
+  readonly route: Route;
+  readonly deadLetterTopic: string;
+}
+
+export class ClaimFold implements FoldedPartition {
+  readonly options: ClaimFoldOptions;
+  readonly isLate = false as const;
+  readonly #origins: TakenOrigins;
+  readonly #ids: TakenIds;
+  #candidates: Candidate[] = [];
+  #refusals: { readonly claim: string; readonly offset: number; readonly bytes: Uint8Array }[] = [];
+  #foreign: RefusedRecord[] = [];
+  #offset: number;
+  #knownTime: number;
+  storedOffset: number;
+  duplicates = 0;
+  copies = 0;
+
+  constructor(options: ClaimFoldOptions) {
+    const { route, position, topicId, startOffset } = options;
+    this.options = options;
+    if (position !== null && position.topicId !== topicId) {
+      throw new OnefoldError("KAFKA_TOPIC_UNFIT", `topic ${route.topic} was deleted and made anew`, {
+        where: route.topic,
+        hint: "the ids in the online store are of the records before: remove them, or take another --kafka-prefix",
+      });
+    }
+    this.#offset = position?.offset ?? startOffset;
+    this.storedOffset = this.#offset;
+    this.#knownTime = position?.knownTime ?? Number.NEGATIVE_INFINITY;
+    this.#origins = new TakenOrigins(position?.origins);
+    this.#ids = new TakenIds(route.topic, route.source.dedupeWithinMicros);
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  admit(records: readonly KafkaRecord[], nextOffset: number): StateRead[] {
+    const wanted = new Map<string, StateRead>();
+    for (const record of records) {
+      const candidate = this.#admitOne(record);
+      if (candidate === null) continue;
+      this.#candidates.push(candidate);
+      wanted.set(candidate.idKey, this.#ids.readOf(candidate.idKey));
+    }
+    this.#offset = nextOffset;
+    return [...wanted.values()];
+  }
+
+  #admitOne(record: KafkaRecord): Candidate | null {
+    const { key, value, offset } = record;
+    const stamped = readStamp(record.headers());
+    const eventTime = value === null ? Number.NaN : Number(value.toString());
+    if (stamped === null || key === null || !Number.isSafeInteger(eventTime)) {
+      this.#foreign.push(this.#letter(record));
+      return null;
+    }
+    const { origin, stamp } = stamped;
+    if (!this.#origins.take(origin)) {
+      this.copies++;
+      return null;
+    }
+    const claim = claimKey({ sourcePartition: origin.partition, sourceOffset: origin.offset });
+    return { offset, claim, idKey: TakenIds.keyOf("", key.toString("utf8")), eventTime, stamp };
+  }
+
+  load({ key }: StateRead, stored: StoredState | null): void {
+    this.#ids.load(key, stored);
+  }
+
+  fold(): readonly [] {
+    const { maxFutureMicros } = this.options.route.source;
+    for (const { offset, claim, idKey, eventTime, stamp } of this.#candidates) {
+      if (eventTime > stamp + maxFutureMicros) {
+        this.#refusals.push({ claim, offset, bytes: tooFarAhead(stamp) });
+        continue;
+      }
+      const knownTime = Math.max(this.#knownTime, stamp);
+      if (this.#ids.isDuplicate(idKey, offset, knownTime)) {
+        this.duplicates++;
+        this.#refusals.push({ claim, offset, bytes: DUPLICATE });
+      } else this.#knownTime = knownTime;
+    }
+    this.#candidates = [];
+    return [];
+  }
+
+  takeRefused(): RefusedRecord[] {
+    const foreign = this.#foreign;
+    this.#foreign = [];
+    return foreign;
+  }
+
+  takeWrites(): PartitionWrites {
+    const space = refusedSpace(this.options.route.topic);
+    const states = this.#refusals.map(({ claim, offset, bytes }): StateWrite => {
+      return { space, key: claim, epoch: 0, offset, bytes, keptMs: REFUSED_KEPT_MS };
+    });
+    this.#refusals = [];
+    return { states, ids: this.#ids.takeWrites(), position: this.position };
+  }
+
+  committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {
+    const ofIds = refused.flatMap(({ index, stored }) =>
+      index < states.length ? [] : [{ index: index - states.length, stored }],
+    );
+    this.#ids.committed(ids, ofIds, this.#offset);
+    this.storedOffset = Math.max(this.storedOffset, this.#offset);
+  }
+
+  letGo(): void {}
+
+  get position(): FoldPosition {
+    return {
+      topicId: this.options.topicId,
+      offset: this.#offset,
+      knownTime: Number.isFinite(this.#knownTime) ? this.#knownTime : null,
+      origins: this.#origins.toJSON(),
+      views: {},
+    };
+  }
+
+  #letter({ key, value, offset }: KafkaRecord): RefusedRecord {
+    const { route, deadLetterTopic, partition } = this.options;
+    const refusal = refusalOf(foreignRecord(route.topic));
+    const { source, topic } = route;
+    return { deadLetterTopic, source: source.name, stage: "record", ...refusal, topic, partition, offset, key, value };
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * What the engine throws, as the platform's errors: by what its message says, as it has no codes.
+ */
+import { isDiskFull, storageCode } from "../base/disk-full.ts";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+
+const UNREADABLE_INPUT =
+  /^IO Error|No files found|magic bytes|Parquet|parquet|TProtocolException|CSV Error|Error when sniffing|Malformed JSON|JSON transform error|not a valid|Invalid unicode|Snappy|ZSTD|unexpected end/i;
+
+/** What is wrong with a file and on which line, without the engine's advice on its own settings. */
+function ownWords(message: string): string {
+  const lines = message.split("\n").map((line) => line.trim());
+  const advice = lines.findIndex((line) => /^(Possible|The search space|\* |LINE \d|file ?=|delimiter ?=)/i.test(line));
+  const said = (advice < 0 ? lines : lines.slice(0, advice)).filter((line) => line !== "");
+  return said
+    .join("; ")
+    .replace(/^Invalid Input Error: |^Invalid Error: |^IO Error: /, "")
+    .slice(0, 400);
+}
+
+/** The platform's error for what DuckDB threw; the statement goes along as `where`, cut to fit a line. */
+export function engineError(error: unknown, sql: string): OnefoldError {
+  if (isOnefoldError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const where = sql.length > 300 ? `${sql.slice(0, 300)}...` : sql;
+  if (message.startsWith("INTERRUPT Error")) return new OnefoldError("CANCELLED", "the work was cancelled");
+  if (/^Out of Memory Error|max_temp_directory_size|failed to offload/i.test(message)) {
+    return new OnefoldError("SPILL_FULL", "the work does not fit into its memory and its folder for spilled data", {
+      where: message.split("\n", 1)[0]!.slice(0, 300),
+      hint: "give it more memory (--memory), or a folder on a disk with more room (--spill)",
+      cause: error,
+    });
+  }
+  if (isDiskFull(error) || /could not write/i.test(message)) {
+    return new OnefoldError(storageCode(error), message, { where, cause: error });
+  }
+  if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", ownWords(message), { cause: error });
+  return new OnefoldError("INTERNAL", message, { where, cause: error });
+}

@@ -1,0 +1,29 @@
+/** What a platform is made of beside its context. */
+import type { OnefoldError } from "../base/errors.ts";
+import type { SharedOnlineStore } from "../online-store/online-store.ts";
+import type { ServingLog } from "../serve/serving-log.ts";
+import type { OwnedStore } from "./online/open-published.ts";
+import type { OpenedRegistry } from "./open-registry.ts";
+import type { DefinitionCode } from "./registrations.ts";
+import type { SourceRuntimes } from "./source-runtimes.ts";
+import type { TrainingJobs } from "./training-jobs/training-jobs.ts";
+
+/** The registry as others may have it, too. */
+export interface Shared extends OpenedRegistry {
+  readonly code: DefinitionCode;
+  onTrouble(trouble: OnefoldError | null): void;
+  /** From then on a backfill must leave time to requests. */
+  onServing(): void;
+}
+
+/** What only the owner of the folder has. */
+export interface Owned {
+  readonly online: SharedOnlineStore;
+  readonly publishing: OwnedStore["publishing"];
+  readonly sources: SourceRuntimes;
+  /** Null where it builds no training sets on request. */
+  readonly training: TrainingJobs | null;
+  readonly servingLog: ServingLog;
+  readonly keptVectorsBytes: number;
+  readonly sampleRate: number;
+}

@@ -1,0 +1,107 @@
+/**
+ * Training sets as jobs, as the HTTP door sees them: what is asked for, how it stands, and where its files are. Plain
+ * data, so that a worker process can pass it on to the owner of the data folder.
+ */
+import type { ErrorCode } from "../base/errors.ts";
+
+export type LabelFormat = "parquet" | "csv" | "ndjson";
+
+/** `manifest`: what the set was made from, as JSON. */
+export type SetFormat = "parquet" | "arrow" | "manifest";
+
+/** What a training set is made by, beside its labels. Names are those of the wire. */
+export interface TrainingOptions {
+  readonly service: string;
+  readonly knowledge?: "as-known" | "final" | "as-served";
+  readonly boundary?: "inclusive" | "exclusive";
+  readonly fit?: number;
+  /** Adds a column `<feature>__status` for each feature. */
+  readonly statuses?: boolean;
+  readonly allow_after_log?: boolean;
+  readonly time_column?: string;
+  readonly token_column?: string;
+  /** Label columns that hold an entity's key, by entity. */
+  readonly key_columns?: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * `queued` and `running` are under way. `interrupted`: the server ended before the work did. What is not `done` has no
+ * files.
+ */
+export type TrainingState = "queued" | "running" | "done" | "failed" | "cancelled" | "interrupted";
+
+export interface TrainingProgress {
+  /** What is being done now; `done` and `total` count anew in each phase. */
+  readonly phase: "starting" | "labels" | "sorting" | "events" | "writing";
+  /** `view@version`, in phase `events`. */
+  readonly view: string | null;
+  /** Label rows. */
+  readonly done: number;
+  readonly total: number;
+  /** Of this phase, since it began. */
+  readonly rows_per_second: number;
+  /** Of this phase; null while nobody can tell. */
+  readonly seconds_left: number | null;
+}
+
+/** A job as the wire shows it. Times are RFC 3339. */
+export interface TrainingJob {
+  readonly id: string;
+  readonly state: TrainingState;
+  /** Counts the changes of this job. */
+  readonly revision: number;
+  readonly options: TrainingOptions;
+  readonly labels: { readonly format: LabelFormat; readonly bytes: number; readonly path: string | null };
+  readonly created_at: string;
+  readonly started_at: string | null;
+  readonly finished_at: string | null;
+  /** When what it has is removed at the latest; null while it is under way. */
+  readonly expires_at: string | null;
+  /** How many jobs are begun before it, while it is queued. */
+  readonly jobs_ahead: number | null;
+  readonly progress: TrainingProgress | null;
+  readonly result: { readonly rows: number; readonly features: readonly string[]; readonly bytes: number } | null;
+  readonly error: TrainingError | null;
+}
+
+export interface TrainingError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly where?: string;
+  readonly hint?: string;
+  readonly candidates?: readonly string[];
+}
+
+/** A place in the queue that is kept while labels are received, and where to put them. */
+export interface LabelPlace {
+  readonly id: string;
+  readonly path: string;
+  readonly bytesMax: number;
+}
+
+/** All of it may be asked from another process. */
+export interface TrainingDesk {
+  /** Keeps a place for labels to come. Throws `BACKPRESSURE` where the queue is full. */
+  reserve(format: LabelFormat): Promise<LabelPlace>;
+  /** Gives it back, with what was received. */
+  release(id: string): Promise<void>;
+  /**
+   * Starts, or queues, a job with the labels that were received for `labels.id`, or with a file on the server. Throws
+   * `BACKPRESSURE`, `PATH_NOT_ALLOWED`, `FILE_UNREADABLE`, and what planning the service throws; the place is given back then.
+   */
+  start(labels: { readonly id: string } | { readonly path: string }, options: TrainingOptions): Promise<TrainingJob>;
+  /** The newest first. */
+  list(): Promise<readonly TrainingJob[]>;
+  /** Throws `TRAINING_SET_UNKNOWN`. */
+  job(id: string): Promise<TrainingJob>;
+  /** Resolves once it has another revision than `revision`, after some seconds at the latest. Throws `TRAINING_SET_UNKNOWN`. */
+  changed(id: string, revision: number): Promise<TrainingJob>;
+  /** Ends one that is under way; removes one that is not, with its files. Throws `TRAINING_SET_UNKNOWN`. */
+  remove(id: string): Promise<TrainingJob>;
+  /** The file of one that is done. Throws `TRAINING_SET_UNKNOWN`, `TRAINING_SET_NOT_DONE`, `TYPE_MISMATCH`. */
+  file(id: string, format: SetFormat): Promise<{ readonly path: string; readonly bytes: number }>;
+}
+
+export function isUnderWay({ state }: Pick<TrainingJob, "state">): boolean {
+  return state === "queued" || state === "running";
+}

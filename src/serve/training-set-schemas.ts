@@ -1,0 +1,101 @@
+/**
+ * The schemas of training sets over HTTP: the options of one, in a body and in a query, and a job.
+ */
+import { errorSchema, type JsonSchema, nameSchema } from "./route.ts";
+
+const knowledge: JsonSchema = {
+  type: "string",
+  enum: ["as-known", "final", "as-served"],
+  description: "what a label sees of the events; default as-known",
+};
+const boundary: JsonSchema = {
+  type: "string",
+  enum: ["inclusive", "exclusive"],
+  description: "whether a label at t sees events known at exactly t; needed where there are such events",
+};
+const FIT = "the fit to transform with; default the newest (as served, each row's own)";
+const STATUSES = "add a column <feature>__status for each feature";
+const AFTER_LOG = "keep labels after the end of the log, flagged in the column after_log_end";
+const KEYS = "label columns that hold an entity's key, by entity; default the names of the key columns";
+
+const names = {
+  service: { ...nameSchema, description: "whose features are wanted" },
+  knowledge,
+  boundary,
+  time_column: { ...nameSchema, description: "default event_timestamp, timestamp, label_time or t" },
+  token_column: { ...nameSchema, description: "with the served vector's token, for as-served" },
+} satisfies Record<string, JsonSchema>;
+
+export const optionSchemas: Readonly<Record<string, JsonSchema>> = {
+  ...names,
+  fit: { type: "integer", minimum: 1, description: FIT },
+  statuses: { type: "boolean", description: STATUSES },
+  allow_after_log: { type: "boolean", description: AFTER_LOG },
+  key_columns: {
+    type: "object",
+    additionalProperties: { type: "array", items: nameSchema },
+    description: KEYS,
+  },
+};
+
+const flag = (description: string): JsonSchema => ({ type: "string", enum: ["true", "false"], description });
+
+/** The same where every value is text. */
+export const optionQuerySchemas: Readonly<Record<string, JsonSchema>> = {
+  ...names,
+  fit: { type: "string", pattern: "^[1-9][0-9]{0,9}$", description: FIT },
+  statuses: flag(STATUSES),
+  allow_after_log: flag(AFTER_LOG),
+  key_columns: { type: "string", description: `${KEYS}; as JSON: {"user": ["customer_id"]}` },
+};
+
+const nullableText = (description: string): JsonSchema => ({ type: ["string", "null"], description });
+
+export const jobSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    id: { type: "string" },
+    state: { type: "string", enum: ["queued", "running", "done", "failed", "cancelled", "interrupted"] },
+    revision: { type: "integer", description: "counts the changes of this job" },
+    options: { type: "object", properties: optionSchemas },
+    labels: {
+      type: "object",
+      properties: {
+        format: { type: "string", enum: ["parquet", "csv", "ndjson"] },
+        bytes: { type: "integer" },
+        path: nullableText("as it was named, of a file on the server"),
+      },
+    },
+    created_at: { type: "string" },
+    started_at: nullableText("RFC 3339"),
+    finished_at: nullableText("RFC 3339"),
+    expires_at: nullableText("when it is removed at the latest"),
+    jobs_ahead: { type: ["integer", "null"], description: "how many are begun before it, while it is queued" },
+    progress: {
+      type: ["object", "null"],
+      description: "while it is running",
+      properties: {
+        phase: { type: "string", enum: ["starting", "labels", "sorting", "events", "writing"] },
+        view: nullableText("view@version, in phase events"),
+        done: { type: "integer", description: "label rows; counts anew in each phase" },
+        total: { type: "integer" },
+        rows_per_second: { type: "integer" },
+        seconds_left: { type: ["number", "null"], description: "of this phase" },
+      },
+    },
+    result: {
+      type: ["object", "null"],
+      description: "once it is done",
+      properties: {
+        rows: { type: "integer" },
+        features: { type: "array", items: { type: "string" } },
+        bytes: { type: "integer", description: "of the Parquet file" },
+      },
+    },
+    error: {
+      type: ["object", "null"],
+      description: "where it failed or was interrupted",
+      properties: (errorSchema["properties"] as { error: { properties: object } }).error.properties,
+    },
+  },
+};

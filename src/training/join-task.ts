@@ -1,0 +1,129 @@
+/**
+ * A piece of the join that any thread can do by itself: some whole entities, their labels, and their events in order.
+ *
+ * Entities have nothing to do with each other, so the values are the same bits however the work is cut up and
+ * whichever thread does what. All that goes in and comes out is plain data and typed arrays.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
+import { deriveForView } from "../fold/derive.ts";
+import type { ViewFold } from "../fold/view-fold.ts";
+import type { EngineVector } from "../offline-store/engine.ts";
+import { rowFiller, type ReadEventBatch } from "../offline-store/event-reader.ts";
+import type { Column, Value, ValueType } from "../schema/value.ts";
+import { type ColumnCells, FeatureColumn } from "./feature-columns.ts";
+import { type EventBound, type LabelRun, ViewJoin } from "./point-in-time-join.ts";
+
+/** One view's part in a join. */
+export interface TaskView {
+  readonly definition: ViewDefinition;
+  readonly source: SourceDefinition;
+  readonly entity: EntityDefinition;
+  readonly bound: EventBound;
+  /** What is wanted of it. */
+  readonly features: readonly { readonly name: string; readonly type: ValueType; readonly slot: number }[];
+}
+
+/** Labels of whole entities, sorted by (entity, limit). `asOf` null: the limits themselves. */
+export interface TaskLabels {
+  readonly entity: Int32Array;
+  readonly limit: Float64Array;
+  readonly asOf: Float64Array | null;
+}
+
+/** Events sorted by (entity, order), with the columns of the fold's `eventColumns`. */
+export interface TaskEvents {
+  readonly rowCount: number;
+  readonly entity: Int32Array;
+  readonly offset: Float64Array;
+  readonly eventTime: Float64Array;
+  readonly knownTime: Float64Array;
+  readonly values: readonly EngineVector[];
+  readonly validity: readonly (Uint8Array | null)[];
+}
+
+export interface TaskResult {
+  /** One a feature, the task's labels in their order. */
+  readonly columns: readonly ColumnCells[];
+  readonly eventsFolded: number;
+  readonly eventsPoisoned: number;
+  readonly firstPoison: string | null;
+  readonly coincidentLabels: number;
+}
+
+export class JoinTask {
+  readonly #join: ViewJoin;
+  readonly #columns: readonly FeatureColumn[];
+  readonly #wanted: readonly Column[];
+  readonly #places: readonly number[];
+
+  constructor({ definition, source, bound, features }: TaskView, fold: ViewFold, labels: TaskLabels) {
+    const count = labels.entity.length;
+    this.#columns = features.map(({ name, type, slot }) => new FeatureColumn(name, type, slot, count));
+    const run: LabelRun = {
+      count,
+      entity: labels.entity,
+      limit: labels.limit,
+      asOf: labels.asOf ?? labels.limit,
+      row: Int32Array.from({ length: count }, (_, at) => at),
+    };
+    this.#join = new ViewJoin({
+      fold,
+      storedColumnCount: source.columns.length,
+      derive: deriveForView(definition, source)?.derive ?? null,
+      bound,
+      labels: run,
+      columns: this.#columns,
+    });
+    this.#wanted = fold.eventColumns.map((name) => source.columns.find((column) => column.name === name)!);
+    this.#places = this.#wanted.map((column) => source.columns.indexOf(column));
+  }
+
+  push(events: TaskEvents): void {
+    const fillRow = rowFiller(this.#wanted, this.#places, events.values, events.validity);
+    this.#join.push({ ...events, fillRow, keyText: noKeys });
+  }
+
+  /** Call once, after the last events. */
+  finish(): TaskResult {
+    this.#join.finish();
+    const { eventsFolded, eventsPoisoned, firstPoison, coincidentLabels } = this.#join;
+    const columns = this.#columns.map(({ numbers, objects, validity, statuses }): ColumnCells => ({
+      numbers,
+      objects,
+      validity,
+      statuses,
+    }));
+    return { columns, eventsFolded, eventsPoisoned, firstPoison, coincidentLabels };
+  }
+}
+
+function noKeys(): never {
+  throw new OnefoldError("INTERNAL", "a join needs no keys");
+}
+
+/** Rows of a batch as arrays of their own, unless they are all of it. */
+export function cutEvents(batch: ReadEventBatch, from: number, to: number): TaskEvents {
+  const { rowCount, entity, offset, eventTime, knownTime, values, validity } = batch;
+  if (from === 0 && to === rowCount) return { rowCount, entity, offset, eventTime, knownTime, values, validity };
+  return {
+    rowCount: to - from,
+    entity: entity.slice(from, to),
+    offset: offset.slice(from, to),
+    eventTime: eventTime.slice(from, to),
+    knownTime: knownTime.slice(from, to),
+    values: values.map((vector): EngineVector => vector.slice(from, to) as (Value & string)[] | Float64Array),
+    validity: validity.map((present) => present?.slice(from, to) ?? null),
+  };
+}
+
+/** The memory of typed arrays, to be handed to another thread instead of copied. */
+export function buffersOf(arrays: readonly unknown[]): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const array of arrays) {
+    if (!ArrayBuffer.isView(array) || !(array.buffer instanceof ArrayBuffer)) continue;
+    // Of a view into something larger the rest may be another's.
+    if (array.byteLength === array.buffer.byteLength) buffers.add(array.buffer);
+  }
+  return [...buffers];
+}
