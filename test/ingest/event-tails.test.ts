@@ -72,7 +72,7 @@ describe("states with tails", () => {
     { timeout: 240_000 },
     async () => {
       let refused = 0;
-      for (let round = 0; round < 40; round++) {
+      for (let round = 0; round < 25; round++) {
         const seed = Math.floor(Math.random() * 2 ** 31);
         const random = randomFrom(seed);
         const below = (limit: number): number => Math.floor(random() * limit);
