@@ -10,7 +10,7 @@ import { Worker } from "node:worker_threads";
 import { createFeatureReader } from "../src/serve/feature-reader.ts";
 import { type HttpOptions, openHttpServer } from "../src/serve/http.ts";
 import type { Load, LoadResult } from "./http-load.ts";
-import { openBareDoor, openBareNet, openEmptyHttp, openRedis } from "./reference-servers.ts";
+import { openBareDoor, openBareNet, openBehindReadsNet, openEmptyHttp, openRedis } from "./reference-servers.ts";
 import { report } from "./report.ts";
 import { openServingPorts, servedKeys } from "./serving-ports.ts";
 import { isInstalled, runWrk } from "./wrk.ts";
@@ -57,6 +57,7 @@ async function measureHttp(): Promise<boolean[]> {
   const emptyHttp = await openEmptyHttp();
   const answer = await answerOf(fast.url);
   const bareNet = await openBareNet(answer);
+  const behindReads = await openBehindReadsNet(answer);
   const bareDoor = await openBareDoor("/services/{name}/vector", answer.slice(answer.indexOf("\r\n\r\n") + 4));
   const redis = (await isInstalled("redis-benchmark")) ? await openRedis() : null;
   if (redis === null) console.error("redis-server is not installed: the case beside it is left out");
@@ -73,7 +74,7 @@ async function measureHttp(): Promise<boolean[]> {
     return hasWrk ? runWrk(load) : (await inThread(load)).requestsPerSecond;
   };
 
-  const servers = { fast, kept, ordinary, emptyHttp, bareNet, bareDoor };
+  const servers = { fast, kept, ordinary, emptyHttp, bareNet, behindReads, bareDoor };
   for (const { port } of Object.values(servers)) await rate(port, 1);
   const rates: Record<keyof typeof servers | "redis", number[]> = {
     fast: [],
@@ -81,6 +82,7 @@ async function measureHttp(): Promise<boolean[]> {
     ordinary: [],
     emptyHttp: [],
     bareNet: [],
+    behindReads: [],
     bareDoor: [],
     redis: [],
   };
@@ -118,6 +120,12 @@ async function measureHttp(): Promise<boolean[]> {
     report({ ...vectors, ...beside("node-net-bare", rates.bareNet), case: "vector-beside-bare-net", goal: 0.5 }),
     report({ ...repeated, ...beside("node-net-bare", rates.bareNet), case: "kept-beside-bare-net", goal: 0.5 }),
     report({ ...door, ...beside("node-net-bare", rates.bareNet), case: "door-beside-bare-net", goal: 0.6 }),
+    report({
+      ...shared,
+      rounds: rates.behindReads,
+      ...beside("node-net-bare", rates.bareNet),
+      case: "writes-behind-reads",
+    }),
     report({ bench: "http", case: "vector-p99", unit: "ms", better: "lower", rounds: latencies, goal: 5 }),
   ];
 }

@@ -4,7 +4,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
-import { type AddressInfo, createServer as createNetServer, connect, type Server } from "node:net";
+import { type AddressInfo, createServer as createNetServer, connect, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
@@ -50,6 +50,23 @@ export function openBareDoor(path: string, jsonText: string): Promise<ReferenceS
 export function openBareNet(answer: string): Promise<ReferenceServer> {
   const server = createNetServer({ noDelay: true }, (socket) => {
     socket.on("data", () => socket.write(answer, "latin1"));
+    socket.on("error", () => socket.destroy());
+  });
+  return listening(server);
+}
+
+/** The same, but that the answers of a turn of the event loop are written together, behind all its reads, as Redis does. */
+export function openBehindReadsNet(answer: string): Promise<ReferenceServer> {
+  let asked: Socket[] = [];
+  const answerAll = (): void => {
+    const sockets = asked;
+    asked = [];
+    for (const socket of sockets) socket.write(answer, "latin1");
+  };
+  const server = createNetServer({ noDelay: true }, (socket) => {
+    socket.on("data", () => {
+      if (asked.push(socket) === 1) setImmediate(answerAll);
+    });
     socket.on("error", () => socket.destroy());
   });
   return listening(server);

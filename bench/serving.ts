@@ -2,7 +2,7 @@
  * The whole server under the whole workload: `onefold serve` on one core and the load on the other, events being
  * pushed meanwhile, 1% of the replies checked against the naive oracle.
  *
- *     npm run bench -- serving [--case a|b|c|d|e|f]... [--json] [--quick] [--accounts N] [--profile]
+ *     npm run bench -- serving [--case a|b|c|d|e|f|g]... [--json] [--quick] [--accounts N] [--profile]
  *
  * | case | what |
  * |---|---|
@@ -12,6 +12,7 @@
  * | d | 100 entities x 50 features a request |
  * | e | the workload that Feast publishes figures of, by its own wire |
  * | f | bytes stored a feature value |
+ * | g | serving from Redis (`--online`) beside Redis GET: throughput, and latency at a fixed rate |
  *
  * `--quick` shows that everything runs; its figures mean nothing. `--accounts` serves fewer than 100,000.
  * `--profile` prints where each server's time went.
@@ -23,6 +24,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { batchReads } from "./serving/batch-reads.ts";
 import { feastReads } from "./serving/feast-reads.ts";
+import { readsFromRedis } from "./serving/from-redis.ts";
 import { WIDE_DAYS, wideDefinitions } from "./serving/payments.ts";
 import { pointReads } from "./serving/point-reads.ts";
 import { BenchRun, FULL, QUICK } from "./serving/run.ts";
@@ -30,7 +32,7 @@ import { storedBytes } from "./serving/stored-bytes.ts";
 import { readsUnderIngest } from "./serving/under-ingest.ts";
 import { removeWorld } from "./serving/world.ts";
 
-const CASES = ["a", "b", "c", "d", "e", "f"];
+const CASES = ["a", "b", "c", "d", "e", "f", "g"];
 
 const { values: options } = parseArgs({
   options: {
@@ -51,8 +53,8 @@ const asked = (name: string): boolean => options.case.includes(name);
 const missing = ["redis-server", "redis-benchmark", "wrk"].filter((tool) => !isInstalled(tool));
 if (missing.length > 0) {
   console.error(`not installed: ${missing.join(", ")} (Debian: apt-get install redis-server redis-tools wrk)`);
-  console.error("cases a and b, the throughput of d and the memory of f on Redis cannot be measured without them");
-  if (asked("a") || asked("b")) process.exit(2);
+  console.error("cases a, b and g, the throughput of d and the memory of f on Redis cannot be measured without them");
+  if (asked("a") || asked("b") || asked("g")) process.exit(2);
 }
 
 const folder = await mkdtemp(join(tmpdir(), "onefold-bench-"));
@@ -72,6 +74,7 @@ try {
   }
   if (asked("e")) await feastReads(bench);
   if (asked("f")) await storedBytes(bench);
+  if (asked("g")) await readsFromRedis(bench);
   process.exitCode = bench.passed ? 0 : 1;
 } finally {
   await rm(folder, { recursive: true, force: true });

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { buildSync } from "esbuild";
-import { root } from "./setup.mjs";
+import { root, runPackage } from "./setup.mjs";
 
 const outfile = join(root, ".cache", "openapi", "docs", "openapi.mjs");
 buildSync({
@@ -20,4 +20,6 @@ buildSync({
   define: { "import.meta.url": JSON.stringify(pathToFileURL(join(root, "src", "serve", "routes.ts")).href) },
 });
 const { openApiText } = await import(pathToFileURL(outfile).href);
-writeFileSync(join(root, "docs", "openapi.json"), openApiText(root));
+const file = join(root, "docs", "openapi.json");
+writeFileSync(file, openApiText(root));
+process.exitCode = runPackage("oxfmt/bin/oxfmt", [file]);

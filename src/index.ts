@@ -79,12 +79,14 @@ export { service, type Service, type Vector, type VectorKeys, type VectorRequest
 export { type DurationText } from "./define/typing.ts";
 export { type JsonSchema, rowJsonSchema, vectorJsonSchema } from "./schema/json-schema.ts";
 export { type BackfillCost, openPlatform, type Platform } from "./platform.ts";
+export { type Correction, type CorrectionOutcome, type CorrectionResult } from "./ingest/corrections.ts";
 export {
   type AuditOptions,
   type AuditReport,
   type BackfilledView,
   type BackfillOptions,
   type FitOptions,
+  type LeakageOptions,
   type PlatformOptions,
   type ServiceVectorOptions,
   type TrainOptions,

@@ -10,17 +10,17 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
 import { STATUS_NAMES } from "./fold/view-fold.ts";
+import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
 import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import { Metrics } from "./monitor/metrics.ts";
-import { openDuckDb } from "./offline-store/duckdb.ts";
-import { openOfflineStore } from "./offline-store/delta-table.ts";
-import { ENGINE_MEMORY_BYTES } from "./platform/no-folder.ts";
+import { BatchReads } from "./platform/batch-reads.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
+import { forgetOwned, type ForgetReport, resumeForgetting } from "./platform/forget/forget-entity.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -28,6 +28,7 @@ import type {
   BackfilledView,
   BackfillOptions,
   FitOptions,
+  LeakageOptions,
   PlatformOptions,
   ServiceVectorOptions,
   TrainOptions,
@@ -37,27 +38,28 @@ import type {
 import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
-import { previewedView, type PreviewOptions } from "./platform/previewed-view.ts";
-import { labelRequest } from "./platform/label-options.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
+import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
+import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import { openContext } from "./platform/open-context.ts";
 import { openRegistry } from "./platform/open-registry.ts";
 import { Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
+import { auditServed } from "./platform/served-audit.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
-import { keptVectorsBytesDefault, StateMemory } from "./platform/state-memory.ts";
+import { keptVectorsBytesDefault } from "./platform/state-memory.ts";
 import { SourceRuntimes } from "./platform/source-runtimes.ts";
+import { TableDesk } from "./platform/table-desk.ts";
 import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
-import { ViewCatalog } from "./platform/view-catalog.ts";
 import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
-import { readServingLog, type ServedVector } from "./schema/served-vector.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
@@ -65,18 +67,16 @@ import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
 import { openServingLog } from "./serve/serving-log.ts";
-import { audit } from "./training/audit.ts";
 import type { AuditResult } from "./training/audit-result.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
+import { explainLeakage, type LeakageReport } from "./training/leakage.ts";
 import type { TrainingPorts } from "./training/ports.ts";
 import { preview, type Preview } from "./training/preview.ts";
 import { train, type TrainingSet } from "./training/training-set.ts";
 
 /** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
 const SERVING_LOG_SAMPLE_RATE = 0.01;
-/** The part of the time that a backfill may work while something is served, unless said otherwise. */
-const BACKFILL_SHARE = 0.3;
 
 /**
  * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`, and of a registry
@@ -94,39 +94,15 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       closers.push(() => lock.release());
     }
     const opened = await openRegistry(dataDir, options.registry, { clock, reader: mode === "read" });
-    const { registry, fits } = opened;
+    const { registry } = opened;
     closers.push(() => registry.close());
     registry.attachCode(await Registrations.loaded(options.definitions ?? []));
-    const openEngine: RuntimeContext["openEngine"] = (settings = {}) =>
-      openDuckDb({ memoryBytes: options.memoryBytes ?? ENGINE_MEMORY_BYTES, ...settings });
-    let isServing = false;
-    const { backfillShare = BACKFILL_SHARE } = options;
-    const engine = await openEngine();
-    closers.push(() => engine.close());
-    const context: RuntimeContext = {
-      dataDir,
-      clock,
-      registry,
-      fits,
-      catalog: new ViewCatalog(registry),
-      revision: { count: 0 },
-      pollsWhileServing: options.poll ?? true,
-      stateMemory: new StateMemory(options.stateMemoryBytes),
-      publishes: options.publish !== undefined,
-      engine,
-      openEngine,
-      buildsBehind: options.backfill === "behind",
-      backfillShare: () => (isServing ? backfillShare : 1),
-      offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
-      ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
-    };
+    const { context, onServing } = await openContext(options, clock, opened, closers);
     const shared: Shared = {
       ...opened,
       code: options.definitions ?? [],
       onTrouble: options.onRegistryTrouble ?? (() => {}),
-      onServing: () => {
-        isServing = true;
-      },
+      onServing,
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
     const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
@@ -134,6 +110,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
+    await resumeForgetting(context, online);
     const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
@@ -156,6 +133,10 @@ export class Platform {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly dataDir: string;
+  /** The offline tables, and their upkeep; those of workers where `workerTables` were named. */
+  readonly tables: TableDesk;
+  /** Whole files at a time: a view's values of all entities, vectors of the entities that a file names. */
+  readonly batch: BatchReads;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -176,6 +157,7 @@ export class Platform {
     this.registry = context.registry;
     this.clock = context.clock;
     this.dataDir = context.dataDir;
+    this.tables = new TableDesk(context);
     this.#context = context;
     this.#shared = shared;
     this.#owned = owned;
@@ -215,6 +197,7 @@ export class Platform {
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
+    this.batch = new BatchReads(context, this.#trainingPorts, this.#call);
   }
 
   /** What `apply` would change. */
@@ -251,6 +234,17 @@ export class Platform {
   /** Reads what a batch source has that is new, now. Throws as `BatchReader.run`, and `SOURCE_UNKNOWN`. */
   async runBatch(source: string, options: RunOptions = {}): Promise<BatchRun> {
     return this.#own("read a batch source", "ask it of its server: onefold run does").sources.runBatch(source, options);
+  }
+
+  /** Takes events back, or others in their place, by id (docs/events.md). */
+  async correct(source: string, corrections: readonly Correction[]): Promise<CorrectionResult> {
+    return this.#own("correct", "correct at its server: onefold correct does").sources.get(source).correct(corrections);
+  }
+
+  /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
+  async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
+    const { sources } = this.#own("forget");
+    return forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() });
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -290,7 +284,12 @@ export class Platform {
 
   /** Joins label rows with a service's features, point in time. Errors as in `train` of `training/training-set.ts`. */
   train(options: TrainOptions): Promise<TrainingSet> {
-    return train({ ...labelRequest(options), ports: this.#trainingPorts });
+    return train({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
+  }
+
+  /** What final knowledge would have changed in a training set; `out` is written as known. Errors as in `train`. */
+  explainLeakage(options: LeakageOptions): Promise<LeakageReport> {
+    return explainLeakage({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
   }
 
   /**
@@ -311,16 +310,8 @@ export class Platform {
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */
   async audit(options: AuditOptions = {}): Promise<AuditReport> {
     await this.settle();
-    const { onProgress, states, ...rest } = options;
-    const result = await audit({
-      ...rest,
-      ports: this.#trainingPorts,
-      vectors: this.#servedVectors(),
-      ...(onProgress === undefined
-        ? {}
-        : { onProgress: ({ compared }) => onProgress({ phase: "values compared", done: compared, total: null }) }),
-    });
-    return states === true ? this.#withStates(result, options) : result;
+    const result = await auditServed(this.dataDir, this.#trainingPorts, options);
+    return options.states === true ? this.#withStates(result, options) : result;
   }
 
   /** Which events counted for a feature's value, and why the others did not. */
@@ -333,12 +324,7 @@ export class Platform {
    * Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
    */
   preview(options: PreviewOptions): Promise<Preview> {
-    return preview({
-      ports: this.#trainingPorts,
-      ...previewedView(options, this.registry),
-      ...(options.entityCount === undefined ? {} : { entityCount: options.entityCount }),
-      ...(options.keeper === undefined ? {} : { keeper: options.keeper }),
-    });
+    return preview({ ports: this.#trainingPorts, ...previewRequest(options, this.registry) });
   }
 
   /**
@@ -444,10 +430,6 @@ export class Platform {
     return { ...result, states, clean: result.clean && Object.values(states).every((one) => one.clean) };
   }
 
-  #servedVectors(): AsyncIterable<ServedVector> {
-    return readServingLog(join(this.dataDir, "serving-log"));
-  }
-
   #beginServing(): void {
     const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
@@ -487,6 +469,7 @@ export class Platform {
       clock: this.clock,
       servingLogSampleRate: sampleRate,
       push: this.#servePorts.push,
+      correct: (source, corrections) => this.#servePorts.correct!(source, corrections),
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
       training,

@@ -32,7 +32,9 @@ function holdsTest(file: string, title: string): boolean {
 
 describe("docs/INVARIANTS.md", () => {
   it("numbers the invariants without a gap", () => {
-    expect(invariants.map((invariant) => invariant.number)).toEqual(Array.from({ length: 15 }, (_, i) => i + 1));
+    expect(invariants.map((invariant) => invariant.number)).toEqual(
+      Array.from({ length: Math.max(16, invariants.length) }, (_, i) => i + 1),
+    );
   });
 
   it("names a test for each", () => {

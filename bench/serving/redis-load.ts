@@ -39,25 +39,30 @@ export interface RedisWithBlobs {
   close(): Promise<void>;
 }
 
-/** Without persistence, holding `blobs` values of so many bytes. */
-export async function openRedisWithBlobs(blobs: number, bytes: number): Promise<RedisWithBlobs> {
+/** Without persistence, on that core. */
+export async function startRedis(core: number): Promise<Omit<RedisWithBlobs, "get">> {
   const port = await freePort();
-  const command = ["redis-server", "--port", String(port), "--save", "", "--appendonly", "no"];
-  const [program, ...args] = onCore(SERVER_CORE, command);
+  const command = ["redis-server", "--bind", "127.0.0.1", "--port", String(port), "--save", "", "--appendonly", "no"];
+  const [program, ...args] = onCore(core, command);
   const server = spawn(program!, args, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(server, "close");
   process.once("exit", () => server.kill("SIGKILL"));
   await listening(server);
-  await fill(port, blobs, "x".repeat(bytes));
   return {
     pid: server.pid!,
     port,
-    get: ["GET", "k__rand_int__"],
     async close() {
       server.kill();
       await ended;
     },
   };
+}
+
+/** On the server's core, holding `blobs` values of so many bytes. */
+export async function openRedisWithBlobs(blobs: number, bytes: number): Promise<RedisWithBlobs> {
+  const server = await startRedis(SERVER_CORE);
+  await fill(server.port, blobs, "x".repeat(bytes));
+  return { ...server, get: ["GET", "k__rand_int__"] };
 }
 
 async function listening(server: ChildProcess): Promise<void> {

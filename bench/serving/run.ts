@@ -8,7 +8,7 @@ import { type BenchCase, report } from "../report.ts";
 import type { Checked } from "./oracle-check.ts";
 import { EVENTS_MEDIAN, paymentHistorySql } from "./payments.ts";
 import { printHottest } from "./profile.ts";
-import { type RunningServer, startServer } from "./server.ts";
+import { type RunningServer, type ServerOptions, startServer } from "./server.ts";
 import { prepareWorld, quantileOf, type World, type WorldRequest } from "./world.ts";
 
 export interface Size {
@@ -76,9 +76,13 @@ export class BenchRun {
   }
 
   /** Serves the world on one core while `work` runs on the other. */
-  async serving<T>(world: World, work: (server: RunningServer) => Promise<T>): Promise<T> {
+  async serving<T>(
+    world: World,
+    work: (server: RunningServer) => Promise<T>,
+    { online }: Pick<ServerOptions, "online"> = {},
+  ): Promise<T> {
     const profileFolder = this.#profiles ? join(this.folder, `profile-${world.name}-${Date.now()}`) : undefined;
-    const server = await startServer(world.dataDir, profileFolder);
+    const server = await startServer(world.dataDir, { profileFolder, online });
     let result: T;
     moveToCore(LOAD_CORE);
     try {

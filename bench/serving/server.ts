@@ -18,11 +18,21 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** With `profileFolder` the server writes a CPU profile there when it stops. */
-export async function startServer(dataDir: string, profileFolder?: string): Promise<RunningServer> {
+export interface ServerOptions {
+  /** The server writes a CPU profile there when it stops. */
+  readonly profileFolder?: string | undefined;
+  /** It serves from this Redis, and not from the data folder's states. */
+  readonly online?: string | undefined;
+}
+
+export async function startServer(
+  dataDir: string,
+  { profileFolder, online }: ServerOptions = {},
+): Promise<RunningServer> {
   const profiling = profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`];
   if (profileFolder !== undefined) await mkdir(profileFolder, { recursive: true });
   const serve = ["serve", "--data", dataDir, "--port", "0", "--resp-port", "0", "--json"];
+  if (online !== undefined) serve.push("--online", online);
   const [program, ...args] = onCore(SERVER_CORE, [process.execPath, ...profiling, COMMAND, ...serve]);
   // In the data folder, where no definitions file lies: these views need no code.
   const child = spawn(program!, args, { cwd: dataDir, stdio: ["ignore", "pipe", "inherit"] });

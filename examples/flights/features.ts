@@ -29,8 +29,8 @@ export const departures = stream("departures", {
   },
   eventTime: "departed_at",
   id: "flight",
-  // Read by `onefold worker` alone; embedded, events are pushed.
-  kafka: { topic: "flights-departures", knownTime: "record" },
+  // Read by `onefold worker` alone; embedded, events are pushed. The id is of the whole row, so it has one key.
+  kafka: { topic: "flights-departures", knownTime: "record", ids: "entity" },
 });
 
 export const arrivals = stream("arrivals", {
@@ -45,7 +45,7 @@ export const arrivals = stream("arrivals", {
   },
   eventTime: "arrived_at",
   id: "flight",
-  kafka: { topic: "flights-arrivals", knownTime: "record" },
+  kafka: { topic: "flights-arrivals", knownTime: "record", ids: "entity" },
   derive: { late: when(col("delay").gt(15), lit(1), lit(0)) },
   require: { plausible_delay: col("delay").gte(-90) },
 });

@@ -24,6 +24,8 @@ export const ERROR_CODES = {
   CONSTRAINT_FAILED: { status: 400, meaning: "a row fails a constraint that its source declares" },
   ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
+  EVENT_UNKNOWN: { status: 404, meaning: "a correction names an event that is not there, or was taken back" },
+  FORGET_SHARED: { status: 409, meaning: "events of an entity that is to be forgotten are folded for others, too" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
   BATCH_SOURCE_FAILED: { status: 502, meaning: "what a batch source is read from cannot be read" },
   SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events" },
@@ -84,6 +86,9 @@ export const ERROR_CODES = {
   STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },
   STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
+  TABLE_UNKNOWN: { status: 404, meaning: "there is no offline table of this name" },
+  TABLE_VERSION_UNKNOWN: { status: 404, meaning: "an offline table has no such version" },
+  TABLE_VERSION_GONE: { status: 410, meaning: "files of an offline table's version were removed by vacuum" },
   TABLE_INVALID: { status: 500, meaning: "an offline table's log cannot be read" },
   // Kafka
   KAFKA_UNAVAILABLE: { status: 503, meaning: "Kafka does not answer, or refuses what it is asked" },

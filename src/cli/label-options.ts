@@ -2,7 +2,7 @@
  * The options of commands that join label rows with features: `train` and `fit`.
  */
 import { type Command, Option } from "commander";
-import type { TrainOptions } from "../platform/platform-options.ts";
+import type { FitOptions } from "../platform/platform-options.ts";
 import { collectPair } from "./option-values.ts";
 
 export interface LabelOptions {
@@ -44,7 +44,7 @@ export function withLabelOptions(command: Command): Command {
 export function labelRequest(
   options: LabelOptions,
 ): Pick<
-  TrainOptions,
+  FitOptions,
   "service" | "labels" | "timeColumn" | "tokenColumn" | "keyColumns" | "knowledge" | "boundary" | "allowAfterLog"
 > {
   const boundary = options.inclusive === true ? "inclusive" : options.exclusive === true ? "exclusive" : undefined;

@@ -10,11 +10,14 @@ import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { backfillCommand } from "./commands/backfill.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
+import { correctCommand, retractCommand } from "./commands/correct.ts";
 import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
 import { dropCommand } from "./commands/drop.ts";
+import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { fitCommand } from "./commands/fit.ts";
+import { forgetCommand } from "./commands/forget.ts";
 import { getCommand } from "./commands/get.ts";
 import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
@@ -26,6 +29,7 @@ import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
 import { sourcesCommand } from "./commands/sources.ts";
+import { tablesCommand } from "./commands/tables.ts";
 import { testCommand } from "./commands/test.ts";
 import { trainCommand } from "./commands/train.ts";
 import { trainJobCommand } from "./commands/train-job.ts";
@@ -47,11 +51,15 @@ for (const command of [
   planCommand(),
   applyCommand(),
   ingestCommand(),
+  correctCommand(),
+  retractCommand(),
+  forgetCommand(),
   runCommand(),
   runsCommand(),
   serveCommand(),
   workerCommand(),
   getCommand(),
+  exportCommand(),
   previewCommand(),
   devCommand(),
   dropCommand(),
@@ -69,6 +77,7 @@ for (const command of [
   entitiesCommand(),
   describeCommand(),
   lineageCommand(),
+  tablesCommand(),
   deadLettersCommand(),
 ]) {
   program.addCommand(command);

@@ -54,6 +54,15 @@ export function parseTime(text: string): Micros {
   }
 }
 
+/** `0.8,0.2`, or one or two times. */
+export function parseTimeSplit(
+  text: string,
+): { readonly shares: readonly number[] } | { readonly cuts: readonly Micros[] } {
+  const parts = text.split(",").map((part) => part.trim());
+  if (parts.every((part) => /^(0?\.\d+|[01](\.0*)?)$/.test(part))) return { shares: parts.map(Number) };
+  return { cuts: parts.map(parseTime) };
+}
+
 export function parseObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const parsed: unknown = JSON.parse(text);

@@ -31,6 +31,9 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       for (const draft of drafts) changes.push(await platform.dropDraft(draft));
       return changes;
     },
+    correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
+      platform.correct(source, corrections),
+    forget: ({ entity, key }: { entity: string; key: readonly string[] }) => platform.forget(entity, key),
     run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.runBatch(source, {
         onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),

@@ -89,6 +89,11 @@ export interface KafkaTopicDefinition {
    * held events before workers read it. Else from when it is routed.
    */
   readonly knownTime?: "record";
+  /**
+   * "entity": an id counts once for each entity, which spares the topic of ids and the wait for it: right where events
+   * with one id have one key. Else once in the source.
+   */
+  readonly ids?: "entity";
 }
 
 export interface BatchSourceDefinition extends SourceShape {

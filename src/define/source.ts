@@ -137,22 +137,30 @@ export function stream<
 const KAFKA_TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
 
 function kafkaTopic(given: string | KafkaTopicDefinition, problems: string[]): KafkaTopicDefinition {
-  const { topic, direct, knownTime, ...others } = typeof given === "string" ? { topic: given } : given;
+  const { topic, direct, knownTime, ids, ...others } = typeof given === "string" ? { topic: given } : given;
   if (typeof topic !== "string" || !KAFKA_TOPIC.test(topic)) {
     problems.push(`kafka: ${JSON.stringify(topic)} is not a topic's name: up to 249 letters, digits, ".", "_" and "-"`);
   }
   const unknown = Object.keys(others);
-  if (unknown.length > 0) problems.push(`kafka has no option "${unknown[0]}": it takes topic, direct and knownTime`);
+  if (unknown.length > 0)
+    problems.push(`kafka has no option "${unknown[0]}": it takes topic, direct, knownTime and ids`);
   if (knownTime !== undefined && knownTime !== "record") {
     problems.push(`kafka: knownTime is ${JSON.stringify(knownTime)}: it is "record", or left out`);
   }
   if (knownTime !== undefined && direct === true) {
     problems.push("kafka: a topic that is folded directly is known by its records' times anyhow: leave knownTime out");
   }
+  if (ids !== undefined && ids !== "entity") {
+    problems.push(`kafka: ids is ${JSON.stringify(ids)}: it is "entity", or left out`);
+  }
+  if (ids !== undefined && direct === true) {
+    problems.push("kafka: in a topic that is folded directly ids count for each entity anyhow: leave ids out");
+  }
   return frozen({
     topic,
     ...(direct === true ? { direct } : {}),
     ...(knownTime === undefined ? {} : { knownTime }),
+    ...(ids === undefined ? {} : { ids }),
   });
 }
 

@@ -97,6 +97,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
 
   fold(state: FoldState, event: FoldEvent): FoldOutcome {
     if (event.offset <= state.lastOffset) return ALREADY_FOLDED;
+    if (Number.isNaN(event.eventTime)) return moveOn(state, event);
     const plan = this.#plan;
     const time = event.eventTime < event.knownTime ? event.eventTime : event.knownTime;
     const forgets = time - state.lastEventTime > plan.forgetAfterMicros && state.eventCount > 0;
@@ -280,6 +281,13 @@ class CompiledViewFold implements ViewFold<FoldState> {
 }
 
 /** Where a window without events starts: a session has not begun. */
+/** A retraction: the state moves on in the log and is otherwise as it was. */
+function moveOn(state: FoldState, { offset, knownTime }: FoldEvent): FoldOutcome {
+  state.lastOffset = offset;
+  if (knownTime > state.lastKnownTime) state.lastKnownTime = knownTime;
+  return FOLDED;
+}
+
 function emptyWindowStart(over: Window | null, asOf: number): number {
   if (over?.kind === "time") return asOf - over.micros;
   return over?.kind === "session" ? asOf : Number.NEGATIVE_INFINITY;

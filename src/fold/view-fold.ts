@@ -13,6 +13,10 @@ import type { Row, Value, ValueType } from "../schema/value.ts";
 export interface FoldEvent {
   /** Place in the one order of its partition; history is below zero, the live log from zero. */
   readonly offset: number;
+  /**
+   * NaN for a retraction: events of the entity that came before it count no more. What folds it has left them out of
+   * the state already; the fold moves the state's place in the log, and reads nothing of the row.
+   */
   readonly eventTime: Micros;
   readonly knownTime: Micros;
   readonly row: Row;

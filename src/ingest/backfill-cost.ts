@@ -93,6 +93,7 @@ async function foldDrawn(
     ...scan,
     columns: fold.inputColumns,
     order: "offset",
+    survivorsOnly: true,
     restrictTo: drawn,
   });
   for await (const batch of batches) {

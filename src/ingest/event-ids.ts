@@ -143,6 +143,11 @@ export function eventIdMeta(source: string, id: string, knownTime: number): Meta
   return idMeta(idPrefix(source), id, { knownTime, digest: null });
 }
 
+/** The meta that holds an id, removed: an event of the id is new again. */
+export function forgottenIdMeta(source: string, id: string): MetaWrite {
+  return { name: idName(idPrefix(source), id), bytes: null };
+}
+
 function idMeta(prefix: string, id: string, known: Known): MetaWrite {
   return { name: idName(prefix, id), bytes: bytesOf(known) };
 }

@@ -13,6 +13,20 @@ export interface CheckedRow {
   readonly id: string | null;
 }
 
+/** A record of the log that takes back the events of this id before it: no row, and no time of its own. */
+export function retractionOf(id: string, storedColumnCount: number): CheckedRow {
+  return { row: Array.from<null>({ length: storedColumnCount }).fill(null), eventTime: Number.NaN as Micros, id };
+}
+
+export function isRetraction({ eventTime, id }: Pick<CheckedRow, "eventTime" | "id">): boolean {
+  return Number.isNaN(eventTime) && id !== null;
+}
+
+/** What is left of a record that was erased (`log-erasure.ts`): its offset and its known time. */
+export function isErased({ eventTime, id }: Pick<CheckedRow, "eventTime" | "id">): boolean {
+  return Number.isNaN(eventTime) && id === null;
+}
+
 /** An event with its place in its partition. Only the stored columns are written; derived ones are recomputed. */
 export interface LogEvent extends CheckedRow {
   readonly offset: number;

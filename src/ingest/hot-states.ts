@@ -102,6 +102,13 @@ export class HotStates<S extends ViewState = ViewState> {
     return this.#load(key) ?? this.#keep(key, this.#fold.empty(), 0);
   }
 
+  /** Another state in place of the entity's. */
+  replace(key: EntityKey, state: S): HotState<S> {
+    const entry = this.entry(key);
+    (entry as { state: S }).state = state;
+    return entry;
+  }
+
   /** Encoded size when last read or written; 0 where it is not in memory or was never written. */
   bytesOf(key: EntityKey): number {
     return this.#entries.get(key)?.bytes ?? 0;

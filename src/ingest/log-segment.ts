@@ -4,7 +4,7 @@
  *     header   "ONEFLOG1" | length u32 | crc32 u32 | JSON {firstOffset, lastKnownTime, columns}
  *     frame    magic u32 | payload length u32 | events u32 | first offset f64 | crc32 of payload u32
  *              | crc32 of the 24 bytes before u32 | payload
- *     event    knownTime f64 | eventTime f64 | id, length + 1 as varint and UTF-8 (0: none) | row
+ *     event    knownTime f64 | eventTime f64 (NaN: a retraction of the id) | id, length + 1 as varint and UTF-8 (0: none) | row
  *
  * A frame is written only once the one before it is synced. So whatever a crash leaves behind the last
  * synced frame is a damaged tail with no whole frame after it, and a damaged frame that does have a whole

@@ -116,6 +116,23 @@ export class MinuteNotes {
   }
 }
 
+/** What is to be written so that no note names the entity; nobody may be running the view. */
+export function withoutNote(store: LocalOnlineStore, view: string, key: EntityKey): MetaWrite[] {
+  const metas: MetaWrite[] = [{ name: singlePrefix(view) + key, bytes: null }];
+  for (const { name, bytes } of store.scanMeta(recordPrefix(view))) {
+    const kept = new ByteWriter(bytes.length);
+    for (const reader = new ByteReader(bytes); !reader.atEnd;) {
+      const from = reader.position;
+      const kind = reader.byte();
+      const isOfKey = reader.text() === key;
+      if (kind === NOTED) reader.float64();
+      if (!isOfKey) kept.raw(bytes.subarray(from, reader.position));
+    }
+    if (kept.length < bytes.length) metas.push({ name, bytes: kept.copy() });
+  }
+  return metas;
+}
+
 /** What a view's metas of notes begin with. */
 export function notePrefixes(view: string): readonly string[] {
   return [recordPrefix(view), singlePrefix(view)];

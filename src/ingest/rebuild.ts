@@ -24,7 +24,7 @@ import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Value } from "../schema/value.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import type { EventLog } from "./event-log.ts";
-import type { LogEvent } from "./event.ts";
+import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
 import { HotStates } from "./hot-states.ts";
@@ -145,6 +145,7 @@ class Rebuild {
       derivedKey: keyFromStored(source, view.definition.key, this.#fold),
       columns: this.#fold.inputColumns,
       order: "offset",
+      survivorsOnly: true,
       beforeOffset: upTo,
       withKeys: true,
       keylessTable,
@@ -212,6 +213,12 @@ class Rebuild {
 
   #foldInto(hot: HotStates, event: LogEvent): void {
     this.#events++;
+    if (isErased(event)) return;
+    if (isRetraction(event))
+      throw new OnefoldError(
+        "INTERNAL",
+        `the retraction at ${event.offset} is folded from the archive, which lacks it`,
+      );
     const entity = entityOf(this.#fold, this.#derivation, event);
     if ("refusal" in entity) {
       this.#refuseFromLog(event, entity.refusal);
@@ -273,6 +280,10 @@ class Rebuild {
   }
 
   #foldOne(offset: number, eventTime: Micros, knownTime: Micros): void {
+    if (Number.isNaN(eventTime)) {
+      this.#fold.fold(this.#state, { offset, eventTime, knownTime, row: this.#stored });
+      return;
+    }
     let message: string;
     try {
       const row = this.#derivation === null ? this.#stored : this.#derivation.derive(this.#stored);

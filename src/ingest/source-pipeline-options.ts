@@ -1,9 +1,10 @@
-/**
- * What a source's pipeline is opened with.
- */
+/** What a source's pipeline is opened with. */
 import type { Clock } from "../base/clock.ts";
 import type { SourceDefinition } from "../define/definition.ts";
+import type { ViewState } from "../fold/view-fold.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import type { RefoldedRun } from "./correction-run.ts";
+import type { LogEvent } from "./event.ts";
 import type { LogStorage } from "./storage.ts";
 import type { TailLimits } from "./tail-group.ts";
 import type { PipelineView } from "./view-runner.ts";
@@ -30,4 +31,6 @@ export interface SourcePipelineOptions {
   readonly tailLimits?: TailLimits;
   /** Called while the log is replayed on opening: events done, and in all. */
   onReplay?(done: number, total: number): void;
+  /** Folds the entities anew that a run of corrections takes events from; needed where there are such. */
+  refold?(view: PipelineView, run: readonly LogEvent[]): Promise<RefoldedRun<ViewState>>;
 }

@@ -16,7 +16,6 @@
  * may be ahead of the disk, and only a restart makes them one again.
  */
 import { join } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
@@ -24,18 +23,21 @@ import type { Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
 import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
-import { catchUp } from "./catch-up.ts";
+import { catchUp, foldRunInto, logLost } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { DueRowReader } from "./due-rows.ts";
 import { EventIds } from "./event-ids.ts";
-import type { LogEvent } from "./event.ts";
+import { runsApart } from "./correction-run.ts";
+import { deferred, nextTurn } from "./turns.ts";
+import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
 import { FoldQueue } from "./fold-queue.ts";
-import type { PushResult, RowFaults, RowNames, RowOutcome } from "./pipeline.ts";
+import type { PushResult, RowFaults, RowNames } from "./pipeline.ts";
 import { pushInParts } from "./push-parts.ts";
+import { pushResult, tellFolded } from "./push-result.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
@@ -53,6 +55,8 @@ const TAIL_BYTES_MAX = 64 * 1024 * 1024;
 const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
+
+export type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 
 /**
  * Opens a source: recovers its log, folds what no commit holds yet. Throws `LOG_CORRUPT`, `STORAGE_FAILED`,
@@ -125,11 +129,9 @@ export class SourcePipeline {
       onError: (error) => this.#fail(error),
       mayFold: () => !this.#flusher.isRunning || this.#unflushed() < FLUSHES_BEHIND_MAX,
     });
-    this.#dueRows = new DueRowReader({
-      views: () => (this.failure === null ? this.#runners.values() : []),
-      onRead: () => this.#flusher.changed(),
-      onError: (error) => this.#fail(error),
-    });
+    const views = (): Iterable<ViewRunner> => (this.failure === null ? this.#runners.values() : []);
+    const onRead = (): void => this.#flusher.changed();
+    this.#dueRows = new DueRowReader({ views, onRead, onError: (error) => this.#fail(error) });
     this.#tails = new SourceTails({
       source,
       store,
@@ -250,22 +252,51 @@ export class SourcePipeline {
     });
     const stored = keepRejected ? this.deadLetters.add(rejected.map(({ letter }) => letter)) : Promise.resolve([]);
     const [events, letters] = await Promise.all([folded, stored, ...waitFor]);
-    for (let i = 0; i < events.length; i++) outcomes[places[i]!] = { status: "accepted", offset: events[i]!.offset };
-    for (const [i, { place, letter }] of rejected.entries()) {
-      const { code, message } = letter;
-      outcomes[place] = { status: "rejected", code, message, deadLetterId: letters[i]?.id ?? "" };
-    }
-    const result = {
-      accepted: events.length,
-      duplicates: rows.length - events.length - rejected.length,
-      rejected: rejected.length,
-      outcomes: outcomes as RowOutcome[],
-    };
+    const result = pushResult({ outcomes, places, rejected, events, letters });
     if (diagnostics.appended.hasSubscribers) {
       const { outcomes: _outcomes, ...counts } = result;
       diagnostics.appended.publish({ source: this.source.name, ...counts, ...timing, differing });
     }
     return result;
+  }
+
+  /**
+   * Takes in corrections, as `correctionRows` gives them; resolves once they are durable and folded. No push may be under
+   * way, and all that is in the log must be archived. Throws `STORAGE_FAILED`; what folds them may fail too, and then the
+   * source stops until it is opened anew.
+   */
+  async correct(rows: readonly CheckedRow[]): Promise<readonly LogEvent[]> {
+    this.#admit(rows.length);
+    this.#pendingRows += rows.length;
+    try {
+      // Tails may hold what is taken back: from here on they begin anew.
+      await this.writeOutTails();
+      for (const runner of this.runners) this.#tails.join(runner);
+      this.#tails.update();
+      const run = await this.log.append(rows, this.#clock.now());
+      await this.#foldRun(run, this.runners);
+      return run;
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    } finally {
+      this.#pendingRows -= rows.length;
+    }
+  }
+
+  /** The row as the door lets it in. */
+  checkRow(row: unknown): CheckedRow {
+    return this.#door.check(row, this.#clock.now());
+  }
+
+  /** `isLive`: the source itself stands there, too. All views go on in one turn. */
+  async #foldRun(run: readonly LogEvent[], runners: readonly ViewRunner[], isLive = true): Promise<void> {
+    await foldRunInto(run, runners, this.source.name, this.#options.refold);
+    if (!isLive) return;
+    for (const { id, offset, knownTime, row, eventTime } of run)
+      if (!isRetraction({ eventTime, id }) && offset >= this.#position) this.#ids.accepted(id!, row, knownTime);
+    this.#position = Math.max(this.#position, run.at(-1)!.offset + 1);
+    this.#flusher.changed();
   }
 
   #fold(events: readonly LogEvent[], from: number, to: number): void {
@@ -279,13 +310,7 @@ export class SourcePipeline {
     this.#dueRows.wake();
     if (this.#unflushed() < 1) this.#flusher.changed();
     else this.#flusher.hurry();
-    if (diagnostics.folded.hasSubscribers) {
-      const { knownTime } = events[to - 1]!;
-      const nowMicros = this.#clock.now();
-      for (const view of this.#runners.keys()) {
-        diagnostics.folded.publish({ view, events: to - from, lastKnownTime: knownTime, nowMicros });
-      }
-    }
+    if (diagnostics.folded.hasSubscribers) tellFolded(this.#runners.keys(), events, from, to, this.#clock.now());
   }
 
   /** What has changed since the last flush began, in flushes' worth: keeps each flush, and memory, small. */
@@ -334,27 +359,19 @@ export class SourcePipeline {
     const end = this.log.nextOffset;
     const places = [this.#position, ...this.runners.map((runner) => runner.position)];
     const furthest = Math.max(...places);
-    if (furthest > end) {
-      throw new OnefoldError("LOG_CORRUPT", `the event log ends at ${end}, but ${furthest} events were folded`, {
-        where: join(this.#options.folder, "log", this.source.name, "0"),
-        hint: "the end of the log was lost: restore it from a copy, or rebuild the views from the offline tables",
-      });
-    }
+    if (furthest > end) throw logLost(end, furthest, join(this.#options.folder, "log", this.source.name, "0"));
     const from = Math.min(...places);
-    for await (const events of this.log.read(from)) {
-      this.#fold(events, 0, events.length);
+    for await (const { kind, events } of runsApart(this.log.read(from))) {
+      if (kind === "run") await this.#foldRun(events, this.runners);
+      else this.#fold(events, 0, events.length);
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
       if (this.#unflushed() >= 1) await this.#flusher.finish();
     }
   }
 
   /** Leaves every state of the running views whole in the store. */
-  async writeOutTails(): Promise<void> {
-    await this.#tails.writeOut(
-      () => this.runners,
-      STATES_PER_FLUSH,
-      () => this.#flusher.finish(),
-    );
+  writeOutTails(): Promise<void> {
+    return this.#tails.writeOut(this.runners, STATES_PER_FLUSH, () => this.#flusher.finish());
   }
 
   /**
@@ -382,15 +399,10 @@ export class SourcePipeline {
     const runner = this.#newRunner(view);
     this.#catchingUp.add(runner);
     try {
-      await catchUp(
-        runner,
-        this.log,
-        () => this.#position,
-        () => {
-          this.#run(runner);
-          this.#tails.update();
-        },
-      );
+      await this.#catchUp(runner, () => {
+        this.#run(runner);
+        this.#tails.update();
+      });
       if (this.#options.wholeStates === true) await this.writeOutTails();
       this.#door = compileDoor(
         this.source,
@@ -425,14 +437,14 @@ export class SourcePipeline {
     if (runner === undefined)
       throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
     const successor = runner.successor(epoch, space, position);
-    await catchUp(
-      successor,
-      this.log,
-      () => this.#position,
-      () => runner.switchTo(successor),
-    );
+    await this.#catchUp(successor, () => runner.switchTo(successor));
     await this.#flusher.finish();
     if (this.failure !== null) throw this.failure;
+  }
+
+  #catchUp(runner: ViewRunner, then: () => void): Promise<void> {
+    const foldRun = (run: readonly LogEvent[]): Promise<void> => this.#foldRun(run, [runner], false);
+    return catchUp(runner, { log: this.log, position: () => this.#position, foldRun }, then);
   }
 
   /** Pushes the rows of dead letters again and marks those that got in. */
@@ -481,16 +493,4 @@ export class SourcePipeline {
     this.#runners.set(runner.name, runner);
     this.#tails.join(runner);
   }
-}
-
-function deferred(): { promise: Promise<void>; resolve(): void; reject(error: unknown): void } {
-  let resolve!: () => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve;
-    reject = onReject;
-  });
-  // Whether anyone waits is up to the other pushes.
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
 }

@@ -95,8 +95,12 @@ export class SourceTails {
     for (const group of this.#groups.values()) group.endFlush();
   }
 
-  /** In mode "whole": writes out whole, by `flush` once so many wait, all states that have a tail, and drops the tails. */
-  async writeOut(runners: () => readonly ViewRunner[], statesMax: number, flush: () => Promise<void>): Promise<void> {
+  /**
+   * Writes out whole, by `flush` once so many wait, all states that have a tail, and drops the tails; no event may come
+   * meanwhile. The views are in no group then.
+   */
+  async writeOut(runners: readonly ViewRunner[], statesMax: number, flush: () => Promise<void>): Promise<void> {
+    await flush();
     for (const group of this.#groups.values()) {
       let waiting = 0;
       // Listed before any is written.
@@ -109,7 +113,7 @@ export class SourceTails {
         waiting = 0;
       }
       await flush();
-      for (const runner of runners()) if (group.members.includes(runner)) runner.leaveTails();
+      for (const runner of runners) if (group.members.includes(runner)) runner.leaveTails();
       await flush();
       // Views that are not run here still need them.
       const isNeeded = storedViews(this.#options.store).some(({ place }) => place.tails?.space === group.space);

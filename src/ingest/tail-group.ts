@@ -85,6 +85,10 @@ export function tailSpace(source: string, entity: string, key: readonly string[]
   return `tails/${source}/${name}`;
 }
 
+export function isTailSpace(space: StateSpace): boolean {
+  return space.startsWith("tails/");
+}
+
 export class TailGroup {
   readonly space: StateSpace;
   readonly #options: TailGroupOptions;

@@ -19,7 +19,8 @@ import type { MetaWrite, LocalOnlineStore, StateSpace, StateWrite } from "../onl
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import { ChangeCounts } from "./change-counts.ts";
-import type { LogEvent } from "./event.ts";
+import type { RefoldedRun } from "./correction-run.ts";
+import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows, outboxPrefix } from "./feature-rows.ts";
 import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
@@ -265,8 +266,30 @@ export class ViewRunner implements TailMember {
     }
   }
 
+  /** Folds a run of corrections as one piece, given what it does to this view. */
+  foldRun(run: readonly LogEvent[], { states, hit, takenBack }: RefoldedRun<ViewState>): void {
+    const { fold } = this.view;
+    if (run[0]!.offset !== this.#position)
+      throw new OnefoldError("INTERNAL", `view ${this.name} is at ${this.#position} and was handed ${run[0]!.offset}`);
+    for (const [key, state] of states) {
+      this.#rows?.beforeFold(key, run[0]!.knownTime);
+      this.#hot.markDirty(this.#hot.replace(key, state));
+      this.changes.changed(key);
+      this.#rows?.folded(key);
+    }
+    for (const event of run) {
+      for (const key of hit.get(event.offset) ?? []) fold.fold(this.#hot.entry(key).state, event);
+      if (!isRetraction(event) && !takenBack.has(event.offset)) this.#foldOne(event, null, false);
+      this.#position = event.offset + 1;
+    }
+  }
+
   #foldOne(event: LogEvent, takenKey: EntityKey | null, isInTail: boolean): void {
     const { fold } = this.view;
+    if (Number.isNaN(event.eventTime)) {
+      if (isErased(event)) return;
+      throw new OnefoldError("INTERNAL", `view ${this.name} was handed the retraction at ${event.offset} as an event`);
+    }
     let key = takenKey;
     if (key === null || event.faults !== undefined) {
       const entity = entityOf(fold, this.#derivation, event);

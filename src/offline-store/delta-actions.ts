@@ -7,7 +7,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { Column, ValueType } from "../schema/value.ts";
-import type { TableSchema } from "./offline-store.ts";
+import type { TablePartition, TableSchema } from "./offline-store.ts";
 
 export interface ProtocolAction {
   readonly minReaderVersion: number;
@@ -16,6 +16,7 @@ export interface ProtocolAction {
 
 export interface MetaDataAction {
   readonly id: string;
+  readonly name?: string | null;
   readonly format: { readonly provider: string; readonly options?: Readonly<Record<string, string>> };
   readonly schemaString: string;
   readonly partitionColumns: readonly string[];
@@ -26,7 +27,7 @@ export interface MetaDataAction {
 export interface AddAction {
   /** Relative to the table's folder, URI-encoded. */
   readonly path: string;
-  readonly partitionValues: Readonly<Record<string, string>>;
+  readonly partitionValues: Readonly<Record<string, string | null>>;
   readonly size: number;
   readonly modificationTime: number;
   readonly dataChange: boolean;
@@ -39,7 +40,7 @@ export interface RemoveAction {
   readonly deletionTimestamp?: number | null;
   readonly dataChange: boolean;
   readonly extendedFileMetadata?: boolean | null;
-  readonly partitionValues?: Readonly<Record<string, string>> | null;
+  readonly partitionValues?: Readonly<Record<string, string | null>> | null;
   readonly size?: number | null;
   readonly tags?: Readonly<Record<string, string>> | null;
 }
@@ -83,37 +84,56 @@ export function formatActions(actions: readonly DeltaAction[]): string {
   return actions.map((action) => `${JSON.stringify(action)}\n`).join("");
 }
 
-/** Delta's schema text. Every column is nullable: what is required is checked at the doors, not in the files. */
-export function formatSchema(schema: TableSchema): string {
-  const fields = schema.columns.map((column) => ({
+/** In the metadata of the partition column: what it is the month of. */
+const MONTH_OF = "onefold.month_of";
+
+/** Delta's schema text; a partition column comes last. */
+export function formatSchema({ columns, partitionBy }: TableSchema): string {
+  const fields = columns.map((column) => ({
     name: column.name,
     type: deltaType(column.type),
-    nullable: true,
+    nullable: column.nullable,
     metadata: {
       ...(column.description === undefined ? {} : { comment: column.description }),
       ...(column.type.name === "int64" && column.type.wide === true ? { "onefold.wide": true } : {}),
     },
   }));
-  return JSON.stringify({ type: "struct", fields });
+  const months =
+    partitionBy === undefined
+      ? []
+      : [
+          {
+            name: partitionBy.column,
+            type: "string",
+            nullable: true,
+            metadata: { comment: `UTC month of ${partitionBy.of}`, [MONTH_OF]: partitionBy.of },
+          },
+        ];
+  return JSON.stringify({ type: "struct", fields: [...fields, ...months] });
 }
 
-/** Throws `TABLE_INVALID` for a column type the platform does not have. */
-export function parseSchema(schemaString: string, where: string): TableSchema {
+/** The columns that stand in the files, and how the files lie. Throws `TABLE_INVALID` for a type the platform does not have. */
+export function parseSchema(schemaString: string, partitionColumns: readonly string[], where: string): TableSchema {
   const { fields } = JSON.parse(schemaString) as {
-    fields: { name: string; type: unknown; metadata?: Record<string, unknown> }[];
+    fields: { name: string; type: unknown; nullable: boolean; metadata?: Record<string, unknown> }[];
   };
-  const columns = fields.map((field): Column => {
+  const months = fields.flatMap(({ name, metadata }): TablePartition[] => {
+    const of = metadata?.[MONTH_OF];
+    return name === "_month" && typeof of === "string" && partitionColumns.includes(name) ? [{ column: name, of }] : [];
+  });
+  const stored = fields.filter(({ name }) => !partitionColumns.includes(name));
+  const columns = stored.map((field): Column => {
     const type = platformType(field.type, `${where}: column ${field.name}`);
     const comment = field.metadata?.["comment"];
     const wide = type.name === "int64" && field.metadata?.["onefold.wide"] === true;
     return {
       name: field.name,
       type: wide ? { name: "int64", wide: true } : type,
-      nullable: true,
+      nullable: field.nullable,
       ...(typeof comment === "string" ? { description: comment } : {}),
     };
   });
-  return { columns };
+  return { columns, ...(months[0] === undefined ? {} : { partitionBy: months[0] }) };
 }
 
 const SCALARS = {

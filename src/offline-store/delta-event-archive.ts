@@ -12,23 +12,20 @@
  * actions (which carry their tags), and are what an earlier epoch consists of.
  */
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { assert } from "../base/assert.ts";
 import { OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
-import { eventRelation } from "./event-reader.ts";
+import { retractionTag } from "./retractions.ts";
 import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts";
-import type { NewFile, OfflineStore, OfflineTable, TableFile, TableSnapshot } from "./offline-store.ts";
-import { writeParquetFile } from "./parquet-file.ts";
+import type { NewFile, OfflineStore, OfflineTable, TableFile, TableFileStats, TableSnapshot } from "./offline-store.ts";
+import { type ParquetFilesRequest, timeBounds, writeParquetFiles } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
+import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
+import { byPlace, kindOfTable } from "./table-kinds.ts";
 
-/** Live files below this size are joined once there are so many of them in a row. */
-const COMPACT_ROWS_BELOW = 250_000;
-const COMPACT_FILES = 24;
 /** Joined files stay for readers that still have them in their lists. */
 const COMPACTED_KEPT_MS = 24 * 3_600_000;
 
@@ -87,7 +84,10 @@ export async function openEventArchive(
     ...(description === undefined ? {} : { description }),
   }));
   const columns = [...stored, ...META_COLUMNS];
-  const table = await store.table(`events/${source.name}`, { columns });
+  const table = await store.table(`events/${source.name}`, {
+    columns,
+    partitionBy: { column: "_month", of: "_known_time" },
+  });
   return new DeltaEventArchive(table, engine, columns, stored.length);
 }
 
@@ -120,7 +120,7 @@ class DeltaEventArchive implements HistoryArchive {
     );
     const rows = fresh.map(({ row, eventTime, knownTime, offset, id }) => [
       ...row.slice(0, this.#storedCount),
-      eventTime,
+      Number.isNaN(eventTime) ? null : eventTime,
       knownTime,
       offset,
       id,
@@ -132,17 +132,22 @@ class DeltaEventArchive implements HistoryArchive {
     const loaded = `live_${randomUUID()}`;
     try {
       await this.#engine.fill(loaded, this.columns, [batch]);
-      const file = await this.#write(this.#engine, `live-${String(first.offset).padStart(16, "0")}`, {
+      const files = await this.#write(this.#engine, {
+        prefix: `live-${String(first.offset).padStart(16, "0")}`,
         select: `SELECT * FROM ${sqlName(loaded)}`,
-        tags: {
-          segment: "live",
-          firstOffset: String(first.offset),
-          firstKnownTime: String(first.knownTime),
-          lastKnownTime: String(last.knownTime),
+        tagsOf: (file) => {
+          const bounds = timeBounds(file, "_known_time") ?? { first: first.knownTime, last: last.knownTime };
+          return {
+            segment: "live",
+            firstOffset: String(firstOffsetOf(file) ?? first.offset),
+            firstKnownTime: String(bounds.first),
+            lastKnownTime: String(bounds.last),
+            ...retractionTag(retractionsOf(file)),
+          };
         },
       });
       await this.#table.commit({
-        add: [file],
+        add: files,
         txn: [{ applicationId: LIVE_TXN, version: last.offset }],
         operation: "ARCHIVE LIVE",
       });
@@ -150,34 +155,19 @@ class DeltaEventArchive implements HistoryArchive {
       await this.#engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
     }
     // The events are archived whatever becomes of this: the next append tries again.
-    await this.#compactLive().catch(() => {});
+    await this.#compact().catch(() => {});
   }
 
-  async #compactLive(): Promise<void> {
-    const { live } = await this.files();
-    const run = live.slice(live.findLastIndex(({ rows }) => rows >= COMPACT_ROWS_BELOW) + 1);
-    if (run.length < COMPACT_FILES) return;
-    const { firstOffset, firstKnownTime } = run[0]!.tags as Record<string, string>;
-    const { lastKnownTime } = run.at(-1)!.tags as Record<string, string>;
-    const stored = this.columns.slice(0, this.#storedCount);
-    const file = await this.#write(this.#engine, `live-${firstOffset!.padStart(16, "0")}`, {
-      select: `SELECT * FROM ${eventRelation(run, stored)} ORDER BY _offset`,
-      tags: {
-        segment: "live",
-        firstOffset: firstOffset!,
-        firstKnownTime: firstKnownTime!,
-        lastKnownTime: lastKnownTime!,
-      },
-    });
-    const remove = run.map(({ path }) => path.slice(this.#table.folder.length + 1));
-    await this.#table.commit({ add: [file], remove, operation: "COMPACT LIVE", dataChange: false });
-    await this.#table.vacuum(COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
+  async #compact(): Promise<void> {
+    const { schema } = await this.#table.snapshot();
+    const { replaced } = await compactTable(this.#table, this.#engine, kindOfTable(schema)!, FILES_WORTH_JOINING);
+    if (replaced.length > 0) await this.#table.vacuum(COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
   }
 
   async appendHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles> {
-    const file = await this.#writeHistory(rows, files.epoch);
+    const add = await this.#writeHistory(rows, files.epoch, files.historyEnd);
     await this.#table.commit({
-      add: [file],
+      add,
       txn: [{ applicationId: HISTORY_TXN, version: files.historyCommits + 1 }],
       operation: "IMPORT HISTORY",
     });
@@ -186,9 +176,9 @@ class DeltaEventArchive implements HistoryArchive {
 
   async replaceHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles> {
     const epoch = files.epoch + 1;
-    const file = await this.#writeHistory(rows, epoch);
+    const add = await this.#writeHistory(rows, epoch, HISTORY_BASE);
     await this.#table.commit({
-      add: [file],
+      add,
       remove: files.history.map(({ path }) => path.slice(this.#table.folder.length + 1)),
       txn: [
         { applicationId: HISTORY_TXN, version: files.historyCommits + 1 },
@@ -199,38 +189,57 @@ class DeltaEventArchive implements HistoryArchive {
     return this.files();
   }
 
-  async #writeHistory(rows: HistoryWrite, epoch: number): Promise<NewFile> {
-    const file = await this.#write(rows.engine, `history-${epoch}`, {
+  async #writeHistory(rows: HistoryWrite, epoch: number, firstOffset: number): Promise<NewFile[]> {
+    const files = await this.#write(rows.engine, {
+      prefix: `history-${epoch}`,
       select: rows.select,
-      tags: {
-        segment: "history",
-        epoch: String(epoch),
-        firstKnownTime: String(rows.firstKnownTime),
-        lastKnownTime: String(rows.lastKnownTime),
+      tagsOf: (file) => {
+        const bounds = timeBounds(file, "_known_time") ?? { first: rows.firstKnownTime, last: rows.lastKnownTime };
+        return {
+          segment: "history",
+          epoch: String(epoch),
+          firstOffset: String(firstOffsetOf(file) ?? firstOffset),
+          firstKnownTime: String(bounds.first),
+          lastKnownTime: String(bounds.last),
+          // A remove action keeps tags but no statistics: the row count must outlive the file's removal.
+          rows: String(file.rows),
+        };
       },
     });
     try {
       await rows.beforeCommit?.();
     } catch (error) {
-      await rm(join(this.#table.folder, file.path), { force: true });
+      await this.#table.discard(files);
       throw error;
     }
-    // A remove action keeps tags but no statistics: the row count must outlive the file's removal.
-    return { ...file, tags: { ...file.tags, rows: String(file.rows) } };
+    return files;
   }
 
-  #write(
+  async #write(
     engine: QueryEngine,
-    prefix: string,
-    what: { readonly select: string; readonly tags: Readonly<Record<string, string>> },
-  ): Promise<NewFile> {
-    return writeParquetFile(engine, {
+    what: Pick<ParquetFilesRequest, "select" | "prefix" | "tagsOf">,
+  ): Promise<NewFile[]> {
+    const { schema } = await this.#table.snapshot();
+    return writeParquetFiles(engine, {
       ...what,
+      prefix: `${what.prefix}-${randomUUID()}`,
       folder: this.#table.folder,
-      name: `${prefix}-${randomUUID()}.parquet`,
       columns: this.columns,
+      partitionBy: schema.partitionBy,
     });
   }
+}
+
+/** Rows without an event time. */
+function retractionsOf({ stats }: Pick<NewFile, "stats">): number {
+  const { nullCount } = JSON.parse(stats ?? "{}") as TableFileStats;
+  return Number(nullCount?.["_event_time"] ?? 0);
+}
+
+function firstOffsetOf({ stats }: Pick<NewFile, "stats">): number | null {
+  const { minValues } = JSON.parse(stats ?? "{}") as TableFileStats;
+  const offset = minValues?.["_offset"];
+  return typeof offset === "number" ? offset : null;
 }
 
 function filesOf(snapshot: TableSnapshot, wanted: number | undefined, folder: string): ArchiveFiles {
@@ -246,16 +255,12 @@ function filesOf(snapshot: TableSnapshot, wanted: number | undefined, folder: st
     .filter((file) => isOf("history")(file) && Number(file.tags["epoch"]) === epoch)
     .map((file) => ({ ...file, rows: Number(file.tags["rows"] ?? file.rows) }));
   const live = snapshot.files.filter(isOf("live"));
-  const byKnownTime = (a: TableFile, b: TableFile): number =>
-    Number(a.tags["firstKnownTime"]) - Number(b.tags["firstKnownTime"]) || (a.path < b.path ? -1 : 1);
-  const byOffset = (a: TableFile, b: TableFile): number =>
-    Number(a.tags["firstOffset"]) - Number(b.tags["firstOffset"]);
   const lastKnown = (files: readonly TableFile[]): number =>
     files.reduce((max, file) => Math.max(max, Number(file.tags["lastKnownTime"])), Number.NEGATIVE_INFINITY);
   return {
     epoch,
-    history: history.toSorted(byKnownTime),
-    live: live.toSorted(byOffset),
+    history: history.toSorted(byPlace),
+    live: live.toSorted(byPlace),
     liveEnd: (snapshot.txns.get(LIVE_TXN) ?? -1) + 1,
     historyEnd: HISTORY_BASE + history.reduce((sum, file) => sum + file.rows, 0),
     historyCommits: snapshot.txns.get(HISTORY_TXN) ?? 0,

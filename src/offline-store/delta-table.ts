@@ -2,32 +2,48 @@
  * The offline store on a folder of Delta tables.
  */
 import { randomUUID } from "node:crypto";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { isDiskFull } from "../base/disk-full.ts";
 import { OnefoldError } from "../base/errors.ts";
+import { formatMicros, type Micros } from "../base/micros.ts";
 import { formatType, sameType } from "../schema/value.ts";
 import {
   READER_VERSION,
   WRITER_VERSION,
   formatSchema,
   parseSchema,
-  type AddAction,
   type DeltaAction,
   type MetaDataAction,
-  type RemoveAction,
 } from "./delta-actions.ts";
-import { DeltaLog } from "./delta-log.ts";
+import {
+  commitActions,
+  commitInfo,
+  conflict,
+  encodePath,
+  fileOf,
+  isReplaced,
+  refuseConflict,
+  refuseOldTxn,
+  refuseUnseenFile,
+  tableVersion,
+} from "./delta-commit.ts";
+import { DeltaLog, timestampOf, versionGone } from "./delta-log.ts";
 import { DeltaState } from "./delta-state.ts";
 import type { QueryEngine } from "./engine.ts";
+import { cleanUp } from "./delta-clean-up.ts";
 import type {
+  CleanUpReport,
+  CleanUpRequest,
+  NewFile,
   OfflineStore,
   OfflineTable,
   TableCommit,
   TableFile,
   TableSchema,
   TableSnapshot,
+  TableVersion,
 } from "./offline-store.ts";
 import { diskTableStorage, type TableStorage } from "./table-storage.ts";
 
@@ -53,6 +69,17 @@ export function openOfflineStore(
   };
   return {
     find: open,
+    async names() {
+      const kinds = await storage.list(folder);
+      const names: string[] = [];
+      for (const kind of kinds) {
+        for (const name of await storage.list(join(folder, kind)).catch(() => [])) {
+          const log = await storage.list(join(folder, kind, name, "_delta_log")).catch(() => []);
+          if (log.length > 0) names.push(`${kind}/${name}`);
+        }
+      }
+      return names.toSorted();
+    },
     async table(name, schema) {
       const existing = (await open(name)) ?? (await create(join(folder, name), name, schema, storage, engine, clock));
       await existing.evolveTo(schema);
@@ -75,7 +102,8 @@ async function create(
     id: randomUUID(),
     format: { provider: "parquet", options: {} },
     schemaString: formatSchema(schema),
-    partitionColumns: [],
+    name,
+    partitionColumns: schema.partitionBy === undefined ? [] : [schema.partitionBy.column],
     configuration: CONFIGURATION,
     createdTime: now,
   };
@@ -96,7 +124,7 @@ class DeltaTable implements OfflineTable {
   readonly folder: string;
   readonly #name: string;
   readonly #log: DeltaLog;
-  readonly #state: DeltaState;
+  #state: DeltaState;
   readonly #storage: TableStorage;
   readonly #clock: Clock;
   /** Commits of this process follow each other; other processes are met in the log. */
@@ -111,14 +139,48 @@ class DeltaTable implements OfflineTable {
     this.#clock = clock;
   }
 
-  async snapshot(version?: number): Promise<TableSnapshot> {
+  async snapshot(at?: number | { readonly committedBy: Micros }): Promise<TableSnapshot> {
+    const version = typeof at === "object" ? await this.#versionAt(at.committedBy) : at;
     if (version !== undefined && version !== this.#state.version) {
       const state = await this.#log.load(version);
-      if (state !== null) return this.#snapshotOf(state);
+      if (state !== null) return this.#wholeSnapshot(state);
     }
     return this.#inTurn(async () => {
       if (version === undefined) await this.#refresh();
       return this.#snapshotOf(this.#state);
+    });
+  }
+
+  async history(limit: number): Promise<TableVersion[]> {
+    const { version: newest } = await this.snapshot();
+    const versions: TableVersion[] = [];
+    for (let version = newest; version >= 0 && versions.length < limit; version--) {
+      const actions = await this.#log.actions(version);
+      if (actions === null) break;
+      versions.push(tableVersion(version, actions, this.folder));
+    }
+    return versions;
+  }
+
+  /** A version that was left behind: its files may have been removed. */
+  async #wholeSnapshot(state: DeltaState): Promise<TableSnapshot> {
+    const snapshot = this.#snapshotOf(state);
+    const there = new Set((await this.#storage.files(this.folder)).map(({ path }) => path));
+    const gone = snapshot.files.find(({ path }) => path.startsWith(this.folder) && !there.has(path));
+    if (gone === undefined) return snapshot;
+    throw versionGone(state.version, this.folder, `vacuum has removed ${gone.path}`);
+  }
+
+  async #versionAt(time: Micros): Promise<number> {
+    const { version: newest } = await this.snapshot();
+    for (let version = newest; version >= 0; version--) {
+      const actions = await this.#log.actions(version);
+      if (actions === null) throw versionGone(version, this.folder, "the log of that time was cleaned away");
+      const committedMillis = timestampOf(actions);
+      if (committedMillis !== null && committedMillis * 1000 <= time) return version;
+    }
+    throw new OnefoldError("TABLE_VERSION_UNKNOWN", `table ${this.#name} did not exist at ${formatMicros(time)}`, {
+      where: this.folder,
     });
   }
 
@@ -130,20 +192,20 @@ class DeltaTable implements OfflineTable {
   }
 
   async commit(change: TableCommit): Promise<number> {
+    const written = writtenBy(change);
     try {
-      for (const { path } of change.add) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
+      for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
       return await this.#inTurn(() => this.#commit(change));
     } catch (error) {
-      if (isDiskFull(error)) await this.#removeUnnamed(change);
+      if (isDiskFull(error)) await this.discard(written);
       throw error;
     }
   }
 
-  /** What no commit names is of no use, and would be there once more at each attempt to write it. */
-  async #removeUnnamed({ add }: TableCommit): Promise<void> {
+  async discard(files: readonly NewFile[]): Promise<void> {
     await this.#inTurn(async () => {
       await this.#refresh();
-      for (const { path } of add) {
+      for (const { path } of files) {
         const name = encodePath(path);
         const isNamed = this.#state.added.has(name) || this.#state.removed.has(name);
         if (!isNamed) await this.#storage.remove(join(this.folder, path));
@@ -152,29 +214,21 @@ class DeltaTable implements OfflineTable {
   }
 
   async #commit(change: TableCommit): Promise<number> {
-    const dataChange = change.dataChange ?? true;
-    const removes = (change.remove ?? []).map((path) => this.#removeAction(path, dataChange));
-    const now = millisOf(this.#clock);
-    const actions: DeltaAction[] = [
-      commitInfo(change.operation, now),
-      ...(change.txn ?? []).map(({ applicationId, version }) => ({
-        txn: { appId: applicationId, version, lastUpdated: now },
-      })),
-      ...removes,
-      ...change.add.map((file): DeltaAction => ({
-        add: {
-          path: encodePath(file.path),
-          partitionValues: {},
-          size: file.bytes,
-          modificationTime: now,
-          dataChange,
-          stats: file.stats ?? JSON.stringify({ numRecords: file.rows }),
-          ...(file.tags === undefined ? {} : { tags: file.tags }),
-        },
-      })),
-    ];
-    this.#refuseOldTxn(change);
-    while (!(await this.#log.put(this.#state, actions))) await this.#passConcurrentCommit(change);
+    await this.#rejoin();
+    const { decidedBy } = change;
+    for (let version = (decidedBy?.version ?? this.#state.version) + 1; version <= this.#state.version; version++) {
+      // One that was cleaned away is too old for anything to be decided by it.
+      const actions = await this.#log.actions(version);
+      if (actions === null) throw conflict(`${version}`, this.#name);
+      for (const action of actions) refuseUnseenFile(change, action, this.#name, this.folder);
+    }
+    const actions = commitActions(change, this.#state, millisOf(this.#clock), this.#name);
+    refuseOldTxn(change, this.#state, this.#name);
+    while (!(await this.#log.put(this.#state, actions))) {
+      const winner = await this.#log.advance(this.#state);
+      if (winner === false) throw conflict("of the same version", this.#name);
+      refuseConflict(change, winner, this.#name, this.folder);
+    }
     const rows = change.add.reduce((sum, file) => sum + file.rows, 0);
     if (diagnostics.committed.hasSubscribers) {
       diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
@@ -182,12 +236,20 @@ class DeltaTable implements OfflineTable {
     return this.#state.version;
   }
 
+  async cleanUp(request: CleanUpRequest): Promise<CleanUpReport> {
+    return this.#inTurn(async () => {
+      await this.#refresh();
+      const parts = { folder: this.folder, log: this.#log, state: this.#state, storage: this.#storage };
+      return cleanUp(parts, request, millisOf(this.#clock));
+    });
+  }
+
   async vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {
     const removedBefore = millisOf(this.#clock) - keptMillis;
     return this.#inTurn(async () => {
       let count = 0;
       for (const remove of this.#state.removed.values()) {
-        const file = this.#file(remove);
+        const file = fileOf(remove, this.folder);
         if ((remove.deletionTimestamp ?? 0) >= removedBefore || !isUnneeded(file)) continue;
         await this.#storage.remove(file.path);
         // The next checkpoint leaves it out; until then a reopened table knows it again, and nothing is lost by that.
@@ -198,11 +260,12 @@ class DeltaTable implements OfflineTable {
     });
   }
 
-  /** Adds columns that `schema` has behind the table's; throws `TABLE_INVALID` for any other difference. */
+  /** Adds columns that `schema` has behind the table's, null in older rows, and lets those be null that may be; throws `TABLE_INVALID` for any other difference. */
   async evolveTo(schema: TableSchema): Promise<void> {
     await this.#inTurn(async () => {
+      await this.#rejoin();
       for (;;) {
-        const present = this.#schema(this.#state).columns;
+        const { columns: present, partitionBy } = this.#schema(this.#state);
         for (const column of present) {
           const wanted = schema.columns.find(({ name }) => name === column.name);
           if (wanted !== undefined && sameType(wanted.type, column.type)) continue;
@@ -216,10 +279,18 @@ class DeltaTable implements OfflineTable {
           );
         }
         const more = schema.columns.filter(({ name }) => present.every((column) => column.name !== name));
-        if (more.length === 0) return;
+        const kept = present.map((column) => ({
+          ...column,
+          nullable: column.nullable || schema.columns.some(({ name, nullable }) => name === column.name && nullable),
+        }));
+        const isSame = kept.every(({ nullable }, i) => nullable === present[i]!.nullable);
+        if (more.length === 0 && isSame) return;
         const metaData = {
           ...this.#metaData(this.#state),
-          schemaString: formatSchema({ columns: [...present, ...more] }),
+          schemaString: formatSchema({
+            columns: [...kept, ...more.map((column) => ({ ...column, nullable: true }))],
+            ...(partitionBy === undefined ? {} : { partitionBy }),
+          }),
         };
         if (await this.#log.put(this.#state, [commitInfo("ADD COLUMNS", millisOf(this.#clock)), { metaData }])) return;
         await this.#refresh();
@@ -231,78 +302,23 @@ class DeltaTable implements OfflineTable {
     return {
       version: state.version,
       schema: this.#schema(state),
-      files: Array.from(state.added.values(), (add) => this.#file(add)),
-      removed: Array.from(state.removed.values(), (remove) => this.#file(remove)),
+      files: Array.from(state.added.values(), (add) => fileOf(add, this.folder)),
+      removed: [...state.removed.values()]
+        .filter((remove) => !isReplaced(remove))
+        .map((remove) => fileOf(remove, this.folder)),
       txns: new Map(Array.from(state.txns.values(), ({ appId, version: last }) => [appId, last])),
     };
   }
 
-  #file(action: AddAction | RemoveAction): TableFile {
-    const path = decodeURIComponent(action.path);
-    const stats = "stats" in action && action.stats ? (JSON.parse(action.stats) as { numRecords?: number }) : {};
-    return {
-      path: isAbsolute(path) ? path : join(this.folder, path),
-      bytes: action.size ?? 0,
-      rows: stats.numRecords ?? 0,
-      tags: action.tags ?? {},
-    };
-  }
-
-  #removeAction(path: string, dataChange: boolean): DeltaAction {
-    const add = this.#state.added.get(encodePath(path));
-    if (add === undefined) {
-      throw new OnefoldError("TABLE_CONFLICT", `file ${path} is no part of table ${this.#name} any more`, {
-        where: this.folder,
-      });
-    }
-    return {
-      remove: {
-        path: add.path,
-        deletionTimestamp: millisOf(this.#clock),
-        dataChange,
-        extendedFileMetadata: true,
-        partitionValues: add.partitionValues,
-        size: add.size,
-        ...(add.tags ? { tags: add.tags } : {}),
-      },
-    };
-  }
-
-  /** A writer decides by `lastTxn`: a txn that does not move its application forward was decided on old news. */
-  #refuseOldTxn(change: TableCommit): void {
-    for (const { applicationId, version, after } of change.txn ?? []) {
-      const last = this.#state.txns.get(applicationId)?.version;
-      if (last !== undefined && last >= version) throw this.#conflict(applicationId);
-      if (after !== undefined && after !== (last ?? null)) throw this.#conflict(applicationId);
-    }
-  }
-
-  /** Steps over the commit that took the version, unless it makes this one meaningless. */
-  async #passConcurrentCommit(change: TableCommit): Promise<void> {
-    const winner = await this.#log.advance(this.#state);
-    if (winner === false) throw this.#conflict("of the same version");
-    for (const action of winner) {
-      const application = action.txn?.appId;
-      if (application !== undefined && (change.txn ?? []).some(({ applicationId }) => applicationId === application)) {
-        throw this.#conflict(application);
-      }
-      const path = action.remove?.path;
-      if (path !== undefined && (change.remove ?? []).some((removed) => encodePath(removed) === path)) {
-        throw this.#conflict(`that removed ${path}`);
-      }
-      if (action.metaData || action.protocol) throw this.#conflict("that changed the schema");
-    }
-  }
-
-  #conflict(which: string): OnefoldError {
-    return new OnefoldError("TABLE_CONFLICT", `another writer's commit ${which} came first in table ${this.#name}`, {
-      where: this.folder,
-      hint: "read the table again and decide anew",
-    });
-  }
-
   async #refresh(): Promise<void> {
+    await this.#rejoin();
     while (await this.#log.advance(this.#state));
+  }
+
+  /** A table that was left alone for so long that the log was cleaned beyond what is known of it is opened anew. */
+  async #rejoin(): Promise<void> {
+    if (await this.#log.holds(this.#state.version)) return;
+    this.#state = (await this.#log.load()) ?? this.#state;
   }
 
   #metaData(state: DeltaState): MetaDataAction {
@@ -311,7 +327,8 @@ class DeltaTable implements OfflineTable {
   }
 
   #schema(state: DeltaState): TableSchema {
-    return parseSchema(this.#metaData(state).schemaString, this.folder);
+    const { schemaString, partitionColumns } = this.#metaData(state);
+    return parseSchema(schemaString, partitionColumns, this.folder);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -326,10 +343,6 @@ function millisOf(clock: Clock): number {
   return Math.floor(clock.now() / 1000);
 }
 
-function commitInfo(operation: string, timestamp: number): DeltaAction {
-  return { commitInfo: { timestamp, operation, operationParameters: {}, engineInfo: "onefold" } };
-}
-
-function encodePath(path: string): string {
-  return path.split("/").map(encodeURIComponent).join("/");
+function writtenBy({ add, replace = [] }: TableCommit): NewFile[] {
+  return [...add, ...replace.map(({ by }) => by)];
 }

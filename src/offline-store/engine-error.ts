@@ -3,6 +3,7 @@
  */
 import { isDiskFull, storageCode } from "../base/disk-full.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { goneFromTable } from "./table-fault.ts";
 
 const UNREADABLE_INPUT =
   /^IO Error|No files found|magic bytes|Parquet|parquet|TProtocolException|CSV Error|Error when sniffing|Malformed JSON|JSON transform error|not a valid|Invalid unicode|Snappy|ZSTD|unexpected end/i;
@@ -34,6 +35,8 @@ export function engineError(error: unknown, sql: string): OnefoldError {
   if (isDiskFull(error) || /could not write/i.test(message)) {
     return new OnefoldError(storageCode(error), message, { where, cause: error });
   }
+  const gone = goneFromTable(message, error);
+  if (gone !== null) return gone;
   if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", ownWords(message), { cause: error });
   return new OnefoldError("INTERNAL", message, { where, cause: error });
 }

@@ -5,6 +5,9 @@
  * (timestamp), `_offset` (int64: the place in the one order) and `_id` (string). History files carry the
  * tag `segment=history` and have offsets from HISTORY_BASE (src/schema/event-offset.ts) on; live ones `segment=live`, offsets from 0.
  *
+ * A retraction is a live row with an `_offset`, a `_known_time` and an `_id`, and null in all else, `_event_time` too: the
+ * events of that id with smaller offsets count no more from there on. Files that hold some carry the tag `retractions`.
+ *
  * An epoch is one arrangement of history. Importing behind positions already folded rewrites the history
  * files in a commit that opens the next epoch; the files of earlier epochs stay, so that tokens keep
  * their meaning.
@@ -16,6 +19,7 @@ import type { TableFile } from "./offline-store.ts";
 /** A live event to be archived. `row` begins with the stored columns in schema order. */
 export interface ArchivedEvent {
   readonly offset: number;
+  /** NaN for a retraction. */
   readonly eventTime: number;
   readonly knownTime: number;
   readonly id: string | null;

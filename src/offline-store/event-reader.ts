@@ -20,7 +20,9 @@ import {
 } from "./engine.ts";
 import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
 import type { EventFiles } from "./event-archive.ts";
+import { filesWithin } from "./file-pruning.ts";
 import type { TableFile } from "./offline-store.ts";
+import { createRetractionTables, IS_RETRACTION_SQL, retractionFiles, type RetractionTables } from "./retractions.ts";
 
 export interface KeyedEventsRequest {
   readonly files: EventFiles;
@@ -31,8 +33,10 @@ export interface KeyedEventsRequest {
   readonly derivedKey?: DerivedKey;
   /** Only offsets from here on. */
   readonly fromOffset?: number;
-  /** Only offsets below this one. */
+  /** Only offsets below this one, and nothing of retractions from there on. */
   readonly beforeOffset?: number;
+  /** Without events of these ids. */
+  readonly withoutIds?: readonly string[];
   /** Only entities whose key comes after this one, bytewise. */
   readonly afterKey?: EntityKey;
 }
@@ -40,6 +44,8 @@ export interface KeyedEventsRequest {
 export interface EventReadRequest extends KeyedEventsRequest {
   /** Stored columns that are wanted. */
   readonly columns: readonly string[];
+  /** Only events that count to the end, or to `beforeOffset`, with the marks of those that do not. By effective time always, and without marks. */
+  readonly survivorsOnly?: boolean;
   /** Table (entity_id INTEGER, entity_key VARCHAR): only these entities, under these ids. */
   readonly restrictTo?: string;
   /**
@@ -68,13 +74,22 @@ export interface EntityEventBatch {
   /** Dense id of the event's entity, never decreasing over all batches; without `restrictTo` in key order. */
   readonly entity: Int32Array;
   readonly offset: Float64Array;
-  /** Microseconds. */
+  /** Microseconds. NaN for a mark: a retraction that takes back events of the entity, and has no row. */
   readonly eventTime: Float64Array;
   readonly knownTime: Float64Array;
+  /** Where events of the source were taken back; absent where none was, or only those that count are read. */
+  readonly retractions?: BatchRetractions;
   /** Writes the wanted columns of one event into `into`, at their places among the source's stored columns. */
   fillRow(index: number, into: Value[]): void;
   /** Canonical key of an entity of this batch. Needs `withKeys`. */
   keyText(entity: number): EntityKey;
+}
+
+export interface BatchRetractions {
+  /** Offset of the mark that takes the event back; Infinity for none. */
+  readonly at: Float64Array;
+  /** Whether the entity has marks. */
+  has(entity: number): boolean;
 }
 
 /** As the engine handed it over: also the vectors that `fillRow` writes from, in the order of the columns asked for. */
@@ -93,25 +108,35 @@ export async function* readEventsByEntity(
   const scratch = randomUUID();
   const entities = request.restrictTo ?? `entities_${scratch}`;
   const keyTable = `keys_${scratch}`;
+  let tables: RetractionTables | null = null;
   try {
     const cut = await timeCut(engine, request);
-    const scan = await keyedScan(engine, { ...request, files: cut.files }, wanted, keyTable);
+    const base = await keyedScan(engine, { ...request, files: cut.files }, wanted, keyTable);
+    tables = await retractionTables(engine, { ...request, files: cut.files });
+    const withMarks = tables !== null && request.order === "offset";
+    const isBare = tables === null || request.order !== "offset" || request.survivorsOnly === true;
+    const scan = tables === null ? base : countingEvents(base, tables, isBare, withMarks);
     if (request.restrictTo === undefined) {
       await engine.run(`CREATE TABLE ${sqlName(entities)} AS
         SELECT (row_number() OVER (ORDER BY _key) - 1)::INTEGER AS entity_id, _key AS entity_key
         FROM (SELECT DISTINCT _key FROM ${scan})`);
     }
+    const corrected = isBare ? null : await correctedEntities(engine, base, tables!, entities);
     const sortBy = request.order === "offset" ? "_offset" : "least(_event_time, _known_time), _offset";
-    const sql = `SELECT e.entity_id, s._offset::DOUBLE, epoch_us(s._event_time)::DOUBLE, epoch_us(s._known_time)::DOUBLE
-        ${wanted.map((column) => `, ${columnSql(column)}`).join("")}
+    const eventTime = `epoch_us(s._event_time)::DOUBLE`;
+    const sql = `SELECT e.entity_id, s._offset::DOUBLE, ${withMarks ? `coalesce(${eventTime}, 'nan'::DOUBLE)` : eventTime}, epoch_us(s._known_time)::DOUBLE
+        ${isBare ? "" : ", coalesce(s._retracted_at::DOUBLE, 'infinity'::DOUBLE)"} ${wanted.map((column) => `, ${columnSql(column)}`).join("")}
       FROM ${scan} s JOIN ${sqlName(entities)} e ON s._key = e.entity_key ${cut.where}
       ORDER BY e.entity_id, ${sortBy}`;
+    const meta = isBare ? [INT32, NUMBER, NUMBER, NUMBER] : [INT32, NUMBER, NUMBER, NUMBER, NUMBER];
     const keyCursor = request.withKeys === true ? new KeyCursor(engine, entities) : null;
     const places = wanted.map((column) => source.columns.indexOf(column));
     try {
-      for await (const batch of engine.stream(sql, [INT32, NUMBER, NUMBER, NUMBER, ...wanted.map(engineColumn)])) {
-        const [entity, offset, eventTime, knownTime, ...vectors] = batch.columns;
-        const validity = batch.validity.slice(4);
+      for await (const batch of engine.stream(sql, [...meta, ...wanted.map(engineColumn)])) {
+        const [entity, offset, eventTime, knownTime] = batch.columns;
+        const at = isBare ? null : (batch.columns[4] as Float64Array);
+        const vectors = batch.columns.slice(meta.length);
+        const validity = batch.validity.slice(meta.length);
         const fill = rowFiller(wanted, places, vectors, validity);
         const ids = entity as Int32Array;
         await keyCursor?.cover(ids[0]!, ids[batch.rowCount - 1]!);
@@ -121,6 +146,7 @@ export async function* readEventsByEntity(
           offset: offset as Float64Array,
           eventTime: eventTime as Float64Array,
           knownTime: knownTime as Float64Array,
+          ...(at === null ? {} : { retractions: { at, has: (id: number) => corrected!.has(id) } }),
           values: vectors,
           validity,
           fillRow: fill,
@@ -131,9 +157,44 @@ export async function* readEventsByEntity(
       await keyCursor?.close();
     }
   } finally {
+    await tables?.drop();
     if (request.restrictTo === undefined) await engine.run(`DROP TABLE IF EXISTS ${sqlName(entities)}`);
     await engine.run(`DROP TABLE IF EXISTS ${sqlName(keyTable)}`);
   }
+}
+
+/** Null where nothing was taken back. */
+async function retractionTables(
+  engine: QueryEngine,
+  { files, beforeOffset }: KeyedEventsRequest,
+): Promise<RetractionTables | null> {
+  if (retractionFiles(files).length === 0) return null;
+  return createRetractionTables(engine, (some) => eventRelation(some, []), files, beforeOffset);
+}
+
+/** Events as they are read where some were taken back: `isBare` leaves those out, marks stand at what took them back. */
+function countingEvents(base: string, { retracted }: RetractionTables, isBare: boolean, withMarks: boolean): string {
+  const events = `SELECT b.*, t.at AS _retracted_at FROM ${base} b LEFT JOIN ${retracted} t ON t._offset = b._offset
+    ${isBare ? "WHERE t.at IS NULL" : ""}`;
+  if (!withMarks) return `(${events})`;
+  return `(${events} UNION ALL BY NAME ${marksSql(base, retracted)})`;
+}
+
+function marksSql(base: string, retracted: string): string {
+  return `SELECT DISTINCT b._key, t.at AS _offset, NULL::TIMESTAMPTZ AS _event_time, t.known AS _known_time
+    FROM ${base} b JOIN ${retracted} t ON t._offset = b._offset`;
+}
+
+async function correctedEntities(
+  engine: QueryEngine,
+  base: string,
+  { retracted }: RetractionTables,
+  entities: string,
+): Promise<ReadonlySet<number>> {
+  const sql = `SELECT DISTINCT e.entity_id FROM (${marksSql(base, retracted)}) m JOIN ${sqlName(entities)} e ON m._key = e.entity_key`;
+  const ids = new Set<number>();
+  for await (const batch of engine.stream(sql, [INT32])) for (const id of batch.columns[0] as Int32Array) ids.add(id);
+  return ids;
 }
 
 /** The files, less those known too late as a whole, and what leaves out the later events of the others. */
@@ -157,19 +218,24 @@ async function timeCut(
 }
 
 /**
- * Lends `work` a relation of the events within bounds that have a usable key: `_key`, `_offset`, `_event_time`,
- * `_known_time` (both TIMESTAMPTZ), `_id`, `_partition` where there are several, and the stored columns that are wanted.
+ * Lends `work` a relation of the events within bounds that have a usable key and count to the end (with `withRetracted`:
+ * those too that do not): `_key`, `_offset`, `_event_time`, `_known_time` (both TIMESTAMPTZ), `_id`, `_partition` where there
+ * are several, and the stored columns that are wanted.
  */
 export async function withKeyedEvents<T>(
   engine: QueryEngine,
-  request: KeyedEventsRequest & { readonly columns?: readonly string[] },
+  request: KeyedEventsRequest & { readonly columns?: readonly string[]; readonly withRetracted?: boolean },
   work: (relation: string) => Promise<T>,
 ): Promise<T> {
   const keyTable = `keys_${randomUUID()}`;
   const wanted = (request.columns ?? []).map((name) => storedColumn(request.source, name));
+  let tables: RetractionTables | null = null;
   try {
-    return await work(await keyedScan(engine, request, wanted, keyTable));
+    const base = await keyedScan(engine, request, wanted, keyTable);
+    if (request.withRetracted !== true) tables = await retractionTables(engine, request);
+    return await work(tables === null ? base : countingEvents(base, tables, true, false));
   } finally {
+    await tables?.drop();
     await engine.run(`DROP TABLE IF EXISTS ${sqlName(keyTable)}`);
   }
 }
@@ -183,14 +249,20 @@ async function keyedScan(
 ): Promise<string> {
   const { files, source, derivedKey, keylessTable } = request;
   const partitioned = files.keyedBy?.(request.keyColumns);
-  const all = partitioned?.files ?? [...files.history, ...files.live];
+  const all = filesWithin(partitioned?.files ?? [...files.history, ...files.live], "_offset", {
+    ...(request.fromOffset === undefined ? {} : { from: request.fromOffset }),
+    ...(request.beforeOffset === undefined ? {} : { before: request.beforeOffset }),
+  });
   // What names an event: in several partitions an offset alone does not.
   const place: readonly Column[] = partitioned === undefined ? [OFFSET] : [OFFSET, PARTITION];
   const partition = place.slice(1);
   const bounds = [
+    ...(retractionFiles(files).length === 0 ? [] : [`NOT ${IS_RETRACTION_SQL}`]),
     ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
     ...(request.beforeOffset === undefined ? [] : [`_offset < ${request.beforeOffset}`]),
   ];
+  if (request.withoutIds !== undefined && request.withoutIds.length > 0)
+    bounds.push(`(_id IS NULL OR _id NOT IN (${request.withoutIds.map(sqlText).join(", ")}))`);
   const isStored = (name: string): boolean => source.columns.some((column) => column.name === name);
   if (request.keyColumns.every(isStored)) {
     const keys = request.keyColumns.map((name) => storedColumn(source, name));
@@ -250,7 +322,7 @@ export function eventRelation(files: readonly TableFile[], columns: readonly Col
   if (files.length === 0) return `(${empty})`;
   const paths = files.map((file) => sqlText(file.path)).join(", ");
   return `(SELECT ${typed.map(([name]) => sqlName(name)).join(", ")}
-    FROM (${empty} UNION ALL BY NAME SELECT * FROM read_parquet([${paths}], union_by_name = true)))`;
+    FROM (${empty} UNION ALL BY NAME SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)))`;
 }
 
 const META_COLUMNS = [

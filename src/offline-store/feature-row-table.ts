@@ -6,9 +6,14 @@ import { formatViewName, type EntityDefinition, type ViewDefinition } from "../d
 import type { Column, Value } from "../schema/value.ts";
 import { type FillBatch, type QueryEngine, sqlName, sqlText } from "./engine.ts";
 import type { FeatureRow, FeatureRowTable, PastFeatureRows } from "./feature-rows.ts";
-import type { OfflineStore, OfflineTable } from "./offline-store.ts";
-import { writeParquetFile } from "./parquet-file.ts";
+import type { NewFile, OfflineStore, OfflineTable } from "./offline-store.ts";
+import { writeParquetFiles } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
+import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
+import { kindOfTable } from "./table-kinds.ts";
+
+/** Joined files stay for readers that still have them in their lists. */
+const COMPACTED_KEPT_MS = 24 * 3_600_000;
 
 const SEQUENCE_TXN = "feature-rows";
 const MATERIALIZED_TXN = "materialized";
@@ -35,7 +40,20 @@ export async function openFeatureRowTable(
     })),
   ];
   const rowOf = ({ key, minute, epoch, values }: FeatureRow): Value[] => [...key, minute, epoch, ...keptValues(values)];
-  const table = await store.table(`features/${formatViewName(view)}`, { columns });
+  const table = await store.table(`features/${formatViewName(view)}`, {
+    columns,
+    partitionBy: { column: "_month", of: "_minute" },
+  });
+  const write = async (select: string, prefix: string): Promise<NewFile[]> => {
+    const { partitionBy } = (await table.snapshot()).schema;
+    const named = { prefix: `${prefix}-${randomUUID()}`, folder: table.folder, columns, partitionBy };
+    return writeParquetFiles(engine, { ...named, select, tagsOf: () => ({}) });
+  };
+  const compact = async (): Promise<void> => {
+    const { schema } = await table.snapshot();
+    const { replaced } = await compactTable(table, engine, kindOfTable(schema)!, FILES_WORTH_JOINING);
+    if (replaced.length > 0) await table.vacuum(COMPACTED_KEPT_MS, () => true);
+  };
   const lastSequence = async (): Promise<number> => (await table.lastTxn(SEQUENCE_TXN)) ?? -1;
   return {
     table,
@@ -55,20 +73,14 @@ export async function openFeatureRowTable(
           files.length === 0
             ? ""
             : `ANTI JOIN (SELECT ${same} FROM read_parquet([${files.map(({ path }) => sqlText(path)).join(", ")}],
-                union_by_name = true)) USING (${same})`;
+                union_by_name = true, hive_partitioning = false)) USING (${same})`;
         const select = `SELECT ${columns.map(({ name }) => `r.${sqlName(name)}`).join(", ")} FROM ${sqlName(loaded)} r ${known}`;
         const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS n FROM (${select})`);
         const count = Number(counted!["n"]);
         if (count === 0) return 0;
-        const file = await writeParquetFile(engine, {
-          select,
-          folder: table.folder,
-          name: `rows-past-${randomUUID()}.parquet`,
-          columns,
-          tags: {},
-        });
+        const add = await write(select, "rows-past");
         const txn = [{ applicationId: MATERIALIZED_TXN, version: (before ?? -1) + 1, after: before }];
-        await table.commit({ add: [file], txn, operation: "MATERIALIZE" });
+        await table.commit({ add, txn, operation: "MATERIALIZE" });
         return count;
       } finally {
         await engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
@@ -88,17 +100,13 @@ export async function openFeatureRowTable(
       );
       try {
         await engine.fill(loaded, columns, [batch]);
-        const file = await writeParquetFile(engine, {
-          select: `SELECT * FROM ${sqlName(loaded)}`,
-          folder: table.folder,
-          name: `rows-${String(sequence).padStart(16, "0")}-${randomUUID()}.parquet`,
-          columns,
-          tags: {},
-        });
-        await table.commit({ add: [file], txn, operation: "ADD FEATURE ROWS" });
+        const add = await write(`SELECT * FROM ${sqlName(loaded)}`, `rows-${String(sequence).padStart(16, "0")}`);
+        await table.commit({ add, txn, operation: "ADD FEATURE ROWS" });
       } finally {
         await engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
       }
+      // The rows are in the table whatever becomes of this: the next append tries again.
+      await compact().catch(() => {});
     },
   };
 }

@@ -15,15 +15,14 @@
 import { randomUUID } from "node:crypto";
 import type { SourceDefinition } from "../define/definition.ts";
 import type { Column, Row } from "../schema/value.ts";
+import { type ArchivePlace, placesOf, placesTags } from "./archive-places.ts";
 import { type QueryEngine, sqlName } from "./engine.ts";
-import { eventRelation } from "./event-reader.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile } from "./offline-store.ts";
-import { writeParquetFile } from "./parquet-file.ts";
+import { writeParquetFiles } from "./parquet-file.ts";
 import { batchOfRows } from "./row-batch.ts";
+import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
+import { kindOfTable } from "./table-kinds.ts";
 
-/** Files below this size are joined once there are so many of them. */
-const JOIN_ROWS_BELOW = 250_000;
-const JOIN_FILES = 24;
 /** Joined files stay for readers that still have them in their lists. */
 const JOINED_KEPT_MS = 24 * 3_600_000;
 
@@ -43,14 +42,6 @@ export interface PartitionedEvent {
   readonly id: string | null;
   /** Begins with the stored columns in schema order. */
   readonly row: Row;
-}
-
-/** Where a partition's archive ends. */
-export interface ArchivePlace<P> {
-  /** Offset of the next record. */
-  readonly offset: number;
-  /** What the writer must know to go on there; JSON data. */
-  readonly memory: P;
 }
 
 export interface PlaceChange<P> extends ArchivePlace<P> {
@@ -80,7 +71,10 @@ export async function openPartitionedEvents<P>(
     nullable: true,
     ...(description === undefined ? {} : { description }),
   }));
-  const table = await store.table(`events/${topic}`, { columns: [...stored, ...META_COLUMNS] });
+  const table = await store.table(`events/${topic}`, {
+    columns: [...stored, ...META_COLUMNS],
+    partitionBy: { column: "_month", of: "_known_time" },
+  });
   return new DeltaPartitionedEvents<P>(table, engine, stored, topic);
 }
 
@@ -125,9 +119,9 @@ class DeltaPartitionedEvents<P> implements PartitionedEvents<P> {
     const places = new Map(changes.map(({ partition, offset, memory }) => [partition, { offset, memory }]));
     try {
       await this.#engine.fill(loaded, this.#columns, [batch]);
-      const file = await this.#write(`SELECT * FROM ${sqlName(loaded)}`, places);
+      const files = await this.#write(`SELECT * FROM ${sqlName(loaded)}`, places);
       await this.#table.commit({
-        add: [file],
+        add: files,
         txn: changes.map(({ partition, offset, after }) => ({
           applicationId: `${this.#topic}/${partition}`,
           version: offset - 1,
@@ -143,34 +137,20 @@ class DeltaPartitionedEvents<P> implements PartitionedEvents<P> {
   }
 
   async #join(): Promise<void> {
-    const small = (await this.files()).filter(({ rows }) => rows < JOIN_ROWS_BELOW);
-    if (small.length < JOIN_FILES) return;
-    const select = `SELECT * FROM ${eventRelation(small, [...this.#stored, META_COLUMNS[4]!])} ORDER BY _partition, _offset`;
-    const file = await this.#write(select, placesOf<P>(small));
-    const remove = small.map(({ path }) => path.slice(this.#table.folder.length + 1));
-    await this.#table.commit({ add: [file], remove, operation: "JOIN FILES", dataChange: false });
-    await this.#table.vacuum(JOINED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
+    const { schema } = await this.#table.snapshot();
+    const { replaced } = await compactTable(this.#table, this.#engine, kindOfTable(schema)!, FILES_WORTH_JOINING);
+    if (replaced.length > 0) await this.#table.vacuum(JOINED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
   }
 
-  #write(select: string, places: ReadonlyMap<number, ArchivePlace<P>>): Promise<NewFile> {
-    return writeParquetFile(this.#engine, {
+  async #write(select: string, places: ReadonlyMap<number, ArchivePlace<P>>): Promise<NewFile[]> {
+    const { schema } = await this.#table.snapshot();
+    return writeParquetFiles(this.#engine, {
       select,
       folder: this.#table.folder,
-      name: `live-${randomUUID()}.parquet`,
+      prefix: `live-${randomUUID()}`,
       columns: this.#columns,
-      tags: { segment: "live", places: JSON.stringify([...places]) },
+      partitionBy: schema.partitionBy,
+      tagsOf: () => placesTags(places),
     });
   }
-}
-
-/** The furthest place of each partition among the files. */
-export function placesOf<P>(files: readonly TableFile[]): Map<number, ArchivePlace<P>> {
-  const furthest = new Map<number, ArchivePlace<P>>();
-  for (const { tags } of files) {
-    for (const [partition, place] of JSON.parse(tags["places"] ?? "[]") as [number, ArchivePlace<P>][]) {
-      const known = furthest.get(partition);
-      if (known === undefined || place.offset > known.offset) furthest.set(partition, place);
-    }
-  }
-  return furthest;
 }

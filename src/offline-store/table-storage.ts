@@ -1,14 +1,25 @@
 /**
- * The file system as a table's log sees it: few operations, each atomic or harmless when cut short, and
- * small enough to be replaced by one that fails at a chosen moment.
+ * Where tables lie, as they see it: few operations, each atomic or harmless when cut short. A folder on disk is one
+ * implementation; one that fails at a chosen moment another; an object store with conditional puts can be a third, whose
+ * `publish` uploads what the engine has written here. The engine reads files by the paths that it is given.
  */
 import { randomUUID } from "node:crypto";
-import { type FileHandle, link, mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, link, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+/** A file as the storage lists it. */
+export interface StoredFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** When it was last written, by the storage's clock. */
+  readonly writtenMillis: number;
+}
 
 export interface TableStorage {
   /** Names in a folder, unsorted; empty where it does not exist. */
   list(folder: string): Promise<string[]>;
+  /** All files in a folder and the folders in it, unsorted; empty where it does not exist. */
+  files(folder: string): Promise<StoredFile[]>;
   /** Null where the file does not exist. */
   read(path: string): Promise<string | null>;
   /** Creates the file with this content, durably, or returns false where one of the name exists. */
@@ -25,6 +36,17 @@ export interface TableStorage {
 export const diskTableStorage: TableStorage = {
   async list(folder) {
     return (await orNull(readdir(folder))) ?? [];
+  },
+  async files(folder) {
+    const entries = (await orNull(readdir(folder, { withFileTypes: true, recursive: true }))) ?? [];
+    const files: StoredFile[] = [];
+    for (const entry of entries.filter((each) => each.isFile())) {
+      const path = join(entry.parentPath, entry.name);
+      // One that is gone by now is none.
+      const found = await orNull(stat(path));
+      if (found !== null) files.push({ path, bytes: found.size, writtenMillis: found.mtimeMs });
+    }
+    return files;
   },
   async read(path) {
     return orNull(readFile(path, "utf8"));
@@ -50,6 +72,8 @@ export const diskTableStorage: TableStorage = {
     await sync(written);
     if (written !== path) await rename(written, path);
     await sync(dirname(path));
+    // The folder of a partition may be as new as the file in it.
+    await sync(dirname(dirname(path)));
   },
   async remove(path) {
     await rm(path, { force: true });

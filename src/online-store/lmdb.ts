@@ -18,6 +18,7 @@ import type {
   MetaWrite,
   NamedMeta,
   SharedOnlineStore,
+  StateRead,
   StateSpace,
   StateVersion,
   StateWrite,
@@ -114,11 +115,24 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
     return stored === null ? null : versionOf(stored);
   }
 
-  async commitAlone(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {
-    if (states.length === 0 && metas.length === 0) return;
+  commitAlone(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {
+    return this.#commit(states, [], metas);
+  }
+
+  removeStates(states: readonly StateRead[], metas: readonly MetaWrite[]): Promise<void> {
+    return this.#commit([], states, metas);
+  }
+
+  async #commit(
+    states: readonly StateWrite[],
+    removed: readonly StateRead[],
+    metas: readonly MetaWrite[],
+  ): Promise<void> {
+    if (states.length === 0 && removed.length === 0 && metas.length === 0) return;
     try {
       await this.#database.batch(() => {
         for (const state of states) this.#write(this.#stateKey(state.space, state.key), toStored(state));
+        for (const { space, key } of removed) this.#write(this.#stateKey(space, key), null);
         for (const { name, bytes } of metas) this.#write(this.#metaKey(name), asBuffer(bytes));
       });
       await this.#database.flushed;

@@ -28,6 +28,7 @@ export abstract class LocalReads implements LocalOnlineStore {
   abstract scan(space: StateSpace, after?: EntityKey): IterableIterator<KeyedState>;
   abstract count(space: StateSpace): number;
   abstract commitAlone(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void>;
+  abstract removeStates(states: readonly StateRead[], metas: readonly MetaWrite[]): Promise<void>;
   abstract dropSpace(space: StateSpace): Promise<void>;
   abstract close(): Promise<void>;
 

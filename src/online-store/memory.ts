@@ -7,6 +7,7 @@ import type {
   KeyedState,
   MetaWrite,
   NamedMeta,
+  StateRead,
   StateSpace,
   StateVersion,
   StateWrite,
@@ -67,6 +68,11 @@ export class MemoryOnlineStore extends LocalReads {
     }
     await turn();
     if (this.#crashed) throw new Error("the store has crashed");
+  }
+
+  async removeStates(states: readonly StateRead[], metas: readonly MetaWrite[]): Promise<void> {
+    await this.commitAlone([], metas);
+    for (const { space, key } of states) this.#spaces.get(space)?.delete(key);
   }
 
   async dropSpace(space: StateSpace): Promise<void> {

@@ -130,6 +130,11 @@ export interface LocalOnlineStore extends OnlineStore {
    * it folded into it and so cannot be older. Resolves once it is durable.
    */
   commitAlone(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void>;
+  /**
+   * Removes the states of an entity, and writes metas, in one commit: for the one writer of the spaces. A copy elsewhere
+   * is not told. Resolves once it is durable.
+   */
+  removeStates(states: readonly StateRead[], metas: readonly MetaWrite[]): Promise<void>;
 }
 
 /** A store that one process writes and others read. */

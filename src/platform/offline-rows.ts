@@ -14,5 +14,5 @@ export async function offlineRows(
   if (files.length === 0) return [];
   const paths = files.map((file) => sqlText(file.path)).join(", ");
   const order = orderBy === undefined ? "" : ` ORDER BY ${orderBy}`;
-  return engine.rows(`SELECT * FROM read_parquet([${paths}], union_by_name = true)${order}`);
+  return engine.rows(`SELECT * FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)${order}`);
 }

@@ -6,8 +6,9 @@ import type { AuditRequest } from "../training/audit.ts";
 import type { AuditResult } from "../training/audit-result.ts";
 import type { StateAuditResult } from "../training/audit-states.ts";
 import type { FitRequest } from "../training/fit-service.ts";
+import type { LeakageRequest } from "../training/leakage.ts";
 import type { TrainRequest } from "../training/training-set.ts";
-import type { LabelOptions } from "./label-options.ts";
+import type { GeneratedLabelOptions, LabelOptions } from "./label-options.ts";
 import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
 import type { DefinitionCode } from "./registrations.ts";
 import type { OnProgress } from "./runtime-context.ts";
@@ -82,7 +83,10 @@ export interface PlatformOptions {
   readonly memoryBytes?: number;
 }
 
-export type TrainOptions = Omit<TrainRequest, "ports" | "labels" | "split" | "onProgress"> & LabelOptions;
+export type TrainOptions = Omit<TrainRequest, "ports" | "labels" | "split" | "onProgress"> &
+  (LabelOptions | GeneratedLabelOptions);
+export type LeakageOptions = Omit<LeakageRequest, "ports" | "labels" | "split" | "onProgress"> &
+  (LabelOptions | GeneratedLabelOptions);
 export type FitOptions = Omit<FitRequest, "ports" | "labels" | "onProgress"> & LabelOptions;
 
 export interface AuditOptions extends Pick<AuditRequest, "mismatchesKept" | "signal"> {

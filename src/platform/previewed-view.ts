@@ -14,6 +14,7 @@ import {
 import { onDemandIsNoView } from "../registry/on-demand-is-no-view.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { SampleKeeper } from "../training/entity-sample.ts";
+import type { PreviewRequest } from "../training/preview.ts";
 
 export interface PreviewOptions {
   readonly view: string;
@@ -44,6 +45,16 @@ export function previewedView(options: PreviewOptions, registry: Registry | null
     view,
     source: source ?? registered(registry, "source", view.source, (known) => known.source(view.source).definition),
     entity: entity ?? registered(registry, "entity", view.entity, (known) => known.entity(view.entity).definition),
+  };
+}
+
+/** What is asked for, without the ports. Throws as `previewedView`. */
+export function previewRequest(options: PreviewOptions, registry: Registry | null): Omit<PreviewRequest, "ports"> {
+  const { entityCount, keeper } = options;
+  return {
+    ...previewedView(options, registry),
+    ...(entityCount === undefined ? {} : { entityCount }),
+    ...(keeper === undefined ? {} : { keeper }),
   };
 }
 

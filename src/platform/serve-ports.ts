@@ -42,6 +42,11 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
       const result = await sources.push(source, rows, faults);
       return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
     },
+    correct: async (source, corrections) => {
+      const { sources } = own("correct events", "correct at its server: POST /events/{source}/corrections");
+      const result = await sources.get(source).correct(corrections);
+      return { ...result, outcomes: result.outcomes.map((outcome) => ({ ...outcome })) };
+    },
     // What a draft served cannot be computed again once the draft has changed.
     samples: ({ service, entities, views }, keys) =>
       owned !== null &&

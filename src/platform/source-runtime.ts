@@ -13,20 +13,29 @@
 import { hasRoom } from "../base/disk-room.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
+import type { ViewState } from "../fold/view-fold.ts";
 import { Archiver } from "../ingest/archiver.ts";
 import type { DeadLetters } from "../ingest/dead-letters.ts";
+import type { RefoldedRun } from "../ingest/correction-run.ts";
+import { type Correction, type CorrectionResult, planCorrections, refuseUncorrectable } from "../ingest/corrections.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
+import type { LogEvent } from "../ingest/event.ts";
 import { importHistory } from "../ingest/history-import.ts";
 import type { PushResult, RowFaults, RowNames } from "../ingest/pipeline.ts";
 import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
-import type { ViewRunner } from "../ingest/view-runner.ts";
+import { refoldRun } from "../ingest/refold.ts";
+import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
 import type { SourceGauges } from "../monitor/metrics.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
+import { eventRelation } from "../offline-store/event-reader.ts";
+import { countEventsOfIds, type EventsOfId } from "../offline-store/retractions.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
+import { forgetInSource, type ForgottenOfSource } from "./forget/forget-source.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./runtime-context.ts";
@@ -215,6 +224,66 @@ export class SourceRuntime {
   }
 
   /**
+   * Takes events back, or others in their place, by id; resolves once that is durable and folded. Pushes wait meanwhile.
+   * Throws `REQUEST_INVALID` where the source takes no corrections, `STORAGE_FAILED`.
+   */
+  correct(corrections: readonly Correction[]): Promise<CorrectionResult> {
+    refuseUncorrectable(this.#source, corrections);
+    if (corrections.length === 0) return Promise.resolve({ corrected: 0, rejected: 0, outcomes: [] });
+    return this.#change(() =>
+      this.#gated(async () => {
+        // What is corrected is folded anew from the archive: all before the correction must be in it.
+        await this.archiveNow();
+        const engine = await this.#context.openEngine();
+        let known: ReadonlyMap<string, EventsOfId>;
+        try {
+          const ids = [...new Set(corrections.map(({ id }) => id))];
+          const files = await this.#archive.files();
+          known = await countEventsOfIds(engine, (some) => eventRelation(some, []), files, ids);
+        } finally {
+          await engine.close();
+        }
+        const planned = planCorrections(this.#source, corrections, known, (row) => this.#pipeline.checkRow(row));
+        return planned.result(planned.rows.length === 0 ? [] : await this.#pipeline.correct(planned.rows));
+      }),
+    );
+  }
+
+  /** Takes an entity out of the source, which is closed meanwhile; pushes wait. */
+  forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> {
+    return this.#change(() =>
+      this.#gated(async () => {
+        // What goes is found in the archive: all must be in it, and all feature rows in their tables.
+        await this.#pipeline.drain();
+        this.#pipeline.tick();
+        await this.#pipeline.drain();
+        await this.archiveNow();
+        await this.#closeParts();
+        try {
+          return await forgetInSource({
+            context: this.#context,
+            online: this.#online,
+            source: this.#source,
+            views,
+            key,
+          });
+        } finally {
+          await this.#openParts(this.#context.buildsBehind);
+        }
+      }),
+    );
+  }
+
+  async #refold(view: PipelineView, run: readonly LogEvent[]): Promise<RefoldedRun<ViewState>> {
+    const engine = await this.#context.openEngine();
+    try {
+      return await refoldRun({ source: this.#source, view, engine, files: await this.#archive.files(), run });
+    } finally {
+      await engine.close();
+    }
+  }
+
+  /**
    * Computes a view anew from its history and the log, beside its states, and has it go on from there at an exact
    * position. Where it is cut short, opening the folder again goes on with it. Throws `VIEW_UNKNOWN`, `CANCELLED`.
    */
@@ -351,6 +420,7 @@ export class SourceRuntime {
       hotBytesMax: () => stateMemory.bytesPerView,
       // Servers on the other store have the states and nothing else.
       wholeStates: publishes,
+      refold: (view, run) => this.#refold(view, run),
       ...(onProgress === undefined
         ? {}
         : { onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.name}`, done, total }) }),

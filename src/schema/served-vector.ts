@@ -46,17 +46,31 @@ export interface ComputedVector {
 /** Ending of a serving-log segment's file name. */
 export const SERVING_LOG_SUFFIX = ".ndjson";
 
-/** One line, without its newline. */
+/** Lists of features, which are a plan's and the same for all its vectors, as text. */
+const featureTexts = new WeakMap<readonly string[], string>();
+
+/** One line, without its newline. The lists in it are not to be changed afterwards. */
 export function encodeServedVector(vector: ServedVector): string {
-  return JSON.stringify({
-    service: vector.service,
-    keys: vector.keys,
-    token: encodeVectorToken(vector.token),
-    features: vector.features,
-    values: vector.values.map(packValue),
-    statuses: vector.statuses,
-    ...(vector.computed === undefined ? {} : { computed: packComputed(vector.computed) }),
-  });
+  const { service, keys, token, features, values, statuses, computed } = vector;
+  let featuresText = featureTexts.get(features);
+  if (featuresText === undefined) featureTexts.set(features, (featuresText = JSON.stringify(features)));
+  const read = `${featuresText},"values":${valuesText(values)},"statuses":[${statuses.join(",")}]`;
+  const head = `{"service":${JSON.stringify(service)},"keys":${JSON.stringify(keys)},"token":"${encodeVectorToken(token)}"`;
+  const tail = computed === undefined ? "}" : `,"computed":${JSON.stringify(packComputed(computed))}}`;
+  return `${head},"features":${read}${tail}`;
+}
+
+/** What `JSON.stringify(values.map(packValue))` says. */
+function valuesText(values: readonly Value[]): string {
+  let text = "[";
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (i > 0) text += ",";
+    // The shortest text of a finite number is the same in JSON.
+    const isPlain = typeof value === "number" && Number.isFinite(value) && !Object.is(value, -0);
+    text += isPlain ? `${value}` : JSON.stringify(packValue(value));
+  }
+  return `${text}]`;
 }
 
 function packComputed({ fingerprint, fit, request, values, statuses }: ComputedVector): unknown {

@@ -92,17 +92,36 @@ function keyFromParts(entity: EntityDefinition, parts: readonly unknown[]): Enti
       hint: `its key is ${columnNames(entity)}, ${entity.keys.length} in all`,
     });
   }
+  const { types, options } = checksOf(entity);
   const values: Value[] = [];
-  const types: ValueType[] = [];
   for (let i = 0; i < parts.length; i++) {
-    const { name, type } = entity.keys[i]!;
-    const where = `${entity.name}.${name}`;
-    const value = checkValue(parts[i], type, { allowNonFinite: false, where });
+    const value = checkValue(parts[i], types[i]!, options[i]!);
+    const { where } = options[i]!;
     if (value === null) throw new OnefoldError("KEY_MISSING", `${where} is null or missing`, { where });
     values.push(value);
-    types.push(type);
   }
   return encodeEntityKey(values, types);
+}
+
+interface KeyChecks {
+  readonly types: readonly ValueType[];
+  readonly options: readonly { readonly allowNonFinite: false; readonly where: string }[];
+}
+
+/** How the parts of an entity's key are checked: the same for every key. */
+const keyChecks = new WeakMap<EntityDefinition, KeyChecks>();
+
+function checksOf(entity: EntityDefinition): KeyChecks {
+  let checks = keyChecks.get(entity);
+  if (checks === undefined) {
+    const types = entity.keys.map(({ type }) => type);
+    const options = entity.keys.map(({ name }) => ({
+      allowNonFinite: false as const,
+      where: `${entity.name}.${name}`,
+    }));
+    keyChecks.set(entity, (checks = { types, options }));
+  }
+  return checks;
 }
 
 /** Undoes what the canonical text did to a value; what it cannot read is left for `checkValue` to refuse. */

@@ -25,12 +25,14 @@ import {
   BodyAllowance,
   bodyTooLarge,
   BytesUnderWay,
+  discard,
   EVENTS_BYTES_MAX,
   EVENTS_UNDER_WAY_BYTES_MAX,
   JSON_BYTES_MAX,
   readBody,
 } from "./request-body.ts";
 import type { Route, RouteAnswer, WireAnswer } from "./route.ts";
+import type { LabelFormat } from "./training-desk.ts";
 import { allRoutes, methodsOfPath, routeName } from "./routes.ts";
 import { tellOnDemandFailures } from "./on-demand-failures.ts";
 import { type OnServerError, wireAnswer, wireError } from "./wire-answer.ts";
@@ -196,7 +198,8 @@ function createApp(routes: readonly Route[], onError: OnServerError, timeouts: H
   app.addContentTypeParser("*", async (request: FastifyRequest, payload: Readable): Promise<string | LabelUpload> => {
     const { "content-length": length, "content-type": contentType = "" } = request.headers;
     const declaredBytes = length === undefined ? undefined : Number(length);
-    const labels = routeOf(request)?.reads === "labels" ? labelFormatOf(contentType) : null;
+    const isLabels = routeOf(request)?.reads === "labels";
+    const labels = isLabels ? await labelFormat(contentType, payload, declaredBytes) : null;
     if (labels !== null) return new LabelUpload(labels, payload, declaredBytes);
     return readBody(payload, allowances.get(request) ?? new BodyAllowance(JSON_BYTES_MAX), declaredBytes);
   });
@@ -249,6 +252,16 @@ function mount(app: FastifyInstance, route: Route, onError: OnServerError, closi
         );
     },
   });
+}
+
+/** Throws `REQUEST_INVALID`, once the client has had its chance to send what is not read. */
+async function labelFormat(type: string, body: Readable, declaredBytes?: number): Promise<LabelFormat | null> {
+  try {
+    return labelFormatOf(type);
+  } catch (error) {
+    await discard(body, declaredBytes);
+    throw error;
+  }
 }
 
 /** A file of label rows has no schema; all else is checked as everywhere. */

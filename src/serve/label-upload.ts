@@ -63,9 +63,19 @@ const FORMATS: Readonly<Record<string, LabelFormat>> = {
 /** Content types of label files. */
 export const LABEL_TYPES: readonly string[] = Object.keys(FORMATS);
 
-/** Null for a body that is not a file of label rows. */
+/** What command-line clients call a body where nothing else was said, too. */
+const JSON_TYPES: readonly string[] = ["", "application/json", "application/x-www-form-urlencoded", "text/plain"];
+
+/** Null for a body that is JSON. Throws `REQUEST_INVALID` for one that is neither that nor a file of label rows. */
 export function labelFormatOf(contentType: string): LabelFormat | null {
-  return FORMATS[contentType.split(";", 1)[0]!.trim().toLowerCase()] ?? null;
+  const type = contentType.split(";", 1)[0]!.trim().toLowerCase();
+  const format = FORMATS[type];
+  if (format !== undefined) return format;
+  if (JSON_TYPES.includes(type)) return null;
+  throw new OnefoldError("REQUEST_INVALID", `label rows are not read from ${type}`, {
+    where: "header content-type",
+    hint: `send ${LABEL_TYPES.join(", ")}, or application/json`,
+  });
 }
 
 function labelsTooLarge(bytes: number, bytesMax: number): OnefoldError {

@@ -25,8 +25,8 @@ export interface ServedView {
   readonly epoch: number;
   /** Tells when what was read of an entity is out of date; absent where the house cannot tell. */
   readonly changes?: StateChanges;
-  /** Of states that another process folds: all that was folded by then is in them. Absent where they are live. */
-  readonly snapshotTime?: Micros;
+  /** Of states that another process folds: all that was folded by then is in them. Absent where they are live, null where nobody says. */
+  readonly snapshotTime?: Micros | null;
   /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
   state(key: EntityKey): ViewState | null;
 }
@@ -65,6 +65,13 @@ export interface PushReport {
   readonly outcomes: readonly Record<string, unknown>[];
 }
 
+/** As the pipeline reports it. */
+export interface CorrectionReport {
+  readonly corrected: number;
+  readonly rejected: number;
+  readonly outcomes: readonly Record<string, unknown>[];
+}
+
 /** What sampling goes by. */
 export interface SampledPlan {
   readonly service: string;
@@ -97,6 +104,17 @@ export interface ServePorts {
    * Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`.
    */
   push(source: string, rows: readonly unknown[], faults?: ReadonlyMap<number, OnefoldError>): Promise<PushReport>;
+  /**
+   * Absent where no events are taken in. Resolves once the corrections are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `REQUEST_INVALID`,
+   * `STORAGE_FAILED`.
+   */
+  correct?(
+    source: string,
+    corrections: readonly (
+      | { readonly op: "retract"; readonly id: string }
+      | { readonly op: "replace"; readonly id: string; readonly event: unknown }
+    )[],
+  ): Promise<CorrectionReport>;
   /** What kept answers may take in memory; 0, or absent, keeps none. */
   readonly keptVectorsBytesMax?: number;
   /** Whether the vectors of these entities go to the serving log. */

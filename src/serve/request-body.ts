@@ -130,7 +130,7 @@ function collect(stream: Readable, allowance: BodyAllowance): Promise<Buffer | O
   });
 }
 
-/** Throws away what still comes, within reason. */
+/** Throws away what still comes, within reason, so that a client that is still sending reads the answer that refuses it. */
 export function discard(stream: Readable, declaredBytes: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     let discarded = 0;

@@ -1,4 +1,5 @@
 /** Every HTTP route there is. */
+import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
@@ -21,6 +22,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...serviceSchemaRoutes(reader),
     ...fitRoutes(ports),
     ...eventRoutes(ports),
+    ...correctionRoutes(ports),
     ...feastRoutes(reader, ports),
     ...trainingSetRoutes(ports),
     ...registryRoutes(ports.registry),

@@ -33,9 +33,9 @@ export type TrainingState = "queued" | "running" | "done" | "failed" | "cancelle
 export interface TrainingProgress {
   /** What is being done now; `done` and `total` count anew in each phase. */
   readonly phase: "starting" | "labels" | "sorting" | "events" | "writing";
-  /** `view@version`, in phase `events`. */
+  /** `view@version`, in the phases `sorting` and `events`. */
   readonly view: string | null;
-  /** Label rows. */
+  /** Label rows; percent in phase `sorting`. */
   readonly done: number;
   readonly total: number;
   /** Of this phase, since it began. */

@@ -76,8 +76,8 @@ export const jobSchema: JsonSchema = {
       description: "while it is running",
       properties: {
         phase: { type: "string", enum: ["starting", "labels", "sorting", "events", "writing"] },
-        view: nullableText("view@version, in phase events"),
-        done: { type: "integer", description: "label rows; counts anew in each phase" },
+        view: nullableText("view@version, in the phases sorting and events"),
+        done: { type: "integer", description: "label rows, percent in phase sorting; counts anew in each phase" },
         total: { type: "integer" },
         rows_per_second: { type: "integer" },
         seconds_left: { type: ["number", "null"], description: "of this phase" },

@@ -77,8 +77,9 @@ class VectorRouteAnswer implements RouteAnswer {
     if (!isPlain(options)) return;
     const text = this.#before + this.#after;
     const bytes = Buffer.from(text);
-    const split = Buffer.byteLength(this.#before);
-    reader.keepAnswer(asked, { plan, keys, bytes, split, note: bytes.length === text.length ? ASCII : 0 });
+    const isAscii = bytes.length === text.length;
+    const split = isAscii ? this.#before.length : Buffer.byteLength(this.#before);
+    reader.keepAnswer(asked, { plan, keys, bytes, split, note: isAscii ? ASCII : 0 });
   }
 }
 

@@ -23,7 +23,11 @@ export async function explainMismatch(
   found: FoundMismatch,
 ): Promise<string> {
   const lastOffset = found.lastOffset ?? Number.NEGATIVE_INFINITY;
-  const tail = await collectTail(view.fold, readEntityEvents({ engine, view, files, key }), lastOffset);
+  const tail = await collectTail(
+    view.fold,
+    readEntityEvents({ engine, view, files, key, countingAt: lastOffset }),
+    lastOffset,
+  );
   const count = `the log has ${tail.eventCount} event${tail.eventCount === 1 ? "" : "s"} of this entity up to offset ${found.lastOffset}`;
   if (found.kind === "position") {
     const newest = tail.events.at(-1);

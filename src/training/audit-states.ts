@@ -259,7 +259,13 @@ class StateAudit {
   async #explain({ key, stored, limit, reason }: Found): Promise<StateMismatch> {
     const { fold, definition } = this.#view;
     const view = `${definition.name}@${definition.version}`;
-    const events = readEntityEvents({ engine: this.#engine, view: this.#view, files: this.#files, key });
+    const events = readEntityEvents({
+      engine: this.#engine,
+      view: this.#view,
+      files: this.#files,
+      key,
+      countingAt: limit,
+    });
     const tail = await collectTail(fold, events, limit);
     const count = `the log has ${tail.eventCount} events of this entity${Number.isFinite(limit) ? ` up to offset ${limit}` : ""}`;
     if (stored === null || reason !== null) return { view, key, lastOffset: null, explanation: `${reason}; ${count}` };

@@ -20,16 +20,20 @@ export interface EntityEventsRequest {
   readonly key: EntityKey;
   /** Only offsets up to this one. */
   readonly upToOffset?: number;
+  /** Without the events that were taken back by this offset. */
+  readonly countingAt?: number;
 }
 
 /** An event; `poison` says why the view cannot take it, where a derived column throws. */
 export interface EntityEvent extends FoldEvent {
   readonly poison: string | null;
+  /** Offset of the mark that takes it back; Infinity for none. */
+  readonly retractedAt: number;
 }
 
-/** Events one by one, each with a row of its own (stored columns the view needs, then derived ones). */
+/** Events and, with a NaN event time, marks of what was taken back, one by one, each with a row of its own (stored columns the view needs, then derived ones). */
 export async function* readEntityEvents(request: EntityEventsRequest): AsyncIterableIterator<EntityEvent> {
-  const { engine, view, files, key, upToOffset } = request;
+  const { engine, view, files, key, upToOffset, countingAt = Number.NEGATIVE_INFINITY } = request;
   const derivation = deriveForView(view.definition, view.source);
   await createEntityTable(engine, "one_entity", [key]);
   const batches = readEventsByEntity(engine, {
@@ -44,20 +48,24 @@ export async function* readEntityEvents(request: EntityEventsRequest): AsyncIter
   });
   for await (const batch of batches) {
     for (let i = 0; i < batch.rowCount; i++) {
+      const retractedAt = batch.retractions?.at[i] ?? Number.POSITIVE_INFINITY;
+      if (retractedAt <= countingAt) continue;
+      const eventTime = batch.eventTime[i]! as Micros;
       const stored = Array.from<Value>({ length: view.source.columns.length }).fill(null);
       batch.fillRow(i, stored);
       let poison: string | null = null;
       try {
-        derivation?.derive(stored);
+        if (!Number.isNaN(eventTime)) derivation?.derive(stored);
       } catch (error) {
         poison = messageOf(error);
       }
       yield {
         offset: batch.offset[i]!,
-        eventTime: batch.eventTime[i]! as Micros,
+        eventTime,
         knownTime: batch.knownTime[i]! as Micros,
         row: stored,
         poison,
+        retractedAt,
       };
     }
   }

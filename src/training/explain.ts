@@ -16,6 +16,8 @@ import {
   STATUS_NAMES,
   type ViewState,
 } from "../fold/view-fold.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
+import { retractionFiles } from "../offline-store/retractions.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Row, Value } from "../schema/value.ts";
 import { readEntityEvents } from "./entity-events.ts";
@@ -41,7 +43,7 @@ export interface ExplainRequest {
  * "counted"; or why not: "known-later" than asOf; "before-window"; "merged-at-edge": inside the window, but in a
  * merged bucket that straddles its edge; "before-session": behind a gap, or further back than a session reaches;
  * "not-among-last" n events of the window, or values that `last` or `lastK` takes; "not-among-first" values that `first`
- * or `firstK` takes; "predicate"; "null-input"; "forgotten"; "poison": folding it threw.
+ * or `firstK` takes; "predicate"; "null-input"; "forgotten"; "poison": folding it threw; "retracted": it was taken back, and that was known by asOf.
  */
 export type EventRole =
   | "counted"
@@ -54,7 +56,8 @@ export type EventRole =
   | "predicate"
   | "null-input"
   | "forgotten"
-  | "poison";
+  | "poison"
+  | "retracted";
 
 export interface ExplainedEvent {
   readonly offset: number;
@@ -112,7 +115,8 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const engine = await ports.openEngine();
   try {
     const history = new FeatureHistory(view, feature, asOf);
-    for await (const event of readEntityEvents({ engine, view, files, key })) history.fold(event);
+    const known = await knownRetractions(readEntityEvents({ engine, view, files, key }), files, asOf);
+    for await (const event of readEntityEvents({ engine, view, files, key })) history.fold(event, known);
     const read = createReadBuffer(view.fold.features.length);
     view.fold.read(history.state, asOf, read);
     const windowStart = read.windowStarts[slot]!;
@@ -137,6 +141,19 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   } finally {
     await engine.close();
   }
+}
+
+/** Offsets of the marks that were known by `asOf`. */
+async function knownRetractions(
+  events: AsyncIterable<FoldEvent>,
+  files: EventFiles,
+  asOf: Micros,
+): Promise<ReadonlySet<number>> {
+  const known = new Set<number>();
+  if (retractionFiles(files).length === 0) return known;
+  for await (const { offset, eventTime, knownTime } of events)
+    if (Number.isNaN(eventTime) && knownTime <= asOf) known.add(offset);
+  return known;
 }
 
 /** One entity's events as a feature sees them: folded as they come, each with the role it plays at `asOf`. */
@@ -164,9 +181,19 @@ export class FeatureHistory {
     return this.#state;
   }
 
-  /** The next event, in offset order; `poison` says why the view cannot take it, where a derived column throws. */
-  fold(event: FoldEvent & { readonly poison?: string | null }): void {
+  /**
+   * The next event, in offset order; `poison` says why the view cannot take it, where a derived column throws; it does not
+   * count where what takes it back is among the `retractions`.
+   */
+  fold(
+    event: FoldEvent & { readonly poison?: string | null; readonly retractedAt?: number },
+    retractions: ReadonlySet<number> = NO_RETRACTIONS,
+  ): void {
     const { offset, eventTime, knownTime, row } = event;
+    if (Number.isNaN(eventTime)) {
+      if (retractions.has(offset)) this.#view.fold.fold((this.#state ??= this.#view.fold.empty()), event);
+      return;
+    }
     const { fold } = this.#view;
     const input = this.#rules.inputOf(row);
     const lateByMicros = latenessOf(event);
@@ -174,6 +201,10 @@ export class FeatureHistory {
     this.events.push({ offset, eventTime, knownTime, lateByMicros, late, input: input ?? null });
     if (knownTime > this.#asOf) {
       this.#early.push("known-later");
+      return;
+    }
+    if (event.retractedAt !== undefined && retractions.has(event.retractedAt)) {
+      this.#early.push("retracted");
       return;
     }
     this.#state ??= fold.empty();
@@ -184,7 +215,7 @@ export class FeatureHistory {
       return;
     }
     if (this.#state.eventCount <= countBefore)
-      this.#early.forEach((role, i) => (this.#early[i] = role === "poison" ? role : "forgotten"));
+      this.#early.forEach((role, i) => (this.#early[i] = isNeverFolded(role) ? role : "forgotten"));
     this.#early.push(!this.#rules.holds(row) ? "predicate" : input === null ? "null-input" : null);
   }
 
@@ -192,6 +223,12 @@ export class FeatureHistory {
   roles(windowStart: number): EventRole[] {
     return rolesOf(this.#feature, { events: this.events, early: this.#early }, this.#asOf, windowStart);
   }
+}
+
+const NO_RETRACTIONS: ReadonlySet<number> = new Set();
+
+function isNeverFolded(role: EventRole | null): boolean {
+  return role === "known-later" || role === "poison" || role === "retracted";
 }
 
 /** Events and what is already clear of each without the window. */
@@ -229,7 +266,7 @@ function rolesOf(feature: FeatureDefinition, history: FoldedEvents, asOf: Micros
   const isAmongLast = over?.kind === "last" ? newest(over.events, effective, history) : null;
   const roles = history.events.map((_, i): EventRole => {
     const early = history.early[i]!;
-    if (early === "known-later" || early === "poison" || early === "forgotten") return early;
+    if (early === "forgotten" || isNeverFolded(early)) return early!;
     if (effective[i]! <= edge) return over?.kind === "session" ? "before-session" : "before-window";
     if (effective[i]! <= windowStart) return "merged-at-edge";
     if (isAmongLast !== null && !isAmongLast.has(i)) return "not-among-last";
@@ -282,7 +319,7 @@ function newest(count: number, effective: readonly number[], history: FoldedEven
 function foldedInOrder(effective: readonly number[], history: FoldedEvents): number[] {
   const folded = effective.flatMap((_, i) => {
     const early = history.early[i]!;
-    return early === "known-later" || early === "poison" || early === "forgotten" ? [] : [i];
+    return early === "forgotten" || isNeverFolded(early) ? [] : [i];
   });
   return byTime(effective, folded);
 }

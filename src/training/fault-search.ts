@@ -86,6 +86,8 @@ export function findFault(fold: ViewFold, tail: EntityTail, matches: (state: Vie
 }
 
 export function describeEvent(event: FoldEvent): string {
+  if (Number.isNaN(event.eventTime))
+    return `the retraction at offset ${event.offset} (known ${formatMicros(event.knownTime)})`;
   return `offset ${event.offset} (happened ${formatMicros(event.eventTime)}, known ${formatMicros(event.knownTime)})`;
 }
 

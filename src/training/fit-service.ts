@@ -11,11 +11,11 @@ import { fitStepwise } from "../vector/transformations/fit.ts";
 import { throwIfCancelled } from "./replay-view.ts";
 import { planFeatures } from "./service-plan.ts";
 import { splitText, type TrainSplit } from "./train-split.ts";
-import { type TrainingProgress, type TrainRequest, trainPlan } from "./training-set.ts";
+import { type LabelledRequest, type TrainingProgress, trainPlan } from "./training-set.ts";
 
 export interface FitRequest extends Omit<
-  TrainRequest,
-  "out" | "format" | "withStatuses" | "fit" | "split" | "onProgress"
+  LabelledRequest,
+  "timeSplit" | "out" | "format" | "withStatuses" | "fit" | "split" | "onProgress"
 > {
   readonly split: TrainSplit;
   readonly onProgress?: (progress: TrainingProgress | FitProgress) => void;

@@ -9,7 +9,7 @@ import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../defi
 import { deriveForView } from "../fold/derive.ts";
 import type { ViewFold } from "../fold/view-fold.ts";
 import type { EngineVector } from "../offline-store/engine.ts";
-import { rowFiller, type ReadEventBatch } from "../offline-store/event-reader.ts";
+import { type EntityEventBatch, rowFiller, type ReadEventBatch } from "../offline-store/event-reader.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
 import { type ColumnCells, FeatureColumn } from "./feature-columns.ts";
 import { type EventBound, type LabelRun, ViewJoin } from "./point-in-time-join.ts";
@@ -40,6 +40,9 @@ export interface TaskEvents {
   readonly knownTime: Float64Array;
   readonly values: readonly EngineVector[];
   readonly validity: readonly (Uint8Array | null)[];
+  /** Where events of the source were taken back: of each row, at which mark it is, and whether its entity has any. */
+  readonly retractedAt?: Float64Array;
+  readonly isCorrected?: Uint8Array;
 }
 
 export interface TaskResult {
@@ -81,7 +84,7 @@ export class JoinTask {
 
   push(events: TaskEvents): void {
     const fillRow = rowFiller(this.#wanted, this.#places, events.values, events.validity);
-    this.#join.push({ ...events, fillRow, keyText: noKeys });
+    this.#join.push({ ...events, fillRow, keyText: noKeys, ...retractionsOf(events) });
   }
 
   /** Call once, after the last events. */
@@ -98,15 +101,36 @@ export class JoinTask {
   }
 }
 
+function retractionsOf({
+  rowCount,
+  entity,
+  retractedAt,
+  isCorrected,
+}: TaskEvents): Pick<EntityEventBatch, "retractions"> {
+  if (retractedAt === undefined || isCorrected === undefined) return {};
+  const corrected = new Set<number>();
+  for (let i = 0; i < rowCount; i++) if (isCorrected[i] === 1) corrected.add(entity[i]!);
+  return { retractions: { at: retractedAt, has: (id) => corrected.has(id) } };
+}
+
 function noKeys(): never {
   throw new OnefoldError("INTERNAL", "a join needs no keys");
 }
 
 /** Rows of a batch as arrays of their own, unless they are all of it. */
 export function cutEvents(batch: ReadEventBatch, from: number, to: number): TaskEvents {
-  const { rowCount, entity, offset, eventTime, knownTime, values, validity } = batch;
-  if (from === 0 && to === rowCount) return { rowCount, entity, offset, eventTime, knownTime, values, validity };
+  const { rowCount, entity, offset, eventTime, knownTime, values, validity, retractions } = batch;
+  const taken =
+    retractions === undefined
+      ? {}
+      : {
+          retractedAt: retractions.at.slice(from, to),
+          isCorrected: Uint8Array.from(entity.subarray(from, to), (id) => Number(retractions.has(id))),
+        };
+  if (from === 0 && to === rowCount)
+    return { rowCount, entity, offset, eventTime, knownTime, values, validity, ...taken };
   return {
+    ...taken,
     rowCount: to - from,
     entity: entity.slice(from, to),
     offset: offset.slice(from, to),

@@ -4,14 +4,15 @@
  * Definitions go to the threads as plain data and are compiled there. A view with functions of its own cannot go:
  * its tasks are done here.
  */
+import { existsSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { OnefoldError } from "../base/errors.ts";
 import type { ViewFold } from "../fold/view-fold.ts";
 import { buffersOf, JoinTask, type TaskEvents, type TaskLabels, type TaskResult, type TaskView } from "./join-task.ts";
 import type { FromThread, ToThread } from "./join-thread.ts";
 
-const PROGRAM = new URL("./join-thread.ts", import.meta.url);
-const RUNS_COMPILED = import.meta.url.endsWith(".js");
+const SOURCE = new URL("./join-thread.ts", import.meta.url);
+const PROGRAM = import.meta.url.endsWith(".ts") ? SOURCE : new URL(SOURCE.href.replace(/\.ts$/, ".js"));
 
 /** Events that may wait for a thread: so much is in memory beside what it works on. */
 const WAITING_EVENTS_MAX = 262_144;
@@ -37,7 +38,8 @@ export function openJoinPool(views: readonly PooledView[], threads: number): Joi
   const here = new PoolHere(views);
   if (threads <= 1) return here;
   const plain = views.map(({ fold: _, ...view }) => view);
-  return plain.every(isPlainData) ? new ThreadPool(plain, threads) : here;
+  // Bundled into another program, this has no file of its own for threads to run.
+  return plain.every(isPlainData) && existsSync(PROGRAM) ? new ThreadPool(plain, threads) : here;
 }
 
 export function isPlainData(value: unknown): boolean {
@@ -88,8 +90,7 @@ class JoinThread {
   #failure: unknown = null;
 
   constructor(views: readonly TaskView[]) {
-    const program = RUNS_COMPILED ? new URL(PROGRAM.href.replace(/\.ts$/, ".js")) : PROGRAM;
-    this.#worker = new Worker(program, { workerData: views, name: "onefold-join" });
+    this.#worker = new Worker(PROGRAM, { workerData: views, name: "onefold-join" });
     this.#worker.on("message", (message: FromThread) => this.#hear(message));
     this.#worker.on("error", (error) => this.#fail(error));
     this.#worker.on("exit", () => this.#fail(new OnefoldError("INTERNAL", "a thread of the join has ended")));

@@ -3,6 +3,24 @@
  */
 export type Knowledge = "as-known" | "final" | "as-served";
 
+/** Label rows that were generated, instead of read from a file. */
+export interface GeneratedRows {
+  readonly everyMicros: number;
+  /** "all", or the file of entities. */
+  readonly entities: string;
+  /** First and last tick, RFC 3339. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A part of the label rows, by time: from `from` on, before `until`, RFC 3339; null where it is not bounded. */
+export interface SplitPart {
+  readonly name: string;
+  readonly from: string | null;
+  readonly until: string | null;
+  readonly rows: number;
+}
+
 /** Written beside the training set as `<out>.manifest.json`. */
 export interface TrainingManifest {
   readonly manifest: 1;
@@ -49,7 +67,9 @@ export interface TrainingManifest {
   /** Whether a label at `t` sees events known at exactly `t`; null for `as-served`, where the token decides. */
   readonly boundary: "inclusive" | "exclusive" | null;
   readonly spine: {
+    /** Of generated rows a file that is gone. */
     readonly path: string;
+    readonly generated: GeneratedRows | null;
     readonly sha256: string;
     readonly rows: number;
     readonly timeColumn: string | null;
@@ -60,6 +80,8 @@ export interface TrainingManifest {
     /** Rows labelled after the end of the log, kept because that was allowed. */
     readonly rowsAfterLog: number;
   };
+  /** Parts by time, as column `split` names them; null where none were asked for. */
+  readonly splits: readonly SplitPart[] | null;
   readonly output: {
     readonly path: string;
     readonly format: string;

@@ -4,15 +4,25 @@
  *     events  --e1------e2----e3----------e4-->   one entity, folded left to right into one state
  *     labels  ------L1-------------L2-------->    each reads that state at its own asOf
  *
+ * Where events were taken back, a mark stands in the entity's order where that became known, and labels behind it read a
+ * state folded anew from the events that count (see `corrected-entity.ts`); labels before it see them as they were.
+ *
  * Known times never decrease along offsets, so the events known at a label's time are always a prefix of the
  * entity's events, and one pass with one state answers every label. The same holds for offsets (as served)
  * and, once sorted so, for effective times (final).
  */
 import { asOnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
-import { createReadBuffer, type ReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
-import type { EntityEventBatch } from "../offline-store/event-reader.ts";
+import {
+  createReadBuffer,
+  type FoldOutcome,
+  type ReadBuffer,
+  type ViewFold,
+  type ViewState,
+} from "../fold/view-fold.ts";
+import type { BatchRetractions, EntityEventBatch } from "../offline-store/event-reader.ts";
 import type { Row, Value } from "../schema/value.ts";
+import { CorrectedEntity } from "./corrected-entity.ts";
 import type { FeatureColumn } from "./feature-columns.ts";
 
 /**
@@ -59,6 +69,8 @@ export class ViewJoin {
   readonly #event: MutableFoldEvent;
   #entity = -1;
   #state: ViewState | null = null;
+  /** Set while the entity has events that are taken back, and then has its state. */
+  #corrected: CorrectedEntity | null = null;
   /** Place of the entity's last event on the axis of the limits. */
   #lastPlace = Number.NEGATIVE_INFINITY;
   #rank = 0;
@@ -125,7 +137,8 @@ export class ViewJoin {
         event.eventTime = eventTime as Micros;
         event.knownTime = knownTime as Micros;
       }
-      this.#fold(batch, i);
+      if (batch.retractions?.has(eventEntity) === true) this.#foldCorrected(batch, i, batch.retractions);
+      else this.#fold(batch, i);
     }
   }
 
@@ -139,6 +152,7 @@ export class ViewJoin {
     while (this.#cursor < labels.count && labels.entity[this.#cursor]! < entity) this.#answer();
     this.#entity = entity;
     this.#state = null;
+    this.#corrected = null;
     this.#lastPlace = Number.NEGATIVE_INFINITY;
     this.#rank = 0;
   }
@@ -156,7 +170,27 @@ export class ViewJoin {
       }
     }
     this.#state ??= fold.empty();
-    const outcome = fold.fold(this.#state, this.#event);
+    this.#count(fold.fold(this.#state, this.#event));
+  }
+
+  #foldCorrected(batch: EntityEventBatch, index: number, retractions: BatchRetractions): void {
+    const { fold, derive, storedColumnCount } = this.#settings;
+    this.#corrected ??= new CorrectedEntity(fold, (outcome) => this.#count(outcome));
+    let row: Row = Array.from<Value>({ length: storedColumnCount }).fill(null);
+    let poison: string | null = null;
+    if (!Number.isNaN(batch.eventTime[index]!)) {
+      batch.fillRow(index, row as Value[]);
+      try {
+        // What derives fills one array again and again; this row is kept.
+        if (derive !== null) row = [...derive(row as Value[])];
+      } catch (error) {
+        poison = asOnefoldError(error).message;
+      }
+    }
+    this.#corrected.add({ ...this.#event, row, poison, retractedAt: retractions.at[index]! });
+  }
+
+  #count(outcome: FoldOutcome): void {
     if (outcome.kind === "folded") this.#eventsFolded++;
     else if (outcome.kind === "poison") {
       this.#eventsPoisoned++;
@@ -168,7 +202,7 @@ export class ViewJoin {
     const { fold, labels, columns, onRead } = this.#settings;
     const label = this.#cursor++;
     const isOfEntity = labels.entity[label] === this.#entity;
-    const state = isOfEntity ? this.#state : null;
+    const state = isOfEntity ? (this.#corrected?.state() ?? this.#state) : null;
     if (isOfEntity && this.#lastPlace === labels.limit[label]) this.#coincidentLabels++;
     fold.read(state, labels.asOf[label]! as Micros, this.#read);
     const row = labels.row[label]!;

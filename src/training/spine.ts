@@ -20,6 +20,7 @@ import {
 import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
 import { jsonLineError } from "../offline-store/file-fault.ts";
 import { type Column, type ValueType, formatType } from "../schema/value.ts";
+import type { GeneratedRows } from "./manifest.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";
 
 export type SpineFormat = "parquet" | "csv" | "ndjson";
@@ -33,6 +34,8 @@ export interface SpineRequest {
   readonly tokenColumn?: string;
   /** Label columns that hold an entity's key, by entity name; else columns named like the key columns. */
   readonly keyColumns?: Readonly<Record<string, readonly string[]>>;
+  /** Says that the rows were generated, and how. */
+  readonly generated?: GeneratedRows;
 }
 
 export interface Spine {
@@ -57,7 +60,7 @@ export function spineEntityTable(entityIndex: number): string {
 }
 
 /**
- * Reads the label file. `needs` says which of time and token a row must have; the text among the `declared` columns
+ * Reads the label file. `needs` says which of time and token a row must have beside keys; the text among the `declared` columns
  * is text and a list is JSON text, whatever they look like in a file without types. Throws `FILE_UNREADABLE`, and
  * `SPINE_INVALID` naming the column, the first bad row (counted from 1) and how many there are.
  */
@@ -65,7 +68,7 @@ export async function readSpine(
   engine: QueryEngine,
   request: SpineRequest,
   entities: readonly EntityDefinition[],
-  needs: "time" | "token",
+  needs: "time" | "token" | "keys",
   declared: readonly Column[] = [],
 ): Promise<Spine> {
   const hashing = sha256OfFile(request.path);

@@ -19,7 +19,8 @@ import { chunksOfParts, NO_STATUSES, StatusCounts } from "./set-chunks.ts";
 import { engineSettings, isHeld, type TrainLimits, withParts, workOf } from "./train-limits.ts";
 import { WrittenSet } from "./written-set.ts";
 import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
-import type { Knowledge, TrainingManifest } from "./manifest.ts";
+import { type GeneratedSpineRequest, withGeneratedSpine } from "./generated-spine.ts";
+import type { Knowledge, SplitPart, TrainingManifest } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
 import { throwIfCancelled, type ReplayResult } from "./replay-view.ts";
 import { planService, type ServicePlan } from "./service-plan.ts";
@@ -27,6 +28,7 @@ import { readRequestColumns } from "./request-columns.ts";
 import { readTrainRows, type TrainSplit } from "./train-split.ts";
 import { planServedFits, type ServedRows } from "./served-fits.ts";
 import { readSpine, type Spine, type SpineRequest } from "./spine.ts";
+import { addSplitColumn, type TimeSplit } from "./time-split.ts";
 import {
   addedColumns,
   checkOutput,
@@ -48,7 +50,7 @@ export interface TrainingProgress {
 export interface TrainRequest extends TrainLimits {
   readonly ports: TrainingPorts;
   readonly service: string;
-  readonly labels: SpineRequest;
+  readonly labels: SpineRequest | GeneratedSpineRequest;
   /** Where to write; without it the columns are only returned. */
   readonly out?: string;
   /** By the ending of `out` where it is not given. */
@@ -64,6 +66,8 @@ export interface TrainRequest extends TrainLimits {
   readonly fit?: number;
   /** Also says which rows are for training. */
   readonly split?: TrainSplit;
+  /** Adds a column `split` behind the label columns: which part of the rows by time each one is in. */
+  readonly timeSplit?: TimeSplit;
   /** Adds a column `<feature>__status` for each feature. */
   readonly withStatuses?: boolean;
   /** Keeps labels after the log's end, and flags them in a column `after_log_end`. */
@@ -97,11 +101,38 @@ export interface TrainingSet {
  */
 export async function train(request: TrainRequest): Promise<TrainingSet> {
   const plan = planService(request.ports, request.service, request.fit);
-  return trainPlan(request, plan, request.fit === undefined);
+  return withLabels(request, plan, (labelled) => trainPlan(labelled, plan, request.fit === undefined));
+}
+
+/** A request whose label rows stand in a file. */
+export interface LabelledRequest extends TrainRequest {
+  readonly labels: SpineRequest;
+}
+
+/** Lends `work` the request with label rows in a file, generated where it is said how. */
+export async function withLabels<R extends Omit<TrainRequest, "labels">, T>(
+  request: R & Pick<TrainRequest, "labels">,
+  plan: ServicePlan,
+  work: (request: R & { readonly labels: SpineRequest }) => Promise<T>,
+): Promise<T> {
+  const { labels } = request;
+  if ("path" in labels) return work({ ...request, labels });
+  if (request.knowledge === "as-served") {
+    throw new OnefoldError("REQUEST_INVALID", "generated label rows have no tokens, which rows as served need");
+  }
+  // No label is made from an event at its tick, so there is nothing to ask.
+  const { boundary = "inclusive" } = request;
+  return withGeneratedSpine(request.ports, plan, labels, boundary === "inclusive", (generated) =>
+    work({ ...request, boundary, labels: generated }),
+  );
 }
 
 /** The same of a plan that was made already; `byServedFits`: rows that carry the fit they were served with by that. */
-export async function trainPlan(request: TrainRequest, plan: ServicePlan, byServedFits: boolean): Promise<TrainingSet> {
+export async function trainPlan(
+  request: LabelledRequest,
+  plan: ServicePlan,
+  byServedFits: boolean,
+): Promise<TrainingSet> {
   const { ports, signal } = request;
   const format = request.out === undefined ? null : (request.format ?? trainingFormatOf(request.out));
   const engine = await ports.openEngine(engineSettings(request));
@@ -124,7 +155,7 @@ async function trainWith(
   servicePlan: ServicePlan,
   byServedFits: boolean,
   format: TrainingFormat | null,
-  request: TrainRequest,
+  request: LabelledRequest,
 ): Promise<TrainingSet> {
   const { ports, out, onProgress, signal } = request;
   const knowledge = request.knowledge ?? "as-known";
@@ -132,7 +163,8 @@ async function trainWith(
   const { program } = servicePlan;
   const featureNames = program.outputs.map((output) => output.name);
   const needs = knowledge === "as-served" ? "token" : "time";
-  const spine = await readSpine(engine, request.labels, servicePlan.entities, needs, program.request);
+  const read = await readSpine(engine, request.labels, servicePlan.entities, needs, program.request);
+  const { spine, parts: splits } = await splitByTime(engine, read, request, knowledge);
   const total = spine.rowCount;
   onProgress?.({ phase: "labels", done: total, total });
   throwIfCancelled(signal);
@@ -230,6 +262,7 @@ async function trainWith(
       boundary: knowledge === "as-served" ? null : (request.boundary ?? "inclusive"),
       spine: {
         path: spine.path,
+        generated: request.labels.generated ?? null,
         sha256: spine.sha256,
         rows: total,
         timeColumn: spine.timeColumn,
@@ -238,6 +271,7 @@ async function trainWith(
         keyColumns: Object.fromEntries(plan.entities.map((entity, index) => [entity.name, spine.keyColumns[index]!])),
         rowsAfterLog,
       },
+      splits,
       output: sha256 === null ? null : { path: out!, format: format!, rows: total, sha256 },
       features: program.outputs.map(({ name, from, feature, type }, i) => ({
         name,
@@ -289,6 +323,18 @@ function inputColumns(plan: ServicePlan, isPlain: boolean, rowCount: number): Fe
     }
   }
   return inputs;
+}
+
+async function splitByTime(
+  engine: QueryEngine,
+  spine: Spine,
+  { timeSplit }: TrainRequest,
+  knowledge: Knowledge,
+): Promise<{ readonly spine: Spine; readonly parts: readonly SplitPart[] | null }> {
+  if (timeSplit === undefined) return { spine, parts: null };
+  if (knowledge === "as-served")
+    throw new OnefoldError("REQUEST_INVALID", "rows as served are not split by time: their times are in their tokens");
+  return addSplitColumn(engine, spine, timeSplit);
 }
 
 /** Every row by the plan's own program, or by that of the fit that its token carries. */

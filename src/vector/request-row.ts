@@ -7,11 +7,15 @@ import { OnefoldError } from "../base/errors.ts";
 import { checkValue } from "../schema/check-value.ts";
 import { type Column, formatType, type Row, type Value } from "../schema/value.ts";
 
+/** Of the many services that take none. */
+const NOTHING: Row = Object.freeze([]);
+
 /**
  * Values in the order of the columns. Throws `REQUEST_INVALID` for what is no object or has a name that no
  * column has, `NULL_NOT_ALLOWED`, and what `checkValue` throws.
  */
 export function requestRow(columns: readonly Column[], given: unknown): Row {
+  if (given === undefined && columns.length === 0) return NOTHING;
   if (given === undefined || given === null) given = {};
   if (typeof given !== "object" || Array.isArray(given)) {
     throw new OnefoldError("REQUEST_INVALID", "request is not an object", { where: "request", hint: wanted(columns) });

@@ -38,7 +38,10 @@ describe("npm run bench -- training --quick", () => {
         "train-20k-cpu",
         "train-20k-peak-memory",
         "cost-of-an-event-60k-beside-20k",
+        "cpu-cost-of-an-event-60k-beside-20k",
         "cost-of-an-event-60k-beside-2k",
+        "cpu-cost-of-an-event-60k-beside-2k",
+        "train-60k-peak-memory",
       ]);
       for (const { value } of lines) expect(value).toBeGreaterThan(0);
       expect(lines[3]!.reference!.name).toMatch(/^sql-(window|prefix|range)$/);

@@ -173,6 +173,45 @@ describe("onefold, in a project that init wrote", () => {
     ).toBe(2);
   });
 
+  it("says what final knowledge would have changed, and wants to know where a training set goes", async () => {
+    const train = ["train", "--service", "fraud", "--labels", "labels.csv"];
+    const rows = readFileSync(join(project, "labels.csv"), "utf8").trim().split("\n").length - 1;
+    const { result } = await json(...train, "--explain-leakage");
+    expect(result).toMatchObject({ service: "fraud", rows, out: null });
+    expect((result["features"] as unknown[]).length).toBeGreaterThan(2);
+    expect((await text(...train, "--explain-leakage")).stdout).toMatch(
+      /label rows \(.*%\) would be others[^]*rows changed/,
+    );
+    expect((await text(...train)).exitCode).toBe(2);
+    const ticks = ["train", "--service", "fraud", "--every", "1h", "--entities", "all"];
+    const generated = await json(...ticks, "--split", "0.8,0.2", "--out", "ticks.csv");
+    expect(generated.result).toMatchObject({ manifest: { spine: { generated: { entities: "all" } } } });
+    expect(readFileSync(join(project, "ticks.csv"), "utf8")).toMatch(
+      /^user_id,event_timestamp,split,[^]*,train,[^]*,test,/,
+    );
+    const both = await json(...ticks, "--labels", "labels.csv", "--out", "ticks.csv");
+    expect(both).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
+    const final = await json(...train, "--explain-leakage", "--knowledge", "final");
+    expect(final).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
+  });
+
+  it("corrects and takes back an event by its id", async () => {
+    const value = async (): Promise<unknown> =>
+      (await json("get", "--service", "fraud", "--entity", "user_id=zoe")).result["features"];
+    const before = await value();
+    const row = { payment_id: "zoe-1", user_id: "zoe", paid_at: new Date().toISOString(), amount: 5 };
+    writeFileSync(join(project, "zoe.ndjson"), `${JSON.stringify(row)}\n`);
+    await json("ingest", "zoe.ndjson", "--source", "payments", "--live");
+    const five = await value();
+    const changed = await json("correct", "payments", "--id", "zoe-1", "--row", JSON.stringify({ ...row, amount: 7 }));
+    expect(changed).toMatchObject({ exitCode: 0, result: { corrected: 1, outcomes: [{ status: "replaced" }] } });
+    expect(await value()).not.toEqual(five);
+    expect((await text("retract", "payments", "--id", "zoe-1")).stdout).toBe("retracted zoe-1\n");
+    expect(await value()).toEqual(before);
+    const again = await json("retract", "payments", "--id", "zoe-1");
+    expect(again).toMatchObject({ exitCode: 1, result: { error: { code: "EVENT_UNKNOWN" } } });
+  });
+
   it("keeps refused rows with their reason, and takes them in when they are replayed", async () => {
     const bad = { payment_id: "bad", user_id: "ada", paid_at: new Date().toISOString(), amount: -1 };
     writeFileSync(join(project, "bad.ndjson"), `${JSON.stringify(bad)}\n`);

@@ -24,6 +24,14 @@ const tests = readdirSync(join(client, "tests"))
     })),
   );
 
+it("the Python client has the version of the package", () => {
+  const project = readFileSync(join(client, "pyproject.toml"), "utf8");
+  const manifest = readFileSync(join(client, "..", "..", "package.json"), "utf8");
+  const { version } = JSON.parse(manifest) as { version: string };
+  expect(/^version = "(.*)"$/m.exec(project)![1]).toBe(version);
+  expect(readFileSync(join(client, "src", "onefold", "__init__.py"), "utf8")).toContain(`__version__ = "${version}"`);
+});
+
 describe.skipIf(python === undefined && process.env["CI"] === undefined)("the Python client", () => {
   const folder = mkdtempSync(join(tmpdir(), "onefold-python-"));
   let output = "";

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Micros, micros, parseMicros } from "../../src/base/micros.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
@@ -10,6 +11,9 @@ import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
 import type { ArchivedEvent } from "../../src/offline-store/event-archive.ts";
 import { eventRelation } from "../../src/offline-store/event-reader.ts";
 import { openFeatureRowTable } from "../../src/offline-store/feature-row-table.ts";
+import { compactTable } from "../../src/offline-store/table-compaction.ts";
+import { kindOfTable } from "../../src/offline-store/table-kinds.ts";
+import { fileRelation, filesWith, rewriteFiles } from "../../src/offline-store/table-rewrite.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { codeOf } from "./offline-table-conformance.ts";
@@ -168,6 +172,94 @@ describe("the event archive", () => {
     expect(files.live.map((file) => Number(file.tags["firstOffset"]))[0]).toBe(0);
   });
 
+  it("lies in a folder for each month, in which a file's tags are of its own events", async () => {
+    const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    const january = parseMicros("2001-01-31T23:59:59.999998Z");
+    const events = range(0, 5).map((each) => ({ ...each, knownTime: january + each.offset }));
+    await archive.appendLive(events);
+    const { live } = await archive.files();
+    expect(live.map(({ partition, rows, tags }) => [partition, rows, tags])).toEqual([
+      [
+        { _month: "2001-01" },
+        2,
+        { segment: "live", firstOffset: "0", firstKnownTime: `${january}`, lastKnownTime: `${january + 1}` },
+      ],
+      [
+        { _month: "2001-02" },
+        3,
+        { segment: "live", firstOffset: "2", firstKnownTime: `${january + 2}`, lastKnownTime: `${january + 4}` },
+      ],
+    ]);
+    expect(live.map(({ path }) => path.split("/").at(-2))).toEqual(["_month=2001-01", "_month=2001-02"]);
+    expect((await stored(await archive.files())).map((row) => row["_known_time"])).toEqual(
+      events.map(({ knownTime }) => knownTime),
+    );
+  });
+
+  it("goes on in a table without partitions that an earlier version made", async () => {
+    const columns = (await openEventArchive(openOfflineStore(`${folder}-new`, engine), engine, source)).columns;
+    await openOfflineStore(folder, engine).table("events/clicks", { columns });
+    const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    await archive.appendLive(range(0, 3));
+    const files = await archive.files();
+    expect(files.live.map(({ path, partition }) => [path.split("/").at(-2), partition])).toEqual([["clicks", {}]]);
+    expect((await stored(files)).map((row) => row["_offset"])).toEqual([0, 1, 2]);
+  });
+
+  it("keeps what an epoch meant when its files are joined or written anew, then and later", async () => {
+    const store = openOfflineStore(folder, engine);
+    const archive = await openEventArchive(store, engine, source);
+    let files = await archive.files();
+    for (let i = 0; i < 4; i++) {
+      const times = [10 * i + 1, 10 * i + 2];
+      files = await archive.appendHistory(files, {
+        engine,
+        select: historySelect(HISTORY_BASE + 2 * i, times),
+        firstKnownTime: times[0]!,
+        lastKnownTime: times[1]!,
+      });
+    }
+    const table = (await store.find("events/clicks"))!;
+    const kind = kindOfTable((await table.snapshot()).schema)!;
+    const users = async (epoch: number): Promise<unknown[]> =>
+      (await stored(await archive.files(epoch))).map((row) => row["user"]);
+    const all = ["h1", "h2", "h11", "h12", "h21", "h22", "h31", "h32"];
+    expect((await compactTable(table, engine, kind, 2)).replaced).toHaveLength(4);
+    expect(await archive.files()).toMatchObject({ historyEnd: HISTORY_BASE + 8, lastHistoryKnownTime: 32 });
+    expect(await users(0)).toEqual(all);
+    // One event is taken out: its offset stays taken.
+    await rewriteFiles(table, engine, {
+      operation: "FORGET",
+      plan: async (snapshot) =>
+        (await filesWith(engine, snapshot.files, `"user" = 'h11'`)).map((file) => ({
+          files: [file],
+          select: `SELECT * FROM ${fileRelation(file)} WHERE "user" <> 'h11'`,
+        })),
+    });
+    files = await archive.files();
+    expect(files).toMatchObject({ historyEnd: HISTORY_BASE + 8 });
+    expect(files.history.map(({ rows }) => rows)).toEqual([8]);
+    files = await archive.replaceHistory(files, {
+      engine,
+      select: historySelect(HISTORY_BASE, [1, 5]),
+      firstKnownTime: 1,
+      lastKnownTime: 5,
+    });
+    const without = all.filter((user) => user !== "h11");
+    expect([await users(0), await users(1)]).toEqual([without, ["h1", "h5"]]);
+    // And out of an epoch that is over.
+    await rewriteFiles(table, engine, {
+      operation: "FORGET",
+      plan: async ({ removed }) =>
+        removed.map((file) => ({
+          files: [file],
+          select: `SELECT * FROM ${fileRelation(file)} WHERE "user" <> 'h2'`,
+        })),
+    });
+    expect([await users(0), await users(1)]).toEqual([without.filter((user) => user !== "h2"), ["h1", "h5"]]);
+    expect(await archive.files(0)).toMatchObject({ historyEnd: HISTORY_BASE + 8 });
+  });
+
   it("gains the columns its source gains", async () => {
     await (await openEventArchive(openOfflineStore(folder, engine), engine, source)).appendLive(range(0, 2));
     const wider = {
@@ -212,6 +304,32 @@ describe("the feature row table", () => {
     exactEvents: 128,
   };
 
+  it("joins its small files as they add up, a month's with that month's, without changing a row", async () => {
+    const store = openOfflineStore(folder, engine);
+    const rows = await openFeatureRowTable(store, engine, view, entity);
+    const april = parseMicros("2001-04-01T00:00:00Z");
+    const minuteOf = (i: number): Micros => micros(april + (i - 30) * 60_000_000);
+    for (let i = 0; i < 60; i++) {
+      await rows.append([{ key: [`u${i}`, i], minute: minuteOf(i), epoch: 0, values: [i, "x", 1, null] }], i);
+    }
+    const { files } = await rows.table.snapshot();
+    const counts = new Map<string, number>();
+    for (const { partition } of files) counts.set(partition!["_month"]!, (counts.get(partition!["_month"]!) ?? 0) + 1);
+    expect([...counts.keys()].toSorted()).toEqual(["2001-03", "2001-04"]);
+    // Thirty files a month: 24 became one.
+    expect(Math.max(...counts.values())).toBeLessThan(24);
+    const paths = files.map(({ path }) => sqlText(path)).join(", ");
+    const found = await engine.rows(`SELECT page, _minute, _month FROM read_parquet([${paths}]) ORDER BY page`);
+    expect(found).toEqual(
+      Array.from({ length: 60 }, (_, i) => ({
+        page: i,
+        _minute: minuteOf(i),
+        _month: i < 30 ? "2001-03" : "2001-04",
+      })),
+    );
+    expect(await rows.lastSequence()).toBe(59);
+  });
+
   it("batch feature read: what was appended comes back once, as a table other engines read", async () => {
     const store = openOfflineStore(folder, engine);
     const rows = await openFeatureRowTable(store, engine, view, entity);
@@ -227,6 +345,7 @@ describe("the feature row table", () => {
     const paths = files.map(({ path }) => sqlText(path)).join(", ");
     expect(await engine.rows(`SELECT * FROM read_parquet([${paths}]) ORDER BY _minute`)).toEqual([
       {
+        _month: "1970-01",
         user: "a|b",
         page: 7,
         _minute: 60_000_000,
@@ -237,6 +356,7 @@ describe("the feature row table", () => {
         long: true,
       },
       {
+        _month: "1970-01",
         user: "c",
         page: -1,
         _minute: 120_000_000,

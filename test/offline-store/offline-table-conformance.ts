@@ -164,6 +164,21 @@ export function offlineTableConformance(
       expect((await table.snapshot()).removed.map(({ path }) => path)).toEqual([paths[1]]);
     });
 
+    it("says which columns are never null, until one may be", async () => {
+      const columns = LETTERS.columns.map((column) => ({ ...column, nullable: column.name === "letter" }));
+      const strict = await store().table("strict", { columns });
+      expect((await strict.snapshot()).schema.columns).toEqual(columns);
+      const looser = columns.map((column) => ({ ...column, nullable: column.name !== "n" }));
+      const more = { name: "more", type: { name: "bool" }, nullable: false } as const;
+      const evolved = await store().table("strict", { columns: [...looser, more] });
+      // Older rows have nothing in a further column.
+      const expected = [...looser, { ...more, nullable: true }];
+      expect((await evolved.snapshot()).schema.columns).toEqual(expected);
+      await store().table("strict", { columns: [...columns, more] });
+      expect((await evolved.snapshot()).schema.columns).toEqual(expected);
+      expect((await evolved.snapshot()).version).toBe(1);
+    });
+
     it("takes further columns and refuses changed ones", async () => {
       await append(0, 3);
       const wider = [...LETTERS.columns, { name: "w", type: { name: "int64", wide: true }, nullable: true } as const];

@@ -19,7 +19,8 @@ import {
 import { NaiveOracle } from "../../src/testing/naive-oracle.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { FeatureColumn } from "../../src/training/feature-columns.ts";
-import { type EventBound, ViewJoin } from "../../src/training/point-in-time-join.ts";
+import { type EventBound, type LabelRun, ViewJoin } from "../../src/training/point-in-time-join.ts";
+import { checkTasks } from "./task-case.ts";
 import { deriveForView } from "../../src/fold/derive.ts";
 import { sameBits } from "../../src/training/same-bits.ts";
 
@@ -55,7 +56,9 @@ export function runJoinCase(seed: number, counts: JoinCounts): void {
   const events = randomEvents(random, random.pick([0, 1, 3, 12, 40, 40, 90, 250]), KEYS.slice(0, random.integer(1, 5)));
   for (const bound of BOUNDS) {
     const labels = randomLabels(random, view, events, bound);
-    checkJoin(random, view, events, labels, bound, counts);
+    // Of half of the cases cut into tasks under one of them: compiling a copy of the view takes longer than the join.
+    const taskRandom = BOUNDS[seed % (2 * BOUNDS.length)] === bound ? new SeededRandom(seed + 1_000_000) : null;
+    checkJoin(random, taskRandom, view, events, labels, bound, counts);
   }
 }
 
@@ -85,6 +88,7 @@ export function visibleEvents(events: readonly GeneratedEvent[], label: CaseLabe
 
 function checkJoin(
   random: SeededRandom,
+  taskRandom: SeededRandom | null,
   view: ViewDefinition,
   events: readonly GeneratedEvent[],
   labels: readonly CaseLabel[],
@@ -101,18 +105,19 @@ function checkJoin(
       const [x, y] = [labels[a]!, labels[b]!];
       return x.entity - y.entity || (x.limit === y.limit ? a - b : x.limit - y.limit);
     });
+  const run: LabelRun = {
+    count: rows.length,
+    entity: Int32Array.from(rows, (row) => labels[row]!.entity),
+    limit: Float64Array.from(rows, (row) => labels[row]!.limit),
+    asOf: Float64Array.from(rows, (row) => labels[row]!.asOf),
+    row: Int32Array.from(rows),
+  };
   const join = new ViewJoin({
     fold,
     storedColumnCount: generatedSource.columns.length,
     derive: deriveForView(view, generatedSource)?.derive ?? null,
     bound,
-    labels: {
-      count: rows.length,
-      entity: Int32Array.from(rows, (row) => labels[row]!.entity),
-      limit: Float64Array.from(rows, (row) => labels[row]!.limit),
-      asOf: Float64Array.from(rows, (row) => labels[row]!.asOf),
-      row: Int32Array.from(rows),
-    },
+    labels: run,
     columns,
     onRead: (label, _, read) => {
       timesRead[rows[label]!]!++;
@@ -130,6 +135,9 @@ function checkJoin(
     });
   for (const batch of batchesOf(random, inOrder, fold.inputColumns)) join.push(batch);
   join.finish();
+  const withEntities = inOrder.map((event) => ({ ...event, entity: KEYS.indexOf(event.key) }));
+  if (taskRandom !== null)
+    checkTasks(taskRandom, { view, fold, bound, labels: run, events: withEntities, columns, join });
 
   let coincident = 0;
   const read = createReadBuffer(fold.features.length);

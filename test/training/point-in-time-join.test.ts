@@ -12,7 +12,7 @@ const CASES = Number(process.env["ONEFOLD_CASES"] ?? 600);
 describe("point-in-time correctness: the join", () => {
   it(
     "gives every label row once what brute force and the naive oracle give, as known, final and as served",
-    { timeout: 240_000 },
+    { timeout: 480_000 },
     () => {
       const counts: JoinCounts = { labels: 0, answers: 0, unseen: 0, lateHidden: 0, coincident: 0 };
       const only = process.env["ONEFOLD_SEED"];

@@ -8,12 +8,17 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { buildSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compileViewFold } from "../../src/fold/compile.ts";
+import { Status } from "../../src/fold/view-fold.ts";
+import { custom, entity, onDemand, service, stream, t, view } from "../../src/index.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import type { openJoinPool } from "../../src/training/join-threads.ts";
 import type { train as trainFunction, TrainRequest } from "../../src/training/training-set.ts";
-import { definitions, flight } from "./flights.ts";
-import { minute, TrainingWorld, type WorldEvent } from "./training-world.ts";
+import { airportFlights, definitions, flight, flights, route, routeFlights } from "./flights.ts";
+import { minute, rowsOf, TrainingWorld, type WorldEvent } from "./training-world.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 1);
 const LABELS = 20_000;
@@ -164,6 +169,102 @@ describe(`a training set in pieces (seed ${SEED})`, () => {
       await rm(spillFolder, { recursive: true, force: true });
     }
   });
+});
+
+it(
+  "computes what a service makes of features and requests in parts as in one piece",
+  { timeout: 240_000 },
+  async () => {
+    const random = new SeededRandom(SEED);
+    const ratio = onDemand("ratio", {
+      inputs: [routeFlights.pick("delay_sum", "plane", "stops"), airportFlights],
+      request: { distance: t.float64(), note: t.string().nullable() },
+      outputs: { to_mean: t.float64(), text: t.string(), minute: t.int64() },
+      compute: ({ delay_sum, plane, stops, mean_delay, distance, note }, { asOf }) => ({
+        to_mean: delay_sum === null || mean_delay === null ? null : (distance * delay_sum) / mean_delay,
+        text: `${plane ?? ""}${note ?? ""}${stops?.length ?? ""}`,
+        minute: Math.floor(asOf / 60_000_000),
+      }),
+    });
+    const computed = service("computed", { features: [airportFlights, ratio] });
+    const world = await TrainingWorld.open([...definitions, ratio, computed]);
+    try {
+      await world.live("flights", randomFlights(random).slice(0, 3000));
+      // More than one chunk of rows that are read back.
+      const labels = await world.query(
+        `SELECT 'A' || (hash(i) % 9) AS origin, 'A' || (hash(i + 1) % 9) AS destination, i / 7.0::DOUBLE AS distance,
+         CASE WHEN i % 5 > 0 THEN 'n' || i % 3 END AS note,
+         TIMESTAMPTZ '2026-03-01 00:00:00+00' + to_seconds((hash(i + 2) % 20000)::BIGINT) AS t FROM range(70000) r(i)`,
+      );
+      const request = {
+        ports: world.ports,
+        service: "computed",
+        labels: { path: labels },
+        boundary: "inclusive",
+      } as const;
+      const [whole, parts] = [world.path("whole.parquet"), world.path("parts.parquet")];
+      const held = await train({ ...request, out: whole, withStatuses: true });
+      const inParts = await train({ ...request, out: parts, withStatuses: true, resume: true, threads: 2 });
+      expect((await readFile(parts)).equals(await readFile(whole))).toBe(true);
+      expect(inParts.manifest.features).toEqual(held.manifest.features);
+      expect(() => inParts.columns).toThrow("not held in memory");
+    } finally {
+      await world.close();
+    }
+  },
+);
+
+it("folds by itself where it is bundled into another program", { timeout: 240_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), "onefold-bundle-"));
+  try {
+    const outfile = join(folder, "program.mjs");
+    const entryPoints = [fileURLToPath(new URL("../../src/training/join-threads.ts", import.meta.url))];
+    buildSync({ entryPoints, outfile, bundle: true, platform: "node", format: "esm" });
+    const bundled = (await import(pathToFileURL(outfile).href)) as { readonly openJoinPool: typeof openJoinPool };
+    const fold = compileViewFold(routeFlights, flights, route);
+    const [{ name, type }] = fold.features as [(typeof fold.features)[number]];
+    const view = { definition: routeFlights, source: flights, entity: route, fold, bound: "known" } as const;
+    const pool = bundled.openJoinPool([{ ...view, features: [{ name, type, slot: 0 }] }], 4);
+    const task = pool.open(0, { entity: Int32Array.of(0), limit: Float64Array.of(minute(1)), asOf: null });
+    const { columns } = await task.finish();
+    expect([...columns[0]!.numbers!, ...columns[0]!.statuses]).toEqual([0, Status.NOT_FOUND]);
+    await pool.close();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+it("folds views with functions of their own without threads", { timeout: 240_000 }, async () => {
+  const account = entity("account", { account: t.string() });
+  const visits = stream("visits", {
+    columns: { account: t.string(), at: t.timestamp(), page: t.string() },
+    eventTime: "at",
+  });
+  const pages = custom("pages", {
+    output: t.string(),
+    empty: (): string[] => [],
+    add: (state: string[], page: string | null) => [...state, page ?? ""],
+    read: (state: string[]) => state.join(">"),
+  });
+  const walk = view("walk", { version: 1, entity: account, source: visits, features: { path: pages("page") } });
+  const world = await TrainingWorld.open([account, visits, walk, service("walks", { features: [walk] })]);
+  try {
+    await world.live("visits", [
+      { eventTime: minute(1), knownTime: minute(1), row: ["a", minute(1), "x"] },
+      { eventTime: minute(2), knownTime: minute(2), row: ["a", minute(2), "y"] },
+    ]);
+    const labels = await world.file("csv", "account,t\na,2026-03-01T00:01:30Z\na,2026-03-01T00:02:00Z\n");
+    const set = await train({
+      ports: world.ports,
+      service: "walks",
+      labels: { path: labels },
+      boundary: "inclusive",
+      threads: 4,
+    });
+    expect(rowsOf(set)).toEqual([["x"], ["x>y"]]);
+  } finally {
+    await world.close();
+  }
 });
 
 function airport(random: SeededRandom): string {

@@ -245,7 +245,7 @@ describe("a training set", () => {
     expect(rowsOf(final)).toEqual(rowsOf(set));
   });
 
-  it("keeps tens of thousands of rows in input order", async () => {
+  it("keeps tens of thousands of rows in input order", { timeout: 240_000 }, async () => {
     const labels = await world.query(
       `SELECT i AS label, CASE WHEN i % 3 = 0 THEN 'SEA' ELSE '007' END AS origin, 'SFO' AS destination,
          make_timestamptz(${START} + (i * 7919 % 80000) * 60000 + 1) AS t FROM range(300000) r(i)`,

@@ -53,6 +53,12 @@ def test_training_data_keep_rows_index_and_dtypes(client: Onefold) -> None:
     assert seen[-1].rows == 5 and seen[-1].features == tuple(DTYPES)
 
 
+def test_no_labels_are_a_frame_of_no_rows(client: Onefold) -> None:
+    got = client.get_training_data(labels()[:0], "model", progress=False)
+    assert len(got) == 0 and list(got.columns) == [*labels().columns, *DTYPES]
+    assert {name: str(got[name].dtype) for name in DTYPES} == DTYPES
+
+
 def test_the_async_client_gets_the_same(server: Server, client: Onefold) -> None:
     async def ask() -> pd.DataFrame:
         async with AsyncOnefold(server.url, timeout=60) as other:
@@ -165,7 +171,7 @@ def test_a_restart_of_the_server_is_survived_and_told(tmp_path: Path) -> None:
             restarting = threading.Thread(target=lambda: (server.stop(), server.start(port)))
             restarting.start()
             with pytest.raises(OnefoldError) as interrupted:
-                training_set.wait(progress=False)
+                training_set.wait(progress=False, patience=300)
             restarting.join()
             assert interrupted.value.code == "TRAINING_INTERRUPTED"
             assert training_set.refresh().state == "interrupted"

@@ -1,8 +1,12 @@
-/** `onefold get`: a feature vector, from the data folder or from a running server. */
+/** `onefold get`: a feature vector, or those of all entities in a file, from the data folder or from a running server. */
+import { once } from "node:events";
 import { Command, Option } from "commander";
+import { OnefoldError } from "../../base/errors.ts";
 import { callServer, type JsonObject } from "../http-call.ts";
+import { interruptible } from "../interrupt.ts";
 import { collectPair, parseCount, parseObject } from "../option-values.ts";
 import { createOutput } from "../output.ts";
+import { formatCount } from "../progress.ts";
 import {
   hasDefinitions,
   requireDefinitions,
@@ -14,6 +18,8 @@ import { formatCell, formatTable } from "../table.ts";
 
 interface GetOptions extends StandardOptions {
   readonly service: string;
+  readonly entities?: string;
+  readonly out?: string;
   readonly entity?: Readonly<Record<string, string>>;
   readonly request?: Readonly<Record<string, unknown>>;
   readonly fit?: number;
@@ -25,13 +31,15 @@ interface GetOptions extends StandardOptions {
 
 export function getCommand(): Command {
   const command = new Command("get")
-    .description("read a feature vector")
+    .description("read a feature vector, or those of all entities in a file")
     .requiredOption("--service <name>", "the service whose features are wanted")
     .addOption(
       new Option("--entity <key=value>", "a key column and its value; give one for each key column").argParser(
         collectPair,
       ),
     )
+    .option("--entities <file>", "vectors of all entities in a file: Parquet, CSV or NDJSON with the key columns")
+    .option("-o, --out <file>", "with --entities: .parquet, .csv or .ndjson (default: lines of JSON on stdout)")
     .addOption(
       new Option("--request <json>", "request data for on-demand features, as one JSON object").argParser(parseObject),
     )
@@ -50,6 +58,7 @@ export function getCommand(): Command {
       ).conflicts("url"),
     )
     .action(async (options: GetOptions) => {
+      if (options.entities !== undefined) return getOfFile(options, options.entities);
       const request = {
         entities: options.entity ?? {},
         ...(options.request === undefined ? {} : { request: options.request }),
@@ -66,6 +75,47 @@ export function getCommand(): Command {
       createOutput(options.json === true).result(answer, () => formatVector(answer));
     });
   return withStandardOptions(command);
+}
+
+async function getOfFile(options: GetOptions, entities: string): Promise<void> {
+  const { service, out, url, fit, entity, request, metadata, token } = options;
+  const alone = { "--entity": entity, "--request": request, "--metadata": metadata, "--token": token };
+  const [unfit] = Object.entries(alone).find(([, given]) => given !== undefined) ?? [];
+  if (unfit !== undefined || (out === undefined && options.json === true)) {
+    throw new OnefoldError("REQUEST_INVALID", `--entities does not go with ${unfit ?? "--json alone"}`, {
+      hint: unfit === undefined ? "name a file with --out" : "request data are columns of the file",
+    });
+  }
+  const output = createOutput(options.json === true);
+  const path = `/services/${encodeURIComponent(service)}/vectors`;
+  const ask = url === undefined ? undefined : (body: object) => callServer(url, "POST", path, body);
+  // Beside a server its registry is enough: what a service takes and gives.
+  const report = await output.withProgress("get", (onProgress) =>
+    withPlatform(options, url === undefined ? "own" : "read", (platform) =>
+      interruptible((signal) =>
+        platform.batch.vectors(
+          {
+            service,
+            entities,
+            out: out ?? writeToStdout,
+            ...(fit === undefined ? {} : { fit }),
+            onProgress: (done) => onProgress({ phase: "rows", done, total: null }),
+            signal,
+          },
+          ask,
+        ),
+      ),
+    ),
+  );
+  if (out === undefined) return;
+  output.result(
+    { out, rows: report.rowCount, features: report.features },
+    () => `${formatCount(report.rowCount)} rows, ${report.features.length} features: ${out}`,
+  );
+}
+
+async function writeToStdout(lines: string): Promise<void> {
+  if (!process.stdout.write(lines)) await once(process.stdout, "drain");
 }
 
 /** As a server on the store would answer; nothing is kept for the audit. */

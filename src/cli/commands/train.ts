@@ -3,13 +3,25 @@ import { Command, Option } from "commander";
 import { interruptible } from "../interrupt.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type LabelOptions, labelRequest, withLabelOptions } from "../label-options.ts";
-import { parseBytes, parseCount } from "../option-values.ts";
+import { parseBytes, parseCount, parseTime, parseTimeSplit } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
+import type { Platform } from "../../platform.ts";
+import type { TrainOptions as PlatformTrainOptions } from "../../platform/platform-options.ts";
+import { OnefoldError } from "../../base/errors.ts";
+import type { Micros } from "../../base/micros.ts";
+import { leakageText } from "../leakage-text.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
-interface TrainOptions extends StandardOptions, LabelOptions, WorkerTableOptions {
-  readonly out: string;
+interface TrainOptions extends StandardOptions, Omit<LabelOptions, "labels">, WorkerTableOptions {
+  readonly labels?: string;
+  readonly every?: string;
+  readonly entities?: string;
+  readonly from?: Micros;
+  readonly to?: Micros;
+  readonly split?: PlatformTrainOptions["timeSplit"] & object;
+  readonly out?: string;
+  readonly explainLeakage?: true;
   readonly fit?: number;
   readonly statuses?: true;
   readonly memory?: number;
@@ -23,8 +35,18 @@ export function trainCommand(): Command {
     new Command("train")
       .description("build a training set: every label row once, in order, with the features known at its time")
       .requiredOption("--service <name>", "the service whose features are wanted")
-      .requiredOption("--labels <file>", "label rows: Parquet, CSV or NDJSON with key columns and a time")
-      .requiredOption("--out <file>", "where to write, .parquet or .csv; the manifest goes to <file>.manifest.json")
+      .option("--labels <file>", "label rows: Parquet, CSV or NDJSON with key columns and a time")
+      .option("--every <duration>", "instead of label rows: entities at ticks so far apart, such as 1d")
+      .option("--entities <all|file>", "at each tick: every entity known by then, or those of a file")
+      .addOption(new Option("--from <time>", "first tick (default: by which an event was known)").argParser(parseTime))
+      .addOption(new Option("--to <time>", "no tick is later (default: the end of the log)").argParser(parseTime))
+      .addOption(
+        new Option(
+          "--split <parts>",
+          "add a column split by time: shares such as 0.7,0.15,0.15, or one or two times that begin a part",
+        ).argParser(parseTimeSplit),
+      )
+      .option("--out <file>", "where to write, .parquet or .csv; the manifest goes to <file>.manifest.json")
       .addOption(
         new Option(
           "--fit <version>",
@@ -32,6 +54,10 @@ export function trainCommand(): Command {
         ).argParser(parseCount),
       )
       .option("--statuses", "add a column <feature>__status for each feature")
+      .option(
+        "--explain-leakage",
+        "say what final knowledge would have changed, row by row; writes the set as known where --out is given",
+      )
       .addOption(
         new Option("--memory <size>", "memory to use, as 2GB; what does not fit goes to disk").argParser(parseBytes),
       )
@@ -42,30 +68,72 @@ export function trainCommand(): Command {
       )
       .option("--spill <folder>", "where what does not fit into memory goes (default: the system's temporary folder)")
       .option("--resume", "keep what is finished in <out>.parts, and go on from there if an earlier run was ended"),
-  ).action(async (options: TrainOptions) => {
+  ).action(async (options: TrainOptions, self: Command) => {
     const output = createOutput(options.json === true);
-    const set = await output.withProgress("train", (onProgress) =>
-      withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
-        interruptible((signal) =>
-          platform.train({
-            ...labelRequest(options),
-            out: options.out,
-            withStatuses: options.statuses === true,
-            ...(options.fit === undefined ? {} : { fit: options.fit }),
-            ...(options.memory === undefined ? {} : { memoryBytes: options.memory }),
-            ...(options.threads === undefined ? {} : { threads: options.threads }),
-            ...(options.spill === undefined ? {} : { spillFolder: options.spill }),
-            resume: options.resume === true,
-            onProgress,
-            signal,
-          }),
+    if (options.explainLeakage === true) refuseWithLeakage(options);
+    else if (options.out === undefined) self.error("error: required option '--out <file>' not specified");
+    if (options.labels === undefined && options.every === undefined)
+      self.error(
+        "error: required option '--labels <file>' not specified, nor '--every <duration> --entities <all|file>'",
+      );
+    const run = <T>(work: (platform: Platform, request: PlatformTrainOptions) => Promise<T>): Promise<T> =>
+      output.withProgress("train", (onProgress) =>
+        withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
+          interruptible((signal) =>
+            work(platform, {
+              ...labelsOf(options),
+              ...(options.split === undefined ? {} : { timeSplit: options.split }),
+              ...(options.out === undefined ? {} : { out: options.out }),
+              withStatuses: options.statuses === true,
+              ...(options.fit === undefined ? {} : { fit: options.fit }),
+              ...(options.memory === undefined ? {} : { memoryBytes: options.memory }),
+              ...(options.threads === undefined ? {} : { threads: options.threads }),
+              ...(options.spill === undefined ? {} : { spillFolder: options.spill }),
+              resume: options.resume === true,
+              onProgress,
+              signal,
+            }),
+          ),
         ),
-      ),
-    );
+      );
+    if (options.explainLeakage === true) {
+      const report = await run((platform, { knowledge: _, ...request }) => platform.explainLeakage(request));
+      output.result(report, () => leakageText(report));
+      return;
+    }
+    const set = await run((platform, request) => platform.train(request));
     output.result(
       { out: set.out, rows: set.rowCount, manifest: set.manifest },
       () => `${formatCount(set.rowCount)} rows, ${set.manifest.features.length} features: ${options.out}`,
     );
   });
   return withStandardOptions(withWorkerTableOptions(command));
+}
+
+/** A label file, or how label rows are generated; the platform refuses neither and both. */
+function labelsOf(options: TrainOptions): Omit<PlatformTrainOptions, "labels"> & PlatformTrainOptions {
+  const { labels, every, entities, from, to } = options;
+  const request = labelRequest({ ...options, labels: labels ?? "" });
+  if (every === undefined && entities === undefined && from === undefined && to === undefined && labels !== undefined)
+    return request;
+  const { labels: _, ...rest } = request;
+  return {
+    ...rest,
+    ...(labels === undefined ? {} : { labels }),
+    ...(every === undefined ? {} : { every }),
+    ...(entities === undefined ? {} : { entities }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  } as PlatformTrainOptions;
+}
+
+function refuseWithLeakage({ knowledge }: TrainOptions): void {
+  if (knowledge === "as-known") return;
+  throw new OnefoldError(
+    "REQUEST_INVALID",
+    `--explain-leakage compares what was known with final knowledge, not ${knowledge}`,
+    {
+      hint: "leave --knowledge out",
+    },
+  );
 }

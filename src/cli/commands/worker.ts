@@ -5,6 +5,7 @@ import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import { parseDuration } from "../../base/micros.ts";
 import { kafkaSettingsOf, type KafkaOptions, withWorkerOptions } from "../kafka-options.ts";
+import type { WorkerHealth } from "../../platform/kafka/worker-door.ts";
 import { parseCount, parsePort } from "../option-values.ts";
 import { createOutput, errorLines } from "../output.ts";
 import { requireDefinitions, type StandardOptions, withStandardOptions } from "../standard-options.ts";
@@ -33,6 +34,19 @@ function oncePerWhile(tell: (error: OnefoldError) => void): (error: OnefoldError
   };
 }
 
+function progressLine(health: WorkerHealth): string {
+  const { routed, folded, duplicates, dead_letters, partitions, route_lag, fold_lag } = health;
+  return [
+    `routed ${counted(routed, "event")}, folded ${folded} (once for each key)`,
+    `${counted(duplicates, "duplicate")}, ${counted(dead_letters, "dead letter")}`,
+    `${counted(partitions, "partition")}, behind by ${counted(route_lag, "record")} to route and ${fold_lag} to fold`,
+  ].join("; ");
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
 export function workerCommand(): Command {
   const command = new Command("worker").description("fold events from Kafka topics into an online store on Redis");
   withWorkerOptions(command)
@@ -50,7 +64,7 @@ export function workerCommand(): Command {
     .action(async (options: WorkerOptions) => {
       const output = createOutput(options.json === true);
       const kafka = kafkaSettingsOf(options);
-      if (options.online === undefined) {
+      if (options.online === undefined || options.online.trim() === "") {
         throw new OnefoldError("REQUEST_INVALID", "no online store is named", {
           hint: "give --online redis://host:port, or ONEFOLD_ONLINE",
         });
@@ -63,6 +77,7 @@ export function workerCommand(): Command {
       ]);
       for (const note of workerNotes(definitions, options.drafts === true)) output.note(`note: ${note}`);
       const stopped = nextStopSignal().then(() => null);
+      output.note(`connecting to Kafka at ${kafka.brokers.join(",")}, and to the online store`);
       const password = process.env["ONEFOLD_REDIS_PASSWORD"];
       const worker = await startKafkaWorker({
         definitions,
@@ -75,7 +90,7 @@ export function workerCommand(): Command {
           : { archiveIntervalMs: Math.ceil(parseDuration(options.archiveEvery) / 1000) }),
         ...(options.drafts === undefined ? {} : { drafts: options.drafts }),
         ...(options.states === undefined ? {} : { statesMax: options.states }),
-        onTrouble: oncePerWhile((error) => process.stderr.write(`${errorLines(error).join("\n")}\n`)),
+        onTrouble: oncePerWhile((error) => process.stderr.write(`${errorLines(error).join("\n")}\n  tried again\n`)),
       });
       const { port, host } = options;
       let failure: OnefoldError | null;
@@ -89,13 +104,12 @@ export function workerCommand(): Command {
         });
         let shown = "";
         telling = setInterval(() => {
-          const { routed, folded, route_lag, fold_lag, partitions, dead_letters } = healthOf(worker.progress);
-          const line = `${folded} events folded, ${routed} routed; ${partitions} partitions, ${route_lag} records to route, ${fold_lag} to fold; ${dead_letters} dead letters`;
+          const line = progressLine(healthOf(worker.progress));
           if (line !== shown) output.note(line);
           shown = line;
         }, PROGRESS_MS);
         failure = await Promise.race([stopped, worker.failed]);
-        output.note("stopping: the batch at hand is finished");
+        output.note(`${progressLine(healthOf(worker.progress))}\nstopping: the batch at hand is finished`);
       } finally {
         clearInterval(telling);
         await door?.close();

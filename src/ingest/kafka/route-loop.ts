@@ -42,6 +42,8 @@ export interface RouteLoopOptions {
   readonly verdicts: Pick<Verdicts, "of" | "read">;
   /** Waited for verdicts in one turn. */
   readonly verdictsMs?: number;
+  /** Records claimed and appended at once. */
+  readonly roundRecords?: number;
 }
 
 export interface RouteProgress {
@@ -65,8 +67,10 @@ interface RoutedItem {
 
 /** Of values, in one append: well below what a broker takes for one partition. */
 const APPEND_BYTES_MAX = 512 * 1024;
-/** Claims have an id for a key, some bytes for a value and headers. */
-const CLAIMS_PER_APPEND = 2000;
+/** Records of a round: while their ids are judged, the ones before are appended and folded. */
+const ROUND_RECORDS = 2000;
+/** Rounds claimed at one time. */
+const ROUNDS_AHEAD = 3;
 const VERDICTS_MS = 200;
 const LOOK_MS_MAX = 16;
 
@@ -80,8 +84,10 @@ export class RouteLoop {
   /** Notes that the group has, by partition. */
   readonly #committed = new Map<string, string>();
   readonly #lags = new Map<string, number>();
-  /** Records whose ids are claimed, and not all judged yet. */
-  #claimed: readonly RoutedPartition[] | null = null;
+  /** Rounds of records whose ids are claimed, and may be judged. */
+  #claimed: (readonly RoutedPartition[])[] = [];
+  /** Those that come next. */
+  #fetched: (readonly RoutedPartition[])[] = [];
   #owned: readonly TopicPartition[] = [];
   #events = 0;
   #deadLetters = 0;
@@ -114,7 +120,8 @@ export class RouteLoop {
     this.#positions.clear();
     this.#committed.clear();
     this.#lags.clear();
-    this.#claimed = null;
+    this.#claimed = [];
+    this.#fetched = [];
   }
 
   /** Resolves with how many records were at hand; null without partitions. */
@@ -129,23 +136,29 @@ export class RouteLoop {
     return taken;
   }
 
-  /** Where topics are behind, they do not wait for events to come here. */
+  /**
+   * One round of records, while the ids of the next ones are judged. Where topics are behind, they do not wait for
+   * events to come here.
+   */
   async #routeLive(isHurried: boolean): Promise<number> {
-    if (this.#claimed === null) {
+    const { roundRecords = ROUND_RECORDS } = this.#options;
+    if (this.#claimed.length === 0 && this.#fetched.length === 0) {
       const from = Array.from(this.#positions.values(), ({ at, ...partition }) => ({ ...partition, offset: at.live }));
       const fetched = await (isHurried ? this.#fetching.fetch(from, 0) : this.#fetching.fetch(from));
       const routed = fetched.map((one) => this.#routed(one, "live"));
-      const claims = claimsOf(routed).map(({ record }) => record);
-      for (let i = 0; i < claims.length; i += CLAIMS_PER_APPEND) {
-        await this.#options.connection.send(claims.slice(i, i + CLAIMS_PER_APPEND));
-      }
-      this.#claimed = routed;
+      this.#fetched = inRounds(routed, roundRecords);
     }
-    const claimed = this.#claimed;
-    const verdicts = await this.#judged(claimed);
-    if (verdicts === null) return countOf(claimed);
-    this.#claimed = null;
-    return this.#append(claimed, verdicts, "live");
+    while (this.#claimed.length < ROUNDS_AHEAD && this.#fetched.length > 0) {
+      await this.#options.connection.send(claimsOf(this.#fetched[0]!).map(({ record }) => record));
+      this.#claimed.push(this.#fetched.shift()!);
+    }
+    const [round] = this.#claimed;
+    if (round === undefined) return 0;
+    const verdicts = await this.#judged(round);
+    if (verdicts === null) return countOf(round);
+    const taken = await this.#append(round, verdicts, "live");
+    this.#claimed.shift();
+    return taken;
   }
 
   /** Claims of what the others have gone past are judged. */
@@ -262,7 +275,8 @@ export class RouteLoop {
     // Whoever has the partition now claims and appends them anew.
     const isOurs = ({ topic, partition, at }: RoutedPartition): boolean =>
       this.#positions.get(partitionName(topic, partition))?.at === at;
-    this.#claimed = this.#claimed?.filter(isOurs) ?? null;
+    this.#claimed = this.#claimed.map((round) => round.filter(isOurs));
+    this.#fetched = this.#fetched.map((round) => round.filter(isOurs));
     const fresh = [...owned].filter(([name]) => !this.#positions.has(name));
     if (fresh.length === 0) return;
     const committed = await seat.committed(fresh.map(([, partition]) => partition));
@@ -274,6 +288,29 @@ export class RouteLoop {
       this.#positions.set(name, { topic, partition, at });
     }
   }
+}
+
+/** In order, so many records at a time; what is read of a record by several sources stays together. */
+function inRounds(routed: readonly RoutedPartition[], records: number): (readonly RoutedPartition[])[] {
+  const rounds: RoutedPartition[][] = [];
+  let round: RoutedPartition[] = [];
+  let count = 0;
+  for (const part of routed) {
+    const { items } = part;
+    let from = 0;
+    do {
+      let to = Math.min(items.length, from + records - count);
+      while (to > 0 && to < items.length && items[to]!.record === items[to - 1]!.record) to++;
+      const end = to < items.length ? items[to]!.record.offset : part.end;
+      round.push({ ...part, items: items.slice(from, to), end });
+      count += to - from;
+      from = to;
+      if (count < records) continue;
+      rounds.push(round);
+      [round, count] = [[], 0];
+    } while (from < items.length);
+  }
+  return round.length === 0 ? rounds : [...rounds, round];
 }
 
 function claimsOf(routed: readonly RoutedPartition[]) {

@@ -96,7 +96,7 @@ export function planRoutes(definitions: readonly Definition[], prefix: string, d
       isFirst: i === 0,
     }));
     const claims: Route | null =
-      source.id === undefined || direct === true
+      source.id === undefined || direct === true || source.kafka.ids === "entity"
         ? null
         : {
             topic: `${prefix}.${source.name}.ids`,

@@ -16,7 +16,7 @@ import { openOfflineStore } from "../../offline-store/delta-table.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { EventArchive, EventFiles, KeyedFiles } from "../../offline-store/event-archive.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
-import { type ArchivePlace, placesOf } from "../../offline-store/partitioned-events.ts";
+import { type ArchivePlace, placesOf } from "../../offline-store/archive-places.ts";
 import { HISTORY_BASE } from "../../schema/event-offset.ts";
 import type { Registry } from "../../registry/registry.ts";
 

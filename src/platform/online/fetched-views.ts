@@ -23,12 +23,14 @@ import type { CatalogView } from "../view-catalog.ts";
 import { DecodedStates } from "../workers/decoded-states.ts";
 import { PLACE_AGE_MILLIS_MAX, type Published, PUBLISHED_META, readPublished } from "./published.ts";
 
+/** How the names of workers' spaces end (`src/ingest/kafka/view-places.ts`). */
+const KAFKA_SPACE = "#kafka";
 const DECODED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What is known of one view at one time. */
 interface Place extends StoredView {
-  /** All that was folded by then is in the states that are read now. */
-  readonly snapshotTime: Micros;
+  /** All that was folded by then is in the states that are read now; null of workers' states, of which nobody says. */
+  readonly snapshotTime: Micros | null;
 }
 
 class Fetched {
@@ -175,7 +177,8 @@ export class FetchedViews implements StateSnapshot {
     return stored === null ? null : { ...stored, snapshotTime: this.#snapshotTime(stored, name) };
   }
 
-  #snapshotTime({ flushedAt = 0 as Micros, position }: StoredView, view: string): Micros {
+  #snapshotTime({ flushedAt = 0 as Micros, position, space }: StoredView, view: string): Micros | null {
+    if (space.endsWith(KAFKA_SPACE)) return null;
     const published = this.#published;
     const flushed = published?.flushed.find(([name]) => name === view);
     if (published === null || flushed === undefined || position < flushed[1]) return flushedAt;

@@ -73,6 +73,10 @@ export class PublishedStore implements SharedOnlineStore {
     this.#publisher.committed(states, metas);
   }
 
+  removeStates(states: readonly StateRead[], metas: readonly MetaWrite[]): Promise<void> {
+    return this.#local.removeStates(states, metas);
+  }
+
   async dropSpace(space: StateSpace): Promise<void> {
     await this.#local.dropSpace(space);
     this.#publisher.dropped(space);

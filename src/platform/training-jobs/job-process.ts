@@ -17,8 +17,6 @@ export interface JobProgram {
 
 /** What one that was told to stop may take until it is ended. */
 const CANCEL_MILLIS_MAX = 10_000;
-/** Of what it writes to stderr so much is kept, from the end. */
-const STDERR_CHARACTERS_MAX = 400;
 
 /**
  * Resolves once the work is done and the process has ended. Rejects with what the work failed with: `CANCELLED` where
@@ -34,11 +32,11 @@ export function runInProcess(
   return new Promise((resolve, reject) => {
     const child = fork(module instanceof URL ? fileURLToPath(module) : module, [...args], {
       serialization: "advanced",
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
+      // What it says at a violent end is for whoever reads the server's log.
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     let result: JobResult | null = null;
     let failure: OnefoldError | null = null;
-    let stderr = "";
     let killing: NodeJS.Timeout | null = null;
     const tell = (message: JobMessage): void => {
       // What is said to one that has gone is lost: its end says so.
@@ -48,9 +46,6 @@ export function runInProcess(
       tell({ kind: "cancel" });
       killing = setTimeout(() => child.kill("SIGKILL"), CANCEL_MILLIS_MAX);
     };
-    child.stderr!.setEncoding("utf8").on("data", (text: string) => {
-      stderr = (stderr + text).slice(-STDERR_CHARACTERS_MAX);
-    });
     child.on("message", (message: JobMessage) => {
       if (message.kind === "ready") {
         tell({ kind: "work", work });
@@ -72,7 +67,7 @@ export function runInProcess(
       if (killing !== null) clearTimeout(killing);
       if (signal.aborted) reject(new OnefoldError("CANCELLED", "the training set was cancelled"));
       else if (result !== null) resolve(result);
-      else reject(failure ?? interrupted(how, stderr));
+      else reject(failure ?? interrupted(how));
     };
     signal.addEventListener("abort", cancel);
   });
@@ -86,9 +81,8 @@ function yieldPriority(pid: number): void {
   }
 }
 
-function interrupted(how: string, stderr: string): OnefoldError {
+function interrupted(how: string): OnefoldError {
   return new OnefoldError("TRAINING_INTERRUPTED", `the process that built the training set ended: ${how}`, {
-    hint: "start it again; if the system ended it, look at the memory that the machine has left",
-    ...(stderr.trim() === "" ? {} : { cause: new Error(stderr.trim()) }),
+    hint: "start it again; if the system ended it, look at the memory that the machine has left, and at the server's log",
   });
 }

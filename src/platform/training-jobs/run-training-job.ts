@@ -9,7 +9,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
 import { openDuckDb } from "../../offline-store/duckdb.ts";
-import type { QueryEngine } from "../../offline-store/engine.ts";
+import type { EngineSettings, QueryEngine } from "../../offline-store/engine.ts";
 import { openFileRegistry } from "../../registry/file-registry.ts";
 import { openFitStore } from "../../registry/fit-files.ts";
 import { train } from "../../training/training-set.ts";
@@ -66,7 +66,8 @@ async function buildSet(
   const clock: Clock = { now: () => house.now };
   const registry = await openFileRegistry(house.registryFolder, { clock });
   registry.attachCode(typeof definitions === "function" ? await definitions() : definitions);
-  const openEngine = (): Promise<QueryEngine> => openDuckDb({ memoryBytes: house.memoryBytes ?? ENGINE_MEMORY_BYTES });
+  const openEngine = (settings: EngineSettings = {}): Promise<QueryEngine> =>
+    openDuckDb({ memoryBytes: house.memoryBytes ?? ENGINE_MEMORY_BYTES, ...settings });
   const engine = await openEngine();
   try {
     const ports = openTrainingPorts(

@@ -6,7 +6,7 @@ import { ERROR_CODES, asOnefoldError, type ErrorCode, OnefoldError } from "../..
 import type { Micros } from "../../base/micros.ts";
 import type { MetricValues } from "../../monitor/metrics.ts";
 import type { HttpOptions } from "../../serve/http.ts";
-import type { PushReport } from "../../serve/ports.ts";
+import type { CorrectionReport, PushReport, ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 
@@ -56,6 +56,14 @@ export interface Questions {
       readonly faults: readonly (readonly [row: number, fault: WireError])[];
     };
     readonly answered: PushReport;
+  };
+  /** Of the owner. */
+  readonly correct: {
+    readonly asked: {
+      readonly source: string;
+      readonly corrections: Parameters<NonNullable<ServePorts["correct"]>>[1];
+    };
+    readonly answered: CorrectionReport;
   };
   /** Of the owner: the page of all processes. */
   readonly metricsPage: {

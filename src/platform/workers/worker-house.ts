@@ -101,6 +101,7 @@ export async function openWorkerHouse(
       return views.view(compiled);
     },
     push: (source, rows, faults) => owner.ask("push", { source, rows, faults: faultsToWire(faults) }),
+    correct: (source, corrections) => owner.ask("correct", { source, corrections }),
     samples: ({ service, entities, views: read }, keys) =>
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),

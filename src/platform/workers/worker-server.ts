@@ -52,6 +52,7 @@ export interface OwnerHouse {
   readonly clock: Clock;
   readonly servingLogSampleRate: number;
   readonly push: ServePorts["push"];
+  readonly correct: NonNullable<ServePorts["correct"]>;
   readonly readiness: ServePorts["readiness"];
   readonly metrics: Metrics;
   /** Null where it builds no training sets. */
@@ -142,6 +143,7 @@ export class Workers {
   #start(program: WorkerProgram, settings: WorkerSettings): WorkerProcess {
     const started = new WorkerProcess(program, settings, {
       push: ({ source, rows, faults }) => this.#house.push(source, rows, faultsFromWire(faults)),
+      correct: ({ source, corrections }) => this.#house.correct(source, corrections),
       metricsPage: () => this.#metricsPage(),
       training: (asked) => answerTraining(this.#house.training, asked),
     });

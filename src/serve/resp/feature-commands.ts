@@ -15,7 +15,7 @@ import type { VectorAsk } from "../feature-reader.ts";
 import { askedOf } from "../kept-elements.ts";
 import type { FetchedStates } from "../ports.ts";
 import type { FeatureVector } from "../vector-buffer.ts";
-import { answerFeatures, answerMetadata } from "../vector-answer.ts";
+import { answerFeatures, answerMetadata, type AnswerOptions, isPlain } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
 import type { VectorPlan } from "../vector-plan.ts";
 import { decodeText } from "./byte-string.ts";
@@ -30,34 +30,18 @@ export const featureCommands: readonly Command[] = [
     name: "fget",
     options: "[CONTEXT json]",
     summary: "A service's values for one set of entities, in the service's order",
-    ask: (args, call) => {
-      const plan = planOf(args[1]!, call);
-      return {
-        ...askedOne(plan, args, NO_OPTIONS),
-        isPlain: true,
-        write: (vector, out) => out.raw(formatVector(plan, vector, out.protocol)),
-      };
-    },
+    ask: (args, call) => askedOne(planOf(args[1]!, call), args, NO_OPTIONS),
+    write: ({ plan }, vector, out) => out.raw(formatVector(plan, vector, out.protocol)),
   }),
   oneVector({
     name: "fgetjson",
     options: "[CONTEXT json] [WITHMETA] [WITHTOKEN]",
     summary: "The same as one JSON text: values by name, and what is known about them",
-    ask: (args, call) => {
-      const plan = planOf(args[1]!, call);
-      const flags = { WITHMETA: false, WITHTOKEN: false };
-      const asked = askedOne(plan, args, flags);
-      const isPlain = !flags.WITHMETA && !flags.WITHTOKEN;
-      const options = { full: flags.WITHMETA, token: flags.WITHTOKEN };
-      return {
-        ...asked,
-        isPlain,
-        write: (vector, out) => {
-          const features = answerFeatures(plan, vector);
-          const answer = isPlain ? features : { features, metadata: answerMetadata(plan, vector, options) };
-          out.text(JSON.stringify(answer));
-        },
-      };
+    ask: (args, call) => askedOne(planOf(args[1]!, call), args, { WITHMETA: false, WITHTOKEN: false }),
+    write: ({ plan, options }, vector, out) => {
+      const features = answerFeatures(plan, vector);
+      const answer = isPlain(options) ? features : { features, metadata: answerMetadata(plan, vector, options) };
+      out.text(JSON.stringify(answer));
     },
   }),
   oneVector({
@@ -67,8 +51,9 @@ export const featureCommands: readonly Command[] = [
     ask: (args, call) => {
       const plan = planOf(args[1]!, call);
       requirePackable(plan);
-      return { ...askedOne(plan, args, NO_OPTIONS), isPlain: true, write: writePackedVector };
+      return askedOne(plan, args, NO_OPTIONS);
     },
+    write: (_asked, vector, out) => writePackedVector(vector, out),
   }),
   {
     name: "fmget",
@@ -94,6 +79,7 @@ export const featureCommands: readonly Command[] = [
 /** Options that stand alone, and whether they were given. */
 type Flags = Record<string, boolean>;
 const NO_OPTIONS: Flags = Object.freeze({});
+const PLAIN: AnswerOptions = Object.freeze({ full: false, token: false });
 
 function planOf(service: string, { door }: Call): VectorPlan {
   return door.reader.servicePlan(decodeText(service, "service"));
@@ -105,30 +91,30 @@ interface AskedVector extends VectorAsk {
 }
 
 interface AskedOne extends AskedVector {
-  /** Whether the reply is made of values alone. */
-  readonly isPlain: boolean;
-  readonly write: (vector: FeatureVector, out: ReplyWriter) => void;
+  readonly options: AnswerOptions;
 }
 
 /** A command that answers with one vector, at once or once its states were fetched. */
-function oneVector({ name, options, summary, ask }: OneVectorCommand): Command {
+function oneVector({ name, options, summary, ask, write }: OneVectorCommand): Command {
   return {
     name,
     arity: -2,
     syntax: `service key [key ...] ${options}`,
     summary,
     run: (args, call) => {
-      const { plan, keys, request, isPlain, write } = ask(args, call);
-      write(call.door.reader.read(plan, keys, { request }), call.out);
-      if (isPlain) call.keep(plan, keys, name);
+      const asked = ask(args, call);
+      const { plan, keys, request } = asked;
+      write(asked, call.door.reader.read(plan, keys, { request }), call.out);
+      if (isPlain(asked.options)) call.keep(plan, keys, name);
     },
     beginFetching: async (args, call) => {
       const { reader } = call.door;
-      const { plan, keys, request, write } = ask(args, call);
+      const asked = ask(args, call);
+      const { plan, keys, request } = asked;
       const states = await reader.fetch!([{ plan, keys }]);
       return (out) => {
         try {
-          write(reader.read(plan, keys, { request, states }), out);
+          write(asked, reader.read(plan, keys, { request, states }), out);
         } catch (error) {
           call.fail(error, name);
         }
@@ -143,16 +129,22 @@ interface OneVectorCommand {
   readonly options: string;
   readonly summary: string;
   readonly ask: (args: readonly string[], call: Call) => AskedOne;
+  readonly write: (asked: AskedOne, vector: FeatureVector, out: ReplyWriter) => void;
 }
 
-/** What a call asks for whose first key stands at 2; marks the flags it gives in `flags`. */
-function askedOne(plan: VectorPlan, args: readonly string[], flags: Flags): AskedVector {
+/** What a call asks for whose first key stands at 2. `flags` are those it may give, and marked where it gives them. */
+function askedOne(plan: VectorPlan, args: readonly string[], flags: Flags): AskedOne {
   const { entities } = plan;
   const optionsAt = 2 + entities.length;
   if (args.length < optionsAt) throw wrongKeyCount(plan, args.length - 2);
-  const context = args.length === optionsAt ? undefined : readOptions(args, optionsAt, flags, plan);
+  let context: unknown;
+  let options = PLAIN;
+  if (args.length > optionsAt) {
+    context = readOptions(args, optionsAt, flags, plan);
+    options = { full: flags["WITHMETA"] === true, token: flags["WITHTOKEN"] === true };
+  }
   const keys = keysAt(plan, args, 2);
-  return { plan, keys, request: requestRow(plan.request, context) };
+  return { plan, keys, request: requestRow(plan.request, context), options };
 }
 
 function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKey[] {

@@ -55,8 +55,13 @@ function formatValue(value: Value, type: ValueType, protocol: Protocol): string 
   }
 }
 
+/** What stands before a bulk string, by its length: that of most values. */
+const BULK_HEADS: readonly string[] = Array.from({ length: 32 }, (_, length) => `$${length}\r\n`);
+
 function bulk(bytes: string): string {
-  return `$${bytes.length}\r\n${bytes}\r\n`;
+  const { length } = bytes;
+  const head = length < BULK_HEADS.length ? BULK_HEADS[length]! : `$${length}\r\n`;
+  return `${head}${bytes}\r\n`;
 }
 
 /** RESP3 has names of its own for what is not finite. */

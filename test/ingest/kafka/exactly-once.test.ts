@@ -188,6 +188,7 @@ describe("routing and folding without transactions", () => {
           seat,
           verdicts: new Verdicts(real),
           verdictsMs: 0,
+          roundRecords: chance(0.5) ? 1 + Math.floor(random() * 5) : 1000,
         });
         loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
         return { loop, fault };

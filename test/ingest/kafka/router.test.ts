@@ -40,6 +40,9 @@ describe("the known time that a router stamps", () => {
     const of = (kafka: object) => () =>
       stream("p", { columns: { at: t.timestamp() }, eventTime: "at", kafka: kafka as { topic: string } });
     expect(of({ topic: "p", knownTime: "record" })().kafka).toEqual({ topic: "p", knownTime: "record" });
+    expect(of({ topic: "p", ids: "entity" })().kafka).toEqual({ topic: "p", ids: "entity" });
+    expect(of({ topic: "p", ids: "source" })).toThrow('ids is "source": it is "entity", or left out');
+    expect(of({ topic: "p", ids: "entity", direct: true })).toThrow("leave ids out");
     expect(of({ topic: "p", knownTime: "event" })).toThrow('knownTime is "event": it is "record", or left out');
     expect(of({ topic: "p", knownTime: "record", direct: true })).toThrow("leave knownTime out");
   });

@@ -19,6 +19,7 @@ const sent: readonly SentPayment[] = Array.from({ length: 120 }, (_, n) => {
   return sentPayment(n, { id, amount: n, ...(n % 3 === 0 ? sentPayment(n % 50, { id, amount: n }) : {}) });
 });
 const ids = new Set(sent.map(({ id }) => id)).size;
+const perUser = new Set(sent.map(({ id, user }) => `${user} ${id}`)).size;
 
 function topicOf(kafka: Partial<StreamDefinition["kafka"]> = {}): Partial<StreamDefinition> {
   return { kafka: { topic: `ids-${randomUUID().slice(0, 8)}`, ...kafka } };
@@ -76,6 +77,21 @@ describeWithKafka("an event id", () => {
     await world.close();
   });
 
+  it("counts once for each entity where the source says so, and then no topic of ids is made", async () => {
+    const world = await KafkaWorld.open(await shared("kafka"), { source: topicOf({ ids: "entity" }) });
+    const store = new MemoryOnlineStore();
+    await world.send(sent);
+    await world.worker(store);
+    await world.settled(store, sent.length, 60_000);
+    for (const route of world.routes) {
+      expect(await world.storedStates(store, route)).toEqual(await world.expectedStates(route));
+    }
+    expect(await world.countOf(store, world.routes[0]!)).toBe(perUser);
+    const name = `${world.settings.prefix}.payments.ids`;
+    expect((await world.connection.topics([name])).has(name)).toBe(false);
+    await world.close();
+  });
+
   it("counts once for each entity in a topic that is folded directly", async () => {
     const source = topicOf({ direct: true });
     const world = await KafkaWorld.open(await shared("kafka"), { source, sourcePartitions: 1 });
@@ -89,7 +105,6 @@ describeWithKafka("an event id", () => {
     }));
     await world.connection.send(records);
     const worker = await world.worker(store);
-    const perUser = new Set(sent.map(({ id, user }) => `${user} ${id}`)).size;
     expect(perUser).toBeGreaterThan(ids);
     await expect.poll(() => worker.progress.fold.events, { timeout: 60_000 }).toBe(perUser);
     expect(await world.countOf(store, world.routes[0]!)).toBe(perUser);

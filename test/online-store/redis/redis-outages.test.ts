@@ -149,7 +149,7 @@ describeWithOurs("the online store on a Redis that fails", () => {
 
   it("tells what a full server says", async () => {
     const server = closed(await startRedis({ config: ["maxmemory 3mb"] }));
-    const store = await opened(`127.0.0.1:${server.port}`);
+    const store = await opened(`127.0.0.1:${server.port}`, 10_000);
     const large = { ...write("a", 1), bytes: new Uint8Array(randomBytes(3_000_000)) };
     await store.commit([large], []).catch(() => undefined);
     await expect(store.commit([write("b", 1)], [])).rejects.toMatchObject({

@@ -225,7 +225,7 @@ describe("a training job", () => {
     await world.jobOnce(id, () => childPids().length === 1);
     process.kill(childPids()[0]!, "SIGKILL");
     expect(await world.ended(id)).toMatchObject({ state: "failed", error: { code: "TRAINING_INTERRUPTED" } });
-    expect((await world.ended(await world.begin())).state).toBe("done");
+    expect(await world.ended(await world.begin())).toMatchObject({ state: "done", error: null });
   });
 
   it("is interrupted where the server ends, says so after a restart, and what was done is still there", async () => {

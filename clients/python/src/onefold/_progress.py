@@ -30,6 +30,7 @@ class Progress:
         phase = progress.phase if progress.view is None else f"{progress.phase} of {progress.view}"
         if phase != self._phase:
             self._phase = phase
+            self._bar.unit = "%" if progress.phase == "sorting" else " rows"
             self._bar.reset(total=progress.total or None)
             self._bar.set_description_str(f"training set: {phase}")
         if progress.total and self._bar.total != progress.total:

@@ -35,8 +35,8 @@ UPLOAD_SECONDS = 120.0
 EVENTS_READ_SECONDS = 60.0
 #: A set is converted to Arrow before its first byte is sent.
 DOWNLOAD_READ_SECONDS = 600.0
-#: So often in a row the stream of events may break: a server that is started again takes some seconds.
-EVENTS_RETRIES = 8
+#: So long the server may be away while a set is waited for: one that is started again takes some seconds.
+PATIENCE_SECONDS = 60.0
 
 
 def training_options(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from ._retry import Attempts
 from ._training import (
     DOWNLOAD_READ_SECONDS,
     EVENTS_READ_SECONDS,
-    EVENTS_RETRIES,
+    PATIENCE_SECONDS,
     UPLOAD_SECONDS,
     set_path,
     training_call,
@@ -284,19 +285,20 @@ class AsyncTrainingSet:
         self.job = TrainingJob.of_wire(await self._client._send(Call("GET", set_path(self.id))))
         return self.job
 
-    async def events(self) -> AsyncIterator[TrainingJob]:
+    async def events(self, *, patience: float = PATIENCE_SECONDS) -> AsyncIterator[TrainingJob]:
         """As ``TrainingSet.events``."""
         call = Call("GET", set_path(self.id, "/events"))
         failures = 0
+        heard = time.monotonic()
         while True:
             try:
                 async with self._client._stream(call, EVENTS_READ_SECONDS) as response:
                     reader = EventReader()
                     async for line in response.aiter_lines():
+                        failures, heard = 0, time.monotonic()
                         event = reader.line(line)
                         if event is None:
                             continue
-                        failures = 0
                         self.job = TrainingJob.of_wire(event)
                         yield self.job
                         if not self.job.is_under_way:
@@ -305,15 +307,16 @@ class AsyncTrainingSet:
             except OnefoldError as cause:
                 error = cause
             failures += 1
-            if failures > EVENTS_RETRIES or not (call.may_retry(error) or error.code == "CALL_TIMED_OUT"):
+            is_away = time.monotonic() - heard > patience
+            if is_away or not (call.may_retry(error) or error.code == "CALL_TIMED_OUT"):
                 raise error
             await asyncio.sleep(min(2.0, 0.1 * 2**failures))
 
-    async def wait(self, *, progress: ProgressOption = True) -> TrainingJob:
+    async def wait(self, *, progress: ProgressOption = True, patience: float = PATIENCE_SECONDS) -> TrainingJob:
         """As ``TrainingSet.wait``; where the task that waits is cancelled, so is the training set."""
         bar = Progress(progress)
         try:
-            async for job in self.events():
+            async for job in self.events(patience=patience):
                 bar.show(job)
         except (KeyboardInterrupt, asyncio.CancelledError):
             await asyncio.shield(asyncio.ensure_future(self.cancel()))

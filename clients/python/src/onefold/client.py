@@ -30,7 +30,7 @@ from ._retry import Attempts
 from ._training import (
     DOWNLOAD_READ_SECONDS,
     EVENTS_READ_SECONDS,
-    EVENTS_RETRIES,
+    PATIENCE_SECONDS,
     UPLOAD_SECONDS,
     set_path,
     training_call,
@@ -373,19 +373,25 @@ class TrainingSet:
         self.job = TrainingJob.of_wire(self._client._send(Call("GET", set_path(self.id))))
         return self.job
 
-    def events(self) -> Iterator[TrainingJob]:
-        """How it stands, now and at every change, until it is no longer under way. Survives broken connections."""
+    def events(self, *, patience: float = PATIENCE_SECONDS) -> Iterator[TrainingJob]:
+        """How it stands, now and at every change, until it is no longer under way.
+
+        Args:
+            patience: Seconds for which a server that is away is asked again; one that was started again says what became
+                of it.
+        """
         call = Call("GET", set_path(self.id, "/events"))
         failures = 0
+        heard = time.monotonic()
         while True:
             try:
                 with self._client._stream(call, EVENTS_READ_SECONDS) as response:
                     reader = EventReader()
                     for line in response.iter_lines():
+                        failures, heard = 0, time.monotonic()
                         event = reader.line(line)
                         if event is None:
                             continue
-                        failures = 0
                         self.job = TrainingJob.of_wire(event)
                         yield self.job
                         if not self.job.is_under_way:
@@ -394,19 +400,24 @@ class TrainingSet:
             except OnefoldError as cause:
                 error = cause
             failures += 1
-            if failures > EVENTS_RETRIES or not (call.may_retry(error) or error.code == "CALL_TIMED_OUT"):
+            is_away = time.monotonic() - heard > patience
+            if is_away or not (call.may_retry(error) or error.code == "CALL_TIMED_OUT"):
                 raise error
             time.sleep(min(2.0, 0.1 * 2**failures))
 
-    def wait(self, *, progress: ProgressOption = True) -> TrainingJob:
+    def wait(self, *, progress: ProgressOption = True, patience: float = PATIENCE_SECONDS) -> TrainingJob:
         """Waits until it is done. Where the wait is interrupted (Ctrl-C), it is cancelled.
+
+        Args:
+            progress: As of ``get_training_data``.
+            patience: As of ``events``.
 
         Raises:
             OnefoldError: What it failed with, ``TRAINING_INTERRUPTED``, or ``CANCELLED``.
         """
         bar = Progress(progress)
         try:
-            for job in self.events():
+            for job in self.events(patience=patience):
                 bar.show(job)
         except (KeyboardInterrupt, GeneratorExit):
             self.cancel()

@@ -77,9 +77,10 @@ class TrainingProgress:
     """How far a training set has come.
 
     Attributes:
-        phase: ``starting``, ``labels``, ``events`` or ``writing``; ``done`` and ``total`` count anew in each.
-        view: ``view@version``, in phase ``events``.
-        done: Label rows.
+        phase: ``starting``, ``labels``, ``sorting`` and ``events`` of each view, ``writing``; ``done`` and ``total`` count anew in
+            each.
+        view: ``view@version``, in the phases ``sorting`` and ``events``.
+        done: Label rows; percent in phase ``sorting``.
         seconds_left: Of this phase; None while nobody can tell.
     """
 

@@ -1,0 +1,173 @@
+/**
+ * Case g: a server past the owner's machine, which fetches the states of each request from Redis: one vector a request,
+ * over the Redis protocol and over HTTP, beside Redis GET of a stored blob in the same round; and latency at a fixed
+ * rate beside that of GET at the same. The Redis with the states shares the load's core, the one that is measured
+ * beside has the server's to itself when it is its turn. Nothing is pushed meanwhile.
+ */
+import { Redis } from "ioredis";
+import { setTimeout as sleep } from "node:timers/promises";
+import { openPlatform } from "../../src/platform.ts";
+import { openOnlineServer } from "../../src/platform/online/online-server.ts";
+import { SeededRandom } from "../../src/testing/random.ts";
+import { LOAD_CORE } from "../cores.ts";
+import { cpuMicros } from "./cpu-time.ts";
+import { runOpenLoop } from "./open-loop.ts";
+import { checkReplies, type SeenReply } from "./oracle-check.ts";
+import { accountKey } from "./payment-row.ts";
+import { POINT_DAYS, pointDefinitions, pointModel } from "./payments.ts";
+import { askBeside, CHECKED_ONE_IN, openAsker } from "./plain-asker.ts";
+import { CONNECTIONS, httpLoad, type PointLoad, respLoads } from "./point-loads.ts";
+import { openRedisWithBlobs, redisLoad, startRedis } from "./redis-load.ts";
+import type { BenchRun } from "./run.ts";
+import { quantileOf, removeWorld, type World } from "./world.ts";
+
+const BLOB_BYTES = 200;
+/** Of the latency. */
+const REQUESTS_PER_SECOND = 1000;
+/** About what is answered a second; of Redis by the depth of the pipeline. */
+const WARM_UP_RATE = 2000;
+const REDIS_RATES: Readonly<Record<number, number>> = { 1: 40_000, 32: 400_000 };
+const QUANTILES = [
+  ["p50", 0.5],
+  ["p99", 0.99],
+] as const;
+
+export async function readsFromRedis(bench: BenchRun): Promise<void> {
+  const { accounts, rounds, seconds } = bench.size;
+  const world = await bench.preparePayments("online", pointDefinitions, POINT_DAYS);
+  const states = await startRedis(LOAD_CORE);
+  const online = `redis://127.0.0.1:${states.port}`;
+  await publish(world, online);
+  const blobs = await openRedisWithBlobs(accounts, BLOB_BYTES);
+  const random = new SeededRandom(7);
+  const figures = new Map<string, number[]>();
+  const note = (name: string, value: number): void => void figures.set(name, [...(figures.get(name) ?? []), value]);
+  const noteCpu = (name: string, before: number | null, after: number | null, requests: number): void => {
+    if (before !== null && after !== null) note(`${name} cpu`, (after - before) / requests);
+  };
+  const seen: SeenReply[] = [];
+  let replies = 0;
+  await bench.serving(
+    world,
+    async (server) => {
+      const asker = openAsker(server, pointModel.name);
+      const loads = [...respLoads(server, asker, accounts), httpLoad(server, asker, accounts)];
+      const rates = new Map<PointLoad, number>();
+      for (const load of loads) {
+        const requests = WARM_UP_RATE * seconds;
+        rates.set(load, (await load.run(requests, seconds)).requestsPerSecond);
+      }
+      for (let round = 0; round < rounds; round++) {
+        for (const pipeline of [1, 32]) {
+          const requests = REDIS_RATES[pipeline]! * seconds;
+          const shape = { connections: CONNECTIONS, pipeline, requests, randomBelow: accounts };
+          const before = cpuMicros(blobs.pid);
+          note(`redis ${pipeline}`, await redisLoad({ port: blobs.port, command: blobs.get, ...shape }));
+          noteCpu(`redis ${pipeline}`, before, cpuMicros(blobs.pid), requests);
+        }
+        for (const load of loads) {
+          const rate = rates.get(load)!;
+          const before = cpuMicros(server.pid);
+          const running = load.run(Math.round(rate * seconds), seconds).then((result) => {
+            note(load.name, result.requestsPerSecond);
+            noteCpu(load.name, before, cpuMicros(server.pid), result.replies);
+            return result.replies;
+          });
+          const asked = { service: pointModel.name, accounts, random, ask: load.ask };
+          seen.push(...(await askBeside({ ...asked, checksPerSecond: rate / CHECKED_ONE_IN, load: running })));
+          replies += await running;
+        }
+        const latencies = await vectorLatencies(server.httpPort, accounts, seconds, random);
+        const beside = await getLatencies(blobs.port, accounts, seconds, random);
+        for (const [name, share] of QUANTILES) {
+          note(`latency ${name}`, quantileOf(latencies, share));
+          note(`redis latency ${name}`, quantileOf(beside, share));
+        }
+      }
+      asker.close();
+      for (const { name, pipeline } of loads) {
+        bench.report({
+          case: name.replace(/^[ab]-/, "g-"),
+          unit: "req/s",
+          better: "higher",
+          rounds: figures.get(name)!,
+          reference: { name: "redis-get", rounds: figures.get(`redis ${pipeline}`)! },
+        });
+        const cpu = figures.get(`${name} cpu`);
+        if (cpu === undefined) continue;
+        bench.report({
+          case: `${name.replace(/^[ab]-/, "g-")}-cpu`,
+          unit: "us of CPU a request",
+          better: "lower",
+          rounds: cpu,
+          reference: { name: "redis-get", rounds: figures.get(`redis ${pipeline} cpu`)! },
+        });
+      }
+      for (const [name] of QUANTILES) {
+        bench.report({
+          case: `g-1k-${name}`,
+          unit: "ms",
+          better: "lower",
+          rounds: figures.get(`latency ${name}`)!,
+          reference: { name: "redis-get", rounds: figures.get(`redis latency ${name}`)! },
+        });
+      }
+    },
+    { online },
+  );
+  await Promise.all([states.close(), blobs.close()]);
+  bench.reportChecked("g", await checkReplies(world, seen, []), replies);
+  await removeWorld(world);
+}
+
+/** Copies a world's states to Redis; resolves once a server could answer from there. */
+async function publish({ dataDir }: World, online: string): Promise<void> {
+  const owner = await openPlatform({ dataDir, publish: online });
+  const server = await openOnlineServer({ dataDir, online });
+  while (
+    !(await server.request("GET", "/ready").then(
+      () => true,
+      () => false,
+    ))
+  )
+    await sleep(50);
+  await server.close();
+  await owner.close();
+}
+
+async function vectorLatencies(
+  port: number,
+  accounts: number,
+  seconds: number,
+  random: SeededRandom,
+): Promise<Float64Array> {
+  const path = `/services/${pointModel.name}/vector`;
+  const request = (): { path: string; body: string } => {
+    return { path, body: `{"entities":{"account":"${accountKey(random.integer(0, accounts - 1))}"}}` };
+  };
+  const shape = { requestsPerSecond: REQUESTS_PER_SECOND, seconds, keptOneIn: Number.POSITIVE_INFINITY };
+  return (await runOpenLoop({ port, request, ...shape })).latenciesMs;
+}
+
+/** As `runOpenLoop`, of GET: from when each was due. */
+async function getLatencies(
+  port: number,
+  accounts: number,
+  seconds: number,
+  random: SeededRandom,
+): Promise<Float64Array> {
+  const client = new Redis({ port, host: "127.0.0.1", enableReadyCheck: false, disableClientInfo: true });
+  await client.ping();
+  const latencies = new Float64Array(REQUESTS_PER_SECOND * seconds);
+  const asked: Promise<void>[] = [];
+  const startMs = performance.now() + 10;
+  for (let n = 0; n < latencies.length; n++) {
+    const dueMs = startMs + (n * 1000) / REQUESTS_PER_SECOND;
+    while (performance.now() < dueMs) await new Promise(setImmediate);
+    const key = `k${String(random.integer(0, accounts - 1)).padStart(12, "0")}`;
+    asked.push(client.get(key).then(() => void (latencies[n] = performance.now() - dueMs)));
+  }
+  await Promise.all(asked);
+  client.disconnect();
+  return latencies.sort();
+}

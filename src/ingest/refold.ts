@@ -1,0 +1,154 @@
+/**
+ * The entities that a run of corrections takes events from, folded anew for one view.
+ *
+ *     archive, before the run     e0(a) e1(b) e2(a)       without the ids that the run takes back
+ *     run                         r3(b) e4(b)             which entities each retraction hits
+ *
+ * The state behind the run is then the fold, in log order, of the events that count: those of the archive here, the
+ * run's own by the view's runner.
+ */
+import { randomUUID } from "node:crypto";
+import type { Micros } from "../base/micros.ts";
+import type { SourceDefinition } from "../define/definition.ts";
+import { deriveForView, keyFromStored } from "../fold/derive.ts";
+import type { ViewState } from "../fold/view-fold.ts";
+import { type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
+import type { EventFiles } from "../offline-store/event-archive.ts";
+import { readEventsByEntity, withKeyedEvents } from "../offline-store/event-reader.ts";
+import { batchOfRows } from "../offline-store/row-batch.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
+import type { Value } from "../schema/value.ts";
+import type { RefoldedRun } from "./correction-run.ts";
+import { isRetraction, type LogEvent } from "./event.ts";
+import { entityOf } from "./fold-letters.ts";
+import type { PipelineView } from "./view-runner.ts";
+
+export interface RefoldRequest {
+  readonly source: SourceDefinition;
+  readonly view: Pick<PipelineView, "definition" | "fold">;
+  readonly engine: QueryEngine;
+  /** Hold every event before the run. */
+  readonly files: EventFiles;
+  readonly run: readonly LogEvent[];
+}
+
+export async function refoldRun(request: RefoldRequest): Promise<RefoldedRun<ViewState>> {
+  const { run } = request;
+  const ids = [...new Set(run.flatMap((event) => (isRetraction(event) ? [event.id!] : [])))];
+  const { hit, affected, takenBack } = walkRun(request, await keysOfIds(request, ids));
+  return { hit, takenBack, states: await foldArchived(request, ids, [...affected]) };
+}
+
+/** Entities of the events before the run that count up to it, by id. */
+async function keysOfIds(request: RefoldRequest, ids: readonly string[]): Promise<Map<string, Set<EntityKey>>> {
+  const { engine, files, source, view, run } = request;
+  const { key } = view.definition;
+  const asked = {
+    files,
+    source,
+    keyColumns: key,
+    derivedKey: keyFromStored(source, key, view.fold),
+    beforeOffset: run[0]!.offset,
+  };
+  const rows = await withKeyedEvents(engine, asked, (relation) =>
+    engine.rows(
+      `SELECT DISTINCT _id AS id, _key AS key FROM ${relation} WHERE _id IN (${ids.map(sqlText).join(", ")})`,
+    ),
+  );
+  const keys = new Map<string, Set<EntityKey>>();
+  for (const row of rows) add(keys, String(row["id"]), String(row["key"]));
+  return keys;
+}
+
+function add(keys: Map<string, Set<EntityKey>>, id: string, key: EntityKey): void {
+  const before = keys.get(id);
+  if (before === undefined) keys.set(id, new Set([key]));
+  else before.add(key);
+}
+
+/** `counting` holds, by id, the entities of events that count before the run; it is moved on along the run. */
+function walkRun(
+  { source, view, run }: RefoldRequest,
+  counting: Map<string, Set<EntityKey>>,
+): { hit: Map<number, EntityKey[]>; affected: Set<EntityKey>; takenBack: Set<number> } {
+  const derivation = deriveForView(view.definition, source);
+  const hit = new Map<number, EntityKey[]>();
+  const affected = new Set<EntityKey>();
+  const takenBack = new Set<number>();
+  const own = new Map<string, number>();
+  for (const event of run) {
+    const id = event.id!;
+    if (isRetraction(event)) {
+      const keys = [...(counting.get(id) ?? [])];
+      counting.delete(id);
+      hit.set(event.offset, keys);
+      for (const key of keys) affected.add(key);
+      const offset = own.get(id);
+      if (offset !== undefined) takenBack.add(offset);
+      continue;
+    }
+    own.set(id, event.offset);
+    const entity = entityOf(view.fold, derivation, event);
+    if ("key" in entity) add(counting, id, entity.key);
+  }
+  return { hit, affected, takenBack };
+}
+
+async function foldArchived(
+  { engine, files, source, view, run }: RefoldRequest,
+  withoutIds: readonly string[],
+  keys: readonly EntityKey[],
+): Promise<Map<EntityKey, ViewState>> {
+  const { fold, definition } = view;
+  const states = new Map<EntityKey, ViewState>(keys.map((key) => [key, fold.empty()]));
+  if (keys.length === 0) return states;
+  const entities = `refolded_${randomUUID()}`;
+  const derivation = deriveForView(definition, source);
+  const stored = Array.from<Value>({ length: source.columns.length }).fill(null);
+  try {
+    await engine.fill(entities, ENTITY_COLUMNS, [
+      batchOfRows(
+        ENTITY_COLUMNS.map(({ type }) => type),
+        keys.map((key, i) => [i, key]),
+      ),
+    ]);
+    await engine.run(`ALTER TABLE ${sqlName(entities)} ALTER entity_id TYPE INTEGER`);
+    const batches = readEventsByEntity(engine, {
+      files,
+      source,
+      keyColumns: definition.key,
+      derivedKey: keyFromStored(source, definition.key, fold),
+      columns: fold.inputColumns,
+      restrictTo: entities,
+      order: "offset",
+      survivorsOnly: true,
+      beforeOffset: run[0]!.offset,
+      withoutIds,
+    });
+    for await (const batch of batches) {
+      for (let i = 0; i < batch.rowCount; i++) {
+        const state = states.get(keys[batch.entity[i]!]!)!;
+        const event = {
+          offset: batch.offset[i]!,
+          eventTime: batch.eventTime[i]! as Micros,
+          knownTime: batch.knownTime[i]! as Micros,
+        };
+        batch.fillRow(i, stored);
+        try {
+          const isMark = Number.isNaN(event.eventTime);
+          fold.fold(state, { ...event, row: isMark || derivation === null ? stored : derivation.derive(stored) });
+        } catch {
+          // A derived column declared later that cannot be computed: it became a dead letter when it was first folded.
+        }
+      }
+    }
+    return states;
+  } finally {
+    await engine.run(`DROP TABLE IF EXISTS ${sqlName(entities)}`);
+  }
+}
+
+const ENTITY_COLUMNS = [
+  { name: "entity_id", type: { name: "int64" } },
+  { name: "entity_key", type: { name: "string" } },
+] as const;

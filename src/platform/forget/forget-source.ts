@@ -1,0 +1,181 @@
+/**
+ * An entity taken out of one source, while the source is closed: nothing folds, archives or pushes.
+ *
+ *     online store ─▶ log ─▶ table of events ─▶ tables of feature rows ─▶ dead letters
+ *
+ * The order makes it safe to end anywhere and begin again. What goes is found in the archive, which holds all of the log;
+ * so the archive is changed only once the log is, and ids, which nothing but the archive knows, went before both.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isOnefoldError } from "../../base/errors.ts";
+import type { SourceDefinition } from "../../define/definition.ts";
+import { keyFromStored } from "../../fold/derive.ts";
+import { forgottenIdMeta } from "../../ingest/event-ids.ts";
+import { eraseFromLog, replaceDurably } from "../../ingest/log-erasure.ts";
+import { withoutNote } from "../../ingest/minute-notes.ts";
+import { isTailSpace } from "../../ingest/tail-group.ts";
+import { readStoredView, stateSpace } from "../../ingest/view-runner.ts";
+import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
+import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
+import type { OfflineTable, TableFile } from "../../offline-store/offline-store.ts";
+import { fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
+import type { LocalOnlineStore, StateRead } from "../../online-store/online-store.ts";
+import { checkValue } from "../../schema/check-value.ts";
+import type { EntityKey } from "../../schema/entity-key.ts";
+import type { Value } from "../../schema/value.ts";
+import { allBackfills } from "../backfill-place.ts";
+import type { RuntimeContext } from "../runtime-context.ts";
+import type { CatalogView } from "../view-catalog.ts";
+import { findForgottenEvents, type ForgottenEvents } from "./forgotten-events.ts";
+
+export interface ForgottenOfSource {
+  /** In the present epoch. */
+  readonly events: number;
+  readonly retractions: number;
+  readonly states: number;
+  readonly featureRows: number;
+  readonly deadLetters: number;
+}
+
+export interface ForgetInSource {
+  readonly context: RuntimeContext;
+  readonly online: LocalOnlineStore;
+  readonly source: SourceDefinition;
+  /** All views on the source; they have the entity and its key columns in common. */
+  readonly views: readonly CatalogView[];
+  readonly key: EntityKey;
+}
+
+export async function forgetInSource(request: ForgetInSource): Promise<ForgottenOfSource> {
+  const { context, source, views, key } = request;
+  const engine = await context.openEngine();
+  try {
+    const table = await context.offline.find(`events/${source.name}`);
+    const found =
+      table === null
+        ? null
+        : await findForgottenEvents({ engine, snapshot: await table.snapshot(), source, view: views[0]!, key });
+    const states = await forgetStates(request, found?.ids ?? []);
+    if (found !== null) await eraseFromLog(join(context.dataDir, "log", source.name, "0"), found.live);
+    if (table !== null) await forgetEvents(engine, table, found!);
+    let featureRows = 0;
+    for (const view of views) featureRows += await forgetFeatureRows(request, engine, view);
+    const deadLetters = await forgetLetters(request);
+    const { events = 0, retractions = 0 } = found ?? {};
+    return { events, retractions, states, featureRows, deadLetters };
+  } finally {
+    await engine.close();
+  }
+}
+
+async function forgetStates({ online, source, views, key }: ForgetInSource, ids: readonly string[]): Promise<number> {
+  const building = new Map(allBackfills(online));
+  const states = views.flatMap(({ name }): StateRead[] => {
+    const stored = readStoredView(online, name);
+    const spaces = new Set([stored?.space ?? stateSpace(name, 0), building.get(name)?.space, stored?.tails?.space]);
+    return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
+  });
+  const count = states.filter(({ space }) => !isTailSpace(space) && online.get(space, key) !== null).length;
+  const notes = views.flatMap(({ name }) => withoutNote(online, name, key));
+  await online.removeStates(states, [...notes, ...ids.map((id) => forgottenIdMeta(source.name, id))]);
+  return count;
+}
+
+async function forgetEvents(engine: QueryEngine, table: OfflineTable, { groups }: ForgottenEvents): Promise<void> {
+  await rewriteFiles(table, engine, {
+    operation: "FORGET",
+    plan: async () => {
+      const rewrites = [];
+      for (const { files, offsets } of groups) {
+        if (offsets.length === 0) continue;
+        const isGone = `_offset IN (${offsets.join(", ")})`;
+        for (const file of await filesWith(engine, files, isGone))
+          rewrites.push({
+            files: [file],
+            select: `SELECT * FROM ${fileRelation(file)} WHERE NOT (${isGone}) ORDER BY _offset`,
+          });
+      }
+      return rewrites;
+    },
+  });
+  await deleteReplaced(table, ({ tags }) => tags["segment"] === "live");
+}
+
+async function forgetFeatureRows(
+  { context, key }: ForgetInSource,
+  engine: QueryEngine,
+  view: CatalogView,
+): Promise<number> {
+  const table = await context.offline.find(`features/${view.name}`);
+  if (table === null) return 0;
+  const isGone = `${entityKeySql(view.entity.keys)} = ${sqlText(key)}`;
+  const { files } = await table.snapshot();
+  const hit = await filesWith(engine, files, isGone);
+  let before = 0;
+  for (const { rows } of hit) before += rows;
+  const { rowsWritten } = await rewriteFiles(table, engine, {
+    operation: "FORGET",
+    plan: async (snapshot) =>
+      (await filesWith(engine, snapshot.files, isGone)).map((file) => ({
+        files: [file],
+        // A row without a whole key is nobody's.
+        select: `SELECT * FROM ${fileRelation(file)} WHERE (${isGone}) IS NOT TRUE ORDER BY ${sqlName("_minute")}`,
+      })),
+  });
+  await deleteReplaced(table, () => true);
+  return before - rowsWritten;
+}
+
+/** The files, and then the entries of the table's log, whose statistics may name the key. */
+async function deleteReplaced(table: OfflineTable, isUnneeded: (file: TableFile) => boolean): Promise<void> {
+  const now = { keptMillis: -1, logKeptMillis: -1, isUnneeded };
+  await table.cleanUp(now);
+  await table.cleanUp(now);
+}
+
+/** A letter keeps its id, so that no other gets it, and says nothing but that. */
+async function forgetLetters({ context, source, views, key }: ForgetInSource): Promise<number> {
+  const folder = join(context.dataDir, "dead-letters", source.name);
+  const { keyOf } = keyFromStored(source, views[0]!.definition.key, views[0]!.fold);
+  let forgotten = 0;
+  for (const name of (await readdir(folder).catch(() => [])).filter((one) => /^\d{12}\.ndjson$/.test(one)).sort()) {
+    const before = (await readFile(join(folder, name), "utf8")).split("\n");
+    const acknowledged: string[] = [];
+    const lines = before.map((line) => {
+      const letter = letterOf(line);
+      if (letter === null || keyOf(storedRow(source, letter["payload"])) !== key) return line;
+      acknowledged.push(String(letter["id"]));
+      return JSON.stringify({ ...letter, message: "forgotten", payload: null });
+    });
+    if (acknowledged.length === 0) continue;
+    // Seen to for good; before what a crash may have torn at the end.
+    lines.splice(-1, 0, JSON.stringify({ acknowledged }));
+    await replaceDurably(folder, name, Buffer.from(lines.join("\n")));
+    forgotten += acknowledged.length;
+  }
+  return forgotten;
+}
+
+function letterOf(line: string): Record<string, unknown> | null {
+  try {
+    const parsed = JSON.parse(line) as Record<string, unknown> | null;
+    return typeof parsed?.["id"] === "string" && parsed["payload"] !== null ? parsed : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What can be read of a refused row: columns that are not of their type are null. */
+function storedRow(source: SourceDefinition, payload: unknown): Value[] {
+  const given = typeof payload === "object" && payload !== null ? (payload as Record<string, unknown>) : {};
+  const stored = source.columns.map(({ name, type }): Value => {
+    try {
+      return checkValue(Object.hasOwn(given, name) ? given[name] : null, type);
+    } catch (error) {
+      if (isOnefoldError(error)) return null;
+      throw error;
+    }
+  });
+  return [...stored, ...source.derived.map(() => null)];
+}

@@ -1,0 +1,54 @@
+/**
+ * What every part of a running platform shares, opened: engine, offline store, and how fast what is computed from history
+ * may go.
+ */
+import { join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { openOfflineStore } from "../offline-store/delta-table.ts";
+import { openDuckDb } from "../offline-store/duckdb.ts";
+import { ENGINE_MEMORY_BYTES } from "./no-folder.ts";
+import type { OpenedRegistry } from "./open-registry.ts";
+import type { PlatformOptions } from "./platform-options.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+import { StateMemory } from "./state-memory.ts";
+import { ViewCatalog } from "./view-catalog.ts";
+
+/** The part of the time that a backfill may work while something is served, unless said otherwise. */
+const BACKFILL_SHARE = 0.3;
+
+/** `onServing`: from then on a backfill must leave time to requests. What is opened is closed by `closers`. */
+export async function openContext(
+  options: PlatformOptions,
+  clock: Clock,
+  { registry, fits }: OpenedRegistry,
+  closers: (() => Promise<void>)[],
+): Promise<{ readonly context: RuntimeContext; onServing(): void }> {
+  const { dataDir, backfillShare = BACKFILL_SHARE, memoryBytes = ENGINE_MEMORY_BYTES } = options;
+  const openEngine: RuntimeContext["openEngine"] = (settings = {}) => openDuckDb({ memoryBytes, ...settings });
+  let isServing = false;
+  const engine = await openEngine();
+  closers.push(() => engine.close());
+  const context: RuntimeContext = {
+    dataDir,
+    clock,
+    registry,
+    fits,
+    catalog: new ViewCatalog(registry),
+    revision: { count: 0 },
+    pollsWhileServing: options.poll ?? true,
+    stateMemory: new StateMemory(options.stateMemoryBytes),
+    publishes: options.publish !== undefined,
+    engine,
+    openEngine,
+    buildsBehind: options.backfill === "behind",
+    backfillShare: () => (isServing ? backfillShare : 1),
+    offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
+    ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
+  };
+  return {
+    context,
+    onServing: () => {
+      isServing = true;
+    },
+  };
+}

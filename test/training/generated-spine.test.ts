@@ -1,0 +1,212 @@
+/** Label rows that are generated, rows split by time, and a TTL, against what a person would write down. */
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatMicros } from "../../src/base/micros.ts";
+import type { Value } from "../../src/schema/value.ts";
+import { train, type TrainingSet, type TrainRequest } from "../../src/training/training-set.ts";
+import { definitions, flight } from "./flights.ts";
+import { errorOf, MINUTE, minute, rowsOf, TrainingWorld } from "./training-world.ts";
+
+let world: TrainingWorld;
+beforeAll(async () => {
+  world = await TrainingWorld.open(definitions);
+  await world.history("flights", [
+    flight("A", "x|y", 3, 10, { plane: "K1" }),
+    flight("B", "C", 10, 20, { plane: "k2" }),
+  ]);
+  await world.live("flights", [flight("A", "x|y", 25, 1, { happenedAt: 4, plane: "k2" }), flight("B", "C", 31, 5)]);
+});
+afterAll(() => world.close());
+
+type Ticks = Exclude<TrainRequest["labels"], { readonly path: string }>;
+
+function ticks(
+  service: string,
+  labels: Omit<Ticks, "everyMicros"> & { every: number },
+  more: Partial<TrainRequest> = {},
+) {
+  const { every, ...rest } = labels;
+  return train({ ports: world.ports, service, labels: { everyMicros: every * MINUTE, ...rest }, ...more });
+}
+
+/** Rows of the written file by the columns named. */
+async function written(path: string, columns: readonly string[]): Promise<Value[][]> {
+  const rows = await world.engine.rows(`SELECT ${columns.join(", ")} FROM '${path}'`);
+  return rows.map((row) => columns.map((name) => row[name]!));
+}
+
+/** What a label file of the same rows gives. */
+async function byHand(service: string, header: string, rows: readonly string[]): Promise<TrainingSet> {
+  const labels = await world.file("csv", [header, ...rows].join("\n"));
+  return train({ ports: world.ports, service, labels: { path: labels }, boundary: "inclusive" });
+}
+
+describe("label rows of all entities at every tick", () => {
+  it("begin at the tick by which an entity was known, by its key as it is typed, and hold what label rows would", async () => {
+    const out = world.path("ticks.parquet");
+    const folders = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("onefold-labels-"));
+    const before = folders();
+    const set = await ticks("carrier_model", { every: 10, entities: "all" }, { out });
+    const expected = ["k1", "k1", "k2", "k1", "k2"].map((key, i) => [key, minute([10, 20, 20, 30, 30][i]!)]);
+    // k2 is known at the very time of the second tick, which counts
+    const rows = [expected[0]!, ["k2", minute(10)], ...expected.slice(1)];
+    expect(await written(out, ["carrier", "epoch_us(event_timestamp)"])).toEqual(rows);
+    const hand = await byHand(
+      "carrier_model",
+      "carrier,t",
+      rows.map(([key, t]) => `${key},${formatMicros(t as never)}`),
+    );
+    expect(rowsOf(set)).toEqual(rowsOf(hand));
+    expect(set.manifest).toMatchObject({
+      boundary: "inclusive",
+      spine: {
+        rows: 6,
+        generated: {
+          everyMicros: 10 * MINUTE,
+          entities: "all",
+          from: formatMicros(minute(10)),
+          to: formatMicros(minute(30)),
+        },
+      },
+    });
+    expect(folders()).toEqual(before);
+  });
+
+  it("leave out an entity that became known at the tick under an exclusive boundary, and keep within from and to", async () => {
+    const out = world.path("exclusive.parquet");
+    const from = minute(10);
+    await ticks("carrier_model", { every: 7, entities: "all", from, to: minute(18) }, { out, boundary: "exclusive" });
+    const at = (tick: number): unknown => minute(tick);
+    expect(await written(out, ["carrier", "epoch_us(event_timestamp)"])).toEqual([
+      ["k1", at(10)],
+      ["k1", at(17)],
+      ["k2", at(17)],
+    ]);
+  });
+
+  it("of a file are at every tick, known or not, with its other columns", async () => {
+    const entities = await world.file("csv", "weight,origin,destination\n1,B,C\n2,never,seen\n");
+    const out = world.path("file.parquet");
+    const set = await ticks(
+      "model",
+      { every: 30, entities: { path: entities }, from: minute(0), to: minute(31) },
+      { out },
+    );
+    expect(await written(out, ["weight", "origin", "epoch_us(event_timestamp)"])).toEqual([
+      [1, "B", minute(0)],
+      [2, "never", minute(0)],
+      [1, "B", minute(30)],
+      [2, "never", minute(30)],
+    ]);
+    const times = [0, 0, 30, 30].map(
+      (tick, i) => `${i % 2 === 0 ? "B,C" : "never,seen"},${formatMicros(minute(tick))}`,
+    );
+    expect(rowsOf(set)).toEqual(rowsOf(await byHand("model", "origin,destination,t", times)));
+  });
+
+  it("are refused where they cannot be told, or there are none or too many", async () => {
+    const refused = (labels: Parameters<typeof ticks>[1], more?: Partial<TrainRequest>, service = "carrier_model") =>
+      errorOf(ticks(service, labels, more));
+    expect(await refused({ every: 10, entities: "all" }, {}, "model")).toMatchObject({
+      code: "REQUEST_INVALID",
+      where: "route, airport",
+      hint: expect.stringContaining("--entities FILE") as string,
+    });
+    const from = minute(20);
+    expect(await refused({ every: 10, entities: "all", from, to: minute(19) })).toMatchObject({
+      code: "REQUEST_INVALID",
+    });
+    expect(await refused({ every: 0, entities: "all" })).toMatchObject({ code: "REQUEST_INVALID" });
+    expect(await refused({ every: 1 / MINUTE, entities: "all" })).toMatchObject({ code: "REQUEST_INVALID" });
+    expect(await refused({ every: 10, entities: "all", to: minute(60) })).toMatchObject({ code: "SPINE_AFTER_LOG" });
+    expect(await refused({ every: 10, entities: "all" }, { knowledge: "as-served" })).toMatchObject({
+      code: "REQUEST_INVALID",
+    });
+    const timed = await world.file("csv", "carrier,event_timestamp\nk1,2026-03-01\n");
+    expect(await refused({ every: 10, entities: { path: timed } })).toMatchObject({ code: "SPINE_INVALID" });
+    const empty = await TrainingWorld.open(definitions);
+    try {
+      const request = { ports: empty.ports, service: "carrier_model" };
+      expect(await errorOf(train({ ...request, labels: { everyMicros: 1, entities: "all" } }))).toMatchObject({
+        code: "REQUEST_INVALID",
+        message: expect.stringContaining("no events yet") as string,
+      });
+    } finally {
+      await empty.close();
+    }
+  });
+});
+
+describe("label rows split by time", () => {
+  const labels = (): Promise<string> =>
+    world.file(
+      "csv",
+      `origin,destination,n,t\n${[9, 1, 5, 5, 5, 2, 8, 12, 14, 20].map((at, n) => `B,C,${n},${formatMicros(minute(at))}`).join("\n")}\n`,
+    );
+
+  it("are parted by shares, and rows of one time never", async () => {
+    const out = world.path("split.csv");
+    const set = await world.train(await labels(), { out, timeSplit: { shares: [0.3, 0.4, 0.3] } });
+    const lines = (await readFile(out, "utf8")).trim().split("\n");
+    expect(lines[0]).toMatch(/^origin,destination,n,t,split,flights_1h/);
+    const parts = lines.slice(1).map((line) => line.split(",")[4]);
+    expect(parts).toEqual([
+      "validation",
+      "train",
+      ...Array(3).fill("validation"),
+      "train",
+      "validation",
+      "test",
+      "test",
+      "test",
+    ]);
+    const at = (tick: number): string => formatMicros(minute(tick));
+    expect(set.manifest.splits).toEqual([
+      { name: "train", from: null, until: at(5), rows: 2 },
+      { name: "validation", from: at(5), until: at(12), rows: 5 },
+      { name: "test", from: at(12), until: null, rows: 3 },
+    ]);
+    expect((await world.train(await labels())).manifest.splits).toBe(null);
+  });
+
+  it("are parted at times, which begin a part", async () => {
+    const { manifest } = await world.train(await labels(), { timeSplit: { cuts: [minute(8)] } });
+    expect(manifest.splits!.map(({ name, rows }) => [name, rows])).toEqual([
+      ["train", 5],
+      ["test", 5],
+    ]);
+  });
+
+  it("are refused where the parts are none, or there is such a column", async () => {
+    const file = await labels();
+    for (const shares of [[1], [0.5, 0.6], [0.5, 0.5, 0], [0.1, 0.2, 0.3, 0.4]])
+      expect(await errorOf(world.train(file, { timeSplit: { shares } }))).toMatchObject({ code: "REQUEST_INVALID" });
+    for (const cuts of [[], [minute(2), minute(2)], [1, 2, 3].map(minute)])
+      expect(await errorOf(world.train(file, { timeSplit: { cuts } }))).toMatchObject({ code: "REQUEST_INVALID" });
+    const taken = await world.file("csv", `origin,destination,Split,t\nB,C,1,${formatMicros(minute(8))}\n`);
+    expect(await errorOf(world.train(taken, { timeSplit: { shares: [0.5, 0.5] } }))).toMatchObject({
+      code: "SPINE_INVALID",
+    });
+    const none = await world.train(await world.file("csv", "origin,destination,t\n"), {
+      timeSplit: { shares: [0.5, 0.5] },
+    });
+    expect(none.manifest.splits!.map(({ rows }) => rows)).toEqual([0, 0]);
+  });
+});
+
+describe("a view's TTL", () => {
+  it("withholds values in training as in serving, to the microsecond", async () => {
+    world.closedUpTo = minute(1000);
+    try {
+      const at = [31 + 120, 31 + 120 + 1 / 60_000_000].map((tick) => `B,C,${formatMicros(minute(tick))}`);
+      const set = await byHand("model", "origin,destination,t", at);
+      const mean = set.columns.find(({ name }) => name === "mean_delay")!;
+      expect([mean.value(0), mean.value(1)]).toEqual([12.5, null]);
+      expect(mean.countStatuses()).toMatchObject({ PRESENT: 1, OUTSIDE_MAX_AGE: 1 });
+    } finally {
+      world.closedUpTo = null;
+    }
+  });
+});
