@@ -6,6 +6,9 @@ import { describe, expect, it } from "vitest";
 import type { ViewDefinition } from "../../src/define/definition.ts";
 import type { Expression } from "../../src/define/expression.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
+import type { Micros } from "../../src/base/micros.ts";
+import type { LogEvent } from "../../src/ingest/event.ts";
+import type { SourcePipelineOptions } from "../../src/ingest/source-pipeline-options.ts";
 import { TailReader } from "../../src/ingest/event-tail.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import { tailSpace } from "../../src/ingest/tail-group.ts";
@@ -217,6 +220,43 @@ describe("an event", () => {
     }
     await pushOne(pipeline, 3);
     expect(stage.commits.at(-1)!.map(({ space }) => space)).toEqual(ofOneUser.map(({ name }) => `${name}@1#0`));
+    await pipeline.close();
+  });
+
+  it("does not come back out of a tail once it is taken back, now or when it is opened again", async () => {
+    const stage = watchedStage();
+    const { fold } = pipelineView(userView);
+    let before: readonly LogEvent[] = [];
+    const refold: SourcePipelineOptions["refold"] = (_view, run) => {
+      const state = fold.empty();
+      for (const event of before.slice(0, 2)) fold.fold(state, event);
+      const retraction = run[0]!.offset;
+      return Promise.resolve({
+        states: new Map([["u", state]]),
+        hit: new Map([[retraction, ["u"]]]),
+        takenBack: new Set(),
+      });
+    };
+    const run = { views: [userView, ofUser("second", {})].map(pipelineView), refold };
+    let pipeline = await open(stage, run);
+    for (let n = 0; n < 3; n++) await pushOne(pipeline, n);
+    expect(stage.store.count(USER_TAILS)).toBe(1);
+    before = await logOf(pipeline);
+    const row = payments.columns.map(() => null);
+    await pipeline.correct([{ id: "p2", eventTime: Number.NaN as Micros, row }]);
+    for (const again of [false, true]) {
+      await pipeline.drain();
+      if (again) {
+        await pipeline.close();
+        pipeline = await open(stage, run);
+      }
+      for (const runner of pipeline.runners) {
+        expect(runner.state("u")!.eventCount, runner.name).toBe(2);
+        for (const { bytes } of runner.storedStates()) expect(fold.decode(bytes).eventCount, runner.name).toBe(2);
+      }
+    }
+    await pushOne(pipeline, 3);
+    for (const runner of pipeline.runners) expect(runner.state("u")!.eventCount, runner.name).toBe(3);
     await pipeline.close();
   });
 
