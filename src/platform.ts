@@ -319,10 +319,7 @@ export class Platform {
     return explain({ ...options, ports: this.#trainingPorts });
   }
 
-  /**
-   * Values of a view on a sample of history, registered or not: it is looked for among `definitions` first.
-   * Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
-   */
+  /** Values of a view on a sample of history; looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`. */
   preview(options: PreviewOptions): Promise<Preview> {
     return preview({ ports: this.#trainingPorts, ...previewRequest(options, this.registry) });
   }
@@ -337,10 +334,7 @@ export class Platform {
     await sources.get(source.name).backfill(name, options.onProgress, options.signal);
   }
 
-  /**
-   * Writes the feature rows of past minutes that a view's table lacks: of imported history, and from before it was
-   * registered. Throws as `materialize` of `platform/materialized-view.ts`.
-   */
+  /** Writes the feature rows of past minutes that a view's table lacks. Throws as `materialize` of `platform/materialized-view.ts`. */
   materialize(options: MaterializeOptions): Promise<MaterializeReport> {
     return materialize(this.#context, this.#own("materialize", "ask it of its server").sources, options);
   }

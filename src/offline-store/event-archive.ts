@@ -47,6 +47,11 @@ export interface KeyedFiles {
   endOf(key: EntityKey): number;
 }
 
+/** All files that views keyed by these columns are folded from. */
+export function filesBehind(files: EventFiles, keyColumns: readonly string[]): readonly TableFile[] {
+  return files.keyedBy?.(keyColumns).files ?? [...files.history, ...files.live];
+}
+
 export interface EventArchive {
   /** The files that make up one epoch's order (default: the present epoch). Throws `EPOCH_UNKNOWN`. */
   files(epoch?: number): Promise<EventFiles>;

@@ -6,6 +6,10 @@
  *
  * A mark makes the state stale, and only who asks for it has it folded: marks that follow each other cost one fold.
  */
+import { asOnefoldError } from "../base/errors.ts";
+import type { Micros } from "../base/micros.ts";
+import type { EntityEventBatch } from "../offline-store/event-reader.ts";
+import type { Row, Value } from "../schema/value.ts";
 import type { FoldEvent, FoldOutcome, ViewFold, ViewState } from "../fold/view-fold.ts";
 
 export interface CorrectableEvent extends FoldEvent {
@@ -13,6 +17,35 @@ export interface CorrectableEvent extends FoldEvent {
   readonly retractedAt: number;
   /** Why the view cannot take it, where a derived column throws. */
   readonly poison: string | null;
+}
+
+/** An event or mark of a batch, with a row that may be kept. `derive` computes derived columns, and may throw. */
+export function correctableEvent(
+  batch: EntityEventBatch,
+  index: number,
+  storedColumnCount: number,
+  derive: ((stored: Value[]) => Row) | null,
+): CorrectableEvent {
+  let row: Row = Array.from<Value>({ length: storedColumnCount }).fill(null);
+  let poison: string | null = null;
+  const eventTime = batch.eventTime[index]! as Micros;
+  if (!Number.isNaN(eventTime)) {
+    batch.fillRow(index, row as Value[]);
+    try {
+      // What derives may fill one array again and again.
+      if (derive !== null) row = [...derive(row as Value[])];
+    } catch (error) {
+      poison = asOnefoldError(error).message;
+    }
+  }
+  return {
+    offset: batch.offset[index]!,
+    eventTime,
+    knownTime: batch.knownTime[index]! as Micros,
+    row,
+    poison,
+    retractedAt: batch.retractions?.at[index] ?? Number.POSITIVE_INFINITY,
+  };
 }
 
 export class CorrectedEntity {

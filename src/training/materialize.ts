@@ -5,9 +5,9 @@
  * What the live fold writes are the minutes since the view was registered; these are the others: of imported history, and of
  * the log from before.
  */
-import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { OnefoldError } from "../base/errors.ts";
 import { MICROS_PER_MINUTE, type Micros } from "../base/micros.ts";
-import { deriveForView, keyFromStored, type ViewDerivation } from "../fold/derive.ts";
+import { deriveForView, keyFromStored } from "../fold/derive.ts";
 import { createReadBuffer } from "../fold/view-fold.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
@@ -16,7 +16,7 @@ import type { FeatureRow } from "../offline-store/feature-rows.ts";
 import { decodeEntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Value } from "../schema/value.ts";
-import { CorrectedEntity } from "./corrected-entity.ts";
+import { correctableEvent, CorrectedEntity } from "./corrected-entity.ts";
 import type { TrainingView } from "./ports.ts";
 
 const ROWS_PER_BATCH = 20_000;
@@ -44,17 +44,16 @@ export async function* pastFeatureRows(request: MaterializeRequest): AsyncIterab
   const total = files.historyEnd - HISTORY_BASE + files.liveEnd;
   let rows: FeatureRow[] = [];
   let state = fold.empty();
+  let corrected: CorrectedEntity | null = null;
+  let changes = false;
   let key: readonly Value[] = [];
   let [current, changedIn, done] = [-1, Number.NEGATIVE_INFINITY, 0];
-  /** Of an entity with events that are taken back. */
-  let corrected: CorrectedEntity | null = null;
-  let isFolded = false;
   /** The minute is over for the entity: nothing of a later one is in its state yet. */
   const close = (): void => {
     const minute = changedIn;
     changedIn = Number.NEGATIVE_INFINITY;
     if (!Number.isFinite(minute) || minute < from || minute + MICROS_PER_MINUTE > to) return;
-    fold.read(corrected?.state() ?? state, (minute + MICROS_PER_MINUTE - 1) as Micros, buffer);
+    fold.read(state, (minute + MICROS_PER_MINUTE - 1) as Micros, buffer);
     rows.push({ key, minute: minute as Micros, epoch: files.epoch, values: [...buffer.values] });
   };
   const batches = readEventsByEntity(engine, {
@@ -74,31 +73,24 @@ export async function* pastFeatureRows(request: MaterializeRequest): AsyncIterab
         current = batch.entity[i]!;
         key = decodeEntityKey(batch.keyText(current), keyTypes);
         state = fold.empty();
-        corrected =
-          batch.retractions?.has(current) === true
-            ? new CorrectedEntity(fold, ({ kind }) => {
-                isFolded = kind === "folded";
-              })
-            : null;
+        corrected = null;
       }
       const knownTime = batch.knownTime[i]! as Micros;
       const minute = Math.floor(knownTime / MICROS_PER_MINUTE) * MICROS_PER_MINUTE;
       if (minute > changedIn) close();
-      const event = { offset: batch.offset[i]!, eventTime: batch.eventTime[i]! as Micros, knownTime };
-      const isMark = Number.isNaN(event.eventTime);
-      if (!isMark) batch.fillRow(i, stored);
-      if (corrected === null) {
-        isFolded = folds(() =>
-          fold.fold(state, { ...event, row: derivation === null ? stored : derivation.derive(stored) }),
-        );
-      } else {
-        const { row, poison } = isMark ? { row: [], poison: null } : keptRow(stored, derivation);
-        isFolded = isMark;
-        corrected.add({ ...event, row, poison, retractedAt: batch.retractions!.at[i]! });
-        corrected.state();
-        isFolded ||= isMark;
+      if (batch.retractions?.has(current) === true) {
+        corrected ??= new CorrectedEntity(fold, (outcome) => (changes = outcome.kind === "folded"));
+        // A mark changes the entity, too: it loses an event.
+        changes = Number.isNaN(batch.eventTime[i]!);
+        corrected.add(correctableEvent(batch, i, stored.length, derivation?.derive ?? null));
+        state = corrected.state();
+        if (changes) changedIn = minute;
+        continue;
       }
-      if (isFolded) changedIn = minute;
+      batch.fillRow(i, stored);
+      const event = { offset: batch.offset[i]!, eventTime: batch.eventTime[i]! as Micros, knownTime };
+      if (folds(() => fold.fold(state, { ...event, row: derivation === null ? stored : derivation.derive(stored) })))
+        changedIn = minute;
     }
     done += batch.rowCount;
     onProgress?.(done, Math.max(done, total));
@@ -109,18 +101,6 @@ export async function* pastFeatureRows(request: MaterializeRequest): AsyncIterab
   }
   close();
   if (rows.length > 0) yield rows;
-}
-
-/** What derives fills one array again and again; this row is kept. */
-function keptRow(
-  stored: readonly Value[],
-  derivation: ViewDerivation | null,
-): { readonly row: readonly Value[]; readonly poison: string | null } {
-  try {
-    return { row: derivation === null ? [...stored] : [...derivation.derive([...stored])], poison: null };
-  } catch (error) {
-    return { row: [], poison: asOnefoldError(error).message };
-  }
 }
 
 /** An event whose derived columns cannot be computed is a dead letter, and changes nothing. */

@@ -20,9 +20,9 @@ import {
   type ViewFold,
   type ViewState,
 } from "../fold/view-fold.ts";
-import type { BatchRetractions, EntityEventBatch } from "../offline-store/event-reader.ts";
+import type { EntityEventBatch } from "../offline-store/event-reader.ts";
 import type { Row, Value } from "../schema/value.ts";
-import { CorrectedEntity } from "./corrected-entity.ts";
+import { correctableEvent, CorrectedEntity } from "./corrected-entity.ts";
 import type { FeatureColumn } from "./feature-columns.ts";
 
 /**
@@ -137,7 +137,7 @@ export class ViewJoin {
         event.eventTime = eventTime as Micros;
         event.knownTime = knownTime as Micros;
       }
-      if (batch.retractions?.has(eventEntity) === true) this.#foldCorrected(batch, i, batch.retractions);
+      if (batch.retractions?.has(eventEntity) === true) this.#foldCorrected(batch, i);
       else this.#fold(batch, i);
     }
   }
@@ -173,21 +173,10 @@ export class ViewJoin {
     this.#count(fold.fold(this.#state, this.#event));
   }
 
-  #foldCorrected(batch: EntityEventBatch, index: number, retractions: BatchRetractions): void {
+  #foldCorrected(batch: EntityEventBatch, index: number): void {
     const { fold, derive, storedColumnCount } = this.#settings;
     this.#corrected ??= new CorrectedEntity(fold, (outcome) => this.#count(outcome));
-    let row: Row = Array.from<Value>({ length: storedColumnCount }).fill(null);
-    let poison: string | null = null;
-    if (!Number.isNaN(batch.eventTime[index]!)) {
-      batch.fillRow(index, row as Value[]);
-      try {
-        // What derives fills one array again and again; this row is kept.
-        if (derive !== null) row = [...derive(row as Value[])];
-      } catch (error) {
-        poison = asOnefoldError(error).message;
-      }
-    }
-    this.#corrected.add({ ...this.#event, row, poison, retractedAt: retractions.at[index]! });
+    this.#corrected.add(correctableEvent(batch, index, storedColumnCount, derive));
   }
 
   #count(outcome: FoldOutcome): void {

@@ -3,6 +3,7 @@
  */
 import { availableParallelism } from "node:os";
 import type { QueryEngine } from "../offline-store/engine.ts";
+import { filesBehind } from "../offline-store/event-archive.ts";
 import type { FeatureColumn } from "./feature-columns.ts";
 import type { TaskResult } from "./join-task.ts";
 import { openJoinPool, type PooledView } from "./join-threads.ts";
@@ -90,7 +91,7 @@ export function defaultThreads(passes: readonly ViewPass[]): number {
 }
 
 function eventsIn(passes: readonly ViewPass[]): number {
-  const files = passes.flatMap((pass) => [...pass.files.history, ...pass.files.live]);
+  const files = passes.flatMap(({ files: all, view: { view } }) => filesBehind(all, view.definition.key));
   return files.reduce((sum, file) => sum + file.rows, 0);
 }
 

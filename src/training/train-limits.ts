@@ -9,6 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { EngineSettings, QueryEngine } from "../offline-store/engine.ts";
+import { filesBehind } from "../offline-store/event-archive.ts";
 import type { ValueType } from "../schema/value.ts";
 import { holdsNumbers } from "./feature-columns.ts";
 import { FeatureParts } from "./feature-parts.ts";
@@ -82,7 +83,7 @@ export function workOf(
 ): object {
   const views = plan.views.map(({ name, view, features, entityIndex }) => {
     const { files } = snapshots.get(view.source.name)!;
-    const paths = [...files.history, ...files.live].map(({ path }) => path);
+    const paths = filesBehind(files, view.definition.key).map(({ path }) => path);
     const wanted = features.map(({ feature, input }) => [feature, input]);
     return [name, view.fingerprint, wanted, spine.keyColumns[entityIndex], files.epoch, files.liveEnd, paths];
   });

@@ -128,6 +128,13 @@ describeWithKafka("commands that read what workers have archived", () => {
     const embedded = await json(...entity, "--data", "embedded");
     const online = await json(...entity, "--token", "--data", "reader", "--online", redis.url);
     expect(online["features"]).toEqual(embedded["features"]);
+    writeFileSync(join(folder, "users.csv"), "user\nu3\nu3\n");
+    const ofFile = ["get", "--service", "plain", "--entities", "users.csv", "--out", "vectors.ndjson"];
+    await json(...ofFile, "--data", "reader", "--online", redis.url);
+    const vector = JSON.stringify({ entities: { user: "u3" }, features: online["features"] });
+    expect(readFileSync(join(folder, "vectors.ndjson"), "utf8")).toBe(`${vector}\n${vector}\n`);
+    const exported = await both("export", "spending", "--out", "exported.csv", "--as-of", "2100-01-01T00:00:00Z");
+    expect(exported.map(({ rows }) => rows)).toEqual([7, 7]);
     writeFileSync(join(folder, "served.csv"), `user,token\nu3,${online["metadata"].token}\n`);
     const served = ["--labels", "served.csv", "--token-column", "token", "--knowledge", "as-served"];
     await json("train", "--service", "plain", ...served, "--out", "served.out.csv", ...tables);

@@ -278,6 +278,8 @@ describe("events that are corrected", () => {
           await world.open();
         }
         expect(await world.check()).toBeGreaterThan(100);
+        // Minutes in which corrections changed an entity have their rows, and no others have.
+        expect(await world.platform.materialize({ name: "by_user" })).toMatchObject({ rows: 0 });
         expect(world.log.filter(({ row }) => row === null).length).toBeGreaterThan(4);
       } finally {
         await world.platform.close();

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
+import type { OnlineServer } from "../../platform/online/online-server.ts";
 import { callServer, type JsonObject } from "../http-call.ts";
 import { interruptible } from "../interrupt.ts";
 import { collectPair, parseCount, parseObject } from "../option-values.ts";
@@ -88,25 +89,30 @@ async function getOfFile(options: GetOptions, entities: string): Promise<void> {
   }
   const output = createOutput(options.json === true);
   const path = `/services/${encodeURIComponent(service)}/vectors`;
-  const ask = url === undefined ? undefined : (body: object) => callServer(url, "POST", path, body);
-  // Beside a server its registry is enough: what a service takes and gives.
-  const report = await output.withProgress("get", (onProgress) =>
-    withPlatform(options, url === undefined ? "own" : "read", (platform) =>
-      interruptible((signal) =>
-        platform.batch.vectors(
-          {
-            service,
-            entities,
-            out: out ?? writeToStdout,
-            ...(fit === undefined ? {} : { fit }),
-            onProgress: (done) => onProgress({ phase: "rows", done, total: null }),
-            signal,
-          },
-          ask,
+  const store = options.online === undefined ? null : await openStore(options, options.online);
+  const askServer = (body: object): Promise<JsonObject> => callServer(url!, "POST", path, body);
+  const askOpened = (body: object): Promise<JsonObject> => store!.request("POST", path, body);
+  const ask = store !== null ? askOpened : url !== undefined ? askServer : undefined;
+  // Beside a server or a store the registry is enough: what a service takes and gives.
+  const report = await output
+    .withProgress("get", (onProgress) =>
+      withPlatform(options, ask === undefined ? "own" : "read", (platform) =>
+        interruptible((signal) =>
+          platform.batch.vectors(
+            {
+              service,
+              entities,
+              out: out ?? writeToStdout,
+              ...(fit === undefined ? {} : { fit }),
+              onProgress: (done) => onProgress({ phase: "rows", done, total: null }),
+              signal,
+            },
+            ask,
+          ),
         ),
       ),
-    ),
-  );
+    )
+    .finally(() => store?.close());
   if (out === undefined) return;
   output.result(
     { out, rows: report.rowCount, features: report.features },
@@ -120,9 +126,18 @@ async function writeToStdout(lines: string): Promise<void> {
 
 /** As a server on the store would answer; nothing is kept for the audit. */
 async function askStore(options: GetOptions, online: string, path: string, request: JsonObject): Promise<JsonObject> {
+  const server = await openStore(options, online);
+  try {
+    return await server.request("POST", path, request);
+  } finally {
+    await server.close();
+  }
+}
+
+async function openStore(options: GetOptions, online: string): Promise<OnlineServer> {
   const { openOnlineServer } = await import("../../platform/online/online-server.ts");
   const password = process.env["ONEFOLD_REDIS_PASSWORD"];
-  const server = await openOnlineServer({
+  return openOnlineServer({
     dataDir: options.data,
     online,
     ...(options.registry === undefined ? {} : { registry: options.registry }),
@@ -130,11 +145,6 @@ async function askStore(options: GetOptions, online: string, path: string, reque
     definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
     servingLogSampleRate: 0,
   });
-  try {
-    return await server.request("POST", path, request);
-  } finally {
-    await server.close();
-  }
 }
 
 function formatVector(answer: JsonObject): string {

@@ -121,7 +121,7 @@ export class TrainingJobs implements TrainingDesk {
     labels: { readonly id: string } | { readonly path: string },
     options: TrainingOptions,
   ): Promise<TrainingJob> {
-    const received = "id" in labels ? labels.id : null;
+    let place = "id" in labels ? labels.id : null;
     try {
       // What is wrong with the request itself is told at once.
       this.#house.sourcesOf(options);
@@ -129,9 +129,8 @@ export class TrainingJobs implements TrainingDesk {
         "path" in labels
           ? { ...(await findLabelFile(this.#options.labelsFolder, labels.path)), named: labels.path }
           : { ...(await this.#received(labels.id)), named: null };
-      if (received === null) this.#refuseWhereFull();
-      const id = received ?? randomUUID();
-      const entry = this.#enter({
+      const id = (place ??= (await this.reserve(found.format)).id);
+      const job: StoredJob = {
         id,
         state: "queued",
         revision: 0,
@@ -142,14 +141,16 @@ export class TrainingJobs implements TrainingDesk {
         finished_at: null,
         result: null,
         error: null,
-      });
-      if (received !== null) this.#leavePlace(received);
+      };
+      // In the queue only then: whoever runs it writes the same file.
+      await this.#folder.write(job);
+      const entry = this.#enter(job);
+      this.#leavePlace(id);
       this.#queue.push(entry);
-      await this.#folder.write(entry.job);
       this.#next();
       return this.#shown(entry);
     } catch (error) {
-      if (received !== null) await this.release(received);
+      if (place !== null) await this.release(place);
       throw error;
     }
   }
