@@ -6,9 +6,14 @@ const CODES: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 /** LMDB and DuckDB pass on the system's words alone; the last are DuckDB's for a write that the system cut short. */
 const WORDS = /no space left on device|disk quota exceeded|file too large|could not write all bytes/i;
 
+/** Never throws, whatever users' code may have thrown. */
 export function isDiskFull(thrown: unknown): boolean {
-  for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
-    if (CODES.has((error as NodeJS.ErrnoException).code) || WORDS.test(error.message)) return true;
+  try {
+    for (let error = thrown, depth = 0; error instanceof Error && depth < 5; error = error.cause, depth++) {
+      if (CODES.has((error as NodeJS.ErrnoException).code) || WORDS.test(error.message)) return true;
+    }
+  } catch {
+    // What cannot even be looked at is not the system's.
   }
   return false;
 }

@@ -7,13 +7,14 @@
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { realpathSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from "node:http";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
-import { asOnefoldError, type ErrorCode, OnefoldError } from "../base/errors.ts";
+import { OnefoldError } from "../base/errors.ts";
+import { errorFromWire, errorToWire, type WireError } from "../base/wire-error.ts";
 import type { OnProgress } from "./progress.ts";
 
 /** One kind of work that is asked for; `asked` is what the caller sent, plain data. */
@@ -28,29 +29,43 @@ type Line =
   | { readonly done: unknown }
   | { readonly error: WireError };
 
-interface WireError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly where?: string;
-  readonly hint?: string;
-  readonly candidates?: readonly string[];
-}
-
 const BODY_BYTES_MAX = 1024 * 1024;
 /** Progress more often than this is not passed on. */
 const PROGRESS_EVERY_MS = 100;
 
-/** Where the desk of a data folder is. Socket paths may have a hundred characters, so it is not in the folder. */
+/**
+ * Where the desk of a data folder is: in a folder that is the user's alone. Socket paths may have a hundred characters, so
+ * it is not in the data folder.
+ */
 export function deskPath(dataDir: string): string {
   const hash = createHash("sha256").update(realpathSync(dataDir)).digest("hex").slice(0, 24);
   if (process.platform === "win32") return `\\\\.\\pipe\\onefold-${hash}`;
-  return join(tmpdir(), `onefold-${userInfo().uid}-${hash}.sock`);
+  return join(deskFolder(), `${hash}.sock`);
+}
+
+function deskFolder(): string {
+  return join(tmpdir(), `onefold-${userInfo().uid}`);
+}
+
+/** Whether the folder is there, and nobody else's: the system's temporary folder is everybody's. */
+function isOwnFolder(): boolean {
+  const found = lstatSync(deskFolder(), { throwIfNoEntry: false });
+  return found !== undefined && found.isDirectory() && found.uid === userInfo().uid && (found.mode & 0o077) === 0;
 }
 
 /** Opens it. Only the owner of the folder may: what an owner that is gone has left is taken away. */
 export async function openOwnerDesk(dataDir: string, works: Readonly<Record<string, DeskWork>>): Promise<OwnerDesk> {
   const path = deskPath(dataDir);
-  if (process.platform !== "win32") rmSync(path, { force: true });
+  if (process.platform !== "win32") {
+    mkdirSync(deskFolder(), { recursive: true, mode: 0o700 });
+    if (!isOwnFolder()) {
+      throw new OnefoldError("STORAGE_FAILED", `${deskFolder()} is not a folder of this user alone`, {
+        where: deskFolder(),
+        hint: "remove it, or set TMPDIR to another folder",
+      });
+    }
+    rmSync(path, { force: true });
+  }
   const server = createServer((request, response) => void answer(request, response, works));
   // From the first moment on it is this user's alone.
   const before = process.umask(0o177);
@@ -99,16 +114,7 @@ async function answer(
     );
     say({ done: done ?? null });
   } catch (thrown) {
-    const { code, message, where, hint, candidates } = asOnefoldError(thrown);
-    say({
-      error: {
-        code,
-        message,
-        ...(where === undefined ? {} : { where }),
-        ...(hint === undefined ? {} : { hint }),
-        ...(candidates === undefined ? {} : { candidates }),
-      },
-    });
+    say({ error: errorToWire(thrown) });
   }
   response.end();
 }
@@ -124,6 +130,7 @@ export async function askOwner<T>(
   onProgress: OnProgress,
   signal?: AbortSignal,
 ): Promise<{ readonly done: T } | null> {
+  if (process.platform !== "win32" && !isOwnFolder()) return null;
   const body = JSON.stringify(asked);
   const call = httpRequest({
     socketPath: deskPath(dataDir),
@@ -133,34 +140,28 @@ export async function askOwner<T>(
     ...(signal === undefined ? {} : { signal }),
   });
   call.end(body);
-  let response: IncomingMessage;
-  try {
-    [response] = (await once(call, "response")) as [IncomingMessage];
-  } catch (error) {
-    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `${work} was cancelled`);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ECONNREFUSED" || code === "EACCES") return null;
-    throw error;
-  }
   call.on("error", () => {});
   try {
+    const [response] = (await once(call, "response")) as [IncomingMessage];
     for await (const line of createInterface({ input: response })) {
       const said = JSON.parse(line) as Line;
       if ("progress" in said) onProgress(said.progress);
       else if ("done" in said) return { done: said.done as T };
-      else throw fromWire(said.error);
+      else throw errorFromWire(said.error);
     }
   } catch (error) {
-    if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `${work} was cancelled`);
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (signal?.aborted !== true) {
+      if (code === "ENOENT" || code === "ECONNREFUSED" || code === "EACCES") return null;
+      if (code !== "ECONNRESET") throw error;
+    }
   }
-  if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `${work} was cancelled`);
-  throw new OnefoldError("NOT_READY", "the server ended before it had answered", {
+  throw signal?.aborted === true ? new OnefoldError("CANCELLED", `${work} was cancelled`) : ended(dataDir);
+}
+
+function ended(dataDir: string): OnefoldError {
+  return new OnefoldError("NOT_READY", "the server ended before it had answered", {
     where: dataDir,
     hint: "start it again: what was registered is registered, and what was being built goes on",
   });
-}
-
-function fromWire({ code, message, ...details }: WireError): OnefoldError {
-  return new OnefoldError(code, message, details);
 }

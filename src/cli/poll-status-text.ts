@@ -2,6 +2,7 @@
 import { formatMicros, type Micros, parseMicros } from "../base/micros.ts";
 import type { Definition } from "../define/definition.ts";
 import { type PollStatus, readPollStatus } from "../platform/data-folder.ts";
+import { timeText } from "./time-text.ts";
 
 export interface AnsweredStatus {
   readonly last_poll_at: string | null;
@@ -41,10 +42,6 @@ function answerStatus(status: PollStatus): AnsweredStatus {
     next_due_at: timeText(status.nextDueAt),
     cursor: status.cursor,
   };
-}
-
-function timeText(micros: number | null): string | null {
-  return micros === null ? null : formatMicros(micros as Micros);
 }
 
 const PAST_MICROS = 10_000_000;

@@ -1,7 +1,12 @@
 /**
- * Brings a view to where its source stands, beside the views that are there already.
+ * Folds the log into a view beside the live ones, until it stands where they do.
+ *
+ * What is there at first is folded at the given pace; what comes meanwhile is not, or it might come faster for ever. States
+ * are written as they add up: before their view's position, which is written later, so that folding them again skips what
+ * they hold.
  */
 import { OnefoldError } from "../base/errors.ts";
+import type { BackfillPace } from "./backfill-pace.ts";
 import { runsApart } from "./correction-run.ts";
 import type { EventLog } from "./event-log.ts";
 import type { LogEvent } from "./event.ts";
@@ -9,25 +14,35 @@ import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { nextTurn } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
-export interface CatchUpOptions {
-  readonly log: EventLog;
+/** Changed states kept back. */
+const DIRTY_STATES_MAX = 20_000;
+
+export interface CatchUp {
+  readonly log: Pick<EventLog, "read">;
+  readonly runner: ViewRunner;
   /** Where the live views stand. */
-  position(): number;
-  /** Folds a run of corrections into the view. */
-  foldRun(run: readonly LogEvent[]): Promise<void>;
+  readonly end: () => number;
+  readonly foldRun: (run: readonly LogEvent[]) => Promise<void>;
+  readonly pace?: BackfillPace | undefined;
+  /** Writes the runner's changed states and nothing else, where nobody else writes them. */
+  readonly writeStates?: () => Promise<void>;
 }
 
-/** Folds the log into a runner until it stands where the live ones do, and calls `then` at that very place. */
-export async function catchUp(runner: ViewRunner, options: CatchUpOptions, then: () => void): Promise<void> {
-  const { log, position, foldRun } = options;
-  while (runner.position < position()) {
-    const end = position();
+/** Calls `then` at the very place, before anything else can be folded. */
+export async function catchUp(
+  { log, runner, end, foldRun, pace, writeStates }: CatchUp,
+  then: () => void,
+): Promise<void> {
+  for (let isFirst = true; runner.position < end(); isFirst = false) {
+    const upTo = end();
     for await (const { kind, events } of runsApart(log.read(runner.position))) {
-      const wanted = events.filter((event) => event.offset < end);
+      pace?.resume();
+      const wanted = events.filter((event) => event.offset < upTo);
       if (kind === "run") await foldRun(wanted);
       else runner.fold(wanted, 0, wanted.length);
+      if (writeStates !== undefined && runner.dirtyCount > DIRTY_STATES_MAX) await writeStates();
       if (wanted.length < events.length) break;
-      await nextTurn();
+      await (isFirst && pace !== undefined ? pace.rest() : nextTurn());
     }
   }
   then();

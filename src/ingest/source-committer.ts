@@ -58,6 +58,15 @@ export class SourceCommitter {
     tails.endFlush();
   }
 
+  /** Of one that is to take another's place: its states alone, ahead of a position that is written when it does. */
+  async commitStates(runner: ViewRunner): Promise<void> {
+    const { deadLetters, store, clock } = this.#options;
+    const { states, letters, committed } = runner.takeWrites(clock.now());
+    await deadLetters.add(letters);
+    await store.commitAlone(states, []);
+    committed();
+  }
+
   async #commitGroup(runners: readonly ViewRunner[], sourcePosition: number | null): Promise<void> {
     const { deadLetters, store, clock, tails } = this.#options;
     const began = performance.now();

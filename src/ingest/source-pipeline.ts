@@ -30,6 +30,7 @@ import { compileDoor, type Door } from "./door.ts";
 import { DueRowReader } from "./due-rows.ts";
 import { EventIds } from "./event-ids.ts";
 import { runsApart } from "./correction-run.ts";
+import type { BackfillPace } from "./backfill-pace.ts";
 import { deferred, nextTurn } from "./turns.ts";
 import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
@@ -51,7 +52,6 @@ const STATES_PER_FLUSH = 20000;
 const IDS_PER_FLUSH = 16_000;
 const LETTERS_PER_FLUSH = 10_000;
 const FLUSHES_BEHIND_MAX = 3;
-const TAIL_BYTES_MAX = 64 * 1024 * 1024;
 const PENDING_ROWS_MAX = 200_000;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
@@ -108,13 +108,13 @@ export class SourcePipeline {
   #closing = false;
 
   constructor(options: SourcePipelineOptions, log: FileEventLog, deadLetters: DeadLetters) {
-    const { source, store } = options;
+    const { source, store, clock, statesPerCommit } = options;
     this.#options = options;
     this.source = source;
     this.log = log;
     this.deadLetters = deadLetters;
     this.#store = store;
-    this.#clock = options.clock;
+    this.#clock = clock;
     const dedupeWithinMicros = dedupeWithinOf(source);
     this.#timeliness = new Timeliness(source);
     this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros, storedCount: source.columns.length });
@@ -132,17 +132,10 @@ export class SourcePipeline {
     const views = (): Iterable<ViewRunner> => (this.failure === null ? this.#runners.values() : []);
     const onRead = (): void => this.#flusher.changed();
     this.#dueRows = new DueRowReader({ views, onRead, onError: (error) => this.#fail(error) });
-    this.#tails = new SourceTails({
-      source,
-      store,
-      mode: options.wholeStates === true ? "whole" : "tails",
-      bytesMax: options.hotBytesMax ?? (() => TAIL_BYTES_MAX),
-      ...(options.tailLimits === undefined ? {} : { limits: options.tailLimits }),
-    });
-    for (const view of options.views) this.#addRunner(view);
+    this.#tails = new SourceTails(options);
+    for (const view of options.views) this.#run(this.#newRunner(view));
     this.#tails.update();
     this.#door = compileDoor(source, options.views);
-    const { clock, statesPerCommit } = options;
     this.#committer = new SourceCommitter({
       source: source.name,
       store,
@@ -271,8 +264,7 @@ export class SourcePipeline {
     try {
       // Tails may hold what is taken back: from here on they begin anew.
       await this.writeOutTails();
-      for (const runner of this.runners) this.#tails.join(runner);
-      this.#tails.update();
+      this.#tails.joinAll(this.runners);
       const run = await this.log.append(rows, this.#clock.now());
       await this.#foldRun(run, this.runners);
       return run;
@@ -394,12 +386,12 @@ export class SourcePipeline {
     return (this.log.lastKnownTime - 1) as Micros;
   }
 
-  /** Adds a view while the source runs; resolves once it has folded all that is in the log. */
-  async addView(view: PipelineView): Promise<ViewRunner> {
+  /** Adds a view while the source runs; resolves once it has folded all that is in the log, and the store has its place. */
+  async addView(view: PipelineView, pace?: BackfillPace): Promise<ViewRunner> {
     const runner = this.#newRunner(view);
     this.#catchingUp.add(runner);
     try {
-      await this.#catchUp(runner, () => {
+      await this.#catchUp(runner, pace, () => {
         this.#run(runner);
         this.#tails.update();
       });
@@ -408,7 +400,8 @@ export class SourcePipeline {
         this.source,
         this.runners.map((one) => one.view),
       );
-      this.#flusher.changed();
+      // Who reads the store must find it there once it is said to be built.
+      await this.#flusher.finish();
       return runner;
     } finally {
       this.#catchingUp.delete(runner);
@@ -432,19 +425,33 @@ export class SourcePipeline {
    * Catches up with the log beside the live states and then switches between two events; resolves once the
    * switch is durable. The old space is the caller's to drop.
    */
-  async switchView(view: string, epoch: number, space: StateSpace, position: number): Promise<void> {
+  async switchView(
+    view: string,
+    epoch: number,
+    space: StateSpace,
+    position: number,
+    pace?: BackfillPace,
+  ): Promise<void> {
     const runner = this.#runners.get(view);
     if (runner === undefined)
       throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
     const successor = runner.successor(epoch, space, position);
-    await this.#catchUp(successor, () => runner.switchTo(successor));
+    await this.#catchUp(successor, pace, () => runner.switchTo(successor));
     await this.#flusher.finish();
     if (this.failure !== null) throw this.failure;
   }
 
-  #catchUp(runner: ViewRunner, then: () => void): Promise<void> {
-    const foldRun = (run: readonly LogEvent[]): Promise<void> => this.#foldRun(run, [runner], false);
-    return catchUp(runner, { log: this.log, position: () => this.#position, foldRun }, then);
+  /** Folds the log into a runner until it stands where the live ones do, and calls `then` at that very place. */
+  #catchUp(runner: ViewRunner, pace: BackfillPace | undefined, then: () => void): Promise<void> {
+    const parts = {
+      log: this.log,
+      runner,
+      end: () => this.#position,
+      foldRun: (run: readonly LogEvent[]) => this.#foldRun(run, [runner], false),
+      pace,
+      ...(this.#catchingUp.has(runner) ? {} : { writeStates: () => this.#committer.commitStates(runner) }),
+    };
+    return catchUp(parts, then);
   }
 
   /** Pushes the rows of dead letters again and marks those that got in. */
@@ -483,10 +490,6 @@ export class SourcePipeline {
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
     });
-  }
-
-  #addRunner(view: PipelineView): void {
-    this.#run(this.#newRunner(view));
   }
 
   #run(runner: ViewRunner): void {

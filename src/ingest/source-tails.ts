@@ -1,22 +1,24 @@
 /**
  * All tails of one source: a group for each key that its running views have.
  */
-import type { SourceDefinition } from "../define/definition.ts";
-import type { LocalOnlineStore, MetaWrite, StateWrite } from "../online-store/online-store.ts";
+import type { MetaWrite, StateWrite } from "../online-store/online-store.ts";
 import { TailReader, TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";
-import { TAIL_LIMITS, TailGroup, type TailLimits, tailSpace } from "./tail-group.ts";
+import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
+import { TAIL_LIMITS, TailGroup, tailSpace } from "./tail-group.ts";
 import { storedViews, type ViewRunner } from "./view-runner.ts";
 
-export interface SourceTailsOptions {
-  readonly source: SourceDefinition;
-  readonly store: LocalOnlineStore;
-  /** "whole": no event is written into a tail, and what was is read until `writeOut` has written the states. */
-  readonly mode: "tails" | "whole";
-  readonly limits?: TailLimits;
-  /** Of tails kept in memory. */
-  readonly bytesMax: () => number;
-}
+/** Of a group's tails kept in memory. */
+const BYTES_MAX = 64 * 1024 * 1024;
+
+/**
+ * With `wholeStates` no event is written into a tail, and what was is read until `writeOut` has written the states. Tails
+ * are kept in memory as one more view's states would be.
+ */
+export type SourceTailsOptions = Pick<
+  SourcePipelineOptions,
+  "source" | "store" | "wholeStates" | "tailLimits" | "hotBytesMax"
+>;
 
 export class SourceTails {
   readonly #options: SourceTailsOptions;
@@ -42,16 +44,29 @@ export class SourceTails {
     const { definition } = runner.view;
     // Code may be missing when it is next opened, and what such a view needs no other view could cut.
     if (definition.features.some(({ aggregation }) => aggregation.custom !== undefined)) return;
-    const { source, mode, store, limits = TAIL_LIMITS, bytesMax } = this.#options;
+    const { source, store, wholeStates, tailLimits = TAIL_LIMITS, hotBytesMax = () => BYTES_MAX } = this.#options;
     const space = tailSpace(source.name, definition.entity, definition.key);
-    if (mode === "whole" && runner.tailPlace?.space !== space) return;
+    if (wholeStates === true && runner.tailPlace?.space !== space) return;
     let group = this.#groups.get(space);
     if (group === undefined) {
-      group = new TailGroup({ space, store, reader: this.reader, writer: this.#writer, limits, bytesMax });
+      const { reader } = this;
+      group = new TailGroup({
+        space,
+        store,
+        reader,
+        writer: this.#writer,
+        limits: tailLimits,
+        bytesMax: hotBytesMax,
+      });
       this.#groups.set(space, group);
     }
     group.join(runner);
     runner.joinTails(group);
+  }
+
+  joinAll(runners: readonly ViewRunner[]): void {
+    for (const runner of runners) this.join(runner);
+    this.update();
   }
 
   leave(runner: ViewRunner): void {
@@ -65,7 +80,7 @@ export class SourceTails {
     for (const group of this.#groups.values()) {
       const names = new Set(group.members.map(({ name }) => name));
       group.isInert =
-        this.#options.mode === "whole" ||
+        this.#options.wholeStates === true ||
         stored.some(({ view, place }) => place.tails?.space === group.space && !names.has(view));
     }
   }
@@ -77,7 +92,7 @@ export class SourceTails {
 
   /** As of `TailGroup`. */
   beginFlush(): void {
-    if (this.#options.mode === "tails" && [...this.#groups.values()].some(({ isInert }) => isInert)) this.update();
+    if (this.#options.wholeStates !== true && [...this.#groups.values()].some(({ isInert }) => isInert)) this.update();
     for (const group of this.#groups.values()) group.beginFlush();
   }
 

@@ -124,11 +124,10 @@ export function isReplaced({ tags }: Pick<RemoveAction, "tags">): boolean {
 }
 
 export function fileOf(action: AddAction | RemoveAction, folder: string): TableFile {
-  const path = decodeURIComponent(action.path);
   const stats =
     "stats" in action && action.stats ? (JSON.parse(action.stats) as TableFileStats & { numRecords?: number }) : null;
   return {
-    path: isAbsolute(path) ? path : join(folder, path),
+    path: pathIn(folder, action.path),
     bytes: action.size ?? 0,
     rows: stats?.numRecords ?? 0,
     tags: action.tags ?? {},
@@ -184,6 +183,12 @@ export function conflict(which: string, table: string): OnefoldError {
 
 function gone(path: string, table: string): OnefoldError {
   return new OnefoldError("TABLE_CONFLICT", `file ${path} is no part of table ${table} any more`, { where: table });
+}
+
+/** Where a file lies that a table's log names. */
+export function pathIn(folder: string, logged: string): string {
+  const path = decodeURIComponent(logged);
+  return isAbsolute(path) ? path : join(folder, path);
 }
 
 /** As Delta's log has it: relative, each part URI-encoded but for the sign between a partition column and its value. */

@@ -1,37 +1,64 @@
 /** The data files of a Delta table that another engine may have written. */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
+import { pathIn } from "./delta-commit.ts";
 import { DeltaLog } from "./delta-log.ts";
 import type { QueryEngine } from "./engine.ts";
 import { diskTableStorage } from "./table-storage.ts";
 
-export interface DeltaFiles {
-  /** Absolute paths. */
-  readonly files: readonly string[];
-  /** The newest version of the table. */
+/** A version of a table; a table that was made anew in the same place has another id. */
+export interface ReadVersion {
   readonly version: number;
+  /** Null where it is not known. */
+  readonly tableId: string | null;
+}
+
+export interface DeltaFiles extends ReadVersion {
+  /** Absolute paths, of all versions up to the newest. */
+  readonly files: readonly string[];
+  /** Those of versions that took rows out, too: what they hold may have been there before. */
+  readonly rewritten: readonly string[];
 }
 
 /**
  * The table's files, or those that were added after the version `after`, also where they have been joined with others
  * since: a joined file has no new rows. Throws `TABLE_INVALID`, also where a commit after `after` is gone.
  */
-export async function readDeltaFiles(location: string, engine: QueryEngine, after: number | null): Promise<DeltaFiles> {
+export async function readDeltaFiles(
+  location: string,
+  engine: QueryEngine,
+  after: ReadVersion | null,
+): Promise<DeltaFiles> {
   const folder = resolve(location);
   const log = new DeltaLog(folder, diskTableStorage, engine);
-  const state = await log.load(after ?? undefined);
+  const state = await log.load();
   if (state === null) {
     throw new OnefoldError("TABLE_INVALID", `${location} is no Delta table`, {
       where: location,
       hint: "give the folder that holds _delta_log",
     });
   }
-  let paths = [...state.added.keys()];
-  if (after !== null) {
-    paths = [];
-    for (let actions = await log.advance(state); actions !== false; actions = await log.advance(state)) {
-      for (const { add } of actions) if (add?.dataChange === true) paths.push(add.path);
-    }
+  const { version, metaData } = state;
+  const tableId = metaData?.id ?? null;
+  const absolute = (paths: readonly string[]): string[] => paths.map((path) => pathIn(folder, path));
+  if (after === null || (after.tableId !== null && after.tableId !== tableId)) {
+    return { files: absolute([...state.added.keys()]), rewritten: [], version, tableId };
   }
-  return { files: paths.map((path) => join(folder, decodeURIComponent(path))), version: state.version };
+  if (version < after.version) throw gone(location, `version ${after.version} was read, and its newest is ${version}`);
+  const files: string[] = [];
+  const rewritten: string[] = [];
+  for (let next = after.version + 1; next <= version; next++) {
+    const actions = await log.actions(next);
+    if (actions === null) throw gone(location, `version ${next} was not read, and is cleaned away`);
+    const takesOut = actions.some(({ remove }) => remove?.dataChange === true);
+    for (const { add } of actions) if (add?.dataChange === true) (takesOut ? rewritten : files).push(add.path);
+  }
+  return { files: absolute(files), rewritten: absolute(rewritten), version, tableId };
+}
+
+function gone(location: string, why: string): OnefoldError {
+  return new OnefoldError("TABLE_INVALID", `what is new in a table cannot be told: ${why}`, {
+    where: location,
+    hint: "read the source more often than its log is cleaned; without state.json in its folder in batch/ all of it is read again",
+  });
 }

@@ -1,6 +1,7 @@
 /**
  * The offline store on a folder of Delta tables.
  */
+import { TurnQueue } from "../base/turn-queue.ts";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -128,7 +129,7 @@ class DeltaTable implements OfflineTable {
   readonly #storage: TableStorage;
   readonly #clock: Clock;
   /** Commits of this process follow each other; other processes are met in the log. */
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #turns = new TurnQueue();
 
   constructor(folder: string, name: string, log: DeltaLog, state: DeltaState, storage: TableStorage, clock: Clock) {
     this.folder = folder;
@@ -145,7 +146,7 @@ class DeltaTable implements OfflineTable {
       const state = await this.#log.load(version);
       if (state !== null) return this.#wholeSnapshot(state);
     }
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (version === undefined) await this.#refresh();
       return this.#snapshotOf(this.#state);
     });
@@ -185,7 +186,7 @@ class DeltaTable implements OfflineTable {
   }
 
   async lastTxn(applicationId: string): Promise<number | null> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       await this.#refresh();
       return this.#state.txns.get(applicationId)?.version ?? null;
     });
@@ -195,7 +196,7 @@ class DeltaTable implements OfflineTable {
     const written = writtenBy(change);
     try {
       for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
-      return await this.#inTurn(() => this.#commit(change));
+      return await this.#turns.take(() => this.#commit(change));
     } catch (error) {
       if (isDiskFull(error)) await this.discard(written);
       throw error;
@@ -203,14 +204,16 @@ class DeltaTable implements OfflineTable {
   }
 
   async discard(files: readonly NewFile[]): Promise<void> {
-    await this.#inTurn(async () => {
-      await this.#refresh();
-      for (const { path } of files) {
-        const name = encodePath(path);
-        const isNamed = this.#state.added.has(name) || this.#state.removed.has(name);
-        if (!isNamed) await this.#storage.remove(join(this.folder, path));
-      }
-    }).catch(() => undefined);
+    await this.#turns
+      .take(async () => {
+        await this.#refresh();
+        for (const { path } of files) {
+          const name = encodePath(path);
+          const isNamed = this.#state.added.has(name) || this.#state.removed.has(name);
+          if (!isNamed) await this.#storage.remove(join(this.folder, path));
+        }
+      })
+      .catch(() => undefined);
   }
 
   async #commit(change: TableCommit): Promise<number> {
@@ -237,7 +240,7 @@ class DeltaTable implements OfflineTable {
   }
 
   async cleanUp(request: CleanUpRequest): Promise<CleanUpReport> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       await this.#refresh();
       const parts = { folder: this.folder, log: this.#log, state: this.#state, storage: this.#storage };
       return cleanUp(parts, request, millisOf(this.#clock));
@@ -246,7 +249,7 @@ class DeltaTable implements OfflineTable {
 
   async vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {
     const removedBefore = millisOf(this.#clock) - keptMillis;
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       let count = 0;
       for (const remove of this.#state.removed.values()) {
         const file = fileOf(remove, this.folder);
@@ -262,7 +265,7 @@ class DeltaTable implements OfflineTable {
 
   /** Adds columns that `schema` has behind the table's, null in older rows, and lets those be null that may be; throws `TABLE_INVALID` for any other difference. */
   async evolveTo(schema: TableSchema): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns.take(async () => {
       await this.#rejoin();
       for (;;) {
         const { columns: present, partitionBy } = this.#schema(this.#state);
@@ -329,12 +332,6 @@ class DeltaTable implements OfflineTable {
   #schema(state: DeltaState): TableSchema {
     const { schemaString, partitionColumns } = this.#metaData(state);
     return parseSchema(schemaString, partitionColumns, this.folder);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#queue.then(work, work);
-    this.#queue = turn.catch(() => {});
-    return turn;
   }
 }
 

@@ -2,7 +2,7 @@
  * `platform.materialize`: the feature rows of past minutes that a view's table lacks.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { MICROS_PER_MINUTE, type Micros } from "../base/micros.ts";
+import type { Micros } from "../base/micros.ts";
 import { formatViewName } from "../define/definition.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import { pastFeatureRows } from "../training/materialize.ts";
@@ -42,27 +42,24 @@ export async function materialize(
       hint: "feature rows are written for views with offline: true",
     });
   }
-  // What is closed now is in the table then, but for what these are.
-  await sources.settle();
-  const runtime = sources.get(source.name);
-  const closed = Math.floor((runtime.closedUpTo() + 1) / MICROS_PER_MINUTE) * MICROS_PER_MINUTE;
-  await sources.settle();
-  const engine = await context.openEngine();
-  try {
-    const rows = pastFeatureRows({
-      view,
-      files: await runtime.archive.files(),
-      engine,
-      from: from ?? Number.NEGATIVE_INFINITY,
-      to: Math.min(to ?? Number.POSITIVE_INFINITY, closed),
-      ...(signal === undefined ? {} : { signal }),
-      ...(onProgress === undefined
-        ? {}
-        : { onProgress: (done, total) => onProgress({ phase: `events of ${view.name}`, done, total }) }),
-    });
-    const table = await openFeatureRowTable(context.offline, context.engine, definition, entity);
-    return { view: formatViewName(definition), rows: await table.addMissing(rows) };
-  } finally {
-    await engine.close();
-  }
+  return sources.get(source.name).withClosedMinutes(async (closed, archive) => {
+    const engine = await context.openEngine();
+    try {
+      const rows = pastFeatureRows({
+        view,
+        files: await archive.files(),
+        engine,
+        from: from ?? Number.NEGATIVE_INFINITY,
+        to: Math.min(to ?? Number.POSITIVE_INFINITY, closed),
+        ...(signal === undefined ? {} : { signal }),
+        ...(onProgress === undefined
+          ? {}
+          : { onProgress: (done, total) => onProgress({ phase: `events of ${view.name}`, done, total }) }),
+      });
+      const table = await openFeatureRowTable(context.offline, context.engine, definition, entity);
+      return { view: formatViewName(definition), rows: await table.addMissing(rows) };
+    } finally {
+      await engine.close();
+    }
+  });
 }

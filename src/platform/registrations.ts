@@ -5,6 +5,7 @@
  * Where servers share the registry, one that does not own a data folder registers all the same: those that do build
  * the views when they take it up.
  */
+import { TurnQueue } from "../base/turn-queue.ts";
 import type { Definition } from "../define/definition.ts";
 import type { Plan, PlannedChange } from "../registry/registry.ts";
 import type { SharedRegistry } from "../registry/stored-registry.ts";
@@ -29,7 +30,7 @@ export interface RegistrationsOptions {
 
 export class Registrations {
   readonly #options: RegistrationsOptions;
-  #changing: Promise<unknown> = Promise.resolve();
+  readonly #turns = new TurnQueue();
   /** What was taken up before was not taken up to its end. */
   #isUnfinished = false;
 
@@ -43,7 +44,7 @@ export class Registrations {
   }
 
   apply(definitions: readonly Definition[], onProgress?: OnProgress): Promise<Plan> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { registry, check } = this.#options;
       // Of what others have registered meanwhile they may be made.
       if (await registry.isBehind()) await this.#takeUp();
@@ -56,7 +57,7 @@ export class Registrations {
   }
 
   dropDraft(name: string): Promise<PlannedChange> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const change = await this.#options.registry.dropDraft(name);
       await this.#build();
       return change;
@@ -73,7 +74,7 @@ export class Registrations {
    * cannot be loaded, goes on with what there is, and throws why.
    */
   takeUp(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const failure = await this.#takeUp();
       if (failure !== null) throw failure;
     });
@@ -107,11 +108,5 @@ export class Registrations {
     } finally {
       await onBuilt();
     }
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#changing.then(work);
-    this.#changing = result.catch(() => undefined);
-    return result;
   }
 }

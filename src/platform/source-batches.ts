@@ -2,17 +2,19 @@
  * The batch sources: each read when its schedule says, while this process serves the data folder, and whenever it is asked
  * for.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { OnefoldError } from "../base/errors.ts";
 import type { BatchSourceDefinition } from "../define/definition.ts";
 import { definitionText } from "../fold/canonical-json.ts";
 import { BatchLoop } from "../ingest/batch/batch-loop.ts";
 import { BatchReader, type RunOptions } from "../ingest/batch/batch-reader.ts";
 import type { BatchRun } from "../ingest/batch/batch-state.ts";
+import { TurnQueue } from "../base/turn-queue.ts";
 import type { PushResult, RowNames } from "../ingest/pipeline.ts";
 import type { PollGauges } from "../monitor/metrics.ts";
 import { readDeltaFiles } from "../offline-store/delta-files.ts";
+import { readingGauges } from "./reading-gauges.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
+import { waitMicros } from "./wait-micros.ts";
 
 interface Running {
   readonly definition: string;
@@ -28,8 +30,11 @@ export interface SourceBatchesOptions {
 export class SourceBatches {
   readonly #options: SourceBatchesOptions;
   readonly #running = new Map<string, Running>();
+  /** Of each source's state. */
+  readonly #turns = new Map<string, TurnQueue>();
+  readonly #closing = new AbortController();
   #isStarted = false;
-  #changes: Promise<void> = Promise.resolve();
+  readonly #refreshes = new TurnQueue();
 
   constructor(options: SourceBatchesOptions) {
     this.#options = options;
@@ -44,11 +49,10 @@ export class SourceBatches {
 
   /** Takes up what is registered: a source that is new or changed. The others go on. */
   refresh(): Promise<void> {
-    this.#changes = this.#changes.then(() => this.#refreshNow());
-    return this.#changes;
+    return this.#refreshes.take(() => this.#refreshNow());
   }
 
-  /** Reads what is new now. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH` for a stream, and as `BatchReader.run`. */
+  /** Reads what is new now. Throws `SOURCE_UNKNOWN`, `REQUEST_INVALID` for a stream, and as `BatchReader.run`. */
   async run(source: string, options: RunOptions = {}): Promise<BatchRun> {
     await this.refresh();
     const { registry } = this.#options.context;
@@ -65,20 +69,16 @@ export class SourceBatches {
   gauges(source: string): PollGauges | null {
     const state = this.#running.get(source)?.reader.lastState ?? null;
     if (state === null) return null;
-    const now = this.#options.context.clock.now();
-    const { runs, failures, nextDueAt } = state;
-    const success = runs.findLast(({ status }) => status === "succeeded")?.endedAt ?? null;
-    return {
-      sinceSuccessSeconds: success === null ? null : Math.max(0, now - success) / 1e6,
-      dueInSeconds: nextDueAt === null ? null : (nextDueAt - now) / 1e6,
-      failures,
-    };
+    const lastSuccessAt = state.runs.findLast(({ status }) => status === "succeeded")?.endedAt ?? null;
+    return readingGauges({ ...state, lastSuccessAt }, this.#options.context.clock.now());
   }
 
-  /** Resolves once none is read and none will be by itself. */
+  /** Gives up what is read, which goes on the next time; resolves once none is read, and none will be. */
   async close(): Promise<void> {
     this.#isStarted = false;
+    this.#closing.abort();
     await this.refresh();
+    await Promise.all(Array.from(this.#turns.values(), (turns) => turns.idle()));
   }
 
   async #refreshNow(): Promise<void> {
@@ -90,10 +90,14 @@ export class SourceBatches {
       const before = this.#running.get(source.name);
       if (before?.definition !== definition) {
         await before?.loop?.close();
+        const turns = this.#turns.get(source.name) ?? new TurnQueue();
+        this.#turns.set(source.name, turns);
         const reader = new BatchReader({
           dataDir,
           source,
           clock,
+          turns,
+          closing: this.#closing.signal,
           openEngine: () => context.openEngine(),
           readTable: readDeltaFiles,
           environment: (name) => process.env[name],
@@ -117,7 +121,7 @@ export class SourceBatches {
       reader: running.reader,
       schedule,
       clock: this.#options.context.clock,
-      wait: (micros, signal) => sleep(micros / 1000, undefined, { signal, ref: false }).catch(() => undefined),
+      wait: waitMicros,
       random: Math.random,
     });
   }

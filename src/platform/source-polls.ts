@@ -2,13 +2,15 @@
  * The sources that are polled, while this process serves the data folder. Who only reads it, a worker and a command
  * that works for a moment ask no API.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
+import { TurnQueue } from "../base/turn-queue.ts";
 import type { StreamDefinition } from "../define/definition.ts";
 import { definitionText } from "../fold/canonical-json.ts";
 import { PollLoop } from "../ingest/http-poll/poll-loop.ts";
 import type { PushResult } from "../ingest/pipeline.ts";
 import type { PollGauges } from "../monitor/metrics.ts";
+import { readingGauges } from "./reading-gauges.ts";
+import { waitMicros } from "./wait-micros.ts";
 
 export interface SourcePollsOptions {
   readonly dataDir: string;
@@ -22,7 +24,7 @@ export class SourcePolls {
   readonly #options: SourcePollsOptions;
   readonly #loops = new Map<string, { readonly definition: string; readonly loop: PollLoop }>();
   #isStarted = false;
-  #changes: Promise<void> = Promise.resolve();
+  readonly #turns = new TurnQueue();
 
   constructor(options: SourcePollsOptions) {
     this.#options = options;
@@ -37,20 +39,12 @@ export class SourcePolls {
 
   /** Takes up what is registered: a poll that is new, changed or gone. The others go on. */
   refresh(): Promise<void> {
-    this.#changes = this.#changes.then(() => this.#refreshNow());
-    return this.#changes;
+    return this.#turns.take(() => this.#refreshNow());
   }
 
   gauges(source: string): PollGauges | null {
     const running = this.#loops.get(source);
-    if (running === undefined) return null;
-    const { lastSuccessAt, nextDueAt, failures } = running.loop.status;
-    const now = this.#options.clock.now();
-    return {
-      sinceSuccessSeconds: lastSuccessAt === null ? null : Math.max(0, now - lastSuccessAt) / 1e6,
-      dueInSeconds: nextDueAt === null ? null : (nextDueAt - now) / 1e6,
-      failures,
-    };
+    return running === undefined ? null : readingGauges(running.loop.status, this.#options.clock.now());
   }
 
   /** Resolves once no poll is under way and none will be. */
@@ -78,7 +72,7 @@ export class SourcePolls {
         environment: (name) => process.env[name],
         push: (rows) => push(source.name, rows),
         random: Math.random,
-        wait: (micros, signal) => sleep(micros / 1000, undefined, { signal, ref: false }).catch(() => undefined),
+        wait: waitMicros,
       });
       this.#loops.set(source.name, { definition: definitionText(source), loop });
     }

@@ -12,12 +12,14 @@
  */
 import { hasRoom } from "../base/disk-room.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { TurnQueue } from "../base/turn-queue.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import type { ViewState } from "../fold/view-fold.ts";
 import { Archiver } from "../ingest/archiver.ts";
 import type { DeadLetters } from "../ingest/dead-letters.ts";
 import type { RefoldedRun } from "../ingest/correction-run.ts";
-import { type Correction, type CorrectionResult, planCorrections, refuseUncorrectable } from "../ingest/corrections.ts";
+import { type Correction, type CorrectionResult, refuseUncorrectable } from "../ingest/corrections.ts";
+import { minuteOf } from "../ingest/feature-rows.ts";
 import { diskStorage } from "../ingest/disk-storage.ts";
 import type { LogEvent } from "../ingest/event.ts";
 import { importHistory } from "../ingest/history-import.ts";
@@ -28,17 +30,17 @@ import { refoldRun } from "../ingest/refold.ts";
 import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
 import type { SourceGauges } from "../monitor/metrics.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
-import { eventRelation } from "../offline-store/event-reader.ts";
-import { countEventsOfIds, type EventsOfId } from "../offline-store/retractions.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
+import { correctNow } from "./correct-now.ts";
 import { forgetInSource, type ForgottenOfSource } from "./forget/forget-source.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./runtime-context.ts";
+import { PushGate } from "./push-gate.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import { historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
 
@@ -55,16 +57,16 @@ export class SourceRuntime {
   #pipeline!: SourcePipeline;
   #archiver!: Archiver;
   readonly #closing = new AbortController();
-  #changes: Promise<unknown> = Promise.resolve();
+  /** Of what changes views or history. */
+  readonly #turns = new TurnQueue();
+  readonly #gate = new PushGate(() => this.#pipeline.pendingRows > 0);
   /** Why views could not be built in the background, or null. */
   #buildFailure: OnefoldError | null = null;
   /** Views that will be built, `view name@version`. */
   #queued: readonly string[] = [];
   #isMending = false;
-  #isClosing = false;
   /** Why opening it anew failed last, or null. */
   #unmended: OnefoldError | null = null;
-  #gate: { readonly opened: Promise<void>; open(): void } | null = null;
 
   private constructor(context: RuntimeContext, online: LocalOnlineStore, source: SourceDefinition) {
     this.#context = context;
@@ -85,7 +87,8 @@ export class SourceRuntime {
   ): Promise<SourceRuntime> {
     const runtime = new SourceRuntime(context, online, source);
     try {
-      await runtime.#openParts(context.buildsBehind, onProgress);
+      await runtime.#openParts(onProgress);
+      await runtime.#bringUpAll(context.buildsBehind, onProgress);
     } catch (error) {
       clearInterval(runtime.#ticking);
       throw error;
@@ -158,12 +161,12 @@ export class SourceRuntime {
   }
 
   async push(rows: readonly unknown[], faults?: RowFaults, nameOf?: RowNames): Promise<PushResult> {
-    while (this.#gate !== null) await this.#gate.opened;
+    while (this.#gate.opening !== null) await this.#gate.opening;
     return this.#pipeline.push(rows, faults, nameOf);
   }
 
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
-    while (this.#gate !== null) await this.#gate.opened;
+    while (this.#gate.opening !== null) await this.#gate.opening;
     return this.#pipeline.replayDeadLetters(ids);
   }
 
@@ -174,16 +177,13 @@ export class SourceRuntime {
 
   /** Resolves once all that was pushed is in the online store and the offline tables. */
   async settle(): Promise<void> {
-    await this.#changes.catch(() => undefined);
-    await this.#pipeline.drain();
-    this.#pipeline.tick();
-    await this.#pipeline.drain();
-    await this.archiveNow();
+    await this.#turns.idle();
+    await this.#settleNow();
   }
 
   /** Stops folding drafts that are registered otherwise now, or no more. Their states are the caller's to remove. */
   retireDrafts(): Promise<void> {
-    return this.#change(async () => {
+    return this.#turns.take(async () => {
       const views = this.#views();
       for (const { name, view } of this.#pipeline.runners) {
         if (view.definition.version !== "dev") continue;
@@ -200,25 +200,27 @@ export class SourceRuntime {
    * are built; they wait only where the source itself changed.
    */
   refresh(source: SourceDefinition, onProgress?: OnProgress): Promise<void> {
-    return this.#change(async () => {
+    return this.#turns.take(async () => {
       const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#source));
       if (!redefined) return this.#bringUp(this.#views(), onProgress);
-      await this.#gated(async () => {
+      await this.#gate.during(async () => {
         await this.#closeParts();
         this.#source = source;
-        await this.#openParts(false, onProgress);
+        await this.#openParts(onProgress);
       });
+      // Behind the gate: a view may take hours, and no push waits for it.
+      await this.#bringUpAll(false, onProgress);
     });
   }
 
   /** Imports files as history: all of it or nothing. Throws as `importHistory` of `ingest/history-import.ts`. */
   importHistory(files: readonly string[], options: ImportOptions): Promise<ImportReport> {
-    return this.#change(async () => {
+    return this.#turns.take(async () => {
       try {
-        if (this.#pipeline.log.nextOffset === 0) await this.#closeGate();
+        if (this.#pipeline.log.nextOffset === 0) await this.#gate.close();
         return await this.#importNow(files, options);
       } finally {
-        this.#openGate();
+        this.#gate.open();
       }
     });
   }
@@ -230,34 +232,22 @@ export class SourceRuntime {
   correct(corrections: readonly Correction[]): Promise<CorrectionResult> {
     refuseUncorrectable(this.#source, corrections);
     if (corrections.length === 0) return Promise.resolve({ corrected: 0, rejected: 0, outcomes: [] });
-    return this.#change(() =>
-      this.#gated(async () => {
+    return this.#turns.take(() =>
+      this.#gate.during(async () => {
         // What is corrected is folded anew from the archive: all before the correction must be in it.
         await this.archiveNow();
-        const engine = await this.#context.openEngine();
-        let known: ReadonlyMap<string, EventsOfId>;
-        try {
-          const ids = [...new Set(corrections.map(({ id }) => id))];
-          const files = await this.#archive.files();
-          known = await countEventsOfIds(engine, (some) => eventRelation(some, []), files, ids);
-        } finally {
-          await engine.close();
-        }
-        const planned = planCorrections(this.#source, corrections, known, (row) => this.#pipeline.checkRow(row));
-        return planned.result(planned.rows.length === 0 ? [] : await this.#pipeline.correct(planned.rows));
+        const parts = { source: this.#source, archive: this.#archive, pipeline: this.#pipeline };
+        return correctNow(parts, () => this.#context.openEngine(), corrections);
       }),
     );
   }
 
   /** Takes an entity out of the source, which is closed meanwhile; pushes wait. */
   forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> {
-    return this.#change(() =>
-      this.#gated(async () => {
+    return this.#turns.take(async () => {
+      const forgotten = await this.#gate.during(async () => {
         // What goes is found in the archive: all must be in it, and all feature rows in their tables.
-        await this.#pipeline.drain();
-        this.#pipeline.tick();
-        await this.#pipeline.drain();
-        await this.archiveNow();
+        await this.#settleNow();
         await this.#closeParts();
         try {
           return await forgetInSource({
@@ -268,10 +258,12 @@ export class SourceRuntime {
             key,
           });
         } finally {
-          await this.#openParts(this.#context.buildsBehind);
+          await this.#openParts();
         }
-      }),
-    );
+      });
+      await this.#bringUpAll(this.#context.buildsBehind);
+      return forgotten;
+    });
   }
 
   async #refold(view: PipelineView, run: readonly LogEvent[]): Promise<RefoldedRun<ViewState>> {
@@ -288,7 +280,7 @@ export class SourceRuntime {
    * position. Where it is cut short, opening the folder again goes on with it. Throws `VIEW_UNKNOWN`, `CANCELLED`.
    */
   backfill(view: string, onProgress?: OnProgress, signal?: AbortSignal): Promise<void> {
-    return this.#change(async () => {
+    return this.#turns.take(async () => {
       const found = this.#views().find(({ name }) => name === view);
       if (found === undefined) {
         throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not folded from source ${this.name}`);
@@ -301,13 +293,33 @@ export class SourceRuntime {
     });
   }
 
+  /**
+   * Does `work` once all minutes that end at or before the time it is given have their rows in the tables, and while
+   * nothing changes views or history.
+   */
+  withClosedMinutes<T>(work: (to: number, archive: HistoryArchive) => Promise<T>): Promise<T> {
+    return this.#turns.take(async () => {
+      await this.#settleNow();
+      const to = minuteOf(this.closedUpTo() + 1);
+      await this.#settleNow();
+      return work(to, this.#archive);
+    });
+  }
+
   async close(): Promise<void> {
-    this.#isClosing = true;
     clearInterval(this.#ticking);
     // What is being built goes on from there the next time.
     this.#closing.abort();
-    await this.#changes.catch(() => undefined);
+    await this.#turns.idle();
     await this.#closeParts();
+  }
+
+  /** All that was pushed is stored, and of all minutes that are over the rows are in the tables. */
+  async #settleNow(): Promise<void> {
+    await this.#pipeline.drain();
+    this.#pipeline.tick();
+    await this.#pipeline.drain();
+    await this.archiveNow();
   }
 
   #tick(): void {
@@ -321,8 +333,8 @@ export class SourceRuntime {
   async #mend(): Promise<void> {
     this.#isMending = true;
     try {
-      if (!(await hasRoom(this.#context.dataDir)) || this.#isClosing) return;
-      await this.#change(() => this.#gated(() => this.#openAnew()));
+      if (!(await hasRoom(this.#context.dataDir)) || this.#closing.signal.aborted) return;
+      await this.#turns.take(() => this.#gate.during(() => this.#openAnew()));
     } finally {
       this.#isMending = false;
     }
@@ -333,7 +345,8 @@ export class SourceRuntime {
     try {
       await this.#closeParts();
       this.#buildFailure = null;
-      await this.#openParts(true);
+      await this.#openParts();
+      await this.#bringUpAll(true);
       this.#unmended = null;
     } catch (error) {
       this.#unmended = asOnefoldError(error);
@@ -362,12 +375,12 @@ export class SourceRuntime {
         engine,
         clock: this.#context.clock,
         deadLetters: this.#pipeline.deadLetters,
-        holdPushes: () => this.#closeGate(),
+        holdPushes: () => this.#gate.close(),
         ...(onProgress === undefined ? {} : { onProgress }),
       });
       if (hashes.length > 0) await rememberImported(this.#online, name, hashes, this.#context.clock.now());
       await this.#takeUpHistory();
-      if (this.#pipeline.log.nextOffset > 0) this.#openGate();
+      if (this.#pipeline.log.nextOffset > 0) this.#gate.open();
       await this.#bringUp(this.#views(), onProgress);
       return report;
     } finally {
@@ -378,21 +391,21 @@ export class SourceRuntime {
 
   /** Folds into each view the history it lacks, and starts those that do not run. */
   async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
-    await this.#takeUpHistory();
     const { signal } = this.#closing;
     for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, { onProgress, signal });
   }
 
   /** Views that have no event to be computed from at once, the others behind whatever asks for a change first. */
   async #bringUpBehind(views: readonly CatalogView[]): Promise<void> {
-    await this.#takeUpHistory();
     const { historyEnd, liveEnd } = await this.#archive.files();
     if (historyEnd === HISTORY_BASE && liveEnd === 0) return this.#bringUp(views);
     const missing = views.filter(({ name }) => this.#pipeline.runner(name) === undefined);
     this.#queued = missing.map(({ name }) => `view ${name}`);
-    const building = this.#change(() => this.#bringUp(views)).finally(() => {
-      this.#queued = [];
-    });
+    const building = this.#turns
+      .take(() => this.#bringUp(views))
+      .finally(() => {
+        this.#queued = [];
+      });
     building.catch((error: unknown) => {
       if (!this.#closing.signal.aborted) this.#buildFailure = asOnefoldError(error);
     });
@@ -406,7 +419,8 @@ export class SourceRuntime {
     await rememberHistoryIds(this.#context, this.#online, this.#source, files);
   }
 
-  async #openParts(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
+  /** Opens it with the views that stand; the others are brought up by `#bringUpAll`. */
+  async #openParts(onProgress?: OnProgress): Promise<void> {
     const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
     const views = this.#views();
     this.#archive = await openEventArchive(offline, engine, this.#source);
@@ -433,6 +447,12 @@ export class SourceRuntime {
       archive: this.#archive,
       rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
     });
+    await this.#takeUpHistory();
+  }
+
+  /** `isBehind`: what takes long is done behind whatever comes first. */
+  async #bringUpAll(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
+    const views = this.#views();
     if (isBehind) await this.#bringUpBehind(views);
     else await this.#bringUp(views, onProgress);
   }
@@ -445,38 +465,5 @@ export class SourceRuntime {
   /** The views this process can compute; serving answers for the others with the reason. */
   #views(): CatalogView[] {
     return this.#context.catalog.computableOn(this.name);
-  }
-
-  #change<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#changes.then(work, work);
-    this.#changes = result.catch(() => undefined);
-    return result;
-  }
-
-  /** Pushes wait until `work` is done. */
-  async #gated<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      await this.#closeGate();
-      return await work();
-    } finally {
-      this.#openGate();
-    }
-  }
-
-  /** Resolves once no push is under way; those that come wait for `openGate`. */
-  async #closeGate(): Promise<void> {
-    if (this.#gate === null) {
-      let open!: () => void;
-      const opened = new Promise<void>((resolve) => {
-        open = resolve;
-      });
-      this.#gate = { opened, open };
-    }
-    while (this.#pipeline.pendingRows > 0) await new Promise((resolve) => setImmediate(resolve));
-  }
-
-  #openGate(): void {
-    this.#gate?.open();
-    this.#gate = null;
   }
 }

@@ -33,6 +33,8 @@ export interface HistoryPlace {
   readonly position: number;
   /** Where the states are; absent where an earlier version wrote it: the epoch's first space. */
   readonly space?: StateSpace;
+  /** States that these have taken the place of, until they are removed. */
+  readonly former?: StateSpace;
 }
 
 /** Null where nothing was ever folded for the view. */
@@ -63,11 +65,12 @@ export async function forgetStaleDrafts(
 ): Promise<void> {
   for (const { name, bytes } of Array.from(store.scanMeta(builtMetaName("")))) {
     const view = name.slice(builtMetaName("").length);
-    const { fingerprint, epoch } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
+    const { fingerprint, epoch, former } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
     if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
     const stored = readStoredView(store, view);
     await store.commitAlone([], [...forgetView(store, view), { name, bytes: null }]);
     await store.dropSpace(stored?.space ?? stateSpace(view, epoch));
+    if (former !== undefined) await store.dropSpace(former);
   }
   for (const [view, { fingerprint, space }] of allBackfills(store)) {
     if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
@@ -120,22 +123,24 @@ export class ViewBuilder {
       options.again !== true &&
       readBackfill(this.#store, view.name) === null;
     const runsHere = runner !== undefined && runner.epoch === files.epoch;
-    if (runsHere && isHere && runner.space === spaceOf(view, place)) return;
+    if (runsHere && isHere && runner.space === spaceOf(view, place)) return this.#dropFormer(view, place);
     this.#building.add(view.name);
     try {
       const built = isHere ? place : await this.#build(view, files, runner?.space, pipeline, options);
       const { position } = built;
       const space = spaceOf(view, built);
       if (runner === undefined) {
-        await pipeline.addView({ ...pipelineView(view), start: { epoch: files.epoch, position, space } });
+        const start = { epoch: files.epoch, position, space };
+        await pipeline.addView({ ...pipelineView(view), start }, new BackfillPace(this.#context.backfillShare));
+        await this.#dropFormer(view, built);
         return;
       }
       const former = runner.space;
       if (runner.epoch === files.epoch && former === space && runner.position !== position) {
         throw new OnefoldError("INTERNAL", `history was added to ${view.name} behind live events it had folded`);
       }
-      await pipeline.switchView(view.name, files.epoch, space, position);
-      if (former !== space) await this.#store.dropSpace(former);
+      await pipeline.switchView(view.name, files.epoch, space, position, new BackfillPace(this.#context.backfillShare));
+      await this.#dropFormer(view, { ...built, ...(former === space ? {} : { former }) });
     } finally {
       this.#building.delete(view.name);
     }
@@ -176,7 +181,8 @@ export class ViewBuilder {
       meta: (place: RebuildPlace) => backfillMeta(name, { ...backfill, place }),
     };
     await this.#fold(view, files, { space, upTo, places }, pipeline, options);
-    return this.#built(view, { fingerprint, epoch, end: historyEnd, position: upTo, space });
+    const former = live === undefined ? {} : { former: live };
+    return this.#built(view, { fingerprint, epoch, end: historyEnd, position: upTo, space, ...former });
   }
 
   async #fold(
@@ -217,6 +223,13 @@ export class ViewBuilder {
       signal?.removeEventListener("abort", interrupt);
       await engine.close();
     }
+  }
+
+  /** Cut short, it is done when the view is brought up the next time. */
+  async #dropFormer(view: CatalogView, { former, ...place }: HistoryPlace): Promise<void> {
+    if (former === undefined || former === spaceOf(view, place)) return;
+    await this.#store.dropSpace(former);
+    await this.#store.commitAlone([], [placeMeta(view.name, place)]);
   }
 
   async #built(view: CatalogView, place: HistoryPlace): Promise<HistoryPlace> {

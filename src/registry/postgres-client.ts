@@ -250,6 +250,7 @@ export async function* readPostgresLines(
   await client.connect();
   signal?.addEventListener("abort", stop);
   try {
+    signal?.throwIfAborted();
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     await client.query("SET LOCAL TimeZone = 'UTC'");
     await client.query(`DECLARE rows NO SCROLL CURSOR FOR ${sql}`);

@@ -4,6 +4,7 @@
  * What is in memory is swapped only after the store has the new content, and one change waits for the one before it,
  * so a reader sees the registry before an apply or after it, never between.
  */
+import { TurnQueue } from "../base/turn-queue.ts";
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
@@ -64,7 +65,7 @@ class StoredRegistry implements SharedRegistry {
   #loaded: ReadonlyMap<string, Loaded> = new Map();
   #stored: StoredRegistryContent = { content: EMPTY_REGISTRY, revision: "not read yet" };
   #byKey: ReadonlyMap<string, Registered<Definition>> = new Map();
-  #changing: Promise<unknown> = Promise.resolve();
+  readonly #turns = new TurnQueue();
 
   constructor(store: RegistryStore, clock: Clock) {
     this.#store = store;
@@ -76,7 +77,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   apply(definitions: readonly Definition[]): Promise<Plan> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       let plan!: Plan;
       const stored = await this.#store.change((content) => {
         // What is there may be another's since this process last looked: it is planned on that.
@@ -91,7 +92,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   dropDraft(name: string): Promise<PlannedChange> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       let dropped!: { readonly content: RegistryContent; readonly change: PlannedChange; readonly key: string };
       const at = formatMicros(this.#clock.now());
       const stored = await this.#store.change((content) => (dropped = withoutDraft(content, name, at)).content);
@@ -103,7 +104,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   reload(definitions: readonly Definition[] | null): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const stored = await this.#store.read();
       this.#take(stored, definitions === null ? this.#loaded : withLoaded(new Map(), definitions));
     });
@@ -123,12 +124,6 @@ class StoredRegistry implements SharedRegistry {
 
   attachCode(definitions: readonly Definition[]): void {
     this.#take(this.#stored, withLoaded(this.#loaded, definitions));
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#changing.then(work);
-    this.#changing = result.catch(() => undefined);
-    return result;
   }
 
   /** One step for all who look. What did not change stays the very object that it was: what is made of it stands. */

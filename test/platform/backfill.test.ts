@@ -157,6 +157,20 @@ describe("backfill", () => {
     await expectSame(`seed ${SEED}, opened again`);
   });
 
+  it(`holds up no push, also where the source gains a column with it (seed ${SEED})`, async () => {
+    await platform.close();
+    await open({ backfillShare: 0.05 });
+    await platform.serve({ port: 0 });
+    const more = { ...columns, note: t.string().nullable() };
+    const wider = stream("readings", { columns: more, eventTime: "read_at" });
+    const wide = (name: string) => view(name, { entity: meter, source: wider, features });
+    const applied = platform.apply([meter, wider, wide("always"), wide("late")]);
+    while (!("building" in (await ready().catch(() => ({}))))) await new Promise((resolve) => setTimeout(resolve, 5));
+    const { pushes } = await beside(applied);
+    expect(pushes).toBeGreaterThan(3);
+    await expectSame(`seed ${SEED}`);
+  });
+
   it(`of a view that stands computes it anew beside itself, again and again, and cut short goes on (seed ${SEED})`, async () => {
     await platform.apply([...base, of("late")]);
     await platform.serve({ port: 0 });

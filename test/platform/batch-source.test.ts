@@ -2,6 +2,7 @@
 import { appendFile, copyFile, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
@@ -9,6 +10,7 @@ import type { OnefoldError } from "../../src/base/errors.ts";
 import { formatMicros, type Micros, parseMicros } from "../../src/base/micros.ts";
 import type { BatchSourceDefinition, Definition } from "../../src/define/definition.ts";
 import { batch, count, entity, service, stream, sum, t, view } from "../../src/index.ts";
+import { readBatchState, writeBatchState } from "../../src/ingest/batch/batch-state.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import { describeWhere, shared } from "../services/describe-where.ts";
@@ -167,6 +169,77 @@ describe("a batch source of files", () => {
     expect((await readdir(join(folder, "data", "batch", "ratings"))).toSorted()).toEqual(["state.json"]);
   });
 
+  it.each([false, true])(
+    "whose definition changes while it is read takes each row once (the read cut short: %s)",
+    async (isCut) => {
+      const location = join(folder, "ratings", "*.ndjson");
+      await open({ format: "ndjson", location });
+      const lines = Array.from({ length: 45_000 }, () => JSON.stringify(rating("ana", 1, 1)));
+      await writeFile(join(folder, "ratings", "1.ndjson"), lines.join("\n"));
+      const stopping = new AbortController();
+      let second: Promise<unknown> | undefined;
+      const first = platform.runBatch("ratings", {
+        signal: stopping.signal,
+        onProgress: () => {
+          if (isCut) stopping.abort();
+          second ??= (async () => {
+            const source = batch("ratings", {
+              columns,
+              eventTime: "rated_at",
+              format: "ndjson",
+              location,
+              schedule: "0 3 * * *",
+            });
+            await platform.apply([rider, source, ...definitions.slice(2)]);
+            return platform.runBatch("ratings");
+          })();
+        },
+      });
+      const outcome = await first.catch((error: unknown) => error);
+      expect(outcome).toMatchObject(isCut ? { code: "CANCELLED" } : { rows: 45_000, accepted: 45_000 });
+      expect(await second).toMatchObject({ status: "succeeded", rows: isCut ? 45_000 : 0 });
+      expect(await served("ana")).toEqual({ n: 45_000, stars: 45_000 });
+      const { runs, failures } = await readBatchState(join(folder, "data"), "ratings");
+      expect(runs.map(({ status }) => status)).toEqual(isCut ? ["succeeded"] : ["succeeded", "succeeded"]);
+      expect(failures).toBe(0);
+    },
+  );
+
+  it("is read no more once its platform is closed, which waits for that", async () => {
+    await open({ format: "ndjson", location: join(folder, "ratings", "*.ndjson") });
+    const lines = Array.from({ length: 45_000 }, () => JSON.stringify(rating("ana", 1, 1)));
+    await writeFile(join(folder, "ratings", "1.ndjson"), lines.join("\n"));
+    let closed: Promise<void> | undefined;
+    const order: string[] = [];
+    const cut = platform.runBatch("ratings", {
+      onProgress: () => {
+        closed ??= platform.close().then(() => void order.push("closed"));
+      },
+    });
+    await expect(cut.finally(() => order.push("run"))).rejects.toMatchObject({ code: "CANCELLED" });
+    await closed;
+    expect(order).toEqual(["run", "closed"]);
+    await reopen();
+    expect(await run()).toMatchObject({ status: "succeeded", attempts: 2, rows: 45_000 });
+    expect(await served("ana")).toEqual({ n: 45_000, stars: 45_000 });
+  });
+
+  it("says of a run that the process did not live to end that it failed", async () => {
+    await open({});
+    await writeParquet("1.parquet", [rating("ana", 1, 5)]);
+    const { id } = await run();
+    const data = join(folder, "data");
+    const state = await readBatchState(data, "ratings");
+    const killed = { ...state.runs[0]!, id: "killed", status: "running", endedAt: null } as const;
+    await writeBatchState(data, "ratings", { ...state, runs: [...state.runs, killed] });
+    const next = await run();
+    expect((await readBatchState(data, "ratings")).runs).toMatchObject([
+      { id, status: "succeeded", error: null },
+      { id: "killed", status: "failed", endedAt: null, error: { code: "CANCELLED" } },
+      { id: next.id, status: "succeeded" },
+    ]);
+  });
+
   it("says what is wrong, takes in nothing of it, and goes on once that is mended", async () => {
     await open({});
     await writeParquet("1.parquet", [rating("ana", 1, 5)]);
@@ -216,6 +289,28 @@ describe("a batch source of a query", () => {
     ]);
     expect(await run()).toMatchObject({ rows: 2, accepted: 1, duplicates: 1, lateRows: 1 });
   });
+
+  it.each(["TIMESTAMP_NS", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR"])(
+    "reads on where its watermark is %s in UTC, and passes over rows that have none",
+    async (type) => {
+      const file = join(folder, "ratings", "all.parquet");
+      await open({ format: "sql", location: `SELECT * FROM read_parquet('${file}')`, watermark: "rated_at" });
+      const engine = await openDuckDb({});
+      const write = async (rows: readonly string[]): Promise<void> => {
+        const values = rows.map((row) => `(${row})`).join(", ");
+        const select = `SELECT rider_id, rated_at::${type} AS rated_at, stars FROM (VALUES ${values}) v(rider_id, rated_at, stars)`;
+        await engine.run(`COPY (${select}) TO '${file}' (FORMAT parquet)`);
+      };
+      const rows = ["'ana', '2026-02-01 00:00:00.123456', 5", "'ana', NULL, 1"];
+      await write(rows);
+      expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+      await write([...rows, "'ana', '2026-02-01 00:00:00.123457', 4"]);
+      expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+      expect(await run()).toMatchObject({ rows: 0 });
+      await engine.close();
+      expect(await served("ana")).toEqual({ n: 2, stars: 9 });
+    },
+  );
 
   it("that fails says so, and a run of what is no batch source is refused", async () => {
     await open({ format: "sql", location: "SELECT * FROM nowhere", watermark: "rated_at" });
@@ -301,6 +396,37 @@ describePostgres("a batch source of PostgreSQL", () => {
     expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
     expect(await served("ana")).toEqual({ n: 12_000, stars: 12_000 });
     expect(await served("bo")).toEqual({ n: 1, stars: 4 });
+  });
+
+  it.each(["timestamptz", "timestamp"])(
+    "reads on where its watermark is a %s, and passes over rows that have none",
+    async (type) => {
+      await database.query(`ALTER TABLE ratings ALTER rated_at TYPE ${type}`);
+      await openOn("SELECT * FROM ratings");
+      await database.query(
+        "INSERT INTO ratings VALUES ('ana', '2026-02-01 00:00:00', 4, NULL), ('ana', NULL, 1, NULL)",
+      );
+      expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+      expect(await run()).toMatchObject({ rows: 0 });
+      await database.query("INSERT INTO ratings VALUES ('ana', '2026-02-01 00:00:00.000001', 5, NULL)");
+      expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
+      expect(await served("ana")).toEqual({ n: 2, stars: 9 });
+    },
+  );
+
+  it("is given up at once where the platform is closed while the database is at work", async () => {
+    await openOn("SELECT r.* FROM ratings r, pg_sleep(600)");
+    const cut = run();
+    const outcome = cut.catch((error: unknown) => error);
+    const isAtWork = async (): Promise<boolean> => {
+      const { rowCount } = await database.query(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'onefold' AND query LIKE 'FETCH%' AND state = 'active' AND datname = current_database()",
+      );
+      return rowCount === 1;
+    };
+    while (!(await isAtWork())) await sleep(20);
+    await platform.close();
+    expect(await outcome).toMatchObject({ code: "CANCELLED" });
   });
 
   it("says what is wrong without the password, and takes up where it was", async () => {

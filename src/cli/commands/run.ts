@@ -10,6 +10,7 @@ import { dueText } from "../poll-status-text.ts";
 import { formatCount } from "../progress.ts";
 import { asOwner, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 import { formatTable } from "../table.ts";
+import { timeText } from "../time-text.ts";
 
 export function runCommand(): Command {
   const command = new Command("run")
@@ -93,17 +94,13 @@ function answerRun(run: BatchRun) {
   };
 }
 
-function timeText(micros: number | null): string | null {
-  return micros === null ? null : formatMicros(micros as Micros);
-}
-
 function formatRun(source: string, run: BatchRun): string {
   const { rows, accepted, duplicates, rejected, lateRows, lateFiles, changedFiles } = run;
   return [
     `${source}: ${formatCount(rows)} rows read, ${formatCount(accepted)} accepted, ${formatCount(duplicates)} duplicates, ${formatCount(rejected)} rejected`,
     ...(lateRows === 0 ? [] : [`${formatCount(lateRows)} of a time before what was read earlier`]),
     ...lateFiles.map((file) => `late: ${file}`),
-    ...changedFiles.map((file) => `changed since it was read, and left alone: ${file}`),
+    ...changedFiles.map((file) => `changed or rewritten since it was read, and left alone: ${file}`),
   ].join("\n");
 }
 

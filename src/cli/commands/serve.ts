@@ -3,7 +3,7 @@
  * worker processes, each of which is this very command line with `serve-worker`.
  */
 import { Command, Option } from "commander";
-import type { OnefoldError } from "../../base/errors.ts";
+import { asOnefoldError, type OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
@@ -119,7 +119,7 @@ export function serveCommand(): Command {
         .default(0.3)
         .argParser(parseShare),
     )
-    .option("--no-poll", "do not ask the APIs of polled sources")
+    .option("--no-poll", "do not ask the APIs of polled sources, nor follow the schedules of batch sources")
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -159,7 +159,10 @@ export function serveCommand(): Command {
         const serving = await (options.workers === undefined
           ? serveHere(platform, options)
           : serveByWorkers(platform, options, options.workers, output.note));
-        const desk = await openDesk(platform, options);
+        const desk = await openDesk(platform, options).catch((error: unknown) => {
+          output.note(`other commands of this machine cannot ask this server: ${asOnefoldError(error).message}`);
+          return { close: () => Promise.resolve() };
+        });
         const { building = [] } = await platform.request("GET", "/ready").catch(() => ({}) as { building?: string[] });
         for (const view of building as string[]) output.note(`${view} is being computed from history, and served then`);
         await run({ ...serving, close: () => Promise.all([desk.close(), serving.close()]).then(() => undefined) });

@@ -1,6 +1,6 @@
 /** `onefold tables [history | files | compact | vacuum]`: the offline tables, what they hold, and their upkeep. */
 import { Command, Option } from "commander";
-import { formatMicros, type Micros, parseDuration } from "../../base/micros.ts";
+import { parseDuration } from "../../base/micros.ts";
 import type { TableDesk, TableMoment } from "../../platform/table-desk.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { parseCount, parseTime } from "../option-values.ts";
@@ -8,6 +8,7 @@ import { createOutput, type Output } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 import { formatTable } from "../table.ts";
+import { timeText } from "../time-text.ts";
 
 type TablesOptions = StandardOptions & WorkerTableOptions;
 
@@ -211,8 +212,4 @@ function eachTable<T>(
       return results;
     }),
   );
-}
-
-function timeText(time: Micros | null): string | null {
-  return time === null ? null : formatMicros(time);
 }

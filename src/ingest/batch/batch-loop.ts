@@ -41,7 +41,9 @@ export class BatchLoop {
     const { reader, schedule, clock, random } = this.#options;
     const { signal } = this.#closing;
     const began = clock.now();
-    // The reader remembers and shows what fails; here it only counts.
+    // The reader remembers and shows what fails. Where the disk is full it cannot, so it is counted here, too.
+    let refused = 0;
+    let refusedAt = 0;
     while (!signal.aborted) {
       const state = await reader.state().catch(() => null);
       if (state === null) {
@@ -50,14 +52,24 @@ export class BatchLoop {
       }
       const after = (state.lastScheduledFor ?? began) as Micros;
       const missed = missedScheduled(schedule, after, clock.now());
-      const isFailing = state.failures > 0 || state.staged !== null;
-      let due = isFailing ? retryAt(state, clock.now(), random) : nextScheduled(schedule, after);
+      const last = state.runs.at(-1);
+      const failures = Math.max(state.failures, refused);
+      // One that is still said to be running was so when its process ended.
+      const isFailing = failures > 0 || state.staged !== null || last?.status === "running";
+      let due = nextScheduled(schedule, after);
+      if (isFailing) due = retryAt(failures, Math.max(last?.endedAt ?? 0, refusedAt), clock.now(), random);
       if (missed !== null && !isFailing) due = missed;
       await reader.dueAt(due).catch(() => undefined);
       await this.#waitUntil(due);
       if (signal.aborted) return;
       const scheduledFor = missedScheduled(schedule, after, clock.now()) ?? state.lastScheduledFor ?? due;
-      await reader.run({ scheduledFor, signal }).catch(() => undefined);
+      try {
+        await reader.run({ scheduledFor, signal });
+        refused = 0;
+      } catch {
+        refused++;
+        refusedAt = clock.now();
+      }
     }
   }
 
@@ -70,11 +82,6 @@ export class BatchLoop {
   }
 }
 
-function retryAt(
-  { failures, runs }: { readonly failures: number; readonly runs: readonly { readonly endedAt: number | null }[] },
-  now: Micros,
-  random: () => number,
-): Micros {
-  const endedAt = runs.at(-1)?.endedAt ?? now;
-  return (failures === 0 ? now : Math.max(now, endedAt + backOffMicros(failures, random))) as Micros;
+function retryAt(failures: number, failedAt: number, now: Micros, random: () => number): Micros {
+  return (failures === 0 ? now : Math.max(now, failedAt + backOffMicros(failures, random))) as Micros;
 }

@@ -7,12 +7,12 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import { formatType } from "../../schema/value.ts";
+import { notedFailure } from "../noted-failure.ts";
 import type { PushResult } from "../pipeline.ts";
 import { jsonOfText, readRowFile } from "../row-file.ts";
 import {
@@ -23,8 +23,9 @@ import {
   type StagedRun,
   writeBatchState,
 } from "./batch-state.ts";
-import { stageRun, type TableReader } from "./stage.ts";
+import { cancelled, stageRun, type TableReader } from "./stage.ts";
 import { copyForm } from "./stage-file.ts";
+import type { TurnQueue } from "../../base/turn-queue.ts";
 
 const ROWS_PER_PUSH = 20_000;
 
@@ -32,6 +33,10 @@ export interface BatchReaderOptions {
   readonly dataDir: string;
   readonly source: BatchSourceDefinition;
   readonly clock: Clock;
+  /** Shared by all readers of the source: one of an earlier definition may be at work yet. */
+  readonly turns: TurnQueue;
+  /** Ends what is under way, and what is asked for later. */
+  readonly closing: AbortSignal;
   openEngine(): Promise<QueryEngine>;
   readonly readTable: TableReader;
   environment(name: string): string | undefined;
@@ -50,16 +55,17 @@ const NO_ROWS: Counts = { rows: 0, accepted: 0, duplicates: 0, rejected: 0, late
 
 export class BatchReader {
   readonly #options: BatchReaderOptions;
-  #running: Promise<unknown> = Promise.resolve();
   #last: BatchState | null = null;
+  /** Failures that could not be written. */
+  #unwritten = 0;
 
   constructor(options: BatchReaderOptions) {
     this.#options = options;
   }
 
-  async state(): Promise<BatchState> {
-    this.#last = await readBatchState(this.#options.dataDir, this.#options.source.name);
-    return this.#last;
+  /** As the last run left it: waits for one that is under way. */
+  state(): Promise<BatchState> {
+    return this.#options.turns.take(() => this.#read());
   }
 
   /** As it was last read or written; null before that. */
@@ -69,8 +75,8 @@ export class BatchReader {
 
   /** Says when the source is read next, for who looks at the folder. */
   dueAt(nextDueAt: number | null): Promise<void> {
-    return this.#inTurn(async () => {
-      const state = await this.state();
+    return this.#options.turns.take(async () => {
+      const state = await this.#read();
       if (state.nextDueAt !== nextDueAt) await this.#write({ ...state, nextDueAt });
     });
   }
@@ -80,12 +86,15 @@ export class BatchReader {
    * `FILE_COLUMN_MISSING`, `TABLE_INVALID`, `BACKPRESSURE`, `STORAGE_FAILED`; the run is remembered as failed then.
    */
   run(options: RunOptions = {}): Promise<BatchRun> {
-    return this.#inTurn(() => this.#run(options));
+    const { turns, closing } = this.#options;
+    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing]);
+    return turns.take(() => this.#run({ ...options, signal }));
   }
 
-  async #run(options: RunOptions): Promise<BatchRun> {
-    const { clock } = this.#options;
-    const before = await this.state();
+  async #run(options: RunOptions & { readonly signal: AbortSignal }): Promise<BatchRun> {
+    const { clock, source } = this.#options;
+    if (options.signal.aborted) throw cancelled(source);
+    const before = await this.#read();
     const resumed = before.staged !== null && this.#isWhole(before.staged) ? before.staged : null;
     const former = before.runs.find(({ id }) => id === resumed?.run);
     const begun: BatchRun = {
@@ -100,47 +109,41 @@ export class BatchReader {
       error: null,
     };
     const lastScheduledFor = options.scheduledFor ?? before.lastScheduledFor;
-    let state: BatchState = { ...before, staged: resumed, lastScheduledFor, runs: withRun(before.runs, begun) };
+    const ended = before.runs.map((run) => (run.status === "running" ? killed(run, clock.now()) : run));
+    let state: BatchState = { ...before, staged: resumed, lastScheduledFor, runs: withRun(ended, begun) };
     try {
       await this.#write(state);
-      const staged = resumed ?? (await this.#stage(state, begun.id, options));
+      const staged = resumed ?? (await this.#stage(state, begun.id, options.signal));
       state = { ...state, staged };
       await this.#write(state);
       const { counts, newestEventTime } = await this.#takeIn(staged, state.newestEventTime, options);
-      const { changedFiles, files, watermark, tableVersion } = staged;
+      const { changedFiles, files, watermark, tableVersion, tableId } = staged;
       const done: BatchRun = { ...begun, ...counts, changedFiles, status: "succeeded", endedAt: clock.now() };
-      state = { ...state, files, watermark, tableVersion, newestEventTime, staged: null, failures: 0 };
+      state = { ...state, files, watermark, tableVersion, tableId, newestEventTime, staged: null, failures: 0 };
       await this.#write({ ...state, runs: withRun(state.runs, done) });
       await this.#clean();
       return done;
     } catch (thrown) {
-      const { code, message, where = null, hint = null } = asOnefoldError(thrown);
-      const error = { at: clock.now(), code, message, where, hint };
-      const failed: BatchRun = { ...begun, status: "failed", endedAt: clock.now(), error };
-      await this.#write({ ...state, failures: state.failures + 1, runs: withRun(state.runs, failed) });
+      const endedAt = clock.now();
+      const failed: BatchRun = { ...begun, status: "failed", endedAt, error: notedFailure(thrown, endedAt) };
+      // Where that cannot be written, either, what failed first is what to tell of.
+      await this.#write({ ...state, failures: state.failures + 1, runs: withRun(state.runs, failed) }).catch(
+        () => this.#unwritten++,
+      );
       throw thrown;
     }
   }
 
-  async #stage(state: BatchState, run: string, { signal }: RunOptions): Promise<StagedRun> {
+  async #stage(state: BatchState, run: string, signal: AbortSignal): Promise<StagedRun> {
     const { dataDir, source, openEngine, environment, readTable } = this.#options;
     await this.#clean();
     const engine = await openEngine();
     const interrupt = (): void => engine.interrupt();
-    signal?.addEventListener("abort", interrupt);
+    signal.addEventListener("abort", interrupt);
     try {
-      return await stageRun({
-        dataDir,
-        source,
-        state,
-        run,
-        engine,
-        environment,
-        readTable,
-        ...(signal === undefined ? {} : { signal }),
-      });
+      return await stageRun({ dataDir, source, state, run, engine, environment, readTable, signal });
     } finally {
-      signal?.removeEventListener("abort", interrupt);
+      signal.removeEventListener("abort", interrupt);
       await engine.close();
     }
   }
@@ -158,7 +161,7 @@ export class BatchReader {
       let newestOfPart = Number.NEGATIVE_INFINITY;
       let first = 0;
       for await (const rows of this.#rowsOf(part.name)) {
-        if (signal?.aborted === true) throw new OnefoldError("CANCELLED", `the run of ${source.name} was cancelled`);
+        if (signal?.aborted === true) throw cancelled(source);
         for (const row of rows) {
           const time = timeOf((row as Readonly<Record<string, unknown>> | null)?.[source.eventTime], timeType);
           if (time === null) continue;
@@ -213,16 +216,27 @@ export class BatchReader {
     for (const name of names) if (name !== "state.json") await rm(join(folder, name), { force: true });
   }
 
-  #write(state: BatchState): Promise<void> {
-    this.#last = state;
-    return writeBatchState(this.#options.dataDir, this.#options.source.name, state);
+  async #read(): Promise<BatchState> {
+    const state = await readBatchState(this.#options.dataDir, this.#options.source.name);
+    this.#last = { ...state, failures: state.failures + this.#unwritten };
+    return this.#last;
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#running.then(work, work);
-    this.#running = result.catch(() => undefined);
-    return result;
+  async #write(state: BatchState): Promise<void> {
+    this.#last = state;
+    await writeBatchState(this.#options.dataDir, this.#options.source.name, state);
+    this.#unwritten = 0;
   }
+}
+
+/** A run whose process ended first, and which had copied nothing that could be gone on with. */
+function killed(run: BatchRun, at: number): BatchRun {
+  const hint = "nothing to do: the run after it read the same anew";
+  return {
+    ...run,
+    status: "failed",
+    error: { at, code: "CANCELLED", message: "the process ended before the run did", where: null, hint },
+  };
 }
 
 function withRun(runs: readonly BatchRun[], run: BatchRun): BatchRun[] {

@@ -8,6 +8,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
+import type { NotedFailure } from "../noted-failure.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 
 /** Runs that are remembered. */
@@ -31,17 +32,9 @@ export interface BatchRun {
   readonly lateRows: number;
   /** Files that hold nothing newer than that: partitions that came late. */
   readonly lateFiles: readonly string[];
-  /** Files that have changed since they were read, and were left alone, since their rows have no ids. */
+  /** Files that have changed since they were read, and were left alone, since their rows have no ids; also those of a table's versions that only rewrote rows. */
   readonly changedFiles: readonly string[];
-  readonly error: BatchFailure | null;
-}
-
-export interface BatchFailure {
-  readonly at: number;
-  readonly code: string;
-  readonly message: string;
-  readonly where: string | null;
-  readonly hint: string | null;
+  readonly error: NotedFailure | null;
 }
 
 /** A file as it was when it was read. */
@@ -65,15 +58,18 @@ export interface StagedRun {
   readonly files: Readonly<Record<string, ReadFile>>;
   readonly watermark: string | null;
   readonly tableVersion: number | null;
+  readonly tableId: string | null;
 }
 
 export interface BatchState {
   readonly format: 1;
   /** Largest value of the watermark's column read, as text; null before the first. */
   readonly watermark: string | null;
+  /** By their paths behind the fixed part of the source's location. */
   readonly files: Readonly<Record<string, ReadFile>>;
-  /** Of a Delta table: the newest version read. */
+  /** Of a Delta table: the newest version read, and which table it was. */
   readonly tableVersion: number | null;
+  readonly tableId: string | null;
   /** Of all rows read. */
   readonly newestEventTime: number | null;
   readonly lastScheduledFor: number | null;
@@ -91,6 +87,7 @@ export const NEVER_READ: BatchState = {
   watermark: null,
   files: {},
   tableVersion: null,
+  tableId: null,
   newestEventTime: null,
   lastScheduledFor: null,
   staged: null,
@@ -115,7 +112,7 @@ export async function readBatchState(dataDir: string, source: string): Promise<B
   }
   try {
     const state = JSON.parse(text) as BatchState;
-    if (state.format === 1) return state;
+    if (state.format === 1) return { ...NEVER_READ, ...state };
   } catch {
     // Said below.
   }

@@ -7,8 +7,8 @@ import { sqlName } from "../../offline-store/engine.ts";
 import type { Column } from "../../schema/value.ts";
 
 export function postgresRowsSql(
-  { location, columns, watermark }: BatchSourceDefinition,
-  bound: { readonly column: string; readonly bound: string | null } | null,
+  { location, columns }: BatchSourceDefinition,
+  watermark: { readonly value: string; readonly isNew: string } | undefined,
 ): string {
   const query = location.trim().replace(/;\s*$/, "");
   const members = columns.map((column) => `'${column.name.replaceAll("'", "''")}', ${memberSql(column)}`);
@@ -16,10 +16,9 @@ export function postgresRowsSql(
   const groups: string[] = [];
   for (let i = 0; i < members.length; i += 50)
     groups.push(`jsonb_build_object(${members.slice(i, i + 50).join(", ")})`);
-  const mark = watermark === undefined ? "NULL::text" : `q.${sqlName(watermark.column)}::text`;
-  const where = bound === null || bound.bound === null ? "" : ` WHERE q.${bound.bound}`;
-  const order = bound === null ? "" : ` ORDER BY q.${bound.column}`;
-  return `SELECT (${groups.join(" || ")})::text AS line, ${mark} AS mark FROM (${query}) q${where}${order}`;
+  const mark = watermark === undefined ? "NULL::text" : `(${watermark.value})::text`;
+  const rows = watermark === undefined ? "" : ` WHERE ${watermark.isNew} ORDER BY ${watermark.value}`;
+  return `SELECT (${groups.join(" || ")})::text AS line, ${mark} AS mark FROM (${query}) q${rows}`;
 }
 
 /** Numbers that JSON readers would round are text, for the door to take or refuse; bytes are base64. */

@@ -9,14 +9,19 @@ const NEVER_MICROS = 366 * MICROS_PER_DAY;
 
 /** The first time after `after` that the schedule names. */
 export function nextScheduled(schedule: string, after: Micros): Micros {
-  const cron = new Cron(schedule, { timezone: "UTC", paused: true, domAndDow: false });
-  const next = cron.nextRun(new Date(Math.floor(after / 1000)));
+  const next = cronOf(schedule).nextRun(new Date(Math.floor(after / 1000)));
   return (next === null ? after + NEVER_MICROS : next.getTime() * 1000) as Micros;
 }
 
 /** The last time before or at `now` that the schedule names, if it is after `after`: of several that were missed, the newest. */
 export function missedScheduled(schedule: string, after: Micros, now: Micros): Micros | null {
-  let missed: Micros | null = null;
-  for (let next = nextScheduled(schedule, after); next <= now; next = nextScheduled(schedule, next)) missed = next;
-  return missed;
+  // The library looks for times before the one given.
+  const [newest] = cronOf(schedule).previousRuns(1, new Date(Math.floor(now / 1000) + 1));
+  if (newest === undefined) return null;
+  const missed = (newest.getTime() * 1000) as Micros;
+  return missed > after ? missed : null;
+}
+
+function cronOf(schedule: string): Cron {
+  return new Cron(schedule, { timezone: "UTC", paused: true, domAndDow: false });
 }

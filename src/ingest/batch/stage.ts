@@ -8,21 +8,27 @@
  */
 import { randomUUID } from "node:crypto";
 import { mkdir, open, rm, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { isOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import { type QueryEngine, sqlName, sqlText, sqlType } from "../../offline-store/engine.ts";
 import { readPostgresLines } from "../../registry/postgres-client.ts";
+import type { ValueType } from "../../schema/value.ts";
 import { type BatchState, batchFolder, type ReadFile, type StagedPart, type StagedRun } from "./batch-state.ts";
 import { postgresRowsSql } from "./postgres-rows.ts";
 import { copyBatchFile, copyDeclared, copyForm } from "./stage-file.ts";
 
-/** Files of a Delta table: all, or those that were added after a version; and the newest version. */
+/** As `readDeltaFiles`: files of a Delta table, all or those that came after a version, and the newest version. */
 export type TableReader = (
   location: string,
   engine: QueryEngine,
-  after: number | null,
-) => Promise<{ readonly files: readonly string[]; readonly version: number }>;
+  after: { readonly version: number; readonly tableId: string | null } | null,
+) => Promise<{
+  readonly files: readonly string[];
+  readonly rewritten: readonly string[];
+  readonly version: number;
+  readonly tableId: string | null;
+}>;
 
 export interface StageRequest {
   readonly dataDir: string;
@@ -32,24 +38,31 @@ export interface StageRequest {
   readonly engine: QueryEngine;
   readonly readTable: TableReader;
   readonly environment: (name: string) => string | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
-/** Throws `FILE_UNREADABLE`, `TABLE_INVALID`, `BATCH_SOURCE_FAILED` where the origin cannot be read. */
+export function cancelled({ name }: BatchSourceDefinition, cause?: unknown): OnefoldError {
+  return new OnefoldError("CANCELLED", `the run of ${name} was cancelled`, { where: name, cause });
+}
+
+/** Throws `CANCELLED`; `FILE_UNREADABLE`, `TABLE_INVALID`, `BATCH_SOURCE_FAILED` where the origin cannot be read. */
 export async function stageRun(request: StageRequest): Promise<StagedRun> {
-  const { source, dataDir, engine, state, readTable } = request;
+  const { source, dataDir, engine, readTable, signal } = request;
   await mkdir(batchFolder(dataDir, source.name), { recursive: true });
   try {
+    signal.throwIfAborted();
     if (source.format === "postgres") return await stagePostgres(request);
     if (source.format === "sql") return await stageQuery(request, `(${source.location})`);
-    const found =
-      source.format === "delta"
-        ? await readTable(source.location, engine, source.watermark === undefined ? state.tableVersion : null)
-        : { files: await globbed(request), version: null };
-    if (source.watermark === undefined) return await stageFiles(request, found.files, found.version);
-    if (found.files.length === 0) return nothing(request);
-    return await stageQuery(request, `read_parquet([${found.files.map(sqlText).join(", ")}], union_by_name = true)`);
+    if (source.format !== "delta") {
+      const paths = await globbed(request);
+      return source.watermark === undefined ? await stageFiles(request, paths) : await stageMarked(request, paths);
+    }
+    if (source.watermark !== undefined) {
+      return await stageMarked(request, (await readTable(source.location, engine, null)).files);
+    }
+    return await stageTable(request);
   } catch (error) {
+    if (signal.aborted) throw cancelled(source, error);
     if (isOnefoldError(error) && error.code !== "INTERNAL") throw error;
     throw new OnefoldError("BATCH_SOURCE_FAILED", `source ${source.name} cannot be read`, {
       where: source.location.slice(0, 200),
@@ -60,8 +73,14 @@ export async function stageRun(request: StageRequest): Promise<StagedRun> {
 }
 
 function nothing({ run, state }: StageRequest): StagedRun {
-  const { files, watermark, tableVersion } = state;
-  return { run, parts: [], changedFiles: [], files, watermark, tableVersion };
+  const { files, watermark, tableVersion, tableId } = state;
+  return { run, parts: [], changedFiles: [], files, watermark, tableVersion, tableId };
+}
+
+/** The rows of files that are beyond the watermark, in all of them together. */
+async function stageMarked(request: StageRequest, paths: readonly string[]): Promise<StagedRun> {
+  if (paths.length === 0) return nothing(request);
+  return stageQuery(request, `read_parquet([${paths.map(sqlText).join(", ")}], union_by_name = true)`);
 }
 
 async function globbed({ engine, source }: StageRequest): Promise<string[]> {
@@ -75,36 +94,58 @@ async function globbed({ engine, source }: StageRequest): Promise<string[]> {
   });
 }
 
-async function stageFiles(
-  request: StageRequest,
-  paths: readonly string[],
-  tableVersion: number | null,
-): Promise<StagedRun> {
-  const { source, state, dataDir, run, engine } = request;
+/**
+ * A file is known by its path behind the fixed part of the location, so that a folder that has moved, or is mounted elsewhere,
+ * is not read again.
+ */
+async function stageFiles(request: StageRequest, paths: readonly string[]): Promise<StagedRun> {
+  const { source, state } = request;
+  const root = fixedFolder(source.location);
   const files: Record<string, ReadFile> = { ...state.files };
   const parts: StagedPart[] = [];
   const changedFiles: string[] = [];
   for (const path of paths) {
     const { size: bytes, mtimeMs: modifiedMs } = await stat(path);
-    const before = state.files[path];
+    const key = relative(root, path);
+    const before = state.files[key];
     if (before !== undefined && before.bytes === bytes && before.modifiedMs === modifiedMs) continue;
     if (before !== undefined && source.id === undefined) {
       changedFiles.push(path);
       continue;
     }
-    const name = `${run}-${parts.length}.${copyForm(source).ending}`;
-    await copyBatchFile(engine, source, path, join(batchFolder(dataDir, source.name), name));
-    parts.push({ from: path, name });
-    files[path] = { bytes, modifiedMs };
+    parts.push(await stageFile(request, path, parts.length));
+    files[key] = { bytes, modifiedMs };
   }
-  return {
-    run,
-    parts,
-    changedFiles,
-    files: tableVersion === null ? files : {},
-    watermark: state.watermark,
-    tableVersion,
-  };
+  return { ...nothing(request), parts, changedFiles, files };
+}
+
+/** A version that also took rows out may bring back those that it left in: only ids can tell. */
+async function stageTable(request: StageRequest): Promise<StagedRun> {
+  const { source, state, engine, readTable } = request;
+  const { tableVersion, tableId } = state;
+  const after = tableVersion === null ? null : { version: tableVersion, tableId };
+  const found = await readTable(source.location, engine, after);
+  const paths = source.id === undefined ? found.files : [...found.files, ...found.rewritten];
+  const parts: StagedPart[] = [];
+  for (const path of paths) parts.push(await stageFile(request, path, parts.length));
+  const changedFiles = source.id === undefined ? found.rewritten : [];
+  const { version, tableId: id } = found;
+  return { ...nothing(request), parts, changedFiles, files: {}, tableVersion: version, tableId: id };
+}
+
+async function stageFile(request: StageRequest, path: string, place: number): Promise<StagedPart> {
+  const { source, dataDir, run, engine, signal } = request;
+  signal.throwIfAborted();
+  const name = `${run}-${place}.${copyForm(source).ending}`;
+  await copyBatchFile(engine, source, path, join(batchFolder(dataDir, source.name), name));
+  return { from: path, name };
+}
+
+/** The folder of the location before what a pattern may fill in. */
+function fixedFolder(location: string): string {
+  const path = resolve(location);
+  const wild = path.search(/[*?[]/);
+  return dirname(wild === -1 ? path : `${path.slice(0, wild)}x`);
 }
 
 async function stageQuery(request: StageRequest, relation: string): Promise<StagedRun> {
@@ -113,26 +154,18 @@ async function stageQuery(request: StageRequest, relation: string): Promise<Stag
   const name = `${run}-0.parquet`;
   const path = join(batchFolder(dataDir, source.name), name);
   const table = `batch_${randomUUID()}`;
-  let where = "";
-  let order = "";
-  if (watermark !== undefined) {
-    const { column, bound } = watermarkBound(source, state.watermark, sqlType);
-    where = bound === null ? "" : ` WHERE ${bound}`;
-    order = ` ORDER BY ${column}`;
-  }
+  const mark = watermark === undefined ? null : watermarkSql(source, state.watermark, DUCKDB);
+  const rows = mark === null ? "" : ` WHERE ${mark.isNew} ORDER BY ${mark.value}`;
   try {
-    await engine.run(`CREATE TABLE ${sqlName(table)} AS SELECT * FROM ${relation} q${where}${order}`);
-    const largest = watermark === undefined ? "NULL" : `max(${sqlName(watermark.column)})::VARCHAR`;
-    const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS n, ${largest} AS largest FROM ${sqlName(table)}`);
+    await engine.run(`CREATE TABLE ${sqlName(table)} AS SELECT * FROM ${relation} q${rows}`);
+    const largest = mark === null ? "NULL" : `max(${mark.value})::VARCHAR`;
+    const [counted] = await engine.rows(`SELECT count(*)::DOUBLE AS n, ${largest} AS largest FROM ${sqlName(table)} q`);
     if (Number(counted!["n"]) === 0) return nothing(request);
     await copyDeclared(engine, source, sqlName(table), source.location, path);
     const reached = counted!["largest"];
     return {
-      run,
+      ...nothing(request),
       parts: [{ from: source.location, name }],
-      changedFiles: [],
-      files: state.files,
-      tableVersion: state.tableVersion,
       watermark: typeof reached === "string" ? reached : state.watermark,
     };
   } finally {
@@ -140,22 +173,35 @@ async function stageQuery(request: StageRequest, relation: string): Promise<Stag
   }
 }
 
-/** The condition under which a row is new, in SQL that both engines understand. */
-function watermarkBound(
-  { watermark, columns, id }: BatchSourceDefinition,
-  reached: string | null,
-  typeOf: typeof sqlType,
-): { readonly column: string; readonly bound: string | null } {
-  const column = sqlName(watermark!.column);
-  if (reached === null) return { column, bound: null };
-  const { type } = columns.find(({ name }) => name === watermark!.column)!;
-  const { lookbackMicros = 0 } = watermark!;
-  const text = `CAST(${sqlText(reached)} AS ${typeOf(type)})`;
-  const from = lookbackMicros === 0 ? text : `${text} - INTERVAL '${lookbackMicros} microseconds'`;
-  return { column, bound: `${column} ${id === undefined ? ">" : ">="} ${from}` };
+interface Dialect {
+  typeOf(type: ValueType): string;
+  /** Whether it compares times of any kind with those of a zone; a cast would keep it from its indexes. */
+  readonly compares: boolean;
 }
 
 const POSTGRES_TYPES: Readonly<Record<string, string>> = { timestamp: "timestamptz", int64: "bigint", string: "text" };
+const DUCKDB: Dialect = { typeOf: sqlType, compares: false };
+const POSTGRES: Dialect = { typeOf: ({ name }) => POSTGRES_TYPES[name]!, compares: true };
+
+/**
+ * The watermark of a row of `q`, and the condition under which it is new, in SQL that both engines understand. A time without a zone
+ * is one in UTC, as it is in the bound. A row that has no mark would come again with every run: it is passed over.
+ */
+function watermarkSql(
+  { watermark, columns, id }: BatchSourceDefinition,
+  reached: string | null,
+  { typeOf, compares }: Dialect,
+): { readonly value: string; readonly isNew: string } {
+  const { column, lookbackMicros = 0 } = watermark!;
+  const type = typeOf(columns.find(({ name }) => name === column)!.type);
+  const name = `q.${sqlName(column)}`;
+  const value = compares ? name : `CAST(${name} AS ${type})`;
+  if (reached === null) return { value, isNew: `${value} IS NOT NULL` };
+  const text = `CAST(${sqlText(reached)} AS ${type})`;
+  const from = lookbackMicros === 0 ? text : `${text} - INTERVAL '${lookbackMicros} microseconds'`;
+  // Where it is null this is not so, either.
+  return { value, isNew: `${value} ${id === undefined ? ">" : ">="} ${from}` };
+}
 
 async function stagePostgres(request: StageRequest): Promise<StagedRun> {
   const { source, state, run, dataDir, environment, signal } = request;
@@ -167,9 +213,7 @@ async function stagePostgres(request: StageRequest): Promise<StagedRun> {
       hint: `set it to the URL of the database: ${connectionEnv}=postgres://user:password@host:5432/database`,
     });
   }
-  const bound =
-    watermark === undefined ? null : watermarkBound(source, state.watermark, ({ name }) => POSTGRES_TYPES[name]!);
-  const sql = postgresRowsSql(source, bound);
+  const sql = postgresRowsSql(source, watermark && watermarkSql(source, state.watermark, POSTGRES));
   const name = `${run}-0.ndjson`;
   const path = join(batchFolder(dataDir, source.name), name);
   const file = await open(path, "w");

@@ -7,6 +7,7 @@ import type { StreamDefinition } from "../../define/definition.ts";
 import type { PollDefinition } from "../../define/poll-definition.ts";
 import { PollRefusal } from "./poll-answer.ts";
 import { neverPolled, type PollStatus, readPollStatus, writePollStatus } from "./poll-status.ts";
+import { notedFailure } from "../noted-failure.ts";
 import { backOffMicros } from "./retry-after.ts";
 import { type PollPorts, type PollReport, SourcePoll } from "./source-poll.ts";
 
@@ -93,11 +94,10 @@ export class PollLoop {
       const failures = this.#status.failures + 1;
       const wanted = error instanceof PollRefusal ? error.retryAfterMicros : null;
       delay = Math.max(wanted ?? 0, backOffMicros(failures, this.#options.random));
-      const { message, where = null, hint = null } = error;
       this.#status = {
         ...this.#status,
         failures,
-        lastError: { at: clock.now(), code, message, where, hint },
+        lastError: notedFailure(error, clock.now()),
         notBefore: wanted === null ? null : clock.now() + wanted,
       };
     }

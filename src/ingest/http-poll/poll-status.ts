@@ -5,6 +5,7 @@
  */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { NotedFailure } from "../noted-failure.ts";
 
 export interface PollStatus {
   readonly source: string;
@@ -16,21 +17,13 @@ export interface PollStatus {
   readonly lastAccepted: number;
   /** Polls that failed since one succeeded. */
   readonly failures: number;
-  readonly lastError: PollFailure | null;
+  readonly lastError: NotedFailure | null;
   /** Null while nobody polls. */
   readonly nextDueAt: number | null;
   /** The API does not want to be asked before. */
   readonly notBefore: number | null;
   /** As it is sent next; null where nothing is. */
   readonly cursor: string | null;
-}
-
-export interface PollFailure {
-  readonly at: number;
-  readonly code: string;
-  readonly message: string;
-  readonly where: string | null;
-  readonly hint: string | null;
 }
 
 export function neverPolled(source: string): PollStatus {

@@ -14,7 +14,7 @@ import { keyFromStored } from "../../fold/derive.ts";
 import { forgottenIdMeta } from "../../ingest/event-ids.ts";
 import { eraseFromLog, replaceDurably } from "../../ingest/log-erasure.ts";
 import { withoutNote } from "../../ingest/minute-notes.ts";
-import { isTailSpace } from "../../ingest/tail-group.ts";
+import { isTailSpace, tailSpace } from "../../ingest/tail-group.ts";
 import { readStoredView, stateSpace } from "../../ingest/view-runner.ts";
 import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
 import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
@@ -26,6 +26,7 @@ import type { EntityKey } from "../../schema/entity-key.ts";
 import type { Value } from "../../schema/value.ts";
 import { allBackfills } from "../backfill-place.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
+import { historyPlace } from "../view-builder.ts";
 import type { CatalogView } from "../view-catalog.ts";
 import { findForgottenEvents, type ForgottenEvents } from "./forgotten-events.ts";
 
@@ -71,9 +72,19 @@ export async function forgetInSource(request: ForgetInSource): Promise<Forgotten
 
 async function forgetStates({ online, source, views, key }: ForgetInSource, ids: readonly string[]): Promise<number> {
   const building = new Map(allBackfills(online));
-  const states = views.flatMap(({ name }): StateRead[] => {
+  const states = views.flatMap((view): StateRead[] => {
+    const { name } = view;
     const stored = readStoredView(online, name);
-    const spaces = new Set([stored?.space ?? stateSpace(name, 0), building.get(name)?.space, stored?.tails?.space]);
+    // Also states that are being built, that wait to take another's place, or that have lost theirs; and tails, which
+    // those of views that are gone may have left.
+    const built = historyPlace(online, view);
+    const spaces = new Set([
+      stored?.space ?? stateSpace(name, 0),
+      building.get(name)?.space,
+      built?.space,
+      built?.former,
+      tailSpace(source.name, view.definition.entity, view.definition.key),
+    ]);
     return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
   });
   const count = states.filter(({ space }) => !isTailSpace(space) && online.get(space, key) !== null).length;

@@ -5,7 +5,7 @@
 import type { Micros } from "../../base/micros.ts";
 import type { TrainingOptions, TrainingProgress } from "../../serve/training-desk.ts";
 import type { WorkerTablesOptions } from "../kafka/worker-tables.ts";
-import type { WireError } from "../workers/messages.ts";
+import type { WireError } from "../../base/wire-error.ts";
 
 /** Where the process finds the house; all of it is read only. */
 export interface JobHouse {

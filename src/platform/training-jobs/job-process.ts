@@ -6,7 +6,7 @@ import { fork } from "node:child_process";
 import { constants, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../../base/errors.ts";
-import { errorFromWire } from "../workers/messages.ts";
+import { errorFromWire } from "../../base/wire-error.ts";
 import type { JobMessage, JobProgress, JobResult, JobWork } from "./job-messages.ts";
 
 /** What the process runs: a module that calls `runTrainingJob`. */

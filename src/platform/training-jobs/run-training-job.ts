@@ -16,7 +16,7 @@ import { train } from "../../training/training-set.ts";
 import { ENGINE_MEMORY_BYTES } from "../no-folder.ts";
 import { openTrainingPorts } from "../training-ports.ts";
 import { ViewCatalog } from "../view-catalog.ts";
-import { errorToWire } from "../workers/messages.ts";
+import { errorToWire } from "../../base/wire-error.ts";
 import type { JobMessage, JobProgress, JobResult, JobWork } from "./job-messages.ts";
 
 export interface TrainingJobOptions {

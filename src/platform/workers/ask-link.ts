@@ -3,7 +3,8 @@
  * questions in the order in which they came, and may answer in another.
  */
 import { OnefoldError } from "../../base/errors.ts";
-import { errorFromWire, errorToWire, type Message, type Question, type Questions, type WireError } from "./messages.ts";
+import { errorFromWire, errorToWire, type WireError } from "../../base/wire-error.ts";
+import type { Message, Question, Questions } from "./messages.ts";
 
 /** What this side answers. */
 export type Answers = {

@@ -2,7 +2,7 @@
  * What the owner of a data folder and its workers say to each other, over the channel that a process has to its
  * parent. Plain data; the channel keeps order and loses nothing while both live.
  */
-import { ERROR_CODES, asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
+import type { WireError } from "../../base/wire-error.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { MetricValues } from "../../monitor/metrics.ts";
 import type { HttpOptions } from "../../serve/http.ts";
@@ -34,14 +34,6 @@ export interface HouseStatus {
   readonly at: Micros;
   /** Views of which, at that time, the online store had all that was folded, with the position it had. */
   readonly flushed: readonly (readonly [view: string, position: number])[];
-}
-
-export interface WireError {
-  readonly code: string;
-  readonly message: string;
-  readonly where?: string;
-  readonly hint?: string;
-  readonly candidates?: readonly string[];
 }
 
 /** What either side may ask of the other: the argument and what is answered. */
@@ -97,11 +89,3 @@ export type Message =
   | { readonly kind: "failed"; readonly error: WireError }
   /** Its last counts, at its end. */
   | { readonly kind: "counted"; readonly values: MetricValues };
-
-export function errorToWire(error: unknown): WireError {
-  return asOnefoldError(error).toJSON() as unknown as WireError;
-}
-
-export function errorFromWire({ code, message, ...details }: WireError): OnefoldError {
-  return new OnefoldError(code in ERROR_CODES ? (code as ErrorCode) : "INTERNAL", message, details);
-}

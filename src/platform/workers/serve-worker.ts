@@ -7,7 +7,8 @@
 import { systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import { AskLink } from "./ask-link.ts";
-import { errorToWire, type HouseStatus, type Message, type WorkerSettings } from "./messages.ts";
+import { errorToWire } from "../../base/wire-error.ts";
+import type { HouseStatus, Message, WorkerSettings } from "./messages.ts";
 import { openWorkerHouse, type WorkerHouse, type WorkerOptions } from "./worker-house.ts";
 
 /**

@@ -8,7 +8,8 @@
 import cluster, { type Worker } from "node:cluster";
 import { OnefoldError } from "../../base/errors.ts";
 import { type Answers, AskLink } from "./ask-link.ts";
-import { errorFromWire, type Message, type WorkerSettings } from "./messages.ts";
+import { errorFromWire } from "../../base/wire-error.ts";
+import type { Message, WorkerSettings } from "./messages.ts";
 import type { MetricValues } from "../../monitor/metrics.ts";
 
 /** What a worker runs: a module that calls `serveAsWorker`. */

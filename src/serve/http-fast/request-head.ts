@@ -30,6 +30,8 @@ const REQUEST_LINE_BEGUN =
 const HEADER_LINE_BEGUN = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]*|[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*\r?|\r)$/;
 
 const LENGTH = /^(?:0|[1-9]\d{0,8})$/;
+/** Its beginning: more digits than these the ordinary server may refuse before the line ends. */
+const LENGTH_BEGUN = /^(?:0|[1-9]\d{0,8})?$/;
 const JSON_TYPE = /^application\/json(?:; ?charset=utf-8)?$/i;
 /** They frame the message, switch protocols, choose another route, encode the body, or end the connection. */
 const NOT_HERE: ReadonlySet<string> = new Set([
@@ -62,7 +64,7 @@ function mayBecomeHeader(line: string): boolean {
   const colon = line.indexOf(":");
   if (colon < 0) return true;
   const name = line.slice(0, colon).toLowerCase();
-  return !NOT_HERE.has(name) && (name !== "content-length" || /^\d*$/.test(line.slice(colon + 1).trim()));
+  return !NOT_HERE.has(name) && (name !== "content-length" || LENGTH_BEGUN.test(line.slice(colon + 1).trim()));
 }
 
 /**

@@ -8,8 +8,25 @@ import { type BatchRun, type BatchState, NEVER_READ } from "../../../src/ingest/
 
 const START = parseMicros("2026-03-01T00:00:00Z");
 
+const RUN: BatchRun = {
+  id: "",
+  scheduledFor: null,
+  startedAt: START,
+  endedAt: null,
+  status: "succeeded",
+  attempts: 1,
+  rows: 0,
+  accepted: 0,
+  duplicates: 0,
+  rejected: 0,
+  lateRows: 0,
+  lateFiles: [],
+  changedFiles: [],
+  error: null,
+};
+
 /** A loop over a reader of which only the state matters, and a clock that is moved by the waits. */
-function looped(schedule: string, state: Partial<BatchState>, outcomes: readonly ("good" | "bad")[]) {
+function looped(schedule: string, state: Partial<BatchState>, outcomes: readonly ("good" | "bad" | "lost")[]) {
   const clock = new ReplayClock(START);
   const runs: string[] = [];
   let current: BatchState = { ...NEVER_READ, ...state };
@@ -21,8 +38,10 @@ function looped(schedule: string, state: Partial<BatchState>, outcomes: readonly
     run: async ({ scheduledFor }: RunOptions) => {
       const outcome = outcomes[runs.length];
       runs.push(`${formatMicros(clock.now())} for ${formatMicros(scheduledFor as Micros)}: ${outcome}`);
+      // Nothing can be written, not even that it failed.
+      if (outcome === "lost") throw new Error("the disk is full");
       const failures = outcome === "bad" ? current.failures + 1 : 0;
-      const ended = [{ endedAt: clock.now() }] as unknown as BatchRun[];
+      const ended = [{ ...RUN, endedAt: clock.now() }];
       current = { ...current, failures, lastScheduledFor: scheduledFor!, runs: ended };
       if (outcome === "bad") throw new Error("it is bad");
     },
@@ -74,6 +93,28 @@ describe("a batch source on a schedule", () => {
 
   it("is read again after a failure, later each time, and then as before", async () => {
     const { loop, runs } = looped("0 3 * * *", {}, ["bad", "bad", "bad", "good", "good"]);
+    await until(() => runs.length === 5);
+    await loop.close();
+    expect(runs.map((run) => run.slice(0, 20))).toEqual([
+      "2026-03-01T03:00:00Z",
+      "2026-03-01T03:00:01Z",
+      "2026-03-01T03:00:03Z",
+      "2026-03-01T03:00:07Z",
+      "2026-03-02T03:00:00Z",
+    ]);
+  });
+
+  it("goes on at once with a run that the process did not live to end, whatever asked for it", async () => {
+    const cut = { ...RUN, id: "cut", status: "running" } as const;
+    const lastScheduledFor = parseMicros("2026-02-28T03:00:00Z");
+    const { loop, runs } = looped("0 3 * * *", { lastScheduledFor, runs: [cut] }, ["good", "good"]);
+    await until(() => runs.length === 2);
+    await loop.close();
+    expect(runs.map((run) => run.slice(0, 20))).toEqual(["2026-03-01T00:00:00Z", "2026-03-01T03:00:00Z"]);
+  });
+
+  it("waits longer each time where not even the failure can be written", async () => {
+    const { loop, runs } = looped("0 3 * * *", {}, ["lost", "lost", "lost", "good", "good"]);
     await until(() => runs.length === 5);
     await loop.close();
     expect(runs.map((run) => run.slice(0, 20))).toEqual([

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatMicros, type Micros, parseMicros } from "../../../src/base/micros.ts";
 import { missedScheduled, nextScheduled } from "../../../src/ingest/batch/schedule.ts";
@@ -27,6 +28,28 @@ describe("a schedule", () => {
     expect(missed("2026-03-01T00:00:00Z", "2026-03-01T00:59:59Z")).toBeNull();
     expect(missed("2026-03-01T00:00:00Z", "2026-03-01T01:00:00Z")).toBe("2026-03-01T01:00:00Z");
     expect(missed("2026-03-01T00:00:00Z", "2026-03-01T07:20:00Z")).toBe("2026-03-01T07:00:00Z");
+  });
+
+  it("finds what was missed as walking from time to time would, however long ago that was", () => {
+    const schedules = ["* * * * *", "*/7 3 * * *", "0 0 13 * 5", "30 1 29 2 *", "0 0 30 2 *", "59 23 31 12 0"];
+    const passed = fc.integer({ min: 0, max: 43_200 * 1_000_000 });
+    const start = fc.integer({ min: at("2023-12-30T00:00:00Z"), max: at("2024-03-05T00:00:00Z") });
+    const walked = (schedule: string, after: Micros, now: Micros): Micros | null => {
+      let missed: Micros | null = null;
+      for (let time = nextScheduled(schedule, after); time <= now; time = nextScheduled(schedule, time)) missed = time;
+      return missed;
+    };
+    fc.assert(
+      fc.property(fc.constantFrom(...schedules), start, passed, fc.boolean(), (schedule, after, micros, isEven) => {
+        const minute = 60_000_000;
+        const [from, now] = [after, after + micros].map((time) => (isEven ? time - (time % minute) : time) as Micros);
+        expect(missedScheduled(schedule, from!, now!)).toBe(walked(schedule, from!, now!));
+      }),
+      { numRuns: 60 },
+    );
+    expect(missedScheduled("* * * * *", at("1996-03-01T00:00:00Z"), at("2026-03-01T00:00:30Z"))).toBe(
+      at("2026-03-01T00:00:00Z"),
+    );
   });
 
   it("that never comes is looked at again in a year", () => {

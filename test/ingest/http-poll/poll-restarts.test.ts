@@ -109,7 +109,13 @@ async function run({ style, seed, requestsMax }: Case): Promise<void> {
   crash = null;
   // Enough for an answer that was begun to be ended, and for a whole one after it.
   const requests = 2 * Math.ceil(api.rows.length / api.limit);
-  for (let polls = Math.ceil(requests / requestsMax) + 3; polls > 0; polls--) await pollOnce(poll);
+  // A page that a fault led elsewhere may look like a circle once: it is said, and the answer is begun anew.
+  let circles = 0;
+  for (let polls = Math.ceil(requests / requestsMax) + 4; polls > 0; polls--) {
+    await pollOnce(poll).catch((error: unknown) => {
+      if (!isOnefoldError(error) || !error.message.includes("was read already") || circles++ > 0) throw error;
+    });
+  }
   expect((await idsInLog(pipeline)).toSorted()).toEqual(api.rows.map((row) => row.quote_id).toSorted());
   const counts: Record<string, number> = { S0: 0, S1: 0, S2: 0 };
   for (const row of api.rows) counts[row.symbol]!++;

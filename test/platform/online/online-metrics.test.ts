@@ -59,6 +59,7 @@ describeWithOurs("metrics", () => {
       onefold_publish_up: 1,
       onefold_publish_queued_bytes: 0,
     });
+    await expect.poll(async () => (await fetch(`${server.url}/ready`)).status, WAIT).toBe(200);
     await world.vector("server", "u1", 1);
     expect(await scrape(server.url)).toMatchObject({
       onefold_store_up: 1,

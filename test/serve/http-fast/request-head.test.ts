@@ -41,6 +41,7 @@ describe("a request head", () => {
       " a",
       "a: b\r c",
       "Content-Length: 1x",
+      "Content-Length: 9999999999",
       "Expect:",
     ]) {
       expect(mayBecomeRequestHead(`GET / HTTP/1.1\r\nHost: x\r\n${line}`), line).toBe(false);
