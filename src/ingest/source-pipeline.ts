@@ -262,9 +262,6 @@ export class SourcePipeline {
     this.#admit(rows.length);
     this.#pendingRows += rows.length;
     try {
-      // Tails may hold what is taken back: from here on they begin anew.
-      await this.writeOutTails();
-      this.#tails.joinAll(this.runners);
       const run = await this.log.append(rows, this.#clock.now());
       await this.#foldRun(run, this.runners);
       return run;

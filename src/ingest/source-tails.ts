@@ -64,11 +64,6 @@ export class SourceTails {
     runner.joinTails(group);
   }
 
-  joinAll(runners: readonly ViewRunner[]): void {
-    for (const runner of runners) this.join(runner);
-    this.update();
-  }
-
   leave(runner: ViewRunner): void {
     for (const group of this.#groups.values()) group.leave(runner);
     this.update();

@@ -16,6 +16,8 @@
  * - A view that has tails in the store and is not run here, as it is being built again, needs what
  *   others would cut. While there is one the group is inert: it takes no events, and states are written whole.
  * - A view that comes to the group has states that hold all events below its `from`.
+ * - A tail may hold events that were taken back since. A state that had one is written whole in the commit that moves its
+ *   view's position past the retraction, with the retraction's offset: nothing before that is folded into it again.
  */
 import { createHash } from "node:crypto";
 import type { LocalOnlineStore, MetaWrite, StateSpace, StateWrite } from "../online-store/online-store.ts";
