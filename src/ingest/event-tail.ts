@@ -27,7 +27,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import { type CodecColumn, createRowCodec, type RowCodec } from "../schema/row-codec.ts";
 import type { LogEvent } from "./event.ts";
 
-const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 1;
 export const TAIL_HEAD_BYTES = 15;
 /** The number of a longer one is not told. */
 const EVENTS_TOLD_MAX = 0xffff;

@@ -345,6 +345,7 @@ export class SourcePipeline {
 
   /** Folds what the log holds behind the stored positions. Called once, by `openSourcePipeline`. */
   async replayLog(): Promise<void> {
+    await this.#tails.dropLeft();
     const end = this.log.nextOffset;
     const places = [this.#position, ...this.runners.map((runner) => runner.position)];
     const furthest = Math.max(...places);

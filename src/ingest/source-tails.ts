@@ -5,7 +5,7 @@ import type { MetaWrite, StateWrite } from "../online-store/online-store.ts";
 import { TailReader, TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
-import { TAIL_LIMITS, TailGroup, tailSpace } from "./tail-group.ts";
+import { TAIL_LIMITS, TailGroup, tailSpace, tailSpacesOf } from "./tail-group.ts";
 import { storedViews, type ViewRunner } from "./view-runner.ts";
 
 /** Of a group's tails kept in memory. */
@@ -37,6 +37,17 @@ export class SourceTails {
     let count = 0;
     for (const group of this.#groups.values()) count += group.dirtyCount;
     return count;
+  }
+
+  /** Drops what views that were forgotten have left. Nothing may be folded yet. */
+  async dropLeft(): Promise<void> {
+    const { source, store } = this.#options;
+    const needed = new Set(storedViews(store).map(({ place }) => place.tails?.space));
+    for (const { name: space } of Array.from(store.scanMeta(tailSpacesOf(source.name)))) {
+      if (needed.has(space)) continue;
+      await store.dropSpace(space);
+      await store.commitAlone([], [{ name: space, bytes: null }]);
+    }
   }
 
   /** To be called for views that stand where the source does, and once all of one opening are told, `update`. */

@@ -23,7 +23,7 @@ import { createHash } from "node:crypto";
 import type { LocalOnlineStore, MetaWrite, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { ownKey } from "../schema/entity-key.ts";
-import { TAIL_HEAD_BYTES, type TailReader, type TailWriter } from "./event-tail.ts";
+import { FORMAT_VERSION, TAIL_HEAD_BYTES, type TailReader, type TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";
 
 /** What a group asks of the views in it. */
@@ -78,13 +78,18 @@ export interface TailGroupOptions {
   readonly bytesMax: () => number;
 }
 
-/** Names the tails of views of one source and key. */
+/** Names the tails of views of one source and key; also the meta that says that there are such. */
 export function tailSpace(source: string, entity: string, key: readonly string[]): StateSpace {
   const name = createHash("sha256")
     .update(JSON.stringify([entity, key]))
     .digest("hex")
     .slice(0, 16);
-  return `tails/${source}/${name}`;
+  return `${tailSpacesOf(source)}${name}`;
+}
+
+/** What the names of all tails of a source begin with. */
+export function tailSpacesOf(source: string): string {
+  return `tails/${source}/`;
 }
 
 export function isTailSpace(space: StateSpace): boolean {
@@ -104,7 +109,7 @@ export class TailGroup {
   /** Of the events that were taken last: their keys, and whether each is in its tail from now on. */
   #keys: (EntityKey | null)[] = [];
   #isTaken: boolean[] = [];
-  #columnsStored = false;
+  #metasStored = false;
   /** Takes no events: the states of its views are to be written whole. */
   isInert = false;
 
@@ -205,9 +210,9 @@ export class TailGroup {
       return { space: this.space, key: tail.key, epoch: 0, offset: tail.lastOffset, bytes };
     });
     this.#dirty = [];
-    const metas = states.length === 0 || this.#columnsStored ? [] : [writer.columnsMeta()];
-    if (metas.length > 0) this.#columnsStored = true;
-    return { states, metas };
+    if (states.length === 0 || this.#metasStored) return { states, metas: [] };
+    this.#metasStored = true;
+    return { states, metas: [writer.columnsMeta(), { name: this.space, bytes: new Uint8Array([FORMAT_VERSION]) }] };
   }
 
   /** To be called once all commits of a flush are done. */

@@ -8,18 +8,17 @@ import type { Expression } from "../../src/define/expression.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { compileDerived } from "../../src/fold/derive.ts";
 import type { Micros } from "../../src/base/micros.ts";
-import type { ViewState } from "../../src/fold/view-fold.ts";
-import type { RefoldedRun } from "../../src/ingest/correction-run.ts";
-import { isRetraction, type LogEvent, retractionOf } from "../../src/ingest/event.ts";
+import { type LogEvent, retractionOf } from "../../src/ingest/event.ts";
 import { openEventLog } from "../../src/ingest/file-event-log.ts";
 import type { SourcePipelineOptions } from "../../src/ingest/source-pipeline-options.ts";
 import { TailReader } from "../../src/ingest/event-tail.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import { tailSpace } from "../../src/ingest/tail-group.ts";
-import { forgetView, type PipelineView, type ViewRunner } from "../../src/ingest/view-runner.ts";
+import { forgetView, type ViewRunner } from "../../src/ingest/view-runner.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import type { LocalOnlineStore, StateWrite } from "../../src/online-store/online-store.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
+import { countingStates, refoldedRun } from "./counting-events.ts";
 import {
   expectedStates,
   hex,
@@ -82,64 +81,6 @@ async function storedLog({ storage }: Stage): Promise<LogEvent[]> {
   for await (const batch of log.read(0)) events.push(...batch);
   await log.close();
   return events;
-}
-
-/** Of each entity the events that count and the retractions of others, in order; and whom each retraction hits. */
-function countingEvents(
-  { fold }: PipelineView,
-  events: readonly LogEvent[],
-): { byKey: Map<string, LogEvent[]>; hit: Map<number, string[]> } {
-  const byKey = new Map<string, LogEvent[]>();
-  const hit = new Map<number, string[]>();
-  const ofKey = (key: string): LogEvent[] => {
-    if (!byKey.has(key)) byKey.set(key, []);
-    return byKey.get(key)!;
-  };
-  for (const event of events) {
-    if (isRetraction(event)) {
-      const isTakenBack = (other: LogEvent): boolean => other.id === event.id && !isRetraction(other);
-      const keys = [...byKey].filter(([, records]) => records.some(isTakenBack)).map(([key]) => key);
-      hit.set(event.offset, keys);
-      for (const key of keys) byKey.set(key, [...ofKey(key).filter((other) => !isTakenBack(other)), event]);
-      continue;
-    }
-    try {
-      ofKey(fold.keyOf(event.row)).push(event);
-    } catch {
-      continue;
-    }
-  }
-  return { byKey, hit };
-}
-
-function countingStates(definition: ViewDefinition, events: readonly LogEvent[]): Record<string, string> {
-  const view = pipelineView(definition);
-  const states: Record<string, string> = {};
-  for (const [key, records] of countingEvents(view, events).byKey) {
-    const state = view.fold.empty();
-    for (const record of records) view.fold.fold(state, record);
-    if (state.lastOffset !== Number.NEGATIVE_INFINITY) states[key] = hex(view.fold.encode(state));
-  }
-  return states;
-}
-
-/** As `refoldRun` gives it of the archive. */
-function refoldedRun(view: PipelineView, run: readonly LogEvent[], log: readonly LogEvent[]): RefoldedRun<ViewState> {
-  const before = log.filter(({ offset }) => offset < run[0]!.offset);
-  const { hit } = countingEvents(view, [...before, ...run]);
-  const keys = new Set(run.flatMap(({ offset }) => hit.get(offset) ?? []));
-  const ids = new Set(run.filter(isRetraction).map(({ id }) => id));
-  const { byKey } = countingEvents(view, before);
-  const states = Array.from(keys, (key): [string, ViewState] => {
-    const state = view.fold.empty();
-    for (const record of byKey.get(key) ?? []) {
-      if (isRetraction(record) || !ids.has(record.id)) view.fold.fold(state, record);
-    }
-    return [key, state];
-  });
-  const isTakenBack = (event: LogEvent, at: number): boolean =>
-    !isRetraction(event) && run.slice(at).some((other) => isRetraction(other) && other.id === event.id);
-  return { states: new Map(states), hit, takenBack: new Set(run.filter(isTakenBack).map(({ offset }) => offset)) };
 }
 
 /** Goes on from states that were folded from the log's first events beside those that there are, as a backfill does. */
@@ -362,6 +303,25 @@ describe("an event", () => {
     }
     await pushOne(pipeline, 3);
     expect(stage.commits.at(-1)!.map(({ space }) => space)).toEqual(ofOneUser.map(({ name }) => `${name}@1#0`));
+    await pipeline.close();
+  });
+
+  it("is in no tail any more once no view that had tails is left, and the source was opened again", async () => {
+    const stage = watchedStage();
+    let pipeline = await open(stage);
+    for (let n = 0; n < 3; n++) await pushOne(pipeline, n);
+    const forget = async (name: string): Promise<void> => {
+      await pipeline.removeView(name);
+      await stage.store.commitAlone([], forgetView(stage.store, name));
+      await pipeline.close();
+      pipeline = await open(stage, { views: pipeline.runners.map(({ view }) => view) });
+    };
+    for (const { name } of ofOneUser) {
+      expect(stage.store.count(USER_TAILS), name).toBe(1);
+      await forget(`${name}@1`);
+    }
+    expect(stage.store.count(USER_TAILS)).toBe(0);
+    expect([...stage.store.scanMeta("tails/")]).toEqual([]);
     await pipeline.close();
   });
 

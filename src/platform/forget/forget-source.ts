@@ -75,8 +75,7 @@ async function forgetStates({ online, source, views, key }: ForgetInSource, ids:
   const states = views.flatMap((view): StateRead[] => {
     const { name } = view;
     const stored = readStoredView(online, name);
-    // Also states that are being built, that wait to take another's place, or that have lost theirs; and tails, which
-    // those of views that are gone may have left.
+    // Also states that are being built, that wait to take another's place, or that have lost theirs.
     const built = historyPlace(online, view);
     const spaces = new Set([
       stored?.space ?? stateSpace(name, 0),
