@@ -7,8 +7,9 @@ import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
 import { openPayments, payment, randomFrom, storedStates, TestClock } from "./payments.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Math.floor(Math.random() * 2 ** 31);
+const SEED = firstSeed();
 
 function stage() {
   return { storage: new ForgetfulStorage(), store: new MemoryOnlineStore(), clock: new TestClock() };
