@@ -18,6 +18,7 @@ import { forgetView, type ViewRunner } from "../../src/ingest/view-runner.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import type { LocalOnlineStore, StateWrite } from "../../src/online-store/online-store.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
+import { firstSeed } from "../first-seed.ts";
 import { countingStates, refoldedRun } from "./counting-events.ts";
 import {
   expectedStates,
@@ -36,7 +37,9 @@ import {
   userView,
 } from "./payments.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 2 ** 30));
+const SEED = firstSeed();
+/** Neighbouring seeds begin alike. */
+const SEED_STEP = 40_503;
 const USER_TAILS = tailSpace("payments", "user", ["user"]);
 
 function ofUser(name: string, more: Partial<ViewDefinition>): ViewDefinition {
@@ -115,7 +118,7 @@ describe("states with tails", () => {
       let rebuilt = 0;
       let corrected = 0;
       for (let round = 0; round < 25; round++) {
-        const seed = SEED + round;
+        const seed = SEED + round * SEED_STEP;
         const random = randomFrom(seed);
         const below = (limit: number): number => Math.floor(random() * limit);
         let stage = { storage: new ForgetfulStorage(), store: new MemoryOnlineStore(), clock: new TestClock() };
