@@ -4,7 +4,6 @@
  * What has a name of the user's choice stands in lists, so that none is taken for a member with a meaning of its own.
  */
 import type { DurationMicros } from "../base/micros.ts";
-import type { DefinedAt } from "./definition.ts";
 
 /** What can be watched; "signal-source" is a part of monitoring itself that fails or does not answer. */
 export type WatchedKind =
@@ -24,7 +23,7 @@ interface Named {
   readonly description?: string;
   readonly owner?: string;
   readonly tags?: readonly string[];
-  readonly definedAt?: DefinedAt;
+  readonly definedAt?: { readonly file: string; readonly line: number; readonly column: number };
 }
 
 /** Which signals a rule is about: those that match each member that is there. Empty is all. */
