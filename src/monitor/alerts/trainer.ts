@@ -96,6 +96,8 @@ export class Trainer {
     if (found.state === "under-way") return;
     if (found.state === "failed") return this.#failed(training, found.error, found.isFinal);
     const { rows, path } = found;
+    // Nobody can train on that, and a model that tried would take the place of one that works.
+    if (rows === 0) return this.#failed(training, `training set ${trainingSet} has no rows`, true);
     const { id, rule, service, startedMicros, to } = training;
     const at = now();
     const download = `/training-sets/${trainingSet}/download`;

@@ -3,7 +3,10 @@ import { formatViewName } from "../../define/definition.ts";
 import type { ServiceParts } from "../../monitor/alerts/rule.ts";
 import type { Registry } from "../../registry/registry.ts";
 
-/** As registered now: one for each round. What an on-demand feature is computed from belongs to the service, too. */
+/**
+ * As registered now: one for each round. What an on-demand feature is computed from belongs to the service, too, under the
+ * name of the feature.
+ */
 export function servicePartsOf(registry: Registry): ServiceParts {
   const sources = new Map(registry.views().map(({ definition }) => [formatViewName(definition), definition.source]));
   const onDemand = new Map(registry.onDemandViews().map(({ definition }) => [formatViewName(definition), definition]));
@@ -14,7 +17,7 @@ export function servicePartsOf(registry: Registry): ServiceParts {
       partsOf(
         formatViewName({ name: input.view, version: input.version }),
         input.feature,
-        input.feature,
+        as,
         new Set([...seen, view]),
       ),
     );

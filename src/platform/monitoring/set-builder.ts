@@ -1,4 +1,5 @@
 /** Has training sets built that retraining asks for, as `POST /training-sets` does. */
+import { resolve } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros } from "../../base/micros.ts";
 import type { SetBuilder } from "../../monitor/alerts/training.ts";
@@ -33,7 +34,7 @@ export function setBuilder(desk: TrainingDesk | null): SetBuilder {
       if (state === "queued" || state === "running") return { state: "under-way" };
       if (state === "done") {
         const { path } = await training().file(trainingSet, "parquet");
-        return { state: "done", rows: result!.rows, path };
+        return { state: "done", rows: result!.rows, path: resolve(path) };
       }
       const why = error === null ? `the training set was ${state}` : `${error.code}: ${error.message}`;
       return { state: "failed", error: why, isFinal: state === "cancelled" || error?.code === "REQUEST_INVALID" };

@@ -48,9 +48,9 @@ export async function openReceiver(port = 0): Promise<Receiver> {
   return receiver;
 }
 
-/** Waits for it, a generous while. */
+/** Waits for it, longer than a test may take: what it waited for is what a slow machine is slow at. */
 export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 50_000;
+  const end = performance.now() + 150_000;
   while (!(await isSo())) {
     if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
