@@ -404,7 +404,7 @@ export class Metrics {
       this.#house,
     );
     this.#on<Fetch>(diagnostics.fetched, fetched);
-    addAlertMetrics({ gauge: (...given) => this.#gauge(...given) }, this.#house);
+    addAlertMetrics({ askedGauge: (...given) => this.#askedGauge(...given) }, this.#house);
   }
 
   #askProcess(): void {
@@ -453,6 +453,18 @@ export class Metrics {
       labelNames,
       registers: [this.#registry],
       ...(collect === undefined ? {} : { collect }),
+    });
+  }
+
+  #askedGauge(
+    name: string,
+    help: string,
+    labelNames: string[],
+    ask: () => Iterable<readonly [Readonly<Record<string, string>>, number]>,
+  ): void {
+    const gauge = this.#gauge(name, help, labelNames, () => {
+      gauge.reset();
+      for (const [labels, value] of ask()) gauge.set({ ...labels }, value);
     });
   }
 

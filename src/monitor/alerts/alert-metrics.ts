@@ -1,5 +1,4 @@
 /** Metrics of alerts, from what the owner of a data folder tells at each scrape. */
-import type { Instruments } from "../remote-store-metrics.ts";
 
 export interface AlertGauges {
   readonly firing: readonly { readonly rule: string; readonly severity: string; readonly count: number }[];
@@ -14,28 +13,36 @@ export interface AlertHouse {
   alerts?(): AlertGauges | null;
 }
 
-export function addAlertMetrics({ gauge }: Pick<Instruments, "gauge">, house: AlertHouse): void {
-  const ask = (
-    name: string,
-    help: string,
-    labels: string[],
-    add: (gauges: AlertGauges, set: (labels: Record<string, string>, value: number) => void) => void,
-  ): void => {
-    const metric = gauge(name, help, labels, () => {
-      metric.reset();
+type Asked = Iterable<readonly [labels: Readonly<Record<string, string>>, value: number]>;
+
+/** What makes gauges that are asked at each scrape. */
+interface Instruments {
+  askedGauge(name: string, help: string, labelNames: string[], ask: () => Asked): void;
+}
+
+export function addAlertMetrics(make: Instruments, house: AlertHouse): void {
+  const of = (values: (gauges: AlertGauges) => Asked): (() => Asked) => {
+    return () => {
       const gauges = house.alerts?.() ?? null;
-      if (gauges !== null) add(gauges, (values, value) => metric.set(values, value));
-    });
+      return gauges === null ? [] : values(gauges);
+    };
   };
-  ask("onefold_alerts_firing", "Subjects that a rule fires for", ["rule", "severity"], ({ firing }, set) => {
-    for (const { rule, severity, count } of firing) set({ rule, severity }, count);
-  });
-  const waiting = "Notices that wait to be delivered";
-  ask("onefold_alert_notices_waiting", waiting, ["destination"], ({ undelivered }, set) => {
-    for (const { destination, count } of undelivered) set({ destination }, count);
-  });
-  const failing = "Times in a row that a part of monitoring failed or did not answer";
-  ask("onefold_signal_source_failing", failing, ["source"], ({ failingSources }, set) => {
-    for (const { source, failures } of failingSources) set({ source }, failures);
-  });
+  make.askedGauge(
+    "onefold_alerts_firing",
+    "Subjects that a rule fires for",
+    ["rule", "severity"],
+    of(({ firing }) => firing.map(({ rule, severity, count }) => [{ rule, severity }, count] as const)),
+  );
+  make.askedGauge(
+    "onefold_alert_notices_waiting",
+    "Notices that wait to be delivered",
+    ["destination"],
+    of(({ undelivered }) => undelivered.map(({ destination, count }) => [{ destination }, count] as const)),
+  );
+  make.askedGauge(
+    "onefold_signal_source_failing",
+    "Times in a row that a part of monitoring failed or did not answer",
+    ["source"],
+    of(({ failingSources }) => failingSources.map(({ source, failures }) => [{ source }, failures] as const)),
+  );
 }

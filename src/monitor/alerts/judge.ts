@@ -2,8 +2,9 @@
  * What a rule makes of the signals of one moment: which subjects are beyond. One finding for each subject and kind,
  * however many measures tell of it.
  *
- * A signal with a p-value is beyond where its effect is (`isBeyond`, or the rule's own bound) and it is significant among
- * all that the rule tests at this moment: a large effect over few values is chance, a small one over many is nothing.
+ * A signal with a p-value is beyond where its effect is and it is significant among all that the rule tests at this moment:
+ * a large effect over few values is chance, a small one over many is nothing. The effect is the signal's value, held
+ * against its threshold; of a signal whose value is itself the p-value, `effect_beyond` in its detail tells.
  */
 import type { RuleDefinition } from "../../define/alert-definition.ts";
 import type { SignalSubject } from "../signal.ts";
@@ -70,8 +71,8 @@ export function judge(rule: RuleDefinition, signals: readonly WatchedSignal[], p
   return [...findings.values()];
 }
 
-function isOutOfBound({ bound }: RuleDefinition, { value, isBeyond }: WatchedSignal): boolean {
-  if (bound === undefined) return isBeyond;
+function isOutOfBound({ bound }: RuleDefinition, { value, isBeyond, detail }: WatchedSignal): boolean {
+  if (bound === undefined) return isBeyond && detail["effect_beyond"] !== false;
   return bound.side === "above" ? value > bound.value : value < bound.value;
 }
 

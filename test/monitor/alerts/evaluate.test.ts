@@ -218,6 +218,9 @@ describe("an alert", () => {
     expect(said(drift("x", 0, { pValue: 0.04 }), ...calm)).toBe("-");
     expect(said(drift("x", 0, { pValue: 0.002 }), ...calm)).toBe("firing");
     expect(said(drift("x", 0, { isBeyond: false }))).toBe("-");
+    const tiny = { measure: "ks_p_value", value: 1e-9, threshold: 0.05 };
+    expect(said(drift("x", 0, { ...tiny, detail: { effect_beyond: false } }))).toBe("-");
+    expect(said(drift("x", 0, { ...tiny, detail: { effect_beyond: true } }))).toBe("firing");
     expect(said(drift("x", 0, { samples: 29 }))).toBe("-");
     expect(said(drift("x", 0, { pValue: null }), ...calm)).toBe("firing");
   });
