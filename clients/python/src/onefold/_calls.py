@@ -110,10 +110,10 @@ def vectors_calls(
 
 
 def importances_call(
-    service: str, importances: Mapping[str, Any], version: int | None, model: str, method: str
+    service: str, importances: Iterable[tuple[Any, Any]], version: int | None, model: str, method: str
 ) -> Call:
     # Libraries give numbers of their own kinds, which JSON does not know.
-    plain = {str(name): float(value) for name, value in importances.items()}
+    plain = {str(name): float(value) for name, value in importances}
     body = {"version": version, "model": model, "method": method, "importances": plain}
     return json_call("POST", f"/services/{segment(service)}/importances", body)
 

@@ -134,7 +134,7 @@ class AsyncOnefold:
         method: str = "unknown",
     ) -> Mapping[str, Any]:
         """As ``Onefold.report_importances``."""
-        answer: Mapping[str, Any] = await self._send(importances_call(service, importances, version, model, method))  # type: ignore[arg-type]
+        answer: Mapping[str, Any] = await self._send(importances_call(service, importances.items(), version, model, method))
         return answer
 
     async def importances(self, service: str) -> list[Mapping[str, Any]]:

@@ -193,7 +193,7 @@ class Onefold:
         Raises:
             OnefoldError: ``SERVICE_UNKNOWN``; ``REQUEST_INVALID`` for a name that the vector has not.
         """
-        answer: Mapping[str, Any] = self._send(importances_call(service, importances, version, model, method))  # type: ignore[arg-type]
+        answer: Mapping[str, Any] = self._send(importances_call(service, importances.items(), version, model, method))
         return answer
 
     def importances(self, service: str) -> list[Mapping[str, Any]]:
