@@ -10,6 +10,7 @@ from ._async_http import AsyncHttp, in_thread
 from ._calls import (
     Call,
     features_call,
+    importances_call,
     push_calls,
     push_result,
     segment,
@@ -151,6 +152,43 @@ class AsyncOnefold:
         """
         answer: Mapping[str, Any] = await self._http.send(Call("GET", f"/services/{segment(service)}/schema"))
         return answer
+
+    async def report_importances(
+        self,
+        service: str,
+        importances: Mapping[str, float] | pd.Series[float],
+        *,
+        version: int | None = None,
+        model: str = "default",
+        method: str = "unknown",
+    ) -> Mapping[str, Any]:
+        """Reports how important its features are to a model, for ``onefold features --by importance``.
+
+        Args:
+            service: The service that the model reads.
+            importances: By the feature's name in the vector, such as
+                ``dict(zip(model.feature_names_in_, model.feature_importances_))``, or a series with names as its index.
+            version: Of the service as the model reads it: its fit, or a number of your own.
+            model: Its name. A later report of the same model and version takes the place of this one.
+            method: How it was measured: gain, permutation, shap, ...
+
+        Returns:
+            The report as it is kept.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``; ``REQUEST_INVALID`` for a name that the vector has not.
+        """
+        answer: Mapping[str, Any] = await self._http.send(importances_call(service, importances.items(), version, model, method))
+        return answer
+
+    async def importances(self, service: str) -> list[Mapping[str, Any]]:
+        """What models have reported of a service's features, the newest first.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``.
+        """
+        answer = await self._http.send(Call("GET", f"/services/{segment(service)}/importances"))
+        return list(answer["reports"])
 
     async def push(
         self,
