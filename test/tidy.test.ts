@@ -66,6 +66,7 @@ const DRIVERS: readonly string[] = [
   "prom-client",
   "pg",
   "croner",
+  "re2js",
   "@platformatic/kafka",
 ];
 /** Known to two: the client has none of the server's code. */

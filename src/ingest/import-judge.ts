@@ -13,8 +13,10 @@ import { batchOfRows } from "../offline-store/row-batch.ts";
 import { checkValue } from "../schema/check-value.ts";
 import type { Value } from "../schema/value.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
+import { blocked } from "./blocked-push.ts";
 import { compileDoor, type Door, type DoorView } from "./door.ts";
 import type { CheckedRow } from "./event.ts";
+import { isBlocking } from "./expectations.ts";
 import type { StagedFile } from "./import-staging.ts";
 
 export interface JudgeRequest {
@@ -104,6 +106,7 @@ class Judge {
     try {
       return this.#check(payload, cells);
     } catch (error) {
+      if (isBlocking(error)) throw blocked(error, place.row + 1, path);
       const { code, message } = asOnefoldError(error);
       const identity = createHash("sha256")
         .update(JSON.stringify([path, place.row, raw]))

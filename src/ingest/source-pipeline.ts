@@ -94,7 +94,8 @@ export class SourcePipeline {
   readonly #runners = new Map<string, ViewRunner>();
   /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
   readonly #catchingUp = new Set<ViewRunner>();
-  #door: Door;
+  /** Of the source and its views as they are now. */
+  door: Door;
   /** Offset of the next event to be handed to the runners and the ids. */
   #position: number;
   #pendingRows = 0;
@@ -124,7 +125,7 @@ export class SourcePipeline {
       mayFold: () => !this.#flusher.isRunning || this.#unflushed() < FLUSHES_BEHIND_MAX,
     });
     for (const view of options.views) this.#addRunner(view);
-    this.#door = compileDoor(source, options.views);
+    this.door = compileDoor(source, options.views);
     const { clock, statesPerCommit } = options;
     this.#committer = new SourceCommitter({
       source: source.name,
@@ -212,7 +213,7 @@ export class SourcePipeline {
   ): Promise<PushResult> {
     const { promise: durable, resolve: nowDurable, reject: neverDurable } = deferred();
     const intake = await takeIn(rows, {
-      door: this.#door,
+      door: this.door,
       ids: this.#ids,
       clock: this.#clock,
       faults,
@@ -274,7 +275,7 @@ export class SourcePipeline {
 
   /** The row as the door lets it in. */
   checkRow(row: unknown): CheckedRow {
-    return this.#door.check(row, this.#clock.now());
+    return this.door.check(row, this.#clock.now());
   }
 
   /** `isLive`: the source itself stands there, too. All views go on in one turn. */
@@ -400,10 +401,7 @@ export class SourcePipeline {
     this.#catchingUp.add(runner);
     try {
       await this.#catchUp(runner, pace, () => this.#runners.set(runner.name, runner));
-      this.#door = compileDoor(
-        this.source,
-        this.runners.map((one) => one.view),
-      );
+      this.door = compileDoor(this.source, this.#views());
       // Who reads the store must find it there once it is said to be built.
       await this.#flusher.finish();
       return runner;
@@ -415,10 +413,7 @@ export class SourcePipeline {
   /** Stops folding a view. Its stored states and metas are the caller's to remove (`forgetView`). */
   async removeView(view: string): Promise<void> {
     this.#runners.delete(view);
-    this.#door = compileDoor(
-      this.source,
-      this.runners.map((one) => one.view),
-    );
+    this.door = compileDoor(this.source, this.#views());
     await this.#flusher.finish();
   }
 
@@ -479,6 +474,10 @@ export class SourcePipeline {
       await this.log.close();
       await this.deadLetters.close();
     }
+  }
+
+  #views(): PipelineView[] {
+    return this.runners.map(({ view }) => view);
   }
 
   #newRunner(view: PipelineView): ViewRunner {
