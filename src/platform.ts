@@ -16,7 +16,7 @@ import type { RunOptions } from "./ingest/batch/batch-reader.ts";
 import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
-import { Metrics } from "./monitor/metrics.ts";
+import { Metrics } from "./monitor/metrics/metrics.ts";
 import type { KeyedState } from "./online-store/online-store.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";

@@ -7,7 +7,9 @@ import { channel, type Channel } from "node:diagnostics_channel";
 export const diagnostics: {
   /** Events made durable: `{source, accepted, duplicates, rejected, late, outOfOrder, differing}`: of those accepted, and of the duplicates. */
   readonly appended: Channel;
-  /** Events folded: `{view, events, lastKnownTime, nowMicros}`. */
+  /** A push's events made durable: `{source, durationMs}`, from when it was taken in. */
+  readonly durable: Channel;
+  /** `events[from..to)` folded into all views of their source: `{source, views, events, from, to, nowMicros, durationMs}`. */
   readonly folded: Channel;
   /** State and positions flushed: `{source, states, bytes, durationMs}`. */
   readonly flushed: Channel;
@@ -29,6 +31,7 @@ export const diagnostics: {
   readonly refused: Channel;
 } = {
   appended: channel("onefold:appended"),
+  durable: channel("onefold:durable"),
   folded: channel("onefold:folded"),
   flushed: channel("onefold:flushed"),
   deadLetter: channel("onefold:dead-letter"),

@@ -25,6 +25,7 @@ import { compileDerived } from "../fold/derive.ts";
 import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { refuseBeyond } from "./backpressure.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { EventIds } from "./event-ids.ts";
 import { catchUp } from "./catch-up.ts";
@@ -49,8 +50,6 @@ const STATES_PER_FLUSH = 20000;
 const IDS_PER_FLUSH = 16_000;
 const LETTERS_PER_FLUSH = 10_000;
 const FLUSHES_BEHIND_MAX = 3;
-const PENDING_ROWS_MAX = 200_000;
-const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
 
 export type { SourcePipelineOptions } from "./source-pipeline-options.ts";
@@ -196,13 +195,8 @@ export class SourcePipeline {
     const failure = this.failure;
     if (failure !== null) throw failure;
     if (this.#closing) throw new OnefoldError("NOT_READY", `source ${this.source.name} is closing`);
-    const { pendingRowsMax = PENDING_ROWS_MAX, pendingBytesMax = PENDING_BYTES_MAX } = this.#options;
-    const tooManyRows = this.#pendingRows > 0 && this.#pendingRows + rowCount > pendingRowsMax;
-    if (!tooManyRows && this.log.pendingBytes <= pendingBytesMax) return;
-    throw new OnefoldError("BACKPRESSURE", `source ${this.source.name} has ${this.#pendingRows} rows waiting`, {
-      where: this.source.name,
-      hint: "send again in a second, in smaller batches or less often",
-    });
+    const pending = { source: this.source.name, rows: this.#pendingRows, bytes: this.log.pendingBytes };
+    refuseBeyond(this.#options, pending, rowCount);
   }
 
   async #accept(
@@ -212,6 +206,7 @@ export class SourcePipeline {
     names: { readonly nameOf?: RowNames },
   ): Promise<PushResult> {
     const { promise: durable, resolve: nowDurable, reject: neverDurable } = deferred();
+    const beganMs = diagnostics.durable.hasSubscribers ? performance.now() : 0;
     const intake = await takeIn(rows, {
       door: this.door,
       ids: this.#ids,
@@ -226,6 +221,8 @@ export class SourcePipeline {
     const folded = this.log.append(checked, this.#clock.now()).then((events) => {
       // First thing after the log, in its order: pushes are folded in the order of their offsets.
       nowDurable();
+      if (diagnostics.durable.hasSubscribers)
+        diagnostics.durable.publish({ source: this.source.name, durationMs: performance.now() - beganMs });
       if (diagnostics.appended.hasSubscribers) timing = this.#timeliness.count(events);
       return this.#queue.add(events).then(() => events);
     });
@@ -297,6 +294,7 @@ export class SourcePipeline {
   }
 
   #fold(events: readonly LogEvent[], from: number, to: number): void {
+    const beganMs = diagnostics.folded.hasSubscribers ? performance.now() : 0;
     for (const runner of this.#runners.values()) runner.fold(events, from, to);
     for (let i = from; i < to; i++) {
       const { id, offset, knownTime, row } = events[i]!;
@@ -306,11 +304,9 @@ export class SourcePipeline {
     if (this.#unflushed() < 1) this.#flusher.changed();
     else this.#flusher.hurry();
     if (diagnostics.folded.hasSubscribers) {
-      const { knownTime } = events[to - 1]!;
-      const nowMicros = this.#clock.now();
-      for (const view of this.#runners.keys()) {
-        diagnostics.folded.publish({ view, events: to - from, lastKnownTime: knownTime, nowMicros });
-      }
+      const [views, durationMs] = [this.#runners.keys(), performance.now() - beganMs];
+      const told = { source: this.source.name, views, events, from, to, nowMicros: this.#clock.now(), durationMs };
+      diagnostics.folded.publish(told);
     }
   }
 

@@ -29,7 +29,7 @@ import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import { refoldRun } from "../ingest/refold.ts";
 import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
-import type { SourceGauges } from "../monitor/metrics.ts";
+import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";

@@ -3,7 +3,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName } from "../define/definition.ts";
-import type { SourceGauges } from "../monitor/metrics.ts";
+import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
 import { refuseNotRun } from "./not-run.ts";
