@@ -13,8 +13,10 @@ export const diagnostics: {
   readonly folded: Channel;
   /** State and positions flushed: `{source, states, bytes, durationMs}`. */
   readonly flushed: Channel;
-  /** One dead letter: `{source, code, stage}`. */
+  /** One dead letter: `{source, code, stage}`, and `expectation` where that refused it. */
   readonly deadLetter: Channel;
+  /** A push that was refused whole: `{source, expectation}`. */
+  readonly blocked: Channel;
   /** One poll of an API: `{source, outcome, code, requests, rows, durationMs}`; outcome is "rows", "nothing", "unchanged" or "failed", `code` that of a failure or null. */
   readonly polled: Channel;
   /** The states of a request fetched from an online store elsewhere: `{states, durationMs, code}`, `code` that of a failure or null. */
@@ -35,6 +37,7 @@ export const diagnostics: {
   folded: channel("onefold:folded"),
   flushed: channel("onefold:flushed"),
   deadLetter: channel("onefold:dead-letter"),
+  blocked: channel("onefold:blocked"),
   polled: channel("onefold:polled"),
   fetched: channel("onefold:fetched"),
   committed: channel("onefold:committed"),

@@ -15,13 +15,14 @@ export function expectationProblems(
   expectations: readonly ExpectationDefinition[] | undefined,
   columns: readonly ExpressionColumn[],
   of: "source" | "view",
+  derived: readonly string[] = [],
 ): string[] {
   const names = (expectations ?? []).map(({ name }) => name);
   const twice = [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
   return [
     ...twice.map((name) => `there are two expectations "${name}"`),
     ...(expectations ?? []).flatMap((one) =>
-      problemsOfOne(one, columns, of).map((problem) => `expectation "${one.name}": ${problem}`),
+      [...problemsOfOne(one, columns, of), ...storedProblems(one, derived)].map((problem) => `expectation "${one.name}": ${problem}`),
     ),
   ];
 }
@@ -41,6 +42,15 @@ function problemsOfOne(
   const found = columns.find((one) => one.name === column);
   if (found === undefined) return [...problems, unknownColumn(column ?? "", columns)];
   return [...problems, ...typeProblems(rule, found, columns)];
+}
+
+/** Order and repetition are looked for among stored values. */
+function storedProblems({ column, rule }: ExpectationDefinition, derived: readonly string[]): string[] {
+  if (rule.kind !== "unique" && rule.kind !== "monotone") return [];
+  const named = [column, ...(rule.kind === "monotone" ? [rule.per] : [])];
+  return named.flatMap((name) =>
+    name !== undefined && derived.includes(name) ? [`${rule.kind} is of stored columns, "${name}" is derived`] : [],
+  );
 }
 
 function typeProblems(

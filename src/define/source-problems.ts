@@ -33,7 +33,12 @@ export function sourceProblems(source: SourceDefinition): string[] {
     ...source.constraints.flatMap((constraint) =>
       predicateProblems(constraint.predicate, columns).map((problem) => `constraint "${constraint.name}": ${problem}`),
     ),
-    ...expectationProblems(source.expectations, columns, "source"),
+    ...expectationProblems(
+      source.expectations,
+      columns,
+      "source",
+      source.derived.map(({ name }) => name),
+    ),
     ...(source.kind === "batch" ? batchProblems(source) : pollProblems(source)),
   ];
 }

@@ -1,6 +1,7 @@
 /**
  * A push, or an import, that is refused whole because of one of its rows: an expectation of its source blocks it.
  */
+import { diagnostics } from "../base/diagnostics.ts";
 import { OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import type { Door } from "./door.ts";
@@ -27,7 +28,9 @@ export async function refuseBlocked(door: Door, source: string, rows: readonly u
       door.check(rows[place], Number.POSITIVE_INFINITY as Micros);
     } catch (error) {
       // Others are refused on their own, when the push is taken in.
-      if (isBlocking(error)) throw blocked(error, place + 1, source);
+      if (!isBlocking(error)) continue;
+      if (diagnostics.blocked.hasSubscribers) diagnostics.blocked.publish({ source, expectation: error.where! });
+      throw blocked(error, place + 1, source);
     }
   }
 }

@@ -4,13 +4,13 @@
  *
  * One that blocks refuses the row as well, where no push can be refused; `blocked-push.ts` is where one can.
  */
-import { OnefoldError } from "../base/errors.ts";
+import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import type { ExpectationDefinition, Severity, SourceDefinition } from "../define/definition.ts";
-import { predicateOf, ruleText } from "../define/expectation-problems.ts";
-import { columnResolver, compileExpression } from "../fold/expression.ts";
-import { compilePattern } from "../schema/pattern.ts";
+import type { Severity, SourceDefinition } from "../define/definition.ts";
+import { ruleText } from "../define/expectation-problems.ts";
+import { compileRule } from "../fold/expectation-rule.ts";
 import type { Row, Value, ValueType } from "../schema/value.ts";
+import type { DeadLetter } from "./pipeline.ts";
 
 export interface CompiledExpectation {
   readonly severity: Severity;
@@ -30,7 +30,7 @@ export function compileExpectations(source: SourceDefinition, columns: Columns):
       const index = columns.findIndex((one) => one.name === column);
       return {
         severity,
-        isMetBy: compileRule(expectation, source, columns, index),
+        isMetBy: compileRule(expectation, columns, `source ${source.name}`),
         refusal: (row) =>
           new OnefoldError(
             "EXPECTATION_FAILED",
@@ -56,24 +56,10 @@ export function isBlocking(error: unknown): error is OnefoldError {
   return error instanceof OnefoldError && error.cause instanceof Refusal && error.cause.severity === "block";
 }
 
-function compileRule(
-  { name, column, rule }: ExpectationDefinition,
-  source: SourceDefinition,
-  columns: Columns,
-  index: number,
-): (row: Row) => boolean {
-  if (rule.kind === "pattern") {
-    const holds = compilePattern(rule.pattern);
-    return (row) => {
-      const value = row[index];
-      return typeof value !== "string" || holds(value);
-    };
-  }
-  const place = `source ${source.name}, expectation ${name}`;
-  const resolve = columnResolver(columns, `source ${source.name}`, place);
-  const { evaluate } = compileExpression(predicateOf(column!, rule)!, resolve, place);
-  // Null, where the value is null, meets it.
-  return (row) => evaluate(row) !== false;
+/** What a dead letter says of why. */
+export function reasonOf(error: unknown): Pick<DeadLetter, "code" | "message" | "expectation"> {
+  const { code, message, where } = asOnefoldError(error);
+  return { code, message, ...(code === "EXPECTATION_FAILED" && where !== undefined ? { expectation: where } : {}) };
 }
 
 const SHOWN_MAX = 100;
