@@ -38,6 +38,7 @@ import type {
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
+import { StandingChecks } from "./platform/monitoring/standing-checks.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
@@ -121,7 +122,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     return new Platform(
       context,
       shared,
-      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate, checks: options },
       closers,
     );
   } catch (error) {
@@ -138,6 +139,8 @@ export class Platform {
   readonly tables: TableDesk;
   /** Whole files at a time: a view's values of all entities, vectors of the entities that a file names. */
   readonly batch: BatchReads;
+  /** Expectations, profiles and the audit as a standing job (docs/quality.md). */
+  readonly checks: StandingChecks;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -164,6 +167,8 @@ export class Platform {
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
+    this.checks = new StandingChecks(context, this.#trainingPorts, owned?.sources ?? null, owned?.checks ?? {});
+    closers.push(() => this.checks.close());
     this.#registrations = new Registrations({
       registry: shared.registry,
       code: shared.code,
@@ -184,6 +189,7 @@ export class Platform {
       publishing: () => owned?.publishing() ?? null,
       remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
+      expectations: () => this.checks.quality.lastJudged(),
       statusNames: STATUS_NAMES,
     });
     this.#servePorts = openServePorts({
@@ -192,6 +198,7 @@ export class Platform {
       own: (work, instead) => this.#own(work, instead),
       revision: () => context.revision.count,
       metrics: () => this.#metrics.page(),
+      quality: this.checks.port,
       warnings: () => troubleText(this.#follower?.trouble ?? null),
     });
     this.#workers = owned === null ? null : this.#openWorkers(owned);
@@ -245,7 +252,9 @@ export class Platform {
   /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
   async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
     const { sources } = this.#own("forget");
-    return forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() });
+    return this.checks.quality.withoutProfiling(() =>
+      forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() }),
+    );
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -425,6 +434,7 @@ export class Platform {
   #beginServing(): void {
     const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
+    this.checks.start();
     this.#shared.onServing();
     if (this.#context.pollsWhileServing) sources.startPolls();
   }
@@ -465,6 +475,7 @@ export class Platform {
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
       training,
+      quality: this.checks.port,
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });

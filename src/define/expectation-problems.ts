@@ -22,7 +22,9 @@ export function expectationProblems(
   return [
     ...twice.map((name) => `there are two expectations "${name}"`),
     ...(expectations ?? []).flatMap((one) =>
-      [...problemsOfOne(one, columns, of), ...storedProblems(one, derived)].map((problem) => `expectation "${one.name}": ${problem}`),
+      [...problemsOfOne(one, columns, of), ...storedProblems(one, derived)].map(
+        (problem) => `expectation "${one.name}": ${problem}`,
+      ),
     ),
   ];
 }

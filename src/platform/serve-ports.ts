@@ -1,6 +1,7 @@
 /**
  * What serving gets of the platform that owns the data folder; of one that only reads it, the reasons why not.
  */
+import type { QualityPort } from "../serve/quality-port.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
@@ -23,10 +24,19 @@ export interface ServePortsOptions {
   own(work: string, instead: string): ServingOwner;
   revision(): number;
   metrics: ServePorts["metrics"];
+  readonly quality: QualityPort;
   warnings(): readonly string[];
 }
 
-export function openServePorts({ context, owned, own, revision, metrics, warnings }: ServePortsOptions): ServePorts {
+export function openServePorts({
+  context,
+  owned,
+  own,
+  revision,
+  metrics,
+  quality,
+  warnings,
+}: ServePortsOptions): ServePorts {
   const { catalog, clock, registry, fits } = context;
   return {
     clock,
@@ -55,6 +65,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
     ...(owned === null || owned.training === null ? {} : { training: owned.training }),
     record: (vector) => owned?.servingLog.record(vector),
     metrics,
+    quality,
     readiness: () =>
       owned === null
         ? { ready: false, waitingFor: ["the owner of the data folder"] }

@@ -9,6 +9,7 @@ import { fitRoutes } from "./fit-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import type { ServePorts } from "./ports.ts";
+import { qualityRoutes } from "./quality-routes.ts";
 import { registryRoutes } from "./registry-routes.ts";
 import type { Route } from "./route.ts";
 import { serviceRoutes } from "./service-routes.ts";
@@ -26,6 +27,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...feastRoutes(reader, ports),
     ...trainingSetRoutes(ports),
     ...registryRoutes(ports.registry),
+    ...qualityRoutes(ports),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
   ]);

@@ -163,6 +163,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
     publishing: () => null,
     remoteStore: () => null,
     registryUp: () => null,
+    expectations: () => [],
     workers: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,

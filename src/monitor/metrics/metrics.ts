@@ -7,6 +7,7 @@
 import { diagnostics } from "../../base/diagnostics.ts";
 import { addProcessMetrics, addRespMetrics, addSourceMetrics, addWorkerMetrics } from "./house-metrics.ts";
 import { addEventMetrics, addPollMetrics, addStoreMetrics } from "./ingest-metrics.ts";
+import { addQualityMetrics } from "../quality/quality-metrics.ts";
 import type { MonitoredHouse } from "./monitored-house.ts";
 import { Instruments, type MetricsPage, type MetricValues } from "./prometheus.ts";
 import { addRemoteStoreMetrics, type Fetch } from "./remote-store-metrics.ts";
@@ -26,6 +27,7 @@ export class Metrics {
     addRespMetrics(make, house);
     addWorkerMetrics(make, house);
     addProcessMetrics(make, house);
+    addQualityMetrics(make, house);
     make.on<Fetch>(diagnostics.fetched, addRemoteStoreMetrics(make, house));
   }
 

@@ -1,6 +1,7 @@
 /**
  * What is asked of the house at each scrape.
  */
+import type { QualityHouse } from "../quality/quality-metrics.ts";
 import type { RemoteStoreHouse } from "./remote-store-metrics.ts";
 
 export interface SourceGauges {
@@ -53,7 +54,7 @@ export interface WorkerCounts {
 }
 
 /** What is asked at each scrape; to answer must be cheap. */
-export interface MonitoredHouse extends RemoteStoreHouse {
+export interface MonitoredHouse extends RemoteStoreHouse, QualityHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */

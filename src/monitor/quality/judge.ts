@@ -184,7 +184,7 @@ async function judgeRate(
   { sinceMicros }: JudgeOptions,
 ): Promise<Omit<Judgement, "name" | "column" | "severity" | "expected">> {
   const from = Math.max(startMicros, sinceMicros);
-  const whole = Math.floor((endMicros - from) / perMicros);
+  const whole = Math.max(0, Math.floor((endMicros - from) / perMicros));
   const first = endMicros - whole * perMicros;
   const counts = new Array<number>(whole).fill(0);
   if (whole > 0) {
@@ -222,7 +222,11 @@ class Worst {
     if (known !== undefined) known.count += rows;
     else this.#counts.set(key, { value, count: rows });
     if (this.#counts.size > KEPT_MAX) {
-      this.#counts = new Map(this.#sorted().slice(0, KEPT_MAX / 2).map((one) => [one.value, one]));
+      this.#counts = new Map(
+        this.#sorted()
+          .slice(0, KEPT_MAX / 2)
+          .map((one) => [one.value, one]),
+      );
     }
   }
 

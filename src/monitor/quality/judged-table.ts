@@ -2,6 +2,7 @@
  * What expectations are judged on: the rows of a source's archive, or of a view's feature rows, by the time at which they
  * became known. The engine scans and counts; whether a single value meets a rule is the door's own function to say.
  */
+import { parseMicros } from "../../base/micros.ts";
 import type { Column, Row, Value } from "../../schema/value.ts";
 import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
 import { columnSql, engineColumn, eventRelation, rowFiller } from "../../offline-store/event-reader.ts";
@@ -27,10 +28,15 @@ export interface JudgedTable {
   rowsSql(stretch: Stretch): string;
   /** The time of a row in microseconds, as SQL. */
   readonly timeSql: string;
+  /** Of the first row, as far as the files' statistics tell; null without any. */
+  readonly firstMicros: number | null;
   /** Where rows have an order of arrival: the SQL to sort by. */
   readonly orderSql: string | null;
   /** Each distinct combination of what the columns are made of, as a row of `columns`, and how many rows have it. */
-  groups(stretch: Stretch, columns: readonly string[]): AsyncIterableIterator<readonly (readonly [row: Row, count: number])[]>;
+  groups(
+    stretch: Stretch,
+    columns: readonly string[],
+  ): AsyncIterableIterator<readonly (readonly [row: Row, count: number])[]>;
 }
 
 export function judgedEvents(engine: QueryEngine, source: SourceDefinition, files: readonly TableFile[]): JudgedTable {
@@ -45,6 +51,7 @@ export function judgedEvents(engine: QueryEngine, source: SourceDefinition, file
     rowsSql: (stretch) =>
       `FROM ${eventRelation(filesOf(files, "_known_time", stretch), source.columns)} s WHERE _event_time IS NOT NULL AND ${where(stretch)}`,
     time: "_known_time",
+    files,
     orderSql: "_offset",
   });
 }
@@ -70,6 +77,7 @@ export function judgedFeatures(engine: QueryEngine, view: ViewDefinition, files:
       return `FROM ${from} s WHERE ${where(stretch)}`;
     },
     time: "_minute",
+    files,
     orderSql: null,
   });
 }
@@ -81,11 +89,12 @@ interface TableParts {
   readonly derived: ((wanted: readonly string[]) => CompiledDerived) | null;
   rowsSql(stretch: Stretch): string;
   readonly time: string;
+  readonly files: readonly TableFile[];
   readonly orderSql: string | null;
 }
 
 function table(engine: QueryEngine, parts: TableParts): JudgedTable {
-  const { owner, stored, columns, derived, rowsSql, time, orderSql } = parts;
+  const { owner, stored, columns, derived, rowsSql, time, files, orderSql } = parts;
   return {
     owner,
     engine,
@@ -93,6 +102,7 @@ function table(engine: QueryEngine, parts: TableParts): JudgedTable {
     isStored: (column) => stored.some(({ name }) => name === column),
     rowsSql,
     timeSql: `epoch_us(${time})::DOUBLE`,
+    firstMicros: firstOf(files, time),
     orderSql,
     async *groups(stretch, names) {
       const compiled = derived?.(names) ?? null;
@@ -111,6 +121,14 @@ function table(engine: QueryEngine, parts: TableParts): JudgedTable {
       }
     },
   };
+}
+
+function firstOf(files: readonly TableFile[], time: string): number | null {
+  const firsts = files.flatMap(({ stats }) => {
+    const first = stats?.minValues?.[time];
+    return typeof first === "string" ? [parseMicros(first)] : [];
+  });
+  return firsts.length === 0 ? null : Math.min(...firsts);
 }
 
 function within(time: string): (stretch: Stretch) => string {

@@ -94,13 +94,20 @@ export class ProfileFiles {
     { epoch, endOffset }: ProfilePlace,
   ): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
-    const rows = [...days].toSorted(([a], [b]) => a - b).flatMap(([day, columns]) =>
-      [...columns].map(([name, sketch]) => [...rowOf(day, name, types.get(name) ?? "", sketch), epoch, endOffset]),
-    );
+    const rows = [...days]
+      .toSorted(([a], [b]) => a - b)
+      .flatMap(([day, columns]) =>
+        [...columns].map(([name, sketch]) => [...rowOf(day, name, types.get(name) ?? "", sketch), epoch, endOffset]),
+      );
     const loaded = `profile_${randomUUID()}`;
     const name = `${month}.${randomUUID()}.writing`;
     try {
-      await engine.fill(loaded, COLUMNS, [batchOfRows(COLUMNS.map(({ type }) => type), rows)]);
+      await engine.fill(loaded, COLUMNS, [
+        batchOfRows(
+          COLUMNS.map(({ type }) => type),
+          rows,
+        ),
+      ]);
       const select = `SELECT * FROM ${sqlName(loaded)}`;
       await writeParquetFile(engine, { select, folder: this.#folder, name, columns: COLUMNS, tags: {} });
       await rename(join(this.#folder, name), join(this.#folder, `${month}.parquet`));

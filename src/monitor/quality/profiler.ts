@@ -125,7 +125,11 @@ export async function profileFeatures(
   return read;
 }
 
-function isProfiled(day: ReadonlyMap<string, ColumnSketch> | undefined, columns: readonly Column[], rows: number): boolean {
+function isProfiled(
+  day: ReadonlyMap<string, ColumnSketch> | undefined,
+  columns: readonly Column[],
+  rows: number,
+): boolean {
   return day !== undefined && columns.every(({ name }) => day.get(name)?.rows === rows);
 }
 

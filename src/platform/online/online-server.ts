@@ -129,6 +129,7 @@ function openDoors(
     sources: () => [],
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
+    expectations: () => [],
     workers: () => null,
     publishing: () => null,
     remoteStore: () => ({ up: !house.isAway(), connectionsLost: house.connectionsLost() }),

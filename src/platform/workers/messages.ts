@@ -7,6 +7,7 @@ import type { Micros } from "../../base/micros.ts";
 import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 import type { HttpOptions } from "../../serve/http.ts";
 import type { CorrectionReport, PushReport, ServePorts } from "../../serve/ports.ts";
+import type { QualityPort } from "../../serve/quality-port.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 
@@ -66,6 +67,11 @@ export interface Questions {
   readonly training: {
     readonly asked: { readonly call: keyof TrainingDesk; readonly given: readonly unknown[] };
     readonly answered: unknown;
+  };
+  /** Of the owner: a question to its port of data quality. */
+  readonly quality: {
+    readonly asked: { readonly call: keyof QualityPort; readonly given: object };
+    readonly answered: object;
   };
   /** Of a worker: what it has counted itself. */
   readonly metricValues: { readonly asked: null; readonly answered: MetricValues };

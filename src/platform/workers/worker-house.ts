@@ -81,6 +81,7 @@ export async function openWorkerHouse(
     publishing: () => null,
     remoteStore: () => null,
     registryUp: () => null,
+    expectations: () => [],
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
   });
@@ -106,6 +107,7 @@ export async function openWorkerHouse(
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
     ...(settings.trains ? { training: askedTraining(owner) } : {}),
+    quality: { quality: (given) => owner.ask("quality", { call: "quality", given }) },
     metrics: () => owner.ask("metricsPage", null),
     readiness: () => {
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {

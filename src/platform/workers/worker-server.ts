@@ -14,6 +14,7 @@ import { type MetricValues, sumCounted, sumPage } from "../../monitor/metrics/pr
 import type { WorkerCounts } from "../../monitor/metrics/monitored-house.ts";
 import type { HttpOptions } from "../../serve/http.ts";
 import type { ServePorts } from "../../serve/ports.ts";
+import type { QualityPort } from "../../serve/quality-port.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import { faultsFromWire } from "./ask-link.ts";
@@ -59,6 +60,7 @@ export interface OwnerHouse {
   readonly metrics: Metrics;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
+  readonly quality: QualityPort;
   flushedViews(): HouseStatus["flushed"];
   releaseDeadReaders(): void;
 }
@@ -148,6 +150,7 @@ export class Workers {
       correct: ({ source, corrections }) => this.#house.correct(source, corrections),
       metricsPage: () => this.#metricsPage(),
       training: (asked) => answerTraining(this.#house.training, asked),
+      quality: ({ call, given }) => this.#house.quality[call](given),
     });
     started.warm.then(
       () => this.#tellStatus(),

@@ -81,8 +81,18 @@ describe("a profile put together of parts", () => {
       addValues(sketch, type, grouped(values));
       return profileOf(sketch);
     };
-    expect(of(FLOAT, [Number.NaN, Infinity, 2, 4])).toMatchObject({ rows: 4, nonFinite: 2, mean: 3, max: 4, distinct: 2 });
-    expect(of({ name: "bool" }, [true, true, false, null])).toMatchObject({ mean: expect.closeTo(2 / 3, 12) as number, nulls: 1, distinct: 2 });
+    expect(of(FLOAT, [Number.NaN, Infinity, 2, 4])).toMatchObject({
+      rows: 4,
+      nonFinite: 2,
+      mean: 3,
+      max: 4,
+      distinct: 2,
+    });
+    expect(of({ name: "bool" }, [true, true, false, null])).toMatchObject({
+      mean: expect.closeTo(2 / 3, 12) as number,
+      nulls: 1,
+      distinct: 2,
+    });
     expect(of({ name: "string" }, ["a", "b", "b"])).toMatchObject({
       mean: null,
       min: null,
@@ -93,8 +103,14 @@ describe("a profile put together of parts", () => {
       ],
     });
     expect(of({ name: "timestamp" }, [10, 20])).toMatchObject({ mean: null, min: 10, max: 20, distinct: 2 });
-    expect(of({ name: "array", element: FLOAT }, [[1, 2, 3], [1], []])).toMatchObject({ mean: expect.closeTo(4 / 3, 12) as number, max: 3 });
-    expect(of({ name: "bytes" }, [new Uint8Array([1]), new Uint8Array([2])])).toMatchObject({ distinct: 2, mean: null });
+    expect(of({ name: "array", element: FLOAT }, [[1, 2, 3], [1], []])).toMatchObject({
+      mean: expect.closeTo(4 / 3, 12) as number,
+      max: 3,
+    });
+    expect(of({ name: "bytes" }, [new Uint8Array([1]), new Uint8Array([2])])).toMatchObject({
+      distinct: 2,
+      mean: null,
+    });
     expect(profileOf(emptySketch())).toMatchObject({ rows: 0, mean: null, stddev: null, top: [], distinct: 0 });
   });
 });

@@ -89,7 +89,8 @@ function naive(one: ExpectationDefinition, events: readonly ArchivedEvent[]): [n
   const failing = (fails: (value: any) => boolean): [number, number] => [values.length, values.filter(fails).length];
   switch (rule.kind) {
     case "range": {
-      const number = (value: unknown): number | bigint => (typeof value === "string" ? BigInt(value) : (value as number));
+      const number = (value: unknown): number | bigint =>
+        typeof value === "string" ? BigInt(value) : (value as number);
       return failing((value) => !(number(value) >= (rule.min ?? -Infinity) && number(value) <= (rule.max ?? Infinity)));
     }
     case "oneOf":
@@ -181,7 +182,12 @@ describe("a judgement over a stretch of time", () => {
     const table = await archived(events, "shown");
     const stretch = { startMicros: START - 1, endMicros: START };
     const of = async (name: string): Promise<Judgement> =>
-      judge(table, source.expectations!.find((one) => one.name === name)!, stretch, { sinceMicros: START });
+      judge(
+        table,
+        source.expectations!.find((one) => one.name === name)!,
+        stretch,
+        { sinceMicros: START },
+      );
     expect((await of("code_pattern")).examples).toEqual([
       { value: "x", count: 2 },
       { value: "y", count: 1 },

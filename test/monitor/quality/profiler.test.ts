@@ -74,7 +74,9 @@ async function holdAgainstSql(archive: HistoryArchive, profiles: string): Promis
          ${number === undefined ? "" : `, avg(${number}) AS mean, stddev_samp(${number}) AS stddev, min(${number})::DOUBLE AS min, max(${number})::DOUBLE AS max, list_sort(list(${number}) FILTER (WHERE ${number} IS NOT NULL))[greatest(1, (floor(0.5 * (count(${number}) - 1)) + 1)::INT)]::DOUBLE AS p50`}
        FROM ${all} GROUP BY 1 ORDER BY 1`,
     );
-    const own = told.filter((row) => row["column_name"] === column).toSorted((a, b) => Number(a["day"]) - Number(b["day"]));
+    const own = told
+      .filter((row) => row["column_name"] === column)
+      .toSorted((a, b) => Number(a["day"]) - Number(b["day"]));
     expect(own.map((row) => row["day"])).toEqual(exact.map((row) => row["day"]));
     days = exact.length;
     for (const [i, wanted] of exact.entries()) {

@@ -1,0 +1,111 @@
+/**
+ * Whether what comes in and what is computed is as expected.
+ */
+import { OnefoldError } from "../base/errors.ts";
+import type { ServePorts } from "./ports.ts";
+import type { QualityPort } from "./quality-port.ts";
+import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
+
+const nullable = (type: string): JsonSchema => ({ type: [type, "null"] });
+const counted: JsonSchema = {
+  type: "array",
+  items: { type: "object", properties: { value: {}, count: { type: "integer" } } },
+};
+
+const expectationSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    name: nameSchema,
+    column: nullable("string"),
+    expected: { type: "string", description: "the rule in words" },
+    severity: { enum: ["warn", "quarantine", "block"] },
+    from: { type: "string" },
+    to: { type: "string" },
+    measure: { enum: ["failing_ratio", "null_ratio", "duplicate_ratio", "events"] },
+    samples: { type: "integer" },
+    failing: { type: "integer" },
+    refused: { type: "integer", description: "events that it refused, among samples and failing" },
+    value: { ...nullable("number"), description: "null where there was nothing to judge" },
+    threshold: { type: "number" },
+    met: { type: "boolean" },
+    examples: counted,
+  },
+};
+
+const profileSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    column: { type: "string" },
+    type: { type: "string" },
+    count: { type: "integer" },
+    nulls: { type: "integer" },
+    null_ratio: { type: "number" },
+    non_finite: { type: "integer" },
+    mean: nullable("number"),
+    stddev: nullable("number"),
+    min: { type: ["number", "string", "null"] },
+    max: { type: ["number", "string", "null"] },
+    quantiles: { type: ["object", "null"], additionalProperties: nullable("number") },
+    quantile_error: { type: "number", description: "relative; 0 while exact" },
+    top: counted,
+    top_error: { type: "number", description: "share of all values that a count may lack; 0 while exact" },
+    distinct: { type: "integer" },
+    distinct_error: { type: "number", description: "relative standard error; 0 while exact" },
+  },
+};
+
+const qualitySchema: JsonSchema = {
+  type: "object",
+  properties: {
+    as_of: { type: "string" },
+    day: { ...nullable("string"), description: "the day that was asked about" },
+    met: { type: "boolean", description: "whether all expectations are met" },
+    subjects: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: {
+          source: nullable("string"),
+          view: { ...nullable("string"), description: "view@version" },
+          expectations: { type: "array", items: expectationSchema },
+          day: { type: "string", description: "of the profile" },
+          profile: {
+            type: ["array", "null"],
+            items: profileSchema,
+            description: "null where there is none of the day",
+          },
+        },
+      },
+    },
+  },
+};
+
+export function qualityRoutes(ports: ServePorts): Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/quality",
+      summary:
+        "Expectations, each over its own stretch up to now, and what columns look like today; or both of one day",
+      reads: "nothing",
+      schemas: {
+        query: {
+          type: "object",
+          properties: {
+            name: { ...nameSchema, description: "a source, or a view as name or name@version; all without it" },
+            day: { type: "string", description: "as 2026-11-26, UTC" },
+          },
+        },
+        answers: { 200: qualitySchema, 400: errorSchema, 404: errorSchema },
+      },
+      handle: async ({ query }) => ({ status: 200, body: await portOf(ports).quality(query) }),
+    },
+  ];
+}
+
+function portOf({ quality }: ServePorts): QualityPort {
+  if (quality !== undefined) return quality;
+  throw new OnefoldError("NOT_READY", "this server folds nothing, so it has nothing to judge", {
+    hint: "ask the server that owns the data folder",
+  });
+}
