@@ -167,7 +167,15 @@ export class Platform {
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
-    this.checks = new StandingChecks(context, this.#trainingPorts, owned?.sources ?? null, owned?.checks ?? {});
+    this.checks = new StandingChecks(
+      {
+        context,
+        ports: this.#trainingPorts,
+        sources: owned?.sources ?? null,
+        flushServed: () => Promise.all([owned?.servingLog.flush(), this.#workers?.flushServingLogs()]),
+      },
+      owned?.checks ?? {},
+    );
     closers.push(() => this.checks.close());
     this.#registrations = new Registrations({
       registry: shared.registry,
@@ -190,6 +198,7 @@ export class Platform {
       remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       expectations: () => this.checks.quality.lastJudged(),
+      skew: () => this.checks.skew.totals(),
       statusNames: STATUS_NAMES,
     });
     this.#servePorts = openServePorts({
@@ -252,7 +261,7 @@ export class Platform {
   /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
   async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
     const { sources } = this.#own("forget");
-    return this.checks.quality.withoutProfiling(() =>
+    return this.checks.undisturbed(() =>
       forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() }),
     );
   }

@@ -80,6 +80,48 @@ const qualitySchema: JsonSchema = {
   },
 };
 
+const totals = {
+  compared: { type: "integer" },
+  mismatched: { type: "integer", description: "both have a value, and it or its status is another" },
+  missing: { type: "integer", description: "there is a value, and none was served" },
+  extra: { type: "integer", description: "a value was served where there is none" },
+} as const;
+
+const skewSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    rounds: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: {
+          started_at: { type: "string" },
+          ended_at: { type: "string" },
+          vectors: { type: "integer" },
+          ...totals,
+          unknown: { type: "integer", description: "values whose view, feature, epoch or key is no longer there" },
+          pending: { type: "integer", description: "values read after events that were not archived" },
+          damaged: { type: "integer", description: "lines of the serving log that cannot be read" },
+          features: {
+            type: "array",
+            description: "of the newest round all that were compared, of others those that differ",
+            items: {
+              type: "object",
+              properties: {
+                of: { type: "string", description: "view@version, or the service that computed it" },
+                feature: { type: "string" },
+                ...totals,
+                differences: { type: ["object", "null"], description: "of numbers: served less computed" },
+                examples: { type: "array", items: { type: "object" } },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+};
+
 export function qualityRoutes(ports: ServePorts): Route[] {
   return [
     {
@@ -99,6 +141,14 @@ export function qualityRoutes(ports: ServePorts): Route[] {
         answers: { 200: qualitySchema, 400: errorSchema, 404: errorSchema },
       },
       handle: async ({ query }) => ({ status: 200, body: await portOf(ports).quality(query) }),
+    },
+    {
+      method: "GET",
+      path: "/skew",
+      summary: "Rounds of the audit of what was served, newest first",
+      reads: "nothing",
+      schemas: { answers: { 200: skewSchema } },
+      handle: async () => ({ status: 200, body: await portOf(ports).skew({}) }),
     },
   ];
 }

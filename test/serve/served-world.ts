@@ -164,6 +164,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
     remoteStore: () => null,
     registryUp: () => null,
     expectations: () => [],
+    skew: () => [],
     workers: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,

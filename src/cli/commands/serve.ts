@@ -40,6 +40,8 @@ interface ServeOptions extends StandardOptions {
   readonly trainingDisk?: number;
   readonly labelsFolder?: string;
   readonly backfillShare: number;
+  readonly checkEvery: number;
+  readonly auditEvery: number;
 }
 
 /** What serves, and what is said about it. */
@@ -120,6 +122,22 @@ export function serveCommand(): Command {
         .argParser(parseShare),
     )
     .option("--no-poll", "do not ask the APIs of polled sources, nor follow the schedules of batch sources")
+    .addOption(
+      new Option(
+        "--check-every <seconds>",
+        "judge expectations, and bring profiles up to date, so often; 0 never by itself (docs/quality.md)",
+      )
+        .default(60)
+        .argParser(parseAmount),
+    )
+    .addOption(
+      new Option(
+        "--audit-every <minutes>",
+        "compute what was served again, and compare it, so often; 0 never by itself",
+      )
+        .default(60)
+        .argParser(parseAmount),
+    )
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -149,6 +167,7 @@ export function serveCommand(): Command {
         poll: options.poll,
         ...trainingSettings(options),
         backfill: "behind" as const,
+        ...checkSettings(options),
         backfillShare: Math.max(0.01, options.backfillShare),
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
@@ -181,6 +200,14 @@ function trainingSettings(options: ServeOptions): Pick<PlatformOptions, "trainin
       ...(trainingDisk === undefined ? {} : { keptBytesMax: trainingDisk * 1024 * 1024 }),
       ...(labelsFolder === undefined ? {} : { labelsFolder }),
     },
+  };
+}
+
+function checkSettings(options: ServeOptions): Pick<PlatformOptions, "checkMillis" | "auditMillis" | "onCheckError"> {
+  return {
+    checkMillis: options.checkEvery * 1000,
+    auditMillis: options.auditEvery * 60_000,
+    onCheckError: (error) => printServerError(error, "checking quality", { debug: options.debug === true }),
   };
 }
 

@@ -8,6 +8,7 @@ import { diagnostics } from "../../base/diagnostics.ts";
 import { addProcessMetrics, addRespMetrics, addSourceMetrics, addWorkerMetrics } from "./house-metrics.ts";
 import { addEventMetrics, addPollMetrics, addStoreMetrics } from "./ingest-metrics.ts";
 import { addQualityMetrics } from "../quality/quality-metrics.ts";
+import { addSkewMetrics } from "../skew/skew-metrics.ts";
 import type { MonitoredHouse } from "./monitored-house.ts";
 import { Instruments, type MetricsPage, type MetricValues } from "./prometheus.ts";
 import { addRemoteStoreMetrics, type Fetch } from "./remote-store-metrics.ts";
@@ -28,6 +29,7 @@ export class Metrics {
     addWorkerMetrics(make, house);
     addProcessMetrics(make, house);
     addQualityMetrics(make, house);
+    addSkewMetrics(make, house);
     make.on<Fetch>(diagnostics.fetched, addRemoteStoreMetrics(make, house));
   }
 

@@ -2,6 +2,7 @@
  * What is asked of the house at each scrape.
  */
 import type { QualityHouse } from "../quality/quality-metrics.ts";
+import type { SkewHouse } from "../skew/skew-metrics.ts";
 import type { RemoteStoreHouse } from "./remote-store-metrics.ts";
 
 export interface SourceGauges {
@@ -54,7 +55,7 @@ export interface WorkerCounts {
 }
 
 /** What is asked at each scrape; to answer must be cheap. */
-export interface MonitoredHouse extends RemoteStoreHouse, QualityHouse {
+export interface MonitoredHouse extends RemoteStoreHouse, QualityHouse, SkewHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */

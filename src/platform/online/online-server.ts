@@ -130,6 +130,7 @@ function openDoors(
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
     expectations: () => [],
+    skew: () => [],
     workers: () => null,
     publishing: () => null,
     remoteStore: () => ({ up: !house.isAway(), connectionsLost: house.connectionsLost() }),

@@ -82,6 +82,7 @@ export async function openWorkerHouse(
     remoteStore: () => null,
     registryUp: () => null,
     expectations: () => [],
+    skew: () => [],
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
   });
@@ -107,7 +108,10 @@ export async function openWorkerHouse(
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
     ...(settings.trains ? { training: askedTraining(owner) } : {}),
-    quality: { quality: (given) => owner.ask("quality", { call: "quality", given }) },
+    quality: {
+      quality: (given) => owner.ask("quality", { call: "quality", given }),
+      skew: (given) => owner.ask("quality", { call: "skew", given }),
+    },
     metrics: () => owner.ask("metricsPage", null),
     readiness: () => {
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
