@@ -10,8 +10,9 @@ import {
 } from "../../../src/monitor/quality/column-profile.ts";
 import type { Value, ValueType } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
+import { firstSeed } from "../../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = firstSeed();
 const FLOAT: ValueType = { name: "float64" };
 
 function grouped(values: readonly Value[]): Map<Value, number> {

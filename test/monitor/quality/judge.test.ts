@@ -15,8 +15,9 @@ import type { QueryEngine } from "../../../src/offline-store/engine.ts";
 import type { ArchivedEvent } from "../../../src/offline-store/event-archive.ts";
 import type { Value } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
+import { firstSeed } from "../../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = firstSeed();
 const MINUTE = 60e6;
 const START = 1_700_000_000e6;
 

@@ -15,8 +15,9 @@ import type { ArchivedEvent } from "../../../src/offline-store/event-archive.ts"
 import { eventRelation } from "../../../src/offline-store/event-reader.ts";
 import type { Value } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
+import { firstSeed } from "../../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = firstSeed();
 const DAY = 86_400e6;
 /** Two days before a month's end. */
 const START = Date.UTC(2026, 9, 30) * 1000;
