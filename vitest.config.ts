@@ -41,6 +41,8 @@ const JOURNEYS = [
   "test/examples/flights-demo.test.ts",
   "test/examples/kafka-demo.test.ts",
   "test/examples/notebook.test.ts",
+  "test/platform/quality.test.ts",
+  "test/platform/skew.test.ts",
 ];
 
 /** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone. */

@@ -138,7 +138,7 @@ export function qualityRoutes(ports: ServePorts): Route[] {
             day: { type: "string", description: "as 2026-11-26, UTC" },
           },
         },
-        answers: { 200: qualitySchema, 400: errorSchema, 404: errorSchema },
+        answers: { 200: qualitySchema, 400: errorSchema, 404: errorSchema, 503: errorSchema },
       },
       handle: async ({ query }) => ({ status: 200, body: await portOf(ports).quality(query) }),
     },
@@ -147,7 +147,7 @@ export function qualityRoutes(ports: ServePorts): Route[] {
       path: "/skew",
       summary: "Rounds of the audit of what was served, newest first",
       reads: "nothing",
-      schemas: { answers: { 200: skewSchema } },
+      schemas: { answers: { 200: skewSchema, 503: errorSchema } },
       handle: async () => ({ status: 200, body: await portOf(ports).skew({}) }),
     },
   ];

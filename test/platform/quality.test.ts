@@ -1,5 +1,5 @@
 /** What is expected of a running platform's events and features: told over HTTP, in metrics, as signals, and by the day. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -153,6 +153,27 @@ describe("the quality of a source", () => {
       { day: parseMicros("2026-03-01T00:00:00Z"), row_count: 5, p50: 21 },
       { day: parseMicros("2026-03-02T00:00:00Z"), row_count: 1, p50: 7 },
     ]);
+  });
+
+  it("has profiles of imported history, made anew where an import rearranges it", async () => {
+    const imported = async (name: string, celsius: readonly number[], at: string): Promise<void> => {
+      const file = join(folder, name);
+      const rows = celsius.map((value) => ({ id: `h${serial++}`, plant: "south", at, celsius: value }));
+      await writeFile(file, rows.map((row) => JSON.stringify(row)).join("\n"));
+      await platform.importHistory("readings", [file]);
+    };
+    const celsius = async (day: string) =>
+      (await subject("readings", day)).profile?.find(({ column }) => column === "celsius") ?? null;
+    await imported("late.ndjson", [1, 2, 3], "2026-02-20T00:00:00Z");
+    await push("2026-03-01T10:10:00Z", [20]);
+    expect(await celsius("2026-02-20")).toMatchObject({ count: 3, mean: 2 });
+    expect(await celsius("2026-02-10")).toBeNull();
+    // In front of what is there: offsets are others then.
+    await imported("early.ndjson", [5, 6], "2026-02-10T00:00:00Z");
+    await imported("same.ndjson", [7], "2026-02-20T00:00:01Z");
+    expect(await celsius("2026-02-10")).toMatchObject({ count: 2, mean: 5.5 });
+    expect(await celsius("2026-02-20")).toMatchObject({ count: 4, mean: 3.25 });
+    expect(await celsius("2026-03-01")).toMatchObject({ count: 1, mean: 20 });
   });
 
   it("forgets with its events what its profiles hold of an entity", async () => {

@@ -1,6 +1,7 @@
 /**
  * How many events expectations refused, by the minute: counted as they are refused, and from the dead letters for what was
- * before. Pushes that were blocked whole count as one each, since the process began: they leave no letter.
+ * before. Pushes that were blocked whole count as one each, since the process began: they leave no letter. As of all that is
+ * counted by what the house publishes, where a process runs several platforms it is that of all.
  */
 import { diagnostics } from "../../base/diagnostics.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -18,6 +19,8 @@ export interface RefusedLetter {
 
 export interface RefusedEventsOptions {
   readonly clock: Clock;
+  /** Whether events are refused in this process. */
+  readonly counts: boolean;
   /** Dead letters of a source that expectations refused, resolved ones too. */
   letters(source: string): Promise<readonly RefusedLetter[]>;
 }
@@ -41,6 +44,7 @@ export class RefusedEvents {
   constructor(options: RefusedEventsOptions) {
     this.#options = options;
     this.#startMicros = options.clock.now();
+    if (!options.counts) return;
     for (const channel of [diagnostics.deadLetter, diagnostics.blocked]) channel.subscribe(this.#listener);
   }
 

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros, MICROS_PER_DAY, parseMicros } from "../../base/micros.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
+import { TurnQueue } from "../../base/turn-queue.ts";
 import {
   type ExpectationDefinition,
   formatViewName,
@@ -61,7 +62,9 @@ export class QualityDesk implements SignalSource {
   readonly #isOwner: boolean;
   readonly #refused: RefusedEvents;
   #last: readonly LastJudged[] = [];
-  #profiling: Promise<unknown> | null = null;
+  readonly #profiling = new TurnQueue();
+  /** One at a time: each takes memory of an engine of its own. */
+  readonly #questions = new TurnQueue();
 
   constructor(context: RuntimeContext, ports: TrainingPorts, sources: SourceRuntimes | null) {
     this.#context = context;
@@ -70,6 +73,7 @@ export class QualityDesk implements SignalSource {
     const letters = new DeadLetterDesk(context, sources);
     this.#refused = new RefusedEvents({
       clock: context.clock,
+      counts: sources !== null,
       letters: async (source) => {
         const filter = { source, code: "EXPECTATION_FAILED", includeResolved: true, limit: Number.POSITIVE_INFINITY };
         const found = await letters.list(filter);
@@ -80,15 +84,20 @@ export class QualityDesk implements SignalSource {
     });
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#refused.close();
+    await Promise.all([this.#questions.idle(), this.#profiling.idle()]);
   }
 
   /**
    * The owner first brings the profiles up to date, unless they are wanted as they are: what may take long is not for a
    * request to wait for. Throws `DEFINITION_UNKNOWN`, `REQUEST_INVALID` for a day that is none.
    */
-  async report({ name, day }: QualityRequest, profilesAsTheyAre = false): Promise<QualityReport> {
+  report(request: QualityRequest, profilesAsTheyAre = false): Promise<QualityReport> {
+    return this.#questions.take(() => this.#report(request, profilesAsTheyAre));
+  }
+
+  async #report({ name, day }: QualityRequest, profilesAsTheyAre: boolean): Promise<QualityReport> {
     const nowMicros = this.#context.clock.now();
     const stretch = day === undefined ? null : stretchOfDay(day, nowMicros);
     const shownDay = Math.floor((stretch === null ? nowMicros : stretch.startMicros + 1) / MICROS_PER_DAY);
@@ -112,7 +121,11 @@ export class QualityDesk implements SignalSource {
     return { as_of: formatMicros(nowMicros), day: day ?? null, subjects: answers, met };
   }
 
-  async signals(nowMicros: number): Promise<readonly Signal[]> {
+  signals(nowMicros: number): Promise<readonly Signal[]> {
+    return this.#questions.take(() => this.#signals(nowMicros));
+  }
+
+  async #signals(nowMicros: number): Promise<readonly Signal[]> {
     const subjects = this.#subjects().filter(({ expectations = [] }) => expectations.length > 0);
     if (subjects.length === 0) {
       this.#last = [];
@@ -159,15 +172,8 @@ export class QualityDesk implements SignalSource {
   }
 
   /** Does the work while no profile is read or written; a round that is under way ends first. */
-  async withoutProfiling<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#profiling !== null) await this.#profiling.catch(() => undefined);
-    const working = work();
-    this.#profiling = working;
-    try {
-      return await working;
-    } finally {
-      this.#profiling = null;
-    }
+  withoutProfiling<T>(work: () => Promise<T>): Promise<T> {
+    return this.#profiling.take(work);
   }
 
   async #bringUpOne(engine: QueryEngine, subject: Subject, share: number, signal?: AbortSignal): Promise<void> {

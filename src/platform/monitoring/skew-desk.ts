@@ -8,6 +8,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { formatMicros, parseMicros } from "../../base/micros.ts";
+import { TurnQueue } from "../../base/turn-queue.ts";
 import { murmur3 } from "../../fold/value-hash.ts";
 import { readSkewState, skewFolder, type SkewRound, writeSkewState } from "../../monitor/skew/skew-file.ts";
 import { type FeatureSkew, ratioOf, SkewTally } from "../../monitor/skew/skew-tally.ts";
@@ -58,7 +59,7 @@ export class SkewDesk implements SignalSource {
   readonly #folder: string;
   /** Since this process began, for the metrics. */
   readonly #totals = new Map<string, SkewTotals>();
-  #running: Promise<SkewRound> | null = null;
+  readonly #turns = new TurnQueue();
 
   constructor(options: SkewDeskOptions) {
     this.#options = options;
@@ -94,27 +95,13 @@ export class SkewDesk implements SignalSource {
   }
 
   /** Audits what was served since the last round; one at a time. Only for the owner of the data folder. */
-  async round(signal?: AbortSignal): Promise<SkewRound> {
-    while (this.#running !== null) await this.#running.catch(() => undefined);
-    const running = this.#round(signal);
-    this.#running = running;
-    try {
-      return await running;
-    } finally {
-      this.#running = null;
-    }
+  round(signal?: AbortSignal): Promise<SkewRound> {
+    return this.#turns.take(() => this.#round(signal));
   }
 
   /** Does the work while no round is under way. */
-  async withoutRounds<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#running !== null) await this.#running.catch(() => undefined);
-    const working = work();
-    this.#running = working as unknown as Promise<SkewRound>;
-    try {
-      return await working;
-    } finally {
-      this.#running = null;
-    }
+  withoutRounds<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(work);
   }
 
   /** Throws as `auditServedFile`. */

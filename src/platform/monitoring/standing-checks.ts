@@ -95,7 +95,7 @@ export class StandingChecks {
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.all(this.#loops);
-    this.quality.close();
+    await this.quality.close();
   }
 
   async #repeat(millis: number, check: () => Promise<unknown>): Promise<void> {
