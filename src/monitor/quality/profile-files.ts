@@ -68,10 +68,10 @@ export class ProfileFiles {
     }
   }
 
-  /** Sketches of a month, `2026-11`; empty where it has no file. */
-  async month(engine: QueryEngine, month: string): Promise<DaySketches> {
+  /** Sketches of days of one month; those that there is no profile of are not among them. */
+  async days(engine: QueryEngine, month: string, wanted: readonly number[]): Promise<DaySketches> {
     const days: DaySketches = new Map();
-    for (const { day, name, sketch } of await this.#rows(engine, month)) {
+    for (const { day, name, sketch } of await this.#rows(engine, month, wanted)) {
       const columns = days.get(day) ?? new Map<string, ColumnSketch>();
       days.set(day, columns.set(name, sketch));
     }
@@ -80,12 +80,11 @@ export class ProfileFiles {
 
   /** Of one day, with the types that the columns had; null where there is no profile of it. */
   async day(engine: QueryEngine, day: number): Promise<{ name: string; type: string; sketch: ColumnSketch }[] | null> {
-    const rows = await this.#rows(engine, monthOf(day));
-    const found = rows.filter((row) => row.day === day);
+    const found = await this.#rows(engine, monthOf(day), [day]);
     return found.length === 0 ? null : found;
   }
 
-  /** Puts a month's file in the place of the one that is there. */
+  /** Puts a month's file in the place of the one that is there, whose other days it takes over as they are. */
   async write(
     engine: QueryEngine,
     month: string,
@@ -108,7 +107,11 @@ export class ProfileFiles {
           rows,
         ),
       ]);
-      const select = `SELECT * FROM ${sqlName(loaded)}`;
+      const before = await this.#pathOf(month);
+      const others = `SELECT * REPLACE (${epoch}::BIGINT AS epoch, ${endOffset}::BIGINT AS end_offset)
+        FROM read_parquet(${sqlText(before ?? "")}) WHERE day NOT IN (SELECT day FROM ${sqlName(loaded)})`;
+      const all = `SELECT * FROM ${sqlName(loaded)}${before === null ? "" : ` UNION ALL BY NAME ${others}`}`;
+      const select = `SELECT * FROM (${all}) ORDER BY day, column_name`;
       await writeParquetFile(engine, { select, folder: this.#folder, name, columns: COLUMNS, tags: {} });
       await rename(join(this.#folder, name), join(this.#folder, `${month}.parquet`));
     } finally {
@@ -126,13 +129,20 @@ export class ProfileFiles {
     return names.filter((name) => name.endsWith(".parquet"));
   }
 
+  async #pathOf(month: string): Promise<string | null> {
+    return (await this.#months()).includes(`${month}.parquet`) ? join(this.#folder, `${month}.parquet`) : null;
+  }
+
   async #rows(
     engine: QueryEngine,
     month: string,
+    days: readonly number[],
   ): Promise<{ day: number; name: string; type: string; sketch: ColumnSketch }[]> {
-    if (!(await this.#months()).includes(`${month}.parquet`)) return [];
+    const path = await this.#pathOf(month);
+    if (path === null || days.length === 0) return [];
+    const times = days.map((day) => `make_timestamptz(${day * MICROS_PER_DAY})`).join(", ");
     const rows = await engine.rows(
-      `SELECT day, column_name, type, sketch FROM read_parquet(${sqlText(join(this.#folder, `${month}.parquet`))})`,
+      `SELECT day, column_name, type, sketch FROM read_parquet(${sqlText(path)}) WHERE day IN (${times})`,
     );
     return rows.map((row) => ({
       day: Math.round(Number(row["day"]) / MICROS_PER_DAY),

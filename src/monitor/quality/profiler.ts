@@ -17,7 +17,7 @@ import { filesWithin } from "../../offline-store/file-pruning.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import { HISTORY_BASE } from "../../schema/event-offset.ts";
 import { addValues, type ColumnSketch, emptySketch, mergeSketch } from "./column-profile.ts";
-import { type DaySketches, monthOf, type ProfileFiles, type ProfilePlace } from "./profile-files.ts";
+import { type DaySketches, monthOf, type ProfileFiles } from "./profile-files.ts";
 
 /** Events read between two writes: what a crash may have to read again. */
 const EVENTS_A_PART = 500_000;
@@ -78,8 +78,10 @@ async function profilePart(
   const types = typesOf(source.columns);
   const months = [...new Set(ends.map(({ day }) => monthOf(Number(day))))];
   for (const month of months) {
-    const days = await files.month(engine, month);
-    for (const [day, columns] of read) if (monthOf(day) === month) mergeDay(days, day, columns);
+    const ofRead = [...read].filter(([day]) => monthOf(day) === month);
+    const touched = ofRead.map(([day]) => day);
+    const days = await files.days(engine, month, touched);
+    for (const [day, columns] of ofRead) mergeDay(days, day, columns);
     const ofMonth = ends.filter(({ day }) => monthOf(Number(day)) === month);
     // Known times never decrease along the offsets: behind the last month's events there are only those of the next.
     const endOffset = month === months.at(-1) ? to : Math.max(...ofMonth.map(({ place }) => Number(place)));
@@ -88,11 +90,20 @@ async function profilePart(
   return ends.reduce((sum, { n }) => sum + Number(n), 0);
 }
 
+/** What is known of a view's feature rows from one call to the next. */
+export interface FeatureMemory {
+  /** How many rows of each day a file has, by its path: a file never changes, so it is counted once. */
+  readonly files: Map<string, ReadonlyMap<number, number>>;
+  /** Rows that the profile of a day is of. */
+  readonly profiled: Map<number, number>;
+}
+
 /** Resolves with how many rows were read. */
 export async function profileFeatures(
   options: ProfilerOptions,
   view: ViewDefinition,
   table: readonly TableFile[],
+  memory: FeatureMemory,
 ): Promise<number> {
   const { engine, files } = options;
   const columns = view.features
@@ -100,29 +111,60 @@ export async function profileFeatures(
     .map(({ name, type }): Column => ({ name, type, nullable: true }));
   if (table.length === 0 || columns.length === 0) return 0;
   const names = ["_minute", ...columns.map(({ name }) => name)].map(sqlName).join(", ");
-  const relation = (some: readonly TableFile[]): string =>
-    `(SELECT ${names} FROM read_parquet([${some.map(({ path }) => sqlText(path)).join(", ")}], union_by_name = true, hive_partitioning = false))`;
-  const counts = await engine.rows(
-    `SELECT ${daySql("_minute")} AS day, count(*)::DOUBLE AS n FROM ${relation(table)} s GROUP BY 1 ORDER BY 1`,
-  );
+  const counts = await rowsByDay(options, table, memory.files);
+  const stale = [...counts].filter(([day, rowCount]) => memory.profiled.get(day) !== rowCount);
   let read = 0;
-  const place: ProfilePlace = { epoch: 0, endOffset: 0 };
-  for (const month of new Set(counts.map(({ day }) => monthOf(Number(day))))) {
-    const days = await files.month(engine, month);
-    let changed = false;
-    for (const { day, n } of counts) {
-      if (monthOf(Number(day)) !== month || isProfiled(days.get(Number(day)), columns, Number(n))) continue;
-      const from = Number(day) * MICROS_PER_DAY;
+  for (const month of new Set(stale.map(([day]) => monthOf(day)))) {
+    const ofMonth = stale.filter(([day]) => monthOf(day) === month);
+    const before = await files.days(
+      engine,
+      month,
+      ofMonth.map(([day]) => day),
+    );
+    const after: DaySketches = new Map();
+    for (const [day, rowCount] of ofMonth) {
+      if (isProfiled(before.get(day), columns, rowCount)) continue;
+      const from = day * MICROS_PER_DAY;
       const within = filesWithin(table, "_minute", { from, before: from + MICROS_PER_DAY });
-      const rows = `FROM ${relation(within)} s WHERE _minute >= make_timestamptz(${from}) AND _minute < make_timestamptz(${from + MICROS_PER_DAY})`;
+      const paths = within.map(({ path }) => sqlText(path)).join(", ");
+      const rows = `FROM (SELECT ${names} FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)) s
+        WHERE _minute >= make_timestamptz(${from}) AND _minute < make_timestamptz(${from + MICROS_PER_DAY})`;
       const found = await readDays(options, columns, rows, "_minute");
-      days.set(Number(day), found.get(Number(day)) ?? new Map());
-      read += Number(n);
-      changed = true;
+      after.set(day, found.get(day) ?? new Map());
+      read += rowCount;
     }
-    if (changed) await files.write(engine, month, days, typesOf(columns), place);
+    if (after.size > 0) await files.write(engine, month, after, typesOf(columns), { epoch: 0, endOffset: 0 });
+    for (const [day, rowCount] of ofMonth) memory.profiled.set(day, rowCount);
   }
   return read;
+}
+
+/** Of all files together. */
+async function rowsByDay(
+  { engine, rest }: ProfilerOptions,
+  table: readonly TableFile[],
+  counted: FeatureMemory["files"],
+): Promise<Map<number, number>> {
+  const started = performance.now();
+  const present = new Set(table.map(({ path }) => path));
+  for (const path of counted.keys()) if (!present.has(path)) counted.delete(path);
+  const uncounted = [...present].filter((path) => !counted.has(path));
+  if (uncounted.length > 0) {
+    const list = uncounted.map(sqlText).join(", ");
+    const found = await engine.rows(
+      `SELECT filename, ${daySql("_minute")} AS day, count(*)::DOUBLE AS n
+       FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false, filename = true) GROUP BY ALL`,
+    );
+    const days = new Map(uncounted.map((path) => [path, new Map<number, number>()]));
+    for (const { filename, day, n } of found) days.get(String(filename))?.set(Number(day), Number(n));
+    for (const [path, ofFile] of days) counted.set(path, ofFile);
+  }
+  const sums = new Map<number, number>();
+  for (const ofFile of counted.values()) {
+    for (const [day, rowCount] of ofFile) sums.set(day, (sums.get(day) ?? 0) + rowCount);
+  }
+  await rest(performance.now() - started);
+  return sums;
 }
 
 function isProfiled(

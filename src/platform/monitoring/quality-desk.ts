@@ -21,7 +21,7 @@ import { judge, type Judgement } from "../../monitor/quality/judge.ts";
 import { judgedEvents, judgedFeatures, type JudgedTable, type Stretch } from "../../monitor/quality/judged-table.ts";
 import { profileOf } from "../../monitor/quality/column-profile.ts";
 import { ProfileFiles } from "../../monitor/quality/profile-files.ts";
-import { profileEvents, profileFeatures, profileFolder } from "../../monitor/quality/profiler.ts";
+import { type FeatureMemory, profileEvents, profileFeatures, profileFolder } from "../../monitor/quality/profiler.ts";
 import { RefusedEvents } from "../../monitor/quality/refused-events.ts";
 import {
   answerJudgement,
@@ -62,6 +62,8 @@ export class QualityDesk implements SignalSource {
   readonly #isOwner: boolean;
   readonly #refused: RefusedEvents;
   #last: readonly LastJudged[] = [];
+  /** What is known of feature rows, by view. */
+  readonly #features = new Map<string, FeatureMemory>();
   readonly #profiling = new TurnQueue();
   /** One at a time: each takes memory of an engine of its own. */
   readonly #questions = new TurnQueue();
@@ -161,7 +163,7 @@ export class QualityDesk implements SignalSource {
   }
 
   #bringUp(subjects: readonly Subject[], share: number, signal?: AbortSignal): Promise<void> {
-    return this.withoutProfiling(() =>
+    return this.#profiling.take(() =>
       this.#withEngine(async (engine) => {
         for (const subject of subjects) {
           if (signal?.aborted === true) return;
@@ -171,9 +173,9 @@ export class QualityDesk implements SignalSource {
     );
   }
 
-  /** Does the work while no profile is read or written; a round that is under way ends first. */
+  /** Does the work, which may remove profiles, while none is read or written; a round that is under way ends first. */
   withoutProfiling<T>(work: () => Promise<T>): Promise<T> {
-    return this.#profiling.take(work);
+    return this.#profiling.take(() => work().finally(() => this.#features.clear()));
   }
 
   async #bringUpOne(engine: QueryEngine, subject: Subject, share: number, signal?: AbortSignal): Promise<void> {
@@ -189,7 +191,10 @@ export class QualityDesk implements SignalSource {
       },
     };
     if (subject.kind === "view") {
-      await profileFeatures(options, subject, await this.#featureFiles(subject));
+      const name = formatViewName(subject);
+      const memory: FeatureMemory = this.#features.get(name) ?? { files: new Map(), profiled: new Map() };
+      this.#features.set(name, memory);
+      await profileFeatures(options, subject, await this.#featureFiles(subject), memory);
       return;
     }
     const archived = await (await this.#ports.archive(subject.name)).files();
@@ -241,7 +246,11 @@ export class QualityDesk implements SignalSource {
 
   async #profile(engine: QueryEngine, subject: Subject, day: number): Promise<SubjectAnswer["profile"]> {
     const found = await this.#files(subject).day(engine, day);
-    return found?.map(({ name, type, sketch }) => answerProfile(name, type, profileOf(sketch))) ?? null;
+    if (found === null) return null;
+    const order = (subject.kind === "view" ? subject.features : subject.columns).map(({ name }) => name);
+    return found
+      .toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+      .map(({ name, type, sketch }) => answerProfile(name, type, profileOf(sketch)));
   }
 
   #files(subject: Subject): ProfileFiles {
