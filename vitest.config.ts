@@ -29,6 +29,7 @@ const JOURNEYS = [
   "test/bench/training.test.ts",
   "test/cli/batch-reads.test.ts",
   "test/cli/quality.test.ts",
+  "test/cli/serve-alerts.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",

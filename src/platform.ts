@@ -37,7 +37,9 @@ import type {
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
-import { StandingChecks } from "./platform/monitoring/standing-checks.ts";
+import { openChecks } from "./platform/monitoring/open-checks.ts";
+import type { StandingChecks } from "./platform/monitoring/standing-checks.ts";
+import { desksOf, Monitoring } from "./platform/monitoring/monitoring.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
@@ -64,6 +66,7 @@ import type { Value } from "./schema/value.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
+import type { MonitoringDesks } from "./serve/monitoring-desks.ts";
 import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
@@ -118,10 +121,12 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const training = await openTrainingJobs(context, sources, opened.folder, options);
     if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
+    const monitoring = new Monitoring(context, { gauges: () => sources.gauges(), training }, options);
+    closers.push(() => monitoring.close());
     return new Platform(
       context,
       shared,
-      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate, checks: options },
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate, monitoring, checks: options },
       closers,
     );
   } catch (error) {
@@ -166,15 +171,7 @@ export class Platform {
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
-    this.checks = new StandingChecks(
-      {
-        context,
-        ports: this.#trainingPorts,
-        sources: owned?.sources ?? null,
-        flushServed: () => Promise.all([owned?.servingLog.flush(), this.#workers?.flushServingLogs()]),
-      },
-      owned?.checks ?? {},
-    );
+    this.checks = openChecks(context, this.#trainingPorts, owned, () => this.#workers?.flushServingLogs());
     closers.push(() => this.checks.close());
     this.#registrations = new Registrations({
       registry: shared.registry,
@@ -196,8 +193,8 @@ export class Platform {
       publishing: () => owned?.publishing() ?? null,
       remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
-      expectations: () => this.checks.quality.lastJudged(),
-      skew: () => this.checks.skew.totals(),
+      ...this.checks.measured,
+      alerts: () => owned?.monitoring.gauges() ?? null,
       statusNames: STATUS_NAMES,
     });
     this.#servePorts = openServePorts({
@@ -206,7 +203,6 @@ export class Platform {
       own: (work, instead) => this.#own(work, instead),
       revision: () => context.revision.count,
       metrics: () => this.#metrics.page(),
-      quality: this.checks.port,
       warnings: () => troubleText(this.#follower?.trouble ?? null),
     });
     this.#workers = owned === null ? null : this.#openWorkers(owned);
@@ -365,6 +361,11 @@ export class Platform {
     return costOfBackfill(previewedView(options, this.registry), this.#trainingPorts);
   }
 
+  /** What watches what this process serves: its alerts, and what models report. Nothing of it where it owns no folder. */
+  get monitoring(): MonitoringDesks {
+    return this.#owned === null ? {} : desksOf(this.#owned.monitoring);
+  }
+
   /** Rows that could not be used, with the reason: to list, and to push again once it is gone. */
   deadLetters(): DeadLetterDesk {
     return new DeadLetterDesk(this.#context, this.#owned?.sources ?? null);
@@ -443,9 +444,10 @@ export class Platform {
   }
 
   #beginServing(): void {
-    const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
+    const { sources, monitoring } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
     this.checks.start();
+    monitoring.start();
     this.#shared.onServing();
     if (this.#context.pollsWhileServing) sources.startPolls();
   }
@@ -475,7 +477,7 @@ export class Platform {
     return follower;
   }
 
-  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
+  #openWorkers({ online, sources, training, monitoring, sampleRate }: Owned): Workers {
     return new Workers({
       dataDir: this.dataDir,
       registryFolder: this.#shared.folder,
@@ -486,7 +488,7 @@ export class Platform {
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
       training,
-      quality: this.checks.port,
+      monitoring: desksOf(monitoring),
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });

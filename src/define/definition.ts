@@ -7,6 +7,7 @@
  */
 import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
+import type { MonitoringDefinition } from "./alert-definition.ts";
 import type { Expression } from "./expression.ts";
 import type { PollDefinition } from "./poll-definition.ts";
 
@@ -63,14 +64,14 @@ export type ExpectationRule =
   | { readonly kind: "arrivalRate"; readonly min?: number; readonly max?: number; readonly perMicros: DurationMicros };
 
 /** What becomes of it when it is not met: told, the event refused, or the push that brings it. */
-export type Severity = "warn" | "quarantine" | "block";
+export type ExpectationSeverity = "warn" | "quarantine" | "block";
 
 export interface ExpectationDefinition {
   readonly name: string;
   /** A column of the source or a feature of the view; absent for `arrivalRate`. */
   readonly column?: string;
   readonly rule: ExpectationRule;
-  readonly severity: Severity;
+  readonly severity: ExpectationSeverity;
   /** The stretch of time that it is judged over. */
   readonly windowMicros: DurationMicros;
   /** The share of values that may not meet it before that is told; of one that warns. */
@@ -367,7 +368,15 @@ export interface ServiceDefinition extends Defined {
   readonly omit?: readonly string[];
 }
 
-export type Definition = EntityDefinition | SourceDefinition | ViewDefinition | OnDemandDefinition | ServiceDefinition;
+/** What a feature comes from, or is read by. */
+export type FeatureGraphDefinition =
+  | EntityDefinition
+  | SourceDefinition
+  | ViewDefinition
+  | OnDemandDefinition
+  | ServiceDefinition;
+
+export type Definition = FeatureGraphDefinition | MonitoringDefinition;
 
 /** `name@version`. */
 export function formatViewName(view: { readonly name: string; readonly version: number | "dev" }): string {

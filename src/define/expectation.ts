@@ -9,7 +9,7 @@ import { MICROS_PER_HOUR, micros, parseMicros } from "../base/micros.ts";
 import { patternProblem } from "../schema/pattern.ts";
 import type { Value } from "../schema/value.ts";
 import { callSite, refuse } from "./defined-at.ts";
-import type { ExpectationDefinition, ExpectationRule, Severity } from "./definition.ts";
+import type { ExpectationDefinition, ExpectationRule, ExpectationSeverity } from "./definition.ts";
 import { duration } from "./duration.ts";
 import type { Literal } from "./expression-builder.ts";
 import { frozen } from "./frozen.ts";
@@ -116,7 +116,7 @@ const OPTIONS: readonly string[] = [
   "severity",
 ];
 const RULES: readonly string[] = OPTIONS.slice(0, 6);
-const REFUSING: readonly Severity[] = ["quarantine", "block"];
+const REFUSING: readonly ExpectationSeverity[] = ["quarantine", "block"];
 
 /**
  * What is expected of a column, stored or derived, or of a feature. Nulls meet everything but `nullRate`.
@@ -142,7 +142,7 @@ export function expectation(first: string | ArrivalOptions, second?: Expectation
     severity = "warn",
     over,
     tolerate,
-  } = options as Told & { severity?: Severity };
+  } = options as Told & { severity?: ExpectationSeverity };
   if (severity !== "warn" && !REFUSING.includes(severity))
     problems.push(`severity ${JSON.stringify(severity)} is none of warn, quarantine and block`);
   else if (severity !== "warn" && !isOfOneValue(rule))

@@ -6,14 +6,14 @@
  */
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import type { Severity, SourceDefinition } from "../define/definition.ts";
+import type { ExpectationSeverity, SourceDefinition } from "../define/definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
 import { compileRule } from "../fold/expectation-rule.ts";
 import type { Row, Value, ValueType } from "../schema/value.ts";
 import type { DeadLetter } from "./pipeline.ts";
 
 export interface CompiledExpectation {
-  readonly severity: Severity;
+  readonly severity: ExpectationSeverity;
   isMetBy(row: Row): boolean;
   refusal(row: Row): OnefoldError;
 }
@@ -43,9 +43,9 @@ export function compileExpectations(source: SourceDefinition, columns: Columns):
 
 /** Says of a refusal which severity it is of; a cause never leaves the process. */
 class Refusal extends Error {
-  readonly severity: Severity;
+  readonly severity: ExpectationSeverity;
 
-  constructor(severity: Severity) {
+  constructor(severity: ExpectationSeverity) {
     super(severity);
     this.severity = severity;
   }

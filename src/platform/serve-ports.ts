@@ -1,7 +1,7 @@
 /**
  * What serving gets of the platform that owns the data folder; of one that only reads it, the reasons why not.
  */
-import type { QualityPort } from "../serve/quality-port.ts";
+import type { MonitoringDesks } from "../serve/monitoring-desks.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
@@ -13,6 +13,7 @@ export interface ServingOwner {
   readonly sources: SourceRuntimes;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
+  readonly monitoring: MonitoringDesks;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
 }
@@ -24,19 +25,10 @@ export interface ServePortsOptions {
   own(work: string, instead: string): ServingOwner;
   revision(): number;
   metrics: ServePorts["metrics"];
-  readonly quality: QualityPort;
   warnings(): readonly string[];
 }
 
-export function openServePorts({
-  context,
-  owned,
-  own,
-  revision,
-  metrics,
-  quality,
-  warnings,
-}: ServePortsOptions): ServePorts {
+export function openServePorts({ context, owned, own, revision, metrics, warnings }: ServePortsOptions): ServePorts {
   const { catalog, clock, registry, fits } = context;
   return {
     clock,
@@ -63,9 +55,9 @@ export function openServePorts({
       owned.servingLog.samples(service, entities, keys) &&
       !views.some(({ view }) => view.definition.version === "dev"),
     ...(owned === null || owned.training === null ? {} : { training: owned.training }),
+    ...(owned === null ? {} : { monitoring: owned.monitoring }),
     record: (vector) => owned?.servingLog.record(vector),
     metrics,
-    quality,
     readiness: () =>
       owned === null
         ? { ready: false, waitingFor: ["the owner of the data folder"] }

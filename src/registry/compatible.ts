@@ -9,6 +9,7 @@
  * | view             | expectations, on which no value depends; all else only in "dev"                  |
  * | on-demand        | nothing else in a numbered version, anything in "dev"                            |
  * | service          | anything: models pin what they read by the vector's names                        |
+ * | alert, retrain, webhook, command | anything: no value depends on them                               |
  */
 import type { Definition, SourceDefinition } from "../define/definition.ts";
 import { toData } from "./definition-data.ts";
@@ -23,6 +24,10 @@ export function refusal(before: Definition, after: Definition): string | null {
       if (after.version === "dev") return null;
       return `a registered version never changes its meaning: give it version ${after.version + 1}, or "dev" while you work on it`;
     case "service":
+    case "alert":
+    case "retrain":
+    case "webhook":
+    case "command":
       return null;
     default:
       return before.kind === after.kind

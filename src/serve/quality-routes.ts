@@ -153,8 +153,8 @@ export function qualityRoutes(ports: ServePorts): Route[] {
   ];
 }
 
-function portOf({ quality }: ServePorts): QualityPort {
-  if (quality !== undefined) return quality;
+function portOf({ monitoring }: ServePorts): QualityPort {
+  if (monitoring?.quality !== undefined) return monitoring.quality;
   throw new OnefoldError("NOT_READY", "this server folds nothing, so it has nothing to judge", {
     hint: "ask the server that owns the data folder",
   });

@@ -7,7 +7,7 @@ import { asOnefoldError, type OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
-import { parseAmount, parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
+import { parseAmount, parseCount, parseInterval, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { programPath } from "../program-path.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
@@ -36,6 +36,9 @@ interface ServeOptions extends StandardOptions {
   readonly publish?: string;
   readonly online?: string;
   readonly poll: boolean;
+  readonly alerts: boolean;
+  /** Microseconds. */
+  readonly alertsEvery?: number;
   readonly trainingJobs: number;
   readonly trainingDisk?: number;
   readonly labelsFolder?: string;
@@ -138,6 +141,12 @@ export function serveCommand(): Command {
         .default(60)
         .argParser(parseAmount),
     )
+    .option("--no-alerts", "judge no alerts")
+    .addOption(
+      new Option("--alerts-every <duration>", "from one judging of alerts to the next (default: 1m)").argParser(
+        parseInterval,
+      ),
+    )
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -165,6 +174,7 @@ export function serveCommand(): Command {
         servingLogSampleRate: options.sample,
         ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
         poll: options.poll,
+        alerts: alertSettings(options),
         ...trainingSettings(options),
         backfill: "behind" as const,
         ...checkSettings(options),
@@ -208,6 +218,14 @@ function checkSettings(options: ServeOptions): Pick<PlatformOptions, "checkMilli
     checkMillis: options.checkEvery * 1000,
     auditMillis: options.auditEvery * 60_000,
     onCheckError: (error) => printServerError(error, "checking quality", { debug: options.debug === true }),
+  };
+}
+
+function alertSettings({ alerts, alertsEvery, debug }: ServeOptions): NonNullable<PlatformOptions["alerts"]> {
+  if (!alerts) return false;
+  return {
+    ...(alertsEvery === undefined ? {} : { everyMicros: alertsEvery }),
+    onTrouble: (error) => printServerError(error, "alerts", { debug: debug === true }),
   };
 }
 

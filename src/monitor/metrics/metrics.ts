@@ -7,6 +7,7 @@
 import { diagnostics } from "../../base/diagnostics.ts";
 import { addProcessMetrics, addRespMetrics, addSourceMetrics, addWorkerMetrics } from "./house-metrics.ts";
 import { addEventMetrics, addPollMetrics, addStoreMetrics } from "./ingest-metrics.ts";
+import { addAlertMetrics } from "../alerts/alert-metrics.ts";
 import { addQualityMetrics } from "../quality/quality-metrics.ts";
 import { addSkewMetrics } from "../skew/skew-metrics.ts";
 import type { MonitoredHouse } from "./monitored-house.ts";
@@ -28,6 +29,7 @@ export class Metrics {
     addRespMetrics(make, house);
     addWorkerMetrics(make, house);
     addProcessMetrics(make, house);
+    addAlertMetrics(make, house);
     addQualityMetrics(make, house);
     addSkewMetrics(make, house);
     make.on<Fetch>(diagnostics.fetched, addRemoteStoreMetrics(make, house));

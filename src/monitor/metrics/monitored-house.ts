@@ -1,6 +1,7 @@
 /**
  * What is asked of the house at each scrape.
  */
+import type { AlertHouse } from "../alerts/alert-metrics.ts";
 import type { QualityHouse } from "../quality/quality-metrics.ts";
 import type { SkewHouse } from "../skew/skew-metrics.ts";
 import type { RemoteStoreHouse } from "./remote-store-metrics.ts";
@@ -55,7 +56,7 @@ export interface WorkerCounts {
 }
 
 /** What is asked at each scrape; to answer must be cheap. */
-export interface MonitoredHouse extends RemoteStoreHouse, QualityHouse, SkewHouse {
+export interface MonitoredHouse extends RemoteStoreHouse, AlertHouse, QualityHouse, SkewHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */

@@ -4,6 +4,8 @@
  * profiles rest in proportion.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { QualityHouse } from "../../monitor/quality/quality-metrics.ts";
+import type { SkewHouse } from "../../monitor/skew/skew-metrics.ts";
 import type { SignalSource } from "../../monitor/signal.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
@@ -54,6 +56,11 @@ export class StandingChecks {
     const { auditShare: share } = options;
     const flush = async (): Promise<void> => void (await flushServed());
     this.skew = new SkewDesk({ context, ports, flush, ...(share === undefined ? {} : { share }) });
+  }
+
+  /** What a scraper asks. */
+  get measured(): QualityHouse & SkewHouse {
+    return { expectations: () => this.quality.lastJudged(), skew: () => this.skew.totals() };
   }
 
   /** What is asked over HTTP. */
