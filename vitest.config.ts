@@ -29,6 +29,7 @@ const JOURNEYS = [
   "test/bench/training.test.ts",
   "test/cli/bad-labels.test.ts",
   "test/cli/batch-reads.test.ts",
+  "test/cli/quality.test.ts",
   "test/cli/serve-alerts.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
@@ -44,6 +45,8 @@ const JOURNEYS = [
   "test/examples/flights-demo.test.ts",
   "test/examples/kafka-demo.test.ts",
   "test/examples/notebook.test.ts",
+  "test/platform/quality.test.ts",
+  "test/platform/skew.test.ts",
 ];
 
 /** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone. */

@@ -61,6 +61,7 @@ export {
   topOther,
   variance,
 } from "./define/aggregation-builder.ts";
+export { type Expectation, expectation } from "./define/expectation.ts";
 export { sequence, type SequenceFeature } from "./define/sequence.ts";
 export { type Custom, custom, type CustomFunctions } from "./define/custom.ts";
 export { entity, type Entity } from "./define/entity.ts";

@@ -16,7 +16,7 @@ import type { RunOptions } from "./ingest/batch/batch-reader.ts";
 import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
-import { Metrics } from "./monitor/metrics.ts";
+import { Metrics } from "./monitor/metrics/metrics.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
@@ -37,6 +37,8 @@ import type {
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
+import { openChecks } from "./platform/monitoring/open-checks.ts";
+import type { StandingChecks } from "./platform/monitoring/standing-checks.ts";
 import { desksOf, Monitoring } from "./platform/monitoring/monitoring.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
@@ -124,7 +126,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     return new Platform(
       context,
       shared,
-      { online, publishing, sources, training, monitoring, servingLog, keptVectorsBytes, sampleRate },
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate, monitoring, checks: options },
       closers,
     );
   } catch (error) {
@@ -141,6 +143,8 @@ export class Platform {
   readonly tables: TableDesk;
   /** Whole files at a time: a view's values of all entities, vectors of the entities that a file names. */
   readonly batch: BatchReads;
+  /** Expectations, profiles and the audit as a standing job (docs/quality.md). */
+  readonly checks: StandingChecks;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -167,6 +171,8 @@ export class Platform {
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
+    this.checks = openChecks(context, this.#trainingPorts, owned, () => this.#workers?.flushServingLogs());
+    closers.push(() => this.checks.close());
     this.#registrations = new Registrations({
       registry: shared.registry,
       code: shared.code,
@@ -187,6 +193,7 @@ export class Platform {
       publishing: () => owned?.publishing() ?? null,
       remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
+      ...this.checks.measured,
       alerts: () => owned?.monitoring.gauges() ?? null,
       statusNames: STATUS_NAMES,
     });
@@ -249,7 +256,9 @@ export class Platform {
   /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
   async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
     const { sources } = this.#own("forget");
-    return forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() });
+    return this.checks.undisturbed(() =>
+      forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() }),
+    );
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -437,6 +446,7 @@ export class Platform {
   #beginServing(): void {
     const { sources, monitoring } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
+    this.checks.start();
     monitoring.start();
     this.#shared.onServing();
     if (this.#context.pollsWhileServing) sources.startPolls();

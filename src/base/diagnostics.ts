@@ -7,12 +7,16 @@ import { channel, type Channel } from "node:diagnostics_channel";
 export const diagnostics: {
   /** Events made durable: `{source, accepted, duplicates, rejected, late, outOfOrder, differing}`: of those accepted, and of the duplicates. */
   readonly appended: Channel;
-  /** Events folded: `{view, events, lastKnownTime, nowMicros}`. */
+  /** A push's events made durable: `{source, durationMs}`, from when it was taken in. */
+  readonly durable: Channel;
+  /** `events[from..to)` folded into all views of their source: `{source, views, events, from, to, nowMicros, durationMs}`. */
   readonly folded: Channel;
   /** State and positions flushed: `{source, states, bytes, durationMs}`. */
   readonly flushed: Channel;
-  /** One dead letter: `{source, code, stage}`. */
+  /** One dead letter: `{source, code, stage}`, and `expectation` where that refused it. */
   readonly deadLetter: Channel;
+  /** A push that was refused whole: `{source, expectation}`. */
+  readonly blocked: Channel;
   /** One poll of an API: `{source, outcome, code, requests, rows, durationMs}`; outcome is "rows", "nothing", "unchanged" or "failed", `code` that of a failure or null. */
   readonly polled: Channel;
   /** The states of a request fetched from an online store elsewhere: `{states, durationMs, code}`, `code` that of a failure or null. */
@@ -29,9 +33,11 @@ export const diagnostics: {
   readonly refused: Channel;
 } = {
   appended: channel("onefold:appended"),
+  durable: channel("onefold:durable"),
   folded: channel("onefold:folded"),
   flushed: channel("onefold:flushed"),
   deadLetter: channel("onefold:dead-letter"),
+  blocked: channel("onefold:blocked"),
   polled: channel("onefold:polled"),
   fetched: channel("onefold:fetched"),
   committed: channel("onefold:committed"),

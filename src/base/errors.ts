@@ -22,6 +22,11 @@ export const ERROR_CODES = {
   // events
   EVENT_TOO_FAR_AHEAD: { status: 400, meaning: "an event's time lies more than maxFuture ahead of the clock" },
   CONSTRAINT_FAILED: { status: 400, meaning: "a row fails a constraint that its source declares" },
+  EXPECTATION_FAILED: { status: 400, meaning: "a row does not meet an expectation that refuses such rows" },
+  PUSH_BLOCKED: {
+    status: 422,
+    meaning: "a row of a push, or of an import, does not meet an expectation that blocks it",
+  },
   ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   EVENT_UNKNOWN: { status: 404, meaning: "a correction names an event that is not there, or was taken back" },

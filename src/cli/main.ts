@@ -26,6 +26,7 @@ import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
 import { materializeCommand } from "./commands/materialize.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { qualityCommand } from "./commands/quality.ts";
 import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
@@ -44,7 +45,7 @@ const program = new Command("onefold")
   .showSuggestionAfterError()
   .addHelpText(
     "after",
-    "\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 definitions refused or changed, 4 audit found mismatches.",
+    "\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 definitions refused or changed, 4 audit found mismatches, or quality --check what is not as expected.",
   );
 
 for (const command of [
@@ -71,6 +72,7 @@ for (const command of [
   backfillCommand(),
   materializeCommand(),
   auditCommand(),
+  qualityCommand(),
   featuresCommand(),
   viewsCommand(),
   servicesCommand(),

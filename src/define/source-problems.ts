@@ -4,6 +4,7 @@
 import { nearestNames } from "../base/nearest-names.ts";
 import { formatType, sameType } from "../schema/value.ts";
 import type { BatchFormat, BatchSourceDefinition, SourceDefinition } from "./definition.ts";
+import { expectationProblems } from "./expectation-problems.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
 import type { Expression } from "./expression.ts";
 import { columnNameProblems, nameProblems } from "./names.ts";
@@ -31,6 +32,12 @@ export function sourceProblems(source: SourceDefinition): string[] {
     ),
     ...source.constraints.flatMap((constraint) =>
       predicateProblems(constraint.predicate, columns).map((problem) => `constraint "${constraint.name}": ${problem}`),
+    ),
+    ...expectationProblems(
+      source.expectations,
+      columns,
+      "source",
+      source.derived.map(({ name }) => name),
     ),
     ...(source.kind === "batch" ? batchProblems(source) : pollProblems(source)),
   ];

@@ -10,12 +10,14 @@ import type {
   BatchSourceDefinition,
   DerivedColumn,
   Described,
+  ExpectationDefinition,
   KafkaTopicDefinition,
   SourceDefinition,
   StreamDefinition,
   WatermarkDefinition,
 } from "./definition.ts";
 import { duration } from "./duration.ts";
+import { type AnyExpectation, Expectation } from "./expectation.ts";
 import type { AnyExpr, Expr } from "./expression-builder.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
 import { frozen } from "./frozen.ts";
@@ -51,7 +53,18 @@ type CheckedRequire<R, Kinds> = {
 
 type NamesOfKind<C, K> = { [N in keyof C]: KindOf<C[N]> extends K ? N : never }[keyof C] & string;
 
-interface SourceOptions<C extends Columns, D extends Expressions, R extends Expressions> extends Described {
+type ExpectationProblems<X, Kinds> = X extends Expectation<infer N, any> ? Problem<N, Kinds> : never;
+type CheckedExpect<X, Kinds> = {
+  readonly [I in keyof X]: [ExpectationProblems<X[I], Kinds>] extends [never] ? X[I] : ExpectationProblems<X[I], Kinds>;
+};
+type Expectations = readonly AnyExpectation[];
+
+interface SourceOptions<
+  C extends Columns,
+  D extends Expressions,
+  R extends Expressions,
+  X extends Expectations,
+> extends Described {
   readonly columns: C;
   /** The timestamp column that says when an event happened. */
   readonly eventTime: NamesOfKind<C, "timestamp">;
@@ -61,13 +74,16 @@ interface SourceOptions<C extends Columns, D extends Expressions, R extends Expr
   readonly derive?: D;
   /** Named predicates that every row must satisfy, else it becomes a dead letter. */
   readonly require?: R;
+  /** What is expected of columns and of the rate at which events come, and what becomes of what is otherwise. */
+  readonly expect?: X;
   /** Lets NaN and infinities in. */
   readonly allowNonFinite?: boolean;
 }
 
-interface CheckedOptions<C extends Columns, D extends Expressions, R extends Expressions> {
+interface CheckedOptions<C extends Columns, D extends Expressions, R extends Expressions, X extends Expectations> {
   readonly derive?: CheckedDerived<D, KindsOf<C, D>>;
   readonly require?: CheckedRequire<R, KindsOf<C, D>>;
+  readonly expect?: CheckedExpect<X, KindsOf<C, D>>;
 }
 
 interface SourceTypes<C, D> {
@@ -88,7 +104,7 @@ export interface BatchSource<N extends string = string, C = unknown, D = unknown
 /** An event as a stream's door takes it. */
 export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: infer C } } ? InputRow<C> : never;
 
-const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "allowNonFinite"];
+const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "expect", "allowNonFinite"];
 const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "poll", "kafka"];
 const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule", "watermark", "connection"];
 
@@ -113,7 +129,8 @@ export function stream<
   const C extends Columns,
   const D extends Expressions = {},
   const R extends Expressions = {},
->(name: N, options: SourceOptions<C, D, R> & StreamOptions & CheckedOptions<C, D, R>): Stream<N, C, D> {
+  const X extends Expectations = [],
+>(name: N, options: SourceOptions<C, D, R, X> & StreamOptions & CheckedOptions<C, D, R, X>): Stream<N, C, D> {
   checkShape(stream, "stream", name, options, { columns: "members" }, [...OPTIONS, ...STREAM_OPTIONS]);
   const problems: string[] = [];
   const lateAfterMicros = duration("lateAfter", options.lateAfter, problems);
@@ -189,7 +206,8 @@ export function batch<
   const C extends Columns,
   const D extends Expressions = {},
   const R extends Expressions = {},
->(name: N, options: SourceOptions<C, D, R> & BatchOptions & CheckedOptions<C, D, R>): BatchSource<N, C, D> {
+  const X extends Expectations = [],
+>(name: N, options: SourceOptions<C, D, R, X> & BatchOptions & CheckedOptions<C, D, R, X>): BatchSource<N, C, D> {
   checkShape(batch, "batch source", name, options, { columns: "members" }, [...OPTIONS, ...BATCH_OPTIONS]);
   const problems: string[] = [];
   const definition: BatchSourceDefinition = frozen({
@@ -216,7 +234,7 @@ type Parts = Omit<SourceDefinition, "kind" | "definedAt">;
 
 function commonParts(
   name: string,
-  options: SourceOptions<Columns, Expressions, Expressions>,
+  options: SourceOptions<Columns, Expressions, Expressions, Expectations>,
   problems: string[],
 ): Parts {
   const columns = Object.entries(options.columns).map(
@@ -236,6 +254,7 @@ function commonParts(
       name: constraint,
       predicate: predicate.expression,
     })),
+    ...expectationsOf(options.expect, problems),
     eventTime: options.eventTime,
     allowNonFinite: options.allowNonFinite ?? false,
     ...(options.id === undefined ? {} : { id: options.id }),
@@ -243,6 +262,19 @@ function commonParts(
     ...(options.owner === undefined ? {} : { owner: options.owner }),
     ...(options.tags === undefined ? {} : { tags: options.tags }),
   };
+}
+
+/** As the definition has them: no member where there are none. */
+export function expectationsOf(
+  given: Expectations | undefined,
+  problems: string[],
+): { expectations?: readonly ExpectationDefinition[] } {
+  if (given === undefined || (Array.isArray(given) && given.length === 0)) return {};
+  if (!Array.isArray(given) || !given.every((one) => one instanceof Expectation)) {
+    problems.push("expect is not a list of what expectation(...) gives");
+    return {};
+  }
+  return { expectations: given.map((one: AnyExpectation) => one.definition) };
 }
 
 function derivedColumns(columns: readonly Column[], derive: Expressions, problems: string[]): DerivedColumn[] {

@@ -6,6 +6,7 @@ import { isOnefoldError } from "../base/errors.ts";
 import { checkValue } from "../schema/check-value.ts";
 import { formatType, sameType } from "../schema/value.ts";
 import type { EntityDefinition, FeatureDefinition, SourceDefinition, ViewDefinition } from "./definition.ts";
+import { expectationProblems } from "./expectation-problems.ts";
 import { type ExpressionColumn, unknownColumn } from "./expression-type.ts";
 import { featureType } from "./feature-type.ts";
 import { nameProblems, versionProblems } from "./names.ts";
@@ -32,6 +33,8 @@ export function viewProblems(view: ViewDefinition, source: SourceDefinition, ent
         (problem) => `feature "${feature.name}": ${problem}`,
       ),
     ),
+    ...expectationProblems(view.expectations, view.features, "view"),
+    ...unwrittenProblems(view),
     ...durationProblems("ttl", view.ttlMicros),
     ...durationProblems("forgetAfter", view.forgetAfterMicros),
     ...(typeof view.freshness === "number" ? durationProblems("freshness", view.freshness) : []),
@@ -41,6 +44,15 @@ export function viewProblems(view: ViewDefinition, source: SourceDefinition, ent
       ? []
       : [`exactEvents is ${view.exactEvents}, not a whole number from 1 to ${LAST_EVENTS_MAX}`]),
   ];
+}
+
+/** Features are judged by their feature rows. */
+function unwrittenProblems({ expectations = [], features, offline }: ViewDefinition): string[] {
+  return expectations.flatMap(({ name, column }) => {
+    const feature = features.find((one) => one.name === column);
+    if (feature === undefined || (offline && feature.offline !== false)) return [];
+    return [`expectation "${name}": feature "${column}" is not written offline, so there is nothing to judge`];
+  });
 }
 
 function keyProblems(view: ViewDefinition, columns: readonly ExpressionColumn[], entity: EntityDefinition): string[] {

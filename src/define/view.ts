@@ -26,6 +26,7 @@ import type {
 } from "./definition.ts";
 import { duration } from "./duration.ts";
 import type { Entity } from "./entity.ts";
+import type { AnyExpectation, Expectation } from "./expectation.ts";
 import type { ExpressionColumn } from "./expression-type.ts";
 import { featureType } from "./feature-type.ts";
 import { frozen } from "./frozen.ts";
@@ -33,6 +34,7 @@ import { rememberReferences } from "./references.ts";
 import { type Selectable, withSelection } from "./selection.ts";
 import { type AnySequenceFeature, type SEQUENCE_TIMES, SequenceFeature } from "./sequence.ts";
 import { checkShape } from "./shape.ts";
+import { expectationsOf } from "./source.ts";
 import { columnsOf } from "./source-problems.ts";
 import type { ArrayOfColumn, DurationText, OfColumn, Problem, ValueOfKind } from "./typing.ts";
 import { viewProblems } from "./view-problems.ts";
@@ -100,6 +102,28 @@ type ValuesOfFeatures<F, Kinds, Ttl> = {
     : ValueOfKind<KindOfFeature<ListNamed<F, N>, Kinds>> | null;
 };
 
+/** The kind of each feature. */
+type KindsOfFeatures<F, Kinds> = {
+  readonly [N in FeatureNames<F>]: FeatureNamed<F, N> extends
+    | Feature<any, infer O, any, any>
+    | GroupedFeature<any, infer O, any, any>
+    ? KindOfFeature<O, Kinds>
+    : KindOfFeature<ListNamed<F, N>, Kinds>;
+};
+
+/** A feature has no order of arrival, and cannot be refused any more. */
+type ExpectationProblem<X, Kinds> =
+  X extends Expectation<infer N, infer S>
+    ? S extends "refusing"
+      ? "a feature is judged once its events are folded: it can only warn"
+      : S extends "of events"
+        ? "this is expected of a source's events, not of features"
+        : Problem<N, Kinds>
+    : never;
+type CheckedExpect<X, Kinds> = {
+  readonly [I in keyof X]: [ExpectationProblem<X[I], Kinds>] extends [never] ? X[I] : ExpectationProblem<X[I], Kinds>;
+};
+
 /** The names that one entry of `features` gives: its own, one a group, or one a column of a sequence. */
 type NamesOf<N extends string, One> =
   One extends GroupedFeature<any, any, any, infer G>
@@ -122,7 +146,7 @@ type ListOf<C extends string, N extends string, Name> =
 
 type KeyValues<K> = { readonly [N in keyof K & string]: ValueOfKind<KindOf<K[N]>> };
 
-interface ViewOptions<E, S, F, Ttl> extends Described {
+interface ViewOptions<E, S, F, Ttl, X> extends Described {
   /** 1, 2, ... or "dev". What is registered under a number never changes. Default 1. */
   readonly version?: number | "dev";
   readonly entity: E;
@@ -140,6 +164,8 @@ interface ViewOptions<E, S, F, Ttl> extends Described {
   readonly schedule?: string;
   /** So many of an entity's newest events are never merged: windows within them are exact. Default 128. */
   readonly exactEvents?: number;
+  /** What is expected of features, as the feature rows have them; no value depends on it. */
+  readonly expect?: X;
 }
 
 export interface View<N extends string = string, E = unknown, V = any, K = any, S = unknown>
@@ -158,6 +184,7 @@ const OPTIONS: readonly string[] = [
   "offline",
   "schedule",
   "exactEvents",
+  "expect",
 ];
 
 /** Features of one entity, folded from one source. Throws `DEFINITION_INVALID`. */
@@ -167,9 +194,14 @@ export function view<
   S extends AnySource,
   F extends Readonly<Record<string, AnyEntry>>,
   const Ttl extends DurationText | undefined = undefined,
+  const X extends readonly AnyExpectation[] = [],
 >(
   name: N,
-  options: ViewOptions<E, S, F, Ttl> & KeyOption<E, S> & { readonly features: Checked<F, KindsOfSource<S>> },
+  options: ViewOptions<E, S, F, Ttl, X> &
+    KeyOption<E, S> & {
+      readonly features: Checked<F, KindsOfSource<S>>;
+      readonly expect?: CheckedExpect<X, KindsOfFeatures<F, KindsOfSource<S>>>;
+    },
 ): View<N, E, ValuesOfFeatures<F, KindsOfSource<S>, Ttl>, KeyValues<KeysOfEntity<E>>, S> {
   checkShape(view, "view", name, options, { entity: "entity", source: "source", features: "members" }, OPTIONS);
   const { source, entity } = options;
@@ -193,6 +225,7 @@ export function view<
     forgetAfterMicros: duration("forgetAfter", options.forgetAfter, problems),
     schedule: options.schedule,
     exactEvents: options.exactEvents ?? 128,
+    ...expectationsOf(options.expect, problems),
     description: options.description,
     owner: options.owner,
     tags: options.tags,

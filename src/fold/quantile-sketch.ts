@@ -54,6 +54,16 @@ export const QUANTILES: Summary<QuantileState> = {
   gather: () => new Binning(),
 };
 
+/** As adding the value so many times. */
+export function addCounted(state: QuantileState, value: number, count: number): void {
+  if (state[0] === EXACT && state[1].length + count <= EXACT_QUANTILE_MAX) {
+    for (let i = 0; i < count; i++) addExact(state, value);
+    return;
+  }
+  if (state[0] === EXACT) toBins(state);
+  addKey(state, coarser(finestKey(value), state[0]), count);
+}
+
 /** Collects states, and counts their bins only when it knows them all. */
 class Binning implements Gathering<QuantileState> {
   readonly #values: number[] = [];

@@ -130,7 +130,8 @@ export class DeadLetters {
     for (const id of reopened) this.#resolved.delete(id);
     await this.#append(reopened.length === 0 ? fresh : [...fresh, { reopened }], fresh);
     if (diagnostics.deadLetter.hasSubscribers) {
-      for (const { source, code, stage } of fresh) diagnostics.deadLetter.publish({ source, code, stage });
+      for (const { source, code, stage, expectation } of fresh)
+        diagnostics.deadLetter.publish({ source, code, stage, ...(expectation === undefined ? {} : { expectation }) });
     }
     return stored;
   }

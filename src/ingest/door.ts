@@ -14,6 +14,7 @@ import { type CheckOptions, checkValue } from "../schema/check-value.ts";
 import { encodeEntityKey, KEY_BYTES_MAX } from "../schema/entity-key.ts";
 import type { Row, Value, ValueType } from "../schema/value.ts";
 import type { CheckedRow } from "./event.ts";
+import { compileExpectations } from "./expectations.ts";
 
 /** A view on the source and the entity it describes: their key columns must be there in every row. */
 export interface DoorView {
@@ -27,9 +28,17 @@ export interface Door {
    * the time the event becomes known: the clock's for a push, the row's own known time for an import.
    *
    * Throws `REQUEST_INVALID` (not an object), `COLUMN_UNKNOWN`, `NULL_NOT_ALLOWED`, what `checkValue` throws,
-   * `EVENT_TOO_FAR_AHEAD`, what derived columns throw, `CONSTRAINT_FAILED`, `KEY_MISSING`, `KEY_TOO_LONG`.
+   * `EVENT_TOO_FAR_AHEAD`, what derived columns throw, `CONSTRAINT_FAILED`, `EXPECTATION_FAILED`, `KEY_MISSING`,
+   * `KEY_TOO_LONG`.
    */
   check(row: unknown, now: Micros): CheckedRow;
+  /** Whether a row may block the push that brings it: an expectation of the source does. */
+  readonly blocks: boolean;
+}
+
+export interface DoorOptions {
+  /** The rows have passed the source's door before: what is expected of them was judged there. */
+  readonly isSecond?: boolean;
 }
 
 interface DoorColumn {
@@ -42,7 +51,7 @@ interface DoorColumn {
 }
 
 /** Compiles a source's checks. Throws `DEFINITION_INVALID` for definitions that contradict themselves. */
-export function compileDoor(source: SourceDefinition, views: readonly DoorView[]): Door {
+export function compileDoor(source: SourceDefinition, views: readonly DoorView[], options: DoorOptions = {}): Door {
   const columns = source.columns.map(({ name, type, nullable }): DoorColumn => {
     const options = { allowNonFinite: source.allowNonFinite, where: name };
     return { name, type, nullable, inherited: name in Object.prototype, options };
@@ -53,6 +62,7 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
   const eventTimeAt = columns.findIndex((column) => column.name === source.eventTime);
   const idAt = source.id === undefined ? -1 : columns.findIndex((column) => column.name === source.id);
   const constraints = compileConstraints(source, derived.columns);
+  const expectations = options.isSecond === true ? [] : compileExpectations(source, derived.columns);
   const keys = distinctKeys(views, derived.columns);
 
   function storedValues(row: Record<string, unknown>): Value[] {
@@ -76,6 +86,7 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
   }
 
   return {
+    blocks: expectations.some(({ severity }) => severity === "block"),
     check(raw: unknown, now: Micros): CheckedRow {
       if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
         throw new OnefoldError("REQUEST_INVALID", "a row must be an object of columns", {
@@ -93,6 +104,7 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
           where: constraint.name,
         });
       }
+      for (const expectation of expectations) if (!expectation.isMetBy(row)) throw expectation.refusal(row);
       for (const key of keys) key(row);
       return { row, eventTime, id };
     },

@@ -7,6 +7,8 @@
  * one does not hold, the row has to be looked at by the expression itself.
  */
 import { MICROS_PER_DAY, MICROS_PER_HOUR, parseMicros } from "../base/micros.ts";
+import type { ExpectationDefinition } from "../define/definition.ts";
+import { predicateOf } from "../define/expectation-problems.ts";
 import type { Expression } from "../define/expression.ts";
 import { sqlName, sqlText } from "../offline-store/engine.ts";
 import type { Value, ValueType } from "../schema/value.ts";
@@ -37,6 +39,23 @@ export function columnExpression(name: string, type: ValueType): SqlExpression |
     default:
       return null;
   }
+}
+
+/**
+ * Conditions under which a row surely meets an expectation that refuses rows. Both engines of a pattern are RE2's and agree on
+ * printable ASCII; what they know of other characters may be of different years.
+ */
+export function expectationSql({ column, rule, severity }: ExpectationDefinition, resolve: ResolveSql): string[] {
+  if (severity === "warn") return [];
+  if (rule.kind === "pattern") {
+    const compiled = resolve(column!);
+    if (compiled?.kind !== "text" || !/^[\x20-\x7e]*$/.test(rule.pattern)) return ["false"];
+    const matches = `regexp_matches(${compiled.sql}, ${sqlText(rule.pattern)})`;
+    const ascii = `regexp_full_match(${compiled.sql}, '[ -~]*')`;
+    return [`(${compiled.sql} IS NULL OR (${matches} AND ${ascii}))`, ...compiled.guards];
+  }
+  const compiled = expressionSql(predicateOf(column!, rule)!, resolve);
+  return compiled === null ? ["false"] : [`coalesce(${compiled.sql}, true)`, ...compiled.guards];
 }
 
 /** The expression as SQL, or null where it has no surely equal one. */

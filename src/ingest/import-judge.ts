@@ -5,7 +5,7 @@
  * letter whose id is made from the row's file, place and content.
  */
 import { createHash } from "node:crypto";
-import { OnefoldError, asOnefoldError } from "../base/errors.ts";
+import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { sqlName, type FillBatch, type QueryEngine, type TableColumn } from "../offline-store/engine.ts";
@@ -13,8 +13,10 @@ import { batchOfRows } from "../offline-store/row-batch.ts";
 import { checkValue } from "../schema/check-value.ts";
 import type { Value } from "../schema/value.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
+import { blocked } from "./blocked-push.ts";
 import { compileDoor, type Door, type DoorView } from "./door.ts";
 import type { CheckedRow } from "./event.ts";
+import { isBlocking, reasonOf } from "./expectations.ts";
 import type { StagedFile } from "./import-staging.ts";
 
 export interface JudgeRequest {
@@ -104,7 +106,8 @@ class Judge {
     try {
       return this.#check(payload, cells);
     } catch (error) {
-      const { code, message } = asOnefoldError(error);
+      if (isBlocking(error)) throw blocked(error, place.row + 1, path);
+      const { message, ...reason } = reasonOf(error);
       const identity = createHash("sha256")
         .update(JSON.stringify([path, place.row, raw]))
         .digest("hex")
@@ -114,7 +117,7 @@ class Judge {
         letter: {
           id: `${this.#source.name}-import-${identity}`,
           stage: "import",
-          code,
+          ...reason,
           message: `${where}: ${message}`,
           payload,
         },

@@ -15,7 +15,7 @@ import { sqlName, sqlText, sqlType, type QueryEngine } from "../offline-store/en
 import { entityKeySql, keyIsUsableSql } from "../offline-store/entity-key-sql.ts";
 import type { Column } from "../schema/value.ts";
 import type { DoorView } from "./door.ts";
-import { columnExpression, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
+import { columnExpression, expectationSql, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
 import { type CsvHeader, csvReaderSql, csvRowError, readCsvHeader } from "../offline-store/csv-file.ts";
 import { findJsonFault } from "../offline-store/file-fault.ts";
 import { absentColumn, importColumn, type FileFormat, type ImportColumn } from "./import-columns.ts";
@@ -172,13 +172,14 @@ function goodnessOf({ source, views, now }: StagingRequest, knownTime: string): 
     if (compiled === null) return mustHold || mayThrow(expression) ? ["false"] : [];
     return mustHold ? [...compiled.guards, compiled.sql] : compiled.guards;
   });
+  const expected = (source.expectations ?? []).flatMap((one) => expectationSql(one, resolve));
   const keys = views.map(({ definition }) => {
     const columns = definition.key.map((name) => source.columns.find((column) => column.name === name));
     // A derived key column has no SQL: such rows all pass the door.
     if (columns.includes(undefined)) return "false";
     return keyIsUsableSql(entityKeySql(columns as Column[]));
   });
-  return [...new Set([...times, ...computed, ...keys])];
+  return [...new Set([...times, ...computed, ...expected, ...keys])];
 }
 
 function resolverOf(source: SourceDefinition): ResolveSql {

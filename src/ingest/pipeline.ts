@@ -33,6 +33,8 @@ export interface DeadLetter {
   readonly offset?: number;
   readonly code: ErrorCode;
   readonly message: string;
+  /** Of code EXPECTATION_FAILED: the expectation's name. */
+  readonly expectation?: string;
   /** The row as it came, as JSON data (bytes as base64). */
   readonly payload: unknown;
   /** RFC 3339. */

@@ -2,11 +2,11 @@
  * The first half of a push: every row through the door, every id claimed, before anything is written.
  */
 import type { Clock } from "../base/clock.ts";
-import { asOnefoldError } from "../base/errors.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import type { Door } from "./door.ts";
 import type { EventIds } from "./event-ids.ts";
 import type { CheckedRow } from "./event.ts";
+import { reasonOf } from "./expectations.ts";
 import type { RowFaults, RowNames, RowOutcome } from "./pipeline.ts";
 
 /** Rows checked before other work gets its turn. */
@@ -61,9 +61,8 @@ export async function takeIn(rows: readonly unknown[], options: IntakeOptions): 
       row = door.check(rows[place], now);
       if (row.id === null && nameOf !== undefined) row = { ...row, id: nameOf(place) };
     } catch (error) {
-      const { code, message } = asOnefoldError(error);
       const named = nameOf === undefined ? {} : { id: `row/${nameOf(place)}` };
-      intake.rejected.push({ place, letter: { stage: "door", code, message, payload: rows[place], ...named } });
+      intake.rejected.push({ place, letter: { stage: "door", ...reasonOf(error), payload: rows[place], ...named } });
       continue;
     }
     if (row.id !== null) {

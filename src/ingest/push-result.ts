@@ -29,15 +29,13 @@ export function pushResult({
   };
 }
 
-/** That `events[from..to)` were folded into the views. */
+/** That `events[from..to)` were folded into the views of a source, and how long it took. */
 export function tellFolded(
+  source: string,
   views: Iterable<string>,
-  events: readonly LogEvent[],
-  from: number,
-  to: number,
+  slice: { readonly events: readonly LogEvent[]; readonly from: number; readonly to: number },
   nowMicros: Micros,
+  durationMs: number,
 ): void {
-  const { knownTime } = events[to - 1]!;
-  for (const view of views)
-    diagnostics.folded.publish({ view, events: to - from, lastKnownTime: knownTime, nowMicros });
+  diagnostics.folded.publish({ source, views, ...slice, nowMicros, durationMs });
 }

@@ -26,6 +26,7 @@ import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.
 import { catchUp, foldRunInto, logLost } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { refuseBeyond } from "./backpressure.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { DueRowReader } from "./due-rows.ts";
 import { EventIds } from "./event-ids.ts";
@@ -52,8 +53,6 @@ const STATES_PER_FLUSH = 20000;
 const IDS_PER_FLUSH = 16_000;
 const LETTERS_PER_FLUSH = 10_000;
 const FLUSHES_BEHIND_MAX = 3;
-const PENDING_ROWS_MAX = 200_000;
-const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const NO_FAULTS: RowFaults = new Map();
 
 export type { SourcePipelineOptions } from "./source-pipeline-options.ts";
@@ -100,7 +99,8 @@ export class SourcePipeline {
   readonly #runners = new Map<string, ViewRunner>();
   /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
   readonly #catchingUp = new Set<ViewRunner>();
-  #door: Door;
+  /** Of the source and its views as they are now. */
+  door: Door;
   /** Offset of the next event to be handed to the runners and the ids. */
   #position: number;
   #pendingRows = 0;
@@ -135,7 +135,7 @@ export class SourcePipeline {
     this.#tails = new SourceTails(options);
     for (const view of options.views) this.#run(this.#newRunner(view));
     this.#tails.update();
-    this.#door = compileDoor(source, options.views);
+    this.door = compileDoor(source, options.views);
     this.#committer = new SourceCommitter({
       source: source.name,
       store,
@@ -206,13 +206,8 @@ export class SourcePipeline {
     const failure = this.failure;
     if (failure !== null) throw failure;
     if (this.#closing) throw new OnefoldError("NOT_READY", `source ${this.source.name} is closing`);
-    const { pendingRowsMax = PENDING_ROWS_MAX, pendingBytesMax = PENDING_BYTES_MAX } = this.#options;
-    const tooManyRows = this.#pendingRows > 0 && this.#pendingRows + rowCount > pendingRowsMax;
-    if (!tooManyRows && this.log.pendingBytes <= pendingBytesMax) return;
-    throw new OnefoldError("BACKPRESSURE", `source ${this.source.name} has ${this.#pendingRows} rows waiting`, {
-      where: this.source.name,
-      hint: "send again in a second, in smaller batches or less often",
-    });
+    const pending = { source: this.source.name, rows: this.#pendingRows, bytes: this.log.pendingBytes };
+    refuseBeyond(this.#options, pending, rowCount);
   }
 
   async #accept(
@@ -222,8 +217,9 @@ export class SourcePipeline {
     names: { readonly nameOf?: RowNames },
   ): Promise<PushResult> {
     const { promise: durable, resolve: nowDurable, reject: neverDurable } = deferred();
+    const beganMs = diagnostics.durable.hasSubscribers ? performance.now() : 0;
     const intake = await takeIn(rows, {
-      door: this.#door,
+      door: this.door,
       ids: this.#ids,
       clock: this.#clock,
       faults,
@@ -236,6 +232,8 @@ export class SourcePipeline {
     const folded = this.log.append(checked, this.#clock.now()).then((events) => {
       // First thing after the log, in its order: pushes are folded in the order of their offsets.
       nowDurable();
+      if (diagnostics.durable.hasSubscribers)
+        diagnostics.durable.publish({ source: this.source.name, durationMs: performance.now() - beganMs });
       if (diagnostics.appended.hasSubscribers) timing = this.#timeliness.count(events);
       return this.#queue.add(events).then(() => events);
     });
@@ -275,7 +273,7 @@ export class SourcePipeline {
 
   /** The row as the door lets it in. */
   checkRow(row: unknown): CheckedRow {
-    return this.#door.check(row, this.#clock.now());
+    return this.door.check(row, this.#clock.now());
   }
 
   /** `isLive`: the source itself stands there, too. All views go on in one turn. */
@@ -289,6 +287,7 @@ export class SourcePipeline {
   }
 
   #fold(events: readonly LogEvent[], from: number, to: number): void {
+    const beganMs = diagnostics.folded.hasSubscribers ? performance.now() : 0;
     this.#tails.take(events, from, to);
     for (const runner of this.#runners.values()) runner.fold(events, from, to);
     for (let i = from; i < to; i++) {
@@ -299,7 +298,10 @@ export class SourcePipeline {
     this.#dueRows.wake();
     if (this.#unflushed() < 1) this.#flusher.changed();
     else this.#flusher.hurry();
-    if (diagnostics.folded.hasSubscribers) tellFolded(this.#runners.keys(), events, from, to, this.#clock.now());
+    if (diagnostics.folded.hasSubscribers) {
+      const durationMs = performance.now() - beganMs;
+      tellFolded(this.source.name, this.#runners.keys(), { events, from, to }, this.#clock.now(), durationMs);
+    }
   }
 
   /** What has changed since the last flush began, in flushes' worth: keeps each flush, and memory, small. */
@@ -394,10 +396,7 @@ export class SourcePipeline {
         this.#tails.update();
       });
       if (this.#options.wholeStates === true) await this.writeOutTails();
-      this.#door = compileDoor(
-        this.source,
-        this.runners.map((one) => one.view),
-      );
+      this.door = compileDoor(this.source, this.#views());
       // Who reads the store must find it there once it is said to be built.
       await this.#flusher.finish();
       return runner;
@@ -411,10 +410,7 @@ export class SourcePipeline {
     const runner = this.#runners.get(view);
     if (runner !== undefined) this.#tails.leave(runner);
     this.#runners.delete(view);
-    this.#door = compileDoor(
-      this.source,
-      this.runners.map((one) => one.view),
-    );
+    this.door = compileDoor(this.source, this.#views());
     await this.#flusher.finish();
   }
 
@@ -476,6 +472,10 @@ export class SourcePipeline {
       await this.log.close();
       await this.deadLetters.close();
     }
+  }
+
+  #views(): PipelineView[] {
+    return this.runners.map(({ view }) => view);
   }
 
   #newRunner(view: PipelineView): ViewRunner {

@@ -10,12 +10,13 @@ import type { LeakageRequest } from "../training/leakage.ts";
 import type { TrainRequest } from "../training/training-set.ts";
 import type { GeneratedLabelOptions, LabelOptions } from "./label-options.ts";
 import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
+import type { StandingChecksOptions } from "./monitoring/standing-checks.ts";
 import type { AlertsOptions } from "./monitoring/alerts.ts";
 import type { DefinitionCode } from "./registrations.ts";
 import type { OnProgress } from "./runtime-context.ts";
 import type { TrainingJobsOptions } from "./training-jobs/training-jobs.ts";
 
-export interface PlatformOptions {
+export interface PlatformOptions extends StandingChecksOptions {
   readonly dataDir: string;
   /**
    * "own" takes the folder's lock, ingests, folds and serves. "read" takes no lock and works beside the

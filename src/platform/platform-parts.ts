@@ -2,6 +2,7 @@
 import type { OnefoldError } from "../base/errors.ts";
 import type { SharedOnlineStore } from "../online-store/online-store.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
+import type { StandingChecksOptions } from "./monitoring/standing-checks.ts";
 import type { Monitoring } from "./monitoring/monitoring.ts";
 import type { OwnedStore } from "./online/open-published.ts";
 import type { OpenedRegistry } from "./open-registry.ts";
@@ -28,4 +29,5 @@ export interface Owned {
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
   readonly sampleRate: number;
+  readonly checks: StandingChecksOptions;
 }

@@ -1,5 +1,5 @@
 /** What monitoring is told of a source that is read again and again. */
-import type { PollGauges } from "../monitor/metrics.ts";
+import type { PollGauges } from "../monitor/metrics/monitored-house.ts";
 
 /** Microseconds; null where there is none. */
 export interface Reading {

@@ -1,6 +1,6 @@
 /** The RESP doors that a platform has opened, and what they have counted together. */
 import { packageVersion } from "../base/version.ts";
-import type { RespCounts } from "../monitor/metrics.ts";
+import type { RespCounts } from "../monitor/metrics/monitored-house.ts";
 import type { FeatureReader } from "../serve/feature-reader.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import { openRespServer, type RespOptions, type RespServer } from "../serve/resp/server.ts";

@@ -10,7 +10,7 @@ import { BatchReader, type RunOptions } from "../ingest/batch/batch-reader.ts";
 import type { BatchRun } from "../ingest/batch/batch-state.ts";
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { PushResult, RowNames } from "../ingest/pipeline.ts";
-import type { PollGauges } from "../monitor/metrics.ts";
+import type { PollGauges } from "../monitor/metrics/monitored-house.ts";
 import { readDeltaFiles } from "../offline-store/delta-files.ts";
 import { readingGauges } from "./reading-gauges.ts";
 import type { RuntimeContext } from "./runtime-context.ts";

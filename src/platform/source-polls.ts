@@ -8,7 +8,7 @@ import type { StreamDefinition } from "../define/definition.ts";
 import { definitionText } from "../fold/canonical-json.ts";
 import { PollLoop } from "../ingest/http-poll/poll-loop.ts";
 import type { PushResult } from "../ingest/pipeline.ts";
-import type { PollGauges } from "../monitor/metrics.ts";
+import type { PollGauges } from "../monitor/metrics/monitored-house.ts";
 import { readingGauges } from "./reading-gauges.ts";
 import { waitMicros } from "./wait-micros.ts";
 

@@ -10,6 +10,7 @@
  * acknowledged is in the log. Once there is room, it is opened anew from there, as after a restart. Reads go on all
  * the while, from the states in memory.
  */
+import { refuseBlocked } from "../ingest/blocked-push.ts";
 import { hasRoom } from "../base/disk-room.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { TurnQueue } from "../base/turn-queue.ts";
@@ -28,7 +29,7 @@ import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import { refoldRun } from "../ingest/refold.ts";
 import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
-import type { SourceGauges } from "../monitor/metrics.ts";
+import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
@@ -163,6 +164,12 @@ export class SourceRuntime {
   async push(rows: readonly unknown[], faults?: RowFaults, nameOf?: RowNames): Promise<PushResult> {
     while (this.#gate.opening !== null) await this.#gate.opening;
     return this.#pipeline.push(rows, faults, nameOf);
+  }
+
+  /** Throws `PUSH_BLOCKED` for rows that nothing may be taken in with. */
+  async refuseBlocked(rows: readonly unknown[]): Promise<void> {
+    while (this.#gate.opening !== null) await this.#gate.opening;
+    await refuseBlocked(this.#pipeline.door, this.name, rows);
   }
 
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {

@@ -3,7 +3,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName } from "../define/definition.ts";
-import type { SourceGauges } from "../monitor/metrics.ts";
+import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
 import { refuseNotRun } from "./not-run.ts";
@@ -109,7 +109,7 @@ export class SourceRuntimes {
     await forgetStaleDrafts(this.#online, (view, fingerprint) => fingerprints.get(view) === fingerprint);
   }
 
-  /** Takes rows in. Throws as `get`, and `SOURCE_IS_BATCH` for one whose rows are read. */
+  /** Takes rows in. Throws as `get`, `PUSH_BLOCKED`, and `SOURCE_IS_BATCH` for one whose rows are read. */
   async push(source: string, rows: readonly unknown[], faults?: RowFaults): Promise<PushResult> {
     if (this.#context.registry.source(source).definition.kind === "batch") {
       throw new OnefoldError("SOURCE_IS_BATCH", `source ${source} is a batch source, which takes no pushed events`, {
@@ -117,6 +117,8 @@ export class SourceRuntimes {
         hint: `have it read: onefold run ${source}; or declare a stream to push events to`,
       });
     }
+    // Somebody sends these, and can be refused; what is fetched has nobody, and is refused row by row.
+    await this.get(source).refuseBlocked(rows);
     return this.get(source).push(rows, faults);
   }
 

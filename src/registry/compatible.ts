@@ -5,8 +5,9 @@
  * |------------------|----------------------------------------------------------------------------------|
  * | all              | description, owner, tags                                                         |
  * | entity           | nothing else                                                                     |
- * | source           | nullable columns and derived columns may be added behind the others; what is let in (constraints, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
- * | view, on-demand  | nothing else in a numbered version, anything in "dev"                            |
+ * | source           | nullable columns and derived columns may be added behind the others; what is let in (constraints, expectations, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
+ * | view             | expectations, on which no value depends; all else only in "dev"                  |
+ * | on-demand        | nothing else in a numbered version, anything in "dev"                            |
  * | service          | anything: models pin what they read by the vector's names                        |
  * | alert, retrain, webhook, command | anything: no value depends on them                               |
  */

@@ -3,7 +3,8 @@
  * `features.mean_delay_1h.over: 1h -> 2h`.
  */
 import { formatDuration } from "../base/micros.ts";
-import type { TransformationNode, Window } from "../define/definition.ts";
+import type { ExpectationDefinition, TransformationNode, Window } from "../define/definition.ts";
+import { ruleText } from "../define/expectation-problems.ts";
 import { formatWindow } from "../define/window.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import type { Data } from "./definition-data.ts";
@@ -78,10 +79,16 @@ function textOf(path: string, data: Data): string | null {
   if (!isNamed(data)) return null;
   if (WINDOW_KINDS.has(data["kind"])) return formatWindow(data as unknown as Window);
   if (path.endsWith(".node")) return transformationText(data as unknown as TransformationNode);
+  if (data["rule"] !== undefined) return expectationText(data as unknown as ExpectationDefinition);
   if (data["node"] !== undefined) return transformationText(data["node"] as unknown as TransformationNode);
   if (typeof data["op"] === "string") return expressionText(data);
   if (typeof data["view"] === "string") return `${data["view"]}@${String(data["version"])}.${String(data["feature"])}`;
   return /(^|\.)(type|output|element)$/.test(path) ? typeText(data) : null;
+}
+
+function expectationText({ column, rule, severity, windowMicros, tolerate }: ExpectationDefinition): string {
+  const but = tolerate === undefined ? "" : `, but for ${tolerate * 100}%`;
+  return `${ruleText(column, rule)}${but}, over ${formatDuration(windowMicros)} (${severity})`;
 }
 
 function typeText(data: { readonly [name: string]: Data }): string {

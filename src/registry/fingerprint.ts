@@ -3,7 +3,8 @@
  *
  * Meaning is everything that can change a value, or whether there is one, plus the code of functions.
  * Description, owner and tags may be bettered at any time, and where a definition stands in a file says
- * nothing; none of these count.
+ * nothing; none of these count. Nor do expectations that only warn: of a source those count that refuse events, as
+ * constraints do.
  */
 import type { Definition } from "../define/definition.ts";
 import { type Data, hashText, toData } from "./definition-data.ts";
@@ -17,7 +18,15 @@ export function fingerprint(definition: Definition): string {
 
 /** The definition's data without what is not its meaning; keys are sorted already. */
 export function meaning(data: Data): Data {
-  return without(data, NOT_MEANING);
+  return without(withoutWarnings(data), NOT_MEANING);
+}
+
+function withoutWarnings(data: Data): Data {
+  if (data === null || typeof data !== "object" || isArray(data)) return data;
+  const { expectations, ...rest } = data as Readonly<Record<string, Data>>;
+  if (expectations === undefined) return data;
+  const refusing = (expectations as readonly { readonly severity: string }[]).filter((one) => one.severity !== "warn");
+  return refusing.length === 0 ? rest : { ...rest, expectations: refusing as unknown as Data };
 }
 
 /** All that is registered of a definition: everything but its place in a file. */

@@ -141,9 +141,48 @@ export async function* readServingLog(folder: string): AsyncIterableIterator<Ser
   }
 }
 
+/** A line of the serving log, and where it ends. */
+export interface PlacedVector {
+  /** Null for a line that cannot be read. */
+  readonly vector: ServedVector | null;
+  readonly segment: string;
+  /** Bytes up to the line's end, of the segment. */
+  readonly end: number;
+}
+
+/**
+ * The lines behind the places, in bytes by segment, oldest segment first: to go on where another reading ended. A segment's
+ * torn last line is not among them. Throws `FILE_UNREADABLE`.
+ */
+export async function* readServingLogFrom(
+  folder: string,
+  places: Readonly<Record<string, number>>,
+): AsyncIterableIterator<PlacedVector> {
+  for (const segment of await listSegments(folder)) {
+    let end = places[segment] ?? 0;
+    let rest = "";
+    for await (const chunk of chunksOf(join(folder, segment), end)) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) {
+        end += Buffer.byteLength(line) + 1;
+        if (line !== "") yield { vector: readable(line), segment, end };
+      }
+    }
+  }
+}
+
+function readable(line: string): ServedVector | null {
+  try {
+    return decodeServedVector(line);
+  } catch {
+    return null;
+  }
+}
+
 /** None of a file that is not there any more. */
-async function* chunksOf(path: string): AsyncIterableIterator<string> {
-  const stream = createReadStream(path, { encoding: "utf8", highWaterMark: 256 * 1024 });
+async function* chunksOf(path: string, start = 0): AsyncIterableIterator<string> {
+  const stream = createReadStream(path, { encoding: "utf8", highWaterMark: 256 * 1024, start });
   try {
     for await (const chunk of stream) yield chunk as string;
   } catch (cause) {

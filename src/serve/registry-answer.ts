@@ -9,6 +9,7 @@ import type {
   AggregationParameters,
   Definition,
   EntityDefinition,
+  ExpectationDefinition,
   FeatureDefinition,
   Freshness,
   OnDemandDefinition,
@@ -17,6 +18,7 @@ import type {
   ViewDefinition,
   Window,
 } from "../define/definition.ts";
+import { ruleText } from "../define/expectation-problems.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
@@ -113,6 +115,7 @@ function answerSource(source: SourceDefinition): Answer {
       name: constraint.name,
       predicate: answerExpression(constraint.predicate),
     })),
+    ...answerExpectations(source.expectations),
     event_time: source.eventTime,
     id: source.id ?? null,
     allow_non_finite: source.allowNonFinite,
@@ -133,10 +136,25 @@ function answerSource(source: SourceDefinition): Answer {
   };
 }
 
+/** Nothing where there are none. */
+function answerExpectations(expectations: readonly ExpectationDefinition[] | undefined): Answer {
+  if (expectations === undefined) return {};
+  return {
+    expectations: expectations.map(({ name, column, rule, severity, windowMicros, tolerate }) => ({
+      name,
+      expected: ruleText(column, rule),
+      severity,
+      over: formatDuration(windowMicros),
+      tolerate: tolerate ?? null,
+    })),
+  };
+}
+
 function answerView(view: ViewDefinition, createdAt: string): Answer {
   return {
     entity: view.entity,
     source: view.source,
+    ...answerExpectations(view.expectations),
     key: view.key,
     online: view.online,
     offline: view.offline,

@@ -11,6 +11,7 @@ import { healthRoutes } from "./health-routes.ts";
 import { importanceRoutes } from "./importance-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import type { ServePorts } from "./ports.ts";
+import { qualityRoutes } from "./quality-routes.ts";
 import { registryRoutes } from "./registry-routes.ts";
 import type { Route } from "./route.ts";
 import { serviceRoutes } from "./service-routes.ts";
@@ -28,6 +29,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...feastRoutes(reader, ports),
     ...trainingSetRoutes(ports),
     ...registryRoutes(ports.registry),
+    ...qualityRoutes(ports),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
     ...alertRoutes(ports),

@@ -61,3 +61,15 @@ export interface FoundMismatch extends Omit<AuditMismatch, "explanation"> {
   /** Where the vector carries features of this view. */
   readonly positions: readonly { readonly position: number; readonly feature: string }[];
 }
+
+/** One value as it was served, and as it was computed again. */
+export interface ValueComparison {
+  /** `view@version`; of what a service computed from features, the service. */
+  readonly of: string;
+  readonly feature: string;
+  readonly vector: ServedVector;
+  readonly served: Value;
+  readonly recomputed: Value;
+  /** Value and status are the same, to the bit. */
+  readonly isSame: boolean;
+}

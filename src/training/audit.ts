@@ -12,7 +12,7 @@ import type { EventFiles } from "../offline-store/event-archive.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ComputedVector, ServedVector } from "../schema/served-vector.ts";
 import { explainMismatch } from "./audit-explanation.ts";
-import type { AuditMismatch, AuditResult, ComputedMismatch, FoundMismatch } from "./audit-result.ts";
+import type { AuditMismatch, AuditResult, ComputedMismatch, FoundMismatch, ValueComparison } from "./audit-result.ts";
 import { ComputedAudit } from "./computed-audit.ts";
 import { createEntityTable } from "./entity-table.ts";
 import { labelsByOffset, type ServedLabel } from "./label-runs.ts";
@@ -28,6 +28,8 @@ export interface AuditRequest {
   /** How many mismatches are kept and explained; default 10. */
   readonly mismatchesKept?: number;
   readonly onProgress?: (progress: { readonly vectors: number; readonly compared: number }) => void;
+  /** Told of each value that is compared. */
+  readonly onCompared?: (comparison: ValueComparison) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -235,6 +237,14 @@ class AuditRun {
       this.#compared++;
       const isSame =
         vector.statuses[position] === read.statuses[slot] && sameBits(vector.values[position]!, read.values[slot]!);
+      this.#request.onCompared?.({
+        of: group.view,
+        feature,
+        vector,
+        served: vector.values[position]!,
+        recomputed: read.values[slot]!,
+        isSame,
+      });
       if (!isSame) found("value", position, feature, slot);
     }
   }
@@ -254,7 +264,10 @@ class AuditRun {
       this.#compared++;
       const { values, statuses } = program.slots;
       const [served, servedStatus] = [computed.values[position]!, computed.statuses[position]!];
-      if (servedStatus === statuses[slot] && sameBits(served, values[slot]!)) continue;
+      const isSame = servedStatus === statuses[slot] && sameBits(served, values[slot]!);
+      const recomputed = values[slot]!;
+      this.#request.onCompared?.({ of: vector.service, feature: name, vector, served, recomputed, isSame });
+      if (isSame) continue;
       this.#mismatched++;
       if (this.#found.length >= this.#kept) continue;
       this.#found.push({

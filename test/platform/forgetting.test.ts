@@ -98,6 +98,7 @@ class World {
     }
     clock.advanceTo((clock.now() + 5 * MINUTE) as Micros);
     await platform.settle();
+    await platform.checks.quality.updateProfiles(1);
   }
 
   /** All that others can tell of. */
@@ -144,6 +145,11 @@ class World {
         `SELECT filename FROM read_parquet([${list}], union_by_name = true, filename = true) WHERE "user" = '${GONE}'`,
       );
       found.push(...rows.map((row) => String(row["filename"])));
+    }
+    const profiles = files.filter((path) => path.includes("/monitor/quality/"));
+    for (const path of profiles) {
+      const rows = await engine.rows(`SELECT 1 FROM read_parquet('${path}') WHERE contains(sketch, '${GONE}')`);
+      if (rows.length > 0) found.push(path);
     }
     await engine.close();
     return found;

@@ -30,6 +30,17 @@ describe("fingerprints", () => {
     expect(fingerprint(user)).toBe(createHash("sha256").update(text).digest("hex"));
   });
 
+  it("depend on those expectations of a source that refuse events, and on none of a view", () => {
+    const one = { name: "x", column: "amount", rule: { kind: "range", min: 0 }, windowMicros: 1 } as const;
+    const warning = [{ ...one, severity: "warn" }] as never;
+    const refusing = [{ ...one, severity: "quarantine" }] as never;
+    const stricter = [{ ...one, severity: "quarantine", rule: { kind: "range", min: 1 } }] as never;
+    expect(fingerprint({ ...payments, expectations: warning })).toBe(fingerprint(payments));
+    const prints = [payments, { ...payments, expectations: refusing }, { ...payments, expectations: stricter }];
+    expect(new Set(prints.map(fingerprint)).size).toBe(3);
+    expect(fingerprint({ ...spend, expectations: warning })).toBe(fingerprint(spend));
+  });
+
   it("do not depend on the order of members", () => {
     for (const definition of [user, payments, spend, model]) {
       expect(fingerprint(shuffled(definition) as Definition)).toBe(fingerprint(definition));

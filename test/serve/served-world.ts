@@ -19,7 +19,7 @@ import type {
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { STATUS_NAMES, type ViewState } from "../../src/fold/view-fold.ts";
 import { ChangeCounts } from "../../src/ingest/change-counts.ts";
-import { Metrics } from "../../src/monitor/metrics.ts";
+import { Metrics } from "../../src/monitor/metrics/metrics.ts";
 import { openFitStore } from "../../src/registry/fit-files.ts";
 import { openFileRegistry } from "../../src/registry/file-registry.ts";
 import type { ServedVector } from "../../src/schema/served-vector.ts";
@@ -163,6 +163,8 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
     publishing: () => null,
     remoteStore: () => null,
     registryUp: () => null,
+    expectations: () => [],
+    skew: () => [],
     workers: () => null,
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,

@@ -35,7 +35,7 @@ async function write(name: string, text: string): Promise<string> {
   return file;
 }
 
-const HEAD = `import { col, count, entity, last, mean, service, standardize, stream, sum, t, type Vector, view } from "../../../src/index.ts";
+const HEAD = `import { col, count, entity, expectation, last, mean, service, standardize, stream, sum, t, type Vector, view } from "../../../src/index.ts";
 const user = entity("user", { user: t.string() });
 const payments = stream("payments", {
   columns: { user: t.string(), at: t.timestamp(), amount: t.float64() },
@@ -44,7 +44,7 @@ const payments = stream("payments", {
 const base = { entity: user, source: payments } as const;
 `;
 const USED =
-  "void [base, col, count, last, mean, service, standardize, sum, view, t]; export type Used = Vector<never>;\n";
+  "void [base, col, count, expectation, last, mean, service, standardize, sum, view, t]; export type Used = Vector<never>;\n";
 
 const WRONG: readonly (readonly [name: string, lines: string, message: string])[] = [
   ["column", 'view("v", { ...base, features: { a: mean("amuont") } });', 'the source has no column \\"amuont\\"'],
@@ -68,6 +68,21 @@ const WRONG: readonly (readonly [name: string, lines: string, message: string])[
     "standardized",
     'service("s", { features: [view("v", { ...base, features: { a: last("user") } })], transform: { b: standardize("a") } });',
     'feature \\"a\\" is a string: a number is needed',
+  ],
+  [
+    "expected",
+    'stream("s", { columns: { at: t.timestamp(), delay: t.int64() }, eventTime: "at", expect: [expectation("dely", { nullRate: { max: 0 } })] });',
+    'the source has no column \\"dely\\"',
+  ],
+  [
+    "expected_kind",
+    'stream("s", { columns: { at: t.timestamp(), delay: t.int64() }, eventTime: "at", expect: [expectation("delay", { pattern: "^a" })] });',
+    'column \\"delay\\" is of type int64: a string is needed',
+  ],
+  [
+    "expected_of_feature",
+    'view("v", { ...base, features: { a: count() }, expect: [expectation("a", { range: { min: 0 }, severity: "quarantine" })] });',
+    "a feature is judged once its events are folded: it can only warn",
   ],
   [
     "vector",

@@ -4,13 +4,14 @@ import { formatMicros, type Micros } from "../../base/micros.ts";
 import type { Platform } from "../../platform.ts";
 import { EXIT } from "../exit-codes.ts";
 import { interruptible } from "../interrupt.ts";
-import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
+import { withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
-import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
+import { auditServedFile, type ServedFileOptions, withServedFileOptions } from "../served-file-audit.ts";
+import { withPlatformOf, withStandardOptions } from "../standard-options.ts";
 import { formatCell } from "../table.ts";
 
-interface AuditOptions extends StandardOptions, WorkerTableOptions {
+interface AuditOptions extends ServedFileOptions {
   readonly states?: true;
 }
 
@@ -19,6 +20,8 @@ export function auditCommand(): Command {
     .description("recompute sampled served vectors from the log and compare them bit for bit")
     .option("--states", "compare the bytes of every stored state as well")
     .action(async (options: AuditOptions) => {
+      const { served } = options;
+      if (served !== undefined) return auditServedFile({ ...options, served });
       const output = createOutput(options.json === true);
       const report = await output.withProgress("audit", (onProgress) =>
         withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
@@ -30,7 +33,7 @@ export function auditCommand(): Command {
       const differs = report.mismatched > 0 || states.some((each) => each.mismatched > 0 || each.missing > 0);
       if (differs) process.exitCode = EXIT.mismatch;
     });
-  return withStandardOptions(withWorkerTableOptions(command));
+  return withStandardOptions(withWorkerTableOptions(withServedFileOptions(command)));
 }
 
 function formatAudit(report: Awaited<ReturnType<Platform["audit"]>>): string {

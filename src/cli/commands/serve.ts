@@ -43,6 +43,8 @@ interface ServeOptions extends StandardOptions {
   readonly trainingDisk?: number;
   readonly labelsFolder?: string;
   readonly backfillShare: number;
+  readonly checkEvery: number;
+  readonly auditEvery: number;
 }
 
 /** What serves, and what is said about it. */
@@ -123,6 +125,22 @@ export function serveCommand(): Command {
         .argParser(parseShare),
     )
     .option("--no-poll", "do not ask the APIs of polled sources, nor follow the schedules of batch sources")
+    .addOption(
+      new Option(
+        "--check-every <seconds>",
+        "judge expectations, and bring profiles up to date, so often; 0 never by itself (docs/quality.md)",
+      )
+        .default(60)
+        .argParser(parseAmount),
+    )
+    .addOption(
+      new Option(
+        "--audit-every <minutes>",
+        "compute what was served again, and compare it, so often; 0 never by itself",
+      )
+        .default(60)
+        .argParser(parseAmount),
+    )
     .option("--no-alerts", "judge no alerts")
     .addOption(
       new Option("--alerts-every <duration>", "from one judging of alerts to the next (default: 1m)").argParser(
@@ -159,6 +177,7 @@ export function serveCommand(): Command {
         alerts: alertSettings(options),
         ...trainingSettings(options),
         backfill: "behind" as const,
+        ...checkSettings(options),
         backfillShare: Math.max(0.01, options.backfillShare),
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
@@ -191,6 +210,14 @@ function trainingSettings(options: ServeOptions): Pick<PlatformOptions, "trainin
       ...(trainingDisk === undefined ? {} : { keptBytesMax: trainingDisk * 1024 * 1024 }),
       ...(labelsFolder === undefined ? {} : { labelsFolder }),
     },
+  };
+}
+
+function checkSettings(options: ServeOptions): Pick<PlatformOptions, "checkMillis" | "auditMillis" | "onCheckError"> {
+  return {
+    checkMillis: options.checkEvery * 1000,
+    auditMillis: options.auditEvery * 60_000,
+    onCheckError: (error) => printServerError(error, "checking quality", { debug: options.debug === true }),
   };
 }
 

@@ -40,7 +40,7 @@ export interface RouteParts {
 
 export function routeParts({ routes, deadLetterTopic }: SourceRoutes): RouteParts[] {
   return routes.map((route) => {
-    const door = compileDoor(route.source, route.views);
+    const door = compileDoor(route.source, route.views, { isSecond: !route.isDirect });
     return { route, deadLetterTopic, door, keyOf: compileKey(route) };
   });
 }

@@ -133,6 +133,10 @@ export async function forgetEntity(
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += found[name];
   }
   const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal);
+  // Profiles hold the values that came most often; they are made again of what is left.
+  for (const part of ["quality", "skew"]) {
+    await rm(join(context.dataDir, "monitor", part), { recursive: true, force: true });
+  }
   await rm(join(context.dataDir, JOURNAL));
   return { ...journal, sources: sources.map(({ source }) => source.name), ...counts, servedVectors };
 }

@@ -9,25 +9,33 @@ import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
+import type { QualityPort } from "../../serve/quality-port.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import type { PlatformOptions } from "../platform-options.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import { Alerts } from "./alerts.ts";
 import { importanceDesk } from "./importances.ts";
 import { setBuilder } from "./set-builder.ts";
-import { type SignalHouse, signalSources } from "./signal-sources.ts";
+import { type NamedSignalSource, type SignalHouse, signalSources } from "./signal-sources.ts";
+import type { StandingChecks } from "./standing-checks.ts";
 
 /** Only what may be asked from another process. */
-export function desksOf({ alerts, importances }: MonitoringDesks): MonitoringDesks {
-  return { ...(alerts === undefined ? {} : { alerts }), ...(importances === undefined ? {} : { importances }) };
+export function desksOf({ alerts, importances, quality }: MonitoringDesks): MonitoringDesks {
+  return {
+    ...(alerts === undefined ? {} : { alerts }),
+    ...(importances === undefined ? {} : { importances }),
+    ...(quality === undefined ? {} : { quality }),
+  };
 }
 
 export class Monitoring implements MonitoringDesks {
   readonly alerts?: AlertDesk;
   readonly importances: ImportanceDesk;
+  quality?: QualityPort;
   readonly #context: RuntimeContext;
   readonly #house: SignalHouse & { readonly training: TrainingDesk | null };
   readonly #options: PlatformOptions["alerts"];
+  #checked: readonly NamedSignalSource[] = [];
   #opening: Promise<Alerts> | null = null;
   #opened: Alerts | null = null;
 
@@ -54,6 +62,12 @@ export class Monitoring implements MonitoringDesks {
     };
   }
 
+  /** What is checked again and again: alerts ask it, and others may. */
+  add({ port, signalSources: checked }: Pick<StandingChecks, "port" | "signalSources">): void {
+    this.quality = port;
+    this.#checked = checked;
+  }
+
   /** Judges alerts from now on; a second call does nothing. */
   start(): void {
     if (this.#options === false || this.#opening !== null) return;
@@ -77,7 +91,8 @@ export class Monitoring implements MonitoringDesks {
     const { dataDir, clock, registry } = this.#context;
     const store = await AlertStore.open(dataDir, clock.now());
     const builder = setBuilder(this.#house.training);
-    const alerts = new Alerts({ store, registry, clock, sources: signalSources(this.#house), builder }, options);
+    const sources = [...signalSources(this.#house), ...this.#checked];
+    const alerts = new Alerts({ store, registry, clock, sources, builder }, options);
     alerts.start();
     this.#opened = alerts;
     return alerts;

@@ -1,7 +1,7 @@
 /**
  * The parts of monitoring that are asked for signals, by name. Each part gives one; alerts know them by this list alone.
  */
-import type { SourceGauges } from "../../monitor/metrics.ts";
+import type { SourceGauges } from "../../monitor/metrics/monitored-house.ts";
 import type { SignalSource } from "../../monitor/signal.ts";
 
 export interface NamedSignalSource {

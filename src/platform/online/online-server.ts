@@ -8,7 +8,7 @@ import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
-import { Metrics } from "../../monitor/metrics.ts";
+import { Metrics } from "../../monitor/metrics/metrics.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
 import { createFeatureReader } from "../../serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "../../serve/http.ts";
@@ -129,6 +129,8 @@ function openDoors(
     sources: () => [],
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
+    expectations: () => [],
+    skew: () => [],
     workers: () => null,
     publishing: () => null,
     remoteStore: () => ({ up: !house.isAway(), connectionsLost: house.connectionsLost() }),

@@ -1,7 +1,7 @@
 /** Opens the online store of a data folder's owner: LMDB, and a publisher beside it where a Redis is named. */
 import { join } from "node:path";
 import { openLmdbStore } from "../../online-store/lmdb.ts";
-import type { PublishGauges } from "../../monitor/remote-store-metrics.ts";
+import type { PublishGauges } from "../../monitor/metrics/remote-store-metrics.ts";
 import type { SharedOnlineStore } from "../../online-store/online-store.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
 import type { PlatformOptions } from "../platform-options.ts";

@@ -3,7 +3,7 @@
  */
 import type { ErrorCode } from "../../base/errors.ts";
 import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
-import type { PublishGauges } from "../../monitor/remote-store-metrics.ts";
+import type { PublishGauges } from "../../monitor/metrics/remote-store-metrics.ts";
 import type { LocalOnlineStore, MetaWrite } from "../../online-store/online-store.ts";
 
 const VIEW_PREFIX = viewMetaName("");

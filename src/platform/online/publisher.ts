@@ -24,7 +24,7 @@ import type {
   StateSpace,
   StateWrite,
 } from "../../online-store/online-store.ts";
-import type { PublishGauges } from "../../monitor/remote-store-metrics.ts";
+import type { PublishGauges } from "../../monitor/metrics/remote-store-metrics.ts";
 import { builtMetaName } from "../view-builder.ts";
 import { PublishTally } from "./publish-tally.ts";
 import {

@@ -3,6 +3,7 @@
  */
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
+import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { AskLink } from "./ask-link.ts";
 
@@ -23,7 +24,9 @@ export function askedMonitoring(
     test: ask("alerts", "test"),
   };
   const importances: ImportanceDesk = { report: ask("importances", "report"), of: ask("importances", "of") };
+  const quality: QualityPort = { quality: ask("quality", "quality"), skew: ask("quality", "skew") };
   return {
+    ...(offered.includes("quality") ? { quality } : {}),
     ...(offered.includes("alerts") ? { alerts } : {}),
     ...(offered.includes("importances") ? { importances } : {}),
   };

@@ -4,7 +4,7 @@
  */
 import type { WireError } from "../../base/wire-error.ts";
 import type { Micros } from "../../base/micros.ts";
-import type { MetricValues } from "../../monitor/metrics.ts";
+import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 import type { HttpOptions } from "../../serve/http.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { CorrectionReport, PushReport, ServePorts } from "../../serve/ports.ts";

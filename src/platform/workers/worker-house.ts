@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { Definition } from "../../define/definition.ts";
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
-import { Metrics } from "../../monitor/metrics.ts";
+import { Metrics } from "../../monitor/metrics/metrics.ts";
 import { openLmdbStore } from "../../online-store/lmdb.ts";
 import { openFileRegistry } from "../../registry/file-registry.ts";
 import { openFitStore } from "../../registry/fit-files.ts";
@@ -82,6 +82,8 @@ export async function openWorkerHouse(
     publishing: () => null,
     remoteStore: () => null,
     registryUp: () => null,
+    expectations: () => [],
+    skew: () => [],
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
   });

@@ -10,7 +10,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import { type Answers, AskLink } from "./ask-link.ts";
 import { errorFromWire } from "../../base/wire-error.ts";
 import type { Message, WorkerSettings } from "./messages.ts";
-import type { MetricValues } from "../../monitor/metrics.ts";
+import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 
 /** What a worker runs: a module that calls `serveAsWorker`. */
 export interface WorkerProgram {

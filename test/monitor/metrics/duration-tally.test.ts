@@ -1,9 +1,9 @@
 import { Histogram, Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
-import { histogramLines } from "../../src/monitor/duration-tally.ts";
-import { RequestTally } from "../../src/monitor/request-tally.ts";
-import { VectorTally } from "../../src/monitor/vector-tally.ts";
-import { SeededRandom } from "../../src/testing/random.ts";
+import { histogramLines } from "../../../src/monitor/metrics/duration-tally.ts";
+import { RequestTally } from "../../../src/monitor/metrics/request-tally.ts";
+import { VectorTally } from "../../../src/monitor/metrics/vector-tally.ts";
+import { SeededRandom } from "../../../src/testing/random.ts";
 
 describe("a tally of vectors", () => {
   it("is the histogram that the metrics library counts itself", async () => {

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { diagnostics } from "../../src/base/diagnostics.ts";
-import { count, entity, last, service, stream, t, view } from "../../src/index.ts";
-import { openPlatform, type Platform } from "../../src/platform.ts";
-import type { HttpServer } from "../../src/serve/http.ts";
+import { diagnostics } from "../../../src/base/diagnostics.ts";
+import { count, entity, last, service, stream, t, view } from "../../../src/index.ts";
+import { openPlatform, type Platform } from "../../../src/platform.ts";
+import type { HttpServer } from "../../../src/serve/http.ts";
 
 const rider = entity("rider", { rider_id: t.string() });
 const rides = stream("rides", {

@@ -1,6 +1,7 @@
 /**
  * Metrics of an online store that is another process: of copying to it, by the owner, and of serving from it.
  */
+import type { Instruments } from "./prometheus.ts";
 
 /** What an owner that publishes tells. */
 export interface PublishGauges {
@@ -42,32 +43,6 @@ export interface RemoteStoreHouse {
   publishing(): PublishGauges | null;
   /** Null where states are on this machine. */
   remoteStore(): StoreGauges | null;
-}
-
-/** What `metrics.ts` makes instruments with; `collect` is called at each scrape. */
-export interface Instruments {
-  counter(name: string, help: string, labelNames: string[], collect?: () => void): CounterPart;
-  gauge(name: string, help: string, labelNames: string[], collect: () => void): GaugePart;
-  histogram(name: string, help: string, labelNames: string[], buckets: number[]): HistogramPart;
-}
-
-interface CounterPart {
-  inc(value: number): void;
-  inc(labels: Record<string, string>, value?: number): void;
-  reset(): void;
-  remove(): void;
-}
-
-interface GaugePart {
-  set(value: number): void;
-  set(labels: Record<string, string>, value: number): void;
-  reset(): void;
-  remove(): void;
-}
-
-interface HistogramPart {
-  observe(value: number): void;
-  remove(): void;
 }
 
 const FETCH_SECONDS: number[] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
