@@ -108,7 +108,7 @@ export class Trainer {
       const added = to.map((destination) => ({
         notice,
         destination,
-        chain: JSON.stringify(["retrain", rule]),
+        chain: rule,
         createdMicros: at,
         attempts: 0,
         nextMicros: at,

@@ -10,7 +10,7 @@ import type { Registry } from "../../registry/registry.ts";
 import type { HistoryRequest, ShownAlerts, ShownEvent } from "../../serve/alert-desk.ts";
 import type { ShownImportances } from "../../serve/importance-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
-import { destinationsOf, rulesOf, sendTest } from "./alerts.ts";
+import { rulesOf, sendTest } from "./alerts.ts";
 import { shownAlerts, shownEvent } from "./shown-alerts.ts";
 
 export type { ShownAlerts, ShownEvent, ShownImportances };
@@ -54,7 +54,7 @@ export function tryDestination(
   name: string,
 ): Promise<{ readonly delivered: true; readonly notice_id: string }> {
   const house = { fetch, environment: (variable: string) => process.env[variable], now: () => systemClock.now() };
-  return sendTest(destinationsOf(registry), name, house);
+  return sendTest(registry, name, house);
 }
 
 /** What models have reported of a service, the newest first. */

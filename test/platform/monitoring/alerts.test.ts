@@ -7,6 +7,7 @@ import { ReplayClock } from "../../../src/base/clock.ts";
 import { micros } from "../../../src/base/micros.ts";
 import {
   alert,
+  command,
   type Definition,
   defaultAlerts,
   entity,
@@ -149,13 +150,16 @@ describe("alerts", () => {
       },
       hanging: () => {
         asked += 1;
-        return new Promise((resolve) => (release = () => resolve([])));
+        return asked > 1 ? Promise.resolve([]) : new Promise((resolve) => (release = () => resolve([])));
       },
     });
     await alerts.evaluateNow();
     await pass(alerts, 1);
-    await receiver.has(3);
-    expect(receiver.received.map(({ json }) => json["rule"]).toSorted()).toEqual(["parts", "parts", "stale"]);
+    await receiver.has(2);
+    expect(receiver.received.map(({ json }) => [json["rule"], json["count"]]).toSorted()).toEqual([
+      ["parts", 2],
+      ["stale", 1],
+    ]);
     expect((await alerts.list()).sources).toMatchObject([
       { name: "good", failures: 0, error: null },
       { name: "throwing", failures: 2, error: "it is broken", answered_at: null },
@@ -165,10 +169,8 @@ describe("alerts", () => {
     expect(asked).toBe(1);
     release();
     await new Promise((resolve) => setImmediate(resolve));
-    const again = alerts.evaluateNow();
-    await until(() => asked === 2, "the part to be asked again");
-    release();
-    await again;
+    await alerts.evaluateNow();
+    expect(asked).toBe(2);
     expect((await alerts.list()).sources[2]).toMatchObject({ failures: 0, error: null });
   });
 
@@ -221,6 +223,40 @@ describe("alerts", () => {
     });
     await expect(alerts.silence({ until: "soon", by: "me" })).rejects.toMatchObject({ code: "TIME_INVALID" });
     expect((await alerts.history({ event: "silenced" }))[0]).toMatchObject({ rule: "stale", detail: { by: "me" } });
+  });
+
+  it("tell in one notice of all that begins at once", async () => {
+    const hook = webhook("hook", { url: receiver.url });
+    const features = Array.from({ length: 150 }, (_, i) => `f${i}`);
+    const alerts = await open([hook, alert("moves", { on: "skew", to: hook })], {
+      skew: async () => features.map((feature) => signal({ kind: "skew", subject: { view: "traffic@1", feature } })),
+    });
+    await alerts.evaluateNow();
+    await receiver.has(1);
+    const [{ json }] = receiver.received as [Receiver["received"][0]];
+    expect(json).toMatchObject({ count: 150, text: expect.stringMatching(/traffic@1\.f0: .*; and 149 more$/) });
+    expect(json["found"]).toHaveLength(100);
+    await until(async () => (await alerts.list()).undelivered.length === 0, "the delivery");
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  it("run a program only where the server's own definitions have it", async () => {
+    const page = command("page", { run: [process.execPath, "-e", ""] });
+    const alerts = await open([page, alert("stale", { on: "pipeline-age", to: page })], {});
+    expect(await alerts.test("page")).toMatchObject({ delivered: true });
+    await alerts.close();
+    const registry = await openFileRegistry(join(dataDir, "registry"), { clock });
+    const store = await AlertStore.open(dataDir, clock.now());
+    const elsewhere = new Alerts({ store, registry, clock, sources: [], builder: notOffered });
+    opened.push(elsewhere);
+    await expect(elsewhere.test("page")).rejects.toMatchObject({
+      code: "DELIVERY_FAILED",
+      message: "page: page runs a program, and its code is not loaded",
+    });
+    registry.attachCode([command("page", { run: ["/bin/other"] })]);
+    await expect(elsewhere.test("page")).rejects.toMatchObject({ code: "DELIVERY_FAILED" });
+    registry.attachCode([page]);
+    expect(await elsewhere.test("page")).toMatchObject({ delivered: true });
   });
 
   it("try a destination", async () => {
