@@ -349,8 +349,8 @@ describe("a retraining", () => {
     const { alerts, drifting } = await openTraining(builder);
     await drifting();
     await until(async () => Number((await alerts.list()).trainings[0]?.["failures"]) === 1, "a failure");
-    clock.advanceTo(micros(clock.now() + 60 * MINUTE));
     builder.next = { state: "failed", error: "REQUEST_INVALID: no tick", isFinal: true };
+    await pass(alerts, 60);
     await until(async () => (await alerts.list()).trainings.length === 0, "the end");
     expect(builder.started).toHaveLength(2);
     expect((await alerts.history({ event: "training-failed" }))[0]).toMatchObject({
