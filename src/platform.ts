@@ -17,7 +17,6 @@ import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import { Metrics } from "./monitor/metrics.ts";
-import type { KeyedState } from "./online-store/online-store.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
@@ -371,9 +370,12 @@ export class Platform {
   }
 
   /** The stored states of a view, in key order, as of the last flush. */
-  exportStates(view: string, version?: number | "dev"): IterableIterator<KeyedState> {
-    const { online, sources } = this.#own("export states");
-    return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
+  exportStates(
+    view: string,
+    version?: number | "dev",
+  ): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
+    const { sources } = this.#own("export states");
+    return sources.view(this.#context.catalog.view(view, version)).storedStates();
   }
 
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */
