@@ -358,5 +358,10 @@ describe("a retraining", () => {
       detail: { failures: 2, error: "REQUEST_INVALID: no tick" },
     });
     expect(receiver.received).toEqual([]);
+    // Nobody was called, so what still drifts asks again once the cool-down is over.
+    await pass(alerts, 60);
+    expect((await alerts.list()).trainings).toEqual([]);
+    await pass(alerts, 24 * 60);
+    expect((await alerts.list()).trainings).toHaveLength(1);
   });
 });
