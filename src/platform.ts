@@ -248,8 +248,9 @@ export class Platform {
 
   /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
   async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
-    const { sources } = this.#own("forget");
-    return forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() });
+    const { sources, monitoring } = this.#own("forget");
+    const forgetDetails = (): Promise<void> => monitoring.forgetDetails();
+    return forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle(), forgetDetails });
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */

@@ -4,7 +4,7 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import { parseMicros } from "../../base/micros.ts";
-import { alertFolder, readAlertContent, readAlertHistory } from "../../monitor/alerts/alert-store.ts";
+import { alertFolder, AlertStore, readAlertContent, readAlertHistory } from "../../monitor/alerts/alert-store.ts";
 import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { HistoryRequest, ShownAlerts, ShownEvent } from "../../serve/alert-desk.ts";
@@ -46,6 +46,12 @@ export async function storedHistory(dataDir: string, request: HistoryRequest): P
     limit,
   });
   return entries.map(shownEvent);
+}
+
+/** Where nobody has the store open. */
+export async function forgetAlertDetails(dataDir: string, nowMicros: number): Promise<void> {
+  const store = await AlertStore.open(dataDir, nowMicros);
+  await store.forgetDetails();
 }
 
 /** From this process. Throws `DEFINITION_UNKNOWN`, `DELIVERY_FAILED`. */

@@ -160,6 +160,10 @@ export class Alerts implements AlertDesk {
     return sendTest(this.#house.registry, destination, this.#send);
   }
 
+  forgetDetails(): Promise<void> {
+    return this.#house.store.forgetDetails();
+  }
+
   gauges(): AlertGauges {
     const { memory, outbox } = this.#house.store.content;
     const firing = (rule: RuleDefinition): number =>
