@@ -110,6 +110,7 @@ export class Alerts implements AlertDesk {
     const { store, registry, clock } = this.#house;
     const rules = this.#rules();
     const signals = await this.#asked.ask(clock.now());
+    if (this.#isClosed) return;
     const at = clock.now();
     await store.change(at, (content) => {
       const round = evaluate(content.memory, rules, signals, servicePartsOf(registry), at);
@@ -184,6 +185,7 @@ export class Alerts implements AlertDesk {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#asked.close();
     if (this.#timer !== null) clearInterval(this.#timer);
     await Promise.all([this.#round, this.#courier.close(), this.#trainer.close()]);
     await this.#house.store.close();

@@ -174,6 +174,21 @@ describe("alerts", () => {
     expect((await alerts.list()).sources[2]).toMatchObject({ failures: 0, error: null });
   });
 
+  it("are closed at once though a part hangs, and nothing is made of what it did not say", async () => {
+    const hook = webhook("hook", { url: receiver.url });
+    const definitions = [hook, alert("parts", { on: "signal-source", to: hook })];
+    let isAsked = false;
+    const hanging = (): Promise<never> => {
+      isAsked = true;
+      return new Promise(() => {});
+    };
+    const alerts = await open(definitions, { hanging }, { answerMicros: 2e9 });
+    alerts.start();
+    await until(() => isAsked, "the part to be asked");
+    await alerts.close();
+    expect((await alerts.list()).alerts).toEqual([]);
+  });
+
   it("deliver after a restart what could not be delivered before, under the same id", async () => {
     const { port } = receiver;
     await receiver.close();
