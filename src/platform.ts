@@ -255,9 +255,11 @@ export class Platform {
 
   /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
   async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
-    const { sources } = this.#own("forget");
+    const { sources, monitoring } = this.#own("forget");
+    const forgetDetails = (): Promise<void> => monitoring.forgetDetails();
+    const settle = (): Promise<void> => this.settle();
     return this.checks.undisturbed(() =>
-      forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() }),
+      forgetOwned(this.#context, sources, { entity, parts: key, settle, forgetDetails }),
     );
   }
 

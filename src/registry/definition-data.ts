@@ -106,9 +106,12 @@ function refusing(name: string): () => never {
   };
 }
 
-/** Whether a definition has functions beside its data. */
+/**
+ * Whether a definition has functions beside its data, or runs a program: whoever may only write to the registry runs nothing
+ * on the servers that share it.
+ */
 export function hasCode(definition: Definition): boolean {
-  if (definition.kind === "on-demand") return true;
+  if (definition.kind === "on-demand" || definition.kind === "command") return true;
   if (definition.kind === "service") {
     return definition.transform?.some(({ node }) => nodesOf(node).some((part) => part.op === "custom")) ?? false;
   }

@@ -7,6 +7,7 @@
  * - `apply` is atomic: a reader sees the registry before it or after it.
  */
 import type { OnefoldError } from "../base/errors.ts";
+import type { CommandDefinition } from "../define/alert-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -104,10 +105,12 @@ export interface Registry {
   attachCode(definitions: readonly Definition[]): void;
   /**
    * Why the registered definition must not be computed with what this process has loaded: a definition of
-   * this name and version was loaded whose fingerprint differs, or it has functions and none were loaded.
+   * this name and version was loaded whose fingerprint differs, or it has functions, or runs a program, and was not loaded.
    * A `FINGERPRINT_MISMATCH`, or null when all is well.
    */
-  codeProblem(definition: ViewDefinition | OnDemandDefinition | ServiceDefinition): OnefoldError | null;
+  codeProblem(
+    definition: ViewDefinition | OnDemandDefinition | ServiceDefinition | CommandDefinition,
+  ): OnefoldError | null;
   /** Every apply that changed something, oldest first. */
   history(): readonly AppliedChange[];
 }

@@ -167,7 +167,7 @@ class StoredRegistry implements SharedRegistry {
     return { definitions: [...next.values()], history: [...content.history, { at, changes, replaced }] };
   }
 
-  codeProblem(definition: ViewDefinition | OnDemandDefinition | ServiceDefinition): OnefoldError | null {
+  codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
     const key = keyOf(definition);
     const registered = this.#byKey.get(key);
     const loaded = this.#loaded.get(key);
@@ -179,7 +179,8 @@ class StoredRegistry implements SharedRegistry {
     const name = shownName(definition);
     if (loaded === undefined) {
       if (!isService && !hasCode(registered.definition)) return null;
-      return new OnefoldError("FINGERPRINT_MISMATCH", `${name} has functions of its own, and its code is not loaded`, {
+      const why = definition.kind === "command" ? "runs a program" : "has functions of its own";
+      return new OnefoldError("FINGERPRINT_MISMATCH", `${name} ${why}, and its code is not loaded`, {
         hint: "start with the definitions file that registered it",
       });
     }

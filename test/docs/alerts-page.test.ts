@@ -102,8 +102,8 @@ describe("docs/alerts.md", () => {
       detail: {},
     };
     const rule = { kind: "alert", name: "x", severity: "warning" } as Parameters<typeof alertNotice>[2];
-    const state = { measured, sinceMicros: 0 } as Parameters<typeof alertNotice>[3];
-    const notice = alertNotice("1", "firing", rule, state, 0);
+    const state = { measured, sinceMicros: 0 } as Parameters<typeof alertNotice>[3][number];
+    const notice = alertNotice("1", "firing", rule, [state], 0);
     expect(Object.keys(shown)).toEqual(Object.keys(notice));
     expect(Object.keys(shown.found[0]!)).toEqual(Object.keys(notice.found[0]!));
   });

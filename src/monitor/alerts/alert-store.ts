@@ -8,7 +8,7 @@
  * first, numbered; what stands behind the number in `state.json` when it is read never came to be, and is cut off.
  */
 import { createReadStream } from "node:fs";
-import { chmod, mkdir, open, readFile, rename, stat, truncate } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { storageCode } from "../../base/disk-full.ts";
@@ -16,6 +16,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import { TurnQueue } from "../../base/turn-queue.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 import { type AlertMemory, NOTHING_REMEMBERED } from "./evaluate.ts";
+import { withoutDetails } from "./forgotten-details.ts";
 import type { Undelivered } from "./outbox.ts";
 import type { Training } from "./training.ts";
 
@@ -106,11 +107,7 @@ export class AlertStore {
       const historyBytes = await this.#append(
         next.events.map((event, i) => ({ sequence: this.#sequence + 1 + i, atMicros: nowMicros, ...event })),
       );
-      const { memory, outbox, trainings } = next.content;
-      await replaceFile(
-        this.#path("state.json"),
-        JSON.stringify({ format: FORMAT, sequence, memory, outbox, trainings }),
-      );
+      await this.#writeState(sequence, next.content);
       this.#historyBytes = historyBytes;
       this.#sequence = sequence;
       this.#content = next.content;
@@ -120,6 +117,25 @@ export class AlertStore {
   /** The newest first. */
   history(query: HistoryQuery): Promise<HistoryEntry[]> {
     return readAlertHistory(this.#folder, this.#sequence, query);
+  }
+
+  /** Takes the details out of all that is kept, as `withoutDetails` does. Throws `STORAGE_FAILED`, `DISK_FULL`. */
+  forgetDetails(): Promise<void> {
+    return this.#turns.take(async () => {
+      this.#content = withoutDetails(this.#content);
+      if ((await stat(this.#folder).catch(() => null)) === null) return;
+      await rm(`${this.#path("state.json")}.damaged`, { force: true });
+      for (const name of ["history.1.ndjson", "history.ndjson"]) {
+        const text = await readFile(this.#path(name), "utf8").catch(() => null);
+        if (text === null) continue;
+        const entries = text.split("\n").flatMap((line) => parseEntry(line) ?? []);
+        const kept = entries.filter(({ sequence }) => sequence <= this.#sequence);
+        const lines = kept.map((entry) => `${JSON.stringify(withoutDetails(entry))}\n`).join("");
+        await replaceFile(this.#path(name), lines);
+        if (name === "history.ndjson") this.#historyBytes = Buffer.byteLength(lines);
+      }
+      await this.#writeState(this.#sequence, this.#content);
+    });
   }
 
   /** Resolves once all that was begun is on disk. */
@@ -185,6 +201,11 @@ export class AlertStore {
       }
       return this.#historyBytes + text.length;
     });
+  }
+
+  #writeState(sequence: number, { memory, outbox, trainings }: AlertContent): Promise<void> {
+    const stored = { format: FORMAT, sequence, memory, outbox, trainings };
+    return replaceFile(this.#path("state.json"), JSON.stringify(stored));
   }
 
   /** Only once there is something to keep. */

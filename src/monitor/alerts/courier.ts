@@ -76,7 +76,7 @@ export class Courier {
     try {
       if (to === null) throw new DeliveryFailure(`no destination "${entry.destination}" is registered`);
       await send(to, entry.notice, this.#stopping.signal);
-      await this.#settle(entry, null, eventOf(entry, "delivered", entry.attempts + 1, null));
+      await this.#settle(entry, null, (one) => eventOf(one, "delivered", entry.attempts + 1, null));
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       const why = error instanceof Error ? error.message : String(error);
@@ -86,22 +86,31 @@ export class Courier {
         random: this.#house.random(),
         ...(error instanceof DeliveryFailure ? { askedMicros: error.askedMicros } : {}),
       });
-      await this.#settle(entry, left, left === null ? eventOf(entry, "undelivered", entry.attempts + 1, why) : null);
+      await this.#settle(entry, left, (one) =>
+        left === null ? eventOf(one, "undelivered", entry.attempts + 1, why) : null,
+      );
     }
   }
 
   /** Never rejects: what cannot be stored is as if it had not been tried, but for a pause. */
-  async #settle(entry: Undelivered, left: Undelivered | null, event: HistoryEvent | null): Promise<void> {
+  async #settle(
+    entry: Undelivered,
+    left: Undelivered | null,
+    eventFor: (one: Undelivered) => HistoryEvent | null,
+  ): Promise<void> {
     const { store, now, onTrouble } = this.#house;
     const id = idOf(entry);
     try {
-      await store.change(now(), (content) => ({
-        content: {
-          ...content,
-          outbox: content.outbox.flatMap((one) => (idOf(one) !== id ? [one] : left === null ? [] : [left])),
-        },
-        events: event === null ? [] : [event],
-      }));
+      await store.change(now(), (content) => {
+        // What it says may have been changed since it was sent: an entity was forgotten.
+        const present = content.outbox.find((one) => idOf(one) === id) ?? entry;
+        const event = eventFor(present);
+        const kept = left === null ? [] : [{ ...left, notice: present.notice }];
+        return {
+          content: { ...content, outbox: content.outbox.flatMap((one) => (idOf(one) === id ? kept : [one])) },
+          events: event === null ? [] : [event],
+        };
+      });
     } catch (error) {
       onTrouble(error);
       await new Promise<void>((resolve) => {

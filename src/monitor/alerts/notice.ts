@@ -43,10 +43,15 @@ export interface Notice {
   /** RFC 3339: when it was decided to tell; since when it is so. */
   readonly at: string;
   readonly since: string;
+  /** How many subjects it is about; `found` has the first of them. */
+  readonly count: number;
   readonly found: readonly Found[];
   /** Of a retraining. */
   readonly fresh?: FreshSet;
 }
+
+/** More would make a body that receivers refuse. */
+const FOUND_MAX = 100;
 
 export function foundOf({ adjustedPValue, pValue, value, ...measured }: Measured): Found {
   const { kind, subject, measure, threshold, samples, detail } = measured;
@@ -68,20 +73,22 @@ export function alertNotice(
   id: string,
   status: "firing" | "resolved",
   rule: RuleDefinition,
-  { measured, sinceMicros }: AlertState,
+  states: readonly Pick<AlertState, "measured" | "sinceMicros">[],
   nowMicros: number,
 ): Notice {
   const severity = rule.kind === "alert" ? rule.severity : null;
+  const more = states.length === 1 ? "" : `; and ${states.length - 1} more`;
   const mark = status === "firing" ? (severity ?? "firing").toUpperCase() : "resolved";
   return {
     id,
     event: status,
     rule: rule.name,
     severity,
-    text: `[${mark}] ${rule.name}: ${measuredText(measured)}`,
+    text: `[${mark}] ${rule.name}: ${measuredText(states[0]!.measured)}${more}`,
     at: formatMicros(nowMicros as Micros),
-    since: formatMicros(sinceMicros as Micros),
-    found: [foundOf(measured)],
+    since: formatMicros(Math.min(...states.map(({ sinceMicros }) => sinceMicros)) as Micros),
+    count: states.length,
+    found: states.slice(0, FOUND_MAX).map(({ measured }) => foundOf(measured)),
   };
 }
 
@@ -103,7 +110,8 @@ export function retrainNotice(
     text: `[retrain] ${rule}: ${shown} moved; ${fresh.rows} fresh rows of ${fresh.service} are in training set ${fresh.training_set}`,
     at: formatMicros(nowMicros as Micros),
     since: formatMicros(startedMicros as Micros),
-    found,
+    count: found.length,
+    found: found.slice(0, FOUND_MAX),
     fresh,
   };
 }
@@ -111,7 +119,7 @@ export function retrainNotice(
 export function testNotice(id: string, nowMicros: number): Notice {
   const at = formatMicros(nowMicros as Micros);
   const text = "[test] a notice to try a destination: nothing is wrong";
-  return { id, event: "test", rule: "test", severity: "info", text, at, since: at, found: [] };
+  return { id, event: "test", rule: "test", severity: "info", text, at, since: at, count: 0, found: [] };
 }
 
 /** `drift of traffic@1.count_1h: psi 0.31, threshold 0.2, over 1,000 values`. */

@@ -1,8 +1,8 @@
 /**
  * Notices that wait to be delivered, as plain data: which are due, what a failure makes of one, how many may wait.
  *
- * Those of one destination, rule and subject go one after the other: nobody hears that something is over before hearing
- * that it began.
+ * Those of one destination and rule go one after the other: nobody hears that something is over before hearing that it
+ * began.
  */
 import { MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND } from "../../base/micros.ts";
 import type { Notice } from "./notice.ts";
@@ -10,7 +10,7 @@ import type { Notice } from "./notice.ts";
 export interface Undelivered {
   readonly notice: Notice;
   readonly destination: string;
-  /** Of the same rule and subject. */
+  /** The rule: what must be told in order. */
   readonly chain: string;
   readonly createdMicros: number;
   readonly attempts: number;

@@ -108,7 +108,7 @@ export class Trainer {
       const added = to.map((destination) => ({
         notice,
         destination,
-        chain: JSON.stringify(["retrain", rule]),
+        chain: rule,
         createdMicros: at,
         attempts: 0,
         nextMicros: at,
@@ -134,6 +134,7 @@ export class Trainer {
         ? null
         : { ...training, trainingSet: null, failures, nextMicros: this.#house.now() + wait, lastError: error },
       isOver ? [{ event: "training-failed", rule: training.rule, detail }] : [],
+      (content) => ({ content: isOver ? withUntold(content, training.rule) : content, events: [] }),
     );
   }
 
@@ -152,6 +153,12 @@ export class Trainer {
       return { content: { ...added.content, trainings }, events: [...events, ...added.events] };
     });
   }
+}
+
+/** Nobody was called, so what still fires asks again once the cool-down is over. */
+function withUntold(content: AlertContent, rule: string): AlertContent {
+  const states = content.memory.states.map((state) => (state.rule === rule ? { ...state, isTold: false } : state));
+  return { ...content, memory: { ...content.memory, states } };
 }
 
 function messageOf(error: unknown): string {

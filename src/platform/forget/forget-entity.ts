@@ -15,6 +15,7 @@ import { encodeEntityKey, type EntityKey } from "../../schema/entity-key.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { CatalogView } from "../view-catalog.ts";
+import { forgetAlertDetails } from "../monitoring/alert-answers.ts";
 import { forgetInSource, type ForgottenOfSource } from "./forget-source.ts";
 
 export interface ForgetReport extends ForgottenOfSource {
@@ -112,11 +113,20 @@ export async function forgetOwned(
   sources: {
     get(source: string): { forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> };
   },
-  { entity, parts, settle }: { readonly entity: string; readonly parts: readonly unknown[]; settle(): Promise<void> },
+  asked: {
+    readonly entity: string;
+    readonly parts: readonly unknown[];
+    settle(): Promise<void>;
+    /** Takes out of what alerts keep whatever may name an entity. */
+    forgetDetails(): Promise<void>;
+  },
 ): Promise<ForgetReport> {
+  const { entity, parts, settle, forgetDetails } = asked;
   const journal = { entity, key: keyToForget(context, entity, parts) };
   await settle();
-  return forgetEntity(context, journal, ({ source, views }) => sources.get(source.name).forget(views, journal.key));
+  const inSource = ({ source, views }: SourceOfEntity): Promise<ForgottenOfSource> =>
+    sources.get(source.name).forget(views, journal.key);
+  return forgetEntity(context, journal, inSource, forgetDetails);
 }
 
 /** `inSource` closes a source while `forgetInSource` works on it. */
@@ -124,6 +134,7 @@ export async function forgetEntity(
   context: RuntimeContext,
   journal: Journal,
   inSource: (one: SourceOfEntity) => Promise<ForgottenOfSource>,
+  forgetDetails: () => Promise<void>,
 ): Promise<ForgetReport> {
   const sources = sourcesOfEntity(context, journal.entity);
   await replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
@@ -137,6 +148,7 @@ export async function forgetEntity(
   for (const part of ["quality", "skew"]) {
     await rm(join(context.dataDir, "monitor", part), { recursive: true, force: true });
   }
+  await forgetDetails();
   await rm(join(context.dataDir, JOURNAL));
   return { ...journal, sources: sources.map(({ source }) => source.name), ...counts, servedVectors };
 }
@@ -147,7 +159,12 @@ export async function resumeForgetting(context: RuntimeContext, online: LocalOnl
   if (text === null) return;
   const journal = JSON.parse(text) as Journal;
   const { key } = journal;
-  await forgetEntity(context, journal, (one) => forgetInSource({ context, online, ...one, key }));
+  await forgetEntity(
+    context,
+    journal,
+    (one) => forgetInSource({ context, online, ...one, key }),
+    () => forgetAlertDetails(context.dataDir, context.clock.now()),
+  );
 }
 
 /** A writer that has a segment open sees that its file is gone, and begins another. */

@@ -4,13 +4,13 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import { parseMicros } from "../../base/micros.ts";
-import { alertFolder, readAlertContent, readAlertHistory } from "../../monitor/alerts/alert-store.ts";
+import { alertFolder, AlertStore, readAlertContent, readAlertHistory } from "../../monitor/alerts/alert-store.ts";
 import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { HistoryRequest, ShownAlerts, ShownEvent } from "../../serve/alert-desk.ts";
 import type { ShownImportances } from "../../serve/importance-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
-import { destinationsOf, rulesOf, sendTest } from "./alerts.ts";
+import { rulesOf, sendTest } from "./alerts.ts";
 import { shownAlerts, shownEvent } from "./shown-alerts.ts";
 
 export type { ShownAlerts, ShownEvent, ShownImportances };
@@ -48,13 +48,19 @@ export async function storedHistory(dataDir: string, request: HistoryRequest): P
   return entries.map(shownEvent);
 }
 
+/** Where nobody has the store open. */
+export async function forgetAlertDetails(dataDir: string, nowMicros: number): Promise<void> {
+  const store = await AlertStore.open(dataDir, nowMicros);
+  await store.forgetDetails();
+}
+
 /** From this process. Throws `DEFINITION_UNKNOWN`, `DELIVERY_FAILED`. */
 export function tryDestination(
   registry: Registry,
   name: string,
 ): Promise<{ readonly delivered: true; readonly notice_id: string }> {
   const house = { fetch, environment: (variable: string) => process.env[variable], now: () => systemClock.now() };
-  return sendTest(destinationsOf(registry), name, house);
+  return sendTest(registry, name, house);
 }
 
 /** What models have reported of a service, the newest first. */

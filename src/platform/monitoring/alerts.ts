@@ -9,13 +9,14 @@ import { type Micros, MICROS_PER_HOUR, MICROS_PER_SECOND, parseDuration, parseMi
 import { nearestNames } from "../../base/nearest-names.ts";
 import type { DestinationDefinition, RuleDefinition } from "../../define/alert-definition.ts";
 import { defaultAlerts } from "../../define/alert.ts";
+import type { AlertState } from "../../monitor/alerts/alert-state.ts";
 import type { AlertContent, AlertStore, HistoryEvent } from "../../monitor/alerts/alert-store.ts";
 import type { AlertGauges } from "../../monitor/alerts/alert-metrics.ts";
 import { Courier, eventOf } from "../../monitor/alerts/courier.ts";
 import { evaluate, type Round } from "../../monitor/alerts/evaluate.ts";
 import { alertNotice, foundOf, testNotice } from "../../monitor/alerts/notice.ts";
 import { type Undelivered, withAdded } from "../../monitor/alerts/outbox.ts";
-import { send, type SendHouse } from "../../monitor/alerts/send.ts";
+import { DeliveryFailure, send, type SendHouse } from "../../monitor/alerts/send.ts";
 import type { Silence } from "../../monitor/alerts/silence.ts";
 import { Trainer } from "../../monitor/alerts/trainer.ts";
 import type { SetBuilder, Training } from "../../monitor/alerts/training.ts";
@@ -80,7 +81,7 @@ export class Alerts implements AlertDesk {
       now,
       random: Math.random,
       destination: (name) => this.#destinations().find((one) => one.name === name) ?? null,
-      send: (destination, notice, signal) => send(destination, notice, this.#send, signal),
+      send: (destination, notice, signal) => sendLoaded(house.registry, destination, notice, this.#send, signal),
       onTrouble,
     });
     this.#trainer = new Trainer({
@@ -109,6 +110,7 @@ export class Alerts implements AlertDesk {
     const { store, registry, clock } = this.#house;
     const rules = this.#rules();
     const signals = await this.#asked.ask(clock.now());
+    if (this.#isClosed) return;
     const at = clock.now();
     await store.change(at, (content) => {
       const round = evaluate(content.memory, rules, signals, servicePartsOf(registry), at);
@@ -156,7 +158,11 @@ export class Alerts implements AlertDesk {
   }
 
   async test(destination: string): Promise<{ readonly delivered: true; readonly notice_id: string }> {
-    return sendTest(this.#destinations(), destination, this.#send);
+    return sendTest(this.#house.registry, destination, this.#send);
+  }
+
+  forgetDetails(): Promise<void> {
+    return this.#house.store.forgetDetails();
   }
 
   gauges(): AlertGauges {
@@ -179,6 +185,7 @@ export class Alerts implements AlertDesk {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#asked.close();
     if (this.#timer !== null) clearInterval(this.#timer);
     await Promise.all([this.#round, this.#courier.close(), this.#trainer.close()]);
     await this.#house.store.close();
@@ -222,7 +229,9 @@ export function rulesOf(registry: Registry): readonly RuleDefinition[] {
   const rules = registered.map(({ definition }) => definition as RuleDefinition);
   if (rules.some(({ kind }) => kind === "alert")) return rules;
   const trains = new Set(rules.flatMap(({ to }) => to));
-  return [...defaultAlerts({ to: destinationsOf(registry).filter(({ name }) => !trains.has(name)) }), ...rules];
+  const taken = new Set(rules.map(({ name }) => name));
+  const defaults = defaultAlerts({ to: destinationsOf(registry).filter(({ name }) => !trains.has(name)) });
+  return [...defaults.filter(({ name }) => !taken.has(name)), ...rules];
 }
 
 export function ruleNames(registry: Registry): string[] {
@@ -234,11 +243,21 @@ export function destinationsOf(registry: Registry): readonly DestinationDefiniti
   return registered.map(({ definition }) => definition as DestinationDefinition);
 }
 
+/** Throws `DeliveryFailure` for a program that this process has not in its own definitions, too. */
+function sendLoaded(registry: Registry, destination: DestinationDefinition, ...given: SendArguments): Promise<void> {
+  const problem = destination.kind === "command" ? registry.codeProblem(destination) : null;
+  if (problem !== null) return Promise.reject(new DeliveryFailure(problem.message));
+  return send(destination, ...given);
+}
+
+type SendArguments = Parameters<typeof send> extends [unknown, ...infer Rest] ? Rest : never;
+
 export async function sendTest(
-  destinations: readonly DestinationDefinition[],
+  registry: Registry,
   name: string,
   house: SendHouse,
 ): Promise<{ readonly delivered: true; readonly notice_id: string }> {
+  const destinations = destinationsOf(registry);
   const destination = destinations.find((one) => one.name === name);
   if (destination === undefined) {
     const names = destinations.map((one) => one.name);
@@ -249,7 +268,7 @@ export async function sendTest(
   }
   const notice = testNotice(randomUUID(), house.now());
   try {
-    await send(destination, notice, house, new AbortController().signal);
+    await sendLoaded(registry, destination, notice, house, new AbortController().signal);
   } catch (error) {
     throw new OnefoldError("DELIVERY_FAILED", `${name}: ${(error as Error).message}`, { where: name });
   }
@@ -261,13 +280,12 @@ function applyRound(
   { memory, changes, notices, trainings }: Round,
   nowMicros: number,
 ): { content: AlertContent; events: HistoryEvent[] } {
-  const added = notices.flatMap(({ status, rule, state }): Undelivered[] => {
-    const notice = alertNotice(randomUUID(), status, rule, state, nowMicros);
-    const chain = JSON.stringify([rule.name, state.key]);
+  const added = together(notices).flatMap(([{ status, rule }, states]): Undelivered[] => {
+    const notice = alertNotice(randomUUID(), status, rule, states, nowMicros);
     return rule.to.map((destination) => ({
       notice,
       destination,
-      chain,
+      chain: rule.name,
       createdMicros: nowMicros,
       attempts: 0,
       nextMicros: nowMicros,
@@ -300,6 +318,18 @@ function applyRound(
       ...dropped.map((entry) => eventOf(entry, "undelivered", entry.attempts, "too many notices wait")),
     ],
   };
+}
+
+/** A source that changes moves many features at once: they are told of in one notice. */
+function together(notices: Round["notices"]): (readonly [Round["notices"][number], AlertState[]])[] {
+  const groups = new Map<string, readonly [Round["notices"][number], AlertState[]]>();
+  for (const notice of notices) {
+    const key = JSON.stringify([notice.rule.name, notice.status]);
+    const group = groups.get(key) ?? [notice, []];
+    group[1].push(notice.state);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
 }
 
 /** But for what was measured, which changes all the time, and to the hour when: to lose that is to lose nothing. */

@@ -19,6 +19,7 @@ interface Asked {
 export class AskedSignals {
   readonly #asked: Asked[];
   readonly #timeoutMillis: number;
+  readonly #closing = new AbortController();
 
   constructor(sources: readonly NamedSignalSource[], timeoutMillis: number) {
     this.#asked = sources.map((named) => ({
@@ -35,6 +36,11 @@ export class AskedSignals {
   async ask(nowMicros: number): Promise<WatchedSignal[]> {
     const answers = await Promise.all(this.#asked.map((asked) => this.#askOne(asked, nowMicros)));
     return [...answers.flat(), ...this.#asked.map((asked) => healthSignal(asked, nowMicros))];
+  }
+
+  /** Waits for no answer any more. What was asked until now is worth nothing. */
+  close(): void {
+    this.#closing.abort();
   }
 
   shown(): ShownSource[] {
@@ -54,7 +60,7 @@ export class AskedSignals {
       asked.outstanding = answer;
       const done = (): void => void (asked.outstanding = null);
       answer.then(done, done);
-      const signals = await within(answer, this.#timeoutMillis);
+      const signals = await within(answer, this.#timeoutMillis, this.#closing.signal);
       Object.assign(asked, { answeredMicros: nowMicros, failures: 0, error: null });
       return signals;
     } catch (error) {
@@ -65,10 +71,22 @@ export class AskedSignals {
   }
 }
 
-function within<T>(work: Promise<T>, millis: number): Promise<T> {
+function within<T>(work: Promise<T>, millis: number, closing: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`it did not answer within ${millis / 1000} s`)), millis);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
+    const settle = (then: () => void) => (): void => {
+      clearTimeout(timer);
+      closing.removeEventListener("abort", leave);
+      then();
+    };
+    const leave = settle(() => reject(new Error("nobody waits for it any more")));
+    const late = settle(() => reject(new Error(`it did not answer within ${millis / 1000} s`)));
+    const timer = setTimeout(late, millis);
+    closing.addEventListener("abort", leave);
+    if (closing.aborted) leave();
+    work.then(
+      (done) => settle(() => resolve(done))(),
+      (error: unknown) => settle(() => reject(error as Error))(),
+    );
   });
 }
 

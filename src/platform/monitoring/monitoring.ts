@@ -13,6 +13,7 @@ import type { QualityPort } from "../../serve/quality-port.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import type { PlatformOptions } from "../platform-options.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
+import { forgetAlertDetails } from "./alert-answers.ts";
 import { Alerts } from "./alerts.ts";
 import { importanceDesk } from "./importances.ts";
 import { setBuilder } from "./set-builder.ts";
@@ -80,6 +81,13 @@ export class Monitoring implements MonitoringDesks {
   /** Null where no alerts are judged. */
   gauges(): AlertGauges | null {
     return this.#opened?.gauges() ?? null;
+  }
+
+  /** Takes out of what alerts keep whatever may name an entity. */
+  async forgetDetails(): Promise<void> {
+    const { dataDir, clock } = this.#context;
+    if (this.#opening === null) return forgetAlertDetails(dataDir, clock.now());
+    await (await this.#opening).forgetDetails();
   }
 
   async close(): Promise<void> {

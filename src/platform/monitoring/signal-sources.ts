@@ -11,10 +11,12 @@ export interface NamedSignalSource {
 
 export interface SignalHouse {
   gauges(): readonly SourceGauges[];
+  /** What measures by itself, and is asked for what it has found. */
+  readonly parts?: readonly NamedSignalSource[];
 }
 
 export function signalSources(house: SignalHouse): NamedSignalSource[] {
-  return [{ name: "readings", source: readingSignals(house) }];
+  return [{ name: "readings", source: readingSignals(house) }, ...(house.parts ?? [])];
 }
 
 /** Reads in a row that must have failed before a source is called silent. */

@@ -24,7 +24,7 @@ const ids = (entries: readonly Undelivered[]): string[] => entries.map(({ notice
 const DAY = 86_400e6;
 
 describe("the outbox", () => {
-  it("sends those of one subject one after the other, and of others beside, four to a destination", () => {
+  it("sends those of one rule one after the other, and of others beside, four to a destination", () => {
     const outbox = [
       entry("1", { chain: "x", nextMicros: 100 }),
       entry("2", { chain: "x" }),

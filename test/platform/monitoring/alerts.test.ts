@@ -7,6 +7,7 @@ import { ReplayClock } from "../../../src/base/clock.ts";
 import { micros } from "../../../src/base/micros.ts";
 import {
   alert,
+  command,
   type Definition,
   defaultAlerts,
   entity,
@@ -149,13 +150,16 @@ describe("alerts", () => {
       },
       hanging: () => {
         asked += 1;
-        return new Promise((resolve) => (release = () => resolve([])));
+        return asked > 1 ? Promise.resolve([]) : new Promise((resolve) => (release = () => resolve([])));
       },
     });
     await alerts.evaluateNow();
     await pass(alerts, 1);
-    await receiver.has(3);
-    expect(receiver.received.map(({ json }) => json["rule"]).toSorted()).toEqual(["parts", "parts", "stale"]);
+    await receiver.has(2);
+    expect(receiver.received.map(({ json }) => [json["rule"], json["count"]]).toSorted()).toEqual([
+      ["parts", 2],
+      ["stale", 1],
+    ]);
     expect((await alerts.list()).sources).toMatchObject([
       { name: "good", failures: 0, error: null },
       { name: "throwing", failures: 2, error: "it is broken", answered_at: null },
@@ -165,11 +169,24 @@ describe("alerts", () => {
     expect(asked).toBe(1);
     release();
     await new Promise((resolve) => setImmediate(resolve));
-    const again = alerts.evaluateNow();
-    await until(() => asked === 2, "the part to be asked again");
-    release();
-    await again;
+    await alerts.evaluateNow();
+    expect(asked).toBe(2);
     expect((await alerts.list()).sources[2]).toMatchObject({ failures: 0, error: null });
+  });
+
+  it("are closed at once though a part hangs, and nothing is made of what it did not say", async () => {
+    const hook = webhook("hook", { url: receiver.url });
+    const definitions = [hook, alert("parts", { on: "signal-source", to: hook })];
+    let isAsked = false;
+    const hanging = (): Promise<never> => {
+      isAsked = true;
+      return new Promise(() => {});
+    };
+    const alerts = await open(definitions, { hanging }, { answerMicros: 2e9 });
+    alerts.start();
+    await until(() => isAsked, "the part to be asked");
+    await alerts.close();
+    expect((await alerts.list()).alerts).toEqual([]);
   });
 
   it("deliver after a restart what could not be delivered before, under the same id", async () => {
@@ -221,6 +238,40 @@ describe("alerts", () => {
     });
     await expect(alerts.silence({ until: "soon", by: "me" })).rejects.toMatchObject({ code: "TIME_INVALID" });
     expect((await alerts.history({ event: "silenced" }))[0]).toMatchObject({ rule: "stale", detail: { by: "me" } });
+  });
+
+  it("tell in one notice of all that begins at once", async () => {
+    const hook = webhook("hook", { url: receiver.url });
+    const features = Array.from({ length: 150 }, (_, i) => `f${i}`);
+    const alerts = await open([hook, alert("moves", { on: "skew", to: hook })], {
+      skew: async () => features.map((feature) => signal({ kind: "skew", subject: { view: "traffic@1", feature } })),
+    });
+    await alerts.evaluateNow();
+    await receiver.has(1);
+    const [{ json }] = receiver.received as [Receiver["received"][0]];
+    expect(json).toMatchObject({ count: 150, text: expect.stringMatching(/traffic@1\.f0: .*; and 149 more$/) });
+    expect(json["found"]).toHaveLength(100);
+    await until(async () => (await alerts.list()).undelivered.length === 0, "the delivery");
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  it("run a program only where the server's own definitions have it", async () => {
+    const page = command("page", { run: [process.execPath, "-e", ""] });
+    const alerts = await open([page, alert("stale", { on: "pipeline-age", to: page })], {});
+    expect(await alerts.test("page")).toMatchObject({ delivered: true });
+    await alerts.close();
+    const registry = await openFileRegistry(join(dataDir, "registry"), { clock });
+    const store = await AlertStore.open(dataDir, clock.now());
+    const elsewhere = new Alerts({ store, registry, clock, sources: [], builder: notOffered });
+    opened.push(elsewhere);
+    await expect(elsewhere.test("page")).rejects.toMatchObject({
+      code: "DELIVERY_FAILED",
+      message: "page: page runs a program, and its code is not loaded",
+    });
+    registry.attachCode([command("page", { run: ["/bin/other"] })]);
+    await expect(elsewhere.test("page")).rejects.toMatchObject({ code: "DELIVERY_FAILED" });
+    registry.attachCode([page]);
+    expect(await elsewhere.test("page")).toMatchObject({ delivered: true });
   });
 
   it("try a destination", async () => {
@@ -313,8 +364,8 @@ describe("a retraining", () => {
     const { alerts, drifting } = await openTraining(builder);
     await drifting();
     await until(async () => Number((await alerts.list()).trainings[0]?.["failures"]) === 1, "a failure");
-    clock.advanceTo(micros(clock.now() + 60 * MINUTE));
     builder.next = { state: "failed", error: "REQUEST_INVALID: no tick", isFinal: true };
+    await pass(alerts, 60);
     await until(async () => (await alerts.list()).trainings.length === 0, "the end");
     expect(builder.started).toHaveLength(2);
     expect((await alerts.history({ event: "training-failed" }))[0]).toMatchObject({
@@ -322,5 +373,10 @@ describe("a retraining", () => {
       detail: { failures: 2, error: "REQUEST_INVALID: no tick" },
     });
     expect(receiver.received).toEqual([]);
+    // Nobody was called, so what still drifts asks again once the cool-down is over.
+    await pass(alerts, 60);
+    expect((await alerts.list()).trainings).toEqual([]);
+    await pass(alerts, 24 * 60);
+    expect((await alerts.list()).trainings).toHaveLength(1);
   });
 });

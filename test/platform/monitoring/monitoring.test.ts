@@ -1,5 +1,5 @@
 /** Monitoring of a whole platform over HTTP: alerts, silences, importances, and what the registry tells of rules. */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -21,6 +21,8 @@ import {
   view,
   webhook,
 } from "../../../src/index.ts";
+import { AlertStore } from "../../../src/monitor/alerts/alert-store.ts";
+import { testNotice } from "../../../src/monitor/alerts/notice.ts";
 import { featureImportances } from "../../../src/platform/monitoring/feature-importance.ts";
 import { until } from "../../monitor/alerts/receiver.ts";
 
@@ -135,6 +137,72 @@ describe("monitoring over HTTP", () => {
       status: 404,
       body: { error: { code: "DEFINITION_UNKNOWN", candidates: ["slack"] } },
     });
+  });
+});
+
+describe("an entity that is forgotten", () => {
+  const KEPT = { kind: "skew" as const, subject: { view: "sales@1" }, measure: "mismatches", value: 1, threshold: 0 };
+  const FOUND = { ...KEPT, samples: 1, detail: { worst: ["the-corner-shop"] } };
+  const measured = { ...FOUND, pValue: null, adjustedPValue: null };
+
+  /** As a server leaves it that was told of the entity by a part of monitoring. */
+  async function fill(): Promise<void> {
+    const store = await AlertStore.open(dataDir, 0);
+    const fires = { rule: "default_skew", key: "k", phase: "firing" as const, isTold: true, measured };
+    const times = { sinceMicros: 1, seenMicros: Date.now() * 1000, toldMicros: 1, beyondSinceMicros: 1, windows: 1 };
+    const state = { ...fires, ...times, countedEndMicros: 1, wellSinceMicros: null };
+    const found = [{ ...FOUND, p_value: null, adjusted_p_value: null }];
+    const notice = { ...testNotice("1", 0), count: 1, found };
+    const waiting = { notice, destination: "gone", chain: "x", createdMicros: 0, attempts: 0, nextMicros: 2 ** 52 };
+    await store.change(1, (content) => ({
+      content: {
+        ...content,
+        memory: { ...content.memory, states: [state] },
+        outbox: [{ ...waiting, lastError: null }],
+      },
+      events: [
+        { event: "firing", rule: "default_skew", detail: { ...FOUND } },
+        { event: "undelivered", rule: "default_skew", detail: { to: "gone", notice } },
+      ],
+    }));
+  }
+
+  /** Files of the folder in which its name stands; but for pages that LMDB has freed, as docs/forgetting.md says. */
+  async function traces(): Promise<string[]> {
+    const names = await readdir(dataDir, { recursive: true, withFileTypes: true });
+    const files = names
+      .filter((one) => one.isFile() && one.name !== "data.mdb")
+      .map((one) => join(one.parentPath, one.name));
+    const texts = await Promise.all(files.map((file) => readFile(file, "latin1")));
+    return files.filter((_, i) => texts[i]!.includes("the-corner-shop"));
+  }
+
+  it("is in no detail of an alert any more, which stays as it was otherwise", async () => {
+    await fill();
+    const url = await open([]);
+    await platform.push("orders", [{ shop: "the-corner-shop", at: new Date().toISOString(), amount: 1 }]);
+    expect(await traces()).not.toEqual([]);
+    await platform.forget("shop", ["the-corner-shop"]);
+    await platform.settle();
+    expect(await traces()).toEqual([]);
+    expect((await call("GET", `${url}/alerts`)).body).toMatchObject({
+      alerts: [{ rule: "default_skew", phase: "firing", found: { ...KEPT, detail: {} } }],
+      undelivered: [{ notice_id: "1" }],
+    });
+    expect((await call("GET", `${url}/alerts/history`)).body.events).toMatchObject([
+      { event: "undelivered", detail: { notice: { found: [{ ...KEPT, detail: {} }] } } },
+      { event: "firing", detail: { ...KEPT, detail: {} } },
+    ]);
+  });
+
+  it("is gone from there, too, where the forgetting was cut short before", async () => {
+    await open([]);
+    await platform.close();
+    await fill();
+    await writeFile(join(dataDir, "forget.json"), JSON.stringify({ entity: "shop", key: "the-corner-shop" }));
+    await open([]);
+    expect(await traces()).toEqual([]);
+    expect(await readdir(dataDir)).not.toContain("forget.json");
   });
 });
 
