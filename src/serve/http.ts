@@ -20,7 +20,7 @@ import { openFastDoor } from "./http-fast/fast-door.ts";
 import { HotRoutes } from "./http-fast/hot-routes.ts";
 import { labelFormatOf, LabelUpload } from "./label-upload.ts";
 import type { ServePorts } from "./ports.ts";
-import { answerClientError } from "./refuse-bytes.ts";
+import { answerClientError, noteRequest } from "./refuse-bytes.ts";
 import {
   BodyAllowance,
   bodyTooLarge,
@@ -169,6 +169,10 @@ function createApp(routes: readonly Route[], onError: OnServerError, timeouts: H
     },
     frameworkErrors: (error, _request, reply) => sendError(reply, requestError(error), onError),
     clientErrorHandler: answerClientError,
+  });
+  app.addHook("onRequest", (request, reply, done) => {
+    noteRequest(request.raw, reply.raw);
+    done();
   });
   app.addHook("onResponse", (request, reply, done) => {
     if (diagnostics.answered.hasSubscribers) {
