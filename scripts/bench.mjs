@@ -1,8 +1,8 @@
 /**
  * `npm run bench -- NAME [--json]`: bundles `bench/NAME.ts` and what it starts, and runs it. Benchmarks that
- * start the command line get it built.
+ * start the command line get it built. `--help` shows what the benchmark says of itself.
  */
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build, installDependencies, requireNode, root, run, say } from "./setup.mjs";
 
@@ -17,6 +17,11 @@ const names = readdirSync(folder)
 if (name === undefined || !existsSync(join(folder, `${name}.ts`))) {
   say(`Usage: npm run bench -- NAME [options], where NAME is one of ${names.join(", ")}`);
   process.exit(2);
+}
+if (rest.includes("--help") || rest.includes("-h")) {
+  const [, text = ""] = /^\/\*\*\n([^]*?)\n \*\//.exec(readFileSync(join(folder, `${name}.ts`), "utf8")) ?? [];
+  process.stdout.write(`${text.replace(/^ \* ?/gm, "")}\n`);
+  process.exit(0);
 }
 installDependencies();
 if (NEEDS_DIST.includes(name) && build() !== 0) process.exit(1);

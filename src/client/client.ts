@@ -72,6 +72,7 @@ export class OnefoldClient {
   readonly #timeoutMs: number;
   readonly #retries: number;
   readonly #random: () => number;
+  #isClosed = false;
 
   /** Use `createClient`. */
   constructor(transport: Transport, options: Omit<ClientOptions, "url">) {
@@ -126,7 +127,7 @@ export class OnefoldClient {
     const { timeoutMs = this.#timeoutMs, idempotent = false, signal } = options;
     const what = `a push to ${source}`;
     return withDeadline(timeoutMs, what, signal, (ends) =>
-      withRetries(() => this.#transport.push(source, rows, ends), {
+      withRetries(async () => this.#open().push(source, rows, ends), {
         ...this.#pauses(),
         mayRetry: (error) => isRefusal(error) || (idempotent && isPassing(error)),
         signal: ends,
@@ -134,9 +135,16 @@ export class OnefoldClient {
     );
   }
 
-  /** Ends all connections; calls under way fail. */
+  /** Ends all connections for good: calls under way fail, and later ones with `CANCELLED`. */
   close(): Promise<void> {
+    this.#isClosed = true;
     return this.#transport.close();
+  }
+
+  /** A connection that a late call or another try opened would be nobody's to close. */
+  #open(): Transport {
+    if (!this.#isClosed) return this.#transport;
+    throw new OnefoldError("CANCELLED", "the client is closed", { hint: "make another with createClient" });
   }
 
   #ask(group: string, asked: readonly (Asked & { readonly deadline: number })[]): Promise<(Answered | OnefoldError)[]> {
@@ -144,7 +152,7 @@ export class OnefoldClient {
     // Each caller keeps its own time; the call goes on as long as one of them waits.
     const timeoutMs = Math.max(1, Math.max(...asked.map(({ deadline }) => deadline)) - performance.now());
     return withDeadline(timeoutMs, `service ${service}`, undefined, (ends) =>
-      withRetries(() => this.#transport.vectors(service, asked, options, ends), {
+      withRetries(async () => this.#open().vectors(service, asked, options, ends), {
         ...this.#pauses(),
         mayRetry: isPassing,
         signal: ends,

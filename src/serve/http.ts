@@ -16,11 +16,12 @@ import { nearestNames } from "../base/nearest-names.ts";
 import { parseJsonText, parseWideJson } from "../schema/json-text.ts";
 import { type EventBody, parseEventBody } from "./event-body.ts";
 import type { FeatureReader } from "./feature-reader.ts";
+import { headFault, LOOKED_AT_HERE, takeExpectations } from "./head-fault.ts";
 import { openFastDoor } from "./http-fast/fast-door.ts";
 import { HotRoutes } from "./http-fast/hot-routes.ts";
 import { labelFormatOf, LabelUpload } from "./label-upload.ts";
 import type { ServePorts } from "./ports.ts";
-import { answerClientError } from "./refuse-bytes.ts";
+import { answerClientError, noteRequest } from "./refuse-bytes.ts";
 import {
   BodyAllowance,
   bodyTooLarge,
@@ -156,7 +157,7 @@ function createApp(routes: readonly Route[], onError: OnServerError, timeouts: H
   const { headersMillis = HEADERS_MILLIS_MAX, requestMillis = REQUEST_MILLIS_MAX } = timeouts;
   const app = fastify({
     logger: false,
-    http: { headersTimeout: headersMillis, connectionsCheckingInterval: TIMEOUT_CHECK_MILLIS },
+    http: { ...LOOKED_AT_HERE, headersTimeout: headersMillis, connectionsCheckingInterval: TIMEOUT_CHECK_MILLIS },
     requestTimeout: requestMillis,
     keepAliveTimeout: timeouts.idleMillis ?? IDLE_MILLIS_MAX,
     // Requests that arrive while closing are still answered; their connections end with them.
@@ -169,6 +170,11 @@ function createApp(routes: readonly Route[], onError: OnServerError, timeouts: H
     },
     frameworkErrors: (error, _request, reply) => sendError(reply, requestError(error), onError),
     clientErrorHandler: answerClientError,
+  });
+  takeExpectations(app.server);
+  app.addHook("onRequest", (request, reply, done) => {
+    noteRequest(request.raw, reply.raw);
+    done(headFault(request.raw) ?? undefined);
   });
   app.addHook("onResponse", (request, reply, done) => {
     if (diagnostics.answered.hasSubscribers) {

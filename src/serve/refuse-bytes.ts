@@ -2,6 +2,7 @@
  * Refuses what never became a request: bytes that are not HTTP, and those that came too slowly. There is no
  * reply object then, so the answer is written to the bare socket.
  */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { OnefoldError } from "../base/errors.ts";
 
@@ -22,13 +23,49 @@ export function refuseBytes(socket: Socket, why: "malformed" | "late"): void {
 /** Each is told to go once: telling it again would add a listener each time. */
 const leaving = new WeakSet<Socket>();
 
-/** For what `node:http` cannot parse, or did not get in time. It comes again with each chunk that follows. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** Of each connection: requests that are not answered yet. */
+const underWay = new WeakMap<Socket, Set<Exchange>>();
+/** Connections that are refused once they are answered. */
+const waiting = new WeakSet<Socket>();
+
+/** To be told of each request that `node:http` has read the head of. */
+export function noteRequest(request: IncomingMessage, response: ServerResponse): void {
+  const { socket } = request;
+  const exchanges = underWay.get(socket) ?? new Set();
+  underWay.set(socket, exchanges);
+  const exchange = { request, response };
+  exchanges.add(exchange);
+  response.once("close", () => exchanges.delete(exchange));
+}
+
+/**
+ * For what `node:http` cannot parse, or did not get in time. It comes again with each chunk that follows. Whole requests
+ * that came before such bytes are answered first: a push among them may have been taken in.
+ */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === "ECONNRESET") socket.destroy();
+  if (waiting.has(socket)) return;
+  const exchange = error.code?.startsWith("HPE_") === true ? firstWhole(socket) : undefined;
+  if (exchange !== undefined) {
+    waiting.add(socket);
+    exchange.response.once("close", () => {
+      waiting.delete(socket);
+      answerClientError(error, socket);
+    });
+  } else if (error.code === "ECONNRESET") socket.destroy();
   else if (socket.writable) refuseBytes(socket, error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "late" : "malformed");
   // Refused already: what was written is still sent, and nothing more is listened to.
   else if (!leaving.has(socket)) {
     leaving.add(socket);
     socket.destroySoon();
   }
+}
+
+function firstWhole(socket: Socket): Exchange | undefined {
+  for (const exchange of underWay.get(socket) ?? []) if (exchange.request.complete) return exchange;
+  return undefined;
 }

@@ -2,6 +2,7 @@
  * What a client does, over either transport: against the real doors, behind a relay that counts round trips
  * and fails as networks do.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OnefoldError } from "../../src/base/errors.ts";
 import { parseMicros } from "../../src/base/micros.ts";
@@ -289,6 +290,23 @@ describe.each(transports)("a client over $scheme", ({ scheme, openDoor }) => {
       const asked = client.vector("delay_model", JFK);
       setTimeout(() => void client.close(), 20);
       await expect(asked).rejects.toMatchObject({ code: "SERVER_UNREACHABLE" });
+    });
+
+    it("is not tried again once the client is closed, nor begun", async () => {
+      const client = open();
+      await client.vector("delay_model", JFK);
+      relay.mode = "silent";
+      const pushes = countPushes();
+      const asked = client.vector("delay_model", JFK).catch((error: unknown) => error);
+      await sleep(20);
+      await client.close();
+      relay.mode = "open";
+      const { connections } = relay;
+      expect(await asked).toMatchObject({ code: "CANCELLED" });
+      await expect(client.vector("delay_model", JFK)).rejects.toMatchObject({ code: "CANCELLED" });
+      await expect(client.push("arrivals", [{}])).rejects.toMatchObject({ code: "CANCELLED" });
+      expect(pushes.count).toBe(0);
+      expect(relay.connections).toBe(connections);
     });
   });
 });

@@ -119,6 +119,32 @@ describe("the server", () => {
     expect(http.failures).toEqual([]);
   });
 
+  it("refuses a head without one Host, and what it cannot be expected to do, as it refuses all else", async () => {
+    const head = (lines: string, version = "1.1"): string =>
+      `GET /health HTTP/${version}\r\n${lines}connection: close\r\n\r\n`;
+    for (const lines of ["", "host: x\r\nHost: x\r\n", "host: x\r\nhost: y\r\n", "host: x\r\nexpect: a miracle\r\n"]) {
+      const answer = await rawExchange([head(lines)]);
+      expect(answer, lines).toContain("HTTP/1.1 400 Bad Request");
+      expect(answer, lines).toContain('"code":"REQUEST_INVALID"');
+    }
+    expect(await rawExchange([head("", "1.0")])).toContain("200 OK");
+    expect(await rawExchange([head("host: x\r\nexpect: 100-continue\r\n")])).toContain("200 OK");
+  });
+
+  it("answers the whole requests that came before bytes that are not HTTP, or before more than was announced", async () => {
+    const push = (more: string): string =>
+      `POST /events/arrivals HTTP/1.1\r\nhost: x\r\n${more}content-length: 14\r\n\r\n{"origin":"Q"}`;
+    const garbage = await rawExchange([`${push("")}${push("")}garbage\r\n\r\n`]);
+    expect(garbage.match(/"accepted":1/g)).toHaveLength(2);
+    expect(garbage.match(/HTTP\/1.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 200", "HTTP/1.1 400"]);
+    const afterClose = await rawExchange([`${push("connection: close\r\n")}${push("")}`]);
+    expect(afterClose.match(/HTTP\/1.1 \d+/g)).toEqual(["HTTP/1.1 200"]);
+    // What is wrong in a body is never answered as if it were whole.
+    const chunked = "POST /events/arrivals HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    const half = await rawExchange([`${push("")}${chunked}5\r\n{"ori\r\nnonsense\r\n`]);
+    expect(half.match(/HTTP\/1.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 400"]);
+  });
+
   it("keeps what went wrong inside to itself and its operator", async () => {
     http.world.pushInstead = async () => {
       throw new Error("the password is swordfish");

@@ -23,7 +23,7 @@ export interface StateTail {
   foldInto(state: ViewState): void;
 }
 
-/** What a decoded state takes, by its encoded size, and what an entry takes beyond that. */
+/** What a decoded state takes, by its encoded size and that of its tail, and what an entry takes beyond that. */
 const DECODED_FACTOR = 3;
 const ENTRY_BYTES = 300;
 
@@ -45,18 +45,26 @@ export class DecodedStates {
   decode(name: string, fold: ViewFold, bytes: Uint8Array, tail: StateTail | null = null): ViewState {
     const known = this.#entries.get(name);
     if (known !== undefined) {
-      if (known.fold === fold && isSame(known.bytes, bytes) && foldOn(known, tail)) return known.state;
+      const sizeBefore = sizeOf(known);
+      if (known.fold === fold && isSame(known.bytes, bytes) && foldOn(known, tail)) {
+        this.#grow(sizeOf(known) - sizeBefore);
+        return known.state;
+      }
       this.#drop(name, known);
     }
     const entry: DecodedState = { fold, bytes, state: fold.decode(bytes), tail: null, before: 0 };
     foldOn(entry, tail);
     this.#entries.set(name, entry);
-    this.#bytes += sizeOf(entry);
+    this.#grow(sizeOf(entry));
+    return entry.state;
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes;
     for (const [oldest, dropped] of this.#entries) {
       if (this.#bytes <= this.#bytesMax) break;
       this.#drop(oldest, dropped);
     }
-    return entry.state;
   }
 
   #drop(name: string, entry: DecodedState): void {
@@ -86,6 +94,6 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
-function sizeOf({ bytes }: DecodedState): number {
-  return bytes.length * DECODED_FACTOR + ENTRY_BYTES;
+function sizeOf({ bytes, tail }: DecodedState): number {
+  return (bytes.length + (tail?.length ?? 0)) * DECODED_FACTOR + ENTRY_BYTES;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { TAIL_HEAD_BYTES } from "../../../src/ingest/event-tail.ts";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
 import { DecodedStates } from "../../../src/platform/workers/decoded-states.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
@@ -44,5 +45,25 @@ describe("decoded states", () => {
       expect(states.bytes).toBeLessThanOrEqual(bytesMax);
     }
     expect(states.bytes).toBeGreaterThan(bytesMax / 2);
+  });
+
+  it(`count what their tails take, however these grow and are cut (seed ${SEED})`, () => {
+    const random = new SeededRandom(SEED);
+    const bytesMax = 20_000;
+    const states = new DecodedStates(bytesMax);
+    const { fold } = countingFold();
+    const tails = new Map<string, number>();
+    for (let i = 0; i < 5000; i++) {
+      const name = `entity-${random.integer(0, 60)}`;
+      const length = random.oneIn(5) ? 0 : (tails.get(name) ?? 0) + random.integer(0, 100);
+      tails.set(name, length);
+      const tail = { bytes: new Uint8Array(TAIL_HEAD_BYTES + length), before: i, foldInto: () => {} };
+      states.decode(name, fold, Uint8Array.of(1), random.oneIn(10) ? null : tail);
+      expect(states.bytes).toBeLessThanOrEqual(bytesMax);
+    }
+    // One small state with a tail past all room.
+    const large = { bytes: new Uint8Array(bytesMax), before: 5000, foldInto: () => {} };
+    states.decode("entity-0", fold, Uint8Array.of(1), large);
+    expect(states.bytes).toBe(0);
   });
 });
