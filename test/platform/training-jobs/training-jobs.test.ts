@@ -175,7 +175,7 @@ describe("a request for a training set", () => {
       [400, "REQUEST_INVALID"],
       [400, "REQUEST_INVALID"],
       [400, "REQUEST_INVALID"],
-      [400, "JSON_INVALID"],
+      [400, "REQUEST_INVALID"],
       [413, "BODY_TOO_LARGE"],
       [404, "TRAINING_SET_UNKNOWN"],
       [404, "TRAINING_SET_UNKNOWN"],
