@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { accessSync, constants, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
-import { type KafkaJars, kafkaJars } from "./kafka-jars.ts";
+import { mavenJars } from "./maven-jars.ts";
 import { valkeyProgram } from "./valkey-program.ts";
 
 const run = promisify(execFile);
@@ -56,9 +56,9 @@ export const COMPONENTS: Readonly<Record<ComponentName, Component>> = {
     image: "apache/kafka:4.1.1",
     find: async () => {
       if (onPath("java") === null) return null;
-      const jars: KafkaJars = await kafkaJars(onPath("mvn")?.path ?? null);
+      const jars = await mavenJars("kafka", onPath("mvn")?.path ?? null);
       if ("why" in jars) return onPath("mvn") === null ? null : jars;
-      return { path: jars.classPath };
+      return { path: join(jars.folder, "*") };
     },
   },
   postgres: {
