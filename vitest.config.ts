@@ -11,6 +11,7 @@ const TIMED = [
 /** Each kills, pauses or cuts off real servers, and wants them alone. */
 const FAULTS = [
   "test/faults/*.test.ts",
+  "test/offline-store/engine-apart.test.ts",
   "test/ingest/kafka/drafts.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/ingest/kafka/late-views.test.ts",

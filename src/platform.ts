@@ -345,7 +345,8 @@ export class Platform {
    * registered or not: it is looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
    */
   async backfillCost(options: Pick<PreviewOptions, "view" | "version" | "definitions">): Promise<BackfillCost> {
-    return costOfBackfill(previewedView(options, this.registry), this.#trainingPorts);
+    const ports = { ...this.#trainingPorts, openEngine: this.#context.openEngineBeside };
+    return costOfBackfill(previewedView(options, this.registry), ports);
   }
 
   /** Rows that could not be used, with the reason: to list, and to push again once it is gone. */
