@@ -40,7 +40,7 @@ import { pushInParts } from "./push-parts.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
-import { dedupeWithinOf, Timeliness } from "./timeliness.ts";
+import { idRulesOf, Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
@@ -109,9 +109,9 @@ export class SourcePipeline {
     this.deadLetters = deadLetters;
     this.#store = store;
     this.#clock = options.clock;
-    const dedupeWithinMicros = dedupeWithinOf(source);
     this.#timeliness = new Timeliness(source);
-    this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros, storedCount: source.columns.length });
+    const storedCount = source.columns.length;
+    this.#ids = new EventIds({ source: source.name, store, storedCount, ...idRulesOf(source) });
     this.#flusher = new Flusher({
       delayMs: options.flushMs ?? FLUSH_MS,
       flush: () => this.#flush(),
