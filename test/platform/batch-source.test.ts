@@ -144,7 +144,7 @@ describe("a batch source of files", () => {
     expect((await platform.audit({ states: true })).clean).toBe(true);
   });
 
-  it("that is cut short goes on with the rest, each row once and each refusal once", async () => {
+  it("that is cut short goes on with the rest, each row once and each refusal once", { timeout: 180_000 }, async () => {
     await open({ format: "ndjson", location: join(folder, "ratings", "*.ndjson") });
     const rows = Array.from({ length: 45_000 }, (_, i) =>
       JSON.stringify({ ...rating("ana", 1, 1), ...(i % 5000 === 0 ? { stars: "many" } : {}) }),
@@ -173,7 +173,7 @@ describe("a batch source of files", () => {
 
     // The names of its rows go while later runs are taken in, and theirs do not add up.
     const later = Array.from({ length: 5000 }, () => JSON.stringify(rating("bob", 2, 1)));
-    for (let n = 2; n < 6; n++) {
+    for (let n = 2; n < 5; n++) {
       await writeFile(join(folder, "ratings", `${n}.ndjson`), later.join("\n"));
       expect(await run()).toMatchObject({ accepted: later.length });
     }
