@@ -41,6 +41,7 @@ export async function openContext(
     revision: { count: 0 },
     pollsWhileServing: options.poll ?? true,
     stateMemory: new StateMemory(options.stateMemoryBytes),
+    publishes: options.publish !== undefined,
     engine,
     openEngine,
     openEngineBeside: () =>
