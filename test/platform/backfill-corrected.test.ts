@@ -12,6 +12,7 @@ import { formatMicros, type Micros, parseMicros } from "../../src/base/micros.ts
 import type { Definition } from "../../src/define/definition.ts";
 import { count, custom, entity, lastK, max, stream, sum, t, view } from "../../src/index.ts";
 import type { Correction } from "../../src/ingest/corrections.ts";
+import { tailSpace } from "../../src/ingest/tail-group.ts";
 import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import { allBackfills, type BackfillPlace } from "../../src/platform/backfill-place.ts";
@@ -153,7 +154,8 @@ async function stored(): Promise<string> {
   const all: string[] = [];
   try {
     for (const { name, bytes } of store.scanMeta("")) all.push(name, Buffer.from(bytes).toString("latin1"));
-    for (const space of ["late@1#0", "late@1#0.1", "always@1#0"])
+    const tails = tailSpace("visits", "user", ["user"]);
+    for (const space of ["late@1#0", "late@1#0.1", "always@1#0", tails])
       for (const { key, bytes } of store.scan(space))
         all.push(`${space} ${key}`, Buffer.from(bytes).toString("latin1"));
   } finally {
