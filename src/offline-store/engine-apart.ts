@@ -1,6 +1,6 @@
 /**
- * The batch engine in a process of its own, of the lowest priority that the system has: what scans and sorts beside a server
- * then takes the time that the server leaves, on the same core too, and its memory is its own.
+ * The batch engine in a process of its own, of a lower priority: what scans and sorts beside a server makes way for it when it
+ * wakes, on the same core too, and its memory is its own.
  *
  *     this process: who asks ──▶ one question after another, some batches ahead ──▶ engine-process: DuckDB
  *

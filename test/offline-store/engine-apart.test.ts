@@ -1,5 +1,5 @@
 /**
- * The engine in a process of its own does what any does; its process yields to all others, and leaves nothing behind. Runs
+ * The engine in a process of its own does what any does; its process yields to whoever asks, and leaves nothing behind. Runs
  * what is built, as the process is a program of it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -40,13 +40,13 @@ describe("its process", () => {
     return { engine, pid: pid! };
   }
 
-  it.runIf(process.platform === "linux")("has the lowest priority in all threads that compute", async () => {
+  it.runIf(process.platform === "linux")("has a lower priority than whoever asks, in all its threads", async () => {
     const { engine, pid } = await open();
     await engine.run("CREATE TABLE sorted AS SELECT hash(i) AS h FROM range(2000000) t(i) ORDER BY h");
     const threads = await readdir(`/proc/${pid}/task`);
     const priorities = threads.map((thread) => getPriority(Number(thread)));
     expect(threads.length).toBeGreaterThan(5);
-    expect(priorities).toEqual(threads.map(() => 19));
+    expect(priorities).toEqual(threads.map(() => Math.min(19, getPriority() + 10)));
     await engine.close();
     expect(isAlive(pid)).toBe(false);
   });
