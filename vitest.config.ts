@@ -11,11 +11,13 @@ const TIMED = [
 /** Each kills, pauses or cuts off real servers, and wants them alone. */
 const FAULTS = [
   "test/faults/*.test.ts",
+  "test/offline-store/engine-apart.test.ts",
   "test/ingest/kafka/drafts.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/ingest/kafka/late-views.test.ts",
   "test/ingest/kafka/source-ids.test.ts",
   "test/ingest/kafka/worker.test.ts",
+  "test/platform/backfill-corrected.test.ts",
   "test/platform/kill-nine.test.ts",
   "test/platform/shared-registry.test.ts",
   "test/services/components.test.ts",

@@ -360,7 +360,8 @@ export class Platform {
    * registered or not: it is looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
    */
   async backfillCost(options: Pick<PreviewOptions, "view" | "version" | "definitions">): Promise<BackfillCost> {
-    return costOfBackfill(previewedView(options, this.registry), this.#trainingPorts);
+    const ports = { ...this.#trainingPorts, openEngine: this.#context.openEngineBeside };
+    return costOfBackfill(previewedView(options, this.registry), ports);
   }
 
   /** What watches what this process serves: its alerts, and what models report. Nothing of it where it owns no folder. */

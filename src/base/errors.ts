@@ -86,6 +86,7 @@ export const ERROR_CODES = {
   DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
   SPILL_FULL: { status: 507, meaning: "work fits neither into its memory nor into its folder for spilled data" },
+  ENGINE_ENDED: { status: 500, meaning: "the process that scans and sorts events ended before its work did" },
   STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
   DISK_FULL: { status: 507, meaning: "there is no room left on the disk" },
   STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },

@@ -51,9 +51,10 @@ export function refuseUncorrectable(source: SourceDefinition, corrections: reado
   if (source.kafka !== undefined) {
     throw new OnefoldError(
       "REQUEST_INVALID",
-      `the events of source ${source.name} come from Kafka, where none can be corrected yet`,
+      `the events of source ${source.name} come from Kafka, where none can be corrected`,
       {
         where,
+        hint: "write one that makes up for it, or fold a corrected topic anew: docs/kafka.md, Taking back and forgetting",
       },
     );
   }

@@ -6,6 +6,9 @@
  * `id/<source>/<id>` -> known time and a digest of the row (imported ones: known time alone). So memory holds
  * what came since the last flush and no more, and a crash finds ids and positions in step: events behind the
  * position are replayed from the log, and their ids with them. An id older than `dedupeWithin` counts as new; a slow sweep removes such ids from the store.
+ *
+ * Where the ids are names that a run gave, `run/...`, no time is too long: a run that is gone on with knows all its names.
+ * The sweep removes those of other runs, which are over, as a source has one at a time.
  */
 import { createHash } from "node:crypto";
 import type { Row } from "../schema/value.ts";
@@ -43,6 +46,8 @@ export interface EventIdsOptions {
   readonly dedupeWithinMicros: number;
   /** Columns of a row that are the event's own; derived ones stand behind them. */
   readonly storedCount: number;
+  /** All ids are names that runs gave. Default false. */
+  readonly areNamesOfRuns?: boolean;
 }
 
 export class EventIds {
@@ -55,8 +60,12 @@ export class EventIds {
   #sweepAfter: string | undefined;
   #sweepOldest = Number.POSITIVE_INFINITY;
   #nextSweepFrom = Number.NEGATIVE_INFINITY;
+  readonly #areNamesOfRuns: boolean;
+  /** Of the newest name. */
+  #run: string | null = null;
 
-  constructor({ source, store, dedupeWithinMicros, storedCount }: EventIdsOptions) {
+  constructor({ source, store, dedupeWithinMicros, storedCount, areNamesOfRuns = false }: EventIdsOptions) {
+    this.#areNamesOfRuns = areNamesOfRuns;
     this.#prefix = idPrefix(source);
     this.#store = store;
     this.#withinMicros = dedupeWithinMicros;
@@ -73,6 +82,7 @@ export class EventIds {
    * claimed.
    */
   claim(id: string, row: Row, now: number, durable: Promise<unknown>): Taken | null {
+    this.#noteRun(id);
     const horizon = now - this.#withinMicros;
     const digest = rowDigest(row, this.#storedCount);
     const claim = this.#claims.get(id);
@@ -93,6 +103,7 @@ export class EventIds {
 
   /** The event of this id is in the log, below the position of the next flush. */
   accepted(id: string, row: Row, knownTime: number): void {
+    this.#noteRun(id);
     const claim = this.#claims.get(id);
     // A claim that waits is this event's; any other is of an earlier event whose id came again past the horizon.
     const isOwn = claim !== undefined && claim.durable !== null;
@@ -118,16 +129,18 @@ export class EventIds {
     };
   }
 
-  /** Goes on through the stored ids and removes those past the horizon; rests until some can be. */
+  /** Goes on through the stored ids and removes those that are over; rests until some can be. */
   #sweep(now: number, budget: number, metas: MetaWrite[]): void {
-    if (now < this.#nextSweepFrom) return;
+    if (now < this.#nextSweepFrom || (this.#areNamesOfRuns && this.#run === null)) return;
     const horizon = now - this.#withinMicros;
     const written = new Set(metas.map((meta) => meta.name));
+    const kept = this.#areNamesOfRuns ? idName(this.#prefix, `${this.#run}/`) : null;
     let visited = 0;
     for (const { name, bytes } of this.#store.scanMeta(this.#prefix, this.#sweepAfter)) {
       this.#sweepAfter = name;
       const knownTime = eventIdTime(bytes);
-      if (knownTime >= horizon) this.#sweepOldest = Math.min(this.#sweepOldest, knownTime);
+      const isOver = kept === null ? knownTime < horizon : !name.startsWith(kept);
+      if (!isOver) this.#sweepOldest = Math.min(this.#sweepOldest, knownTime);
       else if (!written.has(name)) metas.push({ name, bytes: null });
       if (++visited >= budget) return;
     }
@@ -135,6 +148,14 @@ export class EventIds {
     this.#nextSweepFrom = oldest + this.#withinMicros * 1.25;
     this.#sweepAfter = undefined;
     this.#sweepOldest = Number.POSITIVE_INFINITY;
+  }
+
+  /** Another run begins: those before it are over. */
+  #noteRun(name: string): void {
+    if (!this.#areNamesOfRuns || (this.#run !== null && name.startsWith(`${this.#run}/`))) return;
+    this.#run = name.slice(0, name.indexOf("/"));
+    this.#sweepAfter = undefined;
+    this.#nextSweepFrom = Number.NEGATIVE_INFINITY;
   }
 }
 

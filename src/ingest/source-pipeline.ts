@@ -44,7 +44,7 @@ import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { SourceTails } from "./source-tails.ts";
-import { dedupeWithinOf, Timeliness } from "./timeliness.ts";
+import { idRulesOf, Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
@@ -115,9 +115,9 @@ export class SourcePipeline {
     this.deadLetters = deadLetters;
     this.#store = store;
     this.#clock = clock;
-    const dedupeWithinMicros = dedupeWithinOf(source);
     this.#timeliness = new Timeliness(source);
-    this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros, storedCount: source.columns.length });
+    const storedCount = source.columns.length;
+    this.#ids = new EventIds({ source: source.name, store, storedCount, ...idRulesOf(source) });
     this.#flusher = new Flusher({
       delayMs: options.flushMs ?? FLUSH_MS,
       flush: () => this.#flush(),

@@ -4,18 +4,23 @@
 import { MICROS_PER_DAY } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { lateAfterOf, latenessOf } from "../fold/lateness.ts";
+import type { EventIdsOptions } from "./event-ids.ts";
 import type { LogEvent } from "./event.ts";
 
-const DEDUPE_WITHIN_MICROS = 7 * MICROS_PER_DAY;
 const FOR_EVER_MICROS = 100 * 366 * MICROS_PER_DAY;
 
 /**
  * How long an id is remembered at least. What a batch source is read from may hold the same rows for ever, so its ids are
- * never forgotten; the names that rows without an id are given for one run are.
+ * never forgotten; the names that rows without an id are given for one run go with that run (`EventIds`).
  */
 export function dedupeWithinOf(source: SourceDefinition): number {
-  if (source.kind === "stream") return source.dedupeWithinMicros;
-  return source.id === undefined ? DEDUPE_WITHIN_MICROS : FOR_EVER_MICROS;
+  return source.kind === "stream" ? source.dedupeWithinMicros : FOR_EVER_MICROS;
+}
+
+/** How `EventIds` is to take the source's ids. */
+export function idRulesOf(source: SourceDefinition): Pick<EventIdsOptions, "dedupeWithinMicros" | "areNamesOfRuns"> {
+  const areNamesOfRuns = source.kind === "batch" && source.id === undefined;
+  return { dedupeWithinMicros: dedupeWithinOf(source), areNamesOfRuns };
 }
 
 export class Timeliness {

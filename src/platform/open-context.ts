@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { openOfflineStore } from "../offline-store/delta-table.ts";
+import { openEngineApart } from "../offline-store/engine-apart.ts";
 import { openDuckDb } from "../offline-store/duckdb.ts";
 import { ENGINE_MEMORY_BYTES } from "./no-folder.ts";
 import type { OpenedRegistry } from "./open-registry.ts";
@@ -15,6 +16,9 @@ import { ViewCatalog } from "./view-catalog.ts";
 
 /** The part of the time that a backfill may work while something is served, unless said otherwise. */
 const BACKFILL_SHARE = 0.3;
+
+/** Of an engine beside a server: with more it would have every core of a small machine. */
+const BESIDE_THREADS = 1;
 
 /** `onServing`: from then on a backfill must leave time to requests. What is opened is closed by `closers`. */
 export async function openContext(
@@ -40,6 +44,8 @@ export async function openContext(
     publishes: options.publish !== undefined,
     engine,
     openEngine,
+    openEngineBeside: () =>
+      isServing || options.mode === "read" ? openEngineApart({ memoryBytes, threads: BESIDE_THREADS }) : openEngine(),
     buildsBehind: options.backfill === "behind",
     backfillShare: () => (isServing ? backfillShare : 1),
     offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),

@@ -37,6 +37,8 @@ export interface RuntimeContext {
   readonly engine: QueryEngine;
   /** A fresh engine for one piece of work; its caller closes it. */
   openEngine(settings?: EngineSettings): Promise<QueryEngine>;
+  /** The same for work on all events of a source: where something is served beside it, in a process that yields to that. */
+  readonly openEngineBeside: () => Promise<QueryEngine>;
   /** Opening does not wait for views that are to be computed from history. */
   readonly buildsBehind: boolean;
   /** The part of the time that a backfill may work, above 0 and up to 1: all of it while nothing is served. */

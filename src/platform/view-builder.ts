@@ -10,7 +10,7 @@
  *   beside the live ones, which catch up with the log and take their place at an exact position. Where that was cut
  *   short it goes on from where it was (`backfill-place.ts`).
  */
-import { OnefoldError } from "../base/errors.ts";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { foldLetterPrefix } from "../ingest/fold-letters.ts";
 import { BackfillPace } from "../ingest/backfill-pace.ts";
 import type { RebuildPlace } from "../ingest/rebuild-place.ts";
@@ -86,6 +86,11 @@ export interface BringUpOptions {
   /** Stops a backfill, which goes on from there the next time. */
   readonly signal?: AbortSignal;
 }
+
+/** Ends of the engine's process between which a backfill got no further. */
+const ENGINE_ENDS_MAX = 3;
+
+type RebuiltPart = Pick<RebuildRequest, "space" | "upTo" | "continueFrom" | "places">;
 
 export class ViewBuilder {
   readonly #context: RuntimeContext;
@@ -185,18 +190,41 @@ export class ViewBuilder {
     return this.#built(view, { fingerprint, epoch, end: historyEnd, position: upTo, space, ...former });
   }
 
+  /** Where the engine's process ends by itself it goes on with another, unless that gets it no further. */
   async #fold(
     view: CatalogView,
     files: ArchiveFiles,
-    part: Pick<RebuildRequest, "space" | "upTo" | "continueFrom" | "places">,
+    part: RebuiltPart,
+    pipeline: SourcePipeline,
+    options: BringUpOptions,
+  ): Promise<void> {
+    const { draft } = pipelineView(view);
+    if (draft !== undefined) await retireLetters(pipeline, view.name, draft);
+    let start = part.places?.start ?? null;
+    for (let ends = 0; ;) {
+      const { places } = part;
+      const request = { ...part, ...(places === undefined ? {} : { places: { ...places, start } }) };
+      try {
+        return await this.#foldWithEngine(view, files, request, pipeline, options);
+      } catch (error) {
+        if (!isOnefoldError(error) || error.code !== "ENGINE_ENDED" || options.signal?.aborted === true) throw error;
+        const before = start?.afterKey;
+        start = readBackfill(this.#store, view.name)?.place ?? null;
+        ends = start?.afterKey === before ? ends + 1 : 0;
+        if (ends === ENGINE_ENDS_MAX) throw error;
+      }
+    }
+  }
+
+  async #foldWithEngine(
+    view: CatalogView,
+    files: ArchiveFiles,
+    part: RebuiltPart,
     pipeline: SourcePipeline,
     { onProgress, signal }: BringUpOptions,
   ): Promise<void> {
     const { draft } = pipelineView(view);
-    if (draft !== undefined) await retireLetters(pipeline, view.name, draft);
-    const { backfillShare } = this.#context;
-    // While others are served the engine's threads would have both of two cores.
-    const engine = await this.#context.openEngine(backfillShare() < 1 ? { threads: 1 } : {});
+    const engine = await this.#context.openEngineBeside();
     const interrupt = (): void => engine.interrupt();
     signal?.addEventListener("abort", interrupt);
     try {
@@ -210,7 +238,7 @@ export class ViewBuilder {
         epoch: files.epoch,
         deadLetters: pipeline.deadLetters,
         ...part,
-        pace: new BackfillPace(backfillShare),
+        pace: new BackfillPace(this.#context.backfillShare),
         ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined
           ? {}

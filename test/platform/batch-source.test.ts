@@ -11,6 +11,7 @@ import { formatMicros, type Micros, parseMicros } from "../../src/base/micros.ts
 import type { BatchSourceDefinition, Definition } from "../../src/define/definition.ts";
 import { batch, count, entity, service, stream, sum, t, view } from "../../src/index.ts";
 import { readBatchState, writeBatchState } from "../../src/ingest/batch/batch-state.ts";
+import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import { describeWhere, shared } from "../services/describe-where.ts";
@@ -143,7 +144,7 @@ describe("a batch source of files", () => {
     expect((await platform.audit({ states: true })).clean).toBe(true);
   });
 
-  it("that is cut short goes on with the rest, each row once and each refusal once", async () => {
+  it("that is cut short goes on with the rest, each row once and each refusal once", { timeout: 180_000 }, async () => {
     await open({ format: "ndjson", location: join(folder, "ratings", "*.ndjson") });
     const rows = Array.from({ length: 45_000 }, (_, i) =>
       JSON.stringify({ ...rating("ana", 1, 1), ...(i % 5000 === 0 ? { stars: "many" } : {}) }),
@@ -161,12 +162,27 @@ describe("a batch source of files", () => {
       await platform.close();
       // What was copied counts, whatever becomes of the file.
       await rm(file, { force: true });
+      // However long it was left alone.
+      clock.advanceTo((clock.now() + 40 * 24 * HOUR) as Micros);
       platform = await openPlatform({ dataDir: join(folder, "data"), clock, definitions });
     }
     expect(await run()).toMatchObject({ status: "succeeded", attempts: 4, rows: 45_000, rejected: bad });
     expect(await served("ana")).toEqual({ n: 45_000 - bad, stars: 45_000 - bad });
     expect(await platform.deadLetters().list({ limit: 100 })).toHaveLength(bad);
     expect((await readdir(join(folder, "data", "batch", "ratings"))).toSorted()).toEqual(["state.json"]);
+
+    // The names of its rows go while later runs are taken in, and theirs do not add up.
+    const later = Array.from({ length: 5000 }, () => JSON.stringify(rating("bob", 2, 1)));
+    for (let n = 2; n < 5; n++) {
+      await writeFile(join(folder, "ratings", `${n}.ndjson`), later.join("\n"));
+      expect(await run()).toMatchObject({ accepted: later.length });
+    }
+    await platform.settle();
+    const store = openLmdbStore({ folder: join(folder, "data", "online"), readOnly: true });
+    const names = [...store.scanMeta("id/ratings/")].map(({ name }) => name);
+    await store.close();
+    expect(names.length).toBeGreaterThanOrEqual(later.length);
+    expect(names.length).toBeLessThan(5 * later.length);
   });
 
   it.each([false, true])(

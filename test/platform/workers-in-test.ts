@@ -1,10 +1,10 @@
 /** A server with two worker processes for tests, and what they ask of it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { childrenOf } from "../processes.ts";
 
 export interface Answer {
   readonly status: number;
@@ -112,29 +112,6 @@ export class VisitsServer {
     this.child.kill("SIGTERM");
     const [exitCode] = (await ended) as [number | null];
     return exitCode;
-  }
-}
-
-export function isAlive(pid: number): boolean {
-  // One that has ended, and whose parent has not heard of it yet, is dead.
-  return existsSync(`/proc/${pid}/stat`) && statOf(pid)[0] !== "Z";
-}
-
-function childrenOf(pid: number): number[] {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids.map(Number).filter((each) => {
-    const [state, parent] = statOf(each);
-    return Number(parent) === pid && state !== "Z";
-  });
-}
-
-/** State and parent of a process, and what else follows its name in `/proc`. */
-function statOf(pid: number): string[] {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  } catch {
-    return [];
   }
 }
 

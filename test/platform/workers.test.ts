@@ -10,7 +10,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { VisitsLoad, visit } from "./visits-load.ts";
-import { type Answer, type HttpConnection, isAlive, VisitsServer } from "./workers-in-test.ts";
+import { isAlive } from "../processes.ts";
+import { type Answer, type HttpConnection, VisitsServer } from "./workers-in-test.ts";
 
 /** Connections enough that each worker has some. */
 const CONNECTIONS = 12;

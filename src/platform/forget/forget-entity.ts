@@ -82,10 +82,10 @@ export function sourcesOfEntity({ registry, catalog }: RuntimeContext, entity: s
 function fromKafka(entity: string, source: string): OnefoldError {
   return new OnefoldError(
     "REQUEST_INVALID",
-    `events of entity ${entity} come from Kafka, where none can be forgotten yet`,
+    `events of entity ${entity} come from Kafka, where none can be forgotten`,
     {
       where: source,
-      hint: "topics, and what workers have made of them, are theirs to delete: drop the entity's records and states there",
+      hint: "fold a topic without its records anew, and delete the old one: docs/kafka.md, Taking back and forgetting",
     },
   );
 }
@@ -98,7 +98,7 @@ function shared(
   const names = views.map(({ name, version }) => `${name}@${version}`);
   return new OnefoldError("FORGET_SHARED", `events of entity ${entity} in source ${source} are folded for others too`, {
     where: names.join(", "),
-    hint: "to take them out would change what these views hold and held: give what must be forgettable a stream of its own",
+    hint: "to take them out would change what these views hold and held: give what must be forgettable a stream of its own; docs/forgetting.md has other ways",
   });
 }
 

@@ -20,11 +20,11 @@ import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.t
 import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
 import type { OfflineTable, TableFile } from "../../offline-store/offline-store.ts";
 import { fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
-import type { LocalOnlineStore, StateRead } from "../../online-store/online-store.ts";
+import type { LocalOnlineStore, MetaWrite, StateRead } from "../../online-store/online-store.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { Value } from "../../schema/value.ts";
-import { allBackfills } from "../backfill-place.ts";
+import { allBackfills, backfillMeta, type BackfillPlace } from "../backfill-place.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import { historyPlace } from "../view-builder.ts";
 import type { CatalogView } from "../view-catalog.ts";
@@ -88,8 +88,26 @@ async function forgetStates({ online, source, views, key }: ForgetInSource, ids:
   });
   const count = states.filter(({ space }) => !isTailSpace(space) && online.get(space, key) !== null).length;
   const notes = views.flatMap(({ name }) => withoutNote(online, name, key));
-  await online.removeStates(states, [...notes, ...ids.map((id) => forgottenIdMeta(source.name, id))]);
+  const places = views.flatMap(({ name }) => placeBefore(online, name, building.get(name), key));
+  await online.removeStates(states, [...notes, ...places, ...ids.map((id) => forgottenIdMeta(source.name, id))]);
   return count;
+}
+
+/** A backfill that was cut short behind the entity names it: it is to go on behind the one before instead. */
+function placeBefore(
+  online: LocalOnlineStore,
+  view: string,
+  backfill: BackfillPlace | undefined,
+  key: EntityKey,
+): MetaWrite[] {
+  if (backfill?.place?.afterKey !== key) return [];
+  let afterKey: EntityKey | null = null;
+  for (const state of online.scan(backfill.space)) {
+    if (state.key === key) break;
+    afterKey = state.key;
+  }
+  const place = afterKey === null ? null : { ...backfill.place, afterKey };
+  return [backfillMeta(view, { ...backfill, place })];
 }
 
 async function forgetEvents(engine: QueryEngine, table: OfflineTable, { groups }: ForgottenEvents): Promise<void> {

@@ -1,0 +1,25 @@
+/** Which processes there are, by what Linux says of them. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+
+export function isAlive(pid: number): boolean {
+  // One that has ended, and whose parent has not heard of it yet, is dead.
+  return existsSync(`/proc/${pid}/stat`) && statOf(pid)[0] !== "Z";
+}
+
+export function childrenOf(pid: number): number[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((each) => {
+    const [state, parent] = statOf(each);
+    return Number(parent) === pid && state !== "Z";
+  });
+}
+
+/** State and parent of a process, and what else follows its name in `/proc`. */
+function statOf(pid: number): string[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return [];
+  }
+}
