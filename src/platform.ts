@@ -42,6 +42,9 @@ import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
+import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
+import { driftPort } from "./platform/monitoring/drift-port.ts";
+import { openDriftDesk, openOwnedDrift } from "./platform/monitoring/open-drift.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { openContext } from "./platform/open-context.ts";
@@ -57,7 +60,8 @@ import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { TableDesk } from "./platform/table-desk.ts";
 import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
-import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
+import { openWorkers } from "./platform/workers/owner-house.ts";
+import type { Workers, WorkersOptions, WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
@@ -109,6 +113,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
+    const drift = openOwnedDrift(dataDir, clock, options.driftSampleRate);
+    closers.push(() => drift.recorder.close());
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
     await resumeForgetting(context, online);
@@ -121,7 +127,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     return new Platform(
       context,
       shared,
-      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate, drift },
       closers,
     );
   } catch (error) {
@@ -138,6 +144,8 @@ export class Platform {
   readonly tables: TableDesk;
   /** Whole files at a time: a view's values of all entities, vectors of the entities that a file names. */
   readonly batch: BatchReads;
+  /** Drift of what is served, against what was (docs/drift.md). */
+  readonly drift: DriftDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -164,6 +172,11 @@ export class Platform {
     this.#owned = owned;
     this.#closers = closers;
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
+    this.drift = openDriftDesk(context, this.#trainingPorts, {
+      drift: owned?.drift,
+      workers: async () => this.#workers?.flushDrift(),
+      settle: () => this.settle(),
+    });
     this.#registrations = new Registrations({
       registry: shared.registry,
       code: shared.code,
@@ -192,9 +205,12 @@ export class Platform {
       own: (work, instead) => this.#own(work, instead),
       revision: () => context.revision.count,
       metrics: () => this.#metrics.page(),
+      drift: driftPort(this.drift),
       warnings: () => troubleText(this.#follower?.trouble ?? null),
     });
-    this.#workers = owned === null ? null : this.#openWorkers(owned);
+    const [ports, metrics, { folder: registryFolder }] = [this.#servePorts, this.#metrics, shared];
+    const owner = { dataDir: this.dataDir, registryFolder, clock: this.clock, metrics, ports };
+    this.#workers = owned === null ? null : openWorkers(owner, owned);
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -452,22 +468,6 @@ export class Platform {
     });
     this.#closers.push(() => follower.close());
     return follower;
-  }
-
-  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
-    return new Workers({
-      dataDir: this.dataDir,
-      registryFolder: this.#shared.folder,
-      clock: this.clock,
-      servingLogSampleRate: sampleRate,
-      push: this.#servePorts.push,
-      correct: (source, corrections) => this.#servePorts.correct!(source, corrections),
-      readiness: this.#servePorts.readiness,
-      metrics: this.#metrics,
-      training,
-      flushedViews: () => sources.flushedViews(),
-      releaseDeadReaders: () => online.releaseDeadReaders(),
-    });
   }
 }
 

@@ -2,6 +2,7 @@
 import type { OnefoldError } from "../base/errors.ts";
 import type { SharedOnlineStore } from "../online-store/online-store.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
+import type { OwnedDrift } from "./monitoring/open-drift.ts";
 import type { OwnedStore } from "./online/open-published.ts";
 import type { OpenedRegistry } from "./open-registry.ts";
 import type { DefinitionCode } from "./registrations.ts";
@@ -26,4 +27,5 @@ export interface Owned {
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
   readonly sampleRate: number;
+  readonly drift: OwnedDrift;
 }

@@ -3,6 +3,7 @@
  */
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
+import type { OwnedDrift } from "./monitoring/open-drift.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 import type { TrainingDesk } from "../serve/training-desk.ts";
@@ -14,6 +15,7 @@ export interface ServingOwner {
   readonly training: TrainingDesk | null;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
+  readonly drift: OwnedDrift;
 }
 
 export interface ServePortsOptions {
@@ -23,10 +25,11 @@ export interface ServePortsOptions {
   own(work: string, instead: string): ServingOwner;
   revision(): number;
   metrics: ServePorts["metrics"];
+  readonly drift: NonNullable<ServePorts["drift"]>;
   warnings(): readonly string[];
 }
 
-export function openServePorts({ context, owned, own, revision, metrics, warnings }: ServePortsOptions): ServePorts {
+export function openServePorts({ context, owned, own, revision, metrics, drift, warnings }: ServePortsOptions): ServePorts {
   const { catalog, clock, registry, fits } = context;
   return {
     clock,
@@ -54,6 +57,8 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
       !views.some(({ view }) => view.definition.version === "dev"),
     ...(owned === null || owned.training === null ? {} : { training: owned.training }),
     record: (vector) => owned?.servingLog.record(vector),
+    ...(owned?.drift.recorder.sight === undefined ? {} : { sight: owned.drift.recorder.sight }),
+    drift,
     metrics,
     readiness: () =>
       owned === null

@@ -1,6 +1,7 @@
 /** Every HTTP route there is. */
 import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
+import { driftRoutes } from "./drift-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
@@ -28,6 +29,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
+    ...driftRoutes(ports),
   ]);
 }
 

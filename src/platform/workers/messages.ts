@@ -6,7 +6,7 @@ import type { WireError } from "../../base/wire-error.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { MetricValues } from "../../monitor/metrics.ts";
 import type { HttpOptions } from "../../serve/http.ts";
-import type { CorrectionReport, PushReport, ServePorts } from "../../serve/ports.ts";
+import type { CorrectionReport, DriftPort, PushReport, ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 
@@ -16,6 +16,8 @@ export interface WorkerSettings {
   /** Of the registry's file and the fits. */
   readonly registryFolder: string;
   readonly servingLogSampleRate: number;
+  /** Part of the vectors that it looks at for drift; absent: none. */
+  readonly driftSampleRate?: number;
   /** Whether the owner builds training sets. */
   readonly trains: boolean;
   readonly http: Omit<HttpOptions, "onError">;
@@ -57,6 +59,15 @@ export interface Questions {
     };
     readonly answered: CorrectionReport;
   };
+  /** Of the owner: a call of its drift port. */
+  readonly drift: {
+    readonly asked: { readonly call: keyof DriftPort; readonly given: readonly unknown[] };
+    readonly answered: unknown;
+  };
+  /** Of the owner: to keep what a worker saw of the vectors it served, as `windowToJson` writes it. */
+  readonly driftWindows: { readonly asked: readonly object[]; readonly answered: null };
+  /** Of a worker: to tell what it saw so far. */
+  readonly flushDrift: { readonly asked: null; readonly answered: null };
   /** Of the owner: the page of all processes. */
   readonly metricsPage: {
     readonly asked: null;

@@ -11,10 +11,11 @@ import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import { type Metrics, type MetricValues, sumCounted, sumPage, type WorkerCounts } from "../../monitor/metrics.ts";
 import type { HttpOptions } from "../../serve/http.ts";
-import type { ServePorts } from "../../serve/ports.ts";
+import type { DriftPort, ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import { faultsFromWire } from "./ask-link.ts";
+import { answerDrift } from "./asked-drift.ts";
 import { answerTraining } from "./asked-training.ts";
 import type { HouseStatus, WorkerSettings } from "./messages.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -51,6 +52,11 @@ export interface OwnerHouse {
   readonly registryFolder: string;
   readonly clock: Clock;
   readonly servingLogSampleRate: number;
+  readonly driftSampleRate: number;
+  /** Takes what a worker saw, as `windowToJson` writes it. */
+  readonly keepDrift: (windows: readonly object[]) => Promise<void>;
+  /** Null where there is none. */
+  readonly drift: () => DriftPort | null;
   readonly push: ServePorts["push"];
   readonly correct: NonNullable<ServePorts["correct"]>;
   readonly readiness: ServePorts["readiness"];
@@ -83,9 +89,9 @@ export class Workers {
     const { host = "127.0.0.1" } = options.http ?? {};
     const http = { ...options.http, host, port: await freePort(host, options.http?.port ?? 8080) };
     const resp = options.resp === undefined ? null : await respWithPort(options.resp);
-    const { dataDir, registryFolder, servingLogSampleRate, training } = this.#house;
-    const trains = training !== null;
-    const settings: WorkerSettings = { dataDir, registryFolder, servingLogSampleRate, trains, http, resp };
+    const { dataDir, registryFolder, servingLogSampleRate, driftSampleRate, training } = this.#house;
+    const sampled = { servingLogSampleRate, driftSampleRate };
+    const settings: WorkerSettings = { dataDir, registryFolder, ...sampled, trains: training !== null, http, resp };
     const program: WorkerProgram = {
       module: options.module instanceof URL ? fileURLToPath(options.module) : options.module,
       arguments: options.arguments ?? [],
@@ -131,6 +137,11 @@ export class Workers {
     await Promise.all(this.#processes().map((one) => one.flushServingLog()));
   }
 
+  /** Resolves once what workers saw so far is with the owner. */
+  async flushDrift(): Promise<void> {
+    await Promise.all(this.#processes().map((one) => one.flushDrift()));
+  }
+
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#supervisors, (supervisor) => supervisor.stop()));
     if (this.#beat !== null) clearInterval(this.#beat);
@@ -144,6 +155,8 @@ export class Workers {
     const started = new WorkerProcess(program, settings, {
       push: ({ source, rows, faults }) => this.#house.push(source, rows, faultsFromWire(faults)),
       correct: ({ source, corrections }) => this.#house.correct(source, corrections),
+      drift: (asked) => answerDrift(this.#house.drift(), asked),
+      driftWindows: (windows) => this.#house.keepDrift(windows).then(() => null),
       metricsPage: () => this.#metricsPage(),
       training: (asked) => answerTraining(this.#house.training, asked),
     });

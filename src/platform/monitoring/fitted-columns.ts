@@ -1,0 +1,52 @@
+/**
+ * The vectors that a fit's transformations were fitted to, joined again from its label rows and transformed by it.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { OnefoldError } from "../../base/errors.ts";
+import type { FeatureColumn } from "../../training/feature-columns.ts";
+import type { TrainingManifest } from "../../training/manifest.ts";
+import type { TrainingPorts } from "../../training/ports.ts";
+import { train } from "../../training/training-set.ts";
+
+/** One a feature, a slot a label row. Throws `FIT_UNKNOWN`, `VALUES_MISSING` where the label rows are not there any more. */
+export async function fittedColumns(
+  ports: TrainingPorts,
+  service: string,
+  version: number,
+): Promise<readonly FeatureColumn[]> {
+  const fit = ports.fits.fitFor(service, ports.registry.service(service).fingerprint, version);
+  const { spine, knowledge, boundary } = fit.training as unknown as TrainingManifest;
+  if (spine.generated !== null || (await hashOf(spine.path)) !== spine.sha256) {
+    throw new OnefoldError("VALUES_MISSING", `the label rows of fit ${version} are not there as they were`, {
+      where: spine.path,
+      hint: "compare with a training set instead: file:PATH",
+    });
+  }
+  const { columns } = await train({
+    ports,
+    service,
+    fit: version,
+    labels: {
+      path: spine.path,
+      ...(spine.timeColumn === null ? {} : { timeColumn: spine.timeColumn }),
+      ...(spine.tokenColumn === null ? {} : { tokenColumn: spine.tokenColumn }),
+      keyColumns: spine.keyColumns,
+    },
+    knowledge,
+    ...(boundary === null ? {} : { boundary }),
+    allowAfterLog: true,
+  });
+  return columns;
+}
+
+/** Null of what cannot be read. */
+async function hashOf(path: string): Promise<string | null> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+    return hash.digest("hex");
+  } catch {
+    return null;
+  }
+}
