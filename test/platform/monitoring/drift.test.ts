@@ -174,7 +174,7 @@ describe("drift detection", () => {
     expect(byTraining.features.map(({ judged }) => judged!.value)).toEqual(byFile.features.map(({ judged }) => judged!.value));
 
     // Closes the minute.
-    await serve(3);
+    await serve(3, CHANGED);
     await platform.settle();
     const folded = await platform.drift.report({ service: "fares", baseline: `folded:${time(0)}..${time(2)}`, current: `folded:${time(2)}..${time(3)}` });
     expect(named(folded.features, "fare").reference.count).toBe(2 * RIDERS);
