@@ -28,6 +28,7 @@ const JOURNEYS = [
   "test/bench/stream.test.ts",
   "test/bench/training.test.ts",
   "test/cli/batch-reads.test.ts",
+  "test/cli/drift.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",

@@ -29,14 +29,18 @@ export function driftReportText(report: DriftReport): string {
 }
 
 function sideText({ source, isExact, window }: DriftSide): string {
-  const times = [window.startMicros, window.endMicros].map((micros) => (Number.isFinite(micros) ? timeText(micros) : null));
+  const times = [window.startMicros, window.endMicros].map((micros) =>
+    Number.isFinite(micros) ? timeText(micros) : null,
+  );
   const when = times[0] === null ? "" : `, ${times[0]} to ${times[1]}`;
   return `${source}: ${formatCount(window.vectors)} vectors${when}${isExact ? "" : ", sketched"}`;
 }
 
 function shortNumber(value: number): string {
   if (value === 0 || !Number.isFinite(value)) return String(value);
-  return Math.abs(value) >= 0.0001 && Math.abs(value) < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
+  return Math.abs(value) >= 0.0001 && Math.abs(value) < 1e6
+    ? String(Number(value.toPrecision(4)))
+    : value.toExponential(2);
 }
 
 function percent(part: number): string {

@@ -3,7 +3,14 @@
  * that is beyond. Alerts judge signals; they know nothing of how one came to be.
  */
 
-export type SignalKind = "pipeline-age" | "source-silence" | "entity-age" | "expectation" | "drift" | "missing-drift" | "skew";
+export type SignalKind =
+  | "pipeline-age"
+  | "source-silence"
+  | "entity-age"
+  | "expectation"
+  | "drift"
+  | "missing-drift"
+  | "skew";
 
 export interface SignalSubject {
   readonly source?: string;

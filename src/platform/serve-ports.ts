@@ -29,7 +29,15 @@ export interface ServePortsOptions {
   warnings(): readonly string[];
 }
 
-export function openServePorts({ context, owned, own, revision, metrics, drift, warnings }: ServePortsOptions): ServePorts {
+export function openServePorts({
+  context,
+  owned,
+  own,
+  revision,
+  metrics,
+  drift,
+  warnings,
+}: ServePortsOptions): ServePorts {
   const { catalog, clock, registry, fits } = context;
   return {
     clock,

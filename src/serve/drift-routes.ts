@@ -24,7 +24,11 @@ const sideSchema: JsonSchema = {
 const reportSchema: JsonSchema = {
   type: "object",
   properties: {
-    services: { type: "array", items: { type: "string" }, description: "without a service: those of which values are kept" },
+    services: {
+      type: "array",
+      items: { type: "string" },
+      description: "without a service: those of which values are kept",
+    },
     service: { type: "string" },
     created_at: timeSchema,
     baseline: sideSchema,
@@ -96,7 +100,12 @@ export function driftRoutes({ drift }: ServePorts): Route[] {
       reads: "json",
       schemas: {
         params: { type: "object", properties: { service: nameSchema } },
-        body: { type: "object", required: ["source"], properties: { source: sourceSchema }, additionalProperties: false },
+        body: {
+          type: "object",
+          required: ["source"],
+          properties: { source: sourceSchema },
+          additionalProperties: false,
+        },
         answers: { 400: errorSchema, 404: errorSchema, 200: chosenSchema },
       },
       handle: async ({ params, body }) => {

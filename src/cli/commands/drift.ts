@@ -38,12 +38,16 @@ export function driftCommand(): Command {
     .option("--baseline <values>", `what is compared with: ${sources} (default: chosen, else the week before)`)
     .option("--current <values>", "what is compared, named likewise (default: last:24h)")
     .option("--exact", "count every value that is kept, instead of sketches; of served ones those in the serving log")
-    .option("--measure <name>", "judge by psi, ks, jensenshannon, wasserstein, chisquare, z or l_infinity where it fits")
+    .option(
+      "--measure <name>",
+      "judge by psi, ks, jensenshannon, wasserstein, chisquare, z or l_infinity where it fits",
+    )
     .addOption(new Option("--threshold <number>", "from where on it is drift").argParser(parseDecimal))
     .addOption(
-      new Option("--feature-measure <name=measure>", "of one feature, as delay=psi or delay=psi:0.2; may be repeated").argParser(
-        collectMeasure,
-      ),
+      new Option(
+        "--feature-measure <name=measure>",
+        "of one feature, as delay=psi or delay=psi:0.2; may be repeated",
+      ).argParser(collectMeasure),
     )
     .addOption(new Option("--samples-min <count>", "judge nothing of fewer values").argParser(parseCount))
     .option("--html <file>", "also write a report with plots, as one file that needs no other")
@@ -81,11 +85,17 @@ async function choose(options: DriftCommandOptions): Promise<void> {
     });
   }
   const source = forgetChosen === true ? null : baseline!;
-  const side = await asOwner(options, "own", {}, { work: "chooseDrift", asked: { service, source } }, async ({ drift }) => {
-    if (source === null) return drift.forgetChosen(service);
-    const chosen: DriftSide = await drift.choose(service, source);
-    return sideToJson(chosen);
-  });
+  const side = await asOwner(
+    options,
+    "own",
+    {},
+    { work: "chooseDrift", asked: { service, source } },
+    async ({ drift }) => {
+      if (source === null) return drift.forgetChosen(service);
+      const chosen: DriftSide = await drift.choose(service, source);
+      return sideToJson(chosen);
+    },
+  );
   createOutput(options.json === true).result({ service, baseline: side ?? null }, () =>
     source === null ? `${service} is compared with the week before` : `${service} is compared with ${source}`,
   );
@@ -101,7 +111,12 @@ function askedOf(options: DriftCommandOptions): Omit<DriftOptions, "service"> {
   };
 }
 
-function settingsOf({ measure, threshold, featureMeasure = {}, samplesMin }: Partial<DriftCommandOptions>): DriftSettings {
+function settingsOf({
+  measure,
+  threshold,
+  featureMeasure = {},
+  samplesMin,
+}: Partial<DriftCommandOptions>): DriftSettings {
   const features = Object.entries(featureMeasure).map(([feature, text]) => {
     const [name, limit] = text.split(":");
     const own = { measure: measureNamed(name!) };

@@ -29,11 +29,7 @@ export const NO_CATEGORIES: CategoryProfile = {
   shortBy: 0,
 };
 
-export function profileCategories(
-  values: Iterable<string>,
-  missing: number,
-  categoriesMax: number,
-): CategoryProfile {
+export function profileCategories(values: Iterable<string>, missing: number, categoriesMax: number): CategoryProfile {
   const counts = new Map<string, number>();
   let count = 0;
   for (const value of values) {

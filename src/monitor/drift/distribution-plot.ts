@@ -50,7 +50,10 @@ function intervals(cells: Cells, edges: Float64Array): { marks: Markish[]; heigh
 }
 
 /** The commonest first; bars of both sides under each other. */
-function values(cells: Cells, labels: readonly string[]): { marks: Markish[]; height: number; y: object; x: object; fy?: object; marginLeft?: number } {
+function values(
+  cells: Cells,
+  labels: readonly string[],
+): { marks: Markish[]; height: number; y: object; x: object; fy?: object; marginLeft?: number } {
   const all = labels.map((label, i) => ({
     label,
     parts: SIDES.map((side) => partOf(cells[sideOf(side)], cells[sideOf(side)].counts[i]!)),
@@ -59,7 +62,9 @@ function values(cells: Cells, labels: readonly string[]): { marks: Markish[]; he
   const isNumeric = labels.every((label) => label !== "" && Number.isFinite(Number(label)));
   if (isNumeric && labels.length <= BARS_MAX) return columns(all);
   const shown = all.toSorted((a, b) => Math.max(...b.parts) - Math.max(...a.parts)).slice(0, BARS_MAX);
-  const bars = shown.flatMap(({ label, parts }) => SIDES.map((side, i) => ({ label: shortLabel(label), side, part: parts[i]! })));
+  const bars = shown.flatMap(({ label, parts }) =>
+    SIDES.map((side, i) => ({ label: shortLabel(label), side, part: parts[i]! })),
+  );
   return {
     height: 40 + 2 * BAR_HEIGHT * shown.length,
     marginLeft: 130,

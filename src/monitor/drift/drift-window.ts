@@ -103,5 +103,12 @@ export function windowFromJson(json: unknown): DriftWindow {
     profile: profileFromJson(profile),
   }));
   // JSON has no NaN for times that are not known.
-  return { service, fit, startMicros: startMicros ?? Number.NaN, endMicros: endMicros ?? Number.NaN, vectors, features };
+  return {
+    service,
+    fit,
+    startMicros: startMicros ?? Number.NaN,
+    endMicros: endMicros ?? Number.NaN,
+    vectors,
+    features,
+  };
 }

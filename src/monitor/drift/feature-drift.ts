@@ -121,7 +121,8 @@ function judge(
   }
   // Tests of values one by one: where they are counted in intervals, they are none.
   if (cells.labels !== null) {
-    const unbounded = (value: number): Measured => (cells.isApproximate ? { value, low: null, high: null } : exactly(value));
+    const unbounded = (value: number): Measured =>
+      cells.isApproximate ? { value, low: null, high: null } : exactly(value);
     measured.chisquare = unbounded(chiSquareOfParts(cells).pValue);
     measured.z = unbounded(proportionsOfCells(cells).pValue);
   }

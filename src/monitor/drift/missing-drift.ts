@@ -25,7 +25,11 @@ interface Presence {
   readonly missing: number;
 }
 
-export function missingDrift(reference: Presence, current: Presence, threshold: number = MISSING_P_VALUE): MissingDrift {
+export function missingDrift(
+  reference: Presence,
+  current: Presence,
+  threshold: number = MISSING_P_VALUE,
+): MissingDrift {
   const [all1, all2] = [reference.count + reference.missing, current.count + current.missing];
   if (all1 === 0 || all2 === 0) {
     const none = { pValue: 1, threshold, effect: 0, effectThreshold: MISSING_EFFECT, isDrifted: false };

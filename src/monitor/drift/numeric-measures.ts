@@ -23,7 +23,9 @@ export function kolmogorovSmirnov(reference: NumericProfile, current: NumericPro
     value = Math.max(value, Math.abs(after.f - after.g));
     high = Math.max(high, after.f - before.g, after.g - before.f);
   }
-  return isExact(reference, current) ? { value, low: value, high: value } : { value, low: value, high: Math.min(1, high) };
+  return isExact(reference, current)
+    ? { value, low: value, high: value }
+    : { value, low: value, high: Math.min(1, high) };
 }
 
 /** The p-value of that distance, and between which others it lies. */

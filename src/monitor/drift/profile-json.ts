@@ -34,11 +34,27 @@ export function profileFromJson(json: unknown): Profile {
       const keys = Float64Array.from(listOf(fields, "keys") as number[]);
       const counts = Float64Array.from(listOf(fields, "counts") as number[]);
       if (keys.length !== counts.length) throw new Error("a profile's keys and counts differ in number");
-      return { kind, count, missing, min, max, mean, squares, bins: { level: numberOf(fields, "level"), keys, counts } };
+      return {
+        kind,
+        count,
+        missing,
+        min,
+        max,
+        mean,
+        squares,
+        bins: { level: numberOf(fields, "level"), keys, counts },
+      };
     }
     case "category": {
       const counts = new Map(listOf(fields, "counts") as [string, number][]);
-      return { kind, count, missing, counts, others: numberOf(fields, "others"), shortBy: numberOf(fields, "short_by") };
+      return {
+        kind,
+        count,
+        missing,
+        counts,
+        others: numberOf(fields, "others"),
+        shortBy: numberOf(fields, "short_by"),
+      };
     }
     default:
       throw new Error(`there is no profile of kind ${String(kind)}`);

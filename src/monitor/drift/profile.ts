@@ -3,12 +3,7 @@
  * bounds of a sketch it takes little room and can be merged. Both go through the same measures.
  */
 import type { ValueType } from "../../schema/value.ts";
-import {
-  CATEGORIES_MAX,
-  type CategoryProfile,
-  mergeCategories,
-  NO_CATEGORIES,
-} from "./category-profile.ts";
+import { CATEGORIES_MAX, type CategoryProfile, mergeCategories, NO_CATEGORIES } from "./category-profile.ts";
 import { mergeNumbers, NO_NUMBERS, type NumericProfile } from "./numeric-profile.ts";
 import { VALUE_BINS_MAX } from "./value-bins.ts";
 

@@ -42,7 +42,8 @@ ${reports.map(reportHtml).join("\n")}
 function reportHtml(report: DriftReport): string {
   const { service, createdMicros, baseline, current, features, drifted, unmatched } = report;
   const inOrder = features.toSorted((a, b) => Number(b.isDrifted) - Number(a.isDrifted));
-  const others = unmatched.length === 0 ? "" : `<p class="quiet">Not on both sides: ${escaped(unmatched.join(", "))}</p>`;
+  const others =
+    unmatched.length === 0 ? "" : `<p class="quiet">Not on both sides: ${escaped(unmatched.join(", "))}</p>`;
   return `<section>
 <h2>${escaped(service)}: <span class="${drifted > 0 ? "drifted" : "quiet"}">${drifted} of ${features.length} features drifted</span></h2>
 <p class="side">as of ${formatMicros(createdMicros as Micros)}</p>
@@ -61,7 +62,9 @@ function sideHtml({ source, isExact, window }: DriftSide): string {
   const times = [window.startMicros, window.endMicros];
   const when = times.every(Number.isFinite) ? times.map((time) => formatMicros(time as Micros)).join(" to ") : null;
   const vectors = `${window.vectors.toLocaleString("en")} vectors`;
-  return [escaped(source), vectors, when, isExact ? "counted one by one" : "sketched"].filter((part) => part !== null).join(", ");
+  return [escaped(source), vectors, when, isExact ? "counted one by one" : "sketched"]
+    .filter((part) => part !== null)
+    .join(", ");
 }
 
 function rowHtml(drift: ReportedFeature): string {

@@ -30,7 +30,10 @@ function exactTail(d: number, m: number, n: number): number {
   const common = greatestCommonDivisor(m, n);
   const steps = Math.round(d * (m / common) * n);
   if (steps === 0) return 1;
-  return Math.min(1, Math.max(0, m === n ? squareTail(n, steps) : bandTail(Math.max(m, n), Math.min(m, n), steps * common)));
+  return Math.min(
+    1,
+    Math.max(0, m === n ? squareTail(n, steps) : bandTail(Math.max(m, n), Math.min(m, n), steps * common)),
+  );
 }
 
 /**

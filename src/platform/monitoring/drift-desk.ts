@@ -2,7 +2,13 @@
  * Drift as it is asked for: reports, the baseline that is chosen for a service, and signals.
  */
 import { setTimeout } from "node:timers/promises";
-import { type DurationMicros, formatDuration, type Micros, MICROS_PER_DAY, MICROS_PER_MINUTE } from "../../base/micros.ts";
+import {
+  type DurationMicros,
+  formatDuration,
+  type Micros,
+  MICROS_PER_DAY,
+  MICROS_PER_MINUTE,
+} from "../../base/micros.ts";
 import type { DriftSettings } from "../../monitor/drift/choose-measure.ts";
 import { driftReport, type DriftReport, type DriftSide } from "../../monitor/drift/drift-report.ts";
 import { driftSignals } from "../../monitor/drift/drift-signals.ts";
@@ -134,7 +140,9 @@ export class DriftDesk {
       // A server goes on in between.
       await setTimeout(0);
     }
-    return merged === null ? null : { source: `the ${formatDuration(BASELINE_MICROS)} before`, isExact: false, window: merged };
+    return merged === null
+      ? null
+      : { source: `the ${formatDuration(BASELINE_MICROS)} before`, isExact: false, window: merged };
   }
 
   async #baseline(options: DriftOptions, current: DriftSource, now: Micros): Promise<DriftSide> {

@@ -23,7 +23,9 @@ export type DriftSource =
 
 /** Throws `REQUEST_INVALID`, `TIME_INVALID`, `DURATION_INVALID`. */
 export function parseDriftSource(text: string, now: Micros): DriftSource {
-  const [kind, rest] = text.includes(":") ? [text.slice(0, text.indexOf(":")), text.slice(text.indexOf(":") + 1)] : [text, ""];
+  const [kind, rest] = text.includes(":")
+    ? [text.slice(0, text.indexOf(":")), text.slice(text.indexOf(":") + 1)]
+    : [text, ""];
   switch (kind) {
     case "training":
       if (/^[\w-]+$/.test(rest)) return { kind, id: rest };

@@ -6,7 +6,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros } from "../../base/micros.ts";
-import { type DriftWindow, type FeatureColumn, featureProfile, mergeWindows } from "../../monitor/drift/drift-window.ts";
+import {
+  type DriftWindow,
+  type FeatureColumn,
+  featureProfile,
+  mergeWindows,
+} from "../../monitor/drift/drift-window.ts";
 import type { DriftSide } from "../../monitor/drift/drift-report.ts";
 import { type ProfileBuilder, profileBuilder } from "../../monitor/drift/profile-builder.ts";
 import { EXACT, type ProfileBounds, profileKindOf, SKETCH } from "../../monitor/drift/profile.ts";
@@ -64,7 +69,10 @@ async function valuesOf(house: DriftHouse, source: DriftSource, request: SideReq
         for (let row = 0; row < column.rowCount; row++) builders[i]!.add(column.value(row));
       }
       const vectors = columns[0]?.rowCount ?? 0;
-      return { ...timeless(service, vectors, featureColumns(planService(house.ports, service)), builders), fit: source.version };
+      return {
+        ...timeless(service, vectors, featureColumns(planService(house.ports, service)), builders),
+        fit: source.version,
+      };
     }
   }
 }
@@ -99,7 +107,9 @@ async function loggedValues(
       computed.values.forEach((value, i) => builders[i]?.add(value));
     } else {
       const places = new Map(served.features.map((name, i) => [name, i]));
-      outputs.forEach(({ from, feature }, i) => builders[i]!.add(served.values[places.get(`${from}:${feature}`) ?? -1] ?? null));
+      outputs.forEach(({ from, feature }, i) =>
+        builders[i]!.add(served.values[places.get(`${from}:${feature}`) ?? -1] ?? null),
+      );
     }
     vectors++;
   }
@@ -185,7 +195,10 @@ async function countRows(
   });
   const select = `SELECT ${specs.map(({ sql }) => sql).join(", ")} ${from}`;
   let rows = 0;
-  for await (const batch of engine.stream(select, specs.map(({ as }) => as))) {
+  for await (const batch of engine.stream(
+    select,
+    specs.map(({ as }) => as),
+  )) {
     rows += batch.rowCount;
     for (const [i, builder] of builders.entries()) {
       const cells = batch.columns[i]!;
@@ -216,6 +229,7 @@ function noValues(source: DriftSource, { service, text, exact }: SideRequest): O
       : "a server looks at a part of what it serves, and writes it down every half minute: see --drift-sample";
     return new OnefoldError("VALUES_MISSING", message, { where: range, hint });
   }
-  const hint = source.kind === "chosen" ? "choose one: onefold drift --service S --baseline training:ID --choose" : undefined;
+  const hint =
+    source.kind === "chosen" ? "choose one: onefold drift --service S --baseline training:ID --choose" : undefined;
   return new OnefoldError("VALUES_MISSING", message, hint === undefined ? {} : { hint });
 }

@@ -13,7 +13,9 @@ const CLOSE = 1e-9;
 
 function expectClose(value: number | undefined, wanted: number, what: string): void {
   expect(value, what).toBeTypeOf("number");
-  expect(Math.abs(value! - wanted), `${what}: ${value} for ${wanted}`).toBeLessThanOrEqual(CLOSE * Math.max(1, Math.abs(wanted)));
+  expect(Math.abs(value! - wanted), `${what}: ${value} for ${wanted}`).toBeLessThanOrEqual(
+    CLOSE * Math.max(1, Math.abs(wanted)),
+  );
 }
 
 describe("drift measures equal those of SciPy and Evidently", () => {

@@ -3,8 +3,18 @@ import { describe, expect, it } from "vitest";
 import { mergeCategories, NO_CATEGORIES, profileCategories } from "../../../src/monitor/drift/category-profile.ts";
 import { categoryCells, numericCells } from "../../../src/monitor/drift/cells.ts";
 import type { Measured } from "../../../src/monitor/drift/measured.ts";
-import { mergeNumbers, NO_NUMBERS, type NumericProfile, profileNumbers } from "../../../src/monitor/drift/numeric-profile.ts";
-import { kolmogorovSmirnov, ksTest, normedWasserstein, wasserstein } from "../../../src/monitor/drift/numeric-measures.ts";
+import {
+  mergeNumbers,
+  NO_NUMBERS,
+  type NumericProfile,
+  profileNumbers,
+} from "../../../src/monitor/drift/numeric-profile.ts";
+import {
+  kolmogorovSmirnov,
+  ksTest,
+  normedWasserstein,
+  wasserstein,
+} from "../../../src/monitor/drift/numeric-measures.ts";
 import { profileFromJson, profileToJson } from "../../../src/monitor/drift/profile-json.ts";
 import { jensenShannon, lInfinity, populationStability } from "../../../src/monitor/drift/share-measures.ts";
 import { binRange, VALUE_BINS_MAX } from "../../../src/monitor/drift/value-bins.ts";
@@ -38,8 +48,17 @@ function draws(random: SeededRandom, draw: Draw, count: number): Float64Array {
 }
 
 /** Cut anywhere and merged in any order. */
-function inParts<T>(random: SeededRandom, count: number, of: (from: number, to: number) => T, merge: (a: T, b: T) => T): T {
-  const cuts = [0, ...Array.from({ length: random.integer(0, 6) }, () => random.integer(0, count)).sort((a, b) => a - b), count];
+function inParts<T>(
+  random: SeededRandom,
+  count: number,
+  of: (from: number, to: number) => T,
+  merge: (a: T, b: T) => T,
+): T {
+  const cuts = [
+    0,
+    ...Array.from({ length: random.integer(0, 6) }, () => random.integer(0, count)).sort((a, b) => a - b),
+    count,
+  ];
   const parts = cuts.slice(1).map((to, i) => of(cuts[i]!, to));
   while (parts.length > 1) {
     const [a] = parts.splice(random.integer(0, parts.length - 1), 1);
@@ -74,11 +93,19 @@ describe("sketches of numbers", () => {
       const merged = inParts(
         random,
         values.length,
-        (from, to) => profileFromJson(structuredClone(profileToJson(profileNumbers(values.slice(from, to), 0, binsMax)))) as NumericProfile,
+        (from, to) =>
+          profileFromJson(
+            structuredClone(profileToJson(profileNumbers(values.slice(from, to), 0, binsMax))),
+          ) as NumericProfile,
         (a, b) => mergeNumbers(a, b, binsMax),
       );
       expect(merged.bins).toEqual(whole.bins);
-      expect([merged.count, merged.missing, merged.min, merged.max]).toEqual([whole.count, whole.missing, whole.min, whole.max]);
+      expect([merged.count, merged.missing, merged.min, merged.max]).toEqual([
+        whole.count,
+        whole.missing,
+        whole.min,
+        whole.max,
+      ]);
       expect(whole.bins.keys.length).toBeLessThanOrEqual(binsMax);
       const scale = Math.max(1, Math.abs(whole.min), Math.abs(whole.max));
       if (whole.count > 0 && scale < 1e100) {
@@ -107,8 +134,14 @@ describe("drift of sketches", () => {
       const one = draws(random, shape(0), random.integer(30, 6000));
       const two = draws(random, shape(random.pick([0, 0.2, 1.5])), random.integer(30, 6000));
       const binsMax = random.pick([16, 128, VALUE_BINS_MAX]);
-      const exact = [one, two].map((values) => profileNumbers(values.slice(), 0, UNBOUNDED)) as [NumericProfile, NumericProfile];
-      const sketched = [one, two].map((values) => profileNumbers(values.slice(), 0, binsMax)) as [NumericProfile, NumericProfile];
+      const exact = [one, two].map((values) => profileNumbers(values.slice(), 0, UNBOUNDED)) as [
+        NumericProfile,
+        NumericProfile,
+      ];
+      const sketched = [one, two].map((values) => profileNumbers(values.slice(), 0, binsMax)) as [
+        NumericProfile,
+        NumericProfile,
+      ];
       if (exact[0].max > 1e200) return;
       const distance = kolmogorovSmirnov(...sketched);
       expectWithin(kolmogorovSmirnov(...exact).value, distance, "the distance of Kolmogorov and Smirnov");
@@ -130,7 +163,8 @@ describe("drift of sketches", () => {
     forRounds((random) => {
       const names = random.integer(1, 400);
       const skewed = (exponent: number): string => `c${Math.floor(names * random.next() ** exponent)}`;
-      const side = (exponent: number): string[] => Array.from({ length: random.integer(50, 3000) }, () => skewed(exponent));
+      const side = (exponent: number): string[] =>
+        Array.from({ length: random.integer(50, 3000) }, () => skewed(exponent));
       const [one, two] = [side(4), side(random.pick([4, 5, 1]))];
       const categoriesMax = random.pick([4, 32, 256]);
       const sketchOf = (values: readonly string[]) =>
@@ -148,7 +182,9 @@ describe("drift of sketches", () => {
         expect([...counts.values()].reduce((sum, each) => sum + each, others)).toBe(count);
         for (const [category, all] of exact[i]!.counts) {
           const known = counts.get(category) ?? 0;
-          expect(known <= all && all <= known + shortBy, `${category}: ${known} of ${all}, short by ${shortBy}`).toBe(true);
+          expect(known <= all && all <= known + shortBy, `${category}: ${known} of ${all}, short by ${shortBy}`).toBe(
+            true,
+          );
         }
       }
       const cells = categoryCells(sketched[0]!, sketched[1]!);
@@ -160,7 +196,10 @@ describe("drift of sketches", () => {
   });
 
   it("of nothing are empty", () => {
-    expect(mergeNumbers(NO_NUMBERS, profileNumbers(new Float64Array([Number.NaN]), 2, 8), 8)).toEqual({ ...NO_NUMBERS, missing: 3 });
+    expect(mergeNumbers(NO_NUMBERS, profileNumbers(new Float64Array([Number.NaN]), 2, 8), 8)).toEqual({
+      ...NO_NUMBERS,
+      missing: 3,
+    });
     expect(mergeCategories(NO_CATEGORIES, NO_CATEGORIES, 8)).toEqual(NO_CATEGORIES);
   });
 });

@@ -77,7 +77,10 @@ interface Hour {
 }
 
 /** Each rider rides once, and is then read once. */
-async function serve(hour: number, { unit = 1, cities = ["bern", "genf", "zug"], untipped = 0.1 }: Hour = {}): Promise<void> {
+async function serve(
+  hour: number,
+  { unit = 1, cities = ["bern", "genf", "zug"], untipped = 0.1 }: Hour = {},
+): Promise<void> {
   clock.advanceTo((at(hour) + 60_000_000) as Micros);
   const rows = Array.from({ length: RIDERS }, (_, i) => ({
     rider_id: `r${i}`,
@@ -111,7 +114,11 @@ describe("drift detection", () => {
     expect(drifted(quiet.features)).toEqual([]);
     expect([quiet.baseline.window.vectors, quiet.current.window.vectors]).toEqual([3 * RIDERS, RIDERS]);
     await serve(4, CHANGED);
-    const report = await platform.drift.report({ service: "fares", baseline: BEFORE, current: `range:${time(4)}..${time(5)}` });
+    const report = await platform.drift.report({
+      service: "fares",
+      baseline: BEFORE,
+      current: `range:${time(4)}..${time(5)}`,
+    });
     expect(drifted(report.features)).toEqual(["fare", "city", "tip"]);
     expect(named(report.features, "fare").judged).toMatchObject({ measure: "ks", isBeyond: true });
     expect(named(report.features, "fare").judged!.effect.value).toBeGreaterThan(0.9);
@@ -168,15 +175,26 @@ describe("drift detection", () => {
 
     const current = `range:${time(2)}..${time(3)}`;
     const byFile = await platform.drift.report({ service: "fares", baseline: `file:${out}`, current });
-    const byTraining = await platform.drift.report({ service: "fares", baseline: "training:first", current, exact: true });
+    const byTraining = await platform.drift.report({
+      service: "fares",
+      baseline: "training:first",
+      current,
+      exact: true,
+    });
     expect(drifted(byFile.features)).toEqual(["fare", "city", "tip"]);
     expect(byFile.baseline.window.vectors).toBe(RIDERS);
-    expect(byTraining.features.map(({ judged }) => judged!.value)).toEqual(byFile.features.map(({ judged }) => judged!.value));
+    expect(byTraining.features.map(({ judged }) => judged!.value)).toEqual(
+      byFile.features.map(({ judged }) => judged!.value),
+    );
 
     // Closes the minute.
     await serve(3, CHANGED);
     await platform.settle();
-    const folded = await platform.drift.report({ service: "fares", baseline: `folded:${time(0)}..${time(2)}`, current: `folded:${time(2)}..${time(3)}` });
+    const folded = await platform.drift.report({
+      service: "fares",
+      baseline: `folded:${time(0)}..${time(2)}`,
+      current: `folded:${time(2)}..${time(3)}`,
+    });
     expect(named(folded.features, "fare").reference.count).toBe(2 * RIDERS);
     expect(drifted(folded.features)).toEqual(["fare", "city", "tip"]);
 
@@ -189,7 +207,9 @@ describe("drift detection", () => {
     expect(Math.abs((named(fitted.features, "fare").reference as { mean: number }).mean)).toBeLessThan(1e-9);
     expect(drifted(fitted.features)).toEqual(["fare"]);
     await writeFile(labels, "rider_id,event_timestamp\n");
-    await expect(platform.drift.report({ service: "scaled", baseline: "fit:1", current: "last:1h" })).rejects.toMatchObject({
+    await expect(
+      platform.drift.report({ service: "scaled", baseline: "fit:1", current: "last:1h" }),
+    ).rejects.toMatchObject({
       code: "VALUES_MISSING",
     });
   });
@@ -204,7 +224,11 @@ describe("drift detection", () => {
     const now = at(4) + 180_000_000;
     const signals = await platform.drift.signals.signals(now);
     const beyond = signals.filter(({ isBeyond }) => isBeyond);
-    expect(beyond.map(({ kind, subject }) => `${kind} ${subject.feature}`)).toEqual(["drift fare", "drift city", "missing-drift tip"]);
+    expect(beyond.map(({ kind, subject }) => `${kind} ${subject.feature}`)).toEqual([
+      "drift fare",
+      "drift city",
+      "missing-drift tip",
+    ]);
     expect(beyond[0]).toMatchObject({
       subject: { service: "fares", view: "rider_rides@1", feature: "fare" },
       measure: "ks_p_value",
@@ -230,10 +254,21 @@ describe("drift detection", () => {
     for (const hour of [0, 1]) await serve(hour);
     const asked = (query: object) => platform.request("GET", `/drift?${new URLSearchParams({ ...query })}`);
     expect(await asked({})).toEqual({ services: [] });
-    const report = await asked({ service: "fares", baseline: BEFORE, current: "last:1h", measure: "psi", threshold: "0.5" });
+    const report = await asked({
+      service: "fares",
+      baseline: BEFORE,
+      current: "last:1h",
+      measure: "psi",
+      threshold: "0.5",
+    });
     expect(await asked({})).toEqual({ services: ["fares"] });
     expect(report).toMatchObject({ service: "fares", baseline: { source: BEFORE, exact: false, vectors: 2 * RIDERS } });
-    expect((report["features"] as object[])[0]).toMatchObject({ feature: "fare", measure: "psi", threshold: 0.5, drifted: false });
+    expect((report["features"] as object[])[0]).toMatchObject({
+      feature: "fare",
+      measure: "psi",
+      threshold: 0.5,
+      drifted: false,
+    });
     const { baseline } = await platform.request("POST", "/drift/fares/baseline", { source: BEFORE });
     expect(baseline).toMatchObject({ source: BEFORE, vectors: 2 * RIDERS });
     expect(await asked({ service: "fares" })).toMatchObject({ baseline: { source: BEFORE } });
@@ -249,7 +284,9 @@ describe("drift detection", () => {
     ] as const) {
       await expect(asked(query), JSON.stringify(query)).rejects.toMatchObject({ code });
     }
-    await expect(platform.request("POST", "/drift/..%2f..%2fregistry/baseline", { source: BEFORE })).rejects.toMatchObject({
+    await expect(
+      platform.request("POST", "/drift/..%2f..%2fregistry/baseline", { source: BEFORE }),
+    ).rejects.toMatchObject({
       code: "SERVICE_UNKNOWN",
     });
   });
