@@ -261,7 +261,8 @@ export class Platform {
   /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
   async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
     const { sources } = this.#own("forget");
-    return forgetOwned(this.#context, sources, { entity, parts: key, settle: () => this.settle() });
+    const work = { settle: () => this.settle(), drift: (of: string) => this.drift.forget(of) };
+    return forgetOwned(this.#context, sources, { entity, parts: key, ...work });
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
@@ -369,11 +370,13 @@ export class Platform {
     return new DeadLetterDesk(this.#context, this.#owned?.sources ?? null);
   }
 
-  /** Resolves once everything pushed and served so far is in the online store, the offline tables and the serving log. */
+  /** Resolves once everything pushed and served so far is in the online store, the offline tables, the serving log and drift's windows. */
   async settle(): Promise<void> {
     if (this.#owned === null) return;
-    const { sources, servingLog } = this.#owned;
+    const { sources, servingLog, drift } = this.#owned;
     await Promise.all([sources.settle(), servingLog.flush(), this.#workers?.flushServingLogs()]);
+    await this.#workers?.flushDrift();
+    await drift.recorder.flush();
   }
 
   /** The stored states of a view, in key order, as of the last flush. */

@@ -8,7 +8,7 @@
  *
  * Sketches know F and G exactly between bins, so D there is a lower bound; within a bin the values may lie anywhere.
  */
-import { type Measured } from "./measured.ts";
+import type { Measured } from "./measured.ts";
 import { type NumericProfile, standardDeviation } from "./numeric-profile.ts";
 import { type KsProbability, ksProbability } from "./two-sample-ks.ts";
 import { binRange, coarsenTo } from "./value-bins.ts";

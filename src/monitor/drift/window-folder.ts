@@ -85,6 +85,20 @@ export class WindowFolder {
     }
   }
 
+  /** Of all features that anything is kept of, `view@version`. */
+  async views(service: string): Promise<string[]> {
+    const windows = await this.read(service, { fromMicros: Number.NEGATIVE_INFINITY, untilMicros: Number.POSITIVE_INFINITY });
+    const chosen = await this.readBaseline(service);
+    const all = chosen === null ? windows : [...windows, chosen.window];
+    return [...new Set(all.flatMap(({ features }) => features.map(({ view }) => view)))];
+  }
+
+  /** Removes all that is kept of a service. */
+  async forget(service: string): Promise<void> {
+    for (const [path, window] of this.#newest) if (window.service === service) this.#newest.delete(path);
+    await rm(join(this.#folder, service), { recursive: true, force: true });
+  }
+
   async writeBaseline(service: string, { source, chosenMicros, window }: ChosenBaseline): Promise<void> {
     const content = { source, chosen_micros: chosenMicros, window: windowToJson(window) };
     await replaceFile(join(this.#folder, service, BASELINE), `${JSON.stringify(content)}\n`);

@@ -9,12 +9,14 @@ import { join } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { replaceDurably } from "../../ingest/log-erasure.ts";
+import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import type { LocalOnlineStore } from "../../online-store/online-store.ts";
 import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
 import { encodeEntityKey, type EntityKey } from "../../schema/entity-key.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { CatalogView } from "../view-catalog.ts";
+import { forgetDrift } from "./forget-drift.ts";
 import { forgetInSource, type ForgottenOfSource } from "./forget-source.ts";
 
 export interface ForgetReport extends ForgottenOfSource {
@@ -112,18 +114,29 @@ export async function forgetOwned(
   sources: {
     get(source: string): { forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> };
   },
-  { entity, parts, settle }: { readonly entity: string; readonly parts: readonly unknown[]; settle(): Promise<void> },
+  { entity, parts, settle, drift }: ForgetAsked,
 ): Promise<ForgetReport> {
   const journal = { entity, key: keyToForget(context, entity, parts) };
   await settle();
-  return forgetEntity(context, journal, ({ source, views }) => sources.get(source.name).forget(views, journal.key));
+  const inSource = ({ source, views }: SourceOfEntity): Promise<ForgottenOfSource> =>
+    sources.get(source.name).forget(views, journal.key);
+  return forgetEntity(context, journal, inSource, () => drift(entity));
 }
 
-/** `inSource` closes a source while `forgetInSource` works on it. */
+export interface ForgetAsked {
+  readonly entity: string;
+  readonly parts: readonly unknown[];
+  settle(): Promise<void>;
+  /** Removes the sketches that an entity may have part in. */
+  drift(entity: string): Promise<void>;
+}
+
+/** `inSource` closes a source while `forgetInSource` works on it; `inDrift` removes sketches. */
 export async function forgetEntity(
   context: RuntimeContext,
   journal: Journal,
   inSource: (one: SourceOfEntity) => Promise<ForgottenOfSource>,
+  inDrift: () => Promise<void>,
 ): Promise<ForgetReport> {
   const sources = sourcesOfEntity(context, journal.entity);
   await replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
@@ -133,6 +146,7 @@ export async function forgetEntity(
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += found[name];
   }
   const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal);
+  await inDrift();
   await rm(join(context.dataDir, JOURNAL));
   return { ...journal, sources: sources.map(({ source }) => source.name), ...counts, servedVectors };
 }
@@ -142,8 +156,10 @@ export async function resumeForgetting(context: RuntimeContext, online: LocalOnl
   const text = await readFile(join(context.dataDir, JOURNAL), "utf8").catch(() => null);
   if (text === null) return;
   const journal = JSON.parse(text) as Journal;
-  const { key } = journal;
-  await forgetEntity(context, journal, (one) => forgetInSource({ context, online, ...one, key }));
+  const { entity, key } = journal;
+  const windows = new WindowFolder(context.dataDir);
+  const inDrift = (): Promise<void> => forgetDrift(windows, context.registry, entity);
+  await forgetEntity(context, journal, (one) => forgetInSource({ context, online, ...one, key }), inDrift);
 }
 
 /** A writer that has a segment open sees that its file is gone, and begins another. */

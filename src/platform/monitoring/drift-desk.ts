@@ -14,6 +14,7 @@ import { driftReport, type DriftReport, type DriftSide } from "../../monitor/dri
 import { driftSignals } from "../../monitor/drift/drift-signals.ts";
 import { mergeWindows, WINDOW_MICROS } from "../../monitor/drift/drift-window.ts";
 import type { Signal, SignalSource } from "../../monitor/signal.ts";
+import { forgetDrift } from "../forget/forget-drift.ts";
 import { type DriftSource, parseDriftSource } from "./drift-source.ts";
 import { type DriftHouse, driftSide } from "./drift-values.ts";
 
@@ -91,6 +92,13 @@ export class DriftDesk {
   async forgetChosen(service: string): Promise<void> {
     this.#house.ports.registry.service(service);
     await this.#house.windows.removeBaseline(service);
+  }
+
+  /** Removes the sketches that an entity may have part in. */
+  async forget(entity: string): Promise<void> {
+    await this.#flush(false);
+    this.#said.clear();
+    await forgetDrift(this.#house.windows, this.#house.ports.registry, entity);
   }
 
   /** Of the last whole hour of every service: what was served in it, against the chosen baseline or the week before. */

@@ -16,6 +16,7 @@ const KEPT_MICROS: DurationMicros = 31 * MICROS_PER_DAY;
 /** Where a process owns the folder. */
 export interface OwnedDrift {
   readonly rate: number;
+  readonly windows: WindowFolder;
   readonly recorder: DriftRecorder;
   /** Takes what a worker saw. */
   keep(windows: readonly object[]): Promise<void>;
@@ -32,7 +33,7 @@ export function openOwnedDrift(dataDir: string, clock: Clock, rate: number = DRI
     await windows.forgetBefore(now - KEPT_MICROS);
   };
   const recorder = new DriftRecorder({ rate, keep });
-  return { rate, recorder, keep: async (added) => recorder.add(added.map(windowFromJson)) };
+  return { rate, windows, recorder, keep: async (added) => recorder.add(added.map(windowFromJson)) };
 }
 
 /** Where this process owns the folder. */
@@ -45,7 +46,7 @@ interface Flushes {
 }
 
 export function openDriftDesk(context: RuntimeContext, ports: TrainingPorts, flushes: Flushes): DriftDesk {
-  const windows = new WindowFolder(context.dataDir);
+  const windows = flushes.drift?.windows ?? new WindowFolder(context.dataDir);
   return new DriftDesk({ context, ports, windows }, async (exact) => {
     const { drift, workers, settle } = flushes;
     if (drift === undefined) return;
