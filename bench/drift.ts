@@ -68,16 +68,12 @@ async function measure(without: Server, looking: Server): Promise<boolean> {
       rounds.push({ without: measured.get(without)!, looking: measured.get(looking)! });
     }
     const shared = { bench: "drift", better: "higher", goal: GOAL } as const;
-    const by = (
-      measured: (of: Measured) => number,
-    ): { rounds: number[]; reference: { name: string; rounds: number[] } } => ({
-      rounds: rounds.map((round) => measured(round.looking)),
-      reference: { name: "without", rounds: rounds.map((round) => measured(round.without)) },
-    });
-    passed = report({ ...shared, case: one.name, unit: "req/s", ...by(({ rate }) => rate) }) && passed;
-    if (Number.isNaN(rounds[0]!.looking.micros)) continue;
-    const perSecond = by(({ micros }) => 1e6 / micros);
-    passed = report({ ...shared, case: `${one.name}-cpu`, unit: "req/s of processor time", ...perSecond }) && passed;
+    const rates = rounds.map((round) => round.looking.rate / round.without.rate);
+    passed = report({ ...shared, case: one.name, unit: "of the requests/s without", rounds: rates }) && passed;
+    const perSecond = rounds.map((round) => round.without.micros / round.looking.micros);
+    if (Number.isNaN(perSecond[0]!)) continue;
+    const cpu = { case: `${one.name}-cpu`, unit: "of the requests a second of processor time without" };
+    passed = report({ ...shared, ...cpu, rounds: perSecond }) && passed;
   }
   return passed;
 }

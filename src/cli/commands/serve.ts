@@ -69,7 +69,7 @@ export function serveCommand(): Command {
     )
     .addOption(
       new Option("--drift-sample <share>", "share of the served vectors that are looked at for drift, 0 to 1")
-        .default(0.01)
+        .default(0.005)
         .argParser(parseShare),
     )
     .addOption(

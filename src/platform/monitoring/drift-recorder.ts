@@ -10,7 +10,7 @@ import type { Value } from "../../schema/value.ts";
 const EVERY_MILLIS = 30_000;
 
 /** The part of all vectors that is looked at, unless said otherwise. */
-export const DRIFT_SAMPLE_RATE = 0.01;
+export const DRIFT_SAMPLE_RATE = 0.005;
 
 export interface DriftRecorderOptions {
   /** 0 to 1; 0 looks at none. */
