@@ -1,7 +1,8 @@
 /** `onefold drift`: how far a service's values are from what they were, feature by feature. */
 import { writeFile } from "node:fs/promises";
 import { Command, Option } from "commander";
-import { OnefoldError } from "../../base/errors.ts";
+import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
+import type { Platform } from "../../platform.ts";
 import {
   type DriftOptions,
   type DriftReport,
@@ -12,7 +13,7 @@ import {
   sideToJson,
 } from "../../platform/monitoring/drift-desk.ts";
 import { driftReportText } from "../drift-text.ts";
-import { createOutput } from "../output.ts";
+import { createOutput, type Output } from "../output.ts";
 import { parseCount, parseDecimal } from "../option-values.ts";
 import { asOwner, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 
@@ -55,18 +56,8 @@ export function driftCommand(): Command {
     .option("--forget-chosen", "compare with the week before again")
     .action(async (options: DriftCommandOptions) => {
       if (options.choose === true || options.forgetChosen === true) return choose(options);
-      const reports = await withPlatform(options, "read", async ({ drift }) => {
-        const named = options.service === undefined ? await drift.services() : [options.service];
-        const made: DriftReport[] = [];
-        for (const service of named) made.push(await drift.report({ service, ...askedOf(options) }));
-        return made;
-      });
-      if (reports.length === 0) {
-        throw new OnefoldError("VALUES_MISSING", "no served values are kept of any service", {
-          hint: "name one with --service and its values with --current, or serve first",
-        });
-      }
       const output = createOutput(options.json === true);
+      const reports = await withPlatform(options, "read", ({ drift }) => reportsOf(drift, options, output));
       if (options.html !== undefined) {
         const { reportsToHtml } = await import("../../platform/monitoring/drift-html.ts");
         await writeFile(options.html, reportsToHtml(reports));
@@ -75,6 +66,33 @@ export function driftCommand(): Command {
       output.result({ reports: reports.map(reportToJson) }, () => reports.map(driftReportText).join("\n\n"));
     });
   return withStandardOptions(command);
+}
+
+/** Of all services those that can be compared; of one that was named the report or the error. */
+async function reportsOf(
+  drift: Platform["drift"],
+  options: DriftCommandOptions,
+  { note }: Output,
+): Promise<DriftReport[]> {
+  if (options.service !== undefined) return [await drift.report({ service: options.service, ...askedOf(options) })];
+  const reports: DriftReport[] = [];
+  let refused: OnefoldError | null = null;
+  for (const service of await drift.services()) {
+    try {
+      reports.push(await drift.report({ service, ...askedOf(options) }));
+    } catch (error) {
+      refused = asOnefoldError(error);
+      if (refused.code !== "VALUES_MISSING" && refused.code !== "SERVICE_UNKNOWN") throw error;
+      note(refused.message);
+    }
+  }
+  if (reports.length > 0) return reports;
+  throw (
+    refused ??
+    new OnefoldError("VALUES_MISSING", "no served values are kept of any service", {
+      hint: "name one with --service and its values with --current, or serve first",
+    })
+  );
 }
 
 async function choose(options: DriftCommandOptions): Promise<void> {

@@ -45,6 +45,8 @@ export interface DriftSettings extends DriftSetting {
   readonly features?: Readonly<Record<string, DriftSetting>>;
   /** Below so many values on either side nothing is judged. Default 1. */
   readonly samplesMin?: number;
+  /** The p-value of `ks` is counted up to so many values a side, else approximated. Default 10,000, as SciPy's. */
+  readonly exactTestMax?: number;
   /** Of the test of missing values. Default 0.05. */
   readonly missingThreshold?: number;
 }

@@ -110,7 +110,7 @@ function judge(
   let test: Judged["test"];
   if (isNumeric) {
     const distance = kolmogorovSmirnov(reference, current);
-    const { method, ...ks } = ksTest(distance, reference, current);
+    const { method, ...ks } = ksTest(distance, reference, current, settings.exactTestMax);
     measured.ks = ks;
     measured.wasserstein = normedWasserstein(reference, current);
     effect = { measure: "ks_distance", value: distance.value, threshold: EFFECT_MIN };

@@ -33,8 +33,9 @@ export function ksTest(
   distance: Measured,
   reference: NumericProfile,
   current: NumericProfile,
+  exactMax?: number,
 ): Measured & Pick<KsProbability, "method"> {
-  const probabilityOf = (d: number): KsProbability => ksProbability(d, reference.count, current.count);
+  const probabilityOf = (d: number): KsProbability => ksProbability(d, reference.count, current.count, exactMax);
   const { pValue, method } = probabilityOf(distance.value);
   if (distance.low === distance.high) return { value: pValue, low: pValue, high: pValue, method };
   return { value: pValue, low: probabilityOf(distance.high!).pValue, high: pValue, method };

@@ -14,12 +14,15 @@ export interface KsProbability {
   readonly method: "exact" | "asymptotic";
 }
 
-/** How probable a distance of at least `d` is between samples of m and n values of one continuous distribution. */
-export function ksProbability(d: number, m: number, n: number): KsProbability {
+/**
+ * How probable a distance of at least `d` is between samples of m and n values of one continuous distribution; counted
+ * while neither is of more than `exactMax`, in at most about `d m n` steps.
+ */
+export function ksProbability(d: number, m: number, n: number, exactMax: number = KS_EXACT_MAX): KsProbability {
   const size = (m * n) / (m + n);
   // Wei and Dudley, "Two-sample Dvoretzky-Kiefer-Wolfowitz inequalities", 2012: never more than this
   const isTiny = m !== n && 2.17 * Math.exp(-2 * d ** 2 * size) < P_VALUE_MIN;
-  if (Math.max(m, n) <= KS_EXACT_MAX && !isTiny) return { pValue: exactTail(d, m, n), method: "exact" };
+  if (Math.max(m, n) <= exactMax && !isTiny) return { pValue: exactTail(d, m, n), method: "exact" };
   // as `kstwo` takes it: the whole number next to m n / (m + n), halves to the even one
   const floor = Math.floor(size);
   const whole = size - floor === 0.5 ? floor + (floor % 2) : Math.round(size);

@@ -87,7 +87,10 @@ export class WindowFolder {
 
   /** Of all features that anything is kept of, `view@version`. */
   async views(service: string): Promise<string[]> {
-    const windows = await this.read(service, { fromMicros: Number.NEGATIVE_INFINITY, untilMicros: Number.POSITIVE_INFINITY });
+    const windows = await this.read(service, {
+      fromMicros: Number.NEGATIVE_INFINITY,
+      untilMicros: Number.POSITIVE_INFINITY,
+    });
     const chosen = await this.readBaseline(service);
     const all = chosen === null ? windows : [...windows, chosen.window];
     return [...new Set(all.flatMap(({ features }) => features.map(({ view }) => view)))];

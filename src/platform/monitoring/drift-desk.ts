@@ -41,6 +41,8 @@ const CURRENT = "last:24h";
 const BASELINE_MICROS: DurationMicros = 7 * MICROS_PER_DAY;
 /** Workers tell what they saw twice a minute: after so long an hour is whole. */
 const SETTLED_MICROS: DurationMicros = 2 * MICROS_PER_MINUTE;
+/** A server that goes on meanwhile counts no longer than some milliseconds at a time. */
+export const SERVED_TEST_MAX = 2000;
 /** Below so many values on a side a signal says nothing. */
 export const SIGNAL_SAMPLES_MIN = 100;
 
@@ -134,7 +136,8 @@ export class DriftDesk {
         ? await this.#weekBefore(service, startMicros)
         : { source: chosen.source, isExact: false, window: chosen.window };
     if (baseline === null) return [];
-    return driftSignals(await driftReport(baseline, current, { samplesMin: SIGNAL_SAMPLES_MIN }, nowMicros));
+    const settings = { samplesMin: SIGNAL_SAMPLES_MIN, exactTestMax: SERVED_TEST_MAX };
+    return driftSignals(await driftReport(baseline, current, settings, nowMicros));
   }
 
   /** Null where nothing was served. */

@@ -3,7 +3,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import { measureNamed } from "../../monitor/drift/choose-measure.ts";
 import { reportToJson, sideToJson } from "../../monitor/drift/report-json.ts";
 import type { DriftPort } from "../../serve/ports.ts";
-import type { DriftDesk } from "./drift-desk.ts";
+import { type DriftDesk, SERVED_TEST_MAX } from "./drift-desk.ts";
 
 export function driftPort(desk: DriftDesk): DriftPort {
   return {
@@ -14,6 +14,7 @@ export function driftPort(desk: DriftDesk): DriftPort {
         ...(baseline === undefined ? {} : { baseline: noFile(baseline) }),
         ...(current === undefined ? {} : { current: noFile(current) }),
         settings: {
+          exactTestMax: SERVED_TEST_MAX,
           ...(measure === undefined ? {} : { measure: measureNamed(measure) }),
           ...(threshold === undefined ? {} : { threshold }),
         },
