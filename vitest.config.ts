@@ -29,6 +29,7 @@ const JOURNEYS = [
   "test/bench/training.test.ts",
   "test/cli/batch-reads.test.ts",
   "test/cli/drift.test.ts",
+  "test/cli/serve-alerts.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",
@@ -50,7 +51,12 @@ const alias = [
   { find: /^onefold$/, replacement: `${import.meta.dirname}/src/index.ts` },
   { find: /^onefold\/testing$/, replacement: `${import.meta.dirname}/src/testing/index.ts` },
 ];
-const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000 } as const;
+const shared = {
+  pool: "forks",
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  setupFiles: "test/repeatable-properties.ts",
+} as const;
 
 const project = (name: string, include: string[], maxWorkers: number, groupOrder: number, more: object = {}) => ({
   resolve: { alias },

@@ -1,7 +1,7 @@
 /** Parsers of what stands on the command line; commander turns an `InvalidArgumentError` into a usage error. */
 import { InvalidArgumentError } from "commander";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { type Micros, parseMicros } from "../base/micros.ts";
+import { type Micros, parseDuration, parseMicros } from "../base/micros.ts";
 
 export function parsePort(text: string): number {
   const port = Number(text);
@@ -50,6 +50,15 @@ export function parseAmount(text: string): number {
 export function parseDecimal(text: string): number {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
   throw new InvalidArgumentError("Give a number, such as 0.1.");
+}
+
+/** Microseconds. */
+export function parseInterval(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError(isOnefoldError(error) ? `${error.message}: ${error.hint}.` : String(error));
+  }
 }
 
 export function parseTime(text: string): Micros {

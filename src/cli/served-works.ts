@@ -8,6 +8,7 @@ import type { Platform } from "../platform.ts";
 import { sideToJson } from "../platform/monitoring/drift-desk.ts";
 import type { MaterializeOptions } from "../platform/materialized-view.ts";
 import type { BackfilledView } from "../platform/platform-options.ts";
+import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
 import type { PlannedChange } from "../registry/registry.ts";
 import type { DeskWork } from "./owner-desk.ts";
 import type { OnProgress } from "./progress.ts";
@@ -37,6 +38,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
     forget: ({ entity, key }: { entity: string; key: readonly string[] }) => platform.forget(entity, key),
     chooseDrift: async ({ service, source }: { service: string; source: string | null }) =>
       source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),
+    alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>
+      askMonitoring(platform.monitoring, { desk: "alerts", call, given }),
     run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.runBatch(source, {
         onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),

@@ -1,6 +1,7 @@
 /**
  * What serving gets of the platform that owns the data folder; of one that only reads it, the reasons why not.
  */
+import type { MonitoringDesks } from "../serve/monitoring-desks.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import type { OwnedDrift } from "./monitoring/open-drift.ts";
@@ -13,6 +14,7 @@ export interface ServingOwner {
   readonly sources: SourceRuntimes;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
+  readonly monitoring: MonitoringDesks;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
   readonly drift: OwnedDrift;
@@ -25,19 +27,10 @@ export interface ServePortsOptions {
   own(work: string, instead: string): ServingOwner;
   revision(): number;
   metrics: ServePorts["metrics"];
-  readonly drift: NonNullable<ServePorts["drift"]>;
   warnings(): readonly string[];
 }
 
-export function openServePorts({
-  context,
-  owned,
-  own,
-  revision,
-  metrics,
-  drift,
-  warnings,
-}: ServePortsOptions): ServePorts {
+export function openServePorts({ context, owned, own, revision, metrics, warnings }: ServePortsOptions): ServePorts {
   const { catalog, clock, registry, fits } = context;
   return {
     clock,
@@ -64,9 +57,9 @@ export function openServePorts({
       owned.servingLog.samples(service, entities, keys) &&
       !views.some(({ view }) => view.definition.version === "dev"),
     ...(owned === null || owned.training === null ? {} : { training: owned.training }),
+    ...(owned === null ? {} : { monitoring: owned.monitoring }),
     record: (vector) => owned?.servingLog.record(vector),
     ...(owned?.drift.recorder.sight === undefined ? {} : { sight: owned.drift.recorder.sight }),
-    drift,
     metrics,
     readiness: () =>
       owned === null

@@ -2,7 +2,8 @@
  * Drift of what a server serves: reports, and the baseline that is chosen for a service.
  */
 import { OnefoldError } from "../base/errors.ts";
-import type { DriftPort, ServePorts } from "./ports.ts";
+import type { DriftDesk } from "./drift-desk.ts";
+import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 
 const sourceSchema: JsonSchema = {
@@ -64,7 +65,8 @@ const reportSchema: JsonSchema = {
   },
 };
 
-export function driftRoutes({ drift }: ServePorts): Route[] {
+export function driftRoutes({ monitoring }: ServePorts): Route[] {
+  const desk = (): DriftDesk => offered(monitoring?.drift);
   return [
     {
       method: "GET",
@@ -86,11 +88,11 @@ export function driftRoutes({ drift }: ServePorts): Route[] {
       },
       handle: async ({ query }) => {
         const { service, threshold, ...asked } = query as Readonly<Record<string, string | undefined>>;
-        const port = offered(drift);
-        if (service === undefined) return { status: 200, body: { services: await port.services() } };
+
+        if (service === undefined) return { status: 200, body: { services: await desk().services() } };
         const named = Object.entries(asked).filter(([, text]) => text !== undefined);
         const limit = threshold === undefined ? {} : { threshold: Number(threshold) };
-        return { status: 200, body: await port.report({ service, ...Object.fromEntries(named), ...limit }) };
+        return { status: 200, body: await desk().report({ service, ...Object.fromEntries(named), ...limit }) };
       },
     },
     {
@@ -110,7 +112,7 @@ export function driftRoutes({ drift }: ServePorts): Route[] {
       },
       handle: async ({ params, body }) => {
         const { source } = body as { readonly source: string };
-        return { status: 200, body: await offered(drift).choose(params["service"]!, source) };
+        return { status: 200, body: await desk().choose(params["service"]!, source) };
       },
     },
     {
@@ -123,7 +125,7 @@ export function driftRoutes({ drift }: ServePorts): Route[] {
         answers: { 404: errorSchema, 200: chosenSchema },
       },
       handle: async ({ params }) => {
-        return { status: 200, body: await offered(drift).choose(params["service"]!, null) };
+        return { status: 200, body: await desk().choose(params["service"]!, null) };
       },
     },
   ];
@@ -131,7 +133,7 @@ export function driftRoutes({ drift }: ServePorts): Route[] {
 
 const chosenSchema: JsonSchema = { type: "object", properties: { service: { type: "string" }, baseline: sideSchema } };
 
-function offered(drift: DriftPort | undefined): DriftPort {
+function offered(drift: DriftDesk | undefined): DriftDesk {
   if (drift !== undefined) return drift;
   throw new OnefoldError("VALUES_MISSING", "this server keeps no values that drift could be computed from", {
     hint: "ask the one that owns the data folder",

@@ -11,6 +11,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
 import type { Value, ValueType } from "../schema/value.ts";
+import type { MonitoringDesks } from "./monitoring-desks.ts";
 import type { TrainingDesk } from "./training-desk.ts";
 
 /**
@@ -80,24 +81,6 @@ export interface SampledPlan {
   readonly views: readonly { readonly view: ServedView }[];
 }
 
-/** As a request asks for a drift report; all but the service are texts of the caller. */
-export interface DriftAsked {
-  readonly service: string;
-  readonly baseline?: string;
-  readonly current?: string;
-  readonly measure?: string;
-  readonly threshold?: number;
-}
-
-/** Answers are plain JSON. */
-export interface DriftPort {
-  services(): Promise<readonly string[]>;
-  /** Throws `SERVICE_UNKNOWN`, `VALUES_MISSING`, `REQUEST_INVALID` and what reading either side throws. */
-  report(asked: DriftAsked): Promise<object>;
-  /** From now on the baseline of the service; null goes back to the week before. Throws as `report`. */
-  choose(service: string, baseline: string | null): Promise<object>;
-}
-
 /** What a plan says of its vectors; one object a plan. */
 export interface SeenPlan {
   /** Empty where features were asked for by name. */
@@ -158,10 +141,10 @@ export interface ServePorts {
   record(vector: ServedVector): void;
   /** Absent where nobody looks at what is served. */
   readonly sight?: VectorSight;
-  /** Drift of what is served; absent where this server does not keep any. */
-  readonly drift?: DriftPort;
   /** Builds training sets; absent where this server does not. */
   readonly training?: TrainingDesk;
+  /** What else monitoring can be asked; absent where this server does not watch. */
+  readonly monitoring?: MonitoringDesks;
   /** What monitoring has to say, as text for a scraper. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** Whether everything is loaded; what is still missing otherwise, and what is wrong although it serves. */

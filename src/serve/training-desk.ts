@@ -44,6 +44,15 @@ export interface TrainingProgress {
   readonly seconds_left: number | null;
 }
 
+/** Label rows that nobody has to write: each entity at every tick, up to the end of the log. */
+export interface TrainingTicks {
+  readonly every_micros: number;
+  /** RFC 3339: the first tick. */
+  readonly from: string;
+  /** A file of entities in the server's folder of label files; null for all that are known. */
+  readonly entities: string | null;
+}
+
 /** A job as the wire shows it. Times are RFC 3339. */
 export interface TrainingJob {
   readonly id: string;
@@ -51,7 +60,13 @@ export interface TrainingJob {
   /** Counts the changes of this job. */
   readonly revision: number;
   readonly options: TrainingOptions;
-  readonly labels: { readonly format: LabelFormat; readonly bytes: number; readonly path: string | null };
+  readonly labels: {
+    readonly format: LabelFormat;
+    readonly bytes: number;
+    readonly path: string | null;
+    /** In place of a file. */
+    readonly ticks?: TrainingTicks;
+  };
   readonly created_at: string;
   readonly started_at: string | null;
   readonly finished_at: string | null;
@@ -86,10 +101,14 @@ export interface TrainingDesk {
   /** Gives it back, with what was received. */
   release(id: string): Promise<void>;
   /**
-   * Starts, or queues, a job with the labels that were received for `labels.id`, or with a file on the server. Throws
+   * Starts, or queues, a job with the labels that were received for `labels.id`, with a file on the server, or with
+   * generated ones. Throws
    * `BACKPRESSURE`, `PATH_NOT_ALLOWED`, `FILE_UNREADABLE`, and what planning the service throws; the place is given back then.
    */
-  start(labels: { readonly id: string } | { readonly path: string }, options: TrainingOptions): Promise<TrainingJob>;
+  start(
+    labels: { readonly id: string } | { readonly path: string } | { readonly ticks: TrainingTicks },
+    options: TrainingOptions,
+  ): Promise<TrainingJob>;
   /** The newest first. */
   list(): Promise<readonly TrainingJob[]>;
   /** Throws `TRAINING_SET_UNKNOWN`. */

@@ -5,6 +5,7 @@
 import type { Micros } from "../../base/micros.ts";
 import type { TrainingOptions, TrainingProgress } from "../../serve/training-desk.ts";
 import type { WorkerTablesOptions } from "../kafka/worker-tables.ts";
+import type { GeneratedSpineRequest } from "../../training/generated-spine.ts";
 import type { WireError } from "../../base/wire-error.ts";
 
 /** Where the process finds the house; all of it is read only. */
@@ -22,7 +23,8 @@ export type JobWork =
   | {
       readonly kind: "train";
       readonly house: JobHouse;
-      readonly labels: string;
+      /** A file of label rows, or how they are generated. */
+      readonly labels: string | GeneratedSpineRequest;
       readonly out: string;
       readonly options: TrainingOptions;
       /** By source: up to when its log is closed, and archived. Null where nobody can tell. */

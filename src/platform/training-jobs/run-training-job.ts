@@ -88,7 +88,7 @@ async function buildSet(
       ports: { ...ports, closedUpTo: (source) => closedUpTo[source] ?? null },
       service,
       labels: {
-        path: labels,
+        ...(typeof labels === "string" ? { path: labels } : labels),
         ...(timeColumn === undefined ? {} : { timeColumn }),
         ...(tokenColumn === undefined ? {} : { tokenColumn }),
         ...(asked.key_columns === undefined ? {} : { keyColumns: asked.key_columns }),

@@ -22,6 +22,7 @@ import {
   type TrainingProgress,
   type TrainingState,
 } from "../../serve/training-desk.ts";
+import type { GeneratedSpineRequest } from "../../training/generated-spine.ts";
 import { JobFolder, type StoredJob } from "./job-folder.ts";
 import type { JobHouse, JobResult, JobWork } from "./job-messages.ts";
 import { type JobProgram, runInProcess } from "./job-process.ts";
@@ -117,25 +118,19 @@ export class TrainingJobs implements TrainingDesk {
     if (this.#leavePlace(id) !== null) await this.#folder.remove(id);
   }
 
-  async start(
-    labels: { readonly id: string } | { readonly path: string },
-    options: TrainingOptions,
-  ): Promise<TrainingJob> {
+  async start(labels: Parameters<TrainingDesk["start"]>[0], options: TrainingOptions): Promise<TrainingJob> {
     let place = "id" in labels ? labels.id : null;
     try {
       // What is wrong with the request itself is told at once.
       this.#house.sourcesOf(options);
-      const found =
-        "path" in labels
-          ? { ...(await findLabelFile(this.#options.labelsFolder, labels.path)), named: labels.path }
-          : { ...(await this.#received(labels.id)), named: null };
+      const found = await this.#labelsOf(labels);
       const id = (place ??= (await this.reserve(found.format)).id);
       const job: StoredJob = {
         id,
         state: "queued",
         revision: 0,
         options,
-        labels: { format: found.format, bytes: found.bytes, path: found.named },
+        labels: found,
         created_at: formatMicros(this.#house.clock.now()),
         started_at: null,
         finished_at: null,
@@ -245,6 +240,13 @@ export class TrainingJobs implements TrainingDesk {
     return { format, bytes: (await stat(this.#folder.labels(id, format))).size };
   }
 
+  async #labelsOf(labels: Parameters<TrainingDesk["start"]>[0]): Promise<TrainingJob["labels"]> {
+    if ("ticks" in labels) return { format: "parquet", bytes: 0, path: null, ticks: labels.ticks };
+    if ("id" in labels) return { ...(await this.#received(labels.id)), path: null };
+    const { format, bytes } = await findLabelFile(this.#options.labelsFolder, labels.path);
+    return { format, bytes, path: labels.path };
+  }
+
   #enter(job: StoredJob): Entry {
     const entry: Entry = {
       job,
@@ -300,12 +302,8 @@ export class TrainingJobs implements TrainingDesk {
       const rate = new PhaseRate();
       await this.#change(entry, { state: "running", started_at: formatMicros(this.#house.clock.now()) });
       entry.progress = rate.at({ phase: "starting", view: null, done: 0, total: 0 }, performance.now());
-      const path =
-        labels.path === null
-          ? this.#folder.labels(id, labels.format)
-          : (await findLabelFile(this.#options.labelsFolder, labels.path)).path;
       await this.#folder.make(id);
-      const work = await this.#work(options, path, this.#folder.set(id));
+      const work = await this.#work(options, await this.#rowsOf(id, labels), this.#folder.set(id));
       const result = await runInProcess(this.#options, work, {
         signal,
         onProgress: (progress) => {
@@ -322,7 +320,17 @@ export class TrainingJobs implements TrainingDesk {
     await this.#sweep();
   }
 
-  async #work(options: TrainingOptions, labels: string, out: string): Promise<JobWork> {
+  async #rowsOf(id: string, { path, format, ticks }: TrainingJob["labels"]): Promise<string | GeneratedSpineRequest> {
+    const { labelsFolder } = this.#options;
+    if (ticks === undefined) {
+      return path === null ? this.#folder.labels(id, format) : (await findLabelFile(labelsFolder, path)).path;
+    }
+    const { every_micros: everyMicros, from, entities } = ticks;
+    const known = entities === null ? ("all" as const) : { path: (await findLabelFile(labelsFolder, entities)).path };
+    return { everyMicros, from: parseMicros(from), entities: known };
+  }
+
+  async #work(options: TrainingOptions, labels: string | GeneratedSpineRequest, out: string): Promise<JobWork> {
     const { clock, sourcesOf, archive, ...house } = this.#house;
     const closedUpTo: Record<string, number | null> = {};
     for (const source of sourcesOf(options)) closedUpTo[source] = await archive(source);

@@ -2,6 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Metrics } from "../../monitor/metrics.ts";
 import type { ServePorts } from "../../serve/ports.ts";
+import { desksOf } from "../monitoring/monitoring.ts";
 import type { Owned } from "../platform-parts.ts";
 import { Workers } from "./worker-server.ts";
 
@@ -13,7 +14,10 @@ interface Owner {
   readonly ports: ServePorts;
 }
 
-export function openWorkers(owner: Owner, { online, sources, training, sampleRate, drift }: Owned): Workers {
+export function openWorkers(
+  owner: Owner,
+  { online, sources, training, monitoring, sampleRate, drift }: Owned,
+): Workers {
   const { dataDir, registryFolder, clock, metrics, ports } = owner;
   return new Workers({
     dataDir,
@@ -22,7 +26,7 @@ export function openWorkers(owner: Owner, { online, sources, training, sampleRat
     servingLogSampleRate: sampleRate,
     driftSampleRate: drift.rate,
     keepDrift: (windows) => drift.keep(windows),
-    drift: () => ports.drift ?? null,
+    monitoring: desksOf(monitoring),
     push: ports.push,
     correct: (source, corrections) => ports.correct!(source, corrections),
     readiness: ports.readiness,

@@ -11,11 +11,12 @@ import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import { type Metrics, type MetricValues, sumCounted, sumPage, type WorkerCounts } from "../../monitor/metrics.ts";
 import type { HttpOptions } from "../../serve/http.ts";
-import type { DriftPort, ServePorts } from "../../serve/ports.ts";
+import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
+import type { ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import { faultsFromWire } from "./ask-link.ts";
-import { answerDrift } from "./asked-drift.ts";
+import { askMonitoring } from "../monitoring/alert-answers.ts";
 import { answerTraining } from "./asked-training.ts";
 import type { HouseStatus, WorkerSettings } from "./messages.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -55,14 +56,13 @@ export interface OwnerHouse {
   readonly driftSampleRate: number;
   /** Takes what a worker saw, as `windowToJson` writes it. */
   readonly keepDrift: (windows: readonly object[]) => Promise<void>;
-  /** Null where there is none. */
-  readonly drift: () => DriftPort | null;
   readonly push: ServePorts["push"];
   readonly correct: NonNullable<ServePorts["correct"]>;
   readonly readiness: ServePorts["readiness"];
   readonly metrics: Metrics;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
+  readonly monitoring: MonitoringDesks;
   flushedViews(): HouseStatus["flushed"];
   releaseDeadReaders(): void;
 }
@@ -89,9 +89,11 @@ export class Workers {
     const { host = "127.0.0.1" } = options.http ?? {};
     const http = { ...options.http, host, port: await freePort(host, options.http?.port ?? 8080) };
     const resp = options.resp === undefined ? null : await respWithPort(options.resp);
-    const { dataDir, registryFolder, servingLogSampleRate, driftSampleRate, training } = this.#house;
+    const { dataDir, registryFolder, servingLogSampleRate, driftSampleRate, training, monitoring } = this.#house;
     const sampled = { servingLogSampleRate, driftSampleRate };
-    const settings: WorkerSettings = { dataDir, registryFolder, ...sampled, trains: training !== null, http, resp };
+    const trains = training !== null;
+    const monitors = Object.keys(monitoring) as (keyof MonitoringDesks)[];
+    const settings: WorkerSettings = { dataDir, registryFolder, ...sampled, trains, monitors, http, resp };
     const program: WorkerProgram = {
       module: options.module instanceof URL ? fileURLToPath(options.module) : options.module,
       arguments: options.arguments ?? [],
@@ -155,10 +157,10 @@ export class Workers {
     const started = new WorkerProcess(program, settings, {
       push: ({ source, rows, faults }) => this.#house.push(source, rows, faultsFromWire(faults)),
       correct: ({ source, corrections }) => this.#house.correct(source, corrections),
-      drift: (asked) => answerDrift(this.#house.drift(), asked),
       driftWindows: (windows) => this.#house.keepDrift(windows).then(() => null),
       metricsPage: () => this.#metricsPage(),
       training: (asked) => answerTraining(this.#house.training, asked),
+      monitoring: (asked) => askMonitoring(this.#house.monitoring, asked),
     });
     started.warm.then(
       () => this.#tellStatus(),

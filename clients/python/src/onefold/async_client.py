@@ -17,6 +17,7 @@ from ._calls import (
     answer_of,
     failure_of,
     features_call,
+    importances_call,
     push_calls,
     push_result,
     segment,
@@ -122,6 +123,24 @@ class AsyncOnefold:
         """As ``Onefold.schema``."""
         answer: Mapping[str, Any] = await self._send(Call("GET", f"/services/{segment(service)}/schema"))
         return answer
+
+    async def report_importances(
+        self,
+        service: str,
+        importances: Mapping[str, float] | pd.Series[float],
+        *,
+        version: int | None = None,
+        model: str = "default",
+        method: str = "unknown",
+    ) -> Mapping[str, Any]:
+        """As ``Onefold.report_importances``."""
+        answer: Mapping[str, Any] = await self._send(importances_call(service, importances.items(), version, model, method))
+        return answer
+
+    async def importances(self, service: str) -> list[Mapping[str, Any]]:
+        """As ``Onefold.importances``."""
+        answer = await self._send(Call("GET", f"/services/{segment(service)}/importances"))
+        return list(answer["reports"])
 
     async def push(
         self,

@@ -16,6 +16,7 @@ from ._calls import (
     answer_of,
     failure_of,
     features_call,
+    importances_call,
     push_calls,
     push_result,
     segment,
@@ -166,6 +167,43 @@ class Onefold:
         """
         answer: Mapping[str, Any] = self._send(Call("GET", f"/services/{segment(service)}/schema"))
         return answer
+
+    def report_importances(
+        self,
+        service: str,
+        importances: Mapping[str, float] | pd.Series[float],
+        *,
+        version: int | None = None,
+        model: str = "default",
+        method: str = "unknown",
+    ) -> Mapping[str, Any]:
+        """Reports how important its features are to a model, for ``onefold features --by importance``.
+
+        Args:
+            service: The service that the model reads.
+            importances: By the feature's name in the vector, such as
+                ``dict(zip(model.feature_names_in_, model.feature_importances_))``, or a series with names as its index.
+            version: Of the service as the model reads it: its fit, or a number of your own.
+            model: Its name. A later report of the same model and version takes the place of this one.
+            method: How it was measured: gain, permutation, shap, ...
+
+        Returns:
+            The report as it is kept.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``; ``REQUEST_INVALID`` for a name that the vector has not.
+        """
+        answer: Mapping[str, Any] = self._send(importances_call(service, importances.items(), version, model, method))
+        return answer
+
+    def importances(self, service: str) -> list[Mapping[str, Any]]:
+        """What models have reported of a service's features, the newest first.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``.
+        """
+        answer = self._send(Call("GET", f"/services/{segment(service)}/importances"))
+        return list(answer["reports"])
 
     def push(
         self,

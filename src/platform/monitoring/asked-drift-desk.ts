@@ -2,10 +2,10 @@
 import { OnefoldError } from "../../base/errors.ts";
 import { measureNamed } from "../../monitor/drift/choose-measure.ts";
 import { reportToJson, sideToJson } from "../../monitor/drift/report-json.ts";
-import type { DriftPort } from "../../serve/ports.ts";
+import type { DriftDesk as AskedDesk } from "../../serve/drift-desk.ts";
 import { type DriftDesk, SERVED_TEST_MAX } from "./drift-desk.ts";
 
-export function driftPort(desk: DriftDesk): DriftPort {
+export function askedDriftDesk(desk: DriftDesk): AskedDesk {
   return {
     services: () => desk.services(),
     report: async ({ service, baseline, current, measure, threshold }) => {
