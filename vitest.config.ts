@@ -32,6 +32,7 @@ const JOURNEYS = [
   "test/cli/bad-labels.test.ts",
   "test/cli/batch-reads.test.ts",
   "test/cli/quality.test.ts",
+  "test/cli/drift.test.ts",
   "test/cli/serve-alerts.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",

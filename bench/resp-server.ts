@@ -11,12 +11,19 @@ import { openPlatform } from "../src/platform.ts";
 import { delayDefinitions } from "./delays.ts";
 
 const AIRPORTS = Number(process.argv[2]);
+/** Part of the vectors that is looked at for drift. */
+const DRIFT_RATE = process.argv[3];
 const EVENTS = 100_000;
 const ROWS_PER_PUSH = 5000;
 
 const dataDir = await mkdtemp(join(tmpdir(), "onefold-bench-"));
 const clock = new ReplayClock(parseMicros("2001-06-01T00:00:00Z"));
-const platform = await openPlatform({ dataDir, clock, definitions: delayDefinitions });
+const platform = await openPlatform({
+  dataDir,
+  clock,
+  definitions: delayDefinitions,
+  ...(DRIFT_RATE === undefined ? {} : { driftSampleRate: Number(DRIFT_RATE) }),
+});
 await platform.apply(delayDefinitions);
 let seed = 1;
 const random = (below: number): number => Math.floor((below * (seed = (seed * 48271) % 2147483647)) / 2147483647);

@@ -111,6 +111,7 @@ export {
   type VectorOptions,
 } from "./platform/platform-options.ts";
 export { type ImportOptions, type ImportReport, type OnProgress } from "./platform/runtime-context.ts";
+export { type DriftOptions, type DriftReport, type DriftSettings } from "./platform/monitoring/drift-desk.ts";
 export { openOnlineServer, type OnlineServer, type OnlineServerOptions } from "./platform/online/online-server.ts";
 export { type PushResult, type RowOutcome } from "./ingest/pipeline.ts";
 export { type HttpOptions, type HttpServer } from "./serve/http.ts";

@@ -44,6 +44,9 @@ import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
+import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
+import { askedDriftDesk } from "./platform/monitoring/asked-drift-desk.ts";
+import { openDriftDesk, openOwnedDrift } from "./platform/monitoring/open-drift.ts";
 import { openOwnedStore } from "./platform/online/open-published.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { openContext } from "./platform/open-context.ts";
@@ -59,7 +62,8 @@ import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { TableDesk } from "./platform/table-desk.ts";
 import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
-import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
+import { openWorkers } from "./platform/workers/owner-house.ts";
+import type { Workers, WorkersOptions, WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
@@ -112,6 +116,8 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
     closers.push(close);
     const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
+    const drift = openOwnedDrift(dataDir, clock, options.driftSampleRate);
+    closers.push(() => drift.recorder.close());
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
     await resumeForgetting(context, online);
@@ -123,12 +129,9 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
     const monitoring = new Monitoring(context, { gauges: () => sources.gauges(), training }, options);
     closers.push(() => monitoring.close());
-    return new Platform(
-      context,
-      shared,
-      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate, monitoring, checks: options },
-      closers,
-    );
+    const kept = { servingLog, keptVectorsBytes, sampleRate };
+    const owned: Owned = { online, publishing, sources, training, monitoring, drift, checks: options, ...kept };
+    return new Platform(context, shared, owned, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
     throw error;
@@ -145,6 +148,8 @@ export class Platform {
   readonly batch: BatchReads;
   /** Expectations, profiles and the audit as a standing job (docs/quality.md). */
   readonly checks: StandingChecks;
+  /** Drift of what is served, against what was (docs/drift.md). */
+  readonly drift: DriftDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -173,6 +178,12 @@ export class Platform {
     this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
     this.checks = openChecks(context, this.#trainingPorts, owned, () => this.#workers?.flushServingLogs());
     closers.push(() => this.checks.close());
+    this.drift = openDriftDesk(context, this.#trainingPorts, {
+      drift: owned?.drift,
+      workers: async () => this.#workers?.flushDrift(),
+      settle: () => this.settle(),
+    });
+    owned?.monitoring.watchDrift(askedDriftDesk(this.drift), this.drift.signals);
     this.#registrations = new Registrations({
       registry: shared.registry,
       code: shared.code,
@@ -205,7 +216,9 @@ export class Platform {
       metrics: () => this.#metrics.page(),
       warnings: () => troubleText(this.#follower?.trouble ?? null),
     });
-    this.#workers = owned === null ? null : this.#openWorkers(owned);
+    const [ports, metrics, { folder: registryFolder }] = [this.#servePorts, this.#metrics, shared];
+    const owner = { dataDir: this.dataDir, registryFolder, clock: this.clock, metrics, ports };
+    this.#workers = owned === null ? null : openWorkers(owner, owned);
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -256,10 +269,13 @@ export class Platform {
   /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
   async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
     const { sources, monitoring } = this.#own("forget");
-    const forgetDetails = (): Promise<void> => monitoring.forgetDetails();
     const settle = (): Promise<void> => this.settle();
+    const forgetMonitored = async (): Promise<void> => {
+      await monitoring.forgetDetails();
+      await this.drift.forget(entity);
+    };
     return this.checks.undisturbed(() =>
-      forgetOwned(this.#context, sources, { entity, parts: key, settle, forgetDetails }),
+      forgetOwned(this.#context, sources, { entity, parts: key, settle, forgetMonitored }),
     );
   }
 
@@ -374,11 +390,13 @@ export class Platform {
     return new DeadLetterDesk(this.#context, this.#owned?.sources ?? null);
   }
 
-  /** Resolves once everything pushed and served so far is in the online store, the offline tables and the serving log. */
+  /** Resolves once everything pushed and served so far is in the online store, the offline tables, the serving log and drift's windows. */
   async settle(): Promise<void> {
     if (this.#owned === null) return;
-    const { sources, servingLog } = this.#owned;
+    const { sources, servingLog, drift } = this.#owned;
     await Promise.all([sources.settle(), servingLog.flush(), this.#workers?.flushServingLogs()]);
+    await this.#workers?.flushDrift();
+    await drift.recorder.flush();
   }
 
   /** The stored states of a view, in key order, as of the last flush. */
@@ -478,23 +496,6 @@ export class Platform {
     });
     this.#closers.push(() => follower.close());
     return follower;
-  }
-
-  #openWorkers({ online, sources, training, monitoring, sampleRate }: Owned): Workers {
-    return new Workers({
-      dataDir: this.dataDir,
-      registryFolder: this.#shared.folder,
-      clock: this.clock,
-      servingLogSampleRate: sampleRate,
-      push: this.#servePorts.push,
-      correct: (source, corrections) => this.#servePorts.correct!(source, corrections),
-      readiness: this.#servePorts.readiness,
-      metrics: this.#metrics,
-      training,
-      monitoring: desksOf(monitoring),
-      flushedViews: () => sources.flushedViews(),
-      releaseDeadReaders: () => online.releaseDeadReaders(),
-    });
   }
 }
 

@@ -96,6 +96,8 @@ export const ERROR_CODES = {
   TABLE_VERSION_UNKNOWN: { status: 404, meaning: "an offline table has no such version" },
   TABLE_VERSION_GONE: { status: 410, meaning: "files of an offline table's version were removed by vacuum" },
   TABLE_INVALID: { status: 500, meaning: "an offline table's log cannot be read" },
+  // monitoring
+  VALUES_MISSING: { status: 404, meaning: "there are no values that a drift report could compare" },
   // Kafka
   KAFKA_UNAVAILABLE: { status: 503, meaning: "Kafka does not answer, or refuses what it is asked" },
   KAFKA_RECORDS_GONE: { status: 500, meaning: "a Kafka topic has dropped records before they were read" },

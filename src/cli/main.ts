@@ -14,6 +14,7 @@ import { deadLettersCommand } from "./commands/dead-letters.ts";
 import { correctCommand, retractCommand } from "./commands/correct.ts";
 import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
+import { driftCommand } from "./commands/drift.ts";
 import { dropCommand } from "./commands/drop.ts";
 import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
@@ -73,6 +74,7 @@ for (const command of [
   materializeCommand(),
   auditCommand(),
   qualityCommand(),
+  driftCommand(),
   featuresCommand(),
   viewsCommand(),
   servicesCommand(),

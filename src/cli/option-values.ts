@@ -46,6 +46,12 @@ export function parseAmount(text: string): number {
   throw new InvalidArgumentError("Give a whole number; 0 for none.");
 }
 
+/** 0 or more, with a fraction or without. */
+export function parseDecimal(text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Give a number, such as 0.1.");
+}
+
 /** Microseconds. */
 export function parseInterval(text: string): number {
   try {

@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import type { Platform } from "../platform.ts";
+import { sideToJson } from "../platform/monitoring/drift-desk.ts";
 import type { MaterializeOptions } from "../platform/materialized-view.ts";
 import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
@@ -35,6 +36,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
     correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
       platform.correct(source, corrections),
     forget: ({ entity, key }: { entity: string; key: readonly string[] }) => platform.forget(entity, key),
+    chooseDrift: async ({ service, source }: { service: string; source: string | null }) =>
+      source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),
     alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>
       askMonitoring(platform.monitoring, { desk: "alerts", call, given }),
     run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>

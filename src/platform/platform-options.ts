@@ -54,6 +54,8 @@ export interface PlatformOptions extends StandingChecksOptions {
   readonly keptVectorsBytes?: number;
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
   readonly servingLogSampleRate?: number;
+  /** Share of the served vectors of services that are looked at for drift, 0 to 1 (docs/drift.md). Default 0.005. */
+  readonly driftSampleRate?: number;
   /**
    * A Redis (`redis://...`, docs/redis.md) that every flush is copied to, for servers on other machines to serve from.
    * It may be away: nothing waits for it, and it is caught up when it is back.

@@ -4,6 +4,7 @@ import type { SharedOnlineStore } from "../online-store/online-store.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import type { StandingChecksOptions } from "./monitoring/standing-checks.ts";
 import type { Monitoring } from "./monitoring/monitoring.ts";
+import type { OwnedDrift } from "./monitoring/open-drift.ts";
 import type { OwnedStore } from "./online/open-published.ts";
 import type { OpenedRegistry } from "./open-registry.ts";
 import type { DefinitionCode } from "./registrations.ts";
@@ -30,4 +31,5 @@ export interface Owned {
   readonly keptVectorsBytes: number;
   readonly sampleRate: number;
   readonly checks: StandingChecksOptions;
+  readonly drift: OwnedDrift;
 }

@@ -4,6 +4,7 @@
 import type { MonitoringDesks } from "../serve/monitoring-desks.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
+import type { OwnedDrift } from "./monitoring/open-drift.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 import type { TrainingDesk } from "../serve/training-desk.ts";
@@ -16,6 +17,7 @@ export interface ServingOwner {
   readonly monitoring: MonitoringDesks;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
+  readonly drift: OwnedDrift;
 }
 
 export interface ServePortsOptions {
@@ -57,6 +59,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
     ...(owned === null || owned.training === null ? {} : { training: owned.training }),
     ...(owned === null ? {} : { monitoring: owned.monitoring }),
     record: (vector) => owned?.servingLog.record(vector),
+    ...(owned?.drift.recorder.sight === undefined ? {} : { sight: owned.drift.recorder.sight }),
     metrics,
     readiness: () =>
       owned === null

@@ -62,6 +62,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
   const servicePlans = new Map<string, VectorPlan>();
   const featurePlans = new Map<string, VectorPlan>();
   const kept = new KeptAnswers(ports.keptVectorsBytesMax ?? 0);
+  const { sight } = ports;
   let revision = ports.revision();
 
   const forgetIfOutdated = (): void => {
@@ -124,6 +125,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     read: (plan, keys, options) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       const vector = readAndTell(plan, keys, options);
+      if (sight !== undefined && --sight.left <= 0) sight.see(plan, vector.values, vector.asOf);
       if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
       publish(plan, vector.statuses, startMs, false);
       return vector;
@@ -131,8 +133,12 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     findAnswer: (asked) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       forgetIfOutdated();
+      // A kept answer has no values to show: the one whose turn it is, is read.
+      if (sight !== undefined && sight.left <= 1) return null;
       const found = kept.find(asked, ports.clock);
-      if (found !== null) publish(found.plan, found.statuses, startMs, true);
+      if (found === null) return null;
+      if (sight !== undefined) sight.left--;
+      publish(found.plan, found.statuses, startMs, true);
       return found;
     },
     keepAnswer: (asked, { plan, keys, bytes, note = 0, split = 0 }) => {

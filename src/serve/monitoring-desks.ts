@@ -1,5 +1,6 @@
 /** What can be asked of the monitoring of a data folder's owner: desks whose calls are plain data. */
 import type { AlertDesk } from "./alert-desk.ts";
+import type { DriftDesk } from "./drift-desk.ts";
 import type { ImportanceDesk } from "./importance-desk.ts";
 import type { QualityPort } from "./quality-port.ts";
 
@@ -8,4 +9,5 @@ export interface MonitoringDesks {
   readonly alerts?: AlertDesk;
   readonly importances?: ImportanceDesk;
   readonly quality?: QualityPort;
+  readonly drift?: DriftDesk;
 }

@@ -10,6 +10,7 @@ import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 import type { MonitoringDesks } from "./monitoring-desks.ts";
 import type { TrainingDesk } from "./training-desk.ts";
 
@@ -80,6 +81,22 @@ export interface SampledPlan {
   readonly views: readonly { readonly view: ServedView }[];
 }
 
+/** What a plan says of its vectors; one object a plan. */
+export interface SeenPlan {
+  /** Empty where features were asked for by name. */
+  readonly service: string;
+  readonly outputs: readonly { readonly name: string; readonly view: string; readonly type: ValueType }[];
+  readonly program: { readonly fit: { readonly version: number } | null } | null;
+}
+
+/** Is shown a part of the vectors that are served. */
+export interface VectorSight {
+  /** Vectors until the next that it is shown: whoever serves counts them down. An answer given again is a vector, too. */
+  left: number;
+  /** Shows it that one; the values are good within the turn. Sets `left` anew. Must not throw. */
+  see(plan: SeenPlan, values: readonly Value[], asOf: Micros): void;
+}
+
 export interface ServePorts {
   readonly clock: Clock;
   readonly registry: Registry;
@@ -122,6 +139,8 @@ export interface ServePorts {
   samples(plan: SampledPlan, keys: readonly EntityKey[]): boolean;
   /** Called for every vector that is sampled. Must not throw, and keeps nothing that it is given but in text. */
   record(vector: ServedVector): void;
+  /** Absent where nobody looks at what is served. */
+  readonly sight?: VectorSight;
   /** Builds training sets; absent where this server does not. */
   readonly training?: TrainingDesk;
   /** What else monitoring can be asked; absent where this server does not watch. */

@@ -2,6 +2,7 @@
 import { alertRoutes } from "./alert-routes.ts";
 import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
+import { driftRoutes } from "./drift-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
@@ -32,6 +33,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...qualityRoutes(ports),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
+    ...driftRoutes(ports),
     ...alertRoutes(ports),
     ...importanceRoutes(ports),
   ]);

@@ -52,6 +52,7 @@ class World {
       definitions,
       clock: this.clock,
       servingLogSampleRate: 1,
+      driftSampleRate: 1,
     });
     await this.platform.apply(definitions);
   }
@@ -171,6 +172,7 @@ describe("an entity that is forgotten", () => {
       await world.open();
       await world.fill();
       expect((await world.traces()).length).toBeGreaterThan(5);
+      expect((await world.traces()).some((path) => path.includes("/monitor/drift/model/"))).toBe(true);
       const before = await world.others();
       const untouched = join(folder, "before");
       await world.platform.close();

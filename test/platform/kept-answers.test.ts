@@ -109,6 +109,7 @@ async function open(options: { keptVectorsBytes?: number; servingLogSampleRate?:
     clock,
     definitions,
     servingLogSampleRate: 0,
+    driftSampleRate: 0,
     ...options,
   });
   http = await platform.serve({ port: 0 });

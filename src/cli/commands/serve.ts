@@ -29,6 +29,7 @@ interface ServeOptions extends StandardOptions {
   readonly respPort?: number;
   readonly host: string;
   readonly sample: number;
+  readonly driftSample: number;
   readonly hotPath: boolean;
   readonly keptVectors?: number;
   readonly stateMemory?: number;
@@ -69,6 +70,11 @@ export function serveCommand(): Command {
     .addOption(
       new Option("--sample <share>", "share of the entities whose served vectors are kept for the audit, 0 to 1")
         .default(0.01)
+        .argParser(parseShare),
+    )
+    .addOption(
+      new Option("--drift-sample <share>", "share of the served vectors that are looked at for drift, 0 to 1")
+        .default(0.005)
         .argParser(parseShare),
     )
     .addOption(
@@ -172,6 +178,7 @@ export function serveCommand(): Command {
       if (options.online !== undefined) return run(await serveFromStore(options, options.online));
       const settings = {
         servingLogSampleRate: options.sample,
+        driftSampleRate: options.driftSample,
         ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
         poll: options.poll,
         alerts: alertSettings(options),

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { replaceDurably } from "../../ingest/log-erasure.ts";
+import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import type { LocalOnlineStore } from "../../online-store/online-store.ts";
 import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
 import { encodeEntityKey, type EntityKey } from "../../schema/entity-key.ts";
@@ -16,6 +17,7 @@ import { checkValue } from "../../schema/check-value.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { CatalogView } from "../view-catalog.ts";
 import { forgetAlertDetails } from "../monitoring/alert-answers.ts";
+import { forgetDrift } from "./forget-drift.ts";
 import { forgetInSource, type ForgottenOfSource } from "./forget-source.ts";
 
 export interface ForgetReport extends ForgottenOfSource {
@@ -113,28 +115,30 @@ export async function forgetOwned(
   sources: {
     get(source: string): { forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> };
   },
-  asked: {
-    readonly entity: string;
-    readonly parts: readonly unknown[];
-    settle(): Promise<void>;
-    /** Takes out of what alerts keep whatever may name an entity. */
-    forgetDetails(): Promise<void>;
-  },
+  asked: ForgetAsked,
 ): Promise<ForgetReport> {
-  const { entity, parts, settle, forgetDetails } = asked;
+  const { entity, parts, settle, forgetMonitored } = asked;
   const journal = { entity, key: keyToForget(context, entity, parts) };
   await settle();
   const inSource = ({ source, views }: SourceOfEntity): Promise<ForgottenOfSource> =>
     sources.get(source.name).forget(views, journal.key);
-  return forgetEntity(context, journal, inSource, forgetDetails);
+  return forgetEntity(context, journal, inSource, forgetMonitored);
 }
 
-/** `inSource` closes a source while `forgetInSource` works on it. */
+export interface ForgetAsked {
+  readonly entity: string;
+  readonly parts: readonly unknown[];
+  settle(): Promise<void>;
+  /** Takes out of what monitoring keeps whatever may name the entity or have its values. */
+  forgetMonitored(): Promise<void>;
+}
+
+/** `inSource` closes a source while `forgetInSource` works on it; `forgetMonitored` is that of `ForgetAsked`. */
 export async function forgetEntity(
   context: RuntimeContext,
   journal: Journal,
   inSource: (one: SourceOfEntity) => Promise<ForgottenOfSource>,
-  forgetDetails: () => Promise<void>,
+  forgetMonitored: () => Promise<void>,
 ): Promise<ForgetReport> {
   const sources = sourcesOfEntity(context, journal.entity);
   await replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
@@ -148,7 +152,7 @@ export async function forgetEntity(
   for (const part of ["quality", "skew"]) {
     await rm(join(context.dataDir, "monitor", part), { recursive: true, force: true });
   }
-  await forgetDetails();
+  await forgetMonitored();
   await rm(join(context.dataDir, JOURNAL));
   return { ...journal, sources: sources.map(({ source }) => source.name), ...counts, servedVectors };
 }
@@ -158,13 +162,12 @@ export async function resumeForgetting(context: RuntimeContext, online: LocalOnl
   const text = await readFile(join(context.dataDir, JOURNAL), "utf8").catch(() => null);
   if (text === null) return;
   const journal = JSON.parse(text) as Journal;
-  const { key } = journal;
-  await forgetEntity(
-    context,
-    journal,
-    (one) => forgetInSource({ context, online, ...one, key }),
-    () => forgetAlertDetails(context.dataDir, context.clock.now()),
-  );
+  const { entity, key } = journal;
+  const forgetMonitored = async (): Promise<void> => {
+    await forgetAlertDetails(context.dataDir, context.clock.now());
+    await forgetDrift(new WindowFolder(context.dataDir), context.registry, entity);
+  };
+  await forgetEntity(context, journal, (one) => forgetInSource({ context, online, ...one, key }), forgetMonitored);
 }
 
 /** A writer that has a segment open sees that its file is gone, and begins another. */

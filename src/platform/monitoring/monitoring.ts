@@ -6,7 +6,9 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { AlertGauges } from "../../monitor/alerts/alert-metrics.ts";
 import { AlertStore } from "../../monitor/alerts/alert-store.ts";
 import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
+import type { SignalSource } from "../../monitor/signal.ts";
 import type { AlertDesk } from "../../serve/alert-desk.ts";
+import type { DriftDesk } from "../../serve/drift-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
@@ -21,11 +23,12 @@ import { type NamedSignalSource, type SignalHouse, signalSources } from "./signa
 import type { StandingChecks } from "./standing-checks.ts";
 
 /** Only what may be asked from another process. */
-export function desksOf({ alerts, importances, quality }: MonitoringDesks): MonitoringDesks {
+export function desksOf({ alerts, importances, quality, drift }: MonitoringDesks): MonitoringDesks {
   return {
     ...(alerts === undefined ? {} : { alerts }),
     ...(importances === undefined ? {} : { importances }),
     ...(quality === undefined ? {} : { quality }),
+    ...(drift === undefined ? {} : { drift }),
   };
 }
 
@@ -33,16 +36,18 @@ export class Monitoring implements MonitoringDesks {
   readonly alerts?: AlertDesk;
   readonly importances: ImportanceDesk;
   quality?: QualityPort;
+  drift?: DriftDesk;
   readonly #context: RuntimeContext;
-  readonly #house: SignalHouse & { readonly training: TrainingDesk | null };
+  readonly #house: Omit<SignalHouse, "drift"> & { readonly training: TrainingDesk | null };
   readonly #options: PlatformOptions["alerts"];
   #checked: readonly NamedSignalSource[] = [];
+  #driftSignals: SignalSource | null = null;
   #opening: Promise<Alerts> | null = null;
   #opened: Alerts | null = null;
 
   constructor(
     context: RuntimeContext,
-    house: SignalHouse & { readonly training: TrainingDesk | null },
+    house: Omit<SignalHouse, "drift"> & { readonly training: TrainingDesk | null },
     { alerts = {} }: Pick<PlatformOptions, "alerts">,
   ) {
     this.#context = context;
@@ -67,6 +72,12 @@ export class Monitoring implements MonitoringDesks {
   add({ port, signalSources: checked }: Pick<StandingChecks, "port" | "signalSources">): void {
     this.quality = port;
     this.#checked = checked;
+  }
+
+  /** To be told before anything is served. */
+  watchDrift(drift: DriftDesk, signals: SignalSource): void {
+    this.drift = drift;
+    this.#driftSignals = signals;
   }
 
   /** Judges alerts from now on; a second call does nothing. */
@@ -99,7 +110,7 @@ export class Monitoring implements MonitoringDesks {
     const { dataDir, clock, registry } = this.#context;
     const store = await AlertStore.open(dataDir, clock.now());
     const builder = setBuilder(this.#house.training);
-    const sources = [...signalSources(this.#house), ...this.#checked];
+    const sources = [...signalSources({ ...this.#house, drift: this.#driftSignals }), ...this.#checked];
     const alerts = new Alerts({ store, registry, clock, sources, builder }, options);
     alerts.start();
     this.#opened = alerts;

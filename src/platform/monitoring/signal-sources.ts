@@ -11,19 +11,25 @@ export interface NamedSignalSource {
 
 export interface SignalHouse {
   gauges(): readonly SourceGauges[];
+  /** Of what is served; null where nothing is looked at. */
+  readonly drift: SignalSource | null;
   /** What measures by itself, and is asked for what it has found. */
   readonly parts?: readonly NamedSignalSource[];
 }
 
 export function signalSources(house: SignalHouse): NamedSignalSource[] {
-  return [{ name: "readings", source: readingSignals(house) }, ...(house.parts ?? [])];
+  return [
+    { name: "readings", source: readingSignals(house) },
+    ...(house.drift === null ? [] : [{ name: "drift", source: house.drift }]),
+    ...(house.parts ?? []),
+  ];
 }
 
 /** Reads in a row that must have failed before a source is called silent. */
 const FAILURES_MIN = 3;
 
 /** Sources that something reads again and again: how long none of it succeeded. */
-function readingSignals({ gauges }: SignalHouse): SignalSource {
+function readingSignals({ gauges }: Pick<SignalHouse, "gauges">): SignalSource {
   return {
     signals: async (nowMicros) =>
       gauges().flatMap(({ source, poll, batch }) => {

@@ -2,6 +2,7 @@
  * The owner's monitoring as a worker has it: every call of a desk is a question to the owner, whose answer is plain data.
  */
 import type { AlertDesk } from "../../serve/alert-desk.ts";
+import type { DriftDesk } from "../../serve/drift-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
@@ -25,9 +26,15 @@ export function askedMonitoring(
   };
   const importances: ImportanceDesk = { report: ask("importances", "report"), of: ask("importances", "of") };
   const quality: QualityPort = { quality: ask("quality", "quality"), skew: ask("quality", "skew") };
+  const drift: DriftDesk = {
+    services: ask("drift", "services"),
+    report: ask("drift", "report"),
+    choose: ask("drift", "choose"),
+  };
   return {
     ...(offered.includes("quality") ? { quality } : {}),
     ...(offered.includes("alerts") ? { alerts } : {}),
     ...(offered.includes("importances") ? { importances } : {}),
+    ...(offered.includes("drift") ? { drift } : {}),
   };
 }

@@ -17,6 +17,8 @@ export interface WorkerSettings {
   /** Of the registry's file and the fits. */
   readonly registryFolder: string;
   readonly servingLogSampleRate: number;
+  /** Part of the vectors that it looks at for drift; absent: none. */
+  readonly driftSampleRate?: number;
   /** Whether the owner builds training sets. */
   readonly trains: boolean;
   /** What can be asked of the owner's monitoring. */
@@ -60,6 +62,10 @@ export interface Questions {
     };
     readonly answered: CorrectionReport;
   };
+  /** Of the owner: to keep what a worker saw of the vectors it served, as `windowToJson` writes it. */
+  readonly driftWindows: { readonly asked: readonly object[]; readonly answered: null };
+  /** Of a worker: to tell what it saw so far. */
+  readonly flushDrift: { readonly asked: null; readonly answered: null };
   /** Of the owner: the page of all processes. */
   readonly metricsPage: {
     readonly asked: null;

@@ -78,6 +78,10 @@ function listenToOwner(): Owner {
       await (await opened).flushServingLog();
       return null;
     },
+    flushDrift: async () => {
+      await (await opened).flushDrift();
+      return null;
+    },
     reload: async () => {
       const reloaded = reloading.then(async () => (await opened).reload());
       reloading = reloaded.catch(() => undefined);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { Definition } from "../../define/definition.ts";
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
+import { windowToJson } from "../../monitor/drift/drift-window.ts";
 import { Metrics } from "../../monitor/metrics/metrics.ts";
 import { openLmdbStore } from "../../online-store/lmdb.ts";
 import { openFileRegistry } from "../../registry/file-registry.ts";
@@ -15,6 +16,7 @@ import { createFeatureReader, type FeatureReader } from "../../serve/feature-rea
 import { openHttpServer } from "../../serve/http.ts";
 import type { ServePorts } from "../../serve/ports.ts";
 import { openServingLog } from "../../serve/serving-log.ts";
+import { DriftRecorder } from "../monitoring/drift-recorder.ts";
 import { refuseNotRun } from "../not-run.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
@@ -49,6 +51,8 @@ export interface WorkerHouse {
   /** Opens the doors. Throws `LISTEN_FAILED`. */
   open(): Promise<void>;
   flushServingLog(): Promise<void>;
+  /** Tells the owner what it saw of the vectors that it served. */
+  flushDrift(): Promise<void>;
   /** Closes the doors in good order, and then the rest. */
   close(): Promise<void>;
 }
@@ -73,6 +77,10 @@ export async function openWorkerHouse(
   const views = new StoredViews(store);
   const { servingLogSampleRate: sampleRate } = settings;
   const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
+  const recorder = new DriftRecorder({
+    rate: settings.driftSampleRate ?? 0,
+    keep: async (windows) => void (await owner.ask("driftWindows", windows.map(windowToJson))),
+  });
   const doors = new RespDoors();
   const metrics = new Metrics({
     sources: () => [],
@@ -108,6 +116,7 @@ export async function openWorkerHouse(
     samples: ({ service, entities, views: read }, keys) =>
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
+    ...(recorder.sight === undefined ? {} : { sight: recorder.sight }),
     ...(settings.trains ? { training: askedTraining(owner) } : {}),
     monitoring: askedMonitoring(owner, settings.monitors),
     metrics: () => owner.ask("metricsPage", null),
@@ -153,9 +162,11 @@ export async function openWorkerHouse(
       if (settings.resp !== null) opened.push(await doors.open(reader, ports, { ...settings.resp, onError }));
     },
     flushServingLog: () => servingLog.flush(),
+    flushDrift: () => recorder.flush(),
     close: async () => {
       await Promise.all(opened.map((door) => door.close()));
       metrics.stop();
+      await recorder.close();
       await servingLog.close();
       await store.close();
     },

@@ -108,6 +108,12 @@ export class WorkerProcess {
     await within(WORK_MILLIS_MAX, this.link.ask("flushServingLog", null)).catch(() => undefined);
   }
 
+  /** Resolves once what it saw so far is with the owner. */
+  async flushDrift(): Promise<void> {
+    if (!this.isWarm) return;
+    await within(WORK_MILLIS_MAX, this.link.ask("flushDrift", null)).catch(() => undefined);
+  }
+
   /** Lets it finish what it is at. */
   stop(): void {
     if (this.#isListening) this.send({ kind: "stop" });

@@ -55,6 +55,9 @@ export interface OwnerHouse {
   readonly registryFolder: string;
   readonly clock: Clock;
   readonly servingLogSampleRate: number;
+  readonly driftSampleRate: number;
+  /** Takes what a worker saw, as `windowToJson` writes it. */
+  readonly keepDrift: (windows: readonly object[]) => Promise<void>;
   readonly push: ServePorts["push"];
   readonly correct: NonNullable<ServePorts["correct"]>;
   readonly readiness: ServePorts["readiness"];
@@ -88,10 +91,11 @@ export class Workers {
     const { host = "127.0.0.1" } = options.http ?? {};
     const http = { ...options.http, host, port: await freePort(host, options.http?.port ?? 8080) };
     const resp = options.resp === undefined ? null : await respWithPort(options.resp);
-    const { dataDir, registryFolder, servingLogSampleRate, training, monitoring } = this.#house;
+    const { dataDir, registryFolder, servingLogSampleRate, driftSampleRate, training, monitoring } = this.#house;
+    const sampled = { servingLogSampleRate, driftSampleRate };
     const trains = training !== null;
     const monitors = Object.keys(monitoring) as (keyof MonitoringDesks)[];
-    const settings: WorkerSettings = { dataDir, registryFolder, servingLogSampleRate, trains, monitors, http, resp };
+    const settings: WorkerSettings = { dataDir, registryFolder, ...sampled, trains, monitors, http, resp };
     const program: WorkerProgram = {
       module: options.module instanceof URL ? fileURLToPath(options.module) : options.module,
       arguments: options.arguments ?? [],
@@ -137,6 +141,11 @@ export class Workers {
     await Promise.all(this.#processes().map((one) => one.flushServingLog()));
   }
 
+  /** Resolves once what workers saw so far is with the owner. */
+  async flushDrift(): Promise<void> {
+    await Promise.all(this.#processes().map((one) => one.flushDrift()));
+  }
+
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#supervisors, (supervisor) => supervisor.stop()));
     if (this.#beat !== null) clearInterval(this.#beat);
@@ -150,6 +159,7 @@ export class Workers {
     const started = new WorkerProcess(program, settings, {
       push: ({ source, rows, faults }) => this.#house.push(source, rows, faultsFromWire(faults)),
       correct: ({ source, corrections }) => this.#house.correct(source, corrections),
+      driftWindows: (windows) => this.#house.keepDrift(windows).then(() => null),
       metricsPage: () => this.#metricsPage(),
       training: (asked) => answerTraining(this.#house.training, asked),
       monitoring: (asked) => askMonitoring(this.#house.monitoring, asked),

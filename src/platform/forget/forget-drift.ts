@@ -1,0 +1,27 @@
+/**
+ * Sketches of values that an entity may have part in, removed: they hold values as they were, though not whose, and none
+ * can be taken out of a sum. Of services that have nothing to do with the entity they stay.
+ */
+import type { WindowFolder } from "../../monitor/drift/window-folder.ts";
+import type { Registry } from "../../registry/registry.ts";
+
+export async function forgetDrift(windows: WindowFolder, registry: Registry, entity: string): Promise<void> {
+  const reached = reachedFrom(registry, `entity:${entity}`);
+  const isOfEntity = (view: string): boolean =>
+    view.split(/,\s*/).some((name) => reached.has(`view:${name}`) || reached.has(`on-demand:${name}`));
+  for (const service of await windows.services()) {
+    // What a service was made of before it was defined anew its windows say.
+    const touches = reached.has(`service:${service}`) || (await windows.views(service)).some(isOfEntity);
+    if (touches) await windows.forget(service);
+  }
+}
+
+/** All that is computed from it, over however many steps. */
+function reachedFrom(registry: Registry, start: string): ReadonlySet<string> {
+  const edges = registry.lineage();
+  const reached = new Set([start]);
+  for (const name of reached) {
+    for (const { from, to } of edges) if (from === name) reached.add(to);
+  }
+  return reached;
+}

@@ -1,0 +1,235 @@
+/**
+ * The values that a side of a drift report is made of, wherever they lie: windows of what was served, the serving log,
+ * training sets and other files, feature rows, or the label rows that a fit was fitted to.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { OnefoldError } from "../../base/errors.ts";
+import { formatMicros, type Micros } from "../../base/micros.ts";
+import {
+  type DriftWindow,
+  type FeatureColumn,
+  featureProfile,
+  mergeWindows,
+} from "../../monitor/drift/drift-window.ts";
+import type { DriftSide } from "../../monitor/drift/drift-report.ts";
+import { type ProfileBuilder, profileBuilder } from "../../monitor/drift/profile-builder.ts";
+import { EXACT, type ProfileBounds, profileKindOf, SKETCH } from "../../monitor/drift/profile.ts";
+import type { TimeRange, WindowFolder } from "../../monitor/drift/window-folder.ts";
+import { readCsvHeader, csvReaderSql } from "../../offline-store/csv-file.ts";
+import { type EngineColumn, type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
+import { readServingLog } from "../../schema/served-vector.ts";
+import type { TrainingPorts } from "../../training/ports.ts";
+import { planService, type ServicePlan } from "../../training/service-plan.ts";
+import type { RuntimeContext } from "../runtime-context.ts";
+import type { DriftSource } from "./drift-source.ts";
+import { fittedColumns } from "./fitted-columns.ts";
+
+export interface DriftHouse {
+  readonly context: Pick<RuntimeContext, "dataDir" | "offline" | "openEngine" | "clock">;
+  readonly ports: TrainingPorts;
+  readonly windows: WindowFolder;
+}
+
+interface SideRequest {
+  readonly service: string;
+  /** As it was asked for. */
+  readonly text: string;
+  readonly exact: boolean;
+}
+
+/** Throws `VALUES_MISSING` where there are none, and what reading throws. */
+export async function driftSide(house: DriftHouse, source: DriftSource, request: SideRequest): Promise<DriftSide> {
+  const window = await valuesOf(house, source, request);
+  if (window === null) throw noValues(source, request);
+  const { text, exact } = request;
+  return { source: text, isExact: exact || source.kind === "folded", window };
+}
+
+async function valuesOf(house: DriftHouse, source: DriftSource, request: SideRequest): Promise<DriftWindow | null> {
+  const { service, exact } = request;
+  const bounds = exact ? EXACT : SKETCH;
+  switch (source.kind) {
+    case "served":
+      return exact ? loggedValues(house, source, request) : windowsOf(house, source, service);
+    case "chosen":
+      return (await house.windows.readBaseline(service))?.window ?? null;
+    case "training": {
+      const path = join(house.context.dataDir, "training-sets", source.id, "set.parquet");
+      return existsSync(path) ? fileValues(house, path, service, bounds) : null;
+    }
+    case "file":
+      return fileValues(house, source.path, service, bounds);
+    case "folded":
+      return foldedValues(house, source, service, bounds);
+    case "fit": {
+      const columns = await fittedColumns(house.ports, service, source.version);
+      const builders = columns.map(({ type }) => profileBuilder(profileKindOf(type), bounds));
+      for (const [i, column] of columns.entries()) {
+        for (let row = 0; row < column.rowCount; row++) builders[i]!.add(column.value(row));
+      }
+      const vectors = columns[0]?.rowCount ?? 0;
+      return {
+        ...timeless(service, vectors, featureColumns(planService(house.ports, service)), builders),
+        fit: source.version,
+      };
+    }
+  }
+}
+
+async function windowsOf({ windows }: DriftHouse, range: TimeRange, service: string): Promise<DriftWindow | null> {
+  const found = await windows.read(service, range);
+  return found.length === 0 ? null : mergeWindows(found);
+}
+
+export function featureColumns({ program }: ServicePlan): FeatureColumn[] {
+  return program.outputs.map(({ name, from, type }) => ({ name, view: from, type }));
+}
+
+/** Vectors of the serving log, which holds those of a part of the entities. */
+async function loggedValues(
+  { context, ports }: DriftHouse,
+  range: TimeRange,
+  { service }: SideRequest,
+): Promise<DriftWindow | null> {
+  const plan = planService(ports, service);
+  const { outputs } = plan.program;
+  const columns = featureColumns(plan);
+  const builders = columns.map(({ type }) => profileBuilder(profileKindOf(type), EXACT));
+  let vectors = 0;
+  for await (const served of readServingLog(join(context.dataDir, "serving-log"))) {
+    const { asOf } = served.token;
+    if (served.service !== service || asOf < range.fromMicros || asOf >= range.untilMicros) continue;
+    const { computed } = served;
+    if (computed !== undefined) {
+      // Of another definition the values are called otherwise.
+      if (computed.fingerprint !== plan.fingerprint) continue;
+      computed.values.forEach((value, i) => builders[i]?.add(value));
+    } else {
+      const places = new Map(served.features.map((name, i) => [name, i]));
+      outputs.forEach(({ from, feature }, i) =>
+        builders[i]!.add(served.values[places.get(`${from}:${feature}`) ?? -1] ?? null),
+      );
+    }
+    vectors++;
+  }
+  if (vectors === 0) return null;
+  const { fromMicros: startMicros, untilMicros: endMicros } = range;
+  return { ...timeless(service, vectors, columns, builders), startMicros, endMicros };
+}
+
+async function fileValues(
+  { context, ports }: DriftHouse,
+  path: string,
+  service: string,
+  bounds: ProfileBounds,
+): Promise<DriftWindow> {
+  const columns = featureColumns(planService(ports, service));
+  const table = path.endsWith(".csv")
+    ? csvReaderSql(path, await readCsvHeader(path))
+    : `read_parquet(${sqlText(path)}, hive_partitioning = false)`;
+  const engine = await context.openEngine();
+  try {
+    const present = new Set((await engine.rows(`DESCRIBE SELECT * FROM ${table}`)).map((row) => row["column_name"]));
+    const found = columns.filter(({ name }) => present.has(name));
+    if (found.length === 0) {
+      throw new OnefoldError("VALUES_MISSING", `no column of ${path} is named like a feature of service "${service}"`, {
+        hint: `its features are ${columns.map(({ name }) => name).join(", ")}`,
+      });
+    }
+    const { rows, builders } = await countRows(engine, `FROM ${table}`, found, bounds);
+    return timeless(service, rows, found, builders);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Of the service's features that views fold; nothing is folded of what is computed at the request. */
+async function foldedValues(
+  { context, ports }: DriftHouse,
+  { fromMicros, untilMicros }: TimeRange,
+  service: string,
+  bounds: ProfileBounds,
+): Promise<DriftWindow | null> {
+  const { program, views } = planService(ports, service);
+  const features: DriftWindow["features"][number][] = [];
+  let vectors = 0;
+  const engine = await context.openEngine();
+  try {
+    for (const { name: view } of views) {
+      const table = await context.offline.find(`features/${view}`);
+      const files = table === null ? [] : (await table.snapshot()).files;
+      if (files.length === 0) continue;
+      const paths = files.map((file) => sqlText(file.path)).join(", ");
+      const rowsOf = `FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)
+        WHERE epoch_us(_minute) >= ${fromMicros} AND epoch_us(_minute) < ${untilMicros}`;
+      const present = new Set((await engine.rows(`DESCRIBE SELECT * ${rowsOf}`)).map((row) => row["column_name"]));
+      const columns = program.outputs
+        .filter(({ from, feature, isTransformed }) => from === view && !isTransformed && present.has(feature))
+        .map(({ name, from, feature, type }) => ({ name, view: from, type, column: feature }));
+      if (columns.length === 0) continue;
+      const { rows, builders } = await countRows(engine, rowsOf, columns, bounds);
+      vectors += rows;
+      features.push(...columns.map((column, i) => featureProfile(column, builders[i]!.profile())));
+    }
+  } finally {
+    await engine.close();
+  }
+  if (vectors === 0) return null;
+  return { service, fit: null, startMicros: fromMicros, endMicros: untilMicros, vectors, features };
+}
+
+async function countRows(
+  engine: QueryEngine,
+  from: string,
+  columns: readonly (FeatureColumn & { readonly column?: string })[],
+  bounds: ProfileBounds,
+): Promise<{ readonly rows: number; readonly builders: readonly ProfileBuilder[] }> {
+  const builders = columns.map(({ type }) => profileBuilder(profileKindOf(type), bounds));
+  const specs = columns.map(({ name, column = name, type }): { sql: string; as: EngineColumn } => {
+    const cell = sqlName(column);
+    const kind = profileKindOf(type);
+    if (kind === "category") return { sql: `${cell}::VARCHAR`, as: { as: "text" } };
+    const number = kind === "numeric" ? `${cell}::DOUBLE` : `CASE WHEN ${cell} IS NULL THEN NULL ELSE 1 END::DOUBLE`;
+    return { sql: number, as: { as: "number" } };
+  });
+  const select = `SELECT ${specs.map(({ sql }) => sql).join(", ")} ${from}`;
+  let rows = 0;
+  for await (const batch of engine.stream(
+    select,
+    specs.map(({ as }) => as),
+  )) {
+    rows += batch.rowCount;
+    for (const [i, builder] of builders.entries()) {
+      const cells = batch.columns[i]!;
+      const validity = batch.validity[i]!;
+      for (let row = 0; row < batch.rowCount; row++) builder.add(validity?.[row] === 0 ? null : cells[row]);
+    }
+  }
+  return { rows, builders };
+}
+
+/** Times are not known of it. */
+function timeless(
+  service: string,
+  vectors: number,
+  columns: readonly FeatureColumn[],
+  builders: readonly ProfileBuilder[],
+): DriftWindow {
+  const features = columns.map((column, i) => featureProfile(column, builders[i]!.profile()));
+  return { service, fit: null, startMicros: Number.NaN, endMicros: Number.NaN, vectors, features };
+}
+
+function noValues(source: DriftSource, { service, text, exact }: SideRequest): OnefoldError {
+  const message = `there are no values of service "${service}" in ${text}`;
+  if (source.kind === "served") {
+    const range = `${formatMicros(source.fromMicros as Micros)} to ${formatMicros(source.untilMicros as Micros)}`;
+    const hint = exact
+      ? "the serving log holds vectors of a part of the entities: see --sample of onefold serve"
+      : "a server looks at a part of what it serves, and writes it down every half minute: see --drift-sample";
+    return new OnefoldError("VALUES_MISSING", message, { where: range, hint });
+  }
+  const hint =
+    source.kind === "chosen" ? "choose one: onefold drift --service S --baseline training:ID --choose" : undefined;
+  return new OnefoldError("VALUES_MISSING", message, hint === undefined ? {} : { hint });
+}
