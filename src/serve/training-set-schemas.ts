@@ -100,15 +100,6 @@ export const jobSchema: JsonSchema = {
         format: { type: "string", enum: ["parquet", "csv", "ndjson"] },
         bytes: { type: "integer" },
         path: nullableText("as it was named, of a file on the server"),
-        ticks: {
-          type: "object",
-          description: "of a retraining, in place of a file: each entity at every tick up to the end of the log",
-          properties: {
-            every_micros: { type: "integer" },
-            from: { type: "string", description: "RFC 3339" },
-            entities: nullableText("a file of entities; null for all that are known"),
-          },
-        },
       },
     },
     created_at: { type: "string" },
