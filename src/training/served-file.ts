@@ -13,7 +13,8 @@ import { sameBits } from "./same-bits.ts";
 import { microsSql } from "./spine-sql.ts";
 import { type TrainingSet, type TrainRequest, train } from "./training-set.ts";
 
-export interface ServedFileRequest extends Pick<TrainRequest, "ports" | "service" | "fit" | "signal" | "onProgress"> {
+export interface ServedFileRequest extends Pick<TrainRequest, "ports" | "fit" | "signal" | "onProgress"> {
+  readonly service: string;
   /** A Parquet file. */
   readonly path: string;
   readonly timeColumn?: string;
