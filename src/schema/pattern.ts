@@ -1,8 +1,11 @@
 /**
  * Regular expressions in RE2's syntax (https://github.com/google/re2/wiki/Syntax), found in time linear in the text: a
  * pattern in a definition meets texts that anyone may send, and must not be made slow by one.
+ *
+ * The library is loaded with the first pattern: who has none does without.
  */
-import { RE2JS } from "re2js";
+import { createRequire } from "node:module";
+import type { RE2JS } from "re2js";
 
 /** A longer one is a program, not a pattern. */
 export const PATTERN_LENGTH_MAX = 500;
@@ -10,9 +13,12 @@ export const PATTERN_LENGTH_MAX = 500;
 /** Whether a text holds a match, anywhere in it. */
 export type Pattern = (text: string) => boolean;
 
+let library: { readonly RE2JS: typeof RE2JS } | null = null;
+
 /** Throws an `Error` that says what is wrong with it. */
 export function compilePattern(pattern: string): Pattern {
-  const compiled = RE2JS.compile(pattern);
+  library ??= createRequire(import.meta.url)("re2js") as { readonly RE2JS: typeof RE2JS };
+  const compiled = library.RE2JS.compile(pattern);
   return (text) => compiled.test(text);
 }
 

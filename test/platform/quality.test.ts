@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
-import { parseMicros } from "../../src/base/micros.ts";
-import { count, entity, expectation, mean, stream, t, view } from "../../src/index.ts";
+import { type DurationMicros, type Micros, parseMicros } from "../../src/base/micros.ts";
+import { alert, count, entity, expectation, mean, stream, t, view } from "../../src/index.ts";
 import type { SubjectAnswer } from "../../src/monitor/quality/report.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText } from "../../src/offline-store/engine.ts";
@@ -242,6 +242,32 @@ describe("expectations", () => {
     expect(answer).toMatchObject({ met: false, day: null, subjects: [{ source: "readings" }] });
     const wrong = await fetch(`${server.url}/quality?name=nothing`);
     expect([wrong.status, await wrong.json()]).toMatchObject([404, { error: { code: "DEFINITION_UNKNOWN" } }]);
+    await server.close();
+  });
+
+  it("fire an alert where they are not met, by name", async () => {
+    await platform.close();
+    const all = [...definitions, alert("unexpected", { on: "expectation", expectation: "celsius_range" })];
+    platform = await openPlatform({
+      dataDir: join(folder, "data"),
+      definitions: all,
+      clock,
+      checkMillis: 0,
+      alerts: { everyMicros: 50_000 as DurationMicros },
+    });
+    await platform.apply(all);
+    const server = await platform.serve({ port: 0 });
+    await push("2026-03-01T10:10:00Z", [20, 99]);
+    const firing = async (): Promise<unknown> => {
+      clock.advanceTo((clock.now() + 1_000_000) as Micros);
+      const { alerts } = await platform.monitoring.alerts!.list();
+      return alerts
+        .filter(({ rule, phase }) => rule === "unexpected" && phase === "firing")
+        .map(({ found }) => found["subject"]);
+    };
+    await expect
+      .poll(firing, { timeout: 60_000 })
+      .toEqual([{ source: "readings", feature: "celsius", expectation: "celsius_range" }]);
     await server.close();
   });
 
