@@ -9,6 +9,12 @@ import type { TrainingManifest } from "../../training/manifest.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import { train } from "../../training/training-set.ts";
 
+/** Of a fit of any age: the first manifests were of one service, and named its token column beside the others. */
+type FitManifest = Pick<TrainingManifest, "knowledge" | "boundary"> & {
+  readonly services?: TrainingManifest["services"];
+  readonly spine: TrainingManifest["spine"] & { readonly tokenColumn?: string | null };
+};
+
 /** One a feature, a slot a label row. Throws `FIT_UNKNOWN`, `VALUES_MISSING` where the label rows are not there any more. */
 export async function fittedColumns(
   ports: TrainingPorts,
@@ -16,7 +22,8 @@ export async function fittedColumns(
   version: number,
 ): Promise<readonly FeatureColumn[]> {
   const fit = ports.fits.fitFor(service, ports.registry.service(service).fingerprint, version);
-  const { spine, knowledge, boundary } = fit.training as unknown as TrainingManifest;
+  const { spine, knowledge, boundary, services } = fit.training as unknown as FitManifest;
+  const tokenColumn = services?.find(({ name }) => name === service)?.tokenColumn ?? spine.tokenColumn ?? null;
   if (spine.generated !== null || (await hashOf(spine.path)) !== spine.sha256) {
     throw new OnefoldError("VALUES_MISSING", `the label rows of fit ${version} are not there as they were`, {
       where: spine.path,
@@ -30,7 +37,7 @@ export async function fittedColumns(
     labels: {
       path: spine.path,
       ...(spine.timeColumn === null ? {} : { timeColumn: spine.timeColumn }),
-      ...(spine.tokenColumn === null ? {} : { tokenColumn: spine.tokenColumn }),
+      ...(tokenColumn === null ? {} : { tokenColumn }),
       keyColumns: spine.keyColumns,
     },
     knowledge,
