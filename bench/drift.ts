@@ -13,7 +13,7 @@ import { cpuMicros } from "./serving/cpu-time.ts";
 
 const run = promisify(execFile);
 
-const ROUNDS = process.argv.includes("--quick") ? 3 : 11;
+const ROUNDS = process.argv.includes("--quick") ? 5 : 25;
 const CONNECTIONS = 32;
 const AIRPORTS = 100;
 /** The part of the throughput that must be left. */
@@ -22,9 +22,9 @@ const GOAL = 0.95;
 const random = "A__rand_int__";
 const KEYS = [random, random, `${random}|${random}`];
 const CASES = [
-  { name: "pipelined-32-packed", pipeline: 32, requests: 60_000, ask: ["FGETPACKED", "delay_model", ...KEYS] },
-  { name: "pipelined-32", pipeline: 32, requests: 60_000, ask: ["FGET", "delay_model", ...KEYS] },
-  { name: "unpipelined", pipeline: 1, requests: 15_000, ask: ["FGET", "delay_model", ...KEYS] },
+  { name: "pipelined-32-packed", pipeline: 32, requests: 25_000, ask: ["FGETPACKED", "delay_model", ...KEYS] },
+  { name: "pipelined-32", pipeline: 32, requests: 25_000, ask: ["FGET", "delay_model", ...KEYS] },
+  { name: "unpipelined", pipeline: 1, requests: 8_000, ask: ["FGET", "delay_model", ...KEYS] },
 ] as const;
 
 interface Server {

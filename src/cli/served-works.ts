@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import type { Platform } from "../platform.ts";
-import { sideToJson } from "../platform/monitoring/drift-desk.ts";
+import { sideToJson } from "../platform/monitoring/drift-output.ts";
 import type { MaterializeOptions } from "../platform/materialized-view.ts";
 import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";

@@ -3,15 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { Command, Option } from "commander";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Platform } from "../../platform.ts";
-import {
-  type DriftOptions,
-  type DriftReport,
-  type DriftSettings,
-  type DriftSide,
-  measureNamed,
-  reportToJson,
-  sideToJson,
-} from "../../platform/monitoring/drift-desk.ts";
+import type { DriftOptions, DriftReport, DriftSettings, DriftSide } from "../../platform/monitoring/drift-desk.ts";
+import { measureNamed, reportToJson, sideToJson } from "../../platform/monitoring/drift-output.ts";
 import { driftReportText } from "../drift-text.ts";
 import { createOutput, type Output } from "../output.ts";
 import { parseCount, parseDecimal } from "../option-values.ts";

@@ -18,10 +18,8 @@ import { forgetDrift } from "../forget/forget-drift.ts";
 import { type DriftSource, parseDriftSource } from "./drift-source.ts";
 import { type DriftHouse, driftSide } from "./drift-values.ts";
 
-export { measureNamed } from "../../monitor/drift/choose-measure.ts";
 export type { DriftSettings } from "../../monitor/drift/choose-measure.ts";
 export type { DriftReport, DriftSide } from "../../monitor/drift/drift-report.ts";
-export { reportToJson, sideToJson } from "../../monitor/drift/report-json.ts";
 
 export interface DriftOptions {
   readonly service: string;

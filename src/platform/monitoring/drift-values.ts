@@ -3,6 +3,7 @@
  * training sets and other files, feature rows, or the label rows that a fit was fitted to.
  */
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros } from "../../base/micros.ts";
@@ -19,6 +20,7 @@ import type { TimeRange, WindowFolder } from "../../monitor/drift/window-folder.
 import { readCsvHeader, csvReaderSql } from "../../offline-store/csv-file.ts";
 import { type EngineColumn, type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
 import { readServingLog } from "../../schema/served-vector.ts";
+import type { TrainingManifest } from "../../training/manifest.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import { planService, type ServicePlan } from "../../training/service-plan.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
@@ -124,14 +126,18 @@ async function fileValues(
   service: string,
   bounds: ProfileBounds,
 ): Promise<DriftWindow> {
-  const columns = featureColumns(planService(ports, service));
+  const named = await columnNames(path, service);
+  const columns = featureColumns(planService(ports, service)).map((column) => ({
+    ...column,
+    column: named.get(column.name) ?? column.name,
+  }));
   const table = path.endsWith(".csv")
     ? csvReaderSql(path, await readCsvHeader(path))
     : `read_parquet(${sqlText(path)}, hive_partitioning = false)`;
   const engine = await context.openEngine();
   try {
     const present = new Set((await engine.rows(`DESCRIBE SELECT * FROM ${table}`)).map((row) => row["column_name"]));
-    const found = columns.filter(({ name }) => present.has(name));
+    const found = columns.filter(({ column }) => present.has(column));
     if (found.length === 0) {
       throw new OnefoldError("VALUES_MISSING", `no column of ${path} is named like a feature of service "${service}"`, {
         hint: `its features are ${columns.map(({ name }) => name).join(", ")}`,
@@ -142,6 +148,14 @@ async function fileValues(
   } finally {
     await engine.close();
   }
+}
+
+/** Columns of a training set of several services by the feature's name in this one, as its manifest has them; none else. */
+async function columnNames(path: string, service: string): Promise<ReadonlyMap<string, string>> {
+  const text = await readFile(`${path}.manifest.json`, "utf8").catch(() => "{}");
+  const { features = [] } = JSON.parse(text) as Partial<TrainingManifest>;
+  const own = features.filter((feature) => feature.service === service);
+  return new Map(own.map(({ serviceFeature, name }) => [serviceFeature, name]));
 }
 
 /** Of the service's features that views fold; nothing is folded of what is computed at the request. */

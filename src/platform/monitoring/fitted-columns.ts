@@ -9,6 +9,12 @@ import type { TrainingManifest } from "../../training/manifest.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import { train } from "../../training/training-set.ts";
 
+/** Of a fit of any age: the first manifests were of one service, and named its token column beside the others. */
+type FitManifest = Pick<TrainingManifest, "knowledge" | "boundary"> & {
+  readonly services?: TrainingManifest["services"];
+  readonly spine: TrainingManifest["spine"] & { readonly tokenColumn?: string | null };
+};
+
 /** One a feature, a slot a label row. Throws `FIT_UNKNOWN`, `VALUES_MISSING` where the label rows are not there any more. */
 export async function fittedColumns(
   ports: TrainingPorts,
@@ -16,9 +22,8 @@ export async function fittedColumns(
   version: number,
 ): Promise<readonly FeatureColumn[]> {
   const fit = ports.fits.fitFor(service, ports.registry.service(service).fingerprint, version);
-  const training = fit.training as unknown as TrainingManifest;
-  const { spine, knowledge, boundary } = training;
-  const tokenColumn = tokenColumnOf(training);
+  const { spine, knowledge, boundary, services } = fit.training as unknown as FitManifest;
+  const tokenColumn = services?.find(({ name }) => name === service)?.tokenColumn ?? spine.tokenColumn ?? null;
   if (spine.generated !== null || (await hashOf(spine.path)) !== spine.sha256) {
     throw new OnefoldError("VALUES_MISSING", `the label rows of fit ${version} are not there as they were`, {
       where: spine.path,
@@ -40,12 +45,6 @@ export async function fittedColumns(
     allowAfterLog: true,
   });
   return columns;
-}
-
-/** Fits made before sets of several services have it with their label rows. */
-function tokenColumnOf(training: TrainingManifest): string | null {
-  const { tokenColumn } = training.spine as { readonly tokenColumn?: string | null };
-  return (training.manifest === 2 ? training.services[0]?.tokenColumn : tokenColumn) ?? null;
 }
 
 /** Null of what cannot be read. */

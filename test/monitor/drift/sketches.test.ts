@@ -21,7 +21,7 @@ import { binRange, VALUE_BINS_MAX } from "../../../src/monitor/drift/value-bins.
 import { SeededRandom } from "../../../src/testing/random.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
-const ROUNDS = Number(process.env["ONEFOLD_ROUNDS"] ?? 25);
+const ROUNDS = Number(process.env["ONEFOLD_ROUNDS"] ?? 15);
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 
 type Draw = (random: SeededRandom) => number;

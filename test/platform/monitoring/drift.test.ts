@@ -206,6 +206,11 @@ describe("drift detection", () => {
     expect(named(fitted.features, "fare").reference).toMatchObject({ count: RIDERS, missing: 0 });
     expect(Math.abs((named(fitted.features, "fare").reference as { mean: number }).mean)).toBeLessThan(1e-9);
     expect(drifted(fitted.features)).toEqual(["fare"]);
+    // A set of several services has columns of its own names; this one's are found by the manifest.
+    const both = join(folder, "both.parquet");
+    await platform.train({ service: ["fares", "scaled"], labels, out: both });
+    const byBoth = await platform.drift.report({ service: "scaled", baseline: `file:${both}`, current: "last:1h" });
+    expect(byBoth.features[0]!.judged!.value).toBe(fitted.features[0]!.judged!.value);
     await writeFile(labels, "rider_id,event_timestamp\n");
     await expect(
       platform.drift.report({ service: "scaled", baseline: "fit:1", current: "last:1h" }),
