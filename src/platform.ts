@@ -287,7 +287,7 @@ export class Platform {
     return this.#call(method, path, body);
   }
 
-  /** Joins label rows with a service's features, point in time. Errors as in `train` of `training/training-set.ts`. */
+  /** Joins label rows with the features of a service, or of several, point in time. Errors as in `train` of `training/training-set.ts`. */
   train(options: TrainOptions): Promise<TrainingSet> {
     return train({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
   }

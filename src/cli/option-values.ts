@@ -82,6 +82,11 @@ export function parseObject(text: string): Readonly<Record<string, unknown>> {
   throw new InvalidArgumentError('Give one JSON object, such as {"amount": 12.5}.');
 }
 
+/** Gathers what a repeated option was given. */
+export function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
 /** Gathers repeated `column=value` options into one object. */
 export function collectPair(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf("=");

@@ -1,7 +1,7 @@
 /** Has training sets built that retraining asks for, as `POST /training-sets` does. */
 import { resolve } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
-import { formatMicros, type Micros } from "../../base/micros.ts";
+import { formatDuration, formatMicros, type Micros } from "../../base/micros.ts";
 import type { SetBuilder } from "../../monitor/alerts/training.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 
@@ -15,18 +15,16 @@ export function setBuilder(desk: TrainingDesk | null): SetBuilder {
   };
   return {
     start: async ({ service, labels, boundary }, nowMicros) => {
-      const rows =
-        labels.kind === "file"
-          ? { path: labels.path }
-          : {
-              ticks: {
-                every_micros: labels.everyMicros,
-                // The last one is at the log's end.
-                from: formatMicros(firstTick(nowMicros - labels.rangeMicros, labels.everyMicros)),
-                entities: labels.entitiesPath ?? null,
-              },
-            };
-      const job = await training().start(rows, { service, boundary });
+      const asked = { service, boundary };
+      if (labels.kind === "file") return (await training().start({ path: labels.path }, asked)).id;
+      const { everyMicros, rangeMicros, entitiesPath } = labels;
+      const entities = entitiesPath === undefined ? ({ entities: "all" } as const) : { path: entitiesPath };
+      const job = await training().start(entities, {
+        ...asked,
+        every: formatDuration(everyMicros),
+        // The last one is at the log's end.
+        from: formatMicros(firstTick(nowMicros - rangeMicros, everyMicros)),
+      });
       return job.id;
     },
     look: async (trainingSet) => {

@@ -5,7 +5,6 @@
 import type { Micros } from "../../base/micros.ts";
 import type { TrainingOptions, TrainingProgress } from "../../serve/training-desk.ts";
 import type { WorkerTablesOptions } from "../kafka/worker-tables.ts";
-import type { GeneratedSpineRequest } from "../../training/generated-spine.ts";
 import type { WireError } from "../../base/wire-error.ts";
 
 /** Where the process finds the house; all of it is read only. */
@@ -23,8 +22,8 @@ export type JobWork =
   | {
       readonly kind: "train";
       readonly house: JobHouse;
-      /** A file of label rows, or how they are generated. */
-      readonly labels: string | GeneratedSpineRequest;
+      /** Null for every entity. */
+      readonly labels: string | null;
       readonly out: string;
       readonly options: TrainingOptions;
       /** By source: up to when its log is closed, and archived. Null where nobody can tell. */

@@ -14,6 +14,7 @@ import {
   isUnderWay,
   type LabelFormat,
   type LabelPlace,
+  type LabelsChosen,
   type SetFormat,
   type TrainingDesk,
   type TrainingError,
@@ -22,12 +23,12 @@ import {
   type TrainingProgress,
   type TrainingState,
 } from "../../serve/training-desk.ts";
-import type { GeneratedSpineRequest } from "../../training/generated-spine.ts";
 import { JobFolder, type StoredJob } from "./job-folder.ts";
 import type { JobHouse, JobResult, JobWork } from "./job-messages.ts";
 import { type JobProgram, runInProcess } from "./job-process.ts";
 import { findLabelFile } from "./labels-path.ts";
 import { PhaseRate } from "./phase-rate.ts";
+import { trainingRequest } from "./training-request.ts";
 
 export interface TrainingJobsOptions extends JobProgram {
   /** Jobs that run at the same time. Default 1. */
@@ -118,13 +119,14 @@ export class TrainingJobs implements TrainingDesk {
     if (this.#leavePlace(id) !== null) await this.#folder.remove(id);
   }
 
-  async start(labels: Parameters<TrainingDesk["start"]>[0], options: TrainingOptions): Promise<TrainingJob> {
+  async start(labels: LabelsChosen, options: TrainingOptions): Promise<TrainingJob> {
     let place = "id" in labels ? labels.id : null;
     try {
       // What is wrong with the request itself is told at once.
+      trainingRequest(options, "entities" in labels ? null : "");
       this.#house.sourcesOf(options);
-      const found = await this.#labelsOf(labels);
-      const id = (place ??= (await this.reserve(found.format)).id);
+      const found = await this.#found(labels);
+      const id = (place ??= (await this.reserve(found?.format ?? "csv")).id);
       const job: StoredJob = {
         id,
         state: "queued",
@@ -234,17 +236,17 @@ export class TrainingJobs implements TrainingDesk {
     return place.format;
   }
 
+  async #found(labels: LabelsChosen): Promise<StoredJob["labels"]> {
+    if ("entities" in labels) return null;
+    if ("id" in labels) return { ...(await this.#received(labels.id)), path: null };
+    const { format, bytes } = await findLabelFile(this.#options.labelsFolder, labels.path);
+    return { format, bytes, path: labels.path };
+  }
+
   async #received(id: string): Promise<{ readonly format: LabelFormat; readonly bytes: number }> {
     const format = this.#places.get(id)?.format;
     if (format === undefined) throw new OnefoldError("TRAINING_SET_UNKNOWN", `no labels were received for ${id}`);
     return { format, bytes: (await stat(this.#folder.labels(id, format))).size };
-  }
-
-  async #labelsOf(labels: Parameters<TrainingDesk["start"]>[0]): Promise<TrainingJob["labels"]> {
-    if ("ticks" in labels) return { format: "parquet", bytes: 0, path: null, ticks: labels.ticks };
-    if ("id" in labels) return { ...(await this.#received(labels.id)), path: null };
-    const { format, bytes } = await findLabelFile(this.#options.labelsFolder, labels.path);
-    return { format, bytes, path: labels.path };
   }
 
   #enter(job: StoredJob): Entry {
@@ -296,14 +298,15 @@ export class TrainingJobs implements TrainingDesk {
 
   /** Never rejects. */
   async #run(entry: Entry): Promise<void> {
-    const { id, options, labels } = entry.job;
+    const { id, options } = entry.job;
     const { signal } = entry.cancelling;
     try {
       const rate = new PhaseRate();
       await this.#change(entry, { state: "running", started_at: formatMicros(this.#house.clock.now()) });
       entry.progress = rate.at({ phase: "starting", view: null, done: 0, total: 0 }, performance.now());
+      const path = await this.#labelsOf(entry.job);
       await this.#folder.make(id);
-      const work = await this.#work(options, await this.#rowsOf(id, labels), this.#folder.set(id));
+      const work = await this.#work(options, path, this.#folder.set(id));
       const result = await runInProcess(this.#options, work, {
         signal,
         onProgress: (progress) => {
@@ -320,17 +323,14 @@ export class TrainingJobs implements TrainingDesk {
     await this.#sweep();
   }
 
-  async #rowsOf(id: string, { path, format, ticks }: TrainingJob["labels"]): Promise<string | GeneratedSpineRequest> {
-    const { labelsFolder } = this.#options;
-    if (ticks === undefined) {
-      return path === null ? this.#folder.labels(id, format) : (await findLabelFile(labelsFolder, path)).path;
-    }
-    const { every_micros: everyMicros, from, entities } = ticks;
-    const known = entities === null ? ("all" as const) : { path: (await findLabelFile(labelsFolder, entities)).path };
-    return { everyMicros, from: parseMicros(from), entities: known };
+  /** Null for every entity. */
+  async #labelsOf({ id, labels }: StoredJob): Promise<string | null> {
+    if (labels === null) return null;
+    if (labels.path === null) return this.#folder.labels(id, labels.format);
+    return (await findLabelFile(this.#options.labelsFolder, labels.path)).path;
   }
 
-  async #work(options: TrainingOptions, labels: string | GeneratedSpineRequest, out: string): Promise<JobWork> {
+  async #work(options: TrainingOptions, labels: string | null, out: string): Promise<JobWork> {
     const { clock, sourcesOf, archive, ...house } = this.#house;
     const closedUpTo: Record<string, number | null> = {};
     for (const source of sourcesOf(options)) closedUpTo[source] = await archive(source);
