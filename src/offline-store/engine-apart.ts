@@ -19,8 +19,8 @@ import { openDuckDb } from "./duckdb.ts";
 import type { EngineBatch, EngineColumn, EngineSettings, FillBatch, QueryEngine, TableColumn } from "./engine.ts";
 import type { EngineAnswer, EngineQuestion, FromEngine, ToEngine } from "./engine-process.ts";
 
-/** Batches on their way of one stream, of at most some thousand rows each. */
-const BATCHES_AHEAD = 4;
+/** Batches on their way of one stream, of at most some thousand rows each: reading one takes a part of a millisecond. */
+const BATCHES_AHEAD = 2;
 
 /** Opens it; in this process where the program of the other is not a file beside this one, as in a bundle. */
 export async function openEngineApart(settings: EngineSettings = {}): Promise<QueryEngine> {

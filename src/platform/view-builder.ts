@@ -90,6 +90,9 @@ export interface BringUpOptions {
 /** Ends of the engine's process between which a backfill got no further. */
 const ENGINE_ENDS_MAX = 3;
 
+/** Of states in one commit beside what is served: handing them over holds its thread up, a millisecond for so many. */
+const COMMIT_BYTES_BESIDE = 96 * 1024;
+
 type RebuiltPart = Pick<RebuildRequest, "space" | "upTo" | "continueFrom" | "places">;
 
 export class ViewBuilder {
@@ -239,6 +242,7 @@ export class ViewBuilder {
         deadLetters: pipeline.deadLetters,
         ...part,
         pace: new BackfillPace(this.#context.backfillShare),
+        ...(this.#context.backfillShare() < 1 ? { commitBytesMax: COMMIT_BYTES_BESIDE } : {}),
         ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined
           ? {}
