@@ -42,6 +42,8 @@ const AGAIN_MS_MAX = 5000;
 const STATES_MAX = 500_000;
 const ARCHIVE_MS = 10_000;
 const LOOK_MS = 30_000;
+/** A position that waits for replicas for so long is trouble. */
+const HELD_MS = 10_000;
 
 export interface WorkerOptions {
   readonly definitions: readonly Definition[];
@@ -171,11 +173,20 @@ export class Worker {
 
   get progress(): WorkerProgress {
     const route = this.#routing?.progress ?? { events: 0, deadLetters: 0, lag: 0 };
-    const [trouble = null] = this.#troubles.values();
+    const [trouble = this.#held()] = this.#troubles.values();
     const fold = this.#folding.progress;
     // Of claims, too: an event whose id came before is dropped where it is routed.
     const duplicates = fold.duplicates + (this.#judging?.progress.duplicates ?? 0);
     return { route, fold: { ...fold, duplicates }, archived: this.#archiving?.events ?? 0, trouble };
+  }
+
+  #held(): OnefoldError | null {
+    const heldMs = Math.max(this.#folding.heldMs, this.#judging?.heldMs ?? 0);
+    if (heldMs < HELD_MS) return null;
+    const message = `replicas of the online store have not had all states for ${Math.floor(heldMs / 1000)} s`;
+    return new OnefoldError("STORE_TIMEOUT", message, {
+      hint: "what is folded is served, and would be folded again after a restart; see whether the cluster's replicas run (CLUSTER NODES), and take out those that will not come back (CLUSTER FORGET)",
+    });
   }
 
   async #startArchive(topics: FoldLoopOptions["topics"]): Promise<void> {
