@@ -25,16 +25,9 @@ export class Verdicts {
     if (claims.length === 0) return [];
     const { connectionsLost } = this.#store;
     if (!(await this.#areJudged(claims))) return null;
-    const verdicts = await this.read(claims);
-    return this.#store.connectionsLost === connectionsLost ? verdicts : null;
-  }
-
-  /** Of claims that are known to be judged. */
-  async read(claims: readonly Claim[]): Promise<readonly Verdict[]> {
-    if (claims.length === 0) return [];
     const reads = claims.map((claim) => ({ space: refusedSpace(claim.record.topic), key: claimKey(claim) }));
     const { states } = await this.#store.read(reads);
-    return states.map(decodeVerdict);
+    return this.#store.connectionsLost === connectionsLost ? states.map(decodeVerdict) : null;
   }
 
   async #areJudged(claims: readonly Claim[]): Promise<boolean> {

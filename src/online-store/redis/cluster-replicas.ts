@@ -36,7 +36,7 @@ export class ClusterReplicas {
   readonly #options: ClusterReplicasOptions;
   readonly #dead = new DeadReplicas();
   #facts: ReadonlyMap<string, MasterFacts> = new Map();
-  #factsOf = "";
+  #factsOf: string | null = null;
   #askedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ClusterReplicasOptions) {
@@ -65,7 +65,7 @@ export class ClusterReplicas {
       });
       return [...replies].every(([server, [, have = 0]]) => (have as number) >= (counts.get(server) ?? 0));
     } catch (error) {
-      this.#factsOf = "";
+      this.#factsOf = null;
       throw error;
     }
   }

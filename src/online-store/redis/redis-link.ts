@@ -106,12 +106,10 @@ export class RedisLink {
     return this.#connectionsLost;
   }
 
-  /** Those that are written to, as they are known now. Throws `STORE_UNAVAILABLE`. */
-  get servers(): string {
-    return this.#masters()
-      .map(([server]) => server)
-      .toSorted()
-      .join(",");
+  /** Those of a cluster that are written to, as far as they are known and there; null of a single server. */
+  get servers(): string | null {
+    if (!("nodes" in this.#client)) return null;
+    return this.#client.nodes("master").map(serverOf).toSorted().join(",");
   }
 
   /** Replies in the order of the commands, texts in them as buffers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */

@@ -105,7 +105,7 @@ export class RedisOnlineStore implements OnlineStore {
   }
 
   get servers(): string | null {
-    return this.isCluster ? this.#link.servers : null;
+    return this.#link.servers;
   }
 
   async isReplicated(): Promise<boolean> {

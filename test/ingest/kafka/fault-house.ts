@@ -6,6 +6,7 @@ import { type KafkaBroker, startKafka } from "../../services/kafka.ts";
 import { type RedisCluster, type RedisClusterOptions, startRedisCluster } from "../../services/redis-cluster.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "../../services/redis.ts";
 import { KafkaWorld, sentPayment, type SentPayment } from "./kafka-world.ts";
+import { WatchedServer } from "./watched-server.ts";
 import { WorkerProcess, type WorkerProcessOptions } from "./worker-process.ts";
 
 export interface Outcome {
@@ -23,6 +24,7 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
   /** Payments, each with an id of its own: one that a failed attempt left behind is there twice. */
   sent = 0;
   #again = 0;
+  #server: WatchedServer | null = null;
 
   private constructor(kafka: KafkaBroker, redis: Redis, onlineUrl: string, store: OnlineStore, world: KafkaWorld) {
     this.kafka = kafka;
@@ -56,8 +58,15 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
     return new FaultHouse(kafka, redis, url, store, world);
   }
 
+  /** Before the first worker: from now on vectors are asked for all the time, and what workers fold is archived. */
+  async serve(): Promise<WatchedServer> {
+    this.#server = await WatchedServer.start(this.world, this.onlineUrl);
+    return this.#server;
+  }
+
   async start(options: Partial<WorkerProcessOptions> = {}): Promise<WorkerProcess> {
-    const worker = await WorkerProcess.start(this.world, { onlineUrl: this.onlineUrl, ...options });
+    const archive = this.#server === null ? {} : { archiveFolder: this.#server.archiveFolder };
+    const worker = await WorkerProcess.start(this.world, { onlineUrl: this.onlineUrl, ...archive, ...options });
     this.#workers.push(worker);
     return worker;
   }
@@ -102,6 +111,7 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
   }
 
   async close(): Promise<void> {
+    await this.#server?.close();
     await Promise.all(this.#workers.map((worker) => worker.kill("SIGKILL")));
     await this.world.close();
     await this.store.close();
