@@ -111,29 +111,40 @@ describeWithBoth("workers on a Redis Cluster", () => {
     ["states", "lives on"],
     ["states", "is killed, too"],
     ["positions", "lives on"],
-  ] as const)("fold anew what a failover has lost, of the node with %s; the worker %s", async (of, worker) => {
-    const house = await FaultHouse.openOnCluster(OPTIONS);
-    closers.push(() => house.close());
-    const first = await house.start();
-    await house.send(1000);
-    await first.until(({ folded }) => folded === 2000);
-    const [master, replica] = await pairWith(house.redis, of);
-    await cutOff(master, replica);
-    await house.send(2000, (n) => ({ user: `once-${n}` }));
-    await house.sendAgain(0, 500);
-    // They are served, though a replica does not have them.
-    await first.until(({ folded, duplicates }) => folded === 6000 && duplicates === 500);
-    await house.send(500);
-    const written = await infoOf(master, "master_repl_offset");
-    if (worker === "is killed, too") await first.kill("SIGKILL");
-    await master.kill();
-    await replica.resume();
-    await expect.poll(() => roleOf(replica), { timeout: 60_000 }).toBe("master");
-    await house.redis.agreed();
-    expect(written - (await infoOf(replica, "second_repl_offset"))).toBeGreaterThan(10_000);
-    if (worker === "is killed, too") await house.start();
-    await house.send(500);
-    const { found, right } = await house.outcome();
-    expect(found).toEqual(right);
-  });
+  ] as const)(
+    "fold anew what a failover has lost, of the node with %s; the worker %s",
+    { timeout: 400_000 },
+    async (of, worker) => {
+      const house = await FaultHouse.openOnCluster(OPTIONS);
+      closers.push(() => house.close());
+      const server = await house.serve();
+      server.mayGoBack();
+      const first = await house.start();
+      await house.send(1000);
+      await first.until(({ folded }) => folded === 2000);
+      const [master, replica] = await pairWith(house.redis, of);
+      await cutOff(master, replica);
+      await house.send(2000, (n) => ({ user: `once-${n}` }));
+      await house.sendAgain(0, 500);
+      // They are served, though a replica does not have them.
+      await first.until(({ folded, duplicates }) => folded === 6000 && duplicates === 500);
+      await house.send(500);
+      const written = await infoOf(master, "master_repl_offset");
+      if (worker === "is killed, too") await first.kill("SIGKILL");
+      await master.kill();
+      await replica.resume();
+      await expect.poll(() => roleOf(replica), { timeout: 60_000 }).toBe("master");
+      await house.redis.agreed();
+      expect(written - (await infoOf(replica, "second_repl_offset"))).toBeGreaterThan(10_000);
+      if (worker === "is killed, too") await house.start();
+      await house.send(500);
+      const { found, right } = await house.outcome();
+      expect(found).toEqual(right);
+      await server.serves(100);
+      expect(server.answers.wrong).toEqual([]);
+      const audit = await server.audit();
+      expect(audit).toMatchObject({ mismatched: 0, missing: 0, pending: 0 });
+      expect(audit["compared"]).toBeGreaterThan(server.answers.served);
+    },
+  );
 });

@@ -94,9 +94,11 @@ export class FetchedViews implements StateSnapshot {
   /** The states that vectors read, each once. Throws as `view`, and as the store does. */
   async fetch(asks: readonly StateAsk[]): Promise<FetchedStates> {
     for (let tries = 0; tries < 3; tries++) {
-      if (!this.#isSameStore()) await this.#hearAgain(asks.length);
+      if (!this.#isSameSince(this.#heardLost)) await this.#hearAgain(asks.length);
+      // The states go with places of this time, whatever is heard meanwhile.
+      const heardLost = this.#heardLost;
       const fetched = await this.#fetch(asks);
-      if (this.#isSameStore()) return fetched;
+      if (this.#isSameSince(heardLost)) return fetched;
     }
     throw new OnefoldError("STORE_UNAVAILABLE", "connections to the online store are lost again and again", {
       hint: "see whether it runs; it is asked again all the time",
@@ -104,8 +106,8 @@ export class FetchedViews implements StateSnapshot {
   }
 
   /** In a cluster a node that is away is no reason to refuse what the others have. */
-  #isSameStore(): boolean {
-    return (this.#store.servers ?? null) !== null || this.#store.connectionsLost === this.#heardLost;
+  #isSameSince(connectionsLost: number | undefined): boolean {
+    return (this.#store.servers ?? null) !== null || this.#store.connectionsLost === connectionsLost;
   }
 
   async #fetch(asks: readonly StateAsk[]): Promise<Fetched> {

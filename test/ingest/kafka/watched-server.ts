@@ -76,6 +76,10 @@ export class WatchedServer {
     return { served: this.#served, refused: Object.fromEntries(this.#refused), wrong: this.#wrong };
   }
 
+  get refusedCount(): number {
+    return [...this.#refused.values()].reduce((sum, count) => sum + count, 0);
+  }
+
   /** Resolves once so many more vectors were served. */
   async serves(count: number, timeoutMs = 60_000): Promise<void> {
     const until = this.#served + count;
