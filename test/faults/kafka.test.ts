@@ -2,7 +2,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import { describeWhere } from "../services/describe-where.ts";
 import { FaultHouse } from "../ingest/kafka/fault-house.ts";
-import type { WatchedServer } from "../ingest/kafka/watched-server.ts";
 
 const describeWithBoth = await describeWhere("kafka", { ours: true });
 
@@ -10,15 +9,6 @@ let house: FaultHouse;
 afterEach(() => house.close());
 
 const TIMEOUT = { timeout: 400_000 };
-
-/** All that was answered meanwhile was honest, and is computed again to the bit. */
-async function expectHonest(server: WatchedServer): Promise<void> {
-  await server.serves(100);
-  expect(server.answers.wrong).toEqual([]);
-  const audit = await server.audit();
-  expect(audit).toMatchObject({ mismatched: 0, missing: 0, pending: 0 });
-  expect(audit["compared"]).toBeGreaterThan(server.answers.served);
-}
 
 /** No event is lost, and none counted twice. */
 async function expectUndisturbed(): Promise<void> {
@@ -29,7 +19,7 @@ async function expectUndisturbed(): Promise<void> {
 describeWithBoth("workers on Kafka and Redis", () => {
   it("go on where they were when the broker is killed and started again", TIMEOUT, async () => {
     house = await FaultHouse.open();
-    const server = await house.serve();
+    const server = await house.serve({ isPatient: true });
     const worker = await house.start();
     await house.send(4000);
     await worker.until(({ folded }) => folded > 0);
@@ -50,7 +40,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
     await expectUndisturbed();
     // Neither the broker nor a worker is asked for a vector.
     expect(server.refusedCount).toBe(refusedBefore);
-    await expectHonest(server);
+    await server.expectHonest();
   });
 
   it("fold anew what a Redis that was killed has lost, were it while nothing was written", TIMEOUT, async () => {
@@ -75,12 +65,12 @@ describeWithBoth("workers on Kafka and Redis", () => {
     await expectUndisturbed();
     // It never was an answer that Redis had nothing.
     expect(server.refusedCount).toBeGreaterThan(refusedBefore);
-    await expectHonest(server);
+    await server.expectHonest();
   });
 
   it("do no harm when they wake up after another has taken their partitions over", TIMEOUT, async () => {
     house = await FaultHouse.open();
-    const server = await house.serve();
+    const server = await house.serve({ isPatient: true });
     const sleeper = await house.start();
     await house.send(4000);
     await sleeper.until(({ folded }) => folded > 0);
@@ -96,7 +86,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
     await expectUndisturbed();
     // Neither the broker nor a worker is asked for a vector.
     expect(server.refusedCount).toBe(refusedBefore);
-    await expectHonest(server);
+    await server.expectHonest();
     await sleeper.until(({ partitions }) => partitions > 0 && partitions < 8);
   });
 });

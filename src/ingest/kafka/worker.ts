@@ -95,6 +95,8 @@ export class Worker {
   readonly #routing: RouteLoop | null;
   #archiving: ArchiveLoop | null = null;
   #routeSeat: GroupSeat | null = null;
+  /** What this worker has folded last may be what a view lacked. */
+  #lastLook: () => Promise<void> = () => Promise.resolve();
   readonly #seats: GroupSeat[] = [];
   readonly #loops: Promise<void>[] = [];
   readonly #stopping = new AbortController();
@@ -198,6 +200,9 @@ export class Worker {
     });
     // Where there is no past, a view is there at once.
     let areAllBuilt = await watch.look().catch(() => false);
+    this.#lastLook = async () => {
+      if (!areAllBuilt) await watch.look().catch(() => undefined);
+    };
     this.#loops.push(
       this.#run({
         turn: async () => {
@@ -247,6 +252,7 @@ export class Worker {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#loops);
+    await this.#lastLook();
     await Promise.all(this.#seats.map((seat) => seat.leave()));
     await this.#connection.close();
   }

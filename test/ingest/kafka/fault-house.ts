@@ -58,9 +58,13 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
     return new FaultHouse(kafka, redis, url, store, world);
   }
 
-  /** Before the first worker: from now on vectors are asked for all the time, and what workers fold is archived. */
-  async serve(): Promise<WatchedServer> {
-    this.#server = await WatchedServer.start(this.world, this.onlineUrl);
+  /**
+   * Before the first worker: from now on vectors are asked for all the time, and what workers fold is archived. A server
+   * that is patient refuses none because the machine is busy.
+   */
+  async serve(options: { readonly isPatient?: boolean; readonly archiveFolder?: string } = {}): Promise<WatchedServer> {
+    const url = `${this.onlineUrl}?timeout_ms=${options.isPatient === true ? 20_000 : 1000}`;
+    this.#server = await WatchedServer.start(this.world, url, options.archiveFolder);
     return this.#server;
   }
 
