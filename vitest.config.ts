@@ -27,7 +27,9 @@ const JOURNEYS = [
   "test/clients/python.test.ts",
   "test/bench/stream.test.ts",
   "test/bench/training.test.ts",
+  "test/cli/bad-labels.test.ts",
   "test/cli/batch-reads.test.ts",
+  "test/cli/serve-alerts.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",
@@ -36,7 +38,9 @@ const JOURNEYS = [
   "test/docs/kafka-page.test.ts",
   "test/docs/polling-page.test.ts",
   "test/docs/quickstart.test.ts",
+  "test/docs/training-page.test.ts",
   "test/docs/training-sets-page.test.ts",
+  "test/platform/training-jobs/asked-options.test.ts",
   "test/examples/flights-demo.test.ts",
   "test/examples/kafka-demo.test.ts",
   "test/examples/notebook.test.ts",
@@ -49,7 +53,12 @@ const alias = [
   { find: /^onefold$/, replacement: `${import.meta.dirname}/src/index.ts` },
   { find: /^onefold\/testing$/, replacement: `${import.meta.dirname}/src/testing/index.ts` },
 ];
-const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000 } as const;
+const shared = {
+  pool: "forks",
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  setupFiles: "test/repeatable-properties.ts",
+} as const;
 
 const project = (name: string, include: string[], maxWorkers: number, groupOrder: number, more: object = {}) => ({
   resolve: { alias },

@@ -421,7 +421,7 @@ export class SourceRuntime {
 
   /** Opens it with the views that stand; the others are brought up by `#bringUpAll`. */
   async #openParts(onProgress?: OnProgress): Promise<void> {
-    const { clock, dataDir, engine, offline, stateMemory } = this.#context;
+    const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
     const views = this.#views();
     this.#archive = await openEventArchive(offline, engine, this.#source);
     this.#pipeline = await openSourcePipeline({
@@ -432,6 +432,8 @@ export class SourceRuntime {
       store: this.#online,
       clock,
       hotBytesMax: () => stateMemory.bytesPerView,
+      // Servers on the other store have the states and nothing else.
+      wholeStates: publishes,
       refold: (view, run) => this.#refold(view, run),
       ...(onProgress === undefined
         ? {}

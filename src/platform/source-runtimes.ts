@@ -19,9 +19,10 @@ import { SourcePolls } from "./source-polls.ts";
 
 /** A view as serving reads it, and where its states stand. */
 export interface RunningView extends ServedView {
-  readonly space: string;
   /** The position stored with the states. */
   storedPosition(): number;
+  /** As `ViewRunner.storedStates`. */
+  storedStates(): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }>;
 }
 
 export class SourceRuntimes {
@@ -154,12 +155,10 @@ export class SourceRuntimes {
       get epoch() {
         return runner.epoch;
       },
-      get space() {
-        return runner.space;
-      },
       state: (key) => runner.state(key),
       changes: runner.changes,
       storedPosition: () => runner.position,
+      storedStates: () => runner.storedStates(),
     };
   }
 

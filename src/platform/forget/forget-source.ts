@@ -12,8 +12,9 @@ import { isOnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { keyFromStored } from "../../fold/derive.ts";
 import { forgottenIdMeta } from "../../ingest/event-ids.ts";
-import { notePrefix } from "../../ingest/feature-rows.ts";
 import { eraseFromLog, replaceDurably } from "../../ingest/log-erasure.ts";
+import { withoutNote } from "../../ingest/minute-notes.ts";
+import { isTailSpace, tailSpace } from "../../ingest/tail-group.ts";
 import { readStoredView, stateSpace } from "../../ingest/view-runner.ts";
 import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
 import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
@@ -81,11 +82,12 @@ async function forgetStates({ online, source, views, key }: ForgetInSource, ids:
       building.get(name)?.space,
       built?.space,
       built?.former,
+      tailSpace(source.name, view.definition.entity, view.definition.key),
     ]);
     return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
   });
-  const count = states.filter(({ space }) => online.get(space, key) !== null).length;
-  const notes = views.map(({ name }) => ({ name: notePrefix(name) + key, bytes: null }));
+  const count = states.filter(({ space }) => !isTailSpace(space) && online.get(space, key) !== null).length;
+  const notes = views.flatMap(({ name }) => withoutNote(online, name, key));
   await online.removeStates(states, [...notes, ...ids.map((id) => forgottenIdMeta(source.name, id))]);
   return count;
 }
