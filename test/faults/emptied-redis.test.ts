@@ -45,9 +45,9 @@ describeWithRedis("views that are fetched from a Redis that was started again em
       }
     };
     const answers = { seen: 0, unseen: 0, NOT_READY: 0, others: [] as string[] };
-    let isOver = false;
+    const asked = { isOver: false };
     const ask = async (): Promise<void> => {
-      for (; !isOver; await sleep(2)) {
+      for (; !asked.isOver; await sleep(2)) {
         try {
           const served = views.view(view);
           views.renew(await views.fetch([{ view: served, key: "u1" }]));
@@ -60,7 +60,7 @@ describeWithRedis("views that are fetched from a Redis that was started again em
       }
     };
     const hear = async (): Promise<void> => {
-      for (; !isOver; await sleep(50)) await views.hear([view]).catch(() => undefined);
+      for (; !asked.isOver; await sleep(50)) await views.hear([view]).catch(() => undefined);
     };
     const nextSeen = async (): Promise<void> => {
       const { seen } = answers;
@@ -79,7 +79,7 @@ describeWithRedis("views that are fetched from a Redis that was started again em
       await untilFilled();
     }
     await nextSeen();
-    isOver = true;
+    asked.isOver = true;
     await asking;
     expect(answers.unseen).toBe(0);
     for (const code of answers.others) expect(code).toMatch(/^STORE_(?:TIMEOUT|UNAVAILABLE)$/);

@@ -78,9 +78,9 @@ class FaultyStore {
 
 /** Its turn is over, with all that it had still to write. */
 async function woken(folder: { readonly store: FaultyStore; turn: Promise<unknown> | null }): Promise<void> {
-  let isOver = folder.turn === null;
-  void folder.turn?.finally(() => (isOver = true));
-  while (!isOver) {
+  const turn = { isOver: folder.turn === null };
+  void folder.turn?.finally(() => (turn.isOver = true));
+  while (!turn.isOver) {
     folder.store.held!.shift()?.();
     for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
   }
