@@ -24,7 +24,8 @@
  *   of it: whoever goes on from a position must skip, for each entity, events at or below the offset of its state, as
  *   the fold does. To repeat a commit is always safe.
  * - How durable a resolved commit is: LMDB has synced it; Redis has what its own persistence and replication give
- *   (docs/redis.md), so a failover may take the last moments of states and metas back, each by itself.
+ *   (docs/redis.md), so a failover may take the last moments back; on a cluster of states and metas each by itself,
+ *   but for what `isReplicated` has been true of.
  */
 import type { EntityKey } from "../schema/entity-key.ts";
 
@@ -90,8 +91,18 @@ export interface StoreReading {
 
 /** Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT` where the store is another process, `STORAGE_FAILED` where it is a disk. */
 export interface OnlineStore {
-  /** Of a store that is another process: times that a connection to it broke. It may have less after each. */
+  /**
+   * Of a store that is another process: times that a connection to it broke, or that another server was seen in the
+   * place of one. It may have less after each.
+   */
   readonly connectionsLost?: number;
+  /** Of a store of several servers that may lose what they have each by itself: which they are now; else null. */
+  readonly servers?: string | null;
+  /**
+   * Whether all that was acknowledged to anyone before the call stays where one of several servers is replaced by a copy
+   * of it. Absent where none is, and where all there is goes back to one earlier moment then. Throws as `read` does.
+   */
+  isReplicated?(): Promise<boolean>;
   /**
    * States and metas in one round trip, for each node of a cluster in parallel. Those of one key are of one moment,
    * on a local store all are.

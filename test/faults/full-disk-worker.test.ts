@@ -4,6 +4,7 @@ import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
 import { acceptedOffsets, archivedOffsets } from "../ingest/kafka/archived-offsets.ts";
 import { FaultHouse } from "../ingest/kafka/fault-house.ts";
+import { HONEST } from "../ingest/kafka/watched-server.ts";
 import { describeWhere } from "../services/describe-where.ts";
 import { openSmallDisk, type SmallDisk } from "./small-disk.ts";
 
@@ -25,8 +26,10 @@ afterEach(async () => {
 describeWithBoth("a worker on a disk that is full", () => {
   it("folds on, says so, and archives each event once when there is room", { timeout: 400_000 }, async () => {
     house = await FaultHouse.open();
-    const archiveFolder = join(disk.folder, "offline");
-    const worker = await house.start({ archiveFolder });
+    // It serves from Redis: what the archive waits for is audited once it is there.
+    const server = await house.serve({ isPatient: true, archiveFolder: join(disk.folder, "offline") });
+    const { archiveFolder } = server;
+    const worker = await house.start();
     await house.send(1000);
     await worker.until(({ archived }) => archived > 0);
     // At once, and with room for some files: one is written and its commit is not.
@@ -49,6 +52,9 @@ describeWithBoth("a worker on a disk that is full", () => {
       const accepted = await acceptedOffsets(house.world, topic);
       await expect.poll(() => archivedOffsets(engine, table), { timeout: 30_000 }).toEqual(accepted);
     }
+    // Before there was a worker there was no view.
+    expect(Object.keys(server.answers.refused)).toEqual(["NOT_READY"]);
+    expect(await server.verdict()).toEqual(HONEST);
     expect(await worker.kill("SIGTERM")).toBe(0);
   });
 });

@@ -41,27 +41,7 @@ async function startIn(folder: string, located: Startable, options: KafkaOptions
   const address = `127.0.0.1:${port}`;
   const dataFolder = join(folder, "data");
   await mkdir(dataFolder);
-  const properties = {
-    "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://${address},CONTROLLER://127.0.0.1:${controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://${address}`,
-    "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "log.dirs": dataFolder,
-    // One broker can hold one copy.
-    "offsets.topic.replication.factor": "1",
-    "offsets.topic.num.partitions": "1",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.num.partitions": "1",
-    "transaction.state.log.min.isr": "1",
-    "share.coordinator.state.topic.replication.factor": "1",
-    "share.coordinator.state.topic.min.isr": "1",
-    "group.initial.rebalance.delay.ms": "0",
-    "auto.create.topics.enable": "false",
-    ...options.config,
-  };
+  const properties = { ...brokerProperties(address, controllerPort), "log.dirs": dataFolder, ...options.config };
   const configFile = join(folder, "server.properties");
   const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
   await writeFile(configFile, lines.join(""));
@@ -82,6 +62,29 @@ async function startIn(folder: string, located: Startable, options: KafkaOptions
     resume: () => server.resume(),
     restart: () => server.restart(),
     close: () => server.close(),
+  };
+}
+
+/** Lines of server.properties, but for where its data is; compose.yaml has the same. */
+export function brokerProperties(address: string, controllerPort: number): Record<string, string> {
+  return {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://${address},CONTROLLER://127.0.0.1:${controllerPort}`,
+    "advertised.listeners": `PLAINTEXT://${address}`,
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    // One broker can hold one copy.
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.num.partitions": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "auto.create.topics.enable": "false",
   };
 }
 

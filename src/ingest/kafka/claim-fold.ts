@@ -193,7 +193,7 @@ export class ClaimFold implements FoldedPartition {
       return { space, key: claim, epoch: 0, offset, bytes, keptMs: REFUSED_KEPT_MS };
     });
     this.#refusals = [];
-    return { states, ids: this.#ids.takeWrites(), position: this.position };
+    return { states, ids: this.#ids.takeWrites() };
   }
 
   committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {
@@ -201,7 +201,6 @@ export class ClaimFold implements FoldedPartition {
       index < states.length ? [] : [{ index: index - states.length, stored }],
     );
     this.#ids.committed(ids, ofIds, this.#offset);
-    this.storedOffset = Math.max(this.storedOffset, this.#offset);
   }
 
   letGo(): void {}

@@ -4,13 +4,12 @@
  *     fetch ─▶ read missing states ─▶ fold ─▶ dead letters ─▶ states and ids ─▶ positions ─▶ (group's offsets, for tools)
  *
  * Each step waits for the one before, and the next fetch for all of them: so a worker holds back by itself, and what a
- * crash leaves is states ahead of their position, never a position ahead of its states. Where any step fails,
- * everything in memory is dropped and read again from the store. Views that come later have a round of their own
+ * crash leaves is states ahead of their position, never a position ahead of its states (`stored-positions.ts`). Where any
+ * step fails, everything in memory is dropped and read again from the store. Views that come later have a round of their own
  * behind the others' (`late-fold.ts`).
  */
 import type { Clock } from "../../base/clock.ts";
-import { OnefoldError } from "../../base/errors.ts";
-import type { MetaWrite, OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
+import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
 import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
@@ -18,15 +17,9 @@ import { ClaimFold } from "./claim-fold.ts";
 import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
 import { routeParts } from "./partition-fold.ts";
-import {
-  decodePosition,
-  encodePosition,
-  type FoldPosition,
-  isFurther,
-  partitionName,
-  positionMetaName,
-} from "./position.ts";
+import { decodePosition, encodePosition, type FoldPosition, partitionName, positionMetaName } from "./position.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
+import { StoredPositions } from "./stored-positions.ts";
 
 export interface FoldLoopOptions {
   readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
@@ -69,8 +62,8 @@ export class FoldLoop {
   /** Of those, views that are behind the others. */
   readonly #late = new Map<string, FoldedPartition>();
   readonly #lags = new Map<string, number>();
+  readonly #positions: StoredPositions;
   #owned: readonly TopicPartition[] = [];
-  #connectionsLost: number | undefined;
   #lookedMs = 0;
   #events = 0;
   #duplicates = 0;
@@ -81,6 +74,11 @@ export class FoldLoop {
     this.#options = options;
     const { plans, of = "events" } = options;
     this.#fetching = new FetchAhead(options.connection, `fold-${of}`);
+    this.#positions = new StoredPositions({
+      store: options.store,
+      tellsJudged: of === "claims",
+      letGo: (fold) => this.#letGo(nameOf(fold)),
+    });
     for (const plan of plans) {
       const { claims, deadLetterTopic } = plan;
       if (of === "events") {
@@ -117,6 +115,7 @@ export class FoldLoop {
   /** Forgets all that is in memory: the next turn reads positions and states anew. */
   drop(): void {
     this.#fetching.drop();
+    this.#positions.drop();
     this.#folds.clear();
     this.#late.clear();
     this.#lags.clear();
@@ -129,6 +128,11 @@ export class FoldLoop {
     });
   }
 
+  /** How long positions have waited until a failover would take nothing from the states before them. */
+  get heldMs(): number {
+    return this.#positions.heldMs;
+  }
+
   /** One round; resolves with the number of records that were taken, once all they made is stored; null without partitions. */
   async turn(): Promise<number | null> {
     await this.#settle();
@@ -139,7 +143,10 @@ export class FoldLoop {
     // Views that are behind do not wait for events to come here.
     const fetched = await (this.#late.size === 0 ? this.#fetching.fetch(from) : this.#fetching.fetch(from, 0));
     const taken = (await this.#take(fetched, this.#folds)) + (await this.#catchUp());
-    if (taken === 0) await this.#lookAfterPositions();
+    if (taken === 0) {
+      await this.#positions.write([]);
+      await this.#lookAfterPositions();
+    }
     return taken;
   }
 
@@ -165,7 +172,7 @@ export class FoldLoop {
     if (position === null) return;
     const { route, partition, topicId, startOffset } = main.options;
     const { store } = this.#options;
-    this.#refuseOther();
+    this.#positions.refuseOther();
     await store.commit([], [{ name: positionMetaName(route.topic, partition), bytes: encodePosition(position) }]);
     await store.commit([], [{ name: positionMetaName(route.topic, partition, true), bytes: null }]);
     this.#late.delete(name);
@@ -173,15 +180,10 @@ export class FoldLoop {
     this.#folds.set(name, this.#open.get(route.topic)!(place, null).main);
   }
 
-  /** A worker that woke up late may have put an older position in the place of a newer one: no harm, but no use either. */
   async #lookAfterPositions(): Promise<void> {
     if (performance.now() - this.#lookedMs < LOOK_MS) return;
     this.#lookedMs = performance.now();
-    const folds = [...this.#folds.values()].filter(({ offset, storedOffset }) => offset === storedOffset);
-    await this.#writePositions(
-      folds.map((fold) => ({ fold, position: fold.position })),
-      "older",
-    );
+    await this.#positions.lookAfter([...this.#folds.values()]);
   }
 
   /** Lets go of partitions that are another's now, and reads the positions of new ones. */
@@ -193,10 +195,11 @@ export class FoldLoop {
       this.#letGo(name);
       this.#lags.delete(name);
     }
-    this.#refuseOther();
+    if (this.#folds.size === 0) this.#positions.drop();
+    this.#positions.refuseOther();
     const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#open.has(topic));
     if (fresh.length === 0) return;
-    if (this.#folds.size === 0) this.#connectionsLost = store.connectionsLost;
+    this.#positions.begin();
     const names = fresh.flatMap(([, { topic, partition }]) =>
       [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
     );
@@ -215,20 +218,11 @@ export class FoldLoop {
 
   /** Another has the partition: all of it is read anew, should it come back. */
   #letGo(name: string): void {
-    this.#folds.delete(name);
-    this.#late.delete(name);
-  }
-
-  /**
-   * What is in memory goes with what the store held when it was written or read. A store that was reconnected to may
-   * have been started again without its last writes: then all is read anew, from a position that it still has.
-   */
-  #refuseOther(): void {
-    if (this.#folds.size === 0 || this.#options.store.connectionsLost === this.#connectionsLost) return;
-    throw new OnefoldError(
-      "STORE_UNAVAILABLE",
-      "the connection to the online store was lost: positions are read again",
-    );
+    for (const folds of [this.#folds, this.#late]) {
+      const fold = folds.get(name);
+      if (fold !== undefined) this.#positions.forget(fold);
+      folds.delete(name);
+    }
   }
 
   async #take(fetched: readonly FetchedPartition[], folds: ReadonlyMap<string, FoldedPartition>): Promise<number> {
@@ -264,33 +258,6 @@ export class FoldLoop {
     return taken.reduce((sum, { end }) => sum + end.records.length, 0);
   }
 
-  /**
-   * Positions, once the states are written, and only over the connection that they went over: a position never claims
-   * more than the states hold. Where the stored one is further, another worker has taken the partition over while this
-   * one was away: it lets go of what it has, and the position stays.
-   */
-  async #writePositions(
-    writes: readonly { readonly fold: FoldedPartition; readonly position: FoldPosition }[],
-    which: "all" | "older" = "all",
-  ): Promise<void> {
-    const { store } = this.#options;
-    const names = writes.map(({ fold: { options, isLate } }) =>
-      positionMetaName(options.route.topic, options.partition, isLate),
-    );
-    const { metas } = await store.read([], names);
-    const positions: MetaWrite[] = [];
-    for (const [i, { fold, position }] of writes.entries()) {
-      const bytes = metas[i] ?? null;
-      const stored = bytes === null ? null : decodePosition(bytes);
-      if (stored !== null && isFurther(stored, position)) this.#letGo(nameOf(fold));
-      else if (which === "all" || (stored !== null && stored.offset < position.offset)) {
-        positions.push({ name: names[i]!, bytes: encodePosition(position) });
-      }
-    }
-    this.#refuseOther();
-    await store.commit([], positions);
-  }
-
   async #write(folds: readonly FoldedPartition[]): Promise<void> {
     const { store, connection, clock, statesMax } = this.#options;
     const letters = folds.flatMap((fold) => fold.takeRefused());
@@ -299,7 +266,7 @@ export class FoldLoop {
     const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
     const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
     const refused = states.length === 0 ? [] : await store.commit(states, []);
-    await this.#writePositions(writes.map(({ fold, writes: { position } }) => ({ fold, position })));
+    await this.#positions.write(folds);
     let at = 0;
     for (const { fold, writes: own } of writes) {
       const first = at;

@@ -20,7 +20,6 @@ export interface FoldedEvent extends CheckedRow {
 export interface PartitionWrites {
   readonly states: readonly StateWrite[];
   readonly ids: readonly StateWrite[];
-  readonly position: FoldPosition;
 }
 
 /** Where a partition is taken up. */
@@ -38,8 +37,8 @@ export interface FoldedPartition {
   readonly isLate: boolean;
   /** Offset of the next record to take. */
   readonly offset: number;
-  /** The position in the store is not before this one. */
-  readonly storedOffset: number;
+  /** The position in the store is not before this one; moved by whoever writes positions. */
+  storedOffset: number;
   /** Where it stands: behind all that was admitted. */
   readonly position: FoldPosition;
   duplicates: number;

@@ -40,7 +40,8 @@ export function openPartition(
 
 /** The main position with the late views in it; null as long as they are behind. */
 export function joinedPosition({ main, late }: OpenedPartition): FoldPosition | null {
-  if (late === null || late.offset !== main.offset || main.storedOffset !== main.offset) return null;
+  if (late === null || late.offset !== main.offset) return null;
+  if (main.storedOffset !== main.offset || late.storedOffset !== late.offset) return null;
   const { position } = main;
   return { ...position, views: { ...position.views, ...late.position.views } };
 }

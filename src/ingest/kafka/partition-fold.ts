@@ -231,7 +231,7 @@ export class PartitionFold implements FoldedPartition {
       };
     });
     this.#dirty = [];
-    return { states, ids: this.#ids.takeWrites(), position: this.position };
+    return { states, ids: this.#ids.takeWrites() };
   }
 
   committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {
@@ -244,7 +244,6 @@ export class PartitionFold implements FoldedPartition {
       index < states.length ? [] : [{ index: index - states.length, stored }],
     );
     this.#ids.committed(ids, ofIds, this.#offset);
-    this.storedOffset = Math.max(this.storedOffset, this.#offset);
     for (const [name, offset] of this.#viewOffsets) this.#viewOffsets.set(name, Math.max(offset, this.#offset));
   }
 

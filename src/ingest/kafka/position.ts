@@ -28,6 +28,11 @@ export function positionMetaName(topic: string, partition: number, isLate = fals
   return `${isLate ? "kafka-late" : "kafka"}/${partitionName(topic, partition)}`;
 }
 
+/** What is judged of a partition of claims and not in its position yet, with the servers that have it. */
+export function judgedMetaName(topic: string, partition: number): string {
+  return `kafka-judged/${partitionName(topic, partition)}`;
+}
+
 export function encodePosition(position: FoldPosition): Uint8Array {
   return new Uint8Array(Buffer.from(JSON.stringify(position)));
 }

@@ -39,7 +39,7 @@ export interface RouteLoopOptions {
   /** Facts of sources' and internal topics. */
   readonly topics: ReadonlyMap<string, TopicFacts>;
   readonly seat: Pick<GroupSeat, "commit" | "committed">;
-  readonly verdicts: Pick<Verdicts, "of" | "read">;
+  readonly verdicts: Pick<Verdicts, "of">;
   /** Waited for verdicts in one turn. */
   readonly verdictsMs?: number;
   /** Records claimed and appended at once. */
@@ -161,13 +161,13 @@ export class RouteLoop {
     return taken;
   }
 
-  /** Claims of what the others have gone past are judged. */
+  /** Claims of what the others have gone past were judged; a failover may have taken that back, until they are again. */
   async #routeBehind(behind: readonly FetchFrom[]): Promise<number> {
     if (behind.length === 0) return 0;
     const fetched = await this.#options.connection.fetch(behind, 0, "route-behind");
     const routed = fetched.map((one) => this.#routed(one, "behind"));
-    const verdicts = await this.#options.verdicts.read(claimsOf(routed));
-    return this.#append(routed, verdicts, "behind");
+    const verdicts = await this.#judged(routed);
+    return verdicts === null ? countOf(routed) : this.#append(routed, verdicts, "behind");
   }
 
   #routed({ topic, partition, records, nextOffset, endOffset }: FetchedPartition, place: RoutePlace): RoutedPartition {

@@ -18,8 +18,18 @@ import type { RoutedView, SourceRoutes } from "./routes.ts";
 /** Every state of a view on Kafka is of this epoch. */
 export const KAFKA_EPOCH = 0;
 
-interface Place extends StoredView {
+export interface KafkaPlace extends StoredView {
   readonly fingerprint?: string;
+  /** While it has not caught up with what came before it (`caught-up.ts`): it is not to be served. */
+  readonly building?: true;
+}
+
+export function decodePlace(bytes: Uint8Array | null): KafkaPlace | null {
+  return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as KafkaPlace);
+}
+
+export function encodePlace(place: KafkaPlace): Uint8Array {
+  return new Uint8Array(Buffer.from(JSON.stringify(place)));
 }
 
 export function spaceOf({ foldName }: RoutedView): StateSpace {
@@ -60,8 +70,7 @@ export async function tellViewPlaces(store: OnlineStore, plans: readonly SourceR
     views.map(({ name }) => viewMetaName(name)),
   );
   const writes = views.map((view, i): MetaWrite => {
-    const bytes = metas[i] ?? null;
-    const told = bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as Place);
+    const told = decodePlace(metas[i] ?? null);
     const ours = fingerprint(view.definition);
     const isDraft = view.definition.version === "dev";
     const isOurs = told?.space === spaceOf(view) || (isDraft && told?.space.endsWith("#kafka") === true);
@@ -76,14 +85,16 @@ export async function tellViewPlaces(store: OnlineStore, plans: readonly SourceR
         hint: "give the changed view a new version; it is folded beside the old one, from the beginning of its topic",
       });
     }
-    const place: Place = {
+    const isBuilt = told?.space === spaceOf(view) && told.building !== true;
+    const place: KafkaPlace = {
       space: spaceOf(view),
       epoch: KAFKA_EPOCH,
       position: 0,
       nextSequence: 0,
       fingerprint: ours,
+      ...(isBuilt ? {} : { building: true }),
     };
-    return { name: viewMetaName(view.name), bytes: new Uint8Array(Buffer.from(JSON.stringify(place))) };
+    return { name: viewMetaName(view.name), bytes: encodePlace(place) };
   });
   await store.commit([], writes);
 }

@@ -16,6 +16,7 @@ import { asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.
 import type { Definition, StreamDefinition } from "../../define/definition.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import { ArchiveLoop, type RouteArchive } from "./archive-loop.ts";
+import { CaughtUpWatch } from "./caught-up.ts";
 import { type FetchFrom, KafkaConnection } from "./connection.ts";
 import { FoldLoop, type FoldLoopOptions, type FoldProgress } from "./fold-loop.ts";
 import { GroupSeat } from "./group-seat.ts";
@@ -42,6 +43,12 @@ const AGAIN_MS_MAX = 5000;
 const STATES_MAX = 500_000;
 const ARCHIVE_MS = 10_000;
 const LOOK_MS = 30_000;
+/** How often to look whether views that come later have caught up. */
+const CAUGHT_UP_MS = 500;
+/** ... and whether the store still has the places of those that have. */
+const PLACES_MS = 2000;
+/** A position that waits for replicas for so long is trouble. */
+const HELD_MS = 10_000;
 
 export interface WorkerOptions {
   readonly definitions: readonly Definition[];
@@ -87,6 +94,9 @@ export class Worker {
   readonly #judging: FoldLoop | null;
   readonly #routing: RouteLoop | null;
   #archiving: ArchiveLoop | null = null;
+  #routeSeat: GroupSeat | null = null;
+  /** What this worker has folded last may be what a view lacked. */
+  #lastLook: () => Promise<void> = () => Promise.resolve();
   readonly #seats: GroupSeat[] = [];
   readonly #loops: Promise<void>[] = [];
   readonly #stopping = new AbortController();
@@ -106,14 +116,10 @@ export class Worker {
     const connection = new KafkaConnection(options.kafka);
     try {
       const topics = await prepareTopics(connection, plans);
-      await tellViewPlaces(options.store, plans);
+      await tellPlaces(options.store, plans, topics);
       if (drafts) await forgetDrafts(options.store, plans);
-      const folded = plans.flatMap(({ routes, claims }) => [...routes, ...(claims === null ? [] : [claims])]);
-      await keepPartitionCounts(
-        options.store,
-        folded.map(({ topic }) => topics.get(topic)!),
-      );
       const worker = new Worker(options, connection, plans, topics);
+      await worker.#watchViews(topics);
       await worker.#startArchive(topics);
       return worker;
     } catch (error) {
@@ -160,6 +166,7 @@ export class Worker {
       const seat = this.#seat(`${kafka.prefix}.route`, [...new Set(routed.map(({ topic }) => topic))], {
         own: (partitions) => own(partitions),
       });
+      this.#routeSeat = seat;
       const verdicts = new Verdicts(store);
       const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat, verdicts });
       own = (partitions) => loop.own(partitions);
@@ -171,11 +178,51 @@ export class Worker {
 
   get progress(): WorkerProgress {
     const route = this.#routing?.progress ?? { events: 0, deadLetters: 0, lag: 0 };
-    const [trouble = null] = this.#troubles.values();
+    const [trouble = this.#held()] = this.#troubles.values();
     const fold = this.#folding.progress;
     // Of claims, too: an event whose id came before is dropped where it is routed.
     const duplicates = fold.duplicates + (this.#judging?.progress.duplicates ?? 0);
     return { route, fold: { ...fold, duplicates }, archived: this.#archiving?.events ?? 0, trouble };
+  }
+
+  /** Says of each view that comes later when it has caught up. */
+  async #watchViews(topics: FoldLoopOptions["topics"]): Promise<void> {
+    const { store } = this.#options;
+    const committed: GroupSeat["committed"] = async (partitions) => this.#routeSeat!.committed(partitions);
+    const { plans } = this;
+    const watch = new CaughtUpWatch({
+      connection: this.#connection,
+      store,
+      plans,
+      topics,
+      committed,
+      tellPlaces: () => tellPlaces(store, plans, topics),
+    });
+    // Where there is no past, a view is there at once.
+    let areAllBuilt = await watch.look().catch(() => false);
+    this.#lastLook = async () => {
+      if (!areAllBuilt) await watch.look().catch(() => undefined);
+    };
+    this.#loops.push(
+      this.#run({
+        turn: async () => {
+          const { signal } = this.#stopping;
+          await sleep(areAllBuilt ? PLACES_MS : CAUGHT_UP_MS, undefined, { signal }).catch(() => undefined);
+          if (!signal.aborted) areAllBuilt = await watch.look();
+          return 0;
+        },
+        drop: () => {},
+      }),
+    );
+  }
+
+  #held(): OnefoldError | null {
+    const heldMs = Math.max(this.#folding.heldMs, this.#judging?.heldMs ?? 0);
+    if (heldMs < HELD_MS) return null;
+    const message = `replicas of the online store have not had all states for ${Math.floor(heldMs / 1000)} s`;
+    return new OnefoldError("STORE_TIMEOUT", message, {
+      hint: "what is folded is served, and would be folded again after a restart; see whether the cluster's replicas run (CLUSTER NODES), and take out those that will not come back (CLUSTER FORGET)",
+    });
   }
 
   async #startArchive(topics: FoldLoopOptions["topics"]): Promise<void> {
@@ -205,6 +252,7 @@ export class Worker {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#loops);
+    await this.#lastLook();
     await Promise.all(this.#seats.map((seat) => seat.leave()));
     await this.#connection.close();
   }
@@ -265,4 +313,17 @@ export class Worker {
       }
     }
   }
+}
+
+async function tellPlaces(
+  store: OnlineStore,
+  plans: readonly SourceRoutes[],
+  topics: FoldLoopOptions["topics"],
+): Promise<void> {
+  const folded = plans.flatMap(({ routes, claims }) => [...routes, ...(claims === null ? [] : [claims])]);
+  await tellViewPlaces(store, plans);
+  await keepPartitionCounts(
+    store,
+    folded.map(({ topic }) => topics.get(topic)!),
+  );
 }

@@ -1,7 +1,7 @@
 /**
  * Where a Redis is, as a URL says it:
  *
- *     redis://[user[:password]@]host[:port][,host[:port]...][/database][?prefix=..&cluster=yes&ca=FILE&timeout_ms=..]
+ *     redis://[user[:password]@]host[:port][,host[:port]...][/database][?prefix=..&cluster=yes&replicas=N&ca=FILE&timeout_ms=..]
  *
  * `rediss:` is TLS, and `ca` the file of the authority that signed the servers' certificates. Several hosts, or
  * `cluster=yes`, are nodes of a Redis Cluster, from which the others are learnt. A password is never shown again.
@@ -26,6 +26,8 @@ export interface RedisAddress {
   readonly prefix: string;
   /** How long one round trip may take. */
   readonly timeoutMs: number;
+  /** Of each master of a cluster, so many replicas at most must have states before a position speaks for them. */
+  readonly replicasMax: number;
   /** For messages: the URL without user, password and settings. */
   readonly shown: string;
 }
@@ -36,7 +38,7 @@ const TIMEOUT_MS = 1000;
 const TIMEOUT_MS_MAX = 60_000;
 const URL_FORM = /^(rediss?):\/\/(?:([^@/?#]*)@)?([^@/?#]+)(?:\/(\d*))?(?:\?([^#]*))?$/;
 const HOST_FORM = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/;
-const SETTINGS: readonly string[] = ["prefix", "cluster", "ca", "timeout_ms"];
+const SETTINGS: readonly string[] = ["prefix", "cluster", "replicas", "ca", "timeout_ms"];
 
 /** `password` stands in for one that the URL lacks. Throws `REQUEST_INVALID`, which shows nothing of what was given; `FILE_UNREADABLE`. */
 export function parseRedisAddress(url: string, password: string | null = null): RedisAddress {
@@ -52,6 +54,8 @@ export function parseRedisAddress(url: string, password: string | null = null): 
   const timeoutMs = Number(settings.get("timeout_ms") ?? TIMEOUT_MS);
   const prefix = settings.get("prefix") ?? PREFIX;
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > TIMEOUT_MS_MAX) refuse();
+  const replicas = settings.get("replicas");
+  if (replicas !== null && (!/^\d{1,2}$/.test(replicas) || !isCluster)) refuse();
   // A brace of its own would move the hash tag.
   if (/[{}]/.test(prefix) || (isCluster && Number(database) !== 0)) refuse();
   const ca = settings.get("ca");
@@ -65,6 +69,7 @@ export function parseRedisAddress(url: string, password: string | null = null): 
     database: Number(database),
     prefix,
     timeoutMs,
+    replicasMax: replicas === null ? Number.POSITIVE_INFINITY : Number(replicas),
     shown: `${scheme}://${hosts}`,
   };
 }
@@ -99,6 +104,6 @@ function readAuthority(file: string): string {
 
 function refuse(): never {
   throw new OnefoldError("REQUEST_INVALID", "this is not the address of a Redis", {
-    hint: "give redis://[user:password@]host:port[,host:port][/database][?prefix=..&cluster=yes&ca=FILE&timeout_ms=..], with what is special in a password as %XX; a cluster has database 0 alone",
+    hint: "give redis://[user:password@]host:port[,host:port][/database][?prefix=..&cluster=yes&replicas=N&ca=FILE&timeout_ms=..], with what is special in a password as %XX; a cluster has database 0 alone, and nothing else has replicas",
   });
 }

@@ -3,6 +3,7 @@
  *
  *     of:{<entity key>}<space>    a string: the state's version (`stored-state.ts`) and the state, packed (`packed-bytes.ts`)
  *     of:metas                    a hash: all metas by name
+ *     of:{<tag>}written           empty, one on each master of a cluster: what replicas are asked for (`cluster-replicas.ts`)
  *
  * The braces are a hash tag: Redis Cluster places a key by what stands in them, so all views of an entity are in one
  * slot, and are read by one command and written by one script. Keys of different entity types may share a slot; they
@@ -23,6 +24,11 @@ export class RedisKeys {
 
   state(space: StateSpace, key: EntityKey): string {
     return `${this.#start}${tagOf(key)}}${space}`;
+  }
+
+  /** One that lies where the tag does; no space is called so. */
+  mark(tag: string): string {
+    return `${this.#start}${tag}}written`;
   }
 
   /** A glob that all keys of a space match, and perhaps others: ask `entityKey` of each. */

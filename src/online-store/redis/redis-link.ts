@@ -33,6 +33,8 @@ const BYTES_MAX = 128 * 1024 * 1024;
 const RECONNECT_MS_MIN = 20;
 const RECONNECT_MS_MAX = 1000;
 const NODE_RETRY_MS = 50;
+/** A server that has taken another's place is noticed after this at the latest, also by a client that is told of none. */
+const LOOK_AT_SERVERS_MS = 5000;
 /** By which the time limit of single commands, which only clears up, is behind the one that callers see. */
 const CLEAR_UP_FACTOR = 2;
 
@@ -50,6 +52,8 @@ export class RedisLink {
   #isClosed = false;
   #connectionsLost = 0;
   #loss = newLoss();
+  /** Masters of a cluster. */
+  #known: ReadonlySet<string> = new Set();
 
   private constructor(address: RedisAddress, client: Client) {
     this.#address = address;
@@ -75,6 +79,7 @@ export class RedisLink {
     client.on("error", failed);
     client.on("node error", failed);
     client.on("-node", lost);
+    client.on("refresh", () => this.#lookAtServers());
     client.connect().catch(failed);
   }
 
@@ -92,9 +97,19 @@ export class RedisLink {
     return this.#address.isCluster;
   }
 
-  /** Times that the connection to a server broke. What a server had may be less after each. */
+  /**
+   * Times that the connection to a server broke, or that another was seen in the place of one. What the store has may be
+   * less after each.
+   */
   get connectionsLost(): number {
+    this.#lookAtServers();
     return this.#connectionsLost;
+  }
+
+  /** Those of a cluster that are written to, as far as they are known and there; null of a single server. */
+  get servers(): string | null {
+    if (!("nodes" in this.#client)) return null;
+    return this.#client.nodes("master").map(serverOf).toSorted().join(",");
   }
 
   /** Replies in the order of the commands, texts in them as buffers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
@@ -104,19 +119,25 @@ export class RedisLink {
 
   /** As `send`, but only where no connection was lost since there were `connectionsLost`: then it fails, and nothing is sent. */
   async sendUnlessLost(commands: readonly RedisCommand[], connectionsLost: number): Promise<unknown[]> {
-    const isSame = this.#connectionsLost === connectionsLost && this.#downSinceMs === null;
+    const isSame = this.connectionsLost === connectionsLost && this.#downSinceMs === null;
     if (!isSame) throw this.#unavailable("a connection was lost while a commit was under way");
     return this.#inTime(commands, false, () => commands.map((command) => callBuffer(this.#client, command)));
   }
 
-  /** As `send`, of one command, to each node that has keys. */
-  async sendToNodes(commandOf: (node: number) => RedisCommand | null): Promise<(unknown | null)[]> {
-    const nodes = this.#nodes();
-    const commands = nodes.map((_, node) => commandOf(node));
-    const sent = commands.filter((command) => command !== null);
-    return this.#inTime(sent, true, () =>
-      nodes.map((node, i) => (commands[i] === null ? Promise.resolve(null) : callBuffer(node, commands[i]!))),
+  /** Asks a cluster anew who has what; the answer counts from when it comes. */
+  refreshServers(): void {
+    if ("refreshSlotsCache" in this.#client) this.#client.refreshSlotsCache();
+  }
+
+  /** As `send`, to each server that has keys, by its name; what a cluster has moved elsewhere meanwhile is refused. */
+  async sendToServers(commandsOf: (server: string) => readonly RedisCommand[]): Promise<Map<string, unknown[]>> {
+    const parts = this.#masters().map(([server, client]) => ({ server, client, commands: commandsOf(server) }));
+    const replies = await this.#inTime(
+      parts.flatMap(({ commands }) => commands),
+      true,
+      () => parts.flatMap(({ client, commands }) => commands.map((command) => callBuffer(client, command))),
     );
+    return new Map(parts.map(({ server, commands }) => [server, replies.splice(0, commands.length)]));
   }
 
   /** Calls under way fail. */
@@ -136,11 +157,24 @@ export class RedisLink {
     this.#downSinceMs = null;
   }
 
-  #nodes(): readonly Redis[] {
-    if (!("nodes" in this.#client)) return [this.#client];
-    const nodes = this.#client.nodes("master");
-    if (nodes.length === 0) throw this.#unavailable(this.#reason);
-    return nodes;
+  /** All servers that have keys. Throws `STORE_UNAVAILABLE` where the one that has some is not known. */
+  #masters(): [server: string, client: Redis][] {
+    if (!("nodes" in this.#client)) return [[this.#address.shown, this.#client]];
+    const masters = this.#client.nodes("master").map((node): [string, Redis] => [serverOf(node), node]);
+    const known = new Set(masters.map(([server]) => server));
+    const away = ownersOf(this.#client).find((server) => !known.has(server));
+    if (away === undefined && masters.length > 0) return masters;
+    this.refreshServers();
+    throw this.#unavailable(away === undefined ? this.#reason : `${away} is away, and nothing in its place yet`);
+  }
+
+  /** A server that takes another's place may have less than that had, though no connection to it broke. */
+  #lookAtServers(): void {
+    if (!("nodes" in this.#client) || this.#client.status !== "ready") return;
+    const servers = this.#client.nodes("master").map(serverOf);
+    if (servers.every((server) => this.#known.has(server))) return;
+    if (this.#known.size > 0) this.#connectionsLost += 1;
+    this.#known = new Set(servers);
   }
 
   async #inTime(
@@ -220,6 +254,16 @@ export class RedisLink {
   }
 }
 
+function serverOf({ options: { host, port } }: Redis): string {
+  return `${host}:${port}`;
+}
+
+/** Who has each slot, as far as is known, whether it is connected to or not. */
+function ownersOf(cluster: Cluster): string[] {
+  const slots: readonly (readonly string[] | undefined)[] = cluster.slots;
+  return [...new Set(slots)].flatMap((servers) => servers?.slice(0, 1) ?? []);
+}
+
 function newLoss(): { readonly promise: Promise<typeof LOST>; happened(): void } {
   let happened!: () => void;
   const promise = new Promise<typeof LOST>((resolve) => (happened = () => resolve(LOST)));
@@ -282,6 +326,7 @@ function clusterOptions(address: RedisAddress): Omit<ClusterOptions, "redisOptio
     enableReadyCheck: false,
     clusterRetryStrategy: reconnectDelay,
     slotsRefreshTimeout: timeoutMs,
+    slotsRefreshInterval: LOOK_AT_SERVERS_MS,
     retryDelayOnFailover: NODE_RETRY_MS,
     retryDelayOnClusterDown: NODE_RETRY_MS,
     retryDelayOnTryAgain: NODE_RETRY_MS,

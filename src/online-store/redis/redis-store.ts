@@ -22,6 +22,7 @@ import type {
 import { fromStored, toStored, VERSION_BYTES, versionOf } from "../stored-state.ts";
 import { packBytes, unpackBytes } from "./packed-bytes.ts";
 import { parseRedisAddress } from "./redis-address.ts";
+import { ClusterReplicas } from "./cluster-replicas.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { type RedisArgument, type RedisCommand, RedisLink } from "./redis-link.ts";
 import { RoundSize } from "./round-size.ts";
@@ -72,7 +73,10 @@ export interface RedisStoreOptions {
 export async function openRedisStore({ url, password }: RedisStoreOptions): Promise<RedisOnlineStore> {
   const address = parseRedisAddress(url, password);
   const link = await RedisLink.open(address, { [WRITE_NEWER_COMMAND]: WRITE_NEWER });
-  return new RedisOnlineStore(link, new RedisKeys(address.prefix), new RoundSize(address.timeoutMs));
+  const { prefix, timeoutMs, replicasMax } = address;
+  const keys = new RedisKeys(prefix);
+  const replicas = address.isCluster ? new ClusterReplicas({ link, keys, replicasMax, timeoutMs }) : null;
+  return new RedisOnlineStore(link, keys, new RoundSize(timeoutMs), replicas);
 }
 
 export class RedisOnlineStore implements OnlineStore {
@@ -80,12 +84,15 @@ export class RedisOnlineStore implements OnlineStore {
   readonly #keys: RedisKeys;
   /** Of writes. */
   readonly #round: RoundSize;
+  /** Of a cluster. */
+  readonly #replicas: ClusterReplicas | null;
 
   /** Use `openRedisStore`. */
-  constructor(link: RedisLink, keys: RedisKeys, round: RoundSize) {
+  constructor(link: RedisLink, keys: RedisKeys, round: RoundSize, replicas: ClusterReplicas | null) {
     this.#link = link;
     this.#keys = keys;
     this.#round = round;
+    this.#replicas = replicas;
   }
 
   get isCluster(): boolean {
@@ -95,6 +102,14 @@ export class RedisOnlineStore implements OnlineStore {
   /** Times that the connection to a server broke. What the store had may be less after each. */
   get connectionsLost(): number {
     return this.#link.connectionsLost;
+  }
+
+  get servers(): string | null {
+    return this.#link.servers;
+  }
+
+  async isReplicated(): Promise<boolean> {
+    return this.#replicas === null || this.#replicas.haveAll();
   }
 
   /** Resolves once the store answers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
@@ -218,24 +233,25 @@ export class RedisOnlineStore implements OnlineStore {
   /** The Redis keys of a space, in parts and in no order; one may come twice. */
   async *#scanKeys(space: StateSpace): AsyncIterableIterator<string[]> {
     const pattern = this.#keys.patternOf(space);
-    const cursors = new Map<number, string | null>();
+    /** By server; null of one that is through. */
+    const cursors = new Map<string, string | null>();
     for (;;) {
-      const replies = (await this.#link.sendToNodes((node) => {
-        const cursor = cursors.get(node) ?? (cursors.has(node) ? null : "0");
-        return cursor === null ? null : { name: "scan", args: [cursor, "MATCH", pattern, "COUNT", SCAN_COUNT] };
-      })) as ([Buffer, Buffer[]] | null)[];
+      const replies = await this.#link.sendToServers((server) => {
+        const cursor = cursors.has(server) ? cursors.get(server)! : "0";
+        return cursor === null ? [] : [{ name: "scan", args: [cursor, "MATCH", pattern, "COUNT", SCAN_COUNT] }];
+      });
       const keys: string[] = [];
-      for (const [node, reply] of replies.entries()) {
-        if (reply === null) continue;
+      for (const [server, [reply]] of replies as Map<string, [[Buffer, Buffer[]]?]>) {
+        if (reply === undefined) continue;
         const next = reply[0].toString();
-        cursors.set(node, next === "0" ? null : next);
+        cursors.set(server, next === "0" ? null : next);
         for (const key of reply[1]) {
           const text = key.toString();
           if (this.#keys.entityKey(space, text) !== null) keys.push(text);
         }
       }
       if (keys.length > 0) yield keys;
-      if (replies.every((reply, node) => reply === null || cursors.get(node) === null)) return;
+      if ([...replies.keys()].every((server) => cursors.get(server) === null)) return;
     }
   }
 

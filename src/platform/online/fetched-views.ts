@@ -7,13 +7,15 @@
  * said of a vector's age is never too little. Each state brings the offset of its last event with it, and its space
  * its epoch, so a token names exactly what was read, whatever is written meanwhile. A space that was switched away
  * from stays for two minutes, and a server that has not heard of places for longer than half of one refuses to read.
+ * A single server that was reconnected to is asked before anything is read: it may have been started again empty.
  *
  * All states of a request are fetched in one round trip; then each vector is read in one turn, as everywhere. Decoded
  * states are kept beside the bytes they came from, and taken again where the bytes are the same.
  */
 import { diagnostics } from "../../base/diagnostics.ts";
-import { asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
+import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
+import type { KafkaPlace } from "../../ingest/kafka/view-places.ts";
 import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
 import type { OnlineStore, StateRead, StoreReading } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
@@ -31,6 +33,8 @@ const DECODED_BYTES_MAX = 64 * 1024 * 1024;
 interface Place extends StoredView {
   /** All that was folded by then is in the states that are read now; null of workers' states, of which nobody says. */
   readonly snapshotTime: Micros | null;
+  /** Workers have not folded yet what came before it. */
+  readonly isBuilding: boolean;
 }
 
 class Fetched {
@@ -45,6 +49,9 @@ export class FetchedViews implements StateSnapshot {
   readonly #compiled = new WeakMap<ServedView, CatalogView>();
   #metas: ReadonlyMap<string, Uint8Array | null> = new Map();
   #heardMs = Number.NEGATIVE_INFINITY;
+  #heardViews: readonly CatalogView[] = [];
+  /** Connections that were lost by then. */
+  #heardLost: number | undefined;
   #published: Published | null = null;
   /** Of the vector that is read in this turn. */
   #fetched = new Fetched();
@@ -58,10 +65,13 @@ export class FetchedViews implements StateSnapshot {
   async hear(views: readonly CatalogView[]): Promise<void> {
     const names = views.flatMap(({ name }) => [viewMetaName(name), builtMetaName(name)]);
     const beganMs = performance.now();
+    const { connectionsLost } = this.#store;
     const { metas } = await this.#store.read([], [PUBLISHED_META, ...names]);
     this.#published = metas[0] === null || metas[0] === undefined ? null : readPublished(metas[0]);
     this.#metas = new Map(names.map((name, i) => [name, metas[i + 1]!]));
     this.#heardMs = beganMs;
+    this.#heardLost = connectionsLost;
+    this.#heardViews = views;
   }
 
   /** Throws `NOT_READY` where the view's states are not there yet, and `STORE_UNAVAILABLE` where that is not known. */
@@ -76,8 +86,31 @@ export class FetchedViews implements StateSnapshot {
     return this.#place(compiled) !== null;
   }
 
+  /** Whether it is stored so far as to be served later. */
+  isBuilding(compiled: CatalogView): boolean {
+    return this.#place(compiled)?.isBuilding === true;
+  }
+
   /** The states that vectors read, each once. Throws as `view`, and as the store does. */
   async fetch(asks: readonly StateAsk[]): Promise<FetchedStates> {
+    for (let tries = 0; tries < 3; tries++) {
+      if (!this.#isSameSince(this.#heardLost)) await this.#hearAgain(asks.length);
+      // The states go with places of this time, whatever is heard meanwhile.
+      const heardLost = this.#heardLost;
+      const fetched = await this.#fetch(asks);
+      if (this.#isSameSince(heardLost)) return fetched;
+    }
+    throw new OnefoldError("STORE_UNAVAILABLE", "connections to the online store are lost again and again", {
+      hint: "see whether it runs; it is asked again all the time",
+    });
+  }
+
+  /** In a cluster a node that is away is no reason to refuse what the others have. */
+  #isSameSince(connectionsLost: number | undefined): boolean {
+    return (this.#store.servers ?? null) !== null || this.#store.connectionsLost === connectionsLost;
+  }
+
+  async #fetch(asks: readonly StateAsk[]): Promise<Fetched> {
     const fetched = new Fetched();
     const reads: StateRead[] = [];
     const names: string[] = [];
@@ -98,17 +131,24 @@ export class FetchedViews implements StateSnapshot {
 
   async #read(reads: readonly StateRead[]): Promise<StoreReading["states"]> {
     const beganMs = performance.now();
-    let code: ErrorCode | null = null;
     try {
-      return (await this.#store.read(reads)).states;
+      const { states } = await this.#store.read(reads);
+      tellFetched(reads.length, beganMs);
+      return states;
     } catch (error) {
-      code = asOnefoldError(error).code;
+      tellFetched(reads.length, beganMs, error);
       throw error;
-    } finally {
-      if (diagnostics.fetched.hasSubscribers) {
-        const durationMs = performance.now() - beganMs;
-        diagnostics.fetched.publish({ states: reads.length, durationMs, code });
-      }
+    }
+  }
+
+  /** Before so many states are fetched. */
+  async #hearAgain(states: number): Promise<void> {
+    const beganMs = performance.now();
+    try {
+      await this.hear(this.#heardViews);
+    } catch (error) {
+      tellFetched(states, beganMs, error);
+      throw error;
     }
   }
 
@@ -159,6 +199,12 @@ export class FetchedViews implements StateSnapshot {
       });
     }
     const place = this.#place(compiled);
+    if (place?.isBuilding === true) {
+      throw new OnefoldError("NOT_READY", `view ${compiled.name} is being built`, {
+        where: compiled.name,
+        hint: "workers fold what came before it; it is served once GET /ready does not list it any more",
+      });
+    }
     if (place !== null) return place;
     throw new OnefoldError("NOT_READY", `view ${compiled.name} is not in the online store`, {
       where: compiled.name,
@@ -170,11 +216,12 @@ export class FetchedViews implements StateSnapshot {
   #place(compiled: CatalogView): Place | null {
     const { name, definition, fingerprint } = compiled;
     const heard = { getMeta: (meta: string) => this.#metas.get(meta) ?? null };
-    const stored: (StoredView & { readonly fingerprint?: string }) | null = readStoredView(heard, name);
+    const stored: (StoredView & Pick<KafkaPlace, "fingerprint" | "building">) | null = readStoredView(heard, name);
     // What stands under a draft's name may be of what the draft was before, or will be.
     const folded = stored?.fingerprint ?? historyPlace(heard, compiled)?.fingerprint;
     if (definition.version === "dev" && folded !== fingerprint) return null;
-    return stored === null ? null : { ...stored, snapshotTime: this.#snapshotTime(stored, name) };
+    if (stored === null) return null;
+    return { ...stored, snapshotTime: this.#snapshotTime(stored, name), isBuilding: stored.building === true };
   }
 
   #snapshotTime({ flushedAt = 0 as Micros, position, space }: StoredView, view: string): Micros | null {
@@ -184,6 +231,12 @@ export class FetchedViews implements StateSnapshot {
     if (published === null || flushed === undefined || position < flushed[1]) return flushedAt;
     return published.at > flushedAt ? published.at : flushedAt;
   }
+}
+
+function tellFetched(states: number, beganMs: number, error: unknown = null): void {
+  if (!diagnostics.fetched.hasSubscribers) return;
+  const code = error === null ? null : asOnefoldError(error).code;
+  diagnostics.fetched.publish({ states, durationMs: performance.now() - beganMs, code });
 }
 
 export function isKafkaDraft({ definition, source }: CatalogView): boolean {

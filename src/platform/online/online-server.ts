@@ -182,7 +182,13 @@ function portsOf({ dataDir, clock, watched, views, servingLog, isAway }: OnlineH
       const unstored = watched.views().filter((view) => !views.isStored(view) && !isKafkaDraft(view));
       const waitingFor = unstored.map(({ name }) => `view ${name}`);
       if (isAway()) waitingFor.unshift("the online store");
-      return { ready: waitingFor.length === 0, waitingFor, warnings: watched.warnings };
+      const building = watched.views().filter((view) => views.isBuilding(view));
+      return {
+        ready: waitingFor.length === 0,
+        waitingFor,
+        building: building.map(({ name }) => `view ${name}`),
+        warnings: watched.warnings,
+      };
     },
   };
 }

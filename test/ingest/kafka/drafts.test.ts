@@ -44,8 +44,8 @@ describeWithKafka("drafts", () => {
     };
     const read = async (): Promise<unknown> => {
       const server = await openOnlineServer({ dataDir: folder, online: redis.url, servingLogSampleRate: 0 });
-      // Nobody waits for a draft.
-      expect(await server.request("GET", "/ready")).toEqual({ status: "ready" });
+      // Nobody waits for a draft that no worker folds.
+      await expect.poll(() => server.request("GET", "/ready"), { timeout: 60_000 }).toEqual({ status: "ready" });
       try {
         const body = {
           entity_type: "user",

@@ -17,6 +17,7 @@ import { Verdicts } from "../../../src/ingest/kafka/verdicts.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import type { MetaWrite, OnlineStore, RefusedWrite, StateWrite } from "../../../src/online-store/online-store.ts";
 import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
+import { SimulatedCluster } from "./simulated-cluster.ts";
 import { SimulatedTopics } from "./simulated-topics.ts";
 
 const source: StreamDefinition = { ...payments, kafka: { topic: "payments" }, dedupeWithinMicros: 20 * SECOND };
@@ -50,20 +51,41 @@ class FaultyStore {
   }
 
   async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]> {
+    const { connectionsLost } = this.real;
     if (this.fault === "before") throw new Error("crash");
     if (this.held !== null) await new Promise<void>((resolve) => this.held!.push(resolve));
+    if (metas.length > 0 && this.real.connectionsLost !== connectionsLost) throw new Error("lost");
     const refused = await this.real.commit(states, metas);
     if (this.fault === "after") throw new Error("crash");
     return refused;
   }
 
   asStore(): OnlineStore {
+    const { real } = this;
     return {
-      ...this.real,
-      read: (states, metas) => this.real.read(states, metas),
+      get connectionsLost() {
+        return real.connectionsLost;
+      },
+      get servers() {
+        return real.servers;
+      },
+      isReplicated: real.isReplicated === undefined ? undefined : () => real.isReplicated!(),
+      read: (states, metas) => real.read(states, metas),
       commit: (states, metas) => this.commit(states, metas),
     } as OnlineStore;
   }
+}
+
+/** Its turn is over, with all that it had still to write. */
+async function woken(folder: { readonly store: FaultyStore; turn: Promise<unknown> | null }): Promise<void> {
+  const turn = { isOver: folder.turn === null };
+  void folder.turn?.finally(() => (turn.isOver = true));
+  while (!turn.isOver) {
+    folder.store.held!.shift()?.();
+    for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  folder.turn = null;
+  folder.store.held = null;
 }
 
 function letterKeys(topics: SimulatedTopics): Set<string> {
@@ -156,12 +178,15 @@ describe("routing and folding without transactions", () => {
     let copies = 0;
     let late = 0;
     let duplicates = 0;
+    let lost = 0;
     for (let seed = 1; seed <= RUNS; seed++) {
       const random = randomFrom(seed);
       const chance = (share: number): boolean => random() < share;
       const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)]!;
       const topics = new SimulatedTopics(counts);
-      const real = new MemoryOnlineStore();
+      // Every other run is on a cluster, whose nodes lose what their replicas do not have.
+      const cluster = seed % 2 === 0 ? new SimulatedCluster(randomFrom(seed + 1_000_000)) : null;
+      const real: OnlineStore = cluster ?? new MemoryOnlineStore();
       let now = START as number;
       const clockOf = (skew: number): { now(): Micros } => ({ now: () => (now + skew) as Micros });
       const committed = new Map<string, NotedOffset>();
@@ -237,6 +262,8 @@ describe("routing and folding without transactions", () => {
           const partition = Math.floor(random() * SOURCE_PARTITIONS);
           await topics.send([{ topic: "payments", partition, key: null, value, headers: new Map() }]);
         }
+        cluster?.replicate();
+        if (step % 7 === seed % 7) await cluster?.failOver();
         const router = pick(routers);
         router.fault.before = chance(0.2);
         topics.sendFailsAfter = chance(0.2) ? Math.floor(random() * 6) : null;
@@ -248,13 +275,7 @@ describe("routing and folding without transactions", () => {
           if (folder.turn !== null) {
             // It wakes up: what it was about to write lands now, after whatever the other has written.
             late++;
-            while (folder.store.held!.length > 0) {
-              folder.store.held!.shift()!();
-              for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
-            }
-            await folder.turn;
-            folder.turn = null;
-            folder.store.held = null;
+            await woken(folder);
           } else if (chance(0.25)) {
             folder.store.held = [];
             folder.turn = folder.loop.turn().catch(() => folder.loop.drop());
@@ -267,13 +288,7 @@ describe("routing and folding without transactions", () => {
             all[all.indexOf(folder)] = all === folders ? newFolder() : newJudge();
         }
       }
-      for (const folder of [...folders, ...judges]) {
-        while (folder.turn !== null && folder.store.held!.length > 0) {
-          folder.store.held!.shift()!();
-          for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
-        }
-        await folder.turn;
-      }
+      for (const folder of [...folders, ...judges]) await woken(folder);
       // In the end one of each comes to the end, undisturbed.
       topics.batchMax = 1000;
       const [lastRouter, lastFolder, lastJudge] = [newRouter([plan!]), newFolder([plan!]), newJudge()];
@@ -282,6 +297,13 @@ describe("routing and folding without transactions", () => {
         taken = await lastJudge.loop.turn();
       }
       while ((await lastFolder.loop.turn()) !== 0);
+      if (cluster !== null) {
+        lost += cluster.lost;
+        // What is not with replicas when all is done is folded anew by whoever comes next.
+        await cluster.failOverAll();
+        const again = newFolder([plan!]);
+        while ((await again.loop.turn()) !== 0);
+      }
       const right = expected(topics, plan!.routes);
       const verdicts = judged(topics);
       const usable: string[] = [];
@@ -318,6 +340,7 @@ describe("routing and folding without transactions", () => {
     expect(copies).toBeGreaterThan(0);
     expect(duplicates).toBeGreaterThan(0);
     expect(late).toBeGreaterThan(0);
+    expect(lost).toBeGreaterThan(0);
   });
 
   it("go on with the views that there are while one that comes later is behind", async () => {

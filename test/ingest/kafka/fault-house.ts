@@ -1,9 +1,12 @@
 /** Kafka and Redis of a test's own, with payments that go through them, and workers as processes: all may be killed. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { OnlineStore } from "../../../src/online-store/online-store.ts";
 import { openRedisStore } from "../../../src/online-store/redis/redis-store.ts";
 import { type KafkaBroker, startKafka } from "../../services/kafka.ts";
+import { type RedisCluster, type RedisClusterOptions, startRedisCluster } from "../../services/redis-cluster.ts";
 import { type RedisOptions, type RedisServer, startRedis } from "../../services/redis.ts";
 import { KafkaWorld, sentPayment, type SentPayment } from "./kafka-world.ts";
+import { WatchedServer } from "./watched-server.ts";
 import { WorkerProcess, type WorkerProcessOptions } from "./worker-process.ts";
 
 export interface Outcome {
@@ -11,33 +14,63 @@ export interface Outcome {
   readonly states: readonly [view: string, byKey: Record<string, string>][];
 }
 
-export class FaultHouse {
+export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> {
   readonly kafka: KafkaBroker;
-  readonly redis: RedisServer;
+  readonly redis: Redis;
+  readonly onlineUrl: string;
   readonly store: OnlineStore;
   readonly world: KafkaWorld;
   readonly #workers: WorkerProcess[] = [];
   /** Payments, each with an id of its own: one that a failed attempt left behind is there twice. */
   sent = 0;
+  #again = 0;
+  #server: WatchedServer | null = null;
 
-  private constructor(kafka: KafkaBroker, redis: RedisServer, store: OnlineStore, world: KafkaWorld) {
+  private constructor(kafka: KafkaBroker, redis: Redis, onlineUrl: string, store: OnlineStore, world: KafkaWorld) {
     this.kafka = kafka;
     this.redis = redis;
+    this.onlineUrl = onlineUrl;
     this.store = store;
     this.world = world;
   }
 
-  static async open(redisOptions: RedisOptions = { durable: true }): Promise<FaultHouse> {
+  static open(options: RedisOptions = { durable: true }): Promise<FaultHouse> {
+    return FaultHouse.#open(startRedis(options), ({ url }) => url);
+  }
+
+  static openOnCluster(options: RedisClusterOptions): Promise<FaultHouse<RedisCluster>> {
+    return FaultHouse.#open(startRedisCluster(options), ({ nodes }) => {
+      return `redis://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}`;
+    });
+  }
+
+  static async #open<Redis extends RedisServer | RedisCluster>(
+    starting: Promise<Redis>,
+    urlOf: (redis: Redis) => string,
+  ): Promise<FaultHouse<Redis>> {
     const [kafka, redis] = await Promise.all([
       startKafka({ config: { "group.min.session.timeout.ms": "1000" } }),
-      startRedis(redisOptions),
+      starting,
     ]);
-    const store = await openRedisStore({ url: `${redis.url}?timeout_ms=5000` });
-    return new FaultHouse(kafka, redis, store, await KafkaWorld.open(kafka.address, { sessionMs: 3000 }));
+    const url = urlOf(redis);
+    const store = await openRedisStore({ url: `${url}?timeout_ms=5000` });
+    const world = await KafkaWorld.open(kafka.address, { sessionMs: 3000 });
+    return new FaultHouse(kafka, redis, url, store, world);
+  }
+
+  /**
+   * Before the first worker: from now on vectors are asked for all the time, and what workers fold is archived. A server
+   * that is patient refuses none because the machine is busy.
+   */
+  async serve(options: { readonly isPatient?: boolean; readonly archiveFolder?: string } = {}): Promise<WatchedServer> {
+    const url = `${this.onlineUrl}?timeout_ms=${options.isPatient === true ? 20_000 : 1000}`;
+    this.#server = await WatchedServer.start(this.world, url, options.archiveFolder);
+    return this.#server;
   }
 
   async start(options: Partial<WorkerProcessOptions> = {}): Promise<WorkerProcess> {
-    const worker = await WorkerProcess.start(this.world, { onlineUrl: this.redis.url, ...options });
+    const archive = this.#server === null ? {} : { archiveFolder: this.#server.archiveFolder };
+    const worker = await WorkerProcess.start(this.world, { onlineUrl: this.onlineUrl, ...archive, ...options });
     this.#workers.push(worker);
     return worker;
   }
@@ -47,24 +80,42 @@ export class FaultHouse {
     this.sent += count;
   }
 
+  /** The payments from `from` on once more, with the ids that they have. */
+  async sendAgain(from: number, count: number): Promise<void> {
+    await this.world.send(Array.from({ length: count }, (_, i) => sentPayment(from + i)));
+    this.#again += count;
+  }
+
   /**
    * What is stored, once all is folded, and what must be: the bytes of an undisturbed fold of the same topics, and
    * each payment counted once.
    */
   async outcome(): Promise<{ readonly found: Outcome; readonly right: Outcome }> {
     const { world, store } = this;
-    await world.settled(store, world.sent, 90_000);
-    const found: [string, Record<string, string>][] = [];
+    await world.settled(store, world.sent - this.#again, 90_000);
     const right: [string, Record<string, string>][] = [];
-    for (const route of world.routes) {
-      found.push(...(await world.storedStates(store, route)));
-      right.push(...(await world.expectedStates(route)));
+    for (const route of world.routes) right.push(...(await world.expectedStates(route)));
+    const [states, count] = await this.#stored();
+    return { found: { count, states }, right: { count: this.sent, states: right } };
+  }
+
+  /** A client may still ask a node of a cluster that is gone. */
+  async #stored(): Promise<[Outcome["states"], number]> {
+    const { world, store } = this;
+    for (let tries = 0; ; tries++) {
+      try {
+        const states: [string, Record<string, string>][] = [];
+        for (const route of world.routes) states.push(...(await world.storedStates(store, route)));
+        return [states, await world.countOf(store, world.routes[0]!)];
+      } catch (error) {
+        if (tries > 100) throw error;
+        await sleep(200);
+      }
     }
-    const count = await world.countOf(store, world.routes[0]!);
-    return { found: { count, states: found }, right: { count: this.sent, states: right } };
   }
 
   async close(): Promise<void> {
+    await this.#server?.close();
     await Promise.all(this.#workers.map((worker) => worker.kill("SIGKILL")));
     await this.world.close();
     await this.store.close();

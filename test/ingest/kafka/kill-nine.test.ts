@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -8,20 +6,18 @@ import type { QueryEngine } from "../../../src/offline-store/engine.ts";
 import { describeWhere } from "../../services/describe-where.ts";
 import { acceptedOffsets, archivedOffsets } from "./archived-offsets.ts";
 import { FaultHouse } from "./fault-house.ts";
+import { HONEST } from "./watched-server.ts";
 
 const describeWithBoth = await describeWhere("kafka", { ours: true });
 
 let house: FaultHouse;
-let folder: string;
 let engine: QueryEngine;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "onefold-kafka-kill-"));
   engine = await openDuckDb({ threads: 1 });
 });
 afterEach(async () => {
   await house.close();
   await engine.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 function expectUndisturbed({ found, right }: Awaited<ReturnType<FaultHouse["outcome"]>>): void {
@@ -31,13 +27,14 @@ function expectUndisturbed({ found, right }: Awaited<ReturnType<FaultHouse["outc
 describeWithBoth("workers on Kafka and Redis", () => {
   it(
     "killed in the midst of batches, again and again, leave what an undisturbed one would",
-    { timeout: 180_000 },
+    { timeout: 400_000 },
     async () => {
       house = await FaultHouse.open();
-      const archiveFolder = join(folder, "offline");
+      const server = await house.serve();
+      const { archiveFolder } = server;
       let inMidst = 0;
       for (let round = 0; round < 2; round++) {
-        const worker = await house.start({ archiveFolder });
+        const worker = await house.start();
         await worker.until(({ partitions }) => partitions > 0);
         const sending = (async () => {
           for (let part = 0; part < 40; part++) await house.send(100);
@@ -50,7 +47,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
         if (folded > 0 && folded < house.world.sent) inMidst++;
       }
       expect(inMidst).toBeGreaterThan(0);
-      const last = await house.start({ archiveFolder });
+      const last = await house.start();
       expectUndisturbed(await house.outcome());
       for (const { topic } of house.world.routes) {
         const right = await acceptedOffsets(house.world, topic);
@@ -60,6 +57,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
           })
           .toEqual(right);
       }
+      expect(await server.verdict()).toEqual(HONEST);
       expect(await last.kill("SIGTERM")).toBe(0);
     },
   );

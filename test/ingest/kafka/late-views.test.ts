@@ -8,7 +8,7 @@ import type { Definition, ViewDefinition } from "../../../src/define/definition.
 import { planRoutes } from "../../../src/ingest/kafka/routes.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import { describeWhere, shared } from "../../services/describe-where.ts";
-import { user, userView } from "../payments.ts";
+import { payments, shop, shopView, user, userView } from "../payments.ts";
 import { KafkaWorld, sentPayment } from "./kafka-world.ts";
 
 const describeWithKafka = await describeWhere("kafka");
@@ -67,6 +67,37 @@ describeWithKafka("a view on a topic with a past", () => {
     await world.close();
   });
 
+  it("is said to be built once it holds all that there was, and not before", async () => {
+    const world = await KafkaWorld.open(await shared("kafka"), { sourcePartitions: 2 });
+    const second: ViewDefinition = { ...userView, version: 2 };
+    const store = new WatchedPlaces();
+    const first = await world.worker(store, { definitions: [user, world.source, userView] });
+    // There was nothing: it is there at once.
+    expect(store.places).toEqual(["user_payments@1 is being built", "user_payments@1 has 0"]);
+    await world.send(some(0, 400));
+    await expect.poll(() => first.progress.fold.events, { timeout: 60_000 }).toBe(400);
+    await first.stop();
+    store.places.length = 0;
+    // One of a topic that there is, and one of a topic that is made for it.
+    const worker = await world.worker(store, { definitions: [...world.definitions, second] });
+    expect(store.places.toSorted()).toEqual(["shop_payments@1 is being built", "user_payments@2 is being built"]);
+    await world.send(some(400, 450));
+    await expect.poll(() => store.places.length, { timeout: 60_000 }).toBe(4);
+    await world.settled(store, 450, 60_000);
+    for (const [view, least] of [
+      ["user_payments@2", 400],
+      ["shop_payments@1", 400 - poisonous(400)],
+    ] as const) {
+      const told = store.places.find((text) => text.startsWith(`${view} has`))!;
+      expect(Number(told.split(" ").at(-1)), told).toBeGreaterThanOrEqual(least);
+    }
+    // It stays so, whoever comes.
+    await worker.stop();
+    await world.worker(store, { definitions: [...world.definitions, second] });
+    expect(store.places).toHaveLength(4);
+    await world.close();
+  });
+
   it("misses nothing while workers that do not know it go on routing", async () => {
     const world = await KafkaWorld.open(await shared("kafka"), { sourcePartitions: 4 });
     const before = [user, world.source, userView];
@@ -89,6 +120,37 @@ describeWithKafka("a view on a topic with a past", () => {
     await world.close();
   });
 });
+
+/** A store that notes what is told of views, and how many events the states of one hold when it is said to be built. */
+class WatchedPlaces extends MemoryOnlineStore {
+  readonly places: string[] = [];
+  #built = new Set<string>();
+
+  override commit(...commit: Parameters<MemoryOnlineStore["commit"]>): ReturnType<MemoryOnlineStore["commit"]> {
+    for (const { name, bytes } of commit[1]) {
+      const view = name.startsWith("view/") ? name.slice("view/".length) : null;
+      if (view === null || bytes === null) continue;
+      const { building, space } = JSON.parse(Buffer.from(bytes).toString()) as { building?: true; space: string };
+      if (building === true) this.places.push(`${view} is being built`);
+      else if (!this.#built.has(view)) {
+        this.#built.add(view);
+        const { fold } = folds.get(view)!;
+        const counts = [...this.scan(space)].map((state) => fold.decode(state.bytes).eventCount);
+        this.places.push(`${view} has ${counts.reduce((sum, count) => sum + count, 0)}`);
+      }
+    }
+    return super.commit(...commit);
+  }
+}
+
+const folds = new Map(
+  planRoutes(
+    [user, shop, { ...payments, kafka: { topic: "any" } }, userView, shopView, { ...userView, version: 2 }],
+    "any",
+  )
+    .flatMap(({ routes }) => routes.flatMap(({ views }) => views))
+    .map((view) => [view.name, view]),
+);
 
 /** Once they have stopped changing. */
 async function settledStates(read: () => Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {

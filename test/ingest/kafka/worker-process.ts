@@ -17,6 +17,7 @@ export interface WorkerStatus {
   readonly routed: number;
   readonly folded: number;
   readonly archived: number;
+  readonly duplicates: number;
   readonly partitions: number;
   readonly trouble: { readonly code: string } | null;
 }

@@ -108,13 +108,14 @@ describeWithOurs("online store: redis cluster", () => {
   it("is served by a user who may do what docs/redis.md names, and no more", async () => {
     for (const { port } of cluster.nodes) {
       const client = new Redis(port);
-      const rules = `${RULES[0]!} +cluster|slots`.split(" ");
+      const rules = `${RULES[0]!} +cluster|slots +cluster|nodes +wait`.split(" ");
       await client.call("ACL", "SETUSER", "onefold", "on", `>${PASSWORD}`, ...rules);
       client.disconnect();
     }
     const hosts = url().slice("redis://".length);
     const store = await opened(`redis://onefold:${encodeURIComponent(PASSWORD)}@${hosts}`);
     await store.commit([write("a", 1), write("b", 1), write("c", 1)], [{ name: "m", bytes: new Uint8Array(1) }]);
+    expect(await store.isReplicated()).toBe(true);
     expect(await store.countStates("v@1#0")).toBe(3);
     await store.dropSpace("v@1#0");
     await store.commit([], [{ name: "m", bytes: null }]);
