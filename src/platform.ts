@@ -37,6 +37,7 @@ import type {
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
+import { desksOf, Monitoring } from "./platform/monitoring/monitoring.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
@@ -63,6 +64,7 @@ import type { Value } from "./schema/value.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
+import type { MonitoringDesks } from "./serve/monitoring-desks.ts";
 import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
@@ -117,10 +119,12 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const training = await openTrainingJobs(context, sources, opened.folder, options);
     if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
+    const monitoring = new Monitoring(context, { gauges: () => sources.gauges(), training }, options);
+    closers.push(() => monitoring.close());
     return new Platform(
       context,
       shared,
-      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      { online, publishing, sources, training, monitoring, servingLog, keptVectorsBytes, sampleRate },
       closers,
     );
   } catch (error) {
@@ -183,6 +187,7 @@ export class Platform {
       publishing: () => owned?.publishing() ?? null,
       remoteStore: () => null,
       onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
+      alerts: () => owned?.monitoring.gauges() ?? null,
       statusNames: STATUS_NAMES,
     });
     this.#servePorts = openServePorts({
@@ -282,7 +287,7 @@ export class Platform {
     return this.#call(method, path, body);
   }
 
-  /** Joins label rows with a service's features, point in time. Errors as in `train` of `training/training-set.ts`. */
+  /** Joins label rows with the features of a service, or of several, point in time. Errors as in `train` of `training/training-set.ts`. */
   train(options: TrainOptions): Promise<TrainingSet> {
     return train({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
   }
@@ -345,6 +350,11 @@ export class Platform {
    */
   async backfillCost(options: Pick<PreviewOptions, "view" | "version" | "definitions">): Promise<BackfillCost> {
     return costOfBackfill(previewedView(options, this.registry), this.#trainingPorts);
+  }
+
+  /** What watches what this process serves: its alerts, and what models report. Nothing of it where it owns no folder. */
+  get monitoring(): MonitoringDesks {
+    return this.#owned === null ? {} : desksOf(this.#owned.monitoring);
   }
 
   /** Rows that could not be used, with the reason: to list, and to push again once it is gone. */
@@ -425,8 +435,9 @@ export class Platform {
   }
 
   #beginServing(): void {
-    const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
+    const { sources, monitoring } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
+    monitoring.start();
     this.#shared.onServing();
     if (this.#context.pollsWhileServing) sources.startPolls();
   }
@@ -456,7 +467,7 @@ export class Platform {
     return follower;
   }
 
-  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
+  #openWorkers({ online, sources, training, monitoring, sampleRate }: Owned): Workers {
     return new Workers({
       dataDir: this.dataDir,
       registryFolder: this.#shared.folder,
@@ -467,6 +478,7 @@ export class Platform {
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
       training,
+      monitoring: desksOf(monitoring),
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });

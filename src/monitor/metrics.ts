@@ -8,6 +8,7 @@
 import type { Channel } from "node:diagnostics_channel";
 import { AggregatorRegistry, Counter, Gauge, Histogram, type PrometheusContentType, Registry } from "prom-client";
 import { diagnostics } from "../base/diagnostics.ts";
+import { addAlertMetrics, type AlertHouse } from "./alerts/alert-metrics.ts";
 import { type DurationTally, histogramLines } from "./duration-tally.ts";
 import { addRemoteStoreMetrics, type Fetch, type RemoteStoreHouse } from "./remote-store-metrics.ts";
 import { RequestTally } from "./request-tally.ts";
@@ -63,7 +64,7 @@ export interface WorkerCounts {
 }
 
 /** What is asked at each scrape; to answer must be cheap. */
-export interface MonitoredHouse extends RemoteStoreHouse {
+export interface MonitoredHouse extends RemoteStoreHouse, AlertHouse {
   sources(): readonly SourceGauges[];
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */
@@ -403,6 +404,7 @@ export class Metrics {
       this.#house,
     );
     this.#on<Fetch>(diagnostics.fetched, fetched);
+    addAlertMetrics({ askedGauge: (...given) => this.#askedGauge(...given) }, this.#house);
   }
 
   #askProcess(): void {
@@ -451,6 +453,18 @@ export class Metrics {
       labelNames,
       registers: [this.#registry],
       ...(collect === undefined ? {} : { collect }),
+    });
+  }
+
+  #askedGauge(
+    name: string,
+    help: string,
+    labelNames: string[],
+    ask: () => Iterable<readonly [Readonly<Record<string, string>>, number]>,
+  ): void {
+    const gauge = this.#gauge(name, help, labelNames, () => {
+      gauge.reset();
+      for (const [labels, value] of ask()) gauge.set({ ...labels }, value);
     });
   }
 

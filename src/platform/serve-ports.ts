@@ -1,6 +1,7 @@
 /**
  * What serving gets of the platform that owns the data folder; of one that only reads it, the reasons why not.
  */
+import type { MonitoringDesks } from "../serve/monitoring-desks.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
@@ -12,6 +13,7 @@ export interface ServingOwner {
   readonly sources: SourceRuntimes;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
+  readonly monitoring: MonitoringDesks;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
 }
@@ -53,6 +55,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
       owned.servingLog.samples(service, entities, keys) &&
       !views.some(({ view }) => view.definition.version === "dev"),
     ...(owned === null || owned.training === null ? {} : { training: owned.training }),
+    ...(owned === null ? {} : { monitoring: owned.monitoring }),
     record: (vector) => owned?.servingLog.record(vector),
     metrics,
     readiness: () =>

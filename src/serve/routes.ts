@@ -1,4 +1,5 @@
 /** Every HTTP route there is. */
+import { alertRoutes } from "./alert-routes.ts";
 import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
@@ -7,6 +8,7 @@ import { featureRoutes } from "./feature-routes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { fitRoutes } from "./fit-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { importanceRoutes } from "./importance-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import type { ServePorts } from "./ports.ts";
 import { registryRoutes } from "./registry-routes.ts";
@@ -28,6 +30,8 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
+    ...alertRoutes(ports),
+    ...importanceRoutes(ports),
   ]);
 }
 

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { type FeatureDefinition, formatViewName, type ViewDefinition } from "../../define/definition.ts";
 import { formatType } from "../../schema/value.ts";
 import { formatAggregation, formatFreshness } from "../definition-text.ts";
+import { featureColumns, parseColumns, sortedBy } from "../feature-columns.ts";
 import { createOutput } from "../output.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 import { formatTable } from "../table.ts";
@@ -12,6 +13,7 @@ interface ListOptions extends StandardOptions {
   readonly tag?: string;
   readonly owner?: string;
   readonly view?: string;
+  readonly by?: readonly string[];
 }
 
 const entityOption = (): Option => new Option("--entity <name>", "of this entity");
@@ -134,9 +136,13 @@ export function featuresCommand(): Command {
     .addOption(new Option("--view <name>", "of this view, in all its versions"))
     .addOption(tagOption())
     .addOption(ownerOption())
+    .addOption(
+      new Option("--by <columns>", "with a column of numbers, the largest first: importance").argParser(parseColumns),
+    )
     .action(async (options: ListOptions) => {
-      const { tag, owner, ...ofView } = options;
+      const { tag, owner, by = [], ...ofView } = options;
       const views = await findViews(ofView);
+      const columns = by.length === 0 ? [] : await withPlatform(options, "read", (one) => featureColumns(one, by));
       const rows = views.flatMap(({ definition, createdAt }) =>
         definition.features
           .filter((feature) => tag === undefined || tagsOf(feature, definition).includes(tag))
@@ -154,14 +160,29 @@ export function featuresCommand(): Command {
             created_at: createdAt,
           })),
       );
-      createOutput(options.json === true).result({ features: rows }, () =>
+      const listed = sortedBy(rows, columns).map((row) => ({
+        ...row,
+        ...Object.fromEntries(columns.map(({ name, of }) => [name, of(row)])),
+      }));
+      createOutput(options.json === true).result({ features: listed }, () =>
         formatTable(
-          ["feature", "view", "entity", "type", "computes"],
-          rows.map((row) => [row.feature, row.view, row.entity, row.type, row.computes]),
+          ["feature", "view", "entity", "type", "computes", ...by],
+          listed.map((row) => [
+            row.feature,
+            row.view,
+            row.entity,
+            row.type,
+            row.computes,
+            ...columns.map(({ of }) => numberText(of(row))),
+          ]),
         ),
       );
     });
   return withStandardOptions(command);
+}
+
+function numberText(value: number | null): string {
+  return value === null ? "-" : String(Number(value.toPrecision(4)));
 }
 
 /** A feature without an owner or tags of its own has its view's. */
