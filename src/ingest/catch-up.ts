@@ -5,6 +5,7 @@
  * are written as they add up: before their view's position, which is written later, so that folding them again skips what
  * they hold.
  */
+import { OnefoldError } from "../base/errors.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
 import { runsApart } from "./correction-run.ts";
 import type { EventLog } from "./event-log.ts";
@@ -44,4 +45,12 @@ export async function catchUp(
     }
   }
   then();
+}
+
+/** Of a log that ends before what was folded from it. */
+export function lostEnd(where: string, end: number, folded: number): OnefoldError {
+  return new OnefoldError("LOG_CORRUPT", `the event log ends at ${end}, but ${folded} events were folded`, {
+    where,
+    hint: "the end of the log was lost: restore it from a copy, or rebuild the views from the offline tables",
+  });
 }

@@ -10,6 +10,7 @@
 import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import type { SpaceTotals } from "./space-totals.ts";
 
 /** Bytes an entry takes beyond its encoded state. */
 const ENTRY_BYTES = 200;
@@ -30,6 +31,8 @@ export interface HotState<S extends ViewState = ViewState> {
   used: boolean;
   /** Encoded size when last read or written. */
   bytes: number;
+  /** Of the state's last event, as the totals count it. */
+  countedTime: number;
 }
 
 export interface HotStatesOptions<S extends ViewState> {
@@ -39,6 +42,8 @@ export interface HotStatesOptions<S extends ViewState> {
   /** That the space is of. */
   readonly epoch: number;
   readonly countMax?: number;
+  /** Told of every state that is written. */
+  readonly totals?: SpaceTotals;
   /** Of encoded states; in memory they take some two times as much. Asked each time, as it may change. */
   readonly bytesMax?: () => number;
 }
@@ -50,13 +55,16 @@ export class HotStates<S extends ViewState = ViewState> {
   readonly #epoch: number;
   readonly #countMax: number;
   readonly #bytesMax: () => number;
+  readonly totals: SpaceTotals | null;
   readonly #entries = new Map<EntityKey, HotState<S>>();
   /** Null until it is needed: an iterator keeps every table that the Map outgrows before its next step. */
   #hand: Iterator<readonly [EntityKey, HotState<S>]> | null = null;
   #dirty: HotState<S>[] = [];
   #bytes = 0;
 
-  constructor({ fold, store, space, epoch, countMax = COUNT_MAX, bytesMax = () => BYTES_MAX }: HotStatesOptions<S>) {
+  constructor(options: HotStatesOptions<S>) {
+    const { fold, store, space, epoch, countMax = COUNT_MAX, bytesMax = () => BYTES_MAX, totals = null } = options;
+    this.totals = totals;
     this.space = space;
     this.#epoch = epoch;
     this.#fold = fold;
@@ -121,8 +129,11 @@ export class HotStates<S extends ViewState = ViewState> {
     this.#dirty = [];
     const states = taken.map((entry): StateWrite => {
       const bytes = this.#fold.encode(entry.state);
+      const { lastEventTime } = entry.state;
+      this.totals?.changed(entry.countedTime, lastEventTime, bytes.length - entry.bytes);
       this.#bytes += bytes.length - entry.bytes;
       entry.bytes = bytes.length;
+      entry.countedTime = lastEventTime;
       entry.dirty = false;
       entry.flushing = true;
       return { space: this.space, key: entry.key, epoch: this.#epoch, offset: entry.state.lastOffset, bytes };
@@ -138,7 +149,8 @@ export class HotStates<S extends ViewState = ViewState> {
 
   #keep(given: EntityKey, state: S, bytes: number): HotState<S> {
     const key = ownKey(given);
-    const entry: HotState<S> = { key, state, dirty: false, flushing: false, used: false, bytes };
+    const { lastEventTime: countedTime } = state;
+    const entry: HotState<S> = { key, state, dirty: false, flushing: false, used: false, bytes, countedTime };
     this.#entries.set(key, entry);
     this.#bytes += bytes;
     this.#letGo(entry);

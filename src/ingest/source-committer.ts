@@ -27,6 +27,7 @@ export interface SourceCommitterOptions {
   readonly log: FileEventLog;
   readonly clock: Clock;
   readonly statesPerCommit: number | undefined;
+  lastEventAt(): number;
 }
 
 export class SourceCommitter {
@@ -57,9 +58,9 @@ export class SourceCommitter {
   /** Of one that is to take another's place: its states alone, ahead of a position that is written when it does. */
   async commitStates(runner: ViewRunner): Promise<void> {
     const { deadLetters, store, clock } = this.#options;
-    const { states, letters, committed } = runner.takeWrites(clock.now());
+    const { states, totals, letters, committed } = runner.takeWrites(clock.now());
     await deadLetters.add(letters);
-    await store.commitAlone(states, []);
+    await store.commitAlone(states, totals);
     committed();
   }
 
@@ -72,7 +73,10 @@ export class SourceCommitter {
     const source = sourcePosition === null ? null : this.#takeSourceWrites(sourcePosition);
     await deadLetters.add(views.flatMap(({ letters }) => letters));
     const states = views.flatMap((view) => view.states);
-    await store.commitAlone(states, [...views.flatMap(({ metas }) => metas), ...(source?.metas ?? [])]);
+    await store.commitAlone(states, [
+      ...views.flatMap(({ metas, totals }) => [...metas, ...totals]),
+      ...(source?.metas ?? []),
+    ]);
     for (const { committed } of views) committed();
     source?.committed();
     if (diagnostics.flushed.hasSubscribers) {
@@ -86,7 +90,7 @@ export class SourceCommitter {
     const { source, ids, log, clock } = this.#options;
     const knownTime = log.lastKnownTime;
     const { metas, committed } = ids.takeWrites(Math.max(knownTime, clock.now()));
-    this.#stored = { position, knownTime };
+    this.#stored = { position, knownTime, lastEventAt: this.#options.lastEventAt() };
     return { metas: [...metas, sourcePlaceMeta(source, this.#stored)], committed };
   }
 }

@@ -28,13 +28,14 @@ import { DeadLetters } from "./dead-letters.ts";
 import { refuseBeyond } from "./backpressure.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { EventIds } from "./event-ids.ts";
-import { catchUp } from "./catch-up.ts";
+import { catchUp, lostEnd } from "./catch-up.ts";
 import { runsApart } from "./correction-run.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
 import { deferred, nextTurn } from "./turns.ts";
 import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
+import { flushesWorth } from "./flush-worth.ts";
 import { FoldQueue } from "./fold-queue.ts";
 import type { PushResult, RowFaults, RowNames, RowOutcome } from "./pipeline.ts";
 import { pushInParts } from "./push-parts.ts";
@@ -45,10 +46,6 @@ import { dedupeWithinOf, Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
-/** A flush does not wait once so much has changed; folding waits for it once several times as much has. */
-const STATES_PER_FLUSH = 20000;
-const IDS_PER_FLUSH = 16_000;
-const LETTERS_PER_FLUSH = 10_000;
 const FLUSHES_BEHIND_MAX = 3;
 const NO_FAULTS: RowFaults = new Map();
 
@@ -96,6 +93,7 @@ export class SourcePipeline {
   #door: Door;
   /** Offset of the next event to be handed to the runners and the ids. */
   #position: number;
+  #lastEventAt: number;
   #pendingRows = 0;
   #failure: OnefoldError | null = null;
   #closing = false;
@@ -133,7 +131,9 @@ export class SourcePipeline {
       log,
       clock,
       statesPerCommit,
+      lastEventAt: () => this.#lastEventAt,
     });
+    this.#lastEventAt = this.#committer.stored.lastEventAt;
     this.#position = this.#committer.stored.position;
     log.raiseKnownTime(this.#committer.stored.knownTime);
   }
@@ -145,6 +145,11 @@ export class SourcePipeline {
 
   get runners(): readonly ViewRunner[] {
     return [...this.#runners.values()];
+  }
+
+  /** Known times: of the last event that was pushed, -Infinity where there was none; of the oldest that is not folded. */
+  get times(): { readonly lastEvent: number; readonly oldestUnfolded: number | null } {
+    return { lastEvent: this.#lastEventAt, oldestUnfolded: this.#queue.oldestKnownTime };
   }
 
   /** Rows taken in and not yet durable and folded. */
@@ -220,6 +225,7 @@ export class SourcePipeline {
     const folded = this.log.append(checked, this.#clock.now()).then((events) => {
       // First thing after the log, in its order: pushes are folded in the order of their offsets.
       nowDurable();
+      this.#lastEventAt = events.at(-1)?.knownTime ?? this.#lastEventAt;
       if (diagnostics.durable.hasSubscribers)
         diagnostics.durable.publish({ source: this.source.name, durationMs: performance.now() - beganMs });
       if (diagnostics.appended.hasSubscribers) timing = this.#timeliness.count(events);
@@ -309,15 +315,8 @@ export class SourcePipeline {
     }
   }
 
-  /** What has changed since the last flush began, in flushes' worth: keeps each flush, and memory, small. */
   #unflushed(): number {
-    let states = 0;
-    let letters = 0;
-    for (const runner of this.#runners.values()) {
-      states += runner.dirtyCount;
-      letters += runner.letterCount;
-    }
-    return Math.max(states / STATES_PER_FLUSH, letters / LETTERS_PER_FLUSH, this.#ids.unwrittenCount / IDS_PER_FLUSH);
+    return flushesWorth(this.#runners.values(), this.#ids.unwrittenCount);
   }
 
   #hasWrites(): boolean {
@@ -355,16 +354,12 @@ export class SourcePipeline {
     const end = this.log.nextOffset;
     const places = [this.#position, ...this.runners.map((runner) => runner.position)];
     const furthest = Math.max(...places);
-    if (furthest > end) {
-      throw new OnefoldError("LOG_CORRUPT", `the event log ends at ${end}, but ${furthest} events were folded`, {
-        where: join(this.#options.folder, "log", this.source.name, "0"),
-        hint: "the end of the log was lost: restore it from a copy, or rebuild the views from the offline tables",
-      });
-    }
+    if (furthest > end) throw lostEnd(join(this.#options.folder, "log", this.source.name, "0"), end, furthest);
     const from = Math.min(...places);
     for await (const { kind, events } of runsApart(this.log.read(from))) {
       if (kind === "run") await this.#foldRun(events, this.runners);
       else this.#fold(events, 0, events.length);
+      this.#lastEventAt = events.at(-1)!.knownTime;
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
       if (this.#unflushed() >= 1) await this.#flusher.finish();
     }
@@ -483,6 +478,7 @@ export class SourcePipeline {
       view,
       store: this.#store,
       source: this.source,
+      clock: this.#clock,
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
     });

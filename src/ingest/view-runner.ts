@@ -6,6 +6,7 @@
  * up to the position made of them.
  */
 import { OnefoldError } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Micros } from "../base/micros.ts";
 import {
   type EntityDefinition,
@@ -24,6 +25,7 @@ import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
+import { SpaceTotals } from "./space-totals.ts";
 
 export interface PipelineView {
   /** For a draft: tells its present definition from those before. */
@@ -57,7 +59,7 @@ export function readStoredView(store: Pick<LocalOnlineStore, "getMeta">, view: s
   return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as StoredView);
 }
 
-/** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`. */
+/** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`, and their totals forgotten. */
 export function forgetView(store: LocalOnlineStore, view: string): MetaWrite[] {
   const names = [notePrefix(view), outboxPrefix(view)].flatMap((prefix) =>
     [...store.scanMeta(prefix)].map(({ name }) => name),
@@ -69,6 +71,7 @@ export interface ViewRunnerOptions {
   readonly view: PipelineView;
   readonly store: LocalOnlineStore;
   readonly source: SourceDefinition;
+  readonly clock: Clock;
   readonly hotCountMax?: number;
   /** Of each view: see `HotStatesOptions`. */
   readonly hotBytesMax?: () => number;
@@ -122,6 +125,11 @@ export class ViewRunner {
 
   get space(): StateSpace {
     return this.#hot.space;
+  }
+
+  /** Of its states as they are stored, or about to be. */
+  get totals(): SpaceTotals {
+    return this.#hot.totals!;
   }
 
   /** Offset of the next event to fold. */
@@ -231,6 +239,8 @@ export class ViewRunner {
   takeWrites(flushedAt: Micros): {
     states: StateWrite[];
     metas: MetaWrite[];
+    /** Of the states: for whatever writes them. */
+    totals: MetaWrite[];
     letters: NewDeadLetter[];
     committed(): void;
   } {
@@ -248,7 +258,7 @@ export class ViewRunner {
     metas.push({ name: viewMetaName(this.name), bytes: new Uint8Array(Buffer.from(JSON.stringify(stored))) });
     this.#storedPosition = this.#position;
     this.#spaceChanged = false;
-    return { states: hot.states, metas, letters, committed: hot.committed };
+    return { states: hot.states, metas, totals: this.totals.takeWrites(flushedAt), letters, committed: hot.committed };
   }
 
   /** A runner on other states of the same view, at another position, to catch up before `switchTo`. */
@@ -274,12 +284,13 @@ export class ViewRunner {
   }
 
   #openHot(space: StateSpace, epoch: number): HotStates {
-    const { view, store, hotCountMax, hotBytesMax } = this.#options;
+    const { view, store, clock, hotCountMax, hotBytesMax } = this.#options;
     return new HotStates({
       fold: view.fold,
       store,
       space,
       epoch,
+      totals: SpaceTotals.open(store, space, clock.now()),
       ...(hotCountMax === undefined ? {} : { countMax: hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { bytesMax: hotBytesMax }),
     });

@@ -11,9 +11,11 @@ import { join } from "node:path";
 import { isOnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { keyFromStored } from "../../fold/derive.ts";
+import { lastEventTimeIn } from "../../fold/state-codec.ts";
 import { forgottenIdMeta } from "../../ingest/event-ids.ts";
 import { notePrefix } from "../../ingest/feature-rows.ts";
 import { eraseFromLog, replaceDurably } from "../../ingest/log-erasure.ts";
+import { SpaceTotals } from "../../ingest/space-totals.ts";
 import { readStoredView, stateSpace } from "../../ingest/view-runner.ts";
 import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
 import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
@@ -69,7 +71,10 @@ export async function forgetInSource(request: ForgetInSource): Promise<Forgotten
   }
 }
 
-async function forgetStates({ online, source, views, key }: ForgetInSource, ids: readonly string[]): Promise<number> {
+async function forgetStates(
+  { context, online, source, views, key }: ForgetInSource,
+  ids: readonly string[],
+): Promise<number> {
   const building = new Map(allBackfills(online));
   const states = views.flatMap((view): StateRead[] => {
     const { name } = view;
@@ -84,10 +89,18 @@ async function forgetStates({ online, source, views, key }: ForgetInSource, ids:
     ]);
     return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
   });
-  const count = states.filter(({ space }) => online.get(space, key) !== null).length;
+  const stored = states.filter(({ space }) => online.get(space, key) !== null);
+  const totals = stored.flatMap(({ space }) => {
+    const now = context.clock.now();
+    const bytes = online.get(space, key)!;
+    const those = SpaceTotals.open(online, space, now);
+    those.changed(lastEventTimeIn(bytes), Number.NEGATIVE_INFINITY, -bytes.length);
+    return those.takeWrites(now);
+  });
   const notes = views.map(({ name }) => ({ name: notePrefix(name) + key, bytes: null }));
-  await online.removeStates(states, [...notes, ...ids.map((id) => forgottenIdMeta(source.name, id))]);
-  return count;
+  const forgottenIds = ids.map((id) => forgottenIdMeta(source.name, id));
+  await online.removeStates(states, [...notes, ...totals, ...forgottenIds]);
+  return stored.length;
 }
 
 async function forgetEvents(engine: QueryEngine, table: OfflineTable, { groups }: ForgottenEvents): Promise<void> {
