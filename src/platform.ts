@@ -16,12 +16,15 @@ import type { RunOptions } from "./ingest/batch/batch-reader.ts";
 import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
+import type { FreshnessReport } from "./monitor/freshness/report.ts";
 import { Metrics } from "./monitor/metrics/metrics.ts";
+import type { SignalSource } from "./monitor/signal.ts";
 import type { KeyedState } from "./online-store/online-store.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetReport, resumeForgetting } from "./platform/forget/forget-entity.ts";
+import { type FreshnessOptions, FreshnessWatch } from "./platform/monitoring/freshness-watch.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -115,13 +118,15 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
+    const freshness = await FreshnessWatch.open(context, sources, online);
+    closers.push(() => freshness.close());
     const training = await openTrainingJobs(context, sources, opened.folder, options);
     if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
     return new Platform(
       context,
       shared,
-      { online, publishing, sources, training, servingLog, keptVectorsBytes, sampleRate },
+      { online, publishing, sources, freshness, training, servingLog, keptVectorsBytes, sampleRate },
       closers,
     );
   } catch (error) {
@@ -177,6 +182,7 @@ export class Platform {
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = new Metrics({
       sources: () => owned?.sources.gauges() ?? [],
+      freshness: () => owned?.freshness.measured() ?? null,
       resp: () => this.#respDoors.counts(),
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
@@ -348,6 +354,16 @@ export class Platform {
     return costOfBackfill(previewedView(options, this.registry), this.#trainingPorts);
   }
 
+  /** How fresh sources and views are, and whether that is as they promise (docs/monitoring.md). */
+  freshness(options: FreshnessOptions = {}): Promise<FreshnessReport> {
+    return this.#own("judge freshness", "ask its server: GET /freshness").freshness.report(options);
+  }
+
+  /** What freshness tells the alerts. */
+  freshnessSignals(): SignalSource {
+    return this.#own("judge freshness").freshness;
+  }
+
   /** Rows that could not be used, with the reason: to list, and to push again once it is gone. */
   deadLetters(): DeadLetterDesk {
     return new DeadLetterDesk(this.#context, this.#owned?.sources ?? null);
@@ -464,6 +480,7 @@ export class Platform {
       correct: (source, corrections) => this.#servePorts.correct!(source, corrections),
       readiness: this.#servePorts.readiness,
       metrics: this.#metrics,
+      freshness: this.#servePorts.freshness!,
       training,
       flushedViews: () => sources.flushedViews(),
       releaseDeadReaders: () => online.releaseDeadReaders(),

@@ -18,6 +18,7 @@ import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { forgetCommand } from "./commands/forget.ts";
+import { freshnessCommand } from "./commands/freshness.ts";
 import { getCommand } from "./commands/get.ts";
 import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
@@ -70,6 +71,7 @@ for (const command of [
   backfillCommand(),
   materializeCommand(),
   auditCommand(),
+  freshnessCommand(),
   featuresCommand(),
   viewsCommand(),
   servicesCommand(),

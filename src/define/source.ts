@@ -19,6 +19,7 @@ import { duration } from "./duration.ts";
 import type { AnyExpr, Expr } from "./expression-builder.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
 import { frozen } from "./frozen.ts";
+import { sourceSla, type SourceSlaOptions } from "./sla.ts";
 import type { PollDefinition } from "./poll-definition.ts";
 import { sourceProblems } from "./source-problems.ts";
 import type { DurationText, OfColumn, Problem, Require } from "./typing.ts";
@@ -63,6 +64,8 @@ interface SourceOptions<C extends Columns, D extends Expressions, R extends Expr
   readonly require?: R;
   /** Lets NaN and infinities in. */
   readonly allowNonFinite?: boolean;
+  /** What it promises of its freshness (docs/monitoring.md). */
+  readonly sla?: SourceSlaOptions;
 }
 
 interface CheckedOptions<C extends Columns, D extends Expressions, R extends Expressions> {
@@ -88,7 +91,7 @@ export interface BatchSource<N extends string = string, C = unknown, D = unknown
 /** An event as a stream's door takes it. */
 export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: infer C } } ? InputRow<C> : never;
 
-const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "allowNonFinite"];
+const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "allowNonFinite", "sla"];
 const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "poll", "kafka"];
 const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule", "watermark", "connection"];
 
@@ -228,6 +231,7 @@ function commonParts(
         description: column.description,
       }) as Column,
   );
+  const sla = sourceSla(options.sla, problems);
   return {
     name,
     columns,
@@ -239,6 +243,7 @@ function commonParts(
     eventTime: options.eventTime,
     allowNonFinite: options.allowNonFinite ?? false,
     ...(options.id === undefined ? {} : { id: options.id }),
+    ...(sla === undefined ? {} : { sla }),
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.owner === undefined ? {} : { owner: options.owner }),
     ...(options.tags === undefined ? {} : { tags: options.tags }),

@@ -2,6 +2,7 @@
 import type { OnefoldError } from "../base/errors.ts";
 import type { SharedOnlineStore } from "../online-store/online-store.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
+import type { FreshnessWatch } from "./monitoring/freshness-watch.ts";
 import type { OwnedStore } from "./online/open-published.ts";
 import type { OpenedRegistry } from "./open-registry.ts";
 import type { DefinitionCode } from "./registrations.ts";
@@ -21,6 +22,7 @@ export interface Owned {
   readonly online: SharedOnlineStore;
   readonly publishing: OwnedStore["publishing"];
   readonly sources: SourceRuntimes;
+  readonly freshness: FreshnessWatch;
   /** Null where it builds no training sets on request. */
   readonly training: TrainingJobs | null;
   readonly servingLog: ServingLog;

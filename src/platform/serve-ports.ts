@@ -3,6 +3,7 @@
  */
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
+import type { FreshnessWatch } from "./monitoring/freshness-watch.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 import type { TrainingDesk } from "../serve/training-desk.ts";
@@ -13,6 +14,7 @@ export interface ServingOwner {
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
   readonly servingLog: ServingLog;
+  readonly freshness: FreshnessWatch;
   readonly keptVectorsBytes: number;
 }
 
@@ -55,6 +57,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
     ...(owned === null || owned.training === null ? {} : { training: owned.training }),
     record: (vector) => owned?.servingLog.record(vector),
     metrics,
+    freshness: (options) => own("judge freshness", "ask its server: GET /freshness").freshness.report(options),
     readiness: () =>
       owned === null
         ? { ready: false, waitingFor: ["the owner of the data folder"] }

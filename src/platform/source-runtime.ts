@@ -46,6 +46,12 @@ import { historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
 
 const TICK_MS = 1000;
 
+export interface RuntimeFreshness {
+  readonly lastEventAt: number | null;
+  readonly oldestUnfoldedAt: number | null;
+  readonly runners: readonly ViewRunner[];
+}
+
 export class SourceRuntime {
   readonly name: string;
   readonly #context: RuntimeContext;
@@ -62,6 +68,7 @@ export class SourceRuntime {
   readonly #gate = new PushGate(() => this.#pipeline.pendingRows > 0);
   /** Why views could not be built in the background, or null. */
   #buildFailure: OnefoldError | null = null;
+  #historyEndsAt: number = Number.NEGATIVE_INFINITY;
   /** Views that will be built, `view name@version`. */
   #queued: readonly string[] = [];
   #isMending = false;
@@ -143,6 +150,17 @@ export class SourceRuntime {
         lagEvents: Math.max(0, log.durableEnd - position),
         unflushedStates: dirtyCount,
       })),
+    };
+  }
+
+  /** What freshness is judged by: when its last event became known, and the oldest that is not folded; null for none. */
+  freshness(): RuntimeFreshness {
+    const { runners, times } = this.#pipeline;
+    const lastEvent = Math.max(times.lastEvent, this.#historyEndsAt);
+    return {
+      lastEventAt: Number.isFinite(lastEvent) ? lastEvent : null,
+      oldestUnfoldedAt: times.oldestUnfolded,
+      runners,
     };
   }
 
@@ -416,6 +434,7 @@ export class SourceRuntime {
     // A live event stands behind all history, so it cannot be known before it.
     const files = await this.#archive.files();
     this.#pipeline.log.raiseKnownTime(files.lastHistoryKnownTime);
+    this.#historyEndsAt = files.lastHistoryKnownTime;
     await rememberHistoryIds(this.#context, this.#online, this.#source, files);
   }
 

@@ -3,7 +3,7 @@
  *
  * | definition       | may change                                                                       |
  * |------------------|----------------------------------------------------------------------------------|
- * | all              | description, owner, tags                                                         |
+ * | all              | description, owner, tags, sla                                                    |
  * | entity           | nothing else                                                                     |
  * | source           | nullable columns and derived columns may be added behind the others; what is let in (constraints, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
  * | view, on-demand  | nothing else in a numbered version, anything in "dev"                            |

@@ -6,6 +6,7 @@ import { feastRoutes } from "./feast-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { fitRoutes } from "./fit-routes.ts";
+import { freshnessRoutes } from "./freshness-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import type { ServePorts } from "./ports.ts";
@@ -28,6 +29,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...registryRoutes(ports.registry),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
+    ...freshnessRoutes(ports),
   ]);
 }
 

@@ -158,6 +158,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
   let nextOffset = 0;
   const monitor = new Metrics({
     sources: () => [],
+    freshness: () => null,
     resp: () => ({ connections: 0, commands: new Map() }),
     unreadFits: () => 0,
     publishing: () => null,

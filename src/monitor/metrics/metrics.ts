@@ -5,6 +5,7 @@
  * all.
  */
 import { diagnostics } from "../../base/diagnostics.ts";
+import { addFreshnessMetrics } from "./freshness-metrics.ts";
 import { addProcessMetrics, addRespMetrics, addSourceMetrics, addWorkerMetrics } from "./house-metrics.ts";
 import { addEventMetrics, addPollMetrics, addStoreMetrics } from "./ingest-metrics.ts";
 import type { MonitoredHouse } from "./monitored-house.ts";
@@ -23,6 +24,7 @@ export class Metrics {
     addStoreMetrics(make);
     addPollMetrics(make);
     addSourceMetrics(make, house);
+    addFreshnessMetrics(make, house);
     addRespMetrics(make, house);
     addWorkerMetrics(make, house);
     addProcessMetrics(make, house);

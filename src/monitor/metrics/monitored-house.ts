@@ -1,6 +1,7 @@
 /**
  * What is asked of the house at each scrape.
  */
+import type { FreshnessFacts, Judged } from "../freshness/judge.ts";
 import type { RemoteStoreHouse } from "./remote-store-metrics.ts";
 
 export interface SourceGauges {
@@ -38,6 +39,13 @@ export interface ViewGauges {
   readonly unflushedStates: number;
 }
 
+/** What is judged of freshness, and what it is judged by. */
+export interface FreshnessGauges {
+  readonly facts: FreshnessFacts;
+  readonly judged: readonly Judged[];
+  readonly nowMicros: number;
+}
+
 /** What open RESP doors have counted. */
 export interface RespCounts {
   readonly connections: number;
@@ -55,6 +63,8 @@ export interface WorkerCounts {
 /** What is asked at each scrape; to answer must be cheap. */
 export interface MonitoredHouse extends RemoteStoreHouse {
   sources(): readonly SourceGauges[];
+  /** Null where nothing is folded. */
+  freshness(): FreshnessGauges | null;
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */
   unreadFits(): number;

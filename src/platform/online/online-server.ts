@@ -127,6 +127,7 @@ function openDoors(
   const doors = new RespDoors();
   const metrics = new Metrics({
     sources: () => [],
+    freshness: () => null,
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
     workers: () => null,

@@ -62,6 +62,8 @@ export interface Questions {
     readonly asked: null;
     readonly answered: { readonly contentType: string; readonly text: string };
   };
+  /** Of the owner: how fresh everything is. */
+  readonly freshness: { readonly asked: { readonly oldest: number }; readonly answered: object };
   /** Of the owner: a call of its training desk. */
   readonly training: {
     readonly asked: { readonly call: keyof TrainingDesk; readonly given: readonly unknown[] };

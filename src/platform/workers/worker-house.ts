@@ -75,6 +75,7 @@ export async function openWorkerHouse(
   const doors = new RespDoors();
   const metrics = new Metrics({
     sources: () => [],
+    freshness: () => null,
     resp: () => doors.counts(),
     workers: () => null,
     unreadFits: () => 0,
@@ -107,6 +108,7 @@ export async function openWorkerHouse(
     record: (vector) => servingLog.record(vector),
     ...(settings.trains ? { training: askedTraining(owner) } : {}),
     metrics: () => owner.ask("metricsPage", null),
+    freshness: (asked) => owner.ask("freshness", asked),
     readiness: () => {
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
         return { ready: false, waitingFor: ["word from the owner"] };

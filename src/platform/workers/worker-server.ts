@@ -57,6 +57,7 @@ export interface OwnerHouse {
   readonly correct: NonNullable<ServePorts["correct"]>;
   readonly readiness: ServePorts["readiness"];
   readonly metrics: Metrics;
+  readonly freshness: NonNullable<ServePorts["freshness"]>;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
   flushedViews(): HouseStatus["flushed"];
@@ -147,6 +148,7 @@ export class Workers {
       push: ({ source, rows, faults }) => this.#house.push(source, rows, faultsFromWire(faults)),
       correct: ({ source, corrections }) => this.#house.correct(source, corrections),
       metricsPage: () => this.#metricsPage(),
+      freshness: (options) => this.#house.freshness(options),
       training: (asked) => answerTraining(this.#house.training, asked),
     });
     started.warm.then(

@@ -1,0 +1,169 @@
+/** Freshness of a platform that is used: what is counted is what a look at every entity gives, across restarts. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ReplayClock } from "../../../src/base/clock.ts";
+import { formatMicros, type Micros, parseMicros } from "../../../src/base/micros.ts";
+import { count, entity, last, service, stream, t, view } from "../../../src/index.ts";
+import { openPlatform, type Platform } from "../../../src/platform.ts";
+import { SeededRandom } from "../../../src/testing/random.ts";
+
+const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const START = parseMicros("2026-03-01T00:00:00Z");
+const MINUTE = 60_000_000;
+
+const rider = entity("rider", { rider_id: t.string() });
+const rides = stream("rides", {
+  columns: { ride_id: t.string(), rider_id: t.string(), at: t.timestamp(), stars: t.int64().nullable() },
+  eventTime: "at",
+  id: "ride_id",
+  sla: { silence: "10m" },
+});
+const riderRides = view("rider_rides", {
+  entity: rider,
+  source: rides,
+  features: { rides: count(), stars: last("stars").default(3) },
+  sla: { pipelineAge: "30s", entityAge: { within: "1h", atLeast: 0.5 } },
+});
+const definitions = [rider, rides, riderRides, service("model", { features: [riderRides] })];
+
+let folder: string;
+let clock: ReplayClock;
+let platform: Platform;
+
+async function open(): Promise<void> {
+  platform = await openPlatform({ dataDir: folder, clock, definitions });
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "onefold-"));
+  clock = new ReplayClock(START);
+  await open();
+  await platform.apply(definitions);
+});
+afterEach(async () => {
+  await platform.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+let rideCount = 0;
+function ride(riderId: string, at: number): object {
+  return { ride_id: String(++rideCount), rider_id: riderId, at: formatMicros(at as Micros), stars: null };
+}
+
+describe("entities by age", () => {
+  it(`are those that a look at each gives, whatever is pushed, forgotten, rebuilt and restarted (seed ${SEED})`, async () => {
+    const random = new SeededRandom(SEED);
+    const below = (limit: number): number => Math.floor(random.next() * limit);
+    const lastEvents = new Map<string, number>();
+    for (let round = 0; round < 12; round++) {
+      const now = clock.now();
+      const rows = Array.from({ length: 1 + below(40) }, () => {
+        const [riderId, at] = [`r${below(60)}`, now - Math.floor(10 ** (random.next() * 13))];
+        lastEvents.set(riderId, Math.max(lastEvents.get(riderId) ?? Number.NEGATIVE_INFINITY, at));
+        return ride(riderId, at);
+      });
+      await platform.push("rides", rows);
+      if (round % 4 === 1) await platform.backfill({ name: "rider_rides", version: 1 });
+      if (round === 6) {
+        const [first] = lastEvents.keys();
+        await platform.forget("rider", [first!]);
+        lastEvents.delete(first!);
+      }
+      if (round % 3 === 2) {
+        await platform.close();
+        await open();
+      }
+      clock.advanceTo((now + Math.floor(10 ** (random.next() * 11))) as Micros);
+      await platform.settle();
+      const [seen] = (await platform.freshness({ oldest: 3 })).views;
+      expect(seen!.entities).toBe(lastEvents.size);
+      const present = clock.now();
+      const naive = seen!.entities_by_age.map(({ up_to_seconds: seconds }) => {
+        const edge = seconds === null ? Number.NEGATIVE_INFINITY : present - Math.round(seconds * 1e6);
+        return { up_to_seconds: seconds, entities: [...lastEvents.values()].filter((time) => time >= edge).length };
+      });
+      expect(seen!.entities_by_age).toEqual(naive);
+      const oldest = [...lastEvents].sort(([, a], [, b]) => a - b).slice(0, 3);
+      expect(seen!.oldest_entities!.map(({ last_event_at }) => last_event_at)).toEqual(
+        oldest.map(([, at]) => formatMicros(at as Micros)),
+      );
+    }
+  });
+});
+
+describe("what is promised", () => {
+  it("of a source's silence is broken when nothing has come for longer, since then, and until something comes", async () => {
+    await platform.push("rides", [ride("ana", START)]);
+    const silence = async (): Promise<unknown> => {
+      const [source] = (await platform.freshness()).sources;
+      const { broken, broken_since: since } = source!.silence_sla_seconds!;
+      return [source!.silence_seconds, broken, since];
+    };
+    clock.advanceTo((START + 10 * MINUTE) as Micros);
+    expect(await silence()).toEqual([600, false, null]);
+    clock.advanceTo((START + 11 * MINUTE) as Micros);
+    expect(await silence()).toEqual([660, true, "2026-03-01T00:10:00Z"]);
+    // Nobody was there to see it go on, but the events say when it began.
+    await platform.close();
+    clock.advanceTo((START + 30 * MINUTE) as Micros);
+    await open();
+    expect(await silence()).toEqual([1800, true, "2026-03-01T00:10:00Z"]);
+    await platform.push("rides", [ride("ben", clock.now())]);
+    expect(await silence()).toEqual([0, false, null]);
+    const [source] = (await platform.freshness()).sources;
+    expect(source!.silence_sla_seconds!.broken_ratio_24h).toBeCloseTo(20 / (24 * 60), 9);
+  });
+
+  it("of entities is a share of them that is no older, and the signal of it names the oldest", async () => {
+    await platform.push("rides", [ride("ana", START - 120 * MINUTE), ride("ben", START - 90 * MINUTE)]);
+    await platform.push("rides", [ride("cem", START), ride("dia", START)]);
+    await platform.settle();
+    const stale = async (): Promise<unknown> => {
+      const [one] = (await platform.freshness()).views;
+      return [one!.stale_ratio, one!.older_than_seconds, one!.stale_ratio_sla!.threshold, one!.stale_ratio_sla!.broken];
+    };
+    expect(await stale()).toEqual([0.5, 3600, 0.5, false]);
+    clock.advanceTo((START + 75 * MINUTE) as Micros);
+    expect(await stale()).toEqual([1, 3600, 0.5, true]);
+    const signals = await platform.freshnessSignals().signals(clock.now());
+    const kinds = signals.map(({ kind, subject, measure, value, isBeyond }) => [
+      kind,
+      subject,
+      measure,
+      value,
+      isBeyond,
+    ]);
+    expect(kinds).toEqual([
+      ["source-silence", { source: "rides" }, "age_seconds", 4500, true],
+      ["pipeline-age", { source: "rides", view: "rider_rides@1" }, "age_seconds", 0, false],
+      ["entity-age", { source: "rides", view: "rider_rides@1" }, "stale_ratio", 1, true],
+    ]);
+    expect(signals[2]!.detail["oldest_entities"]).toMatchObject([
+      { key: "ana", age_seconds: 195 * 60 },
+      { key: "ben" },
+      { key: "cem" },
+      { key: "dia" },
+    ]);
+  });
+
+  it("may change under the version of a view, and holds from then on", async () => {
+    await platform.push("rides", [ride("ana", START - 120 * MINUTE)]);
+    await platform.settle();
+    expect((await platform.freshness()).views[0]!.stale_ratio_sla!.broken).toBe(true);
+    const laxer = view("rider_rides", {
+      entity: rider,
+      source: rides,
+      features: { rides: count(), stars: last("stars").default(3) },
+      sla: { entityAge: "1d" },
+    });
+    const plan = await platform.apply([rider, rides, laxer]);
+    expect(
+      plan.changes.filter(({ change }) => change !== "unchanged").map(({ change, name }) => [change, name]),
+    ).toEqual([["change", "rider_rides@1"]]);
+    const [seen] = (await platform.freshness()).views;
+    expect(seen!.stale_ratio_sla).toMatchObject({ threshold: 0, broken: false });
+    expect(seen!.pipeline_age_sla_seconds).toBe(null);
+  });
+});
