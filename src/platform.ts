@@ -483,6 +483,7 @@ export class Platform {
       freshness: this.#servePorts.freshness!,
       training,
       flushedViews: () => sources.flushedViews(),
+      staleViews: () => sources.stale.active,
       releaseDeadReaders: () => online.releaseDeadReaders(),
     });
   }

@@ -14,6 +14,7 @@ import {
   missingOf,
   outputEventTime,
   snapshotAgeMs,
+  staleOf,
   tokenOf,
   windowStartOf,
 } from "./feature-vector.ts";
@@ -62,9 +63,11 @@ export function answerMetadata(
 ): Record<string, unknown> {
   const fit = plan.program?.fit ?? null;
   const ageMs = snapshotAgeMs(plan, vector);
+  const stale = staleOf(plan);
   return {
     as_of: formatMicros(vector.asOf),
     missing_features: missingOf(plan, vector),
+    ...(stale.length === 0 ? {} : { stale_features: stale }),
     ...(ageMs === null ? {} : { snapshot_age_ms: ageMs }),
     ...(fit === null ? {} : { fit: fit.version }),
     ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
@@ -182,6 +185,12 @@ export const metadataSchema: JsonSchema = {
       type: "array",
       items: { type: "string" },
       description: "features whose entity is unseen, whose newest event is past its TTL, or whose value is an error",
+    },
+    stale_features: {
+      type: "array",
+      items: { type: "string" },
+      description:
+        "features of views that are not as fresh as they promise now: their values are the view's fallback, or the last ones, as it declares; absent where there are none",
     },
     snapshot_age_ms: {
       type: "number",

@@ -25,6 +25,13 @@ export class StaleViews {
     return true;
   }
 
+  /** These and no others. */
+  replace(active: StaleViews["active"]): void {
+    const present = new Map(active);
+    for (const view of this.#views.keys()) this.set(view, present.get(view) ?? null);
+    for (const [view, fallback] of active) this.set(view, fallback);
+  }
+
   /** `view@version` and what is served in its place. */
   get active(): readonly (readonly [view: string, fallback: Fallback])[] {
     return [...this.#views].flatMap(([view, { active }]) => (active === null ? [] : [[view, active] as const]));

@@ -8,6 +8,7 @@ import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 import type { HttpOptions } from "../../serve/http.ts";
 import type { CorrectionReport, PushReport, ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
+import type { StaleViews } from "../monitoring/stale-views.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 
 /** All that a worker is told to begin with. */
@@ -34,6 +35,8 @@ export interface HouseStatus {
   readonly at: Micros;
   /** Views of which, at that time, the online store had all that was folded, with the position it had. */
   readonly flushed: readonly (readonly [view: string, position: number])[];
+  /** Views in whose place a fallback is served. */
+  readonly stale: StaleViews["active"];
 }
 
 /** What either side may ask of the other: the argument and what is answered. */

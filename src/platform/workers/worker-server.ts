@@ -61,6 +61,7 @@ export interface OwnerHouse {
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
   flushedViews(): HouseStatus["flushed"];
+  staleViews(): HouseStatus["stale"];
   releaseDeadReaders(): void;
 }
 
@@ -166,7 +167,7 @@ export class Workers {
   }
 
   #tellStatus(): void {
-    const { clock, readiness, flushedViews } = this.#house;
+    const { clock, readiness, flushedViews, staleViews } = this.#house;
     const { waitingFor: ownWaitingFor, warnings = [], building = [] } = readiness();
     const waitingFor = [
       ...ownWaitingFor,
@@ -179,6 +180,7 @@ export class Workers {
       building,
       at: clock.now(),
       flushed: flushedViews(),
+      stale: staleViews(),
     };
     for (const one of this.#processes()) one.send({ kind: "status", status });
   }
