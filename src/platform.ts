@@ -9,7 +9,6 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
-import { STATUS_NAMES } from "./fold/view-fold.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
@@ -17,14 +16,16 @@ import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import type { FreshnessReport } from "./monitor/freshness/report.ts";
-import { Metrics } from "./monitor/metrics/metrics.ts";
+import type { Metrics } from "./monitor/metrics/metrics.ts";
+import type { MetricValues } from "./monitor/metrics/prometheus.ts";
 import type { SignalSource } from "./monitor/signal.ts";
 import type { KeyedState } from "./online-store/online-store.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
-import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
+import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetReport, resumeForgetting } from "./platform/forget/forget-entity.ts";
 import { type FreshnessOptions, FreshnessWatch } from "./platform/monitoring/freshness-watch.ts";
+import { openMetrics, openUsage } from "./platform/monitoring/platform-metrics.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -60,7 +61,8 @@ import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { TableDesk } from "./platform/table-desk.ts";
 import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
-import { Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
+import { openWorkers } from "./platform/workers/owned-workers.ts";
+import { type Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
@@ -180,17 +182,11 @@ export class Platform {
     });
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
-    this.#metrics = new Metrics({
-      sources: () => owned?.sources.gauges() ?? [],
-      freshness: () => owned?.freshness.measured() ?? null,
+    this.#metrics = openMetrics(context.dataDir, owned, {
       resp: () => this.#respDoors.counts(),
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
-      publishing: () => owned?.publishing() ?? null,
-      remoteStore: () => null,
-      onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
-      statusNames: STATUS_NAMES,
     });
     this.#servePorts = openServePorts({
       context,
@@ -200,7 +196,14 @@ export class Platform {
       metrics: () => this.#metrics.page(),
       warnings: () => troubleText(this.#follower?.trouble ?? null),
     });
-    this.#workers = owned === null ? null : this.#openWorkers(owned);
+    const workersGet = {
+      dataDir: this.dataDir,
+      registryFolder: shared.folder,
+      clock: this.clock,
+      metrics: this.#metrics,
+    };
+    this.#workers = owned === null ? null : openWorkers(owned, { ...workersGet, ports: this.#servePorts });
+    if (owned !== null) this.#keepUsage(owned);
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -470,22 +473,10 @@ export class Platform {
     return follower;
   }
 
-  #openWorkers({ online, sources, training, sampleRate }: Owned): Workers {
-    return new Workers({
-      dataDir: this.dataDir,
-      registryFolder: this.#shared.folder,
-      clock: this.clock,
-      servingLogSampleRate: sampleRate,
-      push: this.#servePorts.push,
-      correct: (source, corrections) => this.#servePorts.correct!(source, corrections),
-      readiness: this.#servePorts.readiness,
-      metrics: this.#metrics,
-      freshness: this.#servePorts.freshness!,
-      training,
-      flushedViews: () => sources.flushedViews(),
-      staleViews: () => sources.stale.active,
-      releaseDeadReaders: () => online.releaseDeadReaders(),
-    });
+  #keepUsage(owned: Owned): void {
+    const counted = (): Promise<MetricValues> => this.#workers!.counted();
+    const usage = openUsage(owned, { dataDir: this.dataDir, clock: this.clock, counted });
+    this.#closers.push(() => usage.close());
   }
 }
 

@@ -90,6 +90,8 @@ export class ViewRunner {
   #epoch: number;
   #position: number;
   #storedPosition: number;
+  /** What the view has taken since the runner was made. */
+  readonly cost = { foldSeconds: 0, encodeSeconds: 0, eventsFolded: 0, bytesWritten: 0 };
   #poisoned: NewDeadLetter[] = [];
   #spaceChanged = false;
 
@@ -163,6 +165,7 @@ export class ViewRunner {
 
   /** Folds `events[from..to)`; those below the position are skipped. */
   fold(events: readonly LogEvent[], from: number, to: number): void {
+    const beganMs = performance.now();
     for (let i = from; i < to; i++) {
       const event = events[i]!;
       if (event.offset < this.#position) continue;
@@ -172,6 +175,8 @@ export class ViewRunner {
       this.#foldOne(event);
       this.#position = event.offset + 1;
     }
+    this.cost.foldSeconds += (performance.now() - beganMs) / 1000;
+    this.cost.eventsFolded += to - from;
   }
 
   /** Folds a run of corrections as one piece, given what it does to this view. */
@@ -244,7 +249,10 @@ export class ViewRunner {
     letters: NewDeadLetter[];
     committed(): void;
   } {
+    const beganMs = performance.now();
     const hot = this.#hot.takeWrites();
+    this.cost.encodeSeconds += (performance.now() - beganMs) / 1000;
+    for (const { bytes } of hot.states) this.cost.bytesWritten += bytes.length;
     const metas = this.#rows?.takeWrites() ?? [];
     const letters = this.#poisoned;
     this.#poisoned = [];

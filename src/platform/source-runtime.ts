@@ -145,10 +145,11 @@ export class SourceRuntime {
       openDeadLetters: deadLetters.openCount,
       droppedDeadLetters: deadLetters.droppedCount,
       up: this.failure === null,
-      views: runners.map(({ name, position, dirtyCount }) => ({
+      views: runners.map(({ name, position, dirtyCount, cost }) => ({
         view: name,
         lagEvents: Math.max(0, log.durableEnd - position),
         unflushedStates: dirtyCount,
+        cost,
       })),
     };
   }

@@ -30,6 +30,8 @@ export interface ReadOptions {
   readonly request?: Row;
   /** Where states have to be fetched before they are read. */
   readonly states?: FetchedStates;
+  /** Who asks, as it names itself. */
+  readonly consumer?: string;
 }
 
 const NO_REQUEST: Row = Object.freeze([]);

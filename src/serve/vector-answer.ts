@@ -27,6 +27,8 @@ export interface AnswerOptions {
   /** Status, event time, age and window of each feature. */
   readonly full: boolean;
   readonly token: boolean;
+  /** Who asks, as it names itself. */
+  readonly consumer?: string;
 }
 
 export const answerOptionSchemas: Readonly<Record<string, JsonSchema>> = {
@@ -40,10 +42,10 @@ export const answerOptionQuerySchemas: Readonly<Record<string, JsonSchema>> = {
 };
 
 /** From the body's fields where it has them, else from the query's. */
-export function answerOptions({ body, query }: RouteRequest): AnswerOptions {
+export function answerOptions({ body, query, consumer = "" }: RouteRequest): AnswerOptions {
   const asked = (body ?? {}) as { metadata?: unknown; token?: unknown };
   const metadata = String(asked.metadata ?? query["metadata"] ?? "false");
-  return { full: metadata !== "false", token: String(asked.token ?? query["token"] ?? "false") === "true" };
+  return { full: metadata !== "false", token: String(asked.token ?? query["token"] ?? "false") === "true", consumer };
 }
 
 export function answerFeatures(plan: VectorPlan, vector: FeatureVector): Record<string, unknown> {

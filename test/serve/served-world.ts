@@ -159,6 +159,7 @@ export async function createWorld(all: readonly Definition[] = definitions): Pro
   const monitor = new Metrics({
     sources: () => [],
     freshness: () => null,
+    storeBytes: async () => [],
     resp: () => ({ connections: 0, commands: new Map() }),
     unreadFits: () => 0,
     publishing: () => null,

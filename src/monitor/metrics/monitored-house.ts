@@ -37,6 +37,8 @@ export interface ViewGauges {
   readonly lagEvents: number;
   /** States changed since they were last written to the online store. */
   readonly unflushedStates: number;
+  /** Since the process began. */
+  readonly cost: RunningCost;
 }
 
 /** What is judged of freshness, and what it is judged by. */
@@ -44,6 +46,15 @@ export interface FreshnessGauges {
   readonly facts: FreshnessFacts;
   readonly judged: readonly Judged[];
   readonly nowMicros: number;
+}
+
+/** What a view has taken since the process began. */
+export interface RunningCost {
+  readonly foldSeconds: number;
+  /** Encoding its changed states. */
+  readonly encodeSeconds: number;
+  readonly eventsFolded: number;
+  readonly bytesWritten: number;
 }
 
 /** What open RESP doors have counted. */
@@ -74,6 +85,8 @@ export interface MonitoredHouse extends RemoteStoreHouse {
   workers(): WorkerCounts | null;
   /** Null where the store does not say. */
   onlineStoreBytes(): Promise<number | null>;
+  /** What each store of the data folder takes on disk, by its name; none where this process owns no folder. */
+  storeBytes(): Promise<readonly (readonly [store: string, bytes: number])[]>;
   /** Names of the status codes that vectors carry, by code. */
   readonly statusNames: readonly string[];
 }

@@ -128,6 +128,7 @@ function openDoors(
   const metrics = new Metrics({
     sources: () => [],
     freshness: () => null,
+    storeBytes: async () => [],
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
     workers: () => null,

@@ -76,6 +76,7 @@ export async function openWorkerHouse(
   const metrics = new Metrics({
     sources: () => [],
     freshness: () => null,
+    storeBytes: async () => [],
     resp: () => doors.counts(),
     workers: () => null,
     unreadFits: () => 0,

@@ -186,8 +186,17 @@ export class Workers {
   }
 
   async #metricsPage(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return sumPage(await this.#allCounted());
+  }
+
+  /** What the owner and all workers have counted together, also those that have ended. */
+  async counted(): Promise<MetricValues> {
+    return sumCounted(await this.#allCounted());
+  }
+
+  #allCounted(): Promise<MetricValues[]> {
     const running = this.#processes().map((one) => one.counted());
-    return sumPage(await Promise.all([this.#house.metrics.values(), ...running, this.#ended]));
+    return Promise.all([this.#house.metrics.values(), ...running, this.#ended]);
   }
 }
 

@@ -17,6 +17,7 @@ from ._calls import (
     answer_of,
     failure_of,
     features_call,
+    headers_of,
     push_calls,
     push_result,
     segment,
@@ -59,11 +60,12 @@ class AsyncOnefold:
         timeout: float = 10.0,
         retries: int = 2,
         headers: Mapping[str, str] | None = None,
+        consumer: str | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._timeout = timeout
         self._retries = retries
-        self._http = httpx.AsyncClient(headers=dict(headers or {}), timeout=timeout)
+        self._http = httpx.AsyncClient(headers=headers_of(headers, consumer), timeout=timeout)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -16,6 +16,7 @@ from ._calls import (
     answer_of,
     failure_of,
     features_call,
+    headers_of,
     push_calls,
     push_result,
     segment,
@@ -54,6 +55,7 @@ class Onefold:
             when the connection broke or the server is not ready; pushes only when the server took nothing in, or with
             ``idempotent=True``.
         headers: Sent with every request.
+        consumer: Under what name the server counts what is read: that of a model, a job, a team.
 
     Every call raises ``OnefoldError`` with the server's code, ``where`` and ``hint``; ``SERVER_UNREACHABLE`` and
     ``CALL_TIMED_OUT`` where there is no answer.
@@ -66,11 +68,12 @@ class Onefold:
         timeout: float = 10.0,
         retries: int = 2,
         headers: Mapping[str, str] | None = None,
+        consumer: str | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._timeout = timeout
         self._retries = retries
-        self._http = httpx.Client(headers=dict(headers or {}), timeout=timeout)
+        self._http = httpx.Client(headers=headers_of(headers, consumer), timeout=timeout)
 
     def close(self) -> None:
         self._http.close()
