@@ -32,6 +32,7 @@ const JOURNEYS = [
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",
   "test/cli/worker-tables.test.ts",
+  "test/deploy/prometheus.test.ts",
   "test/docs/cli-page.test.ts",
   "test/docs/kafka-page.test.ts",
   "test/docs/polling-page.test.ts",

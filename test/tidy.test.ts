@@ -22,7 +22,7 @@ const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   training: ["vector", "registry", "fold", "online-store", "offline-store", "define", "schema", "base"],
   serve: ["vector", "registry", "fold", "online-store", "define", "schema", "base"],
   client: ["define", "base"],
-  monitor: ["registry", "online-store", "offline-store", "schema", "base"],
+  monitor: ["fold", "registry", "online-store", "offline-store", "define", "schema", "base"],
   testing: [
     "vector",
     "training",

@@ -3,8 +3,13 @@
  * once, and then says of each feature how it ranks and what is shown. More of them are more entries of the table.
  */
 import type { Clock } from "../base/clock.ts";
-import { firstDayOf, type FeatureUsage, sumDays, type UsageSums } from "../monitor/metrics/usage-days.ts";
-import { readUsageDays } from "../platform/monitoring/usage-files.ts";
+import {
+  type FeatureUsage,
+  firstDayOf,
+  readUsageDays,
+  sumDays,
+  type UsageSums,
+} from "../platform/monitoring/usage-files.ts";
 import { formatCount } from "./progress.ts";
 
 export interface MeasureContext {

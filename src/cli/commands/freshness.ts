@@ -1,6 +1,11 @@
 /** `onefold freshness`: how far behind, how silent and how old everything is, and whether that is as promised. */
 import { Command, Option } from "commander";
-import type { FreshnessReport, Promised, SourceFreshness, ViewFreshness } from "../../monitor/freshness/report.ts";
+import type {
+  FreshnessReport,
+  Promised,
+  SourceFreshness,
+  ViewFreshness,
+} from "../../platform/monitoring/freshness-watch.ts";
 import { callServer } from "../http-call.ts";
 import { parseCount } from "../option-values.ts";
 import { createOutput } from "../output.ts";

@@ -39,13 +39,13 @@ function addViewTotals(make: Instruments, house: House): void {
   make.askedGauge("onefold_view_state_bytes", "Encoded states of a view", ["view"], () =>
     perView(({ bytes }) => bytes),
   );
-  const byAge = "Entities whose last event is at most le seconds old";
-  make.askedGauge("onefold_entities_by_age", byAge, ["view", "le"], () => {
+  const byAge = "Entities whose last event is at most up_to seconds old";
+  make.askedGauge("onefold_entities_by_age", byAge, ["view", "up_to"], () => {
     const gauges = house.freshness();
     if (gauges === null) return [];
     return viewsOf(house, gauges).flatMap(({ view, entities }) =>
       entitiesByAge(entities, gauges.nowMicros).map(
-        (one, i) => [{ view, le: String(AGE_SECONDS[i] ?? "+Inf") }, one.entities] as const,
+        (one, i) => [{ view, up_to: String(AGE_SECONDS[i] ?? "+Inf") }, one.entities] as const,
       ),
     );
   });

@@ -17,6 +17,8 @@ import type { RuntimeContext } from "../runtime-context.ts";
 import type { SourceRuntimes } from "../source-runtimes.ts";
 import { oldestEntities } from "./oldest-entities.ts";
 
+export type { FreshnessReport, Promised, SourceFreshness, ViewFreshness } from "../../monitor/freshness/report.ts";
+
 const JUDGE_MS = 1000;
 /** Entities named in a signal. */
 const SIGNAL_ENTITIES = 5;

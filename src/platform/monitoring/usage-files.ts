@@ -7,6 +7,8 @@ import { join } from "node:path";
 import type { UsageDay } from "../../monitor/metrics/usage-days.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 
+export { type FeatureUsage, firstDayOf, sumDays, type UsageSums } from "../../monitor/metrics/usage-days.ts";
+
 const FILE = /^(\d{4}-\d{2}-\d{2})\.json$/;
 
 /** Days from `firstDay` on, oldest first. What cannot be read is left out: it is of what was. */
