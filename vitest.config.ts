@@ -50,7 +50,12 @@ const alias = [
   { find: /^onefold$/, replacement: `${import.meta.dirname}/src/index.ts` },
   { find: /^onefold\/testing$/, replacement: `${import.meta.dirname}/src/testing/index.ts` },
 ];
-const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000 } as const;
+const shared = {
+  pool: "forks",
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  setupFiles: "test/repeatable-properties.ts",
+} as const;
 
 const project = (name: string, include: string[], maxWorkers: number, groupOrder: number, more: object = {}) => ({
   resolve: { alias },

@@ -19,7 +19,6 @@ import type { FreshnessReport } from "./monitor/freshness/report.ts";
 import type { Metrics } from "./monitor/metrics/metrics.ts";
 import type { MetricValues } from "./monitor/metrics/prometheus.ts";
 import type { SignalSource } from "./monitor/signal.ts";
-import type { KeyedState } from "./online-store/online-store.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
@@ -62,7 +61,7 @@ import { TableDesk } from "./platform/table-desk.ts";
 import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
 import { openWorkers } from "./platform/workers/owned-workers.ts";
-import { type Workers, type WorkersOptions, type WorkerServer } from "./platform/workers/worker-server.ts";
+import type { Workers, WorkersOptions, WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
@@ -120,7 +119,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const sources = await SourceRuntimes.open(context, online, options.onProgress);
     closers.push(() => sources.close());
     startPublishing(sources);
-    const freshness = await FreshnessWatch.open(context, sources, online);
+    const freshness = await FreshnessWatch.open(context, sources);
     closers.push(() => freshness.close());
     const training = await openTrainingJobs(context, sources, opened.folder, options);
     if (training !== null) closers.push(() => training.close());
@@ -380,9 +379,12 @@ export class Platform {
   }
 
   /** The stored states of a view, in key order, as of the last flush. */
-  exportStates(view: string, version?: number | "dev"): IterableIterator<KeyedState> {
-    const { online, sources } = this.#own("export states");
-    return online.scan(sources.view(this.#context.catalog.view(view, version)).space);
+  exportStates(
+    view: string,
+    version?: number | "dev",
+  ): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
+    const { sources } = this.#own("export states");
+    return sources.view(this.#context.catalog.view(view, version)).storedStates();
   }
 
   /** Rows of an offline table (`events/<source>`, `features/<view>@<version>`), ordered by the named columns. */

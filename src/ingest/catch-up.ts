@@ -10,6 +10,7 @@ import type { BackfillPace } from "./backfill-pace.ts";
 import { runsApart } from "./correction-run.ts";
 import type { EventLog } from "./event-log.ts";
 import type { LogEvent } from "./event.ts";
+import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { nextTurn } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
@@ -47,10 +48,28 @@ export async function catchUp(
   then();
 }
 
-/** Of a log that ends before what was folded from it. */
-export function lostEnd(where: string, end: number, folded: number): OnefoldError {
+/** Folds a run of corrections into the views that have not folded it, all in one turn once it is known what it does to each. */
+export async function foldRunInto(
+  run: readonly LogEvent[],
+  runners: readonly ViewRunner[],
+  source: string,
+  refold: SourcePipelineOptions["refold"],
+): Promise<void> {
+  const behind = runners.flatMap((runner) => {
+    const events = run.filter(({ offset }) => offset >= runner.position);
+    return events.length === 0 ? [] : [{ runner, events }];
+  });
+  if (refold === undefined) throw new OnefoldError("INTERNAL", `source ${source} cannot fold corrections`);
+  const refolded = [];
+  for (const { runner, events } of behind) refolded.push(await refold(runner.view, events));
+  for (const [i, { runner, events }] of behind.entries()) runner.foldRun(events, refolded[i]!);
+}
+
+/** Views cannot go on from where the log does not reach. */
+export function logLost(end: number, folded: number, where: string): OnefoldError {
+  const hint = "the end of the log was lost: restore it from a copy, or rebuild the views from the offline tables";
   return new OnefoldError("LOG_CORRUPT", `the event log ends at ${end}, but ${folded} events were folded`, {
     where,
-    hint: "the end of the log was lost: restore it from a copy, or rebuild the views from the offline tables",
+    hint,
   });
 }

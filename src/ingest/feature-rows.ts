@@ -17,6 +17,7 @@ import { ByteReader, ByteWriter } from "../schema/byte-buffer.ts";
 import { decodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import { createRowCodec, type RowCodec } from "../schema/row-codec.ts";
 import type { Value, ValueType } from "../schema/value.ts";
+import { MinuteNotes } from "./minute-notes.ts";
 
 export function minuteOf(knownTime: number): Micros {
   return (Math.floor(knownTime / MICROS_PER_MINUTE) * MICROS_PER_MINUTE) as Micros;
@@ -43,9 +44,8 @@ export class FeatureRows {
   #openMinute = Number.NEGATIVE_INFINITY;
   readonly #due = new Map<EntityKey, number>();
   /** Notes found in the store: of the open minute or closed ones, which the next minute told will decide. */
-  #found = new Map<EntityKey, number>();
-  /** Notes that differ from the store's; null for one to be removed. */
-  #noteWrites = new Map<EntityKey, number | null>();
+  #found: ReadonlyMap<EntityKey, number>;
+  readonly #notes: MinuteNotes;
   readonly #rows = new ByteWriter();
   #nextSequence: number;
 
@@ -54,9 +54,8 @@ export class FeatureRows {
     this.#codec = rowCodec(options.fold);
     this.#buffer = createReadBuffer(options.fold.features.length);
     this.#nextSequence = options.nextSequence;
-    for (const { name, bytes } of options.store.scanMeta(notePrefix(options.view))) {
-      this.#found.set(name.slice(notePrefix(options.view).length), new ByteReader(bytes).float64());
-    }
+    this.#notes = new MinuteNotes(options.store, options.view);
+    this.#found = this.#notes.found;
   }
 
   get nextSequence(): number {
@@ -69,7 +68,7 @@ export class FeatureRows {
   }
 
   get hasWrites(): boolean {
-    return this.#noteWrites.size > 0 || this.#rows.length > 0 || this.#due.size > 0;
+    return this.#notes.hasWrites || this.#rows.length > 0 || this.#due.size > 0;
   }
 
   /** To be called before an event of `key` known at `knownTime` is folded. */
@@ -85,7 +84,7 @@ export class FeatureRows {
   folded(key: EntityKey): void {
     if (this.#open.has(key)) return;
     this.#open.add(key);
-    this.#noteWrites.set(key, this.#openMinute);
+    this.#notes.note(key, this.#openMinute);
   }
 
   /** No event will become known before `time` any more. */
@@ -109,10 +108,7 @@ export class FeatureRows {
 
   /** What the flush that begins now must write: notes, and the rows read since the last one. */
   takeWrites(): MetaWrite[] {
-    const metas = Array.from(this.#noteWrites, ([key, minute]): MetaWrite => {
-      return { name: notePrefix(this.#options.view) + key, bytes: minute === null ? null : float64Bytes(minute) };
-    });
-    this.#noteWrites = new Map();
+    const metas = this.#notes.takeWrites();
     if (this.#rows.length > 0) {
       metas.push({ name: outboxName(this.#options.view, this.#nextSequence++), bytes: this.#rows.copy() });
       this.#rows.clear();
@@ -133,7 +129,7 @@ export class FeatureRows {
 
   #capture(key: EntityKey, minute: number): void {
     this.#due.delete(key);
-    this.#noteWrites.set(key, null);
+    this.#notes.read(key, minute);
     const state = this.#options.state(key);
     if (state === null) return;
     this.#options.fold.read(state, (minute + MICROS_PER_MINUTE - 1) as Micros, this.#buffer);
@@ -180,21 +176,10 @@ function rowCodec(fold: ViewFold): RowCodec {
   ]);
 }
 
-/** All metas of a view's feature rows begin with one of these. */
-export function notePrefix(view: string): string {
-  return `minute/${view}/`;
-}
-
 export function outboxPrefix(view: string): string {
   return `outbox/${view}/`;
 }
 
 function outboxName(view: string, sequence: number): string {
   return `${outboxPrefix(view)}${String(sequence).padStart(16, "0")}`;
-}
-
-function float64Bytes(value: number): Uint8Array {
-  const writer = new ByteWriter(8);
-  writer.float64(value);
-  return writer.copy();
 }

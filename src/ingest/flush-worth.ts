@@ -3,7 +3,7 @@
  */
 
 /** A flush does not wait once so much has changed; folding waits for it once several times as much has. */
-const STATES_PER_FLUSH = 20_000;
+export const STATES_PER_FLUSH: number = 20_000;
 const IDS_PER_FLUSH = 16_000;
 const LETTERS_PER_FLUSH = 10_000;
 

@@ -1,6 +1,6 @@
 /**
  * The decoded states of one view that are in use: read from the store when asked for, written back by the
- * flush, let go when there are too many.
+ * flush unless what changed them is in a tail (`tail-group.ts`), let go when there are too many.
  *
  * A state that the store does not yet hold as it is (changed, or in a commit under way) is never let go.
  * Letting go takes second chances: a hand goes round the entries, takes what was used since its last visit for
@@ -26,6 +26,8 @@ export interface HotState<S extends ViewState = ViewState> {
   readonly state: S;
   /** Changed since the last flush began. */
   dirty: boolean;
+  /** Changed in a way that the store will know only once the state is written whole: its tail does not say it. */
+  whole: boolean;
   /** Part of a commit under way. */
   flushing: boolean;
   used: boolean;
@@ -42,8 +44,6 @@ export interface HotStatesOptions<S extends ViewState> {
   /** That the space is of. */
   readonly epoch: number;
   readonly countMax?: number;
-  /** Told of every state that is written. */
-  readonly totals?: SpaceTotals;
   /** Of encoded states; in memory they take some two times as much. Asked each time, as it may change. */
   readonly bytesMax?: () => number;
 }
@@ -55,16 +55,17 @@ export class HotStates<S extends ViewState = ViewState> {
   readonly #epoch: number;
   readonly #countMax: number;
   readonly #bytesMax: () => number;
-  readonly totals: SpaceTotals | null;
+  /** Told of every change that is written, where there are any. */
+  totals: SpaceTotals | null = null;
   readonly #entries = new Map<EntityKey, HotState<S>>();
+  /** Brings a state that was just read to the present where the store has more of it than was written whole. */
+  catchUp: ((key: EntityKey, state: S) => void) | null = null;
   /** Null until it is needed: an iterator keeps every table that the Map outgrows before its next step. */
   #hand: Iterator<readonly [EntityKey, HotState<S>]> | null = null;
   #dirty: HotState<S>[] = [];
   #bytes = 0;
 
-  constructor(options: HotStatesOptions<S>) {
-    const { fold, store, space, epoch, countMax = COUNT_MAX, bytesMax = () => BYTES_MAX, totals = null } = options;
-    this.totals = totals;
+  constructor({ fold, store, space, epoch, countMax = COUNT_MAX, bytesMax = () => BYTES_MAX }: HotStatesOptions<S>) {
     this.space = space;
     this.#epoch = epoch;
     this.#fold = fold;
@@ -93,8 +94,7 @@ export class HotStates<S extends ViewState = ViewState> {
       entry.used = true;
       return entry.state.lastOffset === Number.NEGATIVE_INFINITY ? null : entry.state;
     }
-    const bytes = this.#store.get(this.space, key);
-    return bytes === null ? null : this.#keep(key, this.#fold.decode(bytes), bytes.length).state;
+    return this.#load(key)?.state ?? null;
   }
 
   /** The entity's state to fold into: an empty one where there is none. */
@@ -104,10 +104,7 @@ export class HotStates<S extends ViewState = ViewState> {
       entry.used = true;
       return entry;
     }
-    const bytes = this.#store.get(this.space, key);
-    return bytes === null
-      ? this.#keep(key, this.#fold.empty(), 0)
-      : this.#keep(key, this.#fold.decode(bytes), bytes.length);
+    return this.#load(key) ?? this.#keep(key, this.#fold.empty(), 0);
   }
 
   /** Another state in place of the entity's. */
@@ -117,27 +114,43 @@ export class HotStates<S extends ViewState = ViewState> {
     return entry;
   }
 
-  markDirty(entry: HotState<S>): void {
+  /** Encoded size when last read or written; 0 where it is not in memory or was never written. */
+  bytesOf(key: EntityKey): number {
+    return this.#entries.get(key)?.bytes ?? 0;
+  }
+
+  /** `inTail`: what changed it is in its tail, which is written by others. A state that is new is written all the same. */
+  markDirty(entry: HotState<S>, inTail: boolean = false): void {
+    if (!inTail || entry.bytes === 0) entry.whole = true;
     if (entry.dirty) return;
     entry.dirty = true;
     this.#dirty.push(entry);
   }
 
-  /** The changed states as they are now; `committed` is to be called once they are in the store. */
+  /** Changed states that are to be written whole. */
+  get wholeCount(): number {
+    return this.#dirty.reduce((count, { whole }) => (whole ? count + 1 : count), 0);
+  }
+
+  /** What is to be written of the changed states as they are now; `committed` is to be called once they are in the store. */
   takeWrites(): { readonly states: StateWrite[]; committed(): void } {
     const taken = this.#dirty;
     this.#dirty = [];
-    const states = taken.map((entry): StateWrite => {
-      const bytes = this.#fold.encode(entry.state);
-      const { lastEventTime } = entry.state;
-      this.totals?.changed(entry.countedTime, lastEventTime, bytes.length - entry.bytes);
-      this.#bytes += bytes.length - entry.bytes;
-      entry.bytes = bytes.length;
-      entry.countedTime = lastEventTime;
+    const states: StateWrite[] = [];
+    for (const entry of taken) {
       entry.dirty = false;
       entry.flushing = true;
-      return { space: this.space, key: entry.key, epoch: this.#epoch, offset: entry.state.lastOffset, bytes };
-    });
+      const { lastEventTime } = entry.state;
+      this.totals?.moved(entry.countedTime, lastEventTime);
+      entry.countedTime = lastEventTime;
+      if (!entry.whole) continue;
+      const bytes = this.#fold.encode(entry.state);
+      this.totals?.grew(bytes.length - entry.bytes);
+      this.#bytes += bytes.length - entry.bytes;
+      entry.bytes = bytes.length;
+      entry.whole = false;
+      states.push({ space: this.space, key: entry.key, epoch: this.#epoch, offset: entry.state.lastOffset, bytes });
+    }
     return {
       states,
       committed: () => {
@@ -147,10 +160,20 @@ export class HotStates<S extends ViewState = ViewState> {
     };
   }
 
+  #load(key: EntityKey): HotState<S> | null {
+    const bytes = this.#store.lend(this.space, key);
+    if (bytes === null) return null;
+    const { length } = bytes;
+    const state = this.#fold.decode(bytes);
+    this.catchUp?.(key, state);
+    return this.#keep(key, state, length);
+  }
+
   #keep(given: EntityKey, state: S, bytes: number): HotState<S> {
     const key = ownKey(given);
     const { lastEventTime: countedTime } = state;
-    const entry: HotState<S> = { key, state, dirty: false, flushing: false, used: false, bytes, countedTime };
+    const flags = { dirty: false, whole: false, flushing: false, used: false };
+    const entry: HotState<S> = { key, state, ...flags, bytes, countedTime };
     this.#entries.set(key, entry);
     this.#bytes += bytes;
     this.#letGo(entry);

@@ -133,7 +133,8 @@ class Rebuild {
     this.#letters = new FoldLetters(request.source, request.view.definition, request.view.draft);
     this.#stored = compileDerived(request.source).columns.map(() => null);
     this.#state = this.#fold.empty();
-    this.#totals = SpaceTotals.open(request.store, request.space, request.now());
+    const { store, space } = request;
+    this.#totals = SpaceTotals.open(store, space, request.now(), () => store.scan(space));
     const start = request.places?.start ?? { events: 0, entities: 0, poisoned: 0 };
     [this.#events, this.#entities, this.#poisoned] = [start.events, start.entities, start.poisoned];
     const { historyEnd } = request.files;
@@ -202,7 +203,8 @@ class Rebuild {
     if (upTo <= files.liveEnd) return;
     if (log === null)
       throw new OnefoldError("INTERNAL", `a rebuild up to ${upTo} needs the log behind ${files.liveEnd}`);
-    const hot = new HotStates({ fold: this.#fold, store, space, epoch, totals: this.#totals });
+    const hot = new HotStates({ fold: this.#fold, store, space, epoch });
+    hot.totals = this.#totals;
     const flush = async (): Promise<void> => {
       const { states, committed } = hot.takeWrites();
       this.#writes = states;
@@ -318,7 +320,8 @@ class Rebuild {
     const { space, epoch } = this.#request;
     this.#writes.push({ space, key: this.#key, epoch, offset: this.#state.lastOffset, bytes });
     this.#writeBytes += bytes.length;
-    this.#totals.changed(this.#countedTime, this.#state.lastEventTime, bytes.length - this.#countedBytes);
+    this.#totals.moved(this.#countedTime, this.#state.lastEventTime);
+    this.#totals.grew(bytes.length - this.#countedBytes);
     this.#entities++;
     this.#place = {
       afterKey: this.#key,

@@ -3,7 +3,7 @@
  * little, else one for each view, so that none takes long.
  *
  * Each commit is taken in one turn, between two events: the states, notes and outbox of a view together with
- * its position; the ids together with the source's position. Dead letters of the fold are made durable
+ * its position and the tails; the ids together with the source's position. Dead letters of the fold are made durable
  * before the commit that moves the position past their events.
  */
 import type { Clock } from "../base/clock.ts";
@@ -13,17 +13,19 @@ import type { DeadLetters } from "./dead-letters.ts";
 import type { EventIds } from "./event-ids.ts";
 import type { FileEventLog } from "./file-event-log.ts";
 import { readSourcePlace, type SourcePlace, sourcePlaceMeta } from "./source-place.ts";
+import type { SourceTails } from "./source-tails.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
 const STATES_PER_COMMIT = 5000;
-/** Feature rows of closed minutes read for one commit. */
-const ROWS_PER_COMMIT = 5000;
+/** Feature rows of closed minutes that a commit itself reads of each view; most are read in between (`due-rows.ts`). */
+const ROWS_PER_COMMIT = 20;
 
 export interface SourceCommitterOptions {
   readonly source: string;
   readonly store: LocalOnlineStore;
   readonly deadLetters: DeadLetters;
   readonly ids: EventIds;
+  readonly tails: SourceTails;
   readonly log: FileEventLog;
   readonly clock: Clock;
   readonly statesPerCommit: number | undefined;
@@ -46,13 +48,15 @@ export class SourceCommitter {
 
   /** `position` is read at each commit. Rejects as the store and the dead letters do; then memory is ahead of both. */
   async commit(runners: readonly ViewRunner[], position: () => number, onCommitted: () => void): Promise<void> {
-    const { statesPerCommit = STATES_PER_COMMIT } = this.#options;
-    const dirty = runners.reduce((sum, runner) => sum + runner.dirtyCount, 0);
-    const groups = dirty <= statesPerCommit ? [runners] : runners.map((runner) => [runner]);
+    const { statesPerCommit = STATES_PER_COMMIT, tails } = this.#options;
+    tails.beginFlush();
+    const writes = runners.reduce((sum, runner) => sum + runner.wholeCount, tails.dirtyCount);
+    const groups = writes <= statesPerCommit ? [runners] : runners.map((runner) => [runner]);
     for (const [i, group] of groups.entries()) {
       await this.#commitGroup(group, i === 0 ? position() : null);
       onCommitted();
     }
+    tails.endFlush();
   }
 
   /** Of one that is to take another's place: its states alone, ahead of a position that is written when it does. */
@@ -65,18 +69,19 @@ export class SourceCommitter {
   }
 
   async #commitGroup(runners: readonly ViewRunner[], sourcePosition: number | null): Promise<void> {
-    const { deadLetters, store, clock } = this.#options;
+    const { deadLetters, store, clock, tails } = this.#options;
     const began = performance.now();
     for (const runner of runners) runner.captureDue(ROWS_PER_COMMIT);
     const now = clock.now();
     const views = runners.map((runner) => runner.takeWrites(now));
+    const tailWrites = tails.takeWrites();
     const source = sourcePosition === null ? null : this.#takeSourceWrites(sourcePosition);
     await deadLetters.add(views.flatMap(({ letters }) => letters));
-    const states = views.flatMap((view) => view.states);
-    await store.commitAlone(states, [
-      ...views.flatMap(({ metas, totals }) => [...metas, ...totals]),
-      ...(source?.metas ?? []),
-    ]);
+    const states = [...tailWrites.states, ...views.flatMap((view) => view.states)];
+    const ofViews = views.flatMap(({ metas, totals }) => [...metas, ...totals]);
+    const metas = [...tailWrites.metas, ...ofViews, ...(source?.metas ?? [])];
+    await store.commitAlone(states, metas);
+    tails.committed();
     for (const { committed } of views) committed();
     source?.committed();
     if (diagnostics.flushed.hasSubscribers) {

@@ -6,6 +6,7 @@ import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { RefoldedRun } from "./correction-run.ts";
 import type { LogEvent } from "./event.ts";
 import type { LogStorage } from "./storage.ts";
+import type { TailLimits } from "./tail-group.ts";
 import type { PipelineView } from "./view-runner.ts";
 
 export interface SourcePipelineOptions {
@@ -25,6 +26,9 @@ export interface SourcePipelineOptions {
   readonly hotBytesMax?: () => number;
   /** More changed states than this are committed view by view. */
   readonly statesPerCommit?: number;
+  /** Whether each changed state is written in whole, for others that read them alone. Default: it may have a tail. */
+  readonly wholeStates?: boolean;
+  readonly tailLimits?: TailLimits;
   /** Called while the log is replayed on opening: events done, and in all. */
   onReplay?(done: number, total: number): void;
   /** Folds the entities anew that a run of corrections takes events from; needed where there are such. */

@@ -23,25 +23,28 @@ import type { Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
 import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
+import { catchUp, foldRunInto, logLost } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { refuseBeyond } from "./backpressure.ts";
 import { compileDoor, type Door } from "./door.ts";
+import { DueRowReader } from "./due-rows.ts";
 import { EventIds } from "./event-ids.ts";
-import { catchUp, lostEnd } from "./catch-up.ts";
 import { runsApart } from "./correction-run.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
 import { deferred, nextTurn } from "./turns.ts";
 import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
-import { flushesWorth } from "./flush-worth.ts";
+import { flushesWorth, STATES_PER_FLUSH } from "./flush-worth.ts";
 import { FoldQueue } from "./fold-queue.ts";
-import type { PushResult, RowFaults, RowNames, RowOutcome } from "./pipeline.ts";
+import type { PushResult, RowFaults, RowNames } from "./pipeline.ts";
 import { pushInParts } from "./push-parts.ts";
+import { pushResult, tellFolded } from "./push-result.ts";
 import { takeIn } from "./push-intake.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
+import { SourceTails } from "./source-tails.ts";
 import { dedupeWithinOf, Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
@@ -72,6 +75,7 @@ export async function openSourcePipeline(options: SourcePipelineOptions): Promis
   });
   const pipeline = new SourcePipeline(options, log, letters);
   await pipeline.replayLog();
+  if (options.wholeStates === true) await pipeline.writeOutTails();
   return pipeline;
 }
 
@@ -83,9 +87,11 @@ export class SourcePipeline {
   readonly #store: LocalOnlineStore;
   readonly #clock: Clock;
   readonly #ids: EventIds;
+  readonly #tails: SourceTails;
   readonly #committer: SourceCommitter;
   readonly #flusher: Flusher;
   readonly #queue: FoldQueue;
+  readonly #dueRows: DueRowReader;
   readonly #timeliness: Timeliness;
   readonly #runners = new Map<string, ViewRunner>();
   /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
@@ -99,13 +105,13 @@ export class SourcePipeline {
   #closing = false;
 
   constructor(options: SourcePipelineOptions, log: FileEventLog, deadLetters: DeadLetters) {
-    const { source, store } = options;
+    const { source, store, clock, statesPerCommit } = options;
     this.#options = options;
     this.source = source;
     this.log = log;
     this.deadLetters = deadLetters;
     this.#store = store;
-    this.#clock = options.clock;
+    this.#clock = clock;
     const dedupeWithinMicros = dedupeWithinOf(source);
     this.#timeliness = new Timeliness(source);
     this.#ids = new EventIds({ source: source.name, store, dedupeWithinMicros, storedCount: source.columns.length });
@@ -120,14 +126,19 @@ export class SourcePipeline {
       onError: (error) => this.#fail(error),
       mayFold: () => !this.#flusher.isRunning || this.#unflushed() < FLUSHES_BEHIND_MAX,
     });
-    for (const view of options.views) this.#addRunner(view);
+    const views = (): Iterable<ViewRunner> => (this.failure === null ? this.#runners.values() : []);
+    const onRead = (): void => this.#flusher.changed();
+    this.#dueRows = new DueRowReader({ views, onRead, onError: (error) => this.#fail(error) });
+    this.#tails = new SourceTails(options);
+    for (const view of options.views) this.#run(this.#newRunner(view));
+    this.#tails.update();
     this.#door = compileDoor(source, options.views);
-    const { clock, statesPerCommit } = options;
     this.#committer = new SourceCommitter({
       source: source.name,
       store,
       deadLetters,
       ids: this.#ids,
+      tails: this.#tails,
       log,
       clock,
       statesPerCommit,
@@ -237,17 +248,7 @@ export class SourcePipeline {
     });
     const stored = keepRejected ? this.deadLetters.add(rejected.map(({ letter }) => letter)) : Promise.resolve([]);
     const [events, letters] = await Promise.all([folded, stored, ...waitFor]);
-    for (let i = 0; i < events.length; i++) outcomes[places[i]!] = { status: "accepted", offset: events[i]!.offset };
-    for (const [i, { place, letter }] of rejected.entries()) {
-      const { code, message } = letter;
-      outcomes[place] = { status: "rejected", code, message, deadLetterId: letters[i]?.id ?? "" };
-    }
-    const result = {
-      accepted: events.length,
-      duplicates: rows.length - events.length - rejected.length,
-      rejected: rejected.length,
-      outcomes: outcomes as RowOutcome[],
-    };
+    const result = pushResult({ outcomes, places, rejected, events, letters });
     if (diagnostics.appended.hasSubscribers) {
       const { outcomes: _outcomes, ...counts } = result;
       diagnostics.appended.publish({ source: this.source.name, ...counts, ...timing, differing });
@@ -282,15 +283,7 @@ export class SourcePipeline {
 
   /** `isLive`: the source itself stands there, too. All views go on in one turn. */
   async #foldRun(run: readonly LogEvent[], runners: readonly ViewRunner[], isLive = true): Promise<void> {
-    const behind = runners.flatMap((runner) => {
-      const events = run.filter(({ offset }) => offset >= runner.position);
-      return events.length === 0 ? [] : [{ runner, events }];
-    });
-    const { refold } = this.#options;
-    if (refold === undefined) throw new OnefoldError("INTERNAL", `source ${this.source.name} cannot fold corrections`);
-    const refolded = [];
-    for (const { runner, events } of behind) refolded.push(await refold(runner.view, events));
-    for (const [i, { runner, events }] of behind.entries()) runner.foldRun(events, refolded[i]!);
+    await foldRunInto(run, runners, this.source.name, this.#options.refold);
     if (!isLive) return;
     for (const { id, offset, knownTime, row, eventTime } of run)
       if (!isRetraction({ eventTime, id }) && offset >= this.#position) this.#ids.accepted(id!, row, knownTime);
@@ -300,18 +293,19 @@ export class SourcePipeline {
 
   #fold(events: readonly LogEvent[], from: number, to: number): void {
     const beganMs = diagnostics.folded.hasSubscribers ? performance.now() : 0;
+    this.#tails.take(events, from, to);
     for (const runner of this.#runners.values()) runner.fold(events, from, to);
     for (let i = from; i < to; i++) {
       const { id, offset, knownTime, row } = events[i]!;
       if (id !== null && offset >= this.#position) this.#ids.accepted(id, row, knownTime);
     }
     this.#position = Math.max(this.#position, events[to - 1]!.offset + 1);
+    this.#dueRows.wake();
     if (this.#unflushed() < 1) this.#flusher.changed();
     else this.#flusher.hurry();
     if (diagnostics.folded.hasSubscribers) {
-      const [views, durationMs] = [this.#runners.keys(), performance.now() - beganMs];
-      const told = { source: this.source.name, views, events, from, to, nowMicros: this.#clock.now(), durationMs };
-      diagnostics.folded.publish(told);
+      const durationMs = performance.now() - beganMs;
+      tellFolded(this.source.name, this.#runners.keys(), { events, from, to }, this.#clock.now(), durationMs);
     }
   }
 
@@ -351,10 +345,11 @@ export class SourcePipeline {
 
   /** Folds what the log holds behind the stored positions. Called once, by `openSourcePipeline`. */
   async replayLog(): Promise<void> {
+    await this.#tails.dropLeft();
     const end = this.log.nextOffset;
     const places = [this.#position, ...this.runners.map((runner) => runner.position)];
     const furthest = Math.max(...places);
-    if (furthest > end) throw lostEnd(join(this.#options.folder, "log", this.source.name, "0"), end, furthest);
+    if (furthest > end) throw logLost(end, furthest, join(this.#options.folder, "log", this.source.name, "0"));
     const from = Math.min(...places);
     for await (const { kind, events } of runsApart(this.log.read(from))) {
       if (kind === "run") await this.#foldRun(events, this.runners);
@@ -363,6 +358,11 @@ export class SourcePipeline {
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
       if (this.#unflushed() >= 1) await this.#flusher.finish();
     }
+  }
+
+  /** Leaves every state of the running views whole in the store. */
+  writeOutTails(): Promise<void> {
+    return this.#tails.writeOut(this.runners, STATES_PER_FLUSH, () => this.#flusher.finish());
   }
 
   /**
@@ -376,7 +376,7 @@ export class SourcePipeline {
       this.log.raiseKnownTime(now);
       for (const runner of this.#runners.values()) runner.closeBefore(this.log.lastKnownTime);
     }
-    if (this.runners.some((runner) => runner.dueRows > 0)) this.#flusher.changed();
+    this.#dueRows.wake();
   }
 
   /** No event can become known at or before this time any more; -Infinity while nothing is known. */
@@ -390,7 +390,11 @@ export class SourcePipeline {
     const runner = this.#newRunner(view);
     this.#catchingUp.add(runner);
     try {
-      await this.#catchUp(runner, pace, () => this.#runners.set(runner.name, runner));
+      await this.#catchUp(runner, pace, () => {
+        this.#run(runner);
+        this.#tails.update();
+      });
+      if (this.#options.wholeStates === true) await this.writeOutTails();
       this.#door = compileDoor(
         this.source,
         this.runners.map((one) => one.view),
@@ -405,6 +409,8 @@ export class SourcePipeline {
 
   /** Stops folding a view. Its stored states and metas are the caller's to remove (`forgetView`). */
   async removeView(view: string): Promise<void> {
+    const runner = this.#runners.get(view);
+    if (runner !== undefined) this.#tails.leave(runner);
     this.#runners.delete(view);
     this.#door = compileDoor(
       this.source,
@@ -467,6 +473,7 @@ export class SourcePipeline {
     try {
       if (this.failure === null) await this.drain();
     } finally {
+      this.#dueRows.stop();
       await this.log.close();
       await this.deadLetters.close();
     }
@@ -479,13 +486,14 @@ export class SourcePipeline {
       store: this.#store,
       source: this.source,
       clock: this.#clock,
+      tailReader: this.#tails.reader,
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
     });
   }
 
-  #addRunner(view: PipelineView): void {
-    const runner = this.#newRunner(view);
+  #run(runner: ViewRunner): void {
     this.#runners.set(runner.name, runner);
+    this.#tails.join(runner);
   }
 }

@@ -10,7 +10,7 @@ import { lastEventTimeIn } from "../fold/state-codec.ts";
 import type { LocalOnlineStore, MetaWrite, StateSpace } from "../online-store/online-store.ts";
 import { type CountBefore, EventTimeCells } from "./event-time-cells.ts";
 
-type Store = Pick<LocalOnlineStore, "getMeta" | "scanMeta" | "scan">;
+type Store = Pick<LocalOnlineStore, "getMeta" | "scanMeta">;
 
 interface Head {
   readonly horizon: number;
@@ -39,10 +39,15 @@ export class SpaceTotals {
     return new SpaceTotals(space, { horizon: now, bytes: 0 });
   }
 
-  /** As they are stored. States that an earlier version wrote have none: they are counted one by one. */
-  static open(store: Store, space: StateSpace, now: number): SpaceTotals {
+  /** As they are stored. Where there are none, as with an earlier version's states, these are counted one by one. */
+  static open(
+    store: Store,
+    space: StateSpace,
+    now: number,
+    states: () => Iterable<{ readonly bytes: Uint8Array }>,
+  ): SpaceTotals {
     const stored = store.getMeta(headName(space));
-    if (stored === null) return SpaceTotals.#count(store, space, now);
+    if (stored === null) return SpaceTotals.#count(states(), space, now);
     const totals = new SpaceTotals(space, JSON.parse(Buffer.from(stored).toString("utf8")) as Head);
     const prefix = prefixOf(space);
     for (const { name, bytes } of store.scanMeta(prefix)) {
@@ -53,10 +58,11 @@ export class SpaceTotals {
     return totals;
   }
 
-  static #count(store: Store, space: StateSpace, now: number): SpaceTotals {
+  static #count(states: Iterable<{ readonly bytes: Uint8Array }>, space: StateSpace, now: number): SpaceTotals {
     const totals = SpaceTotals.empty(space, now);
-    for (const { bytes } of store.scan(space)) {
-      totals.changed(Number.NEGATIVE_INFINITY, lastEventTimeIn(bytes), bytes.length);
+    for (const { bytes } of states) {
+      totals.moved(Number.NEGATIVE_INFINITY, lastEventTimeIn(bytes));
+      totals.grew(bytes.length);
     }
     return totals;
   }
@@ -66,7 +72,7 @@ export class SpaceTotals {
     return this.#cells.total;
   }
 
-  /** Of all states, encoded. */
+  /** Of all states as they were last written whole. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -75,9 +81,16 @@ export class SpaceTotals {
     return this.#cells.before(time);
   }
 
-  /** A state is written: its last event was at `from` and is at `to`, -Infinity for none, and it has grown by so much. */
-  changed(from: number, to: number, bytesMore: number): void {
+  /** What is written of an entity has its last event at `to`; before it was at `from`; -Infinity for none. */
+  moved(from: number, to: number): void {
+    if (from === to) return;
     this.#cells.move(from, to);
+    this.#isChanged = true;
+  }
+
+  /** A state is written whole, by so much longer than before. */
+  grew(bytesMore: number): void {
+    if (bytesMore === 0) return;
     this.#bytes += bytesMore;
     this.#isChanged = true;
   }

@@ -22,10 +22,13 @@ import type { NewDeadLetter } from "./dead-letters.ts";
 import { ChangeCounts } from "./change-counts.ts";
 import type { RefoldedRun } from "./correction-run.ts";
 import { isErased, isRetraction, type LogEvent } from "./event.ts";
-import { FeatureRows, notePrefix, outboxPrefix } from "./feature-rows.ts";
+import { FeatureRows, outboxPrefix } from "./feature-rows.ts";
+import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
+import { notePrefixes } from "./minute-notes.ts";
 import { SpaceTotals } from "./space-totals.ts";
+import type { TailGroup, TailMember } from "./tail-group.ts";
 
 export interface PipelineView {
   /** For a draft: tells its present definition from those before. */
@@ -46,6 +49,8 @@ export interface StoredView {
   readonly nextSequence: number;
   /** When the flush that wrote it began; absent where an earlier version did. */
   readonly flushedAt?: Micros;
+  /** Where the newest events of its entities are that the states may lack; absent where the states hold all. */
+  readonly tails?: TailPlace;
 }
 
 /** The space of a view's states in one epoch. `view` is `name@version`. */
@@ -56,12 +61,23 @@ export function stateSpace(view: string, epoch: number): StateSpace {
 /** Null where the view never ran on this store. */
 export function readStoredView(store: Pick<LocalOnlineStore, "getMeta">, view: string): StoredView | null {
   const bytes = store.getMeta(viewMetaName(view));
-  return bytes === null ? null : (JSON.parse(Buffer.from(bytes).toString("utf8")) as StoredView);
+  return bytes === null ? null : decodePlace(bytes);
+}
+
+/** All views that ever ran on this store and were not forgotten, of all sources. */
+export function storedViews(store: Pick<LocalOnlineStore, "scanMeta">): { view: string; place: StoredView }[] {
+  return Array.from(store.scanMeta(viewMetaName("")), ({ name, bytes }) => {
+    return { view: name.slice(viewMetaName("").length), place: decodePlace(bytes) };
+  });
+}
+
+function decodePlace(bytes: Uint8Array): StoredView {
+  return JSON.parse(Buffer.from(bytes).toString("utf8")) as StoredView;
 }
 
 /** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`, and their totals forgotten. */
 export function forgetView(store: LocalOnlineStore, view: string): MetaWrite[] {
-  const names = [notePrefix(view), outboxPrefix(view)].flatMap((prefix) =>
+  const names = [...notePrefixes(view), outboxPrefix(view)].flatMap((prefix) =>
     [...store.scanMeta(prefix)].map(({ name }) => name),
   );
   return [viewMetaName(view), ...names].map((name) => ({ name, bytes: null }));
@@ -75,9 +91,10 @@ export interface ViewRunnerOptions {
   readonly hotCountMax?: number;
   /** Of each view: see `HotStatesOptions`. */
   readonly hotBytesMax?: () => number;
+  readonly tailReader: TailReader;
 }
 
-export class ViewRunner {
+export class ViewRunner implements TailMember {
   readonly name: string;
   readonly view: PipelineView;
   readonly #options: ViewRunnerOptions;
@@ -94,6 +111,9 @@ export class ViewRunner {
   readonly cost = { foldSeconds: 0, encodeSeconds: 0, eventsFolded: 0, bytesWritten: 0 };
   #poisoned: NewDeadLetter[] = [];
   #spaceChanged = false;
+  /** Takes the events that are folded, so that the states need not be written for each; null where none does. */
+  #tails: TailGroup | null = null;
+  #tailPlace: TailPlace | null;
 
   constructor(options: ViewRunnerOptions, place?: StoredView) {
     this.#options = options;
@@ -105,6 +125,7 @@ export class ViewRunner {
     this.#epoch = stored?.epoch ?? options.view.start?.epoch ?? 0;
     this.#position = stored?.position ?? options.view.start?.position ?? 0;
     this.#storedPosition = stored === null ? Number.NEGATIVE_INFINITY : this.#position;
+    this.#tailPlace = place === undefined ? (stored?.tails ?? null) : null;
     this.#hot = this.#openHot(
       stored?.space ?? options.view.start?.space ?? stateSpace(this.name, this.#epoch),
       this.#epoch,
@@ -140,7 +161,8 @@ export class ViewRunner {
   }
 
   get hasWrites(): boolean {
-    return this.#position !== this.#storedPosition || this.#spaceChanged || (this.#rows?.hasWrites ?? false);
+    const isBehind = this.#position !== this.#storedPosition || this.#spaceChanged || this.#hot.dirtyCount > 0;
+    return isBehind || (this.#rows?.hasWrites ?? false);
   }
 
   /** Feature rows of closed minutes that are still to be read. */
@@ -148,7 +170,7 @@ export class ViewRunner {
     return this.#rows?.dueCount ?? 0;
   }
 
-  /** States changed since the last flush began. */
+  /** States changed since the last flush began, in their tails or else. */
   get dirtyCount(): number {
     return this.#hot.dirtyCount;
   }
@@ -163,6 +185,91 @@ export class ViewRunner {
     return this.#hot.get(key);
   }
 
+  get tailPlace(): TailPlace | null {
+    return this.#tailPlace;
+  }
+
+  /** From now on what is folded is in the group's tails before. States that changed until now are written whole. */
+  joinTails(group: TailGroup): void {
+    this.#tails = group;
+    if (this.#tailPlace?.space === group.space) return;
+    this.#tailPlace = { space: group.space, from: this.#position };
+    this.#spaceChanged = true;
+  }
+
+  /** To be called once every state that had a tail is written whole. */
+  leaveTails(): void {
+    this.#tails = null;
+    this.#tailPlace = null;
+    this.#spaceChanged = true;
+  }
+
+  keyOf(event: LogEvent): EntityKey | null {
+    try {
+      return this.view.fold.keyOf(event.row);
+    } catch {
+      return null;
+    }
+  }
+
+  storedBytes(key: EntityKey): number {
+    return this.#hot.bytesOf(key);
+  }
+
+  writeWhole(key: EntityKey): void {
+    const entry = this.#hot.entry(key);
+    if (entry.state.lastOffset !== Number.NEGATIVE_INFINITY) this.#hot.markDirty(entry);
+  }
+
+  /** Changed states that the next commit writes whole. */
+  get wholeCount(): number {
+    return this.#hot.wholeCount;
+  }
+
+  /** Every state as it is in the store, its tail folded in. In key order. */
+  storedStates(after?: EntityKey): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }> {
+    return this.#statesOf(this.space, after);
+  }
+
+  *#statesOf(
+    space: StateSpace,
+    after?: EntityKey,
+  ): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }> {
+    const { store, tailReader } = this.#options;
+    for (const { key, bytes } of store.scan(space, after)) {
+      const tails = this.#tailPlace;
+      if (tails === null) {
+        yield { key, bytes };
+        continue;
+      }
+      // Both of one moment: what the scan gives may be of an earlier one than the tail.
+      const stored = store.get(space, key);
+      const tail = tailReader.read(tails.space, key);
+      if (stored === null) continue;
+      yield { key, bytes: tail === null ? stored : this.#withTail(stored, tail, tails.from) };
+    }
+  }
+
+  #withTail(stored: Uint8Array, tail: StoredTail, from: number): Uint8Array {
+    const { fold } = this.view;
+    const state = fold.decode(stored);
+    if (tail.lastOffset <= state.lastOffset) return stored;
+    this.#foldTail(state, tail, from);
+    return fold.encode(state);
+  }
+
+  #catchUp(key: EntityKey, state: ViewState): void {
+    if (this.#tailPlace === null) return;
+    const { space, from } = this.#tailPlace;
+    const tail = this.#options.tailReader.read(space, key);
+    if (tail !== null) this.#foldTail(state, tail, from);
+  }
+
+  #foldTail(state: ViewState, tail: StoredTail, from: number): void {
+    const view = { fold: this.view.fold, derivation: this.#derivation };
+    this.#options.tailReader.foldInto(view, state, tail, from, this.#position);
+  }
+
   /** Folds `events[from..to)`; those below the position are skipped. */
   fold(events: readonly LogEvent[], from: number, to: number): void {
     const beganMs = performance.now();
@@ -172,7 +279,7 @@ export class ViewRunner {
       if (event.offset > this.#position) {
         throw new OnefoldError("INTERNAL", `view ${this.name} is at ${this.#position} and was handed ${event.offset}`);
       }
-      this.#foldOne(event);
+      this.#foldOne(event, this.#tails?.takenKey(i - from) ?? null, this.#tails?.isTaken(i - from) ?? false);
       this.#position = event.offset + 1;
     }
     this.cost.foldSeconds += (performance.now() - beganMs) / 1000;
@@ -192,28 +299,31 @@ export class ViewRunner {
     }
     for (const event of run) {
       for (const key of hit.get(event.offset) ?? []) fold.fold(this.#hot.entry(key).state, event);
-      if (!isRetraction(event) && !takenBack.has(event.offset)) this.#foldOne(event);
+      if (!isRetraction(event) && !takenBack.has(event.offset)) this.#foldOne(event, null, false);
       this.#position = event.offset + 1;
     }
   }
 
-  #foldOne(event: LogEvent): void {
+  #foldOne(event: LogEvent, takenKey: EntityKey | null, isInTail: boolean): void {
     const { fold } = this.view;
     if (Number.isNaN(event.eventTime)) {
       if (isErased(event)) return;
       throw new OnefoldError("INTERNAL", `view ${this.name} was handed the retraction at ${event.offset} as an event`);
     }
-    const entity = entityOf(fold, this.#derivation, event);
-    if ("refusal" in entity) {
-      this.#refuse(event, entity.refusal);
-      return;
+    let key = takenKey;
+    if (key === null || event.faults !== undefined) {
+      const entity = entityOf(fold, this.#derivation, event);
+      if ("refusal" in entity) {
+        this.#refuse(event, entity.refusal);
+        return;
+      }
+      key = entity.key;
     }
-    const { key } = entity;
     this.#rows?.beforeFold(key, event.knownTime);
     const entry = this.#hot.entry(key);
     const outcome = fold.fold(entry.state, event);
     if (outcome.kind === "folded") {
-      this.#hot.markDirty(entry);
+      this.#hot.markDirty(entry, isInTail);
       this.changes.changed(key);
       this.#rows?.folded(key);
     } else if (outcome.kind === "poison") this.#refuse(event, poison(outcome.message));
@@ -262,6 +372,7 @@ export class ViewRunner {
       position: this.#position,
       nextSequence: this.#rows?.nextSequence ?? 0,
       flushedAt,
+      ...(this.#tailPlace === null ? {} : { tails: this.#tailPlace }),
     };
     metas.push({ name: viewMetaName(this.name), bytes: new Uint8Array(Buffer.from(JSON.stringify(stored))) });
     this.#storedPosition = this.#position;
@@ -284,6 +395,9 @@ export class ViewRunner {
       );
     }
     this.#hot = successor.#hot;
+    this.#hot.catchUp = (key, state) => this.#catchUp(key, state);
+    // The successor writes its states whole, and those it has not written yet are still to be.
+    if (this.#tailPlace !== null) this.#tailPlace = { ...this.#tailPlace, from: this.#position };
     this.changes.allChanged();
     this.#epoch = successor.#epoch;
     // Not spread into a call: there may be more of them than a call takes arguments.
@@ -293,15 +407,17 @@ export class ViewRunner {
 
   #openHot(space: StateSpace, epoch: number): HotStates {
     const { view, store, clock, hotCountMax, hotBytesMax } = this.#options;
-    return new HotStates({
+    const hot = new HotStates({
       fold: view.fold,
       store,
       space,
       epoch,
-      totals: SpaceTotals.open(store, space, clock.now()),
       ...(hotCountMax === undefined ? {} : { countMax: hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { bytesMax: hotBytesMax }),
     });
+    hot.catchUp = (key, state) => this.#catchUp(key, state);
+    hot.totals = SpaceTotals.open(store, space, clock.now(), () => this.#statesOf(space));
+    return hot;
   }
 }
 

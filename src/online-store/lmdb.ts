@@ -79,6 +79,12 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
     return stored === null ? null : stateOf(stored);
   }
 
+  override lend(space: StateSpace, key: EntityKey): Uint8Array | null {
+    // One buffer for all reads, far longer than its `length` says.
+    const bytes = this.#database.getBinaryFast(this.#stateKey(space, key));
+    return bytes === undefined ? null : stateOf(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+  }
+
   protected override getStored(space: StateSpace, key: EntityKey): StoredState | null {
     const stored = this.#read(this.#stateKey(space, key));
     return stored === null ? null : fromStored(stored);

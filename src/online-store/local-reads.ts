@@ -35,6 +35,10 @@ export abstract class LocalReads implements LocalOnlineStore {
   protected abstract getStored(space: StateSpace, key: EntityKey): StoredState | null;
   protected abstract storedVersion(space: StateSpace, key: EntityKey): StateVersion | null;
 
+  lend(space: StateSpace, key: EntityKey): Uint8Array | null {
+    return this.get(space, key);
+  }
+
   async read(states: readonly StateRead[], metas: readonly string[] = []): Promise<StoreReading> {
     return {
       states: states.map(({ space, key }) => this.getStored(space, key)),

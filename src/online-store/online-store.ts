@@ -116,6 +116,8 @@ export interface OnlineStore {
 /** A store of this process's own machine, read without waiting: what is folded into and served from. */
 export interface LocalOnlineStore extends OnlineStore {
   get(space: StateSpace, key: EntityKey): Uint8Array | null;
+  /** As `get`, but what is returned is the store's own: to be read at once, before anything else is asked of any store. */
+  lend(space: StateSpace, key: EntityKey): Uint8Array | null;
   getMeta(name: string): Uint8Array | null;
   /** As `scanMetas`. */
   scanMeta(prefix: string, after?: string): IterableIterator<NamedMeta>;

@@ -37,6 +37,7 @@ export async function openContext(
     revision: { count: 0 },
     pollsWhileServing: options.poll ?? true,
     stateMemory: new StateMemory(options.stateMemoryBytes),
+    publishes: options.publish !== undefined,
     engine,
     openEngine,
     buildsBehind: options.backfill === "behind",

@@ -30,6 +30,8 @@ export interface RuntimeContext {
   /** Counts whatever outdates plans that were compiled before: see `ServePorts`. */
   readonly revision: { count: number };
   readonly stateMemory: StateMemory;
+  /** Whether what is flushed is copied to another store. */
+  readonly publishes: boolean;
   readonly pollsWhileServing: boolean;
   /** Writes and reads the offline tables. */
   readonly engine: QueryEngine;

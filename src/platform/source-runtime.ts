@@ -267,9 +267,15 @@ export class SourceRuntime {
       const forgotten = await this.#gate.during(async () => {
         // What goes is found in the archive: all must be in it, and all feature rows in their tables.
         await this.#settleNow();
+        const lastEventTimes = new Map(
+          this.#pipeline.runners.map((runner) => {
+            return [runner.name, runner.state(key)?.lastEventTime ?? Number.NEGATIVE_INFINITY] as const;
+          }),
+        );
         await this.#closeParts();
         try {
           return await forgetInSource({
+            lastEventTimes,
             context: this.#context,
             online: this.#online,
             source: this.#source,
@@ -441,7 +447,7 @@ export class SourceRuntime {
 
   /** Opens it with the views that stand; the others are brought up by `#bringUpAll`. */
   async #openParts(onProgress?: OnProgress): Promise<void> {
-    const { clock, dataDir, engine, offline, stateMemory } = this.#context;
+    const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
     const views = this.#views();
     this.#archive = await openEventArchive(offline, engine, this.#source);
     this.#pipeline = await openSourcePipeline({
@@ -452,6 +458,8 @@ export class SourceRuntime {
       store: this.#online,
       clock,
       hotBytesMax: () => stateMemory.bytesPerView,
+      // Servers on the other store have the states and nothing else.
+      wholeStates: publishes,
       refold: (view, run) => this.#refold(view, run),
       ...(onProgress === undefined
         ? {}

@@ -20,9 +20,10 @@ import { SourcePolls } from "./source-polls.ts";
 
 /** A view as serving reads it, and where its states stand. */
 export interface RunningView extends ServedView {
-  readonly space: string;
   /** The position stored with the states. */
   storedPosition(): number;
+  /** As `ViewRunner.storedStates`. */
+  storedStates(): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }>;
 }
 
 export class SourceRuntimes {
@@ -157,13 +158,11 @@ export class SourceRuntimes {
       get epoch() {
         return runner.epoch;
       },
-      get space() {
-        return runner.space;
-      },
       state: (key) => runner.state(key),
       changes: runner.changes,
       fallback: this.stale.of(compiled.name),
       storedPosition: () => runner.position,
+      storedStates: () => runner.storedStates(),
     };
   }
 

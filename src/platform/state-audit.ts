@@ -2,7 +2,6 @@
  * The audit of stored states: every view of a stream, folded again from all its events and compared byte for byte.
  */
 import { formatViewName } from "../define/definition.ts";
-import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { auditStates, type StateAuditResult } from "../training/audit-states.ts";
 import type { TrainingPorts } from "../training/ports.ts";
 import type { AuditOptions } from "./platform-options.ts";
@@ -12,7 +11,7 @@ import type { SourceRuntimes } from "./source-runtimes.ts";
 /** By `view@version`. */
 export async function auditAllStates(
   context: RuntimeContext,
-  owned: { readonly online: LocalOnlineStore; readonly sources: SourceRuntimes },
+  owned: { readonly sources: SourceRuntimes },
   ports: TrainingPorts,
   options: AuditOptions,
 ): Promise<Readonly<Record<string, StateAuditResult>>> {
@@ -26,8 +25,7 @@ export async function auditAllStates(
       ports,
       view: definition.name,
       version: definition.version,
-      store: owned.online,
-      space: view.space,
+      states: () => view.storedStates(),
       epoch: view.epoch,
       position: () => view.storedPosition(),
       ...(options.mismatchesKept === undefined ? {} : { mismatchesKept: options.mismatchesKept }),

@@ -378,6 +378,26 @@ export const localOnlineStoreCases: readonly ConformanceCase<LocalOnlineStore>[]
     },
   },
   {
+    name: "lent bytes are those of a read, at any size, until the next",
+    durable: false,
+    async run(open) {
+      const store = await open();
+      const sizes = [0, 1, 8, 500, 1500, 5000, 100_000];
+      const values = sizes.map((size) => new Uint8Array(size).map((_, i) => (i * 7 + size) % 251));
+      await store.commitAlone(
+        values.map((value, i) => ({ ...write("s", `k${i}`, "", i), bytes: value })),
+        [],
+      );
+      deepStrictEqual(store.lend("s", "nobody"), null);
+      for (const [i, value] of [...values, ...values].entries()) {
+        const lent = store.lend("s", `k${i % sizes.length}`)!;
+        deepStrictEqual(lent.length, value.length);
+        deepStrictEqual(Buffer.compare(lent, value), 0);
+      }
+      await store.close();
+    },
+  },
+  {
     name: "the only writer's commits land without a look, and count for those that look",
     durable: false,
     async run(open) {

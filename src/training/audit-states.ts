@@ -9,7 +9,6 @@ import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import { withKeyedEvents } from "../offline-store/event-reader.ts";
-import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { readEntityEvents } from "./entity-events.ts";
 import { createEntityTable } from "./entity-table.ts";
@@ -24,9 +23,9 @@ export interface StateAuditRequest {
   readonly ports: TrainingPorts;
   readonly view: string;
   readonly version: number | "dev";
-  readonly store: LocalOnlineStore;
-  readonly space: StateSpace;
-  /** Epoch that the space belongs to. */
+  /** All states as they are stored, in key order; asked for once. */
+  states(): Iterable<StoredState>;
+  /** Epoch that the states belong to. */
   readonly epoch: number;
   /**
    * The position stored with the states: every event below it is in them, and no other. Read before and after
@@ -65,7 +64,7 @@ const STATES_A_ROUND = 20_000;
 /** Far enough ahead that any state may be read at it: the values read are of no interest here. */
 const ANY_TIME = Number.MAX_SAFE_INTEGER as Micros;
 
-interface StoredState {
+export interface StoredState {
   readonly key: EntityKey;
   readonly bytes: Uint8Array;
 }
@@ -122,11 +121,11 @@ class StateAudit {
   }
 
   async run(): Promise<StateAuditResult> {
-    const { store, space, sampleEvery = 1, signal, onProgress } = this.#request;
+    const { sampleEvery = 1, signal, onProgress } = this.#request;
     await this.#engine.run("CREATE OR REPLACE TABLE stored_keys (entity_key VARCHAR)");
     let round: StoredState[] = [];
     let place = 0;
-    for (const { key, bytes } of store.scan(space)) {
+    for (const { key, bytes } of this.#request.states()) {
       if (place++ % sampleEvery !== 0) continue;
       round.push({ key, bytes });
       if (round.length < STATES_A_ROUND) continue;

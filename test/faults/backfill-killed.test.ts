@@ -11,8 +11,9 @@ import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { readBackfill } from "../../src/platform/backfill-place.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { cliPath, runJson } from "../cli/run-cli.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const EVENTS = 400_000;
 const KILLS = 6;
 

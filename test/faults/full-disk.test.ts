@@ -19,9 +19,10 @@ import {
   stop,
 } from "../platform/orders-replay.ts";
 import { openSmallDisk, type SmallDisk } from "./small-disk.ts";
+import { firstSeed } from "../first-seed.ts";
 
 const BATCHES = 80;
-const SEED = Number(process.env["FULL_DISK_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const WAIT = { timeout: 60_000, interval: 100 };
 
 let folder: string;

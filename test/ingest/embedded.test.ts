@@ -101,7 +101,7 @@ describe("a source on real storage", () => {
       const undisturbed = await openPayments({ storage: new ForgetfulStorage(), store: reference, clock });
       await undisturbed.push(events.map((event) => payment(Number(event.id!.slice(1)))));
       await undisturbed.drain();
-      expect(storedStates(store, pipeline)).toEqual(storedStates(reference, undisturbed));
+      expect(storedStates(pipeline)).toEqual(storedStates(undisturbed));
       await pipeline.close();
       await store.close();
       await undisturbed.close();

@@ -7,6 +7,7 @@ import { count, entity, stream, t, view } from "../../src/index.ts";
 import { HotStates } from "../../src/ingest/hot-states.ts";
 import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
 import { MemoryOnlineStore, SeededRandom } from "../../src/testing/index.ts";
+import { firstSeed } from "../first-seed.ts";
 
 const user = entity("user", { user: t.string() });
 const clicks = stream("clicks", { columns: { user: t.string(), at: t.timestamp() }, eventTime: "at" });
@@ -45,10 +46,12 @@ async function flush(hot: HotStates<FoldState>, store: LocalOnlineStore): Promis
   committed();
 }
 
+const FIRST_SEED = firstSeed();
+
 describe("hot states", () => {
   it("lose no event while they are let go and read again", async () => {
     for (let round = 0; round < 20; round++) {
-      const seed = Math.floor(Math.random() * 2 ** 31);
+      const seed = FIRST_SEED + round;
       const random = new SeededRandom(seed);
       const countMax = random.integer(1, 30);
       const { hot, store } = hotStates(countMax);

@@ -4,11 +4,9 @@ import { type Micros, micros } from "../../src/base/micros.ts";
 import type { EntityDefinition, StreamDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { createReadBuffer } from "../../src/fold/view-fold.ts";
-import {
-  openSourcePipeline,
-  type SourcePipeline,
-  type SourcePipelineOptions,
-} from "../../src/ingest/source-pipeline.ts";
+import type { LogEvent } from "../../src/ingest/event.ts";
+import type { SourcePipelineOptions } from "../../src/ingest/source-pipeline-options.ts";
+import { openSourcePipeline, type SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import type { LogStorage } from "../../src/ingest/storage.ts";
 import type { PipelineView } from "../../src/ingest/view-runner.ts";
 import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
@@ -186,12 +184,41 @@ export function featuresOf(pipeline: SourcePipeline, view: string, key: string, 
 }
 
 /** Every stored state of every view, by space and key, as hex. */
-export function storedStates(store: LocalOnlineStore, pipeline: SourcePipeline): Record<string, string> {
+export function storedStates(pipeline: SourcePipeline): Record<string, string> {
   const states: Record<string, string> = {};
-  for (const { space } of pipeline.runners) {
-    for (const { key, bytes } of store.scan(space)) states[`${space}/${key}`] = Buffer.from(bytes).toString("hex");
+  for (const runner of pipeline.runners) {
+    for (const { key, bytes } of runner.storedStates()) {
+      states[`${runner.space}/${key}`] = Buffer.from(bytes).toString("hex");
+    }
   }
   return states;
+}
+
+/** All that a view must hold, by folding every event of the log into states in memory. */
+export function expectedStates(definition: ViewDefinition, events: readonly LogEvent[]): Record<string, string> {
+  const { fold } = pipelineView(definition);
+  const states = new Map<string, ReturnType<typeof fold.empty>>();
+  for (const event of events) {
+    let key: string;
+    try {
+      key = fold.keyOf(event.row);
+    } catch {
+      continue;
+    }
+    const state = states.get(key) ?? fold.empty();
+    if (fold.fold(state, event).kind === "folded") states.set(key, state);
+  }
+  return Object.fromEntries(Array.from(states, ([key, state]) => [key, hex(fold.encode(state))]));
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+export async function logOf(pipeline: SourcePipeline): Promise<LogEvent[]> {
+  const events: LogEvent[] = [];
+  for await (const batch of pipeline.log.read(0)) events.push(...batch);
+  return events;
 }
 
 export function randomFrom(seed: number): () => number {

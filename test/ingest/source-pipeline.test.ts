@@ -61,13 +61,13 @@ describe("source pipeline", () => {
     let pipeline = await openPayments(stage);
     await pipeline.push([payment(0), payment(1), payment(2)]);
     await pipeline.drain();
-    const before = storedStates(stage.store, pipeline);
+    const before = storedStates(pipeline);
     expect(Object.keys(before)).toHaveLength(6);
     await pipeline.close();
     pipeline = await openPayments(stage);
     expect(pipeline.runner("user_payments@1")).toMatchObject({ position: 3, epoch: 0, space: "user_payments@1#0" });
     expect(featuresOf(pipeline, "user_payments@1", "u1", START)).toMatchObject({ count: 1, sum_1m: 7 });
-    expect(storedStates(stage.store, pipeline)).toEqual(before);
+    expect(storedStates(pipeline)).toEqual(before);
     expect((await pipeline.push([payment(3)])).outcomes).toEqual([{ status: "accepted", offset: 3 }]);
     await pipeline.close();
   });
@@ -255,7 +255,7 @@ describe("source pipeline", () => {
         if (i % 50 === 0) await pipeline.drain();
       }
       await pipeline.drain();
-      found.push(storedStates(stage.store, pipeline));
+      found.push(storedStates(pipeline));
       await pipeline.close();
     }
     expect(Object.keys(found[0]!).length).toBe(37 + 6);
@@ -279,7 +279,7 @@ describe("source pipeline", () => {
       await reference.push([{ id, user, country, shop, at: { micros: at }, amount }]);
     }
     await reference.drain();
-    expect(storedStates(stage.store, pipeline)).toEqual(storedStates(whole.store, reference));
+    expect(storedStates(pipeline)).toEqual(storedStates(reference));
     await pipeline.close();
     await reference.close();
   });

@@ -12,10 +12,11 @@ import { count, entity, last, max, stream, sum, t, view } from "../../src/index.
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import type { PlatformOptions } from "../../src/platform/platform-options.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import { firstSeed } from "../first-seed.ts";
 
 const START = parseMicros("2026-03-01T00:00:00Z");
 const MINUTE = 60_000_000;
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const HISTORY = 20_000;
 
 const meter = entity("meter", { meter_id: t.string() });

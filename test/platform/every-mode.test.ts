@@ -26,8 +26,9 @@ import {
   statesOf,
   valuesOf,
 } from "./late-world.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const FIRST_SEED = Math.floor(Math.random() * 2 ** 31);
+const FIRST_SEED = firstSeed();
 const RUNS = 3;
 
 let folder: string;

@@ -36,8 +36,9 @@ import type { HttpServer } from "../../src/serve/http.ts";
 import type { RespServer } from "../../src/serve/resp/server.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { command, cut, PASSWORD, Speaker } from "./pipelined-requests.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const ROUNDS = Number(process.env["ONEFOLD_ROUNDS"] ?? 12);
 const START = parseMicros("2026-03-01T00:00:00Z");
 const SECOND = 1_000_000;

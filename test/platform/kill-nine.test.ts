@@ -19,10 +19,11 @@ import {
   start,
   stop,
 } from "./orders-replay.ts";
+import { firstSeed } from "../first-seed.ts";
 
 const KILLS = 20;
 const BATCHES = 240;
-const SEED = Number(process.env["KILL_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 async function run(dataDir: string, batches: readonly Batch[], kills: number): Promise<Digest> {
   const next = random(SEED + 1);
   const readFrom = random(SEED + 2);

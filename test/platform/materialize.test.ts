@@ -8,10 +8,11 @@ import { formatMicros, type Micros, parseMicros } from "../../src/base/micros.ts
 import { col, count, entity, last, stream, sum, t, view } from "../../src/index.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import { firstSeed } from "../first-seed.ts";
 
 const START = parseMicros("2026-03-01T00:00:00Z");
 const SECOND = 1_000_000;
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 
 const meter = entity("meter", { meter_id: t.string() });
 const readings = stream("readings", {

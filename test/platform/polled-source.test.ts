@@ -11,8 +11,9 @@ import { openPlatform, type Platform } from "../../src/platform.ts";
 import type { PlatformOptions } from "../../src/platform/platform-options.ts";
 import { randomFrom } from "../ingest/payments.ts";
 import { quote, QuoteApi } from "../ingest/http-poll/quote-api.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 
 const symbol = entity("symbol", { symbol: t.string() });
 

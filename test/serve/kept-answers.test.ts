@@ -12,8 +12,9 @@ import type { EntityKey } from "../../src/schema/entity-key.ts";
 import { type Asked, KeptAnswers, newAnswerSpace } from "../../src/serve/kept-answers.ts";
 import type { VectorPlan } from "../../src/serve/vector-plan.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const spaces = [newAnswerSpace(), newAnswerSpace()];
 
 interface World {

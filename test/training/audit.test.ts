@@ -68,12 +68,12 @@ async function auditedStates(
   states: ReadonlyMap<EntityKey, Uint8Array>,
   more: Partial<StateAuditRequest> = {},
 ): Promise<StateAuditResult> {
+  const store = await storeOf(SPACE, states);
   return auditStates({
     ports: world.ports,
     view: "route_flights",
     version: 1,
-    store: await storeOf(SPACE, states),
-    space: SPACE,
+    states: () => store.scan(SPACE),
     epoch: 0,
     position: () => 180,
     ...more,
@@ -383,8 +383,7 @@ describe("an audit of states", () => {
       ports: world.ports,
       view: "route_flights",
       version: 1,
-      store,
-      space: SPACE,
+      states: () => store.scan(SPACE),
       epoch: 0,
       ...unplaced,
     } as const;
@@ -422,9 +421,8 @@ describe("an audit of states", () => {
   it("works where the key is a derived column", async () => {
     const carriers = world.ports.view("carrier_flights", 1);
     const run = runLive(carriers, events, []);
-    const request = { view: "carrier_flights", space: "carrier_flights@1#0" };
-    const states = async (some: ReadonlyMap<EntityKey, Uint8Array>): Promise<StateAuditResult> =>
-      auditedStates(some, { ...request, store: await storeOf(request.space, some) });
+    const states = (some: ReadonlyMap<EntityKey, Uint8Array>): Promise<StateAuditResult> =>
+      auditedStates(some, { view: "carrier_flights" });
     expect(await states(run.states)).toMatchObject({ states: run.states.size, mismatched: 0, missing: 0, clean: true });
     const [key] = run.states.keys();
     const fewer = new Map(run.states);

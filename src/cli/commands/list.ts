@@ -1,6 +1,7 @@
 /** `onefold entities | views | services`: what is registered, with filters. */
 import { Command, Option } from "commander";
 import { formatViewName, type ViewDefinition } from "../../define/definition.ts";
+import type { Registered } from "../../registry/registry.ts";
 import { formatType } from "../../schema/value.ts";
 import { formatFreshness } from "../definition-text.ts";
 import { createOutput } from "../output.ts";
@@ -136,7 +137,7 @@ function filters(options: ListOptions): { entity?: string; tag?: string; owner?:
 }
 
 /** In all versions. */
-export function findViews(options: ListOptions) {
+export function findViews(options: ListOptions): Promise<readonly Registered<ViewDefinition>[]> {
   return withPlatform(options, "read", async ({ registry }) => {
     const found = registry.find({
       kind: "view",

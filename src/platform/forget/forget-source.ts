@@ -11,17 +11,17 @@ import { join } from "node:path";
 import { isOnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { keyFromStored } from "../../fold/derive.ts";
-import { lastEventTimeIn } from "../../fold/state-codec.ts";
 import { forgottenIdMeta } from "../../ingest/event-ids.ts";
-import { notePrefix } from "../../ingest/feature-rows.ts";
 import { eraseFromLog, replaceDurably } from "../../ingest/log-erasure.ts";
-import { SpaceTotals } from "../../ingest/space-totals.ts";
+import { withoutNote } from "../../ingest/minute-notes.ts";
+import { forgetTotals, SpaceTotals } from "../../ingest/space-totals.ts";
+import { isTailSpace, tailSpace } from "../../ingest/tail-group.ts";
 import { readStoredView, stateSpace } from "../../ingest/view-runner.ts";
 import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
 import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
 import type { OfflineTable, TableFile } from "../../offline-store/offline-store.ts";
 import { fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
-import type { LocalOnlineStore, StateRead } from "../../online-store/online-store.ts";
+import type { LocalOnlineStore, MetaWrite, StateRead } from "../../online-store/online-store.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { Value } from "../../schema/value.ts";
@@ -47,6 +47,8 @@ export interface ForgetInSource {
   /** All views on the source; they have the entity and its key columns in common. */
   readonly views: readonly CatalogView[];
   readonly key: EntityKey;
+  /** By view, where they were running: of the entity's last event, -Infinity for none. */
+  readonly lastEventTimes?: ReadonlyMap<string, number>;
 }
 
 export async function forgetInSource(request: ForgetInSource): Promise<ForgottenOfSource> {
@@ -72,7 +74,7 @@ export async function forgetInSource(request: ForgetInSource): Promise<Forgotten
 }
 
 async function forgetStates(
-  { context, online, source, views, key }: ForgetInSource,
+  { context, online, source, views, key, lastEventTimes }: ForgetInSource,
   ids: readonly string[],
 ): Promise<number> {
   const building = new Map(allBackfills(online));
@@ -86,21 +88,37 @@ async function forgetStates(
       building.get(name)?.space,
       built?.space,
       built?.former,
+      tailSpace(source.name, view.definition.entity, view.definition.key),
     ]);
     return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
   });
-  const stored = states.filter(({ space }) => online.get(space, key) !== null);
-  const totals = stored.flatMap(({ space }) => {
-    const now = context.clock.now();
-    const bytes = online.get(space, key)!;
-    const those = SpaceTotals.open(online, space, now);
-    those.changed(lastEventTimeIn(bytes), Number.NEGATIVE_INFINITY, -bytes.length);
-    return those.takeWrites(now);
-  });
-  const notes = views.map(({ name }) => ({ name: notePrefix(name) + key, bytes: null }));
+  const stored = states.filter(({ space }) => !isTailSpace(space) && online.get(space, key) !== null);
+  const lives = new Map(views.map(({ name }) => [readStoredView(online, name)?.space, lastEventTimes?.get(name)]));
+  const totals = stored.flatMap(({ space }) =>
+    withoutEntity(online, space, key, lives.get(space), context.clock.now()),
+  );
+  const notes = views.flatMap(({ name }) => withoutNote(online, name, key));
   const forgottenIds = ids.map((id) => forgottenIdMeta(source.name, id));
   await online.removeStates(states, [...notes, ...totals, ...forgottenIds]);
   return stored.length;
+}
+
+/**
+ * The totals of a space once the entity is gone. When its last event was its stored state alone does not say, as there may be
+ * events in its tail: where nobody else does, either, the totals go, and are counted again when the view is opened.
+ */
+function withoutEntity(
+  online: LocalOnlineStore,
+  space: string,
+  key: EntityKey,
+  lastEventTime: number | undefined,
+  now: number,
+): MetaWrite[] {
+  if (lastEventTime === undefined) return forgetTotals(online, space);
+  const totals = SpaceTotals.open(online, space, now, () => online.scan(space));
+  totals.moved(lastEventTime, Number.NEGATIVE_INFINITY);
+  totals.grew(-online.get(space, key)!.length);
+  return totals.takeWrites(now);
 }
 
 async function forgetEvents(engine: QueryEngine, table: OfflineTable, { groups }: ForgottenEvents): Promise<void> {

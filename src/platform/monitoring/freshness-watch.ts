@@ -11,7 +11,6 @@ import { type FreshnessReport, freshnessReport, type ViewFreshness } from "../..
 import { freshnessSignals } from "../../monitor/freshness/signals.ts";
 import { type Violation, Violations } from "../../monitor/freshness/violations.ts";
 import type { Signal, SignalSource } from "../../monitor/signal.ts";
-import type { LocalOnlineStore } from "../../online-store/online-store.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { SourceRuntimes } from "../source-runtimes.ts";
@@ -31,33 +30,22 @@ export interface FreshnessOptions {
 export class FreshnessWatch implements SignalSource {
   readonly #context: RuntimeContext;
   readonly #sources: SourceRuntimes;
-  readonly #online: Pick<LocalOnlineStore, "scan">;
   readonly #file: string;
   readonly #violations: Violations;
   readonly #judging: NodeJS.Timeout;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(
-    context: RuntimeContext,
-    sources: SourceRuntimes,
-    online: Pick<LocalOnlineStore, "scan">,
-    stored: readonly Violation[],
-  ) {
+  private constructor(context: RuntimeContext, sources: SourceRuntimes, stored: readonly Violation[]) {
     this.#context = context;
     this.#sources = sources;
-    this.#online = online;
     this.#file = fileOf(context.dataDir);
     this.#violations = new Violations(stored);
     this.#judging = setInterval(() => this.judgeNow(), JUDGE_MS);
     this.#judging.unref();
   }
 
-  static async open(
-    context: RuntimeContext,
-    sources: SourceRuntimes,
-    online: Pick<LocalOnlineStore, "scan">,
-  ): Promise<FreshnessWatch> {
-    return new FreshnessWatch(context, sources, online, await readViolations(fileOf(context.dataDir)));
+  static async open(context: RuntimeContext, sources: SourceRuntimes): Promise<FreshnessWatch> {
+    return new FreshnessWatch(context, sources, await readViolations(fileOf(context.dataDir)));
   }
 
   /** Also done every second. */
@@ -152,7 +140,7 @@ export class FreshnessWatch implements SignalSource {
   async #oldest(view: string, count: number, now: number): Promise<NonNullable<ViewFreshness["oldest_entities"]>> {
     const runner = this.#runner(view);
     if (runner === undefined) return [];
-    const found = await oldestEntities(this.#online, runner.space, count);
+    const found = await oldestEntities(runner, count);
     return found.map(({ key, lastEventAt }) => ({
       key,
       last_event_at: formatMicros(lastEventAt as Micros),

@@ -26,6 +26,10 @@ export class PublishedStore implements SharedOnlineStore {
     return this.#local.get(space, key);
   }
 
+  lend(space: StateSpace, key: EntityKey): Uint8Array | null {
+    return this.#local.lend(space, key);
+  }
+
   getMeta(name: string): Uint8Array | null {
     return this.#local.getMeta(name);
   }

@@ -224,9 +224,12 @@ export class Publisher {
     this.#behind.delete(view);
     try {
       const lost = this.#target.connectionsLost;
-      const place = readStoredView(local, view);
+      const place = this.#wholeView(view);
       const [placeMeta, builtMeta] = [viewMetaName(view), builtMetaName(view)];
-      const ours: MetaWrite[] = [placeMeta, builtMeta].map((name) => ({ name, bytes: local.getMeta(name) }));
+      const ours: MetaWrite[] = [placeMeta, builtMeta].map((name) => ({
+        name,
+        bytes: place === null ? null : local.getMeta(name),
+      }));
       const [theirPlace = null, theirBuilt = null] = (await this.#target.read([], [placeMeta, builtMeta])).metas;
       if (place === null) {
         await this.#copyTo([], ours);
@@ -262,6 +265,12 @@ export class Publisher {
       this.#behind.set(view, how);
       throw error;
     }
+  }
+
+  /** Null where there is none, and for one that this process does not run and whose states are not whole by themselves. */
+  #wholeView(view: string): StoredView | null {
+    const place = readStoredView(this.#options.local, view);
+    return place?.tails === undefined ? place : null;
   }
 
   async #copyTo(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> {

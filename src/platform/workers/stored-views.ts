@@ -7,13 +7,17 @@
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
+import type { SourceDefinition } from "../../define/definition.ts";
+import { deriveForView, type ViewDerivation } from "../../fold/derive.ts";
+import { type TailPlace, TailReader } from "../../ingest/event-tail.ts";
 import { readStoredView, type StoredView } from "../../ingest/view-runner.ts";
 import type { SharedOnlineStore } from "../../online-store/online-store.ts";
+import type { EntityKey } from "../../schema/entity-key.ts";
 import type { ServedView, StateSnapshot } from "../../serve/ports.ts";
 import { StaleViews } from "../monitoring/stale-views.ts";
 import { historyPlace } from "../view-builder.ts";
 import type { CatalogView } from "../view-catalog.ts";
-import { DecodedStates } from "./decoded-states.ts";
+import { DecodedStates, type StateTail } from "./decoded-states.ts";
 import type { HouseStatus } from "./messages.ts";
 
 const DECODED_BYTES_MAX = 64 * 1024 * 1024;
@@ -27,6 +31,7 @@ export class StoredViews implements StateSnapshot {
   readonly #store: SharedOnlineStore;
   readonly #decoded: DecodedStates;
   readonly #views = new WeakMap<CatalogView, ServedView>();
+  readonly #tailReaders = new WeakMap<SourceDefinition, TailReader>();
   readonly #flushed = new Map<string, FlushedPlace>();
   readonly #stale = new StaleViews();
   #moment = 0;
@@ -66,6 +71,16 @@ export class StoredViews implements StateSnapshot {
     const { definition, entity, source, fold, name } = compiled;
     const store = this.#store;
     const decoded = this.#decoded;
+    let derivation: ViewDerivation | null | undefined;
+    const readTail = ({ space, from }: TailPlace, key: EntityKey, before: number): StateTail | null => {
+      const reader = this.#tailReader(source);
+      reader.moment = this.#moment;
+      const tail = reader.read(space, key);
+      if (tail === null) return null;
+      derivation ??= deriveForView(definition, source);
+      const tailed = { fold, derivation };
+      return { bytes: tail.bytes, before, foldInto: (state) => reader.foldInto(tailed, state, tail, from, before) };
+    };
     let place: StoredView | null = null;
     let placeMoment = -1;
     const presentPlace = (): StoredView => {
@@ -94,11 +109,19 @@ export class StoredViews implements StateSnapshot {
         return snapshotTime();
       },
       state: (key) => {
-        const { space } = presentPlace();
+        const { space, position, tails } = presentPlace();
         const bytes = store.get(space, key);
-        return bytes === null ? null : decoded.decode(`${space}\0${key}`, fold, bytes);
+        if (bytes === null) return null;
+        const tail = tails === undefined ? null : readTail(tails, key, position);
+        return decoded.decode(`${space}\0${key}`, fold, bytes, tail);
       },
     };
+  }
+
+  #tailReader(source: SourceDefinition): TailReader {
+    const reader = this.#tailReaders.get(source) ?? new TailReader(this.#store, source);
+    this.#tailReaders.set(source, reader);
+    return reader;
   }
 
   /** Where the view's states are, or null where there are none of the view as it is compiled. */

@@ -49,7 +49,7 @@ describeWithKafka("an event id", () => {
         for (const [key, hex] of Object.entries(states)) folded[`${view}#0/${key}`] = hex;
       }
     }
-    expect(folded).toEqual(storedStates(stage.store, pipeline));
+    expect(folded).toEqual(storedStates(pipeline));
     await pipeline.close();
     await world.close();
   });

@@ -239,7 +239,7 @@ describeWithKafka("a worker", () => {
     await pipeline.drain();
     while (worker.progress.fold.events < records.length) await sleep(20);
     const [route] = world.routes;
-    const embedded = storedStates(stage.store, pipeline);
+    const embedded = storedStates(pipeline);
     const folded = (await world.storedStates(store, route!)).get("user_payments@1")!;
     expect(Object.keys(folded)).toHaveLength(37);
     expect(Object.fromEntries(Object.entries(folded).map(([key, hex]) => [`user_payments@1#0/${key}`, hex]))).toEqual(

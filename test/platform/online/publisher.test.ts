@@ -237,3 +237,31 @@ it("a publisher claims no more than was copied, and copies all in the end, whate
   expect(counts.failures).toBeGreaterThan(100);
   expect(counts.losses).toBeGreaterThan(10);
 }, 60_000);
+
+it("a publisher leaves out a view whose newest events are beside its states, and takes back what stood for it", async () => {
+  const local = new MemoryOnlineStore();
+  const target = new FailingTarget(new SeededRandom(1));
+  target.calm();
+  const [whole, tailed] = [new View("whole@1"), new View("tailed@1")];
+  for (const view of [whole, tailed]) {
+    view.keys.push("a", "b");
+    const { states, metas } = view.takeWrites();
+    await target.commit(states, [...metas, view.built()]);
+    await local.commitAlone(states, [...metas, view.built()]);
+  }
+  const place = { space: tailed.space, epoch: 0, position: 3, tails: { space: "tails/s/x", from: 0 } };
+  await local.commitAlone([], [meta(`view/${tailed.name}`, place)]);
+  const publisher = new Publisher({
+    local,
+    target,
+    clock: new ReplayClock(1_000_000 as Micros),
+    keptMs: () => undefined,
+    onError: () => undefined,
+    retryMillisMin: 1,
+  });
+  publisher.start(() => []);
+  while (!publisher.isCaughtUp) await sleep(1);
+  expect(target.getMeta(`view/${tailed.name}`)).toBeNull();
+  expect(target.getMeta(`view/${whole.name}`)).toEqual(local.getMeta(`view/${whole.name}`));
+  await publisher.close();
+});

@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
 import { DecodedStates } from "../../../src/platform/workers/decoded-states.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
+import { firstSeed } from "../../first-seed.ts";
 
-const SEED = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 
 /** Decodes to what says which bytes it was made of, and counts. */
 function countingFold(): { fold: ViewFold; decoded(): number } {

@@ -1,5 +1,6 @@
 /**
- * Random bytes at the fast door, for a few seconds, or for as many as `ONEFOLD_FUZZ_SECONDS` says: the answers
+ * Random bytes at the fast door, for a few seconds, or for as many as `ONEFOLD_FUZZ_SECONDS` says, half of them
+ * each: the answers
  * are the ordinary server's, a client that does nothing wrong notices nothing, and memory stays what it was.
  */
 import { connect, type Socket } from "node:net";
@@ -12,9 +13,10 @@ import { HOT } from "./known-requests.ts";
 import { randomBytes, randomParts, randomStream } from "./mutations.ts";
 import { vectorRequest } from "./request-text.ts";
 import { answersOfBoth, differenceOf, openTwoDoors, splitAnswers, type TwoDoors } from "./two-doors.ts";
+import { firstSeed } from "../../first-seed.ts";
 
-const SECONDS = Number(process.env["ONEFOLD_FUZZ_SECONDS"] ?? 4);
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SECONDS = Number(process.env["ONEFOLD_FUZZ_SECONDS"] ?? 6) / 2;
+const SEED = firstSeed();
 const AT_ONCE = 12;
 
 let doors: TwoDoors;

@@ -11,8 +11,9 @@ import { SeededRandom } from "../../../src/testing/random.ts";
 import { mutate, randomBytes, split } from "../mutations.ts";
 import { decodeReplies } from "./decode-reply.ts";
 import { BareClient, encodeCommand, useRespDoor } from "./resp-in-test.ts";
+import { firstSeed } from "../../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const SECONDS = Number(process.env["ONEFOLD_FUZZ_SECONDS"] ?? 3);
 const WORKERS = 16;
 /** Fewer than would like to come in. */

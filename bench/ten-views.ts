@@ -1,0 +1,136 @@
+/**
+ * An event into ten views of one entity, as `onefold serve` takes it in: door, log synced, fold, states to LMDB. Beside
+ * it the same where every changed state is written whole at each flush, as a server does that copies them to Redis.
+ * `npm run bench -- ten-views [--json]`.
+ *
+ * Pushes of 250 events, one each 50 ms or slower, as case c of the serving benchmark sends them; states of 60 buckets.
+ * What is measured is the processor time an event takes, of all threads, for the wall clock of a shared machine says
+ * less. "again": accounts whose states are in memory, with tails of every length. "first": mostly accounts whose first event
+ * it is since the start, so that their ten states are read from the store.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Micros, MICROS_PER_DAY } from "../src/base/micros.ts";
+import type { EntityDefinition, ViewDefinition } from "../src/define/definition.ts";
+import { compileViewFold } from "../src/fold/compile.ts";
+import { diskStorage } from "../src/ingest/disk-storage.ts";
+import { openSourcePipeline } from "../src/ingest/source-pipeline.ts";
+import { TAIL_LIMITS } from "../src/ingest/tail-group.ts";
+import { stateSpace } from "../src/ingest/view-runner.ts";
+import { openLmdbStore } from "../src/online-store/lmdb.ts";
+import type { SharedOnlineStore } from "../src/online-store/online-store.ts";
+import { SeededRandom } from "../src/testing/random.ts";
+import { report } from "./report.ts";
+import { accountKey } from "./serving/payment-row.ts";
+import { EVENTS_MEDIAN, payments, WIDE_DAYS, wideDefinitions } from "./serving/payments.ts";
+
+const BATCH_EVENTS = 250;
+const BATCHES = 40;
+const ROUNDS = 3;
+/** Of what writing every state whole takes. */
+const GOAL = 0.5;
+const CASES = [
+  { name: "again", accounts: 5000, isFirst: false },
+  { name: "first", accounts: 10_000, isFirst: true },
+] as const satisfies readonly Case[];
+
+interface Case {
+  readonly name: string;
+  readonly accounts: number;
+  readonly isFirst: boolean;
+}
+
+const account = wideDefinitions.find((one): one is EntityDefinition => one.kind === "entity")!;
+const views = wideDefinitions
+  .filter((one): one is ViewDefinition => one.kind === "view")
+  .map((definition) => ({ definition, entity: account, fold: compileViewFold(definition, payments, account) }));
+const time = { now: Date.UTC(2026, 0, 1) * 1000 };
+const random = new SeededRandom(7);
+
+function payment(number: number): Record<string, unknown> {
+  const amount = random.integer(1, 20_000) / 100;
+  return { account: accountKey(number), at: { micros: time.now - 1000 }, amount, declined: random.oneIn(10) };
+}
+
+/** Every account's states, alike: of so many events spread over the longest window, before all live ones. */
+async function fill(store: SharedOnlineStore, accounts: number): Promise<void> {
+  for (const { definition, fold } of views) {
+    const state = fold.empty();
+    for (let n = 0; n < EVENTS_MEDIAN; n++) {
+      const at = (time.now - (WIDE_DAYS * MICROS_PER_DAY * (EVENTS_MEDIAN - n)) / (EVENTS_MEDIAN + 1)) as Micros;
+      const row = ["a", at, n, n % 10 === 0];
+      fold.fold(state, { offset: n - EVENTS_MEDIAN, eventTime: at, knownTime: at, row });
+    }
+    const space = stateSpace(`${definition.name}@${definition.version}`, 0);
+    const written = { space, epoch: 0, offset: -1, bytes: fold.encode(state) };
+    const keys = Array.from({ length: accounts }, (_, n) => ({ ...written, key: accountKey(n) }));
+    await store.commitAlone(keys, []);
+  }
+}
+
+/** Microseconds of processor time an event. */
+async function measure(folder: string, { accounts, isFirst }: Case, wholeStates: boolean): Promise<number> {
+  const store = openLmdbStore({ folder: join(folder, "online") });
+  await fill(store, accounts);
+  const pipeline = await openSourcePipeline({
+    source: payments,
+    views,
+    storage: diskStorage,
+    folder,
+    store,
+    clock: { now: () => time.now as Micros },
+    wholeStates,
+  });
+  // Before it is measured each has had another number of events, so that as many tails are long as ever will be.
+  const before = isFirst ? 0 : TAIL_LIMITS.eventsMax + 1;
+  for (let n = 0; n < before; n++) {
+    const some = Array.from({ length: accounts }, (_, i) => i).filter((i) => i % before >= n);
+    await pipeline.push(some.map(payment));
+  }
+  await pipeline.drain();
+  const began = process.cpuUsage();
+  for (let batch = 0; batch < BATCHES; batch++) {
+    time.now += 50_000;
+    await pipeline.push(Array.from({ length: BATCH_EVENTS }, () => payment(random.integer(0, accounts - 1))));
+    await sleep(50);
+  }
+  await pipeline.drain();
+  const { user, system } = process.cpuUsage(began);
+  await pipeline.close();
+  await store.close();
+  return (user + system) / (BATCHES * BATCH_EVENTS);
+}
+
+const root = mkdtempSync(join(tmpdir(), "onefold-bench-"));
+try {
+  // The compiler has seen it all once before it is measured.
+  const few = { ...CASES[0], accounts: 500 };
+  for (const wholeStates of [true, false]) await measure(join(root, `warm-${wholeStates}`), few, wholeStates);
+  for (const each of CASES) {
+    const taken: number[] = [];
+    const whole: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [wholeStates, rounds] of [
+        [true, whole],
+        [false, taken],
+      ] as const) {
+        const folder = join(root, `${each.name}-${round}-${wholeStates}`);
+        rounds.push(await measure(folder, each, wholeStates));
+        rmSync(folder, { recursive: true });
+      }
+    }
+    report({
+      bench: "ten-views",
+      case: each.name,
+      unit: "us/event",
+      better: "lower",
+      rounds: taken,
+      reference: { name: "every-state-whole", rounds: whole },
+      goal: GOAL,
+    });
+  }
+} finally {
+  rmSync(root, { recursive: true, force: true });
+}
