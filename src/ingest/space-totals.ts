@@ -22,6 +22,11 @@ export function forgetTotals(store: Pick<LocalOnlineStore, "scanMeta">, space: S
   return Array.from(store.scanMeta(prefixOf(space)), ({ name }) => ({ name, bytes: null }));
 }
 
+/** The same of all spaces of a view, `name@version`. */
+export function forgetTotalsOf(store: Pick<LocalOnlineStore, "scanMeta">, view: string): MetaWrite[] {
+  return Array.from(store.scanMeta(`totals/${view}#`), ({ name }) => ({ name, bytes: null }));
+}
+
 export class SpaceTotals {
   readonly #space: StateSpace;
   readonly #cells: EventTimeCells;

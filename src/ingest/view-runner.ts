@@ -27,7 +27,7 @@ import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
 import { notePrefixes } from "./minute-notes.ts";
-import { SpaceTotals } from "./space-totals.ts";
+import { forgetTotalsOf, SpaceTotals } from "./space-totals.ts";
 import type { TailGroup, TailMember } from "./tail-group.ts";
 
 export interface PipelineView {
@@ -75,12 +75,12 @@ function decodePlace(bytes: Uint8Array): StoredView {
   return JSON.parse(Buffer.from(bytes).toString("utf8")) as StoredView;
 }
 
-/** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`, and their totals forgotten. */
+/** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`. */
 export function forgetView(store: LocalOnlineStore, view: string): MetaWrite[] {
   const names = [...notePrefixes(view), outboxPrefix(view)].flatMap((prefix) =>
     [...store.scanMeta(prefix)].map(({ name }) => name),
   );
-  return [viewMetaName(view), ...names].map((name) => ({ name, bytes: null }));
+  return [...[viewMetaName(view), ...names].map((name) => ({ name, bytes: null })), ...forgetTotalsOf(store, view)];
 }
 
 export interface ViewRunnerOptions {

@@ -70,8 +70,7 @@ export async function forgetStaleDrafts(
     if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
     const stored = readStoredView(store, view);
     const spaces = [stored?.space ?? stateSpace(view, epoch), ...(former === undefined ? [] : [former])];
-    const totals = spaces.flatMap((space) => forgetTotals(store, space));
-    await store.commitAlone([], [...forgetView(store, view), ...totals, { name, bytes: null }]);
+    await store.commitAlone([], [...forgetView(store, view), { name, bytes: null }]);
     for (const space of spaces) await store.dropSpace(space);
   }
   for (const [view, { fingerprint, space }] of allBackfills(store)) {

@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EventTimeCells } from "../../src/ingest/event-time-cells.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = firstSeed();
 const SECOND = 1_000_000;
 const BASE = Date.UTC(2026, 10, 26) * 1000;
 

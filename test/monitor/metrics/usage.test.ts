@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DayCount, firstDayOf, sumDays, type UsageDay } from "../../../src/monitor/metrics/usage-days.ts";
 import { type UsedPlan, UsageTally } from "../../../src/monitor/metrics/usage-tally.ts";
+import { firstSeed } from "../../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = firstSeed();
 
 const PLANS: readonly UsedPlan[] = [
   { service: "model", qualifiedNames: ["a@1:x", "a@1:y", "b@dev:x"] },
