@@ -61,7 +61,7 @@ export function addVectorMetrics(make: Instruments, { statusNames }: Pick<Monito
   );
   const kept = "Feature vectors answered as they were read before, unchanged since";
   make.askedCounter("onefold_vectors_kept_total", kept, ["service"], () =>
-    Array.from(tally.durations.entries(), ([service]) => [{ service }, tally.kept.get(service) ?? 0]),
+    Array.from(tally.durations.entries(), ([service]) => [{ service }, tally.kept(service)]),
   );
   const failing = "Failures of on-demand views, one a vector or output";
   const failures = make.counter("onefold_on_demand_errors_total", failing, ["view", "code"]);
