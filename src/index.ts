@@ -15,6 +15,22 @@ export {
 } from "./base/micros.ts";
 export { type Column, type Value, type ValueType } from "./schema/value.ts";
 export * from "./define/definition.ts";
+export * from "./define/alert-definition.ts";
+export {
+  alert,
+  type AlertOptions,
+  defaultAlerts,
+  retrain,
+  type RetrainOptions,
+  type RuleOptions,
+} from "./define/alert.ts";
+export {
+  command,
+  type CommandOptions,
+  type EnvironmentName,
+  webhook,
+  type WebhookOptions,
+} from "./define/destination.ts";
 export { type Expression } from "./define/expression.ts";
 export { type ColumnType, t } from "./define/column-type.ts";
 export { col, type Expr, lit, when } from "./define/expression-builder.ts";

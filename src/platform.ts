@@ -18,7 +18,6 @@ import type { PushResult } from "./ingest/pipeline.ts";
 import type { FreshnessReport } from "./monitor/freshness/report.ts";
 import type { Metrics } from "./monitor/metrics/metrics.ts";
 import type { MetricValues } from "./monitor/metrics/prometheus.ts";
-import type { SignalSource } from "./monitor/signal.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
@@ -41,6 +40,7 @@ import type {
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
+import { desksOf, Monitoring } from "./platform/monitoring/monitoring.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
@@ -68,6 +68,7 @@ import type { Value } from "./schema/value.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
+import type { MonitoringDesks } from "./serve/monitoring-desks.ts";
 import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
@@ -124,10 +125,12 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
     const training = await openTrainingJobs(context, sources, opened.folder, options);
     if (training !== null) closers.push(() => training.close());
     const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
+    const monitoring = new Monitoring(context, { gauges: () => sources.gauges(), freshness, training }, options);
+    closers.push(() => monitoring.close());
     return new Platform(
       context,
       shared,
-      { online, publishing, sources, freshness, training, servingLog, keptVectorsBytes, sampleRate },
+      { online, publishing, sources, freshness, training, monitoring, servingLog, keptVectorsBytes, sampleRate },
       closers,
     );
   } catch (error) {
@@ -186,6 +189,7 @@ export class Platform {
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
+      alerts: () => owned?.monitoring.gauges() ?? null,
     });
     this.#servePorts = openServePorts({
       context,
@@ -291,7 +295,7 @@ export class Platform {
     return this.#call(method, path, body);
   }
 
-  /** Joins label rows with a service's features, point in time. Errors as in `train` of `training/training-set.ts`. */
+  /** Joins label rows with the features of a service, or of several, point in time. Errors as in `train` of `training/training-set.ts`. */
   train(options: TrainOptions): Promise<TrainingSet> {
     return train({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
   }
@@ -361,9 +365,9 @@ export class Platform {
     return this.#own("judge freshness", "ask its server: GET /freshness").freshness.report(options);
   }
 
-  /** What freshness tells the alerts. */
-  freshnessSignals(): SignalSource {
-    return this.#own("judge freshness").freshness;
+  /** What watches what this process serves: its alerts, and what models report. Nothing of it where it owns no folder. */
+  get monitoring(): MonitoringDesks {
+    return this.#owned === null ? {} : desksOf(this.#owned.monitoring);
   }
 
   /** Rows that could not be used, with the reason: to list, and to push again once it is gone. */
@@ -444,8 +448,9 @@ export class Platform {
   }
 
   #beginServing(): void {
-    const { sources } = this.#own("serve", "ask the process that owns the folder over HTTP");
+    const { sources, monitoring } = this.#own("serve", "ask the process that owns the folder over HTTP");
     this.#metrics.start();
+    monitoring.start();
     this.#shared.onServing();
     if (this.#context.pollsWhileServing) sources.startPolls();
   }

@@ -104,6 +104,10 @@ export const ERROR_CODES = {
   TRAINING_SET_NOT_DONE: { status: 409, meaning: "a training set that is not done has no file to be downloaded" },
   TRAINING_NOT_OFFERED: { status: 409, meaning: "this server builds no training sets" },
   TRAINING_INTERRUPTED: { status: 500, meaning: "the process that built a training set ended before its work did" },
+  // alerts
+  ALERTS_NOT_OFFERED: { status: 409, meaning: "this server judges no alerts" },
+  SILENCE_UNKNOWN: { status: 404, meaning: "no silence has this id, or it is over" },
+  DELIVERY_FAILED: { status: 502, meaning: "a destination did not take a notice" },
   PATH_NOT_ALLOWED: { status: 403, meaning: "a path on the server lies outside the folder that it may be read from" },
   EPOCH_UNKNOWN: { status: 404, meaning: "a token names an epoch this data folder does not have" },
   CANCELLED: { status: 499, meaning: "the work was cancelled" },

@@ -2,15 +2,15 @@
  * The options of commands that join label rows with features: `train` and `fit`.
  */
 import { type Command, Option } from "commander";
+import { OnefoldError } from "../base/errors.ts";
 import type { FitOptions } from "../platform/platform-options.ts";
-import { collectPair } from "./option-values.ts";
+import { collect, collectPair } from "./option-values.ts";
 
 export interface LabelOptions {
-  readonly service: string;
   readonly labels: string;
   readonly timeColumn?: string;
   readonly key?: Readonly<Record<string, string>>;
-  readonly tokenColumn?: string;
+  readonly tokenColumn?: readonly string[];
   readonly knowledge: "as-known" | "final" | "as-served";
   readonly inclusive?: true;
   readonly exclusive?: true;
@@ -29,7 +29,12 @@ export function withLabelOptions(command: Command): Command {
         "label columns that hold an entity's key, as entity=column[,column]",
       ).argParser(collectPair),
     )
-    .option("--token-column <name>", "column with the served vector's token, for --knowledge as-served")
+    .addOption(
+      new Option(
+        "--token-column <name>",
+        "column with the served vector's token, for --knowledge as-served; of several services service=column for each",
+      ).argParser(collect),
+    )
     .addOption(
       new Option("--knowledge <kind>", "what a label sees of the events")
         .choices(["as-known", "final", "as-served"])
@@ -40,16 +45,17 @@ export function withLabelOptions(command: Command): Command {
     .option("--allow-after-log", "keep labels after the end of the log, flagged, instead of refusing them");
 }
 
-/** What the platform is told of them. */
+/** What the platform is told of them, and of the services. */
 export function labelRequest(
   options: LabelOptions,
+  services: readonly string[],
 ): Pick<
   FitOptions,
-  "service" | "labels" | "timeColumn" | "tokenColumn" | "keyColumns" | "knowledge" | "boundary" | "allowAfterLog"
+  "labels" | "timeColumn" | "tokenColumn" | "keyColumns" | "knowledge" | "boundary" | "allowAfterLog"
 > {
+  const tokenColumn = ofEachService("--token-column", services, options.tokenColumn);
   const boundary = options.inclusive === true ? "inclusive" : options.exclusive === true ? "exclusive" : undefined;
   return {
-    service: options.service,
     labels: options.labels,
     knowledge: options.knowledge,
     allowAfterLog: options.allowAfterLog === true,
@@ -61,7 +67,28 @@ export function labelRequest(
             Object.entries(options.key).map(([entity, columns]) => [entity, columns.split(",")]),
           ),
         }),
-    ...(options.tokenColumn === undefined ? {} : { tokenColumn: options.tokenColumn }),
+    ...(tokenColumn === undefined ? {} : { tokenColumn }),
     ...(boundary === undefined ? {} : { boundary }),
   };
+}
+
+/** `value` of the only service, or `service=value` of each. Throws `REQUEST_INVALID`. */
+export function ofEachService(
+  option: string,
+  services: readonly string[],
+  given: readonly string[] | undefined,
+): string | Readonly<Record<string, string>> | undefined {
+  if (given === undefined) return undefined;
+  const pairs = given.map((text): [string | null, string] => {
+    const service = services.find((name) => text.startsWith(`${name}=`)) ?? null;
+    return [service, service === null ? text : text.slice(service.length + 1)];
+  });
+  const [first] = pairs;
+  if (services.length === 1 && pairs.length === 1) return first![1];
+  const unnamed = pairs.find(([service]) => service === null);
+  if (unnamed === undefined) return Object.fromEntries(pairs as [string, string][]);
+  throw new OnefoldError("REQUEST_INVALID", `${option} ${unnamed[1]} does not say which of the services it is of`, {
+    where: `services ${services.join(", ")}`,
+    hint: `write it as ${option} ${services[0]}=...`,
+  });
 }

@@ -162,7 +162,18 @@ function collect(values: readonly unknown[]): Definition[] {
   });
 }
 
-const KINDS: ReadonlySet<unknown> = new Set(["entity", "stream", "batch", "view", "on-demand", "service"]);
+const KINDS: ReadonlySet<unknown> = new Set([
+  "entity",
+  "stream",
+  "batch",
+  "view",
+  "on-demand",
+  "service",
+  "webhook",
+  "command",
+  "alert",
+  "retrain",
+] satisfies Definition["kind"][]);
 
 function isDefinition(value: unknown): value is Definition {
   return (

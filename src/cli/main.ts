@@ -6,6 +6,7 @@
 import { Command, CommanderError } from "commander";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
+import { alertsCommand } from "./commands/alerts.ts";
 import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { backfillCommand } from "./commands/backfill.ts";
@@ -82,6 +83,7 @@ for (const command of [
   lineageCommand(),
   tablesCommand(),
   deadLettersCommand(),
+  alertsCommand(),
 ]) {
   program.addCommand(command);
 }

@@ -1,7 +1,7 @@
 /** Parsers of what stands on the command line; commander turns an `InvalidArgumentError` into a usage error. */
 import { InvalidArgumentError } from "commander";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { type Micros, parseMicros } from "../base/micros.ts";
+import { type Micros, parseDuration, parseMicros } from "../base/micros.ts";
 
 export function parsePort(text: string): number {
   const port = Number(text);
@@ -46,6 +46,15 @@ export function parseAmount(text: string): number {
   throw new InvalidArgumentError("Give a whole number; 0 for none.");
 }
 
+/** Microseconds. */
+export function parseInterval(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new InvalidArgumentError(isOnefoldError(error) ? `${error.message}: ${error.hint}.` : String(error));
+  }
+}
+
 export function parseTime(text: string): Micros {
   try {
     return parseMicros(text);
@@ -71,6 +80,11 @@ export function parseObject(text: string): Readonly<Record<string, unknown>> {
     // answered below, as any other text that is no object
   }
   throw new InvalidArgumentError('Give one JSON object, such as {"amount": 12.5}.');
+}
+
+/** Gathers what a repeated option was given. */
+export function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
 }
 
 /** Gathers repeated `column=value` options into one object. */

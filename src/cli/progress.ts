@@ -72,7 +72,9 @@ function plainLines(title: string, stream: NodeJS.WritableStream): Progress {
       printedMillis = performance.now();
       const of = total === null || total === 0 ? "" : ` of ${formatCount(total)}`;
       const left = of === "" ? "" : timeLeft(total! - done, ratePerSecond);
-      stream.write(`${title}: ${phase} ${formatCount(done)}${of}, ${formatCount(ratePerSecond)}/s${left}\n`);
+      // What has only begun has no rate yet.
+      const count = done === 0 && of === "" ? "" : ` ${formatCount(done)}${of}, ${formatCount(ratePerSecond)}/s${left}`;
+      stream.write(`${title}: ${phase}${count}\n`);
     },
     stop(): void {},
   };

@@ -8,6 +8,7 @@ import type { Platform } from "../platform.ts";
 import type { MaterializeOptions } from "../platform/materialized-view.ts";
 import type { FreshnessOptions } from "../platform/monitoring/freshness-watch.ts";
 import type { BackfilledView } from "../platform/platform-options.ts";
+import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
 import type { PlannedChange } from "../registry/registry.ts";
 import type { DeskWork } from "./owner-desk.ts";
 import type { OnProgress } from "./progress.ts";
@@ -35,6 +36,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
     correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
       platform.correct(source, corrections),
     forget: ({ entity, key }: { entity: string; key: readonly string[] }) => platform.forget(entity, key),
+    alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>
+      askMonitoring(platform.monitoring, { desk: "alerts", call, given }),
     run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.runBatch(source, {
         onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),

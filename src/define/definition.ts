@@ -7,6 +7,7 @@
  */
 import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
+import type { MonitoringDefinition } from "./alert-definition.ts";
 import type { Expression } from "./expression.ts";
 import type { PollDefinition } from "./poll-definition.ts";
 
@@ -347,7 +348,15 @@ export interface ServiceDefinition extends Defined {
   readonly omit?: readonly string[];
 }
 
-export type Definition = EntityDefinition | SourceDefinition | ViewDefinition | OnDemandDefinition | ServiceDefinition;
+/** What a feature comes from, or is read by. */
+export type FeatureGraphDefinition =
+  | EntityDefinition
+  | SourceDefinition
+  | ViewDefinition
+  | OnDemandDefinition
+  | ServiceDefinition;
+
+export type Definition = FeatureGraphDefinition | MonitoringDefinition;
 
 /** `name@version`. */
 export function formatViewName(view: { readonly name: string; readonly version: number | "dev" }): string {

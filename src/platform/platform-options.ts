@@ -10,6 +10,7 @@ import type { LeakageRequest } from "../training/leakage.ts";
 import type { TrainRequest } from "../training/training-set.ts";
 import type { GeneratedLabelOptions, LabelOptions } from "./label-options.ts";
 import type { WorkerTablesOptions } from "./kafka/worker-tables.ts";
+import type { AlertsOptions } from "./monitoring/alerts.ts";
 import type { DefinitionCode } from "./registrations.ts";
 import type { OnProgress } from "./runtime-context.ts";
 import type { TrainingJobsOptions } from "./training-jobs/training-jobs.ts";
@@ -70,6 +71,8 @@ export interface PlatformOptions {
    * that calls `runTrainingJob({ definitions })`. Default: none are built.
    */
   readonly trainingJobs?: TrainingJobsOptions;
+  /** How alerts are judged while something is served (docs/alerts.md); false judges none. */
+  readonly alerts?: AlertsOptions | false;
   /**
    * Whether opening waits until views that are new, or whose backfill was cut short, are computed from history. Else they
    * are while the platform is open, and reading them is refused until they stand. Default "wait".

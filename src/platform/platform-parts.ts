@@ -3,6 +3,7 @@ import type { OnefoldError } from "../base/errors.ts";
 import type { SharedOnlineStore } from "../online-store/online-store.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import type { FreshnessWatch } from "./monitoring/freshness-watch.ts";
+import type { Monitoring } from "./monitoring/monitoring.ts";
 import type { OwnedStore } from "./online/open-published.ts";
 import type { OpenedRegistry } from "./open-registry.ts";
 import type { DefinitionCode } from "./registrations.ts";
@@ -25,6 +26,7 @@ export interface Owned {
   readonly freshness: FreshnessWatch;
   /** Null where it builds no training sets on request. */
   readonly training: TrainingJobs | null;
+  readonly monitoring: Monitoring;
   readonly servingLog: ServingLog;
   readonly keptVectorsBytes: number;
   readonly sampleRate: number;

@@ -1,6 +1,7 @@
 /**
  * What serving gets of the platform that owns the data folder; of one that only reads it, the reasons why not.
  */
+import type { MonitoringDesks } from "../serve/monitoring-desks.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import type { FreshnessWatch } from "./monitoring/freshness-watch.ts";
@@ -13,6 +14,7 @@ export interface ServingOwner {
   readonly sources: SourceRuntimes;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
+  readonly monitoring: MonitoringDesks;
   readonly servingLog: ServingLog;
   readonly freshness: FreshnessWatch;
   readonly keptVectorsBytes: number;
@@ -55,6 +57,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
       owned.servingLog.samples(service, entities, keys) &&
       !views.some(({ view }) => view.definition.version === "dev"),
     ...(owned === null || owned.training === null ? {} : { training: owned.training }),
+    ...(owned === null ? {} : { monitoring: owned.monitoring }),
     record: (vector) => owned?.servingLog.record(vector),
     metrics,
     freshness: (options) => own("judge freshness", "ask its server: GET /freshness").freshness.report(options),

@@ -8,6 +8,7 @@
  * | source           | nullable columns and derived columns may be added behind the others; what is let in (constraints, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
  * | view, on-demand  | nothing else in a numbered version, anything in "dev"                            |
  * | service          | anything: models pin what they read by the vector's names                        |
+ * | alert, retrain, webhook, command | anything: no value depends on them                               |
  */
 import type { Definition, SourceDefinition } from "../define/definition.ts";
 import { toData } from "./definition-data.ts";
@@ -22,6 +23,10 @@ export function refusal(before: Definition, after: Definition): string | null {
       if (after.version === "dev") return null;
       return `a registered version never changes its meaning: give it version ${after.version + 1}, or "dev" while you work on it`;
     case "service":
+    case "alert":
+    case "retrain":
+    case "webhook":
+    case "command":
       return null;
     default:
       return before.kind === after.kind

@@ -5,7 +5,7 @@ import { type Definition, formatViewName } from "../define/definition.ts";
 
 /**
  * What a definition is registered under. Streams and batch sources share one space of names, as do views
- * and on-demand views, whose versions are separate entries.
+ * and on-demand views, whose versions are separate entries; alerts and retraining; webhooks and commands.
  */
 export function keyOf(definition: Definition): string {
   switch (definition.kind) {
@@ -18,6 +18,12 @@ export function keyOf(definition: Definition): string {
     case "view":
     case "on-demand":
       return `view:${formatViewName(definition)}`;
+    case "alert":
+    case "retrain":
+      return `rule:${definition.name}`;
+    case "webhook":
+    case "command":
+      return `destination:${definition.name}`;
   }
 }
 

@@ -11,6 +11,7 @@ import { refusal } from "./compatible.ts";
 import { type Data, toData } from "./definition-data.ts";
 import { differences } from "./diff.ts";
 import { meaning, registeredData } from "./fingerprint.ts";
+import { ruleText } from "./rule-text.ts";
 import type { ChangeKind, Plan, PlannedChange } from "./registry.ts";
 import { problemsOf, refuseProblems } from "./validate.ts";
 
@@ -21,6 +22,10 @@ const KIND_ORDER: Readonly<Record<Definition["kind"], number>> = {
   view: 2,
   "on-demand": 3,
   service: 4,
+  webhook: 5,
+  command: 5,
+  alert: 6,
+  retrain: 6,
 };
 
 /** Plans `given` over what is `registered`, by key. Throws `DEFINITION_INVALID` with every problem. */
@@ -106,5 +111,12 @@ function summary(definition: Definition): string[] {
         `${definition.features.length} features: ${definition.features.map((feature) => feature.as).join(", ")}`,
         ...(definition.transform ?? []).map(({ name, node }) => `${name} is ${transformationText(node)}`),
       ];
+    case "webhook":
+      return [`notices as ${definition.template}${definition.secretEnv === undefined ? "" : ", signed"}`];
+    case "command":
+      return [`notices on stdin of ${definition.run[0]}`];
+    case "alert":
+    case "retrain":
+      return [ruleText(definition)];
   }
 }

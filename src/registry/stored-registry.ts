@@ -286,6 +286,8 @@ class StoredRegistry implements SharedRegistry {
         return definition.inputs.some(isRead);
       case "service":
         return definition.features.some(isRead);
+      default:
+        return false;
     }
   }
 

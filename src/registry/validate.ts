@@ -3,7 +3,6 @@
  * that is wrong at once, each with where it was written.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { nearestNames } from "../base/nearest-names.ts";
 import { placeOf } from "../define/defined-at.ts";
 import {
   type Definition,
@@ -12,6 +11,8 @@ import {
   type OnDemandDefinition,
   type ServiceDefinition,
 } from "../define/definition.ts";
+import { ruleProblems } from "../define/alert-problems.ts";
+import { destinationProblems } from "../define/destination.ts";
 import { entityProblems } from "../define/entity.ts";
 import { onDemandProblems } from "../define/on-demand.ts";
 import { requestColumnsOf } from "../define/request-columns.ts";
@@ -21,6 +22,8 @@ import type { FeatureTypes } from "../define/transformation-type.ts";
 import { viewProblems } from "../define/view-problems.ts";
 import type { ValueType } from "../schema/value.ts";
 import { keyOf, shownName } from "./definition-set.ts";
+import { watchedProblems } from "./watched-problems.ts";
+import { unknownName as unknown } from "./unknown-name.ts";
 
 export interface DefinitionProblem {
   readonly definition: Definition;
@@ -103,6 +106,12 @@ function problemsOfOne(
         ]),
         ...requestColumnsOf(definition.features, onDemandIn(all)).problems,
       ];
+    case "webhook":
+    case "command":
+      return destinationProblems(definition);
+    case "alert":
+    case "retrain":
+      return [...ruleProblems(definition), ...watchedProblems(definition, all, known)];
   }
 }
 
@@ -182,9 +191,4 @@ function reachesItself(
 
 function namesOf(definitions: readonly Definition[], kinds: readonly Definition["kind"][]): string[] {
   return definitions.filter((definition) => kinds.includes(definition.kind)).map((definition) => definition.name);
-}
-
-function unknown(what: string, name: string, names: readonly string[]): string {
-  const near = nearestNames(name, names);
-  return `there is no ${what} "${name}"${near.length === 0 ? "" : `; did you mean ${near.map((one) => `"${one}"`).join(" or ")}?`}`;
 }

@@ -10,6 +10,7 @@ import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
+import type { MonitoringDesks } from "./monitoring-desks.ts";
 import type { TrainingDesk } from "./training-desk.ts";
 
 /**
@@ -125,6 +126,8 @@ export interface ServePorts {
   record(vector: ServedVector): void;
   /** Builds training sets; absent where this server does not. */
   readonly training?: TrainingDesk;
+  /** What else monitoring can be asked; absent where this server does not watch. */
+  readonly monitoring?: MonitoringDesks;
   /** What monitoring has to say, as text for a scraper. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** How fresh everything is (docs/monitoring.md), as JSON data; absent where nothing is folded. `oldest`: entities to name. */

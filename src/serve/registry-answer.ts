@@ -2,6 +2,7 @@
  * Registered definitions as HTTP answers carry them: snake_case, durations as text (`1h`), and each feature
  * with all that is said of it, what it inherits from its view included.
  */
+import type { DestinationDefinition, RuleDefinition } from "../define/alert-definition.ts";
 import { formatDuration } from "../base/micros.ts";
 import type {
   Aggregation,
@@ -56,7 +57,45 @@ function answerMeaning(definition: Definition, createdAt: string): Answer {
       return answerOnDemand(definition);
     case "service":
       return answerService(definition);
+    case "webhook":
+    case "command":
+      return answerDestination(definition);
+    case "alert":
+    case "retrain":
+      return answerRule(definition);
   }
+}
+
+/** An address in the definition may be a secret, so its host alone is shown. */
+function answerDestination(destination: DestinationDefinition): Answer {
+  const delivery = {
+    timeout: formatDuration(destination.timeoutMicros),
+    give_up: formatDuration(destination.giveUpMicros),
+  };
+  if (destination.kind === "command") return { run: destination.run, ...delivery };
+  const { url, secretEnv = null, template } = destination;
+  const host = "value" in url ? new URL(url.value).host : null;
+  return { host, url_env: "env" in url ? url.env : null, secret_env: secretEnv, template, ...delivery };
+}
+
+function answerRule(rule: RuleDefinition): Answer {
+  const { kinds, ...of } = rule.watches;
+  return {
+    on: kinds,
+    ...of,
+    bound: rule.bound ?? null,
+    for: rule.forMicros === 0 ? "0s" : formatDuration(rule.forMicros),
+    windows: rule.windows,
+    samples_min: rule.samplesMin,
+    false_discovery_rate: rule.falseDiscoveryRate,
+    keep_firing: formatDuration(rule.keepFiringMicros),
+    cooldown: formatDuration(rule.cooldownMicros),
+    is_off: rule.isOff === true,
+    to: rule.to,
+    ...(rule.kind === "alert"
+      ? { severity: rule.severity }
+      : { service: rule.service, labels: rule.labels, boundary: rule.boundary }),
+  };
 }
 
 function answerEntity(entity: EntityDefinition): Answer {

@@ -16,6 +16,8 @@ const LISTS: Readonly<Record<string, readonly Definition["kind"][]>> = {
   views: ["view"],
   on_demand_views: ["on-demand"],
   services: ["service"],
+  alert_rules: ["alert", "retrain"],
+  destinations: ["webhook", "command"],
 };
 
 const filters: JsonSchema = {
@@ -75,7 +77,7 @@ export function registryRoutes(registry: Registry): Route[] {
     {
       method: "GET",
       path: "/registry/{list}",
-      summary: "All entities, sources, views, on_demand_views or services",
+      summary: "All entities, sources, views, on_demand_views, services, alert_rules or destinations",
       reads: "nothing",
       schemas: {
         params: { type: "object", properties: { list: nameSchema } },
@@ -133,6 +135,11 @@ function lookUp(registry: Registry, kind: Definition["kind"], text: string): Reg
       return registry.source(text);
     case "service":
       return registry.service(text);
+    case "alert":
+    case "retrain":
+    case "webhook":
+    case "command":
+      return monitoringOf(registry, kind, text);
     case "view":
       return registry.view(name, version);
     case "on-demand": {
@@ -150,6 +157,19 @@ function lookUp(registry: Registry, kind: Definition["kind"], text: string): Reg
       });
     }
   }
+}
+
+function monitoringOf(registry: Registry, kind: Definition["kind"], name: string): Registered<Definition> {
+  const kinds = kindsOf(kind === "alert" || kind === "retrain" ? "alert_rules" : "destinations");
+  const all = kinds.flatMap((one) => registry.find({ kind: one }));
+  const found = all.find(({ definition }) => definition.name === name);
+  if (found !== undefined) return found;
+  throw new OnefoldError("DEFINITION_UNKNOWN", `no ${kinds.join(" or ")} "${name}" is registered`, {
+    candidates: nearestNames(
+      name,
+      all.map(({ definition }) => definition.name),
+    ),
+  });
 }
 
 /** `name@2` -> name and 2; what follows the `@` of anything else is no version, and no such view is found. */

@@ -1,4 +1,5 @@
 /** Every HTTP route there is. */
+import { alertRoutes } from "./alert-routes.ts";
 import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
@@ -8,6 +9,7 @@ import type { FeatureReader } from "./feature-reader.ts";
 import { fitRoutes } from "./fit-routes.ts";
 import { freshnessRoutes } from "./freshness-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { importanceRoutes } from "./importance-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
 import type { ServePorts } from "./ports.ts";
 import { registryRoutes } from "./registry-routes.ts";
@@ -30,6 +32,8 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
     ...freshnessRoutes(ports),
+    ...alertRoutes(ports),
+    ...importanceRoutes(ports),
   ]);
 }
 

@@ -9,17 +9,27 @@ export type LabelFormat = "parquet" | "csv" | "ndjson";
 /** `manifest`: what the set was made from, as JSON. */
 export type SetFormat = "parquet" | "arrow" | "manifest";
 
+/** What is said of the only service, or of each by its name. */
+type ByService<T extends number | string> = T | Readonly<Record<string, T>>;
+
 /** What a training set is made by, beside its labels. Names are those of the wire. */
 export interface TrainingOptions {
-  readonly service: string;
+  readonly service: string | readonly string[];
   readonly knowledge?: "as-known" | "final" | "as-served";
   readonly boundary?: "inclusive" | "exclusive";
-  readonly fit?: number;
+  readonly fit?: ByService<number>;
+  /** Ticks so far apart: what is given as labels are entities then, each at every tick. */
+  readonly every?: string;
+  /** First and last tick, ISO 8601. */
+  readonly from?: string;
+  readonly to?: string;
+  /** Shares of the rows by time, or one or two times that begin a part: adds a column `split`. */
+  readonly split?: readonly number[] | readonly string[];
   /** Adds a column `<feature>__status` for each feature. */
   readonly statuses?: boolean;
   readonly allow_after_log?: boolean;
   readonly time_column?: string;
-  readonly token_column?: string;
+  readonly token_column?: ByService<string>;
   /** Label columns that hold an entity's key, by entity. */
   readonly key_columns?: Readonly<Record<string, readonly string[]>>;
 }
@@ -51,7 +61,8 @@ export interface TrainingJob {
   /** Counts the changes of this job. */
   readonly revision: number;
   readonly options: TrainingOptions;
-  readonly labels: { readonly format: LabelFormat; readonly bytes: number; readonly path: string | null };
+  /** Null where every entity is taken. */
+  readonly labels: { readonly format: LabelFormat; readonly bytes: number; readonly path: string | null } | null;
   readonly created_at: string;
   readonly started_at: string | null;
   readonly finished_at: string | null;
@@ -72,6 +83,9 @@ export interface TrainingError {
   readonly candidates?: readonly string[];
 }
 
+/** Labels that were received for `id`, a file on the server, or, at ticks, every entity that is known by then. */
+export type LabelsChosen = { readonly id: string } | { readonly path: string } | { readonly entities: "all" };
+
 /** A place in the queue that is kept while labels are received, and where to put them. */
 export interface LabelPlace {
   readonly id: string;
@@ -86,10 +100,10 @@ export interface TrainingDesk {
   /** Gives it back, with what was received. */
   release(id: string): Promise<void>;
   /**
-   * Starts, or queues, a job with the labels that were received for `labels.id`, or with a file on the server. Throws
-   * `BACKPRESSURE`, `PATH_NOT_ALLOWED`, `FILE_UNREADABLE`, and what planning the service throws; the place is given back then.
+   * Starts, or queues, a job. Throws `BACKPRESSURE`, `PATH_NOT_ALLOWED`, `FILE_UNREADABLE`, `REQUEST_INVALID`,
+   * `TIME_INVALID`, `DURATION_INVALID`, and what planning the services throws; the place is given back then.
    */
-  start(labels: { readonly id: string } | { readonly path: string }, options: TrainingOptions): Promise<TrainingJob>;
+  start(labels: LabelsChosen, options: TrainingOptions): Promise<TrainingJob>;
   /** The newest first. */
   list(): Promise<readonly TrainingJob[]>;
   /** Throws `TRAINING_SET_UNKNOWN`. */

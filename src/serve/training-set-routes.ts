@@ -5,7 +5,6 @@ import { createReadStream } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { parseJsonText } from "../schema/json-text.ts";
 import { LabelUpload } from "./label-upload.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteRequest } from "./route.ts";
@@ -16,6 +15,7 @@ import {
   type TrainingJob,
   type TrainingOptions,
 } from "./training-desk.ts";
+import { optionsOfQuery } from "./training-set-query.ts";
 import { jobSchema, optionQuerySchemas, optionSchemas } from "./training-set-schemas.ts";
 
 const CONTENT_TYPES: Readonly<Record<SetFormat, string>> = {
@@ -53,7 +53,7 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
             ...optionSchemas,
             labels: {
               type: "object",
-              description: "either `rows` or `path`",
+              description: "`rows`, `path`, or, with `every`, `entities`",
               additionalProperties: false,
               minProperties: 1,
               maxProperties: 1,
@@ -64,6 +64,7 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
                   description: "label rows; more of them than 8 MB of JSON are sent as a file",
                 },
                 path: { type: "string", minLength: 1, description: "a file in the server's --labels-folder" },
+                entities: { type: "string", enum: ["all"], description: "every entity known by the tick" },
               },
             },
           },
@@ -178,8 +179,11 @@ async function start(
       hint: "options stand in the JSON body; in the query only where the body is a file",
     });
   }
-  const { labels, ...options } = body as TrainingOptions & { labels: { rows?: readonly object[]; path?: string } };
+  const { labels, ...options } = body as TrainingOptions & {
+    labels: { rows?: readonly object[]; path?: string; entities?: "all" };
+  };
   if (labels.path !== undefined) return { status: 202, body: await desk.start({ path: labels.path }, options) };
+  if (labels.entities !== undefined) return { status: 202, body: await desk.start({ entities: "all" }, options) };
   const lines = labels.rows!.map((row) => `${JSON.stringify(row)}\n`);
   return receiveAndStart(desk, "ndjson", () => options, {
     receive: (path) => writeFile(path, lines),
@@ -214,37 +218,6 @@ async function receiveAndStart(
     throw error;
   }
   return { status: 202, body: await desk.start({ id: place.id }, asked) };
-}
-
-/** Throws `REQUEST_INVALID`. The schema has seen to what each text may be. */
-function optionsOfQuery(query: Readonly<Record<string, string>>): TrainingOptions {
-  const { service, fit, statuses, allow_after_log: allowAfterLog, key_columns: keyColumns, ...texts } = query;
-  if (service === undefined) {
-    throw new OnefoldError("REQUEST_INVALID", "the service is not named", {
-      where: "query",
-      hint: "POST /training-sets?service=NAME with label rows as the body",
-    });
-  }
-  return {
-    service,
-    ...(texts as Pick<TrainingOptions, "knowledge" | "boundary" | "time_column" | "token_column">),
-    ...(fit === undefined ? {} : { fit: Number(fit) }),
-    ...(statuses === undefined ? {} : { statuses: statuses === "true" }),
-    ...(allowAfterLog === undefined ? {} : { allow_after_log: allowAfterLog === "true" }),
-    ...(keyColumns === undefined ? {} : { key_columns: keyColumnsOf(keyColumns) }),
-  };
-}
-
-function keyColumnsOf(text: string): Record<string, string[]> {
-  const columns = parseJsonText(text, "query/key_columns") as Record<string, string[]>;
-  const isObject = typeof columns === "object" && columns !== null && !Array.isArray(columns);
-  const areLists = (lists: unknown[]): boolean =>
-    lists.every((list) => Array.isArray(list) && list.every((name) => typeof name === "string"));
-  if (isObject && areLists(Object.values(columns))) return columns;
-  throw new OnefoldError("REQUEST_INVALID", "key_columns is no JSON object of lists of column names", {
-    where: "query/key_columns",
-    hint: 'for example {"user": ["customer_id"]}',
-  });
 }
 
 /** As long as the job is under way, and once more when it is not. Ends with `ended`, too. */

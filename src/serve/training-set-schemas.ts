@@ -13,22 +13,54 @@ const boundary: JsonSchema = {
   enum: ["inclusive", "exclusive"],
   description: "whether a label at t sees events known at exactly t; needed where there are such events",
 };
-const FIT = "the fit to transform with; default the newest (as served, each row's own)";
+const SERVICE = "whose features are wanted: one service, or several whose features stand beside each other";
+const FIT =
+  "the fit to transform with, by service where there are several; default the newest (as served, each row's own)";
+const TOKEN = "with the served vector's token, for as-served; by service where there are several";
+const SPLIT =
+  "adds a column split: shares of the rows by time, as 0.7, 0.15, 0.15, or one or two times that begin a part";
 const STATUSES = "add a column <feature>__status for each feature";
 const AFTER_LOG = "keep labels after the end of the log, flagged in the column after_log_end";
 const KEYS = "label columns that hold an entity's key, by entity; default the names of the key columns";
 
-const names = {
-  service: { ...nameSchema, description: "whose features are wanted" },
+const time = (description: string): JsonSchema => ({ type: "string", minLength: 1, maxLength: 64, description });
+
+const texts = {
   knowledge,
   boundary,
+  every: {
+    type: "string",
+    minLength: 1,
+    maxLength: 32,
+    description: "ticks so far apart, such as 1d: what is given as labels are entities then, each at every tick",
+  },
+  from: time("the first tick; default the first multiple of `every` by which an event was known"),
+  to: time("no tick is later; default the end of the log"),
   time_column: { ...nameSchema, description: "default event_timestamp, timestamp, label_time or t" },
-  token_column: { ...nameSchema, description: "with the served vector's token, for as-served" },
 } satisfies Record<string, JsonSchema>;
 
+const byService = (schema: JsonSchema): JsonSchema => ({
+  type: "object",
+  minProperties: 1,
+  additionalProperties: schema,
+});
+const version: JsonSchema = { type: "integer", minimum: 1 };
+
 export const optionSchemas: Readonly<Record<string, JsonSchema>> = {
-  ...names,
-  fit: { type: "integer", minimum: 1, description: FIT },
+  service: {
+    description: SERVICE,
+    anyOf: [nameSchema, { type: "array", minItems: 1, maxItems: 100, items: nameSchema }],
+  },
+  ...texts,
+  fit: { description: FIT, anyOf: [version, byService(version)] },
+  token_column: { description: TOKEN, anyOf: [nameSchema, byService(nameSchema)] },
+  split: {
+    description: SPLIT,
+    anyOf: [
+      { type: "array", minItems: 2, maxItems: 3, items: { type: "number" } },
+      { type: "array", minItems: 1, maxItems: 2, items: time("begins a part") },
+    ],
+  },
   statuses: { type: "boolean", description: STATUSES },
   allow_after_log: { type: "boolean", description: AFTER_LOG },
   key_columns: {
@@ -42,8 +74,11 @@ const flag = (description: string): JsonSchema => ({ type: "string", enum: ["tru
 
 /** The same where every value is text. */
 export const optionQuerySchemas: Readonly<Record<string, JsonSchema>> = {
-  ...names,
-  fit: { type: "string", pattern: "^[1-9][0-9]{0,9}$", description: FIT },
+  service: { type: "string", minLength: 1, maxLength: 8192, description: `${SERVICE}, with commas` },
+  ...texts,
+  fit: { type: "string", minLength: 1, maxLength: 8192, description: `${FIT}, as JSON: {"fraud": 3}` },
+  token_column: { type: "string", minLength: 1, maxLength: 8192, description: `${TOKEN}, as JSON: {"fraud": "token"}` },
+  split: { type: "string", minLength: 1, maxLength: 256, description: `${SPLIT}, with commas` },
   statuses: flag(STATUSES),
   allow_after_log: flag(AFTER_LOG),
   key_columns: { type: "string", description: `${KEYS}; as JSON: {"user": ["customer_id"]}` },
@@ -59,7 +94,8 @@ export const jobSchema: JsonSchema = {
     revision: { type: "integer", description: "counts the changes of this job" },
     options: { type: "object", properties: optionSchemas },
     labels: {
-      type: "object",
+      type: ["object", "null"],
+      description: "null where every entity is taken",
       properties: {
         format: { type: "string", enum: ["parquet", "csv", "ndjson"] },
         bytes: { type: "integer" },

@@ -24,16 +24,27 @@ export class FeatureColumn {
   /** Status codes of the fold, one byte a row. */
   readonly statuses: Uint8Array;
 
-  constructor(name: string, type: ValueType, slot: number, rowCount: number) {
+  /** Unanswered, or with these cells. */
+  constructor(
+    name: string,
+    type: ValueType,
+    slot: number,
+    rowCount: number,
+    cells: ColumnCells = emptyCells(type, rowCount),
+  ) {
     this.name = name;
     this.type = type;
     this.slot = slot;
     this.rowCount = rowCount;
-    const isNumeric = holdsNumbers(type);
-    this.numbers = isNumeric ? new Float64Array(rowCount) : null;
-    this.objects = isNumeric ? null : Array.from<Value>({ length: rowCount }).fill(null);
-    this.validity = new Uint8Array(rowCount);
-    this.statuses = new Uint8Array(rowCount).fill(Status.NOT_FOUND);
+    this.numbers = cells.numbers;
+    this.objects = cells.objects;
+    this.validity = cells.validity;
+    this.statuses = cells.statuses;
+  }
+
+  /** The same cells under another name. */
+  named(name: string): FeatureColumn {
+    return new FeatureColumn(name, this.type, this.slot, this.rowCount, this);
   }
 
   /** From the column's slot. */
@@ -77,6 +88,16 @@ export class FeatureColumn {
     for (const status of this.statuses) counts[status]!++;
     return Object.fromEntries(STATUS_NAMES.map((name, code) => [name, counts[code]!])) as Record<StatusName, number>;
   }
+}
+
+function emptyCells(type: ValueType, rowCount: number): ColumnCells {
+  const isNumeric = holdsNumbers(type);
+  return {
+    numbers: isNumeric ? new Float64Array(rowCount) : null,
+    objects: isNumeric ? null : Array.from<Value>({ length: rowCount }).fill(null),
+    validity: new Uint8Array(rowCount),
+    statuses: new Uint8Array(rowCount).fill(Status.NOT_FOUND),
+  };
 }
 
 /** Whether a column of this type is held as numbers. */

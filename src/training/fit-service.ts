@@ -9,14 +9,16 @@ import type { Data } from "../registry/definition-data.ts";
 import type { FittedService } from "../registry/fitted-service.ts";
 import { fitStepwise } from "../vector/transformations/fit.ts";
 import { throwIfCancelled } from "./replay-view.ts";
-import { planFeatures } from "./service-plan.ts";
+
 import { splitText, type TrainSplit } from "./train-split.ts";
+import { planToFit } from "./training-plan.ts";
 import { type LabelledRequest, type TrainingProgress, trainPlan } from "./training-set.ts";
 
 export interface FitRequest extends Omit<
   LabelledRequest,
-  "timeSplit" | "out" | "format" | "withStatuses" | "fit" | "split" | "onProgress"
+  "service" | "timeSplit" | "out" | "format" | "withStatuses" | "fit" | "split" | "onProgress"
 > {
+  readonly service: string;
   readonly split: TrainSplit;
   readonly onProgress?: (progress: TrainingProgress | FitProgress) => void;
 }
@@ -37,7 +39,7 @@ export async function fitService(request: FitRequest): Promise<FittedService> {
   const { definition, fingerprint } = ports.registry.service(request.service);
   const problem = ports.registry.codeProblem(definition);
   if (problem !== null) throw problem;
-  const set = await trainPlan(request, planFeatures(ports, request.service), false);
+  const set = await trainPlan(request, planToFit(ports, request.service));
   const rows = set.trainRows!;
   if (rows.length === 0) {
     throw new OnefoldError("FIT_IMPOSSIBLE", `none of the ${set.rowCount} label rows is in the train split`, {

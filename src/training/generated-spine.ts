@@ -21,7 +21,7 @@ import { decodeEntityKey } from "../schema/entity-key.ts";
 import { type LogSnapshot, snapshotLogs } from "./log-end.ts";
 import type { GeneratedRows } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
-import type { ServicePlan } from "./service-plan.ts";
+import type { TrainingPlan } from "./training-plan.ts";
 import { readSpine, type SpineRequest } from "./spine.ts";
 
 /** The time column of generated rows. */
@@ -33,8 +33,8 @@ const KEYS_PER_BATCH = 50_000;
 export interface GeneratedSpineRequest {
   readonly everyMicros: number;
   /**
-   * "all": every entity that the service's views have events of, from when it was first known on; for services of one
-   * entity. Else a file of entities, with key columns and others as in a label file, each at every tick.
+   * "all": every entity that the services' views have events of, from when it was first known on; for services of one and
+   * the same entity. Else a file of entities, with key columns and others as in a label file, each at every tick.
    */
   readonly entities: "all" | { readonly path: string };
   /** First tick. Default: the first multiple of `everyMicros` since the epoch by which an event was known. */
@@ -50,7 +50,7 @@ export interface GeneratedSpineRequest {
  */
 export async function withGeneratedSpine<T>(
   ports: TrainingPorts,
-  plan: ServicePlan,
+  plan: TrainingPlan,
   request: GeneratedSpineRequest,
   isKnownAtTick: boolean,
   work: (labels: SpineRequest) => Promise<T>,
@@ -80,7 +80,7 @@ export async function withGeneratedSpine<T>(
 async function writeSpine(
   engine: QueryEngine,
   ports: TrainingPorts,
-  plan: ServicePlan,
+  plan: TrainingPlan,
   request: GeneratedSpineRequest,
   isKnownAtTick: boolean,
   path: string,
@@ -114,10 +114,10 @@ async function writeSpine(
   };
 }
 
-/** Table `first_known` (`_key`, `first` in microseconds), over all views of the service. */
+/** Table `first_known` (`_key`, `first` in microseconds), over all views of the services. */
 async function readFirstKnown(
   engine: QueryEngine,
-  plan: ServicePlan,
+  plan: TrainingPlan,
   snapshots: ReadonlyMap<string, LogSnapshot>,
 ): Promise<void> {
   await engine.run("CREATE OR REPLACE TABLE first_known (_key VARCHAR, first BIGINT)");
@@ -190,7 +190,7 @@ const BIGINT = { name: "int64" } as const;
 /** Table `generated_rows` of the file's rows as they are, and `place`. */
 async function fileRows(
   engine: QueryEngine,
-  plan: ServicePlan,
+  plan: TrainingPlan,
   { keyColumns }: GeneratedSpineRequest,
   path: string,
 ): Promise<string[]> {
@@ -199,7 +199,7 @@ async function fileRows(
     { path, ...(keyColumns === undefined ? {} : { keyColumns }) },
     plan.entities,
     "keys",
-    plan.program.request,
+    plan.request,
   );
   const names = spine.columns.map(({ name }) => name);
   const taken = names.find((name) => name.toLowerCase() === TICK_COLUMN);
@@ -219,13 +219,14 @@ async function fileRows(
   return names;
 }
 
-function severalEntities(plan: ServicePlan): OnefoldError {
+function severalEntities(plan: TrainingPlan): OnefoldError {
   const names = plan.entities.map(({ name }) => name);
+  const services = plan.services.map(({ service }) => service).join(", ");
   return new OnefoldError(
     "REQUEST_INVALID",
     names.length === 0
-      ? `service ${plan.service} reads no entity`
-      : `service ${plan.service} reads several entities: which go together, their events do not say`,
+      ? `no entity is read by ${services}`
+      : `several entities are read by ${services}: which go together, their events do not say`,
     {
       ...(names.length === 0 ? {} : { where: names.join(", ") }),
       hint: "give a file of the keys that go together: --entities FILE",

@@ -29,16 +29,16 @@ export async function entityKeysById(engine: QueryEngine, entityIndex: number): 
 }
 
 /**
- * The spine's tokens by row. Throws `SPINE_INVALID` where rows have none, `TOKEN_INVALID` where they have what is
+ * The tokens in a column of the spine, by row. Throws `SPINE_INVALID` where rows have none, `TOKEN_INVALID` where they have what is
  * no token, naming the first such row and how many there are.
  */
-export async function readTokens(engine: QueryEngine, spine: Spine): Promise<readonly VectorToken[]> {
+export async function readTokens(engine: QueryEngine, column: string): Promise<readonly VectorToken[]> {
   const tokens: VectorToken[] = [];
   const absent: number[] = [];
   const unreadable: number[] = [];
   let cause: unknown;
   let row = 0;
-  const sql = `SELECT s.${sqlName(spine.tokenColumn!)}::VARCHAR FROM spine s POSITIONAL JOIN spine_label l ORDER BY l.row`;
+  const sql = `SELECT s.${sqlName(column)}::VARCHAR FROM spine s POSITIONAL JOIN spine_label l ORDER BY l.row`;
   for await (const batch of engine.stream(sql, [{ as: "text" }])) {
     for (const text of batch.columns[0] as readonly (string | null)[]) {
       row++;
@@ -53,9 +53,9 @@ export async function readTokens(engine: QueryEngine, spine: Spine): Promise<rea
       }
     }
   }
-  if (absent.length > 0) throw badTokens("SPINE_INVALID", `column ${spine.tokenColumn} is null`, absent);
+  if (absent.length > 0) throw badTokens("SPINE_INVALID", `column ${column} is null`, absent);
   if (unreadable.length > 0) {
-    throw badTokens("TOKEN_INVALID", `column ${spine.tokenColumn} holds what is not a vector token`, unreadable, cause);
+    throw badTokens("TOKEN_INVALID", `column ${column} holds what is not a vector token`, unreadable, cause);
   }
   return tokens;
 }

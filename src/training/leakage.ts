@@ -13,7 +13,7 @@ import type { FeatureColumn } from "./feature-columns.ts";
 import { readLabelNames } from "./label-names.ts";
 import type { Knowledge } from "./manifest.ts";
 import { sameBits } from "./same-bits.ts";
-import { planService, type ServicePlan } from "./service-plan.ts";
+import { planTraining, type TrainingPlan } from "./training-plan.ts";
 import { type LabelledRequest, trainPlan, type TrainingSet, type TrainRequest, withLabels } from "./training-set.ts";
 
 /** `out` holds the set as known. */
@@ -37,7 +37,9 @@ export interface LeakageExample {
 }
 
 export interface FeatureLeakage {
+  /** Of its column. */
   readonly name: string;
+  readonly service: string;
   readonly view: string;
   readonly type: string;
   /** Label rows in which the value is another. */
@@ -52,11 +54,11 @@ export interface FeatureLeakage {
 }
 
 export interface LeakageReport {
-  readonly service: string;
+  readonly services: readonly string[];
   readonly rows: number;
   /** Label rows in which at least one feature is another. */
   readonly rowsChanged: number;
-  /** In the order of the vector. */
+  /** In the order of the set. */
   readonly features: readonly FeatureLeakage[];
   readonly out: string | null;
   readonly manifest: TrainingSet["manifest"];
@@ -67,13 +69,13 @@ const ROUNDING_SHARE = 1e-9;
 
 /** Joins the labels twice and compares. Throws what `train` throws. */
 export async function explainLeakage(request: LeakageRequest): Promise<LeakageReport> {
-  const plan = planService(request.ports, request.service, request.fit);
+  const plan = planTraining(request.ports, request.service, request.fit);
   return withLabels(request, plan, (labelled) => leakageOf(labelled, plan));
 }
 
 async function leakageOf(
   request: LeakageRequest & Pick<LabelledRequest, "labels">,
-  plan: ServicePlan,
+  plan: TrainingPlan,
 ): Promise<LeakageReport> {
   const { out: _out, format: _format, ...unwritten } = request;
   const asKnown = await setOf(unwritten, plan, "as-known");
@@ -86,7 +88,7 @@ async function leakageOf(
   const wanted = [...new Set(compared.flatMap(({ rows }) => rows))].sort((a, b) => a - b);
   const named = await readLabelNames(request.ports, request.labels, plan.entities, wanted);
   return {
-    service: plan.service,
+    services: plan.services.map(({ service }) => service),
     rows: asKnown.rowCount,
     rowsChanged: changedRows.reduce((sum, flag) => sum + flag, 0),
     features: compared.map(({ rows, ...counts }, i) => ({
@@ -105,7 +107,7 @@ async function leakageOf(
   };
 }
 
-function setOf(request: LabelledRequest, plan: ServicePlan, knowledge: Knowledge): Promise<TrainingSet> {
+function setOf(request: LabelledRequest, plan: TrainingPlan, knowledge: Knowledge): Promise<TrainingSet> {
   const { onProgress } = request;
   return trainPlan(
     {
@@ -119,7 +121,6 @@ function setOf(request: LabelledRequest, plan: ServicePlan, knowledge: Knowledge
           }),
     },
     plan,
-    false,
   );
 }
 
@@ -185,9 +186,9 @@ function isSame(a: Value, b: Value): boolean {
   return Math.abs(a - b) <= ROUNDING_SHARE * Math.max(Math.abs(a), Math.abs(b));
 }
 
-function featureOf(set: TrainingSet, index: number): Pick<FeatureLeakage, "name" | "view" | "type"> {
-  const { name, view } = set.manifest.features[index]!;
-  return { name, view, type: formatType(set.columns[index]!.type) };
+function featureOf(set: TrainingSet, index: number): Pick<FeatureLeakage, "name" | "service" | "view" | "type"> {
+  const { name, service, view } = set.manifest.features[index]!;
+  return { name, service, view, type: formatType(set.columns[index]!.type) };
 }
 
 function valuesAt(

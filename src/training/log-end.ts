@@ -7,7 +7,7 @@ import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { TrainingPorts, TrainingView } from "./ports.ts";
-import type { ServicePlan } from "./service-plan.ts";
+import type { JoinPlan } from "./service-plan.ts";
 
 /**
  * Whether the archive already holds the event at `offset` of an entity of the view, so that everything up to it can be
@@ -35,8 +35,11 @@ export async function snapshotLog(ports: TrainingPorts, source: string): Promise
   return { files, logEnd: Math.max(files.lastKnownTime, closedUpTo) };
 }
 
-/** The logs of all sources that a service's views are folded from, by source. */
-export async function snapshotLogs(ports: TrainingPorts, plan: ServicePlan): Promise<ReadonlyMap<string, LogSnapshot>> {
+/** The logs of all sources that the views are folded from, by source. */
+export async function snapshotLogs(
+  ports: TrainingPorts,
+  plan: Pick<JoinPlan, "views">,
+): Promise<ReadonlyMap<string, LogSnapshot>> {
   const snapshots = new Map<string, LogSnapshot>();
   for (const { view } of plan.views) {
     const { name } = view.source;

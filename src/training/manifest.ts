@@ -21,12 +21,32 @@ export interface SplitPart {
   readonly rows: number;
 }
 
+/** One of the services of a training set. */
+export interface ServiceRecord {
+  readonly name: string;
+  readonly fingerprint: string;
+  /** What its transformations were fitted to, and the hash of it; null where none is fitted, or rows differ in it. */
+  readonly fit: { readonly version: number; readonly sha256: string } | null;
+  /** Every fit that rows were transformed with, by version; several only for `as-served`, where a token carries one. */
+  readonly fits: readonly {
+    readonly version: number;
+    readonly sha256: string;
+    /** Of the service's definition that it is of. */
+    readonly fingerprint: string;
+    readonly rows: number;
+  }[];
+  /** Label column with the tokens of its vectors; null where there is none. */
+  readonly tokenColumn: string | null;
+}
+
 /** Written beside the training set as `<out>.manifest.json`. */
 export interface TrainingManifest {
-  readonly manifest: 1;
+  /** 1 was of one service, and had what `services` says of it at its top. */
+  readonly manifest: 2;
   /** RFC 3339. */
   readonly created: string;
-  readonly service: { readonly name: string; readonly fingerprint: string };
+  /** In the order of their features. */
+  readonly services: readonly ServiceRecord[];
   readonly views: readonly {
     readonly name: string;
     readonly version: number | "dev";
@@ -38,21 +58,11 @@ export interface TrainingManifest {
     readonly eventsFolded: number;
     readonly eventsPoisoned: number;
   }[];
-  /** On-demand views that computed some of its features. */
+  /** On-demand views that computed some of the features. */
   readonly onDemandViews: readonly {
     readonly name: string;
     readonly version: number | "dev";
     readonly fingerprint: string;
-  }[];
-  /** What its transformations were fitted to, and the hash of it; null where none is fitted, or rows differ in it. */
-  readonly fit: { readonly version: number; readonly sha256: string } | null;
-  /** Every fit that rows were transformed with, by version; several only for `as-served`, where a token carries one. */
-  readonly fits: readonly {
-    readonly version: number;
-    readonly sha256: string;
-    /** Of the service's definition that it is of. */
-    readonly fingerprint: string;
-    readonly rows: number;
   }[];
   readonly sources: readonly {
     readonly name: string;
@@ -73,7 +83,6 @@ export interface TrainingManifest {
     readonly sha256: string;
     readonly rows: number;
     readonly timeColumn: string | null;
-    readonly tokenColumn: string | null;
     /** Columns that stand for request data. */
     readonly requestColumns: readonly string[];
     readonly keyColumns: Readonly<Record<string, readonly string[]>>;
@@ -89,7 +98,11 @@ export interface TrainingManifest {
     readonly sha256: string;
   } | null;
   readonly features: readonly {
+    /** Of the column. */
     readonly name: string;
+    readonly service: string;
+    /** Its name in the service's vector. */
+    readonly serviceFeature: string;
     readonly view: string;
     readonly feature: string;
     readonly type: string;

@@ -12,9 +12,10 @@ import type { FitRead, VectorToken } from "../schema/vector-token.ts";
 import { serviceToCompute, type ServiceToCompute } from "../vector/service-to-compute.ts";
 import type { TrainingPorts } from "./ports.ts";
 import { planPrograms, type ServicePlan } from "./service-plan.ts";
-import type { Spine } from "./spine.ts";
 
 export interface ServedRows {
+  /** Column of the spine that has the tokens. */
+  readonly column: string;
   /** With a program for each fit that rows carry. */
   readonly plan: ServicePlan;
   /** By label row. */
@@ -31,7 +32,7 @@ export function planServedFits(
   ports: TrainingPorts,
   plan: ServicePlan,
   tokens: readonly VectorToken[],
-  spine: Spine,
+  column: string,
 ): ServedRows {
   const own = plan.programs[0]!;
   const others: ServiceToCompute[] = [];
@@ -42,12 +43,13 @@ export function planServedFits(
     const id = `${fit.version} ${fit.sha256}`;
     let place = places.get(id);
     if (place === undefined) {
-      place = isOf(own, fit) ? 0 : others.push(otherFit(ports, plan, fit, spine, row));
+      place = isOf(own, fit) ? 0 : others.push(otherFit(ports, plan, fit, column, row));
       places.set(id, place);
     }
     programOf[row] = place;
   }
-  return { plan: others.length === 0 ? plan : planPrograms(ports, own, others), tokens, programOf };
+  const joined = others.length === 0 ? plan : planPrograms(ports, own, others, plan.entities);
+  return { column, plan: joined, tokens, programOf };
 }
 
 function isOf({ fit }: ServiceToCompute, { version, sha256 }: FitRead): boolean {
@@ -55,8 +57,14 @@ function isOf({ fit }: ServiceToCompute, { version, sha256 }: FitRead): boolean 
 }
 
 /** What a row was served with; the row is the first of its fit. */
-function otherFit(ports: TrainingPorts, plan: ServicePlan, read: FitRead, spine: Spine, row: number): ServiceToCompute {
-  const where = `column ${spine.tokenColumn}, row ${row + 1} (counted from 1, without a header)`;
+function otherFit(
+  ports: TrainingPorts,
+  plan: ServicePlan,
+  read: FitRead,
+  column: string,
+  row: number,
+): ServiceToCompute {
+  const where = `column ${column}, row ${row + 1} (counted from 1, without a header)`;
   const { service } = plan;
   try {
     const served = serviceToCompute(ports.registry, ports.fits, service, read.version);

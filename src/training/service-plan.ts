@@ -1,6 +1,6 @@
 /**
  * A service as training reads it: its program (or several, for rows of several fits), the distinct views behind it,
- * their entities, and where each feature that is needed comes from.
+ * their entities, and where each feature that is needed comes from. Services that are planned together share the views.
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName, type EntityDefinition, type FeatureReference } from "../define/definition.ts";
@@ -36,19 +36,24 @@ export interface PlannedProgram extends ServiceToCompute {
   readonly views: ReadonlySet<string>;
 }
 
-export interface ServicePlan {
-  readonly service: string;
-  readonly fingerprint: string;
+/** What is joined: the same views and features for all services that are planned together. */
+export interface JoinPlan {
   /** Distinct entities in the order of first use. */
   readonly entities: readonly EntityDefinition[];
   /** Distinct views in the order of first use. */
   readonly views: readonly PlannedView[];
-  /** What the vector is made of. Its inputs are the first of the plan's, in their order. */
+  /** Distinct features of views that the programs read. */
+  readonly inputCount: number;
+}
+
+/** What a service makes of that. */
+export interface PlannedService {
+  readonly service: string;
+  readonly fingerprint: string;
+  /** What the vector is made of. */
   readonly program: ServiceProgram;
   /** That program first, then those that label rows are computed by instead (see `served-fits.ts`). */
   readonly programs: readonly PlannedProgram[];
-  /** Distinct features of views that the programs read. */
-  readonly inputCount: number;
   /** On-demand views that they run. */
   readonly onDemand: readonly {
     readonly name: string;
@@ -56,6 +61,9 @@ export interface ServicePlan {
     readonly fingerprint: string;
   }[];
 }
+
+/** A service that is planned by itself. */
+export interface ServicePlan extends JoinPlan, PlannedService {}
 
 /** Throws what `ports.view`, `serviceToCompute` and `compileServiceProgram` throw. */
 export function planService(ports: TrainingPorts, service: string, fit?: number): ServicePlan {
@@ -68,54 +76,75 @@ export function planFeatures(ports: TrainingPorts, service: string): ServicePlan
   return planPrograms(ports, { definition: withoutTransformations(definition), fingerprint, fit: null });
 }
 
-/** A service, and others that some of the label rows are computed by. Throws what `planService` throws. */
+/**
+ * A service, and others that some of the label rows are computed by. `entities` come first in the plan, whether it reads
+ * them or not. Throws what `planService` throws.
+ */
 export function planPrograms(
   ports: TrainingPorts,
   service: ServiceToCompute,
   others: readonly ServiceToCompute[] = [],
+  entities: readonly EntityDefinition[] = [],
 ): ServicePlan {
-  const entities: EntityDefinition[] = [];
-  const views = new Map<string, Omit<PlannedView, "features"> & { readonly features: PlannedFeature[] }>();
-  const places = new Map<string, number>();
-  const placeOf = (reference: FeatureReference): number => {
+  const planner = new JoinPlanner(ports, entities);
+  const planned = planner.add(service, others);
+  return { ...planned, ...planner.plan() };
+}
+
+/** Gathers what services read, each view and each feature of it once. */
+export class JoinPlanner {
+  readonly #ports: TrainingPorts;
+  readonly #entities: EntityDefinition[];
+  readonly #views = new Map<string, Omit<PlannedView, "features"> & { readonly features: PlannedFeature[] }>();
+  /** By `view@version:feature`. */
+  readonly #places = new Map<string, number>();
+
+  constructor(ports: TrainingPorts, entities: readonly EntityDefinition[] = []) {
+    this.#ports = ports;
+    this.#entities = [...entities];
+  }
+
+  /** Throws what `planService` throws. */
+  add(service: ServiceToCompute, others: readonly ServiceToCompute[] = []): PlannedService {
+    const { registry } = this.#ports;
+    const programs = [service, ...others].map((one): PlannedProgram => {
+      const program = compileServiceProgram(one.definition, registry, one.fit?.parameters);
+      const inputs = program.inputs.map((input) => this.#placeOf(input));
+      return { ...one, program, inputs, views: new Set(program.inputs.map(viewNameOf)) };
+    });
+    const registered = registry.onDemandViews();
+    const run = new Map(programs.flatMap(({ program }) => program.onDemand).map((one) => [formatViewName(one), one]));
+    const onDemand = [...run.values()].map(({ name, version }) => {
+      const found = registered.find((one) => one.definition.name === name && one.definition.version === version)!;
+      return { name, version, fingerprint: found.fingerprint };
+    });
+    const { definition, fingerprint } = service;
+    return { service: definition.name, fingerprint, program: programs[0]!.program, programs, onDemand };
+  }
+
+  /** Of all that were added. */
+  plan(): JoinPlan {
+    return { entities: this.#entities, views: [...this.#views.values()], inputCount: this.#places.size };
+  }
+
+  #placeOf(reference: FeatureReference): number {
     const qualified = qualifiedName(reference);
-    const known = places.get(qualified);
+    const known = this.#places.get(qualified);
     if (known !== undefined) return known;
     const name = viewNameOf(reference);
-    let planned = views.get(name);
+    let planned = this.#views.get(name);
     if (planned === undefined) {
-      const view = ports.view(reference.view, reference.version);
-      let entityIndex = entities.findIndex((entity) => entity.name === view.entity.name);
-      if (entityIndex < 0) entityIndex = entities.push(view.entity) - 1;
+      const view = this.#ports.view(reference.view, reference.version);
+      let entityIndex = this.#entities.findIndex((entity) => entity.name === view.entity.name);
+      if (entityIndex < 0) entityIndex = this.#entities.push(view.entity) - 1;
       planned = { name, view, entityIndex, features: [] };
-      views.set(name, planned);
+      this.#views.set(name, planned);
     }
-    const input = places.size;
+    const input = this.#places.size;
     planned.features.push({ input, feature: reference.feature, ...featureSlot(planned.view, reference.feature) });
-    places.set(qualified, input);
+    this.#places.set(qualified, input);
     return input;
-  };
-  const programs = [service, ...others].map((one): PlannedProgram => {
-    const program = compileServiceProgram(one.definition, ports.registry, one.fit?.parameters);
-    const inputs = program.inputs.map(placeOf);
-    return { ...one, program, inputs, views: new Set(program.inputs.map(viewNameOf)) };
-  });
-  const registered = ports.registry.onDemandViews();
-  const run = new Map(programs.flatMap(({ program }) => program.onDemand).map((one) => [formatViewName(one), one]));
-  const onDemand = [...run.values()].map(({ name, version }) => {
-    const found = registered.find((one) => one.definition.name === name && one.definition.version === version)!;
-    return { name, version, fingerprint: found.fingerprint };
-  });
-  return {
-    service: service.definition.name,
-    fingerprint: service.fingerprint,
-    entities,
-    views: [...views.values()],
-    program: programs[0]!.program,
-    programs,
-    inputCount: places.size,
-    onDemand,
-  };
+  }
 }
 
 function viewNameOf({ view, version }: FeatureReference): string {

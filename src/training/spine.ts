@@ -20,6 +20,7 @@ import {
 import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
 import { jsonLineError } from "../offline-store/file-fault.ts";
 import { type Column, type ValueType, formatType } from "../schema/value.ts";
+import { type ByService, byService } from "./by-service.ts";
 import type { GeneratedRows } from "./manifest.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";
 
@@ -31,7 +32,8 @@ export interface SpineRequest {
   readonly format?: SpineFormat;
   /** By the usual names (`TIME_COLUMNS`) where it is not given. */
   readonly timeColumn?: string;
-  readonly tokenColumn?: string;
+  /** By `TOKEN_COLUMNS` where it is not given; of several services `<service>_token`. */
+  readonly tokenColumn?: ByService<string>;
   /** Label columns that hold an entity's key, by entity name; else columns named like the key columns. */
   readonly keyColumns?: Readonly<Record<string, readonly string[]>>;
   /** Says that the rows were generated, and how. */
@@ -45,14 +47,15 @@ export interface Spine {
   /** The file's columns in its order, with the engine's type. */
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly timeColumn: string | null;
-  readonly tokenColumn: string | null;
+  /** Of each of the services asked for, in their order. */
+  readonly tokenColumns: readonly (string | null)[];
   /** Label columns of each entity's key, in the order of the entities asked for. */
   readonly keyColumns: readonly (readonly string[])[];
 }
 
 /** What a spine without a named time column is searched for, in this order. */
 export const TIME_COLUMNS: readonly string[] = ["event_timestamp", "timestamp", "label_time", "t"];
-export const TOKEN_COLUMNS: readonly string[] = ["token", "vector_token"];
+const TOKEN_COLUMNS: readonly string[] = ["token", "vector_token"];
 
 /** Table that holds the dense ids of one of the entities asked for. */
 export function spineEntityTable(entityIndex: number): string {
@@ -60,7 +63,7 @@ export function spineEntityTable(entityIndex: number): string {
 }
 
 /**
- * Reads the label file. `needs` says which of time and token a row must have beside keys; the text among the `declared` columns
+ * Reads the label file. `needs` says which of time and tokens, one of each service, a row must have beside keys; the text among the `declared` columns
  * is text and a list is JSON text, whatever they look like in a file without types. Throws `FILE_UNREADABLE`, and
  * `SPINE_INVALID` naming the column, the first bad row (counted from 1) and how many there are.
  */
@@ -70,6 +73,7 @@ export async function readSpine(
   entities: readonly EntityDefinition[],
   needs: "time" | "token" | "keys",
   declared: readonly Column[] = [],
+  services: readonly string[] = [],
 ): Promise<Spine> {
   const hashing = sha256OfFile(request.path);
   hashing.catch(() => {});
@@ -88,12 +92,12 @@ export async function readSpine(
   // What the engine makes of lines that are not all objects.
   if (format === "ndjson" && sniffed.length === 1 && sniffed[0]!.name === "json") await refuseBrokenLine(path);
   const timeColumn = findColumn(sniffed, request.timeColumn, TIME_COLUMNS, needs === "time" ? "time" : null);
-  const tokenColumn = findColumn(sniffed, request.tokenColumn, TOKEN_COLUMNS, needs === "token" ? "token" : null);
+  const tokenColumns = findTokenColumns(sniffed, request, services, needs === "token" ? "token" : null);
   const keyColumns = entities.map((entity) => findKeyColumns(sniffed, entity, request.keyColumns?.[entity.name]));
 
   const asText = new Set(declared.flatMap(({ name, type }) => (type.name === "string" ? [name] : [])));
   if (timeColumn !== null) asText.add(timeColumn);
-  if (tokenColumn !== null) asText.add(tokenColumn);
+  for (const column of tokenColumns) if (column !== null) asText.add(column);
   entities.forEach((entity, index) => {
     entity.keys.forEach((key, part) => {
       if (key.type.name === "string") asText.add(keyColumns[index]![part]!);
@@ -134,7 +138,7 @@ export async function readSpine(
     rowCount: Number(n),
     columns,
     timeColumn,
-    tokenColumn,
+    tokenColumns,
     keyColumns,
   };
 }
@@ -222,6 +226,20 @@ function findColumn(
   throw new OnefoldError("SPINE_INVALID", `the label rows have no ${needed ?? "such"} column: ${lookedFor}`, {
     hint: `name it with --${needed ?? "time"}-column; the file has ${columns.map((column) => column.name).join(", ")}`,
     candidates: columns.map((column) => column.name),
+  });
+}
+
+function findTokenColumns(
+  columns: readonly SpineColumn[],
+  { tokenColumn }: SpineRequest,
+  services: readonly string[],
+  needed: "token" | null,
+): (string | null)[] {
+  if (services.length === 0) return [];
+  const named = byService(services, tokenColumn, "token column");
+  return services.map((service) => {
+    const usual = services.length === 1 ? TOKEN_COLUMNS : [`${service}_token`];
+    return findColumn(columns, named.get(service), usual, needed);
   });
 }
 

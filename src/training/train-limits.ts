@@ -14,7 +14,7 @@ import type { ValueType } from "../schema/value.ts";
 import { holdsNumbers } from "./feature-columns.ts";
 import { FeatureParts } from "./feature-parts.ts";
 import type { LogSnapshot } from "./log-end.ts";
-import type { ServicePlan } from "./service-plan.ts";
+import type { TrainingPlan } from "./training-plan.ts";
 import type { Spine } from "./spine.ts";
 
 /** Of label rows that are held where no limit was given. */
@@ -49,7 +49,7 @@ export function engineSettings({ memoryBytes, spillFolder, spillBytesMax }: Trai
 }
 
 /** Whether a set of so many rows is held in memory. */
-export function isHeld({ memoryBytes, resume }: TrainLimits, plan: ServicePlan, rowCount: number): boolean {
+export function isHeld({ memoryBytes, resume }: TrainLimits, plan: TrainingPlan, rowCount: number): boolean {
   const heldMax = memoryBytes === undefined ? HELD_BYTES_MAX : memoryBytes / 4;
   return resume !== true && rowCount * bytesARow(plan) <= heldMax;
 }
@@ -76,7 +76,7 @@ export async function withParts<T>(
 
 /** All that the parts of a set depend on, besides the code: what is made of other things is not gone on with. */
 export function workOf(
-  plan: ServicePlan,
+  plan: TrainingPlan,
   spine: Spine,
   snapshots: ReadonlyMap<string, LogSnapshot>,
   choices: readonly string[],
@@ -90,9 +90,9 @@ export function workOf(
   return { views, spine: [spine.sha256, spine.timeColumn], choices };
 }
 
-function bytesARow({ views, program }: ServicePlan): number {
+function bytesARow({ views, services }: TrainingPlan): number {
   const inputs = views.flatMap(({ features }) => features.map(({ type }) => type));
-  const computed = program.isPlain ? [] : program.outputs.map(({ type }) => type);
+  const computed = services.flatMap(({ program }) => (program.isPlain ? [] : program.outputs.map(({ type }) => type)));
   const bytesOf = (type: ValueType): number => (holdsNumbers(type) ? NUMBER_BYTES : OBJECT_BYTES);
   return [...inputs, ...computed].reduce((sum, type) => sum + bytesOf(type), 0);
 }

@@ -72,6 +72,12 @@ export async function checkOutput(path: string, spine: Spine, added: readonly st
   );
   if (!isFolder)
     throw new OnefoldError("REQUEST_INVALID", "the folder for the training set does not exist", { where: folder });
+  const twice = added.find((name, i) => added.findIndex((one) => one.toLowerCase() === name.toLowerCase()) < i);
+  if (twice !== undefined) {
+    throw new OnefoldError("REQUEST_INVALID", `two columns of the training set would be named ${twice}`, {
+      hint: "give the feature another name in its service",
+    });
+  }
   const taken = new Set(spine.columns.map((column) => column.name.toLowerCase()));
   const clashing = added.filter((name) => taken.has(name.toLowerCase()));
   if (clashing.length > 0) {

@@ -1,34 +1,38 @@
 /**
- * A training set: label rows joined point-in-time with a service's features.
+ * A training set: label rows joined point-in-time with the features of a service, or of several.
  *
  * The engine reads, sorts and writes; every value comes out of the views' own fold (see `point-in-time-join.ts`)
  * and the program that serving runs (see `computed-columns.ts`).
  */
 import { OnefoldError } from "../base/errors.ts";
-import { formatMicros } from "../base/micros.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
-import { formatType } from "../schema/value.ts";
-import type { VectorToken } from "../schema/vector-token.ts";
-import { computeColumns, readLabelTimes } from "./computed-columns.ts";
-import { FeatureColumn } from "./feature-columns.ts";
-import { readTokens } from "./label-runs.ts";
+import type { ByService, ServiceChoice } from "./by-service.ts";
+import { readLabelTimes } from "./computed-columns.ts";
+import type { FeatureColumn } from "./feature-columns.ts";
 import type { FeatureParts } from "./feature-parts.ts";
-import { PartSink } from "./part-sink.ts";
-import { columnSink, defaultThreads, replayPasses } from "./replay-passes.ts";
-import { chunksOfParts, NO_STATUSES, StatusCounts } from "./set-chunks.ts";
-import { engineSettings, isHeld, type TrainLimits, withParts, workOf } from "./train-limits.ts";
-import { WrittenSet } from "./written-set.ts";
-import { afterLogError, flagTimesAfterLog, formatLogEnd, snapshotLogs } from "./log-end.ts";
 import { type GeneratedSpineRequest, withGeneratedSpine } from "./generated-spine.ts";
+import { afterLogError, flagTimesAfterLog } from "./log-end.ts";
 import type { Knowledge, SplitPart, TrainingManifest } from "./manifest.ts";
+import { PartSink } from "./part-sink.ts";
 import type { TrainingPorts } from "./ports.ts";
+import { columnSink, defaultThreads, replayPasses } from "./replay-passes.ts";
 import { throwIfCancelled, type ReplayResult } from "./replay-view.ts";
-import { planService, type ServicePlan } from "./service-plan.ts";
 import { readRequestColumns } from "./request-columns.ts";
-import { readTrainRows, type TrainSplit } from "./train-split.ts";
-import { planServedFits, type ServedRows } from "./served-fits.ts";
+import { groupServedRows, groupTimedRows } from "./row-groups.ts";
+import {
+  chunksOfParts,
+  computesMore,
+  inputColumns,
+  serviceColumns,
+  type SetChunk,
+  StatusCounts,
+} from "./set-chunks.ts";
+import { manifestOf, ViewResults } from "./set-manifest.ts";
 import { readSpine, type Spine, type SpineRequest } from "./spine.ts";
 import { addSplitColumn, type TimeSplit } from "./time-split.ts";
+import { engineSettings, isHeld, type TrainLimits, withParts, workOf } from "./train-limits.ts";
+import { readTrainRows, type TrainSplit } from "./train-split.ts";
+import { planTraining, type TrainingPlan } from "./training-plan.ts";
 import {
   addedColumns,
   checkOutput,
@@ -36,7 +40,8 @@ import {
   writeTrainingFile,
   type TrainingFormat,
 } from "./training-set-file.ts";
-import { planServedRows, planTimedRows, type ViewPass } from "./view-passes.ts";
+import type { ViewPass } from "./view-passes.ts";
+import { WrittenSet } from "./written-set.ts";
 
 export interface TrainingProgress {
   readonly phase: "labels" | "sorting" | "events" | "writing";
@@ -49,7 +54,8 @@ export interface TrainingProgress {
 
 export interface TrainRequest extends TrainLimits {
   readonly ports: TrainingPorts;
-  readonly service: string;
+  /** Of several, each column is what it is in a set of its service alone; `training-plan.ts` says how columns are named. */
+  readonly service: ServiceChoice;
   readonly labels: SpineRequest | GeneratedSpineRequest;
   /** Where to write; without it the columns are only returned. */
   readonly out?: string;
@@ -60,11 +66,11 @@ export interface TrainRequest extends TrainLimits {
   /** Whether a label at `t` sees events of exactly `t`; needed only where there are such events. */
   readonly boundary?: "inclusive" | "exclusive";
   /**
-   * Version of the fit to transform with, and the definition it is of. Default: the newest of the present one; as
-   * served, for rows whose token carries a fit, that one.
+   * Version of the fit to transform with, and the definition it is of; by service where there are several. Default: the
+   * newest of the present one; as served, for rows whose token carries a fit, that one.
    */
-  readonly fit?: number;
-  /** Also says which rows are for training. */
+  readonly fit?: ByService<number>;
+  /** Also says which rows are for training, of one service. */
   readonly split?: TrainSplit;
   /** Adds a column `split` behind the label columns: which part of the rows by time each one is in. */
   readonly timeSplit?: TimeSplit;
@@ -84,7 +90,7 @@ export interface TrainRequest extends TrainLimits {
 export interface TrainingSet {
   readonly rowCount: number;
   /**
-   * One a feature, in the order of the vector; slot `i` belongs to label row `i` in input order. Of a set that was too
+   * One a feature, in the order of the vector, of several services one behind the other; slot `i` belongs to label row `i` in input order. Of a set that was too
    * large to be held, or written with `resume`, this throws `REQUEST_INVALID`: read `out`.
    */
   readonly columns: readonly FeatureColumn[];
@@ -97,11 +103,11 @@ export interface TrainingSet {
 /**
  * Builds a training set. Every label row comes back once, in input order, with nulls (or a feature's
  * default) where nothing was known. Throws `SPINE_INVALID`, `SPINE_AMBIGUOUS_TIME`, `SPINE_AFTER_LOG`,
- * `FILE_UNREADABLE`, `TOKEN_INVALID`, `EPOCH_UNKNOWN`, `CANCELLED` and what `planService` throws; on any of them nothing is written.
+ * `FILE_UNREADABLE`, `TOKEN_INVALID`, `EPOCH_UNKNOWN`, `CANCELLED` and what `planTraining` throws; on any of them nothing is written.
  */
 export async function train(request: TrainRequest): Promise<TrainingSet> {
-  const plan = planService(request.ports, request.service, request.fit);
-  return withLabels(request, plan, (labelled) => trainPlan(labelled, plan, request.fit === undefined));
+  const plan = planTraining(request.ports, request.service, request.fit);
+  return withLabels(request, plan, (labelled) => trainPlan(labelled, plan));
 }
 
 /** A request whose label rows stand in a file. */
@@ -112,7 +118,7 @@ export interface LabelledRequest extends TrainRequest {
 /** Lends `work` the request with label rows in a file, generated where it is said how. */
 export async function withLabels<R extends Omit<TrainRequest, "labels">, T>(
   request: R & Pick<TrainRequest, "labels">,
-  plan: ServicePlan,
+  plan: TrainingPlan,
   work: (request: R & { readonly labels: SpineRequest }) => Promise<T>,
 ): Promise<T> {
   const { labels } = request;
@@ -127,19 +133,15 @@ export async function withLabels<R extends Omit<TrainRequest, "labels">, T>(
   );
 }
 
-/** The same of a plan that was made already; `byServedFits`: rows that carry the fit they were served with by that. */
-export async function trainPlan(
-  request: LabelledRequest,
-  plan: ServicePlan,
-  byServedFits: boolean,
-): Promise<TrainingSet> {
+/** The same of a plan that was made already. */
+export async function trainPlan(request: LabelledRequest, plan: TrainingPlan): Promise<TrainingSet> {
   const { ports, signal } = request;
   const format = request.out === undefined ? null : (request.format ?? trainingFormatOf(request.out));
   const engine = await ports.openEngine(engineSettings(request));
   const onAbort = (): void => engine.interrupt();
   signal?.addEventListener("abort", onAbort);
   try {
-    return await trainWith(engine, plan, byServedFits, format, request);
+    return await trainWith(engine, plan, format, request);
   } catch (error) {
     if (signal?.aborted === true)
       throw new OnefoldError("CANCELLED", "the training set was cancelled", { cause: error });
@@ -152,143 +154,74 @@ export async function trainPlan(
 
 async function trainWith(
   engine: QueryEngine,
-  servicePlan: ServicePlan,
-  byServedFits: boolean,
+  plan: TrainingPlan,
   format: TrainingFormat | null,
   request: LabelledRequest,
 ): Promise<TrainingSet> {
   const { ports, out, onProgress, signal } = request;
   const knowledge = request.knowledge ?? "as-known";
+  const boundary = request.boundary ?? "inclusive";
+  const cancel = signal === undefined ? {} : { signal };
   onProgress?.({ phase: "labels", done: 0, total: 0 });
-  const { program } = servicePlan;
-  const featureNames = program.outputs.map((output) => output.name);
+  const outputs = plan.columns.flat();
+  const names = plan.services.map(({ service }) => service);
   const needs = knowledge === "as-served" ? "token" : "time";
-  const read = await readSpine(engine, request.labels, servicePlan.entities, needs, program.request);
+  const read = await readSpine(engine, request.labels, plan.entities, needs, plan.request, names);
   const { spine, parts: splits } = await splitByTime(engine, read, request, knowledge);
   const total = spine.rowCount;
   onProgress?.({ phase: "labels", done: total, total });
   throwIfCancelled(signal);
   const withStatuses = request.withStatuses ?? false;
   const flagAfterLog = request.allowAfterLog ?? false;
+  const featureNames = outputs.map((output) => output.name);
   if (out !== undefined) await checkOutput(out, spine, addedColumns(featureNames, withStatuses, flagAfterLog));
-  const tokens = knowledge === "as-served" ? await readTokens(engine, spine) : null;
-  const trainRows = request.split === undefined ? null : await readTrainRows(engine, spine, request.split, tokens);
-  const requestColumns = await readRequestColumns(engine, spine, program.request);
+  const requestColumns = await readRequestColumns(engine, spine, plan.request);
 
-  const served = tokens === null ? null : servedRows(ports, servicePlan, tokens, byServedFits, spine);
-  const plan = served?.plan ?? servicePlan;
-  const snapshots = await snapshotLogs(ports, plan);
   const afterLog = new Uint8Array(total);
-  const passes =
+  const { groups, snapshots } =
     knowledge === "as-served"
-      ? await planServedRows(engine, ports, spine, served!, snapshots, afterLog)
-      : await planTimedRows(engine, spine, plan, snapshots, knowledge, request.boundary ?? "inclusive");
+      ? await groupServedRows(engine, ports, plan, spine, afterLog)
+      : await groupTimedRows(engine, ports, plan, spine, knowledge, boundary);
   if (knowledge !== "as-served") await flagTimesAfterLog(engine, snapshots, afterLog);
   const rowsAfterLog = afterLog.reduce((sum, flag) => sum + flag, 0);
   if (rowsAfterLog > 0 && !flagAfterLog) throw afterLogError(rowsAfterLog, total, snapshots);
+  const { split } = request;
+  const trainRows = split === undefined ? null : await readTrainRows(engine, spine, split, groups[0]!.tokens);
 
-  const isPlain = plan.programs.length === 1 && program.isPlain;
   const build = async (parts: FeatureParts | null): Promise<TrainingSet> => {
-    const inputs = parts === null ? inputColumns(plan, isPlain, total) : [];
-    const results = new Map<string, ReplayResult & { epochs: number[] }>();
-    for await (const { pass, result } of replayPasses({
-      engine,
-      passes,
-      sinkOf: async (pass, index) =>
-        parts === null ? columnSink(pass, inputs) : PartSink.open(engine, parts, pass, index),
-      threads: request.threads ?? defaultThreads(passes),
-      onProgress: (view, done, of) => onProgress?.({ phase: "events", view, done, total: of }),
-      onSorting: (view, done) => onProgress?.({ phase: "sorting", view, done, total: 100 }),
-      ...(signal === undefined ? {} : { signal }),
-    })) {
-      throwIfCancelled(signal);
-      if (request.boundary === undefined && knowledge !== "as-served")
-        refuseCoincidence(result, pass, total, knowledge);
-      const before = results.get(pass.view.name);
-      results.set(pass.view.name, {
-        eventsFolded: result.eventsFolded + (before?.eventsFolded ?? 0),
-        eventsPoisoned: result.eventsPoisoned + (before?.eventsPoisoned ?? 0),
-        firstPoison: before?.firstPoison ?? result.firstPoison,
-        coincidentLabels: 0,
-        epochs: [...(before?.epochs ?? []), pass.epoch],
-      });
-    }
-
-    const asOf = isPlain ? null : await readLabelTimes(engine, spine, tokens);
-    const cancel = signal === undefined ? {} : { signal };
-    const columns =
-      parts !== null
-        ? null
-        : asOf === null
-          ? inputs
-          : await computeColumns({
-              programs: plan.programs.map(({ program: one, inputs: places }) => ({
-                program: one,
-                inputs: places.map((place) => inputs[place]!),
-                request: one.request.map(({ name }) => requestColumns.find((column) => column.name === name)!),
-              })),
-              programOf: served?.programOf ?? null,
-              asOf,
-              ...cancel,
-            });
+    const results = new ViewResults();
     const statuses = new StatusCounts();
-    if (columns !== null) statuses.add(columns);
-    const fits = fitsOf(plan, served?.programOf ?? null, total);
-    const manifestFor = (sha256: string | null): TrainingManifest => ({
-      manifest: 1,
-      created: formatMicros(ports.clock.now()),
-      service: { name: plan.service, fingerprint: plan.fingerprint },
-      views: plan.views.map(({ name, view }) => ({
-        name: view.definition.name,
-        version: view.definition.version,
-        fingerprint: view.fingerprint,
-        entity: view.entity.name,
-        source: view.source.name,
-        epochs: results.get(name)?.epochs ?? [],
-        eventsFolded: results.get(name)?.eventsFolded ?? 0,
-        eventsPoisoned: results.get(name)?.eventsPoisoned ?? 0,
-      })),
-      onDemandViews: plan.onDemand,
-      fit: fits.length === 1 && fits[0]!.rows === total ? { version: fits[0]!.version, sha256: fits[0]!.sha256 } : null,
-      fits,
-      sources: [...snapshots].map(([name, { files, logEnd }]) => ({
-        name,
-        epoch: files.epoch,
-        historyEnd: files.historyEnd,
-        liveEnd: files.liveEnd,
-        logEnd: formatLogEnd(logEnd),
-      })),
-      knowledge,
-      boundary: knowledge === "as-served" ? null : (request.boundary ?? "inclusive"),
-      spine: {
-        path: spine.path,
-        generated: request.labels.generated ?? null,
-        sha256: spine.sha256,
-        rows: total,
-        timeColumn: spine.timeColumn,
-        tokenColumn: spine.tokenColumn,
-        requestColumns: program.request.map((column) => column.name),
-        keyColumns: Object.fromEntries(plan.entities.map((entity, index) => [entity.name, spine.keyColumns[index]!])),
-        rowsAfterLog,
-      },
-      splits,
-      output: sha256 === null ? null : { path: out!, format: format!, rows: total, sha256 },
-      features: program.outputs.map(({ name, from, feature, type }, i) => ({
-        name,
-        view: from,
-        feature,
-        type: formatType(type),
-        statuses: statuses.counts[i] ?? NO_STATUSES,
-      })),
-    });
-    if (out === undefined)
-      return { rowCount: total, columns: columns!, manifest: manifestFor(null), out: null, trainRows };
-    const chunks =
-      columns !== null
-        ? [{ from: 0, rowCount: total, columns }]
-        : statuses.counted(
-            chunksOfParts({ engine, parts: parts!, plan, request: requestColumns, asOf, rowCount: total, ...cancel }),
-          );
+    const held: FeatureColumn[] = [];
+    let chunks: AsyncIterable<SetChunk> | null = null;
+    for (const group of groups) {
+      const inputs = parts === null ? inputColumns(group.join, total) : [];
+      for await (const { pass, result } of replayPasses({
+        engine,
+        passes: group.passes,
+        sinkOf: async (pass, index) =>
+          parts === null ? columnSink(pass, inputs) : PartSink.open(engine, parts, pass, index),
+        threads: request.threads ?? defaultThreads(group.passes),
+        onProgress: (view, done, of) => onProgress?.({ phase: "events", view, done, total: of }),
+        onSorting: (view, done) => onProgress?.({ phase: "sorting", view, done, total: 100 }),
+        ...cancel,
+      })) {
+        throwIfCancelled(signal);
+        if (request.boundary === undefined && knowledge !== "as-served")
+          refuseCoincidence(result, pass, total, knowledge);
+        results.add(pass, result);
+      }
+      const asOf = computesMore(group) ? await readLabelTimes(engine, spine, group.tokens) : null;
+      const work = { plan, group, request: requestColumns, asOf, ...cancel };
+      if (parts === null) held.push(...(await serviceColumns(work, inputs, 0, total)).flat());
+      else chunks = statuses.counted(chunksOfParts({ ...work, engine, parts, rowCount: total }));
+    }
+    if (parts === null) statuses.add(held);
+
+    const generated = request.labels.generated ?? null;
+    const made = { plan, groups, snapshots, results, spine, generated, knowledge, boundary, rowsAfterLog, splits };
+    const manifestFor = (output: TrainingManifest["output"]): TrainingManifest =>
+      manifestOf({ ...made, statuses: statuses.counts, created: ports.clock.now() }, output);
+    if (out === undefined) return { rowCount: total, columns: held, manifest: manifestFor(null), out: null, trainRows };
     const manifest = await writeTrainingFile(
       {
         engine,
@@ -296,33 +229,21 @@ async function trainWith(
         format: format!,
         spine,
         request: requestColumns,
-        outputs: program.outputs,
-        chunks,
+        outputs,
+        chunks: chunks ?? [{ from: 0, rowCount: total, columns: held }],
         withStatuses,
         afterLog: flagAfterLog ? afterLog : null,
         onProgress: (done) => onProgress?.({ phase: "writing", done, total }),
-        ...(signal === undefined ? {} : { signal }),
+        ...cancel,
       },
-      manifestFor,
+      (sha256) => manifestFor({ path: out, format: format!, rows: total, sha256 }),
     );
     const set = { rowCount: total, manifest, out, trainRows };
-    return columns === null ? new WrittenSet(set) : { ...set, columns };
+    return parts === null ? { ...set, columns: held } : new WrittenSet(set);
   };
-  if (out === undefined || tokens !== null || isHeld(request, plan, total)) return build(null);
-  const work = workOf(plan, spine, snapshots, [knowledge, request.boundary ?? "inclusive"]);
+  if (out === undefined || knowledge === "as-served" || isHeld(request, plan, total)) return build(null);
+  const work = workOf(plan, spine, snapshots, [knowledge, boundary]);
   return withParts(engine, request, total, out, work, build);
-}
-
-/** One a feature of the views, all label rows unanswered. */
-function inputColumns(plan: ServicePlan, isPlain: boolean, rowCount: number): FeatureColumn[] {
-  const inputs: FeatureColumn[] = [];
-  for (const { features } of plan.views) {
-    for (const { input, feature, type, slot } of features) {
-      const name = isPlain ? plan.program.outputs[input]!.name : feature;
-      inputs[input] = new FeatureColumn(name, type, slot, rowCount);
-    }
-  }
-  return inputs;
 }
 
 async function splitByTime(
@@ -335,30 +256,6 @@ async function splitByTime(
   if (knowledge === "as-served")
     throw new OnefoldError("REQUEST_INVALID", "rows as served are not split by time: their times are in their tokens");
   return addSplitColumn(engine, spine, timeSplit);
-}
-
-/** Every row by the plan's own program, or by that of the fit that its token carries. */
-function servedRows(
-  ports: TrainingPorts,
-  plan: ServicePlan,
-  tokens: readonly VectorToken[],
-  byServedFits: boolean,
-  spine: Spine,
-): ServedRows {
-  if (byServedFits) return planServedFits(ports, plan, tokens, spine);
-  return { plan, tokens, programOf: new Int32Array(tokens.length) };
-}
-
-/** The fits that rows were transformed with, by version. */
-function fitsOf(plan: ServicePlan, programOf: Int32Array | null, rowCount: number): TrainingManifest["fits"] {
-  const rows = plan.programs.map(() => 0);
-  if (programOf === null) rows[0] = rowCount;
-  else for (const place of programOf) rows[place]!++;
-  const fits = plan.programs.flatMap(({ fit, fingerprint }, place) => {
-    if (fit === null || (rows[place] === 0 && rowCount > 0)) return [];
-    return [{ version: fit.version, sha256: fit.sha256, fingerprint, rows: rows[place]! }];
-  });
-  return fits.sort((a, b) => a.version - b.version);
 }
 
 function refuseCoincidence(result: ReplayResult, pass: ViewPass, total: number, knowledge: Knowledge): void {

@@ -12,8 +12,11 @@ import type { Knowledge } from "./manifest.ts";
 import type { EventBound } from "./point-in-time-join.ts";
 import type { TrainingPorts } from "./ports.ts";
 import type { ServedRows } from "./served-fits.ts";
-import type { PlannedView, ServicePlan } from "./service-plan.ts";
+import type { JoinPlan, PlannedView } from "./service-plan.ts";
 import type { Spine } from "./spine.ts";
+
+/** Of label rows that have their own times. */
+export type TimedKnowledge = Exclude<Knowledge, "as-served">;
 
 /** How the rows of one view are answered: one pass for each epoch they refer to. */
 export interface ViewPass {
@@ -30,9 +33,9 @@ export interface ViewPass {
 export function planTimedRows(
   engine: QueryEngine,
   spine: Spine,
-  plan: ServicePlan,
+  plan: Pick<JoinPlan, "views">,
   snapshots: ReadonlyMap<string, LogSnapshot>,
-  knowledge: Exclude<Knowledge, "as-served">,
+  knowledge: TimedKnowledge,
   boundary: "inclusive" | "exclusive",
 ): ViewPass[] {
   const bound = timedBound(knowledge, boundary);
@@ -52,7 +55,7 @@ export async function planServedRows(
   engine: QueryEngine,
   ports: TrainingPorts,
   spine: Spine,
-  { plan, tokens, programOf }: ServedRows,
+  { column, plan, tokens, programOf }: ServedRows,
   snapshots: ReadonlyMap<string, LogSnapshot>,
   afterLog: Uint8Array,
 ): Promise<ViewPass[]> {
@@ -64,7 +67,7 @@ export async function planServedRows(
     tokens.forEach((token, row) => {
       if (!plan.programs[programOf[row]!]!.views.has(view.name)) return;
       const read = token.reads.find((candidate) => candidate.view === view.name);
-      if (read === undefined) throw notRead(view, spine, row);
+      if (read === undefined) throw notRead(view, column, row);
       const labels = byEpoch.get(read.epoch) ?? [];
       if (labels.length === 0) byEpoch.set(read.epoch, labels);
       const { lastOffset, fallback } = read;
@@ -86,14 +89,14 @@ export async function planServedRows(
   return passes;
 }
 
-function notRead(view: PlannedView, spine: Spine, row: number): OnefoldError {
+function notRead(view: PlannedView, column: string, row: number): OnefoldError {
   return new OnefoldError("SPINE_INVALID", `a vector token did not read view ${view.name}`, {
-    where: `column ${spine.tokenColumn}, row ${row + 1} (counted from 1, without a header)`,
+    where: `column ${column}, row ${row + 1} (counted from 1, without a header)`,
     hint: "the service has changed since that vector was served; train with the service as it was",
   });
 }
 
-function timedBound(knowledge: Exclude<Knowledge, "as-served">, boundary: "inclusive" | "exclusive"): EventBound {
+function timedBound(knowledge: TimedKnowledge, boundary: "inclusive" | "exclusive"): EventBound {
   if (knowledge === "final") return boundary === "inclusive" ? "effective" : "effective-before";
   return boundary === "inclusive" ? "known" : "known-before";
 }

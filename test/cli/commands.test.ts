@@ -159,7 +159,7 @@ describe("onefold, in a project that init wrote", () => {
     expect(rows).toHaveLength(labels.length);
     expect(rows[1]!.split(",")[0]).toBe(labels[1]!.split(",")[0]);
     const manifest = JSON.parse(readFileSync(join(project, "training.csv.manifest.json"), "utf8"));
-    expect(manifest).toMatchObject({ service: { name: "fraud" }, knowledge: "as-known" });
+    expect(manifest).toMatchObject({ services: [{ name: "fraud" }], knowledge: "as-known" });
 
     const first = payments()[0]!;
     writeFileSync(join(project, "ties.csv"), `user_id,event_timestamp\n${first["user_id"]},${first["paid_at"]}\n`);
@@ -177,7 +177,7 @@ describe("onefold, in a project that init wrote", () => {
     const train = ["train", "--service", "fraud", "--labels", "labels.csv"];
     const rows = readFileSync(join(project, "labels.csv"), "utf8").trim().split("\n").length - 1;
     const { result } = await json(...train, "--explain-leakage");
-    expect(result).toMatchObject({ service: "fraud", rows, out: null });
+    expect(result).toMatchObject({ services: ["fraud"], rows, out: null });
     expect((result["features"] as unknown[]).length).toBeGreaterThan(2);
     expect((await text(...train, "--explain-leakage")).stdout).toMatch(
       /label rows \(.*%\) would be others[^]*rows changed/,

@@ -79,10 +79,12 @@ describe("onefold fit", () => {
     expect(all.stdout).toContain("standardize(usual)");
 
     const trained = await json(...train, "--fit", "1");
-    expect(trained.result["manifest"]).toMatchObject({ fit: { version: 1, sha256: byTime.result["sha256"] } });
+    expect(trained.result["manifest"]).toMatchObject({
+      services: [{ fit: { version: 1, sha256: byTime.result["sha256"] } }],
+    });
     const rows = readFileSync(join(folder, "out.csv"), "utf8").trim().split("\n").slice(1);
     expect(rows.map((row) => Number(row.split(",")[3]))).toEqual([-1, 1, 9]);
-    expect((await json(...train)).result["manifest"]["fit"]["version"]).toBe(3);
+    expect((await json(...train)).result["manifest"]["services"][0]["fit"]["version"]).toBe(3);
     const get = ["get", "--service", "fraud", "--entity", "user_id=u2"];
     expect((await json(...get, "--fit", "1")).result).toMatchObject({ features: { usual: 9 }, metadata: { fit: 1 } });
     expect((await json(...get, "--fit", "9")).result["error"]).toMatchObject({

@@ -58,7 +58,7 @@ describe("docs/training-sets.md", () => {
       expect(readFileSync(join(cwd, "set.parquet"), "latin1").slice(0, 4)).toBe("PAR1");
       expect(statSync(join(cwd, "set.arrows")).size).toBeGreaterThan(1000);
       expect(JSON.parse(readFileSync(join(cwd, "manifest.json"), "utf8"))).toMatchObject({
-        service: { name: "fraud" },
+        services: [{ name: "fraud" }],
       });
       expect(JSON.parse(said.at(-1)!)).toMatchObject({ id, state: "done" });
       expect((await fetch(`${url}/training-sets/${id}`)).status).toBe(404);

@@ -62,8 +62,8 @@ describe("label rows that were served", () => {
 
     const manifest = await world.expectTrained(all, { service: "risk", knowledge: "as-served" });
     const fits = world.platform.fits("risk");
-    expect(manifest).toMatchObject({ fit: null });
-    expect(manifest.fits).toEqual(
+    expect(manifest.services).toMatchObject([{ fit: null }]);
+    expect(manifest.services[0]!.fits).toEqual(
       [40, 30, 30].map((rows, i) => {
         const { version, sha256, fingerprint } = fits[i]!;
         return { version, sha256, fingerprint, rows };
@@ -77,10 +77,11 @@ describe("label rows that were served", () => {
       knowledge: "as-served",
       fit: 2,
     });
-    expect(asked.manifest.fits).toMatchObject([{ version: 2, rows: 100 }]);
+    expect(asked.manifest.services[0]!.fits).toMatchObject([{ version: 2, rows: 100 }]);
     // A token from before tokens carried a fit means what it meant: the newest fit of the service as it is.
     const stripped = byFit3.map((each) => ({ ...each, token: withoutFit(each.token) }));
-    expect((await world.expectTrained(stripped, { service: "risk", knowledge: "as-served" })).fit?.version).toBe(3);
+    const newest = await world.expectTrained(stripped, { service: "risk", knowledge: "as-served" });
+    expect(newest.services[0]!.fit?.version).toBe(3);
   });
 
   it("refuses rows of a fit that does not go with the service as it is, and says what differs", async () => {

@@ -232,7 +232,7 @@ describe("a service with transformations", () => {
     });
     expect(details["payments_1h"]).not.toHaveProperty("transformation");
     const { manifest } = await world.platform.train(options);
-    expect(manifest.fit).toEqual({ version: 1, sha256: fitted.sha256 });
+    expect(manifest.services[0]!.fit).toEqual({ version: 1, sha256: fitted.sha256 });
     expect(manifest.features[1]).toMatchObject({
       name: "mean_1d",
       view: "spending@1",

@@ -7,7 +7,15 @@ const { get } = http;
 describe("GET /registry", () => {
   it("lists, filters and finds by name and version", async () => {
     const all = (await get("/registry")).body;
-    expect(Object.keys(all)).toEqual(["entities", "sources", "views", "on_demand_views", "services"]);
+    expect(Object.keys(all)).toEqual([
+      "entities",
+      "sources",
+      "views",
+      "on_demand_views",
+      "services",
+      "alert_rules",
+      "destinations",
+    ]);
     expect((await get("/registry/views?entity=route")).body["views"]).toHaveLength(1);
     expect((await get("/registry/entities?tag=flights")).body["entities"]).toHaveLength(1);
     expect((await get("/registry/views?owner=nobody")).body["views"]).toEqual([]);

@@ -80,7 +80,8 @@ describe("point-in-time correctness: a spine of tokens", () => {
         [0, 1],
         [0, 1],
       ]);
-      expect(set.manifest.spine).toMatchObject({ tokenColumn: "vector_token", timeColumn: null });
+      expect(set.manifest.spine.timeColumn).toBeNull();
+      expect(set.manifest.services).toMatchObject([{ name: "model", tokenColumn: "vector_token" }]);
     } finally {
       await world.close();
     }

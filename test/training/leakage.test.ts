@@ -35,10 +35,11 @@ describe("what leaking would have cost", () => {
       ].join("\n"),
     );
     const { features, ...whole } = await report(labels);
-    expect(whole).toMatchObject({ service: "model", rows: 4, rowsChanged: 2, out: null });
+    expect(whole).toMatchObject({ services: ["model"], rows: 4, rowsChanged: 2, out: null });
     const byName = new Map(features.map((feature) => [feature.name, feature]));
     expect(byName.get("delay_sum")).toEqual({
       name: "delay_sum",
+      service: "model",
       view: "route_flights@1",
       type: "float64",
       rowsChanged: 2,

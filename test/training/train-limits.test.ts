@@ -171,48 +171,44 @@ describe(`a training set in pieces (seed ${SEED})`, () => {
   });
 });
 
-it(
-  "computes what a service makes of features and requests in parts as in one piece",
-  { timeout: 240_000 },
-  async () => {
-    const random = new SeededRandom(SEED);
-    const ratio = onDemand("ratio", {
-      inputs: [routeFlights.pick("delay_sum", "plane", "stops"), airportFlights],
-      request: { distance: t.float64(), note: t.string().nullable() },
-      outputs: { to_mean: t.float64(), text: t.string(), minute: t.int64() },
-      compute: ({ delay_sum, plane, stops, mean_delay, distance, note }, { asOf }) => ({
-        to_mean: delay_sum === null || mean_delay === null ? null : (distance * delay_sum) / mean_delay,
-        text: `${plane ?? ""}${note ?? ""}${stops?.length ?? ""}`,
-        minute: Math.floor(asOf / 60_000_000),
-      }),
-    });
-    const computed = service("computed", { features: [airportFlights, ratio] });
-    const world = await TrainingWorld.open([...definitions, ratio, computed]);
-    try {
-      await world.live("flights", randomFlights(random).slice(0, 3000));
-      // More than one chunk of rows that are read back.
-      const labels = await world.query(
-        `SELECT 'A' || (hash(i) % 9) AS origin, 'A' || (hash(i + 1) % 9) AS destination, i / 7.0::DOUBLE AS distance,
+it("computes what services make of features and requests in parts as in one piece", { timeout: 240_000 }, async () => {
+  const random = new SeededRandom(SEED);
+  const ratio = onDemand("ratio", {
+    inputs: [routeFlights.pick("delay_sum", "plane", "stops"), airportFlights],
+    request: { distance: t.float64(), note: t.string().nullable() },
+    outputs: { to_mean: t.float64(), text: t.string(), minute: t.int64() },
+    compute: ({ delay_sum, plane, stops, mean_delay, distance, note }, { asOf }) => ({
+      to_mean: delay_sum === null || mean_delay === null ? null : (distance * delay_sum) / mean_delay,
+      text: `${plane ?? ""}${note ?? ""}${stops?.length ?? ""}`,
+      minute: Math.floor(asOf / 60_000_000),
+    }),
+  });
+  const computed = service("computed", { features: [airportFlights, ratio] });
+  const world = await TrainingWorld.open([...definitions, ratio, computed]);
+  try {
+    await world.live("flights", randomFlights(random).slice(0, 3000));
+    // More than one chunk of rows that are read back.
+    const labels = await world.query(
+      `SELECT 'A' || (hash(i) % 9) AS origin, 'A' || (hash(i + 1) % 9) AS destination, i / 7.0::DOUBLE AS distance,
          CASE WHEN i % 5 > 0 THEN 'n' || i % 3 END AS note,
          TIMESTAMPTZ '2026-03-01 00:00:00+00' + to_seconds((hash(i + 2) % 20000)::BIGINT) AS t FROM range(70000) r(i)`,
-      );
-      const request = {
-        ports: world.ports,
-        service: "computed",
-        labels: { path: labels },
-        boundary: "inclusive",
-      } as const;
-      const [whole, parts] = [world.path("whole.parquet"), world.path("parts.parquet")];
-      const held = await train({ ...request, out: whole, withStatuses: true });
-      const inParts = await train({ ...request, out: parts, withStatuses: true, resume: true, threads: 2 });
-      expect((await readFile(parts)).equals(await readFile(whole))).toBe(true);
-      expect(inParts.manifest.features).toEqual(held.manifest.features);
-      expect(() => inParts.columns).toThrow("not held in memory");
-    } finally {
-      await world.close();
-    }
-  },
-);
+    );
+    const request = {
+      ports: world.ports,
+      service: ["computed", "model"],
+      labels: { path: labels },
+      boundary: "inclusive",
+    } as const;
+    const [whole, parts] = [world.path("whole.parquet"), world.path("parts.parquet")];
+    const held = await train({ ...request, out: whole, withStatuses: true });
+    const inParts = await train({ ...request, out: parts, withStatuses: true, resume: true, threads: 2 });
+    expect((await readFile(parts)).equals(await readFile(whole))).toBe(true);
+    expect(inParts.manifest.features).toEqual(held.manifest.features);
+    expect(() => inParts.columns).toThrow("not held in memory");
+  } finally {
+    await world.close();
+  }
+});
 
 it("folds by itself where it is bundled into another program", { timeout: 240_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "onefold-bundle-"));

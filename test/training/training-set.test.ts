@@ -183,9 +183,17 @@ describe("a training set", () => {
         .update(await readFile(path))
         .digest("hex");
     expect(manifest).toMatchObject({
-      manifest: 1,
+      manifest: 2,
       created: "2026-03-01T16:40:00Z",
-      service: { name: "model", fingerprint: world.registry.service("model").fingerprint },
+      services: [
+        {
+          name: "model",
+          fingerprint: world.registry.service("model").fingerprint,
+          fit: null,
+          fits: [],
+          tokenColumn: null,
+        },
+      ],
       knowledge: "as-known",
       boundary: "exclusive",
       sources: [
@@ -196,7 +204,6 @@ describe("a training set", () => {
         sha256: await sha256(labels),
         rows: 7,
         timeColumn: "event_timestamp",
-        tokenColumn: null,
         keyColumns: { route: ["origin", "destination"], airport: ["origin"] },
         rowsAfterLog: 0,
       },

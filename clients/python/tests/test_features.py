@@ -184,3 +184,25 @@ def test_the_async_client_answers_the_same(server: Server, client: Onefold) -> N
     assert named.features == {"orders": 2}
     assert pushed.outcomes == ()
     pd.testing.assert_frame_equal(batch, client.get_features_batch("model", pd.DataFrame({"user_id": ["ben", "ada"]})))
+
+
+def test_a_model_reports_how_important_its_features_are(client: Onefold) -> None:
+    given = pd.Series({"orders": 3, "amount": 1.5})
+    report = client.report_importances("model", given, version=2, model="trees", method="gain")
+    assert report["importances"] == {"orders": 3.0, "amount": 1.5}
+    assert client.importances("model")[0] == report
+    client.report_importances("model", {"orders": 1}, version=2, model="trees")
+    assert [one["importances"] for one in client.importances("model")] == [{"orders": 1.0}]
+    with pytest.raises(OnefoldError) as refused:
+        client.report_importances("model", {"ordres": 1.0})
+    assert refused.value.code == "REQUEST_INVALID"
+    assert "orders" in (refused.value.candidates or ())
+
+
+def test_an_async_model_does_so_too(server: Server) -> None:
+    async def report() -> list[Any]:
+        async with AsyncOnefold(server.url) as client:
+            await client.report_importances("model", {"orders": 1.0}, model="async")
+            return list(await client.importances("model"))
+
+    assert asyncio.run(report())[0]["model"] == "async"

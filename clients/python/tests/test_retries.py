@@ -66,7 +66,7 @@ def test_events_go_on_behind_a_broken_connection(relay: Relay, client: Onefold) 
         training_set = other.training_set(id)
     with Onefold(relay.url, timeout=60) as other:
         relay.breaks = 2
-        training_set = type(training_set)(other, training_set.job)
+        training_set = type(training_set)(other._http, training_set.job)
         assert training_set.wait(progress=False).state == "done"
     assert relay.breaks == 0
 

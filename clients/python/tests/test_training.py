@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import BIG_ACCOUNT, Server, new_server
-from onefold import AsyncOnefold, Onefold, OnefoldError, ServerPath, TrainingJob
+from onefold import AsyncOnefold, Onefold, OnefoldError, ServerPath, Ticks, TrainingJob
 from test_features import ADA, DTYPES, time
 
 
@@ -80,6 +81,50 @@ def test_options_reach_the_server(client: Onefold) -> None:
     assert list(got["ratio"])[:1] == [4.0]
     assert list(got["orders__status"]) == ["PRESENT", "PRESENT"]
     assert list(got["after_log_end"]) == [False, True] and str(got["after_log_end"].dtype) == "boolean"
+
+
+def test_several_services_stand_side_by_side(client: Onefold) -> None:
+    frame = labels().assign(price=40.0)
+    got = client.get_training_data(frame, ["model", "priced"], statuses=True, progress=False)
+    own = {name: client.get_training_data(frame, name, progress=False) for name in ("model", "priced")}
+    assert list(got.columns)[len(frame.columns) :][: len(DTYPES)] == [
+        "model__orders" if name == "orders" else name for name in DTYPES
+    ]
+    for service, name, column in [("model", "orders", "model__orders"), ("priced", "orders", "priced__orders")]:
+        pd.testing.assert_series_equal(got[column], own[service][name], check_names=False)
+    for name in ("amount", "times", "last_account"):
+        pd.testing.assert_series_equal(got[name], own["model"][name])
+    pd.testing.assert_series_equal(got["ratio"], own["priced"]["ratio"])
+    assert list(got["priced__orders__status"])[2] == "NOT_FOUND"
+    with pytest.raises(OnefoldError, match="of several services, a fit needs the name"):
+        client.get_training_data(frame, ["model", "priced"], fit=1, progress=False)
+    uploaded = client.start_training_set(frame, ["model"], token_column={"model": "kind"}, split=["2026-03-01T09:00:00Z"])
+    assert uploaded.job.options["service"] == "model"
+    assert uploaded.job.options["token_column"] == {"model": "kind"}
+    uploaded.delete()
+
+
+def test_ticks_stand_in_place_of_labels(client: Onefold) -> None:
+    ticks = Ticks(timedelta(minutes=30), start=time(0), end=time(61))
+    got = client.get_training_data(ticks, "model", split=[0.7, 0.3], progress=False)
+    assert list(got.columns) == ["user_id", "event_timestamp", "split", *DTYPES]
+    assert [tuple(row) for row in got[["user_id", "event_timestamp", "orders"]].itertuples(index=False)] == [
+        ("ada", time(30), 2),
+        ("ben", time(30), 1),
+        ("ada", time(60), 3),
+        ("ben", time(60), 1),
+    ]
+    assert list(got["split"]) == ["train", "train", "test", "test"]
+    assert {name: str(got[name].dtype) for name in DTYPES} == DTYPES
+    entities = pd.DataFrame({"user_id": ["nobody", "ada"], "city": ["Oslo", "Bonn"]})
+    hours = Ticks("1h", entities, "2026-03-01T08:00:00Z", "2026-03-01T09:00:00Z")
+    some = client.get_training_data(hours, "model", split=[time(59)], progress=False)
+    assert list(some["user_id"]) == ["nobody", "ada", "nobody", "ada"] and list(some["city"])[:2] == ["Oslo", "Bonn"]
+    assert list(some["orders"]) == [0, 0, 0, 3] and list(some["split"]) == ["train", "train", "test", "test"]
+    final = client.get_training_data(ticks, "model", knowledge="final", progress=False)
+    pd.testing.assert_frame_equal(final, got.drop(columns="split"))
+    with pytest.raises(OnefoldError, match="DURATION_INVALID"):
+        client.get_training_data(Ticks("often"), "model", progress=False)
 
 
 def test_labels_of_every_form(server: Server, client: Onefold, tmp_path: Path) -> None:

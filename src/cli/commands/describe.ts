@@ -21,6 +21,10 @@ const LISTS: Readonly<Record<Definition["kind"], string>> = {
   view: "views",
   "on-demand": "on_demand_views",
   service: "services",
+  webhook: "destinations",
+  command: "destinations",
+  alert: "alert_rules",
+  retrain: "alert_rules",
 };
 
 export function describeCommand(): Command {

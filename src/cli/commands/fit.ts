@@ -13,6 +13,7 @@ import { formatTable } from "../table.ts";
 import { OnefoldError } from "../../base/errors.ts";
 
 interface FitOptions extends StandardOptions, LabelOptions, WorkerTableOptions {
+  readonly service: string;
   readonly trainUntil?: Micros;
   readonly trainShare?: number;
   readonly splitColumn?: Readonly<Record<string, string>>;
@@ -42,9 +43,12 @@ export function fitCommand(): Command {
   ).action(async (options: FitOptions) => {
     const output = createOutput(options.json === true);
     const split = splitOf(options);
+    const { service } = options;
     const fitted = await output.withProgress("fit", (onProgress) =>
       withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
-        interruptible((signal) => platform.fit({ ...labelRequest(options), split, onProgress, signal })),
+        interruptible((signal) =>
+          platform.fit({ ...labelRequest(options, [service]), service, split, onProgress, signal }),
+        ),
       ),
     );
     const { definition, fingerprint, version, sha256, parameters } = fitted;

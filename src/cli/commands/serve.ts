@@ -7,7 +7,7 @@ import { asOnefoldError, type OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
-import { parseAmount, parseCount, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
+import { parseAmount, parseCount, parseInterval, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { programPath } from "../program-path.ts";
 import { printWarnings } from "../purity/definition-warnings.ts";
@@ -36,6 +36,9 @@ interface ServeOptions extends StandardOptions {
   readonly publish?: string;
   readonly online?: string;
   readonly poll: boolean;
+  readonly alerts: boolean;
+  /** Microseconds. */
+  readonly alertsEvery?: number;
   readonly trainingJobs: number;
   readonly trainingDisk?: number;
   readonly labelsFolder?: string;
@@ -120,6 +123,12 @@ export function serveCommand(): Command {
         .argParser(parseShare),
     )
     .option("--no-poll", "do not ask the APIs of polled sources, nor follow the schedules of batch sources")
+    .option("--no-alerts", "judge no alerts")
+    .addOption(
+      new Option("--alerts-every <duration>", "from one judging of alerts to the next (default: 1m)").argParser(
+        parseInterval,
+      ),
+    )
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
       const output = createOutput(options.json === true);
@@ -147,6 +156,7 @@ export function serveCommand(): Command {
         servingLogSampleRate: options.sample,
         ...(options.keptVectors === undefined ? {} : { keptVectorsBytes: options.keptVectors * 1024 * 1024 }),
         poll: options.poll,
+        alerts: alertSettings(options),
         ...trainingSettings(options),
         backfill: "behind" as const,
         backfillShare: Math.max(0.01, options.backfillShare),
@@ -181,6 +191,14 @@ function trainingSettings(options: ServeOptions): Pick<PlatformOptions, "trainin
       ...(trainingDisk === undefined ? {} : { keptBytesMax: trainingDisk * 1024 * 1024 }),
       ...(labelsFolder === undefined ? {} : { labelsFolder }),
     },
+  };
+}
+
+function alertSettings({ alerts, alertsEvery, debug }: ServeOptions): NonNullable<PlatformOptions["alerts"]> {
+  if (!alerts) return false;
+  return {
+    ...(alertsEvery === undefined ? {} : { everyMicros: alertsEvery }),
+    onTrouble: (error) => printServerError(error, "alerts", { debug: debug === true }),
   };
 }
 

@@ -1,9 +1,9 @@
-/** `onefold train`: label rows joined, point in time, with a service's features. */
+/** `onefold train`: label rows joined, point in time, with the features of one service or several. */
 import { Command, Option } from "commander";
 import { interruptible } from "../interrupt.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
-import { type LabelOptions, labelRequest, withLabelOptions } from "../label-options.ts";
-import { parseBytes, parseCount, parseTime, parseTimeSplit } from "../option-values.ts";
+import { type LabelOptions, labelRequest, ofEachService, withLabelOptions } from "../label-options.ts";
+import { collect, parseBytes, parseCount, parseTime, parseTimeSplit } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import type { Platform } from "../../platform.ts";
@@ -14,6 +14,7 @@ import { leakageText } from "../leakage-text.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
 interface TrainOptions extends StandardOptions, Omit<LabelOptions, "labels">, WorkerTableOptions {
+  readonly service: readonly string[];
   readonly labels?: string;
   readonly every?: string;
   readonly entities?: string;
@@ -22,7 +23,7 @@ interface TrainOptions extends StandardOptions, Omit<LabelOptions, "labels">, Wo
   readonly split?: PlatformTrainOptions["timeSplit"] & object;
   readonly out?: string;
   readonly explainLeakage?: true;
-  readonly fit?: number;
+  readonly fit?: readonly string[];
   readonly statuses?: true;
   readonly memory?: number;
   readonly threads?: number;
@@ -34,7 +35,7 @@ export function trainCommand(): Command {
   const command = withLabelOptions(
     new Command("train")
       .description("build a training set: every label row once, in order, with the features known at its time")
-      .requiredOption("--service <name>", "the service whose features are wanted")
+      .requiredOption("--service <name...>", "the service whose features are wanted, or several")
       .option("--labels <file>", "label rows: Parquet, CSV or NDJSON with key columns and a time")
       .option("--every <duration>", "instead of label rows: entities at ticks so far apart, such as 1d")
       .option("--entities <all|file>", "at each tick: every entity known by then, or those of a file")
@@ -50,8 +51,8 @@ export function trainCommand(): Command {
       .addOption(
         new Option(
           "--fit <version>",
-          "the fit to transform with (default: the newest of the service; as served, each row's own)",
-        ).argParser(parseCount),
+          "the fit to transform with (default: the newest of the service; as served, each row's own); of several services service=version",
+        ).argParser(collect),
       )
       .option("--statuses", "add a column <feature>__status for each feature")
       .option(
@@ -76,6 +77,7 @@ export function trainCommand(): Command {
       self.error(
         "error: required option '--labels <file>' not specified, nor '--every <duration> --entities <all|file>'",
       );
+    const fit = fitOf(options);
     const run = <T>(work: (platform: Platform, request: PlatformTrainOptions) => Promise<T>): Promise<T> =>
       output.withProgress("train", (onProgress) =>
         withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
@@ -85,7 +87,7 @@ export function trainCommand(): Command {
               ...(options.split === undefined ? {} : { timeSplit: options.split }),
               ...(options.out === undefined ? {} : { out: options.out }),
               withStatuses: options.statuses === true,
-              ...(options.fit === undefined ? {} : { fit: options.fit }),
+              ...(fit === undefined ? {} : { fit }),
               ...(options.memory === undefined ? {} : { memoryBytes: options.memory }),
               ...(options.threads === undefined ? {} : { threads: options.threads }),
               ...(options.spill === undefined ? {} : { spillFolder: options.spill }),
@@ -112,8 +114,8 @@ export function trainCommand(): Command {
 
 /** A label file, or how label rows are generated; the platform refuses neither and both. */
 function labelsOf(options: TrainOptions): Omit<PlatformTrainOptions, "labels"> & PlatformTrainOptions {
-  const { labels, every, entities, from, to } = options;
-  const request = labelRequest({ ...options, labels: labels ?? "" });
+  const { labels, every, entities, from, to, service } = options;
+  const request = { ...labelRequest({ ...options, labels: labels ?? "" }, service), service };
   if (every === undefined && entities === undefined && from === undefined && to === undefined && labels !== undefined)
     return request;
   const { labels: _, ...rest } = request;
@@ -125,6 +127,20 @@ function labelsOf(options: TrainOptions): Omit<PlatformTrainOptions, "labels"> &
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
   } as PlatformTrainOptions;
+}
+
+/** Throws `REQUEST_INVALID`. */
+function fitOf({ fit, service }: TrainOptions): PlatformTrainOptions["fit"] {
+  const given = ofEachService("--fit", service, fit);
+  if (given === undefined) return undefined;
+  const versionOf = (text: string): number => {
+    if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+    throw new OnefoldError("REQUEST_INVALID", `${text} is no version of a fit`, {
+      hint: "give a whole number above zero",
+    });
+  };
+  if (typeof given === "string") return versionOf(given);
+  return Object.fromEntries(Object.entries(given).map(([name, version]) => [name, versionOf(version)]));
 }
 
 function refuseWithLeakage({ knowledge }: TrainOptions): void {

@@ -5,6 +5,7 @@
  * all.
  */
 import { diagnostics } from "../../base/diagnostics.ts";
+import { addAlertMetrics } from "../alerts/alert-metrics.ts";
 import { addFreshnessMetrics } from "./freshness-metrics.ts";
 import { addProcessMetrics, addRespMetrics, addSourceMetrics, addWorkerMetrics } from "./house-metrics.ts";
 import { addEventMetrics, addPollMetrics, addStoreMetrics } from "./ingest-metrics.ts";
@@ -25,6 +26,7 @@ export class Metrics {
     addPollMetrics(make);
     addSourceMetrics(make, house);
     addFreshnessMetrics(make, house);
+    addAlertMetrics(make, house);
     addRespMetrics(make, house);
     addWorkerMetrics(make, house);
     addProcessMetrics(make, house);

@@ -1,6 +1,7 @@
 /**
  * What is asked of the house at each scrape.
  */
+import type { AlertHouse } from "../alerts/alert-metrics.ts";
 import type { FreshnessFacts, Judged } from "../freshness/judge.ts";
 import type { RemoteStoreHouse } from "./remote-store-metrics.ts";
 
@@ -72,7 +73,7 @@ export interface WorkerCounts {
 }
 
 /** What is asked at each scrape; to answer must be cheap. */
-export interface MonitoredHouse extends RemoteStoreHouse {
+export interface MonitoredHouse extends RemoteStoreHouse, AlertHouse {
   sources(): readonly SourceGauges[];
   /** Null where nothing is folded. */
   freshness(): FreshnessGauges | null;

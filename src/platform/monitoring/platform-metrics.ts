@@ -6,7 +6,7 @@ import { onlineStoreBytes, storeBytes } from "../data-folder.ts";
 import type { Owned } from "../platform-parts.ts";
 import { UsageKeeper, type UsageKeeperOptions } from "./usage-keeper.ts";
 
-type Asked = Pick<MonitoredHouse, "resp" | "unreadFits" | "registryUp" | "workers">;
+type Asked = Pick<MonitoredHouse, "resp" | "unreadFits" | "registryUp" | "workers" | "alerts">;
 
 export function openMetrics(dataDir: string, owned: Owned | null, asked: Asked): Metrics {
   return new Metrics({

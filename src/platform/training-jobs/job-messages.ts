@@ -22,7 +22,8 @@ export type JobWork =
   | {
       readonly kind: "train";
       readonly house: JobHouse;
-      readonly labels: string;
+      /** Null for every entity. */
+      readonly labels: string | null;
       readonly out: string;
       readonly options: TrainingOptions;
       /** By source: up to when its log is closed, and archived. Null where nobody can tell. */

@@ -1,7 +1,7 @@
 /**
  * The training jobs of a platform that owns its data folder, and what they need of it.
  */
-import { planService } from "../../training/service-plan.ts";
+import { planTraining } from "../../training/training-plan.ts";
 import type { PlatformOptions } from "../platform-options.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { SourceRuntimes } from "../source-runtimes.ts";
@@ -26,7 +26,7 @@ export async function openTrainingJobs(
       ...(workerTables === undefined ? {} : { workerTables }),
       ...(memoryBytes === undefined ? {} : { memoryBytes }),
       sourcesOf: ({ service, fit }) => {
-        const { views } = planService(ports, service, fit);
+        const { views } = planTraining(ports, service, fit);
         return [...new Set(views.map(({ view }) => view.source.name))];
       },
       archive: async (source) => {

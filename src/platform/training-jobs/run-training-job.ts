@@ -17,6 +17,7 @@ import { ENGINE_MEMORY_BYTES } from "../no-folder.ts";
 import { openTrainingPorts } from "../training-ports.ts";
 import { ViewCatalog } from "../view-catalog.ts";
 import { errorToWire } from "../../base/wire-error.ts";
+import { trainingRequest } from "./training-request.ts";
 import type { JobMessage, JobProgress, JobResult, JobWork } from "./job-messages.ts";
 
 export interface TrainingJobOptions {
@@ -83,23 +84,11 @@ async function buildSet(
       },
       null,
     );
-    const { service, knowledge, boundary, fit, time_column: timeColumn, token_column: tokenColumn } = asked;
     const set = await train({
+      ...trainingRequest(asked, labels),
       ports: { ...ports, closedUpTo: (source) => closedUpTo[source] ?? null },
-      service,
-      labels: {
-        path: labels,
-        ...(timeColumn === undefined ? {} : { timeColumn }),
-        ...(tokenColumn === undefined ? {} : { tokenColumn }),
-        ...(asked.key_columns === undefined ? {} : { keyColumns: asked.key_columns }),
-      },
       out,
       format: "parquet",
-      ...(knowledge === undefined ? {} : { knowledge }),
-      ...(boundary === undefined ? {} : { boundary }),
-      ...(fit === undefined ? {} : { fit }),
-      withStatuses: asked.statuses === true,
-      allowAfterLog: asked.allow_after_log === true,
       onProgress: throttled((progress) => void tell({ kind: "progress", progress })),
       signal,
     });

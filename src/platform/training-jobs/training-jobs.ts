@@ -14,6 +14,7 @@ import {
   isUnderWay,
   type LabelFormat,
   type LabelPlace,
+  type LabelsChosen,
   type SetFormat,
   type TrainingDesk,
   type TrainingError,
@@ -27,6 +28,7 @@ import type { JobHouse, JobResult, JobWork } from "./job-messages.ts";
 import { type JobProgram, runInProcess } from "./job-process.ts";
 import { findLabelFile } from "./labels-path.ts";
 import { PhaseRate } from "./phase-rate.ts";
+import { trainingRequest } from "./training-request.ts";
 
 export interface TrainingJobsOptions extends JobProgram {
   /** Jobs that run at the same time. Default 1. */
@@ -117,25 +119,20 @@ export class TrainingJobs implements TrainingDesk {
     if (this.#leavePlace(id) !== null) await this.#folder.remove(id);
   }
 
-  async start(
-    labels: { readonly id: string } | { readonly path: string },
-    options: TrainingOptions,
-  ): Promise<TrainingJob> {
+  async start(labels: LabelsChosen, options: TrainingOptions): Promise<TrainingJob> {
     let place = "id" in labels ? labels.id : null;
     try {
       // What is wrong with the request itself is told at once.
+      trainingRequest(options, "entities" in labels ? null : "");
       this.#house.sourcesOf(options);
-      const found =
-        "path" in labels
-          ? { ...(await findLabelFile(this.#options.labelsFolder, labels.path)), named: labels.path }
-          : { ...(await this.#received(labels.id)), named: null };
-      const id = (place ??= (await this.reserve(found.format)).id);
+      const found = await this.#found(labels);
+      const id = (place ??= (await this.reserve(found?.format ?? "csv")).id);
       const job: StoredJob = {
         id,
         state: "queued",
         revision: 0,
         options,
-        labels: { format: found.format, bytes: found.bytes, path: found.named },
+        labels: found,
         created_at: formatMicros(this.#house.clock.now()),
         started_at: null,
         finished_at: null,
@@ -239,6 +236,13 @@ export class TrainingJobs implements TrainingDesk {
     return place.format;
   }
 
+  async #found(labels: LabelsChosen): Promise<StoredJob["labels"]> {
+    if ("entities" in labels) return null;
+    if ("id" in labels) return { ...(await this.#received(labels.id)), path: null };
+    const { format, bytes } = await findLabelFile(this.#options.labelsFolder, labels.path);
+    return { format, bytes, path: labels.path };
+  }
+
   async #received(id: string): Promise<{ readonly format: LabelFormat; readonly bytes: number }> {
     const format = this.#places.get(id)?.format;
     if (format === undefined) throw new OnefoldError("TRAINING_SET_UNKNOWN", `no labels were received for ${id}`);
@@ -294,16 +298,13 @@ export class TrainingJobs implements TrainingDesk {
 
   /** Never rejects. */
   async #run(entry: Entry): Promise<void> {
-    const { id, options, labels } = entry.job;
+    const { id, options } = entry.job;
     const { signal } = entry.cancelling;
     try {
       const rate = new PhaseRate();
       await this.#change(entry, { state: "running", started_at: formatMicros(this.#house.clock.now()) });
       entry.progress = rate.at({ phase: "starting", view: null, done: 0, total: 0 }, performance.now());
-      const path =
-        labels.path === null
-          ? this.#folder.labels(id, labels.format)
-          : (await findLabelFile(this.#options.labelsFolder, labels.path)).path;
+      const path = await this.#labelsOf(entry.job);
       await this.#folder.make(id);
       const work = await this.#work(options, path, this.#folder.set(id));
       const result = await runInProcess(this.#options, work, {
@@ -322,7 +323,14 @@ export class TrainingJobs implements TrainingDesk {
     await this.#sweep();
   }
 
-  async #work(options: TrainingOptions, labels: string, out: string): Promise<JobWork> {
+  /** Null for every entity. */
+  async #labelsOf({ id, labels }: StoredJob): Promise<string | null> {
+    if (labels === null) return null;
+    if (labels.path === null) return this.#folder.labels(id, labels.format);
+    return (await findLabelFile(this.#options.labelsFolder, labels.path)).path;
+  }
+
+  async #work(options: TrainingOptions, labels: string | null, out: string): Promise<JobWork> {
     const { clock, sourcesOf, archive, ...house } = this.#house;
     const closedUpTo: Record<string, number | null> = {};
     for (const source of sourcesOf(options)) closedUpTo[source] = await archive(source);

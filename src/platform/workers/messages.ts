@@ -6,6 +6,7 @@ import type { WireError } from "../../base/wire-error.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 import type { HttpOptions } from "../../serve/http.ts";
+import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { CorrectionReport, PushReport, ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { StaleViews } from "../monitoring/stale-views.ts";
@@ -19,6 +20,8 @@ export interface WorkerSettings {
   readonly servingLogSampleRate: number;
   /** Whether the owner builds training sets. */
   readonly trains: boolean;
+  /** What can be asked of the owner's monitoring. */
+  readonly monitors: readonly (keyof MonitoringDesks)[];
   readonly http: Omit<HttpOptions, "onError">;
   /** Null for none. */
   readonly resp: Omit<RespOptions, "onError"> | null;
@@ -70,6 +73,11 @@ export interface Questions {
   /** Of the owner: a call of its training desk. */
   readonly training: {
     readonly asked: { readonly call: keyof TrainingDesk; readonly given: readonly unknown[] };
+    readonly answered: unknown;
+  };
+  /** Of the owner: a call of one of its monitoring's desks. */
+  readonly monitoring: {
+    readonly asked: { readonly desk: keyof MonitoringDesks; readonly call: string; readonly given: readonly unknown[] };
     readonly answered: unknown;
   };
   /** Of a worker: what it has counted itself. */

@@ -2,6 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Metrics } from "../../monitor/metrics/metrics.ts";
 import type { ServePorts } from "../../serve/ports.ts";
+import { desksOf } from "../monitoring/monitoring.ts";
 import type { Owned } from "../platform-parts.ts";
 import { Workers } from "./worker-server.ts";
 
@@ -14,7 +15,10 @@ export interface OwnedWorkersOptions {
   readonly ports: ServePorts;
 }
 
-export function openWorkers({ online, sources, training, sampleRate }: Owned, options: OwnedWorkersOptions): Workers {
+export function openWorkers(
+  { online, sources, training, monitoring, sampleRate }: Owned,
+  options: OwnedWorkersOptions,
+): Workers {
   const { ports, ...given } = options;
   return new Workers({
     ...given,
@@ -24,6 +28,7 @@ export function openWorkers({ online, sources, training, sampleRate }: Owned, op
     readiness: ports.readiness,
     freshness: ports.freshness!,
     training,
+    monitoring: desksOf(monitoring),
     flushedViews: () => sources.flushedViews(),
     staleViews: () => sources.stale.active,
     releaseDeadReaders: () => online.releaseDeadReaders(),

@@ -20,6 +20,7 @@ import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
 import { ViewCatalog } from "../view-catalog.ts";
 import { type AskLink, faultsToWire } from "./ask-link.ts";
+import { askedMonitoring } from "./asked-monitoring.ts";
 import { askedTraining } from "./asked-training.ts";
 import type { HouseStatus, WorkerSettings } from "./messages.ts";
 import { StoredViews } from "./stored-views.ts";
@@ -108,6 +109,7 @@ export async function openWorkerHouse(
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
     ...(settings.trains ? { training: askedTraining(owner) } : {}),
+    monitoring: askedMonitoring(owner, settings.monitors),
     metrics: () => owner.ask("metricsPage", null),
     freshness: (asked) => owner.ask("freshness", asked),
     readiness: () => {

@@ -13,10 +13,12 @@ import type { Metrics } from "../../monitor/metrics/metrics.ts";
 import { type MetricValues, sumCounted, sumPage } from "../../monitor/metrics/prometheus.ts";
 import type { WorkerCounts } from "../../monitor/metrics/monitored-house.ts";
 import type { HttpOptions } from "../../serve/http.ts";
+import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import { faultsFromWire } from "./ask-link.ts";
+import { askMonitoring } from "../monitoring/alert-answers.ts";
 import { answerTraining } from "./asked-training.ts";
 import type { HouseStatus, WorkerSettings } from "./messages.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -60,6 +62,7 @@ export interface OwnerHouse {
   readonly freshness: NonNullable<ServePorts["freshness"]>;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
+  readonly monitoring: MonitoringDesks;
   flushedViews(): HouseStatus["flushed"];
   staleViews(): HouseStatus["stale"];
   releaseDeadReaders(): void;
@@ -87,9 +90,10 @@ export class Workers {
     const { host = "127.0.0.1" } = options.http ?? {};
     const http = { ...options.http, host, port: await freePort(host, options.http?.port ?? 8080) };
     const resp = options.resp === undefined ? null : await respWithPort(options.resp);
-    const { dataDir, registryFolder, servingLogSampleRate, training } = this.#house;
+    const { dataDir, registryFolder, servingLogSampleRate, training, monitoring } = this.#house;
     const trains = training !== null;
-    const settings: WorkerSettings = { dataDir, registryFolder, servingLogSampleRate, trains, http, resp };
+    const monitors = Object.keys(monitoring) as (keyof MonitoringDesks)[];
+    const settings: WorkerSettings = { dataDir, registryFolder, servingLogSampleRate, trains, monitors, http, resp };
     const program: WorkerProgram = {
       module: options.module instanceof URL ? fileURLToPath(options.module) : options.module,
       arguments: options.arguments ?? [],
@@ -151,6 +155,7 @@ export class Workers {
       metricsPage: () => this.#metricsPage(),
       freshness: (options) => this.#house.freshness(options),
       training: (asked) => answerTraining(this.#house.training, asked),
+      monitoring: (asked) => askMonitoring(this.#house.monitoring, asked),
     });
     started.warm.then(
       () => this.#tellStatus(),

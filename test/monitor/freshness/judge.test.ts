@@ -1,6 +1,7 @@
 /** Freshness as it is judged, from facts and a time alone. */
 import { describe, expect, it } from "vitest";
 import { type FreshnessFacts, judge, type Judged } from "../../../src/monitor/freshness/judge.ts";
+import { freshnessSignals } from "../../../src/monitor/freshness/signals.ts";
 import { Violations } from "../../../src/monitor/freshness/violations.ts";
 
 const NOW = Date.UTC(2026, 10, 26, 12) * 1000;
@@ -108,5 +109,36 @@ describe("violations", () => {
     const later = NOW + 31 * 24 * HOUR;
     violations.note([silent(true, later)], later);
     expect(violations.all.map(({ since }) => since)).toEqual([later]);
+  });
+});
+
+describe("signals", () => {
+  it("are one for each thing that is measured, promised or not, as the alerts take them", () => {
+    const sla = { entityAge: { withinMicros: HOUR, atLeast: 0.6 } };
+    const judged = judge(
+      facts({
+        sources: [
+          { source: "s", sla: { silenceMicros: 10 * SECOND }, lastEventAt: NOW - 11 * SECOND, registeredAt: 0 },
+        ],
+        views: [{ view: "v@1", source: "s", sla, oldestUnfoldedAt: null, entities: entities(1, 2 * HOUR) }],
+      }),
+      NOW,
+    );
+    const violations = new Violations();
+    violations.note(judged, NOW);
+    const shown = freshnessSignals(judged, violations, NOW).map(
+      ({ kind, subject, measure, value, threshold, isBeyond, samples, windowStartMicros }) => {
+        return { kind, subject, measure, value, threshold, isBeyond, samples, windowStartMicros };
+      },
+    );
+    const silence = { measure: "age_seconds", value: 11, threshold: 10, isBeyond: true, samples: 1 };
+    const behind = { measure: "age_seconds", value: 0, threshold: null, isBeyond: false, samples: 1 };
+    const old = { measure: "stale_ratio", value: 0.5, threshold: 0.4, isBeyond: true, samples: 2 };
+    const subject = { source: "s", view: "v@1" };
+    expect(shown).toEqual([
+      { kind: "source-silence", subject: { source: "s" }, ...silence, windowStartMicros: NOW - SECOND },
+      { kind: "pipeline-age", subject, ...behind, windowStartMicros: NOW },
+      { kind: "entity-age", subject, ...old, windowStartMicros: NOW },
+    ]);
   });
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ReplayClock } from "../../../src/base/clock.ts";
 import { type Micros, parseMicros } from "../../../src/base/micros.ts";
-import { count, entity, last, lastK, service, stream, sum, t, view } from "../../../src/index.ts";
+import { count, entity, last, lastK, min, service, stream, sum, t, view } from "../../../src/index.ts";
 import { openPlatform, type Platform } from "../../../src/platform.ts";
 import type { TrainingJobsOptions } from "../../../src/platform/training-jobs/training-jobs.ts";
 import type { HttpServer } from "../../../src/serve/http.ts";
@@ -29,7 +29,15 @@ const spending = view("spending", {
   },
 });
 const fraud = service("fraud", { features: [spending] });
-export const definitions = [user, payments, spending, fraud];
+const sums = view("sums", {
+  entity: user,
+  source: payments,
+  features: { amount: sum("amount").over("30m"), smallest: min("amount") },
+});
+const churn = service("churn", { features: [spending.pick("payments_1h"), sums] });
+const briefly = view("briefly", { entity: user, source: payments, ttl: "1m", features: { recent: sum("amount") } });
+const brief = service("brief", { features: [briefly] });
+export const definitions = [user, payments, spending, fraud, sums, churn, briefly, brief];
 
 export const NOON: Micros = parseMicros("2026-03-01T12:00:00Z");
 

@@ -98,7 +98,7 @@ describe("a training set over HTTP", () => {
       expected.map((row) => (row as Record<string, unknown>)["last_items"]),
     );
     const manifest = JSON.parse(Buffer.from(await world.download(id, "manifest")).toString()) as Record<string, any>;
-    expect(manifest["service"].name).toBe("fraud");
+    expect(manifest["services"]).toMatchObject([{ name: "fraud" }]);
     expect(manifest["sources"]).toMatchObject([{ name: "payments", logEnd: "2026-03-01T11:59:59.999999Z" }]);
     expect((await world.ask("GET", "/training-sets")).body["training_sets"]).toHaveLength(3);
   });
@@ -175,7 +175,7 @@ describe("a request for a training set", () => {
       [400, "REQUEST_INVALID"],
       [400, "REQUEST_INVALID"],
       [400, "REQUEST_INVALID"],
-      [400, "JSON_INVALID"],
+      [400, "REQUEST_INVALID"],
       [413, "BODY_TOO_LARGE"],
       [404, "TRAINING_SET_UNKNOWN"],
       [404, "TRAINING_SET_UNKNOWN"],

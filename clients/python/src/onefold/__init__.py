@@ -1,9 +1,11 @@
 """Onefold's Python client: feature vectors, events and training sets of a running server."""
 
-from .async_client import AsyncOnefold, AsyncTrainingSet
-from .client import Onefold, TrainingSet
+from .async_client import AsyncOnefold
+from .async_training_set import AsyncTrainingSet
+from .client import Onefold
 from .errors import OnefoldError
-from .types import FeatureVector, PushResult, ServerPath, TrainingJob, TrainingProgress
+from .training_set import TrainingSet
+from .types import FeatureVector, PushResult, ServerPath, Ticks, TrainingJob, TrainingProgress
 
 __all__ = [
     "AsyncOnefold",
@@ -13,6 +15,7 @@ __all__ = [
     "OnefoldError",
     "PushResult",
     "ServerPath",
+    "Ticks",
     "TrainingJob",
     "TrainingProgress",
     "TrainingSet",

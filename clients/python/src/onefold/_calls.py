@@ -115,6 +115,15 @@ def vectors_calls(
         yield json_call("POST", f"/services/{segment(service)}/vectors", body)
 
 
+def importances_call(
+    service: str, importances: Iterable[tuple[Any, Any]], version: int | None, model: str, method: str
+) -> Call:
+    # Libraries give numbers of their own kinds, which JSON does not know.
+    plain = {str(name): float(value) for name, value in importances}
+    body = {"version": version, "model": model, "method": method, "importances": plain}
+    return json_call("POST", f"/services/{segment(service)}/importances", body)
+
+
 def push_calls(source: str, rows: Iterable[Mapping[str, Any]], idempotent: bool) -> Iterator[Call]:
     """NDJSON in parts that the server takes."""
     lines: list[bytes] = []

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import OnefoldError
+from .types import Ticks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +58,10 @@ def table_of_frame(frame: pd.DataFrame) -> pa.Table:
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError(f"columns of label rows need distinct text names, not {names!r}")
     return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def frame_of_set(labels: pd.DataFrame | Ticks, table: pa.Table) -> pd.DataFrame:
+    return frame_of_table(table) if isinstance(labels, Ticks) else with_features(labels, table)
 
 
 def with_features(frame: pd.DataFrame, table: pa.Table) -> pd.DataFrame:

@@ -6,19 +6,20 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._calls import Call, json_call, segment
+from ._calls import Call, json_call, plain, segment
 from ._frames import pandas, table_of_frame
-from .types import Boundary, Knowledge, ServerPath
+from .types import Boundary, ByService, Knowledge, ServerPath, Split, Ticks
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-#: What labels may be: a frame, a table, the path of a local file, a path on the server, or rows.
-Labels = "pd.DataFrame | pa.Table | str | os.PathLike[str] | ServerPath | Sequence[Mapping[str, Any]]"
+#: What labels may be: a frame, a table, the path of a local file, a path on the server, rows, or ticks.
+Labels = "pd.DataFrame | pa.Table | str | os.PathLike[str] | ServerPath | Sequence[Mapping[str, Any]] | Ticks"
 
 PARQUET = "application/vnd.apache.parquet"
 FILE_TYPES = {
@@ -40,23 +41,25 @@ PATIENCE_SECONDS = 60.0
 
 
 def training_options(
-    service: str,
+    service: str | Sequence[str],
     knowledge: Knowledge | None,
     boundary: Boundary | None,
-    fit: int | None,
+    split: Split | None,
+    fit: ByService[int] | None,
     time_column: str | None,
-    token_column: str | None,
+    token_column: ByService[str] | None,
     key_columns: Mapping[str, str | Sequence[str]] | None,
     statuses: bool,
     allow_after_log: bool,
 ) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "service": service,
+        "service": service if isinstance(service, str) else list(service),
         "knowledge": knowledge,
         "boundary": boundary,
-        "fit": fit,
+        "split": None if split is None else [plain(part) for part in split],
+        "fit": dict(fit) if isinstance(fit, Mapping) else fit,
         "time_column": time_column,
-        "token_column": token_column,
+        "token_column": dict(token_column) if isinstance(token_column, Mapping) else token_column,
         "statuses": statuses or None,
         "allow_after_log": allow_after_log or None,
     }
@@ -68,6 +71,11 @@ def training_options(
 
 
 def training_call(labels: Any, options: Mapping[str, Any]) -> Call:
+    if isinstance(labels, Ticks):
+        at_ticks = {**options, **_ticks(labels)}
+        if isinstance(labels.entities, str) and labels.entities == "all":
+            return _json_labels({"entities": "all"}, at_ticks)
+        return training_call(labels.entities, at_ticks)
     """Raises ``ValueError`` for labels that can be no table, ``FileNotFoundError`` for a file that is not there."""
     if isinstance(labels, ServerPath):
         return _json_labels({"path": labels.path}, options)
@@ -93,6 +101,14 @@ def training_call(labels: Any, options: Mapping[str, Any]) -> Call:
     return _upload(options, PARQUET, content=sink.getvalue())
 
 
+def _ticks(ticks: Ticks) -> dict[str, Any]:
+    every = ticks.every
+    if isinstance(every, timedelta):
+        every = f"{every // timedelta(microseconds=1)}us"
+    bounds = {"from": ticks.start, "to": ticks.end}
+    return {"every": every, **{name: plain(time) for name, time in bounds.items() if time is not None}}
+
+
 def _json_labels(labels: Mapping[str, Any], options: Mapping[str, Any]) -> Call:
     return json_call("POST", "/training-sets", {**options, "labels": labels}, is_safe=False, retry_codes=NOT_READY)
 
@@ -102,9 +118,7 @@ NOT_READY = frozenset({"NOT_READY"})
 
 
 def _upload(options: Mapping[str, Any], content_type: str, **body: Any) -> Call:
-    params = {
-        name: json.dumps(value) if isinstance(value, (dict, bool)) else str(value) for name, value in options.items()
-    }
+    params = {name: _text(value) for name, value in options.items()}
     return Call(
         "POST",
         "/training-sets",
@@ -114,6 +128,12 @@ def _upload(options: Mapping[str, Any], content_type: str, **body: Any) -> Call:
         retry_codes=NOT_READY,
         **body,
     )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (dict, bool)):
+        return json.dumps(value)
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

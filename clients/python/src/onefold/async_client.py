@@ -1,23 +1,17 @@
-"""The same client for programs that do other things while they wait."""
+"""The client for programs that do other things while they wait."""
 
 from __future__ import annotations
 
-import asyncio
-import io
-import os
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
+from ._async_http import AsyncHttp, in_thread
 from ._calls import (
     Call,
-    answer_of,
-    failure_of,
     features_call,
     headers_of,
+    importances_call,
     push_calls,
     push_result,
     segment,
@@ -25,32 +19,30 @@ from ._calls import (
     vector_of,
     vectors_calls,
 )
-from ._events import EventReader
-from ._frames import BatchPlan, frame_of_table, pandas, rows_of_frame, with_features
-from ._progress import Progress, ProgressOption
-from ._retry import Attempts
-from ._training import (
-    DOWNLOAD_READ_SECONDS,
-    EVENTS_READ_SECONDS,
-    PATIENCE_SECONDS,
-    UPLOAD_SECONDS,
-    set_path,
-    training_call,
-    training_options,
-)
-from .errors import OnefoldError
-from .types import Boundary, FeatureVector, Knowledge, PushResult, SetFormat, TrainingJob
+from ._frames import BatchPlan, frame_of_set, rows_of_frame
+from ._progress import ProgressOption
+from ._training import UPLOAD_SECONDS, set_path, training_call, training_options
+from .async_training_set import AsyncTrainingSet
+from .types import Boundary, ByService, FeatureVector, Knowledge, PushResult, Split, Ticks, TrainingJob
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 
 class AsyncOnefold:
-    """A running server, for ``asyncio``. To be closed, or used in an ``async with`` statement.
+    """A running server, for ``asyncio``. To be closed, or used in an ``async with`` statement. Frames are made in threads, so
+    that the event loop is not held up.
 
-    Arguments, results and errors are those of :class:`onefold.Onefold`. Frames are made in threads, so that the event loop
-    is not held up. A call that is cancelled is given up; a training set that is waited for is then cancelled, too.
+    Args:
+        url: ``http://host:port``.
+        timeout: Seconds that a call may take in all, retries included, unless it is given its own.
+        retries: How often what failed in passing is tried again, after a pause drawn at random. Questions are repeated
+            when the connection broke or the server is not ready; pushes only when the server took nothing in, or with
+            ``idempotent=True``.
+        headers: Sent with every request.
+
+    Every call raises ``OnefoldError`` with the server's code, ``where`` and ``hint``; ``SERVER_UNREACHABLE`` and
+    ``CALL_TIMED_OUT`` where there is no answer.
     """
 
     def __init__(
@@ -62,13 +54,10 @@ class AsyncOnefold:
         headers: Mapping[str, str] | None = None,
         consumer: str | None = None,
     ) -> None:
-        self._url = url.rstrip("/")
-        self._timeout = timeout
-        self._retries = retries
-        self._http = httpx.AsyncClient(headers=headers_of(headers, consumer), timeout=timeout)
+        self._http = AsyncHttp(url, timeout, retries, headers_of(headers, consumer))
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
     async def __aenter__(self) -> AsyncOnefold:
         return self
@@ -89,8 +78,20 @@ class AsyncOnefold:
         token: bool = False,
         timeout: float | None = None,
     ) -> FeatureVector:
-        """As ``Onefold.get_features``."""
-        return vector_of(await self._send(vector_call(service, entities, request, fit, metadata, token), timeout))
+        """A service's feature vector for one set of entities, as of now.
+
+        Args:
+            service: The service's name.
+            entities: Keys by key column, ``{"user_id": "ada"}``, or by entity.
+            request: Request data of the service's on-demand features, by column.
+            fit: The fit to transform with; default the newest.
+            metadata: Adds status, time and exactness of each feature.
+            token: Adds the token that reproduces this vector in a training set.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``, ``KEY_MISSING``, ``TYPE_MISMATCH``, ``SERVICE_NOT_FITTED``, ``NOT_READY``, ...
+        """
+        return vector_of(await self._http.send(vector_call(service, entities, request, fit, metadata, token), timeout))
 
     async def get_entity_features(
         self,
@@ -101,8 +102,17 @@ class AsyncOnefold:
         metadata: bool = False,
         timeout: float | None = None,
     ) -> FeatureVector:
-        """As ``Onefold.get_entity_features``."""
-        return vector_of(await self._send(features_call(entity, key, names, metadata), timeout))
+        """Features of one entity by name, of whatever views.
+
+        Args:
+            entity: The entity type's name.
+            key: Its key; for several key columns a list in key order, or a dictionary by column.
+            names: ``feature``, ``view:feature`` or ``view@version:feature``; None for all.
+
+        Raises:
+            OnefoldError: ``ENTITY_UNKNOWN``, ``FEATURE_UNKNOWN``, ``FEATURE_AMBIGUOUS``, ...
+        """
+        return vector_of(await self._http.send(features_call(entity, key, names, metadata), timeout))
 
     async def get_features_batch(
         self,
@@ -113,17 +123,74 @@ class AsyncOnefold:
         fit: int | None = None,
         timeout: float | None = None,
     ) -> pd.DataFrame:
-        """As ``Onefold.get_features_batch``."""
-        plan = await asyncio.to_thread(BatchPlan, await self.schema(service), entities)
+        """A service's vectors for many sets of entities, each as of the moment at which it is read.
+
+        Args:
+            entities: A frame with the key columns, or rows as ``get_features`` takes them. Other columns are kept.
+            request: Request data: one for all, or one a row. Where it is not given, columns of the frame are taken that
+                have the names of the service's request data.
+            timeout: Seconds for each thousand rows.
+
+        Returns:
+            A frame of as many rows as ``entities``, in their order and with their index: its columns, and behind them one
+            a feature, in the vector's order. int64 is ``Int64``, bool ``boolean``, float64 ``float64`` with NaN for null,
+            timestamp ``datetime64[us, UTC]``, string, bytes and lists ``object`` with None.
+
+        Raises:
+            OnefoldError: As ``get_features``; ``where`` has the row within its thousand.
+            ValueError: Where a column of ``entities`` has the name of a feature.
+        """
+        plan = await in_thread(BatchPlan, await self.schema(service), entities)
         results: list[Mapping[str, Any]] = []
         for call in vectors_calls(service, plan.entities, plan.request if request is None else request, fit):
-            results.extend((await self._send(call, timeout))["results"])
-        return await asyncio.to_thread(plan.frame, results)
+            results.extend((await self._http.send(call, timeout))["results"])
+        return await in_thread(plan.frame, results)
 
     async def schema(self, service: str) -> Mapping[str, Any]:
-        """As ``Onefold.schema``."""
-        answer: Mapping[str, Any] = await self._send(Call("GET", f"/services/{segment(service)}/schema"))
+        """The types of a service's keys, request data and features: ``{"entities", "request", "features", "fit"}``.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``, ``SERVICE_NOT_FITTED``, ``NOT_READY``.
+        """
+        answer: Mapping[str, Any] = await self._http.send(Call("GET", f"/services/{segment(service)}/schema"))
         return answer
+
+    async def report_importances(
+        self,
+        service: str,
+        importances: Mapping[str, float] | pd.Series[float],
+        *,
+        version: int | None = None,
+        model: str = "default",
+        method: str = "unknown",
+    ) -> Mapping[str, Any]:
+        """Reports how important its features are to a model, for ``onefold features --by importance``.
+
+        Args:
+            service: The service that the model reads.
+            importances: By the feature's name in the vector, such as
+                ``dict(zip(model.feature_names_in_, model.feature_importances_))``, or a series with names as its index.
+            version: Of the service as the model reads it: its fit, or a number of your own.
+            model: Its name. A later report of the same model and version takes the place of this one.
+            method: How it was measured: gain, permutation, shap, ...
+
+        Returns:
+            The report as it is kept.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``; ``REQUEST_INVALID`` for a name that the vector has not.
+        """
+        answer: Mapping[str, Any] = await self._http.send(importances_call(service, importances.items(), version, model, method))
+        return answer
+
+    async def importances(self, service: str) -> list[Mapping[str, Any]]:
+        """What models have reported of a service's features, the newest first.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``.
+        """
+        answer = await self._http.send(Call("GET", f"/services/{segment(service)}/importances"))
+        return list(answer["reports"])
 
     async def push(
         self,
@@ -133,31 +200,82 @@ class AsyncOnefold:
         idempotent: bool = False,
         timeout: float | None = None,
     ) -> PushResult:
-        """As ``Onefold.push``."""
+        """Pushes events. Once it returns they are on disk and folded: the next vector has them.
+
+        Args:
+            source: The stream's name.
+            rows: One row, rows, or a frame with the stream's columns. Times without a zone are UTC. Missing values of a
+                frame are null; NaN in a row is NaN.
+            idempotent: Repeats also when it is not known whether rows arrived: right where they have ids.
+            timeout: Seconds for each ten thousand rows.
+
+        Returns:
+            One outcome a row, in order. Rows that the stream refuses are among them and no error:
+            ``result.raise_for_rejected()`` makes them one.
+
+        Raises:
+            OnefoldError: ``SOURCE_UNKNOWN``, ``SOURCE_IS_BATCH``, ``BACKPRESSURE``, ``STORAGE_FAILED``. Of many rows,
+                those of earlier calls are in: send all again where rows have ids.
+        """
         each = [rows] if isinstance(rows, Mapping) else rows if isinstance(rows, Sequence) else rows_of_frame(rows)
-        return push_result([await self._send(call, timeout) for call in push_calls(source, each, idempotent)])
+        return push_result([await self._http.send(call, timeout) for call in push_calls(source, each, idempotent)])
 
     async def get_training_data(
         self,
-        labels: pd.DataFrame,
-        service: str,
+        labels: pd.DataFrame | Ticks,
+        service: str | Sequence[str],
         *,
         boundary: Boundary | None = None,
         knowledge: Knowledge | None = None,
+        split: Split | None = None,
         time_column: str | None = None,
-        token_column: str | None = None,
+        token_column: ByService[str] | None = None,
         key_columns: Mapping[str, str | Sequence[str]] | None = None,
-        fit: int | None = None,
+        fit: ByService[int] | None = None,
         statuses: bool = False,
         allow_after_log: bool = False,
         progress: ProgressOption = True,
     ) -> pd.DataFrame:
-        """As ``Onefold.get_training_data``."""
+        """Joins label rows, point in time, with features of a service, or of several: builds a training set and waits for it.
+
+        A row labelled at ``t`` sees the events that were known at ``t``, and no others.
+
+        Args:
+            labels: One row a label, with the key columns and a time; other columns are kept as they are. Times without
+                a zone are UTC. Or ``Ticks("1d")``: every entity, or those that it names, at every tick.
+            service: Of several, a feature whose name more than one of them has is the column ``<service>__<feature>``.
+            boundary: ``"exclusive"`` where the label is made from an event that is itself in the stream, else
+                ``"inclusive"``. Needed only where a label's time is the very time of an event of its entity.
+            knowledge: ``"as-known"`` (default), ``"final"``, or ``"as-served"`` for rows with the tokens of served vectors.
+            split: Adds a column ``split`` by time: shares, ``[0.7, 0.15, 0.15]``, or one or two times that begin a part.
+            time_column: Default ``event_timestamp``, ``timestamp``, ``label_time`` or ``t``.
+            token_column: With the tokens, default ``token`` or ``vector_token``; of several services by service, default
+                ``<service>_token``.
+            key_columns: Columns that hold an entity's key where they have other names, by entity.
+            fit: The fit to transform with, by service where there are several; default the newest.
+            statuses: Adds a column ``<feature>__status`` for each feature.
+            allow_after_log: Keeps labels after the end of the log, flagged in the column ``after_log_end``.
+            progress: A bar in notebooks and on terminals; False for none; or a function of each ``TrainingJob``.
+
+        Returns:
+            A frame of as many rows as ``labels``, in their order and with their index: their columns with their dtypes, and
+            behind them one a feature, in the vector's order, with dtypes as in ``get_features_batch``. Of ticks, as many rows
+            as come of them, with the column ``event_timestamp``.
+
+        Raises:
+            OnefoldError: ``SERVICE_UNKNOWN``, ``SPINE_INVALID`` (a column is missing, or a row's key or time cannot be used),
+                ``SPINE_AMBIGUOUS_TIME`` (choose a boundary), ``SPINE_AFTER_LOG``, ``BODY_TOO_LARGE``, ``BACKPRESSURE`` (too many
+                sets are under way), ``TRAINING_INTERRUPTED``.
+            ValueError: For columns whose names are no distinct texts.
+
+        The set stays on the server for a week, or until room is needed. An interrupt (Ctrl-C, or the end of the task) cancels it.
+        """
         training_set = await self.start_training_set(
             labels,
             service,
             boundary=boundary,
             knowledge=knowledge,
+            split=split,
             time_column=time_column,
             token_column=token_column,
             key_columns=key_columns,
@@ -166,28 +284,39 @@ class AsyncOnefold:
             allow_after_log=allow_after_log,
         )
         await training_set.wait(progress=progress)
-        return await asyncio.to_thread(with_features, labels, await training_set.to_arrow())
+        return await in_thread(frame_of_set, labels, await training_set.to_arrow())
 
     async def start_training_set(
         self,
         labels: Any,
-        service: str,
+        service: str | Sequence[str],
         *,
         boundary: Boundary | None = None,
         knowledge: Knowledge | None = None,
+        split: Split | None = None,
         time_column: str | None = None,
-        token_column: str | None = None,
+        token_column: ByService[str] | None = None,
         key_columns: Mapping[str, str | Sequence[str]] | None = None,
-        fit: int | None = None,
+        fit: ByService[int] | None = None,
         statuses: bool = False,
         allow_after_log: bool = False,
         timeout: float = UPLOAD_SECONDS,
     ) -> AsyncTrainingSet:
-        """As ``Onefold.start_training_set``."""
+        """Starts building a training set and does not wait for it. Options as of ``get_training_data``.
+
+        Args:
+            labels: A frame or an Arrow table; the path of a local file (Parquet, CSV, NDJSON); ``ServerPath("...")`` for a
+                file on the server; rows; or ``Ticks``.
+
+        Raises:
+            OnefoldError: As ``get_training_data``, as far as it shows at once; ``PATH_NOT_ALLOWED`` for a path on the server.
+            ValueError, FileNotFoundError: For labels that can be none.
+        """
         options = training_options(
             service,
             knowledge,
             boundary,
+            split,
             fit,
             time_column,
             token_column,
@@ -195,168 +324,14 @@ class AsyncOnefold:
             statuses,
             allow_after_log,
         )
-        call = await asyncio.to_thread(training_call, labels, options)
-        return AsyncTrainingSet(self, TrainingJob.of_wire(await self._send(call, timeout)))
+        call = await in_thread(training_call, labels, options)
+        return AsyncTrainingSet(self._http, TrainingJob.of_wire(await self._http.send(call, timeout)))
 
     async def training_set(self, id: str) -> AsyncTrainingSet:
-        """As ``Onefold.training_set``."""
-        return AsyncTrainingSet(self, TrainingJob.of_wire(await self._send(Call("GET", set_path(id)))))
+        """A training set by its id. Raises ``OnefoldError`` (``TRAINING_SET_UNKNOWN``)."""
+        return AsyncTrainingSet(self._http, TrainingJob.of_wire(await self._http.send(Call("GET", set_path(id)))))
 
     async def training_sets(self) -> list[AsyncTrainingSet]:
-        """As ``Onefold.training_sets``."""
-        jobs = (await self._send(Call("GET", "/training-sets")))["training_sets"]
-        return [AsyncTrainingSet(self, TrainingJob.of_wire(job)) for job in jobs]
-
-    async def _send(self, call: Call, timeout: float | None = None) -> Any:
-        attempts = Attempts(call, self._retries, self._timeout if timeout is None else timeout)
-        while True:
-            error: OnefoldError
-            try:
-                response = await self._http.request(
-                    call.method,
-                    self._url + call.path,
-                    params=dict(call.params),
-                    content=call.content if call.body is None else _async_chunks(call.body),
-                    headers={} if call.content_type is None else {"content-type": call.content_type},
-                    timeout=attempts.seconds_left,
-                )
-                return answer_of(call, response)
-            except httpx.HTTPError as cause:
-                error = failure_of(call, self._url, cause)
-                error.__cause__ = cause
-            except OnefoldError as refusal:
-                error = refusal
-            await asyncio.sleep(attempts.pause_after(error))
-
-    def _stream(self, call: Call, read_seconds: float) -> _AsyncStream:
-        timeout = httpx.Timeout(self._timeout, read=read_seconds)
-        request = self._http.build_request(call.method, self._url + call.path, params=dict(call.params), timeout=timeout)
-        return _AsyncStream(self._http, self._url, call, request)
-
-
-async def _async_chunks(body: Callable[[], Iterable[bytes]]) -> AsyncIterator[bytes]:
-    chunks = iter(body())
-    while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-        yield chunk
-
-
-class _AsyncStream:
-    """An answer that is read as it comes. Raises ``OnefoldError``, while it is read, too."""
-
-    def __init__(self, http: httpx.AsyncClient, url: str, call: Call, request: httpx.Request) -> None:
-        self._http = http
-        self._url = url
-        self._call = call
-        self._request = request
-
-    async def __aenter__(self) -> httpx.Response:
-        try:
-            self._response = await self._http.send(self._request, stream=True)
-            if not self._response.is_success:
-                await self._response.aread()
-                answer_of(self._call, self._response)
-        except httpx.HTTPError as cause:
-            raise failure_of(self._call, self._url, cause) from cause
-        return self._response
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._response.aclose()
-        if isinstance(error, httpx.HTTPError):
-            raise failure_of(self._call, self._url, error) from error
-
-
-class AsyncTrainingSet:
-    """A training set on the server. Methods, results and errors are those of :class:`onefold.TrainingSet`.
-
-    Attributes:
-        job: How it stood when the server was asked last.
-    """
-
-    def __init__(self, client: AsyncOnefold, job: TrainingJob) -> None:
-        self._client = client
-        self.job = job
-
-    @property
-    def id(self) -> str:
-        return self.job.id
-
-    async def refresh(self) -> TrainingJob:
-        """As ``TrainingSet.refresh``."""
-        self.job = TrainingJob.of_wire(await self._client._send(Call("GET", set_path(self.id))))
-        return self.job
-
-    async def events(self, *, patience: float = PATIENCE_SECONDS) -> AsyncIterator[TrainingJob]:
-        """As ``TrainingSet.events``."""
-        call = Call("GET", set_path(self.id, "/events"))
-        failures = 0
-        heard = time.monotonic()
-        while True:
-            try:
-                async with self._client._stream(call, EVENTS_READ_SECONDS) as response:
-                    reader = EventReader()
-                    async for line in response.aiter_lines():
-                        failures, heard = 0, time.monotonic()
-                        event = reader.line(line)
-                        if event is None:
-                            continue
-                        self.job = TrainingJob.of_wire(event)
-                        yield self.job
-                        if not self.job.is_under_way:
-                            return
-                error = OnefoldError("SERVER_UNREACHABLE", "the server has ended the stream of events")
-            except OnefoldError as cause:
-                error = cause
-            failures += 1
-            is_away = time.monotonic() - heard > patience
-            if is_away or not (call.may_retry(error) or error.code == "CALL_TIMED_OUT"):
-                raise error
-            await asyncio.sleep(min(2.0, 0.1 * 2**failures))
-
-    async def wait(self, *, progress: ProgressOption = True, patience: float = PATIENCE_SECONDS) -> TrainingJob:
-        """As ``TrainingSet.wait``; where the task that waits is cancelled, so is the training set."""
-        bar = Progress(progress)
-        try:
-            async for job in self.events(patience=patience):
-                bar.show(job)
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            await asyncio.shield(asyncio.ensure_future(self.cancel()))
-            raise
-        finally:
-            bar.close()
-        return self.job.raise_for_state()
-
-    async def cancel(self) -> TrainingJob:
-        """As ``TrainingSet.cancel``."""
-        if (await self.refresh()).is_under_way:
-            answer = await self._client._send(Call("DELETE", set_path(self.id), is_safe=False))
-            self.job = TrainingJob.of_wire(answer)
-        return self.job
-
-    async def delete(self) -> None:
-        """As ``TrainingSet.delete``."""
-        await self.cancel()
-        await self._client._send(Call("DELETE", set_path(self.id), is_safe=False))
-
-    async def download(self, path: str | os.PathLike[str], format: SetFormat = "parquet") -> None:
-        """As ``TrainingSet.download``."""
-        call = Call("GET", set_path(self.id, "/download"), params={"format": format})
-        async with self._client._stream(call, DOWNLOAD_READ_SECONDS) as response:
-            with open(path, "wb") as file:
-                async for chunk in response.aiter_bytes():
-                    await asyncio.to_thread(file.write, chunk)
-
-    async def to_arrow(self) -> pa.Table:
-        """As ``TrainingSet.to_arrow``."""
-        pandas()
-        import pyarrow.parquet as pq
-
-        call = Call("GET", set_path(self.id, "/download"), params={"format": "parquet"})
-        async with self._client._stream(call, DOWNLOAD_READ_SECONDS) as response:
-            data = await response.aread()
-        return await asyncio.to_thread(pq.read_table, io.BytesIO(data))
-
-    async def to_pandas(self) -> pd.DataFrame:
-        """As ``TrainingSet.to_pandas``."""
-        return await asyncio.to_thread(frame_of_table, await self.to_arrow())
+        """Those that are under way or kept, the newest first."""
+        jobs = (await self._http.send(Call("GET", "/training-sets")))["training_sets"]
+        return [AsyncTrainingSet(self._http, TrainingJob.of_wire(job)) for job in jobs]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeVar, Union
 
 from .errors import OnefoldError
 
 Knowledge = Literal["as-known", "final", "as-served"]
 Boundary = Literal["inclusive", "exclusive"]
 SetFormat = Literal["parquet", "arrow", "manifest"]
+T = TypeVar("T")
+#: Of the only service, or of each by its name.
+ByService = Union[T, Mapping[str, T]]
+#: Shares of the rows, the earliest first, or one or two times that begin a part.
+Split = Union[Sequence[float], Sequence[datetime], Sequence[str]]
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 
@@ -70,6 +75,24 @@ class ServerPath:
     """A label file that lies on the server, in its ``--labels-folder``; relative to that."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """In place of label rows: entities at ticks so far apart.
+
+    Attributes:
+        every: ``"1d"``, ``"15m"``, or a timedelta.
+        entities: ``"all"``: every entity that the services have events of, from when it was first known on. Or those of a frame,
+            table, file or rows, as labels are given: each at every tick, with the columns that it has.
+        start: The first tick; default the first multiple of ``every`` by which an event was known.
+        end: No tick is later; default the end of the log. Times without a zone are UTC.
+    """
+
+    every: str | timedelta
+    entities: Any = "all"
+    start: datetime | str | None = None
+    end: datetime | str | None = None
 
 
 @dataclass(frozen=True)

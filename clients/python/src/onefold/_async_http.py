@@ -1,0 +1,98 @@
+"""Calls of a server for ``asyncio``: what differs from ``_http.py``, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+
+from ._calls import Call, answer_of, failure_of
+from ._retry import Attempts
+from .errors import OnefoldError
+
+T = TypeVar("T")
+
+#: What ends a wait from without.
+INTERRUPTS = (KeyboardInterrupt, asyncio.CancelledError)
+sleep = asyncio.sleep
+#: What takes long runs there, so that the event loop is not held up.
+in_thread = asyncio.to_thread
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Goes on with it though the task that asks is cancelled."""
+    return await asyncio.shield(asyncio.ensure_future(work))
+
+
+class AsyncHttp:
+    def __init__(self, url: str, timeout: float, retries: int, headers: Mapping[str, str] | None) -> None:
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        self._retries = retries
+        self._client = httpx.AsyncClient(headers=dict(headers or {}), timeout=timeout)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, call: Call, timeout: float | None = None) -> Any:
+        """The answer's JSON. Raises ``OnefoldError``."""
+        attempts = Attempts(call, self._retries, self._timeout if timeout is None else timeout)
+        while True:
+            error: OnefoldError
+            try:
+                response = await self._client.request(
+                    call.method,
+                    self.url + call.path,
+                    params=dict(call.params),
+                    content=call.content if call.body is None else _chunks(call.body),
+                    headers={} if call.content_type is None else {"content-type": call.content_type},
+                    timeout=attempts.seconds_left,
+                )
+                return answer_of(call, response)
+            except httpx.HTTPError as cause:
+                error = failure_of(call, self.url, cause)
+                error.__cause__ = cause
+            except OnefoldError as refusal:
+                error = refusal
+            await sleep(attempts.pause_after(error))
+
+    def stream(self, call: Call, read_seconds: float) -> AsyncStream:
+        timeout = httpx.Timeout(self._timeout, read=read_seconds)
+        request = self._client.build_request(call.method, self.url + call.path, params=dict(call.params), timeout=timeout)
+        return AsyncStream(self._client, self.url, call, request)
+
+
+async def _chunks(body: Callable[[], Iterable[bytes]]) -> AsyncIterator[bytes]:
+    chunks = iter(body())
+    while (chunk := await in_thread(next, chunks, None)) is not None:
+        yield chunk
+
+
+class AsyncStream:
+    """An answer that is read as it comes. Raises ``OnefoldError``, while it is read, too."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, call: Call, request: httpx.Request) -> None:
+        self._client = client
+        self._url = url
+        self._call = call
+        self._request = request
+
+    async def __aenter__(self) -> httpx.Response:
+        try:
+            self._response = await self._client.send(self._request, stream=True)
+            if not self._response.is_success:
+                await self._response.aread()
+                answer_of(self._call, self._response)
+        except httpx.HTTPError as cause:
+            raise failure_of(self._call, self._url, cause) from cause
+        return self._response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._response.aclose()
+        if isinstance(error, httpx.HTTPError):
+            raise failure_of(self._call, self._url, error) from error

@@ -1,0 +1,92 @@
+"""Calls of a server that are waited for: what differs from ``_async_http.py``, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+import httpx
+
+from ._calls import Call, answer_of, failure_of
+from ._retry import Attempts
+from .errors import OnefoldError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: What ends a wait from without.
+INTERRUPTS = (KeyboardInterrupt, GeneratorExit)
+sleep = time.sleep
+
+
+def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return work(*args, **kwargs)
+
+
+def to_the_end(done: T) -> T:
+    return done
+
+
+class Http:
+    def __init__(self, url: str, timeout: float, retries: int, headers: Mapping[str, str] | None) -> None:
+        self.url = url.rstrip("/")
+        self._timeout = timeout
+        self._retries = retries
+        self._client = httpx.Client(headers=dict(headers or {}), timeout=timeout)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def send(self, call: Call, timeout: float | None = None) -> Any:
+        """The answer's JSON. Raises ``OnefoldError``."""
+        attempts = Attempts(call, self._retries, self._timeout if timeout is None else timeout)
+        while True:
+            error: OnefoldError
+            try:
+                response = self._client.request(
+                    call.method,
+                    self.url + call.path,
+                    params=dict(call.params),
+                    content=call.content if call.body is None else call.body(),
+                    headers={} if call.content_type is None else {"content-type": call.content_type},
+                    timeout=attempts.seconds_left,
+                )
+                return answer_of(call, response)
+            except httpx.HTTPError as cause:
+                error = failure_of(call, self.url, cause)
+                error.__cause__ = cause
+            except OnefoldError as refusal:
+                error = refusal
+            sleep(attempts.pause_after(error))
+
+    def stream(self, call: Call, read_seconds: float) -> Stream:
+        timeout = httpx.Timeout(self._timeout, read=read_seconds)
+        request = self._client.build_request(call.method, self.url + call.path, params=dict(call.params), timeout=timeout)
+        return Stream(self._client, self.url, call, request)
+
+
+class Stream:
+    """An answer that is read as it comes. Raises ``OnefoldError``, while it is read, too."""
+
+    def __init__(self, client: httpx.Client, url: str, call: Call, request: httpx.Request) -> None:
+        self._client = client
+        self._url = url
+        self._call = call
+        self._request = request
+
+    def __enter__(self) -> httpx.Response:
+        try:
+            self._response = self._client.send(self._request, stream=True)
+            if not self._response.is_success:
+                self._response.read()
+                answer_of(self._call, self._response)
+        except httpx.HTTPError as cause:
+            raise failure_of(self._call, self._url, cause) from cause
+        return self._response
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._response.close()
+        if isinstance(error, httpx.HTTPError):
+            raise failure_of(self._call, self._url, error) from error

@@ -1,0 +1,85 @@
+/**
+ * What watches a data folder for its owner, beside what is counted: alerts, from when something is served, and what models
+ * report of their features.
+ */
+import { OnefoldError } from "../../base/errors.ts";
+import type { AlertGauges } from "../../monitor/alerts/alert-metrics.ts";
+import { AlertStore } from "../../monitor/alerts/alert-store.ts";
+import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
+import type { AlertDesk } from "../../serve/alert-desk.ts";
+import type { ImportanceDesk } from "../../serve/importance-desk.ts";
+import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
+import type { TrainingDesk } from "../../serve/training-desk.ts";
+import type { PlatformOptions } from "../platform-options.ts";
+import type { RuntimeContext } from "../runtime-context.ts";
+import { Alerts } from "./alerts.ts";
+import { importanceDesk } from "./importances.ts";
+import { setBuilder } from "./set-builder.ts";
+import { type SignalHouse, signalSources } from "./signal-sources.ts";
+
+/** Only what may be asked from another process. */
+export function desksOf({ alerts, importances }: MonitoringDesks): MonitoringDesks {
+  return { ...(alerts === undefined ? {} : { alerts }), ...(importances === undefined ? {} : { importances }) };
+}
+
+export class Monitoring implements MonitoringDesks {
+  readonly alerts?: AlertDesk;
+  readonly importances: ImportanceDesk;
+  readonly #context: RuntimeContext;
+  readonly #house: SignalHouse & { readonly training: TrainingDesk | null };
+  readonly #options: PlatformOptions["alerts"];
+  #opening: Promise<Alerts> | null = null;
+  #opened: Alerts | null = null;
+
+  constructor(
+    context: RuntimeContext,
+    house: SignalHouse & { readonly training: TrainingDesk | null },
+    { alerts = {} }: Pick<PlatformOptions, "alerts">,
+  ) {
+    this.#context = context;
+    this.#house = house;
+    this.#options = alerts;
+    this.importances = importanceDesk(new ImportanceStore(context.dataDir), context.registry, context.clock);
+    if (alerts === false) return;
+    const opened = async (): Promise<Alerts> => {
+      if (this.#opening !== null) return this.#opening;
+      throw new OnefoldError("ALERTS_NOT_OFFERED", "alerts are judged while something is served");
+    };
+    this.alerts = {
+      list: async () => (await opened()).list(),
+      history: async (request) => (await opened()).history(request),
+      silence: async (request) => (await opened()).silence(request),
+      unsilence: async (id) => (await opened()).unsilence(id),
+      test: async (destination) => (await opened()).test(destination),
+    };
+  }
+
+  /** Judges alerts from now on; a second call does nothing. */
+  start(): void {
+    if (this.#options === false || this.#opening !== null) return;
+    this.#opening = this.#open(this.#options ?? {});
+    const { onTrouble } = this.#options ?? {};
+    // Whoever asks for alerts is told, too.
+    this.#opening.catch((error: unknown) => onTrouble?.(error));
+  }
+
+  /** Null where no alerts are judged. */
+  gauges(): AlertGauges | null {
+    return this.#opened?.gauges() ?? null;
+  }
+
+  async close(): Promise<void> {
+    const alerts = await this.#opening?.catch(() => null);
+    await alerts?.close();
+  }
+
+  async #open(options: Exclude<PlatformOptions["alerts"], false | undefined>): Promise<Alerts> {
+    const { dataDir, clock, registry } = this.#context;
+    const store = await AlertStore.open(dataDir, clock.now());
+    const builder = setBuilder(this.#house.training);
+    const alerts = new Alerts({ store, registry, clock, sources: signalSources(this.#house), builder }, options);
+    alerts.start();
+    this.#opened = alerts;
+    return alerts;
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * The owner's monitoring as a worker has it: every call of a desk is a question to the owner, whose answer is plain data.
+ */
+import type { AlertDesk } from "../../serve/alert-desk.ts";
+import type { ImportanceDesk } from "../../serve/importance-desk.ts";
+import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
+import type { AskLink } from "./ask-link.ts";
+
+/** `offered`: the desks that the owner has. */
+export function askedMonitoring(
+  owner: Pick<AskLink, "ask">,
+  offered: readonly (keyof MonitoringDesks)[],
+): MonitoringDesks {
+  const ask =
+    (desk: keyof MonitoringDesks, call: string) =>
+    (...given: readonly unknown[]): Promise<never> =>
+      owner.ask("monitoring", { desk, call, given }) as Promise<never>;
+  const alerts: AlertDesk = {
+    list: ask("alerts", "list"),
+    history: ask("alerts", "history"),
+    silence: ask("alerts", "silence"),
+    unsilence: ask("alerts", "unsilence"),
+    test: ask("alerts", "test"),
+  };
+  const importances: ImportanceDesk = { report: ask("importances", "report"), of: ask("importances", "of") };
+  return {
+    ...(offered.includes("alerts") ? { alerts } : {}),
+    ...(offered.includes("importances") ? { importances } : {}),
+  };
+}

@@ -1,0 +1,53 @@
+/**
+ * Whether what a rule names is there: sources, views, features, services and destinations. A rule over what nobody has
+ * would say nothing and never fire. Expectations are known to those that judge them alone.
+ */
+import type { RuleDefinition } from "../define/alert-definition.ts";
+import type { Definition } from "../define/definition.ts";
+import { shownName } from "./definition-set.ts";
+import { unknownName } from "./unknown-name.ts";
+
+export function watchedProblems(
+  rule: RuleDefinition,
+  all: ReadonlyMap<string, Definition>,
+  known: readonly Definition[],
+): string[] {
+  const { sources = [], views = [], features = [], services = [] } = rule.watches;
+  const shown = (...kinds: readonly Definition["kind"][]): string[] =>
+    known.filter(({ kind }) => kinds.includes(kind)).map(shownName);
+  const missing = (what: string, space: string, names: readonly string[], there: readonly string[]): string[] =>
+    names.filter((name) => !all.has(`${space}:${name}`)).map((name) => unknownName(what, name, there));
+  const trained = rule.kind === "retrain" ? [rule.service] : [];
+  const destinations = shown("webhook", "command");
+  return [
+    ...missing("source", "source", sources, shown("stream", "batch")),
+    ...missing("view", "view", views, shown("view", "on-demand")),
+    ...missing("service", "service", [...services, ...trained], shown("service")),
+    ...missing("destination", "destination", rule.to, destinations),
+    ...(rule.kind === "retrain" ? commandProblems(rule.to, all) : []),
+    ...featureProblems(features, views, known),
+  ];
+}
+
+function commandProblems(to: readonly string[], all: ReadonlyMap<string, Definition>): string[] {
+  return to
+    .filter((name) => all.get(`destination:${name}`)?.kind === "command")
+    .map((name) => `"${name}" is a command: training is started by a webhook`);
+}
+
+/** Of the views that the rule names, or of any. */
+function featureProblems(
+  features: readonly string[],
+  views: readonly string[],
+  known: readonly Definition[],
+): string[] {
+  const names = known.flatMap((one) => {
+    if (views.length > 0 && !views.includes(shownName(one))) return [];
+    if (one.kind === "view") return one.features.map(({ name }) => name);
+    if (one.kind === "on-demand") return one.outputs.map(({ name }) => name);
+    // As the vector calls them.
+    return one.kind === "service" && views.length === 0 ? one.features.map(({ as }) => as) : [];
+  });
+  const there = [...new Set(names)];
+  return features.filter((name) => !there.includes(name)).map((name) => unknownName("feature", name, there));
+}
