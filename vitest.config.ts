@@ -29,6 +29,7 @@ const JOURNEYS = [
   "test/bench/training.test.ts",
   "test/cli/bad-labels.test.ts",
   "test/cli/batch-reads.test.ts",
+  "test/cli/freshness.test.ts",
   "test/cli/serve-alerts.test.ts",
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
