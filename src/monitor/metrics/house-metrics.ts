@@ -95,7 +95,7 @@ export function addProcessMetrics(make: Instruments, house: MonitoredHouse): voi
     const isUp = house.registryUp();
     return one(isUp === null ? null : Number(isUp));
   });
-  make.askedGauge("onefold_store_bytes", "What a store takes on disk, as of a minute ago", ["store"], async () =>
+  make.askedGauge("onefold_disk_bytes", "What a store takes on disk, as of a minute ago", ["store"], async () =>
     (await house.storeBytes()).map(([name, bytes]) => [{ store: name }, bytes] as const),
   );
   const store = "Size of the online store on disk";

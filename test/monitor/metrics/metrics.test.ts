@@ -107,7 +107,7 @@ describe("GET /metrics", () => {
     expect(samples.get('onefold_flush_seconds_count{source="rides"}')).toBeGreaterThan(0);
     expect(samples.get('onefold_flushed_states_total{source="rides"}')).toBeGreaterThan(0);
     expect(samples.get("onefold_online_store_bytes")).toBeGreaterThan(0);
-    expect(samples.get('onefold_store_bytes{store="log"}')).toBeGreaterThan(0);
+    expect(samples.get('onefold_disk_bytes{store="log"}')).toBeGreaterThan(0);
     expect(samples.get('onefold_view_state_bytes{view="rider_rides@1"}')).toBeGreaterThan(0);
     expect(samples.get('onefold_view_cpu_seconds_total{view="rider_rides@1",stage="fold"}')).toBeGreaterThan(0);
     expect(samples.get('onefold_view_cpu_seconds_total{view="rider_rides@1",stage="encode"}')).toBeGreaterThan(0);
