@@ -40,6 +40,7 @@ class AsyncOnefold:
             when the connection broke or the server is not ready; pushes only when the server took nothing in, or with
             ``idempotent=True``.
         headers: Sent with every request.
+        consumer: Under what name the server counts what is read: that of a model, a job, a team.
 
     Every call raises ``OnefoldError`` with the server's code, ``where`` and ``hint``; ``SERVER_UNREACHABLE`` and
     ``CALL_TIMED_OUT`` where there is no answer.
