@@ -74,6 +74,7 @@ export {
 } from "./define/http-poll.ts";
 export * from "./define/poll-definition.ts";
 export { batch, type BatchSource, type EventOf, stream, type Stream } from "./define/source.ts";
+export { type SourceSlaOptions, type ViewSlaOptions } from "./define/sla.ts";
 export { view, type View } from "./define/view.ts";
 export { onDemand, type OnDemand } from "./define/on-demand.ts";
 export { type Selection } from "./define/selection.ts";

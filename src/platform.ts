@@ -9,18 +9,21 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
-import { STATUS_NAMES } from "./fold/view-fold.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
 import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
-import { Metrics } from "./monitor/metrics/metrics.ts";
+import type { FreshnessReport } from "./monitor/freshness/report.ts";
+import type { Metrics } from "./monitor/metrics/metrics.ts";
+import type { MetricValues } from "./monitor/metrics/prometheus.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
-import { onlineStoreBytes, refuseMissing } from "./platform/data-folder.ts";
+import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
-import { forgetOwned, type ForgetReport, resumeForgetting } from "./platform/forget/forget-entity.ts";
+import { forgetOwned, type ForgetReport } from "./platform/forget/forget-entity.ts";
+import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
+import { openMetrics, openUsage } from "./platform/monitoring/platform-metrics.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -39,17 +42,17 @@ import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
 import { openChecks } from "./platform/monitoring/open-checks.ts";
 import type { StandingChecks } from "./platform/monitoring/standing-checks.ts";
-import { desksOf, Monitoring } from "./platform/monitoring/monitoring.ts";
+import { desksOf } from "./platform/monitoring/monitoring.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
 import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
 import { askedDriftDesk } from "./platform/monitoring/asked-drift-desk.ts";
-import { openDriftDesk, openOwnedDrift } from "./platform/monitoring/open-drift.ts";
-import { openOwnedStore } from "./platform/online/open-published.ts";
+import { openDriftDesk } from "./platform/monitoring/open-drift.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
 import { openContext } from "./platform/open-context.ts";
+import { openOwned } from "./platform/open-owned.ts";
 import { openRegistry } from "./platform/open-registry.ts";
 import { Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
@@ -57,12 +60,9 @@ import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
 import { auditServed } from "./platform/served-audit.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
-import { keptVectorsBytesDefault } from "./platform/state-memory.ts";
-import { SourceRuntimes } from "./platform/source-runtimes.ts";
 import { TableDesk } from "./platform/table-desk.ts";
-import { openTrainingJobs } from "./platform/training-jobs/open-jobs.ts";
 import { openTrainingPorts } from "./platform/training-ports.ts";
-import { openWorkers } from "./platform/workers/owner-house.ts";
+import { openWorkers } from "./platform/workers/owned-workers.ts";
 import type { Workers, WorkersOptions, WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
@@ -74,7 +74,6 @@ import type { MonitoringDesks } from "./serve/monitoring-desks.ts";
 import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
 import { allRoutes } from "./serve/routes.ts";
-import { openServingLog } from "./serve/serving-log.ts";
 import type { AuditResult } from "./training/audit-result.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
@@ -82,9 +81,6 @@ import { explainLeakage, type LeakageReport } from "./training/leakage.ts";
 import type { TrainingPorts } from "./training/ports.ts";
 import { preview, type Preview } from "./training/preview.ts";
 import { train, type TrainingSet } from "./training/training-set.ts";
-
-/** Share of the entities whose served vectors are kept for the audit, unless said otherwise. */
-const SERVING_LOG_SAMPLE_RATE = 0.01;
 
 /**
  * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`, and of a registry
@@ -113,24 +109,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Platform> 
       onServing,
     };
     if (mode === "read") return new Platform(context, shared, null, closers);
-    const { online, startPublishing, publishing, close } = await openOwnedStore(options, context);
-    closers.push(close);
-    const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
-    const drift = openOwnedDrift(dataDir, clock, options.driftSampleRate);
-    closers.push(() => drift.recorder.close());
-    const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
-    closers.push(() => servingLog.close());
-    await resumeForgetting(context, online);
-    const sources = await SourceRuntimes.open(context, online, options.onProgress);
-    closers.push(() => sources.close());
-    startPublishing(sources);
-    const training = await openTrainingJobs(context, sources, opened.folder, options);
-    if (training !== null) closers.push(() => training.close());
-    const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
-    const monitoring = new Monitoring(context, { gauges: () => sources.gauges(), training }, options);
-    closers.push(() => monitoring.close());
-    const kept = { servingLog, keptVectorsBytes, sampleRate };
-    const owned: Owned = { online, publishing, sources, training, monitoring, drift, checks: options, ...kept };
+    const owned = await openOwned(options, context, { jobsFolder: opened.folder, closers });
     return new Platform(context, shared, owned, closers);
   } catch (error) {
     for (const close of closers.reverse()) await close().catch(() => undefined);
@@ -195,18 +174,13 @@ export class Platform {
     });
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
-    this.#metrics = new Metrics({
-      sources: () => owned?.sources.gauges() ?? [],
+    this.#metrics = openMetrics(context.dataDir, owned, {
       resp: () => this.#respDoors.counts(),
       unreadFits: () => watch?.unread.length ?? 0,
       registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
       workers: () => this.#workers?.counts() ?? null,
-      publishing: () => owned?.publishing() ?? null,
-      remoteStore: () => null,
-      onlineStoreBytes: () => onlineStoreBytes(context.dataDir),
       ...this.checks.measured,
       alerts: () => owned?.monitoring.gauges() ?? null,
-      statusNames: STATUS_NAMES,
     });
     this.#servePorts = openServePorts({
       context,
@@ -218,7 +192,8 @@ export class Platform {
     });
     const [ports, metrics, { folder: registryFolder }] = [this.#servePorts, this.#metrics, shared];
     const owner = { dataDir: this.dataDir, registryFolder, clock: this.clock, metrics, ports };
-    this.#workers = owned === null ? null : openWorkers(owner, owned);
+    this.#workers = owned === null ? null : openWorkers(owned, owner);
+    if (owned !== null) this.#keepUsage(owned);
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -380,6 +355,11 @@ export class Platform {
     return costOfBackfill(previewedView(options, this.registry), ports);
   }
 
+  /** How fresh sources and views are, and whether that is as they promise (docs/monitoring.md). */
+  freshness(options: FreshnessOptions = {}): Promise<FreshnessReport> {
+    return this.#own("judge freshness", "ask its server: GET /freshness").freshness.report(options);
+  }
+
   /** What watches what this process serves: its alerts, and what models report. Nothing of it where it owns no folder. */
   get monitoring(): MonitoringDesks {
     return this.#owned === null ? {} : desksOf(this.#owned.monitoring);
@@ -496,6 +476,12 @@ export class Platform {
     });
     this.#closers.push(() => follower.close());
     return follower;
+  }
+
+  #keepUsage(owned: Owned): void {
+    const counted = (): Promise<MetricValues> => this.#workers!.counted();
+    const usage = openUsage(owned, { dataDir: this.dataDir, clock: this.clock, counted });
+    this.#closers.push(() => usage.close());
   }
 }
 

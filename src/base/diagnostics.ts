@@ -23,7 +23,10 @@ export const diagnostics: {
   readonly fetched: Channel;
   /** One offline commit: `{table, rows, version}`. */
   readonly committed: Channel;
-  /** One vector read: `{service, durationMs, statuses, isKept}`. */
+  /**
+   * One vector read: `{service, durationMs, statuses, isKept, plan, consumer}`: the plan is one object for as long as it
+   * is read by, with `qualifiedNames` of the features, and the consumer what whoever asked calls itself, empty for nothing.
+   */
   readonly served: Channel;
   /** One on-demand view failed in one vector: `{view, code, message, where}`, where it is defined, or null. */
   readonly onDemandFailed: Channel;

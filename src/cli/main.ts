@@ -18,13 +18,15 @@ import { driftCommand } from "./commands/drift.ts";
 import { dropCommand } from "./commands/drop.ts";
 import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { featuresCommand } from "./commands/features.ts";
 import { fitCommand } from "./commands/fit.ts";
 import { forgetCommand } from "./commands/forget.ts";
+import { freshnessCommand } from "./commands/freshness.ts";
 import { getCommand } from "./commands/get.ts";
 import { ingestCommand } from "./commands/ingest.ts";
 import { initCommand } from "./commands/init.ts";
 import { lineageCommand } from "./commands/lineage.ts";
-import { entitiesCommand, featuresCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
+import { entitiesCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
 import { materializeCommand } from "./commands/materialize.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { qualityCommand } from "./commands/quality.ts";
@@ -75,6 +77,7 @@ for (const command of [
   auditCommand(),
   qualityCommand(),
   driftCommand(),
+  freshnessCommand(),
   featuresCommand(),
   viewsCommand(),
   servicesCommand(),

@@ -7,6 +7,7 @@ import { OnefoldError } from "../base/errors.ts";
 import type { Platform } from "../platform.ts";
 import { sideToJson } from "../platform/monitoring/drift-output.ts";
 import type { MaterializeOptions } from "../platform/materialized-view.ts";
+import type { FreshnessOptions } from "../platform/monitoring/freshness-watch.ts";
 import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
 import type { PlannedChange } from "../registry/registry.ts";
@@ -45,6 +46,7 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
         onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),
         signal,
       }),
+    freshness: (asked: FreshnessOptions) => platform.freshness(asked),
     materialize: (asked: MaterializeOptions, onProgress: OnProgress, signal: AbortSignal) =>
       platform.materialize({ ...asked, onProgress, signal }),
     backfill: ({ view }: { view: BackfilledView }, onProgress: OnProgress, signal: AbortSignal) =>

@@ -24,6 +24,11 @@ export interface ClientOptions {
    * RESP door, which takes the package ioredis.
    */
   readonly url: string;
+  /**
+   * Under what name the server counts what this client reads (docs/monitoring.md): that of a model, a job, a team. Letters,
+   * digits and signs, without spaces.
+   */
+  readonly consumer?: string;
   /** Headers of every HTTP request. */
   readonly headers?: Readonly<Record<string, string>>;
   /** How long a call may take in all, retries included. Default 1000. */
@@ -167,15 +172,26 @@ export class OnefoldClient {
 
 /** Throws `REQUEST_INVALID` for an address that is none. Nothing is connected before the first call. */
 export function createClient(options: ClientOptions): OnefoldClient {
-  const { url, headers, connections = 32, ...rest } = options;
-  return new OnefoldClient(createTransport(url, headers, connections), rest);
+  const { url, headers, consumer, connections = 32, ...rest } = options;
+  if (consumer !== undefined && !/^[!-~]{1,64}$/.test(consumer)) {
+    throw new OnefoldError("REQUEST_INVALID", `consumer ${JSON.stringify(consumer)} is no name`, {
+      where: "consumer",
+      hint: "give 1 to 64 letters, digits and signs, without spaces",
+    });
+  }
+  return new OnefoldClient(createTransport({ url, headers, consumer, connections }), rest);
 }
 
-function createTransport(url: string, headers: ClientOptions["headers"], connections: number): Transport {
+type TransportOptions = Pick<ClientOptions, "url"> & { readonly connections: number } & {
+  readonly [N in "headers" | "consumer"]: ClientOptions[N] | undefined;
+};
+
+function createTransport({ url, headers, consumer, connections }: TransportOptions): Transport {
   if (!/^rediss?:/i.test(url)) {
-    return new HttpTransport({ url, connections, ...(headers === undefined ? {} : { headers }) });
+    const named = consumer === undefined ? {} : { "x-onefold-consumer": consumer };
+    return new HttpTransport({ url, connections, headers: { ...headers, ...named } });
   }
-  if (headers === undefined) return new RespTransport({ url });
+  if (headers === undefined) return new RespTransport({ url, ...(consumer === undefined ? {} : { consumer }) });
   throw new OnefoldError("REQUEST_INVALID", "headers are HTTP's, and the address is of the RESP door", {
     where: "headers",
     hint: "give the password in the address: redis://:PASSWORD@host:port",

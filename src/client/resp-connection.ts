@@ -12,6 +12,8 @@ export interface RespAddress {
   readonly isSecure: boolean;
   readonly username: string | null;
   readonly password: string | null;
+  /** How the client names itself. */
+  readonly consumer: string | null;
 }
 
 export interface ConnectionEvents {
@@ -130,13 +132,14 @@ export class RespConnection {
   }
 
   #options(): RedisOptions & { readonly replyMapping?: "legacy" } {
-    const { host, port, isSecure, username, password } = this.#address;
+    const { host, port, isSecure, username, password, consumer } = this.#address;
     return {
       host,
       port,
       ...(isSecure ? { tls: {} } : {}),
       ...(username === null ? {} : { username }),
       ...(password === null ? {} : { password }),
+      ...(consumer === null ? {} : { connectionName: consumer }),
       connectTimeout: CONNECT_MILLIS,
       lazyConnect: true,
       disableClientInfo: true,

@@ -11,6 +11,8 @@ import { type Answered, type Asked, type AskOptions, isPassing, type PushAnswer,
 export interface RespTransportOptions {
   /** `redis://[:password@]host[:port]`, or `rediss://` where something in front of the door speaks TLS. */
   readonly url: string;
+  /** Named by `CLIENT SETNAME`. */
+  readonly consumer?: string;
 }
 
 const PORT = 6380;
@@ -21,8 +23,8 @@ export class RespTransport implements Transport {
   readonly #pushes: Lane;
 
   /** Throws `REQUEST_INVALID` for an address that is none. Nothing is connected before the first call. */
-  constructor({ url }: RespTransportOptions) {
-    const address = addressOf(url);
+  constructor({ url, consumer }: RespTransportOptions) {
+    const address = { ...addressOf(url), consumer: consumer ?? null };
     this.#questions = new Lane(address);
     this.#pushes = new Lane(address);
   }
@@ -94,7 +96,7 @@ function answerOf<A>(reply: unknown, member: string): A | OnefoldError {
   return serverError(answer?.["error"], "INTERNAL", NO_ANSWER);
 }
 
-function addressOf(url: string): RespAddress {
+function addressOf(url: string): Omit<RespAddress, "consumer"> {
   const parsed = URL.canParse(url) ? new URL(url) : null;
   if (parsed === null || parsed.hostname === "" || !["", "/", "/0"].includes(parsed.pathname)) {
     throw noAddress();

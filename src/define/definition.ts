@@ -99,7 +99,24 @@ interface SourceShape extends Defined {
   readonly id?: string;
   /** NaN and infinities are let in; otherwise they are refused at the door. */
   readonly allowNonFinite: boolean;
+  readonly sla?: SourceSla;
 }
+
+/** What a source promises; no value depends on it. */
+export interface SourceSla {
+  readonly silenceMicros: DurationMicros;
+}
+
+/** What a view promises; it is no part of the view's meaning, and may change under its version. */
+export interface ViewSla {
+  readonly pipelineAgeMicros?: DurationMicros;
+  /** So old may the last event be of at least this share of the entities. */
+  readonly entityAge?: { readonly withinMicros: DurationMicros; readonly atLeast: number };
+  readonly fallback?: Fallback;
+}
+
+/** What is served in place of a view's values: null, the features' defaults, or the values themselves with a flag. */
+export type Fallback = "null" | "default" | "flag";
 
 export interface StreamDefinition extends SourceShape {
   readonly kind: "stream";
@@ -261,6 +278,7 @@ export interface ViewDefinition extends Defined {
   readonly online: boolean;
   readonly offline: boolean;
   readonly freshness: Freshness;
+  readonly sla?: ViewSla;
   readonly ttlMicros?: DurationMicros;
   readonly forgetAfterMicros?: DurationMicros;
   /** Cron expression, five fields, UTC: when a view over a batch source is computed. */

@@ -9,6 +9,7 @@ import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expr
 import type { Expression } from "./expression.ts";
 import { columnNameProblems, nameProblems } from "./names.ts";
 import { pollProblems } from "./poll-problems.ts";
+import { sourceSlaProblems } from "./sla.ts";
 
 /** Stored columns, then derived ones: what aggregations and predicates may name. */
 export function columnsOf(source: SourceDefinition): ExpressionColumn[] {
@@ -39,6 +40,7 @@ export function sourceProblems(source: SourceDefinition): string[] {
       "source",
       source.derived.map(({ name }) => name),
     ),
+    ...sourceSlaProblems(source),
     ...(source.kind === "batch" ? batchProblems(source) : pollProblems(source)),
   ];
 }

@@ -21,6 +21,7 @@ import { type AnyExpectation, Expectation } from "./expectation.ts";
 import type { AnyExpr, Expr } from "./expression-builder.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
 import { frozen } from "./frozen.ts";
+import { sourceSla, type SourceSlaOptions } from "./sla.ts";
 import type { PollDefinition } from "./poll-definition.ts";
 import { sourceProblems } from "./source-problems.ts";
 import type { DurationText, OfColumn, Problem, Require } from "./typing.ts";
@@ -78,6 +79,8 @@ interface SourceOptions<
   readonly expect?: X;
   /** Lets NaN and infinities in. */
   readonly allowNonFinite?: boolean;
+  /** What it promises of its freshness (docs/monitoring.md). */
+  readonly sla?: SourceSlaOptions;
 }
 
 interface CheckedOptions<C extends Columns, D extends Expressions, R extends Expressions, X extends Expectations> {
@@ -104,7 +107,7 @@ export interface BatchSource<N extends string = string, C = unknown, D = unknown
 /** An event as a stream's door takes it. */
 export type EventOf<S> = S extends { readonly "~types"?: { readonly columns: infer C } } ? InputRow<C> : never;
 
-const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "expect", "allowNonFinite"];
+const OPTIONS: readonly string[] = ["eventTime", "id", "derive", "require", "expect", "allowNonFinite", "sla"];
 const STREAM_OPTIONS: readonly string[] = ["maxFuture", "dedupeWithin", "lateAfter", "availableAfter", "poll", "kafka"];
 const BATCH_OPTIONS: readonly string[] = ["format", "location", "schedule", "watermark", "connection"];
 
@@ -246,6 +249,7 @@ function commonParts(
         description: column.description,
       }) as Column,
   );
+  const sla = sourceSla(options.sla, problems);
   return {
     name,
     columns,
@@ -258,6 +262,7 @@ function commonParts(
     eventTime: options.eventTime,
     allowNonFinite: options.allowNonFinite ?? false,
     ...(options.id === undefined ? {} : { id: options.id }),
+    ...(sla === undefined ? {} : { sla }),
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.owner === undefined ? {} : { owner: options.owner }),
     ...(options.tags === undefined ? {} : { tags: options.tags }),

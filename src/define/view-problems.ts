@@ -11,6 +11,7 @@ import { type ExpressionColumn, unknownColumn } from "./expression-type.ts";
 import { featureType } from "./feature-type.ts";
 import { nameProblems, versionProblems } from "./names.ts";
 import { columnsOf, predicateProblems, repeated, scheduleProblems } from "./source-problems.ts";
+import { viewSlaProblems } from "./sla.ts";
 import { sessionProblem } from "./window.ts";
 
 /** A window of more events than this would make every read slow. */
@@ -38,6 +39,7 @@ export function viewProblems(view: ViewDefinition, source: SourceDefinition, ent
     ...durationProblems("ttl", view.ttlMicros),
     ...durationProblems("forgetAfter", view.forgetAfterMicros),
     ...(typeof view.freshness === "number" ? durationProblems("freshness", view.freshness) : []),
+    ...viewSlaProblems(view, source),
     ...(view.schedule === undefined ? [] : scheduleProblems(view.schedule)),
     ...(view.schedule !== undefined && source.kind === "stream" ? ["a view over a stream has no schedule"] : []),
     ...(Number.isSafeInteger(view.exactEvents) && view.exactEvents >= 1 && view.exactEvents <= LAST_EVENTS_MAX

@@ -25,6 +25,7 @@ import type {
   ViewDefinition,
 } from "./definition.ts";
 import { duration } from "./duration.ts";
+import { viewSla, type ViewSlaOptions } from "./sla.ts";
 import type { Entity } from "./entity.ts";
 import type { AnyExpectation, Expectation } from "./expectation.ts";
 import type { ExpressionColumn } from "./expression-type.ts";
@@ -158,6 +159,8 @@ interface ViewOptions<E, S, F, Ttl, X> extends Described {
   readonly forgetAfter?: DurationText;
   /** Default `real-time` over a stream, `daily` over a batch source. */
   readonly freshness?: FreshnessText;
+  /** What it promises of its freshness, and what is served while that is broken (docs/monitoring.md). */
+  readonly sla?: ViewSlaOptions;
   readonly online?: boolean;
   readonly offline?: boolean;
   /** Cron expression of five fields, UTC: when a view over a batch source is computed. */
@@ -180,6 +183,7 @@ const OPTIONS: readonly string[] = [
   "ttl",
   "forgetAfter",
   "freshness",
+  "sla",
   "online",
   "offline",
   "schedule",
@@ -221,6 +225,7 @@ export function view<
     online: options.online ?? true,
     offline: options.offline ?? true,
     freshness: readFreshness(options.freshness, source, problems),
+    sla: viewSla(options.sla, problems),
     ttlMicros: duration("ttl", options.ttl, problems),
     forgetAfterMicros: duration("forgetAfter", options.forgetAfter, problems),
     schedule: options.schedule,

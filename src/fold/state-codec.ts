@@ -76,6 +76,11 @@ export function encodeState(state: FoldState, layout: StateLayout): Uint8Array {
   return bytes;
 }
 
+/** `lastEventTime` of an encoded state, which is not decoded for it. */
+export function lastEventTimeIn(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(HEAD_BYTES + 2 * 8, true);
+}
+
 /** Throws `STATE_CODEC`. Keeps nothing of `bytes`. */
 export function decodeState(bytes: Uint8Array, layout: StateLayout): FoldState {
   if (!IS_LITTLE_ENDIAN) throw damaged(layout, "this machine is not little-endian");

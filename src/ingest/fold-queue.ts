@@ -21,7 +21,7 @@ export class FoldQueue {
   #next = 0;
   #scheduled = false;
   #paused = false;
-  #failure: { readonly error: unknown } | null = null;
+  #failure: { readonly error: unknown; readonly knownTime: number } | null = null;
 
   constructor(options: {
     /** Folds `events[from..to)` into every view; if it throws, folding stops for good. */
@@ -33,6 +33,11 @@ export class FoldQueue {
     this.#fold = (events, from, to) => options.fold(events, from, to);
     this.#onError = (error) => options.onError(error);
     this.#mayFold = () => options.mayFold();
+  }
+
+  /** Known time of the first event that is not folded; null where all are. It stands still once folding has stopped. */
+  get oldestKnownTime(): number | null {
+    return this.#failure?.knownTime ?? this.#queue[0]?.events[this.#next]?.knownTime ?? null;
   }
 
   resume(): void {
@@ -62,7 +67,7 @@ export class FoldQueue {
       try {
         this.#fold(events, this.#next, to);
       } catch (error) {
-        this.#failure = { error };
+        this.#failure = { error, knownTime: events[this.#next]!.knownTime };
         this.#onError(error);
         break;
       }

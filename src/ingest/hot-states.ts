@@ -10,6 +10,7 @@
 import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import type { SpaceTotals } from "./space-totals.ts";
 
 /** Bytes an entry takes beyond its encoded state. */
 const ENTRY_BYTES = 200;
@@ -32,6 +33,8 @@ export interface HotState<S extends ViewState = ViewState> {
   used: boolean;
   /** Encoded size when last read or written. */
   bytes: number;
+  /** Of the state's last event, as the totals count it. */
+  countedTime: number;
 }
 
 export interface HotStatesOptions<S extends ViewState> {
@@ -52,6 +55,8 @@ export class HotStates<S extends ViewState = ViewState> {
   readonly #epoch: number;
   readonly #countMax: number;
   readonly #bytesMax: () => number;
+  /** Told of every change that is written, where there are any. */
+  totals: SpaceTotals | null = null;
   readonly #entries = new Map<EntityKey, HotState<S>>();
   /** Brings a state that was just read to the present where the store has more of it than was written whole. */
   catchUp: ((key: EntityKey, state: S) => void) | null = null;
@@ -135,8 +140,12 @@ export class HotStates<S extends ViewState = ViewState> {
     for (const entry of taken) {
       entry.dirty = false;
       entry.flushing = true;
+      const { lastEventTime } = entry.state;
+      this.totals?.moved(entry.countedTime, lastEventTime);
+      entry.countedTime = lastEventTime;
       if (!entry.whole) continue;
       const bytes = this.#fold.encode(entry.state);
+      this.totals?.grew(bytes.length - entry.bytes);
       this.#bytes += bytes.length - entry.bytes;
       entry.bytes = bytes.length;
       entry.whole = false;
@@ -162,7 +171,9 @@ export class HotStates<S extends ViewState = ViewState> {
 
   #keep(given: EntityKey, state: S, bytes: number): HotState<S> {
     const key = ownKey(given);
-    const entry: HotState<S> = { key, state, dirty: false, whole: false, flushing: false, used: false, bytes };
+    const { lastEventTime: countedTime } = state;
+    const flags = { dirty: false, whole: false, flushing: false, used: false };
+    const entry: HotState<S> = { key, state, ...flags, bytes, countedTime };
     this.#entries.set(key, entry);
     this.#bytes += bytes;
     this.#letGo(entry);

@@ -29,6 +29,7 @@ import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
 import { HotStates } from "./hot-states.ts";
 import type { RebuildPlace, RebuildPlaces } from "./rebuild-place.ts";
+import { forgetTotals, SpaceTotals } from "./space-totals.ts";
 
 /** Encoded states in one commit: few enough that a flush of live states, which waits for it, hardly does. */
 const COMMIT_BYTES = 1024 * 1024;
@@ -70,6 +71,8 @@ export interface RebuildRequest {
   readonly deadLetters: { add(letters: readonly NewDeadLetter[]): Promise<unknown> };
   readonly onProgress?: (eventsDone: number, eventsTotal: number) => void;
   readonly signal?: AbortSignal;
+  /** The clock's time. */
+  now(): number;
 }
 
 export interface RebuildResult {
@@ -85,7 +88,10 @@ export interface RebuildResult {
  */
 export async function rebuildView(request: RebuildRequest): Promise<RebuildResult> {
   const isBegun = request.continueFrom !== undefined || (request.places?.start ?? null) !== null;
-  if (!isBegun) await request.store.dropSpace(request.space);
+  if (!isBegun) {
+    await request.store.commitAlone([], forgetTotals(request.store, request.space));
+    await request.store.dropSpace(request.space);
+  }
   const rebuild = new Rebuild(request);
   await rebuild.foldArchive();
   await rebuild.foldLog();
@@ -98,10 +104,14 @@ class Rebuild {
   readonly #viewName: string;
   readonly #derivation: ViewDerivation | null;
   readonly #letters: FoldLetters;
+  readonly #totals: SpaceTotals;
   readonly #stored: Value[];
   readonly #total: number;
   #key: EntityKey | null = null;
   #state: ViewState;
+  /** Of the state that the entity had, where it had one. */
+  #countedTime: number = Number.NEGATIVE_INFINITY;
+  #countedBytes = 0;
   #events: number;
   #entities: number;
   #poisoned: number;
@@ -123,6 +133,8 @@ class Rebuild {
     this.#letters = new FoldLetters(request.source, request.view.definition, request.view.draft);
     this.#stored = compileDerived(request.source).columns.map(() => null);
     this.#state = this.#fold.empty();
+    const { store, space } = request;
+    this.#totals = SpaceTotals.open(store, space, request.now(), () => store.scan(space));
     const start = request.places?.start ?? { events: 0, entities: 0, poisoned: 0 };
     [this.#events, this.#entities, this.#poisoned] = [start.events, start.entities, start.poisoned];
     const { historyEnd } = request.files;
@@ -192,6 +204,7 @@ class Rebuild {
     if (log === null)
       throw new OnefoldError("INTERNAL", `a rebuild up to ${upTo} needs the log behind ${files.liveEnd}`);
     const hot = new HotStates({ fold: this.#fold, store, space, epoch });
+    hot.totals = this.#totals;
     const flush = async (): Promise<void> => {
       const { states, committed } = hot.takeWrites();
       this.#writes = states;
@@ -276,7 +289,10 @@ class Rebuild {
   #startingState(key: EntityKey): ViewState {
     const { store, space, continueFrom } = this.#request;
     const bytes = continueFrom === undefined ? null : store.get(space, key);
-    return bytes === null ? this.#fold.empty() : this.#fold.decode(bytes);
+    const state = bytes === null ? this.#fold.empty() : this.#fold.decode(bytes);
+    this.#countedTime = state.lastEventTime;
+    this.#countedBytes = bytes?.length ?? 0;
+    return state;
   }
 
   #foldOne(offset: number, eventTime: Micros, knownTime: Micros): void {
@@ -304,6 +320,8 @@ class Rebuild {
     const { space, epoch } = this.#request;
     this.#writes.push({ space, key: this.#key, epoch, offset: this.#state.lastOffset, bytes });
     this.#writeBytes += bytes.length;
+    this.#totals.moved(this.#countedTime, this.#state.lastEventTime);
+    this.#totals.grew(bytes.length - this.#countedBytes);
     this.#entities++;
     this.#place = {
       afterKey: this.#key,
@@ -317,13 +335,14 @@ class Rebuild {
   /** Dead letters first, then the states. The commit goes on while the fold does; the next one waits for it. */
   async #commit(): Promise<void> {
     const [states, place] = [this.#writes, this.#place];
+    const totals = this.#totals.takeWrites(this.#request.now());
     this.#writes = [];
     this.#writeBytes = 0;
     await this.#committing;
     await this.#writeLetters();
     const { places, store } = this.#request;
     const metas = places === undefined || place === null ? [] : [places.meta(place)];
-    if (states.length > 0) this.#committing = store.commitAlone(states, metas);
+    if (states.length > 0) this.#committing = store.commitAlone(states, [...metas, ...totals]);
     // Whoever waits for it next gets its error; until then it is not an unhandled one.
     this.#committing.catch(() => {});
   }

@@ -29,6 +29,7 @@ export interface SourceCommitterOptions {
   readonly log: FileEventLog;
   readonly clock: Clock;
   readonly statesPerCommit: number | undefined;
+  lastEventAt(): number;
 }
 
 export class SourceCommitter {
@@ -61,9 +62,9 @@ export class SourceCommitter {
   /** Of one that is to take another's place: its states alone, ahead of a position that is written when it does. */
   async commitStates(runner: ViewRunner): Promise<void> {
     const { deadLetters, store, clock } = this.#options;
-    const { states, letters, committed } = runner.takeWrites(clock.now());
+    const { states, totals, letters, committed } = runner.takeWrites(clock.now());
     await deadLetters.add(letters);
-    await store.commitAlone(states, []);
+    await store.commitAlone(states, totals);
     committed();
   }
 
@@ -77,7 +78,8 @@ export class SourceCommitter {
     const source = sourcePosition === null ? null : this.#takeSourceWrites(sourcePosition);
     await deadLetters.add(views.flatMap(({ letters }) => letters));
     const states = [...tailWrites.states, ...views.flatMap((view) => view.states)];
-    const metas = [...tailWrites.metas, ...views.flatMap((view) => view.metas), ...(source?.metas ?? [])];
+    const ofViews = views.flatMap(({ metas, totals }) => [...metas, ...totals]);
+    const metas = [...tailWrites.metas, ...ofViews, ...(source?.metas ?? [])];
     await store.commitAlone(states, metas);
     tails.committed();
     for (const { committed } of views) committed();
@@ -93,7 +95,7 @@ export class SourceCommitter {
     const { source, ids, log, clock } = this.#options;
     const knownTime = log.lastKnownTime;
     const { metas, committed } = ids.takeWrites(Math.max(knownTime, clock.now()));
-    this.#stored = { position, knownTime };
+    this.#stored = { position, knownTime, lastEventAt: this.#options.lastEventAt() };
     return { metas: [...metas, sourcePlaceMeta(source, this.#stored)], committed };
   }
 }

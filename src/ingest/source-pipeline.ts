@@ -36,6 +36,7 @@ import { deferred, nextTurn } from "./turns.ts";
 import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
+import { flushesWorth, STATES_PER_FLUSH } from "./flush-worth.ts";
 import { FoldQueue } from "./fold-queue.ts";
 import type { PushResult, RowFaults, RowNames } from "./pipeline.ts";
 import { pushInParts } from "./push-parts.ts";
@@ -48,10 +49,6 @@ import { idRulesOf, Timeliness } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
-/** A flush does not wait once so much has changed; folding waits for it once several times as much has. */
-const STATES_PER_FLUSH = 20000;
-const IDS_PER_FLUSH = 16_000;
-const LETTERS_PER_FLUSH = 10_000;
 const FLUSHES_BEHIND_MAX = 3;
 const NO_FAULTS: RowFaults = new Map();
 
@@ -103,6 +100,7 @@ export class SourcePipeline {
   door: Door;
   /** Offset of the next event to be handed to the runners and the ids. */
   #position: number;
+  #lastEventAt: number;
   #pendingRows = 0;
   #failure: OnefoldError | null = null;
   #closing = false;
@@ -145,7 +143,9 @@ export class SourcePipeline {
       log,
       clock,
       statesPerCommit,
+      lastEventAt: () => this.#lastEventAt,
     });
+    this.#lastEventAt = this.#committer.stored.lastEventAt;
     this.#position = this.#committer.stored.position;
     log.raiseKnownTime(this.#committer.stored.knownTime);
   }
@@ -157,6 +157,11 @@ export class SourcePipeline {
 
   get runners(): readonly ViewRunner[] {
     return [...this.#runners.values()];
+  }
+
+  /** Known times: of the last event that was pushed, -Infinity where there was none; of the oldest that is not folded. */
+  get times(): { readonly lastEvent: number; readonly oldestUnfolded: number | null } {
+    return { lastEvent: this.#lastEventAt, oldestUnfolded: this.#queue.oldestKnownTime };
   }
 
   /** Rows taken in and not yet durable and folded. */
@@ -232,6 +237,7 @@ export class SourcePipeline {
     const folded = this.log.append(checked, this.#clock.now()).then((events) => {
       // First thing after the log, in its order: pushes are folded in the order of their offsets.
       nowDurable();
+      this.#lastEventAt = events.at(-1)?.knownTime ?? this.#lastEventAt;
       if (diagnostics.durable.hasSubscribers)
         diagnostics.durable.publish({ source: this.source.name, durationMs: performance.now() - beganMs });
       if (diagnostics.appended.hasSubscribers) timing = this.#timeliness.count(events);
@@ -304,15 +310,8 @@ export class SourcePipeline {
     }
   }
 
-  /** What has changed since the last flush began, in flushes' worth: keeps each flush, and memory, small. */
   #unflushed(): number {
-    let states = 0;
-    let letters = 0;
-    for (const runner of this.#runners.values()) {
-      states += runner.dirtyCount;
-      letters += runner.letterCount;
-    }
-    return Math.max(states / STATES_PER_FLUSH, letters / LETTERS_PER_FLUSH, this.#ids.unwrittenCount / IDS_PER_FLUSH);
+    return flushesWorth(this.#runners.values(), this.#ids.unwrittenCount);
   }
 
   #hasWrites(): boolean {
@@ -356,6 +355,7 @@ export class SourcePipeline {
     for await (const { kind, events } of runsApart(this.log.read(from))) {
       if (kind === "run") await this.#foldRun(events, this.runners);
       else this.#fold(events, 0, events.length);
+      this.#lastEventAt = events.at(-1)!.knownTime;
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
       if (this.#unflushed() >= 1) await this.#flusher.finish();
     }
@@ -484,6 +484,7 @@ export class SourcePipeline {
       view,
       store: this.#store,
       source: this.source,
+      clock: this.#clock,
       tailReader: this.#tails.reader,
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),

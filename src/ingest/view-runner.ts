@@ -6,6 +6,7 @@
  * up to the position made of them.
  */
 import { OnefoldError } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Micros } from "../base/micros.ts";
 import {
   type EntityDefinition,
@@ -26,6 +27,7 @@ import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
 import { notePrefixes } from "./minute-notes.ts";
+import { forgetTotalsOf, SpaceTotals } from "./space-totals.ts";
 import type { TailGroup, TailMember } from "./tail-group.ts";
 
 export interface PipelineView {
@@ -78,13 +80,14 @@ export function forgetView(store: LocalOnlineStore, view: string): MetaWrite[] {
   const names = [...notePrefixes(view), outboxPrefix(view)].flatMap((prefix) =>
     [...store.scanMeta(prefix)].map(({ name }) => name),
   );
-  return [viewMetaName(view), ...names].map((name) => ({ name, bytes: null }));
+  return [...[viewMetaName(view), ...names].map((name) => ({ name, bytes: null })), ...forgetTotalsOf(store, view)];
 }
 
 export interface ViewRunnerOptions {
   readonly view: PipelineView;
   readonly store: LocalOnlineStore;
   readonly source: SourceDefinition;
+  readonly clock: Clock;
   readonly hotCountMax?: number;
   /** Of each view: see `HotStatesOptions`. */
   readonly hotBytesMax?: () => number;
@@ -104,6 +107,8 @@ export class ViewRunner implements TailMember {
   #epoch: number;
   #position: number;
   #storedPosition: number;
+  /** What the view has taken since the runner was made. */
+  readonly cost = { foldSeconds: 0, encodeSeconds: 0, eventsFolded: 0, bytesWritten: 0 };
   #poisoned: NewDeadLetter[] = [];
   #spaceChanged = false;
   /** Takes the events that are folded, so that the states need not be written for each; null where none does. */
@@ -143,6 +148,11 @@ export class ViewRunner implements TailMember {
 
   get space(): StateSpace {
     return this.#hot.space;
+  }
+
+  /** Of its states as they are stored, or about to be. */
+  get totals(): SpaceTotals {
+    return this.#hot.totals!;
   }
 
   /** Offset of the next event to fold. */
@@ -217,16 +227,23 @@ export class ViewRunner implements TailMember {
   }
 
   /** Every state as it is in the store, its tail folded in. In key order. */
-  *storedStates(): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }> {
+  storedStates(after?: EntityKey): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }> {
+    return this.#statesOf(this.space, after);
+  }
+
+  *#statesOf(
+    space: StateSpace,
+    after?: EntityKey,
+  ): IterableIterator<{ readonly key: EntityKey; readonly bytes: Uint8Array }> {
     const { store, tailReader } = this.#options;
-    for (const { key, bytes } of store.scan(this.space)) {
+    for (const { key, bytes } of store.scan(space, after)) {
       const tails = this.#tailPlace;
       if (tails === null) {
         yield { key, bytes };
         continue;
       }
       // Both of one moment: what the scan gives may be of an earlier one than the tail.
-      const stored = store.get(this.space, key);
+      const stored = store.get(space, key);
       const tail = tailReader.read(tails.space, key);
       if (stored === null) continue;
       yield { key, bytes: tail === null ? stored : this.#withTail(stored, tail, tails.from) };
@@ -255,6 +272,7 @@ export class ViewRunner implements TailMember {
 
   /** Folds `events[from..to)`; those below the position are skipped. */
   fold(events: readonly LogEvent[], from: number, to: number): void {
+    const beganMs = performance.now();
     for (let i = from; i < to; i++) {
       const event = events[i]!;
       if (event.offset < this.#position) continue;
@@ -264,6 +282,8 @@ export class ViewRunner implements TailMember {
       this.#foldOne(event, this.#tails?.takenKey(i - from) ?? null, this.#tails?.isTaken(i - from) ?? false);
       this.#position = event.offset + 1;
     }
+    this.cost.foldSeconds += (performance.now() - beganMs) / 1000;
+    this.cost.eventsFolded += to - from;
   }
 
   /** Folds a run of corrections as one piece, given what it does to this view. */
@@ -334,10 +354,15 @@ export class ViewRunner implements TailMember {
   takeWrites(flushedAt: Micros): {
     states: StateWrite[];
     metas: MetaWrite[];
+    /** Of the states: for whatever writes them. */
+    totals: MetaWrite[];
     letters: NewDeadLetter[];
     committed(): void;
   } {
+    const beganMs = performance.now();
     const hot = this.#hot.takeWrites();
+    this.cost.encodeSeconds += (performance.now() - beganMs) / 1000;
+    for (const { bytes } of hot.states) this.cost.bytesWritten += bytes.length;
     const metas = this.#rows?.takeWrites() ?? [];
     const letters = this.#poisoned;
     this.#poisoned = [];
@@ -352,7 +377,7 @@ export class ViewRunner implements TailMember {
     metas.push({ name: viewMetaName(this.name), bytes: new Uint8Array(Buffer.from(JSON.stringify(stored))) });
     this.#storedPosition = this.#position;
     this.#spaceChanged = false;
-    return { states: hot.states, metas, letters, committed: hot.committed };
+    return { states: hot.states, metas, totals: this.totals.takeWrites(flushedAt), letters, committed: hot.committed };
   }
 
   /** A runner on other states of the same view, at another position, to catch up before `switchTo`. */
@@ -381,7 +406,7 @@ export class ViewRunner implements TailMember {
   }
 
   #openHot(space: StateSpace, epoch: number): HotStates {
-    const { view, store, hotCountMax, hotBytesMax } = this.#options;
+    const { view, store, clock, hotCountMax, hotBytesMax } = this.#options;
     const hot = new HotStates({
       fold: view.fold,
       store,
@@ -391,6 +416,7 @@ export class ViewRunner implements TailMember {
       ...(hotBytesMax === undefined ? {} : { bytesMax: hotBytesMax }),
     });
     hot.catchUp = (key, state) => this.#catchUp(key, state);
+    hot.totals = SpaceTotals.open(store, space, clock.now(), () => this.#statesOf(space));
     return hot;
   }
 }

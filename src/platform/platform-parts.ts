@@ -3,6 +3,7 @@ import type { OnefoldError } from "../base/errors.ts";
 import type { SharedOnlineStore } from "../online-store/online-store.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import type { StandingChecksOptions } from "./monitoring/standing-checks.ts";
+import type { FreshnessWatch } from "./monitoring/freshness-watch.ts";
 import type { Monitoring } from "./monitoring/monitoring.ts";
 import type { OwnedDrift } from "./monitoring/open-drift.ts";
 import type { OwnedStore } from "./online/open-published.ts";
@@ -24,6 +25,7 @@ export interface Owned {
   readonly online: SharedOnlineStore;
   readonly publishing: OwnedStore["publishing"];
   readonly sources: SourceRuntimes;
+  readonly freshness: FreshnessWatch;
   /** Null where it builds no training sets on request. */
   readonly training: TrainingJobs | null;
   readonly monitoring: Monitoring;

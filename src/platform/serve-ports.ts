@@ -5,6 +5,7 @@ import type { MonitoringDesks } from "../serve/monitoring-desks.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
 import type { OwnedDrift } from "./monitoring/open-drift.ts";
+import type { FreshnessWatch } from "./monitoring/freshness-watch.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 import type { TrainingDesk } from "../serve/training-desk.ts";
@@ -16,6 +17,7 @@ export interface ServingOwner {
   readonly training: TrainingDesk | null;
   readonly monitoring: MonitoringDesks;
   readonly servingLog: ServingLog;
+  readonly freshness: FreshnessWatch;
   readonly keptVectorsBytes: number;
   readonly drift: OwnedDrift;
 }
@@ -61,6 +63,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
     record: (vector) => owned?.servingLog.record(vector),
     ...(owned?.drift.recorder.sight === undefined ? {} : { sight: owned.drift.recorder.sight }),
     metrics,
+    freshness: (options) => own("judge freshness", "ask its server: GET /freshness").freshness.report(options),
     readiness: () =>
       owned === null
         ? { ready: false, waitingFor: ["the owner of the data folder"] }

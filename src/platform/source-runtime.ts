@@ -47,6 +47,12 @@ import { historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
 
 const TICK_MS = 1000;
 
+export interface RuntimeFreshness {
+  readonly lastEventAt: number | null;
+  readonly oldestUnfoldedAt: number | null;
+  readonly runners: readonly ViewRunner[];
+}
+
 export class SourceRuntime {
   readonly name: string;
   readonly #context: RuntimeContext;
@@ -63,6 +69,7 @@ export class SourceRuntime {
   readonly #gate = new PushGate(() => this.#pipeline.pendingRows > 0);
   /** Why views could not be built in the background, or null. */
   #buildFailure: OnefoldError | null = null;
+  #historyEndsAt: number = Number.NEGATIVE_INFINITY;
   /** Views that will be built, `view name@version`. */
   #queued: readonly string[] = [];
   #isMending = false;
@@ -139,11 +146,23 @@ export class SourceRuntime {
       openDeadLetters: deadLetters.openCount,
       droppedDeadLetters: deadLetters.droppedCount,
       up: this.failure === null,
-      views: runners.map(({ name, position, dirtyCount }) => ({
+      views: runners.map(({ name, position, dirtyCount, cost }) => ({
         view: name,
         lagEvents: Math.max(0, log.durableEnd - position),
         unflushedStates: dirtyCount,
+        cost,
       })),
+    };
+  }
+
+  /** What freshness is judged by: when its last event became known, and the oldest that is not folded; null for none. */
+  freshness(): RuntimeFreshness {
+    const { runners, times } = this.#pipeline;
+    const lastEvent = Math.max(times.lastEvent, this.#historyEndsAt);
+    return {
+      lastEventAt: Number.isFinite(lastEvent) ? lastEvent : null,
+      oldestUnfoldedAt: times.oldestUnfolded,
+      runners,
     };
   }
 
@@ -255,9 +274,15 @@ export class SourceRuntime {
       const forgotten = await this.#gate.during(async () => {
         // What goes is found in the archive: all must be in it, and all feature rows in their tables.
         await this.#settleNow();
+        const lastEventTimes = new Map(
+          this.#pipeline.runners.map((runner) => {
+            return [runner.name, runner.state(key)?.lastEventTime ?? Number.NEGATIVE_INFINITY] as const;
+          }),
+        );
         await this.#closeParts();
         try {
           return await forgetInSource({
+            lastEventTimes,
             context: this.#context,
             online: this.#online,
             source: this.#source,
@@ -423,6 +448,7 @@ export class SourceRuntime {
     // A live event stands behind all history, so it cannot be known before it.
     const files = await this.#archive.files();
     this.#pipeline.log.raiseKnownTime(files.lastHistoryKnownTime);
+    this.#historyEndsAt = files.lastHistoryKnownTime;
     await rememberHistoryIds(this.#context, this.#online, this.#source, files);
   }
 

@@ -10,7 +10,8 @@ import { refuseNotRun } from "./not-run.ts";
 import { forgetStaleDrafts, historyPlace } from "./view-builder.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
-import { SourceRuntime } from "./source-runtime.ts";
+import { StaleViews } from "./monitoring/stale-views.ts";
+import { type RuntimeFreshness, SourceRuntime } from "./source-runtime.ts";
 import type { RunOptions } from "../ingest/batch/batch-reader.ts";
 import type { BatchRun } from "../ingest/batch/batch-state.ts";
 import type { PushResult, RowFaults } from "../ingest/pipeline.ts";
@@ -30,6 +31,8 @@ export class SourceRuntimes {
   readonly #online: LocalOnlineStore;
   readonly #runtimes = new Map<string, SourceRuntime>();
   readonly #waitingFor = new Set<string>();
+  /** Views in whose place a fallback is served. */
+  readonly stale: StaleViews = new StaleViews();
   readonly #polls: SourcePolls;
   readonly #batches: SourceBatches;
 
@@ -159,6 +162,7 @@ export class SourceRuntimes {
       },
       state: (key) => runner.state(key),
       changes: runner.changes,
+      fallback: this.stale.of(compiled.name),
       storedPosition: () => runner.position,
       storedStates: () => runner.storedStates(),
     };
@@ -167,6 +171,11 @@ export class SourceRuntimes {
   /** Views whose states are in the online store as they are in memory, or in a commit under way, with their positions. */
   flushedViews(): (readonly [view: string, position: number])[] {
     return [...this.#runtimes.values()].flatMap((runtime) => runtime.flushedViews());
+  }
+
+  /** Of each source, by its name. */
+  freshness(): ReadonlyMap<string, RuntimeFreshness> {
+    return new Map(Array.from(this.#runtimes.values(), (runtime) => [runtime.name, runtime.freshness()]));
   }
 
   gauges(): readonly SourceGauges[] {

@@ -15,6 +15,7 @@ import { foldLetterPrefix } from "../ingest/fold-letters.ts";
 import { BackfillPace } from "../ingest/backfill-pace.ts";
 import type { RebuildPlace } from "../ingest/rebuild-place.ts";
 import { rebuildView, type RebuildRequest } from "../ingest/rebuild.ts";
+import { forgetTotals } from "../ingest/space-totals.ts";
 import type { SourcePipeline } from "../ingest/source-pipeline.ts";
 import { forgetView, type PipelineView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
 import type { ArchiveFiles, HistoryArchive } from "../offline-store/delta-event-archive.ts";
@@ -68,13 +69,13 @@ export async function forgetStaleDrafts(
     const { fingerprint, epoch, former } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
     if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
     const stored = readStoredView(store, view);
+    const spaces = [stored?.space ?? stateSpace(view, epoch), ...(former === undefined ? [] : [former])];
     await store.commitAlone([], [...forgetView(store, view), { name, bytes: null }]);
-    await store.dropSpace(stored?.space ?? stateSpace(view, epoch));
-    if (former !== undefined) await store.dropSpace(former);
+    for (const space of spaces) await store.dropSpace(space);
   }
   for (const [view, { fingerprint, space }] of allBackfills(store)) {
     if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
-    await store.commitAlone([], [backfillMeta(view, null)]);
+    await store.commitAlone([], [backfillMeta(view, null), ...forgetTotals(store, space)]);
     await store.dropSpace(space);
   }
 }
@@ -243,6 +244,7 @@ export class ViewBuilder {
         ...part,
         pace: new BackfillPace(this.#context.backfillShare),
         ...(this.#context.backfillShare() < 1 ? { commitBytesMax: COMMIT_BYTES_BESIDE } : {}),
+        now: () => this.#context.clock.now(),
         ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined
           ? {}
@@ -261,7 +263,7 @@ export class ViewBuilder {
   async #dropFormer(view: CatalogView, { former, ...place }: HistoryPlace): Promise<void> {
     if (former === undefined || former === spaceOf(view, place)) return;
     await this.#store.dropSpace(former);
-    await this.#store.commitAlone([], [placeMeta(view.name, place)]);
+    await this.#store.commitAlone([], [placeMeta(view.name, place), ...forgetTotals(this.#store, former)]);
   }
 
   async #built(view: CatalogView, place: HistoryPlace): Promise<HistoryPlace> {

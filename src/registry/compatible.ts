@@ -3,7 +3,7 @@
  *
  * | definition       | may change                                                                       |
  * |------------------|----------------------------------------------------------------------------------|
- * | all              | description, owner, tags                                                         |
+ * | all              | description, owner, tags, sla                                                    |
  * | entity           | nothing else                                                                     |
  * | source           | nullable columns and derived columns may be added behind the others; what is let in (constraints, expectations, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
  * | view             | expectations, on which no value depends; all else only in "dev"                  |

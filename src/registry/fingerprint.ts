@@ -2,14 +2,14 @@
  * Fingerprints: SHA-256 of what a definition means.
  *
  * Meaning is everything that can change a value, or whether there is one, plus the code of functions.
- * Description, owner and tags may be bettered at any time, and where a definition stands in a file says
- * nothing; none of these count. Nor do expectations that only warn: of a source those count that refuse events, as
- * constraints do.
+ * Description, owner and tags may be bettered at any time, what is promised of freshness is a matter of how the platform
+ * runs, and where a definition stands in a file says nothing; none of these count. Nor do expectations that only warn:
+ * of a source those count that refuse events, as constraints do.
  */
 import type { Definition } from "../define/definition.ts";
 import { type Data, hashText, toData } from "./definition-data.ts";
 
-const NOT_MEANING: ReadonlySet<string> = new Set(["definedAt", "description", "owner", "tags"]);
+const NOT_MEANING: ReadonlySet<string> = new Set(["definedAt", "description", "owner", "tags", "sla"]);
 
 /** 64 hexadecimal digits. Equal for definitions of equal meaning, in every process and on every machine. */
 export function fingerprint(definition: Definition): string {

@@ -11,6 +11,8 @@ export interface ViewRead {
   readonly epoch: number;
   /** Offset of the last event folded for the entity, or null where it was unseen. */
   readonly lastOffset: number | null;
+  /** What was served in place of the view's values, because what it promises of its freshness was broken. */
+  readonly fallback?: "null" | "default";
 }
 
 /** What the service's transformations were fitted to. */
@@ -35,7 +37,9 @@ const FIT_HASH_DIGITS = 16;
 
 /** base64url text, safe in a URL, a CSV cell or a header. */
 export function encodeVectorToken({ asOf, fit, reads }: VectorToken): string {
-  const packed = reads.map((read) => [read.view, read.epoch, read.lastOffset]);
+  const packed = reads.map(({ view, epoch, lastOffset, fallback }) => {
+    return fallback === undefined ? [view, epoch, lastOffset] : [view, epoch, lastOffset, fallback];
+  });
   const head = fit === undefined ? [PLAIN, asOf] : [FITTED, asOf, [fit.version, fit.sha256.slice(0, FIT_HASH_DIGITS)]];
   return Buffer.from(JSON.stringify([...head, ...packed])).toString("base64url");
 }
@@ -68,8 +72,11 @@ function unpackFit(packed: unknown): FitRead {
 
 function unpackRead(packed: unknown): ViewRead {
   if (!Array.isArray(packed)) throw new Error("read");
-  const [view, epoch, lastOffset] = packed as unknown[];
+  const [view, epoch, lastOffset, fallback] = packed as unknown[];
   const offsetIsGood = lastOffset === null || Number.isSafeInteger(lastOffset);
   if (typeof view !== "string" || !Number.isSafeInteger(epoch) || !offsetIsGood) throw new Error("read");
-  return { view, epoch: epoch as number, lastOffset: lastOffset as number | null };
+  const read = { view, epoch: epoch as number, lastOffset: lastOffset as number | null };
+  if (fallback === undefined) return read;
+  if (fallback !== "null" && fallback !== "default") throw new Error("fallback");
+  return { ...read, fallback };
 }

@@ -46,7 +46,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
         },
         answers: { ...errors, 200: onlineFeaturesSchema },
       },
-      handle: (request) => answerOnlineFeatures(reader, request.body as OnlineFeaturesRequest),
+      handle: (request) => answerOnlineFeatures(reader, request.body as OnlineFeaturesRequest, request.consumer ?? ""),
     },
     {
       method: "POST",
@@ -104,7 +104,11 @@ interface OnlineFeaturesRequest {
   readonly full_feature_names?: boolean;
 }
 
-async function answerOnlineFeatures(reader: FeatureReader, body: OnlineFeaturesRequest): Promise<RouteAnswer> {
+async function answerOnlineFeatures(
+  reader: FeatureReader,
+  body: OnlineFeaturesRequest,
+  consumer: string,
+): Promise<RouteAnswer> {
   const { entities, features = [], feature_service: service } = body;
   const fullNames = body.full_feature_names === true;
   const isService = service !== undefined && service !== null && service !== "";
@@ -133,7 +137,7 @@ async function answerOnlineFeatures(reader: FeatureReader, body: OnlineFeaturesR
     if (row > 0 && row % VECTORS_PER_TURN === 0) await setImmediate();
     const given = givenAt(row);
     const { keys, request } = checkRow(plan, given, row);
-    const vector = reader.read(plan, keys, { request, ...(states === null ? {} : { states }) });
+    const vector = reader.read(plan, keys, { request, consumer, ...(states === null ? {} : { states }) });
     for (const [i, { name, type }] of keyColumns.entries()) {
       const shown = type.name === "int64" ? String(given[name]) : JSON.stringify(given[name]);
       keyResults[i]!.add(shown, "PRESENT", null);

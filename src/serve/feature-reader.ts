@@ -89,10 +89,16 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
   const isSampled = (plan: VectorPlan, keys: readonly EntityKey[]): boolean =>
     (plan.service !== "" || plan.program === null) && ports.samples(plan, keys);
 
-  const publish = (plan: VectorPlan, statuses: readonly StatusCode[], startMs: number, isKept: boolean): void => {
+  const publish = (
+    plan: VectorPlan,
+    statuses: readonly StatusCode[],
+    startMs: number,
+    isKept: boolean,
+    consumer: string,
+  ): void => {
     if (!diagnostics.served.hasSubscribers) return;
     const durationMs = performance.now() - startMs;
-    diagnostics.served.publish({ service: plan.service, durationMs, statuses, isKept });
+    diagnostics.served.publish({ service: plan.service, durationMs, statuses, isKept, plan, consumer });
   };
 
   /** Tells of each on-demand view that failed, also where that fails the vector. */
@@ -127,7 +133,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       const vector = readAndTell(plan, keys, options);
       if (sight !== undefined && --sight.left <= 0) sight.see(plan, vector.values, vector.asOf);
       if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
-      publish(plan, vector.statuses, startMs, false);
+      publish(plan, vector.statuses, startMs, false, options?.consumer ?? "");
       return vector;
     },
     findAnswer: (asked) => {
@@ -138,7 +144,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       const found = kept.find(asked, ports.clock);
       if (found === null) return null;
       if (sight !== undefined) sight.left--;
-      publish(found.plan, found.statuses, startMs, true);
+      publish(found.plan, found.statuses, startMs, true, asked.consumer ?? "");
       return found;
     },
     keepAnswer: (asked, { plan, keys, bytes, note = 0, split = 0 }) => {

@@ -12,6 +12,8 @@
 import type { Clock } from "../base/clock.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { type DurationMicros, formatDuration, type Micros } from "../base/micros.ts";
+import type { Fallback } from "../define/definition.ts";
+import { fallBack } from "../fold/fallback.ts";
 import { Status } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
@@ -19,7 +21,7 @@ import type { Row } from "../schema/value.ts";
 import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
 import type { FetchedStates, StateSnapshot } from "./ports.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
-import type { VectorPlan } from "./vector-plan.ts";
+import type { PlanFeature, VectorPlan } from "./vector-plan.ts";
 
 export interface ReadOptions {
   /** Stands in for the clock's present time. */
@@ -28,6 +30,8 @@ export interface ReadOptions {
   readonly request?: Row;
   /** Where states have to be fetched before they are read. */
   readonly states?: FetchedStates;
+  /** Who asks, as it names itself. */
+  readonly consumer?: string;
 }
 
 const NO_REQUEST: Row = Object.freeze([]);
@@ -67,6 +71,8 @@ export function readVector(
   for (let i = 0; i < views.length; i++) {
     const { view, buffer } = views[i]!;
     view.fold.read(states[i]!, asOf, buffer);
+    const fallback = view.fallback?.active ?? null;
+    if (fallback !== null) fallBack(view.definition.features, fallback, buffer);
   }
   for (let i = 0; i < features.length; i++) {
     const { view, slot } = features[i]!;
@@ -93,7 +99,9 @@ export function readVector(
 export function tokenOf(plan: VectorPlan, vector: FeatureVector): VectorToken {
   const reads = plan.views.map(({ view, name }, i): ViewRead => {
     const lastOffset = vector.states[i]?.lastOffset ?? Number.NEGATIVE_INFINITY;
-    return { view: name, epoch: view.epoch, lastOffset: lastOffset === Number.NEGATIVE_INFINITY ? null : lastOffset };
+    const read = { view: name, epoch: view.epoch, lastOffset: Number.isFinite(lastOffset) ? lastOffset : null };
+    const fallback = view.fallback?.active ?? null;
+    return fallback === null || fallback === "flag" ? read : { ...read, fallback };
   });
   const fit = plan.program?.fit ?? null;
   return fit === null ? { asOf: vector.asOf, reads } : { asOf: vector.asOf, fit, reads };
@@ -118,6 +126,18 @@ export function missingOf({ outputs }: VectorPlan, { statuses }: FeatureVector):
   const missing: string[] = [];
   for (let i = 0; i < outputs.length; i++) if (statuses[i]! > Status.NULL_VALUE) missing.push(outputs[i]!.name);
   return missing;
+}
+
+/** Names whose values are of a view that is not as fresh as it promises, and so are its fallback, or flagged. */
+export function staleOf({ outputs, features, views }: VectorPlan): string[] {
+  if (views.every(({ view }) => (view.fallback?.active ?? null) === null)) return [];
+  return outputs
+    .filter(({ inputs }) => inputs.some((input) => fallbackOf(views, features[input]!)))
+    .map(({ name }) => name);
+}
+
+function fallbackOf(views: VectorPlan["views"], feature: PlanFeature): Fallback | null {
+  return views[feature.view]!.view.fallback?.active ?? null;
 }
 
 /** Effective time of the newest event folded for a feature's entity in its view; null where it is unseen. */

@@ -32,7 +32,7 @@ import {
   JSON_BYTES_MAX,
   readBody,
 } from "./request-body.ts";
-import type { Route, RouteAnswer, WireAnswer } from "./route.ts";
+import { CONSUMER_HEADER, type Route, type RouteAnswer, type WireAnswer } from "./route.ts";
 import type { LabelFormat } from "./training-desk.ts";
 import { allRoutes, methodsOfPath, routeName } from "./routes.ts";
 import { tellOnDemandFailures } from "./on-demand-failures.ts";
@@ -245,6 +245,7 @@ function mount(app: FastifyInstance, route: Route, onError: OnServerError, closi
         params: (request.params ?? {}) as Record<string, string>,
         query: request.query as Record<string, string>,
         body: request.body,
+        consumer: String(request.headers[CONSUMER_HEADER] ?? ""),
         ended: closing,
       });
       if (!(answer instanceof Promise)) return sendAnswer(reply, answer);

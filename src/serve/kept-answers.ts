@@ -27,6 +27,8 @@ export interface Asked {
   readonly text: string;
   readonly start: number;
   readonly end: number;
+  /** Who asks, as it names itself; answers do not differ by it. */
+  readonly consumer?: string;
 }
 
 /** An answer that stands: good until the next one is looked for or kept. */

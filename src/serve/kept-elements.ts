@@ -11,9 +11,9 @@ export type ElementForm = "json" | "resp2" | "resp3";
 const spaces = new WeakMap<VectorPlan, Map<ElementForm, number>>();
 
 /** What is asked of a plan that needs nothing but keys. */
-export function askedOf(plan: VectorPlan, form: ElementForm, keys: readonly EntityKey[]): Asked {
+export function askedOf(plan: VectorPlan, form: ElementForm, keys: readonly EntityKey[], consumer: string): Asked {
   const text = keys.length === 1 ? keys[0]! : joined(keys);
-  return { space: spaceOf(plan, form), text, start: 0, end: text.length };
+  return { space: spaceOf(plan, form), text, start: 0, end: text.length, consumer };
 }
 
 function spaceOf(plan: VectorPlan, form: ElementForm): number {

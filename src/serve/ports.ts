@@ -4,7 +4,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { OnefoldError } from "../base/errors.ts";
 import type { DurationMicros, Micros } from "../base/micros.ts";
-import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
+import type { EntityDefinition, Fallback, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -27,6 +27,8 @@ export interface ServedView {
   readonly epoch: number;
   /** Tells when what was read of an entity is out of date; absent where the house cannot tell. */
   readonly changes?: StateChanges;
+  /** What is served in its place now; absent where nobody says. */
+  readonly fallback?: { readonly active: Fallback | null };
   /** Of states that another process folds: all that was folded by then is in them. Absent where they are live, null where nobody says. */
   readonly snapshotTime?: Micros | null;
   /** Live state of an entity, coherent with the fold, or null where it is unseen. Not to be kept past the turn. */
@@ -147,6 +149,8 @@ export interface ServePorts {
   readonly monitoring?: MonitoringDesks;
   /** What monitoring has to say, as text for a scraper. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** How fresh everything is (docs/monitoring.md), as JSON data; absent where nothing is folded. `oldest`: entities to name. */
+  freshness?(options: { readonly oldest: number }): Promise<object>;
   /** Whether everything is loaded; what is still missing otherwise, and what is wrong although it serves. */
   readiness(): {
     readonly ready: boolean;

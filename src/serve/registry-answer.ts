@@ -16,6 +16,7 @@ import type {
   ServiceDefinition,
   SourceDefinition,
   ViewDefinition,
+  ViewSla,
   Window,
 } from "../define/definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
@@ -119,6 +120,7 @@ function answerSource(source: SourceDefinition): Answer {
     event_time: source.eventTime,
     id: source.id ?? null,
     allow_non_finite: source.allowNonFinite,
+    ...(source.sla === undefined ? {} : { sla: { silence: formatDuration(source.sla.silenceMicros) } }),
     ...(source.kind === "stream"
       ? {
           max_future: formatDuration(source.maxFutureMicros),
@@ -159,6 +161,7 @@ function answerView(view: ViewDefinition, createdAt: string): Answer {
     online: view.online,
     offline: view.offline,
     freshness: answerFreshness(view.freshness),
+    ...(view.sla === undefined ? {} : { sla: answerSla(view.sla) }),
     ttl: optionalDuration(view.ttlMicros),
     forget_after: optionalDuration(view.forgetAfterMicros),
     schedule: view.schedule ?? null,
@@ -260,6 +263,16 @@ export function answerColumn(column: Column): Answer {
 
 function answerFreshness(freshness: Freshness): string {
   return typeof freshness === "number" ? formatDuration(freshness) : freshness;
+}
+
+function answerSla({ pipelineAgeMicros, entityAge, fallback }: ViewSla): Answer {
+  return {
+    ...(pipelineAgeMicros === undefined ? {} : { pipeline_age: formatDuration(pipelineAgeMicros) }),
+    ...(entityAge === undefined
+      ? {}
+      : { entity_age: { within: formatDuration(entityAge.withinMicros), at_least: entityAge.atLeast } }),
+    ...(fallback === undefined ? {} : { fallback }),
+  };
 }
 
 function optionalDuration(micros: number | undefined): string | null {

@@ -13,6 +13,8 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 export interface RouteRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
+  /** How whoever asks names itself; absent where it does not. */
+  readonly consumer?: string;
   /** Checked against the route's schema; for `events` routes an `EventBody`, for `labels` routes perhaps a `LabelUpload`. */
   readonly body: unknown;
   /** Aborted when the server closes, or whoever asked has gone: an answer that goes on must end. Absent within the process. */
@@ -76,6 +78,9 @@ export interface Route {
   /** What `handle` would answer to the request with these bytes, from an answer that was kept; else null. */
   readonly repeat?: (asked: Asked, startMs: number) => WireAnswer | null;
 }
+
+/** By which whoever asks names itself, for the count of who uses what. */
+export const CONSUMER_HEADER = "x-onefold-consumer";
 
 export const nameSchema: JsonSchema = { type: "string", minLength: 1, maxLength: 256 };
 

@@ -8,6 +8,7 @@ import { feastRoutes } from "./feast-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { fitRoutes } from "./fit-routes.ts";
+import { freshnessRoutes } from "./freshness-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { importanceRoutes } from "./importance-routes.ts";
 import { metricsRoutes } from "./metrics-routes.ts";
@@ -34,6 +35,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
     ...driftRoutes(ports),
+    ...freshnessRoutes(ports),
     ...alertRoutes(ports),
     ...importanceRoutes(ports),
   ]);

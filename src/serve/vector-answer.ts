@@ -14,6 +14,7 @@ import {
   missingOf,
   outputEventTime,
   snapshotAgeMs,
+  staleOf,
   tokenOf,
   windowStartOf,
 } from "./feature-vector.ts";
@@ -26,6 +27,8 @@ export interface AnswerOptions {
   /** Status, event time, age and window of each feature. */
   readonly full: boolean;
   readonly token: boolean;
+  /** Who asks, as it names itself. */
+  readonly consumer?: string;
 }
 
 export const answerOptionSchemas: Readonly<Record<string, JsonSchema>> = {
@@ -39,10 +42,10 @@ export const answerOptionQuerySchemas: Readonly<Record<string, JsonSchema>> = {
 };
 
 /** From the body's fields where it has them, else from the query's. */
-export function answerOptions({ body, query }: RouteRequest): AnswerOptions {
+export function answerOptions({ body, query, consumer = "" }: RouteRequest): AnswerOptions {
   const asked = (body ?? {}) as { metadata?: unknown; token?: unknown };
   const metadata = String(asked.metadata ?? query["metadata"] ?? "false");
-  return { full: metadata !== "false", token: String(asked.token ?? query["token"] ?? "false") === "true" };
+  return { full: metadata !== "false", token: String(asked.token ?? query["token"] ?? "false") === "true", consumer };
 }
 
 export function answerFeatures(plan: VectorPlan, vector: FeatureVector): Record<string, unknown> {
@@ -62,9 +65,11 @@ export function answerMetadata(
 ): Record<string, unknown> {
   const fit = plan.program?.fit ?? null;
   const ageMs = snapshotAgeMs(plan, vector);
+  const stale = staleOf(plan);
   return {
     as_of: formatMicros(vector.asOf),
     missing_features: missingOf(plan, vector),
+    ...(stale.length === 0 ? {} : { stale_features: stale }),
     ...(ageMs === null ? {} : { snapshot_age_ms: ageMs }),
     ...(fit === null ? {} : { fit: fit.version }),
     ...(options.token ? { token: encodeVectorToken(tokenOf(plan, vector)) } : {}),
@@ -182,6 +187,12 @@ export const metadataSchema: JsonSchema = {
       type: "array",
       items: { type: "string" },
       description: "features whose entity is unseen, whose newest event is past its TTL, or whose value is an error",
+    },
+    stale_features: {
+      type: "array",
+      items: { type: "string" },
+      description:
+        "features of views that are not as fresh as they promise now: their values are the view's fallback, or the last ones, as it declares; absent where there are none",
     },
     snapshot_age_ms: {
       type: "number",

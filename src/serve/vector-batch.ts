@@ -49,14 +49,16 @@ export async function answerEach(
     }
   });
   const states = reader.fetch === null ? null : await reader.fetch(asked.map(({ keys }) => ({ plan, keys })));
+  const { consumer = "" } = options;
   const mayBeKept = states === null && isPlain(options) && plan.request.length === 0;
   const results: string[] = [];
   for (let i = 0; i < asked.length; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) await setImmediate();
     const { keys, request } = asked[i]!;
     const read = mayBeKept
-      ? keptOrRead(reader, plan, keys)
+      ? keptOrRead(reader, plan, keys, consumer)
       : readWhole(reader, plan, keys, options, {
+          consumer,
           ...(request === undefined ? {} : { request }),
           ...(states === null ? {} : { states }),
         });
@@ -78,15 +80,15 @@ function readWhole(
 }
 
 /** The same of values alone. What is kept is the text without `as_of`, cut in two at its place. */
-function keptOrRead(reader: FeatureReader, plan: VectorPlan, keys: readonly EntityKey[]): string {
-  const asked = askedOf(plan, "json", keys);
+function keptOrRead(reader: FeatureReader, plan: VectorPlan, keys: readonly EntityKey[], consumer: string): string {
+  const asked = askedOf(plan, "json", keys, consumer);
   const found = reader.findAnswer(asked);
   if (found !== null) {
     const { bytes, start, split, end, asOf, note } = found;
     const encoding = note === ASCII ? "latin1" : "utf8";
     return bytes.toString(encoding, start, split) + formatMicros(asOf) + bytes.toString(encoding, split, end);
   }
-  const vector = reader.read(plan, keys);
+  const vector = reader.read(plan, keys, { consumer });
   const { as_of, ...others } = answerMetadata(plan, vector, { full: false, token: false });
   const before = `"features":${featuresText(plan, vector)},"metadata":{"as_of":"`;
   const after = `",${JSON.stringify(others).slice(1)}}`;

@@ -103,8 +103,9 @@ export function vectorRouteAnswer(
   asked: AnsweredRead,
   request?: Row,
 ): RouteAnswer | Promise<RouteAnswer> {
-  const { plan, keys, reader } = asked;
-  const given = request === undefined ? {} : { request };
+  const { plan, keys, reader, options } = asked;
+  const { consumer = "" } = options;
+  const given = request === undefined ? { consumer } : { request, consumer };
   if (reader.fetch !== null) {
     return reader.fetch([{ plan, keys }]).then((states) => {
       reader.read(plan, keys, { ...given, states });

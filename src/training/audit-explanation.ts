@@ -2,7 +2,8 @@
  * Why a served vector differs from the recomputed one: which single fault would account for it.
  */
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { createReadBuffer, type ViewFold, type ViewState } from "../fold/view-fold.ts";
+import { fallBack } from "../fold/fallback.ts";
+import { createReadBuffer, type ViewState } from "../fold/view-fold.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
@@ -38,7 +39,7 @@ export async function explainMismatch(
     const newest = formatMicros(stateAfter(view.fold, tail, tail.events).lastKnownTime as Micros);
     return `the token's asOf lies before ${newest}, when the newest event it had folded became known`;
   }
-  const matchesAt = matcher(view.fold, found);
+  const matchesAt = matcher(view, found);
   const fault =
     findFault(view.fold, tail, (state) => matchesAt(state, found.asOf)) ?? findOtherTime(view, tail, found, matchesAt);
   if (fault !== null) return `${count}; ${fault}`;
@@ -46,7 +47,9 @@ export async function explainMismatch(
 }
 
 /** Whether a state read at a time gives all that the vector carried of this view. */
-function matcher(fold: ViewFold, found: FoundMismatch): (state: ViewState, asOf: number) => boolean {
+function matcher(view: TrainingView, found: FoundMismatch): (state: ViewState, asOf: number) => boolean {
+  const { fold } = view;
+  const { fallback } = found.vector.token.reads.find((one) => one.view === found.view) ?? {};
   const read = createReadBuffer(fold.features.length);
   const expected = found.positions
     .map(({ position, feature }) => ({
@@ -56,6 +59,7 @@ function matcher(fold: ViewFold, found: FoundMismatch): (state: ViewState, asOf:
     .filter(({ slot }) => slot >= 0);
   return (state, asOf) => {
     fold.read(state, asOf as Micros, read);
+    if (fallback !== undefined) fallBack(view.definition.features, fallback, read);
     return expected.every(
       ({ position, slot }) =>
         read.statuses[slot] === found.vector.statuses[position] &&

@@ -40,6 +40,11 @@ export interface AuditResult {
   readonly missing: number;
   /** Values read after events that are not archived yet. */
   readonly pending: number;
+  /**
+   * Values that were a fallback, because what their view promises of its freshness was broken: they are compared with that. A
+   * training set of label times does not have them, one of tokens does.
+   */
+  readonly fellBack: number;
   readonly firstMismatches: readonly AuditMismatch[];
   /** What is missing, a line a cause, at most as many as mismatches are kept. */
   readonly missingReasons: readonly string[];

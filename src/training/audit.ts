@@ -6,6 +6,7 @@
  * every value that a sampled vector carried; `audit-states.ts` compares the states themselves.
  */
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import type { ServedFallback } from "../fold/fallback.ts";
 import { type ReadBuffer, STATUS_NAMES, type ViewState } from "../fold/view-fold.ts";
 import type { QueryEngine } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
@@ -49,7 +50,12 @@ interface ViewLayout {
 interface ReadGroup {
   readonly view: string;
   readonly epoch: number;
-  readonly reads: { readonly vector: ServedVector; readonly layout: ViewLayout; readonly lastOffset: number | null }[];
+  readonly reads: {
+    readonly vector: ServedVector;
+    readonly layout: ViewLayout;
+    readonly lastOffset: number | null;
+    readonly fallback: ServedFallback | undefined;
+  }[];
 }
 
 /** Throws `CANCELLED`, `LOG_CORRUPT` for a damaged serving log, and what the engine throws. */
@@ -92,6 +98,7 @@ class AuditRun {
   #mismatched = 0;
   #missing = 0;
   #pending = 0;
+  #fellBack = 0;
 
   constructor(engine: QueryEngine, request: AuditRequest) {
     this.#engine = engine;
@@ -114,7 +121,7 @@ class AuditRun {
         const id = `${layout.view}#${read.epoch}`;
         let group = groups.get(id);
         if (group === undefined) groups.set(id, (group = { view: layout.view, epoch: read.epoch, reads: [] }));
-        group.reads.push({ vector, layout, lastOffset: read.lastOffset });
+        group.reads.push({ vector, layout, lastOffset: read.lastOffset, fallback: read.fallback });
       }
     }
     for (const group of groups.values()) {
@@ -143,6 +150,7 @@ class AuditRun {
       mismatched: this.#mismatched,
       missing: this.#missing,
       pending: this.#pending,
+      fellBack: this.#fellBack,
       firstMismatches,
       missingReasons: [...this.#missingReasons],
       clean: this.#mismatched === 0 && this.#missing === 0,
@@ -163,7 +171,7 @@ class AuditRun {
     const slots = new Map(view.fold.features.map((feature, slot) => [feature.name, slot]));
     const ids = new Map<EntityKey, number>();
     const labels: ServedLabel[] = [];
-    group.reads.forEach(({ vector, layout, lastOffset }, row) => {
+    group.reads.forEach(({ vector, layout, lastOffset, fallback }, row) => {
       const key = vector.keys[view.entity.name];
       if (key === undefined) return this.#miss(layout, `a served vector has no key of entity ${view.entity.name}`);
       if (lastOffset !== null && !isArchived(lastOffset, files, view, key)) {
@@ -172,7 +180,8 @@ class AuditRun {
       }
       let entity = ids.get(key);
       if (entity === undefined) ids.set(key, (entity = ids.size));
-      labels.push({ entity, lastOffset, asOf: vector.token.asOf, row });
+      if (fallback !== undefined) this.#fellBack += layout.positions.length;
+      labels.push({ entity, lastOffset, asOf: vector.token.asOf, row, fallback });
     });
     await createEntityTable(this.#engine, "audited_entities", [...ids.keys()]);
     const run = labelsByOffset(labels);

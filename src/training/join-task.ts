@@ -29,6 +29,7 @@ export interface TaskLabels {
   readonly entity: Int32Array;
   readonly limit: Float64Array;
   readonly asOf: Float64Array | null;
+  readonly fallback?: Uint8Array;
 }
 
 /** Events sorted by (entity, order), with the columns of the fold's `eventColumns`. */
@@ -69,6 +70,7 @@ export class JoinTask {
       limit: labels.limit,
       asOf: labels.asOf ?? labels.limit,
       row: Int32Array.from({ length: count }, (_, at) => at),
+      ...(labels.fallback === undefined ? {} : { fallback: labels.fallback }),
     };
     this.#join = new ViewJoin({
       fold,
@@ -77,6 +79,7 @@ export class JoinTask {
       bound,
       labels: run,
       columns: this.#columns,
+      features: definition.features,
     });
     this.#wanted = fold.eventColumns.map((name) => source.columns.find((column) => column.name === name)!);
     this.#places = this.#wanted.map((column) => source.columns.indexOf(column));

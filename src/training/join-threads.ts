@@ -104,7 +104,7 @@ class JoinThread {
   open(view: number, labels: TaskLabels): OpenTask {
     const count = labels.entity.length;
     this.#labelsOpen += count;
-    this.#post({ kind: "open", view, labels }, buffersOf([labels.entity, labels.limit, labels.asOf]));
+    this.#post({ kind: "open", view, labels }, buffersOf([labels.entity, labels.limit, labels.asOf, labels.fallback]));
     return {
       push: (events) => {
         if (this.#failure !== null) throw this.#failure;

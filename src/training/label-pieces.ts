@@ -67,12 +67,18 @@ function endOfPiece(entity: Int32Array, from: number, count: number): number | n
   return to < count ? to : null;
 }
 
-function pieceOf({ entity, limit, asOf, row }: LabelRun, from: number, to: number, isTimed: boolean): LabelPiece {
+function pieceOf(
+  { entity, limit, asOf, row, fallback }: LabelRun,
+  from: number,
+  to: number,
+  isTimed: boolean,
+): LabelPiece {
   return {
     entity: entity.slice(from, to),
     limit: limit.slice(from, to),
     asOf: isTimed ? null : asOf.slice(from, to),
     row: row.slice(from, to),
+    ...(fallback === undefined ? {} : { fallback: fallback.slice(from, to) }),
     lastEntity: entity[to - 1]!,
   };
 }

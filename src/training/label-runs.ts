@@ -4,6 +4,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import { sqlName, type QueryEngine } from "../offline-store/engine.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
+import { FALLBACK_CODES, type ServedFallback } from "../fold/fallback.ts";
 import { decodeVectorToken, type VectorToken } from "../schema/vector-token.ts";
 import type { LabelRun } from "./point-in-time-join.ts";
 import { spineEntityTable, type Spine } from "./spine.ts";
@@ -79,6 +80,8 @@ export interface ServedLabel {
   readonly lastOffset: number | null;
   readonly asOf: number;
   readonly row: number;
+  /** What was served in place of the view's values. */
+  readonly fallback?: ServedFallback | undefined;
 }
 
 /** Labels in the join's order: by entity, then by the last offset folded. */
@@ -97,5 +100,10 @@ export function labelsByOffset(labels: readonly ServedLabel[]): LabelRun {
     limit: Float64Array.from(sorted, limitOf),
     asOf: Float64Array.from(sorted, (label) => label.asOf),
     row: Int32Array.from(sorted, (label) => label.row),
+    ...(labels.every(({ fallback }) => fallback === undefined) ? {} : { fallback: Uint8Array.from(sorted, codeOf) }),
   };
+}
+
+function codeOf({ fallback }: ServedLabel): number {
+  return fallback === undefined ? 0 : FALLBACK_CODES[fallback];
 }

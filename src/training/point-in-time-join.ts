@@ -13,6 +13,8 @@
  */
 import { asOnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
+import type { FeatureDefinition } from "../define/definition.ts";
+import { fallBack, fallbackOfCode } from "../fold/fallback.ts";
 import {
   createReadBuffer,
   type FoldOutcome,
@@ -40,6 +42,8 @@ export interface LabelRun {
   readonly asOf: Float64Array;
   /** Row of the spine, which is the slot in the feature columns. */
   readonly row: Int32Array;
+  /** What was served in place of the view's values, as `FALLBACK_CODES`; absent where nothing was. */
+  readonly fallback?: Uint8Array;
 }
 
 export interface ViewJoinSettings {
@@ -51,6 +55,8 @@ export interface ViewJoinSettings {
   readonly bound: EventBound;
   readonly labels: LabelRun;
   readonly columns: readonly FeatureColumn[];
+  /** Of the view, for labels with a fallback. */
+  readonly features?: readonly FeatureDefinition[];
   /** Called after each label's read with the state it was read from (null: no event). */
   readonly onRead?: (label: number, state: ViewState | null, read: ReadBuffer) => void;
 }
@@ -194,6 +200,8 @@ export class ViewJoin {
     const state = isOfEntity ? (this.#corrected?.state() ?? this.#state) : null;
     if (isOfEntity && this.#lastPlace === labels.limit[label]) this.#coincidentLabels++;
     fold.read(state, labels.asOf[label]! as Micros, this.#read);
+    const fallback = labels.fallback?.[label] ?? 0;
+    if (fallback !== 0) fallBack(this.#settings.features!, fallbackOfCode(fallback), this.#read);
     const row = labels.row[label]!;
     for (const column of columns) column.set(row, this.#read);
     onRead?.(label, state, this.#read);

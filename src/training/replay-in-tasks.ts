@@ -148,9 +148,14 @@ class TaskReplay {
     const next = await this.#pieces.next();
     this.#piece = next.done === true ? null : next.value;
     if (this.#piece === null) return false;
-    const { entity, limit, asOf } = this.#piece;
+    const { entity, limit, asOf, fallback } = this.#piece;
     // The pool keeps what it is given.
-    this.#task = pool.open(index, { entity: entity.slice(), limit: limit.slice(), asOf: asOf?.slice() ?? null });
+    this.#task = pool.open(index, {
+      entity: entity.slice(),
+      limit: limit.slice(),
+      asOf: asOf?.slice() ?? null,
+      ...(fallback === undefined ? {} : { fallback: fallback.slice() }),
+    });
     return true;
   }
 

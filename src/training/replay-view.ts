@@ -53,6 +53,7 @@ export async function replayView(request: ReplayRequest): Promise<ReplayResult> 
     bound: request.bound,
     labels,
     columns: request.columns,
+    features: view.definition.features,
     ...(request.onRead === undefined ? {} : { onRead: request.onRead }),
   });
   if (labels.count > 0) {

@@ -70,7 +70,8 @@ export async function planServedRows(
       if (read === undefined) throw notRead(view, column, row);
       const labels = byEpoch.get(read.epoch) ?? [];
       if (labels.length === 0) byEpoch.set(read.epoch, labels);
-      labels.push({ entity: ids[view.entityIndex]![row]!, lastOffset: read.lastOffset, asOf: token.asOf, row });
+      const { lastOffset, fallback } = read;
+      labels.push({ entity: ids[view.entityIndex]![row]!, lastOffset, asOf: token.asOf, row, fallback });
     });
     for (const [epoch, labels] of [...byEpoch].sort(([a], [b]) => a - b)) {
       const present = snapshots.get(view.view.source.name)!.files;

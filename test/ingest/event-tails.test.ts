@@ -7,6 +7,7 @@ import type { ViewDefinition } from "../../src/define/definition.ts";
 import type { Expression } from "../../src/define/expression.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { compileDerived } from "../../src/fold/derive.ts";
+import { lastEventTimeIn } from "../../src/fold/state-codec.ts";
 import type { Micros } from "../../src/base/micros.ts";
 import { type LogEvent, retractionOf } from "../../src/ingest/event.ts";
 import { openEventLog } from "../../src/ingest/file-event-log.ts";
@@ -68,6 +69,16 @@ const views = [
 
 function storedOf(runner: ViewRunner): Record<string, string> {
   return Object.fromEntries(Array.from(runner.storedStates(), ({ key, bytes }) => [key, hex(bytes)]));
+}
+
+/** What is kept of all entities together is what a look at each gives. */
+function expectTotals(runner: ViewRunner, now: number, message: string): void {
+  const times = Array.from(runner.storedStates(), ({ bytes }) => lastEventTimeIn(bytes)).filter(Number.isFinite);
+  expect(runner.totals.entities, message).toBe(times.length);
+  for (const age of [0, 5 * SECOND, MINUTE, 5 * MINUTE, 3600 * SECOND]) {
+    const { count, edge } = runner.totals.before(now - age);
+    expect(count, `${message}, age ${age}`).toBe(times.filter((time) => time < edge).length);
+  }
 }
 
 /** As they are served: from memory, or read anew. */
@@ -215,6 +226,7 @@ describe("states with tails", () => {
           const expected = countingStates(definition, events);
           expect(storedOf(runner), `stored, ${runner.name}, seed ${seed}`).toEqual(expected);
           expect(liveOf(runner, Object.keys(expected)), `live, ${runner.name}, seed ${seed}`).toEqual(expected);
+          expectTotals(runner, stage.clock.time, `totals, ${runner.name}, seed ${seed}`);
         }
         await pipeline.close();
       }

@@ -166,6 +166,7 @@ async function fold(
 ) {
   const letters: NewDeadLetter[] = [];
   const result = await rebuildView({
+    now: () => 0,
     source,
     engine,
     files,

@@ -18,7 +18,14 @@ function textOf(parts: unknown): string {
 
 describe("a vector token", () => {
   it("comes back whole, with a fit and without", () => {
-    for (const token of [plain, fitted, { ...fitted, reads: [] }]) {
+    const fellBack: VectorToken = {
+      ...plain,
+      reads: [
+        { ...reads[0]!, fallback: "null" },
+        { ...reads[1]!, fallback: "default" },
+      ],
+    };
+    for (const token of [plain, fitted, { ...fitted, reads: [] }, fellBack]) {
       expect(decodeVectorToken(encodeVectorToken(token))).toEqual(token);
       expect(encodeVectorToken(token)).toMatch(/^[\w-]+$/);
     }

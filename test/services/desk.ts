@@ -24,6 +24,7 @@ const OPEN: Readonly<Record<ComponentName, () => Promise<Opened>>> = {
   valkey: async () => named(await openRedis({ component: "valkey" })),
   kafka: () => openKafka(),
   postgres: async () => named(await openPostgres()),
+  prometheus: () => Promise.reject(new Error("each test starts a Prometheus of its own")),
 };
 
 const named = ({ url, close }: { readonly url: string; close(): Promise<void> }): Opened => ({ address: url, close });

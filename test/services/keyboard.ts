@@ -14,8 +14,8 @@ interface Running {
   close(): Promise<void>;
 }
 
-/** Who has a Redis needs no Valkey. */
-type Name = Exclude<ComponentName, "valkey">;
+/** Who has a Redis needs no Valkey; Prometheus scrapes what its user serves. */
+type Name = Exclude<ComponentName, "valkey" | "prometheus">;
 
 const OPEN: Readonly<Record<Name, () => Promise<Running>>> = {
   async redis() {

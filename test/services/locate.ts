@@ -4,14 +4,14 @@
  */
 import { execFile } from "node:child_process";
 import { accessSync, constants, readdirSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { mavenJars } from "./maven-jars.ts";
 import { valkeyProgram } from "./valkey-program.ts";
 
 const run = promisify(execFile);
 
-export type ComponentName = "redis" | "valkey" | "kafka" | "postgres";
+export type ComponentName = "redis" | "valkey" | "kafka" | "postgres" | "prometheus";
 
 export type Located =
   | { readonly from: "address"; readonly address: string }
@@ -59,6 +59,17 @@ export const COMPONENTS: Readonly<Record<ComponentName, Component>> = {
       const jars = await mavenJars("kafka", onPath("mvn")?.path ?? null);
       if ("why" in jars) return onPath("mvn") === null ? null : jars;
       return { path: join(jars.folder, "*") };
+    },
+  },
+  prometheus: {
+    title: "Prometheus",
+    variable: "ONEFOLD_PROMETHEUS_URL",
+    debianPackages: ["prometheus"],
+    image: "prom/prometheus:v3.5.0",
+    // Its folder: promtool lies beside it.
+    find: async () => {
+      const found = onPath("prometheus");
+      return found === null || onPath("promtool") === null ? null : { path: dirname(found.path) };
     },
   },
   postgres: {

@@ -109,6 +109,7 @@ describe("an audit of what was not tampered with", () => {
       mismatched: 0,
       missing: 0,
       pending: 0,
+      fellBack: 0,
       firstMismatches: [],
       missingReasons: [],
       clean: true,

@@ -37,12 +37,14 @@ export function auditCommand(): Command {
 }
 
 function formatAudit(report: Awaited<ReturnType<Platform["audit"]>>): string {
-  const { vectors, compared, mismatched, missing, pending, states } = report;
+  const { vectors, compared, mismatched, missing, pending, fellBack, states } = report;
   const lines = [
     `${formatCount(vectors)} vectors: ${formatCount(compared)} values compared, ${formatCount(mismatched)} mismatched`,
   ];
   if (missing > 0) lines.push(`${formatCount(missing)} values could not be computed again:`, ...report.missingReasons);
   if (pending > 0) lines.push(`${formatCount(pending)} values wait for events that are not archived yet`);
+  if (fellBack > 0)
+    lines.push(`${formatCount(fellBack)} values were served as the fallback of a view that was not fresh`);
   for (const mismatch of report.firstMismatches) {
     const of = `${mismatch.service} ${mismatch.feature ?? mismatch.view} of ${JSON.stringify(mismatch.keys)}`;
     lines.push(

@@ -1,24 +1,23 @@
-/** `onefold entities | views | services | features`: what is registered, with filters. */
+/** `onefold entities | views | services`: what is registered, with filters. */
 import { Command, Option } from "commander";
-import { type FeatureDefinition, formatViewName, type ViewDefinition } from "../../define/definition.ts";
+import { formatViewName, type ViewDefinition } from "../../define/definition.ts";
+import type { Registered } from "../../registry/registry.ts";
 import { formatType } from "../../schema/value.ts";
-import { formatAggregation, formatFreshness } from "../definition-text.ts";
-import { featureColumns, parseColumns, sortedBy } from "../feature-columns.ts";
+import { formatFreshness } from "../definition-text.ts";
 import { createOutput } from "../output.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
 import { formatTable } from "../table.ts";
 
-interface ListOptions extends StandardOptions {
+export interface ListOptions extends StandardOptions {
   readonly entity?: string;
   readonly tag?: string;
   readonly owner?: string;
   readonly view?: string;
-  readonly by?: readonly string[];
 }
 
-const entityOption = (): Option => new Option("--entity <name>", "of this entity");
-const tagOption = (): Option => new Option("--tag <tag>", "with this tag");
-const ownerOption = (): Option => new Option("--owner <name>", "of this owner");
+export const entityOption = (): Option => new Option("--entity <name>", "of this entity");
+export const tagOption = (): Option => new Option("--tag <tag>", "with this tag");
+export const ownerOption = (): Option => new Option("--owner <name>", "of this owner");
 
 export function entitiesCommand(): Command {
   const command = new Command("entities")
@@ -129,71 +128,6 @@ export function servicesCommand(): Command {
   return withStandardOptions(command);
 }
 
-export function featuresCommand(): Command {
-  const command = new Command("features")
-    .description("list features")
-    .addOption(entityOption())
-    .addOption(new Option("--view <name>", "of this view, in all its versions"))
-    .addOption(tagOption())
-    .addOption(ownerOption())
-    .addOption(
-      new Option("--by <columns>", "with a column of numbers, the largest first: importance").argParser(parseColumns),
-    )
-    .action(async (options: ListOptions) => {
-      const { tag, owner, by = [], ...ofView } = options;
-      const views = await findViews(ofView);
-      const columns = by.length === 0 ? [] : await withPlatform(options, "read", (one) => featureColumns(one, by));
-      const rows = views.flatMap(({ definition, createdAt }) =>
-        definition.features
-          .filter((feature) => tag === undefined || tagsOf(feature, definition).includes(tag))
-          .filter((feature) => owner === undefined || ownerOf(feature, definition) === owner)
-          .map((feature) => ({
-            feature: feature.name,
-            view: formatViewName(definition),
-            entity: definition.entity,
-            type: formatType(feature.type),
-            computes: formatAggregation(feature.aggregation),
-            owner: ownerOf(feature, definition),
-            tags: tagsOf(feature, definition),
-            description: feature.description ?? null,
-            freshness: formatFreshness(feature.freshness ?? definition.freshness),
-            created_at: createdAt,
-          })),
-      );
-      const listed = sortedBy(rows, columns).map((row) => ({
-        ...row,
-        ...Object.fromEntries(columns.map(({ name, of }) => [name, of(row)])),
-      }));
-      createOutput(options.json === true).result({ features: listed }, () =>
-        formatTable(
-          ["feature", "view", "entity", "type", "computes", ...by],
-          listed.map((row) => [
-            row.feature,
-            row.view,
-            row.entity,
-            row.type,
-            row.computes,
-            ...columns.map(({ of }) => numberText(of(row))),
-          ]),
-        ),
-      );
-    });
-  return withStandardOptions(command);
-}
-
-function numberText(value: number | null): string {
-  return value === null ? "-" : String(Number(value.toPrecision(4)));
-}
-
-/** A feature without an owner or tags of its own has its view's. */
-function ownerOf(feature: FeatureDefinition, view: ViewDefinition): string | null {
-  return feature.owner ?? view.owner ?? null;
-}
-
-function tagsOf(feature: FeatureDefinition, view: ViewDefinition): readonly string[] {
-  return [...(view.tags ?? []), ...(feature.tags ?? [])];
-}
-
 function filters(options: ListOptions): { entity?: string; tag?: string; owner?: string } {
   return {
     ...(options.entity === undefined ? {} : { entity: options.entity }),
@@ -202,7 +136,8 @@ function filters(options: ListOptions): { entity?: string; tag?: string; owner?:
   };
 }
 
-function findViews(options: ListOptions) {
+/** In all versions. */
+export function findViews(options: ListOptions): Promise<readonly Registered<ViewDefinition>[]> {
   return withPlatform(options, "read", async ({ registry }) => {
     const found = registry.find({
       kind: "view",

@@ -14,22 +14,34 @@ export class DurationTally {
   /** Upper bounds in seconds, ascending. */
   readonly bounds: readonly number[];
   readonly #byLabel = new Map<string, Tallied>();
+  /** The last one that was added to: most of what comes is of the same label again. */
+  #label: string | null = null;
+  #tallied: Tallied | null = null;
 
   constructor(bounds: readonly number[]) {
     this.bounds = bounds;
   }
 
   add(label: string, seconds: number): void {
-    let tallied = this.#byLabel.get(label);
-    if (tallied === undefined) {
-      tallied = { count: 0, seconds: 0, withinBounds: new Float64Array(this.bounds.length + 1) };
-      this.#byLabel.set(label, tallied);
+    if (label !== this.#label) {
+      this.#tallied = this.#of(label);
+      this.#label = label;
     }
+    const tallied = this.#tallied!;
     tallied.count++;
     tallied.seconds += seconds;
     let bound = 0;
     while (bound < this.bounds.length && seconds > this.bounds[bound]!) bound++;
     tallied.withinBounds[bound]!++;
+  }
+
+  #of(label: string): Tallied {
+    let tallied = this.#byLabel.get(label);
+    if (tallied === undefined) {
+      tallied = { count: 0, seconds: 0, withinBounds: new Float64Array(this.bounds.length + 1) };
+      this.#byLabel.set(label, tallied);
+    }
+    return tallied;
   }
 
   entries(): IterableIterator<[label: string, tallied: Readonly<Tallied>]> {

@@ -29,9 +29,26 @@ export function addSourceMetrics(make: Instruments, house: MonitoredHouse): void
   ofSource("onefold_batch_failing", runsFailing, (one) => one.batch?.failures ?? null);
   ofView("onefold_fold_lag_events", "Durable events the view has not folded yet", (one) => one.lagEvents);
   ofView("onefold_unflushed_states", "States changed since their last write", (one) => one.unflushedStates);
+  addCostMetrics(make, house);
   const dropped = "Dead letters dropped unresolved to make room for newer ones, across restarts";
   make.askedCounter("onefold_dead_letters_dropped_total", dropped, ["source"], () =>
     perSource(house, (one) => one.droppedDeadLetters),
+  );
+}
+
+/** What each view costs: what it takes to fold and to write; what reads it, `onefold_feature_reads_total` has. */
+function addCostMetrics(make: Instruments, house: MonitoredHouse): void {
+  const views = (): readonly ViewGauges[] => house.sources().flatMap(({ views: each }) => each);
+  const cpu = "CPU time that a view takes, to fold its events and to encode its states";
+  make.askedCounter("onefold_view_cpu_seconds_total", cpu, ["view", "stage"], () =>
+    views().flatMap(({ view, cost }) => [
+      [{ view, stage: "fold" }, cost.foldSeconds] as const,
+      [{ view, stage: "encode" }, cost.encodeSeconds] as const,
+    ]),
+  );
+  const written = "Bytes of a view's states written to the online store";
+  make.askedCounter("onefold_view_written_bytes_total", written, ["view"], () =>
+    views().map(({ view, cost }) => [{ view }, cost.bytesWritten] as const),
   );
 }
 
@@ -78,6 +95,9 @@ export function addProcessMetrics(make: Instruments, house: MonitoredHouse): voi
     const isUp = house.registryUp();
     return one(isUp === null ? null : Number(isUp));
   });
+  make.askedGauge("onefold_disk_bytes", "What a store takes on disk, as of a minute ago", ["store"], async () =>
+    (await house.storeBytes()).map(([name, bytes]) => [{ store: name }, bytes] as const),
+  );
   const store = "Size of the online store on disk";
   make.askedGauge("onefold_online_store_bytes", store, [], async () => one(await house.onlineStoreBytes()));
 }

@@ -5,9 +5,10 @@
  * all.
  */
 import { diagnostics } from "../../base/diagnostics.ts";
+import { addAlertMetrics } from "../alerts/alert-metrics.ts";
+import { addFreshnessMetrics } from "./freshness-metrics.ts";
 import { addProcessMetrics, addRespMetrics, addSourceMetrics, addWorkerMetrics } from "./house-metrics.ts";
 import { addEventMetrics, addPollMetrics, addStoreMetrics } from "./ingest-metrics.ts";
-import { addAlertMetrics } from "../alerts/alert-metrics.ts";
 import { addQualityMetrics } from "../quality/quality-metrics.ts";
 import { addSkewMetrics } from "../skew/skew-metrics.ts";
 import type { MonitoredHouse } from "./monitored-house.ts";
@@ -26,6 +27,7 @@ export class Metrics {
     addStoreMetrics(make);
     addPollMetrics(make);
     addSourceMetrics(make, house);
+    addFreshnessMetrics(make, house);
     addRespMetrics(make, house);
     addWorkerMetrics(make, house);
     addProcessMetrics(make, house);

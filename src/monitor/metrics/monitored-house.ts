@@ -2,6 +2,7 @@
  * What is asked of the house at each scrape.
  */
 import type { AlertHouse } from "../alerts/alert-metrics.ts";
+import type { FreshnessFacts, Judged } from "../freshness/judge.ts";
 import type { QualityHouse } from "../quality/quality-metrics.ts";
 import type { SkewHouse } from "../skew/skew-metrics.ts";
 import type { RemoteStoreHouse } from "./remote-store-metrics.ts";
@@ -39,6 +40,24 @@ export interface ViewGauges {
   readonly lagEvents: number;
   /** States changed since they were last written to the online store. */
   readonly unflushedStates: number;
+  /** Since the process began. */
+  readonly cost: RunningCost;
+}
+
+/** What is judged of freshness, and what it is judged by. */
+export interface FreshnessGauges {
+  readonly facts: FreshnessFacts;
+  readonly judged: readonly Judged[];
+  readonly nowMicros: number;
+}
+
+/** What a view has taken since the process began. */
+export interface RunningCost {
+  readonly foldSeconds: number;
+  /** Encoding its changed states. */
+  readonly encodeSeconds: number;
+  readonly eventsFolded: number;
+  readonly bytesWritten: number;
 }
 
 /** What open RESP doors have counted. */
@@ -58,6 +77,8 @@ export interface WorkerCounts {
 /** What is asked at each scrape; to answer must be cheap. */
 export interface MonitoredHouse extends RemoteStoreHouse, AlertHouse, QualityHouse, SkewHouse {
   sources(): readonly SourceGauges[];
+  /** Null where nothing is folded. */
+  freshness(): FreshnessGauges | null;
   resp(): RespCounts;
   /** Fits on disk that could not be read when they were last looked for. */
   unreadFits(): number;
@@ -67,6 +88,8 @@ export interface MonitoredHouse extends RemoteStoreHouse, AlertHouse, QualityHou
   workers(): WorkerCounts | null;
   /** Null where the store does not say. */
   onlineStoreBytes(): Promise<number | null>;
+  /** What each store of the data folder takes on disk, by its name; none where this process owns no folder. */
+  storeBytes(): Promise<readonly (readonly [store: string, bytes: number])[]>;
   /** Names of the status codes that vectors carry, by code. */
   readonly statusNames: readonly string[];
 }

@@ -6,7 +6,17 @@ import { ANSWER_SECONDS } from "./latency-bounds.ts";
 import type { MonitoredHouse } from "./monitored-house.ts";
 import type { Instruments } from "./prometheus.ts";
 import { RequestTally } from "./request-tally.ts";
+import { type UsedPlan, UsageTally } from "./usage-tally.ts";
 import { VectorTally } from "./vector-tally.ts";
+
+interface Served {
+  readonly service: string;
+  readonly durationMs: number;
+  readonly statuses: readonly number[];
+  readonly isKept: boolean;
+  readonly plan: UsedPlan;
+  readonly consumer: string;
+}
 
 export function addRequestMetrics(make: Instruments): void {
   const tally = new RequestTally(ANSWER_SECONDS);
@@ -28,18 +38,30 @@ export function addRequestMetrics(make: Instruments): void {
   make.on<{ code: string }>(diagnostics.refused, ({ code }) => errors.inc({ code }));
 }
 
+/** Reads by feature and consumer, for whoever wants to know what is unused. */
+export const FEATURE_READS = "onefold_feature_reads_total";
+
 export function addVectorMetrics(make: Instruments, { statusNames }: Pick<MonitoredHouse, "statusNames">): void {
   const tally = new VectorTally(ANSWER_SECONDS, statusNames.length);
-  make.on<{ service: string; durationMs: number; statuses: readonly number[]; isKept: boolean }>(
-    diagnostics.served,
-    ({ service, durationMs, statuses, isKept }) => tally.add(service, durationMs / 1000, statuses, isKept),
+  const usage = new UsageTally();
+  make.on<Served>(diagnostics.served, ({ service, durationMs, statuses, isKept, plan, consumer }) => {
+    tally.add(service, durationMs / 1000, statuses, isKept);
+    usage.add(plan, consumer);
+  });
+  const byConsumer = "Feature vectors by who read them; the consumer is empty of those without a name";
+  make.askedCounter("onefold_consumer_vectors_total", byConsumer, ["service", "consumer"], () =>
+    usage.services().map(({ service, consumer, vectors }) => [{ service, consumer }, vectors] as const),
+  );
+  const reads = "Reads of a feature by who read it; the consumer is empty of those without a name";
+  make.askedCounter(FEATURE_READS, reads, ["view", "feature", "consumer"], () =>
+    usage.features().map(({ view, feature, consumer, reads: count }) => [{ view, feature, consumer }, count] as const),
   );
   make.askedCounter("onefold_vectors_total", "Feature vectors read", ["service"], () =>
     Array.from(tally.durations.entries(), ([service, { count }]) => [{ service }, count]),
   );
   const kept = "Feature vectors answered as they were read before, unchanged since";
   make.askedCounter("onefold_vectors_kept_total", kept, ["service"], () =>
-    Array.from(tally.durations.entries(), ([service]) => [{ service }, tally.kept.get(service) ?? 0]),
+    Array.from(tally.durations.entries(), ([service]) => [{ service }, tally.kept(service)]),
   );
   const failing = "Failures of on-demand views, one a vector or output";
   const failures = make.counter("onefold_on_demand_errors_total", failing, ["view", "code"]);

@@ -6,8 +6,10 @@ import { DurationTally } from "./duration-tally.ts";
 export class VectorTally {
   /** By service. */
   readonly durations: DurationTally;
-  /** Vectors by service that were answered as they had been read before. */
-  readonly kept: Map<string, number> = new Map();
+  readonly #kept = new Map<string, { vectors: number }>();
+  /** That of the last one, as most are of the same service again. */
+  #service: string | null = null;
+  #keptOfService = { vectors: 0 };
   /** Values by status code. */
   readonly statuses: Float64Array;
 
@@ -18,7 +20,22 @@ export class VectorTally {
 
   add(service: string, seconds: number, statuses: readonly number[], isKept: boolean): void {
     this.durations.add(service, seconds);
-    if (isKept) this.kept.set(service, (this.kept.get(service) ?? 0) + 1);
+    if (isKept) {
+      if (service !== this.#service) this.#turnTo(service);
+      this.#keptOfService.vectors++;
+    }
     for (let i = 0; i < statuses.length; i++) this.statuses[statuses[i]!]!++;
+  }
+
+  /** Vectors by service that were answered as they had been read before. */
+  kept(service: string): number {
+    return this.#kept.get(service)?.vectors ?? 0;
+  }
+
+  #turnTo(service: string): void {
+    let kept = this.#kept.get(service);
+    if (kept === undefined) this.#kept.set(service, (kept = { vectors: 0 }));
+    this.#service = service;
+    this.#keptOfService = kept;
   }
 }

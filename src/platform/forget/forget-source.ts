@@ -14,6 +14,7 @@ import { keyFromStored } from "../../fold/derive.ts";
 import { forgottenIdMeta } from "../../ingest/event-ids.ts";
 import { eraseFromLog, replaceDurably } from "../../ingest/log-erasure.ts";
 import { withoutNote } from "../../ingest/minute-notes.ts";
+import { forgetTotals, SpaceTotals } from "../../ingest/space-totals.ts";
 import { isTailSpace, tailSpace } from "../../ingest/tail-group.ts";
 import { readStoredView, stateSpace } from "../../ingest/view-runner.ts";
 import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
@@ -46,6 +47,8 @@ export interface ForgetInSource {
   /** All views on the source; they have the entity and its key columns in common. */
   readonly views: readonly CatalogView[];
   readonly key: EntityKey;
+  /** By view, where they were running: of the entity's last event, -Infinity for none. */
+  readonly lastEventTimes?: ReadonlyMap<string, number>;
 }
 
 export async function forgetInSource(request: ForgetInSource): Promise<ForgottenOfSource> {
@@ -70,7 +73,10 @@ export async function forgetInSource(request: ForgetInSource): Promise<Forgotten
   }
 }
 
-async function forgetStates({ online, source, views, key }: ForgetInSource, ids: readonly string[]): Promise<number> {
+async function forgetStates(
+  { context, online, source, views, key, lastEventTimes }: ForgetInSource,
+  ids: readonly string[],
+): Promise<number> {
   const building = new Map(allBackfills(online));
   const states = views.flatMap((view): StateRead[] => {
     const { name } = view;
@@ -86,11 +92,34 @@ async function forgetStates({ online, source, views, key }: ForgetInSource, ids:
     ]);
     return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
   });
-  const count = states.filter(({ space }) => !isTailSpace(space) && online.get(space, key) !== null).length;
+  const stored = states.filter(({ space }) => !isTailSpace(space) && online.get(space, key) !== null);
+  const lives = new Map(views.map(({ name }) => [readStoredView(online, name)?.space, lastEventTimes?.get(name)]));
+  const totals = stored.flatMap(({ space }) =>
+    withoutEntity(online, space, key, lives.get(space), context.clock.now()),
+  );
   const notes = views.flatMap(({ name }) => withoutNote(online, name, key));
+  const forgottenIds = ids.map((id) => forgottenIdMeta(source.name, id));
   const places = views.flatMap(({ name }) => placeBefore(online, name, building.get(name), key));
-  await online.removeStates(states, [...notes, ...places, ...ids.map((id) => forgottenIdMeta(source.name, id))]);
-  return count;
+  await online.removeStates(states, [...notes, ...places, ...totals, ...forgottenIds]);
+  return stored.length;
+}
+
+/**
+ * The totals of a space once the entity is gone. When its last event was its stored state alone does not say, as there may be
+ * events in its tail: where nobody else does, either, the totals go, and are counted again when the view is opened.
+ */
+function withoutEntity(
+  online: LocalOnlineStore,
+  space: string,
+  key: EntityKey,
+  lastEventTime: number | undefined,
+  now: number,
+): MetaWrite[] {
+  if (lastEventTime === undefined) return forgetTotals(online, space);
+  const totals = SpaceTotals.open(online, space, now, () => online.scan(space));
+  totals.moved(lastEventTime, Number.NEGATIVE_INFINITY);
+  totals.grew(-online.get(space, key)!.length);
+  return totals.takeWrites(now);
 }
 
 /** A backfill that was cut short behind the entity names it: it is to go on behind the one before instead. */

@@ -15,6 +15,7 @@ export interface SignalHouse {
   readonly drift: SignalSource | null;
   /** What measures by itself, and is asked for what it has found. */
   readonly parts?: readonly NamedSignalSource[];
+  readonly freshness: SignalSource;
 }
 
 export function signalSources(house: SignalHouse): NamedSignalSource[] {
@@ -22,6 +23,7 @@ export function signalSources(house: SignalHouse): NamedSignalSource[] {
     { name: "readings", source: readingSignals(house) },
     ...(house.drift === null ? [] : [{ name: "drift", source: house.drift }]),
     ...(house.parts ?? []),
+    { name: "freshness", source: house.freshness },
   ];
 }
 

@@ -127,6 +127,8 @@ function openDoors(
   const doors = new RespDoors();
   const metrics = new Metrics({
     sources: () => [],
+    freshness: () => null,
+    storeBytes: async () => [],
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
     expectations: () => [],

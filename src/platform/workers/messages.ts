@@ -9,6 +9,7 @@ import type { HttpOptions } from "../../serve/http.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { CorrectionReport, PushReport, ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
+import type { StaleViews } from "../monitoring/stale-views.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 
 /** All that a worker is told to begin with. */
@@ -39,6 +40,8 @@ export interface HouseStatus {
   readonly at: Micros;
   /** Views of which, at that time, the online store had all that was folded, with the position it had. */
   readonly flushed: readonly (readonly [view: string, position: number])[];
+  /** Views in whose place a fallback is served. */
+  readonly stale: StaleViews["active"];
 }
 
 /** What either side may ask of the other: the argument and what is answered. */
@@ -71,6 +74,8 @@ export interface Questions {
     readonly asked: null;
     readonly answered: { readonly contentType: string; readonly text: string };
   };
+  /** Of the owner: how fresh everything is. */
+  readonly freshness: { readonly asked: { readonly oldest: number }; readonly answered: object };
   /** Of the owner: a call of its training desk. */
   readonly training: {
     readonly asked: { readonly call: keyof TrainingDesk; readonly given: readonly unknown[] };

@@ -14,6 +14,7 @@ import { readStoredView, type StoredView } from "../../ingest/view-runner.ts";
 import type { SharedOnlineStore } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { ServedView, StateSnapshot } from "../../serve/ports.ts";
+import { StaleViews } from "../monitoring/stale-views.ts";
 import { historyPlace } from "../view-builder.ts";
 import type { CatalogView } from "../view-catalog.ts";
 import { DecodedStates, type StateTail } from "./decoded-states.ts";
@@ -32,6 +33,7 @@ export class StoredViews implements StateSnapshot {
   readonly #views = new WeakMap<CatalogView, ServedView>();
   readonly #tailReaders = new WeakMap<SourceDefinition, TailReader>();
   readonly #flushed = new Map<string, FlushedPlace>();
+  readonly #stale = new StaleViews();
   #moment = 0;
 
   constructor(store: SharedOnlineStore, decodedBytesMax: number = DECODED_BYTES_MAX) {
@@ -45,7 +47,8 @@ export class StoredViews implements StateSnapshot {
   }
 
   /** An owner that folds nothing flushes nothing, but its states do not grow old by that. */
-  told({ flushed, at }: HouseStatus): void {
+  told({ flushed, at, stale }: HouseStatus): void {
+    this.#stale.replace(stale);
     for (const [view, position] of flushed) this.#flushed.set(view, { position, at });
   }
 
@@ -98,6 +101,7 @@ export class StoredViews implements StateSnapshot {
       entity,
       source,
       fold,
+      fallback: this.#stale.of(name),
       get epoch() {
         return presentPlace().epoch;
       },

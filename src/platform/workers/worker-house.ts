@@ -84,6 +84,8 @@ export async function openWorkerHouse(
   const doors = new RespDoors();
   const metrics = new Metrics({
     sources: () => [],
+    freshness: () => null,
+    storeBytes: async () => [],
     resp: () => doors.counts(),
     workers: () => null,
     unreadFits: () => 0,
@@ -120,6 +122,7 @@ export async function openWorkerHouse(
     ...(settings.trains ? { training: askedTraining(owner) } : {}),
     monitoring: askedMonitoring(owner, settings.monitors),
     metrics: () => owner.ask("metricsPage", null),
+    freshness: (asked) => owner.ask("freshness", asked),
     readiness: () => {
       if (status === null || performance.now() - statusMs > SILENCE_MILLIS_MAX) {
         return { ready: false, waitingFor: ["word from the owner"] };

@@ -62,10 +62,12 @@ export interface OwnerHouse {
   readonly correct: NonNullable<ServePorts["correct"]>;
   readonly readiness: ServePorts["readiness"];
   readonly metrics: Metrics;
+  readonly freshness: NonNullable<ServePorts["freshness"]>;
   /** Null where it builds no training sets. */
   readonly training: TrainingDesk | null;
   readonly monitoring: MonitoringDesks;
   flushedViews(): HouseStatus["flushed"];
+  staleViews(): HouseStatus["stale"];
   releaseDeadReaders(): void;
 }
 
@@ -161,6 +163,7 @@ export class Workers {
       correct: ({ source, corrections }) => this.#house.correct(source, corrections),
       driftWindows: (windows) => this.#house.keepDrift(windows).then(() => null),
       metricsPage: () => this.#metricsPage(),
+      freshness: (options) => this.#house.freshness(options),
       training: (asked) => answerTraining(this.#house.training, asked),
       monitoring: (asked) => askMonitoring(this.#house.monitoring, asked),
     });
@@ -179,7 +182,7 @@ export class Workers {
   }
 
   #tellStatus(): void {
-    const { clock, readiness, flushedViews } = this.#house;
+    const { clock, readiness, flushedViews, staleViews } = this.#house;
     const { waitingFor: ownWaitingFor, warnings = [], building = [] } = readiness();
     const waitingFor = [
       ...ownWaitingFor,
@@ -192,13 +195,23 @@ export class Workers {
       building,
       at: clock.now(),
       flushed: flushedViews(),
+      stale: staleViews(),
     };
     for (const one of this.#processes()) one.send({ kind: "status", status });
   }
 
   async #metricsPage(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return sumPage(await this.#allCounted());
+  }
+
+  /** What the owner and all workers have counted together, also those that have ended. */
+  async counted(): Promise<MetricValues> {
+    return sumCounted(await this.#allCounted());
+  }
+
+  #allCounted(): Promise<MetricValues[]> {
     const running = this.#processes().map((one) => one.counted());
-    return sumPage(await Promise.all([this.#house.metrics.values(), ...running, this.#ended]));
+    return Promise.all([this.#house.metrics.values(), ...running, this.#ended]);
   }
 }
 

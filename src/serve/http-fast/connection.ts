@@ -63,7 +63,7 @@ export class FastConnection {
   #out = "";
   #outIsAscii = true;
   /** The body being answered, where its answer may be kept; nothing where `end` is -1. */
-  readonly #asked = { space: 0, text: "", start: 0, end: -1 };
+  readonly #asked = { space: 0, text: "", start: 0, end: -1, consumer: "" };
   #phase: Phase = "head";
   #sinceMs: number;
 
@@ -223,6 +223,7 @@ export class FastConnection {
     asked.text = text;
     asked.start = start;
     asked.end = end;
+    asked.consumer = head.consumer;
     const startMs = performance.now();
     const answer = route.repeat(asked, startMs);
     if (answer === null) return false;
@@ -235,7 +236,7 @@ export class FastConnection {
     const startMs = diagnostics.answered.hasSubscribers ? performance.now() : 0;
     let answer: RouteAnswer | Promise<RouteAnswer>;
     try {
-      answer = route.handle({ params: head.params, query: head.query, body });
+      answer = route.handle({ params: head.params, query: head.query, body, consumer: head.consumer });
     } catch (thrown) {
       return this.#put(route, startMs, this.#errorAnswer(head, thrown));
     }

@@ -23,6 +23,8 @@ export interface HotHead {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly bodyBytes: number;
+  /** How whoever asks names itself; empty where it does not. */
+  readonly consumer: string;
   /** In which answers to its bodies are kept; 0 where it has not come again. */
   space: number;
 }
@@ -81,7 +83,8 @@ export class HotRoutes {
       if (params === null) continue;
       const asked = query === undefined ? NOTHING : parseQuery(query);
       if (asked === null || !pattern.queryIsValid(asked)) return null;
-      const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes: head.bodyBytes, space: 0 };
+      const { bodyBytes, consumer } = head;
+      const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes, consumer, space: 0 };
       // A URL with a key in it hardly comes again.
       if (head.method === "POST" && ownText.length <= KEPT_HEAD_LENGTH_MAX) this.#keep(ownText, found);
       return found;

@@ -10,12 +10,15 @@
  * ordinary server's parser decides about it. So the two can differ about no message's length, which is what
  * request smuggling lives on.
  */
+import { CONSUMER_HEADER } from "../route.ts";
 
 export interface RequestHead {
   readonly method: "GET" | "POST";
   /** Path and query as they were sent. */
   readonly target: string;
   readonly bodyBytes: number;
+  /** How whoever asks names itself; empty where it does not. */
+  readonly consumer: string;
 }
 
 export const HEAD_BYTES_MAX: number = 8 * 1024;
@@ -77,6 +80,7 @@ function readLines(lines: readonly string[], emptyAtEnd: 0 | 2): RequestHead | n
   if (target === undefined || end - 1 > HEADERS_MAX) return null;
   let hosts = 0;
   let bodyBytes = -1;
+  let consumer = "";
   for (let i = 1; i < end; i++) {
     const [, name, rawValue] = HEADER_LINE.exec(lines[i]!) ?? [];
     if (name === undefined || rawValue === undefined) return null;
@@ -96,11 +100,16 @@ function readLines(lines: readonly string[], emptyAtEnd: 0 | 2): RequestHead | n
       case "connection":
         if (value.toLowerCase() !== "keep-alive") return null;
         break;
+      case CONSUMER_HEADER:
+        // Of several the ordinary server makes one list.
+        if (consumer !== "") return null;
+        consumer = value;
+        break;
       default:
         if (NOT_HERE.has(lowerName)) return null;
     }
   }
   const isWhole = emptyAtEnd === 2;
   if (isWhole && (hosts !== 1 || (method === "POST") !== bodyBytes >= 0)) return null;
-  return { method: method as "GET" | "POST", target, bodyBytes: Math.max(0, bodyBytes) };
+  return { method: method as "GET" | "POST", target, bodyBytes: Math.max(0, bodyBytes), consumer };
 }

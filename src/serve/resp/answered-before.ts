@@ -8,6 +8,7 @@
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { newAnswerSpace } from "../kept-answers.ts";
 import type { VectorPlan } from "../vector-plan.ts";
+import type { Session } from "./command.ts";
 import type { ConnectionHouse } from "./connection-house.ts";
 import type { ReplyWriter } from "./reply-writer.ts";
 import type { RequestParser } from "./request-parser.ts";
@@ -16,14 +17,16 @@ const SPACES = { 2: newAnswerSpace(), 3: newAnswerSpace() } as const;
 
 export class AnsweredBefore {
   readonly #house: ConnectionHouse;
+  readonly #session: Session;
   readonly #parser: RequestParser;
   readonly #out: ReplyWriter;
   /** The request that is looked at or carried out; nothing where `end` is -1. */
-  readonly #asked = { space: 0, text: "", start: 0, end: -1 };
+  readonly #asked = { space: 0, text: "", start: 0, end: -1, consumer: "" };
   /** Where its reply begins. */
   #from = 0;
 
-  constructor(house: ConnectionHouse, parser: RequestParser, out: ReplyWriter) {
+  constructor(house: ConnectionHouse, session: Session, parser: RequestParser, out: ReplyWriter) {
+    this.#session = session;
     this.#house = house;
     this.#parser = parser;
     this.#out = out;
@@ -40,6 +43,7 @@ export class AnsweredBefore {
     asked.space = SPACES[this.#out.protocol];
     asked.text = this.#parser.text;
     asked.start = this.#parser.position;
+    asked.consumer = this.#session.name;
     const { door, commandCounts } = this.#house;
     const found = door.reader.findAnswer(asked);
     if (found === null) {

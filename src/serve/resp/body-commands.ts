@@ -89,9 +89,11 @@ function askedVector(service: string, json: string, { door }: Call): AskedVector
   return { plan, keys, options, request: requestRow(plan.request, request) };
 }
 
-function answerText(asked: AskedVector, { door }: Call, states: FetchedStates | null): string {
+function answerText(asked: AskedVector, { door, session }: Call, states: FetchedStates | null): string {
   const { plan, keys, options, request } = asked;
-  const vector = door.reader.read(plan, keys, states === null ? { request } : { request, states });
+  const consumer = session.name;
+  const given = states === null ? { request, consumer } : { request, consumer, states };
+  const vector = door.reader.read(plan, keys, given);
   const about = answerMetadata(plan, vector, options);
   return `{"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(about)}}`;
 }

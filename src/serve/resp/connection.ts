@@ -54,8 +54,8 @@ export class Connection {
     this.#house = house;
     this.#parser = new RequestParser(house.limits, house.underWay);
     this.#out = new ReplyWriter(house.spare);
-    this.#before = new AnsweredBefore(house, this.#parser, this.#out);
     this.session = { id, isAuthenticated: house.door.password === null, name: "", isEnding: false };
+    this.#before = new AnsweredBefore(house, this.session, this.#parser, this.#out);
     this.#call = {
       door: house.door,
       session: this.session,

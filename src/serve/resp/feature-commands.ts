@@ -104,7 +104,8 @@ function oneVector({ name, options, summary, ask, write }: OneVectorCommand): Co
     run: (args, call) => {
       const asked = ask(args, call);
       const { plan, keys, request } = asked;
-      write(asked, call.door.reader.read(plan, keys, { request }), call.out);
+      const consumer = call.session.name;
+      write(asked, call.door.reader.read(plan, keys, { request, consumer }), call.out);
       if (isPlain(asked.options)) call.keep(plan, keys, name);
     },
     beginFetching: async (args, call) => {
@@ -114,7 +115,7 @@ function oneVector({ name, options, summary, ask, write }: OneVectorCommand): Co
       const states = await reader.fetch!([{ plan, keys }]);
       return (out) => {
         try {
-          write(asked, reader.read(plan, keys, { request, states }), out);
+          write(asked, reader.read(plan, keys, { request, states, consumer: call.session.name }), out);
         } catch (error) {
           call.fail(error, name);
         }
@@ -233,17 +234,17 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
 
 function answerElement(
   { plan, keys, request }: AskedVector,
-  { door: { reader }, out }: Call,
+  { door: { reader }, session: { name: consumer }, out }: Call,
   states: FetchedStates | null,
 ): void {
   if (states !== null) {
-    return out.raw(formatVector(plan, reader.read(plan, keys, { request, states }), out.protocol));
+    return out.raw(formatVector(plan, reader.read(plan, keys, { request, states, consumer }), out.protocol));
   }
-  const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys);
+  const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys, consumer);
   const found = asked === null ? null : reader.findAnswer(asked);
   if (found !== null) return out.bytes(found.bytes, found.start, found.end);
   const from = out.length;
-  out.raw(formatVector(plan, reader.read(plan, keys, { request }), out.protocol));
+  out.raw(formatVector(plan, reader.read(plan, keys, { request, consumer }), out.protocol));
   if (asked !== null) reader.keepAnswer(asked, { plan, keys, bytes: out.since(from) });
 }
 

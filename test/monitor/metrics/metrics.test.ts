@@ -45,7 +45,7 @@ async function scrape(): Promise<ReadonlyMap<string, number>> {
   const samples = new Map<string, number>();
   for (const line of (await answer.text()).split("\n")) {
     if (line === "" || line.startsWith("#")) continue;
-    const [, name, value] = /^([a-z_]+(?:\{(?:[a-z]+="[^"]*",?)+\})?) ([-+\d.e]+|NaN)$/.exec(line) ?? [];
+    const [, name, value] = /^([a-z_]+(?:\{(?:[a-z_]+="[^"]*",?)+\})?) ([-+\d.e]+|NaN)$/.exec(line) ?? [];
     expect(name, line).toBeDefined();
     expect(samples.has(name!), `twice: ${name}`).toBe(false);
     samples.set(name!, Number(value));
@@ -94,11 +94,25 @@ describe("GET /metrics", () => {
       'onefold_archive_lag_events{source="rides"}': 0,
       'onefold_offline_rows_total{table="events/rides"}': 2,
       'onefold_source_up{source="rides"}': 1,
+      'onefold_pipeline_age_seconds{view="rider_rides@1"}': 0,
+      'onefold_view_entities{view="rider_rides@1"}': 1,
+      'onefold_entities_by_age{view="rider_rides@1",up_to="+Inf"}': 1,
+      'onefold_event_servable_seconds_count{source="rides"}': 2,
+      'onefold_fold_seconds_count{source="rides"}': 1,
+      'onefold_append_seconds_count{source="rides"}': 1,
+      'onefold_feature_reads_total{view="rider_rides@1",feature="stars",consumer=""}': 2,
+      'onefold_consumer_vectors_total{service="model",consumer=""}': 2,
     };
     expect(seen(...Object.keys(expected))).toEqual(expected);
     expect(samples.get('onefold_flush_seconds_count{source="rides"}')).toBeGreaterThan(0);
     expect(samples.get('onefold_flushed_states_total{source="rides"}')).toBeGreaterThan(0);
     expect(samples.get("onefold_online_store_bytes")).toBeGreaterThan(0);
+    expect(samples.get('onefold_disk_bytes{store="log"}')).toBeGreaterThan(0);
+    expect(samples.get('onefold_view_state_bytes{view="rider_rides@1"}')).toBeGreaterThan(0);
+    expect(samples.get('onefold_view_cpu_seconds_total{view="rider_rides@1",stage="fold"}')).toBeGreaterThan(0);
+    expect(samples.get('onefold_view_cpu_seconds_total{view="rider_rides@1",stage="encode"}')).toBeGreaterThan(0);
+    expect(samples.get('onefold_view_written_bytes_total{view="rider_rides@1"}')).toBeGreaterThan(0);
+    expect(samples.get('onefold_source_silence_seconds{source="rides"}')).toBeLessThan(60);
     expect(samples.get("process_resident_memory_bytes")).toBeGreaterThan(1e7);
     expect(samples.get('onefold_fold_lag_seconds{view="rider_rides@1"}')).toBeLessThan(10);
   });

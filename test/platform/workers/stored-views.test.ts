@@ -105,7 +105,7 @@ describe("stored views", () => {
     await writer.commitAlone([], [place("a@1", 0, 5, 1000)]);
     const a = views.view(view("a@1"));
     const told = (position: number, at: number): void =>
-      views.told({ ready: true, waitingFor: [], at: at as Micros, flushed: [["a@1", position]] });
+      views.told({ ready: true, waitingFor: [], at: at as Micros, flushed: [["a@1", position]], stale: [] });
     views.renew();
     expect(a.snapshotTime).toBe(1000);
     told(6, 3000); // of a flush that has not come here yet
@@ -117,5 +117,16 @@ describe("stored views", () => {
     await writer.commitAlone([], [place("a@1", 0, 7, 4000)]);
     views.renew();
     expect(a.snapshotTime).toBe(4000);
+  });
+  it("have the fallback served that the owner says, and not any longer", async () => {
+    await writer.commitAlone([], [place("a@1", 0, 5, 1000)]);
+    const a = views.view(view("a@1"));
+    const told = (stale: [string, "null" | "default"][]): void =>
+      views.told({ ready: true, waitingFor: [], at: 0 as Micros, flushed: [], stale });
+    expect(a.fallback!.active).toBe(null);
+    told([["a@1", "default"]]);
+    expect(a.fallback!.active).toBe("default");
+    told([["b@1", "null"]]);
+    expect(a.fallback!.active).toBe(null);
   });
 });

@@ -70,9 +70,9 @@ describe("a worker's house", () => {
   it("is ready once the owner says so, and what the owner has built can be read", async () => {
     const { ports, told } = await open();
     expect(ports.readiness()).toEqual({ ready: false, waitingFor: ["word from the owner"] });
-    told({ ready: false, waitingFor: ["worker 2 of 2"], at: clock.now(), flushed: [] });
+    told({ ready: false, waitingFor: ["worker 2 of 2"], at: clock.now(), flushed: [], stale: [] });
     expect(ports.readiness()).toEqual({ ready: false, waitingFor: ["worker 2 of 2", "view totals@1"] });
-    told({ ready: true, waitingFor: [], at: clock.now(), flushed: [] });
+    told({ ready: true, waitingFor: [], at: clock.now(), flushed: [], stale: [] });
     expect(ports.readiness()).toEqual({ ready: false, waitingFor: ["view totals@1"] });
     await storeTotals();
     expect(ports.readiness()).toEqual({ ready: true, waitingFor: [] });

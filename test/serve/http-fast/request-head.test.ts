@@ -15,9 +15,22 @@ describe("a request head", () => {
       method: "GET",
       target: "/a/b?c=d",
       bodyBytes: 0,
+      consumer: "",
     });
     const lines = ["POST / HTTP/1.1", "content-length: \t 17 ", "X-Empty:", "host: x", "Connection: Keep-Alive"];
-    expect(parseRequestHead(`${lines.join("\r\n")}\r\n\r\n`)).toEqual({ method: "POST", target: "/", bodyBytes: 17 });
+    expect(parseRequestHead(`${lines.join("\r\n")}\r\n\r\n`)).toEqual({
+      method: "POST",
+      target: "/",
+      bodyBytes: 17,
+      consumer: "",
+    });
+  });
+
+  it("says who asks, unless it says so twice", () => {
+    const named = (...names: string[]): string =>
+      `GET / HTTP/1.1\r\nHost: x\r\n${names.map((name) => `X-Onefold-Consumer: ${name}\r\n`).join("")}\r\n`;
+    expect(parseRequestHead(named(" web "))!.consumer).toBe("web");
+    expect(parseRequestHead(named("web", "job"))).toBe(null);
   });
 
   it("may be on its way at each of its beginnings", () => {

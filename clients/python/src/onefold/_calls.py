@@ -27,6 +27,12 @@ NOTHING_TAKEN_IN = frozenset({"BACKPRESSURE", "NOT_READY"})
 PASSING = NOTHING_TAKEN_IN | {"SERVER_UNREACHABLE", "STORE_UNAVAILABLE", "STORE_TIMEOUT", "CLOCK_BEHIND"}
 
 
+def headers_of(headers: Mapping[str, str] | None, consumer: str | None) -> dict[str, str]:
+    """Headers of every request, with the name under which the server counts what is read."""
+    named = {} if consumer is None else {"x-onefold-consumer": consumer}
+    return {**(headers or {}), **named}
+
+
 @dataclass(frozen=True)
 class Call:
     method: str

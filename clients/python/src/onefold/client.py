@@ -11,6 +11,7 @@ from ._http import Http, in_thread
 from ._calls import (
     Call,
     features_call,
+    headers_of,
     importances_call,
     push_calls,
     push_result,
@@ -39,6 +40,7 @@ class Onefold:
             when the connection broke or the server is not ready; pushes only when the server took nothing in, or with
             ``idempotent=True``.
         headers: Sent with every request.
+        consumer: Under what name the server counts what is read: that of a model, a job, a team.
 
     Every call raises ``OnefoldError`` with the server's code, ``where`` and ``hint``; ``SERVER_UNREACHABLE`` and
     ``CALL_TIMED_OUT`` where there is no answer.
@@ -51,8 +53,9 @@ class Onefold:
         timeout: float = 10.0,
         retries: int = 2,
         headers: Mapping[str, str] | None = None,
+        consumer: str | None = None,
     ) -> None:
-        self._http = Http(url, timeout, retries, headers)
+        self._http = Http(url, timeout, retries, headers_of(headers, consumer))
 
     def close(self) -> None:
         self._http.close()

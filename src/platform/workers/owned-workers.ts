@@ -1,4 +1,4 @@
-/** What the workers of a platform get of it. */
+/** The workers of a platform: what they get of its owner. */
 import type { Clock } from "../../base/clock.ts";
 import type { Metrics } from "../../monitor/metrics/metrics.ts";
 import type { ServePorts } from "../../serve/ports.ts";
@@ -6,33 +6,33 @@ import { desksOf } from "../monitoring/monitoring.ts";
 import type { Owned } from "../platform-parts.ts";
 import { Workers } from "./worker-server.ts";
 
-interface Owner {
+export interface OwnedWorkersOptions {
   readonly dataDir: string;
   readonly registryFolder: string;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** The owner's. */
   readonly ports: ServePorts;
 }
 
 export function openWorkers(
-  owner: Owner,
   { online, sources, training, monitoring, sampleRate, drift }: Owned,
+  options: OwnedWorkersOptions,
 ): Workers {
-  const { dataDir, registryFolder, clock, metrics, ports } = owner;
+  const { ports, ...given } = options;
   return new Workers({
-    dataDir,
-    registryFolder,
-    clock,
+    ...given,
     servingLogSampleRate: sampleRate,
     driftSampleRate: drift.rate,
     keepDrift: (windows) => drift.keep(windows),
-    monitoring: desksOf(monitoring),
     push: ports.push,
-    correct: (source, corrections) => ports.correct!(source, corrections),
+    correct: ports.correct!,
     readiness: ports.readiness,
-    metrics,
+    freshness: ports.freshness!,
     training,
+    monitoring: desksOf(monitoring),
     flushedViews: () => sources.flushedViews(),
+    staleViews: () => sources.stale.active,
     releaseDeadReaders: () => online.releaseDeadReaders(),
   });
 }

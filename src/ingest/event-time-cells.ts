@@ -1,0 +1,133 @@
+/**
+ * When entities had their last event: how many of them in each cell of time, kept up as entities move.
+ *
+ *     past  |----------|----------|-----|-----|--|--|-|-|-|-|  horizon
+ *            cells of level 10     9           8      7 ...      so far back, a cell is no wider than 1/64 of that
+ *
+ * A cell of level n is 2^n seconds or so wide and begins at a multiple of that, so two of one level are exactly one of
+ * the next. Which level a moment's cell has follows from the moment and the horizon alone. So an entity that moves is
+ * taken from the cell that holds its former time, wherever that time has got to, without being looked for; and cells are
+ * joined, never split, as the horizon goes on.
+ *
+ * Counts are exact at every cell's edge. Who asks how many entities are older than some age is answered for the edge at
+ * or before that moment, and told where it is.
+ */
+
+/** About a second: the width of cells of level 0. */
+const CELL_MICROS = 2 ** 20;
+/** A cell ends at least so many of its own widths before the horizon, unless it is of level 0. */
+const WIDTHS_BACK = 64;
+/** About 34,000 years. */
+const LEVEL_MAX = 40;
+/** How far the horizon goes on at a time. */
+const STEP_MICROS: number = WIDTHS_BACK * CELL_MICROS;
+
+export interface CountBefore {
+  /** Entities whose last event is earlier than `edge`. */
+  readonly count: number;
+  /** At or before the moment that was asked for, by less than 1/64 of how long ago that is, or a second. */
+  readonly edge: number;
+}
+
+export class EventTimeCells {
+  /** By level, by number in the level. */
+  readonly #levels = new Map<number, Map<number, number>>();
+  readonly #changed = new Set<number>();
+  #horizon: number;
+  #total = 0;
+
+  constructor(horizon: number) {
+    this.#horizon = horizon;
+  }
+
+  get horizon(): number {
+    return this.#horizon;
+  }
+
+  /** Entities in all cells. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /** An entity's last event was at `from` and is at `to`; -Infinity where there is none. */
+  move(from: number, to: number): void {
+    if (from === to) return;
+    if (Number.isFinite(from)) this.#add(from, -1);
+    if (Number.isFinite(to)) this.#add(to, 1);
+  }
+
+  /** Joins cells that are far enough back from `now`. A clock that goes back changes nothing. */
+  advance(now: number): void {
+    if (now - this.#horizon < STEP_MICROS) return;
+    this.#horizon = now;
+    for (const level of [...this.#levels.keys()].sort((a, b) => a - b)) {
+      for (const [index, count] of this.#levels.get(level)!) {
+        const start = index * widthOf(level);
+        const joined = this.#levelOf(start);
+        if (joined === level) continue;
+        this.#put(level, index, -count);
+        this.#put(joined, Math.floor(start / widthOf(joined)), count);
+      }
+    }
+  }
+
+  /** How many entities had their last event before `time`, or just before. */
+  before(time: number): CountBefore {
+    const level = this.#levelOf(time);
+    const edge = Math.floor(time / widthOf(level)) * widthOf(level);
+    let count = 0;
+    for (const [each, cells] of this.#levels) {
+      for (const [index, entities] of cells) if (index * widthOf(each) < edge) count += entities;
+    }
+    return { count, edge };
+  }
+
+  /** Cells of the levels that changed since they were last taken, by level: pairs of a number and a count. */
+  takeChanged(): ReadonlyMap<number, readonly number[]> {
+    const taken = new Map([...this.#changed].map((level) => [level, [...(this.#levels.get(level) ?? [])].flat()]));
+    this.#changed.clear();
+    return taken;
+  }
+
+  /** As `takeChanged` gave them, of this horizon. */
+  load(level: number, cells: readonly number[]): void {
+    for (let i = 0; i < cells.length; i += 2) {
+      this.#put(level, cells[i]!, cells[i + 1]!);
+      this.#total += cells[i + 1]!;
+    }
+    this.#changed.delete(level);
+  }
+
+  #add(time: number, count: number): void {
+    const level = this.#levelOf(time);
+    this.#put(level, Math.floor(time / widthOf(level)), count);
+    this.#total += count;
+  }
+
+  #put(level: number, index: number, count: number): void {
+    let cells = this.#levels.get(level);
+    if (cells === undefined) this.#levels.set(level, (cells = new Map()));
+    const present = (cells.get(index) ?? 0) + count;
+    if (present === 0) cells.delete(index);
+    else cells.set(index, present);
+    this.#changed.add(level);
+  }
+
+  /** The highest level whose cell around `time` ends far enough before the horizon. */
+  #levelOf(time: number): number {
+    const back = this.#horizon - time;
+    if (back < STEP_MICROS) return 0;
+    let level = Math.min(LEVEL_MAX, Math.floor(Math.log2(back / STEP_MICROS)) + 1);
+    while (level > 0) {
+      const width = widthOf(level);
+      const end = (Math.floor(time / width) + 1) * width;
+      if (end <= this.#horizon - WIDTHS_BACK * width) break;
+      level--;
+    }
+    return level;
+  }
+}
+
+function widthOf(level: number): number {
+  return CELL_MICROS * 2 ** level;
+}

@@ -1,0 +1,39 @@
+/**
+ * Views in whose place a fallback is served, because what they promise of their freshness is broken. One object a view for
+ * as long as the process lives: whoever serves the view looks at it at each read.
+ */
+import type { Fallback } from "../../define/definition.ts";
+
+export interface StaleView {
+  readonly active: Fallback | null;
+}
+
+export class StaleViews {
+  readonly #views = new Map<string, { active: Fallback | null }>();
+
+  of(view: string): StaleView {
+    let stale = this.#views.get(view);
+    if (stale === undefined) this.#views.set(view, (stale = { active: null }));
+    return stale;
+  }
+
+  /** Whether anything changed. */
+  set(view: string, active: Fallback | null): boolean {
+    const stale = this.of(view) as { active: Fallback | null };
+    if (stale.active === active) return false;
+    stale.active = active;
+    return true;
+  }
+
+  /** These and no others. */
+  replace(active: StaleViews["active"]): void {
+    const present = new Map(active);
+    for (const view of this.#views.keys()) this.set(view, present.get(view) ?? null);
+    for (const [view, fallback] of active) this.set(view, fallback);
+  }
+
+  /** `view@version` and what is served in its place. */
+  get active(): readonly (readonly [view: string, fallback: Fallback])[] {
+    return [...this.#views].flatMap(([view, { active }]) => (active === null ? [] : [[view, active] as const]));
+  }
+}
