@@ -5,7 +5,6 @@
  *     <data>/registry  log/<source>  online  offline/events  offline/features  serving-log  dead-letters  lock
  */
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
