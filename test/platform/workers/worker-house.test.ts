@@ -48,8 +48,15 @@ afterEach(async () => {
 
 async function open(options: WorkerOptions = {}): Promise<WorkerHouse> {
   const registryFolder = join(folder, "registry");
-  const settings = { dataDir: folder, registryFolder, monitors: [],
-      trains: false, servingLogSampleRate: 0, http: {}, resp: null };
+  const settings = {
+    dataDir: folder,
+    registryFolder,
+    monitors: [],
+    trains: false,
+    servingLogSampleRate: 0,
+    http: {},
+    resp: null,
+  };
   house = await openWorkerHouse(settings, { ...options, clock }, new AskLink(() => {}, {}));
   return house;
 }
