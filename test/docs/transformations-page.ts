@@ -55,12 +55,12 @@ the next one is 2. It holds the parameters in plain words, the split, the manife
 of the service. In code it is \`platform.fit(...)\`; \`GET /services/{name}/fits\` lists them.
 
 From then on \`get\`, HTTP and \`train\` transform with the newest fit of the service as it is defined now, and say which one
-it was: \`metadata.fit\`, and \`fit\` with its hash in a training set's manifest. \`--fit 1\` (\`"fit": 1\` over HTTP) asks for
+it was: \`metadata.fit\`, and \`services[].fit\` with its hash in a training set's manifest. \`--fit 1\` (\`"fit": 1\` over HTTP) asks for
 one fit, and brings the definition that it is of, even after the service was defined anew: a model and its transformations
 stay together. The token of a vector carries the fit it was served with, so with \`--knowledge as-served\` each label row is
 transformed by its own fit, and by the definition which that is of: rows of several fits may stand in one file, as long as
 they have the columns that the service has now (rows that have not are refused, and trained by themselves with \`--fit\`).
-A token from before tokens carried fits counts as one of the newest. The manifest counts the rows of each fit in \`fits\`.
+A token from before tokens carried fits counts as one of the newest. The manifest counts the rows of each fit in \`services[].fits\`.
 
 A service that is redefined has to be fitted again, and answers \`SERVICE_NOT_FITTED\` until it is.
 
