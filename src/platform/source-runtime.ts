@@ -29,6 +29,7 @@ import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import { refoldRun } from "../ingest/refold.ts";
 import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
+import type { RuntimeFreshness } from "./monitoring/runtime-freshness.ts";
 import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
@@ -46,12 +47,6 @@ import type { CatalogView } from "./view-catalog.ts";
 import { historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
 
 const TICK_MS = 1000;
-
-export interface RuntimeFreshness {
-  readonly lastEventAt: number | null;
-  readonly oldestUnfoldedAt: number | null;
-  readonly runners: readonly ViewRunner[];
-}
 
 export class SourceRuntime {
   readonly name: string;

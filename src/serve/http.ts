@@ -172,10 +172,9 @@ function createApp(routes: readonly Route[], onError: OnServerError, timeouts: H
     clientErrorHandler: answerClientError,
   });
   takeExpectations(app.server);
-  app.addHook("onRequest", (request, reply, done) => {
-    noteRequest(request.raw, reply.raw);
-    done(headFault(request.raw) ?? undefined);
-  });
+  // Of all requests: hooks are not told of those whose address the framework cannot read.
+  app.server.prependListener("request", noteRequest);
+  app.addHook("onRequest", (request, _reply, done) => done(headFault(request.raw) ?? undefined));
   app.addHook("onResponse", (request, reply, done) => {
     if (diagnostics.answered.hasSubscribers) {
       diagnostics.answered.publish({

@@ -177,7 +177,7 @@ describe("a service with transformations", () => {
     // later payments change nothing of what was known then
     await world.pay(20);
     expect((await world.platform.fit({ ...options, split: { share: 1 } })).parameters).toEqual(alone.parameters);
-    expect(byTime.training).toMatchObject({ fit: null, service: { name: "fraud" }, spine: { rows: 40 } });
+    expect(byTime.training).toMatchObject({ services: [{ name: "fraud", fit: null }], spine: { rows: 40 } });
   });
 
   it("can be stopped while it is fitted, and nothing is stored", async () => {
