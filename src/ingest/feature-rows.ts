@@ -67,6 +67,11 @@ export class FeatureRows {
     return this.#due.size;
   }
 
+  /** Whether rows of closed minutes are not read yet, or read and not written. */
+  get hasRowsToWrite(): boolean {
+    return this.#due.size > 0 || this.#rows.length > 0;
+  }
+
   get hasWrites(): boolean {
     return this.#notes.hasWrites || this.#rows.length > 0 || this.#due.size > 0;
   }

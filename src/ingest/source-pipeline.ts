@@ -457,7 +457,7 @@ export class SourcePipeline {
   async drain(): Promise<void> {
     while (this.#pendingRows > 0 && this.failure === null) await nextTurn();
     do await this.#flusher.finish();
-    while (this.failure === null && this.runners.some((runner) => runner.dueRows > 0));
+    while (this.failure === null && this.runners.some((runner) => runner.hasRowsToWrite));
     if (this.failure !== null) throw this.failure;
   }
 

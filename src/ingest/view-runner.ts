@@ -170,6 +170,11 @@ export class ViewRunner implements TailMember {
     return this.#rows?.dueCount ?? 0;
   }
 
+  /** Whether rows of closed minutes are not read yet, or read and not written. */
+  get hasRowsToWrite(): boolean {
+    return this.#rows?.hasRowsToWrite ?? false;
+  }
+
   /** States changed since the last flush began, in their tails or else. */
   get dirtyCount(): number {
     return this.#hot.dirtyCount;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LogEvent } from "../../src/ingest/event.ts";
+import { readOutbox } from "../../src/ingest/feature-rows.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import { stateSpace } from "../../src/ingest/view-runner.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
@@ -69,6 +70,21 @@ describe("source pipeline", () => {
     expect(featuresOf(pipeline, "user_payments@1", "u1", START)).toMatchObject({ count: 1, sum_1m: 7 });
     expect(storedStates(pipeline)).toEqual(before);
     expect((await pipeline.push([payment(3)])).outcomes).toEqual([{ status: "accepted", offset: 3 }]);
+    await pipeline.close();
+  });
+
+  it("is drained once the rows of all closed minutes are stored, however many are read at once", async () => {
+    const stage = newStage();
+    const pipeline = await openPayments(stage);
+    const users = 200;
+    await pipeline.push(Array.from({ length: users }, (_, i) => payment(i, { user: `user-${i}` })));
+    stage.clock.time = START + 2 * MINUTE;
+    pipeline.tick();
+    await pipeline.drain();
+    const rows = [
+      ...readOutbox(stage.store, "user_payments@1", pipelineView(userView).fold, [{ name: "string" }]),
+    ].flatMap(({ rows: of }) => of);
+    expect(rows).toHaveLength(users);
     await pipeline.close();
   });
 
