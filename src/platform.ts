@@ -161,7 +161,7 @@ export class Platform {
       workers: async () => this.#workers?.flushDrift(),
       settle: () => this.settle(),
     });
-    owned?.monitoring.watchDrift(askedDriftDesk(this.drift), this.drift.signals);
+    owned?.monitoring.watch({ drift: askedDriftDesk(this.drift) }, [{ name: "drift", source: this.drift.signals }]);
     this.#registrations = new Registrations({
       registry: shared.registry,
       code: shared.code,

@@ -2,15 +2,10 @@
  * What a part of monitoring tells of one subject at one time: a measure, what it is held against, and whether
  * that is beyond. Alerts judge signals; they know nothing of how one came to be.
  */
+import type { WatchedKind } from "../define/alert-definition.ts";
 
-export type SignalKind =
-  | "pipeline-age"
-  | "source-silence"
-  | "entity-age"
-  | "expectation"
-  | "drift"
-  | "missing-drift"
-  | "skew";
+/** What can be watched, but for parts of monitoring that fail: they tell nothing of it themselves. */
+export type SignalKind = Exclude<WatchedKind, "signal-source">;
 
 export interface SignalSubject {
   readonly source?: string;

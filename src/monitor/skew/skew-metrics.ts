@@ -2,17 +2,11 @@
  * What rounds of the audit found, for a scraper.
  */
 import type { Instruments } from "../metrics/prometheus.ts";
+import type { SkewCounts } from "./skew-tally.ts";
 
 export interface SkewHouse {
   /** Since the process began; none where nothing is audited. */
-  skew(): readonly {
-    readonly of: string;
-    readonly feature: string;
-    readonly compared: number;
-    readonly mismatched: number;
-    readonly missing: number;
-    readonly extra: number;
-  }[];
+  skew(): readonly SkewCounts[];
 }
 
 export function addSkewMetrics(make: Instruments, house: SkewHouse): void {

@@ -38,7 +38,8 @@ export interface SkewExample {
   readonly recomputed: Value;
 }
 
-export interface FeatureSkew {
+/** What comparing the values of one feature came to. */
+export interface SkewCounts {
   readonly of: string;
   readonly feature: string;
   readonly compared: number;
@@ -48,6 +49,9 @@ export interface FeatureSkew {
   readonly missing: number;
   /** A value was served where there is none. */
   readonly extra: number;
+}
+
+export interface FeatureSkew extends SkewCounts {
   readonly differences: Differences | null;
   readonly examples: readonly SkewExample[];
 }

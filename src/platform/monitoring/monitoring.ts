@@ -6,7 +6,6 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { AlertGauges } from "../../monitor/alerts/alert-metrics.ts";
 import { AlertStore } from "../../monitor/alerts/alert-store.ts";
 import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
-import type { SignalSource } from "../../monitor/signal.ts";
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { DriftDesk } from "../../serve/drift-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
@@ -20,7 +19,6 @@ import { Alerts } from "./alerts.ts";
 import { importanceDesk } from "./importances.ts";
 import { setBuilder } from "./set-builder.ts";
 import { type NamedSignalSource, type SignalHouse, signalSources } from "./signal-sources.ts";
-import type { StandingChecks } from "./standing-checks.ts";
 
 /** Only what may be asked from another process. */
 export function desksOf({ alerts, importances, quality, drift }: MonitoringDesks): MonitoringDesks {
@@ -38,20 +36,20 @@ export class Monitoring implements MonitoringDesks {
   quality?: QualityPort;
   drift?: DriftDesk;
   readonly #context: RuntimeContext;
-  readonly #house: Omit<SignalHouse, "drift"> & { readonly training: TrainingDesk | null };
+  readonly #training: TrainingDesk | null;
   readonly #options: PlatformOptions["alerts"];
-  #checked: readonly NamedSignalSource[] = [];
-  #driftSignals: SignalSource | null = null;
+  readonly #watched: NamedSignalSource[];
   #opening: Promise<Alerts> | null = null;
   #opened: Alerts | null = null;
 
   constructor(
     context: RuntimeContext,
-    house: Omit<SignalHouse, "drift"> & { readonly training: TrainingDesk | null },
+    { training, ...house }: SignalHouse & { readonly training: TrainingDesk | null },
     { alerts = {} }: Pick<PlatformOptions, "alerts">,
   ) {
     this.#context = context;
-    this.#house = house;
+    this.#training = training;
+    this.#watched = signalSources(house);
     this.#options = alerts;
     this.importances = importanceDesk(new ImportanceStore(context.dataDir), context.registry, context.clock);
     if (alerts === false) return;
@@ -68,16 +66,10 @@ export class Monitoring implements MonitoringDesks {
     };
   }
 
-  /** What is checked again and again: alerts ask it, and others may. */
-  add({ port, signalSources: checked }: Pick<StandingChecks, "port" | "signalSources">): void {
-    this.quality = port;
-    this.#checked = checked;
-  }
-
-  /** To be told before anything is served. */
-  watchDrift(drift: DriftDesk, signals: SignalSource): void {
-    this.drift = drift;
-    this.#driftSignals = signals;
+  /** A part whose signals alerts ask for, and the desk that others may ask. To be told before anything is served. */
+  watch(desk: Pick<MonitoringDesks, "quality" | "drift">, sources: readonly NamedSignalSource[]): void {
+    Object.assign(this, desk);
+    this.#watched.push(...sources);
   }
 
   /** Judges alerts from now on; a second call does nothing. */
@@ -109,9 +101,8 @@ export class Monitoring implements MonitoringDesks {
   async #open(options: Exclude<PlatformOptions["alerts"], false | undefined>): Promise<Alerts> {
     const { dataDir, clock, registry } = this.#context;
     const store = await AlertStore.open(dataDir, clock.now());
-    const builder = setBuilder(this.#house.training);
-    const sources = [...signalSources({ ...this.#house, drift: this.#driftSignals }), ...this.#checked];
-    const alerts = new Alerts({ store, registry, clock, sources, builder }, options);
+    const builder = setBuilder(this.#training);
+    const alerts = new Alerts({ store, registry, clock, sources: this.#watched, builder }, options);
     alerts.start();
     this.#opened = alerts;
     return alerts;

@@ -16,6 +16,6 @@ export function openChecks(
   const flushServed = (): Promise<unknown> => Promise.all([owned?.servingLog.flush(), flushWorkers()]);
   const house = { context, ports, sources: owned?.sources ?? null, flushServed };
   const checks = new StandingChecks(house, owned?.checks ?? {});
-  owned?.monitoring.add(checks);
+  owned?.monitoring.watch({ quality: checks.port }, checks.signalSources);
   return checks;
 }

@@ -11,18 +11,13 @@ export interface NamedSignalSource {
 
 export interface SignalHouse {
   gauges(): readonly SourceGauges[];
-  /** Of what is served; null where nothing is looked at. */
-  readonly drift: SignalSource | null;
-  /** What measures by itself, and is asked for what it has found. */
-  readonly parts?: readonly NamedSignalSource[];
   readonly freshness: SignalSource;
 }
 
+/** Of sources and views; what else is watched tells `Monitoring.watch` of itself. */
 export function signalSources(house: SignalHouse): NamedSignalSource[] {
   return [
     { name: "readings", source: readingSignals(house) },
-    ...(house.drift === null ? [] : [{ name: "drift", source: house.drift }]),
-    ...(house.parts ?? []),
     { name: "freshness", source: house.freshness },
   ];
 }

@@ -11,7 +11,7 @@ import { formatMicros, parseMicros } from "../../base/micros.ts";
 import { TurnQueue } from "../../base/turn-queue.ts";
 import { murmur3 } from "../../fold/value-hash.ts";
 import { readSkewState, skewFolder, type SkewRound, writeSkewState } from "../../monitor/skew/skew-file.ts";
-import { type FeatureSkew, ratioOf, SkewTally } from "../../monitor/skew/skew-tally.ts";
+import { type FeatureSkew, type SkewCounts, ratioOf, SkewTally } from "../../monitor/skew/skew-tally.ts";
 import type { Signal, SignalSource } from "../../monitor/signal.ts";
 import { readServingLogFrom, type ServedVector } from "../../schema/served-vector.ts";
 import { audit } from "../../training/audit.ts";
@@ -35,30 +35,17 @@ export interface SkewDeskOptions {
 export type ServedFileOptions = Omit<ServedFileRequest, "ports" | "onCompared">;
 
 /** What a user's own serving log came to. */
-export interface ServedFileReport extends ServedFileResult {
-  readonly compared: number;
-  readonly mismatched: number;
-  readonly missing: number;
-  readonly extra: number;
+export interface ServedFileReport extends ServedFileResult, Omit<SkewCounts, "of" | "feature"> {
   readonly skew: readonly FeatureSkew[];
   /** Nothing differs. */
   readonly clean: boolean;
-}
-
-export interface SkewTotals {
-  readonly of: string;
-  readonly feature: string;
-  readonly compared: number;
-  readonly mismatched: number;
-  readonly missing: number;
-  readonly extra: number;
 }
 
 export class SkewDesk implements SignalSource {
   readonly #options: SkewDeskOptions;
   readonly #folder: string;
   /** Since this process began, for the metrics. */
-  readonly #totals = new Map<string, SkewTotals>();
+  readonly #totals = new Map<string, SkewCounts>();
   readonly #turns = new TurnQueue();
 
   constructor(options: SkewDeskOptions) {
@@ -71,7 +58,7 @@ export class SkewDesk implements SignalSource {
     return (await readSkewState(this.#folder)).rounds.toReversed();
   }
 
-  totals(): readonly SkewTotals[] {
+  totals(): readonly SkewCounts[] {
     return [...this.#totals.values()];
   }
 
@@ -175,7 +162,7 @@ export class SkewDesk implements SignalSource {
   }
 }
 
-function sumOf(features: readonly FeatureSkew[]): Omit<SkewTotals, "of" | "feature"> {
+function sumOf(features: readonly FeatureSkew[]): Omit<SkewCounts, "of" | "feature"> {
   const sum = (of: (one: FeatureSkew) => number): number => features.reduce((total, one) => total + of(one), 0);
   return {
     compared: sum((one) => one.compared),

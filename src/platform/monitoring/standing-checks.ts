@@ -6,12 +6,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { QualityHouse } from "../../monitor/quality/quality-metrics.ts";
 import type { SkewHouse } from "../../monitor/skew/skew-metrics.ts";
-import type { SignalSource } from "../../monitor/signal.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { SourceRuntimes } from "../source-runtimes.ts";
 import { QualityDesk } from "./quality-desk.ts";
+import type { NamedSignalSource } from "./signal-sources.ts";
 import { SkewDesk } from "./skew-desk.ts";
 
 /** The part of the time in which profiles may be brought up to date while something is served. */
@@ -72,7 +72,7 @@ export class StandingChecks {
   }
 
   /** What alerts ask. */
-  get signalSources(): readonly { readonly name: string; readonly source: SignalSource }[] {
+  get signalSources(): readonly NamedSignalSource[] {
     return [
       { name: "quality", source: this.quality },
       { name: "skew", source: this.skew },
