@@ -70,7 +70,7 @@ function heard(): { readonly line: string; readonly hours: number; readonly noti
   const notices = receiver.received.splice(0).map(({ json }) => json as unknown as Notice);
   return notices.flatMap((notice) =>
     notice.found.map(({ subject }) => ({
-      line: `${notice.event} ${notice.rule} ${subject.feature ?? subject.expectation ?? subject.source}`,
+      line: `${notice.event} ${notice.rule} ${subject.expectation ?? subject.feature ?? subject.source}`,
       hours: (parseMicros(notice.at) - START) / HOUR,
       notice,
     })),
