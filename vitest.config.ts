@@ -25,6 +25,7 @@ const FAULTS = [
 
 /** What a user does, from the first command to the last: the documents' pages, the demos, the benchmarks. */
 const JOURNEYS = [
+  "test/bench/false-alarms.test.ts",
   "test/bench/serving.test.ts",
   "test/clients/python.test.ts",
   "test/bench/stream.test.ts",

@@ -34,6 +34,7 @@ export interface QuietRunOptions {
 }
 
 export interface QuietRun {
+  /** With enough values to be judged. */
   readonly windows: number;
   /** Windows in which any feature is significant among all, before an effect is asked for. */
   readonly significant: number;
@@ -60,7 +61,7 @@ export async function quietRun(served: ServedVectors, options: QuietRunOptions):
   for (const window of hours.slice(PAST_DAYS * 24).filter(isThere)) {
     const [baseline, current] = [sideOf("the week before", before), sideOf("last hour", window)];
     const signals = driftSignals(await driftReport(baseline, current, SETTINGS, window.endMicros), usual);
-    windows++;
+    if (window.vectors >= SAMPLES_MIN) windows++;
     if (hasSignificant(signals)) significant++;
     const round = evaluate(memory, rules, signals, parts, window.endMicros);
     memory = round.memory;
@@ -108,6 +109,8 @@ function drawHours(served: ServedVectors, options: QuietRunOptions): (DriftWindo
         return windowOf(served, hour, some, changed);
       }
       const of = (first + drawnDay) * 24 + hourOfDay;
+      const known = changed.size === 0 ? (hoursKnown(served).get(of) ?? null) : null;
+      if (known !== null) return at(known, hour);
       const [from, until] = [firstAtLeast(served.hours, of), firstAtLeast(served.hours, of + 1)];
       if (until === from) return null;
       return windowOf(
@@ -118,6 +121,19 @@ function drawHours(served: ServedVectors, options: QuietRunOptions): (DriftWindo
       );
     }),
   );
+}
+
+const KNOWN = new WeakMap<ServedVectors, Map<number, DriftWindow>>();
+
+/** Hours as they were, which come again and again. */
+function hoursKnown(served: ServedVectors): Map<number, DriftWindow> {
+  const known = KNOWN.get(served) ?? new Map<number, DriftWindow>();
+  KNOWN.set(served, known);
+  return known;
+}
+
+function at(window: DriftWindow, hour: number): DriftWindow {
+  return { ...window, startMicros: hour * WINDOW_MICROS, endMicros: (hour + 1) * WINDOW_MICROS };
 }
 
 function windowOf(
