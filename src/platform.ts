@@ -8,6 +8,8 @@ import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
+import { serviceId } from "./define/service-version.ts";
+import { openVersionDesk, type VersionDesk } from "./platform/version-desk.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
@@ -128,6 +130,8 @@ export class Platform {
   readonly checks: StandingChecks;
   /** Drift of what is served, against what was (docs/drift.md). */
   readonly drift: DriftDesk;
+  /** Promotes and rolls back (docs/versions.md). */
+  readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -171,6 +175,10 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
+    const refuseMove = (): unknown =>
+      shared.isShared || this.#own("move an alias", "ask its server: onefold promote does");
+    this.versions = openVersionDesk(this.registry, this.#registrations, refuseMove);
+    owned?.monitoring.watch({ versions: this.versions }, []);
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = openMetrics(context.dataDir, owned, {
@@ -308,9 +316,9 @@ export class Platform {
     return fitted;
   }
 
-  /** The fits of a service, oldest first. Throws `FIT_CORRUPT`. */
+  /** The fits of a service, oldest first. Throws `SERVICE_UNKNOWN`, `FIT_CORRUPT`. */
   fits(service: string): readonly FittedService[] {
-    return this.#context.fits.fitsOf(service);
+    return this.#context.fits.fitsOf(serviceId(this.registry.service(service).definition));
   }
 
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */

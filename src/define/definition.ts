@@ -378,6 +378,8 @@ export interface TransformationDefinition {
 /** The named list of features one model reads. */
 export interface ServiceDefinition extends Defined {
   readonly kind: "service";
+  /** 2, 3, ...; absent of version 1, so that services from before they had versions mean what they meant. */
+  readonly version?: number;
   /** In the order of the vector; `as` is the name in the vector, unique in it. */
   readonly features: readonly (FeatureReference & { readonly as: string })[];
   /** Names in it are those of `features` as they are read, never those of other transformations. */

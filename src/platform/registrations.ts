@@ -7,6 +7,7 @@
  */
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { Definition } from "../define/definition.ts";
+import type { AliasMove, AskedMove } from "../registry/alias-moves.ts";
 import type { Plan, PlannedChange } from "../registry/registry.ts";
 import type { SharedRegistry } from "../registry/stored-registry.ts";
 import type { OnProgress } from "./runtime-context.ts";
@@ -61,6 +62,17 @@ export class Registrations {
       const change = await this.#options.registry.dropDraft(name);
       await this.#build();
       return change;
+    });
+  }
+
+  /** What others have moved meanwhile counts. */
+  moveAlias(asked: AskedMove): Promise<AliasMove | null> {
+    return this.#turns.take(async () => {
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      const move = await registry.moveAlias(asked);
+      await this.#build();
+      return move;
     });
   }
 

@@ -34,7 +34,7 @@ export function planChanges(given: readonly Definition[], registered: ReadonlyMa
   const unique = [...new Map(given.map((definition) => [keyOf(definition), definition])).values()];
   const changes = unique
     .sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind])
-    .map((definition) => planOne(definition, registered.get(keyOf(definition))));
+    .map((definition) => planOne(definition, registered.get(keyOf(definition)), versionsOf(definition, registered)));
   return {
     changes,
     dirty: changes.some((change) => change.change !== "unchanged"),
@@ -61,12 +61,16 @@ export function changesBetween(before: readonly Definition[], after: readonly De
   return [...removed, ...changed].sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind]);
 }
 
-function planOne(after: Definition, before: Definition | undefined): PlannedChange {
+function versionsOf({ kind, name }: Definition, registered: ReadonlyMap<string, Definition>): number {
+  return [...registered.values()].filter((one) => one.kind === kind && one.name === name).length;
+}
+
+function planOne(after: Definition, before: Definition | undefined, versions: number): PlannedChange {
   if (before === undefined) return describeChange("add", after, summary(after));
   const [old, next] = [registeredData(toData(before)), registeredData(toData(after))];
   const details = differences(old, next);
   if (details.length === 0) return describeChange("unchanged", after);
-  const why = sameMeaning(old, next) ? null : refusal(before, after);
+  const why = sameMeaning(old, next) ? null : refusal(before, after, versions);
   if (why === null) return describeChange("change", after, details);
   return describeChange("refuse", after, [...differences(meaning(old), meaning(next)), why]);
 }

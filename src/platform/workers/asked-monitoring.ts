@@ -6,6 +6,7 @@ import type { DriftDesk } from "../../serve/drift-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
+import type { VersionDesk } from "../../serve/version-desk.ts";
 import type { AskLink } from "./ask-link.ts";
 
 /** `offered`: the desks that the owner has. */
@@ -31,7 +32,9 @@ export function askedMonitoring(
     report: ask("drift", "report"),
     choose: ask("drift", "choose"),
   };
+  const versions: VersionDesk = { promote: ask("versions", "promote"), rollback: ask("versions", "rollback") };
   return {
+    ...(offered.includes("versions") ? { versions } : {}),
     ...(offered.includes("quality") ? { quality } : {}),
     ...(offered.includes("alerts") ? { alerts } : {}),
     ...(offered.includes("importances") ? { importances } : {}),

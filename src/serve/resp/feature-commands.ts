@@ -6,6 +6,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
+import { serviceId } from "../../define/service-version.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
@@ -70,7 +71,7 @@ export const featureCommands: readonly Command[] = [
     run: (args, { door, out }) => {
       if (args.length > 2) throw new CommandError("ERR", "syntax error");
       const { reader, ports } = door;
-      if (args.length === 1) out.reply(ports.registry.services().map(({ definition }) => definition.name));
+      if (args.length === 1) out.reply(ports.registry.services().map(({ definition }) => serviceId(definition)));
       else out.reply(describePlan(reader.servicePlan(decodeText(args[1]!, "service"))));
     },
   },
