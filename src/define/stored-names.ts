@@ -26,6 +26,7 @@ export function withStoredNames(expression: Expression, stored: StoredName): Exp
       return { ...expression, inputs: expression.inputs.map(of) };
     case "when": {
       const { condition, then, otherwise } = expression;
+      // oxlint-disable-next-line unicorn/no-thenable -- never a function
       return { op: "when", condition: of(condition), then: of(then), otherwise: of(otherwise) };
     }
     default:

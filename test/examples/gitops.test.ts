@@ -47,7 +47,8 @@ test("totals", () => { if (totals.version !== 1) throw new Error("another versio
 const PROGRAMS = {
   npm: `#!/bin/sh
 test "$1" = ci || exit 64
-mkdir -p node_modules/.bin && ln -sfn ${root} node_modules/onefold && ln -sf ${cliPath} node_modules/.bin/onefold`,
+mkdir -p node_modules/.bin && ln -sfn ${root} node_modules/onefold
+printf '#!/bin/sh\nexec "${process.execPath}" "${cliPath}" "$@"\n' > node_modules/.bin/onefold && chmod +x node_modules/.bin/onefold`,
   gh: `#!/bin/sh
 test "$1 $2 $3" = "pr comment 7" || exit 64
 while [ $# -gt 0 ]; do test "$1" = --body-file && cp "$2" "$RUNNER_TEMP/comment"; shift; done`,
@@ -115,6 +116,7 @@ describe("examples/gitops", () => {
         PATH: [join(folder, "bin"), dirname(process.execPath), process.env["PATH"]].join(delimiter),
         HOME: folder,
         NO_COLOR: "1",
+        npm_config_update_notifier: "false",
         GITHUB_OUTPUT: outputFile,
         RUNNER_TEMP: folder,
         ...Object.fromEntries(given.filter(([, value]) => value !== "")),

@@ -3,7 +3,7 @@
  * renamed (one of them twice), one is dropped. Whatever was let in before and after, by old senders and new ones, states,
  * vectors and training sets are those of a platform that had the last definitions from the beginning, to the bit.
  */
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -210,8 +210,7 @@ class World {
     await writeFile(file, text);
     const reports = [];
     for (const platform of [this.evolved, this.oracle]) reports.push(await platform.importHistory("payments", [file]));
-    expect(reports[0]).toMatchObject({ rejected: 0 });
-    strictEqual(reports[0]!.accepted, reports[1]!.accepted);
+    deepStrictEqual([reports[0]!.rejected, reports[0]!.accepted], [0, reports[1]!.accepted]);
   }
 
   async serve(): Promise<void> {
@@ -253,7 +252,7 @@ class World {
     }
     const audit = await this.evolved.audit({ states: true });
     deepStrictEqual([audit.mismatched, audit.missing, audit.clean], [0, 0, true]);
-    expect(audit.compared).toBeGreaterThan(0);
+    ok(audit.compared > 0);
   }
 }
 
