@@ -32,6 +32,7 @@ const JOURNEYS = [
   "test/cli/backfill.test.ts",
   "test/cli/bad-labels.test.ts",
   "test/cli/batch-reads.test.ts",
+  "test/cli/plan.test.ts",
   "test/cli/quality.test.ts",
   "test/cli/dev.test.ts",
   "test/cli/drift.test.ts",
@@ -52,10 +53,12 @@ const JOURNEYS = [
   "test/offline-store/spark.test.ts",
   "test/platform/training-jobs/asked-options.test.ts",
   "test/examples/flights-demo.test.ts",
+  "test/examples/gitops.test.ts",
   "test/examples/kafka-demo.test.ts",
   "test/examples/notebook.test.ts",
   "test/platform/quality.test.ts",
   "test/platform/skew.test.ts",
+  "test/platform/source-evolution.test.ts",
 ];
 
 /** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone. */

@@ -51,11 +51,11 @@ import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
 import { askedDriftDesk } from "./platform/monitoring/asked-drift-desk.ts";
 import { openDriftDesk } from "./platform/monitoring/open-drift.ts";
-import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import type { ImportOptions, ImportReport, RuntimeContext } from "./platform/runtime-context.ts";
 import { openContext } from "./platform/open-context.ts";
 import { openOwned } from "./platform/open-owned.ts";
 import { openRegistry } from "./platform/open-registry.ts";
-import { Registrations } from "./platform/registrations.ts";
+import { type ApplyOptions, Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
@@ -216,12 +216,12 @@ export class Platform {
 
   /**
    * Registers definitions and starts their views; a new view on a source with history is built from all of it
-   * before this resolves. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`: then nothing is registered.
+   * before this resolves. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`, `PLAN_STALE`: then nothing is registered.
    */
-  async apply(definitions: readonly Definition[], options: { readonly onProgress?: OnProgress } = {}): Promise<Plan> {
+  async apply(definitions: readonly Definition[], options: ApplyOptions = {}): Promise<Plan> {
     // One that owns no data folder registers what those that do will build.
     if (!this.#shared.isShared) this.#own("apply");
-    return this.#registrations.apply(definitions, options.onProgress);
+    return this.#registrations.apply(definitions, options);
   }
 
   /**

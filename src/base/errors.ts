@@ -44,6 +44,11 @@ export const ERROR_CODES = {
   DEFINITION_CHANGED: { status: 409, meaning: "a registered version would change its meaning" },
   DEFINITION_UNREADABLE: { status: 400, meaning: "a definitions file cannot be bundled or run" },
   DEFINITION_IMPURE: { status: 400, meaning: "a definition's function is not pure, and --strict was given" },
+  PLAN_STALE: {
+    status: 409,
+    meaning: "a plan is applied over another registry, or of other definitions, than it was made of",
+  },
+  APPROVAL_REQUIRED: { status: 409, meaning: "an apply would break what is in use, and nobody approved it" },
   FINGERPRINT_MISMATCH: { status: 409, meaning: "loaded code does not match the registered fingerprint" },
   DEFINITION_UNKNOWN: { status: 404, meaning: "nothing of this name is registered" },
   ENTITY_UNKNOWN: { status: 404, meaning: "no entity of this name is registered" },

@@ -10,7 +10,8 @@ import type { MaterializeOptions } from "../platform/materialized-view.ts";
 import type { FreshnessOptions } from "../platform/monitoring/freshness-watch.ts";
 import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
-import type { PlannedChange } from "../registry/registry.ts";
+import { loadedProblems } from "../registry/plan-review.ts";
+import type { ApplyConditions, PlannedChange } from "../registry/registry.ts";
 import type { MoveOptions } from "../platform/version-desk.ts";
 import type { DeskWork } from "./owner-desk.ts";
 import type { OnProgress } from "./progress.ts";
@@ -18,7 +19,10 @@ import type { OnProgress } from "./progress.ts";
 /** `file`: where the server has its own definitions from, null for none. */
 export function servedWorks(platform: Platform, file: string | null): Readonly<Record<string, DeskWork>> {
   return {
-    apply: async ({ definitions: asked }: { definitions: string }, onProgress: OnProgress) => {
+    apply: async (
+      { definitions: asked, ...conditions }: { definitions: string } & ApplyConditions,
+      onProgress: OnProgress,
+    ) => {
       // Its workers, and itself when it is started again, take the code of views from the one file.
       if (file !== null && resolve(file) !== asked) {
         throw new OnefoldError("REQUEST_INVALID", `the server's definitions are those of ${resolve(file)}`, {
@@ -28,8 +32,9 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       }
       const { loadDefinitions } = await import("./load-definitions.ts");
       const { definitions } = await loadDefinitions(asked);
-      return platform.apply(definitions, { onProgress });
+      return platform.apply(definitions, { ...conditions, onProgress });
     },
+    loaded: async () => loadedProblems(platform.registry),
     drop: async ({ drafts }: { drafts: readonly string[] }) => {
       const changes: PlannedChange[] = [];
       for (const draft of drafts) changes.push(await platform.dropDraft(draft));

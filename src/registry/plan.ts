@@ -5,6 +5,7 @@
  */
 import { formatDuration } from "../base/micros.ts";
 import type { Definition } from "../define/definition.ts";
+import { labelOf } from "../schema/value.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import { keyOf, shownName } from "./definition-set.ts";
 import { refusal } from "./compatible.ts";
@@ -32,9 +33,15 @@ const KIND_ORDER: Readonly<Record<Definition["kind"], number>> = {
 export function planChanges(given: readonly Definition[], registered: ReadonlyMap<string, Definition>): Plan {
   refuseProblems(problemsOf(given, [...registered.values()]));
   const unique = [...new Map(given.map((definition) => [keyOf(definition), definition])).values()];
+  const others = [
+    ...new Map([...registered, ...unique.map((one): [string, Definition] => [keyOf(one), one])]).values(),
+  ];
   const changes = unique
     .sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind])
-    .map((definition) => planOne(definition, registered.get(keyOf(definition)), versionsOf(definition, registered)));
+    .map((definition) => {
+      const before = registered.get(keyOf(definition));
+      return planOne(definition, before, others, versionsOf(definition, registered));
+    });
   return {
     changes,
     dirty: changes.some((change) => change.change !== "unchanged"),
@@ -65,12 +72,17 @@ function versionsOf({ kind, name }: Definition, registered: ReadonlyMap<string, 
   return [...registered.values()].filter((one) => one.kind === kind && one.name === name).length;
 }
 
-function planOne(after: Definition, before: Definition | undefined, versions: number): PlannedChange {
+function planOne(
+  after: Definition,
+  before: Definition | undefined,
+  others: readonly Definition[],
+  versions: number,
+): PlannedChange {
   if (before === undefined) return describeChange("add", after, summary(after));
   const [old, next] = [registeredData(toData(before)), registeredData(toData(after))];
   const details = differences(old, next);
   if (details.length === 0) return describeChange("unchanged", after);
-  const why = sameMeaning(old, next) ? null : refusal(before, after, versions);
+  const why = sameMeaning(old, next) ? null : refusal(before, after, others, versions);
   if (why === null) return describeChange("change", after, details);
   return describeChange("refuse", after, [...differences(meaning(old), meaning(next)), why]);
 }
@@ -98,7 +110,7 @@ function summary(definition: Definition): string[] {
     case "stream":
     case "batch":
       return [
-        `columns ${definition.columns.map((column) => column.name).join(", ")}`,
+        `columns ${definition.columns.map(labelOf).join(", ")}`,
         ...(definition.kind === "stream" && definition.poll !== undefined
           ? [`polled from ${definition.poll.url} every ${formatDuration(definition.poll.everyMicros)}`]
           : []),

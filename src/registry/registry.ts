@@ -47,6 +47,12 @@ export interface Plan {
   readonly refused: boolean;
 }
 
+/** What must hold for an apply to be made. */
+export interface ApplyConditions {
+  /** The `state` of the registry that the apply was planned on. */
+  readonly onlyOver?: string;
+}
+
 /** One apply of the past. */
 export interface AppliedChange {
   /** RFC 3339. */
@@ -77,8 +83,13 @@ export interface FindQuery {
 
 export interface Registry {
   plan(definitions: readonly Definition[]): Plan;
-  /** Plans, refuses or writes durably. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`. */
-  apply(definitions: readonly Definition[]): Promise<Plan>;
+  /**
+   * Plans, refuses or writes durably; with `onlyOver`, only over the content that had this `state`. Throws
+   * `DEFINITION_CHANGED`, `DEFINITION_INVALID`, `PLAN_STALE`.
+   */
+  apply(definitions: readonly Definition[], options?: ApplyConditions): Promise<Plan>;
+  /** Of all that is registered, with its history: another one after each change. SHA-256, as hexadecimal digits. */
+  state(): string;
   /**
    * Takes the draft `name@dev`, a view or an on-demand view, out of the registry, durably; its history stays.
    * Throws `VIEW_UNKNOWN`, and `DEFINITION_INVALID` where another definition is computed from it.

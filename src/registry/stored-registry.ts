@@ -30,8 +30,18 @@ import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
 import { planChanges } from "./plan.ts";
 import { EMPTY_REGISTRY, type RegistryContent } from "./registry-content.ts";
 import { type AliasMove, type AskedMove, nextMove } from "./alias-moves.ts";
+import { stalePlan, stateOf } from "./registry-state.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
-import type { AppliedChange, FindQuery, LineageEdge, Plan, PlannedChange, Registered, Registry } from "./registry.ts";
+import type {
+  AppliedChange,
+  ApplyConditions,
+  FindQuery,
+  LineageEdge,
+  Plan,
+  PlannedChange,
+  Registered,
+  Registry,
+} from "./registry.ts";
 
 /** A registry that another process may change. */
 export interface SharedRegistry extends Registry {
@@ -80,10 +90,15 @@ class StoredRegistry implements SharedRegistry {
     return planOver(definitions, this.#byKey);
   }
 
-  apply(definitions: readonly Definition[]): Promise<Plan> {
+  state(): string {
+    return stateOf(this.#stored.content);
+  }
+
+  apply(definitions: readonly Definition[], { onlyOver }: ApplyConditions = {}): Promise<Plan> {
     return this.#turns.take(async () => {
       let plan!: Plan;
       const stored = await this.#store.change((content) => {
+        if (onlyOver !== undefined && stateOf(content) !== onlyOver) throw stalePlan(content);
         // What is there may be another's since this process last looked: it is planned on that.
         const registered = byKey(content.definitions);
         plan = planOver(definitions, registered);

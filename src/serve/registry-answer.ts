@@ -27,7 +27,7 @@ import { lateAfterOf } from "../fold/lateness.ts";
 import { versionOf } from "../registry/definition-set.ts";
 import type { Registered } from "../registry/registry.ts";
 import { answerPoll } from "./registry-poll.ts";
-import { type Column, formatType, type Value } from "../schema/value.ts";
+import { type Column, formatType, labelOf, namesOf, type Value } from "../schema/value.ts";
 
 export type Answer = Record<string, unknown>;
 
@@ -108,7 +108,7 @@ function answerEntity(entity: EntityDefinition): Answer {
 
 function answerSource(source: SourceDefinition): Answer {
   return {
-    columns: source.columns.map(answerColumn),
+    columns: source.columns.map(answerSourceColumn),
     derived: source.derived.map((column) => ({
       name: column.name,
       type: formatType(column.type),
@@ -251,6 +251,16 @@ function answerService(service: ServiceDefinition): Answer {
       transformation: transformationText(node),
     })),
     omit: service.omit ?? [],
+  };
+}
+
+/** With what became of it, where anything did. */
+function answerSourceColumn(column: Column): Answer {
+  return {
+    ...answerColumn(column),
+    name: labelOf(column),
+    ...(column.as === undefined ? {} : { stored_as: column.name, former_names: namesOf(column).slice(1) }),
+    ...(column.dropped === true ? { dropped: true } : {}),
   };
 }
 
