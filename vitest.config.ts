@@ -56,6 +56,7 @@ const JOURNEYS = [
   "test/examples/gitops.test.ts",
   "test/examples/kafka-demo.test.ts",
   "test/examples/notebook.test.ts",
+  "test/examples/watched-flights.test.ts",
   "test/platform/quality.test.ts",
   "test/platform/skew.test.ts",
   "test/platform/source-evolution.test.ts",

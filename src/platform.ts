@@ -49,7 +49,6 @@ import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
-import { askedDriftDesk } from "./platform/monitoring/asked-drift-desk.ts";
 import { openDriftDesk } from "./platform/monitoring/open-drift.ts";
 import type { ImportOptions, ImportReport, RuntimeContext } from "./platform/runtime-context.ts";
 import { openContext } from "./platform/open-context.ts";
@@ -165,7 +164,7 @@ export class Platform {
       workers: async () => this.#workers?.flushDrift(),
       settle: () => this.settle(),
     });
-    owned?.monitoring.watch({ drift: askedDriftDesk(this.drift) }, [{ name: "drift", source: this.drift.signals }]);
+    owned?.monitoring.watchDrift(this.drift);
     this.#registrations = new Registrations({
       registry: shared.registry,
       code: shared.code,

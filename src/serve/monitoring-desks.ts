@@ -1,6 +1,7 @@
 /** What can be asked of a data folder's owner, most of it of its monitoring: desks whose calls are plain data. */
 import type { AlertDesk } from "./alert-desk.ts";
 import type { DriftDesk } from "./drift-desk.ts";
+import type { FeatureListDesk } from "./feature-list-desk.ts";
 import type { ImportanceDesk } from "./importance-desk.ts";
 import type { QualityPort } from "./quality-port.ts";
 import type { VersionDesk } from "./version-desk.ts";
@@ -13,4 +14,5 @@ export interface MonitoringDesks {
   readonly drift?: DriftDesk;
   /** Absent where nothing can be registered. */
   readonly versions?: VersionDesk;
+  readonly features?: FeatureListDesk;
 }

@@ -97,7 +97,7 @@ function answerRule(rule: RuleDefinition): Answer {
     is_off: rule.isOff === true,
     to: rule.to,
     ...(rule.kind === "alert"
-      ? { severity: rule.severity }
+      ? { severity: rule.severity, repeat: rule.repeatMicros === undefined ? null : formatDuration(rule.repeatMicros) }
       : { service: rule.service, labels: rule.labels, boundary: rule.boundary }),
   };
 }

@@ -6,6 +6,7 @@ import { withDocs } from "./docs-routes.ts";
 import { driftRoutes } from "./drift-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
+import { featureListRoutes } from "./feature-list-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { fitRoutes } from "./fit-routes.ts";
@@ -31,6 +32,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...correctionRoutes(ports),
     ...feastRoutes(reader, ports),
     ...trainingSetRoutes(ports),
+    ...featureListRoutes(ports),
     ...registryRoutes(ports.registry),
     ...aliasRoutes(ports),
     ...qualityRoutes(ports),

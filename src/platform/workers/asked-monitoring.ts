@@ -3,6 +3,7 @@
  */
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { DriftDesk } from "../../serve/drift-desk.ts";
+import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
@@ -33,11 +34,13 @@ export function askedMonitoring(
     choose: ask("drift", "choose"),
   };
   const versions: VersionDesk = { promote: ask("versions", "promote"), rollback: ask("versions", "rollback") };
+  const features: FeatureListDesk = { list: ask("features", "list") };
   return {
     ...(offered.includes("versions") ? { versions } : {}),
     ...(offered.includes("quality") ? { quality } : {}),
     ...(offered.includes("alerts") ? { alerts } : {}),
     ...(offered.includes("importances") ? { importances } : {}),
     ...(offered.includes("drift") ? { drift } : {}),
+    ...(offered.includes("features") ? { features } : {}),
   };
 }
