@@ -50,6 +50,8 @@ const JOURNEYS = [
   "test/docs/training-page.test.ts",
   "test/docs/training-sets-page.test.ts",
   "test/offline-store/spark.test.ts",
+  "test/platform/online/kafka-freshness.test.ts",
+  "test/platform/online/online-monitoring.test.ts",
   "test/platform/training-jobs/asked-options.test.ts",
   "test/examples/flights-demo.test.ts",
   "test/examples/kafka-demo.test.ts",

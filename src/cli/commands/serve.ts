@@ -275,6 +275,7 @@ async function serveFromStore(options: ServeOptions, url: string): Promise<Servi
     ...(password === undefined ? {} : { onlinePassword: password }),
     definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
     servingLogSampleRate: options.sample,
+    driftSampleRate: options.driftSample,
     onError: (error, work) => printServerError(error, work, { debug: options.debug === true }),
   });
   try {
