@@ -52,20 +52,20 @@ export async function profilePartitions(
   if (isOther) await files.clear();
   if (isOther || memory.place === null || !isSame(stored, memory.place)) memory.files.clear();
   let told: PartitionEnds = isOther ? {} : stored;
-  let place = told;
+  const place = new Map(Object.entries(told));
   const unread = table.filter(({ path }) => !memory.files.has(path));
   const inPart = Math.max(1, Math.floor(EVENTS_A_PART / Math.max(1, ends.size)));
   let read = 0;
   for (;;) {
     const ranges = [...ends].flatMap(([partition, end]): Range[] => {
-      const from = place[partition] ?? 0;
+      const from = place.get(String(partition)) ?? 0;
       return from < end ? [{ partition, from, to: Math.min(end, from + inPart) }] : [];
     });
     if (ranges.length === 0) break;
     const profiled = await profileRanges(options, source, unread, { ranges, told });
     read += profiled.count;
     told = profiled.told;
-    place = { ...place, ...Object.fromEntries(ranges.map(({ partition, to }) => [partition, to])) };
+    for (const { partition, to } of ranges) place.set(String(partition), to);
   }
   memory.files.clear();
   for (const { path } of table) memory.files.add(path);

@@ -22,7 +22,7 @@ import {
 import { type FreshnessReport, freshnessReport } from "../../monitor/freshness/report.ts";
 import { Violations } from "../../monitor/freshness/violations.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { StaleViews } from "../monitoring/stale-views.ts";
+import type { StaleViews } from "../monitoring/stale-views.ts";
 import type { CatalogView } from "../view-catalog.ts";
 
 /** What is heard of so late counts as at once. */

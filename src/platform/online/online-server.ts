@@ -11,6 +11,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
 import { Metrics } from "../../monitor/metrics/metrics.ts";
+import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
 import { createFeatureReader } from "../../serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "../../serve/http.ts";
@@ -52,6 +53,9 @@ export interface OnlineServerOptions {
 }
 
 export interface OnlineServer {
+  readonly clock: Clock;
+  /** What it has counted and measured: what `GET /metrics` has, as data. */
+  measured(): Promise<MetricValues>;
   /** Any HTTP route, without a network: the answer's body, or the error thrown. */
   readonly request: CallRoute;
   /** Throws `LISTEN_FAILED`. */
@@ -178,6 +182,8 @@ function openDoors(
   const ports = portsOf(house, metrics);
   const reader = createFeatureReader(ports);
   return {
+    clock,
+    measured: () => metrics.values(),
     request: createCaller(allRoutes(reader, ports)),
     serve: (http = {}) => {
       metrics.start();
