@@ -24,7 +24,7 @@ import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
-import { openMetrics, openUsage } from "./platform/monitoring/platform-metrics.ts";
+import { keepUsage, openMetrics } from "./platform/monitoring/platform-metrics.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -199,7 +199,7 @@ export class Platform {
     const [ports, metrics, { folder: registryFolder }] = [this.#servePorts, this.#metrics, shared];
     const owner = { dataDir: this.dataDir, registryFolder, clock: this.clock, metrics, ports };
     this.#workers = owned === null ? null : openWorkers(owned, owner);
-    if (owned !== null) this.#keepUsage(owned);
+    if (owned !== null) keepUsage(owned, { context, workers: this.#workers!, closers });
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -421,6 +421,11 @@ export class Platform {
     return this.#workers!.open(options);
   }
 
+  /** What all its processes have counted and measured: what `GET /metrics` has, as data. */
+  measured(): Promise<MetricValues> {
+    return this.#workers?.measured() ?? this.#metrics.values();
+  }
+
   /** Asks the APIs of polled sources from now on, as serving does by itself, unless `poll` is false. */
   startPolls(): void {
     this.#own("poll", "its owner polls while it serves").sources.startPolls();
@@ -482,12 +487,6 @@ export class Platform {
     });
     this.#closers.push(() => follower.close());
     return follower;
-  }
-
-  #keepUsage(owned: Owned): void {
-    const counted = (): Promise<MetricValues> => this.#workers!.counted();
-    const usage = openUsage(owned, { dataDir: this.dataDir, clock: this.clock, counted });
-    this.#closers.push(() => usage.close());
   }
 }
 

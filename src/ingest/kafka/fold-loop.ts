@@ -20,6 +20,7 @@ import { routeParts } from "./partition-fold.ts";
 import { type FoldPosition, partitionName } from "./position.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { StoredPositions } from "./stored-positions.ts";
+import { finite, WholeUntil } from "./whole-until.ts";
 
 export interface FoldLoopOptions {
   readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
@@ -62,6 +63,7 @@ export class FoldLoop {
   /** Of those, views that are behind the others. */
   readonly #late = new Map<string, FoldedPartition>();
   readonly #lags = new Map<string, number>();
+  readonly #whole: WholeUntil;
   readonly #positions: StoredPositions;
   #owned: readonly TopicPartition[] = [];
   #lookedMs = 0;
@@ -73,7 +75,8 @@ export class FoldLoop {
   constructor(options: FoldLoopOptions) {
     this.#options = options;
     const { plans, of = "events" } = options;
-    this.#fetching = new FetchAhead(options.connection, `fold-${of}`);
+    this.#fetching = new FetchAhead(options.connection, `fold-${of}`, options.clock);
+    this.#whole = new WholeUntil(options.clock);
     this.#positions = new StoredPositions({
       store: options.store,
       tellsJudged: of === "claims",
@@ -119,6 +122,7 @@ export class FoldLoop {
     this.#folds.clear();
     this.#late.clear();
     this.#lags.clear();
+    this.#whole.drop();
   }
 
   /** Positions as they are in the store. */
@@ -142,12 +146,47 @@ export class FoldLoop {
     if (from.length === 0) return null;
     // Views that are behind do not wait for events to come here.
     const fetched = await (this.#late.size === 0 ? this.#fetching.fetch(from) : this.#fetching.fetch(from, 0));
+    const { askedAt } = this.#fetching;
     const taken = (await this.#take(fetched, this.#folds)) + (await this.#catchUp());
     if (taken === 0) {
       await this.#positions.write([]);
       await this.#lookAfterPositions();
     }
+    if (this.#options.of !== "claims") await this.#tellWhole(fetched, askedAt);
     return taken;
+  }
+
+  /** What was fetched is stored by now. */
+  async #tellWhole(fetched: readonly FetchedPartition[], askedAt: number): Promise<void> {
+    for (const one of fetched) {
+      const fold = this.#folds.get(partitionName(one.topic, one.partition));
+      if (fold === undefined || fold.offset < one.nextOffset) continue;
+      const lastTaken = fold.position.knownTime ?? Number.NEGATIVE_INFINITY;
+      this.#whole.took(one, askedAt, one.nextOffset >= one.endOffset, lastTaken);
+    }
+    if (!this.#whole.isDue) return;
+    const notes = Array.from(
+      this.#folds,
+      ([
+        name,
+        {
+          options: { route, partition },
+          position,
+        },
+      ]) => {
+        const late = this.#late.get(name);
+        const lateUntil = finite(late?.position.knownTime ?? Number.NEGATIVE_INFINITY);
+        const lateViews = (late?.options.route.views ?? []).map(({ foldName }) => [foldName, lateUntil] as const);
+        const note = {
+          partitions: this.#options.topics.get(route.topic)!.partitionCount,
+          lastEventAt: position.knownTime,
+          ...(lateViews.length === 0 ? {} : { late: Object.fromEntries(lateViews) }),
+        };
+        return { topic: route.topic, partition, note };
+      },
+    );
+    this.#positions.refuseOther();
+    await this.#whole.tell(this.#options.store, notes);
   }
 
   /** A round of views that are behind, up to where the others are; those that have come as far are one with them. */
@@ -216,6 +255,7 @@ export class FoldLoop {
 
   /** Another has the partition: all of it is read anew, should it come back. */
   #letGo(name: string): void {
+    this.#whole.forget(name);
     for (const folds of [this.#folds, this.#late]) {
       const fold = folds.get(name);
       if (fold !== undefined) this.#positions.forget(fold);

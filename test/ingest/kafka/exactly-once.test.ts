@@ -19,6 +19,7 @@ import type { MetaWrite, OnlineStore, RefusedWrite, StateWrite } from "../../../
 import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
 import { SimulatedCluster } from "./simulated-cluster.ts";
 import { SimulatedTopics } from "./simulated-topics.ts";
+import { expectFolded, expectRouted, type Told } from "./whole-notes.ts";
 
 const source: StreamDefinition = { ...payments, kafka: { topic: "payments" }, dedupeWithinMicros: 20 * SECOND };
 const [plan] = planRoutes([user, shop, source, userView, shopView], "onefold");
@@ -132,6 +133,18 @@ function judged(topics: SimulatedTopics): Map<string, "has-id" | "duplicate" | "
   return verdicts;
 }
 
+/** Whether a record of the source's topic, named by its place, is on a folded topic, or will never be. */
+function whatIsDone(topics: SimulatedTopics): (place: string) => boolean {
+  const { topic } = plan!.routes[0]!;
+  const routed = [0, 1].flatMap((partition) =>
+    topics.of(topic, partition).map(({ headers }) => headers().get("onefold-origin")!.toString()),
+  );
+  const refused = [...judged(topics)].flatMap(([origin, verdict]) => (verdict === "has-id" ? [] : [origin]));
+  const done = new Set([...routed, ...refused].map((origin) => origin.replace("id-payments/", "")));
+  const letters = letterKeys(topics);
+  return (place) => done.has(place) || letters.has(`payments/${place}`);
+}
+
 /** An undisturbed fold of what stands in the internal topics: by view and key, and the letters that must be there. */
 function expected(
   topics: SimulatedTopics,
@@ -194,6 +207,7 @@ describe("routing and folding without transactions", () => {
     let duplicates = 0;
     let lost = 0;
     let lostInPlace = 0;
+    let whole = { routed: 0, folded: 0 };
     for (let seed = 1; seed <= RUNS; seed++) {
       const random = randomFrom(seed);
       const chance = (share: number): boolean => random() < share;
@@ -236,6 +250,7 @@ describe("routing and folding without transactions", () => {
           topics: facts,
           seat,
           verdicts: new Verdicts(real),
+          store: real,
           verdictsMs: 0,
           roundRecords: chance(0.5) ? 1 + Math.floor(random() * 5) : 1000,
         });
@@ -312,6 +327,21 @@ describe("routing and folding without transactions", () => {
           if (folder.turn === null && chance(0.1))
             all[all.indexOf(folder)] = all === folders ? newFolder() : newJudge();
         }
+        // What a failover takes back is told of until a worker notices.
+        if (cluster === null && step % 5 === 0) {
+          const told: Told = {
+            store: real,
+            topics,
+            plan: plan!,
+            sourcePartitions: SOURCE_PARTITIONS,
+            partitions: PARTITIONS,
+          };
+          const isDone = whatIsDone(topics);
+          whole = {
+            routed: whole.routed + (await expectRouted(told, isDone, seed)),
+            folded: whole.folded + (await expectFolded(told, seed)),
+          };
+        }
       }
       for (const folder of [...folders, ...judges]) await woken(folder);
       areFaultsOver = true;
@@ -369,6 +399,8 @@ describe("routing and folding without transactions", () => {
     expect(late).toBeGreaterThan(0);
     expect(lost).toBeGreaterThan(0);
     expect(lostInPlace).toBeGreaterThan(0);
+    expect(whole.routed).toBeGreaterThan(0);
+    expect(whole.folded).toBeGreaterThan(0);
   });
 
   it("go on with the views that there are while one that comes later is behind", async () => {
