@@ -6,7 +6,7 @@
  */
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { OnefoldError } from "../../base/errors.ts";
+import { messageOf, OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { replaceDurably } from "../../ingest/log-erasure.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
@@ -157,17 +157,44 @@ export async function forgetEntity(
   return { ...journal, sources: sources.map(({ source }) => source.name), ...counts, servedVectors };
 }
 
-/** Goes on where a process that was to forget an entity ended. No source may be open. */
+/** Goes on where a process that was to forget an entity ended. No source may be open. Throws `FORGET_UNREADABLE`. */
 export async function resumeForgetting(context: RuntimeContext, online: LocalOnlineStore): Promise<void> {
-  const text = await readFile(join(context.dataDir, JOURNAL), "utf8").catch(() => null);
-  if (text === null) return;
-  const journal = JSON.parse(text) as Journal;
+  const journal = await readJournal(join(context.dataDir, JOURNAL));
+  if (journal === null) return;
   const { entity, key } = journal;
   const forgetMonitored = async (): Promise<void> => {
     await forgetAlertDetails(context.dataDir, context.clock.now());
     await forgetDrift(new WindowFolder(context.dataDir), context.registry, entity);
   };
   await forgetEntity(context, journal, (one) => forgetInSource({ context, online, ...one, key }), forgetMonitored);
+}
+
+/** Null where nothing is being forgotten. What cannot be read is no such word: it is forgotten by halves then. */
+async function readJournal(path: string): Promise<Journal | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw unreadable(path, cause);
+  }
+  let parsed: Partial<Journal> | null;
+  try {
+    parsed = JSON.parse(text) as Partial<Journal> | null;
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  const { entity, key } = parsed ?? {};
+  if (typeof entity === "string" && typeof key === "string") return { entity, key };
+  throw unreadable(path, new Error("it names no entity and key"));
+}
+
+function unreadable(path: string, cause: unknown): OnefoldError {
+  return new OnefoldError("FORGET_UNREADABLE", `what was being forgotten cannot be read: ${messageOf(cause)}`, {
+    where: path,
+    hint: 'let it be read, or write into it again what was being forgotten, {"entity":"user","key":"ada"}; then open the folder again',
+    cause,
+  });
 }
 
 /** A writer that has a segment open sees that its file is gone, and begins another. */

@@ -16,7 +16,7 @@ import { eraseFromLog, replaceDurably } from "../../ingest/log-erasure.ts";
 import { withoutNote } from "../../ingest/minute-notes.ts";
 import { forgetTotals, SpaceTotals } from "../../ingest/space-totals.ts";
 import { isTailSpace, tailSpace } from "../../ingest/tail-group.ts";
-import { readStoredView, stateSpace } from "../../ingest/view-runner.ts";
+import { readStoredView, stateSpace } from "../../ingest/stored-view.ts";
 import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
 import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
 import type { OfflineTable, TableFile } from "../../offline-store/offline-store.ts";
