@@ -127,8 +127,7 @@ class Heard {
       child.once("error", (cause) => {
         if (child.pid === undefined) end(`it was not started: ${cause.message}`);
       });
-      // Not before its last words were read.
-      child.once("close", (code, by) => end(by === null ? `exit code ${code}` : `signal ${by}`));
+      child.once("exit", (code, by) => end(by === null ? `exit code ${code}` : `signal ${by}`));
     });
   }
 
