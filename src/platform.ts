@@ -22,7 +22,7 @@ import type { MetricValues } from "./monitor/metrics/prometheus.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
-import { forgetOwned, type ForgetReport } from "./platform/forget/forget-entity.ts";
+import { forgetOwned, type ForgetOptions, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
 import { keepUsage, openMetrics } from "./platform/monitoring/platform-metrics.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
@@ -247,8 +247,11 @@ export class Platform {
     return this.#own("correct", "correct at its server: onefold correct does").sources.get(source).correct(corrections);
   }
 
-  /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
-  async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
+  /**
+   * Removes all that is kept of an entity (docs/forgetting.md); `shared`: also where others are folded from its events. Throws
+   * `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`.
+   */
+  async forget(entity: string, key: readonly unknown[], { shared = false }: ForgetOptions = {}): Promise<ForgetReport> {
     const { sources, monitoring } = this.#own("forget");
     const settle = (): Promise<void> => this.settle();
     const forgetMonitored = async (): Promise<void> => {
@@ -256,7 +259,7 @@ export class Platform {
       await this.drift.forget(entity);
     };
     return this.checks.undisturbed(() =>
-      forgetOwned(this.#context, sources, { entity, parts: key, settle, forgetMonitored }),
+      forgetOwned(this.#context, sources, { entity, parts: key, isShared: shared, settle, forgetMonitored }),
     );
   }
 

@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   EVENT_UNKNOWN: { status: 404, meaning: "a correction names an event that is not there, or was taken back" },
   FORGET_SHARED: { status: 409, meaning: "events of an entity that is to be forgotten are folded for others, too" },
+  FORGET_UNREADABLE: { status: 500, meaning: "the note of which entity is being forgotten cannot be read" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
   BATCH_SOURCE_FAILED: { status: 502, meaning: "what a batch source is read from cannot be read" },
   SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events" },

@@ -45,7 +45,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
     rollback: ({ name, options }: { name: string; options: MoveOptions }) => platform.versions.rollback(name, options),
     correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
       platform.correct(source, corrections),
-    forget: ({ entity, key }: { entity: string; key: readonly string[] }) => platform.forget(entity, key),
+    forget: ({ entity, key, shared }: { entity: string; key: readonly string[]; shared: boolean }) =>
+      platform.forget(entity, key, { shared }),
     chooseDrift: async ({ service, source }: { service: string; source: string | null }) =>
       source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),
     alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>
