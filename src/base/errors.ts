@@ -51,6 +51,8 @@ export const ERROR_CODES = {
   PUSH_SOURCE_UNKNOWN: { status: 422, meaning: "rows were pushed, in Feast's way, to a source that is not registered" },
   VIEW_UNKNOWN: { status: 404, meaning: "no view of this name and version is registered" },
   SERVICE_UNKNOWN: { status: 404, meaning: "no service of this name is registered" },
+  EXPERIMENT_UNKNOWN: { status: 404, meaning: "no experiment of this name is registered" },
+  EXPERIMENT_BACKWARD: { status: 409, meaning: "a step of an experiment would move units back" },
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
   FEATURE_NOT_ONLINE: { status: 409, meaning: "a feature is declared not to be served" },
   FEATURE_NOT_NUMERIC: { status: 409, meaning: "a packed vector is asked for, and a feature of it is no number" },

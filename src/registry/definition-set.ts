@@ -11,6 +11,7 @@ export function keyOf(definition: Definition): string {
   switch (definition.kind) {
     case "entity":
     case "service":
+    case "experiment":
       return `${definition.kind}:${definition.name}`;
     case "stream":
     case "batch":
@@ -29,7 +30,7 @@ export function keyOf(definition: Definition): string {
 
 /** `name`, or `name@version` where it has one. */
 export function shownName(definition: Definition): string {
-  return "version" in definition ? formatViewName(definition) : definition.name;
+  return definition.kind === "view" || definition.kind === "on-demand" ? formatViewName(definition) : definition.name;
 }
 
 /** Numbered versions by number, "dev" before them all: the highest number is what a name alone means. */

@@ -12,10 +12,11 @@ import type { PlannedChange } from "./registry.ts";
 
 /** `at`: RFC 3339. Throws `VIEW_UNKNOWN`, and `DEFINITION_INVALID` where another definition is computed from it. */
 export function withoutDraft(
-  { definitions, history }: RegistryContent,
+  before: RegistryContent,
   name: string,
   at: string,
 ): { readonly content: RegistryContent; readonly change: PlannedChange; readonly key: string } {
+  const { definitions, history } = before;
   const drafts = definitions.filter(({ definition }) => "version" in definition && definition.version === "dev");
   const dropped = drafts.find(({ definition }) => definition.name === name);
   if (dropped === undefined) {
@@ -35,7 +36,7 @@ export function withoutDraft(
   const change = describeChange("remove", definition);
   const replaced = [{ name: change.name, fingerprint: dropped.fingerprint, definition: toData(definition) }];
   const kept = definitions.filter((one) => one !== dropped);
-  const content = { definitions: kept, history: [...history, { at, changes: [change], replaced }] };
+  const content = { ...before, definitions: kept, history: [...history, { at, changes: [change], replaced }] };
   return { content, change, key: keyOf(definition) };
 }
 

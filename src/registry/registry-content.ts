@@ -5,13 +5,20 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { Definition } from "../define/definition.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
+import type { ExperimentState } from "./experiment-state.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
 
+/** Of contents that have nothing which versions before would leave out. */
 const FORMAT = 1;
+/** With experiments. */
+const FORMAT_WITH_EXPERIMENTS = 2;
+const FORMATS: readonly unknown[] = [FORMAT, FORMAT_WITH_EXPERIMENTS];
 
 export interface RegistryContent {
   readonly definitions: readonly Registered<Definition>[];
   readonly history: readonly AppliedChange[];
+  /** Of experiments that took a step since they were registered. Absent for none. */
+  readonly experiments?: readonly ExperimentState[];
 }
 
 interface StoredContent {
@@ -21,11 +28,12 @@ interface StoredContent {
     readonly createdAt: string;
   }[];
   readonly history: readonly AppliedChange[];
+  readonly experiments?: readonly ExperimentState[];
 }
 
 export const EMPTY_REGISTRY: RegistryContent = { definitions: [], history: [] };
 
-export function encodeRegistry({ definitions, history }: RegistryContent): string {
+export function encodeRegistry({ definitions, history, experiments = [] }: RegistryContent): string {
   const content: StoredContent = {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: toData(definition),
@@ -33,14 +41,17 @@ export function encodeRegistry({ definitions, history }: RegistryContent): strin
       createdAt,
     })),
     history,
+    ...(experiments.length === 0 ? {} : { experiments }),
   };
-  const stored = { format: FORMAT, checksum: hashText(JSON.stringify(content)), content };
+  const hasExperiments = definitions.some(({ definition }) => definition.kind === "experiment");
+  const format = hasExperiments ? FORMAT_WITH_EXPERIMENTS : FORMAT;
+  const stored = { format, checksum: hashText(JSON.stringify(content)), content };
   return `${JSON.stringify(stored, null, 1)}\n`;
 }
 
 /** `where` the text stands. Throws `REGISTRY_CORRUPT`. */
 export function decodeRegistry(text: string, where: string): RegistryContent {
-  const { definitions, history } = parse(text, where);
+  const { definitions, history, experiments } = parse(text, where);
   return {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: fromData(definition),
@@ -48,6 +59,7 @@ export function decodeRegistry(text: string, where: string): RegistryContent {
       createdAt,
     })),
     history,
+    ...(experiments === undefined ? {} : { experiments }),
   };
 }
 
@@ -58,8 +70,8 @@ function parse(text: string, where: string): StoredContent {
   } catch (error) {
     throw corrupt(where, "it is not JSON", error);
   }
-  if (stored.format !== FORMAT) {
-    throw corrupt(where, `its format is ${String(stored.format)}, this version reads ${FORMAT}`);
+  if (!FORMATS.includes(stored.format)) {
+    throw corrupt(where, `its format is ${String(stored.format)}, this version reads ${FORMATS.join(" and ")}`);
   }
   const { content } = stored;
   if (content === undefined || hashText(JSON.stringify(content)) !== stored.checksum) {

@@ -6,8 +6,10 @@
  *   and the difference; `view@dev` is the one exception;
  * - `apply` is atomic: a reader sees the registry before it or after it.
  */
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { OnefoldError } from "../base/errors.ts";
 import type { CommandDefinition } from "../define/alert-definition.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -83,17 +85,26 @@ export interface Registry {
    * Throws `VIEW_UNKNOWN`, and `DEFINITION_INVALID` where another definition is computed from it.
    */
   dropDraft(name: string): Promise<PlannedChange>;
+  /**
+   * Ramps an experiment, or stops it, durably. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD` where a unit would move back,
+   * `REQUEST_INVALID`.
+   */
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
+  /** All that an experiment was told, its first weights first. Throws `EXPERIMENT_UNKNOWN`. */
+  experimentSteps(name: string): readonly RecordedStep[];
   entities(): readonly Registered<EntityDefinition>[];
   sources(): readonly Registered<SourceDefinition>[];
   /** All registered views in all versions. */
   views(): readonly Registered<ViewDefinition>[];
   onDemandViews(): readonly Registered<OnDemandDefinition>[];
   services(): readonly Registered<ServiceDefinition>[];
+  experiments(): readonly Registered<ExperimentDefinition>[];
   /** These throw `..._UNKNOWN` with the nearest names as candidates. Without a version: the highest number. */
   entity(name: string): Registered<EntityDefinition>;
   source(name: string): Registered<SourceDefinition>;
   view(name: string, version?: number | "dev"): Registered<ViewDefinition>;
   service(name: string): Registered<ServiceDefinition>;
+  experiment(name: string): Registered<ExperimentDefinition>;
   /** A service's definition of this fingerprint, the present one or one that was replaced; null where there is none. */
   serviceOfFingerprint(fingerprint: string): ServiceDefinition | null;
   find(query: FindQuery): readonly Registered<Definition>[];

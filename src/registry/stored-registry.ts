@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -21,6 +22,8 @@ import type {
 import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
+import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
@@ -73,7 +76,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   plan(definitions: readonly Definition[]): Plan {
-    return planOver(definitions, this.#byKey);
+    return planOver(definitions, this.#byKey, this.#stored.content);
   }
 
   apply(definitions: readonly Definition[]): Promise<Plan> {
@@ -82,7 +85,7 @@ class StoredRegistry implements SharedRegistry {
       const stored = await this.#store.change((content) => {
         // What is there may be another's since this process last looked: it is planned on that.
         const registered = byKey(content.definitions);
-        plan = planOver(definitions, registered);
+        plan = planOver(definitions, registered, content);
         if (plan.refused) throw changed(plan);
         return plan.dirty ? this.#next(content, registered, definitions, plan) : null;
       });
@@ -101,6 +104,19 @@ class StoredRegistry implements SharedRegistry {
       this.#take(stored, loaded);
       return dropped.change;
     });
+  }
+
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]> {
+    return this.#turns.take(async () => {
+      const at = formatMicros(this.#clock.now());
+      const stored = await this.#store.change((content) => withStep(content, name, { ...asked, at, by }));
+      this.#take(stored, this.#loaded);
+      return this.experimentSteps(name);
+    });
+  }
+
+  experimentSteps(name: string): readonly RecordedStep[] {
+    return recordedSteps(this.#stored.content, this.experiment(name));
   }
 
   reload(definitions: readonly Definition[] | null): Promise<void> {
@@ -164,7 +180,8 @@ class StoredRegistry implements SharedRegistry {
       next.set(keyOf(definition), { definition, fingerprint: hash, createdAt: before?.createdAt ?? at });
     }
     const changes = plan.changes.filter((change) => change.change !== "unchanged");
-    return { definitions: [...next.values()], history: [...content.history, { at, changes, replaced }] };
+    const after = { definitions: [...next.values()], history: [...content.history, { at, changes, replaced }] };
+    return withAppliedWeights(content, after, at);
   }
 
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
@@ -216,6 +233,10 @@ class StoredRegistry implements SharedRegistry {
     return this.#ofKinds<ServiceDefinition>("service");
   }
 
+  experiments(): readonly Registered<ExperimentDefinition>[] {
+    return this.#ofKinds<ExperimentDefinition>("experiment");
+  }
+
   entity(name: string): Registered<EntityDefinition> {
     return found(this.entities(), name, "ENTITY_UNKNOWN", "entity");
   }
@@ -225,7 +246,11 @@ class StoredRegistry implements SharedRegistry {
   }
 
   service(name: string): Registered<ServiceDefinition> {
-    return found(this.services(), name, "SERVICE_UNKNOWN", "service");
+    return found(this.services(), name.replace(/@1$/, ""), "SERVICE_UNKNOWN", "service");
+  }
+
+  experiment(name: string): Registered<ExperimentDefinition> {
+    return found(this.experiments(), name, "EXPERIMENT_UNKNOWN", "experiment");
   }
 
   serviceOfFingerprint(wanted: string): ServiceDefinition | null {
@@ -315,8 +340,13 @@ function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<stri
   return new Map(definitions.map((registered) => [keyOf(registered.definition), registered]));
 }
 
-function planOver(definitions: readonly Definition[], registered: ReadonlyMap<string, Registered<Definition>>): Plan {
-  return planChanges(definitions, new Map([...registered].map(([key, { definition }]) => [key, definition])));
+function planOver(
+  definitions: readonly Definition[],
+  registered: ReadonlyMap<string, Registered<Definition>>,
+  { experiments }: RegistryContent,
+): Plan {
+  const before = new Map([...registered].map(([key, { definition }]) => [key, definition]));
+  return planChanges(definitions, before, experiments);
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */
