@@ -23,6 +23,7 @@ import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
 import { openMetrics, openUsage } from "./platform/monitoring/platform-metrics.ts";
+import { openExperiments } from "./platform/experiments/open-experiments.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -66,6 +67,7 @@ import type { Workers, WorkersOptions, WorkerServer } from "./platform/workers/w
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
+import type { ExperimentDesk } from "./serve/experiment-desk.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
@@ -128,6 +130,8 @@ export class Platform {
   readonly checks: StandingChecks;
   /** Drift of what is served, against what was (docs/drift.md). */
   readonly drift: DriftDesk;
+  /** What runs, ramps and stops (docs/experiments.md). */
+  readonly experiments: ExperimentDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -171,6 +175,7 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
+    this.experiments = openExperiments(shared, owned, this.#registrations);
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = openMetrics(context.dataDir, owned, {

@@ -7,6 +7,7 @@
  */
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { Definition } from "../define/definition.ts";
+import type { ExperimentStepAsked } from "../registry/experiment-state.ts";
 import type { Plan, PlannedChange } from "../registry/registry.ts";
 import type { SharedRegistry } from "../registry/stored-registry.ts";
 import type { OnProgress } from "./runtime-context.ts";
@@ -61,6 +62,14 @@ export class Registrations {
       const change = await this.#options.registry.dropDraft(name);
       await this.#build();
       return change;
+    });
+  }
+
+  /** Ramps an experiment, or stops it. Throws as `Registry.stepExperiment`. */
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void> {
+    return this.#turns.take(async () => {
+      await this.#options.registry.stepExperiment(name, asked, by);
+      await this.#build();
     });
   }
 

@@ -1,6 +1,7 @@
 /** What can be asked of the monitoring of a data folder's owner: desks whose calls are plain data. */
 import type { AlertDesk } from "./alert-desk.ts";
 import type { DriftDesk } from "./drift-desk.ts";
+import type { ExperimentDesk } from "./experiment-desk.ts";
 import type { ImportanceDesk } from "./importance-desk.ts";
 import type { QualityPort } from "./quality-port.ts";
 
@@ -10,4 +11,5 @@ export interface MonitoringDesks {
   readonly importances?: ImportanceDesk;
   readonly quality?: QualityPort;
   readonly drift?: DriftDesk;
+  readonly experiments?: ExperimentDesk;
 }

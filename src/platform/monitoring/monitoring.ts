@@ -8,6 +8,7 @@ import { AlertStore } from "../../monitor/alerts/alert-store.ts";
 import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { DriftDesk } from "../../serve/drift-desk.ts";
+import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
@@ -21,12 +22,13 @@ import { setBuilder } from "./set-builder.ts";
 import { type NamedSignalSource, type SignalHouse, signalSources } from "./signal-sources.ts";
 
 /** Only what may be asked from another process. */
-export function desksOf({ alerts, importances, quality, drift }: MonitoringDesks): MonitoringDesks {
+export function desksOf({ alerts, importances, quality, drift, experiments }: MonitoringDesks): MonitoringDesks {
   return {
     ...(alerts === undefined ? {} : { alerts }),
     ...(importances === undefined ? {} : { importances }),
     ...(quality === undefined ? {} : { quality }),
     ...(drift === undefined ? {} : { drift }),
+    ...(experiments === undefined ? {} : { experiments }),
   };
 }
 
@@ -35,6 +37,7 @@ export class Monitoring implements MonitoringDesks {
   readonly importances: ImportanceDesk;
   quality?: QualityPort;
   drift?: DriftDesk;
+  experiments?: ExperimentDesk;
   readonly #context: RuntimeContext;
   readonly #training: TrainingDesk | null;
   readonly #options: PlatformOptions["alerts"];
@@ -67,7 +70,10 @@ export class Monitoring implements MonitoringDesks {
   }
 
   /** A part whose signals alerts ask for, and the desk that others may ask. To be told before anything is served. */
-  watch(desk: Pick<MonitoringDesks, "quality" | "drift">, sources: readonly NamedSignalSource[]): void {
+  watch(
+    desk: Pick<MonitoringDesks, "quality" | "drift" | "experiments">,
+    sources: readonly NamedSignalSource[] = [],
+  ): void {
     Object.assign(this, desk);
     this.#watched.push(...sources);
   }

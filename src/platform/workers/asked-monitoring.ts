@@ -3,6 +3,7 @@
  */
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { DriftDesk } from "../../serve/drift-desk.ts";
+import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
@@ -31,7 +32,14 @@ export function askedMonitoring(
     report: ask("drift", "report"),
     choose: ask("drift", "choose"),
   };
+  const experiments: ExperimentDesk = {
+    list: ask("experiments", "list"),
+    show: ask("experiments", "show"),
+    ramp: ask("experiments", "ramp"),
+    stop: ask("experiments", "stop"),
+  };
   return {
+    ...(offered.includes("experiments") ? { experiments } : {}),
     ...(offered.includes("quality") ? { quality } : {}),
     ...(offered.includes("alerts") ? { alerts } : {}),
     ...(offered.includes("importances") ? { importances } : {}),
