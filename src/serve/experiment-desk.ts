@@ -28,6 +28,13 @@ export interface ShownStep {
   readonly stopped?: string;
 }
 
+export interface ShownComparisons {
+  readonly experiment: string;
+  readonly shadow: string;
+  /** One for each version that was served. */
+  readonly comparisons: readonly object[];
+}
+
 /** All of it may be asked from another process. */
 export interface ExperimentDesk {
   list(): Promise<readonly ShownExperiment[]>;
@@ -40,4 +47,8 @@ export interface ExperimentDesk {
   ): Promise<ShownExperiment>;
   /** All units are served one of its versions from then on. */
   stop(name: string, asked: { readonly serve: string; readonly by: string | null }): Promise<ShownExperiment>;
+  /** What its shadow would have said, held against what was served (docs/experiments.md). Throws `VALUES_MISSING` where it has none. */
+  compare(name: string): Promise<ShownComparisons>;
+  /** Takes what another process saw of shadows. */
+  took(news: readonly object[]): Promise<null>;
 }

@@ -14,11 +14,14 @@ import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Exposure } from "../schema/served-vector.ts";
 import type { Column, Row } from "../schema/value.ts";
+import type { ShadowAsk, ShadowTask } from "./shadow-task.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 /** That a unit was served a variant, and whether that goes to the serving log. */
 export interface ServedExposure extends Exposure {
   readonly isKept: boolean;
+  /** What is to be computed beside it; absent where the experiment has no shadow, or serves it this unit. */
+  readonly shadow?: { readonly share: number; readonly task: () => ShadowTask };
 }
 
 /** What is read to answer a request. */
@@ -58,7 +61,6 @@ export function chosenOf(named: NamedPlan, keys: readonly EntityKey[], request: 
 
 /** A variant's plan, and where what it reads stands among what a request carries. */
 interface VariantPlan {
-  readonly name: string;
   readonly plan: VectorPlan;
   readonly keyPlaces: readonly number[];
   readonly requestPlaces: readonly number[];
@@ -84,19 +86,33 @@ export function compileExperiment(
     unit.from === "entity"
       ? inputs.entities.indexOf(unit.name)
       : request.findIndex((column) => column.name === unit.name);
-  const variants: VariantPlan[] = [];
-  const variantOf = (place: number): VariantPlan => {
-    let variant = variants[place];
+  const variants = new Map<string, VariantPlan>();
+  const variantOf = (reference: string): VariantPlan => {
+    let variant = variants.get(reference);
     if (variant === undefined) {
-      const plan = planOf(names[place]!);
-      variant = variants[place] = {
-        name: names[place]!,
+      const plan = planOf(reference);
+      variant = {
         plan,
         keyPlaces: plan.entities.map((entity) => inputs.entities.indexOf(entity.name)),
         requestPlaces: plan.request.map((wanted) => request.findIndex((column) => column.name === wanted.name)),
       };
+      variants.set(reference, variant);
     }
     return variant;
+  };
+  const askOf = (reference: string, keys: readonly EntityKey[], row: Row): ShadowAsk => {
+    const { plan, keyPlaces, requestPlaces } = variantOf(reference);
+    const request = requestPlaces.map((place) => row[place]!);
+    return { plan, keys: keyPlaces.map((place) => keys[place]!), request };
+  };
+  const shadow = definition.shadow === undefined ? null : formatVariant(definition.shadow);
+  const beside = (variant: string, keys: readonly EntityKey[], row: Row): Pick<ServedExposure, "shadow"> => {
+    if (shadow === null || shadow === variant) return {};
+    const plans = (): ReturnType<ShadowTask["plans"]> => {
+      return { served: askOf(variant, keys, row), shadow: askOf(shadow, keys, row) };
+    };
+    const task = (): ShadowTask => ({ experiment: name, served: variant, shadow, plans });
+    return { shadow: { share: definition.shadow!.share, task } };
   };
   return {
     service: name,
@@ -105,15 +121,12 @@ export function compileExperiment(
     request,
     choose: (keys, row) => {
       const unitText = unit.from === "entity" ? keys[unitPlace]! : String(row[unitPlace]);
-      const { name: variant, plan, keyPlaces, requestPlaces } = variantOf(assign(unitText));
-      return {
-        plan,
-        keys: keyPlaces.map((place) => keys[place]!),
-        request: requestPlaces.map((place) => row[place]!),
-        exposure: { experiment: name, variant, unit: unitText, isKept: isExposureKept(definition, unitText) },
-      };
+      const variant = names[assign(unitText)]!;
+      const isKept = isExposureKept(definition, unitText);
+      const exposure = { experiment: name, variant, unit: unitText, isKept, ...beside(variant, keys, row) };
+      return { ...askOf(variant, keys, row), exposure };
     },
-    variantPlan: (place) => variantOf(place).plan,
+    variantPlan: (place) => variantOf(names[place]!).plan,
   };
 }
 

@@ -51,6 +51,60 @@ const experimentSchema: JsonSchema = {
   },
 };
 
+const latencySchema: JsonSchema = {
+  type: "object",
+  properties: Object.fromEntries(
+    ["mean_micros", "p50_micros", "p95_micros", "p99_micros"].map((name) => [name, { type: "number" }]),
+  ),
+};
+const aloneSchema: JsonSchema = {
+  type: "array",
+  items: { type: "object", properties: { feature: nameSchema, micros: { type: "number" } } },
+};
+const comparisonSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    experiment: nameSchema,
+    shadow: nameSchema,
+    comparisons: {
+      type: "array",
+      description: "one for each version that was served",
+      items: {
+        type: "object",
+        properties: {
+          served: nameSchema,
+          shadow: nameSchema,
+          since: { type: "string", format: "date-time", description: "when the first was seen" },
+          compared: { type: "integer", description: "answers that both versions were read for" },
+          dropped: { type: "integer", description: "answers that were passed over, as too many waited" },
+          failed: { type: "object", additionalProperties: { type: "integer" }, description: "by error code" },
+          latency: { type: ["object", "null"], properties: { served: latencySchema, shadow: latencySchema } },
+          features: {
+            type: "array",
+            items: {
+              type: "object",
+              properties: {
+                feature: nameSchema,
+                compared: { type: "integer" },
+                mismatched: { type: "integer", description: "both have a value, and it is not the same to the bit" },
+                only_in_shadow: { type: "integer" },
+                only_served: { type: "integer" },
+                differences: { type: ["object", "null"], description: "of numbers: served less shadow" },
+                examples: { type: "array", items: { type: "object" } },
+                drift: { type: "object", description: "of the shadow's values from those that were served" },
+                served_micros: { type: "number", description: "what reading a value took, on average" },
+                shadow_micros: { type: "number" },
+              },
+            },
+          },
+          served_alone: { ...aloneSchema, description: "features that the shadow has not" },
+          shadow_alone: aloneSchema,
+        },
+      },
+    },
+  },
+};
+
 export function experimentRoutes(ports: ServePorts): Route[] {
   const desk = (): ExperimentDesk => {
     const found = ports.monitoring?.experiments;
@@ -78,6 +132,14 @@ export function experimentRoutes(ports: ServePorts): Route[] {
       reads: "nothing",
       schemas: { params, answers: { 200: experimentSchema, 404: errorSchema } },
       handle: async ({ params: { name } }) => ({ status: 200, body: await desk().show(name!) }),
+    },
+    {
+      method: "GET",
+      path: "/experiments/{name}/compare",
+      summary: "What its shadow would have said, held against what was served",
+      reads: "nothing",
+      schemas: { params, answers: { 200: comparisonSchema, 404: errorSchema } },
+      handle: async ({ params: { name } }) => ({ status: 200, body: await desk().compare(name!) }),
     },
     {
       method: "POST",

@@ -14,6 +14,7 @@ import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { FetchedStates, ServePorts, StateAsk } from "./ports.ts";
 import { type Asked, type KeptAnswer, KeptAnswers } from "./kept-answers.ts";
+import { ShadowQueue } from "./shadow-queue.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import { compileDefinition, compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
 
@@ -69,6 +70,9 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
   let experiments: Map<string, ExperimentPlan | null> | null = null;
   const kept = new KeptAnswers(ports.keptVectorsBytesMax ?? 0);
   const { sight } = ports;
+  const fetch: FeatureReader["fetch"] =
+    ports.fetch === undefined ? null : (vectors) => ports.fetch!(vectors.flatMap(asksOf));
+  const shadows = ports.shadow === undefined ? null : new ShadowQueue(ports, fetch, ports.shadow);
   let revision = ports.revision();
 
   const forgetIfOutdated = (): void => {
@@ -150,7 +154,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
           ports,
         ),
       ),
-    fetch: ports.fetch === undefined ? null : (vectors) => ports.fetch!(vectors.flatMap(asksOf)),
+    fetch,
     read: (plan, keys, options) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       const vector = readAndTell(plan, keys, options);
@@ -158,6 +162,8 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       const exposure = options?.exposure;
       if (exposure?.isKept === true) ports.record({ ...toServedVector(plan, keys, vector), exposure });
       else if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
+      if (exposure?.shadow !== undefined && shadows !== null && ports.shadow!.takes(exposure.shadow.share))
+        shadows.offer(exposure.shadow.task());
       publish(plan, vector.statuses, startMs, false, options?.consumer ?? "");
       return vector;
     },

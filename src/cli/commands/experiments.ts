@@ -1,7 +1,14 @@
 /** `onefold experiments`: what runs, which share of the units each version has, ramps and stops. */
 import { userInfo } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { ExperimentDesk, ShownExperiment, ShownStep } from "../../platform/experiments/experiment-output.ts";
+import { OnefoldError } from "../../base/errors.ts";
+import type {
+  ExperimentDesk,
+  ShownComparisons,
+  ShownExperiment,
+  ShownStep,
+} from "../../platform/experiments/experiment-output.ts";
+import { comparisonsText, percent } from "../comparison-text.ts";
 import { createOutput } from "../output.ts";
 import {
   accessToRegister,
@@ -18,7 +25,7 @@ interface ByOption extends StandardOptions {
 
 export function experimentsCommand(): Command {
   const command = new Command("experiments").description("list experiments, ramp them, end them");
-  for (const part of [list(), show(), ramp(), stop()]) command.addCommand(part);
+  for (const part of [list(), show(), ramp(), stop(), compare()]) command.addCommand(part);
   return command;
 }
 
@@ -79,6 +86,28 @@ function stop(): Command {
   );
 }
 
+function compare(): Command {
+  return withStandardOptions(
+    new Command("compare")
+      .description("what its shadow would have said, held against what a running server served")
+      .argument("<experiment>", "its name")
+      .action(async (name: string, options: StandardOptions) => {
+        const { askOwner } = await import("../owner-desk.ts");
+        const { refuseMissing } = await import("../../platform/data-folder.ts");
+        refuseMissing(options.data);
+        const asking = { call: "compare", given: [name] };
+        const answered = await askOwner<ShownComparisons>(options.data, "experiments", asking, () => {});
+        if (answered === null) {
+          throw new OnefoldError("VALUES_MISSING", "no server is running, and it is servers that compare", {
+            where: options.data,
+            hint: "start one with: onefold serve",
+          });
+        }
+        createOutput(options.json === true).result(answered.done, () => comparisonsText(answered.done));
+      }),
+  );
+}
+
 function withBy(command: Command): Command {
   return command.addOption(new Option("--by <name>", "who asks for it").default(userInfo().username, "you"));
 }
@@ -130,8 +159,4 @@ function unitText({ unit }: ShownExperiment): string {
 function stepText({ at, by, weights, stopped }: ShownStep): string {
   const what = stopped === undefined ? `weights ${weights!.join(",")}` : `stopped at ${stopped}`;
   return `${at} ${what}${by === null ? "" : ` by ${by}`}`;
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 1e6) / 1e4}%`;
 }

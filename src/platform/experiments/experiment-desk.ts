@@ -3,13 +3,17 @@
  */
 import { type ExperimentDefinition, formatVariant } from "../../define/experiment-definition.ts";
 import { layoutOf, POINTS, pointsOf } from "../../define/experiment-layout.ts";
+import { OnefoldError } from "../../base/errors.ts";
+import type { ShadowNews } from "../../monitor/shadow/shadow-news.ts";
+import type { ShadowCounts } from "./shadow-counts.ts";
 import type { ExperimentStepAsked, RecordedStep } from "../../registry/experiment-state.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { ExperimentDesk, ShownExperiment, ShownStep } from "../../serve/experiment-desk.ts";
 
-/** `step` records a step, and has all that serves follow it. */
+/** `shadows`: null where this process serves nothing. `step` records a step, and has all that serves follow it. */
 export function experimentDesk(
   registry: Registry,
+  shadows: ShadowCounts | null,
   step: (name: string, asked: ExperimentStepAsked, by: string | null) => Promise<void>,
 ): ExperimentDesk {
   const show = (name: string): ShownExperiment => {
@@ -25,6 +29,19 @@ export function experimentDesk(
     stop: async (name, { serve, by }) => {
       await step(name, { serve }, by);
       return show(name);
+    },
+    compare: async (name) => {
+      const { shadow } = registry.experiment(name).definition;
+      if (shadow === undefined) {
+        throw new OnefoldError("VALUES_MISSING", `${name} has no shadow: nothing is computed beside its answers`, {
+          hint: `give it one: shadow: { service: "delay@2", share: 0.1 }`,
+        });
+      }
+      return { experiment: name, shadow: formatVariant(shadow), comparisons: shadows?.of(name) ?? [] };
+    },
+    took: async (news) => {
+      for (const one of news as readonly ShadowNews[]) shadows?.took(one);
+      return null;
     },
   };
 }

@@ -1,2 +1,4 @@
 /** What of experiments the command line shows. */
-export type { ExperimentDesk, ShownExperiment, ShownStep } from "../../serve/experiment-desk.ts";
+export type { ComparedFeature, LatencySummary } from "../../monitor/shadow/shadow-tally.ts";
+export type { ShownComparison } from "./shadow-counts.ts";
+export type { ExperimentDesk, ShownComparisons, ShownExperiment, ShownStep } from "../../serve/experiment-desk.ts";

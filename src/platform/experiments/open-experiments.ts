@@ -6,7 +6,7 @@ import type { Registrations } from "../registrations.ts";
 import { experimentDesk } from "./experiment-desk.ts";
 
 export function openExperiments(shared: Shared, owned: Owned | null, registrations: Registrations): ExperimentDesk {
-  const desk = experimentDesk(shared.registry, async (name, asked, by) => {
+  const desk = experimentDesk(shared.registry, owned?.shadows ?? null, async (name, asked, by) => {
     // Where servers share the registry, those that own a data folder follow whoever changes it.
     if (owned === null && !shared.isShared) {
       throw new OnefoldError("STORAGE_LOCKED", "beside the owner of the data folder no experiment can be changed", {

@@ -37,6 +37,8 @@ export function askedMonitoring(
     show: ask("experiments", "show"),
     ramp: ask("experiments", "ramp"),
     stop: ask("experiments", "stop"),
+    compare: ask("experiments", "compare"),
+    took: ask("experiments", "took"),
   };
   return {
     ...(offered.includes("experiments") ? { experiments } : {}),
