@@ -8,6 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
+import { serviceId } from "./define/service-version.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
@@ -23,7 +24,6 @@ import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
 import { openMetrics, openUsage } from "./platform/monitoring/platform-metrics.ts";
-import { openExperiments } from "./platform/experiments/open-experiments.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -51,6 +51,7 @@ import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
 import { askedDriftDesk } from "./platform/monitoring/asked-drift-desk.ts";
 import { openDriftDesk } from "./platform/monitoring/open-drift.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import { type ExperimentDesk, openDesks, type VersionDesk } from "./platform/open-desks.ts";
 import { openContext } from "./platform/open-context.ts";
 import { openOwned } from "./platform/open-owned.ts";
 import { openRegistry } from "./platform/open-registry.ts";
@@ -67,7 +68,6 @@ import type { Workers, WorkersOptions, WorkerServer } from "./platform/workers/w
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
-import type { ExperimentDesk } from "./serve/experiment-desk.ts";
 import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
 import { type CallRoute, createCaller } from "./serve/in-process.ts";
@@ -132,6 +132,8 @@ export class Platform {
   readonly drift: DriftDesk;
   /** What runs, ramps and stops (docs/experiments.md). */
   readonly experiments: ExperimentDesk;
+  /** Promotes and rolls back (docs/versions.md). */
+  readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -175,7 +177,9 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
-    this.experiments = openExperiments(shared, owned, this.#registrations);
+    const desks = openDesks(shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
+    this.experiments = desks.experiments;
+    this.versions = desks.versions;
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = openMetrics(context.dataDir, owned, {
@@ -313,9 +317,9 @@ export class Platform {
     return fitted;
   }
 
-  /** The fits of a service, oldest first. Throws `FIT_CORRUPT`. */
+  /** The fits of a service, oldest first. Throws `SERVICE_UNKNOWN`, `FIT_CORRUPT`. */
   fits(service: string): readonly FittedService[] {
-    return this.#context.fits.fitsOf(service);
+    return this.#context.fits.fitsOf(serviceId(this.registry.service(service).definition));
   }
 
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */

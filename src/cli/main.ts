@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { alertsCommand } from "./commands/alerts.ts";
+import { aliasesCommand, promoteCommand, rollbackCommand } from "./commands/aliases.ts";
 import { applyCommand, planCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { backfillCommand } from "./commands/backfill.ts";
@@ -56,6 +57,9 @@ for (const command of [
   initCommand(),
   planCommand(),
   applyCommand(),
+  promoteCommand(),
+  rollbackCommand(),
+  aliasesCommand(),
   ingestCommand(),
   correctCommand(),
   retractCommand(),

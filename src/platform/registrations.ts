@@ -7,6 +7,7 @@
  */
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { Definition } from "../define/definition.ts";
+import type { AliasMove, AskedMove } from "../registry/alias-moves.ts";
 import type { ExperimentStepAsked } from "../registry/experiment-state.ts";
 import type { Plan, PlannedChange } from "../registry/registry.ts";
 import type { SharedRegistry } from "../registry/stored-registry.ts";
@@ -65,11 +66,24 @@ export class Registrations {
     });
   }
 
-  /** Ramps an experiment, or stops it. Throws as `Registry.stepExperiment`. */
+  /** Ramps an experiment, or stops it. What others have asked for meanwhile counts. Throws as `Registry.stepExperiment`. */
   stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void> {
     return this.#turns.take(async () => {
-      await this.#options.registry.stepExperiment(name, asked, by);
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      await registry.stepExperiment(name, asked, by);
       await this.#build();
+    });
+  }
+
+  /** What others have moved meanwhile counts. */
+  moveAlias(asked: AskedMove): Promise<AliasMove | null> {
+    return this.#turns.take(async () => {
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      const move = await registry.moveAlias(asked);
+      await this.#build();
+      return move;
     });
   }
 

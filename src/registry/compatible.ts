@@ -8,16 +8,20 @@
  * | source           | nullable columns and derived columns may be added behind the others; what is let in (constraints, expectations, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
  * | view             | expectations, on which no value depends; all else only in "dev"                  |
  * | on-demand        | nothing else in a numbered version, anything in "dev"                            |
- * | service          | anything: models pin what they read by the vector's names                        |
+ * | service          | anything while it has one version and that is 1; nothing else once there are more |
  * | experiment       | weights as a ramp that takes no unit from a candidate, overrides, exposures, shadow |
  * | alert, retrain, webhook, command | anything: no value depends on them                               |
  */
 import type { Definition, SourceDefinition } from "../define/definition.ts";
 import type { ExperimentDefinition } from "../define/experiment-definition.ts";
+import { versionOfService } from "../define/service-version.ts";
 import { toData } from "./definition-data.ts";
 
-/** Why `after` may not replace `before`, which has the same kind and name; null when it may. */
-export function refusal(before: Definition, after: Definition): string | null {
+/**
+ * Why `after` may not replace `before`, which has the same kind and name; null when it may. `versions`: how many there are of
+ * its name.
+ */
+export function refusal(before: Definition, after: Definition, versions: number): string | null {
   switch (after.kind) {
     case "entity":
       return "the key of an entity never changes: define another entity";
@@ -28,6 +32,8 @@ export function refusal(before: Definition, after: Definition): string | null {
     case "experiment":
       return experimentRefusal(before as ExperimentDefinition, after);
     case "service":
+      if (versionOfService(after) === 1 && versions <= 1) return null;
+      return `a service with several versions never changes one of them: give it the next version`;
     case "alert":
     case "retrain":
     case "webhook":

@@ -2,6 +2,7 @@
  * What is computed from what, as edges: entity and source to view, view to on-demand view, either to service.
  */
 import { type Definition, type FeatureReference, formatViewName } from "../define/definition.ts";
+import { serviceId } from "../define/service-version.ts";
 import type { LineageEdge } from "./registry.ts";
 
 /** Each edge once, in the order of the definitions. */
@@ -25,7 +26,10 @@ export function lineageOf(definitions: readonly Definition[]): LineageEdge[] {
         return definition.inputs.map((input) => ({ from: nameOfView(input), to }));
       }
       case "service":
-        return definition.features.map((feature) => ({ from: nameOfView(feature), to: `service:${definition.name}` }));
+        return definition.features.map((feature) => ({
+          from: nameOfView(feature),
+          to: `service:${serviceId(definition)}`,
+        }));
       default:
         return [];
     }

@@ -42,7 +42,10 @@ export function planChanges(
   const unique = [...new Map(given.map((definition) => [keyOf(definition), definition])).values()];
   const changes = unique
     .sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind])
-    .map((definition) => planOne(definition, registered.get(keyOf(definition)), experiments));
+    .map((definition) => {
+      const versions = versionsOf(definition, registered);
+      return planOne(definition, registered.get(keyOf(definition)), versions, experiments);
+    });
   return {
     changes,
     dirty: changes.some((change) => change.change !== "unchanged"),
@@ -69,16 +72,22 @@ export function changesBetween(before: readonly Definition[], after: readonly De
   return [...removed, ...changed].sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind]);
 }
 
+function versionsOf({ kind, name }: Definition, registered: ReadonlyMap<string, Definition>): number {
+  return [...registered.values()].filter((one) => one.kind === kind && one.name === name).length;
+}
+
 function planOne(
   after: Definition,
   before: Definition | undefined,
+  versions: number,
   experiments: readonly ExperimentState[],
 ): PlannedChange {
   if (before === undefined) return describeChange("add", after, summary(after));
   const [old, next] = [registeredData(toData(before)), registeredData(toData(after))];
   const details = differences(old, next);
   if (details.length === 0) return describeChange("unchanged", after);
-  const why = sameMeaning(old, next) ? null : (refusal(before, after) ?? weightsRefusal(before, after, experiments));
+  const isSame = sameMeaning(old, next);
+  const why = isSame ? null : (refusal(before, after, versions) ?? weightsRefusal(before, after, experiments));
   if (why === null) return describeChange("change", after, details);
   return describeChange("refuse", after, [...differences(meaning(old), meaning(next)), why]);
 }

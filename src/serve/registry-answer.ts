@@ -25,6 +25,7 @@ import { transformationText } from "../define/transformation-text.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
 import { lateAfterOf } from "../fold/lateness.ts";
+import { versionOf } from "../registry/definition-set.ts";
 import type { Registered } from "../registry/registry.ts";
 import { answerPoll } from "./registry-poll.ts";
 import { type Column, formatType, type Value } from "../schema/value.ts";
@@ -34,10 +35,11 @@ export type Answer = Record<string, unknown>;
 export function answerDefinition(registered: Registered<Definition>): Answer {
   const { definition, fingerprint, createdAt } = registered;
   const { kind, name, description = null, owner = null, tags = [] } = definition;
+  const version = versionOf(definition);
   return {
     kind,
     name,
-    ...("version" in definition ? { version: definition.version } : {}),
+    ...(version === null ? {} : { version }),
     description,
     owner,
     tags,

@@ -1,4 +1,5 @@
 /** Every HTTP route there is. */
+import { aliasRoutes } from "./alias-routes.ts";
 import { alertRoutes } from "./alert-routes.ts";
 import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
@@ -32,6 +33,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...feastRoutes(reader, ports),
     ...trainingSetRoutes(ports),
     ...registryRoutes(ports.registry),
+    ...aliasRoutes(ports),
     ...qualityRoutes(ports),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),

@@ -12,6 +12,7 @@ import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
+import type { VersionDesk } from "../../serve/version-desk.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import type { PlatformOptions } from "../platform-options.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
@@ -22,13 +23,21 @@ import { setBuilder } from "./set-builder.ts";
 import { type NamedSignalSource, type SignalHouse, signalSources } from "./signal-sources.ts";
 
 /** Only what may be asked from another process. */
-export function desksOf({ alerts, importances, quality, drift, experiments }: MonitoringDesks): MonitoringDesks {
+export function desksOf({
+  alerts,
+  importances,
+  quality,
+  drift,
+  experiments,
+  versions,
+}: MonitoringDesks): MonitoringDesks {
   return {
     ...(alerts === undefined ? {} : { alerts }),
     ...(importances === undefined ? {} : { importances }),
     ...(quality === undefined ? {} : { quality }),
     ...(drift === undefined ? {} : { drift }),
     ...(experiments === undefined ? {} : { experiments }),
+    ...(versions === undefined ? {} : { versions }),
   };
 }
 
@@ -38,6 +47,7 @@ export class Monitoring implements MonitoringDesks {
   quality?: QualityPort;
   drift?: DriftDesk;
   experiments?: ExperimentDesk;
+  versions?: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #training: TrainingDesk | null;
   readonly #options: PlatformOptions["alerts"];
@@ -71,7 +81,7 @@ export class Monitoring implements MonitoringDesks {
 
   /** A part whose signals alerts ask for, and the desk that others may ask. To be told before anything is served. */
   watch(
-    desk: Pick<MonitoringDesks, "quality" | "drift" | "experiments">,
+    desk: Pick<MonitoringDesks, "quality" | "drift" | "experiments" | "versions">,
     sources: readonly NamedSignalSource[] = [],
   ): void {
     Object.assign(this, desk);

@@ -7,6 +7,7 @@ import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
+import type { VersionDesk } from "../../serve/version-desk.ts";
 import type { AskLink } from "./ask-link.ts";
 
 /** `offered`: the desks that the owner has. */
@@ -40,8 +41,10 @@ export function askedMonitoring(
     compare: ask("experiments", "compare"),
     took: ask("experiments", "took"),
   };
+  const versions: VersionDesk = { promote: ask("versions", "promote"), rollback: ask("versions", "rollback") };
   return {
     ...(offered.includes("experiments") ? { experiments } : {}),
+    ...(offered.includes("versions") ? { versions } : {}),
     ...(offered.includes("quality") ? { quality } : {}),
     ...(offered.includes("alerts") ? { alerts } : {}),
     ...(offered.includes("importances") ? { importances } : {}),

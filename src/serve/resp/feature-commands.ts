@@ -9,6 +9,7 @@
 import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatVariant } from "../../define/experiment-definition.ts";
+import { serviceId } from "../../define/service-version.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
@@ -91,7 +92,8 @@ export const featureCommands: readonly Command[] = [
       const { reader, ports } = door;
       const { registry } = ports;
       if (args.length === 1) {
-        out.reply([...registry.services(), ...registry.experiments()].map(({ definition }) => definition.name));
+        const services = registry.services().map(({ definition }) => serviceId(definition));
+        out.reply([...services, ...registry.experiments().map(({ definition }) => definition.name)]);
         return;
       }
       const named = reader.named(decodeText(args[1]!, "service"));
