@@ -54,6 +54,7 @@ const JOURNEYS = [
   "test/examples/flights-demo.test.ts",
   "test/examples/kafka-demo.test.ts",
   "test/examples/notebook.test.ts",
+  "test/platform/experiment-life.test.ts",
   "test/platform/quality.test.ts",
   "test/platform/skew.test.ts",
 ];
