@@ -13,7 +13,7 @@
  */
 
 /** Points are whole numbers from 0, less than this. */
-export const POINTS = 2 ** 53;
+export const POINTS: number = 2 ** 53;
 
 /** The points in [from, to) are served a variant, by its place among the variants; 0 is the control. */
 export interface LayoutSegment {

@@ -39,6 +39,8 @@ export interface Exposure {
   readonly variant: string;
   /** Its canonical text. */
   readonly unit: string;
+  /** The entity whose key the unit is; absent where the request carried it. */
+  readonly entity?: string;
 }
 
 /** The vector that a service's on-demand views and transformations made of the features that were read. */
@@ -85,16 +87,17 @@ function valuesText(values: readonly Value[]): string {
   return `${text}]`;
 }
 
-function packExposure({ experiment, variant, unit }: Exposure): Exposure {
-  return { experiment, variant, unit };
+/** Of what is known of it beside, nothing more. */
+function packExposure({ experiment, variant, unit, entity }: Exposure): object {
+  return { experiment, variant, unit, entity };
 }
 
 /** Throws a plain `Error`. */
 function unpackExposure(packed: unknown): Exposure {
-  const { experiment, variant, unit } = (packed ?? {}) as Record<string, unknown>;
+  const { experiment, variant, unit, entity } = (packed ?? {}) as Record<string, unknown>;
   if (typeof experiment !== "string" || typeof variant !== "string" || typeof unit !== "string")
     throw new Error("exposure");
-  return { experiment, variant, unit };
+  return { experiment, variant, unit, ...(typeof entity === "string" ? { entity } : {}) };
 }
 
 function packComputed({ fingerprint, fit, request, values, statuses }: ComputedVector): unknown {

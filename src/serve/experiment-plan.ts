@@ -123,7 +123,8 @@ export function compileExperiment(
       const unitText = unit.from === "entity" ? keys[unitPlace]! : String(row[unitPlace]);
       const variant = names[assign(unitText)]!;
       const isKept = isExposureKept(definition, unitText);
-      const exposure = { experiment: name, variant, unit: unitText, isKept, ...beside(variant, keys, row) };
+      const of = unit.from === "entity" ? { entity: unit.name } : {};
+      const exposure = { experiment: name, variant, unit: unitText, ...of, isKept, ...beside(variant, keys, row) };
       return { ...askOf(variant, keys, row), exposure };
     },
     variantPlan: (place) => variantOf(names[place]!).plan,

@@ -187,7 +187,8 @@ async function forgetServed(folder: string, { entity, key }: Journal): Promise<n
 function isOf(line: string, entity: string, key: EntityKey): boolean {
   if (!line.includes(JSON.stringify(key).slice(1, -1))) return false;
   try {
-    return decodeServedVector(line).keys[entity] === key;
+    const { keys, exposure } = decodeServedVector(line);
+    return keys[entity] === key || (exposure?.entity === entity && exposure.unit === key);
   } catch {
     // A torn last line: its beginning names the keys, and nobody can use it.
     return true;
