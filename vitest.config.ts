@@ -35,6 +35,7 @@ const JOURNEYS = [
   "test/cli/quality.test.ts",
   "test/cli/dev.test.ts",
   "test/cli/drift.test.ts",
+  "test/cli/experiments.test.ts",
   "test/cli/fit.test.ts",
   "test/cli/freshness.test.ts",
   "test/cli/serve-alerts.test.ts",
