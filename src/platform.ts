@@ -9,7 +9,6 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
 import { serviceId } from "./define/service-version.ts";
-import { openVersionDesk, type VersionDesk } from "./platform/version-desk.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
@@ -51,6 +50,7 @@ import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
 import { openDriftDesk } from "./platform/monitoring/open-drift.ts";
 import type { ImportOptions, ImportReport, RuntimeContext } from "./platform/runtime-context.ts";
+import { type ExperimentDesk, openDesks, type VersionDesk } from "./platform/open-desks.ts";
 import { openContext } from "./platform/open-context.ts";
 import { openOwned } from "./platform/open-owned.ts";
 import { openRegistry } from "./platform/open-registry.ts";
@@ -129,6 +129,8 @@ export class Platform {
   readonly checks: StandingChecks;
   /** Drift of what is served, against what was (docs/drift.md). */
   readonly drift: DriftDesk;
+  /** What runs, ramps and stops (docs/experiments.md). */
+  readonly experiments: ExperimentDesk;
   /** Promotes and rolls back (docs/versions.md). */
   readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
@@ -174,10 +176,9 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
-    const refuseMove = (): unknown =>
-      shared.isShared || this.#own("move an alias", "ask its server: onefold promote does");
-    this.versions = openVersionDesk(this.registry, this.#registrations, refuseMove);
-    owned?.monitoring.watch({ versions: this.versions }, []);
+    const desks = openDesks(shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
+    this.experiments = desks.experiments;
+    this.versions = desks.versions;
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = openMetrics(context.dataDir, owned, {

@@ -57,6 +57,8 @@ export const ERROR_CODES = {
   PUSH_SOURCE_UNKNOWN: { status: 422, meaning: "rows were pushed, in Feast's way, to a source that is not registered" },
   VIEW_UNKNOWN: { status: 404, meaning: "no view of this name and version is registered" },
   SERVICE_UNKNOWN: { status: 404, meaning: "no service of this name is registered" },
+  EXPERIMENT_UNKNOWN: { status: 404, meaning: "no experiment of this name is registered" },
+  EXPERIMENT_BACKWARD: { status: 409, meaning: "a step of an experiment would move units back" },
   ALIAS_UNKNOWN: { status: 404, meaning: "a view or a service has no alias of this name" },
   ALIAS_MOVED: { status: 409, meaning: "an alias names another version than the one it was to be moved from" },
   ALIAS_HAS_NO_FORMER: { status: 409, meaning: "an alias is to go back and has nowhere to go back to" },

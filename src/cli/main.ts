@@ -17,6 +17,7 @@ import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
 import { driftCommand } from "./commands/drift.ts";
 import { dropCommand } from "./commands/drop.ts";
+import { experimentsCommand } from "./commands/experiments.ts";
 import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { featuresCommand } from "./commands/features.ts";
@@ -93,6 +94,7 @@ for (const command of [
   tablesCommand(),
   deadLettersCommand(),
   alertsCommand(),
+  experimentsCommand(),
 ]) {
   program.addCommand(command);
 }

@@ -51,6 +51,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),
     alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>
       askMonitoring(platform.monitoring, { desk: "alerts", call, given }),
+    experiments: ({ call, given }: { call: string; given: readonly unknown[] }) =>
+      askMonitoring(platform.monitoring, { desk: "experiments", call, given }),
     run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.runBatch(source, {
         onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),

@@ -7,16 +7,19 @@ import type { Definition } from "../define/definition.ts";
 import { versionOfService } from "../define/service-version.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
 import type { AliasMove } from "./alias-moves.ts";
+import type { ExperimentState } from "./experiment-state.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
 
 /** As it always was, and read by every version of Onefold. */
 const FORMAT = 1;
-/** Has what would be misread where it is not known: services with versions, aliases. Written only where there is such. */
+/** Has what would be misread where it is not known: services with versions, aliases, experiments. Written only where there is such. */
 const FORMAT_OF_VERSIONS = 2;
 
 export interface RegistryContent {
   readonly definitions: readonly Registered<Definition>[];
   readonly history: readonly AppliedChange[];
+  /** Of experiments that took a step since they were registered. Absent for none. */
+  readonly experiments?: readonly ExperimentState[];
   /** Every move of an alias, oldest first; absent where none was ever set. */
   readonly aliasMoves?: readonly AliasMove[];
 }
@@ -28,12 +31,13 @@ interface StoredContent {
     readonly createdAt: string;
   }[];
   readonly history: readonly AppliedChange[];
+  readonly experiments?: readonly ExperimentState[];
   readonly aliasMoves?: readonly AliasMove[];
 }
 
 export const EMPTY_REGISTRY: RegistryContent = { definitions: [], history: [] };
 
-export function encodeRegistry({ definitions, history, aliasMoves = [] }: RegistryContent): string {
+export function encodeRegistry({ definitions, history, aliasMoves = [], experiments = [] }: RegistryContent): string {
   const content: StoredContent = {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: toData(definition),
@@ -42,20 +46,21 @@ export function encodeRegistry({ definitions, history, aliasMoves = [] }: Regist
     })),
     history,
     ...(aliasMoves.length === 0 ? {} : { aliasMoves }),
+    ...(experiments.length === 0 ? {} : { experiments }),
   };
-  const hasVersions = aliasMoves.length > 0 || definitions.some(hasServiceVersion);
+  const hasVersions = aliasMoves.length > 0 || definitions.some(({ definition }) => isOfVersions(definition));
   const format = hasVersions ? FORMAT_OF_VERSIONS : FORMAT;
   const stored = { format, checksum: hashText(JSON.stringify(content)), content };
   return `${JSON.stringify(stored, null, 1)}\n`;
 }
 
-function hasServiceVersion({ definition }: Registered<Definition>): boolean {
-  return definition.kind === "service" && versionOfService(definition) > 1;
+function isOfVersions(definition: Definition): boolean {
+  return definition.kind === "experiment" || (definition.kind === "service" && versionOfService(definition) > 1);
 }
 
 /** `where` the text stands. Throws `REGISTRY_CORRUPT`, and `REGISTRY_TOO_NEW` where a later Onefold wrote it. */
 export function decodeRegistry(text: string, where: string): RegistryContent {
-  const { definitions, history, aliasMoves } = parse(text, where);
+  const { definitions, history, aliasMoves, experiments } = parse(text, where);
   return {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: fromData(definition),
@@ -63,6 +68,7 @@ export function decodeRegistry(text: string, where: string): RegistryContent {
       createdAt,
     })),
     history,
+    ...(experiments === undefined ? {} : { experiments }),
     ...(aliasMoves === undefined ? {} : { aliasMoves }),
   };
 }

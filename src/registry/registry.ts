@@ -6,9 +6,11 @@
  *   and the difference; `view@dev` is the one exception;
  * - `apply` is atomic: a reader sees the registry before it or after it.
  */
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { OnefoldError } from "../base/errors.ts";
 import type { AliasMove, AskedMove } from "./alias-moves.ts";
 import type { CommandDefinition } from "../define/alert-definition.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -96,6 +98,13 @@ export interface Registry {
    */
   dropDraft(name: string): Promise<PlannedChange>;
   /**
+   * Ramps an experiment, or stops it, durably. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD` where a unit would move back,
+   * `REQUEST_INVALID`.
+   */
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
+  /** All that an experiment was told, its first weights first. Throws `EXPERIMENT_UNKNOWN`. */
+  experimentSteps(name: string): readonly RecordedStep[];
+  /**
    * Points an alias at another version, durably, in one step for all who look; null where it points there already. Throws
    * what `nextMove` throws.
    */
@@ -108,6 +117,7 @@ export interface Registry {
   views(): readonly Registered<ViewDefinition>[];
   onDemandViews(): readonly Registered<OnDemandDefinition>[];
   services(): readonly Registered<ServiceDefinition>[];
+  experiments(): readonly Registered<ExperimentDefinition>[];
   /** These throw `..._UNKNOWN` with the nearest names as candidates. */
   entity(name: string): Registered<EntityDefinition>;
   source(name: string): Registered<SourceDefinition>;
@@ -118,6 +128,7 @@ export interface Registry {
   view(name: string, version?: number | "dev"): Registered<ViewDefinition>;
   /** The same. */
   service(name: string): Registered<ServiceDefinition>;
+  experiment(name: string): Registered<ExperimentDefinition>;
   /** A service's definition of this fingerprint, the present one or one that was replaced; null where there is none. */
   serviceOfFingerprint(fingerprint: string): ServiceDefinition | null;
   find(query: FindQuery): readonly Registered<Definition>[];

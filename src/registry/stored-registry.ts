@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -22,6 +23,8 @@ import { serviceReference } from "../define/service-version.ts";
 import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
+import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { meantVersion } from "./meant-version.ts";
@@ -87,7 +90,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   plan(definitions: readonly Definition[]): Plan {
-    return planOver(definitions, this.#byKey);
+    return planOver(definitions, this.#byKey, this.#stored.content);
   }
 
   state(): string {
@@ -101,7 +104,7 @@ class StoredRegistry implements SharedRegistry {
         if (onlyOver !== undefined && stateOf(content) !== onlyOver) throw stalePlan(content);
         // What is there may be another's since this process last looked: it is planned on that.
         const registered = byKey(content.definitions);
-        plan = planOver(definitions, registered);
+        plan = planOver(definitions, registered, content);
         if (plan.refused) throw changed(plan);
         return plan.dirty ? this.#next(content, registered, definitions, plan) : null;
       });
@@ -120,6 +123,19 @@ class StoredRegistry implements SharedRegistry {
       this.#take(stored, loaded);
       return dropped.change;
     });
+  }
+
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]> {
+    return this.#turns.take(async () => {
+      const at = formatMicros(this.#clock.now());
+      const stored = await this.#store.change((content) => withStep(content, name, { ...asked, at, by }));
+      this.#take(stored, this.#loaded);
+      return this.experimentSteps(name);
+    });
+  }
+
+  experimentSteps(name: string): readonly RecordedStep[] {
+    return recordedSteps(this.#stored.content, this.experiment(name));
   }
 
   moveAlias(asked: AskedMove): Promise<AliasMove | null> {
@@ -202,7 +218,12 @@ class StoredRegistry implements SharedRegistry {
       next.set(keyOf(definition), { definition, fingerprint: hash, createdAt: before?.createdAt ?? at });
     }
     const changes = plan.changes.filter((change) => change.change !== "unchanged");
-    return { ...content, definitions: [...next.values()], history: [...content.history, { at, changes, replaced }] };
+    const after = {
+      ...content,
+      definitions: [...next.values()],
+      history: [...content.history, { at, changes, replaced }],
+    };
+    return withAppliedWeights(content, after, at);
   }
 
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
@@ -254,6 +275,10 @@ class StoredRegistry implements SharedRegistry {
     return this.#ofKinds<ServiceDefinition>("service");
   }
 
+  experiments(): readonly Registered<ExperimentDefinition>[] {
+    return this.#ofKinds<ExperimentDefinition>("experiment");
+  }
+
   entity(name: string): Registered<EntityDefinition> {
     return found(this.entities(), name, "ENTITY_UNKNOWN", "entity");
   }
@@ -272,6 +297,10 @@ class StoredRegistry implements SharedRegistry {
     throw new OnefoldError("SERVICE_UNKNOWN", `there is no service "${name}"`, {
       candidates: versions.map(({ definition }) => serviceReference(definition)),
     });
+  }
+
+  experiment(name: string): Registered<ExperimentDefinition> {
+    return found(this.experiments(), name, "EXPERIMENT_UNKNOWN", "experiment");
   }
 
   serviceOfFingerprint(wanted: string): ServiceDefinition | null {
@@ -365,8 +394,13 @@ function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<stri
   return new Map(definitions.map((registered) => [keyOf(registered.definition), registered]));
 }
 
-function planOver(definitions: readonly Definition[], registered: ReadonlyMap<string, Registered<Definition>>): Plan {
-  return planChanges(definitions, new Map([...registered].map(([key, { definition }]) => [key, definition])));
+function planOver(
+  definitions: readonly Definition[],
+  registered: ReadonlyMap<string, Registered<Definition>>,
+  { experiments }: RegistryContent,
+): Plan {
+  const before = new Map([...registered].map(([key, { definition }]) => [key, definition]));
+  return planChanges(definitions, before, experiments);
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */

@@ -19,6 +19,7 @@ import type {
   ViewSla,
   Window,
 } from "../define/definition.ts";
+import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import type { Expression } from "../define/expression.ts";
@@ -61,6 +62,8 @@ function answerMeaning(definition: Definition, createdAt: string): Answer {
       return answerOnDemand(definition);
     case "service":
       return answerService(definition);
+    case "experiment":
+      return answerExperiment(definition);
     case "webhook":
     case "command":
       return answerDestination(definition);
@@ -99,6 +102,18 @@ function answerRule(rule: RuleDefinition): Answer {
     ...(rule.kind === "alert"
       ? { severity: rule.severity, repeat: rule.repeatMicros === undefined ? null : formatDuration(rule.repeatMicros) }
       : { service: rule.service, labels: rule.labels, boundary: rule.boundary }),
+  };
+}
+
+function answerExperiment({ variants, weights, unit, salt, overrides = [], ...of }: ExperimentDefinition): Answer {
+  return {
+    variants: variants.map(formatVariant),
+    weights,
+    unit,
+    salt,
+    overrides: overrides.map(({ unit: one, variant }) => ({ unit: one, variant: formatVariant(variants[variant]!) })),
+    exposures: of.exposures ?? 1,
+    shadow: of.shadow === undefined ? null : { service: formatVariant(of.shadow), share: of.shadow.share },
   };
 }
 

@@ -5,6 +5,7 @@ import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
 import { driftRoutes } from "./drift-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
+import { experimentRoutes } from "./experiment-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
 import { featureListRoutes } from "./feature-list-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
@@ -42,6 +43,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...freshnessRoutes(ports),
     ...alertRoutes(ports),
     ...importanceRoutes(ports),
+    ...experimentRoutes(ports),
   ]);
 }
 

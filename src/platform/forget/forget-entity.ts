@@ -174,8 +174,7 @@ export async function forgetEntity(
   const { entity, key } = begun;
   const sources = sourcesOfEntity(context, entity, begun.shared === true);
   let journal = begun;
-  const keep = (): Promise<void> =>
-    replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
+  const keep = (): Promise<void> => replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
   await keep();
   const counts = { events: 0, retractions: 0, states: 0, featureRows: 0, deadLetters: 0, refolded: 0 };
   for (const { source, views, all } of sources) {
@@ -263,7 +262,10 @@ async function forgetServed(folder: string, { entity, key, sharing = {} }: Journ
 function isOf(line: string, gone: ReadonlyMap<string, ReadonlySet<EntityKey>>): boolean {
   if (line === "") return false;
   try {
-    return Object.entries(decodeServedVector(line).keys).some(([entity, key]) => gone.get(entity)?.has(key) === true);
+    const { keys, exposure } = decodeServedVector(line);
+    const { entity, unit } = exposure ?? {};
+    if (entity !== undefined && gone.get(entity)?.has(unit as EntityKey) === true) return true;
+    return Object.entries(keys).some(([entity, key]) => gone.get(entity)?.has(key) === true);
   } catch {
     // A torn last line: its beginning names the keys, and nobody can use it.
     return true;
