@@ -63,11 +63,15 @@ async function fold({ settings, source, definition, entity, draft, ...asked }: F
     },
   });
   for await (const part of parts) {
-    while (partsOnTheirWay >= PARTS_AHEAD) await new Promise<void>((resolve) => (onTaken = resolve));
+    while (!hasRoom()) await new Promise<void>((resolve) => (onTaken = resolve));
     partsOnTheirWay++;
     say({ kind: "part", part });
   }
   await engine.close();
+}
+
+function hasRoom(): boolean {
+  return partsOnTheirWay < PARTS_AHEAD;
 }
 
 function say(message: FromFold): void {

@@ -33,7 +33,8 @@ let url: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "onefold-experiments-cli-"));
   await writeFile(join(folder, "features.ts"), DEFINITIONS);
-  expect((await runCli(["apply"], folder)).exitCode).toBe(0);
+  const { exitCode, stderr } = await runCli(["apply"], folder);
+  if (exitCode !== 0) throw new Error(stderr);
   server = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--json", "--workers", "2"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "inherit"],
