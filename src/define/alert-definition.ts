@@ -34,7 +34,7 @@ export interface Watched {
   /** `view@version`. */
   readonly views?: readonly string[];
   readonly features?: readonly string[];
-  /** By name: of what the services read, and of all their versions. */
+  /** Of what the services read: `name@2` in that version, `name` in all of them. */
   readonly services?: readonly string[];
   readonly expectations?: readonly string[];
 }

@@ -18,6 +18,7 @@ import { callSite, refuse } from "./defined-at.ts";
 import { type Definition, type Described, formatViewName } from "./definition.ts";
 import { duration } from "./duration.ts";
 import { frozen } from "./frozen.ts";
+import { serviceId } from "./service-version.ts";
 import { rememberReferences } from "./references.ts";
 import { checkShape, unknownOptions } from "./shape.ts";
 import type { DurationText } from "./typing.ts";
@@ -26,6 +27,7 @@ type OneOrMore<T> = T | readonly T[];
 
 /** A definition, or its name. */
 type Named = string | { readonly kind: string; readonly name: string };
+type NamedService = string | { readonly kind: string; readonly name: string; readonly version?: number };
 type NamedView = string | { readonly kind: string; readonly name: string; readonly version: number | "dev" };
 
 export interface RuleOptions extends Described {
@@ -35,7 +37,8 @@ export interface RuleOptions extends Described {
   readonly source?: OneOrMore<Named>;
   readonly view?: OneOrMore<NamedView>;
   readonly feature?: OneOrMore<string>;
-  readonly service?: OneOrMore<Named>;
+  /** Without a version, in all of its versions. */
+  readonly service?: OneOrMore<NamedService>;
   readonly expectation?: OneOrMore<string>;
   readonly measure?: OneOrMore<string>;
   /** In place of the threshold that the signal itself is held against. */
@@ -68,7 +71,7 @@ export interface RetrainOptions extends Omit<RuleOptions, "on" | "service"> {
   /** Default drift and missing-drift. */
   readonly on?: OneOrMore<WatchedKind>;
   /** Whose features are watched, and whose training set is built. */
-  readonly service: Named;
+  readonly service: NamedService;
   /**
    * Label rows of the fresh set: a file in the server's `--labels-folder`, or each entity at every tick of the last
    * `range`.
@@ -140,7 +143,7 @@ export function retrain(name: string, options: RetrainOptions): RetrainDefinitio
   const definition: RetrainDefinition = frozen({
     kind: "retrain",
     name,
-    service: nameOf(options.service),
+    service: serviceNameOf(options.service),
     labels,
     boundary: options.boundary ?? (labels.kind === "file" ? "exclusive" : "inclusive"),
     ...ruleOf(withKinds, to, MICROS_PER_DAY, problems),
@@ -216,7 +219,7 @@ function watchedOf({ on, measure, source, view, feature, service, expectation }:
     ...named("sources", listOf(source)?.map(nameOf)),
     ...named("views", listOf(view)?.map(viewNameOf)),
     ...named("features", listOf(feature)),
-    ...named("services", listOf(service)?.map(nameOf)),
+    ...named("services", listOf(service)?.map(serviceNameOf)),
     ...named("expectations", listOf(expectation)),
   };
 }
@@ -228,6 +231,10 @@ function listOf<T>(given: OneOrMore<T> | undefined): readonly T[] | undefined {
 
 function nameOf(named: Named): string {
   return typeof named === "string" ? named : String(named?.name);
+}
+
+function serviceNameOf(service: NamedService): string {
+  return typeof service === "string" ? service : serviceId(service);
 }
 
 function viewNameOf(view: NamedView): string {

@@ -3,6 +3,7 @@
  *
  * Its effect is told to be beyond where it is more than small, and far from what is usual of an hour.
  */
+import { serviceSubject } from "../service-subject.ts";
 import type { Signal, SignalSubject } from "../signal.ts";
 import type { DriftReport, ReportedFeature } from "./drift-report.ts";
 import { MEASURES } from "./choose-measure.ts";
@@ -87,7 +88,7 @@ function frame(
 ): { readonly subject: SignalSubject; readonly windowStartMicros: number; readonly windowEndMicros: number } {
   const { service, fit, startMicros, endMicros } = current.window;
   return {
-    subject: { service: fit === null ? service : `${service}@${fit}`, view, feature },
+    subject: { service: serviceSubject(service, fit), view, feature },
     windowStartMicros: startMicros,
     windowEndMicros: endMicros,
   };

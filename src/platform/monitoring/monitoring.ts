@@ -9,9 +9,11 @@ import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { DriftDesk } from "../../serve/drift-desk.ts";
 import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
+import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
+import type { VersionDesk } from "../../serve/version-desk.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import type { PlatformOptions } from "../platform-options.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
@@ -25,12 +27,22 @@ import { setBuilder } from "./set-builder.ts";
 import { type NamedSignalSource, type SignalHouse, signalSources } from "./signal-sources.ts";
 
 /** Only what may be asked from another process. */
-export function desksOf({ alerts, importances, quality, drift, features }: MonitoringDesks): MonitoringDesks {
+export function desksOf({
+  alerts,
+  importances,
+  quality,
+  drift,
+  experiments,
+  versions,
+  features,
+}: MonitoringDesks): MonitoringDesks {
   return {
     ...(alerts === undefined ? {} : { alerts }),
     ...(importances === undefined ? {} : { importances }),
     ...(quality === undefined ? {} : { quality }),
     ...(drift === undefined ? {} : { drift }),
+    ...(experiments === undefined ? {} : { experiments }),
+    ...(versions === undefined ? {} : { versions }),
     ...(features === undefined ? {} : { features }),
   };
 }
@@ -40,6 +52,8 @@ export class Monitoring implements MonitoringDesks {
   readonly importances: ImportanceDesk;
   quality?: QualityPort;
   drift?: DriftDesk;
+  experiments?: ExperimentDesk;
+  versions?: VersionDesk;
   features?: FeatureListDesk;
   readonly #context: RuntimeContext;
   readonly #training: TrainingDesk | null;
@@ -73,7 +87,10 @@ export class Monitoring implements MonitoringDesks {
   }
 
   /** A part whose signals alerts ask for, and the desk that others may ask. To be told before anything is served. */
-  watch(desk: Pick<MonitoringDesks, "quality" | "drift">, sources: readonly NamedSignalSource[]): void {
+  watch(
+    desk: Pick<MonitoringDesks, "quality" | "drift" | "experiments" | "versions">,
+    sources: readonly NamedSignalSource[] = [],
+  ): void {
     Object.assign(this, desk);
     this.#watched.push(...sources);
   }
