@@ -18,7 +18,7 @@ import { ClaimFold } from "./claim-fold.ts";
 import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
 import { routeParts } from "./partition-fold.ts";
-import { decodePosition, encodePosition, type FoldPosition, partitionName, positionMetaName } from "./position.ts";
+import { type FoldPosition, partitionName } from "./position.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { StoredPositions } from "./stored-positions.ts";
 import { finite, WholeUntil } from "./whole-until.ts";
@@ -214,13 +214,12 @@ export class FoldLoop {
     const position = joinedPosition({ main, late });
     if (position === null) return;
     const { route, partition, topicId, startOffset } = main.options;
-    const { store } = this.#options;
-    this.#positions.refuseOther();
-    await store.commit([], [{ name: positionMetaName(route.topic, partition), bytes: encodePosition(position) }]);
-    await store.commit([], [{ name: positionMetaName(route.topic, partition, true), bytes: null }]);
+    const joined = await this.#positions.join(main, late, position);
     this.#late.delete(name);
-    const place = { partition, topicId, startOffset, position };
-    this.#folds.set(name, this.#open.get(route.topic)!(place, null).main);
+    const place = { partition, topicId, startOffset, position: joined };
+    const fold = this.#open.get(route.topic)!(place, null).main;
+    this.#positions.opened(fold, joined);
+    this.#folds.set(name, fold);
   }
 
   async #lookAfterPositions(): Promise<void> {
@@ -231,7 +230,7 @@ export class FoldLoop {
 
   /** Lets go of partitions that are another's now, and reads the positions of new ones. */
   async #settle(): Promise<void> {
-    const { store, connection, topics } = this.#options;
+    const { connection, topics } = this.#options;
     const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
     for (const name of this.#folds.keys()) {
       if (owned.has(name)) continue;
@@ -242,20 +241,19 @@ export class FoldLoop {
     this.#positions.refuseOther();
     const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#open.has(topic));
     if (fresh.length === 0) return;
-    this.#positions.begin();
-    const names = fresh.flatMap(([, { topic, partition }]) =>
-      [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
-    );
-    const { metas } = await store.read([], names);
-    const stored = metas.map((bytes) => (bytes === null ? null : decodePosition(bytes)));
+    const stored = await this.#positions.read(fresh.map(([, each]) => each));
     const starts = new Map<string, number[]>();
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {
       if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
       const startOffset = starts.get(topic)![partition] ?? 0;
-      const place = { partition, topicId: topics.get(topic)!.id, startOffset, position: stored[2 * i] ?? null };
-      const { main, late } = this.#open.get(topic)!(place, stored[2 * i + 1] ?? null);
+      const [position, latePosition] = stored[i]!;
+      const place = { partition, topicId: topics.get(topic)!.id, startOffset, position };
+      const { main, late } = this.#open.get(topic)!(place, latePosition);
+      this.#positions.opened(main, position);
       this.#folds.set(name, main);
-      if (late !== null) this.#late.set(name, late);
+      if (late === null) continue;
+      this.#positions.opened(late, latePosition);
+      this.#late.set(name, late);
     }
   }
 
@@ -286,6 +284,8 @@ export class FoldLoop {
     for (let from = 0; from < reads.length; from += READS_PER_CALL) {
       const part = reads.slice(from, from + READS_PER_CALL);
       const { states } = await store.read(part.map(({ read }) => read));
+      // A server that has lost its last writes must not be folded into from where those were.
+      this.#positions.refuseOther();
       for (const [i, { fold, read }] of part.entries()) fold.load(read, states[i] ?? null);
     }
     const folded: { readonly fold: FoldedPartition; readonly events: readonly FoldedEvent[] }[] = [];
@@ -308,6 +308,7 @@ export class FoldLoop {
     await connection.send(letters.map((letter) => letterRecord(letter, clock)));
     this.#deadLetters += letters.length;
     const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
+    for (const { fold, writes: own } of writes) this.#positions.touch(fold, own);
     const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
     const refused = states.length === 0 ? [] : await store.commit(states, []);
     await this.#positions.write(folds);
