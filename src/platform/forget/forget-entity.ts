@@ -17,6 +17,7 @@ import { checkValue } from "../../schema/check-value.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { CatalogView } from "../view-catalog.ts";
 import { forgetAlertDetails } from "../monitoring/alert-answers.ts";
+import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import { forgetDrift } from "./forget-drift.ts";
 import type { SharingEntities } from "./forget-shared.ts";
 import { forgetInSource, type ForgetInSource, type ForgottenOfSource } from "./forget-source.ts";
@@ -204,7 +205,9 @@ export async function resumeForgetting(context: RuntimeContext, online: LocalOnl
   const { entity } = journal;
   const forgetMonitored = async (): Promise<void> => {
     await forgetAlertDetails(context.dataDir, context.clock.now());
-    await forgetDrift(new WindowFolder(context.dataDir), context.registry, entity);
+    const { dataDir } = context;
+    const kept = { windows: new WindowFolder(dataDir), folded: foldedWindows(dataDir) };
+    await forgetDrift(kept, context.registry, entity);
   };
   const inSource = (source: string, one: ForgetOfSource): Promise<ForgottenOfSource> =>
     forgetInSource({ context, online, source: context.registry.source(source).definition, ...one });
