@@ -63,7 +63,8 @@ async function fold({ settings, source, definition, entity, draft, ...asked }: F
     },
   });
   for await (const part of parts) {
-    while (partsOnTheirWay >= PARTS_AHEAD) await new Promise<void>((resolve) => (onTaken = resolve));
+    // What was taken counts down meanwhile, and wakes this.
+    if (partsOnTheirWay === PARTS_AHEAD) await new Promise<void>((resolve) => (onTaken = resolve));
     partsOnTheirWay++;
     say({ kind: "part", part });
   }

@@ -46,8 +46,7 @@ export async function openContext(
     publishes: options.publish !== undefined,
     engine,
     openEngine,
-    openEngineBeside: () =>
-      isServing || options.mode === "read" ? openEngineApart(settingsBeside) : openEngine(),
+    openEngineBeside: () => (isServing || options.mode === "read" ? openEngineApart(settingsBeside) : openEngine()),
     foldingBeside: () => (isServing ? settingsBeside : null),
     buildsBehind: options.backfill === "behind",
     backfillShare: () => (isServing ? backfillShare : 1),

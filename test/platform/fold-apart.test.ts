@@ -129,7 +129,9 @@ describe("events folded in a process of its own", () => {
     await cancelled.next();
     cancelling.abort();
     expect(await codeOf(all(cancelled))).toBe("CANCELLED");
-    expect(await codeOf(all(foldArchiveApart(meter, settings)(request({ signal: cancelling.signal }))))).toBe("CANCELLED");
+    expect(await codeOf(all(foldArchiveApart(meter, settings)(request({ signal: cancelling.signal }))))).toBe(
+      "CANCELLED",
+    );
 
     const missing = { ...files, live: files.live.map((file) => ({ ...file, path: `${file.path}.gone` })) };
     expect(await codeOf(all(foldArchiveApart(meter, settings)(request({ files: missing }))))).not.toBe("ENGINE_ENDED");

@@ -23,7 +23,14 @@ const SHOPS = ["north", "south", "east", "west"];
 const user = entity("user", { user: t.string() });
 const shop = entity("shop", { shop: t.string() });
 const payments = stream("payments", {
-  columns: { id: t.string(), user: t.string(), to: t.string(), shop: t.string(), amount: t.float64(), at: t.timestamp() },
+  columns: {
+    id: t.string(),
+    user: t.string(),
+    to: t.string(),
+    shop: t.string(),
+    amount: t.float64(),
+    at: t.timestamp(),
+  },
   eventTime: "at",
   id: "id",
 });
@@ -101,13 +108,23 @@ class World {
       this.clock.advanceTo(at);
       if (history !== undefined) {
         const path = join(this.folder, "..", `history-${i}.ndjson`);
-        await writeFile(path, history.filter(keeps).map((row) => JSON.stringify(row)).join("\n"));
+        await writeFile(
+          path,
+          history
+            .filter(keeps)
+            .map((row) => JSON.stringify(row))
+            .join("\n"),
+        );
         await this.platform.importHistory("payments", [path]);
       }
       const left = rows.filter(keeps);
       if (left.length > 0) await this.platform.push("payments", left);
       const ids = retract.filter((id) => kept.has(id));
-      if (ids.length > 0) await this.platform.correct("payments", ids.map((id) => ({ op: "retract", id })));
+      if (ids.length > 0)
+        await this.platform.correct(
+          "payments",
+          ids.map((id) => ({ op: "retract", id })),
+        );
       for (const name of SHOPS) await this.platform.vector("shops", { shop: name });
       for (const name of USERS) await this.platform.vector("users", { user: name });
     }

@@ -173,17 +173,17 @@ export async function forgetEntity(
 ): Promise<ForgetReport> {
   const { entity, key } = begun;
   const sources = sourcesOfEntity(context, entity, begun.shared === true);
-  let journal = begun;
-  const keep = (): Promise<void> =>
-    replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
+  const sharing: Record<string, readonly SharingEntities[]> = { ...begun.sharing };
+  const journal: Journal = { ...begun, sharing };
+  const keep = (): Promise<void> => replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
   await keep();
   const counts = { events: 0, retractions: 0, states: 0, featureRows: 0, deadLetters: 0, refolded: 0 };
   for (const { source, views, all } of sources) {
-    const note = (sharing: readonly SharingEntities[]): Promise<void> => {
-      journal = { ...journal, sharing: { ...journal.sharing, [source.name]: sharing } };
+    const note = (others: readonly SharingEntities[]): Promise<void> => {
+      sharing[source.name] = others;
       return keep();
     };
-    const noted = journal.sharing?.[source.name] ?? [];
+    const noted = sharing[source.name] ?? [];
     const found = await inSource(source.name, { views, key, shared: all === null ? null : { all, noted, note } });
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += found[name];
   }

@@ -98,8 +98,7 @@ export async function forgetInSource(request: ForgetInSource): Promise<Forgotten
     }
     const deadLetters = await forgetLetters(request);
     const { events = 0, retractions = 0 } = found ?? {};
-    const refolded =
-      shared === null ? 0 : await foldSharingAnew({ ...request, all: shared.all }, engine, sharing);
+    const refolded = shared === null ? 0 : await foldSharingAnew({ ...request, all: shared.all }, engine, sharing);
     return { events, retractions, states, featureRows, deadLetters, refolded };
   } finally {
     await engine.close();

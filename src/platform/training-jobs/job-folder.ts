@@ -67,7 +67,8 @@ export class JobFolder {
 
   /** Removes everything but the job itself and, where it is done, its set. */
   async tidy({ id, state }: StoredJob): Promise<void> {
-    const kept = state === "done" ? ["job.json", "set.parquet", "set.parquet.manifest.json", "leakage.json"] : ["job.json"];
+    const kept =
+      state === "done" ? ["job.json", "set.parquet", "set.parquet.manifest.json", "leakage.json"] : ["job.json"];
     for (const name of await readdir(join(this.#folder, id)).catch(() => [])) {
       if (!kept.includes(name)) await rm(join(this.#folder, id, name), { recursive: true, force: true });
     }
