@@ -23,8 +23,9 @@ import type { LocalOnlineStore, StateSpace, StateWrite } from "../online-store/o
 import { PackedStates } from "./packed-states.ts";
 import type { SpaceTotals } from "./space-totals.ts";
 
-/** Bytes an entry takes beyond its encoded state. */
-const ENTRY_BYTES = 200;
+/** What a decoded state takes, by its encoded size, and what an entry takes beyond that. */
+const DECODED_FACTOR = 2;
+const ENTRY_BYTES = 800;
 const COUNT_MAX = 1_000_000;
 const BYTES_MAX = 128 * 1024 * 1024;
 /** So many changed states are a reason to flush, however many are kept. */
@@ -63,7 +64,7 @@ export interface HotStatesOptions<S extends ViewState> {
   /** That the space is of. */
   readonly epoch: number;
   readonly countMax?: number;
-  /** Of encoded states; in memory they take some two times as much. Asked each time, as it may change. */
+  /** Asked each time, as it may change. */
   readonly bytesMax?: () => number;
 }
 
@@ -140,8 +141,7 @@ export class HotStates<S extends ViewState = ViewState> {
     if (entry !== undefined) return entry;
     const packed = this.#packed?.get(key) ?? null;
     if (packed !== null) {
-      const length = this.#packed!.noteOf(key);
-      return this.#invite(key, this.#fold.decode(packed, this.#takeSpare(packed.length)), length);
+      return this.#invite(key, this.#fold.decode(packed, this.#takeSpare(packed.length)), this.#packed!.note);
     }
     const bytes = this.#store.lend(this.space, key);
     const length = bytes?.length ?? 0;
@@ -278,7 +278,8 @@ export class HotStates<S extends ViewState = ViewState> {
   /** Whether there is more in memory than may be, with so many more entries of so many bytes. */
   #isFullWith(more: number, bytes: number): boolean {
     const count = this.#entries.size + more;
-    return count > this.#countMax || this.#bytes + bytes + count * ENTRY_BYTES > this.#bytesMax();
+    const memory = (this.#bytes + bytes) * DECODED_FACTOR + count * ENTRY_BYTES;
+    return count > this.#countMax || memory > this.#bytesMax();
   }
 
   /** All but `kept`, which is about to be used. */

@@ -29,6 +29,8 @@ export class PackedStates {
   readonly #chunkBytes: number;
   readonly #chunkEntries: number;
   readonly #countMax: number;
+  /** Of the state that was got last. */
+  note: number = 0;
   readonly #places = new Map<EntityKey, number>();
   readonly #chunks: Chunk[] = [];
   /** Index of the chunk that is being filled. */
@@ -53,16 +55,13 @@ export class PackedStates {
     return this.#places.has(key);
   }
 
-  /** The state's bytes, where they are: good until another is put. */
+  /** The state's bytes, where they are: good until another is put. `note` is what was given with them. */
   get(key: EntityKey): Uint8Array | null {
     const place = this.#places.get(key);
-    return place === undefined ? null : this.#chunks[chunkOf(place)]!.take(indexOf(place));
-  }
-
-  /** What was given with the state; 0 where it is not here. */
-  noteOf(key: EntityKey): number {
-    const place = this.#places.get(key);
-    return place === undefined ? 0 : this.#chunks[chunkOf(place)]!.notes[indexOf(place)]!;
+    if (place === undefined) return null;
+    const chunk = this.#chunks[chunkOf(place)]!;
+    this.note = chunk.notes[indexOf(place)]!;
+    return chunk.take(indexOf(place));
   }
 
   /** Whether what is put takes the place of others, or of ones that were let go together for it and more. */

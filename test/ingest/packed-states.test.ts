@@ -35,7 +35,7 @@ describe("packed states", () => {
         if (bytes === null) continue;
         found++;
         const wanted = put.get(key);
-        if (wanted === undefined || Buffer.compare(bytes, wanted.bytes) !== 0 || packed.noteOf(key) !== wanted.note)
+        if (wanted === undefined || Buffer.compare(bytes, wanted.bytes) !== 0 || packed.note !== wanted.note)
           throw new Error(`seed ${seed}: ${key} is not what was put last`);
       }
       expect(found, `seed ${seed}`).toBeGreaterThan(0);
