@@ -14,8 +14,9 @@ import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { LogEvent } from "./event.ts";
 import { nextOutboxBatch, type OutboxBatch } from "./feature-rows.ts";
 import type { SourcePipeline } from "./source-pipeline.ts";
+import { readStoredView } from "./stored-view.ts";
 import { nextTurn } from "./turns.ts";
-import { readStoredView, type ViewRunner } from "./view-runner.ts";
+import type { ViewRunner } from "./view-runner.ts";
 
 const INTERVAL_MS = 5000;
 const EVENTS_PER_COMMIT = 50_000;

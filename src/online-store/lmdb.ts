@@ -30,7 +30,8 @@ const META = 0x6d;
 const STATE = 0x73;
 /** A space of 200 bytes, an entity key of 1,024 and the two marks fit. */
 const KEY_BYTES_MAX = 1978;
-const DROP_BATCH_KEYS = 10_000;
+/** Of one commit that drops: handing them over holds the thread up, a millisecond for so many. */
+const DROP_BATCH_KEYS = 500;
 const REASON_WAIT_MS = 1000;
 const EIO = 5;
 const PREFIXES_MAX = 1000;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { LogEvent } from "../../src/ingest/event.ts";
 import { nextOutboxBatch } from "../../src/ingest/feature-rows.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
-import { stateSpace } from "../../src/ingest/view-runner.ts";
+import { stateSpace } from "../../src/ingest/stored-view.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
 import {
