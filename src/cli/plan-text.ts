@@ -25,8 +25,8 @@ function changeText(change: ReviewedChange): string {
   return [formatChanges([change]), ...when, ...change.breaks.map((broken) => `    ${brokenText(broken)}`)].join("\n");
 }
 
-export function brokenText({ kind, name, why }: Broken): string {
-  return `breaks ${kind} ${name}: ${why}`;
+export function brokenText({ effect, kind, name, why }: Broken): string {
+  return `${effect === "stops" ? "breaks" : "changes"} ${kind} ${name}: ${why}`;
 }
 
 function backfillText({ view, why, cost, note }: PlannedBackfill): string {

@@ -31,7 +31,7 @@ export interface ReviewedPlan extends Plan, PlanReview {
   readonly definitions: string;
   readonly changes: PlanReview["changes"];
   readonly backfills: readonly PlannedBackfill[];
-  /** Whether it breaks anything that is in use. */
+  /** Whether anything that is in use stops. */
   readonly breaking: boolean;
 }
 
@@ -75,7 +75,9 @@ export async function reviewedPlan(
     ...review,
     drift: [...review.drift, ...(options.loaded ?? [])],
     backfills,
-    breaking: review.changes.some(({ change, breaks }) => change !== "refuse" && breaks.length > 0),
+    breaking: review.changes.some(
+      ({ change, breaks }) => change !== "refuse" && breaks.some(({ effect }) => effect === "stops"),
+    ),
   };
 }
 

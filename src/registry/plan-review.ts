@@ -13,6 +13,8 @@ import type { AppliedChange, Plan, PlannedChange, Registered, Registry } from ".
 
 /** What stops working, or works otherwise, once a change is applied; of a refused one, what it would have done. */
 export interface Broken {
+  /** `stops`: is refused, or reads what it was not made for. `differs`: goes on, with other values, as the code says. */
+  readonly effect: "stops" | "differs";
   readonly kind: "view" | "on-demand" | "service" | "fit" | "model" | "alert" | "retrain";
   /** Of a fit `service fit N`; of a model `name, which reads service`. */
   readonly name: string;
@@ -168,16 +170,21 @@ class Review {
       ...(lost.length === 0 && was.some((name, i) => is[i] !== name)
         ? ["values stand in other places of its vector: whoever reads them by place reads others"]
         : []),
-      ...readOtherwise(old, next),
     ];
     return [
-      ...others.map((why): Broken => ({ kind: "service", name: old.name, why })),
+      ...others.map((why): Broken => ({ effect: "stops", kind: "service", name: old.name, why })),
+      ...readOtherwise(old, next).map((why): Broken => ({ effect: "differs", kind: "service", name: old.name, why })),
       ...this.#brokenFits(old, next),
       ...this.#readers.models
         .filter(({ service, features }) => service === old.name && features.some((name) => lost.includes(name)))
         .map(({ model, features }): Broken => {
           const missed = features.filter((name) => lost.includes(name)).join(", ");
-          return { kind: "model", name: `${model}, which reads ${old.name}`, why: `it uses ${missed}` };
+          return {
+            effect: "stops",
+            kind: "model",
+            name: `${model}, which reads ${old.name}`,
+            why: `it uses ${missed}`,
+          };
         }),
       ...this.#brokenRules(old, lost),
     ];
@@ -196,7 +203,7 @@ class Review {
       : next.transform === undefined
         ? "it is fitted to what the service no longer is, and is not used any more"
         : "it is fitted to what the service no longer is: vectors are refused until the service is fitted again";
-    return [{ kind: "fit", name: `${old.name} fit ${newest.version}`, why }];
+    return [{ effect: "stops", kind: "fit", name: `${old.name} fit ${newest.version}`, why }];
   }
 
   /** Rules that watch a feature which is nowhere any more, though they do not change themselves. */
@@ -210,7 +217,12 @@ class Review {
         const missed = watched.filter((name) => isOfIt && (rule.watches.services !== undefined || !there.has(name)));
         if (missed.length === 0) return [];
         return [
-          { kind: rule.kind, name: rule.name, why: `it watches ${missed.join(", ")}, and would never fire for it` },
+          {
+            effect: "stops",
+            kind: rule.kind,
+            name: rule.name,
+            why: `it watches ${missed.join(", ")}, and would never fire for it`,
+          },
         ];
       });
   }
@@ -219,7 +231,12 @@ class Review {
     const below = this.#keysBelow(definition, this.#before);
     return [...this.#before]
       .filter(([key]) => below.has(key))
-      .map(([, one]): Broken => ({ kind: one.kind as "view" | "on-demand" | "service", name: shownName(one), why }));
+      .map(([, one]): Broken => ({
+        effect: "stops",
+        kind: one.kind as "view" | "on-demand" | "service",
+        name: shownName(one),
+        why,
+      }));
   }
 
   #keysBelow(definition: Definition, all: ReadonlyMap<string, Definition>): ReadonlySet<string> {
