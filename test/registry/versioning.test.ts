@@ -64,9 +64,9 @@ describeOnEach("a registry", (backend) => {
       expect(other.state()).toBe(planned);
       const bettered = (description: string): Definition => changedView({ description });
       await other.apply([bettered("other")]);
-      expect((await refusal(() => registry.apply([changedView({ owner: "me" })], { onlyOver: planned }))).code).toBe(
-        "PLAN_STALE",
-      );
+      const later = await reopened();
+      const late = await refusal(() => later.apply([changedView({ owner: "me" })], { onlyOver: planned }));
+      expect(late.code).toBe("PLAN_STALE");
       // What was changed and changed back is not what was planned on: somebody has said something meanwhile.
       await other.apply([spend]);
       expect(other.state()).not.toBe(planned);
