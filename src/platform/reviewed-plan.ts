@@ -10,6 +10,7 @@ import type { BackfillCost } from "../ingest/backfill-cost.ts";
 import { ImportanceStore } from "../monitor/importance/importance-store.ts";
 import type { FittedService } from "../registry/fitted-service.ts";
 import { type Drifted, definitionsDigest, type PlanReview, type Readers, reviewPlan } from "../registry/plan-review.ts";
+import { formatType } from "../schema/value.ts";
 import type { Plan, Registry } from "../registry/registry.ts";
 
 export const PLAN_FORMAT = "onefold-plan/1";
@@ -23,6 +24,14 @@ export interface PlannedBackfill {
   readonly note?: string;
 }
 
+/** An offline table whose files are written anew, as a column of its source becomes a float64; pushes wait meanwhile. */
+export interface PlannedRewrite {
+  readonly table: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly files: number;
+}
+
 export interface ReviewedPlan extends Plan, PlanReview {
   readonly format: typeof PLAN_FORMAT;
   /** `state` of the registry that it is made over. */
@@ -31,6 +40,7 @@ export interface ReviewedPlan extends Plan, PlanReview {
   readonly definitions: string;
   readonly changes: PlanReview["changes"];
   readonly backfills: readonly PlannedBackfill[];
+  readonly rewrites: readonly PlannedRewrite[];
   /** Whether anything that is in use stops. */
   readonly breaking: boolean;
 }
@@ -39,6 +49,7 @@ export interface ReviewedPlan extends Plan, PlanReview {
 export interface PlanningHouse {
   readonly registry: Registry;
   readonly dataDir: string;
+  readonly tables: { list(): Promise<readonly PlannedRewrite[]> };
   plan(definitions: readonly Definition[]): Plan;
   fits(service: string): readonly FittedService[];
   backfillCost(options: {
@@ -75,6 +86,7 @@ export async function reviewedPlan(
     ...review,
     drift: [...review.drift, ...(options.loaded ?? [])],
     backfills,
+    rewrites: await rewritesOf(house, review, definitions),
     breaking: review.changes.some(
       ({ change, breaks }) => change !== "refuse" && breaks.some(({ effect }) => effect === "stops"),
     ),
@@ -97,6 +109,24 @@ async function readersOf(house: PlanningHouse): Promise<Readers> {
     }
   }
   return { fits, models };
+}
+
+async function rewritesOf(
+  house: PlanningHouse,
+  { changes }: PlanReview,
+  definitions: readonly Definition[],
+): Promise<readonly PlannedRewrite[]> {
+  const changed = changes.filter(({ change }) => change === "change").map(({ name }) => name);
+  const widened = definitions.flatMap((one) => {
+    if ((one.kind !== "stream" && one.kind !== "batch") || !changed.includes(one.name)) return [];
+    const { columns } = house.registry.source(one.name).definition;
+    const isOther = columns.some(({ type }, i) => formatType(type) !== formatType(one.columns[i]!.type));
+    return isOther ? [`events/${one.name}`] : [];
+  });
+  if (widened.length === 0 || !existsSync(join(house.dataDir, "offline"))) return [];
+  return (await house.tables.list())
+    .filter(({ table }) => widened.includes(table))
+    .map(({ table, rows, bytes, files }) => ({ table, rows, bytes, files }));
 }
 
 interface ViewToBuild {

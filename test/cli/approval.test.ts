@@ -15,6 +15,7 @@ function planWith(breaks: readonly Broken[], parts: Partial<ReviewedPlan> = {}):
     removed: [],
     drift: [],
     backfills: [],
+    rewrites: [],
     breaking: breaks.some(({ effect }) => effect === "stops"),
     ...parts,
   };

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { count, custom, entity, last, mean, service, stream, t, view } from "../../src/index.ts";
+import { col, count, custom, entity, last, mean, service, stream, t, view } from "../../src/index.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import { reviewedPlan } from "../../src/platform/reviewed-plan.ts";
 import { loadedProblems } from "../../src/registry/plan-review.ts";
@@ -105,4 +105,25 @@ it("says what a server has loaded that is not what is registered", async () => {
     { kind: "server", name: "counted@1", message: expect.stringContaining("not the registered") },
   ]);
   expect((await reviewedPlan(platform, base, { loaded: drift })).drift).toEqual(drift);
+});
+
+it("says which table is written anew where a column becomes a float64, and what is told of it then", async () => {
+  await platform.push("clicks", [{ user: "u", at: "2026-01-01T00:00:00Z", n: 1 }]);
+  await platform.settle();
+  const wider = stream("clicks", {
+    columns: { who: t.string().was("user"), at: t.timestamp(), n: t.float64().widenedFrom(t.int64()) },
+    eventTime: "at",
+    require: { named: col("who").ne("") },
+  });
+  const plan = await reviewedPlan(platform, [wider]);
+  expect(plan.rewrites).toMatchObject([{ table: "events/clicks", rows: 1, files: 1, bytes: expect.any(Number) }]);
+  await platform.apply([wider]);
+  expect((await reviewedPlan(platform, [wider])).rewrites).toEqual([]);
+  const told = await platform.request("GET", "/registry/sources/clicks");
+  expect(told["columns"]).toMatchObject([
+    { name: "who", stored_as: "user", former_names: ["user"] },
+    { name: "at" },
+    { name: "n", type: "float64" },
+  ]);
+  expect(JSON.stringify(told["constraints"])).toContain("who");
 });
