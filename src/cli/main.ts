@@ -7,6 +7,7 @@ import { Command, CommanderError } from "commander";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { alertsCommand } from "./commands/alerts.ts";
+import { aliasesCommand, promoteCommand, rollbackCommand } from "./commands/aliases.ts";
 import { applyCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { backfillCommand } from "./commands/backfill.ts";
@@ -16,6 +17,7 @@ import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
 import { driftCommand } from "./commands/drift.ts";
 import { dropCommand } from "./commands/drop.ts";
+import { experimentsCommand } from "./commands/experiments.ts";
 import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { featuresCommand } from "./commands/features.ts";
@@ -56,6 +58,9 @@ for (const command of [
   initCommand(),
   planCommand(),
   applyCommand(),
+  promoteCommand(),
+  rollbackCommand(),
+  aliasesCommand(),
   ingestCommand(),
   correctCommand(),
   retractCommand(),
@@ -89,6 +94,7 @@ for (const command of [
   tablesCommand(),
   deadLettersCommand(),
   alertsCommand(),
+  experimentsCommand(),
 ]) {
   program.addCommand(command);
 }

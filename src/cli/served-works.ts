@@ -12,6 +12,7 @@ import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
 import { loadedProblems } from "../registry/plan-review.ts";
 import type { ApplyConditions, PlannedChange } from "../registry/registry.ts";
+import type { MoveOptions } from "../platform/version-desk.ts";
 import type { DeskWork } from "./owner-desk.ts";
 import type { OnProgress } from "./progress.ts";
 
@@ -39,13 +40,19 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       for (const draft of drafts) changes.push(await platform.dropDraft(draft));
       return changes;
     },
+    promote: ({ target, options }: { target: string; options: MoveOptions }) =>
+      platform.versions.promote(target, options),
+    rollback: ({ name, options }: { name: string; options: MoveOptions }) => platform.versions.rollback(name, options),
     correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
       platform.correct(source, corrections),
-    forget: ({ entity, key }: { entity: string; key: readonly string[] }) => platform.forget(entity, key),
+    forget: ({ entity, key, shared }: { entity: string; key: readonly string[]; shared: boolean }) =>
+      platform.forget(entity, key, { shared }),
     chooseDrift: async ({ service, source }: { service: string; source: string | null }) =>
       source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),
     alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>
       askMonitoring(platform.monitoring, { desk: "alerts", call, given }),
+    experiments: ({ call, given }: { call: string; given: readonly unknown[] }) =>
+      askMonitoring(platform.monitoring, { desk: "experiments", call, given }),
     run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.runBatch(source, {
         onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),

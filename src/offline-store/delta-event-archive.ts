@@ -22,7 +22,7 @@ import { retractionTag } from "./retractions.ts";
 import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableFileStats, TableSnapshot } from "./offline-store.ts";
 import { type ParquetFilesRequest, timeBounds, writeParquetFiles } from "./parquet-file.ts";
-import { batchOfRows } from "./row-batch.ts";
+import { batchesInTurns } from "./row-batch.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
 import { byPlace, kindOfTable } from "./table-kinds.ts";
 import { widenTable } from "./widened-table.ts";
@@ -138,20 +138,20 @@ class DeltaEventArchive implements HistoryArchive {
       first.offset === liveEnd && last.offset === liveEnd + fresh.length - 1,
       "archived offsets follow on without gaps",
     );
-    const rows = fresh.map(({ row, eventTime, knownTime, offset, id }) => [
-      ...row.slice(0, this.#storedCount),
-      Number.isNaN(eventTime) ? null : eventTime,
-      knownTime,
-      offset,
-      id,
-    ]);
-    const batch = batchOfRows(
+    const batches = batchesInTurns(
       this.columns.map(({ type }) => type),
-      rows,
+      fresh,
+      ({ row, eventTime, knownTime, offset, id }) => [
+        ...row.slice(0, this.#storedCount),
+        Number.isNaN(eventTime) ? null : eventTime,
+        knownTime,
+        offset,
+        id,
+      ],
     );
     const loaded = `live_${randomUUID()}`;
     try {
-      await this.#engine.fill(loaded, this.columns, [batch]);
+      await this.#engine.fill(loaded, this.columns, batches);
       const files = await this.#write(this.#engine, {
         prefix: `live-${String(first.offset).padStart(16, "0")}`,
         select: `SELECT * FROM ${sqlName(loaded)}`,

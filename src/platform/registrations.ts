@@ -7,6 +7,8 @@
  */
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { Definition } from "../define/definition.ts";
+import type { AliasMove, AskedMove } from "../registry/alias-moves.ts";
+import type { ExperimentStepAsked } from "../registry/experiment-state.ts";
 import type { ApplyConditions, Plan, PlannedChange } from "../registry/registry.ts";
 import type { SharedRegistry } from "../registry/stored-registry.ts";
 import type { OnProgress } from "./runtime-context.ts";
@@ -66,6 +68,27 @@ export class Registrations {
       const change = await this.#options.registry.dropDraft(name);
       await this.#build();
       return change;
+    });
+  }
+
+  /** Ramps an experiment, or stops it. What others have asked for meanwhile counts. Throws as `Registry.stepExperiment`. */
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void> {
+    return this.#turns.take(async () => {
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      await registry.stepExperiment(name, asked, by);
+      await this.#build();
+    });
+  }
+
+  /** What others have moved meanwhile counts. */
+  moveAlias(asked: AskedMove): Promise<AliasMove | null> {
+    return this.#turns.take(async () => {
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      const move = await registry.moveAlias(asked);
+      await this.#build();
+      return move;
     });
   }
 

@@ -6,8 +6,11 @@
  *   and the difference; `view@dev` is the one exception;
  * - `apply` is atomic: a reader sees the registry before it or after it.
  */
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { OnefoldError } from "../base/errors.ts";
+import type { AliasMove, AskedMove } from "./alias-moves.ts";
 import type { CommandDefinition } from "../define/alert-definition.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -94,17 +97,38 @@ export interface Registry {
    * Throws `VIEW_UNKNOWN`, and `DEFINITION_INVALID` where another definition is computed from it.
    */
   dropDraft(name: string): Promise<PlannedChange>;
+  /**
+   * Ramps an experiment, or stops it, durably. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD` where a unit would move back,
+   * `REQUEST_INVALID`.
+   */
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
+  /** All that an experiment was told, its first weights first. Throws `EXPERIMENT_UNKNOWN`. */
+  experimentSteps(name: string): readonly RecordedStep[];
+  /**
+   * Points an alias at another version, durably, in one step for all who look; null where it points there already. Throws
+   * what `nextMove` throws.
+   */
+  moveAlias(asked: AskedMove): Promise<AliasMove | null>;
+  /** Every move of an alias, oldest first. */
+  aliasMoves(): readonly AliasMove[];
   entities(): readonly Registered<EntityDefinition>[];
   sources(): readonly Registered<SourceDefinition>[];
   /** All registered views in all versions. */
   views(): readonly Registered<ViewDefinition>[];
   onDemandViews(): readonly Registered<OnDemandDefinition>[];
   services(): readonly Registered<ServiceDefinition>[];
-  /** These throw `..._UNKNOWN` with the nearest names as candidates. Without a version: the highest number. */
+  experiments(): readonly Registered<ExperimentDefinition>[];
+  /** These throw `..._UNKNOWN` with the nearest names as candidates. */
   entity(name: string): Registered<EntityDefinition>;
   source(name: string): Registered<SourceDefinition>;
+  /**
+   * `name`, `name@2`, `name@dev`, `name@prod` or `name@latest`. A name alone means what the alias `prod` names, and the highest
+   * number where it is not set. Throws `ALIAS_UNKNOWN`, too.
+   */
   view(name: string, version?: number | "dev"): Registered<ViewDefinition>;
+  /** The same. */
   service(name: string): Registered<ServiceDefinition>;
+  experiment(name: string): Registered<ExperimentDefinition>;
   /** A service's definition of this fingerprint, the present one or one that was replaced; null where there is none. */
   serviceOfFingerprint(fingerprint: string): ServiceDefinition | null;
   find(query: FindQuery): readonly Registered<Definition>[];

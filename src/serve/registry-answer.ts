@@ -19,11 +19,13 @@ import type {
   ViewSla,
   Window,
 } from "../define/definition.ts";
+import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
 import { lateAfterOf } from "../fold/lateness.ts";
+import { versionOf } from "../registry/definition-set.ts";
 import type { Registered } from "../registry/registry.ts";
 import { answerPoll } from "./registry-poll.ts";
 import { presentNames, storedExpectation, withStoredNames } from "../define/stored-names.ts";
@@ -34,10 +36,11 @@ export type Answer = Record<string, unknown>;
 export function answerDefinition(registered: Registered<Definition>): Answer {
   const { definition, fingerprint, createdAt } = registered;
   const { kind, name, description = null, owner = null, tags = [] } = definition;
+  const version = versionOf(definition);
   return {
     kind,
     name,
-    ...("version" in definition ? { version: definition.version } : {}),
+    ...(version === null ? {} : { version }),
     description,
     owner,
     tags,
@@ -60,6 +63,8 @@ function answerMeaning(definition: Definition, createdAt: string): Answer {
       return answerOnDemand(definition);
     case "service":
       return answerService(definition);
+    case "experiment":
+      return answerExperiment(definition);
     case "webhook":
     case "command":
       return answerDestination(definition);
@@ -96,8 +101,20 @@ function answerRule(rule: RuleDefinition): Answer {
     is_off: rule.isOff === true,
     to: rule.to,
     ...(rule.kind === "alert"
-      ? { severity: rule.severity }
+      ? { severity: rule.severity, repeat: rule.repeatMicros === undefined ? null : formatDuration(rule.repeatMicros) }
       : { service: rule.service, labels: rule.labels, boundary: rule.boundary }),
+  };
+}
+
+function answerExperiment({ variants, weights, unit, salt, overrides = [], ...of }: ExperimentDefinition): Answer {
+  return {
+    variants: variants.map(formatVariant),
+    weights,
+    unit,
+    salt,
+    overrides: overrides.map(({ unit: one, variant }) => ({ unit: one, variant: formatVariant(variants[variant]!) })),
+    exposures: of.exposures ?? 1,
+    shadow: of.shadow === undefined ? null : { service: formatVariant(of.shadow), share: of.shadow.share },
   };
 }
 
