@@ -6,8 +6,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isOnefoldError } from "../base/errors.ts";
 import { type Definition, formatViewName, type ViewDefinition } from "../define/definition.ts";
+import { serviceId, serviceReference } from "../define/service-version.ts";
 import type { BackfillCost } from "../ingest/backfill-cost.ts";
 import { ImportanceStore } from "../monitor/importance/importance-store.ts";
+import { aliasesOf } from "../registry/alias-moves.ts";
 import type { FittedService } from "../registry/fitted-service.ts";
 import { type Drifted, definitionsDigest, type PlanReview, type Readers, reviewPlan } from "../registry/plan-review.ts";
 import { formatType } from "../schema/value.ts";
@@ -99,16 +101,16 @@ async function readersOf(house: PlanningHouse): Promise<Readers> {
   const models: Readers["models"][number][] = [];
   for (const { definition } of house.registry.services()) {
     try {
-      fits.push(...house.fits(definition.name));
+      fits.push(...house.fits(serviceReference(definition)));
     } catch (error) {
       // A damaged fit is refused where it is served; a plan can be made all the same.
       if (!isOnefoldError(error)) throw error;
     }
-    for (const { model, importances } of await store.of(definition.name)) {
-      models.push({ service: definition.name, model, features: Object.keys(importances) });
+    for (const { model, importances } of await store.of(serviceId(definition))) {
+      models.push({ service: serviceId(definition), model, features: Object.keys(importances) });
     }
   }
-  return { fits, models };
+  return { fits, models, aliases: aliasesOf(house.registry.aliasMoves()) };
 }
 
 async function rewritesOf(
