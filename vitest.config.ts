@@ -15,6 +15,7 @@ const FAULTS = [
   "test/ingest/kafka/drafts.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/ingest/kafka/late-views.test.ts",
+  "test/ingest/kafka/source-evolution.test.ts",
   "test/ingest/kafka/source-ids.test.ts",
   "test/ingest/kafka/worker.test.ts",
   "test/platform/backfill-corrected.test.ts",

@@ -5,6 +5,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { Definition } from "../define/definition.ts";
 import { versionOfService } from "../define/service-version.ts";
+import type { Column } from "../schema/value.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
 import type { AliasMove } from "./alias-moves.ts";
 import type { ExperimentState } from "./experiment-state.ts";
@@ -12,7 +13,7 @@ import type { AppliedChange, Registered } from "./registry.ts";
 
 /** As it always was, and read by every version of Onefold. */
 const FORMAT = 1;
-/** Has what would be misread where it is not known: services with versions, aliases, experiments. Written only where there is such. */
+/** Has what would be misread where it is not known: services with versions, aliases, experiments, columns with a past. Written only where there is such. */
 const FORMAT_OF_VERSIONS = 2;
 
 export interface RegistryContent {
@@ -55,7 +56,13 @@ export function encodeRegistry({ definitions, history, aliasMoves = [], experime
 }
 
 function isOfVersions(definition: Definition): boolean {
+  if (definition.kind === "stream" || definition.kind === "batch") return definition.columns.some(hasPast);
   return definition.kind === "experiment" || (definition.kind === "service" && versionOfService(definition) > 1);
+}
+
+/** Renamed, widened or dropped: who does not know of it would refuse its new name, or misread what is stored. */
+function hasPast({ as, from, dropped }: Column): boolean {
+  return as !== undefined || from !== undefined || dropped !== undefined;
 }
 
 /** `where` the text stands. Throws `REGISTRY_CORRUPT`, and `REGISTRY_TOO_NEW` where a later Onefold wrote it. */
