@@ -9,7 +9,7 @@ import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
 import { serviceId } from "./define/service-version.ts";
-import { openVersionDesk, type VersionDesk } from "./platform/version-desk.ts";
+import { openVersionDesk, type VersionDesk, versionHouse } from "./platform/version-desk.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
@@ -25,6 +25,7 @@ import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
 import { openMetrics, openUsage } from "./platform/monitoring/platform-metrics.ts";
+import type { UsageKeeper } from "./platform/monitoring/usage-keeper.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -130,7 +131,7 @@ export class Platform {
   readonly checks: StandingChecks;
   /** Drift of what is served, against what was (docs/drift.md). */
   readonly drift: DriftDesk;
-  /** Promotes and rolls back (docs/versions.md). */
+  /** Promotes, rolls back and retires (docs/versions.md). */
   readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
@@ -145,6 +146,7 @@ export class Platform {
   readonly #metrics: Metrics;
   readonly #respDoors = new RespDoors();
   readonly #workers: Workers | null;
+  readonly #usage: UsageKeeper | null;
   #closing: Promise<void> | null = null;
 
   /** Use `openPlatform`. */
@@ -175,9 +177,10 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
+    const keepUsage = async (): Promise<void> => this.#usage?.keepNow();
     const refuseMove = (): unknown =>
       shared.isShared || this.#own("move an alias", "ask its server: onefold promote does");
-    this.versions = openVersionDesk(this.registry, this.#registrations, refuseMove);
+    this.versions = openVersionDesk(versionHouse(context, owned, this.#registrations, keepUsage), refuseMove);
     owned?.monitoring.watch({ versions: this.versions }, []);
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
@@ -200,7 +203,9 @@ export class Platform {
     const [ports, metrics, { folder: registryFolder }] = [this.#servePorts, this.#metrics, shared];
     const owner = { dataDir: this.dataDir, registryFolder, clock: this.clock, metrics, ports };
     this.#workers = owned === null ? null : openWorkers(owned, owner);
-    if (owned !== null) this.#keepUsage(owned);
+    const counted = (): Promise<MetricValues> => this.#workers!.counted();
+    this.#usage = owned === null ? null : openUsage(owned, { dataDir: this.dataDir, clock: this.clock, counted });
+    closers.push(async () => this.#usage?.close());
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -483,12 +488,6 @@ export class Platform {
     });
     this.#closers.push(() => follower.close());
     return follower;
-  }
-
-  #keepUsage(owned: Owned): void {
-    const counted = (): Promise<MetricValues> => this.#workers!.counted();
-    const usage = openUsage(owned, { dataDir: this.dataDir, clock: this.clock, counted });
-    this.#closers.push(() => usage.close());
   }
 }
 

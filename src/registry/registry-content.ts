@@ -7,11 +7,12 @@ import type { Definition } from "../define/definition.ts";
 import { versionOfService } from "../define/service-version.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
 import type { AliasMove } from "./alias-moves.ts";
+import type { RetiredVersion } from "./retired-version.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
 
 /** As it always was, and read by every version of Onefold. */
 const FORMAT = 1;
-/** Has what would be misread where it is not known: services with versions, aliases. Written only where there is such. */
+/** Has what would be misread where it is not known: services with versions, aliases, versions that were retired. Written only where there is such. */
 const FORMAT_OF_VERSIONS = 2;
 
 export interface RegistryContent {
@@ -19,6 +20,8 @@ export interface RegistryContent {
   readonly history: readonly AppliedChange[];
   /** Every move of an alias, oldest first; absent where none was ever set. */
   readonly aliasMoves?: readonly AliasMove[];
+  /** Oldest first; absent where none was. */
+  readonly retired?: readonly RetiredVersion[];
 }
 
 interface StoredContent {
@@ -29,11 +32,12 @@ interface StoredContent {
   }[];
   readonly history: readonly AppliedChange[];
   readonly aliasMoves?: readonly AliasMove[];
+  readonly retired?: readonly (Omit<RetiredVersion, "definition"> & { readonly definition: Data })[];
 }
 
 export const EMPTY_REGISTRY: RegistryContent = { definitions: [], history: [] };
 
-export function encodeRegistry({ definitions, history, aliasMoves = [] }: RegistryContent): string {
+export function encodeRegistry({ definitions, history, aliasMoves = [], retired = [] }: RegistryContent): string {
   const content: StoredContent = {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: toData(definition),
@@ -42,8 +46,11 @@ export function encodeRegistry({ definitions, history, aliasMoves = [] }: Regist
     })),
     history,
     ...(aliasMoves.length === 0 ? {} : { aliasMoves }),
+    ...(retired.length === 0
+      ? {}
+      : { retired: retired.map((one) => ({ ...one, definition: toData(one.definition) })) }),
   };
-  const hasVersions = aliasMoves.length > 0 || definitions.some(hasServiceVersion);
+  const hasVersions = aliasMoves.length > 0 || retired.length > 0 || definitions.some(hasServiceVersion);
   const format = hasVersions ? FORMAT_OF_VERSIONS : FORMAT;
   const stored = { format, checksum: hashText(JSON.stringify(content)), content };
   return `${JSON.stringify(stored, null, 1)}\n`;
@@ -55,7 +62,7 @@ function hasServiceVersion({ definition }: Registered<Definition>): boolean {
 
 /** `where` the text stands. Throws `REGISTRY_CORRUPT`, and `REGISTRY_TOO_NEW` where a later Onefold wrote it. */
 export function decodeRegistry(text: string, where: string): RegistryContent {
-  const { definitions, history, aliasMoves } = parse(text, where);
+  const { definitions, history, aliasMoves, retired } = parse(text, where);
   return {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: fromData(definition),
@@ -64,6 +71,9 @@ export function decodeRegistry(text: string, where: string): RegistryContent {
     })),
     history,
     ...(aliasMoves === undefined ? {} : { aliasMoves }),
+    ...(retired === undefined
+      ? {}
+      : { retired: retired.map((one) => ({ ...one, definition: fromData(one.definition) })) }),
   };
 }
 

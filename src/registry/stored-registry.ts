@@ -30,6 +30,8 @@ import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
 import { planChanges } from "./plan.ts";
 import { EMPTY_REGISTRY, type RegistryContent } from "./registry-content.ts";
 import { type AliasMove, type AskedMove, nextMove } from "./alias-moves.ts";
+import { planWithRetired, readersOf, versionToRetire, withoutVersion } from "./retire-version.ts";
+import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
 import type { AppliedChange, FindQuery, LineageEdge, Plan, PlannedChange, Registered, Registry } from "./registry.ts";
 
@@ -77,7 +79,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   plan(definitions: readonly Definition[]): Plan {
-    return planOver(definitions, this.#byKey);
+    return planOver(definitions, this.#byKey, this.retired());
   }
 
   apply(definitions: readonly Definition[]): Promise<Plan> {
@@ -86,7 +88,7 @@ class StoredRegistry implements SharedRegistry {
       const stored = await this.#store.change((content) => {
         // What is there may be another's since this process last looked: it is planned on that.
         const registered = byKey(content.definitions);
-        plan = planOver(definitions, registered);
+        plan = planOver(definitions, registered, content.retired ?? []);
         if (plan.refused) throw changed(plan);
         return plan.dirty ? this.#next(content, registered, definitions, plan) : null;
       });
@@ -124,6 +126,30 @@ class StoredRegistry implements SharedRegistry {
 
   aliasMoves(): readonly AliasMove[] {
     return this.#stored.content.aliasMoves ?? [];
+  }
+
+  retire(asked: AskedRetirement): Promise<RetiredVersion> {
+    return this.#turns.take(async () => {
+      let retired!: RetiredVersion;
+      const now = this.#clock.now();
+      const stored = await this.#store.change((content) => {
+        const without = withoutVersion(content, asked, now);
+        retired = without.retired;
+        return without.content;
+      });
+      this.#take(stored, this.#loaded);
+      return retired;
+    });
+  }
+
+  retired(): readonly RetiredVersion[] {
+    return this.#stored.content.retired ?? [];
+  }
+
+  readersOf(asked: Pick<AskedRetirement, "target" | "kind">): ReturnType<Registry["readersOf"]> {
+    const { content } = this.#stored;
+    const { definition } = versionToRetire(content, asked);
+    return { definition, readers: readersOf(content, definition, this.#clock.now()) };
   }
 
   reload(definitions: readonly Definition[] | null): Promise<void> {
@@ -173,7 +199,9 @@ class StoredRegistry implements SharedRegistry {
     const at = formatMicros(this.#clock.now());
     const next = new Map(registered);
     const replaced: AppliedChange["replaced"][number][] = [];
+    const retired = new Set(content.retired?.map((one) => keyOf(one.definition)));
     for (const definition of new Map(definitions.map((one) => [keyOf(one), one])).values()) {
+      if (retired.has(keyOf(definition))) continue;
       const before = next.get(keyOf(definition));
       const hash = fingerprint(definition);
       if (before !== undefined && isSame(before, { definition, fingerprint: hash })) continue;
@@ -192,7 +220,7 @@ class StoredRegistry implements SharedRegistry {
 
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
     const key = keyOf(definition);
-    const registered = this.#byKey.get(key);
+    const registered = this.#byKey.get(key) ?? this.retired().find((one) => keyOf(one.definition) === key);
     const loaded = this.#loaded.get(key);
     if (registered === undefined) return null;
     // A service may be computed as it was before it was redefined; what it refers to stands for itself.
@@ -350,8 +378,14 @@ function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<stri
   return new Map(definitions.map((registered) => [keyOf(registered.definition), registered]));
 }
 
-function planOver(definitions: readonly Definition[], registered: ReadonlyMap<string, Registered<Definition>>): Plan {
-  return planChanges(definitions, new Map([...registered].map(([key, { definition }]) => [key, definition])));
+function planOver(
+  definitions: readonly Definition[],
+  registered: ReadonlyMap<string, Registered<Definition>>,
+  retired: readonly RetiredVersion[],
+): Plan {
+  const gone = new Map(retired.map((one) => [keyOf(one.definition), one]));
+  const known = new Map([...registered].map(([key, { definition }]) => [key, definition]));
+  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, known));
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */

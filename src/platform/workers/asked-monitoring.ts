@@ -32,7 +32,11 @@ export function askedMonitoring(
     report: ask("drift", "report"),
     choose: ask("drift", "choose"),
   };
-  const versions: VersionDesk = { promote: ask("versions", "promote"), rollback: ask("versions", "rollback") };
+  const versions: VersionDesk = {
+    promote: ask("versions", "promote"),
+    rollback: ask("versions", "rollback"),
+    retire: ask("versions", "retire"),
+  };
   return {
     ...(offered.includes("versions") ? { versions } : {}),
     ...(offered.includes("quality") ? { quality } : {}),
