@@ -89,13 +89,13 @@ describe("a name that is moved while it is asked for", () => {
 
     const server = await platform.serve({ port: 0 });
     const seen = { fares: 0, "fares@2": 0 };
-    let isOver = false;
+    const over = new AbortController();
     const fail = (text: string): never => {
       throw new Error(text);
     };
     const ask = async (): Promise<void> => {
       const entities = RIDERS.map((rider_id) => ({ rider_id }));
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const response = await fetch(`${server.url}/services/fares/vectors`, {
           method: "POST",
           headers: { "content-type": "application/json" },
@@ -127,7 +127,7 @@ describe("a name that is moved while it is asked for", () => {
       const now = move === "promote" ? "fares@2" : "fares";
       while (seen[now] < before[now] + 8) await Promise.race([setTimeout(5), gone]);
     }
-    isOver = true;
+    over.abort();
     await gone;
     expect(Math.min(seen.fares, seen["fares@2"])).toBeGreaterThan(8);
     // From its acknowledgement on, every answer is of the version that it was moved to.
