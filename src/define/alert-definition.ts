@@ -64,6 +64,8 @@ export interface RuleShape extends Named {
 export interface AlertDefinition extends RuleShape {
   readonly kind: "alert";
   readonly severity: Severity;
+  /** While it fires it is told of again so long after it was told of last; absent: told of once. */
+  readonly repeatMicros?: DurationMicros;
 }
 
 /** Where the label rows of a fresh training set come from. */

@@ -62,6 +62,8 @@ export interface RuleOptions extends Described {
 
 export interface AlertOptions extends RuleOptions {
   readonly severity?: Severity;
+  /** While it fires, from one notice of it to the next: "4h". Default: it is told of once. */
+  readonly repeat?: DurationText;
   readonly to?: OneOrMore<DestinationDefinition>;
 }
 
@@ -109,15 +111,17 @@ const SAMPLES_MIN_OF_DRIFT = 30;
 
 /** Tells destinations where a signal is beyond. Throws `DEFINITION_INVALID`. */
 export function alert(name: string, options: AlertOptions): AlertDefinition {
-  checkShape(alert, "alert", name, options, {}, [...RULE_OPTIONS, "severity", "to"]);
+  checkShape(alert, "alert", name, options, {}, [...RULE_OPTIONS, "severity", "repeat", "to"]);
   const definedAt = callSite(alert);
   const problems: string[] = [];
   const to = destinationsOf(options.to, problems);
+  const repeatMicros = duration("repeat", options.repeat, problems);
   refuse({ name, definedAt }, "alert", problems);
   const definition: AlertDefinition = frozen({
     kind: "alert",
     name,
     severity: options.severity ?? "warning",
+    ...(repeatMicros === undefined ? {} : { repeatMicros }),
     ...ruleOf(options, to, MICROS_PER_HOUR, problems),
     definedAt,
   }) as AlertDefinition;

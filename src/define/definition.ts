@@ -8,6 +8,7 @@
 import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
 import type { MonitoringDefinition } from "./alert-definition.ts";
+import type { ExperimentDefinition } from "./experiment-definition.ts";
 import type { Expression } from "./expression.ts";
 import type { PollDefinition } from "./poll-definition.ts";
 
@@ -396,7 +397,7 @@ export type FeatureGraphDefinition =
   | OnDemandDefinition
   | ServiceDefinition;
 
-export type Definition = FeatureGraphDefinition | MonitoringDefinition;
+export type Definition = FeatureGraphDefinition | ExperimentDefinition | MonitoringDefinition;
 
 /** `name@version`. */
 export function formatViewName(view: { readonly name: string; readonly version: number | "dev" }): string {

@@ -1,5 +1,5 @@
 /**
- * Retires a version: refused while anything reads it, then out of the registry, and its room is given back.
+ * Retires a version, or an experiment that was stopped: refused while anything reads it, then out of the registry, and its room is given back.
  *
  *     who reads it   aliases, what is kept to go back to, definitions (the registry says so)
  *                    and who has read it lately: by the day, as this data folder has counted it
@@ -8,7 +8,6 @@
 import type { Clock } from "../base/clock.ts";
 import { type Definition, formatViewName } from "../define/definition.ts";
 import { serviceId } from "../define/service-version.ts";
-import type { AliasedKind } from "../registry/alias-moves.ts";
 import { kindOf } from "../registry/alias-moves.ts";
 import { versionOf } from "../registry/definition-set.ts";
 import { stillRead } from "../registry/retire-version.ts";
@@ -44,9 +43,9 @@ export async function retireVersion(
   await house.keepUsage();
   const reads = await recentReads(house, definition, days);
   const frame = {
-    kind: kindOf(definition) as AliasedKind,
+    kind: kindOf(definition) ?? ("experiment" as const),
     name: definition.name,
-    version: versionOf(definition) as number,
+    version: versionOf(definition) as number | null,
     readers,
     recent_reads: reads,
   };
@@ -78,6 +77,8 @@ async function recentReads(
   definition: Definition,
   days: number,
 ): Promise<readonly RecentReads[]> {
+  // Its own name is nobody's count: what is served by it is counted as of the versions.
+  if (definition.kind === "experiment") return [];
   const found = new Map<string, RecentReads>();
   for (const { day, reads, services = [] } of await readUsageDays(dataDir, firstDayOf(days, clock.now()))) {
     const counted =

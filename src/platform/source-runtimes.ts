@@ -7,7 +7,6 @@ import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
 import { refuseNotRun } from "./not-run.ts";
-import { shownName } from "../registry/definition-set.ts";
 import { forgetStaleViews, historyPlace } from "./view-builder.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
@@ -106,7 +105,9 @@ export class SourceRuntimes {
   async #retireViews(): Promise<void> {
     const { registry } = this.#context;
     // Only what was retired: a number that is merely not there may be another registry's.
-    const retired = new Set(registry.retired().map(({ definition }) => shownName(definition)));
+    const retired = new Set(
+      registry.retired().flatMap(({ definition }) => (definition.kind === "view" ? [formatViewName(definition)] : [])),
+    );
     for (const runtime of this.#runtimes.values()) await runtime.retireViews(retired);
     const fingerprints = new Map(
       registry

@@ -14,6 +14,8 @@ export function keyOf(definition: Definition): string {
       return `entity:${definition.name}`;
     case "service":
       return `service:${serviceId(definition)}`;
+    case "experiment":
+      return `experiment:${definition.name}`;
     case "stream":
     case "batch":
       return `source:${definition.name}`;

@@ -1,5 +1,6 @@
 /**
- * What is computed from what, as edges: entity and source to view, view to on-demand view, either to service.
+ * What is computed from what, as edges: entity and source to view, view to on-demand view, either to service, service to
+ * experiment.
  */
 import { type Definition, type FeatureReference, formatViewName } from "../define/definition.ts";
 import { serviceId } from "../define/service-version.ts";
@@ -30,6 +31,14 @@ export function lineageOf(definitions: readonly Definition[]): LineageEdge[] {
           from: nameOfView(feature),
           to: `service:${serviceId(definition)}`,
         }));
+      case "experiment": {
+        const { name, variants, shadow } = definition;
+        const read = shadow === undefined ? variants : [...variants, shadow];
+        return read.map(({ service, version }) => ({
+          from: `service:${serviceId({ name: service, version })}`,
+          to: `experiment:${name}`,
+        }));
+      }
       default:
         return [];
     }

@@ -8,16 +8,22 @@ import { versionOfService } from "../define/service-version.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
 import type { AliasMove } from "./alias-moves.ts";
 import type { RetiredVersion } from "./retired-version.ts";
+import type { ExperimentState } from "./experiment-state.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
 
 /** As it always was, and read by every version of Onefold. */
 const FORMAT = 1;
-/** Has what would be misread where it is not known: services with versions, aliases, versions that were retired. Written only where there is such. */
+/**
+ * Has what would be misread where it is not known: services with versions, aliases, experiments, versions that were retired.
+ * Written only where there is such.
+ */
 const FORMAT_OF_VERSIONS = 2;
 
 export interface RegistryContent {
   readonly definitions: readonly Registered<Definition>[];
   readonly history: readonly AppliedChange[];
+  /** Of experiments that took a step since they were registered. Absent for none. */
+  readonly experiments?: readonly ExperimentState[];
   /** Every move of an alias, oldest first; absent where none was ever set. */
   readonly aliasMoves?: readonly AliasMove[];
   /** Oldest first; absent where none was. */
@@ -31,13 +37,15 @@ interface StoredContent {
     readonly createdAt: string;
   }[];
   readonly history: readonly AppliedChange[];
+  readonly experiments?: readonly ExperimentState[];
   readonly aliasMoves?: readonly AliasMove[];
   readonly retired?: readonly (Omit<RetiredVersion, "definition"> & { readonly definition: Data })[];
 }
 
 export const EMPTY_REGISTRY: RegistryContent = { definitions: [], history: [] };
 
-export function encodeRegistry({ definitions, history, aliasMoves = [], retired = [] }: RegistryContent): string {
+export function encodeRegistry(registry: RegistryContent): string {
+  const { definitions, history, aliasMoves = [], experiments = [], retired = [] } = registry;
   const content: StoredContent = {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: toData(definition),
@@ -49,20 +57,22 @@ export function encodeRegistry({ definitions, history, aliasMoves = [], retired 
     ...(retired.length === 0
       ? {}
       : { retired: retired.map((one) => ({ ...one, definition: toData(one.definition) })) }),
+    ...(experiments.length === 0 ? {} : { experiments }),
   };
-  const hasVersions = aliasMoves.length > 0 || retired.length > 0 || definitions.some(hasServiceVersion);
+  const hasVersions =
+    aliasMoves.length > 0 || retired.length > 0 || definitions.some(({ definition }) => isOfVersions(definition));
   const format = hasVersions ? FORMAT_OF_VERSIONS : FORMAT;
   const stored = { format, checksum: hashText(JSON.stringify(content)), content };
   return `${JSON.stringify(stored, null, 1)}\n`;
 }
 
-function hasServiceVersion({ definition }: Registered<Definition>): boolean {
-  return definition.kind === "service" && versionOfService(definition) > 1;
+function isOfVersions(definition: Definition): boolean {
+  return definition.kind === "experiment" || (definition.kind === "service" && versionOfService(definition) > 1);
 }
 
 /** `where` the text stands. Throws `REGISTRY_CORRUPT`, and `REGISTRY_TOO_NEW` where a later Onefold wrote it. */
 export function decodeRegistry(text: string, where: string): RegistryContent {
-  const { definitions, history, aliasMoves, retired } = parse(text, where);
+  const { definitions, history, aliasMoves, experiments, retired } = parse(text, where);
   return {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: fromData(definition),
@@ -70,6 +80,7 @@ export function decodeRegistry(text: string, where: string): RegistryContent {
       createdAt,
     })),
     history,
+    ...(experiments === undefined ? {} : { experiments }),
     ...(aliasMoves === undefined ? {} : { aliasMoves }),
     ...(retired === undefined
       ? {}

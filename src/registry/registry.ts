@@ -6,10 +6,12 @@
  *   and the difference; `view@dev` is the one exception;
  * - `apply` is atomic: a reader sees the registry before it or after it.
  */
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { OnefoldError } from "../base/errors.ts";
 import type { AliasMove, AskedMove } from "./alias-moves.ts";
 import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
 import type { CommandDefinition } from "../define/alert-definition.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -48,6 +50,12 @@ export interface Plan {
   readonly refused: boolean;
 }
 
+/** What must hold for an apply to be made. */
+export interface ApplyConditions {
+  /** The `state` of the registry that the apply was planned on. */
+  readonly onlyOver?: string;
+}
+
 /** One apply of the past. */
 export interface AppliedChange {
   /** RFC 3339. */
@@ -78,13 +86,25 @@ export interface FindQuery {
 
 export interface Registry {
   plan(definitions: readonly Definition[]): Plan;
-  /** Plans, refuses or writes durably. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`. */
-  apply(definitions: readonly Definition[]): Promise<Plan>;
+  /**
+   * Plans, refuses or writes durably; with `onlyOver`, only over the content that had this `state`. Throws
+   * `DEFINITION_CHANGED`, `DEFINITION_INVALID`, `PLAN_STALE`.
+   */
+  apply(definitions: readonly Definition[], options?: ApplyConditions): Promise<Plan>;
+  /** Of all that is registered, with its history: another one after each change. SHA-256, as hexadecimal digits. */
+  state(): string;
   /**
    * Takes the draft `name@dev`, a view or an on-demand view, out of the registry, durably; its history stays.
    * Throws `VIEW_UNKNOWN`, and `DEFINITION_INVALID` where another definition is computed from it.
    */
   dropDraft(name: string): Promise<PlannedChange>;
+  /**
+   * Ramps an experiment, or stops it, durably. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD` where a unit would move back,
+   * `REQUEST_INVALID`.
+   */
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
+  /** All that an experiment was told, its first weights first. Throws `EXPERIMENT_UNKNOWN`. */
+  experimentSteps(name: string): readonly RecordedStep[];
   /**
    * Points an alias at another version, durably, in one step for all who look; null where it points there already. Throws
    * what `nextMove` throws.
@@ -110,6 +130,7 @@ export interface Registry {
   views(): readonly Registered<ViewDefinition>[];
   onDemandViews(): readonly Registered<OnDemandDefinition>[];
   services(): readonly Registered<ServiceDefinition>[];
+  experiments(): readonly Registered<ExperimentDefinition>[];
   /** These throw `..._UNKNOWN` with the nearest names as candidates. */
   entity(name: string): Registered<EntityDefinition>;
   source(name: string): Registered<SourceDefinition>;
@@ -120,6 +141,7 @@ export interface Registry {
   view(name: string, version?: number | "dev"): Registered<ViewDefinition>;
   /** The same. */
   service(name: string): Registered<ServiceDefinition>;
+  experiment(name: string): Registered<ExperimentDefinition>;
   /** A service's definition of this fingerprint, the present one or one that was replaced; null where there is none. */
   serviceOfFingerprint(fingerprint: string): ServiceDefinition | null;
   find(query: FindQuery): readonly Registered<Definition>[];

@@ -9,6 +9,7 @@ import type { Micros } from "../base/micros.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { RuleDefinition } from "../define/alert-definition.ts";
 import { type Definition, formatViewName } from "../define/definition.ts";
+import { formatVariant } from "../define/experiment-definition.ts";
 import { serviceReference } from "../define/service-version.ts";
 import { type AliasedKind, aliasesOf, keptVersions, kindOf, refuseAmbiguous } from "./alias-moves.ts";
 import { toData } from "./definition-data.ts";
@@ -19,11 +20,15 @@ import type { RegistryContent } from "./registry-content.ts";
 import type { Plan, PlannedChange, Registered } from "./registry.ts";
 import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
 
-/** The version that is to be retired. Throws `VIEW_UNKNOWN`, `SERVICE_UNKNOWN`, `REQUEST_INVALID`. */
+/** The version that is to be retired, or the experiment of this name. Throws `VIEW_UNKNOWN`, `SERVICE_UNKNOWN`, `REQUEST_INVALID`. */
 export function versionToRetire(
   { definitions }: Pick<RegistryContent, "definitions">,
   { target, kind: wanted }: Pick<AskedRetirement, "target" | "kind">,
 ): Registered<Definition> {
+  const experiment = definitions.find(
+    ({ definition }) => definition.kind === "experiment" && definition.name === target,
+  );
+  if (experiment !== undefined && wanted === undefined) return experiment;
   const { name, version } = parseNamedVersion(target);
   const known = definitions.map(({ definition }) => definition);
   const kind = refuseAmbiguous(known, name, wanted);
@@ -45,7 +50,7 @@ export function versionToRetire(
 
 /** What still needs the version, a line each, of all that the registry knows. */
 export function readersOf(
-  { definitions, aliasMoves = [] }: RegistryContent,
+  { definitions, aliasMoves = [], experiments = [] }: RegistryContent,
   retiring: Definition,
   now: Micros,
 ): readonly string[] {
@@ -54,6 +59,10 @@ export function readersOf(
   const isRetiring = (one: { readonly kind: AliasedKind; readonly name: string; readonly version: number }): boolean =>
     one.kind === kind && one.name === retiring.name && one.version === version;
   const others = definitions.map(({ definition }) => definition).filter((one) => keyOf(one) !== keyOf(retiring));
+  if (retiring.kind === "experiment") {
+    const steps = experiments.find((one) => one.name === retiring.name)?.steps ?? [];
+    return steps.some((step) => "stopped" in step) ? [] : ["it runs: end it first with onefold experiments stop"];
+  }
   return [
     ...aliasesOf(aliasMoves)
       .filter(isRetiring)
@@ -71,6 +80,11 @@ function reads(definition: Definition, retiring: Definition, others: readonly De
       return definition.inputs.some(({ view, version }) => isView(retiring, view, version));
     case "service":
       return definition.features.some(({ view, version }) => isView(retiring, view, version));
+    case "experiment": {
+      const { variants, shadow } = definition;
+      const named = [...variants, ...(shadow === undefined ? [] : [shadow])].map(formatVariant);
+      return retiring.kind === "service" && named.includes(serviceReference(retiring));
+    }
     case "alert":
     case "retrain":
       return watches(definition, retiring, others);

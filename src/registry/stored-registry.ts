@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -22,6 +23,8 @@ import { serviceReference } from "../define/service-version.ts";
 import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
+import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { meantVersion } from "./meant-version.ts";
@@ -32,8 +35,18 @@ import { EMPTY_REGISTRY, type RegistryContent } from "./registry-content.ts";
 import { type AliasMove, type AskedMove, nextMove } from "./alias-moves.ts";
 import { planWithRetired, readersOf, versionToRetire, withoutVersion } from "./retire-version.ts";
 import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
+import { stalePlan, stateOf } from "./registry-state.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
-import type { AppliedChange, FindQuery, LineageEdge, Plan, PlannedChange, Registered, Registry } from "./registry.ts";
+import type {
+  AppliedChange,
+  ApplyConditions,
+  FindQuery,
+  LineageEdge,
+  Plan,
+  PlannedChange,
+  Registered,
+  Registry,
+} from "./registry.ts";
 
 /** A registry that another process may change. */
 export interface SharedRegistry extends Registry {
@@ -79,16 +92,21 @@ class StoredRegistry implements SharedRegistry {
   }
 
   plan(definitions: readonly Definition[]): Plan {
-    return planOver(definitions, this.#byKey, this.retired());
+    return planOver(definitions, this.#byKey, this.#stored.content);
   }
 
-  apply(definitions: readonly Definition[]): Promise<Plan> {
+  state(): string {
+    return stateOf(this.#stored.content);
+  }
+
+  apply(definitions: readonly Definition[], { onlyOver }: ApplyConditions = {}): Promise<Plan> {
     return this.#turns.take(async () => {
       let plan!: Plan;
       const stored = await this.#store.change((content) => {
+        if (onlyOver !== undefined && stateOf(content) !== onlyOver) throw stalePlan(content);
         // What is there may be another's since this process last looked: it is planned on that.
         const registered = byKey(content.definitions);
-        plan = planOver(definitions, registered, content.retired ?? []);
+        plan = planOver(definitions, registered, content);
         if (plan.refused) throw changed(plan);
         return plan.dirty ? this.#next(content, registered, definitions, plan) : null;
       });
@@ -107,6 +125,19 @@ class StoredRegistry implements SharedRegistry {
       this.#take(stored, loaded);
       return dropped.change;
     });
+  }
+
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]> {
+    return this.#turns.take(async () => {
+      const at = formatMicros(this.#clock.now());
+      const stored = await this.#store.change((content) => withStep(content, name, { ...asked, at, by }));
+      this.#take(stored, this.#loaded);
+      return this.experimentSteps(name);
+    });
+  }
+
+  experimentSteps(name: string): readonly RecordedStep[] {
+    return recordedSteps(this.#stored.content, this.experiment(name));
   }
 
   moveAlias(asked: AskedMove): Promise<AliasMove | null> {
@@ -215,7 +246,12 @@ class StoredRegistry implements SharedRegistry {
       next.set(keyOf(definition), { definition, fingerprint: hash, createdAt: before?.createdAt ?? at });
     }
     const changes = plan.changes.filter((change) => change.change !== "unchanged");
-    return { ...content, definitions: [...next.values()], history: [...content.history, { at, changes, replaced }] };
+    const after = {
+      ...content,
+      definitions: [...next.values()],
+      history: [...content.history, { at, changes, replaced }],
+    };
+    return withAppliedWeights(content, after, at);
   }
 
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
@@ -267,6 +303,10 @@ class StoredRegistry implements SharedRegistry {
     return this.#ofKinds<ServiceDefinition>("service");
   }
 
+  experiments(): readonly Registered<ExperimentDefinition>[] {
+    return this.#ofKinds<ExperimentDefinition>("experiment");
+  }
+
   entity(name: string): Registered<EntityDefinition> {
     return found(this.entities(), name, "ENTITY_UNKNOWN", "entity");
   }
@@ -285,6 +325,10 @@ class StoredRegistry implements SharedRegistry {
     throw new OnefoldError("SERVICE_UNKNOWN", `there is no service "${name}"`, {
       candidates: versions.map(({ definition }) => serviceReference(definition)),
     });
+  }
+
+  experiment(name: string): Registered<ExperimentDefinition> {
+    return found(this.experiments(), name, "EXPERIMENT_UNKNOWN", "experiment");
   }
 
   serviceOfFingerprint(wanted: string): ServiceDefinition | null {
@@ -381,11 +425,11 @@ function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<stri
 function planOver(
   definitions: readonly Definition[],
   registered: ReadonlyMap<string, Registered<Definition>>,
-  retired: readonly RetiredVersion[],
+  { experiments, retired = [] }: RegistryContent,
 ): Plan {
   const gone = new Map(retired.map((one) => [keyOf(one.definition), one]));
-  const known = new Map([...registered].map(([key, { definition }]) => [key, definition]));
-  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, known));
+  const before = new Map([...registered].map(([key, { definition }]) => [key, definition]));
+  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, before, experiments));
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */

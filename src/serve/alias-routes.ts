@@ -60,9 +60,9 @@ const retirementSchema: JsonSchema = {
   type: "object",
   properties: {
     retired: { type: "boolean" },
-    kind,
+    kind: { enum: ["view", "service", "experiment"] },
     name: nameSchema,
-    version,
+    version: { ...versionOrNull, description: "null of an experiment" },
     readers: { type: "array", items: { type: "string" }, description: "what keeps it, but for recent reads" },
     recent_reads: {
       type: "array",
@@ -157,7 +157,7 @@ export function aliasRoutes(ports: ServePorts): Route[] {
           required: ["target", "by"],
           additionalProperties: false,
           properties: {
-            target: { ...nameSchema, description: "name@1" },
+            target: { ...nameSchema, description: "name@1, or an experiment that was stopped" },
             kind,
             by: { ...nameSchema, description: "who retires it" },
             days: { type: "integer", minimum: 1, description: "reads of so many days keep it; default 7" },

@@ -18,6 +18,7 @@ const LISTS: Readonly<Record<string, readonly Definition["kind"][]>> = {
   views: ["view"],
   on_demand_views: ["on-demand"],
   services: ["service"],
+  experiments: ["experiment"],
   alert_rules: ["alert", "retrain"],
   destinations: ["webhook", "command"],
 };
@@ -137,6 +138,8 @@ function lookUp(registry: Registry, kind: Definition["kind"], text: string): Reg
       return registry.source(text);
     case "service":
       return registry.service(text);
+    case "experiment":
+      return registry.experiment(text);
     case "alert":
     case "retrain":
     case "webhook":

@@ -73,9 +73,10 @@ export interface RecentReads {
 
 export interface Retirement {
   readonly retired: boolean;
-  readonly kind: AliasedKind;
+  readonly kind: AliasedKind | "experiment";
   readonly name: string;
-  readonly version: number;
+  /** Null of an experiment. */
+  readonly version: number | null;
   /** What keeps it, a line each: aliases, what is kept to go back to, definitions. */
   readonly readers: readonly string[];
   readonly recent_reads: readonly RecentReads[];
@@ -94,7 +95,7 @@ export interface VersionDesk {
   promote(target: string, options: MoveOptions): Promise<Moved>;
   /** Throws as `promote`, and `ALIAS_UNKNOWN`, `ALIAS_HAS_NO_FORMER`. */
   rollback(name: string, options: MoveOptions): Promise<Moved>;
-  /** `name@1`, for good. Throws `VIEW_UNKNOWN`, `SERVICE_UNKNOWN`, `STILL_READ`, `REQUEST_INVALID`. */
+  /** `name@1`, or an experiment that was stopped; for good. Throws `VIEW_UNKNOWN`, `SERVICE_UNKNOWN`, `STILL_READ`, `REQUEST_INVALID`. */
   retire(target: string, options: RetireOptions): Promise<Retirement>;
 }
 

@@ -26,7 +26,8 @@ let server: ChildProcess | null = null;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "onefold-versions-"));
   writeFileSync(join(folder, "features.ts"), FEATURES);
-  expect((await runCli(["apply"], folder)).exitCode).toBe(0);
+  const { exitCode, stderr } = await runCli(["apply"], folder);
+  if (exitCode !== 0) throw new Error(stderr);
 });
 afterAll(async () => {
   if (server !== null) {

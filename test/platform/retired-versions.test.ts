@@ -137,6 +137,9 @@ it("that crashed before its states were gone has none after it is opened again",
   // The registry alone, as where the process ends right behind it.
   await platform.settle();
   await platform.registry.retire({ target: "fares@1", by: "ada" });
+  // A service that is called as the view that stays.
+  await platform.registry.apply([service("rider_rides", { version: 2, features: [second] })]);
+  await platform.registry.retire({ target: "rider_rides@2", kind: "service", by: "ada" });
   await platform.registry.retire({ target: "rider_rides@1", by: "ada" });
   await platform.close();
   expect(namesStored().filter((name) => name.includes("rider_rides@1"))).not.toEqual([]);

@@ -5,6 +5,7 @@ import type { OnefoldError } from "../../src/base/errors.ts";
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
 import { alert, retrain } from "../../src/define/alert.ts";
 import { webhook } from "../../src/define/destination.ts";
+import { experiment } from "../../src/define/experiment.ts";
 import { service } from "../../src/define/service.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
 import type { SharedRegistry } from "../../src/registry/stored-registry.ts";
@@ -96,6 +97,18 @@ describeOnEach("retiring", (backend) => {
     expect((await refusal(() => registry.apply([spend, service("later", { features: [spend] })]))).code).toBe(
       "DEFINITION_INVALID",
     );
+  });
+
+  it("refuses a version that an experiment serves, until that was stopped and retired itself", async () => {
+    const tried = experiment("tried", { service: ["model@1", "model@2"], weights: [9, 1], unit: "user", salt: "s" });
+    await registry.apply([tried]);
+    expect(registry.readersOf({ target: "model@1" }).readers).toEqual(["experiment tried reads it"]);
+    expect((await refusal(() => retire("tried"))).message).toContain("end it first with onefold experiments stop");
+    await registry.stepExperiment("tried", { serve: "model@2" }, "ada");
+    await retire("tried");
+    expect(registry.find({ kind: "experiment" })).toEqual([]);
+    await retire("model@1");
+    expect(registry.plan([tried, model, spend])).toMatchObject({ dirty: false, refused: false });
   });
 
   it("wants a version by its number", async () => {

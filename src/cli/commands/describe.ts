@@ -23,6 +23,7 @@ const LISTS: Readonly<Record<Definition["kind"], string>> = {
   view: "views",
   "on-demand": "on_demand_views",
   service: "services",
+  experiment: "experiments",
   webhook: "destinations",
   command: "destinations",
   alert: "alert_rules",
@@ -32,7 +33,7 @@ const LISTS: Readonly<Record<Definition["kind"], string>> = {
 export function describeCommand(): Command {
   const command = new Command("describe")
     .description("show one definition in full")
-    .argument("<name>", "an entity, source, view (name or name@version), on-demand view or service")
+    .argument("<name>", "an entity, source, view (name or name@version), on-demand view, service or experiment")
     .action(async (name: string, options: StandardOptions) => {
       const [definition, answer] = await withPlatform(options, "read", async (platform) => {
         const found = findDefinition(platform.registry, name).definition;

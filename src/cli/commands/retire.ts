@@ -24,7 +24,7 @@ interface RetireCommandOptions extends StandardOptions {
 export function retireCommand(): Command {
   const command = new Command("retire")
     .description("take a version of a view or of a service out for good, once nobody reads it, with its states")
-    .argument("<name@version>", "the version, as delay@1")
+    .argument("<name@version>", "the version, as delay@1; or an experiment that was stopped")
     .addOption(new Option("--days <number>", "reads of so many days keep it (default: 7)").argParser(parseCount))
     .addOption(new Option("--force", "in spite of recent reads; nothing else is passed over"))
     .addOption(new Option("--dry-run", "say what keeps it and what would be given back, and do nothing"))
@@ -59,7 +59,7 @@ function retireOptions({ days, force, dryRun, by, kind }: RetireCommandOptions):
 }
 
 function formatRetirement({ retired, name, version, readers, recent_reads: reads, ...bytes }: Retirement): string {
-  const what = `${name}@${version}`;
+  const what = version === null ? name : `${name}@${version}`;
   const given = [
     ...(bytes.state_bytes === null ? [] : [`${formatCount(bytes.state_bytes)} bytes of states`]),
     `${formatCount(bytes.table_bytes)} bytes of feature rows`,

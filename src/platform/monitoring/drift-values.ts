@@ -29,7 +29,9 @@ import type { DriftSource } from "./drift-source.ts";
 import { fittedColumns } from "./fitted-columns.ts";
 
 export interface DriftHouse {
-  readonly context: Pick<RuntimeContext, "dataDir" | "offline" | "openEngine" | "clock">;
+  readonly context: Pick<RuntimeContext, "dataDir" | "openEngine" | "clock"> & {
+    readonly offline: Pick<RuntimeContext["offline"], "find">;
+  };
   readonly ports: TrainingPorts;
   readonly windows: WindowFolder;
 }

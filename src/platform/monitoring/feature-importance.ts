@@ -38,14 +38,14 @@ function sharesOf(
   const total = Object.values(importances).reduce((sum, value) => sum + Math.abs(value), 0);
   if (total === 0) return shares;
   for (const [name, value] of Object.entries(importances)) {
-    const parts = partsOf(service, name, serviceParts);
+    const parts = featuresBehind(service, name, serviceParts);
     for (const part of parts) shares.set(part, (shares.get(part) ?? 0) + Math.abs(value) / total / parts.length);
   }
   return shares;
 }
 
-/** The features that the value of this name is made of; none where the service has been changed since. */
-function partsOf(definition: ServiceDefinition, name: string, parts: ServiceParts): string[] {
+/** The features of views that the value of this name is made of; none where the service has been changed since. */
+export function featuresBehind(definition: ServiceDefinition, name: string, parts: ServiceParts): string[] {
   const { transform = [] } = definition;
   const made = transform.find((one) => one.name === name);
   const read =

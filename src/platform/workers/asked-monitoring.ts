@@ -3,6 +3,8 @@
  */
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { DriftDesk } from "../../serve/drift-desk.ts";
+import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
+import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
@@ -37,11 +39,22 @@ export function askedMonitoring(
     rollback: ask("versions", "rollback"),
     retire: ask("versions", "retire"),
   };
+  const experiments: ExperimentDesk = {
+    list: ask("experiments", "list"),
+    show: ask("experiments", "show"),
+    ramp: ask("experiments", "ramp"),
+    stop: ask("experiments", "stop"),
+    compare: ask("experiments", "compare"),
+    took: ask("experiments", "took"),
+  };
+  const features: FeatureListDesk = { list: ask("features", "list") };
   return {
+    ...(offered.includes("experiments") ? { experiments } : {}),
     ...(offered.includes("versions") ? { versions } : {}),
     ...(offered.includes("quality") ? { quality } : {}),
     ...(offered.includes("alerts") ? { alerts } : {}),
     ...(offered.includes("importances") ? { importances } : {}),
     ...(offered.includes("drift") ? { drift } : {}),
+    ...(offered.includes("features") ? { features } : {}),
   };
 }
