@@ -61,6 +61,7 @@ export const ERROR_CODES = {
   EXPERIMENT_BACKWARD: { status: 409, meaning: "a step of an experiment would move units back" },
   ALIAS_UNKNOWN: { status: 404, meaning: "a view or a service has no alias of this name" },
   ALIAS_MOVED: { status: 409, meaning: "an alias names another version than the one it was to be moved from" },
+  STILL_READ: { status: 409, meaning: "a version that is to be retired is still read, or kept" },
   ALIAS_HAS_NO_FORMER: { status: 409, meaning: "an alias is to go back and has nowhere to go back to" },
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
   FEATURE_NOT_ONLINE: { status: 409, meaning: "a feature is declared not to be served" },

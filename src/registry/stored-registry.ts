@@ -33,6 +33,8 @@ import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
 import { planChanges } from "./plan.ts";
 import { EMPTY_REGISTRY, type RegistryContent } from "./registry-content.ts";
 import { type AliasMove, type AskedMove, nextMove } from "./alias-moves.ts";
+import { planWithRetired, readersOf, versionToRetire, withoutVersion } from "./retire-version.ts";
+import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
 import { stalePlan, stateOf } from "./registry-state.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
 import type {
@@ -157,6 +159,30 @@ class StoredRegistry implements SharedRegistry {
     return this.#stored.content.aliasMoves ?? [];
   }
 
+  retire(asked: AskedRetirement): Promise<RetiredVersion> {
+    return this.#turns.take(async () => {
+      let retired!: RetiredVersion;
+      const now = this.#clock.now();
+      const stored = await this.#store.change((content) => {
+        const without = withoutVersion(content, asked, now);
+        retired = without.retired;
+        return without.content;
+      });
+      this.#take(stored, this.#loaded);
+      return retired;
+    });
+  }
+
+  retired(): readonly RetiredVersion[] {
+    return this.#stored.content.retired ?? [];
+  }
+
+  readersOf(asked: Pick<AskedRetirement, "target" | "kind">): ReturnType<Registry["readersOf"]> {
+    const { content } = this.#stored;
+    const { definition } = versionToRetire(content, asked);
+    return { definition, readers: readersOf(content, definition, this.#clock.now()) };
+  }
+
   reload(definitions: readonly Definition[] | null): Promise<void> {
     return this.#turns.take(async () => {
       const stored = await this.#store.read();
@@ -204,7 +230,9 @@ class StoredRegistry implements SharedRegistry {
     const at = formatMicros(this.#clock.now());
     const next = new Map(registered);
     const replaced: AppliedChange["replaced"][number][] = [];
+    const retired = new Set(content.retired?.map((one) => keyOf(one.definition)));
     for (const definition of new Map(definitions.map((one) => [keyOf(one), one])).values()) {
+      if (retired.has(keyOf(definition))) continue;
       const before = next.get(keyOf(definition));
       const hash = fingerprint(definition);
       if (before !== undefined && isSame(before, { definition, fingerprint: hash })) continue;
@@ -228,7 +256,7 @@ class StoredRegistry implements SharedRegistry {
 
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
     const key = keyOf(definition);
-    const registered = this.#byKey.get(key);
+    const registered = this.#byKey.get(key) ?? this.retired().find((one) => keyOf(one.definition) === key);
     const loaded = this.#loaded.get(key);
     if (registered === undefined) return null;
     // A service may be computed as it was before it was redefined; what it refers to stands for itself.
@@ -397,10 +425,11 @@ function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<stri
 function planOver(
   definitions: readonly Definition[],
   registered: ReadonlyMap<string, Registered<Definition>>,
-  { experiments }: RegistryContent,
+  { experiments, retired = [] }: RegistryContent,
 ): Plan {
+  const gone = new Map(retired.map((one) => [keyOf(one.definition), one]));
   const before = new Map([...registered].map(([key, { definition }]) => [key, definition]));
-  return planChanges(definitions, before, experiments);
+  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, before, experiments));
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */

@@ -34,6 +34,11 @@ export function askedMonitoring(
     report: ask("drift", "report"),
     choose: ask("drift", "choose"),
   };
+  const versions: VersionDesk = {
+    promote: ask("versions", "promote"),
+    rollback: ask("versions", "rollback"),
+    retire: ask("versions", "retire"),
+  };
   const experiments: ExperimentDesk = {
     list: ask("experiments", "list"),
     show: ask("experiments", "show"),
@@ -42,7 +47,6 @@ export function askedMonitoring(
     compare: ask("experiments", "compare"),
     took: ask("experiments", "took"),
   };
-  const versions: VersionDesk = { promote: ask("versions", "promote"), rollback: ask("versions", "rollback") };
   const features: FeatureListDesk = { list: ask("features", "list") };
   return {
     ...(offered.includes("experiments") ? { experiments } : {}),
