@@ -42,6 +42,7 @@ const JOURNEYS = [
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",
+  "test/cli/versions.test.ts",
   "test/cli/worker-tables.test.ts",
   "test/deploy/prometheus.test.ts",
   "test/docs/cli-page.test.ts",

@@ -24,6 +24,7 @@ import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
 import { openMetrics, openUsage } from "./platform/monitoring/platform-metrics.ts";
+import type { UsageKeeper } from "./platform/monitoring/usage-keeper.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -132,7 +133,7 @@ export class Platform {
   readonly drift: DriftDesk;
   /** What runs, ramps and stops (docs/experiments.md). */
   readonly experiments: ExperimentDesk;
-  /** Promotes and rolls back (docs/versions.md). */
+  /** Promotes, rolls back and retires (docs/versions.md). */
   readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
@@ -147,6 +148,7 @@ export class Platform {
   readonly #metrics: Metrics;
   readonly #respDoors = new RespDoors();
   readonly #workers: Workers | null;
+  readonly #usage: UsageKeeper | null;
   #closing: Promise<void> | null = null;
 
   /** Use `openPlatform`. */
@@ -177,7 +179,10 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
-    const desks = openDesks(shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
+    const keepUsage = async (): Promise<void> => this.#usage?.keepNow();
+    const desks = openDesks(context, shared, owned, this.#registrations, keepUsage, (work, instead) =>
+      this.#own(work, instead),
+    );
     this.experiments = desks.experiments;
     this.versions = desks.versions;
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
@@ -201,7 +206,9 @@ export class Platform {
     const [ports, metrics, { folder: registryFolder }] = [this.#servePorts, this.#metrics, shared];
     const owner = { dataDir: this.dataDir, registryFolder, clock: this.clock, metrics, ports };
     this.#workers = owned === null ? null : openWorkers(owned, owner);
-    if (owned !== null) this.#keepUsage(owned);
+    const counted = (): Promise<MetricValues> => this.#workers!.counted();
+    this.#usage = owned === null ? null : openUsage(owned, { dataDir: this.dataDir, clock: this.clock, counted });
+    closers.push(async () => this.#usage?.close());
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -484,12 +491,6 @@ export class Platform {
     });
     this.#closers.push(() => follower.close());
     return follower;
-  }
-
-  #keepUsage(owned: Owned): void {
-    const counted = (): Promise<MetricValues> => this.#workers!.counted();
-    const usage = openUsage(owned, { dataDir: this.dataDir, clock: this.clock, counted });
-    this.#closers.push(() => usage.close());
   }
 }
 

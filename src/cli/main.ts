@@ -32,6 +32,7 @@ import { entitiesCommand, servicesCommand, viewsCommand } from "./commands/list.
 import { materializeCommand } from "./commands/materialize.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { qualityCommand } from "./commands/quality.ts";
+import { retireCommand } from "./commands/retire.ts";
 import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
@@ -60,6 +61,7 @@ for (const command of [
   promoteCommand(),
   rollbackCommand(),
   aliasesCommand(),
+  retireCommand(),
   ingestCommand(),
   correctCommand(),
   retractCommand(),

@@ -11,7 +11,7 @@ import type { FreshnessOptions } from "../platform/monitoring/freshness-watch.ts
 import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
 import type { PlannedChange } from "../registry/registry.ts";
-import type { MoveOptions } from "../platform/version-desk.ts";
+import type { MoveOptions, RetireOptions } from "../platform/version-desk.ts";
 import type { DeskWork } from "./owner-desk.ts";
 import type { OnProgress } from "./progress.ts";
 
@@ -38,6 +38,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
     promote: ({ target, options }: { target: string; options: MoveOptions }) =>
       platform.versions.promote(target, options),
     rollback: ({ name, options }: { name: string; options: MoveOptions }) => platform.versions.rollback(name, options),
+    retire: ({ target, options }: { target: string; options: RetireOptions }) =>
+      platform.versions.retire(target, options),
     correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
       platform.correct(source, corrections),
     forget: ({ entity, key }: { entity: string; key: readonly string[] }) => platform.forget(entity, key),

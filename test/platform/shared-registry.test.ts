@@ -132,6 +132,36 @@ describePostgres("servers that share a registry", () => {
     expect(code).toMatch(/UNKNOWN/);
   });
 
+  it("answer by the version that a name was moved to elsewhere, and let go of one that was retired there", async () => {
+    const [one, other] = [await open("one"), await open("other")];
+    const reader = await open("nowhere", { mode: "read" });
+    const wider = view("totals", { version: 2, entity: user, source: visits, features: { seen: count() } });
+    await one.apply(base);
+    await one.versions.promote("visitor@1", { by: "ada" });
+    await one.apply([...base, wider, service("visitor", { version: 2, features: [wider] })]);
+    const isAnswered = (platform: Platform, feature: string) => async (): Promise<boolean> =>
+      feature in (await vector(platform));
+    await soon(async () => "seen" in (await vector(other, "visitor@2")));
+    expect(Object.keys(await vector(other))).toEqual(["visits", "spent"]);
+    await reader.versions.promote("visitor@2", { from: 1, by: "bob", keep: "0" });
+    await soon(isAnswered(one, "seen"));
+    await soon(isAnswered(other, "seen"));
+    // It has not heard of that yet, and asks for what it knew.
+    expect((await refusal(reader.versions.promote("visitor@1", { from: 1, by: "eve" }))).code).toBe("ALIAS_MOVED");
+    await one.versions.rollback("visitor", { by: "ada", keep: "0" });
+    await soon(isAnswered(other, "visits"));
+    await one.versions.promote("visitor@2", { by: "ada", keep: "0" });
+    await one.versions.retire("visitor@1", { by: "ada", force: true });
+    await one.versions.retire("totals@1", { by: "ada", force: true });
+    await soon(() => other.registry.views().length === 1);
+    await soon(async () => (await refusal(vector(other, "visitor@1"))).code === "SERVICE_UNKNOWN");
+    await soon(() => push(other, 2).then(() => true));
+    await soon(async () => (await vector(other))["seen"] === 2);
+    // The copy that it starts from says of what is missing that it was retired.
+    const again = await reopen(other, "other");
+    expect((await vector(again))["seen"]).toBe(2);
+  });
+
   it("never serve half of an apply, however many are made at once", async () => {
     const random = new SeededRandom(SEED);
     console.log(`which applies meet is random by seed ${SEED} (ONEFOLD_SEED)`);
