@@ -45,8 +45,13 @@ interface StoredContent {
 
 export const EMPTY_REGISTRY: RegistryContent = { definitions: [], history: [] };
 
-export function encodeRegistry(registry: RegistryContent): string {
-  const { definitions, history, aliasMoves = [], experiments = [], retired = [] } = registry;
+export function encodeRegistry({
+  definitions,
+  history,
+  aliasMoves = [],
+  retired = [],
+  experiments = [],
+}: RegistryContent): string {
   const content: StoredContent = {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: toData(definition),
@@ -60,8 +65,8 @@ export function encodeRegistry(registry: RegistryContent): string {
       : { retired: retired.map((one) => ({ ...one, definition: toData(one.definition) })) }),
     ...(experiments.length === 0 ? {} : { experiments }),
   };
-  const hasVersions =
-    aliasMoves.length > 0 || retired.length > 0 || definitions.some(({ definition }) => isOfVersions(definition));
+  const isNewer = definitions.some(({ definition }) => isOfVersions(definition));
+  const hasVersions = aliasMoves.length > 0 || retired.length > 0 || isNewer;
   const format = hasVersions ? FORMAT_OF_VERSIONS : FORMAT;
   const stored = { format, checksum: hashText(JSON.stringify(content)), content };
   return `${JSON.stringify(stored, null, 1)}\n`;
@@ -79,7 +84,7 @@ function hasPast({ as, from, dropped }: Column): boolean {
 
 /** `where` the text stands. Throws `REGISTRY_CORRUPT`, and `REGISTRY_TOO_NEW` where a later Onefold wrote it. */
 export function decodeRegistry(text: string, where: string): RegistryContent {
-  const { definitions, history, aliasMoves, experiments, retired } = parse(text, where);
+  const { definitions, history, aliasMoves, retired, experiments } = parse(text, where);
   return {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: fromData(definition),

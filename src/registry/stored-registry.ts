@@ -24,7 +24,7 @@ import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
 import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
-import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
+import { recordedSteps, withAppliedWeights, withoutExperiment, withStep } from "./experiment-steps.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { meantVersion } from "./meant-version.ts";
@@ -133,6 +133,14 @@ class StoredRegistry implements SharedRegistry {
       const stored = await this.#store.change((content) => withStep(content, name, { ...asked, at, by }));
       this.#take(stored, this.#loaded);
       return this.experimentSteps(name);
+    });
+  }
+
+  removeExperiment(name: string, by: string | null): Promise<void> {
+    return this.#turns.take(async () => {
+      const at = formatMicros(this.#clock.now());
+      const stored = await this.#store.change((content) => withoutExperiment(content, name, { at, by }));
+      this.#take(stored, this.#loaded);
     });
   }
 
@@ -428,8 +436,8 @@ function planOver(
   { experiments, retired = [] }: RegistryContent,
 ): Plan {
   const gone = new Map(retired.map((one) => [keyOf(one.definition), one]));
-  const before = new Map([...registered].map(([key, { definition }]) => [key, definition]));
-  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, before, experiments));
+  const known = new Map([...registered].map(([key, { definition }]) => [key, definition]));
+  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, known, experiments));
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */
