@@ -7,7 +7,7 @@ import { HONEST } from "../ingest/kafka/watched-server.ts";
 const describeWithBoth = await describeWhere("kafka", { ours: true });
 
 let house: FaultHouse;
-afterEach(() => house.close());
+afterEach(() => house?.close());
 
 const TIMEOUT = { timeout: 400_000 };
 
@@ -34,7 +34,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
         await house.send(1000);
         break;
       } catch (error) {
-        if (tries > 20) throw error;
+        if (tries > 200) throw error;
         await sleep(300);
       }
     }
@@ -49,7 +49,8 @@ describeWithBoth("workers on Kafka and Redis", () => {
     const server = await house.serve();
     const worker = await house.start();
     await house.send(1000, (n) => ({ user: `once-${n}` }));
-    await worker.until(({ folded }) => folded === 2000);
+    // More where it has lost its partitions for a moment, and folded some anew.
+    await worker.until(({ folded }) => folded >= 2000);
     await server.serves(100);
     const refusedBefore = server.refusedCount;
     await house.redis.kill();

@@ -136,7 +136,7 @@ async function settle(pipeline: SourcePipeline, archiver: Archiver): Promise<voi
 describe("a source that crashes", () => {
   it(
     "ends as if nothing had happened: events, ids, states, feature rows and archive",
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async () => {
       const property = fc.asyncProperty(fc.integer(), async (seed) => {
         const random = randomFrom(seed);

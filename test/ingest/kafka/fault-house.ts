@@ -48,14 +48,18 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
     starting: Promise<Redis>,
     urlOf: (redis: Redis) => string,
   ): Promise<FaultHouse<Redis>> {
-    const [kafka, redis] = await Promise.all([
-      startKafka({ config: { "group.min.session.timeout.ms": "1000" } }),
-      starting,
-    ]);
-    const url = urlOf(redis);
-    const store = await openRedisStore({ url: `${url}?timeout_ms=5000` });
-    const world = await KafkaWorld.open(kafka.address, { sessionMs: 3000 });
-    return new FaultHouse(kafka, redis, url, store, world);
+    const both = [startKafka({ config: { "group.min.session.timeout.ms": "1000" } }), starting] as const;
+    try {
+      const [kafka, redis] = await Promise.all(both);
+      const url = urlOf(redis);
+      const store = await openRedisStore({ url: `${url}?timeout_ms=5000` });
+      const world = await KafkaWorld.open(kafka.address, { sessionMs: 3000 });
+      return new FaultHouse(kafka, redis, url, store, world);
+    } catch (error) {
+      // Nobody else has what was started.
+      for (const each of await Promise.allSettled(both)) if (each.status === "fulfilled") await each.value.close();
+      throw error;
+    }
   }
 
   /**
@@ -92,7 +96,7 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
    */
   async outcome(): Promise<{ readonly found: Outcome; readonly right: Outcome }> {
     const { world, store } = this;
-    await world.settled(store, world.sent - this.#again, 90_000);
+    await world.settled(store, world.sent - this.#again, 180_000);
     const right: [string, Record<string, string>][] = [];
     for (const route of world.routes) right.push(...(await world.expectedStates(route)));
     const [states, count] = await this.#stored();

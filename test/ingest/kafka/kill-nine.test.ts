@@ -16,8 +16,8 @@ beforeEach(async () => {
   engine = await openDuckDb({ threads: 1 });
 });
 afterEach(async () => {
-  await house.close();
-  await engine.close();
+  await house?.close();
+  await engine?.close();
 });
 
 function expectUndisturbed({ found, right }: Awaited<ReturnType<FaultHouse["outcome"]>>): void {
@@ -53,7 +53,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
         const right = await acceptedOffsets(house.world, topic);
         await expect
           .poll(() => archivedOffsets(engine, join(archiveFolder, "events", topic)).catch(() => []), {
-            timeout: 20_000,
+            timeout: 60_000,
           })
           .toEqual(right);
       }
