@@ -9,6 +9,7 @@ import type { FeatureRow, FeatureRowTable } from "../../src/offline-store/featur
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
 import { MINUTE, openPayments, payment, randomFrom, SECOND, storedStates, TestClock } from "./payments.ts";
+import { caseCount } from "../case-count.ts";
 
 /** Offline tables whose commits are atomic; a crash comes before or after one, as `crashNow` says. */
 class MemoryTables {
@@ -206,7 +207,7 @@ describe("a source that crashes", () => {
         expect([...world.store.scanMeta("changed/")]).toEqual([]);
         await pipeline.close();
       });
-      await fc.assert(property, { numRuns: 150 });
+      await fc.assert(property, { numRuns: caseCount(150) });
     },
   );
 });
