@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { describeWhere } from "../services/describe-where.ts";
+import type { KafkaBroker } from "../services/kafka.ts";
 import { FaultHouse } from "../ingest/kafka/fault-house.ts";
 import { HONEST } from "../ingest/kafka/watched-server.ts";
 
@@ -18,8 +19,14 @@ async function expectUndisturbed(): Promise<void> {
 }
 
 describeWithBoth("workers on Kafka and Redis", () => {
+  let kafka: KafkaBroker;
+  beforeAll(async () => {
+    kafka = await FaultHouse.startKafka();
+  });
+  afterAll(() => kafka?.close());
+
   it("go on where they were when the broker is killed and started again", TIMEOUT, async () => {
-    house = await FaultHouse.open();
+    house = await FaultHouse.open({ durable: true }, kafka);
     const server = await house.serve({ isPatient: true });
     const worker = await house.start();
     await house.send(4000);
@@ -45,7 +52,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
   });
 
   it("fold anew what a Redis that was killed has lost, were it while nothing was written", TIMEOUT, async () => {
-    house = await FaultHouse.open({ durable: false });
+    house = await FaultHouse.open({ durable: false }, kafka);
     const server = await house.serve();
     const worker = await house.start();
     await house.send(1000, (n) => ({ user: `once-${n}` }));
@@ -71,7 +78,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
   });
 
   it("do no harm when they wake up after another has taken their partitions over", TIMEOUT, async () => {
-    house = await FaultHouse.open();
+    house = await FaultHouse.open({ durable: true }, kafka);
     const server = await house.serve({ isPatient: true });
     const sleeper = await house.start();
     await house.send(4000);

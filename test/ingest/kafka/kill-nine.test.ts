@@ -36,12 +36,18 @@ describeWithBoth("workers on Kafka and Redis", () => {
       for (let round = 0; round < 2; round++) {
         const worker = await house.start();
         await worker.until(({ partitions }) => partitions > 0);
+        // However slow the machine, there is more to come when the worker is killed.
+        let isKilled = false;
         const sending = (async () => {
-          for (let part = 0; part < 40; part++) await house.send(100);
+          for (let part = 0; part < 40 || !isKilled; part++) {
+            await house.send(100);
+            if (part >= 40) await sleep(50);
+          }
         })();
         await worker.until(({ folded }) => folded > 0);
         await sleep(round * 40);
         await worker.kill("SIGKILL");
+        isKilled = true;
         await sending;
         const folded = await house.world.countOf(house.store, house.world.routes[0]!);
         if (folded > 0 && folded < house.world.sent) inMidst++;
