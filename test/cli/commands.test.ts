@@ -7,20 +7,14 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cliPath, runCli, runJson } from "./run-cli.ts";
-import { runHere, runJsonHere } from "./run-here.ts";
+import { cliPath, runCli } from "./run-cli.ts";
+import { mostlyHere, runHere, runJsonHere } from "./run-here.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-cli-"));
 const project = join(folder, "shop");
-const alreadyRun = new Set<string>();
-/** Of each command the first is a process of its own. */
-function isFirst([command]: readonly string[]): boolean {
-  const isNew = !alreadyRun.has(command!);
-  alreadyRun.add(command!);
-  return isNew;
-}
-const json = (...args: string[]): ReturnType<typeof runJson> => (isFirst(args) ? runJson : runJsonHere)(args, project);
-const text = (...args: string[]): ReturnType<typeof runCli> => (isFirst(args) ? runCli : runHere)(args, project);
+const inProject = mostlyHere();
+const json = (...args: string[]): ReturnType<typeof runJsonHere> => inProject.runJson(args, project);
+const text = (...args: string[]): ReturnType<typeof runCli> => inProject.runCli(args, project);
 const payments = (): Record<string, unknown>[] =>
   readFileSync(join(project, "events.ndjson"), "utf8")
     .trim()

@@ -8,10 +8,13 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cliPath, runCli, runJson } from "./run-cli.ts";
+import { cliPath } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
 
 const DEFINITIONS = `
 import { count, entity, last, service, stream, t, view } from "onefold";
+
+const { runCli, runJson } = mostlyHere();
 export const rider = entity("rider", { rider_id: t.string() });
 export const rides = stream("rides", {
   columns: { rider_id: t.string(), ended_at: t.timestamp(), fare: t.float64(), city: t.string() },

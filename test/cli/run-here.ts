@@ -4,7 +4,7 @@
  * signals, several at a time, the built files) is tested with `runCli`, of each command at least once.
  */
 import { fileURLToPath } from "node:url";
-import type { CliResult } from "./run-cli.ts";
+import { type CliResult, runCli, runJson } from "./run-cli.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -27,6 +27,20 @@ export async function runJsonHere(
   const lines = stdout.trimEnd().split("\n");
   if (lines.length !== 1) throw new Error(`expected one line on stdout, got:\n${stdout}\n${stderr}`);
   return { exitCode, result: JSON.parse(lines[0]!) };
+}
+
+/** Of each command the first run is a process of its own, of what is built; the others are run here. */
+export function mostlyHere(): { readonly runCli: typeof runCli; readonly runJson: typeof runJson } {
+  const seen = new Set<string>();
+  const isFirst = ([command = ""]: readonly string[]): boolean => {
+    const isNew = !seen.has(command);
+    seen.add(command);
+    return isNew;
+  };
+  return {
+    runCli: (args, cwd) => (isFirst(args) ? runCli : runHere)(args, cwd),
+    runJson: (args, cwd) => (isFirst(args) ? runJson : runJsonHere)(args, cwd),
+  };
 }
 
 async function runAlone(args: readonly string[], cwd: string): Promise<CliResult> {

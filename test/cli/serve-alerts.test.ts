@@ -11,7 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openReceiver, type Receiver, until } from "../monitor/alerts/receiver.ts";
-import { cliPath, runCli, runJson } from "./run-cli.ts";
+import { cliPath } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
 
 let folder: string;
 let api: Server;
@@ -42,6 +43,8 @@ afterEach(async () => {
 
 const definitions = (): string => `
 import { alert, entity, http, retrain, service, stream, sum, t, view, webhook } from "onefold";
+
+const { runCli, runJson } = mostlyHere();
 const user = entity("user", { user_id: t.string() });
 const visits = stream("visits", {
   columns: { id: t.string(), user_id: t.string(), at: t.timestamp(), pages: t.int64() }, eventTime: "at", id: "id",

@@ -9,7 +9,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import type { HttpPollOptions } from "../../src/define/http-poll.ts";
-import { cliPath, runCli, runJson } from "../cli/run-cli.ts";
+import { cliPath } from "../cli/run-cli.ts";
+import { mostlyHere } from "../cli/run-here.ts";
+
+const { runCli, runJson } = mostlyHere();
 
 const page = readFileSync(new URL("../../docs/polling.md", import.meta.url), "utf8");
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "onefold-polling-page-")));

@@ -3,7 +3,9 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runCli } from "../cli/run-cli.ts";
+import { mostlyHere } from "../cli/run-here.ts";
+
+const { runCli } = mostlyHere();
 
 const page = readFileSync(new URL("../../docs/training.md", import.meta.url), "utf8");
 const folder = mkdtempSync(join(tmpdir(), "onefold-training-docs-"));
