@@ -21,6 +21,7 @@ const FAULTS = [
   "test/platform/kill-nine.test.ts",
   "test/platform/shared-registry.test.ts",
   "test/services/components.test.ts",
+  "test/services/start-anew.test.ts",
 ];
 
 /** What a user does, from the first command to the last: the documents' pages, the demos, the benchmarks. */
@@ -83,10 +84,7 @@ export default defineConfig({
   test: {
     globalSetup: "test/services/desk.ts",
     projects: long
-      ? [
-          project("journeys", JOURNEYS, 2, 0),
-          project("faults", FAULTS, 1, 1),
-        ]
+      ? [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 1, 1)]
       : [
           project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...TIMED, ...FAULTS, ...JOURNEYS] }),
           // Somebody else may have taken the processor: once more.

@@ -11,10 +11,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cliPath } from "./run-cli.ts";
 import { mostlyHere } from "./run-here.ts";
 
+const { runCli, runJson } = mostlyHere();
+
 const DEFINITIONS = `
 import { count, entity, last, service, stream, t, view } from "onefold";
-
-const { runCli, runJson } = mostlyHere();
 export const rider = entity("rider", { rider_id: t.string() });
 export const rides = stream("rides", {
   columns: { rider_id: t.string(), ended_at: t.timestamp(), fare: t.float64(), city: t.string() },

@@ -51,7 +51,8 @@ async function runAlone(args: readonly string[], cwd: string): Promise<CliResult
   process.exitCode = undefined;
   try {
     // Another address is another module: what it imports is shared, it is not.
-    await import(/* @vite-ignore */ `${MAIN}?run=${++runs}`);
+    runs += 1;
+    await import(/* @vite-ignore */ `${MAIN}?run=${runs}`);
     return { exitCode: Number(process.exitCode ?? 0), stdout: stdout.text(), stderr: stderr.text() };
   } finally {
     stdout.restore();

@@ -14,6 +14,8 @@ import { openReceiver, type Receiver, until } from "../monitor/alerts/receiver.t
 import { cliPath } from "./run-cli.ts";
 import { mostlyHere } from "./run-here.ts";
 
+const { runCli, runJson } = mostlyHere();
+
 let folder: string;
 let api: Server;
 let isApiWell = true;
@@ -43,8 +45,6 @@ afterEach(async () => {
 
 const definitions = (): string => `
 import { alert, entity, http, retrain, service, stream, sum, t, view, webhook } from "onefold";
-
-const { runCli, runJson } = mostlyHere();
 const user = entity("user", { user_id: t.string() });
 const visits = stream("visits", {
   columns: { id: t.string(), user_id: t.string(), at: t.timestamp(), pages: t.int64() }, eventTime: "at", id: "id",

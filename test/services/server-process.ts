@@ -161,9 +161,13 @@ export class ServerProcess implements Faults {
     const { dumpSignal, folder } = this.#command;
     const seen = await whyNotReady(child.pid!, folder);
     if (dumpSignal !== undefined) {
+      const before = (await this.output()).length;
       await this.#signal(child, dumpSignal);
       // It may take a moment to print, or hang too deep to hear.
-      await sleep(DUMP_MS);
+      for (let waitedMs = 0; waitedMs < DUMP_MS && (await this.output()).length === before; waitedMs += 100) {
+        await sleep(100);
+      }
+      await sleep(200);
     }
     const output = await this.output().catch(() => "");
     return `${seen}\nits output:\n${output.trimEnd()}`;

@@ -37,9 +37,9 @@ describeWithBoth("workers on Kafka and Redis", () => {
         const worker = await house.start();
         await worker.until(({ partitions }) => partitions > 0);
         // However slow the machine, there is more to come when the worker is killed.
-        let isKilled = false;
+        const state = { isKilled: false };
         const sending = (async () => {
-          for (let part = 0; part < 40 || !isKilled; part++) {
+          for (let part = 0; part < 40 || !state.isKilled; part++) {
             await house.send(100);
             if (part >= 40) await sleep(50);
           }
@@ -47,7 +47,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
         await worker.until(({ folded }) => folded > 0);
         await sleep(round * 40);
         await worker.kill("SIGKILL");
-        isKilled = true;
+        state.isKilled = true;
         await sending;
         const folded = await house.world.countOf(house.store, house.world.routes[0]!);
         if (folded > 0 && folded < house.world.sent) inMidst++;
