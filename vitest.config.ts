@@ -59,6 +59,31 @@ const JOURNEYS = [
   "test/platform/skew.test.ts",
 ];
 
+/**
+ * Files that leave nothing behind in their process run one after the other in one, and what they import is loaded there once:
+ * half a second less for each. Not so where memory is measured, the process's settings are changed, or hooks stand in a
+ * module that several files import.
+ */
+const SHARING = [
+  "test/{base,client,define,fold,monitor,offline-store,registry,schema,serve,training,vector}/**/*.test.ts",
+  "test/ingest/**/*.test.ts",
+  "test/platform/**/*.test.ts",
+  "test/testing/e*.test.ts",
+];
+const ALONE = [
+  "test/fold/unheard.test.ts",
+  "test/ingest/{expectations,history-import,import-door}.test.ts",
+  "test/monitor/metrics/metrics.test.ts",
+  "test/offline-store/csv-file.test.ts",
+  "test/platform/push-over-http.test.ts",
+  "test/platform/training-jobs/*.test.ts",
+  "test/serve/http-fast/{connection,fuzz}.test.ts",
+  "test/serve/{kept-answers,request-body}.test.ts",
+  "test/serve/resp/{fuzz,limits}.test.ts",
+];
+
+const NOT_QUICK = [...TIMED, ...FAULTS, ...JOURNEYS];
+
 /** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone. */
 const long = process.env["ONEFOLD_TESTS"] === "long";
 
@@ -86,7 +111,9 @@ export default defineConfig({
     projects: long
       ? [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 1, 1)]
       : [
-          project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...TIMED, ...FAULTS, ...JOURNEYS] }),
+          project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...NOT_QUICK, ...SHARING] }),
+          project("alone", ALONE, 2, 0),
+          project("shared", SHARING, 2, 0, { exclude: [...NOT_QUICK, ...ALONE], isolate: false }),
           // Somebody else may have taken the processor: once more.
           project("timed", TIMED, 1, 1, { retry: 2 }),
         ],
