@@ -176,10 +176,7 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
-    const keepUsageNow = async (): Promise<void> => owned?.monitoring.keepUsage?.();
-    const desks = openDesks(context, shared, owned, this.#registrations, keepUsageNow, (work, instead) =>
-      this.#own(work, instead),
-    );
+    const desks = openDesks(context, shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
     this.experiments = desks.experiments;
     this.versions = desks.versions;
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());

@@ -15,7 +15,6 @@ export function openDesks(
   { registry, isShared }: Shared,
   owned: Owned | null,
   registrations: Registrations,
-  keepUsage: () => Promise<void>,
   own: (work: string, instead: string) => unknown,
 ): { readonly experiments: ExperimentDesk; readonly versions: VersionDesk } {
   const refuse = (): unknown => isShared || own("change an experiment", "ask its server: onefold experiments does");
@@ -29,6 +28,7 @@ export function openDesks(
       await registrations.removeExperiment(name, by);
     },
   });
+  const keepUsage = async (): Promise<void> => owned?.monitoring.keepUsage?.();
   const versions = openVersionDesk(versionHouse(context, owned, registrations, keepUsage), () => {
     if (!isShared) own("move an alias", "ask its server: onefold promote does");
   });

@@ -51,7 +51,11 @@ export function versionToRetire(
 
 /** What still needs the version, a line each, of all that the registry knows. */
 export function readersOf(content: RegistryContent, retiring: Definition, now: Micros): readonly string[] {
-  const { definitions, aliasMoves = [] } = content;
+  const { definitions, aliasMoves = [], experiments = [] } = content;
+  if (retiring.kind === "experiment") {
+    const steps = experiments.find((one) => one.name === retiring.name)?.steps ?? [];
+    return steps.some((step) => "stopped" in step) ? [] : ["it runs: end it first with onefold experiments stop"];
+  }
   const kind = kindOf(retiring);
   const version = versionOf(retiring);
   const isRetiring = (one: { readonly kind: AliasedKind; readonly name: string; readonly version: number }): boolean =>

@@ -13,7 +13,6 @@ import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
-  FeatureReference,
   OnDemandDefinition,
   ServiceDefinition,
   SourceDefinition,
@@ -25,6 +24,7 @@ import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.t
 import { withoutDraft } from "./dropped-draft.ts";
 import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import { recordedSteps, withAppliedWeights, withoutExperiment, withStep } from "./experiment-steps.ts";
+import { findDefinitions } from "./find-definitions.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { meantVersion } from "./meant-version.ts";
@@ -374,37 +374,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   find(query: FindQuery): readonly Registered<Definition>[] {
-    return this.#sorted().filter(
-      ({ definition }) => matches(definition, query) && this.#isOfEntity(definition, query.entity),
-    );
-  }
-
-  /** An entity's are itself, its views, the sources they fold, and whatever reads one of their features. */
-  #isOfEntity(definition: Definition, entity: string | undefined): boolean {
-    if (entity === undefined) return true;
-    const views = this.views().filter((view) => view.definition.entity === entity);
-    const isRead = ({ view, version }: FeatureReference): boolean => {
-      if (views.some((one) => one.definition.name === view && one.definition.version === version)) return true;
-      const computed = this.onDemandViews().find(
-        (one) => one.definition.name === view && one.definition.version === version,
-      );
-      return computed?.definition.inputs.some(isRead) ?? false;
-    };
-    switch (definition.kind) {
-      case "entity":
-        return definition.name === entity;
-      case "stream":
-      case "batch":
-        return views.some((view) => view.definition.source === definition.name);
-      case "view":
-        return definition.entity === entity;
-      case "on-demand":
-        return definition.inputs.some(isRead);
-      case "service":
-        return definition.features.some(isRead);
-      default:
-        return false;
-    }
+    return findDefinitions(this.#sorted(), query);
   }
 
   lineage(): readonly LineageEdge[] {
@@ -473,18 +443,6 @@ function found<D extends Definition>(
   if (one !== undefined) return one;
   const names = all.map(({ definition }) => definition.name);
   throw new OnefoldError(code, `there is no ${what} "${name}"`, { candidates: nearestNames(name, names) });
-}
-
-/** A tag or owner of any of its features counts as its own. */
-function matches(definition: Definition, query: FindQuery): boolean {
-  const parts = definition.kind === "view" ? [definition, ...definition.features] : [definition];
-  return (
-    (query.kind === undefined || definition.kind === query.kind) &&
-    (query.name === undefined || definition.name === query.name) &&
-    (query.version === undefined || versionOf(definition) === query.version) &&
-    (query.tag === undefined || parts.some((part) => part.tags?.includes(query.tag!) === true)) &&
-    (query.owner === undefined || parts.some((part) => part.owner === query.owner))
-  );
 }
 
 function changed(plan: Plan): OnefoldError {
