@@ -11,7 +11,7 @@ import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { OnefoldError } from "../../src/base/errors.ts";
 import type { Definition, ServiceDefinition } from "../../src/define/definition.ts";
-import { count, entity, onDemand, service, standardize, stream, sum, t, view } from "../../src/index.ts";
+import { count, entity, experiment, onDemand, service, standardize, stream, sum, t, view } from "../../src/index.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import type { PlatformOptions } from "../../src/platform/platform-options.ts";
 import { decodeRegistry } from "../../src/registry/registry-content.ts";
@@ -160,6 +160,24 @@ describePostgres("servers that share a registry", () => {
     // The copy that it starts from says of what is missing that it was retired.
     const again = await reopen(other, "other");
     expect((await vector(again))["seen"]).toBe(2);
+  });
+
+  it("follow an experiment that another has ramped or stopped, and none ramps it back", async () => {
+    const [one, other] = [await open("one"), await open("other")];
+    const spent = service("spent", { features: [totals.pick("spent")] });
+    await one.apply([...base, spent, experiment("trial", { service: [visitor, spent], weights: [1, 0], unit: user })]);
+    const variant = async (platform: Platform): Promise<unknown> =>
+      (await platform.vector("trial", { user_id: "a" })).metadata["variant"];
+    await soon(async () => (await variant(other)) === "visitor@1");
+    await one.experiments.ramp("trial", { weights: [0, 1], by: "ada" });
+    expect(await variant(one)).toBe("spent@1");
+    // Who has not heard of it yet is refused all the same.
+    const refused = await refusal(other.experiments.ramp("trial", { weights: [1, 1], by: "bob" }));
+    expect(refused.code).toBe("EXPERIMENT_BACKWARD");
+    await soon(async () => (await variant(other)) === "spent@1");
+    await other.experiments.stop("trial", { serve: "visitor@1", by: "bob" });
+    await soon(async () => (await variant(one)) === "visitor@1");
+    expect((await one.experiments.show("trial")).steps.map(({ by }) => by)).toEqual([null, "ada", "bob"]);
   });
 
   it("never serve half of an apply, however many are made at once", async () => {
