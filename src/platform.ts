@@ -386,7 +386,7 @@ export class Platform {
     const { sources, servingLog, drift } = this.#owned;
     await Promise.all([sources.settle(), servingLog.flush(), this.#workers?.flushServingLogs()]);
     await this.#workers?.flushDrift();
-    await drift.recorder.flush();
+    await Promise.all([drift.recorder.flush(), drift.folded?.flush()]);
   }
 
   /** The stored states of a view, in key order, as of the last flush. */

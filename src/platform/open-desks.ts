@@ -17,9 +17,16 @@ export function openDesks(
   registrations: Registrations,
   own: (work: string, instead: string) => unknown,
 ): { readonly experiments: ExperimentDesk; readonly versions: VersionDesk } {
-  const experiments = experimentDesk(registry, owned?.shadows ?? null, async (name, asked, by) => {
-    if (!isShared) own("change an experiment", "ask its server: onefold experiments does");
-    await registrations.stepExperiment(name, asked, by);
+  const refuse = (): unknown => isShared || own("change an experiment", "ask its server: onefold experiments does");
+  const experiments = experimentDesk(registry, owned?.shadows ?? null, {
+    step: async (name, asked, by) => {
+      refuse();
+      await registrations.stepExperiment(name, asked, by);
+    },
+    remove: async (name, by) => {
+      refuse();
+      await registrations.removeExperiment(name, by);
+    },
   });
   const keepUsage = async (): Promise<void> => owned?.monitoring.keepUsage?.();
   const versions = openVersionDesk(versionHouse(context, owned, registrations, keepUsage), () => {

@@ -5,6 +5,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { Definition } from "../define/definition.ts";
 import { versionOfService } from "../define/service-version.ts";
+import type { Column } from "../schema/value.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
 import type { AliasMove } from "./alias-moves.ts";
 import type { RetiredVersion } from "./retired-version.ts";
@@ -14,8 +15,8 @@ import type { AppliedChange, Registered } from "./registry.ts";
 /** As it always was, and read by every version of Onefold. */
 const FORMAT = 1;
 /**
- * Has what would be misread where it is not known: services with versions, aliases, experiments, versions that were retired.
- * Written only where there is such.
+ * Has what would be misread where it is not known: services with versions, aliases, experiments, versions that were retired,
+ * columns with a past. Written only where there is such.
  */
 const FORMAT_OF_VERSIONS = 2;
 
@@ -44,8 +45,13 @@ interface StoredContent {
 
 export const EMPTY_REGISTRY: RegistryContent = { definitions: [], history: [] };
 
-export function encodeRegistry(registry: RegistryContent): string {
-  const { definitions, history, aliasMoves = [], experiments = [], retired = [] } = registry;
+export function encodeRegistry({
+  definitions,
+  history,
+  aliasMoves = [],
+  retired = [],
+  experiments = [],
+}: RegistryContent): string {
   const content: StoredContent = {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: toData(definition),
@@ -59,20 +65,26 @@ export function encodeRegistry(registry: RegistryContent): string {
       : { retired: retired.map((one) => ({ ...one, definition: toData(one.definition) })) }),
     ...(experiments.length === 0 ? {} : { experiments }),
   };
-  const hasVersions =
-    aliasMoves.length > 0 || retired.length > 0 || definitions.some(({ definition }) => isOfVersions(definition));
+  const isNewer = definitions.some(({ definition }) => isOfVersions(definition));
+  const hasVersions = aliasMoves.length > 0 || retired.length > 0 || isNewer;
   const format = hasVersions ? FORMAT_OF_VERSIONS : FORMAT;
   const stored = { format, checksum: hashText(JSON.stringify(content)), content };
   return `${JSON.stringify(stored, null, 1)}\n`;
 }
 
 function isOfVersions(definition: Definition): boolean {
+  if (definition.kind === "stream" || definition.kind === "batch") return definition.columns.some(hasPast);
   return definition.kind === "experiment" || (definition.kind === "service" && versionOfService(definition) > 1);
+}
+
+/** Renamed, widened or dropped: who does not know of it would refuse its new name, or misread what is stored. */
+function hasPast({ as, from, dropped }: Column): boolean {
+  return as !== undefined || from !== undefined || dropped !== undefined;
 }
 
 /** `where` the text stands. Throws `REGISTRY_CORRUPT`, and `REGISTRY_TOO_NEW` where a later Onefold wrote it. */
 export function decodeRegistry(text: string, where: string): RegistryContent {
-  const { definitions, history, aliasMoves, experiments, retired } = parse(text, where);
+  const { definitions, history, aliasMoves, retired, experiments } = parse(text, where);
   return {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: fromData(definition),

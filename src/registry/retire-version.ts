@@ -9,11 +9,12 @@ import type { Micros } from "../base/micros.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { RuleDefinition } from "../define/alert-definition.ts";
 import { type Definition, formatViewName } from "../define/definition.ts";
-import { formatVariant } from "../define/experiment-definition.ts";
+import { formatVariant, servedVariants } from "../define/experiment-definition.ts";
 import { serviceReference } from "../define/service-version.ts";
 import { type AliasedKind, aliasesOf, keptVersions, kindOf, refuseAmbiguous } from "./alias-moves.ts";
 import { toData } from "./definition-data.ts";
 import { keyOf, shownName, versionOf } from "./definition-set.ts";
+import { recordedSteps } from "./experiment-steps.ts";
 import { parseNamedVersion } from "./named-version.ts";
 import { describeChange } from "./plan.ts";
 import type { RegistryContent } from "./registry-content.ts";
@@ -49,20 +50,17 @@ export function versionToRetire(
 }
 
 /** What still needs the version, a line each, of all that the registry knows. */
-export function readersOf(
-  { definitions, aliasMoves = [], experiments = [] }: RegistryContent,
-  retiring: Definition,
-  now: Micros,
-): readonly string[] {
+export function readersOf(content: RegistryContent, retiring: Definition, now: Micros): readonly string[] {
+  const { definitions, aliasMoves = [], experiments = [] } = content;
+  if (retiring.kind === "experiment") {
+    const steps = experiments.find((one) => one.name === retiring.name)?.steps ?? [];
+    return steps.some((step) => "stopped" in step) ? [] : ["it runs: end it first with onefold experiments stop"];
+  }
   const kind = kindOf(retiring);
   const version = versionOf(retiring);
   const isRetiring = (one: { readonly kind: AliasedKind; readonly name: string; readonly version: number }): boolean =>
     one.kind === kind && one.name === retiring.name && one.version === version;
   const others = definitions.map(({ definition }) => definition).filter((one) => keyOf(one) !== keyOf(retiring));
-  if (retiring.kind === "experiment") {
-    const steps = experiments.find((one) => one.name === retiring.name)?.steps ?? [];
-    return steps.some((step) => "stopped" in step) ? [] : ["it runs: end it first with onefold experiments stop"];
-  }
   return [
     ...aliasesOf(aliasMoves)
       .filter(isRetiring)
@@ -71,6 +69,11 @@ export function readersOf(
       .filter(isRetiring)
       .map(({ name, alias, keptUntil }) => `it is kept until ${keptUntil}, so that ${name}@${alias} can go back to it`),
     ...others.filter((one) => reads(one, retiring, others)).map((one) => `${one.kind} ${shownName(one)} reads it`),
+    ...definitions.flatMap(({ definition: one, ...rest }) => {
+      if (one.kind !== "experiment" || retiring.kind !== "service") return [];
+      const served = servedVariants(one, recordedSteps(content, { ...rest, definition: one }));
+      return served.map(formatVariant).includes(serviceReference(retiring)) ? [`experiment ${one.name} serves it`] : [];
+    }),
   ];
 }
 
@@ -80,11 +83,6 @@ function reads(definition: Definition, retiring: Definition, others: readonly De
       return definition.inputs.some(({ view, version }) => isView(retiring, view, version));
     case "service":
       return definition.features.some(({ view, version }) => isView(retiring, view, version));
-    case "experiment": {
-      const { variants, shadow } = definition;
-      const named = [...variants, ...(shadow === undefined ? [] : [shadow])].map(formatVariant);
-      return retiring.kind === "service" && named.includes(serviceReference(retiring));
-    }
     case "alert":
     case "retrain":
       return watches(definition, retiring, others);

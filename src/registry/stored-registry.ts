@@ -13,7 +13,6 @@ import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
-  FeatureReference,
   OnDemandDefinition,
   ServiceDefinition,
   SourceDefinition,
@@ -24,7 +23,8 @@ import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
 import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
-import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
+import { recordedSteps, withAppliedWeights, withoutExperiment, withStep } from "./experiment-steps.ts";
+import { findDefinitions } from "./find-definitions.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { meantVersion } from "./meant-version.ts";
@@ -133,6 +133,14 @@ class StoredRegistry implements SharedRegistry {
       const stored = await this.#store.change((content) => withStep(content, name, { ...asked, at, by }));
       this.#take(stored, this.#loaded);
       return this.experimentSteps(name);
+    });
+  }
+
+  removeExperiment(name: string, by: string | null): Promise<void> {
+    return this.#turns.take(async () => {
+      const at = formatMicros(this.#clock.now());
+      const stored = await this.#store.change((content) => withoutExperiment(content, name, { at, by }));
+      this.#take(stored, this.#loaded);
     });
   }
 
@@ -366,37 +374,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   find(query: FindQuery): readonly Registered<Definition>[] {
-    return this.#sorted().filter(
-      ({ definition }) => matches(definition, query) && this.#isOfEntity(definition, query.entity),
-    );
-  }
-
-  /** An entity's are itself, its views, the sources they fold, and whatever reads one of their features. */
-  #isOfEntity(definition: Definition, entity: string | undefined): boolean {
-    if (entity === undefined) return true;
-    const views = this.views().filter((view) => view.definition.entity === entity);
-    const isRead = ({ view, version }: FeatureReference): boolean => {
-      if (views.some((one) => one.definition.name === view && one.definition.version === version)) return true;
-      const computed = this.onDemandViews().find(
-        (one) => one.definition.name === view && one.definition.version === version,
-      );
-      return computed?.definition.inputs.some(isRead) ?? false;
-    };
-    switch (definition.kind) {
-      case "entity":
-        return definition.name === entity;
-      case "stream":
-      case "batch":
-        return views.some((view) => view.definition.source === definition.name);
-      case "view":
-        return definition.entity === entity;
-      case "on-demand":
-        return definition.inputs.some(isRead);
-      case "service":
-        return definition.features.some(isRead);
-      default:
-        return false;
-    }
+    return findDefinitions(this.#sorted(), query);
   }
 
   lineage(): readonly LineageEdge[] {
@@ -428,8 +406,8 @@ function planOver(
   { experiments, retired = [] }: RegistryContent,
 ): Plan {
   const gone = new Map(retired.map((one) => [keyOf(one.definition), one]));
-  const before = new Map([...registered].map(([key, { definition }]) => [key, definition]));
-  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, before, experiments));
+  const known = new Map([...registered].map(([key, { definition }]) => [key, definition]));
+  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, known, experiments));
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */
@@ -465,18 +443,6 @@ function found<D extends Definition>(
   if (one !== undefined) return one;
   const names = all.map(({ definition }) => definition.name);
   throw new OnefoldError(code, `there is no ${what} "${name}"`, { candidates: nearestNames(name, names) });
-}
-
-/** A tag or owner of any of its features counts as its own. */
-function matches(definition: Definition, query: FindQuery): boolean {
-  const parts = definition.kind === "view" ? [definition, ...definition.features] : [definition];
-  return (
-    (query.kind === undefined || definition.kind === query.kind) &&
-    (query.name === undefined || definition.name === query.name) &&
-    (query.version === undefined || versionOf(definition) === query.version) &&
-    (query.tag === undefined || parts.some((part) => part.tags?.includes(query.tag!) === true)) &&
-    (query.owner === undefined || parts.some((part) => part.owner === query.owner))
-  );
 }
 
 function changed(plan: Plan): OnefoldError {

@@ -13,8 +13,9 @@ import type { openPlatform as openFunction, Platform } from "../../src/platform.
 import { SeededRandom } from "../../src/testing/random.ts";
 import { codeOf } from "../offline-store/engine-suite.ts";
 import { childrenOf, isAlive } from "../processes.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const HISTORY = 60_000;
 const KILLS = 4;
 

@@ -136,10 +136,10 @@ class Reader {
 /** Pushes rides until it is ended. */
 function pushing(platform: Platform): { end(): Promise<number> } {
   const random = new SeededRandom(SEED);
-  const stopping = new AbortController();
+  const ends = new AbortController();
   let pushed = 0;
   const running = (async () => {
-    while (!stopping.signal.aborted) {
+    while (!ends.signal.aborted) {
       const rows = Array.from({ length: random.integer(1, 20) }, () => ({
         user: `u${random.integer(0, USERS - 1)}`,
         at: formatMicros((platform.clock.now() - random.integer(0, 3_600_000_000)) as Micros),
@@ -151,7 +151,7 @@ function pushing(platform: Platform): { end(): Promise<number> } {
   })();
   return {
     end: async () => {
-      stopping.abort();
+      ends.abort();
       await running;
       return pushed;
     },

@@ -18,12 +18,13 @@ import { decodeRegistry } from "../../src/registry/registry-content.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { describeWhere } from "../services/describe-where.ts";
 import { newDatabase, type PostgresServer, startPostgres } from "../services/postgres.ts";
+import { promised } from "../promised.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 31);
 /** How long a server may go on with what was registered before. */
-const NOTICED_MS = 2000;
+const NOTICED_MS = promised(2000);
 /** The same, from when PostgreSQL is back: it has to be found first. */
-const FOUND_MS = 5000;
+const FOUND_MS = promised(5000);
 
 const user = entity("user", { user_id: t.string() });
 const visits = stream("visits", {
@@ -45,7 +46,7 @@ describePostgres("servers that share a registry", () => {
   beforeAll(async () => {
     postgres = await startPostgres();
   });
-  afterAll(() => postgres.close());
+  afterAll(() => postgres?.close());
   beforeEach(async () => {
     url = await newDatabase(postgres.url);
     folder = await mkdtemp(join(tmpdir(), "onefold-"));

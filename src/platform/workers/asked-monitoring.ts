@@ -34,18 +34,19 @@ export function askedMonitoring(
     report: ask("drift", "report"),
     choose: ask("drift", "choose"),
   };
-  const versions: VersionDesk = {
-    promote: ask("versions", "promote"),
-    rollback: ask("versions", "rollback"),
-    retire: ask("versions", "retire"),
-  };
   const experiments: ExperimentDesk = {
     list: ask("experiments", "list"),
     show: ask("experiments", "show"),
     ramp: ask("experiments", "ramp"),
     stop: ask("experiments", "stop"),
+    remove: ask("experiments", "remove"),
     compare: ask("experiments", "compare"),
     took: ask("experiments", "took"),
+  };
+  const versions: VersionDesk = {
+    promote: ask("versions", "promote"),
+    rollback: ask("versions", "rollback"),
+    retire: ask("versions", "retire"),
   };
   const features: FeatureListDesk = { list: ask("features", "list") };
   return {
