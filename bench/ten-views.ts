@@ -18,7 +18,7 @@ import { compileViewFold } from "../src/fold/compile.ts";
 import { diskStorage } from "../src/ingest/disk-storage.ts";
 import { openSourcePipeline } from "../src/ingest/source-pipeline.ts";
 import { TAIL_LIMITS } from "../src/ingest/tail-group.ts";
-import { stateSpace } from "../src/ingest/view-runner.ts";
+import { stateSpace } from "../src/ingest/stored-view.ts";
 import { openLmdbStore } from "../src/online-store/lmdb.ts";
 import type { SharedOnlineStore } from "../src/online-store/online-store.ts";
 import { SeededRandom } from "../src/testing/random.ts";

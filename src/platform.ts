@@ -8,6 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
+import { serviceId } from "./define/service-version.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
@@ -20,7 +21,7 @@ import type { MetricValues } from "./monitor/metrics/prometheus.ts";
 import { BatchReads } from "./platform/batch-reads.ts";
 import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
-import { forgetOwned, type ForgetReport } from "./platform/forget/forget-entity.ts";
+import { forgetOwned, type ForgetOptions, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
 import { keepUsage, openMetrics } from "./platform/monitoring/platform-metrics.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
@@ -47,13 +48,13 @@ import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
-import { askedDriftDesk } from "./platform/monitoring/asked-drift-desk.ts";
 import { openDriftDesk } from "./platform/monitoring/open-drift.ts";
-import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import type { ImportOptions, ImportReport, RuntimeContext } from "./platform/runtime-context.ts";
+import { type ExperimentDesk, openDesks, type VersionDesk } from "./platform/open-desks.ts";
 import { openContext } from "./platform/open-context.ts";
 import { openOwned } from "./platform/open-owned.ts";
 import { openRegistry } from "./platform/open-registry.ts";
-import { Registrations } from "./platform/registrations.ts";
+import { type ApplyOptions, Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
@@ -128,6 +129,10 @@ export class Platform {
   readonly checks: StandingChecks;
   /** Drift of what is served, against what was (docs/drift.md). */
   readonly drift: DriftDesk;
+  /** What runs, ramps and stops (docs/experiments.md). */
+  readonly experiments: ExperimentDesk;
+  /** Promotes and rolls back (docs/versions.md). */
+  readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -161,7 +166,7 @@ export class Platform {
       workers: async () => this.#workers?.flushDrift(),
       settle: () => this.settle(),
     });
-    owned?.monitoring.watch({ drift: askedDriftDesk(this.drift) }, [{ name: "drift", source: this.drift.signals }]);
+    owned?.monitoring.watchDrift(this.drift);
     this.#registrations = new Registrations({
       registry: shared.registry,
       code: shared.code,
@@ -171,6 +176,9 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
+    const desks = openDesks(shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
+    this.experiments = desks.experiments;
+    this.versions = desks.versions;
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = openMetrics(context.dataDir, owned, {
@@ -208,12 +216,12 @@ export class Platform {
 
   /**
    * Registers definitions and starts their views; a new view on a source with history is built from all of it
-   * before this resolves. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`: then nothing is registered.
+   * before this resolves. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`, `PLAN_STALE`: then nothing is registered.
    */
-  async apply(definitions: readonly Definition[], options: { readonly onProgress?: OnProgress } = {}): Promise<Plan> {
+  async apply(definitions: readonly Definition[], options: ApplyOptions = {}): Promise<Plan> {
     // One that owns no data folder registers what those that do will build.
     if (!this.#shared.isShared) this.#own("apply");
-    return this.#registrations.apply(definitions, options.onProgress);
+    return this.#registrations.apply(definitions, options);
   }
 
   /**
@@ -240,8 +248,11 @@ export class Platform {
     return this.#own("correct", "correct at its server: onefold correct does").sources.get(source).correct(corrections);
   }
 
-  /** Removes all that is kept of an entity (docs/forgetting.md). Throws `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`. */
-  async forget(entity: string, key: readonly unknown[]): Promise<ForgetReport> {
+  /**
+   * Removes all that is kept of an entity (docs/forgetting.md); `shared`: also where others are folded from its events. Throws
+   * `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`.
+   */
+  async forget(entity: string, key: readonly unknown[], { shared = false }: ForgetOptions = {}): Promise<ForgetReport> {
     const { sources, monitoring } = this.#own("forget");
     const settle = (): Promise<void> => this.settle();
     const forgetMonitored = async (): Promise<void> => {
@@ -249,7 +260,7 @@ export class Platform {
       await this.drift.forget(entity);
     };
     return this.checks.undisturbed(() =>
-      forgetOwned(this.#context, sources, { entity, parts: key, settle, forgetMonitored }),
+      forgetOwned(this.#context, sources, { entity, parts: key, isShared: shared, settle, forgetMonitored }),
     );
   }
 
@@ -308,9 +319,9 @@ export class Platform {
     return fitted;
   }
 
-  /** The fits of a service, oldest first. Throws `FIT_CORRUPT`. */
+  /** The fits of a service, oldest first. Throws `SERVICE_UNKNOWN`, `FIT_CORRUPT`. */
   fits(service: string): readonly FittedService[] {
-    return this.#context.fits.fitsOf(service);
+    return this.#context.fits.fitsOf(serviceId(this.registry.service(service).definition));
   }
 
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */

@@ -7,18 +7,15 @@
  * The state behind the run is then the fold, in log order, of the events that count: those of the archive here, the
  * run's own by the view's runner.
  */
-import { randomUUID } from "node:crypto";
-import type { Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { deriveForView, keyFromStored } from "../fold/derive.ts";
 import type { ViewState } from "../fold/view-fold.ts";
-import { type QueryEngine, sqlName, sqlText } from "../offline-store/engine.ts";
+import { type QueryEngine, sqlText } from "../offline-store/engine.ts";
 import type { EventFiles } from "../offline-store/event-archive.ts";
-import { readEventsByEntity, withKeyedEvents } from "../offline-store/event-reader.ts";
-import { batchOfRows } from "../offline-store/row-batch.ts";
+import { withKeyedEvents } from "../offline-store/event-reader.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { Value } from "../schema/value.ts";
 import type { RefoldedRun } from "./correction-run.ts";
+import { foldEntities } from "./entity-fold.ts";
 import { isRetraction, type LogEvent } from "./event.ts";
 import { entityOf } from "./fold-letters.ts";
 import type { PipelineView } from "./view-runner.ts";
@@ -36,7 +33,9 @@ export async function refoldRun(request: RefoldRequest): Promise<RefoldedRun<Vie
   const { run } = request;
   const ids = [...new Set(run.flatMap((event) => (isRetraction(event) ? [event.id!] : [])))];
   const { hit, affected, takenBack } = walkRun(request, await keysOfIds(request, ids));
-  return { hit, takenBack, states: await foldArchived(request, ids, [...affected]) };
+  const { engine, files, source, view } = request;
+  const asked = { engine, files, source, view, keys: [...affected], beforeOffset: run[0]!.offset, withoutIds: ids };
+  return { hit, takenBack, states: await foldEntities(asked) };
 }
 
 /** Entities of the events before the run that count up to it, by id. */
@@ -93,62 +92,3 @@ function walkRun(
   }
   return { hit, affected, takenBack };
 }
-
-async function foldArchived(
-  { engine, files, source, view, run }: RefoldRequest,
-  withoutIds: readonly string[],
-  keys: readonly EntityKey[],
-): Promise<Map<EntityKey, ViewState>> {
-  const { fold, definition } = view;
-  const states = new Map<EntityKey, ViewState>(keys.map((key) => [key, fold.empty()]));
-  if (keys.length === 0) return states;
-  const entities = `refolded_${randomUUID()}`;
-  const derivation = deriveForView(definition, source);
-  const stored = Array.from<Value>({ length: source.columns.length }).fill(null);
-  try {
-    await engine.fill(entities, ENTITY_COLUMNS, [
-      batchOfRows(
-        ENTITY_COLUMNS.map(({ type }) => type),
-        keys.map((key, i) => [i, key]),
-      ),
-    ]);
-    await engine.run(`ALTER TABLE ${sqlName(entities)} ALTER entity_id TYPE INTEGER`);
-    const batches = readEventsByEntity(engine, {
-      files,
-      source,
-      keyColumns: definition.key,
-      derivedKey: keyFromStored(source, definition.key, fold),
-      columns: fold.inputColumns,
-      restrictTo: entities,
-      order: "offset",
-      survivorsOnly: true,
-      beforeOffset: run[0]!.offset,
-      withoutIds,
-    });
-    for await (const batch of batches) {
-      for (let i = 0; i < batch.rowCount; i++) {
-        const state = states.get(keys[batch.entity[i]!]!)!;
-        const event = {
-          offset: batch.offset[i]!,
-          eventTime: batch.eventTime[i]! as Micros,
-          knownTime: batch.knownTime[i]! as Micros,
-        };
-        batch.fillRow(i, stored);
-        try {
-          const isMark = Number.isNaN(event.eventTime);
-          fold.fold(state, { ...event, row: isMark || derivation === null ? stored : derivation.derive(stored) });
-        } catch {
-          // A derived column declared later that cannot be computed: it became a dead letter when it was first folded.
-        }
-      }
-    }
-    return states;
-  } finally {
-    await engine.run(`DROP TABLE IF EXISTS ${sqlName(entities)}`);
-  }
-}
-
-const ENTITY_COLUMNS = [
-  { name: "entity_id", type: { name: "int64" } },
-  { name: "entity_key", type: { name: "string" } },
-] as const;

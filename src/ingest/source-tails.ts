@@ -6,7 +6,8 @@ import { TailReader, TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { TAIL_LIMITS, TailGroup, tailSpace, tailSpacesOf } from "./tail-group.ts";
-import { storedViews, type ViewRunner } from "./view-runner.ts";
+import { storedViews } from "./stored-view.ts";
+import type { ViewRunner } from "./view-runner.ts";
 
 /** Of a group's tails kept in memory. */
 const BYTES_MAX = 64 * 1024 * 1024;

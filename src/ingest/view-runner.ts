@@ -22,12 +22,12 @@ import type { NewDeadLetter } from "./dead-letters.ts";
 import { ChangeCounts } from "./change-counts.ts";
 import type { RefoldedRun } from "./correction-run.ts";
 import { isErased, isRetraction, type LogEvent } from "./event.ts";
-import { FeatureRows, outboxPrefix } from "./feature-rows.ts";
+import { FeatureRows } from "./feature-rows.ts";
 import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
 import { HotStates } from "./hot-states.ts";
-import { notePrefixes } from "./minute-notes.ts";
-import { forgetTotalsOf, SpaceTotals } from "./space-totals.ts";
+import { SpaceTotals } from "./space-totals.ts";
+import { readStoredView, stateSpace, type StoredView, viewMetaName } from "./stored-view.ts";
 import type { TailGroup, TailMember } from "./tail-group.ts";
 
 export interface PipelineView {
@@ -38,49 +38,6 @@ export interface PipelineView {
   readonly fold: ViewFold;
   /** Where a view begins that the store has no position of: default epoch 0 at offset 0. */
   readonly start?: { readonly epoch: number; readonly position: number; readonly space?: StateSpace };
-}
-
-/** A view's place as the store holds it, in the meta `view/<view@version>`. */
-export interface StoredView {
-  readonly space: StateSpace;
-  readonly epoch: number;
-  /** Offset of the next event to fold. */
-  readonly position: number;
-  readonly nextSequence: number;
-  /** When the flush that wrote it began; absent where an earlier version did. */
-  readonly flushedAt?: Micros;
-  /** Where the newest events of its entities are that the states may lack; absent where the states hold all. */
-  readonly tails?: TailPlace;
-}
-
-/** The space of a view's states in one epoch. `view` is `name@version`. */
-export function stateSpace(view: string, epoch: number): StateSpace {
-  return `${view}#${epoch}`;
-}
-
-/** Null where the view never ran on this store. */
-export function readStoredView(store: Pick<LocalOnlineStore, "getMeta">, view: string): StoredView | null {
-  const bytes = store.getMeta(viewMetaName(view));
-  return bytes === null ? null : decodePlace(bytes);
-}
-
-/** All views that ever ran on this store and were not forgotten, of all sources. */
-export function storedViews(store: Pick<LocalOnlineStore, "scanMeta">): { view: string; place: StoredView }[] {
-  return Array.from(store.scanMeta(viewMetaName("")), ({ name, bytes }) => {
-    return { view: name.slice(viewMetaName("").length), place: decodePlace(bytes) };
-  });
-}
-
-function decodePlace(bytes: Uint8Array): StoredView {
-  return JSON.parse(Buffer.from(bytes).toString("utf8")) as StoredView;
-}
-
-/** All metas a view has, as removals. Its spaces are to be dropped by `dropSpace`. */
-export function forgetView(store: LocalOnlineStore, view: string): MetaWrite[] {
-  const names = [...notePrefixes(view), outboxPrefix(view)].flatMap((prefix) =>
-    [...store.scanMeta(prefix)].map(({ name }) => name),
-  );
-  return [...[viewMetaName(view), ...names].map((name) => ({ name, bytes: null })), ...forgetTotalsOf(store, view)];
 }
 
 export interface ViewRunnerOptions {
@@ -424,9 +381,4 @@ export class ViewRunner implements TailMember {
     hot.totals = SpaceTotals.open(store, space, clock.now(), () => this.#statesOf(space));
     return hot;
   }
-}
-
-/** The meta that holds a view's place. */
-export function viewMetaName(view: string): string {
-  return `view/${view}`;
 }

@@ -2,9 +2,9 @@
  * The program of an engine in a process of its own: it does what it is asked, of a lower priority than whoever asks, and ends
  * when it is let go, or at once when the asker is gone. See `engine-apart.ts`.
  */
-import { readdirSync, rmSync } from "node:fs";
-import { constants, getPriority, setPriority } from "node:os";
+import { rmSync } from "node:fs";
 import { errorToWire, type WireError } from "../base/wire-error.ts";
+import { yieldPriority } from "../base/yield-priority.ts";
 import type { Value } from "../schema/value.ts";
 import { openDuckDb } from "./duckdb.ts";
 import type { EngineBatch, EngineColumn, EngineSettings, FillBatch, QueryEngine, TableColumn } from "./engine.ts";
@@ -155,22 +155,6 @@ function say(message: FromEngine): void {
   if (process.connected) process.send!(message, undefined, undefined, () => undefined);
 }
 
-/**
- * Gives every thread a lower priority than it came with; those that they start take it over. Not the lowest: that waits no
- * less for a server that wakes, and would have nothing of a core that is never idle, where this has a tenth.
- */
-function yieldToAsker(): void {
-  const threads = process.platform === "linux" ? readdirSync("/proc/self/task").map(Number) : [process.pid];
-  const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority;
-  for (const thread of threads) {
-    try {
-      setPriority(thread, Math.min(PRIORITY_LOW, getPriority(thread) + PRIORITY_BELOW_NORMAL));
-    } catch {
-      // It has ended, or the system does not allow it: then the work is done at the asker's priority.
-    }
-  }
-}
-
 function endAtOnce(): void {
   // In the middle of a sort an exit in good order would wait for that, and nobody will take what comes of it.
   if (spillFolder !== null) rmSync(spillFolder, { recursive: true, force: true });
@@ -178,7 +162,7 @@ function endAtOnce(): void {
 }
 
 if (process.send !== undefined) {
-  yieldToAsker();
+  yieldPriority();
   process.once("disconnect", endAtOnce);
   process.on("message", (message: ToEngine) => {
     if (message.kind === "interrupt") void interrupt();

@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { openOfflineStore } from "../offline-store/delta-table.ts";
 import { openEngineApart } from "../offline-store/engine-apart.ts";
 import { openDuckDb } from "../offline-store/duckdb.ts";
+import type { EngineSettings } from "../offline-store/engine.ts";
 import { ENGINE_MEMORY_BYTES } from "./no-folder.ts";
 import type { OpenedRegistry } from "./open-registry.ts";
 import type { PlatformOptions } from "./platform-options.ts";
@@ -29,6 +30,7 @@ export async function openContext(
 ): Promise<{ readonly context: RuntimeContext; onServing(): void }> {
   const { dataDir, backfillShare = BACKFILL_SHARE, memoryBytes = ENGINE_MEMORY_BYTES } = options;
   const openEngine: RuntimeContext["openEngine"] = (settings = {}) => openDuckDb({ memoryBytes, ...settings });
+  const settingsBeside: EngineSettings = { memoryBytes, threads: BESIDE_THREADS };
   let isServing = false;
   const engine = await openEngine();
   closers.push(() => engine.close());
@@ -44,8 +46,8 @@ export async function openContext(
     publishes: options.publish !== undefined,
     engine,
     openEngine,
-    openEngineBeside: () =>
-      isServing || options.mode === "read" ? openEngineApart({ memoryBytes, threads: BESIDE_THREADS }) : openEngine(),
+    openEngineBeside: () => (isServing || options.mode === "read" ? openEngineApart(settingsBeside) : openEngine()),
+    foldingBeside: () => (isServing ? settingsBeside : null),
     buildsBehind: options.backfill === "behind",
     backfillShare: () => (isServing ? backfillShare : 1),
     offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),

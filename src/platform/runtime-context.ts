@@ -39,6 +39,8 @@ export interface RuntimeContext {
   openEngine(settings?: EngineSettings): Promise<QueryEngine>;
   /** The same for work on all events of a source: where something is served beside it, in a process that yields to that. */
   readonly openEngineBeside: () => Promise<QueryEngine>;
+  /** Settings of the engine of a process that folds beside what is served; null while nothing is served. */
+  readonly foldingBeside: () => EngineSettings | null;
   /** Opening does not wait for views that are to be computed from history. */
   readonly buildsBehind: boolean;
   /** The part of the time that a backfill may work, above 0 and up to 1: all of it while nothing is served. */

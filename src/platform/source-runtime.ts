@@ -31,13 +31,13 @@ import { refoldRun } from "../ingest/refold.ts";
 import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
 import type { RuntimeFreshness } from "./monitoring/runtime-freshness.ts";
 import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
-import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
+import { type HistoryArchive, openOwnEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
-import type { EntityKey } from "../schema/entity-key.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
 import { correctNow } from "./correct-now.ts";
+import type { ForgetOfSource } from "./forget/forget-entity.ts";
 import { forgetInSource, type ForgottenOfSource } from "./forget/forget-source.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
@@ -264,14 +264,14 @@ export class SourceRuntime {
   }
 
   /** Takes an entity out of the source, which is closed meanwhile; pushes wait. */
-  forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> {
+  forget(asked: ForgetOfSource): Promise<ForgottenOfSource> {
     return this.#turns.take(async () => {
       const forgotten = await this.#gate.during(async () => {
         // What goes is found in the archive: all must be in it, and all feature rows in their tables.
         await this.#settleNow();
         const lastEventTimes = new Map(
           this.#pipeline.runners.map((runner) => {
-            return [runner.name, runner.state(key)?.lastEventTime ?? Number.NEGATIVE_INFINITY] as const;
+            return [runner.name, runner.state(asked.key)?.lastEventTime ?? Number.NEGATIVE_INFINITY] as const;
           }),
         );
         await this.#closeParts();
@@ -281,8 +281,7 @@ export class SourceRuntime {
             context: this.#context,
             online: this.#online,
             source: this.#source,
-            views,
-            key,
+            ...asked,
           });
         } finally {
           await this.#openParts();
@@ -451,7 +450,7 @@ export class SourceRuntime {
   async #openParts(onProgress?: OnProgress): Promise<void> {
     const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
     const views = this.#views();
-    this.#archive = await openEventArchive(offline, engine, this.#source);
+    this.#archive = await openOwnEventArchive(offline, engine, this.#source);
     this.#pipeline = await openSourcePipeline({
       source: this.#source,
       views: views.filter((view) => this.#builder.isStored(view)).map(pipelineView),

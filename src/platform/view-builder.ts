@@ -11,16 +11,19 @@
  *   short it goes on from where it was (`backfill-place.ts`).
  */
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { type ArchiveFolder, foldArchiveWith } from "../ingest/archive-fold.ts";
 import { foldLetterPrefix } from "../ingest/fold-letters.ts";
 import { BackfillPace } from "../ingest/backfill-pace.ts";
 import type { RebuildPlace } from "../ingest/rebuild-place.ts";
 import { rebuildView, type RebuildRequest } from "../ingest/rebuild.ts";
 import { forgetTotals } from "../ingest/space-totals.ts";
 import type { SourcePipeline } from "../ingest/source-pipeline.ts";
-import { forgetView, type PipelineView, readStoredView, stateSpace } from "../ingest/view-runner.ts";
+import { forgetView, readStoredView, stateSpace } from "../ingest/stored-view.ts";
+import type { PipelineView } from "../ingest/view-runner.ts";
 import type { ArchiveFiles, HistoryArchive } from "../offline-store/delta-event-archive.ts";
 import type { MetaWrite, LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
 import { allBackfills, backfillMeta, type BackfillPlace, readBackfill } from "./backfill-place.ts";
+import { canFoldApart, foldArchiveApart } from "./fold-apart.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import type { CatalogView } from "./view-catalog.ts";
 
@@ -209,7 +212,7 @@ export class ViewBuilder {
       const { places } = part;
       const request = { ...part, ...(places === undefined ? {} : { places: { ...places, start } }) };
       try {
-        return await this.#foldWithEngine(view, files, request, pipeline, options);
+        return await this.#foldOnce(view, files, request, pipeline, options);
       } catch (error) {
         if (!isOnefoldError(error) || error.code !== "ENGINE_ENDED" || options.signal?.aborted === true) throw error;
         const before = start?.afterKey;
@@ -220,7 +223,7 @@ export class ViewBuilder {
     }
   }
 
-  async #foldWithEngine(
+  async #foldOnce(
     view: CatalogView,
     files: ArchiveFiles,
     part: RebuiltPart,
@@ -228,15 +231,12 @@ export class ViewBuilder {
     { onProgress, signal }: BringUpOptions,
   ): Promise<void> {
     const { draft } = pipelineView(view);
-    const engine = await this.#context.openEngineBeside();
-    const interrupt = (): void => engine.interrupt();
-    signal?.addEventListener("abort", interrupt);
-    try {
-      await rebuildView({
+    await this.#withFolder(view, part, signal, (foldArchive) =>
+      rebuildView({
         source: view.source,
         view: { definition: view.definition, fold: view.fold, ...(draft === undefined ? {} : { draft }) },
         files,
-        engine,
+        foldArchive,
         log: pipeline.log,
         store: this.#store,
         epoch: files.epoch,
@@ -252,7 +252,27 @@ export class ViewBuilder {
               onProgress: (done: number, total: number) =>
                 onProgress({ phase: `history into ${view.name}`, done, total }),
             }),
-      });
+      }),
+    );
+  }
+
+  /** Lends what folds the archive: beside what is served another process, where that has the view's code. */
+  async #withFolder(
+    { definition, source, entity }: CatalogView,
+    { continueFrom }: RebuiltPart,
+    signal: AbortSignal | undefined,
+    work: (foldArchive: ArchiveFolder) => Promise<unknown>,
+  ): Promise<void> {
+    const settings = this.#context.foldingBeside();
+    if (settings !== null && continueFrom === undefined && canFoldApart(definition, source)) {
+      await work(foldArchiveApart(entity, settings));
+      return;
+    }
+    const engine = await this.#context.openEngineBeside();
+    const interrupt = (): void => engine.interrupt();
+    signal?.addEventListener("abort", interrupt);
+    try {
+      await work(foldArchiveWith(engine));
     } finally {
       signal?.removeEventListener("abort", interrupt);
       await engine.close();

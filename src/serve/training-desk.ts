@@ -6,8 +6,8 @@ import type { ErrorCode } from "../base/errors.ts";
 
 export type LabelFormat = "parquet" | "csv" | "ndjson";
 
-/** `manifest`: what the set was made from, as JSON. */
-export type SetFormat = "parquet" | "arrow" | "manifest";
+/** As JSON: `manifest`, what the set was made from; `leakage`, the report that was asked for with it. */
+export type SetFormat = "parquet" | "arrow" | "manifest" | "leakage";
 
 /** What is said of the only service, or of each by its name. */
 type ByService<T extends number | string> = T | Readonly<Record<string, T>>;
@@ -28,6 +28,8 @@ export interface TrainingOptions {
   /** Adds a column `<feature>__status` for each feature. */
   readonly statuses?: boolean;
   readonly allow_after_log?: boolean;
+  /** Also compares the set with one of final knowledge; not with another `knowledge` than `as-known`. */
+  readonly explain_leakage?: boolean;
   readonly time_column?: string;
   readonly token_column?: ByService<string>;
   /** Label columns that hold an entity's key, by entity. */
@@ -112,7 +114,10 @@ export interface TrainingDesk {
   changed(id: string, revision: number): Promise<TrainingJob>;
   /** Ends one that is under way; removes one that is not, with its files. Throws `TRAINING_SET_UNKNOWN`. */
   remove(id: string): Promise<TrainingJob>;
-  /** The file of one that is done. Throws `TRAINING_SET_UNKNOWN`, `TRAINING_SET_NOT_DONE`, `TYPE_MISMATCH`. */
+  /**
+   * The file of one that is done. Throws `TRAINING_SET_UNKNOWN`, `TRAINING_SET_NOT_DONE`, `TYPE_MISMATCH`, and
+   * `REQUEST_INVALID` for a report that was not asked for.
+   */
   file(id: string, format: SetFormat): Promise<{ readonly path: string; readonly bytes: number }>;
 }
 

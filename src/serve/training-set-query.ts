@@ -8,7 +8,7 @@ import type { TrainingOptions } from "./training-desk.ts";
 /** Throws `REQUEST_INVALID`. The schema has seen to what each text may be. */
 export function optionsOfQuery(query: Readonly<Record<string, string>>): TrainingOptions {
   const { service, fit, token_column: tokenColumn, statuses, split, key_columns: keyColumns, ...others } = query;
-  const { allow_after_log: allowAfterLog, ...texts } = others;
+  const { allow_after_log: allowAfterLog, explain_leakage: explainLeakage, ...texts } = others;
   if (service === undefined) {
     throw new OnefoldError("REQUEST_INVALID", "the service is not named", {
       where: "query",
@@ -23,6 +23,7 @@ export function optionsOfQuery(query: Readonly<Record<string, string>>): Trainin
     ...(split === undefined ? {} : { split: splitOf(split) }),
     ...(statuses === undefined ? {} : { statuses: statuses === "true" }),
     ...(allowAfterLog === undefined ? {} : { allow_after_log: allowAfterLog === "true" }),
+    ...(explainLeakage === undefined ? {} : { explain_leakage: explainLeakage === "true" }),
     ...(keyColumns === undefined ? {} : { key_columns: keyColumnsOf(keyColumns) }),
   };
 }

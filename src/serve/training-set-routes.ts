@@ -22,8 +22,14 @@ const CONTENT_TYPES: Readonly<Record<SetFormat, string>> = {
   parquet: "application/vnd.apache.parquet",
   arrow: "application/vnd.apache.arrow.stream",
   manifest: "application/json",
+  leakage: "application/json",
 };
-const ENDINGS: Readonly<Record<SetFormat, string>> = { parquet: "parquet", arrow: "arrows", manifest: "manifest.json" };
+const ENDINGS: Readonly<Record<SetFormat, string>> = {
+  parquet: "parquet",
+  arrow: "arrows",
+  manifest: "manifest.json",
+  leakage: "leakage.json",
+};
 /** Between two events of a job that says nothing new, so that nobody on the way takes the connection for dead. */
 const EVENTS_MILLIS_MIN = 250;
 
@@ -129,7 +135,7 @@ export function trainingSetRoutes(ports: ServePorts): Route[] {
           properties: { format: { type: "string", enum: Object.keys(CONTENT_TYPES), description: "default parquet" } },
         },
         answers: { 200: { type: "string", format: "binary" }, ...errors(400, 404, 409) },
-        answerType: Object.values(CONTENT_TYPES),
+        answerType: [...new Set(Object.values(CONTENT_TYPES))],
       },
       handle: async ({ params, query }) => {
         const format = (query["format"] ?? "parquet") as SetFormat;

@@ -21,6 +21,8 @@ const SPLIT =
   "adds a column split: shares of the rows by time, as 0.7, 0.15, 0.15, or one or two times that begin a part";
 const STATUSES = "add a column <feature>__status for each feature";
 const AFTER_LOG = "keep labels after the end of the log, flagged in the column after_log_end";
+const LEAKAGE =
+  "also report in how many rows final knowledge would have given other values: to be downloaded as format leakage";
 const KEYS = "label columns that hold an entity's key, by entity; default the names of the key columns";
 
 const time = (description: string): JsonSchema => ({ type: "string", minLength: 1, maxLength: 64, description });
@@ -63,6 +65,7 @@ export const optionSchemas: Readonly<Record<string, JsonSchema>> = {
   },
   statuses: { type: "boolean", description: STATUSES },
   allow_after_log: { type: "boolean", description: AFTER_LOG },
+  explain_leakage: { type: "boolean", description: LEAKAGE },
   key_columns: {
     type: "object",
     additionalProperties: { type: "array", items: nameSchema },
@@ -81,6 +84,7 @@ export const optionQuerySchemas: Readonly<Record<string, JsonSchema>> = {
   split: { type: "string", minLength: 1, maxLength: 256, description: `${SPLIT}, with commas` },
   statuses: flag(STATUSES),
   allow_after_log: flag(AFTER_LOG),
+  explain_leakage: flag(LEAKAGE),
   key_columns: { type: "string", description: `${KEYS}; as JSON: {"user": ["customer_id"]}` },
 };
 

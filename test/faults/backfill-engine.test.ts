@@ -1,6 +1,6 @@
 /**
- * A backfill beside a server whose engine's process is killed, again and again: it goes on, or says so, and ends as one that
- * was left alone, to the byte. Runs what is built, as the process is a program of it.
+ * A backfill beside a server whose process that sorts, and folds where the view is plain data, is killed, again and again: it
+ * goes on, or says so, and ends as one that was left alone, to the byte. Runs what is built, as the process is a program of it.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -32,10 +32,9 @@ const odd = custom("odd", {
   add: (n: number, watts: number | null) => n + ((watts ?? 0) & 1),
   read: (n: number) => n,
 });
-const features = { watts: sum("watts").over("1h"), n: count().over("10m"), newest: last("watts"), odd: odd("watts") };
-const of = (name: string) => view(name, { entity: meter, source: readings, features });
-const definitions = [meter, readings, of("always")];
-const withLate = [...definitions, of("late")];
+const plain = { watts: sum("watts").over("1h"), n: count().over("10m"), newest: last("watts") };
+const of = (name: string, features: object) => view(name, { entity: meter, source: readings, features: features as typeof plain });
+const KINDS = { "plain data": plain, "functions of its own": { ...plain, odd: odd("watts") } };
 
 let folder: string;
 let platform: Platform;
@@ -44,13 +43,18 @@ let random: SeededRandom;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "onefold-backfill-engine-"));
   random = new SeededRandom(SEED);
+});
+
+/** A server with the view `always` and its history. */
+async function start(features: object): Promise<void> {
   platform = await openPlatform({ dataDir: join(folder, "data"), backfillShare: 0.2 });
-  await platform.apply(definitions);
+  await platform.apply([meter, readings, of("always", features)]);
   const file = join(folder, "history.ndjson");
   await writeFile(file, Array.from({ length: HISTORY }, (_, i) => JSON.stringify(reading(i))).join("\n"));
   await platform.importHistory("readings", [file]);
   await platform.serve({ port: 0 });
-});
+}
+
 afterEach(async () => {
   await platform.close();
   await rm(folder, { recursive: true, force: true });
@@ -78,7 +82,10 @@ async function killEach(state: { isOver: boolean }, killsMax: number, isDue: () 
   }
 }
 
-it(`goes on with another process, and says so where none gets any further (seed ${SEED})`, async () => {
+it.each(Object.keys(KINDS))(`of %s goes on with another process, and says so where none gets any further (seed ${SEED})`, async (kind) => {
+  const features = KINDS[kind as keyof typeof KINDS];
+  await start(features);
+  const withLate = [meter, readings, of("always", features), of("late", features)];
   const first = { isOver: false };
   const refused = codeOf(platform.apply(withLate)).finally(() => (first.isOver = true));
   await killEach(first, Number.POSITIVE_INFINITY, () => true);

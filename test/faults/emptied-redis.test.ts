@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { asOnefoldError } from "../../src/base/errors.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { viewMetaName } from "../../src/ingest/view-runner.ts";
+import { viewMetaName } from "../../src/ingest/stored-view.ts";
 import { openRedisStore } from "../../src/online-store/redis/redis-store.ts";
 import { FetchedViews } from "../../src/platform/online/fetched-views.ts";
 import type { CatalogView } from "../../src/platform/view-catalog.ts";

@@ -15,7 +15,8 @@ import type { SourcePipelineOptions } from "../../src/ingest/source-pipeline-opt
 import { TailReader } from "../../src/ingest/event-tail.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import { tailSpace } from "../../src/ingest/tail-group.ts";
-import { forgetView, readStoredView, type ViewRunner } from "../../src/ingest/view-runner.ts";
+import { forgetView, readStoredView } from "../../src/ingest/stored-view.ts";
+import type { ViewRunner } from "../../src/ingest/view-runner.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import type { LocalOnlineStore, StateWrite } from "../../src/online-store/online-store.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";

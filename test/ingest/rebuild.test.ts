@@ -13,6 +13,7 @@ import type { EventLog } from "../../src/ingest/event-log.ts";
 import type { LogEvent } from "../../src/ingest/event.ts";
 import { BackfillPace } from "../../src/ingest/backfill-pace.ts";
 import type { RebuildPlace } from "../../src/ingest/rebuild-place.ts";
+import { foldArchiveWith } from "../../src/ingest/archive-fold.ts";
 import { rebuildView, type RebuildRequest } from "../../src/ingest/rebuild.ts";
 import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
@@ -168,7 +169,7 @@ async function fold(
   const result = await rebuildView({
     now: () => 0,
     source,
-    engine,
+    foldArchive: foldArchiveWith(engine),
     files,
     store,
     space: "s",

@@ -1,6 +1,6 @@
 /** An entity forgotten: nothing of it is left on disk, and of all others everything is as it was, to the bit. */
 import { readFileSync } from "node:fs";
-import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -219,6 +219,32 @@ describe("an entity that is forgotten", () => {
       await world.platform.close();
     },
   );
+
+  it("keeps the folder closed where the note of it cannot be read, and goes on once it can", async () => {
+    const dataDir = join(folder, "unreadable");
+    const open = () => openPlatform({ dataDir, definitions });
+    const first = await open();
+    await first.apply(definitions);
+    await first.push("visits", [
+      { id: "1", user: GONE, page: "p", amount: 1, at: formatMicros(START) },
+      { id: "2", user: "bob", page: "p", amount: 1, at: formatMicros(START) },
+    ]);
+    await first.close();
+    const note = join(dataDir, "forget.json");
+    for (const text of ['{"entity":"user","key', '{"entity":"user"}', "null", "[]"]) {
+      await writeFile(note, text);
+      await expect(open()).rejects.toMatchObject({ code: "FORGET_UNREADABLE", where: note });
+    }
+    await rm(note);
+    await mkdir(note);
+    await expect(open()).rejects.toMatchObject({ code: "FORGET_UNREADABLE", where: note });
+    await rm(note, { recursive: true });
+    await writeFile(note, JSON.stringify({ entity: "user", key: GONE }));
+    const platform = await open();
+    expect([...platform.exportStates("by_user")].map(({ key }) => key)).toEqual(["bob"]);
+    expect(await readdir(dataDir)).not.toContain("forget.json");
+    await platform.close();
+  });
 
   it("is refused where its events are folded for others, or there is no such entity", async () => {
     const page = entity("page", { page: t.string() });

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import BIG_ACCOUNT, Server, new_server
+from conftest import BIG_ACCOUNT, Server, new_server, order
 from onefold import AsyncOnefold, Onefold, OnefoldError, ServerPath, Ticks, TrainingJob
 from test_features import ADA, DTYPES, time
 
@@ -223,3 +223,34 @@ def test_a_restart_of_the_server_is_survived_and_told(tmp_path: Path) -> None:
             assert len(client.get_training_data(labels(), "model", progress=False)) == 5
     finally:
         server.stop()
+
+
+def test_leakage_is_told_by_feature(client: Onefold) -> None:
+    # Known from now on, long after the labels, though it happened before them.
+    late = order(900, "late", 10, 4.0, 2)
+    client.push("orders", late, idempotent=True).raise_for_rejected()
+    frame = pd.DataFrame({"user_id": ["ada", "late", "ada"], "event_timestamp": [time(60), time(60), time(61)]})
+    report = client.explain_leakage(frame, "model", progress=False)
+    assert (report.services, report.rows, report.rows_changed) == (("model",), 3, 1)
+    assert [feature.name for feature in report.features] == list(DTYPES)
+    orders = report["orders"]
+    assert (orders.rows_changed, orders.rows_with_one_value, orders.mean_absolute_difference) == (1, 0, 1)
+    assert orders.share == pytest.approx(1 / 3)
+    [example] = orders.examples
+    assert (example.row, example.time, dict(example.keys)) == (2, time(60), {"user": "late"})
+    assert (example.as_known, example.final) == (0, 1)
+    assert (example.as_known_status, example.final_status) == ("NOT_FOUND", "PRESENT")
+    shop = report["last_shop"]
+    assert (shop.rows_with_one_value, shop.mean_absolute_difference) == (1, None)
+    assert list(report.to_pandas().index) == list(DTYPES)
+    assert report.to_pandas()["rows_changed"]["orders"] == 1
+
+    with pytest.raises(KeyError):
+        report["none"]
+    plain = client.start_training_set(frame, "model")
+    plain.wait(progress=False)
+    with pytest.raises(OnefoldError, match="REQUEST_INVALID"):
+        plain.leakage()
+    with pytest.raises(OnefoldError, match="explain_leakage"):
+        client.start_training_set(frame, "model", knowledge="final", explain_leakage=True)
+

@@ -9,11 +9,13 @@ export function forgetCommand(): Command {
     .description("remove all that is kept of an entity: events, states, feature rows, dead letters, served vectors")
     .argument("<entity>", "name of the entity")
     .argument("<key...>", "its key: one value for each key column, in the entity's order")
-    .action(async (entity: string, key: string[], options: StandardOptions) => {
-      const work = { work: "forget", asked: { entity, key } };
-      const report = await asOwner(options, "own", {}, work, (platform) => platform.forget(entity, key));
+    .option("--shared", "also where its events are folded for others, whose values change")
+    .action(async (entity: string, key: string[], options: StandardOptions & { readonly shared?: true }) => {
+      const shared = options.shared === true;
+      const work = { work: "forget", asked: { entity, key, shared } };
+      const report = await asOwner(options, "own", {}, work, (platform) => platform.forget(entity, key, { shared }));
       createOutput(options.json === true).result(report, () => {
-        const { sources, events, retractions, states, featureRows, deadLetters, servedVectors } = report;
+        const { sources, events, retractions, states, featureRows, deadLetters, servedVectors, refolded } = report;
         const counts = [
           [events, "events"],
           [retractions, "retractions"],
@@ -23,7 +25,8 @@ export function forgetCommand(): Command {
           [servedVectors, "served vectors"],
         ] as const;
         const removed = counts.map(([count, what]) => `${formatCount(count)} ${what}`).join(", ");
-        return `forgotten: ${entity} ${report.key}, in ${sources.length === 0 ? "no source" : sources.join(", ")}: ${removed}`;
+        const anew = refolded === 0 ? "" : `; ${formatCount(refolded)} states of others folded anew`;
+        return `forgotten: ${entity} ${report.key}, in ${sources.length === 0 ? "no source" : sources.join(", ")}: ${removed}${anew}`;
       });
     });
   return withStandardOptions(command);

@@ -10,7 +10,7 @@
  * A store that was started again may have nothing at all: then the places are told anew, of views that are to be built.
  */
 import type { OnlineStore } from "../../online-store/online-store.ts";
-import { viewMetaName } from "../view-runner.ts";
+import { viewMetaName } from "../stored-view.ts";
 import type { KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { decodePosition, positionMetaName } from "./position.ts";
 import { type NotedOffset, RoutePosition } from "./route-position.ts";

@@ -11,7 +11,7 @@
 import { OnefoldError } from "../../base/errors.ts";
 import type { MetaWrite, OnlineStore, StateSpace } from "../../online-store/online-store.ts";
 import { fingerprint } from "../../registry/fingerprint.ts";
-import { type StoredView, viewMetaName } from "../view-runner.ts";
+import { type StoredView, viewMetaName } from "../stored-view.ts";
 import type { TopicFacts } from "./connection.ts";
 import type { RoutedView, SourceRoutes } from "./routes.ts";
 

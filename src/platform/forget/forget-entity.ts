@@ -6,7 +6,7 @@
  */
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { OnefoldError } from "../../base/errors.ts";
+import { messageOf, OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { replaceDurably } from "../../ingest/log-erasure.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
@@ -19,7 +19,13 @@ import type { CatalogView } from "../view-catalog.ts";
 import { forgetAlertDetails } from "../monitoring/alert-answers.ts";
 import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import { forgetDrift } from "./forget-drift.ts";
-import { forgetInSource, type ForgottenOfSource } from "./forget-source.ts";
+import type { SharingEntities } from "./forget-shared.ts";
+import { forgetInSource, type ForgetInSource, type ForgottenOfSource } from "./forget-source.ts";
+
+export interface ForgetOptions {
+  /** Also where views of others are folded from its events: their values change. Default false: that is refused. */
+  readonly shared?: boolean;
+}
 
 export interface ForgetReport extends ForgottenOfSource {
   readonly entity: string;
@@ -29,10 +35,13 @@ export interface ForgetReport extends ForgottenOfSource {
   readonly servedVectors: number;
 }
 
-/** A source that has events of the entity, with all its views. */
+/** A source that has events of the entity. */
 export interface SourceOfEntity {
   readonly source: SourceDefinition;
+  /** The entity's views on it. */
   readonly views: readonly CatalogView[];
+  /** All views on it, where some are others'; null where all are the entity's, by the same key. */
+  readonly all: readonly CatalogView[] | null;
 }
 
 const JOURNAL = "forget.json";
@@ -63,9 +72,13 @@ function fromText(text: string, type: string): unknown {
 
 /**
  * The sources that views of the entity are folded from. Throws `FORGET_SHARED` where another entity's view is folded
- * from one of them, or one with another key: an event that is taken out would be missing there.
+ * from one of them, or one with another key, unless `isShared`: an event that is taken out is missing there.
  */
-export function sourcesOfEntity({ registry, catalog }: RuntimeContext, entity: string): SourceOfEntity[] {
+export function sourcesOfEntity(
+  { registry, catalog, publishes }: RuntimeContext,
+  entity: string,
+  isShared: boolean,
+): SourceOfEntity[] {
   registry.entity(entity);
   const views = registry.views().map(({ definition }) => definition);
   const names = new Set(views.filter((view) => view.entity === entity).map(({ source }) => source));
@@ -76,8 +89,12 @@ export function sourcesOfEntity({ registry, catalog }: RuntimeContext, entity: s
     const on = views.filter((view) => view.source === name);
     const keys = new Set(on.map(({ key }) => JSON.stringify(key)));
     const others = on.filter((view) => view.entity !== entity);
-    if (others.length > 0 || keys.size > 1) throw shared(entity, name, others.length > 0 ? others : on);
-    found.push({ source, views: on.map((view) => catalog.view(view.name, view.version)) });
+    const sharesWith = others.length > 0 ? others : keys.size > 1 ? on : [];
+    if (sharesWith.length > 0 && !isShared) throw shared(entity, name, sharesWith);
+    if (sharesWith.length > 0 && publishes) throw published(entity, name);
+    const all = on.map((view) => catalog.view(view.name, view.version));
+    const own = all.filter(({ definition }) => definition.entity === entity);
+    found.push({ source, views: own, all: sharesWith.length > 0 ? all : null });
   }
   return found;
 }
@@ -101,34 +118,48 @@ function shared(
   const names = views.map(({ name, version }) => `${name}@${version}`);
   return new OnefoldError("FORGET_SHARED", `events of entity ${entity} in source ${source} are folded for others too`, {
     where: names.join(", "),
-    hint: "to take them out would change what these views hold and held: give what must be forgettable a stream of its own; docs/forgetting.md has other ways",
+    hint: "to take them out changes what these views hold and held: ask for that with --shared; docs/forgetting.md says what becomes of them, and has other ways",
+  });
+}
+
+function published(entity: string, source: string): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", `states that events of entity ${entity} are in are published`, {
+    where: source,
+    hint: "what was published of others would not be replaced: forget without --publish, and publish to an empty Redis then",
   });
 }
 
 interface Journal {
   readonly entity: string;
   readonly key: EntityKey;
+  /** Others are folded anew without its events. */
+  readonly shared?: boolean;
+  /** Those others, by source, as far as they were looked for. */
+  readonly sharing?: Readonly<Record<string, readonly SharingEntities[]>>;
 }
 
 /** As `Platform.forget`. */
 export async function forgetOwned(
   context: RuntimeContext,
   sources: {
-    get(source: string): { forget(views: readonly CatalogView[], key: EntityKey): Promise<ForgottenOfSource> };
+    get(source: string): { forget(asked: ForgetOfSource): Promise<ForgottenOfSource> };
   },
   asked: ForgetAsked,
 ): Promise<ForgetReport> {
-  const { entity, parts, settle, forgetMonitored } = asked;
-  const journal = { entity, key: keyToForget(context, entity, parts) };
+  const { entity, parts, isShared, settle, forgetMonitored } = asked;
+  const key = keyToForget(context, entity, parts);
   await settle();
-  const inSource = ({ source, views }: SourceOfEntity): Promise<ForgottenOfSource> =>
-    sources.get(source.name).forget(views, journal.key);
-  return forgetEntity(context, journal, inSource, forgetMonitored);
+  const inSource = (source: string, one: ForgetOfSource): Promise<ForgottenOfSource> => sources.get(source).forget(one);
+  return forgetEntity(context, { entity, key, ...(isShared ? { shared: true } : {}) }, inSource, forgetMonitored);
 }
+
+export type ForgetOfSource = Pick<ForgetInSource, "views" | "shared" | "key">;
 
 export interface ForgetAsked {
   readonly entity: string;
   readonly parts: readonly unknown[];
+  /** Also where others are folded from its events, whose values change. */
+  readonly isShared: boolean;
   settle(): Promise<void>;
   /** Takes out of what monitoring keeps whatever may name the entity or have its values. */
   forgetMonitored(): Promise<void>;
@@ -137,49 +168,94 @@ export interface ForgetAsked {
 /** `inSource` closes a source while `forgetInSource` works on it; `forgetMonitored` is that of `ForgetAsked`. */
 export async function forgetEntity(
   context: RuntimeContext,
-  journal: Journal,
-  inSource: (one: SourceOfEntity) => Promise<ForgottenOfSource>,
+  begun: Journal,
+  inSource: (source: string, one: ForgetOfSource) => Promise<ForgottenOfSource>,
   forgetMonitored: () => Promise<void>,
 ): Promise<ForgetReport> {
-  const sources = sourcesOfEntity(context, journal.entity);
-  await replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
-  const counts = { events: 0, retractions: 0, states: 0, featureRows: 0, deadLetters: 0 };
-  for (const one of sources) {
-    const found = await inSource(one);
+  const { entity, key } = begun;
+  const sources = sourcesOfEntity(context, entity, begun.shared === true);
+  const noted = new Map(Object.entries(begun.sharing ?? {}));
+  const journal = (): Journal => (noted.size === 0 ? begun : { ...begun, sharing: Object.fromEntries(noted) });
+  const keep = (): Promise<void> => replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal())));
+  await keep();
+  const counts = { events: 0, retractions: 0, states: 0, featureRows: 0, deadLetters: 0, refolded: 0 };
+  for (const { source, views, all } of sources) {
+    const note = (sharing: readonly SharingEntities[]): Promise<void> => {
+      noted.set(source.name, sharing);
+      return keep();
+    };
+    const shared = all === null ? null : { all, noted: noted.get(source.name) ?? [], note };
+    const found = await inSource(source.name, { views, key, shared });
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += found[name];
   }
-  const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal);
+  const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal());
   // Profiles hold the values that came most often; they are made again of what is left.
   for (const part of ["quality", "skew"]) {
     await rm(join(context.dataDir, "monitor", part), { recursive: true, force: true });
   }
   await forgetMonitored();
   await rm(join(context.dataDir, JOURNAL));
-  return { ...journal, sources: sources.map(({ source }) => source.name), ...counts, servedVectors };
+  return { entity, key, sources: sources.map(({ source }) => source.name), ...counts, servedVectors };
 }
 
-/** Goes on where a process that was to forget an entity ended. No source may be open. */
+/** Goes on where a process that was to forget an entity ended. No source may be open. Throws `FORGET_UNREADABLE`. */
 export async function resumeForgetting(context: RuntimeContext, online: LocalOnlineStore): Promise<void> {
-  const text = await readFile(join(context.dataDir, JOURNAL), "utf8").catch(() => null);
-  if (text === null) return;
-  const journal = JSON.parse(text) as Journal;
-  const { entity, key } = journal;
+  const journal = await readJournal(join(context.dataDir, JOURNAL));
+  if (journal === null) return;
+  const { entity } = journal;
   const forgetMonitored = async (): Promise<void> => {
     await forgetAlertDetails(context.dataDir, context.clock.now());
     const { dataDir } = context;
     const kept = { windows: new WindowFolder(dataDir), folded: foldedWindows(dataDir) };
     await forgetDrift(kept, context.registry, entity);
   };
-  await forgetEntity(context, journal, (one) => forgetInSource({ context, online, ...one, key }), forgetMonitored);
+  const inSource = (source: string, one: ForgetOfSource): Promise<ForgottenOfSource> =>
+    forgetInSource({ context, online, source: context.registry.source(source).definition, ...one });
+  await forgetEntity(context, journal, inSource, forgetMonitored);
 }
 
-/** A writer that has a segment open sees that its file is gone, and begins another. */
-async function forgetServed(folder: string, { entity, key }: Journal): Promise<number> {
+/** Null where nothing is being forgotten. What cannot be read is no such word: it is forgotten by halves then. */
+async function readJournal(path: string): Promise<Journal | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw unreadable(path, cause);
+  }
+  let parsed: Partial<Journal> | null;
+  try {
+    parsed = JSON.parse(text) as Partial<Journal> | null;
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  const { entity, key } = parsed ?? {};
+  if (typeof entity === "string" && typeof key === "string") return { ...parsed, entity, key };
+  throw unreadable(path, new Error("it names no entity and key"));
+}
+
+function unreadable(path: string, cause: unknown): OnefoldError {
+  return new OnefoldError("FORGET_UNREADABLE", `what was being forgotten cannot be read: ${messageOf(cause)}`, {
+    where: path,
+    hint: 'let it be read, or write into it again what was being forgotten, {"entity":"user","key":"ada"}; then open the folder again',
+    cause,
+  });
+}
+
+/**
+ * Its vectors, and those of others that had its events in them: nobody can compute them again. A writer that has a segment
+ * open sees that its file is gone, and begins another.
+ */
+async function forgetServed(folder: string, { entity, key, sharing = {} }: Journal): Promise<number> {
+  const gone = new Map([[entity, new Set([key])]]);
+  for (const other of Object.values(sharing).flat()) {
+    gone.set(other.entity, new Set([...(gone.get(other.entity) ?? []), ...other.keys]));
+  }
   let forgotten = 0;
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(SERVING_LOG_SUFFIX));
   for (const name of names.sort()) {
     const lines = (await readFile(join(folder, name), "utf8")).split("\n");
-    const kept = lines.filter((line) => !isOf(line, entity, key));
+    const kept = lines.filter((line) => !isOf(line, gone));
     if (kept.length === lines.length) continue;
     forgotten += lines.length - kept.length;
     await replaceDurably(folder, name, Buffer.from(kept.join("\n")));
@@ -187,10 +263,13 @@ async function forgetServed(folder: string, { entity, key }: Journal): Promise<n
   return forgotten;
 }
 
-function isOf(line: string, entity: string, key: EntityKey): boolean {
-  if (!line.includes(JSON.stringify(key).slice(1, -1))) return false;
+function isOf(line: string, gone: ReadonlyMap<string, ReadonlySet<EntityKey>>): boolean {
+  if (line === "") return false;
   try {
-    return decodeServedVector(line).keys[entity] === key;
+    const { keys, exposure } = decodeServedVector(line);
+    const { entity, unit } = exposure ?? {};
+    if (entity !== undefined && gone.get(entity)?.has(unit as EntityKey) === true) return true;
+    return Object.entries(keys).some(([entity, key]) => gone.get(entity)?.has(key) === true);
   } catch {
     // A torn last line: its beginning names the keys, and nobody can use it.
     return true;

@@ -1,7 +1,7 @@
 /**
  * An entity taken out of one source, while the source is closed: nothing folds, archives or pushes.
  *
- *     online store ─▶ log ─▶ table of events ─▶ tables of feature rows ─▶ dead letters
+ *     online store ─▶ log ─▶ table of events ─▶ tables of feature rows ─▶ dead letters ─▶ states of others, anew
  *
  * The order makes it safe to end anywhere and begin again. What goes is found in the archive, which holds all of the log;
  * so the archive is changed only once the log is, and ids, which nothing but the archive knows, went before both.
@@ -16,7 +16,7 @@ import { eraseFromLog, replaceDurably } from "../../ingest/log-erasure.ts";
 import { withoutNote } from "../../ingest/minute-notes.ts";
 import { forgetTotals, SpaceTotals } from "../../ingest/space-totals.ts";
 import { isTailSpace, tailSpace } from "../../ingest/tail-group.ts";
-import { readStoredView, stateSpace } from "../../ingest/view-runner.ts";
+import { readStoredView, stateSpace } from "../../ingest/stored-view.ts";
 import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
 import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
 import type { OfflineTable, TableFile } from "../../offline-store/offline-store.ts";
@@ -29,6 +29,14 @@ import { allBackfills, backfillMeta, type BackfillPlace } from "../backfill-plac
 import type { RuntimeContext } from "../runtime-context.ts";
 import { historyPlace } from "../view-builder.ts";
 import type { CatalogView } from "../view-catalog.ts";
+import {
+  foldSharingAnew,
+  isKeyedAs,
+  joinSharing,
+  oneOfEachKey,
+  sharingEntities,
+  type SharingEntities,
+} from "./forget-shared.ts";
 import { findForgottenEvents, type ForgottenEvents } from "./forgotten-events.ts";
 
 export interface ForgottenOfSource {
@@ -38,39 +46,76 @@ export interface ForgottenOfSource {
   readonly states: number;
   readonly featureRows: number;
   readonly deadLetters: number;
+  /** States of others that were folded anew. */
+  readonly refolded: number;
 }
 
 export interface ForgetInSource {
   readonly context: RuntimeContext;
   readonly online: LocalOnlineStore;
   readonly source: SourceDefinition;
-  /** All views on the source; they have the entity and its key columns in common. */
+  /** The entity's views on the source. */
   readonly views: readonly CatalogView[];
+  /** All views on the source, where others are to be folded anew without the events; null where there are none. */
+  readonly shared: ForgetShared | null;
   readonly key: EntityKey;
   /** By view, where they were running: of the entity's last event, -Infinity for none. */
   readonly lastEventTimes?: ReadonlyMap<string, number>;
 }
 
+export interface ForgetShared {
+  readonly all: readonly CatalogView[];
+  /** Of this source, as noted before it was cut short. */
+  readonly noted: readonly SharingEntities[];
+  /** Durable once it resolves. */
+  note(sharing: readonly SharingEntities[]): Promise<void>;
+}
+
 export async function forgetInSource(request: ForgetInSource): Promise<ForgottenOfSource> {
-  const { context, source, views, key } = request;
+  const { context, source, views, key, shared } = request;
   const engine = await context.openEngine();
   try {
     const table = await context.offline.find(`events/${source.name}`);
     const found =
       table === null
         ? null
-        : await findForgottenEvents({ engine, snapshot: await table.snapshot(), source, view: views[0]!, key });
+        : await findForgottenEvents({
+            engine,
+            snapshot: await table.snapshot(),
+            source,
+            views: oneOfEachKey(views),
+            key,
+          });
+    const sharing = shared === null ? [] : await noteSharing(request, shared, engine, found);
     const states = await forgetStates(request, found?.ids ?? []);
     if (found !== null) await eraseFromLog(join(context.dataDir, "log", source.name, "0"), found.live);
     if (table !== null) await forgetEvents(engine, table, found!);
     let featureRows = 0;
-    for (const view of views) featureRows += await forgetFeatureRows(request, engine, view);
+    for (const view of views) featureRows += await forgetFeatureRows(context, engine, view, [key]);
+    for (const view of shared?.all ?? []) {
+      const keys = sharing.find((one) => isKeyedAs(view, one))?.keys ?? [];
+      if (keys.length > 0) await forgetFeatureRows(context, engine, view, keys);
+    }
     const deadLetters = await forgetLetters(request);
     const { events = 0, retractions = 0 } = found ?? {};
-    return { events, retractions, states, featureRows, deadLetters };
+    const refolded = shared === null ? 0 : await foldSharingAnew({ ...request, all: shared.all }, engine, sharing);
+    return { events, retractions, states, featureRows, deadLetters, refolded };
   } finally {
     await engine.close();
   }
+}
+
+async function noteSharing(
+  { source, views, key }: ForgetInSource,
+  { all, noted, note }: ForgetShared,
+  engine: QueryEngine,
+  found: ForgottenEvents | null,
+): Promise<readonly SharingEntities[]> {
+  const { entity } = views[0]!.definition;
+  const now = found === null ? [] : await sharingEntities(engine, { source, all }, found, { entity, key });
+  const sharing = joinSharing(noted, now);
+  await note(sharing);
+  return sharing;
 }
 
 async function forgetStates(
@@ -160,13 +205,14 @@ async function forgetEvents(engine: QueryEngine, table: OfflineTable, { groups }
 }
 
 async function forgetFeatureRows(
-  { context, key }: ForgetInSource,
+  context: RuntimeContext,
   engine: QueryEngine,
   view: CatalogView,
+  keys: readonly EntityKey[],
 ): Promise<number> {
   const table = await context.offline.find(`features/${view.name}`);
   if (table === null) return 0;
-  const isGone = `${entityKeySql(view.entity.keys)} = ${sqlText(key)}`;
+  const isGone = `${entityKeySql(view.entity.keys)} IN (${keys.map(sqlText).join(", ")})`;
   const { files } = await table.snapshot();
   const hit = await filesWith(engine, files, isGone);
   let before = 0;
@@ -194,14 +240,16 @@ async function deleteReplaced(table: OfflineTable, isUnneeded: (file: TableFile)
 /** A letter keeps its id, so that no other gets it, and says nothing but that. */
 async function forgetLetters({ context, source, views, key }: ForgetInSource): Promise<number> {
   const folder = join(context.dataDir, "dead-letters", source.name);
-  const { keyOf } = keyFromStored(source, views[0]!.definition.key, views[0]!.fold);
+  const keyings = oneOfEachKey(views).map(({ definition, fold }) => keyFromStored(source, definition.key, fold));
   let forgotten = 0;
   for (const name of (await readdir(folder).catch(() => [])).filter((one) => /^\d{12}\.ndjson$/.test(one)).sort()) {
     const before = (await readFile(join(folder, name), "utf8")).split("\n");
     const acknowledged: string[] = [];
     const lines = before.map((line) => {
       const letter = letterOf(line);
-      if (letter === null || keyOf(storedRow(source, letter["payload"])) !== key) return line;
+      if (letter === null) return line;
+      const isGone = keyings.some(({ keyOf }) => keyOf(storedRow(source, letter["payload"])) === key);
+      if (!isGone) return line;
       acknowledged.push(String(letter["id"]));
       return JSON.stringify({ ...letter, message: "forgotten", payload: null });
     });

@@ -6,7 +6,7 @@
  */
 import type { SourceDefinition } from "../../define/definition.ts";
 import { keyFromStored } from "../../fold/derive.ts";
-import type { QueryEngine } from "../../offline-store/engine.ts";
+import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import type { EventFiles } from "../../offline-store/event-archive.ts";
 import { eventRelation, withKeyedEvents } from "../../offline-store/event-reader.ts";
 import type { TableFile, TableSnapshot } from "../../offline-store/offline-store.ts";
@@ -20,6 +20,8 @@ export interface ForgottenEvents {
   /** Live offsets that go: events and retractions. */
   readonly live: ReadonlySet<number>;
   readonly ids: readonly string[];
+  /** The present epoch's, with all that is live; and what goes of it. */
+  readonly present: { readonly files: EventFiles; readonly offsets: readonly number[] };
   /** In the present epoch. */
   readonly events: number;
   readonly retractions: number;
@@ -29,8 +31,8 @@ export interface FindRequest {
   readonly engine: QueryEngine;
   readonly snapshot: TableSnapshot;
   readonly source: SourceDefinition;
-  /** Any of the views on the source: they all have the key. */
-  readonly view: CatalogView;
+  /** Of the entity: one for each way in which its views are keyed. */
+  readonly views: readonly CatalogView[];
   readonly key: EntityKey;
 }
 
@@ -55,6 +57,7 @@ export async function findForgottenEvents(request: FindRequest): Promise<Forgott
   return {
     groups: [{ files: live, offsets }, ...groups],
     live: new Set(offsets),
+    present: { files: { ...NO_FILES, history, live }, offsets: [...gone] },
     ids: await withoutOthers(engine, [...history, ...live], ids, gone),
     events: own.length + inPresent,
     retractions: retractions.length,
@@ -82,21 +85,44 @@ function historyByEpoch({ files, removed }: TableSnapshot): Map<number, TableFil
 }
 
 async function eventsOf(
-  { engine, source, view, key }: FindRequest,
+  { engine, source, views, key }: FindRequest,
   files: EventFiles,
 ): Promise<{ readonly offset: number; readonly id: string | null }[]> {
-  const keyColumns = view.definition.key;
-  const derivedKey = keyFromStored(source, keyColumns, view.fold);
-  const asked = { files, source, keyColumns, derivedKey, withRetracted: true };
-  const found: { offset: number; id: string | null }[] = [];
-  await withKeyedEvents(engine, asked, async (relation) => {
-    const sql = `SELECT _offset::DOUBLE, _id FROM ${relation} WHERE _key = '${key.replaceAll("'", "''")}' ORDER BY 1`;
-    for await (const { rowCount, columns } of engine.stream(sql, [{ as: "number" }, { as: "text" }])) {
-      for (let i = 0; i < rowCount; i++)
-        found.push({ offset: columns[0]![i] as number, id: columns[1]![i] as string | null });
-    }
-  });
-  return found;
+  const ids = new Map<number, string | null>();
+  for (const view of views) {
+    await withKeyedEvents(engine, keyedBy(source, view, files), async (relation) => {
+      const sql = `SELECT _offset::DOUBLE, _id FROM ${relation} WHERE _key = ${sqlText(key)}`;
+      for await (const { rowCount, columns } of engine.stream(sql, [{ as: "number" }, { as: "text" }])) {
+        for (let i = 0; i < rowCount; i++) ids.set(columns[0]![i] as number, columns[1]![i] as string | null);
+      }
+    });
+  }
+  return Array.from(ids, ([offset, id]) => ({ offset, id })).sort((a, b) => a.offset - b.offset);
+}
+
+/** Entities of the view that the events are of, too. `offsets` are of the present epoch. */
+export async function entitiesOf(
+  engine: QueryEngine,
+  { source, view, files, offsets }: EntitiesRequest,
+): Promise<readonly EntityKey[]> {
+  if (offsets.length === 0) return [];
+  const rows = await withKeyedEvents(engine, keyedBy(source, view, files), (relation) =>
+    engine.rows(`SELECT DISTINCT _key AS key FROM ${relation} WHERE _offset IN (${offsets.join(", ")}) ORDER BY 1`),
+  );
+  return rows.map((row) => String(row["key"]));
+}
+
+export interface EntitiesRequest {
+  readonly source: SourceDefinition;
+  readonly view: CatalogView;
+  readonly files: EventFiles;
+  readonly offsets: readonly number[];
+}
+
+/** Those that were taken back, too. */
+function keyedBy(source: SourceDefinition, { definition, fold }: CatalogView, files: EventFiles) {
+  const derivedKey = keyFromStored(source, definition.key, fold);
+  return { files, source, keyColumns: definition.key, derivedKey, withRetracted: true };
 }
 
 async function retractionsOf(

@@ -16,7 +16,7 @@ import { diagnostics } from "../../base/diagnostics.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { KafkaPlace } from "../../ingest/kafka/view-places.ts";
-import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
+import { readStoredView, type StoredView, viewMetaName } from "../../ingest/stored-view.ts";
 import type { OnlineStore, StateRead, StoreReading } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { FetchedStates, ServedView, StateAsk, StateSnapshot } from "../../serve/ports.ts";

@@ -2,7 +2,7 @@
  * How publishing goes, for whoever monitors it: what was copied, what failed, and how far the copy is behind.
  */
 import type { ErrorCode } from "../../base/errors.ts";
-import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
+import { readStoredView, type StoredView, viewMetaName } from "../../ingest/stored-view.ts";
 import type { PublishGauges } from "../../monitor/metrics/remote-store-metrics.ts";
 import type { LocalOnlineStore, MetaWrite } from "../../online-store/online-store.ts";
 

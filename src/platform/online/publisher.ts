@@ -16,7 +16,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
-import { readStoredView, type StoredView, viewMetaName } from "../../ingest/view-runner.ts";
+import { readStoredView, type StoredView, viewMetaName } from "../../ingest/stored-view.ts";
 import type {
   LocalOnlineStore,
   MetaWrite,

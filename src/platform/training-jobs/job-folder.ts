@@ -1,7 +1,7 @@
 /**
  * Training jobs on disk, one folder each, under the data folder:
  *
- *     training-sets/<id>/  job.json  labels.<format>  set.parquet  set.parquet.manifest.json  set.arrows
+ *     training-sets/<id>/  job.json  labels.<format>  set.parquet  set.parquet.manifest.json  leakage.json  set.arrows
  *
  * `job.json` is replaced whole. Labels are there while a job is under way, sets once it is done. A folder without
  * a `job.json` is of an upload that never became a job.
@@ -61,9 +61,14 @@ export class JobFolder {
     return join(this.#folder, id, "set.arrows");
   }
 
+  leakage(id: string): string {
+    return join(this.#folder, id, "leakage.json");
+  }
+
   /** Removes everything but the job itself and, where it is done, its set. */
   async tidy({ id, state }: StoredJob): Promise<void> {
-    const kept = state === "done" ? ["job.json", "set.parquet", "set.parquet.manifest.json"] : ["job.json"];
+    const kept =
+      state === "done" ? ["job.json", "set.parquet", "set.parquet.manifest.json", "leakage.json"] : ["job.json"];
     for (const name of await readdir(join(this.#folder, id)).catch(() => [])) {
       if (!kept.includes(name)) await rm(join(this.#folder, id, name), { recursive: true, force: true });
     }

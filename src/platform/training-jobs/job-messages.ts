@@ -25,6 +25,8 @@ export type JobWork =
       /** Null for every entity. */
       readonly labels: string | null;
       readonly out: string;
+      /** Where the report of leakage goes, if one is asked for. */
+      readonly leakageOut: string;
       readonly options: TrainingOptions;
       /** By source: up to when its log is closed, and archived. Null where nobody can tell. */
       readonly closedUpTo: Readonly<Record<string, number | null>>;

@@ -2,7 +2,7 @@
  * The life of a process that the owner of a data folder has started for one piece of training work: told what to do, it
  * opens what it needs of the house, read-only, does it, and ends; at once when the owner is gone.
  */
-import { stat } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
@@ -12,7 +12,9 @@ import { openDuckDb } from "../../offline-store/duckdb.ts";
 import type { EngineSettings, QueryEngine } from "../../offline-store/engine.ts";
 import { openFileRegistry } from "../../registry/file-registry.ts";
 import { openFitStore } from "../../registry/fit-files.ts";
-import { train } from "../../training/training-set.ts";
+import { explainLeakage } from "../../training/leakage.ts";
+import { train, type TrainRequest } from "../../training/training-set.ts";
+import type { TrainingManifest } from "../../training/manifest.ts";
 import { ENGINE_MEMORY_BYTES } from "../no-folder.ts";
 import { openTrainingPorts } from "../training-ports.ts";
 import { ViewCatalog } from "../view-catalog.ts";
@@ -60,7 +62,7 @@ async function doWork(work: JobWork, options: TrainingJobOptions, signal: AbortS
 }
 
 async function buildSet(
-  { house, labels, out, options: asked, closedUpTo }: JobWork & { readonly kind: "train" },
+  { house, labels, out, leakageOut, options: asked, closedUpTo }: JobWork & { readonly kind: "train" },
   { definitions = [] }: TrainingJobOptions,
   signal: AbortSignal,
 ): Promise<[number, string[]]> {
@@ -84,19 +86,38 @@ async function buildSet(
       },
       null,
     );
-    const set = await train({
+    const request: TrainRequest = {
       ...trainingRequest(asked, labels),
       ports: { ...ports, closedUpTo: (source) => closedUpTo[source] ?? null },
       out,
       format: "parquet",
       onProgress: throttled((progress) => void tell({ kind: "progress", progress })),
       signal,
-    });
-    return [set.rowCount, set.manifest.features.map(({ name }) => name)];
+    };
+    const { rows, manifest } =
+      asked.explain_leakage === true ? await trainAndExplain(request, leakageOut) : await trainAlone(request);
+    return [rows, manifest.features.map(({ name }) => name)];
   } finally {
     await engine.close();
     await registry.close();
   }
+}
+
+interface Built {
+  readonly rows: number;
+  readonly manifest: TrainingManifest;
+}
+
+async function trainAlone(request: TrainRequest): Promise<Built> {
+  const { rowCount, manifest } = await train(request);
+  return { rows: rowCount, manifest };
+}
+
+/** The report is what the command line prints, without what the set's own files say. */
+async function trainAndExplain({ knowledge: _, ...request }: TrainRequest, leakageOut: string): Promise<Built> {
+  const { out: _out, manifest, ...report } = await explainLeakage(request);
+  await writeFile(leakageOut, JSON.stringify(report));
+  return { rows: report.rows, manifest };
 }
 
 async function convert({ from, out }: JobWork & { readonly kind: "arrow" }): Promise<number> {

@@ -1,15 +1,15 @@
 /**
- * The training jobs of a data folder: a bounded queue, so many at once, each in a process of its own, and what they
- * made for as long as there is room.
+ * The training jobs of a data folder: a bounded queue, so many at once, each in a process of its own. What they made is
+ * kept by `kept-sets.ts`.
  *
  * A job's file says it is under way before anything is begun, and what became of it once its set is whole on disk. So a
  * job found under way when the folder is opened was interrupted, and is said to be; a set that is called done is there.
  */
 import { randomUUID } from "node:crypto";
-import { rename, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import type { Clock } from "../../base/clock.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
-import { formatMicros, micros, MICROS_PER_DAY, parseMicros } from "../../base/micros.ts";
+import { formatMicros } from "../../base/micros.ts";
 import {
   isUnderWay,
   type LabelFormat,
@@ -25,12 +25,13 @@ import {
 } from "../../serve/training-desk.ts";
 import { JobFolder, type StoredJob } from "./job-folder.ts";
 import type { JobHouse, JobResult, JobWork } from "./job-messages.ts";
-import { type JobProgram, runInProcess } from "./job-process.ts";
+import { runInProcess } from "./job-process.ts";
+import { type KeptSet, KeptSets, type KeptSetsOptions } from "./kept-sets.ts";
 import { findLabelFile } from "./labels-path.ts";
 import { PhaseRate } from "./phase-rate.ts";
 import { trainingRequest } from "./training-request.ts";
 
-export interface TrainingJobsOptions extends JobProgram {
+export interface TrainingJobsOptions extends KeptSetsOptions {
   /** Jobs that run at the same time. Default 1. */
   readonly atOnce?: number;
   /** Jobs that may wait, uploads included. Default 8; past it a request is refused with `BACKPRESSURE`. */
@@ -39,10 +40,6 @@ export interface TrainingJobsOptions extends JobProgram {
   readonly labelBytesMax?: number;
   /** Folder of label files that a caller may name. Default none. */
   readonly labelsFolder?: string;
-  /** What finished jobs may take on disk; the newest stays whatever it takes. Default 8 GiB. */
-  readonly keptBytesMax?: number;
-  /** How long a finished job is kept. Default 7 days. */
-  readonly keptMicrosMax?: number;
 }
 
 /** Of the platform. */
@@ -54,19 +51,14 @@ export interface TrainingJobsHouse extends Omit<JobHouse, "now"> {
   archive(source: string): Promise<number | null>;
 }
 
-interface Entry {
+interface Entry extends KeptSet {
   job: StoredJob;
   revision: number;
   progress: TrainingProgress | null;
-  bytes: number;
-  readonly cancelling: AbortController;
   readonly waiters: Set<() => void>;
-  /** The conversion to Arrow that is under way. */
-  converting: Promise<void> | null;
 }
 
 const MEGABYTE = 1024 * 1024;
-const KEPT_JOBS_MAX = 200;
 const SWEEP_MILLIS = 10 * 60_000;
 /** An upload whose client has gone without a word is forgotten. */
 const PLACE_MILLIS_MAX = 10 * 60_000;
@@ -76,19 +68,19 @@ export class TrainingJobs implements TrainingDesk {
   readonly #house: TrainingJobsHouse;
   readonly #options: TrainingJobsOptions;
   readonly #folder: JobFolder;
+  readonly #kept: KeptSets;
   readonly #entries = new Map<string, Entry>();
   readonly #queue: Entry[] = [];
   readonly #running = new Map<Entry, Promise<void>>();
   readonly #places = new Map<string, { readonly format: LabelFormat; readonly timer: NodeJS.Timeout }>();
   readonly #sweeping: NodeJS.Timeout;
-  /** One conversion at a time. */
-  #conversions: Promise<unknown> = Promise.resolve();
   #isClosing = false;
 
   private constructor(house: TrainingJobsHouse, options: TrainingJobsOptions) {
     this.#house = house;
     this.#options = options;
     this.#folder = new JobFolder(house.dataDir);
+    this.#kept = new KeptSets(this.#folder, house.clock, options);
     this.#sweeping = setInterval(() => void this.#sweep(), SWEEP_MILLIS).unref();
   }
 
@@ -99,7 +91,7 @@ export class TrainingJobs implements TrainingDesk {
       const entry = jobs.#enter(job);
       if (isUnderWay(job)) await jobs.#finish(entry, "interrupted", { error: interrupted() });
       else await jobs.#folder.tidy(job);
-      entry.bytes = await jobs.#folder.bytes(job.id);
+      await jobs.#kept.weigh(entry);
     }
     await jobs.#sweep();
     return jobs;
@@ -191,20 +183,7 @@ export class TrainingJobs implements TrainingDesk {
   }
 
   async file(id: string, format: SetFormat): Promise<{ readonly path: string; readonly bytes: number }> {
-    const entry = this.#entry(id);
-    const { state } = entry.job;
-    if (state !== "done") {
-      throw new OnefoldError("TRAINING_SET_NOT_DONE", `training set ${id} is ${state}: it has no file`, {
-        hint: isUnderWay(entry.job) ? "wait until its state is done" : "start it again: POST /training-sets",
-      });
-    }
-    if (format === "arrow") {
-      entry.converting ??= this.#convert(entry).finally(() => (entry.converting = null));
-      await entry.converting;
-    }
-    const path = { parquet: this.#folder.set, arrow: this.#folder.arrow, manifest: this.#folder.manifest }[format];
-    const found = path.call(this.#folder, id);
-    return { path: found, bytes: (await stat(found)).size };
+    return this.#kept.file(this.#entry(id), format);
   }
 
   /** Ends what is under way; it is interrupted then. */
@@ -214,7 +193,7 @@ export class TrainingJobs implements TrainingDesk {
     for (const id of this.#places.keys()) await this.release(id);
     for (const entry of this.#queue.splice(0)) await this.#finish(entry, "interrupted", { error: interrupted() });
     for (const { cancelling } of this.#entries.values()) cancelling.abort();
-    await Promise.all([...this.#running.values(), this.#conversions.catch(() => undefined)]);
+    await Promise.all([...this.#running.values(), this.#kept.idle()]);
   }
 
   /** Throws `BACKPRESSURE`. */
@@ -273,14 +252,13 @@ export class TrainingJobs implements TrainingDesk {
 
   #shown(entry: Entry): TrainingJob {
     const { job, revision, progress } = entry;
-    const { keptMicrosMax = 7 * MICROS_PER_DAY } = this.#options;
     const ahead = this.#queue.indexOf(entry);
     return {
       ...job,
       revision,
       progress,
       jobs_ahead: ahead < 0 ? null : ahead,
-      expires_at: job.finished_at === null ? null : formatMicros(micros(parseMicros(job.finished_at) + keptMicrosMax)),
+      expires_at: this.#kept.expiresAt(job),
     };
   }
 
@@ -306,7 +284,7 @@ export class TrainingJobs implements TrainingDesk {
       entry.progress = rate.at({ phase: "starting", view: null, done: 0, total: 0 }, performance.now());
       const path = await this.#labelsOf(entry.job);
       await this.#folder.make(id);
-      const work = await this.#work(options, path, this.#folder.set(id));
+      const work = await this.#work(id, options, path);
       const result = await runInProcess(this.#options, work, {
         signal,
         onProgress: (progress) => {
@@ -330,11 +308,12 @@ export class TrainingJobs implements TrainingDesk {
     return (await findLabelFile(this.#options.labelsFolder, labels.path)).path;
   }
 
-  async #work(options: TrainingOptions, labels: string | null, out: string): Promise<JobWork> {
+  async #work(id: string, options: TrainingOptions, labels: string | null): Promise<JobWork> {
     const { clock, sourcesOf, archive, ...house } = this.#house;
     const closedUpTo: Record<string, number | null> = {};
     for (const source of sourcesOf(options)) closedUpTo[source] = await archive(source);
-    return { kind: "train", house: { ...house, now: clock.now() }, labels, out, options, closedUpTo };
+    const [out, leakageOut] = [this.#folder.set(id), this.#folder.leakage(id)];
+    return { kind: "train", house: { ...house, now: clock.now() }, labels, out, leakageOut, options, closedUpTo };
   }
 
   /** Never rejects: where the disk fails, the job says so as long as this process lives. */
@@ -347,7 +326,7 @@ export class TrainingJobs implements TrainingDesk {
     try {
       await this.#change(entry, { state, finished_at: formatMicros(this.#house.clock.now()), ...end });
       await this.#folder.tidy(entry.job);
-      entry.bytes = await this.#folder.bytes(entry.job.id);
+      await this.#kept.weigh(entry);
     } catch (error) {
       entry.job = { ...entry.job, state: "failed", result: null, error: errorText(error) };
       this.#touch(entry);
@@ -368,23 +347,6 @@ export class TrainingJobs implements TrainingDesk {
     for (const tell of entry.waiters) tell();
   }
 
-  #convert(entry: Entry): Promise<void> {
-    const { id } = entry.job;
-    const out = this.#folder.arrow(id);
-    const converted = this.#conversions
-      .catch(() => undefined)
-      .then(async () => {
-        if (await isThere(out)) return;
-        const partial = `${out}.partial`;
-        const work: JobWork = { kind: "arrow", from: this.#folder.set(id), out: partial };
-        await runInProcess(this.#options, work, { signal: entry.cancelling.signal });
-        await rename(partial, out);
-        entry.bytes = await this.#folder.bytes(id);
-      });
-    this.#conversions = converted;
-    return converted;
-  }
-
   async #drop(entry: Entry): Promise<void> {
     this.#entries.delete(entry.job.id);
     entry.cancelling.abort();
@@ -393,16 +355,9 @@ export class TrainingJobs implements TrainingDesk {
 
   /** Removes what is too old, and the oldest of what is too much. Never rejects. */
   async #sweep(): Promise<void> {
-    const { keptMicrosMax = 7 * MICROS_PER_DAY, keptBytesMax = 8192 * MEGABYTE } = this.#options;
-    const finished = [...this.#entries.values()].filter(({ job }) => job.finished_at !== null);
-    // Of equal times, those that were begun later are the newer.
-    finished.reverse().sort((a, b) => parseMicros(b.job.finished_at!) - parseMicros(a.job.finished_at!));
-    let bytes = 0;
-    for (const [place, entry] of finished.entries()) {
-      bytes += entry.bytes;
-      const isOld = parseMicros(entry.job.finished_at!) + keptMicrosMax <= this.#house.clock.now();
-      const isTooMuch = place > 0 && (bytes > keptBytesMax || place >= KEPT_JOBS_MAX);
-      if (isOld || isTooMuch) await this.#drop(entry).catch(() => undefined);
+    for (const { job } of this.#kept.overdue(this.#entries.values())) {
+      const entry = this.#entries.get(job.id);
+      if (entry !== undefined) await this.#drop(entry).catch(() => undefined);
     }
   }
 }
@@ -415,11 +370,4 @@ function interrupted(): TrainingError {
 
 function errorText(thrown: unknown): TrainingError {
   return asOnefoldError(thrown).toJSON() as unknown as TrainingError;
-}
-
-function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

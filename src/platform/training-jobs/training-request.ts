@@ -12,6 +12,11 @@ import type { TrainRequest } from "../../training/training-set.ts";
  */
 export function trainingRequest(options: TrainingOptions, labels: string | null): Omit<TrainRequest, "ports"> {
   const { service, knowledge, boundary, fit, split } = options;
+  if (options.explain_leakage === true && (knowledge ?? "as-known") !== "as-known") {
+    throw new OnefoldError("REQUEST_INVALID", `explain_leakage is given together with knowledge ${knowledge}`, {
+      hint: "the report compares what was known with final knowledge: leave knowledge out",
+    });
+  }
   return {
     service,
     labels: options.every === undefined ? labelFile(options, labels) : ticks(options, options.every, labels),

@@ -10,7 +10,7 @@ import type { Micros } from "../../base/micros.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { deriveForView, type ViewDerivation } from "../../fold/derive.ts";
 import { type TailPlace, TailReader } from "../../ingest/event-tail.ts";
-import { readStoredView, type StoredView } from "../../ingest/view-runner.ts";
+import { readStoredView, type StoredView } from "../../ingest/stored-view.ts";
 import type { SharedOnlineStore } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { ServedView, StateSnapshot } from "../../serve/ports.ts";

@@ -206,8 +206,8 @@ describe("routing and folding without transactions", () => {
     let late = 0;
     let duplicates = 0;
     let lost = 0;
-    let whole = { routed: 0, folded: 0 };
     let lostInPlace = 0;
+    let whole = { routed: 0, folded: 0 };
     for (let seed = 1; seed <= RUNS; seed++) {
       const random = randomFrom(seed);
       const chance = (share: number): boolean => random() < share;
@@ -398,9 +398,9 @@ describe("routing and folding without transactions", () => {
     expect(duplicates).toBeGreaterThan(0);
     expect(late).toBeGreaterThan(0);
     expect(lost).toBeGreaterThan(0);
+    expect(lostInPlace).toBeGreaterThan(0);
     expect(whole.routed).toBeGreaterThan(0);
     expect(whole.folded).toBeGreaterThan(0);
-    expect(lostInPlace).toBeGreaterThan(0);
   });
 
   it("go on with the views that there are while one that comes later is behind", async () => {

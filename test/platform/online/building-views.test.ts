@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { openPlatform } from "../../../src/index.ts";
 import { encodePlace } from "../../../src/ingest/kafka/view-places.ts";
-import { viewMetaName } from "../../../src/ingest/view-runner.ts";
+import { viewMetaName } from "../../../src/ingest/stored-view.ts";
 import { openRedisStore } from "../../../src/online-store/redis/redis-store.ts";
 import { openOnlineServer } from "../../../src/platform/online/online-server.ts";
 import { payments, user, userView } from "../../ingest/payments.ts";

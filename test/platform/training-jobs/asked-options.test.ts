@@ -104,6 +104,27 @@ describe("a training set over HTTP", () => {
     expect(rows).toMatchObject([{ recent: null, recent__status: "OUTSIDE_MAX_AGE" }]);
   });
 
+  it("comes with a report of what leaking would have cost, where that is asked for", async () => {
+    const labels = join(world.folder, "leakage.csv");
+    writeFileSync(labels, LABELS);
+    const late = { user_id: "eve", paid_at: "2026-03-01T11:10:00Z", amount: 7.5, items: 1 };
+    await world.platform.push("payments", [late]);
+    const asked = { service: ["fraud", "churn"], boundary: "inclusive" } as const;
+    const { out: _, manifest: __, ...report } = await world.platform.explainLeakage({ ...asked, labels });
+    expect(report.rowsChanged).toBe(2);
+    const set = await upload("service=fraud,churn&boundary=inclusive&explain_leakage=true", LABELS);
+    const { rows } = await made(set);
+    expect(rows).toEqual(await expected({ ...asked, labels }));
+    const id = set.body["id"] as string;
+    expect(JSON.parse(Buffer.from(await world.download(id, "leakage")).toString())).toEqual(report);
+    const plain = await upload("service=fraud&boundary=inclusive", LABELS);
+    await made(plain);
+    const none = await world.ask("GET", `/training-sets/${plain.body["id"]}/download?format=leakage`);
+    expect([none.status, none.body["error"].code]).toEqual([400, "REQUEST_INVALID"]);
+    const body = { service: "fraud", labels: { rows: [] }, explain_leakage: true, knowledge: "final" };
+    expect((await post(body)).body["error"]).toMatchObject({ code: "REQUEST_INVALID" });
+  });
+
   it("is refused at once where what is asked for cannot be", async () => {
     const labels = { entities: "all" } as const;
     const refused = async (body: object): Promise<unknown[]> => {
@@ -124,7 +145,7 @@ describe("a training set over HTTP", () => {
     // What shows only in the rows, the job says.
     const { body } = await post({ service: "fraud", every: "1h", split: [0.5, 0.6], labels });
     expect(await world.ended(body["id"])).toMatchObject({ state: "failed", error: { code: "REQUEST_INVALID" } });
-    expect((await world.ask("GET", "/training-sets")).body["training_sets"]).toHaveLength(6);
+    expect((await world.ask("GET", "/training-sets")).body["training_sets"]).toHaveLength(8);
   });
 });
 

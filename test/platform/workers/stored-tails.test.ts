@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { readStoredView } from "../../../src/ingest/view-runner.ts";
+import { readStoredView } from "../../../src/ingest/stored-view.ts";
 import { openLmdbStore } from "../../../src/online-store/lmdb.ts";
 import { StoredViews } from "../../../src/platform/workers/stored-views.ts";
 import type { CatalogView } from "../../../src/platform/view-catalog.ts";

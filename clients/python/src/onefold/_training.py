@@ -51,6 +51,7 @@ def training_options(
     key_columns: Mapping[str, str | Sequence[str]] | None,
     statuses: bool,
     allow_after_log: bool,
+    explain_leakage: bool,
 ) -> dict[str, Any]:
     options: dict[str, Any] = {
         "service": service if isinstance(service, str) else list(service),
@@ -62,6 +63,7 @@ def training_options(
         "token_column": dict(token_column) if isinstance(token_column, Mapping) else token_column,
         "statuses": statuses or None,
         "allow_after_log": allow_after_log or None,
+        "explain_leakage": explain_leakage or None,
     }
     if key_columns is not None:
         options["key_columns"] = {

@@ -24,6 +24,7 @@ from ._frames import BatchPlan, frame_of_set, rows_of_frame
 from ._progress import ProgressOption
 from ._training import UPLOAD_SECONDS, set_path, training_call, training_options
 from .training_set import TrainingSet
+from .leakage import LeakageReport
 from .types import Boundary, ByService, FeatureVector, Knowledge, PushResult, Split, Ticks, TrainingJob
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Onefold:
         """A service's feature vector for one set of entities, as of now.
 
         Args:
-            service: The service's name.
+            service: The service's name, or an experiment's: then ``metadata["variant"]`` says which version was served.
             entities: Keys by key column, ``{"user_id": "ada"}``, or by entity.
             request: Request data of the service's on-demand features, by column.
             fit: The fit to transform with; default the newest.
@@ -135,7 +136,8 @@ class Onefold:
         Returns:
             A frame of as many rows as ``entities``, in their order and with their index: its columns, and behind them one
             a feature, in the vector's order. int64 is ``Int64``, bool ``boolean``, float64 ``float64`` with NaN for null,
-            timestamp ``datetime64[us, UTC]``, string, bytes and lists ``object`` with None.
+            timestamp ``datetime64[us, UTC]``, string, bytes and lists ``object`` with None. By an experiment's name one a
+            feature of any of its versions, and ``variant``, the version that was served.
 
         Raises:
             OnefoldError: As ``get_features``; ``where`` has the row within its thousand.
@@ -301,11 +303,13 @@ class Onefold:
         fit: ByService[int] | None = None,
         statuses: bool = False,
         allow_after_log: bool = False,
+        explain_leakage: bool = False,
         timeout: float = UPLOAD_SECONDS,
     ) -> TrainingSet:
         """Starts building a training set and does not wait for it. Options as of ``get_training_data``.
 
         Args:
+            explain_leakage: Also compares it with what is known in the end: ``leakage()`` of the set has the report.
             labels: A frame or an Arrow table; the path of a local file (Parquet, CSV, NDJSON); ``ServerPath("...")`` for a
                 file on the server; rows; or ``Ticks``.
 
@@ -324,9 +328,43 @@ class Onefold:
             key_columns,
             statuses,
             allow_after_log,
+            explain_leakage,
         )
         call = in_thread(training_call, labels, options)
         return TrainingSet(self._http, TrainingJob.of_wire(self._http.send(call, timeout)))
+
+    def explain_leakage(
+        self,
+        labels: Any,
+        service: str | Sequence[str],
+        *,
+        boundary: Boundary | None = None,
+        time_column: str | None = None,
+        key_columns: Mapping[str, str | Sequence[str]] | None = None,
+        fit: ByService[int] | None = None,
+        allow_after_log: bool = False,
+        progress: ProgressOption = True,
+    ) -> LeakageReport:
+        """What leaking would have cost: in how many label rows, and by how much, values would be others with final knowledge.
+
+        The labels are joined twice, so it takes twice the time of ``get_training_data``. Options as there, labels as of
+        ``start_training_set``. The set as known stays on the server, with the report.
+
+        Raises:
+            OnefoldError, ValueError: As ``get_training_data``.
+        """
+        training_set = self.start_training_set(
+            labels,
+            service,
+            boundary=boundary,
+            time_column=time_column,
+            key_columns=key_columns,
+            fit=fit,
+            allow_after_log=allow_after_log,
+            explain_leakage=True,
+        )
+        training_set.wait(progress=progress)
+        return training_set.leakage()
 
     def training_set(self, id: str) -> TrainingSet:
         """A training set by its id. Raises ``OnefoldError`` (``TRAINING_SET_UNKNOWN``)."""

@@ -16,6 +16,7 @@ from ._frames import frame_of_table, pandas
 from ._progress import Progress, ProgressOption
 from ._training import DOWNLOAD_READ_SECONDS, EVENTS_READ_SECONDS, PATIENCE_SECONDS, set_path
 from .errors import OnefoldError
+from .leakage import LeakageReport
 from .types import SetFormat, TrainingJob
 
 if TYPE_CHECKING:
@@ -119,6 +120,15 @@ class TrainingSet:
             with open(path, "wb") as file:
                 for chunk in response.iter_bytes():
                     in_thread(file.write, chunk)
+
+    def leakage(self) -> LeakageReport:
+        """What leaking would have cost this set; of one that was started with ``explain_leakage=True``.
+
+        Raises:
+            OnefoldError: ``TRAINING_SET_NOT_DONE``, ``TRAINING_SET_UNKNOWN``, ``REQUEST_INVALID`` (it was not asked for).
+        """
+        call = Call("GET", set_path(self.id, "/download"), params={"format": "leakage"})
+        return LeakageReport.of_wire(self._http.send(call))
 
     def to_arrow(self) -> pa.Table:
         """The set as a table: the columns of the labels, then the features. Raises as ``download``."""

@@ -11,7 +11,7 @@ from .errors import OnefoldError
 
 Knowledge = Literal["as-known", "final", "as-served"]
 Boundary = Literal["inclusive", "exclusive"]
-SetFormat = Literal["parquet", "arrow", "manifest"]
+SetFormat = Literal["parquet", "arrow", "manifest", "leakage"]
 T = TypeVar("T")
 #: Of the only service, or of each by its name.
 ByService = Union[T, Mapping[str, T]]
@@ -154,10 +154,10 @@ class TrainingJob:
             state=job["state"],
             revision=job["revision"],
             options=job["options"],
-            created_at=_time(job["created_at"]) or datetime.min,
-            started_at=_time(job["started_at"]),
-            finished_at=_time(job["finished_at"]),
-            expires_at=_time(job["expires_at"]),
+            created_at=time_of_wire(job["created_at"]) or datetime.min,
+            started_at=time_of_wire(job["started_at"]),
+            finished_at=time_of_wire(job["finished_at"]),
+            expires_at=time_of_wire(job["expires_at"]),
             jobs_ahead=job["jobs_ahead"],
             progress=None if progress is None else TrainingProgress(**progress),
             rows=result.get("rows"),
@@ -166,7 +166,7 @@ class TrainingJob:
         )
 
 
-def _time(text: str | None) -> datetime | None:
+def time_of_wire(text: str | None) -> datetime | None:
     # Python 3.10 does not read the Z.
     return None if text is None else datetime.fromisoformat(_six_digits(text.replace("Z", "+00:00")))
 

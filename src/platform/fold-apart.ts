@@ -1,0 +1,155 @@
+/**
+ * Archived events folded in a process of its own, of a lower priority: what computes a view anew beside a server takes
+ * neither the thread that answers nor its memory. States come in parts, some ahead of the one that is being written.
+ *
+ * A process that ends by itself fails the fold, `ENGINE_ENDED`. It ends at once when this one does, or when nobody takes
+ * parts any more.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { OnefoldError } from "../base/errors.ts";
+import { errorFromWire } from "../base/wire-error.ts";
+import {
+  type EntityDefinition,
+  formatViewName,
+  type SourceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
+import type { ArchiveFolder, ArchiveFoldRequest, FoldedPart } from "../ingest/archive-fold.ts";
+import type { EngineSettings } from "../offline-store/engine.ts";
+import { isPlainData } from "../training/join-threads.ts";
+import type { FoldWork, FromFold, ToFold } from "./fold-process.ts";
+
+/** Whether another process can fold it: one with functions of its own only this one has the code of. */
+export function canFoldApart(view: ViewDefinition, source: SourceDefinition): boolean {
+  return isPlainData([view, source]) && programPath() !== null;
+}
+
+/** For views that `canFoldApart`, and not to continue states that are here. */
+export function foldArchiveApart(entity: EntityDefinition, settings: EngineSettings): ArchiveFolder {
+  return (request) => partsOf(entity, settings, request);
+}
+
+/** Null where the program has no file beside this one, as in a bundle, or in sources, which Node 20 does not run. */
+function programPath(): string | null {
+  const path = fileURLToPath(new URL("./fold-process.js", import.meta.url));
+  return existsSync(path) ? path : null;
+}
+
+async function* partsOf(
+  entity: EntityDefinition,
+  settings: EngineSettings,
+  request: ArchiveFoldRequest,
+): AsyncIterableIterator<FoldedPart> {
+  const { view, signal } = request;
+  const spillFolder = await mkdtemp(join(settings.spillFolder ?? tmpdir(), "onefold-fold-"));
+  const child = fork(programPath()!, [], {
+    // Not this process's own: an inspector's port can be had once.
+    execArgv: [],
+    serialization: "advanced",
+    // What it says at a violent end is for whoever reads this process's log.
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  const heard = new Heard(child, request.onEvents);
+  const cancel = (): void => {
+    heard.fail(new OnefoldError("CANCELLED", `rebuilding ${formatViewName(view.definition)} was cancelled`));
+  };
+  signal?.addEventListener("abort", cancel);
+  try {
+    if (signal?.aborted === true) cancel();
+    tell(child, { kind: "work", work: workOf(entity, { ...settings, spillFolder }, request) });
+    for (;;) {
+      const part = await heard.next();
+      if (part === null) return;
+      yield part;
+      tell(child, { kind: "taken" });
+    }
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    if (child.connected) child.disconnect();
+    await heard.ended;
+    await rm(spillFolder, { recursive: true, force: true });
+  }
+}
+
+function workOf(
+  entity: EntityDefinition,
+  settings: FoldWork["settings"],
+  { source, view, files, upTo, start, partBytesMax }: ArchiveFoldRequest,
+): FoldWork {
+  const { definition, draft } = view;
+  const { epoch, history, live, liveEnd, historyEnd, lastKnownTime } = files;
+  return {
+    settings,
+    source,
+    definition,
+    entity,
+    ...(draft === undefined ? {} : { draft }),
+    files: { epoch, history, live, liveEnd, historyEnd, lastKnownTime },
+    upTo,
+    start,
+    partBytesMax,
+  };
+}
+
+function tell(child: ChildProcess, message: ToFold): void {
+  // What is said to one that has gone is lost: its end says so.
+  if (child.connected) child.send(message, () => undefined);
+}
+
+/** What a process says, until it ends or fails. */
+class Heard {
+  readonly ended: Promise<void>;
+  readonly #parts: FoldedPart[] = [];
+  #isWhole = false;
+  #failure: unknown = null;
+  #wake: () => void = () => {};
+
+  constructor(child: ChildProcess, onEvents: ArchiveFoldRequest["onEvents"]) {
+    child.on("message", (message: FromFold) => {
+      if (message.kind === "events") onEvents?.(message.done);
+      else if (message.kind === "failed") this.fail(errorFromWire(message.error));
+      else {
+        if (message.kind === "part") this.#parts.push(message.part);
+        else this.#isWhole = true;
+        this.#wake();
+      }
+    });
+    this.ended = new Promise((resolve) => {
+      const end = (how: string): void => {
+        this.fail(ended(how));
+        resolve();
+      };
+      child.once("error", (cause) => {
+        if (child.pid === undefined) end(`it was not started: ${cause.message}`);
+      });
+      child.once("exit", (code, by) => end(by === null ? `exit code ${code}` : `signal ${by}`));
+    });
+  }
+
+  /** Null once all were given. */
+  async next(): Promise<FoldedPart | null> {
+    for (;;) {
+      const part = this.#parts.shift();
+      if (part !== undefined) return part;
+      if (this.#isWhole) return null;
+      if (this.#failure !== null) throw this.#failure;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  fail(failure: unknown): void {
+    this.#failure ??= failure;
+    this.#wake();
+  }
+}
+
+function ended(how: string): OnefoldError {
+  return new OnefoldError("ENGINE_ENDED", `the process that sorts and folds events ended: ${how}`, {
+    hint: "run it again; if the system ended it, look at the memory that the machine has left, and at the server's log",
+  });
+}
