@@ -18,6 +18,7 @@ import type { Signal, SignalSource } from "../../monitor/signal.ts";
 import { forgetDrift } from "../forget/forget-drift.ts";
 import { type DriftSource, parseDriftSource } from "./drift-source.ts";
 import { type DriftHouse, driftSide } from "./drift-values.ts";
+import { UsualWeek } from "./usual-week.ts";
 
 export type { DriftSettings } from "../../monitor/drift/choose-measure.ts";
 export type { DriftReport, DriftSide } from "../../monitor/drift/drift-report.ts";
@@ -51,6 +52,7 @@ export const SIGNAL_SAMPLES_MIN = 100;
 export class DriftDesk {
   readonly #house: DriftHouse;
   readonly #flush: (exact: boolean) => Promise<void>;
+  readonly #usual: UsualWeek;
   /** By service: what was said of the hour, and for which hour and baseline. */
   readonly #said = new Map<string, { readonly of: string; readonly signals: readonly Signal[] }>();
 
@@ -58,6 +60,7 @@ export class DriftDesk {
   constructor(house: DriftHouse, flush: (exact: boolean) => Promise<void>) {
     this.#house = house;
     this.#flush = flush;
+    this.#usual = new UsualWeek(house.windows, SIGNAL_SAMPLES_MIN);
   }
 
   /** Ids of the services of which served values are kept, in their order. */
@@ -106,6 +109,7 @@ export class DriftDesk {
   async forget(entity: string): Promise<void> {
     await this.#flush(false);
     this.#said.clear();
+    this.#usual.clear();
     await forgetDrift(this.#house, this.#house.ports.registry, entity);
   }
 
@@ -143,7 +147,8 @@ export class DriftDesk {
         : { source: chosen.source, isExact: false, window: chosen.window };
     if (baseline === null) return [];
     const settings = { samplesMin: SIGNAL_SAMPLES_MIN, exactTestMax: SERVED_TEST_MAX };
-    return driftSignals(await driftReport(baseline, current, settings, nowMicros));
+    const report = await driftReport(baseline, current, settings, nowMicros);
+    return driftSignals(report, await this.#usual.before(service, startMicros));
   }
 
   /** Null where nothing was served. */

@@ -93,7 +93,7 @@ export class WorkerProcess {
   }
 
   /** Resolves once `holds` does. */
-  async until(holds: (status: WorkerStatus) => boolean, timeoutMs = 30_000): Promise<void> {
+  async until(holds: (status: WorkerStatus) => boolean, timeoutMs = 120_000): Promise<void> {
     for (const end = Date.now() + timeoutMs; ;) {
       const status = await this.status();
       if (holds(status)) return;
