@@ -31,6 +31,8 @@ export {
   webhook,
   type WebhookOptions,
 } from "./define/destination.ts";
+export { experiment, type ExperimentOptions } from "./define/experiment.ts";
+export * from "./define/experiment-definition.ts";
 export { type Expression } from "./define/expression.ts";
 export { type ColumnType, t } from "./define/column-type.ts";
 export { col, type Expr, lit, when } from "./define/expression-builder.ts";

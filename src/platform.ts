@@ -8,6 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "./base/clock.ts";
 import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
+import { serviceId } from "./define/service-version.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
@@ -22,7 +23,7 @@ import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { forgetOwned, type ForgetOptions, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
-import { openMetrics, openUsage } from "./platform/monitoring/platform-metrics.ts";
+import { keepUsage, openMetrics } from "./platform/monitoring/platform-metrics.ts";
 import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
@@ -47,13 +48,13 @@ import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
-import { askedDriftDesk } from "./platform/monitoring/asked-drift-desk.ts";
 import { openDriftDesk } from "./platform/monitoring/open-drift.ts";
-import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./platform/runtime-context.ts";
+import type { ImportOptions, ImportReport, RuntimeContext } from "./platform/runtime-context.ts";
+import { type ExperimentDesk, openDesks, type VersionDesk } from "./platform/open-desks.ts";
 import { openContext } from "./platform/open-context.ts";
 import { openOwned } from "./platform/open-owned.ts";
 import { openRegistry } from "./platform/open-registry.ts";
-import { Registrations } from "./platform/registrations.ts";
+import { type ApplyOptions, Registrations } from "./platform/registrations.ts";
 import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
 import { RespDoors } from "./platform/resp-doors.ts";
 import { openServePorts } from "./platform/serve-ports.ts";
@@ -128,6 +129,10 @@ export class Platform {
   readonly checks: StandingChecks;
   /** Drift of what is served, against what was (docs/drift.md). */
   readonly drift: DriftDesk;
+  /** What runs, ramps and stops (docs/experiments.md). */
+  readonly experiments: ExperimentDesk;
+  /** Promotes and rolls back (docs/versions.md). */
+  readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
   readonly #registrations: Registrations;
@@ -161,7 +166,7 @@ export class Platform {
       workers: async () => this.#workers?.flushDrift(),
       settle: () => this.settle(),
     });
-    owned?.monitoring.watch({ drift: askedDriftDesk(this.drift) }, [{ name: "drift", source: this.drift.signals }]);
+    owned?.monitoring.watchDrift(this.drift);
     this.#registrations = new Registrations({
       registry: shared.registry,
       code: shared.code,
@@ -171,6 +176,9 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
+    const desks = openDesks(shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
+    this.experiments = desks.experiments;
+    this.versions = desks.versions;
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
     if (watch !== null) closers.push(() => watch.close());
     this.#metrics = openMetrics(context.dataDir, owned, {
@@ -192,7 +200,7 @@ export class Platform {
     const [ports, metrics, { folder: registryFolder }] = [this.#servePorts, this.#metrics, shared];
     const owner = { dataDir: this.dataDir, registryFolder, clock: this.clock, metrics, ports };
     this.#workers = owned === null ? null : openWorkers(owned, owner);
-    if (owned !== null) this.#keepUsage(owned);
+    if (owned !== null) keepUsage(owned, { context, workers: this.#workers!, closers });
     this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
     this.#reader = createFeatureReader(this.#servePorts);
     this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
@@ -208,12 +216,12 @@ export class Platform {
 
   /**
    * Registers definitions and starts their views; a new view on a source with history is built from all of it
-   * before this resolves. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`: then nothing is registered.
+   * before this resolves. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`, `PLAN_STALE`: then nothing is registered.
    */
-  async apply(definitions: readonly Definition[], options: { readonly onProgress?: OnProgress } = {}): Promise<Plan> {
+  async apply(definitions: readonly Definition[], options: ApplyOptions = {}): Promise<Plan> {
     // One that owns no data folder registers what those that do will build.
     if (!this.#shared.isShared) this.#own("apply");
-    return this.#registrations.apply(definitions, options.onProgress);
+    return this.#registrations.apply(definitions, options);
   }
 
   /**
@@ -311,9 +319,9 @@ export class Platform {
     return fitted;
   }
 
-  /** The fits of a service, oldest first. Throws `FIT_CORRUPT`. */
+  /** The fits of a service, oldest first. Throws `SERVICE_UNKNOWN`, `FIT_CORRUPT`. */
   fits(service: string): readonly FittedService[] {
-    return this.#context.fits.fitsOf(service);
+    return this.#context.fits.fitsOf(serviceId(this.registry.service(service).definition));
   }
 
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */
@@ -417,6 +425,11 @@ export class Platform {
     return this.#workers!.open(options);
   }
 
+  /** What all its processes have counted and measured: what `GET /metrics` has, as data. */
+  measured(): Promise<MetricValues> {
+    return this.#workers?.measured() ?? this.#metrics.values();
+  }
+
   /** Asks the APIs of polled sources from now on, as serving does by itself, unless `poll` is false. */
   startPolls(): void {
     this.#own("poll", "its owner polls while it serves").sources.startPolls();
@@ -478,12 +491,6 @@ export class Platform {
     });
     this.#closers.push(() => follower.close());
     return follower;
-  }
-
-  #keepUsage(owned: Owned): void {
-    const counted = (): Promise<MetricValues> => this.#workers!.counted();
-    const usage = openUsage(owned, { dataDir: this.dataDir, clock: this.clock, counted });
-    this.#closers.push(() => usage.close());
   }
 }
 

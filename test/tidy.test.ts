@@ -68,6 +68,10 @@ const DRIVERS: readonly string[] = [
   "croner",
   "re2js",
   "@platformatic/kafka",
+  "@opentelemetry/api",
+  "@opentelemetry/exporter-metrics-otlp-http",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-metrics",
 ];
 /** Known to two: the client has none of the server's code. */
 const SHARED_DRIVERS: Readonly<Record<string, readonly string[]>> = {

@@ -3,7 +3,7 @@
  * everything they are computed from must be a draft too, or stand in the registry just as in the file.
  */
 import type { Definition } from "../define/definition.ts";
-import { keyOf, shownName } from "../registry/definition-set.ts";
+import { keyOf, shownName, versionOf } from "../registry/definition-set.ts";
 import type { Plan } from "../registry/registry.ts";
 
 export interface ReadyDrafts {
@@ -14,7 +14,7 @@ export interface ReadyDrafts {
 }
 
 export function isDraft(definition: Definition): boolean {
-  return "version" in definition && definition.version === "dev";
+  return versionOf(definition) === "dev";
 }
 
 /** `plan` is that of all `definitions`. */

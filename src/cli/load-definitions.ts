@@ -169,6 +169,7 @@ const KINDS: ReadonlySet<unknown> = new Set([
   "view",
   "on-demand",
   "service",
+  "experiment",
   "webhook",
   "command",
   "alert",

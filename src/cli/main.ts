@@ -7,7 +7,8 @@ import { Command, CommanderError } from "commander";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { packageVersion } from "../base/version.ts";
 import { alertsCommand } from "./commands/alerts.ts";
-import { applyCommand, planCommand } from "./commands/apply.ts";
+import { aliasesCommand, promoteCommand, rollbackCommand } from "./commands/aliases.ts";
+import { applyCommand } from "./commands/apply.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { backfillCommand } from "./commands/backfill.ts";
 import { deadLettersCommand } from "./commands/dead-letters.ts";
@@ -16,6 +17,7 @@ import { describeCommand } from "./commands/describe.ts";
 import { devCommand } from "./commands/dev.ts";
 import { driftCommand } from "./commands/drift.ts";
 import { dropCommand } from "./commands/drop.ts";
+import { experimentsCommand } from "./commands/experiments.ts";
 import { exportCommand } from "./commands/export.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { featuresCommand } from "./commands/features.ts";
@@ -28,6 +30,7 @@ import { initCommand } from "./commands/init.ts";
 import { lineageCommand } from "./commands/lineage.ts";
 import { entitiesCommand, servicesCommand, viewsCommand } from "./commands/list.ts";
 import { materializeCommand } from "./commands/materialize.ts";
+import { planCommand } from "./commands/plan.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { qualityCommand } from "./commands/quality.ts";
 import { runCommand, runsCommand } from "./commands/run.ts";
@@ -48,13 +51,16 @@ const program = new Command("onefold")
   .showSuggestionAfterError()
   .addHelpText(
     "after",
-    "\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 definitions refused or changed, 4 audit found mismatches, or quality --check what is not as expected.",
+    "\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 definitions refused or changed, 4 audit found mismatches, or quality --check what is not as expected, 5 plan --detailed-exitcode found changes.",
   );
 
 for (const command of [
   initCommand(),
   planCommand(),
   applyCommand(),
+  promoteCommand(),
+  rollbackCommand(),
+  aliasesCommand(),
   ingestCommand(),
   correctCommand(),
   retractCommand(),
@@ -88,6 +94,7 @@ for (const command of [
   tablesCommand(),
   deadLettersCommand(),
   alertsCommand(),
+  experimentsCommand(),
 ]) {
   program.addCommand(command);
 }

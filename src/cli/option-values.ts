@@ -101,18 +101,20 @@ export function collectPair(text: string, before: Readonly<Record<string, string
 }
 
 export interface ViewName {
+  /** With its alias, where it is named by one: the registry knows what that means. */
   readonly view: string;
-  /** Absent: the highest. */
+  /** Absent: what the name alone means. */
   readonly version?: number | "dev";
 }
 
-/** `spending`, `spending@2` or `spending@dev`. */
+/** `spending`, `spending@2`, `spending@dev` or `spending@prod`. */
 export function parseViewName(text: string): ViewName {
   const [view = "", version] = text.split("@", 2);
   if (version === undefined) return { view };
   if (version === "dev") return { view, version };
   if (/^[1-9]\d*$/.test(version)) return { view, version: Number(version) };
+  if (/^[a-z][a-z0-9_-]*$/.test(version)) return { view: text };
   throw new OnefoldError("VIEW_UNKNOWN", `"${text}" is not a view's name`, {
-    hint: "write name, name@2 or name@dev",
+    hint: "write name, name@2, name@dev or name@prod",
   });
 }

@@ -10,14 +10,19 @@ import type { MaterializeOptions } from "../platform/materialized-view.ts";
 import type { FreshnessOptions } from "../platform/monitoring/freshness-watch.ts";
 import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
-import type { PlannedChange } from "../registry/registry.ts";
+import { loadedProblems } from "../registry/plan-review.ts";
+import type { ApplyConditions, PlannedChange } from "../registry/registry.ts";
+import type { MoveOptions } from "../platform/version-desk.ts";
 import type { DeskWork } from "./owner-desk.ts";
 import type { OnProgress } from "./progress.ts";
 
 /** `file`: where the server has its own definitions from, null for none. */
 export function servedWorks(platform: Platform, file: string | null): Readonly<Record<string, DeskWork>> {
   return {
-    apply: async ({ definitions: asked }: { definitions: string }, onProgress: OnProgress) => {
+    apply: async (
+      { definitions: asked, ...conditions }: { definitions: string } & ApplyConditions,
+      onProgress: OnProgress,
+    ) => {
       // Its workers, and itself when it is started again, take the code of views from the one file.
       if (file !== null && resolve(file) !== asked) {
         throw new OnefoldError("REQUEST_INVALID", `the server's definitions are those of ${resolve(file)}`, {
@@ -27,13 +32,17 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       }
       const { loadDefinitions } = await import("./load-definitions.ts");
       const { definitions } = await loadDefinitions(asked);
-      return platform.apply(definitions, { onProgress });
+      return platform.apply(definitions, { ...conditions, onProgress });
     },
+    loaded: async () => loadedProblems(platform.registry),
     drop: async ({ drafts }: { drafts: readonly string[] }) => {
       const changes: PlannedChange[] = [];
       for (const draft of drafts) changes.push(await platform.dropDraft(draft));
       return changes;
     },
+    promote: ({ target, options }: { target: string; options: MoveOptions }) =>
+      platform.versions.promote(target, options),
+    rollback: ({ name, options }: { name: string; options: MoveOptions }) => platform.versions.rollback(name, options),
     correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
       platform.correct(source, corrections),
     forget: ({ entity, key, shared }: { entity: string; key: readonly string[]; shared: boolean }) =>
@@ -42,6 +51,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),
     alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>
       askMonitoring(platform.monitoring, { desk: "alerts", call, given }),
+    experiments: ({ call, given }: { call: string; given: readonly unknown[] }) =>
+      askMonitoring(platform.monitoring, { desk: "experiments", call, given }),
     run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.runBatch(source, {
         onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),

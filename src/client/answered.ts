@@ -33,4 +33,7 @@ export type RequestDataOf<S> = TypesOf<S> extends { readonly request: infer Q } 
 /** A row as a stream takes it. */
 export type RowOf<S> = TypesOf<S> extends { readonly columns: infer C } ? InputRow<C> : AnyObject;
 
+/** With a version or an alias behind it, or with none. */
+export type ServiceNameOf<S> = NameOf<S> | `${NameOf<S>}@${string}`;
+
 export type NameOf<D> = D extends { readonly name: infer N extends string } ? N : string;

@@ -1,7 +1,7 @@
 /**
  * The client: feature vectors and events, typed by the definitions, with time-outs and retries.
  */
-import type { EntitiesOf, FeaturesOf, NameOf, RequestDataOf, RowOf } from "./answered.ts";
+import type { EntitiesOf, FeaturesOf, NameOf, RequestDataOf, RowOf, ServiceNameOf } from "./answered.ts";
 import { Coalescer } from "./coalescer.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { HttpTransport } from "./http-transport.ts";
@@ -96,7 +96,7 @@ export class OnefoldClient {
    * without a type, values are unknown. Rejects with the server's error, `SERVER_UNREACHABLE`, `CALL_TIMED_OUT`.
    */
   async vector<S = unknown>(
-    service: NameOf<S>,
+    service: ServiceNameOf<S>,
     entities: EntitiesOf<S>,
     options: VectorCallOptions<S> = {},
   ): Promise<TypedVector<S>> {
@@ -113,7 +113,7 @@ export class OnefoldClient {
 
   /** Vectors of many entities, in their order. One that cannot be answered rejects them all. */
   vectors<S = unknown>(
-    service: NameOf<S>,
+    service: ServiceNameOf<S>,
     entities: readonly EntitiesOf<S>[],
     options: VectorCallOptions<S> = {},
   ): Promise<TypedVector<S>[]> {

@@ -34,7 +34,7 @@ export interface Watched {
   /** `view@version`. */
   readonly views?: readonly string[];
   readonly features?: readonly string[];
-  /** By name: of what the services read, and of all their versions. */
+  /** Of what the services read: `name@2` in that version, `name` in all of them. */
   readonly services?: readonly string[];
   readonly expectations?: readonly string[];
 }
@@ -64,6 +64,8 @@ export interface RuleShape extends Named {
 export interface AlertDefinition extends RuleShape {
   readonly kind: "alert";
   readonly severity: Severity;
+  /** While it fires it is told of again so long after it was told of last; absent: told of once. */
+  readonly repeatMicros?: DurationMicros;
 }
 
 /** Where the label rows of a fresh training set come from. */

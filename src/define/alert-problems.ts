@@ -1,8 +1,9 @@
 /**
  * What contradicts itself in a rule, whether the DSL wrote it or another language did.
  */
+import { formatDuration } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import type { RuleDefinition, WatchedKind } from "./alert-definition.ts";
+import type { AlertDefinition, RuleDefinition, WatchedKind } from "./alert-definition.ts";
 import { nameProblems } from "./names.ts";
 
 export const WATCHED_KINDS: readonly WatchedKind[] = [
@@ -37,14 +38,28 @@ export function ruleProblems(rule: RuleDefinition): string[] {
       ? []
       : ["falseDiscoveryRate is no number above 0 and up to 1"]),
     ...(new Set(to).size < to.length ? ["to names a destination twice"] : []),
-    ...(rule.kind === "retrain" ? retrainProblems(rule) : severityProblems(rule.severity)),
+    ...(rule.kind === "retrain" ? retrainProblems(rule) : alertProblems(rule)),
   ];
 }
 
-function severityProblems(severity: string): string[] {
-  return ["info", "warning", "critical"].includes(severity)
-    ? []
-    : [`severity ${JSON.stringify(severity)} is none of info, warning, critical`];
+function alertProblems({ severity, repeatMicros, cooldownMicros, to }: AlertDefinition): string[] {
+  return [
+    ...(["info", "warning", "critical"].includes(severity)
+      ? []
+      : [`severity ${JSON.stringify(severity)} is none of info, warning, critical`]),
+    ...(repeatMicros === undefined ? [] : repeatProblems(repeatMicros, cooldownMicros, to)),
+  ];
+}
+
+/** A repeat is a notice that something fires, so the cool-down holds for it, too. */
+function repeatProblems(repeatMicros: number, cooldownMicros: number, to: readonly string[]): string[] {
+  return [
+    ...(repeatMicros > 0 ? [] : ["repeat is no time: leave it out to be told once"]),
+    ...(repeatMicros < cooldownMicros
+      ? [`repeat is shorter than cooldown, ${formatDuration(cooldownMicros)}: make cooldown as short`]
+      : []),
+    ...(to.length === 0 ? ["repeat needs to: nobody is told again"] : []),
+  ];
 }
 
 function retrainProblems({ labels, boundary, to }: RuleDefinition & { readonly kind: "retrain" }): string[] {

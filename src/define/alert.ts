@@ -18,6 +18,7 @@ import { callSite, refuse } from "./defined-at.ts";
 import { type Definition, type Described, formatViewName } from "./definition.ts";
 import { duration } from "./duration.ts";
 import { frozen } from "./frozen.ts";
+import { serviceId } from "./service-version.ts";
 import { rememberReferences } from "./references.ts";
 import { checkShape, unknownOptions } from "./shape.ts";
 import type { DurationText } from "./typing.ts";
@@ -26,6 +27,7 @@ type OneOrMore<T> = T | readonly T[];
 
 /** A definition, or its name. */
 type Named = string | { readonly kind: string; readonly name: string };
+type NamedService = string | { readonly kind: string; readonly name: string; readonly version?: number };
 type NamedView = string | { readonly kind: string; readonly name: string; readonly version: number | "dev" };
 
 export interface RuleOptions extends Described {
@@ -35,7 +37,8 @@ export interface RuleOptions extends Described {
   readonly source?: OneOrMore<Named>;
   readonly view?: OneOrMore<NamedView>;
   readonly feature?: OneOrMore<string>;
-  readonly service?: OneOrMore<Named>;
+  /** Without a version, in all of its versions. */
+  readonly service?: OneOrMore<NamedService>;
   readonly expectation?: OneOrMore<string>;
   readonly measure?: OneOrMore<string>;
   /** In place of the threshold that the signal itself is held against. */
@@ -59,6 +62,8 @@ export interface RuleOptions extends Described {
 
 export interface AlertOptions extends RuleOptions {
   readonly severity?: Severity;
+  /** While it fires, from one notice of it to the next: "4h". Default: it is told of once. */
+  readonly repeat?: DurationText;
   readonly to?: OneOrMore<DestinationDefinition>;
 }
 
@@ -66,7 +71,7 @@ export interface RetrainOptions extends Omit<RuleOptions, "on" | "service"> {
   /** Default drift and missing-drift. */
   readonly on?: OneOrMore<WatchedKind>;
   /** Whose features are watched, and whose training set is built. */
-  readonly service: Named;
+  readonly service: NamedService;
   /**
    * Label rows of the fresh set: a file in the server's `--labels-folder`, or each entity at every tick of the last
    * `range`.
@@ -106,15 +111,17 @@ const SAMPLES_MIN_OF_DRIFT = 30;
 
 /** Tells destinations where a signal is beyond. Throws `DEFINITION_INVALID`. */
 export function alert(name: string, options: AlertOptions): AlertDefinition {
-  checkShape(alert, "alert", name, options, {}, [...RULE_OPTIONS, "severity", "to"]);
+  checkShape(alert, "alert", name, options, {}, [...RULE_OPTIONS, "severity", "repeat", "to"]);
   const definedAt = callSite(alert);
   const problems: string[] = [];
   const to = destinationsOf(options.to, problems);
+  const repeatMicros = duration("repeat", options.repeat, problems);
   refuse({ name, definedAt }, "alert", problems);
   const definition: AlertDefinition = frozen({
     kind: "alert",
     name,
     severity: options.severity ?? "warning",
+    ...(repeatMicros === undefined ? {} : { repeatMicros }),
     ...ruleOf(options, to, MICROS_PER_HOUR, problems),
     definedAt,
   }) as AlertDefinition;
@@ -136,7 +143,7 @@ export function retrain(name: string, options: RetrainOptions): RetrainDefinitio
   const definition: RetrainDefinition = frozen({
     kind: "retrain",
     name,
-    service: nameOf(options.service),
+    service: serviceNameOf(options.service),
     labels,
     boundary: options.boundary ?? (labels.kind === "file" ? "exclusive" : "inclusive"),
     ...ruleOf(withKinds, to, MICROS_PER_DAY, problems),
@@ -212,7 +219,7 @@ function watchedOf({ on, measure, source, view, feature, service, expectation }:
     ...named("sources", listOf(source)?.map(nameOf)),
     ...named("views", listOf(view)?.map(viewNameOf)),
     ...named("features", listOf(feature)),
-    ...named("services", listOf(service)?.map(nameOf)),
+    ...named("services", listOf(service)?.map(serviceNameOf)),
     ...named("expectations", listOf(expectation)),
   };
 }
@@ -224,6 +231,10 @@ function listOf<T>(given: OneOrMore<T> | undefined): readonly T[] | undefined {
 
 function nameOf(named: Named): string {
   return typeof named === "string" ? named : String(named?.name);
+}
+
+function serviceNameOf(service: NamedService): string {
+  return typeof service === "string" ? service : serviceId(service);
 }
 
 function viewNameOf(view: NamedView): string {

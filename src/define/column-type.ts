@@ -4,27 +4,59 @@
 import type { ValueType } from "../schema/value.ts";
 import type { InputOfKind, Kind, ValueOfKind } from "./typing.ts";
 
+/** What became of a source's column. */
+export interface ColumnPast {
+  /** Former names, the first one first. */
+  readonly names: readonly string[];
+  /** The type that it was first registered with; absent where that is the present one. */
+  readonly from?: ValueType;
+  readonly isDropped: boolean;
+}
+
+const NO_PAST: ColumnPast = { names: [], isDropped: false };
+
 /** A column's type as the DSL writes it; every method returns a new one. */
 export class ColumnType<K extends Kind = Kind, N extends boolean = boolean> {
   declare readonly "~types": { readonly kind: K; readonly nullable: N };
   readonly valueType: ValueType;
   readonly isNullable: boolean;
   readonly description: string | undefined;
+  readonly past: ColumnPast;
 
-  constructor(valueType: ValueType, isNullable: boolean, description: string | undefined) {
+  constructor(valueType: ValueType, isNullable: boolean, description: string | undefined, past: ColumnPast = NO_PAST) {
     this.valueType = Object.freeze(valueType);
     this.isNullable = isNullable;
     this.description = description;
+    this.past = Object.freeze(past);
     Object.freeze(this);
   }
 
   /** Lets the column be null or missing. */
   nullable(): ColumnType<K, true> {
-    return new ColumnType<K, true>(this.valueType, true, this.description);
+    return new ColumnType<K, true>(this.valueType, true, this.description, this.past);
+  }
+
+  /**
+   * Of a source's column that was renamed: its former names, the first one first. Whoever still sends one of them is
+   * understood; what is stored stays under the first.
+   */
+  was(...names: readonly [string, ...string[]]): ColumnType<K, N> {
+    return new ColumnType<K, N>(this.valueType, this.isNullable, this.description, { ...this.past, names });
+  }
+
+  /** Of a source's column whose type was widened: the type that it was first registered with, as `t.float64().widenedFrom(t.int64())`. */
+  widenedFrom(former: ColumnType<any, any>): ColumnType<K, N> {
+    const past = { ...this.past, from: former.valueType };
+    return new ColumnType<K, N>(this.valueType, this.isNullable, this.description, past);
+  }
+
+  /** Of a source's column that nobody reads any more: it is null from now on, and whoever still sends it is understood. */
+  dropped(): ColumnType<K, true> {
+    return new ColumnType<K, true>(this.valueType, true, this.description, { ...this.past, isDropped: true });
   }
 
   describe(text: string): ColumnType<K, N> {
-    return new ColumnType<K, N>(this.valueType, this.isNullable, text);
+    return new ColumnType<K, N>(this.valueType, this.isNullable, text, this.past);
   }
 }
 

@@ -8,6 +8,7 @@
 import type { DurationMicros, Micros } from "../base/micros.ts";
 import type { Column, Value, ValueType } from "../schema/value.ts";
 import type { MonitoringDefinition } from "./alert-definition.ts";
+import type { ExperimentDefinition } from "./experiment-definition.ts";
 import type { Expression } from "./expression.ts";
 import type { PollDefinition } from "./poll-definition.ts";
 
@@ -378,6 +379,8 @@ export interface TransformationDefinition {
 /** The named list of features one model reads. */
 export interface ServiceDefinition extends Defined {
   readonly kind: "service";
+  /** 2, 3, ...; absent of version 1, so that services from before they had versions mean what they meant. */
+  readonly version?: number;
   /** In the order of the vector; `as` is the name in the vector, unique in it. */
   readonly features: readonly (FeatureReference & { readonly as: string })[];
   /** Names in it are those of `features` as they are read, never those of other transformations. */
@@ -394,7 +397,7 @@ export type FeatureGraphDefinition =
   | OnDemandDefinition
   | ServiceDefinition;
 
-export type Definition = FeatureGraphDefinition | MonitoringDefinition;
+export type Definition = FeatureGraphDefinition | ExperimentDefinition | MonitoringDefinition;
 
 /** `name@version`. */
 export function formatViewName(view: { readonly name: string; readonly version: number | "dev" }): string {

@@ -14,6 +14,7 @@ import {
   type Selection,
   type ValuesOf,
 } from "./selection.ts";
+import { serviceVersionProblems } from "./service-version.ts";
 import { checkShape } from "./shape.ts";
 import { repeated } from "./source-problems.ts";
 import { transformationProblems } from "./transformation-problems.ts";
@@ -62,6 +63,8 @@ export type VectorRequest<S> = S extends { readonly "~types"?: { readonly reques
 type SelectedValues<T extends readonly AnySelectable[]> = Simplify<Intersection<ValuesOf<T[number]>>>;
 
 interface ServiceOptions<T, X, O extends string> extends Described {
+  /** 1, 2, ...: versions stand beside each other, and a name without one means what its alias says. Default 1. */
+  readonly version?: number;
   readonly features: T;
   /** Values computed from the features: of a feature's name, they stand in its place; else behind all, in order. */
   readonly transform?: X;
@@ -98,7 +101,7 @@ export function service<
       ...(options?.transform === undefined ? {} : { transform: "members" }),
       ...(options?.omit === undefined ? {} : { omit: "list" }),
     },
-    ["transform", "omit"],
+    ["version", "transform", "omit"],
   );
   const selections = (options.features as T).map(asSelection);
   const types = typesOf(selections);
@@ -106,6 +109,7 @@ export function service<
   const definition: ServiceDefinition = frozen({
     kind: "service",
     name: name as string,
+    version: options.version === 1 ? undefined : options.version,
     features: selections.flatMap((selection) => selection.features),
     transform:
       options.transform === undefined ? undefined : buildTransform(name, options.transform as X, types, definedAt),
@@ -163,6 +167,7 @@ export function serviceProblems(definition: ServiceDefinition, types: FeatureTyp
   const names = definition.features.map((feature) => feature.as);
   return [
     ...nameProblems("its name", definition.name),
+    ...serviceVersionProblems(definition.version),
     ...(names.length === 0 ? ["it has no features"] : []),
     ...names.flatMap((name) => nameProblems("feature", name)),
     ...repeated(names).map((name) => `feature "${name}" is in it twice: use .prefix() or .pick()`),

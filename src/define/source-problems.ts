@@ -2,7 +2,7 @@
  * What contradicts itself in a source, whether the DSL wrote it or another language did.
  */
 import { nearestNames } from "../base/nearest-names.ts";
-import { formatType, sameType } from "../schema/value.ts";
+import { formatType, labelOf, namesOf, sameType, widens } from "../schema/value.ts";
 import type { BatchFormat, BatchSourceDefinition, SourceDefinition } from "./definition.ts";
 import { expectationProblems } from "./expectation-problems.ts";
 import { type ExpressionColumn, ExpressionProblem, expressionType } from "./expression-type.ts";
@@ -13,18 +13,23 @@ import { sourceSlaProblems } from "./sla.ts";
 
 /** Stored columns, then derived ones: what aggregations and predicates may name. */
 export function columnsOf(source: SourceDefinition): ExpressionColumn[] {
-  return [...source.columns, ...source.derived].map(({ name, type }) => ({ name, type }));
+  return [...source.columns.filter(isRead), ...source.derived].map(({ name, type }) => ({ name, type }));
+}
+
+function isRead({ dropped }: SourceDefinition["columns"][number]): boolean {
+  return dropped !== true;
 }
 
 /** A sentence for each contradiction; empty when there is none. */
 export function sourceProblems(source: SourceDefinition): string[] {
   const columns = columnsOf(source);
-  const names = columns.map((column) => column.name);
+  const names = [...source.columns.flatMap(namesOf), ...source.derived.map(({ name }) => name)];
   return [
     ...nameProblems("its name", source.name),
     ...(source.columns.length === 0 ? ["it has no columns"] : []),
     ...names.flatMap(columnNameProblems),
-    ...repeated(names).map((name) => `there are two columns "${name}"`),
+    ...repeated(names).map((name) => `there are two columns "${name}", by their present names or former ones`),
+    ...source.columns.flatMap(wideningProblems),
     ...eventTimeProblems(source),
     ...idProblems(source),
     ...derivedProblems(source),
@@ -45,8 +50,16 @@ export function sourceProblems(source: SourceDefinition): string[] {
   ];
 }
 
+function wideningProblems(column: SourceDefinition["columns"][number]): string[] {
+  const { from, type } = column;
+  if (from === undefined || (widens(from, type) && !sameType(from, type))) return [];
+  return [
+    `column "${labelOf(column)}" is ${formatType(type)}, which does not widen ${formatType(from)}: an int64 may become a float64 or a wide int64`,
+  ];
+}
+
 function eventTimeProblems(source: SourceDefinition): string[] {
-  const column = source.columns.find((one) => one.name === source.eventTime);
+  const column = source.columns.filter(isRead).find((one) => one.name === source.eventTime);
   if (column === undefined) return [`eventTime: ${missing(source.eventTime, source)}`];
   if (column.type.name !== "timestamp")
     return [`eventTime: column "${column.name}" is ${formatType(column.type)}, not a timestamp`];
@@ -55,7 +68,7 @@ function eventTimeProblems(source: SourceDefinition): string[] {
 
 function idProblems(source: SourceDefinition): string[] {
   if (source.id === undefined) return [];
-  const column = source.columns.find((one) => one.name === source.id);
+  const column = source.columns.filter(isRead).find((one) => one.name === source.id);
   if (column === undefined) return [`id: ${missing(source.id, source)}`];
   if (column.type.name === "string" || column.type.name === "int64") return [];
   return [`id: column "${column.name}" is ${formatType(column.type)}; an id is a string or an int64`];
@@ -68,7 +81,7 @@ function missing(name: string, source: SourceDefinition): string {
 }
 
 function derivedProblems(source: SourceDefinition): string[] {
-  const known: ExpressionColumn[] = [...source.columns];
+  const known: ExpressionColumn[] = source.columns.filter(isRead);
   return source.derived.flatMap((derived) => {
     const problems = attempt(() => {
       const type = expressionType(derived.expression, known);

@@ -26,6 +26,7 @@ import type { PollDefinition } from "./poll-definition.ts";
 import { sourceProblems } from "./source-problems.ts";
 import type { DurationText, OfColumn, Problem, Require } from "./typing.ts";
 import { checkShape } from "./shape.ts";
+import { storedExpectation, storedNames, storedPoll, withStoredNames } from "./stored-names.ts";
 
 type Columns = Readonly<Record<string, AnyColumnType>>;
 type Expressions = Readonly<Record<string, AnyExpr>>;
@@ -144,7 +145,7 @@ export function stream<
     dedupeWithinMicros: duration("dedupeWithin", options.dedupeWithin, problems) ?? 7 * MICROS_PER_DAY,
     availableAfterMicros: duration("availableAfter", options.availableAfter, problems) ?? 0,
     ...(lateAfterMicros === undefined ? {} : { lateAfterMicros }),
-    ...(options.poll === undefined ? {} : { poll: options.poll }),
+    ...(options.poll === undefined ? {} : { poll: pollOf(options) }),
     ...(options.kafka === undefined ? {} : { kafka: kafkaTopic(options.kafka, problems) }),
     definedAt: callSite(stream),
   });
@@ -152,6 +153,12 @@ export function stream<
     refuse(definition, "stream", ["poll is not what http({...}) gives"]);
   refuse(definition, "stream", [...problems, ...sourceProblems(definition)]);
   return definition as Stream<N, C, D>;
+}
+
+/** What is none is refused by `stream`. */
+function pollOf({ poll, columns }: { readonly poll?: PollDefinition; readonly columns: Columns }): PollDefinition {
+  if ((poll as { kind?: unknown } | null)?.kind !== "http") return poll!;
+  return storedPoll(poll!, storedNames(Object.entries(columns).map(([name, column]) => sourceColumn(name, column))));
 }
 
 const KAFKA_TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
@@ -219,7 +226,7 @@ export function batch<
     format: options.format,
     location: options.location,
     schedule: options.schedule,
-    ...(options.watermark === undefined ? {} : { watermark: watermark(options.watermark, problems) }),
+    ...(options.watermark === undefined ? {} : { watermark: watermark(options.watermark, options.columns, problems) }),
     ...(options.connection === undefined ? {} : { connectionEnv: options.connection.env }),
     definedAt: callSite(batch),
   });
@@ -227,8 +234,13 @@ export function batch<
   return definition as BatchSource<N, C, D>;
 }
 
-function watermark(given: NonNullable<BatchOptions["watermark"]>, problems: string[]): WatermarkDefinition {
-  const { column, lookback } = typeof given === "string" ? { column: given } : given;
+function watermark(
+  given: NonNullable<BatchOptions["watermark"]>,
+  columns: Columns,
+  problems: string[],
+): WatermarkDefinition {
+  const { column: label, lookback } = typeof given === "string" ? { column: given } : given;
+  const column = columns[label] === undefined ? label : sourceColumn(label, columns[label]).name;
   const lookbackMicros = duration("watermark: lookback", lookback, problems);
   return frozen({ column, ...(lookbackMicros === undefined ? {} : { lookbackMicros }) });
 }
@@ -240,28 +252,22 @@ function commonParts(
   options: SourceOptions<Columns, Expressions, Expressions, Expectations>,
   problems: string[],
 ): Parts {
-  const columns = Object.entries(options.columns).map(
-    ([columnName, column]): Column =>
-      frozen({
-        name: columnName,
-        type: column.valueType,
-        nullable: column.isNullable,
-        description: column.description,
-      }) as Column,
-  );
+  const columns = Object.entries(options.columns).map(([columnName, column]) => sourceColumn(columnName, column));
+  const stored = storedNames(columns);
   const sla = sourceSla(options.sla, problems);
+  const { expectations } = expectationsOf(options.expect, problems);
   return {
     name,
     columns,
     derived: derivedColumns(columns, options.derive ?? {}, problems),
     constraints: Object.entries(options.require ?? {}).map(([constraint, predicate]) => ({
       name: constraint,
-      predicate: predicate.expression,
+      predicate: withStoredNames(predicate.expression, stored),
     })),
-    ...expectationsOf(options.expect, problems),
-    eventTime: options.eventTime,
+    ...(expectations === undefined ? {} : { expectations: expectations.map((one) => storedExpectation(one, stored)) }),
+    eventTime: stored(options.eventTime),
     allowNonFinite: options.allowNonFinite ?? false,
-    ...(options.id === undefined ? {} : { id: options.id }),
+    ...(options.id === undefined ? {} : { id: stored(options.id) }),
     ...(sla === undefined ? {} : { sla }),
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.owner === undefined ? {} : { owner: options.owner }),
@@ -282,10 +288,27 @@ export function expectationsOf(
   return { expectations: given.map((one: AnyExpectation) => one.definition) };
 }
 
+/** Stored under its first name, whatever it is called now. */
+function sourceColumn(label: string, { valueType, isNullable, description, past }: AnyColumnType): Column {
+  const [first, ...between] = past.names;
+  return frozen({
+    name: first ?? label,
+    type: valueType,
+    nullable: isNullable,
+    description,
+    ...(first === undefined ? {} : { as: label }),
+    ...(between.length === 0 ? {} : { was: between }),
+    ...(past.from === undefined ? {} : { from: past.from }),
+    ...(past.isDropped ? { dropped: true as const } : {}),
+  }) as Column;
+}
+
 function derivedColumns(columns: readonly Column[], derive: Expressions, problems: string[]): DerivedColumn[] {
-  const known: ExpressionColumn[] = [...columns];
+  const known: ExpressionColumn[] = columns.filter(({ dropped }) => dropped !== true);
+  const stored = storedNames(columns);
   const derived: DerivedColumn[] = [];
-  for (const [name, { expression }] of Object.entries(derive)) {
+  for (const [name, { expression: written }] of Object.entries(derive)) {
+    const expression = withStoredNames(written, stored);
     try {
       const type = expressionType(expression, known);
       if (type === null) throw new ExpressionProblem("it is null in every row");

@@ -37,6 +37,7 @@ import { type AnySequenceFeature, type SEQUENCE_TIMES, SequenceFeature } from ".
 import { checkShape } from "./shape.ts";
 import { expectationsOf } from "./source.ts";
 import { columnsOf } from "./source-problems.ts";
+import { type StoredName, storedAggregation, storedNames } from "./stored-names.ts";
 import type { ArrayOfColumn, DurationText, OfColumn, Problem, ValueOfKind } from "./typing.ts";
 import { viewProblems } from "./view-problems.ts";
 
@@ -211,6 +212,7 @@ export function view<
   const { source, entity } = options;
   const problems: string[] = [];
   const columns = columnsOf(source);
+  const stored = storedNames(source.columns);
   const key = options.key as Readonly<Record<string, string>> | undefined;
   const definition: ViewDefinition = frozen({
     kind: "view",
@@ -218,9 +220,9 @@ export function view<
     version: options.version ?? 1,
     entity: entity.name,
     source: source.name,
-    key: entity.keys.map((column) => key?.[column.name] ?? column.name),
+    key: entity.keys.map((column) => stored(key?.[column.name] ?? column.name)),
     features: plainFeatures(options.features as Readonly<Record<string, AnyEntry>>, source).flatMap(
-      ([featureName, feature]) => buildFeature(featureName, feature, columns, problems) ?? [],
+      ([featureName, feature]) => buildFeature(featureName, feature, { columns, stored }, problems) ?? [],
     ),
     online: options.online ?? true,
     offline: options.offline ?? true,
@@ -257,18 +259,19 @@ function plainFeatures(
 function buildFeature(
   name: string,
   feature: AnyFeature,
-  columns: readonly ExpressionColumn[],
+  { columns, stored }: { readonly columns: readonly ExpressionColumn[]; readonly stored: StoredName },
   problems: string[],
 ): FeatureDefinition | undefined {
   if (!(feature instanceof Feature)) {
     problems.push(`feature "${name}" is not an aggregation such as count() or mean("amount")`);
     return undefined;
   }
-  const { aggregation, defaultValue, problem, ...described } = feature.parts;
+  const { aggregation: written, defaultValue, problem, ...described } = feature.parts;
   if (problem !== undefined) {
     problems.push(`feature "${name}": ${problem}`);
     return undefined;
   }
+  const aggregation = storedAggregation(written, stored);
   const type = featureType(aggregation, columns);
   if (typeof type === "string") problems.push(`feature "${name}": ${type}`);
   if (typeof type === "string") return undefined;

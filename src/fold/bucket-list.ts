@@ -80,6 +80,16 @@ export class BucketList {
     this.#settledAt = Number.NEGATIVE_INFINITY;
   }
 
+  /** Goes on from a list that was stored, whose cells stand at the beginning of the arrays. */
+  restart(compactAt: number, bucketCount: number, rawCount: number): void {
+    this.compactAt = compactAt;
+    this.bucketStart = 0;
+    this.bucketCount = bucketCount;
+    this.rawStart = 0;
+    this.rawCount = rawCount;
+    this.#settledAt = Number.NEGATIVE_INFINITY;
+  }
+
   /**
    * The bucket a late event at `time` falls strictly inside of, by its place in the array, or -1 where the event
    * gets a place of its own.

@@ -140,8 +140,8 @@ class CompiledViewFold implements ViewFold<FoldState> {
     return encodeState(state, this.#plan.state);
   }
 
-  decode(bytes: Uint8Array): FoldState {
-    return decodeState(bytes, this.#plan.state);
+  decode(bytes: Uint8Array, over: FoldState | null = null): FoldState {
+    return decodeState(bytes, this.#plan.state, over);
   }
 
   #readTimeWindows(state: FoldState, asOf: number, age: number, into: ReadBuffer): void {

@@ -98,6 +98,8 @@ export class EventRecord {
     const { columns } = this.#plan.derived;
     const object: Record<string, Value> = {};
     for (let i = 0; i < columns.length; i++) object[columns[i]!.name] = row[i] ?? null;
+    // Functions written before a column was renamed read it by the name that it had, those written since by the new one.
+    for (const { names, column } of this.#plan.renamed) for (const name of names) object[name] = row[column] ?? null;
     return object;
   }
 }

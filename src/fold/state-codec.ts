@@ -20,11 +20,15 @@ export const STATE_CODEC_VERSION = 1;
 
 const HEAD_BYTES = 8;
 const HEAD_CELLS = 7;
+const CELLS_AT: number = HEAD_BYTES + HEAD_CELLS * 8;
 /** Events that a decoded state has room for before it must grow. */
 const ROOM_RECORDS = 4;
 /** Of the state that is being decoded. */
 const HEAD = new Float64Array(HEAD_CELLS);
 const HEAD_BYTES_COPY = new Uint8Array(HEAD.buffer);
+/** Of states that have none: never written to. */
+const NO_CELLS: Float64Array = new Float64Array(0);
+const NO_OBJECTS: DecodedObjects = { lifetime: [], buckets: [], raw: [] };
 const IS_LITTLE_ENDIAN = new Uint8Array(new Float64Array([2]).buffer)[7] === 0x40;
 
 export interface StateLayout {
@@ -81,8 +85,11 @@ export function lastEventTimeIn(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset).getFloat64(HEAD_BYTES + 2 * 8, true);
 }
 
-/** Throws `STATE_CODEC`. Keeps nothing of `bytes`. */
-export function decodeState(bytes: Uint8Array, layout: StateLayout): FoldState {
+/**
+ * Throws `STATE_CODEC`. Keeps nothing of `bytes`. `over` is a state of the view that nobody needs any more: it becomes
+ * the decoded one, and where it has room nothing is allocated.
+ */
+export function decodeState(bytes: Uint8Array, layout: StateLayout, over: FoldState | null = null): FoldState {
   if (!IS_LITTLE_ENDIAN) throw damaged(layout, "this machine is not little-endian");
   if (bytes.length < HEAD_BYTES + HEAD_CELLS * 8) throw damaged(layout, `only ${bytes.length} bytes`);
   if (bytes[0] !== STATE_CODEC_VERSION) throw damaged(layout, `format version ${bytes[0]}, not ${STATE_CODEC_VERSION}`);
@@ -90,44 +97,107 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout): FoldState {
   if (hash !== layout.hash) throw damaged(layout, "they were written by another definition");
   if (bytes[5] !== 0 || bytes[6] !== 0 || bytes[7] !== 0) throw damaged(layout, "the head is damaged");
 
-  HEAD_BYTES_COPY.set(bytes.subarray(HEAD_BYTES, HEAD_BYTES + HEAD_CELLS * 8));
-  const [lastOffset, lastKnownTime, lastEventTime, eventCount, compactAt, bucketCount, rawCount] = HEAD;
-  const { stride, rawStride, objectStride, rawObjectStride } = layout.list;
+  HEAD_BYTES_COPY.set(bytes.subarray(HEAD_BYTES, CELLS_AT));
+  const bucketCount = HEAD[5]!;
+  const rawCount = HEAD[6]!;
+  const { stride, rawStride } = layout.list;
   const lifetimeCells = layout.lifetime.stride;
+  const bucketCells = bucketCount * stride;
+  const rawCells = rawCount * rawStride;
   const isCount = (count: number): boolean => Number.isSafeInteger(count) && count >= 0;
-  const numberCells = HEAD_CELLS + lifetimeCells + bucketCount! * stride + rawCount! * rawStride;
-  const at = HEAD_BYTES + numberCells * 8;
-  if (!isCount(bucketCount!) || !isCount(rawCount!) || at > bytes.length) {
+  const objectsAt = CELLS_AT + (lifetimeCells + bucketCells + rawCells) * 8;
+  if (!isCount(bucketCount) || !isCount(rawCount) || objectsAt > bytes.length) {
     throw damaged(layout, "their counts do not fit their length");
   }
-  // One block for all cells: making one for each costs more than what is in them. Copying also brings
-  // them to an aligned address.
-  const cells = new Float64Array(numberCells - HEAD_CELLS + ROOM_RECORDS * rawStride);
-  new Uint8Array(cells.buffer).set(bytes.subarray(HEAD_BYTES + HEAD_CELLS * 8, at));
-  const bucketsAt = lifetimeCells;
-  const rawAt = bucketsAt + bucketCount! * stride;
-  const state = new FoldState({ numbers: cells.subarray(0, bucketsAt), objects: [] });
-  state.lastOffset = lastOffset!;
-  state.lastKnownTime = lastKnownTime!;
-  state.lastEventTime = lastEventTime!;
-  state.eventCount = eventCount!;
-  const { list } = state;
-  list.compactAt = compactAt!;
-  list.bucketCount = bucketCount!;
-  list.rawCount = rawCount!;
-  if (bucketCount! > 0) list.buckets.numbers = cells.subarray(bucketsAt, rawAt);
-  list.raw.numbers = cells.subarray(rawAt);
+  const objects = decodeObjects(bytes, objectsAt, layout, bucketCount, rawCount);
+  const size = { lifetimeCells, bucketCells, rawCells, roomCells: ROOM_RECORDS * rawStride };
+  const state = over === null ? copiedApart(bytes, size) : copiedOver(over, bytes, size);
+  state.lastOffset = HEAD[0]!;
+  state.lastKnownTime = HEAD[1]!;
+  state.lastEventTime = HEAD[2]!;
+  state.eventCount = HEAD[3]!;
+  state.list.restart(HEAD[4]!, bucketCount, rawCount);
+  state.lifetime.objects = objects.lifetime;
+  state.list.buckets.objects = objects.buckets;
+  state.list.raw.objects = objects.raw;
+  return state;
+}
 
+interface StateSize {
+  readonly lifetimeCells: number;
+  readonly bucketCells: number;
+  readonly rawCells: number;
+  /** For events to come. */
+  readonly roomCells: number;
+}
+
+/** One block for all cells: making one for each costs more than what is in them. */
+function copiedApart(bytes: Uint8Array, { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize): FoldState {
+  const rawAt = lifetimeCells + bucketCells;
+  const cells = new Float64Array(rawAt + rawCells + roomCells);
+  copyCells(bytes, CELLS_AT, rawAt + rawCells, cells);
+  const state = new FoldState({
+    numbers: lifetimeCells === 0 ? NO_CELLS : cells.subarray(0, lifetimeCells),
+    objects: NO_OBJECTS.lifetime,
+  });
+  if (bucketCells > 0) state.list.buckets.numbers = cells.subarray(lifetimeCells, rawAt);
+  state.list.raw.numbers = rawAt === 0 ? cells : cells.subarray(rawAt);
+  return state;
+}
+
+function copiedOver(
+  state: FoldState,
+  bytes: Uint8Array,
+  { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize,
+): FoldState {
+  const { buckets, raw } = state.list;
+  if (buckets.numbers.length < bucketCells) buckets.numbers = new Float64Array(bucketCells);
+  if (raw.numbers.length < rawCells) raw.numbers = new Float64Array(rawCells + roomCells);
+  const bucketsAt = CELLS_AT + lifetimeCells * 8;
+  copyCells(bytes, CELLS_AT, lifetimeCells, state.lifetime.numbers);
+  copyCells(bytes, bucketsAt, bucketCells, buckets.numbers);
+  copyCells(bytes, bucketsAt + bucketCells * 8, rawCells, raw.numbers);
+  return state;
+}
+
+/** To the cells' beginning. What is encoded lies at any address, and cells at whole ones. */
+function copyCells(bytes: Uint8Array, at: number, count: number, into: Float64Array): void {
+  if (count === 0) return;
+  new Uint8Array(into.buffer, into.byteOffset, count * 8).set(bytes.subarray(at, at + count * 8));
+}
+
+interface DecodedObjects {
+  readonly lifetime: unknown[];
+  readonly buckets: unknown[];
+  readonly raw: unknown[];
+}
+
+function decodeObjects(
+  bytes: Uint8Array,
+  at: number,
+  layout: StateLayout,
+  bucketCount: number,
+  rawCount: number,
+): DecodedObjects {
+  if (!hasObjects(layout) && at === bytes.length) return NO_OBJECTS;
+  const { objectStride, rawObjectStride } = layout.list;
   const reader = new ObjectReader(bytes.subarray(at));
   try {
-    state.lifetime.objects = reader.take(layout.lifetime.objectStride);
-    list.buckets.objects = reader.take(bucketCount! * objectStride);
-    list.raw.objects = reader.take(rawCount! * rawObjectStride);
+    const objects = {
+      lifetime: reader.take(layout.lifetime.objectStride),
+      buckets: reader.take(bucketCount * objectStride),
+      raw: reader.take(rawCount * rawObjectStride),
+    };
     reader.expectEnd();
+    return objects;
   } catch (cause) {
     throw damaged(layout, (cause as Error).message);
   }
-  return state;
+}
+
+/** Whether any cell of the view's states is an object. */
+function hasObjects({ lifetime, list }: StateLayout): boolean {
+  return lifetime.objectStride + list.objectStride + list.rawObjectStride > 0;
 }
 
 function encodeObjects(
@@ -136,7 +206,7 @@ function encodeObjects(
   objectStride: number,
   rawObjectStride: number,
 ): Uint8Array | null {
-  if (layout.lifetime.objectStride === 0 && objectStride === 0 && rawObjectStride === 0) return null;
+  if (!hasObjects(layout)) return null;
   const { list } = state;
   const writer = new ObjectWriter();
   writer.putAll(state.lifetime.objects, 0, layout.lifetime.objectStride);

@@ -92,8 +92,11 @@ export interface ViewFold<S extends ViewState = ViewState> {
   read(state: S | null, asOf: Micros, into: ReadBuffer): void;
   /** Same state, same bytes: at any batch size, on any Node version. */
   encode(state: S): Uint8Array;
-  /** Throws `STATE_CODEC` for bytes of another codec version or another definition. Copies what it keeps. */
-  decode(bytes: Uint8Array): S;
+  /**
+   * Throws `STATE_CODEC` for bytes of another codec version or another definition. Copies what it keeps. Where `over` is
+   * given, a state of this fold that nobody needs any more, its memory may be used again for the decoded one.
+   */
+  decode(bytes: Uint8Array, over?: S | null): S;
 }
 
 /** Whether a window starts exactly where it should: not inside the hop that a merged bucket may have moved it by. */

@@ -13,7 +13,7 @@ import {
   type ViewDefinition,
   formatViewName,
 } from "../define/definition.ts";
-import type { Value } from "../schema/value.ts";
+import { namesOf, type Value } from "../schema/value.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { BUCKET_HEADER_CELLS, type BucketLayout } from "./bucket-list.ts";
 import { definitionText } from "./canonical-json.ts";
@@ -59,6 +59,8 @@ export interface ViewPlan {
   readonly viewName: string;
   readonly derived: CompiledDerived;
   readonly record: RecordPlan;
+  /** What columns that were renamed are called beside the name that they are stored under. */
+  readonly renamed: readonly { readonly column: number; readonly names: readonly string[] }[];
   readonly customs: readonly CustomPlan[];
   readonly features: readonly FeaturePlan[];
   readonly lifetimeFeatures: readonly number[];
@@ -115,6 +117,10 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
     viewName,
     derived,
     record,
+    renamed: source.columns.flatMap((column, i) => {
+      const names = namesOf(column).filter((name) => name !== column.name);
+      return names.length === 0 ? [] : [{ column: i, names }];
+    }),
     customs: cells.customs,
     features: features.map((feature, i) => ({
       feature,
@@ -197,7 +203,7 @@ function columnsOf({ fn, column, where }: Aggregation, source: SourceDefinition)
   return columns;
 }
 
-/** FNV-1a over everything that gives a state's cells their meaning. */
+/** FNV-1a over everything that gives a state's cells their meaning. Widened numbers take the very cells that they took. */
 function layoutHash(view: ViewDefinition, source: SourceDefinition, derived: CompiledDerived): number {
   const read = view.features.flatMap(({ aggregation }) =>
     aggregation.fn === "custom" ? [] : columnsOf(aggregation, source),
@@ -207,7 +213,9 @@ function layoutHash(view: ViewDefinition, source: SourceDefinition, derived: Com
     features: view.features.map(({ aggregation: { fn, column, over, where, custom, parameters } }) => {
       return { fn, column, over, where, custom: custom?.name, parameters };
     }),
-    columns: source.columns.filter(({ name }) => reached.has(name)).map(({ name, type }) => ({ name, type })),
+    columns: source.columns
+      .filter(({ name }) => reached.has(name))
+      .map(({ name, type, from }) => ({ name, type: from ?? type })),
     derived: source.derived.filter(({ name }) => reached.has(name)),
     exactEvents: view.exactEvents,
     forgetAfter: view.forgetAfterMicros,

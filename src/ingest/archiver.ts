@@ -9,12 +9,13 @@
  */
 import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
-import type { FeatureRow, FeatureRowTable } from "../offline-store/feature-rows.ts";
+import type { FeatureRowTable } from "../offline-store/feature-rows.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { LogEvent } from "./event.ts";
-import { type OutboxBatch, readOutbox } from "./feature-rows.ts";
+import { nextOutboxBatch, type OutboxBatch } from "./feature-rows.ts";
 import type { SourcePipeline } from "./source-pipeline.ts";
 import { readStoredView } from "./stored-view.ts";
+import { nextTurn } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
 const INTERVAL_MS = 5000;
@@ -120,6 +121,7 @@ export class Archiver {
     if (liveEnd >= pipeline.log.durableEnd) return 0;
     for await (const events of pipeline.log.read(liveEnd)) {
       batch.push(...events);
+      await nextTurn();
       if (batch.length >= EVENTS_PER_COMMIT) await commit();
     }
     if (batch.length > 0) await commit();
@@ -136,11 +138,12 @@ export class Archiver {
     let moved = 0;
     for (;;) {
       const batches: OutboxBatch[] = [];
-      const rows: FeatureRow[] = [];
-      for (const batch of readOutbox(store, runner.name, runner.view.fold, keyTypes)) {
-        if (batch.sequence >= endSequence || rows.length >= ROWS_PER_COMMIT) break;
+      let rows = 0;
+      while (rows < ROWS_PER_COMMIT) {
+        const batch = await nextOutboxBatch(store, runner.name, runner.view.fold, keyTypes, batches.at(-1)?.metaName);
+        if (batch === null || batch.sequence >= endSequence) break;
         batches.push(batch);
-        rows.push(...batch.rows);
+        rows += batch.rows.length;
       }
       if (batches.length === 0) return moved;
       if (table === null) {

@@ -12,7 +12,7 @@ import { compileDerived } from "../fold/derive.ts";
 import { columnResolver, compileExpression } from "../fold/expression.ts";
 import { type CheckOptions, checkValue } from "../schema/check-value.ts";
 import { encodeEntityKey, KEY_BYTES_MAX } from "../schema/entity-key.ts";
-import type { Row, Value, ValueType } from "../schema/value.ts";
+import { namesOf, type Row, type Value, type ValueType } from "../schema/value.ts";
 import type { CheckedRow } from "./event.ts";
 import { compileExpectations } from "./expectations.ts";
 
@@ -42,7 +42,11 @@ export interface DoorOptions {
 }
 
 interface DoorColumn {
+  /** What it is called now. */
   readonly name: string;
+  /** What it was called before; null where it was never renamed. */
+  readonly formerNames: readonly string[] | null;
+  readonly dropped: boolean;
   readonly type: ValueType;
   readonly nullable: boolean;
   /** A plain object inherits something of this name. */
@@ -52,15 +56,18 @@ interface DoorColumn {
 
 /** Compiles a source's checks. Throws `DEFINITION_INVALID` for definitions that contradict themselves. */
 export function compileDoor(source: SourceDefinition, views: readonly DoorView[], options: DoorOptions = {}): Door {
-  const columns = source.columns.map(({ name, type, nullable }): DoorColumn => {
+  const columns = source.columns.map((column): DoorColumn => {
+    const { type, nullable, dropped = false } = column;
+    const [name, ...former] = namesOf(column) as [string, ...string[]];
     const options = { allowNonFinite: source.allowNonFinite, where: name };
-    return { name, type, nullable, inherited: name in Object.prototype, options };
+    const formerNames = former.length === 0 ? null : former;
+    return { name, formerNames, dropped, type, nullable, inherited: name in Object.prototype, options };
   });
-  const names = new Set(columns.map((column) => column.name));
+  const names = new Set(source.columns.flatMap(namesOf));
   const derived = compileDerived(source);
   const maxFutureMicros = source.kind === "stream" ? source.maxFutureMicros : Number.POSITIVE_INFINITY;
-  const eventTimeAt = columns.findIndex((column) => column.name === source.eventTime);
-  const idAt = source.id === undefined ? -1 : columns.findIndex((column) => column.name === source.id);
+  const eventTimeAt = source.columns.findIndex((column) => column.name === source.eventTime);
+  const idAt = source.id === undefined ? -1 : source.columns.findIndex((column) => column.name === source.id);
   const constraints = compileConstraints(source, derived.columns);
   const expectations = options.isSecond === true ? [] : compileExpectations(source, derived.columns);
   const keys = distinctKeys(views, derived.columns);
@@ -70,9 +77,18 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
     let given = 0;
     for (const column of columns) {
       const { name } = column;
-      const raw = column.inherited && !Object.hasOwn(row, name) ? undefined : row[name];
+      let raw = column.inherited && !Object.hasOwn(row, name) ? undefined : row[name];
       if (raw !== undefined) given++;
-      const value = checkValue(raw, column.type, column.options);
+      if (column.formerNames !== null) {
+        for (const former of column.formerNames) {
+          const sent = Object.hasOwn(row, former) ? row[former] : undefined;
+          if (sent === undefined) continue;
+          given++;
+          if (raw === undefined) raw = sent;
+          else if (!isSameSent(raw, sent)) throw sentTwice(name, former);
+        }
+      }
+      const value = column.dropped ? null : checkValue(raw, column.type, column.options);
       if (value === null && !column.nullable) {
         throw new OnefoldError("NULL_NOT_ALLOWED", `column "${name}" is ${raw === undefined ? "missing" : "null"}`, {
           where: name,
@@ -109,6 +125,18 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
       return { row, eventTime, id };
     },
   };
+}
+
+/** A sender that is being changed may send a column under both names: then both say the same. */
+function isSameSent(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+function sentTwice(name: string, former: string): OnefoldError {
+  return new OnefoldError("TYPE_MISMATCH", `"${former}" is the former name of "${name}", and the two differ`, {
+    where: name,
+    hint: `send "${name}" alone`,
+  });
 }
 
 function refuseUnknown(row: Record<string, unknown>, names: ReadonlySet<string>): void {

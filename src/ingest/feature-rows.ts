@@ -18,6 +18,10 @@ import { decodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import { createRowCodec, type RowCodec } from "../schema/row-codec.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import { MinuteNotes } from "./minute-notes.ts";
+import { nextTurn } from "./turns.ts";
+
+/** Rows decoded before other work gets its turn. */
+const ROWS_PER_TURN = 500;
 
 export function minuteOf(knownTime: number): Micros {
   return (Math.floor(knownTime / MICROS_PER_MINUTE) * MICROS_PER_MINUTE) as Micros;
@@ -149,27 +153,31 @@ export interface OutboxBatch {
   readonly rows: readonly FeatureRow[];
 }
 
-/** The batches of a view that stand in the store's outbox, in sequence order. */
-export function* readOutbox(
+/** The first batch of a view that stands in the store's outbox behind the one whose meta is `after`; null for none. */
+export async function nextOutboxBatch(
   store: LocalOnlineStore,
   view: string,
   fold: ViewFold,
   keyTypes: readonly ValueType[],
-): IterableIterator<OutboxBatch> {
+  after?: string,
+): Promise<OutboxBatch | null> {
+  // Looked up at once: what is in the store changes from turn to turn.
+  const [first] = store.scanMeta(outboxPrefix(view), after);
+  if (first === undefined) return null;
   const codec = rowCodec(fold);
-  for (const { name, bytes } of store.scanMeta(outboxPrefix(view))) {
-    const rows: FeatureRow[] = [];
-    for (const reader = new ByteReader(bytes); !reader.atEnd;) {
-      const [key, minute, epoch, ...values] = codec.decode(reader);
-      rows.push({
-        key: decodeEntityKey(key as string, keyTypes),
-        minute: minute as Micros,
-        epoch: epoch as number,
-        values: values as Value[],
-      });
-    }
-    yield { sequence: Number(name.slice(outboxPrefix(view).length)), metaName: name, rows };
+  const rows: FeatureRow[] = [];
+  for (const reader = new ByteReader(first.bytes); !reader.atEnd;) {
+    const [key, minute, epoch, ...values] = codec.decode(reader);
+    rows.push({
+      key: decodeEntityKey(key as string, keyTypes),
+      minute: minute as Micros,
+      epoch: epoch as number,
+      values: values as Value[],
+    });
+    // A busy minute has a row for each entity of each view.
+    if (rows.length % ROWS_PER_TURN === 0) await nextTurn();
   }
+  return { sequence: Number(first.name.slice(outboxPrefix(view).length)), metaName: first.name, rows };
 }
 
 function rowCodec(fold: ViewFold): RowCodec {

@@ -13,7 +13,7 @@ import type { DerivedFaults, ViewDerivation } from "../fold/derive.ts";
 import type { ViewFold } from "../fold/view-fold.ts";
 import type { EventRow } from "../offline-store/event-rows.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { Row, Value } from "../schema/value.ts";
+import { labelOf, type Row, type Value } from "../schema/value.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
 import { jsonData } from "./json-data.ts";
 
@@ -51,7 +51,7 @@ export class FoldLetters {
 
   /** `draft` tells the definitions apart that a draft has had: what poisoned one may not poison the next. */
   constructor(source: SourceDefinition, view: ViewDefinition, draft: string | undefined) {
-    this.#columnNames = source.columns.map(({ name }) => name);
+    this.#columnNames = source.columns.map(labelOf);
     this.#view = formatViewName(view);
     this.#prefix = foldLetterPrefix(this.#view, draft);
   }

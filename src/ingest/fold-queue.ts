@@ -1,11 +1,11 @@
 /**
- * Events that are durable and wait to be folded, in order. Small amounts are folded at once; large ones in
- * slices, so that reads and other requests get their turns in between.
+ * Events that are durable and wait to be folded, in order. What takes a millisecond is folded at once, more in
+ * slices, so that reads and other requests get their turns in between: an event may have many views to go into.
  */
 import type { LogEvent } from "./event.ts";
 
-const SLICE_EVENTS = 256;
-const SLICE_MS_MAX = 8;
+const SLICE_EVENTS = 32;
+const SLICE_MS_MAX = 1;
 
 interface Waiting {
   readonly events: readonly LogEvent[];

@@ -6,6 +6,12 @@
  * Letting go takes second chances: a hand goes round the entries, takes what was used since its last visit for
  * unused from now on, and lets go what was not. The hand stays where it stopped: a Map that is walked from its
  * beginning each time steps over every entry that was deleted there, thousands for each one let go.
+ *
+ * While there is room all that is asked for stays. Once there is none, only each so many-th of what is not in memory
+ * takes the place of something that is: what is asked for often is in before long, and what is asked for once is not
+ * worth what letting go and keeping take. Else a state that is read is decoded over the one that was so read before;
+ * one that is folded into is a guest, which stays until it is written. Whatever leaves leaves its memory to the next of
+ * about its size: to allocate a state for each that comes has the garbage collector look at all of them again and again.
  */
 import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
@@ -18,6 +24,12 @@ const COUNT_MAX = 1_000_000;
 const BYTES_MAX = 128 * 1024 * 1024;
 /** So many changed states are a reason to flush, however many are kept. */
 const DIRTY_MAX = 100_000;
+/** Of states that are asked for and not in memory, while that is full, so many-th takes a place in it. */
+const ADMITTED_ONE_IN = 8;
+/** Of states that left, for those to come. */
+const SPARE_BYTES_MAX = 4 * 1024 * 1024;
+/** A state may take the memory of another that is in the same step of encoded sizes. */
+const SPARE_STEP_BYTES = 256;
 /** How far the hand goes at once, where next to nothing can be let go. */
 const STEPS_MAX = 1000;
 
@@ -31,6 +43,8 @@ export interface HotState<S extends ViewState = ViewState> {
   /** Part of a commit under way. */
   flushing: boolean;
   used: boolean;
+  /** Stays until it is written, and no longer. */
+  readonly isGuest: boolean;
   /** Encoded size when last read or written. */
   bytes: number;
   /** Of the state's last event, as the totals count it. */
@@ -60,6 +74,13 @@ export class HotStates<S extends ViewState = ViewState> {
   readonly #entries = new Map<EntityKey, HotState<S>>();
   /** Brings a state that was just read to the present where the store has more of it than was written whole. */
   catchUp: ((key: EntityKey, state: S) => void) | null = null;
+  readonly #guests = new Map<EntityKey, HotState<S>>();
+  /** The one that was read last without taking a place. */
+  #lent: S | null = null;
+  /** States that nobody needs any more, by their size. */
+  readonly #spares = new Map<number, S[]>();
+  #spareBytes = 0;
+  #missed = 0;
   /** Null until it is needed: an iterator keeps every table that the Map outgrows before its next step. */
   #hand: Iterator<readonly [EntityKey, HotState<S>]> | null = null;
   #dirty: HotState<S>[] = [];
@@ -75,7 +96,7 @@ export class HotStates<S extends ViewState = ViewState> {
   }
 
   get count(): number {
-    return this.#entries.size;
+    return this.#entries.size + this.#guests.size;
   }
 
   get dirtyCount(): number {
@@ -87,24 +108,27 @@ export class HotStates<S extends ViewState = ViewState> {
     return this.#dirty.length > Math.min(this.#countMax / 2, DIRTY_MAX);
   }
 
-  /** The entity's state, or null where nothing was folded for it. */
+  /** The entity's state, or null where nothing was folded for it. Good until another is asked for. */
   get(key: EntityKey): S | null {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) {
-      entry.used = true;
-      return entry.state.lastOffset === Number.NEGATIVE_INFINITY ? null : entry.state;
-    }
-    return this.#load(key)?.state ?? null;
+    const entry = this.#find(key);
+    if (entry !== undefined) return entry.state.lastOffset === Number.NEGATIVE_INFINITY ? null : entry.state;
+    const bytes = this.#store.lend(this.space, key);
+    if (bytes === null) return null;
+    const { length } = bytes;
+    if (this.#takesPlace(length))
+      return this.#keep(key, this.#decode(key, bytes, this.#takeSpare(length)), length).state;
+    this.#lent = this.#decode(key, bytes, this.#lent);
+    return this.#lent;
   }
 
   /** The entity's state to fold into: an empty one where there is none. */
   entry(key: EntityKey): HotState<S> {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) {
-      entry.used = true;
-      return entry;
-    }
-    return this.#load(key) ?? this.#keep(key, this.#fold.empty(), 0);
+    const entry = this.#find(key);
+    if (entry !== undefined) return entry;
+    const bytes = this.#store.lend(this.space, key);
+    const length = bytes?.length ?? 0;
+    const state = bytes === null ? this.#fold.empty() : this.#decode(key, bytes, this.#takeSpare(length));
+    return this.#takesPlace(length) ? this.#keep(key, state, length) : this.#invite(key, state, length);
   }
 
   /** Another state in place of the entity's. */
@@ -116,7 +140,7 @@ export class HotStates<S extends ViewState = ViewState> {
 
   /** Encoded size when last read or written; 0 where it is not in memory or was never written. */
   bytesOf(key: EntityKey): number {
-    return this.#entries.get(key)?.bytes ?? 0;
+    return (this.#entries.get(key) ?? this.#guests.get(key))?.bytes ?? 0;
   }
 
   /** `inTail`: what changed it is in its tail, which is written by others. A state that is new is written all the same. */
@@ -146,7 +170,7 @@ export class HotStates<S extends ViewState = ViewState> {
       if (!entry.whole) continue;
       const bytes = this.#fold.encode(entry.state);
       this.totals?.grew(bytes.length - entry.bytes);
-      this.#bytes += bytes.length - entry.bytes;
+      if (!entry.isGuest) this.#bytes += bytes.length - entry.bytes;
       entry.bytes = bytes.length;
       entry.whole = false;
       states.push({ space: this.space, key: entry.key, epoch: this.#epoch, offset: entry.state.lastOffset, bytes });
@@ -155,43 +179,87 @@ export class HotStates<S extends ViewState = ViewState> {
       states,
       committed: () => {
         for (const entry of taken) entry.flushing = false;
+        this.#letGuestsGo();
         this.#letGo();
       },
     };
   }
 
-  #load(key: EntityKey): HotState<S> | null {
-    const bytes = this.#store.lend(this.space, key);
-    if (bytes === null) return null;
-    const { length } = bytes;
-    const state = this.#fold.decode(bytes);
-    this.catchUp?.(key, state);
-    return this.#keep(key, state, length);
+  #find(key: EntityKey): HotState<S> | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return this.#guests.get(key);
+    entry.used = true;
+    return entry;
   }
 
-  #keep(given: EntityKey, state: S, bytes: number): HotState<S> {
-    const key = ownKey(given);
-    const { lastEventTime: countedTime } = state;
-    const flags = { dirty: false, whole: false, flushing: false, used: false };
-    const entry: HotState<S> = { key, state, ...flags, bytes, countedTime };
-    this.#entries.set(key, entry);
+  /** `bytes` are lent by the store: nothing may be asked of it before they are decoded. */
+  #decode(key: EntityKey, bytes: Uint8Array, over: S | null): S {
+    const state = this.#fold.decode(bytes, over);
+    this.catchUp?.(key, state);
+    return state;
+  }
+
+  /** Whether a state that is not in memory is to be from now on. */
+  #takesPlace(bytes: number): boolean {
+    if (!this.#isFullWith(1, bytes)) return true;
+    this.#missed = (this.#missed + 1) % ADMITTED_ONE_IN;
+    return this.#missed === 0;
+  }
+
+  #keep(key: EntityKey, state: S, bytes: number): HotState<S> {
+    const entry = entryOf(key, state, bytes, false);
+    this.#entries.set(entry.key, entry);
     this.#bytes += bytes;
     this.#letGo(entry);
     return entry;
   }
 
-  #isFull(): boolean {
-    return this.#entries.size > this.#countMax || this.#bytes + this.#entries.size * ENTRY_BYTES > this.#bytesMax();
+  #invite(key: EntityKey, state: S, bytes: number): HotState<S> {
+    const entry = entryOf(key, state, bytes, true);
+    this.#guests.set(entry.key, entry);
+    return entry;
+  }
+
+  #letGuestsGo(): void {
+    for (const [key, guest] of this.#guests) {
+      if (guest.dirty || guest.flushing) continue;
+      this.#guests.delete(key);
+      this.#leaveSpare(guest);
+    }
+  }
+
+  #takeSpare(bytes: number): S | null {
+    const step = Math.floor(bytes / SPARE_STEP_BYTES);
+    const spare = this.#spares.get(step)?.pop();
+    if (spare === undefined) return null;
+    this.#spareBytes -= step * SPARE_STEP_BYTES;
+    return spare;
+  }
+
+  #leaveSpare({ state, bytes }: HotState<S>): void {
+    if (this.#spareBytes > SPARE_BYTES_MAX) return;
+    const step = Math.floor(bytes / SPARE_STEP_BYTES);
+    const spares = this.#spares.get(step);
+    if (spares === undefined) this.#spares.set(step, [state]);
+    else spares.push(state);
+    this.#spareBytes += step * SPARE_STEP_BYTES;
+  }
+
+  /** Whether there is more in memory than may be, with so many more entries of so many bytes. */
+  #isFullWith(more: number, bytes: number): boolean {
+    const count = this.#entries.size + more;
+    return count > this.#countMax || this.#bytes + bytes + count * ENTRY_BYTES > this.#bytesMax();
   }
 
   /** All but `kept`, which is about to be used. */
   #letGo(kept?: HotState<S>): void {
-    for (let steps = Math.min(this.#entries.size, STEPS_MAX); steps > 0 && this.#isFull(); steps--) {
+    for (let steps = Math.min(this.#entries.size, STEPS_MAX); steps > 0 && this.#isFullWith(0, 0); steps--) {
       const [key, entry] = this.#nextOfRound();
       if (entry.dirty || entry.flushing || entry.used || entry === kept) entry.used = false;
       else {
         this.#entries.delete(key);
         this.#bytes -= entry.bytes;
+        this.#leaveSpare(entry);
       }
     }
   }
@@ -203,4 +271,9 @@ export class HotStates<S extends ViewState = ViewState> {
     this.#hand = this.#entries.entries();
     return (this.#hand.next() as IteratorYieldResult<readonly [EntityKey, HotState<S>]>).value;
   }
+}
+
+function entryOf<S extends ViewState>(key: EntityKey, state: S, bytes: number, isGuest: boolean): HotState<S> {
+  const flags = { dirty: false, whole: false, flushing: false, used: false, isGuest };
+  return { key: ownKey(key), state, ...flags, bytes, countedTime: state.lastEventTime };
 }

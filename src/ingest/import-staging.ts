@@ -13,7 +13,7 @@ import { nearestNames } from "../base/nearest-names.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { sqlName, sqlText, sqlType, type QueryEngine } from "../offline-store/engine.ts";
 import { entityKeySql, keyIsUsableSql } from "../offline-store/entity-key-sql.ts";
-import type { Column } from "../schema/value.ts";
+import { type Column, labelOf, namesOf } from "../schema/value.ts";
 import type { DoorView } from "./door.ts";
 import { columnExpression, expectationSql, expressionSql, mayThrow, type ResolveSql } from "./expression-sql.ts";
 import { type CsvHeader, csvReaderSql, csvRowError, readCsvHeader } from "../offline-store/csv-file.ts";
@@ -83,21 +83,24 @@ export async function stageFile(
     const described = await engine.rows(`DESCRIBE SELECT * FROM ${describedReader(path, format, header)}`);
     const types = new Map(described.map((row) => [String(row["column_name"]), String(row["column_type"])]));
     const wanted = wantedColumns(request);
-    const readNames: string[] = [];
-    const columns = wanted.map(({ column, fileColumn }): ImportColumn => {
+    /** Of each cell: the columns of the file that it may stand in. */
+    const readNames: (readonly string[])[] = [];
+    const columns = wanted.map(({ column, fileColumns }): ImportColumn => {
       // A key that JSON rows first have late in the file is no less there.
-      if (!types.has(fileColumn) && format !== "json") {
+      const there = format === "json" ? fileColumns : fileColumns.filter((name) => types.has(name));
+      if (there.length === 0 || column.dropped === true) {
         if (column.nullable) return absentColumn(column.type);
-        throw missingColumn(path, column.name, fileColumn, types.keys());
+        throw missingColumn(path, labelOf(column), fileColumns[0]!, types.keys());
       }
-      readNames.push(fileColumn);
+      readNames.push(there);
       const cell = `_c${readNames.length - 1}`;
-      return importColumn(column, cell, types.get(fileColumn) ?? "JSON", format, source.allowNonFinite);
+      const type = there.map((name) => types.get(name)).find((one) => one !== undefined);
+      return importColumn(column, cell, type ?? "JSON", format, source.allowNonFinite);
     });
     await engine.run(
-      `INSERT INTO ${sqlName(table)} ${stagingSelect(request, columns, reader(path, format, header, readNames), readNames, index)}`,
+      `INSERT INTO ${sqlName(table)} ${stagingSelect(request, columns, reader(path, format, header, readNames.flat()), readNames, index)}`,
     );
-    const asked = new Set(wanted.map(({ fileColumn }) => fileColumn));
+    const asked = new Set(wanted.flatMap(({ fileColumns }) => fileColumns));
     return {
       path,
       decoders: columns.map((column) => column.decode),
@@ -121,25 +124,30 @@ export async function stageFile(
 
 interface WantedColumn {
   readonly column: Column;
-  readonly fileColumn: string;
+  /** Its present name first, then former ones. */
+  readonly fileColumns: readonly string[];
 }
 
 function wantedColumns({ source, columnMap, knownTimeColumn }: StagingRequest): WantedColumn[] {
-  const columns = source.columns.map((column) => ({ column, fileColumn: columnMap[column.name] ?? column.name }));
+  const columns = source.columns.map((column) => {
+    const names = namesOf(column);
+    const mapped = names.find((name) => columnMap[name] !== undefined);
+    return { column, fileColumns: mapped === undefined ? names : [columnMap[mapped]!] };
+  });
   if (knownTimeColumn === null) return columns;
   const known: Column = { name: "_known_time", type: { name: "timestamp" }, nullable: false };
-  return [...columns, { column: known, fileColumn: knownTimeColumn }];
+  return [...columns, { column: known, fileColumns: [knownTimeColumn] }];
 }
 
 function stagingSelect(
   request: StagingRequest,
   columns: readonly ImportColumn[],
   from: string,
-  readNames: readonly string[],
+  readNames: readonly (readonly string[])[],
   index: number,
 ): string {
   const { source, knownTimeColumn } = request;
-  const cells = readNames.map((name, i) => `, ${sqlName(name)} AS _c${i}`).join("");
+  const cells = readNames.map((names, i) => `, ${cellSql(names)} AS _c${i}`).join("");
   const read = `SELECT row_number() OVER () - 1 AS _row${cells} FROM ${from}`;
   const names = source.columns.map(({ name }) => name);
   const values = columns.map((column, i) => `${column.value} AS ${sqlName(names[i] ?? "_known_time")}`).join(", ");
@@ -153,6 +161,11 @@ function stagingSelect(
   const raw = `[${columns.map((column) => column.raw).join(", ")}]`;
   return `SELECT ${names.map(sqlName).join(", ")}, _event, _known, _id, ${index}::INTEGER, _row,
     CASE WHEN _good THEN NULL ELSE ${raw} END FROM (${judged})`;
+}
+
+function cellSql(names: readonly string[]): string {
+  const columns = names.map(sqlName);
+  return columns.length === 1 ? columns[0]! : `coalesce(${columns.join(", ")})`;
 }
 
 /** Conditions beside the cells' own that must hold for a row to be good without the door's look. */

@@ -12,7 +12,7 @@ export interface SignalSubject {
   /** `view@version`. */
   readonly view?: string;
   readonly feature?: string;
-  /** `service@version`. */
+  /** As `serviceSubject` has it. */
   readonly service?: string;
   /** Name of an expectation. */
   readonly expectation?: string;

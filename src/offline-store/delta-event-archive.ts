@@ -22,9 +22,10 @@ import { retractionTag } from "./retractions.ts";
 import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableFileStats, TableSnapshot } from "./offline-store.ts";
 import { type ParquetFilesRequest, timeBounds, writeParquetFiles } from "./parquet-file.ts";
-import { batchOfRows } from "./row-batch.ts";
+import { batchesInTurns } from "./row-batch.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
 import { byPlace, kindOfTable } from "./table-kinds.ts";
+import { widenTable } from "./widened-table.ts";
 
 /** Joined files stay for readers that still have them in their lists. */
 const COMPACTED_KEPT_MS = 24 * 3_600_000;
@@ -71,12 +72,31 @@ export interface HistoryArchive extends EventArchive {
   replaceHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles>;
 }
 
-/** Opens the table `events/<source>`, creating it or adding columns the source gained. */
-export async function openEventArchive(
+/** As `openEventArchive`, for the process that owns the source: what its files lack of wider types is written anew. */
+export async function openOwnEventArchive(
   store: OfflineStore,
   engine: QueryEngine,
   source: SourceDefinition,
 ): Promise<HistoryArchive> {
+  const archive = await openArchive(store, engine, source);
+  await widenTable(archive.table, engine, archive.columns);
+  return archive;
+}
+
+/** Opens the table `events/<source>`, creating it or adding columns the source gained. */
+export function openEventArchive(
+  store: OfflineStore,
+  engine: QueryEngine,
+  source: SourceDefinition,
+): Promise<HistoryArchive> {
+  return openArchive(store, engine, source);
+}
+
+async function openArchive(
+  store: OfflineStore,
+  engine: QueryEngine,
+  source: SourceDefinition,
+): Promise<DeltaEventArchive> {
   const stored = source.columns.map(({ name, type, description }): Column => ({
     name,
     type,
@@ -93,19 +113,19 @@ export async function openEventArchive(
 
 class DeltaEventArchive implements HistoryArchive {
   readonly columns: readonly Column[];
-  readonly #table: OfflineTable;
+  readonly table: OfflineTable;
   readonly #engine: QueryEngine;
   readonly #storedCount: number;
 
   constructor(table: OfflineTable, engine: QueryEngine, columns: readonly Column[], storedCount: number) {
-    this.#table = table;
+    this.table = table;
     this.#engine = engine;
     this.columns = columns;
     this.#storedCount = storedCount;
   }
 
   async files(epoch?: number): Promise<ArchiveFiles> {
-    return filesOf(await this.#table.snapshot(), epoch, this.#table.folder);
+    return filesOf(await this.table.snapshot(), epoch, this.table.folder);
   }
 
   async appendLive(events: readonly ArchivedEvent[]): Promise<void> {
@@ -118,20 +138,20 @@ class DeltaEventArchive implements HistoryArchive {
       first.offset === liveEnd && last.offset === liveEnd + fresh.length - 1,
       "archived offsets follow on without gaps",
     );
-    const rows = fresh.map(({ row, eventTime, knownTime, offset, id }) => [
-      ...row.slice(0, this.#storedCount),
-      Number.isNaN(eventTime) ? null : eventTime,
-      knownTime,
-      offset,
-      id,
-    ]);
-    const batch = batchOfRows(
+    const batches = batchesInTurns(
       this.columns.map(({ type }) => type),
-      rows,
+      fresh,
+      ({ row, eventTime, knownTime, offset, id }) => [
+        ...row.slice(0, this.#storedCount),
+        Number.isNaN(eventTime) ? null : eventTime,
+        knownTime,
+        offset,
+        id,
+      ],
     );
     const loaded = `live_${randomUUID()}`;
     try {
-      await this.#engine.fill(loaded, this.columns, [batch]);
+      await this.#engine.fill(loaded, this.columns, batches);
       const files = await this.#write(this.#engine, {
         prefix: `live-${String(first.offset).padStart(16, "0")}`,
         select: `SELECT * FROM ${sqlName(loaded)}`,
@@ -146,7 +166,7 @@ class DeltaEventArchive implements HistoryArchive {
           };
         },
       });
-      await this.#table.commit({
+      await this.table.commit({
         add: files,
         txn: [{ applicationId: LIVE_TXN, version: last.offset }],
         operation: "ARCHIVE LIVE",
@@ -159,14 +179,14 @@ class DeltaEventArchive implements HistoryArchive {
   }
 
   async #compact(): Promise<void> {
-    const { schema } = await this.#table.snapshot();
-    const { replaced } = await compactTable(this.#table, this.#engine, kindOfTable(schema)!, FILES_WORTH_JOINING);
-    if (replaced.length > 0) await this.#table.vacuum(COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
+    const { schema } = await this.table.snapshot();
+    const { replaced } = await compactTable(this.table, this.#engine, kindOfTable(schema)!, FILES_WORTH_JOINING);
+    if (replaced.length > 0) await this.table.vacuum(COMPACTED_KEPT_MS, ({ tags }) => tags["segment"] === "live");
   }
 
   async appendHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles> {
     const add = await this.#writeHistory(rows, files.epoch, files.historyEnd);
-    await this.#table.commit({
+    await this.table.commit({
       add,
       txn: [{ applicationId: HISTORY_TXN, version: files.historyCommits + 1 }],
       operation: "IMPORT HISTORY",
@@ -177,9 +197,9 @@ class DeltaEventArchive implements HistoryArchive {
   async replaceHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles> {
     const epoch = files.epoch + 1;
     const add = await this.#writeHistory(rows, epoch, HISTORY_BASE);
-    await this.#table.commit({
+    await this.table.commit({
       add,
-      remove: files.history.map(({ path }) => path.slice(this.#table.folder.length + 1)),
+      remove: files.history.map(({ path }) => path.slice(this.table.folder.length + 1)),
       txn: [
         { applicationId: HISTORY_TXN, version: files.historyCommits + 1 },
         { applicationId: EPOCH_TXN, version: epoch },
@@ -209,7 +229,7 @@ class DeltaEventArchive implements HistoryArchive {
     try {
       await rows.beforeCommit?.();
     } catch (error) {
-      await this.#table.discard(files);
+      await this.table.discard(files);
       throw error;
     }
     return files;
@@ -219,11 +239,11 @@ class DeltaEventArchive implements HistoryArchive {
     engine: QueryEngine,
     what: Pick<ParquetFilesRequest, "select" | "prefix" | "tagsOf">,
   ): Promise<NewFile[]> {
-    const { schema } = await this.#table.snapshot();
+    const { schema } = await this.table.snapshot();
     return writeParquetFiles(engine, {
       ...what,
       prefix: `${what.prefix}-${randomUUID()}`,
-      folder: this.#table.folder,
+      folder: this.table.folder,
       columns: this.columns,
       partitionBy: schema.partitionBy,
     });

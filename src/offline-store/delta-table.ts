@@ -9,7 +9,7 @@ import { diagnostics } from "../base/diagnostics.ts";
 import { isDiskFull } from "../base/disk-full.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
-import { formatType, sameType } from "../schema/value.ts";
+import { type Column, formatType, widens } from "../schema/value.ts";
 import {
   READER_VERSION,
   WRITER_VERSION,
@@ -226,6 +226,7 @@ class DeltaTable implements OfflineTable {
       for (const action of actions) refuseUnseenFile(change, action, this.#name, this.folder);
     }
     const actions = commitActions(change, this.#state, millisOf(this.#clock), this.#name);
+    if (change.columns !== undefined) actions.splice(1, 0, { metaData: this.#withColumns(change.columns) });
     refuseOldTxn(change, this.#state, this.#name);
     while (!(await this.#log.put(this.#state, actions))) {
       const winner = await this.#log.advance(this.#state);
@@ -268,10 +269,10 @@ class DeltaTable implements OfflineTable {
     await this.#turns.take(async () => {
       await this.#rejoin();
       for (;;) {
-        const { columns: present, partitionBy } = this.#schema(this.#state);
+        const { columns: present } = this.#schema(this.#state);
         for (const column of present) {
           const wanted = schema.columns.find(({ name }) => name === column.name);
-          if (wanted !== undefined && sameType(wanted.type, column.type)) continue;
+          if (wanted !== undefined && widens(column.type, wanted.type)) continue;
           const now = wanted === undefined ? "not declared any more" : `declared ${formatType(wanted.type)}`;
           throw new OnefoldError(
             "TABLE_INVALID",
@@ -288,13 +289,7 @@ class DeltaTable implements OfflineTable {
         }));
         const isSame = kept.every(({ nullable }, i) => nullable === present[i]!.nullable);
         if (more.length === 0 && isSame) return;
-        const metaData = {
-          ...this.#metaData(this.#state),
-          schemaString: formatSchema({
-            columns: [...kept, ...more.map((column) => ({ ...column, nullable: true }))],
-            ...(partitionBy === undefined ? {} : { partitionBy }),
-          }),
-        };
+        const metaData = this.#withColumns([...kept, ...more.map((column) => ({ ...column, nullable: true }))]);
         if (await this.#log.put(this.#state, [commitInfo("ADD COLUMNS", millisOf(this.#clock)), { metaData }])) return;
         await this.#refresh();
       }
@@ -327,6 +322,12 @@ class DeltaTable implements OfflineTable {
   #metaData(state: DeltaState): MetaDataAction {
     if (state.metaData !== null) return state.metaData;
     throw new OnefoldError("TABLE_INVALID", "a table has no metadata", { where: this.folder });
+  }
+
+  #withColumns(columns: readonly Column[]): MetaDataAction {
+    const { partitionBy } = this.#schema(this.#state);
+    const schema = { columns, ...(partitionBy === undefined ? {} : { partitionBy }) };
+    return { ...this.#metaData(this.#state), schemaString: formatSchema(schema) };
   }
 
   #schema(state: DeltaState): TableSchema {

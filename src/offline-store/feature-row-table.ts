@@ -8,7 +8,7 @@ import { type FillBatch, type QueryEngine, sqlName, sqlText } from "./engine.ts"
 import type { FeatureRow, FeatureRowTable, PastFeatureRows } from "./feature-rows.ts";
 import type { NewFile, OfflineStore, OfflineTable } from "./offline-store.ts";
 import { writeParquetFiles } from "./parquet-file.ts";
-import { batchOfRows } from "./row-batch.ts";
+import { batchesInTurns, batchOfRows } from "./row-batch.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
 import { kindOfTable } from "./table-kinds.ts";
 
@@ -94,12 +94,9 @@ export async function openFeatureRowTable(
         return;
       }
       const loaded = `rows_${randomUUID()}`;
-      const batch = batchOfRows(
-        columns.map(({ type }) => type),
-        rows.map(rowOf),
-      );
+      const types = columns.map(({ type }) => type);
       try {
-        await engine.fill(loaded, columns, [batch]);
+        await engine.fill(loaded, columns, batchesInTurns(types, rows, rowOf));
         const add = await write(`SELECT * FROM ${sqlName(loaded)}`, `rows-${String(sequence).padStart(16, "0")}`);
         await table.commit({ add, txn, operation: "ADD FEATURE ROWS" });
       } finally {

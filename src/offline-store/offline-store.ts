@@ -92,6 +92,8 @@ export interface TableCommit {
   readonly remove?: readonly string[];
   readonly replace?: readonly FileReplacement[];
   readonly txn?: readonly TableTxn[];
+  /** In place of the table's own: what all its files are like from then on. */
+  readonly columns?: readonly Column[];
   /** Shown in the table's history. */
   readonly operation: string;
   /** False where the rows stay the same and only their files change. */
@@ -166,7 +168,8 @@ export interface OfflineTable {
 export interface OfflineStore {
   /**
    * Opens the table, creating it with `schema` if absent. Columns that `schema` has in addition are added
-   * (null in older rows); any other difference throws `TABLE_INVALID`.
+   * (null in older rows), and those that it has wider are left as they are (`widened-table.ts`); any other difference throws
+   * `TABLE_INVALID`.
    */
   table(name: string, schema: TableSchema): Promise<OfflineTable>;
   /** Names of all tables, sorted. */

@@ -44,6 +44,8 @@ export interface RewriteRequest {
   readonly txn?: readonly TableTxn[];
   /** False where the rows stay the same. */
   readonly dataChange?: boolean;
+  /** What the columns of the new files are, and of the table from then on. Default: those of the table. */
+  readonly columns?: readonly Column[];
 }
 
 export interface RewriteReport {
@@ -66,7 +68,8 @@ export async function rewriteFiles(
     if (rewrites.length === 0) return { version: snapshot.version, replaced: [], rowsWritten: 0 };
     const written: NewFile[] = [];
     try {
-      for (const rewrite of rewrites) written.push(await writeAnew(table, engine, snapshot.schema.columns, rewrite));
+      const columns = request.columns ?? snapshot.schema.columns;
+      for (const rewrite of rewrites) written.push(await writeAnew(table, engine, columns, rewrite));
       const version = await table.commit(commitOf(table, snapshot, request, rewrites, written));
       const rowsWritten = written.reduce((sum, { rows }) => sum + rows, 0);
       return { version, replaced: rewrites.flatMap(({ files }) => files), rowsWritten };
@@ -128,9 +131,10 @@ function commitOf(
   rewrites: readonly FileRewrite[],
   written: readonly NewFile[],
 ): TableCommit {
-  const { hangsOn, operation, txn, dataChange = true } = request;
+  const { hangsOn, operation, txn, dataChange = true, columns } = request;
   return {
     operation,
+    ...(columns === undefined ? {} : { columns }),
     add: [],
     replace: rewrites.map(({ files }, i) => ({
       paths: files.map(({ path }) => relative(table.folder, path)),

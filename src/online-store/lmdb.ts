@@ -24,7 +24,7 @@ import type {
   StateWrite,
   StoredState,
 } from "./online-store.ts";
-import { fromStored, stateOf, toStored, versionOf } from "./stored-state.ts";
+import { fromStored, stateOf, toStored, VERSION_BYTES, versionOf } from "./stored-state.ts";
 
 const META = 0x6d;
 const STATE = 0x73;
@@ -34,6 +34,8 @@ const KEY_BYTES_MAX = 1978;
 const DROP_BATCH_KEYS = 500;
 const REASON_WAIT_MS = 1000;
 const EIO = 5;
+const PREFIXES_MAX = 1000;
+const SHORT_TEXT = 64;
 
 export interface LmdbOptions {
   /** Folder of the database; made if it is not there. */
@@ -67,6 +69,10 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
   readonly #folder: string;
   /** Keys are built here; LMDB copies them before the call returns. */
   readonly #key: Buffer = Buffer.alloc(KEY_BYTES_MAX * 3 + 8);
+  /** Its beginnings, by their length. */
+  readonly #keys: Buffer[] = [];
+  /** What the keys of a space's states begin with. */
+  readonly #prefixes = new Map<StateSpace, Buffer>();
   #silenced: Promise<boolean> | null = null;
 
   constructor(database: RootDatabase<Buffer, Buffer>, folder: string) {
@@ -83,7 +89,8 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
   override lend(space: StateSpace, key: EntityKey): Uint8Array | null {
     // One buffer for all reads, far longer than its `length` says.
     const bytes = this.#database.getBinaryFast(this.#stateKey(space, key));
-    return bytes === undefined ? null : stateOf(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+    if (bytes === undefined) return null;
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + VERSION_BYTES, bytes.length - VERSION_BYTES);
   }
 
   protected override getStored(space: StateSpace, key: EntityKey): StoredState | null {
@@ -205,18 +212,36 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
   }
 
   #stateKey(space: StateSpace, key: EntityKey): Buffer {
-    this.#key[0] = STATE;
-    let end = 1 + this.#key.write(space, 1, "utf8");
-    this.#key[end++] = 0;
-    return this.#checked(end + this.#key.write(key, end, "utf8"));
+    const prefix = this.#prefixes.get(space) ?? this.#prefixOf(space);
+    this.#key.set(prefix);
+    return this.#checked(prefix.length + writeText(this.#key, key, prefix.length));
+  }
+
+  #prefixOf(space: StateSpace): Buffer {
+    const prefix = Buffer.from(`${String.fromCharCode(STATE)}${space}\0`);
+    if (this.#prefixes.size >= PREFIXES_MAX) this.#prefixes.clear();
+    this.#prefixes.set(space, prefix);
+    return prefix;
   }
 
   #checked(length: number): Buffer {
     if (length > KEY_BYTES_MAX) {
       throw new OnefoldError("KEY_TOO_LONG", `a key of ${length} bytes with its space`, { where: this.#folder });
     }
-    return this.#key.subarray(0, length);
+    return (this.#keys[length] ??= this.#key.subarray(0, length));
   }
+}
+
+/** As `Buffer.write`, but that a short text is not handed to the runtime. */
+function writeText(into: Buffer, text: string, at: number): number {
+  const { length } = text;
+  if (length > SHORT_TEXT) return into.write(text, at, "utf8");
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) return into.write(text, at, "utf8");
+    into[at + i] = code;
+  }
+  return length;
 }
 
 function asBuffer(bytes: Uint8Array | null): Buffer | null {

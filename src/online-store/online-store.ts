@@ -89,6 +89,32 @@ export interface StoreReading {
   readonly metas: readonly (Uint8Array | null)[];
 }
 
+/** A small value to stand with the states of some groups. */
+export interface GroupMark {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly groups: readonly number[];
+}
+
+/**
+ * Of a store of several servers, each of which may come back without the last of its writes: values that go with states.
+ * A server that has a mark has all states of its group that were acknowledged before the mark was written.
+ */
+export interface StateMarks {
+  /** From 0. States of one key are in one group. */
+  groupOf(key: EntityKey): number;
+  /**
+   * Resolves once all are acknowledged, over the connections that there are when it is called: where one is lost it throws
+   * `STORE_UNAVAILABLE`, and any may be written that were sent before.
+   */
+  write(marks: readonly GroupMark[]): Promise<void>;
+  /** In no order, those that are not there as null. A group that two servers share has several. Throws as `read` does. */
+  read(
+    name: string,
+    groups: readonly number[],
+  ): Promise<readonly { readonly group: number; readonly bytes: Uint8Array | null }[]>;
+}
+
 /** Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT` where the store is another process, `STORAGE_FAILED` where it is a disk. */
 export interface OnlineStore {
   /**
@@ -103,6 +129,8 @@ export interface OnlineStore {
    * of it. Absent where none is, and where all there is goes back to one earlier moment then. Throws as `read` does.
    */
   isReplicated?(): Promise<boolean>;
+  /** Absent where all there is goes back to one earlier moment. */
+  readonly marks?: StateMarks | undefined;
   /**
    * States and metas in one round trip, for each node of a cluster in parallel. Those of one key are of one moment,
    * on a local store all are.

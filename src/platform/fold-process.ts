@@ -63,12 +63,15 @@ async function fold({ settings, source, definition, entity, draft, ...asked }: F
     },
   });
   for await (const part of parts) {
-    // What was taken counts down meanwhile, and wakes this.
-    if (partsOnTheirWay === PARTS_AHEAD) await new Promise<void>((resolve) => (onTaken = resolve));
+    while (!hasRoom()) await new Promise<void>((resolve) => (onTaken = resolve));
     partsOnTheirWay++;
     say({ kind: "part", part });
   }
   await engine.close();
+}
+
+function hasRoom(): boolean {
+  return partsOnTheirWay < PARTS_AHEAD;
 }
 
 function say(message: FromFold): void {

@@ -1,6 +1,7 @@
 /** Opens what only the owner of a data folder has: its store, its sources, and what watches them. */
 import { join } from "node:path";
 import { openServingLog } from "../serve/serving-log.ts";
+import { ShadowCounts } from "./experiments/shadow-counts.ts";
 import { resumeForgetting } from "./forget/forget-entity.ts";
 import { FreshnessWatch } from "./monitoring/freshness-watch.ts";
 import { Monitoring } from "./monitoring/monitoring.ts";
@@ -40,7 +41,7 @@ export async function openOwned(
   const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
   const monitoring = new Monitoring(context, { gauges: () => sources.gauges(), freshness, training }, options);
   closers.push(() => monitoring.close());
-  const kept = { servingLog, keptVectorsBytes, sampleRate };
+  const kept = { servingLog, keptVectorsBytes, sampleRate, shadows: new ShadowCounts(context.clock) };
   const parts = { online, publishing, sources, freshness, training, monitoring, drift };
   return { ...parts, ...kept, checks: options };
 }

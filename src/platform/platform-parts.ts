@@ -2,6 +2,7 @@
 import type { OnefoldError } from "../base/errors.ts";
 import type { SharedOnlineStore } from "../online-store/online-store.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
+import type { ShadowCounts } from "./experiments/shadow-counts.ts";
 import type { StandingChecksOptions } from "./monitoring/standing-checks.ts";
 import type { FreshnessWatch } from "./monitoring/freshness-watch.ts";
 import type { Monitoring } from "./monitoring/monitoring.ts";
@@ -34,4 +35,5 @@ export interface Owned {
   readonly sampleRate: number;
   readonly checks: StandingChecksOptions;
   readonly drift: OwnedDrift;
+  readonly shadows: ShadowCounts;
 }

@@ -7,13 +7,19 @@
  */
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { Definition } from "../define/definition.ts";
-import type { Plan, PlannedChange } from "../registry/registry.ts";
+import type { AliasMove, AskedMove } from "../registry/alias-moves.ts";
+import type { ExperimentStepAsked } from "../registry/experiment-state.ts";
+import type { ApplyConditions, Plan, PlannedChange } from "../registry/registry.ts";
 import type { SharedRegistry } from "../registry/stored-registry.ts";
 import type { OnProgress } from "./runtime-context.ts";
 import type { SourceRuntimes } from "./source-runtimes.ts";
 
 /** Code of definitions, or where to get it: asked again whenever another server has registered something. */
 export type DefinitionCode = readonly Definition[] | (() => Promise<readonly Definition[]>);
+
+export interface ApplyOptions extends ApplyConditions {
+  readonly onProgress?: OnProgress;
+}
 
 export interface RegistrationsOptions {
   readonly registry: SharedRegistry;
@@ -43,14 +49,15 @@ export class Registrations {
     return typeof code === "function" ? code() : Promise.resolve(code);
   }
 
-  apply(definitions: readonly Definition[], onProgress?: OnProgress): Promise<Plan> {
+  apply(definitions: readonly Definition[], options: ApplyOptions = {}): Promise<Plan> {
+    const { onProgress, ...conditions } = options;
     return this.#turns.take(async () => {
       const { registry, check } = this.#options;
       // Of what others have registered meanwhile they may be made.
       if (await registry.isBehind()) await this.#takeUp();
       registry.plan(definitions);
       check(definitions);
-      const plan = await registry.apply(definitions);
+      const plan = await registry.apply(definitions, conditions);
       await this.#build(onProgress);
       return plan;
     });
@@ -61,6 +68,27 @@ export class Registrations {
       const change = await this.#options.registry.dropDraft(name);
       await this.#build();
       return change;
+    });
+  }
+
+  /** Ramps an experiment, or stops it. What others have asked for meanwhile counts. Throws as `Registry.stepExperiment`. */
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void> {
+    return this.#turns.take(async () => {
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      await registry.stepExperiment(name, asked, by);
+      await this.#build();
+    });
+  }
+
+  /** What others have moved meanwhile counts. */
+  moveAlias(asked: AskedMove): Promise<AliasMove | null> {
+    return this.#turns.take(async () => {
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      const move = await registry.moveAlias(asked);
+      await this.#build();
+      return move;
     });
   }
 

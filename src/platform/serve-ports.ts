@@ -4,6 +4,8 @@
 import type { MonitoringDesks } from "../serve/monitoring-desks.ts";
 import type { ServePorts } from "../serve/ports.ts";
 import type { ServingLog } from "../serve/serving-log.ts";
+import type { ShadowCounts } from "./experiments/shadow-counts.ts";
+import { shadowSight } from "./experiments/shadow-sight.ts";
 import type { OwnedDrift } from "./monitoring/open-drift.ts";
 import type { FreshnessWatch } from "./monitoring/freshness-watch.ts";
 import { MAX_FUTURE_MICROS, type RuntimeContext } from "./runtime-context.ts";
@@ -20,6 +22,7 @@ export interface ServingOwner {
   readonly freshness: FreshnessWatch;
   readonly keptVectorsBytes: number;
   readonly drift: OwnedDrift;
+  readonly shadows: ShadowCounts;
 }
 
 export interface ServePortsOptions {
@@ -62,6 +65,7 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
     ...(owned === null ? {} : { monitoring: owned.monitoring }),
     record: (vector) => owned?.servingLog.record(vector),
     ...(owned?.drift.recorder.sight === undefined ? {} : { sight: owned.drift.recorder.sight }),
+    ...(owned === null ? {} : { shadow: shadowSight((news) => owned.shadows.took(news)) }),
     metrics,
     freshness: (options) => own("judge freshness", "ask its server: GET /freshness").freshness.report(options),
     readiness: () =>

@@ -31,7 +31,7 @@ import { refoldRun } from "../ingest/refold.ts";
 import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
 import type { RuntimeFreshness } from "./monitoring/runtime-freshness.ts";
 import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
-import { type HistoryArchive, openEventArchive } from "../offline-store/delta-event-archive.ts";
+import { type HistoryArchive, openOwnEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
@@ -450,7 +450,7 @@ export class SourceRuntime {
   async #openParts(onProgress?: OnProgress): Promise<void> {
     const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
     const views = this.#views();
-    this.#archive = await openEventArchive(offline, engine, this.#source);
+    this.#archive = await openOwnEventArchive(offline, engine, this.#source);
     this.#pipeline = await openSourcePipeline({
       source: this.#source,
       views: views.filter((view) => this.#builder.isStored(view)).map(pipelineView),

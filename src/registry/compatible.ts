@@ -5,17 +5,29 @@
  * |------------------|----------------------------------------------------------------------------------|
  * | all              | description, owner, tags, sla                                                    |
  * | entity           | nothing else                                                                     |
- * | source           | nullable columns and derived columns may be added behind the others; what is let in (constraints, expectations, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
+ * | source           | its columns as `source-evolution.ts` says; derived columns may be added behind the others; what is let in (constraints, expectations, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
  * | view             | expectations, on which no value depends; all else only in "dev"                  |
  * | on-demand        | nothing else in a numbered version, anything in "dev"                            |
- * | service          | anything: models pin what they read by the vector's names                        |
+ * | service          | anything while it has one version and that is 1; nothing else once there are more |
+ * | experiment       | weights as a ramp that takes no unit from a candidate, overrides, exposures, shadow |
  * | alert, retrain, webhook, command | anything: no value depends on them                               |
  */
 import type { Definition, SourceDefinition } from "../define/definition.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
+import { versionOfService } from "../define/service-version.ts";
 import { toData } from "./definition-data.ts";
+import { columnsRefusal } from "./source-evolution.ts";
 
-/** Why `after` may not replace `before`, which has the same kind and name; null when it may. */
-export function refusal(before: Definition, after: Definition): string | null {
+/**
+ * Why `after` may not replace `before`, which has the same kind and name, beside `others`; null when it may. `versions`: how
+ * many are registered of its name.
+ */
+export function refusal(
+  before: Definition,
+  after: Definition,
+  others: readonly Definition[],
+  versions: number,
+): string | null {
   switch (after.kind) {
     case "entity":
       return "the key of an entity never changes: define another entity";
@@ -23,7 +35,11 @@ export function refusal(before: Definition, after: Definition): string | null {
     case "on-demand":
       if (after.version === "dev") return null;
       return `a registered version never changes its meaning: give it version ${after.version + 1}, or "dev" while you work on it`;
+    case "experiment":
+      return experimentRefusal(before as ExperimentDefinition, after);
     case "service":
+      if (versionOfService(after) === 1 && versions <= 1) return null;
+      return `a service with several versions never changes one of them: give it the next version`;
     case "alert":
     case "retrain":
     case "webhook":
@@ -31,18 +47,28 @@ export function refusal(before: Definition, after: Definition): string | null {
       return null;
     default:
       return before.kind === after.kind
-        ? sourceRefusal(before as SourceDefinition, after)
+        ? sourceRefusal(before as SourceDefinition, after, others)
         : "a stream cannot become a batch source, nor the other way round: define another source";
   }
 }
 
-function sourceRefusal(before: SourceDefinition, after: SourceDefinition): string | null {
-  if (!isPrefix(before.columns.map(typeOnly), after.columns.map(typeOnly))) {
-    return "columns that are stored never change, and new ones stand behind them: define another source";
+/** What its units are served must be told by the weights that it was given one after another. */
+function experimentRefusal(before: ExperimentDefinition, after: ExperimentDefinition): string | null {
+  for (const member of ["variants", "unit", "salt"] as const) {
+    if (JSON.stringify(before[member]) === JSON.stringify(after[member])) continue;
+    const name = member === "variants" ? "service" : member;
+    return `the ${name} of an experiment never changes, as units would move back and forth: define another experiment`;
   }
-  if (after.columns.slice(before.columns.length).some((column) => !column.nullable)) {
-    return "a column added to a registered source must be nullable: rows are stored without it";
-  }
+  return null;
+}
+
+function sourceRefusal(
+  before: SourceDefinition,
+  after: SourceDefinition,
+  others: readonly Definition[],
+): string | null {
+  const ofColumns = columnsRefusal(before, after, others);
+  if (ofColumns !== null) return ofColumns;
   if (!isPrefix(before.derived.map(plain), after.derived.map(plain))) {
     return "a derived column never changes, as views are computed from it: add another one behind it";
   }
@@ -51,10 +77,6 @@ function sourceRefusal(before: SourceDefinition, after: SourceDefinition): strin
   }
   const formats = [before, after].map((source) => (source.kind === "batch" ? source.format : "stream"));
   return formats[0] === formats[1] ? null : "the format never changes: define another source";
-}
-
-function typeOnly({ name, type, nullable }: SourceDefinition["columns"][number]): string {
-  return plain({ name, type, nullable });
 }
 
 function plain(value: object): string {

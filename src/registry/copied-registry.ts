@@ -7,7 +7,8 @@
  * that were folded would be read as what they are not.
  */
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { keyOf, shownName } from "./definition-set.ts";
+import type { Definition } from "../define/definition.ts";
+import { keyOf, shownName, versionOf } from "./definition-set.ts";
 import type { RegistryContent } from "./registry-content.ts";
 import { readRegistryFile, writeRegistryFile } from "./registry-file.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
@@ -88,7 +89,7 @@ export class CopiedRegistry implements RegistryStore {
     const { formerly, where, file } = this.#options;
     const fingerprints = new Map(content.definitions.map((one) => [keyOf(one.definition), one.fingerprint]));
     const numbered = (known: RegistryContent | null): RegistryContent["definitions"] =>
-      known?.definitions.filter(({ definition }) => "version" in definition && definition.version !== "dev") ?? [];
+      known?.definitions.filter(({ definition }) => neverChanges(definition)) ?? [];
     const other = (one: RegistryContent["definitions"][number], maybeMissing: boolean): boolean => {
       const found = fingerprints.get(keyOf(one.definition));
       return found === undefined ? !maybeMissing : found !== one.fingerprint;
@@ -105,4 +106,10 @@ export class CopiedRegistry implements RegistryStore {
       },
     );
   }
+}
+
+/** Version 1 of a service may be redefined while it is the only one. */
+function neverChanges(definition: Definition): boolean {
+  const version = versionOf(definition);
+  return version !== null && version !== "dev" && (definition.kind !== "service" || version > 1);
 }

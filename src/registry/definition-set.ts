@@ -2,16 +2,20 @@
  * Definitions by kind and name: what validation, planning and look-ups stand on.
  */
 import { type Definition, formatViewName } from "../define/definition.ts";
+import { serviceId, versionOfService } from "../define/service-version.ts";
 
 /**
  * What a definition is registered under. Streams and batch sources share one space of names, as do views
- * and on-demand views, whose versions are separate entries; alerts and retraining; webhooks and commands.
+ * and on-demand views; alerts and retraining; webhooks and commands. Versions are separate entries.
  */
 export function keyOf(definition: Definition): string {
   switch (definition.kind) {
     case "entity":
+      return `entity:${definition.name}`;
     case "service":
-      return `${definition.kind}:${definition.name}`;
+      return `service:${serviceId(definition)}`;
+    case "experiment":
+      return `experiment:${definition.name}`;
     case "stream":
     case "batch":
       return `source:${definition.name}`;
@@ -27,9 +31,30 @@ export function keyOf(definition: Definition): string {
   }
 }
 
-/** `name`, or `name@version` where it has one. */
+/** `name`, or `name@version` where it has one; of a service its id. */
 export function shownName(definition: Definition): string {
-  return "version" in definition ? formatViewName(definition) : definition.name;
+  switch (definition.kind) {
+    case "view":
+    case "on-demand":
+      return formatViewName(definition);
+    case "service":
+      return serviceId(definition);
+    default:
+      return definition.name;
+  }
+}
+
+/** Null of what has none. */
+export function versionOf(definition: Definition): number | "dev" | null {
+  switch (definition.kind) {
+    case "view":
+    case "on-demand":
+      return definition.version;
+    case "service":
+      return versionOfService(definition);
+    default:
+      return null;
+  }
 }
 
 /** Numbered versions by number, "dev" before them all: the highest number is what a name alone means. */

@@ -5,18 +5,19 @@ import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import type { Definition } from "../define/definition.ts";
 import { toData } from "./definition-data.ts";
-import { keyOf, shownName } from "./definition-set.ts";
+import { keyOf, shownName, versionOf } from "./definition-set.ts";
 import { describeChange } from "./plan.ts";
 import type { RegistryContent } from "./registry-content.ts";
 import type { PlannedChange } from "./registry.ts";
 
 /** `at`: RFC 3339. Throws `VIEW_UNKNOWN`, and `DEFINITION_INVALID` where another definition is computed from it. */
 export function withoutDraft(
-  { definitions, history }: RegistryContent,
+  content: RegistryContent,
   name: string,
   at: string,
 ): { readonly content: RegistryContent; readonly change: PlannedChange; readonly key: string } {
-  const drafts = definitions.filter(({ definition }) => "version" in definition && definition.version === "dev");
+  const { definitions, history } = content;
+  const drafts = definitions.filter(({ definition }) => versionOf(definition) === "dev");
   const dropped = drafts.find(({ definition }) => definition.name === name);
   if (dropped === undefined) {
     const names = drafts.map(({ definition }) => definition.name);
@@ -35,8 +36,8 @@ export function withoutDraft(
   const change = describeChange("remove", definition);
   const replaced = [{ name: change.name, fingerprint: dropped.fingerprint, definition: toData(definition) }];
   const kept = definitions.filter((one) => one !== dropped);
-  const content = { definitions: kept, history: [...history, { at, changes: [change], replaced }] };
-  return { content, change, key: keyOf(definition) };
+  const without = { ...content, definitions: kept, history: [...history, { at, changes: [change], replaced }] };
+  return { content: without, change, key: keyOf(definition) };
 }
 
 function reads(definition: Definition, draft: string): boolean {

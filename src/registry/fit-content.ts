@@ -3,6 +3,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { ServiceDefinition } from "../define/definition.ts";
+import { serviceId } from "../define/service-version.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
 import type { FittedService, NewFit } from "./fitted-service.ts";
 
@@ -32,8 +33,8 @@ export function decodeFit(text: string, where: string, service: string, version:
       return corruptFit(where, "its checksum does not match its content");
     }
     const definition = fromData(content.definition) as ServiceDefinition;
-    if (definition.name !== service || content.version !== version) {
-      return corruptFit(where, `it is fit ${content.version} of service "${definition.name}"`);
+    if (serviceId(definition) !== service || content.version !== version) {
+      return corruptFit(where, `it is fit ${content.version} of service "${serviceId(definition)}"`);
     }
     return { ...content, definition, sha256 };
   } catch (error) {

@@ -5,6 +5,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { serviceId } from "../define/service-version.ts";
 import { createFile } from "./atomic-file.ts";
 import { corruptFit, decodeFit, encodeFit } from "./fit-content.ts";
 import type { FitsTakenUp, FittedService, FitStore, NewFit } from "./fitted-service.ts";
@@ -30,7 +31,7 @@ class FitFiles implements FitStore {
   }
 
   async put(fit: NewFit): Promise<FittedService> {
-    const { name } = fit.definition;
+    const name = serviceId(fit.definition);
     for (let version = this.#known.newestVersion(name) + 1; ; version++) {
       const { text, stored } = encodeFit(fit, version);
       // Another writer may have been first: the next version, then.

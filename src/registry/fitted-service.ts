@@ -54,7 +54,7 @@ export interface FitsTakenUp {
   readonly unread: readonly OnefoldError[];
 }
 
-/** The fits of all services. */
+/** The fits of all services. A service is named by its id: each version has fits of its own, numbered by themselves. */
 export interface FitStore {
   /** Durable once it resolves, under the next version of its service. Throws `STORAGE_FAILED`. */
   put(fit: NewFit): Promise<FittedService>;

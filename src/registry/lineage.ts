@@ -1,7 +1,9 @@
 /**
- * What is computed from what, as edges: entity and source to view, view to on-demand view, either to service.
+ * What is computed from what, as edges: entity and source to view, view to on-demand view, either to service, service to
+ * experiment.
  */
 import { type Definition, type FeatureReference, formatViewName } from "../define/definition.ts";
+import { serviceId } from "../define/service-version.ts";
 import type { LineageEdge } from "./registry.ts";
 
 /** Each edge once, in the order of the definitions. */
@@ -25,7 +27,18 @@ export function lineageOf(definitions: readonly Definition[]): LineageEdge[] {
         return definition.inputs.map((input) => ({ from: nameOfView(input), to }));
       }
       case "service":
-        return definition.features.map((feature) => ({ from: nameOfView(feature), to: `service:${definition.name}` }));
+        return definition.features.map((feature) => ({
+          from: nameOfView(feature),
+          to: `service:${serviceId(definition)}`,
+        }));
+      case "experiment": {
+        const { name, variants, shadow } = definition;
+        const read = shadow === undefined ? variants : [...variants, shadow];
+        return read.map(({ service, version }) => ({
+          from: `service:${serviceId({ name: service, version })}`,
+          to: `experiment:${name}`,
+        }));
+      }
       default:
         return [];
     }

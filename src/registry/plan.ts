@@ -5,9 +5,13 @@
  */
 import { formatDuration } from "../base/micros.ts";
 import type { Definition } from "../define/definition.ts";
+import { labelOf } from "../schema/value.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import { keyOf, shownName } from "./definition-set.ts";
 import { refusal } from "./compatible.ts";
+import type { ExperimentState } from "./experiment-state.ts";
+import { weightsRefusal } from "./experiment-steps.ts";
+import { experimentText } from "./experiment-text.ts";
 import { type Data, toData } from "./definition-data.ts";
 import { differences } from "./diff.ts";
 import { meaning, registeredData } from "./fingerprint.ts";
@@ -22,19 +26,30 @@ const KIND_ORDER: Readonly<Record<Definition["kind"], number>> = {
   view: 2,
   "on-demand": 3,
   service: 4,
-  webhook: 5,
-  command: 5,
-  alert: 6,
-  retrain: 6,
+  experiment: 5,
+  webhook: 6,
+  command: 6,
+  alert: 7,
+  retrain: 7,
 };
 
 /** Plans `given` over what is `registered`, by key. Throws `DEFINITION_INVALID` with every problem. */
-export function planChanges(given: readonly Definition[], registered: ReadonlyMap<string, Definition>): Plan {
+export function planChanges(
+  given: readonly Definition[],
+  registered: ReadonlyMap<string, Definition>,
+  experiments: readonly ExperimentState[] = [],
+): Plan {
   refuseProblems(problemsOf(given, [...registered.values()]));
   const unique = [...new Map(given.map((definition) => [keyOf(definition), definition])).values()];
+  const others = [
+    ...new Map([...registered, ...unique.map((one): [string, Definition] => [keyOf(one), one])]).values(),
+  ];
   const changes = unique
     .sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind])
-    .map((definition) => planOne(definition, registered.get(keyOf(definition))));
+    .map((definition) => {
+      const before = registered.get(keyOf(definition));
+      return planOne(definition, before, { others, versions: versionsOf(definition, registered), experiments });
+    });
   return {
     changes,
     dirty: changes.some((change) => change.change !== "unchanged"),
@@ -61,12 +76,29 @@ export function changesBetween(before: readonly Definition[], after: readonly De
   return [...removed, ...changed].sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind]);
 }
 
-function planOne(after: Definition, before: Definition | undefined): PlannedChange {
+function versionsOf({ kind, name }: Definition, registered: ReadonlyMap<string, Definition>): number {
+  return [...registered.values()].filter((one) => one.kind === kind && one.name === name).length;
+}
+
+/** What a change is judged beside. */
+interface Beside {
+  readonly others: readonly Definition[];
+  /** Registered of its name. */
+  readonly versions: number;
+  readonly experiments: readonly ExperimentState[];
+}
+
+function planOne(
+  after: Definition,
+  before: Definition | undefined,
+  { others, versions, experiments }: Beside,
+): PlannedChange {
   if (before === undefined) return describeChange("add", after, summary(after));
   const [old, next] = [registeredData(toData(before)), registeredData(toData(after))];
   const details = differences(old, next);
   if (details.length === 0) return describeChange("unchanged", after);
-  const why = sameMeaning(old, next) ? null : refusal(before, after);
+  const isSame = sameMeaning(old, next);
+  const why = isSame ? null : (refusal(before, after, others, versions) ?? weightsRefusal(before, after, experiments));
   if (why === null) return describeChange("change", after, details);
   return describeChange("refuse", after, [...differences(meaning(old), meaning(next)), why]);
 }
@@ -94,7 +126,7 @@ function summary(definition: Definition): string[] {
     case "stream":
     case "batch":
       return [
-        `columns ${definition.columns.map((column) => column.name).join(", ")}`,
+        `columns ${definition.columns.map(labelOf).join(", ")}`,
         ...(definition.kind === "stream" && definition.poll !== undefined
           ? [`polled from ${definition.poll.url} every ${formatDuration(definition.poll.everyMicros)}`]
           : []),
@@ -111,6 +143,8 @@ function summary(definition: Definition): string[] {
         `${definition.features.length} features: ${definition.features.map((feature) => feature.as).join(", ")}`,
         ...(definition.transform ?? []).map(({ name, node }) => `${name} is ${transformationText(node)}`),
       ];
+    case "experiment":
+      return [experimentText(definition)];
     case "webhook":
       return [`notices as ${definition.template}${definition.secretEnv === undefined ? "" : ", signed"}`];
     case "command":

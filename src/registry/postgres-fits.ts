@@ -7,6 +7,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isOnefoldError, type OnefoldError } from "../base/errors.ts";
+import { serviceId } from "../define/service-version.ts";
 import { createFile } from "./atomic-file.ts";
 import { decodeFit, encodeFit } from "./fit-content.ts";
 import { fitPath, readFits } from "./fit-files.ts";
@@ -58,7 +59,7 @@ class PostgresFits implements FitStore {
   }
 
   async put(fit: NewFit): Promise<FittedService> {
-    const { name } = fit.definition;
+    const name = serviceId(fit.definition);
     const { text, stored } = await this.#client.transaction(async (query) => {
       await ensureTables(query);
       for (;;) {

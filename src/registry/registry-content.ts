@@ -4,14 +4,24 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { Definition } from "../define/definition.ts";
+import { versionOfService } from "../define/service-version.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
+import type { AliasMove } from "./alias-moves.ts";
+import type { ExperimentState } from "./experiment-state.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
 
+/** As it always was, and read by every version of Onefold. */
 const FORMAT = 1;
+/** Has what would be misread where it is not known: services with versions, aliases, experiments. Written only where there is such. */
+const FORMAT_OF_VERSIONS = 2;
 
 export interface RegistryContent {
   readonly definitions: readonly Registered<Definition>[];
   readonly history: readonly AppliedChange[];
+  /** Of experiments that took a step since they were registered. Absent for none. */
+  readonly experiments?: readonly ExperimentState[];
+  /** Every move of an alias, oldest first; absent where none was ever set. */
+  readonly aliasMoves?: readonly AliasMove[];
 }
 
 interface StoredContent {
@@ -21,11 +31,13 @@ interface StoredContent {
     readonly createdAt: string;
   }[];
   readonly history: readonly AppliedChange[];
+  readonly experiments?: readonly ExperimentState[];
+  readonly aliasMoves?: readonly AliasMove[];
 }
 
 export const EMPTY_REGISTRY: RegistryContent = { definitions: [], history: [] };
 
-export function encodeRegistry({ definitions, history }: RegistryContent): string {
+export function encodeRegistry({ definitions, history, aliasMoves = [], experiments = [] }: RegistryContent): string {
   const content: StoredContent = {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: toData(definition),
@@ -33,14 +45,22 @@ export function encodeRegistry({ definitions, history }: RegistryContent): strin
       createdAt,
     })),
     history,
+    ...(aliasMoves.length === 0 ? {} : { aliasMoves }),
+    ...(experiments.length === 0 ? {} : { experiments }),
   };
-  const stored = { format: FORMAT, checksum: hashText(JSON.stringify(content)), content };
+  const hasVersions = aliasMoves.length > 0 || definitions.some(({ definition }) => isOfVersions(definition));
+  const format = hasVersions ? FORMAT_OF_VERSIONS : FORMAT;
+  const stored = { format, checksum: hashText(JSON.stringify(content)), content };
   return `${JSON.stringify(stored, null, 1)}\n`;
 }
 
-/** `where` the text stands. Throws `REGISTRY_CORRUPT`. */
+function isOfVersions(definition: Definition): boolean {
+  return definition.kind === "experiment" || (definition.kind === "service" && versionOfService(definition) > 1);
+}
+
+/** `where` the text stands. Throws `REGISTRY_CORRUPT`, and `REGISTRY_TOO_NEW` where a later Onefold wrote it. */
 export function decodeRegistry(text: string, where: string): RegistryContent {
-  const { definitions, history } = parse(text, where);
+  const { definitions, history, aliasMoves, experiments } = parse(text, where);
   return {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: fromData(definition),
@@ -48,6 +68,8 @@ export function decodeRegistry(text: string, where: string): RegistryContent {
       createdAt,
     })),
     history,
+    ...(experiments === undefined ? {} : { experiments }),
+    ...(aliasMoves === undefined ? {} : { aliasMoves }),
   };
 }
 
@@ -58,8 +80,15 @@ function parse(text: string, where: string): StoredContent {
   } catch (error) {
     throw corrupt(where, "it is not JSON", error);
   }
-  if (stored.format !== FORMAT) {
-    throw corrupt(where, `its format is ${String(stored.format)}, this version reads ${FORMAT}`);
+  if (Number(stored.format) > FORMAT_OF_VERSIONS) {
+    const what = `the registry's format is ${String(stored.format)}, this version of Onefold reads ${FORMAT_OF_VERSIONS}`;
+    throw new OnefoldError("REGISTRY_TOO_NEW", what, {
+      where,
+      hint: "update Onefold here to the version that wrote it",
+    });
+  }
+  if (stored.format !== FORMAT && stored.format !== FORMAT_OF_VERSIONS) {
+    throw corrupt(where, `its format is ${String(stored.format)}, this version reads ${FORMAT_OF_VERSIONS}`);
   }
   const { content } = stored;
   if (content === undefined || hashText(JSON.stringify(content)) !== stored.checksum) {

@@ -6,8 +6,11 @@
  *   and the difference; `view@dev` is the one exception;
  * - `apply` is atomic: a reader sees the registry before it or after it.
  */
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { OnefoldError } from "../base/errors.ts";
+import type { AliasMove, AskedMove } from "./alias-moves.ts";
 import type { CommandDefinition } from "../define/alert-definition.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -46,6 +49,12 @@ export interface Plan {
   readonly refused: boolean;
 }
 
+/** What must hold for an apply to be made. */
+export interface ApplyConditions {
+  /** The `state` of the registry that the apply was planned on. */
+  readonly onlyOver?: string;
+}
+
 /** One apply of the past. */
 export interface AppliedChange {
   /** RFC 3339. */
@@ -76,24 +85,50 @@ export interface FindQuery {
 
 export interface Registry {
   plan(definitions: readonly Definition[]): Plan;
-  /** Plans, refuses or writes durably. Throws `DEFINITION_CHANGED`, `DEFINITION_INVALID`. */
-  apply(definitions: readonly Definition[]): Promise<Plan>;
+  /**
+   * Plans, refuses or writes durably; with `onlyOver`, only over the content that had this `state`. Throws
+   * `DEFINITION_CHANGED`, `DEFINITION_INVALID`, `PLAN_STALE`.
+   */
+  apply(definitions: readonly Definition[], options?: ApplyConditions): Promise<Plan>;
+  /** Of all that is registered, with its history: another one after each change. SHA-256, as hexadecimal digits. */
+  state(): string;
   /**
    * Takes the draft `name@dev`, a view or an on-demand view, out of the registry, durably; its history stays.
    * Throws `VIEW_UNKNOWN`, and `DEFINITION_INVALID` where another definition is computed from it.
    */
   dropDraft(name: string): Promise<PlannedChange>;
+  /**
+   * Ramps an experiment, or stops it, durably. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD` where a unit would move back,
+   * `REQUEST_INVALID`.
+   */
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
+  /** All that an experiment was told, its first weights first. Throws `EXPERIMENT_UNKNOWN`. */
+  experimentSteps(name: string): readonly RecordedStep[];
+  /**
+   * Points an alias at another version, durably, in one step for all who look; null where it points there already. Throws
+   * what `nextMove` throws.
+   */
+  moveAlias(asked: AskedMove): Promise<AliasMove | null>;
+  /** Every move of an alias, oldest first. */
+  aliasMoves(): readonly AliasMove[];
   entities(): readonly Registered<EntityDefinition>[];
   sources(): readonly Registered<SourceDefinition>[];
   /** All registered views in all versions. */
   views(): readonly Registered<ViewDefinition>[];
   onDemandViews(): readonly Registered<OnDemandDefinition>[];
   services(): readonly Registered<ServiceDefinition>[];
-  /** These throw `..._UNKNOWN` with the nearest names as candidates. Without a version: the highest number. */
+  experiments(): readonly Registered<ExperimentDefinition>[];
+  /** These throw `..._UNKNOWN` with the nearest names as candidates. */
   entity(name: string): Registered<EntityDefinition>;
   source(name: string): Registered<SourceDefinition>;
+  /**
+   * `name`, `name@2`, `name@dev`, `name@prod` or `name@latest`. A name alone means what the alias `prod` names, and the highest
+   * number where it is not set. Throws `ALIAS_UNKNOWN`, too.
+   */
   view(name: string, version?: number | "dev"): Registered<ViewDefinition>;
+  /** The same. */
   service(name: string): Registered<ServiceDefinition>;
+  experiment(name: string): Registered<ExperimentDefinition>;
   /** A service's definition of this fingerprint, the present one or one that was replaced; null where there is none. */
   serviceOfFingerprint(fingerprint: string): ServiceDefinition | null;
   find(query: FindQuery): readonly Registered<Definition>[];

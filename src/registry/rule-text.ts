@@ -5,6 +5,7 @@ import type { RuleDefinition } from "../define/alert-definition.ts";
 export function ruleText(rule: RuleDefinition): string {
   const { watches, bound, forMicros, windows, to } = rule;
   const { kinds, ...others } = watches;
+  const repeat = rule.kind === "alert" ? rule.repeatMicros : undefined;
   const names = Object.values(others).flat();
   return [
     kinds.join(", "),
@@ -14,6 +15,7 @@ export function ruleText(rule: RuleDefinition): string {
     ...(windows === 1 ? [] : [`in ${windows} windows`]),
     rule.kind === "retrain" ? `trains ${rule.service}` : rule.severity,
     ...(to.length === 0 ? [] : [`to ${to.join(", ")}`]),
+    ...(repeat === undefined ? [] : [`again every ${formatDuration(repeat)}`]),
     ...(rule.isOff === true ? ["(off)"] : []),
   ].join(" ");
 }

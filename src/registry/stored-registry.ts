@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import { nearestNames } from "../base/nearest-names.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
@@ -18,16 +19,32 @@ import type {
   SourceDefinition,
   ViewDefinition,
 } from "../define/definition.ts";
+import { serviceReference } from "../define/service-version.ts";
 import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
-import { compareVersions, keyOf, shownName } from "./definition-set.ts";
+import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
+import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
+import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
+import { meantVersion } from "./meant-version.ts";
+import { parseNamedVersion } from "./named-version.ts";
 import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
 import { planChanges } from "./plan.ts";
 import { EMPTY_REGISTRY, type RegistryContent } from "./registry-content.ts";
+import { type AliasMove, type AskedMove, nextMove } from "./alias-moves.ts";
+import { stalePlan, stateOf } from "./registry-state.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
-import type { AppliedChange, FindQuery, LineageEdge, Plan, PlannedChange, Registered, Registry } from "./registry.ts";
+import type {
+  AppliedChange,
+  ApplyConditions,
+  FindQuery,
+  LineageEdge,
+  Plan,
+  PlannedChange,
+  Registered,
+  Registry,
+} from "./registry.ts";
 
 /** A registry that another process may change. */
 export interface SharedRegistry extends Registry {
@@ -73,16 +90,21 @@ class StoredRegistry implements SharedRegistry {
   }
 
   plan(definitions: readonly Definition[]): Plan {
-    return planOver(definitions, this.#byKey);
+    return planOver(definitions, this.#byKey, this.#stored.content);
   }
 
-  apply(definitions: readonly Definition[]): Promise<Plan> {
+  state(): string {
+    return stateOf(this.#stored.content);
+  }
+
+  apply(definitions: readonly Definition[], { onlyOver }: ApplyConditions = {}): Promise<Plan> {
     return this.#turns.take(async () => {
       let plan!: Plan;
       const stored = await this.#store.change((content) => {
+        if (onlyOver !== undefined && stateOf(content) !== onlyOver) throw stalePlan(content);
         // What is there may be another's since this process last looked: it is planned on that.
         const registered = byKey(content.definitions);
-        plan = planOver(definitions, registered);
+        plan = planOver(definitions, registered, content);
         if (plan.refused) throw changed(plan);
         return plan.dirty ? this.#next(content, registered, definitions, plan) : null;
       });
@@ -101,6 +123,38 @@ class StoredRegistry implements SharedRegistry {
       this.#take(stored, loaded);
       return dropped.change;
     });
+  }
+
+  stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]> {
+    return this.#turns.take(async () => {
+      const at = formatMicros(this.#clock.now());
+      const stored = await this.#store.change((content) => withStep(content, name, { ...asked, at, by }));
+      this.#take(stored, this.#loaded);
+      return this.experimentSteps(name);
+    });
+  }
+
+  experimentSteps(name: string): readonly RecordedStep[] {
+    return recordedSteps(this.#stored.content, this.experiment(name));
+  }
+
+  moveAlias(asked: AskedMove): Promise<AliasMove | null> {
+    return this.#turns.take(async () => {
+      let move: AliasMove | null = null;
+      const now = this.#clock.now();
+      const stored = await this.#store.change((content) => {
+        const { aliasMoves = [] } = content;
+        const definitions = content.definitions.map(({ definition }) => definition);
+        move = nextMove({ definitions, moves: aliasMoves }, asked, now);
+        return move === null ? null : { ...content, aliasMoves: [...aliasMoves, move] };
+      });
+      this.#take(stored, this.#loaded);
+      return move;
+    });
+  }
+
+  aliasMoves(): readonly AliasMove[] {
+    return this.#stored.content.aliasMoves ?? [];
   }
 
   reload(definitions: readonly Definition[] | null): Promise<void> {
@@ -164,7 +218,12 @@ class StoredRegistry implements SharedRegistry {
       next.set(keyOf(definition), { definition, fingerprint: hash, createdAt: before?.createdAt ?? at });
     }
     const changes = plan.changes.filter((change) => change.change !== "unchanged");
-    return { definitions: [...next.values()], history: [...content.history, { at, changes, replaced }] };
+    const after = {
+      ...content,
+      definitions: [...next.values()],
+      history: [...content.history, { at, changes, replaced }],
+    };
+    return withAppliedWeights(content, after, at);
   }
 
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
@@ -216,6 +275,10 @@ class StoredRegistry implements SharedRegistry {
     return this.#ofKinds<ServiceDefinition>("service");
   }
 
+  experiments(): readonly Registered<ExperimentDefinition>[] {
+    return this.#ofKinds<ExperimentDefinition>("experiment");
+  }
+
   entity(name: string): Registered<EntityDefinition> {
     return found(this.entities(), name, "ENTITY_UNKNOWN", "entity");
   }
@@ -225,7 +288,19 @@ class StoredRegistry implements SharedRegistry {
   }
 
   service(name: string): Registered<ServiceDefinition> {
-    return found(this.services(), name, "SERVICE_UNKNOWN", "service");
+    const named = parseNamedVersion(name);
+    const all = this.services();
+    const versions = all.filter(({ definition }) => definition.name === named.name);
+    if (versions.length === 0) return found(all, named.name, "SERVICE_UNKNOWN", "service");
+    const wanted = meantVersion("service", versions, named, this.aliasMoves());
+    if (wanted !== undefined) return wanted;
+    throw new OnefoldError("SERVICE_UNKNOWN", `there is no service "${name}"`, {
+      candidates: versions.map(({ definition }) => serviceReference(definition)),
+    });
+  }
+
+  experiment(name: string): Registered<ExperimentDefinition> {
+    return found(this.experiments(), name, "EXPERIMENT_UNKNOWN", "experiment");
   }
 
   serviceOfFingerprint(wanted: string): ServiceDefinition | null {
@@ -243,19 +318,23 @@ class StoredRegistry implements SharedRegistry {
     return null;
   }
 
-  view(name: string, version?: number | "dev"): Registered<ViewDefinition> {
+  view(text: string, version?: number | "dev"): Registered<ViewDefinition> {
+    const named = version === undefined ? parseNamedVersion(text) : { name: text, version };
+    const { name } = named;
     const all = this.views();
     const versions = all.filter(({ definition }) => definition.name === name);
     const onDemand = this.onDemandViews().findLast(({ definition }) => definition.name === name);
     if (versions.length === 0 && onDemand !== undefined) throw onDemandIsNoView(onDemand.definition);
     if (versions.length === 0) return found(all, name, "VIEW_UNKNOWN", "view");
-    // Listed by version, so the last one is the highest.
-    const wanted =
-      version === undefined ? versions.at(-1) : versions.find(({ definition }) => definition.version === version);
+    const wanted = meantVersion("view", versions, named, this.aliasMoves());
     if (wanted !== undefined) return wanted;
-    throw new OnefoldError("VIEW_UNKNOWN", `there is no view "${name}@${version}"`, {
-      candidates: versions.map(({ definition }) => shownName(definition)),
-    });
+    throw new OnefoldError(
+      "VIEW_UNKNOWN",
+      `there is no view "${version === undefined ? text : `${name}@${version}`}"`,
+      {
+        candidates: versions.map(({ definition }) => shownName(definition)),
+      },
+    );
   }
 
   find(query: FindQuery): readonly Registered<Definition>[] {
@@ -315,8 +394,13 @@ function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<stri
   return new Map(definitions.map((registered) => [keyOf(registered.definition), registered]));
 }
 
-function planOver(definitions: readonly Definition[], registered: ReadonlyMap<string, Registered<Definition>>): Plan {
-  return planChanges(definitions, new Map([...registered].map(([key, { definition }]) => [key, definition])));
+function planOver(
+  definitions: readonly Definition[],
+  registered: ReadonlyMap<string, Registered<Definition>>,
+  { experiments }: RegistryContent,
+): Plan {
+  const before = new Map([...registered].map(([key, { definition }]) => [key, definition]));
+  return planChanges(definitions, before, experiments);
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */
@@ -339,7 +423,7 @@ function withLoaded(
 
 function byNameAndVersion(a: Definition, b: Definition): number {
   if (a.name !== b.name) return a.name < b.name ? -1 : 1;
-  return "version" in a && "version" in b ? compareVersions(a.version, b.version) : 0;
+  return compareVersions(versionOf(a) ?? "dev", versionOf(b) ?? "dev");
 }
 
 function found<D extends Definition>(
@@ -360,7 +444,7 @@ function matches(definition: Definition, query: FindQuery): boolean {
   return (
     (query.kind === undefined || definition.kind === query.kind) &&
     (query.name === undefined || definition.name === query.name) &&
-    (query.version === undefined || ("version" in definition && definition.version === query.version)) &&
+    (query.version === undefined || versionOf(definition) === query.version) &&
     (query.tag === undefined || parts.some((part) => part.tags?.includes(query.tag!) === true)) &&
     (query.owner === undefined || parts.some((part) => part.owner === query.owner))
   );

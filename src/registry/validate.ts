@@ -14,6 +14,7 @@ import {
 import { ruleProblems } from "../define/alert-problems.ts";
 import { destinationProblems } from "../define/destination.ts";
 import { entityProblems } from "../define/entity.ts";
+import { experimentProblems } from "../define/experiment-problems.ts";
 import { onDemandProblems } from "../define/on-demand.ts";
 import { requestColumnsOf } from "../define/request-columns.ts";
 import { serviceProblems } from "../define/service.ts";
@@ -22,6 +23,7 @@ import type { FeatureTypes } from "../define/transformation-type.ts";
 import { viewProblems } from "../define/view-problems.ts";
 import type { ValueType } from "../schema/value.ts";
 import { keyOf, shownName } from "./definition-set.ts";
+import { experimentOfName, experimentReferenceProblems } from "./experiment-references.ts";
 import { watchedProblems } from "./watched-problems.ts";
 import { unknownName as unknown } from "./unknown-name.ts";
 
@@ -105,7 +107,12 @@ function problemsOfOne(
           ...draftProblems(reference),
         ]),
         ...requestColumnsOf(definition.features, onDemandIn(all)).problems,
+        ...experimentOfName(definition.name, known),
       ];
+    case "experiment": {
+      const problems = experimentProblems(definition);
+      return problems.length > 0 ? problems : experimentReferenceProblems(definition, all, known);
+    }
     case "webhook":
     case "command":
       return destinationProblems(definition);

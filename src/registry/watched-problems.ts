@@ -4,6 +4,7 @@
  */
 import type { RuleDefinition } from "../define/alert-definition.ts";
 import type { Definition } from "../define/definition.ts";
+import { serviceReference } from "../define/service-version.ts";
 import { shownName } from "./definition-set.ts";
 import { unknownName } from "./unknown-name.ts";
 
@@ -22,11 +23,18 @@ export function watchedProblems(
   return [
     ...missing("source", "source", sources, shown("stream", "batch")),
     ...missing("view", "view", views, shown("view", "on-demand")),
-    ...missing("service", "service", [...services, ...trained], shown("service")),
+    ...serviceProblems([...services, ...trained], known),
     ...missing("destination", "destination", rule.to, destinations),
     ...(rule.kind === "retrain" ? commandProblems(rule.to, all) : []),
     ...featureProblems(features, views, known),
   ];
+}
+
+/** A name without a version watches all versions that there are. */
+function serviceProblems(names: readonly string[], known: readonly Definition[]): string[] {
+  const there = known.flatMap((one) => (one.kind === "service" ? [one.name, serviceReference(one)] : []));
+  const shown = known.flatMap((one) => (one.kind === "service" ? [shownName(one)] : []));
+  return names.filter((name) => !there.includes(name)).map((name) => unknownName("service", name, shown));
 }
 
 function commandProblems(to: readonly string[], all: ReadonlyMap<string, Definition>): string[] {

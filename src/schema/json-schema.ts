@@ -5,7 +5,7 @@
  * A schema accepts what `checkValue` accepts, but for what JSON schema cannot say: that a calendar day
  * exists, that 64 bits are enough, that text is well-formed Unicode.
  */
-import type { Column, ValueType } from "./value.ts";
+import { type Column, labelOf, type ValueType } from "./value.ts";
 
 export type JsonSchema = { readonly [keyword: string]: unknown };
 
@@ -34,12 +34,12 @@ export function rowJsonSchema(
         const input = inputSchema(column.type, options.allowNonFinite === true);
         const schema = column.nullable ? nullable(input) : input;
         return [
-          column.name,
+          labelOf(column),
           column.description === undefined ? schema : { description: column.description, ...schema },
         ];
       }),
     ),
-    required: columns.filter((column) => !column.nullable).map((column) => column.name),
+    required: columns.filter((column) => !column.nullable).map(labelOf),
     additionalProperties: false,
   };
 }

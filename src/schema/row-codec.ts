@@ -4,12 +4,12 @@
  *     version (1 byte) | null bitmap, 1 bit a column | values
  *
  * The bytes hold no names: whoever stores them stores the columns beside them (`writtenColumns`), so that
- * rows written before a nullable column was added still decode, with null in its place. Stored columns
- * only; derived ones are recomputed.
+ * rows written before a nullable column was added still decode, with null in its place, and those written before a type
+ * was widened. Stored columns only; derived ones are recomputed.
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { ByteReader, ByteWriter } from "./byte-buffer.ts";
-import { type Row, sameType, type Value, type ValueType } from "./value.ts";
+import { type Row, sameType, type Value, type ValueType, widened, widens } from "./value.ts";
 
 const CODEC_VERSION = 1;
 
@@ -29,7 +29,7 @@ export interface RowCodec {
 
 /**
  * `writtenColumns` are those the bytes were written with (default: `columns`); they are matched by name.
- * Throws `STATE_CODEC` when a column of the same name has another type.
+ * Throws `STATE_CODEC` when a column of the same name has a type that this one's does not widen.
  */
 export function createRowCodec(
   columns: readonly CodecColumn[],
@@ -41,10 +41,15 @@ export function createRowCodec(
   const types = columns.map((column) => column.type);
   const targets = writtenColumns.map((column) => {
     const index = columns.findIndex((candidate) => candidate.name === column.name);
-    if (index >= 0 && !sameType(columns[index]!.type, column.type)) {
+    if (index >= 0 && !widens(column.type, columns[index]!.type)) {
       throw new OnefoldError("STATE_CODEC", `column ${column.name} was stored with another type`);
     }
     return index;
+  });
+  /** The columns whose values are read as another type. */
+  const widenings = writtenColumns.flatMap(({ type }, i) => {
+    const to = targets[i]! < 0 ? type : types[targets[i]!]!;
+    return sameType(type, to) ? [] : [{ index: targets[i]!, from: type, to }];
   });
   const bitmap = new Uint8Array(writtenBitmapBytes);
 
@@ -73,6 +78,7 @@ export function createRowCodec(
         const target = targets[i]!;
         if (target >= 0) row[target] = value;
       }
+      for (const { index, from: type, to } of widenings) row[index] = widened(row[index]!, type, to);
       return row;
     },
   };

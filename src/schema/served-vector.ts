@@ -28,6 +28,19 @@ export interface ServedVector {
   readonly statuses: readonly number[];
   /** What the service computed from those values; absent where it returned them as they are. */
   readonly computed?: ComputedVector;
+  /** Absent where no experiment chose the service. */
+  readonly exposure?: Exposure;
+}
+
+/** That an experiment served a unit one of its variants. */
+export interface Exposure {
+  readonly experiment: string;
+  /** `service@version`. */
+  readonly variant: string;
+  /** Its canonical text. */
+  readonly unit: string;
+  /** The entity whose key the unit is; absent where the request carried it. */
+  readonly entity?: string;
 }
 
 /** The vector that a service's on-demand views and transformations made of the features that were read. */
@@ -51,13 +64,14 @@ const featureTexts = new WeakMap<readonly string[], string>();
 
 /** One line, without its newline. The lists in it are not to be changed afterwards. */
 export function encodeServedVector(vector: ServedVector): string {
-  const { service, keys, token, features, values, statuses, computed } = vector;
+  const { service, keys, token, features, values, statuses, computed, exposure } = vector;
   let featuresText = featureTexts.get(features);
   if (featuresText === undefined) featureTexts.set(features, (featuresText = JSON.stringify(features)));
   const read = `${featuresText},"values":${valuesText(values)},"statuses":[${statuses.join(",")}]`;
   const head = `{"service":${JSON.stringify(service)},"keys":${JSON.stringify(keys)},"token":"${encodeVectorToken(token)}"`;
-  const tail = computed === undefined ? "}" : `,"computed":${JSON.stringify(packComputed(computed))}}`;
-  return `${head},"features":${read}${tail}`;
+  const made = computed === undefined ? "" : `,"computed":${JSON.stringify(packComputed(computed))}`;
+  const shown = exposure === undefined ? "" : `,"exposure":${JSON.stringify(packExposure(exposure))}`;
+  return `${head},"features":${read}${made}${shown}}`;
 }
 
 /** What `JSON.stringify(values.map(packValue))` says. */
@@ -71,6 +85,19 @@ function valuesText(values: readonly Value[]): string {
     text += isPlain ? `${value}` : JSON.stringify(packValue(value));
   }
   return `${text}]`;
+}
+
+/** Of what is known of it beside, nothing more. */
+function packExposure({ experiment, variant, unit, entity }: Exposure): object {
+  return { experiment, variant, unit, entity };
+}
+
+/** Throws a plain `Error`. */
+function unpackExposure(packed: unknown): Exposure {
+  const { experiment, variant, unit, entity } = (packed ?? {}) as Record<string, unknown>;
+  if (typeof experiment !== "string" || typeof variant !== "string" || typeof unit !== "string")
+    throw new Error("exposure");
+  return { experiment, variant, unit, ...(typeof entity === "string" ? { entity } : {}) };
 }
 
 function packComputed({ fingerprint, fit, request, values, statuses }: ComputedVector): unknown {
@@ -110,6 +137,7 @@ export function decodeServedVector(line: string, where?: string): ServedVector {
       values: values.map(unpackValue),
       statuses: statuses as number[],
       ...(parsed["computed"] === undefined ? {} : { computed: unpackComputed(parsed["computed"]) }),
+      ...(parsed["exposure"] === undefined ? {} : { exposure: unpackExposure(parsed["exposure"]) }),
     };
   } catch (cause) {
     throw new OnefoldError("LOG_CORRUPT", "a line of the serving log cannot be read", {

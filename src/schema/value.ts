@@ -26,10 +26,48 @@ export type Value = number | string | boolean | Uint8Array | null | readonly Val
 export type Row = readonly Value[];
 
 export interface Column {
+  /** Under which it is stored and referred to, for ever. */
   readonly name: string;
   readonly type: ValueType;
   readonly nullable: boolean;
   readonly description?: string;
+  /** Of a source: what it is called now, where it was renamed. */
+  readonly as?: string;
+  /** Of a source: what it was called between `name` and `as`, oldest first. */
+  readonly was?: readonly string[];
+  /** Of a source: the type that it was first registered with, where it was widened. */
+  readonly from?: ValueType;
+  /** Of a source: nobody reads it any more, and what is sent for it is not looked at. */
+  readonly dropped?: true;
+}
+
+/** What a column is called now. */
+export function labelOf({ name, as }: Pick<Column, "name" | "as">): string {
+  return as ?? name;
+}
+
+/** All names by which it may be sent, the present one first. */
+export function namesOf({ name, as, was = [] }: Pick<Column, "name" | "as" | "was">): readonly string[] {
+  return as === undefined ? [name] : [as, ...was.toReversed(), name];
+}
+
+/**
+ * Whether every value of `from` is one of `to`, exactly. An int64 is within the safe range, where every whole number is a
+ * float64, and its decimal text one of a wide int64.
+ */
+export function widens(from: ValueType, to: ValueType): boolean {
+  if (sameType(from, to)) return true;
+  if (from.name === "array") return to.name === "array" && widens(from.element, to.element);
+  return from.name === "int64" && from.wide !== true && (to.name === "float64" || to.name === "int64");
+}
+
+/** A value of a type that `to` widens, as one of `to`. */
+export function widened(value: Value, from: ValueType, to: ValueType): Value {
+  if (value === null) return null;
+  if (from.name === "array" && to.name === "array") {
+    return (value as readonly Value[]).map((element) => widened(element, from.element, to.element));
+  }
+  return to.name === "int64" && to.wide === true && typeof value === "number" ? String(value) : value;
 }
 
 /** `int64`, `array<float64>`, ...: for messages, diffs and documents. */

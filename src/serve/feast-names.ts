@@ -1,14 +1,22 @@
 /**
  * Feature references as Feast's clients write them, as a service of no name: `view:feature`,
- * `view@2:feature`, of views and on-demand views of any entities.
+ * `view@2:feature`, `view@prod:feature`, of views and on-demand views of any entities.
  */
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import { formatViewName, type FeatureReference, type ServiceDefinition } from "../define/definition.ts";
-import type { Registry } from "../registry/registry.ts";
+import {
+  formatViewName,
+  type FeatureReference,
+  type OnDemandDefinition,
+  type ServiceDefinition,
+  type ViewDefinition,
+} from "../define/definition.ts";
+import { meantVersion } from "../registry/meant-version.ts";
+import { parseNamedVersion } from "../registry/named-version.ts";
+import type { Registered, Registry } from "../registry/registry.ts";
 
 /**
- * Without a version the highest number. With `fullNames` a feature is called `view__feature`. Throws
+ * Without a version what its name alone means. With `fullNames` a feature is called `view__feature`. Throws
  * `REQUEST_INVALID` for what is no reference and for two of one name, `VIEW_UNKNOWN`, `FEATURE_NOT_ONLINE`.
  */
 export function serviceOfReferences(
@@ -39,27 +47,24 @@ export function serviceOfReferences(
 }
 
 function resolve(registry: Registry, view: string, feature: string): FeatureReference {
-  const at = view.lastIndexOf("@");
-  const name = at < 0 ? view : view.slice(0, at);
-  const wanted = at < 0 ? null : view.slice(at + 1);
-  const known = [...registry.views(), ...registry.onDemandViews()].map(({ definition }) => definition);
-  const versions = known.filter((one) => one.name === name);
-  const found =
-    wanted === null
-      ? versions
-          .filter((one) => one.version !== "dev")
-          .sort((a, b) => Number(a.version) - Number(b.version))
-          .at(-1)
-      : versions.find((one) => String(one.version) === wanted);
+  const named = parseNamedVersion(view);
+  const known: readonly Registered<ViewDefinition | OnDemandDefinition>[] = [
+    ...registry.views(),
+    ...registry.onDemandViews(),
+  ];
+  const versions = known.filter(({ definition }) => definition.name === named.name);
+  // A draft is served to those who name it.
+  const offered = named.version === null ? versions.filter(({ definition }) => definition.version !== "dev") : versions;
+  const found = meantVersion("view", offered, named, registry.aliasMoves())?.definition;
   if (found === undefined) {
     throw new OnefoldError("VIEW_UNKNOWN", `there is no view "${view}"`, {
       where: `${view}:${feature}`,
       candidates:
         versions.length > 0
-          ? versions.map(formatViewName)
+          ? versions.map(({ definition }) => formatViewName(definition))
           : nearestNames(
-              name,
-              known.map((one) => one.name),
+              named.name,
+              known.map(({ definition }) => definition.name),
             ),
     });
   }

@@ -6,16 +6,15 @@ import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import type { EntityDefinition, SourceDefinition } from "../define/definition.ts";
-import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
-import { FeastColumn, feastAnswer, feastStatus, feastValue } from "./feast-answer.ts";
+import { chosenOf, type ChosenVector, type NamedPlan } from "./experiment-plan.ts";
+import { FeastColumn, feastAnswer } from "./feast-answer.ts";
+import { FeastOutputs } from "./feast-outputs.ts";
 import type { FeatureReader, VectorAsk } from "./feature-reader.ts";
-import { outputEventTime } from "./feature-vector.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "./vector-batch.ts";
-import type { VectorPlan } from "./vector-plan.ts";
 
 type Columns = Readonly<Record<string, readonly unknown[]>>;
 
@@ -115,7 +114,7 @@ async function answerOnlineFeatures(
   if (isService === features.length > 0) {
     throw new OnefoldError("REQUEST_INVALID", "give either features or feature_service", { where: "features" });
   }
-  const plan = isService ? reader.servicePlan(service) : reader.referencePlan(features, fullNames);
+  const plan: NamedPlan = isService ? reader.named(service) : reader.referencePlan(features, fullNames);
   const rowCount = rowCountOf(entities, "entities");
   if (rowCount > BATCH_MAX) {
     throw new OnefoldError("REQUEST_INVALID", `${rowCount} entities, at most ${BATCH_MAX} are answered at once`, {
@@ -124,46 +123,35 @@ async function answerOnlineFeatures(
   }
   const keyColumns = keyColumnsOf(plan.entities).filter(({ name }) => Object.hasOwn(entities, name));
   const keyResults = keyColumns.map(({ name }) => new FeastColumn(name));
-  const outputs = plan.outputs.map(({ name, view }) => {
-    const viewName = view.slice(0, view.lastIndexOf("@"));
-    return new FeastColumn(isService && fullNames ? `${viewName}__${name}` : name);
-  });
+  const outputs = new FeastOutputs(plan, isService && fullNames);
   const givenAt = (row: number): Record<string, unknown> =>
     Object.fromEntries(Object.entries(entities).map(([name, values]) => [name, values[row]]));
-  const vectors = (): VectorAsk[] =>
-    Array.from({ length: rowCount }, (_, row) => ({ plan, keys: checkRow(plan, givenAt(row), row).keys }));
+  const vectors = (): VectorAsk[] => Array.from({ length: rowCount }, (_, row) => checkRow(plan, givenAt(row), row));
   const states = reader.fetch === null ? null : await reader.fetch(vectors());
   for (let row = 0; row < rowCount; row++) {
     if (row > 0 && row % VECTORS_PER_TURN === 0) await setImmediate();
     const given = givenAt(row);
-    const { keys, request } = checkRow(plan, given, row);
-    const vector = reader.read(plan, keys, { request, consumer, ...(states === null ? {} : { states }) });
+    const { keys, ...chosen } = checkRow(plan, given, row);
+    const vector = reader.read(chosen.plan, keys, { ...chosen, consumer, ...(states === null ? {} : { states }) });
     for (const [i, { name, type }] of keyColumns.entries()) {
       const shown = type.name === "int64" ? String(given[name]) : JSON.stringify(given[name]);
       keyResults[i]!.add(shown, "PRESENT", null);
     }
-    for (const [i, output] of plan.outputs.entries()) {
-      const text = feastValue(vector.values[i]!, output.type);
-      outputs[i]!.add(text, feastStatus(vector.statuses[i]!), outputEventTime(plan, vector, i));
-    }
+    outputs.add(chosen.plan, vector, chosen.exposure);
   }
   return {
     status: 200,
     contentType: "application/json; charset=utf-8",
-    body: feastAnswer([...keyResults, ...outputs]),
+    body: feastAnswer([...keyResults, ...outputs.columns]),
   };
 }
 
-function checkRow(
-  plan: VectorPlan,
-  given: Readonly<Record<string, unknown>>,
-  row: number,
-): { readonly keys: EntityKey[]; readonly request: ReturnType<typeof requestRow> } {
+function checkRow(plan: NamedPlan, given: Readonly<Record<string, unknown>>, row: number): ChosenVector {
   try {
     const keys = serviceKeys(plan.entities, given);
     const wanted = plan.request.filter(({ name }) => Object.hasOwn(given, name));
     const data = Object.fromEntries(wanted.map(({ name }) => [name, given[name]]));
-    return { keys, request: requestRow(plan.request, data) };
+    return chosenOf(plan, keys, requestRow(plan.request, data));
   } catch (error) {
     if (!(error instanceof OnefoldError)) throw error;
     const where = `entities, row ${row}${error.where === undefined ? "" : `, ${error.where}`}`;

@@ -4,14 +4,17 @@
  */
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../base/diagnostics.ts";
+import { OnefoldError } from "../base/errors.ts";
 import type { StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
+import { chosenOf, compileExperiment, type ExperimentPlan, type NamedPlan } from "./experiment-plan.ts";
 import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { FetchedStates, ServePorts, StateAsk } from "./ports.ts";
 import { type Asked, type KeptAnswer, KeptAnswers } from "./kept-answers.ts";
+import { ShadowQueue } from "./shadow-queue.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import { compileDefinition, compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
 
@@ -27,6 +30,8 @@ export interface VectorAsk {
 export interface FeatureReader {
   /** With its newest fit, or the one asked for. Throws `SERVICE_UNKNOWN` and what compiling throws. */
   servicePlan(service: string, fit?: number): VectorPlan;
+  /** The same, or of an experiment's name what chooses among services; of that no fit can be asked for (`REQUEST_INVALID`). */
+  named(name: string, fit?: number): NamedPlan;
   /** null names mean all features. Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN`, `FEATURE_AMBIGUOUS`. */
   featurePlan(entityType: string, names: readonly string[] | null): VectorPlan;
   /** `view:feature` of any entities; see `serviceOfReferences`, whose errors it throws. */
@@ -61,8 +66,13 @@ export interface MadeAnswer {
 export function createFeatureReader(ports: ServePorts): FeatureReader {
   const servicePlans = new Map<string, VectorPlan>();
   const featurePlans = new Map<string, VectorPlan>();
+  /** By name, once it was asked for; null before. */
+  let experiments: Map<string, ExperimentPlan | null> | null = null;
   const kept = new KeptAnswers(ports.keptVectorsBytesMax ?? 0);
   const { sight } = ports;
+  const fetch: FeatureReader["fetch"] =
+    ports.fetch === undefined ? null : (vectors) => ports.fetch!(vectors.flatMap(asksOf));
+  const shadows = ports.shadow === undefined ? null : new ShadowQueue(ports, fetch, ports.shadow);
   let revision = ports.revision();
 
   const forgetIfOutdated = (): void => {
@@ -70,6 +80,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     if (present === revision) return;
     servicePlans.clear();
     featurePlans.clear();
+    experiments = null;
     kept.clear();
     revision = present;
   };
@@ -118,6 +129,22 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       planFor(servicePlans, fit === undefined ? service : `${service} fit ${fit}`, () =>
         compileService(service, fit, ports),
       ),
+    named: (name, fit) => {
+      forgetIfOutdated();
+      experiments ??= new Map(ports.registry.experiments().map(({ definition }) => [definition.name, null]));
+      const known = experiments.size === 0 ? undefined : experiments.get(name);
+      if (known === undefined) return reader.servicePlan(name, fit);
+      if (fit !== undefined) {
+        throw new OnefoldError("REQUEST_INVALID", `${name} is an experiment, and a fit is of one service`, {
+          where: "fit",
+          hint: "leave fit out, or ask for the service",
+        });
+      }
+      if (known !== null) return known;
+      const compiled = compileExperiment(name, ports.registry, (reference) => reader.servicePlan(reference));
+      experiments.set(name, compiled);
+      return compiled;
+    },
     featurePlan: (entityType, names) =>
       planFor(featurePlans, JSON.stringify([entityType, names]), () => compileFeatureNames(entityType, names, ports)),
     referencePlan: (references, fullNames) =>
@@ -127,12 +154,16 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
           ports,
         ),
       ),
-    fetch: ports.fetch === undefined ? null : (vectors) => ports.fetch!(vectors.flatMap(asksOf)),
+    fetch,
     read: (plan, keys, options) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
       const vector = readAndTell(plan, keys, options);
       if (sight !== undefined && --sight.left <= 0) sight.see(plan, vector.values, vector.asOf);
-      if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
+      const exposure = options?.exposure;
+      if (exposure?.isKept === true) ports.record({ ...toServedVector(plan, keys, vector), exposure });
+      else if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
+      if (exposure?.shadow !== undefined && shadows !== null && ports.shadow!.takes(exposure.shadow.share))
+        shadows.offer(exposure.shadow.task());
       publish(plan, vector.statuses, startMs, false, options?.consumer ?? "");
       return vector;
     },
@@ -153,9 +184,10 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       kept.keep(asked, { plan, keys, asOf: plan.vector.asOf, until: stableUntil(plan), note, split }, bytes);
     },
     vector: (service, entities, request, options) => {
-      const plan = reader.servicePlan(service);
-      const keys = serviceKeys(plan.entities, entities);
-      return reader.read(plan, keys, { ...options, request: requestRow(plan.request, request) });
+      const named = reader.named(service);
+      const given = serviceKeys(named.entities, entities);
+      const { plan, keys, ...chosen } = chosenOf(named, given, requestRow(named.request, request));
+      return reader.read(plan, keys, { ...options, ...chosen });
     },
   };
   return reader;

@@ -19,6 +19,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
 import type { Row } from "../schema/value.ts";
 import type { VectorToken, ViewRead } from "../schema/vector-token.ts";
+import type { ServedExposure } from "./experiment-plan.ts";
 import type { FetchedStates, StateSnapshot } from "./ports.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import type { PlanFeature, VectorPlan } from "./vector-plan.ts";
@@ -32,6 +33,8 @@ export interface ReadOptions {
   readonly states?: FetchedStates;
   /** Who asks, as it names itself. */
   readonly consumer?: string;
+  /** The experiment that chose the service, and for whom. */
+  readonly exposure?: ServedExposure;
 }
 
 const NO_REQUEST: Row = Object.freeze([]);

@@ -1,6 +1,7 @@
 /**
  * What the transformations of a service were fitted to.
  */
+import { serviceId } from "../define/service-version.ts";
 import type { FittedService } from "../registry/fitted-service.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, nameSchema, type Route } from "./route.ts";
@@ -59,8 +60,8 @@ export function fitRoutes({ registry, fits }: ServePorts): Route[] {
       },
       handle: ({ params }) => {
         const { definition, fingerprint } = registry.service(params["name"]!);
-        const all = fits.fitsOf(definition.name).map((fit) => answerFit(fit, fingerprint));
-        return { status: 200, body: { service: definition.name, fits: all } };
+        const all = fits.fitsOf(serviceId(definition)).map((fit) => answerFit(fit, fingerprint));
+        return { status: 200, body: { service: serviceId(definition), fits: all } };
       },
     },
   ];

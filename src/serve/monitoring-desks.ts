@@ -1,8 +1,11 @@
-/** What can be asked of the monitoring of a data folder's owner: desks whose calls are plain data. */
+/** What can be asked of a data folder's owner, most of it of its monitoring: desks whose calls are plain data. */
 import type { AlertDesk } from "./alert-desk.ts";
 import type { DriftDesk } from "./drift-desk.ts";
+import type { FeatureListDesk } from "./feature-list-desk.ts";
+import type { ExperimentDesk } from "./experiment-desk.ts";
 import type { ImportanceDesk } from "./importance-desk.ts";
 import type { QualityPort } from "./quality-port.ts";
+import type { VersionDesk } from "./version-desk.ts";
 
 export interface MonitoringDesks {
   /** Absent where no alerts are judged. */
@@ -10,4 +13,8 @@ export interface MonitoringDesks {
   readonly importances?: ImportanceDesk;
   readonly quality?: QualityPort;
   readonly drift?: DriftDesk;
+  readonly experiments?: ExperimentDesk;
+  /** Absent where nothing can be registered. */
+  readonly versions?: VersionDesk;
+  readonly features?: FeatureListDesk;
 }

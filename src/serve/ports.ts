@@ -12,6 +12,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import type { MonitoringDesks } from "./monitoring-desks.ts";
+import type { ShadowSight } from "./shadow-sight.ts";
 import type { TrainingDesk } from "./training-desk.ts";
 
 /**
@@ -143,6 +144,8 @@ export interface ServePorts {
   record(vector: ServedVector): void;
   /** Absent where nobody looks at what is served. */
   readonly sight?: VectorSight;
+  /** Is shown what shadows of experiments would have said; absent, none are computed. */
+  readonly shadow?: ShadowSight;
   /** Builds training sets; absent where this server does not. */
   readonly training?: TrainingDesk;
   /** What else monitoring can be asked; absent where this server does not watch. */

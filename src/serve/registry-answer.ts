@@ -19,24 +19,27 @@ import type {
   ViewSla,
   Window,
 } from "../define/definition.ts";
+import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import type { Expression } from "../define/expression.ts";
 import { expressionColumns } from "../fold/expression.ts";
 import { lateAfterOf } from "../fold/lateness.ts";
+import { versionOf } from "../registry/definition-set.ts";
 import type { Registered } from "../registry/registry.ts";
 import { answerPoll } from "./registry-poll.ts";
-import { type Column, formatType, type Value } from "../schema/value.ts";
+import { type Column, formatType, labelOf, namesOf, type Value } from "../schema/value.ts";
 
 export type Answer = Record<string, unknown>;
 
 export function answerDefinition(registered: Registered<Definition>): Answer {
   const { definition, fingerprint, createdAt } = registered;
   const { kind, name, description = null, owner = null, tags = [] } = definition;
+  const version = versionOf(definition);
   return {
     kind,
     name,
-    ...("version" in definition ? { version: definition.version } : {}),
+    ...(version === null ? {} : { version }),
     description,
     owner,
     tags,
@@ -59,6 +62,8 @@ function answerMeaning(definition: Definition, createdAt: string): Answer {
       return answerOnDemand(definition);
     case "service":
       return answerService(definition);
+    case "experiment":
+      return answerExperiment(definition);
     case "webhook":
     case "command":
       return answerDestination(definition);
@@ -95,8 +100,20 @@ function answerRule(rule: RuleDefinition): Answer {
     is_off: rule.isOff === true,
     to: rule.to,
     ...(rule.kind === "alert"
-      ? { severity: rule.severity }
+      ? { severity: rule.severity, repeat: rule.repeatMicros === undefined ? null : formatDuration(rule.repeatMicros) }
       : { service: rule.service, labels: rule.labels, boundary: rule.boundary }),
+  };
+}
+
+function answerExperiment({ variants, weights, unit, salt, overrides = [], ...of }: ExperimentDefinition): Answer {
+  return {
+    variants: variants.map(formatVariant),
+    weights,
+    unit,
+    salt,
+    overrides: overrides.map(({ unit: one, variant }) => ({ unit: one, variant: formatVariant(variants[variant]!) })),
+    exposures: of.exposures ?? 1,
+    shadow: of.shadow === undefined ? null : { service: formatVariant(of.shadow), share: of.shadow.share },
   };
 }
 
@@ -106,7 +123,7 @@ function answerEntity(entity: EntityDefinition): Answer {
 
 function answerSource(source: SourceDefinition): Answer {
   return {
-    columns: source.columns.map(answerColumn),
+    columns: source.columns.map(answerSourceColumn),
     derived: source.derived.map((column) => ({
       name: column.name,
       type: formatType(column.type),
@@ -249,6 +266,16 @@ function answerService(service: ServiceDefinition): Answer {
       transformation: transformationText(node),
     })),
     omit: service.omit ?? [],
+  };
+}
+
+/** With what became of it, where anything did. */
+function answerSourceColumn(column: Column): Answer {
+  return {
+    ...answerColumn(column),
+    name: labelOf(column),
+    ...(column.as === undefined ? {} : { stored_as: column.name, former_names: namesOf(column).slice(1) }),
+    ...(column.dropped === true ? { dropped: true } : {}),
   };
 }
 

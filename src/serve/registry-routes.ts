@@ -5,6 +5,8 @@ import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import type { Definition, OnDemandDefinition, ServiceDefinition } from "../define/definition.ts";
 import { requestColumnsOf } from "../define/request-columns.ts";
+import { meantVersion } from "../registry/meant-version.ts";
+import { parseNamedVersion } from "../registry/named-version.ts";
 import type { FindQuery, Registered, Registry } from "../registry/registry.ts";
 import { answerColumn, answerDefinition } from "./registry-answer.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
@@ -16,6 +18,7 @@ const LISTS: Readonly<Record<string, readonly Definition["kind"][]>> = {
   views: ["view"],
   on_demand_views: ["on-demand"],
   services: ["service"],
+  experiments: ["experiment"],
   alert_rules: ["alert", "retrain"],
   destinations: ["webhook", "command"],
 };
@@ -92,7 +95,7 @@ export function registryRoutes(registry: Registry): Route[] {
     {
       method: "GET",
       path: "/registry/{list}/{name}",
-      summary: "One definition; a view's name may carry its version: origin_delays@2",
+      summary: "One definition; the name of a view or a service may carry its version or an alias: origin_delays@2",
       reads: "nothing",
       schemas: {
         params: { type: "object", properties: { list: nameSchema, name: nameSchema } },
@@ -126,7 +129,7 @@ function kindsOf(list: string): readonly Definition["kind"][] {
 }
 
 function lookUp(registry: Registry, kind: Definition["kind"], text: string): Registered<Definition> {
-  const [name, version] = splitVersion(text);
+  const named = parseNamedVersion(text);
   switch (kind) {
     case "entity":
       return registry.entity(text);
@@ -135,23 +138,23 @@ function lookUp(registry: Registry, kind: Definition["kind"], text: string): Reg
       return registry.source(text);
     case "service":
       return registry.service(text);
+    case "experiment":
+      return registry.experiment(text);
     case "alert":
     case "retrain":
     case "webhook":
     case "command":
       return monitoringOf(registry, kind, text);
     case "view":
-      return registry.view(name, version);
+      return registry.view(text);
     case "on-demand": {
       const all = registry.onDemandViews();
-      const matching = all.filter(({ definition }) => {
-        return definition.name === name && (version === undefined || definition.version === version);
-      });
-      const newest = matching.toSorted((a, b) => rank(a.definition.version) - rank(b.definition.version)).at(-1);
-      if (newest !== undefined) return newest;
+      const versions = all.filter(({ definition }) => definition.name === named.name);
+      const found = meantVersion("view", versions, named, registry.aliasMoves());
+      if (found !== undefined) return found;
       throw new OnefoldError("VIEW_UNKNOWN", `no on-demand view "${text}" is registered`, {
         candidates: nearestNames(
-          name,
+          named.name,
           all.map(({ definition }) => definition.name),
         ),
       });
@@ -170,16 +173,4 @@ function monitoringOf(registry: Registry, kind: Definition["kind"], name: string
       all.map(({ definition }) => definition.name),
     ),
   });
-}
-
-/** `name@2` -> name and 2; what follows the `@` of anything else is no version, and no such view is found. */
-function splitVersion(text: string): [name: string, version: number | "dev" | undefined] {
-  const match = /^(.+)@(\d{1,9}|dev)$/.exec(text);
-  if (match === null) return [text, undefined];
-  return [match[1]!, match[2] === "dev" ? "dev" : Number(match[2])];
-}
-
-/** The draft comes before every numbered version. */
-function rank(version: number | "dev"): number {
-  return version === "dev" ? -1 : version;
 }

@@ -1,10 +1,13 @@
 /** Every HTTP route there is. */
+import { aliasRoutes } from "./alias-routes.ts";
 import { alertRoutes } from "./alert-routes.ts";
 import { correctionRoutes } from "./correction-routes.ts";
 import { withDocs } from "./docs-routes.ts";
 import { driftRoutes } from "./drift-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
+import { experimentRoutes } from "./experiment-routes.ts";
 import { feastRoutes } from "./feast-routes.ts";
+import { featureListRoutes } from "./feature-list-routes.ts";
 import { featureRoutes } from "./feature-routes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { fitRoutes } from "./fit-routes.ts";
@@ -30,7 +33,9 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...correctionRoutes(ports),
     ...feastRoutes(reader, ports),
     ...trainingSetRoutes(ports),
+    ...featureListRoutes(ports),
     ...registryRoutes(ports.registry),
+    ...aliasRoutes(ports),
     ...qualityRoutes(ports),
     ...healthRoutes(ports),
     ...metricsRoutes(ports),
@@ -38,6 +43,7 @@ export function allRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
     ...freshnessRoutes(ports),
     ...alertRoutes(ports),
     ...importanceRoutes(ports),
+    ...experimentRoutes(ports),
   ]);
 }
 

@@ -5,6 +5,7 @@ import { performance } from "node:perf_hooks";
 import { OnefoldError } from "../base/errors.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
+import { chosenOf } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
@@ -66,11 +67,12 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       handle: (request) => {
         const startMs = performance.now();
         const { entities, request: data, fit } = request.body as { entities: unknown; request?: unknown; fit?: number };
-        const plan = reader.servicePlan(request.params["name"]!, fit);
-        const keys = serviceKeys(plan.entities, entities);
-        const options = answerOptions(request);
+        const named = reader.named(request.params["name"]!, fit);
+        const given = serviceKeys(named.entities, entities);
+        const { plan, keys, request: row, exposure } = chosenOf(named, given, requestRow(named.request, data));
+        const options = answerOptions(request, exposure);
         const asked = { plan, keys, reader, options, startMs, clock: ports.clock };
-        return vectorRouteAnswer({ service: plan.service, entities }, asked, requestRow(plan.request, data));
+        return vectorRouteAnswer({ service: named.service, entities }, asked, row);
       },
       repeat: (asked, startMs) => repeatedAnswer(reader, asked, startMs),
     },
@@ -122,7 +124,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
       handle: async (request) => {
         const startMs = performance.now();
         const body = request.body as { entities: readonly unknown[]; request?: unknown; fit?: number };
-        const plan = reader.servicePlan(request.params["name"]!, body.fit);
+        const plan = reader.named(request.params["name"]!, body.fit);
         const requests = requestsOf(body);
         const results = await answerEach(reader, plan, answerOptions(request), {
           inputs: body.entities,

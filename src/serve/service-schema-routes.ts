@@ -2,6 +2,8 @@
  * What a service's vectors are made of, with types: for clients that make tables of them.
  */
 import { formatType } from "../schema/value.ts";
+import { formatVariant } from "../define/experiment-definition.ts";
+import { type ExperimentPlan, isExperiment } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 
@@ -34,6 +36,11 @@ export function serviceSchemaRoutes(reader: FeatureReader): Route[] {
               request: typed,
               features: { ...typed, description: "in the order of the vector" },
               fit: { type: ["integer", "null"], description: "the fit that the features are transformed with" },
+              variants: {
+                type: "array",
+                description: "of an experiment: the features of each version that it serves",
+                items: { type: "object", properties: { variant: nameSchema, features: typed } },
+              },
             },
           },
           404: errorSchema,
@@ -42,20 +49,41 @@ export function serviceSchemaRoutes(reader: FeatureReader): Route[] {
         },
       },
       handle: ({ params }) => {
-        const { service, entities, request, outputs, program } = reader.servicePlan(params["name"]!);
+        const named = reader.named(params["name"]!);
+        const { service, entities, request } = named;
+        const given = {
+          service,
+          entities: entities.map(({ name, keys }) => ({ name, keys: keys.map(typedName) })),
+          request: request.map(typedName),
+        };
+        if (isExperiment(named)) return { status: 200, body: { ...given, ...variantsOf(named) } };
+        const { outputs, program } = named;
         return {
           status: 200,
-          body: {
-            service,
-            entities: entities.map(({ name, keys }) => ({ name, keys: keys.map(typedName) })),
-            request: request.map(typedName),
-            features: outputs.map(typedName),
-            fit: program?.fit?.version ?? null,
-          },
+          body: { ...given, features: outputs.map(typedName), fit: program?.fit?.version ?? null },
         };
       },
     },
   ];
+}
+
+/** Features of all variants, each name once: of the first that has it. */
+function variantsOf(plan: ExperimentPlan): object {
+  const variants = plan.experiment.variants.map((variant, place) => {
+    return { variant: formatVariant(variant), features: plan.variantPlan(place).outputs };
+  });
+  const all = new Map(
+    variants
+      .flatMap(({ features }) => features)
+      .toReversed()
+      .map((one) => [one.name, one]),
+  );
+  const names = new Set(variants.flatMap(({ features }) => features.map(({ name }) => name)));
+  return {
+    features: [...names].map((name) => typedName(all.get(name)!)),
+    fit: null,
+    variants: variants.map(({ variant, features }) => ({ variant, features: features.map(typedName) })),
+  };
 }
 
 function typedName({ name, type }: { readonly name: string; readonly type: Parameters<typeof formatType>[0] }): object {

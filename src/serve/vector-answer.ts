@@ -18,6 +18,7 @@ import {
   tokenOf,
   windowStartOf,
 } from "./feature-vector.ts";
+import type { ServedExposure } from "./experiment-plan.ts";
 import type { JsonSchema, RouteRequest } from "./route.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import type { PlanOutput, VectorPlan } from "./vector-plan.ts";
@@ -29,6 +30,8 @@ export interface AnswerOptions {
   readonly token: boolean;
   /** Who asks, as it names itself. */
   readonly consumer?: string;
+  /** The experiment that chose what is answered. */
+  readonly exposure?: ServedExposure;
 }
 
 export const answerOptionSchemas: Readonly<Record<string, JsonSchema>> = {
@@ -42,10 +45,12 @@ export const answerOptionQuerySchemas: Readonly<Record<string, JsonSchema>> = {
 };
 
 /** From the body's fields where it has them, else from the query's. */
-export function answerOptions({ body, query, consumer = "" }: RouteRequest): AnswerOptions {
+export function answerOptions({ body, query, consumer = "" }: RouteRequest, exposure?: ServedExposure): AnswerOptions {
   const asked = (body ?? {}) as { metadata?: unknown; token?: unknown };
   const metadata = String(asked.metadata ?? query["metadata"] ?? "false");
-  return { full: metadata !== "false", token: String(asked.token ?? query["token"] ?? "false") === "true", consumer };
+  const full = metadata !== "false";
+  const token = String(asked.token ?? query["token"] ?? "false") === "true";
+  return exposure === undefined ? { full, token, consumer } : { full, token, consumer, exposure };
 }
 
 export function answerFeatures(plan: VectorPlan, vector: FeatureVector): Record<string, unknown> {
@@ -64,10 +69,12 @@ export function answerMetadata(
   options: AnswerOptions,
 ): Record<string, unknown> {
   const fit = plan.program?.fit ?? null;
+  const { exposure } = options;
   const ageMs = snapshotAgeMs(plan, vector);
   const stale = staleOf(plan);
   return {
     as_of: formatMicros(vector.asOf),
+    ...(exposure === undefined ? {} : { experiment: exposure.experiment, variant: exposure.variant }),
     missing_features: missingOf(plan, vector),
     ...(stale.length === 0 ? {} : { stale_features: stale }),
     ...(ageMs === null ? {} : { snapshot_age_ms: ageMs }),
@@ -103,8 +110,8 @@ export function latencyMs(startMs: number): number {
 }
 
 /** Whether the answer is made of the vector's values and statuses alone. */
-export function isPlain({ full, token }: AnswerOptions): boolean {
-  return !full && !token;
+export function isPlain({ full, token, exposure }: AnswerOptions): boolean {
+  return !full && !token && exposure === undefined;
 }
 
 /** Of a feature that is returned as it was read. */
@@ -199,6 +206,11 @@ export const metadataSchema: JsonSchema = {
       description: "of a server with several processes: how far the values may be behind the events folded at as_of",
     },
     token: { type: "string" },
+    experiment: {
+      type: "string",
+      description: "that chose the service, where it was asked for by an experiment's name",
+    },
+    variant: { type: "string", description: "the version that it chose: the answer is that service's" },
     fit: { type: "integer", description: "version of what the service's transformations were fitted to" },
     features: {
       type: "object",

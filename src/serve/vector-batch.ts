@@ -7,6 +7,7 @@ import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
+import { chosenOf, isExperiment, type NamedPlan } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ReadOptions } from "./feature-vector.ts";
 import { featuresText } from "./features-text.ts";
@@ -20,6 +21,8 @@ import type { VectorPlan } from "./vector-plan.ts";
 export const BATCH_MAX = 5000;
 /** About a millisecond of reading. */
 export const VECTORS_PER_TURN = 100;
+
+const NO_REQUEST: Row = Object.freeze([]);
 
 export interface BatchInput {
   readonly inputs: readonly unknown[];
@@ -35,31 +38,32 @@ export interface BatchInput {
 /** Results as JSON texts, in the order of the inputs. One bad key refuses the whole request, and the error says which. */
 export async function answerEach(
   reader: FeatureReader,
-  plan: VectorPlan,
+  named: NamedPlan,
   options: AnswerOptions,
   batch: BatchInput,
 ): Promise<string[]> {
   const asked = batch.inputs.map((input, i) => {
     try {
-      return { keys: batch.keysOf(input), request: batch.requestOf?.(i) };
+      return chosenOf(named, batch.keysOf(input), batch.requestOf?.(i) ?? NO_REQUEST);
     } catch (error) {
       if (!isOnefoldError(error)) throw error;
       const where = `${batch.inputName}[${i}]${error.where === undefined ? "" : ` ${error.where}`}`;
       throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
     }
   });
-  const states = reader.fetch === null ? null : await reader.fetch(asked.map(({ keys }) => ({ plan, keys })));
+  const states = reader.fetch === null ? null : await reader.fetch(asked);
   const { consumer = "" } = options;
-  const mayBeKept = states === null && isPlain(options) && plan.request.length === 0;
+  const mayBeKept = states === null && isPlain(options) && !isExperiment(named) && named.request.length === 0;
   const results: string[] = [];
   for (let i = 0; i < asked.length; i++) {
     if (i > 0 && i % VECTORS_PER_TURN === 0) await setImmediate();
-    const { keys, request } = asked[i]!;
+    const { plan, keys, request, exposure } = asked[i]!;
     const read = mayBeKept
       ? keptOrRead(reader, plan, keys, consumer)
-      : readWhole(reader, plan, keys, options, {
+      : readWhole(reader, plan, keys, exposure === undefined ? options : { ...options, exposure }, {
           consumer,
-          ...(request === undefined ? {} : { request }),
+          request,
+          ...(exposure === undefined ? {} : { exposure }),
           ...(states === null ? {} : { states }),
         });
     results.push(`${JSON.stringify(batch.label(batch.inputs[i])).slice(0, -1)},${read}`);

@@ -10,7 +10,9 @@ import {
   formatViewName,
   type ViewDefinition,
 } from "../define/definition.ts";
+import { serviceId } from "../define/service-version.ts";
 import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
+import { aliasesOf, DEFAULT_ALIAS } from "../registry/alias-moves.ts";
 import type { Column, ValueType } from "../schema/value.ts";
 import type { FitRead } from "../schema/vector-token.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
@@ -61,7 +63,7 @@ export interface PlanProgram extends ServiceProgram {
 }
 
 export interface VectorPlan {
-  /** Empty where features were asked for by name. */
+  /** Its id, `delay` or `delay@2`; empty where features were asked for by name. */
   readonly service: string;
   readonly entities: readonly EntityDefinition[];
   readonly views: readonly PlanView[];
@@ -93,7 +95,7 @@ export function compileDefinition(
     ...input,
     as: program.isPlain ? program.outputs[i]!.name : input.feature,
   }));
-  const plan = compilePlan(service.name, references, ports);
+  const plan = compilePlan(serviceId(service), references, ports);
   if (program.isPlain) return plan;
   const outputs = program.outputs.map(({ name, type, from, feature, isTransformed, inputs }) => ({
     name,
@@ -108,9 +110,9 @@ export function compileDefinition(
 }
 
 /**
- * Plan for features of one entity type by name: `feature`, `view:feature` or `view@version:feature`; null
+ * Plan for features of one entity type by name: `feature`, `view:feature`, `view@version:feature` or `view@alias:feature`; null
  * means all of them. A plain name is looked up in the
- * newest numbered version of every online view of the entity.
+ * version of every online view of the entity that its name alone means.
  * Throws `ENTITY_UNKNOWN`, `FEATURE_UNKNOWN` and `FEATURE_AMBIGUOUS`, with candidates.
  */
 export function compileFeatureNames(
@@ -137,6 +139,8 @@ interface KnownFeatures {
 
 function findFeatures(entity: string, ports: ServePorts): KnownFeatures {
   const newestViews = new Map<string, ViewDefinition>();
+  const aliases = aliasesOf(ports.registry.aliasMoves()).filter(({ kind }) => kind === "view");
+  const pinned = new Map(aliases.flatMap((one) => (one.alias === DEFAULT_ALIAS ? [[one.name, one.version]] : [])));
   const qualified = new Map<string, FeatureReference>();
   for (const { definition } of ports.registry.views()) {
     if (definition.entity !== entity || !definition.online) continue;
@@ -144,7 +148,13 @@ function findFeatures(entity: string, ports: ServePorts): KnownFeatures {
       if (online === false) continue;
       const reference = { view: definition.name, version: definition.version, feature: name };
       qualified.set(qualifiedName(reference), reference);
+      for (const { name: view, alias, version } of aliases) {
+        if (view !== definition.name || version !== definition.version) continue;
+        qualified.set(`${view}@${alias}:${name}`, reference);
+      }
     }
+    const named = pinned.get(definition.name);
+    if (named !== undefined && named !== definition.version) continue;
     const newest = newestViews.get(definition.name);
     const newer = definition.version !== "dev" && (newest === undefined || definition.version > Number(newest.version));
     if (newer) newestViews.set(definition.name, definition);

@@ -104,8 +104,9 @@ export function vectorRouteAnswer(
   request?: Row,
 ): RouteAnswer | Promise<RouteAnswer> {
   const { plan, keys, reader, options } = asked;
-  const { consumer = "" } = options;
-  const given = request === undefined ? { consumer } : { request, consumer };
+  const { consumer = "", exposure } = options;
+  const of = exposure === undefined ? { consumer } : { consumer, exposure };
+  const given = request === undefined ? of : { request, ...of };
   if (reader.fetch !== null) {
     return reader.fetch([{ plan, keys }]).then((states) => {
       reader.read(plan, keys, { ...given, states });

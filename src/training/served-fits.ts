@@ -9,7 +9,7 @@ import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Column } from "../schema/value.ts";
 import { formatType } from "../schema/value.ts";
 import type { FitRead, VectorToken } from "../schema/vector-token.ts";
-import { serviceToCompute, type ServiceToCompute } from "../vector/service-to-compute.ts";
+import { definitionToCompute, type ServiceToCompute } from "../vector/service-to-compute.ts";
 import type { TrainingPorts } from "./ports.ts";
 import { planPrograms, type ServicePlan } from "./service-plan.ts";
 
@@ -67,7 +67,7 @@ function otherFit(
   const where = `column ${column}, row ${row + 1} (counted from 1, without a header)`;
   const { service } = plan;
   try {
-    const served = serviceToCompute(ports.registry, ports.fits, service, read.version);
+    const served = definitionToCompute(ports.registry, ports.fits, plan.programs[0]!, read.version);
     if (!isOf(served, read)) {
       throw new OnefoldError(
         "SPINE_INVALID",

@@ -4,6 +4,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName, type EntityDefinition, type FeatureReference } from "../define/definition.ts";
+import { serviceId } from "../define/service-version.ts";
 import type { ValueType } from "../schema/value.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
 import { type ServiceToCompute, serviceToCompute, withoutTransformations } from "../vector/service-to-compute.ts";
@@ -48,6 +49,7 @@ export interface JoinPlan {
 
 /** What a service makes of that. */
 export interface PlannedService {
+  /** Its id. */
   readonly service: string;
   readonly fingerprint: string;
   /** What the vector is made of. */
@@ -119,7 +121,7 @@ export class JoinPlanner {
       return { name, version, fingerprint: found.fingerprint };
     });
     const { definition, fingerprint } = service;
-    return { service: definition.name, fingerprint, program: programs[0]!.program, programs, onDemand };
+    return { service: serviceId(definition), fingerprint, program: programs[0]!.program, programs, onDemand };
   }
 
   /** Of all that were added. */

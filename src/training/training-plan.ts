@@ -28,12 +28,14 @@ export interface PlannedColumn {
 }
 
 export interface TrainingPlan extends JoinPlan {
+  /** As the services were asked for, in their order. */
+  readonly names: readonly string[];
   readonly services: readonly PlannedService[];
   /** By service, in the order of its vector. */
   readonly columns: readonly (readonly PlannedColumn[])[];
   /** What requests of the services must carry; what any of them takes for granted must be there. */
   readonly request: readonly Column[];
-  /** Services of which a fit was asked for; rows of others go by the fits in their tokens. */
+  /** Ids of the services of which a fit was asked for; rows of others go by the fits in their tokens. */
   readonly fitted: ReadonlySet<string>;
 }
 
@@ -46,18 +48,35 @@ export function planTraining(ports: TrainingPorts, choice: ServiceChoice, fit?: 
   const fits = byService(names, fit, "fit");
   const planner = new JoinPlanner(ports);
   const services = names.map((name) => planner.add(serviceToCompute(ports.registry, ports.fits, name, fits.get(name))));
-  return planned(planner.plan(), services, new Set(fits.keys()));
+  // Two names may mean one version.
+  namesOf(services.map(({ service }) => service));
+  const fitted = services.flatMap(({ service }, i) => (fits.has(names[i]!) ? [service] : []));
+  return planned(planner.plan(), names, services, new Set(fitted));
 }
 
 /** A service's features alone, as its transformations are fitted to them. Throws what `planFeatures` throws. */
 export function planToFit(ports: TrainingPorts, service: string): TrainingPlan {
   const plan = planFeatures(ports, service);
-  return planned(plan, [plan], new Set([service]));
+  return planned(plan, [service], [plan], new Set([plan.service]));
 }
 
-function planned(join: JoinPlan, services: readonly PlannedService[], fitted: ReadonlySet<string>): TrainingPlan {
+function planned(
+  join: JoinPlan,
+  names: readonly string[],
+  services: readonly PlannedService[],
+  fitted: ReadonlySet<string>,
+): TrainingPlan {
   const { entities, views, inputCount } = join;
-  return { entities, views, inputCount, services, columns: columnsOf(services), request: requestOf(services), fitted };
+  return {
+    entities,
+    views,
+    inputCount,
+    names,
+    services,
+    columns: columnsOf(services),
+    request: requestOf(services),
+    fitted,
+  };
 }
 
 function columnsOf(services: readonly PlannedService[]): PlannedColumn[][] {

@@ -164,9 +164,8 @@ async function trainWith(
   const cancel = signal === undefined ? {} : { signal };
   onProgress?.({ phase: "labels", done: 0, total: 0 });
   const outputs = plan.columns.flat();
-  const names = plan.services.map(({ service }) => service);
   const needs = knowledge === "as-served" ? "token" : "time";
-  const read = await readSpine(engine, request.labels, plan.entities, needs, plan.request, names);
+  const read = await readSpine(engine, request.labels, plan.entities, needs, plan.request, plan.names);
   const { spine, parts: splits } = await splitByTime(engine, read, request, knowledge);
   const total = spine.rowCount;
   onProgress?.({ phase: "labels", done: total, total });

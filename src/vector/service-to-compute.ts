@@ -3,6 +3,7 @@
  * newest fit, or a fit that is asked for by its version, with the definition that it is of.
  */
 import type { ServiceDefinition } from "../define/definition.ts";
+import { serviceId } from "../define/service-version.ts";
 import { OnefoldError } from "../base/errors.ts";
 import type { FittedService, FitStore } from "../registry/fitted-service.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -23,9 +24,18 @@ export function serviceToCompute(
   service: string,
   fitVersion?: number,
 ): ServiceToCompute {
-  const { definition, fingerprint } = registry.service(service);
+  return definitionToCompute(registry, fits, registry.service(service), fitVersion);
+}
+
+/** The same of a version that was looked up already. */
+export function definitionToCompute(
+  registry: Pick<Registry, "serviceOfFingerprint">,
+  fits: FitStore,
+  { definition, fingerprint }: Pick<ServiceToCompute, "definition" | "fingerprint">,
+  fitVersion?: number,
+): ServiceToCompute {
   if (fitVersion === undefined && !needsFit(definition)) return { definition, fingerprint, fit: null };
-  const fit = fits.fitFor(service, fingerprint, fitVersion);
+  const fit = fits.fitFor(serviceId(definition), fingerprint, fitVersion);
   if (fit.fingerprint === fingerprint) return { definition, fingerprint, fit };
   return { ...serviceOfFit(registry, fit), fit };
 }

@@ -125,6 +125,14 @@ describe("onefold drift", () => {
       expect(chosen.result).toMatchObject({ service: "fares", baseline: { source: "last:2h" } });
       const quiet = await runJson(["drift", "--current", "last:2h"], folder);
       expect(quiet.result["reports"][0]).toMatchObject({ drifted_features: 0, baseline: { source: "last:2h" } });
+      const listed = await runJson(["features", "--drifting"], folder);
+      expect(listed.result["features"].map((one: any) => [one.feature, one.drift.drifting, one.importance])).toEqual([
+        ["fare", true, null],
+        ["rides", true, null],
+        ["city", true, null],
+      ]);
+      const table = await runCli(["features", "--by", "drift,importance"], folder);
+      expect(table.stdout).toMatch(/^fare .* 1, drifting +-$/m);
       await stop();
       const forgotten = await runJson(["drift", "--service", "fares", "--forget-chosen"], folder);
       expect(forgotten.result).toEqual({ service: "fares", baseline: null });

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { KafkaConnection } from "../../src/ingest/kafka/connection.ts";
 import { kafkaSettings } from "../../src/ingest/kafka/settings.ts";
+import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { WorkerProcess } from "../ingest/kafka/worker-process.ts";
 import { describeWhere, shared } from "../services/describe-where.ts";
 import { startRedis } from "../services/redis.ts";
@@ -89,6 +90,14 @@ describeWithKafka("commands that read what workers have archived", () => {
     const worker = await WorkerProcess.start(of, options);
     // By user and by size.
     await worker.until(({ archived }) => archived === 2 * EVENTS, 60_000);
+    const profiles = "monitor/quality/sources/sales/*.parquet";
+    const engine = await openDuckDb({ threads: 1 });
+    const profiled = (from: string) =>
+      engine.rows(`SELECT column_name, sum(row_count)::INT AS row_count, sum(nulls)::INT AS nulls, max(distinct_count)::INT AS distinct_count
+        FROM read_parquet('${join(folder, from, profiles)}') GROUP BY 1 ORDER BY 1`);
+    await expect
+      .poll(() => profiled("archive").catch(() => []), { timeout: 60_000, interval: 200 })
+      .toContainEqual({ column_name: "amount", row_count: EVENTS, nulls: 0, distinct_count: EVENTS });
     await worker.kill("SIGTERM");
 
     const tables = ["--data", "reader", "--archive", "archive", "--kafka-prefix", settings.prefix];
@@ -96,6 +105,13 @@ describeWithKafka("commands that read what workers have archived", () => {
       await json(...args, "--data", "embedded"),
       await json(...args, ...tables),
     ];
+
+    const [theirQuality, ourQuality] = await both("quality", "sales");
+    const columns = ({ subjects: [subject] }: Record<string, any>) =>
+      (subject.profile as { column: string }[] | null)?.map(({ column }) => column);
+    expect(await profiled("archive")).toEqual(await profiled("embedded"));
+    expect(columns(ourQuality)).toEqual(columns(theirQuality));
+    await engine.close();
 
     const fit = ["fit", "--service", "scaled", "--labels", "labels.csv", "--train-share", "1", "--allow-after-log"];
     const [theirFit, ourFit] = await both(...fit);

@@ -22,6 +22,7 @@ import { differences } from "../../src/registry/diff.ts";
 import { fingerprint, registeredData } from "../../src/registry/fingerprint.ts";
 import { planChanges } from "../../src/registry/plan.ts";
 import { keyOf } from "../../src/registry/definition-set.ts";
+import { ruleText } from "../../src/registry/rule-text.ts";
 
 const airport = entity("airport", { airport: t.string() });
 const departures = stream("departures", { columns: { airport: t.string(), at: t.timestamp() }, eventTime: "at" });
@@ -64,6 +65,14 @@ describe("alert", () => {
     });
   });
 
+  it("is told of once, or again and again", () => {
+    expect(alert("moves", { on: "drift", to: slack })).not.toHaveProperty("repeatMicros");
+    const rule = alert("moves", { on: "drift", to: slack, repeat: "4h" });
+    expect(rule).toMatchObject({ repeatMicros: 4 * MICROS_PER_HOUR });
+    expect(fingerprint(rule)).not.toBe(fingerprint(alert("moves", { on: "drift", to: slack })));
+    expect(ruleText(rule)).toBe("drift in 2 windows warning to slack again every 4h");
+  });
+
   it("wants two windows in a row of what drifts", () => {
     expect(alert("moves", { on: ["drift"] })).toMatchObject({ windows: 2, samplesMin: 30 });
     expect(alert("moves", { on: ["drift"], windows: 1 })).toMatchObject({ windows: 1 });
@@ -99,6 +108,13 @@ describe("alert", () => {
     [() => alert("x", { on: "drift", windows: 0 }), /windows is no whole number/],
     [() => alert("x", { on: "drift", falseDiscoveryRate: 5 }), /falseDiscoveryRate/],
     [() => alert("x", { on: "drift", severity: "bad" as never }), /severity "bad"/],
+    [() => alert("x", { on: "drift", to: slack, repeat: "30m" }), /repeat is shorter than cooldown, 1h/],
+    [() => alert("x", { on: "drift", repeat: "4h" }), /repeat needs to/],
+    [() => alert("x", { on: "drift", to: slack, repeat: "often" as never }), /repeat: "often" is not a duration/],
+    [
+      () => retrain("x", { service: model, labels: { path: "l.csv" }, to: trainer, repeat: "2d" } as never),
+      /there is no option "repeat"/,
+    ],
     [() => alert("x", { on: "drift", to: ["slack"] as never }), /to: give what webhook/],
     [() => alert("x", { on: "drift", to: [slack, slack] }), /names a destination twice/],
     [() => webhook("x", { url: "ftp://example.com" }), /url is no absolute http/],

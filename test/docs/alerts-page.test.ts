@@ -45,6 +45,7 @@ const RULES: Names<AlertOptions & Omit<RetrainOptions, "to" | "on">> = {
   cooldown: true,
   off: true,
   severity: true,
+  repeat: true,
   to: true,
   labels: true,
   boundary: true,
@@ -103,7 +104,7 @@ describe("docs/alerts.md", () => {
     };
     const rule = { kind: "alert", name: "x", severity: "warning" } as Parameters<typeof alertNotice>[2];
     const state = { measured, sinceMicros: 0 } as Parameters<typeof alertNotice>[3][number];
-    const notice = alertNotice("1", "firing", rule, [state], 0);
+    const notice = alertNotice("1", "firing", rule, [state], 0, false);
     expect(Object.keys(shown)).toEqual(Object.keys(notice));
     expect(Object.keys(shown.found[0]!)).toEqual(Object.keys(notice.found[0]!));
   });

@@ -1,5 +1,6 @@
 /**
- * A Redis Cluster under workers: a master dies with writes that its replica does not have, and the replica takes its place.
+ * A Redis Cluster under workers: a master dies with writes that its replica does not have, and the replica takes its place;
+ * or it is started again itself with what its last snapshot has.
  */
 import { Redis } from "ioredis";
 import { afterEach, expect, it } from "vitest";
@@ -139,6 +140,47 @@ describeWithBoth("workers on a Redis Cluster", () => {
       await expect.poll(() => roleOf(replica), { timeout: 60_000 }).toBe("master");
       await house.redis.agreed();
       expect(written - (await infoOf(replica, "second_repl_offset"))).toBeGreaterThan(10_000);
+      if (worker === "is killed, too") await house.start();
+      await house.send(500);
+      const { found, right } = await house.outcome();
+      expect(found).toEqual(right);
+      expect(await server.verdict()).toEqual(HONEST);
+    },
+  );
+});
+
+const sizeOf = (node: RedisServer): Promise<number> => ask(node, (client) => client.dbsize());
+
+describeWithBoth("workers on a Redis Cluster without replicas", () => {
+  it.each(["lives on", "is killed, too"] as const)(
+    "fold anew what a node has lost that was started again; the worker %s",
+    { timeout: 400_000 },
+    async (worker) => {
+      const house = await FaultHouse.openOnCluster({});
+      closers.push(() => house.close());
+      const server = await house.serve();
+      server.mayGoBack();
+      const first = await house.start();
+      await house.send(1000);
+      await first.until(({ folded }) => folded >= 2000);
+      const others: RedisServer[] = [];
+      for (const node of house.redis.nodes) if (!(await hasKey(node, METAS))) others.push(node);
+      const [node] = others;
+      // What it has from now on is in its memory alone.
+      await ask(node!, (client) => client.save());
+      const saved = await sizeOf(node!);
+      await house.send(2000, (n) => ({ user: `once-${n}` }));
+      await house.sendAgain(0, 500);
+      await first.until(({ duplicates }) => duplicates >= 500, 90_000);
+      // The positions stand on another node, and speak for all of it.
+      await house.world.settled(house.store, house.world.sent - 500, 90_000);
+      if (worker === "is killed, too") await first.kill("SIGKILL");
+      const before = await sizeOf(node!);
+      await node!.kill();
+      await node!.restart();
+      await house.redis.agreed();
+      expect(before - (await sizeOf(node!))).toBeGreaterThan(500);
+      expect(await sizeOf(node!)).toBeGreaterThanOrEqual(saved);
       if (worker === "is killed, too") await house.start();
       await house.send(500);
       const { found, right } = await house.outcome();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LogEvent } from "../../src/ingest/event.ts";
-import { readOutbox } from "../../src/ingest/feature-rows.ts";
+import { nextOutboxBatch } from "../../src/ingest/feature-rows.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import { stateSpace } from "../../src/ingest/stored-view.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
@@ -81,10 +81,16 @@ describe("source pipeline", () => {
     stage.clock.time = START + 2 * MINUTE;
     pipeline.tick();
     await pipeline.drain();
-    const rows = [
-      ...readOutbox(stage.store, "user_payments@1", pipelineView(userView).fold, [{ name: "string" }]),
-    ].flatMap(({ rows: of }) => of);
-    expect(rows).toHaveLength(users);
+    let rows = 0;
+    let after: string | undefined;
+    for (;;) {
+      const types = [{ name: "string" }] as const;
+      const batch = await nextOutboxBatch(stage.store, "user_payments@1", pipelineView(userView).fold, types, after);
+      if (batch === null) break;
+      rows += batch.rows.length;
+      after = batch.metaName;
+    }
+    expect(rows).toBe(users);
     await pipeline.close();
   });
 

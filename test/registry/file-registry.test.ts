@@ -62,7 +62,7 @@ describe("the registry's file", () => {
   it.each<[string, (text: string) => string]>([
     ["a torn file", (text) => text.slice(0, -20)],
     ["a flipped digit", (text) => text.replace("3600000000", "3600000001")],
-    ["a file of a later format", (text) => text.replace('"format": 1', '"format": 2')],
+    ["a file of no format", (text) => text.replace('"format": 1', '"format": 0')],
     ["a file that is empty", () => ""],
   ])("refuses %s with REGISTRY_CORRUPT", async (_, damage) => {
     await registry.apply(all);

@@ -2,6 +2,7 @@
  * A server over a `World` on a real port for each test of a file, and calls to it.
  */
 import { afterEach, beforeEach } from "vitest";
+import type { Definition } from "../../src/define/definition.ts";
 import { createFeatureReader } from "../../src/serve/feature-reader.ts";
 import { type HttpServer, openHttpServer } from "../../src/serve/http.ts";
 import { createWorld, type World } from "./served-world.ts";
@@ -43,13 +44,13 @@ export interface ServerInTest {
 }
 
 /** To be called once, at the top of a test file. */
-export function useServer(): ServerInTest {
+export function useServer(definitions?: readonly Definition[]): ServerInTest {
   let world: World;
   let server: HttpServer;
   let failures: ServerFailure[] = [];
 
   beforeEach(async () => {
-    world = await createWorld();
+    world = await createWorld(definitions);
     failures = [];
     server = await openHttpServer(createFeatureReader(world), world, {
       port: 0,

@@ -1,4 +1,4 @@
-import { col, count, entity, last, lastK, mean, onDemand, service, stream, sum, t, view } from "onefold";
+import { col, count, entity, experiment, last, lastK, mean, onDemand, service, stream, sum, t, view } from "onefold";
 
 const shopper = entity("shopper", { shop: t.string(), account: t.int64({ wide: true }) });
 const user = entity("user", { user_id: t.string() });
@@ -55,4 +55,6 @@ const ratio = onDemand("ratio", {
 
 export const model = service("model", { features: [userOrders] });
 export const pairs = service("pairs", { features: [shopperOrders] });
+export const brief = service("brief", { features: [userOrders.pick("orders")] });
+export const trial = experiment("trial", { service: [model, brief], weights: [50, 50], unit: user });
 export const priced = service("priced", { features: [userOrders.pick("orders"), ratio] });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -88,6 +89,23 @@ def test_a_batch_keeps_rows_order_index_columns_and_dtypes(client: Onefold) -> N
     assert ben["last_gift"] is pd.NA and ben["last_receipt"] is None
     assert nobody["orders"] == 0 and nobody["mean_amount"] != nobody["mean_amount"]
     assert nobody["last_items"] is pd.NA and nobody["last_at"] is pd.NaT and nobody["last_shop"] is None
+
+
+def test_an_experiment_says_the_version_of_each_row(client: Onefold) -> None:
+    users = ["ada", "ben", *(f"u{number}" for number in range(30))]
+    got = client.get_features_batch("trial", pd.DataFrame({"user_id": users}))
+
+    def variant(user: str) -> str:
+        point = int.from_bytes(hashlib.sha256(f"trial\n{user}".encode()).digest()[:8], "big") >> 11
+        return "brief@1" if point < 2**52 else "model@1"
+
+    assert list(got["variant"]) == [variant(user) for user in users]
+    assert set(got["variant"]) == {"brief@1", "model@1"}
+    assert list(got.columns) == ["user_id", *DTYPES, "variant"]
+    brief = got[got["variant"] == "brief@1"]
+    assert brief["mean_amount"].isna().all() and brief["orders"].notna().all()
+    one = client.get_features("trial", {"user_id": "ada"})
+    assert one.metadata["experiment"] == "trial" and one.metadata["variant"] == variant("ada")
 
 
 def test_a_batch_of_no_rows_has_the_dtypes_too(client: Onefold) -> None:

@@ -1,11 +1,11 @@
-/** `onefold plan` and `onefold apply`: what definitions would change, and changing it. */
+/** `onefold apply`: registers definitions, once they are approved where they must be. */
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
-import type { Plan } from "../../registry/registry.ts";
+import type { ApplyConditions, Plan } from "../../registry/registry.ts";
+import { approve, processTerminal } from "../approval.ts";
 import { formatChanges } from "../change-text.ts";
-import { EXIT } from "../exit-codes.ts";
 import { kafkaSettingsOf, type KafkaOptions, withKafkaOptions } from "../kafka-options.ts";
 import { createOutput } from "../output.ts";
 import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts";
@@ -19,24 +19,11 @@ import {
   withPlatformOf,
   withStandardOptions,
 } from "../standard-options.ts";
+import { review } from "./plan.ts";
 
-const STRICT = "refuse definitions whose functions are not pure";
-
-export function planCommand(): Command {
-  const command = new Command("plan")
-    .description("show what apply would change")
-    .addOption(new Option("--check", "exit with 3 if anything would change"))
-    .addOption(new Option("--strict", STRICT))
-    .action(async (options: StandardOptions & { check?: true; strict?: true }) => {
-      const { definitions, warnings } = await requireCheckedDefinitions(options);
-      if (options.strict === true) refuseWarnings(warnings);
-      const plan = await withPlatformOf(options, "read-or-empty", { definitions }, async (platform) =>
-        platform.plan(definitions),
-      );
-      printPlan(plan, warnings, options);
-      if (plan.refused || (options.check === true && plan.dirty)) process.exitCode = EXIT.refused;
-    });
-  return withStandardOptions(command);
+interface ApplyOptions extends StandardOptions, KafkaOptions {
+  readonly strict?: true;
+  readonly autoApprove?: true;
 }
 
 export function applyCommand(): Command {
@@ -44,17 +31,20 @@ export function applyCommand(): Command {
     .description(
       "register the definitions, here or with the server that owns the data folder; new views are computed from history",
     )
-    .addOption(new Option("--strict", STRICT));
-  withKafkaOptions(command).action(async (options: StandardOptions & KafkaOptions & { strict?: true }) => {
+    .argument("[plan]", "a file that onefold plan --out wrote: applied only over what it was made of")
+    .addOption(new Option("--auto-approve", "do not ask, and apply what breaks something that is in use"))
+    .addOption(new Option("--strict", "refuse definitions whose functions are not pure"));
+  withKafkaOptions(command).action(async (planFile: string | undefined, options: ApplyOptions) => {
     const output = createOutput(options.json === true);
     const { definitions, warnings } = await requireCheckedDefinitions(options);
     if (options.strict === true) refuseWarnings(warnings);
     if (options.kafka !== undefined) await refuseUnfitTopics(definitions, options);
+    const conditions = await approved(definitions, planFile, options);
     const access = accessToRegister(options, "own-or-create");
-    const asked = { definitions: resolve(options.definitions ?? DEFINITIONS_FILE) };
+    const asked = { definitions: resolve(options.definitions ?? DEFINITIONS_FILE), ...conditions };
     const plan = await output.withProgress("apply", (onProgress) =>
       asOwner(options, access, { definitions, onProgress }, { work: "apply", asked, onProgress }, (platform) =>
-        platform.apply(definitions, { onProgress }),
+        platform.apply(definitions, { ...conditions, onProgress }),
       ),
     );
     const { workerNotes } = await import("../../platform/kafka/worker-notes.ts");
@@ -62,6 +52,25 @@ export function applyCommand(): Command {
     printPlan(plan, warnings, options);
   });
   return withStandardOptions(command);
+}
+
+/** What the registry must be for what was approved to be applied. Throws `PLAN_STALE`, `CANCELLED`, `APPROVAL_REQUIRED`. */
+async function approved(
+  definitions: readonly Definition[],
+  planFile: string | undefined,
+  options: ApplyOptions,
+): Promise<ApplyConditions> {
+  if (planFile !== undefined) {
+    const { plannedOver } = await import("../plan-file.ts");
+    return { onlyOver: await plannedOver(planFile, definitions) };
+  }
+  if (options.autoApprove === true) return {};
+  const terminal = processTerminal();
+  const plan = await withPlatformOf(options, "read-or-empty", { definitions }, (platform) =>
+    // Where nobody looks at them, costs are not estimated.
+    review(platform, definitions, { ...options, costs: terminal.isTerminal }),
+  );
+  return (await approve(plan, terminal)) ? { onlyOver: plan.base } : {};
 }
 
 /** Every topic that is missing, or cannot be folded as its source says. */

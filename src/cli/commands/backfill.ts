@@ -1,10 +1,9 @@
 /** `onefold backfill`: a view computed anew from all history, beside what is served; what it takes is said first. */
 import { Command, Option } from "commander";
-import type { BackfillCost } from "../../platform.ts";
+import { costText } from "../cost-text.ts";
 import { interruptible } from "../interrupt.ts";
 import { parseViewName } from "../option-values.ts";
 import { createOutput } from "../output.ts";
-import { formatCount } from "../progress.ts";
 import {
   asOwner,
   hasDefinitions,
@@ -33,10 +32,10 @@ export function backfillCommand(): Command {
         platform.backfillCost({ view, ...(version === undefined ? {} : { version }), definitions }),
       );
       if (options.dryRun === true) {
-        output.result({ view: name, cost }, () => formatCost(name, cost));
+        output.result({ view: name, cost }, () => costText(name, cost));
         return;
       }
-      output.note(formatCost(name, cost));
+      output.note(costText(name, cost));
       const began = performance.now();
       const wanted = { name: view, ...(version === undefined ? {} : { version }) };
       await interruptible((signal) =>
@@ -51,17 +50,4 @@ export function backfillCommand(): Command {
       output.result({ view: name, cost, seconds }, () => `${name} is computed anew, in ${seconds.toFixed(1)} s`);
     });
   return withStandardOptions(command);
-}
-
-function formatCost(name: string, cost: BackfillCost): string {
-  const { events, readBytes, entities, stateBytes, seconds, trialEntities } = cost;
-  if (events === 0) return `${name}: there are no events to compute it from`;
-  return [
-    `${name}: ${formatCount(events)} events of ${formatCount(entities)} entities, ${megabytes(readBytes)} to read`,
-    `about ${megabytes(stateBytes)} of states and ${Math.max(1, Math.round(seconds))} s with nothing else going on (tried on ${formatCount(trialEntities)} entities)`,
-  ].join("\n");
-}
-
-function megabytes(bytes: number): string {
-  return bytes < 10e6 ? `${(bytes / 1e6).toFixed(2)} MB` : `${formatCount(Math.round(bytes / 1e6))} MB`;
 }

@@ -3,6 +3,8 @@ import { Command } from "commander";
 import { type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import { type Definition, formatViewName } from "../../define/definition.ts";
+import { bareNameOf, serviceReference } from "../../define/service-version.ts";
+import { compareVersions, shownName, versionOf } from "../../registry/definition-set.ts";
 import type { Platform } from "../../platform.ts";
 import type { Registered, Registry } from "../../registry/registry.ts";
 import { formatAggregation, formatExpression } from "../definition-text.ts";
@@ -21,6 +23,7 @@ const LISTS: Readonly<Record<Definition["kind"], string>> = {
   view: "views",
   "on-demand": "on_demand_views",
   service: "services",
+  experiment: "experiments",
   webhook: "destinations",
   command: "destinations",
   alert: "alert_rules",
@@ -30,7 +33,7 @@ const LISTS: Readonly<Record<Definition["kind"], string>> = {
 export function describeCommand(): Command {
   const command = new Command("describe")
     .description("show one definition in full")
-    .argument("<name>", "an entity, source, view (name or name@version), on-demand view or service")
+    .argument("<name>", "an entity, source, view (name or name@version), on-demand view, service or experiment")
     .action(async (name: string, options: StandardOptions) => {
       const [definition, answer] = await withPlatform(options, "read", async (platform) => {
         const found = findDefinition(platform.registry, name).definition;
@@ -40,7 +43,7 @@ export function describeCommand(): Command {
           return [found, { ...answer, poll_status: await pollStatusOf(platform.dataDir, found) }] as const;
         }
         if (found.kind !== "service") return [found, answer] as const;
-        return [found, { ...answer, fits: await fitsOf(platform, found.name) }] as const;
+        return [found, { ...answer, fits: await fitsOf(platform, serviceReference(found)) }] as const;
       });
       createOutput(options.json === true).result(answer, () => formatDefinition(definition, answer));
     });
@@ -57,7 +60,8 @@ async function fitsOf(platform: Platform, service: string): Promise<Answer[]> {
 function findDefinition(registry: Registry, name: string): Registered<Definition> {
   const all = registry.find({});
   const byName = all.filter(({ definition }) => definition.name === name || fullName(definition) === name);
-  const found = byName.find(({ definition }) => !("version" in definition)) ?? newest(byName);
+  const service = serviceNamed(registry, name);
+  const found = byName.find(({ definition }) => versionOf(definition) === null) ?? service ?? newest(byName);
   if (found !== undefined) return found;
   const code: ErrorCode = name.includes("@") ? "VIEW_UNKNOWN" : "DEFINITION_UNKNOWN";
   throw new OnefoldError(code, `nothing registered is called "${name}"`, {
@@ -65,20 +69,29 @@ function findDefinition(registry: Registry, name: string): Registered<Definition
   });
 }
 
-function newest(versions: readonly Registered<Definition>[]): Registered<Definition> | undefined {
-  const versionOf = ({ definition }: Registered<Definition>): number =>
-    "version" in definition && definition.version !== "dev" ? definition.version : 0;
-  return versions.toSorted((a, b) => versionOf(b) - versionOf(a))[0];
+/** By its own rules of what a name means. */
+function serviceNamed(registry: Registry, name: string): Registered<Definition> | undefined {
+  const isService = registry.services().some(({ definition }) => definition.name === bareNameOf(name));
+  return isService ? registry.service(name) : undefined;
 }
 
+function newest(versions: readonly Registered<Definition>[]): Registered<Definition> | undefined {
+  return versions.toSorted((a, b) => compareVersions(numberOf(b), numberOf(a)))[0];
+}
+
+function numberOf({ definition }: Registered<Definition>): number | "dev" {
+  return versionOf(definition) ?? "dev";
+}
+
+/** As the registry's routes find it, whatever an alias says. */
 function fullName(definition: Definition): string {
-  return "version" in definition ? formatViewName(definition) : definition.name;
+  return definition.kind === "service" ? serviceReference(definition) : shownName(definition);
 }
 
 /** Everything the answer says: its plain members a line each, its lists as tables. */
 function formatDefinition(definition: Definition, answer: Answer): string {
   const { kind: _kind, name: _name, version: _version, ...members } = answer;
-  const lines = [`${definition.kind} ${fullName(definition)}`];
+  const lines = [`${definition.kind} ${shownName(definition)}`];
   const tables: string[] = [];
   for (const [member, value] of Object.entries(members)) {
     const label = member.replaceAll("_", " ");

@@ -6,6 +6,7 @@ import type { Platform } from "../../platform.ts";
 import type { DriftOptions, DriftReport, DriftSettings, DriftSide } from "../../platform/monitoring/drift-desk.ts";
 import { measureNamed, reportToJson, sideToJson } from "../../platform/monitoring/drift-output.ts";
 import { driftReportText } from "../drift-text.ts";
+import { referenceOfId } from "../../define/service-version.ts";
 import { createOutput, type Output } from "../output.ts";
 import { parseCount, parseDecimal } from "../option-values.ts";
 import { asOwner, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -72,7 +73,7 @@ async function reportsOf(
   let refused: OnefoldError | null = null;
   for (const service of await drift.services()) {
     try {
-      reports.push(await drift.report({ service, ...askedOf(options) }));
+      reports.push(await drift.report({ service: referenceOfId(service), ...askedOf(options) }));
     } catch (error) {
       refused = asOnefoldError(error);
       if (refused.code !== "VALUES_MISSING" && refused.code !== "SERVICE_UNKNOWN") throw error;

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatViewName } from "../../define/definition.ts";
+import { bareNameOf } from "../../define/service-version.ts";
 import type { PlannedChange } from "../../registry/registry.ts";
 import { formatChanges } from "../change-text.ts";
 import { parseViewName } from "../option-values.ts";
@@ -29,7 +30,8 @@ function draftName(text: string): string {
   const { view, version } = parseViewName(text);
   if (version === "dev") return view;
   const name = version === undefined ? view : formatViewName({ name: view, version });
+  const bare = bareNameOf(view);
   throw new OnefoldError("REQUEST_INVALID", `${name} is no draft: what is registered under a number stays`, {
-    hint: `name a draft, as ${view}@dev`,
+    hint: `name a draft, as ${bare}@dev`,
   });
 }

@@ -1,9 +1,16 @@
-/** `onefold features`: what there is, and by request how important it is, what it costs and who uses it. */
+/** `onefold features`: what there is, and by request how important it is, whether it drifts, what it costs and who uses it. */
 import { Command, Option } from "commander";
+import { OnefoldError } from "../../base/errors.ts";
 import { type FeatureDefinition, formatViewName, type ViewDefinition } from "../../define/definition.ts";
 import { formatType } from "../../schema/value.ts";
 import { formatAggregation, formatFreshness } from "../definition-text.ts";
-import { type FeatureColumn, featureColumns, type ListedFeature, parseColumns, sortedBy } from "../feature-columns.ts";
+import type {
+  ArrangedFeatures,
+  FeatureColumnName,
+  FeatureSelection,
+  NamedFeature,
+} from "../../platform/monitoring/feature-columns.ts";
+import { cellOf, parseColumns } from "../feature-columns.ts";
 import { parseCount } from "../option-values.ts";
 import { createOutput } from "../output.ts";
 import { withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -13,14 +20,18 @@ import { entityOption, findViews, type ListOptions, ownerOption, tagOption } fro
 const DAYS = 30;
 
 interface FeaturesOptions extends ListOptions {
-  readonly by?: readonly string[];
+  readonly by?: readonly FeatureColumnName[];
   readonly days: number;
+  readonly drifting?: true;
+  readonly useless?: true;
   readonly unused?: true;
 }
 
 export function featuresCommand(): Command {
   const command = new Command("features")
-    .description("list features, and by request how important they are, what they cost and who uses them")
+    .description(
+      "list features, and by request how important they are, whether they drift, what they cost and who uses them",
+    )
     .addOption(entityOption())
     .addOption(new Option("--view <name>", "of this view, in all its versions"))
     .addOption(tagOption())
@@ -28,11 +39,15 @@ export function featuresCommand(): Command {
     .addOption(
       new Option(
         "--by <columns>",
-        "with a column of numbers, the largest first: importance, cost, usage, or several with commas",
+        "with a column of numbers, the largest first: importance, drift, cost, usage, or several with commas",
       ).argParser(parseColumns),
     )
     .addOption(
       new Option("--days <number>", "days that cost and usage look back upon").default(DAYS).argParser(parseCount),
+    )
+    .addOption(new Option("--drifting", "only those whose values drift, the most important first"))
+    .addOption(
+      new Option("--useless", "only those that nobody has read or no model finds important, the most expensive first"),
     )
     .addOption(new Option("--unused", "only those that nobody has read in these days"))
     .action(runFeatures);
@@ -40,13 +55,9 @@ export function featuresCommand(): Command {
 }
 
 async function runFeatures(options: FeaturesOptions): Promise<void> {
-  const { tag, owner, by = [], days, unused = false, ...ofView } = options;
+  const { tag, owner, by, days, ...ofView } = options;
+  const only = selectionOf(options);
   const views = await findViews(ofView);
-  const wanted = unused ? [...new Set([...by, "usage"])] : by;
-  const loaded =
-    wanted.length === 0 ? [] : await withPlatform(options, "read", (one) => featureColumns(one, wanted, { days }));
-  const columns = loaded.filter(({ name }) => by.includes(name));
-  const usage = unused ? loaded.find(({ name }) => name === "usage")! : null;
   const rows = views.flatMap(({ definition, createdAt }) =>
     definition.features
       .filter((feature) => tag === undefined || tagsOf(feature, definition).includes(tag))
@@ -64,17 +75,15 @@ async function runFeatures(options: FeaturesOptions): Promise<void> {
         created_at: createdAt,
       })),
   );
-  const listed = sortedBy(
-    rows.filter((row) => usage === null || usage.of(row) === 0),
-    columns,
-  );
+  const asked = { ...(by === undefined ? {} : { by }), ...(only === undefined ? {} : { only }), days };
+  const { columns, rows: listed } = await arranged(options, rows, asked);
   const features = listed.map((row) => ({
     ...row,
-    ...Object.fromEntries(columns.map((column) => [column.name, (column.json ?? column.of)(row)])),
+    ...Object.fromEntries(columns.map(({ name, json }) => [name, json(row)])),
   }));
   createOutput(options.json === true).result({ features }, () =>
     formatTable(
-      ["feature", "view", "entity", "type", "computes", ...by],
+      ["feature", "view", "entity", "type", "computes", ...columns.map(({ name }) => name)],
       listed.map((row) => [
         row.feature,
         row.view,
@@ -87,10 +96,21 @@ async function runFeatures(options: FeaturesOptions): Promise<void> {
   );
 }
 
-function cellOf({ of, text }: FeatureColumn, row: ListedFeature): string {
-  if (text !== undefined) return text(row);
-  const value = of(row);
-  return value === null ? "-" : String(Number(value.toPrecision(4)));
+function selectionOf(options: FeaturesOptions): FeatureSelection | undefined {
+  const asked = (["drifting", "useless", "unused"] as const).filter((name) => options[name] === true);
+  if (asked.length < 2) return asked[0];
+  throw new OnefoldError("REQUEST_INVALID", `--${asked.join(" and --")} cannot be asked for together`);
+}
+
+/** Nothing is opened again where nothing but the list is asked for. */
+async function arranged<T extends NamedFeature>(
+  options: FeaturesOptions,
+  rows: readonly T[],
+  asked: { readonly by?: readonly FeatureColumnName[]; readonly only?: FeatureSelection; readonly days: number },
+): Promise<ArrangedFeatures<T>> {
+  if (asked.by === undefined && asked.only === undefined) return { columns: [], rows };
+  const { arrangeFeatures } = await import("../../platform/monitoring/feature-columns.ts");
+  return withPlatform(options, "read", (platform) => arrangeFeatures(platform, rows, asked));
 }
 
 /** A feature without an owner or tags of its own has its view's. */

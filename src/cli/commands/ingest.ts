@@ -4,7 +4,7 @@
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { formatType } from "../../schema/value.ts";
+import { formatType, labelOf } from "../../schema/value.ts";
 import { callServer } from "../http-call.ts";
 import { interruptible } from "../interrupt.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -152,7 +152,9 @@ async function columnsOnServer(url: string, source: string): Promise<ColumnTypes
 }
 
 function columnsRegistered(registry: Registry, source: string): ColumnTypes {
-  return registry.source(source).definition.columns.map(({ name, type }) => ({ name, type: formatType(type) }));
+  return registry
+    .source(source)
+    .definition.columns.map((column) => ({ name: labelOf(column), type: formatType(column.type) }));
 }
 
 function formatCounts(counts: Readonly<PushCounts>): string {

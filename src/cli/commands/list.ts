@@ -1,6 +1,7 @@
 /** `onefold entities | views | services`: what is registered, with filters. */
 import { Command, Option } from "commander";
-import { formatViewName, type ViewDefinition } from "../../define/definition.ts";
+import { formatViewName, type ServiceDefinition, type ViewDefinition } from "../../define/definition.ts";
+import { serviceId, serviceReference, versionOfService } from "../../define/service-version.ts";
 import type { Registered } from "../../registry/registry.ts";
 import { formatType } from "../../schema/value.ts";
 import { formatFreshness } from "../definition-text.ts";
@@ -100,10 +101,11 @@ export function servicesCommand(): Command {
       const services = await withPlatform(options, "read", async ({ registry }) =>
         registry
           .find({ kind: "service", ...filters(options) })
-          .map(({ definition }) => registry.service(definition.name)),
+          .map(({ definition }) => registry.service(serviceReference(definition as ServiceDefinition))),
       );
       const rows = services.map(({ definition, createdAt }) => ({
-        service: definition.name,
+        service: serviceId(definition),
+        version: versionOfService(definition),
         features: definition.features.map((feature) => feature.as),
         views: [
           ...new Set(definition.features.map((each) => formatViewName({ name: each.view, version: each.version }))),

@@ -7,6 +7,7 @@ import { asOnefoldError, type OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
+import { type OtlpCommandOptions, sendMetrics, withOtlpOptions } from "../otlp-options.ts";
 import { parseAmount, parseCount, parseInterval, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { programPath } from "../program-path.ts";
@@ -24,7 +25,7 @@ import { nextStopSignal } from "../stop-signal.ts";
 import { workerArguments } from "./serve-worker.ts";
 import { trainJobProgram } from "./train-job.ts";
 
-interface ServeOptions extends StandardOptions {
+interface ServeOptions extends StandardOptions, OtlpCommandOptions {
   readonly port: number;
   readonly respPort?: number;
   readonly host: string;
@@ -192,9 +193,11 @@ export function serveCommand(): Command {
         onRegistryTrouble: (trouble: OnefoldError | null): void => output.note(registryNote(trouble)),
       };
       await withPlatformOf(options, "own-or-create", settings, async (platform) => {
-        const serving = await (options.workers === undefined
-          ? serveHere(platform, options)
-          : serveByWorkers(platform, options, options.workers, output.note));
+        const serving = await withMetricsSent(platform, options, () =>
+          options.workers === undefined
+            ? serveHere(platform, options)
+            : serveByWorkers(platform, options, options.workers, output.note),
+        );
         const desk = await openDesk(platform, options).catch((error: unknown) => {
           output.note(`other commands of this machine cannot ask this server: ${asOnefoldError(error).message}`);
           return { close: () => Promise.resolve() };
@@ -204,7 +207,7 @@ export function serveCommand(): Command {
         await run({ ...serving, close: () => Promise.all([desk.close(), serving.close()]).then(() => undefined) });
       });
     });
-  return withStandardOptions(command);
+  return withStandardOptions(withOtlpOptions(command));
 }
 
 function trainingSettings(options: ServeOptions): Pick<PlatformOptions, "trainingJobs"> {
@@ -264,6 +267,26 @@ function registryNote(trouble: OnefoldError | null): string {
   return `${trouble.code}: ${trouble.message}; what was registered before goes on being served`;
 }
 
+/** Metrics are sent from when something is served, and once more when nothing is any more. */
+async function withMetricsSent(
+  measuring: Parameters<typeof sendMetrics>[1],
+  options: ServeOptions,
+  serve: () => Promise<Serving>,
+): Promise<Serving> {
+  const sending = await sendMetrics(options, measuring);
+  try {
+    const serving = await serve();
+    const close = async (): Promise<void> => {
+      await serving.close();
+      await sending.close();
+    };
+    return { ...serving, close };
+  } catch (error) {
+    await sending.close();
+    throw error;
+  }
+}
+
 /** From the states that another process has published. */
 async function serveFromStore(options: ServeOptions, url: string): Promise<Serving> {
   const { openOnlineServer } = await import("../../platform/online/online-server.ts");
@@ -275,10 +298,11 @@ async function serveFromStore(options: ServeOptions, url: string): Promise<Servi
     ...(password === undefined ? {} : { onlinePassword: password }),
     definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
     servingLogSampleRate: options.sample,
+    driftSampleRate: options.driftSample,
     onError: (error, work) => printServerError(error, work, { debug: options.debug === true }),
   });
   try {
-    const serving = await serveHere(server, options);
+    const serving = await withMetricsSent(server, options, () => serveHere(server, options));
     return {
       ...serving,
       close: async () => {

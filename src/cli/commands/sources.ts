@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { formatDuration } from "../../base/micros.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
-import { formatType } from "../../schema/value.ts";
+import { formatType, labelOf } from "../../schema/value.ts";
 import { createOutput } from "../output.ts";
 import { type AnsweredStatus, dueText, pollStatusOf } from "../poll-status-text.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -75,7 +75,7 @@ function rowOf(definition: SourceDefinition, createdAt: string, status: Answered
   return {
     name: definition.name,
     kind: definition.kind,
-    columns: definition.columns.map(({ name, type }) => ({ name, type: formatType(type) })),
+    columns: definition.columns.map((column) => ({ name: labelOf(column), type: formatType(column.type) })),
     event_time: definition.eventTime,
     id: definition.id ?? null,
     poll:

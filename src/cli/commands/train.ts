@@ -7,6 +7,7 @@ import { collect, parseBytes, parseCount, parseTime, parseTimeSplit } from "../o
 import { createOutput } from "../output.ts";
 import { formatCount } from "../progress.ts";
 import type { Platform } from "../../platform.ts";
+import type { ExposuresAsked } from "../../platform/experiments/exposure-labels.ts";
 import type { TrainOptions as PlatformTrainOptions } from "../../platform/platform-options.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
@@ -14,7 +15,9 @@ import { leakageText } from "../leakage-text.ts";
 import { type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
 interface TrainOptions extends StandardOptions, Omit<LabelOptions, "labels">, WorkerTableOptions {
-  readonly service: readonly string[];
+  readonly service?: readonly string[];
+  readonly exposures?: string;
+  readonly variant?: string;
   readonly labels?: string;
   readonly every?: string;
   readonly entities?: string;
@@ -35,7 +38,12 @@ export function trainCommand(): Command {
   const command = withLabelOptions(
     new Command("train")
       .description("build a training set: every label row once, in order, with the features known at its time")
-      .requiredOption("--service <name...>", "the service whose features are wanted, or several")
+      .option("--service <name...>", "the service whose features are wanted, or several")
+      .option(
+        "--exposures <experiment>",
+        "instead of label rows: what the experiment served, as served, by its --variant",
+      )
+      .option("--variant <version>", "of --exposures: the version that was served, as delay@2")
       .option("--labels <file>", "label rows: Parquet, CSV or NDJSON with key columns and a time")
       .option("--every <duration>", "instead of label rows: entities at ticks so far apart, such as 1d")
       .option("--entities <all|file>", "at each tick: every entity known by then, or those of a file")
@@ -73,7 +81,10 @@ export function trainCommand(): Command {
     const output = createOutput(options.json === true);
     if (options.explainLeakage === true) refuseWithLeakage(options);
     else if (options.out === undefined) self.error("error: required option '--out <file>' not specified");
-    if (options.labels === undefined && options.every === undefined)
+    const exposures = exposuresOf(options, self);
+    if (exposures === null && options.service === undefined)
+      self.error("error: required option '--service <name...>' not specified, nor '--exposures <experiment>'");
+    if (exposures === null && options.labels === undefined && options.every === undefined)
       self.error(
         "error: required option '--labels <file>' not specified, nor '--every <duration> --entities <all|file>'",
       );
@@ -81,9 +92,9 @@ export function trainCommand(): Command {
     const run = <T>(work: (platform: Platform, request: PlatformTrainOptions) => Promise<T>): Promise<T> =>
       output.withProgress("train", (onProgress) =>
         withPlatformOf(options, "own-or-read", workerTablesOf(options), (platform) =>
-          interruptible((signal) =>
+          interruptible(async (signal) =>
             work(platform, {
-              ...labelsOf(options),
+              ...(exposures === null ? labelsOf(options) : await labelsOfExposures(platform, exposures)),
               ...(options.split === undefined ? {} : { timeSplit: options.split }),
               ...(options.out === undefined ? {} : { out: options.out }),
               withStatuses: options.statuses === true,
@@ -112,9 +123,31 @@ export function trainCommand(): Command {
   return withStandardOptions(withWorkerTableOptions(command));
 }
 
+/** Null where none are asked for. */
+function exposuresOf(
+  { exposures, variant, labels, every, service, out }: TrainOptions,
+  self: Command,
+): ExposuresAsked | null {
+  if (exposures === undefined) {
+    if (variant !== undefined) self.error("error: option '--variant <version>' is of '--exposures <experiment>'");
+    return null;
+  }
+  if (variant === undefined) self.error("error: required option '--variant <version>' not specified");
+  if (labels !== undefined || every !== undefined || service !== undefined)
+    self.error("error: option '--exposures <experiment>' stands in place of --labels, --every and --service");
+  if (out === undefined) self.error("error: required option '--out <file>' not specified");
+  return { experiment: exposures, variant, path: `${out}.exposures.ndjson` };
+}
+
+async function labelsOfExposures(platform: Platform, asked: ExposuresAsked): Promise<PlatformTrainOptions> {
+  const { exposureLabels } = await import("../../platform/experiments/exposure-labels.ts");
+  await platform.settle();
+  return exposureLabels(platform, asked);
+}
+
 /** A label file, or how label rows are generated; the platform refuses neither and both. */
 function labelsOf(options: TrainOptions): Omit<PlatformTrainOptions, "labels"> & PlatformTrainOptions {
-  const { labels, every, entities, from, to, service } = options;
+  const { labels, every, entities, from, to, service = [] } = options;
   const request = { ...labelRequest({ ...options, labels: labels ?? "" }, service), service };
   if (every === undefined && entities === undefined && from === undefined && to === undefined && labels !== undefined)
     return request;
@@ -130,8 +163,8 @@ function labelsOf(options: TrainOptions): Omit<PlatformTrainOptions, "labels"> &
 }
 
 /** Throws `REQUEST_INVALID`. */
-function fitOf({ fit, service }: TrainOptions): PlatformTrainOptions["fit"] {
-  const given = ofEachService("--fit", service, fit);
+function fitOf({ fit, service = [], variant }: TrainOptions): PlatformTrainOptions["fit"] {
+  const given = ofEachService("--fit", variant === undefined ? service : [variant], fit);
   if (given === undefined) return undefined;
   const versionOf = (text: string): number => {
     if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);

@@ -6,7 +6,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import { parseDuration } from "../../base/micros.ts";
 import { kafkaSettingsOf, type KafkaOptions, withWorkerOptions } from "../kafka-options.ts";
 import type { WorkerHealth } from "../../platform/kafka/worker-door.ts";
-import { parseCount, parsePort } from "../option-values.ts";
+import { parseAmount, parseCount, parsePort } from "../option-values.ts";
 import { createOutput, errorLines } from "../output.ts";
 import { requireDefinitions, type StandardOptions, withStandardOptions } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
@@ -15,6 +15,7 @@ interface WorkerOptions extends StandardOptions, KafkaOptions {
   readonly online?: string;
   readonly archive?: string;
   readonly archiveEvery?: string;
+  readonly profileEvery: number;
   readonly drafts?: true;
   readonly states?: number;
   readonly port?: number;
@@ -53,6 +54,11 @@ export function workerCommand(): Command {
     .addOption(new Option("--online <url>", "online store: redis://host:port (docs/redis.md)").env("ONEFOLD_ONLINE"))
     .addOption(new Option("--archive <folder>", "move events to offline tables in this folder (default: none)"))
     .addOption(new Option("--archive-every <duration>", "time between two moves to offline tables (default: 10s)"))
+    .addOption(
+      new Option("--profile-every <seconds>", "bring profiles of what is archived up to date so often; 0 never")
+        .default(60)
+        .argParser(parseAmount),
+    )
     .addOption(new Option("--drafts", "fold drafts (view@dev), too: each change of one from the beginning"))
     .addOption(new Option("--states <number>", "states kept in memory (default: 500000)").argParser(parseCount))
     .addOption(
@@ -88,6 +94,7 @@ export function workerCommand(): Command {
         ...(options.archiveEvery === undefined
           ? {}
           : { archiveIntervalMs: Math.ceil(parseDuration(options.archiveEvery) / 1000) }),
+        profileIntervalMs: options.profileEvery * 1000,
         ...(options.drafts === undefined ? {} : { drafts: options.drafts }),
         ...(options.states === undefined ? {} : { statesMax: options.states }),
         onTrouble: oncePerWhile((error) => process.stderr.write(`${errorLines(error).join("\n")}\n  tried again\n`)),

@@ -7,6 +7,7 @@ import { isOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import { csvReaderSql, csvRowError, readCsvHeader } from "../../offline-store/csv-file.ts";
 import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
+import { labelOf, namesOf } from "../../schema/value.ts";
 import { readRowFile } from "../row-file.ts";
 
 /** How the copy's rows are to be read: `text` where all its columns are, as of CSV. */
@@ -56,14 +57,15 @@ export async function copyDeclared(
 ): Promise<void> {
   const described = await engine.rows(`DESCRIBE SELECT * FROM ${relation}`);
   const there = described.map((column) => String(column["column_name"]));
-  const missing = source.columns.filter(({ name, nullable }) => !nullable && !there.includes(name));
+  const isThere = (name: string): boolean => there.includes(name);
+  const missing = source.columns.filter((column) => !column.nullable && !namesOf(column).some(isThere));
   if (missing.length > 0) {
-    throw new OnefoldError("FILE_COLUMN_MISSING", `there is no column ${missing.map(({ name }) => name).join(", ")}`, {
+    throw new OnefoldError("FILE_COLUMN_MISSING", `there is no column ${missing.map(labelOf).join(", ")}`, {
       where: `source ${source.name}, ${from.slice(0, 200)}`,
       hint: "name the columns as the source does, or declare the column nullable",
       candidates: there,
     });
   }
-  const columns = source.columns.filter(({ name }) => there.includes(name)).map(({ name }) => sqlName(name));
+  const columns = source.columns.flatMap(namesOf).filter(isThere).map(sqlName);
   await engine.run(`COPY (SELECT ${columns.join(", ")} FROM ${relation}) TO ${sqlText(to)} (FORMAT parquet)`);
 }

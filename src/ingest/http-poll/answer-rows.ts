@@ -5,6 +5,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { StreamDefinition } from "../../define/definition.ts";
 import type { PollColumn, PollDefinition, PollPath, PollTimeUnit } from "../../define/poll-definition.ts";
 import { addressGiven, placeOf } from "./poll-request.ts";
+import { namesOf } from "../../schema/value.ts";
 import type { PollAnswer } from "./poll-answer.ts";
 
 /** What stands at a path of own members; undefined where it leads nowhere. */
@@ -34,9 +35,13 @@ export function rowsIn({ data, address }: PollAnswer, poll: PollDefinition): rea
 
 /** A row as the door takes it: the declared columns alone. What is no object is left for the door to refuse. */
 export function rowPicker(source: StreamDefinition, poll: PollDefinition): (row: unknown) => unknown {
-  const columns = source.columns.map(({ name, type }) => {
-    const column: PollColumn = poll.columns.find((one) => one.name === name) ?? { name, path: [name] };
-    return { column, isFloat: type.name === "float64" };
+  const columns = source.columns.flatMap((stored) => {
+    const isFloat = stored.type.name === "float64";
+    const column = poll.columns.find((one) => one.name === stored.name);
+    // Without a path of its own it is looked for under each of its names: the API may not know of the new one yet.
+    const found: PollColumn[] =
+      column === undefined ? namesOf(stored).map((name) => ({ name, path: [name] })) : [column];
+    return found.map((one) => ({ column: one, isFloat }));
   });
   return (row) => {
     if (typeof row !== "object" || row === null || Array.isArray(row)) return row;

@@ -193,7 +193,7 @@ export class ClaimFold implements FoldedPartition {
       return { space, key: claim, epoch: 0, offset, bytes, keptMs: REFUSED_KEPT_MS };
     });
     this.#refusals = [];
-    return { states, ids: this.#ids.takeWrites() };
+    return { states, ids: this.#ids.takeWrites(), passed: [] };
   }
 
   committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {

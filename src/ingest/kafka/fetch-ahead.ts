@@ -2,6 +2,7 @@
  * Fetching while what was fetched before is worked on: one answer ahead, and no more, so that memory stays bounded and
  * a loop that falls behind holds back.
  */
+import type { Clock } from "../../base/clock.ts";
 import type { FetchedPartition, FetchFrom, KafkaConnection } from "./connection.ts";
 import { partitionName } from "./position.ts";
 
@@ -10,18 +11,23 @@ const WAIT_MS = 500;
 export class FetchAhead {
   readonly #connection: Pick<KafkaConnection, "fetch">;
   readonly #caller: string;
-  #next: Promise<readonly FetchedPartition[]> | null = null;
+  readonly #clock: Clock;
+  #next: { readonly fetched: Promise<readonly FetchedPartition[]>; readonly askedAt: number } | null = null;
+  /** When what `fetch` gave last was asked for. */
+  askedAt: number = Number.NEGATIVE_INFINITY;
 
-  constructor(connection: Pick<KafkaConnection, "fetch">, caller: string) {
+  constructor(connection: Pick<KafkaConnection, "fetch">, caller: string, clock: Clock) {
     this.#connection = connection;
     this.#caller = caller;
+    this.#clock = clock;
   }
 
   /** What follows on `from`, of the partitions that have an answer yet; waits a while where there is nothing. */
   async fetch(from: readonly FetchFrom[], waitMs: number = WAIT_MS): Promise<readonly FetchedPartition[]> {
-    const fetching = this.#next ?? this.#connection.fetch(from, waitMs, this.#caller);
+    const fetching = this.#next ?? this.#ask(from, waitMs);
     this.#next = null;
-    const fetched = await fetching;
+    const fetched = await fetching.fetched;
+    this.askedAt = fetching.askedAt;
     const wanted = new Map(from.map((each) => [partitionName(each.topic, each.partition), each.offset]));
     const answers = new Map<string, FetchedPartition>();
     for (const one of fetched) {
@@ -35,11 +41,15 @@ export class FetchAhead {
         const answer = answers.get(partitionName(topic, partition));
         return { topic, partition, offset: answer?.nextOffset ?? offset };
       });
-      this.#next = this.#connection.fetch(behind, waitMs, this.#caller);
+      this.#next = this.#ask(behind, waitMs);
       // Told to whoever asks next.
-      this.#next.catch(() => {});
+      this.#next.fetched.catch(() => {});
     }
     return [...answers.values()];
+  }
+
+  #ask(from: readonly FetchFrom[], waitMs: number) {
+    return { askedAt: this.#clock.now(), fetched: this.#connection.fetch(from, waitMs, this.#caller) };
   }
 
   drop(): void {

@@ -17,9 +17,10 @@ import { ClaimFold } from "./claim-fold.ts";
 import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
 import { routeParts } from "./partition-fold.ts";
-import { decodePosition, encodePosition, type FoldPosition, partitionName, positionMetaName } from "./position.ts";
+import { type FoldPosition, partitionName } from "./position.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { StoredPositions } from "./stored-positions.ts";
+import { finite, WholeUntil } from "./whole-until.ts";
 
 export interface FoldLoopOptions {
   readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
@@ -62,6 +63,7 @@ export class FoldLoop {
   /** Of those, views that are behind the others. */
   readonly #late = new Map<string, FoldedPartition>();
   readonly #lags = new Map<string, number>();
+  readonly #whole: WholeUntil;
   readonly #positions: StoredPositions;
   #owned: readonly TopicPartition[] = [];
   #lookedMs = 0;
@@ -73,7 +75,8 @@ export class FoldLoop {
   constructor(options: FoldLoopOptions) {
     this.#options = options;
     const { plans, of = "events" } = options;
-    this.#fetching = new FetchAhead(options.connection, `fold-${of}`);
+    this.#fetching = new FetchAhead(options.connection, `fold-${of}`, options.clock);
+    this.#whole = new WholeUntil(options.clock);
     this.#positions = new StoredPositions({
       store: options.store,
       tellsJudged: of === "claims",
@@ -119,6 +122,7 @@ export class FoldLoop {
     this.#folds.clear();
     this.#late.clear();
     this.#lags.clear();
+    this.#whole.drop();
   }
 
   /** Positions as they are in the store. */
@@ -142,12 +146,47 @@ export class FoldLoop {
     if (from.length === 0) return null;
     // Views that are behind do not wait for events to come here.
     const fetched = await (this.#late.size === 0 ? this.#fetching.fetch(from) : this.#fetching.fetch(from, 0));
+    const { askedAt } = this.#fetching;
     const taken = (await this.#take(fetched, this.#folds)) + (await this.#catchUp());
     if (taken === 0) {
       await this.#positions.write([]);
       await this.#lookAfterPositions();
     }
+    if (this.#options.of !== "claims") await this.#tellWhole(fetched, askedAt);
     return taken;
+  }
+
+  /** What was fetched is stored by now. */
+  async #tellWhole(fetched: readonly FetchedPartition[], askedAt: number): Promise<void> {
+    for (const one of fetched) {
+      const fold = this.#folds.get(partitionName(one.topic, one.partition));
+      if (fold === undefined || fold.offset < one.nextOffset) continue;
+      const lastTaken = fold.position.knownTime ?? Number.NEGATIVE_INFINITY;
+      this.#whole.took(one, askedAt, one.nextOffset >= one.endOffset, lastTaken);
+    }
+    if (!this.#whole.isDue) return;
+    const notes = Array.from(
+      this.#folds,
+      ([
+        name,
+        {
+          options: { route, partition },
+          position,
+        },
+      ]) => {
+        const late = this.#late.get(name);
+        const lateUntil = finite(late?.position.knownTime ?? Number.NEGATIVE_INFINITY);
+        const lateViews = (late?.options.route.views ?? []).map(({ foldName }) => [foldName, lateUntil] as const);
+        const note = {
+          partitions: this.#options.topics.get(route.topic)!.partitionCount,
+          lastEventAt: position.knownTime,
+          ...(lateViews.length === 0 ? {} : { late: Object.fromEntries(lateViews) }),
+        };
+        return { topic: route.topic, partition, note };
+      },
+    );
+    this.#positions.refuseOther();
+    await this.#whole.tell(this.#options.store, notes);
   }
 
   /** A round of views that are behind, up to where the others are; those that have come as far are one with them. */
@@ -171,13 +210,12 @@ export class FoldLoop {
     const position = joinedPosition({ main, late });
     if (position === null) return;
     const { route, partition, topicId, startOffset } = main.options;
-    const { store } = this.#options;
-    this.#positions.refuseOther();
-    await store.commit([], [{ name: positionMetaName(route.topic, partition), bytes: encodePosition(position) }]);
-    await store.commit([], [{ name: positionMetaName(route.topic, partition, true), bytes: null }]);
+    const joined = await this.#positions.join(main, late, position);
     this.#late.delete(name);
-    const place = { partition, topicId, startOffset, position };
-    this.#folds.set(name, this.#open.get(route.topic)!(place, null).main);
+    const place = { partition, topicId, startOffset, position: joined };
+    const fold = this.#open.get(route.topic)!(place, null).main;
+    this.#positions.opened(fold, joined);
+    this.#folds.set(name, fold);
   }
 
   async #lookAfterPositions(): Promise<void> {
@@ -188,7 +226,7 @@ export class FoldLoop {
 
   /** Lets go of partitions that are another's now, and reads the positions of new ones. */
   async #settle(): Promise<void> {
-    const { store, connection, topics } = this.#options;
+    const { connection, topics } = this.#options;
     const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
     for (const name of this.#folds.keys()) {
       if (owned.has(name)) continue;
@@ -199,25 +237,25 @@ export class FoldLoop {
     this.#positions.refuseOther();
     const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#open.has(topic));
     if (fresh.length === 0) return;
-    this.#positions.begin();
-    const names = fresh.flatMap(([, { topic, partition }]) =>
-      [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
-    );
-    const { metas } = await store.read([], names);
-    const stored = metas.map((bytes) => (bytes === null ? null : decodePosition(bytes)));
+    const stored = await this.#positions.read(fresh.map(([, each]) => each));
     const starts = new Map<string, number[]>();
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {
       if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
       const startOffset = starts.get(topic)![partition] ?? 0;
-      const place = { partition, topicId: topics.get(topic)!.id, startOffset, position: stored[2 * i] ?? null };
-      const { main, late } = this.#open.get(topic)!(place, stored[2 * i + 1] ?? null);
+      const [position, latePosition] = stored[i]!;
+      const place = { partition, topicId: topics.get(topic)!.id, startOffset, position };
+      const { main, late } = this.#open.get(topic)!(place, latePosition);
+      this.#positions.opened(main, position);
       this.#folds.set(name, main);
-      if (late !== null) this.#late.set(name, late);
+      if (late === null) continue;
+      this.#positions.opened(late, latePosition);
+      this.#late.set(name, late);
     }
   }
 
   /** Another has the partition: all of it is read anew, should it come back. */
   #letGo(name: string): void {
+    this.#whole.forget(name);
     for (const folds of [this.#folds, this.#late]) {
       const fold = folds.get(name);
       if (fold !== undefined) this.#positions.forget(fold);
@@ -242,6 +280,8 @@ export class FoldLoop {
     for (let from = 0; from < reads.length; from += READS_PER_CALL) {
       const part = reads.slice(from, from + READS_PER_CALL);
       const { states } = await store.read(part.map(({ read }) => read));
+      // A server that has lost its last writes must not be folded into from where those were.
+      this.#positions.refuseOther();
       for (const [i, { fold, read }] of part.entries()) fold.load(read, states[i] ?? null);
     }
     const folded: { readonly fold: FoldedPartition; readonly events: readonly FoldedEvent[] }[] = [];
@@ -264,6 +304,7 @@ export class FoldLoop {
     await connection.send(letters.map((letter) => letterRecord(letter, clock)));
     this.#deadLetters += letters.length;
     const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
+    for (const { fold, writes: own } of writes) this.#positions.touch(fold, own);
     const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
     const refused = states.length === 0 ? [] : await store.commit(states, []);
     await this.#positions.write(folds);

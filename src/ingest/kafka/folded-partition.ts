@@ -5,6 +5,7 @@
  */
 import type { Micros } from "../../base/micros.ts";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
+import type { EntityKey } from "../../schema/entity-key.ts";
 import type { CheckedRow } from "../event.ts";
 import type { KafkaRecord } from "./connection.ts";
 import type { RefusedRecord } from "./dead-letter-topic.ts";
@@ -20,6 +21,8 @@ export interface FoldedEvent extends CheckedRow {
 export interface PartitionWrites {
   readonly states: readonly StateWrite[];
   readonly ids: readonly StateWrite[];
+  /** Of events that were passed over because the state that was read has them. */
+  readonly passed: readonly EntityKey[];
 }
 
 /** Where a partition is taken up. */

@@ -81,6 +81,7 @@ export class PartitionFold implements FoldedPartition {
   readonly #viewOffsets: Map<string, number>;
   readonly #states = new Map<RoutedView, Map<EntityKey, Entry>>();
   #dirty: Entry[] = [];
+  #passed: EntityKey[] = [];
   #candidates: Candidate[] = [];
   #refused: RefusedRecord[] = [];
   #offset: number;
@@ -202,7 +203,8 @@ export class PartitionFold implements FoldedPartition {
         const outcome = view.fold.fold(entry.state, event);
         if (outcome.kind === "poison") {
           this.#refuse(record, place, new OnefoldError("EVENT_POISON", outcome.message), view.name);
-        } else if (outcome.kind === "folded" && !entry.isDirty) {
+        } else if (outcome.kind !== "folded") this.#passed.push(key);
+        else if (!entry.isDirty) {
           entry.isDirty = true;
           this.#dirty.push(entry);
         }
@@ -230,8 +232,10 @@ export class PartitionFold implements FoldedPartition {
         bytes: view.fold.encode(state),
       };
     });
+    const passed = this.#passed;
     this.#dirty = [];
-    return { states, ids: this.#ids.takeWrites() };
+    this.#passed = [];
+    return { states, ids: this.#ids.takeWrites(), passed };
   }
 
   committed({ states, ids }: PartitionWrites, refused: readonly RefusedWrite[]): void {

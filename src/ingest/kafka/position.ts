@@ -16,6 +16,8 @@ export interface FoldPosition {
   readonly origins: Readonly<Record<string, number>>;
   /** Offset of the next record that each view folds: not before `offset`. */
   readonly views: Readonly<Record<string, number>>;
+  /** Of each group of states, the offset of the mark that must stand with them at the least (`marked-groups.ts`). */
+  readonly groups?: Readonly<Record<string, number>>;
 }
 
 /** Names a partition. */

@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { Micros } from "../../base/micros.ts";
+import type { OnlineStore } from "../../online-store/online-store.ts";
 import { REFUSED_KEPT_MS, type Verdict } from "./claim-fold.ts";
 import type {
   FetchedPartition,
@@ -30,6 +31,7 @@ import { type RoutePlace, RoutePosition } from "./route-position.ts";
 import { compileRouter, type RoutedRecord, type Router } from "./router.ts";
 import type { SourceRoutes } from "./routes.ts";
 import type { Verdicts } from "./verdicts.ts";
+import { WholeUntil } from "./whole-until.ts";
 
 export interface RouteLoopOptions {
   readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
@@ -40,6 +42,8 @@ export interface RouteLoopOptions {
   readonly topics: ReadonlyMap<string, TopicFacts>;
   readonly seat: Pick<GroupSeat, "commit" | "committed">;
   readonly verdicts: Pick<Verdicts, "of">;
+  /** Is told up to when everything is routed; nobody is without it. */
+  readonly store?: OnlineStore;
   /** Waited for verdicts in one turn. */
   readonly verdictsMs?: number;
   /** Records claimed and appended at once. */
@@ -63,6 +67,13 @@ interface RoutedItem {
   readonly router: Router;
   readonly record: KafkaRecord;
   readonly routed: RoutedRecord | RefusedRecord;
+}
+
+/** How far a fetch reached. */
+interface FetchedEnd extends TopicPartition {
+  readonly isAll: boolean;
+  /** Time of the last record. */
+  readonly lastTaken: number;
 }
 
 /** Of values, in one append: well below what a broker takes for one partition. */
@@ -89,12 +100,16 @@ export class RouteLoop {
   /** Those that come next. */
   #fetched: (readonly RoutedPartition[])[] = [];
   #owned: readonly TopicPartition[] = [];
+  readonly #whole: WholeUntil;
+  /** What was fetched last, until all of it is routed. */
+  #routing: { readonly askedAt: number; readonly ends: readonly FetchedEnd[] } | null = null;
   #events = 0;
   #deadLetters = 0;
 
   constructor(options: RouteLoopOptions) {
     this.#options = options;
-    this.#fetching = new FetchAhead(options.connection, "route");
+    this.#fetching = new FetchAhead(options.connection, "route", options.clock);
+    this.#whole = new WholeUntil(options.clock);
     const { plans, topics } = options;
     const counts = new Map(Array.from(topics, ([name, { partitionCount }]) => [name, partitionCount]));
     for (const plan of plans) {
@@ -122,6 +137,8 @@ export class RouteLoop {
     this.#lags.clear();
     this.#claimed = [];
     this.#fetched = [];
+    this.#routing = null;
+    this.#whole.drop();
   }
 
   /** Resolves with how many records were at hand; null without partitions. */
@@ -133,7 +150,27 @@ export class RouteLoop {
     );
     const taken = (await this.#routeLive(behind.length > 0)) + (await this.#routeBehind(behind));
     await this.#commit();
+    await this.#tellWhole();
     return taken;
+  }
+
+  async #tellWhole(): Promise<void> {
+    if (this.#routing !== null && this.#claimed.length === 0 && this.#fetched.length === 0) {
+      const { askedAt, ends } = this.#routing;
+      this.#routing = null;
+      for (const { isAll, lastTaken, ...partition } of ends) {
+        if (this.#positions.has(partitionName(partition.topic, partition.partition)))
+          this.#whole.took(partition, askedAt, isAll, lastTaken);
+      }
+    }
+    const { store, topics } = this.#options;
+    if (store === undefined || !this.#whole.isDue) return;
+    const notes = Array.from(this.#positions.values(), ({ topic, partition }) => {
+      // A topic may have been given more partitions since.
+      const partitions = Math.max(topics.get(topic)!.partitionCount, partition + 1);
+      return { topic, partition, note: { partitions, lastEventAt: null } };
+    });
+    await this.#whole.tell(store, notes);
   }
 
   /**
@@ -147,6 +184,7 @@ export class RouteLoop {
       const fetched = await (isHurried ? this.#fetching.fetch(from, 0) : this.#fetching.fetch(from));
       const routed = fetched.map((one) => this.#routed(one, "live"));
       this.#fetched = inRounds(routed, roundRecords);
+      this.#routing = { askedAt: this.#fetching.askedAt, ends: fetched.map(endOf) };
     }
     while (this.#claimed.length < ROUNDS_AHEAD && this.#fetched.length > 0) {
       await this.#options.connection.send(claimsOf(this.#fetched[0]!).map(({ record }) => record));
@@ -270,6 +308,7 @@ export class RouteLoop {
       if (owned.has(name)) continue;
       this.#positions.delete(name);
       this.#committed.delete(name);
+      this.#whole.forget(name);
       for (const place of ["live", "behind"]) this.#lags.delete(`${place} ${name}`);
     }
     // Whoever has the partition now claims and appends them anew.
@@ -288,6 +327,11 @@ export class RouteLoop {
       this.#positions.set(name, { topic, partition, at });
     }
   }
+}
+
+function endOf({ topic, partition, records, nextOffset, endOffset }: FetchedPartition): FetchedEnd {
+  const lastTaken = (records.at(-1)?.timestampMs ?? Number.NEGATIVE_INFINITY) * 1000;
+  return { topic, partition, isAll: nextOffset >= endOffset, lastTaken };
 }
 
 /** In order, so many records at a time; what is read of a record by several sources stays together. */

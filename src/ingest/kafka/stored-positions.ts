@@ -7,6 +7,8 @@
  * - Where the store is several servers, each of which a copy may replace that lacks the last of its writes, it waits until
  *   the copies have the states. Folding does not wait, nor do those who read: after a failover workers go on from the
  *   stored position, states that are behind it are folded anew, and those that are ahead skip what they have.
+ * - Each of several servers may also be started again without its last writes: marks among the states show it
+ *   (`marked-groups.ts`), and then what is read goes back behind them.
  * - Where the stored one is further, another worker has taken the partition over while this one was away: it lets go of
  *   what it has, and the position stays.
  *
@@ -15,7 +17,9 @@
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { MetaWrite, OnlineStore } from "../../online-store/online-store.ts";
-import type { FoldedPartition } from "./folded-partition.ts";
+import type { TopicPartition } from "./connection.ts";
+import type { FoldedPartition, PartitionWrites } from "./folded-partition.ts";
+import { MarkedGroups, type NamedPosition, soundPosition } from "./marked-groups.ts";
 import {
   decodePosition,
   encodePosition,
@@ -37,6 +41,7 @@ export interface StoredPositionsOptions {
 
 export class StoredPositions {
   readonly #options: StoredPositionsOptions;
+  readonly #groups: MarkedGroups;
   /** Whose states are written. */
   #unwritten = new Set<FoldedPartition>();
   #connectionsLost: number | undefined;
@@ -46,6 +51,58 @@ export class StoredPositions {
 
   constructor(options: StoredPositionsOptions) {
     this.#options = options;
+    this.#groups = new MarkedGroups(options.store.marks);
+  }
+
+  /**
+   * As they are stored, of the folds of a partition that are one with the others and of those that are late. One whose
+   * states are lost is put back first. Throws as the store does.
+   */
+  async read(
+    partitions: readonly TopicPartition[],
+  ): Promise<(readonly [main: FoldPosition | null, late: FoldPosition | null])[]> {
+    this.begin();
+    const { store } = this.#options;
+    const names = partitions.flatMap(({ topic, partition }) =>
+      [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
+    );
+    const { metas } = await store.read([], names);
+    const positions: (FoldPosition | null)[] = [];
+    const lost: MetaWrite[] = [];
+    for (const [i, name] of names.entries()) {
+      const bytes = metas[i] ?? null;
+      const stored = bytes === null ? null : decodePosition(bytes);
+      const sound = await soundPosition(store.marks, name, stored);
+      positions.push(sound);
+      if (sound !== stored) lost.push({ name, bytes: sound === null ? null : encodePosition(sound) });
+    }
+    this.refuseOther();
+    if (lost.length > 0) await store.commit([], lost);
+    return partitions.map((_, i) => [positions[2 * i] ?? null, positions[2 * i + 1] ?? null]);
+  }
+
+  /** A fold of a position that was read. */
+  opened(fold: FoldedPartition, stored: FoldPosition | null): void {
+    this.#groups.opened(fold, stored);
+  }
+
+  /** Before states of a fold are written. */
+  touch(fold: FoldedPartition, writes: PartitionWrites): void {
+    this.#groups.touch(fold, writes);
+  }
+
+  /** The position of two folds that are one from now on; it stands by the name of the first alone. */
+  async join(main: FoldedPartition, late: FoldedPartition, position: FoldPosition): Promise<FoldPosition> {
+    const { store } = this.#options;
+    const { route, partition } = main.options;
+    this.refuseOther();
+    this.#groups.join(main, late);
+    const name = positionMetaName(route.topic, partition);
+    const [joined] = await this.#groups.mark([{ fold: main, name, position }]);
+    this.refuseOther();
+    await store.commit([], [{ name, bytes: encodePosition(joined!.position) }]);
+    await store.commit([], [{ name: positionMetaName(route.topic, partition, true), bytes: null }]);
+    return joined!.position;
   }
 
   /** Before anything is read that is in memory from then on. */
@@ -122,26 +179,42 @@ export class StoredPositions {
       positionMetaName(options.route.topic, options.partition, isLate),
     );
     const { metas } = await store.read([], names);
-    const positions: MetaWrite[] = [];
+    const positions: NamedPosition[] = [];
     for (const [i, { fold, position }] of writes.entries()) {
       const bytes = metas[i] ?? null;
       const stored = bytes === null ? null : decodePosition(bytes);
       if (stored !== null && isFurther(stored, position)) this.#options.letGo(fold);
       else if (which === "all" || (stored !== null && stored.offset < position.offset)) {
-        positions.push({ name: names[i]!, bytes: encodePosition(position) });
+        positions.push({ fold, name: names[i]!, position });
       }
     }
     this.refuseOther();
-    await store.commit([], positions);
+    const marked = await this.#groups.mark(positions);
+    this.refuseOther();
+    await store.commit(
+      [],
+      marked.map(({ name, position }) => ({ name, bytes: encodePosition(position) })),
+    );
+    this.#groups.stored(marked);
   }
 
   async #tellJudged(): Promise<void> {
     const { store } = this.#options;
     const servers = store.servers ?? "";
-    const judged = Array.from(
-      this.#unwritten,
-      ({ options: { route, partition }, position: { origins } }): MetaWrite => {
-        const bytes = new Uint8Array(Buffer.from(JSON.stringify({ servers, origins })));
+    const unwritten = Array.from(this.#unwritten, (fold): NamedPosition => {
+      const { route, partition } = fold.options;
+      return { fold, name: positionMetaName(route.topic, partition), position: fold.position };
+    });
+    this.refuseOther();
+    const marked = await this.#groups.mark(unwritten);
+    const judged = marked.map(
+      ({
+        fold: {
+          options: { route, partition },
+        },
+        position,
+      }): MetaWrite => {
+        const bytes = new Uint8Array(Buffer.from(JSON.stringify({ servers, position })));
         return { name: judgedMetaName(route.topic, partition), bytes };
       },
     );

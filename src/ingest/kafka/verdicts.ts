@@ -3,13 +3,16 @@
  */
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import { type Claim, claimKey, decodeVerdict, refusedSpace, type Verdict } from "./claim-fold.ts";
-import { decodePosition, judgedMetaName, positionMetaName } from "./position.ts";
+import { soundPosition } from "./marked-groups.ts";
+import { decodePosition, type FoldPosition, judgedMetaName, positionMetaName } from "./position.ts";
 
-type Store = Pick<OnlineStore, "read" | "connectionsLost" | "servers">;
+type Store = Pick<OnlineStore, "read" | "connectionsLost" | "servers" | "marks">;
 type Origins = Readonly<Record<string, number>>;
 
 export class Verdicts {
   readonly #store: Store;
+  /** Of what is stored by a name, how many connections had been lost when its states were all seen to be there. */
+  readonly #sound = new Map<string, number>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -18,19 +21,19 @@ export class Verdicts {
   /**
    * In the order of the claims; null where some are not judged yet. What is read after the positions is at least as
    * new as they are, as long as the store is the one that it was: one that was started again may have lost refusals, and
-   * so may a server of a cluster that takes another's place. What is judged and has no copy yet counts while the servers
-   * are those that were written to.
+   * so may a server of a cluster that takes another's place or is started again. What is judged and has no copy yet counts
+   * while the servers are those that were written to.
    */
   async of(claims: readonly Claim[]): Promise<readonly Verdict[] | null> {
     if (claims.length === 0) return [];
-    const { connectionsLost } = this.#store;
-    if (!(await this.#areJudged(claims))) return null;
+    const connectionsLost = this.#store.connectionsLost ?? 0;
+    if (!(await this.#areJudged(claims, connectionsLost))) return null;
     const reads = claims.map((claim) => ({ space: refusedSpace(claim.record.topic), key: claimKey(claim) }));
     const { states } = await this.#store.read(reads);
-    return this.#store.connectionsLost === connectionsLost ? states.map(decodeVerdict) : null;
+    return (this.#store.connectionsLost ?? 0) === connectionsLost ? states.map(decodeVerdict) : null;
   }
 
-  async #areJudged(claims: readonly Claim[]): Promise<boolean> {
+  async #areJudged(claims: readonly Claim[], connectionsLost: number): Promise<boolean> {
     /** Of each partition of claims, the largest offset of each source partition. */
     const wanted = new Map<string, Map<string, number>>();
     const judgedNames: string[] = [];
@@ -44,14 +47,26 @@ export class Verdicts {
     const servers = this.#store.servers ?? null;
     const names = [...wanted.keys(), ...(servers === null ? [] : judgedNames)];
     const { metas } = await this.#store.read([], names);
-    return [...wanted.values()].every((largest, i) => {
+    for (const [i, [name, largest]] of [...wanted].entries()) {
       const stored = metas[i] ?? null;
       const judged = metas[wanted.size + i] ?? null;
-      return (
-        (stored !== null && covers(decodePosition(stored).origins, largest)) ||
-        (judged !== null && covers(originsOf(judged, servers), largest))
-      );
-    });
+      const positions = [
+        stored === null ? null : decodePosition(stored),
+        judged === null ? null : judgedOf(judged, servers),
+      ];
+      const which = positions.findIndex((each) => each !== null && covers(each.origins, largest));
+      if (which === -1 || !(await this.#isSound(name, which, positions[which]!, connectionsLost))) return false;
+    }
+    return true;
+  }
+
+  /** What is written after it was seen is behind states that are there, as long as no server was away. */
+  async #isSound(name: string, which: number, position: FoldPosition, connectionsLost: number): Promise<boolean> {
+    const seen = `${which} ${name}`;
+    if (this.#sound.get(seen) === connectionsLost) return true;
+    if ((await soundPosition(this.#store.marks, name, position)) !== position) return false;
+    this.#sound.set(seen, connectionsLost);
+    return true;
   }
 }
 
@@ -59,8 +74,8 @@ function covers(origins: Origins, largest: ReadonlyMap<string, number>): boolean
   return [...largest].every(([partition, offset]) => (origins[partition] ?? -1) >= offset);
 }
 
-/** None where they are of other servers. */
-function originsOf(bytes: Uint8Array, servers: string | null): Origins {
-  const judged = JSON.parse(Buffer.from(bytes).toString("utf8")) as { servers: string; origins: Origins };
-  return judged.servers === servers ? judged.origins : {};
+/** Null where it is of other servers. */
+function judgedOf(bytes: Uint8Array, servers: string | null): FoldPosition | null {
+  const judged = JSON.parse(Buffer.from(bytes).toString("utf8")) as { servers: string; position?: FoldPosition };
+  return judged.servers === servers ? (judged.position ?? null) : null;
 }

@@ -22,6 +22,8 @@ export interface KafkaPlace extends StoredView {
   readonly fingerprint?: string;
   /** While it has not caught up with what came before it (`caught-up.ts`): it is not to be served. */
   readonly building?: true;
+  /** That it is folded from. */
+  readonly topic?: string;
 }
 
 export function decodePlace(bytes: Uint8Array | null): KafkaPlace | null {
@@ -64,7 +66,9 @@ function countMetaName({ name, id }: TopicFacts): string {
 
 /** Throws `FINGERPRINT_MISMATCH`, `STORAGE_LOCKED`, and what the store throws. */
 export async function tellViewPlaces(store: OnlineStore, plans: readonly SourceRoutes[]): Promise<void> {
-  const views = plans.flatMap(({ routes }) => routes.flatMap((route) => route.views));
+  const views = plans.flatMap(({ routes }) =>
+    routes.flatMap(({ topic, views: each }) => each.map((view) => ({ ...view, topic }))),
+  );
   const { metas } = await store.read(
     [],
     views.map(({ name }) => viewMetaName(name)),
@@ -92,6 +96,7 @@ export async function tellViewPlaces(store: OnlineStore, plans: readonly SourceR
       position: 0,
       nextSequence: 0,
       fingerprint: ours,
+      topic: view.topic,
       ...(isBuilt ? {} : { building: true }),
     };
     return { name: viewMetaName(view.name), bytes: encodePlace(place) };

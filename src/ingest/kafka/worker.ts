@@ -168,7 +168,7 @@ export class Worker {
       });
       this.#routeSeat = seat;
       const verdicts = new Verdicts(store);
-      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat, verdicts });
+      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat, verdicts, store });
       own = (partitions) => loop.own(partitions);
       this.#routing = loop;
       this.#loops.push(this.#run(loop), this.#run(this.#lookout(seat, routed, topics)));

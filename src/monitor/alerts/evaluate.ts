@@ -5,9 +5,12 @@
  * Who is told follows from the state alone: whoever was told that something fires hears when it is over, and what fires
  * and was not told yet is told as soon as neither a silence nor the cool-down holds it back. So something that flaps is
  * told of once in a cool-down, and what still fires when a silence ends is not lost.
+ *
+ * A rule may have it told again while something fires. Once that is due of one subject, all that were told and still fire
+ * are told again with it, so that there is one such notice in the time, however many began at however many times.
  */
 import { MICROS_PER_DAY } from "../../base/micros.ts";
-import type { RetrainDefinition, RuleDefinition } from "../../define/alert-definition.ts";
+import type { AlertDefinition, RetrainDefinition, RuleDefinition } from "../../define/alert-definition.ts";
 import { abandoned, type AlertState, nextState } from "./alert-state.ts";
 import { judge } from "./judge.ts";
 import { type ServiceParts, type WatchedSignal, watchesSignal } from "./rule.ts";
@@ -36,6 +39,8 @@ export interface DueNotice {
   readonly status: "firing" | "resolved";
   readonly rule: RuleDefinition;
   readonly state: AlertState;
+  /** It was told before, and fires still. */
+  readonly isRepeat: boolean;
 }
 
 export interface DueTraining {
@@ -72,7 +77,10 @@ export function evaluate(
   const trainedMicros: Record<string, number> = {};
   const states = rules.flatMap((rule) => {
     const judged = judgeRule(memory.states, rule, signals, parts, nowMicros, changes);
-    if (rule.kind === "alert") return judged.map((state) => tell(state, rule, silences, nowMicros, notices));
+    if (rule.kind === "alert") {
+      const told = judged.map((state) => tell(state, rule, silences, nowMicros, notices));
+      return tellAgain(told, rule, silences, nowMicros, notices);
+    }
     const last = memory.trainedMicros[rule.name];
     const asked = askToTrain(judged, rule, silences, last ?? null, nowMicros);
     if (asked.training !== null) trainings.push(asked.training);
@@ -133,8 +141,34 @@ function tell(
   const isFiring = state.phase === "firing";
   if (isFiring === state.isTold || rule.to.length === 0 || isSilent(state, silences, nowMicros)) return state;
   if (isFiring && isCooling(state.toldMicros, rule, nowMicros)) return state;
-  notices.push({ status: isFiring ? "firing" : "resolved", rule, state });
+  notices.push({ status: isFiring ? "firing" : "resolved", rule, state, isRepeat: false });
   return { ...state, isTold: isFiring, toldMicros: isFiring ? nowMicros : state.toldMicros };
+}
+
+/** Of what was told before this moment, and fires still. */
+function tellAgain(
+  states: readonly AlertState[],
+  rule: AlertDefinition,
+  silences: readonly Silence[],
+  nowMicros: number,
+  notices: DueNotice[],
+): readonly AlertState[] {
+  const { repeatMicros } = rule;
+  if (repeatMicros === undefined) return states;
+  const firing = states.filter(
+    (state) =>
+      state.phase === "firing" &&
+      state.isTold &&
+      state.toldMicros !== nowMicros &&
+      !isSilent(state, silences, nowMicros),
+  );
+  if (!firing.some(({ toldMicros }) => nowMicros - toldMicros! >= repeatMicros)) return states;
+  const again = new Set(firing);
+  return states.map((state) => {
+    if (!again.has(state)) return state;
+    notices.push({ status: "firing", rule, state, isRepeat: true });
+    return { ...state, toldMicros: nowMicros };
+  });
 }
 
 function isCooling(lastMicros: number | null, { cooldownMicros }: RuleDefinition, nowMicros: number): boolean {

@@ -46,6 +46,8 @@ export interface Notice {
   /** How many subjects it is about; `found` has the first of them. */
   readonly count: number;
   readonly found: readonly Found[];
+  /** Its destinations were told before, and it fires still. */
+  readonly repeated: boolean;
   /** Of a retraining. */
   readonly fresh?: FreshSet;
 }
@@ -75,6 +77,7 @@ export function alertNotice(
   rule: RuleDefinition,
   states: readonly Pick<AlertState, "measured" | "sinceMicros">[],
   nowMicros: number,
+  isRepeat: boolean,
 ): Notice {
   const severity = rule.kind === "alert" ? rule.severity : null;
   const more = states.length === 1 ? "" : `; and ${states.length - 1} more`;
@@ -84,11 +87,12 @@ export function alertNotice(
     event: status,
     rule: rule.name,
     severity,
-    text: `[${mark}] ${rule.name}: ${measuredText(states[0]!.measured)}${more}`,
+    text: `[${isRepeat ? `${mark}, STILL` : mark}] ${rule.name}: ${measuredText(states[0]!.measured)}${more}`,
     at: formatMicros(nowMicros as Micros),
     since: formatMicros(Math.min(...states.map(({ sinceMicros }) => sinceMicros)) as Micros),
     count: states.length,
     found: states.slice(0, FOUND_MAX).map(({ measured }) => foundOf(measured)),
+    repeated: isRepeat,
   };
 }
 
@@ -112,6 +116,7 @@ export function retrainNotice(
     since: formatMicros(startedMicros as Micros),
     count: found.length,
     found: found.slice(0, FOUND_MAX),
+    repeated: false,
     fresh,
   };
 }
@@ -119,7 +124,8 @@ export function retrainNotice(
 export function testNotice(id: string, nowMicros: number): Notice {
   const at = formatMicros(nowMicros as Micros);
   const text = "[test] a notice to try a destination: nothing is wrong";
-  return { id, event: "test", rule: "test", severity: "info", text, at, since: at, count: 0, found: [] };
+  const about = { count: 0, found: [], repeated: false };
+  return { id, event: "test", rule: "test", severity: "info", text, at, since: at, ...about };
 }
 
 /** `drift of traffic@1.count_1h: psi 0.31, threshold 0.2, over 1,000 values`. */

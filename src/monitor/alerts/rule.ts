@@ -2,6 +2,8 @@
  * A rule as it is judged, and which signals it is about.
  */
 import type { RuleDefinition, Watched } from "../../define/alert-definition.ts";
+import { bareNameOf, referenceOfId } from "../../define/service-version.ts";
+import { idOfSubject } from "../service-subject.ts";
 import type { Signal, SignalKind, SignalSubject } from "../signal.ts";
 
 /** What monitoring measures, and whether it can be asked at all. */
@@ -9,7 +11,10 @@ export type WatchedSignal = Omit<Signal, "kind"> & { readonly kind: SignalKind |
 
 /** The views, sources and features behind the services that rules name. */
 export interface ServiceParts {
-  /** `view@version` and feature of everything that the service reads; empty where there is no such service. */
+  /**
+   * `view@version` and feature of everything that the service reads, of `name@2` in that version, of `name` in any; empty where
+   * there is no such service.
+   */
   featuresOf(service: string): readonly { readonly view: string; readonly feature: string; readonly as: string }[];
   sourceOf(view: string): string | null;
 }
@@ -47,7 +52,10 @@ function servicesOf(rule: RuleDefinition): Watched["services"] {
 function isOfServices(services: readonly string[] | undefined, subject: SignalSubject, parts: ServiceParts): boolean {
   if (services === undefined) return true;
   const { service, view, feature, source } = subject;
-  if (service !== undefined) return services.includes(service.replace(/@[^@]*$/, ""));
+  if (service !== undefined) {
+    const id = idOfSubject(service);
+    return services.some((name) => name === bareNameOf(id) || name === referenceOfId(id));
+  }
   return services.some((name) =>
     parts.featuresOf(name).some((read) => {
       if (view !== undefined && view !== read.view) return false;

@@ -2,6 +2,7 @@
  * Silences: until some time nobody is told of what matches. What is silent is judged and kept all the same.
  */
 import type { SignalSubject } from "../signal.ts";
+import { formerSubject } from "../service-subject.ts";
 import type { AlertState } from "./alert-state.ts";
 
 export interface Silence {
@@ -28,6 +29,13 @@ export function isSilent(
     ({ rule, subject, untilMicros }) =>
       nowMicros < untilMicros &&
       (rule === undefined || rule === state.rule) &&
-      MEMBERS.every((name) => subject[name] === undefined || subject[name] === state.measured.subject[name]),
+      MEMBERS.every(
+        (name) => subject[name] === undefined || isMeant(name, subject[name], state.measured.subject[name]),
+      ),
   );
+}
+
+function isMeant(member: (typeof MEMBERS)[number], silent: string, measured: string | undefined): boolean {
+  if (silent === measured) return true;
+  return member === "service" && measured !== undefined && silent === formerSubject(measured);
 }

@@ -1,6 +1,7 @@
 /**
  * A report as signals: for each feature that could be judged one of its values and one of its missing values.
  */
+import { serviceSubject } from "../service-subject.ts";
 import type { Signal, SignalSubject } from "../signal.ts";
 import type { DriftReport, ReportedFeature } from "./drift-report.ts";
 import { MEASURES } from "./choose-measure.ts";
@@ -70,7 +71,7 @@ function frame(
 ): { readonly subject: SignalSubject; readonly windowStartMicros: number; readonly windowEndMicros: number } {
   const { service, fit, startMicros, endMicros } = current.window;
   return {
-    subject: { service: fit === null ? service : `${service}@${fit}`, view, feature },
+    subject: { service: serviceSubject(service, fit), view, feature },
     windowStartMicros: startMicros,
     windowEndMicros: endMicros,
   };

@@ -2,9 +2,10 @@
  * Windows on disk, a file an hour of each service and fit, and the baseline that was chosen for a service:
  *
  *     monitor/drift/<service>/baseline.json
- *     monitor/drift/<service>/<fit, or 0>/<hour>.json      hour as 2026-11-26T07
+ *     monitor/drift/<service>/<fit, or 0>/<hour>.json             hour as 2026-11-26T07
+ *     monitor/drift/<service>/<fit, or 0>/<hour>.<writer>.json    of servers that do not own the folder
  *
- * One process writes, and replaces files whole; others may read beside it. A file that cannot be read is as none: it
+ * A file has one writer, which replaces it whole; others may read beside it. A file that cannot be read is as none: it
  * holds a sample, and nothing depends on it.
  */
 import { readdir, readFile, rm } from "node:fs/promises";
@@ -30,11 +31,14 @@ export interface TimeRange {
 
 export class WindowFolder {
   readonly #folder: string;
+  readonly #writer: string;
   /** Windows of the newest hour, which come again and again. */
   readonly #newest = new Map<string, DriftWindow>();
 
-  constructor(dataDir: string) {
+  /** `writer`: of letters and digits, where others may write into the folder, and forget what is in it. */
+  constructor(dataDir: string, writer = "") {
     this.#folder = join(dataDir, "monitor", "drift");
+    this.#writer = writer;
   }
 
   /** Adds to what is there of the same hours. Durable once it resolves. Throws `STORAGE_FAILED`, `DISK_FULL`. */
@@ -125,18 +129,22 @@ export class WindowFolder {
     for (const [other, { startMicros }] of this.#newest) {
       if (startMicros < window.startMicros) this.#newest.delete(other);
     }
+    // Nobody tells this one when what is there is forgotten.
+    if (this.#writer !== "") return;
     const newest = Math.max(...Array.from(this.#newest.values(), ({ startMicros }) => startMicros), 0);
     if (window.startMicros >= newest) this.#newest.set(path, window);
   }
 
   #path({ service, fit, startMicros }: DriftWindow): string {
-    return join(this.#folder, service, String(fit ?? 0), `${formatMicros(startMicros as Micros).slice(0, 13)}.json`);
+    const hour = formatMicros(startMicros as Micros).slice(0, 13);
+    const file = this.#writer === "" ? `${hour}.json` : `${hour}.${this.#writer}.json`;
+    return join(this.#folder, service, String(fit ?? 0), file);
   }
 }
 
 /** Of a window's file name; null of others. */
 function startOf(file: string): number | null {
-  const hour = /^(\d{4}-\d{2}-\d{2}T\d{2})\.json$/.exec(file);
+  const hour = /^(\d{4}-\d{2}-\d{2}T\d{2})(?:\.\w+)?\.json$/.exec(file);
   return hour === null ? null : parseMicros(`${hour[1]}:00:00Z`);
 }
 

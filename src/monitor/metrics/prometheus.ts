@@ -99,8 +99,13 @@ export async function sumPage(processes: readonly MetricValues[]): Promise<Metri
   return { contentType: sums.contentType, text: await sums.metrics() };
 }
 
+/** What several processes have counted and measured together. */
+export async function sumValues(processes: readonly MetricValues[]): Promise<MetricValues> {
+  return (await AggregatorRegistry.aggregate([...processes]).getMetricsAsJSON()) as unknown as MetricValues;
+}
+
 /** What several processes have counted together, without what was only measured: for when they are gone. */
 export async function sumCounted(processes: readonly MetricValues[]): Promise<MetricValues> {
-  const sums = (await AggregatorRegistry.aggregate([...processes]).getMetricsAsJSON()) as unknown as MetricValues;
+  const sums = await sumValues(processes);
   return sums.filter(({ type }) => type !== "gauge");
 }

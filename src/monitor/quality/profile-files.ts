@@ -3,7 +3,8 @@
  * into as JSON text beside what it says. DuckDB and others read the files as they are.
  *
  * A file is replaced whole, and says up to where it has read: what is in the files is always the profile of exactly the
- * events below the largest `end_offset` among them. So a crash loses nothing but time, and no event counts twice.
+ * events below the largest `end_offset` among them, or, where events come in partitions with offsets of their own, below the
+ * largest of each in `partitions`. So a crash loses nothing but time, and no event counts twice.
  */
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +21,11 @@ import { quantileName } from "./report.ts";
 export interface ProfilePlace {
   readonly epoch: number;
   readonly endOffset: number;
+  /** Of events in partitions: the end of each. `endOffset` says nothing then. */
+  readonly partitions?: PartitionEnds;
 }
+
+export type PartitionEnds = Readonly<Record<string, number>>;
 
 /** By day (whole days since the epoch), then by column. */
 export type DaySketches = Map<number, Map<string, ColumnSketch>>;
@@ -39,6 +44,7 @@ const COLUMNS: readonly Column[] = [
   column("sketch", "string"),
   column("epoch", "int64"),
   column("end_offset", "int64"),
+  column("partitions", "string"),
 ];
 
 function column(name: string, type: Exclude<ValueType["name"], "array">): Column {
@@ -59,10 +65,14 @@ export class ProfileFiles {
     const paths = months.map((month) => sqlText(join(this.#folder, month))).join(", ");
     try {
       const [found] = await engine.rows(
-        `SELECT max(epoch)::DOUBLE AS epoch, min(epoch)::DOUBLE AS least, max(end_offset)::DOUBLE AS place FROM read_parquet([${paths}])`,
+        `SELECT max(epoch)::DOUBLE AS epoch, min(epoch)::DOUBLE AS least, max(end_offset)::DOUBLE AS place,
+           string_agg(DISTINCT partitions, chr(10)) AS partitions FROM ${profileRelation(paths)}`,
       );
       const { epoch, least, place } = found as Record<string, number | null>;
-      return epoch === null || epoch !== least || place === null ? null : { epoch: epoch!, endOffset: place! };
+      if (epoch === null || epoch !== least || place === null) return null;
+      const told = found!["partitions"];
+      const partitions = typeof told === "string" ? { partitions: furthest(told) } : {};
+      return { epoch: epoch!, endOffset: place!, ...partitions };
     } catch {
       return null;
     }
@@ -90,13 +100,16 @@ export class ProfileFiles {
     month: string,
     days: DaySketches,
     types: ReadonlyMap<string, string>,
-    { epoch, endOffset }: ProfilePlace,
+    { epoch, endOffset, partitions }: ProfilePlace,
   ): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
+    const ends = partitions === undefined ? null : JSON.stringify(partitions);
     const rows = [...days]
       .toSorted(([a], [b]) => a - b)
       .flatMap(([day, columns]) =>
-        [...columns].map(([name, sketch]) => [...rowOf(day, name, types.get(name) ?? "", sketch), epoch, endOffset]),
+        [...columns].map(([name, sketch]) => {
+          return [...rowOf(day, name, types.get(name) ?? "", sketch), epoch, endOffset, ends];
+        }),
       );
     const loaded = `profile_${randomUUID()}`;
     const name = `${month}.${randomUUID()}.writing`;
@@ -108,8 +121,8 @@ export class ProfileFiles {
         ),
       ]);
       const before = await this.#pathOf(month);
-      const others = `SELECT * REPLACE (${epoch}::BIGINT AS epoch, ${endOffset}::BIGINT AS end_offset)
-        FROM read_parquet(${sqlText(before ?? "")}) WHERE day NOT IN (SELECT day FROM ${sqlName(loaded)})`;
+      const place = `${epoch}::BIGINT AS epoch, ${endOffset}::BIGINT AS end_offset, ${ends === null ? "NULL" : sqlText(ends)}::VARCHAR AS partitions`;
+      const others = `SELECT * REPLACE (${place}) FROM ${profileRelation(sqlText(before ?? ""))} WHERE day NOT IN (SELECT day FROM ${sqlName(loaded)})`;
       const all = `SELECT * FROM ${sqlName(loaded)}${before === null ? "" : ` UNION ALL BY NAME ${others}`}`;
       const select = `SELECT * FROM (${all}) ORDER BY day, column_name`;
       await writeParquetFile(engine, { select, folder: this.#folder, name, columns: COLUMNS, tags: {} });
@@ -151,6 +164,23 @@ export class ProfileFiles {
       sketch: JSON.parse(String(row["sketch"])) as ColumnSketch,
     }));
   }
+}
+
+/** Files of an earlier version know of no partitions. */
+function profileRelation(paths: string): string {
+  const read = `SELECT * FROM read_parquet([${paths}], union_by_name = true)`;
+  return `(SELECT NULL::VARCHAR AS partitions WHERE false UNION ALL BY NAME ${read})`;
+}
+
+/** Of each partition the largest end that a file tells. */
+function furthest(told: string): PartitionEnds {
+  const ends: Record<string, number> = {};
+  for (const one of told.split("\n")) {
+    for (const [partition, end] of Object.entries(JSON.parse(one) as PartitionEnds)) {
+      ends[partition] = Math.max(end, ends[partition] ?? 0);
+    }
+  }
+  return ends;
 }
 
 function rowOf(day: number, name: string, type: string, sketch: ColumnSketch): Value[] {

@@ -20,7 +20,7 @@ import { addValues, type ColumnSketch, emptySketch, mergeSketch } from "./column
 import { type DaySketches, monthOf, type ProfileFiles } from "./profile-files.ts";
 
 /** Events read between two writes: what a crash may have to read again. */
-const EVENTS_A_PART = 500_000;
+export const EVENTS_A_PART = 500_000;
 
 export interface ProfilerOptions {
   readonly engine: QueryEngine;
@@ -176,7 +176,7 @@ function isProfiled(
 }
 
 /** Sketches of these rows by day and column. */
-async function readDays(
+export async function readDays(
   { engine, rest, check }: ProfilerOptions,
   columns: readonly Column[],
   rows: string,
@@ -215,15 +215,15 @@ function sketchIn(days: DaySketches, day: number, column: string): ColumnSketch 
   return sketch;
 }
 
-function mergeDay(days: DaySketches, day: number, columns: ReadonlyMap<string, ColumnSketch>): void {
+export function mergeDay(days: DaySketches, day: number, columns: ReadonlyMap<string, ColumnSketch>): void {
   for (const [name, sketch] of columns) mergeSketch(sketchIn(days, day, name), sketch);
 }
 
-function typesOf(columns: readonly Column[]): Map<string, string> {
+export function typesOf(columns: readonly Column[]): Map<string, string> {
   return new Map(columns.map(({ name, type }) => [name, formatType(type)]));
 }
 
-function daySql(time: string): string {
+export function daySql(time: string): string {
   return `floor(epoch_us(${time}) / ${MICROS_PER_DAY}.0)::DOUBLE`;
 }
 

@@ -4,6 +4,7 @@
  *     of:{<entity key>}<space>    a string: the state's version (`stored-state.ts`) and the state, packed (`packed-bytes.ts`)
  *     of:metas                    a hash: all metas by name
  *     of:{<tag>}written           empty, one on each master of a cluster: what replicas are asked for (`cluster-replicas.ts`)
+ *     of:{<tag>}marks             a hash in the first and the last slot of each group of a cluster (`slot-marks.ts`)
  *
  * The braces are a hash tag: Redis Cluster places a key by what stands in them, so all views of an entity are in one
  * slot, and are read by one command and written by one script. Keys of different entity types may share a slot; they
@@ -31,6 +32,11 @@ export class RedisKeys {
     return `${this.#start}${tag}}written`;
   }
 
+  /** A hash that lies where the tag does. */
+  marks(tag: string): string {
+    return `${this.#start}${tag}}marks`;
+  }
+
   /** A glob that all keys of a space match, and perhaps others: ask `entityKey` of each. */
   patternOf(space: StateSpace): string {
     return `${escapeGlob(this.#start)}*}${escapeGlob(space)}`;
@@ -44,7 +50,8 @@ export class RedisKeys {
   }
 }
 
-function tagOf(key: EntityKey): string {
+/** What stands in the braces of an entity's keys. */
+export function tagOf(key: EntityKey): string {
   if (key === "") return "%";
   return key.includes("%") || key.includes("}") ? key.replaceAll("%", "%25").replaceAll("}", "%7d") : key;
 }

@@ -13,6 +13,7 @@ import type {
   NamedMeta,
   OnlineStore,
   RefusedWrite,
+  StateMarks,
   StateRead,
   StateSpace,
   StateWrite,
@@ -26,6 +27,7 @@ import { ClusterReplicas } from "./cluster-replicas.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { type RedisArgument, type RedisCommand, RedisLink } from "./redis-link.ts";
 import { RoundSize } from "./round-size.ts";
+import { SlotMarks } from "./slot-marks.ts";
 
 /** So much is asked of a single server by one command, so that it can do something else in between. */
 const KEYS_PER_COMMAND = 500;
@@ -86,6 +88,7 @@ export class RedisOnlineStore implements OnlineStore {
   readonly #round: RoundSize;
   /** Of a cluster. */
   readonly #replicas: ClusterReplicas | null;
+  readonly marks: StateMarks | undefined;
 
   /** Use `openRedisStore`. */
   constructor(link: RedisLink, keys: RedisKeys, round: RoundSize, replicas: ClusterReplicas | null) {
@@ -93,6 +96,7 @@ export class RedisOnlineStore implements OnlineStore {
     this.#keys = keys;
     this.#round = round;
     this.#replicas = replicas;
+    this.marks = link.isCluster ? new SlotMarks(link, keys) : undefined;
   }
 
   get isCluster(): boolean {

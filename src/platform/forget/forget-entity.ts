@@ -173,21 +173,21 @@ export async function forgetEntity(
 ): Promise<ForgetReport> {
   const { entity, key } = begun;
   const sources = sourcesOfEntity(context, entity, begun.shared === true);
-  const sharing: Record<string, readonly SharingEntities[]> = { ...begun.sharing };
-  const journal: Journal = { ...begun, sharing };
-  const keep = (): Promise<void> => replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
+  const noted = new Map(Object.entries(begun.sharing ?? {}));
+  const journal = (): Journal => (noted.size === 0 ? begun : { ...begun, sharing: Object.fromEntries(noted) });
+  const keep = (): Promise<void> => replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal())));
   await keep();
   const counts = { events: 0, retractions: 0, states: 0, featureRows: 0, deadLetters: 0, refolded: 0 };
   for (const { source, views, all } of sources) {
-    const note = (others: readonly SharingEntities[]): Promise<void> => {
-      sharing[source.name] = others;
+    const note = (sharing: readonly SharingEntities[]): Promise<void> => {
+      noted.set(source.name, sharing);
       return keep();
     };
-    const noted = sharing[source.name] ?? [];
-    const found = await inSource(source.name, { views, key, shared: all === null ? null : { all, noted, note } });
+    const shared = all === null ? null : { all, noted: noted.get(source.name) ?? [], note };
+    const found = await inSource(source.name, { views, key, shared });
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += found[name];
   }
-  const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal);
+  const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal());
   // Profiles hold the values that came most often; they are made again of what is left.
   for (const part of ["quality", "skew"]) {
     await rm(join(context.dataDir, "monitor", part), { recursive: true, force: true });
@@ -263,7 +263,10 @@ async function forgetServed(folder: string, { entity, key, sharing = {} }: Journ
 function isOf(line: string, gone: ReadonlyMap<string, ReadonlySet<EntityKey>>): boolean {
   if (line === "") return false;
   try {
-    return Object.entries(decodeServedVector(line).keys).some(([entity, key]) => gone.get(entity)?.has(key) === true);
+    const { keys, exposure } = decodeServedVector(line);
+    const { entity, unit } = exposure ?? {};
+    if (entity !== undefined && gone.get(entity)?.has(unit as EntityKey) === true) return true;
+    return Object.entries(keys).some(([entity, key]) => gone.get(entity)?.has(key) === true);
   } catch {
     // A torn last line: its beginning names the keys, and nobody can use it.
     return true;

@@ -13,7 +13,9 @@ import type * as WorkerModule from "../../ingest/kafka/worker.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
 import { openDuckDb } from "../../offline-store/duckdb.ts";
 import { openPartitionedEvents } from "../../offline-store/partitioned-events.ts";
+import type { OfflineStore } from "../../offline-store/offline-store.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
+import { WorkerProfiles } from "./worker-profiles.ts";
 
 /** What is not given has a default (docs/kafka.md). */
 export type KafkaGiven = Partial<KafkaSettings> & Pick<KafkaSettings, "brokers">;
@@ -27,6 +29,8 @@ export interface KafkaWorkerOptions {
   /** Where the offline tables are; none without it. */
   readonly archiveFolder?: string;
   readonly archiveIntervalMs?: number;
+  /** How often profiles of what is archived are brought up to date; 0 never. Default a minute. */
+  readonly profileIntervalMs?: number;
   /** Also folds drafts (`view@dev`). */
   readonly drafts?: boolean;
   /** States kept in memory. */
@@ -44,6 +48,8 @@ export interface KafkaWorker {
   stop(): Promise<void>;
 }
 
+const PROFILE_MS = 60_000;
+
 /** Throws `REQUEST_INVALID`, `STORE_UNAVAILABLE`, and what `Worker.start` throws. */
 export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<KafkaWorker> {
   const { definitions, kafka, onlineUrl, onlinePassword, statesMax, onTrouble, clock = systemClock } = options;
@@ -58,8 +64,8 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
   };
   try {
     await store.ping();
-    const archive =
-      options.archiveFolder === undefined ? null : await openTables(options.archiveFolder, clock, closing);
+    const { archiveFolder } = options;
+    const tables = archiveFolder === undefined ? null : await openTables(archiveFolder, clock, closing);
     const workerOptions: WorkerModule.WorkerOptions = {
       definitions,
       kafka: kafkaSettings(kafka),
@@ -68,10 +74,23 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
       ...(options.drafts === undefined ? {} : { drafts: options.drafts }),
       ...(statesMax === undefined ? {} : { statesMax }),
       ...(onTrouble === undefined ? {} : { onTrouble }),
-      ...(archive === null ? {} : { openArchive: archive, archiveIntervalMs: options.archiveIntervalMs }),
+      ...(tables === null ? {} : { openArchive: tables.openArchive, archiveIntervalMs: options.archiveIntervalMs }),
     };
     const started = await Worker.start(workerOptions);
     closing.push(() => started.stop());
+    const { profileIntervalMs = PROFILE_MS } = options;
+    if (tables !== null && profileIntervalMs > 0) {
+      const profiles = new WorkerProfiles({
+        folder: archiveFolder!,
+        tables: tables.store,
+        plans: started.plans,
+        folded: () => started.progress.fold.partitions,
+        openEngine: () => openDuckDb({ threads: 1 }),
+        everyMs: profileIntervalMs,
+        onTrouble: (error) => onTrouble?.(error),
+      });
+      closing.push(() => profiles.close());
+    }
     return {
       get progress() {
         return started.progress;
@@ -89,11 +108,14 @@ async function openTables(
   folder: string,
   clock: Clock,
   closing: (() => Promise<unknown>)[],
-): Promise<NonNullable<WorkerModule.WorkerOptions["openArchive"]>> {
+): Promise<{
+  readonly store: OfflineStore;
+  readonly openArchive: NonNullable<WorkerModule.WorkerOptions["openArchive"]>;
+}> {
   const engine = await openDuckDb({ threads: 1 });
   closing.push(() => engine.close());
-  const tables = openOfflineStore(folder, engine, { clock });
-  return (source, topic) => openPartitionedEvents(tables, engine, source, topic);
+  const store = openOfflineStore(folder, engine, { clock });
+  return { store, openArchive: (source, topic) => openPartitionedEvents(store, engine, source, topic) };
 }
 
 /** Throws `REQUEST_INVALID` where Kafka's client is not installed. */

@@ -280,17 +280,19 @@ function applyRound(
   { memory, changes, notices, trainings }: Round,
   nowMicros: number,
 ): { content: AlertContent; events: HistoryEvent[] } {
-  const added = together(notices).flatMap(([{ status, rule }, states]): Undelivered[] => {
-    const notice = alertNotice(randomUUID(), status, rule, states, nowMicros);
-    return rule.to.map((destination) => ({
-      notice,
-      destination,
-      chain: rule.name,
-      createdMicros: nowMicros,
-      attempts: 0,
-      nextMicros: nowMicros,
-      lastError: null,
-    }));
+  const added = together(notices).flatMap(([{ status, rule, isRepeat }, states]): Undelivered[] => {
+    const notice = alertNotice(randomUUID(), status, rule, states, nowMicros, isRepeat);
+    return rule.to
+      .filter((destination) => !isRepeat || !isAwaited(content, rule, destination))
+      .map((destination) => ({
+        notice,
+        destination,
+        chain: rule.name,
+        createdMicros: nowMicros,
+        attempts: 0,
+        nextMicros: nowMicros,
+        lastError: null,
+      }));
   });
   const { outbox, dropped } = withAdded(content.outbox, added);
   const begun = trainings.map(({ rule, states }): Training => ({
@@ -324,12 +326,17 @@ function applyRound(
 function together(notices: Round["notices"]): (readonly [Round["notices"][number], AlertState[]])[] {
   const groups = new Map<string, readonly [Round["notices"][number], AlertState[]]>();
   for (const notice of notices) {
-    const key = JSON.stringify([notice.rule.name, notice.status]);
+    const key = JSON.stringify([notice.rule.name, notice.status, notice.isRepeat]);
     const group = groups.get(key) ?? [notice, []];
     group[1].push(notice.state);
     groups.set(key, group);
   }
   return [...groups.values()];
+}
+
+/** A notice of the rule waits already: one that says it again would only push others out. */
+function isAwaited({ outbox }: AlertContent, rule: RuleDefinition, destination: string): boolean {
+  return outbox.some((entry) => entry.destination === destination && entry.chain === rule.name);
 }
 
 /** But for what was measured, which changes all the time, and to the hour when: to lose that is to lose nothing. */

@@ -9,6 +9,7 @@ import {
   MICROS_PER_DAY,
   MICROS_PER_MINUTE,
 } from "../../base/micros.ts";
+import { serviceId } from "../../define/service-version.ts";
 import type { DriftSettings } from "../../monitor/drift/choose-measure.ts";
 import { driftReport, type DriftReport, type DriftSide } from "../../monitor/drift/drift-report.ts";
 import { driftSignals } from "../../monitor/drift/drift-signals.ts";
@@ -22,6 +23,7 @@ export type { DriftSettings } from "../../monitor/drift/choose-measure.ts";
 export type { DriftReport, DriftSide } from "../../monitor/drift/drift-report.ts";
 
 export interface DriftOptions {
+  /** As it may be asked for. */
   readonly service: string;
   /**
    * `training:ID`, `file:PATH`, `range:A..B`, `last:24h`, `folded:A..B`, `fit:N`, `chosen`. Default: the one that was
@@ -56,7 +58,7 @@ export class DriftDesk {
     this.#flush = flush;
   }
 
-  /** Services of which served values are kept, by name. */
+  /** Ids of the services of which served values are kept, in their order. */
   services(): Promise<string[]> {
     return this.#house.windows.services();
   }
@@ -66,22 +68,22 @@ export class DriftDesk {
    * or a measure that does not fit, and what reading a side throws.
    */
   async report(options: DriftOptions): Promise<DriftReport> {
-    const { service, exact = false, settings = {} } = options;
+    const { exact = false, settings = {} } = options;
     const { clock } = this.#house.context;
-    this.#house.ports.registry.service(service);
+    const service = this.#idOf(options.service);
     await this.#flush(exact);
     const now = clock.now();
     const currentText = options.current ?? CURRENT;
     const currentSource = parseDriftSource(currentText, now);
     const current = await driftSide(this.#house, currentSource, { service, text: currentText, exact });
-    const baseline = await this.#baseline(options, currentSource, now);
+    const baseline = await this.#baseline({ ...options, service }, currentSource, now);
     return driftReport(baseline, current, settings, now);
   }
 
   /** What current values are compared with from now on, as a sketch. Throws as `report`. */
-  async choose(service: string, source: string): Promise<DriftSide> {
+  async choose(name: string, source: string): Promise<DriftSide> {
     const now = this.#house.context.clock.now();
-    this.#house.ports.registry.service(service);
+    const service = this.#idOf(name);
     await this.#flush(false);
     const side = await driftSide(this.#house, parseDriftSource(source, now), { service, text: source, exact: false });
     await this.#house.windows.writeBaseline(service, { source, chosenMicros: now, window: side.window });
@@ -89,9 +91,12 @@ export class DriftDesk {
   }
 
   /** Goes back to comparing with the week before. Throws `SERVICE_UNKNOWN`. */
-  async forgetChosen(service: string): Promise<void> {
-    this.#house.ports.registry.service(service);
-    await this.#house.windows.removeBaseline(service);
+  async forgetChosen(name: string): Promise<void> {
+    await this.#house.windows.removeBaseline(this.#idOf(name));
+  }
+
+  #idOf(name: string): string {
+    return serviceId(this.#house.ports.registry.service(name).definition);
   }
 
   /** Removes the sketches that an entity may have part in. */

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../../base/errors.ts";
+import { referenceOfId } from "../../define/service-version.ts";
 import { formatMicros, type Micros } from "../../base/micros.ts";
 import {
   type DriftWindow,
@@ -28,7 +29,9 @@ import type { DriftSource } from "./drift-source.ts";
 import { fittedColumns } from "./fitted-columns.ts";
 
 export interface DriftHouse {
-  readonly context: Pick<RuntimeContext, "dataDir" | "offline" | "openEngine" | "clock">;
+  readonly context: Pick<RuntimeContext, "dataDir" | "openEngine" | "clock"> & {
+    readonly offline: Pick<RuntimeContext["offline"], "find">;
+  };
   readonly ports: TrainingPorts;
   readonly windows: WindowFolder;
 }
@@ -72,7 +75,7 @@ async function valuesOf(house: DriftHouse, source: DriftSource, request: SideReq
       }
       const vectors = columns[0]?.rowCount ?? 0;
       return {
-        ...timeless(service, vectors, featureColumns(planService(house.ports, service)), builders),
+        ...timeless(service, vectors, featureColumns(planService(house.ports, referenceOfId(service))), builders),
         fit: source.version,
       };
     }
@@ -94,7 +97,7 @@ async function loggedValues(
   range: TimeRange,
   { service }: SideRequest,
 ): Promise<DriftWindow | null> {
-  const plan = planService(ports, service);
+  const plan = planService(ports, referenceOfId(service));
   const { outputs } = plan.program;
   const columns = featureColumns(plan);
   const builders = columns.map(({ type }) => profileBuilder(profileKindOf(type), EXACT));
@@ -127,7 +130,7 @@ async function fileValues(
   bounds: ProfileBounds,
 ): Promise<DriftWindow> {
   const named = await columnNames(path, service);
-  const columns = featureColumns(planService(ports, service)).map((column) => ({
+  const columns = featureColumns(planService(ports, referenceOfId(service))).map((column) => ({
     ...column,
     column: named.get(column.name) ?? column.name,
   }));
@@ -165,7 +168,7 @@ async function foldedValues(
   service: string,
   bounds: ProfileBounds,
 ): Promise<DriftWindow | null> {
-  const { program, views } = planService(ports, service);
+  const { program, views } = planService(ports, referenceOfId(service));
   const features: DriftWindow["features"][number][] = [];
   let vectors = 0;
   const engine = await context.openEngine();

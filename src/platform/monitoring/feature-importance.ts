@@ -6,6 +6,7 @@
 import type { ServiceDefinition } from "../../define/definition.ts";
 import { nodesOf } from "../../define/transformation-text.ts";
 import type { ServiceParts } from "../../monitor/alerts/rule.ts";
+import { serviceId, serviceReference } from "../../define/service-version.ts";
 import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { servicePartsOf } from "./service-parts.ts";
@@ -17,7 +18,7 @@ export async function featureImportances(dataDir: string, registry: Registry): P
   const largest = new Map<string, number>();
   for (const { definition } of registry.services()) {
     const models = new Set<string>();
-    for (const { model, importances } of await store.of(definition.name)) {
+    for (const { model, importances } of await store.of(serviceId(definition))) {
       if (models.has(model)) continue;
       models.add(model);
       for (const [feature, share] of sharesOf(definition, importances, parts)) {
@@ -37,19 +38,22 @@ function sharesOf(
   const total = Object.values(importances).reduce((sum, value) => sum + Math.abs(value), 0);
   if (total === 0) return shares;
   for (const [name, value] of Object.entries(importances)) {
-    const parts = partsOf(service, name, serviceParts);
+    const parts = featuresBehind(service, name, serviceParts);
     for (const part of parts) shares.set(part, (shares.get(part) ?? 0) + Math.abs(value) / total / parts.length);
   }
   return shares;
 }
 
-/** The features that the value of this name is made of; none where the service has been changed since. */
-function partsOf({ name: service, transform = [] }: ServiceDefinition, name: string, parts: ServiceParts): string[] {
+/** The features of views that the value of this name is made of; none where the service has been changed since. */
+export function featuresBehind(definition: ServiceDefinition, name: string, parts: ServiceParts): string[] {
+  const { transform = [] } = definition;
   const made = transform.find((one) => one.name === name);
   const read =
     made === undefined
       ? [name]
       : [...new Set(nodesOf(made.node).flatMap((node) => (node.op === "input" ? [node.feature] : [])))];
-  const stored = parts.featuresOf(service).filter(({ view, as }) => read.includes(as) && parts.sourceOf(view) !== null);
+  const stored = parts
+    .featuresOf(serviceReference(definition))
+    .filter(({ view, as }) => read.includes(as) && parts.sourceOf(view) !== null);
   return [...new Set(stored.map(({ view, feature }) => `${view}.${feature}`))];
 }

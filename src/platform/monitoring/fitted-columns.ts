@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { OnefoldError } from "../../base/errors.ts";
+import { referenceOfId } from "../../define/service-version.ts";
 import type { FeatureColumn } from "../../training/feature-columns.ts";
 import type { TrainingManifest } from "../../training/manifest.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
@@ -15,15 +16,16 @@ type FitManifest = Pick<TrainingManifest, "knowledge" | "boundary"> & {
   readonly spine: TrainingManifest["spine"] & { readonly tokenColumn?: string | null };
 };
 
-/** One a feature, a slot a label row. Throws `FIT_UNKNOWN`, `VALUES_MISSING` where the label rows are not there any more. */
+/** One a feature, a slot a label row. `id`: of the service. Throws `FIT_UNKNOWN`, `VALUES_MISSING` where the label rows are not there any more. */
 export async function fittedColumns(
   ports: TrainingPorts,
-  service: string,
+  id: string,
   version: number,
 ): Promise<readonly FeatureColumn[]> {
-  const fit = ports.fits.fitFor(service, ports.registry.service(service).fingerprint, version);
+  const service = referenceOfId(id);
+  const fit = ports.fits.fitFor(id, ports.registry.service(service).fingerprint, version);
   const { spine, knowledge, boundary, services } = fit.training as unknown as FitManifest;
-  const tokenColumn = services?.find(({ name }) => name === service)?.tokenColumn ?? spine.tokenColumn ?? null;
+  const tokenColumn = services?.find(({ name }) => name === id)?.tokenColumn ?? spine.tokenColumn ?? null;
   if (spine.generated !== null || (await hashOf(spine.path)) !== spine.sha256) {
     throw new OnefoldError("VALUES_MISSING", `the label rows of fit ${version} are not there as they were`, {
       where: spine.path,

@@ -4,22 +4,24 @@ import { OnefoldError } from "../../base/errors.ts";
 import { formatMicros } from "../../base/micros.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import type { ServiceDefinition } from "../../define/definition.ts";
+import { serviceId } from "../../define/service-version.ts";
 import type { ImportanceStore } from "../../monitor/importance/importance-store.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { ImportanceDesk, ImportanceReport } from "../../serve/importance-desk.ts";
 
 export function importanceDesk(store: ImportanceStore, registry: Registry, clock: Clock): ImportanceDesk {
   return {
-    report: async (service, report) => {
-      const { definition } = registry.service(service);
+    report: async (name, report) => {
+      const { definition } = registry.service(name);
+      const service = serviceId(definition);
       refuseUnknown(definition, report);
       const { version, model, method, importances } = report;
       const stored = { version, model, method, importances, reported_at: formatMicros(clock.now()) };
       await store.add(service, stored);
       return { service, ...stored };
     },
-    of: async (service) => {
-      registry.service(service);
+    of: async (name) => {
+      const service = serviceId(registry.service(name).definition);
       return (await store.of(service)).map((stored) => ({ service, ...stored }));
     },
   };

@@ -8,25 +8,42 @@ import { AlertStore } from "../../monitor/alerts/alert-store.ts";
 import { ImportanceStore } from "../../monitor/importance/importance-store.ts";
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { DriftDesk } from "../../serve/drift-desk.ts";
+import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
+import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
+import type { VersionDesk } from "../../serve/version-desk.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import type { PlatformOptions } from "../platform-options.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import { forgetAlertDetails } from "./alert-answers.ts";
 import { Alerts } from "./alerts.ts";
+import { askedDriftDesk } from "./asked-drift-desk.ts";
+import type { DriftDesk as DriftReports } from "./drift-desk.ts";
+import { featureListDesk } from "./feature-list.ts";
 import { importanceDesk } from "./importances.ts";
 import { setBuilder } from "./set-builder.ts";
 import { type NamedSignalSource, type SignalHouse, signalSources } from "./signal-sources.ts";
 
 /** Only what may be asked from another process. */
-export function desksOf({ alerts, importances, quality, drift }: MonitoringDesks): MonitoringDesks {
+export function desksOf({
+  alerts,
+  importances,
+  quality,
+  drift,
+  experiments,
+  versions,
+  features,
+}: MonitoringDesks): MonitoringDesks {
   return {
     ...(alerts === undefined ? {} : { alerts }),
     ...(importances === undefined ? {} : { importances }),
     ...(quality === undefined ? {} : { quality }),
     ...(drift === undefined ? {} : { drift }),
+    ...(experiments === undefined ? {} : { experiments }),
+    ...(versions === undefined ? {} : { versions }),
+    ...(features === undefined ? {} : { features }),
   };
 }
 
@@ -35,6 +52,9 @@ export class Monitoring implements MonitoringDesks {
   readonly importances: ImportanceDesk;
   quality?: QualityPort;
   drift?: DriftDesk;
+  experiments?: ExperimentDesk;
+  versions?: VersionDesk;
+  features?: FeatureListDesk;
   readonly #context: RuntimeContext;
   readonly #training: TrainingDesk | null;
   readonly #options: PlatformOptions["alerts"];
@@ -67,9 +87,19 @@ export class Monitoring implements MonitoringDesks {
   }
 
   /** A part whose signals alerts ask for, and the desk that others may ask. To be told before anything is served. */
-  watch(desk: Pick<MonitoringDesks, "quality" | "drift">, sources: readonly NamedSignalSource[]): void {
+  watch(
+    desk: Pick<MonitoringDesks, "quality" | "drift" | "experiments" | "versions">,
+    sources: readonly NamedSignalSource[] = [],
+  ): void {
     Object.assign(this, desk);
     this.#watched.push(...sources);
+  }
+
+  /** As `watch`; and with it features can be listed by how far they are from what they were. */
+  watchDrift(drift: DriftReports): void {
+    const { dataDir, clock, registry } = this.#context;
+    this.watch({ drift: askedDriftDesk(drift) }, [{ name: "drift", source: drift.signals }]);
+    this.features = featureListDesk({ dataDir, clock, registry, drift });
   }
 
   /** Judges alerts from now on; a second call does nothing. */

@@ -22,8 +22,14 @@ export interface OwnedDrift {
   keep(windows: readonly object[]): Promise<void>;
 }
 
-export function openOwnedDrift(dataDir: string, clock: Clock, rate: number = DRIFT_SAMPLE_RATE): OwnedDrift {
-  const windows = new WindowFolder(dataDir);
+/** `writer`: as `WindowFolder` has it. */
+export function openOwnedDrift(
+  dataDir: string,
+  clock: Clock,
+  rate: number = DRIFT_SAMPLE_RATE,
+  writer?: string,
+): OwnedDrift {
+  const windows = new WindowFolder(dataDir, writer);
   let tidiedMicros = Number.NEGATIVE_INFINITY;
   const keep = async (added: readonly DriftWindow[]): Promise<void> => {
     await windows.add(added);

@@ -1,6 +1,7 @@
 /** The metrics of a platform: what they ask it for. */
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
 import { Metrics } from "../../monitor/metrics/metrics.ts";
+import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 import type { MonitoredHouse } from "../../monitor/metrics/monitored-house.ts";
 import { onlineStoreBytes, storeBytes } from "../data-folder.ts";
 import type { Owned } from "../platform-parts.ts";
@@ -24,7 +25,16 @@ export function openMetrics(dataDir: string, owned: Owned | null, asked: Asked):
   });
 }
 
-/** Null where the folder is another's, who keeps it. */
-export function openUsage({ sources }: Owned, options: Omit<UsageKeeperOptions, "sources">): UsageKeeper {
-  return new UsageKeeper({ ...options, sources: () => sources.gauges() });
+interface UsageHouse {
+  readonly context: Pick<UsageKeeperOptions, "dataDir" | "clock">;
+  readonly workers: Pick<UsageKeeperOptions, "counted">;
+  readonly closers: (() => Promise<void>)[];
+}
+
+/** Of the owner of a folder: where it is another's, that one keeps it. */
+export function keepUsage({ sources }: Owned, { context, workers, closers }: UsageHouse): void {
+  const { dataDir, clock } = context;
+  const counted = (): Promise<MetricValues> => workers.counted();
+  const usage = new UsageKeeper({ dataDir, clock, counted, sources: () => sources.gauges() });
+  closers.push(() => usage.close());
 }

@@ -37,6 +37,7 @@ import { filesBehind } from "../../offline-store/event-archive.ts";
 import type { Registered } from "../../registry/registry.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import { DeadLetterDesk } from "../dead-letter-desk.ts";
+import { workerProfileFiles } from "../kafka/worker-profiles.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { SourceRuntimes } from "../source-runtimes.ts";
 
@@ -254,6 +255,11 @@ export class QualityDesk implements SignalSource {
   }
 
   #files(subject: Subject): ProfileFiles {
+    const { workerTables } = this.#context;
+    // Of a source on Kafka workers keep the events, and the profiles beside them.
+    if (workerTables !== undefined && subject.kind === "stream" && subject.kafka !== undefined) {
+      return workerProfileFiles(workerTables.folder, subject);
+    }
     return new ProfileFiles(join(qualityFolder(this.#context.dataDir), profileFolder(subject)));
   }
 

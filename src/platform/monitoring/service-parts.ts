@@ -1,5 +1,6 @@
 /** What the rules of alerts need to know of services and views, from the registry. */
 import { formatViewName } from "../../define/definition.ts";
+import { serviceReference } from "../../define/service-version.ts";
 import type { ServiceParts } from "../../monitor/alerts/rule.ts";
 import type { Registry } from "../../registry/registry.ts";
 
@@ -23,15 +24,13 @@ export function servicePartsOf(registry: Registry): ServiceParts {
     );
     return [{ view, feature, as }, ...inputs];
   };
-  const parts = new Map(
-    registry
-      .services()
-      .map(({ definition }) => [
-        definition.name,
-        definition.features.flatMap(({ view, version, feature, as }) =>
-          partsOf(formatViewName({ name: view, version }), feature, as, new Set()),
-        ),
-      ]),
-  );
+  const parts = new Map<string, Part[]>();
+  for (const { definition } of registry.services()) {
+    const ofVersion = definition.features.flatMap(({ view, version, feature, as }) =>
+      partsOf(formatViewName({ name: view, version }), feature, as, new Set()),
+    );
+    parts.set(serviceReference(definition), ofVersion);
+    parts.set(definition.name, [...(parts.get(definition.name) ?? []), ...ofVersion]);
+  }
   return { featuresOf: (service) => parts.get(service) ?? [], sourceOf: (view) => sources.get(view) ?? null };
 }

@@ -9,6 +9,8 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { formatMicros, parseMicros } from "../../base/micros.ts";
 import { TurnQueue } from "../../base/turn-queue.ts";
+import { formatViewName } from "../../define/definition.ts";
+import { serviceId } from "../../define/service-version.ts";
 import { murmur3 } from "../../fold/value-hash.ts";
 import { readSkewState, skewFolder, type SkewRound, writeSkewState } from "../../monitor/skew/skew-file.ts";
 import { type FeatureSkew, type SkewCounts, ratioOf, SkewTally } from "../../monitor/skew/skew-tally.ts";
@@ -66,9 +68,15 @@ export class SkewDesk implements SignalSource {
   async signals(): Promise<readonly Signal[]> {
     const [last, before] = await this.rounds();
     if (last === undefined) return [];
+    const { registry } = this.#options.ports;
+    const services = new Set(registry.services().map(({ definition }) => serviceId(definition)));
+    const views = new Set(
+      [...registry.views(), ...registry.onDemandViews()].map((one) => formatViewName(one.definition)),
+    );
+    const isView = (of: string): boolean => of.includes("@") && (views.has(of) || !services.has(of));
     return last.features.map((one): Signal => ({
       kind: "skew",
-      subject: { ...(one.of.includes("@") ? { view: one.of } : { service: one.of }), feature: one.feature },
+      subject: { ...(isView(one.of) ? { view: one.of } : { service: one.of }), feature: one.feature },
       measure: "differing_ratio",
       value: ratioOf(one),
       threshold: 0,

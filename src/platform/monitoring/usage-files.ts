@@ -1,6 +1,6 @@
 /**
- * What was used and what it cost, a file a day: `monitor/usage/2026-11-26.json`. Written by the owner of the data folder,
- * read by whoever asks.
+ * What was used and what it cost, a file a day: `monitor/usage/2026-11-26.json`, written by the owner of the data folder,
+ * and `2026-11-26.<writer>.json` by each server that serves from elsewhere. Read by whoever asks.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,32 +9,36 @@ import { replaceFile } from "../../registry/atomic-file.ts";
 
 export { type FeatureUsage, firstDayOf, sumDays, type UsageSums } from "../../monitor/metrics/usage-days.ts";
 
-const FILE = /^(\d{4}-\d{2}-\d{2})\.json$/;
+const FILE = /^(\d{4}-\d{2}-\d{2})(?:\.(\w+))?\.json$/;
 
-/** Days from `firstDay` on, oldest first. What cannot be read is left out: it is of what was. */
+/** Days from `firstDay` on, oldest first; of one day as many as wrote. What cannot be read is left out: it is of what was. */
 export async function readUsageDays(dataDir: string, firstDay: string): Promise<readonly UsageDay[]> {
   const names = await readdir(folderOf(dataDir)).catch(() => []);
-  const days = names.flatMap((name) => FILE.exec(name)?.[1] ?? []).filter((day) => day >= firstDay);
-  const read = await Promise.all(days.sort().map((day) => readUsageDay(dataDir, day)));
+  const files = names
+    .toSorted()
+    .map((name) => FILE.exec(name))
+    .filter((found) => found !== null && found[1]! >= firstDay);
+  const read = await Promise.all(files.map((found) => readUsageDay(dataDir, found![1]!, found![2])));
   return read.filter((day) => day !== null);
 }
 
-export async function readUsageDay(dataDir: string, day: string): Promise<UsageDay | null> {
+/** `writer`: of letters and digits; none of the owner. */
+export async function readUsageDay(dataDir: string, day: string, writer?: string): Promise<UsageDay | null> {
   try {
-    return JSON.parse(await readFile(fileOf(dataDir, day), "utf8")) as UsageDay;
+    return JSON.parse(await readFile(fileOf(dataDir, day, writer), "utf8")) as UsageDay;
   } catch {
     return null;
   }
 }
 
-export function writeUsageDay(dataDir: string, day: UsageDay): Promise<void> {
-  return replaceFile(fileOf(dataDir, day.day), `${JSON.stringify(day)}\n`);
+export function writeUsageDay(dataDir: string, day: UsageDay, writer?: string): Promise<void> {
+  return replaceFile(fileOf(dataDir, day.day, writer), `${JSON.stringify(day)}\n`);
 }
 
 function folderOf(dataDir: string): string {
   return join(dataDir, "monitor", "usage");
 }
 
-function fileOf(dataDir: string, day: string): string {
-  return join(folderOf(dataDir), `${day}.json`);
+function fileOf(dataDir: string, day: string, writer?: string): string {
+  return join(folderOf(dataDir), writer === undefined ? `${day}.json` : `${day}.${writer}.json`);
 }

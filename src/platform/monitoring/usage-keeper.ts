@@ -14,6 +14,8 @@ const KEEP_MS = 60_000;
 
 export interface UsageKeeperOptions {
   readonly dataDir: string;
+  /** Who keeps it, of letters and digits; none of the folder's owner. */
+  readonly writer?: string;
   readonly clock: Clock;
   /** What all processes that serve have counted together. */
   counted(): Promise<MetricValues>;
@@ -46,8 +48,8 @@ export class UsageKeeper {
   }
 
   async #keep(): Promise<void> {
-    const { dataDir, clock, counted, sources } = this.#options;
-    this.#count ??= new DayCount((await readUsageDay(dataDir, this.#day)) ?? undefined);
+    const { dataDir, writer, clock, counted, sources } = this.#options;
+    this.#count ??= new DayCount((await readUsageDay(dataDir, this.#day, writer)) ?? undefined);
     const views = sources().flatMap(({ views: each }) =>
       each.map(({ view, cost }) => ({
         view,
@@ -66,8 +68,9 @@ export class UsageKeeper {
   }
 
   async #write(): Promise<void> {
+    const { dataDir, writer } = this.#options;
     const day = this.#count!.of(this.#day);
-    if (day.reads.length > 0 || day.views.length > 0) await writeUsageDay(this.#options.dataDir, day);
+    if (day.reads.length > 0 || day.views.length > 0) await writeUsageDay(dataDir, day, writer);
   }
 }
 

@@ -22,8 +22,17 @@ import type { EntityKey } from "../../schema/entity-key.ts";
 import type { FetchedStates, ServedView, StateAsk, StateSnapshot } from "../../serve/ports.ts";
 import { builtMetaName, historyPlace } from "../view-builder.ts";
 import type { CatalogView } from "../view-catalog.ts";
+import { StaleViews } from "../monitoring/stale-views.ts";
 import { DecodedStates } from "../workers/decoded-states.ts";
-import { PLACE_AGE_MILLIS_MAX, type Published, PUBLISHED_META, readPublished } from "./published.ts";
+import type { FreshnessEars } from "./online-freshness.ts";
+import {
+  PLACE_AGE_MILLIS_MAX,
+  type Published,
+  PUBLISHED_META,
+  type PublishedSource,
+  readPublished,
+} from "./published.ts";
+import { ToldFreshness } from "./told-freshness.ts";
 
 /** How the names of workers' spaces end (`src/ingest/kafka/view-places.ts`). */
 const KAFKA_SPACE = "#kafka";
@@ -31,8 +40,10 @@ const DECODED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What is known of one view at one time. */
 interface Place extends StoredView {
-  /** All that was folded by then is in the states that are read now; null of workers' states, of which nobody says. */
+  /** All that was folded by then is in the states that are read now; null where nobody says. */
   readonly snapshotTime: Micros | null;
+  /** Of workers' states: the topic that they are folded from. */
+  readonly topic?: string;
   /** Workers have not folded yet what came before it. */
   readonly isBuilding: boolean;
 }
@@ -42,8 +53,11 @@ class Fetched {
   readonly states = new Map<string, Uint8Array | null>();
 }
 
-export class FetchedViews implements StateSnapshot {
+export class FetchedViews implements StateSnapshot, FreshnessEars {
+  /** Views in whose place a fallback is served. */
+  readonly stale: StaleViews = new StaleViews();
   readonly #store: OnlineStore;
+  readonly #told: ToldFreshness;
   readonly #decoded: DecodedStates;
   readonly #views = new WeakMap<CatalogView, ServedView>();
   readonly #compiled = new WeakMap<ServedView, CatalogView>();
@@ -58,6 +72,7 @@ export class FetchedViews implements StateSnapshot {
 
   constructor(store: OnlineStore, decodedBytesMax: number = DECODED_BYTES_MAX) {
     this.#store = store;
+    this.#told = new ToldFreshness(store);
     this.#decoded = new DecodedStates(decodedBytesMax);
   }
 
@@ -72,6 +87,44 @@ export class FetchedViews implements StateSnapshot {
     this.#heardMs = beganMs;
     this.#heardLost = connectionsLost;
     this.#heardViews = views;
+  }
+
+  /** Asks the store how far workers have come, of views that were heard of. Throws as the store does. */
+  async hearWorkers(): Promise<void> {
+    const topics = this.#heardViews.flatMap((view) => {
+      const { topic } = this.#place(view) ?? {};
+      return topic === undefined ? [] : [topic, ...routedTopic(view)];
+    });
+    await this.#told.hear(new Set(topics));
+  }
+
+  wholeUntil(compiled: CatalogView): number | null {
+    const place = this.#place(compiled);
+    if (place === null || place.snapshotTime === null) return null;
+    const ends: (number | null)[] = isOfWorkers(place)
+      ? routedTopic(compiled).map((topic) => this.#told.until(topic))
+      : [this.#foldedUntil(compiled)];
+    return ends.reduce<number | null>(
+      (least, end) => (least === null || end === null ? null : Math.min(least, end)),
+      place.snapshotTime,
+    );
+  }
+
+  lastEventAt(compiled: CatalogView): number | null | undefined {
+    const place = this.#place(compiled);
+    if (place === null) return undefined;
+    if (isOfWorkers(place)) return place.topic === undefined ? undefined : this.#told.lastEventAt(place.topic);
+    return this.#publishedSource(compiled)?.lastEventAt;
+  }
+
+  /** Of what an owner publishes: up to when it had folded all that it had, as it last said. */
+  #foldedUntil(compiled: CatalogView): number | null {
+    const told = this.#publishedSource(compiled);
+    return told === undefined ? null : (told.oldestUnfoldedAt ?? this.#published!.at);
+  }
+
+  #publishedSource({ source }: CatalogView): PublishedSource | undefined {
+    return this.#published?.sources?.find(({ name }) => name === source.name);
   }
 
   /** Throws `NOT_READY` where the view's states are not there yet, and `STORE_UNAVAILABLE` where that is not known. */
@@ -176,6 +229,7 @@ export class FetchedViews implements StateSnapshot {
       entity,
       source,
       fold,
+      fallback: this.stale.of(name),
       get epoch() {
         return place().epoch;
       },
@@ -216,7 +270,7 @@ export class FetchedViews implements StateSnapshot {
   #place(compiled: CatalogView): Place | null {
     const { name, definition, fingerprint } = compiled;
     const heard = { getMeta: (meta: string) => this.#metas.get(meta) ?? null };
-    const stored: (StoredView & Pick<KafkaPlace, "fingerprint" | "building">) | null = readStoredView(heard, name);
+    const stored: (StoredView & Omit<KafkaPlace, keyof StoredView>) | null = readStoredView(heard, name);
     // What stands under a draft's name may be of what the draft was before, or will be.
     const folded = stored?.fingerprint ?? historyPlace(heard, compiled)?.fingerprint;
     if (definition.version === "dev" && folded !== fingerprint) return null;
@@ -224,8 +278,12 @@ export class FetchedViews implements StateSnapshot {
     return { ...stored, snapshotTime: this.#snapshotTime(stored, name), isBuilding: stored.building === true };
   }
 
-  #snapshotTime({ flushedAt = 0 as Micros, position, space }: StoredView, view: string): Micros | null {
-    if (space.endsWith(KAFKA_SPACE)) return null;
+  #snapshotTime(stored: StoredView & Pick<KafkaPlace, "topic">, view: string): Micros | null {
+    const { flushedAt = 0 as Micros, position, space, topic } = stored;
+    if (isOfWorkers(stored)) {
+      const foldName = space.slice(0, -KAFKA_SPACE.length);
+      return topic === undefined ? null : (this.#told.until(topic, foldName) as Micros | null);
+    }
     const published = this.#published;
     const flushed = published?.flushed.find(([name]) => name === view);
     if (published === null || flushed === undefined || position < flushed[1]) return flushedAt;
@@ -245,6 +303,16 @@ export function isKafkaDraft({ definition, source }: CatalogView): boolean {
 
 function isOnKafka(source: CatalogView["source"]): boolean {
   return source.kind === "stream" && source.kafka !== undefined;
+}
+
+function isOfWorkers({ space }: StoredView): boolean {
+  return space.endsWith(KAFKA_SPACE);
+}
+
+/** The topic of its source, where its events are routed from there. */
+function routedTopic({ source }: CatalogView): string[] {
+  if (source.kind !== "stream" || source.kafka === undefined || source.kafka.direct === true) return [];
+  return [source.kafka.topic];
 }
 
 function whoFolds(compiled: CatalogView): string {

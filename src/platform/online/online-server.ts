@@ -1,14 +1,17 @@
 /**
  * A server past the owner's machine: it folds nothing and holds nothing of its own. States it fetches from an online
  * store such as Redis; what is registered and fitted it reads from the database that several servers share, or from the
- * `registry` folder of its data folder, which may be a copy or a mount of the owner's. A sample of what it serves goes to a serving log in its data folder, for the audit.
+ * `registry` folder of its data folder, which may be a copy or a mount of the owner's. A sample of what it serves goes to a
+ * serving log in its data folder, for the audit; sketches of it and its usage beside that, in files of its own.
  */
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
 import { Metrics } from "../../monitor/metrics/metrics.ts";
+import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
 import { createFeatureReader } from "../../serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "../../serve/http.ts";
@@ -17,10 +20,15 @@ import type { ServePorts } from "../../serve/ports.ts";
 import type { RespOptions, RespServer } from "../../serve/resp/server.ts";
 import { allRoutes } from "../../serve/routes.ts";
 import { openServingLog, type ServingLog } from "../../serve/serving-log.ts";
+import { askedDriftDesk } from "../monitoring/asked-drift-desk.ts";
+import { openOwnedDrift, type OwnedDrift } from "../monitoring/open-drift.ts";
+import { UsageKeeper } from "../monitoring/usage-keeper.ts";
 import { refuseNotRun } from "../not-run.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
 import { FetchedViews, isKafkaDraft } from "./fetched-views.ts";
+import { openOnlineDrift } from "./online-drift.ts";
+import { OnlineFreshness } from "./online-freshness.ts";
 import { repeat } from "./repeat.ts";
 import { WatchedRegistry } from "./watched-registry.ts";
 
@@ -38,32 +46,39 @@ export interface OnlineServerOptions {
   readonly clock?: Clock;
   /** Share of the entities whose served vectors are kept for the audit, 0 to 1. Default 0.01. */
   readonly servingLogSampleRate?: number;
+  /** Share of the served vectors that are looked at for drift, 0 to 1. Default 0.005. */
+  readonly driftSampleRate?: number;
   /** Told of every error that is the server's own fault, and of the first of each run of failures to reach the store. */
   readonly onError?: (error: unknown, work: string) => void;
 }
 
 export interface OnlineServer {
+  readonly clock: Clock;
+  /** What it has counted and measured: what `GET /metrics` has, as data. */
+  measured(): Promise<MetricValues>;
   /** Any HTTP route, without a network: the answer's body, or the error thrown. */
   readonly request: CallRoute;
   /** Throws `LISTEN_FAILED`. */
   serve(options?: HttpOptions): Promise<HttpServer>;
   /** Throws `LISTEN_FAILED`. */
   serveResp(options?: RespOptions): Promise<RespServer>;
-  /** Resolves once the serving log is written. */
+  /** Resolves once the serving log, drift's windows and the usage of the day are written. */
   settle(): Promise<void>;
   close(): Promise<void>;
 }
 
 const SERVING_LOG_SAMPLE_RATE = 0.01;
 const HEAR_MILLIS = 100;
+const JUDGE_MILLIS = 500;
 
 /**
  * Opens it; resolves once the store answers. Throws `DATA_FOLDER_MISSING`, `REGISTRY_CORRUPT`, `STORE_UNAVAILABLE`,
  * `STORE_TIMEOUT`, `REQUEST_INVALID`.
  */
 export async function openOnlineServer(options: OnlineServerOptions): Promise<OnlineServer> {
-  const { dataDir, clock = systemClock, onError = () => {}, definitions = [] } = options;
+  const { dataDir, clock = systemClock, onError = () => {}, definitions = [], driftSampleRate } = options;
   const { online: url, onlinePassword: password, servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
+  const writer = randomUUID().slice(0, 8);
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const one of closers.splice(0).reverse()) await one();
@@ -79,11 +94,29 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     await hear();
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
+    const drift = openOwnedDrift(dataDir, clock, driftSampleRate, writer);
+    closers.push(() => drift.recorder.close());
     const hearing = hearAgain(hear, onError);
     closers.push(() => hearing.stop());
     watched.watch();
     const connectionsLost = (): number => store.connectionsLost;
-    const house = { dataDir, clock, watched, views, servingLog, isAway: () => hearing.isFailing(), connectionsLost };
+    const freshness = new OnlineFreshness({
+      clock,
+      registry: watched.registry,
+      views: () => watched.views(),
+      ears: views,
+      stale: views.stale,
+    });
+    const judge = async (): Promise<void> => {
+      // What cannot be heard grows old; that it cannot is told by who asks for places.
+      await views.hearWorkers().catch(() => undefined);
+      freshness.judgeNow();
+    };
+    await judge();
+    const judging = repeat(JUDGE_MILLIS, judge);
+    closers.push(() => judging.stop());
+    const parts = { watched, views, freshness, servingLog, drift };
+    const house = { dataDir, clock, writer, ...parts, isAway: () => hearing.isFailing(), connectionsLost };
     return openDoors(house, onError, close);
   } catch (error) {
     await close();
@@ -94,9 +127,13 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
 interface OnlineHouse {
   readonly dataDir: string;
   readonly clock: Clock;
+  /** Names the files of this process among those of others. */
+  readonly writer: string;
   readonly watched: WatchedRegistry;
   readonly views: FetchedViews;
+  readonly freshness: OnlineFreshness;
   readonly servingLog: ServingLog;
+  readonly drift: OwnedDrift;
   /** Whether the store did not answer when it was asked last. */
   isAway(): boolean;
   connectionsLost(): number;
@@ -127,7 +164,7 @@ function openDoors(
   const doors = new RespDoors();
   const metrics = new Metrics({
     sources: () => [],
-    freshness: () => null,
+    freshness: () => house.freshness.measured(),
     storeBytes: async () => [],
     resp: () => doors.counts(),
     registryUp: () => house.watched.isUp,
@@ -140,9 +177,13 @@ function openDoors(
     onlineStoreBytes: async () => null,
     statusNames: STATUS_NAMES,
   });
+  const { dataDir, clock, writer } = house;
+  const usage = new UsageKeeper({ dataDir, writer, clock, counted: () => metrics.values(), sources: () => [] });
   const ports = portsOf(house, metrics);
   const reader = createFeatureReader(ports);
   return {
+    clock,
+    measured: () => metrics.values(),
     request: createCaller(allRoutes(reader, ports)),
     serve: (http = {}) => {
       metrics.start();
@@ -152,15 +193,21 @@ function openDoors(
       metrics.start();
       return doors.open(reader, ports, { onError, ...resp });
     },
-    settle: () => house.servingLog.flush(),
+    settle: async () => {
+      await Promise.all([house.servingLog.flush(), house.drift.recorder.flush(), usage.keepNow()]);
+    },
     close: async () => {
       metrics.stop();
+      await usage.close();
       await closeHouse();
     },
   };
 }
 
-function portsOf({ dataDir, clock, watched, views, servingLog, isAway }: OnlineHouse, metrics: Metrics): ServePorts {
+function portsOf(
+  { dataDir, clock, watched, views, freshness, servingLog, drift, isAway }: OnlineHouse,
+  metrics: Metrics,
+): ServePorts {
   return {
     clock,
     registry: watched.registry,
@@ -178,6 +225,9 @@ function portsOf({ dataDir, clock, watched, views, servingLog, isAway }: OnlineH
     samples: ({ service, entities, views: read }, keys) =>
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
+    ...(drift.recorder.sight === undefined ? {} : { sight: drift.recorder.sight }),
+    freshness: async () => freshness.report(),
+    monitoring: { drift: askedDriftDesk(openOnlineDrift({ dataDir, clock }, watched, drift)) },
     metrics: () => metrics.page(),
     readiness: () => {
       // A draft on Kafka is folded where somebody wants to see it: nobody waits for it.

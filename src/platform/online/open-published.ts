@@ -6,6 +6,7 @@ import type { SharedOnlineStore } from "../../online-store/online-store.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
 import type { PlatformOptions } from "../platform-options.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
+import type { RuntimeFreshness } from "../monitoring/runtime-freshness.ts";
 import type { Published } from "./published.ts";
 import { PublishedStore } from "./published-store.ts";
 import { Publisher } from "./publisher.ts";
@@ -13,11 +14,16 @@ import { Publisher } from "./publisher.ts";
 export interface OwnedStore {
   readonly online: SharedOnlineStore;
   /** To be called once the sources are open. */
-  startPublishing(sources: { flushedViews(): Published["flushed"] }): void;
+  startPublishing(sources: PublishedHouse): void;
   /** How publishing goes; null where nothing is published. */
   publishing(): PublishGauges | null;
   /** To be called last, when nothing is flushed any more. */
   close(): Promise<void>;
+}
+
+interface PublishedHouse {
+  flushedViews(): Published["flushed"];
+  freshness(): ReadonlyMap<string, RuntimeFreshness>;
 }
 
 /** States are kept on Redis for this long beyond the time from which they read as if they were not there. */
@@ -36,7 +42,7 @@ export async function openOwnedStore(options: PlatformOptions, context: RuntimeC
     const publisher = new Publisher({ local, target, clock: context.clock, keptMs, onError });
     return {
       online: new PublishedStore(local, publisher),
-      startPublishing: (sources) => publisher.start(() => sources.flushedViews()),
+      startPublishing: (sources) => publisher.start(() => publishedHouse(sources)),
       publishing: () => publisher.gauges(),
       close: async () => {
         await publisher.close();
@@ -47,6 +53,13 @@ export async function openOwnedStore(options: PlatformOptions, context: RuntimeC
     await local.close();
     throw error;
   }
+}
+
+function publishedHouse(sources: PublishedHouse): Omit<Published, "at"> {
+  const told = Array.from(sources.freshness(), ([name, { lastEventAt, oldestUnfoldedAt }]) => {
+    return { name, lastEventAt, oldestUnfoldedAt };
+  });
+  return { flushed: sources.flushedViews(), sources: told };
 }
 
 function keptMillis({ catalog }: RuntimeContext, view: string): number | undefined {

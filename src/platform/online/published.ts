@@ -8,6 +8,17 @@ import type { Micros } from "../../base/micros.ts";
 export interface Published {
   readonly at: Micros;
   readonly flushed: readonly (readonly [view: string, position: number])[];
+  /** Absent of an earlier version. */
+  readonly sources?: readonly PublishedSource[];
+}
+
+/** What freshness is judged by, at that time. */
+export interface PublishedSource {
+  readonly name: string;
+  /** Null before its first event. */
+  readonly lastEventAt: number | null;
+  /** Known time of the oldest event that is durable and not folded; null where all are. */
+  readonly oldestUnfoldedAt: number | null;
 }
 
 export const PUBLISHED_META = "published";

@@ -86,7 +86,7 @@ export class Publisher {
   readonly #served = new Map<string, StateSpace>();
   readonly #drops = new Map<StateSpace, number>();
   #lostSeen: number;
-  #flushed: () => Published["flushed"] = () => [];
+  #house: () => Omit<Published, "at"> = () => ({ flushed: [] });
   #wake: () => void = () => {};
   readonly #tally = new PublishTally();
   #isClosing = false;
@@ -99,9 +99,9 @@ export class Publisher {
     this.#lostSeen = options.target.connectionsLost;
   }
 
-  /** Begins with catching up. `flushed`: views that have nothing unflushed, with their positions. */
-  start(flushed: () => Published["flushed"]): void {
-    this.#flushed = flushed;
+  /** Begins with catching up. `house`: what is so at the moment. */
+  start(house: () => Omit<Published, "at">): void {
+    this.#house = house;
     this.#allBehind();
     this.#running = this.#run();
   }
@@ -180,7 +180,7 @@ export class Publisher {
     if (batch !== undefined) return this.#copy(batch);
     await this.#dropDue();
     const beganMs = performance.now();
-    const published: Published = { at: this.#options.clock.now(), flushed: this.#flushed() };
+    const published: Published = { at: this.#options.clock.now(), ...this.#house() };
     await this.#target.commit([], [{ name: PUBLISHED_META, bytes: publishedBytes(published) }]);
     if (this.#queue.length === 0) this.#tally.whole(beganMs);
     await this.#sleepUnlessWoken(PUBLISH_BEAT_MILLIS, true);

@@ -3,9 +3,12 @@
  */
 import type { AlertDesk } from "../../serve/alert-desk.ts";
 import type { DriftDesk } from "../../serve/drift-desk.ts";
+import type { FeatureListDesk } from "../../serve/feature-list-desk.ts";
+import type { ExperimentDesk } from "../../serve/experiment-desk.ts";
 import type { ImportanceDesk } from "../../serve/importance-desk.ts";
 import type { QualityPort } from "../../serve/quality-port.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
+import type { VersionDesk } from "../../serve/version-desk.ts";
 import type { AskLink } from "./ask-link.ts";
 
 /** `offered`: the desks that the owner has. */
@@ -31,10 +34,23 @@ export function askedMonitoring(
     report: ask("drift", "report"),
     choose: ask("drift", "choose"),
   };
+  const experiments: ExperimentDesk = {
+    list: ask("experiments", "list"),
+    show: ask("experiments", "show"),
+    ramp: ask("experiments", "ramp"),
+    stop: ask("experiments", "stop"),
+    compare: ask("experiments", "compare"),
+    took: ask("experiments", "took"),
+  };
+  const versions: VersionDesk = { promote: ask("versions", "promote"), rollback: ask("versions", "rollback") };
+  const features: FeatureListDesk = { list: ask("features", "list") };
   return {
+    ...(offered.includes("experiments") ? { experiments } : {}),
+    ...(offered.includes("versions") ? { versions } : {}),
     ...(offered.includes("quality") ? { quality } : {}),
     ...(offered.includes("alerts") ? { alerts } : {}),
     ...(offered.includes("importances") ? { importances } : {}),
     ...(offered.includes("drift") ? { drift } : {}),
+    ...(offered.includes("features") ? { features } : {}),
   };
 }

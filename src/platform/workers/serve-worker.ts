@@ -6,6 +6,7 @@
  */
 import { systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
+import { serviceReference } from "../../define/service-version.ts";
 import { AskLink } from "./ask-link.ts";
 import { errorToWire } from "../../base/wire-error.ts";
 import type { HouseStatus, Message, WorkerSettings } from "./messages.ts";
@@ -47,10 +48,12 @@ async function serve(settings: WorkerSettings, options: WorkerOptions, owner: Ow
 
 function compilePlans({ reader, ports }: WorkerHouse): void {
   for (const { definition } of ports.registry.services()) {
-    try {
-      reader.servicePlan(definition.name);
-    } catch {
-      // What keeps one service from being served is told to whoever asks for it, and keeps no other from it.
+    for (const name of [definition.name, serviceReference(definition)]) {
+      try {
+        reader.servicePlan(name);
+      } catch {
+        // What keeps one service from being served is told to whoever asks for it, and keeps no other from it.
+      }
     }
   }
 }

@@ -16,6 +16,7 @@ import { createFeatureReader, type FeatureReader } from "../../serve/feature-rea
 import { openHttpServer } from "../../serve/http.ts";
 import type { ServePorts } from "../../serve/ports.ts";
 import { openServingLog } from "../../serve/serving-log.ts";
+import { ShadowRelay, shadowSight } from "../experiments/shadow-sight.ts";
 import { DriftRecorder } from "../monitoring/drift-recorder.ts";
 import { refuseNotRun } from "../not-run.ts";
 import { RespDoors } from "../resp-doors.ts";
@@ -81,6 +82,8 @@ export async function openWorkerHouse(
     rate: settings.driftSampleRate ?? 0,
     keep: async (windows) => void (await owner.ask("driftWindows", windows.map(windowToJson))),
   });
+  const asked = askedMonitoring(owner, settings.monitors);
+  const shadows = new ShadowRelay(async (news) => asked.experiments?.took(news));
   const doors = new RespDoors();
   const metrics = new Metrics({
     sources: () => [],
@@ -120,7 +123,8 @@ export async function openWorkerHouse(
     record: (vector) => servingLog.record(vector),
     ...(recorder.sight === undefined ? {} : { sight: recorder.sight }),
     ...(settings.trains ? { training: askedTraining(owner) } : {}),
-    monitoring: askedMonitoring(owner, settings.monitors),
+    monitoring: asked,
+    shadow: shadowSight((news) => shadows.took(news)),
     metrics: () => owner.ask("metricsPage", null),
     freshness: (asked) => owner.ask("freshness", asked),
     readiness: () => {
@@ -170,6 +174,7 @@ export async function openWorkerHouse(
       await Promise.all(opened.map((door) => door.close()));
       metrics.stop();
       await recorder.close();
+      await shadows.close();
       await servingLog.close();
       await store.close();
     },

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import type { Clock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Metrics } from "../../monitor/metrics/metrics.ts";
-import { type MetricValues, sumCounted, sumPage } from "../../monitor/metrics/prometheus.ts";
+import { type MetricValues, sumCounted, sumPage, sumValues } from "../../monitor/metrics/prometheus.ts";
 import type { WorkerCounts } from "../../monitor/metrics/monitored-house.ts";
 import type { HttpOptions } from "../../serve/http.ts";
 import type { MonitoringDesks } from "../../serve/monitoring-desks.ts";
@@ -207,6 +207,11 @@ export class Workers {
   /** What the owner and all workers have counted together, also those that have ended. */
   async counted(): Promise<MetricValues> {
     return sumCounted(await this.#allCounted());
+  }
+
+  /** The same with what is only measured: what the page has. */
+  async measured(): Promise<MetricValues> {
+    return sumValues(await this.#allCounted());
   }
 
   #allCounted(): Promise<MetricValues[]> {

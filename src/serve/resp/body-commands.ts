@@ -9,12 +9,11 @@ import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
-import type { Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { serviceKeys } from "../entity-input.ts";
 import { pushBody } from "../event-routes.ts";
 import { featuresText } from "../features-text.ts";
-import type { VectorAsk } from "../feature-reader.ts";
+import { chosenOf, type ChosenVector } from "../experiment-plan.ts";
 import type { FetchedStates } from "../ports.ts";
 import { answerMetadata, type AnswerOptions } from "../vector-answer.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "../vector-batch.ts";
@@ -74,25 +73,26 @@ async function runVectors(args: readonly string[], call: Call): Promise<void> {
   }
 }
 
-interface AskedVector extends VectorAsk {
+interface AskedVector extends ChosenVector {
   readonly options: AnswerOptions;
-  readonly request: Row;
 }
 
 function askedVector(service: string, json: string, { door }: Call): AskedVector {
   const { entities, request, metadata, token, fit } = questionOf(
     parseJsonText(decodeText(json, "the question"), "body"),
   );
-  const plan = door.reader.servicePlan(decodeText(service, "service"), fit);
-  const keys = serviceKeys(plan.entities, entities);
+  const named = door.reader.named(decodeText(service, "service"), fit);
+  const keys = serviceKeys(named.entities, entities);
+  const chosen = chosenOf(named, keys, requestRow(named.request, request));
   const options = { full: metadata === true || metadata === "full", token: token === true };
-  return { plan, keys, options, request: requestRow(plan.request, request) };
+  return { ...chosen, options };
 }
 
 function answerText(asked: AskedVector, { door, session }: Call, states: FetchedStates | null): string {
-  const { plan, keys, options, request } = asked;
-  const consumer = session.name;
-  const given = states === null ? { request, consumer } : { request, consumer, states };
+  const { plan, keys, request, exposure } = asked;
+  const of = exposure === undefined ? {} : { exposure };
+  const options = { ...asked.options, ...of };
+  const given = { request, consumer: session.name, ...of, ...(states === null ? {} : { states }) };
   const vector = door.reader.read(plan, keys, given);
   const about = answerMetadata(plan, vector, options);
   return `{"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(about)}}`;

@@ -1,17 +1,29 @@
 /**
  * Commands that read feature vectors of a service, and the one that describes what a service reads.
  *
+ * Asked for by an experiment's name, values stand behind the version that was served, as two elements of an array.
+ *
  * A key argument is the canonical text of one entity's key, as in a URL; there is one for each entity of the
  * service, in the order that `FDESCRIBE` tells.
  */
 import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
+import { formatVariant } from "../../define/experiment-definition.ts";
+import { serviceId } from "../../define/service-version.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { parseJsonText } from "../../schema/json-text.ts";
 import { formatType, type Row } from "../../schema/value.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { entityKeyFromText } from "../entity-input.ts";
-import type { VectorAsk } from "../feature-reader.ts";
+import {
+  chosenOf,
+  type ChosenVector,
+  type ExperimentPlan,
+  isExperiment,
+  type NamedPlan,
+  type ServedExposure,
+} from "../experiment-plan.ts";
+import type { ReadOptions } from "../feature-vector.ts";
 import { askedOf } from "../kept-elements.ts";
 import type { FetchedStates } from "../ports.ts";
 import type { FeatureVector } from "../vector-buffer.ts";
@@ -30,14 +42,17 @@ export const featureCommands: readonly Command[] = [
     name: "fget",
     options: "[CONTEXT json]",
     summary: "A service's values for one set of entities, in the service's order",
-    ask: (args, call) => askedOne(planOf(args[1]!, call), args, NO_OPTIONS),
-    write: ({ plan }, vector, out) => out.raw(formatVector(plan, vector, out.protocol)),
+    ask: (args, call) => askedOne(namedOf(args[1]!, call), args, NO_OPTIONS),
+    write: ({ plan, exposure }, vector, out) => {
+      writeVariant(exposure, out);
+      out.raw(formatVector(plan, vector, out.protocol));
+    },
   }),
   oneVector({
     name: "fgetjson",
     options: "[CONTEXT json] [WITHMETA] [WITHTOKEN]",
     summary: "The same as one JSON text: values by name, and what is known about them",
-    ask: (args, call) => askedOne(planOf(args[1]!, call), args, { WITHMETA: false, WITHTOKEN: false }),
+    ask: (args, call) => askedOne(namedOf(args[1]!, call), args, { WITHMETA: false, WITHTOKEN: false }),
     write: ({ plan, options }, vector, out) => {
       const features = answerFeatures(plan, vector);
       const answer = isPlain(options) ? features : { features, metadata: answerMetadata(plan, vector, options) };
@@ -49,11 +64,16 @@ export const featureCommands: readonly Command[] = [
     options: "[CONTEXT json]",
     summary: "The same as little-endian float64s and a bitmap of the nulls",
     ask: (args, call) => {
-      const plan = planOf(args[1]!, call);
-      requirePackable(plan);
-      return askedOne(plan, args, NO_OPTIONS);
+      const named = namedOf(args[1]!, call);
+      if (!isExperiment(named)) requirePackable(named);
+      const asked = askedOne(named, args, NO_OPTIONS);
+      if (isExperiment(named)) requirePackable(asked.plan);
+      return asked;
     },
-    write: (_asked, vector, out) => writePackedVector(vector, out),
+    write: ({ exposure }, vector, out) => {
+      writeVariant(exposure, out);
+      writePackedVector(vector, out);
+    },
   }),
   {
     name: "fmget",
@@ -66,12 +86,18 @@ export const featureCommands: readonly Command[] = [
     name: "fdescribe",
     arity: -1,
     syntax: "[service]",
-    summary: "A service's features, entities and request data; without a name, the names of all services",
+    summary: "A service's features, entities and request data; without a name, all services and experiments",
     run: (args, { door, out }) => {
       if (args.length > 2) throw new CommandError("ERR", "syntax error");
       const { reader, ports } = door;
-      if (args.length === 1) out.reply(ports.registry.services().map(({ definition }) => definition.name));
-      else out.reply(describePlan(reader.servicePlan(decodeText(args[1]!, "service"))));
+      const { registry } = ports;
+      if (args.length === 1) {
+        const services = registry.services().map(({ definition }) => serviceId(definition));
+        out.reply([...services, ...registry.experiments().map(({ definition }) => definition.name)]);
+        return;
+      }
+      const named = reader.named(decodeText(args[1]!, "service"));
+      out.reply(isExperiment(named) ? describeExperiment(named) : describePlan(named));
     },
   },
 ];
@@ -81,16 +107,17 @@ type Flags = Record<string, boolean>;
 const NO_OPTIONS: Flags = Object.freeze({});
 const PLAIN: AnswerOptions = Object.freeze({ full: false, token: false });
 
-function planOf(service: string, { door }: Call): VectorPlan {
-  return door.reader.servicePlan(decodeText(service, "service"));
+function namedOf(service: string, { door }: Call): NamedPlan {
+  return door.reader.named(decodeText(service, "service"));
 }
 
-/** A vector that is to be read, with its request data. */
-interface AskedVector extends VectorAsk {
-  readonly request: Row;
+function writeVariant(exposure: ServedExposure | undefined, out: ReplyWriter): void {
+  if (exposure === undefined) return;
+  out.array(2);
+  out.text(exposure.variant);
 }
 
-interface AskedOne extends AskedVector {
+interface AskedOne extends ChosenVector {
   readonly options: AnswerOptions;
 }
 
@@ -103,19 +130,18 @@ function oneVector({ name, options, summary, ask, write }: OneVectorCommand): Co
     summary,
     run: (args, call) => {
       const asked = ask(args, call);
-      const { plan, keys, request } = asked;
-      const consumer = call.session.name;
-      write(asked, call.door.reader.read(plan, keys, { request, consumer }), call.out);
+      const { plan, keys } = asked;
+      write(asked, call.door.reader.read(plan, keys, readOptions(asked, call)), call.out);
       if (isPlain(asked.options)) call.keep(plan, keys, name);
     },
     beginFetching: async (args, call) => {
       const { reader } = call.door;
       const asked = ask(args, call);
-      const { plan, keys, request } = asked;
+      const { plan, keys } = asked;
       const states = await reader.fetch!([{ plan, keys }]);
       return (out) => {
         try {
-          write(asked, reader.read(plan, keys, { request, states, consumer: call.session.name }), out);
+          write(asked, reader.read(plan, keys, { ...readOptions(asked, call), states }), out);
         } catch (error) {
           call.fail(error, name);
         }
@@ -134,22 +160,27 @@ interface OneVectorCommand {
 }
 
 /** What a call asks for whose first key stands at 2. `flags` are those it may give, and marked where it gives them. */
-function askedOne(plan: VectorPlan, args: readonly string[], flags: Flags): AskedOne {
-  const { entities } = plan;
+function askedOne(named: NamedPlan, args: readonly string[], flags: Flags): AskedOne {
+  const { entities } = named;
   const optionsAt = 2 + entities.length;
-  if (args.length < optionsAt) throw wrongKeyCount(plan, args.length - 2);
+  if (args.length < optionsAt) throw wrongKeyCount(named, args.length - 2);
   let context: unknown;
-  let options = PLAIN;
+  let options: AnswerOptions = PLAIN;
   if (args.length > optionsAt) {
-    context = readOptions(args, optionsAt, flags, plan);
+    context = contextAt(args, optionsAt, flags, named);
     options = { full: flags["WITHMETA"] === true, token: flags["WITHTOKEN"] === true };
   }
-  const keys = keysAt(plan, args, 2);
-  return { plan, keys, request: requestRow(plan.request, context), options };
+  const chosen = chosenOf(named, keysAt(named, args, 2), requestRow(named.request, context));
+  if (chosen.exposure !== undefined) options = { ...options, exposure: chosen.exposure };
+  return { ...chosen, options };
 }
 
-function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKey[] {
-  const { entities } = plan;
+function readOptions({ request, exposure }: ChosenVector, { session }: Call): ReadOptions {
+  const consumer = session.name;
+  return exposure === undefined ? { request, consumer } : { request, consumer, exposure };
+}
+
+function keysAt({ entities }: NamedPlan, args: readonly string[], at: number): EntityKey[] {
   const keys: EntityKey[] = [];
   for (let i = 0; i < entities.length; i++) {
     keys.push(entityKeyFromText(entities[i]!, decodeText(args[at + i]!, entities[i]!.name)));
@@ -158,7 +189,7 @@ function keysAt(plan: VectorPlan, args: readonly string[], at: number): EntityKe
 }
 
 /** What `CONTEXT` holds, undefined where it is not given. */
-function readOptions(args: readonly string[], from: number, flags: Flags, plan: VectorPlan): unknown {
+function contextAt(args: readonly string[], from: number, flags: Flags, named: NamedPlan): unknown {
   let context: unknown;
   for (let at = from; at < args.length; at++) {
     const option = args[at]!.toUpperCase();
@@ -168,14 +199,14 @@ function readOptions(args: readonly string[], from: number, flags: Flags, plan: 
       flags[option] = true;
     } else {
       throw at === from && option !== "CONTEXT"
-        ? wrongKeyCount(plan, args.length - 2)
+        ? wrongKeyCount(named, args.length - 2)
         : new CommandError("ERR", "syntax error");
     }
   }
   return context;
 }
 
-function wrongKeyCount(plan: VectorPlan, given: number): OnefoldError {
+function wrongKeyCount(plan: NamedPlan, given: number): OnefoldError {
   const names = plan.entities.map(({ name }) => name).join(", ");
   return new OnefoldError(
     "REQUEST_INVALID",
@@ -189,7 +220,7 @@ function wrongKeyCount(plan: VectorPlan, given: number): OnefoldError {
 /** Each set is read in one turn of its own; between stretches of them other connections get theirs. */
 async function runMany(args: readonly string[], call: Call): Promise<void> {
   const { door, out } = call;
-  const plan = planOf(args[1]!, call);
+  const plan = namedOf(args[1]!, call);
   const count = /^\d{1,9}$/.test(args[2]!) ? Number(args[2]) : 0;
   if (count < 1 || count > BATCH_MAX) {
     throw new OnefoldError("REQUEST_INVALID", `a count of vectors is a whole number from 1 to ${BATCH_MAX}`, {
@@ -209,13 +240,11 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
   }
   const requestOf = requestsOf(
     plan,
-    args.length === optionsAt ? undefined : readOptions(args, optionsAt, NO_OPTIONS, plan),
+    args.length === optionsAt ? undefined : contextAt(args, optionsAt, NO_OPTIONS, plan),
     count,
   );
   const { fetch } = door.reader;
-  const vectorAt = (i: number): AskedVector => {
-    return { plan, keys: keysAt(plan, args, 3 + i * perVector), request: requestOf(i) };
-  };
+  const vectorAt = (i: number): ChosenVector => chosenOf(plan, keysAt(plan, args, 3 + i * perVector), requestOf(i));
   const asked = fetch === null ? vectorAt : settledEach(count, vectorAt);
   const states = fetch === null ? null : await fetch(askedOnes(count, asked));
   out.array(count);
@@ -232,24 +261,29 @@ async function runMany(args: readonly string[], call: Call): Promise<void> {
   }
 }
 
-function answerElement(
-  { plan, keys, request }: AskedVector,
-  { door: { reader }, session: { name: consumer }, out }: Call,
-  states: FetchedStates | null,
-): void {
-  if (states !== null) {
-    return out.raw(formatVector(plan, reader.read(plan, keys, { request, states, consumer }), out.protocol));
+function answerElement(chosen: ChosenVector, call: Call, states: FetchedStates | null): void {
+  const { plan, keys, exposure } = chosen;
+  const {
+    door: { reader },
+    session: { name: consumer },
+    out,
+  } = call;
+  const options = readOptions(chosen, call);
+  if (states !== null || exposure !== undefined) {
+    const vector = reader.read(plan, keys, states === null ? options : { ...options, states });
+    writeVariant(exposure, out);
+    return out.raw(formatVector(plan, vector, out.protocol));
   }
   const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys, consumer);
   const found = asked === null ? null : reader.findAnswer(asked);
   if (found !== null) return out.bytes(found.bytes, found.start, found.end);
   const from = out.length;
-  out.raw(formatVector(plan, reader.read(plan, keys, { request, consumer }), out.protocol));
+  out.raw(formatVector(plan, reader.read(plan, keys, options), out.protocol));
   if (asked !== null) reader.keepAnswer(asked, { plan, keys, bytes: out.since(from) });
 }
 
 /** One object for all, or a list with one for each: what is wrong with one of a list is its vector's error alone. */
-function requestsOf(plan: VectorPlan, context: unknown, count: number): (i: number) => Row {
+function requestsOf(plan: NamedPlan, context: unknown, count: number): (i: number) => Row {
   if (!Array.isArray(context)) {
     const shared = requestRow(plan.request, context);
     return () => shared;
@@ -261,17 +295,42 @@ function requestsOf(plan: VectorPlan, context: unknown, count: number): (i: numb
   });
 }
 
+function flag(is: boolean): Reply {
+  return Number(is);
+}
+
 function describePlan(plan: VectorPlan): Reply {
-  const flag = (is: boolean): Reply => Number(is);
   return mapReply({
     service: plan.service,
-    features: plan.outputs.map(({ name, type, view }) => mapReply({ name, type: formatType(type), view })),
-    entities: plan.entities.map(({ name, keys }) =>
-      mapReply({ name, keys: keys.map((key) => mapReply({ name: key.name, type: formatType(key.type) })) }),
-    ),
-    request: plan.request.map(({ name, type, nullable }) =>
-      mapReply({ name, type: formatType(type), nullable: flag(nullable) }),
-    ),
+    features: featuresReply(plan),
+    ...inputsReply(plan),
     packable: flag(plan.outputs.every(({ type }) => isPackable(type))),
   });
+}
+
+function describeExperiment(plan: ExperimentPlan): Reply {
+  const { variants, unit } = plan.experiment;
+  return mapReply({
+    experiment: plan.service,
+    unit: mapReply({ from: unit.from, name: unit.name }),
+    variants: variants.map((variant, place) =>
+      mapReply({ variant: formatVariant(variant), features: featuresReply(plan.variantPlan(place)) }),
+    ),
+    ...inputsReply(plan),
+  });
+}
+
+function featuresReply({ outputs }: VectorPlan): Reply {
+  return outputs.map(({ name, type, view }) => mapReply({ name, type: formatType(type), view }));
+}
+
+function inputsReply({ entities, request }: NamedPlan): Record<"entities" | "request", Reply> {
+  return {
+    entities: entities.map(({ name, keys }) =>
+      mapReply({ name, keys: keys.map((key) => mapReply({ name: key.name, type: formatType(key.type) })) }),
+    ),
+    request: request.map(({ name, type, nullable }) =>
+      mapReply({ name, type: formatType(type), nullable: flag(nullable) }),
+    ),
+  };
 }

@@ -19,6 +19,7 @@ import type { MetaWrite, OnlineStore, RefusedWrite, StateWrite } from "../../../
 import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
 import { SimulatedCluster } from "./simulated-cluster.ts";
 import { SimulatedTopics } from "./simulated-topics.ts";
+import { expectFolded, expectRouted, type Told } from "./whole-notes.ts";
 
 const source: StreamDefinition = { ...payments, kafka: { topic: "payments" }, dedupeWithinMicros: 20 * SECOND };
 const [plan] = planRoutes([user, shop, source, userView, shopView], "onefold");
@@ -45,6 +46,7 @@ class FaultyStore {
   fault: "none" | "before" | "after" = "none";
   /** Commits that land only when they are let through. */
   held: (() => void)[] | null = null;
+  beforeRead: () => Promise<void> = async () => undefined;
 
   constructor(real: OnlineStore) {
     this.real = real;
@@ -69,8 +71,21 @@ class FaultyStore {
       get servers() {
         return real.servers;
       },
+      marks: real.marks && {
+        groupOf: (key) => real.marks!.groupOf(key),
+        read: (name, groups) => real.marks!.read(name, groups),
+        write: async (marks) => {
+          const { connectionsLost } = real;
+          if (this.held !== null) await new Promise<void>((resolve) => this.held!.push(resolve));
+          if (real.connectionsLost !== connectionsLost) throw new Error("lost");
+          await real.marks!.write(marks);
+        },
+      },
       isReplicated: real.isReplicated === undefined ? undefined : () => real.isReplicated!(),
-      read: (states, metas) => real.read(states, metas),
+      read: async (states, metas) => {
+        await this.beforeRead();
+        return real.read(states, metas);
+      },
       commit: (states, metas) => this.commit(states, metas),
     } as OnlineStore;
   }
@@ -116,6 +131,18 @@ function judged(topics: SimulatedTopics): Map<string, "has-id" | "duplicate" | "
     }
   }
   return verdicts;
+}
+
+/** Whether a record of the source's topic, named by its place, is on a folded topic, or will never be. */
+function whatIsDone(topics: SimulatedTopics): (place: string) => boolean {
+  const { topic } = plan!.routes[0]!;
+  const routed = [0, 1].flatMap((partition) =>
+    topics.of(topic, partition).map(({ headers }) => headers().get("onefold-origin")!.toString()),
+  );
+  const refused = [...judged(topics)].flatMap(([origin, verdict]) => (verdict === "has-id" ? [] : [origin]));
+  const done = new Set([...routed, ...refused].map((origin) => origin.replace("id-payments/", "")));
+  const letters = letterKeys(topics);
+  return (place) => done.has(place) || letters.has(`payments/${place}`);
 }
 
 /** An undisturbed fold of what stands in the internal topics: by view and key, and the letters that must be there. */
@@ -179,6 +206,8 @@ describe("routing and folding without transactions", () => {
     let late = 0;
     let duplicates = 0;
     let lost = 0;
+    let lostInPlace = 0;
+    let whole = { routed: 0, folded: 0 };
     for (let seed = 1; seed <= RUNS; seed++) {
       const random = randomFrom(seed);
       const chance = (share: number): boolean => random() < share;
@@ -187,6 +216,15 @@ describe("routing and folding without transactions", () => {
       // Every other run is on a cluster, whose nodes lose what their replicas do not have.
       const cluster = seed % 2 === 0 ? new SimulatedCluster(randomFrom(seed + 1_000_000)) : null;
       const real: OnlineStore = cluster ?? new MemoryOnlineStore();
+      let areFaultsOver = false;
+      const newStore = (): FaultyStore => {
+        const store = new FaultyStore(real);
+        store.beforeRead = async () => {
+          if (cluster === null || areFaultsOver || !chance(0.05)) return;
+          await (chance(0.5) ? cluster.restart() : cluster.failOver());
+        };
+        return store;
+      };
       let now = START as number;
       const clockOf = (skew: number): { now(): Micros } => ({ now: () => (now + skew) as Micros });
       const committed = new Map<string, NotedOffset>();
@@ -212,6 +250,7 @@ describe("routing and folding without transactions", () => {
           topics: facts,
           seat,
           verdicts: new Verdicts(real),
+          store: real,
           verdictsMs: 0,
           roundRecords: chance(0.5) ? 1 + Math.floor(random() * 5) : 1000,
         });
@@ -221,14 +260,14 @@ describe("routing and folding without transactions", () => {
       const newFolder = (
         plans = [chance(0.3) ? planLater! : plan!],
       ): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
-        const store = new FaultyStore(real);
+        const store = newStore();
         const options = { connection: topics, store: store.asStore(), clock: clockOf(0), plans, topics: facts };
         const loop = new FoldLoop({ ...options, statesMax: chance(0.5) ? 4 : 1000 });
         loop.own(plan!.routes.flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition }))));
         return { loop, store, turn: null };
       };
       const newJudge = (): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
-        const store = new FaultyStore(real);
+        const store = newStore();
         const options = {
           connection: topics,
           store: store.asStore(),
@@ -264,6 +303,7 @@ describe("routing and folding without transactions", () => {
         }
         cluster?.replicate();
         if (step % 7 === seed % 7) await cluster?.failOver();
+        if (step % 11 === seed % 11) await cluster?.restart();
         const router = pick(routers);
         router.fault.before = chance(0.2);
         topics.sendFailsAfter = chance(0.2) ? Math.floor(random() * 6) : null;
@@ -287,8 +327,24 @@ describe("routing and folding without transactions", () => {
           if (folder.turn === null && chance(0.1))
             all[all.indexOf(folder)] = all === folders ? newFolder() : newJudge();
         }
+        // What a failover takes back is told of until a worker notices.
+        if (cluster === null && step % 5 === 0) {
+          const told: Told = {
+            store: real,
+            topics,
+            plan: plan!,
+            sourcePartitions: SOURCE_PARTITIONS,
+            partitions: PARTITIONS,
+          };
+          const isDone = whatIsDone(topics);
+          whole = {
+            routed: whole.routed + (await expectRouted(told, isDone, seed)),
+            folded: whole.folded + (await expectFolded(told, seed)),
+          };
+        }
       }
       for (const folder of [...folders, ...judges]) await woken(folder);
+      areFaultsOver = true;
       // In the end one of each comes to the end, undisturbed.
       topics.batchMax = 1000;
       const [lastRouter, lastFolder, lastJudge] = [newRouter([plan!]), newFolder([plan!]), newJudge()];
@@ -299,6 +355,7 @@ describe("routing and folding without transactions", () => {
       while ((await lastFolder.loop.turn()) !== 0);
       if (cluster !== null) {
         lost += cluster.lost;
+        lostInPlace += cluster.lostInPlace;
         // What is not with replicas when all is done is folded anew by whoever comes next.
         await cluster.failOverAll();
         const again = newFolder([plan!]);
@@ -341,6 +398,9 @@ describe("routing and folding without transactions", () => {
     expect(duplicates).toBeGreaterThan(0);
     expect(late).toBeGreaterThan(0);
     expect(lost).toBeGreaterThan(0);
+    expect(lostInPlace).toBeGreaterThan(0);
+    expect(whole.routed).toBeGreaterThan(0);
+    expect(whole.folded).toBeGreaterThan(0);
   });
 
   it("go on with the views that there are while one that comes later is behind", async () => {

@@ -1,6 +1,6 @@
 /**
  * A cluster of stores in memory, each with a replica that follows behind and may take its place: then what it did not
- * have yet is gone, on that one alone.
+ * have yet is gone, on that one alone. Or it is started again itself, without the last of its writes.
  */
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import type {
@@ -9,6 +9,7 @@ import type {
   NamedMeta,
   OnlineStore,
   RefusedWrite,
+  StateMarks,
   StateRead,
   StateWrite,
   StoredState,
@@ -21,6 +22,7 @@ interface Node {
   /** Of the commits, how many the replica has. */
   replicated: number;
   failovers: number;
+  restarts: number;
 }
 
 const NODES = 3;
@@ -28,17 +30,32 @@ const NODES = 3;
 export class SimulatedCluster implements OnlineStore {
   readonly #random: () => number;
   readonly #nodes: Node[] = Array.from({ length: NODES }, () => {
-    return { store: new MemoryOnlineStore(), commits: [], replicated: 0, failovers: 0 };
+    return { store: new MemoryOnlineStore(), commits: [], replicated: 0, failovers: 0, restarts: 0 };
   });
   /** Commits that failovers have taken back. */
   lost = 0;
+  /** Commits that were lost by servers that were started again. */
+  lostInPlace = 0;
+  /** By node and name. */
+  readonly marks: StateMarks = {
+    groupOf: (key) => this.#nodes.indexOf(this.#of(key)),
+    write: async (marks) => {
+      for (const { name, bytes, groups } of marks) {
+        for (const group of groups) await this.#commitTo(this.#nodes[group]!, [], [{ name: `mark ${name}`, bytes }]);
+      }
+    },
+    read: async (name, groups) => {
+      const found = groups.map((group) => ({ group, bytes: this.#nodes[group]!.store.getMeta(`mark ${name}`) }));
+      return found;
+    },
+  };
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
   get connectionsLost(): number {
-    return this.#nodes.reduce((sum, { failovers }) => sum + failovers, 0);
+    return this.#nodes.reduce((sum, { failovers, restarts }) => sum + failovers + restarts, 0);
   }
 
   get servers(): string {
@@ -59,8 +76,17 @@ export class SimulatedCluster implements OnlineStore {
   async failOver(node: Node = this.#any()): Promise<void> {
     this.lost += node.commits.splice(node.replicated).length;
     node.failovers++;
-    node.store = new MemoryOnlineStore();
-    for (const { states, metas } of node.commits) await node.store.commit(states, metas);
+    await this.#replay(node);
+  }
+
+  /** Before its replica has noticed: that is given what there is. */
+  async restart(): Promise<void> {
+    const node = this.#any();
+    const kept = node.commits.length - Math.floor(this.#random() * Math.min(20, node.commits.length + 1));
+    this.lostInPlace += node.commits.splice(kept).length;
+    node.replicated = Math.min(node.replicated, kept);
+    node.restarts++;
+    await this.#replay(node);
   }
 
   async failOverAll(): Promise<void> {
@@ -76,14 +102,9 @@ export class SimulatedCluster implements OnlineStore {
   async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]> {
     const refused: RefusedWrite[] = [];
     for (const [index, state] of states.entries()) {
-      const node = this.#of(state.key);
-      node.commits.push({ states: [state], metas: [] });
-      for (const { stored } of await node.store.commit([state], [])) refused.push({ index, stored });
+      for (const { stored } of await this.#commitTo(this.#of(state.key), [state], [])) refused.push({ index, stored });
     }
-    if (metas.length > 0) {
-      this.#nodes[0]!.commits.push({ states: [], metas });
-      await this.#nodes[0]!.store.commit([], metas);
-    }
+    if (metas.length > 0) await this.#commitTo(this.#nodes[0]!, [], metas);
     return refused;
   }
 
@@ -106,6 +127,16 @@ export class SimulatedCluster implements OnlineStore {
   }
 
   async close(): Promise<void> {}
+
+  #commitTo(node: Node, states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]> {
+    node.commits.push({ states, metas });
+    return node.store.commit(states, metas);
+  }
+
+  async #replay(node: Node): Promise<void> {
+    node.store = new MemoryOnlineStore();
+    for (const { states, metas } of node.commits) await node.store.commit(states, metas);
+  }
 
   #any(): Node {
     return this.#nodes[Math.floor(this.#random() * NODES)]!;

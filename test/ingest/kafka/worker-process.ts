@@ -53,7 +53,7 @@ export class WorkerProcess {
       ...(options.instanceId === undefined ? [] : [["--instance-id", options.instanceId]]),
       ...(options.archiveFolder === undefined
         ? []
-        : [["--archive", options.archiveFolder, "--archive-every", "200ms"]]),
+        : [["--archive", options.archiveFolder, "--archive-every", "200ms", "--profile-every", "1"]]),
     ].flat();
     const env = { ...process.env, ONEFOLD_TEST_TOPIC: topic };
     const child = spawn(process.execPath, [cliPath, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });

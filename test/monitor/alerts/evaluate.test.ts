@@ -1,6 +1,6 @@
 /** Rounds of judging: against a naive model, and the cases that people ask about. */
 import { describe, expect, it } from "vitest";
-import type { RuleDefinition } from "../../../src/define/alert-definition.ts";
+import type { AlertDefinition, RuleDefinition } from "../../../src/define/alert-definition.ts";
 import { alert, retrain, webhook } from "../../../src/index.ts";
 import {
   ABANDONED_MICROS,
@@ -11,7 +11,7 @@ import {
 } from "../../../src/monitor/alerts/evaluate.ts";
 import type { ServiceParts, WatchedSignal } from "../../../src/monitor/alerts/rule.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
-import { fires, type Held, type Report, told } from "./naive-alerts.ts";
+import { fires, type Held, type Report, type Said, told } from "./naive-alerts.ts";
 
 const hook = webhook("hook", { url: "https://example.com" });
 const MINUTE = 60_000_000;
@@ -55,16 +55,18 @@ function lists<T>(): Map<string, T[]> {
 describe("rounds", () => {
   it(`say what the naive model says (ONEFOLD_SEED=${SEED})`, () => {
     const random = new SeededRandom(SEED);
-    const counted = { firing: 0, resolved: 0 };
+    const counted = { firing: 0, resolved: 0, again: 0 };
     for (let trial = 0; trial < 100; trial++) {
-      const rule: RuleDefinition = {
+      const cooldownMicros = random.integer(1, 40);
+      const rule: AlertDefinition = {
         ...alert("rule", { on: "pipeline-age", to: hook }),
+        ...(random.integer(0, 2) === 0 ? {} : { repeatMicros: cooldownMicros + random.integer(0, 20) }),
         forMicros: random.integer(0, 2) * 7,
         windows: random.integer(1, 3),
         keepFiringMicros: random.integer(0, 2) * 9,
-        cooldownMicros: random.integer(1, 40),
+        cooldownMicros,
       };
-      const [reports, notices, silences] = [lists<Report>(), lists<null | "firing" | "resolved">(), lists<Held>()];
+      const [reports, notices, silences] = [lists<Report>(), lists<Said>(), lists<Held>()];
       const rounds: number[] = [];
       const windowKind = random.integer(0, 2);
       const beyondShare = 0.2 + 0.7 * random.next();
@@ -94,7 +96,9 @@ describe("rounds", () => {
         for (const source of SUBJECTS) {
           const isOfSource = ({ measured }: { measured: { subject: { source?: string } } }): boolean =>
             measured.subject.source === source;
-          const said = round.notices.find(({ state }) => isOfSource(state))?.status ?? null;
+          const told = round.notices.filter(({ state }) => isOfSource(state));
+          expect(told.length).toBeLessThan(2);
+          const said = told[0] === undefined ? null : told[0].isRepeat ? "again" : told[0].status;
           notices.get(source)!.push(said);
           if (said !== null) counted[said] += 1;
           const isFiring = memory.states.some((state) => state.phase === "firing" && isOfSource(state));
@@ -102,13 +106,13 @@ describe("rounds", () => {
           expect(isFiring, `trial ${trial}, step ${step}, ${source}`).toBe(fires(rule, all, all.length - 1));
         }
       }
-      for (const source of SUBJECTS) {
-        const expected = told(rule, rounds, reports.get(source)!, silences.get(source)!);
-        expect(notices.get(source), `trial ${trial}, ${source}`).toEqual(expected);
-      }
+      const subjects = SUBJECTS.map(
+        (name) => [name, { reports: reports.get(name)!, silences: silences.get(name)! }] as const,
+      );
+      expect(notices, `trial ${trial}`).toEqual(told(rule, rounds, new Map(subjects)));
     }
     // The trials are about something.
-    expect(Math.min(counted.firing, counted.resolved)).toBeGreaterThan(100);
+    expect(Math.min(counted.firing, counted.resolved, counted.again)).toBeGreaterThan(100);
   });
 });
 
@@ -125,7 +129,7 @@ function rounds(
     memory = last.memory;
     said.push(
       [
-        ...last.notices.map(({ status }) => status),
+        ...last.notices.map(({ status, isRepeat }) => (isRepeat ? "again" : status)),
         ...last.trainings.map(({ states }) => `train ${states.length}`),
       ].join() || "-",
     );
@@ -175,6 +179,26 @@ describe("an alert", () => {
       "1 resolved",
       "60 firing",
       "61 resolved",
+    ]);
+  });
+
+  it("is told of again while it fires, all of its rule in one, and what began later does not put that off", () => {
+    const rule = alert("stale", { on: "pipeline-age", repeat: "4h", cooldown: "1h", keepFiring: "1m", to: hook });
+    const other = (isBeyond: boolean): WatchedSignal => signal({ subject: { source: "arrivals" }, isBeyond });
+    const { said } = rounds(
+      rule,
+      Array.from({ length: 13 * 60 }, (_, minute) => [
+        minute,
+        [signal({ isBeyond: minute < 540 }), other(minute >= 150 && minute < 600)],
+      ]),
+    );
+    expect(said.flatMap((one, minute) => (one === "-" ? [] : [`${minute} ${one}`]))).toEqual([
+      "0 firing",
+      "150 firing",
+      "240 again,again",
+      "480 again,again",
+      "541 resolved",
+      "601 resolved",
     ]);
   });
 

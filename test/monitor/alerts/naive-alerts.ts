@@ -2,7 +2,7 @@
  * Alerts by their definition, slowly: everything that was ever reported is kept, and each question is answered by
  * looking through all of it again.
  */
-import type { RuleDefinition } from "../../../src/define/alert-definition.ts";
+import type { AlertDefinition, RuleDefinition } from "../../../src/define/alert-definition.ts";
 
 export interface Report {
   readonly at: number;
@@ -42,22 +42,41 @@ function apart(reports: readonly Report[]): number {
   return taken.length;
 }
 
-/** What destinations are told in each round, or null. A round may come without a report. */
+export type Said = null | "firing" | "resolved" | "again";
+
+export interface Subject {
+  readonly reports: readonly Report[];
+  readonly silences: readonly Held[];
+}
+
+/** What destinations are told of each subject in each round, or null. A round may come without a report. */
 export function told(
-  rule: RuleDefinition,
+  rule: AlertDefinition,
   rounds: readonly number[],
-  reports: readonly Report[],
-  silences: readonly Held[],
-): (null | "firing" | "resolved")[] {
-  const all: (null | "firing" | "resolved")[] = [];
+  subjects: ReadonlyMap<string, Subject>,
+): ReadonlyMap<string, readonly Said[]> {
+  const all = new Map(Array.from(subjects.keys(), (name) => [name, [] as Said[]]));
   for (const now of rounds) {
-    const said = all.findLast((one) => one !== null) ?? "resolved";
-    const last = reports.findLastIndex(({ at }) => at <= now);
-    const is = fires(rule, reports, last) ? "firing" : "resolved";
-    const saidFiring = all.flatMap((one, i) => (one === "firing" ? [rounds[i]!] : []));
-    const isCooling = is === "firing" && saidFiring.some((when) => now - when < rule.cooldownMicros);
-    const isHeld = silences.some(({ from, until }) => from <= now && now < until);
-    all.push(is === said || isCooling || isHeld ? null : is);
+    const still: string[] = [];
+    for (const [name, { reports, silences }] of subjects) {
+      const before = all.get(name)!;
+      const said = before.findLast((one) => one !== null) ?? "resolved";
+      const last = reports.findLastIndex(({ at }) => at <= now);
+      const is = fires(rule, reports, last) ? "firing" : "resolved";
+      const isCooling = is === "firing" && firings(before, rounds).some((when) => now - when < rule.cooldownMicros);
+      const isHeld = silences.some(({ from, until }) => from <= now && now < until);
+      const isSaid = is === (said === "again" ? "firing" : said);
+      if (isSaid && is === "firing" && !isHeld) still.push(name);
+      before.push(isSaid || isCooling || isHeld ? null : is);
+    }
+    const { repeatMicros = Number.POSITIVE_INFINITY } = rule;
+    if (!still.some((name) => now - firings(all.get(name)!, rounds).at(-1)! >= repeatMicros)) continue;
+    for (const name of still) all.get(name)![all.get(name)!.length - 1] = "again";
   }
   return all;
+}
+
+/** When it was told that it fires, again or not. */
+function firings(said: readonly Said[], rounds: readonly number[]): number[] {
+  return said.flatMap((one, i) => (one === "firing" || one === "again" ? [rounds[i]!] : []));
 }

@@ -10,15 +10,15 @@ import { profileEvents, type ProfilerOptions } from "../../../src/monitor/qualit
 import { type HistoryArchive, openEventArchive } from "../../../src/offline-store/delta-event-archive.ts";
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
-import { type QueryEngine, sqlText } from "../../../src/offline-store/engine.ts";
+import type { QueryEngine } from "../../../src/offline-store/engine.ts";
 import type { ArchivedEvent } from "../../../src/offline-store/event-archive.ts";
 import { eventRelation } from "../../../src/offline-store/event-reader.ts";
 import type { Value } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
 import { firstSeed } from "../../first-seed.ts";
+import { holdAgainstSql } from "./held-against-sql.ts";
 
 const SEED = firstSeed();
-const DAY = 86_400e6;
 /** Two days before a month's end. */
 const START = Date.UTC(2026, 9, 30) * 1000;
 
@@ -61,43 +61,12 @@ class FailingFiles extends ProfileFiles {
   }
 }
 
-async function holdAgainstSql(archive: HistoryArchive, profiles: string): Promise<number> {
+async function holdArchive(archive: HistoryArchive, profiles: string): Promise<number> {
   const { live, history } = await archive.files();
-  const all = `${eventRelation([...history, ...live], source.columns)} WHERE _event_time IS NOT NULL`;
-  const told = await engine.rows(`SELECT * FROM read_parquet(${sqlText(join(profiles, "*.parquet"))})`);
-  const numbers: Readonly<Record<string, string>> = { amount: "amount", serial: "serial", flag: "flag::INT" };
-  let days = 0;
-  for (const column of source.columns.map(({ name }) => name)) {
-    const number = numbers[column];
-    const exact = await engine.rows(
-      `SELECT floor(epoch_us(_known_time) / ${DAY}.0)::DOUBLE * ${DAY} AS day, count(*)::DOUBLE AS row_count,
-         (count(*) - count("${column}"))::DOUBLE AS nulls, count(DISTINCT "${column}")::DOUBLE AS distinct_count
-         ${number === undefined ? "" : `, avg(${number}) AS mean, stddev_samp(${number}) AS stddev, min(${number})::DOUBLE AS min, max(${number})::DOUBLE AS max, list_sort(list(${number}) FILTER (WHERE ${number} IS NOT NULL))[greatest(1, (floor(0.5 * (count(${number}) - 1)) + 1)::INT)]::DOUBLE AS p50`}
-       FROM ${all} GROUP BY 1 ORDER BY 1`,
-    );
-    const own = told
-      .filter((row) => row["column_name"] === column)
-      .toSorted((a, b) => Number(a["day"]) - Number(b["day"]));
-    expect(own.map((row) => row["day"])).toEqual(exact.map((row) => row["day"]));
-    days = exact.length;
-    for (const [i, wanted] of exact.entries()) {
-      const profile = own[i]!;
-      for (const name of ["row_count", "nulls"]) expect([column, profile[name]]).toEqual([column, wanted[name]]);
-      const distinct = Number(wanted["distinct_count"]);
-      const allowed = 6 * Number(profile["distinct_error"]) * distinct;
-      expect(Math.abs(Number(profile["distinct_count"]) - distinct)).toBeLessThanOrEqual(allowed);
-      if (number === undefined) continue;
-      for (const name of ["min", "max"]) expect([name, profile[name]]).toEqual([name, wanted[name]]);
-      for (const name of ["mean", "stddev"]) {
-        if (wanted[name] === null) expect(profile[name]).toBeNull();
-        else expect(Math.abs(Number(profile[name]) - Number(wanted[name]))).toBeLessThanOrEqual(1e-9 * 1000);
-      }
-      if (wanted["p50"] === null) continue;
-      const error = Number(profile["quantile_error"]) * Math.abs(Number(wanted["p50"])) + 1e-9;
-      expect(Math.abs(Number(profile["p50"]) - Number(wanted["p50"]))).toBeLessThanOrEqual(error);
-    }
-  }
-  return days;
+  const events = `${eventRelation([...history, ...live], source.columns)} WHERE _event_time IS NOT NULL`;
+  const columns = source.columns.map(({ name }) => name);
+  const numbers = { amount: "amount", serial: "serial", flag: "flag::INT" };
+  return holdAgainstSql({ engine, events, columns, numbers, profiles });
 }
 
 describe("profiles of a source", () => {
@@ -134,7 +103,7 @@ describe("profiles of a source", () => {
     const { liveEnd } = await archive.files();
     await profileEvents(optionsWith(files), source, await archive.files());
     expect((await files.place(engine))?.endOffset).toBe(liveEnd);
-    expect(await holdAgainstSql(archive, profiles)).toBeGreaterThan(2);
+    expect(await holdArchive(archive, profiles)).toBeGreaterThan(2);
     // Nothing is read twice.
     expect(await profileEvents(optionsWith(files), source, await archive.files())).toBe(0);
   });

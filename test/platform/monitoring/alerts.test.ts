@@ -214,6 +214,39 @@ describe("alerts", () => {
     expect(receiver.received).toHaveLength(1);
   });
 
+  it("tell again while something fires, through a restart, and not behind what the receiver has not taken yet", async () => {
+    const hook = webhook("hook", { url: receiver.url });
+    const definitions = [hook, alert("stale", { on: "pipeline-age", repeat: "4h", to: hook })];
+    const sources = { freshness: async () => [signal()] };
+    const alerts = await open(definitions, sources);
+    await alerts.evaluateNow();
+    await receiver.has(1);
+    await pass(alerts, 239);
+    await alerts.close();
+    // Nobody is there when it is due, nor the next time.
+    const { port, received } = receiver;
+    await receiver.close();
+    let restarted = await open(definitions, sources);
+    await pass(restarted, 1);
+    await pass(restarted, 240);
+    await until(async () => Number((await restarted.list()).undelivered[0]?.["attempts"]) > 0, "a failed attempt");
+    const [{ notice_id: id }] = (await restarted.list()).undelivered as [Readonly<Record<string, unknown>>];
+    await restarted.close();
+    receiver = await openReceiver(port);
+    restarted = await open(definitions, sources);
+    expect((await restarted.list()).undelivered).toHaveLength(1);
+    await pass(restarted, 1);
+    await receiver.has(1);
+    const again = receiver.received[0]!.json;
+    expect(again).toMatchObject({ id, event: "firing", repeated: true, since: received[0]!.json["since"] });
+    expect(again["text"]).toBe("[WARNING, STILL] stale: pipeline-age of traffic@1: age_seconds 90, threshold 60");
+    expect(received.map(({ json }) => json["repeated"])).toEqual([false]);
+    await until(async () => (await restarted.list()).undelivered.length === 0, "the outbox to be empty");
+    await pass(restarted, 239);
+    await receiver.has(2);
+    expect(receiver.received[1]!.json).toMatchObject({ repeated: true });
+  });
+
   it("are not told of while they are silent; a silence has an end, who asked for it, and can be ended", async () => {
     const hook = webhook("hook", { url: receiver.url });
     const alerts = await open([hook, alert("stale", { on: "pipeline-age", to: hook })], {

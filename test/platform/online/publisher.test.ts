@@ -191,7 +191,7 @@ async function runCase(seed: number, counts: { failures: number; losses: number 
   let isStarted = false;
   for (let round = 0; round < 100; round++) {
     if (round === 10 || (!isStarted && random.oneIn(10))) {
-      if (!isStarted) publisher.start(() => []);
+      if (!isStarted) publisher.start(() => ({ flushed: [] }));
       isStarted = true;
     }
     const view = random.pick(views);
@@ -259,7 +259,7 @@ it("a publisher leaves out a view whose newest events are beside its states, and
     onError: () => undefined,
     retryMillisMin: 1,
   });
-  publisher.start(() => []);
+  publisher.start(() => ({ flushed: [] }));
   while (!publisher.isCaughtUp) await sleep(1);
   expect(target.getMeta(`view/${tailed.name}`)).toBeNull();
   expect(target.getMeta(`view/${whole.name}`)).toEqual(local.getMeta(`view/${whole.name}`));

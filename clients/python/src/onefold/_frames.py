@@ -152,6 +152,8 @@ class BatchPlan:
     def __init__(self, schema: Mapping[str, Any], entities: pd.DataFrame | Sequence[Mapping[str, Any]]) -> None:
         pd = pandas()
         self._features: Sequence[Mapping[str, str]] = schema["features"]
+        #: Of an experiment rows may be of several services, and each says of which.
+        self._is_experiment = "variants" in schema
         is_frame = isinstance(entities, pd.DataFrame)
         self._frame: Any = entities
         if not is_frame:
@@ -168,17 +170,20 @@ class BatchPlan:
         has_request = is_frame and wanted and all(name in columns for name in wanted)
         #: Request data that stands in the frame.
         self.request = list(rows_of_frame(self._frame, wanted)) if has_request else None
-        clashing = [name for name in columns if name in {feature["name"] for feature in self._features}]
+        added = {feature["name"] for feature in self._features} | ({"variant"} if self._is_experiment else set())
+        clashing = [name for name in columns if name in added]
         if clashing:
             raise ValueError(f"the rows already have columns named {', '.join(clashing)}, as features are")
 
     def frame(self, results: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         pd = pandas()
         features = {
-            name: series_of_json([result["features"][name] for result in results], feature["type"])
+            name: series_of_json([result["features"].get(name) for result in results], feature["type"])
             for feature in self._features
             for name in [feature["name"]]
         }
+        if self._is_experiment:
+            features["variant"] = series_of_json([result["metadata"]["variant"] for result in results], "string")
         added = pd.DataFrame(features, index=pd.RangeIndex(len(results)))
         added.index = self._frame.index
         return pd.concat([self._frame, added], axis=1)

@@ -83,7 +83,7 @@ class AsyncOnefold:
         """A service's feature vector for one set of entities, as of now.
 
         Args:
-            service: The service's name.
+            service: The service's name, or an experiment's: then ``metadata["variant"]`` says which version was served.
             entities: Keys by key column, ``{"user_id": "ada"}``, or by entity.
             request: Request data of the service's on-demand features, by column.
             fit: The fit to transform with; default the newest.
@@ -136,7 +136,8 @@ class AsyncOnefold:
         Returns:
             A frame of as many rows as ``entities``, in their order and with their index: its columns, and behind them one
             a feature, in the vector's order. int64 is ``Int64``, bool ``boolean``, float64 ``float64`` with NaN for null,
-            timestamp ``datetime64[us, UTC]``, string, bytes and lists ``object`` with None.
+            timestamp ``datetime64[us, UTC]``, string, bytes and lists ``object`` with None. By an experiment's name one a
+            feature of any of its versions, and ``variant``, the version that was served.
 
         Raises:
             OnefoldError: As ``get_features``; ``where`` has the row within its thousand.

@@ -1,0 +1,51 @@
+/** A reviewed plan for people: the changes with what each breaks, then what is computed, what is left, what has drifted. */
+import type { PlannedBackfill, ReviewedPlan } from "../platform/reviewed-plan.ts";
+import type { Broken, NotInCode, ReviewedChange } from "../registry/plan-review.ts";
+import { formatChanges } from "./change-text.ts";
+import { costText } from "./cost-text.ts";
+
+export function planText(plan: ReviewedPlan): string {
+  const changes = plan.changes.filter(({ change }) => change !== "unchanged");
+  return [
+    changes.length === 0 ? "nothing to change" : changes.map(changeText).join("\n"),
+    section("computed from history:", plan.backfills.map(backfillText)),
+    section("registered, and not in the code; apply leaves them as they are:", plan.removed.map(removedText)),
+    section(
+      "drifted:",
+      plan.drift.map(({ name, message }) => `${name}: ${message}`),
+    ),
+    ...(changes.length === 0 ? [] : [totals(plan)]),
+  ]
+    .filter((text) => text !== "")
+    .join("\n");
+}
+
+function changeText(change: ReviewedChange): string {
+  const when = change.lastAppliedAt === undefined ? [] : [`    last applied ${change.lastAppliedAt}`];
+  return [formatChanges([change]), ...when, ...change.breaks.map((broken) => `    ${brokenText(broken)}`)].join("\n");
+}
+
+export function brokenText({ kind, name, why }: Broken): string {
+  return `breaks ${kind} ${name}: ${why}`;
+}
+
+function backfillText({ view, why, cost, note }: PlannedBackfill): string {
+  if (cost === null) return `${view}, as ${why}: cost unknown: ${note}`;
+  return costText(`${view}, as ${why}`, cost).replaceAll("\n", "\n    ");
+}
+
+function removedText({ kind, name, registeredAt, readBy }: NotInCode): string {
+  const readers = readBy.length === 0 ? "read by nothing that is registered" : `read by ${readBy.join(", ")}`;
+  return `- ${kind} ${name}, registered ${registeredAt}, ${readers}`;
+}
+
+function totals({ changes, removed, breaking }: ReviewedPlan): string {
+  const count = (kind: ReviewedChange["change"]): number => changes.filter(({ change }) => change === kind).length;
+  const refused = count("refuse") === 0 ? "" : `, ${count("refuse")} refused`;
+  const left = removed.length === 0 ? "" : `, ${removed.length} not in the code`;
+  return `${count("add")} to add, ${count("change")} to change${refused}${left}${breaking ? "; it breaks what is in use" : ""}`;
+}
+
+function section(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? "" : [title, ...lines.map((line) => `  ${line}`)].join("\n");
+}

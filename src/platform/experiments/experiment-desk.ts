@@ -1,0 +1,69 @@
+/**
+ * Experiments of a platform: what runs and since when, and the steps that are asked for.
+ */
+import { type ExperimentDefinition, formatVariant } from "../../define/experiment-definition.ts";
+import { layoutOf, POINTS, pointsOf } from "../../define/experiment-layout.ts";
+import { OnefoldError } from "../../base/errors.ts";
+import type { ShadowNews } from "../../monitor/shadow/shadow-news.ts";
+import type { ShadowCounts } from "./shadow-counts.ts";
+import type { ExperimentStepAsked, RecordedStep } from "../../registry/experiment-state.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { ExperimentDesk, ShownExperiment, ShownStep } from "../../serve/experiment-desk.ts";
+
+/** `shadows`: null where this process serves nothing. `step` records a step, and has all that serves follow it. */
+export function experimentDesk(
+  registry: Registry,
+  shadows: ShadowCounts | null,
+  step: (name: string, asked: ExperimentStepAsked, by: string | null) => Promise<void>,
+): ExperimentDesk {
+  const show = (name: string): ShownExperiment => {
+    return shownExperiment(registry.experiment(name).definition, registry.experimentSteps(name));
+  };
+  return {
+    list: async () => registry.experiments().map(({ definition }) => show(definition.name)),
+    show: async (name) => show(name),
+    ramp: async (name, { weights, by }) => {
+      await step(name, { weights }, by);
+      return show(name);
+    },
+    stop: async (name, { serve, by }) => {
+      await step(name, { serve }, by);
+      return show(name);
+    },
+    compare: async (name) => {
+      const { shadow } = registry.experiment(name).definition;
+      if (shadow === undefined) {
+        throw new OnefoldError("VALUES_MISSING", `${name} has no shadow: nothing is computed beside its answers`, {
+          hint: `give it one: shadow: { service: "delay@2", share: 0.1 }`,
+        });
+      }
+      return { experiment: name, shadow: formatVariant(shadow), comparisons: shadows?.of(name) ?? [] };
+    },
+    took: async (news) => {
+      for (const one of news as readonly ShadowNews[]) shadows?.took(one);
+      return null;
+    },
+  };
+}
+
+export function shownExperiment(
+  { name, variants, unit, salt, exposures = 1, overrides = [], shadow }: ExperimentDefinition,
+  steps: readonly RecordedStep[],
+): ShownExperiment {
+  const nameOf = (place: number): string => formatVariant(variants[place]!);
+  const layout = layoutOf(steps);
+  const points = pointsOf(layout, variants.length);
+  return {
+    name,
+    unit,
+    salt,
+    exposures,
+    variants: points.map((count, place) => ({ variant: nameOf(place), share: count / POINTS })),
+    layout: layout.map(({ from, to, variant }) => ({ from, to, variant: nameOf(variant) })),
+    overrides: overrides.map(({ unit: one, variant }) => ({ unit: one, variant: nameOf(variant) })),
+    shadow: shadow === undefined ? null : { service: formatVariant(shadow), share: shadow.share },
+    steps: steps.map(({ at, by, ...step }): ShownStep => {
+      return "stopped" in step ? { at, by, stopped: nameOf(step.stopped) } : { at, by, weights: step.weights };
+    }),
+  };
+}

@@ -1,0 +1,27 @@
+/** Opens the desks by which what is registered is changed while it serves, and offers them to other processes. */
+import type { ExperimentDesk } from "../serve/experiment-desk.ts";
+import { experimentDesk } from "./experiments/experiment-desk.ts";
+import type { Owned, Shared } from "./platform-parts.ts";
+import type { Registrations } from "./registrations.ts";
+import { openVersionDesk, type VersionDesk } from "./version-desk.ts";
+
+export type { ExperimentDesk } from "../serve/experiment-desk.ts";
+export type { VersionDesk } from "./version-desk.ts";
+
+/** `own` throws `STORAGE_LOCKED` where this process does not own the data folder; who shares the registry need not. */
+export function openDesks(
+  { registry, isShared }: Shared,
+  owned: Owned | null,
+  registrations: Registrations,
+  own: (work: string, instead: string) => unknown,
+): { readonly experiments: ExperimentDesk; readonly versions: VersionDesk } {
+  const experiments = experimentDesk(registry, owned?.shadows ?? null, async (name, asked, by) => {
+    if (!isShared) own("change an experiment", "ask its server: onefold experiments does");
+    await registrations.stepExperiment(name, asked, by);
+  });
+  const versions = openVersionDesk(registry, registrations, () => {
+    if (!isShared) own("move an alias", "ask its server: onefold promote does");
+  });
+  owned?.monitoring.watch({ experiments, versions });
+  return { experiments, versions };
+}

@@ -1,0 +1,63 @@
+/**
+ * Moves aliases, for whoever asks: one that says nothing of where the alias points now means what this process knew when it was
+ * asked, so that of two who move it at once one hears that it was moved.
+ */
+import { parseDuration } from "../base/micros.ts";
+import { aliasesOf, aliasVersion, type AskedMove, DEFAULT_ALIAS, kindOf, LATEST } from "../registry/alias-moves.ts";
+import { parseNamedVersion } from "../registry/named-version.ts";
+import type { Registry } from "../registry/registry.ts";
+import { type Moved, type MoveOptions, shownAlias, type VersionDesk } from "../serve/version-desk.ts";
+import type { Registrations } from "./registrations.ts";
+
+export {
+  type Moved,
+  type MoveOptions,
+  type ShownAlias,
+  shownAliases,
+  type ShownMove,
+  type VersionDesk,
+} from "../serve/version-desk.ts";
+
+/** `refuse` throws where this process may not register anything. */
+export function openVersionDesk(
+  registry: Registry,
+  registrations: Pick<Registrations, "moveAlias">,
+  refuse: () => unknown,
+): VersionDesk {
+  const moveAndShow = async (asked: AskedMove, name: string): Promise<Moved> => {
+    refuse();
+    const made = await registrations.moveAlias({
+      ...asked,
+      from: asked.from === undefined ? known(registry, asked, name) : asked.from,
+    });
+    const { alias = DEFAULT_ALIAS } = asked;
+    const kind = made?.kind ?? asked.kind;
+    const found = aliasesOf(registry.aliasMoves()).find(
+      (one) => one.name === name && one.alias === alias && (kind === undefined || one.kind === kind),
+    );
+    return { moved: made !== null, alias: shownAlias(found!) };
+  };
+  return {
+    promote: async (target, options) =>
+      moveAndShow({ ...askedOf(options), action: "promote", target }, parseNamedVersion(target).name),
+    rollback: async (name, options) => moveAndShow({ ...askedOf(options), action: "rollback", name }, name),
+  };
+}
+
+function askedOf({ kind, as: alias, from, by, keep }: MoveOptions): Omit<AskedMove, "action" | "target" | "name"> {
+  return {
+    by,
+    ...(kind === undefined ? {} : { kind }),
+    ...(alias === undefined ? {} : { alias }),
+    ...(from === undefined ? {} : { from }),
+    ...(keep === undefined ? {} : { keepMicros: keep === "0" ? 0 : parseDuration(keep) }),
+  };
+}
+
+function known(registry: Registry, { kind, alias = DEFAULT_ALIAS }: AskedMove, name: string): number | null {
+  const all = registry.find({ name }).flatMap(({ definition }) => kindOf(definition) ?? []);
+  const meant = kind ?? all[0];
+  return meant === undefined || alias === LATEST
+    ? null
+    : aliasVersion(registry.aliasMoves(), { kind: meant, name, alias });
+}

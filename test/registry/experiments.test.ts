@@ -1,0 +1,104 @@
+/** Steps of experiments in the registry: ramps and stops, with who and when, in files and in PostgreSQL. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { ReplayClock } from "../../src/base/clock.ts";
+import { OnefoldError } from "../../src/base/errors.ts";
+import { parseMicros } from "../../src/base/micros.ts";
+import { experiment } from "../../src/define/experiment.ts";
+import { service } from "../../src/define/service.ts";
+import { decodeRegistry, encodeRegistry } from "../../src/registry/registry-content.ts";
+import type { SharedRegistry } from "../../src/registry/stored-registry.ts";
+import { describeOnEach } from "./backends.ts";
+import { all, spend } from "./example-definitions.ts";
+
+const plain = service("risk", { features: [spend.pick("payments_1h")] });
+const rich = service("risk_more", { features: [spend] });
+const test = experiment("risk_v2", { service: [plain, rich], weights: [90, 10], unit: "user" });
+const definitions = [...all, plain, rich, test];
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  const failure: unknown = await work.then(
+    () => null,
+    (error: unknown) => error,
+  );
+  return failure instanceof OnefoldError ? failure.code : String(failure);
+}
+
+describeOnEach("experiments of a registry", (backend) => {
+  let clock: ReplayClock;
+  let registry: SharedRegistry;
+  beforeEach(async () => {
+    clock = new ReplayClock(parseMicros("2026-01-01T00:00:00Z"));
+    registry = await backend.open(clock);
+    await registry.apply(definitions);
+  });
+
+  it("begin with the weights that were applied, and remember each step with who and when", async () => {
+    expect(registry.experimentSteps("risk_v2")).toEqual([{ weights: [90, 10], at: "2026-01-01T00:00:00Z", by: null }]);
+    clock.advanceTo(parseMicros("2026-01-02T00:00:00Z"));
+    await registry.stepExperiment("risk_v2", { weights: [50, 50] }, "ada");
+    clock.advanceTo(parseMicros("2026-01-03T00:00:00Z"));
+    await registry.stepExperiment("risk_v2", { serve: "risk_more@1" }, "bob");
+    const steps = [
+      { weights: [90, 10], at: "2026-01-01T00:00:00Z", by: null },
+      { weights: [50, 50], at: "2026-01-02T00:00:00Z", by: "ada" },
+      { stopped: 1, at: "2026-01-03T00:00:00Z", by: "bob" },
+    ];
+    expect(registry.experimentSteps("risk_v2")).toEqual(steps);
+    expect((await backend.open(clock)).experimentSteps("risk_v2")).toEqual(steps);
+    expect(registry.history().slice(-2)).toMatchObject([
+      { changes: [{ kind: "experiment", name: "risk_v2", details: ["90, 10 -> 50, 50 by ada"] }] },
+      { changes: [{ kind: "experiment", name: "risk_v2", details: ["50, 50 -> all risk_more@1 by bob"] }] },
+    ]);
+  });
+
+  it("refuse a step that would move units back, and leave what was", async () => {
+    expect(await codeOf(registry.stepExperiment("risk_v2", { weights: [95, 5] }, null))).toBe("EXPERIMENT_BACKWARD");
+    expect(await codeOf(registry.stepExperiment("risk_v2", { weights: [1] }, null))).toBe("REQUEST_INVALID");
+    expect(await codeOf(registry.stepExperiment("risk_v2", { serve: "risk@7" }, null))).toBe("REQUEST_INVALID");
+    expect(await codeOf(registry.stepExperiment("risk_v3", { weights: [1, 1] }, null))).toBe("EXPERIMENT_UNKNOWN");
+    expect(registry.experimentSteps("risk_v2")).toHaveLength(1);
+    await registry.stepExperiment("risk_v2", { serve: "risk@1" }, null);
+    expect(await codeOf(registry.stepExperiment("risk_v2", { weights: [0, 1] }, null))).toBe("EXPERIMENT_BACKWARD");
+  });
+
+  it("are each made of the one before, whoever makes it", async () => {
+    const other = await backend.open(clock);
+    await registry.stepExperiment("risk_v2", { weights: [50, 50] }, "ada");
+    if (await other.isBehind()) {
+      // One that has not heard of it does not ramp back.
+      expect(await codeOf(other.stepExperiment("risk_v2", { weights: [70, 30] }, "bob"))).toBe("EXPERIMENT_BACKWARD");
+      await other.stepExperiment("risk_v2", { weights: [40, 60] }, "bob");
+      await registry.reload(null);
+      expect(registry.experimentSteps("risk_v2").map(({ by }) => by)).toEqual([null, "ada", "bob"]);
+    }
+  });
+
+  it("keep their steps when the same file is applied again, and take other weights as a step", async () => {
+    await registry.stepExperiment("risk_v2", { weights: [50, 50] }, "ada");
+    expect((await registry.apply(definitions)).dirty).toBe(false);
+    expect(registry.experimentSteps("risk_v2")).toHaveLength(2);
+    const weights = (...given: number[]): Promise<unknown> =>
+      registry.apply([
+        ...definitions.slice(0, -1),
+        experiment("risk_v2", { service: [plain, rich], weights: given, unit: "user" }),
+      ]);
+    expect(await codeOf(weights(80, 20))).toBe("DEFINITION_CHANGED");
+    await weights(30, 70);
+    expect(registry.experimentSteps("risk_v2")).toMatchObject([
+      { weights: [90, 10], by: null },
+      { weights: [50, 50], by: "ada" },
+      { weights: [30, 70], by: null },
+    ]);
+  });
+
+  it("raise the format of what is stored only where there are some", async () => {
+    expect((JSON.parse(await backend.text()) as { format: number }).format).toBe(2);
+    expect(decodeRegistry(await backend.text(), "here").definitions).toHaveLength(definitions.length);
+  });
+});
+
+describe("a registry without experiments", () => {
+  it("is stored as before there were any", () => {
+    expect((JSON.parse(encodeRegistry({ definitions: [], history: [] })) as { format: number }).format).toBe(1);
+  });
+});
