@@ -37,6 +37,8 @@ buildSync({
   outExtension: { ".js": ".mjs" },
   bundle: true,
   packages: "external",
+  // The examples' features, with the platform that is measured.
+  alias: { onefold: join(root, "src", "index.ts") },
   platform: "node",
   format: "esm",
   target: "node20",

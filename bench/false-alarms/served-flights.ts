@@ -12,15 +12,7 @@ import { parseMicros } from "../../src/base/micros.ts";
 import type { Definition, ViewDefinition } from "../../src/define/definition.ts";
 import type { FeatureColumn } from "../../src/monitor/drift/drift-window.ts";
 import { openPlatform } from "../../src/platform.ts";
-
-/** In the order of the time at which they were asked for. */
-export interface ServedVectors {
-  readonly columns: readonly FeatureColumn[];
-  /** Hours since the epoch. */
-  readonly hours: Int32Array;
-  /** By column; NaN is missing. */
-  readonly values: readonly Float64Array[];
-}
+import type { ServedVectors } from "./served-vectors.ts";
 
 /** Everything is written into `folder`. */
 export async function servedFlights(folder: string, period: Period): Promise<ServedVectors> {

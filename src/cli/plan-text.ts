@@ -11,6 +11,7 @@ export function planText(plan: ReviewedPlan): string {
     changes.length === 0 ? "nothing to change" : changes.map(changeText).join("\n"),
     section("computed from history:", plan.backfills.map(backfillText)),
     section("written anew, while pushes wait:", plan.rewrites.map(rewriteText)),
+    section("retired, and still in the code:", plan.changes.filter(isRetired).map(retiredText)),
     section("registered, and not in the code; apply leaves them as they are:", plan.removed.map(removedText)),
     section(
       "drifted:",
@@ -20,6 +21,15 @@ export function planText(plan: ReviewedPlan): string {
   ]
     .filter((text) => text !== "")
     .join("\n");
+}
+
+/** What is unchanged has something to say only where it was retired. */
+function isRetired({ change, details }: ReviewedChange): boolean {
+  return change === "unchanged" && details.length > 0;
+}
+
+function retiredText({ kind, name, details }: ReviewedChange): string {
+  return `${kind} ${name}: ${details.join("; ")}`;
 }
 
 function changeText(change: ReviewedChange): string {

@@ -1,23 +1,34 @@
 /**
  * A report as signals: for each feature that could be judged one of its values and one of its missing values.
+ *
+ * Its effect is told to be beyond where it is more than small, and far from what is usual of an hour.
  */
 import { serviceSubject } from "../service-subject.ts";
 import type { Signal, SignalSubject } from "../signal.ts";
 import type { DriftReport, ReportedFeature } from "./drift-report.ts";
 import { MEASURES } from "./choose-measure.ts";
 import { summaryOf } from "./report-json.ts";
+import { newsFrom, type UsualEffects } from "./usual-effects.ts";
 
-export function driftSignals(report: DriftReport): Signal[] {
-  return report.features.flatMap((feature) => [
-    ...(feature.judged === null ? [] : [valueSignal(report, feature, feature.judged)]),
-    missingSignal(report, feature),
-  ]);
+/** What the effects can be at most. */
+const EFFECT_MOST = { ks_distance: 1, jensenshannon: Math.sqrt(Math.LN2) } as const;
+const COHENS_H_MOST = Math.PI;
+
+export function driftSignals(report: DriftReport, usual: UsualEffects): Signal[] {
+  return report.features.flatMap((feature) => {
+    const { values, missing } = usual.get(feature.feature) ?? { values: 0, missing: 0 };
+    return [
+      ...(feature.judged === null ? [] : [valueSignal(report, feature, feature.judged, values)]),
+      missingSignal(report, feature, missing),
+    ];
+  });
 }
 
 function valueSignal(
   report: DriftReport,
   feature: ReportedFeature,
   judged: NonNullable<ReportedFeature["judged"]>,
+  usual: number,
 ): Signal {
   const { measure, value, threshold, isBeyond, effect, test } = judged;
   return {
@@ -31,9 +42,7 @@ function valueSignal(
     samples: feature.current.count,
     detail: {
       effect_measure: effect.measure,
-      effect_size: effect.value,
-      effect_threshold: effect.threshold,
-      effect_beyond: effect.value >= effect.threshold,
+      ...effectDetail(effect.value, effect.threshold, usual, EFFECT_MOST[effect.measure]),
       test: test.name,
       baseline: report.baseline.source,
       before: summaryOf(feature.reference),
@@ -42,7 +51,17 @@ function valueSignal(
   };
 }
 
-function missingSignal(report: DriftReport, feature: ReportedFeature): Signal {
+function effectDetail(size: number, least: number, usual: number, most: number) {
+  const threshold = Math.max(least, newsFrom(usual, most));
+  return {
+    effect_size: size,
+    effect_threshold: threshold,
+    effect_beyond: size >= threshold,
+    effect_usual: usual,
+  };
+}
+
+function missingSignal(report: DriftReport, feature: ReportedFeature, usual: number): Signal {
   const { reference, current, pValue, threshold, effect, effectThreshold, isDrifted } = feature.missing;
   return {
     ...frame(report, feature),
@@ -55,9 +74,7 @@ function missingSignal(report: DriftReport, feature: ReportedFeature): Signal {
     samples: feature.current.count + feature.current.missing,
     detail: {
       effect_measure: "cohens_h",
-      effect_size: effect,
-      effect_threshold: effectThreshold,
-      effect_beyond: effect >= effectThreshold,
+      ...effectDetail(effect, effectThreshold, usual, COHENS_H_MOST),
       baseline: report.baseline.source,
       missing_before: reference,
       missing_now: current,
