@@ -15,13 +15,16 @@ const FAULTS = [
   "test/ingest/kafka/drafts.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/ingest/kafka/late-views.test.ts",
+  "test/ingest/kafka/source-evolution.test.ts",
   "test/ingest/kafka/source-ids.test.ts",
   "test/ingest/kafka/worker.test.ts",
   "test/platform/backfill-corrected.test.ts",
   "test/platform/fold-apart.test.ts",
+  "test/platform/forgetting-shared.test.ts",
   "test/platform/kill-nine.test.ts",
   "test/platform/shared-registry.test.ts",
   "test/services/components.test.ts",
+  "test/services/start-anew.test.ts",
 ];
 
 /** What a user does, from the first command to the last: the documents' pages, the demos, the benchmarks. */
@@ -46,6 +49,7 @@ const JOURNEYS = [
   "test/cli/serve-training.test.ts",
   "test/cli/shared-registry.test.ts",
   "test/cli/tables.test.ts",
+  "test/cli/versions.test.ts",
   "test/cli/worker-tables.test.ts",
   "test/deploy/prometheus.test.ts",
   "test/docs/cli-page.test.ts",
@@ -55,6 +59,7 @@ const JOURNEYS = [
   "test/docs/training-page.test.ts",
   "test/docs/training-sets-page.test.ts",
   "test/offline-store/spark.test.ts",
+  "test/platform/monitoring/folded-drift.test.ts",
   "test/platform/monitoring/otlp.test.ts",
   "test/platform/online/kafka-freshness.test.ts",
   "test/platform/online/online-monitoring.test.ts",
@@ -70,8 +75,48 @@ const JOURNEYS = [
   "test/platform/source-evolution.test.ts",
 ];
 
-/** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone. */
-const long = process.env["ONEFOLD_TESTS"] === "long";
+/**
+ * Files that leave nothing behind in their process run one after the other in one, and what they import is loaded there once:
+ * half a second less for each. Not so where memory is measured, the process's settings are changed, or hooks stand in a
+ * module that several files import.
+ */
+const SHARING = [
+  "test/{base,client,define,fold,monitor,offline-store,registry,schema,serve,training,vector}/**/*.test.ts",
+  "test/ingest/**/*.test.ts",
+  "test/platform/**/*.test.ts",
+  "test/testing/e*.test.ts",
+];
+const ALONE = [
+  "test/fold/unheard.test.ts",
+  "test/ingest/{expectations,history-import,import-door}.test.ts",
+  "test/monitor/metrics/metrics.test.ts",
+  "test/offline-store/csv-file.test.ts",
+  "test/platform/push-over-http.test.ts",
+  "test/platform/training-jobs/*.test.ts",
+  "test/serve/http-fast/{connection,fuzz}.test.ts",
+  "test/serve/{kept-answers,request-body}.test.ts",
+  "test/serve/resp/{fuzz,limits}.test.ts",
+];
+
+const NOT_QUICK = [...TIMED, ...FAULTS, ...JOURNEYS];
+
+/** What may differ from one Node to the next: arithmetic, bytes, native packages, threads, HTTP's parser, sockets. */
+const BY_NODE = [
+  "test/{base,client,define,fold,ingest,offline-store,schema,serve,training,vector}/**/*.test.ts",
+  "test/platform/{every-mode,feature-platform,transformations}.test.ts",
+  "test/testing/e*.test.ts",
+];
+/** Of that, what others do: brokers, Redis, Python; and what computes once more with what the rest has shown. */
+const NOT_BY_NODE = [
+  "test/ingest/kafka/**",
+  "test/offline-store/table-readers.test.ts",
+  "test/online-store/redis/{cluster-replicas,large-writes,redis-outages,valkey}.test.ts",
+  "test/serve/feast-client.test.ts",
+  "test/training/{bad-labels,corrected-tasks,entity-sample,generated-spine,leakage,several-services}.test.ts",
+];
+
+/** `npm test` runs what is quick; `npm run test:long` the rest, `npm run test:faults` the faults alone, each by name. */
+const which = process.env["ONEFOLD_TESTS"];
 
 const alias = [
   { find: /^onefold$/, replacement: `${import.meta.dirname}/src/index.ts` },
@@ -79,8 +124,10 @@ const alias = [
 ];
 const shared = {
   pool: "forks",
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  // Room for a machine that is slow and busy, and for a component that has to be started three times.
+  testTimeout: 180_000,
+  hookTimeout: 240_000,
+  expect: { poll: { timeout: 60_000 } },
   setupFiles: "test/repeatable-properties.ts",
 } as const;
 
@@ -89,17 +136,25 @@ const project = (name: string, include: string[], maxWorkers: number, groupOrder
   test: { ...shared, name, include, maxWorkers, sequence: { groupOrder }, ...more },
 });
 
+const quick = [
+  project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...NOT_QUICK, ...SHARING] }),
+  project("alone", ALONE, 2, 0),
+  project("shared", SHARING, 2, 0, { exclude: [...NOT_QUICK, ...ALONE], isolate: false }),
+  // Somebody else may have taken the processor: once more.
+  project("timed", TIMED, 1, 1, { retry: 2 }),
+];
+/** Without the outages and the workers, whose processes and servers are other programs. */
+const node24 = [
+  project("suite", ["test/online-store/**/*.test.ts", "test/testing/door.test.ts"], 2, 0, { exclude: NOT_BY_NODE }),
+  project("alone", ALONE, 2, 0, { exclude: [...NOT_BY_NODE, "test/{monitor,platform}/**"] }),
+  project("shared", BY_NODE, 2, 0, { exclude: [...NOT_QUICK, ...ALONE, ...NOT_BY_NODE], isolate: false }),
+  project("timed", ["test/ingest/hot-states.test.ts", "test/serve/http-server.test.ts"], 1, 1, { retry: 2 }),
+];
+const long = [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 1, 1)];
+
 export default defineConfig({
   test: {
     globalSetup: "test/services/desk.ts",
-    projects: long
-      ? [
-          project("journeys", JOURNEYS, 2, 0, { testTimeout: 180_000 }),
-          project("faults", FAULTS, 1, 1, { testTimeout: 180_000 }),
-        ]
-      : [
-          project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...TIMED, ...FAULTS, ...JOURNEYS] }),
-          project("timed", TIMED, 1, 1),
-        ],
+    projects: which === "long" ? long : which === "node24" ? node24 : quick,
   },
 });

@@ -11,15 +11,6 @@ const binaryPackage = process.platform === "linux" && process.arch === "x64" ? "
 const prefix = join(root, ".cache", "node24");
 const node24 = join(prefix, "node_modules", binaryPackage, "bin", process.platform === "win32" ? "node.exe" : "node");
 
-const PARTS = (
-  "base client define fold ingest offline-store online-store schema serve testing training vector " +
-  "platform/every-mode platform/feature-platform platform/transformations"
-)
-  .split(" ")
-  .map((part) => `test/${part}`);
-/** Takes minutes with a real broker, and computes with what stands above. */
-const EXCLUDED = ["--exclude", "test/ingest/kafka/**"];
-
 requireNode();
 installDependencies();
 build();
@@ -29,7 +20,7 @@ if (!existsSync(node24)) {
   if (run("npm", ["install", "--prefix", prefix, ...flags, `${binaryPackage}@24`]) !== 0) process.exit(1);
 }
 const filters = process.argv.slice(2);
-// Of the random cases some: they are the same ones as on Node 20, and tell whether this one computes the same.
-const env = { ONEFOLD_CASES: "3000" };
-const what = filters.length > 0 ? filters : [...PARTS, ...EXCLUDED];
-process.exitCode = run(node24, ["scripts/test.mjs", "--suite", ...what], { env });
+// Which they are is in vitest.config.ts. Of the random cases some: they are the same ones as on Node 20, and tell whether
+// this one computes the same.
+const env = { ONEFOLD_TESTS: "node24", ONEFOLD_CASES_SHARE: "0.2" };
+process.exitCode = run(node24, ["scripts/test.mjs", "--suite", ...filters], { env });

@@ -131,7 +131,7 @@ export class Platform {
   readonly drift: DriftDesk;
   /** What runs, ramps and stops (docs/experiments.md). */
   readonly experiments: ExperimentDesk;
-  /** Promotes and rolls back (docs/versions.md). */
+  /** Promotes, rolls back and retires (docs/versions.md). */
   readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
@@ -176,7 +176,7 @@ export class Platform {
       onRegistered: () => (this.#context.revision.count += 1),
       onBuilt: () => this.#changed(),
     });
-    const desks = openDesks(shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
+    const desks = openDesks(context, shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
     this.experiments = desks.experiments;
     this.versions = desks.versions;
     const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
@@ -386,7 +386,7 @@ export class Platform {
     const { sources, servingLog, drift } = this.#owned;
     await Promise.all([sources.settle(), servingLog.flush(), this.#workers?.flushServingLogs()]);
     await this.#workers?.flushDrift();
-    await drift.recorder.flush();
+    await Promise.all([drift.recorder.flush(), drift.folded?.flush()]);
   }
 
   /** The stored states of a view, in key order, as of the last flush. */

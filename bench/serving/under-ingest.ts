@@ -1,9 +1,12 @@
 /**
  * Case c: 30 windowed features of ten views at fixed rates of requests, while 5,000 events a second are pushed,
- * each folding into every view.
+ * each folding into every view. With what share of a core the server took, all its threads, and how many requests it
+ * answered before the load gave up waiting, 20 seconds behind the last.
  */
 import { SeededRandom } from "../../src/testing/random.ts";
 import type { Value } from "../../src/schema/value.ts";
+import type { BenchCase } from "../report.ts";
+import { cpuMicros } from "./cpu-time.ts";
 import { type KeptAnswer, runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { PaymentWriter } from "./payment-writer.ts";
@@ -30,13 +33,20 @@ export async function readsUnderIngest(bench: BenchRun, world: World): Promise<v
   };
   const seen: SeenReply[] = [];
   let replies = 0;
-  const written = await bench.serving(world, async ({ httpPort: port }) => {
+  const written = await bench.serving(world, async ({ httpPort: port, pid }) => {
     const writer = PaymentWriter.start({ port, accounts, eventsPerSecond: EVENTS_PER_SECOND, seed: 3 });
     await measureRate({ port, accounts, requestsPerSecond: RATES[0], seconds, seed: 4 });
     for (let round = 0; round < rounds; round++) {
       for (const requestsPerSecond of RATES) {
         const seed = 5 + round * RATES.length;
+        const [busyBefore, startMs] = [cpuMicros(pid), performance.now()];
         const { result, kept } = await measureRate({ port, accounts, requestsPerSecond, seconds, seed });
+        const busy = cpuMicros(pid);
+        if (busyBefore !== null && busy !== null) {
+          const share = (busy - busyBefore) / 1000 / (performance.now() - startMs);
+          note(`c-${requestsPerSecond / 1000}k-core`, 100 * share);
+        }
+        note(`c-${requestsPerSecond / 1000}k-answered`, (100 * result.answered) / result.latenciesMs.length);
         for (const [name, share] of QUANTILES) {
           note(`c-${requestsPerSecond / 1000}k-${name}`, quantileOf(result.latenciesMs, share));
         }
@@ -49,11 +59,17 @@ export async function readsUnderIngest(bench: BenchRun, world: World): Promise<v
   });
   for (const [name, measured] of figures) {
     const goal = name.endsWith("k-p99") ? { goal: P99_MS_MAX } : {};
-    bench.report({ case: name, unit: "ms", better: "lower", rounds: measured, ...goal });
+    bench.report({ case: name, ...unitOf(name), rounds: measured, ...goal });
   }
   const ingested = written.events.length / written.seconds;
   bench.report({ case: "c-ingested", unit: "events/s", better: "higher", rounds: [ingested], goal: EVENTS_PER_SECOND });
   bench.reportChecked("c", await checkReplies(world, seen, written.events), replies);
+}
+
+function unitOf(name: string): Pick<BenchCase, "unit" | "better"> {
+  if (name.endsWith("-core")) return { unit: "% of a core", better: "lower" };
+  if (name.endsWith("-answered")) return { unit: "% of requests", better: "higher" };
+  return { unit: "ms", better: "lower" };
 }
 
 interface Measurement {

@@ -9,7 +9,7 @@ export const diagnostics: {
   readonly appended: Channel;
   /** A push's events made durable: `{source, durationMs}`, from when it was taken in. */
   readonly durable: Channel;
-  /** `events[from..to)` folded into all views of their source: `{source, views, events, from, to, nowMicros, durationMs}`. */
+  /** `events[from..to)` folded into all views of their source: `{source, views, runners, events, from, to, nowMicros, durationMs}`. */
   readonly folded: Channel;
   /** State and positions flushed: `{source, states, bytes, durationMs}`. */
   readonly flushed: Channel;

@@ -46,7 +46,9 @@ export async function approve(plan: ReviewedPlan, terminal: Terminal): Promise<b
     });
   }
   if (!plan.breaking) return false;
-  const broken = plan.changes.flatMap(({ breaks }) => breaks.map(brokenText));
+  const broken = plan.changes.flatMap(({ breaks }) =>
+    breaks.filter(({ effect }) => effect === "stops").map(brokenText),
+  );
   throw new OnefoldError("APPROVAL_REQUIRED", `it would break what is in use:\n  ${broken.join("\n  ")}`, {
     hint: "give it --auto-approve, or the file of a plan that was reviewed: onefold plan --out FILE, onefold apply FILE",
   });

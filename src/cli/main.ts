@@ -33,6 +33,7 @@ import { materializeCommand } from "./commands/materialize.ts";
 import { planCommand } from "./commands/plan.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { qualityCommand } from "./commands/quality.ts";
+import { retireCommand } from "./commands/retire.ts";
 import { runCommand, runsCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { serveWorkerCommand } from "./commands/serve-worker.ts";
@@ -61,6 +62,7 @@ for (const command of [
   promoteCommand(),
   rollbackCommand(),
   aliasesCommand(),
+  retireCommand(),
   ingestCommand(),
   correctCommand(),
   retractCommand(),

@@ -1,14 +1,17 @@
 /** A reviewed plan for people: the changes with what each breaks, then what is computed, what is left, what has drifted. */
-import type { PlannedBackfill, ReviewedPlan } from "../platform/reviewed-plan.ts";
+import type { PlannedBackfill, PlannedRewrite, ReviewedPlan } from "../platform/reviewed-plan.ts";
 import type { Broken, NotInCode, ReviewedChange } from "../registry/plan-review.ts";
 import { formatChanges } from "./change-text.ts";
-import { costText } from "./cost-text.ts";
+import { costText, formatMegabytes } from "./cost-text.ts";
+import { formatCount } from "./progress.ts";
 
 export function planText(plan: ReviewedPlan): string {
   const changes = plan.changes.filter(({ change }) => change !== "unchanged");
   return [
     changes.length === 0 ? "nothing to change" : changes.map(changeText).join("\n"),
     section("computed from history:", plan.backfills.map(backfillText)),
+    section("written anew, while pushes wait:", plan.rewrites.map(rewriteText)),
+    section("retired, and still in the code:", plan.changes.filter(isRetired).map(retiredText)),
     section("registered, and not in the code; apply leaves them as they are:", plan.removed.map(removedText)),
     section(
       "drifted:",
@@ -20,18 +23,31 @@ export function planText(plan: ReviewedPlan): string {
     .join("\n");
 }
 
+/** What is unchanged has something to say only where it was retired. */
+function isRetired({ change, details }: ReviewedChange): boolean {
+  return change === "unchanged" && details.length > 0;
+}
+
+function retiredText({ kind, name, details }: ReviewedChange): string {
+  return `${kind} ${name}: ${details.join("; ")}`;
+}
+
 function changeText(change: ReviewedChange): string {
   const when = change.lastAppliedAt === undefined ? [] : [`    last applied ${change.lastAppliedAt}`];
   return [formatChanges([change]), ...when, ...change.breaks.map((broken) => `    ${brokenText(broken)}`)].join("\n");
 }
 
-export function brokenText({ kind, name, why }: Broken): string {
-  return `breaks ${kind} ${name}: ${why}`;
+export function brokenText({ effect, kind, name, why }: Broken): string {
+  return `${effect === "stops" ? "breaks" : "changes"} ${kind} ${name}: ${why}`;
 }
 
 function backfillText({ view, why, cost, note }: PlannedBackfill): string {
   if (cost === null) return `${view}, as ${why}: cost unknown: ${note}`;
   return costText(`${view}, as ${why}`, cost).replaceAll("\n", "\n    ");
+}
+
+function rewriteText({ table, rows, bytes, files }: PlannedRewrite): string {
+  return `table ${table}: ${formatCount(rows)} rows, ${formatMegabytes(bytes)} in ${formatCount(files)} files`;
 }
 
 function removedText({ kind, name, registeredAt, readBy }: NotInCode): string {

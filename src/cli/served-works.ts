@@ -12,7 +12,7 @@ import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
 import { loadedProblems } from "../registry/plan-review.ts";
 import type { ApplyConditions, PlannedChange } from "../registry/registry.ts";
-import type { MoveOptions } from "../platform/version-desk.ts";
+import type { MoveOptions, RetireOptions } from "../platform/version-desk.ts";
 import type { DeskWork } from "./owner-desk.ts";
 import type { OnProgress } from "./progress.ts";
 
@@ -43,6 +43,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
     promote: ({ target, options }: { target: string; options: MoveOptions }) =>
       platform.versions.promote(target, options),
     rollback: ({ name, options }: { name: string; options: MoveOptions }) => platform.versions.rollback(name, options),
+    retire: ({ target, options }: { target: string; options: RetireOptions }) =>
+      platform.versions.retire(target, options),
     correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
       platform.correct(source, corrections),
     forget: ({ entity, key, shared }: { entity: string; key: readonly string[]; shared: boolean }) =>

@@ -15,6 +15,16 @@ export interface ColumnPast {
 
 const NO_PAST: ColumnPast = { names: [], isDropped: false };
 
+/** What is said of a column's past where there is none to tell of: only a source's are stored. */
+export function pastProblems(what: string, columns: Readonly<Record<string, AnyColumnType>>): string[] {
+  return Object.entries(columns)
+    .filter(([, column]) => {
+      const { names, from, isDropped } = (column.past as ColumnPast | undefined) ?? NO_PAST;
+      return names.length > 0 || from !== undefined || isDropped;
+    })
+    .map(([name]) => `${what} "${name}": was, widenedFrom and dropped are for the columns of a source`);
+}
+
 /** A column's type as the DSL writes it; every method returns a new one. */
 export class ColumnType<K extends Kind = Kind, N extends boolean = boolean> {
   declare readonly "~types": { readonly kind: K; readonly nullable: N };

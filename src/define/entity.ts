@@ -2,7 +2,7 @@
  * `entity`: what features describe, by a key of one or more columns.
  */
 import type { ValueType } from "../schema/value.ts";
-import type { AnyColumnType } from "./column-type.ts";
+import { pastProblems, type AnyColumnType } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
 import type { Described, EntityDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
@@ -36,6 +36,7 @@ export function entity<const N extends string, Keys extends Readonly<Record<stri
   const nullable = Object.keys(keys).filter((keyName) => keys[keyName]!.isNullable);
   refuse(definition, "entity", [
     ...nullable.map((keyName) => `key column "${keyName}" cannot be nullable`),
+    ...pastProblems("key column", keys),
     ...entityProblems(definition),
   ]);
   return definition as Entity<N, Keys>;

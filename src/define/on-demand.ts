@@ -2,7 +2,7 @@
  * `onDemand`: features computed at request time by a pure function of other features and of what the
  * request carries. `src/vector/` runs it, for a request and for a training row alike.
  */
-import type { AnyColumnType, InputRow, KindOf, ValueRow } from "./column-type.ts";
+import { pastProblems, type AnyColumnType, type InputRow, type KindOf, type ValueRow } from "./column-type.ts";
 import { callSite, refuse } from "./defined-at.ts";
 import type { Described, OnDemandContext, OnDemandDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
@@ -104,7 +104,8 @@ export function onDemand<
     tags: options.tags,
     definedAt: callSite(onDemand),
   });
-  refuse(definition, "on-demand view", onDemandProblems(definition));
+  const ofPast = pastProblems("request column", options.request ?? {});
+  refuse(definition, "on-demand view", [...ofPast, ...onDemandProblems(definition)]);
   const result = withSelection(definition);
   rememberReferences(
     result,

@@ -149,6 +149,10 @@ function watermarkProblems(source: BatchSourceDefinition): string[] {
   }
   const column = source.columns.find(({ name }) => name === watermark.column);
   if (column === undefined) return [`watermark: ${missing(watermark.column, source)}`];
+  if (column.as !== undefined)
+    return [
+      `watermark: column "${column.as}" was renamed, and a watermark is asked for under one name: leave it as it was`,
+    ];
   const { name } = column.type;
   if (!["timestamp", "int64", "string"].includes(name))
     return [`watermark: column "${column.name}" is ${formatType(column.type)}, not a timestamp, int64 or string`];

@@ -15,6 +15,12 @@ export function storedNames(columns: readonly Pick<Column, "name" | "as">[]): St
   return (name) => renamed.get(name) ?? name;
 }
 
+/** The way back: what those who ask are told. */
+export function presentNames(columns: readonly Pick<Column, "name" | "as">[]): StoredName {
+  const renamed = new Map(columns.flatMap(({ name, as }) => (as === undefined ? [] : [[name, as] as const])));
+  return (name) => renamed.get(name) ?? name;
+}
+
 export function withStoredNames(expression: Expression, stored: StoredName): Expression {
   const of = (part: Expression): Expression => withStoredNames(part, stored);
   switch (expression.op) {

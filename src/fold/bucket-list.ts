@@ -207,7 +207,7 @@ export class BucketList {
     this.rawCount++;
   }
 
-  /** Moves the records to the front where half the room is free, else doubles it. */
+  /** Moves the records to the front where half the room is free, else makes it larger by a quarter. */
   #makeRoomForRaw(layout: BucketLayout): void {
     const { rawStride, rawObjectStride } = layout;
     const from = this.rawStart * rawStride;
@@ -215,7 +215,7 @@ export class BucketList {
     if (this.rawStart > 0 && this.rawStart >= this.rawCount) {
       this.raw.numbers.copyWithin(0, from, to);
     } else {
-      const grown = new Float64Array(Math.max(4, this.rawCount * 2) * rawStride);
+      const grown = new Float64Array((this.rawCount + 4 + (this.rawCount >> 2)) * rawStride);
       grown.set(this.raw.numbers.subarray(from, to));
       this.raw.numbers = grown;
     }

@@ -17,7 +17,7 @@ import { emptyState, type FoldState, forget } from "./fold-state.ts";
 import { emptiesAfterMicros } from "./empties-after.ts";
 import { hopForSession, hopForWindow } from "./hop-ladder.ts";
 import { cutSession } from "./session-window.ts";
-import { decodeState, encodeState } from "./state-codec.ts";
+import { decodeState, encodeState, hasObjects, lendState } from "./state-codec.ts";
 import {
   type CompiledFeature,
   createReadBuffer,
@@ -52,6 +52,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
   readonly inputColumns: readonly string[];
   readonly eventColumns: readonly string[];
   readonly emptiesAfterMicros: number;
+  readonly isPlain: boolean;
   readonly #plan: ViewPlan;
   readonly #record: EventRecord;
   readonly #keyParts: Value[];
@@ -71,6 +72,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     }));
     this.inputColumns = plan.inputColumns;
     this.eventColumns = plan.eventColumns;
+    this.isPlain = !hasObjects(plan.state);
     this.#record = new EventRecord(plan);
     this.#keyParts = plan.key.map(() => null);
     this.#keyTypes = plan.key.map(({ type }) => type);
@@ -138,6 +140,10 @@ class CompiledViewFold implements ViewFold<FoldState> {
 
   encode(state: FoldState): Uint8Array {
     return encodeState(state, this.#plan.state);
+  }
+
+  lend(state: FoldState): Uint8Array {
+    return lendState(state, this.#plan.state);
   }
 
   decode(bytes: Uint8Array, over: FoldState | null = null): FoldState {

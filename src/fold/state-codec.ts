@@ -40,16 +40,39 @@ export interface StateLayout {
   readonly viewName: string;
 }
 
+/** What states are encoded in that are lent; it grows with the largest. */
+let lentBytes = new Uint8Array(16 * 1024);
+
+/** As `encodeState`; where no cell is an object, in memory that is used again: good until the next that is lent. */
+export function lendState(state: FoldState, layout: StateLayout): Uint8Array {
+  if (hasObjects(layout)) return encodeState(state, layout);
+  const length = CELLS_AT + cellCount(state, layout) * 8;
+  if (length > lentBytes.length) lentBytes = new Uint8Array(length * 2);
+  const bytes = new Uint8Array(lentBytes.buffer, 0, length);
+  bytes.fill(0, 0, HEAD_BYTES);
+  return encodeInto(bytes, state, layout, null);
+}
+
 export function encodeState(state: FoldState, layout: StateLayout): Uint8Array {
+  const { objectStride, rawObjectStride } = layout.list;
+  const objects = encodeObjects(state, layout, objectStride, rawObjectStride);
+  const length = CELLS_AT + cellCount(state, layout) * 8 + (objects === null ? 0 : objects.length);
+  return encodeInto(new Uint8Array(length), state, layout, objects);
+}
+
+/** Of lifetime, buckets and raw records. */
+function cellCount({ list }: FoldState, { lifetime, list: { stride, rawStride } }: StateLayout): number {
+  return lifetime.stride + list.bucketCount * stride + list.rawCount * rawStride;
+}
+
+/** Into bytes of that very length, whose first are zero. */
+function encodeInto(bytes: Uint8Array, state: FoldState, layout: StateLayout, objects: Uint8Array | null): Uint8Array {
   const { list } = state;
-  const { stride, rawStride, objectStride, rawObjectStride } = layout.list;
+  const { stride, rawStride } = layout.list;
   const lifetimeCells = layout.lifetime.stride;
   const bucketCells = list.bucketCount * stride;
   const rawCells = list.rawCount * rawStride;
-  const numberCells = HEAD_CELLS + lifetimeCells + bucketCells + rawCells;
-  const objects = encodeObjects(state, layout, objectStride, rawObjectStride);
-
-  const bytes = new Uint8Array(HEAD_BYTES + numberCells * 8 + (objects === null ? 0 : objects.length));
+  const numberCells = HEAD_CELLS + cellCount(state, layout);
   bytes[0] = STATE_CODEC_VERSION;
   bytes[1] = layout.hash & 0xff;
   bytes[2] = (layout.hash >>> 8) & 0xff;
@@ -152,7 +175,7 @@ function copiedOver(
 ): FoldState {
   const { buckets, raw } = state.list;
   if (buckets.numbers.length < bucketCells) buckets.numbers = new Float64Array(bucketCells);
-  if (raw.numbers.length < rawCells) raw.numbers = new Float64Array(rawCells + roomCells);
+  if (raw.numbers.length < rawCells + roomCells) raw.numbers = new Float64Array(rawCells + 2 * roomCells);
   const bucketsAt = CELLS_AT + lifetimeCells * 8;
   copyCells(bytes, CELLS_AT, lifetimeCells, state.lifetime.numbers);
   copyCells(bytes, bucketsAt, bucketCells, buckets.numbers);
@@ -196,7 +219,7 @@ function decodeObjects(
 }
 
 /** Whether any cell of the view's states is an object. */
-function hasObjects({ lifetime, list }: StateLayout): boolean {
+export function hasObjects({ lifetime, list }: StateLayout): boolean {
   return lifetime.objectStride + list.objectStride + list.rawObjectStride > 0;
 }
 

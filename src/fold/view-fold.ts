@@ -92,6 +92,10 @@ export interface ViewFold<S extends ViewState = ViewState> {
   read(state: S | null, asOf: Micros, into: ReadBuffer): void;
   /** Same state, same bytes: at any batch size, on any Node version. */
   encode(state: S): Uint8Array;
+  /** The same bytes, in memory of the fold: good until it lends any others. */
+  lend(state: S): Uint8Array;
+  /** Whether states are numbers alone: such are encoded, and decoded over others, as fast as they are copied. */
+  readonly isPlain: boolean;
   /**
    * Throws `STATE_CODEC` for bytes of another codec version or another definition. Copies what it keeps. Where `over` is
    * given, a state of this fold that nobody needs any more, its memory may be used again for the decoded one.

@@ -140,6 +140,8 @@ class ArchiveFold {
         this.#request.onEvents?.(this.#events);
         this.#refuseCancelled();
       }
+      // The last entity is whole only if the reading was.
+      this.#refuseCancelled();
       this.#finishEntity();
       yield await this.#takePart();
       yield* this.#refuseKeyless(keylessTable);

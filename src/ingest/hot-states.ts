@@ -1,25 +1,31 @@
 /**
- * The decoded states of one view that are in use: read from the store when asked for, written back by the
+ * The states of one view that are in use: read from the store when asked for, written back by the
  * flush unless what changed them is in a tail (`tail-group.ts`), let go when there are too many.
  *
  * A state that the store does not yet hold as it is (changed, or in a commit under way) is never let go.
- * Letting go takes second chances: a hand goes round the entries, takes what was used since its last visit for
- * unused from now on, and lets go what was not. The hand stays where it stopped: a Map that is walked from its
- * beginning each time steps over every entry that was deleted there, thousands for each one let go.
+ *
+ * States that are numbers alone, as most are, stay in memory as bytes (`packed-states.ts`): decoding them over another
+ * that is needed no more is as quick as finding them. Only those that events are folded into are objects, guests, from
+ * their event until they are written. To keep each as objects has the garbage collector look at all of them again and
+ * again.
+ *
+ * Others stay as they are decoded. Letting go takes second chances: a hand goes round the entries, takes what was used
+ * since its last visit for unused from now on, and lets go what was not. The hand stays where it stopped: a Map that is
+ * walked from its beginning each time steps over every entry that was deleted there, thousands for each one let go.
  *
  * While there is room all that is asked for stays. Once there is none, only each so many-th of what is not in memory
  * takes the place of something that is: what is asked for often is in before long, and what is asked for once is not
- * worth what letting go and keeping take. Else a state that is read is decoded over the one that was so read before;
- * one that is folded into is a guest, which stays until it is written. Whatever leaves leaves its memory to the next of
- * about its size: to allocate a state for each that comes has the garbage collector look at all of them again and again.
+ * worth what letting go and keeping take. Else a state that is read is decoded over the one that was so read before.
  */
 import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import { PackedStates } from "./packed-states.ts";
 import type { SpaceTotals } from "./space-totals.ts";
 
-/** Bytes an entry takes beyond its encoded state. */
-const ENTRY_BYTES = 200;
+/** What a decoded state takes, by its encoded size, and what an entry takes beyond that. */
+const DECODED_FACTOR = 2;
+const ENTRY_BYTES = 800;
 const COUNT_MAX = 1_000_000;
 const BYTES_MAX = 128 * 1024 * 1024;
 /** So many changed states are a reason to flush, however many are kept. */
@@ -58,7 +64,7 @@ export interface HotStatesOptions<S extends ViewState> {
   /** That the space is of. */
   readonly epoch: number;
   readonly countMax?: number;
-  /** Of encoded states; in memory they take some two times as much. Asked each time, as it may change. */
+  /** Asked each time, as it may change. */
   readonly bytesMax?: () => number;
 }
 
@@ -72,6 +78,8 @@ export class HotStates<S extends ViewState = ViewState> {
   /** Told of every change that is written, where there are any. */
   totals: SpaceTotals | null = null;
   readonly #entries = new Map<EntityKey, HotState<S>>();
+  /** Null where states are kept in `#entries`. */
+  readonly #packed: PackedStates | null;
   /** Brings a state that was just read to the present where the store has more of it than was written whole. */
   catchUp: ((key: EntityKey, state: S) => void) | null = null;
   readonly #guests = new Map<EntityKey, HotState<S>>();
@@ -93,10 +101,11 @@ export class HotStates<S extends ViewState = ViewState> {
     this.#store = store;
     this.#countMax = countMax;
     this.#bytesMax = bytesMax;
+    this.#packed = fold.isPlain ? new PackedStates({ countMax, bytesMax }) : null;
   }
 
   get count(): number {
-    return this.#entries.size + this.#guests.size;
+    return this.#entries.size + this.#guests.size + (this.#packed?.count ?? 0);
   }
 
   get dirtyCount(): number {
@@ -112,12 +121,17 @@ export class HotStates<S extends ViewState = ViewState> {
   get(key: EntityKey): S | null {
     const entry = this.#find(key);
     if (entry !== undefined) return entry.state.lastOffset === Number.NEGATIVE_INFINITY ? null : entry.state;
+    const packed = this.#packed?.get(key) ?? null;
+    if (packed !== null) return (this.#lent = this.#fold.decode(packed, this.#lent));
     const bytes = this.#store.lend(this.space, key);
     if (bytes === null) return null;
     const { length } = bytes;
-    if (this.#takesPlace(length))
+    const takesPlace = this.#takesPlace(length);
+    if (takesPlace && this.#packed === null) {
       return this.#keep(key, this.#decode(key, bytes, this.#takeSpare(length)), length).state;
+    }
     this.#lent = this.#decode(key, bytes, this.#lent);
+    if (takesPlace) this.#packed?.put(ownKey(key), this.#fold.lend(this.#lent), length);
     return this.#lent;
   }
 
@@ -125,10 +139,15 @@ export class HotStates<S extends ViewState = ViewState> {
   entry(key: EntityKey): HotState<S> {
     const entry = this.#find(key);
     if (entry !== undefined) return entry;
+    const packed = this.#packed?.get(key) ?? null;
+    if (packed !== null) {
+      return this.#invite(key, this.#fold.decode(packed, this.#takeSpare(packed.length)), this.#packed!.note);
+    }
     const bytes = this.#store.lend(this.space, key);
     const length = bytes?.length ?? 0;
     const state = bytes === null ? this.#fold.empty() : this.#decode(key, bytes, this.#takeSpare(length));
-    return this.#takesPlace(length) ? this.#keep(key, state, length) : this.#invite(key, state, length);
+    const stays = this.#packed === null && this.#takesPlace(length);
+    return stays ? this.#keep(key, state, length) : this.#invite(key, state, length);
   }
 
   /** Another state in place of the entity's. */
@@ -186,9 +205,8 @@ export class HotStates<S extends ViewState = ViewState> {
   }
 
   #find(key: EntityKey): HotState<S> | undefined {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return this.#guests.get(key);
-    entry.used = true;
+    const entry = this.#entries.get(key) ?? this.#guests.get(key);
+    if (entry !== undefined) entry.used = true;
     return entry;
   }
 
@@ -201,7 +219,7 @@ export class HotStates<S extends ViewState = ViewState> {
 
   /** Whether a state that is not in memory is to be from now on. */
   #takesPlace(bytes: number): boolean {
-    if (!this.#isFullWith(1, bytes)) return true;
+    if (!(this.#packed?.isFull ?? this.#isFullWith(1, bytes))) return true;
     this.#missed = (this.#missed + 1) % ADMITTED_ONE_IN;
     return this.#missed === 0;
   }
@@ -220,12 +238,24 @@ export class HotStates<S extends ViewState = ViewState> {
     return entry;
   }
 
+  /** Those that are written; whoever came again since then stays once more. */
   #letGuestsGo(): void {
     for (const [key, guest] of this.#guests) {
       if (guest.dirty || guest.flushing) continue;
+      if (guest.used) {
+        guest.used = false;
+        continue;
+      }
       this.#guests.delete(key);
+      this.#pack(guest);
       this.#leaveSpare(guest);
     }
+  }
+
+  #pack({ key, state, bytes }: HotState<S>): void {
+    const packed = this.#packed;
+    if (packed === null) return;
+    if (packed.has(key) || this.#takesPlace(bytes)) packed.put(key, this.#fold.lend(state), bytes);
   }
 
   #takeSpare(bytes: number): S | null {
@@ -248,7 +278,8 @@ export class HotStates<S extends ViewState = ViewState> {
   /** Whether there is more in memory than may be, with so many more entries of so many bytes. */
   #isFullWith(more: number, bytes: number): boolean {
     const count = this.#entries.size + more;
-    return count > this.#countMax || this.#bytes + bytes + count * ENTRY_BYTES > this.#bytesMax();
+    const memory = (this.#bytes + bytes) * DECODED_FACTOR + count * ENTRY_BYTES;
+    return count > this.#countMax || memory > this.#bytesMax();
   }
 
   /** All but `kept`, which is about to be used. */

@@ -32,10 +32,10 @@ export function pushResult({
 /** That `events[from..to)` were folded into the views of a source, and how long it took. */
 export function tellFolded(
   source: string,
-  views: Iterable<string>,
+  runners: ReadonlyMap<string, unknown>,
   slice: { readonly events: readonly LogEvent[]; readonly from: number; readonly to: number },
   nowMicros: Micros,
   durationMs: number,
 ): void {
-  diagnostics.folded.publish({ source, views, ...slice, nowMicros, durationMs });
+  diagnostics.folded.publish({ source, views: runners.keys(), runners, ...slice, nowMicros, durationMs });
 }

@@ -306,7 +306,7 @@ export class SourcePipeline {
     else this.#flusher.hurry();
     if (diagnostics.folded.hasSubscribers) {
       const durationMs = performance.now() - beganMs;
-      tellFolded(this.source.name, this.#runners.keys(), { events, from, to }, this.#clock.now(), durationMs);
+      tellFolded(this.source.name, this.#runners, { events, from, to }, this.#clock.now(), durationMs);
     }
   }
 

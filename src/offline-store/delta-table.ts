@@ -81,6 +81,15 @@ export function openOfflineStore(
       }
       return names.toSorted();
     },
+    async drop(name) {
+      const files = await storage.files(join(folder, name));
+      const log = join(folder, name, "_delta_log");
+      // From its newest commit back: what is left at any moment is an earlier version of the table, whole, or none.
+      const commits = files.filter(({ path }) => path.startsWith(log)).toSorted((a, b) => (a.path < b.path ? 1 : -1));
+      const rows = files.filter(({ path }) => !path.startsWith(log));
+      for (const { path } of [...commits, ...rows]) await storage.remove(path);
+      return files.reduce((sum, { bytes }) => sum + bytes, 0);
+    },
     async table(name, schema) {
       const existing = (await open(name)) ?? (await create(join(folder, name), name, schema, storage, engine, clock));
       await existing.evolveTo(schema);

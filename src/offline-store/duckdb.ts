@@ -87,6 +87,8 @@ class DuckDbEngine implements QueryEngine {
   readonly #idle: DuckDBConnection[] = [];
   /** Connections with a query under way, the newest last. */
   readonly #busy: DuckDBConnection[] = [];
+  /** Of those that are busy: interrupted since they began. */
+  readonly #stopped = new WeakSet<DuckDBConnection>();
 
   constructor(instance: DuckDBInstance, spillFolder: string) {
     this.#instance = instance;
@@ -123,7 +125,11 @@ class DuckDbEngine implements QueryEngine {
       for (;;) {
         const chunk: DuckDBDataChunk | null = await pending;
         pending = null;
-        if (chunk === null || chunk.rowCount === 0) return;
+        if (chunk === null || chunk.rowCount === 0) {
+          // What was stopped ends as if there were no more rows: only who stopped it knows.
+          if (this.#stopped.has(connection)) throw new OnefoldError("CANCELLED", "the work was cancelled");
+          return;
+        }
         pending = result.fetchChunk();
         // A failure of the chunk behind is reported when its turn comes, also where the consumer is slow.
         pending.catch(() => {});
@@ -170,7 +176,10 @@ class DuckDbEngine implements QueryEngine {
   }
 
   interrupt(): void {
-    for (const connection of this.#busy) connection.interrupt();
+    for (const connection of this.#busy) {
+      this.#stopped.add(connection);
+      connection.interrupt();
+    }
   }
 
   async close(): Promise<void> {
@@ -197,6 +206,7 @@ class DuckDbEngine implements QueryEngine {
       connection = await this.#instance.connect();
       await connection.run(SESSION_SETTINGS);
     }
+    this.#stopped.delete(connection);
     this.#busy.push(connection);
     return connection;
   }

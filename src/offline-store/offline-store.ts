@@ -176,4 +176,9 @@ export interface OfflineStore {
   names(): Promise<string[]>;
   /** Opens the table if it exists. */
   find(name: string): Promise<OfflineTable | null>;
+  /**
+   * Deletes a table that nobody writes any more, for good, and resolves to the bytes that its files took; cut short, it can be
+   * done again. Whoever reads it meanwhile may fail.
+   */
+  drop(name: string): Promise<number>;
 }

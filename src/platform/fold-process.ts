@@ -63,15 +63,12 @@ async function fold({ settings, source, definition, entity, draft, ...asked }: F
     },
   });
   for await (const part of parts) {
-    while (!hasRoom()) await new Promise<void>((resolve) => (onTaken = resolve));
+    // What was taken counts down meanwhile, and wakes this.
+    if (partsOnTheirWay === PARTS_AHEAD) await new Promise<void>((resolve) => (onTaken = resolve));
     partsOnTheirWay++;
     say({ kind: "part", part });
   }
   await engine.close();
-}
-
-function hasRoom(): boolean {
-  return partsOnTheirWay < PARTS_AHEAD;
 }
 
 function say(message: FromFold): void {

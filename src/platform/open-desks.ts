@@ -3,23 +3,33 @@ import type { ExperimentDesk } from "../serve/experiment-desk.ts";
 import { experimentDesk } from "./experiments/experiment-desk.ts";
 import type { Owned, Shared } from "./platform-parts.ts";
 import type { Registrations } from "./registrations.ts";
-import { openVersionDesk, type VersionDesk } from "./version-desk.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
+import { openVersionDesk, type VersionDesk, versionHouse } from "./version-desk.ts";
 
 export type { ExperimentDesk } from "../serve/experiment-desk.ts";
 export type { VersionDesk } from "./version-desk.ts";
 
 /** `own` throws `STORAGE_LOCKED` where this process does not own the data folder; who shares the registry need not. */
 export function openDesks(
+  context: RuntimeContext,
   { registry, isShared }: Shared,
   owned: Owned | null,
   registrations: Registrations,
   own: (work: string, instead: string) => unknown,
 ): { readonly experiments: ExperimentDesk; readonly versions: VersionDesk } {
-  const experiments = experimentDesk(registry, owned?.shadows ?? null, async (name, asked, by) => {
-    if (!isShared) own("change an experiment", "ask its server: onefold experiments does");
-    await registrations.stepExperiment(name, asked, by);
+  const refuse = (): unknown => isShared || own("change an experiment", "ask its server: onefold experiments does");
+  const experiments = experimentDesk(registry, owned?.shadows ?? null, {
+    step: async (name, asked, by) => {
+      refuse();
+      await registrations.stepExperiment(name, asked, by);
+    },
+    remove: async (name, by) => {
+      refuse();
+      await registrations.removeExperiment(name, by);
+    },
   });
-  const versions = openVersionDesk(registry, registrations, () => {
+  const keepUsage = async (): Promise<void> => owned?.monitoring.keepUsage?.();
+  const versions = openVersionDesk(versionHouse(context, owned, registrations, keepUsage), () => {
     if (!isShared) own("move an alias", "ask its server: onefold promote does");
   });
   owned?.monitoring.watch({ experiments, versions });

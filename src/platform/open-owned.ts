@@ -28,12 +28,14 @@ export async function openOwned(
   const { servingLogSampleRate: sampleRate = SERVING_LOG_SAMPLE_RATE } = options;
   const drift = openOwnedDrift(context.dataDir, context.clock, options.driftSampleRate);
   closers.push(() => drift.recorder.close());
+  closers.push(async () => drift.folded?.close());
   const servingLog = await openServingLog({ folder: join(context.dataDir, "serving-log"), sampleRate });
   closers.push(() => servingLog.close());
   await resumeForgetting(context, online);
   const sources = await SourceRuntimes.open(context, online, options.onProgress);
   closers.push(() => sources.close());
   startPublishing(sources);
+  drift.folded?.follow((source, runner) => sources.freshness().get(source)?.runners.includes(runner) === true);
   const freshness = await FreshnessWatch.open(context, sources);
   closers.push(() => freshness.close());
   const training = await openTrainingJobs(context, sources, jobsFolder, options);

@@ -42,9 +42,9 @@ export interface PlatformOptions extends StandingChecksOptions {
   /** Told when what other servers register cannot be taken up, and (null) when it can again. */
   readonly onRegistryTrouble?: (trouble: OnefoldError | null) => void;
   /**
-   * What states of entities that were read or changed lately may take in memory, in encoded bytes and over all
-   * views; decoded they take about twice as much. Others are read from the online store. Default a fifth of what the
-   * heap may grow to.
+   * What states of entities that were read or changed lately may take in memory, over all views: beside the heap where
+   * they are numbers alone, on it else. Others are read from the online store. Default two fifths of what the heap may
+   * grow to.
    */
   readonly stateMemoryBytes?: number;
   /**

@@ -8,6 +8,7 @@
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { Definition } from "../define/definition.ts";
 import type { AliasMove, AskedMove } from "../registry/alias-moves.ts";
+import type { AskedRetirement, RetiredVersion } from "../registry/retired-version.ts";
 import type { ExperimentStepAsked } from "../registry/experiment-state.ts";
 import type { ApplyConditions, Plan, PlannedChange } from "../registry/registry.ts";
 import type { SharedRegistry } from "../registry/stored-registry.ts";
@@ -81,6 +82,16 @@ export class Registrations {
     });
   }
 
+  /** Throws as `Registry.removeExperiment`. */
+  removeExperiment(name: string, by: string | null): Promise<void> {
+    return this.#turns.take(async () => {
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      await registry.removeExperiment(name, by);
+      await this.#build();
+    });
+  }
+
   /** What others have moved meanwhile counts. */
   moveAlias(asked: AskedMove): Promise<AliasMove | null> {
     return this.#turns.take(async () => {
@@ -89,6 +100,17 @@ export class Registrations {
       const move = await registry.moveAlias(asked);
       await this.#build();
       return move;
+    });
+  }
+
+  /** Takes a version out; its states and its table are gone once it resolves, where this process folds. */
+  retire(asked: AskedRetirement): Promise<RetiredVersion> {
+    return this.#turns.take(async () => {
+      const { registry } = this.#options;
+      if (await registry.isBehind()) await this.#takeUp();
+      const retired = await registry.retire(asked);
+      await this.#build();
+      return retired;
     });
   }
 

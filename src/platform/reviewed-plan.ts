@@ -6,10 +6,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isOnefoldError } from "../base/errors.ts";
 import { type Definition, formatViewName, type ViewDefinition } from "../define/definition.ts";
+import { serviceId, serviceReference } from "../define/service-version.ts";
 import type { BackfillCost } from "../ingest/backfill-cost.ts";
 import { ImportanceStore } from "../monitor/importance/importance-store.ts";
+import { aliasesOf } from "../registry/alias-moves.ts";
 import type { FittedService } from "../registry/fitted-service.ts";
 import { type Drifted, definitionsDigest, type PlanReview, type Readers, reviewPlan } from "../registry/plan-review.ts";
+import { formatType } from "../schema/value.ts";
 import type { Plan, Registry } from "../registry/registry.ts";
 
 export const PLAN_FORMAT = "onefold-plan/1";
@@ -23,6 +26,14 @@ export interface PlannedBackfill {
   readonly note?: string;
 }
 
+/** An offline table whose files are written anew, as a column of its source becomes a float64; pushes wait meanwhile. */
+export interface PlannedRewrite {
+  readonly table: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly files: number;
+}
+
 export interface ReviewedPlan extends Plan, PlanReview {
   readonly format: typeof PLAN_FORMAT;
   /** `state` of the registry that it is made over. */
@@ -31,7 +42,8 @@ export interface ReviewedPlan extends Plan, PlanReview {
   readonly definitions: string;
   readonly changes: PlanReview["changes"];
   readonly backfills: readonly PlannedBackfill[];
-  /** Whether it breaks anything that is in use. */
+  readonly rewrites: readonly PlannedRewrite[];
+  /** Whether anything that is in use stops. */
   readonly breaking: boolean;
 }
 
@@ -39,6 +51,7 @@ export interface ReviewedPlan extends Plan, PlanReview {
 export interface PlanningHouse {
   readonly registry: Registry;
   readonly dataDir: string;
+  readonly tables: { list(): Promise<readonly PlannedRewrite[]> };
   plan(definitions: readonly Definition[]): Plan;
   fits(service: string): readonly FittedService[];
   backfillCost(options: {
@@ -75,7 +88,10 @@ export async function reviewedPlan(
     ...review,
     drift: [...review.drift, ...(options.loaded ?? [])],
     backfills,
-    breaking: review.changes.some(({ change, breaks }) => change !== "refuse" && breaks.length > 0),
+    rewrites: await rewritesOf(house, review, definitions),
+    breaking: review.changes.some(
+      ({ change, breaks }) => change !== "refuse" && breaks.some(({ effect }) => effect === "stops"),
+    ),
   };
 }
 
@@ -85,16 +101,34 @@ async function readersOf(house: PlanningHouse): Promise<Readers> {
   const models: Readers["models"][number][] = [];
   for (const { definition } of house.registry.services()) {
     try {
-      fits.push(...house.fits(definition.name));
+      fits.push(...house.fits(serviceReference(definition)));
     } catch (error) {
       // A damaged fit is refused where it is served; a plan can be made all the same.
       if (!isOnefoldError(error)) throw error;
     }
-    for (const { model, importances } of await store.of(definition.name)) {
-      models.push({ service: definition.name, model, features: Object.keys(importances) });
+    for (const { model, importances } of await store.of(serviceId(definition))) {
+      models.push({ service: serviceId(definition), model, features: Object.keys(importances) });
     }
   }
-  return { fits, models };
+  return { fits, models, aliases: aliasesOf(house.registry.aliasMoves()) };
+}
+
+async function rewritesOf(
+  house: PlanningHouse,
+  { changes }: PlanReview,
+  definitions: readonly Definition[],
+): Promise<readonly PlannedRewrite[]> {
+  const changed = changes.filter(({ change }) => change === "change").map(({ name }) => name);
+  const widened = definitions.flatMap((one) => {
+    if ((one.kind !== "stream" && one.kind !== "batch") || !changed.includes(one.name)) return [];
+    const { columns } = house.registry.source(one.name).definition;
+    const isOther = columns.some(({ type }, i) => formatType(type) !== formatType(one.columns[i]!.type));
+    return isOther ? [`events/${one.name}`] : [];
+  });
+  if (widened.length === 0 || !existsSync(join(house.dataDir, "offline"))) return [];
+  return (await house.tables.list())
+    .filter(({ table }) => widened.includes(table))
+    .map(({ table, rows, bytes, files }) => ({ table, rows, bytes, files }));
 }
 
 interface ViewToBuild {

@@ -202,11 +202,12 @@ export class SourceRuntime {
     await this.#settleNow();
   }
 
-  /** Stops folding drafts that are registered otherwise now, or no more. Their states are the caller's to remove. */
-  retireDrafts(): Promise<void> {
+  /** Stops folding drafts that are registered otherwise now, or no more, and `retired`. Their states are the caller's to remove. */
+  retireViews(retired: ReadonlySet<string>): Promise<void> {
     return this.#turns.take(async () => {
       const views = this.#views();
       for (const { name, view } of this.#pipeline.runners) {
+        if (retired.has(name)) await this.#pipeline.removeView(name);
         if (view.definition.version !== "dev") continue;
         const current = views.find((each) => each.name === name);
         const isSame =

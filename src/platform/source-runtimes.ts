@@ -7,7 +7,7 @@ import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
 import { refuseNotRun } from "./not-run.ts";
-import { forgetStaleDrafts, historyPlace } from "./view-builder.ts";
+import { forgetStaleViews, historyPlace } from "./view-builder.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { StaleViews } from "./monitoring/stale-views.ts";
@@ -71,7 +71,7 @@ export class SourceRuntimes {
 
   /** Starts what the registry has gained: sources, columns of sources, views; and lets go of drafts that it lost. */
   async refresh(onProgress?: OnProgress): Promise<void> {
-    await this.#retireDrafts();
+    await this.#retireViews();
     this.#context.stateMemory.viewCount = this.#context.registry
       .views()
       .filter(({ definition }) => definition.online || definition.offline).length;
@@ -102,15 +102,34 @@ export class SourceRuntimes {
   }
 
   /** Everywhere first, and only then are any built: a draft may have moved from one source to another. */
-  async #retireDrafts(): Promise<void> {
-    for (const runtime of this.#runtimes.values()) await runtime.retireDrafts();
+  async #retireViews(): Promise<void> {
+    const { registry } = this.#context;
+    // Only what was retired: a number that is merely not there may be another registry's.
+    const retired = new Set(
+      registry.retired().flatMap(({ definition }) => (definition.kind === "view" ? [formatViewName(definition)] : [])),
+    );
+    for (const runtime of this.#runtimes.values()) await runtime.retireViews(retired);
     const fingerprints = new Map(
-      this.#context.registry
+      registry
         .views()
         .filter(({ definition }) => definition.online || definition.offline)
         .map(({ definition, fingerprint }) => [formatViewName(definition), fingerprint]),
     );
-    await forgetStaleDrafts(this.#online, (view, fingerprint) => fingerprints.get(view) === fingerprint);
+    await forgetStaleViews(this.#online, (view, fingerprint) =>
+      view.endsWith("@dev") ? fingerprints.get(view) !== fingerprint : retired.has(view),
+    );
+    await this.#dropTables([...retired].map((view) => `features/${view}`));
+  }
+
+  async #dropTables(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    const { offline } = this.#context;
+    const there = await offline.names();
+    const dropped = names.filter((name) => there.includes(name));
+    if (dropped.length === 0) return;
+    // A pass that was under way may have rows of them still.
+    for (const runtime of this.#runtimes.values()) await runtime.archiveNow();
+    for (const name of dropped) await offline.drop(name);
   }
 
   /** Takes rows in. Throws as `get`, `PUSH_BLOCKED`, and `SOURCE_IS_BATCH` for one whose rows are read. */
@@ -172,6 +191,15 @@ export class SourceRuntimes {
   /** Views whose states are in the online store as they are in memory, or in a commit under way, with their positions. */
   flushedViews(): (readonly [view: string, position: number])[] {
     return [...this.#runtimes.values()].flatMap((runtime) => runtime.flushedViews());
+  }
+
+  /** Of a view's stored states; null where it is not run. */
+  stateBytes(view: string): number | null {
+    for (const runtime of this.#runtimes.values()) {
+      const runner = runtime.runner(view);
+      if (runner !== undefined) return runner.totals.bytes;
+    }
+    return null;
   }
 
   /** Of each source, by its name. */

@@ -27,7 +27,7 @@ export function openTrainingPorts(context: TrainingContext, sources: SourceRunti
     clock,
     registry,
     fits,
-    view: (name: string, version: ViewDefinition["version"]) => catalog.view(name, version),
+    view: (name: string, version: ViewDefinition["version"]) => catalog.viewOfAnyTime(name, version),
     archive: async (source) => {
       const { definition } = registry.source(source);
       if (workerTables?.has(definition) === true) return workerTables.archive(definition);

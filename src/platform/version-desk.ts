@@ -1,5 +1,5 @@
 /**
- * Moves aliases, for whoever asks: one that says nothing of where the alias points now means what this process knew when it was
+ * Moves aliases, and retires versions, for whoever asks. A move: one that says nothing of where the alias points now means what this process knew when it was
  * asked, so that of two who move it at once one hears that it was moved.
  */
 import { parseDuration } from "../base/micros.ts";
@@ -7,26 +7,54 @@ import { aliasesOf, aliasVersion, type AskedMove, DEFAULT_ALIAS, kindOf, LATEST 
 import { parseNamedVersion } from "../registry/named-version.ts";
 import type { Registry } from "../registry/registry.ts";
 import { type Moved, type MoveOptions, shownAlias, type VersionDesk } from "../serve/version-desk.ts";
+import { type RetireHouse, retireVersion } from "./retire-version.ts";
+import type { Owned } from "./platform-parts.ts";
+import type { RuntimeContext } from "./runtime-context.ts";
 import type { Registrations } from "./registrations.ts";
 
 export {
   type Moved,
   type MoveOptions,
+  type RecentReads,
+  type Retirement,
+  type RetireOptions,
   type ShownAlias,
   shownAliases,
   type ShownMove,
   type VersionDesk,
 } from "../serve/version-desk.ts";
 
+/** What versions need of a platform. */
+export function versionHouse(
+  { registry, clock, dataDir, offline }: RuntimeContext,
+  owned: Owned | null,
+  registrations: Registrations,
+  keepUsage: () => Promise<void>,
+): RetireHouse & Pick<Registrations, "moveAlias"> {
+  return {
+    registry,
+    clock,
+    dataDir,
+    keepUsage,
+    moveAlias: (asked) => registrations.moveAlias(asked),
+    retire: (asked) => registrations.retire(asked),
+    stateBytes: (view) => owned?.sources.stateBytes(view) ?? null,
+    tableBytes: async (name) => {
+      const table = await offline.find(name);
+      return (await table?.snapshot())?.files.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0;
+    },
+  };
+}
+
 /** `refuse` throws where this process may not register anything. */
 export function openVersionDesk(
-  registry: Registry,
-  registrations: Pick<Registrations, "moveAlias">,
+  house: RetireHouse & Pick<Registrations, "moveAlias">,
   refuse: () => unknown,
 ): VersionDesk {
+  const { registry } = house;
   const moveAndShow = async (asked: AskedMove, name: string): Promise<Moved> => {
     refuse();
-    const made = await registrations.moveAlias({
+    const made = await house.moveAlias({
       ...asked,
       from: asked.from === undefined ? known(registry, asked, name) : asked.from,
     });
@@ -40,6 +68,10 @@ export function openVersionDesk(
   return {
     promote: async (target, options) =>
       moveAndShow({ ...askedOf(options), action: "promote", target }, parseNamedVersion(target).name),
+    retire: async (target, options) => {
+      if (options.dry_run !== true) refuse();
+      return retireVersion(house, target, options);
+    },
     rollback: async (name, options) => moveAndShow({ ...askedOf(options), action: "rollback", name }, name),
   };
 }

@@ -59,25 +59,25 @@ function draftOf(fingerprint: string): string {
 }
 
 /**
- * Removes what was folded under the name of a draft that `isCurrent` does not know with its fingerprint: the draft
- * was changed, moved to another source, or dropped. Nothing may be folding it any more. Cut short, the states are
+ * Removes what was folded under a name for good: of a draft that was changed, moved to another source or dropped, and of a
+ * version that was retired. Nothing may be folding it any more. Cut short, the states are
  * out of reach already, and a rebuild under the same name empties their space first.
  */
-export async function forgetStaleDrafts(
+export async function forgetStaleViews(
   store: LocalOnlineStore,
-  isCurrent: (view: string, fingerprint: string) => boolean,
+  isStale: (view: string, fingerprint: string) => boolean,
 ): Promise<void> {
   for (const { name, bytes } of Array.from(store.scanMeta(builtMetaName("")))) {
     const view = name.slice(builtMetaName("").length);
     const { fingerprint, epoch, former } = JSON.parse(Buffer.from(bytes).toString("utf8")) as HistoryPlace;
-    if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
+    if (!isStale(view, fingerprint)) continue;
     const stored = readStoredView(store, view);
     const spaces = [stored?.space ?? stateSpace(view, epoch), ...(former === undefined ? [] : [former])];
     await store.commitAlone([], [...forgetView(store, view), { name, bytes: null }]);
     for (const space of spaces) await store.dropSpace(space);
   }
   for (const [view, { fingerprint, space }] of allBackfills(store)) {
-    if (!view.endsWith("@dev") || isCurrent(view, fingerprint)) continue;
+    if (!isStale(view, fingerprint)) continue;
     await store.commitAlone([], [backfillMeta(view, null), ...forgetTotals(store, space)]);
     await store.dropSpace(space);
   }

@@ -10,6 +10,7 @@ import {
 } from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
 import type { ViewFold } from "../fold/view-fold.ts";
+import type { RetiredVersion } from "../registry/retired-version.ts";
 import type { Registered, Registry } from "../registry/registry.ts";
 
 export interface CatalogView {
@@ -53,7 +54,19 @@ export class ViewCatalog {
 
   /** Compiled once per registered definition. Throws `VIEW_UNKNOWN`, and `FINGERPRINT_MISMATCH` for other code. */
   view(name: string, version?: number | "dev"): CatalogView {
-    const registered = this.#registry.view(name, version);
+    return this.#compiledOf(this.#registry.view(name, version));
+  }
+
+  /** Also of a version that was retired: nothing folds it, but what it gave can be computed again. Throws as `view`. */
+  viewOfAnyTime(name: string, version: number | "dev"): CatalogView {
+    const retired = this.#registry.retired().find((one): one is RetiredVersion & Registered<ViewDefinition> => {
+      const { definition } = one;
+      return definition.kind === "view" && definition.name === name && definition.version === version;
+    });
+    return retired === undefined ? this.view(name, version) : this.#compiledOf(retired);
+  }
+
+  #compiledOf(registered: Registered<ViewDefinition>): CatalogView {
     const problem = this.#registry.codeProblem(registered.definition);
     if (problem !== null) throw problem;
     const key = formatViewName(registered.definition);

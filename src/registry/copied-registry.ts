@@ -87,7 +87,8 @@ export class CopiedRegistry implements RegistryStore {
 
   #refuseOther(content: RegistryContent): void {
     const { formerly, where, file } = this.#options;
-    const fingerprints = new Map(content.definitions.map((one) => [keyOf(one.definition), one.fingerprint]));
+    const all = [...content.definitions, ...(content.retired ?? [])];
+    const fingerprints = new Map(all.map((one) => [keyOf(one.definition), one.fingerprint]));
     const numbered = (known: RegistryContent | null): RegistryContent["definitions"] =>
       known?.definitions.filter(({ definition }) => neverChanges(definition)) ?? [];
     const other = (one: RegistryContent["definitions"][number], maybeMissing: boolean): boolean => {

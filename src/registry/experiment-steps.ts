@@ -5,10 +5,12 @@
  * step, too; the same ones are none, so a file that says where an experiment began may be applied again and again.
  */
 import { OnefoldError } from "../base/errors.ts";
+import { nearestNames } from "../base/nearest-names.ts";
 import type { Definition } from "../define/definition.ts";
 import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
 import { type ExperimentStep, losersOf } from "../define/experiment-layout.ts";
 import { weightProblems } from "../define/experiment-problems.ts";
+import { toData } from "./definition-data.ts";
 import type { ExperimentState, ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { RegistryContent } from "./registry-content.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
@@ -28,10 +30,7 @@ export function withStep(
   name: string,
   asked: ExperimentStepAsked & Pick<RecordedStep, "at" | "by">,
 ): RegistryContent {
-  const registered = content.definitions.find((one): one is Registered<ExperimentDefinition> => {
-    return one.definition.kind === "experiment" && one.definition.name === name;
-  });
-  if (registered === undefined) throw new OnefoldError("EXPERIMENT_UNKNOWN", `there is no experiment "${name}"`);
+  const registered = experimentIn(content, name);
   const { definition } = registered;
   const steps = recordedSteps(content, registered);
   const step = stepOf(definition, asked);
@@ -57,6 +56,34 @@ export function withStep(
     ...content,
     history: [...content.history, { at, changes: [change], replaced: [] }],
     experiments: withSteps(content, name, [...steps, { ...step, at, by }]),
+  };
+}
+
+/**
+ * The content without an experiment that was stopped; its history stays, and its name is free. Throws `EXPERIMENT_UNKNOWN`, and
+ * `EXPERIMENT_RUNNING`.
+ */
+export function withoutExperiment(
+  content: RegistryContent,
+  name: string,
+  { at, by }: Pick<RecordedStep, "at" | "by">,
+): RegistryContent {
+  const registered = experimentIn(content, name);
+  const { definition, fingerprint } = registered;
+  if (!recordedSteps(content, registered).some((step) => "stopped" in step)) {
+    throw new OnefoldError("EXPERIMENT_RUNNING", `${name} still assigns units to versions`, {
+      where: name,
+      hint: `stop it first: onefold experiments stop ${name} --serve ${formatVariant(definition.variants[0]!)}`,
+    });
+  }
+  const details = by === null ? [] : [`removed by ${by}`];
+  const changes: AppliedChange["changes"] = [{ change: "remove", kind: "experiment", name, details }];
+  const replaced = [{ name, fingerprint, definition: toData(definition) }];
+  return {
+    ...content,
+    definitions: content.definitions.filter((one) => one !== registered),
+    history: [...content.history, { at, changes, replaced }],
+    experiments: (content.experiments ?? []).filter((state) => state.name !== name),
   };
 }
 
@@ -91,6 +118,16 @@ export function weightsRefusal(
 /** `90, 10`, or `all delay@1`. */
 export function stepText({ variants }: ExperimentDefinition, step: ExperimentStep): string {
   return "stopped" in step ? `all ${formatVariant(variants[step.stopped]!)}` : step.weights.join(", ");
+}
+
+function experimentIn({ definitions }: RegistryContent, name: string): Registered<ExperimentDefinition> {
+  const all = definitions.filter(({ definition }) => definition.kind === "experiment");
+  const found = all.find(({ definition }) => definition.name === name);
+  if (found !== undefined) return found as Registered<ExperimentDefinition>;
+  const names = all.map(({ definition }) => definition.name);
+  throw new OnefoldError("EXPERIMENT_UNKNOWN", `there is no experiment "${name}"`, {
+    candidates: nearestNames(name, names),
+  });
 }
 
 function stepOf(definition: ExperimentDefinition, asked: ExperimentStepAsked): ExperimentStep {

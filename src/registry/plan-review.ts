@@ -4,7 +4,9 @@
  */
 import type { RuleDefinition } from "../define/alert-definition.ts";
 import { type Definition, formatViewName, type ServiceDefinition } from "../define/definition.ts";
-import { keyOf, shownName } from "./definition-set.ts";
+import { serviceId } from "../define/service-version.ts";
+import { type Alias, DEFAULT_ALIAS, kindOf } from "./alias-moves.ts";
+import { keyOf, shownName, versionOf } from "./definition-set.ts";
 import { hashText, toData } from "./definition-data.ts";
 import { fingerprint, registeredData } from "./fingerprint.ts";
 import type { FittedService } from "./fitted-service.ts";
@@ -13,7 +15,9 @@ import type { AppliedChange, Plan, PlannedChange, Registered, Registry } from ".
 
 /** What stops working, or works otherwise, once a change is applied; of a refused one, what it would have done. */
 export interface Broken {
-  readonly kind: "view" | "on-demand" | "service" | "fit" | "model" | "alert" | "retrain";
+  /** `stops`: is refused, or reads what it was not made for. `differs`: goes on, with other values, as the code says. */
+  readonly effect: "stops" | "differs";
+  readonly kind: "view" | "on-demand" | "service" | "experiment" | "fit" | "model" | "alert" | "retrain";
   /** Of a fit `service fit N`; of a model `name, which reads service`. */
   readonly name: string;
   readonly why: string;
@@ -44,7 +48,8 @@ export interface Drifted {
 /** What was made of the services, beside the registry. */
 export interface Readers {
   readonly fits: readonly Pick<FittedService, "definition" | "fingerprint" | "version">[];
-  /** What models reported of their features, by service. */
+  readonly aliases: readonly Pick<Alias, "kind" | "name" | "alias" | "version">[];
+  /** What models reported of their features, by the service's id. */
   readonly models: readonly {
     readonly service: string;
     readonly model: string;
@@ -73,7 +78,7 @@ export function reviewPlan(
     const next = byName.get(`${change.kind} ${change.name}`)!;
     const old = before.get(keyOf(next));
     const isOther = change.change === "change" || change.change === "refuse";
-    const breaks = isOther && old !== undefined ? review.brokenBy(old, next, change) : [];
+    const breaks = isOther && old !== undefined ? review.brokenBy(old, next, change) : review.movedBy(change, next);
     const lastAppliedAt = isOther ? lastApplied(change, history) : undefined;
     return { ...change, breaks, ...(lastAppliedAt === undefined ? {} : { lastAppliedAt }) };
   });
@@ -146,6 +151,24 @@ class Review {
     return change.change === "refuse" ? this.#below(old, "is computed from what would be another") : [];
   }
 
+  /** A name alone means the highest version where no alias says otherwise: adding one moves whoever asks by the name. */
+  movedBy({ change }: PlannedChange, next: Definition): Broken[] {
+    const [kind, version] = [kindOf(next), versionOf(next)];
+    if (change !== "add" || kind === null || version === null || version === "dev") return [];
+    const { name } = next;
+    const isSet = this.#readers.aliases.some(
+      (one) => one.kind === kind && one.name === name && one.alias === DEFAULT_ALIAS,
+    );
+    const versions = [...this.#before.values()]
+      .filter((one) => kindOf(one) === kind && one.name === name)
+      .flatMap((one) => versionOf(one) ?? [])
+      .filter((one) => one !== "dev");
+    const highest = Math.max(0, ...versions);
+    if (isSet || highest === 0 || highest > version) return [];
+    const why = `the name alone means ${name}@${version} from then on, as ${name}@${DEFAULT_ALIAS} is not set: to keep ${name}@${highest}, first onefold promote ${name}@${highest}`;
+    return [{ effect: "differs", kind: next.kind as Broken["kind"], name, why }];
+  }
+
   /** What is computed from a definition, and who tells of it: `kind name`, nearest first. */
   readersOf(definition: Definition): string[] {
     const below = this.#keysBelow(definition, this.#before);
@@ -154,10 +177,21 @@ class Review {
       .filter((one): one is RuleDefinition => one.kind === "alert" || one.kind === "retrain")
       .filter((rule) => namesIt(rule, definition))
       .map((rule) => `${rule.kind} ${rule.name}`);
-    const services = new Set(definition.kind === "service" ? [definition.name] : []);
+    const aliases = this.#readers.aliases
+      .filter(
+        ({ kind, name, version }) =>
+          kind === kindOf(definition) && name === definition.name && version === versionOf(definition),
+      )
+      .map(({ name, alias }) => `alias ${name}@${alias}`);
+    const services = new Set(definition.kind === "service" ? [serviceId(definition)] : []);
     for (const name of names) if (name.startsWith("service ")) services.add(name.slice("service ".length));
     const models = this.#readers.models.filter(({ service }) => services.has(service));
-    return [...names, ...rules, ...new Set(models.map(({ model, service }) => `model ${model} (reads ${service})`))];
+    return [
+      ...names,
+      ...aliases,
+      ...rules,
+      ...new Set(models.map(({ model, service }) => `model ${model} (reads ${service})`)),
+    ];
   }
 
   #brokenByService(old: ServiceDefinition, next: ServiceDefinition): Broken[] {
@@ -168,16 +202,26 @@ class Review {
       ...(lost.length === 0 && was.some((name, i) => is[i] !== name)
         ? ["values stand in other places of its vector: whoever reads them by place reads others"]
         : []),
-      ...readOtherwise(old, next),
     ];
     return [
-      ...others.map((why): Broken => ({ kind: "service", name: old.name, why })),
+      ...others.map((why): Broken => ({ effect: "stops", kind: "service", name: serviceId(old), why })),
+      ...readOtherwise(old, next).map((why): Broken => ({
+        effect: "differs",
+        kind: "service",
+        name: serviceId(old),
+        why,
+      })),
       ...this.#brokenFits(old, next),
       ...this.#readers.models
-        .filter(({ service, features }) => service === old.name && features.some((name) => lost.includes(name)))
+        .filter(({ service, features }) => service === serviceId(old) && features.some((name) => lost.includes(name)))
         .map(({ model, features }): Broken => {
           const missed = features.filter((name) => lost.includes(name)).join(", ");
-          return { kind: "model", name: `${model}, which reads ${old.name}`, why: `it uses ${missed}` };
+          return {
+            effect: "stops",
+            kind: "model",
+            name: `${model}, which reads ${serviceId(old)}`,
+            why: `it uses ${missed}`,
+          };
         }),
       ...this.#brokenRules(old, lost),
     ];
@@ -186,7 +230,8 @@ class Review {
   #brokenFits(old: ServiceDefinition, next: ServiceDefinition): Broken[] {
     const present = fingerprint(old);
     const fits = this.#readers.fits.filter(
-      (fit) => fit.definition.name === old.name && fit.fingerprint === present && present !== fingerprint(next),
+      (fit) =>
+        serviceId(fit.definition) === serviceId(old) && fit.fingerprint === present && present !== fingerprint(next),
     );
     const newest = fits.at(-1);
     if (newest === undefined) return [];
@@ -196,7 +241,7 @@ class Review {
       : next.transform === undefined
         ? "it is fitted to what the service no longer is, and is not used any more"
         : "it is fitted to what the service no longer is: vectors are refused until the service is fitted again";
-    return [{ kind: "fit", name: `${old.name} fit ${newest.version}`, why }];
+    return [{ effect: "stops", kind: "fit", name: `${serviceId(old)} fit ${newest.version}`, why }];
   }
 
   /** Rules that watch a feature which is nowhere any more, though they do not change themselves. */
@@ -210,7 +255,12 @@ class Review {
         const missed = watched.filter((name) => isOfIt && (rule.watches.services !== undefined || !there.has(name)));
         if (missed.length === 0) return [];
         return [
-          { kind: rule.kind, name: rule.name, why: `it watches ${missed.join(", ")}, and would never fire for it` },
+          {
+            effect: "stops",
+            kind: rule.kind,
+            name: rule.name,
+            why: `it watches ${missed.join(", ")}, and would never fire for it`,
+          },
         ];
       });
   }
@@ -219,7 +269,12 @@ class Review {
     const below = this.#keysBelow(definition, this.#before);
     return [...this.#before]
       .filter(([key]) => below.has(key))
-      .map(([, one]): Broken => ({ kind: one.kind as "view" | "on-demand" | "service", name: shownName(one), why }));
+      .map(([, one]): Broken => ({
+        effect: "stops",
+        kind: one.kind as Broken["kind"],
+        name: shownName(one),
+        why,
+      }));
   }
 
   #keysBelow(definition: Definition, all: ReadonlyMap<string, Definition>): ReadonlySet<string> {
@@ -240,6 +295,7 @@ class Review {
 
 function lineageName(definition: Definition): string {
   const { kind, name } = definition;
+  if (kind === "service") return `service:${serviceId(definition)}`;
   if (kind === "view" || kind === "on-demand") return `${kind}:${formatViewName(definition)}`;
   return `${kind === "stream" || kind === "batch" ? "source" : kind}:${name}`;
 }

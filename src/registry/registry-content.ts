@@ -5,14 +5,19 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { Definition } from "../define/definition.ts";
 import { versionOfService } from "../define/service-version.ts";
+import type { Column } from "../schema/value.ts";
 import { type Data, fromData, hashText, toData } from "./definition-data.ts";
 import type { AliasMove } from "./alias-moves.ts";
+import type { RetiredVersion } from "./retired-version.ts";
 import type { ExperimentState } from "./experiment-state.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
 
 /** As it always was, and read by every version of Onefold. */
 const FORMAT = 1;
-/** Has what would be misread where it is not known: services with versions, aliases, experiments. Written only where there is such. */
+/**
+ * Has what would be misread where it is not known: services with versions, aliases, experiments, versions that were retired,
+ * columns with a past. Written only where there is such.
+ */
 const FORMAT_OF_VERSIONS = 2;
 
 export interface RegistryContent {
@@ -22,6 +27,8 @@ export interface RegistryContent {
   readonly experiments?: readonly ExperimentState[];
   /** Every move of an alias, oldest first; absent where none was ever set. */
   readonly aliasMoves?: readonly AliasMove[];
+  /** Oldest first; absent where none was. */
+  readonly retired?: readonly RetiredVersion[];
 }
 
 interface StoredContent {
@@ -33,11 +40,18 @@ interface StoredContent {
   readonly history: readonly AppliedChange[];
   readonly experiments?: readonly ExperimentState[];
   readonly aliasMoves?: readonly AliasMove[];
+  readonly retired?: readonly (Omit<RetiredVersion, "definition"> & { readonly definition: Data })[];
 }
 
 export const EMPTY_REGISTRY: RegistryContent = { definitions: [], history: [] };
 
-export function encodeRegistry({ definitions, history, aliasMoves = [], experiments = [] }: RegistryContent): string {
+export function encodeRegistry({
+  definitions,
+  history,
+  aliasMoves = [],
+  retired = [],
+  experiments = [],
+}: RegistryContent): string {
   const content: StoredContent = {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: toData(definition),
@@ -46,21 +60,31 @@ export function encodeRegistry({ definitions, history, aliasMoves = [], experime
     })),
     history,
     ...(aliasMoves.length === 0 ? {} : { aliasMoves }),
+    ...(retired.length === 0
+      ? {}
+      : { retired: retired.map((one) => ({ ...one, definition: toData(one.definition) })) }),
     ...(experiments.length === 0 ? {} : { experiments }),
   };
-  const hasVersions = aliasMoves.length > 0 || definitions.some(({ definition }) => isOfVersions(definition));
+  const isNewer = definitions.some(({ definition }) => isOfVersions(definition));
+  const hasVersions = aliasMoves.length > 0 || retired.length > 0 || isNewer;
   const format = hasVersions ? FORMAT_OF_VERSIONS : FORMAT;
   const stored = { format, checksum: hashText(JSON.stringify(content)), content };
   return `${JSON.stringify(stored, null, 1)}\n`;
 }
 
 function isOfVersions(definition: Definition): boolean {
+  if (definition.kind === "stream" || definition.kind === "batch") return definition.columns.some(hasPast);
   return definition.kind === "experiment" || (definition.kind === "service" && versionOfService(definition) > 1);
+}
+
+/** Renamed, widened or dropped: who does not know of it would refuse its new name, or misread what is stored. */
+function hasPast({ as, from, dropped }: Column): boolean {
+  return as !== undefined || from !== undefined || dropped !== undefined;
 }
 
 /** `where` the text stands. Throws `REGISTRY_CORRUPT`, and `REGISTRY_TOO_NEW` where a later Onefold wrote it. */
 export function decodeRegistry(text: string, where: string): RegistryContent {
-  const { definitions, history, aliasMoves, experiments } = parse(text, where);
+  const { definitions, history, aliasMoves, retired, experiments } = parse(text, where);
   return {
     definitions: definitions.map(({ definition, fingerprint, createdAt }) => ({
       definition: fromData(definition),
@@ -70,6 +94,9 @@ export function decodeRegistry(text: string, where: string): RegistryContent {
     history,
     ...(experiments === undefined ? {} : { experiments }),
     ...(aliasMoves === undefined ? {} : { aliasMoves }),
+    ...(retired === undefined
+      ? {}
+      : { retired: retired.map((one) => ({ ...one, definition: fromData(one.definition) })) }),
   };
 }
 

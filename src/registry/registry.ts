@@ -9,6 +9,7 @@
 import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { OnefoldError } from "../base/errors.ts";
 import type { AliasMove, AskedMove } from "./alias-moves.ts";
+import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
 import type { CommandDefinition } from "../define/alert-definition.ts";
 import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
@@ -102,6 +103,11 @@ export interface Registry {
    * `REQUEST_INVALID`.
    */
   stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
+  /**
+   * Takes an experiment that was stopped out of the registry, durably; its history stays. Throws `EXPERIMENT_UNKNOWN`,
+   * `EXPERIMENT_RUNNING`.
+   */
+  removeExperiment(name: string, by: string | null): Promise<void>;
   /** All that an experiment was told, its first weights first. Throws `EXPERIMENT_UNKNOWN`. */
   experimentSteps(name: string): readonly RecordedStep[];
   /**
@@ -111,6 +117,18 @@ export interface Registry {
   moveAlias(asked: AskedMove): Promise<AliasMove | null>;
   /** Every move of an alias, oldest first. */
   aliasMoves(): readonly AliasMove[];
+  /**
+   * Takes a version out for good, durably: its number is not given again, and its definition is kept. Throws what
+   * `withoutVersion` throws.
+   */
+  retire(asked: AskedRetirement): Promise<RetiredVersion>;
+  /** Oldest first. */
+  retired(): readonly RetiredVersion[];
+  /** What keeps a version from being retired, a line each, and which one that is. Throws what `versionToRetire` throws. */
+  readersOf(asked: Pick<AskedRetirement, "target" | "kind">): {
+    readonly definition: Definition;
+    readonly readers: readonly string[];
+  };
   entities(): readonly Registered<EntityDefinition>[];
   sources(): readonly Registered<SourceDefinition>[];
   /** All registered views in all versions. */

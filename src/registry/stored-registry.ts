@@ -13,7 +13,6 @@ import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import type {
   Definition,
   EntityDefinition,
-  FeatureReference,
   OnDemandDefinition,
   ServiceDefinition,
   SourceDefinition,
@@ -24,7 +23,8 @@ import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
 import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
-import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
+import { recordedSteps, withAppliedWeights, withoutExperiment, withStep } from "./experiment-steps.ts";
+import { findDefinitions } from "./find-definitions.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
 import { meantVersion } from "./meant-version.ts";
@@ -33,6 +33,8 @@ import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
 import { planChanges } from "./plan.ts";
 import { EMPTY_REGISTRY, type RegistryContent } from "./registry-content.ts";
 import { type AliasMove, type AskedMove, nextMove } from "./alias-moves.ts";
+import { planWithRetired, readersOf, versionToRetire, withoutVersion } from "./retire-version.ts";
+import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
 import { stalePlan, stateOf } from "./registry-state.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
 import type {
@@ -134,6 +136,14 @@ class StoredRegistry implements SharedRegistry {
     });
   }
 
+  removeExperiment(name: string, by: string | null): Promise<void> {
+    return this.#turns.take(async () => {
+      const at = formatMicros(this.#clock.now());
+      const stored = await this.#store.change((content) => withoutExperiment(content, name, { at, by }));
+      this.#take(stored, this.#loaded);
+    });
+  }
+
   experimentSteps(name: string): readonly RecordedStep[] {
     return recordedSteps(this.#stored.content, this.experiment(name));
   }
@@ -155,6 +165,30 @@ class StoredRegistry implements SharedRegistry {
 
   aliasMoves(): readonly AliasMove[] {
     return this.#stored.content.aliasMoves ?? [];
+  }
+
+  retire(asked: AskedRetirement): Promise<RetiredVersion> {
+    return this.#turns.take(async () => {
+      let retired!: RetiredVersion;
+      const now = this.#clock.now();
+      const stored = await this.#store.change((content) => {
+        const without = withoutVersion(content, asked, now);
+        retired = without.retired;
+        return without.content;
+      });
+      this.#take(stored, this.#loaded);
+      return retired;
+    });
+  }
+
+  retired(): readonly RetiredVersion[] {
+    return this.#stored.content.retired ?? [];
+  }
+
+  readersOf(asked: Pick<AskedRetirement, "target" | "kind">): ReturnType<Registry["readersOf"]> {
+    const { content } = this.#stored;
+    const { definition } = versionToRetire(content, asked);
+    return { definition, readers: readersOf(content, definition, this.#clock.now()) };
   }
 
   reload(definitions: readonly Definition[] | null): Promise<void> {
@@ -204,7 +238,9 @@ class StoredRegistry implements SharedRegistry {
     const at = formatMicros(this.#clock.now());
     const next = new Map(registered);
     const replaced: AppliedChange["replaced"][number][] = [];
+    const retired = new Set(content.retired?.map((one) => keyOf(one.definition)));
     for (const definition of new Map(definitions.map((one) => [keyOf(one), one])).values()) {
+      if (retired.has(keyOf(definition))) continue;
       const before = next.get(keyOf(definition));
       const hash = fingerprint(definition);
       if (before !== undefined && isSame(before, { definition, fingerprint: hash })) continue;
@@ -228,7 +264,7 @@ class StoredRegistry implements SharedRegistry {
 
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
     const key = keyOf(definition);
-    const registered = this.#byKey.get(key);
+    const registered = this.#byKey.get(key) ?? this.retired().find((one) => keyOf(one.definition) === key);
     const loaded = this.#loaded.get(key);
     if (registered === undefined) return null;
     // A service may be computed as it was before it was redefined; what it refers to stands for itself.
@@ -338,37 +374,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   find(query: FindQuery): readonly Registered<Definition>[] {
-    return this.#sorted().filter(
-      ({ definition }) => matches(definition, query) && this.#isOfEntity(definition, query.entity),
-    );
-  }
-
-  /** An entity's are itself, its views, the sources they fold, and whatever reads one of their features. */
-  #isOfEntity(definition: Definition, entity: string | undefined): boolean {
-    if (entity === undefined) return true;
-    const views = this.views().filter((view) => view.definition.entity === entity);
-    const isRead = ({ view, version }: FeatureReference): boolean => {
-      if (views.some((one) => one.definition.name === view && one.definition.version === version)) return true;
-      const computed = this.onDemandViews().find(
-        (one) => one.definition.name === view && one.definition.version === version,
-      );
-      return computed?.definition.inputs.some(isRead) ?? false;
-    };
-    switch (definition.kind) {
-      case "entity":
-        return definition.name === entity;
-      case "stream":
-      case "batch":
-        return views.some((view) => view.definition.source === definition.name);
-      case "view":
-        return definition.entity === entity;
-      case "on-demand":
-        return definition.inputs.some(isRead);
-      case "service":
-        return definition.features.some(isRead);
-      default:
-        return false;
-    }
+    return findDefinitions(this.#sorted(), query);
   }
 
   lineage(): readonly LineageEdge[] {
@@ -397,10 +403,11 @@ function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<stri
 function planOver(
   definitions: readonly Definition[],
   registered: ReadonlyMap<string, Registered<Definition>>,
-  { experiments }: RegistryContent,
+  { experiments, retired = [] }: RegistryContent,
 ): Plan {
-  const before = new Map([...registered].map(([key, { definition }]) => [key, definition]));
-  return planChanges(definitions, before, experiments);
+  const gone = new Map(retired.map((one) => [keyOf(one.definition), one]));
+  const known = new Map([...registered].map(([key, { definition }]) => [key, definition]));
+  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, known, experiments));
 }
 
 /** To the last word of its description, beside what its fingerprint is of. */
@@ -436,18 +443,6 @@ function found<D extends Definition>(
   if (one !== undefined) return one;
   const names = all.map(({ definition }) => definition.name);
   throw new OnefoldError(code, `there is no ${what} "${name}"`, { candidates: nearestNames(name, names) });
-}
-
-/** A tag or owner of any of its features counts as its own. */
-function matches(definition: Definition, query: FindQuery): boolean {
-  const parts = definition.kind === "view" ? [definition, ...definition.features] : [definition];
-  return (
-    (query.kind === undefined || definition.kind === query.kind) &&
-    (query.name === undefined || definition.name === query.name) &&
-    (query.version === undefined || versionOf(definition) === query.version) &&
-    (query.tag === undefined || parts.some((part) => part.tags?.includes(query.tag!) === true)) &&
-    (query.owner === undefined || parts.some((part) => part.owner === query.owner))
-  );
 }
 
 function changed(plan: Plan): OnefoldError {

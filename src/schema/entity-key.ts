@@ -33,9 +33,15 @@ export function encodeEntityKey(parts: readonly Value[], types: readonly ValueTy
   return key;
 }
 
-/** The same key, holding on to no larger text that it was cut from: for keys that are kept. */
+let lastOwnKey: EntityKey = "";
+
+/**
+ * The same key, holding on to no larger text that it was cut from: for keys that are kept. Where an entity is kept by
+ * many, one after another, they share the text.
+ */
 export function ownKey(key: EntityKey): EntityKey {
-  return Buffer.from(key).toString();
+  if (key !== lastOwnKey) lastOwnKey = Buffer.from(key).toString();
+  return lastOwnKey;
 }
 
 /** The texts of a key's parts, in order: the inverse of the joining above. */

@@ -1,10 +1,10 @@
 /**
- * Aliases over HTTP: where each points and how it came there, and moving one.
+ * Aliases over HTTP: where each points and how it came there, and moving one; and retiring a version.
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
-import { type MoveOptions, shownAliases, type VersionDesk } from "./version-desk.ts";
+import { type MoveOptions, type RetireOptions, shownAliases, type VersionDesk } from "./version-desk.ts";
 
 const version: JsonSchema = { type: "integer", minimum: 1 };
 const versionOrNull: JsonSchema = { type: ["integer", "null"], minimum: 1 };
@@ -54,6 +54,30 @@ const answers: Readonly<Record<number, JsonSchema>> = {
   400: errorSchema,
   404: errorSchema,
   409: errorSchema,
+};
+
+const retirementSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    retired: { type: "boolean" },
+    kind: { enum: ["view", "service", "experiment"] },
+    name: nameSchema,
+    version: { ...versionOrNull, description: "null of an experiment" },
+    readers: { type: "array", items: { type: "string" }, description: "what keeps it, but for recent reads" },
+    recent_reads: {
+      type: "array",
+      items: {
+        type: "object",
+        properties: {
+          consumer: { type: "string", description: "empty where whoever asked has no name" },
+          reads: { type: "integer", description: "vectors of a service, values of a view" },
+          last_read_on: { type: "string", format: "date" },
+        },
+      },
+    },
+    state_bytes: { type: ["integer", "null"], description: "of its states; null where nobody says" },
+    table_bytes: { type: "integer", description: "of its offline table of feature rows" },
+  },
 };
 
 export function aliasRoutes(ports: ServePorts): Route[] {
@@ -120,6 +144,32 @@ export function aliasRoutes(ports: ServePorts): Route[] {
       handle: async ({ body }) => {
         const { name, ...asked } = body as { readonly name: string } & MoveOptions;
         return { status: 200, body: await desk().rollback(name, asked) };
+      },
+    },
+    {
+      method: "POST",
+      path: "/versions/retire",
+      summary: "Take a version out for good, once nobody reads it",
+      reads: "json",
+      schemas: {
+        body: {
+          type: "object",
+          required: ["target", "by"],
+          additionalProperties: false,
+          properties: {
+            target: { ...nameSchema, description: "name@1, or an experiment that was stopped" },
+            kind,
+            by: { ...nameSchema, description: "who retires it" },
+            days: { type: "integer", minimum: 1, description: "reads of so many days keep it; default 7" },
+            force: { type: "boolean", description: "in spite of recent reads, and of nothing else" },
+            dry_run: { type: "boolean", description: "says what keeps it, and does nothing" },
+          },
+        },
+        answers: { ...answers, 200: retirementSchema },
+      },
+      handle: async ({ body }) => {
+        const { target, ...asked } = body as { readonly target: string } & RetireOptions;
+        return { status: 200, body: await desk().retire(target, asked) };
       },
     },
   ];

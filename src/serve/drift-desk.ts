@@ -7,6 +7,8 @@ export interface DriftAsked {
   readonly service: string;
   readonly baseline?: string;
   readonly current?: string;
+  /** "served" or "folded". */
+  readonly of?: string;
   readonly measure?: string;
   readonly threshold?: number;
 }

@@ -80,6 +80,7 @@ export function driftRoutes({ monitoring }: ServePorts): Route[] {
             service: nameSchema,
             baseline: sourceSchema,
             current: sourceSchema,
+            of: { enum: ["served", "folded"], description: "what times name; default served" },
             measure: { type: "string", description: "judges all features that it fits" },
             threshold: { type: "string", pattern: "^[0-9]+([.][0-9]+)?$" },
           },

@@ -7,8 +7,9 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { type EntityDefinition, formatViewName } from "../define/definition.ts";
-import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
+import { type ExperimentDefinition, formatVariant, servedVariants } from "../define/experiment-definition.ts";
 import { experimentInputs, type FindView } from "../define/experiment-inputs.ts";
+import { serviceReference } from "../define/service-version.ts";
 import { isExposureKept, variantAssigner } from "../define/unit-assignment.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
@@ -74,13 +75,19 @@ export function compileExperiment(
 ): ExperimentPlan {
   const { definition } = registry.experiment(name);
   const names = definition.variants.map(formatVariant);
-  const services = names.map((variant) => registry.service(variant).definition);
+  const steps = registry.experimentSteps(name);
+  // What a stopped one does not serve any more may have been retired; while it is there, requests carry what it reads.
+  const needed = servedVariants(definition, steps).map(formatVariant);
+  const isStopped = steps.some((step) => "stopped" in step);
+  const services = names
+    .filter((variant) => needed.includes(variant) || isRegistered(registry, variant))
+    .map((variant) => registry.service(variant).definition);
   const inputs = experimentInputs(definition, services, viewsOf(registry));
-  if (inputs.problems.length > 0)
+  if (inputs.problems.length > 0 && !isStopped)
     throw new OnefoldError("DEFINITION_INVALID", inputs.problems.join("; "), { where: `experiment ${name}` });
   const { request } = inputs;
   const entities = inputs.entities.map((entity) => registry.entity(entity).definition);
-  const assign = variantAssigner(definition, registry.experimentSteps(name));
+  const assign = variantAssigner(definition, steps);
   const { unit } = definition;
   const unitPlace =
     unit.from === "entity"
@@ -105,7 +112,7 @@ export function compileExperiment(
     const request = requestPlaces.map((place) => row[place]!);
     return { plan, keys: keyPlaces.map((place) => keys[place]!), request };
   };
-  const shadow = definition.shadow === undefined ? null : formatVariant(definition.shadow);
+  const shadow = definition.shadow === undefined || isStopped ? null : formatVariant(definition.shadow);
   const beside = (variant: string, keys: readonly EntityKey[], row: Row): Pick<ServedExposure, "shadow"> => {
     if (shadow === null || shadow === variant) return {};
     const plans = (): ReturnType<ShadowTask["plans"]> => {
@@ -120,7 +127,8 @@ export function compileExperiment(
     entities,
     request,
     choose: (keys, row) => {
-      const unitText = unit.from === "entity" ? keys[unitPlace]! : String(row[unitPlace]);
+      // Of a stopped one whose other versions are gone there may be no unit any more.
+      const unitText = unitPlace < 0 ? "" : unit.from === "entity" ? keys[unitPlace]! : String(row[unitPlace]);
       const variant = names[assign(unitText)]!;
       const isKept = isExposureKept(definition, unitText);
       const of = unit.from === "entity" ? { entity: unit.name } : {};
@@ -129,6 +137,10 @@ export function compileExperiment(
     },
     variantPlan: (place) => variantOf(names[place]!).plan,
   };
+}
+
+function isRegistered(registry: Registry, variant: string): boolean {
+  return registry.services().some(({ definition }) => serviceReference(definition) === variant);
 }
 
 function viewsOf(registry: Registry): FindView {

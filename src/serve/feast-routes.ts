@@ -3,6 +3,7 @@
  * rows pushed by column. A caller's fault is answered with a 4xx that this client does not retry.
  */
 import { setImmediate } from "node:timers/promises";
+import { namesOf } from "../schema/value.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import type { EntityDefinition, SourceDefinition } from "../define/definition.ts";
@@ -201,10 +202,12 @@ function sourceOfView(ports: ServePorts, name: string): SourceDefinition {
  */
 async function pushColumns(ports: ServePorts, source: SourceDefinition, df: Columns): Promise<RouteAnswer> {
   const rowCount = rowCountOf(df, "df");
-  const declared = new Set(source.columns.map((column) => column.name));
+  const declared = new Set(source.columns.flatMap(namesOf));
+  const timeNames = source.columns.filter(({ name }) => name === source.eventTime).flatMap(namesOf);
   const columns = Object.entries(df).flatMap(([name, values]): [string, readonly unknown[]][] => {
     if (declared.has(name)) return [[name, values]];
-    if (name === "event_timestamp" && !Object.hasOwn(df, source.eventTime)) return [[source.eventTime, values]];
+    if (name === "event_timestamp" && !timeNames.some((one) => Object.hasOwn(df, one)))
+      return [[source.eventTime, values]];
     return name === "created" || name === "event_timestamp" ? [] : [[name, values]];
   });
   const rows = Array.from({ length: rowCount }, (_, row) =>

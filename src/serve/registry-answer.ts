@@ -28,6 +28,7 @@ import { lateAfterOf } from "../fold/lateness.ts";
 import { versionOf } from "../registry/definition-set.ts";
 import type { Registered } from "../registry/registry.ts";
 import { answerPoll } from "./registry-poll.ts";
+import { presentNames, storedExpectation, withStoredNames } from "../define/stored-names.ts";
 import { type Column, formatType, labelOf, namesOf, type Value } from "../schema/value.ts";
 
 export type Answer = Record<string, unknown>;
@@ -122,20 +123,21 @@ function answerEntity(entity: EntityDefinition): Answer {
 }
 
 function answerSource(source: SourceDefinition): Answer {
+  const labels = presentNames(source.columns);
   return {
     columns: source.columns.map(answerSourceColumn),
     derived: source.derived.map((column) => ({
       name: column.name,
       type: formatType(column.type),
-      expression: answerExpression(column.expression),
+      expression: answerExpression(withStoredNames(column.expression, labels)),
     })),
     constraints: source.constraints.map((constraint) => ({
       name: constraint.name,
-      predicate: answerExpression(constraint.predicate),
+      predicate: answerExpression(withStoredNames(constraint.predicate, labels)),
     })),
-    ...answerExpectations(source.expectations),
-    event_time: source.eventTime,
-    id: source.id ?? null,
+    ...answerExpectations(source.expectations?.map((one) => storedExpectation(one, labels))),
+    event_time: labels(source.eventTime),
+    id: source.id === undefined ? null : labels(source.id),
     allow_non_finite: source.allowNonFinite,
     ...(source.sla === undefined ? {} : { sla: { silence: formatDuration(source.sla.silenceMicros) } }),
     ...(source.kind === "stream"

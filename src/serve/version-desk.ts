@@ -50,6 +50,42 @@ export interface Moved {
   readonly alias: ShownAlias;
 }
 
+export interface RetireOptions {
+  /** Wanted where a view and a service have one name. */
+  readonly kind?: AliasedKind;
+  readonly by: string;
+  /** Reads of so many days keep it from being retired. Default 7. */
+  readonly days?: number;
+  /** Retires it in spite of those, and of nothing else. */
+  readonly force?: boolean;
+  /** Says what keeps it and what would be given back, and does nothing. */
+  readonly dry_run?: boolean;
+}
+
+export interface RecentReads {
+  /** Empty where whoever asked has no name. */
+  readonly consumer: string;
+  /** Vectors of a service; values of a view's features. */
+  readonly reads: number;
+  /** 2026-11-26, UTC. */
+  readonly last_read_on: string;
+}
+
+export interface Retirement {
+  readonly retired: boolean;
+  readonly kind: AliasedKind | "experiment";
+  readonly name: string;
+  /** Null of an experiment. */
+  readonly version: number | null;
+  /** What keeps it, a line each: aliases, what is kept to go back to, definitions. */
+  readonly readers: readonly string[];
+  readonly recent_reads: readonly RecentReads[];
+  /** Of its states; null where nobody says. */
+  readonly state_bytes: number | null;
+  /** Of its offline table of feature rows. */
+  readonly table_bytes: number;
+}
+
 /** All of it may be asked from another process. */
 export interface VersionDesk {
   /**
@@ -59,6 +95,8 @@ export interface VersionDesk {
   promote(target: string, options: MoveOptions): Promise<Moved>;
   /** Throws as `promote`, and `ALIAS_UNKNOWN`, `ALIAS_HAS_NO_FORMER`. */
   rollback(name: string, options: MoveOptions): Promise<Moved>;
+  /** `name@1`, or an experiment that was stopped; for good. Throws `VIEW_UNKNOWN`, `SERVICE_UNKNOWN`, `STILL_READ`, `REQUEST_INVALID`. */
+  retire(target: string, options: RetireOptions): Promise<Retirement>;
 }
 
 export interface ShownAliases {

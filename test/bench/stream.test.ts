@@ -27,7 +27,7 @@ function measured(cases: readonly string[]): Promise<Map<string, Line>> {
 }
 
 describe("npm run bench -- stream --quick", () => {
-  it("measures the embedded pipeline, and entities in simulation", { timeout: 120_000 }, async () => {
+  it("measures the embedded pipeline, and entities in simulation", { timeout: 240_000 }, async () => {
     const lines = await measured(["b", "e"]);
     expect([...lines.keys()]).toEqual(["b-embedded", "b-embedded-beside-fold", "e-80-entities", "e-800-entities"]);
     for (const { value, bench } of lines.values()) {

@@ -6,7 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { deskPath } from "../../src/cli/owner-desk.ts";
-import { cliPath, runCli, runJson } from "./run-cli.ts";
+import { cliPath } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
+
+const { runCli, runJson } = mostlyHere();
 
 let project: string;
 let folder: string;

@@ -13,7 +13,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText } from "../../src/offline-store/engine.ts";
 import type { TrainingJob } from "../../src/serve/training-desk.ts";
-import { cliPath, runCli, runJson } from "./run-cli.ts";
+import { cliPath, runJson } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
+
+const here = mostlyHere();
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
@@ -53,11 +56,11 @@ let url = "";
 
 beforeAll(async () => {
   copyFileSync(new URL("features.ts", PYTHON_TESTS), join(folder, "features.ts"));
-  await runCli(["apply"], folder);
+  await here.runCli(["apply"], folder);
   // One file each: there is something to join.
   for (const [i, order] of ORDERS.entries()) {
     writeFileSync(join(folder, "orders.ndjson"), `${JSON.stringify(orderOf(i, order[0], order[1]))}\n`);
-    await runJson(["ingest", "orders.ndjson", "--source", "orders"], folder);
+    await here.runJson(["ingest", "orders.ndjson", "--source", "orders"], folder);
   }
   const child = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--training-jobs", "2", "--json"], {
     cwd: folder,
@@ -92,7 +95,7 @@ describe("bad label rows", () => {
       const service = one.service ?? "model";
       const out = join(folder, `${i}.parquet`);
       const [byCli, byHttp] = await Promise.all([
-        runJson(["train", "--service", service, "--labels", labels, "--out", out], folder),
+        here.runJson(["train", "--service", service, "--labels", labels, "--out", out], folder),
         asked(`service=${service}`, readFileSync(labels), TYPES[one.file.split(".")[1]!]!),
       ]);
       const { error } = byCli.result;
@@ -138,7 +141,7 @@ describe("a table that is joined and vacuumed while training sets are made of it
     };
     const [before, overHttp] = [await train("before"), await over(1000)];
     const files = async (): Promise<number> =>
-      (await runJson(["tables", "files", "events/orders"], folder)).result["files"].length as number;
+      (await here.runJson(["tables", "files", "events/orders"], folder)).result["files"].length as number;
     const filesBefore = await files();
     const upkeep = async (): Promise<void> => {
       for (const what of ["compact", "vacuum"]) {

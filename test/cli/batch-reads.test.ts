@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { count, entity, openPlatform, service, stream, t, view } from "../../src/index.ts";
-import { runCli, runJson } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
+
+const { runCli, runJson } = mostlyHere();
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-batch-cli-"));
 const dataDir = join(folder, ".onefold");

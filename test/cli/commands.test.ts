@@ -1,15 +1,20 @@
-/** The built command line, run as its users run it: a project from `init`, real files, a real server. */
+/**
+ * The command line: a project from `init`, real files, a real server. Each command is run as its users run it, built and
+ * as a process of its own, once; what else is asked of it, in this process.
+ */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cliPath, runCli, runJson } from "./run-cli.ts";
+import { cliPath, runCli } from "./run-cli.ts";
+import { mostlyHere, runHere, runJsonHere } from "./run-here.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-cli-"));
 const project = join(folder, "shop");
-const json = (...args: string[]): ReturnType<typeof runJson> => runJson(args, project);
-const text = (...args: string[]): ReturnType<typeof runCli> => runCli(args, project);
+const inProject = mostlyHere();
+const json = (...args: string[]): ReturnType<typeof runJsonHere> => inProject.runJson(args, project);
+const text = (...args: string[]): ReturnType<typeof runCli> => inProject.runCli(args, project);
 const payments = (): Record<string, unknown>[] =>
   readFileSync(join(project, "events.ndjson"), "utf8")
     .trim()
@@ -31,9 +36,9 @@ describe("onefold, outside a project", () => {
     const misspelt = await runCli(["tran"], folder);
     expect(misspelt.exitCode).toBe(2);
     expect(misspelt.stderr).toContain("train");
-    expect((await runCli(["train", "--service", "fraud"], folder)).exitCode).toBe(2);
-    expect((await runCli(["serve", "--port", "many"], folder)).stderr).toContain("0 to 65535");
-    expect((await runCli(["get", "--service", "s", "--entity", "ada"], folder)).stderr).toContain("column=value");
+    expect((await runHere(["train", "--service", "fraud"], folder)).exitCode).toBe(2);
+    expect((await runHere(["serve", "--port", "many"], folder)).stderr).toContain("0 to 65535");
+    expect((await runHere(["get", "--service", "s", "--entity", "ada"], folder)).stderr).toContain("column=value");
   });
 
   it("says what is wrong, where and what to do, and shows a stack only on request", async () => {
@@ -42,8 +47,8 @@ describe("onefold, outside a project", () => {
     expect(plain.stdout).toBe("");
     expect(plain.stderr).toMatch(/^DEFINITION_UNREADABLE: .*\n {2}hint: .*onefold init/);
     expect(plain.stderr).not.toMatch(/^\s+at /m);
-    expect((await runCli(["apply", "--debug"], folder)).stderr).toMatch(/^\s+at /m);
-    expect((await runJson(["apply"], folder)).result).toEqual({
+    expect((await runHere(["apply", "--debug"], folder)).stderr).toMatch(/^\s+at /m);
+    expect((await runJsonHere(["apply"], folder)).result).toEqual({
       error: expect.objectContaining({ code: "DEFINITION_UNREADABLE", hint: expect.stringContaining("onefold init") }),
     });
   });
@@ -58,7 +63,7 @@ describe("onefold, where there is no data folder", () => {
     ["train", "--service", "s", "--labels", "l.csv", "--out", "o.csv"],
     ["ingest", "e.ndjson", "--source", "s"],
   ])("%s refuses it, says how to make one, and makes none", async (...args) => {
-    const { exitCode, result } = await runJson([...args, "--data", "typo"], folder);
+    const { exitCode, result } = await runJsonHere([...args, "--data", "typo"], folder);
     expect(exitCode).toBe(1);
     expect(result).toMatchObject({
       error: { code: "DATA_FOLDER_MISSING", hint: expect.stringContaining("onefold apply") },
@@ -74,7 +79,7 @@ describe("onefold, in a project that init wrote", () => {
   });
 
   it("does not overwrite a project", async () => {
-    const again = await runJson(["init", "shop"], folder);
+    const again = await runJsonHere(["init", "shop"], folder);
     expect(again).toMatchObject({ exitCode: 1, result: { error: { code: "REQUEST_INVALID" } } });
   });
 

@@ -8,7 +8,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cliPath, runCli, runJson } from "./run-cli.ts";
+import { cliPath } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
+
+const { runCli, runJson } = mostlyHere();
 
 const DEFINITIONS = `
 import { count, entity, last, service, stream, t, view } from "onefold";

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { count, entity, last, service, stream, t, view } from "../../src/index.ts";
 import { openPlatform } from "../../src/platform.ts";
-import { runCli, runJson } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
+
+const { runCli, runJson } = mostlyHere();
 
 const rider = entity("rider", { rider_id: t.string() });
 const rides = stream("rides", {

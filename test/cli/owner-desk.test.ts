@@ -61,7 +61,7 @@ describe("the desk of a running server", () => {
     });
     const leaving = new AbortController();
     await expect(ask("wait", {}, () => leaving.abort(), leaving.signal)).rejects.toMatchObject({ code: "CANCELLED" });
-    await expect.poll(() => stopped, { timeout: 20_000 }).toEqual(["stopped"]);
+    await expect.poll(() => stopped, { timeout: 60_000 }).toEqual(["stopped"]);
     const ending = ask("wait", {}, () => void desk!.close());
     await expect(ending).rejects.toMatchObject({ code: "NOT_READY" });
     expect(await ask("wait", {})).toBeNull();

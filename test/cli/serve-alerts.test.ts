@@ -11,7 +11,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openReceiver, type Receiver, until } from "../monitor/alerts/receiver.ts";
-import { cliPath, runCli, runJson } from "./run-cli.ts";
+import { cliPath } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
+
+const { runCli, runJson } = mostlyHere();
 
 let folder: string;
 let api: Server;

@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const server of servers.splice(0)) server.kill("SIGKILL");
-  await redis.close();
+  await redis?.close();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -53,7 +53,7 @@ describeWithOurs("onefold serve over Redis", () => {
     const owner = await serve(project, "--publish", address);
     const other = await serve(project, "--online", address);
 
-    await expect.poll(async () => (await fetch(`${other.url}/ready`)).status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(async () => (await fetch(`${other.url}/ready`)).status, { timeout: 60_000 }).toBe(200);
     const asked = { entities: { user_id: "ada" } };
     const own = await post(`${owner.url}/services/fraud/vector`, asked);
     const served = await post(`${other.url}/services/fraud/vector`, asked);
@@ -71,7 +71,7 @@ describeWithOurs("onefold serve over Redis", () => {
     expect((await post(`${owner.url}/services/fraud/vector`, asked)).status).toBe(200);
     await redis.restart();
     await expect
-      .poll(async () => (await post(`${other.url}/services/fraud/vector`, asked)).body["features"], { timeout: 10_000 })
+      .poll(async () => (await post(`${other.url}/services/fraud/vector`, asked)).body["features"], { timeout: 60_000 })
       .toEqual(own.body["features"]);
 
     for (const { child } of [other, owner]) {
@@ -88,5 +88,5 @@ describeWithOurs("onefold serve over Redis", () => {
     expect(stderr + stdout).not.toContain(PASSWORD);
     const both = await runCli(["serve", "--online", address, "--publish", address], project);
     expect(both.stderr).toContain("cannot be used with option");
-  }, 60_000);
+  }, 240_000);
 });

@@ -85,7 +85,7 @@ describe("onefold serve", () => {
     expect(await ended).toEqual([0, null]);
     // The workers have gone with it: nobody listens any more.
     await expect(fetch(`${said.url}/ready`)).rejects.toThrow();
-  }, 60_000);
+  }, 240_000);
 
   it("says what keeps a worker from starting, and ends", async () => {
     await runCli(["init", "shop"], folder);

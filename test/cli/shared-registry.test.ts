@@ -8,8 +8,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWhere, shared } from "../services/describe-where.ts";
 import { newDatabase } from "../services/postgres.ts";
 import { cliPath, runCli, runJson } from "./run-cli.ts";
+import { promised } from "../promised.ts";
 
-const NOTICED_MS = 2000;
+const NOTICED_MS = promised(2000);
 
 const BASE = `import { count, entity, service, stream, sum, t, view } from "onefold";
 export const user = entity("user", { user_id: t.string() });

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { count, entity, openPlatform, stream, t, view } from "../../src/index.ts";
-import { runCli, runJson } from "./run-cli.ts";
+import { mostlyHere } from "./run-here.ts";
+
+const { runCli, runJson } = mostlyHere();
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-tables-"));
 const data = join(folder, "data");

@@ -112,6 +112,11 @@ describeWithKafka("commands that read what workers have archived", () => {
     expect(await profiled("archive")).toEqual(await profiled("embedded"));
     expect(columns(ourQuality)).toEqual(columns(theirQuality));
     await engine.close();
+    // A worker writes what it saw when it stops.
+    const drift = ["drift", "--service", "plain", "--of", "folded", "--current", "last:24h", "--baseline", "last:24h"];
+    const { reports } = await json(...drift, ...tables);
+    expect(reports[0]).toMatchObject({ current: { vectors: EVENTS, exact: false }, drifted: false });
+    expect(reports[0].features).toMatchObject([{ feature: "spent" }, { feature: "latest" }]);
 
     const fit = ["fit", "--service", "scaled", "--labels", "labels.csv", "--train-share", "1", "--allow-after-log"];
     const [theirFit, ourFit] = await both(...fit);

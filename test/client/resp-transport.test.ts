@@ -120,7 +120,7 @@ describe("calls of one turn", () => {
 describe("what waits for a server that answers nothing", () => {
   it("is bounded", async () => {
     const port = await listen((socket) => socket.once("data", () => socket.write(HELLO)));
-    const client = open(`redis://127.0.0.1:${port}`, { batchMax: 1, retries: 0, timeoutMs: 2000 });
+    const client = open(`redis://127.0.0.1:${port}`, { batchMax: 1, retries: 0, timeoutMs: 300 });
     const asked = Array.from({ length: 10_050 }, () =>
       client.vector("s", {}).catch(({ code }: { code: string }) => code),
     );

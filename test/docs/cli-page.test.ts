@@ -3,11 +3,12 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { EXIT } from "../../src/cli/exit-codes.ts";
 import { runCli } from "../cli/run-cli.ts";
+import { runHere } from "../cli/run-here.ts";
 
 const page = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
 
 async function help(...command: string[]): Promise<string> {
-  return (await runCli([...command, "--help"], ".")).stdout;
+  return (await (command.length === 0 ? runCli : runHere)([...command, "--help"], ".")).stdout;
 }
 
 function namesUnder(heading: string, text: string): string[] {

@@ -31,7 +31,7 @@ function block(language: string, holding: string): string {
 }
 
 describeWithKafka("docs/kafka.md", () => {
-  it("shows definitions and commands that give the vector that it shows", { timeout: 90_000 }, async () => {
+  it("shows definitions and commands that give the vector that it shows", { timeout: 240_000 }, async () => {
     const kafka = await shared("kafka");
     const redis = await startRedis();
     const connection = new KafkaConnection(kafkaSettings({ brokers: [kafka] }));
@@ -57,7 +57,7 @@ describeWithKafka("docs/kafka.md", () => {
       let printed = "";
       for (const stream of [child.stdout!, child.stderr!])
         stream.on("data", (text: Buffer) => (printed += String(text)));
-      await expect.poll(() => /"url":"/.test(printed) || child.exitCode !== null, { timeout: 20_000 }).toBe(true);
+      await expect.poll(() => /"url":"/.test(printed) || child.exitCode !== null, { timeout: 60_000 }).toBe(true);
       expect(child.exitCode, printed).toBeNull();
       return { child, url: /"url":"([^"]+)"/.exec(printed)![1]! };
     };

@@ -115,5 +115,5 @@ describe("docs/quickstart.md", () => {
     expect(readFileSync(join(project, "training.csv"), "utf8").split("\n")[0]).toContain(
       "user_id,event_timestamp,is_fraud,payments_1h",
     );
-  }, 120_000);
+  }, 240_000);
 });

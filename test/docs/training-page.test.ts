@@ -3,7 +3,9 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runCli } from "../cli/run-cli.ts";
+import { mostlyHere } from "../cli/run-here.ts";
+
+const { runCli } = mostlyHere();
 
 const page = readFileSync(new URL("../../docs/training.md", import.meta.url), "utf8");
 const folder = mkdtempSync(join(tmpdir(), "onefold-training-docs-"));
@@ -17,11 +19,11 @@ beforeAll(async () => {
   writeFileSync(join(project, "users.csv"), "user_id\nada\nben\n");
   await runCli(["apply"], project);
   await runCli(["ingest", "events.ndjson", "--source", "payments"], project);
-}, 120_000);
+}, 240_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("docs/training.md", () => {
-  it.each(commands)("onefold %s", { timeout: 120_000 }, async (command) => {
+  it.each(commands)("onefold %s", { timeout: 240_000 }, async (command) => {
     const { exitCode, stdout, stderr } = await runCli(command.split(" "), project);
     expect([exitCode, stderr.replace(/^train: .*\n/gm, "")]).toEqual([0, ""]);
     expect(stdout).toMatch(/\d+ (rows, \d+ features: |of \d+ label rows)/);

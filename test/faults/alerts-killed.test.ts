@@ -18,8 +18,9 @@ import {
 } from "../../src/monitor/alerts/alert-store.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { openReceiver, until } from "../monitor/alerts/receiver.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const KILLS = 15;
 const SUBJECTS = ["a", "b", "c"];
 

@@ -13,8 +13,9 @@ import type { openPlatform as openFunction, Platform } from "../../src/platform.
 import { SeededRandom } from "../../src/testing/random.ts";
 import { codeOf } from "../offline-store/engine-suite.ts";
 import { childrenOf, isAlive } from "../processes.ts";
+import { firstSeed } from "../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const HISTORY = 60_000;
 const KILLS = 4;
 
@@ -33,7 +34,8 @@ const odd = custom("odd", {
   read: (n: number) => n,
 });
 const plain = { watts: sum("watts").over("1h"), n: count().over("10m"), newest: last("watts") };
-const of = (name: string, features: object) => view(name, { entity: meter, source: readings, features: features as typeof plain });
+const of = (name: string, features: object) =>
+  view(name, { entity: meter, source: readings, features: features as typeof plain });
 const KINDS = { "plain data": plain, "functions of its own": { ...plain, odd: odd("watts") } };
 
 let folder: string;
@@ -82,38 +84,41 @@ async function killEach(state: { isOver: boolean }, killsMax: number, isDue: () 
   }
 }
 
-it.each(Object.keys(KINDS))(`of %s goes on with another process, and says so where none gets any further (seed ${SEED})`, async (kind) => {
-  const features = KINDS[kind as keyof typeof KINDS];
-  await start(features);
-  const withLate = [meter, readings, of("always", features), of("late", features)];
-  const first = { isOver: false };
-  const refused = codeOf(platform.apply(withLate)).finally(() => (first.isOver = true));
-  await killEach(first, Number.POSITIVE_INFINITY, () => true);
-  expect(await refused).toBe("ENGINE_ENDED");
-  expect(await platform.request("GET", "/ready")).toMatchObject({ status: "ready" });
+it.each(Object.keys(KINDS))(
+  `of %s goes on with another process, and says so where none gets any further (seed ${SEED})`,
+  async (kind) => {
+    const features = KINDS[kind as keyof typeof KINDS];
+    await start(features);
+    const withLate = [meter, readings, of("always", features), of("late", features)];
+    const first = { isOver: false };
+    const refused = codeOf(platform.apply(withLate)).finally(() => (first.isOver = true));
+    await killEach(first, Number.POSITIVE_INFINITY, () => true);
+    expect(await refused).toBe("ENGINE_ENDED");
+    expect(await platform.request("GET", "/ready")).toMatchObject({ status: "ready" });
 
-  const again = { isOver: false, done: 0, killedAt: 0 };
-  const onProgress = ({ done }: { readonly done: number }) => (again.done = done);
-  const applied = platform.apply(withLate, { onProgress }).finally(() => (again.isOver = true));
-  applied.catch(() => {});
-  const killing = killEach(again, KILLS, () => {
-    // Where it has come further by a part that it had to write.
-    if (again.done < again.killedAt + random.integer(5000, 15_000)) return false;
-    again.killedAt = again.done;
-    return true;
-  });
-  while (!again.isOver) {
-    await platform.push(
-      "readings",
-      Array.from({ length: 5 }, (_, i) => reading(HISTORY + i)),
-    );
-    await sleep(20);
-  }
-  await applied;
-  await killing;
-  expect(again.killedAt).toBeGreaterThan(0);
-  await platform.settle();
-  expect(states("late")).toEqual(states("always"));
-  expect((await platform.audit({ states: true })).clean).toBe(true);
-  expect(childrenOf(process.pid)).toEqual([]);
-});
+    const again = { isOver: false, done: 0, killedAt: 0 };
+    const onProgress = ({ done }: { readonly done: number }) => (again.done = done);
+    const applied = platform.apply(withLate, { onProgress }).finally(() => (again.isOver = true));
+    applied.catch(() => {});
+    const killing = killEach(again, KILLS, () => {
+      // Where it has come further by a part that it had to write.
+      if (again.done < again.killedAt + random.integer(5000, 15_000)) return false;
+      again.killedAt = again.done;
+      return true;
+    });
+    while (!again.isOver) {
+      await platform.push(
+        "readings",
+        Array.from({ length: 5 }, (_, i) => reading(HISTORY + i)),
+      );
+      await sleep(20);
+    }
+    await applied;
+    await killing;
+    expect(again.killedAt).toBeGreaterThan(0);
+    await platform.settle();
+    expect(states("late")).toEqual(states("always"));
+    expect((await platform.audit({ states: true })).clean).toBe(true);
+    expect(childrenOf(process.pid)).toEqual([]);
+  },
+);

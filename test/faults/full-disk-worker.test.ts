@@ -18,9 +18,9 @@ beforeEach(async () => {
   engine = await openDuckDb({ threads: 1 });
 });
 afterEach(async () => {
-  await house.close();
-  await engine.close();
-  await disk.close();
+  await house?.close();
+  await engine?.close();
+  await disk?.close();
 });
 
 describeWithBoth("a worker on a disk that is full", () => {
@@ -50,7 +50,7 @@ describeWithBoth("a worker on a disk that is full", () => {
     for (const { topic } of house.world.routes) {
       const table = join(archiveFolder, "events", topic);
       const accepted = await acceptedOffsets(house.world, topic);
-      await expect.poll(() => archivedOffsets(engine, table), { timeout: 30_000 }).toEqual(accepted);
+      await expect.poll(() => archivedOffsets(engine, table), { timeout: 120_000 }).toEqual(accepted);
     }
     // Before there was a worker there was no view.
     expect(Object.keys(server.answers.refused)).toEqual(["NOT_READY"]);

@@ -35,7 +35,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   if (running !== null && running.child.exitCode === null && running.child.signalCode === null) await kill(running);
-  await disk.close();
+  await disk?.close();
   await rm(folder, { recursive: true, force: true });
 });
 

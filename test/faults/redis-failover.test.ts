@@ -3,11 +3,12 @@
  * or it is started again itself with what its last snapshot has.
  */
 import { Redis } from "ioredis";
-import { afterEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { openRedisStore } from "../../src/online-store/redis/redis-store.ts";
 import { FaultHouse } from "../ingest/kafka/fault-house.ts";
 import { HONEST } from "../ingest/kafka/watched-server.ts";
 import { describeWhere } from "../services/describe-where.ts";
+import type { KafkaBroker } from "../services/kafka.ts";
 import { type RedisCluster, startRedisCluster } from "../services/redis-cluster.ts";
 import type { RedisServer } from "../services/redis.ts";
 
@@ -109,6 +110,13 @@ describeWithRedis("a Redis Cluster", () => {
 });
 
 describeWithBoth("workers on a Redis Cluster", () => {
+  // Nothing is done to the broker: one for all.
+  let kafka: KafkaBroker;
+  beforeAll(async () => {
+    kafka = await FaultHouse.startKafka();
+  });
+  afterAll(() => kafka?.close());
+
   it.each([
     ["states", "lives on"],
     ["states", "is killed, too"],
@@ -117,7 +125,7 @@ describeWithBoth("workers on a Redis Cluster", () => {
     "fold anew what a failover has lost, of the node with %s; the worker %s",
     { timeout: 400_000 },
     async (of, worker) => {
-      const house = await FaultHouse.openOnCluster(OPTIONS);
+      const house = await FaultHouse.openOnCluster(OPTIONS, kafka);
       closers.push(() => house.close());
       const server = await house.serve();
       server.mayGoBack();

@@ -20,6 +20,7 @@ import { FirstAccumulator, LastAccumulator } from "../../src/fold/first-and-last
 import { MomentsAccumulator } from "../../src/fold/moments.ts";
 import { ObjectReader, ObjectWriter } from "../../src/fold/object-codec.ts";
 import { float64, string } from "./definitions.ts";
+import { caseCount } from "../case-count.ts";
 
 /** Raw records `[time, mask, value]` with one object. */
 const RAW_STRIDE = 3;
@@ -30,7 +31,8 @@ const STRIDE = 5;
 const OBJECT_STRIDE = 2;
 
 fc.configureGlobal({
-  numRuns: 300,
+  ...fc.readConfigureGlobal(),
+  numRuns: caseCount(300),
   ...(process.env["ONEFOLD_SEED"] === undefined ? {} : { seed: Number(process.env["ONEFOLD_SEED"]) }),
 });
 
@@ -387,7 +389,7 @@ describe.each(LAWS)("$name, stored and read back at any point", (law) => {
         addAll(law, back, 0, raw, at, list.length);
         expect(bytesOf(back).equals(bytesOf(undisturbed))).toBe(true);
       }),
-      { numRuns: 60 },
+      { numRuns: caseCount(60) },
     );
   });
 });

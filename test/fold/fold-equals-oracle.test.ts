@@ -6,9 +6,10 @@
 import { describe, expect, it } from "vitest";
 import type { GeneratedAggregations } from "../../src/testing/event-generator.ts";
 import { type CaseCounts, runCase } from "./fold-case.ts";
+import { caseCount } from "../case-count.ts";
 
 const FIRST_SEED = 1;
-const CASES = Number(process.env["ONEFOLD_CASES"] ?? 10_000);
+const CASES = caseCount(10_000);
 
 const only: string | undefined = process.env["ONEFOLD_SEED"];
 

@@ -15,6 +15,7 @@ import {
 
 const GAP = 3;
 fc.configureGlobal({
+  ...fc.readConfigureGlobal(),
   numRuns: 3000,
   ...(process.env["ONEFOLD_SEED"] === undefined ? {} : { seed: Number(process.env["ONEFOLD_SEED"]) }),
 });

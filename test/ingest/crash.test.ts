@@ -9,6 +9,7 @@ import type { FeatureRow, FeatureRowTable } from "../../src/offline-store/featur
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
 import { MINUTE, openPayments, payment, randomFrom, SECOND, storedStates, TestClock } from "./payments.ts";
+import { caseCount } from "../case-count.ts";
 
 /** Offline tables whose commits are atomic; a crash comes before or after one, as `crashNow` says. */
 class MemoryTables {
@@ -136,7 +137,7 @@ async function settle(pipeline: SourcePipeline, archiver: Archiver): Promise<voi
 describe("a source that crashes", () => {
   it(
     "ends as if nothing had happened: events, ids, states, feature rows and archive",
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async () => {
       const property = fc.asyncProperty(fc.integer(), async (seed) => {
         const random = randomFrom(seed);
@@ -206,7 +207,7 @@ describe("a source that crashes", () => {
         expect([...world.store.scanMeta("changed/")]).toEqual([]);
         await pipeline.close();
       });
-      await fc.assert(property, { numRuns: 150 });
+      await fc.assert(property, { numRuns: caseCount(150) });
     },
   );
 });

@@ -66,7 +66,7 @@ describe("a source on real storage", () => {
 
   it(
     "killed again and again, keeps every acknowledged event once and ends with the states of an undisturbed run",
-    { timeout: 90_000 },
+    { timeout: 240_000 },
     async () => {
       const folder = join(root, "killed");
       const script = join(import.meta.dirname, "..", "..", "node_modules", `.pusher-to-kill-${process.pid}.mjs`);

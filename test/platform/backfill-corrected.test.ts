@@ -18,10 +18,11 @@ import { openPlatform, type Platform } from "../../src/platform.ts";
 import { allBackfills, type BackfillPlace } from "../../src/platform/backfill-place.ts";
 import type { PlatformOptions } from "../../src/platform/platform-options.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import { firstSeed } from "../first-seed.ts";
 
 const START = parseMicros("2026-03-01T00:00:00Z");
 const MINUTE = 60_000_000;
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const HISTORY = 3000;
 const USERS = 300;
 

@@ -124,7 +124,7 @@ describe("a draft", () => {
       else
         expect(() => platform.exportStates("draft", "dev")).toThrow(expect.objectContaining({ code: "VIEW_UNKNOWN" }));
     }
-  }, 60_000);
+  }, 240_000);
 
   it("is rebuilt beside pushes, which do not wait, and is served once it stands at the present", async () => {
     const random = new SeededRandom(SEED);
@@ -168,7 +168,7 @@ describe("a draft", () => {
     await expectStates(VARIANTS[1], `seed ${SEED}`);
     await pushSome("indoor", random);
     await expectStates(VARIANTS[1], `seed ${SEED}, after one more push`);
-  }, 60_000);
+  }, 240_000);
 
   it("is not in the serving log, so that the audit never meets it", async () => {
     const random = new SeededRandom(SEED);

@@ -27,9 +27,10 @@ import {
   valuesOf,
 } from "./late-world.ts";
 import { firstSeed } from "../first-seed.ts";
+import { caseCount } from "../case-count.ts";
 
 const FIRST_SEED = firstSeed();
-const RUNS = 3;
+const RUNS = caseCount(3);
 
 let folder: string;
 const opened: Platform[] = [];

@@ -119,7 +119,7 @@ describe("rows that are not as expected", () => {
       expect(await letters(platform)).toEqual(REFUSED);
       expect(await values(platform)).toEqual(FOLDED);
     }
-  }, 120_000);
+  }, 240_000);
 
   it("get in by a replay once the expectation is loosened, and stay in when it is tightened, whatever is built anew", async () => {
     const platform = await open("data", defined(pushed()));

@@ -136,22 +136,22 @@ class Reader {
 /** Pushes rides until it is ended. */
 function pushing(platform: Platform): { end(): Promise<number> } {
   const random = new SeededRandom(SEED);
-  const stopping = new AbortController();
+  const ends = new AbortController();
   let pushed = 0;
   const running = (async () => {
-    while (!stopping.signal.aborted) {
+    while (!ends.signal.aborted) {
       const rows = Array.from({ length: random.integer(1, 20) }, () => ({
         user: `u${random.integer(0, USERS - 1)}`,
         at: formatMicros((platform.clock.now() - random.integer(0, 3_600_000_000)) as Micros),
         minutes: random.integer(1, 900) / 10,
       }));
       pushed += (await platform.push("rides", rows)).accepted;
-      await sleep(2);
+      await sleep(10);
     }
   })();
   return {
     end: async () => {
-      stopping.abort();
+      ends.abort();
       await running;
       return pushed;
     },
@@ -176,10 +176,17 @@ async function aloneWith(version: typeof first | typeof second, of: Platform): P
   const clock = new ReplayClock(events[0]!["_known_time"] as Micros);
   const platform = await open(clock);
   await platform.apply([user, rides, version]);
-  for (const event of events) {
-    clock.advanceTo(event["_known_time"] as Micros);
-    const row = { user: event["user"], at: formatMicros(event["at"] as Micros), minutes: event["minutes"] };
-    await platform.push("rides", [row]);
+  // What became known at one time came in one push, in the order of its rows.
+  for (let at = 0; at < events.length;) {
+    const known = events[at]!["_known_time"];
+    const end = events.findIndex((event, i) => i > at && event["_known_time"] !== known);
+    const rows = events.slice(at, end < 0 ? events.length : end);
+    clock.advanceTo(known as Micros);
+    await platform.push(
+      "rides",
+      rows.map(({ user: who, at: when, minutes }) => ({ user: who, at: formatMicros(when as Micros), minutes })),
+    );
+    at += rows.length;
   }
   await platform.settle();
   return statesOf(platform, version.version as number);

@@ -185,7 +185,7 @@ async function compare(name: string, entities: Record<string, string>, request?:
 }
 
 describe("kept answers", () => {
-  it("are what a read gives, whatever events come and however time passes", { timeout: 120_000 }, async () => {
+  it("are what a read gives, whatever events come and however time passes", { timeout: 240_000 }, async () => {
     console.log(`events, reads and times are random by seed ${SEED} (ONEFOLD_SEED)`);
     const random = new SeededRandom(SEED);
     const labels = join(folder, "labels.csv");

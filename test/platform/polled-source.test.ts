@@ -70,9 +70,9 @@ function offer(rows: number): void {
 }
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpAt = performance.now() + 45_000;
+  const giveUpAt = performance.now() + 120_000;
   while (!(await isSo())) {
-    if (performance.now() > giveUpAt) throw new Error("it did not come to be so within 45 s");
+    if (performance.now() > giveUpAt) throw new Error("it did not come to be so within two minutes");
     await sleep(10);
   }
 }

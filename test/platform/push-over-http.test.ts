@@ -94,7 +94,7 @@ describe("many large bodies at a time", () => {
     expect(served).toEqual({ rides: accepted });
     const again = answers.findIndex(({ status }) => status !== 200);
     expect(await push(bodies[again]!)).toMatchObject({ status: 200, body: { accepted: 30_000 } });
-  }, 60_000);
+  }, 240_000);
 
   it("count with all their rows in the pipeline, not with the part that is being folded", async () => {
     const rows = (n: number): string => Array.from({ length: 90_000 }, (_, i) => `{"ride_id":"${n}-${i}"}`).join("\n");
@@ -102,7 +102,7 @@ describe("many large bodies at a time", () => {
     expect(statuses.toSorted()).toEqual([422, 422, 429, 429]);
     expect((await push(rows(5))).status).toBe(422);
     expect((await platform.deadLetters().list({ limit: 1e6 })).length).toBe(3 * 90_000);
-  }, 60_000);
+  }, 240_000);
 
   it("are refused by their number of rows before the rows are built", async () => {
     const before = process.memoryUsage().rss;

@@ -11,19 +11,20 @@ import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { OnefoldError } from "../../src/base/errors.ts";
 import type { Definition, ServiceDefinition } from "../../src/define/definition.ts";
-import { count, entity, onDemand, service, standardize, stream, sum, t, view } from "../../src/index.ts";
+import { count, entity, experiment, onDemand, service, standardize, stream, sum, t, view } from "../../src/index.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import type { PlatformOptions } from "../../src/platform/platform-options.ts";
 import { decodeRegistry } from "../../src/registry/registry-content.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { describeWhere } from "../services/describe-where.ts";
 import { newDatabase, type PostgresServer, startPostgres } from "../services/postgres.ts";
+import { promised } from "../promised.ts";
 
 const SEED = Number(process.env["ONEFOLD_SEED"] ?? 31);
 /** How long a server may go on with what was registered before. */
-const NOTICED_MS = 2000;
+const NOTICED_MS = promised(2000);
 /** The same, from when PostgreSQL is back: it has to be found first. */
-const FOUND_MS = 5000;
+const FOUND_MS = promised(5000);
 
 const user = entity("user", { user_id: t.string() });
 const visits = stream("visits", {
@@ -45,7 +46,7 @@ describePostgres("servers that share a registry", () => {
   beforeAll(async () => {
     postgres = await startPostgres();
   });
-  afterAll(() => postgres.close());
+  afterAll(() => postgres?.close());
   beforeEach(async () => {
     url = await newDatabase(postgres.url);
     folder = await mkdtemp(join(tmpdir(), "onefold-"));
@@ -130,6 +131,54 @@ describePostgres("servers that share a registry", () => {
     await soon(() => server.registry.find({ name: "draft" }).length === 0);
     const { code } = await refusal(server.features("user", "a", ["draft@dev:n"]));
     expect(code).toMatch(/UNKNOWN/);
+  });
+
+  it("answer by the version that a name was moved to elsewhere, and let go of one that was retired there", async () => {
+    const [one, other] = [await open("one"), await open("other")];
+    const reader = await open("nowhere", { mode: "read" });
+    const wider = view("totals", { version: 2, entity: user, source: visits, features: { seen: count() } });
+    await one.apply(base);
+    await one.versions.promote("visitor@1", { by: "ada" });
+    await one.apply([...base, wider, service("visitor", { version: 2, features: [wider] })]);
+    const isAnswered = (platform: Platform, feature: string) => async (): Promise<boolean> =>
+      feature in (await vector(platform));
+    await soon(async () => "seen" in (await vector(other, "visitor@2")));
+    expect(Object.keys(await vector(other))).toEqual(["visits", "spent"]);
+    await reader.versions.promote("visitor@2", { from: 1, by: "bob", keep: "0" });
+    await soon(isAnswered(one, "seen"));
+    await soon(isAnswered(other, "seen"));
+    // It has not heard of that yet, and asks for what it knew.
+    expect((await refusal(reader.versions.promote("visitor@1", { from: 1, by: "eve" }))).code).toBe("ALIAS_MOVED");
+    await one.versions.rollback("visitor", { by: "ada", keep: "0" });
+    await soon(isAnswered(other, "visits"));
+    await one.versions.promote("visitor@2", { by: "ada", keep: "0" });
+    await one.versions.retire("visitor@1", { by: "ada", force: true });
+    await one.versions.retire("totals@1", { by: "ada", force: true });
+    await soon(() => other.registry.views().length === 1);
+    await soon(async () => (await refusal(vector(other, "visitor@1"))).code === "SERVICE_UNKNOWN");
+    await soon(() => push(other, 2).then(() => true));
+    await soon(async () => (await vector(other))["seen"] === 2);
+    // The copy that it starts from says of what is missing that it was retired.
+    const again = await reopen(other, "other");
+    expect((await vector(again))["seen"]).toBe(2);
+  });
+
+  it("follow an experiment that another has ramped or stopped, and none ramps it back", async () => {
+    const [one, other] = [await open("one"), await open("other")];
+    const spent = service("spent", { features: [totals.pick("spent")] });
+    await one.apply([...base, spent, experiment("trial", { service: [visitor, spent], weights: [1, 0], unit: user })]);
+    const variant = async (platform: Platform): Promise<unknown> =>
+      (await platform.vector("trial", { user_id: "a" })).metadata["variant"];
+    await soon(async () => (await variant(other)) === "visitor@1");
+    await one.experiments.ramp("trial", { weights: [0, 1], by: "ada" });
+    expect(await variant(one)).toBe("spent@1");
+    // Who has not heard of it yet is refused all the same.
+    const refused = await refusal(other.experiments.ramp("trial", { weights: [1, 1], by: "bob" }));
+    expect(refused.code).toBe("EXPERIMENT_BACKWARD");
+    await soon(async () => (await variant(other)) === "spent@1");
+    await other.experiments.stop("trial", { serve: "visitor@1", by: "bob" });
+    await soon(async () => (await variant(one)) === "visitor@1");
+    expect((await one.experiments.show("trial")).steps.map(({ by }) => by)).toEqual([null, "ada", "bob"]);
   });
 
   it("never serve half of an apply, however many are made at once", async () => {

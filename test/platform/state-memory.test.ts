@@ -11,6 +11,6 @@ it("shares the memory for states out to the views, however many there come to be
   expect(memory.bytesPerView).toBe(1000);
 });
 
-it("takes a fifth of what the heap may grow to, unless it is told", () => {
-  expect(new StateMemory().bytesMax / getHeapStatistics().heap_size_limit).toBeCloseTo(0.2);
+it("takes two fifths of what the heap may grow to, unless it is told", () => {
+  expect(new StateMemory().bytesMax / getHeapStatistics().heap_size_limit).toBeCloseTo(0.4);
 });

@@ -98,7 +98,7 @@ export class VisitsServer {
 
   async ready(): Promise<void> {
     const connection = this.connect();
-    const deadlineMs = performance.now() + 30_000;
+    const deadlineMs = performance.now() + 120_000;
     while ((await connection.ask("GET", "/ready"))?.status !== 200) {
       if (performance.now() > deadlineMs) throw new Error(`not ready: ${this.errors}`);
       await delay(50);

@@ -91,6 +91,21 @@ describeOnEach("experiments of a registry", (backend) => {
     ]);
   });
 
+  it("go once they are stopped, and what they serve cannot be retired while they need it", async () => {
+    const retired = (target: string): Promise<string> =>
+      codeOf(registry.retire({ target, by: "ada", kind: "service" }));
+    expect(await codeOf(registry.removeExperiment("risk_v2", "ada"))).toBe("EXPERIMENT_RUNNING");
+    expect(await codeOf(registry.removeExperiment("risk_v3", "ada"))).toBe("EXPERIMENT_UNKNOWN");
+    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["STILL_READ", "STILL_READ"]);
+    await registry.stepExperiment("risk_v2", { serve: "risk_more@1" }, "ada");
+    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["null", "STILL_READ"]);
+    await registry.removeExperiment("risk_v2", "ada");
+    expect(registry.experiments()).toEqual([]);
+    expect(registry.history().at(-1)).toMatchObject({ changes: [{ change: "remove", name: "risk_v2" }] });
+    expect((await backend.open(clock)).experiments()).toEqual([]);
+    expect(await retired("risk_more@1")).toBe("null");
+  });
+
   it("raise the format of what is stored only where there are some", async () => {
     expect((JSON.parse(await backend.text()) as { format: number }).format).toBe(2);
     expect(decodeRegistry(await backend.text(), "here").definitions).toHaveLength(definitions.length);

@@ -15,7 +15,7 @@ import type { AppliedChange } from "../../src/registry/registry.ts";
 import { toData } from "../../src/registry/definition-data.ts";
 import { all, changedSource, model, payments, spend, user } from "./example-definitions.ts";
 
-const NOBODY: Readers = { fits: [], models: [] };
+const NOBODY: Readers = { fits: [], models: [], aliases: [] };
 const APPLIED_AT = "2026-11-01T00:00:00Z";
 
 function review(
@@ -51,6 +51,7 @@ describe("a service that changes", () => {
     const watching = alert("drifted", { on: "drift", service: "model", feature: "mean_amount_1h", to: [hook] });
     const other = alert("steady", { on: "drift", service: "model", feature: "payments_1h", to: [hook] });
     const readers: Readers = {
+      ...NOBODY,
       fits: [fitOf(wide, 3)],
       models: [
         { service: "model", model: "forest", features: ["payments_1h", "mean_amount_1h"] },
@@ -91,10 +92,13 @@ describe("a service that changes", () => {
       scaled({ scaled: standardize("mean_amount_1h") }),
     ];
     const registered = [user, payments, spend, before];
-    const [refused] = breaksOf(review([after], registered, { fits: [fitOf(before)], models: [] }), "model");
+    const [refused] = breaksOf(
+      review([after], registered, { fits: [fitOf(before)], models: [], aliases: [] }),
+      "model",
+    );
     expect(refused).toContain("vectors are refused until the service is fitted again");
     const [taken] = breaksOf(
-      review([after], registered, { fits: [fitOf(after), fitOf(before, 2)], models: [] }),
+      review([after], registered, { fits: [fitOf(after), fitOf(before, 2)], models: [], aliases: [] }),
       "model",
     );
     expect(taken).toContain("an earlier fit, of the definition as it would be, takes its place");
@@ -118,7 +122,7 @@ it("lists what is registered and not in the code, with who reads it, and changes
   } as never);
   const registered = [...all, hook, again];
   const { removed, changes } = review([user, payments], registered, {
-    fits: [],
+    ...NOBODY,
     models: [{ service: "model", model: "forest", features: [] }],
   });
   expect(removed.map(({ kind, name, readBy }) => [`${kind} ${name}`, ...readBy])).toEqual(
@@ -149,4 +153,17 @@ it("has one digest for definitions of one meaning and text, whatever their order
   expect(definitionsDigest(all)).not.toBe(definitionsDigest(all.slice(1)));
   const described = { ...spend, description: "other" } as Definition;
   expect(definitionsDigest([described])).not.toBe(definitionsDigest([spend]));
+});
+
+it("says who a new version moves, where no alias says what the name means", () => {
+  const second = service("model", { version: 2, features: [spend] });
+  const [moved] = review([second], all).changes[0]!.breaks;
+  expect(moved).toMatchObject({ effect: "differs", kind: "service", name: "model" });
+  expect(moved!.why).toContain("first onefold promote model@1");
+  const prod = { kind: "service", name: "model", alias: "prod", version: 1 } as const;
+  const readers = { ...NOBODY, aliases: [prod] };
+  expect(review([second], all, readers).changes[0]!.breaks).toEqual([]);
+  expect(review([service("other", { features: [spend] })], all).changes[0]!.breaks).toEqual([]);
+  const { removed } = review([user, payments, spend, second], all, readers);
+  expect(removed).toMatchObject([{ kind: "service", name: "model", readBy: ["alias model@prod"] }]);
 });

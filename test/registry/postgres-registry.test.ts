@@ -36,7 +36,7 @@ describePostgres("the registry in PostgreSQL", () => {
   afterEach(async () => {
     await Promise.all(clients.splice(0).map((client) => client.close()));
   });
-  afterAll(() => server.close());
+  afterAll(() => server?.close());
 
   async function newClient(at: string = url): Promise<PostgresClient> {
     const client = await PostgresClient.open(at);
@@ -101,6 +101,28 @@ describePostgres("the registry in PostgreSQL", () => {
     expect((await open()).history()).toHaveLength(3);
   });
 
+  it("moves an alias once for all who move it from one version at once, and tells the others that it was moved", async () => {
+    const registries = await Promise.all(Array.from({ length: 5 }, () => open()));
+    const versions = [2, 3, 4, 5, 6].map((version) => service("of", { version, features: [spend] }));
+    await registries[0]!.apply([...all, service("of", { features: [spend] }), ...versions]);
+    await registries[0]!.moveAlias({ action: "promote", target: "of@1", by: "first" });
+    const results = await Promise.allSettled(
+      registries.map((registry, i) =>
+        registry.moveAlias({ action: "promote", target: `of@${i + 2}`, from: 1, by: `server ${i}` }),
+      ),
+    );
+    const moved = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+    const refused = results.flatMap((result) => (result.status === "rejected" ? [result.reason as OnefoldError] : []));
+    expect(moved).toHaveLength(1);
+    expect(refused.map(({ code }) => code)).toEqual(Array.from({ length: 4 }, () => "ALIAS_MOVED"));
+    const later = await open();
+    expect(later.aliasMoves().map(({ to }) => to)).toEqual([1, moved[0]!.to]);
+    for (const registry of registries) {
+      await registry.reload(null);
+      expect(registry.service("of").definition.version).toBe(moved[0]!.to);
+    }
+  });
+
   it("is read as one apply left it, whoever applies meanwhile", async () => {
     const names = ["a", "b", "c", "d"];
     const generation = (n: number): Definition[] =>
@@ -139,7 +161,7 @@ describePostgres("the registry in PostgreSQL", () => {
     expect(await one.isBehind()).toBe(true);
     await server.kill();
     await server.restart();
-    await expect.poll(() => news, { timeout: 10_000 }).toBe(3);
+    await expect.poll(() => news, { timeout: 60_000 }).toBe(3);
     await other.apply([numbered(2, "count")]);
     await expect.poll(() => news).toBe(4);
     await watched.close();

@@ -1,6 +1,6 @@
 /** Which changes of a registered source's columns are taken, and that each refusal says what to do instead. */
 import { describe, expect, it } from "vitest";
-import { col, count, custom, entity, mean, stream, sum, t, view } from "../../src/index.ts";
+import { col, count, custom, entity, mean, onDemand, stream, sum, t, view } from "../../src/index.ts";
 import type { Definition } from "../../src/define/definition.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
 import { planChanges } from "../../src/registry/plan.ts";
@@ -151,5 +151,15 @@ describe("columns of a registered source", () => {
       eventTime: "at",
     });
     expect(planned(renamed, [old, a as Definition], [b as Definition])).toBe("change");
+  });
+
+  it("alone have a past: keys and what a request carries are not stored", () => {
+    expect(() => entity("other", { id: t.string().was("key") })).toThrow(
+      /key column "id": was, widenedFrom and dropped/,
+    );
+    const request = { amount: t.float64().dropped() };
+    expect(() => onDemand("x", { inputs: [], request, outputs: { y: t.int64() }, compute: () => ({ y: 1 }) })).toThrow(
+      /request column "amount"/,
+    );
   });
 });

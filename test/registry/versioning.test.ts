@@ -58,6 +58,24 @@ describeOnEach("a registry", (backend) => {
       await registry.apply(all);
     });
 
+    it("applies over the state that was planned on alone, whoever has changed it, and back", async () => {
+      const planned = registry.state();
+      const other = await reopened();
+      expect(other.state()).toBe(planned);
+      const bettered = (description: string): Definition => changedView({ description });
+      await other.apply([bettered("other")]);
+      const later = await reopened();
+      const late = await refusal(() => later.apply([changedView({ owner: "me" })], { onlyOver: planned }));
+      expect(late.code).toBe("PLAN_STALE");
+      // What was changed and changed back is not what was planned on: somebody has said something meanwhile.
+      await other.apply([spend]);
+      expect(other.state()).not.toBe(planned);
+      const error = await refusal(() => other.apply([bettered("mine")], { onlyOver: planned }));
+      expect(error.message).toContain("view spend@1");
+      await other.apply([bettered("mine")], { onlyOver: other.state() });
+      expect((await reopened()).view("spend").definition.description).toBe("mine");
+    });
+
     it("refuses a version that would change its meaning, and shows the difference", async () => {
       const before = await backend.text();
       const changed = changedView({ features: longer(spend.features) });

@@ -119,5 +119,5 @@ describe.skipIf(python === undefined && process.env["CI"] === undefined)("Feast'
     expect(got.statuses["fare_1h"]).toEqual([1, 1, 3]);
     expect(got.by_service["driver_trips__fare_1h"]).toEqual([40]);
     expect(got.unknown).toContain("FEATURE_UNKNOWN");
-  }, 120_000);
+  }, 240_000);
 });

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { createFeatureReader } from "../../src/serve/feature-reader.ts";
 import { openHttpServer } from "../../src/serve/http.ts";
 import { useServer } from "./server-in-test.ts";
+import { promised } from "../promised.ts";
 
 const http = useServer();
 const { get, post } = http;
@@ -175,12 +176,15 @@ describe("the server", () => {
   it("lets requests under way finish when it closes", async () => {
     let release = (): void => {};
     const held = new Promise<void>((resolve) => (release = resolve));
+    let begin = (): void => {};
+    const begun = new Promise<void>((resolve) => (begin = resolve));
     http.world.pushInstead = async (_source, rows) => {
+      begin();
       await held;
       return { accepted: rows.length, duplicates: 0, rejected: 0, outcomes: rows.map(() => ({ status: "accepted" })) };
     };
     const pending = post("/events/arrivals", [{}]);
-    await sleep(50);
+    await begun;
     const closing = http.server.close();
     let closed = false;
     void closing.then(() => (closed = true));
@@ -209,8 +213,8 @@ describe("the server", () => {
       }),
     );
     // A shared machine may take the processor away for a while: the best of three stretches is the server's own.
-    expect(inProcess).toBeLessThan(1);
-    expect(overHttp).toBeLessThan(5);
+    expect(inProcess).toBeLessThan(promised(1));
+    expect(overHttp).toBeLessThan(promised(5));
   });
 });
 

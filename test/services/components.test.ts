@@ -95,10 +95,10 @@ describeRedis("a Redis Cluster", () => {
     const replica = redisClient(cluster.urls[5]!);
     await cluster.nodes[2]!.kill();
     await expect
-      .poll(() => replica.call("ROLE").then((role) => (role as string[])[0]), { timeout: 20_000 })
+      .poll(() => replica.call("ROLE").then((role) => (role as string[])[0]), { timeout: 60_000 })
       .toBe("master");
     await cluster.agreed();
-    await expect.poll(() => replica.set("a", "1").catch(String), { timeout: 10_000 }).toBe("OK");
+    await expect.poll(() => replica.set("a", "1").catch(String), { timeout: 60_000 }).toBe("OK");
   });
 });
 

@@ -2,17 +2,32 @@
  * Apache Kafka: one broker that is its own controller (KRaft).
  */
 import { execFile } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { cp, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
-import { invoke, inNewFolder, startable, type Startable } from "./program.ts";
+import { versionOf } from "./maven-jars.ts";
+import { inNewFolder, invoke, startable, type Startable, startInNewFolder } from "./program.ts";
+import { root } from "./root.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
+import { NotStarted, startAnew } from "./start-anew.ts";
 
-/** Quick to start rather than quick to run, and small. */
-const JVM = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+const JVM = [
+  // Quick to start rather than quick to run, and small.
+  "-Xmx512m",
+  "-XX:+UseSerialGC",
+  "-XX:TieredStopAtLevel=1",
+  // What may hold a JVM up for reasons of the machine: statistics in a mapped file, seeds that wait for entropy.
+  "-XX:-UsePerfData",
+  "-Djava.security.egd=file:/dev/urandom",
+  "-Djava.net.preferIPv4Stack=true",
+];
+const FORMAT_MS_MAX = 60_000;
 const CLUSTER_ID = "b25lZm9sZC1rYWZrYS0xLg";
 
 export interface KafkaOptions {
@@ -32,7 +47,7 @@ export interface KafkaBroker extends Faults {
 
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroker> {
   const located = await startable("kafka");
-  return inNewFolder("kafka", (folder) => startIn(folder, located, options));
+  return startInNewFolder("kafka", (folder) => startIn(folder, located, options));
 }
 
 async function startIn(folder: string, located: Startable, options: KafkaOptions): Promise<KafkaBroker> {
@@ -40,17 +55,16 @@ async function startIn(folder: string, located: Startable, options: KafkaOptions
   const controllerPort = await freePort();
   const address = `127.0.0.1:${port}`;
   const dataFolder = join(folder, "data");
-  await mkdir(dataFolder);
+  await cp(await formattedFolder(located), dataFolder, { recursive: true });
   const properties = { ...brokerProperties(address, controllerPort), "log.dirs": dataFolder, ...options.config };
-  const configFile = join(folder, "server.properties");
-  const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
-  await writeFile(configFile, lines.join(""));
-  await runJava(located, folder, ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", configFile]);
-  const java = invoke(located, { program: "java", args: javaArgs(located, ["kafka.Kafka", configFile]), folder });
+  const configFile = await writeProperties(folder, properties);
+  const args = await javaArgs(located, folder, ["kafka.Kafka", configFile]);
+  const java = invoke(located, { program: "java", args, folder });
   const server = await ServerProcess.start({
     name: "Kafka's broker",
     ...java,
     folder,
+    dumpSignal: "SIGQUIT",
     isReady: (output) => output.includes("Kafka Server started"),
   });
   return {
@@ -106,15 +120,70 @@ export async function openKafka(
   return { address: located.address, close: () => Promise.resolve() };
 }
 
-function javaArgs(located: Startable, command: readonly string[]): string[] {
-  const classPath = located.from === "installed" ? located.path : "/opt/kafka/libs/*";
-  return [...JVM, "-cp", classPath, ...command];
+/**
+ * A data folder as Kafka's own tool formats it for the first start, the same for all brokers of a version: made once, whole
+ * or not at all, in `.cache/kafka/`.
+ */
+async function formattedFolder(located: Startable): Promise<string> {
+  const made = join(root, ".cache", "kafka", `${await versionOf("kafka")}-formatted`);
+  if (existsSync(made)) return made;
+  const pending = `${made}.${randomUUID()}.pending`;
+  try {
+    await startAnew(() => inNewFolder("kafka-format", (folder) => format(located, folder, pending)));
+    await rename(pending, made).catch((error: NodeJS.ErrnoException) => {
+      // Another process was first.
+      if (!existsSync(made)) throw error;
+    });
+  } finally {
+    await rm(pending, { recursive: true, force: true });
+  }
+  return made;
 }
 
-async function runJava(located: Startable, folder: string, command: readonly string[], input = ""): Promise<string> {
-  const { program, args } = invoke(located, { program: "java", args: javaArgs(located, command), folder });
+async function format(located: Startable, folder: string, to: string): Promise<void> {
+  const dataFolder = join(folder, "data");
+  await mkdir(dataFolder);
+  const properties = { ...brokerProperties("127.0.0.1:9092", 9093), "log.dirs": dataFolder };
+  const configFile = await writeProperties(folder, properties);
+  const command = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", configFile];
+  await runJava(located, folder, command, "", FORMAT_MS_MAX).catch((error: Error & { readonly killed?: boolean }) => {
+    if (error.killed !== true) throw error;
+    throw new NotStarted(`Kafka's StorageTool is not done after ${FORMAT_MS_MAX / 1000} s: ${error.message}`);
+  });
+  await rm(to, { recursive: true, force: true });
+  await cp(dataFolder, to, { recursive: true });
+}
+
+async function writeProperties(folder: string, properties: Readonly<Record<string, string>>): Promise<string> {
+  const file = join(folder, "server.properties");
+  const lines = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`);
+  await writeFile(file, lines.join(""));
+  return file;
+}
+
+/** A JVM that looks names up in a file alone: it asks no name server that may not answer for this machine's own name. */
+async function javaArgs(located: Startable, folder: string, command: readonly string[]): Promise<string[]> {
+  const hosts = join(folder, "hosts");
+  await writeFile(hosts, `127.0.0.1 localhost ${hostname()}\n`);
+  const classPath = located.from === "installed" ? located.path : "/opt/kafka/libs/*";
+  return [...JVM, `-Djdk.net.hosts.file=${hosts}`, "-cp", classPath, ...command];
+}
+
+/** With `msMax`, killed after that. */
+async function runJava(
+  located: Startable,
+  folder: string,
+  command: readonly string[],
+  input = "",
+  msMax = 0,
+): Promise<string> {
+  const { program, args } = invoke(located, {
+    program: "java",
+    args: await javaArgs(located, folder, command),
+    folder,
+  });
   const withInput = located.from === "docker" ? ["run", "-i", ...args.slice(1)] : args;
-  const done = promisify(execFile)(program, withInput);
+  const done = promisify(execFile)(program, withInput, { timeout: msMax, killSignal: "SIGKILL" });
   done.child.stdin!.end(input);
   return (await done).stdout;
 }

@@ -64,10 +64,10 @@ describeRedis("services at the keyboard", () => {
       child.kill(signal);
       await once(child, "exit");
       await expect
-        .poll(() => Promise.all(urls.map(answers)), { timeout: 10_000 })
+        .poll(() => Promise.all(urls.map(answers)), { timeout: 60_000 })
         .toEqual([false, false, false, false]);
       // Other tests make such folders meanwhile, and remove them.
-      await expect.poll(() => made.filter((name) => existsSync(join(tmpdir(), name))), { timeout: 10_000 }).toEqual([]);
+      await expect.poll(() => made.filter((name) => existsSync(join(tmpdir(), name))), { timeout: 60_000 }).toEqual([]);
     });
   }
 });

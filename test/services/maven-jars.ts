@@ -14,11 +14,17 @@ export type MavenJars = { readonly folder: string } | { readonly why: string };
 
 const RESOLVE_MS_MAX = 300_000;
 
+const pomOf = (name: string): string => join(root, "scripts", "services", name, "pom.xml");
+
+/** Of what the jars are for. */
+export async function versionOf(name: "kafka" | "spark"): Promise<string> {
+  return /<\w+\.version>([^<]+)</.exec(await readFile(pomOf(name), "utf8"))![1]!;
+}
+
 /** Of the version that the POM in `scripts/services/<name>` names. `mvn` is needed when they are not there yet. */
 export async function mavenJars(name: "kafka" | "spark", mvn: string | null = "mvn"): Promise<MavenJars> {
-  const pom = join(root, "scripts", "services", name, "pom.xml");
-  const version = /<\w+\.version>([^<]+)</.exec(await readFile(pom, "utf8"))![1]!;
-  const folder = join(root, ".cache", name, version);
+  const pom = pomOf(name);
+  const folder = join(root, ".cache", name, await versionOf(name));
   if (existsSync(folder)) return { folder };
   if (mvn === null) return { why: "its jars are not there, and no mvn to resolve them" };
   const pending = `${folder}.${randomUUID()}.pending`;

@@ -10,7 +10,7 @@ import { Client } from "pg";
 import { newCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
-import { inNewFolder, invoke, startable, type Startable } from "./program.ts";
+import { invoke, startable, type Startable, startInNewFolder } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
 
 const run = promisify(execFile);
@@ -35,7 +35,7 @@ export interface PostgresOptions {
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const located = await startable("postgres");
-  return inNewFolder("postgres", (folder) => startIn(folder, located, options));
+  return startInNewFolder("postgres", (folder) => startIn(folder, located, options));
 }
 
 async function startIn(folder: string, located: Startable, options: PostgresOptions): Promise<PostgresServer> {

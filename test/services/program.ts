@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ComponentName, COMPONENTS, type Located, locate } from "./locate.ts";
 import type { ServerCommand } from "./server-process.ts";
+import { startAnew } from "./start-anew.ts";
 
 /** A component that we can start. */
 export type Startable = Exclude<Located, { readonly from: "address" } | { readonly from: "nowhere" }>;
@@ -29,6 +30,11 @@ export async function inNewFolder<T>(name: string, work: (folder: string) => Pro
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** What `start` starts chooses its ports itself: where it does not come up, it is started anew in another folder. */
+export function startInNewFolder<T>(name: string, start: (folder: string) => Promise<T>): Promise<T> {
+  return startAnew(() => inNewFolder(name, start));
 }
 
 export interface Invocation {

@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePort } from "./free-port.ts";
-import { inNewFolder, invoke, startable } from "./program.ts";
+import { inNewFolder, invoke, startable, startInNewFolder } from "./program.ts";
 import { ServerProcess } from "./server-process.ts";
 
 const run = promisify(execFile);
@@ -44,7 +44,7 @@ export async function startPrometheus(
   files: Readonly<Record<string, string>>,
 ): Promise<PrometheusServer> {
   const located = await startable("prometheus");
-  return inNewFolder("prometheus", async (folder) => {
+  return startInNewFolder("prometheus", async (folder) => {
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
     const configFile = join(folder, "prometheus.yml");
     await writeFile(configFile, config);
@@ -61,7 +61,7 @@ export async function startPrometheus(
       folder,
       ...invoke(located, { program, args, folder }),
       isReady: async () => {
-        const answer = await fetch(`${url}/-/ready`).catch(() => null);
+        const answer = await fetch(`${url}/-/ready`, { signal: AbortSignal.timeout(5000) }).catch(() => null);
         return answer?.ok ?? false;
       },
     });

@@ -7,7 +7,7 @@ import { Redis } from "ioredis";
 import { newCertificate } from "./certificate.ts";
 import { freePort } from "./free-port.ts";
 import { locate } from "./locate.ts";
-import { inNewFolder, invoke, startable, type Startable } from "./program.ts";
+import { invoke, startable, type Startable, startInNewFolder } from "./program.ts";
 import { type Faults, ServerProcess } from "./server-process.ts";
 
 export interface RedisOptions {
@@ -38,7 +38,7 @@ export interface RedisServer extends Faults {
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const { component = "redis" } = options;
   const located = await startable(component);
-  return inNewFolder(component, (folder) => startIn(folder, located, options));
+  return startInNewFolder(component, (folder) => startIn(folder, located, options));
 }
 
 async function startIn(folder: string, located: Startable, options: RedisOptions): Promise<RedisServer> {

@@ -1,6 +1,8 @@
 /**
  * A server that we start: ready when it says so, killed and started again at will, and gone when we are.
  *
+ * One that is silent and not ready hangs: it is asked what it does, and killed (`startAnew` begins once more).
+ *
  * Each has a folder of its own for its data and its output. It ends with the process that started it, however that
  * ends: a watcher waits at a pipe that closes with us, and then kills.
  */
@@ -11,10 +13,17 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { NotStarted, startAnew } from "./start-anew.ts";
+import { whyNotReady } from "./why-not-ready.ts";
 
 const run = promisify(execFile);
-const READY_MS = 60_000;
+/** A busy machine makes a start slow; one that hangs says nothing more. */
+const SILENT_MS = 25_000;
+const READY_MS = 120_000;
+/** An image is fetched first, where it is not there yet. */
+const CONTAINER_SILENT_MS = 120_000;
 const GENTLE_MS = 10_000;
+const DUMP_MS = 3000;
 /** A signal reaches a container's first process alone; all of them are to stand still. */
 const CONTAINER_SIGNALS: Partial<Record<NodeJS.Signals, readonly string[]>> = {
   SIGSTOP: ["pause"],
@@ -35,6 +44,10 @@ export interface ServerCommand {
   readonly container?: string;
   /** What ends it in order, connections or not; SIGTERM unless said otherwise. */
   readonly endSignal?: NodeJS.Signals;
+  /** What has it print what each of its threads does: SIGQUIT, to a JVM. */
+  readonly dumpSignal?: NodeJS.Signals;
+  /** It is taken to hang where it is not ready and has printed nothing for so long. */
+  readonly silentMs?: number;
   /** Whether it answers; called until true. `output` is all it has printed since it was started. */
   isReady(output: string): boolean | Promise<boolean>;
 }
@@ -47,7 +60,10 @@ export interface Faults {
   pause(): Promise<void>;
   /** SIGCONT. */
   resume(): Promise<void>;
-  /** Starts it on the same port and data, and waits until it is ready; one that runs is ended in order before. */
+  /**
+   * Starts it on the same port and data, and waits until it is ready; one that runs is ended in order before. One that
+   * hangs at its start is killed and started again.
+   */
   restart(): Promise<void>;
 }
 
@@ -62,11 +78,14 @@ export class ServerProcess implements Faults {
     this.#outputFile = join(command.folder, "output.log");
   }
 
-  /** Rejects with the end of its output where it ends before it is ready, or is not within a minute. */
+  /**
+   * Rejects with the end of its output where it ends before it is ready; with `NotStarted` where another has its port, it
+   * was killed, or it hangs.
+   */
   static async start(command: ServerCommand): Promise<ServerProcess> {
     const server = new ServerProcess(command);
     try {
-      await server.#start();
+      await server.#start({ hasBeenUp: false });
     } catch (error) {
       await server.close();
       throw error;
@@ -93,7 +112,7 @@ export class ServerProcess implements Faults {
 
   async restart(): Promise<void> {
     await this.#end("in order");
-    await this.#start();
+    await startAnew(() => this.#start({ hasBeenUp: true }));
   }
 
   /** Ends it and removes its folder. */
@@ -104,23 +123,54 @@ export class ServerProcess implements Faults {
     await (this.#command.container === undefined ? removed : removed.catch(() => undefined));
   }
 
-  async #start(): Promise<void> {
-    const { name } = this.#command;
-    const giveUpAt = performance.now() + READY_MS;
+  async #start({ hasBeenUp }: { readonly hasBeenUp: boolean }): Promise<void> {
+    const { name, container } = this.#command;
+    const silentMs = this.#command.silentMs ?? (container === undefined ? SILENT_MS : CONTAINER_SILENT_MS);
+    const startedMs = performance.now();
     let child = this.#spawn();
-    while (performance.now() < giveUpAt) {
+    for (let heard = { bytes: 0, atMs: startedMs }; ;) {
       if (hasEnded(child)) {
         // What a killed server leaves (a child that has not noticed yet, a port) is gone a moment later.
-        const isAgain = await this.#saysInUse();
-        if (!isAgain) throw new Error(`${name} ended before it was ready:\n${await this.#lastOutput()}`);
+        const isInUse = await this.#saysInUse();
+        const isAgain = hasBeenUp && isInUse && performance.now() - startedMs < READY_MS;
+        if (!isAgain) {
+          const message = `${name} ended before it was ready (${child.signalCode ?? child.exitCode}):\n${await this.#lastOutput()}`;
+          throw isInUse || child.signalCode !== null ? new NotStarted(message) : new Error(message);
+        }
         await sleep(100);
         child = this.#spawn();
       }
       const output = await this.output();
       if (await this.#command.isReady(output)) return;
+      const nowMs = performance.now();
+      if (output.length !== heard.bytes) heard = { bytes: output.length, atMs: nowMs };
+      if (nowMs - heard.atMs > silentMs || nowMs - startedMs > READY_MS) {
+        const seconds = (ms: number): number => Math.round(ms / 1000);
+        const silence = `for ${seconds(nowMs - heard.atMs)} s it has said nothing`;
+        const message = `${name} is not ready after ${seconds(nowMs - startedMs)} s, ${silence}`;
+        const seen = await this.#whatItDoes(child);
+        await this.#end("at once");
+        throw new NotStarted(`${message}:\n${seen}`);
+      }
       await sleep(25);
     }
-    throw new Error(`${name} is not ready after ${READY_MS / 1000} s:\n${await this.#lastOutput()}`);
+  }
+
+  /** What it has said, at last of its threads, and what is to be seen of it. */
+  async #whatItDoes(child: ChildProcess): Promise<string> {
+    const { dumpSignal, folder } = this.#command;
+    const seen = await whyNotReady(child.pid!, folder);
+    if (dumpSignal !== undefined) {
+      const before = (await this.output()).length;
+      await this.#signal(child, dumpSignal);
+      // It may take a moment to print, or hang too deep to hear.
+      for (let waitedMs = 0; waitedMs < DUMP_MS && (await this.output()).length === before; waitedMs += 100) {
+        await sleep(100);
+      }
+      await sleep(200);
+    }
+    const output = await this.output().catch(() => "");
+    return `${seen}\nits output:\n${output.trimEnd()}`;
   }
 
   #spawn(): ChildProcess {

@@ -5,9 +5,10 @@
  */
 import { describe, expect, it } from "vitest";
 import { type JoinCounts, runJoinCase } from "./join-case.ts";
+import { caseCount } from "../case-count.ts";
 
 const FIRST_SEED = 1;
-const CASES = Number(process.env["ONEFOLD_CASES"] ?? 600);
+const CASES = caseCount(600);
 
 describe("point-in-time correctness: the join", () => {
   it(

@@ -191,7 +191,7 @@ describe("several services in one training set", () => {
     },
   );
 
-  it("go on from finished parts, and not from those of other services", { timeout: 120_000 }, async () => {
+  it("go on from finished parts, and not from those of other services", { timeout: 240_000 }, async () => {
     const world = await TrainingWorld.open(ALL);
     try {
       const random = new SeededRandom(5);
@@ -220,7 +220,7 @@ describe("several services in one training set", () => {
     }
   });
 
-  it("leak what each of them leaks", { timeout: 120_000 }, async () => {
+  it("leak what each of them leaks", { timeout: 240_000 }, async () => {
     const world = await TrainingWorld.open(ALL);
     try {
       const random = new SeededRandom(6);
@@ -258,7 +258,7 @@ describe("services that do not go together", () => {
   });
   const far = service("far", { features: [distances] });
 
-  it("are refused, and the error says which", { timeout: 120_000 }, async () => {
+  it("are refused, and the error says which", { timeout: 240_000 }, async () => {
     const world = await TrainingWorld.open([...ALL, named, prefixed, distances, far]);
     try {
       const labels = await world.file(

@@ -9,9 +9,11 @@ import { driftReportText } from "../drift-text.ts";
 import { referenceOfId } from "../../define/service-version.ts";
 import { createOutput, type Output } from "../output.ts";
 import { parseCount, parseDecimal } from "../option-values.ts";
-import { asOwner, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
+import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
+import { asOwner, type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
-interface DriftCommandOptions extends StandardOptions {
+interface DriftCommandOptions extends StandardOptions, WorkerTableOptions {
+  readonly of: "served" | "folded";
   readonly service?: string;
   readonly baseline?: string;
   readonly current?: string;
@@ -32,6 +34,11 @@ export function driftCommand(): Command {
     .option("--service <name>", "the service (default: every one of which served values are kept)")
     .option("--baseline <values>", `what is compared with: ${sources} (default: chosen, else the week before)`)
     .option("--current <values>", "what is compared, named likewise (default: last:24h)")
+    .addOption(
+      new Option("--of <values>", "what times name: values that were served, or that were folded")
+        .choices(["served", "folded"])
+        .default("served"),
+    )
     .option("--exact", "count every value that is kept, instead of sketches; of served ones those in the serving log")
     .option(
       "--measure <name>",
@@ -51,7 +58,10 @@ export function driftCommand(): Command {
     .action(async (options: DriftCommandOptions) => {
       if (options.choose === true || options.forgetChosen === true) return choose(options);
       const output = createOutput(options.json === true);
-      const reports = await withPlatform(options, "read", ({ drift }) => reportsOf(drift, options, output));
+      const reports = await withPlatformOf(options, "read", workerTablesOf(options), ({ drift, registry }) => {
+        const folded = registry.services().map(({ definition }) => definition.name);
+        return reportsOf(drift, options, output, options.of === "folded" ? folded : null);
+      });
       if (options.html !== undefined) {
         const { reportsToHtml } = await import("../../platform/monitoring/drift-html.ts");
         await writeFile(options.html, reportsToHtml(reports));
@@ -59,7 +69,7 @@ export function driftCommand(): Command {
       }
       output.result({ reports: reports.map(reportToJson) }, () => reports.map(driftReportText).join("\n\n"));
     });
-  return withStandardOptions(command);
+  return withStandardOptions(withWorkerTableOptions(command));
 }
 
 /** Of all services those that can be compared; of one that was named the report or the error. */
@@ -67,11 +77,12 @@ async function reportsOf(
   drift: Platform["drift"],
   options: DriftCommandOptions,
   { note }: Output,
+  services: readonly string[] | null,
 ): Promise<DriftReport[]> {
   if (options.service !== undefined) return [await drift.report({ service: options.service, ...askedOf(options) })];
   const reports: DriftReport[] = [];
   let refused: OnefoldError | null = null;
-  for (const service of await drift.services()) {
+  for (const service of services ?? (await drift.services())) {
     try {
       reports.push(await drift.report({ service: referenceOfId(service), ...askedOf(options) }));
     } catch (error) {
@@ -114,8 +125,9 @@ async function choose(options: DriftCommandOptions): Promise<void> {
 }
 
 function askedOf(options: DriftCommandOptions): Omit<DriftOptions, "service"> {
-  const { baseline, current, exact } = options;
+  const { baseline, current, exact, of } = options;
   return {
+    of,
     ...(baseline === undefined ? {} : { baseline }),
     ...(current === undefined ? {} : { current }),
     exact: exact === true,

@@ -4,7 +4,7 @@
 import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { formatType, labelOf } from "../../schema/value.ts";
+import { formatType, namesOf } from "../../schema/value.ts";
 import { callServer } from "../http-call.ts";
 import { interruptible } from "../interrupt.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -143,18 +143,20 @@ async function pushToServer(url: string, source: string, rows: readonly unknown[
   return answer as unknown as PushCounts;
 }
 
-/** A source's columns with their types as text. */
+/** A source's columns, by all names that they are taken under, with their types as text. */
 type ColumnTypes = readonly { readonly name: string; readonly type: string }[];
 
 async function columnsOnServer(url: string, source: string): Promise<ColumnTypes> {
   const answer = await callServer(url, "GET", `/registry/sources/${encodeURIComponent(source)}`);
-  return answer["columns"] as ColumnTypes;
+  const columns = answer["columns"] as (ColumnTypes[number] & { readonly former_names?: readonly string[] })[];
+  return columns.flatMap(({ name, type, former_names = [] }) =>
+    [name, ...former_names].map((one) => ({ name: one, type })),
+  );
 }
 
 function columnsRegistered(registry: Registry, source: string): ColumnTypes {
-  return registry
-    .source(source)
-    .definition.columns.map((column) => ({ name: labelOf(column), type: formatType(column.type) }));
+  const { columns } = registry.source(source).definition;
+  return columns.flatMap((column) => namesOf(column).map((name) => ({ name, type: formatType(column.type) })));
 }
 
 function formatCounts(counts: Readonly<PushCounts>): string {

@@ -6,7 +6,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import { parseDuration } from "../../base/micros.ts";
 import { kafkaSettingsOf, type KafkaOptions, withWorkerOptions } from "../kafka-options.ts";
 import type { WorkerHealth } from "../../platform/kafka/worker-door.ts";
-import { parseAmount, parseCount, parsePort } from "../option-values.ts";
+import { parseAmount, parseCount, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, errorLines } from "../output.ts";
 import { requireDefinitions, type StandardOptions, withStandardOptions } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
@@ -16,6 +16,7 @@ interface WorkerOptions extends StandardOptions, KafkaOptions {
   readonly archive?: string;
   readonly archiveEvery?: string;
   readonly profileEvery: number;
+  readonly driftSample: number;
   readonly drafts?: true;
   readonly states?: number;
   readonly port?: number;
@@ -59,6 +60,11 @@ export function workerCommand(): Command {
         .default(60)
         .argParser(parseAmount),
     )
+    .addOption(
+      new Option("--drift-sample <share>", "share of the events whose values are looked at for drift, 0 to 1")
+        .default(0.005)
+        .argParser(parseShare),
+    )
     .addOption(new Option("--drafts", "fold drafts (view@dev), too: each change of one from the beginning"))
     .addOption(new Option("--states <number>", "states kept in memory (default: 500000)").argParser(parseCount))
     .addOption(
@@ -94,6 +100,7 @@ export function workerCommand(): Command {
         ...(options.archiveEvery === undefined
           ? {}
           : { archiveIntervalMs: Math.ceil(parseDuration(options.archiveEvery) / 1000) }),
+        driftSampleRate: options.driftSample,
         profileIntervalMs: options.profileEvery * 1000,
         ...(options.drafts === undefined ? {} : { drafts: options.drafts }),
         ...(options.states === undefined ? {} : { statesMax: options.states }),

@@ -11,7 +11,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import { checkValue } from "../../schema/check-value.ts";
-import { formatType } from "../../schema/value.ts";
+import { formatType, namesOf } from "../../schema/value.ts";
 import { notedFailure } from "../noted-failure.ts";
 import type { PushResult } from "../pipeline.ts";
 import { jsonOfText, readRowFile } from "../row-file.ts";
@@ -187,7 +187,9 @@ export class BatchReader {
   async *#rowsOf(name: string): AsyncIterableIterator<readonly unknown[]> {
     const { dataDir, source, openEngine } = this.#options;
     const path = join(batchFolder(dataDir, source.name), name);
-    const columns = source.columns.map((column) => ({ name: column.name, type: formatType(column.type) }));
+    const columns = source.columns.flatMap((column) =>
+      namesOf(column).map((name) => ({ name, type: formatType(column.type) })),
+    );
     const { isText } = copyForm(source);
     for await (const rows of readRowFile({ path, columns, rowsPerBatch: ROWS_PER_PUSH, openEngine })) {
       yield rows.map((row) => {

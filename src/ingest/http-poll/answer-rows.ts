@@ -35,24 +35,28 @@ export function rowsIn({ data, address }: PollAnswer, poll: PollDefinition): rea
 
 /** A row as the door takes it: the declared columns alone. What is no object is left for the door to refuse. */
 export function rowPicker(source: StreamDefinition, poll: PollDefinition): (row: unknown) => unknown {
-  const columns = source.columns.flatMap((stored) => {
-    const isFloat = stored.type.name === "float64";
+  const columns = source.columns.map((stored) => {
     const column = poll.columns.find((one) => one.name === stored.name);
-    // Without a path of its own it is looked for under each of its names: the API may not know of the new one yet.
-    const found: PollColumn[] =
+    // Without a path of its own it is looked for under each of its names: the API may not know of the newest yet.
+    const places: readonly PollColumn[] =
       column === undefined ? namesOf(stored).map((name) => ({ name, path: [name] })) : [column];
-    return found.map((one) => ({ column: one, isFloat }));
+    return { name: stored.name, places, isFloat: stored.type.name === "float64" };
   });
   return (row) => {
     if (typeof row !== "object" || row === null || Array.isArray(row)) return row;
     const picked: [string, unknown][] = [];
-    for (const { column, isFloat } of columns) {
-      const value = "parts" in column ? joined(row, column.parts) : timed(at(row, column.path), column.unit);
+    for (const { name, places, isFloat } of columns) {
+      let value: unknown;
+      for (let i = 0; i < places.length && value === undefined; i++) value = valueAt(row, places[i]!);
       // Whole numbers that came as text for the sake of wide columns.
-      if (value !== undefined) picked.push([column.name, isFloat && isLongWhole(value) ? Number(value) : value]);
+      if (value !== undefined) picked.push([name, isFloat && isLongWhole(value) ? Number(value) : value]);
     }
     return Object.fromEntries(picked);
   };
+}
+
+function valueAt(row: object, column: PollColumn): unknown {
+  return "parts" in column ? joined(row, column.parts) : timed(at(row, column.path), column.unit);
 }
 
 function joined(row: object, parts: readonly PollPath[]): string | undefined {

@@ -5,7 +5,7 @@ import { formatMicros, type Micros } from "../../base/micros.ts";
 import type { StreamDefinition } from "../../define/definition.ts";
 import type { PollCursor, PollDefinition } from "../../define/poll-definition.ts";
 import { checkValue } from "../../schema/check-value.ts";
-import type { ValueType } from "../../schema/value.ts";
+import { namesOf, type ValueType } from "../../schema/value.ts";
 import { at } from "./answer-rows.ts";
 import type { Cursor } from "./poll-state.ts";
 
@@ -21,11 +21,16 @@ export interface NewestValue {
 }
 
 export function newestValue(source: StreamDefinition, poll: PollDefinition, cursor: ColumnCursor): NewestValue {
-  const { type } = source.columns.find(({ name }) => name === cursor.column)!;
+  const stored = source.columns.find(({ name }) => name === cursor.column)!;
+  const { type } = stored;
   const column = poll.columns.find(({ name }) => name === cursor.column);
   const unit = column !== undefined && "unit" in column ? column.unit : undefined;
   const rawOf = (row: unknown, picked: unknown): unknown =>
-    column !== undefined && "parts" in column ? at(picked, [cursor.column]) : at(row, column?.path ?? [cursor.column]);
+    column !== undefined && "parts" in column
+      ? at(picked, [cursor.column])
+      : (column === undefined ? namesOf(stored).map((name) => [name]) : [column.path])
+          .map((path) => at(row, path))
+          .find((value) => value !== undefined);
   const comparableAt = (picked: unknown, mayBeWrong: boolean): Comparable | null => {
     try {
       return checkValue(at(picked, [cursor.column]), type, { allowNonFinite: true }) as Comparable | null;

@@ -12,6 +12,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
 import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
+import type { FoldSight } from "../fold-sight.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
 import { ClaimFold } from "./claim-fold.ts";
 import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
@@ -33,6 +34,8 @@ export interface FoldLoopOptions {
   readonly topics: ReadonlyMap<string, TopicFacts>;
   /** States kept in memory, of all partitions together. */
   readonly statesMax: number;
+  /** Is shown a part of what is folded, of views that are not behind the others. */
+  readonly sight?: FoldSight;
   /** Told of what was taken, once it is in the store. */
   onFolded?(route: Route, partition: number, events: readonly FoldedEvent[]): void;
 }
@@ -74,7 +77,8 @@ export class FoldLoop {
 
   constructor(options: FoldLoopOptions) {
     this.#options = options;
-    const { plans, of = "events" } = options;
+    const { plans, of = "events", sight } = options;
+    const shown = sight === undefined ? {} : { sight };
     this.#fetching = new FetchAhead(options.connection, `fold-${of}`, options.clock);
     this.#whole = new WholeUntil(options.clock);
     this.#positions = new StoredPositions({
@@ -86,7 +90,7 @@ export class FoldLoop {
       const { claims, deadLetterTopic } = plan;
       if (of === "events") {
         for (const parts of routeParts(plan))
-          this.#open.set(parts.route.topic, (place, late) => openPartition(parts, place, late));
+          this.#open.set(parts.route.topic, (place, late) => openPartition({ ...parts, ...shown }, place, late));
       } else if (claims !== null) {
         this.#open.set(claims.topic, (place) => {
           return { main: new ClaimFold({ route: claims, deadLetterTopic, ...place }), late: null };

@@ -11,7 +11,7 @@
  * other ones by then, from the beginning; events that a state holds are skipped.
  */
 import type { FoldedPartition, PartitionPlace } from "./folded-partition.ts";
-import { PartitionFold, type RouteParts } from "./partition-fold.ts";
+import { PartitionFold, type PartitionFoldOptions, type RouteParts } from "./partition-fold.ts";
 import type { FoldPosition } from "./position.ts";
 
 export interface OpenedPartition {
@@ -21,10 +21,11 @@ export interface OpenedPartition {
 
 /** `place.position` is that of the main fold. */
 export function openPartition(
-  parts: RouteParts,
+  parts: RouteParts & Pick<PartitionFoldOptions, "sight">,
   place: PartitionPlace,
   latePosition: FoldPosition | null,
 ): OpenedPartition {
+  const { sight: _, ...unseen } = parts;
   const { route } = parts;
   const { position, topicId } = place;
   const known = route.views.filter(({ foldName }) => position?.views[foldName] !== undefined);
@@ -34,7 +35,7 @@ export function openPartition(
   const goesOn = latePosition?.topicId === topicId ? latePosition : null;
   return {
     main: new PartitionFold({ ...parts, ...place, route: { ...route, views: known } }),
-    late: new PartitionFold({ ...parts, ...place, route: { ...route, views }, position: goesOn, isLate: true }),
+    late: new PartitionFold({ ...unseen, ...place, route: { ...route, views }, position: goesOn, isLate: true }),
   };
 }
 

@@ -19,6 +19,7 @@ import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../onl
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { compileDoor, type Door } from "../door.ts";
 import type { CheckedRow } from "../event.ts";
+import type { FoldSight } from "../fold-sight.ts";
 import type { KafkaRecord } from "./connection.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
@@ -48,6 +49,8 @@ export function routeParts({ routes, deadLetterTopic }: SourceRoutes): RoutePart
 export interface PartitionFoldOptions extends RouteParts, PartitionPlace {
   /** Folds what another has told of already. */
   readonly isLate?: boolean;
+  /** Is shown a part of what is folded. */
+  readonly sight?: FoldSight;
 }
 
 /** A record that may become an event. */
@@ -187,6 +190,7 @@ export class PartitionFold implements FoldedPartition {
 
   fold(): FoldedEvent[] {
     const events: FoldedEvent[] = [];
+    const { sight } = this.options;
     for (const { record, checked, key, idKey, stamp, place } of this.#candidates) {
       const { offset } = record;
       const knownTime = Math.max(this.#knownTime, stamp) as Micros;
@@ -209,9 +213,18 @@ export class PartitionFold implements FoldedPartition {
           this.#dirty.push(entry);
         }
       }
+      if (sight !== undefined && --sight.left <= 0) this.#show(sight, key);
     }
     this.#candidates = [];
     return events;
+  }
+
+  #show(sight: FoldSight, key: EntityKey): void {
+    for (const [view, states] of this.#states) {
+      const entry = states.get(key);
+      if (entry !== undefined) sight.see(view, entry.state);
+    }
+    sight.pass();
   }
 
   takeRefused(): RefusedRecord[] {

@@ -60,6 +60,7 @@ export interface WorkerOptions {
   /** States kept in memory. */
   readonly statesMax?: number;
   readonly onFolded?: FoldLoopOptions["onFolded"];
+  readonly sight?: FoldLoopOptions["sight"];
   /** Opens the offline table of a folded topic; nothing is archived without it. */
   readonly openArchive?: (source: StreamDefinition, topic: string) => Promise<RouteArchive>;
   /** Between two passes of the archive. */
@@ -138,9 +139,13 @@ export class Worker {
     this.#connection = connection;
     this.plans = plans;
     this.failed = new Promise((resolve) => (this.#fail = resolve));
-    const { store, clock, statesMax = STATES_MAX, onFolded, kafka } = options;
+    const { store, clock, statesMax = STATES_MAX, onFolded, sight, kafka } = options;
     const parts = { connection, store, clock, plans, topics, statesMax };
-    this.#folding = new FoldLoop({ ...parts, ...(onFolded === undefined ? {} : { onFolded }) });
+    this.#folding = new FoldLoop({
+      ...parts,
+      ...(onFolded === undefined ? {} : { onFolded }),
+      ...(sight === undefined ? {} : { sight }),
+    });
     const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topic));
     const foldSeat = this.#seat(`${kafka.prefix}.fold`, folded, this.#folding);
     let shown = 0;

@@ -28,17 +28,17 @@ export class VectorSampler {
   constructor(rate: number, random: () => number) {
     this.#rate = rate;
     this.#random = random;
-    this.left = this.#gap();
+    this.left = randomGap(rate, random);
   }
 
   /** Passes over the one that is due: it is of no service. */
   pass(): void {
-    this.left = this.#gap();
+    this.left = randomGap(this.#rate, this.#random);
   }
 
   /** `values` in the order of the columns; not kept. */
   see(of: SampledService, values: readonly Value[], asOfMicros: number): void {
-    this.left = this.#gap();
+    this.left = randomGap(this.#rate, this.#random);
     const hour = Math.floor(asOfMicros / WINDOW_MICROS);
     const key = JSON.stringify([of.service, of.fit]);
     let collecting = this.#collecting.get(key);
@@ -59,11 +59,11 @@ export class VectorSampler {
     this.#collecting.clear();
     return windows;
   }
+}
 
-  /** Of whole numbers from 1 on, all equally probable, with 1/rate as their mean. */
-  #gap(): number {
-    return 1 + Math.floor(this.#random() * (2 / this.#rate - 1));
-  }
+/** Of whole numbers from 1 on, all equally probable, with 1/rate as their mean. */
+export function randomGap(rate: number, random: () => number): number {
+  return 1 + Math.floor(random() * (2 / rate - 1));
 }
 
 interface Collecting {

@@ -4,6 +4,7 @@
  *     monitor/drift/<service>/baseline.json
  *     monitor/drift/<service>/<fit, or 0>/<hour>.json             hour as 2026-11-26T07
  *     monitor/drift/<service>/<fit, or 0>/<hour>.<writer>.json    of servers that do not own the folder
+ *     monitor/drift-folded/<view@version>/0/...                   of what was folded, the same by view
  *
  * A file has one writer, which replaces it whole; others may read beside it. A file that cannot be read is as none: it
  * holds a sample, and nothing depends on it.
@@ -36,8 +37,8 @@ export class WindowFolder {
   readonly #newest = new Map<string, DriftWindow>();
 
   /** `writer`: of letters and digits, where others may write into the folder, and forget what is in it. */
-  constructor(dataDir: string, writer = "") {
-    this.#folder = join(dataDir, "monitor", "drift");
+  constructor(dataDir: string, writer = "", name: "drift" | "drift-folded" = "drift") {
+    this.#folder = join(dataDir, "monitor", name);
     this.#writer = writer;
   }
 

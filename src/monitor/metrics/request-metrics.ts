@@ -40,6 +40,7 @@ export function addRequestMetrics(make: Instruments): void {
 
 /** Reads by feature and consumer, for whoever wants to know what is unused. */
 export const FEATURE_READS = "onefold_feature_reads_total";
+export const CONSUMER_VECTORS = "onefold_consumer_vectors_total";
 
 export function addVectorMetrics(make: Instruments, { statusNames }: Pick<MonitoredHouse, "statusNames">): void {
   const tally = new VectorTally(ANSWER_SECONDS, statusNames.length);
@@ -49,7 +50,7 @@ export function addVectorMetrics(make: Instruments, { statusNames }: Pick<Monito
     usage.add(plan, consumer);
   });
   const byConsumer = "Feature vectors by who read them; the consumer is empty of those without a name";
-  make.askedCounter("onefold_consumer_vectors_total", byConsumer, ["service", "consumer"], () =>
+  make.askedCounter(CONSUMER_VECTORS, byConsumer, ["service", "consumer"], () =>
     usage.services().map(({ service, consumer, vectors }) => [{ service, consumer }, vectors] as const),
   );
   const reads = "Reads of a feature by who read it; the consumer is empty of those without a name";

@@ -3,7 +3,7 @@
  * process lives is turned into what each day adds.
  */
 import { MICROS_PER_DAY } from "../../base/micros.ts";
-import type { FeatureReads } from "./usage-tally.ts";
+import type { FeatureReads, ServiceReads } from "./usage-tally.ts";
 
 /** Of a view, in one day or since the process began. */
 export interface ViewCost {
@@ -21,6 +21,8 @@ export interface UsageDay {
   readonly day: string;
   readonly reads: readonly FeatureReads[];
   readonly views: readonly ViewCost[];
+  /** Absent of days from before it was kept. */
+  readonly services?: readonly ServiceReads[];
 }
 
 export function dayOf(micros: number): string {
@@ -32,11 +34,12 @@ export function firstDayOf(days: number, nowMicros: number): string {
   return dayOf(nowMicros - (days - 1) * MICROS_PER_DAY);
 }
 
-type Counted = Pick<UsageDay, "reads" | "views">;
+type Counted = Pick<UsageDay, "reads" | "views" | "services">;
 
 export class DayCount {
   readonly #reads = new Map<string, { reads: number } & FeatureReads>();
   readonly #views = new Map<string, ViewCost>();
+  readonly #services = new Map<string, ServiceReads>();
   #before: Counted = { reads: [], views: [] };
 
   /** Goes on from what is stored of the day. */
@@ -46,7 +49,11 @@ export class DayCount {
 
   /** Takes in what counters say now: what they have gained since they were taken in last, or all where they began anew. */
   take(counted: Counted): void {
-    const before = { reads: byId(this.#before.reads, readId), views: byId(this.#before.views, ({ view }) => view) };
+    const before = {
+      reads: byId(this.#before.reads, readId),
+      views: byId(this.#before.views, ({ view }) => view),
+      services: byId(this.#before.services ?? [], serviceReadId),
+    };
     this.#before = counted;
     this.#add({
       reads: counted.reads.map((one) => ({ ...one, reads: gained(one.reads, before.reads.get(readId(one))?.reads) })),
@@ -59,6 +66,10 @@ export class DayCount {
           bytesWritten: gained(one.bytesWritten, last?.bytesWritten),
         };
       }),
+      services: (counted.services ?? []).map((one) => ({
+        ...one,
+        vectors: gained(one.vectors, before.services.get(serviceReadId(one))?.vectors),
+      })),
     });
   }
 
@@ -66,13 +77,21 @@ export class DayCount {
   begin(): void {
     this.#reads.clear();
     this.#views.clear();
+    this.#services.clear();
   }
 
   of(day: string): UsageDay {
-    return { day, reads: [...this.#reads.values()], views: [...this.#views.values()] };
+    const services = [...this.#services.values()];
+    const counted = { day, reads: [...this.#reads.values()], views: [...this.#views.values()] };
+    return services.length === 0 ? counted : { ...counted, services };
   }
 
-  #add({ reads, views }: Counted): void {
+  #add({ reads, views, services = [] }: Counted): void {
+    for (const one of services) {
+      if (one.vectors === 0) continue;
+      const present = this.#services.get(serviceReadId(one))?.vectors ?? 0;
+      this.#services.set(serviceReadId(one), { ...one, vectors: present + one.vectors });
+    }
     for (const one of reads) {
       if (one.reads === 0) continue;
       const present = this.#reads.get(readId(one))?.reads ?? 0;
@@ -101,6 +120,10 @@ function gained(now: number, before = 0): number {
 
 function readId({ view, feature, consumer }: FeatureReads): string {
   return JSON.stringify([view, feature, consumer]);
+}
+
+function serviceReadId({ service, consumer }: ServiceReads): string {
+  return JSON.stringify([service, consumer]);
 }
 
 function byId<T>(items: readonly T[], id: (item: T) => string): Map<string, T> {

@@ -10,11 +10,17 @@ import type { ExperimentStepAsked, RecordedStep } from "../../registry/experimen
 import type { Registry } from "../../registry/registry.ts";
 import type { ExperimentDesk, ShownExperiment, ShownStep } from "../../serve/experiment-desk.ts";
 
-/** `shadows`: null where this process serves nothing. `step` records a step, and has all that serves follow it. */
+/** Records what is asked, and has all that serves follow it. */
+export interface ExperimentChanges {
+  step(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void>;
+  remove(name: string, by: string | null): Promise<void>;
+}
+
+/** `shadows`: null where this process serves nothing. */
 export function experimentDesk(
   registry: Registry,
   shadows: ShadowCounts | null,
-  step: (name: string, asked: ExperimentStepAsked, by: string | null) => Promise<void>,
+  { step, remove }: ExperimentChanges,
 ): ExperimentDesk {
   const show = (name: string): ShownExperiment => {
     return shownExperiment(registry.experiment(name).definition, registry.experimentSteps(name));
@@ -29,6 +35,11 @@ export function experimentDesk(
     stop: async (name, { serve, by }) => {
       await step(name, { serve }, by);
       return show(name);
+    },
+    remove: async (name, { by }) => {
+      const last = show(name);
+      await remove(name, by);
+      return last;
     },
     compare: async (name) => {
       const { shadow } = registry.experiment(name).definition;

@@ -5,7 +5,11 @@
 import type { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import type { Registry } from "../../registry/registry.ts";
 
-export async function forgetDrift(windows: WindowFolder, registry: Registry, entity: string): Promise<void> {
+export async function forgetDrift(
+  { windows, folded }: { readonly windows: WindowFolder; readonly folded: WindowFolder },
+  registry: Registry,
+  entity: string,
+): Promise<void> {
   const reached = reachedFrom(registry, `entity:${entity}`);
   const isOfEntity = (view: string): boolean =>
     view.split(/,\s*/).some((name) => reached.has(`view:${name}`) || reached.has(`on-demand:${name}`));
@@ -14,6 +18,7 @@ export async function forgetDrift(windows: WindowFolder, registry: Registry, ent
     const touches = reached.has(`service:${service}`) || (await windows.views(service)).some(isOfEntity);
     if (touches) await windows.forget(service);
   }
+  for (const view of await folded.services()) if (isOfEntity(view)) await folded.forget(view);
 }
 
 /** All that is computed from it, over however many steps. */

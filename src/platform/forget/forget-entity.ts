@@ -17,6 +17,7 @@ import { checkValue } from "../../schema/check-value.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { CatalogView } from "../view-catalog.ts";
 import { forgetAlertDetails } from "../monitoring/alert-answers.ts";
+import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import { forgetDrift } from "./forget-drift.ts";
 import type { SharingEntities } from "./forget-shared.ts";
 import { forgetInSource, type ForgetInSource, type ForgottenOfSource } from "./forget-source.ts";
@@ -173,21 +174,21 @@ export async function forgetEntity(
 ): Promise<ForgetReport> {
   const { entity, key } = begun;
   const sources = sourcesOfEntity(context, entity, begun.shared === true);
-  const noted = new Map(Object.entries(begun.sharing ?? {}));
-  const journal = (): Journal => (noted.size === 0 ? begun : { ...begun, sharing: Object.fromEntries(noted) });
-  const keep = (): Promise<void> => replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal())));
+  const sharing: Record<string, readonly SharingEntities[]> = { ...begun.sharing };
+  const journal: Journal = { ...begun, sharing };
+  const keep = (): Promise<void> => replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
   await keep();
   const counts = { events: 0, retractions: 0, states: 0, featureRows: 0, deadLetters: 0, refolded: 0 };
   for (const { source, views, all } of sources) {
-    const note = (sharing: readonly SharingEntities[]): Promise<void> => {
-      noted.set(source.name, sharing);
+    const note = (others: readonly SharingEntities[]): Promise<void> => {
+      sharing[source.name] = others;
       return keep();
     };
-    const shared = all === null ? null : { all, noted: noted.get(source.name) ?? [], note };
-    const found = await inSource(source.name, { views, key, shared });
+    const noted = sharing[source.name] ?? [];
+    const found = await inSource(source.name, { views, key, shared: all === null ? null : { all, noted, note } });
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += found[name];
   }
-  const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal());
+  const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal);
   // Profiles hold the values that came most often; they are made again of what is left.
   for (const part of ["quality", "skew"]) {
     await rm(join(context.dataDir, "monitor", part), { recursive: true, force: true });
@@ -204,7 +205,9 @@ export async function resumeForgetting(context: RuntimeContext, online: LocalOnl
   const { entity } = journal;
   const forgetMonitored = async (): Promise<void> => {
     await forgetAlertDetails(context.dataDir, context.clock.now());
-    await forgetDrift(new WindowFolder(context.dataDir), context.registry, entity);
+    const { dataDir } = context;
+    const kept = { windows: new WindowFolder(dataDir), folded: foldedWindows(dataDir) };
+    await forgetDrift(kept, context.registry, entity);
   };
   const inSource = (source: string, one: ForgetOfSource): Promise<ForgottenOfSource> =>
     forgetInSource({ context, online, source: context.registry.source(source).definition, ...one });

@@ -3,6 +3,7 @@
  *
  * Kafka's client is loaded when a worker is first asked for: whoever runs none need not have it installed.
  */
+import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
@@ -15,6 +16,8 @@ import { openDuckDb } from "../../offline-store/duckdb.ts";
 import { openPartitionedEvents } from "../../offline-store/partitioned-events.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
+import { DRIFT_SAMPLE_RATE } from "../monitoring/drift-recorder.ts";
+import { FoldedRecorder } from "../monitoring/folded-recorder.ts";
 import { WorkerProfiles } from "./worker-profiles.ts";
 
 /** What is not given has a default (docs/kafka.md). */
@@ -31,6 +34,8 @@ export interface KafkaWorkerOptions {
   readonly archiveIntervalMs?: number;
   /** How often profiles of what is archived are brought up to date; 0 never. Default a minute. */
   readonly profileIntervalMs?: number;
+  /** The part of the events whose values are looked at for drift, 0 to 1, beside the tables. Default 0.005. */
+  readonly driftSampleRate?: number;
   /** Also folds drafts (`view@dev`). */
   readonly drafts?: boolean;
   /** States kept in memory. */
@@ -66,6 +71,9 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     await store.ping();
     const { archiveFolder } = options;
     const tables = archiveFolder === undefined ? null : await openTables(archiveFolder, clock, closing);
+    const folded = archiveFolder === undefined ? null : foldedRecorder(archiveFolder, clock, options.driftSampleRate);
+    if (folded !== null) closing.push(() => folded.close());
+    const sight = folded?.sight ?? null;
     const workerOptions: WorkerModule.WorkerOptions = {
       definitions,
       kafka: kafkaSettings(kafka),
@@ -74,6 +82,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
       ...(options.drafts === undefined ? {} : { drafts: options.drafts }),
       ...(statesMax === undefined ? {} : { statesMax }),
       ...(onTrouble === undefined ? {} : { onTrouble }),
+      ...(sight === null ? {} : { sight }),
       ...(tables === null ? {} : { openArchive: tables.openArchive, archiveIntervalMs: options.archiveIntervalMs }),
     };
     const started = await Worker.start(workerOptions);
@@ -102,6 +111,11 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     await close();
     throw error;
   }
+}
+
+/** Several workers may have the folder. */
+function foldedRecorder(folder: string, clock: Clock, rate: number = DRIFT_SAMPLE_RATE): FoldedRecorder {
+  return new FoldedRecorder({ folder, writer: randomUUID().slice(0, 8), clock, rate });
 }
 
 async function openTables(

@@ -8,10 +8,11 @@ import { type DriftDesk, SERVED_TEST_MAX } from "./drift-desk.ts";
 export function askedDriftDesk(desk: DriftDesk): AskedDesk {
   return {
     services: () => desk.services(),
-    report: async ({ service, baseline, current, measure, threshold }) => {
+    report: async ({ service, baseline, current, of, measure, threshold }) => {
       const report = await desk.report({
         service,
         ...(baseline === undefined ? {} : { baseline: noFile(baseline) }),
+        ...(of === "folded" ? { of } : {}),
         ...(current === undefined ? {} : { current: noFile(current) }),
         settings: {
           exactTestMax: SERVED_TEST_MAX,

@@ -33,7 +33,9 @@ export interface DriftOptions {
   readonly baseline?: string;
   /** The same. Default `last:24h`. */
   readonly current?: string;
-  /** Counts every value that is kept, instead of sketches of them: of served ones those in the serving log. */
+  /** What times name, on both sides: vectors that were served (the default), or values that were folded. */
+  readonly of?: "served" | "folded";
+  /** Counts every value that is kept, instead of sketches of them: of served ones those in the serving log, of folded ones feature rows. */
   readonly exact?: boolean;
   readonly settings?: DriftSettings;
 }
@@ -71,14 +73,14 @@ export class DriftDesk {
    * or a measure that does not fit, and what reading a side throws.
    */
   async report(options: DriftOptions): Promise<DriftReport> {
-    const { exact = false, settings = {} } = options;
+    const { exact = false, settings = {}, of = "served" } = options;
     const { clock } = this.#house.context;
     const service = this.#idOf(options.service);
     await this.#flush(exact);
     const now = clock.now();
     const currentText = options.current ?? CURRENT;
     const currentSource = parseDriftSource(currentText, now);
-    const current = await driftSide(this.#house, currentSource, { service, text: currentText, exact });
+    const current = await driftSide(this.#house, currentSource, { service, text: currentText, exact, of });
     const baseline = await this.#baseline({ ...options, service }, currentSource, now);
     return driftReport(baseline, current, settings, now);
   }
@@ -88,7 +90,8 @@ export class DriftDesk {
     const now = this.#house.context.clock.now();
     const service = this.#idOf(name);
     await this.#flush(false);
-    const side = await driftSide(this.#house, parseDriftSource(source, now), { service, text: source, exact: false });
+    const request = { service, text: source, exact: false, of: "served" } as const;
+    const side = await driftSide(this.#house, parseDriftSource(source, now), request);
     await this.#house.windows.writeBaseline(service, { source, chosenMicros: now, window: side.window });
     return side;
   }
@@ -107,7 +110,7 @@ export class DriftDesk {
     await this.#flush(false);
     this.#said.clear();
     this.#usual.clear();
-    await forgetDrift(this.#house.windows, this.#house.ports.registry, entity);
+    await forgetDrift(this.#house, this.#house.ports.registry, entity);
   }
 
   /** Of the last whole hour of every service: what was served in it, against the chosen baseline or the week before. */
@@ -165,14 +168,15 @@ export class DriftDesk {
   }
 
   async #baseline(options: DriftOptions, current: DriftSource, now: Micros): Promise<DriftSide> {
-    const { service, exact = false, baseline } = options;
+    const { service, exact = false, baseline, of = "served" } = options;
     if (baseline !== undefined) {
-      return driftSide(this.#house, parseDriftSource(baseline, now), { service, text: baseline, exact });
+      return driftSide(this.#house, parseDriftSource(baseline, now), { service, text: baseline, exact, of });
     }
-    const chosen = await this.#house.windows.readBaseline(service);
+    // The chosen one stands for what is served.
+    const chosen = of === "folded" ? null : await this.#house.windows.readBaseline(service);
     if (chosen !== null) return { source: chosen.source, isExact: false, window: chosen.window };
     const untilMicros = current.kind === "served" ? current.fromMicros : now;
     const range = { kind: "served" as const, fromMicros: untilMicros - BASELINE_MICROS, untilMicros };
-    return driftSide(this.#house, range, { service, text: `the ${formatDuration(BASELINE_MICROS)} before`, exact });
+    return driftSide(this.#house, range, { service, text: `the ${formatDuration(BASELINE_MICROS)} before`, exact, of });
   }
 }

@@ -34,6 +34,8 @@ export interface DriftHouse {
   };
   readonly ports: TrainingPorts;
   readonly windows: WindowFolder;
+  /** Sketches of what was folded, by view. */
+  readonly folded: WindowFolder;
 }
 
 interface SideRequest {
@@ -41,6 +43,8 @@ interface SideRequest {
   /** As it was asked for. */
   readonly text: string;
   readonly exact: boolean;
+  /** What times name: vectors that were served, or what was folded. */
+  readonly of: "served" | "folded";
 }
 
 /** Throws `VALUES_MISSING` where there are none, and what reading throws. */
@@ -56,6 +60,9 @@ async function valuesOf(house: DriftHouse, source: DriftSource, request: SideReq
   const bounds = exact ? EXACT : SKETCH;
   switch (source.kind) {
     case "served":
+      if (request.of === "folded") {
+        return exact ? foldedValues(house, source, service, EXACT) : foldedSketches(house, source, service);
+      }
       return exact ? loggedValues(house, source, request) : windowsOf(house, source, service);
     case "chosen":
       return (await house.windows.readBaseline(service))?.window ?? null;
@@ -85,6 +92,31 @@ async function valuesOf(house: DriftHouse, source: DriftSource, request: SideReq
 async function windowsOf({ windows }: DriftHouse, range: TimeRange, service: string): Promise<DriftWindow | null> {
   const found = await windows.read(service, range);
   return found.length === 0 ? null : mergeWindows(found);
+}
+
+/** Of the service's features that views fold. */
+async function foldedSketches(
+  { folded, ports }: DriftHouse,
+  range: TimeRange,
+  service: string,
+): Promise<DriftWindow | null> {
+  const { program, views } = planService(ports, service);
+  const features: DriftWindow["features"][number][] = [];
+  let vectors = 0;
+  for (const { name: view } of views) {
+    const found = await folded.read(view, range);
+    if (found.length === 0) continue;
+    const merged = mergeWindows(found);
+    const profiles = new Map(merged.features.map((feature) => [feature.name, feature]));
+    for (const { name, from, feature, isTransformed } of program.outputs) {
+      const profile = from === view && !isTransformed ? profiles.get(feature) : undefined;
+      if (profile !== undefined) features.push({ ...profile, name });
+    }
+    vectors += merged.vectors;
+  }
+  if (features.length === 0) return null;
+  const { fromMicros: startMicros, untilMicros: endMicros } = range;
+  return { service, fit: null, startMicros, endMicros, vectors, features };
 }
 
 export function featureColumns({ program }: ServicePlan): FeatureColumn[] {

@@ -54,6 +54,8 @@ export class Monitoring implements MonitoringDesks {
   drift?: DriftDesk;
   experiments?: ExperimentDesk;
   versions?: VersionDesk;
+  /** Writes what was counted of usage so far. */
+  keepUsage?: () => Promise<void>;
   features?: FeatureListDesk;
   readonly #context: RuntimeContext;
   readonly #training: TrainingDesk | null;

@@ -9,6 +9,7 @@ import type { TrainingPorts } from "../../training/ports.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import { DriftDesk } from "./drift-desk.ts";
 import { DRIFT_SAMPLE_RATE, DriftRecorder } from "./drift-recorder.ts";
+import { FoldedRecorder, foldedWindows } from "./folded-recorder.ts";
 
 /** Windows are kept for so long. */
 const KEPT_MICROS: DurationMicros = 31 * MICROS_PER_DAY;
@@ -18,6 +19,8 @@ export interface OwnedDrift {
   readonly rate: number;
   readonly windows: WindowFolder;
   readonly recorder: DriftRecorder;
+  /** Of what is folded here; null where nothing is. */
+  readonly folded: FoldedRecorder | null;
   /** Takes what a worker saw. */
   keep(windows: readonly object[]): Promise<void>;
 }
@@ -39,7 +42,8 @@ export function openOwnedDrift(
     await windows.forgetBefore(now - KEPT_MICROS);
   };
   const recorder = new DriftRecorder({ rate, keep });
-  return { rate, windows, recorder, keep: async (added) => recorder.add(added.map(windowFromJson)) };
+  const folded = writer === undefined ? new FoldedRecorder({ folder: dataDir, clock, rate }) : null;
+  return { rate, windows, recorder, folded, keep: async (added) => recorder.add(added.map(windowFromJson)) };
 }
 
 /** Where this process owns the folder. */
@@ -53,11 +57,13 @@ interface Flushes {
 
 export function openDriftDesk(context: RuntimeContext, ports: TrainingPorts, flushes: Flushes): DriftDesk {
   const windows = flushes.drift?.windows ?? new WindowFolder(context.dataDir);
-  return new DriftDesk({ context, ports, windows }, async (exact) => {
+  // Of sources on Kafka workers look at what they fold.
+  const folded = flushes.drift?.folded?.windows ?? foldedWindows(context.workerTables?.folder ?? context.dataDir);
+  return new DriftDesk({ context, ports, windows, folded }, async (exact) => {
     const { drift, workers, settle } = flushes;
     if (drift === undefined) return;
     if (exact) return settle();
     await workers();
-    await drift.recorder.flush();
+    await Promise.all([drift.recorder.flush(), drift.folded?.flush()]);
   });
 }

@@ -32,9 +32,10 @@ interface UsageHouse {
 }
 
 /** Of the owner of a folder: where it is another's, that one keeps it. */
-export function keepUsage({ sources }: Owned, { context, workers, closers }: UsageHouse): void {
+export function keepUsage({ sources, monitoring }: Owned, { context, workers, closers }: UsageHouse): void {
   const { dataDir, clock } = context;
   const counted = (): Promise<MetricValues> => workers.counted();
   const usage = new UsageKeeper({ dataDir, clock, counted, sources: () => sources.gauges() });
+  monitoring.keepUsage = () => usage.keepNow();
   closers.push(() => usage.close());
 }

@@ -5,9 +5,9 @@
 import type { Clock } from "../../base/clock.ts";
 import type { SourceGauges } from "../../monitor/metrics/monitored-house.ts";
 import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
-import { FEATURE_READS } from "../../monitor/metrics/request-metrics.ts";
+import { CONSUMER_VECTORS, FEATURE_READS } from "../../monitor/metrics/request-metrics.ts";
 import { DayCount, dayOf } from "../../monitor/metrics/usage-days.ts";
-import type { FeatureReads } from "../../monitor/metrics/usage-tally.ts";
+import type { FeatureReads, ServiceReads } from "../../monitor/metrics/usage-tally.ts";
 import { readUsageDay, writeUsageDay } from "./usage-files.ts";
 
 const KEEP_MS = 60_000;
@@ -59,7 +59,8 @@ export class UsageKeeper {
       })),
     );
     // What came around midnight is of the day before.
-    this.#count.take({ reads: readsOf(await counted()), views });
+    const values = await counted();
+    this.#count.take({ reads: readsOf(values), views, services: servicesOf(values) });
     await this.#write();
     const today = dayOf(clock.now());
     if (today === this.#day) return;
@@ -72,6 +73,19 @@ export class UsageKeeper {
     const day = this.#count!.of(this.#day);
     if (day.reads.length > 0 || day.views.length > 0) await writeUsageDay(dataDir, day, writer);
   }
+}
+
+function servicesOf(values: MetricValues): ServiceReads[] {
+  const metric = values.find(({ name }) => name === CONSUMER_VECTORS) as unknown as VectorsMetric | undefined;
+  return (metric?.values ?? []).map(({ labels: { service, consumer }, value }) => ({
+    service,
+    consumer,
+    vectors: value,
+  }));
+}
+
+interface VectorsMetric {
+  readonly values: readonly { readonly labels: Omit<ServiceReads, "vectors">; readonly value: number }[];
 }
 
 interface ReadsMetric {

@@ -7,6 +7,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import { DriftDesk } from "../monitoring/drift-desk.ts";
+import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import type { OwnedDrift } from "../monitoring/open-drift.ts";
 import type { WatchedRegistry } from "./watched-registry.ts";
 
@@ -34,5 +35,6 @@ export function openOnlineDrift(
     openEngine,
   };
   const context = { dataDir, clock, openEngine, offline: { find: async () => null } };
-  return new DriftDesk({ context, ports, windows: drift.windows }, () => drift.recorder.flush());
+  const folded = foldedWindows(dataDir);
+  return new DriftDesk({ context, ports, windows: drift.windows, folded }, () => drift.recorder.flush());
 }

@@ -39,10 +39,15 @@ export function askedMonitoring(
     show: ask("experiments", "show"),
     ramp: ask("experiments", "ramp"),
     stop: ask("experiments", "stop"),
+    remove: ask("experiments", "remove"),
     compare: ask("experiments", "compare"),
     took: ask("experiments", "took"),
   };
-  const versions: VersionDesk = { promote: ask("versions", "promote"), rollback: ask("versions", "rollback") };
+  const versions: VersionDesk = {
+    promote: ask("versions", "promote"),
+    rollback: ask("versions", "rollback"),
+    retire: ask("versions", "retire"),
+  };
   const features: FeatureListDesk = { list: ask("features", "list") };
   return {
     ...(offered.includes("experiments") ? { experiments } : {}),

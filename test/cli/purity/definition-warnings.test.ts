@@ -1,10 +1,11 @@
-/** The built command line warns of impure functions, and refuses them where it is asked to. */
+/** The command line warns of impure functions, and refuses them where it is asked to. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { cliPath, runCli, runJson } from "../run-cli.ts";
+import { cliPath, runCli } from "../run-cli.ts";
+import { runHere, runJsonHere } from "../run-here.ts";
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "onefold-warnings-")));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -30,20 +31,20 @@ describe("onefold, of impure definitions", () => {
     const plan = await runCli(["plan", ...IMPURE], folder);
     expect(plan).toMatchObject({ exitCode: 0, stderr: LINE });
     expect(plan.stdout).toContain("+ view ages@1");
-    expect(await runCli(["apply", ...IMPURE], folder)).toMatchObject({ exitCode: 0, stderr: LINE });
-    expect(await runCli(["preview", "ages", ...IMPURE], folder)).toMatchObject({ exitCode: 0, stderr: LINE });
-    expect(await runCli(["views", ...IMPURE], folder)).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(await runHere(["apply", ...IMPURE], folder)).toMatchObject({ exitCode: 0, stderr: LINE });
+    expect(await runHere(["preview", "ages", ...IMPURE], folder)).toMatchObject({ exitCode: 0, stderr: LINE });
+    expect(await runHere(["views", ...IMPURE], folder)).toMatchObject({ exitCode: 0, stderr: "" });
   });
 
   it("carries the warnings in the result with --json, and an empty list where there is none", async () => {
     for (const command of [["plan"], ["apply"], ["preview", "ages"]]) {
-      expect(await runJson([...command, ...IMPURE], folder)).toMatchObject({
+      expect(await runJsonHere([...command, ...IMPURE], folder)).toMatchObject({
         exitCode: 0,
         result: { warnings: [warning] },
       });
     }
     writeFileSync(join(folder, "pure.ts"), definitions("state + amount"));
-    expect((await runJson(["plan", "--definitions", "pure.ts"], folder)).result["warnings"]).toEqual([]);
+    expect((await runJsonHere(["plan", "--definitions", "pure.ts"], folder)).result["warnings"]).toEqual([]);
   });
 
   it("warns when it serves", async () => {
@@ -58,14 +59,14 @@ describe("onefold, of impure definitions", () => {
 
   it("refuses them with --strict, before anything is applied; notes pass", async () => {
     for (const command of ["plan", "apply"]) {
-      const { exitCode, result } = await runJson([command, "--strict", "--data", "strict", ...IMPURE], folder);
+      const { exitCode, result } = await runJsonHere([command, "--strict", "--data", "strict", ...IMPURE], folder);
       expect(exitCode).toBe(3);
       expect(result["error"]).toMatchObject({
         code: "DEFINITION_IMPURE",
         message: `${folder}/impure.ts:5: Date.now in add of custom aggregation "age"`,
       });
     }
-    const noted = await runCli(["plan", "--strict", "--data", "strict", "--definitions", "noted.ts"], folder);
+    const noted = await runHere(["plan", "--strict", "--data", "strict", "--definitions", "noted.ts"], folder);
     expect(noted).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("+ view ages@1") });
     expect(noted.stderr).toMatch(/^note: noted\.ts:5: Math\.log may differ in its last bits/);
   });

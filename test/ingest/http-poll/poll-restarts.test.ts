@@ -127,5 +127,5 @@ async function run({ style, seed, requestsMax }: Case): Promise<void> {
 describe("a polled source", () => {
   it("folds each row that its API ever offered once, whatever the API does and whenever the process ends", async () => {
     await fc.assert(fc.asyncProperty(cases, run), { numRuns: 40 });
-  }, 60_000);
+  }, 240_000);
 });

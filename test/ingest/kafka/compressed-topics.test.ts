@@ -13,7 +13,7 @@ const describeWithKafka = await describeWhere("kafka");
 const hasZstd = "zstdDecompressSync" in zlib;
 
 let world: KafkaWorld;
-afterEach(() => world.close());
+afterEach(() => world?.close());
 
 async function openCompressed(type: string): Promise<void> {
   world = await KafkaWorld.open(await shared("kafka"), { topicConfigs: { "compression.type": type } });

@@ -328,7 +328,7 @@ describe("routing and folding without transactions", () => {
             all[all.indexOf(folder)] = all === folders ? newFolder() : newJudge();
         }
         // What a failover takes back is told of until a worker notices.
-        if (cluster === null && step % 5 === 0) {
+        if (cluster === null && step % 20 === 19) {
           const told: Told = {
             store: real,
             topics,

@@ -16,6 +16,8 @@ export interface Outcome {
 
 export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> {
   readonly kafka: KafkaBroker;
+  /** Whether the broker goes with the house; else its topics stay, each under a prefix of its own. */
+  readonly #ownsKafka: boolean;
   readonly redis: Redis;
   readonly onlineUrl: string;
   readonly store: OnlineStore;
@@ -26,36 +28,58 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
   #again = 0;
   #server: WatchedServer | null = null;
 
-  private constructor(kafka: KafkaBroker, redis: Redis, onlineUrl: string, store: OnlineStore, world: KafkaWorld) {
+  private constructor(
+    kafka: KafkaBroker,
+    ownsKafka: boolean,
+    redis: Redis,
+    onlineUrl: string,
+    store: OnlineStore,
+    world: KafkaWorld,
+  ) {
     this.kafka = kafka;
+    this.#ownsKafka = ownsKafka;
     this.redis = redis;
     this.onlineUrl = onlineUrl;
     this.store = store;
     this.world = world;
   }
 
-  static open(options: RedisOptions = { durable: true }): Promise<FaultHouse> {
-    return FaultHouse.#open(startRedis(options), ({ url }) => url);
+  /** A broker for houses: workers on it may be taken for dead as soon as houses want. */
+  static startKafka(): Promise<KafkaBroker> {
+    return startKafka({ config: { "group.min.session.timeout.ms": "1000" } });
   }
 
-  static openOnCluster(options: RedisClusterOptions): Promise<FaultHouse<RedisCluster>> {
-    return FaultHouse.#open(startRedisCluster(options), ({ nodes }) => {
-      return `redis://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}`;
-    });
+  /** On a broker of its own, unless one is given, of `startKafka`, that outlives it. */
+  static open(options: RedisOptions = { durable: true }, broker?: KafkaBroker): Promise<FaultHouse> {
+    return FaultHouse.#open(startRedis(options), ({ url }) => url, broker);
+  }
+
+  static openOnCluster(options: RedisClusterOptions, broker?: KafkaBroker): Promise<FaultHouse<RedisCluster>> {
+    const urlOf = ({ nodes }: RedisCluster): string =>
+      `redis://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}`;
+    return FaultHouse.#open(startRedisCluster(options), urlOf, broker);
   }
 
   static async #open<Redis extends RedisServer | RedisCluster>(
     starting: Promise<Redis>,
     urlOf: (redis: Redis) => string,
+    broker?: KafkaBroker,
   ): Promise<FaultHouse<Redis>> {
-    const [kafka, redis] = await Promise.all([
-      startKafka({ config: { "group.min.session.timeout.ms": "1000" } }),
-      starting,
-    ]);
-    const url = urlOf(redis);
-    const store = await openRedisStore({ url: `${url}?timeout_ms=5000` });
-    const world = await KafkaWorld.open(kafka.address, { sessionMs: 3000 });
-    return new FaultHouse(kafka, redis, url, store, world);
+    const ownsKafka = broker === undefined;
+    const both = [ownsKafka ? FaultHouse.startKafka() : broker, starting] as const;
+    try {
+      const [kafka, redis] = await Promise.all(both);
+      const url = urlOf(redis);
+      const store = await openRedisStore({ url: `${url}?timeout_ms=5000` });
+      const world = await KafkaWorld.open(kafka.address, { sessionMs: 3000 });
+      return new FaultHouse(kafka, ownsKafka, redis, url, store, world);
+    } catch (error) {
+      // Nobody else has what was started.
+      const [kafka, redis] = await Promise.allSettled(both);
+      if (ownsKafka && kafka.status === "fulfilled") await kafka.value.close();
+      if (redis.status === "fulfilled") await redis.value.close();
+      throw error;
+    }
   }
 
   /**
@@ -92,7 +116,7 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
    */
   async outcome(): Promise<{ readonly found: Outcome; readonly right: Outcome }> {
     const { world, store } = this;
-    await world.settled(store, world.sent - this.#again, 90_000);
+    await world.settled(store, world.sent - this.#again, 180_000);
     const right: [string, Record<string, string>][] = [];
     for (const route of world.routes) right.push(...(await world.expectedStates(route)));
     const [states, count] = await this.#stored();
@@ -119,6 +143,6 @@ export class FaultHouse<Redis extends RedisServer | RedisCluster = RedisServer> 
     await Promise.all(this.#workers.map((worker) => worker.kill("SIGKILL")));
     await this.world.close();
     await this.store.close();
-    await Promise.all([this.kafka.close(), this.redis.close()]);
+    await Promise.all([this.#ownsKafka ? this.kafka.close() : undefined, this.redis.close()]);
   }
 }

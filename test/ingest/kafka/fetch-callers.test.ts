@@ -9,7 +9,7 @@ const describeWithKafka = await describeWhere("kafka");
 const WAIT_MS = 8000;
 
 describeWithKafka("fetches", () => {
-  it("of one caller are not held up by another's that wait for records", { timeout: 60_000 }, async () => {
+  it("of one caller are not held up by another's that wait for records", { timeout: 240_000 }, async () => {
     const connection = new KafkaConnection(kafkaSettings({ brokers: [await shared("kafka")] }));
     const [full, empty] = [`full-${randomUUID()}`, `empty-${randomUUID()}`];
     try {

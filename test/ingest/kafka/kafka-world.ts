@@ -134,7 +134,7 @@ export class KafkaWorld {
   }
 
   /** Resolves once the internal topics hold `count` source records, and their last records are folded into `store`. */
-  async settled(store: OnlineStore, count: number, timeoutMs = 30_000): Promise<void> {
+  async settled(store: OnlineStore, count: number, timeoutMs = 120_000): Promise<void> {
     const until = Date.now() + timeoutMs;
     for (;;) {
       const states = await Promise.all(this.routes.map((route) => this.#isSettled(store, route, count)));

@@ -16,8 +16,8 @@ beforeEach(async () => {
   engine = await openDuckDb({ threads: 1 });
 });
 afterEach(async () => {
-  await house.close();
-  await engine.close();
+  await house?.close();
+  await engine?.close();
 });
 
 function expectUndisturbed({ found, right }: Awaited<ReturnType<FaultHouse["outcome"]>>): void {
@@ -36,12 +36,18 @@ describeWithBoth("workers on Kafka and Redis", () => {
       for (let round = 0; round < 2; round++) {
         const worker = await house.start();
         await worker.until(({ partitions }) => partitions > 0);
+        // However slow the machine, there is more to come when the worker is killed.
+        const state = { isKilled: false };
         const sending = (async () => {
-          for (let part = 0; part < 40; part++) await house.send(100);
+          for (let part = 0; part < 40 || !state.isKilled; part++) {
+            await house.send(100);
+            if (part >= 40) await sleep(50);
+          }
         })();
         await worker.until(({ folded }) => folded > 0);
         await sleep(round * 40);
         await worker.kill("SIGKILL");
+        state.isKilled = true;
         await sending;
         const folded = await house.world.countOf(house.store, house.world.routes[0]!);
         if (folded > 0 && folded < house.world.sent) inMidst++;
@@ -53,7 +59,7 @@ describeWithBoth("workers on Kafka and Redis", () => {
         const right = await acceptedOffsets(house.world, topic);
         await expect
           .poll(() => archivedOffsets(engine, join(archiveFolder, "events", topic)).catch(() => []), {
-            timeout: 20_000,
+            timeout: 60_000,
           })
           .toEqual(right);
       }

@@ -84,7 +84,7 @@ export class WatchedServer {
   }
 
   /** Resolves once so many more vectors were served. */
-  async serves(count: number, timeoutMs = 60_000): Promise<void> {
+  async serves(count: number, timeoutMs = 120_000): Promise<void> {
     const until = this.#served + count;
     for (const end = Date.now() + timeoutMs; this.#served < until; await sleep(20)) {
       if (Date.now() > end) throw new Error(`not served: ${JSON.stringify(this.answers)}`);
@@ -92,7 +92,7 @@ export class WatchedServer {
   }
 
   /** Ends it; resolves with what `onefold audit` says of its answers, once workers have archived what they are of. */
-  async audit(timeoutMs = 90_000): Promise<Record<string, any>> {
+  async audit(timeoutMs = 180_000): Promise<Record<string, any>> {
     this.#isOver = true;
     await this.#asking;
     const ended = once(this.#child, "exit");

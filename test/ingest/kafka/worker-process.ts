@@ -53,7 +53,18 @@ export class WorkerProcess {
       ...(options.instanceId === undefined ? [] : [["--instance-id", options.instanceId]]),
       ...(options.archiveFolder === undefined
         ? []
-        : [["--archive", options.archiveFolder, "--archive-every", "200ms", "--profile-every", "1"]]),
+        : [
+            [
+              "--archive",
+              options.archiveFolder,
+              "--archive-every",
+              "200ms",
+              "--profile-every",
+              "1",
+              "--drift-sample",
+              "1",
+            ],
+          ]),
     ].flat();
     const env = { ...process.env, ONEFOLD_TEST_TOPIC: topic };
     const child = spawn(process.execPath, [cliPath, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
@@ -82,7 +93,7 @@ export class WorkerProcess {
   }
 
   /** Resolves once `holds` does. */
-  async until(holds: (status: WorkerStatus) => boolean, timeoutMs = 30_000): Promise<void> {
+  async until(holds: (status: WorkerStatus) => boolean, timeoutMs = 120_000): Promise<void> {
     for (const end = Date.now() + timeoutMs; ;) {
       const status = await this.status();
       if (holds(status)) return;

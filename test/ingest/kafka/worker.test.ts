@@ -113,7 +113,8 @@ describeWithKafka("a worker", () => {
   });
 
   it("takes up its own partitions under its lasting name, and no other moves", async () => {
-    const world = await KafkaWorld.open(await shared("kafka"), { partitionCount: 8 });
+    // Long enough that nobody is taken for dead because the machine is busy.
+    const world = await KafkaWorld.open(await shared("kafka"), { partitionCount: 8, sessionMs: 30_000 });
     const store = new MemoryOnlineStore();
     const named = (instanceId: string): Promise<Worker> =>
       world.worker(store, { kafka: { ...world.settings, instanceId } });
@@ -154,7 +155,7 @@ describeWithKafka("a worker", () => {
         await world.send(some(50, 200));
         break;
       } catch (error) {
-        if (tries > 20) throw error;
+        if (tries > 600) throw error;
         await sleep(100);
       }
     }
@@ -205,7 +206,7 @@ describeWithKafka("a worker", () => {
     const [route] = world.routes;
     const found = async (): Promise<Record<string, string>> =>
       (await world.storedStates(store, route!)).get("user_payments@1")!;
-    for (let tries = 0; tries < 100 && JSON.stringify(await found()).length < JSON.stringify(right).length; tries++) {
+    for (let tries = 0; tries < 1200 && JSON.stringify(await found()).length < JSON.stringify(right).length; tries++) {
       await sleep(50);
     }
     await sleep(300);

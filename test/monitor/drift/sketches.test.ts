@@ -19,8 +19,9 @@ import { profileFromJson, profileToJson } from "../../../src/monitor/drift/profi
 import { jensenShannon, lInfinity, populationStability } from "../../../src/monitor/drift/share-measures.ts";
 import { binRange, VALUE_BINS_MAX } from "../../../src/monitor/drift/value-bins.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
+import { firstSeed } from "../../first-seed.ts";
 
-const SEED = Number(process.env["ONEFOLD_SEED"] ?? Math.floor(Math.random() * 1e9));
+const SEED = firstSeed();
 const ROUNDS = Number(process.env["ONEFOLD_ROUNDS"] ?? 15);
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 

@@ -112,9 +112,9 @@ describe("GET /metrics", () => {
     expect(samples.get('onefold_view_cpu_seconds_total{view="rider_rides@1",stage="fold"}')).toBeGreaterThan(0);
     expect(samples.get('onefold_view_cpu_seconds_total{view="rider_rides@1",stage="encode"}')).toBeGreaterThan(0);
     expect(samples.get('onefold_view_written_bytes_total{view="rider_rides@1"}')).toBeGreaterThan(0);
-    expect(samples.get('onefold_source_silence_seconds{source="rides"}')).toBeLessThan(60);
+    expect(samples.get('onefold_source_silence_seconds{source="rides"}')).toBeLessThan(120);
     expect(samples.get("process_resident_memory_bytes")).toBeGreaterThan(1e7);
-    expect(samples.get('onefold_fold_lag_seconds{view="rider_rides@1"}')).toBeLessThan(10);
+    expect(samples.get('onefold_fold_lag_seconds{view="rider_rides@1"}')).toBeLessThan(60);
   });
 
   it("stays the same from scrape to scrape where nothing happens, and the channels are left when it closes", async () => {

@@ -72,7 +72,7 @@ describeWithRedis("online store: redis", () => {
     const store = await opened(addressOf(await shared("redis")));
     await store.commit([write("a", 1, { keptMs: 60 }), write("b", 1, { keptMs: 60 }), write("c", 1)], []);
     await store.commit([write("b", 2, { keptMs: 60_000 }), write("a", 0, { keptMs: 60_000 })], []);
-    await expect.poll(() => store.countStates("v@1#0"), { timeout: 5000 }).toBe(2);
+    await expect.poll(() => store.countStates("v@1#0"), { timeout: 60_000 }).toBe(2);
     const { states } = await store.read(["a", "b", "c"].map((key) => ({ space: "v@1#0", key })));
     expect(states.map((state) => state?.offset ?? null)).toEqual([null, 2, 1]);
   });
@@ -94,7 +94,7 @@ describeWithOurs("online store: redis cluster", () => {
   beforeAll(async () => {
     cluster = await startRedisCluster();
   });
-  afterAll(() => cluster.close());
+  afterAll(() => cluster?.close());
 
   const url = (): string => `redis://${cluster.nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}`;
 

@@ -19,8 +19,8 @@ beforeEach(async () => {
   world = new OnlineWorld(join(folder, "data"), `${redis.url}/?timeout_ms=1000`);
 });
 afterEach(async () => {
-  await world.close();
-  await redis.close();
+  await world?.close();
+  await redis?.close();
   await rm(folder, { recursive: true, force: true });
 });
 

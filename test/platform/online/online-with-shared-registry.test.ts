@@ -52,9 +52,9 @@ describeWithRedis("a server on Redis", () => {
           return (error as { code?: string }).code;
         }
       };
-      await expect.poll(features, { timeout: 5000 }).toEqual({ visits: 1 });
+      await expect.poll(features, { timeout: 60_000 }).toEqual({ visits: 1 });
       await owner.apply(after);
-      await expect.poll(features, { timeout: 5000 }).toEqual({ visits: 1, spent: 2.5 });
+      await expect.poll(features, { timeout: 60_000 }).toEqual({ visits: 1, spent: 2.5 });
       expect(await readdir(dataDir)).toEqual(["serving-log"]);
     });
   });

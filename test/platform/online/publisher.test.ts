@@ -215,7 +215,7 @@ async function runCase(seed: number, counts: { failures: number; losses: number 
     for (const each of views) expectHonest(target, each, seed);
   }
   target.calm();
-  const giveUpAt = performance.now() + 10_000;
+  const giveUpAt = performance.now() + 60_000;
   while (!publisher.isCaughtUp && performance.now() < giveUpAt) await sleep(5);
   for (const view of views) {
     expectHonest(target, view, seed);
@@ -236,7 +236,7 @@ it("a publisher claims no more than was copied, and copies all in the end, whate
   if (only !== undefined) return;
   expect(counts.failures).toBeGreaterThan(100);
   expect(counts.losses).toBeGreaterThan(10);
-}, 60_000);
+}, 240_000);
 
 it("a publisher leaves out a view whose newest events are beside its states, and takes back what stood for it", async () => {
   const local = new MemoryOnlineStore();

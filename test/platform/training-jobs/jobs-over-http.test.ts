@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { JobsWorld, LABELS } from "./jobs-world.ts";
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 
 const BYTES_MAX = 1000;
 const HEAD = "user_id,t\n";
@@ -30,8 +30,8 @@ function folders(): string[] {
 }
 
 async function until(isSo: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + 60_000; !isSo(); await delay(10)) {
-    if (performance.now() > deadline) throw new Error(`not so after a minute: ${folders().join(", ")}`);
+  for (const deadline = performance.now() + 120_000; !isSo(); await delay(10)) {
+    if (performance.now() > deadline) throw new Error(`not so after two minutes: ${folders().join(", ")}`);
   }
 }
 

@@ -24,7 +24,7 @@ import {
   userView,
 } from "../../ingest/payments.ts";
 
-it("are the states of all events below the view's position, at every moment", { timeout: 120_000 }, async () => {
+it("are the states of all events below the view's position, at every moment", { timeout: 240_000 }, async () => {
   const second = { ...userView, name: "second", offline: false };
   const definitions = [userView, second, shopView];
   const first = firstSeed();

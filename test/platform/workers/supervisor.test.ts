@@ -82,7 +82,7 @@ describe("a supervisor", () => {
     for (let death = 1; death <= 6; death++) {
       const victim = death === 1 ? started[0]! : started.at(-1)!;
       victim.end(new OnefoldError("WORKERS_FAILED", `death ${death}`, { hint: "mend it" }));
-      if (death <= 5) await expect.poll(() => started.length, { timeout: 3000, interval: 5 }).toBe(2 + death);
+      if (death <= 5) await expect.poll(() => started.length, { timeout: 60_000, interval: 5 }).toBe(2 + death);
     }
     const failure = await supervisor.failed;
     expect(failure.toJSON()).toEqual({

@@ -25,7 +25,7 @@ beforeEach(async () => {
   // So that answers are kept, and given again, as the ordinary server never does.
   for (const { world } of [doors.fast, doors.ordinary]) world.isSampling = false;
 });
-afterEach(() => doors.close());
+afterEach(() => doors?.close());
 
 describe("whatever is sent", () => {
   it(
@@ -57,9 +57,9 @@ describe("whatever is sent", () => {
           doors.fast.world.recorded.length = 0;
         }
       };
-      await misuseFor(SECONDS / 3);
+      await misuseFor(SECONDS / 4);
       const before = await heapBytes();
-      await misuseFor(SECONDS);
+      await misuseFor((3 * SECONDS) / 4);
       expect(await heapBytes()).toBeLessThan(before + 16 * 1024 * 1024);
       expect(await healthy.stop()).toBeGreaterThan(10);
       expect(doors.fast.failures).toEqual([]);
@@ -100,7 +100,7 @@ function startHealthyClient(port: number): { stop(): Promise<number> } {
         socket.on("data", onData).on("close", onClose).on("error", reject);
       });
       socket.write(vectorRequest("A3"));
-      const slow = sleep(20_000).then(() => Promise.reject(new Error("a healthy client waits for 20 seconds")));
+      const slow = sleep(30_000).then(() => Promise.reject(new Error("a healthy client waits for 30 seconds")));
       const answer = await Promise.race([whole, slow]);
       slow.catch(() => {});
       if (right.length === 0) right.push(...answer);

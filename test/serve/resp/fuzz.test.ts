@@ -20,7 +20,7 @@ const WORKERS = 16;
 const CONNECTIONS_MAX = 6;
 const MEGABYTE = 1024 * 1024;
 /** A healthy connection is answered within this, though both cores may be busy with other tests. */
-const PATIENCE_MILLIS = 10_000;
+const PATIENCE_MILLIS = 30_000;
 
 const resp = useRespDoor({ connectionsMax: CONNECTIONS_MAX });
 
@@ -177,8 +177,8 @@ describe("the RESP door under fuzz", () => {
     };
     const whole = await answer([stream]);
     expect(decodeReplies(whole)).toHaveLength(VALID.length + INLINE.length);
-    // At every byte where there is time for it; the parser's own test does so always.
-    for (let at = 1; at < stream.length; at += SECONDS < 30 ? 41 : 1) {
+    // The parser's own test does so at every byte.
+    for (let at = 1; at < stream.length; at += SECONDS < 30 ? 41 : 7) {
       expect(await answer([stream.subarray(0, at), stream.subarray(at)]), `split at ${at}`).toBe(whole);
     }
     expect(await answer(Array.from(stream, (byte) => Buffer.from([byte])))).toBe(whole);

@@ -159,7 +159,10 @@ describe("closing", () => {
   it("answers what came in, and takes no more", () =>
     withDoor({}, async (door, world) => {
       const push = world.push;
+      let begin = (): void => {};
+      const begun = new Promise<void>((resolve) => (begin = resolve));
       world.pushInstead = async (...args) => {
+        begin();
         await sleep(200);
         world.pushInstead = null;
         return push.call(world, ...args);
@@ -167,7 +170,7 @@ describe("closing", () => {
       const [idle, busy] = [await BareClient.open(door.port), await BareClient.open(door.port)];
       expect(await pings(idle)).toBe(true);
       busy.send(encodeCommand(["FPUSH", "arrivals", '{"delay": 1}']) + encodeCommand(["PING"]));
-      await sleep(50);
+      await begun;
       const closed = door.close();
       expect(await busy.untilClosed()).toMatch(/accepted\r\n:1\r\n.*\+PONG\r\n$/s);
       expect(await idle.untilClosed()).toBe("");
@@ -186,7 +189,7 @@ describe("closing", () => {
       await sleep(300);
       const start = performance.now();
       await door.close();
-      expect(performance.now() - start).toBeLessThan(15_000);
+      expect(performance.now() - start).toBeLessThan(60_000);
     }));
 
   it("is refused a port that is taken", () =>

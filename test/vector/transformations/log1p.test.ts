@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { SeededRandom } from "../../../src/testing/random.ts";
 import { log1p } from "../../../src/vector/transformations/log1p.ts";
 import { ulpsFromLog1p } from "./logarithm-reference.ts";
+import { firstSeed } from "../../first-seed.ts";
 
 /** Neighbours of each: where the method changes. */
 const EDGES: readonly number[] = [
@@ -39,7 +40,7 @@ function neighbours(x: number): number[] {
 
 describe("log1p", () => {
   it("is less than 1 ulp from the logarithm, over all magnitudes", () => {
-    const seed = Math.floor(Math.random() * 2 ** 31);
+    const seed = firstSeed();
     const random = new SeededRandom(seed);
     const anywhere = Array.from({ length: 6000 }, () => {
       const size = (1 + random.next()) * 2 ** random.integer(-1060, 1022);

@@ -1,0 +1,177 @@
+/** Sketches of what is folded, whether or not anybody asks for it, held against every value there was. */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ReplayClock } from "../../../src/base/clock.ts";
+import { formatMicros, type Micros, parseMicros } from "../../../src/base/micros.ts";
+import { count, entity, last, onDemand, service, stream, t, view } from "../../../src/index.ts";
+import type { DriftReport } from "../../../src/monitor/drift/drift-report.ts";
+import { openPlatform, type Platform } from "../../../src/platform.ts";
+import { SeededRandom } from "../../../src/testing/random.ts";
+import { firstSeed } from "../../first-seed.ts";
+
+const SEED = firstSeed();
+const START = parseMicros("2026-03-01T00:00:00Z");
+const MINUTE = 60_000_000;
+const HOUR = 60 * MINUTE;
+
+const rider = entity("rider", { rider_id: t.string() });
+const city = entity("town", { city: t.string() });
+const rides = stream("rides", {
+  columns: { rider_id: t.string(), city: t.string(), fare: t.float64().nullable(), at: t.timestamp() },
+  eventTime: "at",
+});
+const riderRides = view("rider_rides", {
+  entity: rider,
+  source: rides,
+  features: { fare: last("fare"), city: last("city"), rides_1h: count().over("1h") },
+});
+const cityRides = view("city_rides", { entity: city, source: rides, features: { city_rides: count() } });
+const doubled = onDemand("doubled", {
+  inputs: [riderRides],
+  outputs: { twice: t.float64() },
+  compute: ({ fare }) => ({ twice: fare === null ? null : fare * 2 }),
+});
+const model = service("model", { features: [riderRides, cityRides, doubled] });
+const definitions = [rider, city, rides, riderRides, cityRides, doubled, model];
+
+let folder: string;
+let clock: ReplayClock;
+let platform: Platform;
+
+async function open(rate: number): Promise<void> {
+  const dataDir = join(folder, "data");
+  platform = await openPlatform({ dataDir, clock, definitions, driftSampleRate: rate, servingLogSampleRate: 0 });
+  await platform.apply(definitions);
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "onefold-folded-"));
+  clock = new ReplayClock(START);
+});
+afterEach(async () => {
+  await platform.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Ride {
+  readonly rider: string;
+  readonly city: string;
+  readonly fare: number | null;
+  readonly at: number;
+}
+
+const rowOf = ({ rider: rider_id, city: town, fare, at }: Ride) => {
+  return { rider_id, city: town, fare, at: formatMicros(at as Micros) };
+};
+
+/** One push each, so that each is looked at as it left its entities. */
+async function ride(random: SeededRandom, hour: number, rideCount: number, unit = 1): Promise<Ride[]> {
+  const all: Ride[] = [];
+  for (let i = 0; i < rideCount; i++) {
+    const at = Math.max(clock.now(), START + hour * HOUR) + random.integer(0, MINUTE / 2);
+    clock.advanceTo(at as Micros);
+    const fare = random.oneIn(9) ? null : (random.integer(100, 3000) / 100) * unit;
+    const one = { rider: `r${random.integer(1, 9)}`, city: random.pick(["Bergen", "Oslo", "Moss"]), fare, at };
+    all.push(one);
+    await platform.push("rides", [rowOf(one)]);
+  }
+  return all;
+}
+
+const range = (from: number, to: number): string =>
+  `range:${formatMicros((START + from * HOUR) as Micros)}..${formatMicros((START + to * HOUR) as Micros)}`;
+
+function featureOf(report: DriftReport, name: string) {
+  return report.features.find(({ feature }) => feature === name)!;
+}
+
+describe("sketches of what is folded", () => {
+  it(`have the values that each event left its entity with, by hour, also after a restart (seed ${SEED})`, async () => {
+    const random = new SeededRandom(SEED);
+    await open(1);
+    const before = await ride(random, 0, 60);
+    const after = await ride(random, 2, 60, 60);
+    await platform.close();
+    await open(1);
+    const asked = { service: "model", of: "folded", baseline: range(0, 1), current: range(2, 3) } as const;
+    const report = await platform.drift.report(asked);
+    // Of each ride a state of each of the two views.
+    expect([report.baseline.window.vectors, report.current.window.vectors]).toEqual([120, 120]);
+    expect(report.features.map(({ feature }) => feature).toSorted()).toEqual([
+      "city",
+      "city_rides",
+      "fare",
+      "rides_1h",
+    ]);
+    const seen = featureOf(report, "city").reference;
+    if (seen.kind !== "category") throw new Error("a city is a category");
+    for (const name of ["Bergen", "Oslo", "Moss"]) {
+      expect(seen.counts.get(name) ?? 0).toBe(before.filter((one) => one.city === name).length);
+    }
+    const fares = featureOf(report, "fare");
+    // A ride without a fare leaves the one before it.
+    const lastFares = (all: readonly Ride[], known: Map<string, number>): number[] =>
+      all.flatMap((one) => {
+        if (one.fare !== null) known.set(one.rider, one.fare);
+        return known.get(one.rider) ?? [];
+      });
+    const known = new Map<string, number>();
+    for (const [profile, all] of [
+      [fares.reference, before],
+      [fares.current, after],
+    ] as const) {
+      const values = lastFares(all, known);
+      if (profile.kind !== "numeric") throw new Error("a fare is a number");
+      expect([profile.count, profile.missing]).toEqual([values.length, all.length - values.length]);
+      expect([profile.min, profile.max]).toEqual([Math.min(...values), Math.max(...values)]);
+    }
+    expect(fares.isDrifted).toBe(true);
+    const counts = featureOf(report, "rides_1h").reference;
+    const within = before.map((one, i) => {
+      return before.slice(0, i + 1).filter(({ rider: who, at }) => who === one.rider && at > one.at - HOUR).length;
+    });
+    if (counts.kind !== "numeric") throw new Error("a count is a number");
+    expect(counts.max).toBe(Math.max(...within));
+    // What was served is something else: nobody asked.
+    const served = platform.drift.report({ ...asked, of: "served" });
+    await expect(served).rejects.toMatchObject({ code: "VALUES_MISSING" });
+  });
+
+  it(`are of their part of the events, in pushes of any size, and of none where it is 0 (seed ${SEED})`, async () => {
+    const random = new SeededRandom(SEED);
+    await open(0.1);
+    let pushed = 0;
+    while (pushed < 4000) {
+      const rows = Array.from({ length: random.integer(1, 700) }, () =>
+        rowOf({ rider: `r${random.integer(1, 50)}`, city: "Oslo", fare: 1, at: clock.now() }),
+      );
+      pushed += rows.length;
+      await platform.push("rides", rows);
+    }
+    const asked = { service: "model", of: "folded", baseline: "last:1h", current: "last:1h" } as const;
+    const { current } = await platform.drift.report(asked);
+    const share = current.window.vectors / 2 / pushed;
+    // Gaps of 1 to 19, all equally probable, have a deviation of 5.5: six of them.
+    expect(Math.abs(share - 0.1)).toBeLessThan((6 * 5.5 * Math.sqrt(pushed / 10)) / 10 / pushed + 0.001);
+    await platform.close();
+    await rm(join(folder, "data", "monitor"), { recursive: true });
+    await open(0);
+    await platform.push("rides", [rowOf({ rider: "r1", city: "Oslo", fare: 1, at: clock.now() })]);
+    await expect(platform.drift.report(asked)).rejects.toMatchObject({ code: "VALUES_MISSING" });
+  });
+
+  it("go with an entity that is forgotten", async () => {
+    const toForget = [rider, rides, riderRides, service("model", { features: [riderRides] })];
+    const dataDir = join(folder, "data");
+    platform = await openPlatform({ dataDir, clock, definitions: toForget, driftSampleRate: 1 });
+    await platform.apply(toForget);
+    await ride(new SeededRandom(SEED), 0, 5);
+    await platform.settle();
+    const kept = join(dataDir, "monitor", "drift-folded");
+    expect(await readdir(kept)).toEqual(["rider_rides@1"]);
+    await platform.forget("rider", ["r1"]);
+    expect(await readdir(kept)).toEqual([]);
+  });
+});
