@@ -13,6 +13,7 @@ describe("GET /registry", () => {
       "views",
       "on_demand_views",
       "services",
+      "experiments",
       "alert_rules",
       "destinations",
     ]);
