@@ -165,7 +165,7 @@ async function stored(): Promise<string> {
   return all.join("\n");
 }
 
-describe("a backfill that is cut short", () => {
+describe("a backfill that is cut short", { timeout: 400_000 }, () => {
   it(`is what it would be had it always existed, of events that were corrected and entities that were forgotten meanwhile (seed ${SEED})`, async () => {
     await begin([...base, late]);
     const controller = new AbortController();
