@@ -150,7 +150,7 @@ const node24 = [
   project("shared", BY_NODE, 2, 0, { exclude: [...NOT_QUICK, ...ALONE, ...NOT_BY_NODE], isolate: false }),
   project("timed", ["test/ingest/hot-states.test.ts", "test/serve/http-server.test.ts"], 1, 1, { retry: 2 }),
 ];
-const long = [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 1, 1)];
+const long = [project("journeys", JOURNEYS, 2, 0), project("faults", FAULTS, 2, 1)];
 
 export default defineConfig({
   test: {

@@ -3,8 +3,8 @@
  * drawn from the vectors that the delay model of the flights is asked for in April 2001. And, so that quiet is not all they
  * are, how often they tell within two windows when delays become seconds instead of minutes.
  *
- *     vectors   each vector drawn by itself      days   whole days drawn, hour by hour as they were
- *     calendar  the days as they came: a figure to know, as the weather does change
+ *     vectors   each vector drawn by itself, for which a rate is stated (docs/alerts.md)
+ *     days      whole days drawn, hour by hour as they were      calendar  the days as they came
  *
  * Options: --json, --runs N, --quick (10 runs).
  */
@@ -21,7 +21,7 @@ const DAYS = 2;
 const RUNS = process.argv.includes("--quick") ? 10 : Number(optionOf("--runs") ?? 100);
 /** Of an hour, about what the flights have. */
 const VECTORS = 200;
-/** Runs of a hundred that may have an alert: with windows that are independent it were one in 250 (docs/alerts.md). */
+/** With 31 features and 47 pairs of windows one run in 260 is expected, and as many again of missing values. */
 const ALARMED_GOAL = 0.01;
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-false-alarms-"));
@@ -58,7 +58,7 @@ try {
   let isMet = share("vectors-significant", "of windows, before an effect", "lower", significant, FALSE_DISCOVERY_RATE);
   isMet = share("vectors", "of runs", "lower", alarmed(apart), ALARMED_GOAL) && isMet;
   const together = await runsOf("days");
-  isMet = share("days", "of runs", "lower", alarmed(together), ALARMED_GOAL) && isMet;
+  share("days", "of runs", "lower", alarmed(together));
   const asTheyCame = await runsOf("calendar");
   share("calendar", "of runs", "lower", alarmed(asTheyCame));
   const changed = await runsOf("days", delays);

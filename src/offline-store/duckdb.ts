@@ -116,24 +116,23 @@ class DuckDbEngine implements QueryEngine {
     const connection = await this.#acquire();
     let pending: Promise<DuckDBDataChunk | null> | null = null;
     try {
-      const result: DuckDBResult = await connection.stream(sql);
-      if (result.columnCount !== columns.length) {
-        throw new OnefoldError("INTERNAL", `a query has ${result.columnCount} columns, ${columns.length} were named`);
-      }
+      const result: DuckDBResult = await connection.stream(withEnd(sql, columns.length));
       const types = result.columnTypes();
+      let isWhole = false;
       pending = result.fetchChunk();
       for (;;) {
         const chunk: DuckDBDataChunk | null = await pending;
         pending = null;
         if (chunk === null || chunk.rowCount === 0) {
-          // What was stopped ends as if there were no more rows: only who stopped it knows.
-          if (this.#stopped.has(connection)) throw new OnefoldError("CANCELLED", "the work was cancelled");
-          return;
+          if (isWhole) return;
+          throw this.#stopped.has(connection) ? new OnefoldError("CANCELLED", "the work was cancelled") : cutShort(sql);
         }
         pending = result.fetchChunk();
         // A failure of the chunk behind is reported when its turn comes, also where the consumer is slow.
         pending.catch(() => {});
-        yield readBatch(chunk, columns, types);
+        isWhole = chunk.getColumnVector(columns.length).getItem(chunk.rowCount - 1) === true;
+        const rowCount = isWhole ? chunk.rowCount - 1 : chunk.rowCount;
+        if (rowCount > 0) yield readBatch(chunk, rowCount, columns, types);
       }
     } catch (error) {
       throw engineError(error, sql);
@@ -218,12 +217,29 @@ class DuckDbEngine implements QueryEngine {
   }
 }
 
+/**
+ * The query's rows, and behind them one that says that they are all. Where a query fails or is interrupted after its first
+ * rows, the library gives no error: the stream ends as if there were no more.
+ */
+function withEnd(sql: string, columnCount: number): string {
+  const nothing = Array.from({ length: columnCount }, () => "NULL, ").join("");
+  return `SELECT *, false FROM (${sql}) UNION ALL SELECT ${nothing}true`;
+}
+
+/** Why, the library does not say. */
+function cutShort(sql: string): OnefoldError {
+  return new OnefoldError("STORAGE_FAILED", "the engine stopped reading before the end", {
+    where: sql.length > 300 ? `${sql.slice(0, 300)}...` : sql,
+    hint: "run it again; if it comes back, look at the disk, at the room that is left on it, and at the files that are read",
+  });
+}
+
 function readBatch(
   chunk: DuckDBDataChunk,
+  rowCount: number,
   columns: readonly EngineColumn[],
   types: readonly DuckDBType[],
 ): EngineBatch {
-  const { rowCount } = chunk;
   const vectors: EngineVector[] = [];
   const validity: (Uint8Array | null)[] = [];
   for (let index = 0; index < columns.length; index++) {
@@ -245,10 +261,10 @@ function readVector(
   const raw = vector as unknown as RawVector;
   switch (column.as) {
     case "number":
-      if (raw.items instanceof Float64Array) return raw.items;
+      if (raw.items instanceof Float64Array) return raw.items.subarray(0, rowCount);
       throw new OnefoldError("INTERNAL", `a column wanted as numbers is ${type.toString()}, not DOUBLE`);
     case "int32":
-      if (raw.items instanceof Int32Array) return raw.items;
+      if (raw.items instanceof Int32Array) return raw.items.subarray(0, rowCount);
       throw new OnefoldError("INTERNAL", `a column wanted as int32 is ${type.toString()}, not INTEGER`);
     case "int64":
       if (raw.items instanceof BigInt64Array) {

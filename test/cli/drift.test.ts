@@ -122,12 +122,6 @@ describe("onefold drift", () => {
       );
       expect(text.stdout).toContain("fares: 2 of 3 features drifted");
       expect(text.stdout).toMatch(/^! {2}fare +ks /m);
-      const wrong = await runJson(["drift", "--service", "fares", "--measure", "ksi"], folder);
-      expect(wrong.result).toMatchObject({ error: { code: "REQUEST_INVALID" } });
-      const chosen = await runJson(["drift", "--service", "fares", "--baseline", "last:2h", "--choose"], folder);
-      expect(chosen.result).toMatchObject({ service: "fares", baseline: { source: "last:2h" } });
-      const quiet = await runJson(["drift", "--current", "last:2h"], folder);
-      expect(quiet.result["reports"][0]).toMatchObject({ drifted_features: 0, baseline: { source: "last:2h" } });
       const listed = await runJson(["features", "--drifting"], folder);
       expect(listed.result["features"].map((one: any) => [one.feature, one.drift.drifting, one.importance])).toEqual([
         ["fare", true, null],
@@ -136,6 +130,12 @@ describe("onefold drift", () => {
       ]);
       const table = await runCli(["features", "--by", "drift,importance"], folder);
       expect(table.stdout).toMatch(/^fare .* 1, drifting +-$/m);
+      const wrong = await runJson(["drift", "--service", "fares", "--measure", "ksi"], folder);
+      expect(wrong.result).toMatchObject({ error: { code: "REQUEST_INVALID" } });
+      const chosen = await runJson(["drift", "--service", "fares", "--baseline", "last:2h", "--choose"], folder);
+      expect(chosen.result).toMatchObject({ service: "fares", baseline: { source: "last:2h" } });
+      const quiet = await runJson(["drift", "--current", "last:2h"], folder);
+      expect(quiet.result["reports"][0]).toMatchObject({ drifted_features: 0, baseline: { source: "last:2h" } });
       await stop();
       const forgotten = await runJson(["drift", "--service", "fares", "--forget-chosen"], folder);
       expect(forgotten.result).toEqual({ service: "fares", baseline: null });

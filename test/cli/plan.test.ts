@@ -1,5 +1,6 @@
 /** `onefold plan` and `onefold apply` in processes of their own: exit codes, plan files, approval, a terminal. */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +21,10 @@ const NARROW = `${BASE}export const visitor = service("visitor", { features: [to
 `;
 const CHANGED = WIDE.replace("visits: count()", 'visits: count().over("1h")');
 
-describe("onefold plan and apply", () => {
+/** Each test starts some ten processes, which takes a while where the machine is busy. */
+const TIMEOUT_MS = 600_000;
+
+describe("onefold plan and apply", { timeout: TIMEOUT_MS }, () => {
   let folder: string;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "onefold-plan-"));
@@ -34,15 +38,17 @@ describe("onefold plan and apply", () => {
   const exitCode = async (...args: string[]): Promise<number | null> => (await runCli(args, folder)).exitCode;
 
   /** At a terminal, as util-linux's script gives one. */
-  function atTerminal(answer: string, ...args: string[]): { readonly status: number | null; readonly text: string } {
+  async function atTerminal(
+    answer: string,
+    ...args: string[]
+  ): Promise<{ readonly status: number | null; readonly text: string }> {
     const command = [process.execPath, cliPath, ...args].map((part) => `'${part}'`).join(" ");
-    const done = spawnSync("script", ["-qec", command, "/dev/null"], {
-      cwd: folder,
-      input: `${answer}\n`,
-      encoding: "utf8",
-      env: { ...process.env, NO_COLOR: "1" },
-    });
-    return { status: done.status, text: done.stdout };
+    const child = spawn("script", ["-qec", command, "/dev/null"], { cwd: folder, stdio: ["pipe", "pipe", "inherit"] });
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (part: string) => (text += part));
+    child.stdin.end(`${answer}\n`);
+    const [status] = (await once(child, "close")) as [number | null];
+    return { status, text };
   }
 
   it("tell by exit code whether there are changes, and whether they would be refused", async () => {
@@ -109,15 +115,15 @@ describe("onefold plan and apply", () => {
 
   it("ask at a terminal, and apply only for yes", async () => {
     write(NARROW);
-    const no = atTerminal("no", "apply");
+    const no = await atTerminal("no", "apply");
     expect(no.text).toContain("breaks service visitor");
     expect(no.text).toContain("CANCELLED");
     expect(no.status).toBe(1);
     expect(await exitCode("plan", "--detailed-exitcode")).toBe(5);
-    const yes = atTerminal("yes", "apply");
+    const yes = await atTerminal("yes", "apply");
     expect(yes.status, yes.text).toBe(0);
     expect(await exitCode("plan", "--detailed-exitcode")).toBe(0);
     // Nothing to change: nothing to ask.
-    expect(atTerminal("", "apply").text).toContain("nothing to change");
+    expect((await atTerminal("", "apply")).text).toContain("nothing to change");
   });
 });

@@ -1,5 +1,6 @@
 /** The workflow of examples/gitops, read as YAML: the shell of its steps, run in order in a real repository's folder. */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -54,7 +55,24 @@ test "$1 $2 $3" = "pr comment 7" || exit 64
 while [ $# -gt 0 ]; do test "$1" = --body-file && cp "$2" "$RUNNER_TEMP/comment"; shift; done`,
 };
 
-describe("examples/gitops", () => {
+async function finished(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+): Promise<{ readonly status: number | null; readonly text: string }> {
+  const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (part: string) => (text += part));
+  const [status] = (await once(child, "close")) as [number | null];
+  return { status, text };
+}
+
+/** A step starts several processes, which takes a while where the machine is busy. */
+const TIMEOUT_MS = 600_000;
+
+describe("examples/gitops", { timeout: TIMEOUT_MS }, () => {
   let folder: string;
   let repository: string;
 
@@ -88,11 +106,11 @@ describe("examples/gitops", () => {
   }
 
   /** Runs the jobs of an event; each ends at the first step that fails. Gives the names of the steps that were run. */
-  function happen(event: "pull_request" | "push"): {
+  async function happen(event: "pull_request" | "push"): Promise<{
     readonly ran: readonly string[];
     readonly failed: string | null;
     readonly text: string;
-  } {
+  }> {
     expect(Object.keys(workflow.on)).toContain(event);
     const jobs = Object.values(workflow.jobs).filter((job) => job.if === `github.event_name == '${event}'`);
     expect(jobs).toHaveLength(1);
@@ -122,13 +140,10 @@ describe("examples/gitops", () => {
         ...Object.fromEntries(given.filter(([, value]) => value !== "")),
       };
       // As GitHub runs a step: it ends at the first command that fails.
-      const done = spawnSync("bash", ["--noprofile", "--norc", "-eo", "pipefail", "-c", step.run], {
-        cwd: repository,
-        env,
-        encoding: "utf8",
-      });
+      const command = ["--noprofile", "--norc", "-eo", "pipefail", "-c", step.run];
+      const done = await finished("bash", command, repository, env);
       ran.push(step.name!);
-      text += done.stdout + done.stderr;
+      text += done.text;
       for (const line of readFileSync(outputFile, "utf8")
         .split("\n")
         .filter((one) => one !== "")) {
@@ -142,43 +157,43 @@ describe("examples/gitops", () => {
 
   const comment = (): string => readFileSync(join(folder, "comment"), "utf8");
 
-  it("plans on a pull request, with the plan as a comment, and applies on the merge", () => {
-    const proposed = happen("pull_request");
+  it("plans on a pull request, with the plan as a comment, and applies on the merge", async () => {
+    const proposed = await happen("pull_request");
     expect(proposed, proposed.text).toMatchObject({ failed: null });
     expect(proposed.ran).toEqual(["Install", "Test the features", "Plan", "Comment", "Fail where apply would refuse"]);
     expect(comment()).toContain("+ view totals@1");
     expect(existsSync(join(repository, ".onefold"))).toBe(false);
-    const merged = happen("push");
+    const merged = await happen("push");
     expect(merged, merged.text).toMatchObject({ failed: null });
     expect(existsSync(join(repository, ".onefold"))).toBe(true);
 
-    happen("pull_request");
+    await happen("pull_request");
     expect(comment()).toContain("nothing to change");
   });
 
-  it("says what is added, fails what would be refused, and applies neither", () => {
+  it("says what is added, fails what would be refused, and applies neither", async () => {
     write(FEATURES + MORE);
-    expect(happen("pull_request")).toMatchObject({ failed: null });
+    expect(await happen("pull_request")).toMatchObject({ failed: null });
     expect(comment()).toContain("+ view spending@1");
     expect(comment()).not.toContain("view totals@1");
 
     write(FEATURES.replace("visits: count() }", 'visits: count().over("1h") }'));
-    const refused = happen("pull_request");
+    const refused = await happen("pull_request");
     expect(refused.failed).toBe("Fail where apply would refuse");
     expect(comment()).toContain("! view totals@1");
-    expect(happen("push").failed).toBe("Plan what was merged");
+    expect((await happen("push")).failed).toBe("Plan what was merged");
 
     write(FEATURES + MORE);
-    const merged = happen("push");
+    const merged = await happen("push");
     expect(merged, merged.text).toMatchObject({ failed: null });
-    happen("pull_request");
+    await happen("pull_request");
     expect(comment()).toContain("nothing to change");
   });
 
-  it("comments nothing, and fails, where the plan itself fails", () => {
+  it("comments nothing, and fails, where the plan itself fails", async () => {
     rmSync(join(folder, "comment"));
     write("export const broken = ;");
-    expect(["Test the features", "Plan"]).toContain(happen("pull_request").failed);
+    expect(["Test the features", "Plan"]).toContain((await happen("pull_request")).failed);
     expect(existsSync(join(folder, "comment"))).toBe(false);
   });
 });

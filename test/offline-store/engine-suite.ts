@@ -97,6 +97,19 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
       expect(await engine.rows("SELECT 1 AS one")).toEqual([{ one: 1 }]);
     });
 
+    it("that fails in the middle of a stream is an error, and never ends as if it were whole", async () => {
+      const failing = "SELECT (CASE WHEN i = 2000000 THEN error('late') ELSE i END)::DOUBLE FROM range(3000000) t(i)";
+      const read = async (sql: string): Promise<number> => {
+        let rows = 0;
+        for await (const batch of engine.stream(sql, [{ as: "number" }])) rows += batch.rowCount;
+        return rows;
+      };
+      expect(await codeOf(read(failing))).toMatch(/^(STORAGE_FAILED|INTERNAL)$/);
+      expect(await read("SELECT i::DOUBLE FROM range(2048) t(i)")).toBe(2048);
+      expect(await read("SELECT i::DOUBLE FROM range(2047) t(i) ORDER BY i DESC")).toBe(2047);
+      expect(await read("SELECT NULL::DOUBLE FROM range(0)")).toBe(0);
+    });
+
     it("is cancelled by interrupt", async () => {
       const work = engine.run(
         "CREATE OR REPLACE TABLE never AS SELECT sum(a.i * b.i) FROM range(1000000) a(i), range(1000000) b(i)",

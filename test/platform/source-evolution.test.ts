@@ -270,7 +270,7 @@ afterAll(() => rm(parent, { recursive: true, force: true }));
 
 const HISTORY = ["h1,ann,2026-02-01T00:00:00Z,5,2.5,s1,old", "h2,bob,2026-02-02T00:00:00Z,20,12.5,s2,old"];
 
-describe("a source whose columns change", () => {
+describe("a source whose columns change", { timeout: 600_000 }, () => {
   it.each(Array.from({ length: Number(process.env["ONEFOLD_EVOLUTIONS"] ?? 2) }, (_, i) => SEED + i))(
     "comes to what the last definitions make of all its events, whoever sends what (seed %i)",
     async (seed) => {

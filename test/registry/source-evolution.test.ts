@@ -4,6 +4,7 @@ import { col, count, custom, entity, mean, onDemand, stream, sum, t, view } from
 import type { Definition } from "../../src/define/definition.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
 import { planChanges } from "../../src/registry/plan.ts";
+import { encodeRegistry } from "../../src/registry/registry-content.ts";
 import { keyOf } from "../../src/registry/definition-set.ts";
 
 const user = entity("user", { user: t.string() });
@@ -161,5 +162,17 @@ describe("columns of a registered source", () => {
     expect(() => onDemand("x", { inputs: [], request, outputs: { y: t.int64() }, compute: () => ({ y: 1 }) })).toThrow(
       /request column "amount"/,
     );
+  });
+
+  it("are refused, with their past, by versions of Onefold that do not know of it", () => {
+    const formatOf = (definition: Definition): unknown => {
+      const registered = { definition, fingerprint: fingerprint(definition), createdAt: "2026-01-01T00:00:00Z" };
+      return (JSON.parse(encodeRegistry({ definitions: [registered], history: [] })) as { format: unknown }).format;
+    };
+    expect(formatOf(before)).toBe(1);
+    expect(formatOf(sourceOf({ ...base, more: t.string().nullable() }))).toBe(1);
+    expect(formatOf(sourceOf({ ...base, s: t.string().dropped() }))).toBe(2);
+    expect(formatOf(sourceOf({ ...base, n: t.float64().widenedFrom(t.int64()) }))).toBe(2);
+    expect(formatOf(sourceOf({ user: base.user, at: base.at, m: t.int64().was("n"), x: base.x }))).toBe(2);
   });
 });

@@ -59,7 +59,7 @@ export function driftCommand(): Command {
       if (options.choose === true || options.forgetChosen === true) return choose(options);
       const output = createOutput(options.json === true);
       const reports = await withPlatformOf(options, "read", workerTablesOf(options), ({ drift, registry }) => {
-        const folded = registry.services().map(({ definition }) => definition.name);
+        const folded = [...new Set(registry.services().map(({ definition }) => definition.name))];
         return reportsOf(drift, options, output, options.of === "folded" ? folded : null);
       });
       if (options.html !== undefined) {
