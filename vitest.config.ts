@@ -89,13 +89,17 @@ const SHARING = [
 const ALONE = [
   "test/fold/unheard.test.ts",
   "test/ingest/{expectations,history-import,import-door}.test.ts",
-  "test/monitor/metrics/metrics.test.ts",
+  "test/ingest/http-poll/poll-loop.test.ts",
+  "test/monitor/metrics/{metrics,usage}.test.ts",
   "test/offline-store/csv-file.test.ts",
-  "test/platform/push-over-http.test.ts",
+  "test/platform/{batch-source,corrections,dead-letter-desk,drafts,kept-answers,kept-answers-fuzz,on-demand}.test.ts",
+  "test/platform/{polled-source,push-over-http}.test.ts",
+  "test/platform/monitoring/{monitoring,usage}.test.ts",
+  "test/platform/online/*.test.ts",
   "test/platform/training-jobs/*.test.ts",
   "test/serve/http-fast/{connection,fuzz}.test.ts",
-  "test/serve/{kept-answers,request-body}.test.ts",
-  "test/serve/resp/{fuzz,limits}.test.ts",
+  "test/serve/{http-examples,kept-answers,on-demand-failures,request-body}.test.ts",
+  "test/serve/resp/{body-commands,clients,fuzz,limits,redis-tools,same-as-http}.test.ts",
 ];
 
 const NOT_QUICK = [...TIMED, ...FAULTS, ...JOURNEYS];
@@ -138,7 +142,7 @@ const project = (name: string, include: string[], maxWorkers: number, groupOrder
 
 const quick = [
   project("suite", ["test/**/*.test.ts"], 2, 0, { exclude: [...NOT_QUICK, ...SHARING] }),
-  project("alone", ALONE, 2, 0),
+  project("alone", ALONE, 2, 0, { exclude: NOT_QUICK }),
   project("shared", SHARING, 2, 0, { exclude: [...NOT_QUICK, ...ALONE], isolate: false }),
   // Somebody else may have taken the processor: once more.
   project("timed", TIMED, 1, 1, { retry: 2 }),
@@ -146,7 +150,7 @@ const quick = [
 /** Without the outages and the workers, whose processes and servers are other programs. */
 const node24 = [
   project("suite", ["test/online-store/**/*.test.ts", "test/testing/door.test.ts"], 2, 0, { exclude: NOT_BY_NODE }),
-  project("alone", ALONE, 2, 0, { exclude: [...NOT_BY_NODE, "test/{monitor,platform}/**"] }),
+  project("alone", ALONE, 2, 0, { exclude: [...NOT_QUICK, ...NOT_BY_NODE, "test/{monitor,platform}/**"] }),
   project("shared", BY_NODE, 2, 0, { exclude: [...NOT_QUICK, ...ALONE, ...NOT_BY_NODE], isolate: false }),
   project("timed", ["test/ingest/hot-states.test.ts", "test/serve/http-server.test.ts"], 1, 1, { retry: 2 }),
 ];
