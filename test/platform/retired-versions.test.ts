@@ -1,6 +1,6 @@
 /** A version that was retired: refused while it is read, then gone with its states and rows; what it gave can still be computed. */
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -10,6 +10,7 @@ import {
   count,
   type Definition,
   entity,
+  experiment,
   last,
   onDemand,
   service,
@@ -20,6 +21,7 @@ import {
 } from "../../src/index.ts";
 import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
+import { exposureLabels } from "../../src/platform/experiments/exposure-labels.ts";
 
 const START = parseMicros("2026-03-01T00:00:00Z");
 const MINUTE = 60_000_000;
@@ -165,6 +167,38 @@ it("is audited with what its service made of its features, after a restart, too"
   await platform.close();
   await open(all);
   expect(await platform.audit()).toMatchObject(whole);
+});
+
+it("is trained on as it was served, by its number and by what an experiment gave of it", async () => {
+  const tried = experiment("tried", { service: [tips, tips2], weights: [1, 0], unit: rider });
+  const all = [...definitions, tip, tips, tips2, tried];
+  await platform.apply(all);
+  const { features, metadata } = await platform.vector(
+    "tried",
+    { rider_id: "a" },
+    { request: { share: 0.25 }, token: true },
+  );
+  expect(metadata["variant"]).toBe("tips@1");
+  const labels = join(folder, "labels.csv");
+  await writeFile(labels, `rider_id,share,token\na,0.25,${String(metadata["token"])}\n`);
+  await platform.experiments.stop("tried", { serve: "tips@2", by: "ada" });
+  const gone = ["tried", "tips@1", "tip@1", "fares@1", "rider_rides@1"];
+  for (const name of gone) await platform.versions.retire(name, FORCED);
+  await platform.close();
+  await open(all);
+  const exposed = { experiment: "tried", variant: "tips@1", path: join(folder, "exposures.ndjson") };
+  for (const request of [
+    { service: "tips@1", labels, knowledge: "as-served" as const },
+    await exposureLabels(platform, exposed),
+  ]) {
+    const set = await platform.train(request);
+    expect(set.rowCount).toBe(1);
+    expect(Object.fromEntries(set.columns.map((column) => [column.name, column.value(0)]))).toEqual(features);
+    expect(set.manifest.onDemandViews).toMatchObject([{ name: "tip", version: 1 }]);
+  }
+  // Its name means what is there now, and nothing is served or fitted by what is gone.
+  await expect(platform.train({ service: "fares@3", labels })).rejects.toMatchObject({ code: "SERVICE_UNKNOWN" });
+  await expect(platform.vector("tips@1", { rider_id: "a" })).rejects.toMatchObject({ code: "SERVICE_UNKNOWN" });
 });
 
 it("is counted as missing by the audit where its source has changed since, and nothing else is", async () => {
