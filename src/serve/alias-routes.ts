@@ -130,7 +130,7 @@ export function aliasRoutes(ports: ServePorts): Route[] {
     {
       method: "POST",
       path: "/aliases/rollback",
-      summary: "Point an alias back at the version before its last move",
+      summary: "Point an alias back at the version before its last move; asked again without from, one further back",
       reads: "json",
       schemas: {
         body: {
