@@ -65,7 +65,8 @@ const retirementSchema: JsonSchema = {
     version: { ...versionOrNull, description: "null of an experiment" },
     readers: { type: "array", items: { type: "string" }, description: "what keeps it, but for recent reads" },
     recent_reads: {
-      type: "array",
+      type: ["array", "null"],
+      description: "null where it is not known: others serve it, and nothing was counted here",
       items: {
         type: "object",
         properties: {
