@@ -8,6 +8,7 @@ import { approve, processTerminal } from "../approval.ts";
 import { formatChanges } from "../change-text.ts";
 import { kafkaSettingsOf, type KafkaOptions, withKafkaOptions } from "../kafka-options.ts";
 import { createOutput } from "../output.ts";
+import type { AskedApply } from "../served-works.ts";
 import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts";
 import type { Impurity } from "../purity/find-impurities.ts";
 import {
@@ -41,7 +42,12 @@ export function applyCommand(): Command {
     if (options.kafka !== undefined) await refuseUnfitTopics(definitions, options);
     const conditions = await approved(definitions, planFile, options);
     const access = accessToRegister(options, "own-or-create");
-    const asked = { definitions: resolve(options.definitions ?? DEFINITIONS_FILE), ...conditions };
+    const { definitionsDigest } = await import("../../registry/plan-review.ts");
+    const asked: AskedApply = {
+      definitions: resolve(options.definitions ?? DEFINITIONS_FILE),
+      digest: definitionsDigest(definitions),
+      ...conditions,
+    };
     const plan = await output.withProgress("apply", (onProgress) =>
       asOwner(options, access, { definitions, onProgress }, { work: "apply", asked, onProgress }, (platform) =>
         platform.apply(definitions, { ...conditions, onProgress }),
