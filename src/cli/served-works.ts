@@ -27,10 +27,7 @@ export interface AskedApply extends ApplyConditions {
 /** `file`: where the server has its own definitions from, null for none. */
 export function servedWorks(platform: Platform, file: string | null): Readonly<Record<string, DeskWork>> {
   return {
-    apply: async (
-      { definitions: asked, digest, ...conditions }: AskedApply,
-      onProgress: OnProgress,
-    ) => {
+    apply: async ({ definitions: asked, digest, ...conditions }: AskedApply, onProgress: OnProgress) => {
       // Its workers, and itself when it is started again, take the code of views from the one file.
       if (file !== null && resolve(file) !== asked) {
         throw new OnefoldError("REQUEST_INVALID", `the server's definitions are those of ${resolve(file)}`, {

@@ -50,7 +50,12 @@ export function planChanges(
     .sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind])
     .map((definition) => {
       const before = registered.get(keyOf(definition));
-      return planOne(definition, before, { others, versions: versionsOf(definition, registered), experiments, running });
+      return planOne(definition, before, {
+        others,
+        versions: versionsOf(definition, registered),
+        experiments,
+        running,
+      });
     });
   return {
     changes,

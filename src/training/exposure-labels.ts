@@ -75,7 +75,11 @@ export async function writeExposureLabels(request: ExposureLabelsRequest): Promi
 }
 
 /** What the key parts of an entity are called, unlike those of the other entities. */
-function keyNames(entity: EntityDefinition, entities: readonly string[], registry: RegistryOfAnyTime): readonly string[] {
+function keyNames(
+  entity: EntityDefinition,
+  entities: readonly string[],
+  registry: RegistryOfAnyTime,
+): readonly string[] {
   const others = entities
     .filter((name) => name !== entity.name)
     .flatMap((name) => registry.entity(name).definition.keys.map((key) => key.name));

@@ -89,7 +89,10 @@ describe("what nobody had to see", () => {
   });
 
   it("is applied once it breaks nothing over what is there then", async () => {
-    const { attempts, apply } = applying(service("one", { features: [totals] }), service("two", { features: [totals] }));
+    const { attempts, apply } = applying(
+      service("one", { features: [totals] }),
+      service("two", { features: [totals] }),
+    );
     expect(await applyApproved(plan, nobody, apply)).toMatchObject({ dirty: true });
     expect(new Set(attempts).size).toBe(3);
     expect(platform.registry.services()).toHaveLength(3);

@@ -129,7 +129,11 @@ describeOnEach("experiments of a registry", (backend) => {
     }
     expect(registry.plan([{ ...plain, description: "what it says of itself may change" }]).refused).toBe(false);
     // What begins with the change has served nothing else.
-    const other = experiment("other", { service: [service("late", { features: [spend] }), rich], weights: [1, 1], unit: "user" });
+    const other = experiment("other", {
+      service: [service("late", { features: [spend] }), rich],
+      weights: [1, 1],
+      unit: "user",
+    });
     expect(registry.plan([service("late", { features: [spend] }), other]).refused).toBe(false);
     for (const name of ["risk_v2", "watched"]) await registry.stepExperiment(name, { serve: "risk@1" }, "ada");
     expect(registry.plan(narrow).refused).toBe(false);

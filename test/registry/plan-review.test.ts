@@ -107,10 +107,7 @@ describe("a service that changes", () => {
       scaled({ scaled: standardize("mean_amount_1h") }),
     ];
     const registered = [user, payments, spend, before];
-    const [refused] = breaksOf(
-      review([after], registered, { ...NOBODY, fits: [fitOf(before)] }),
-      "model",
-    );
+    const [refused] = breaksOf(review([after], registered, { ...NOBODY, fits: [fitOf(before)] }), "model");
     expect(refused).toContain("vectors are refused until the service is fitted again");
     const [taken] = breaksOf(
       review([after], registered, { ...NOBODY, fits: [fitOf(after), fitOf(before, 2)] }),
