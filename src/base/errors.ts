@@ -59,6 +59,7 @@ export const ERROR_CODES = {
   SERVICE_UNKNOWN: { status: 404, meaning: "no service of this name is registered" },
   EXPERIMENT_UNKNOWN: { status: 404, meaning: "no experiment of this name is registered" },
   EXPERIMENT_BACKWARD: { status: 409, meaning: "a step of an experiment would move units back" },
+  EXPERIMENT_STOPPED: { status: 409, meaning: "a step is asked of an experiment that was stopped" },
   ALIAS_UNKNOWN: { status: 404, meaning: "a view or a service has no alias of this name" },
   ALIAS_MOVED: { status: 409, meaning: "an alias names another version than the one it was to be moved from" },
   STILL_READ: { status: 409, meaning: "a version that is to be retired is still read, or kept" },

@@ -24,16 +24,27 @@ export function recordedSteps(
   return state?.steps ?? [{ weights: definition.weights, at: createdAt, by: null }];
 }
 
-/** Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD`, `REQUEST_INVALID`. */
+/**
+ * Null where it was stopped at what it is to be stopped at. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD`, `EXPERIMENT_STOPPED`,
+ * `REQUEST_INVALID`.
+ */
 export function withStep(
   content: RegistryContent,
   name: string,
   asked: ExperimentStepAsked & Pick<RecordedStep, "at" | "by">,
-): RegistryContent {
+): RegistryContent | null {
   const registered = experimentIn(content, name);
   const { definition } = registered;
   const steps = recordedSteps(content, registered);
   const step = stepOf(definition, asked);
+  const last = steps.at(-1)!;
+  if ("stopped" in last) {
+    if ("stopped" in step && step.stopped === last.stopped) return null;
+    throw new OnefoldError("EXPERIMENT_STOPPED", `${name} was stopped at ${last.at}: it is at ${stepText(definition, last)}`, {
+      where: name,
+      hint: `assign anew by another experiment; this one goes with: onefold retire ${name}`,
+    });
+  }
   if ("weights" in step) {
     const why = backward(definition, steps, step.weights);
     if (why !== null) {
@@ -49,7 +60,7 @@ export function withStep(
     kind: "experiment",
     name,
     details: [
-      `${stepText(definition, steps.at(-1)!)} -> ${stepText(definition, step)}${by === null ? "" : ` by ${by}`}`,
+      `${stepText(definition, last)} -> ${stepText(definition, step)}${by === null ? "" : ` by ${by}`}`,
     ],
   };
   return {

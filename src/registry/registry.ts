@@ -100,7 +100,7 @@ export interface Registry {
   dropDraft(name: string): Promise<PlannedChange>;
   /**
    * Ramps an experiment, or stops it, durably. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD` where a unit would move back,
-   * `REQUEST_INVALID`.
+   * `EXPERIMENT_STOPPED`, `REQUEST_INVALID`.
    */
   stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
   /**

@@ -153,5 +153,5 @@ it("ramp, show, compare and stop an experiment of a running server, and train on
   expect(stopped.exitCode).toBe(0);
   expect(new Set(await variants())).toEqual(new Set(["fares@1"]));
   const ended = await runJson(["experiments", "ramp", "trial", "--weights", "0,100"], folder);
-  expect(ended.result["error"].code).toBe("EXPERIMENT_BACKWARD");
+  expect(ended.result["error"].code).toBe("EXPERIMENT_STOPPED");
 });

@@ -57,8 +57,22 @@ describeOnEach("experiments of a registry", (backend) => {
     expect(await codeOf(registry.stepExperiment("risk_v2", { serve: "risk@7" }, null))).toBe("REQUEST_INVALID");
     expect(await codeOf(registry.stepExperiment("risk_v3", { weights: [1, 1] }, null))).toBe("EXPERIMENT_UNKNOWN");
     expect(registry.experimentSteps("risk_v2")).toHaveLength(1);
-    await registry.stepExperiment("risk_v2", { serve: "risk@1" }, null);
-    expect(await codeOf(registry.stepExperiment("risk_v2", { weights: [0, 1] }, null))).toBe("EXPERIMENT_BACKWARD");
+  });
+
+  it("end with a stop: asked for again it is no step, and no other follows", async () => {
+    await registry.stepExperiment("risk_v2", { serve: "risk@1" }, "ada");
+    const { length } = registry.history();
+    await registry.stepExperiment("risk_v2", { serve: "risk@1" }, "bob");
+    for (const asked of [{ weights: [0, 1] }, { serve: "risk_more@1" }]) {
+      const failure: unknown = await registry.stepExperiment("risk_v2", asked, "bob").catch((error: unknown) => error);
+      expect(failure).toMatchObject({
+        code: "EXPERIMENT_STOPPED",
+        message: "risk_v2 was stopped at 2026-01-01T00:00:00Z: it is at all risk@1",
+        hint: "assign anew by another experiment; this one goes with: onefold retire risk_v2",
+      });
+    }
+    expect(registry.experimentSteps("risk_v2")).toHaveLength(2);
+    expect(registry.history()).toHaveLength(length);
   });
 
   it("are each made of the one before, whoever makes it", async () => {
