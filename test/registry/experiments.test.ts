@@ -105,19 +105,22 @@ describeOnEach("experiments of a registry", (backend) => {
     ]);
   });
 
-  it("go once they are stopped, and what they serve cannot be retired while they need it", async () => {
-    const retired = (target: string): Promise<string> =>
-      codeOf(registry.retire({ target, by: "ada", kind: "service" }));
-    expect(await codeOf(registry.removeExperiment("risk_v2", "ada"))).toBe("EXPERIMENT_RUNNING");
-    expect(await codeOf(registry.removeExperiment("risk_v3", "ada"))).toBe("EXPERIMENT_UNKNOWN");
+  it("keep their versions until they are retired themselves, and the same file can be applied throughout", async () => {
+    const retired = (target: string): Promise<string> => codeOf(registry.retire({ target, by: "ada" }));
+    const isAsIs = async (): Promise<boolean> => !(await registry.apply(definitions)).dirty;
+    expect(await retired("risk_v2")).toBe("STILL_READ");
     expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["STILL_READ", "STILL_READ"]);
     await registry.stepExperiment("risk_v2", { serve: "risk_more@1" }, "ada");
-    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["null", "STILL_READ"]);
-    await registry.removeExperiment("risk_v2", "ada");
+    // Of a stopped one those that it serves no more, too: the file that has it names them.
+    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["STILL_READ", "STILL_READ"]);
+    expect(await isAsIs()).toBe(true);
+    expect(await retired("risk_v2")).toBe("null");
+    expect(await isAsIs()).toBe(true);
     expect(registry.experiments()).toEqual([]);
     expect(registry.history().at(-1)).toMatchObject({ changes: [{ change: "remove", name: "risk_v2" }] });
     expect((await backend.open(clock)).experiments()).toEqual([]);
-    expect(await retired("risk_more@1")).toBe("null");
+    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["null", "null"]);
+    expect(await isAsIs()).toBe(true);
   });
 
   it("raise the format of what is stored only where there are some", async () => {
