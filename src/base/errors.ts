@@ -64,7 +64,6 @@ export const ERROR_CODES = {
   ALIAS_MOVED: { status: 409, meaning: "an alias names another version than the one it was to be moved from" },
   STILL_READ: { status: 409, meaning: "a version that is to be retired is still read, or kept" },
   ALIAS_HAS_NO_FORMER: { status: 409, meaning: "an alias is to go back and has nowhere to go back to" },
-  EXPERIMENT_RUNNING: { status: 409, meaning: "an experiment is to be removed that was not stopped" },
   FEATURE_UNKNOWN: { status: 404, meaning: "no feature of this name is registered for the entity" },
   FEATURE_NOT_ONLINE: { status: 409, meaning: "a feature is declared not to be served" },
   FEATURE_NOT_NUMERIC: { status: 409, meaning: "a packed vector is asked for, and a feature of it is no number" },

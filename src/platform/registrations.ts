@@ -82,16 +82,6 @@ export class Registrations {
     });
   }
 
-  /** Throws as `Registry.removeExperiment`. */
-  removeExperiment(name: string, by: string | null): Promise<void> {
-    return this.#turns.take(async () => {
-      const { registry } = this.#options;
-      if (await registry.isBehind()) await this.#takeUp();
-      await registry.removeExperiment(name, by);
-      await this.#build();
-    });
-  }
-
   /** What others have moved meanwhile counts. */
   moveAlias(asked: AskedMove): Promise<AliasMove | null> {
     return this.#turns.take(async () => {

@@ -10,7 +10,6 @@ import type { Definition } from "../define/definition.ts";
 import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
 import { type ExperimentStep, losersOf } from "../define/experiment-layout.ts";
 import { weightProblems } from "../define/experiment-problems.ts";
-import { toData } from "./definition-data.ts";
 import type { ExperimentState, ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { RegistryContent } from "./registry-content.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
@@ -67,34 +66,6 @@ export function withStep(
     ...content,
     history: [...content.history, { at, changes: [change], replaced: [] }],
     experiments: withSteps(content, name, [...steps, { ...step, at, by }]),
-  };
-}
-
-/**
- * The content without an experiment that was stopped; its history stays, and its name is free. Throws `EXPERIMENT_UNKNOWN`, and
- * `EXPERIMENT_RUNNING`.
- */
-export function withoutExperiment(
-  content: RegistryContent,
-  name: string,
-  { at, by }: Pick<RecordedStep, "at" | "by">,
-): RegistryContent {
-  const registered = experimentIn(content, name);
-  const { definition, fingerprint } = registered;
-  if (!recordedSteps(content, registered).some((step) => "stopped" in step)) {
-    throw new OnefoldError("EXPERIMENT_RUNNING", `${name} still assigns units to versions`, {
-      where: name,
-      hint: `stop it first: onefold experiments stop ${name} --serve ${formatVariant(definition.variants[0]!)}`,
-    });
-  }
-  const details = by === null ? [] : [`removed by ${by}`];
-  const changes: AppliedChange["changes"] = [{ change: "remove", kind: "experiment", name, details }];
-  const replaced = [{ name, fingerprint, definition: toData(definition) }];
-  return {
-    ...content,
-    definitions: content.definitions.filter((one) => one !== registered),
-    history: [...content.history, { at, changes, replaced }],
-    experiments: (content.experiments ?? []).filter((state) => state.name !== name),
   };
 }
 

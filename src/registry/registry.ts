@@ -103,11 +103,6 @@ export interface Registry {
    * `EXPERIMENT_STOPPED`, `REQUEST_INVALID`.
    */
   stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
-  /**
-   * Takes an experiment that was stopped out of the registry, durably; its history stays. Throws `EXPERIMENT_UNKNOWN`,
-   * `EXPERIMENT_RUNNING`.
-   */
-  removeExperiment(name: string, by: string | null): Promise<void>;
   /** All that an experiment was told, its first weights first. Throws `EXPERIMENT_UNKNOWN`. */
   experimentSteps(name: string): readonly RecordedStep[];
   /**

@@ -47,8 +47,6 @@ export interface ExperimentDesk {
   ): Promise<ShownExperiment>;
   /** All units are served one of its versions from then on. Throws as `ramp`; stopped at that version already, it stays as it is. */
   stop(name: string, asked: { readonly serve: string; readonly by: string | null }): Promise<ShownExperiment>;
-  /** Takes one that was stopped out of the registry. Throws `EXPERIMENT_RUNNING`. */
-  remove(name: string, asked: { readonly by: string | null }): Promise<ShownExperiment>;
   /** What its shadow would have said, held against what was served (docs/experiments.md). Throws `VALUES_MISSING` where it has none. */
   compare(name: string): Promise<ShownComparisons>;
   /** Takes what another process saw of shadows. */
