@@ -147,6 +147,8 @@ describeOnEach("aliases", (backend) => {
       [promote("model@1", { alias: "2" }), "REQUEST_INVALID"],
       [promote("model@1", { kind: "view" }), "VIEW_UNKNOWN"],
       [rollback("model"), "ALIAS_UNKNOWN"],
+      [rollback("model@prod"), "REQUEST_INVALID"],
+      [rollback("model@1"), "REQUEST_INVALID"],
     ];
     for (const [asked, code] of cases) expect((await refusal(() => registry.moveAlias(asked))).code).toBe(code);
     expect(registry.aliasMoves()).toEqual([]);
