@@ -39,10 +39,14 @@ export function withStep(
   const last = steps.at(-1)!;
   if ("stopped" in last) {
     if ("stopped" in step && step.stopped === last.stopped) return null;
-    throw new OnefoldError("EXPERIMENT_STOPPED", `${name} was stopped at ${last.at}: it is at ${stepText(definition, last)}`, {
-      where: name,
-      hint: `assign anew by another experiment; this one goes with: onefold retire ${name}`,
-    });
+    throw new OnefoldError(
+      "EXPERIMENT_STOPPED",
+      `${name} was stopped at ${last.at}: it is at ${stepText(definition, last)}`,
+      {
+        where: name,
+        hint: `assign anew by another experiment; this one goes with: onefold retire ${name}`,
+      },
+    );
   }
   if ("weights" in step) {
     const why = backward(definition, steps, step.weights);
@@ -58,9 +62,7 @@ export function withStep(
     change: "change",
     kind: "experiment",
     name,
-    details: [
-      `${stepText(definition, last)} -> ${stepText(definition, step)}${by === null ? "" : ` by ${by}`}`,
-    ],
+    details: [`${stepText(definition, last)} -> ${stepText(definition, step)}${by === null ? "" : ` by ${by}`}`],
   };
   return {
     ...content,

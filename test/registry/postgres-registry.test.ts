@@ -126,7 +126,10 @@ describePostgres("the registry in PostgreSQL", () => {
 
   it("makes each step of an experiment of the one before, also for who has not heard of that", async () => {
     const [one, other] = [await open(), await open()];
-    const [plain, rich] = [service("risk", { features: [spend.pick("payments_1h")] }), service("more", { features: [spend] })];
+    const [plain, rich] = [
+      service("risk", { features: [spend.pick("payments_1h")] }),
+      service("more", { features: [spend] }),
+    ];
     const trial = experiment("trial", { service: [plain, rich], weights: [90, 10], unit: "user" });
     await one.apply([...all, plain, rich, trial]);
     await other.reload(null);
