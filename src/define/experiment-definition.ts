@@ -42,16 +42,8 @@ export interface ExperimentDefinition {
   readonly definedAt?: { readonly file: string; readonly line: number; readonly column: number };
 }
 
-/**
- * What it still serves, or computes beside: all it names, until it is stopped; then what it was stopped at. `steps`: what it was
- * told.
- */
-export function servedVariants(
-  { variants, shadow }: ExperimentDefinition,
-  steps: readonly object[],
-): readonly ServiceVariant[] {
-  const last = steps.at(-1);
-  if (last !== undefined && "stopped" in last) return [variants[last.stopped as number]!];
+/** What it serves, or computes beside. */
+export function namedVariants({ variants, shadow }: ExperimentDefinition): readonly ServiceVariant[] {
   return shadow === undefined ? variants : [...variants, shadow];
 }
 

@@ -52,7 +52,7 @@ export function refusal(
   }
 }
 
-/** What its units are served must be told by the weights that it was given one after another. */
+/** What its units are served must be told by the weights that it was given one after another; but for those it names itself. */
 function experimentRefusal(before: ExperimentDefinition, after: ExperimentDefinition): string | null {
   for (const member of ["variants", "unit", "salt"] as const) {
     if (JSON.stringify(before[member]) === JSON.stringify(after[member])) continue;
