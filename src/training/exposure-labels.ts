@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { type EntityDefinition, formatViewName, type ServiceDefinition } from "../define/definition.ts";
-import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
+import { formatVariant } from "../define/experiment-definition.ts";
 import { requestColumnsOf } from "../define/request-columns.ts";
 import type { RegistryOfAnyTime } from "../registry/registry-of-any-time.ts";
 import { valueToJson } from "../schema/check-value.ts";
@@ -40,7 +40,7 @@ const TOKEN_COLUMN = "token";
 /** Throws `EXPERIMENT_UNKNOWN`, `REQUEST_INVALID`, `LOG_CORRUPT`, `FILE_UNREADABLE`, and `VALUES_MISSING` where there are none. */
 export async function writeExposureLabels(request: ExposureLabelsRequest): Promise<ExposureLabels> {
   const { registry, experiment, variant, path } = request;
-  const { variants } = experimentOfAnyTime(experiment, registry);
+  const { variants } = registry.experiment(experiment).definition;
   if (!variants.some((one) => formatVariant(one) === variant)) {
     throw new OnefoldError("REQUEST_INVALID", `${experiment} does not serve ${variant}`, {
       candidates: variants.map(formatVariant),
@@ -72,14 +72,6 @@ export async function writeExposureLabels(request: ExposureLabelsRequest): Promi
   throw new OnefoldError("VALUES_MISSING", `the serving log has no exposure of ${experiment} to ${variant}`, {
     hint: "ask for vectors by the experiment's name; its option exposures says of which share of the units they are kept",
   });
-}
-
-/** Also one that was retired: its name is given to no other. */
-function experimentOfAnyTime(name: string, registry: Registry): ExperimentDefinition {
-  for (const { definition } of registry.retired()) {
-    if (definition.kind === "experiment" && definition.name === name) return definition;
-  }
-  return registry.experiment(name).definition;
 }
 
 /** What the key parts of an entity are called, unlike those of the other entities. */
