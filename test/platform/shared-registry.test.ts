@@ -204,6 +204,26 @@ describePostgres("servers that share a registry", () => {
     await soon(async () => (await other.features("user", "a", ["late:n"])).features["late:n"] === 1, FOUND_MS);
   });
 
+  it("can be closed while they build what another has registered, and go on with it when they are opened again", async () => {
+    const one = await open("one");
+    let other = await open("other");
+    await one.apply(base);
+    await soon(async () => (await vector(other))["visits"] === 0);
+    const history = join(folder, "history.ndjson");
+    const row = JSON.stringify({ user_id: "a", at: "2026-01-01T00:00:00Z", spent: 2 });
+    await writeFile(history, `${row}\n`.repeat(20_000));
+    await other.importHistory("visits", [history]);
+    for (const name of ["first", "second", "third"]) {
+      await one.apply([view(name, { entity: user, source: visits, features: { n: count() } })]);
+      await soon(() => other.registry.find({ name }).length === 1);
+      other = await reopen(other, "other");
+      await soon(
+        async () => (await other.features("user", "a", [`${name}:n`])).features[`${name}:n`] === 20_000,
+        FOUND_MS,
+      );
+    }
+  });
+
   it("follow an experiment that another has ramped or stopped, and none ramps it back", async () => {
     const [one, other] = [await open("one"), await open("other")];
     const spent = service("spent", { features: [totals.pick("spent")] });
