@@ -42,6 +42,11 @@ export interface ExperimentDefinition {
   readonly definedAt?: { readonly file: string; readonly line: number; readonly column: number };
 }
 
+/** What it serves, or computes beside. */
+export function namedVariants({ variants, shadow }: ExperimentDefinition): readonly ServiceVariant[] {
+  return shadow === undefined ? variants : [...variants, shadow];
+}
+
 /**
  * What it still serves, or computes beside: all it names, until it is stopped; then what it was stopped at. `steps`: what it was
  * told.

@@ -23,10 +23,6 @@ export function openDesks(
       refuse();
       await registrations.stepExperiment(name, asked, by);
     },
-    remove: async (name, by) => {
-      refuse();
-      await registrations.removeExperiment(name, by);
-    },
   });
   const keepUsage = async (): Promise<void> => owned?.monitoring.keepUsage?.();
   const house = { ...versionHouse(context, owned, registrations, keepUsage), isShared };

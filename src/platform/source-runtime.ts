@@ -203,9 +203,8 @@ export class SourceRuntime {
   }
 
   /** Stops folding drafts that are registered otherwise now, or no more, and `retired`. Their states are the caller's to remove. */
-  retireViews(retired: ReadonlySet<string>): Promise<void> {
+  retireViews(retired: ReadonlySet<string>, views: readonly CatalogView[]): Promise<void> {
     return this.#turns.take(async () => {
-      const views = this.#views();
       for (const { name, view } of this.#pipeline.runners) {
         if (retired.has(name)) await this.#pipeline.removeView(name);
         if (view.definition.version !== "dev") continue;
@@ -221,17 +220,17 @@ export class SourceRuntime {
    * Takes over a definition that gained columns, and starts the views registered since. Pushes go on while views
    * are built; they wait only where the source itself changed.
    */
-  refresh(source: SourceDefinition, onProgress?: OnProgress): Promise<void> {
+  refresh(source: SourceDefinition, views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
     return this.#turns.take(async () => {
       const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#source));
-      if (!redefined) return this.#bringUp(this.#views(), onProgress);
+      if (!redefined) return this.#bringUp(views, onProgress);
       await this.#gate.during(async () => {
         await this.#closeParts();
         this.#source = source;
         await this.#openParts(onProgress);
       });
       // Behind the gate: a view may take hours, and no push waits for it.
-      await this.#bringUpAll(false, onProgress);
+      await this.#bringUp(views, onProgress);
     });
   }
 

@@ -36,6 +36,8 @@ export class SourceRuntimes {
   readonly stale: StaleViews = new StaleViews();
   readonly #polls: SourcePolls;
   readonly #batches: SourceBatches;
+  #refreshing: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   private constructor(context: RuntimeContext, online: LocalOnlineStore) {
     this.#context = context;
@@ -69,23 +71,35 @@ export class SourceRuntimes {
     }
   }
 
-  /** Starts what the registry has gained: sources, columns of sources, views; and lets go of drafts that it lost. */
+  /**
+   * Starts what the registry has gained: sources, columns of sources, views; and lets go of drafts that it lost. All of it is of
+   * one moment, whatever is registered meanwhile: another call follows that. One call at a time.
+   */
   async refresh(onProgress?: OnProgress): Promise<void> {
-    await this.#retireViews();
-    this.#context.stateMemory.viewCount = this.#context.registry
-      .views()
-      .filter(({ definition }) => definition.online || definition.offline).length;
-    for (const { definition } of this.#context.registry.sources()) {
+    this.#refreshing = this.#refresh(onProgress);
+    await this.#refreshing;
+  }
+
+  async #refresh(onProgress?: OnProgress): Promise<void> {
+    const { registry, catalog, stateMemory } = this.#context;
+    const sources = registry.sources();
+    const viewsOf = new Map(sources.map(({ definition: { name } }) => [name, catalog.computableOn(name)]));
+    const folded = registry.views().filter(({ definition }) => definition.online || definition.offline);
+    await this.#retireViews(viewsOf, new Map(folded.map((one) => [formatViewName(one.definition), one.fingerprint])));
+    stateMemory.viewCount = folded.length;
+    for (const { definition } of sources) {
+      if (this.#isClosed) return;
       const { name } = definition;
       const running = this.#runtimes.get(name);
       if (running !== undefined) {
-        await running.refresh(definition, onProgress);
+        await running.refresh(definition, viewsOf.get(name)!, onProgress);
         continue;
       }
       this.#waitingFor.add(`source ${name}`);
       this.#runtimes.set(name, await SourceRuntime.open(this.#context, this.#online, definition, onProgress));
       this.#waitingFor.delete(`source ${name}`);
     }
+    if (this.#isClosed) return;
     await this.#polls.refresh();
     await this.#batches.refresh();
   }
@@ -102,19 +116,20 @@ export class SourceRuntimes {
   }
 
   /** Everywhere first, and only then are any built: a draft may have moved from one source to another. */
-  async #retireViews(): Promise<void> {
+  async #retireViews(
+    viewsOf: ReadonlyMap<string, readonly CatalogView[]>,
+    fingerprints: ReadonlyMap<string, string>,
+  ): Promise<void> {
     const { registry } = this.#context;
     // Only what was retired: a number that is merely not there may be another registry's.
     const retired = new Set(
       registry.retired().flatMap(({ definition }) => (definition.kind === "view" ? [formatViewName(definition)] : [])),
     );
-    for (const runtime of this.#runtimes.values()) await runtime.retireViews(retired);
-    const fingerprints = new Map(
-      registry
-        .views()
-        .filter(({ definition }) => definition.online || definition.offline)
-        .map(({ definition, fingerprint }) => [formatViewName(definition), fingerprint]),
-    );
+    for (const runtime of this.#runtimes.values()) {
+      if (this.#isClosed) return;
+      await runtime.retireViews(retired, viewsOf.get(runtime.name) ?? []);
+    }
+    if (this.#isClosed) return;
     await forgetStaleViews(this.#online, (view, fingerprint) =>
       view.endsWith("@dev") ? fingerprints.get(view) !== fingerprint : retired.has(view),
     );
@@ -232,8 +247,14 @@ export class SourceRuntimes {
 
   /** Closes all, even if one fails; then throws the first failure. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([this.#polls.close(), this.#batches.close()]);
-    const results = await Promise.allSettled([...this.#runtimes.values()].map((runtime) => runtime.close()));
+    const closing = [...this.#runtimes.values()];
+    const results = await Promise.allSettled(closing.map((runtime) => runtime.close()));
+    // It has ended what it builds, and may have opened a source meanwhile.
+    await this.#refreshing.catch(() => undefined);
+    const late = [...this.#runtimes.values()].filter((runtime) => !closing.includes(runtime));
+    results.push(...(await Promise.allSettled(late.map((runtime) => runtime.close()))));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
   }

@@ -111,7 +111,7 @@ export function nextMove(
   now: Micros,
 ): AliasMove | null {
   const { alias = DEFAULT_ALIAS, by, keepMicros = KEEP_MICROS } = asked;
-  const named = parseNamedVersion(asked.action === "promote" ? asked.target : asked.name);
+  const named = parseNamedVersion(asked.action === "promote" ? asked.target : refuseVersion(asked.name));
   const { kind, versions } = versionsNamed(definitions, named.name, asked.kind);
   const { name } = named;
   refuseAliasName(alias);
@@ -193,6 +193,16 @@ function targetOf(
   }
   throw new OnefoldError(kind === "view" ? "VIEW_UNKNOWN" : "SERVICE_UNKNOWN", `there is no ${kind} "${target}"`, {
     candidates: versions.map((one) => target.replace(/@.*$/, `@${one}`)),
+  });
+}
+
+/** What goes back is an alias, which is said apart from the name. */
+function refuseVersion(text: string): string {
+  const { name, version } = parseNamedVersion(text);
+  if (version === null) return text;
+  const said = typeof version === "object" && version.alias !== LATEST ? ` --as ${version.alias}` : "";
+  throw new OnefoldError("REQUEST_INVALID", `"${text}" is no name alone: an alias goes back to where it was`, {
+    hint: `name what has the alias: onefold rollback ${name}${said}`,
   });
 }
 

@@ -63,7 +63,7 @@ function servedRefusal(reference: string, running: readonly ExperimentDefinition
     : `experiment ${served.name} runs with ${reference}, whose values would change under its units: give it the next version, or stop the experiment first`;
 }
 
-/** What its units are served must be told by the weights that it was given one after another. */
+/** What its units are served must be told by the weights that it was given one after another; but for those it names itself. */
 function experimentRefusal(before: ExperimentDefinition, after: ExperimentDefinition): string | null {
   for (const member of ["variants", "unit", "salt"] as const) {
     if (JSON.stringify(before[member]) === JSON.stringify(after[member])) continue;

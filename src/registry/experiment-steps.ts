@@ -10,7 +10,6 @@ import type { Definition } from "../define/definition.ts";
 import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
 import { type ExperimentStep, losersOf } from "../define/experiment-layout.ts";
 import { weightProblems } from "../define/experiment-problems.ts";
-import { toData } from "./definition-data.ts";
 import type { ExperimentState, ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
 import type { RegistryContent } from "./registry-content.ts";
 import type { AppliedChange, Registered } from "./registry.ts";
@@ -24,16 +23,31 @@ export function recordedSteps(
   return state?.steps ?? [{ weights: definition.weights, at: createdAt, by: null }];
 }
 
-/** Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD`, `REQUEST_INVALID`. */
+/**
+ * Null where it was stopped at what it is to be stopped at. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD`, `EXPERIMENT_STOPPED`,
+ * `REQUEST_INVALID`.
+ */
 export function withStep(
   content: RegistryContent,
   name: string,
   asked: ExperimentStepAsked & Pick<RecordedStep, "at" | "by">,
-): RegistryContent {
+): RegistryContent | null {
   const registered = experimentIn(content, name);
   const { definition } = registered;
   const steps = recordedSteps(content, registered);
   const step = stepOf(definition, asked);
+  const last = steps.at(-1)!;
+  if ("stopped" in last) {
+    if ("stopped" in step && step.stopped === last.stopped) return null;
+    throw new OnefoldError(
+      "EXPERIMENT_STOPPED",
+      `${name} was stopped at ${last.at}: it is at ${stepText(definition, last)}`,
+      {
+        where: name,
+        hint: `assign anew by another experiment; this one goes with: onefold retire ${name}`,
+      },
+    );
+  }
   if ("weights" in step) {
     const why = backward(definition, steps, step.weights);
     if (why !== null) {
@@ -48,42 +62,12 @@ export function withStep(
     change: "change",
     kind: "experiment",
     name,
-    details: [
-      `${stepText(definition, steps.at(-1)!)} -> ${stepText(definition, step)}${by === null ? "" : ` by ${by}`}`,
-    ],
+    details: [`${stepText(definition, last)} -> ${stepText(definition, step)}${by === null ? "" : ` by ${by}`}`],
   };
   return {
     ...content,
     history: [...content.history, { at, changes: [change], replaced: [] }],
     experiments: withSteps(content, name, [...steps, { ...step, at, by }]),
-  };
-}
-
-/**
- * The content without an experiment that was stopped; its history stays, and its name is free. Throws `EXPERIMENT_UNKNOWN`, and
- * `EXPERIMENT_RUNNING`.
- */
-export function withoutExperiment(
-  content: RegistryContent,
-  name: string,
-  { at, by }: Pick<RecordedStep, "at" | "by">,
-): RegistryContent {
-  const registered = experimentIn(content, name);
-  const { definition, fingerprint } = registered;
-  if (!recordedSteps(content, registered).some((step) => "stopped" in step)) {
-    throw new OnefoldError("EXPERIMENT_RUNNING", `${name} still assigns units to versions`, {
-      where: name,
-      hint: `stop it first: onefold experiments stop ${name} --serve ${formatVariant(definition.variants[0]!)}`,
-    });
-  }
-  const details = by === null ? [] : [`removed by ${by}`];
-  const changes: AppliedChange["changes"] = [{ change: "remove", kind: "experiment", name, details }];
-  const replaced = [{ name, fingerprint, definition: toData(definition) }];
-  return {
-    ...content,
-    definitions: content.definitions.filter((one) => one !== registered),
-    history: [...content.history, { at, changes, replaced }],
-    experiments: (content.experiments ?? []).filter((state) => state.name !== name),
   };
 }
 

@@ -100,14 +100,9 @@ export interface Registry {
   dropDraft(name: string): Promise<PlannedChange>;
   /**
    * Ramps an experiment, or stops it, durably. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD` where a unit would move back,
-   * `REQUEST_INVALID`.
+   * `EXPERIMENT_STOPPED`, `REQUEST_INVALID`.
    */
   stepExperiment(name: string, asked: ExperimentStepAsked, by: string | null): Promise<readonly RecordedStep[]>;
-  /**
-   * Takes an experiment that was stopped out of the registry, durably; its history stays. Throws `EXPERIMENT_UNKNOWN`,
-   * `EXPERIMENT_RUNNING`.
-   */
-  removeExperiment(name: string, by: string | null): Promise<void>;
   /** All that an experiment was told, its first weights first. Throws `EXPERIMENT_UNKNOWN`. */
   experimentSteps(name: string): readonly RecordedStep[];
   /**

@@ -9,12 +9,11 @@ import type { Micros } from "../base/micros.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { RuleDefinition } from "../define/alert-definition.ts";
 import { type Definition, formatViewName } from "../define/definition.ts";
-import { formatVariant, servedVariants } from "../define/experiment-definition.ts";
+import { formatVariant, namedVariants } from "../define/experiment-definition.ts";
 import { serviceReference } from "../define/service-version.ts";
 import { type AliasedKind, aliasesOf, keptVersions, kindOf, refuseAmbiguous } from "./alias-moves.ts";
 import { toData } from "./definition-data.ts";
 import { keyOf, shownName, versionOf } from "./definition-set.ts";
-import { recordedSteps } from "./experiment-steps.ts";
 import { parseNamedVersion } from "./named-version.ts";
 import { describeChange } from "./plan.ts";
 import type { RegistryContent } from "./registry-content.ts";
@@ -70,11 +69,6 @@ export function readersOf(content: RegistryContent, retiring: Definition, now: M
       .filter(isRetiring)
       .map(({ name, alias, keptUntil }) => `it is kept until ${keptUntil}, so that ${name}@${alias} can go back to it`),
     ...others.filter((one) => reads(one, retiring, others)).map((one) => `${one.kind} ${shownName(one)} reads it`),
-    ...definitions.flatMap(({ definition: one, ...rest }) => {
-      if (one.kind !== "experiment" || retiring.kind !== "service") return [];
-      const served = servedVariants(one, recordedSteps(content, { ...rest, definition: one }));
-      return served.map(formatVariant).includes(serviceReference(retiring)) ? [`experiment ${one.name} serves it`] : [];
-    }),
   ];
 }
 
@@ -84,6 +78,11 @@ function reads(definition: Definition, retiring: Definition, others: readonly De
       return definition.inputs.some(({ view, version }) => isView(retiring, view, version));
     case "service":
       return definition.features.some(({ view, version }) => isView(retiring, view, version));
+    case "experiment":
+      // A stopped one, too: definitions that have it are held against what is registered at every plan.
+      return (
+        retiring.kind === "service" && namedVariants(definition).map(formatVariant).includes(serviceReference(retiring))
+      );
     case "alert":
     case "retrain":
       return watches(definition, retiring, others);

@@ -23,7 +23,7 @@ import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
 import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
 import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
-import { recordedSteps, withAppliedWeights, withoutExperiment, withStep } from "./experiment-steps.ts";
+import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
 import { findDefinitions } from "./find-definitions.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
@@ -134,14 +134,6 @@ class StoredRegistry implements SharedRegistry {
       const stored = await this.#store.change((content) => withStep(content, name, { ...asked, at, by }));
       this.#take(stored, this.#loaded);
       return this.experimentSteps(name);
-    });
-  }
-
-  removeExperiment(name: string, by: string | null): Promise<void> {
-    return this.#turns.take(async () => {
-      const at = formatMicros(this.#clock.now());
-      const stored = await this.#store.change((content) => withoutExperiment(content, name, { at, by }));
-      this.#take(stored, this.#loaded);
     });
   }
 

@@ -40,15 +40,13 @@ export interface ExperimentDesk {
   list(): Promise<readonly ShownExperiment[]>;
   /** Throws `EXPERIMENT_UNKNOWN`, as the next. */
   show(name: string): Promise<ShownExperiment>;
-  /** Durable once it resolves. Throws `EXPERIMENT_BACKWARD`, `REQUEST_INVALID`, `STORAGE_FAILED`. */
+  /** Durable once it resolves. Throws `EXPERIMENT_BACKWARD`, `EXPERIMENT_STOPPED`, `REQUEST_INVALID`, `STORAGE_FAILED`. */
   ramp(
     name: string,
     asked: { readonly weights: readonly number[]; readonly by: string | null },
   ): Promise<ShownExperiment>;
-  /** All units are served one of its versions from then on. */
+  /** All units are served one of its versions from then on. Throws as `ramp`; stopped at that version already, it stays as it is. */
   stop(name: string, asked: { readonly serve: string; readonly by: string | null }): Promise<ShownExperiment>;
-  /** Takes one that was stopped out of the registry. Throws `EXPERIMENT_RUNNING`. */
-  remove(name: string, asked: { readonly by: string | null }): Promise<ShownExperiment>;
   /** What its shadow would have said, held against what was served (docs/experiments.md). Throws `VALUES_MISSING` where it has none. */
   compare(name: string): Promise<ShownComparisons>;
   /** Takes what another process saw of shadows. */

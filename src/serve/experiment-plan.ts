@@ -7,9 +7,8 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import { type EntityDefinition, formatViewName } from "../define/definition.ts";
-import { type ExperimentDefinition, formatVariant, servedVariants } from "../define/experiment-definition.ts";
+import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
 import { experimentInputs, type FindView } from "../define/experiment-inputs.ts";
-import { serviceReference } from "../define/service-version.ts";
 import { isExposureKept, variantAssigner } from "../define/unit-assignment.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
@@ -76,14 +75,10 @@ export function compileExperiment(
   const { definition } = registry.experiment(name);
   const names = definition.variants.map(formatVariant);
   const steps = registry.experimentSteps(name);
-  // What a stopped one does not serve any more may have been retired; while it is there, requests carry what it reads.
-  const needed = servedVariants(definition, steps).map(formatVariant);
   const isStopped = steps.some((step) => "stopped" in step);
-  const services = names
-    .filter((variant) => needed.includes(variant) || isRegistered(registry, variant))
-    .map((variant) => registry.service(variant).definition);
+  const services = names.map((variant) => registry.service(variant).definition);
   const inputs = experimentInputs(definition, services, viewsOf(registry));
-  if (inputs.problems.length > 0 && !isStopped)
+  if (inputs.problems.length > 0)
     throw new OnefoldError("DEFINITION_INVALID", inputs.problems.join("; "), { where: `experiment ${name}` });
   const { request } = inputs;
   const entities = inputs.entities.map((entity) => registry.entity(entity).definition);
@@ -127,8 +122,7 @@ export function compileExperiment(
     entities,
     request,
     choose: (keys, row) => {
-      // Of a stopped one whose other versions are gone there may be no unit any more.
-      const unitText = unitPlace < 0 ? "" : unit.from === "entity" ? keys[unitPlace]! : String(row[unitPlace]);
+      const unitText = unit.from === "entity" ? keys[unitPlace]! : String(row[unitPlace]);
       const variant = names[assign(unitText)]!;
       const isKept = isExposureKept(definition, unitText);
       const of = unit.from === "entity" ? { entity: unit.name } : {};
@@ -137,10 +131,6 @@ export function compileExperiment(
     },
     variantPlan: (place) => variantOf(names[place]!).plan,
   };
-}
-
-function isRegistered(registry: Registry, variant: string): boolean {
-  return registry.services().some(({ definition }) => serviceReference(definition) === variant);
 }
 
 function viewsOf(registry: Registry): FindView {

@@ -184,20 +184,5 @@ export function experimentRoutes(ports: ServePorts): Route[] {
         return { status: 200, body: await desk().stop(name!, { serve, by }) };
       },
     },
-    {
-      method: "POST",
-      path: "/experiments/{name}/remove",
-      summary: "Take one that was stopped out of the registry; its history stays",
-      reads: "json",
-      schemas: {
-        params,
-        body: { type: "object", additionalProperties: false, properties: { by: bySchema } },
-        answers,
-      },
-      handle: async ({ params: { name }, body }) => {
-        const { by = null } = body as { by?: string | null };
-        return { status: 200, body: await desk().remove(name!, { by }) };
-      },
-    },
   ];
 }

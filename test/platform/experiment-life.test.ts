@@ -286,4 +286,13 @@ it(`is ramped, promoted and rolled back under load (seed ${SEED})`, { timeout: 1
       );
     });
   }
+
+  // Also once the experiment is gone: its name is given to no other.
+  await platform.experiments.stop("delay_v2", { serve: "delay@1", by: "ada" });
+  await platform.versions.retire("delay_v2", { by: "ada" });
+  await platform.apply(definitions);
+  expect(platform.registry.experiments()).toEqual([]);
+  const path = join(folders[0]!, "retired.ndjson");
+  await exposureLabels(platform, { experiment: "delay_v2", variant: "delay@2", path });
+  expect(await readFile(path, "utf8")).toBe(await readFile(join(folders[0]!, "delay@2.ndjson"), "utf8"));
 });

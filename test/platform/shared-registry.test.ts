@@ -17,6 +17,7 @@ import type { PlatformOptions } from "../../src/platform/platform-options.ts";
 import { decodeRegistry } from "../../src/registry/registry-content.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { describeWhere } from "../services/describe-where.ts";
+import { HeldImport } from "./held-import.ts";
 import { newDatabase, type PostgresServer, startPostgres } from "../services/postgres.ts";
 import { promised } from "../promised.ts";
 
@@ -171,6 +172,56 @@ describePostgres("servers that share a registry", () => {
     // The copy that it starts from says of what is missing that it was retired.
     const again = await reopen(other, "other");
     expect((await vector(again))["seen"]).toBe(2);
+  });
+
+  it("answer by what another has moved and ramped while they have no turn to build anything", async () => {
+    const [one, other] = [await open("one"), await open("other")];
+    const wider = service("visitor", { version: 2, features: [totals, totals.pick("visits").prefix("again_")] });
+    const trial = experiment("trial", { service: [visitor, wider], weights: [1, 0], unit: user });
+    await one.apply([...base, wider, trial]);
+    await one.versions.promote("visitor@1", { by: "ada" });
+    const names = async (name: string): Promise<string> => Object.keys(await vector(other, name)).join();
+    await soon(async () => (await names("visitor")) === "visits,spent");
+    const held = new HeldImport(join(folder, "history.ndjson"));
+    let isImporting = true;
+    const importing = other.importHistory("visits", [held.path]).finally(() => (isImporting = false));
+    try {
+      // A view is to be built there, too, and waits.
+      await one.apply([view("late", { entity: user, source: visits, features: { n: count() } })]);
+      await soon(() => other.registry.views().length === 2);
+      await one.versions.promote("visitor@2", { by: "ada" });
+      await soon(async () => (await names("visitor")) === "visits,spent,again_visits");
+      await one.versions.rollback("visitor", { by: "ada" });
+      await soon(async () => (await names("visitor")) === "visits,spent");
+      await one.experiments.ramp("trial", { weights: [0, 1], by: "ada" });
+      await soon(async () => (await names("trial")) === "visits,spent,again_visits");
+      expect(isImporting).toBe(true);
+    } finally {
+      held.letGo([{ user_id: "a", at: "2026-01-01T00:00:00Z", spent: 2 }]);
+    }
+    await importing;
+    // And it is built once it can be.
+    await soon(async () => (await other.features("user", "a", ["late:n"])).features["late:n"] === 1, FOUND_MS);
+  });
+
+  it("can be closed while they build what another has registered, and go on with it when they are opened again", async () => {
+    const one = await open("one");
+    let other = await open("other");
+    await one.apply(base);
+    await soon(async () => (await vector(other))["visits"] === 0);
+    const history = join(folder, "history.ndjson");
+    const row = JSON.stringify({ user_id: "a", at: "2026-01-01T00:00:00Z", spent: 2 });
+    await writeFile(history, `${row}\n`.repeat(20_000));
+    await other.importHistory("visits", [history]);
+    for (const name of ["first", "second", "third"]) {
+      await one.apply([view(name, { entity: user, source: visits, features: { n: count() } })]);
+      await soon(() => other.registry.find({ name }).length === 1);
+      other = await reopen(other, "other");
+      await soon(
+        async () => (await other.features("user", "a", [`${name}:n`])).features[`${name}:n`] === 20_000,
+        FOUND_MS,
+      );
+    }
   });
 
   it("follow an experiment that another has ramped or stopped, and none ramps it back", async () => {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HeldImport } from "./held-import.ts";
 import { VisitsLoad, visit } from "./visits-load.ts";
 import { isAlive } from "../processes.ts";
 import { type Answer, type HttpConnection, VisitsServer } from "./workers-in-test.ts";
@@ -259,6 +260,32 @@ describe("workers", { timeout: 240_000 }, () => {
     const right = ["5", "50", "NOT_READY", "VIEW_UNKNOWN", "FEATURE_UNKNOWN"];
     expect([...seen].filter((one) => !right.includes(one))).toEqual([]);
     expect(seen).toContain("5");
+  });
+
+  it("answer by a version that was moved to while the owner builds nothing, as a source is busy", async () => {
+    await server.control("apply", { set: "versions" });
+    await server.control("promote", { target: "caller@1" });
+    const asked = async (): Promise<string[]> => {
+      const lea = { entities: { user_id: "lea" } };
+      const answers = await Promise.all(connections.map((one) => one.ask("POST", "/services/caller/vector", lea)));
+      return answers.map((answer) => Object.keys(answer!.body["features"] ?? answer!.body).join());
+    };
+    expect(await asked()).toEqual(connections.map(() => "calls"));
+    const held = new HeldImport(join(folder, "calls.ndjson"));
+    let isImporting = true;
+    const importing = server
+      .control("import", { source: "calls", file: held.path })
+      .finally(() => (isImporting = false));
+    try {
+      await server.control("promote", { target: "caller@2" });
+      expect(await asked()).toEqual(connections.map(() => "all_calls"));
+      await server.control("rollback", { name: "caller" });
+      expect(await asked()).toEqual(connections.map(() => "calls"));
+      expect(isImporting).toBe(true);
+    } finally {
+      held.letGo([{ user_id: "lea", at: "2026-01-01T00:00:00Z" }]);
+    }
+    expect(await importing).toMatchObject({ accepted: 1 });
   });
 
   it("that end again and again end the server, with the reason", async () => {

@@ -162,6 +162,8 @@ describeOnEach("aliases", (backend) => {
       [promote("model@1", { alias: "2" }), "REQUEST_INVALID"],
       [promote("model@1", { kind: "view" }), "VIEW_UNKNOWN"],
       [rollback("model"), "ALIAS_UNKNOWN"],
+      [rollback("model@prod"), "REQUEST_INVALID"],
+      [rollback("model@1"), "REQUEST_INVALID"],
     ];
     for (const [asked, code] of cases) expect((await refusal(() => registry.moveAlias(asked))).code).toBe(code);
     expect(registry.aliasMoves()).toEqual([]);
@@ -175,11 +177,14 @@ describeOnEach("aliases", (backend) => {
     await registry.moveAlias(promote("model@1", { kind: "service" }));
     expect([meant("model"), registry.view("model").definition.version]).toEqual([1, 1]);
   });
+});
 
-  it("make the registry one that an older Onefold refuses, once one is set and not before", async () => {
+describeOnEach("a registry of first versions", (backend) => {
+  it("is one that an older Onefold refuses once an alias is set, and not before", async () => {
+    const registry = await backend.open(new ReplayClock(START));
+    await registry.apply(all);
     const format = async (): Promise<unknown> => (JSON.parse(await backend.text()) as { format: unknown }).format;
-    const other = await backend.open(clock);
-    void other;
+    expect(await format()).toBe(1);
     await registry.moveAlias(promote("spend@1"));
     expect(await format()).toBe(2);
   });

@@ -57,20 +57,31 @@ describeOnEach("experiments of a registry", (backend) => {
     expect(await codeOf(registry.stepExperiment("risk_v2", { serve: "risk@7" }, null))).toBe("REQUEST_INVALID");
     expect(await codeOf(registry.stepExperiment("risk_v3", { weights: [1, 1] }, null))).toBe("EXPERIMENT_UNKNOWN");
     expect(registry.experimentSteps("risk_v2")).toHaveLength(1);
-    await registry.stepExperiment("risk_v2", { serve: "risk@1" }, null);
-    expect(await codeOf(registry.stepExperiment("risk_v2", { weights: [0, 1] }, null))).toBe("EXPERIMENT_BACKWARD");
   });
 
-  it("are each made of the one before, whoever makes it", async () => {
-    const other = await backend.open(clock);
-    await registry.stepExperiment("risk_v2", { weights: [50, 50] }, "ada");
-    if (await other.isBehind()) {
-      // One that has not heard of it does not ramp back.
-      expect(await codeOf(other.stepExperiment("risk_v2", { weights: [70, 30] }, "bob"))).toBe("EXPERIMENT_BACKWARD");
-      await other.stepExperiment("risk_v2", { weights: [40, 60] }, "bob");
-      await registry.reload(null);
-      expect(registry.experimentSteps("risk_v2").map(({ by }) => by)).toEqual([null, "ada", "bob"]);
+  it("end with a stop: asked for again it is no step, and no other follows", async () => {
+    await registry.stepExperiment("risk_v2", { serve: "risk@1" }, "ada");
+    const { length } = registry.history();
+    await registry.stepExperiment("risk_v2", { serve: "risk@1" }, "bob");
+    for (const asked of [{ weights: [0, 1] }, { serve: "risk_more@1" }]) {
+      const failure: unknown = await registry.stepExperiment("risk_v2", asked, "bob").catch((error: unknown) => error);
+      expect(failure).toMatchObject({
+        code: "EXPERIMENT_STOPPED",
+        message: "risk_v2 was stopped at 2026-01-01T00:00:00Z: it is at all risk@1",
+        hint: "assign anew by another experiment; this one goes with: onefold retire risk_v2",
+      });
     }
+    expect(registry.experimentSteps("risk_v2")).toHaveLength(2);
+    expect(registry.history()).toHaveLength(length);
+  });
+
+  it("are each made of the one before, also where they are asked for at once", async () => {
+    const step = (second: number, by: string): Promise<string> =>
+      codeOf(registry.stepExperiment("risk_v2", { weights: [100 - second, second] }, by));
+    const codes = await Promise.all([step(50, "ada"), step(30, "bob"), step(60, "cleo")]);
+    expect(codes).toEqual(["null", "EXPERIMENT_BACKWARD", "null"]);
+    const kept = (await backend.open(clock)).experimentSteps("risk_v2");
+    expect(kept.map(({ by }) => by)).toEqual([null, "ada", "cleo"]);
   });
 
   it("keep their steps when the same file is applied again, and take other weights as a step", async () => {
@@ -91,19 +102,22 @@ describeOnEach("experiments of a registry", (backend) => {
     ]);
   });
 
-  it("go once they are stopped, and what they serve cannot be retired while they need it", async () => {
-    const retired = (target: string): Promise<string> =>
-      codeOf(registry.retire({ target, by: "ada", kind: "service" }));
-    expect(await codeOf(registry.removeExperiment("risk_v2", "ada"))).toBe("EXPERIMENT_RUNNING");
-    expect(await codeOf(registry.removeExperiment("risk_v3", "ada"))).toBe("EXPERIMENT_UNKNOWN");
+  it("keep their versions until they are retired themselves, and the same file can be applied throughout", async () => {
+    const retired = (target: string): Promise<string> => codeOf(registry.retire({ target, by: "ada" }));
+    const isAsIs = async (): Promise<boolean> => !(await registry.apply(definitions)).dirty;
+    expect(await retired("risk_v2")).toBe("STILL_READ");
     expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["STILL_READ", "STILL_READ"]);
     await registry.stepExperiment("risk_v2", { serve: "risk_more@1" }, "ada");
-    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["null", "STILL_READ"]);
-    await registry.removeExperiment("risk_v2", "ada");
+    // Of a stopped one those that it serves no more, too: the file that has it names them.
+    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["STILL_READ", "STILL_READ"]);
+    expect(await isAsIs()).toBe(true);
+    expect(await retired("risk_v2")).toBe("null");
+    expect(await isAsIs()).toBe(true);
     expect(registry.experiments()).toEqual([]);
     expect(registry.history().at(-1)).toMatchObject({ changes: [{ change: "remove", name: "risk_v2" }] });
     expect((await backend.open(clock)).experiments()).toEqual([]);
-    expect(await retired("risk_more@1")).toBe("null");
+    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["null", "null"]);
+    expect(await isAsIs()).toBe(true);
   });
 
   it("keep what they run with as it is, their shadow, too, until they are stopped", async () => {

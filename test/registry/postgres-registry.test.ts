@@ -7,6 +7,7 @@ import type { OnefoldError } from "../../src/base/errors.ts";
 import { parseMicros } from "../../src/base/micros.ts";
 import type { Definition } from "../../src/define/definition.ts";
 import { count, sum } from "../../src/define/aggregation-builder.ts";
+import { experiment } from "../../src/define/experiment.ts";
 import { service } from "../../src/define/service.ts";
 import { view } from "../../src/define/view.ts";
 import { PostgresClient } from "../../src/registry/postgres-client.ts";
@@ -121,6 +122,24 @@ describePostgres("the registry in PostgreSQL", () => {
       await registry.reload(null);
       expect(registry.service("of").definition.version).toBe(moved[0]!.to);
     }
+  });
+
+  it("makes each step of an experiment of the one before, also for who has not heard of that", async () => {
+    const [one, other] = [await open(), await open()];
+    const [plain, rich] = [
+      service("risk", { features: [spend.pick("payments_1h")] }),
+      service("more", { features: [spend] }),
+    ];
+    const trial = experiment("trial", { service: [plain, rich], weights: [90, 10], unit: "user" });
+    await one.apply([...all, plain, rich, trial]);
+    await other.reload(null);
+    await one.stepExperiment("trial", { weights: [50, 50] }, "ada");
+    expect(await other.isBehind()).toBe(true);
+    const back = await refusal(other.stepExperiment("trial", { weights: [70, 30] }, "bob"));
+    expect(back.code).toBe("EXPERIMENT_BACKWARD");
+    await other.stepExperiment("trial", { weights: [40, 60] }, "bob");
+    await one.reload(null);
+    expect(one.experimentSteps("trial").map(({ by }) => by)).toEqual([null, "ada", "bob"]);
   });
 
   it("is read as one apply left it, whoever applies meanwhile", async () => {

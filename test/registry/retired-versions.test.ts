@@ -126,9 +126,10 @@ describeOnEach("retiring", (backend) => {
   it("refuses a version that an experiment serves, until that was stopped and retired itself", async () => {
     const tried = experiment("tried", { service: ["model@1", "model@2"], weights: [9, 1], unit: "user", salt: "s" });
     await registry.apply([tried]);
-    expect(registry.readersOf({ target: "model@1" }).readers).toEqual(["experiment tried serves it"]);
+    expect(registry.readersOf({ target: "model@1" }).readers).toEqual(["experiment tried reads it"]);
     expect((await refusal(() => retire("tried"))).message).toContain("end it first with onefold experiments stop");
     await registry.stepExperiment("tried", { serve: "model@2" }, "ada");
+    expect(registry.readersOf({ target: "model@1" }).readers).toEqual(["experiment tried reads it"]);
     await retire("tried");
     expect(registry.find({ kind: "experiment" })).toEqual([]);
     await retire("model@1");

@@ -165,14 +165,4 @@ describe("an experiment's steps", () => {
     http.world.revisionNumber++;
     expect(await ask()).toBe("delay_plain@1");
   });
-
-  it("leave one that is stopped served by its name, though its other version is retired", async () => {
-    const { registry } = http.world;
-    await registry.stepExperiment("by_airport", { serve: "delay_plain@1" }, "ada");
-    await registry.stepExperiment("by_session", { serve: "delay_plain@1" }, "ada");
-    await registry.retire({ target: "delay_rich@1", kind: "service", by: "ada" });
-    http.world.revisionNumber++;
-    const { status, body } = await post("/services/by_airport/vector", { entities: entitiesOf(units.rich) });
-    expect([status, body.metadata["variant" as never]]).toEqual([200, "delay_plain@1"]);
-  });
 });

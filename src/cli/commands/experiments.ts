@@ -25,7 +25,7 @@ interface ByOption extends StandardOptions {
 
 export function experimentsCommand(): Command {
   const command = new Command("experiments").description("list experiments, ramp them, end them");
-  for (const part of [list(), show(), ramp(), stop(), remove(), compare()]) command.addCommand(part);
+  for (const part of [list(), show(), ramp(), stop(), compare()]) command.addCommand(part);
   return command;
 }
 
@@ -86,19 +86,6 @@ function stop(): Command {
   );
 }
 
-function remove(): Command {
-  return withStandardOptions(
-    withBy(
-      new Command("remove")
-        .description("take one that was stopped out of the registry; its history stays")
-        .argument("<experiment>", "its name"),
-    ).action(async (name: string, options: ByOption) => {
-      const shown = await asked(options, "remove", [name, { by: options.by }]);
-      createOutput(options.json === true).result({ removed: shown }, () => `${shown.name} is removed`);
-    }),
-  );
-}
-
 function compare(): Command {
   return withStandardOptions(
     new Command("compare")
@@ -125,7 +112,7 @@ function withBy(command: Command): Command {
   return command.addOption(new Option("--by <name>", "who asks for it").default(userInfo().username, "you"));
 }
 
-function asked<C extends "ramp" | "stop" | "remove">(
+function asked<C extends "ramp" | "stop">(
   options: StandardOptions,
   call: C,
   given: Parameters<ExperimentDesk[C]>,

@@ -13,14 +13,13 @@ import type { ExperimentDesk, ShownExperiment, ShownStep } from "../../serve/exp
 /** Records what is asked, and has all that serves follow it. */
 export interface ExperimentChanges {
   step(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void>;
-  remove(name: string, by: string | null): Promise<void>;
 }
 
 /** `shadows`: null where this process serves nothing. */
 export function experimentDesk(
   registry: Registry,
   shadows: ShadowCounts | null,
-  { step, remove }: ExperimentChanges,
+  { step }: ExperimentChanges,
 ): ExperimentDesk {
   const show = (name: string): ShownExperiment => {
     return shownExperiment(registry.experiment(name).definition, registry.experimentSteps(name));
@@ -35,11 +34,6 @@ export function experimentDesk(
     stop: async (name, { serve, by }) => {
       await step(name, { serve }, by);
       return show(name);
-    },
-    remove: async (name, { by }) => {
-      const last = show(name);
-      await remove(name, by);
-      return last;
     },
     compare: async (name) => {
       const { shadow } = registry.experiment(name).definition;

@@ -39,7 +39,6 @@ export function askedMonitoring(
     show: ask("experiments", "show"),
     ramp: ask("experiments", "ramp"),
     stop: ask("experiments", "stop"),
-    remove: ask("experiments", "remove"),
     compare: ask("experiments", "compare"),
     took: ask("experiments", "took"),
   };
