@@ -1,10 +1,11 @@
 /**
  * Who says that a plan is to be applied: a person at the terminal, or whoever wrote `--auto-approve`. Where there is no
- * terminal to ask at, what breaks nothing is applied without, as it always was.
+ * terminal to ask at, what breaks nothing is applied without, as it always was. Either way what was judged is what is applied.
  */
 import { createInterface } from "node:readline/promises";
-import { OnefoldError } from "../base/errors.ts";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { ReviewedPlan } from "../platform/reviewed-plan.ts";
+import type { ApplyConditions } from "../registry/registry.ts";
 import { brokenText, planText } from "./plan-text.ts";
 
 export interface Terminal {
@@ -30,6 +31,34 @@ export function processTerminal(): Terminal {
       }
     },
   };
+}
+
+/** Others may go ahead so often. */
+const ATTEMPTS_MAX = 20;
+
+/**
+ * Plans, has the plan approved, and applies it over the registry that it was made over. Where that has changed meanwhile, a
+ * plan that somebody saw is refused; one that nobody had to see is made anew and judged anew, as it may break something now.
+ * Throws as `approve`, and what `plan` and `apply` throw.
+ */
+export async function applyApproved<T>(
+  plan: () => Promise<ReviewedPlan>,
+  terminal: Terminal,
+  apply: (conditions: ApplyConditions) => Promise<T>,
+): Promise<T> {
+  let before: string | null = null;
+  for (let attempt = 1; ; attempt++) {
+    const reviewed = await plan();
+    const wasSeen = await approve(reviewed, terminal);
+    try {
+      return await apply({ onlyOver: reviewed.base });
+    } catch (error) {
+      const isStale = isOnefoldError(error) && error.code === "PLAN_STALE";
+      // Over the very registry once more: then the definitions are what has changed.
+      if (!isStale || wasSeen || reviewed.base === before || attempt === ATTEMPTS_MAX) throw error;
+      before = reviewed.base;
+    }
+  }
 }
 
 /**

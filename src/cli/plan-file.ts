@@ -7,7 +7,7 @@ import { OnefoldError } from "../base/errors.ts";
 import type { Definition } from "../define/definition.ts";
 import { PLAN_FORMAT, type ReviewedPlan } from "../platform/reviewed-plan.ts";
 import { replaceFile } from "../registry/atomic-file.ts";
-import { definitionsDigest } from "../registry/plan-review.ts";
+import { refuseOtherDefinitions } from "./planned-definitions.ts";
 
 /** Throws `STORAGE_FAILED`. */
 export async function writePlanFile(file: string, plan: ReviewedPlan): Promise<void> {
@@ -17,12 +17,7 @@ export async function writePlanFile(file: string, plan: ReviewedPlan): Promise<v
 /** The `state` that the registry must have. Throws `FILE_UNREADABLE`, `PLAN_STALE`. */
 export async function plannedOver(file: string, definitions: readonly Definition[]): Promise<string> {
   const plan = await readPlan(file);
-  if (plan.definitions !== definitionsDigest(definitions)) {
-    throw new OnefoldError("PLAN_STALE", "the definitions are not those that were planned", {
-      where: file,
-      hint: "plan again, and look at what is planned now",
-    });
-  }
+  refuseOtherDefinitions(definitions, plan.definitions, file);
   return plan.base;
 }
 

@@ -12,17 +12,22 @@ import type { BackfilledView } from "../platform/platform-options.ts";
 import { askMonitoring } from "../platform/monitoring/alert-answers.ts";
 import { loadedProblems } from "../registry/plan-review.ts";
 import type { ApplyConditions, PlannedChange } from "../registry/registry.ts";
+import { refuseOtherDefinitions } from "./planned-definitions.ts";
 import type { MoveOptions, RetireOptions } from "../platform/version-desk.ts";
 import type { DeskWork } from "./owner-desk.ts";
 import type { OnProgress } from "./progress.ts";
 
+export interface AskedApply extends ApplyConditions {
+  /** The file, absolute. */
+  readonly definitions: string;
+  /** Of the definitions that the asking process has read from it, and planned. */
+  readonly digest: string;
+}
+
 /** `file`: where the server has its own definitions from, null for none. */
 export function servedWorks(platform: Platform, file: string | null): Readonly<Record<string, DeskWork>> {
   return {
-    apply: async (
-      { definitions: asked, ...conditions }: { definitions: string } & ApplyConditions,
-      onProgress: OnProgress,
-    ) => {
+    apply: async ({ definitions: asked, digest, ...conditions }: AskedApply, onProgress: OnProgress) => {
       // Its workers, and itself when it is started again, take the code of views from the one file.
       if (file !== null && resolve(file) !== asked) {
         throw new OnefoldError("REQUEST_INVALID", `the server's definitions are those of ${resolve(file)}`, {
@@ -32,6 +37,7 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       }
       const { loadDefinitions } = await import("./load-definitions.ts");
       const { definitions } = await loadDefinitions(asked);
+      refuseOtherDefinitions(definitions, digest, asked);
       return platform.apply(definitions, { ...conditions, onProgress });
     },
     loaded: async () => loadedProblems(platform.registry),

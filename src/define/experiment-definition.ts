@@ -47,6 +47,19 @@ export function namedVariants({ variants, shadow }: ExperimentDefinition): reado
   return shadow === undefined ? variants : [...variants, shadow];
 }
 
+/**
+ * What it still serves, or computes beside: all it names, until it is stopped; then what it was stopped at. `steps`: what it was
+ * told.
+ */
+export function servedVariants(
+  { variants, shadow }: ExperimentDefinition,
+  steps: readonly object[],
+): readonly ServiceVariant[] {
+  const last = steps.at(-1);
+  if (last !== undefined && "stopped" in last) return [variants[last.stopped as number]!];
+  return shadow === undefined ? variants : [...variants, shadow];
+}
+
 /** `service@version`. */
 export function formatVariant({ service, version }: ServiceVariant): string {
   return `${service}@${version}`;

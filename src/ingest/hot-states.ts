@@ -254,7 +254,8 @@ export class HotStates<S extends ViewState = ViewState> {
 
   #pack({ key, state, bytes }: HotState<S>): void {
     const packed = this.#packed;
-    if (packed === null) return;
+    // Nothing was folded for it, as where its first event was poison.
+    if (packed === null || state.lastOffset === Number.NEGATIVE_INFINITY) return;
     if (packed.has(key) || this.#takesPlace(bytes)) packed.put(key, this.#fold.lend(state), bytes);
   }
 

@@ -142,7 +142,7 @@ export class ViewRunner implements TailMember {
     return this.#poisoned.length;
   }
 
-  /** Live state of an entity, or null where it is unseen. Not to be kept past the turn. */
+  /** Live state of an entity, or null where it is unseen. Good until another is asked for, and not past the turn. */
   state(key: EntityKey): ViewState | null {
     return this.#hot.get(key);
   }

@@ -127,6 +127,8 @@ class DuckDbEngine implements QueryEngine {
           if (isWhole) return;
           throw this.#stopped.has(connection) ? new OnefoldError("CANCELLED", "the work was cancelled") : cutShort(sql);
         }
+        // The end row is the last by what stands in the query; a row of nulls is never handed out for one.
+        if (isWhole) throw new OnefoldError("INTERNAL", `rows came behind the end of a stream: ${sql}`);
         pending = result.fetchChunk();
         // A failure of the chunk behind is reported when its turn comes, also where the consumer is slow.
         pending.catch(() => {});

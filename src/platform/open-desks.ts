@@ -25,7 +25,8 @@ export function openDesks(
     },
   });
   const keepUsage = async (): Promise<void> => owned?.monitoring.keepUsage?.();
-  const versions = openVersionDesk(versionHouse(context, owned, registrations, keepUsage), () => {
+  const house = { ...versionHouse(context, owned, registrations, keepUsage), isShared };
+  const versions = openVersionDesk(house, () => {
     if (!isShared) own("move an alias", "ask its server: onefold promote does");
   });
   owned?.monitoring.watch({ experiments, versions });

@@ -20,6 +20,8 @@ export interface RetireHouse {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly dataDir: string;
+  /** Whether servers with data folders of their own serve what is registered here, too. */
+  readonly isShared: boolean;
   /** Writes what was counted so far. */
   keepUsage(): Promise<void>;
   /** In its turn among applies; resolves once nothing is folded or stored of it any more. */
@@ -51,7 +53,7 @@ export async function retireVersion(
   };
   const bytes = await bytesOf(house, definition);
   if (isDryRun) return { retired: false, ...frame, ...bytes };
-  const lately = force ? [] : reads.map((one) => readText(one, days));
+  const lately = force ? [] : (reads?.map((one) => readText(one, days)) ?? [unknownReads(days)]);
   if (readers.length + lately.length > 0) throw stillRead(definition, [...readers, ...lately]);
   await house.retire(asked);
   return { retired: true, ...frame, ...bytes };
@@ -71,16 +73,25 @@ function readText({ consumer, reads, last_read_on: on }: RecentReads, days: numb
   return `${who} has read it ${reads} times in ${days} days, last on ${on}`;
 }
 
-/** By consumer: vectors of a service, values of a view's features. */
+function unknownReads(days: number): string {
+  return `who has read it in ${days} days is not known here: the servers on the registry count that in their data folders, and this one has none of it; ask each with --dry-run, then give it --force`;
+}
+
+/**
+ * By consumer: vectors of a service, values of a view's features. Null where others serve it and nothing was counted here: that
+ * says nothing of who reads it.
+ */
 async function recentReads(
-  { dataDir, clock }: RetireHouse,
+  { dataDir, clock, isShared }: RetireHouse,
   definition: Definition,
   days: number,
-): Promise<readonly RecentReads[]> {
+): Promise<readonly RecentReads[] | null> {
   // Its own name is nobody's count: what is served by it is counted as of the versions.
   if (definition.kind === "experiment") return [];
   const found = new Map<string, RecentReads>();
-  for (const { day, reads, services = [] } of await readUsageDays(dataDir, firstDayOf(days, clock.now()))) {
+  const usage = await readUsageDays(dataDir, firstDayOf(days, clock.now()));
+  if (isShared && usage.length === 0) return null;
+  for (const { day, reads, services = [] } of usage) {
     const counted =
       definition.kind === "service"
         ? services

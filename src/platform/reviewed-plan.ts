@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isOnefoldError } from "../base/errors.ts";
 import { type Definition, formatViewName, type ViewDefinition } from "../define/definition.ts";
+import { formatVariant, servedVariants } from "../define/experiment-definition.ts";
 import { serviceId, serviceReference } from "../define/service-version.ts";
 import type { BackfillCost } from "../ingest/backfill-cost.ts";
 import { ImportanceStore } from "../monitor/importance/importance-store.ts";
@@ -96,10 +97,11 @@ export async function reviewedPlan(
 }
 
 async function readersOf(house: PlanningHouse): Promise<Readers> {
+  const { registry } = house;
   const store = new ImportanceStore(house.dataDir);
   const fits: FittedService[] = [];
   const models: Readers["models"][number][] = [];
-  for (const { definition } of house.registry.services()) {
+  for (const { definition } of registry.services()) {
     try {
       fits.push(...house.fits(serviceReference(definition)));
     } catch (error) {
@@ -110,7 +112,11 @@ async function readersOf(house: PlanningHouse): Promise<Readers> {
       models.push({ service: serviceId(definition), model, features: Object.keys(importances) });
     }
   }
-  return { fits, models, aliases: aliasesOf(house.registry.aliasMoves()) };
+  const experiments = registry.experiments().map(({ definition }) => ({
+    name: definition.name,
+    serves: servedVariants(definition, registry.experimentSteps(definition.name)).map(formatVariant),
+  }));
+  return { fits, models, aliases: aliasesOf(registry.aliasMoves()), experiments };
 }
 
 async function rewritesOf(

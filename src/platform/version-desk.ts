@@ -30,7 +30,7 @@ export function versionHouse(
   owned: Owned | null,
   registrations: Registrations,
   keepUsage: () => Promise<void>,
-): RetireHouse & Pick<Registrations, "moveAlias"> {
+): Omit<RetireHouse, "isShared"> & Pick<Registrations, "moveAlias"> {
   return {
     registry,
     clock,

@@ -10,8 +10,8 @@ import {
 } from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
 import type { ViewFold } from "../fold/view-fold.ts";
-import type { RetiredVersion } from "../registry/retired-version.ts";
 import type { Registered, Registry } from "../registry/registry.ts";
+import { registryOfAnyTime } from "../registry/registry-of-any-time.ts";
 
 export interface CatalogView {
   /** `view@version`. */
@@ -59,11 +59,7 @@ export class ViewCatalog {
 
   /** Also of a version that was retired: nothing folds it, but what it gave can be computed again. Throws as `view`. */
   viewOfAnyTime(name: string, version: number | "dev"): CatalogView {
-    const retired = this.#registry.retired().find((one): one is RetiredVersion & Registered<ViewDefinition> => {
-      const { definition } = one;
-      return definition.kind === "view" && definition.name === name && definition.version === version;
-    });
-    return retired === undefined ? this.view(name, version) : this.#compiledOf(retired);
+    return this.#compiledOf(registryOfAnyTime(this.#registry).view(name, version));
   }
 
   #compiledOf(registered: Registered<ViewDefinition>): CatalogView {

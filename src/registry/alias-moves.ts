@@ -116,12 +116,15 @@ export function nextMove(
   const { name } = named;
   refuseAliasName(alias);
   const from = aliasVersion(moves, { kind, name, alias });
+  const isElsewhere = asked.from !== undefined && asked.from !== from;
+  // One that is asked for once more is not one further back.
+  if (isElsewhere && asked.action === "rollback") throw moved({ name, alias }, asked.from, from);
   const to =
     asked.action === "promote"
       ? targetOf(asked.target, kind, versions, named.version)
       : formerOf(moves, { kind, name, alias }, versions);
   if (from === to) return null;
-  if (asked.from !== undefined && asked.from !== from) throw moved({ name, alias }, asked.from, from);
+  if (isElsewhere) throw moved({ name, alias }, asked.from, from);
   const meant = from ?? (alias === DEFAULT_ALIAS ? (versions.at(-1) ?? null) : null);
   return {
     at: formatMicros(now),

@@ -8,25 +8,26 @@
  * | source           | its columns as `source-evolution.ts` says; derived columns may be added behind the others; what is let in (constraints, expectations, maxFuture, dedupeWithin), lateAfter, availableAfter of later imports, location and schedule, poll: where rows come from, not what they are |
  * | view             | expectations, on which no value depends; all else only in "dev"                  |
  * | on-demand        | nothing else in a numbered version, anything in "dev"                            |
- * | service          | anything while it has one version and that is 1; nothing else once there are more |
+ * | service          | anything while it has one version and that is 1, and no experiment that runs names it; else nothing else |
  * | experiment       | weights as a ramp that takes no unit from a candidate, overrides, exposures, shadow |
  * | alert, retrain, webhook, command | anything: no value depends on them                               |
  */
 import type { Definition, SourceDefinition } from "../define/definition.ts";
-import type { ExperimentDefinition } from "../define/experiment-definition.ts";
-import { versionOfService } from "../define/service-version.ts";
+import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
+import { serviceReference, versionOfService } from "../define/service-version.ts";
 import { toData } from "./definition-data.ts";
 import { columnsRefusal } from "./source-evolution.ts";
 
 /**
  * Why `after` may not replace `before`, which has the same kind and name, beside `others`; null when it may. `versions`: how
- * many are registered of its name.
+ * many are registered of its name; `running`: registered experiments that were not stopped.
  */
 export function refusal(
   before: Definition,
   after: Definition,
   others: readonly Definition[],
   versions: number,
+  running: readonly ExperimentDefinition[] = [],
 ): string | null {
   switch (after.kind) {
     case "entity":
@@ -38,7 +39,7 @@ export function refusal(
     case "experiment":
       return experimentRefusal(before as ExperimentDefinition, after);
     case "service":
-      if (versionOfService(after) === 1 && versions <= 1) return null;
+      if (versionOfService(after) === 1 && versions <= 1) return servedRefusal(serviceReference(after), running);
       return `a service with several versions never changes one of them: give it the next version`;
     case "alert":
     case "retrain":
@@ -50,6 +51,16 @@ export function refusal(
         ? sourceRefusal(before as SourceDefinition, after, others)
         : "a stream cannot become a batch source, nor the other way round: define another source";
   }
+}
+
+/** Units keep their variant, and a variant its meaning, for as long as they are compared. */
+function servedRefusal(reference: string, running: readonly ExperimentDefinition[]): string | null {
+  const served = running.find(({ variants, shadow }) =>
+    [...variants, ...(shadow === undefined ? [] : [shadow])].map(formatVariant).includes(reference),
+  );
+  return served === undefined
+    ? null
+    : `experiment ${served.name} runs with ${reference}, whose values would change under its units: give it the next version, or stop the experiment first`;
 }
 
 /** What its units are served must be told by the weights that it was given one after another; but for those it names itself. */

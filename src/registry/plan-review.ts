@@ -4,7 +4,7 @@
  */
 import type { RuleDefinition } from "../define/alert-definition.ts";
 import { type Definition, formatViewName, type ServiceDefinition } from "../define/definition.ts";
-import { serviceId } from "../define/service-version.ts";
+import { serviceId, serviceReference } from "../define/service-version.ts";
 import { type Alias, DEFAULT_ALIAS, kindOf } from "./alias-moves.ts";
 import { keyOf, shownName, versionOf } from "./definition-set.ts";
 import { hashText, toData } from "./definition-data.ts";
@@ -49,6 +49,8 @@ export interface Drifted {
 export interface Readers {
   readonly fits: readonly Pick<FittedService, "definition" | "fingerprint" | "version">[];
   readonly aliases: readonly Pick<Alias, "kind" | "name" | "alias" | "version">[];
+  /** What experiments serve or shadow with, `service@version`. */
+  readonly experiments: readonly { readonly name: string; readonly serves: readonly string[] }[];
   /** What models reported of their features, by the service's id. */
   readonly models: readonly {
     readonly service: string;
@@ -223,6 +225,14 @@ class Review {
             why: `it uses ${missed}`,
           };
         }),
+      ...this.#readers.experiments
+        .filter(({ serves }) => serves.includes(serviceReference(old)))
+        .map(({ name }): Broken => ({
+          effect: "differs",
+          kind: "experiment",
+          name,
+          why: `it serves ${serviceReference(old)}, so its units are served other values from then on`,
+        })),
       ...this.#brokenRules(old, lost),
     ];
   }

@@ -5,6 +5,7 @@
  */
 import { formatDuration } from "../base/micros.ts";
 import type { Definition } from "../define/definition.ts";
+import type { ExperimentDefinition } from "../define/experiment-definition.ts";
 import { labelOf } from "../schema/value.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import { keyOf, shownName } from "./definition-set.ts";
@@ -44,11 +45,17 @@ export function planChanges(
   const others = [
     ...new Map([...registered, ...unique.map((one): [string, Definition] => [keyOf(one), one])]).values(),
   ];
+  const running = runningOf([...registered.values()], experiments);
   const changes = unique
     .sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind])
     .map((definition) => {
       const before = registered.get(keyOf(definition));
-      return planOne(definition, before, { others, versions: versionsOf(definition, registered), experiments });
+      return planOne(definition, before, {
+        others,
+        versions: versionsOf(definition, registered),
+        experiments,
+        running,
+      });
     });
   return {
     changes,
@@ -86,19 +93,32 @@ interface Beside {
   /** Registered of its name. */
   readonly versions: number;
   readonly experiments: readonly ExperimentState[];
+  readonly running: readonly ExperimentDefinition[];
+}
+
+function runningOf(
+  registered: readonly Definition[],
+  experiments: readonly ExperimentState[],
+): readonly ExperimentDefinition[] {
+  const stopped = experiments.filter(({ steps }) => steps.some((step) => "stopped" in step)).map(({ name }) => name);
+  return registered.filter(
+    (one): one is ExperimentDefinition => one.kind === "experiment" && !stopped.includes(one.name),
+  );
 }
 
 function planOne(
   after: Definition,
   before: Definition | undefined,
-  { others, versions, experiments }: Beside,
+  { others, versions, experiments, running }: Beside,
 ): PlannedChange {
   if (before === undefined) return describeChange("add", after, summary(after));
   const [old, next] = [registeredData(toData(before)), registeredData(toData(after))];
   const details = differences(old, next);
   if (details.length === 0) return describeChange("unchanged", after);
   const isSame = sameMeaning(old, next);
-  const why = isSame ? null : (refusal(before, after, others, versions) ?? weightsRefusal(before, after, experiments));
+  const why = isSame
+    ? null
+    : (refusal(before, after, others, versions, running) ?? weightsRefusal(before, after, experiments));
   if (why === null) return describeChange("change", after, details);
   return describeChange("refuse", after, [...differences(meaning(old), meaning(next)), why]);
 }

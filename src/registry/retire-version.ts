@@ -19,6 +19,7 @@ import { describeChange } from "./plan.ts";
 import type { RegistryContent } from "./registry-content.ts";
 import type { Plan, PlannedChange, Registered } from "./registry.ts";
 import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
+import { missedFeatures } from "./watched-problems.ts";
 
 /** The version that is to be retired, or the experiment of this name. Throws `VIEW_UNKNOWN`, `SERVICE_UNKNOWN`, `REQUEST_INVALID`. */
 export function versionToRetire(
@@ -94,8 +95,12 @@ function isView(retiring: Definition, name: string, version: number | "dev"): bo
   return kindOf(retiring) === "view" && retiring.name === name && versionOf(retiring) === version;
 }
 
-/** By its version; or by its name, where no other version is left that the name could mean. */
+/**
+ * By its version; by its name, where no other version is left that the name could mean; or by a feature that nothing else has.
+ */
 function watches(rule: RuleDefinition, retiring: Definition, others: readonly Definition[]): boolean {
+  if (missedFeatures(rule, others).some((name) => !missedFeatures(rule, [...others, retiring]).includes(name)))
+    return true;
   if (retiring.kind === "service") {
     const named = [...(rule.watches.services ?? []), ...(rule.kind === "retrain" ? [rule.service] : [])];
     const isLast = !others.some((one) => one.kind === "service" && one.name === retiring.name);

@@ -84,6 +84,7 @@ class StoredRegistry implements SharedRegistry {
   #loaded: ReadonlyMap<string, Loaded> = new Map();
   #stored: StoredRegistryContent = { content: EMPTY_REGISTRY, revision: "not read yet" };
   #byKey: ReadonlyMap<string, Registered<Definition>> = new Map();
+  #retired: readonly RetiredVersion[] = [];
   readonly #turns = new TurnQueue();
 
   constructor(store: RegistryStore, clock: Clock) {
@@ -174,7 +175,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   retired(): readonly RetiredVersion[] {
-    return this.#stored.content.retired ?? [];
+    return this.#retired;
   }
 
   readersOf(asked: Pick<AskedRetirement, "target" | "kind">): ReturnType<Registry["readersOf"]> {
@@ -208,17 +209,12 @@ class StoredRegistry implements SharedRegistry {
 
   /** One step for all who look. What did not change stays the very object that it was: what is made of it stands. */
   #take(stored: StoredRegistryContent, loaded: ReadonlyMap<string, Loaded>): void {
-    const byKeyBefore = this.#byKey;
-    const next = stored.content.definitions.map((registered): [string, Registered<Definition>] => {
-      const key = keyOf(registered.definition);
-      const code = loaded.get(key);
-      if (code?.fingerprint === registered.fingerprint) return [key, { ...registered, definition: code.definition }];
-      const before = byKeyBefore.get(key);
-      return [key, before !== undefined && isSame(before, registered) ? before : registered];
-    });
+    const { definitions, retired = [] } = stored.content;
+    this.#byKey = byKey(definitions.map((one) => withCode(one, loaded, this.#byKey)));
+    const retiredBefore = byKey(this.#retired);
+    this.#retired = retired.map((one) => withCode(one, loaded, retiredBefore));
     this.#stored = stored;
     this.#loaded = loaded;
-    this.#byKey = new Map(next);
   }
 
   #next(
@@ -256,7 +252,7 @@ class StoredRegistry implements SharedRegistry {
 
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
     const key = keyOf(definition);
-    const registered = this.#byKey.get(key) ?? this.retired().find((one) => keyOf(one.definition) === key);
+    const registered = this.#byKey.get(key) ?? this.#retired.find((one) => keyOf(one.definition) === key);
     const loaded = this.#loaded.get(key);
     if (registered === undefined) return null;
     // A service may be computed as it was before it was redefined; what it refers to stands for itself.
@@ -388,8 +384,21 @@ class StoredRegistry implements SharedRegistry {
   }
 }
 
-function byKey(definitions: readonly Registered<Definition>[]): ReadonlyMap<string, Registered<Definition>> {
+function byKey<R extends Registered<Definition>>(definitions: readonly R[]): ReadonlyMap<string, R> {
   return new Map(definitions.map((registered) => [keyOf(registered.definition), registered]));
+}
+
+/** With its functions, where they are loaded; else the object of before, where it is the same. */
+function withCode<R extends Registered<Definition>>(
+  registered: R,
+  loaded: ReadonlyMap<string, Loaded>,
+  before: ReadonlyMap<string, R>,
+): R {
+  const key = keyOf(registered.definition);
+  const code = loaded.get(key);
+  if (code?.fingerprint === registered.fingerprint) return { ...registered, definition: code.definition };
+  const known = before.get(key);
+  return known !== undefined && isSame(known, registered) ? known : registered;
 }
 
 function planOver(

@@ -13,7 +13,7 @@ export function watchedProblems(
   all: ReadonlyMap<string, Definition>,
   known: readonly Definition[],
 ): string[] {
-  const { sources = [], views = [], features = [], services = [] } = rule.watches;
+  const { sources = [], views = [], services = [] } = rule.watches;
   const shown = (...kinds: readonly Definition["kind"][]): string[] =>
     known.filter(({ kind }) => kinds.includes(kind)).map(shownName);
   const missing = (what: string, space: string, names: readonly string[], there: readonly string[]): string[] =>
@@ -26,7 +26,7 @@ export function watchedProblems(
     ...serviceProblems([...services, ...trained], known),
     ...missing("destination", "destination", rule.to, destinations),
     ...(rule.kind === "retrain" ? commandProblems(rule.to, all) : []),
-    ...featureProblems(features, views, known),
+    ...missedFeatures(rule, known).map((name) => unknownName("feature", name, featuresOf(rule, known))),
   ];
 }
 
@@ -43,12 +43,16 @@ function commandProblems(to: readonly string[], all: ReadonlyMap<string, Definit
     .map((name) => `"${name}" is a command: training is started by a webhook`);
 }
 
+/** What it watches that none of `known` has. */
+export function missedFeatures(rule: RuleDefinition, known: readonly Definition[]): readonly string[] {
+  const { features = [] } = rule.watches;
+  if (features.length === 0) return [];
+  const there = featuresOf(rule, known);
+  return features.filter((name) => !there.includes(name));
+}
+
 /** Of the views that the rule names, or of any. */
-function featureProblems(
-  features: readonly string[],
-  views: readonly string[],
-  known: readonly Definition[],
-): string[] {
+function featuresOf({ watches: { views = [] } }: RuleDefinition, known: readonly Definition[]): readonly string[] {
   const names = known.flatMap((one) => {
     if (views.length > 0 && !views.includes(shownName(one))) return [];
     if (one.kind === "view") return one.features.map(({ name }) => name);
@@ -56,6 +60,5 @@ function featureProblems(
     // As the vector calls them.
     return one.kind === "service" && views.length === 0 ? one.features.map(({ as }) => as) : [];
   });
-  const there = [...new Set(names)];
-  return features.filter((name) => !there.includes(name)).map((name) => unknownName("feature", name, there));
+  return [...new Set(names)];
 }

@@ -65,7 +65,8 @@ const retirementSchema: JsonSchema = {
     version: { ...versionOrNull, description: "null of an experiment" },
     readers: { type: "array", items: { type: "string" }, description: "what keeps it, but for recent reads" },
     recent_reads: {
-      type: "array",
+      type: ["array", "null"],
+      description: "null where it is not known: others serve it, and nothing was counted here",
       items: {
         type: "object",
         properties: {
@@ -130,7 +131,7 @@ export function aliasRoutes(ports: ServePorts): Route[] {
     {
       method: "POST",
       path: "/aliases/rollback",
-      summary: "Point an alias back at the version before its last move",
+      summary: "Point an alias back at the version before its last move; asked again without from, one further back",
       reads: "json",
       schemas: {
         body: {

@@ -79,7 +79,8 @@ export interface Retirement {
   readonly version: number | null;
   /** What keeps it, a line each: aliases, what is kept to go back to, definitions. */
   readonly readers: readonly string[];
-  readonly recent_reads: readonly RecentReads[];
+  /** Null where it is not known: other servers on the registry serve it, and this data folder has counted nothing. */
+  readonly recent_reads: readonly RecentReads[] | null;
   /** Of its states; null where nobody says. */
   readonly state_bytes: number | null;
   /** Of its offline table of feature rows. */

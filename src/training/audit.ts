@@ -139,7 +139,7 @@ class AuditRun {
         continue;
       }
       const { key, epoch: _epoch, vector: _vector, positions: _positions, ...mismatch } = found;
-      const view = this.#viewOf(found.view)!;
+      const view = this.#viewOf(found.view) as TrainingView;
       const files = (await this.#filesOf(view, found.epoch))!;
       const explanation = await explainMismatch(this.#engine, view, files, key, found);
       firstMismatches.push({ ...mismatch, explanation });
@@ -159,12 +159,9 @@ class AuditRun {
 
   async #compareGroup(group: ReadGroup): Promise<void> {
     const view = this.#viewOf(group.view);
-    const files = view === null ? null : await this.#filesOf(view, group.epoch);
-    if (view === null || files === null) {
-      const what =
-        view === null
-          ? `view ${group.view} is not registered with its code`
-          : `epoch ${group.epoch} of ${group.view} is not archived`;
+    const files = typeof view === "string" ? null : await this.#filesOf(view, group.epoch);
+    if (typeof view === "string" || files === null) {
+      const what = typeof view === "string" ? view : `epoch ${group.epoch} of ${group.view} is not archived`;
       for (const { layout } of group.reads) this.#miss(layout, what);
       return;
     }
@@ -312,15 +309,19 @@ class AuditRun {
     return layouts;
   }
 
-  /** Null where the view is gone or its code is no longer what was registered. */
-  #viewOf(name: string): TrainingView | null {
+  /** Or why it cannot be computed: it is gone, its code is not what was registered, or its source has changed. */
+  #viewOf(name: string): TrainingView | string {
     const at = name.lastIndexOf("@");
     const version = name.slice(at + 1);
     try {
       return this.#request.ports.view(name.slice(0, at), version === "dev" ? "dev" : Number(version));
     } catch (error) {
-      if (isOnefoldError(error) && (error.code === "VIEW_UNKNOWN" || error.code === "FINGERPRINT_MISMATCH"))
-        return null;
+      const code = isOnefoldError(error) ? error.code : null;
+      if (code === "VIEW_UNKNOWN" || code === "FINGERPRINT_MISMATCH")
+        return `view ${name} is not registered with its code`;
+      // A version that was retired does not keep its source as it was.
+      if (code === "DEFINITION_INVALID")
+        return `view ${name} cannot be computed over its source as it is now: ${(error as Error).message}`;
       throw error;
     }
   }

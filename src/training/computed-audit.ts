@@ -5,18 +5,21 @@ import { isOnefoldError } from "../base/errors.ts";
 import type { ServiceDefinition } from "../define/definition.ts";
 import type { StatusCode } from "../fold/view-fold.ts";
 import type { FittedService } from "../registry/fitted-service.ts";
+import { type RegistryOfAnyTime, registryOfAnyTime } from "../registry/registry-of-any-time.ts";
 import type { ComputedVector, ServedVector } from "../schema/served-vector.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
 import { serviceOfFit } from "../vector/service-to-compute.ts";
 import type { TrainingPorts } from "./ports.ts";
 
 export class ComputedAudit {
-  readonly #ports: Pick<TrainingPorts, "registry" | "fits">;
+  readonly #registry: RegistryOfAnyTime;
+  readonly #fits: TrainingPorts["fits"];
   /** By the service's fingerprint and fit; a sentence where there is none. */
   readonly #programs = new Map<string, ServiceProgram | string>();
 
-  constructor(ports: Pick<TrainingPorts, "registry" | "fits">) {
-    this.#ports = ports;
+  constructor({ registry, fits }: Pick<TrainingPorts, "registry" | "fits">) {
+    this.#registry = registryOfAnyTime(registry);
+    this.#fits = fits;
   }
 
   /** The program with its slots computed, or why that cannot be done. */
@@ -51,14 +54,13 @@ export class ComputedAudit {
   }
 
   #compile(service: string, { fingerprint, fit: version }: ComputedVector): ServiceProgram | string {
-    const { registry, fits } = this.#ports;
     try {
-      const fit = version === undefined ? null : fits.fitFor(service, fingerprint, version);
+      const fit = version === undefined ? null : this.#fits.fitFor(service, fingerprint, version);
       if (fit !== null && fit.fingerprint !== fingerprint)
         return `fit ${fit.version} of ${service} is of another definition`;
       const definition = this.#definitionOf(fingerprint, fit);
       if (definition === null) return `service ${service} is not registered as it was when it served`;
-      return compileServiceProgram(definition, registry, fit?.parameters);
+      return compileServiceProgram(definition, this.#registry, fit?.parameters);
     } catch (error) {
       if (!isOnefoldError(error)) throw error;
       return `service ${service} cannot be computed: ${error.message}`;
@@ -66,7 +68,8 @@ export class ComputedAudit {
   }
 
   #definitionOf(fingerprint: string, fit: FittedService | null): ServiceDefinition | null {
-    const { registry } = this.#ports;
-    return fit === null ? registry.serviceOfFingerprint(fingerprint) : serviceOfFit(registry, fit).definition;
+    return fit === null
+      ? this.#registry.serviceOfFingerprint(fingerprint)
+      : serviceOfFit(this.#registry, fit).definition;
   }
 }

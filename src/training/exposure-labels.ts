@@ -7,9 +7,9 @@ import { once } from "node:events";
 import { OnefoldError } from "../base/errors.ts";
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { type EntityDefinition, formatViewName, type ServiceDefinition } from "../define/definition.ts";
-import { type ExperimentDefinition, formatVariant } from "../define/experiment-definition.ts";
+import { formatVariant } from "../define/experiment-definition.ts";
 import { requestColumnsOf } from "../define/request-columns.ts";
-import type { Registry } from "../registry/registry.ts";
+import type { RegistryOfAnyTime } from "../registry/registry-of-any-time.ts";
 import { valueToJson } from "../schema/check-value.ts";
 import { decodeEntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
@@ -17,7 +17,8 @@ import type { Column } from "../schema/value.ts";
 import { encodeVectorToken } from "../schema/vector-token.ts";
 
 export interface ExposureLabelsRequest {
-  readonly registry: Registry;
+  /** What was served may have been retired since. */
+  readonly registry: RegistryOfAnyTime;
   /** For example `readServingLog(folder)`. */
   readonly vectors: AsyncIterable<ServedVector>;
   readonly experiment: string;
@@ -39,7 +40,7 @@ const TOKEN_COLUMN = "token";
 /** Throws `EXPERIMENT_UNKNOWN`, `REQUEST_INVALID`, `LOG_CORRUPT`, `FILE_UNREADABLE`, and `VALUES_MISSING` where there are none. */
 export async function writeExposureLabels(request: ExposureLabelsRequest): Promise<ExposureLabels> {
   const { registry, experiment, variant, path } = request;
-  const { variants } = experimentOfAnyTime(experiment, registry);
+  const { variants } = registry.experiment(experiment).definition;
   if (!variants.some((one) => formatVariant(one) === variant)) {
     throw new OnefoldError("REQUEST_INVALID", `${experiment} does not serve ${variant}`, {
       candidates: variants.map(formatVariant),
@@ -73,16 +74,12 @@ export async function writeExposureLabels(request: ExposureLabelsRequest): Promi
   });
 }
 
-/** Also one that was retired: its name is given to no other. */
-function experimentOfAnyTime(name: string, registry: Registry): ExperimentDefinition {
-  for (const { definition } of registry.retired()) {
-    if (definition.kind === "experiment" && definition.name === name) return definition;
-  }
-  return registry.experiment(name).definition;
-}
-
 /** What the key parts of an entity are called, unlike those of the other entities. */
-function keyNames(entity: EntityDefinition, entities: readonly string[], registry: Registry): readonly string[] {
+function keyNames(
+  entity: EntityDefinition,
+  entities: readonly string[],
+  registry: RegistryOfAnyTime,
+): readonly string[] {
   const others = entities
     .filter((name) => name !== entity.name)
     .flatMap((name) => registry.entity(name).definition.keys.map((key) => key.name));
@@ -102,7 +99,7 @@ function keyValues(entity: EntityDefinition, names: readonly string[], key: stri
 }
 
 /** In the order that the serving log has their values in. */
-function columnsOf(service: ServiceDefinition, registry: Registry): readonly Column[] {
+function columnsOf(service: ServiceDefinition, registry: RegistryOfAnyTime): readonly Column[] {
   const onDemand = new Map(registry.onDemandViews().map(({ definition }) => [formatViewName(definition), definition]));
   return requestColumnsOf(service.features, (name, version) => onDemand.get(formatViewName({ name, version })) ?? null)
     .columns;

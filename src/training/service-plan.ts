@@ -5,6 +5,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName, type EntityDefinition, type FeatureReference } from "../define/definition.ts";
 import { serviceId } from "../define/service-version.ts";
+import { registryOfAnyTime } from "../registry/registry-of-any-time.ts";
 import type { ValueType } from "../schema/value.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
 import { type ServiceToCompute, serviceToCompute, withoutTransformations } from "../vector/service-to-compute.ts";
@@ -108,7 +109,7 @@ export class JoinPlanner {
 
   /** Throws what `planService` throws. */
   add(service: ServiceToCompute, others: readonly ServiceToCompute[] = []): PlannedService {
-    const { registry } = this.#ports;
+    const registry = registryOfAnyTime(this.#ports.registry);
     const programs = [service, ...others].map((one): PlannedProgram => {
       const program = compileServiceProgram(one.definition, registry, one.fit?.parameters);
       const inputs = program.inputs.map((input) => this.#placeOf(input));

@@ -8,6 +8,7 @@
  * Names count as equal whatever their case, as columns of tables do.
  */
 import { OnefoldError } from "../base/errors.ts";
+import { registryOfAnyTime } from "../registry/registry-of-any-time.ts";
 import { type Column, formatType, sameType, type ValueType } from "../schema/value.ts";
 import { serviceToCompute } from "../vector/service-to-compute.ts";
 import type { ProgramOutput } from "../vector/service-program.ts";
@@ -47,7 +48,9 @@ export function planTraining(ports: TrainingPorts, choice: ServiceChoice, fit?: 
   const names = namesOf(choice);
   const fits = byService(names, fit, "fit");
   const planner = new JoinPlanner(ports);
-  const services = names.map((name) => planner.add(serviceToCompute(ports.registry, ports.fits, name, fits.get(name))));
+  // What was retired is trained on by its number.
+  const registry = registryOfAnyTime(ports.registry);
+  const services = names.map((name) => planner.add(serviceToCompute(registry, ports.fits, name, fits.get(name))));
   // Two names may mean one version.
   namesOf(services.map(({ service }) => service));
   const fitted = services.flatMap(({ service }, i) => (fits.has(names[i]!) ? [service] : []));

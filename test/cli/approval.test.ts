@@ -1,7 +1,14 @@
 /** Who must say yes to a plan, and what happens where nobody does. */
-import { describe, expect, it } from "vitest";
-import { approve, type Terminal } from "../../src/cli/approval.ts";
-import type { ReviewedPlan } from "../../src/platform/reviewed-plan.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { OnefoldError } from "../../src/base/errors.ts";
+import { applyApproved, approve, type Terminal } from "../../src/cli/approval.ts";
+import { count, type Definition, entity, mean, service, stream, t, view } from "../../src/index.ts";
+import { openPlatform, type Platform } from "../../src/platform.ts";
+import { type ReviewedPlan, reviewedPlan } from "../../src/platform/reviewed-plan.ts";
+import type { ApplyConditions, Plan } from "../../src/registry/registry.ts";
 import type { Broken } from "../../src/registry/plan-review.ts";
 
 function planWith(breaks: readonly Broken[], parts: Partial<ReviewedPlan> = {}): ReviewedPlan {
@@ -32,6 +39,77 @@ function answering(answer: string): { readonly terminal: Terminal; readonly aske
   return { terminal: { isTerminal: true, ask }, asked };
 }
 const nobody: Terminal = { isTerminal: false, ask: () => Promise.reject(new Error("there is no terminal")) };
+
+const user = entity("user", { user: t.string() });
+const clicks = stream("clicks", { columns: { user: t.string(), at: t.timestamp(), n: t.int64() }, eventTime: "at" });
+const totals = view("totals", { entity: user, source: clicks, features: { clicks: count(), mean_n: mean("n") } });
+const narrow = [user, clicks, totals, service("model", { features: [totals.pick("clicks")] })];
+
+describe("what nobody had to see", () => {
+  let folder: string;
+  let platform: Platform;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "onefold-approval-"));
+    platform = await openPlatform({ dataDir: folder });
+  });
+  afterEach(async () => {
+    await platform.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const plan = (): Promise<ReviewedPlan> => reviewedPlan(platform, narrow);
+
+  /** What others register, each after another plan was made. */
+  function applying(...meanwhile: readonly Definition[]): {
+    readonly attempts: string[];
+    apply(conditions: ApplyConditions): Promise<Plan>;
+  } {
+    const attempts: string[] = [];
+    const others = [...meanwhile];
+    const apply = async (conditions: ApplyConditions): Promise<Plan> => {
+      attempts.push(String(conditions.onlyOver));
+      const other = others.shift();
+      if (other !== undefined) await platform.apply([user, clicks, totals, other]);
+      return platform.apply(narrow, conditions);
+    };
+    return { attempts, apply };
+  }
+
+  it("is judged anew where somebody registers something meanwhile, and refused where it breaks that", async () => {
+    const { attempts, apply } = applying(service("model", { features: [totals] }));
+    await expect(applyApproved(plan, nobody, apply)).rejects.toMatchObject({ code: "APPROVAL_REQUIRED" });
+    expect(attempts).toHaveLength(1);
+    expect(platform.registry.service("model").definition.features).toHaveLength(2);
+  });
+
+  it("is so where there was nothing to change, too", async () => {
+    await platform.apply(narrow);
+    const { apply } = applying(service("model", { features: [totals] }));
+    await expect(applyApproved(plan, nobody, apply)).rejects.toMatchObject({ code: "APPROVAL_REQUIRED" });
+    expect(platform.registry.service("model").definition.features).toHaveLength(2);
+  });
+
+  it("is applied once it breaks nothing over what is there then", async () => {
+    const { attempts, apply } = applying(
+      service("one", { features: [totals] }),
+      service("two", { features: [totals] }),
+    );
+    expect(await applyApproved(plan, nobody, apply)).toMatchObject({ dirty: true });
+    expect(new Set(attempts).size).toBe(3);
+    expect(platform.registry.services()).toHaveLength(3);
+  });
+
+  it("is not tried for ever where the registry is not what has changed, and not at all where somebody saw it", async () => {
+    let attempts = 0;
+    const stale = (): Promise<never> => {
+      attempts++;
+      return Promise.reject(new OnefoldError("PLAN_STALE", "the definitions are others"));
+    };
+    await expect(applyApproved(plan, nobody, stale)).rejects.toMatchObject({ code: "PLAN_STALE" });
+    expect(attempts).toBe(2);
+    await expect(applyApproved(plan, answering("yes").terminal, stale)).rejects.toMatchObject({ code: "PLAN_STALE" });
+    expect(attempts).toBe(3);
+  });
+});
 
 describe("a plan", () => {
   it("is applied at a terminal by yes alone, once it was shown", async () => {

@@ -1,17 +1,31 @@
 /** A version that was retired: refused while it is read, then gone with its states and rows; what it gave can still be computed. */
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
-import { count, type Definition, entity, last, service, stream, t, view } from "../../src/index.ts";
+import {
+  count,
+  type Definition,
+  entity,
+  experiment,
+  last,
+  onDemand,
+  service,
+  stream,
+  sum,
+  t,
+  view,
+} from "../../src/index.ts";
 import { openLmdbStore } from "../../src/online-store/lmdb.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
+import { exposureLabels } from "../../src/platform/experiments/exposure-labels.ts";
 
 const START = parseMicros("2026-03-01T00:00:00Z");
 const MINUTE = 60_000_000;
+const FORCED = { by: "ada", force: true };
 const FIRST_COMMIT = "00000000000000000000.json";
 const DAY = 1440 * MINUTE;
 
@@ -131,6 +145,87 @@ it("is refused while it is read, kept or named, and given back whole once it is 
 
   // What it gave is computed again from the events, which stay.
   expect(await platform.audit({ states: true })).toMatchObject({ clean: true, missing: 0 });
+});
+
+const tip = onDemand("tip", {
+  inputs: [first],
+  request: { share: t.float64() },
+  outputs: { tip: t.float64() },
+  compute: ({ fare, share }) => ({ tip: fare === null ? null : fare * share }),
+});
+const tips = service("tips", { features: [first, tip] });
+const tips2 = service("tips", { version: 2, features: [second] });
+
+it("is audited with what its service made of its features, after a restart, too", async () => {
+  const all = [...definitions, tip, tips, tips2];
+  await platform.apply(all);
+  const answer = await platform.vector("tips@1", { rider_id: "a" }, { request: { share: 0.25 } });
+  expect(answer.features).toEqual({ fare: 16, tip: 4 });
+  for (const name of ["tips@1", "tip@1", "fares@1", "rider_rides@1"]) await platform.versions.retire(name, FORCED);
+  const whole = { clean: true, missing: 0, compared: 3, vectors: 1 };
+  expect(await platform.audit()).toMatchObject(whole);
+  await platform.close();
+  await open(all);
+  expect(await platform.audit()).toMatchObject(whole);
+});
+
+it("is trained on as it was served, by its number and by what an experiment gave of it", async () => {
+  const tried = experiment("tried", { service: [tips, tips2], weights: [1, 0], unit: rider });
+  const all = [...definitions, tip, tips, tips2, tried];
+  await platform.apply(all);
+  const { features, metadata } = await platform.vector(
+    "tried",
+    { rider_id: "a" },
+    { request: { share: 0.25 }, token: true },
+  );
+  expect(metadata["variant"]).toBe("tips@1");
+  const labels = join(folder, "labels.csv");
+  await writeFile(labels, `rider_id,share,token\na,0.25,${String(metadata["token"])}\n`);
+  await platform.experiments.stop("tried", { serve: "tips@2", by: "ada" });
+  const gone = ["tried", "tips@1", "tip@1", "fares@1", "rider_rides@1"];
+  for (const name of gone) await platform.versions.retire(name, FORCED);
+  await platform.close();
+  await open(all);
+  const exposed = { experiment: "tried", variant: "tips@1", path: join(folder, "exposures.ndjson") };
+  for (const request of [
+    { service: "tips@1", labels, knowledge: "as-served" as const },
+    await exposureLabels(platform, exposed),
+  ]) {
+    const set = await platform.train(request);
+    expect(set.rowCount).toBe(1);
+    expect(Object.fromEntries(set.columns.map((column) => [column.name, column.value(0)]))).toEqual(features);
+    expect(set.manifest.onDemandViews).toMatchObject([{ name: "tip", version: 1 }]);
+  }
+  // Its name means what is there now, and nothing is served or fitted by what is gone.
+  await expect(platform.train({ service: "fares@3", labels })).rejects.toMatchObject({ code: "SERVICE_UNKNOWN" });
+  await expect(platform.vector("tips@1", { rider_id: "a" })).rejects.toMatchObject({ code: "SERVICE_UNKNOWN" });
+});
+
+it("is counted as missing by the audit where its source has changed since, and nothing else is", async () => {
+  const taps = stream("taps", {
+    columns: { rider_id: t.string(), at: t.timestamp(), n: t.int64() },
+    eventTime: "at",
+  });
+  const totals = view("totals", { entity: rider, source: taps, features: { sum_n: sum("n") } });
+  const counts = view("counts", { entity: rider, source: taps, features: { taps: count() } });
+  const [summed, counted] = [service("summed", { features: [totals] }), service("counted", { features: [counts] })];
+  await platform.apply([rider, taps, totals, counts, summed, counted]);
+  await platform.push("taps", [{ rider_id: "a", at: { micros: clock.now() }, n: 2 }]);
+  for (const name of ["summed", "counted"]) await platform.vector(name, { rider_id: "a" });
+  await platform.versions.retire("summed@1", FORCED);
+  await platform.versions.retire("totals@1", FORCED);
+  await platform.apply([
+    stream("taps", {
+      columns: { rider_id: t.string(), at: t.timestamp(), n: t.float64().widenedFrom(t.int64()) },
+      eventTime: "at",
+    }),
+  ]);
+  const found = await platform.audit();
+  expect(found).toMatchObject({ vectors: 2, compared: 1, mismatched: 0, missing: 1 });
+  expect(found.missingReasons).toEqual([
+    expect.stringMatching(/^view totals@1 cannot be computed over its source as it is now: sum gives float64/),
+  ]);
+  expect(await platform.checks.skew.round()).toMatchObject({ vectors: 2, unknown: 1, mismatched: 0 });
 });
 
 it("that crashed before its states were gone has none after it is opened again", async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { col, count, custom, entity, last, mean, service, stream, t, view } from "../../src/index.ts";
+import { col, count, custom, entity, experiment, last, mean, service, stream, t, view } from "../../src/index.ts";
 import { openPlatform, type Platform } from "../../src/platform.ts";
 import { reviewedPlan } from "../../src/platform/reviewed-plan.ts";
 import { loadedProblems } from "../../src/registry/plan-review.ts";
@@ -72,6 +72,22 @@ it("knows what models have reported, and is breaking where one uses what is lost
   ]);
   const removed = plan.removed.map(({ kind, name }) => `${kind} ${name}`);
   expect(removed.toSorted()).toEqual(["entity user", "stream clicks", "view totals@1"]);
+});
+
+it("names the experiments that serve what changes, and refuses it while one runs", async () => {
+  const narrow = service("narrow", { features: [totals.pick("clicks")] });
+  const trial = experiment("trial", { service: [model, narrow], weights: [1, 1], unit: user });
+  await platform.apply([...base, narrow, trial]);
+  const wider = service("narrow", { features: [totals] });
+  const refused = await reviewedPlan(platform, [wider]);
+  expect(refused).toMatchObject({ refused: true, breaking: false });
+  expect(refused.changes[0]!.breaks).toMatchObject([{ effect: "differs", kind: "experiment", name: "trial" }]);
+  await platform.experiments.stop("trial", { serve: "narrow@1", by: "ada" });
+  const stopped = await reviewedPlan(platform, [wider]);
+  expect(stopped).toMatchObject({ refused: false, breaking: false });
+  expect(stopped.changes[0]!.breaks).toMatchObject([{ effect: "differs", kind: "experiment", name: "trial" }]);
+  const other = service("model", { features: [totals.pick("clicks")] });
+  expect((await reviewedPlan(platform, [other])).changes[0]!.breaks).toMatchObject([{ kind: "service" }]);
 });
 
 it("applies over the very registry that it was made of, and over no other", async () => {

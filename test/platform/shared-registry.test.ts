@@ -153,6 +153,16 @@ describePostgres("servers that share a registry", () => {
     await one.versions.rollback("visitor", { by: "ada", keep: "0" });
     await soon(isAnswered(other, "visits"));
     await one.versions.promote("visitor@2", { by: "ada", keep: "0" });
+    // Who serves nothing knows of no readers, and does not take that for none.
+    const elsewhere = await open("nowhere", { mode: "read" });
+    const asked = elsewhere.versions.retire("visitor@1", { by: "eve" });
+    await expect(asked).rejects.toMatchObject({ code: "STILL_READ" });
+    await expect(asked).rejects.toThrow(
+      /^visitor@1 cannot be retired:\n {2}who has read it in 7 days is not known here: /,
+    );
+    const dry = await elsewhere.versions.retire("visitor@1", { by: "eve", dry_run: true });
+    expect(dry).toMatchObject({ readers: [], recent_reads: null });
+    expect((await one.versions.retire("visitor@1", { by: "ada", dry_run: true })).recent_reads).not.toBeNull();
     await one.versions.retire("visitor@1", { by: "ada", force: true });
     await one.versions.retire("totals@1", { by: "ada", force: true });
     await soon(() => other.registry.views().length === 1);

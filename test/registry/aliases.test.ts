@@ -63,6 +63,21 @@ describeOnEach("aliases", (backend) => {
     ]);
   });
 
+  it("go back once for a rollback that says from where, however often it is asked for", async () => {
+    for (const one of [1, 2, 3]) await registry.moveAlias(promote(`model@${one}`));
+    await registry.moveAlias(rollback("model", { from: 3 }));
+    for (let again = 0; again < 2; again++) {
+      expect((await refusal(() => registry.moveAlias(rollback("model", { from: 3 })))).code).toBe("ALIAS_MOVED");
+      expect(meant("model")).toBe(2);
+    }
+    await registry.moveAlias(rollback("model"));
+    expect(meant("model")).toBe(1);
+    // Where there is nothing before it, too.
+    await registry.moveAlias(promote("model@1", { alias: "canary" }));
+    const canary = { alias: "canary", from: 2 };
+    expect((await refusal(() => registry.moveAlias(rollback("model", canary)))).code).toBe("ALIAS_MOVED");
+  });
+
   it("are of views, too", async () => {
     await registry.apply([changedView({ version: 2 })]);
     expect(registry.view("spend").definition.version).toBe(2);

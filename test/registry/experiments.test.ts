@@ -120,6 +120,40 @@ describeOnEach("experiments of a registry", (backend) => {
     expect(await isAsIs()).toBe(true);
   });
 
+  it("keep what they run with as it is, their shadow, too, until they are stopped", async () => {
+    const shadowed = experiment("watched", {
+      service: [plain, rich],
+      weights: [1, 0],
+      unit: "user",
+      shadow: { service: "model@1", share: 1 },
+    });
+    await registry.apply([shadowed]);
+    const narrow = [
+      service("risk", { features: [spend.pick("mean_amount_1h")] }),
+      service("risk_more", { features: [spend.pick("payments_1h")] }),
+      service("model", { features: [spend.pick("payments_1h")] }),
+    ];
+    for (const one of narrow) {
+      const { refused, changes } = registry.plan([one]);
+      expect([one.name, refused]).toEqual([one.name, true]);
+      expect(changes[0]!.details.at(-1)).toMatch(
+        /^experiment \w+ runs with \w+@1, whose values would change under its units/,
+      );
+      expect(await codeOf(registry.apply([one]))).toBe("DEFINITION_CHANGED");
+    }
+    expect(registry.plan([{ ...plain, description: "what it says of itself may change" }]).refused).toBe(false);
+    // What begins with the change has served nothing else.
+    const other = experiment("other", {
+      service: [service("late", { features: [spend] }), rich],
+      weights: [1, 1],
+      unit: "user",
+    });
+    expect(registry.plan([service("late", { features: [spend] }), other]).refused).toBe(false);
+    for (const name of ["risk_v2", "watched"]) await registry.stepExperiment(name, { serve: "risk@1" }, "ada");
+    expect(registry.plan(narrow).refused).toBe(false);
+    await registry.apply(narrow);
+  });
+
   it("raise the format of what is stored only where there are some", async () => {
     expect((JSON.parse(await backend.text()) as { format: number }).format).toBe(2);
     expect(decodeRegistry(await backend.text(), "here").definitions).toHaveLength(definitions.length);

@@ -15,7 +15,7 @@ import type { AppliedChange } from "../../src/registry/registry.ts";
 import { toData } from "../../src/registry/definition-data.ts";
 import { all, changedSource, model, payments, spend, user } from "./example-definitions.ts";
 
-const NOBODY: Readers = { fits: [], models: [], aliases: [] };
+const NOBODY: Readers = { fits: [], models: [], aliases: [], experiments: [] };
 const APPLIED_AT = "2026-11-01T00:00:00Z";
 
 function review(
@@ -84,6 +84,21 @@ describe("a service that changes", () => {
     ]);
   });
 
+  it("gives the units of experiments that serve it other values, and says of which", () => {
+    const experiments = [
+      { name: "trial", serves: ["other@1", "model@1"] },
+      { name: "another", serves: ["model@2"] },
+    ];
+    const reviewed = review([narrow], all, { ...NOBODY, experiments });
+    expect(reviewed.changes[0]!.breaks).toContainEqual({
+      effect: "differs",
+      kind: "experiment",
+      name: "trial",
+      why: "it serves model@1, so its units are served other values from then on",
+    });
+    expect(breaksOf(reviewed, "model").filter((text) => text.startsWith("experiment"))).toHaveLength(1);
+  });
+
   it("has vectors refused where it is fitted, until it is fitted again", () => {
     const scaled = (names: object): ServiceDefinition =>
       service("model", { features: [spend], transform: names as never });
@@ -92,13 +107,10 @@ describe("a service that changes", () => {
       scaled({ scaled: standardize("mean_amount_1h") }),
     ];
     const registered = [user, payments, spend, before];
-    const [refused] = breaksOf(
-      review([after], registered, { fits: [fitOf(before)], models: [], aliases: [] }),
-      "model",
-    );
+    const [refused] = breaksOf(review([after], registered, { ...NOBODY, fits: [fitOf(before)] }), "model");
     expect(refused).toContain("vectors are refused until the service is fitted again");
     const [taken] = breaksOf(
-      review([after], registered, { fits: [fitOf(after), fitOf(before, 2)], models: [], aliases: [] }),
+      review([after], registered, { ...NOBODY, fits: [fitOf(after), fitOf(before, 2)] }),
       "model",
     );
     expect(taken).toContain("an earlier fit, of the definition as it would be, takes its place");

@@ -3,14 +3,16 @@ import { beforeEach, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
 import type { OnefoldError } from "../../src/base/errors.ts";
 import { type Micros, parseMicros } from "../../src/base/micros.ts";
+import { count } from "../../src/define/aggregation-builder.ts";
 import { alert, retrain } from "../../src/define/alert.ts";
 import { webhook } from "../../src/define/destination.ts";
 import { experiment } from "../../src/define/experiment.ts";
 import { service } from "../../src/define/service.ts";
+import { view } from "../../src/define/view.ts";
 import { fingerprint } from "../../src/registry/fingerprint.ts";
 import type { SharedRegistry } from "../../src/registry/stored-registry.ts";
 import { describeOnEach } from "./backends.ts";
-import { all, changedView, model, spend } from "./example-definitions.ts";
+import { all, changedView, model, payments, spend, user } from "./example-definitions.ts";
 
 const DAY = 86_400_000_000;
 const START = parseMicros("2026-01-01T00:00:00Z");
@@ -61,6 +63,28 @@ describeOnEach("retiring", (backend) => {
     ]);
     expect(registry.readersOf({ target: "spend@2" }).readers).toEqual(["service model@2 reads it"]);
     expect(registry.retired()).toEqual([]);
+  });
+
+  it("refuses what has the last feature that a rule watches by its name alone", async () => {
+    const hook = webhook("hook", { url: "http://127.0.0.1:9/" });
+    const old = view("old", { entity: user, source: payments, features: { only_here: count() } });
+    const named = service("named", { features: [old.prefix("its_")] });
+    const rules = [
+      alert("of_a_view", { on: "drift", feature: "only_here", to: hook }),
+      alert("of_a_vector", { on: "drift", feature: "its_only_here", to: hook }),
+      alert("of_many", { on: "drift", feature: "payments_1h", to: hook }),
+    ];
+    await registry.apply([old, named, hook, ...rules]);
+    expect(registry.readersOf({ target: "named@1" }).readers).toEqual(["alert of_a_vector reads it"]);
+    expect(registry.readersOf({ target: "old@1" }).readers).toEqual([
+      "service named reads it",
+      "alert of_a_view reads it",
+    ]);
+    expect(registry.readersOf({ target: "spend@1" }).readers).toEqual(["service model reads it"]);
+    // What they watch elsewhere as well may go, and they are applied as they were.
+    await retire("model@1");
+    await retire("spend@1");
+    expect(registry.plan([...rules, hook])).toMatchObject({ dirty: false, refused: false });
   });
 
   it("takes it out once nothing does, keeps what it was, and never gives its number to anything else", async () => {

@@ -95,6 +95,38 @@ describe("a shadow", () => {
     expect(seen[0]!.isOneMoment).toBe(true);
   });
 
+  it("is read before what was served, and behind it, in turn, so that neither alone waits for states", async () => {
+    const order: string[] = [];
+    const { view } = world;
+    const watchedViews = new Set<object>();
+    Object.assign(world, {
+      view: (name: string, version: number | "dev") => {
+        const served = view(name, version);
+        const { state } = served;
+        if (watchedViews.has(served)) return served;
+        watchedViews.add(served);
+        return Object.assign(served, {
+          state: (key: Parameters<typeof state>[0]) => {
+            order.push(`${name}@${version}`);
+            return state(key);
+          },
+        });
+      },
+    });
+    world.arrive({ origin: "JFK", delay: 8 });
+    const first: string[] = [];
+    for (let asked = 1; asked <= 4; asked++) {
+      expect(ask("JFK")).toBe(8);
+      order.length = 0;
+      await until(() => seen.length === asked);
+      first.push(order[0]!);
+      expect(order.toSorted()).toEqual(["origin_delays@1", "origin_delays@2", "route_delays@1"]);
+    }
+    expect(first).toEqual(["route_delays@1", "origin_delays@1", "route_delays@1", "origin_delays@1"]);
+    expect(seen.map(({ served }) => served["mean_delay_1h"])).toEqual([8, 8, 8, 8]);
+    expect(seen.map(({ shadow }) => shadow["mean_delay_1h"])).toEqual([8, 8, 8, 8]);
+  });
+
   it("is computed for the share that is taken alone, and not beside itself or for other experiments", async () => {
     const shares: number[] = [];
     takes = (share) => shares.push(share) % 2 === 0;

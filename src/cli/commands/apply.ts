@@ -4,10 +4,12 @@ import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { ApplyConditions, Plan } from "../../registry/registry.ts";
-import { approve, processTerminal } from "../approval.ts";
+import type { ReviewedPlan } from "../../platform/reviewed-plan.ts";
+import { applyApproved, processTerminal } from "../approval.ts";
 import { formatChanges } from "../change-text.ts";
 import { kafkaSettingsOf, type KafkaOptions, withKafkaOptions } from "../kafka-options.ts";
 import { createOutput } from "../output.ts";
+import type { AskedApply } from "../served-works.ts";
 import { printWarnings, refuseWarnings } from "../purity/definition-warnings.ts";
 import type { Impurity } from "../purity/find-impurities.ts";
 import {
@@ -39,14 +41,19 @@ export function applyCommand(): Command {
     const { definitions, warnings } = await requireCheckedDefinitions(options);
     if (options.strict === true) refuseWarnings(warnings);
     if (options.kafka !== undefined) await refuseUnfitTopics(definitions, options);
-    const conditions = await approved(definitions, planFile, options);
     const access = accessToRegister(options, "own-or-create");
-    const asked = { definitions: resolve(options.definitions ?? DEFINITIONS_FILE), ...conditions };
-    const plan = await output.withProgress("apply", (onProgress) =>
-      asOwner(options, access, { definitions, onProgress }, { work: "apply", asked, onProgress }, (platform) =>
-        platform.apply(definitions, { ...conditions, onProgress }),
-      ),
-    );
+    const file = resolve(options.definitions ?? DEFINITIONS_FILE);
+    const { definitionsDigest } = await import("../../registry/plan-review.ts");
+    const digest = definitionsDigest(definitions);
+    const apply = (conditions: ApplyConditions): Promise<Plan> => {
+      const asked: AskedApply = { definitions: file, digest, ...conditions };
+      return output.withProgress("apply", (onProgress) =>
+        asOwner(options, access, { definitions, onProgress }, { work: "apply", asked, onProgress }, (platform) =>
+          platform.apply(definitions, { ...conditions, onProgress }),
+        ),
+      );
+    };
+    const plan = await applied(definitions, planFile, options, apply);
     const { workerNotes } = await import("../../platform/kafka/worker-notes.ts");
     for (const note of workerNotes(definitions, false)) output.note(`note: ${note}`);
     printPlan(plan, warnings, options);
@@ -54,23 +61,25 @@ export function applyCommand(): Command {
   return withStandardOptions(command);
 }
 
-/** What the registry must be for what was approved to be applied. Throws `PLAN_STALE`, `CANCELLED`, `APPROVAL_REQUIRED`. */
-async function approved(
+/** Applies what was approved. Throws `PLAN_STALE`, `CANCELLED`, `APPROVAL_REQUIRED`. */
+async function applied(
   definitions: readonly Definition[],
   planFile: string | undefined,
   options: ApplyOptions,
-): Promise<ApplyConditions> {
+  apply: (conditions: ApplyConditions) => Promise<Plan>,
+): Promise<Plan> {
   if (planFile !== undefined) {
     const { plannedOver } = await import("../plan-file.ts");
-    return { onlyOver: await plannedOver(planFile, definitions) };
+    return apply({ onlyOver: await plannedOver(planFile, definitions) });
   }
-  if (options.autoApprove === true) return {};
+  if (options.autoApprove === true) return apply({});
   const terminal = processTerminal();
-  const plan = await withPlatformOf(options, "read-or-empty", { definitions }, (platform) =>
-    // Where nobody looks at them, costs are not estimated.
-    review(platform, definitions, { ...options, costs: terminal.isTerminal }),
-  );
-  return (await approve(plan, terminal)) ? { onlyOver: plan.base } : {};
+  const plan = (): Promise<ReviewedPlan> =>
+    withPlatformOf(options, "read-or-empty", { definitions }, (platform) =>
+      // Where nobody looks at them, costs are not estimated.
+      review(platform, definitions, { ...options, costs: terminal.isTerminal }),
+    );
+  return applyApproved(plan, terminal, apply);
 }
 
 /** Every topic that is missing, or cannot be folded as its source says. */

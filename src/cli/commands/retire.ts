@@ -65,10 +65,13 @@ function formatRetirement({ retired, name, version, readers, recent_reads: reads
     `${formatCount(bytes.table_bytes)} bytes of feature rows`,
   ].join(", ");
   if (retired) return `${what} is retired; given back: ${given}`;
-  const keeps = [...readers, ...reads.map(readText)];
+  const keeps = [...readers, ...(reads?.map(readText) ?? [UNKNOWN_READS])];
   if (keeps.length === 0) return `nothing reads ${what}; retiring it gives back ${given}`;
   return [`${what} would not be retired:`, ...keeps.map((line) => `  ${line}`)].join("\n");
 }
+
+const UNKNOWN_READS =
+  "who has read it lately is not known here: ask each server on the registry with --dry-run (--force passes over reads)";
 
 function readText({ consumer, reads, last_read_on: on }: RecentReads): string {
   const who = consumer === "" ? "somebody without a name" : `the consumer ${consumer}`;

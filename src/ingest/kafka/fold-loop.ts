@@ -34,6 +34,8 @@ export interface FoldLoopOptions {
   readonly topics: ReadonlyMap<string, TopicFacts>;
   /** States kept in memory, of all partitions together. */
   readonly statesMax: number;
+  /** On a cluster: how often positions are stored at most, and all their marks written anew; by default what suits a server. */
+  readonly marking?: { readonly putEveryMs: number; readonly allEveryMs: number };
   /** Is shown a part of what is folded, of views that are not behind the others. */
   readonly sight?: FoldSight;
   /** Told of what was taken, once it is in the store. */
@@ -84,6 +86,7 @@ export class FoldLoop {
     this.#positions = new StoredPositions({
       store: options.store,
       tellsJudged: of === "claims",
+      marking: options.marking,
       letGo: (fold) => this.#letGo(nameOf(fold)),
     });
     for (const plan of plans) {
@@ -241,11 +244,16 @@ export class FoldLoop {
     this.#positions.refuseOther();
     const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#open.has(topic));
     if (fresh.length === 0) return;
-    const stored = await this.#positions.read(fresh.map(([, each]) => each));
     const starts = new Map<string, number[]>();
-    for (const [i, [name, { topic, partition }]] of fresh.entries()) {
+    for (const [, { topic }] of fresh) {
       if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
-      const startOffset = starts.get(topic)![partition] ?? 0;
+    }
+    const places = fresh.map(([, { topic, partition }]) => {
+      return { topic, partition, startOffset: starts.get(topic)![partition] ?? 0 };
+    });
+    const stored = await this.#positions.read(places);
+    for (const [i, [name, { topic, partition }]] of fresh.entries()) {
+      const { startOffset } = places[i]!;
       const [position, latePosition] = stored[i]!;
       const place = { partition, topicId: topics.get(topic)!.id, startOffset, position };
       const { main, late } = this.#open.get(topic)!(place, latePosition);

@@ -9,6 +9,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
+import { isOnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import { REFUSED_KEPT_MS, type Verdict } from "./claim-fold.ts";
@@ -170,7 +171,12 @@ export class RouteLoop {
       const partitions = Math.max(topics.get(topic)!.partitionCount, partition + 1);
       return { topic, partition, note: { partitions, lastEventAt: null } };
     });
-    await this.#whole.tell(store, notes);
+    try {
+      await this.#whole.tell(store, notes);
+    } catch (error) {
+      // Routing does not wait for the store: that the note grows old says enough.
+      if (!isOnefoldError(error)) throw error;
+    }
   }
 
   /**

@@ -31,54 +31,63 @@ import {
 
 /** What is not replicated yet is asked about again after this. */
 const AGAIN_MS = 200;
+/** Where positions are marked among the states, they are stored so often at most, and all marks written anew. */
+const MARKING = { putEveryMs: 500, allEveryMs: 30_000 };
 
 export interface StoredPositionsOptions {
   readonly store: OnlineStore;
   /** Of partitions of claims. */
   readonly tellsJudged: boolean;
   letGo(fold: FoldedPartition): void;
+  readonly marking?: typeof MARKING | undefined;
 }
 
 export class StoredPositions {
   readonly #options: StoredPositionsOptions;
+  readonly #marking: typeof MARKING;
   readonly #groups: MarkedGroups;
   /** Whose states are written. */
   #unwritten = new Set<FoldedPartition>();
   #connectionsLost: number | undefined;
   #hasBegun = false;
   #againMs = 0;
+  #nextPutMs = 0;
   #heldSinceMs: number | null = null;
 
   constructor(options: StoredPositionsOptions) {
     this.#options = options;
-    this.#groups = new MarkedGroups(options.store.marks);
+    this.#marking = options.marking ?? MARKING;
+    this.#groups = new MarkedGroups(options.store.marks, this.#marking.allEveryMs);
   }
 
   /**
    * As they are stored, of the folds of a partition that are one with the others and of those that are late. One whose
-   * states are lost is put back first. Throws as the store does.
+   * states are lost is put back first. Throws as the store does, and `KAFKA_RECORDS_GONE` where the topic no longer has what
+   * would have to be folded again: then the position stays.
    */
   async read(
-    partitions: readonly TopicPartition[],
+    partitions: readonly (TopicPartition & { readonly startOffset: number })[],
   ): Promise<(readonly [main: FoldPosition | null, late: FoldPosition | null])[]> {
     this.begin();
     const { store } = this.#options;
-    const names = partitions.flatMap(({ topic, partition }) =>
-      [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
+    const places = partitions.flatMap(({ topic, partition, startOffset }) =>
+      [false, true].map((isLate) => ({ name: positionMetaName(topic, partition, isLate), startOffset })),
     );
-    const { metas } = await store.read([], names);
-    const positions: (FoldPosition | null)[] = [];
-    const lost: MetaWrite[] = [];
-    for (const [i, name] of names.entries()) {
-      const bytes = metas[i] ?? null;
-      const stored = bytes === null ? null : decodePosition(bytes);
-      const sound = await soundPosition(store.marks, name, stored);
-      positions.push(sound);
-      if (sound !== stored) lost.push({ name, bytes: sound === null ? null : encodePosition(sound) });
-    }
+    const { metas } = await store.read(
+      [],
+      places.map(({ name }) => name),
+    );
+    const stored = metas.map((bytes) => (bytes === null ? null : decodePosition(bytes)));
+    const sound = await Promise.all(places.map(({ name }, i) => soundPosition(store.marks, name, stored[i] ?? null)));
     this.refuseOther();
+    const lost = places.flatMap(({ name, startOffset }, i): MetaWrite[] => {
+      const position = sound[i]!;
+      if (position === stored[i]) return [];
+      if ((position?.offset ?? 0) < startOffset) throw gone(name, startOffset);
+      return [{ name, bytes: position === null ? null : encodePosition(position) }];
+    });
     if (lost.length > 0) await store.commit([], lost);
-    return partitions.map((_, i) => [positions[2 * i] ?? null, positions[2 * i + 1] ?? null]);
+    return partitions.map((_, i) => [sound[2 * i] ?? null, sound[2 * i + 1] ?? null]);
   }
 
   /** A fold of a position that was read. */
@@ -139,24 +148,29 @@ export class StoredPositions {
   /** Of folds whose states are written up to where they stand, and of those that had to wait before. */
   async write(folds: readonly FoldedPartition[]): Promise<void> {
     for (const fold of folds) this.#unwritten.add(fold);
-    if (this.#unwritten.size === 0) return;
-    if (await this.#isReplicated()) {
-      const writes = Array.from(this.#unwritten, (fold) => ({ fold, position: fold.position }));
-      await this.#put(writes, "all");
-      for (const { fold, position } of writes) {
-        fold.storedOffset = Math.max(fold.storedOffset, position.offset);
-        this.#unwritten.delete(fold);
-      }
-    } else if (this.#options.tellsJudged) await this.#tellJudged();
+    if (this.#unwritten.size === 0 || !this.#mayPut()) return;
+    const prepared = await this.#prepare([...this.#unwritten], "all");
+    // Of the marks, too: a copy that lacks some would lead further back than anything was lost.
+    if (await this.#isReplicated()) await this.#put(prepared);
+    else if (this.#options.tellsJudged) await this.#tellJudged(prepared);
   }
 
-  /** A worker that woke up late may have put an older position in the place of a newer one: no harm, but no use either. */
+  /**
+   * A worker that woke up late may have put an older position in the place of a newer one: no harm, but no use either. And
+   * what stands for long is marked again.
+   */
   async lookAfter(folds: readonly FoldedPartition[]): Promise<void> {
     const stored = folds.filter(({ offset, storedOffset }) => offset === storedOffset);
-    await this.#put(
-      stored.map((fold) => ({ fold, position: fold.position })),
-      "older",
-    );
+    const prepared = await this.#prepare(stored, "older");
+    if (prepared.length > 0 && (await this.#isReplicated())) await this.#put(prepared);
+  }
+
+  /** Marks are many where there are any; routers wait for what is judged. */
+  #mayPut(): boolean {
+    const { store, tellsJudged } = this.#options;
+    if (tellsJudged || store.marks === undefined) return true;
+    const now = performance.now();
+    return now >= this.#againMs && now >= this.#nextPutMs;
   }
 
   async #isReplicated(): Promise<boolean> {
@@ -170,55 +184,55 @@ export class StoredPositions {
     return isReplicated;
   }
 
-  async #put(
-    writes: readonly { readonly fold: FoldedPartition; readonly position: FoldPosition }[],
-    which: "all" | "older",
-  ): Promise<void> {
+  /** Those that are to be stored, marked. */
+  async #prepare(folds: readonly FoldedPartition[], which: "all" | "older"): Promise<readonly NamedPosition[]> {
     const { store } = this.#options;
-    const names = writes.map(({ fold: { options, isLate } }) =>
-      positionMetaName(options.route.topic, options.partition, isLate),
-    );
+    const names = folds.map(({ options, isLate }) => positionMetaName(options.route.topic, options.partition, isLate));
     const { metas } = await store.read([], names);
     const positions: NamedPosition[] = [];
-    for (const [i, { fold, position }] of writes.entries()) {
+    for (const [i, fold] of folds.entries()) {
+      const { position } = fold;
       const bytes = metas[i] ?? null;
       const stored = bytes === null ? null : decodePosition(bytes);
       if (stored !== null && isFurther(stored, position)) this.#options.letGo(fold);
-      else if (which === "all" || (stored !== null && stored.offset < position.offset)) {
+      else if (which === "all" || this.#groups.isDue(fold) || (stored !== null && stored.offset < position.offset)) {
         positions.push({ fold, name: names[i]!, position });
       }
     }
     this.refuseOther();
-    const marked = await this.#groups.mark(positions);
-    this.refuseOther();
-    await store.commit(
-      [],
-      marked.map(({ name, position }) => ({ name, bytes: encodePosition(position) })),
-    );
-    this.#groups.stored(marked);
+    return this.#groups.mark(positions);
   }
 
-  async #tellJudged(): Promise<void> {
+  async #put(prepared: readonly NamedPosition[]): Promise<void> {
+    this.refuseOther();
+    await this.#options.store.commit(
+      [],
+      prepared.map(({ name, position }) => ({ name, bytes: encodePosition(position) })),
+    );
+    for (const { fold, position } of prepared) {
+      fold.storedOffset = Math.max(fold.storedOffset, position.offset);
+      this.#unwritten.delete(fold);
+    }
+    this.#nextPutMs = performance.now() + this.#marking.putEveryMs;
+  }
+
+  async #tellJudged(prepared: readonly NamedPosition[]): Promise<void> {
     const { store } = this.#options;
     const servers = store.servers ?? "";
-    const unwritten = Array.from(this.#unwritten, (fold): NamedPosition => {
+    const judged = prepared.map(({ fold, position }): MetaWrite => {
       const { route, partition } = fold.options;
-      return { fold, name: positionMetaName(route.topic, partition), position: fold.position };
+      const bytes = new Uint8Array(Buffer.from(JSON.stringify({ servers, position })));
+      return { name: judgedMetaName(route.topic, partition), bytes };
     });
-    this.refuseOther();
-    const marked = await this.#groups.mark(unwritten);
-    const judged = marked.map(
-      ({
-        fold: {
-          options: { route, partition },
-        },
-        position,
-      }): MetaWrite => {
-        const bytes = new Uint8Array(Buffer.from(JSON.stringify({ servers, position })));
-        return { name: judgedMetaName(route.topic, partition), bytes };
-      },
-    );
     this.refuseOther();
     await store.commit([], judged);
   }
+}
+
+function gone(name: string, startOffset: number): OnefoldError {
+  return new OnefoldError(
+    "KAFKA_RECORDS_GONE",
+    `the online store has lost states of ${name} that were folded from records before ${startOffset}, which the topic no longer has`,
+    { where: name, hint: "restore the online store, or give the views another version, folded from what there is" },
+  );
 }

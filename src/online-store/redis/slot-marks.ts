@@ -15,6 +15,8 @@ import { type RedisKeys, tagOf } from "./redis-keys.ts";
 import type { RedisArgument, RedisLink } from "./redis-link.ts";
 
 const SLOTS_A_GROUP = 256;
+/** So much at once, within the time limit of a round trip. */
+const ROUND_BYTES = 2 * 1024 * 1024;
 
 export class SlotMarks implements StateMarks {
   readonly #link: Pick<RedisLink, "send" | "sendUnlessLost" | "connectionsLost">;
@@ -41,7 +43,15 @@ export class SlotMarks implements StateMarks {
     const commands = [...fields].flatMap(([group, own]) =>
       this.#places(group).map((key) => ({ name: "hset", args: [key, ...own] })),
     );
-    await this.#link.sendUnlessLost(commands, this.#link.connectionsLost);
+    const { connectionsLost } = this.#link;
+    for (let from = 0; from < commands.length;) {
+      let to = from;
+      for (let bytes = 0; to < commands.length && bytes < ROUND_BYTES; to++) {
+        for (const arg of commands[to]!.args) bytes += typeof arg === "number" ? 8 : arg.length;
+      }
+      await this.#link.sendUnlessLost(commands.slice(from, to), connectionsLost);
+      from = to;
+    }
   }
 
   async read(

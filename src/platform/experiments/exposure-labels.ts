@@ -1,6 +1,7 @@
 /** Exposures of a data folder's serving log as label rows, and what `train` is told of them. */
 import { join } from "node:path";
 import type { Registry } from "../../registry/registry.ts";
+import { registryOfAnyTime } from "../../registry/registry-of-any-time.ts";
 import { readServingLog } from "../../schema/served-vector.ts";
 import { writeExposureLabels } from "../../training/exposure-labels.ts";
 
@@ -24,6 +25,10 @@ export async function exposureLabels(
   readonly keyColumns: Readonly<Record<string, readonly string[]>>;
 }> {
   const vectors = readServingLog(join(dataDir, "serving-log"));
-  const { tokenColumn, keyColumns } = await writeExposureLabels({ ...asked, registry, vectors });
+  const { tokenColumn, keyColumns } = await writeExposureLabels({
+    ...asked,
+    registry: registryOfAnyTime(registry),
+    vectors,
+  });
   return { service: [asked.variant], labels: asked.path, knowledge: "as-served", tokenColumn, keyColumns };
 }

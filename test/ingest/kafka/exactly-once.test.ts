@@ -217,6 +217,7 @@ describe("routing and folding without transactions", () => {
       const cluster = seed % 2 === 0 ? new SimulatedCluster(randomFrom(seed + 1_000_000)) : null;
       const real: OnlineStore = cluster ?? new MemoryOnlineStore();
       let areFaultsOver = false;
+      const newMarking = () => ({ putEveryMs: chance(0.8) ? 0 : 1, allEveryMs: chance(0.5) ? 0 : 30_000 });
       const newStore = (): FaultyStore => {
         const store = new FaultyStore(real);
         store.beforeRead = async () => {
@@ -262,7 +263,7 @@ describe("routing and folding without transactions", () => {
       ): { loop: FoldLoop; store: FaultyStore; turn: Promise<unknown> | null } => {
         const store = newStore();
         const options = { connection: topics, store: store.asStore(), clock: clockOf(0), plans, topics: facts };
-        const loop = new FoldLoop({ ...options, statesMax: chance(0.5) ? 4 : 1000 });
+        const loop = new FoldLoop({ ...options, marking: newMarking(), statesMax: chance(0.5) ? 4 : 1000 });
         loop.own(plan!.routes.flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition }))));
         return { loop, store, turn: null };
       };
@@ -275,7 +276,7 @@ describe("routing and folding without transactions", () => {
           plans: [plan!],
           topics: facts,
         };
-        const loop = new FoldLoop({ ...options, statesMax: 10, of: "claims" });
+        const loop = new FoldLoop({ ...options, marking: newMarking(), statesMax: 10, of: "claims" });
         loop.own([0, 1].map((partition) => ({ topic: plan!.claims!.topic, partition })));
         return { loop, store, turn: null };
       };
