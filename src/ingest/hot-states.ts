@@ -157,7 +157,7 @@ export class HotStates<S extends ViewState = ViewState> {
     return entry;
   }
 
-  /** Encoded size when last read or written; 0 where it is not in memory or was never written. */
+  /** Encoded size when last read or written; 0 where it is kept as bytes alone, is not in memory or was never written. */
   bytesOf(key: EntityKey): number {
     return (this.#entries.get(key) ?? this.#guests.get(key))?.bytes ?? 0;
   }

@@ -174,8 +174,9 @@ export class RouteLoop {
     try {
       await this.#whole.tell(store, notes);
     } catch (error) {
-      // Routing does not wait for the store: that the note grows old says enough.
-      if (!isOnefoldError(error)) throw error;
+      // Routing does not wait for a store that is away: that the note grows old says enough.
+      const isAway = isOnefoldError(error) && (error.code === "STORE_UNAVAILABLE" || error.code === "STORE_TIMEOUT");
+      if (!isAway) throw error;
     }
   }
 

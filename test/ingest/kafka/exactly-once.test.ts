@@ -3,6 +3,7 @@
  * store ends with the states, and the dead letters are those, of one fold of the internal topics that nothing disturbs.
  */
 import { describe, expect, it } from "vitest";
+import { OnefoldError } from "../../../src/base/errors.ts";
 import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
@@ -402,6 +403,31 @@ describe("routing and folding without transactions", () => {
     expect(lostInPlace).toBeGreaterThan(0);
     expect(whole.routed).toBeGreaterThan(0);
     expect(whole.folded).toBeGreaterThan(0);
+  });
+
+  it("go on routing while the store is away, and fail with what is a mistake", async () => {
+    const topics = new SimulatedTopics(counts);
+    const value = { id: null, user: "u1", country: "DE", shop: 1, at: new Date(START / 1000).toISOString(), amount: 1 };
+    const record = { topic: "payments", partition: 0, key: null, value: Buffer.from(JSON.stringify(value)) };
+    await topics.send([{ ...record, headers: new Map() }]);
+    let told = 0;
+    let code: "STORE_UNAVAILABLE" | "INTERNAL" = "STORE_UNAVAILABLE";
+    class AwayStore extends MemoryOnlineStore {
+      override async commit(): Promise<never> {
+        told++;
+        throw new OnefoldError(code, "it is away");
+      }
+    }
+    const clock = { now: () => (START + told * MINUTE) as Micros };
+    const seat = { commit: async () => undefined, committed: async (all: readonly unknown[]) => all.map(() => null) };
+    const store = new AwayStore();
+    const common = { connection: topics, clock, plans: [plan!], topics: facts, seat, store };
+    const loop = new RouteLoop({ ...common, verdicts: new Verdicts(store) });
+    loop.own([{ topic: "payments", partition: 0 }]);
+    while ((await loop.turn()) !== 0 || told === 0);
+    expect([0, 1].flatMap((partition) => topics.of(plan!.routes[0]!.topic, partition))).toHaveLength(1);
+    code = "INTERNAL";
+    await expect(loop.turn()).rejects.toMatchObject({ code });
   });
 
   it("go on with the views that there are while one that comes later is behind", async () => {
