@@ -1,6 +1,6 @@
 /** `onefold alerts`: what fires, what happened, silences, and whether a destination can be reached. */
-import { userInfo } from "node:os";
 import { Command, Option } from "commander";
+import { byOption } from "../change-options.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import type { ShownAlerts, ShownEvent, ShownSilence } from "../../platform/monitoring/alert-answers.ts";
@@ -98,7 +98,7 @@ function silence(): Command {
   return withStandardOptions(
     command
       .requiredOption("--until <time>", "RFC 3339, or a duration from now such as 2h")
-      .addOption(new Option("--by <name>", "who asks for it").default(userInfo().username, "you"))
+      .addOption(byOption())
       .option("--comment <text>", "why")
       .action(async (options: SilenceOptions) => {
         const { rule, source, view, feature, service, expectation, until, by, comment } = options;

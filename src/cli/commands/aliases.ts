@@ -1,8 +1,8 @@
 /** `onefold promote`, `rollback` and `aliases`: which version a name alone means, moving that, and who did. */
-import { userInfo } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { bareNameOf } from "../../define/service-version.ts";
 import type { Moved, MoveOptions, ShownAlias, ShownMove } from "../../platform/version-desk.ts";
+import { byOption, kindOption } from "../change-options.ts";
 import { createOutput } from "../output.ts";
 import { parseCount } from "../option-values.ts";
 import {
@@ -18,7 +18,7 @@ interface MoveCommandOptions extends StandardOptions {
   readonly as?: string;
   readonly from?: number | null;
   readonly keep?: string;
-  readonly by?: string;
+  readonly by: string;
   readonly kind?: "view" | "service";
 }
 
@@ -86,13 +86,8 @@ function withMoveOptions(command: Command): Command {
         ).argParser(parseFrom),
       )
       .addOption(new Option("--keep <duration>", "for how long the version that it leaves is kept (default: 7d)"))
-      .addOption(new Option("--by <who>", "who moves it (default: the user of this machine)"))
-      .addOption(
-        new Option("--kind <kind>", "which is meant, where a view and a service have one name").choices([
-          "view",
-          "service",
-        ]),
-      ),
+      .addOption(byOption())
+      .addOption(kindOption()),
   );
 }
 
@@ -107,7 +102,7 @@ function parseFrom(text: string): number | null {
 
 function moveOptions({ as, from, keep, by, kind }: MoveCommandOptions): MoveOptions {
   return {
-    by: by ?? userInfo().username,
+    by,
     ...(as === undefined ? {} : { as }),
     ...(from === undefined ? {} : { from }),
     ...(keep === undefined ? {} : { keep }),

@@ -1,5 +1,4 @@
 /** `onefold experiments`: what runs, which share of the units each version has, ramps and stops. */
-import { userInfo } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type {
@@ -9,6 +8,7 @@ import type {
   ShownStep,
 } from "../../platform/experiments/experiment-output.ts";
 import { comparisonsText, percent } from "../comparison-text.ts";
+import { byOption } from "../change-options.ts";
 import { createOutput } from "../output.ts";
 import {
   accessToRegister,
@@ -109,7 +109,7 @@ function compare(): Command {
 }
 
 function withBy(command: Command): Command {
-  return command.addOption(new Option("--by <name>", "who asks for it").default(userInfo().username, "you"));
+  return command.addOption(byOption());
 }
 
 function asked<C extends "ramp" | "stop">(

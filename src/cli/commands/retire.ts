@@ -1,7 +1,7 @@
 /** `onefold retire`: takes a version of a view or a service out for good, once nobody reads it, and gives its room back. */
-import { userInfo } from "node:os";
 import { Command, Option } from "commander";
 import type { RecentReads, Retirement, RetireOptions } from "../../platform/version-desk.ts";
+import { byOption, kindOption } from "../change-options.ts";
 import { createOutput } from "../output.ts";
 import { parseCount } from "../option-values.ts";
 import { formatCount } from "../progress.ts";
@@ -17,7 +17,7 @@ interface RetireCommandOptions extends StandardOptions {
   readonly days?: number;
   readonly force?: true;
   readonly dryRun?: true;
-  readonly by?: string;
+  readonly by: string;
   readonly kind?: "view" | "service";
 }
 
@@ -28,13 +28,8 @@ export function retireCommand(): Command {
     .addOption(new Option("--days <number>", "reads of so many days keep it (default: 7)").argParser(parseCount))
     .addOption(new Option("--force", "in spite of recent reads; nothing else is passed over"))
     .addOption(new Option("--dry-run", "say what keeps it and what would be given back, and do nothing"))
-    .addOption(new Option("--by <who>", "who retires it (default: the user of this machine)"))
-    .addOption(
-      new Option("--kind <kind>", "which is meant, where a view and a service have one name").choices([
-        "view",
-        "service",
-      ]),
-    )
+    .addOption(byOption())
+    .addOption(kindOption())
     .action(async (target: string, options: RetireCommandOptions) => {
       const asked = { target, options: retireOptions(options) };
       const result =
@@ -50,7 +45,7 @@ export function retireCommand(): Command {
 
 function retireOptions({ days, force, dryRun, by, kind }: RetireCommandOptions): RetireOptions {
   return {
-    by: by ?? userInfo().username,
+    by,
     ...(days === undefined ? {} : { days }),
     ...(force === undefined ? {} : { force }),
     ...(dryRun === undefined ? {} : { dry_run: dryRun }),

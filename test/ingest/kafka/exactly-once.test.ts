@@ -410,21 +410,21 @@ describe("routing and folding without transactions", () => {
     const value = { id: null, user: "u1", country: "DE", shop: 1, at: new Date(START / 1000).toISOString(), amount: 1 };
     const record = { topic: "payments", partition: 0, key: null, value: Buffer.from(JSON.stringify(value)) };
     await topics.send([{ ...record, headers: new Map() }]);
-    let told = 0;
+    const told = { count: 0 };
     let code: "STORE_UNAVAILABLE" | "INTERNAL" = "STORE_UNAVAILABLE";
     class AwayStore extends MemoryOnlineStore {
       override async commit(): Promise<never> {
-        told++;
+        told.count++;
         throw new OnefoldError(code, "it is away");
       }
     }
-    const clock = { now: () => (START + told * MINUTE) as Micros };
+    const clock = { now: () => (START + told.count * MINUTE) as Micros };
     const seat = { commit: async () => undefined, committed: async (all: readonly unknown[]) => all.map(() => null) };
     const store = new AwayStore();
     const common = { connection: topics, clock, plans: [plan!], topics: facts, seat, store };
     const loop = new RouteLoop({ ...common, verdicts: new Verdicts(store) });
     loop.own([{ topic: "payments", partition: 0 }]);
-    while ((await loop.turn()) !== 0 || told === 0);
+    while ((await loop.turn()) !== 0 || told.count === 0);
     expect([0, 1].flatMap((partition) => topics.of(plan!.routes[0]!.topic, partition))).toHaveLength(1);
     code = "INTERNAL";
     await expect(loop.turn()).rejects.toMatchObject({ code });
