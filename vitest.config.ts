@@ -12,6 +12,8 @@ const TIMED = [
 const FAULTS = [
   "test/faults/*.test.ts",
   "test/offline-store/engine-apart.test.ts",
+  "test/ingest/kafka/corrections.test.ts",
+  "test/ingest/kafka/corrections-killed.test.ts",
   "test/ingest/kafka/drafts.test.ts",
   "test/ingest/kafka/kill-nine.test.ts",
   "test/ingest/kafka/late-views.test.ts",
@@ -44,6 +46,7 @@ const JOURNEYS = [
   "test/cli/experiments.test.ts",
   "test/cli/fit.test.ts",
   "test/cli/freshness.test.ts",
+  "test/cli/kafka-corrections.test.ts",
   "test/cli/otlp.test.ts",
   "test/cli/serve-alerts.test.ts",
   "test/cli/serve-training.test.ts",

@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   ROWS_REJECTED: { status: 422, meaning: "every row of a push was rejected; each row's outcome says why" },
   EVENT_POISON: { status: 422, meaning: "a predicate or custom function threw while folding the event" },
   EVENT_UNKNOWN: { status: 404, meaning: "a correction names an event that is not there, or was taken back" },
+  CORRECTION_REFUSED: { status: 409, meaning: "a record of a Kafka topic would take back events, and cannot" },
   FORGET_SHARED: { status: 409, meaning: "events of an entity that is to be forgotten are folded for others, too" },
   FORGET_UNREADABLE: { status: 500, meaning: "the note of which entity is being forgotten cannot be read" },
   BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },

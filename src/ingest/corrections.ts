@@ -5,7 +5,7 @@
  * behind it, which has the id from then on and goes through the door as any event does.
  */
 import { asOnefoldError, type ErrorCode, OnefoldError } from "../base/errors.ts";
-import type { SourceDefinition } from "../define/definition.ts";
+import type { SourceDefinition, StreamDefinition } from "../define/definition.ts";
 import type { EventsOfId } from "../offline-store/retractions.ts";
 import { type CheckedRow, isRetraction, type LogEvent, retractionOf } from "./event.ts";
 
@@ -51,13 +51,38 @@ export function refuseUncorrectable(source: SourceDefinition, corrections: reado
   if (source.kafka !== undefined) {
     throw new OnefoldError(
       "REQUEST_INVALID",
-      `the events of source ${source.name} come from Kafka, where none can be corrected`,
-      {
-        where,
-        hint: "write one that makes up for it, or fold a corrected topic anew: docs/kafka.md, Taking back and forgetting",
-      },
+      `the events of source ${source.name} come from Kafka, and are corrected there`,
+      { where, hint: "give onefold correct or retract --kafka HOSTS and --archive FOLDER: docs/kafka.md, Taking back" },
     );
   }
+  refuseWithoutIds(source, corrections);
+}
+
+/** The source, where it is one whose events come from Kafka and can be corrected. Throws `REQUEST_INVALID` where not. */
+export function refuseUncorrectableOnKafka(
+  source: SourceDefinition,
+  corrections: readonly Correction[],
+): StreamDefinition {
+  const where = source.name;
+  if (source.kind === "batch" || source.kafka === undefined) {
+    throw new OnefoldError("REQUEST_INVALID", `the events of source ${source.name} do not come from Kafka`, {
+      where,
+      hint: "correct them without --archive",
+    });
+  }
+  if (source.kafka.direct === true) {
+    throw new OnefoldError(
+      "REQUEST_INVALID",
+      `the topic of source ${source.name} is folded directly, where none can be corrected`,
+      { where, hint: 'take "direct" away: its events are then routed to topics in which they can be' },
+    );
+  }
+  refuseWithoutIds(source, corrections);
+  return source;
+}
+
+function refuseWithoutIds(source: SourceDefinition, corrections: readonly Correction[]): void {
+  const where = source.name;
   if (source.id === undefined) {
     throw new OnefoldError("REQUEST_INVALID", `the events of source ${source.name} have no ids to be corrected by`, {
       where,

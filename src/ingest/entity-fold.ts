@@ -21,11 +21,12 @@ export interface EntityFoldRequest {
   /** Of events and of retractions that count. */
   readonly beforeOffset: number;
   readonly withoutIds?: readonly string[];
+  readonly partition?: number | undefined;
 }
 
 /** Their states, those of entities without events empty. The fold passes over events that it cannot take: they have their letters. */
 export async function foldEntities(request: EntityFoldRequest): Promise<Map<EntityKey, ViewState>> {
-  const { engine, files, source, view, keys, beforeOffset, withoutIds = [] } = request;
+  const { engine, files, source, view, keys, beforeOffset, withoutIds = [], partition } = request;
   const { fold, definition } = view;
   const states = new Map<EntityKey, ViewState>(keys.map((key) => [key, fold.empty()]));
   if (keys.length === 0) return states;
@@ -51,6 +52,7 @@ export async function foldEntities(request: EntityFoldRequest): Promise<Map<Enti
       survivorsOnly: true,
       beforeOffset,
       withoutIds,
+      partition,
     });
     for await (const batch of batches) {
       for (let i = 0; i < batch.rowCount; i++) {

@@ -26,6 +26,8 @@ export interface RefoldRequest {
   readonly engine: QueryEngine;
   /** Hold every event before the run. */
   readonly files: EventFiles;
+  /** That the run is in, of events in several. */
+  readonly partition?: number;
   readonly run: readonly LogEvent[];
 }
 
@@ -33,8 +35,9 @@ export async function refoldRun(request: RefoldRequest): Promise<RefoldedRun<Vie
   const { run } = request;
   const ids = [...new Set(run.flatMap((event) => (isRetraction(event) ? [event.id!] : [])))];
   const { hit, affected, takenBack } = walkRun(request, await keysOfIds(request, ids));
-  const { engine, files, source, view } = request;
-  const asked = { engine, files, source, view, keys: [...affected], beforeOffset: run[0]!.offset, withoutIds: ids };
+  const { engine, files, source, view, partition } = request;
+  const keys = [...affected];
+  const asked = { engine, files, source, view, keys, beforeOffset: run[0]!.offset, withoutIds: ids, partition };
   return { hit, takenBack, states: await foldEntities(asked) };
 }
 
@@ -48,6 +51,7 @@ async function keysOfIds(request: RefoldRequest, ids: readonly string[]): Promis
     keyColumns: key,
     derivedKey: keyFromStored(source, key, view.fold),
     beforeOffset: run[0]!.offset,
+    partition: request.partition,
   };
   const rows = await withKeyedEvents(engine, asked, (relation) =>
     engine.rows(

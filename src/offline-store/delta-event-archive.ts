@@ -18,7 +18,7 @@ import type { SourceDefinition } from "../define/definition.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
-import { retractionTag } from "./retractions.ts";
+import { retractionsOf, retractionTag } from "./retractions.ts";
 import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableFileStats, TableSnapshot } from "./offline-store.ts";
 import { type ParquetFilesRequest, timeBounds, writeParquetFiles } from "./parquet-file.ts";
@@ -248,12 +248,6 @@ class DeltaEventArchive implements HistoryArchive {
       partitionBy: schema.partitionBy,
     });
   }
-}
-
-/** Rows without an event time. */
-function retractionsOf({ stats }: Pick<NewFile, "stats">): number {
-  const { nullCount } = JSON.parse(stats ?? "{}") as TableFileStats;
-  return Number(nullCount?.["_event_time"] ?? 0);
 }
 
 function firstOffsetOf({ stats }: Pick<NewFile, "stats">): number | null {

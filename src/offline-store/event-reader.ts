@@ -19,7 +19,7 @@ import {
   type QueryEngine,
 } from "./engine.ts";
 import { entityKeySql, keyIsUsableSql } from "./entity-key-sql.ts";
-import type { EventFiles } from "./event-archive.ts";
+import { type EventFiles, filesBehind } from "./event-archive.ts";
 import { filesWithin } from "./file-pruning.ts";
 import type { TableFile } from "./offline-store.ts";
 import { createRetractionTables, IS_RETRACTION_SQL, retractionFiles, type RetractionTables } from "./retractions.ts";
@@ -35,6 +35,8 @@ export interface KeyedEventsRequest {
   readonly fromOffset?: number;
   /** Only offsets below this one, and nothing of retractions from there on. */
   readonly beforeOffset?: number;
+  /** Only those of this partition, of events in several. */
+  readonly partition?: number | undefined;
   /** Without events of these ids. */
   readonly withoutIds?: readonly string[];
   /** Only entities whose key comes after this one, bytewise. */
@@ -166,32 +168,35 @@ export async function* readEventsByEntity(
 /** Null where nothing was taken back. */
 async function retractionTables(
   engine: QueryEngine,
-  { files, beforeOffset }: KeyedEventsRequest,
+  { files, keyColumns, beforeOffset }: KeyedEventsRequest,
 ): Promise<RetractionTables | null> {
-  if (retractionFiles(files).length === 0) return null;
-  return createRetractionTables(engine, (some) => eventRelation(some, []), files, beforeOffset);
+  const all = filesBehind(files, keyColumns);
+  if (retractionFiles(all).length === 0) return null;
+  const isPartitioned = files.keyedBy !== undefined;
+  const relation = (some: readonly TableFile[]): string => eventRelation(some, isPartitioned ? [PARTITION] : []);
+  return createRetractionTables(engine, relation, { files: all, beforeOffset, isPartitioned });
 }
 
 /** Events as they are read where some were taken back: `isBare` leaves those out, marks stand at what took them back. */
-function countingEvents(base: string, { retracted }: RetractionTables, isBare: boolean, withMarks: boolean): string {
-  const events = `SELECT b.*, t.at AS _retracted_at FROM ${base} b LEFT JOIN ${retracted} t ON t._offset = b._offset
+function countingEvents(base: string, tables: RetractionTables, isBare: boolean, withMarks: boolean): string {
+  const events = `SELECT b.*, t.at AS _retracted_at FROM ${base} b LEFT JOIN ${tables.retracted} t ON ${tables.isOf("t", "b")}
     ${isBare ? "WHERE t.at IS NULL" : ""}`;
   if (!withMarks) return `(${events})`;
-  return `(${events} UNION ALL BY NAME ${marksSql(base, retracted)})`;
+  return `(${events} UNION ALL BY NAME ${marksSql(base, tables)})`;
 }
 
-function marksSql(base: string, retracted: string): string {
+function marksSql(base: string, { retracted, isOf }: RetractionTables): string {
   return `SELECT DISTINCT b._key, t.at AS _offset, NULL::TIMESTAMPTZ AS _event_time, t.known AS _known_time
-    FROM ${base} b JOIN ${retracted} t ON t._offset = b._offset`;
+    FROM ${base} b JOIN ${retracted} t ON ${isOf("t", "b")}`;
 }
 
 async function correctedEntities(
   engine: QueryEngine,
   base: string,
-  { retracted }: RetractionTables,
+  tables: RetractionTables,
   entities: string,
 ): Promise<ReadonlySet<number>> {
-  const sql = `SELECT DISTINCT e.entity_id FROM (${marksSql(base, retracted)}) m JOIN ${sqlName(entities)} e ON m._key = e.entity_key`;
+  const sql = `SELECT DISTINCT e.entity_id FROM (${marksSql(base, tables)}) m JOIN ${sqlName(entities)} e ON m._key = e.entity_key`;
   const ids = new Set<number>();
   for await (const batch of engine.stream(sql, [INT32])) for (const id of batch.columns[0] as Int32Array) ids.add(id);
   return ids;
@@ -257,7 +262,8 @@ async function keyedScan(
   const place: readonly Column[] = partitioned === undefined ? [OFFSET] : [OFFSET, PARTITION];
   const partition = place.slice(1);
   const bounds = [
-    ...(retractionFiles(files).length === 0 ? [] : [`NOT ${IS_RETRACTION_SQL}`]),
+    ...(retractionFiles(all).length === 0 ? [] : [`NOT ${IS_RETRACTION_SQL}`]),
+    ...(request.partition === undefined ? [] : [`_partition = ${request.partition}`]),
     ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
     ...(request.beforeOffset === undefined ? [] : [`_offset < ${request.beforeOffset}`]),
   ];

@@ -3,7 +3,8 @@
  *
  * Columns: the source's stored columns (all nullable in the table), `_event_time`, `_known_time`, `_offset`, `_id` as
  * in the archive of a single log, and `_partition`. An entity's events are all of one partition: sorted by entity and
- * offset they are in the order in which they were folded.
+ * offset they are in the order in which they were folded. A retraction is a row as it is there; it takes back events of
+ * its own partition, and stands in all of them.
  *
  * A commit adds events of any number of partitions together with, for each, its place: the `txn` of application id
  * `<topic>/<partition>`, whose version is the offset of the last record that was considered, and what the writer must
@@ -19,6 +20,7 @@ import { type ArchivePlace, placesOf, placesTags } from "./archive-places.ts";
 import { type QueryEngine, sqlName } from "./engine.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile } from "./offline-store.ts";
 import { writeParquetFiles } from "./parquet-file.ts";
+import { retractionsOf, retractionTag } from "./retractions.ts";
 import { batchOfRows } from "./row-batch.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
 import { kindOfTable } from "./table-kinds.ts";
@@ -37,6 +39,7 @@ const META_COLUMNS: readonly Column[] = [
 export interface PartitionedEvent {
   readonly partition: number;
   readonly offset: number;
+  /** NaN for a retraction. */
   readonly eventTime: number;
   readonly knownTime: number;
   readonly id: string | null;
@@ -105,7 +108,7 @@ class DeltaPartitionedEvents<P> implements PartitionedEvents<P> {
     const width = this.#stored.length;
     const rows = events.map(({ row, eventTime, knownTime, offset, id, partition }) => [
       ...row.slice(0, width),
-      eventTime,
+      Number.isNaN(eventTime) ? null : eventTime,
       knownTime,
       offset,
       id,
@@ -150,7 +153,7 @@ class DeltaPartitionedEvents<P> implements PartitionedEvents<P> {
       prefix: `live-${randomUUID()}`,
       columns: this.#columns,
       partitionBy: schema.partitionBy,
-      tagsOf: () => placesTags(places),
+      tagsOf: (file) => ({ ...placesTags(places), ...retractionTag(retractionsOf(file)) }),
     });
   }
 }

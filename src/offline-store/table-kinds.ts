@@ -9,7 +9,7 @@ import { eventRelation } from "./event-reader.ts";
 import type { TableFile, TableSchema } from "./offline-store.ts";
 import { placesOf, placesTags } from "./archive-places.ts";
 import { sqlName, sqlText, sqlType } from "./engine.ts";
-import { retractionTag, RETRACTIONS_TAG } from "./retractions.ts";
+import { joinedRetractionTag } from "./retractions.ts";
 
 export interface TableKind {
   readonly name: "events" | "partitioned events" | "feature rows";
@@ -49,8 +49,7 @@ function events(schema: TableSchema): TableKind {
     select: (files) => `SELECT * FROM ${eventRelation(files, stored)} ORDER BY _offset`,
     tagsOf(files) {
       const lastKnownTime = String(Math.max(...files.map((file) => Number(file.tags["lastKnownTime"]))));
-      const retractions = files.reduce((sum, { tags }) => sum + Number(tags[RETRACTIONS_TAG] ?? 0), 0);
-      const joined = { ...files[0]!.tags, lastKnownTime, ...retractionTag(retractions) };
+      const joined = { ...files[0]!.tags, lastKnownTime, ...joinedRetractionTag(files) };
       if (files[0]!.tags["segment"] === "live") return joined;
       // What was taken out of a file leaves its offset unused: it counts all the same.
       return { ...joined, rows: String(files.reduce((sum, { tags, rows }) => sum + Number(tags["rows"] ?? rows), 0)) };
@@ -71,7 +70,7 @@ function partitionedEvents(schema: TableSchema): TableKind {
     groupOf: () => "live",
     compare: (a, b) => (a.path < b.path ? -1 : 1),
     select: (files) => `SELECT * FROM ${eventRelation(files, stored)} ORDER BY _partition, _offset`,
-    tagsOf: (files) => placesTags(placesOf(files)),
+    tagsOf: (files) => ({ ...placesTags(placesOf(files)), ...joinedRetractionTag(files) }),
     prefixOf: () => "live",
     isKept: () => false,
   };

@@ -25,8 +25,8 @@ export async function correctNow(
   let known: ReadonlyMap<string, EventsOfId>;
   try {
     const ids = [...new Set(corrections.map(({ id }) => id))];
-    const files = await archive.files();
-    known = await countEventsOfIds(engine, (some) => eventRelation(some, []), files, ids);
+    const { history, live } = await archive.files();
+    known = await countEventsOfIds(engine, (some) => eventRelation(some, []), { files: [...history, ...live] }, ids);
   } finally {
     await engine.close();
   }

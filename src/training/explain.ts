@@ -115,7 +115,7 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
   const engine = await ports.openEngine();
   try {
     const history = new FeatureHistory(view, feature, asOf);
-    const known = await knownRetractions(readEntityEvents({ engine, view, files, key }), files, asOf);
+    const known = await knownRetractions(readEntityEvents({ engine, view, files, key }), { view, files }, asOf);
     for await (const event of readEntityEvents({ engine, view, files, key })) history.fold(event, known);
     const read = createReadBuffer(view.fold.features.length);
     view.fold.read(history.state, asOf, read);
@@ -146,11 +146,11 @@ export async function explain(request: ExplainRequest): Promise<Explanation> {
 /** Offsets of the marks that were known by `asOf`. */
 async function knownRetractions(
   events: AsyncIterable<FoldEvent>,
-  files: EventFiles,
+  { view, files }: { readonly view: ExplainedView; readonly files: EventFiles },
   asOf: Micros,
 ): Promise<ReadonlySet<number>> {
   const known = new Set<number>();
-  if (retractionFiles(files).length === 0) return known;
+  if (retractionFiles(filesBehind(files, view.definition.key)).length === 0) return known;
   for await (const { offset, eventTime, knownTime } of events)
     if (Number.isNaN(eventTime) && knownTime <= asOf) known.add(offset);
   return known;

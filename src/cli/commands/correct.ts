@@ -2,11 +2,13 @@
 import { Command, Option } from "commander";
 import { ERROR_CODES, type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import { callServer } from "../http-call.ts";
+import { type KafkaOptions, kafkaSettingsOf, withKafkaOptions } from "../kafka-options.ts";
 import { parseObject } from "../option-values.ts";
 import { createOutput } from "../output.ts";
-import { asOwner, type StandardOptions, withStandardOptions } from "../standard-options.ts";
+import { asOwner, type StandardOptions, withPlatformOf, withStandardOptions } from "../standard-options.ts";
 
-interface CorrectOptions extends StandardOptions {
+interface CorrectOptions extends StandardOptions, KafkaOptions {
+  readonly archive?: string;
   readonly id: readonly string[];
   readonly row?: Readonly<Record<string, unknown>>;
   readonly url?: string;
@@ -44,17 +46,16 @@ export function retractCommand(): Command {
 
 function withCorrectionOptions(command: Command, correctionsOf: (options: CorrectOptions) => Corrections): Command {
   return withStandardOptions(
-    command
+    withKafkaOptions(command)
       .option("--url <address>", "ask a running server instead of opening the data folder")
+      .addOption(
+        new Option(
+          "--archive <folder>",
+          "offline tables of onefold worker: corrects events that come from Kafka, in their topic",
+        ).conflicts("url"),
+      )
       .action(async (source: string, options: CorrectOptions) => {
-        const corrections = correctionsOf(options);
-        const path = `/events/${encodeURIComponent(source)}/corrections`;
-        const report: Report =
-          options.url === undefined
-            ? await asOwner(options, "own", {}, { work: "correct", asked: { source, corrections } }, (platform) =>
-                platform.correct(source, corrections),
-              )
-            : ((await callServer(options.url, "POST", path, { corrections })) as unknown as Report);
+        const report = await reportOf(source, correctionsOf(options), options);
         const refused = report.outcomes.find(({ status }) => status === "rejected");
         if (refused !== undefined && report.corrected === 0) throw refusal(refused);
         createOutput(options.json === true).result(report, () =>
@@ -63,6 +64,24 @@ function withCorrectionOptions(command: Command, correctionsOf: (options: Correc
             .join("\n"),
         );
       }),
+  );
+}
+
+async function reportOf(source: string, corrections: Corrections, options: CorrectOptions): Promise<Report> {
+  const { url, archive } = options;
+  if (archive !== undefined) {
+    const { correctOnKafka } = await import("../../platform/kafka/correct-on-kafka.ts");
+    const kafka = kafkaSettingsOf(options);
+    return withPlatformOf(options, "read", {}, ({ registry }) =>
+      correctOnKafka({ registry, kafka, archiveFolder: archive, source, corrections }),
+    );
+  }
+  if (url !== undefined) {
+    const path = `/events/${encodeURIComponent(source)}/corrections`;
+    return (await callServer(url, "POST", path, { corrections })) as unknown as Report;
+  }
+  return asOwner(options, "own", {}, { work: "correct", asked: { source, corrections } }, (platform) =>
+    platform.correct(source, corrections),
   );
 }
 

@@ -4,10 +4,13 @@
  * A pass goes on from what the table says that it holds, not from what this process remembers: it reads the topic
  * again from there, takes the records that the fold has taken, by the same rules, and commits them together with where
  * the next pass is to go on. It does not pass the fold's own stored position: all ids that it must know are then in
- * the store.
+ * the store. Nor does the move that a correction waits for: it ends where the correction stands, which is folded next.
  */
+import { isOnefoldError } from "../../base/errors.ts";
+import { TurnQueue } from "../../base/turn-queue.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import type { ArchivePlace } from "../../offline-store/archive-places.ts";
+import type { TableFile } from "../../offline-store/offline-store.ts";
 import type { PartitionedEvent, PartitionedEvents, PlaceChange } from "../../offline-store/partitioned-events.ts";
 import type { FetchFrom, KafkaConnection, TopicFacts } from "./connection.ts";
 import { PartitionFold, type RouteParts, routeParts } from "./partition-fold.ts";
@@ -18,6 +21,8 @@ import type { SourceRoutes } from "./routes.ts";
 export interface ArchiveMemory extends Omit<FoldPosition, "offset" | "views"> {
   /** Of the topic: with it a reader finds an entity's partition. */
   readonly partitionCount: number;
+  /** Offset of the first record that was looked at; absent where it was not written down. */
+  readonly begins?: number;
 }
 
 export type RouteArchive = PartitionedEvents<ArchiveMemory>;
@@ -35,10 +40,14 @@ export interface ArchiveLoopOptions {
 
 const ROWS_PER_COMMIT = 50_000;
 const WAIT_MS = 500;
+/** Another worker that has archived the same first. */
+const CONFLICTS_MAX = 10;
 
 export class ArchiveLoop {
   readonly #options: ArchiveLoopOptions;
   readonly #routes: ReadonlyMap<string, RouteParts>;
+  /** Passes and moves that corrections wait for go on from the same places. */
+  readonly #turns = new TurnQueue();
   events = 0;
 
   constructor(options: ArchiveLoopOptions) {
@@ -52,8 +61,36 @@ export class ArchiveLoop {
   async pass(): Promise<void> {
     for (const [topic, archive] of this.#options.archives) {
       const folded = this.#options.folded().filter((each) => each.topic === topic);
-      while (folded.length > 0 && (await this.#passOf(topic, archive, folded)));
+      while (folded.length > 0 && (await this.#turns.take(() => this.#passOf(topic, archive, folded))));
     }
+  }
+
+  /** Archives the events of a partition before `offset`, all of which are folded. */
+  async passTo(topic: string, partition: number, offset: number): Promise<void> {
+    const archive = this.#options.archives.get(topic)!;
+    const pass = () => this.#turns.take(() => this.#passOf(topic, archive, [{ topic, partition, offset }]));
+    for (let conflicts = 0; ;) {
+      try {
+        if (!(await pass())) return;
+      } catch (error) {
+        if (!isOnefoldError(error) || error.code !== "TABLE_CONFLICT" || ++conflicts === CONFLICTS_MAX) throw error;
+      }
+    }
+  }
+
+  files(topic: string): Promise<readonly TableFile[]> {
+    return this.#options.archives.get(topic)!.files();
+  }
+
+  /** A partition (or this one) whose archive does not begin with its first record; null where all do. */
+  async cutPartition(topic: string, only?: number): Promise<number | null> {
+    const places = await this.#options.archives.get(topic)!.places();
+    const starts = await this.#options.connection.offsets(topic, "start");
+    const cut = starts.findIndex((start, partition) => {
+      if (only !== undefined && partition !== only) return false;
+      return (places.get(partition)?.memory.begins ?? start) > 0;
+    });
+    return cut === -1 ? null : cut;
   }
 
   /** Resolves with whether there is more. */
@@ -77,7 +114,14 @@ export class ArchiveLoop {
       }
       isMore ||= fold.offset < end;
       const { offset, views: _views, ...position } = fold.position;
-      const memory = { ...position, partitionCount: this.#options.topics.get(topic)!.partitionCount };
+      const start = starts[partition] ?? 0;
+      // A topic that has its first record now had it when it was archived.
+      const begins = after === null || start === 0 ? start : after.memory.begins;
+      const memory = {
+        ...position,
+        partitionCount: this.#options.topics.get(topic)!.partitionCount,
+        ...(begins === undefined ? {} : { begins }),
+      };
       if (offset > (after?.offset ?? 0)) changes.push({ partition, offset, memory, after });
     }
     // Copies and duplicates alone are no reason to commit.

@@ -23,7 +23,7 @@ import type { FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-
 import { partitionOfKey } from "./key-partition.ts";
 import { TakenOrigins } from "./origin.ts";
 import type { FoldPosition } from "./position.ts";
-import { foreignRecord, readStamp } from "./record-stamp.ts";
+import { CORRECTS_HEADER, foreignRecord, readStamp } from "./record-stamp.ts";
 import type { Route } from "./routes.ts";
 import { TakenIds } from "./taken-ids.ts";
 
@@ -90,6 +90,8 @@ interface Candidate {
   readonly idKey: string;
   readonly eventTime: number;
   readonly stamp: number;
+  /** Of an event that takes the place of the one that has the id. */
+  readonly corrects: boolean;
 }
 
 export interface ClaimFoldOptions extends PartitionPlace {
@@ -100,6 +102,8 @@ export interface ClaimFoldOptions extends PartitionPlace {
 export class ClaimFold implements FoldedPartition {
   readonly options: ClaimFoldOptions;
   readonly isLate = false as const;
+  readonly takesCorrections = false as const;
+  readonly admitted = [] as const;
   readonly #origins: TakenOrigins;
   readonly #ids: TakenIds;
   #candidates: Candidate[] = [];
@@ -145,7 +149,8 @@ export class ClaimFold implements FoldedPartition {
 
   #admitOne(record: KafkaRecord): Candidate | null {
     const { key, value, offset } = record;
-    const stamped = readStamp(record.headers());
+    const headers = record.headers();
+    const stamped = readStamp(headers);
     const eventTime = value === null ? Number.NaN : Number(value.toString());
     if (stamped === null || key === null || !Number.isSafeInteger(eventTime)) {
       this.#foreign.push(this.#letter(record));
@@ -157,7 +162,8 @@ export class ClaimFold implements FoldedPartition {
       return null;
     }
     const claim = claimKey({ sourcePartition: origin.partition, sourceOffset: origin.offset });
-    return { offset, claim, idKey: TakenIds.keyOf("", key.toString("utf8")), eventTime, stamp };
+    const idKey = TakenIds.keyOf("", key.toString("utf8"));
+    return { offset, claim, idKey, eventTime, stamp, corrects: headers.has(CORRECTS_HEADER) };
   }
 
   load({ key }: StateRead, stored: StoredState | null): void {
@@ -166,13 +172,14 @@ export class ClaimFold implements FoldedPartition {
 
   fold(): readonly [] {
     const { maxFutureMicros } = this.options.route.source;
-    for (const { offset, claim, idKey, eventTime, stamp } of this.#candidates) {
+    for (const { offset, claim, idKey, eventTime, stamp, corrects } of this.#candidates) {
       if (eventTime > stamp + maxFutureMicros) {
         this.#refusals.push({ claim, offset, bytes: tooFarAhead(stamp) });
         continue;
       }
       const knownTime = Math.max(this.#knownTime, stamp);
-      if (this.#ids.isDuplicate(idKey, offset, knownTime)) {
+      // What takes an event's place has its id; that stays known from when the first one was.
+      if (this.#ids.isDuplicate(idKey, offset, knownTime) && !corrects) {
         this.duplicates++;
         this.#refusals.push({ claim, offset, bytes: DUPLICATE });
       } else this.#knownTime = knownTime;

@@ -6,19 +6,36 @@
  * Each step waits for the one before, and the next fetch for all of them: so a worker holds back by itself, and what a
  * crash leaves is states ahead of their position, never a position ahead of its states (`stored-positions.ts`). Where any
  * step fails, everything in memory is dropped and read again from the store. Views that come later have a round of their own
- * behind the others' (`late-fold.ts`).
+ * behind the others' (`late-fold.ts`). A run of corrections waits until the position before it is stored, and then for the
+ * states of entities that lose events by it (`refolding.ts`).
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
-import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
+import type {
+  FetchedPartition,
+  FetchFrom,
+  KafkaConnection,
+  KafkaRecord,
+  TopicFacts,
+  TopicPartition,
+} from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
 import { ClaimFold } from "./claim-fold.ts";
-import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
+import { isRetraction } from "../event.ts";
+import type {
+  FoldedEvent,
+  FoldedPartition,
+  PartitionPlace,
+  PartitionWrites,
+  RefoldedViews,
+} from "./folded-partition.ts";
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
 import { routeParts } from "./partition-fold.ts";
 import { type FoldPosition, partitionName } from "./position.ts";
+import { cutRecords, type Refolding, withoutTables } from "./refolding.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { StoredPositions } from "./stored-positions.ts";
 import { finite, WholeUntil } from "./whole-until.ts";
@@ -38,6 +55,8 @@ export interface FoldLoopOptions {
   readonly marking?: { readonly putEveryMs: number; readonly allEveryMs: number };
   /** Is shown a part of what is folded, of views that are not behind the others. */
   readonly sight?: FoldSight;
+  /** Says what corrections do; they fail the loop without it. */
+  readonly refolding?: Pick<Refolding, "refold">;
   /** Told of what was taken, once it is in the store. */
   onFolded?(route: Route, partition: number, events: readonly FoldedEvent[]): void;
 }
@@ -56,7 +75,18 @@ export interface FoldProgress {
   }[];
 }
 
+/** What was taken of a partition's records. */
+interface TakenRecords {
+  readonly fold: FoldedPartition;
+  readonly count: number;
+  /** Of a run of corrections before the others. */
+  readonly corrected: readonly FoldedEvent[];
+  readonly reads: readonly StateRead[];
+}
+
 const LOOK_MS = 2000;
+/** Of a correction for the position before it. */
+const WAIT_MS = 20;
 /** A store on another machine has its time limit for each call. */
 const READS_PER_CALL = 2000;
 
@@ -276,29 +306,32 @@ export class FoldLoop {
   }
 
   async #take(fetched: readonly FetchedPartition[], folds: ReadonlyMap<string, FoldedPartition>): Promise<number> {
-    const { store } = this.#options;
-    const taken: { readonly fold: FoldedPartition; readonly end: FetchedPartition; readonly reads: StateRead[] }[] = [];
+    const taken: TakenRecords[] = [];
+    let areWaiting = false;
     for (const end of fetched) {
       const name = partitionName(end.topic, end.partition);
       const fold = folds.get(name);
       if (fold === undefined) continue;
       if (!fold.isLate) this.#lags.set(name, Math.max(0, end.endOffset - end.nextOffset));
       if (end.nextOffset === fold.offset) continue;
-      taken.push({ fold, end, reads: fold.admit(end.records, end.nextOffset) });
+      const { run, rest, nextOffset } = fold.takesCorrections ? cutRecords(end) : { ...end, run: [], rest: end.records };
+      if (run.length > 0 && fold.storedOffset < fold.offset) {
+        areWaiting = true;
+        continue;
+      }
+      const corrected = run.length === 0 ? [] : await this.#correct(fold, run);
+      taken.push({ fold, count: run.length + rest.length, corrected, reads: fold.admit(rest, nextOffset) });
       await nextTurn();
     }
-    if (taken.length === 0) return 0;
-    const reads = taken.flatMap(({ fold, reads: own }) => own.map((read) => ({ fold, read })));
-    for (let from = 0; from < reads.length; from += READS_PER_CALL) {
-      const part = reads.slice(from, from + READS_PER_CALL);
-      const { states } = await store.read(part.map(({ read }) => read));
-      // A server that has lost its last writes must not be folded into from where those were.
-      this.#positions.refuseOther();
-      for (const [i, { fold, read }] of part.entries()) fold.load(read, states[i] ?? null);
+    if (taken.length === 0) {
+      if (areWaiting) await sleep(WAIT_MS);
+      return 0;
     }
+    await this.#load(taken.flatMap(({ fold, reads: own }) => own.map((read) => ({ fold, read }))));
     const folded: { readonly fold: FoldedPartition; readonly events: readonly FoldedEvent[] }[] = [];
-    for (const { fold } of taken) {
-      folded.push({ fold, events: fold.fold() });
+    for (const { fold, corrected } of taken) {
+      const events = fold.fold();
+      folded.push({ fold, events: corrected.length === 0 ? events : [...corrected, ...events] });
       await nextTurn();
     }
     await this.#write(taken.map(({ fold }) => fold));
@@ -307,7 +340,33 @@ export class FoldLoop {
       this.#events += events.length;
       this.#options.onFolded?.(fold.options.route, fold.options.partition, events);
     }
-    return taken.reduce((sum, { end }) => sum + end.records.length, 0);
+    return taken.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  async #load(reads: readonly { readonly fold: FoldedPartition; readonly read: StateRead }[]): Promise<void> {
+    for (let from = 0; from < reads.length; from += READS_PER_CALL) {
+      const part = reads.slice(from, from + READS_PER_CALL);
+      const { states } = await this.#options.store.read(part.map(({ read }) => read));
+      // A server that has lost its last writes must not be folded into from where those were.
+      this.#positions.refuseOther();
+      for (const [i, { fold, read }] of part.entries()) fold.load(read, states[i] ?? null);
+    }
+  }
+
+  /** Folds a run of corrections; written is what comes of it with what follows. */
+  async #correct(fold: FoldedPartition, run: readonly KafkaRecord[]): Promise<readonly FoldedEvent[]> {
+    const { refolding } = this.#options;
+    const { route, partition } = fold.options;
+    const reads = fold.admit(run, run.at(-1)!.offset + 1);
+    const { admitted } = fold;
+    let refolded: RefoldedViews | undefined;
+    if (admitted.some(isRetraction)) {
+      if (refolding === undefined) throw withoutTables(route.source);
+      refolded = await refolding.refold(route, partition, admitted);
+      this.#positions.refuseOther();
+    }
+    await this.#load(reads.map((read) => ({ fold, read })));
+    return fold.fold(refolded);
   }
 
   async #write(folds: readonly FoldedPartition[]): Promise<void> {

@@ -5,18 +5,23 @@
  */
 import type { Micros } from "../../base/micros.ts";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
+import type { ViewState } from "../../fold/view-fold.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
+import type { RefoldedRun } from "../correction-run.ts";
 import type { CheckedRow } from "../event.ts";
 import type { KafkaRecord } from "./connection.ts";
 import type { RefusedRecord } from "./dead-letter-topic.ts";
 import type { FoldPosition } from "./position.ts";
 import type { Route } from "./routes.ts";
 
-/** An event as it was folded, for who follows the partition. */
+/** An event, or a retraction, as it was folded, for who follows the partition. */
 export interface FoldedEvent extends CheckedRow {
   readonly offset: number;
   readonly knownTime: Micros;
 }
+
+/** What a run of corrections does to each view, by its `foldName`. */
+export type RefoldedViews = ReadonlyMap<string, RefoldedRun<ViewState>>;
 
 export interface PartitionWrites {
   readonly states: readonly StateWrite[];
@@ -38,6 +43,10 @@ export interface FoldedPartition {
   readonly options: Omit<PartitionPlace, "position"> & { readonly route: Route };
   /** Whether it folds what is behind the others (`late-fold.ts`). */
   readonly isLate: boolean;
+  /** Whether records may be corrections. */
+  readonly takesCorrections: boolean;
+  /** What was admitted and is not folded yet. */
+  readonly admitted: readonly FoldedEvent[];
   /** Offset of the next record to take. */
   readonly offset: number;
   /** The position in the store is not before this one; moved by whoever writes positions. */
@@ -50,8 +59,8 @@ export interface FoldedPartition {
   admit(records: readonly KafkaRecord[], nextOffset: number): StateRead[];
   /** What was read for a read that `admit` returned. */
   load(read: StateRead, stored: StoredState | null): void;
-  /** Folds what was admitted and returns the events that were taken. */
-  fold(): readonly FoldedEvent[];
+  /** Folds what was admitted and returns the events that were taken. Where some are retractions, it is given what they do. */
+  fold(refolded?: RefoldedViews): readonly FoldedEvent[];
   /** Letters that must be written before `takeWrites`' states are. */
   takeRefused(): RefusedRecord[];
   takeWrites(): PartitionWrites;

@@ -11,6 +11,9 @@
  * alone, so every folder, and every repetition, takes the same ones.
  *
  * A topic that was deleted and made anew has another id: its offsets begin again, and are not taken for copies.
+ *
+ * A correction at offset 17 becomes a retraction in every partition and, where it has one, an event in one of them. So that
+ * the event is no copy of the retraction before it, that one has the offset 16.5: half a place before its record.
  */
 
 /** Topic id and partition, `id/3`; with the offset behind it `id/3/17`. */
@@ -27,7 +30,12 @@ export function originText(topicId: string, partition: number, offset: number): 
 export function parseOrigin(text: string): Origin | null {
   const cut = text.lastIndexOf("/");
   const offset = Number(text.slice(cut + 1));
-  return cut <= 0 || !Number.isSafeInteger(offset) ? null : { partition: text.slice(0, cut), offset };
+  return cut <= 0 || !Number.isSafeInteger(offset * 2) ? null : { partition: text.slice(0, cut), offset };
+}
+
+/** Of the retraction that the record at `offset` is. */
+export function retractionOrigin(offset: number): number {
+  return offset - 0.5;
 }
 
 /** The largest offset taken of each source partition. */

@@ -11,21 +11,31 @@
  * The known time of an event is the largest of its own stamp and those of the events taken before it in the
  * partition. Routers with clocks that differ may stamp out of order; the running maximum is in the position, so that
  * it is the same wherever a fold goes on. Dropped records do not count.
+ *
+ * A retraction is folded with what whoever drives it found out: which entities lose an event by it, and their states anew
+ * (`refolding.ts`). Such a state is a function of the records before it like any other, and lands by the same rule: where
+ * what is there is older.
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
-import type { ViewState } from "../../fold/view-fold.ts";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { compileDoor, type Door } from "../door.ts";
-import type { CheckedRow } from "../event.ts";
+import { type CheckedRow, retractionOf } from "../event.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import type { KafkaRecord } from "./connection.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
-import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
+import type {
+  FoldedEvent,
+  FoldedPartition,
+  PartitionPlace,
+  PartitionWrites,
+  RefoldedViews,
+} from "./folded-partition.ts";
 import { TakenOrigins } from "./origin.ts";
 import type { FoldPosition } from "./position.ts";
-import { foreignRecord, IDS_HEADER, readStamp } from "./record-stamp.ts";
+import { CORRECTS_HEADER, foreignRecord, IDS_HEADER, readStamp } from "./record-stamp.ts";
+import { NOTHING_REFOLDED, RefoldedEntries, type StateEntry } from "./refolded-entries.ts";
 import { compileKey, readEvent } from "./router.ts";
 import type { Route, RoutedView, SourceRoutes } from "./routes.ts";
 import { TakenIds } from "./taken-ids.ts";
@@ -53,12 +63,15 @@ export interface PartitionFoldOptions extends RouteParts, PartitionPlace {
   readonly sight?: FoldSight;
 }
 
-/** A record that may become an event. */
+/** A record that may become an event, or is a retraction. */
 interface Candidate {
   readonly record: KafkaRecord;
   readonly checked: CheckedRow;
-  readonly key: EntityKey;
+  /** Null for a retraction. */
+  readonly key: EntityKey | null;
   readonly idKey: string | null;
+  /** Whether it takes the place of an event that has its id. */
+  readonly corrects: boolean;
   readonly stamp: number;
   readonly place: Place;
 }
@@ -69,21 +82,14 @@ interface Place {
   readonly offset: number;
 }
 
-interface Entry {
-  readonly view: RoutedView;
-  readonly key: EntityKey;
-  readonly state: ViewState;
-  isDirty: boolean;
-}
-
 export class PartitionFold implements FoldedPartition {
   readonly options: PartitionFoldOptions;
   readonly isLate: boolean;
   readonly #origins: TakenOrigins;
   readonly #ids: TakenIds;
   readonly #viewOffsets: Map<string, number>;
-  readonly #states = new Map<RoutedView, Map<EntityKey, Entry>>();
-  #dirty: Entry[] = [];
+  readonly #states = new Map<RoutedView, Map<EntityKey, StateEntry>>();
+  #dirty: StateEntry[] = [];
   #passed: EntityKey[] = [];
   #candidates: Candidate[] = [];
   #refused: RefusedRecord[] = [];
@@ -120,6 +126,18 @@ export class PartitionFold implements FoldedPartition {
     return this.#offset;
   }
 
+  get takesCorrections(): boolean {
+    return !this.options.route.isDirect;
+  }
+
+  get admitted(): readonly FoldedEvent[] {
+    let knownTime = this.#knownTime;
+    return this.#candidates.map(({ checked, stamp, record: { offset } }) => {
+      knownTime = Math.max(knownTime, stamp);
+      return { ...checked, offset, knownTime: knownTime as Micros };
+    });
+  }
+
   get stateCount(): number {
     let count = 0;
     for (const states of this.#states.values()) count += states.size;
@@ -134,6 +152,7 @@ export class PartitionFold implements FoldedPartition {
       this.#candidates.push(candidate);
       const { key, idKey } = candidate;
       if (idKey !== null) wanted.set(`id ${idKey}`, this.#ids.readOf(idKey));
+      if (key === null) continue;
       for (const [view, states] of this.#states) {
         if (!states.has(key)) wanted.set(`${view.foldName} ${key}`, { space: spaceOf(view), key });
       }
@@ -144,10 +163,11 @@ export class PartitionFold implements FoldedPartition {
 
   #admitOne(record: KafkaRecord): Candidate | null {
     const { route, partition, door, keyOf } = this.options;
-    const headers = route.isDirect ? null : record.headers();
+    const headers = record.headers();
+    const corrects = headers.get(CORRECTS_HEADER)?.toString();
     let place: Place = { partition, offset: record.offset };
     let stamp = record.timestampMs * 1000;
-    if (headers !== null) {
+    if (!route.isDirect) {
       const stamped = readStamp(headers);
       if (stamped === null) {
         if (!this.isLate) this.#refuse(record, place, foreignRecord(route.topic));
@@ -161,16 +181,23 @@ export class PartitionFold implements FoldedPartition {
       }
       place = {
         partition: Number(origin.partition.slice(origin.partition.lastIndexOf("/") + 1)),
-        offset: origin.offset,
+        offset: Math.ceil(origin.offset),
       };
     }
     try {
+      if (corrects !== undefined) {
+        if (route.isDirect) throw correctsDirectly(route);
+        if (record.value === null) {
+          const checked = retractionOf(corrects, route.source.columns.length);
+          return { record, checked, key: null, idKey: null, corrects: true, stamp, place };
+        }
+      }
       const checked = readEvent(door, record.value, stamp as Micros);
       const key = keyOf(checked);
       if (route.isDirect && record.key?.toString("utf8") !== key) throw wrongKey(route, record, key);
-      const isDecided = checked.id === null || headers?.has(IDS_HEADER) === true;
+      const isDecided = checked.id === null || (!route.isDirect && headers.has(IDS_HEADER));
       const idKey = isDecided ? null : TakenIds.keyOf(key, checked.id!);
-      return { record, checked, key, idKey, stamp, place };
+      return { record, checked, key, idKey, corrects: corrects !== undefined, stamp, place };
     } catch (error) {
       // Several routes see the record: one of them tells.
       if (route.isFirst && !this.isLate) this.#refuse(record, place, error);
@@ -188,22 +215,30 @@ export class PartitionFold implements FoldedPartition {
     this.#states.get(view)!.set(key, { view, key, state, isDirty: false });
   }
 
-  fold(): FoldedEvent[] {
+  fold(refolded: RefoldedViews = NOTHING_REFOLDED): FoldedEvent[] {
     const events: FoldedEvent[] = [];
     const { sight } = this.options;
-    for (const { record, checked, key, idKey, stamp, place } of this.#candidates) {
+    const anew = new RefoldedEntries(refolded, [...this.#states.keys()]);
+    for (const { record, checked, key, idKey, corrects, stamp, place } of this.#candidates) {
       const { offset } = record;
       const knownTime = Math.max(this.#knownTime, stamp) as Micros;
-      if (idKey !== null && this.#ids.isDuplicate(idKey, offset, knownTime)) {
+      // What takes an event's place has its id; that stays known from when the first one was.
+      if (idKey !== null && this.#ids.isDuplicate(idKey, offset, knownTime) && !corrects) {
         this.duplicates++;
         continue;
       }
       this.#knownTime = knownTime;
       const event: FoldedEvent = { ...checked, offset, knownTime };
       events.push(event);
+      if (key === null) {
+        for (const view of this.#states.keys()) anew.takeBack(view, event);
+        continue;
+      }
       for (const [view, states] of this.#states) {
-        if (offset < this.#viewOffsets.get(view.foldName)!) continue;
-        const entry = states.get(key)!;
+        if (anew.isTakenBack(view, offset)) continue;
+        const refoldedEntry = anew.get(view, key);
+        if (refoldedEntry === undefined && offset < this.#viewOffsets.get(view.foldName)!) continue;
+        const entry = refoldedEntry ?? states.get(key)!;
         const outcome = view.fold.fold(entry.state, event);
         if (outcome.kind === "poison") {
           this.#refuse(record, place, new OnefoldError("EVENT_POISON", outcome.message), view.name);
@@ -216,7 +251,21 @@ export class PartitionFold implements FoldedPartition {
       if (sight !== undefined && --sight.left <= 0) this.#show(sight, key);
     }
     this.#candidates = [];
+    this.#adopt(anew);
     return events;
+  }
+
+  /** Where the state at hand is older. One that is not at hand, and is newer, refuses to be written over. */
+  #adopt(anew: RefoldedEntries): void {
+    for (const entry of anew) {
+      const { view, key, state } = entry;
+      const states = this.#states.get(view)!;
+      if ((states.get(key)?.state.lastOffset ?? Number.NEGATIVE_INFINITY) >= state.lastOffset) this.#passed.push(key);
+      else {
+        states.set(key, entry);
+        this.#dirty.push(entry);
+      }
+    }
   }
 
   #show(sight: FoldSight, key: EntityKey): void {
@@ -308,6 +357,12 @@ export class PartitionFold implements FoldedPartition {
       value: record.value,
     });
   }
+}
+
+function correctsDirectly({ topic }: Route): OnefoldError {
+  return new OnefoldError("CORRECTION_REFUSED", `topic ${topic} is folded directly, where none can be corrected`, {
+    hint: 'take "direct" away: its events are then routed to topics in which they can be',
+  });
 }
 
 function wrongKey({ key }: Route, record: KafkaRecord, entityKey: EntityKey): OnefoldError {

@@ -9,6 +9,11 @@ import { type Origin, originText, parseOrigin } from "./origin.ts";
 export const KNOWN_TIME_HEADER = "onefold-known-time";
 /** Where the event stands in its source's topic. */
 export const ORIGIN_HEADER = "onefold-origin";
+/**
+ * On a record that takes back the events of this id: without a value it does no more, else its value is the event that takes
+ * their place. A router makes two of the latter, of which only the event has a value.
+ */
+export const CORRECTS_HEADER = "onefold-corrects";
 /** On an event whose id is decided for the whole source: whoever folds it need not ask. */
 export const IDS_HEADER = "onefold-ids";
 

@@ -9,7 +9,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
-import { isOnefoldError } from "../../base/errors.ts";
+import { isOnefoldError, type OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import { REFUSED_KEPT_MS, type Verdict } from "./claim-fold.ts";
@@ -29,6 +29,7 @@ import type { GroupSeat } from "./group-seat.ts";
 import { partitionName } from "./position.ts";
 import { IDS_HEADER } from "./record-stamp.ts";
 import { type RoutePlace, RoutePosition } from "./route-position.ts";
+import { withoutTables } from "./refolding.ts";
 import { compileRouter, type RoutedRecord, type Router } from "./router.ts";
 import type { SourceRoutes } from "./routes.ts";
 import type { Verdicts } from "./verdicts.ts";
@@ -43,6 +44,8 @@ export interface RouteLoopOptions {
   readonly topics: ReadonlyMap<string, TopicFacts>;
   readonly seat: Pick<GroupSeat, "commit" | "committed">;
   readonly verdicts: Pick<Verdicts, "of">;
+  /** Why the events of a source cannot be corrected; none can without it. */
+  readonly refusal?: ((plan: SourceRoutes) => Promise<OnefoldError | null>) | undefined;
   /** Is told up to when everything is routed; nobody is without it. */
   readonly store?: OnlineStore;
   /** Waited for verdicts in one turn. */
@@ -189,7 +192,7 @@ export class RouteLoop {
     if (this.#claimed.length === 0 && this.#fetched.length === 0) {
       const from = Array.from(this.#positions.values(), ({ at, ...partition }) => ({ ...partition, offset: at.live }));
       const fetched = await (isHurried ? this.#fetching.fetch(from, 0) : this.#fetching.fetch(from));
-      const routed = fetched.map((one) => this.#routed(one, "live"));
+      const routed = await this.#uncorrectable(fetched.map((one) => this.#routed(one, "live")));
       this.#fetched = inRounds(routed, roundRecords);
       this.#routing = { askedAt: this.#fetching.askedAt, ends: fetched.map(endOf) };
     }
@@ -210,7 +213,7 @@ export class RouteLoop {
   async #routeBehind(behind: readonly FetchFrom[]): Promise<number> {
     if (behind.length === 0) return 0;
     const fetched = await this.#options.connection.fetch(behind, 0, "route-behind");
-    const routed = fetched.map((one) => this.#routed(one, "behind"));
+    const routed = await this.#uncorrectable(fetched.map((one) => this.#routed(one, "behind")));
     const verdicts = await this.#judged(routed);
     return verdicts === null ? countOf(routed) : this.#append(routed, verdicts, "behind");
   }
@@ -229,6 +232,22 @@ export class RouteLoop {
         }),
       );
     return { topic, partition, at, end, items };
+  }
+
+  /** Letters in the place of corrections of sources that take none. */
+  async #uncorrectable(routed: readonly RoutedPartition[]): Promise<readonly RoutedPartition[]> {
+    const all = routed.flatMap(({ items }) => items.flatMap((item) => (isCorrection(item) ? [item.router] : [])));
+    if (all.length === 0) return routed;
+    const { refusal = async ({ source }: SourceRoutes) => withoutTables(source) } = this.#options;
+    const refusals = new Map<Router, OnefoldError | null>();
+    for (const router of new Set(all)) refusals.set(router, await refusal(router.routes));
+    return routed.map((one) => ({
+      ...one,
+      items: one.items.map((item) => {
+        const error = isCorrection(item) ? (refusals.get(item.router) ?? null) : null;
+        return error === null ? item : { ...item, routed: item.router.letter(item.record, one.partition, error) };
+      }),
+    }));
   }
 
   /** In the order of the claims; null where they are still waited for. */
@@ -334,6 +353,10 @@ export class RouteLoop {
       this.#positions.set(name, { topic, partition, at });
     }
   }
+}
+
+function isCorrection({ routed }: RoutedItem): boolean {
+  return !("code" in routed) && routed.isCorrection;
 }
 
 function endOf({ topic, partition, records, nextOffset, endOffset }: FetchedPartition): FetchedEnd {

@@ -16,22 +16,26 @@ import { type Claim, claimOf } from "./claim-fold.ts";
 import type { KafkaRecord, NewRecord } from "./connection.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import { partitionOfKey } from "./key-partition.ts";
-import { stampHeaders } from "./record-stamp.ts";
+import { retractionOrigin } from "./origin.ts";
+import { CORRECTS_HEADER, stampHeaders } from "./record-stamp.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 
-/** A record of a source's topic that is an event. */
+/** A record of a source's topic that is an event, or takes back others. */
 export interface RoutedRecord {
-  /** One for each internal topic. */
+  /** An event for each internal topic, behind a retraction for each partition of them. */
   readonly records: readonly NewRecord[];
   /** Of its id; null for an event without one. */
   readonly claim: Claim | null;
+  readonly isCorrection: boolean;
 }
 
 export interface Router {
+  readonly routes: SourceRoutes;
   /** `now` is stamped as the known time; where the source says so, the record's own time, if that is before. */
   route(record: KafkaRecord, partition: number, now: Micros): RoutedRecord | RefusedRecord;
   /** Of a record that is an event, but too far ahead of the time at which its id was claimed. */
   refuse(record: KafkaRecord, partition: number, stamp: Micros): RefusedRecord;
+  letter(record: KafkaRecord, partition: number, error: unknown): RefusedRecord;
 }
 
 /** `topicId` is the source topic's; `partitionCounts` are the internal topics'. */
@@ -55,14 +59,35 @@ export function compileRouter(
     const stage = refusal.code === "JSON_INVALID" ? "record" : "door";
     return { deadLetterTopic, source: source.name, stage, ...refusal, topic, partition, offset, key, value };
   };
+  /** Who has the id is not known here, so every partition is told. */
+  const retractions = (corrects: string, stamp: ReadonlyMap<string, string>): NewRecord[] => {
+    const headers = new Map([...stamp, [CORRECTS_HEADER, corrects]]);
+    return targets.flatMap(({ topic: target, partitionCount }) =>
+      Array.from({ length: partitionCount }, (_, to): NewRecord => {
+        return { topic: target, partition: to, key: null, value: null, headers };
+      }),
+    );
+  };
   return {
+    routes,
+    letter: letterOf,
     route(record, partition, now) {
       const { offset, value } = record;
       try {
-        const row = readEvent(door, value, Number.POSITIVE_INFINITY as Micros);
+        const corrects = record.headers().get(CORRECTS_HEADER)?.toString();
+        const isCorrection = corrects !== undefined;
         const knownTime = source.kafka?.knownTime === "record" ? Math.min(now, record.timestampMs * 1000) : now;
+        const takenBack = isCorrection
+          ? retractions(corrects, stampHeaders(knownTime, topicId, partition, retractionOrigin(offset)))
+          : [];
+        if (isCorrection && source.id === undefined) throw withoutIds(source.name);
+        if (isCorrection && (value === null || value.length === 0))
+          return { records: takenBack, claim: null, isCorrection };
+        const row = readEvent(door, value, Number.POSITIVE_INFINITY as Micros);
+        if (isCorrection && row.id !== corrects) throw otherId(row.id, corrects);
         const headers = stampHeaders(knownTime, topicId, partition, offset);
-        const records = targets.map(({ topic: target, partitionCount, keyOf }): NewRecord => {
+        if (isCorrection) headers.set(CORRECTS_HEADER, corrects);
+        const events = targets.map(({ topic: target, partitionCount, keyOf }): NewRecord => {
           const entityKey = Buffer.from(keyOf(row));
           return {
             topic: target,
@@ -72,11 +97,12 @@ export function compileRouter(
             headers,
           };
         });
+        const records = isCorrection ? [...takenBack, ...events] : events;
         const { id, eventTime } = row;
-        if (id === null || claims === null) return { records, claim: null };
+        if (id === null || claims === null) return { records, claim: null, isCorrection };
         const place = { topicId, partition, offset };
         const count = partitionCounts.get(claims.topic)!;
-        return { records, claim: claimOf(claims.topic, count, { id, eventTime, headers }, place) };
+        return { records, claim: claimOf(claims.topic, count, { id, eventTime, headers }, place), isCorrection };
       } catch (error) {
         return letterOf(record, partition, error);
       }
@@ -93,6 +119,18 @@ export function compileRouter(
       );
     },
   };
+}
+
+function withoutIds(source: string): OnefoldError {
+  return new OnefoldError("CORRECTION_REFUSED", `the events of source ${source} have no ids to be corrected by`, {
+    hint: 'declare the column that tells events apart: id: "payment_id"',
+  });
+}
+
+function otherId(id: string | null, corrects: string): OnefoldError {
+  return new OnefoldError("CORRECTION_REFUSED", `the new event has the id ${id}, not ${corrects.slice(0, 100)}`, {
+    where: CORRECTS_HEADER,
+  });
 }
 
 /** The checked row of a record's value. Throws what the door throws, `JSON_INVALID` for a value that is none. */

@@ -14,12 +14,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import { asOnefoldError, type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import type { Definition, StreamDefinition } from "../../define/definition.ts";
+import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import { ArchiveLoop, type RouteArchive } from "./archive-loop.ts";
 import { CaughtUpWatch } from "./caught-up.ts";
 import { type FetchFrom, KafkaConnection } from "./connection.ts";
 import { FoldLoop, type FoldLoopOptions, type FoldProgress } from "./fold-loop.ts";
 import { GroupSeat } from "./group-seat.ts";
+import { Refolding } from "./refolding.ts";
 import { RouteLoop, type RouteProgress } from "./route-loop.ts";
 import { planRoutes, type SourceRoutes } from "./routes.ts";
 import type { KafkaSettings } from "./settings.ts";
@@ -63,6 +65,8 @@ export interface WorkerOptions {
   readonly sight?: FoldLoopOptions["sight"];
   /** Opens the offline table of a folded topic; nothing is archived without it. */
   readonly openArchive?: (source: StreamDefinition, topic: string) => Promise<RouteArchive>;
+  /** Reads these tables where events are corrected; none can be without it. */
+  readonly openEngine?: () => Promise<QueryEngine>;
   /** Between two passes of the archive. */
   readonly archiveIntervalMs?: number | undefined;
   /** How often to look whether sources' topics have more partitions. */
@@ -94,7 +98,7 @@ export class Worker {
   readonly #folding: FoldLoop;
   readonly #judging: FoldLoop | null;
   readonly #routing: RouteLoop | null;
-  #archiving: ArchiveLoop | null = null;
+  readonly #archiving: ArchiveLoop | null;
   #routeSeat: GroupSeat | null = null;
   /** What this worker has folded last may be what a view lacked. */
   #lastLook: () => Promise<void> = () => Promise.resolve();
@@ -119,9 +123,10 @@ export class Worker {
       const topics = await prepareTopics(connection, plans);
       await tellPlaces(options.store, plans, topics);
       if (drafts) await forgetDrafts(options.store, plans);
-      const worker = new Worker(options, connection, plans, topics);
+      const archives = await openArchives(options, plans);
+      const worker = new Worker(options, connection, plans, topics, archives);
       await worker.#watchViews(topics);
-      await worker.#startArchive(topics);
+      worker.#startArchive();
       return worker;
     } catch (error) {
       await connection.close();
@@ -134,20 +139,26 @@ export class Worker {
     connection: KafkaConnection,
     plans: readonly SourceRoutes[],
     topics: FoldLoopOptions["topics"],
+    archives: ReadonlyMap<string, RouteArchive> | null,
   ) {
     this.#options = options;
     this.#connection = connection;
     this.plans = plans;
     this.failed = new Promise((resolve) => (this.#fail = resolve));
-    const { store, clock, statesMax = STATES_MAX, onFolded, sight, kafka } = options;
+    const { store, clock, statesMax = STATES_MAX, onFolded, sight, kafka, openEngine } = options;
     const parts = { connection, store, clock, plans, topics, statesMax };
+    const folded = (): readonly FetchFrom[] => this.#folding.positions;
+    const archiving = archives && new ArchiveLoop({ connection, store, plans, topics, archives, folded });
+    this.#archiving = archiving;
+    const refolding = archiving && openEngine ? new Refolding({ archiving, openEngine }) : null;
     this.#folding = new FoldLoop({
       ...parts,
       ...(onFolded === undefined ? {} : { onFolded }),
       ...(sight === undefined ? {} : { sight }),
+      ...(refolding === null ? {} : { refolding }),
     });
-    const folded = plans.flatMap(({ routes }) => routes.map(({ topic }) => topic));
-    const foldSeat = this.#seat(`${kafka.prefix}.fold`, folded, this.#folding);
+    const foldedTopics = plans.flatMap(({ routes }) => routes.map(({ topic }) => topic));
+    const foldSeat = this.#seat(`${kafka.prefix}.fold`, foldedTopics, this.#folding);
     let shown = 0;
     this.#loops.push(
       this.#run(this.#folding, async () => {
@@ -173,7 +184,8 @@ export class Worker {
       });
       this.#routeSeat = seat;
       const verdicts = new Verdicts(store);
-      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat, verdicts, store });
+      const refusal = refolding === null ? undefined : refolding.refusal.bind(refolding);
+      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat, verdicts, store, refusal });
       own = (partitions) => loop.own(partitions);
       this.#routing = loop;
       this.#loops.push(this.#run(loop), this.#run(this.#lookout(seat, routed, topics)));
@@ -230,17 +242,10 @@ export class Worker {
     });
   }
 
-  async #startArchive(topics: FoldLoopOptions["topics"]): Promise<void> {
-    const { openArchive, store, archiveIntervalMs = ARCHIVE_MS } = this.#options;
-    if (openArchive === undefined) return;
-    const archives = new Map<string, RouteArchive>();
-    for (const { source, topic } of this.plans.flatMap(({ routes }) => routes)) {
-      archives.set(topic, await openArchive(source, topic));
-    }
-    const { plans } = this;
-    const folded = (): readonly FetchFrom[] => this.#folding.positions;
-    const archiving = new ArchiveLoop({ connection: this.#connection, store, plans, topics, archives, folded });
-    this.#archiving = archiving;
+  #startArchive(): void {
+    const { archiveIntervalMs = ARCHIVE_MS } = this.#options;
+    const archiving = this.#archiving;
+    if (archiving === null) return;
     this.#loops.push(
       this.#run({
         turn: async () => {
@@ -318,6 +323,19 @@ export class Worker {
       }
     }
   }
+}
+
+/** By folded topic; null where none is archived. */
+async function openArchives(
+  { openArchive }: WorkerOptions,
+  plans: readonly SourceRoutes[],
+): Promise<ReadonlyMap<string, RouteArchive> | null> {
+  if (openArchive === undefined) return null;
+  const archives = new Map<string, RouteArchive>();
+  for (const { source, topic } of plans.flatMap(({ routes }) => routes)) {
+    archives.set(topic, await openArchive(source, topic));
+  }
+  return archives;
 }
 
 async function tellPlaces(

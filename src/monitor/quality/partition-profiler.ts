@@ -83,7 +83,8 @@ async function profileRanges(
   const within = ranges
     .map(({ partition, from, to }) => `(_partition = ${partition} AND _offset >= ${from} AND _offset < ${to})`)
     .join(" OR ");
-  const rows = `FROM ${eventRelation(table, [...source.columns, PARTITION])} s WHERE (${within})`;
+  // A retraction has no event time: it is no event.
+  const rows = `FROM ${eventRelation(table, [...source.columns, PARTITION])} s WHERE _event_time IS NOT NULL AND (${within})`;
   const read = await readDays(options, source.columns, rows, "_known_time");
   const found = await engine.rows(
     `SELECT ${daySql("_known_time")} AS day, _partition::DOUBLE AS partition, (max(_offset) + 1)::DOUBLE AS place, count(*)::DOUBLE AS n

@@ -105,7 +105,7 @@ function fromKafka(entity: string, source: string): OnefoldError {
     `events of entity ${entity} come from Kafka, where none can be forgotten`,
     {
       where: source,
-      hint: "fold a topic without its records anew, and delete the old one: docs/kafka.md, Taking back and forgetting",
+      hint: "fold a topic without its records anew, and delete the old one: docs/kafka.md, Fold anew",
     },
   );
 }

@@ -130,8 +130,9 @@ async function retractionsOf(
   files: EventFiles,
   gone: ReadonlySet<number>,
 ): Promise<readonly number[]> {
-  if (retractionFiles(files).length === 0) return [];
-  const tables = await createRetractionTables(engine, (some) => eventRelation(some, []), files, undefined);
+  const all = [...files.history, ...files.live];
+  if (retractionFiles(all).length === 0) return [];
+  const tables = await createRetractionTables(engine, (some) => eventRelation(some, []), { files: all });
   try {
     const rows = await engine.rows(
       `SELECT r._offset::DOUBLE AS event, r.at::DOUBLE AS mark FROM ${tables.retracted} r`,

@@ -83,7 +83,13 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
       ...(statesMax === undefined ? {} : { statesMax }),
       ...(onTrouble === undefined ? {} : { onTrouble }),
       ...(sight === null ? {} : { sight }),
-      ...(tables === null ? {} : { openArchive: tables.openArchive, archiveIntervalMs: options.archiveIntervalMs }),
+      ...(tables === null
+        ? {}
+        : {
+            openArchive: tables.openArchive,
+            openEngine: () => openDuckDb({ threads: 1 }),
+            archiveIntervalMs: options.archiveIntervalMs,
+          }),
     };
     const started = await Worker.start(workerOptions);
     closing.push(() => started.stop());

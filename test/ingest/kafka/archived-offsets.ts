@@ -4,12 +4,20 @@ import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
 import { type QueryEngine, sqlText } from "../../../src/offline-store/engine.ts";
 import type { KafkaWorld } from "./kafka-world.ts";
 
-/** `partition/offset` of each event of a topic that is no copy and has an id of its own. */
+/** `partition/offset` of each event of a topic that is no copy and has an id of its own, and of what corrects others. */
 export async function acceptedOffsets(world: KafkaWorld, topic: string): Promise<string[]> {
   const partitions = await world.read(topic);
   return partitions.flatMap((records, partition) => {
     const ids = new Set<string>();
-    return records.flatMap(({ offset, value }) => {
+    const origins = new Set<string>();
+    return records.flatMap(({ offset, value, headers }) => {
+      const all = headers();
+      if (all.has("onefold-corrects")) {
+        const origin = all.get("onefold-origin")!.toString();
+        if (origins.has(origin)) return [];
+        origins.add(origin);
+        return [`${partition}/${offset}`];
+      }
       const { id } = JSON.parse(value!.toString()) as { readonly id: string };
       if (ids.has(id)) return [];
       ids.add(id);

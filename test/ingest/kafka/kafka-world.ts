@@ -5,19 +5,19 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../../src/base/clock.ts";
-import type { Micros } from "../../../src/base/micros.ts";
 import type { Definition, StreamDefinition } from "../../../src/define/definition.ts";
 import { compileViewFold } from "../../../src/fold/compile.ts";
-import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
-import { compileDoor } from "../../../src/ingest/door.ts";
+import type { ViewFold } from "../../../src/fold/view-fold.ts";
 import { KafkaConnection, type KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
+import { parseOrigin } from "../../../src/ingest/kafka/origin.ts";
 import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";
 import { type KafkaSettings, kafkaSettings } from "../../../src/ingest/kafka/settings.ts";
 import { Worker, type WorkerOptions } from "../../../src/ingest/kafka/worker.ts";
 import type { OnlineStore } from "../../../src/online-store/online-store.ts";
 import { payments, shop, shopView, user, userView } from "../payments.ts";
+import { correctedStates } from "./corrected-fold.ts";
 
 export interface SentPayment {
   readonly id: string;
@@ -102,6 +102,20 @@ export class KafkaWorld {
     this.sent += rows.length;
   }
 
+  /** Takes back the events of these ids, or puts others in their place; in a partition by the id. */
+  async correct(corrections: readonly { readonly id: string; readonly by?: SentPayment }[]): Promise<void> {
+    const { topic } = this.source.kafka!;
+    const records = corrections.map(({ id, by }) => ({
+      topic,
+      partition: partitionOfKey(Buffer.from(id), this.sourcePartitions),
+      key: null,
+      value: by === undefined ? null : Buffer.from(JSON.stringify(by)),
+      headers: new Map([["onefold-corrects", id]]),
+    }));
+    await this.connection.send(records);
+    this.sent += records.length;
+  }
+
   async worker(store: OnlineStore, options: Partial<WorkerOptions> = {}): Promise<Worker> {
     const worker = await Worker.start({
       definitions: this.definitions,
@@ -146,7 +160,13 @@ export class KafkaWorld {
 
   async #isSettled(store: OnlineStore, { topic }: Route, count: number): Promise<string> {
     const partitions = await this.read(topic).catch(() => []);
-    const taken = new Set(partitions.flat().map((record) => record.headers().get("onefold-origin")?.toString()));
+    // A correction is a retraction everywhere, half a place before its record, and maybe an event.
+    const taken = new Set(
+      partitions.flat().map((record) => {
+        const origin = parseOrigin(record.headers().get("onefold-origin")?.toString() ?? "");
+        return `${origin?.partition}/${Math.ceil(origin?.offset ?? 0)}`;
+      }),
+    );
     if (taken.size < count) return `${topic} has ${taken.size} of ${count}`;
     const { metas } = await store.read(
       [],
@@ -164,49 +184,12 @@ export class KafkaWorld {
   /** What the states of each view must be, as hex by key, by an undisturbed fold of the topic as it stands. */
   async expectedStates(route: Route): Promise<Map<string, Record<string, string>>> {
     const partitions = await this.read(route.topic);
-    const door = compileDoor(this.source, route.views);
-    const expected = new Map<string, Record<string, string>>();
-    for (const { name, definition, entity } of route.views) {
-      const fold: ViewFold = compileViewFold(definition, this.source, entity);
-      const states = new Map<string, ViewState>();
-      for (const [partition, records] of partitions.entries()) {
-        const origins = new Set<string>();
-        const ids = new Map<string, number>();
-        let known = Number.NEGATIVE_INFINITY;
-        for (const record of records) {
-          const headers = record.headers();
-          const origin = headers.get("onefold-origin")!.toString();
-          if (origins.has(origin)) continue;
-          origins.add(origin);
-          const stamp = Number(headers.get("onefold-known-time")!.toString());
-          let checked;
-          try {
-            checked = door.check(JSON.parse(record.value!.toString()), stamp as Micros);
-          } catch {
-            continue;
-          }
-          const key = fold.keyOf(checked.row);
-          if (partitionOfKey(Buffer.from(key), partitions.length) !== partition)
-            throw new Error(`${key} in ${partition}`);
-          const knownTime = Math.max(known, stamp) as Micros;
-          if (checked.id !== null) {
-            const before = ids.get(`${key} ${checked.id}`);
-            if (before !== undefined && before >= knownTime - this.source.dedupeWithinMicros) continue;
-            ids.set(`${key} ${checked.id}`, knownTime);
-          }
-          known = knownTime;
-          const state = states.get(key) ?? fold.empty();
-          states.set(key, state);
-          fold.fold(state, { ...checked, offset: record.offset, knownTime });
-        }
+    for (const [partition, records] of partitions.entries()) {
+      for (const { key } of records) {
+        if (key !== null && partitionOfKey(key, partitions.length) !== partition) throw new Error(`${key} in ${partition}`);
       }
-      const bytes = [...states].filter(([, state]) => state.eventCount > 0);
-      expected.set(
-        name,
-        Object.fromEntries(bytes.map(([key, state]) => [key, Buffer.from(fold.encode(state)).toString("hex")])),
-      );
     }
-    return expected;
+    return correctedStates(this.source, route, partitions);
   }
 
   /** The states of each view as they are stored, as hex by key. */

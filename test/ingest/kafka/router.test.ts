@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { Micros } from "../../../src/base/micros.ts";
 import { stream, t } from "../../../src/index.ts";
 import type { KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
-import { KNOWN_TIME_HEADER } from "../../../src/ingest/kafka/record-stamp.ts";
+import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
+import { CORRECTS_HEADER, KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../../src/ingest/kafka/record-stamp.ts";
 import { compileRouter } from "../../../src/ingest/kafka/router.ts";
 import { planRoutes } from "../../../src/ingest/kafka/routes.ts";
 import { payments, START, user, userView } from "../payments.ts";
@@ -45,5 +46,55 @@ describe("the known time that a router stamps", () => {
     expect(of({ topic: "p", ids: "entity", direct: true })).toThrow("leave ids out");
     expect(of({ topic: "p", knownTime: "event" })).toThrow('knownTime is "event": it is "record", or left out');
     expect(of({ topic: "p", knownTime: "record", direct: true })).toThrow("leave knownTime out");
+  });
+});
+
+describe("a record that corrects another", () => {
+  const routed = (value: object | null, corrects: string, source: Partial<typeof payments> = {}) => {
+    const [plan] = planRoutes([user, { ...payments, kafka: { topic: "payments" }, ...source }, userView], "onefold");
+    const topics = [...plan!.routes, ...(plan!.claims === null ? [] : [plan!.claims])].map(({ topic }) => topic);
+    const router = compileRouter(plan!, "id", new Map(topics.map((topic) => [topic, 3])));
+    return router.route(
+      {
+        offset: 7,
+        timestampMs: 0,
+        key: null,
+        value: value === null ? null : Buffer.from(JSON.stringify(value)),
+        headers: () => new Map([[CORRECTS_HEADER, Buffer.from(corrects)]]),
+      },
+      0,
+      NOW,
+    );
+  };
+  const retractions = [0, 1, 2].map((partition) => ({
+    topic: "onefold.payments.by.user",
+    partition,
+    key: null,
+    value: null,
+    headers: new Map([
+      [KNOWN_TIME_HEADER, String(NOW)],
+      [ORIGIN_HEADER, "id/0/6.5"],
+      [CORRECTS_HEADER, "p1"],
+    ]),
+  }));
+
+  it("takes back in every partition, and puts the new event behind that", () => {
+    expect(routed(null, "p1")).toEqual({ records: retractions, claim: null, isCorrection: true });
+    const event = sentPayment(1, { user: "other" });
+    const replaced = routed(event, "p1");
+    if ("code" in replaced) throw new Error(replaced.message);
+    expect(replaced.records.slice(0, 3)).toEqual(retractions);
+    const key = Buffer.from("other");
+    expect(replaced.records.slice(3)).toMatchObject([{ key, partition: partitionOfKey(key, 3) }]);
+    expect(replaced.records[3]!.headers.get(ORIGIN_HEADER)).toBe("id/0/7");
+    // Whoever judges the id sees that it is the event's own.
+    expect(replaced.claim!.record.headers.get(CORRECTS_HEADER)).toBe("p1");
+  });
+
+  it("is a dead letter where it has another id, or the source has none", () => {
+    expect(routed(sentPayment(2), "p1")).toMatchObject({ code: "CORRECTION_REFUSED", stage: "door" });
+    const { id: _, ...without } = payments;
+    expect(routed(null, "p1", { ...without, id: undefined } as object)).toMatchObject({ code: "CORRECTION_REFUSED" });
+    expect(routed({}, "p1")).toMatchObject({ code: "NULL_NOT_ALLOWED" });
   });
 });
