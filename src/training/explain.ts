@@ -16,7 +16,7 @@ import {
   STATUS_NAMES,
   type ViewState,
 } from "../fold/view-fold.ts";
-import type { EventFiles } from "../offline-store/event-archive.ts";
+import { type EventFiles, filesBehind } from "../offline-store/event-archive.ts";
 import { retractionFiles } from "../offline-store/retractions.ts";
 import { encodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import type { Row, Value } from "../schema/value.ts";

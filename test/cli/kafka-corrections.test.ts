@@ -12,7 +12,7 @@ import { kafkaSettings } from "../../src/ingest/kafka/settings.ts";
 import { WorkerProcess } from "../ingest/kafka/worker-process.ts";
 import { describeWhere, shared } from "../services/describe-where.ts";
 import { startRedis } from "../services/redis.ts";
-import { runCli, runJson } from "./run-cli.ts";
+import { runJson } from "./run-cli.ts";
 
 const describeWithKafka = await describeWhere("kafka");
 const folder = mkdtempSync(join(tmpdir(), "onefold-kafka-corrections-cli-"));
@@ -80,10 +80,13 @@ export const model = service("model", { features: [spending, shops] });
     const there = [...tables, "--kafka", kafka];
     const vector = async (name: string, at: string): Promise<Record<string, unknown>> => {
       const entities = ["--entity", `user=${name}`, "--entity", `shop=${at}`];
-      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", redis.url))["features"];
+      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", redis.url))[
+        "features"
+      ];
     };
-    const seen = (name: string, at: string, wanted: Record<string, unknown>): Promise<void> =>
-      expect.poll(() => vector(name, at), { timeout: 60_000, interval: 200 }).toMatchObject(wanted);
+    const seen = async (name: string, at: string, wanted: Record<string, unknown>): Promise<void> => {
+      await expect.poll(() => vector(name, at), { timeout: 60_000, interval: 200 }).toMatchObject(wanted);
+    };
     const spent = (name: string, without: readonly number[] = []): number =>
       events.reduce((sum, { user, amount }, n) => sum + (user === name && !without.includes(n) ? amount : 0), 0);
     const sold = (at: string, without: readonly number[] = []): number =>
@@ -94,9 +97,7 @@ export const model = service("model", { features: [spending, shops] });
     const before = new Date().toISOString();
     await pause();
     const retracted = await json("retract", "sales", "--id", "e5", ...there);
-    expect(retracted["outcomes"]).toEqual([
-      { status: "retracted", id: "e5", partition: 1, events: 1 },
-    ]);
+    expect(retracted["outcomes"]).toEqual([{ status: "retracted", id: "e5", partition: 1, events: 1 }]);
     await seen("u1", "s2", { spent: spent("u1", [5]), sold: sold("s2", [5]), sales: 5 });
     await pause();
     const between = new Date().toISOString();
@@ -157,7 +158,9 @@ export const model = service("model", { features: [spending, shops] });
     expect(await refused("correct", "sales", "--id", "e7", "--row", "{}", ...there)).toMatchObject({
       code: "NULL_NOT_ALLOWED",
     });
-    expect(await refused("retract", "sales", "--id", "e7", "--data", "data")).toMatchObject({ code: "REQUEST_INVALID" });
+    expect(await refused("retract", "sales", "--id", "e7", "--data", "data")).toMatchObject({
+      code: "REQUEST_INVALID",
+    });
     expect(await worker.kill("SIGTERM")).toBe(0);
     await connection.close();
     await redis.close();

@@ -314,7 +314,9 @@ export class FoldLoop {
       if (fold === undefined) continue;
       if (!fold.isLate) this.#lags.set(name, Math.max(0, end.endOffset - end.nextOffset));
       if (end.nextOffset === fold.offset) continue;
-      const { run, rest, nextOffset } = fold.takesCorrections ? cutRecords(end) : { ...end, run: [], rest: end.records };
+      const { run, rest, nextOffset } = fold.takesCorrections
+        ? cutRecords(end)
+        : { ...end, run: [], rest: end.records };
       if (run.length > 0 && fold.storedOffset < fold.offset) {
         areWaiting = true;
         continue;

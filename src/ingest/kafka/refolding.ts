@@ -47,7 +47,11 @@ export class Refolding {
   }
 
   /** `run` are records of a partition that follow each other, with all before them stored. */
-  async refold({ topic, source, views }: Route, partition: number, run: readonly FoldedEvent[]): Promise<RefoldedViews> {
+  async refold(
+    { topic, source, views }: Route,
+    partition: number,
+    run: readonly FoldedEvent[],
+  ): Promise<RefoldedViews> {
     const { archiving, openEngine } = this.#options;
     await archiving.passTo(topic, partition, run[0]!.offset);
     const cut = await archiving.cutPartition(topic, partition);
@@ -83,10 +87,14 @@ export class Refolding {
 
 /** Of a worker without offline tables. */
 export function withoutTables({ name }: { readonly name: string }): OnefoldError {
-  return new OnefoldError("CORRECTION_REFUSED", `the events of source ${name} are not archived, and cannot be corrected`, {
-    where: name,
-    hint: "give all workers --archive FOLDER, and write the correction once more",
-  });
+  return new OnefoldError(
+    "CORRECTION_REFUSED",
+    `the events of source ${name} are not archived, and cannot be corrected`,
+    {
+      where: name,
+      hint: "give all workers --archive FOLDER, and write the correction once more",
+    },
+  );
 }
 
 /** Records of a partition as they are taken: a run of corrections, and what follows up to the next one. */

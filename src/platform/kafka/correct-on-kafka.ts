@@ -129,7 +129,11 @@ async function eventsOf(
   }
 }
 
-async function placesOf(engine: QueryEngine, events: string, ids: readonly string[]): Promise<ArchivedEvents["places"]> {
+async function placesOf(
+  engine: QueryEngine,
+  events: string,
+  ids: readonly string[],
+): Promise<ArchivedEvents["places"]> {
   const rows = await engine.rows(`SELECT _id AS id, arg_max(_partition, _known_time)::DOUBLE AS "partition",
       arg_max(_offset, _known_time)::DOUBLE AS "offset"
     FROM ${events} WHERE _event_time IS NOT NULL AND _id IN (${ids.map(sqlText).join(", ")}) GROUP BY 1`);

@@ -34,7 +34,9 @@ describeWithBoth("corrections over Kafka and Redis", () => {
         await world.correct(
           ids.map((n, i) => ({
             id: `p${n}`,
-            ...(i % 3 === 0 ? {} : { by: sentPayment(n, { amount: 1000 + i, ...(i % 3 === 1 ? {} : { user: `u${part}` }) }) }),
+            ...(i % 3 === 0
+              ? {}
+              : { by: sentPayment(n, { amount: 1000 + i, ...(i % 3 === 1 ? {} : { user: `u${part}` }) }) }),
           })),
         );
       }

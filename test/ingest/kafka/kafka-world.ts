@@ -186,7 +186,8 @@ export class KafkaWorld {
     const partitions = await this.read(route.topic);
     for (const [partition, records] of partitions.entries()) {
       for (const { key } of records) {
-        if (key !== null && partitionOfKey(key, partitions.length) !== partition) throw new Error(`${key} in ${partition}`);
+        if (key !== null && partitionOfKey(key, partitions.length) !== partition)
+          throw new Error(`${key} in ${partition}`);
       }
     }
     return correctedStates(this.source, route, partitions);
