@@ -49,7 +49,7 @@ describeWithBoth("corrections over Kafka and Redis", () => {
       await worker.kill("SIGKILL");
       worker = await house.start();
     }
-    await world.settled(house.store, world.sent, 300_000);
+    await world.settled(house.store, world.sent, 180_000);
     for (const route of world.routes) {
       expect(await world.storedStates(house.store, route)).toEqual(await world.expectedStates(route));
     }

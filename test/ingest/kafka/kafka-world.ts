@@ -59,6 +59,8 @@ export class KafkaWorld {
   readonly connection: KafkaConnection;
   sourcePartitions: number;
   readonly #workers: Worker[] = [];
+  /** Of the source's topic, by the id of a payment. */
+  readonly #partitions = new Map<string, number>();
   sent = 0;
 
   private constructor(address: string, options: WorldOptions) {
@@ -98,16 +100,18 @@ export class KafkaWorld {
       value: Buffer.from(typeof row === "string" ? row : JSON.stringify(row)),
       headers: new Map<string, string>(),
     }));
+    for (const [i, row] of rows.entries())
+      if (typeof row !== "string") this.#partitions.set(row.id, records[i]!.partition);
     await this.connection.send(records);
     this.sent += rows.length;
   }
 
-  /** Takes back the events of these ids, or puts others in their place; in a partition by the id. */
+  /** Takes back the payments of these ids, or puts others in their place; in the partition that they were sent to. */
   async correct(corrections: readonly { readonly id: string; readonly by?: SentPayment }[]): Promise<void> {
     const { topic } = this.source.kafka!;
     const records = corrections.map(({ id, by }) => ({
       topic,
-      partition: partitionOfKey(Buffer.from(id), this.sourcePartitions),
+      partition: this.#partitions.get(id)!,
       key: null,
       value: by === undefined ? null : Buffer.from(JSON.stringify(by)),
       headers: new Map([["onefold-corrects", id]]),
