@@ -28,13 +28,16 @@ export interface RefoldRequest {
   readonly files: EventFiles;
   /** That the run is in, of events in several. */
   readonly partition?: number;
+  /** Whether there may be an event of an id before the run; of none of them it need not be looked for. */
+  mayHave?(id: string): boolean;
   readonly run: readonly LogEvent[];
 }
 
 export async function refoldRun(request: RefoldRequest): Promise<RefoldedRun<ViewState>> {
   const { run } = request;
   const ids = [...new Set(run.flatMap((event) => (isRetraction(event) ? [event.id!] : [])))];
-  const { hit, affected, takenBack } = walkRun(request, await keysOfIds(request, ids));
+  const before = ids.filter((id) => request.mayHave?.(id) !== false);
+  const { hit, affected, takenBack } = walkRun(request, await keysOfIds(request, before));
   const { engine, files, source, view, partition } = request;
   const keys = [...affected];
   const asked = { engine, files, source, view, keys, beforeOffset: run[0]!.offset, withoutIds: ids, partition };
@@ -44,6 +47,8 @@ export async function refoldRun(request: RefoldRequest): Promise<RefoldedRun<Vie
 /** Entities of the events before the run that count up to it, by id. */
 async function keysOfIds(request: RefoldRequest, ids: readonly string[]): Promise<Map<string, Set<EntityKey>>> {
   const { engine, files, source, view, run } = request;
+  const keys = new Map<string, Set<EntityKey>>();
+  if (ids.length === 0) return keys;
   const { key } = view.definition;
   const asked = {
     files,
@@ -58,7 +63,6 @@ async function keysOfIds(request: RefoldRequest, ids: readonly string[]): Promis
       `SELECT DISTINCT _id AS id, _key AS key FROM ${relation} WHERE _id IN (${ids.map(sqlText).join(", ")})`,
     ),
   );
-  const keys = new Map<string, Set<EntityKey>>();
   for (const row of rows) add(keys, String(row["id"]), String(row["key"]));
   return keys;
 }

@@ -28,12 +28,14 @@ import { kindOfTable } from "./table-kinds.ts";
 /** Joined files stay for readers that still have them in their lists. */
 const JOINED_KEPT_MS = 24 * 3_600_000;
 
+export const PARTITION: Column = { name: "_partition", type: { name: "int64" }, nullable: true };
+
 const META_COLUMNS: readonly Column[] = [
   { name: "_event_time", type: { name: "timestamp" }, nullable: true },
   { name: "_known_time", type: { name: "timestamp" }, nullable: true },
   { name: "_offset", type: { name: "int64" }, nullable: true },
   { name: "_id", type: { name: "string" }, nullable: true },
-  { name: "_partition", type: { name: "int64" }, nullable: true },
+  PARTITION,
 ];
 
 export interface PartitionedEvent {

@@ -65,10 +65,10 @@ export class ArchiveLoop {
     }
   }
 
-  /** Archives the events of a partition before `offset`, all of which are folded. */
-  async passTo(topic: string, partition: number, offset: number): Promise<void> {
+  /** Archives the events of a topic before these offsets, all of which are folded. */
+  async passTo(topic: string, places: readonly FetchFrom[]): Promise<void> {
     const archive = this.#options.archives.get(topic)!;
-    const pass = () => this.#turns.take(() => this.#passOf(topic, archive, [{ topic, partition, offset }]));
+    const pass = () => this.#turns.take(() => this.#passOf(topic, archive, places));
     for (let conflicts = 0; ;) {
       try {
         if (!(await pass())) return;
@@ -82,12 +82,12 @@ export class ArchiveLoop {
     return this.#options.archives.get(topic)!.files();
   }
 
-  /** A partition (or this one) whose archive does not begin with its first record; null where all do. */
-  async cutPartition(topic: string, only?: number): Promise<number | null> {
+  /** A partition (of these) whose archive does not begin with its first record; null where all do. */
+  async cutPartition(topic: string, of?: readonly number[]): Promise<number | null> {
     const places = await this.#options.archives.get(topic)!.places();
     const starts = await this.#options.connection.offsets(topic, "start");
     const cut = starts.findIndex((start, partition) => {
-      if (only !== undefined && partition !== only) return false;
+      if (of?.includes(partition) === false) return false;
       return (places.get(partition)?.memory.begins ?? start) > 0;
     });
     return cut === -1 ? null : cut;

@@ -12,14 +12,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
-import type {
-  FetchedPartition,
-  FetchFrom,
-  KafkaConnection,
-  KafkaRecord,
-  TopicFacts,
-  TopicPartition,
-} from "./connection.ts";
+import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
@@ -35,7 +28,7 @@ import type {
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
 import { routeParts } from "./partition-fold.ts";
 import { type FoldPosition, partitionName } from "./position.ts";
-import { cutRecords, type Refolding, withoutTables } from "./refolding.ts";
+import { type CutRecords, cutRecords, type PartitionRun, type Refolding, withoutTables } from "./refolding.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { StoredPositions } from "./stored-positions.ts";
 import { finite, WholeUntil } from "./whole-until.ts";
@@ -73,15 +66,6 @@ export interface FoldProgress {
     readonly position: number;
     readonly lag: number;
   }[];
-}
-
-/** What was taken of a partition's records. */
-interface TakenRecords {
-  readonly fold: FoldedPartition;
-  readonly count: number;
-  /** Of a run of corrections before the others. */
-  readonly corrected: readonly FoldedEvent[];
-  readonly reads: readonly StateRead[];
 }
 
 const LOOK_MS = 2000;
@@ -306,7 +290,7 @@ export class FoldLoop {
   }
 
   async #take(fetched: readonly FetchedPartition[], folds: ReadonlyMap<string, FoldedPartition>): Promise<number> {
-    const taken: TakenRecords[] = [];
+    const cut: { readonly fold: FoldedPartition; readonly records: CutRecords }[] = [];
     let areWaiting = false;
     for (const end of fetched) {
       const name = partitionName(end.topic, end.partition);
@@ -314,26 +298,27 @@ export class FoldLoop {
       if (fold === undefined) continue;
       if (!fold.isLate) this.#lags.set(name, Math.max(0, end.endOffset - end.nextOffset));
       if (end.nextOffset === fold.offset) continue;
-      const { run, rest, nextOffset } = fold.takesCorrections
-        ? cutRecords(end)
-        : { ...end, run: [], rest: end.records };
-      if (run.length > 0 && fold.storedOffset < fold.offset) {
-        areWaiting = true;
-        continue;
-      }
-      const corrected = run.length === 0 ? [] : await this.#correct(fold, run);
-      taken.push({ fold, count: run.length + rest.length, corrected, reads: fold.admit(rest, nextOffset) });
-      await nextTurn();
+      const records = cutRecords(end, fold.takesCorrections);
+      const isWaiting = records.run.length > 0 && fold.storedOffset < fold.offset;
+      areWaiting ||= isWaiting;
+      if (!isWaiting) cut.push({ fold, records });
     }
-    if (taken.length === 0) {
+    if (cut.length === 0) {
       if (areWaiting) await sleep(WAIT_MS);
       return 0;
     }
+    const corrected = await this.#correct(cut.filter(({ records: { run } }) => run.length > 0));
+    const taken: { readonly fold: FoldedPartition; readonly reads: readonly StateRead[] }[] = [];
+    for (const { fold, records } of cut) {
+      taken.push({ fold, reads: fold.admit(records.rest, records.nextOffset) });
+      await nextTurn();
+    }
     await this.#load(taken.flatMap(({ fold, reads: own }) => own.map((read) => ({ fold, read }))));
     const folded: { readonly fold: FoldedPartition; readonly events: readonly FoldedEvent[] }[] = [];
-    for (const { fold, corrected } of taken) {
+    for (const { fold } of taken) {
       const events = fold.fold();
-      folded.push({ fold, events: corrected.length === 0 ? events : [...corrected, ...events] });
+      const before = corrected.get(fold);
+      folded.push({ fold, events: before === undefined ? events : [...before, ...events] });
       await nextTurn();
     }
     await this.#write(taken.map(({ fold }) => fold));
@@ -342,7 +327,7 @@ export class FoldLoop {
       this.#events += events.length;
       this.#options.onFolded?.(fold.options.route, fold.options.partition, events);
     }
-    return taken.reduce((sum, { count }) => sum + count, 0);
+    return cut.reduce((sum, { records: { run, rest } }) => sum + run.length + rest.length, 0);
   }
 
   async #load(reads: readonly { readonly fold: FoldedPartition; readonly read: StateRead }[]): Promise<void> {
@@ -355,20 +340,28 @@ export class FoldLoop {
     }
   }
 
-  /** Folds a run of corrections; written is what comes of it with what follows. */
-  async #correct(fold: FoldedPartition, run: readonly KafkaRecord[]): Promise<readonly FoldedEvent[]> {
-    const { refolding } = this.#options;
-    const { route, partition } = fold.options;
-    const reads = fold.admit(run, run.at(-1)!.offset + 1);
-    const { admitted } = fold;
-    let refolded: RefoldedViews | undefined;
-    if (admitted.some(isRetraction)) {
-      if (refolding === undefined) throw withoutTables(route.source);
-      refolded = await refolding.refold(route, partition, admitted);
+  /** Folds runs of corrections; written is what comes of them with what follows. */
+  async #correct(
+    runs: readonly { readonly fold: FoldedPartition; readonly records: CutRecords }[],
+  ): Promise<ReadonlyMap<FoldedPartition, readonly FoldedEvent[]>> {
+    const reads: { readonly fold: FoldedPartition; readonly read: StateRead }[] = [];
+    const asked: { readonly fold: FoldedPartition; readonly asked: PartitionRun }[] = [];
+    for (const { fold, records } of runs) {
+      const next = records.run.at(-1)!.offset + 1;
+      reads.push(...fold.admit(records.run, next).map((read) => ({ fold, read })));
+      const { route, partition } = fold.options;
+      if (fold.admitted.some(isRetraction)) asked.push({ fold, asked: { route, partition, run: fold.admitted } });
+    }
+    const refolded = new Map<FoldedPartition, RefoldedViews>();
+    if (asked.length > 0) {
+      const { refolding } = this.#options;
+      if (refolding === undefined) throw withoutTables(asked[0]!.asked.route.source);
+      const views = await refolding.refold(asked.map((one) => one.asked));
+      for (const [i, { fold }] of asked.entries()) refolded.set(fold, views[i]!);
       this.#positions.refuseOther();
     }
-    await this.#load(reads.map((read) => ({ fold, read })));
-    return fold.fold(refolded);
+    await this.#load(reads);
+    return new Map(runs.map(({ fold }) => [fold, fold.fold(refolded.get(fold))]));
   }
 
   async #write(folds: readonly FoldedPartition[]): Promise<void> {

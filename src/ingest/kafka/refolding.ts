@@ -9,9 +9,15 @@
  * partition's records alone, and so does the run.
  */
 import { OnefoldError } from "../../base/errors.ts";
-import type { QueryEngine } from "../../offline-store/engine.ts";
+import type { ViewState } from "../../fold/view-fold.ts";
+import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import type { EventFiles } from "../../offline-store/event-archive.ts";
+import { eventRelation } from "../../offline-store/event-reader.ts";
+import type { TableFile } from "../../offline-store/offline-store.ts";
+import { PARTITION } from "../../offline-store/partitioned-events.ts";
 import { HISTORY_BASE } from "../../schema/event-offset.ts";
+import type { RefoldedRun } from "../correction-run.ts";
+import { isRetraction } from "../event.ts";
 import { refoldRun } from "../refold.ts";
 import type { ArchiveLoop } from "./archive-loop.ts";
 import type { FetchedPartition, KafkaRecord } from "./connection.ts";
@@ -46,43 +52,82 @@ export class Refolding {
     return null;
   }
 
-  /** `run` are records of a partition that follow each other, with all before them stored. */
-  async refold(
-    { topic, source, views }: Route,
-    partition: number,
-    run: readonly FoldedEvent[],
-  ): Promise<RefoldedViews> {
+  /** Of each run, in order; all before it in its partition is stored. */
+  async refold(runs: readonly PartitionRun[]): Promise<readonly RefoldedViews[]> {
     const { archiving, openEngine } = this.#options;
-    await archiving.passTo(topic, partition, run[0]!.offset);
-    const cut = await archiving.cutPartition(topic, partition);
-    if (cut !== null) {
-      throw new OnefoldError(
-        "KAFKA_RECORDS_GONE",
-        `${topic}/${partition} has dropped records before they were archived, so the correction at ${run[0]!.offset} cannot be folded`,
-        { where: topic, hint: "fold a corrected topic anew: docs/kafka.md, Fold anew" },
+    const ofTopics = new Map<string, PartitionRun[]>();
+    for (const one of runs) ofTopics.set(one.route.topic, [...(ofTopics.get(one.route.topic) ?? []), one]);
+    for (const [topic, ofTopic] of ofTopics) {
+      await archiving.passTo(
+        topic,
+        ofTopic.map(({ partition, run }) => ({ topic, partition, offset: run[0]!.offset })),
       );
+      const partitions = ofTopic.map(({ partition }) => partition);
+      const cut = await archiving.cutPartition(topic, partitions);
+      if (cut !== null) throw recordsGone(topic, cut);
     }
-    const archived = await archiving.files(topic);
-    const files: EventFiles = {
-      epoch: KAFKA_EPOCH,
-      history: [],
-      live: [],
-      liveEnd: 0,
-      historyEnd: HISTORY_BASE,
-      lastKnownTime: Number.NEGATIVE_INFINITY,
-      keyedBy: () => ({ files: archived, endOf: () => 0 }),
-    };
     const engine = await openEngine();
     try {
-      const refolded = new Map<string, Awaited<ReturnType<typeof refoldRun>>>();
-      for (const view of views) {
-        refolded.set(view.foldName, await refoldRun({ source, view, engine, files, run, partition }));
+      const refolded = new Map<PartitionRun, RefoldedViews>();
+      for (const [topic, ofTopic] of ofTopics) {
+        const files = await archiving.files(topic);
+        const found = await idsOf(engine, files, ofTopic);
+        for (const one of ofTopic) refolded.set(one, await refoldViews(engine, files, one, found));
       }
-      return refolded;
+      return runs.map((one) => refolded.get(one)!);
     } finally {
       await engine.close();
     }
   }
+}
+
+/** Records of a partition that follow each other: retractions, and events that take the place of others. */
+export interface PartitionRun {
+  readonly route: Route;
+  readonly partition: number;
+  readonly run: readonly FoldedEvent[];
+}
+
+/** `partition/id` of the events that these runs may take back: in most partitions there are none. */
+async function idsOf(
+  engine: QueryEngine,
+  files: readonly TableFile[],
+  runs: readonly PartitionRun[],
+): Promise<ReadonlySet<string>> {
+  const ids = new Set(runs.flatMap(({ run }) => run.flatMap((one) => (isRetraction(one) ? [sqlText(one.id!)] : []))));
+  const rows = await engine.rows(`SELECT DISTINCT _partition::INT || '/' || _id AS place
+    FROM ${eventRelation(files, [PARTITION])} WHERE _event_time IS NOT NULL AND _id IN (${[...ids].join(", ")})`);
+  return new Set(rows.map(({ place }) => String(place)));
+}
+
+async function refoldViews(
+  engine: QueryEngine,
+  archived: readonly TableFile[],
+  { route: { source, views }, partition, run }: PartitionRun,
+  found: ReadonlySet<string>,
+): Promise<RefoldedViews> {
+  const files: EventFiles = {
+    epoch: KAFKA_EPOCH,
+    history: [],
+    live: [],
+    liveEnd: 0,
+    historyEnd: HISTORY_BASE,
+    lastKnownTime: Number.NEGATIVE_INFINITY,
+    keyedBy: () => ({ files: archived, endOf: () => 0 }),
+  };
+  const mayHave = (id: string): boolean => found.has(`${partition}/${id}`);
+  const refolded = new Map<string, RefoldedRun<ViewState>>();
+  for (const view of views)
+    refolded.set(view.foldName, await refoldRun({ source, view, engine, files, run, partition, mayHave }));
+  return refolded;
+}
+
+function recordsGone(topic: string, partition: number): OnefoldError {
+  return new OnefoldError(
+    "KAFKA_RECORDS_GONE",
+    `${topic}/${partition} has dropped records before they were archived, so a correction in it cannot be folded`,
+    { where: topic, hint: "fold a corrected topic anew: docs/kafka.md, Fold anew" },
+  );
 }
 
 /** Of a worker without offline tables. */
@@ -104,13 +149,15 @@ export interface CutRecords {
   readonly nextOffset: number;
 }
 
-export function cutRecords({ records, nextOffset }: FetchedPartition): CutRecords {
+export function cutRecords({ records, nextOffset }: FetchedPartition, mayCorrect: boolean): CutRecords {
+  if (!mayCorrect) return { run: [], rest: records, nextOffset };
   let runEnd = 0;
   if (records.length > 0 && isRetractionRecord(records[0]!)) {
     runEnd = records.findIndex((record) => !record.headers().has(CORRECTS_HEADER));
     if (runEnd === -1) runEnd = records.length;
   }
   const next = records.findIndex((record, i) => i >= runEnd && isRetractionRecord(record));
+  if (runEnd === 0 && next === -1) return { run: [], rest: records, nextOffset };
   return {
     run: records.slice(0, runEnd),
     rest: records.slice(runEnd, next === -1 ? records.length : next),

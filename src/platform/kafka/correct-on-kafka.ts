@@ -25,9 +25,9 @@ import { openDuckDb } from "../../offline-store/duckdb.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import { eventRelation } from "../../offline-store/event-reader.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
+import { PARTITION } from "../../offline-store/partitioned-events.ts";
 import { countEventsOfIds } from "../../offline-store/retractions.ts";
 import type { Registry } from "../../registry/registry.ts";
-import type { Column } from "../../schema/value.ts";
 import { type KafkaGiven, kafkaModules } from "./kafka-worker.ts";
 
 export interface KafkaCorrections {
@@ -58,7 +58,6 @@ export type KafkaCorrectionOutcome =
 
 type Connection = InstanceType<Awaited<ReturnType<typeof kafkaModules>>["KafkaConnection"]>;
 
-const PARTITION: Column = { name: "_partition", type: { name: "int64" }, nullable: true };
 const FETCH_MS = 1000;
 
 /** Resolves once all that can be made are in the topic. Throws as Kafka does, and for sources that take none. */
