@@ -109,8 +109,10 @@ export const model = service("model", { features: [spending, shops] });
     await seen("u3", "s0", { spent: spent("u3") + 500 });
 
     // The same event once more is a duplicate: it is not back.
+    let dropped = 0;
+    await worker.until(({ duplicates }) => (dropped = duplicates) >= 0);
     await send([events[5]!]);
-    await worker.until(({ duplicates }) => duplicates === 1, 60_000);
+    await worker.until(({ duplicates }) => duplicates > dropped, 60_000);
     // Both, in both topics, with a retraction in each partition.
     await worker.until(({ archived }) => archived >= 2 * (EVENTS + 1) + 2 * 2 * settings.partitionCount, 60_000);
     await pause();

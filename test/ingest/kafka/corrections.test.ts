@@ -10,8 +10,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { ArchiveLoop, type ArchiveMemory } from "../../../src/ingest/kafka/archive-loop.ts";
-import type { GroupPosition, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
+import type { GroupPosition, KafkaRecord, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
+import { PartitionFold, routeParts } from "../../../src/ingest/kafka/partition-fold.ts";
 import { Refolding } from "../../../src/ingest/kafka/refolding.ts";
 import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";
 import type { NotedOffset } from "../../../src/ingest/kafka/route-position.ts";
@@ -26,6 +27,7 @@ import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import type { OnlineStore } from "../../../src/online-store/online-store.ts";
 import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
 import { correctedStates } from "./corrected-fold.ts";
+import { sentPayment } from "./kafka-world.ts";
 import { SimulatedCluster } from "./simulated-cluster.ts";
 import { SimulatedTopics } from "./simulated-topics.ts";
 
@@ -268,4 +270,108 @@ describe("corrections in a topic", () => {
       ).toEqual([]);
     },
   );
+});
+
+describe("corrections that cannot be folded", () => {
+  const { source, plan, counts, facts } = worldOf("source");
+  const { topic } = plan.routes[0]!;
+  const correction = { key: null, value: null, headers: new Map([["onefold-corrects", "p1"]]) };
+  const sent = sentPayment(1, { at: new Date(START / 1000).toISOString() });
+  const event = { key: null, value: Buffer.from(JSON.stringify(sent)), headers: new Map<string, string>() };
+  const routerOf = (topics: SimulatedTopics, store: OnlineStore) => {
+    const seat = { commit: async () => {}, committed: async () => [null, null] };
+    const verdicts = new Verdicts(store);
+    const loop = new RouteLoop({
+      connection: topics,
+      clock,
+      plans: [plan],
+      topics: facts,
+      seat,
+      verdicts,
+      verdictsMs: 0,
+    });
+    loop.own([0, 1].map((partition) => ({ topic: "payments", partition })));
+    return loop;
+  };
+
+  it("are dead letters of a worker without tables, and end it where another has routed them", async () => {
+    const topics = new SimulatedTopics(counts);
+    const store = new MemoryOnlineStore();
+    await topics.send([{ topic: "payments", partition: 0, ...correction }]);
+    await routerOf(topics, store).turn();
+    const [letter] = topics.of(plan.deadLetterTopic, 0);
+    expect(letter!.headers().get("onefold-code")!.toString()).toBe("CORRECTION_REFUSED");
+    expect(letter!.key!.toString()).toBe("payments/0/0");
+    expect(topics.of(topic, 0)).toEqual([]);
+
+    const headers = new Map([
+      ...correction.headers,
+      ["onefold-known-time", String(START)],
+      ["onefold-origin", "s/0/0.5"],
+    ]);
+    await topics.send([{ topic, partition: 0, ...correction, headers }]);
+    const loop = new FoldLoop({ connection: topics, store, clock, plans: [plan], topics: facts, statesMax: 10 });
+    loop.own([{ topic, partition: 0 }]);
+    await expect(loop.turn()).rejects.toMatchObject({ code: "CORRECTION_REFUSED" });
+  });
+
+  it("are refused where a table lacks the first records of a partition, and not where only the topic does", async () => {
+    const topics = new SimulatedTopics(counts);
+    const store = new MemoryOnlineStore();
+    let start = 0;
+    const connection = {
+      fetch: topics.fetch.bind(topics),
+      offsets: async (name: string, of: "start" | "end") =>
+        of === "end" ? topics.offsets(name, of) : Array.from({ length: PARTITIONS }, () => start),
+    };
+    const tables = openOfflineStore(join(root, "cut"), engine, { clock });
+    const archives = new Map();
+    for (const route of plan.routes)
+      archives.set(route.topic, await openPartitionedEvents<ArchiveMemory>(tables, engine, source, route.topic));
+    const archiving = new ArchiveLoop({ connection, store, plans: [plan], topics: facts, archives, folded: () => [] });
+    const refolding = new Refolding({ archiving, openEngine: () => openDuckDb({ threads: 1 }) });
+    expect(await refolding.refusal(plan)).toBeNull();
+    const stamps = (offset: number) =>
+      new Map([
+        ["onefold-known-time", String(START)],
+        ["onefold-origin", `s/0/${offset}`],
+        ["onefold-ids", "source"],
+      ]);
+    for (const route of plan.routes) {
+      for (let partition = 0; partition < PARTITIONS; partition++) {
+        await topics.send([{ topic: route.topic, partition, ...event, headers: stamps(0) }]);
+        await archiving.passTo(route.topic, [{ topic: route.topic, partition, offset: 1 }]);
+      }
+    }
+    start = 1;
+    expect(await refolding.refusal(plan)).toBeNull();
+
+    const others = openOfflineStore(join(root, "cut-others"), engine, { clock });
+    for (const route of plan.routes)
+      archives.set(route.topic, await openPartitionedEvents<ArchiveMemory>(others, engine, source, route.topic));
+    expect(await refolding.refusal(plan)).toMatchObject({ code: "CORRECTION_REFUSED" });
+    await topics.send([{ topic, partition: 0, ...event, headers: stamps(1) }]);
+    await archiving.passTo(topic, [{ topic, partition: 0, offset: 2 }]);
+    const run = [{ offset: 2, knownTime: START, eventTime: Number.NaN as Micros, id: "p1", row: [] }];
+    await expect(refolding.refold([{ route: plan.routes[0]!, partition: 0, run }])).rejects.toMatchObject({
+      code: "KAFKA_RECORDS_GONE",
+    });
+  });
+
+  it("are dead letters in a topic that is folded directly", () => {
+    const direct: StreamDefinition = { ...source, kafka: { topic: "payments", direct: true } };
+    const [directPlan] = planRoutes([user, direct, userView], "onefold");
+    const place = { partition: 0, topicId: "id", startOffset: 0, position: null };
+    const fold = new PartitionFold({ ...routeParts(directPlan!)[0]!, ...place });
+    const record: KafkaRecord = {
+      offset: 0,
+      timestampMs: START / 1000,
+      ...correction,
+      headers: () => new Map([["onefold-corrects", Buffer.from("p1")]]),
+    };
+    expect(fold.admit([record, { ...record, offset: 1, value: event.value, key: Buffer.from(sent.user) }], 2)).toEqual(
+      [],
+    );
+    expect(fold.takeRefused().map(({ code }) => code)).toEqual(["CORRECTION_REFUSED", "CORRECTION_REFUSED"]);
+  });
 });
