@@ -19,6 +19,7 @@ import type { MetricValues } from "./monitor/metrics/prometheus.ts";
 import type { BatchReads } from "./platform/batch-reads.ts";
 import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
+import { markFormat, refuseOtherFormat } from "./platform/folder-format.ts";
 import { forgetOwned, type ForgetOptions, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
 import type {
@@ -68,19 +69,21 @@ import { preview, type Preview } from "./training/preview.ts";
 import { train, type TrainingSet } from "./training/training-set.ts";
 
 /**
- * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`, and of a registry
- * in a database `REGISTRY_UNREACHABLE`, `REGISTRY_DENIED`, `REGISTRY_TOO_NEW`, `REGISTRY_MISMATCH`.
+ * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `DATA_FOLDER_FORMAT`, `STORAGE_LOCKED`, `STORAGE_FAILED`,
+ * `LOG_CORRUPT`, and of a registry in a database `REGISTRY_UNREACHABLE`, `REGISTRY_DENIED`, `REGISTRY_TOO_NEW`, `REGISTRY_MISMATCH`.
  */
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
   const { dataDir, mode = "own", clock = systemClock } = options;
   const { create = mode === "own" } = options;
   if (!create && (mode === "own" || options.registry === undefined)) refuseMissing(dataDir);
+  await refuseOtherFormat(dataDir);
   if (mode === "own") await mkdir(dataDir, { recursive: true });
   const closers: (() => Promise<void>)[] = [];
   try {
     if (mode === "own") {
       const lock = await lockFolder(dataDir);
       closers.push(() => lock.release());
+      await markFormat(dataDir);
     }
     const opened = await openRegistry(dataDir, options.registry, { clock, reader: mode === "read" });
     const { registry } = opened;
