@@ -24,7 +24,7 @@ export class SourceParts {
   source: SourceDefinition;
   readonly builder: ViewBuilder;
   /** Aborted for good once the source closes: what is being built then goes on from there the next time. */
-  readonly closing = new AbortController();
+  readonly closing: AbortController = new AbortController();
   readonly #context: RuntimeContext;
   readonly #online: LocalOnlineStore;
   #archive!: HistoryArchive;

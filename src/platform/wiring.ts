@@ -39,7 +39,7 @@ export class Wiring {
   readonly reader: FeatureReader;
   readonly call: CallRoute;
   readonly metrics: Metrics;
-  readonly respDoors = new RespDoors();
+  readonly respDoors: RespDoors = new RespDoors();
   /** Null where this process does not own the folder. */
   readonly workers: Workers | null;
   readonly #context: RuntimeContext;
