@@ -9,7 +9,7 @@ import type { ViewState } from "../../fold/view-fold.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { RefoldedRun } from "../correction-run.ts";
 import type { CheckedRow } from "../event.ts";
-import type { KafkaRecord } from "./connection.ts";
+import type { KafkaRecord } from "./records.ts";
 import type { RefusedRecord } from "./dead-letter-topic.ts";
 import type { FoldPosition } from "./position.ts";
 import type { Route } from "./routes.ts";

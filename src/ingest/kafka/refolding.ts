@@ -20,7 +20,7 @@ import type { RefoldedRun } from "../correction-run.ts";
 import { isRetraction } from "../event.ts";
 import { refoldRun } from "../refold.ts";
 import type { ArchiveLoop } from "./archive-loop.ts";
-import type { FetchedPartition, KafkaRecord } from "./connection.ts";
+import type { FetchedPartition, KafkaRecord } from "./records.ts";
 import type { FoldedEvent, RefoldedViews } from "./folded-partition.ts";
 import { CORRECTS_HEADER } from "./record-stamp.ts";
 import type { Route, SourceRoutes } from "./routes.ts";

@@ -14,7 +14,7 @@ import {
   refuseUncorrectableOnKafka,
 } from "../../ingest/corrections.ts";
 import { compileDoor } from "../../ingest/door.ts";
-import type { NewRecord } from "../../ingest/kafka/connection.ts";
+import type { NewRecord } from "../../ingest/kafka/records.ts";
 import { partitionOfKey } from "../../ingest/kafka/key-partition.ts";
 import { parseOrigin } from "../../ingest/kafka/origin.ts";
 import { CORRECTS_HEADER, ORIGIN_HEADER } from "../../ingest/kafka/record-stamp.ts";

@@ -5,7 +5,7 @@
 import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
-import type { KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
+import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
 import type { Route } from "../../../src/ingest/kafka/routes.ts";
 import type { Row } from "../../../src/schema/value.ts";
 

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { ArchiveLoop, type ArchiveMemory } from "../../../src/ingest/kafka/archive-loop.ts";
-import type { GroupPosition, KafkaRecord, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
+import type { GroupPosition, KafkaRecord, TopicPartition } from "../../../src/ingest/kafka/records.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
 import { PartitionFold, routeParts } from "../../../src/ingest/kafka/partition-fold.ts";
 import { Refolding } from "../../../src/ingest/kafka/refolding.ts";
