@@ -88,6 +88,10 @@ export class KafkaWorld {
         ...options.topicConfigs,
       },
     });
+    // A broker that is busy knows of it a moment later.
+    for (const end = Date.now() + 60_000; !(await world.connection.topics([topic])).has(topic); await sleep(20)) {
+      if (Date.now() > end) throw new Error(`topic ${topic} does not show`);
+    }
     return world;
   }
 
