@@ -7,6 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { asOnefoldError, type ErrorCode } from "../../base/errors.ts";
 import { formatMicros } from "../../base/micros.ts";
+import { CORRECTS_HEADER } from "./record-stamp.ts";
 import type { NewRecord } from "./records.ts";
 
 export interface RefusedRecord {
@@ -23,6 +24,8 @@ export interface RefusedRecord {
   readonly offset: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
+  /** The id whose events it would take back. */
+  readonly corrects?: Buffer | undefined;
 }
 
 const MESSAGE_CHARACTERS_MAX = 500;
@@ -33,7 +36,8 @@ export function refusalOf(error: unknown): { readonly code: ErrorCode; readonly 
 }
 
 export function letterRecord(refused: RefusedRecord, clock: Clock): NewRecord {
-  const { deadLetterTopic, source, stage, view, code, message, topic, partition, offset, key, value } = refused;
+  const { deadLetterTopic, source, stage, view, code, message, topic, partition, offset, key, value, corrects } =
+    refused;
   const place = `${topic}/${partition}/${offset}`;
   const headers = new Map<string, string | Buffer>([
     ["onefold-code", code],
@@ -45,6 +49,7 @@ export function letterRecord(refused: RefusedRecord, clock: Clock): NewRecord {
   ]);
   if (view !== undefined) headers.set("onefold-view", view);
   if (key !== null) headers.set("onefold-key", key);
+  if (corrects !== undefined) headers.set(CORRECTS_HEADER, corrects);
   const letterKey = Buffer.from(view === undefined ? place : `${place}:${view}`);
   return { topic: deadLetterTopic, partition: 0, key: letterKey, value, headers };
 }

@@ -355,6 +355,7 @@ export class PartitionFold implements FoldedPartition {
       ...place,
       key: route.isDirect ? record.key : null,
       value: record.value,
+      corrects: record.headers().get(CORRECTS_HEADER),
     });
   }
 }

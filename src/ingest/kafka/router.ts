@@ -54,10 +54,12 @@ export function compileRouter(
     return { topic: route.topic, partitionCount: partitionCounts.get(route.topic)!, keyOf };
   });
   const { deadLetterTopic, topic, claims } = routes;
-  const letterOf = ({ offset, key, value }: KafkaRecord, partition: number, error: unknown): RefusedRecord => {
+  const letterOf = (record: KafkaRecord, partition: number, error: unknown): RefusedRecord => {
+    const { offset, key, value } = record;
+    const corrects = record.headers().get(CORRECTS_HEADER);
     const refusal = refusalOf(error);
     const stage = refusal.code === "JSON_INVALID" ? "record" : "door";
-    return { deadLetterTopic, source: source.name, stage, ...refusal, topic, partition, offset, key, value };
+    return { deadLetterTopic, source: source.name, stage, ...refusal, topic, partition, offset, key, value, corrects };
   };
   /** Who has the id is not known here, so every partition is told. */
   const retractions = (corrects: string, stamp: ReadonlyMap<string, string>): NewRecord[] => {

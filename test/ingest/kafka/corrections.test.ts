@@ -302,6 +302,7 @@ describe("corrections that cannot be folded", () => {
     const [letter] = topics.of(plan.deadLetterTopic, 0);
     expect(letter!.headers().get("onefold-code")!.toString()).toBe("CORRECTION_REFUSED");
     expect(letter!.key!.toString()).toBe("payments/0/0");
+    expect(letter!.headers().get("onefold-corrects")!.toString()).toBe("p1");
     expect(topics.of(topic, 0)).toEqual([]);
 
     const headers = new Map([
