@@ -253,10 +253,10 @@ export class Platform {
    * `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`.
    */
   async forget(entity: string, key: readonly unknown[], { shared = false }: ForgetOptions = {}): Promise<ForgetReport> {
-    const { sources, monitoring } = this.#own("forget");
+    const { sources, monitoring, shadows } = this.#own("forget");
     const settle = (): Promise<void> => this.settle();
     const forgetMonitored = async (): Promise<void> => {
-      await monitoring.forgetDetails();
+      await Promise.all([monitoring.forgetDetails(), shadows.forget()]);
       await this.drift.forget(entity);
     };
     return this.checks.undisturbed(() =>
@@ -383,10 +383,10 @@ export class Platform {
   /** Resolves once everything pushed and served so far is in the online store, the offline tables, the serving log and drift's windows. */
   async settle(): Promise<void> {
     if (this.#owned === null) return;
-    const { sources, servingLog, drift } = this.#owned;
+    const { sources, servingLog, drift, shadows } = this.#owned;
     await Promise.all([sources.settle(), servingLog.flush(), this.#workers?.flushServingLogs()]);
     await this.#workers?.flushDrift();
-    await Promise.all([drift.recorder.flush(), drift.folded?.flush()]);
+    await Promise.all([drift.recorder.flush(), drift.folded?.flush(), shadows.flush()]);
   }
 
   /** The stored states of a view, in key order, as of the last flush. */

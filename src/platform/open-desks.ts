@@ -1,6 +1,7 @@
 /** Opens the desks by which what is registered is changed while it serves, and offers them to other processes. */
 import type { ExperimentDesk } from "../serve/experiment-desk.ts";
 import { experimentDesk } from "./experiments/experiment-desk.ts";
+import { ShadowCounts } from "./experiments/shadow-counts.ts";
 import type { Owned, Shared } from "./platform-parts.ts";
 import type { Registrations } from "./registrations.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
@@ -18,7 +19,7 @@ export function openDesks(
   own: (work: string, instead: string) => unknown,
 ): { readonly experiments: ExperimentDesk; readonly versions: VersionDesk } {
   const refuse = (): unknown => isShared || own("change an experiment", "ask its server: onefold experiments does");
-  const experiments = experimentDesk(registry, owned?.shadows ?? null, {
+  const experiments = experimentDesk(registry, owned?.shadows ?? new ShadowCounts(context), {
     step: async (name, asked, by) => {
       refuse();
       await registrations.stepExperiment(name, asked, by);

@@ -15,10 +15,9 @@ export interface ExperimentChanges {
   step(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void>;
 }
 
-/** `shadows`: null where this process serves nothing. */
 export function experimentDesk(
   registry: Registry,
-  shadows: ShadowCounts | null,
+  shadows: ShadowCounts,
   { step }: ExperimentChanges,
 ): ExperimentDesk {
   const show = (name: string): ShownExperiment => {
@@ -42,10 +41,10 @@ export function experimentDesk(
           hint: `give it one: shadow: { service: "delay@2", share: 0.1 }`,
         });
       }
-      return { experiment: name, shadow: formatVariant(shadow), comparisons: shadows?.of(name) ?? [] };
+      return { experiment: name, shadow: formatVariant(shadow), comparisons: await shadows.of(name) };
     },
     took: async (news) => {
-      for (const one of news as readonly ShadowNews[]) shadows?.took(one);
+      for (const one of news as readonly ShadowNews[]) shadows.took(one);
       return null;
     },
   };
