@@ -19,7 +19,7 @@ export function openDesks(
   own: (work: string, instead: string) => unknown,
 ): { readonly experiments: ExperimentDesk; readonly versions: VersionDesk } {
   const refuse = (): unknown => isShared || own("change an experiment", "ask its server: onefold experiments does");
-  const experiments = experimentDesk(registry, owned?.shadows ?? new ShadowCounts(context), {
+  const experiments = experimentDesk(context, owned?.shadows ?? new ShadowCounts(context), {
     step: async (name, asked, by) => {
       refuse();
       await registrations.stepExperiment(name, asked, by);

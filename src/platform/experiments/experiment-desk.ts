@@ -5,6 +5,7 @@ import { type ExperimentDefinition, formatVariant } from "../../define/experimen
 import { layoutOf, POINTS, pointsOf } from "../../define/experiment-layout.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { ShadowNews } from "../../monitor/shadow/shadow-news.ts";
+import { type FittedHouse, refuseUnfitted } from "../fitted-versions.ts";
 import type { ShadowCounts } from "./shadow-counts.ts";
 import type { ExperimentStepAsked, RecordedStep } from "../../registry/experiment-state.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -16,10 +17,21 @@ export interface ExperimentChanges {
 }
 
 export function experimentDesk(
-  registry: Registry,
+  house: FittedHouse,
   shadows: ShadowCounts,
   { step }: ExperimentChanges,
 ): ExperimentDesk {
+  const { registry } = house;
+  /** Those of its versions that are to be served. */
+  const refuseUnfittedOf = (name: string, isServed: (version: string, place: number) => boolean): void => {
+    const served = show(name).variants.filter(({ share }) => share > 0);
+    const given = registry.experiment(name).definition.variants.map(formatVariant).filter(isServed);
+    refuseUnfitted(
+      house,
+      given,
+      served.map(({ variant }) => variant),
+    );
+  };
   const show = (name: string): ShownExperiment => {
     return shownExperiment(registry.experiment(name).definition, registry.experimentSteps(name));
   };
@@ -27,10 +39,12 @@ export function experimentDesk(
     list: async () => registry.experiments().map(({ definition }) => show(definition.name)),
     show: async (name) => show(name),
     ramp: async (name, { weights, by }) => {
+      refuseUnfittedOf(name, (_, place) => (weights[place] ?? 0) > 0);
       await step(name, { weights }, by);
       return show(name);
     },
     stop: async (name, { serve, by }) => {
+      refuseUnfittedOf(name, (version) => version === serve);
       await step(name, { serve }, by);
       return show(name);
     },

@@ -237,7 +237,7 @@ function portsOf(
     freshness: async () => freshness.report(),
     monitoring: {
       drift: askedDriftDesk(openOnlineDrift({ dataDir, clock }, watched, drift)),
-      experiments: experimentDesk(watched.registry, shadows, { step: () => Promise.reject(changesNothing(dataDir)) }),
+      experiments: experimentDesk(watched, shadows, { step: () => Promise.reject(changesNothing(dataDir)) }),
     },
     metrics: () => metrics.page(),
     readiness: () => {
