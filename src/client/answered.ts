@@ -34,6 +34,8 @@ export type RequestDataOf<S> = TypesOf<S> extends { readonly request: infer Q } 
 export type RowOf<S> = TypesOf<S> extends { readonly columns: infer C } ? InputRow<C> : AnyObject;
 
 /** With a version or an alias behind it, or with none, which is all that an experiment has. */
-export type ServiceNameOf<S> = S extends { readonly kind: "experiment" } ? NameOf<S> : NameOf<S> | `${NameOf<S>}@${string}`;
+export type ServiceNameOf<S> = S extends { readonly kind: "experiment" }
+  ? NameOf<S>
+  : NameOf<S> | `${NameOf<S>}@${string}`;
 
 export type NameOf<D> = D extends { readonly name: infer N extends string } ? N : string;

@@ -45,11 +45,7 @@ const SHADOW_SHARE = 0.1;
 const VARIANT = /^([^@]+)@([1-9]\d{0,8})$/;
 
 /** Serves versions of a service by the experiment's name. Throws `DEFINITION_INVALID`. */
-export function experiment<
-  const N extends string,
-  const T extends readonly Variant[],
-  const U extends Unit,
->(
+export function experiment<const N extends string, const T extends readonly Variant[], const U extends Unit>(
   name: N,
   options: ExperimentOptions<T, U>,
 ): Experiment<N, ExperimentValues<T>, ExperimentKeys<T>, ExperimentRequest<T, U>> {
@@ -75,7 +71,7 @@ export function experiment<
   refuse({ name, definedAt }, "experiment", problems);
   const definition = frozen({
     kind: "experiment",
-    name,
+    name: name as string,
     variants,
     weights: options.weights,
     unit,

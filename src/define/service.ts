@@ -29,7 +29,9 @@ import {
 import type { Simplify } from "./typing.ts";
 
 /** Of the members of a union. */
-export type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never;
+export type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void
+  ? I
+  : never;
 
 /** Each selection, or a sentence where a name in it was chosen before. */
 type Distinct<T extends readonly unknown[], Seen extends string = never> = T extends readonly [infer S, ...infer Rest]

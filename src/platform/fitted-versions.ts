@@ -16,21 +16,25 @@ export interface FittedHouse {
  * `FIT_CORRUPT`. What is no service is not judged.
  */
 export function refuseUnfitted(house: FittedHouse, given: readonly string[], before: readonly string[]): void {
-  const problems = given.map((service) => problemOf(house, service)).filter((problem) => problem !== null);
-  if (problems.length === 0 || before.some((service) => problemOf(house, service) !== null)) return;
-  throw problems[0];
+  const [problem] = given.flatMap((service) => (isThere(house, service) ? problemsOf(house, service) : []));
+  if (problem === undefined) return;
+  if (before.every((service) => isThere(house, service) && problemsOf(house, service).length === 0)) throw problem;
 }
 
-function problemOf({ registry, fits }: FittedHouse, service: string): unknown {
+function isThere({ registry }: FittedHouse, service: string): boolean {
   try {
     registry.service(service);
+    return true;
   } catch {
-    return null;
+    return false;
   }
+}
+
+function problemsOf({ registry, fits }: FittedHouse, service: string): unknown[] {
   try {
     serviceToCompute(registry, fits, service);
-    return null;
+    return [];
   } catch (error) {
-    return error;
+    return [error];
   }
 }

@@ -13,7 +13,7 @@ export type { VersionDesk } from "./version-desk.ts";
 /** `own` throws `STORAGE_LOCKED` where this process does not own the data folder; who shares the registry need not. */
 export function openDesks(
   context: RuntimeContext,
-  { registry, isShared }: Shared,
+  { isShared }: Shared,
   owned: Owned | null,
   registrations: Registrations,
   own: (work: string, instead: string) => unknown,

@@ -63,12 +63,13 @@ function movesOfReady(
       return false;
     }
   };
-  return aliasesOf(moves).reduce((all, { kind, name, alias, version }) => {
-    if (kind !== "view" || isReady(name, version)) return all;
+  const made = aliasesOf(moves).flatMap(({ kind, name, alias, version }): AliasMove[] => {
+    if (kind !== "view" || isReady(name, version)) return [];
     const ready = standIns(kind, `${name}@${alias}`, ports).find((one) => isReady(name, one));
     const last = moves.findLast((move) => move.kind === kind && move.name === name && move.alias === alias)!;
-    return ready === undefined ? all : [...all, { ...last, from: version, to: ready }];
-  }, moves);
+    return ready === undefined ? [] : [{ ...last, from: version, to: ready }];
+  });
+  return [...moves, ...made];
 }
 
 export function isNotReady(error: unknown): boolean {

@@ -73,7 +73,9 @@ afterEach(async () => {
 it("goes on where a former process ended, and is read where none serves", async () => {
   await ask(20);
   const [before] = await comparisons();
-  expect(before!.features).toMatchObject([{ feature: "visits", compared: before!.compared, mismatched: before!.compared }]);
+  expect(before!.features).toMatchObject([
+    { feature: "visits", compared: before!.compared, mismatched: before!.compared },
+  ]);
   await reopen();
   expect(await comparisons()).toEqual([before]);
   await ask(5);

@@ -35,7 +35,13 @@ beforeEach(async () => {
 async function move(name: string, version: number, keepMicros = HOUR): Promise<void> {
   const kind = name === "delay" ? ("service" as const) : ("view" as const);
   const target = `${name}@${version}`;
-  await world.registry.moveAlias({ action: "promote", kind, target, by: "ada", keepMicros: micros(keepMicros) as never });
+  await world.registry.moveAlias({
+    action: "promote",
+    kind,
+    target,
+    by: "ada",
+    keepMicros: micros(keepMicros) as never,
+  });
   world.revisionNumber++;
 }
 
@@ -71,10 +77,10 @@ describe("a service", () => {
   });
 
   it("keeps no answer of a stand-in to give it again", async () => {
+    world.arrive({ origin: "JFK" });
     await move("delay", 1);
     unready.add("origin_delays@2");
     await move("delay", 2);
-    world.arrive({ origin: "JFK" });
     const plan = reader.servicePlan("delay");
     const asked = { bytes: new Uint8Array([1, 2, 3]) } as never;
     reader.read(plan, ["JFK"] as never);

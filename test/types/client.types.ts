@@ -25,8 +25,14 @@ const ratio = onDemand("ratio", {
   compute: ({ mean_1h, amount }) => ({ to_mean: mean_1h === null ? null : amount / mean_1h }),
 });
 const fraud = service("fraud", { features: [spending, ratio] });
-const visits = view("visits", { entity: entity("shop", { shop_id: t.string() }), source: stream("entries", {
-  columns: { shop_id: t.string(), at: t.timestamp() }, eventTime: "at" }), features: { visits: count(), mean_1h: last("at") } });
+const visits = view("visits", {
+  entity: entity("shop", { shop_id: t.string() }),
+  source: stream("entries", {
+    columns: { shop_id: t.string(), at: t.timestamp() },
+    eventTime: "at",
+  }),
+  features: { visits: count(), mean_1h: last("at") },
+});
 const fraud2 = service("fraud", { version: 2, features: [spending.pick("n"), visits] });
 const trial = experiment("trial", { service: [fraud, fraud2], weights: [9, 1], unit: { request: "session" } });
 const byText = experiment("by_text", { service: [fraud, "fraud@2"], weights: [9, 1], unit: user });

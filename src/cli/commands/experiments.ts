@@ -98,12 +98,17 @@ function compare(): Command {
         const asking = { call: "compare", given: [name] };
         const answered = await askOwner<ShownComparisons>(options.data, "experiments", asking, () => {});
         // What servers of the folder have seen is in it, also when none runs.
-        const shown = answered?.done ?? (await withPlatform(options, "read", (house) => house.experiments.compare(name)));
+        const shown =
+          answered?.done ?? (await withPlatform(options, "read", (house) => house.experiments.compare(name)));
         if (answered === null && shown.comparisons.length === 0) {
-          throw new OnefoldError("VALUES_MISSING", "nothing was compared yet: it is servers that compare, and none runs", {
-            where: options.data,
-            hint: "start one with: onefold serve",
-          });
+          throw new OnefoldError(
+            "VALUES_MISSING",
+            "nothing was compared yet: it is servers that compare, and none runs",
+            {
+              where: options.data,
+              hint: "start one with: onefold serve",
+            },
+          );
         }
         createOutput(options.json === true).result(shown, () => comparisonsText(shown));
       }),

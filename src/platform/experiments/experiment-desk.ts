@@ -8,7 +8,6 @@ import type { ShadowNews } from "../../monitor/shadow/shadow-news.ts";
 import { type FittedHouse, refuseUnfitted } from "../fitted-versions.ts";
 import type { ShadowCounts } from "./shadow-counts.ts";
 import type { ExperimentStepAsked, RecordedStep } from "../../registry/experiment-state.ts";
-import type { Registry } from "../../registry/registry.ts";
 import type { ExperimentDesk, ShownExperiment, ShownStep } from "../../serve/experiment-desk.ts";
 
 /** Records what is asked, and has all that serves follow it. */
@@ -16,11 +15,7 @@ export interface ExperimentChanges {
   step(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void>;
 }
 
-export function experimentDesk(
-  house: FittedHouse,
-  shadows: ShadowCounts,
-  { step }: ExperimentChanges,
-): ExperimentDesk {
+export function experimentDesk(house: FittedHouse, shadows: ShadowCounts, { step }: ExperimentChanges): ExperimentDesk {
   const { registry } = house;
   /** Those of its versions that are to be served. */
   const refuseUnfittedOf = (name: string, isServed: (version: string, place: number) => boolean): void => {

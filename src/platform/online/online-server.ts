@@ -257,10 +257,14 @@ function portsOf(
 }
 
 function changesNothing(dataDir: string): OnefoldError {
-  return new OnefoldError("STORAGE_LOCKED", "this server only follows what is registered, so it changes no experiment", {
-    where: dataDir,
-    hint: "ask the process that owns the data folder, or use onefold experiments with --registry",
-  });
+  return new OnefoldError(
+    "STORAGE_LOCKED",
+    "this server only follows what is registered, so it changes no experiment",
+    {
+      where: dataDir,
+      hint: "ask the process that owns the data folder, or use onefold experiments with --registry",
+    },
+  );
 }
 
 function takesNoPushes(dataDir: string): OnefoldError {

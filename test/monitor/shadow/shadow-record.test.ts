@@ -1,7 +1,12 @@
 /** What several processes saw of a shadow, put together, is what one would have seen of all of it. */
 import { expect, it } from "vitest";
 import { comparisonOf, type ShownComparison } from "../../../src/monitor/shadow/shadow-comparison.ts";
-import { mergeAll, recordFromJson, recordToJson, type ShadowRecord } from "../../../src/monitor/shadow/shadow-record.ts";
+import {
+  mergeAll,
+  recordFromJson,
+  recordToJson,
+  type ShadowRecord,
+} from "../../../src/monitor/shadow/shadow-record.ts";
 import { type ShadowPair, ShadowTally, type ShadowValue } from "../../../src/monitor/shadow/shadow-tally.ts";
 import type { Value, ValueType } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
@@ -69,7 +74,8 @@ function expectAlike(merged: ShownComparison, whole: ShownComparison, seed: numb
         if (name === "examples") continue;
         near((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name], `${path}.${name}`);
       }
-    } else if (!Object.is(a, b)) throw new Error(`seed ${seed}: ${path} is ${String(a)}, and ${String(b)} of the whole`);
+    } else if (!Object.is(a, b))
+      throw new Error(`seed ${seed}: ${path} is ${String(a)}, and ${String(b)} of the whole`);
   };
   near(merged, whole, "comparison");
 }
@@ -90,7 +96,9 @@ it(`records of parts, over JSON and back, merge into that of the whole (seeds fr
         for (const { name, value } of pair.shadow.values) {
           const other = of.get(name);
           if (other === undefined) continue;
-          const isSame = Array.isArray(value) ? JSON.stringify(value) === JSON.stringify(other) : Object.is(value, other);
+          const isSame = Array.isArray(value)
+            ? JSON.stringify(value) === JSON.stringify(other)
+            : Object.is(value, other);
           if (!isSame) counts.set(name, (counts.get(name) ?? 0) + 1);
         }
       }

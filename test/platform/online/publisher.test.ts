@@ -310,7 +310,7 @@ it("what is dropped here goes there, too, also where the process ends before its
   const world = await copied();
   const { local, target, views } = world;
   const first = publisherOf(world, 600_000);
-  const store = new PublishedStore(local, first);
+  const store = new PublishedStore(Object.assign(local, { refresh: () => {}, releaseDeadReaders: () => {} }), first);
   first.start(() => ({ flushed: [] }));
   await expect.poll(() => first.isCaughtUp).toBe(true);
   await store.commitAlone([], gone(views.goes));

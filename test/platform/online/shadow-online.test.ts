@@ -42,9 +42,11 @@ let folder: string;
 let online: string;
 let owner: Platform;
 const servers: OnlineServer[] = [];
+let answered: number;
 
 describeWithRedis("a shadow on servers that read from Redis", () => {
   beforeEach(async () => {
+    answered = 0;
     folder = await mkdtemp(join(tmpdir(), "onefold-"));
     online = `${await shared("redis")}/?prefix=${randomUUID()}:&timeout_ms=10000`;
     owner = await openPlatform({ dataDir: folder, definitions, publish: online });
@@ -66,6 +68,7 @@ describeWithRedis("a shadow on servers that read from Redis", () => {
 
   async function ask(server: OnlineServer): Promise<unknown> {
     const answer = await server.request("POST", "/services/trial/vector", { entities: { user_id: "ada" } });
+    answered++;
     return (answer as { readonly features: Readonly<Record<string, unknown>> }).features["visits"];
   }
 
@@ -80,14 +83,13 @@ describeWithRedis("a shadow on servers that read from Redis", () => {
     const [one, two] = [await open(), await open()];
     for (let i = 0; i < 10; i++) await ask(one);
     for (let i = 0; i < 5; i++) await ask(two);
-    // With the first answer of each.
     await expect
       .poll(async () => {
         await Promise.all([one.settle(), two.settle()]);
         return compared(two);
       })
-      .toBe(17);
-    const before = await compared(two);
+      .toBe(answered);
+    const before = answered;
     await servers.shift()!.close();
     expect(await compared(two)).toBe(before);
     expect(await compared(owner)).toBe(before);
