@@ -82,7 +82,7 @@ describe("a service", () => {
     unready.add("origin_delays@2");
     await move("delay", 2);
     const plan = reader.servicePlan("delay");
-    const asked = { bytes: new Uint8Array([1, 2, 3]) } as never;
+    const asked = { space: 0, text: "asked", start: 0, end: 5 };
     reader.read(plan, ["JFK"] as never);
     reader.keepAnswer(asked, { plan, keys: ["JFK"] as never, bytes: new Uint8Array([9]) });
     expect(reader.findAnswer(asked)).toBeNull();
