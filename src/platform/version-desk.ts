@@ -27,7 +27,7 @@ export {
 
 /** What versions need of a platform. */
 export function versionHouse(
-  { registry, fits, clock, dataDir, offline }: RuntimeContext,
+  { registry, fits, clock, dataDir, offline, publishes }: RuntimeContext,
   owned: Owned | null,
   registrations: Registrations,
   keepUsage: () => Promise<void>,
@@ -37,6 +37,7 @@ export function versionHouse(
     fits,
     clock,
     dataDir,
+    publishes,
     keepUsage,
     moveAlias: (asked) => registrations.moveAlias(asked),
     retire: (asked) => registrations.retire(asked),

@@ -66,7 +66,7 @@ function formatRetirement({ retired, name, version, readers, recent_reads: reads
 }
 
 const UNKNOWN_READS =
-  "who has read it lately is not known here: ask each server on the registry with --dry-run (--force passes over reads)";
+  "who has read it lately is not known here: ask each server with --dry-run (--force passes over reads)";
 
 function readText({ consumer, reads, last_read_on: on }: RecentReads): string {
   const who = consumer === "" ? "somebody without a name" : `the consumer ${consumer}`;

@@ -1,4 +1,4 @@
-/** A server on Redis computes shadows, too: from the states that it fetches, kept in its data folder beside those of others. */
+/** Experiments on servers that read from Redis: shadows are computed there, too, and their readers are readers. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -44,7 +44,7 @@ let owner: Platform;
 const servers: OnlineServer[] = [];
 let answered: number;
 
-describeWithRedis("a shadow on servers that read from Redis", () => {
+describeWithRedis("an experiment on servers that read from Redis", () => {
   beforeEach(async () => {
     answered = 0;
     folder = await mkdtemp(join(tmpdir(), "onefold-"));
@@ -79,7 +79,7 @@ describeWithRedis("a shadow on servers that read from Redis", () => {
     return comparisons.reduce((all, one) => all + one.compared + one.dropped, 0);
   }
 
-  it("is compared, told by any of them of all together, and kept when they end", async () => {
+  it("has a shadow that is compared, told by any of them of all together, and kept when they end", async () => {
     const [one, two] = [await open(), await open()];
     for (let i = 0; i < 10; i++) await ask(one);
     for (let i = 0; i < 5; i++) await ask(two);
@@ -105,6 +105,26 @@ describeWithRedis("a shadow on servers that read from Redis", () => {
         shadow_alone: [{ feature: "spent" }],
       },
     ]);
+  });
+
+  it("is read elsewhere, and who reads it is not taken for nobody", async () => {
+    const asked = { by: "ada", dry_run: true };
+    const reads = async (): Promise<unknown> => (await owner.versions.retire("visitor@1", asked)).recent_reads;
+    expect(await reads()).toBeNull();
+    const stopping = { serve: "visitor@1", by: "ada" };
+    await owner.experiments.stop("trial", stopping);
+    await expect(owner.versions.retire("trial", { by: "ada" })).resolves.toMatchObject({ retired: true });
+    await expect(owner.versions.retire("visitor@1", { by: "ada" })).rejects.toThrow(/is not known here/);
+    const server = await openOnlineServer({ dataDir: folder, online });
+    servers.push(server);
+    await server.serve({ port: 0 });
+    const ask = { entities: { user_id: "ada" } };
+    await expect.poll(() => server.request("POST", "/services/visitor@1/vector", ask).catch(() => null)).not.toBeNull();
+    await server.settle();
+    expect(await reads()).toMatchObject([{ consumer: "", reads: expect.any(Number) }]);
+    await expect(owner.versions.retire("visitor@1", { by: "ada" })).rejects.toThrow(
+      /somebody without a name has read it/,
+    );
   });
 
   it("is shown with its experiment, which such a server does not step", async () => {
