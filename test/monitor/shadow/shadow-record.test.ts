@@ -10,10 +10,11 @@ import {
 import { type ShadowPair, ShadowTally, type ShadowValue } from "../../../src/monitor/shadow/shadow-tally.ts";
 import type { Value, ValueType } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
+import { caseCount } from "../../case-count.ts";
 import { firstSeed } from "../../first-seed.ts";
 
 const SEED = firstSeed();
-const CASES = 40;
+const CASES = caseCount(10);
 const TYPES: Readonly<Record<string, ValueType>> = {
   amount: { name: "float64" },
   rides: { name: "int64" },
