@@ -32,6 +32,7 @@ export {
   type WebhookOptions,
 } from "./define/destination.ts";
 export { experiment, type ExperimentOptions } from "./define/experiment.ts";
+export type { Experiment } from "./define/experiment-typing.ts";
 export * from "./define/experiment-definition.ts";
 export { type Expression } from "./define/expression.ts";
 export { type ColumnType, t } from "./define/column-type.ts";

@@ -194,10 +194,10 @@ export class Platform {
    * `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`.
    */
   async forget(entity: string, key: readonly unknown[], { shared = false }: ForgetOptions = {}): Promise<ForgetReport> {
-    const { sources, monitoring } = this.#wiring.own("forget");
+    const { sources, monitoring, shadows } = this.#wiring.own("forget");
     const settle = (): Promise<void> => this.settle();
     const forgetMonitored = async (): Promise<void> => {
-      await monitoring.forgetDetails();
+      await Promise.all([monitoring.forgetDetails(), shadows.forget()]);
       await this.drift.forget(entity);
     };
     return this.checks.undisturbed(() =>

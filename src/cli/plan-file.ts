@@ -22,7 +22,7 @@ export async function plannedOver(file: string, definitions: readonly Definition
 }
 
 async function readPlan(file: string): Promise<Pick<ReviewedPlan, "base" | "definitions">> {
-  let plan: Partial<Record<keyof ReviewedPlan, unknown>>;
+  let plan: Partial<Record<keyof ReviewedPlan, unknown>> | null;
   try {
     plan = JSON.parse(await readFile(file, "utf8")) as typeof plan;
   } catch (error) {
@@ -32,7 +32,8 @@ async function readPlan(file: string): Promise<Pick<ReviewedPlan, "base" | "defi
       cause: error,
     });
   }
-  const { format, base, definitions } = plan;
+  // JSON has values without members.
+  const { format, base, definitions } = plan ?? {};
   if (format === PLAN_FORMAT && typeof base === "string" && typeof definitions === "string")
     return { base, definitions };
   throw new OnefoldError("FILE_UNREADABLE", `it is no plan of the format ${PLAN_FORMAT}`, {

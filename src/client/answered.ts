@@ -19,7 +19,7 @@ type AnyObject = Readonly<Record<string, unknown>>;
 /** What a definition carries as types; null for what is no definition. */
 type TypesOf<D> = D extends { readonly "~types"?: infer T } ? NonNullable<T> : null;
 
-/** The features of a service's vector. */
+/** The features of a service's vector; of an experiment's answer, which is one of its versions' vectors. */
 export type FeaturesOf<S> =
   TypesOf<S> extends { readonly values: infer V } ? { readonly [N in keyof V]: JsonForm<V[N]> } : AnyObject;
 
@@ -33,7 +33,9 @@ export type RequestDataOf<S> = TypesOf<S> extends { readonly request: infer Q } 
 /** A row as a stream takes it. */
 export type RowOf<S> = TypesOf<S> extends { readonly columns: infer C } ? InputRow<C> : AnyObject;
 
-/** With a version or an alias behind it, or with none. */
-export type ServiceNameOf<S> = NameOf<S> | `${NameOf<S>}@${string}`;
+/** With a version or an alias behind it, or with none, which is all that an experiment has. */
+export type ServiceNameOf<S> = S extends { readonly kind: "experiment" }
+  ? NameOf<S>
+  : NameOf<S> | `${NameOf<S>}@${string}`;
 
 export type NameOf<D> = D extends { readonly name: infer N extends string } ? N : string;

@@ -68,7 +68,13 @@ export interface PushCallOptions extends CallOptions {
 
 export interface TypedVector<S> {
   readonly features: FeaturesOf<S>;
-  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly metadata: VectorMetadata;
+}
+
+export interface VectorMetadata extends Readonly<Record<string, unknown>> {
+  /** Where it was asked for by an experiment's name: that, and the version that was served, as `delay@2`. */
+  readonly experiment?: string;
+  readonly variant?: string;
 }
 
 export class OnefoldClient {
@@ -92,7 +98,7 @@ export class OnefoldClient {
   }
 
   /**
-   * A service's vector. `client.vector<typeof fraud>("fraud", { user_id: "ada" })` is typed by the definition;
+   * A service's vector, or an experiment's. `client.vector<typeof fraud>("fraud", { user_id: "ada" })` is typed by the definition;
    * without a type, values are unknown. Rejects with the server's error, `SERVER_UNREACHABLE`, `CALL_TIMED_OUT`.
    */
   async vector<S = unknown>(

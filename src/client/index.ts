@@ -11,5 +11,6 @@ export {
   type PushCallOptions,
   type TypedVector,
   type VectorCallOptions,
+  type VectorMetadata,
 } from "./client.ts";
 export { type PushAnswer } from "./transport.ts";

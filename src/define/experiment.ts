@@ -11,6 +11,7 @@ import {
   type ServiceVariant,
 } from "./experiment-definition.ts";
 import { experimentProblems } from "./experiment-problems.ts";
+import type { Experiment, ExperimentKeys, ExperimentRequest, ExperimentValues } from "./experiment-typing.ts";
 import { frozen } from "./frozen.ts";
 import { rememberReferences } from "./references.ts";
 import { checkShape } from "./shape.ts";
@@ -18,13 +19,18 @@ import { checkShape } from "./shape.ts";
 /** A version of a service: as `service(...)` returns it, or its name and version, as `"delay@2"`. */
 type Variant = string | ServiceDefinition;
 
-export interface ExperimentOptions extends Described {
+type Unit = string | { readonly kind: "entity"; readonly name: string } | { readonly request: string };
+
+export interface ExperimentOptions<
+  T extends readonly Variant[] = readonly Variant[],
+  U extends Unit = Unit,
+> extends Described {
   /** The versions that are served, the control first. */
-  readonly service: readonly Variant[];
+  readonly service: T;
   /** Whole numbers, one for each version: their shares of the sum, where the experiment begins. */
   readonly weights: readonly number[];
   /** The entity whose key decides, or the name of what the request carries: `{ request: "session" }`. */
-  readonly unit: string | { readonly kind: "entity"; readonly name: string } | { readonly request: string };
+  readonly unit: U;
   /** Default: the experiment's name. Another salt assigns anew. */
   readonly salt?: string;
   /** Units that are served a version whatever the weights, by their canonical text. */
@@ -39,7 +45,10 @@ const SHADOW_SHARE = 0.1;
 const VARIANT = /^([^@]+)@([1-9]\d{0,8})$/;
 
 /** Serves versions of a service by the experiment's name. Throws `DEFINITION_INVALID`. */
-export function experiment(name: string, options: ExperimentOptions): ExperimentDefinition {
+export function experiment<const N extends string, const T extends readonly Variant[], const U extends Unit>(
+  name: N,
+  options: ExperimentOptions<T, U>,
+): Experiment<N, ExperimentValues<T>, ExperimentKeys<T>, ExperimentRequest<T, U>> {
   checkShape(
     experiment,
     "experiment",
@@ -62,7 +71,7 @@ export function experiment(name: string, options: ExperimentOptions): Experiment
   refuse({ name, definedAt }, "experiment", problems);
   const definition = frozen({
     kind: "experiment",
-    name,
+    name: name as string,
     variants,
     weights: options.weights,
     unit,
@@ -83,7 +92,7 @@ export function experiment(name: string, options: ExperimentOptions): Experiment
       (one): one is Definition => typeof one === "object" && one !== null && "kind" in one && "name" in one,
     ),
   );
-  return definition;
+  return definition as Experiment<N, any, any, any>;
 }
 
 function variantOf(where: string, given: Variant, problems: string[]): ServiceVariant {
@@ -96,7 +105,7 @@ function variantOf(where: string, given: Variant, problems: string[]): ServiceVa
   return { service: String(given), version: 0 };
 }
 
-function unitOf(given: ExperimentOptions["unit"], problems: string[]): ExperimentUnit {
+function unitOf(given: Unit, problems: string[]): ExperimentUnit {
   if (typeof given === "string") return { from: "entity", name: given };
   if (typeof given === "object" && given !== null) {
     if ("request" in given) return { from: "request", name: String(given.request) };

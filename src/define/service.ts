@@ -28,7 +28,10 @@ import {
 } from "./transformation-typing.ts";
 import type { Simplify } from "./typing.ts";
 
-type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void ? I : never;
+/** Of the members of a union. */
+export type Intersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void
+  ? I
+  : never;
 
 /** Each selection, or a sentence where a name in it was chosen before. */
 type Distinct<T extends readonly unknown[], Seen extends string = never> = T extends readonly [infer S, ...infer Rest]

@@ -1,6 +1,7 @@
 /** Opens the desks by which what is registered is changed while it serves, and offers them to other processes. */
 import type { ExperimentDesk } from "../serve/experiment-desk.ts";
 import { experimentDesk } from "./experiments/experiment-desk.ts";
+import { ShadowCounts } from "./experiments/shadow-counts.ts";
 import type { Owned, Shared } from "./platform-parts.ts";
 import type { Registrations } from "./registrations.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
@@ -12,13 +13,13 @@ export type { VersionDesk } from "./version-desk.ts";
 /** `own` throws `STORAGE_LOCKED` where this process does not own the data folder; who shares the registry need not. */
 export function openDesks(
   context: RuntimeContext,
-  { registry, isShared }: Shared,
+  { isShared }: Shared,
   owned: Owned | null,
   registrations: Registrations,
   own: (work: string, instead: string) => unknown,
 ): { readonly experiments: ExperimentDesk; readonly versions: VersionDesk } {
   const refuse = (): unknown => isShared || own("change an experiment", "ask its server: onefold experiments does");
-  const experiments = experimentDesk(registry, owned?.shadows ?? null, {
+  const experiments = experimentDesk(context, owned?.shadows ?? new ShadowCounts(context), {
     step: async (name, asked, by) => {
       refuse();
       await registrations.stepExperiment(name, asked, by);

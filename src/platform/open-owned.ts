@@ -43,7 +43,9 @@ export async function openOwned(
   const { keptVectorsBytes = keptVectorsBytesDefault() } = options;
   const monitoring = new Monitoring(context, { gauges: () => sources.gauges(), freshness, training }, options);
   closers.push(() => monitoring.close());
-  const kept = { servingLog, keptVectorsBytes, sampleRate, shadows: new ShadowCounts(context.clock) };
+  const shadows = new ShadowCounts(context);
+  closers.push(() => shadows.close());
+  const kept = { servingLog, keptVectorsBytes, sampleRate, shadows };
   const parts = { online, publishing, sources, freshness, training, monitoring, drift };
   return { ...parts, ...kept, checks: options };
 }

@@ -14,7 +14,7 @@ import { stillRead } from "../registry/retire-version.ts";
 import type { AskedRetirement, RetiredVersion } from "../registry/retired-version.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { RecentReads, RetireOptions, Retirement } from "../serve/version-desk.ts";
-import { firstDayOf, readUsageDays } from "./monitoring/usage-files.ts";
+import { countedElsewhere, firstDayOf, readUsageDays } from "./monitoring/usage-files.ts";
 
 export interface RetireHouse {
   readonly registry: Registry;
@@ -22,6 +22,8 @@ export interface RetireHouse {
   readonly dataDir: string;
   /** Whether servers with data folders of their own serve what is registered here, too. */
   readonly isShared: boolean;
+  /** Whether servers read copies of its states, and may have data folders of their own. */
+  readonly publishes: boolean;
   /** Writes what was counted so far. */
   keepUsage(): Promise<void>;
   /** In its turn among applies; resolves once nothing is folded or stored of it any more. */
@@ -74,15 +76,15 @@ function readText({ consumer, reads, last_read_on: on }: RecentReads, days: numb
 }
 
 function unknownReads(days: number): string {
-  return `who has read it in ${days} days is not known here: the servers on the registry count that in their data folders, and this one has none of it; ask each with --dry-run, then give it --force`;
+  return `who has read it in ${days} days is not known here: other servers count that in their data folders, and this one has none of it; ask each with --dry-run, then give it --force`;
 }
 
 /**
- * By consumer: vectors of a service, values of a view's features. Null where others serve it and nothing was counted here: that
- * says nothing of who reads it.
+ * By consumer: vectors of a service, values of a view's features. Null where others serve it, and what they count is not here:
+ * that says nothing of who reads it.
  */
 async function recentReads(
-  { dataDir, clock, isShared }: RetireHouse,
+  { dataDir, clock, isShared, publishes }: RetireHouse,
   definition: Definition,
   days: number,
 ): Promise<readonly RecentReads[] | null> {
@@ -91,6 +93,7 @@ async function recentReads(
   const found = new Map<string, RecentReads>();
   const usage = await readUsageDays(dataDir, firstDayOf(days, clock.now()));
   if (isShared && usage.length === 0) return null;
+  if (publishes && !(await countedElsewhere(dataDir, firstDayOf(days, clock.now())))) return null;
   for (const { day, reads, services = [] } of usage) {
     const counted =
       definition.kind === "service"

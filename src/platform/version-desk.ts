@@ -5,6 +5,7 @@
 import { parseDuration } from "../base/micros.ts";
 import { aliasesOf, aliasVersion, type AskedMove, DEFAULT_ALIAS, kindOf, LATEST } from "../registry/alias-moves.ts";
 import { parseNamedVersion } from "../registry/named-version.ts";
+import { type FittedHouse, refuseUnfitted } from "./fitted-versions.ts";
 import type { Registry } from "../registry/registry.ts";
 import { type Moved, type MoveOptions, shownAlias, type VersionDesk } from "../serve/version-desk.ts";
 import { type RetireHouse, retireVersion } from "./retire-version.ts";
@@ -26,15 +27,17 @@ export {
 
 /** What versions need of a platform. */
 export function versionHouse(
-  { registry, clock, dataDir, offline }: RuntimeContext,
+  { registry, fits, clock, dataDir, offline, publishes }: RuntimeContext,
   owned: Owned | null,
   registrations: Registrations,
   keepUsage: () => Promise<void>,
-): Omit<RetireHouse, "isShared"> & Pick<Registrations, "moveAlias"> {
+): Omit<RetireHouse, "isShared"> & Pick<Registrations, "moveAlias"> & FittedHouse {
   return {
     registry,
+    fits,
     clock,
     dataDir,
+    publishes,
     keepUsage,
     moveAlias: (asked) => registrations.moveAlias(asked),
     retire: (asked) => registrations.retire(asked),
@@ -48,7 +51,7 @@ export function versionHouse(
 
 /** `refuse` throws where this process may not register anything. */
 export function openVersionDesk(
-  house: RetireHouse & Pick<Registrations, "moveAlias">,
+  house: RetireHouse & Pick<Registrations, "moveAlias"> & FittedHouse,
   refuse: () => unknown,
 ): VersionDesk {
   const { registry } = house;
@@ -66,8 +69,12 @@ export function openVersionDesk(
     return { moved: made !== null, alias: shownAlias(found!) };
   };
   return {
-    promote: async (target, options) =>
-      moveAndShow({ ...askedOf(options), action: "promote", target }, parseNamedVersion(target).name),
+    promote: async (target, options) => {
+      const { name } = parseNamedVersion(target);
+      const { as: alias, kind } = options;
+      if (kind !== "view") refuseUnfitted(house, [target], [alias === undefined ? name : `${name}@${alias}`]);
+      return moveAndShow({ ...askedOf(options), action: "promote", target }, name);
+    },
     retire: async (target, options) => {
       if (options.dry_run !== true) refuse();
       return retireVersion(house, target, options);

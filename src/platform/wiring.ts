@@ -106,10 +106,10 @@ export class Wiring {
   /** Resolves once all that was pushed and served so far is stored. */
   async settle(): Promise<void> {
     if (this.#owned === null) return;
-    const { sources, servingLog, drift } = this.#owned;
+    const { sources, servingLog, drift, shadows } = this.#owned;
     await Promise.all([sources.settle(), servingLog.flush(), this.workers?.flushServingLogs()]);
     await this.workers?.flushDrift();
-    await Promise.all([drift.recorder.flush(), drift.folded?.flush()]);
+    await Promise.all([drift.recorder.flush(), drift.folded?.flush(), shadows.flush()]);
   }
 
   /** Lets go of everything, what was opened last first. */

@@ -24,7 +24,7 @@ export function recordedSteps(
 }
 
 /**
- * Null where it was stopped at what it is to be stopped at. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD`, `EXPERIMENT_STOPPED`,
+ * Null where that is what it was told last: who hears no answer asks again. Throws `EXPERIMENT_UNKNOWN`, `EXPERIMENT_BACKWARD`, `EXPERIMENT_STOPPED`,
  * `REQUEST_INVALID`.
  */
 export function withStep(
@@ -49,6 +49,7 @@ export function withStep(
     );
   }
   if ("weights" in step) {
+    if (step.weights.join() === last.weights.join()) return null;
     const why = backward(definition, steps, step.weights);
     if (why !== null) {
       throw new OnefoldError("EXPERIMENT_BACKWARD", why, {

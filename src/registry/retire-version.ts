@@ -11,7 +11,7 @@ import type { RuleDefinition } from "../define/alert-definition.ts";
 import { type Definition, formatViewName } from "../define/definition.ts";
 import { formatVariant, namedVariants } from "../define/experiment-definition.ts";
 import { serviceReference } from "../define/service-version.ts";
-import { type AliasedKind, aliasesOf, keptVersions, kindOf, refuseAmbiguous } from "./alias-moves.ts";
+import { type AliasedKind, aliasesOf, type KeptVersion, keptVersions, kindOf, refuseAmbiguous } from "./alias-moves.ts";
 import { toData } from "./definition-data.ts";
 import { keyOf, shownName, versionOf } from "./definition-set.ts";
 import { parseNamedVersion } from "./named-version.ts";
@@ -65,11 +65,21 @@ export function readersOf(content: RegistryContent, retiring: Definition, now: M
     ...aliasesOf(aliasMoves)
       .filter(isRetiring)
       .map(({ name, alias }) => `the alias ${name}@${alias} names it`),
-    ...keptVersions(aliasMoves, now)
-      .filter(isRetiring)
-      .map(({ name, alias, keptUntil }) => `it is kept until ${keptUntil}, so that ${name}@${alias} can go back to it`),
+    ...lastOfEach(keptVersions(aliasMoves, now).filter(isRetiring)).map(
+      ({ name, alias, keptUntil }) => `it is kept until ${keptUntil}, so that ${name}@${alias} can go back to it`,
+    ),
     ...others.filter((one) => reads(one, retiring, others)).map((one) => `${one.kind} ${shownName(one)} reads it`),
   ];
+}
+
+/** An alias may have left it several times: it is kept until the latest of what was said then. */
+function lastOfEach(kept: readonly KeptVersion[]): readonly KeptVersion[] {
+  const latest = new Map<string, KeptVersion>();
+  for (const one of kept) {
+    const before = latest.get(one.alias);
+    if (before === undefined || before.keptUntil < one.keptUntil) latest.set(one.alias, one);
+  }
+  return [...latest.values()];
 }
 
 function reads(definition: Definition, retiring: Definition, others: readonly Definition[]): boolean {

@@ -43,10 +43,7 @@ function columnRefusal(
   if (next?.name !== column.name) return missing(column, next, after);
   const forgotten = namesOf(column).filter((name) => !namesOf(next).includes(name));
   if (forgotten.length > 0) {
-    const kept = namesOf(column)
-      .toReversed()
-      .map((name) => JSON.stringify(name));
-    return `column "${label}" would no longer be taken under ${forgotten.map((name) => `"${name}"`).join(", ")}, which are sent: keep all former names, the first one first, as in .was(${kept.join(", ")})`;
+    return `column "${label}" would no longer be taken under ${forgotten.map((name) => `"${name}"`).join(", ")}, which are sent: keep all former names, the first one first, as in ${formerly(column, labelOf(next))}`;
   }
   if (column.dropped === true && next.dropped !== true && !next.nullable) {
     return `column "${label}" was dropped, and rows are stored without it: declare it nullable`;
@@ -81,14 +78,17 @@ function missing(column: Column, next: Column | undefined, after: SourceDefiniti
   if (after.columns.some(({ name }) => name === column.name)) {
     return `column "${label}" stands at another place: columns keep their order, and new ones stand behind them`;
   }
-  const names = namesOf(column)
-    .toReversed()
-    .map((name) => JSON.stringify(name));
   const renamed =
     next === undefined
       ? ""
-      : `; if "${labelOf(next)}" is it under another name, write .was(${names.join(", ")}) behind that`;
+      : `; if "${labelOf(next)}" is it under another name, write ${formerly(column, labelOf(next))} behind that`;
   return `column "${label}" is stored, and is gone: where nobody reads it any more write .dropped() behind it${renamed}`;
+}
+
+/** What is to stand behind a column that is called `label` from now on. The first name is what it is stored as. */
+function formerly({ name, as = name, was = [] }: Column, label: string): string {
+  const others = [...new Set([...was, as])].filter((one) => one !== name && one !== label);
+  return `.was(${[name, ...others].map((one) => JSON.stringify(one)).join(", ")})`;
 }
 
 function widening(type: ValueType, first: ValueType): string {

@@ -31,7 +31,7 @@ export interface Column {
   readonly type: ValueType;
   readonly nullable: boolean;
   readonly description?: string;
-  /** Of a source: what it is called now, where it was renamed. */
+  /** Of a source: what it is called now, where it was renamed; its `name` where it was given that again. */
   readonly as?: string;
   /** Of a source: what it was called between `name` and `as`, oldest first. */
   readonly was?: readonly string[];
@@ -48,7 +48,9 @@ export function labelOf({ name, as }: Pick<Column, "name" | "as">): string {
 
 /** All names by which it may be sent, the present one first. */
 export function namesOf({ name, as, was = [] }: Pick<Column, "name" | "as" | "was">): readonly string[] {
-  return as === undefined ? [name] : [as, ...was.toReversed(), name];
+  const others = was.toReversed();
+  if (as === undefined) return [name];
+  return as === name ? [name, ...others] : [as, ...others, name];
 }
 
 /**

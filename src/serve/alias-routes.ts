@@ -81,6 +81,15 @@ const retirementSchema: JsonSchema = {
   },
 };
 
+const retireOptions: Readonly<Record<string, JsonSchema>> = {
+  target: { ...nameSchema, description: "name@1, or an experiment that was stopped" },
+  kind,
+  by: { ...nameSchema, description: "who retires it" },
+  days: { type: "integer", minimum: 1, description: "reads of so many days keep it; default 7" },
+  force: { type: "boolean", description: "in spite of recent reads, and of nothing else" },
+  dry_run: { type: "boolean", description: "says what keeps it, and does nothing" },
+};
+
 export function aliasRoutes(ports: ServePorts): Route[] {
   const desk = (): VersionDesk => {
     const found = ports.monitoring?.versions;
@@ -109,69 +118,54 @@ export function aliasRoutes(ports: ServePorts): Route[] {
       },
       handle: ({ query }) => ({ status: 200, body: shownAliases(ports.registry.aliasMoves(), query["name"]) }),
     },
-    {
-      method: "POST",
-      path: "/aliases/promote",
-      summary: "Point an alias at a version",
-      reads: "json",
-      schemas: {
-        body: {
-          type: "object",
-          required: ["target", "by"],
-          additionalProperties: false,
-          properties: { target: { ...nameSchema, description: "name@2" }, ...options },
-        },
-        answers,
-      },
-      handle: async ({ body }) => {
-        const { target, ...asked } = body as { readonly target: string } & MoveOptions;
-        return { status: 200, body: await desk().promote(target, asked) };
-      },
-    },
-    {
-      method: "POST",
-      path: "/aliases/rollback",
-      summary: "Point an alias back at the version before its last move; asked again without from, one further back",
-      reads: "json",
-      schemas: {
-        body: {
-          type: "object",
-          required: ["name", "by"],
-          additionalProperties: false,
-          properties: { name: nameSchema, ...options },
-        },
-        answers,
-      },
-      handle: async ({ body }) => {
-        const { name, ...asked } = body as { readonly name: string } & MoveOptions;
-        return { status: 200, body: await desk().rollback(name, asked) };
-      },
-    },
-    {
-      method: "POST",
-      path: "/versions/retire",
-      summary: "Take a version out for good, once nobody reads it",
-      reads: "json",
-      schemas: {
-        body: {
-          type: "object",
-          required: ["target", "by"],
-          additionalProperties: false,
-          properties: {
-            target: { ...nameSchema, description: "name@1, or an experiment that was stopped" },
-            kind,
-            by: { ...nameSchema, description: "who retires it" },
-            days: { type: "integer", minimum: 1, description: "reads of so many days keep it; default 7" },
-            force: { type: "boolean", description: "in spite of recent reads, and of nothing else" },
-            dry_run: { type: "boolean", description: "says what keeps it, and does nothing" },
-          },
-        },
-        answers: { ...answers, 200: retirementSchema },
-      },
-      handle: async ({ body }) => {
-        const { target, ...asked } = body as { readonly target: string } & RetireOptions;
-        return { status: 200, body: await desk().retire(target, asked) };
-      },
-    },
+    post(
+      "/aliases/promote",
+      "Point an alias at a version",
+      { target: { ...nameSchema, description: "name@2" }, ...options },
+      (asked: Asked<"target", MoveOptions>) => desk().promote(asked.target, without(asked, "target")),
+    ),
+    post(
+      "/aliases/rollback",
+      "Point an alias back at the version before its last move; asked again without from, one further back",
+      { name: nameSchema, ...options },
+      (asked: Asked<"name", MoveOptions>) => desk().rollback(asked.name, without(asked, "name")),
+    ),
+    post(
+      "/versions/retire",
+      "Take a version out for good, once nobody reads it",
+      retireOptions,
+      (asked: Asked<"target", RetireOptions>) => desk().retire(asked.target, without(asked, "target")),
+      retirementSchema,
+    ),
   ];
+}
+
+/** What is named, beside the options. */
+type Asked<N extends string, O> = O & { readonly [K in N]: string };
+
+function without<N extends string, O extends Readonly<Record<N, unknown>>>(asked: O, name: N): Omit<O, N> {
+  const { [name]: _, ...options } = asked;
+  return options;
+}
+
+/** The first of `properties` is what is named: that and `by` must be given. */
+function post<A>(
+  path: string,
+  summary: string,
+  properties: Readonly<Record<string, JsonSchema>>,
+  ask: (asked: A) => Promise<object>,
+  answer: JsonSchema = answers[200]!,
+): Route {
+  const required = [Object.keys(properties)[0]!, "by"];
+  return {
+    method: "POST",
+    path,
+    summary,
+    reads: "json",
+    schemas: {
+      body: { type: "object", required, additionalProperties: false, properties },
+      answers: { ...answers, 200: answer },
+    },
+    handle: async ({ body }) => ({ status: 200, body: await ask(body as A) }),
+  };
 }

@@ -11,6 +11,7 @@ import {
   type ServiceDefinition,
   type ViewDefinition,
 } from "../define/definition.ts";
+import type { AliasMove } from "../registry/alias-moves.ts";
 import { meantVersion } from "../registry/meant-version.ts";
 import { parseNamedVersion } from "../registry/named-version.ts";
 import type { Registered, Registry } from "../registry/registry.ts";
@@ -23,6 +24,7 @@ export function serviceOfReferences(
   registry: Registry,
   references: readonly string[],
   fullNames: boolean,
+  moves: readonly AliasMove[] = registry.aliasMoves(),
 ): ServiceDefinition {
   const features = references.map((text) => {
     const [view = "", feature] = text.split(":", 2);
@@ -32,7 +34,7 @@ export function serviceOfReferences(
         hint: "write view:feature or view@version:feature",
       });
     }
-    const reference = resolve(registry, view, feature);
+    const reference = resolve(registry, moves, view, feature);
     return { ...reference, as: fullNames ? `${reference.view}__${feature}` : feature };
   });
   const names = features.map((feature) => feature.as);
@@ -46,7 +48,7 @@ export function serviceOfReferences(
   return { kind: "service", name: "", features };
 }
 
-function resolve(registry: Registry, view: string, feature: string): FeatureReference {
+function resolve(registry: Registry, moves: readonly AliasMove[], view: string, feature: string): FeatureReference {
   const named = parseNamedVersion(view);
   const known: readonly Registered<ViewDefinition | OnDemandDefinition>[] = [
     ...registry.views(),
@@ -55,7 +57,7 @@ function resolve(registry: Registry, view: string, feature: string): FeatureRefe
   const versions = known.filter(({ definition }) => definition.name === named.name);
   // A draft is served to those who name it.
   const offered = named.version === null ? versions.filter(({ definition }) => definition.version !== "dev") : versions;
-  const found = meantVersion("view", offered, named, registry.aliasMoves())?.definition;
+  const found = meantVersion("view", offered, named, moves)?.definition;
   if (found === undefined) {
     throw new OnefoldError("VIEW_UNKNOWN", `there is no view "${view}"`, {
       where: `${view}:${feature}`,

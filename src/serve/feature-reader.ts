@@ -15,6 +15,7 @@ import { type ReadOptions, readVector, toServedVector } from "./feature-vector.t
 import type { FetchedStates, ServePorts, StateAsk } from "./ports.ts";
 import { type Asked, type KeptAnswer, KeptAnswers } from "./kept-answers.ts";
 import { ShadowQueue } from "./shadow-queue.ts";
+import { STAND_IN_MILLIS, withStandIns } from "./stand-in.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
 import { compileDefinition, compileFeatureNames, compileService, type VectorPlan } from "./vector-plan.ts";
 
@@ -85,11 +86,16 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     revision = present;
   };
 
+  /** When those that stand in for others were compiled. */
+  const standIns = new WeakMap<VectorPlan, number>();
+  const isOver = (plan: VectorPlan): boolean => performance.now() - standIns.get(plan)! > STAND_IN_MILLIS;
+
   const planFor = (plans: Map<string, VectorPlan>, cacheKey: string, compile: () => VectorPlan): VectorPlan => {
     forgetIfOutdated();
     let plan = plans.get(cacheKey);
-    if (plan === undefined) {
+    if (plan === undefined || (plan.isStandIn && isOver(plan))) {
       plan = compile();
+      if (plan.isStandIn) standIns.set(plan, performance.now());
       if (plans.size >= PLANS_MAX) plans.delete(plans.keys().next().value!);
       plans.set(cacheKey, plan);
     }
@@ -149,10 +155,10 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       planFor(featurePlans, JSON.stringify([entityType, names]), () => compileFeatureNames(entityType, names, ports)),
     referencePlan: (references, fullNames) =>
       planFor(featurePlans, JSON.stringify([references, fullNames, "references"]), () =>
-        compileDefinition(
-          { definition: serviceOfReferences(ports.registry, references, fullNames), fingerprint: "", fit: null },
-          ports,
-        ),
+        withStandIns(ports, (moves) => {
+          const definition = serviceOfReferences(ports.registry, references, fullNames, moves);
+          return compileDefinition({ definition, fingerprint: "", fit: null }, ports);
+        }),
       ),
     fetch,
     read: (plan, keys, options) => {
@@ -198,9 +204,9 @@ function asksOf({ plan, keys }: VectorAsk): StateAsk[] {
   return plan.views.map(({ view, entity }) => ({ view, key: keys[entity]! }));
 }
 
-/** Whether answers of a plan may be kept at all: an on-demand view may look at asOf itself. */
-function isKeepable({ program }: VectorPlan): boolean {
-  return program === null || program.onDemand.length === 0;
+/** Whether answers of a plan may be kept at all: an on-demand view may look at asOf itself, and a stand-in is soon over. */
+function isKeepable({ program, isStandIn }: VectorPlan): boolean {
+  return !isStandIn && (program === null || program.onDemand.length === 0);
 }
 
 /** When time alone changes what the plan read last. */

@@ -12,13 +12,15 @@ import {
 } from "../define/definition.ts";
 import { serviceId } from "../define/service-version.ts";
 import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
-import { aliasesOf, DEFAULT_ALIAS } from "../registry/alias-moves.ts";
+import { type AliasMove, aliasesOf, DEFAULT_ALIAS } from "../registry/alias-moves.ts";
+import { parseNamedVersion } from "../registry/named-version.ts";
 import type { Column, ValueType } from "../schema/value.ts";
 import type { FitRead } from "../schema/vector-token.ts";
 import { compileServiceProgram, qualifiedName, type ServiceProgram } from "../vector/service-program.ts";
 import { createSlots } from "../vector/vector-slots.ts";
 import { type ServiceToCompute, serviceToCompute } from "../vector/service-to-compute.ts";
 import type { ServedView, ServePorts } from "./ports.ts";
+import { isNotReady, standIns, withStandIns } from "./stand-in.ts";
 import { createVector, type VectorBuffer } from "./vector-buffer.ts";
 
 export interface PlanView {
@@ -78,11 +80,28 @@ export interface VectorPlan {
   readonly request: readonly Column[];
   /** Filled by every read. */
   readonly vector: VectorBuffer;
+  /** Of a version that stands in for the one that is meant, until that is ready. */
+  readonly isStandIn: boolean;
 }
 
 /** Throws what `ports.view`, `serviceToCompute` and `compileServiceProgram` throw. */
 export function compileService(name: string, fitVersion: number | undefined, ports: ServePorts): VectorPlan {
-  return compileDefinition(serviceToCompute(ports.registry, ports.fits, name, fitVersion), ports);
+  const compile = (reference: string): VectorPlan =>
+    compileDefinition(serviceToCompute(ports.registry, ports.fits, reference, fitVersion), ports);
+  try {
+    return compile(name);
+  } catch (error) {
+    // A fit is of one version.
+    if (!isNotReady(error) || fitVersion !== undefined) throw error;
+    for (const version of standIns("service", name, ports)) {
+      try {
+        return { ...compile(`${parseNamedVersion(name).name}@${version}`), isStandIn: true };
+      } catch {
+        // What is not to be had stands in for nothing.
+      }
+    }
+    throw error;
+  }
 }
 
 /** A service that need not be registered. Throws what `ports.view` and `compileServiceProgram` throw. */
@@ -121,14 +140,16 @@ export function compileFeatureNames(
   ports: ServePorts,
 ): VectorPlan {
   const entity = ports.registry.entity(entityName).definition;
-  const known = findFeatures(entity.name, ports);
-  const chosen =
-    names === null
-      ? [...known.newest].flatMap(([name, found]) =>
-          found.map((each) => ({ ...each, as: found.length === 1 ? name : qualifiedName(each) })),
-        )
-      : [...new Set(names)].map((name) => ({ ...resolveName(name, entity.name, known, ports), as: name }));
-  return compilePlan("", chosen, ports, entity);
+  return withStandIns(ports, (moves) => {
+    const known = findFeatures(entity.name, ports, moves);
+    const chosen =
+      names === null
+        ? [...known.newest].flatMap(([name, found]) =>
+            found.map((each) => ({ ...each, as: found.length === 1 ? name : qualifiedName(each) })),
+          )
+        : [...new Set(names)].map((name) => ({ ...resolveName(name, entity.name, known, ports), as: name }));
+    return compilePlan("", chosen, ports, entity);
+  });
 }
 
 /** Features of an entity: by plain name in the newest versions, and by every qualified name that is accepted. */
@@ -137,9 +158,9 @@ interface KnownFeatures {
   readonly qualified: ReadonlyMap<string, FeatureReference>;
 }
 
-function findFeatures(entity: string, ports: ServePorts): KnownFeatures {
+function findFeatures(entity: string, ports: ServePorts, moves: readonly AliasMove[]): KnownFeatures {
   const newestViews = new Map<string, ViewDefinition>();
-  const aliases = aliasesOf(ports.registry.aliasMoves()).filter(({ kind }) => kind === "view");
+  const aliases = aliasesOf(moves).filter(({ kind }) => kind === "view");
   const pinned = new Map(aliases.flatMap((one) => (one.alias === DEFAULT_ALIAS ? [[one.name, one.version]] : [])));
   const qualified = new Map<string, FeatureReference>();
   for (const { definition } of ports.registry.views()) {
@@ -242,5 +263,6 @@ function compilePlan(
   });
   const qualifiedNames = references.map(qualifiedName);
   const vector = createVector(views.length, createSlots(features.length), null);
-  return { service, entities, views, features, qualifiedNames, outputs, program: null, request: [], vector };
+  const plan = { service, entities, views, features, qualifiedNames, outputs, program: null, request: [], vector };
+  return { ...plan, isStandIn: false };
 }

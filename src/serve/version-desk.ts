@@ -79,7 +79,7 @@ export interface Retirement {
   readonly version: number | null;
   /** What keeps it, a line each: aliases, what is kept to go back to, definitions. */
   readonly readers: readonly string[];
-  /** Null where it is not known: other servers on the registry serve it, and this data folder has counted nothing. */
+  /** Null where it is not known: other servers serve it, and what they count is not in this data folder. */
   readonly recent_reads: readonly RecentReads[] | null;
   /** Of its states; null where nobody says. */
   readonly state_bytes: number | null;

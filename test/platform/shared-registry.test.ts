@@ -204,6 +204,28 @@ describePostgres("servers that share a registry", () => {
     await soon(async () => (await other.features("user", "a", ["late:n"])).features["late:n"] === 1, FOUND_MS);
   });
 
+  it("go on answering by the version that a name was moved from while they build the new one", async () => {
+    const [one, other] = [await open("one"), await open("other")];
+    const wider = view("totals", { version: 2, entity: user, source: visits, features: { seen: count() } });
+    await one.apply(base);
+    await one.versions.promote("visitor@1", { by: "ada" });
+    await soon(async () => (await vector(other))["visits"] === 0);
+    const held = new HeldImport(join(folder, "history.ndjson"));
+    const importing = other.importHistory("visits", [held.path]);
+    try {
+      await one.apply([...base, wider, service("visitor", { version: 2, features: [wider] })]);
+      await one.versions.promote("visitor@2", { by: "ada" });
+      await soon(() => other.registry.aliasMoves().length === 2);
+      expect(await vector(one)).toEqual({ seen: 0 });
+      expect(await vector(other)).toEqual({ visits: 0, spent: null });
+      expect((await refusal(vector(other, "visitor@2"))).code).toBe("NOT_READY");
+    } finally {
+      held.letGo([{ user_id: "a", at: "2026-01-01T00:00:00Z", spent: 2 }]);
+    }
+    await importing;
+    await soon(async () => (await vector(other))["seen"] === 1, FOUND_MS);
+  });
+
   it("can be closed while they build what another has registered, and go on with it when they are opened again", async () => {
     const one = await open("one");
     let other = await open("other");

@@ -93,7 +93,7 @@ const SECOND = stream("payments", {
     at: t.timestamp(),
     delay: t.float64().nullable().widenedFrom(t.int64()),
     paid: t.float64().was("spent"),
-    shop: t.string(),
+    place: t.string().was("shop"),
     note: t.string().dropped(),
     extra: t.int64().nullable(),
   },
@@ -108,7 +108,8 @@ const THIRD = stream("payments", {
     at: t.timestamp(),
     delay: t.float64().nullable().widenedFrom(t.int64()),
     price: t.float64().was("spent", "paid"),
-    place: t.string().was("shop"),
+    // It has its first name back.
+    shop: t.string().was("shop", "place"),
     note: t.string().dropped(),
     extra: t.int64({ wide: true }).nullable().widenedFrom(t.int64()),
   },
@@ -117,8 +118,8 @@ const THIRD = stream("payments", {
   id: "id",
 });
 const FIRST_ALL = [user, shop, FIRST, ...readersOf(FIRST, { spent: "spent", shop: "shop" })];
-const SECOND_ALL = [user, shop, SECOND, ...readersOf(SECOND, { spent: "paid", shop: "shop" })];
-const THIRD_ALL = [user, shop, THIRD, ...readersOf(THIRD, { spent: "price", shop: "place" })];
+const SECOND_ALL = [user, shop, SECOND, ...readersOf(SECOND, { spent: "paid", shop: "place" })];
+const THIRD_ALL = [user, shop, THIRD, ...readersOf(THIRD, { spent: "price", shop: "shop" })];
 
 type Wire = Record<string, unknown>;
 
@@ -183,9 +184,9 @@ class World {
     const late = delay === null && random.oneIn(2) ? {} : { delay };
     if (by === 2) {
       const paid = random.oneIn(4) ? { spent, paid: spent } : { paid: spent };
-      return { ...common, ...late, ...paid, shop: place, ...extra, ...note };
+      return { ...common, ...late, ...paid, place, ...extra, ...note };
     }
-    return { ...common, ...late, price: spent, place, ...extra, ...note };
+    return { ...common, ...late, price: spent, shop: place, ...extra, ...note };
   }
 
   async push(...by: readonly (1 | 2 | 3)[]): Promise<void> {

@@ -75,6 +75,14 @@ describeOnEach("experiments of a registry", (backend) => {
     expect(registry.history()).toHaveLength(length);
   });
 
+  it("are none where the last one is asked for again, as its answer was not heard", async () => {
+    await registry.stepExperiment("risk_v2", { weights: [50, 50] }, "ada");
+    const { length } = registry.history();
+    await registry.stepExperiment("risk_v2", { weights: [50, 50] }, "ada");
+    expect(registry.experimentSteps("risk_v2")).toHaveLength(2);
+    expect(registry.history()).toHaveLength(length);
+  });
+
   it("are each made of the one before, also where they are asked for at once", async () => {
     const step = (second: number, by: string): Promise<string> =>
       codeOf(registry.stepExperiment("risk_v2", { weights: [100 - second, second] }, by));

@@ -49,6 +49,9 @@ describeOnEach("retiring", (backend) => {
     await registry.moveAlias({ action: "promote", target: "model@1", alias: "canary", by: "ada" });
     await registry.moveAlias({ action: "promote", target: "model@1", by: "ada" });
     await registry.moveAlias({ action: "promote", target: "model@2", by: "ada", keepMicros: 3 * DAY });
+    // Left again for a shorter time, it is told of once, with the latest.
+    await registry.moveAlias({ action: "rollback", name: "model", by: "ada", keepMicros: 1 });
+    await registry.moveAlias({ action: "promote", target: "model@2", by: "ada", keepMicros: DAY });
     const error = await refusal(() => retire("model@1"));
     expect(error).toMatchObject({ code: "STILL_READ", status: 409 });
     expect(error.message.split("\n  ").slice(1)).toEqual([

@@ -78,6 +78,23 @@ describe("columns of a registered source", () => {
     );
   });
 
+  it("go back to a name that they had, and forth again, as often as one likes", () => {
+    const called = (name: string, ...names: readonly [] | readonly [string, ...string[]]): any => {
+      const type = names.length === 0 ? t.int64() : t.int64().was(...(names as [string]));
+      return sourceOf({ user: base.user, at: base.at, [name]: type, x: base.x, s: base.s });
+    };
+    const [forth, back] = [called("m", "n"), called("n", "n", "m")];
+    expect(planned(called("n", "m"), [forth])).toMatch(/write \.was\("n", "m"\) behind that/);
+    expect(planned(back, [forth])).toBe("change");
+    expect(planned(back, [called("m", "n")])).toBe("change");
+    expect(planned(called("n"), [back])).toMatch(/no longer be taken under "m".*\.was\("n", "m"\)/);
+    expect(planned(called("m", "n"), [back])).toBe("change");
+    expect(planned(called("m"), [back])).toMatch(/if "m" is it under another name, write \.was\("n"\)/);
+    expect(planned(called("k", "n", "m"), [back])).toBe("change");
+    expect(planned(called("k", "n"), [back])).toMatch(/under "m".*\.was\("n", "m"\)/);
+    expect(() => called("k", "n", "n")).toThrow(/two columns "n"/);
+  });
+
   it("do not come back narrower, or as what they never were", () => {
     const wider = sourceOf({ ...base, n: t.float64().widenedFrom(t.int64()) });
     expect(planned(before, [wider])).toMatch(/cannot hold every stored value/);

@@ -1,6 +1,6 @@
 /** What the client's types let through and what they refuse: compiled, never run. */
 import { createClient } from "../../src/client/index.ts";
-import { count, entity, last, mean, onDemand, service, stream, t, view } from "../../src/index.ts";
+import { count, entity, experiment, last, mean, onDemand, service, stream, t, view } from "../../src/index.ts";
 
 const user = entity("user", { user_id: t.string() });
 const payments = stream("payments", {
@@ -25,6 +25,17 @@ const ratio = onDemand("ratio", {
   compute: ({ mean_1h, amount }) => ({ to_mean: mean_1h === null ? null : amount / mean_1h }),
 });
 const fraud = service("fraud", { features: [spending, ratio] });
+const visits = view("visits", {
+  entity: entity("shop", { shop_id: t.string() }),
+  source: stream("entries", {
+    columns: { shop_id: t.string(), at: t.timestamp() },
+    eventTime: "at",
+  }),
+  features: { visits: count(), mean_1h: last("at") },
+});
+const fraud2 = service("fraud", { version: 2, features: [spending.pick("n"), visits] });
+const trial = experiment("trial", { service: [fraud, fraud2], weights: [9, 1], unit: { request: "session" } });
+const byText = experiment("by_text", { service: [fraud, "fraud@2"], weights: [9, 1], unit: user });
 
 type Same<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
 function same<A, B>(_: Same<A, B>): void {}
@@ -53,6 +64,27 @@ export async function calls(): Promise<void> {
   ]);
   // @ts-expect-error a column is missing
   await client.push<typeof payments>("payments", [{ id: "1", user_id: "ada", raw: "AQI=" }]);
+  // an experiment's answer is of any of its versions, and a request has what all of them read
+  const tried = await client.vector<typeof trial>(
+    "trial",
+    { user_id: "ada", shop_id: "s1" },
+    { request: { amount: 3, session: "x" } },
+  );
+  same<typeof tried.features.n, number>(true);
+  same<typeof tried.features.mean_1h, number | string | null>(true);
+  same<typeof tried.features.visits, number | undefined>(true);
+  same<typeof tried.features.last_raw, string | null | undefined>(true);
+  same<typeof tried.metadata.variant, string | undefined>(true);
+  // @ts-expect-error no version has it
+  void tried.features.mean_2h;
+  // @ts-expect-error the key of the second version is missing
+  await client.vector<typeof trial>("trial", { user_id: "ada" });
+  // @ts-expect-error the unit is missing
+  await client.vector<typeof trial>("trial", { user_id: "ada", shop_id: "s1" }, { request: { amount: 3 } });
+  // @ts-expect-error an experiment has no versions
+  await client.vector<typeof trial>("trial@2", { user_id: "ada", shop_id: "s1" });
+  const texts = await client.vector<typeof byText>("by_text", { whatever: 1 });
+  same<(typeof texts.features)[string], unknown>(true);
   // without types nothing is known, and anything goes
   const untyped = await client.vector("anything", { whatever: 1 }, { request: { x: 1 } });
   same<(typeof untyped.features)[string], unknown>(true);

@@ -89,7 +89,7 @@ function stop(): Command {
 function compare(): Command {
   return withStandardOptions(
     new Command("compare")
-      .description("what its shadow would have said, held against what a running server served")
+      .description("what its shadow would have said, held against what servers of this data folder served")
       .argument("<experiment>", "its name")
       .action(async (name: string, options: StandardOptions) => {
         const { askOwner } = await import("../owner-desk.ts");
@@ -97,13 +97,20 @@ function compare(): Command {
         refuseMissing(options.data);
         const asking = { call: "compare", given: [name] };
         const answered = await askOwner<ShownComparisons>(options.data, "experiments", asking, () => {});
-        if (answered === null) {
-          throw new OnefoldError("VALUES_MISSING", "no server is running, and it is servers that compare", {
-            where: options.data,
-            hint: "start one with: onefold serve",
-          });
+        // What servers of the folder have seen is in it, also when none runs.
+        const shown =
+          answered?.done ?? (await withPlatform(options, "read", (house) => house.experiments.compare(name)));
+        if (answered === null && shown.comparisons.length === 0) {
+          throw new OnefoldError(
+            "VALUES_MISSING",
+            "nothing was compared yet: it is servers that compare, and none runs",
+            {
+              where: options.data,
+              hint: "start one with: onefold serve",
+            },
+          );
         }
-        createOutput(options.json === true).result(answered.done, () => comparisonsText(answered.done));
+        createOutput(options.json === true).result(shown, () => comparisonsText(shown));
       }),
   );
 }

@@ -19,6 +19,7 @@ interface RetireCommandOptions extends StandardOptions {
   readonly dryRun?: true;
   readonly by: string;
   readonly kind?: "view" | "service";
+  readonly online?: string;
 }
 
 export function retireCommand(): Command {
@@ -28,9 +29,16 @@ export function retireCommand(): Command {
     .addOption(new Option("--days <number>", "reads of so many days keep it (default: 7)").argParser(parseCount))
     .addOption(new Option("--force", "in spite of recent reads; nothing else is passed over"))
     .addOption(new Option("--dry-run", "say what keeps it and what would be given back, and do nothing"))
+    .addOption(
+      new Option(
+        "--online <url>",
+        "remove what workers on Kafka folded there of a view that was retired: redis://host:port",
+      ).conflicts(["days", "force", "dryRun"]),
+    )
     .addOption(byOption())
     .addOption(kindOption())
     .action(async (target: string, options: RetireCommandOptions) => {
+      if (options.online !== undefined) return dropFolded(target, options, options.online);
       const asked = { target, options: retireOptions(options) };
       const result =
         options.dryRun === true
@@ -41,6 +49,17 @@ export function retireCommand(): Command {
       createOutput(options.json === true).result(result, () => formatRetirement(result));
     });
   return withStandardOptions(command);
+}
+
+async function dropFolded(view: string, options: StandardOptions, url: string): Promise<void> {
+  const drop = await import("../../platform/online/drop-folded.ts");
+  const password = process.env["ONEFOLD_REDIS_PASSWORD"];
+  const dropped = await withPlatform(options, "read", ({ registry }) =>
+    drop.dropFolded(view, { registry, url, ...(password === undefined ? {} : { password }) }),
+  );
+  createOutput(options.json === true).result({ view, dropped }, () =>
+    dropped ? `what workers folded of ${view} is removed` : `there is nothing of ${view} that workers folded`,
+  );
 }
 
 function retireOptions({ days, force, dryRun, by, kind }: RetireCommandOptions): RetireOptions {
@@ -66,7 +85,7 @@ function formatRetirement({ retired, name, version, readers, recent_reads: reads
 }
 
 const UNKNOWN_READS =
-  "who has read it lately is not known here: ask each server on the registry with --dry-run (--force passes over reads)";
+  "who has read it lately is not known here: ask each server with --dry-run (--force passes over reads)";
 
 function readText({ consumer, reads, last_read_on: on }: RecentReads): string {
   const who = consumer === "" ? "somebody without a name" : `the consumer ${consumer}`;

@@ -73,11 +73,12 @@ export class DayCount {
     });
   }
 
-  /** Another day: what was counted so far is of the one before. */
-  begin(): void {
+  /** Another day: what was counted so far is of the one before. Goes on from what is stored of it. */
+  begin(stored: Counted = { reads: [], views: [] }): void {
     this.#reads.clear();
     this.#views.clear();
     this.#services.clear();
+    this.#add(stored);
   }
 
   of(day: string): UsageDay {

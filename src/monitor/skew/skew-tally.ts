@@ -3,7 +3,7 @@
  * much.
  */
 import type { Value } from "../../schema/value.ts";
-import { addValues, type ColumnSketch, emptySketch, profileOf } from "../quality/column-profile.ts";
+import { addValues, type ColumnSketch, emptySketch, mergeSketch, profileOf } from "../quality/column-profile.ts";
 
 export interface Compared {
   /** `view@version`, or the service that computed it. */
@@ -56,6 +56,12 @@ export interface FeatureSkew extends SkewCounts {
   readonly examples: readonly SkewExample[];
 }
 
+/** The same as it was counted: plain JSON data, which merges. */
+export interface TalliedFeature extends SkewCounts {
+  readonly differences: ColumnSketch;
+  readonly examples: readonly SkewExample[];
+}
+
 const EXAMPLES_MAX = 5;
 /** Differences gathered before they are counted together. */
 const GATHERED_MAX = 1024;
@@ -89,6 +95,26 @@ export class SkewTally {
     const difference = served - recomputed;
     tallied.gathered.set(difference, (tallied.gathered.get(difference) ?? 0) + 1);
     if (tallied.gathered.size >= GATHERED_MAX) count(tallied);
+  }
+
+  /** Adds what another tally has counted, and changes nothing of it. */
+  merge({ of, feature, compared, mismatched, missing, extra, differences, examples }: TalliedFeature): void {
+    const tallied = this.#of(of, feature);
+    tallied.compared += compared;
+    tallied.mismatched += mismatched;
+    tallied.missing += missing;
+    tallied.extra += extra;
+    mergeSketch(tallied.differences, differences);
+    tallied.examples.push(...examples.slice(0, EXAMPLES_MAX - tallied.examples.length));
+  }
+
+  /** In the order in which they came first. Good until something is added. */
+  tallied(): TalliedFeature[] {
+    return Array.from(this.#features.values(), (tallied) => {
+      count(tallied);
+      const { gathered: _, ...counts } = tallied;
+      return counts;
+    });
   }
 
   /** By feature, those that differ most first. */

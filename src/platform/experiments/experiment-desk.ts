@@ -5,9 +5,9 @@ import { type ExperimentDefinition, formatVariant } from "../../define/experimen
 import { layoutOf, POINTS, pointsOf } from "../../define/experiment-layout.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { ShadowNews } from "../../monitor/shadow/shadow-news.ts";
+import { type FittedHouse, refuseUnfitted } from "../fitted-versions.ts";
 import type { ShadowCounts } from "./shadow-counts.ts";
 import type { ExperimentStepAsked, RecordedStep } from "../../registry/experiment-state.ts";
-import type { Registry } from "../../registry/registry.ts";
 import type { ExperimentDesk, ShownExperiment, ShownStep } from "../../serve/experiment-desk.ts";
 
 /** Records what is asked, and has all that serves follow it. */
@@ -15,12 +15,18 @@ export interface ExperimentChanges {
   step(name: string, asked: ExperimentStepAsked, by: string | null): Promise<void>;
 }
 
-/** `shadows`: null where this process serves nothing. */
-export function experimentDesk(
-  registry: Registry,
-  shadows: ShadowCounts | null,
-  { step }: ExperimentChanges,
-): ExperimentDesk {
+export function experimentDesk(house: FittedHouse, shadows: ShadowCounts, { step }: ExperimentChanges): ExperimentDesk {
+  const { registry } = house;
+  /** Those of its versions that are to be served. */
+  const refuseUnfittedOf = (name: string, isServed: (version: string, place: number) => boolean): void => {
+    const served = show(name).variants.filter(({ share }) => share > 0);
+    const given = registry.experiment(name).definition.variants.map(formatVariant).filter(isServed);
+    refuseUnfitted(
+      house,
+      given,
+      served.map(({ variant }) => variant),
+    );
+  };
   const show = (name: string): ShownExperiment => {
     return shownExperiment(registry.experiment(name).definition, registry.experimentSteps(name));
   };
@@ -28,10 +34,12 @@ export function experimentDesk(
     list: async () => registry.experiments().map(({ definition }) => show(definition.name)),
     show: async (name) => show(name),
     ramp: async (name, { weights, by }) => {
+      refuseUnfittedOf(name, (_, place) => (weights[place] ?? 0) > 0);
       await step(name, { weights }, by);
       return show(name);
     },
     stop: async (name, { serve, by }) => {
+      refuseUnfittedOf(name, (version) => version === serve);
       await step(name, { serve }, by);
       return show(name);
     },
@@ -42,10 +50,10 @@ export function experimentDesk(
           hint: `give it one: shadow: { service: "delay@2", share: 0.1 }`,
         });
       }
-      return { experiment: name, shadow: formatVariant(shadow), comparisons: shadows?.of(name) ?? [] };
+      return { experiment: name, shadow: formatVariant(shadow), comparisons: await shadows.of(name) };
     },
     took: async (news) => {
-      for (const one of news as readonly ShadowNews[]) shadows?.took(one);
+      for (const one of news as readonly ShadowNews[]) shadows.took(one);
       return null;
     },
   };

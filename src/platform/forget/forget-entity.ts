@@ -189,8 +189,8 @@ export async function forgetEntity(
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += found[name];
   }
   const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal);
-  // Profiles hold the values that came most often; they are made again of what is left.
-  for (const part of ["quality", "skew"]) {
+  // Profiles hold the values that came most often; they are made again of what is left. So do what shadows were compared by.
+  for (const part of ["quality", "skew", "shadow"]) {
     await rm(join(context.dataDir, "monitor", part), { recursive: true, force: true });
   }
   await forgetMonitored();

@@ -22,6 +22,15 @@ export async function readUsageDays(dataDir: string, firstDay: string): Promise<
   return read.filter((day) => day !== null);
 }
 
+/** Whether servers that do not own the folder have counted in it since `firstDay`. */
+export async function countedElsewhere(dataDir: string, firstDay: string): Promise<boolean> {
+  const names = await readdir(folderOf(dataDir)).catch(() => []);
+  return names.some((name) => {
+    const found = FILE.exec(name);
+    return found !== null && found[2] !== undefined && found[1]! >= firstDay;
+  });
+}
+
 /** `writer`: of letters and digits; none of the owner. */
 export async function readUsageDay(dataDir: string, day: string, writer?: string): Promise<UsageDay | null> {
   try {

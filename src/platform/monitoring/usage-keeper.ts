@@ -65,7 +65,8 @@ export class UsageKeeper {
     const today = dayOf(clock.now());
     if (today === this.#day) return;
     this.#day = today;
-    this.#count.begin();
+    // A clock that was set back comes to a day that was counted before.
+    this.#count.begin((await readUsageDay(dataDir, today, writer)) ?? undefined);
   }
 
   async #write(): Promise<void> {

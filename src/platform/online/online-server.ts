@@ -20,6 +20,9 @@ import type { ServePorts } from "../../serve/ports.ts";
 import type { RespOptions, RespServer } from "../../serve/resp/server.ts";
 import { allRoutes } from "../../serve/routes.ts";
 import { openServingLog, type ServingLog } from "../../serve/serving-log.ts";
+import { experimentDesk } from "../experiments/experiment-desk.ts";
+import { ShadowCounts } from "../experiments/shadow-counts.ts";
+import { shadowSight } from "../experiments/shadow-sight.ts";
 import { askedDriftDesk } from "../monitoring/asked-drift-desk.ts";
 import { openOwnedDrift, type OwnedDrift } from "../monitoring/open-drift.ts";
 import { UsageKeeper } from "../monitoring/usage-keeper.ts";
@@ -62,7 +65,7 @@ export interface OnlineServer {
   serve(options?: HttpOptions): Promise<HttpServer>;
   /** Throws `LISTEN_FAILED`. */
   serveResp(options?: RespOptions): Promise<RespServer>;
-  /** Resolves once the serving log, drift's windows and the usage of the day are written. */
+  /** Resolves once the serving log, drift's windows, what was seen of shadows and the usage of the day are written. */
   settle(): Promise<void>;
   close(): Promise<void>;
 }
@@ -96,6 +99,8 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     closers.push(() => servingLog.close());
     const drift = openOwnedDrift(dataDir, clock, driftSampleRate, writer);
     closers.push(() => drift.recorder.close());
+    const shadows = new ShadowCounts({ dataDir, clock, writer, registry: watched.registry });
+    closers.push(() => shadows.close());
     const hearing = hearAgain(hear, onError);
     closers.push(() => hearing.stop());
     watched.watch();
@@ -115,7 +120,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     await judge();
     const judging = repeat(JUDGE_MILLIS, judge);
     closers.push(() => judging.stop());
-    const parts = { watched, views, freshness, servingLog, drift };
+    const parts = { watched, views, freshness, servingLog, drift, shadows };
     const house = { dataDir, clock, writer, ...parts, isAway: () => hearing.isFailing(), connectionsLost };
     return openDoors(house, onError, close);
   } catch (error) {
@@ -134,6 +139,7 @@ interface OnlineHouse {
   readonly freshness: OnlineFreshness;
   readonly servingLog: ServingLog;
   readonly drift: OwnedDrift;
+  readonly shadows: ShadowCounts;
   /** Whether the store did not answer when it was asked last. */
   isAway(): boolean;
   connectionsLost(): number;
@@ -194,7 +200,8 @@ function openDoors(
       return doors.open(reader, ports, { onError, ...resp });
     },
     settle: async () => {
-      await Promise.all([house.servingLog.flush(), house.drift.recorder.flush(), usage.keepNow()]);
+      const { servingLog, drift, shadows } = house;
+      await Promise.all([servingLog.flush(), drift.recorder.flush(), shadows.flush(), usage.keepNow()]);
     },
     close: async () => {
       metrics.stop();
@@ -205,7 +212,7 @@ function openDoors(
 }
 
 function portsOf(
-  { dataDir, clock, watched, views, freshness, servingLog, drift, isAway }: OnlineHouse,
+  { dataDir, clock, watched, views, freshness, servingLog, drift, shadows, isAway }: OnlineHouse,
   metrics: Metrics,
 ): ServePorts {
   return {
@@ -226,8 +233,12 @@ function portsOf(
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
     ...(drift.recorder.sight === undefined ? {} : { sight: drift.recorder.sight }),
+    shadow: shadowSight((news) => shadows.took(news)),
     freshness: async () => freshness.report(),
-    monitoring: { drift: askedDriftDesk(openOnlineDrift({ dataDir, clock }, watched, drift)) },
+    monitoring: {
+      drift: askedDriftDesk(openOnlineDrift({ dataDir, clock }, watched, drift)),
+      experiments: experimentDesk(watched, shadows, { step: () => Promise.reject(changesNothing(dataDir)) }),
+    },
     metrics: () => metrics.page(),
     readiness: () => {
       // A draft on Kafka is folded where somebody wants to see it: nobody waits for it.
@@ -243,6 +254,17 @@ function portsOf(
       };
     },
   };
+}
+
+function changesNothing(dataDir: string): OnefoldError {
+  return new OnefoldError(
+    "STORAGE_LOCKED",
+    "this server only follows what is registered, so it changes no experiment",
+    {
+      where: dataDir,
+      hint: "ask the process that owns the data folder, or use onefold experiments with --registry",
+    },
+  );
 }
 
 function takesNoPushes(dataDir: string): OnefoldError {

@@ -1,5 +1,6 @@
 /** Opens the online store of a data folder's owner: LMDB, and a publisher beside it where a Redis is named. */
 import { join } from "node:path";
+import { formatViewName } from "../../define/definition.ts";
 import { openLmdbStore } from "../../online-store/lmdb.ts";
 import type { PublishGauges } from "../../monitor/metrics/remote-store-metrics.ts";
 import type { SharedOnlineStore } from "../../online-store/online-store.ts";
@@ -39,7 +40,9 @@ export async function openOwnedStore(options: PlatformOptions, context: RuntimeC
   try {
     const target = await openRedisStore({ url, ...(password === undefined ? {} : { password }) });
     const keptMs = (view: string): number | undefined => keptMillis(context, view);
-    const publisher = new Publisher({ local, target, clock: context.clock, keptMs, onError });
+    const retired = (): string[] =>
+      context.registry.retired().flatMap(({ definition: one }) => (one.kind === "view" ? [formatViewName(one)] : []));
+    const publisher = new Publisher({ local, target, clock: context.clock, keptMs, retired, onError });
     return {
       online: new PublishedStore(local, publisher),
       startPublishing: (sources) => publisher.start(() => publishedHouse(sources)),

@@ -11,6 +11,7 @@ import type {
   StoreReading,
 } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
+import { dropNote } from "./drop-notes.ts";
 import type { Publisher } from "./publisher.ts";
 
 export class PublishedStore implements SharedOnlineStore {
@@ -77,7 +78,9 @@ export class PublishedStore implements SharedOnlineStore {
     return this.#local.removeStates(states, metas);
   }
 
+  /** It is noted first, and until the copy is gone, too: whoever comes after this process goes on with it. */
   async dropSpace(space: StateSpace): Promise<void> {
+    await this.#local.commitAlone([], [dropNote(space)]);
     await this.#local.dropSpace(space);
     this.#publisher.dropped(space);
   }

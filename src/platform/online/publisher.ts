@@ -26,6 +26,7 @@ import type {
 } from "../../online-store/online-store.ts";
 import type { PublishGauges } from "../../monitor/metrics/remote-store-metrics.ts";
 import { builtMetaName } from "../view-builder.ts";
+import { dropNote, notedDrops, withoutNote } from "./drop-notes.ts";
 import { PublishTally } from "./publish-tally.ts";
 import {
   DRAFT_GRACE_MILLIS,
@@ -49,12 +50,16 @@ export interface PublisherOptions {
   readonly clock: Clock;
   /** How long a view's state is kept from its last write; undefined for ever. */
   keptMs(view: string): number | undefined;
+  /** Views that were retired, `view@version`: what was published of them is removed. */
+  retired?(): readonly string[];
   /** Told of the first of each run of failures. */
   onError(error: unknown): void;
   /** What may wait to be copied. Default 64 MB. */
   readonly queueBytesMax?: number;
   /** From which waiting doubles while it fails. Default 50. */
   readonly retryMillisMin?: number;
+  /** How long a space stays that servers may still read from. Default two minutes. */
+  readonly dropGraceMillis?: number;
   /** How long a draft's old states stay once servers can hear that they are not served any more. Default 500. */
   readonly draftGraceMillis?: number;
 }
@@ -85,6 +90,8 @@ export class Publisher {
   /** The space that the target's place of a view names. */
   readonly #served = new Map<string, StateSpace>();
   readonly #drops = new Map<StateSpace, number>();
+  /** Retired views that the target has no place of. */
+  readonly #retired = new Set<string>();
   #lostSeen: number;
   #house: () => Omit<Published, "at"> = () => ({ flushed: [] });
   #wake: () => void = () => {};
@@ -102,6 +109,7 @@ export class Publisher {
   /** Begins with catching up. `house`: what is so at the moment. */
   start(house: () => Omit<Published, "at">): void {
     this.#house = house;
+    for (const space of notedDrops(this.#options.local)) this.dropped(space);
     this.#allBehind();
     this.#running = this.#run();
   }
@@ -125,7 +133,7 @@ export class Publisher {
 
   /** A space that is gone on this machine. Others may still read from it. */
   dropped(space: StateSpace): void {
-    this.#drops.set(space, performance.now() + DROP_GRACE_MILLIS);
+    this.#drops.set(space, performance.now() + (this.#options.dropGraceMillis ?? DROP_GRACE_MILLIS));
   }
 
   /** Whether the target has all that was committed. */
@@ -178,6 +186,7 @@ export class Publisher {
     if (behind !== undefined) return this.#catchUp(...behind);
     const batch = this.#queue.shift();
     if (batch !== undefined) return this.#copy(batch);
+    await this.#leaveRetired();
     await this.#dropDue();
     const beganMs = performance.now();
     const published: Published = { at: this.#options.clock.now(), ...this.#house() };
@@ -249,8 +258,7 @@ export class Publisher {
           );
           await sleep(this.#options.draftGraceMillis ?? DRAFT_GRACE_MILLIS);
         }
-        await this.#target.dropSpace(place.space);
-        this.#drops.delete(place.space);
+        await this.#dropNow(place.space);
         from = Number.NEGATIVE_INFINITY;
       }
       await this.#copyStates(place, from);
@@ -315,8 +323,34 @@ export class Publisher {
     const present = new Set(this.#served.values());
     for (const [space, dueMs] of this.#drops) {
       if (performance.now() < dueMs || present.has(space)) continue;
-      await this.#target.dropSpace(space);
-      this.#drops.delete(space);
+      await this.#dropNow(space);
+    }
+  }
+
+  async #dropNow(space: StateSpace): Promise<void> {
+    await this.#target.dropSpace(space);
+    this.#drops.delete(space);
+    await this.#options.local.commitAlone([], [withoutNote(space)]);
+  }
+
+  /** What an owner published that did not hear of the retirement, as it published nothing then. */
+  async #leaveRetired(): Promise<void> {
+    const { retired = () => [], local } = this.#options;
+    for (const view of retired()) {
+      if (this.#retired.has(view) || readStoredView(local, view) !== null) continue;
+      const names = [viewMetaName(view), builtMetaName(view)];
+      const [place = null] = (await this.#target.read([], names)).metas;
+      const space = place === null ? null : placeIn(place).space;
+      // Workers fold their views themselves, and may still.
+      if (space !== null && /#\d+$/.test(space)) {
+        await local.commitAlone([], [dropNote(space)]);
+        await this.#target.commit(
+          [],
+          names.map((name) => ({ name, bytes: null })),
+        );
+        this.dropped(space);
+      }
+      this.#retired.add(view);
     }
   }
 

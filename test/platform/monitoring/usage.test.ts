@@ -10,7 +10,9 @@ import { createClient } from "../../../src/client/index.ts";
 import { count, entity, last, service, stream, t, view } from "../../../src/index.ts";
 import { sumDays } from "../../../src/monitor/metrics/usage-days.ts";
 import { openPlatform, type Platform } from "../../../src/platform.ts";
-import { readUsageDays } from "../../../src/platform/monitoring/usage-files.ts";
+import { FEATURE_READS } from "../../../src/monitor/metrics/request-metrics.ts";
+import { readUsageDay, readUsageDays } from "../../../src/platform/monitoring/usage-files.ts";
+import { UsageKeeper } from "../../../src/platform/monitoring/usage-keeper.ts";
 
 const START = parseMicros("2026-03-01T10:00:00Z");
 
@@ -134,4 +136,29 @@ describe("usage", () => {
     expect(await readUsageDays(folder, "2026-03-02")).toHaveLength(1);
     await open();
   });
+});
+
+it("of a day that a clock which is set back comes to again goes on from what was counted", async () => {
+  let now = parseMicros("2026-03-01T23:59:58Z");
+  let reads = 5;
+  const labels = { view: "rider_rides@1", feature: "rides", consumer: "web" };
+  const keeper = new UsageKeeper({
+    dataDir: folder,
+    writer: "other",
+    clock: { now: () => now },
+    counted: async () => [{ name: FEATURE_READS, values: [{ labels, value: reads }] }] as never,
+    sources: () => [],
+  });
+  const kept = async (day: string): Promise<unknown> => (await readUsageDay(folder, day, "other"))?.reads[0]?.reads;
+  await keeper.keepNow();
+  now = parseMicros("2026-03-02T00:00:01Z");
+  await keeper.keepNow();
+  reads = 7;
+  await keeper.keepNow();
+  now = parseMicros("2026-03-01T23:59:59Z");
+  await keeper.keepNow();
+  reads = 8;
+  await keeper.keepNow();
+  expect([await kept("2026-03-01"), await kept("2026-03-02")]).toEqual([6, 2]);
+  await keeper.close();
 });

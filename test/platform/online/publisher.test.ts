@@ -17,6 +17,8 @@ import type {
   StateWrite,
   StoreReading,
 } from "../../../src/online-store/online-store.ts";
+import { notedDrops } from "../../../src/platform/online/drop-notes.ts";
+import { PublishedStore } from "../../../src/platform/online/published-store.ts";
 import { Publisher, type PublishTarget } from "../../../src/platform/online/publisher.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
 
@@ -263,5 +265,83 @@ it("a publisher leaves out a view whose newest events are beside its states, and
   while (!publisher.isCaughtUp) await sleep(1);
   expect(target.getMeta(`view/${tailed.name}`)).toBeNull();
   expect(target.getMeta(`view/${whole.name}`)).toEqual(local.getMeta(`view/${whole.name}`));
+  await publisher.close();
+});
+
+interface Copied {
+  readonly local: MemoryOnlineStore;
+  readonly target: FailingTarget;
+  readonly views: Readonly<Record<"stays" | "goes", View>>;
+}
+
+/** Two views that are copied. */
+async function copied(): Promise<Copied> {
+  const local = new MemoryOnlineStore();
+  const target = new FailingTarget(new SeededRandom(1));
+  target.calm();
+  const views = { stays: new View("stays@1"), goes: new View("goes@1") };
+  for (const view of Object.values(views)) {
+    view.keys.push("a", "b");
+    const { states, metas } = view.takeWrites();
+    await target.commit(states, [...metas, view.built()]);
+    await local.commitAlone(states, [...metas, view.built()]);
+  }
+  return { local, target, views };
+}
+
+function publisherOf({ local, target }: Copied, dropGraceMillis: number, retired: readonly string[] = []): Publisher {
+  return new Publisher({
+    local,
+    target,
+    clock: new ReplayClock(1_000_000 as Micros),
+    keptMs: () => undefined,
+    onError: () => undefined,
+    retired: () => retired,
+    retryMillisMin: 1,
+    dropGraceMillis,
+  });
+}
+
+function gone(view: View): MetaWrite[] {
+  return [meta(`view/${view.name}`, null), meta(`built/${view.name}`, null)];
+}
+
+it("what is dropped here goes there, too, also where the process ends before its time has come", async () => {
+  const world = await copied();
+  const { local, target, views } = world;
+  const first = publisherOf(world, 600_000);
+  const store = new PublishedStore(Object.assign(local, { refresh: () => {}, releaseDeadReaders: () => {} }), first);
+  first.start(() => ({ flushed: [] }));
+  await expect.poll(() => first.isCaughtUp).toBe(true);
+  await store.commitAlone([], gone(views.goes));
+  await store.dropSpace(views.goes.space);
+  await expect.poll(() => target.getMeta(`view/${views.goes.name}`)).toBeNull();
+  // Servers may be reading from it.
+  expect([...target.scan(views.goes.space)]).toHaveLength(2);
+  await first.close();
+  const second = publisherOf(world, 20);
+  second.start(() => ({ flushed: [] }));
+  await expect.poll(() => [...target.scan(views.goes.space)]).toEqual([]);
+  await expect.poll(() => notedDrops(local)).toEqual([]);
+  expect([...target.scan(views.stays.space)]).toHaveLength(2);
+  await second.close();
+});
+
+it("what was retired while nothing was published goes once something is, and what workers fold does not", async () => {
+  const world = await copied();
+  const { local, target, views } = world;
+  await local.commitAlone([], gone(views.goes));
+  await local.dropSpace(views.goes.space);
+  const place = { space: "folded@1#kafka", epoch: 0, position: 3 };
+  const state = { space: place.space, key: "a", epoch: 0, offset: 1, bytes: new Uint8Array([1]) };
+  await target.commit([state], [meta("view/folded@1", place)]);
+  const publisher = publisherOf(world, 20, ["goes@1", "folded@1", "never@1"]);
+  publisher.start(() => ({ flushed: [] }));
+  await expect.poll(() => [...target.scan(views.goes.space)]).toEqual([]);
+  expect(target.getMeta(`view/${views.goes.name}`)).toBeNull();
+  expect(target.getMeta(`built/${views.goes.name}`)).toBeNull();
+  expect([...target.scan(views.stays.space)]).toHaveLength(2);
+  expect([...target.scan(place.space)]).toHaveLength(1);
+  expect(target.getMeta("view/folded@1")).not.toBeNull();
   await publisher.close();
 });
