@@ -98,6 +98,18 @@ describeWithKafka("commands that read what workers have archived", () => {
     await expect
       .poll(() => profiled("archive").catch(() => []), { timeout: 60_000, interval: 200 })
       .toContainEqual({ column_name: "amount", row_count: EVENTS, nulls: 0, distinct_count: EVENTS });
+    // Of each event the values that it left its user with.
+    const spending = async (): Promise<Record<string, unknown> | undefined> => {
+      const from = join(folder, "archive", "monitor/quality/views/spending@1/*.parquet");
+      const [found] = await engine.rows(
+        `SELECT sum(row_count)::INT AS row_count, max(max)::INT AS most FROM read_parquet('${from}') WHERE column_name = 'latest'`,
+      );
+      return found;
+    };
+    const most = Math.max(...events.map(({ amount }) => amount));
+    await expect
+      .poll(() => spending().catch(() => null), { timeout: 60_000, interval: 200 })
+      .toEqual({ row_count: EVENTS, most });
     await worker.kill("SIGTERM");
 
     const tables = ["--data", "reader", "--archive", "archive", "--kafka-prefix", settings.prefix];
@@ -111,6 +123,7 @@ describeWithKafka("commands that read what workers have archived", () => {
       (subject.profile as { column: string }[] | null)?.map(({ column }) => column);
     expect(await profiled("archive")).toEqual(await profiled("embedded"));
     expect(columns(ourQuality)).toEqual(columns(theirQuality));
+    expect(columns(await json("quality", "spending", ...tables))).toEqual(["spent", "latest"]);
     await engine.close();
     // A worker writes what it saw when it stops.
     const drift = ["drift", "--service", "plain", "--of", "folded", "--current", "last:24h", "--baseline", "last:24h"];

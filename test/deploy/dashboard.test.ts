@@ -1,7 +1,7 @@
 /**
  * The dashboard, as far as it can be looked at without Grafana, which Debian has no package of: it is JSON of the shape that
- * Grafana's import takes, its panels do not lie over each other, and what it asks for is there. That its expressions are
- * PromQL, `prometheus.test.ts` has Prometheus say.
+ * Grafana's import takes, its panels do not lie over each other, and what it asks for is there. That Prometheus
+ * answers each of its expressions with data `prometheus.test.ts` has it show.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

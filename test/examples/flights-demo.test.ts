@@ -18,6 +18,7 @@ interface DemoResult {
   readonly audit: { readonly compared: number; readonly mismatched: number };
   readonly auc: Readonly<Record<"as_known" | "leaky", { readonly offline: number; readonly served: number }>>;
   readonly serving_ms: { readonly p50: number; readonly p99: number };
+  readonly drift_alert: { readonly firing_by_hour: readonly number[]; readonly features: readonly string[] };
   readonly seconds: number;
 }
 
@@ -61,6 +62,15 @@ describe("the flights demo", () => {
     expect(result.auc.as_known.served).toBeGreaterThan(0.6);
     expect(result.auc.leaky.offline).toBeGreaterThan(result.auc.as_known.offline + 0.1);
     expect(result.auc.leaky.served).toBeLessThan(result.auc.as_known.served - 0.02);
+  });
+
+  it("is told of delays in seconds after two hours of them, and of no traffic", () => {
+    const { firing_by_hour: firing, features } = result.drift_alert;
+    expect(firing.slice(0, 2)).toEqual([0, 0]);
+    expect(firing).toHaveLength(3);
+    expect(features).toContain("origin_mean_delay_1h");
+    // Of flights that were early no arrival is taken in, so that fewer land, too.
+    expect(features.filter((name) => /departures|inbound/.test(name))).toEqual([]);
   });
 
   it("measures serving latency", () => {

@@ -12,6 +12,7 @@
  * All states of a request are fetched in one round trip; then each vector is read in one turn, as everywhere. Decoded
  * states are kept beside the bytes they came from, and taken again where the bytes are the same.
  */
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
@@ -32,6 +33,7 @@ import {
   type PublishedSource,
   readPublished,
 } from "./published.ts";
+import { TellerClock } from "./teller-clock.ts";
 import { ToldFreshness } from "./told-freshness.ts";
 
 /** How the names of workers' spaces end (`src/ingest/kafka/view-places.ts`). */
@@ -57,6 +59,7 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
   /** Views in whose place a fallback is served. */
   readonly stale: StaleViews = new StaleViews();
   readonly #store: OnlineStore;
+  readonly #clock: Clock;
   readonly #told: ToldFreshness;
   readonly #decoded: DecodedStates;
   readonly #views = new WeakMap<CatalogView, ServedView>();
@@ -67,12 +70,14 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
   /** Connections that were lost by then. */
   #heardLost: number | undefined;
   #published: Published | null = null;
+  readonly #owner = new TellerClock();
   /** Of the vector that is read in this turn. */
   #fetched = new Fetched();
 
-  constructor(store: OnlineStore, decodedBytesMax: number = DECODED_BYTES_MAX) {
+  constructor(store: OnlineStore, clock: Clock = systemClock, decodedBytesMax: number = DECODED_BYTES_MAX) {
     this.#store = store;
-    this.#told = new ToldFreshness(store);
+    this.#clock = clock;
+    this.#told = new ToldFreshness(store, clock);
     this.#decoded = new DecodedStates(decodedBytesMax);
   }
 
@@ -83,6 +88,7 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
     const { connectionsLost } = this.#store;
     const { metas } = await this.#store.read([], [PUBLISHED_META, ...names]);
     this.#published = metas[0] === null || metas[0] === undefined ? null : readPublished(metas[0]);
+    this.#owner.heard(this.#published?.at, this.#clock.now());
     this.#metas = new Map(names.map((name, i) => [name, metas[i + 1]!]));
     this.#heardMs = beganMs;
     this.#heardLost = connectionsLost;
@@ -101,26 +107,28 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
   wholeUntil(compiled: CatalogView): number | null {
     const place = this.#place(compiled);
     if (place === null || place.snapshotTime === null) return null;
+    const { topic, space } = place;
     const ends: (number | null)[] = isOfWorkers(place)
-      ? routedTopic(compiled).map((topic) => this.#told.until(topic))
-      : [this.#foldedUntil(compiled)];
-    return ends.reduce<number | null>(
-      (least, end) => (least === null || end === null ? null : Math.min(least, end)),
-      place.snapshotTime,
-    );
+      ? [
+          topic === undefined ? null : this.#told.knownUntil(topic, foldNameOf(space)),
+          ...routedTopic(compiled).map((from) => this.#told.until(from)),
+        ]
+      : [place.snapshotTime, this.#foldedUntil(compiled)];
+    return ends.includes(null) ? null : Math.min(...(ends as number[]));
   }
 
   lastEventAt(compiled: CatalogView): number | null | undefined {
     const place = this.#place(compiled);
     if (place === null) return undefined;
     if (isOfWorkers(place)) return place.topic === undefined ? undefined : this.#told.lastEventAt(place.topic);
-    return this.#publishedSource(compiled)?.lastEventAt;
+    const at = this.#publishedSource(compiled)?.lastEventAt;
+    return at === undefined || at === null ? at : at + this.#owner.shift;
   }
 
   /** Of what an owner publishes: up to when it had folded all that it had, as it last said. */
   #foldedUntil(compiled: CatalogView): number | null {
     const told = this.#publishedSource(compiled);
-    return told === undefined ? null : (told.oldestUnfoldedAt ?? this.#published!.at);
+    return told === undefined ? null : (told.oldestUnfoldedAt ?? this.#published!.at) + this.#owner.shift;
   }
 
   #publishedSource({ source }: CatalogView): PublishedSource | undefined {
@@ -281,13 +289,12 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
   #snapshotTime(stored: StoredView & Pick<KafkaPlace, "topic">, view: string): Micros | null {
     const { flushedAt = 0 as Micros, position, space, topic } = stored;
     if (isOfWorkers(stored)) {
-      const foldName = space.slice(0, -KAFKA_SPACE.length);
-      return topic === undefined ? null : (this.#told.until(topic, foldName) as Micros | null);
+      return topic === undefined ? null : (this.#told.until(topic, foldNameOf(space)) as Micros | null);
     }
     const published = this.#published;
     const flushed = published?.flushed.find(([name]) => name === view);
-    if (published === null || flushed === undefined || position < flushed[1]) return flushedAt;
-    return published.at > flushedAt ? published.at : flushedAt;
+    const isAll = published !== null && flushed !== undefined && position >= flushed[1];
+    return (Math.max(flushedAt, isAll ? published.at : flushedAt) + this.#owner.shift) as Micros;
   }
 }
 
@@ -307,6 +314,11 @@ function isOnKafka(source: CatalogView["source"]): boolean {
 
 function isOfWorkers({ space }: StoredView): boolean {
   return space.endsWith(KAFKA_SPACE);
+}
+
+/** The name that workers fold a space under. */
+function foldNameOf(space: string): string {
+  return space.slice(0, -KAFKA_SPACE.length);
 }
 
 /** The topic of its source, where its events are routed from there. */
