@@ -76,9 +76,9 @@ export async function driftAlert(options: DriftAlertOptions): Promise<readonly J
       const from = midnight + hour * HOUR;
       const isChanged = hour >= CHANGED_HOUR;
       await play(between(from, from + HOUR, isChanged));
+      await platform.settle();
       // An hour is judged two minutes after its end.
       clock.advanceTo((from + HOUR + 3 * MINUTE) as Micros);
-      await platform.settle();
       let shown: ShownAlerts;
       // The round that ends first may have asked before; the next has not.
       for (let round = 0; round < 2; round++) {

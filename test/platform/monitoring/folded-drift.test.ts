@@ -204,9 +204,9 @@ describe("sketches of what is folded", () => {
           }),
         );
         await platform.push("rides", rows);
-        // The hour is whole two minutes after its end.
-        clock.advanceTo((START + (hour + 1) * HOUR + 3 * MINUTE) as Micros);
+        // What was seen is written well before an hour is judged, two minutes after its end.
         await platform.settle();
+        clock.advanceTo((START + (hour + 1) * HOUR + 3 * MINUTE) as Micros);
         await judged();
       };
       for (const hour of [0, 1, 2]) await passHour(hour, 1);
