@@ -15,7 +15,7 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
-import type { Micros } from "../../base/micros.ts";
+import { type Micros, MICROS_PER_SECOND } from "../../base/micros.ts";
 import type { KafkaPlace } from "../../ingest/kafka/view-places.ts";
 import { readStoredView, type StoredView, viewMetaName } from "../../ingest/stored-view.ts";
 import type { OnlineStore, StateRead, StoreReading } from "../../online-store/online-store.ts";
@@ -38,6 +38,10 @@ import { ToldFreshness } from "./told-freshness.ts";
 
 /** How the names of workers' spaces end (`src/ingest/kafka/view-places.ts`). */
 const KAFKA_SPACE = "#kafka";
+/** An owner tells five times a second. */
+const OWNER_LATENESS_MICROS = 3 * MICROS_PER_SECOND;
+/** Workers twice: those who route, and behind them those who fold, each of what was there before they asked for records. */
+const WORKERS_LATENESS_MICROS = 5 * MICROS_PER_SECOND;
 const DECODED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What is known of one view at one time. */
@@ -115,6 +119,11 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
         ]
       : [place.snapshotTime, this.#foldedUntil(compiled)];
     return ends.includes(null) ? null : Math.min(...(ends as number[]));
+  }
+
+  lateness(compiled: CatalogView): number {
+    const place = this.#place(compiled);
+    return place !== null && isOfWorkers(place) ? WORKERS_LATENESS_MICROS : OWNER_LATENESS_MICROS;
   }
 
   lastEventAt(compiled: CatalogView): number | null | undefined {
