@@ -46,10 +46,12 @@ interface ShownAlerts {
   readonly alerts: readonly {
     readonly rule: string;
     readonly phase: string;
-    readonly subject: { readonly feature?: string };
-    readonly measure: string;
-    readonly value: number;
-    readonly threshold: number;
+    readonly found: {
+      readonly subject: { readonly feature: string };
+      readonly measure: string;
+      readonly value: number;
+      readonly threshold: number;
+    };
   }[];
 }
 
@@ -90,7 +92,7 @@ export async function driftAlert(options: DriftAlertOptions): Promise<readonly J
       }
       const firing = shown!.alerts
         .filter(({ rule, phase }) => rule === "default_drift" && phase === "firing")
-        .map(({ subject, measure, value, threshold }) => ({ feature: subject.feature!, measure, value, threshold }))
+        .map(({ found: { subject, ...found } }) => ({ feature: subject.feature, ...found }))
         .toSorted((a, b) => b.value - a.value);
       hours.push({ hour, isChanged, firing });
     }

@@ -1,5 +1,5 @@
 /** Sketches of what is folded, whether or not anybody asks for it, held against every value there was. */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -244,6 +244,29 @@ describe("sketches of what is folded", () => {
     } finally {
       await receiver.close();
     }
+  });
+
+  it("are those of workers on Kafka, too, where their tables are named", async () => {
+    const random = new SeededRandom(SEED);
+    await open(1);
+    await ride(random, 0, 40);
+    await platform.close();
+    // As workers leave them beside their tables.
+    const tables = join(folder, "tables");
+    await mkdir(join(tables, "monitor"), { recursive: true });
+    await rename(join(folder, "data", "monitor", "drift-folded"), join(tables, "monitor", "drift-folded"));
+    const dataDir = join(folder, "data");
+    platform = await openPlatform({
+      dataDir,
+      clock,
+      definitions,
+      driftSampleRate: 1,
+      workerTables: { folder: tables },
+    });
+    await ride(random, 1, 30);
+    const asked = { service: "model", of: "folded", baseline: range(0, 1), current: range(0, 2) } as const;
+    const report = await platform.drift.report(asked);
+    expect([report.baseline.window.vectors, report.current.window.vectors]).toEqual([80, 140]);
   });
 
   it("go with an entity that is forgotten", async () => {
