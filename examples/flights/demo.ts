@@ -240,7 +240,7 @@ const summary = {
   audit: { compared: audit.compared, mismatched: audit.mismatched },
   auc,
   serving_ms: { p50: oneByOne.p50Ms, p99: oneByOne.p99Ms },
-  drift_alert: null as { readonly firing_by_hour: readonly number[]; readonly features: readonly string[] } | null,
+  drift_alert: null as readonly { readonly hour: number; readonly unit: string; readonly features: string[] }[] | null,
 };
 say(`peak memory: ${formatCount(Math.round(process.resourceUsage().maxRSS / 1024))} MB`);
 
@@ -267,13 +267,14 @@ Press Ctrl-C to stop it.
     );
   }
   const drifted = judged.at(-1)!.firing;
-  for (const { feature, measure, value, threshold } of drifted.slice(0, 3)) {
-    say(`  ${feature}: ${measure} ${value.toPrecision(3)}, drift from ${threshold} on`);
+  for (const { feature, distance, threshold } of drifted.slice(0, 3)) {
+    say(
+      `  ${feature}: distance ${distance.toFixed(2)} from the same hours of the day before, news from ${threshold.toFixed(2)} on`,
+    );
   }
-  summary.drift_alert = {
-    firing_by_hour: judged.map(({ firing }) => firing.length),
-    features: drifted.map(({ feature }) => feature),
-  };
+  summary.drift_alert = judged.map(({ hour, isChanged, firing }) => {
+    return { hour, unit: isChanged ? "seconds" : "minutes", features: firing.map(({ feature }) => feature) };
+  });
 }
 
 console.log(JSON.stringify({ ...summary, seconds: elapsedSeconds() }));

@@ -36,8 +36,8 @@ export interface JudgedHour {
 
 export interface FiringFeature {
   readonly feature: string;
-  readonly measure: string;
-  readonly value: number;
+  /** Of Kolmogorov and Smirnov, 0 to 1, and from which on it is news. */
+  readonly distance: number;
   readonly threshold: number;
 }
 
@@ -48,9 +48,7 @@ interface ShownAlerts {
     readonly phase: string;
     readonly found: {
       readonly subject: { readonly feature: string };
-      readonly measure: string;
-      readonly value: number;
-      readonly threshold: number;
+      readonly detail: { readonly effect_size: number; readonly effect_threshold: number };
     };
   }[];
 }
@@ -62,17 +60,16 @@ export async function driftAlert(options: DriftAlertOptions): Promise<readonly J
   const sampled = { driftSampleRate: 1, servingLogSampleRate: 0 };
   const platform = await openPlatform({ dataDir, clock, definitions, alerts, ...sampled });
   try {
+    const [first, last] = [ASKED_HOURS[0], ASKED_HOURS.at(-1)!].map((hour) => midnight - DAY + hour * HOUR);
+    await platform.drift.choose(service, `range:${iso(first!)}..${iso(last! + HOUR)}`);
     const server = await platform.serve({ port: 0, host: "127.0.0.1" });
     const client = new HttpClient(server.url, connections);
     const play = (some: readonly LiveMinute[]) => replay(some, clock, client, httpPush(client), featureNames, () => {});
-    const [first, last] = [ASKED_HOURS[0], ASKED_HOURS.at(-1)!].map((hour) => midnight - DAY + hour * HOUR);
-    await platform.drift.choose(service, `range:${iso(first!)}..${iso(last! + HOUR)}`);
     const between = (from: number, until: number, isChanged: boolean): LiveMinute[] =>
       minutes
         .filter(({ timeMicros }) => timeMicros + DAY >= from && timeMicros + DAY < until)
         .map((minute) => aDayLater(minute, isChanged));
-    const morning = between(midnight, midnight + ASKED_HOURS[0] * HOUR, false);
-    await play(morning.map((minute) => ({ ...minute, questions: [] })));
+    await play(inStretches(between(midnight, midnight + ASKED_HOURS[0] * HOUR, false)));
     const hours: JudgedHour[] = [];
     for (const hour of ASKED_HOURS) {
       const from = midnight + hour * HOUR;
@@ -92,8 +89,10 @@ export async function driftAlert(options: DriftAlertOptions): Promise<readonly J
       }
       const firing = shown!.alerts
         .filter(({ rule, phase }) => rule === "default_drift" && phase === "firing")
-        .map(({ found: { subject, ...found } }) => ({ feature: subject.feature, ...found }))
-        .toSorted((a, b) => b.value - a.value);
+        .map(({ found: { subject, detail } }) => {
+          return { feature: subject.feature, distance: detail.effect_size, threshold: detail.effect_threshold };
+        })
+        .toSorted((a, b) => b.distance - a.distance);
       hours.push({ hour, isChanged, firing });
     }
     client.close();
@@ -118,6 +117,21 @@ function aDayLater({ timeMicros, departures, arrivals, questions }: LiveMinute, 
     arrivals: arrivals.map(again),
     questions,
   };
+}
+
+/** Of a third of an hour each, and nobody asks. */
+function inStretches(minutes: readonly LiveMinute[]): LiveMinute[] {
+  const stretches = new Map<number, LiveMinute[]>();
+  for (const minute of minutes) {
+    const stretch = Math.floor(minute.timeMicros / (20 * MINUTE));
+    stretches.set(stretch, [...(stretches.get(stretch) ?? []), minute]);
+  }
+  return Array.from(stretches.values(), (of) => ({
+    timeMicros: of.at(-1)!.timeMicros,
+    departures: of.flatMap(({ departures }) => departures),
+    arrivals: of.flatMap(({ arrivals }) => arrivals),
+    questions: [],
+  }));
 }
 
 function iso(micros: number): string {
