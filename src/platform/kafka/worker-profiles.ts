@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import { formatViewName, type SourceDefinition, type ViewDefinition } from "../../define/definition.ts";
-import type { TopicPartition } from "../../ingest/kafka/connection.ts";
+import type { TopicPartition } from "../../ingest/kafka/records.ts";
 import type { SourceRoutes } from "../../ingest/kafka/routes.ts";
 import { type PartitionMemory, profilePartitions } from "../../monitor/quality/partition-profiler.ts";
 import { placesOf } from "../../offline-store/archive-places.ts";
