@@ -36,7 +36,7 @@ describe("the flights demo", () => {
       rmSync(folder, { recursive: true, force: true });
     }
     result = JSON.parse(output.trimEnd().split("\n").at(-1)!) as DemoResult;
-  }, 180_000);
+  }, 400_000);
 
   it("ends with one line of JSON", () => {
     expect(result.demo).toBe("flights");
