@@ -62,6 +62,7 @@ const JOURNEYS = [
   "test/docs/training-page.test.ts",
   "test/docs/training-sets-page.test.ts",
   "test/offline-store/spark.test.ts",
+  "test/platform/monitoring/drift-month.test.ts",
   "test/platform/monitoring/folded-drift.test.ts",
   "test/platform/monitoring/otlp.test.ts",
   "test/platform/online/kafka-freshness.test.ts",

@@ -61,6 +61,7 @@ async function measure(without: Server, looking: Server): Promise<boolean> {
     const rounds: { readonly without: Measured; readonly looking: Measured }[] = [];
     for (const server of servers) await load(server, one);
     for (let round = 0; round < ROUNDS; round++) {
+      console.error(`${one.name}: round ${round + 1} of ${ROUNDS}`);
       // Neither is always the one that comes first.
       const first = round % 2 === 0 ? [without, looking] : [looking, without];
       const measured = new Map<Server, Measured>();

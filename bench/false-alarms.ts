@@ -11,6 +11,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startProgress } from "../src/cli/progress.ts";
 import { SeededRandom } from "../src/testing/random.ts";
 import { type Draw, FALSE_DISCOVERY_RATE, type QuietRun, quietRun } from "./false-alarms/quiet-runs.ts";
 import { servedFlights } from "./false-alarms/served-flights.ts";
@@ -26,6 +27,7 @@ const ALARMED_GOAL = 0.01;
 
 const folder = mkdtempSync(join(tmpdir(), "onefold-false-alarms-"));
 try {
+  console.error("reads the flights of April and makes the vectors that they are asked about");
   const served = await servedFlights(folder, { ...APRIL, sampledSixteenths: 4 });
   const delays = new Set(served.columns.map(({ name }) => name).filter((name) => name.includes("delay")));
   const runsOf = async (draw: Draw, inSeconds: ReadonlySet<string> = new Set()): Promise<QuietRun[]> => {
@@ -34,9 +36,12 @@ try {
     // The calendar has so many places to begin.
     const count = draw === "calendar" ? Math.min(RUNS, 30 - 8 - DAYS + 1) : RUNS;
     const days = inSeconds.size === 0 ? DAYS : 1;
+    const progress = startProgress(inSeconds.size === 0 ? draw : `${draw}, in seconds`, process.stderr);
     for (let i = 0; i < count; i++) {
+      progress.update({ phase: "runs", done: i, total: count });
       runs.push(await quietRun(served, { draw, random, days, vectors: VECTORS, firstDay: i, inSeconds }));
     }
+    progress.stop();
     return runs;
   };
   const share = (name: string, unit: string, better: "lower" | "higher", value: number, goal?: number): boolean =>

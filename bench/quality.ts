@@ -132,6 +132,7 @@ try {
   await measure("checked", join(root, "warm"));
   const measured: Record<Mode, Measured[]> = { plain: [], expecting: [], checked: [] };
   for (let round = 0; round < ROUNDS; round++) {
+    console.error(`round ${round + 1} of ${ROUNDS}`);
     // None is always the one that comes first.
     for (let i = 0; i < MODES.length; i++) {
       const mode = MODES[(round + i) % MODES.length]!;

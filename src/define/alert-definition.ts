@@ -13,6 +13,8 @@ export type WatchedKind =
   | "expectation"
   | "drift"
   | "missing-drift"
+  | "folded-drift"
+  | "folded-missing-drift"
   | "skew"
   | "signal-source";
 

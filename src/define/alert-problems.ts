@@ -13,13 +13,15 @@ export const WATCHED_KINDS: readonly WatchedKind[] = [
   "expectation",
   "drift",
   "missing-drift",
+  "folded-drift",
+  "folded-missing-drift",
   "skew",
   "signal-source",
 ];
 
 /** Measured over a window of values, so that chance alone moves it. */
 export function isStatistical(kind: WatchedKind): boolean {
-  return kind === "drift" || kind === "missing-drift";
+  return kind.endsWith("drift");
 }
 
 const WINDOWS_MAX = 100;

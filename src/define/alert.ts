@@ -156,7 +156,7 @@ export function retrain(name: string, options: RetrainOptions): RetrainDefinitio
 
 /**
  * The alerts that hold where none is defined, to be exported with destinations or changed: of everything that is
- * watched, one each.
+ * watched, one each; of what is folded none, as most of it is served and would be told of twice.
  */
 export function defaultAlerts(options: Pick<AlertOptions, "to"> = {}): readonly AlertDefinition[] {
   const one = (on: WatchedKind, more: Partial<AlertOptions> = {}): AlertDefinition =>

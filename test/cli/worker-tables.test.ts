@@ -2,7 +2,9 @@
  * What the command line reads of events that a worker has folded and archived, beside a data folder that took in the
  * same events itself: the same values. Over a real Kafka and a real Redis.
  */
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +15,7 @@ import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { WorkerProcess } from "../ingest/kafka/worker-process.ts";
 import { describeWhere, shared } from "../services/describe-where.ts";
 import { startRedis } from "../services/redis.ts";
-import { runCli, runJson } from "./run-cli.ts";
+import { cliPath, runCli, runJson } from "./run-cli.ts";
 
 const describeWithKafka = await describeWhere("kafka");
 const folder = mkdtempSync(join(tmpdir(), "onefold-worker-tables-cli-"));
@@ -98,6 +100,18 @@ describeWithKafka("commands that read what workers have archived", () => {
     await expect
       .poll(() => profiled("archive").catch(() => []), { timeout: 60_000, interval: 200 })
       .toContainEqual({ column_name: "amount", row_count: EVENTS, nulls: 0, distinct_count: EVENTS });
+    // Of each event the values that it left its user with.
+    const spending = async (): Promise<Record<string, unknown> | undefined> => {
+      const from = join(folder, "archive", "monitor/quality/views/spending@1/*.parquet");
+      const [found] = await engine.rows(
+        `SELECT sum(row_count)::INT AS row_count, max(max)::INT AS most FROM read_parquet('${from}') WHERE column_name = 'latest'`,
+      );
+      return found;
+    };
+    const most = Math.max(...events.map(({ amount }) => amount));
+    await expect
+      .poll(() => spending().catch(() => null), { timeout: 60_000, interval: 200 })
+      .toEqual({ row_count: EVENTS, most });
     await worker.kill("SIGTERM");
 
     const tables = ["--data", "reader", "--archive", "archive", "--kafka-prefix", settings.prefix];
@@ -111,12 +125,29 @@ describeWithKafka("commands that read what workers have archived", () => {
       (subject.profile as { column: string }[] | null)?.map(({ column }) => column);
     expect(await profiled("archive")).toEqual(await profiled("embedded"));
     expect(columns(ourQuality)).toEqual(columns(theirQuality));
+    expect(columns(await json("quality", "spending", ...tables))).toEqual(["spent", "latest"]);
     await engine.close();
     // A worker writes what it saw when it stops.
     const drift = ["drift", "--service", "plain", "--of", "folded", "--current", "last:24h", "--baseline", "last:24h"];
     const { reports } = await json(...drift, ...tables);
     expect(reports[0]).toMatchObject({ current: { vectors: EVENTS, exact: false }, drifted: false });
     expect(reports[0].features).toMatchObject([{ feature: "spent" }, { feature: "latest" }]);
+
+    // A server beside the registry watches what workers fold.
+    const server = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--json", ...tables], {
+      cwd: folder,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      const [line] = (await once(server.stdout, "data")) as [Buffer];
+      const { url } = JSON.parse(line.toString()) as { url: string };
+      const asked = async (path: string): Promise<any> => (await fetch(`${url}${path}`)).json();
+      expect(columns(await asked("/quality?name=spending"))).toEqual(["spent", "latest"]);
+      const folded = await asked("/drift?service=plain&of=folded&current=last:24h&baseline=last:24h");
+      expect(folded).toMatchObject({ current: { vectors: EVENTS }, drifted: false });
+    } finally {
+      server.kill("SIGKILL");
+    }
 
     const fit = ["fit", "--service", "scaled", "--labels", "labels.csv", "--train-share", "1", "--allow-after-log"];
     const [theirFit, ourFit] = await both(...fit);

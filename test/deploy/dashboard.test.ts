@@ -1,11 +1,13 @@
 /**
- * The dashboard, as far as it can be looked at without Grafana, which Debian has no package of: it is JSON of the shape that
- * Grafana's import takes, its panels do not lie over each other, and what it asks for is there. That its expressions are
- * PromQL, `prometheus.test.ts` has Prometheus say.
+ * The dashboard, as far as it can be looked at without Grafana, which no registry has a package of: it is a dashboard by the
+ * types that Grafana publishes, its panels do not lie over each other, and what it asks for is there. That Prometheus
+ * answers each of its expressions with data `prometheus.test.ts` has it show.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { openPlatform } from "../../src/platform.ts";
 import { declaredMetrics, metricsIn } from "./used-metrics.ts";
@@ -56,6 +58,45 @@ describe("the dashboard", () => {
         // What a line is called stands among what the expression keeps.
         for (const [, label] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) expect(expr, title).toContain(label!);
       }
+    }
+  });
+
+  it("is one by Grafana's own types", { timeout: 120_000 }, async () => {
+    const root = join(deploy, "..");
+    await mkdir(join(root, ".cache"), { recursive: true });
+    const folder = await mkdtemp(join(root, ".cache", "dashboard-"));
+    try {
+      // JSON has the values of enumerations, not their names.
+      const head = `import type { Dashboard } from "@grafana/schema";
+type Plain<T> = T extends string ? \`\${T}\` : T extends object ? { [K in keyof T]: Plain<T[K]> } : T;
+export const dashboard: Plain<Dashboard> = `;
+      const json = await readFile(join(deploy, "grafana", "onefold.json"), "utf8");
+      await writeFile(join(folder, "dashboard.ts"), head + json);
+      // One that is none is found: there is no such member.
+      const wrong = json.replace('"graphTooltip"', '"tooltips"');
+      await writeFile(join(folder, "wrong.ts"), head + wrong);
+      const args = [
+        "--ignoreConfig",
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--module",
+        "nodenext",
+        "--target",
+        "es2022",
+        "--types",
+        "",
+      ];
+      const files = ["dashboard.ts", "wrong.ts"];
+      const tsc = join(root, "node_modules", ".bin", "tsc");
+      const said = await promisify(execFile)(tsc, [...args, ...files], { cwd: folder }).catch(
+        ({ stdout }: { stdout: string }) => ({ stdout }),
+      );
+      const faults = said.stdout.split("\n").filter((line) => line.includes("error TS"));
+      expect(faults.filter((line) => !line.startsWith("wrong.ts"))).toEqual([]);
+      expect(faults).toEqual([expect.stringContaining('"tooltips"')]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
   });
 

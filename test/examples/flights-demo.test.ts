@@ -18,6 +18,7 @@ interface DemoResult {
   readonly audit: { readonly compared: number; readonly mismatched: number };
   readonly auc: Readonly<Record<"as_known" | "leaky", { readonly offline: number; readonly served: number }>>;
   readonly serving_ms: { readonly p50: number; readonly p99: number };
+  readonly drift_alert: readonly { readonly unit: string; readonly features: readonly string[] }[];
   readonly seconds: number;
 }
 
@@ -35,7 +36,7 @@ describe("the flights demo", () => {
       rmSync(folder, { recursive: true, force: true });
     }
     result = JSON.parse(output.trimEnd().split("\n").at(-1)!) as DemoResult;
-  }, 180_000);
+  }, 400_000);
 
   it("ends with one line of JSON", () => {
     expect(result.demo).toBe("flights");
@@ -61,6 +62,16 @@ describe("the flights demo", () => {
     expect(result.auc.as_known.served).toBeGreaterThan(0.6);
     expect(result.auc.leaky.offline).toBeGreaterThan(result.auc.as_known.offline + 0.1);
     expect(result.auc.leaky.served).toBeLessThan(result.auc.as_known.served - 0.02);
+  });
+
+  it("is told of delays in seconds after two hours of them, and of no traffic", () => {
+    expect(result.drift_alert.map(({ unit }) => unit)).toEqual(["minutes", "seconds", "seconds"]);
+    const [before, first, second] = result.drift_alert.map(({ features }) => features);
+    const hourly = ["origin_mean_delay_1h", "destination_mean_delay_1h"];
+    expect(second).toEqual(expect.arrayContaining(hourly));
+    expect([...before!, ...first!].filter((name) => hourly.includes(name))).toEqual([]);
+    // Of flights that were early no arrival is taken in, so that fewer land, too.
+    expect(second!.filter((name) => /departures|inbound/.test(name))).toEqual([]);
   });
 
   it("measures serving latency", () => {

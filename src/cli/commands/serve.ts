@@ -7,6 +7,7 @@ import { asOnefoldError, type OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
 import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
+import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type OtlpCommandOptions, sendMetrics, withOtlpOptions } from "../otlp-options.ts";
 import { parseAmount, parseCount, parseInterval, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
@@ -25,7 +26,7 @@ import { nextStopSignal } from "../stop-signal.ts";
 import { workerArguments } from "./serve-worker.ts";
 import { trainJobProgram } from "./train-job.ts";
 
-interface ServeOptions extends StandardOptions, OtlpCommandOptions {
+interface ServeOptions extends StandardOptions, OtlpCommandOptions, WorkerTableOptions {
   readonly port: number;
   readonly respPort?: number;
   readonly host: string;
@@ -186,6 +187,7 @@ export function serveCommand(): Command {
         ...trainingSettings(options),
         backfill: "behind" as const,
         ...checkSettings(options),
+        ...workerTablesOf(options),
         backfillShare: Math.max(0.01, options.backfillShare),
         ...(options.stateMemory === undefined ? {} : { stateMemoryBytes: options.stateMemory * 1024 * 1024 }),
         ...(options.publish === undefined ? {} : publishing(options.publish, options.debug === true)),
@@ -207,7 +209,7 @@ export function serveCommand(): Command {
         await run({ ...serving, close: () => Promise.all([desk.close(), serving.close()]).then(() => undefined) });
       });
     });
-  return withStandardOptions(withOtlpOptions(command));
+  return withStandardOptions(withOtlpOptions(withWorkerTableOptions(command, ["online"])));
 }
 
 function trainingSettings(options: ServeOptions): Pick<PlatformOptions, "trainingJobs"> {

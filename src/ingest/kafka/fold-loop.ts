@@ -32,7 +32,7 @@ import { type FoldPosition, partitionName } from "./position.ts";
 import { type CutRecords, cutRecords, type PartitionRun, type Refolding, withoutTables } from "./refolding.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { StoredPositions } from "./stored-positions.ts";
-import { finite, WholeUntil } from "./whole-until.ts";
+import { finite, readUntil, WholeUntil } from "./whole-until.ts";
 
 export interface FoldLoopOptions {
   readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
@@ -84,6 +84,8 @@ export class FoldLoop {
   readonly #late = new Map<string, FoldedPartition>();
   readonly #lags = new Map<string, number>();
   readonly #whole: WholeUntil;
+  /** Source's topics by the topics that they are routed to. */
+  readonly #routedFrom = new Map<string, string>();
   readonly #positions: StoredPositions;
   #owned: readonly TopicPartition[] = [];
   #lookedMs = 0;
@@ -107,6 +109,7 @@ export class FoldLoop {
     for (const plan of plans) {
       const { claims, deadLetterTopic } = plan;
       if (of === "events") {
+        for (const { topic, isDirect } of plan.routes) if (!isDirect) this.#routedFrom.set(topic, plan.topic);
         for (const parts of routeParts(plan))
           this.#open.set(parts.route.topic, (place, late) => openPartition({ ...parts, ...shown }, place, late));
       } else if (claims !== null) {
@@ -166,6 +169,8 @@ export class FoldLoop {
       return { topic: route.topic, partition, offset };
     });
     if (from.length === 0) return null;
+    if (from.some(({ topic }) => this.#routedFrom.has(topic) && !this.#whole.hasHeardRouting(topic)))
+      await this.#hearRouting();
     // Views that are behind do not wait for events to come here.
     const fetched = await (this.#late.size === 0 ? this.#fetching.fetch(from) : this.#fetching.fetch(from, 0));
     const { askedAt } = this.#fetching;
@@ -202,6 +207,9 @@ export class FoldLoop {
         const note = {
           partitions: this.#options.topics.get(route.topic)!.partitionCount,
           lastEventAt: position.knownTime,
+          ...(this.#routedFrom.has(route.topic)
+            ? { known: this.#whole.knownOf({ topic: route.topic, partition }) }
+            : {}),
           ...(lateViews.length === 0 ? {} : { late: Object.fromEntries(lateViews) }),
         };
         return { topic: route.topic, partition, note };
@@ -209,6 +217,20 @@ export class FoldLoop {
     );
     this.#positions.refuseOther();
     await this.#whole.tell(this.#options.store, notes);
+    await this.#hearRouting();
+  }
+
+  /** Of what is asked for from now on. */
+  async #hearRouting(): Promise<void> {
+    const { store, topics } = this.#options;
+    const folded = new Set(Array.from(this.#folds.values(), ({ options: { route } }) => route.topic));
+    const untils = new Map<string, number | null>();
+    for (const topic of folded) {
+      const from = this.#routedFrom.get(topic);
+      if (from === undefined) continue;
+      if (!untils.has(from)) untils.set(from, await readUntil(store, from, topics.get(from)?.partitionCount ?? 1));
+      this.#whole.heardRouting(topic, untils.get(from)!);
+    }
   }
 
   /** A round of views that are behind, up to where the others are; those that have come as far are one with them. */

@@ -131,12 +131,12 @@ export function testNotice(id: string, nowMicros: number): Notice {
 /** `drift of traffic@1.count_1h: psi 0.31, threshold 0.2, over 1,000 values`. */
 export function measuredText({ kind, subject, measure, value, threshold, samples }: Measured): string {
   const held = threshold === null ? "" : `, threshold ${numberText(threshold)}`;
-  const over = samples === 0 ? "" : `, over ${samples.toLocaleString("en-US")} values`;
+  const over = samples <= 1 ? "" : `, over ${samples.toLocaleString("en-US")} values`;
   return `${kind} of ${subjectText(subject)}: ${measure} ${numberText(value)}${held}${over}`;
 }
 
 export function subjectText({ source, view, feature, service, expectation }: SignalSubject): string {
-  const owner = view ?? service;
+  const owner = view ?? service ?? (feature === undefined ? undefined : source);
   const named =
     owner === undefined ? (feature ?? source ?? "everything") : feature === undefined ? owner : `${owner}.${feature}`;
   return expectation === undefined ? named : `${named} (${expectation})`;

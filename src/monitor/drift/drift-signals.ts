@@ -1,5 +1,6 @@
 /**
- * A report as signals: for each feature that could be judged one of its values and one of its missing values.
+ * A report as signals: for each feature that could be judged one of its values and one of its missing values. Those of what was
+ * folded are of another kind, and their subject is a view.
  *
  * Its effect is told to be beyond where it is more than small, and far from what is usual of an hour.
  */
@@ -14,14 +15,23 @@ import { newsFrom, type UsualEffects } from "./usual-effects.ts";
 const EFFECT_MOST = { ks_distance: 1, jensenshannon: Math.sqrt(Math.LN2) } as const;
 const COHENS_H_MOST = Math.PI;
 
-export function driftSignals(report: DriftReport, usual: UsualEffects): Signal[] {
-  return report.features.flatMap((feature) => {
+export type DriftOf = "served" | "folded";
+
+export function driftSignals(report: DriftReport, usual: UsualEffects, of: DriftOf = "served"): Signal[] {
+  const signals = report.features.flatMap((feature) => {
     const { values, missing } = usual.get(feature.feature) ?? { values: 0, missing: 0 };
     return [
       ...(feature.judged === null ? [] : [valueSignal(report, feature, feature.judged, values)]),
       missingSignal(report, feature, missing),
     ];
   });
+  return of === "served" ? signals : signals.map(ofFolded);
+}
+
+/** Its windows have the view in the place of the service. */
+function ofFolded(signal: Signal): Signal {
+  const { service: _, ...subject } = signal.subject;
+  return { ...signal, subject, kind: signal.kind === "drift" ? "folded-drift" : "folded-missing-drift" };
 }
 
 function valueSignal(

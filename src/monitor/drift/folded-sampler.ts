@@ -7,6 +7,7 @@
 import { formatViewName, type ViewDefinition } from "../../define/definition.ts";
 import { createReadBuffer, type ReadBuffer, type ViewFold, type ViewState } from "../../fold/view-fold.ts";
 import type { Micros } from "../../base/micros.ts";
+import type { Value } from "../../schema/value.ts";
 import { type DriftWindow, type FeatureColumn, featureProfile, WINDOW_MICROS } from "./drift-window.ts";
 import { type ProfileBuilder, profileBuilder } from "./profile-builder.ts";
 import { profileKindOf, SKETCH } from "./profile.ts";
@@ -15,6 +16,11 @@ import { randomGap } from "./vector-sampler.ts";
 interface FoldedView {
   readonly definition: ViewDefinition;
   readonly fold: ViewFold;
+}
+
+/** Is shown the values of a view's features, in their order, as of then. */
+export interface ValueSight {
+  see(view: ViewDefinition, values: ArrayLike<Value>, knownTime: number): void;
 }
 
 interface Collecting {
@@ -31,11 +37,13 @@ export class FoldedSampler {
   left: number;
   readonly #rate: number;
   readonly #random: () => number;
+  readonly #also: ValueSight | undefined;
   readonly #views = new Map<FoldedView["fold"], Collecting>();
   #finished: DriftWindow[] = [];
 
-  /** `rate`: the part of all events that is looked at, above 0 and up to 1. `random`: 0 to 1, without 1. */
-  constructor(rate: number, random: () => number) {
+  /** `rate`: the part of all events that is looked at, above 0 and up to 1. `random`: 0 to 1, without 1. `also` sees the same. */
+  constructor(rate: number, random: () => number, also?: ValueSight) {
+    this.#also = also;
     this.#rate = rate;
     this.#random = random;
     this.left = randomGap(rate, random);
@@ -55,6 +63,7 @@ export class FoldedSampler {
     view.fold.read(state, state.lastKnownTime as Micros, buffer);
     collecting.vectors++;
     for (let i = 0; i < builders.length; i++) builders[i]!.add(buffer.values[i]!);
+    this.#also?.see(view.definition, buffer.values, state.lastKnownTime);
   }
 
   pass(): void {

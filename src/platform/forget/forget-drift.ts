@@ -2,11 +2,12 @@
  * Sketches of values that an entity may have part in, removed: they hold values as they were, though not whose, and none
  * can be taken out of a sum. Of services that have nothing to do with the entity they stay.
  */
+import type { KeptWindows } from "../../monitor/drift/joined-windows.ts";
 import type { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import type { Registry } from "../../registry/registry.ts";
 
 export async function forgetDrift(
-  { windows, folded }: { readonly windows: WindowFolder; readonly folded: WindowFolder },
+  { windows, folded }: { readonly windows: WindowFolder; readonly folded: KeptWindows },
   registry: Registry,
   entity: string,
 ): Promise<void> {

@@ -18,6 +18,8 @@ import type { OfflineStore } from "../../offline-store/offline-store.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
 import { DRIFT_SAMPLE_RATE } from "../monitoring/drift-recorder.ts";
 import { FoldedRecorder } from "../monitoring/folded-recorder.ts";
+import { FoldedProfiler } from "../../monitor/quality/folded-profiler.ts";
+import { ViewProfiles } from "./view-profiles.ts";
 import { WorkerProfiles } from "./worker-profiles.ts";
 
 /** What is not given has a default (docs/kafka.md). */
@@ -69,11 +71,11 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
   };
   try {
     await store.ping();
-    const { archiveFolder } = options;
+    const { archiveFolder, profileIntervalMs = PROFILE_MS } = options;
     const tables = archiveFolder === undefined ? null : await openTables(archiveFolder, clock, closing);
-    const folded = archiveFolder === undefined ? null : foldedRecorder(archiveFolder, clock, options.driftSampleRate);
-    if (folded !== null) closing.push(() => folded.close());
-    const sight = folded?.sight ?? null;
+    const seen = archiveFolder === undefined ? null : lookAtFolded(archiveFolder, profileIntervalMs > 0, options);
+    if (seen !== null) closing.push(() => seen.recorder.close());
+    const sight = seen?.recorder.sight ?? null;
     const workerOptions: WorkerModule.WorkerOptions = {
       definitions,
       kafka: kafkaSettings(kafka),
@@ -93,7 +95,6 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     };
     const started = await Worker.start(workerOptions);
     closing.push(() => started.stop());
-    const { profileIntervalMs = PROFILE_MS } = options;
     if (tables !== null && profileIntervalMs > 0) {
       const profiles = new WorkerProfiles({
         folder: archiveFolder!,
@@ -102,6 +103,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
         folded: () => started.progress.fold.partitions,
         openEngine: () => openDuckDb({ threads: 1 }),
         everyMs: profileIntervalMs,
+        ...(seen === null || sight === null ? {} : { views: seen.views }),
         onTrouble: (error) => onTrouble?.(error),
       });
       closing.push(() => profiles.close());
@@ -120,8 +122,15 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
 }
 
 /** Several workers may have the folder. */
-function foldedRecorder(folder: string, clock: Clock, rate: number = DRIFT_SAMPLE_RATE): FoldedRecorder {
-  return new FoldedRecorder({ folder, writer: randomUUID().slice(0, 8), clock, rate });
+function lookAtFolded(
+  folder: string,
+  isProfiled: boolean,
+  { clock = systemClock, driftSampleRate: rate = DRIFT_SAMPLE_RATE }: KafkaWorkerOptions,
+): { readonly recorder: FoldedRecorder; readonly views: ViewProfiles } {
+  const writer = randomUUID().slice(0, 8);
+  const seen = new FoldedProfiler();
+  const recorder = new FoldedRecorder({ folder, writer, clock, rate, ...(isProfiled ? { also: seen } : {}) });
+  return { recorder, views: new ViewProfiles({ folder, writer, clock, seen }) };
 }
 
 async function openTables(

@@ -1,19 +1,19 @@
 /**
- * Profiles by day of the sources whose events workers archive, kept beside the tables. Of a source the worker that folds the
- * first partition of its first topic brings them up to date, once a minute, in at most a twentieth of the time.
+ * Profiles by day of the sources whose events workers archive, and of the views that they fold, kept beside the tables. Of a
+ * source the worker that folds the first partition of its first topic brings them up to date, once a minute, in at most a
+ * twentieth of the time; of views see `view-profiles.ts`.
  */
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
-import type { SourceDefinition } from "../../define/definition.ts";
+import { formatViewName, type SourceDefinition, type ViewDefinition } from "../../define/definition.ts";
 import type { TopicPartition } from "../../ingest/kafka/records.ts";
 import type { SourceRoutes } from "../../ingest/kafka/routes.ts";
-import { ProfileFiles } from "../../monitor/quality/profile-files.ts";
 import { type PartitionMemory, profilePartitions } from "../../monitor/quality/partition-profiler.ts";
-import { profileFolder } from "../../monitor/quality/profiler.ts";
 import { placesOf } from "../../offline-store/archive-places.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
+import type { ViewProfiles } from "./view-profiles.ts";
+import { workerProfileFiles } from "./worker-profile-files.ts";
 
 /** Of the time. */
 const SHARE = 0.05;
@@ -27,6 +27,8 @@ export interface WorkerProfilesOptions {
   folded(): readonly TopicPartition[];
   openEngine(): Promise<QueryEngine>;
   readonly everyMs: number;
+  /** Absent where nothing that is folded is looked at. */
+  readonly views?: ViewProfiles;
   /** Told of what it failed at; it tries again the next time. */
   onTrouble(error: OnefoldError): void;
 }
@@ -45,6 +47,7 @@ export class WorkerProfiles {
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    await this.#options.views?.keep().catch((error: unknown) => this.#options.onTrouble(asOnefoldError(error)));
   }
 
   async #run(): Promise<void> {
@@ -61,7 +64,8 @@ export class WorkerProfiles {
   }
 
   async #pass(): Promise<void> {
-    const { plans, folded, openEngine } = this.#options;
+    const { plans, folded, openEngine, views } = this.#options;
+    await views?.keep();
     const owned = new Set(folded().flatMap(({ topic, partition }) => (partition === 0 ? [topic] : [])));
     const ours = plans.flatMap(({ source, routes: [first] }) => {
       return first !== undefined && owned.has(first.topic) ? [{ source, topic: first.topic }] : [];
@@ -69,10 +73,17 @@ export class WorkerProfiles {
     for (const name of this.#memories.keys()) {
       if (!ours.some(({ source }) => source.name === name)) this.#memories.delete(name);
     }
-    if (ours.length === 0) return;
+    const viewsOfOurs = plans.flatMap(({ routes }) =>
+      routes.flatMap((route) =>
+        owned.has(route.topic) ? route.views.map(({ definition }) => definition).filter(isProfiled) : [],
+      ),
+    );
+    views?.letGo((name) => viewsOfOurs.some((view) => formatViewName(view) === name));
+    if (ours.length === 0 && viewsOfOurs.length === 0) return;
     const engine = await openEngine();
     try {
       for (const { source, topic } of ours) await this.#profile(engine, source, topic);
+      for (const view of viewsOfOurs) await views?.bringUp(engine, view);
     } finally {
       await engine.close();
     }
@@ -101,7 +112,6 @@ export class WorkerProfiles {
   }
 }
 
-/** Profiles of a source that workers fold, beside their tables in `folder`. */
-export function workerProfileFiles(folder: string, source: SourceDefinition): ProfileFiles {
-  return new ProfileFiles(join(folder, "monitor", "quality", profileFolder(source)));
+function isProfiled({ version, offline }: ViewDefinition): boolean {
+  return version !== "dev" && offline;
 }

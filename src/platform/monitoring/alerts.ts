@@ -109,7 +109,8 @@ export class Alerts implements AlertDesk {
   async evaluateNow(): Promise<void> {
     const { store, registry, clock } = this.#house;
     const rules = this.#rules();
-    const signals = await this.#asked.ask(clock.now());
+    const watched = new Set(rules.flatMap(({ watches }) => watches.kinds));
+    const signals = await this.#asked.ask(clock.now(), watched);
     if (this.#isClosed) return;
     const at = clock.now();
     await store.change(at, (content) => {

@@ -3,7 +3,8 @@ import { OnefoldError } from "../../base/errors.ts";
 import { measureNamed } from "../../monitor/drift/choose-measure.ts";
 import { reportToJson, sideToJson } from "../../monitor/drift/report-json.ts";
 import type { DriftDesk as AskedDesk } from "../../serve/drift-desk.ts";
-import { type DriftDesk, SERVED_TEST_MAX } from "./drift-desk.ts";
+import type { DriftDesk } from "./drift-desk.ts";
+import { SERVED_TEST_MAX } from "./hourly-drift.ts";
 
 export function askedDriftDesk(desk: DriftDesk): AskedDesk {
   return {

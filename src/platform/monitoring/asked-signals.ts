@@ -3,6 +3,7 @@
  * other; while an answer is outstanding it is not asked again.
  */
 import { formatMicros, type Micros } from "../../base/micros.ts";
+import type { WatchedKind } from "../../define/alert-definition.ts";
 import type { WatchedSignal } from "../../monitor/alerts/rule.ts";
 import type { Signal } from "../../monitor/signal.ts";
 import type { ShownSource } from "../../serve/alert-desk.ts";
@@ -32,9 +33,16 @@ export class AskedSignals {
     this.#timeoutMillis = timeoutMillis;
   }
 
-  /** Those of all that answer, and one of kind "signal-source" for each. Never rejects. */
-  async ask(nowMicros: number): Promise<WatchedSignal[]> {
-    const answers = await Promise.all(this.#asked.map((asked) => this.#askOne(asked, nowMicros)));
+  /** Those of all that answer, and one of kind "signal-source" for each; `watched` are the kinds that matter. Never rejects. */
+  async ask(nowMicros: number, watched: ReadonlySet<WatchedKind>): Promise<WatchedSignal[]> {
+    const answers = await Promise.all(
+      this.#asked.map(async (asked) => {
+        const { kinds } = asked.named;
+        if (kinds === undefined || kinds.some((kind) => watched.has(kind))) return this.#askOne(asked, nowMicros);
+        Object.assign(asked, { failures: 0, error: null });
+        return [];
+      }),
+    );
     return [...answers.flat(), ...this.#asked.map((asked) => healthSignal(asked, nowMicros))];
   }
 

@@ -17,6 +17,7 @@ import {
 import type { DriftSide } from "../../monitor/drift/drift-report.ts";
 import { type ProfileBuilder, profileBuilder } from "../../monitor/drift/profile-builder.ts";
 import { EXACT, type ProfileBounds, profileKindOf, SKETCH } from "../../monitor/drift/profile.ts";
+import type { KeptWindows } from "../../monitor/drift/joined-windows.ts";
 import type { TimeRange, WindowFolder } from "../../monitor/drift/window-folder.ts";
 import { readCsvHeader, csvReaderSql } from "../../offline-store/csv-file.ts";
 import { type EngineColumn, type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
@@ -35,7 +36,7 @@ export interface DriftHouse {
   readonly ports: TrainingPorts;
   readonly windows: WindowFolder;
   /** Sketches of what was folded, by view. */
-  readonly folded: WindowFolder;
+  readonly folded: KeptWindows;
 }
 
 interface SideRequest {

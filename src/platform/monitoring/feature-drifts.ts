@@ -5,8 +5,9 @@
 import { isOnefoldError } from "../../base/errors.ts";
 import type { DriftReport, ReportedFeature } from "../../monitor/drift/drift-report.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { type DriftDesk, SERVED_TEST_MAX, SIGNAL_SAMPLES_MIN } from "./drift-desk.ts";
+import type { DriftDesk } from "./drift-desk.ts";
 import { featuresBehind } from "./feature-importance.ts";
+import { SERVED_TEST_MAX, SIGNAL_SAMPLES_MIN } from "./hourly-drift.ts";
 import { servicePartsOf } from "./service-parts.ts";
 
 export interface FeatureDriftFigure {

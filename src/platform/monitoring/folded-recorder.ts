@@ -8,7 +8,7 @@ import { type DurationMicros, MICROS_PER_DAY, MICROS_PER_HOUR } from "../../base
 import type { LogEvent } from "../../ingest/event.ts";
 import type { FoldSight } from "../../ingest/fold-sight.ts";
 import type { ViewRunner } from "../../ingest/view-runner.ts";
-import { FoldedSampler } from "../../monitor/drift/folded-sampler.ts";
+import { FoldedSampler, type ValueSight } from "../../monitor/drift/folded-sampler.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 
 const EVERY_MILLIS = 30_000;
@@ -23,6 +23,8 @@ export interface FoldedRecorderOptions {
   /** The part of all events that is looked at, 0 to 1; 0 looks at none. */
   readonly rate: number;
   readonly random?: () => number;
+  /** Sees what is looked at, too. */
+  readonly also?: ValueSight;
 }
 
 /** Where sketches of folded values lie, by view. */
@@ -42,10 +44,10 @@ export class FoldedRecorder {
   #writing: Promise<void> = Promise.resolve();
   #unfollow: () => void = () => {};
 
-  constructor({ folder, writer, clock, rate, random = Math.random }: FoldedRecorderOptions) {
+  constructor({ folder, writer, clock, rate, random = Math.random, also }: FoldedRecorderOptions) {
     this.windows = foldedWindows(folder, writer);
     this.#clock = clock;
-    this.#sampler = rate > 0 ? new FoldedSampler(Math.min(1, rate), random) : null;
+    this.#sampler = rate > 0 ? new FoldedSampler(Math.min(1, rate), random, also) : null;
     this.sight = this.#sampler;
     this.#timer = this.#sampler === null ? null : setInterval(() => void this.flush(), EVERY_MILLIS).unref();
   }

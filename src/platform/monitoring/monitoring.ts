@@ -100,7 +100,11 @@ export class Monitoring implements MonitoringDesks {
   /** As `watch`; and with it features can be listed by how far they are from what they were. */
   watchDrift(drift: DriftReports): void {
     const { dataDir, clock, registry } = this.#context;
-    this.watch({ drift: askedDriftDesk(drift) }, [{ name: "drift", source: drift.signals }]);
+    this.watch({ drift: askedDriftDesk(drift) }, [
+      { name: "drift", source: drift.signals },
+      // It reads a week of every view.
+      { name: "folded-drift", source: drift.foldedSignals, kinds: ["folded-drift", "folded-missing-drift"] },
+    ]);
     this.features = featureListDesk({ dataDir, clock, registry, drift });
   }
 

@@ -4,6 +4,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { type DurationMicros, MICROS_PER_DAY, MICROS_PER_HOUR } from "../../base/micros.ts";
 import { type DriftWindow, windowFromJson } from "../../monitor/drift/drift-window.ts";
+import { joinedWindows } from "../../monitor/drift/joined-windows.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
@@ -57,8 +58,10 @@ interface Flushes {
 
 export function openDriftDesk(context: RuntimeContext, ports: TrainingPorts, flushes: Flushes): DriftDesk {
   const windows = flushes.drift?.windows ?? new WindowFolder(context.dataDir);
+  const own = flushes.drift?.folded?.windows ?? foldedWindows(context.dataDir);
+  const { workerTables } = context;
   // Of sources on Kafka workers look at what they fold.
-  const folded = flushes.drift?.folded?.windows ?? foldedWindows(context.workerTables?.folder ?? context.dataDir);
+  const folded = workerTables === undefined ? own : joinedWindows([own, foldedWindows(workerTables.folder)]);
   return new DriftDesk({ context, ports, windows, folded }, async (exact) => {
     const { drift, workers, settle } = flushes;
     if (drift === undefined) return;

@@ -37,7 +37,7 @@ import { filesBehind } from "../../offline-store/event-archive.ts";
 import type { Registered } from "../../registry/registry.ts";
 import type { TrainingPorts } from "../../training/ports.ts";
 import { DeadLetterDesk } from "../dead-letter-desk.ts";
-import { workerProfileFiles } from "../kafka/worker-profiles.ts";
+import { workerProfileFiles } from "../kafka/worker-profile-files.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
 import type { SourceRuntimes } from "../source-runtimes.ts";
 
@@ -192,6 +192,8 @@ export class QualityDesk implements SignalSource {
       },
     };
     if (subject.kind === "view") {
+      // Its events are folded elsewhere, and no feature rows are written.
+      if (this.#isOnKafka(subject)) return;
       const name = formatViewName(subject);
       const memory: FeatureMemory = this.#features.get(name) ?? { files: new Map(), profiled: new Map() };
       this.#features.set(name, memory);
@@ -256,11 +258,14 @@ export class QualityDesk implements SignalSource {
 
   #files(subject: Subject): ProfileFiles {
     const { workerTables } = this.#context;
-    // Of a source on Kafka workers keep the events, and the profiles beside them.
-    if (workerTables !== undefined && subject.kind === "stream" && subject.kafka !== undefined) {
-      return workerProfileFiles(workerTables.folder, subject);
-    }
+    // Of a source on Kafka, and of its views, workers keep the profiles beside the events.
+    if (workerTables !== undefined && this.#isOnKafka(subject)) return workerProfileFiles(workerTables.folder, subject);
     return new ProfileFiles(join(qualityFolder(this.#context.dataDir), profileFolder(subject)));
+  }
+
+  #isOnKafka(subject: Subject): boolean {
+    const source = subject.kind === "view" ? this.#context.registry.source(subject.source).definition : subject;
+    return source.kind === "stream" && source.kafka !== undefined;
   }
 
   /** Sources, then the views that are written offline. */

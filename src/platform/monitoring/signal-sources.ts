@@ -1,12 +1,15 @@
 /**
  * The parts of monitoring that are asked for signals, by name. Each part gives one; alerts know them by this list alone.
  */
+import type { WatchedKind } from "../../define/alert-definition.ts";
 import type { SourceGauges } from "../../monitor/metrics/monitored-house.ts";
 import type { SignalSource } from "../../monitor/signal.ts";
 
 export interface NamedSignalSource {
   readonly name: string;
   readonly source: SignalSource;
+  /** Asked only while a rule watches one of them; absent: always. */
+  readonly kinds?: readonly WatchedKind[];
 }
 
 export interface SignalHouse {

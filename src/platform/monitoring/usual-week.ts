@@ -6,17 +6,17 @@ import { setTimeout } from "node:timers/promises";
 import { MICROS_PER_DAY } from "../../base/micros.ts";
 import { type DriftWindow, mergeWindows } from "../../monitor/drift/drift-window.ts";
 import { type UsualEffects, UsualHours } from "../../monitor/drift/usual-effects.ts";
-import type { WindowFolder } from "../../monitor/drift/window-folder.ts";
+import type { KeptWindows } from "../../monitor/drift/joined-windows.ts";
 
 const DAYS = 7;
 
 export class UsualWeek {
-  readonly #windows: WindowFolder;
+  readonly #windows: Pick<KeptWindows, "read">;
   readonly #samplesMin: number;
   /** By service: of the last week that was asked for. */
   readonly #known = new Map<string, { readonly endMicros: number; readonly usual: UsualEffects }>();
 
-  constructor(windows: WindowFolder, samplesMin: number) {
+  constructor(windows: Pick<KeptWindows, "read">, samplesMin: number) {
     this.#windows = windows;
     this.#samplesMin = samplesMin;
   }

@@ -12,9 +12,10 @@
  * All states of a request are fetched in one round trip; then each vector is read in one turn, as everywhere. Decoded
  * states are kept beside the bytes they came from, and taken again where the bytes are the same.
  */
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
-import type { Micros } from "../../base/micros.ts";
+import { type Micros, MICROS_PER_SECOND } from "../../base/micros.ts";
 import type { KafkaPlace } from "../../ingest/kafka/view-places.ts";
 import { readStoredView, type StoredView, viewMetaName } from "../../ingest/stored-view.ts";
 import type { OnlineStore, StateRead, StoreReading } from "../../online-store/online-store.ts";
@@ -32,10 +33,15 @@ import {
   type PublishedSource,
   readPublished,
 } from "./published.ts";
+import { TellerClock } from "./teller-clock.ts";
 import { ToldFreshness } from "./told-freshness.ts";
 
 /** How the names of workers' spaces end (`src/ingest/kafka/view-places.ts`). */
 const KAFKA_SPACE = "#kafka";
+/** An owner tells five times a second. */
+const OWNER_LATENESS_MICROS = 3 * MICROS_PER_SECOND;
+/** Workers twice: those who route, and behind them those who fold, each of what was there before they asked for records. */
+const WORKERS_LATENESS_MICROS = 5 * MICROS_PER_SECOND;
 const DECODED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What is known of one view at one time. */
@@ -57,6 +63,7 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
   /** Views in whose place a fallback is served. */
   readonly stale: StaleViews = new StaleViews();
   readonly #store: OnlineStore;
+  readonly #clock: Clock;
   readonly #told: ToldFreshness;
   readonly #decoded: DecodedStates;
   readonly #views = new WeakMap<CatalogView, ServedView>();
@@ -67,12 +74,14 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
   /** Connections that were lost by then. */
   #heardLost: number | undefined;
   #published: Published | null = null;
+  readonly #owner = new TellerClock();
   /** Of the vector that is read in this turn. */
   #fetched = new Fetched();
 
-  constructor(store: OnlineStore, decodedBytesMax: number = DECODED_BYTES_MAX) {
+  constructor(store: OnlineStore, clock: Clock = systemClock, decodedBytesMax: number = DECODED_BYTES_MAX) {
     this.#store = store;
-    this.#told = new ToldFreshness(store);
+    this.#clock = clock;
+    this.#told = new ToldFreshness(store, clock);
     this.#decoded = new DecodedStates(decodedBytesMax);
   }
 
@@ -83,6 +92,7 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
     const { connectionsLost } = this.#store;
     const { metas } = await this.#store.read([], [PUBLISHED_META, ...names]);
     this.#published = metas[0] === null || metas[0] === undefined ? null : readPublished(metas[0]);
+    this.#owner.heard(this.#published?.at, this.#clock.now());
     this.#metas = new Map(names.map((name, i) => [name, metas[i + 1]!]));
     this.#heardMs = beganMs;
     this.#heardLost = connectionsLost;
@@ -101,26 +111,33 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
   wholeUntil(compiled: CatalogView): number | null {
     const place = this.#place(compiled);
     if (place === null || place.snapshotTime === null) return null;
+    const { topic, space } = place;
     const ends: (number | null)[] = isOfWorkers(place)
-      ? routedTopic(compiled).map((topic) => this.#told.until(topic))
-      : [this.#foldedUntil(compiled)];
-    return ends.reduce<number | null>(
-      (least, end) => (least === null || end === null ? null : Math.min(least, end)),
-      place.snapshotTime,
-    );
+      ? [
+          topic === undefined ? null : this.#told.knownUntil(topic, foldNameOf(space)),
+          ...routedTopic(compiled).map((from) => this.#told.until(from)),
+        ]
+      : [place.snapshotTime, this.#foldedUntil(compiled)];
+    return ends.includes(null) ? null : Math.min(...(ends as number[]));
+  }
+
+  lateness(compiled: CatalogView): number {
+    const place = this.#place(compiled);
+    return place !== null && isOfWorkers(place) ? WORKERS_LATENESS_MICROS : OWNER_LATENESS_MICROS;
   }
 
   lastEventAt(compiled: CatalogView): number | null | undefined {
     const place = this.#place(compiled);
     if (place === null) return undefined;
     if (isOfWorkers(place)) return place.topic === undefined ? undefined : this.#told.lastEventAt(place.topic);
-    return this.#publishedSource(compiled)?.lastEventAt;
+    const at = this.#publishedSource(compiled)?.lastEventAt;
+    return at === undefined || at === null ? at : at + this.#owner.shift;
   }
 
   /** Of what an owner publishes: up to when it had folded all that it had, as it last said. */
   #foldedUntil(compiled: CatalogView): number | null {
     const told = this.#publishedSource(compiled);
-    return told === undefined ? null : (told.oldestUnfoldedAt ?? this.#published!.at);
+    return told === undefined ? null : (told.oldestUnfoldedAt ?? this.#published!.at) + this.#owner.shift;
   }
 
   #publishedSource({ source }: CatalogView): PublishedSource | undefined {
@@ -281,13 +298,12 @@ export class FetchedViews implements StateSnapshot, FreshnessEars {
   #snapshotTime(stored: StoredView & Pick<KafkaPlace, "topic">, view: string): Micros | null {
     const { flushedAt = 0 as Micros, position, space, topic } = stored;
     if (isOfWorkers(stored)) {
-      const foldName = space.slice(0, -KAFKA_SPACE.length);
-      return topic === undefined ? null : (this.#told.until(topic, foldName) as Micros | null);
+      return topic === undefined ? null : (this.#told.until(topic, foldNameOf(space)) as Micros | null);
     }
     const published = this.#published;
     const flushed = published?.flushed.find(([name]) => name === view);
-    if (published === null || flushed === undefined || position < flushed[1]) return flushedAt;
-    return published.at > flushedAt ? published.at : flushedAt;
+    const isAll = published !== null && flushed !== undefined && position >= flushed[1];
+    return (Math.max(flushedAt, isAll ? published.at : flushedAt) + this.#owner.shift) as Micros;
   }
 }
 
@@ -307,6 +323,11 @@ function isOnKafka(source: CatalogView["source"]): boolean {
 
 function isOfWorkers({ space }: StoredView): boolean {
   return space.endsWith(KAFKA_SPACE);
+}
+
+/** The name that workers fold a space under. */
+function foldNameOf(space: string): string {
+  return space.slice(0, -KAFKA_SPACE.length);
 }
 
 /** The topic of its source, where its events are routed from there. */

@@ -7,10 +7,10 @@
  *
  * Nobody tells of an event that is missing; they tell up to when none is. So a word that does not come any more, as a
  * process is gone or a store stands still, ages like an event that is not folded. Words come every half second or so: up to
- * `TOLD_MICROS` nothing is made of it. What follows is judged by the same function as in the process that folds.
+ * some seconds nothing is made of it. What follows is judged by the same function as in the process that folds.
  */
 import type { Clock } from "../../base/clock.ts";
-import { MICROS_PER_SECOND, parseMicros } from "../../base/micros.ts";
+import { parseMicros } from "../../base/micros.ts";
 import type { FreshnessGauges } from "../../monitor/metrics/monitored-house.ts";
 import {
   type FreshnessFacts,
@@ -25,12 +25,11 @@ import type { Registry } from "../../registry/registry.ts";
 import type { StaleViews } from "../monitoring/stale-views.ts";
 import type { CatalogView } from "../view-catalog.ts";
 
-/** What is heard of so late counts as at once. */
-export const TOLD_MICROS: number = 3 * MICROS_PER_SECOND;
-
 export interface FreshnessEars {
   /** All that became known before is in the view's states, as they are read now; null where nobody says. */
   wholeUntil(view: CatalogView): number | null;
+  /** How old that may be though all goes well: so late counts as at once. */
+  lateness(view: CatalogView): number;
   /** Known time of the source's last event, null before the first; undefined where nobody says. */
   lastEventAt(view: CatalogView): number | null | undefined;
 }
@@ -106,7 +105,7 @@ export class OnlineFreshness {
       const until = ears.wholeUntil(view);
       if (until === null) return [];
       const { name, source, definition } = view;
-      const oldestUnfoldedAt = now - until <= TOLD_MICROS ? null : until;
+      const oldestUnfoldedAt = now - until <= ears.lateness(view) ? null : until;
       return [{ view: name, source: source.name, sla: definition.sla, oldestUnfoldedAt, entities: null }];
     });
     return { sources, views: facts };

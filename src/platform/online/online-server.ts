@@ -93,7 +93,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     closers.push(() => watched.close());
     const store = await openRedisStore({ url, ...(password === undefined ? {} : { password }) });
     closers.push(() => store.close());
-    const views = new FetchedViews(store);
+    const views = new FetchedViews(store, clock);
     await hear();
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());

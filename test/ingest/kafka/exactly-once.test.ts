@@ -20,7 +20,7 @@ import type { MetaWrite, OnlineStore, RefusedWrite, StateWrite } from "../../../
 import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
 import { SimulatedCluster } from "./simulated-cluster.ts";
 import { SimulatedTopics } from "./simulated-topics.ts";
-import { expectFolded, expectRouted, type Told } from "./whole-notes.ts";
+import { expectFolded, expectKnownFolded, expectRouted, type Told } from "./whole-notes.ts";
 
 const source: StreamDefinition = { ...payments, kafka: { topic: "payments" }, dedupeWithinMicros: 20 * SECOND };
 const [plan] = planRoutes([user, shop, source, userView, shopView], "onefold");
@@ -208,7 +208,7 @@ describe("routing and folding without transactions", () => {
     let duplicates = 0;
     let lost = 0;
     let lostInPlace = 0;
-    let whole = { routed: 0, folded: 0 };
+    let whole = { routed: 0, folded: 0, known: 0 };
     for (let seed = 1; seed <= RUNS; seed++) {
       const random = randomFrom(seed);
       const chance = (share: number): boolean => random() < share;
@@ -342,6 +342,7 @@ describe("routing and folding without transactions", () => {
           whole = {
             routed: whole.routed + (await expectRouted(told, isDone, seed)),
             folded: whole.folded + (await expectFolded(told, seed)),
+            known: whole.known + (await expectKnownFolded(told, seed)),
           };
         }
       }
@@ -403,6 +404,7 @@ describe("routing and folding without transactions", () => {
     expect(lostInPlace).toBeGreaterThan(0);
     expect(whole.routed).toBeGreaterThan(0);
     expect(whole.folded).toBeGreaterThan(0);
+    expect(whole.known).toBeGreaterThan(0);
   });
 
   it("go on routing while the store is away, and fail with what is a mistake", async () => {

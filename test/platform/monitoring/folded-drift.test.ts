@@ -1,15 +1,16 @@
 /** Sketches of what is folded, whether or not anybody asks for it, held against every value there was. */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../../src/base/clock.ts";
 import { formatMicros, type Micros, parseMicros } from "../../../src/base/micros.ts";
-import { count, entity, last, onDemand, service, stream, t, view } from "../../../src/index.ts";
+import { alert, count, entity, last, onDemand, service, stream, t, view, webhook } from "../../../src/index.ts";
 import type { DriftReport } from "../../../src/monitor/drift/drift-report.ts";
 import { openPlatform, type Platform } from "../../../src/platform.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
 import { firstSeed } from "../../first-seed.ts";
+import { openReceiver } from "../../monitor/alerts/receiver.ts";
 
 const SEED = firstSeed();
 const START = parseMicros("2026-03-01T00:00:00Z");
@@ -160,6 +161,112 @@ describe("sketches of what is folded", () => {
     await open(0);
     await platform.push("rides", [rowOf({ rider: "r1", city: "Oslo", fare: 1, at: clock.now() })]);
     await expect(platform.drift.report(asked)).rejects.toMatchObject({ code: "VALUES_MISSING" });
+  });
+
+  it("tell of the last whole hour of a view, and raise an alert, though nobody asked for anything", async () => {
+    const receiver = await openReceiver();
+    const hook = webhook("hook", { url: receiver.url });
+    const on = ["folded-drift", "folded-missing-drift"] as const;
+    const rules = [
+      alert("moved", { on, view: riderRides, to: hook }),
+      alert("of_model", { on, service: model, feature: "fare" }),
+      // Most of what is folded is served, too: it is told of once.
+      alert("served", { on: ["drift", "missing-drift"], to: hook }),
+    ];
+    const all = [...definitions, hook, ...rules];
+    const alerts = { everyMicros: 50_000, answerMicros: 600e6 };
+    platform = await openPlatform({
+      dataDir: join(folder, "data"),
+      clock,
+      definitions: all,
+      driftSampleRate: 1,
+      alerts,
+    });
+    await platform.apply(all);
+    await platform.serve({ port: 0 });
+    try {
+      const judged = async (): Promise<void> => {
+        // The round that ends first may have asked before. The next has not.
+        for (let round = 0; round < 2; round++) {
+          clock.advanceTo((clock.now() + 1_000_000) as Micros);
+          const evaluated = async () => (await platform.request("GET", "/alerts"))["evaluated_at"];
+          await expect.poll(evaluated, { timeout: 120_000 }).toBe(formatMicros(clock.now()));
+        }
+      };
+      const passHour = async (hour: number, unit: number): Promise<void> => {
+        clock.advanceTo((START + hour * HOUR) as Micros);
+        const rows = Array.from({ length: 120 }, (_, i) =>
+          rowOf({
+            rider: `r${i}`,
+            city: ["Bergen", "Oslo", "Moss"][i % 3]!,
+            fare: unit * (5 + (i % 30)),
+            at: clock.now(),
+          }),
+        );
+        await platform.push("rides", rows);
+        // What was seen is written well before an hour is judged, two minutes after its end.
+        await platform.settle();
+        clock.advanceTo((START + (hour + 1) * HOUR + 3 * MINUTE) as Micros);
+        await judged();
+      };
+      for (const hour of [0, 1, 2]) await passHour(hour, 1);
+      await passHour(3, 60);
+      const signals = await platform.drift.foldedSignals.signals(clock.now());
+      const ofFare = signals.filter(({ subject }) => subject.feature === "fare");
+      expect(ofFare.map(({ kind }) => kind)).toEqual(["folded-drift", "folded-missing-drift"]);
+      expect(ofFare[0]).toMatchObject({
+        subject: { view: "rider_rides@1", feature: "fare" },
+        measure: "ks_p_value",
+        isBeyond: true,
+        samples: 120,
+        windowStartMicros: START + 3 * HOUR,
+        windowEndMicros: START + 4 * HOUR,
+        detail: { effect_beyond: true, baseline: "the 7d before" },
+      });
+      expect(ofFare[0]!.subject).not.toHaveProperty("service");
+      expect(await platform.drift.signals.signals(clock.now())).toEqual([]);
+      expect(receiver.received).toEqual([]);
+      // The second window in a row.
+      await passHour(4, 60);
+      await receiver.has(1);
+      expect(receiver.received.map(({ json }) => json)).toMatchObject([
+        {
+          event: "firing",
+          rule: "moved",
+          count: 1,
+          found: [{ kind: "folded-drift", subject: { view: "rider_rides@1", feature: "fare" } }],
+        },
+      ]);
+      const { alerts: listed } = (await platform.request("GET", "/alerts")) as unknown as { alerts: object[] };
+      expect(listed).toContainEqual(expect.objectContaining({ rule: "of_model", phase: "firing" }));
+      const { sources } = (await platform.request("GET", "/alerts")) as unknown as { sources: { name: string }[] };
+      expect(sources).toContainEqual(expect.objectContaining({ name: "folded-drift", error: null }));
+    } finally {
+      await receiver.close();
+    }
+  });
+
+  it("are those of workers on Kafka, too, where their tables are named", async () => {
+    const random = new SeededRandom(SEED);
+    await open(1);
+    await ride(random, 0, 40);
+    await platform.close();
+    // As workers leave them beside their tables.
+    const tables = join(folder, "tables");
+    await mkdir(join(tables, "monitor"), { recursive: true });
+    await rename(join(folder, "data", "monitor", "drift-folded"), join(tables, "monitor", "drift-folded"));
+    const dataDir = join(folder, "data");
+    platform = await openPlatform({
+      dataDir,
+      clock,
+      definitions,
+      driftSampleRate: 1,
+      workerTables: { folder: tables },
+    });
+    await ride(random, 1, 30);
+    const asked = { service: "model", of: "folded", baseline: range(0, 1), current: range(0, 2) } as const;
+    const report = await platform.drift.report(asked);
+    expect([report.baseline.window.vectors, report.current.window.vectors]).toEqual([80, 140]);
   });
 
   it("go with an entity that is forgotten", async () => {

@@ -67,7 +67,7 @@ describeWithKafka("a server over what workers on Kafka fold", () => {
       const [broken] = (await freshness()).views;
       expect(broken!.pipeline_age_seconds).toBeGreaterThan(5);
       expect(broken!.fallback.serving).toBe(true);
-      expect((await read()).ageMs).toBeGreaterThan(5000);
+      await expect.poll(async () => (await read()).ageMs, WAIT).toBeGreaterThan(5000);
 
       await world.worker(store);
       await expect.poll(read, WAIT).toMatchObject({ count: 5, stale: null });
