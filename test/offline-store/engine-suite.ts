@@ -1,7 +1,7 @@
 /**
  * What any engine must do, in this process or in one of its own.
  */
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -216,6 +216,25 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
       const absent = join(folder, "absent.csv");
       expect(await codeOf(engine.rows(`SELECT * FROM read_csv(${sqlText(absent)})`))).toBe("FILE_UNREADABLE");
       expect(await codeOf(engine.rows("SELECT nothing FROM nowhere"))).toBe("INTERNAL");
+    });
+
+    it("names a damaged Parquet file FILE_UNREADABLE, whatever of it is damaged", async () => {
+      const [whole, damaged] = [join(folder, "whole.parquet"), join(folder, "damaged.parquet")];
+      await engine.run(
+        `COPY (SELECT i, 'text ' || i % 5 AS s, i / 7.0::DOUBLE AS x FROM range(100) t(i)) TO ${sqlText(whole)} (FORMAT parquet)`,
+      );
+      const bytes = await readFile(whole);
+      const codes = new Set<string>();
+      for (let at = 0; at < bytes.length; at += 7) {
+        const changed = Buffer.from(bytes);
+        changed[at]! ^= 0xff;
+        await writeFile(damaged, changed);
+        codes.add(
+          await codeOf(engine.run(`CREATE OR REPLACE TABLE read AS SELECT * FROM read_parquet(${sqlText(damaged)})`)),
+        );
+      }
+      codes.delete("no error");
+      expect([...codes]).toEqual(["FILE_UNREADABLE"]);
     });
 
     it("reads times without a zone as UTC", async () => {
