@@ -2,7 +2,7 @@
  * What the engine throws, as the platform's errors: by what its message says, as it has no codes.
  */
 import { isDiskFull, storageCode } from "../base/disk-full.ts";
-import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { isOnefoldError, MAKE_ROOM, OnefoldError } from "../base/errors.ts";
 import { goneFromTable } from "./table-fault.ts";
 
 const UNREADABLE_INPUT =
@@ -37,7 +37,8 @@ export function engineError(error: unknown, sql: string): OnefoldError {
     });
   }
   if (isDiskFull(error) || /could not write/i.test(message)) {
-    return new OnefoldError(storageCode(error), message, { where, cause: error });
+    const code = storageCode(error);
+    return new OnefoldError(code, message, { where, ...(code === "DISK_FULL" ? { hint: MAKE_ROOM } : {}), cause: error });
   }
   const gone = goneFromTable(message, error);
   if (gone !== null) return gone;
