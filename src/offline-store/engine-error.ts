@@ -38,7 +38,11 @@ export function engineError(error: unknown, sql: string): OnefoldError {
   }
   if (isDiskFull(error) || /could not write/i.test(message)) {
     const code = storageCode(error);
-    return new OnefoldError(code, message, { where, ...(code === "DISK_FULL" ? { hint: MAKE_ROOM } : {}), cause: error });
+    return new OnefoldError(code, message, {
+      where,
+      ...(code === "DISK_FULL" ? { hint: MAKE_ROOM } : {}),
+      cause: error,
+    });
   }
   const gone = goneFromTable(message, error);
   if (gone !== null) return gone;
