@@ -39,6 +39,7 @@ const JOURNEYS = [
   "test/cli/backfill.test.ts",
   "test/cli/bad-labels.test.ts",
   "test/cli/batch-reads.test.ts",
+  "test/cli/batch-runs.test.ts",
   "test/cli/plan.test.ts",
   "test/cli/quality.test.ts",
   "test/cli/dev.test.ts",

@@ -12,7 +12,7 @@ import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
 import type { BackfillCost } from "./ingest/backfill-cost.ts";
 import type { RunOptions } from "./ingest/batch/batch-reader.ts";
 import type { BatchRun } from "./ingest/batch/batch-state.ts";
-import { lockFolder } from "./ingest/lock.ts";
+import { lockFolder } from "./base/folder-lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import type { FreshnessReport } from "./monitor/freshness/report.ts";
 import type { MetricValues } from "./monitor/metrics/prometheus.ts";

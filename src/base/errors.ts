@@ -191,8 +191,12 @@ export function isOnefoldError(error: unknown): error is OnefoldError {
 /** Wraps anything thrown as an `OnefoldError`; one that already is comes back as it is. */
 export function asOnefoldError(error: unknown): OnefoldError {
   if (isOnefoldError(error)) return error;
-  return new OnefoldError(isDiskFull(error) ? "DISK_FULL" : "INTERNAL", messageOf(error), { cause: error });
+  if (!isDiskFull(error)) return new OnefoldError("INTERNAL", messageOf(error), { cause: error });
+  return new OnefoldError("DISK_FULL", messageOf(error), { hint: MAKE_ROOM, cause: error });
 }
+
+/** What to do where there is none on a disk that somebody writes to once. */
+export const MAKE_ROOM = "make room on the disk, or write to another, and run it again";
 
 const MESSAGE_CHARACTERS_MAX = 2000;
 

@@ -21,7 +21,7 @@ export type CsvDelimiter = "," | "\t";
 
 const HEADER_CHARACTERS_MAX = 1024 * 1024;
 
-/** Reads the first line. Throws `FILE_UNREADABLE` where there is none. */
+/** Reads the first line. Throws `FILE_UNREADABLE` where there is none, or it is not UTF-8. */
 export async function readCsvHeader(path: string, delimiter: CsvDelimiter = ","): Promise<CsvHeader> {
   const text = (await beginningOf(path)).replace(/^\uFEFF/, "");
   const linesBefore = (/^(?:[^\S\n]*\n)*/.exec(text)?.[0] ?? "").split("\n").length - 1;
@@ -30,6 +30,13 @@ export async function readCsvHeader(path: string, delimiter: CsvDelimiter = ",")
     throw new OnefoldError("FILE_UNREADABLE", `${path} has no header`, {
       where: path,
       hint: "name the columns in the first line, close every quote in it",
+    });
+  }
+  // Of other encodings: what is no UTF-8 has become U+FFFD, and UTF-16 has zeros.
+  if (fields.some((name) => name.includes("\0") || name.includes("\uFFFD"))) {
+    throw new OnefoldError("FILE_UNREADABLE", `${path} is not UTF-8 text`, {
+      where: path,
+      hint: "save it as CSV in UTF-8",
     });
   }
   return { names: distinctNames(fields), linesBefore, delimiter };

@@ -2,11 +2,15 @@
  * What the engine throws, as the platform's errors: by what its message says, as it has no codes.
  */
 import { isDiskFull, storageCode } from "../base/disk-full.ts";
-import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { isOnefoldError, MAKE_ROOM, OnefoldError } from "../base/errors.ts";
 import { goneFromTable } from "./table-fault.ts";
 
 const UNREADABLE_INPUT =
   /^IO Error|No files found|magic bytes|Parquet|parquet|TProtocolException|CSV Error|Error when sniffing|Malformed JSON|JSON transform error|not a valid|Invalid unicode|Snappy|ZSTD|unexpected end/i;
+
+/** What the reader of Parquet says, among others, of bytes that mean nothing. */
+const DAMAGED_INPUT = /^(Invalid|Serialization) Error/;
+const PARQUET_READ = /read_parquet\(\[?'((?:[^']|'')+)'/;
 
 /** What is wrong with a file and on which line, without the engine's advice on its own settings. */
 function ownWords(message: string): string {
@@ -33,10 +37,24 @@ export function engineError(error: unknown, sql: string): OnefoldError {
     });
   }
   if (isDiskFull(error) || /could not write/i.test(message)) {
-    return new OnefoldError(storageCode(error), message, { where, cause: error });
+    const code = storageCode(error);
+    return new OnefoldError(code, message, {
+      where,
+      ...(code === "DISK_FULL" ? { hint: MAKE_ROOM } : {}),
+      cause: error,
+    });
   }
   const gone = goneFromTable(message, error);
   if (gone !== null) return gone;
   if (UNREADABLE_INPUT.test(message)) return new OnefoldError("FILE_UNREADABLE", ownWords(message), { cause: error });
+  const read = PARQUET_READ.exec(sql);
+  if (read !== null && DAMAGED_INPUT.test(message)) {
+    return new OnefoldError("FILE_UNREADABLE", `the Parquet file is damaged: ${ownWords(message)}`, {
+      // Of several files the engine does not say which.
+      where: read[1]!.replaceAll("''", "'"),
+      hint: "write the file anew, or restore it from a copy",
+      cause: error,
+    });
+  }
   return new OnefoldError("INTERNAL", message, { where, cause: error });
 }

@@ -4,7 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 
-export { type BatchRun, readBatchState } from "../ingest/batch/batch-state.ts";
+export { type BatchRun, NEVER_READ, readBatchState } from "../ingest/batch/batch-state.ts";
 export { type PollStatus, readPollStatus } from "../ingest/http-poll/poll-status.ts";
 
 /** Size of the online store on disk; null before the first write. */

@@ -22,6 +22,7 @@ import { type ReplayResult, sumOfResults } from "./replay-view.ts";
 
 const LABELS_A_PART_MIN = 8192;
 const PARTS_MAX = 64;
+const WORK_FILE = "work.json";
 
 type Feature = TaskView["features"][number];
 
@@ -48,11 +49,11 @@ export class FeatureParts {
     const parts = new FeatureParts(engine, folder, labels);
     const digest = createHash("sha256").update(JSON.stringify([LABELS_A_PIECE, parts.piecesAPart, labels, work]));
     const text = JSON.stringify({ sha256: digest.digest("hex") });
-    const place = join(folder, "work.json");
+    const place = join(folder, WORK_FILE);
     try {
       if ((await readFile(place, "utf8").catch(() => null)) !== text) {
-        await rm(folder, { recursive: true, force: true });
         await mkdir(folder, { recursive: true });
+        await FeatureParts.empty(folder);
         await writeFile(place, text);
       }
     } catch (cause) {
@@ -64,15 +65,21 @@ export class FeatureParts {
     return parts;
   }
 
+  /** Removes all but the lock. */
+  static async empty(folder: string): Promise<void> {
+    // Last what says what the others are of.
+    const names = (await readdir(folder)).filter((name) => !name.startsWith("lock"));
+    for (const name of names) if (name !== WORK_FILE) await rm(join(folder, name), { recursive: true, force: true });
+    await rm(join(folder, WORK_FILE), { force: true });
+  }
+
   /** Parts of a view that are whole, by number. */
   async finished(view: number): Promise<Map<number, PartRecord>> {
     const finished = new Map<number, PartRecord>();
     for (const name of await readdir(this.#folder)) {
       const match = /^(\d+)-(\d+)\.json$/.exec(name);
       if (match === null || Number(match[1]) !== view) continue;
-      const record = JSON.parse(
-        await readFile(join(this.#folder, name), "utf8").catch(() => "null"),
-      ) as PartRecord | null;
+      const record = await readRecord(join(this.#folder, name));
       const part = Number(match[2]);
       if (record !== null && (await this.#rowsIn(this.#path(view, part))) === record.labels) finished.set(part, record);
     }
@@ -126,6 +133,15 @@ export class FeatureParts {
 
   #path(view: number, part: number): string {
     return join(this.#folder, `${view}-${part}.parquet`);
+  }
+}
+
+/** Null for one that was not synced before the machine went down. */
+async function readRecord(path: string): Promise<PartRecord | null> {
+  try {
+    return JSON.parse(await readFile(path, "utf8")) as PartRecord;
+  } catch {
+    return null;
   }
 }
 

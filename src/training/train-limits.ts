@@ -5,9 +5,12 @@
  * label rows, the rest is for the program itself and the pieces under way. A set whose rows do not fit lies in parts on
  * disk until it is written (see `feature-parts.ts`).
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { storageCode } from "../base/disk-full.ts";
+import { isOnefoldError, OnefoldError } from "../base/errors.ts";
+import { type FolderLock, type LockedFolder, lockFolder } from "../base/folder-lock.ts";
 import type { EngineSettings, QueryEngine } from "../offline-store/engine.ts";
 import { filesBehind } from "../offline-store/event-archive.ts";
 import type { ValueType } from "../schema/value.ts";
@@ -54,7 +57,16 @@ export function isHeld({ memoryBytes, resume }: TrainLimits, plan: TrainingPlan,
   return resume !== true && rowCount * bytesARow(plan) <= heldMax;
 }
 
-/** Lends `use` the parts of a set that is not held. They stay where it throws and the set is to be resumed. */
+/** Two at once would take each other's parts for their own. */
+const PARTS_FOLDER: LockedFolder = {
+  name: "the parts of this training set",
+  hint: "wait for that process, or give another --out",
+};
+
+/**
+ * Lends `use` the parts of a set that is not held. They stay where it throws and the set is to be resumed. Throws
+ * `STORAGE_LOCKED` where another is at work on them.
+ */
 export async function withParts<T>(
   engine: QueryEngine,
   { resume = false, spillFolder }: TrainLimits,
@@ -64,13 +76,31 @@ export async function withParts<T>(
   use: (parts: FeatureParts) => Promise<T>,
 ): Promise<T> {
   const folder = resume ? `${resolve(out)}.parts` : await mkdtemp(join(spillFolder ?? tmpdir(), "onefold-parts-"));
+  let lock: FolderLock | null = null;
   let isDone = false;
   try {
+    if (resume) lock = await lockParts(folder);
     const result = await use(await FeatureParts.open(engine, folder, rowCount, work));
     isDone = true;
     return result;
   } finally {
-    if (isDone || !resume) await rm(folder, { recursive: true, force: true });
+    if (!resume) await rm(folder, { recursive: true, force: true });
+    else if (isDone) await FeatureParts.empty(folder);
+    await lock?.release();
+    // Left where another has just taken it.
+    if (isDone) await rmdir(folder).catch(() => undefined);
+  }
+}
+
+async function lockParts(folder: string): Promise<FolderLock> {
+  try {
+    return await lockFolder(folder, PARTS_FOLDER);
+  } catch (cause) {
+    if (isOnefoldError(cause)) throw cause;
+    throw new OnefoldError(storageCode(cause), "the parts of the training set cannot be kept", {
+      where: folder,
+      cause,
+    });
   }
 }
 

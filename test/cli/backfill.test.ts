@@ -74,6 +74,13 @@ describe("beside a running server", () => {
       exitCode: 1,
       result: { error: { code: "VIEW_UNKNOWN", candidates: ["visits"] } },
     });
+    for (const part of ["--from", "--to"]) {
+      const refused = await runCli(["backfill", "visits", part, "2026-01-01"], project);
+      expect(refused).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringMatching(/from all its events: .*materialize/s),
+      });
+    }
 
     await addView("looks", "dev");
     expect((await runJson(["apply"], project)).exitCode).toBe(0);

@@ -72,4 +72,11 @@ describe("a CSV file", () => {
       message: expect.stringContaining("has no header") as string,
     });
   });
+
+  it.each(["utf16le", "latin1"] as const)("of another encoding than UTF-8 is refused: %s", async (encoding) => {
+    const path = await fileOf("");
+    await writeFile(path, Buffer.from("\uFEFFname,größe\n1,2\n".slice(encoding === "latin1" ? 1 : 0), encoding));
+    const message = expect.stringContaining("is not UTF-8 text") as string;
+    await expect(readCsvHeader(path)).rejects.toMatchObject({ code: "FILE_UNREADABLE", message, where: path });
+  });
 });

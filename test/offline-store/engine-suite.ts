@@ -1,7 +1,7 @@
 /**
  * What any engine must do, in this process or in one of its own.
  */
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -112,6 +112,40 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
       expect(await read("SELECT NULL::DOUBLE FROM range(0)")).toBe(0);
     });
 
+    it("ends behind its last row, in whatever order and by however many threads the rows are made", async () => {
+      const many = await open({ threads: 4, memoryBytes: 256 * 1024 * 1024 });
+      try {
+        await many.run("CREATE TABLE numbers AS SELECT i, (hash(i) % 150000)::DOUBLE AS k FROM range(300000) t(i)");
+        await many.run("CREATE TABLE others AS SELECT (i * 3)::DOUBLE AS k FROM range(150000) t(i)");
+        const plans = [
+          "SELECT k FROM numbers GROUP BY k",
+          "SELECT DISTINCT k FROM numbers",
+          "SELECT k FROM numbers GROUP BY k HAVING count(*) > 1 ORDER BY k",
+          "SELECT k FROM numbers UNION SELECT k FROM others",
+          "SELECT k FROM (SELECT k FROM numbers GROUP BY k) UNION ALL SELECT k FROM others",
+          "SELECT coalesce(o.k, n.k) FROM others o FULL JOIN numbers n ON n.k = o.k",
+          "SELECT n.k FROM others o RIGHT JOIN numbers n ON n.k = o.k",
+          "SELECT k FROM numbers WHERE k IN (SELECT k FROM others GROUP BY k)",
+          "SELECT sum(k) OVER (PARTITION BY k) FROM numbers",
+        ];
+        for (const keepsOrder of [true, false]) {
+          await many.run(`SET GLOBAL preserve_insertion_order = ${keepsOrder}`);
+          for (const plan of plans) {
+            const [{ n, s } = {}] = await many.rows(`SELECT count(*)::DOUBLE AS n, sum(x) AS s FROM (${plan}) p(x)`);
+            let [rows, sum] = [0, 0];
+            for await (const batch of many.stream(plan, [{ as: "number" }])) {
+              expect(batch.validity[0]).toBeNull();
+              rows += batch.rowCount;
+              for (const x of batch.columns[0] as Float64Array) sum += x;
+            }
+            expect([plan, rows, sum]).toEqual([plan, n, s]);
+          }
+        }
+      } finally {
+        await many.close();
+      }
+    });
+
     it("is cancelled by interrupt", async () => {
       const work = engine.run(
         "CREATE OR REPLACE TABLE never AS SELECT sum(a.i * b.i) FROM range(1000000) a(i), range(1000000) b(i)",
@@ -182,6 +216,25 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
       const absent = join(folder, "absent.csv");
       expect(await codeOf(engine.rows(`SELECT * FROM read_csv(${sqlText(absent)})`))).toBe("FILE_UNREADABLE");
       expect(await codeOf(engine.rows("SELECT nothing FROM nowhere"))).toBe("INTERNAL");
+    });
+
+    it("names a damaged Parquet file FILE_UNREADABLE, whatever of it is damaged", async () => {
+      const [whole, damaged] = [join(folder, "whole.parquet"), join(folder, "damaged.parquet")];
+      await engine.run(
+        `COPY (SELECT i, 'text ' || i % 5 AS s, i / 7.0::DOUBLE AS x FROM range(100) t(i)) TO ${sqlText(whole)} (FORMAT parquet)`,
+      );
+      const bytes = await readFile(whole);
+      const codes = new Set<string>();
+      for (let at = 0; at < bytes.length; at += 7) {
+        const changed = Buffer.from(bytes);
+        changed[at]! ^= 0xff;
+        await writeFile(damaged, changed);
+        codes.add(
+          await codeOf(engine.run(`CREATE OR REPLACE TABLE read AS SELECT * FROM read_parquet(${sqlText(damaged)})`)),
+        );
+      }
+      codes.delete("no error");
+      expect([...codes]).toEqual(["FILE_UNREADABLE"]);
     });
 
     it("reads times without a zone as UTC", async () => {

@@ -4,12 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { buildSync } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lockFolder } from "../../src/base/folder-lock.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import { Status } from "../../src/fold/view-fold.ts";
 import { custom, entity, onDemand, service, stream, t, view } from "../../src/index.ts";
@@ -118,6 +119,13 @@ describe(`a training set in pieces (seed ${SEED})`, () => {
     expect(existsSync(out)).toBe(false);
     const finished = (await readdir(parts)).filter((name) => /^\d+-\d+\.json$/.test(name));
     expect(finished.length).toBeGreaterThan(0);
+    // Of other work: it would throw these away.
+    const lock = await lockFolder(parts);
+    const refused = await codedErrorOf(build({ out, resume: true, knowledge: "final" }));
+    expect(refused).toMatchObject({ code: "STORAGE_LOCKED", where: parts });
+    await lock.release();
+    // What the machine did not live to write.
+    await writeFile(join(parts, "0-99.json"), "");
     // The first that it hears of is what was there.
     const resumed = await build({
       out,

@@ -1,5 +1,5 @@
 /** `onefold backfill`: a view computed anew from all history, beside what is served; what it takes is said first. */
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { costText } from "../cost-text.ts";
 import { interruptible } from "../interrupt.ts";
 import { parseViewName } from "../option-values.ts";
@@ -7,6 +7,7 @@ import { createOutput } from "../output.ts";
 import {
   asOwner,
   hasDefinitions,
+  makeWayForServer,
   requireDefinitions,
   type StandardOptions,
   withPlatformOf,
@@ -24,8 +25,11 @@ export function backfillCommand(): Command {
     )
     .argument("<view>", "the view, as name or name@version")
     .addOption(new Option("--dry-run", "say what it takes, and do nothing; of a view that is not registered yet, too"))
+    .addOption(new Option("--from <time>").hideHelp().argParser(refusePart))
+    .addOption(new Option("--to <time>").hideHelp().argParser(refusePart))
     .action(async (name: string, options: BackfillCommandOptions) => {
       const output = createOutput(options.json === true);
+      await makeWayForServer(options);
       const { view, version } = parseViewName(name);
       const definitions = hasDefinitions(options) ? await requireDefinitions(options) : [];
       const cost = await withPlatformOf(options, "read", { definitions }, (platform) =>
@@ -50,4 +54,11 @@ export function backfillCommand(): Command {
       output.result({ view: name, cost, seconds }, () => `${name} is computed anew, in ${seconds.toFixed(1)} s`);
     });
   return withStandardOptions(command);
+}
+
+/** Whoever asks for a part is told why there is none, and not only that the option is unknown. */
+function refusePart(): never {
+  throw new InvalidArgumentError(
+    "A view is computed from all its events: from a part of them it would serve what no training set has. The feature rows of a time are written by onefold materialize.",
+  );
 }

@@ -1,11 +1,13 @@
 /** `onefold run` and `onefold runs`: reading a batch source now, and how its reading goes. */
 import { Command, Option } from "commander";
 import { systemClock } from "../../base/clock.ts";
+import { asOnefoldError } from "../../base/errors.ts";
 import { formatMicros, type Micros } from "../../base/micros.ts";
-import { type BatchRun, readBatchState } from "../../platform/data-folder.ts";
+import { type BatchRun, NEVER_READ, readBatchState } from "../../platform/data-folder.ts";
+import { EXIT } from "../exit-codes.ts";
 import { interruptible } from "../interrupt.ts";
 import { parseCount } from "../option-values.ts";
-import { createOutput } from "../output.ts";
+import { createOutput, errorLines } from "../output.ts";
 import { dueText } from "../poll-status-text.ts";
 import { formatCount } from "../progress.ts";
 import { asOwner, type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -52,6 +54,7 @@ export function runsCommand(): Command {
         );
       });
       createOutput(options.json === true).result({ sources }, () => formatRuns(sources));
+      if (sources.some(({ error }) => error !== null)) process.exitCode = EXIT.failed;
     });
   return withStandardOptions(command);
 }
@@ -63,10 +66,16 @@ async function sourceRuns(
   { name, schedule }: { readonly name: string; readonly schedule?: string },
   limit: number,
 ) {
-  const { runs, failures, nextDueAt, watermark, files } = await readBatchState(dataDir, name);
+  const { state, error } = await readBatchState(dataDir, name).then(
+    (state) => ({ state, error: null }),
+    // The others are shown all the same.
+    (thrown: unknown) => ({ state: NEVER_READ, error: asOnefoldError(thrown) }),
+  );
+  const { runs, failures, nextDueAt, watermark, files } = state;
   return {
     source: name,
     schedule: schedule ?? null,
+    error,
     next_due_at: timeText(nextDueAt),
     failures,
     watermark,
@@ -108,7 +117,8 @@ function formatRuns(sources: readonly SourceRuns[]): string {
   if (sources.length === 0) return "there is no batch source";
   const now = systemClock.now();
   return sources
-    .map(({ source, schedule, next_due_at: due, failures, runs }) => {
+    .map(({ source, schedule, next_due_at: due, failures, runs, error }) => {
+      if (error !== null) return [source, ...errorLines(error)].join("\n");
       const next =
         schedule === null
           ? "no schedule"

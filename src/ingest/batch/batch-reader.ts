@@ -19,6 +19,7 @@ import {
   batchFolder,
   type BatchRun,
   type BatchState,
+  NEVER_READ,
   readBatchState,
   type StagedRun,
   writeBatchState,
@@ -219,9 +220,17 @@ export class BatchReader {
   }
 
   async #read(): Promise<BatchState> {
-    const state = await readBatchState(this.#options.dataDir, this.#options.source.name);
-    this.#last = { ...state, failures: state.failures + this.#unwritten };
-    return this.#last;
+    const { dataDir, source } = this.#options;
+    try {
+      const state = await readBatchState(dataDir, source.name);
+      this.#last = { ...state, failures: state.failures + this.#unwritten };
+      return this.#last;
+    } catch (error) {
+      // Nothing can be read or written then; whoever watches the source sees that it fails.
+      const last = this.#last ?? NEVER_READ;
+      this.#last = { ...last, failures: last.failures + 1 };
+      throw error;
+    }
   }
 
   async #write(state: BatchState): Promise<void> {

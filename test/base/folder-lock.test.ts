@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { lockFolder } from "../../src/ingest/lock.ts";
+import { lockFolder } from "../../src/base/folder-lock.ts";
 
 let root = "";
 beforeAll(async () => {

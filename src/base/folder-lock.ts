@@ -1,5 +1,5 @@
 /**
- * One process owns a data folder: a file `lock` that names it.
+ * One process owns a folder: a file `lock` in it names that process.
  *
  * The file is made by linking a finished temporary file into place, so it is never seen half-written and
  * only one of two contenders succeeds. A dead owner's file may be replaced only by the holder of the right
@@ -12,7 +12,7 @@
 import { randomUUID } from "node:crypto";
 import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { OnefoldError } from "../base/errors.ts";
+import { OnefoldError } from "./errors.ts";
 
 export interface FolderLock {
   release(): Promise<void>;
@@ -27,15 +27,27 @@ interface Owner {
 
 const ATTEMPTS_MAX = 20;
 
+/** What whoever is refused is told. */
+export interface LockedFolder {
+  /** As in "process 7 owns this data folder". */
+  readonly name: string;
+  readonly hint: string;
+}
+
+export const DATA_FOLDER: LockedFolder = {
+  name: "this data folder",
+  hint: "stop that process, send it requests instead, or use another --data folder",
+};
+
 /** Takes the folder, making it if it is not there. Throws `STORAGE_LOCKED`, naming the owner's process id. */
-export async function lockFolder(folder: string): Promise<FolderLock> {
+export async function lockFolder(folder: string, kind: LockedFolder = DATA_FOLDER): Promise<FolderLock> {
   await mkdir(folder, { recursive: true });
   const path = join(folder, "lock");
   const owner: Owner = { pid: process.pid, started: await processStart(process.pid), token: randomUUID() };
   const draft = `${path}.${owner.token}`;
   await writeFile(draft, `${JSON.stringify(owner)}\n`, { flush: true });
   try {
-    await take(folder, path, draft);
+    await take(folder, path, draft, kind);
     return { release: () => release(path, owner.token) };
   } finally {
     await rm(draft, { force: true });
@@ -43,14 +55,14 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
 }
 
 /** Makes `path` a link to `draft`, in place of a dead owner's file if need be. Throws `STORAGE_LOCKED`. */
-async function take(folder: string, path: string, draft: string): Promise<void> {
+async function take(folder: string, path: string, draft: string, kind: LockedFolder): Promise<void> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     if (await linked(draft, path)) return;
     const holder = await readOwner(path);
     if (holder === "gone") continue;
-    if (holder !== null && (await isAlive(holder))) throw locked(folder, holder.pid);
+    if (holder !== null && (await isAlive(holder))) throw locked(folder, holder.pid, kind);
     const right = `${path}.after-${tokenOf(holder)}`;
-    await take(folder, right, draft);
+    await take(folder, right, draft, kind);
     try {
       const present = await readOwner(path);
       if (present === "gone" || tokenOf(present) !== tokenOf(holder)) continue;
@@ -62,7 +74,7 @@ async function take(folder: string, path: string, draft: string): Promise<void> 
       await rm(right, { force: true });
     }
   }
-  throw locked(folder, null);
+  throw locked(folder, null, kind);
 }
 
 function tokenOf(owner: Owner | null): string {
@@ -114,10 +126,7 @@ async function processStart(pid: number): Promise<string | null> {
   }
 }
 
-function locked(folder: string, pid: number | null): OnefoldError {
+function locked(folder: string, pid: number | null, { name, hint }: LockedFolder): OnefoldError {
   const who = pid === null ? "another process" : `process ${pid}`;
-  return new OnefoldError("STORAGE_LOCKED", `${who} owns this data folder`, {
-    where: folder,
-    hint: "stop that process, send it requests instead, or use another --data folder",
-  });
+  return new OnefoldError("STORAGE_LOCKED", `${who} owns ${name}`, { where: folder, hint });
 }
