@@ -108,6 +108,10 @@ export const ERROR_CODES = {
   STORAGE_FAILED: { status: 500, meaning: "a write to disk failed" },
   DISK_FULL: { status: 507, meaning: "there is no room left on the disk" },
   STORE_UNAVAILABLE: { status: 503, meaning: "the online store on another machine cannot be used" },
+  STORE_FORMAT: {
+    status: 503,
+    meaning: "the online store on another machine is of a format that this version does not read",
+  },
   STORE_TIMEOUT: { status: 503, meaning: "the online store on another machine did not answer in time" },
   TABLE_CONFLICT: { status: 409, meaning: "another writer committed this table version first" },
   TABLE_UNKNOWN: { status: 404, meaning: "there is no offline table of this name" },

@@ -9,9 +9,9 @@
 import { createHash, randomUUID } from "node:crypto";
 import { rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build, type BuildFailure, type BuildOptions, type Plugin } from "esbuild";
+import { build, type BuildFailure, type BuildOptions, type Message, type Plugin } from "esbuild";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { topOfStack } from "../define/defined-at.ts";
 import type {
@@ -37,7 +37,7 @@ export interface LoadedDefinitions {
 
 /**
  * Loads a definitions file. Throws `DEFINITION_UNREADABLE` with file and line for a file that is missing,
- * has a syntax error, imports what is not there, throws while it runs or exports no definition; and
+ * has a syntax error, writes a member of an object twice, imports what is not there, throws while it runs or exports no definition; and
  * `DEFINITION_INVALID` for a definition that contradicts itself.
  */
 export async function loadDefinitions(path: string): Promise<LoadedDefinitions> {
@@ -62,6 +62,11 @@ export async function loadDefinitions(path: string): Promise<LoadedDefinitions> 
 const DOOR: string = fileURLToPath(
   new URL(import.meta.url.endsWith(".ts") ? "../index.ts" : "../index.js", import.meta.url),
 );
+
+/** Whoever hands the DSL what it trips over wants the line of their own call. */
+function isOurs(file: string): boolean {
+  return file.startsWith(dirname(DOOR) + sep) || file.startsWith("node:");
+}
 
 /** The specifier under which loaded code imports `onefold`. */
 export const DOOR_URL: string = pathToFileURL(DOOR).href;
@@ -110,8 +115,17 @@ async function bundle(file: string): Promise<{ readonly code: string; readonly f
   }).catch((failure: BuildFailure) => {
     throw unreadable(file, failure);
   });
+  refuseTwice(file, result.warnings);
   const files = Object.keys(result.metafile.inputs).map((input) => resolve(dirname(file), input));
   return { code: result.outputFiles[0]!.text, files: files.filter((input) => !input.includes("node_modules")) };
+}
+
+/** Of a feature or column that is written twice, the first would be gone without a word. Not our business in packages. */
+function refuseTwice(file: string, warnings: readonly Message[]): void {
+  const errors = warnings.filter(
+    ({ id, location }) => id === "duplicate-object-key" && location !== null && !location.file.includes("node_modules"),
+  );
+  if (errors.length > 0) throw unreadable(file, { errors });
 }
 
 /** Code written as CommonJS calls `require` for what Node brings along. */
@@ -119,7 +133,7 @@ export function requireOf(file: string): string {
   return `import { createRequire as __createRequire } from "node:module"; const require = __createRequire(${JSON.stringify(file)});`;
 }
 
-export function unreadable(file: string, failure: BuildFailure): OnefoldError {
+export function unreadable(file: string, failure: Pick<BuildFailure, "errors"> & Partial<Error>): OnefoldError {
   const [first] = failure.errors ?? [];
   const location = first?.location;
   const place =
@@ -143,7 +157,7 @@ async function run(file: string, code: string): Promise<Record<string, unknown>>
   } catch (error) {
     if (isOnefoldError(error)) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    const at = error instanceof Error ? topOfStack(error.stack) : undefined;
+    const at = error instanceof Error ? topOfStack(error.stack, isOurs) : undefined;
     throw new OnefoldError("DEFINITION_UNREADABLE", `it throws while it runs: ${message}`, {
       where: at === undefined ? file : `${at.file}:${at.line}`,
       cause: error,

@@ -22,17 +22,18 @@ export function callSite(callee: (...args: never[]) => unknown): DefinedAt | und
   return topOfStack(stack);
 }
 
-/** Place of a stack's first frame that is in a file. */
-export function topOfStack(stack: string | undefined): DefinedAt | undefined {
+/** Place of a stack's first frame that is in a file, and in none that is `passedOver`. */
+export function topOfStack(
+  stack: string | undefined,
+  passedOver: (file: string) => boolean = () => false,
+): DefinedAt | undefined {
   for (const text of stack?.split("\n") ?? []) {
     const match = FRAME.exec(text);
     if (match === null) continue;
-    const [, file, line, column] = match;
-    return {
-      file: file!.startsWith("file://") ? fileURLToPath(file!) : file!,
-      line: Number(line),
-      column: Number(column),
-    };
+    const [, named, line, column] = match;
+    const file = named!.startsWith("file://") ? fileURLToPath(named!) : named!;
+    if (passedOver(file)) continue;
+    return { file, line: Number(line), column: Number(column) };
   }
   return undefined;
 }

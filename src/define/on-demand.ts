@@ -80,7 +80,8 @@ export function onDemand<
     "compute",
     "onError",
   ]);
-  const selections = options.inputs.map(asSelection);
+  const definedAt = callSite(onDemand);
+  const selections = options.inputs.map((one) => asSelection(one, definedAt));
   const definition: OnDemandDefinition = frozen({
     kind: "on-demand",
     name: name as string,
@@ -102,7 +103,7 @@ export function onDemand<
     description: options.description,
     owner: options.owner,
     tags: options.tags,
-    definedAt: callSite(onDemand),
+    definedAt,
   });
   const ofPast = pastProblems("request column", options.request ?? {});
   refuse(definition, "on-demand view", [...ofPast, ...onDemandProblems(definition)]);

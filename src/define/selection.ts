@@ -3,7 +3,7 @@
  */
 import { nearestNames } from "../base/nearest-names.ts";
 import { OnefoldError } from "../base/errors.ts";
-import { type Definition, type FeatureReference, formatViewName } from "./definition.ts";
+import { type Definition, type DefinedAt, type FeatureReference, formatViewName } from "./definition.ts";
 import type { Simplify } from "./typing.ts";
 
 /** A chosen feature; `as` is its name in the vector. */
@@ -105,16 +105,16 @@ export function selectAll(definition: Definition): Selection<any, any, any> {
 }
 
 /**
- * A selection, or all of a definition. Throws `DEFINITION_INVALID` for anything else.
+ * A selection, or all of a definition. Throws `DEFINITION_INVALID`, for what is written at `definedAt`, for anything else.
  */
-export function asSelection(value: unknown): Selection<any, any, any> {
+export function asSelection(value: unknown, definedAt?: DefinedAt): Selection<any, any, any> {
   if (value instanceof Selection) return value;
   const isDefinition = typeof value === "object" && value !== null && "kind" in value;
   if (isDefinition) return selectAll(value as Definition);
-  throw new OnefoldError(
-    "DEFINITION_INVALID",
-    "features are chosen from views: pass a view, view.pick(...) or view.prefix(...)",
-  );
+  throw new OnefoldError("DEFINITION_INVALID", "features are chosen from views, not by name", {
+    hint: "pass a view, view.pick(...) or view.prefix(...)",
+    ...(definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` }),
+  });
 }
 
 /**

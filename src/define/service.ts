@@ -2,7 +2,7 @@
  * `service`: the named list of features that one model reads. Its result is a feature vector.
  */
 import { callSite, refuse } from "./defined-at.ts";
-import type { Described, ServiceDefinition, TransformationDefinition } from "./definition.ts";
+import { type Described, formatViewName, type ServiceDefinition, type TransformationDefinition } from "./definition.ts";
 import { frozen } from "./frozen.ts";
 import { nameProblems } from "./names.ts";
 import { rememberReferences } from "./references.ts";
@@ -106,9 +106,9 @@ export function service<
     },
     ["version", "transform", "omit"],
   );
-  const selections = (options.features as T).map(asSelection);
-  const types = typesOf(selections);
   const definedAt = callSite(service);
+  const selections = (options.features as T).map((one) => asSelection(one, definedAt));
+  const types = typesOf(selections);
   const definition: ServiceDefinition = frozen({
     kind: "service",
     name: name as string,
@@ -173,7 +173,11 @@ export function serviceProblems(definition: ServiceDefinition, types: FeatureTyp
     ...serviceVersionProblems(definition.version),
     ...(names.length === 0 ? ["it has no features"] : []),
     ...names.flatMap((name) => nameProblems("feature", name)),
-    ...repeated(names).map((name) => `feature "${name}" is in it twice: use .prefix() or .pick()`),
+    ...repeated(names).map((name) => {
+      const same = definition.features.filter(({ as }) => as === name);
+      const from = same.map(({ view, version }) => formatViewName({ name: view, version }));
+      return `feature "${name}" is in it twice, from ${from.join(" and ")}: use .prefix() or .pick()`;
+    }),
     ...(types === null ? [] : transformationProblems(definition, types)),
   ];
 }

@@ -59,6 +59,8 @@ function wideningProblems(column: SourceDefinition["columns"][number]): string[]
 }
 
 function eventTimeProblems(source: SourceDefinition): string[] {
+  if (typeof source.eventTime !== "string")
+    return ["eventTime is missing: name the column that says when a row happened"];
   const column = source.columns.filter(isRead).find((one) => one.name === source.eventTime);
   if (column === undefined) return [`eventTime: ${missing(source.eventTime, source)}`];
   if (column.type.name !== "timestamp")

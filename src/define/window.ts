@@ -1,6 +1,7 @@
 /**
  * Windows as they are written, `"1h"`, `{ last: 20 }` or `{ session: "30m" }`: as data, and as a person reads them.
  */
+import { OnefoldError } from "../base/errors.ts";
 import { formatDuration, MICROS_PER_DAY, parseDuration } from "../base/micros.ts";
 import type { Window } from "./definition.ts";
 import type { DurationText } from "./typing.ts";
@@ -27,6 +28,13 @@ export const SESSION_GAPS_MAX = 5000;
 /** Throws `DURATION_INVALID`. `view` says the rest; here only what cannot be written as data is refused. */
 export function parseWindow(window: string | LastEvents | SessionGap): Window {
   if (typeof window === "string") return { kind: "time", micros: parseDuration(window) };
+  if (typeof window !== "object" || window === null) {
+    const given = window === undefined ? "nothing" : String(window);
+    throw new OnefoldError(
+      "DURATION_INVALID",
+      `${given} is not a window: write a duration such as "15m" or "7d", { last: 20 } or { session: "30m" }`,
+    );
+  }
   if (!("session" in window)) return { kind: "last", events: window.last };
   const { session, max } = window;
   return {

@@ -8,17 +8,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
+import { type FormatMark, formatMarkText, parseFormatMark } from "../base/format-mark.ts";
 import { packageVersion } from "../base/version.ts";
 import { replaceFile } from "../registry/atomic-file.ts";
 
 /** To be raised with any change after which a version from before would misread the folder. */
 export const FOLDER_FORMAT = 1;
-
-interface FormatMark {
-  readonly format: number;
-  /** The version that wrote the mark: for people. */
-  readonly onefold: string;
-}
 
 /** Throws `DATA_FOLDER_FORMAT`. A folder without a mark is new, or from before there were marks: of the first format. */
 export async function refuseOtherFormat(dataDir: string): Promise<void> {
@@ -33,12 +28,11 @@ export async function refuseOtherFormat(dataDir: string): Promise<void> {
   );
 }
 
-/** The owner's: leaves a mark where there is none. Throws `STORAGE_FAILED`. */
+/** For who writes there: leaves a mark where there is none. Throws `STORAGE_FAILED`. */
 export async function markFormat(dataDir: string): Promise<void> {
   const file = join(dataDir, "format.json");
   if ((await readMark(file)) !== null) return;
-  const mark: FormatMark = { format: FOLDER_FORMAT, onefold: packageVersion() };
-  await replaceFile(file, `${JSON.stringify(mark)}\n`);
+  await replaceFile(file, `${formatMarkText(FOLDER_FORMAT)}\n`);
 }
 
 async function readMark(file: string): Promise<FormatMark | null> {
@@ -49,14 +43,11 @@ async function readMark(file: string): Promise<FormatMark | null> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw unreadable(file, error);
   }
-  let mark: Partial<FormatMark>;
   try {
-    mark = JSON.parse(text) as Partial<FormatMark>;
+    return parseFormatMark(text);
   } catch (error) {
     throw unreadable(file, error);
   }
-  if (!Number.isSafeInteger(mark?.format)) throw unreadable(file, undefined);
-  return { format: mark.format!, onefold: String(mark.onefold ?? "of another version") };
 }
 
 function unreadable(file: string, cause: unknown): OnefoldError {
@@ -66,7 +57,7 @@ function unreadable(file: string, cause: unknown): OnefoldError {
     {
       where: file,
       hint: "restore it from a backup; where this version of Onefold has always written the folder, delete the file",
-      ...(cause === undefined ? {} : { cause }),
+      cause,
     },
   );
 }

@@ -8,6 +8,7 @@ import { openOfflineStore } from "../offline-store/delta-table.ts";
 import { openEngineApart } from "../offline-store/engine-apart.ts";
 import { openDuckDb } from "../offline-store/duckdb.ts";
 import type { EngineSettings } from "../offline-store/engine.ts";
+import { refuseOtherFormat } from "./folder-format.ts";
 import { ENGINE_MEMORY_BYTES } from "./no-folder.ts";
 import type { OpenedRegistry } from "./open-registry.ts";
 import type { PlatformOptions } from "./platform-options.ts";
@@ -31,6 +32,7 @@ export async function openContext(
   const { dataDir, backfillShare = BACKFILL_SHARE, memoryBytes = ENGINE_MEMORY_BYTES } = options;
   const openEngine: RuntimeContext["openEngine"] = (settings = {}) => openDuckDb({ memoryBytes, ...settings });
   const settingsBeside: EngineSettings = { memoryBytes, threads: BESIDE_THREADS };
+  if (options.workerTables !== undefined) await refuseOtherFormat(options.workerTables.folder);
   let isServing = false;
   const engine = await openEngine();
   closers.push(() => engine.close());

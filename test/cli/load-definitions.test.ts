@@ -147,6 +147,29 @@ export const user = entity(await Promise.resolve(helper.name), { user: t.string(
       "b.ts:2",
       /null/,
     ],
+    [
+      "a name that stands twice in an object",
+      {
+        "features.ts": `import { count, sum, view } from "onefold";
+import { payments, user } from "./sources.ts";
+export const spend = view("spend", { entity: user, source: payments, features: {
+  recent: count().over("1h"),
+  recent: sum("amount"),
+} });
+`,
+        "sources.ts": SOURCES,
+      },
+      "features.ts:5",
+      /Duplicate key "recent"/,
+    ],
+    [
+      "what Onefold's own code trips over, with the line that called it,",
+      {
+        "features.ts": 'import { entity } from "onefold";\n\nexport const user = entity("user", { user: "string" });\n',
+      },
+      "features.ts:3",
+      /Cannot read properties/,
+    ],
     ["no definition", { "features.ts": "export const a = 1;\n" }, "features.ts", /exports no definition/],
   ])("refuses %s with file and line", async (_, files, where, message) => {
     const error = await refusal(await write(files as Record<string, string>));

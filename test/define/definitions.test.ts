@@ -396,7 +396,18 @@ describe("definitions that contradict themselves", () => {
             view("w", { ...base, features: { a: count() } }),
           ],
         }),
-      /feature "a" is in it twice/,
+      /feature "a" is in it twice, from v@1 and w@1: use/,
+    ],
+    ["no event time", streamWith({ eventTime: undefined }), /eventTime is missing: name the column/],
+    [
+      "a number for a window",
+      () => viewWith({ features: { a: (count() as unknown as { over(w: unknown): unknown }).over(3600) } })(),
+      /feature "a": 3600 is not a window: write a duration/,
+    ],
+    [
+      "a view's name for its features",
+      () => untyped["service"]!("s", { features: ["v"] }),
+      /features are chosen from views, not by name/,
     ],
     [
       "two inputs of one name",

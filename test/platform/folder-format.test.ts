@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { packageVersion } from "../../src/base/version.ts";
 import { count, entity, stream, t, view } from "../../src/index.ts";
 import { openPlatform } from "../../src/platform.ts";
+import { startKafkaWorker } from "../../src/platform/kafka/kafka-worker.ts";
+import { openOnlineServer } from "../../src/platform/online/online-server.ts";
 
 const user = entity("user", { user_id: t.string() });
 const visits = stream("visits", {
@@ -66,6 +68,23 @@ describe("a data folder's format", () => {
     });
     expect((await readdir(dataDir, { recursive: true })).toSorted()).toEqual(before.toSorted());
     expect(await readFile(segment, "utf8")).toBe("ONEFLOG2 and more than that");
+  });
+
+  it("is marked and held against by servers and workers as well", async () => {
+    await writeFile(mark(), JSON.stringify({ format: 2, onefold: "9.1.0" }));
+    // Nobody is there: the folder is looked at first.
+    const nowhere = "redis://127.0.0.1:1/?timeout_ms=100";
+    const refused = { code: "DATA_FOLDER_FORMAT", where: mark() };
+    await expect(openOnlineServer({ dataDir, online: nowhere })).rejects.toMatchObject(refused);
+    const worker = { definitions, kafka: { brokers: ["127.0.0.1:1"] }, onlineUrl: nowhere, archiveFolder: dataDir };
+    await expect(startKafkaWorker(worker)).rejects.toMatchObject(refused);
+    const own = join(dataDir, "own");
+    const workerTables = { folder: dataDir };
+    await expect(openPlatform({ dataDir: own, definitions, workerTables })).rejects.toMatchObject(refused);
+
+    const archiveFolder = join(dataDir, "archive");
+    await expect(startKafkaWorker({ ...worker, archiveFolder })).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    expect(JSON.parse(await readFile(join(archiveFolder, "format.json"), "utf8"))).toMatchObject({ format: 1 });
   });
 
   it.each(["", "{}", "[]", "null", '{"format": "1"}'])("that cannot be told is refused: %j", async (text) => {

@@ -28,6 +28,7 @@ import { RedisKeys } from "./redis-keys.ts";
 import { type RedisArgument, type RedisCommand, RedisLink } from "./redis-link.ts";
 import { RoundSize } from "./round-size.ts";
 import { SlotMarks } from "./slot-marks.ts";
+import { FORMAT_FIELD, refuseOtherStoreFormat, storeFormatMark } from "./store-format.ts";
 
 /** So much is asked of a single server by one command, so that it can do something else in between. */
 const KEYS_PER_COMMAND = 500;
@@ -89,6 +90,8 @@ export class RedisOnlineStore implements OnlineStore {
   /** Of a cluster. */
   readonly #replicas: ClusterReplicas | null;
   readonly marks: StateMarks | undefined;
+  /** Whether it was looked at, and marked, before the first write. */
+  #isMarked = false;
 
   /** Use `openRedisStore`. */
   constructor(link: RedisLink, keys: RedisKeys, round: RoundSize, replicas: ClusterReplicas | null) {
@@ -116,9 +119,9 @@ export class RedisOnlineStore implements OnlineStore {
     return this.#replicas === null || this.#replicas.haveAll();
   }
 
-  /** Resolves once the store answers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`. */
+  /** Resolves once the store answers. Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT`, `STORE_FORMAT`. */
   async ping(): Promise<void> {
-    await this.#link.send([{ name: "hlen", args: [this.#keys.metas] }]);
+    await this.#readMark();
   }
 
   async read(states: readonly StateRead[], metas: readonly string[] = []): Promise<StoreReading> {
@@ -128,9 +131,11 @@ export class RedisOnlineStore implements OnlineStore {
       const keys = indexes.map((i) => this.#keys.state(states[i]!.space, states[i]!.key));
       return { name: "mget", args: keys };
     });
-    if (metas.length > 0) commands.unshift({ name: "hmget", args: [this.#keys.metas, ...metas] });
+    if (metas.length > 0) commands.unshift({ name: "hmget", args: [this.#keys.metas, FORMAT_FIELD, ...metas] });
     const replies = (await this.#readInRounds(commands)) as (Buffer | null)[][];
-    const readMetas = metas.length === 0 ? [] : replies.shift()!.map((bytes) => bytes && ownBytes(bytes));
+    const [mark, ...foundMetas] = metas.length === 0 ? [null] : replies.shift()!;
+    refuseOtherStoreFormat(mark!, this.#keys.metas);
+    const readMetas = foundMetas.map((bytes) => bytes && ownBytes(bytes));
     const readStates = Array.from<StoredState | null>({ length: states.length }).fill(null);
     for (const [batch, values] of replies.entries()) {
       for (const [at, value] of values.entries()) {
@@ -141,6 +146,7 @@ export class RedisOnlineStore implements OnlineStore {
   }
 
   async commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]> {
+    if (!this.#isMarked && (states.length > 0 || metas.length > 0)) await this.#mark();
     const groups = groupByKey(states);
     const batches = this.#link.isCluster
       ? groups
@@ -185,7 +191,7 @@ export class RedisOnlineStore implements OnlineStore {
       const [next, entries] = reply;
       for (let i = 0; i < entries.length; i += 2) {
         const name = entries[i]!.toString();
-        if (name.startsWith(prefix)) found.set(name, ownBytes(entries[i + 1]!));
+        if (name.startsWith(prefix) && name !== FORMAT_FIELD) found.set(name, ownBytes(entries[i + 1]!));
       }
       cursor = next.toString();
       if (cursor === "0") break;
@@ -211,6 +217,25 @@ export class RedisOnlineStore implements OnlineStore {
     return this.#link.close();
   }
 
+  async #readMark(): Promise<Buffer | null> {
+    const replies = await this.#link.send([{ name: "hmget", args: [this.#keys.metas, FORMAT_FIELD] }]);
+    const [[mark]] = replies as [[Buffer | null]];
+    refuseOtherStoreFormat(mark, this.#keys.metas);
+    return mark;
+  }
+
+  /**
+   * Two that find no mark at one moment both set it; whoever reads a place later refuses what is not its own. Writers of two
+   * formats that start at once on an empty store are not told apart by more than that.
+   */
+  async #mark(): Promise<void> {
+    const mark = await this.#readMark();
+    if (mark === null) {
+      await this.#link.send([{ name: "hset", args: [this.#keys.metas, FORMAT_FIELD, storeFormatMark()] }]);
+    }
+    this.#isMarked = true;
+  }
+
   /** Not over another connection than the states: a server that was away may have lost some of them. */
   async #writeMetas(metas: readonly MetaWrite[], connectionsLost: number): Promise<void> {
     const present = new Map(metas.map(({ name, bytes }) => [name, bytes]));
@@ -221,7 +246,9 @@ export class RedisOnlineStore implements OnlineStore {
       else written.push(name, Buffer.from(bytes));
     }
     const commands: RedisCommand[] = [];
-    if (written.length > 0) commands.push({ name: "hset", args: [this.#keys.metas, ...written] });
+    // With the mark: a store that came back empty is marked again before it has a place.
+    const marked = [FORMAT_FIELD, storeFormatMark(), ...written];
+    if (written.length > 0) commands.push({ name: "hset", args: [this.#keys.metas, ...marked] });
     if (removed.length > 0) commands.push({ name: "hdel", args: [this.#keys.metas, ...removed] });
     if (commands.length > 0) await this.#link.sendUnlessLost(commands, connectionsLost);
   }

@@ -4,6 +4,7 @@
  * Kafka's client is loaded when a worker is first asked for: whoever runs none need not have it installed.
  */
 import { randomUUID } from "node:crypto";
+import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
@@ -16,6 +17,7 @@ import { openDuckDb } from "../../offline-store/duckdb.ts";
 import { openPartitionedEvents } from "../../offline-store/partitioned-events.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
 import { openRedisStore } from "../../online-store/redis/redis-store.ts";
+import { markFormat, refuseOtherFormat } from "../folder-format.ts";
 import { DRIFT_SAMPLE_RATE } from "../monitoring/drift-recorder.ts";
 import { FoldedRecorder } from "../monitoring/folded-recorder.ts";
 import { FoldedProfiler } from "../../monitor/quality/folded-profiler.ts";
@@ -57,7 +59,7 @@ export interface KafkaWorker {
 
 const PROFILE_MS = 60_000;
 
-/** Throws `REQUEST_INVALID`, `STORE_UNAVAILABLE`, and what `Worker.start` throws. */
+/** Throws `REQUEST_INVALID`, `DATA_FOLDER_FORMAT`, `STORE_FORMAT`, `STORE_UNAVAILABLE`, and what `Worker.start` throws. */
 export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<KafkaWorker> {
   const { definitions, kafka, onlineUrl, onlinePassword, statesMax, onTrouble, clock = systemClock } = options;
   const { Worker } = await kafkaModules();
@@ -70,8 +72,9 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     for (const one of closing.toReversed()) await one();
   };
   try {
-    await store.ping();
     const { archiveFolder, profileIntervalMs = PROFILE_MS } = options;
+    if (archiveFolder !== undefined) await takeArchive(archiveFolder);
+    await store.ping();
     const tables = archiveFolder === undefined ? null : await openTables(archiveFolder, clock, closing);
     const seen = archiveFolder === undefined ? null : lookAtFolded(archiveFolder, profileIntervalMs > 0, options);
     if (seen !== null) closing.push(() => seen.recorder.close());
@@ -119,6 +122,13 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     await close();
     throw error;
   }
+}
+
+/** Its tables, profiles and samples are in the format of a data folder's. */
+async function takeArchive(folder: string): Promise<void> {
+  await refuseOtherFormat(folder);
+  await mkdir(folder, { recursive: true });
+  await markFormat(folder);
 }
 
 /** Several workers may have the folder. */

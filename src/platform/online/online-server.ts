@@ -26,6 +26,7 @@ import { shadowSight } from "../experiments/shadow-sight.ts";
 import { askedDriftDesk } from "../monitoring/asked-drift-desk.ts";
 import { openOwnedDrift, type OwnedDrift } from "../monitoring/open-drift.ts";
 import { UsageKeeper } from "../monitoring/usage-keeper.ts";
+import { markFormat, refuseOtherFormat } from "../folder-format.ts";
 import { refuseNotRun } from "../not-run.ts";
 import { RespDoors } from "../resp-doors.ts";
 import { MAX_FUTURE_MICROS } from "../runtime-context.ts";
@@ -76,7 +77,7 @@ const JUDGE_MILLIS = 500;
 
 /**
  * Opens it; resolves once the store answers. Throws `DATA_FOLDER_MISSING`, `REGISTRY_CORRUPT`, `STORE_UNAVAILABLE`,
- * `STORE_TIMEOUT`, `REQUEST_INVALID`.
+ * `STORE_TIMEOUT`, `DATA_FOLDER_FORMAT`, `STORE_FORMAT`, `REQUEST_INVALID`.
  */
 export async function openOnlineServer(options: OnlineServerOptions): Promise<OnlineServer> {
   const { dataDir, clock = systemClock, onError = () => {}, definitions = [], driftSampleRate } = options;
@@ -86,6 +87,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
   const close = async (): Promise<void> => {
     for (const one of closers.splice(0).reverse()) await one();
   };
+  await refuseOtherFormat(dataDir);
   try {
     const hear = (): Promise<void> => views.hear(watched.views());
     const registry = options.registry === undefined ? {} : { url: options.registry };
@@ -97,6 +99,7 @@ export async function openOnlineServer(options: OnlineServerOptions): Promise<On
     await hear();
     const servingLog = await openServingLog({ folder: join(dataDir, "serving-log"), sampleRate });
     closers.push(() => servingLog.close());
+    await markFormat(dataDir);
     const drift = openOwnedDrift(dataDir, clock, driftSampleRate, writer);
     closers.push(() => drift.recorder.close());
     const shadows = new ShadowCounts({ dataDir, clock, writer, registry: watched.registry });
