@@ -11,7 +11,7 @@ import type { EntityDefinition, ViewDefinition } from "../src/define/definition.
 import { compileViewFold } from "../src/fold/compile.ts";
 import type { FoldState } from "../src/fold/fold-state.ts";
 import { createReadBuffer } from "../src/fold/view-fold.ts";
-import { HotStates } from "../src/ingest/hot-states.ts";
+import { openHotStates } from "../src/ingest/open-hot-states.ts";
 import { MemoryOnlineStore } from "../src/online-store/memory.ts";
 import { SeededRandom } from "../src/testing/random.ts";
 import { report } from "./report.ts";
@@ -48,7 +48,7 @@ function encodedState(): Uint8Array {
 }
 
 function asTheOwner(): Keeper {
-  const hot = new HotStates({ fold, store, space: "s", epoch: 0, bytesMax: () => Number.POSITIVE_INFINITY });
+  const hot = openHotStates({ fold, store, space: "s", epoch: 0, bytesMax: () => Number.POSITIVE_INFINITY });
   return { state: (key) => hot.get(key) };
 }
 

@@ -6,7 +6,8 @@
  * Pushes of 250 events, one each 50 ms or slower, as case c of the serving benchmark sends them; states of 60 buckets.
  * What is measured is the processor time an event takes, of all threads, for the wall clock of a shared machine says
  * less. "again": accounts whose states are in memory, with tails of every length. "first": mostly accounts whose first event
- * it is since the start, so that their ten states are read from the store.
+ * it is since the start, so that their ten states are read from the store. "vector": all fifty features of the ten views of
+ * an account, states in memory, as a vector reads them; beside it the thirty of the service of case c alone.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,8 +16,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Micros, MICROS_PER_DAY } from "../src/base/micros.ts";
 import type { EntityDefinition, ViewDefinition } from "../src/define/definition.ts";
 import { compileViewFold } from "../src/fold/compile.ts";
+import { createReadBuffer } from "../src/fold/view-fold.ts";
 import { diskStorage } from "../src/ingest/disk-storage.ts";
-import { openSourcePipeline } from "../src/ingest/source-pipeline.ts";
+import { openSourcePipeline, type SourcePipeline } from "../src/ingest/source-pipeline.ts";
 import { TAIL_LIMITS } from "../src/ingest/tail-group.ts";
 import { stateSpace } from "../src/ingest/stored-view.ts";
 import { openLmdbStore } from "../src/online-store/lmdb.ts";
@@ -29,6 +31,9 @@ import { EVENTS_MEDIAN, payments, WIDE_DAYS, wideDefinitions } from "./serving/p
 const BATCH_EVENTS = 250;
 const BATCHES = 40;
 const ROUNDS = 3;
+const VECTORS = 20_000;
+/** Of its five features, those of case c. */
+const READ_SLOTS = [0, 1, 2];
 /** Of what writing every state whole takes. */
 const GOAL = 0.5;
 const CASES = [
@@ -70,8 +75,34 @@ async function fill(store: SharedOnlineStore, accounts: number): Promise<void> {
   }
 }
 
-/** Microseconds of processor time an event. */
-async function measure(folder: string, { accounts, isFirst }: Case, wholeStates: boolean): Promise<number> {
+/** Microseconds of processor time a vector: of all features, and of some of each view. */
+function measureVectors(pipeline: SourcePipeline, accounts: number): readonly [all: number, some: number] {
+  const keys = Array.from({ length: VECTORS }, () => accountKey(random.integer(0, accounts - 1)));
+  const reads = pipeline.runners.map((runner) => ({
+    runner,
+    all: runner.view.fold,
+    some: runner.view.fold.reader(READ_SLOTS),
+    buffer: createReadBuffer(runner.view.fold.features.length),
+  }));
+  const asOf = time.now as Micros;
+  const microsOf = (which: "all" | "some"): number => {
+    const began = process.cpuUsage();
+    for (const key of keys) {
+      for (const each of reads) each[which].read(each.runner.state(key), asOf, each.buffer);
+    }
+    const { user, system } = process.cpuUsage(began);
+    return (user + system) / VECTORS;
+  };
+  return [microsOf("all"), microsOf("some")];
+}
+
+interface Measured {
+  /** Microseconds of processor time. */
+  readonly event: number;
+  readonly vectors: readonly [all: number, some: number];
+}
+
+async function measure(folder: string, { accounts, isFirst }: Case, wholeStates: boolean): Promise<Measured> {
   const store = openLmdbStore({ folder: join(folder, "online") });
   await fill(store, accounts);
   const pipeline = await openSourcePipeline({
@@ -98,9 +129,10 @@ async function measure(folder: string, { accounts, isFirst }: Case, wholeStates:
   }
   await pipeline.drain();
   const { user, system } = process.cpuUsage(began);
+  const vectors = measureVectors(pipeline, accounts);
   await pipeline.close();
   await store.close();
-  return (user + system) / (BATCHES * BATCH_EVENTS);
+  return { event: (user + system) / (BATCHES * BATCH_EVENTS), vectors };
 }
 
 const root = mkdtempSync(join(tmpdir(), "onefold-bench-"));
@@ -111,13 +143,16 @@ try {
   for (const each of CASES) {
     const taken: number[] = [];
     const whole: number[] = [];
+    const vectors: (readonly [number, number])[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       for (const [wholeStates, rounds] of [
         [true, whole],
         [false, taken],
       ] as const) {
         const folder = join(root, `${each.name}-${round}-${wholeStates}`);
-        rounds.push(await measure(folder, each, wholeStates));
+        const measured = await measure(folder, each, wholeStates);
+        rounds.push(measured.event);
+        vectors.push(measured.vectors);
         rmSync(folder, { recursive: true });
       }
     }
@@ -129,6 +164,15 @@ try {
       rounds: taken,
       reference: { name: "every-state-whole", rounds: whole },
       goal: GOAL,
+    });
+    if (each.isFirst) continue;
+    report({
+      bench: "ten-views",
+      case: "vector",
+      unit: "us/vector",
+      better: "lower",
+      rounds: vectors.map(([, some]) => some),
+      reference: { name: "all-features", rounds: vectors.map(([all]) => all) },
     });
   }
 } finally {

@@ -38,6 +38,9 @@ export interface BucketLayout extends Strides {
 /** Cells in front of a bucket's accumulators: first time, last time, number of events. */
 export const BUCKET_HEADER_CELLS = 3;
 
+/** What a list that lies in somebody's cells says of itself there. */
+export const PLACED_LIST_CELLS = 10;
+
 /** The list grows by this many entries between compactions. */
 export const COMPACTION_STEP = 64;
 
@@ -57,10 +60,16 @@ export class BucketList {
   buckets: Cells = { numbers: NO_NUMBERS, objects: [] };
   bucketStart: number = 0;
   bucketCount: number = 0;
+  /** Where in the array there is room for buckets: the first place, and the one behind the last. */
+  #bucketRoom = 0;
+  #bucketRoomEnd = 0;
   /** Raw records, oldest first, from record `rawStart`. */
   raw: Cells = { numbers: NO_NUMBERS, objects: [] };
   rawStart: number = 0;
   rawCount: number = 0;
+  /** The same for raw records. */
+  #rawRoom = 0;
+  #rawRoomEnd = 0;
   /** Length at which the next compaction runs. */
   compactAt: number = COMPACTION_STEP;
   /**
@@ -73,21 +82,78 @@ export class BucketList {
     this.buckets = { numbers: NO_NUMBERS, objects: [] };
     this.bucketStart = 0;
     this.bucketCount = 0;
+    this.#bucketRoom = 0;
+    this.#bucketRoomEnd = 0;
     this.raw = { numbers: NO_NUMBERS, objects: [] };
     this.rawStart = 0;
     this.rawCount = 0;
+    this.#rawRoom = 0;
+    this.#rawRoomEnd = 0;
     this.compactAt = COMPACTION_STEP;
     this.#settledAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** Goes on from a list that was stored, whose cells stand at the beginning of the arrays. */
-  restart(compactAt: number, bucketCount: number, rawCount: number): void {
+  /** Goes on from a list that was stored, whose cells stand at the beginning of arrays of its own. */
+  restart({ stride, rawStride }: BucketLayout, compactAt: number, bucketCount: number, rawCount: number): void {
     this.compactAt = compactAt;
     this.bucketStart = 0;
     this.bucketCount = bucketCount;
+    this.#bucketRoom = 0;
+    this.#bucketRoomEnd = Math.floor(this.buckets.numbers.length / stride);
     this.rawStart = 0;
     this.rawCount = rawCount;
+    this.#rawRoom = 0;
+    this.#rawRoomEnd = Math.floor(this.raw.numbers.length / rawStride);
     this.#settledAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Copies the list into the cells from `from` to `end`, and to `at` what `open` needs. None of it may be objects. */
+  copyTo({ stride, rawStride }: BucketLayout, cells: Float64Array, at: number, from: number, end: number): void {
+    const bucketRoom = Math.ceil(from / stride);
+    const bucketRoomEnd = bucketRoom + this.bucketCount;
+    const rawRoom = Math.ceil((bucketRoomEnd * stride) / rawStride);
+    copyCells(this.buckets.numbers, this.bucketStart * stride, this.bucketCount * stride, cells, bucketRoom * stride);
+    copyCells(this.raw.numbers, this.rawStart * rawStride, this.rawCount * rawStride, cells, rawRoom * rawStride);
+    cells[at] = this.compactAt;
+    cells[at + 1] = bucketRoom;
+    cells[at + 2] = this.bucketCount;
+    cells[at + 3] = bucketRoom;
+    cells[at + 4] = bucketRoomEnd;
+    cells[at + 5] = rawRoom;
+    cells[at + 6] = this.rawCount;
+    cells[at + 7] = rawRoom;
+    // Not what fits in here, as that may be more than where it is moved to.
+    cells[at + 8] = rawRoom + Math.floor((end - from - (this.bucketCount + 1) * stride - rawStride + 2) / rawStride);
+    cells[at + 9] = this.#settledAt;
+  }
+
+  /** Stands from now on for a list that lies in somebody's cells. */
+  open(cells: Float64Array, at: number): void {
+    // Whole numbers that the compiler knows for such: places are reckoned with all the time.
+    this.compactAt = cells[at]! | 0;
+    this.bucketStart = cells[at + 1]! | 0;
+    this.bucketCount = cells[at + 2]! | 0;
+    this.#bucketRoom = cells[at + 3]! | 0;
+    this.#bucketRoomEnd = cells[at + 4]! | 0;
+    this.rawStart = cells[at + 5]! | 0;
+    this.rawCount = cells[at + 6]! | 0;
+    this.#rawRoom = cells[at + 7]! | 0;
+    this.#rawRoomEnd = cells[at + 8]! | 0;
+    this.#settledAt = cells[at + 9]!;
+    this.buckets.numbers = cells;
+    this.raw.numbers = cells;
+  }
+
+  /** Says in the cells where it was opened what it is now; false where it has grown out of them. */
+  settle(cells: Float64Array, at: number): boolean {
+    if (this.buckets.numbers !== cells || this.raw.numbers !== cells) return false;
+    cells[at] = this.compactAt;
+    cells[at + 1] = this.bucketStart;
+    cells[at + 2] = this.bucketCount;
+    cells[at + 5] = this.rawStart;
+    cells[at + 6] = this.rawCount;
+    cells[at + 9] = this.#settledAt;
+    return true;
   }
 
   /**
@@ -193,7 +259,7 @@ export class BucketList {
 
   #insertRaw(layout: BucketLayout, index: number, record: Cells): void {
     const { rawStride, rawObjectStride } = layout;
-    if ((this.rawStart + this.rawCount + 1) * rawStride > this.raw.numbers.length) this.#makeRoomForRaw(layout);
+    if (this.rawStart + this.rawCount >= this.#rawRoomEnd) this.#makeRoomForRaw(layout);
     const { numbers, objects } = this.raw;
     const at = (this.rawStart + index) * rawStride;
     const end = (this.rawStart + this.rawCount) * rawStride;
@@ -212,15 +278,20 @@ export class BucketList {
     const { rawStride, rawObjectStride } = layout;
     const from = this.rawStart * rawStride;
     const to = from + this.rawCount * rawStride;
-    if (this.rawStart > 0 && this.rawStart >= this.rawCount) {
-      this.raw.numbers.copyWithin(0, from, to);
+    const free = this.rawStart - this.#rawRoom;
+    if (free > 0 && free >= this.rawCount) {
+      this.raw.numbers.copyWithin(this.#rawRoom * rawStride, from, to);
     } else {
-      const grown = new Float64Array((this.rawCount + 4 + (this.rawCount >> 2)) * rawStride);
+      const room = this.rawCount + 4 + (this.rawCount >> 2);
+      const grown = new Float64Array(room * rawStride);
       grown.set(this.raw.numbers.subarray(from, to));
       this.raw.numbers = grown;
+      this.#rawRoom = 0;
+      this.#rawRoomEnd = room;
     }
+    // Lists with objects lie in arrays of their own, whose room begins at 0.
     if (rawObjectStride > 0 && this.rawStart > 0) this.raw.objects.splice(0, this.rawStart * rawObjectStride);
-    this.rawStart = 0;
+    this.rawStart = this.#rawRoom;
   }
 
   #insertIntoBuckets(layout: BucketLayout, record: Cells, time: number): void {
@@ -264,18 +335,21 @@ export class BucketList {
   #makeRoomForBuckets(layout: BucketLayout, more: number): void {
     const { stride, objectStride } = layout;
     const { numbers, objects } = this.buckets;
-    if ((this.bucketStart + this.bucketCount + more) * stride <= numbers.length) return;
+    if (this.bucketStart + this.bucketCount + more <= this.#bucketRoomEnd) return;
     const from = this.bucketStart * stride;
     const to = from + this.bucketCount * stride;
-    if ((this.bucketCount + more) * stride * 4 <= numbers.length * 3) {
-      numbers.copyWithin(0, from, to);
+    if ((this.bucketCount + more) * 4 <= (this.#bucketRoomEnd - this.#bucketRoom) * 3) {
+      numbers.copyWithin(this.#bucketRoom * stride, from, to);
     } else {
-      const grown = new Float64Array(Math.max(this.bucketCount + more, this.bucketCount * 2) * stride);
+      const room = Math.max(this.bucketCount + more, this.bucketCount * 2);
+      const grown = new Float64Array(room * stride);
       grown.set(numbers.subarray(from, to));
       this.buckets.numbers = grown;
+      this.#bucketRoom = 0;
+      this.#bucketRoomEnd = room;
     }
     if (objectStride > 0 && this.bucketStart > 0) objects.splice(0, this.bucketStart * objectStride);
-    this.bucketStart = 0;
+    this.bucketStart = this.#bucketRoom;
   }
 
   #compact(layout: BucketLayout, newestTime: number): void {
@@ -396,6 +470,10 @@ export class BucketList {
     this.bucketCount = to - this.bucketStart;
     if (objectStride > 0) objects.length = to * objectStride;
   }
+}
+
+function copyCells(from: Float64Array, at: number, count: number, into: Float64Array, to: number): void {
+  if (count > 0) into.set(from.subarray(at, at + count), to);
 }
 
 function inOneCell(first: number, last: number, hop: number): boolean {

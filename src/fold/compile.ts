@@ -17,17 +17,21 @@ import { emptyState, type FoldState, forget } from "./fold-state.ts";
 import { emptiesAfterMicros } from "./empties-after.ts";
 import { hopForSession, hopForWindow } from "./hop-ladder.ts";
 import { cutSession } from "./session-window.ts";
-import { decodeState, encodeState, hasObjects, lendState } from "./state-codec.ts";
+import { PlacedStates } from "./placed-state.ts";
+import { decodeState, encodeState, hasObjects } from "./state-codec.ts";
 import {
   type CompiledFeature,
   createReadBuffer,
   type FoldEvent,
   type FoldOutcome,
+  type PlacedFold,
   type ReadBuffer,
   Status,
   type ViewFold,
+  type ViewReader,
 } from "./view-fold.ts";
-import { type FeaturePlan, planView, type SessionPlan, type ViewPlan, type WindowPlan } from "./view-plan.ts";
+import type { ReadPlan, SessionPlan, WindowPlan } from "./read-plan.ts";
+import { type FeaturePlan, planView, type ViewPlan } from "./view-plan.ts";
 
 /** A time that does not come. */
 const NEVER: number = Number.POSITIVE_INFINITY;
@@ -52,7 +56,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
   readonly inputColumns: readonly string[];
   readonly eventColumns: readonly string[];
   readonly emptiesAfterMicros: number;
-  readonly isPlain: boolean;
+  readonly placed: PlacedFold<FoldState> | null;
   readonly #plan: ViewPlan;
   readonly #record: EventRecord;
   readonly #keyParts: Value[];
@@ -72,7 +76,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     }));
     this.inputColumns = plan.inputColumns;
     this.eventColumns = plan.eventColumns;
-    this.isPlain = !hasObjects(plan.state);
+    this.placed = hasObjects(plan.state) ? null : new PlacedStates(plan.state);
     this.#record = new EventRecord(plan);
     this.#keyParts = plan.key.map(() => null);
     this.#keyTypes = plan.key.map(({ type }) => type);
@@ -124,7 +128,15 @@ class CompiledViewFold implements ViewFold<FoldState> {
   }
 
   read(state: FoldState | null, asOf: Micros, into: ReadBuffer): void {
-    const plan = this.#plan;
+    this.#read(this.#plan, state, asOf, into);
+  }
+
+  reader(slots: readonly number[]): ViewReader<FoldState> {
+    const plan = this.#plan.readOf(slots);
+    return { read: (state, asOf, into) => this.#read(plan, state, asOf, into) };
+  }
+
+  #read(plan: ReadPlan, state: FoldState | null, asOf: Micros, into: ReadBuffer): void {
     if (state === null || state.eventCount === 0) {
       this.#readNothing(asOf, into);
       return;
@@ -133,7 +145,7 @@ class CompiledViewFold implements ViewFold<FoldState> {
     for (let i = 0; i < plan.lifetimeFeatures.length; i++) {
       this.#put(plan.lifetimeFeatures[i]!, state.lifetime, asOf, age, Number.NEGATIVE_INFINITY, NEVER, into);
     }
-    if (plan.timeWindows.length > 0) this.#readTimeWindows(state, asOf, age, into);
+    if (plan.timeWindows.length > 0) this.#readTimeWindows(plan.timeWindows, state, asOf, age, into);
     for (let i = 0; i < plan.lastWindows.length; i++) this.#readLast(plan.lastWindows[i]!, state, asOf, age, into);
     for (let i = 0; i < plan.sessions.length; i++) this.#readSession(plan.sessions[i]!, state, asOf, age, into);
   }
@@ -142,16 +154,18 @@ class CompiledViewFold implements ViewFold<FoldState> {
     return encodeState(state, this.#plan.state);
   }
 
-  lend(state: FoldState): Uint8Array {
-    return lendState(state, this.#plan.state);
-  }
-
   decode(bytes: Uint8Array, over: FoldState | null = null): FoldState {
     return decodeState(bytes, this.#plan.state, over);
   }
 
-  #readTimeWindows(state: FoldState, asOf: number, age: number, into: ReadBuffer): void {
-    const { timeWindows, state: layout } = this.#plan;
+  #readTimeWindows(
+    timeWindows: readonly WindowPlan[],
+    state: FoldState,
+    asOf: number,
+    age: number,
+    into: ReadBuffer,
+  ): void {
+    const layout = this.#plan.state;
     const { list } = state;
     const { stride, objectStride, rawStride, rawObjectStride } = layout.list;
     const running = this.#running;
@@ -286,7 +300,6 @@ class CompiledViewFold implements ViewFold<FoldState> {
   }
 }
 
-/** Where a window without events starts: a session has not begun. */
 /** A retraction: the state moves on in the log and is otherwise as it was. */
 function moveOn(state: FoldState, { offset, knownTime }: FoldEvent): FoldOutcome {
   state.lastOffset = offset;
@@ -294,6 +307,7 @@ function moveOn(state: FoldState, { offset, knownTime }: FoldEvent): FoldOutcome
   return FOLDED;
 }
 
+/** Where a window without events starts: a session has not begun. */
 function emptyWindowStart(over: Window | null, asOf: number): number {
   if (over?.kind === "time") return asOf - over.micros;
   return over?.kind === "session" ? asOf : Number.NEGATIVE_INFINITY;

@@ -40,19 +40,6 @@ export interface StateLayout {
   readonly viewName: string;
 }
 
-/** What states are encoded in that are lent; it grows with the largest. */
-let lentBytes = new Uint8Array(16 * 1024);
-
-/** As `encodeState`; where no cell is an object, in memory that is used again: good until the next that is lent. */
-export function lendState(state: FoldState, layout: StateLayout): Uint8Array {
-  if (hasObjects(layout)) return encodeState(state, layout);
-  const length = CELLS_AT + cellCount(state, layout) * 8;
-  if (length > lentBytes.length) lentBytes = new Uint8Array(length * 2);
-  const bytes = new Uint8Array(lentBytes.buffer, 0, length);
-  bytes.fill(0, 0, HEAD_BYTES);
-  return encodeInto(bytes, state, layout, null);
-}
-
 export function encodeState(state: FoldState, layout: StateLayout): Uint8Array {
   const { objectStride, rawObjectStride } = layout.list;
   const objects = encodeObjects(state, layout, objectStride, rawObjectStride);
@@ -139,7 +126,7 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, over: FoldSt
   state.lastKnownTime = HEAD[1]!;
   state.lastEventTime = HEAD[2]!;
   state.eventCount = HEAD[3]!;
-  state.list.restart(HEAD[4]!, bucketCount, rawCount);
+  state.list.restart(layout.list, HEAD[4]!, bucketCount, rawCount);
   state.lifetime.objects = objects.lifetime;
   state.list.buckets.objects = objects.buckets;
   state.list.raw.objects = objects.raw;

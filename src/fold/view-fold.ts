@@ -72,7 +72,12 @@ export interface CompiledFeature {
   readonly hopMicros: number;
 }
 
-export interface ViewFold<S extends ViewState = ViewState> {
+export interface ViewReader<S extends ViewState = ViewState> {
+  /** `state` null or empty reads as NOT_FOUND with the empty values. Requires asOf >= state.lastKnownTime. Never throws. */
+  read(state: S | null, asOf: Micros, into: ReadBuffer): void;
+}
+
+export interface ViewFold<S extends ViewState = ViewState> extends ViewReader<S> {
   readonly features: readonly CompiledFeature[];
   /** Source columns (stored ones, not derived) that folding needs, key columns included: for push-down. */
   readonly inputColumns: readonly string[];
@@ -88,19 +93,43 @@ export interface ViewFold<S extends ViewState = ViewState> {
   empty(): S;
   /** Changes `state` in place, or leaves it bit for bit as it was unless the outcome is `folded`. Never throws. */
   fold(state: S, event: FoldEvent): FoldOutcome;
-  /** `state` null or empty reads as NOT_FOUND with the empty values. Requires asOf >= state.lastKnownTime. Never throws. */
-  read(state: S | null, asOf: Micros, into: ReadBuffer): void;
+  /**
+   * `read` of the features in these slots alone, to the bit what `read` gives of them. What stands in other slots afterwards
+   * means nothing.
+   */
+  reader(slots: readonly number[]): ViewReader<S>;
   /** Same state, same bytes: at any batch size, on any Node version. */
   encode(state: S): Uint8Array;
-  /** The same bytes, in memory of the fold: good until it lends any others. */
-  lend(state: S): Uint8Array;
-  /** Whether states are numbers alone: such are encoded, and decoded over others, as fast as they are copied. */
-  readonly isPlain: boolean;
+  /** How states lie in cells of memory that many share; null where there are others than numbers in them. */
+  readonly placed: PlacedFold<S> | null;
   /**
    * Throws `STATE_CODEC` for bytes of another codec version or another definition. Copies what it keeps. Where `over` is
    * given, a state of this fold that nobody needs any more, its memory may be used again for the decoded one.
    */
   decode(bytes: Uint8Array, over?: S | null): S;
+}
+
+/** States that lie in somebody's cells, and are read and folded into where they lie. */
+export interface PlacedFold<S extends ViewState = ViewState> {
+  /** A state that is to stand for such, one after another. */
+  cursor(): S;
+  /** Cells that a state takes, wherever it is put. */
+  cellsMin(state: S): number;
+  /** The same with room for some more events. */
+  cellsWithRoom(state: S): number;
+  /** Copies a state, which may be one that was opened elsewhere, into `size` cells from `at` on, at least `cellsMin`. */
+  put(state: S, cells: Float64Array, at: number, size: number): void;
+  /** Makes a cursor stand for the state that was put there: good while nothing else changes or moves it. */
+  open(cells: Float64Array, at: number, cursor: S): S;
+  /**
+   * To be called once something was folded into a state that was opened there. False where it has grown out of its cells: they hold
+   * nothing of use any more, and the cursor is to be put elsewhere before another is opened.
+   */
+  settle(cursor: S, cells: Float64Array, at: number): boolean;
+  /** Whether a state has anything in these cells. */
+  liesIn(state: S, cells: Float64Array): boolean;
+  /** `lastEventTime` of a state that is not opened for it. */
+  lastEventTime(cells: Float64Array, at: number): number;
 }
 
 /** Whether a window starts exactly where it should: not inside the hop that a merged bucket may have moved it by. */

@@ -17,7 +17,7 @@ import { namesOf, type Value } from "../schema/value.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { BUCKET_HEADER_CELLS, type BucketLayout } from "./bucket-list.ts";
 import { definitionText } from "./canonical-json.ts";
-import { type PlannedAccumulator, sessionKey } from "./cell-group.ts";
+import type { PlannedAccumulator } from "./cell-group.ts";
 import { type CustomPlan, planCells } from "./cell-plan.ts";
 import { planChannels, type RecordPlan } from "./channel-plan.ts";
 import { joinCountsAndSums } from "./count-and-sum.ts";
@@ -26,6 +26,7 @@ import { expressionColumns } from "./expression.ts";
 import type { FeatureReader, PlannedReader } from "./feature-reader.ts";
 import type { LifetimeLayout } from "./fold-state.ts";
 import { hopForWindow, hopsByLength } from "./hop-ladder.ts";
+import { planRead, type ReadPlan, sessionKey } from "./read-plan.ts";
 import { type SessionWindow, sessionWindow } from "./session-window.ts";
 import type { StateLayout } from "./state-codec.ts";
 import { type CheckedFeature, checkView } from "./view-check.ts";
@@ -41,21 +42,7 @@ export interface FeaturePlan {
   readonly movesWithTime: boolean;
 }
 
-/** Features read over one window, and the accumulators they need. */
-export interface WindowPlan {
-  /** Microseconds for a time window and a session's reach, events for a last-n window. */
-  readonly length: number;
-  /** Positions of the features in the view. */
-  readonly features: readonly number[];
-  /** For a time window: also what longer windows need, as one pass serves all. */
-  readonly accumulators: readonly Accumulator[];
-}
-
-export interface SessionPlan extends WindowPlan {
-  readonly session: SessionWindow;
-}
-
-export interface ViewPlan {
+export interface ViewPlan extends ReadPlan {
   readonly viewName: string;
   readonly derived: CompiledDerived;
   readonly record: RecordPlan;
@@ -63,11 +50,8 @@ export interface ViewPlan {
   readonly renamed: readonly { readonly column: number; readonly names: readonly string[] }[];
   readonly customs: readonly CustomPlan[];
   readonly features: readonly FeaturePlan[];
-  readonly lifetimeFeatures: readonly number[];
-  /** Ascending. */
-  readonly timeWindows: readonly WindowPlan[];
-  readonly lastWindows: readonly WindowPlan[];
-  readonly sessions: readonly SessionPlan[];
+  /** What a read of some features alone goes through, by their positions. */
+  readOf(positions: readonly number[]): ReadPlan;
   readonly state: StateLayout;
   /** Row positions and types of the entity's key. */
   readonly key: readonly { readonly column: number; readonly type: SourceDefinition["columns"][number]["type"] }[];
@@ -110,6 +94,7 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
       lifetimeCell === -1 ? [] : [{ objectCell: lifetimeCell, text: states.emptyText }],
     ),
   };
+  const reads = { features, accumulators: cells.windowed.accumulators, timeLengths, lastLengths, sessions };
   const viewName = formatViewName(view);
   const read = view.features.flatMap(({ aggregation }) => columnsOf(aggregation, source));
   const isDerived = (name: string): boolean => source.derived.some((column) => column.name === name);
@@ -130,26 +115,11 @@ export function planView(view: ViewDefinition, source: SourceDefinition, entity:
       ttlMicros: feature.definition.ttlMicros ?? view.ttlMicros ?? Number.POSITIVE_INFINITY,
       movesWithTime: MOVE_WITH_TIME.has(feature.definition.aggregation.fn),
     })),
-    lifetimeFeatures: positionsOf(features, (feature) => feature.over === null),
-    timeWindows: timeLengths.map((length) => ({
-      length,
-      features: positionsOf(features, ({ over }) => over?.kind === "time" && over.micros === length),
-      accumulators: accumulatorsOf(cells.windowed.accumulators, (entry) => entry.longestTimeMicros >= length),
-    })),
-    lastWindows: lastLengths.map((length) => ({
-      length,
-      features: positionsOf(features, ({ over }) => over?.kind === "last" && over.events === length),
-      accumulators: accumulatorsOf(cells.windowed.accumulators, (entry) => entry.lastLengths.has(length)),
-    })),
-    sessions: sessions.map((session) => ({
-      session,
-      length: session.maxMicros,
-      features: positionsOf(
-        features,
-        ({ over }) => over?.kind === "session" && sessionKey(over) === sessionKey(session),
-      ),
-      accumulators: accumulatorsOf(cells.windowed.accumulators, (entry) => entry.sessions.has(sessionKey(session))),
-    })),
+    ...planRead(
+      reads,
+      features.map((_, i) => i),
+    ),
+    readOf: (positions) => planRead(reads, positions),
     state: { lifetime, list, hash: layoutHash(view, source, derived), viewName },
     key,
     inputColumns: derived.storedColumnsFor([...view.key, ...read]),
@@ -184,15 +154,8 @@ function reachesOf(
   return [...hops].map(([length, hop]) => ({ length, hop })).sort((a, b) => a.length - b.length);
 }
 
-function positionsOf(features: readonly CheckedFeature[], wanted: (feature: CheckedFeature) => boolean): number[] {
-  return features.flatMap((feature, i) => (wanted(feature) ? [i] : []));
-}
-
-function accumulatorsOf(
-  planned: readonly PlannedAccumulator[],
-  wanted: (entry: PlannedAccumulator) => boolean = () => true,
-): Accumulator[] {
-  return joinCountsAndSums(planned.filter(wanted).map((entry) => entry.accumulator));
+function accumulatorsOf(planned: readonly PlannedAccumulator[]): Accumulator[] {
+  return joinCountsAndSums(planned.map((entry) => entry.accumulator));
 }
 
 /** Names of the columns that an aggregation reads itself. */

@@ -20,7 +20,8 @@ import type { NewDeadLetter } from "./dead-letters.ts";
 import type { EventLog } from "./event-log.ts";
 import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
-import { HotStates } from "./hot-states.ts";
+import type { HotStates } from "./hot-states.ts";
+import { openHotStates } from "./open-hot-states.ts";
 import type { RebuildPlaces } from "./rebuild-place.ts";
 import { forgetTotals, SpaceTotals } from "./space-totals.ts";
 
@@ -160,7 +161,7 @@ class Rebuild {
     if (upTo <= files.liveEnd) return;
     if (log === null)
       throw new OnefoldError("INTERNAL", `a rebuild up to ${upTo} needs the log behind ${files.liveEnd}`);
-    const hot = new HotStates({ fold: view.fold, store, space, epoch });
+    const hot = openHotStates({ fold: view.fold, store, space, epoch });
     hot.totals = this.#totals;
     const flush = async (): Promise<void> => {
       const { states, committed } = hot.takeWrites();

@@ -417,7 +417,7 @@ export class SourcePipeline {
       store: this.#store,
       source: this.source,
       clock: this.#clock,
-      tailReader: this.#tails.reader,
+      ...this.#tails.sharedBy(view.definition),
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
     });

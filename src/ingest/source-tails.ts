@@ -1,13 +1,16 @@
 /**
- * All tails of one source: a group for each key that its running views have.
+ * All tails of one source: a group for each key that its running views have. And what else such views share.
  */
+import type { ViewDefinition } from "../define/definition.ts";
 import type { MetaWrite, StateWrite } from "../online-store/online-store.ts";
+import { ChangeCounts } from "./change-counts.ts";
+import { EntitySlots } from "./entity-slots.ts";
 import { TailReader, TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { TAIL_LIMITS, TailGroup, tailSpace, tailSpacesOf } from "./tail-group.ts";
 import { storedViews } from "./stored-view.ts";
-import type { ViewRunner } from "./view-runner.ts";
+import type { ViewRunner, ViewRunnerOptions } from "./view-runner.ts";
 
 /** Of a group's tails kept in memory. */
 const BYTES_MAX = 64 * 1024 * 1024;
@@ -21,12 +24,15 @@ export type SourceTailsOptions = Pick<
   "source" | "store" | "wholeStates" | "tailLimits" | "hotBytesMax"
 >;
 
+type Shared = Required<Pick<ViewRunnerOptions, "tailReader" | "slots" | "changes">>;
+
 export class SourceTails {
   readonly #options: SourceTailsOptions;
   /** For runners: of views that are not in a group yet, too. */
   readonly reader: TailReader;
   readonly #writer: TailWriter;
   readonly #groups = new Map<string, TailGroup>();
+  readonly #shared = new Map<string, Shared>();
 
   constructor(options: SourceTailsOptions) {
     this.#options = options;
@@ -49,6 +55,17 @@ export class SourceTails {
       await store.dropSpace(space);
       await store.commitAlone([], [{ name: space, bytes: null }]);
     }
+  }
+
+  /** What runners of views with that key share. */
+  sharedBy({ entity, key }: ViewDefinition): Shared {
+    const name = tailSpace(this.#options.source.name, entity, key);
+    let shared = this.#shared.get(name);
+    if (shared === undefined) {
+      shared = { tailReader: this.reader, slots: new EntitySlots(), changes: new ChangeCounts() };
+      this.#shared.set(name, shared);
+    }
+    return shared;
   }
 
   /** To be called for views that stand where the source does, and once all of one opening are told, `update`. */
@@ -77,6 +94,7 @@ export class SourceTails {
   }
 
   leave(runner: ViewRunner): void {
+    runner.leaveMemory();
     for (const group of this.#groups.values()) group.leave(runner);
     this.update();
   }

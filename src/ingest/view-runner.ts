@@ -25,7 +25,9 @@ import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows } from "./feature-rows.ts";
 import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
-import { HotStates } from "./hot-states.ts";
+import type { EntitySlots } from "./entity-slots.ts";
+import type { HotStates } from "./hot-states.ts";
+import { openHotStates } from "./open-hot-states.ts";
 import { SpaceTotals } from "./space-totals.ts";
 import { readStoredView, stateSpace, type StoredView, viewMetaName } from "./stored-view.ts";
 import type { TailGroup, TailMember } from "./tail-group.ts";
@@ -49,6 +51,9 @@ export interface ViewRunnerOptions {
   /** Of each view: see `HotStatesOptions`. */
   readonly hotBytesMax?: () => number;
   readonly tailReader: TailReader;
+  /** Both shared by the views of the same entities; else its own. */
+  readonly slots?: EntitySlots;
+  readonly changes?: ChangeCounts;
 }
 
 export class ViewRunner implements TailMember {
@@ -59,7 +64,7 @@ export class ViewRunner implements TailMember {
   readonly #letters: FoldLetters;
   readonly #derivation: ViewDerivation | null;
   /** How often an entity's state has changed, or another's states have taken the place of all. */
-  readonly changes: ChangeCounts = new ChangeCounts();
+  readonly changes: ChangeCounts;
   #hot: HotStates;
   #epoch: number;
   #position: number;
@@ -75,6 +80,7 @@ export class ViewRunner implements TailMember {
   constructor(options: ViewRunnerOptions, place?: StoredView) {
     this.#options = options;
     this.view = options.view;
+    this.changes = options.changes ?? new ChangeCounts();
     this.name = formatViewName(options.view.definition);
     this.#letters = new FoldLetters(options.source, options.view.definition, options.view.draft);
     this.#derivation = deriveForView(options.view.definition, options.source);
@@ -164,6 +170,11 @@ export class ViewRunner implements TailMember {
     this.#tails = null;
     this.#tailPlace = null;
     this.#spaceChanged = true;
+  }
+
+  /** To be called once it is run no more. */
+  leaveMemory(): void {
+    this.#hot.leave();
   }
 
   keyOf(event: LogEvent): EntityKey | null {
@@ -260,7 +271,11 @@ export class ViewRunner implements TailMember {
       this.#rows?.folded(key);
     }
     for (const event of run) {
-      for (const key of hit.get(event.offset) ?? []) fold.fold(this.#hot.entry(key).state, event);
+      for (const key of hit.get(event.offset) ?? []) {
+        const entry = this.#hot.entry(key);
+        fold.fold(entry.state, event);
+        this.#hot.markDirty(entry);
+      }
       if (!isRetraction(event) && !takenBack.has(event.offset)) this.#foldOne(event, null, false);
       this.#position = event.offset + 1;
     }
@@ -356,6 +371,7 @@ export class ViewRunner implements TailMember {
         `view ${this.name} cannot switch from ${this.#position} to ${successor.#position}`,
       );
     }
+    this.#hot.leave();
     this.#hot = successor.#hot;
     this.#hot.catchUp = (key, state) => this.#catchUp(key, state);
     // The successor writes its states whole, and those it has not written yet are still to be.
@@ -368,14 +384,15 @@ export class ViewRunner implements TailMember {
   }
 
   #openHot(space: StateSpace, epoch: number): HotStates {
-    const { view, store, clock, hotCountMax, hotBytesMax } = this.#options;
-    const hot = new HotStates({
+    const { view, store, clock, hotCountMax, hotBytesMax, slots } = this.#options;
+    const hot = openHotStates({
       fold: view.fold,
       store,
       space,
       epoch,
       ...(hotCountMax === undefined ? {} : { countMax: hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { bytesMax: hotBytesMax }),
+      ...(slots === undefined ? {} : { slots }),
     });
     hot.catchUp = (key, state) => this.#catchUp(key, state);
     hot.totals = SpaceTotals.open(store, space, clock.now(), () => this.#statesOf(space));

@@ -72,8 +72,8 @@ export function readVector(
   }
   if (asOf - now > context.maxFutureMicros) throw clockBehind(asOf - now, context.maxFutureMicros);
   for (let i = 0; i < views.length; i++) {
-    const { view, buffer } = views[i]!;
-    view.fold.read(states[i]!, asOf, buffer);
+    const { view, buffer, reader } = views[i]!;
+    reader.read(states[i]!, asOf, buffer);
     const fallback = view.fallback?.active ?? null;
     if (fallback !== null) fallBack(view.definition.features, fallback, buffer);
   }

@@ -102,9 +102,9 @@ export class ShadowQueue {
     const micros = (performance.now() - startMs) * 1000;
     // What the functions of its on-demand views threw is theirs to tell when they are served.
     if (plan.program !== null) plan.program.slots.failures.length = 0;
-    const viewMicros = plan.views.map(({ view, buffer }, i) => {
+    const viewMicros = plan.views.map(({ reader, buffer }, i) => {
       const viewMs = performance.now();
-      view.fold.read(vector.states[i]!, vector.asOf, buffer);
+      reader.read(vector.states[i]!, vector.asOf, buffer);
       return (performance.now() - viewMs) * 1000;
     });
     return { plan, vector, micros, viewMicros };

@@ -11,7 +11,7 @@ import {
   type ViewDefinition,
 } from "../define/definition.ts";
 import { serviceId } from "../define/service-version.ts";
-import { createReadBuffer, type ReadBuffer } from "../fold/view-fold.ts";
+import { createReadBuffer, type ReadBuffer, type ViewReader } from "../fold/view-fold.ts";
 import { type AliasMove, aliasesOf, DEFAULT_ALIAS } from "../registry/alias-moves.ts";
 import { parseNamedVersion } from "../registry/named-version.ts";
 import type { Column, ValueType } from "../schema/value.ts";
@@ -31,6 +31,8 @@ export interface PlanView {
   readonly entity: number;
   /** Filled and emptied within one turn, so all requests of the plan share it. */
   readonly buffer: ReadBuffer;
+  /** Of the features that the plan has of it: the buffer's other slots mean nothing. */
+  readonly reader: ViewReader;
 }
 
 /** A feature of a view, as a plan reads it. */
@@ -231,7 +233,7 @@ function compilePlan(
   entity?: EntityDefinition,
 ): VectorPlan {
   const entities: EntityDefinition[] = entity === undefined ? [] : [entity];
-  const views: PlanView[] = [];
+  const views: Omit<PlanView, "reader">[] = [];
   const outputs: PlanOutput[] = [];
   const features = references.map((reference, i): PlanFeature => {
     const name = formatViewName({ name: reference.view, version: reference.version });
@@ -263,6 +265,10 @@ function compilePlan(
   });
   const qualifiedNames = references.map(qualifiedName);
   const vector = createVector(views.length, createSlots(features.length), null);
-  const plan = { service, entities, views, features, qualifiedNames, outputs, program: null, request: [], vector };
+  const planned = views.map((each, i): PlanView => {
+    const slots = features.flatMap(({ view, slot }) => (view === i ? [slot] : []));
+    return { ...each, reader: each.view.fold.reader(slots) };
+  });
+  const plan = { service, entities, views: planned, features, qualifiedNames, outputs, program: null, request: [], vector };
   return { ...plan, isStandIn: false };
 }

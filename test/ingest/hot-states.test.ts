@@ -4,7 +4,8 @@ import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import type { FoldState } from "../../src/fold/fold-state.ts";
 import { count, entity, stream, t, view } from "../../src/index.ts";
-import { HotStates } from "../../src/ingest/hot-states.ts";
+import type { HotStates } from "../../src/ingest/hot-states.ts";
+import { openHotStates } from "../../src/ingest/open-hot-states.ts";
 import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
 import { MemoryOnlineStore, SeededRandom } from "../../src/testing/index.ts";
 import { firstSeed } from "../first-seed.ts";
@@ -30,7 +31,7 @@ function hotStates(
     reads.push(key);
     return get(space, key);
   };
-  return { hot: new HotStates({ fold, store, space: SPACE, epoch: 0, countMax, bytesMax }), store, reads };
+  return { hot: openHotStates({ fold, store, space: SPACE, epoch: 0, countMax, bytesMax }), store, reads };
 }
 
 function click(hot: HotStates<FoldState>, key: string, offset: number): void {

@@ -1,0 +1,395 @@
+/**
+ * Memory for states of one view that are numbers alone, outside the heap, where the garbage collector does not look: a
+ * state as objects costs it more than all that is in it, and a million of them hold everything up for seconds. States
+ * are read and folded into where they lie (`PlacedFold`).
+ *
+ *     chunk:  head, state | head, state | (one that has grown out of its room) | ...   filled from the left
+ *     head:   cells of both, slot of the entity, flags, encoded size, time of the last event as it was counted
+ *
+ * Chunks are filled one after another. Once there may be no more of them the oldest is filled anew: what was used since
+ * it was put there stays, as long as that is no more than half of the chunk, and the rest is let go. A state that the
+ * store does not have as it is stays in any case. Such that there is no place for, and those larger than a chunk, are
+ * guests: they have chunks of their own, beyond what there may be, until the store has them.
+ */
+import type { PlacedFold, ViewState } from "../fold/view-fold.ts";
+import { NO_SLOT } from "./entity-slots.ts";
+
+/** Of a place: its cell; above it is its chunk. */
+const PLACE_BITS = 17;
+const CHUNK_CELLS_MAX: number = 2 ** PLACE_BITS;
+/** A chunk is no more than this part of all, so that what is let go at once is little. */
+const CHUNKS_MIN = 16;
+const CHUNK_ENTRIES_MAX = 8192;
+/** What an entry takes beside its cells, in the tables of entities. */
+const ENTRY_CELLS = 12;
+const HEAD_CELLS = 5;
+/** Of chunks that are filled anew for a state: where most of what there is has to stay, looking at all takes long. */
+const CHUNKS_TRIED_MAX = 2;
+const NOT_THERE = -1;
+
+/** Cells of a head. */
+const SIZE = 0;
+const SLOT = 1;
+const FLAGS = 2;
+const STORED_BYTES = 3;
+const COUNTED_TIME = 4;
+
+export const USED = 1;
+/** Changed since the last flush began. */
+export const DIRTY = 2;
+/** Changed in a way that the store will know only once the state is written whole: its tail does not say it. */
+export const WHOLE = 4;
+/** Part of a commit under way. */
+export const FLUSHING = 8;
+const STAYS: number = DIRTY | FLUSHING;
+
+export interface PlacedMemoryOptions<S extends ViewState> {
+  readonly placed: PlacedFold<S>;
+  readonly countMax: number;
+  /** Asked each time, as it may change. */
+  readonly bytesMax: () => number;
+  /** Told of each state that is let go to make room. */
+  letGo(slot: number): void;
+}
+
+class Chunk {
+  cells: Float64Array;
+  readonly isOfGuests: boolean;
+  end = 0;
+  count = 0;
+  /** Cells of the states that are in it. */
+  live = 0;
+
+  constructor(cells: Float64Array, isOfGuests: boolean) {
+    this.cells = cells;
+    this.isOfGuests = isOfGuests;
+  }
+}
+
+export class PlacedMemory<S extends ViewState> {
+  readonly #options: PlacedMemoryOptions<S>;
+  readonly #chunkCells: number;
+  readonly #chunkEntries: number;
+  /** By slot: chunk and first cell. */
+  #places = new Int32Array(1024).fill(NOT_THERE);
+  readonly #chunks: (Chunk | null)[] = [];
+  readonly #freeChunks: number[] = [];
+  /** Those that are not of guests, as numbers of chunks. */
+  readonly #main: number[] = [];
+  #filling = -1;
+  #fillingGuests = -1;
+  /** In `#main`, the one that is to be filled anew next. */
+  #oldest = 0;
+  /** How many chunks there might be when one was last filled anew. */
+  #fullAt = 0;
+  #mainCount = 0;
+  #guestCount = 0;
+  /** Cells of a chunk that was filled anew, for the next. */
+  #spare: Float64Array | null = null;
+  readonly #mover: S;
+  /** Of the state that was found or put last. */
+  #cells: Float64Array = new Float64Array(0);
+  #at = 0;
+
+  constructor(options: PlacedMemoryOptions<S>) {
+    const { countMax, bytesMax, placed } = options;
+    this.#options = options;
+    this.#chunkCells = Math.max(ENTRY_CELLS, Math.min(CHUNK_CELLS_MAX, Math.floor(bytesMax() / 8 / CHUNKS_MIN)));
+    this.#chunkEntries = Math.max(1, Math.min(CHUNK_ENTRIES_MAX, Math.floor(countMax / CHUNKS_MIN)));
+    this.#mover = placed.cursor();
+  }
+
+  get count(): number {
+    return this.#mainCount + this.#guestCount;
+  }
+
+  /** Whether what is put takes the place of others, or of ones that were let go together for it and more. */
+  get isFull(): boolean {
+    return this.#fullAt >= this.#chunksMax;
+  }
+
+  /** Whether there is a state of the entity; what is said below of "the state" is from now on said of it. */
+  find(slot: number): boolean {
+    if (slot < 0 || slot >= this.#places.length) return false;
+    const place = this.#places[slot]!;
+    if (place === NOT_THERE) return false;
+    this.#cells = this.#chunks[chunkOf(place)]!.cells;
+    this.#at = cellOf(place);
+    return true;
+  }
+
+  /** The state, used; good as `PlacedFold.open` says, and until anything is put. */
+  open(cursor: S): S {
+    this.#cells[this.#at + FLAGS] = this.flags | USED;
+    return this.#options.placed.open(this.#cells, this.#at + HEAD_CELLS, cursor);
+  }
+
+  /** As `PlacedFold.settle`. */
+  settle(cursor: S): boolean {
+    return this.#options.placed.settle(cursor, this.#cells, this.#at + HEAD_CELLS);
+  }
+
+  get flags(): number {
+    return this.#cells[this.#at + FLAGS]! | 0;
+  }
+
+  set flags(flags: number) {
+    this.#cells[this.#at + FLAGS] = flags;
+  }
+
+  /** Encoded size of the state when it was last read or written; 0 where it never was. */
+  get storedBytes(): number {
+    return this.#cells[this.#at + STORED_BYTES]!;
+  }
+
+  set storedBytes(bytes: number) {
+    this.#cells[this.#at + STORED_BYTES] = bytes;
+  }
+
+  /** Of its last event, as the totals count it. */
+  get countedTime(): number {
+    return this.#cells[this.#at + COUNTED_TIME]!;
+  }
+
+  set countedTime(time: number) {
+    this.#cells[this.#at + COUNTED_TIME] = time;
+  }
+
+  get lastEventTime(): number {
+    return this.#options.placed.lastEventTime(this.#cells, this.#at + HEAD_CELLS);
+  }
+
+  /** Whether a state that is there is a guest. */
+  isGuest(slot: number): boolean {
+    return this.#chunks[chunkOf(this.#places[slot]!)]!.isOfGuests;
+  }
+
+  /**
+   * Puts a state in place of the one that was there, whose head it takes over. False where there is no room for it:
+   * then nothing is changed. As a guest there always is, and nothing is let go for it. One that is there must be one
+   * that stays.
+   */
+  put(slot: number, state: S, isGuest: boolean): boolean {
+    const size = HEAD_CELLS + this.#options.placed.cellsWithRoom(state);
+    const number = isGuest ? this.#chunkForGuest(size, state) : this.#chunkFor(size, state);
+    if (number === NOT_THERE) return false;
+    const { cells, end } = this.#chunks[number]!;
+    const former = this.find(slot) ? this.#places[slot]! : NOT_THERE;
+    cells[end + FLAGS] = former === NOT_THERE ? 0 : this.#cells[this.#at + FLAGS]!;
+    cells[end + STORED_BYTES] = former === NOT_THERE ? 0 : this.#cells[this.#at + STORED_BYTES]!;
+    cells[end + COUNTED_TIME] = former === NOT_THERE ? Number.NEGATIVE_INFINITY : this.#cells[this.#at + COUNTED_TIME]!;
+    this.#add(number, slot, size);
+    this.#options.placed.put(state, cells, end + HEAD_CELLS, size - HEAD_CELLS);
+    // Not before: what was put may lie there.
+    if (former !== NOT_THERE) this.#leave(former);
+    this.find(slot);
+    return true;
+  }
+
+  remove(slot: number): void {
+    const place = this.#places[slot]!;
+    this.#places[slot] = NOT_THERE;
+    this.#leave(place);
+  }
+
+  /** Slots of all states that are there, none of which is from now on. */
+  takeSlots(): number[] {
+    const slots: number[] = [];
+    for (const [slot, place] of this.#places.entries()) if (place !== NOT_THERE) slots.push(slot);
+    for (const slot of slots) this.remove(slot);
+    return slots;
+  }
+
+  /** A place whose state is nobody's, or elsewhere by now. */
+  #leave(place: number): void {
+    const number = chunkOf(place);
+    const chunk = this.#chunks[number]!;
+    const at = cellOf(place);
+    chunk.cells[at + SLOT] = NO_SLOT;
+    chunk.live -= chunk.cells[at + SIZE]!;
+    chunk.count--;
+    if (!chunk.isOfGuests) {
+      this.#mainCount--;
+      return;
+    }
+    this.#guestCount--;
+    if (chunk.count > 0) return;
+    if (number === this.#fillingGuests) chunk.end = 0;
+    else this.#free(number);
+  }
+
+  #add(number: number, slot: number, size: number): void {
+    const chunk = this.#chunks[number]!;
+    if (slot >= this.#places.length) this.#makeRoomForSlot(slot);
+    this.#places[slot] = placeOf(number, chunk.end);
+    chunk.cells[chunk.end + SIZE] = size;
+    chunk.cells[chunk.end + SLOT] = slot;
+    chunk.end += size;
+    chunk.live += size;
+    chunk.count++;
+    if (chunk.isOfGuests) this.#guestCount++;
+    else this.#mainCount++;
+  }
+
+  #makeRoomForSlot(slot: number): void {
+    const grown = new Int32Array(2 * slot).fill(NOT_THERE);
+    grown.set(this.#places);
+    this.#places = grown;
+  }
+
+  get #chunksMax(): number {
+    return Math.max(1, Math.floor(this.#options.bytesMax() / 8 / this.#chunkCells));
+  }
+
+  #hasRoom({ count, end }: Chunk, size: number): boolean {
+    return count < this.#chunkEntries && end + size + (count + 1) * ENTRY_CELLS <= this.#chunkCells;
+  }
+
+  #chunkFor(size: number, state: S): number {
+    if (size + ENTRY_CELLS > this.#chunkCells) return NOT_THERE;
+    const max = this.#chunksMax;
+    const { countMax } = this.#options;
+    while (this.#main.length > max) this.#turnIntoGuests(this.#main.pop()!);
+    if (this.#filling !== -1 && this.#mainCount < countMax && this.#hasRoom(this.#chunks[this.#filling]!, size)) {
+      return this.#filling;
+    }
+    if (this.#main.length === 0 || (this.#main.length < max && this.#mainCount < countMax)) {
+      this.#filling = this.#newChunk(this.#takeCells(state), false);
+      this.#main.push(this.#filling);
+      return this.#filling;
+    }
+    this.#fullAt = max;
+    // One that others have left may have had nothing to let go, and one whose states all stay has no room.
+    for (let tries = 0; tries < CHUNKS_TRIED_MAX; tries++) {
+      this.#oldest = (this.#oldest + 1) % this.#main.length;
+      const number = this.#main[this.#oldest]!;
+      const oldest = this.#chunks[number]!;
+      this.#fillAnew(number, 0.5, state);
+      if (!this.#hasRoom(oldest, size) || this.#mainCount >= countMax) this.#fillAnew(number, 0, state);
+      if (!this.#hasRoom(oldest, size) || this.#mainCount >= countMax) continue;
+      this.#filling = number;
+      return number;
+    }
+    return NOT_THERE;
+  }
+
+  /** `state` is yet to be copied, and may lie in a chunk that was filled anew for it. */
+  #takeCells(state: S): Float64Array {
+    const spare = this.#spare;
+    if (spare === null || this.#options.placed.liesIn(state, spare)) {
+      return new Float64Array(this.#chunkCells);
+    }
+    this.#spare = null;
+    return spare;
+  }
+
+  #chunkForGuest(size: number, state: S): number {
+    const present = this.#fillingGuests === -1 ? null : this.#chunks[this.#fillingGuests]!;
+    if (present !== null && hasRoomForGuest(present, size)) return this.#fillingGuests;
+    const last = this.#fillingGuests;
+    const cells = size > this.#chunkCells ? new Float64Array(size) : this.#takeCells(state);
+    this.#fillingGuests = this.#newChunk(cells, true);
+    if (present !== null && present.count === 0) this.#free(last);
+    return this.#fillingGuests;
+  }
+
+  #newChunk(cells: Float64Array, isOfGuests: boolean): number {
+    const number = this.#freeChunks.pop() ?? this.#chunks.length;
+    this.#chunks[number] = new Chunk(cells, isOfGuests);
+    return number;
+  }
+
+  #free(number: number): void {
+    const { cells } = this.#chunks[number]!;
+    if (cells.length === this.#chunkCells) this.#spare = cells;
+    this.#chunks[number] = null;
+    this.#freeChunks.push(number);
+  }
+
+  /** Where there is less memory than there was: what stays is there until the store has it. */
+  #turnIntoGuests(number: number): void {
+    const { cells, end } = this.#chunks[number]!;
+    if (number === this.#filling) this.#filling = -1;
+    let staying = 0;
+    const guests = new Chunk(cells, true);
+    guests.end = end;
+    for (let at = 0; at < end; at += cells[at + SIZE]!) {
+      const slot = cells[at + SLOT]!;
+      if (slot === NO_SLOT) continue;
+      this.#mainCount--;
+      if ((cells[at + FLAGS]! & STAYS) === 0) {
+        cells[at + SLOT] = NO_SLOT;
+        this.#places[slot] = NOT_THERE;
+        this.#options.letGo(slot);
+        continue;
+      }
+      staying++;
+      guests.live += cells[at + SIZE]!;
+    }
+    guests.count = staying;
+    this.#guestCount += staying;
+    if (staying === 0) this.#free(number);
+    else this.#chunks[number] = guests;
+  }
+
+  /**
+   * Moves together what stays, and what was used, where that is no more than such a share of the chunk. Where no more
+   * than half of it is anyone's, nobody is let go as long as there is any share.
+   */
+  #fillAnew(number: number, keptShare: number, state: S): void {
+    const chunk = this.#chunks[number]!;
+    const { cells, end } = chunk;
+    const into = this.#takeCells(state);
+    const cellsMax = this.#chunkCells * keptShare;
+    const countMax = this.#chunkEntries * keptShare;
+    const keepsAll = chunk.live <= cellsMax && chunk.count <= countMax;
+    chunk.cells = into;
+    chunk.end = 0;
+    chunk.live = 0;
+    this.#mainCount -= chunk.count;
+    chunk.count = 0;
+    for (let at = 0; at < end; at += cells[at + SIZE]!) {
+      const slot = cells[at + SLOT]!;
+      if (slot === NO_SLOT) continue;
+      const flags = cells[at + FLAGS]!;
+      const size = cells[at + SIZE]!;
+      const isKept = keepsAll || ((flags & USED) !== 0 && chunk.end + size <= cellsMax && chunk.count < countMax);
+      if (isKept || (flags & STAYS) !== 0) this.#move(number, cells, at);
+      else {
+        this.#places[slot] = NOT_THERE;
+        this.#options.letGo(slot);
+      }
+    }
+    this.#spare = cells;
+  }
+
+  /** To the end of a chunk, into no more room than the state had. */
+  #move(number: number, cells: Float64Array, at: number): void {
+    const { placed } = this.#options;
+    const chunk = this.#chunks[number]!;
+    const to = chunk.end;
+    const state = placed.open(cells, at + HEAD_CELLS, this.#mover);
+    const size = Math.min(cells[at + SIZE]!, HEAD_CELLS + placed.cellsWithRoom(state));
+    this.#add(number, cells[at + SLOT]!, size);
+    chunk.cells[to + FLAGS] = cells[at + FLAGS]! & ~USED;
+    chunk.cells[to + STORED_BYTES] = cells[at + STORED_BYTES]!;
+    chunk.cells[to + COUNTED_TIME] = cells[at + COUNTED_TIME]!;
+    placed.put(state, chunk.cells, to + HEAD_CELLS, size - HEAD_CELLS);
+  }
+}
+
+function hasRoomForGuest({ cells, end }: Chunk, size: number): boolean {
+  return end + size <= (end === 0 ? cells.length : Math.min(cells.length, CHUNK_CELLS_MAX));
+}
+
+function placeOf(chunk: number, cell: number): number {
+  return (chunk << PLACE_BITS) | cell;
+}
+
+function chunkOf(place: number): number {
+  return place >>> PLACE_BITS;
+}
+
+function cellOf(place: number): number {
+  return place & (CHUNK_CELLS_MAX - 1);
+}

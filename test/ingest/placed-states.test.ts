@@ -1,0 +1,186 @@
+/**
+ * States that are read and folded into where they lie: to the byte what folding them as objects gives, in whatever
+ * memory, however it moves them, and whoever shares the numbers of entities.
+ */
+import { describe, expect, it } from "vitest";
+import type { ViewDefinition } from "../../src/define/definition.ts";
+import { compileViewFold } from "../../src/fold/compile.ts";
+import type { FoldState } from "../../src/fold/fold-state.ts";
+import { lastEventTimeIn } from "../../src/fold/state-codec.ts";
+import { createReadBuffer, type ViewFold } from "../../src/fold/view-fold.ts";
+import { EntitySlots } from "../../src/ingest/entity-slots.ts";
+import type { HotStates } from "../../src/ingest/hot-states.ts";
+import { openHotStates } from "../../src/ingest/open-hot-states.ts";
+import { SpaceTotals } from "../../src/ingest/space-totals.ts";
+import {
+  generatedEntity,
+  type GeneratedEvent,
+  generatedSource,
+  MemoryOnlineStore,
+  randomEvents,
+  randomView,
+  SeededRandom,
+} from "../../src/testing/index.ts";
+import { firstSeed } from "../first-seed.ts";
+
+const FIRST_SEED = firstSeed();
+const ROUNDS = 12;
+const KEYS = Array.from({ length: 40 }, (_, i) => `k${i}`);
+
+/** A view's states as its owner keeps them, beside the same as objects, each by itself. */
+interface Kept {
+  readonly fold: ViewFold<FoldState>;
+  readonly hot: HotStates<FoldState>;
+  readonly wanted: Map<string, FoldState>;
+}
+
+function viewOfNumbers(random: SeededRandom): ViewDefinition {
+  for (;;) {
+    const view = randomView(random, random.pick(["basic", "basic", "summaries", "sessions"]));
+    if (compileViewFold(view, generatedSource, generatedEntity).placed !== null) return view;
+  }
+}
+
+function foldOne({ fold, hot, wanted }: Kept, event: GeneratedEvent): void {
+  let state = wanted.get(event.key);
+  if (state === undefined) state = fold.empty();
+  const expected = fold.fold(state, event).kind;
+  if (expected === "folded") wanted.set(event.key, state);
+  const entry = hot.entry(event.key);
+  const { kind } = fold.fold(entry.state, event);
+  if (kind !== expected) throw new Error(`an event is ${kind}, not ${expected}`);
+  if (kind === "folded") hot.markDirty(entry);
+}
+
+function check({ fold, hot, wanted }: Kept, key: string): void {
+  const state = hot.get(key);
+  const expected = wanted.get(key) ?? null;
+  if (state === null || expected === null) {
+    if (state !== expected) throw new Error(`${key} is there, or is not, against what was folded`);
+    return;
+  }
+  if (Buffer.compare(fold.encode(state), fold.encode(expected)) !== 0) throw new Error(`${key} has other bytes`);
+  const [read, wantedRead] = [createReadBuffer(fold.features.length), createReadBuffer(fold.features.length)];
+  const asOf = expected.lastKnownTime as Parameters<ViewFold["read"]>[1];
+  fold.read(state, asOf, read);
+  fold.read(expected, asOf, wantedRead);
+  expect(read).toEqual(wantedRead);
+}
+
+async function runRound(seed: number): Promise<void> {
+  const random = new SeededRandom(seed);
+  const store = new MemoryOnlineStore();
+  const slots = new EntitySlots();
+  let bytesMax = random.integer(5000, 400_000);
+  const countMax = random.oneIn(3) ? random.integer(1, 60) : 1e6;
+  const kept = Array.from({ length: 3 }, (_, i): Kept => {
+    const fold = compileViewFold(viewOfNumbers(random), generatedSource, generatedEntity);
+    const options = { fold, store, epoch: 0, countMax, bytesMax: () => bytesMax, slots };
+    const hot = openHotStates({ ...options, space: `v${i}` });
+    hot.totals = SpaceTotals.empty(`v${i}`, 0);
+    return { fold, hot, wanted: new Map() };
+  });
+  let committing: (() => Promise<void>) | null = null;
+  for (const event of randomEvents(random, random.pick([200, 1000, 1000, 4000]), KEYS)) {
+    for (const one of kept) foldOne(one, event);
+    if (random.oneIn(3)) check(random.pick(kept), random.pick(KEYS));
+    if (random.oneIn(300)) bytesMax = random.integer(5000, 400_000);
+    if (random.oneIn(200)) {
+      const { hot, fold, wanted } = random.pick(kept);
+      const [key, state] = random.pick([...wanted]);
+      hot.markDirty(hot.replace(key, fold.decode(fold.encode(state))));
+    }
+    if (!random.oneIn(25)) continue;
+    if (committing !== null) await committing();
+    const taken = kept.map(({ hot }) => hot.takeWrites());
+    committing = async () => {
+      await store.commitAlone(
+        taken.flatMap(({ states }) => states),
+        [],
+      );
+      for (const { committed } of taken) committed();
+    };
+  }
+  await committing?.();
+  for (const { hot } of kept) {
+    const { states, committed } = hot.takeWrites();
+    await store.commitAlone(states, []);
+    committed();
+    expect(hot.dirtyCount + hot.wholeCount).toBe(0);
+    expect(hot.count).toBeLessThanOrEqual(countMax);
+  }
+  for (const one of kept) for (const key of KEYS) check(one, key);
+  for (const { hot, wanted, fold } of kept) {
+    const stored = [...store.scan(hot.space)];
+    expect(stored.map(({ key }) => key).sort()).toEqual([...wanted.keys()].sort());
+    for (const { key, bytes } of stored) expect(Buffer.compare(bytes, fold.encode(wanted.get(key)!))).toBe(0);
+    expect(hot.totals!.entities).toBe(stored.filter(({ bytes }) => Number.isFinite(lastEventTimeIn(bytes))).length);
+    expect(hot.totals!.bytes).toBe(stored.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  }
+  kept[0]!.hot.leave();
+  for (const key of KEYS) {
+    check(kept[0]!, key);
+    check(kept[1]!, key);
+  }
+  for (const { hot } of kept) hot.leave();
+  expect(slots.count).toBe(0);
+}
+
+describe("placed states", () => {
+  it("are to the byte what folding them as objects gives, wherever they lie", async () => {
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + ROUNDS; seed++) {
+      try {
+        await runRound(seed);
+      } catch (cause) {
+        throw new Error(`seed ${seed}`, { cause });
+      }
+    }
+  });
+
+  it("are kept however large, until the store has them", async () => {
+    const store = new MemoryOnlineStore();
+    const random = new SeededRandom(FIRST_SEED);
+    const definition = { ...viewOfNumbers(random), exactEvents: 128 };
+    const fold = compileViewFold(definition, generatedSource, generatedEntity);
+    const hot = openHotStates({ fold, store, space: "v", epoch: 0, bytesMax: () => 100 });
+    const kept = { fold, hot, wanted: new Map<string, FoldState>() };
+    for (const event of randomEvents(random, 2000, KEYS)) foldOne(kept, event);
+    for (const key of KEYS) check(kept, key);
+    const { states, committed } = hot.takeWrites();
+    await store.commitAlone(states, []);
+    committed();
+    expect(hot.count).toBe(0);
+    for (const key of KEYS) check(kept, key);
+  });
+
+  it("stay where there is room for all, and what is asked for again and again where there is none", async () => {
+    const store = new MemoryOnlineStore();
+    const fold = compileViewFold(
+      { ...viewOfNumbers(new SeededRandom(FIRST_SEED)), forgetAfterMicros: 1e15 as never },
+      generatedSource,
+      generatedEntity,
+    );
+    const [event] = randomEvents(new SeededRandom(FIRST_SEED), 1);
+    const bytesMax = 400_000;
+    const hot = openHotStates({ fold, store, space: "v", epoch: 0, bytesMax: () => bytesMax });
+    const state = fold.empty();
+    // Of a view whose predicates refuse it: any state does.
+    fold.fold(state, event!);
+    const bytes = fold.encode(state);
+    const asked: string[] = [];
+    store.lend = (_, key) => {
+      asked.push(key);
+      return bytes;
+    };
+    for (let i = 0; i < 100; i++) hot.get(`u${i}`);
+    asked.length = 0;
+    for (let i = 0; i < 100; i++) hot.get(`u${i}`);
+    expect(asked).toEqual([]);
+    for (let i = 100; i < 20_000; i++) {
+      hot.get(`u${i}`);
+      hot.get("u0");
+    }
+    expect(asked.filter((key) => key === "u0")).toEqual([]);
+    expect(hot.count * bytes.length).toBeLessThan(bytesMax);
+  });
+});
