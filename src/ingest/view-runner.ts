@@ -19,7 +19,7 @@ import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { MetaWrite, LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
-import { ChangeCounts } from "./change-counts.ts";
+import { type ChangeCounts, sharedCounts } from "./change-counts.ts";
 import type { RefoldedRun } from "./correction-run.ts";
 import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows } from "./feature-rows.ts";
@@ -59,7 +59,7 @@ export class ViewRunner implements TailMember {
   readonly #letters: FoldLetters;
   readonly #derivation: ViewDerivation | null;
   /** How often an entity's state has changed, or another's states have taken the place of all. */
-  readonly changes: ChangeCounts = new ChangeCounts();
+  readonly changes: ChangeCounts;
   #hot: HotStates;
   #epoch: number;
   #position: number;
@@ -76,6 +76,7 @@ export class ViewRunner implements TailMember {
     this.#options = options;
     this.view = options.view;
     this.name = formatViewName(options.view.definition);
+    this.changes = sharedCounts(options.store, options.source.name, options.view.entity.name);
     this.#letters = new FoldLetters(options.source, options.view.definition, options.view.draft);
     this.#derivation = deriveForView(options.view.definition, options.source);
     const stored = place ?? readStoredView(options.store, this.name);
