@@ -9,6 +9,7 @@
 import { formatMicros, type Micros, MICROS_PER_SECOND } from "../base/micros.ts";
 import { Status, STATUS_NAMES, type StatusCode } from "../fold/view-fold.ts";
 import type { Value, ValueType } from "../schema/value.ts";
+import { AnswerBytes } from "./answer-bytes.ts";
 
 /** What Feast calls a status; it has none for an error. */
 export function feastStatus(status: StatusCode): string {
@@ -78,9 +79,14 @@ export class FeastColumn {
   }
 
   /** `last` is of the column before it. */
-  text(last: StatusesText): string {
-    const statuses = last.of(this.#statuses);
-    return `{"values":[${this.#values.join(",")}],"statuses":${statuses},"event_timestamps":${this.times.text()}}`;
+  writeTo(out: AnswerBytes, last: StatusesText): void {
+    out.text('{"values":[');
+    out.text(this.#values.join(","));
+    out.text('],"statuses":');
+    out.text(last.of(this.#statuses));
+    out.text(',"event_timestamps":');
+    out.text(this.times.text());
+    out.text("}");
   }
 }
 
@@ -106,9 +112,14 @@ function listOf(texts: readonly string[]): string {
   return texts.length === 0 ? "[]" : `["${texts.join('","')}"]`;
 }
 
-export function feastAnswer(columns: readonly FeastColumn[]): string {
-  const names = JSON.stringify(columns.map((column) => column.name));
+export function feastAnswer(columns: readonly FeastColumn[]): AnswerBytes {
+  const out = new AnswerBytes();
+  out.text(`{"metadata":{"feature_names":${JSON.stringify(columns.map((column) => column.name))}},"results":[`);
   const statuses = new StatusesText();
-  const results = columns.map((column) => column.text(statuses));
-  return `{"metadata":{"feature_names":${names}},"results":[${results.join(",")}]}`;
+  for (const [i, column] of columns.entries()) {
+    if (i > 0) out.text(",");
+    column.writeTo(out, statuses);
+  }
+  out.text("]}");
+  return out;
 }

@@ -28,6 +28,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
       path: "/get-online-features",
       summary: "Feast's wire: features of many entities, by column",
       reads: "wide-json",
+      isHot: true,
       schemas: {
         body: {
           type: "object",

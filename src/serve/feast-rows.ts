@@ -14,6 +14,7 @@ import type { FeatureReader, VectorAsk } from "./feature-reader.ts";
 import type { FetchedStates } from "./ports.ts";
 import type { RouteAnswer } from "./route.ts";
 import { VECTORS_PER_TURN } from "./vector-batch.ts";
+import { JSON_TYPE } from "./wire-answer.ts";
 
 /** Lists of equal length by column. */
 export type FeastColumns = Readonly<Record<string, readonly unknown[]>>;
@@ -82,10 +83,15 @@ export class FeastRows {
   }
 
   #answer(): RouteAnswer {
+    const out = feastAnswer([...this.#keyResults, ...this.#ask.outputs.columns]);
     return {
       status: 200,
-      contentType: "application/json; charset=utf-8",
-      body: feastAnswer([...this.#keyResults, ...this.#ask.outputs.columns]),
+      // Text and no data: it may hold a NaN, which JSON has no word for.
+      contentType: JSON_TYPE,
+      get body(): unknown {
+        return out.whole().toString();
+      },
+      jsonBytes: () => out.lend(),
     };
   }
 

@@ -324,7 +324,7 @@ function send(reply: FastifyReply, answer: WireAnswer): FastifyReply {
     .headers(headers)
     .code(status)
     .header("content-type", contentType)
-    .send(encoded ?? text);
+    .send(encoded?.bytes ?? text);
 }
 
 /** Fastify's own refusals under the platform's codes. */

@@ -8,7 +8,7 @@ import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
-import { AnswerBytes } from "./answer-bytes.ts";
+import { AnswerBytes, lentBytes } from "./answer-bytes.ts";
 import { chosenOf, type ChosenVector, isExperiment, type NamedPlan } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ReadOptions } from "./feature-vector.ts";
@@ -132,7 +132,7 @@ function addKeptOrRead(reader: FeatureReader, { plan, keys, consumer }: Element,
   const { as_of, ...others } = answerMetadata(plan, vector, { full: false, token: false });
   const before = `,"features":${featuresText(plan, vector)},"metadata":{"as_of":"`;
   const after = `",${JSON.stringify(others).slice(1)}}`;
-  const bytes = Buffer.from(before + after);
+  const bytes = lentBytes(before + after);
   reader.keepAnswer(asked, { plan, keys, bytes, split: Buffer.byteLength(before) });
   out.text(before);
   out.text(as_of as string);
@@ -147,12 +147,11 @@ function begun({ head }: Batch): AnswerBytes {
 
 function ended({ startMs, clock }: Batch, out: AnswerBytes): RouteAnswer {
   out.text(`],"metadata":${JSON.stringify(answerTiming(startMs, clock))}}`);
-  const bytes = out.whole();
   return {
     status: 200,
     get body(): unknown {
-      return JSON.parse(bytes.toString()) as unknown;
+      return JSON.parse(out.whole().toString()) as unknown;
     },
-    jsonBytes: () => bytes,
+    jsonBytes: () => out.lend(),
   };
 }

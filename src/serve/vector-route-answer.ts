@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
+import { lentBytes } from "./answer-bytes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { featuresText } from "./features-text.ts";
 import { ASCII, type Asked } from "./kept-answers.ts";
@@ -76,7 +77,7 @@ class VectorRouteAnswer implements RouteAnswer {
     const { plan, keys, reader, options } = this.#read;
     if (!isPlain(options)) return;
     const text = this.#before + this.#after;
-    const bytes = Buffer.from(text);
+    const bytes = lentBytes(text);
     const isAscii = bytes.length === text.length;
     const split = isAscii ? this.#before.length : Buffer.byteLength(this.#before);
     reader.keepAnswer(asked, { plan, keys, bytes, split, note: isAscii ? ASCII : 0 });

@@ -12,10 +12,11 @@ import { isAscii } from "node:buffer";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../../base/diagnostics.ts";
+import { parseWideJson } from "../../schema/json-text.ts";
 import type { BehindReads } from "../behind-reads.ts";
 import { refuseBytes } from "../refuse-bytes.ts";
 import { bodyText } from "../request-body.ts";
-import type { Route, RouteAnswer, WireAnswer } from "../route.ts";
+import type { LentBytes, Route, RouteAnswer, WireAnswer } from "../route.ts";
 import { type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
 import type { AnswerWriter } from "./answer-writer.ts";
 import type { HotHead, HotRoutes } from "./hot-routes.ts";
@@ -202,7 +203,7 @@ export class FastConnection {
       }
       let body: unknown;
       if (head.bodyBytes > 0) {
-        body = parseJson(allAscii ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
+        body = parseJson(head.hot.route, allAscii ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
       }
       if (body === NOT_JSON || !head.hot.bodyIsValid(body)) return this.#handOver(bytes, start);
       start = end;
@@ -294,7 +295,7 @@ export class FastConnection {
 
   #put(route: Route, startMs: number, answer: WireAnswer): void {
     const { text, encoded } = answer;
-    const bodyBytes = encoded?.length ?? answer.bytes ?? Buffer.byteLength(text);
+    const bodyBytes = encoded?.bytes.length ?? answer.bytes ?? Buffer.byteLength(text);
     this.#out += this.#context.writer.write(answer, bodyBytes, this.#context.isClosing);
     if (encoded === undefined) this.#outIsAscii &&= bodyBytes === text.length;
     else this.#write(encoded);
@@ -323,7 +324,7 @@ export class FastConnection {
   }
 
   /** What was put together so far, and these bytes behind it, in one go. */
-  #write(behind?: Buffer): void {
+  #write(behind?: LentBytes): void {
     const socket = this.#socket;
     if (behind !== undefined) socket.cork();
     // What is all ASCII is the same in latin1, which is written without a conversion.
@@ -331,8 +332,10 @@ export class FastConnection {
     this.#out = "";
     this.#outIsAscii = true;
     if (behind === undefined) return;
-    socket.write(behind);
+    socket.write(behind.bytes);
     socket.uncork();
+    // Else what the kernel did not take is still to be sent from there.
+    if (socket.writableLength === 0) behind.giveBack();
   }
 
   #handOver(bytes: Buffer, start: number): void {
@@ -370,9 +373,10 @@ export class FastConnection {
   }
 }
 
-function parseJson(body: string | Buffer): unknown {
+function parseJson({ reads }: Route, body: string | Buffer): unknown {
   try {
-    return JSON.parse(typeof body === "string" ? body : bodyText(body));
+    const text = typeof body === "string" ? body : bodyText(body);
+    return reads === "wide-json" ? parseWideJson(text) : JSON.parse(text);
   } catch {
     // The ordinary server finds the fault and names its place.
     return NOT_JSON;
