@@ -132,8 +132,9 @@ function addKeptOrRead(reader: FeatureReader, { plan, keys, consumer }: Element,
   const { as_of, ...others } = answerMetadata(plan, vector, { full: false, token: false });
   const before = `,"features":${featuresText(plan, vector)},"metadata":{"as_of":"`;
   const after = `",${JSON.stringify(others).slice(1)}}`;
-  const bytes = lentBytes(before + after);
-  reader.keepAnswer(asked, { plan, keys, bytes, split: Buffer.byteLength(before) });
+  reader.keepAnswer(asked, { plan, keys }, () => {
+    return { bytes: lentBytes(before + after), split: Buffer.byteLength(before) };
+  });
   out.text(before);
   out.text(as_of as string);
   out.text(after);

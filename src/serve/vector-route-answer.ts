@@ -76,11 +76,13 @@ class VectorRouteAnswer implements RouteAnswer {
   keep(asked: Asked): void {
     const { plan, keys, reader, options } = this.#read;
     if (!isPlain(options)) return;
-    const text = this.#before + this.#after;
-    const bytes = lentBytes(text);
-    const isAscii = bytes.length === text.length;
-    const split = isAscii ? this.#before.length : Buffer.byteLength(this.#before);
-    reader.keepAnswer(asked, { plan, keys, bytes, split, note: isAscii ? ASCII : 0 });
+    reader.keepAnswer(asked, { plan, keys }, () => {
+      const text = this.#before + this.#after;
+      const bytes = lentBytes(text);
+      const isAscii = bytes.length === text.length;
+      const split = isAscii ? this.#before.length : Buffer.byteLength(this.#before);
+      return { bytes, split, note: isAscii ? ASCII : 0 };
+    });
   }
 }
 

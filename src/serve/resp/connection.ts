@@ -79,7 +79,7 @@ export class Connection {
     socket.on("data", (chunk: Buffer) => {
       if (this.#isOver) return;
       this.#parser.write(chunk);
-      if (!this.#isRunning) void this.#run();
+      if (!this.#isRunning && !this.#answerAsBefore()) void this.#run();
     });
     socket.on("end", () => this.finish());
     socket.on("timeout", () => this.#dropIfStuck());
@@ -99,6 +99,15 @@ export class Connection {
   destroy(): void {
     this.#isOver = true;
     this.#socket.destroy();
+  }
+
+  /** Whether all that came is requests that were answered before, and their answers are on their way. */
+  #answerAsBefore(): boolean {
+    if (!this.session.isAuthenticated || this.#isInputOver || this.session.isEnding) return false;
+    while (this.#out.length <= SHORT_BYTES_MAX && this.#before.answerNext());
+    if (!this.#parser.letGo() || !this.#mayBeSentLater()) return false;
+    this.#sendLater();
+    return true;
   }
 
   /**
@@ -139,10 +148,7 @@ export class Connection {
     }
     this.#isRunning = false;
     if (!this.#mayBeSentLater()) this.#send();
-    else if (this.#out.length > 0 && !this.#isSendDue) {
-      this.#isSendDue = true;
-      this.#house.behindReads.add(this);
-    }
+    else this.#sendLater();
     if (this.#isOver) this.#parser.dispose();
     else if (this.session.isEnding || this.#isInputOver) this.#end();
     else if (this.#socket.isPaused()) this.#socket.resume();
@@ -253,6 +259,12 @@ export class Connection {
     if (this.#isRunning || this.#isOver) return;
     this.#send();
     if (this.#isBlocked()) void this.#run();
+  }
+
+  #sendLater(): void {
+    if (this.#out.length === 0 || this.#isSendDue) return;
+    this.#isSendDue = true;
+    this.#house.behindReads.add(this);
   }
 
   #mayBeSentLater(): boolean {
