@@ -2,22 +2,17 @@
  * Feast's HTTP wire, as its own client speaks it (`online_store: {type: remote}`): features by column, and
  * rows pushed by column. A caller's fault is answered with a 4xx that this client does not retry.
  */
-import { setImmediate } from "node:timers/promises";
 import { namesOf } from "../schema/value.ts";
 import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
-import type { EntityDefinition, SourceDefinition } from "../define/definition.ts";
-import { requestRow } from "../vector/request-row.ts";
-import { serviceKeys } from "./entity-input.ts";
-import { chosenOf, type ChosenVector, type NamedPlan } from "./experiment-plan.ts";
-import { FeastColumn, feastAnswer } from "./feast-answer.ts";
+import type { SourceDefinition } from "../define/definition.ts";
+import type { NamedPlan } from "./experiment-plan.ts";
 import { FeastOutputs } from "./feast-outputs.ts";
-import type { FeatureReader, VectorAsk } from "./feature-reader.ts";
+import { type FeastColumns, FeastRows } from "./feast-rows.ts";
+import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer } from "./route.ts";
 import { BATCH_MAX, VECTORS_PER_TURN } from "./vector-batch.ts";
-
-type Columns = Readonly<Record<string, readonly unknown[]>>;
 
 const columnsSchema: JsonSchema = {
   type: "object",
@@ -33,6 +28,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
       path: "/get-online-features",
       summary: "Feast's wire: features of many entities, by column",
       reads: "wide-json",
+      isHot: true,
       schemas: {
         body: {
           type: "object",
@@ -69,7 +65,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
         answers: { ...errors, 200: { type: "null" }, 429: errorSchema },
       },
       handle: async (request) => {
-        const { push_source_name: name, df } = request.body as { push_source_name: string; df: Columns };
+        const { push_source_name: name, df } = request.body as { push_source_name: string; df: FeastColumns };
         return pushColumns(ports, sourceNamed(ports, name), df);
       },
     },
@@ -90,7 +86,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
         answers: { ...errors, 200: { type: "null" }, 429: errorSchema },
       },
       handle: async (request) => {
-        const { feature_view_name: name, df } = request.body as { feature_view_name: string; df: Columns };
+        const { feature_view_name: name, df } = request.body as { feature_view_name: string; df: FeastColumns };
         return pushColumns(ports, sourceOfView(ports, name), df);
       },
     },
@@ -98,17 +94,18 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
 }
 
 interface OnlineFeaturesRequest {
-  readonly entities: Columns;
+  readonly entities: FeastColumns;
   readonly features?: readonly string[];
   readonly feature_service?: string | null;
   readonly full_feature_names?: boolean;
 }
 
-async function answerOnlineFeatures(
+/** In the turn that asks, where states are read in it and there are not many rows. */
+function answerOnlineFeatures(
   reader: FeatureReader,
   body: OnlineFeaturesRequest,
   consumer: string,
-): Promise<RouteAnswer> {
+): RouteAnswer | Promise<RouteAnswer> {
   const { entities, features = [], feature_service: service } = body;
   const fullNames = body.full_feature_names === true;
   const isService = service !== undefined && service !== null && service !== "";
@@ -122,50 +119,13 @@ async function answerOnlineFeatures(
       where: "entities",
     });
   }
-  const keyColumns = keyColumnsOf(plan.entities).filter(({ name }) => Object.hasOwn(entities, name));
-  const keyResults = keyColumns.map(({ name }) => new FeastColumn(name));
   const outputs = new FeastOutputs(plan, isService && fullNames);
-  const givenAt = (row: number): Record<string, unknown> =>
-    Object.fromEntries(Object.entries(entities).map(([name, values]) => [name, values[row]]));
-  const vectors = (): VectorAsk[] => Array.from({ length: rowCount }, (_, row) => checkRow(plan, givenAt(row), row));
-  const states = reader.fetch === null ? null : await reader.fetch(vectors());
-  for (let row = 0; row < rowCount; row++) {
-    if (row > 0 && row % VECTORS_PER_TURN === 0) await setImmediate();
-    const given = givenAt(row);
-    const { keys, ...chosen } = checkRow(plan, given, row);
-    const vector = reader.read(chosen.plan, keys, { ...chosen, consumer, ...(states === null ? {} : { states }) });
-    for (const [i, { name, type }] of keyColumns.entries()) {
-      const shown = type.name === "int64" ? String(given[name]) : JSON.stringify(given[name]);
-      keyResults[i]!.add(shown, "PRESENT", null);
-    }
-    outputs.add(chosen.plan, vector, chosen.exposure);
-  }
-  return {
-    status: 200,
-    contentType: "application/json; charset=utf-8",
-    body: feastAnswer([...keyResults, ...outputs.columns]),
-  };
+  const rows = new FeastRows({ plan, entities, rowCount, reader, consumer, outputs });
+  if (reader.fetch !== null) return reader.fetch(rows.vectors()).then((states) => rows.answerInTurns(states));
+  return rowCount <= VECTORS_PER_TURN ? rows.answer() : rows.answerInTurns();
 }
 
-function checkRow(plan: NamedPlan, given: Readonly<Record<string, unknown>>, row: number): ChosenVector {
-  try {
-    const keys = serviceKeys(plan.entities, given);
-    const wanted = plan.request.filter(({ name }) => Object.hasOwn(given, name));
-    const data = Object.fromEntries(wanted.map(({ name }) => [name, given[name]]));
-    return chosenOf(plan, keys, requestRow(plan.request, data));
-  } catch (error) {
-    if (!(error instanceof OnefoldError)) throw error;
-    const where = `entities, row ${row}${error.where === undefined ? "" : `, ${error.where}`}`;
-    throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
-  }
-}
-
-function keyColumnsOf(entities: readonly EntityDefinition[]): EntityDefinition["keys"] {
-  const columns = entities.flatMap((entity) => entity.keys);
-  return columns.filter(({ name }, i) => columns.findIndex((other) => other.name === name) === i);
-}
-
-function rowCountOf(columns: Columns, where: string): number {
+function rowCountOf(columns: FeastColumns, where: string): number {
   const lists = Object.entries(columns);
   const [first] = lists;
   if (first === undefined) throw new OnefoldError("REQUEST_INVALID", `${where} has no columns`, { where });
@@ -200,7 +160,7 @@ function sourceOfView(ports: ServePorts, name: string): SourceDefinition {
  * Rows of the columns go in as events. Feast's own columns are fitted: `event_timestamp` stands for the source's
  * time where the source has no such column, and `created` is left out where it has none.
  */
-async function pushColumns(ports: ServePorts, source: SourceDefinition, df: Columns): Promise<RouteAnswer> {
+async function pushColumns(ports: ServePorts, source: SourceDefinition, df: FeastColumns): Promise<RouteAnswer> {
   const rowCount = rowCountOf(df, "df");
   const declared = new Set(source.columns.flatMap(namesOf));
   const timeNames = source.columns.filter(({ name }) => name === source.eventTime).flatMap(namesOf);

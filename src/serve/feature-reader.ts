@@ -48,17 +48,15 @@ export interface FeatureReader {
   findAnswer(asked: Asked): KeptAnswer | null;
   /**
    * Keeps an answer to be found, where it may be: it was made of what the plan read for these keys in this turn, of
-   * the values and statuses alone. `note` and `split` are given back with it.
+   * the values and statuses alone. `made` is asked within the call, and only where the answer is kept.
    */
-  keepAnswer(asked: Asked, made: MadeAnswer): void;
+  keepAnswer(asked: Asked, of: VectorAsk, made: () => MadeAnswer): void;
   /** One vector of a service; `entities` as in `serviceKeys`, `request` as in `requestRow`. */
   vector(service: string, entities: unknown, request?: unknown, options?: ReadOptions): FeatureVector;
 }
 
-/** An answer, and what it was made of. */
+/** An answer; `note` and `split` are given back with it. */
 export interface MadeAnswer {
-  readonly plan: VectorPlan;
-  readonly keys: readonly EntityKey[];
   readonly bytes: Uint8Array;
   readonly note?: number;
   readonly split?: number;
@@ -69,7 +67,8 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
   const featurePlans = new Map<string, VectorPlan>();
   /** By name, once it was asked for; null before. */
   let experiments: Map<string, ExperimentPlan | null> | null = null;
-  const kept = new KeptAnswers(ports.keptVectorsBytesMax ?? 0);
+  const keptBytesMax = ports.keptVectorsBytesMax ?? 0;
+  const kept = new KeptAnswers(keptBytesMax);
   const { sight } = ports;
   const fetch: FeatureReader["fetch"] =
     ports.fetch === undefined ? null : (vectors) => ports.fetch!(vectors.flatMap(asksOf));
@@ -184,9 +183,10 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       publish(found.plan, found.statuses, startMs, true, asked.consumer ?? "");
       return found;
     },
-    keepAnswer: (asked, { plan, keys, bytes, note = 0, split = 0 }) => {
+    keepAnswer: (asked, { plan, keys }, made) => {
       // One that is sampled is recorded each time it is served.
-      if (!isKeepable(plan) || isSampled(plan, keys)) return;
+      if (keptBytesMax === 0 || !isKeepable(plan) || isSampled(plan, keys)) return;
+      const { bytes, note = 0, split = 0 } = made();
       kept.keep(asked, { plan, keys, asOf: plan.vector.asOf, until: stableUntil(plan), note, split }, bytes);
     },
     vector: (service, entities, request, options) => {

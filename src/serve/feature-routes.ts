@@ -15,12 +15,11 @@ import {
   type RouteRequest,
   type WireAnswer,
 } from "./route.ts";
-import { answerEach, BATCH_MAX, batchRouteAnswer } from "./vector-batch.ts";
+import { answerBatch, BATCH_MAX } from "./vector-batch.ts";
 import {
   answerOptionQuerySchemas,
   answerOptions,
   answerOptionSchemas,
-  answerTiming,
   featuresSchema,
   metadataSchema,
 } from "./vector-answer.ts";
@@ -163,17 +162,22 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           },
         },
       },
-      handle: async (request) => {
+      handle: (request) => {
         const startMs = performance.now();
         const body = request.body as FeatureQuery & { entity_ids: readonly unknown[] };
         const plan = reader.featurePlan(body.entity_type, names(body));
-        const results = await answerEach(reader, plan, answerOptions(request), {
+        return answerBatch({
+          reader,
+          named: plan,
+          options: answerOptions(request),
+          clock: ports.clock,
+          startMs,
+          head: { entity_type: body.entity_type },
           inputs: body.entity_ids,
           inputName: "entity_ids",
           keysOf: (id) => [entityKey(plan.entities[0]!, id)],
           label: (id) => ({ entity_id: id }),
         });
-        return batchRouteAnswer({ entity_type: body.entity_type }, results, answerTiming(startMs, ports.clock));
       },
     },
   ];

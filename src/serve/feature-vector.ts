@@ -143,10 +143,15 @@ function fallbackOf(views: VectorPlan["views"], feature: PlanFeature): Fallback 
   return views[feature.view]!.view.fallback?.active ?? null;
 }
 
-/** Effective time of the newest event folded for a feature's entity in its view; null where it is unseen. */
-export function eventTimeOf(plan: VectorPlan, vector: FeatureVector, feature: number): Micros | null {
-  const time = vector.states[plan.features[feature]!.view]?.lastEventTime ?? Number.NEGATIVE_INFINITY;
+/** Effective time of the newest event folded for the entity of one of the plan's views; null where it is unseen. */
+export function eventTimeIn({ states }: FeatureVector, view: number): Micros | null {
+  const time = states[view]?.lastEventTime ?? Number.NEGATIVE_INFINITY;
   return time === Number.NEGATIVE_INFINITY ? null : (time as Micros);
+}
+
+/** The same by a feature of the view. */
+export function eventTimeOf(plan: VectorPlan, vector: FeatureVector, feature: number): Micros | null {
+  return eventTimeIn(vector, plan.features[feature]!.view);
 }
 
 /** Of an output: of the feature it is, or the oldest among those it is computed from. */

@@ -317,9 +317,14 @@ function sendError(reply: FastifyReply, thrown: unknown, onError: OnServerError)
   return send(reply, wireError(thrown, onError, `${method} ${url.split("?", 1)[0]}`));
 }
 
-function send(reply: FastifyReply, { status, headers, contentType, text, code }: WireAnswer): FastifyReply {
+function send(reply: FastifyReply, answer: WireAnswer): FastifyReply {
+  const { status, headers, contentType, text, encoded, code } = answer;
   if (code !== null) errorCodes.set(reply.request, code);
-  return reply.headers(headers).code(status).header("content-type", contentType).send(text);
+  return reply
+    .headers(headers)
+    .code(status)
+    .header("content-type", contentType)
+    .send(encoded?.bytes ?? text);
 }
 
 /** Fastify's own refusals under the platform's codes. */

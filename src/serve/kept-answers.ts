@@ -11,14 +11,17 @@
  * another in a ring; a new one takes the place of the oldest. A table finds them by a hash of what was asked,
  * `WAYS` for each of its rows.
  *
- *     words of 8 bytes: from | until | 5 of Int32 fields | count of each view | cell of each view, two a word |
+ *     words of 8 bytes: from | until | 5 of Int32 fields | counts | cell of each count, two a word |
  *     what was asked, and the answer, byte by byte
+ *
+ * Views of one entity may count its changes together: then there is one count for all of them.
  */
 import type { Clock } from "../base/clock.ts";
 import type { Micros } from "../base/micros.ts";
 import { textHash } from "../base/text-hash.ts";
 import type { StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
+import type { StateChanges } from "./ports.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 /** What was asked: bytes, as the characters of `text` in [start, end), in a space of their own. */
@@ -98,7 +101,7 @@ export class KeptAnswers {
   #head = 0;
   #tail = 0;
   #lapEnd = 0;
-  #plans: VectorPlan[] = [];
+  #plans: CountedPlan[] = [];
   #planNumbers = new Map<VectorPlan, number>();
   #statusLists: (readonly StatusCode[])[] = [];
   #statusNumbers = new Map<string, number>();
@@ -128,15 +131,14 @@ export class KeptAnswers {
     const { numbers, fields } = memory;
     const now = clock.now();
     if (now < numbers[at]! || now >= numbers[at + 1]!) return null;
-    const plan = this.#plans[fields[2 * at + PLAN]!]!;
-    const { views } = plan;
+    const { plan, counted } = this.#plans[fields[2 * at + PLAN]!]!;
     const counts = at + HEADER_WORDS;
-    const cells = 2 * (counts + views.length);
-    for (let i = 0; i < views.length; i++) {
-      if (views[i]!.view.changes!.of(fields[cells + i]!) !== numbers[counts + i]!) return null;
+    const cells = 2 * (counts + counted.length);
+    for (let i = 0; i < counted.length; i++) {
+      if (counted[i]!.changes.of(fields[cells + i]!) !== numbers[counts + i]!) return null;
     }
     const found = this.#found;
-    const start = 8 * (counts + views.length + ((views.length + 1) >> 1)) + fields[2 * at + ASKED_BYTES]!;
+    const start = 8 * (at + headWords(counted)) + fields[2 * at + ASKED_BYTES]!;
     found.asOf = now;
     found.plan = plan;
     found.statuses = this.#statusLists[fields[2 * at + STATUSES]!]!;
@@ -154,14 +156,15 @@ export class KeptAnswers {
    */
   keep(asked: Asked, read: KeptRead, answer: Uint8Array): void {
     const { plan, keys, asOf, until } = read;
-    const { views } = plan;
-    const askedBytes = asked.end - asked.start;
-    const headWords = HEADER_WORDS + views.length + ((views.length + 1) >> 1);
-    const words = headWords + Math.ceil((askedBytes + answer.length) / 8);
-    if (words > this.#words * ENTRY_SHARE || until <= asOf) return;
-    for (let i = 0; i < views.length; i++) if (views[i]!.view.changes === undefined) return;
-    for (let i = asked.start; i < asked.end; i++) if (asked.text.charCodeAt(i) > 0xff) return;
+    if (until <= asOf) return;
     if (this.#plans.length >= PLANS_MAX || this.#statusLists.length >= STATUS_LISTS_MAX) this.clear();
+    const planNumber = this.#planNumber(plan);
+    if (planNumber === NONE) return;
+    const { counted } = this.#plans[planNumber]!;
+    const askedBytes = asked.end - asked.start;
+    const words = headWords(counted) + Math.ceil((askedBytes + answer.length) / 8);
+    if (words > this.#words * ENTRY_SHARE) return;
+    for (let i = asked.start; i < asked.end; i++) if (asked.text.charCodeAt(i) > 0xff) return;
     const statuses = this.#statusNumber(plan.vector.statuses);
     const memory = (this.#memory ??= new Memory(this.#words));
     const hash = hashOf(asked);
@@ -183,18 +186,18 @@ export class KeptAnswers {
     fields[2 * at + ASKED_BYTES] = askedBytes;
     fields[2 * at + ANSWER_BYTES] = answer.length;
     fields[2 * at + SPLIT] = read.split;
-    fields[2 * at + PLAN] = this.#planNumber(plan);
+    fields[2 * at + PLAN] = planNumber;
     fields[2 * at + STATUSES] = statuses;
     fields[2 * at + NOTE] = read.note;
     const counts = at + HEADER_WORDS;
-    const cells = 2 * (counts + views.length);
-    for (let i = 0; i < views.length; i++) {
-      const { view, entity } = views[i]!;
-      const cell = view.changes!.cellOf(keys[entity]!);
-      numbers[counts + i] = view.changes!.of(cell);
+    const cells = 2 * (counts + counted.length);
+    for (let i = 0; i < counted.length; i++) {
+      const { changes, entity } = counted[i]!;
+      const cell = changes.cellOf(keys[entity]!);
+      numbers[counts + i] = changes.of(cell);
       fields[cells + i] = cell;
     }
-    const start = 8 * (at + headWords);
+    const start = 8 * (at + headWords(counted));
     for (let i = 0; i < askedBytes; i++) bytes[start + i] = asked.text.charCodeAt(asked.start + i);
     bytes.set(answer, start + askedBytes);
   }
@@ -262,9 +265,14 @@ export class KeptAnswers {
     }
   }
 
+  /** `NONE` where the house cannot tell when its states change. */
   #planNumber(plan: VectorPlan): number {
     let number = this.#planNumbers.get(plan);
-    if (number === undefined) this.#planNumbers.set(plan, (number = this.#plans.push(plan) - 1));
+    if (number !== undefined) return number;
+    const counted = countedOf(plan);
+    if (counted === null) return NONE;
+    number = this.#plans.push({ plan, counted }) - 1;
+    this.#planNumbers.set(plan, number);
     return number;
   }
 
@@ -276,6 +284,32 @@ export class KeptAnswers {
     this.#statusNumbers.set(text, number);
     return number;
   }
+}
+
+/** Where changes of one of a plan's entities are counted. */
+interface Counted {
+  readonly changes: StateChanges;
+  /** Index of the entity in the plan's entities. */
+  readonly entity: number;
+}
+
+interface CountedPlan {
+  readonly plan: VectorPlan;
+  readonly counted: readonly Counted[];
+}
+
+function countedOf({ views }: VectorPlan): Counted[] | null {
+  const counted: Counted[] = [];
+  for (const { view, entity } of views) {
+    const { changes } = view;
+    if (changes === undefined) return null;
+    if (!counted.some((one) => one.changes === changes && one.entity === entity)) counted.push({ changes, entity });
+  }
+  return counted;
+}
+
+function headWords({ length }: readonly Counted[]): number {
+  return HEADER_WORDS + length + ((length + 1) >> 1);
 }
 
 /** The block, seen as what each part of it is, and the table. Its pages are taken from the system as they are written. */
@@ -300,12 +334,11 @@ class Memory {
   }
 }
 
-function isAsked({ fields, bytes }: Memory, at: number, plans: readonly VectorPlan[], asked: Asked): boolean {
+function isAsked({ fields, bytes }: Memory, at: number, plans: readonly CountedPlan[], asked: Asked): boolean {
   const { space, text, start, end } = asked;
   const length = end - start;
   if (fields[2 * at + SPACE] !== space || fields[2 * at + ASKED_BYTES] !== length) return false;
-  const views = plans[fields[2 * at + PLAN]!]!.views.length;
-  const from = 8 * (at + HEADER_WORDS + views + ((views + 1) >> 1));
+  const from = 8 * (at + headWords(plans[fields[2 * at + PLAN]!]!.counted));
   for (let i = 0; i < length; i++) if (bytes[from + i] !== text.charCodeAt(start + i)) return false;
   return true;
 }

@@ -27,6 +27,8 @@ export interface RouteAnswer {
   readonly body: unknown;
   /** `JSON.stringify(body)`, where a route can write that faster; `body` is not looked at then. */
   readonly jsonText?: () => string;
+  /** The same as bytes, where a route puts those together itself. */
+  readonly jsonBytes?: () => LentBytes;
   /** Keeps the answer under the bytes that asked for it, for the route's `repeat`; to be called in the turn that made it. */
   readonly keep?: (asked: Asked) => void;
   readonly contentType?: string;
@@ -35,13 +37,21 @@ export interface RouteAnswer {
   readonly stream?: Readable;
 }
 
+/** Bytes in memory that whoever sends them may give back, at most once, when they are sent and nobody reads them any more. */
+export interface LentBytes {
+  readonly bytes: Buffer;
+  giveBack(): void;
+}
+
 /** What goes over the wire for an answer; `wire-answer.ts` makes it. */
 export interface WireAnswer {
   readonly status: number;
   /** Beside content-type and what the protocol itself adds. */
   readonly headers: Readonly<Record<string, string>>;
   readonly contentType: string;
+  /** Empty where it is bytes already. */
   readonly text: string;
+  readonly encoded?: LentBytes;
   /** Of the text in UTF-8, where it is known. */
   readonly bytes?: number;
   /** Of an error answer. */

@@ -9,8 +9,8 @@ import { chosenOf } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
-import { answerEach, BATCH_MAX, batchRouteAnswer } from "./vector-batch.ts";
-import { answerOptions, answerOptionSchemas, answerTiming, featuresSchema, metadataSchema } from "./vector-answer.ts";
+import { answerBatch, BATCH_MAX } from "./vector-batch.ts";
+import { answerOptions, answerOptionSchemas, featuresSchema, metadataSchema } from "./vector-answer.ts";
 import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
@@ -121,19 +121,24 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
           },
         },
       },
-      handle: async (request) => {
+      handle: (request) => {
         const startMs = performance.now();
         const body = request.body as { entities: readonly unknown[]; request?: unknown; fit?: number };
-        const plan = reader.named(request.params["name"]!, body.fit);
+        const named = reader.named(request.params["name"]!, body.fit);
         const requests = requestsOf(body);
-        const results = await answerEach(reader, plan, answerOptions(request), {
+        return answerBatch({
+          reader,
+          named,
+          options: answerOptions(request),
+          clock: ports.clock,
+          startMs,
+          head: { service: named.service },
           inputs: body.entities,
           inputName: "entities",
-          keysOf: (entities) => serviceKeys(plan.entities, entities),
-          requestOf: (i) => requestRow(plan.request, Array.isArray(requests) ? requests[i] : requests),
+          keysOf: (entities) => serviceKeys(named.entities, entities),
+          requestOf: (i) => requestRow(named.request, Array.isArray(requests) ? requests[i] : requests),
           label: (entities) => ({ entities }),
         });
-        return batchRouteAnswer({ service: plan.service }, results, answerTiming(startMs, ports.clock));
       },
     },
   ];

@@ -1,20 +1,22 @@
 /**
  * Many vectors in one answer: each is read in one turn of its own, at its own `asOf`; between stretches of
- * them other requests get theirs. The answer is put together as text, of elements that may be kept ones.
+ * them other requests get theirs. The answer is put together as bytes, of elements that may be kept ones.
  */
 import { setImmediate } from "node:timers/promises";
+import type { Clock } from "../base/clock.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
-import { chosenOf, isExperiment, type NamedPlan } from "./experiment-plan.ts";
+import { AnswerBytes, lentBytes } from "./answer-bytes.ts";
+import { chosenOf, type ChosenVector, isExperiment, type NamedPlan } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ReadOptions } from "./feature-vector.ts";
 import { featuresText } from "./features-text.ts";
-import { ASCII } from "./kept-answers.ts";
 import { askedOf } from "./kept-elements.ts";
+import type { FetchedStates } from "./ports.ts";
 import type { RouteAnswer } from "./route.ts";
-import { answerMetadata, type AnswerOptions, type AnswerTiming, isPlain } from "./vector-answer.ts";
+import { answerMetadata, type AnswerOptions, answerTiming, isPlain } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 /** Entities in one request. */
@@ -24,7 +26,15 @@ export const VECTORS_PER_TURN = 100;
 
 const NO_REQUEST: Row = Object.freeze([]);
 
-export interface BatchInput {
+export interface Batch {
+  readonly reader: FeatureReader;
+  readonly named: NamedPlan;
+  readonly options: AnswerOptions;
+  readonly clock: Clock;
+  /** When the work on the request began. */
+  readonly startMs: number;
+  /** What comes before the results; has at least one field. */
+  readonly head: Readonly<Record<string, unknown>>;
   readonly inputs: readonly unknown[];
   /** The request field that holds the inputs, for errors. */
   readonly inputName: string;
@@ -35,86 +45,114 @@ export interface BatchInput {
   readonly label: (input: unknown) => Record<string, unknown>;
 }
 
-/** Results as JSON texts, in the order of the inputs. One bad key refuses the whole request, and the error says which. */
-export async function answerEach(
-  reader: FeatureReader,
-  named: NamedPlan,
-  options: AnswerOptions,
-  batch: BatchInput,
-): Promise<string[]> {
-  const asked = batch.inputs.map((input, i) => {
-    try {
-      return chosenOf(named, batch.keysOf(input), batch.requestOf?.(i) ?? NO_REQUEST);
-    } catch (error) {
-      if (!isOnefoldError(error)) throw error;
-      const where = `${batch.inputName}[${i}]${error.where === undefined ? "" : ` ${error.where}`}`;
-      throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
-    }
-  });
-  const states = reader.fetch === null ? null : await reader.fetch(asked);
+/**
+ * A route's answer with the results in the order of the inputs: in this turn, where they are few and states are read in it.
+ * One bad key refuses the whole request, and the error says which.
+ */
+export function answerBatch(batch: Batch): RouteAnswer | Promise<RouteAnswer> {
+  const { reader, inputs } = batch;
+  const asked = inputs.map((input, i) => chosenAt(batch, input, i));
+  if (reader.fetch !== null) return reader.fetch(asked).then((states) => answerInTurns(batch, asked, states));
+  if (asked.length > VECTORS_PER_TURN) return answerInTurns(batch, asked, null);
+  const out = begun(batch);
+  addResults(batch, { asked, states: null, out }, 0, asked.length);
+  return ended(batch, out);
+}
+
+interface AskedBatch {
+  readonly asked: readonly ChosenVector[];
+  readonly states: FetchedStates | null;
+  readonly out: AnswerBytes;
+}
+
+function chosenAt({ named, keysOf, requestOf, inputName }: Batch, input: unknown, i: number): ChosenVector {
+  try {
+    return chosenOf(named, keysOf(input), requestOf?.(i) ?? NO_REQUEST);
+  } catch (error) {
+    if (!isOnefoldError(error)) throw error;
+    const where = `${inputName}[${i}]${error.where === undefined ? "" : ` ${error.where}`}`;
+    throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
+  }
+}
+
+async function answerInTurns(
+  batch: Batch,
+  asked: readonly ChosenVector[],
+  states: FetchedStates | null,
+): Promise<RouteAnswer> {
+  const out = begun(batch);
+  for (let from = 0; from < asked.length; from += VECTORS_PER_TURN) {
+    if (from > 0) await setImmediate();
+    addResults(batch, { asked, states, out }, from, Math.min(asked.length, from + VECTORS_PER_TURN));
+  }
+  return ended(batch, out);
+}
+
+function addResults(batch: Batch, { asked, states, out }: AskedBatch, from: number, to: number): void {
+  const { reader, named, options, inputs, label } = batch;
   const { consumer = "" } = options;
   const mayBeKept = states === null && isPlain(options) && !isExperiment(named) && named.request.length === 0;
-  const results: string[] = [];
-  for (let i = 0; i < asked.length; i++) {
-    if (i > 0 && i % VECTORS_PER_TURN === 0) await setImmediate();
+  for (let i = from; i < to; i++) {
+    if (i > 0) out.text(",");
+    out.text(JSON.stringify(label(inputs[i])).slice(0, -1));
     const { plan, keys, request, exposure } = asked[i]!;
-    const read = mayBeKept
-      ? keptOrRead(reader, plan, keys, consumer)
-      : readWhole(reader, plan, keys, exposure === undefined ? options : { ...options, exposure }, {
-          consumer,
-          request,
-          ...(exposure === undefined ? {} : { exposure }),
-          ...(states === null ? {} : { states }),
-        });
-    results.push(`${JSON.stringify(batch.label(batch.inputs[i])).slice(0, -1)},${read}`);
+    if (mayBeKept) addKeptOrRead(reader, { plan, keys, consumer }, out);
+    else {
+      const of = exposure === undefined ? {} : { exposure };
+      const given = { consumer, request, ...of, ...(states === null ? {} : { states }) };
+      out.text(readWhole(reader, { plan, keys, consumer }, { ...options, ...of }, given));
+    }
   }
-  return results;
+}
+
+interface Element {
+  readonly plan: VectorPlan;
+  readonly keys: readonly EntityKey[];
+  readonly consumer: string;
 }
 
 /** The fields of a result behind its label, and its end. */
-function readWhole(
-  reader: FeatureReader,
-  plan: VectorPlan,
-  keys: readonly EntityKey[],
-  options: AnswerOptions,
-  given: ReadOptions,
-): string {
+function readWhole(reader: FeatureReader, { plan, keys }: Element, options: AnswerOptions, given: ReadOptions): string {
   const vector = reader.read(plan, keys, given);
-  return `"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(answerMetadata(plan, vector, options))}}`;
+  return `,"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(answerMetadata(plan, vector, options))}}`;
 }
 
 /** The same of values alone. What is kept is the text without `as_of`, cut in two at its place. */
-function keptOrRead(reader: FeatureReader, plan: VectorPlan, keys: readonly EntityKey[], consumer: string): string {
+function addKeptOrRead(reader: FeatureReader, { plan, keys, consumer }: Element, out: AnswerBytes): void {
   const asked = askedOf(plan, "json", keys, consumer);
   const found = reader.findAnswer(asked);
   if (found !== null) {
-    const { bytes, start, split, end, asOf, note } = found;
-    const encoding = note === ASCII ? "latin1" : "utf8";
-    return bytes.toString(encoding, start, split) + formatMicros(asOf) + bytes.toString(encoding, split, end);
+    const { bytes, start, split, end, asOf } = found;
+    out.bytes(bytes, start, split);
+    out.text(formatMicros(asOf));
+    out.bytes(bytes, split, end);
+    return;
   }
   const vector = reader.read(plan, keys, { consumer });
   const { as_of, ...others } = answerMetadata(plan, vector, { full: false, token: false });
-  const before = `"features":${featuresText(plan, vector)},"metadata":{"as_of":"`;
+  const before = `,"features":${featuresText(plan, vector)},"metadata":{"as_of":"`;
   const after = `",${JSON.stringify(others).slice(1)}}`;
-  const bytes = Buffer.from(before + after);
-  const note = bytes.length === before.length + after.length ? ASCII : 0;
-  reader.keepAnswer(asked, { plan, keys, bytes, split: Buffer.byteLength(before), note });
-  return before + (as_of as string) + after;
+  reader.keepAnswer(asked, { plan, keys }, () => {
+    return { bytes: lentBytes(before + after), split: Buffer.byteLength(before) };
+  });
+  out.text(before);
+  out.text(as_of as string);
+  out.text(after);
 }
 
-/** A route's answer with the results; `label` is what comes before them, and has at least one field. */
-export function batchRouteAnswer(
-  label: Readonly<Record<string, unknown>>,
-  results: readonly string[],
-  timing: AnswerTiming,
-): RouteAnswer {
-  const begun = JSON.stringify(label).slice(0, -1);
-  const text = `${begun},"results":[${results.join(",")}],"metadata":${JSON.stringify(timing)}}`;
+function begun({ head }: Batch): AnswerBytes {
+  const out = new AnswerBytes();
+  out.text(`${JSON.stringify(head).slice(0, -1)},"results":[`);
+  return out;
+}
+
+function ended({ startMs, clock }: Batch, out: AnswerBytes): RouteAnswer {
+  out.text(`],"metadata":${JSON.stringify(answerTiming(startMs, clock))}}`);
   return {
     status: 200,
     get body(): unknown {
-      return JSON.parse(text) as unknown;
+      return JSON.parse(out.whole().toString()) as unknown;
     },
-    jsonText: () => text,
+    jsonBytes: () => out.lend(),
   };
 }

@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
+import { lentBytes } from "./answer-bytes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { featuresText } from "./features-text.ts";
 import { ASCII, type Asked } from "./kept-answers.ts";
@@ -75,11 +76,13 @@ class VectorRouteAnswer implements RouteAnswer {
   keep(asked: Asked): void {
     const { plan, keys, reader, options } = this.#read;
     if (!isPlain(options)) return;
-    const text = this.#before + this.#after;
-    const bytes = Buffer.from(text);
-    const isAscii = bytes.length === text.length;
-    const split = isAscii ? this.#before.length : Buffer.byteLength(this.#before);
-    reader.keepAnswer(asked, { plan, keys, bytes, split, note: isAscii ? ASCII : 0 });
+    reader.keepAnswer(asked, { plan, keys }, () => {
+      const text = this.#before + this.#after;
+      const bytes = lentBytes(text);
+      const isAscii = bytes.length === text.length;
+      const split = isAscii ? this.#before.length : Buffer.byteLength(this.#before);
+      return { bytes, split, note: isAscii ? ASCII : 0 };
+    });
   }
 }
 

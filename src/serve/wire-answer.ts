@@ -15,11 +15,13 @@ export const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 export function wireAnswer(answer: RouteAnswer): WireAnswer {
   const { status, headers = NO_HEADERS } = answer;
   const isError = status >= 400;
+  const encoded = answer.jsonBytes?.();
   return {
     status,
     headers: status === 429 || status === 503 ? { "retry-after": "1", ...headers } : headers,
     contentType: answer.contentType ?? JSON_TYPE,
-    text: answer.contentType === undefined ? jsonText(answer) : String(answer.body),
+    text: encoded !== undefined ? "" : answer.contentType === undefined ? jsonText(answer) : String(answer.body),
+    ...(encoded === undefined ? {} : { encoded }),
     code: isError ? (answer.body as { error: OnefoldError }).error.code : null,
   };
 }

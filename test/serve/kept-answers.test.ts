@@ -22,8 +22,10 @@ interface World {
   readonly changes: readonly ChangeCounts[];
 }
 
-function worldOf(views: number, statuses: readonly number[] = [0]): World {
-  const changes = Array.from({ length: views }, () => new ChangeCounts());
+/** So many views share a count as `sharing` says. */
+function worldOf(views: number, statuses: readonly number[] = [0], sharing = 1): World {
+  const counts = Array.from({ length: Math.ceil(views / sharing) }, () => new ChangeCounts());
+  const changes = Array.from({ length: views }, (_, i) => counts[Math.floor(i / sharing)]!);
   const plan = {
     vector: { statuses },
     views: changes.map((each) => ({ entity: 0, view: { changes: each } })),
@@ -56,7 +58,7 @@ function keep(
 describe("kept answers", () => {
   it(`are those of a map, or none (seed ${SEED})`, () => {
     const random = new SeededRandom(SEED);
-    const worlds = [worldOf(1), worldOf(3, [0, 1, 2]), worldOf(10, [3])];
+    const worlds = [worldOf(1), worldOf(3, [0, 1, 2]), worldOf(10, [3]), worldOf(7, [4], 3)];
     for (const bytesMax of [8000, 40_000, 400_000]) {
       const kept = new KeptAnswers(bytesMax);
       const model = new Map<string, { answer: string; world: World; from: number; until: number }>();

@@ -12,9 +12,11 @@ import { isAscii } from "node:buffer";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../../base/diagnostics.ts";
+import { parseWideJson } from "../../schema/json-text.ts";
+import type { BehindReads } from "../behind-reads.ts";
 import { refuseBytes } from "../refuse-bytes.ts";
 import { bodyText } from "../request-body.ts";
-import type { Route, RouteAnswer, WireAnswer } from "../route.ts";
+import type { LentBytes, Route, RouteAnswer, WireAnswer } from "../route.ts";
 import { type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
 import type { AnswerWriter } from "./answer-writer.ts";
 import type { HotHead, HotRoutes } from "./hot-routes.ts";
@@ -25,6 +27,7 @@ import { UnreadBytes } from "./unread-bytes.ts";
 export interface ConnectionContext {
   readonly routes: HotRoutes;
   readonly writer: AnswerWriter;
+  readonly behindReads: BehindReads;
   readonly timeouts: ConnectionTimeouts;
   readonly onError: OnServerError;
   /** As of the last look at the clock, about a second ago at most. */
@@ -48,6 +51,8 @@ type Phase = "head" | "body" | "busy" | "idle" | "blocked" | "refused" | "gone";
 
 /** Larger bodies go to the ordinary server, which keeps account of how many are under way. */
 const BODY_BYTES_MAX = 256 * 1024;
+/** Answers that are no longer than this together are sent behind the reads of the turn. */
+const SHORT_LENGTH_MAX = 4 * 1024;
 /** Of answers to requests that came together so much is put together before it is written. */
 const WRITE_LENGTH_MAX = 64 * 1024;
 const HEAD_END = "\r\n\r\n";
@@ -62,6 +67,8 @@ export class FastConnection {
   /** Answers to be written at the end of the turn. */
   #out = "";
   #outIsAscii = true;
+  /** Whether they will be sent behind the reads of this turn. */
+  #isSendDue = false;
   /** The body being answered, where its answer may be kept; nothing where `end` is -1. */
   readonly #asked = { space: 0, text: "", start: 0, end: -1, consumer: "" };
   #phase: Phase = "head";
@@ -100,7 +107,9 @@ export class FastConnection {
 
   /** The door is closing: whoever has no request under way goes now, others with their answer. */
   close(): void {
-    if (this.#phase === "idle" || this.#phase === "head") this.#socket.destroySoon();
+    if (this.#phase !== "idle" && this.#phase !== "head") return;
+    this.#flush();
+    this.#socket.destroySoon();
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -121,6 +130,7 @@ export class FastConnection {
    */
   readonly #onEnd = (): void => {
     if (!this.#isReading()) return;
+    this.#flush();
     if (this.#unread.length > 0) this.#refuse("malformed");
     else this.#socket.end();
   };
@@ -193,7 +203,7 @@ export class FastConnection {
       }
       let body: unknown;
       if (head.bodyBytes > 0) {
-        body = parseJson(allAscii ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
+        body = parseJson(head.hot.route, allAscii ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
       }
       if (body === NOT_JSON || !head.hot.bodyIsValid(body)) return this.#handOver(bytes, start);
       start = end;
@@ -204,12 +214,22 @@ export class FastConnection {
     // What came is not held while the client is silent.
     this.#asked.text = "";
     this.#unread.keepFrom(bytes, start);
-    this.#flush();
+    const { isClosing, behindReads } = this.#context;
+    if (!this.#isReading() || this.#out.length > SHORT_LENGTH_MAX || isClosing) this.#flush();
+    else if (this.#out !== "" && !this.#isSendDue) {
+      this.#isSendDue = true;
+      behindReads.add(this);
+    }
+  }
+
+  sendNow(): void {
+    this.#isSendDue = false;
+    if (this.#phase !== "gone" && this.#phase !== "refused") this.#flush();
   }
 
   /** Whether the next request may be answered in this turn. */
   #mayAnswerMore(): boolean {
-    if (this.#out.length > WRITE_LENGTH_MAX) this.#flush();
+    if (this.#out.length > WRITE_LENGTH_MAX || this.#socket.writableNeedDrain) this.#flush();
     return this.#phase !== "busy" && this.#phase !== "blocked" && !this.#socket.destroyed && !this.#context.isClosing;
   }
 
@@ -274,9 +294,11 @@ export class FastConnection {
   }
 
   #put(route: Route, startMs: number, answer: WireAnswer): void {
-    const bodyBytes = answer.bytes ?? Buffer.byteLength(answer.text);
+    const { text, encoded } = answer;
+    const bodyBytes = encoded?.bytes.length ?? answer.bytes ?? Buffer.byteLength(text);
     this.#out += this.#context.writer.write(answer, bodyBytes, this.#context.isClosing);
-    this.#outIsAscii &&= bodyBytes === answer.text.length;
+    if (encoded === undefined) this.#outIsAscii &&= bodyBytes === text.length;
+    else this.#write(encoded);
     if (diagnostics.answered.hasSubscribers) {
       diagnostics.answered.publish({
         method: route.method,
@@ -288,22 +310,32 @@ export class FastConnection {
     }
   }
 
-  /** Writes the answers put together so far: once a turn, for a write costs more than most answers. */
+  /** Writes the answers put together so far: once for all that came together, for a write costs more than most answers. */
   #flush(): void {
     const socket = this.#socket;
-    if (this.#out !== "") {
-      // What is all ASCII is the same in latin1, which is written without a conversion.
-      socket.write(this.#out, this.#outIsAscii ? "latin1" : "utf8");
-      this.#out = "";
-      this.#outIsAscii = true;
-      // More than the kernel takes: nothing more is read, so nothing more is answered, until it has gone.
-      if (socket.writableNeedDrain && socket.writableLength > 0 && this.#phase !== "busy") {
-        this.#enter("blocked");
-        socket.pause();
-      }
+    if (this.#out !== "") this.#write();
+    // More than the kernel takes: nothing more is read, so nothing more is answered, until it has gone.
+    if (socket.writableNeedDrain && socket.writableLength > 0 && this.#phase !== "busy") {
+      this.#enter("blocked");
+      socket.pause();
     }
     const mayGo = this.#context.isClosing && this.#phase !== "busy" && this.#phase !== "body";
     if (mayGo && !socket.writableEnded) socket.destroySoon();
+  }
+
+  /** What was put together so far, and these bytes behind it, in one go. */
+  #write(behind?: LentBytes): void {
+    const socket = this.#socket;
+    if (behind !== undefined) socket.cork();
+    // What is all ASCII is the same in latin1, which is written without a conversion.
+    socket.write(this.#out, this.#outIsAscii ? "latin1" : "utf8");
+    this.#out = "";
+    this.#outIsAscii = true;
+    if (behind === undefined) return;
+    socket.write(behind.bytes);
+    socket.uncork();
+    // Else what the kernel did not take is still to be sent from there.
+    if (socket.writableLength === 0) behind.giveBack();
   }
 
   #handOver(bytes: Buffer, start: number): void {
@@ -341,9 +373,10 @@ export class FastConnection {
   }
 }
 
-function parseJson(body: string | Buffer): unknown {
+function parseJson({ reads }: Route, body: string | Buffer): unknown {
   try {
-    return JSON.parse(typeof body === "string" ? body : bodyText(body));
+    const text = typeof body === "string" ? body : bodyText(body);
+    return reads === "wide-json" ? parseWideJson(text) : JSON.parse(text);
   } catch {
     // The ordinary server finds the fault and names its place.
     return NOT_JSON;

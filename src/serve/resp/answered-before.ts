@@ -61,8 +61,9 @@ export class AnsweredBefore {
   keep(plan: VectorPlan, keys: readonly EntityKey[], name: string): void {
     if (this.#asked.end < 0) return;
     const { door, commandNames } = this.#house;
-    const bytes = this.#out.since(this.#from);
-    door.reader.keepAnswer(this.#asked, { plan, keys, bytes, note: commandNames.indexOf(name) });
+    door.reader.keepAnswer(this.#asked, { plan, keys }, () => {
+      return { bytes: this.#out.since(this.#from), note: commandNames.indexOf(name) };
+    });
   }
 
   /** What is carried out next is none of the requests that can be kept, or its bytes are not known. */

@@ -15,6 +15,8 @@ import { CommandError, errorLine, type ErrorReply, errorReply, shownError } from
 import { ReplyWriter } from "./reply-writer.ts";
 import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
 
+/** Replies that are no longer than this together are sent behind the reads of the turn. */
+const SHORT_BYTES_MAX = 4 * 1024;
 /** Replies are sent once so much of them is there, though there are more requests. */
 const FLUSH_BYTES = 256 * 1024;
 /** Calls of one connection that are begun at a time. */
@@ -43,6 +45,8 @@ export class Connection {
   readonly #before: AnsweredBefore;
   #begun: BegunCall[] = [];
   #isRunning = false;
+  /** Whether replies will be sent behind the reads of this turn. */
+  #isSendDue = false;
   /** No more input is taken: the client has ended it, or the door closes. */
   #isInputOver = false;
   /** Nothing more is carried out or sent. */
@@ -75,7 +79,7 @@ export class Connection {
     socket.on("data", (chunk: Buffer) => {
       if (this.#isOver) return;
       this.#parser.write(chunk);
-      if (!this.#isRunning) void this.#run();
+      if (!this.#isRunning && !this.#answerAsBefore()) void this.#run();
     });
     socket.on("end", () => this.finish());
     socket.on("timeout", () => this.#dropIfStuck());
@@ -95,6 +99,15 @@ export class Connection {
   destroy(): void {
     this.#isOver = true;
     this.#socket.destroy();
+  }
+
+  /** Whether all that came is requests that were answered before, and their answers are on their way. */
+  #answerAsBefore(): boolean {
+    if (!this.session.isAuthenticated || this.#isInputOver || this.session.isEnding) return false;
+    while (this.#out.length <= SHORT_BYTES_MAX && this.#before.answerNext());
+    if (!this.#parser.letGo() || !this.#mayBeSentLater()) return false;
+    this.#sendLater();
+    return true;
   }
 
   /**
@@ -119,6 +132,7 @@ export class Connection {
         } else if (this.#begun.length > 0) {
           await this.#answerBegun();
         } else {
+          if (this.#mayBeSentLater()) break;
           this.#send();
           if (!this.#isBlocked()) break;
           await this.#call.pause();
@@ -133,7 +147,8 @@ export class Connection {
       this.session.isEnding = true;
     }
     this.#isRunning = false;
-    this.#send();
+    if (!this.#mayBeSentLater()) this.#send();
+    else this.#sendLater();
     if (this.#isOver) this.#parser.dispose();
     else if (this.session.isEnding || this.#isInputOver) this.#end();
     else if (this.#socket.isPaused()) this.#socket.resume();
@@ -238,6 +253,24 @@ export class Connection {
     });
   }
 
+  sendNow(): void {
+    this.#isSendDue = false;
+    // What goes on sends it itself.
+    if (this.#isRunning || this.#isOver) return;
+    this.#send();
+    if (this.#isBlocked()) void this.#run();
+  }
+
+  #sendLater(): void {
+    if (this.#out.length === 0 || this.#isSendDue) return;
+    this.#isSendDue = true;
+    this.#house.behindReads.add(this);
+  }
+
+  #mayBeSentLater(): boolean {
+    return this.#out.length <= SHORT_BYTES_MAX && !this.session.isEnding && !this.#isInputOver && !this.#isBlocked();
+  }
+
   /** Whether the client does not keep up with its replies. */
   #isBlocked(): boolean {
     return this.#socket.writableNeedDrain && this.#socket.writableLength > 0;
@@ -262,6 +295,7 @@ export class Connection {
 
   #end(): void {
     if (this.#isOver) return;
+    this.#send();
     this.#isOver = true;
     this.#parser.dispose();
     // What still comes is thrown away: a connection closed on unread input may lose the last reply.

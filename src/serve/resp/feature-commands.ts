@@ -279,7 +279,7 @@ function answerElement(chosen: ChosenVector, call: Call, states: FetchedStates |
   if (found !== null) return out.bytes(found.bytes, found.start, found.end);
   const from = out.length;
   out.raw(formatVector(plan, reader.read(plan, keys, options), out.protocol));
-  if (asked !== null) reader.keepAnswer(asked, { plan, keys, bytes: out.since(from) });
+  if (asked !== null) reader.keepAnswer(asked, { plan, keys }, () => ({ bytes: out.since(from) }));
 }
 
 /** One object for all, or a list with one for each: what is wrong with one of a list is its vector's error alone. */

@@ -14,22 +14,22 @@ export type Protocol = 2 | 3;
 /** What can be replied: text, whole numbers, null, lists and maps of these. */
 export type Reply = string | number | null | readonly Reply[] | ReadonlyMap<string, Reply>;
 
-const FIRST_BYTES = 64 * 1024;
+const FIRST_BYTES = 16 * 1024;
 /** A buffer larger than this is not kept for later replies. */
 const SPARE_BYTES_MAX = 1024 * 1024;
+/** As many as connections wait at a time until their replies are sent. */
+const SPARES_MAX = 16;
 
-/** One buffer that waits for the next connection that has something to say: an idle connection has none. */
-export class SpareBuffer {
-  #spare: Buffer | null = null;
+/** Buffers that wait for the next connections that have something to say: an idle connection has none. */
+export class SpareBuffers {
+  readonly #spares: Buffer[] = [];
 
   take(): Buffer {
-    const buffer = this.#spare ?? Buffer.allocUnsafeSlow(FIRST_BYTES);
-    this.#spare = null;
-    return buffer;
+    return this.#spares.pop() ?? Buffer.allocUnsafeSlow(FIRST_BYTES);
   }
 
   giveBack(buffer: Buffer): void {
-    if (buffer.length <= SPARE_BYTES_MAX) this.#spare = buffer;
+    if (buffer.length <= SPARE_BYTES_MAX && this.#spares.length < SPARES_MAX) this.#spares.push(buffer);
   }
 }
 
@@ -37,11 +37,11 @@ const NOTHING = new Uint8Array(0);
 
 export class ReplyWriter {
   protocol: Protocol = 2;
-  readonly #spare: SpareBuffer;
+  readonly #spare: SpareBuffers;
   #buffer: Buffer | null = null;
   #length = 0;
 
-  constructor(spare: SpareBuffer) {
+  constructor(spare: SpareBuffers) {
     this.#spare = spare;
   }
 

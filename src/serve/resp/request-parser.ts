@@ -78,6 +78,14 @@ export class RequestParser {
     return this.#argsLeft > 0 || this.#at < this.#text.length;
   }
 
+  /** Lets go of what came, if all of it was read, so that it is not held while the client is silent; says whether it was. */
+  letGo(): boolean {
+    if (this.isPartial) return false;
+    this.#text = "";
+    this.#at = 0;
+    return true;
+  }
+
   /** Bytes that came, as characters; the next request begins at `position`, where none is partly read. */
   get text(): string {
     return this.#text;

@@ -7,6 +7,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { OnefoldError } from "../../base/errors.ts";
 import type { FeatureReader } from "../feature-reader.ts";
 import type { ServePorts } from "../ports.ts";
+import { BehindReads } from "../behind-reads.ts";
 import { BytesUnderWay, EVENTS_BYTES_MAX, EVENTS_UNDER_WAY_BYTES_MAX } from "../request-body.ts";
 import type { Command, Door } from "./command.ts";
 import { bodyCommands } from "./body-commands.ts";
@@ -16,7 +17,7 @@ import { connectionCommands } from "./connection-commands.ts";
 import { featureCommands } from "./feature-commands.ts";
 import { createPassword } from "./password.ts";
 import { pushCommand } from "./push-command.ts";
-import { SpareBuffer } from "./reply-writer.ts";
+import { SpareBuffers } from "./reply-writer.ts";
 import type { RequestLimits } from "./request-parser.ts";
 import { serverCommands } from "./server-commands.ts";
 
@@ -84,7 +85,8 @@ export async function openRespServer(
     door,
     limits: LIMITS,
     underWay: new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX),
-    spare: new SpareBuffer(),
+    spare: new SpareBuffers(),
+    behindReads: new BehindReads(),
     commandCounts,
     commandNames: [...door.commands.keys()],
     onError,

@@ -143,6 +143,43 @@ describe("a client that is slow", () => {
   });
 });
 
+describe("long answers", () => {
+  it("are whole, though the memory of those that were sent is used for others meanwhile", async () => {
+    const both = await open();
+    const batchOf = (name: string): Buffer =>
+      requestBytes({
+        target: "/features/batch",
+        body: JSON.stringify({
+          entity_type: "airport",
+          entity_ids: Array.from({ length: 100 }, (_, i) => `${name} ${i} Zürich`),
+          metadata: "full",
+        }),
+      });
+    const slow = await clientOf(both.fast);
+    const quick = await clientOf(both.fast);
+    slow.socket.pause();
+    const requests = 80;
+    for (let i = 0; i < requests; i++) {
+      slow.socket.write(batchOf(`slow ${i}`));
+      quick.socket.write(batchOf(`quick ${i}`));
+      await setImmediate();
+    }
+    await quick.until(requests);
+    slow.socket.resume();
+    await slow.until(requests);
+    for (const [name, client] of Object.entries({ slow, quick })) {
+      const answers = client.answers();
+      expect(answers).toHaveLength(requests);
+      for (const [i, answer] of answers.entries()) {
+        const named = answer.matchAll(/"entity_id":"([^"]*)"/g);
+        expect(Array.from(named, ([, id]) => id)).toEqual(
+          Array.from({ length: 100 }, (_, row) => `${name} ${i} ${row} Zürich`),
+        );
+      }
+    }
+  });
+});
+
 describe("a client that goes away", () => {
   it("hangs up one half and is answered", async () => {
     const both = await open();

@@ -25,6 +25,24 @@ export const HOT: Readonly<Record<string, Buffer>> = {
     target: "/features/batch",
     body: JSON.stringify({ entity_type: "airport", entity_ids: Array.from({ length: 250 }, (_, i) => `A${i}`) }),
   }),
+  "columns on Feast's wire": requestBytes({
+    target: "/get-online-features",
+    body: JSON.stringify({
+      features: ["origin_delays:arrivals_1h", "origin_delays:mean_delay_1h"],
+      entities: { airport: Array.from({ length: 120 }, (_, i) => `A${i}`), Zürich: Array.from({ length: 120 }) },
+    }),
+  }),
+  "a service on Feast's wire": requestBytes({
+    target: "/get-online-features",
+    body: JSON.stringify({
+      feature_service: "delay_model",
+      entities: { airport: ["A1", "Zürich ✈"], origin: ["A1", "A2"], destination: ["LAX", "A3"] },
+    }),
+  }),
+  "neither features nor a service on Feast's wire": requestBytes({
+    target: "/get-online-features",
+    body: '{"entities":{"airport":["A1"]}}',
+  }),
   "features by URL": getRequest("/features/airport/A1"),
   "features by URL, escaped": getRequest("/features/route/A1%7CZ%C3%BCrich?names=route_arrivals_1h&metadata=full"),
   "features by URL, odd but plain": getRequest("/features/airport/a%2Fb%20c|d!?names=last_delay%2Cmean_delay_1h"),
