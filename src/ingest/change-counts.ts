@@ -12,21 +12,6 @@ import type { EntityKey } from "../schema/entity-key.ts";
 /** 2 MiB; at 100,000 entities a change takes along every third of the others. */
 const CELLS = 2 ** 18;
 
-/**
- * The counts that views share which fold the same events into states of the same entities: what changes one of them changes
- * the others with it, and whoever reads several of them looks at one count. `house` is what such names are unique in.
- */
-export function sharedCounts(house: object, source: string, entity: string): ChangeCounts {
-  let counts = shared.get(house);
-  if (counts === undefined) shared.set(house, (counts = new Map()));
-  const name = `${source} ${entity}`;
-  let found = counts.get(name);
-  if (found === undefined) counts.set(name, (found = new ChangeCounts()));
-  return found;
-}
-
-const shared = new WeakMap<object, Map<string, ChangeCounts>>();
-
 export class ChangeCounts {
   /** Doubles: whole numbers that do not come round again. Null until someone reads. */
   #counts: Float64Array | null = null;

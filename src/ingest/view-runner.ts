@@ -19,7 +19,7 @@ import type { ViewFold, ViewState } from "../fold/view-fold.ts";
 import type { MetaWrite, LocalOnlineStore, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { NewDeadLetter } from "./dead-letters.ts";
-import { type ChangeCounts, sharedCounts } from "./change-counts.ts";
+import { ChangeCounts } from "./change-counts.ts";
 import type { RefoldedRun } from "./correction-run.ts";
 import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows } from "./feature-rows.ts";
@@ -82,7 +82,6 @@ export class ViewRunner implements TailMember {
     this.view = options.view;
     this.changes = options.changes ?? new ChangeCounts();
     this.name = formatViewName(options.view.definition);
-    this.changes = sharedCounts(options.store, options.source.name, options.view.entity.name);
     this.#letters = new FoldLetters(options.source, options.view.definition, options.view.draft);
     this.#derivation = deriveForView(options.view.definition, options.source);
     const stored = place ?? readStoredView(options.store, this.name);
