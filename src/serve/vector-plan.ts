@@ -269,6 +269,16 @@ function compilePlan(
     const slots = features.flatMap(({ view, slot }) => (view === i ? [slot] : []));
     return { ...each, reader: each.view.fold.reader(slots) };
   });
-  const plan = { service, entities, views: planned, features, qualifiedNames, outputs, program: null, request: [], vector };
+  const plan = {
+    service,
+    entities,
+    views: planned,
+    features,
+    qualifiedNames,
+    outputs,
+    program: null,
+    request: [],
+    vector,
+  };
   return { ...plan, isStandIn: false };
 }
