@@ -38,7 +38,7 @@ const json = async (...args: string[]): Promise<Record<string, any>> => {
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
 
 describeWithKafka("onefold correct and retract of events from Kafka", () => {
-  it("change what counts from then on, and nothing of what was known before", { timeout: 300_000 }, async () => {
+  it("change what counts from then on, and nothing of what was known before", { timeout: 600_000 }, async () => {
     const kafka = await shared("kafka");
     const redis = await startRedis();
     const connection = new KafkaConnection(kafkaSettings({ brokers: [kafka], ...settings }));
@@ -85,7 +85,7 @@ export const model = service("model", { features: [spending, shops] });
       ];
     };
     const seen = async (name: string, at: string, wanted: Record<string, unknown>): Promise<void> => {
-      await expect.poll(() => vector(name, at), { timeout: 60_000, interval: 200 }).toMatchObject(wanted);
+      await expect.poll(() => vector(name, at), { timeout: 120_000, interval: 200 }).toMatchObject(wanted);
     };
     const spent = (name: string, without: readonly number[] = []): number =>
       events.reduce((sum, { user, amount }, n) => sum + (user === name && !without.includes(n) ? amount : 0), 0);
@@ -112,9 +112,9 @@ export const model = service("model", { features: [spending, shops] });
     let dropped = 0;
     await worker.until(({ duplicates }) => (dropped = duplicates) >= 0);
     await send([events[5]!]);
-    await worker.until(({ duplicates }) => duplicates > dropped, 60_000);
+    await worker.until(({ duplicates }) => duplicates > dropped, 120_000);
     // Both, in both topics, with a retraction in each partition.
-    await worker.until(({ archived }) => archived >= 2 * (EVENTS + 1) + 2 * 2 * settings.partitionCount, 60_000);
+    await worker.until(({ archived }) => archived >= 2 * (EVENTS + 1) + 2 * 2 * settings.partitionCount, 120_000);
     await pause();
     const after = new Date().toISOString();
 

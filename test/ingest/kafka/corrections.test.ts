@@ -90,7 +90,7 @@ function faulty(real: OnlineStore): { readonly store: OnlineStore; fault: "none"
 describe("corrections in a topic", () => {
   it.each(Array.from({ length: RUNS }, (_, i) => FIRST_SEED + i))(
     "leave the fold of the events that count, whatever crashes or runs twice (seed %d)",
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async (seed) => {
       const random = randomFrom(seed * 131);
       const chance = (share: number): boolean => random() < share;
