@@ -115,8 +115,8 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
     it("ends behind its last row, in whatever order and by however many threads the rows are made", async () => {
       const many = await open({ threads: 4, memoryBytes: 256 * 1024 * 1024 });
       try {
-        await many.run("CREATE TABLE numbers AS SELECT i, (hash(i) % 150000)::DOUBLE AS k FROM range(300000) t(i)");
-        await many.run("CREATE TABLE others AS SELECT (i * 3)::DOUBLE AS k FROM range(150000) t(i)");
+        await many.run("CREATE TABLE numbers AS SELECT i, (hash(i) % 120000)::DOUBLE AS k FROM range(240000) t(i)");
+        await many.run("CREATE TABLE others AS SELECT (i * 3)::DOUBLE AS k FROM range(120000) t(i)");
         const plans = [
           "SELECT k FROM numbers GROUP BY k",
           "SELECT DISTINCT k FROM numbers",
