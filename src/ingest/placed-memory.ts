@@ -82,6 +82,8 @@ export class PlacedMemory<S extends ViewState> {
   #oldest = 0;
   /** How many chunks there might be when one was last filled anew. */
   #fullAt = 0;
+  /** Since `relax` was last called: there was no room in chunks that were filled anew. */
+  #isCrowded = false;
   #mainCount = 0;
   #guestCount = 0;
   /** Cells of a chunk that was filled anew, for the next. */
@@ -186,6 +188,11 @@ export class PlacedMemory<S extends ViewState> {
     return true;
   }
 
+  /** To be called once states that had to stay need not any more. */
+  relax(): void {
+    this.#isCrowded = false;
+  }
+
   remove(slot: number): void {
     const place = this.#places[slot]!;
     this.#places[slot] = NOT_THERE;
@@ -259,6 +266,7 @@ export class PlacedMemory<S extends ViewState> {
       return this.#filling;
     }
     this.#fullAt = max;
+    if (this.#isCrowded) return NOT_THERE;
     // One that others have left may have had nothing to let go, and one whose states all stay has no room.
     for (let tries = 0; tries < CHUNKS_TRIED_MAX; tries++) {
       this.#oldest = (this.#oldest + 1) % this.#main.length;
@@ -266,9 +274,12 @@ export class PlacedMemory<S extends ViewState> {
       const oldest = this.#chunks[number]!;
       this.#fillAnew(number, 0.5, state);
       if (!this.#hasRoom(oldest, size) || this.#mainCount >= countMax) this.#fillAnew(number, 0, state);
-      if (!this.#hasRoom(oldest, size) || this.#mainCount >= countMax) continue;
-      this.#filling = number;
-      return number;
+      if (this.#hasRoom(oldest, size) && this.#mainCount < countMax) {
+        this.#filling = number;
+        return number;
+      }
+      // What is left in it has to stay.
+      if (oldest.count > 0) this.#isCrowded = true;
     }
     return NOT_THERE;
   }

@@ -196,6 +196,7 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
   /** Guests go; those that have changed again are to stay. */
   #committed(taken: readonly number[]): void {
     const memory = this.#memory;
+    memory.relax();
     for (const slot of taken) {
       memory.find(slot);
       const { flags } = memory;
