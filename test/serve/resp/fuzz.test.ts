@@ -145,12 +145,18 @@ describe("the RESP door under fuzz", () => {
       console.log(JSON.stringify({ ...counts, slowestMs: Math.round(counts.slowestMs), grownBytes: grown }));
       expect(resp.failures).toEqual([]);
       expect(counts.mostConnections).toBeLessThanOrEqual(CONNECTIONS_MAX);
-      expect(counts.refused).toBeGreaterThan(0);
       expect(grown).toBeLessThan(8 * MEGABYTE);
       expect(counts.attacks).toBeGreaterThan(5 * SECONDS);
       expect(counts.replies).toBeGreaterThan(100);
       expect(counts.healthy).toBeGreaterThan(10);
-      healthy.socket.destroy();
+      // How many of the attacks met the limit depends on the machine; that it still holds does not.
+      const others = await Promise.all(Array.from({ length: CONNECTIONS_MAX }, () => BareClient.open(resp.door.port)));
+      const answers = await Promise.all(
+        // One that is refused may be reset before it has read why.
+        others.map((one) => (one.call("PING"), one.until(/^\+PONG\r\n|max number of clients/).catch(() => "cut off"))),
+      );
+      expect(answers.filter((answer) => answer !== "+PONG\r\n")).toHaveLength(1);
+      for (const one of [healthy, ...others]) one.socket.destroy();
     },
     SECONDS * 1000 + 60_000,
   );
