@@ -22,6 +22,7 @@ import {
   withStandardOptions,
 } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
+import { unappliedNote } from "../unapplied-note.ts";
 import { workerArguments } from "./serve-worker.ts";
 import { trainJobProgram } from "./train-job.ts";
 
@@ -203,6 +204,8 @@ export function serveCommand(): Command {
           return { close: () => Promise.resolve() };
         });
         const { building = [] } = await platform.request("GET", "/ready").catch(() => ({}) as { building?: string[] });
+        const unapplied = unappliedNote(platform, definitions);
+        if (unapplied !== null) output.note(`note: ${unapplied}`);
         for (const view of building as string[]) output.note(`${view} is being computed from history, and served then`);
         await run({ ...serving, close: () => Promise.all([desk.close(), serving.close()]).then(() => undefined) });
       });
