@@ -20,12 +20,14 @@ it("says what of the file is not registered so, until it is", async () => {
   const platform = await openPlatform({ dataDir, definitions });
   try {
     expect(unappliedNote(platform, definitions)).toBe(
-      "the definitions file differs from what is registered, which is served: entity user, stream visits, view visitor@1; onefold plan shows how, onefold apply registers it",
+      "the definitions file differs from what is registered: entity user, stream visits, view visitor@1; onefold plan shows how, onefold apply registers it",
     );
     await platform.apply(definitions);
     expect(unappliedNote(platform, definitions)).toBeNull();
     expect(unappliedNote(platform, [])).toBeNull();
-    expect(unappliedNote(platform, [user, visits, visitor("2h")])).toMatch(/served: view visitor@1; onefold plan/);
+    expect(unappliedNote(platform, [user, visits, visitor("2h")])).toMatch(
+      /registered: view visitor@1; onefold plan shows how, view visitor@1 cannot be read until/,
+    );
     const broken = { ...visitor("1h"), source: "gone" };
     expect(unappliedNote(platform, [user, visits, broken])).toMatch(/does not fit what is registered.*gone/s);
   } finally {

@@ -162,12 +162,13 @@ export function serveCommand(): Command {
         ? await requireCheckedDefinitions(options)
         : { definitions: [], warnings: [] };
       printWarnings(warnings, output);
-      const run = async (serving: Serving): Promise<void> => {
+      const run = async (serving: Serving, unapplied: string | null = null): Promise<void> => {
         let failure: OnefoldError | null;
         try {
           const stopped = nextStopSignal().then(() => null);
           const { urls } = serving;
-          output.result({ ...urls, data: options.data, warnings }, () => {
+          const differing = unapplied === null ? {} : { unapplied };
+          output.result({ ...urls, data: options.data, warnings, ...differing }, () => {
             return `serving on ${Object.values(urls).join(" and ")} (Ctrl-C stops)`;
           });
           failure = await Promise.race([stopped, serving.failed]);
@@ -207,7 +208,8 @@ export function serveCommand(): Command {
         const unapplied = unappliedNote(platform, definitions);
         if (unapplied !== null) output.note(`note: ${unapplied}`);
         for (const view of building as string[]) output.note(`${view} is being computed from history, and served then`);
-        await run({ ...serving, close: () => Promise.all([desk.close(), serving.close()]).then(() => undefined) });
+        const close = (): Promise<void> => Promise.all([desk.close(), serving.close()]).then(() => undefined);
+        await run({ ...serving, close }, unapplied);
       });
     });
   return withStandardOptions(withOtlpOptions(command));
