@@ -1,7 +1,7 @@
 /** `onefold serve` with both doors, as a process of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
@@ -24,6 +24,8 @@ describe("onefold serve", () => {
     const project = join(folder, "shop");
     await runCli(["apply"], project);
     expect((await runJson(["ingest", "events.ndjson", "--source", "payments"], project)).exitCode).toBe(0);
+    const more = 'export const more = service("more", { features: [spending.pick("payments_1h")] });\n';
+    await appendFile(join(project, "features.ts"), more);
     const child = spawn(process.execPath, [cliPath, "serve", "--port", "0", "--resp-port", "0", "--json"], {
       cwd: project,
       env: { ...process.env, ONEFOLD_PASSWORD: "sesame" },
@@ -31,7 +33,8 @@ describe("onefold serve", () => {
     });
     server = child;
     const [line] = (await once(child.stdout, "data")) as [Buffer];
-    const said = JSON.parse(line.toString()) as { url: string; resp_url: string };
+    const said = JSON.parse(line.toString()) as { url: string; resp_url: string; unapplied: string };
+    expect(said.unapplied).toMatch(/differs from what is registered: service more; onefold plan shows how/);
     expect(said.resp_url).toMatch(/^redis:\/\/127\.0\.0\.1:\d+$/);
 
     const stranger = createClient({ url: said.resp_url, socket: { reconnectStrategy: false } });

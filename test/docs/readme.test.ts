@@ -1,12 +1,17 @@
-/** The README's definition loads, and what it says comes back is what that definition serves. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+/** The README's definition compiles, is part of what `onefold init` writes, and what it says comes back is what that serves. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { ReplayClock } from "../../src/base/clock.ts";
+import { parseMicros } from "../../src/base/micros.ts";
 import { loadDefinitions } from "../../src/cli/load-definitions.ts";
-import type { ServiceDefinition } from "../../src/define/definition.ts";
+import { sampleFiles } from "../../src/cli/sample-events.ts";
+import { openPlatform } from "../../src/platform.ts";
+import { fraud } from "./readme-definition.ts";
 
-const page = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8");
+const page = read("../../README.md");
 const folder = mkdtempSync(join(tmpdir(), "onefold-readme-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -14,24 +19,37 @@ function block(language: string): string {
   return new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "m").exec(page)![1]!;
 }
 
-async function serviceOf(file: string): Promise<ServiceDefinition> {
-  const { definitions } = await loadDefinitions(file);
-  return definitions.find((definition) => definition.kind === "service")!;
-}
+const shop = await loadDefinitions(new URL("../../examples/shop/features.ts", import.meta.url).pathname);
 
 describe("README.md", () => {
-  it("shows a definition that loads, and the vector it gives", async () => {
-    const file = join(folder, "features.ts");
-    writeFileSync(file, block("ts"));
-    const names = (await serviceOf(file)).features.map((feature) => feature.as);
-    expect(Object.keys(JSON.parse(block("json")) as object)).toEqual(names);
+  it("shows a definition that the compiler has seen", () => {
+    expect(block("ts").replace('"onefold"', '"../../src/index.ts"')).toBe(read("./readme-definition.ts"));
   });
 
-  it("shows the features of the project that `onefold init` writes", async () => {
-    const sample = await serviceOf(new URL("../../examples/shop/features.ts", import.meta.url).pathname);
-    const file = join(folder, "same.ts");
-    writeFileSync(file, block("ts"));
-    expect((await serviceOf(file)).features).toEqual(sample.features);
+  it("shows features of the project that `onefold init` writes", () => {
+    const sample = shop.definitions.find((definition) => definition.kind === "service")!;
+    expect(fraud.features.length).toBeGreaterThan(1);
+    for (const feature of fraud.features) expect(sample.features).toContainEqual(feature);
+  });
+
+  it("shows what that project answers, whenever it is written", async () => {
+    for (const [i, moment] of ["2026-11-26T14:30:00.25Z", "2027-03-01T00:00:10Z"].entries()) {
+      const clock = new ReplayClock(parseMicros(moment));
+      const rows = sampleFiles(clock.now()).events.trim().split("\n");
+      const { definitions } = shop;
+      const platform = await openPlatform({ dataDir: join(folder, String(i)), definitions, clock });
+      try {
+        await platform.apply(definitions);
+        await platform.push(
+          "payments",
+          rows.map((row) => JSON.parse(row) as object),
+        );
+        const { features } = await platform.vector("fraud", { user_id: "ada" });
+        expect(features).toEqual(JSON.parse(block("json")));
+      } finally {
+        await platform.close();
+      }
+    }
   });
 
   it("links to documents that exist", () => {

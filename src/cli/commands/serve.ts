@@ -23,6 +23,7 @@ import {
   withStandardOptions,
 } from "../standard-options.ts";
 import { nextStopSignal } from "../stop-signal.ts";
+import { unappliedNote } from "../unapplied-note.ts";
 import { workerArguments } from "./serve-worker.ts";
 import { trainJobProgram } from "./train-job.ts";
 
@@ -162,12 +163,13 @@ export function serveCommand(): Command {
         ? await requireCheckedDefinitions(options)
         : { definitions: [], warnings: [] };
       printWarnings(warnings, output);
-      const run = async (serving: Serving): Promise<void> => {
+      const run = async (serving: Serving, unapplied: string | null = null): Promise<void> => {
         let failure: OnefoldError | null;
         try {
           const stopped = nextStopSignal().then(() => null);
           const { urls } = serving;
-          output.result({ ...urls, data: options.data, warnings }, () => {
+          const differing = unapplied === null ? {} : { unapplied };
+          output.result({ ...urls, data: options.data, warnings, ...differing }, () => {
             return `serving on ${Object.values(urls).join(" and ")} (Ctrl-C stops)`;
           });
           failure = await Promise.race([stopped, serving.failed]);
@@ -205,8 +207,11 @@ export function serveCommand(): Command {
           return { close: () => Promise.resolve() };
         });
         const { building = [] } = await platform.request("GET", "/ready").catch(() => ({}) as { building?: string[] });
+        const unapplied = unappliedNote(platform, definitions);
+        if (unapplied !== null) output.note(`note: ${unapplied}`);
         for (const view of building as string[]) output.note(`${view} is being computed from history, and served then`);
-        await run({ ...serving, close: () => Promise.all([desk.close(), serving.close()]).then(() => undefined) });
+        const close = (): Promise<void> => Promise.all([desk.close(), serving.close()]).then(() => undefined);
+        await run({ ...serving, close }, unapplied);
       });
     });
   return withStandardOptions(withOtlpOptions(withWorkerTableOptions(command, ["online"])));
