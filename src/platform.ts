@@ -6,7 +6,6 @@
  */
 import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "./base/clock.ts";
-import { OnefoldError } from "./base/errors.ts";
 import type { Definition } from "./define/definition.ts";
 import { serviceId } from "./define/service-version.ts";
 import type { Correction, CorrectionResult } from "./ingest/corrections.ts";
@@ -16,15 +15,13 @@ import type { BatchRun } from "./ingest/batch/batch-state.ts";
 import { lockFolder } from "./ingest/lock.ts";
 import type { PushResult } from "./ingest/pipeline.ts";
 import type { FreshnessReport } from "./monitor/freshness/report.ts";
-import type { Metrics } from "./monitor/metrics/metrics.ts";
 import type { MetricValues } from "./monitor/metrics/prometheus.ts";
-import { BatchReads } from "./platform/batch-reads.ts";
+import type { BatchReads } from "./platform/batch-reads.ts";
 import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
+import { markFormat, refuseOtherFormat } from "./platform/folder-format.ts";
 import { forgetOwned, type ForgetOptions, type ForgetReport } from "./platform/forget/forget-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
-import { keepUsage, openMetrics } from "./platform/monitoring/platform-metrics.ts";
-import { FitWatch } from "./platform/fit-watch.ts";
 import type {
   AuditOptions,
   AuditReport,
@@ -40,7 +37,6 @@ import type {
 } from "./platform/platform-options.ts";
 import { costOfBackfill } from "./platform/backfilled-view.ts";
 import { materialize, type MaterializeOptions, type MaterializeReport } from "./platform/materialized-view.ts";
-import { openChecks } from "./platform/monitoring/open-checks.ts";
 import type { StandingChecks } from "./platform/monitoring/standing-checks.ts";
 import { desksOf } from "./platform/monitoring/monitoring.ts";
 import { offlineRows } from "./platform/offline-rows.ts";
@@ -48,54 +44,46 @@ import type { Owned, Shared } from "./platform/platform-parts.ts";
 import { previewedView, previewRequest, type PreviewOptions } from "./platform/previewed-view.ts";
 import { labelOrTickRequest, labelRequest } from "./platform/label-options.ts";
 import type { DriftDesk } from "./platform/monitoring/drift-desk.ts";
-import { openDriftDesk } from "./platform/monitoring/open-drift.ts";
 import type { ImportOptions, ImportReport, RuntimeContext } from "./platform/runtime-context.ts";
-import { type ExperimentDesk, openDesks, type VersionDesk } from "./platform/open-desks.ts";
+import type { ExperimentDesk, VersionDesk } from "./platform/open-desks.ts";
 import { openContext } from "./platform/open-context.ts";
 import { openOwned } from "./platform/open-owned.ts";
 import { openRegistry } from "./platform/open-registry.ts";
 import { type ApplyOptions, Registrations } from "./platform/registrations.ts";
-import { RegistryFollower, troubleText } from "./platform/registry-follower.ts";
-import { RespDoors } from "./platform/resp-doors.ts";
-import { openServePorts } from "./platform/serve-ports.ts";
 import { auditServed } from "./platform/served-audit.ts";
 import { auditAllStates } from "./platform/state-audit.ts";
 import { TableDesk } from "./platform/table-desk.ts";
-import { openTrainingPorts } from "./platform/training-ports.ts";
-import { openWorkers } from "./platform/workers/owned-workers.ts";
-import type { Workers, WorkersOptions, WorkerServer } from "./platform/workers/worker-server.ts";
+import { Wiring } from "./platform/wiring.ts";
+import type { WorkersOptions, WorkerServer } from "./platform/workers/worker-server.ts";
 import type { FittedService } from "./registry/fitted-service.ts";
 import type { Plan, PlannedChange, Registry } from "./registry/registry.ts";
 import type { Value } from "./schema/value.ts";
-import { createFeatureReader, type FeatureReader } from "./serve/feature-reader.ts";
 import { type HttpOptions, type HttpServer, openHttpServer } from "./serve/http.ts";
-import { type CallRoute, createCaller } from "./serve/in-process.ts";
 import type { MonitoringDesks } from "./serve/monitoring-desks.ts";
-import type { ServePorts } from "./serve/ports.ts";
 import type { RespOptions, RespServer } from "./serve/resp/server.ts";
-import { allRoutes } from "./serve/routes.ts";
 import type { AuditResult } from "./training/audit-result.ts";
 import { fitService } from "./training/fit-service.ts";
 import { explain, type Explanation, type ExplainRequest } from "./training/explain.ts";
 import { explainLeakage, type LeakageReport } from "./training/leakage.ts";
-import type { TrainingPorts } from "./training/ports.ts";
 import { preview, type Preview } from "./training/preview.ts";
 import { train, type TrainingSet } from "./training/training-set.ts";
 
 /**
- * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `STORAGE_LOCKED`, `STORAGE_FAILED`, `LOG_CORRUPT`, and of a registry
- * in a database `REGISTRY_UNREACHABLE`, `REGISTRY_DENIED`, `REGISTRY_TOO_NEW`, `REGISTRY_MISMATCH`.
+ * Opens a data folder. Throws `DATA_FOLDER_MISSING`, `DATA_FOLDER_FORMAT`, `STORAGE_LOCKED`, `STORAGE_FAILED`,
+ * `LOG_CORRUPT`, and of a registry in a database `REGISTRY_UNREACHABLE`, `REGISTRY_DENIED`, `REGISTRY_TOO_NEW`, `REGISTRY_MISMATCH`.
  */
 export async function openPlatform(options: PlatformOptions): Promise<Platform> {
   const { dataDir, mode = "own", clock = systemClock } = options;
   const { create = mode === "own" } = options;
   if (!create && (mode === "own" || options.registry === undefined)) refuseMissing(dataDir);
+  await refuseOtherFormat(dataDir);
   if (mode === "own") await mkdir(dataDir, { recursive: true });
   const closers: (() => Promise<void>)[] = [];
   try {
     if (mode === "own") {
       const lock = await lockFolder(dataDir);
       closers.push(() => lock.release());
+      await markFormat(dataDir);
     }
     const opened = await openRegistry(dataDir, options.registry, { clock, reader: mode === "read" });
     const { registry } = opened;
@@ -135,76 +123,24 @@ export class Platform {
   readonly versions: VersionDesk;
   readonly #context: RuntimeContext;
   readonly #shared: Shared;
-  readonly #registrations: Registrations;
-  readonly #follower: RegistryFollower | null;
   readonly #owned: Owned | null;
-  readonly #closers: (() => Promise<void>)[];
-  readonly #trainingPorts: TrainingPorts;
-  readonly #servePorts: ServePorts;
-  readonly #reader: FeatureReader;
-  readonly #call: CallRoute;
-  readonly #metrics: Metrics;
-  readonly #respDoors = new RespDoors();
-  readonly #workers: Workers | null;
-  #closing: Promise<void> | null = null;
+  readonly #wiring: Wiring;
 
   /** Use `openPlatform`. */
   constructor(context: RuntimeContext, shared: Shared, owned: Owned | null, closers: (() => Promise<void>)[]) {
+    this.#context = context;
+    this.#shared = shared;
+    this.#owned = owned;
+    this.#wiring = new Wiring(context, shared, owned, closers);
     this.registry = context.registry;
     this.clock = context.clock;
     this.dataDir = context.dataDir;
     this.tables = new TableDesk(context);
-    this.#context = context;
-    this.#shared = shared;
-    this.#owned = owned;
-    this.#closers = closers;
-    this.#trainingPorts = openTrainingPorts(context, owned?.sources ?? null);
-    this.checks = openChecks(context, this.#trainingPorts, owned, () => this.#workers?.flushServingLogs());
-    closers.push(() => this.checks.close());
-    this.drift = openDriftDesk(context, this.#trainingPorts, {
-      drift: owned?.drift,
-      workers: async () => this.#workers?.flushDrift(),
-      settle: () => this.settle(),
-    });
-    owned?.monitoring.watchDrift(this.drift);
-    this.#registrations = new Registrations({
-      registry: shared.registry,
-      code: shared.code,
-      sources: owned?.sources ?? null,
-      check: (definitions) => context.catalog.check(definitions),
-      // Before and after: a draft that changed is not read with the plans of what it was while it is rebuilt.
-      onRegistered: () => (this.#context.revision.count += 1),
-      onBuilt: () => this.#changed(),
-    });
-    const desks = openDesks(context, shared, owned, this.#registrations, (work, instead) => this.#own(work, instead));
-    this.experiments = desks.experiments;
-    this.versions = desks.versions;
-    const watch = owned === null ? null : new FitWatch(context.fits, () => void this.#changed());
-    if (watch !== null) closers.push(() => watch.close());
-    this.#metrics = openMetrics(context.dataDir, owned, {
-      resp: () => this.#respDoors.counts(),
-      unreadFits: () => watch?.unread.length ?? 0,
-      registryUp: () => (this.#follower === null ? null : this.#follower.trouble === null),
-      workers: () => this.#workers?.counts() ?? null,
-      ...this.checks.measured,
-      alerts: () => owned?.monitoring.gauges() ?? null,
-    });
-    this.#servePorts = openServePorts({
-      context,
-      owned,
-      own: (work, instead) => this.#own(work, instead),
-      revision: () => context.revision.count,
-      metrics: () => this.#metrics.page(),
-      warnings: () => troubleText(this.#follower?.trouble ?? null),
-    });
-    const [ports, metrics, { folder: registryFolder }] = [this.#servePorts, this.#metrics, shared];
-    const owner = { dataDir: this.dataDir, registryFolder, clock: this.clock, metrics, ports };
-    this.#workers = owned === null ? null : openWorkers(owned, owner);
-    if (owned !== null) keepUsage(owned, { context, workers: this.#workers!, closers });
-    this.#follower = owned === null || !shared.isShared ? null : this.#follow(shared);
-    this.#reader = createFeatureReader(this.#servePorts);
-    this.#call = createCaller(allRoutes(this.#reader, this.#servePorts));
-    this.batch = new BatchReads(context, this.#trainingPorts, this.#call);
+    this.batch = this.#wiring.batch;
+    this.checks = this.#wiring.checks;
+    this.drift = this.#wiring.drift;
+    this.experiments = this.#wiring.experiments;
+    this.versions = this.#wiring.versions;
   }
 
   /** What `apply` would change. */
@@ -220,8 +156,8 @@ export class Platform {
    */
   async apply(definitions: readonly Definition[], options: ApplyOptions = {}): Promise<Plan> {
     // One that owns no data folder registers what those that do will build.
-    if (!this.#shared.isShared) this.#own("apply");
-    return this.#registrations.apply(definitions, options);
+    if (!this.#shared.isShared) this.#wiring.own("apply");
+    return this.#wiring.registrations.apply(definitions, options);
   }
 
   /**
@@ -229,23 +165,28 @@ export class Platform {
    * `DEFINITION_INVALID` where another definition is computed from it.
    */
   async dropDraft(name: string): Promise<PlannedChange> {
-    if (!this.#shared.isShared) this.#own("drop a draft");
-    return this.#registrations.dropDraft(name);
+    if (!this.#shared.isShared) this.#wiring.own("drop a draft");
+    return this.#wiring.registrations.dropDraft(name);
   }
 
   /** Takes rows in; resolves once they are durable and folded. Throws `SOURCE_UNKNOWN`, `SOURCE_IS_BATCH`, `BACKPRESSURE`, `STORAGE_FAILED`. */
   async push(source: string, rows: readonly unknown[]): Promise<PushResult> {
-    return this.#own("push", "push to its server: POST /events/{source}").sources.push(source, rows);
+    return this.#wiring.own("push", "push to its server: POST /events/{source}").sources.push(source, rows);
   }
 
   /** Reads what a batch source has that is new, now. Throws as `BatchReader.run`, and `SOURCE_UNKNOWN`. */
   async runBatch(source: string, options: RunOptions = {}): Promise<BatchRun> {
-    return this.#own("read a batch source", "ask it of its server: onefold run does").sources.runBatch(source, options);
+    return this.#wiring
+      .own("read a batch source", "ask it of its server: onefold run does")
+      .sources.runBatch(source, options);
   }
 
   /** Takes events back, or others in their place, by id (docs/events.md). */
   async correct(source: string, corrections: readonly Correction[]): Promise<CorrectionResult> {
-    return this.#own("correct", "correct at its server: onefold correct does").sources.get(source).correct(corrections);
+    return this.#wiring
+      .own("correct", "correct at its server: onefold correct does")
+      .sources.get(source)
+      .correct(corrections);
   }
 
   /**
@@ -253,7 +194,7 @@ export class Platform {
    * `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`.
    */
   async forget(entity: string, key: readonly unknown[], { shared = false }: ForgetOptions = {}): Promise<ForgetReport> {
-    const { sources, monitoring } = this.#own("forget");
+    const { sources, monitoring } = this.#wiring.own("forget");
     const settle = (): Promise<void> => this.settle();
     const forgetMonitored = async (): Promise<void> => {
       await monitoring.forgetDetails();
@@ -266,7 +207,7 @@ export class Platform {
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */
   async importHistory(source: string, files: readonly string[], options: ImportOptions = {}): Promise<ImportReport> {
-    return this.#own("import history").sources.get(source).importHistory(files, options);
+    return this.#wiring.own("import history").sources.get(source).importHistory(files, options);
   }
 
   /** A service's vector, as `POST /services/{name}/vector` answers it. */
@@ -296,17 +237,17 @@ export class Platform {
 
   /** Any HTTP route, without a network: the answer's body, or the error thrown. */
   request(method: "GET" | "POST", path: string, body?: unknown): Promise<Readonly<Record<string, unknown>>> {
-    return this.#call(method, path, body);
+    return this.#wiring.call(method, path, body);
   }
 
   /** Joins label rows with the features of a service, or of several, point in time. Errors as in `train` of `training/training-set.ts`. */
   train(options: TrainOptions): Promise<TrainingSet> {
-    return train({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
+    return train({ ...labelOrTickRequest(options), ports: this.#wiring.trainingPorts });
   }
 
   /** What final knowledge would have changed in a training set; `out` is written as known. Errors as in `train`. */
   explainLeakage(options: LeakageOptions): Promise<LeakageReport> {
-    return explainLeakage({ ...labelOrTickRequest(options), ports: this.#trainingPorts });
+    return explainLeakage({ ...labelOrTickRequest(options), ports: this.#wiring.trainingPorts });
   }
 
   /**
@@ -314,8 +255,8 @@ export class Platform {
    * which is served from then on. Errors as in `fitService` of `training/fit-service.ts`.
    */
   async fit(options: FitOptions): Promise<FittedService> {
-    const fitted = await fitService({ ...labelRequest(options), ports: this.#trainingPorts });
-    await this.#changed();
+    const fitted = await fitService({ ...labelRequest(options), ports: this.#wiring.trainingPorts });
+    await this.#wiring.changed();
     return fitted;
   }
 
@@ -327,18 +268,18 @@ export class Platform {
   /** Computes served vectors (and, on request, stored states) again from the log and compares bit for bit. */
   async audit(options: AuditOptions = {}): Promise<AuditReport> {
     await this.settle();
-    const result = await auditServed(this.dataDir, this.#trainingPorts, options);
+    const result = await auditServed(this.dataDir, this.#wiring.trainingPorts, options);
     return options.states === true ? this.#withStates(result, options) : result;
   }
 
   /** Which events counted for a feature's value, and why the others did not. */
   explain(options: Omit<ExplainRequest, "ports">): Promise<Explanation> {
-    return explain({ ...options, ports: this.#trainingPorts });
+    return explain({ ...options, ports: this.#wiring.trainingPorts });
   }
 
   /** Values of a view on a sample of history; looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`. */
   preview(options: PreviewOptions): Promise<Preview> {
-    return preview({ ports: this.#trainingPorts, ...previewRequest(options, this.registry) });
+    return preview({ ports: this.#wiring.trainingPorts, ...previewRequest(options, this.registry) });
   }
 
   /**
@@ -346,14 +287,14 @@ export class Platform {
    * at an exact position. Cut short, it goes on when the folder is opened again. Throws `VIEW_UNKNOWN`, `CANCELLED`.
    */
   async backfill(view: BackfilledView, options: BackfillOptions = {}): Promise<void> {
-    const { sources } = this.#own("backfill", "ask it of its server: onefold backfill does");
+    const { sources } = this.#wiring.own("backfill", "ask it of its server: onefold backfill does");
     const { name, source } = this.#context.catalog.view(view.name, view.version);
     await sources.get(source.name).backfill(name, options.onProgress, options.signal);
   }
 
   /** Writes the feature rows of past minutes that a view's table lacks. Throws as `materialize` of `platform/materialized-view.ts`. */
   materialize(options: MaterializeOptions): Promise<MaterializeReport> {
-    return materialize(this.#context, this.#own("materialize", "ask it of its server").sources, options);
+    return materialize(this.#context, this.#wiring.own("materialize", "ask it of its server").sources, options);
   }
 
   /**
@@ -361,13 +302,13 @@ export class Platform {
    * registered or not: it is looked for among `definitions` first. Throws `VIEW_UNKNOWN`, `DEFINITION_INVALID`.
    */
   async backfillCost(options: Pick<PreviewOptions, "view" | "version" | "definitions">): Promise<BackfillCost> {
-    const ports = { ...this.#trainingPorts, openEngine: this.#context.openEngineBeside };
+    const ports = { ...this.#wiring.trainingPorts, openEngine: this.#context.openEngineBeside };
     return costOfBackfill(previewedView(options, this.registry), ports);
   }
 
   /** How fresh sources and views are, and whether that is as they promise (docs/monitoring.md). */
   freshness(options: FreshnessOptions = {}): Promise<FreshnessReport> {
-    return this.#own("judge freshness", "ask its server: GET /freshness").freshness.report(options);
+    return this.#wiring.own("judge freshness", "ask its server: GET /freshness").freshness.report(options);
   }
 
   /** What watches what this process serves: its alerts, and what models report. Nothing of it where it owns no folder. */
@@ -381,12 +322,8 @@ export class Platform {
   }
 
   /** Resolves once everything pushed and served so far is in the online store, the offline tables, the serving log and drift's windows. */
-  async settle(): Promise<void> {
-    if (this.#owned === null) return;
-    const { sources, servingLog, drift } = this.#owned;
-    await Promise.all([sources.settle(), servingLog.flush(), this.#workers?.flushServingLogs()]);
-    await this.#workers?.flushDrift();
-    await Promise.all([drift.recorder.flush(), drift.folded?.flush()]);
+  settle(): Promise<void> {
+    return this.#wiring.settle();
   }
 
   /** The stored states of a view, in key order, as of the last flush. */
@@ -394,7 +331,7 @@ export class Platform {
     view: string,
     version?: number | "dev",
   ): IterableIterator<{ readonly key: string; readonly bytes: Uint8Array }> {
-    const { sources } = this.#own("export states");
+    const { sources } = this.#wiring.own("export states");
     return sources.view(this.#context.catalog.view(view, version)).storedStates();
   }
 
@@ -405,14 +342,14 @@ export class Platform {
 
   /** Serves HTTP until closed, and counts and measures from then on. Throws `LISTEN_FAILED`. */
   serve(options: HttpOptions = {}): Promise<HttpServer> {
-    this.#beginServing();
-    return openHttpServer(this.#reader, this.#servePorts, options);
+    this.#wiring.beginServing();
+    return openHttpServer(this.#wiring.reader, this.#wiring.servePorts, options);
   }
 
   /** Serves the Redis protocol until closed (docs/resp.md), beside HTTP or without it. Throws `LISTEN_FAILED`. */
   serveResp(options: RespOptions = {}): Promise<RespServer> {
-    this.#beginServing();
-    return this.#respDoors.open(this.#reader, this.#servePorts, options);
+    this.#wiring.beginServing();
+    return this.#wiring.respDoors.open(this.#wiring.reader, this.#wiring.servePorts, options);
   }
 
   /**
@@ -421,76 +358,29 @@ export class Platform {
    * Throws `LISTEN_FAILED`, `WORKERS_FAILED`, and what a worker fails with at its start.
    */
   async serveWorkers(options: WorkersOptions): Promise<WorkerServer> {
-    this.#beginServing();
-    return this.#workers!.open(options);
+    this.#wiring.beginServing();
+    return this.#wiring.workers!.open(options);
   }
 
   /** What all its processes have counted and measured: what `GET /metrics` has, as data. */
   measured(): Promise<MetricValues> {
-    return this.#workers?.measured() ?? this.#metrics.values();
+    return this.#wiring.workers?.measured() ?? this.#wiring.metrics.values();
   }
 
   /** Asks the APIs of polled sources from now on, as serving does by itself, unless `poll` is false. */
   startPolls(): void {
-    this.#own("poll", "its owner polls while it serves").sources.startPolls();
+    this.#wiring.own("poll", "its owner polls while it serves").sources.startPolls();
   }
 
   /** Flushes and lets go of everything. */
   close(): Promise<void> {
-    this.#closing ??= this.#closeAll();
-    return this.#closing;
-  }
-
-  async #closeAll(): Promise<void> {
-    await this.#workers?.close();
-    this.#metrics.stop();
-    let failure: unknown;
-    for (const close of this.#closers.reverse()) {
-      await close().catch((error: unknown) => {
-        failure ??= error;
-      });
-    }
-    if (failure !== undefined) throw failure;
+    return this.#wiring.close();
   }
 
   async #withStates(result: AuditResult, options: AuditOptions): Promise<AuditReport> {
-    const owned = this.#own("audit stored states, which change while they are compared");
-    const states = await auditAllStates(this.#context, owned, this.#trainingPorts, options);
+    const owned = this.#wiring.own("audit stored states, which change while they are compared");
+    const states = await auditAllStates(this.#context, owned, this.#wiring.trainingPorts, options);
     return { ...result, states, clean: result.clean && Object.values(states).every((one) => one.clean) };
-  }
-
-  #beginServing(): void {
-    const { sources, monitoring } = this.#own("serve", "ask the process that owns the folder over HTTP");
-    this.#metrics.start();
-    this.checks.start();
-    monitoring.start();
-    this.#shared.onServing();
-    if (this.#context.pollsWhileServing) sources.startPolls();
-  }
-
-  #own(work: string, instead?: string): Owned {
-    if (this.#owned !== null) return this.#owned;
-    const hint = "stop the process that owns the data folder, if one does, and try again";
-    throw new OnefoldError("STORAGE_LOCKED", `beside the owner of the data folder one can only read, not ${work}`, {
-      where: this.dataDir,
-      hint: instead === undefined ? hint : `${hint}; or ${instead}`,
-    });
-  }
-
-  /** Of what is registered or fitted: plans made before are not good any more, here and in the workers. */
-  async #changed(): Promise<void> {
-    this.#context.revision.count += 1;
-    await this.#workers?.reload();
-  }
-
-  #follow({ registry, onTrouble }: Shared): RegistryFollower {
-    const follower = new RegistryFollower(registry, {
-      isBehind: () => this.#registrations.isBehind(),
-      takeUp: () => this.#registrations.takeUp(),
-      onTrouble,
-    });
-    this.#closers.push(() => follower.close());
-    return follower;
   }
 }
 

@@ -2,7 +2,7 @@
  * A topic whose records are made when they are fetched, the same at each offset: first one of each account of the
  * partition, then accounts at random. So many entities need no broker that holds their events.
  */
-import type { FetchedPartition, FetchFrom, KafkaRecord, NewRecord } from "../../src/ingest/kafka/connection.ts";
+import type { FetchedPartition, FetchFrom, KafkaRecord, NewRecord } from "../../src/ingest/kafka/records.ts";
 import { KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../src/ingest/kafka/record-stamp.ts";
 import { PARTITIONS, payment } from "./workload.ts";
 

@@ -100,6 +100,7 @@ export const ERROR_CODES = {
   STATE_CODEC: { status: 500, meaning: "stored state cannot be decoded by this version" },
   LOG_CORRUPT: { status: 500, meaning: "the event log is damaged before its end" },
   DATA_FOLDER_MISSING: { status: 404, meaning: "there is no data folder at this path" },
+  DATA_FOLDER_FORMAT: { status: 500, meaning: "a data folder is of a format that this version does not read" },
   STORAGE_LOCKED: { status: 409, meaning: "another process owns this data folder" },
   SPILL_FULL: { status: 507, meaning: "work fits neither into its memory nor into its folder for spilled data" },
   ENGINE_ENDED: { status: 500, meaning: "the process that scans and sorts events ended before its work did" },

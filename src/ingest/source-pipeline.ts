@@ -26,26 +26,24 @@ import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.
 import { catchUp, foldRunInto, logLost } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import { refuseBeyond } from "./backpressure.ts";
 import { compileDoor, type Door } from "./door.ts";
 import { DueRowReader } from "./due-rows.ts";
 import { EventIds } from "./event-ids.ts";
 import { runsApart } from "./correction-run.ts";
 import type { BackfillPace } from "./backfill-pace.ts";
-import { deferred, nextTurn } from "./turns.ts";
+import { nextTurn } from "./turns.ts";
 import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
 import { flushesWorth, STATES_PER_FLUSH } from "./flush-worth.ts";
 import { FoldQueue } from "./fold-queue.ts";
 import type { PushResult, RowFaults, RowNames } from "./pipeline.ts";
-import { pushInParts } from "./push-parts.ts";
-import { pushResult, tellFolded } from "./push-result.ts";
-import { takeIn } from "./push-intake.ts";
+import { tellFolded } from "./push-result.ts";
 import { SourceCommitter } from "./source-committer.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
+import { SourcePushes } from "./source-pushes.ts";
 import { SourceTails } from "./source-tails.ts";
-import { idRulesOf, Timeliness } from "./timeliness.ts";
+import { idRulesOf } from "./timeliness.ts";
 import { type PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
@@ -92,7 +90,7 @@ export class SourcePipeline {
   readonly #flusher: Flusher;
   readonly #queue: FoldQueue;
   readonly #dueRows: DueRowReader;
-  readonly #timeliness: Timeliness;
+  readonly #pushes: SourcePushes;
   readonly #runners = new Map<string, ViewRunner>();
   /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
   readonly #catchingUp = new Set<ViewRunner>();
@@ -100,10 +98,7 @@ export class SourcePipeline {
   door: Door;
   /** Offset of the next event to be handed to the runners and the ids. */
   #position: number;
-  #lastEventAt: number;
-  #pendingRows = 0;
   #failure: OnefoldError | null = null;
-  #closing = false;
 
   constructor(options: SourcePipelineOptions, log: FileEventLog, deadLetters: DeadLetters) {
     const { source, store, clock, statesPerCommit } = options;
@@ -113,7 +108,6 @@ export class SourcePipeline {
     this.deadLetters = deadLetters;
     this.#store = store;
     this.#clock = clock;
-    this.#timeliness = new Timeliness(source);
     const storedCount = source.columns.length;
     this.#ids = new EventIds({ source: source.name, store, storedCount, ...idRulesOf(source) });
     this.#flusher = new Flusher({
@@ -143,9 +137,22 @@ export class SourcePipeline {
       log,
       clock,
       statesPerCommit,
-      lastEventAt: () => this.#lastEventAt,
+      lastEventAt: () => this.#pushes.lastEventAt,
     });
-    this.#lastEventAt = this.#committer.stored.lastEventAt;
+    this.#pushes = new SourcePushes(
+      {
+        source,
+        limits: options,
+        log,
+        ids: this.#ids,
+        deadLetters,
+        queue: this.#queue,
+        clock,
+        door: () => this.door,
+        failure: () => this.failure,
+      },
+      this.#committer.stored.lastEventAt,
+    );
     this.#position = this.#committer.stored.position;
     log.raiseKnownTime(this.#committer.stored.knownTime);
   }
@@ -161,12 +168,12 @@ export class SourcePipeline {
 
   /** Known times: of the last event that was pushed, -Infinity where there was none; of the oldest that is not folded. */
   get times(): { readonly lastEvent: number; readonly oldestUnfolded: number | null } {
-    return { lastEvent: this.#lastEventAt, oldestUnfolded: this.#queue.oldestKnownTime };
+    return { lastEvent: this.#pushes.lastEventAt, oldestUnfolded: this.#queue.oldestKnownTime };
   }
 
   /** Rows taken in and not yet durable and folded. */
   get pendingRows(): number {
-    return this.#pendingRows;
+    return this.#pushes.pendingRows;
   }
 
   /** The error the pipeline stopped at, or null. */
@@ -181,80 +188,7 @@ export class SourcePipeline {
    * in), `STORAGE_FAILED` (nothing of the push is acknowledged).
    */
   async push(rows: readonly unknown[], faults: RowFaults = NO_FAULTS, nameOf?: RowNames): Promise<PushResult> {
-    return this.#push(rows, faults, true, nameOf);
-  }
-
-  async #push(
-    rows: readonly unknown[],
-    faults: RowFaults,
-    keepRejected: boolean,
-    nameOf?: RowNames,
-  ): Promise<PushResult> {
-    // All of it at once: a push that is begun is not refused half way, and its last rows count as waiting, too.
-    this.#admit(rows.length);
-    this.#pendingRows += rows.length;
-    let waiting = rows.length;
-    try {
-      return await pushInParts(rows, faults, async (part, partFaults, from) => {
-        const names = nameOf === undefined ? {} : { nameOf: (index: number): string => nameOf(from + index) };
-        const result = await this.#accept(part, partFaults, keepRejected, names);
-        this.#pendingRows -= part.length;
-        waiting -= part.length;
-        return result;
-      });
-    } finally {
-      this.#pendingRows -= waiting;
-    }
-  }
-
-  #admit(rowCount: number): void {
-    const failure = this.failure;
-    if (failure !== null) throw failure;
-    if (this.#closing) throw new OnefoldError("NOT_READY", `source ${this.source.name} is closing`);
-    const pending = { source: this.source.name, rows: this.#pendingRows, bytes: this.log.pendingBytes };
-    refuseBeyond(this.#options, pending, rowCount);
-  }
-
-  async #accept(
-    rows: readonly unknown[],
-    faults: RowFaults,
-    keepRejected: boolean,
-    names: { readonly nameOf?: RowNames },
-  ): Promise<PushResult> {
-    const { promise: durable, resolve: nowDurable, reject: neverDurable } = deferred();
-    const beganMs = diagnostics.durable.hasSubscribers ? performance.now() : 0;
-    const intake = await takeIn(rows, {
-      door: this.door,
-      ids: this.#ids,
-      clock: this.#clock,
-      faults,
-      ...names,
-      lastKnownTime: () => this.log.lastKnownTime,
-      durable,
-    });
-    const { outcomes, checked, places, rejected, waitFor, differing } = intake;
-    let timing = { late: 0, outOfOrder: 0 };
-    const folded = this.log.append(checked, this.#clock.now()).then((events) => {
-      // First thing after the log, in its order: pushes are folded in the order of their offsets.
-      nowDurable();
-      this.#lastEventAt = events.at(-1)?.knownTime ?? this.#lastEventAt;
-      if (diagnostics.durable.hasSubscribers)
-        diagnostics.durable.publish({ source: this.source.name, durationMs: performance.now() - beganMs });
-      if (diagnostics.appended.hasSubscribers) timing = this.#timeliness.count(events);
-      return this.#queue.add(events).then(() => events);
-    });
-    folded.catch((error: unknown) => {
-      for (const { id } of checked) if (id !== null) this.#ids.release(id);
-      neverDurable(error);
-    });
-    const stored = keepRejected ? this.deadLetters.add(rejected.map(({ letter }) => letter)) : Promise.resolve([]);
-    const [events, letters] = await Promise.all([folded, stored, ...waitFor]);
-    const result = pushResult({ outcomes, places, rejected, events, letters });
-    if (diagnostics.appended.hasSubscribers) {
-      const { outcomes: _outcomes, ...counts } = result;
-      diagnostics.appended.publish({ source: this.source.name, ...counts, ...timing, differing });
-    }
-    return result;
+    return this.#pushes.push(rows, faults, true, nameOf);
   }
 
   /**
@@ -263,18 +197,16 @@ export class SourcePipeline {
    * source stops until it is opened anew.
    */
   async correct(rows: readonly CheckedRow[]): Promise<readonly LogEvent[]> {
-    this.#admit(rows.length);
-    this.#pendingRows += rows.length;
-    try {
-      const run = await this.log.append(rows, this.#clock.now());
-      await this.#foldRun(run, this.runners);
-      return run;
-    } catch (error) {
-      this.#fail(error);
-      throw error;
-    } finally {
-      this.#pendingRows -= rows.length;
-    }
+    return this.#pushes.counted(rows.length, async () => {
+      try {
+        const run = await this.log.append(rows, this.#clock.now());
+        await this.#foldRun(run, this.runners);
+        return run;
+      } catch (error) {
+        this.#fail(error);
+        throw error;
+      }
+    });
   }
 
   /** The row as the door lets it in. */
@@ -355,7 +287,7 @@ export class SourcePipeline {
     for await (const { kind, events } of runsApart(this.log.read(from))) {
       if (kind === "run") await this.#foldRun(events, this.runners);
       else this.#fold(events, 0, events.length);
-      this.#lastEventAt = events.at(-1)!.knownTime;
+      this.#pushes.lastEventAt = events.at(-1)!.knownTime;
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
       if (this.#unflushed() >= 1) await this.#flusher.finish();
     }
@@ -371,7 +303,7 @@ export class SourcePipeline {
    * log's known time to the clock's, so that no later event falls into a minute that is closed here.
    */
   tick(): void {
-    if (this.failure !== null || this.#pendingRows > 0) return;
+    if (this.failure !== null || this.pendingRows > 0) return;
     const now = this.#clock.now();
     if (this.runners.some((runner) => runner.hasMinuteBefore(now))) {
       this.log.raiseKnownTime(now);
@@ -382,7 +314,7 @@ export class SourcePipeline {
 
   /** No event can become known at or before this time any more; -Infinity while nothing is known. */
   closedUpTo(): Micros {
-    if (this.#pendingRows === 0) this.log.raiseKnownTime(this.#clock.now());
+    if (this.pendingRows === 0) this.log.raiseKnownTime(this.#clock.now());
     return (this.log.lastKnownTime - 1) as Micros;
   }
 
@@ -450,12 +382,12 @@ export class SourcePipeline {
 
   /** Pushes the rows of dead letters again and marks those that got in. */
   async replayDeadLetters(ids: readonly string[] | "all"): Promise<ReplayResult> {
-    return replayLetters(this.deadLetters, ids, (rows) => this.#push(rows, NO_FAULTS, false));
+    return replayLetters(this.deadLetters, ids, (rows) => this.#pushes.push(rows, NO_FAULTS, false));
   }
 
   /** Resolves once all that was pushed is folded and committed. Rejects with the failure that prevents it. */
   async drain(): Promise<void> {
-    while (this.#pendingRows > 0 && this.failure === null) await nextTurn();
+    while (this.pendingRows > 0 && this.failure === null) await nextTurn();
     do await this.#flusher.finish();
     while (this.failure === null && this.runners.some((runner) => runner.hasRowsToWrite));
     if (this.failure !== null) throw this.failure;
@@ -463,7 +395,7 @@ export class SourcePipeline {
 
   /** Refuses pushes, waits for those under way, flushes, closes. Safe to call after a failure. */
   async close(): Promise<void> {
-    this.#closing = true;
+    this.#pushes.close();
     this.#flusher.stop();
     try {
       if (this.failure === null) await this.drain();

@@ -1,5 +1,5 @@
 /**
- * One running source: its pipeline, its archive, and the views folded from both.
+ * One running source: what is open of it (`source-parts.ts`), and in which order that is worked with.
  *
  * What changes views or history runs one piece after another; pushes go on beside it, but for three moments in
  * which they wait: while history is put in front of a log that is still empty (its first event would decide
@@ -15,36 +15,29 @@ import { hasRoom } from "../base/disk-room.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import { TurnQueue } from "../base/turn-queue.ts";
 import type { SourceDefinition } from "../define/definition.ts";
-import type { ViewState } from "../fold/view-fold.ts";
-import { Archiver } from "../ingest/archiver.ts";
 import type { DeadLetters } from "../ingest/dead-letters.ts";
-import type { RefoldedRun } from "../ingest/correction-run.ts";
 import { type Correction, type CorrectionResult, refuseUncorrectable } from "../ingest/corrections.ts";
 import { minuteOf } from "../ingest/feature-rows.ts";
-import { diskStorage } from "../ingest/disk-storage.ts";
-import type { LogEvent } from "../ingest/event.ts";
-import { importHistory } from "../ingest/history-import.ts";
 import type { PushResult, RowFaults, RowNames } from "../ingest/pipeline.ts";
 import type { ReplayResult } from "../ingest/dead-letter-replay.ts";
-import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
-import { refoldRun } from "../ingest/refold.ts";
-import type { PipelineView, ViewRunner } from "../ingest/view-runner.ts";
+import type { SourcePipeline } from "../ingest/source-pipeline.ts";
+import type { ViewRunner } from "../ingest/view-runner.ts";
 import type { RuntimeFreshness } from "./monitoring/runtime-freshness.ts";
 import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
-import { type HistoryArchive, openOwnEventArchive } from "../offline-store/delta-event-archive.ts";
-import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
+import type { HistoryArchive } from "../offline-store/delta-event-archive.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
 import { correctNow } from "./correct-now.ts";
 import type { ForgetOfSource } from "./forget/forget-entity.ts";
 import { forgetInSource, type ForgottenOfSource } from "./forget/forget-source.ts";
-import { rememberHistoryIds } from "./history-ids.ts";
-import { checkNotImported, rememberImported } from "./imported-files.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { PushGate } from "./push-gate.ts";
+import { importNow } from "./import-now.ts";
+import { sourceFreshness, sourceGauges } from "./source-gauges.ts";
+import { SourceParts } from "./source-parts.ts";
 import type { CatalogView } from "./view-catalog.ts";
-import { historyPlace, pipelineView, ViewBuilder } from "./view-builder.ts";
+import { historyPlace } from "./view-builder.ts";
 
 const TICK_MS = 1000;
 
@@ -52,19 +45,13 @@ export class SourceRuntime {
   readonly name: string;
   readonly #context: RuntimeContext;
   readonly #online: LocalOnlineStore;
-  readonly #builder: ViewBuilder;
+  readonly #parts: SourceParts;
   readonly #ticking: NodeJS.Timeout;
-  #source: SourceDefinition;
-  #archive!: HistoryArchive;
-  #pipeline!: SourcePipeline;
-  #archiver!: Archiver;
-  readonly #closing = new AbortController();
   /** Of what changes views or history. */
   readonly #turns = new TurnQueue();
   readonly #gate = new PushGate(() => this.#pipeline.pendingRows > 0);
   /** Why views could not be built in the background, or null. */
   #buildFailure: OnefoldError | null = null;
-  #historyEndsAt: number = Number.NEGATIVE_INFINITY;
   /** Views that will be built, `view name@version`. */
   #queued: readonly string[] = [];
   #isMending = false;
@@ -74,9 +61,8 @@ export class SourceRuntime {
   private constructor(context: RuntimeContext, online: LocalOnlineStore, source: SourceDefinition) {
     this.#context = context;
     this.#online = online;
-    this.#source = source;
     this.name = source.name;
-    this.#builder = new ViewBuilder(context, online);
+    this.#parts = new SourceParts(context, online, source);
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
     this.#ticking.unref();
   }
@@ -90,7 +76,7 @@ export class SourceRuntime {
   ): Promise<SourceRuntime> {
     const runtime = new SourceRuntime(context, online, source);
     try {
-      await runtime.#openParts(onProgress);
+      await runtime.#parts.open(onProgress);
       await runtime.#bringUpAll(context.buildsBehind, onProgress);
     } catch (error) {
       clearInterval(runtime.#ticking);
@@ -100,7 +86,11 @@ export class SourceRuntime {
   }
 
   get archive(): HistoryArchive {
-    return this.#archive;
+    return this.#parts.archive;
+  }
+
+  get #pipeline(): SourcePipeline {
+    return this.#parts.pipeline;
   }
 
   get deadLetters(): DeadLetters {
@@ -109,14 +99,14 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#stopped ?? this.#archiver.failure ?? this.#buildFailure;
+    return this.#stopped ?? this.#parts.archiver.failure ?? this.#buildFailure;
   }
 
   /** For whoever asks why the source is not ready, or null. */
   get trouble(): string | null {
     if (this.#stopped !== null) return `source ${this.name}, which stopped: ${this.#stopped.message}`;
     if (this.#buildFailure !== null) return `views of source ${this.name}: ${this.#buildFailure.message}`;
-    const { failure } = this.#archiver;
+    const { failure } = this.#parts.archiver;
     return failure === null ? null : `the archive of source ${this.name}, which is tried again: ${failure.message}`;
   }
 
@@ -127,38 +117,17 @@ export class SourceRuntime {
 
   /** Views that do not stand at the present yet, `view name@version`. */
   get building(): readonly string[] {
-    return [...new Set([...this.#queued, ...this.#builder.building])];
+    return [...new Set([...this.#queued, ...this.#parts.builder.building])];
   }
 
   /** What monitoring asks at each scrape. */
   gauges(): Omit<SourceGauges, "poll" | "batch"> {
-    const { log, pendingRows, deadLetters, runners } = this.#pipeline;
-    const { archivedEnd } = this.#archiver;
-    return {
-      source: this.name,
-      pendingRows,
-      archiveLagEvents: archivedEnd === null ? null : log.durableEnd - archivedEnd,
-      openDeadLetters: deadLetters.openCount,
-      droppedDeadLetters: deadLetters.droppedCount,
-      up: this.failure === null,
-      views: runners.map(({ name, position, dirtyCount, cost }) => ({
-        view: name,
-        lagEvents: Math.max(0, log.durableEnd - position),
-        unflushedStates: dirtyCount,
-        cost,
-      })),
-    };
+    return sourceGauges(this.#parts, this.failure === null);
   }
 
-  /** What freshness is judged by: when its last event became known, and the oldest that is not folded; null for none. */
+  /** What freshness is judged by. */
   freshness(): RuntimeFreshness {
-    const { runners, times } = this.#pipeline;
-    const lastEvent = Math.max(times.lastEvent, this.#historyEndsAt);
-    return {
-      lastEventAt: Number.isFinite(lastEvent) ? lastEvent : null,
-      oldestUnfoldedAt: times.oldestUnfolded,
-      runners,
-    };
+    return sourceFreshness(this.#parts);
   }
 
   /** As `SourceRuntimes.flushedViews`; none where the source has stopped. */
@@ -193,13 +162,13 @@ export class SourceRuntime {
 
   /** Brings the archive up to the end of the log. */
   async archiveNow(): Promise<void> {
-    await this.#archiver.run();
+    await this.#parts.archiver.run();
   }
 
   /** Resolves once all that was pushed is in the online store and the offline tables. */
   async settle(): Promise<void> {
     await this.#turns.idle();
-    await this.#settleNow();
+    await this.#parts.settle();
   }
 
   /** Stops folding drafts that are registered otherwise now, or no more, and `retired`. Their states are the caller's to remove. */
@@ -222,15 +191,15 @@ export class SourceRuntime {
    */
   refresh(source: SourceDefinition, views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
     return this.#turns.take(async () => {
-      const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#source));
-      if (!redefined) return this.#bringUp(views, onProgress);
+      const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#parts.source));
+      if (!redefined) return this.#parts.bringUp(views, onProgress);
       await this.#gate.during(async () => {
-        await this.#closeParts();
-        this.#source = source;
-        await this.#openParts(onProgress);
+        await this.#parts.close();
+        this.#parts.source = source;
+        await this.#parts.open(onProgress);
       });
       // Behind the gate: a view may take hours, and no push waits for it.
-      await this.#bringUp(views, onProgress);
+      await this.#parts.bringUp(views, onProgress);
     });
   }
 
@@ -239,7 +208,8 @@ export class SourceRuntime {
     return this.#turns.take(async () => {
       try {
         if (this.#pipeline.log.nextOffset === 0) await this.#gate.close();
-        return await this.#importNow(files, options);
+        const source = { context: this.#context, online: this.#online, parts: this.#parts, gate: this.#gate };
+        return await importNow(source, files, options);
       } finally {
         this.#gate.open();
       }
@@ -251,14 +221,13 @@ export class SourceRuntime {
    * Throws `REQUEST_INVALID` where the source takes no corrections, `STORAGE_FAILED`.
    */
   correct(corrections: readonly Correction[]): Promise<CorrectionResult> {
-    refuseUncorrectable(this.#source, corrections);
+    refuseUncorrectable(this.#parts.source, corrections);
     if (corrections.length === 0) return Promise.resolve({ corrected: 0, rejected: 0, outcomes: [] });
     return this.#turns.take(() =>
       this.#gate.during(async () => {
         // What is corrected is folded anew from the archive: all before the correction must be in it.
         await this.archiveNow();
-        const parts = { source: this.#source, archive: this.#archive, pipeline: this.#pipeline };
-        return correctNow(parts, () => this.#context.openEngine(), corrections);
+        return correctNow(this.#parts, () => this.#context.openEngine(), corrections);
       }),
     );
   }
@@ -268,37 +237,28 @@ export class SourceRuntime {
     return this.#turns.take(async () => {
       const forgotten = await this.#gate.during(async () => {
         // What goes is found in the archive: all must be in it, and all feature rows in their tables.
-        await this.#settleNow();
+        await this.#parts.settle();
         const lastEventTimes = new Map(
           this.#pipeline.runners.map((runner) => {
             return [runner.name, runner.state(asked.key)?.lastEventTime ?? Number.NEGATIVE_INFINITY] as const;
           }),
         );
-        await this.#closeParts();
+        await this.#parts.close();
         try {
           return await forgetInSource({
             lastEventTimes,
             context: this.#context,
             online: this.#online,
-            source: this.#source,
+            source: this.#parts.source,
             ...asked,
           });
         } finally {
-          await this.#openParts();
+          await this.#parts.open();
         }
       });
       await this.#bringUpAll(this.#context.buildsBehind);
       return forgotten;
     });
-  }
-
-  async #refold(view: PipelineView, run: readonly LogEvent[]): Promise<RefoldedRun<ViewState>> {
-    const engine = await this.#context.openEngine();
-    try {
-      return await refoldRun({ source: this.#source, view, engine, files: await this.#archive.files(), run });
-    } finally {
-      await engine.close();
-    }
   }
 
   /**
@@ -307,14 +267,15 @@ export class SourceRuntime {
    */
   backfill(view: string, onProgress?: OnProgress, signal?: AbortSignal): Promise<void> {
     return this.#turns.take(async () => {
-      const found = this.#views().find(({ name }) => name === view);
+      const found = this.#parts.views().find(({ name }) => name === view);
       if (found === undefined) {
         throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not folded from source ${this.name}`);
       }
-      await this.#builder.bringUp(found, this.#pipeline, this.#archive, {
+      await this.#parts.builder.bringUp(found, this.#pipeline, this.#parts.archive, {
         again: true,
         onProgress,
-        signal: signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]),
+        signal:
+          signal === undefined ? this.#parts.closing.signal : AbortSignal.any([signal, this.#parts.closing.signal]),
       });
     });
   }
@@ -325,41 +286,32 @@ export class SourceRuntime {
    */
   withClosedMinutes<T>(work: (to: number, archive: HistoryArchive) => Promise<T>): Promise<T> {
     return this.#turns.take(async () => {
-      await this.#settleNow();
+      await this.#parts.settle();
       const to = minuteOf(this.closedUpTo() + 1);
-      await this.#settleNow();
-      return work(to, this.#archive);
+      await this.#parts.settle();
+      return work(to, this.#parts.archive);
     });
   }
 
   async close(): Promise<void> {
     clearInterval(this.#ticking);
     // What is being built goes on from there the next time.
-    this.#closing.abort();
+    this.#parts.closing.abort();
     await this.#turns.idle();
-    await this.#closeParts();
-  }
-
-  /** All that was pushed is stored, and of all minutes that are over the rows are in the tables. */
-  async #settleNow(): Promise<void> {
-    await this.#pipeline.drain();
-    this.#pipeline.tick();
-    await this.#pipeline.drain();
-    await this.archiveNow();
+    await this.#parts.close();
   }
 
   #tick(): void {
     // Opening may take longer than a tick.
-    const pipeline: SourcePipeline | undefined = this.#pipeline;
-    if (pipeline === undefined) return;
-    pipeline.tick();
+    if (!this.#parts.hasPipeline) return;
+    this.#pipeline.tick();
     if ((this.#stopped ?? this.#buildFailure)?.code === "DISK_FULL" && !this.#isMending) void this.#mend();
   }
 
   async #mend(): Promise<void> {
     this.#isMending = true;
     try {
-      if (!(await hasRoom(this.#context.dataDir)) || this.#closing.signal.aborted) return;
+      if (!(await hasRoom(this.#context.dataDir)) || this.#parts.closing.signal.aborted) return;
       await this.#turns.take(() => this.#gate.during(() => this.#openAnew()));
     } finally {
       this.#isMending = false;
@@ -369,9 +321,9 @@ export class SourceRuntime {
   /** Fails with nothing: where it cannot be opened, the next second tries again, or its failure says why not. */
   async #openAnew(): Promise<void> {
     try {
-      await this.#closeParts();
+      await this.#parts.close();
       this.#buildFailure = null;
-      await this.#openParts();
+      await this.#parts.open();
       await this.#bringUpAll(true);
       this.#unmended = null;
     } catch (error) {
@@ -379,118 +331,26 @@ export class SourceRuntime {
     }
   }
 
-  async #importNow(files: readonly string[], options: ImportOptions): Promise<ImportReport> {
-    const { onProgress, signal, again = false, ...rest } = options;
-    const engine = await this.#context.openEngine();
-    const interrupt = (): void => engine.interrupt();
-    signal?.addEventListener("abort", interrupt);
-    try {
-      const { name, id } = this.#source;
-      const hashes = id === undefined ? await checkNotImported(this.#online, engine, name, files, again) : [];
-      const {
-        before: _before,
-        after: _after,
-        ...report
-      } = await importHistory({
-        ...rest,
-        source: this.#source,
-        views: this.#views(),
-        files,
-        archive: this.#archive,
-        log: this.#pipeline.log,
-        engine,
-        clock: this.#context.clock,
-        deadLetters: this.#pipeline.deadLetters,
-        holdPushes: () => this.#gate.close(),
-        ...(onProgress === undefined ? {} : { onProgress }),
-      });
-      if (hashes.length > 0) await rememberImported(this.#online, name, hashes, this.#context.clock.now());
-      await this.#takeUpHistory();
-      if (this.#pipeline.log.nextOffset > 0) this.#gate.open();
-      await this.#bringUp(this.#views(), onProgress);
-      return report;
-    } finally {
-      signal?.removeEventListener("abort", interrupt);
-      await engine.close();
-    }
-  }
-
-  /** Folds into each view the history it lacks, and starts those that do not run. */
-  async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
-    const { signal } = this.#closing;
-    for (const view of views) await this.#builder.bringUp(view, this.#pipeline, this.#archive, { onProgress, signal });
-  }
-
   /** Views that have no event to be computed from at once, the others behind whatever asks for a change first. */
   async #bringUpBehind(views: readonly CatalogView[]): Promise<void> {
-    const { historyEnd, liveEnd } = await this.#archive.files();
-    if (historyEnd === HISTORY_BASE && liveEnd === 0) return this.#bringUp(views);
+    const { historyEnd, liveEnd } = await this.#parts.archive.files();
+    if (historyEnd === HISTORY_BASE && liveEnd === 0) return this.#parts.bringUp(views);
     const missing = views.filter(({ name }) => this.#pipeline.runner(name) === undefined);
     this.#queued = missing.map(({ name }) => `view ${name}`);
     const building = this.#turns
-      .take(() => this.#bringUp(views))
+      .take(() => this.#parts.bringUp(views))
       .finally(() => {
         this.#queued = [];
       });
     building.catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) this.#buildFailure = asOnefoldError(error);
+      if (!this.#parts.closing.signal.aborted) this.#buildFailure = asOnefoldError(error);
     });
-  }
-
-  /** What a push must know of history: its last known time, and its ids. */
-  async #takeUpHistory(): Promise<void> {
-    // A live event stands behind all history, so it cannot be known before it.
-    const files = await this.#archive.files();
-    this.#pipeline.log.raiseKnownTime(files.lastHistoryKnownTime);
-    this.#historyEndsAt = files.lastHistoryKnownTime;
-    await rememberHistoryIds(this.#context, this.#online, this.#source, files);
-  }
-
-  /** Opens it with the views that stand; the others are brought up by `#bringUpAll`. */
-  async #openParts(onProgress?: OnProgress): Promise<void> {
-    const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
-    const views = this.#views();
-    this.#archive = await openOwnEventArchive(offline, engine, this.#source);
-    this.#pipeline = await openSourcePipeline({
-      source: this.#source,
-      views: views.filter((view) => this.#builder.isStored(view)).map(pipelineView),
-      storage: diskStorage,
-      folder: dataDir,
-      store: this.#online,
-      clock,
-      hotBytesMax: () => stateMemory.bytesPerView,
-      // Servers on the other store have the states and nothing else.
-      wholeStates: publishes,
-      refold: (view, run) => this.#refold(view, run),
-      ...(onProgress === undefined
-        ? {}
-        : { onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.name}`, done, total }) }),
-    });
-    // Plans hold runners of the pipeline before, which fold no more.
-    this.#context.revision.count += 1;
-    this.#archiver = new Archiver({
-      pipeline: this.#pipeline,
-      store: this.#online,
-      archive: this.#archive,
-      rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
-    });
-    await this.#takeUpHistory();
   }
 
   /** `isBehind`: what takes long is done behind whatever comes first. */
   async #bringUpAll(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
-    const views = this.#views();
+    const views = this.#parts.views();
     if (isBehind) await this.#bringUpBehind(views);
-    else await this.#bringUp(views, onProgress);
-  }
-
-  async #closeParts(): Promise<void> {
-    await this.#archiver.close();
-    await this.#pipeline.close();
-  }
-
-  /** The views this process can compute; serving answers for the others with the reason. */
-  #views(): CatalogView[] {
-    return this.#context.catalog.computableOn(this.name);
+    else await this.#parts.bringUp(views, onProgress);
   }
 }

@@ -7,7 +7,7 @@ import { isOnefoldError } from "../../src/base/errors.ts";
 import { compileDoor } from "../../src/ingest/door.ts";
 import { refuseBlocked } from "../../src/ingest/blocked-push.ts";
 import { isBlocking } from "../../src/ingest/expectations.ts";
-import type { KafkaRecord } from "../../src/ingest/kafka/connection.ts";
+import type { KafkaRecord } from "../../src/ingest/kafka/records.ts";
 import { routeParts } from "../../src/ingest/kafka/partition-fold.ts";
 import { compileRouter } from "../../src/ingest/kafka/router.ts";
 import { planRoutes } from "../../src/ingest/kafka/routes.ts";

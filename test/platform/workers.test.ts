@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -12,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HeldImport } from "./held-import.ts";
 import { VisitsLoad, visit } from "./visits-load.ts";
 import { isAlive } from "../processes.ts";
+import { promised } from "../promised.ts";
 import { type Answer, type HttpConnection, VisitsServer } from "./workers-in-test.ts";
 
 /** Connections enough that each worker has some. */
@@ -296,11 +298,34 @@ describe("workers", { timeout: 240_000 }, () => {
         await delay(20);
       }
     })();
+    // Meanwhile the port answers or is closed, so that whoever shares out requests goes elsewhere: nobody is kept waiting.
+    const met: string[] = [];
+    while (server.child.exitCode === null) {
+      met.push(await meet(Number(new URL(server.url).port)));
+      await delay(5);
+    }
     expect(await ended).toEqual([1, null]);
     await killing;
+    expect(met.filter((one) => one === "waits")).toEqual([]);
+    expect(met).toContain("ECONNREFUSED");
     expect(server.errors).toMatch(/WORKERS_FAILED: worker \d ended 6 times in a row, .*SIGKILL/);
   });
 });
+
+/** How a connection fares that asks whether anybody is there. */
+async function meet(port: number): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    return await new Promise((resolve) => {
+      socket.setTimeout(promised(10_000), () => resolve("waits"));
+      socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code!));
+      socket.on("data", () => resolve("answers")).on("close", () => resolve("breaks"));
+      socket.write("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    });
+  } finally {
+    socket.destroy();
+  }
+}
 
 /** Rows as Feast's SDK sends them. */
 function columnsOf(rows: readonly Readonly<Record<string, unknown>>[]): Record<string, unknown[]> {

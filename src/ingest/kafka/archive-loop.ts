@@ -9,7 +9,8 @@
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import type { ArchivePlace } from "../../offline-store/archive-places.ts";
 import type { PartitionedEvent, PartitionedEvents, PlaceChange } from "../../offline-store/partitioned-events.ts";
-import type { FetchFrom, KafkaConnection, TopicFacts } from "./connection.ts";
+import type { KafkaConnection } from "./connection.ts";
+import type { FetchFrom, TopicFacts } from "./records.ts";
 import { PartitionFold, type RouteParts, routeParts } from "./partition-fold.ts";
 import type { FoldPosition } from "./position.ts";
 import type { SourceRoutes } from "./routes.ts";

@@ -11,7 +11,8 @@
  */
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import { viewMetaName } from "../stored-view.ts";
-import type { KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
+import type { KafkaConnection } from "./connection.ts";
+import type { TopicFacts, TopicPartition } from "./records.ts";
 import { decodePosition, positionMetaName } from "./position.ts";
 import { type NotedOffset, RoutePosition } from "./route-position.ts";
 import type { Route, RoutedView, SourceRoutes } from "./routes.ts";

@@ -17,7 +17,7 @@
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
-import type { KafkaRecord, NewRecord } from "./connection.ts";
+import type { KafkaRecord, NewRecord } from "./records.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import type { FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
 import { partitionOfKey } from "./key-partition.ts";

@@ -4,8 +4,8 @@
  * The library (`@platformatic/kafka`) brings the wire protocol, connections, TLS and SASL, group membership and
  * produce requests. Consuming is a loop of our own over its fetch request, not its message stream: a worker goes on
  * from positions that stand beside the states, holds back by not asking for more, and must not be handed records of
- * partitions that it has lost. Records of aborted transactions are left out here, too, for the library keeps those
- * whose end is not in the same answer.
+ * partitions that it has lost. Records of aborted transactions are left out by us, too (`fetched-partition.ts`), for the
+ * library keeps those whose end is not in the same answer.
  *
  * Nothing here retries but produce requests. Whoever calls goes on from what it knows to be done.
  */
@@ -17,14 +17,23 @@ import {
   ListOffsetTimestamps,
   ProduceAcks,
   Producer,
-  type RecordsBatch,
   ResourceTypes,
   type SASLOptions,
 } from "@platformatic/kafka";
 import { readFileSync } from "node:fs";
 import type { OnefoldError } from "../../base/errors.ts";
+import { fetchedPartition } from "./fetched-partition.ts";
 import { GroupRequests } from "./group-requests.ts";
 import { type FindBy, kafkaError } from "./kafka-error.ts";
+import type {
+  FetchedPartition,
+  FetchFrom,
+  GroupPosition,
+  NewRecord,
+  NewTopic,
+  TopicFacts,
+  TopicPartition,
+} from "./records.ts";
 import type { NotedOffset } from "./route-position.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { snappyDecompressor } from "./xerial-snappy.ts";
@@ -38,64 +47,9 @@ Object.assign(snappy, {
     decompress(Buffer.isBuffer(data) ? data : data.buffer),
 });
 
-const CONTROL_BATCH = 0b100000;
-const TRANSACTIONAL_BATCH = 0b10000;
 /** A group settles when the last member has joined again, or this time is up. */
 const SETTLE_MS_MIN = 30_000;
 const ANSWER_MS = 10_000;
-
-export interface TopicFacts {
-  readonly name: string;
-  /** Another one where a topic was deleted and made anew. */
-  readonly id: string;
-  readonly partitionCount: number;
-}
-
-export interface TopicPartition {
-  readonly topic: string;
-  readonly partition: number;
-}
-
-export interface FetchFrom extends TopicPartition {
-  readonly offset: number;
-}
-
-/** As a group holds it, with what is to be found beside it again. */
-export interface GroupPosition extends FetchFrom {
-  readonly note?: string | null;
-}
-
-export interface KafkaRecord {
-  readonly offset: number;
-  /** Of its creation, or of its append where the topic stamps that. */
-  readonly timestampMs: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  headers(): Map<string, Buffer>;
-}
-
-export interface FetchedPartition extends TopicPartition {
-  /** What was asked for. */
-  readonly fromOffset: number;
-  readonly records: readonly KafkaRecord[];
-  /** Where to go on: behind the records, and behind those that are not shown (aborted, control). */
-  readonly nextOffset: number;
-  /** End of what can be read now. */
-  readonly endOffset: number;
-}
-
-export interface NewRecord extends TopicPartition {
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: ReadonlyMap<string, string | Buffer>;
-}
-
-export interface NewTopic {
-  readonly name: string;
-  readonly partitionCount: number;
-  readonly replicas: number;
-  readonly configs: Readonly<Record<string, string>>;
-}
 
 export class KafkaConnection {
   readonly settings: KafkaSettings;
@@ -429,51 +383,6 @@ function clientOptions({ brokers, clientId, tls, sasl }: KafkaSettings) {
           },
         }),
     ...(sasl === undefined ? {} : { sasl: sasl as SASLOptions }),
-  };
-}
-
-type FetchAnswer = Awaited<ReturnType<Consumer["fetch"]>>;
-type PartitionAnswer = FetchAnswer["responses"][number]["partitions"][number];
-
-/** What a fetch brought of one partition, without aborted and control records and those before `from`. */
-function fetchedPartition(topic: string, partition: PartitionAnswer, from: number): FetchedPartition {
-  const { records: batches = [], abortedTransactions, lastStableOffset, highWatermark } = partition;
-  const aborted = abortedTransactions.toSorted((a, b) => Number(a.firstOffset - b.firstOffset));
-  const aborting = new Set<bigint>();
-  const records: KafkaRecord[] = [];
-  let nextOffset = from;
-  for (const batch of batches) {
-    while (aborted.length > 0 && aborted[0]!.firstOffset <= batch.firstOffset)
-      aborting.add(aborted.shift()!.producerId);
-    const end = Number(batch.firstOffset) + batch.lastOffsetDelta + 1;
-    nextOffset = Math.max(nextOffset, end);
-    if ((batch.attributes & CONTROL_BATCH) !== 0) {
-      // The mark that ends a transaction.
-      aborting.delete(batch.producerId);
-      continue;
-    }
-    if ((batch.attributes & TRANSACTIONAL_BATCH) !== 0 && aborting.has(batch.producerId)) continue;
-    for (const record of batch.records) {
-      const offset = Number(batch.firstOffset) + record.offsetDelta;
-      if (offset >= from) records.push(kafkaRecord(batch, record, offset));
-    }
-  }
-  const endOffset = Number(lastStableOffset >= 0n ? lastStableOffset : highWatermark);
-  return { topic, partition: partition.partitionIndex, fromOffset: from, records, nextOffset, endOffset };
-}
-
-const APPEND_TIME_BATCH = 0b1000;
-
-function kafkaRecord(batch: RecordsBatch, record: RecordsBatch["records"][number], offset: number): KafkaRecord {
-  const { key, value, headers, timestampDelta } = record;
-  const isAppendTime = (batch.attributes & APPEND_TIME_BATCH) !== 0;
-  const timestamp = isAppendTime ? batch.maxTimestamp : batch.firstTimestamp + timestampDelta;
-  return {
-    offset,
-    timestampMs: Number(timestamp),
-    key,
-    value,
-    headers: () => new Map(headers.map(([name, text]) => [name?.toString() ?? "", text ?? Buffer.alloc(0)])),
   };
 }
 

@@ -7,7 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { asOnefoldError, type ErrorCode } from "../../base/errors.ts";
 import { formatMicros } from "../../base/micros.ts";
-import type { NewRecord } from "./connection.ts";
+import type { NewRecord } from "./records.ts";
 
 export interface RefusedRecord {
   readonly deadLetterTopic: string;

@@ -3,7 +3,8 @@
  * a loop that falls behind holds back.
  */
 import type { Clock } from "../../base/clock.ts";
-import type { FetchedPartition, FetchFrom, KafkaConnection } from "./connection.ts";
+import type { KafkaConnection } from "./connection.ts";
+import type { FetchedPartition, FetchFrom } from "./records.ts";
 import { partitionName } from "./position.ts";
 
 const WAIT_MS = 500;

@@ -10,7 +10,8 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
-import type { FetchedPartition, FetchFrom, KafkaConnection, TopicFacts, TopicPartition } from "./connection.ts";
+import type { KafkaConnection } from "./connection.ts";
+import type { FetchedPartition, FetchFrom, TopicFacts, TopicPartition } from "./records.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import { FetchAhead } from "./fetch-ahead.ts";

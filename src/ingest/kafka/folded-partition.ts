@@ -7,7 +7,7 @@ import type { Micros } from "../../base/micros.ts";
 import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { CheckedRow } from "../event.ts";
-import type { KafkaRecord } from "./connection.ts";
+import type { KafkaRecord } from "./records.ts";
 import type { RefusedRecord } from "./dead-letter-topic.ts";
 import type { FoldPosition } from "./position.ts";
 import type { Route } from "./routes.ts";

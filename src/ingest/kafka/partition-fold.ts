@@ -20,7 +20,7 @@ import type { EntityKey } from "../../schema/entity-key.ts";
 import { compileDoor, type Door } from "../door.ts";
 import type { CheckedRow } from "../event.ts";
 import type { FoldSight } from "../fold-sight.ts";
-import type { KafkaRecord } from "./connection.ts";
+import type { KafkaRecord } from "./records.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import type { FoldedEvent, FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
 import { TakenOrigins } from "./origin.ts";

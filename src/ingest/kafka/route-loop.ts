@@ -13,16 +13,16 @@ import { isOnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import { REFUSED_KEPT_MS, type Verdict } from "./claim-fold.ts";
+import type { KafkaConnection } from "./connection.ts";
 import type {
   FetchedPartition,
   FetchFrom,
   GroupPosition,
-  KafkaConnection,
   KafkaRecord,
   NewRecord,
   TopicFacts,
   TopicPartition,
-} from "./connection.ts";
+} from "./records.ts";
 import { letterRecord, type RefusedRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
 import type { GroupSeat } from "./group-seat.ts";

@@ -13,7 +13,7 @@ import { parseJsonText } from "../../schema/json-text.ts";
 import { compileDoor, type Door } from "../door.ts";
 import type { CheckedRow } from "../event.ts";
 import { type Claim, claimOf } from "./claim-fold.ts";
-import type { KafkaRecord, NewRecord } from "./connection.ts";
+import type { KafkaRecord, NewRecord } from "./records.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import { partitionOfKey } from "./key-partition.ts";
 import { stampHeaders } from "./record-stamp.ts";

@@ -7,7 +7,7 @@
  * own a partition does no harm (see docs/kafka.md).
  */
 import { createHash } from "node:crypto";
-import type { TopicPartition } from "./connection.ts";
+import type { TopicPartition } from "./records.ts";
 
 export function assignPartitions(
   memberIds: readonly string[],

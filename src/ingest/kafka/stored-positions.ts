@@ -17,7 +17,7 @@
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { MetaWrite, OnlineStore } from "../../online-store/online-store.ts";
-import type { TopicPartition } from "./connection.ts";
+import type { TopicPartition } from "./records.ts";
 import type { FoldedPartition, PartitionWrites } from "./folded-partition.ts";
 import { MarkedGroups, type NamedPosition, soundPosition } from "./marked-groups.ts";
 import {

@@ -3,7 +3,8 @@
  */
 import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
-import type { KafkaConnection, TopicFacts } from "./connection.ts";
+import type { KafkaConnection } from "./connection.ts";
+import type { TopicFacts } from "./records.ts";
 import { type RouteParts, routeParts } from "./partition-fold.ts";
 import { readEvent } from "./router.ts";
 import type { SourceRoutes } from "./routes.ts";

@@ -12,7 +12,7 @@ import { OnefoldError } from "../../base/errors.ts";
 import type { MetaWrite, OnlineStore, StateSpace } from "../../online-store/online-store.ts";
 import { fingerprint } from "../../registry/fingerprint.ts";
 import { type StoredView, viewMetaName } from "../stored-view.ts";
-import type { TopicFacts } from "./connection.ts";
+import type { TopicFacts } from "./records.ts";
 import type { RoutedView, SourceRoutes } from "./routes.ts";
 
 /** Every state of a view on Kafka is of this epoch. */

@@ -10,7 +10,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
-import type { TopicPartition } from "./connection.ts";
+import type { TopicPartition } from "./records.ts";
 import { partitionName } from "./position.ts";
 
 /** What is told of one partition of a topic, that of a source or one that is folded. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
-import type { TopicPartition } from "../../ingest/kafka/connection.ts";
+import type { TopicPartition } from "../../ingest/kafka/records.ts";
 import type { SourceRoutes } from "../../ingest/kafka/routes.ts";
 import { ProfileFiles } from "../../monitor/quality/profile-files.ts";
 import { type PartitionMemory, profilePartitions } from "../../monitor/quality/partition-profiler.ts";

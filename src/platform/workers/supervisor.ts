@@ -84,12 +84,17 @@ export class Supervisor {
     const { signal } = this.#stopping;
     let running = first;
     for (let deaths = 1; ; deaths++) {
-      const beganMs = performance.now();
+      // One that never serves is not steady, however long it takes to end.
+      let warmMs = Number.POSITIVE_INFINITY;
+      running.warm.then(
+        () => (warmMs = performance.now()),
+        () => undefined,
+      );
       const error = await running.ended;
       this.#processes[place] = null;
       this.#options.onEnd(running);
       if (signal.aborted || !this.#hasBegun) return;
-      if (performance.now() - beganMs > STEADY_MS) deaths = 1;
+      if (performance.now() - warmMs > STEADY_MS) deaths = 1;
       if (deaths > DEATHS_MAX) return this.#giveUp(givenUp(place, deaths, error));
       const delayMs = Math.min(DELAY_MS_MAX, DELAY_MS_MIN * 2 ** (deaths - 1));
       this.#options.onRestart(error, delayMs);

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { Producer } from "@platformatic/kafka";
 import { expect, it } from "vitest";
-import { KafkaConnection, type KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
+import { KafkaConnection } from "../../../src/ingest/kafka/connection.ts";
+import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
 import { kafkaSettings } from "../../../src/ingest/kafka/settings.ts";
 import { describeWhere, shared } from "../../services/describe-where.ts";
 

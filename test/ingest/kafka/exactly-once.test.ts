@@ -8,7 +8,7 @@ import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
-import type { GroupPosition, TopicPartition } from "../../../src/ingest/kafka/connection.ts";
+import type { GroupPosition, TopicPartition } from "../../../src/ingest/kafka/records.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
 import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";

@@ -10,7 +10,8 @@ import type { Definition, StreamDefinition } from "../../../src/define/definitio
 import { compileViewFold } from "../../../src/fold/compile.ts";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
-import { KafkaConnection, type KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
+import { KafkaConnection } from "../../../src/ingest/kafka/connection.ts";
+import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
 import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Micros } from "../../../src/base/micros.ts";
 import { stream, t } from "../../../src/index.ts";
-import type { KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
+import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
 import { KNOWN_TIME_HEADER } from "../../../src/ingest/kafka/record-stamp.ts";
 import { compileRouter } from "../../../src/ingest/kafka/router.ts";
 import { planRoutes } from "../../../src/ingest/kafka/routes.ts";

@@ -2,7 +2,7 @@
  * Topics in memory, with what workers ask of a broker: to run the loops through thousands of crashes and late writes.
  * What a real broker does is tested with a real one.
  */
-import type { FetchedPartition, FetchFrom, KafkaRecord, NewRecord } from "../../../src/ingest/kafka/connection.ts";
+import type { FetchedPartition, FetchFrom, KafkaRecord, NewRecord } from "../../../src/ingest/kafka/records.ts";
 
 export class SimulatedTopics {
   readonly #partitions = new Map<string, KafkaRecord[]>();

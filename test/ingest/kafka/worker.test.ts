@@ -7,7 +7,7 @@ import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { compileViewFold } from "../../../src/fold/compile.ts";
 import type { ViewFold, ViewState } from "../../../src/fold/view-fold.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
-import type { KafkaRecord } from "../../../src/ingest/kafka/connection.ts";
+import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
 import type { Worker } from "../../../src/ingest/kafka/worker.ts";
 import { kafkaTopicProblems } from "../../../src/platform/kafka/topic-check.ts";

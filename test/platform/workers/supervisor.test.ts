@@ -1,5 +1,5 @@
 /** What is kept running here are not processes but their promises: real ones end in test/platform/workers.test.ts. */
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { OnefoldError } from "../../../src/base/errors.ts";
 import { Supervisor } from "../../../src/platform/workers/supervisor.ts";
 import type { WorkerProcess } from "../../../src/platform/workers/worker-process.ts";
@@ -54,6 +54,8 @@ function supervise(count: number): {
   return { supervisor, started, delays };
 }
 
+afterEach(() => void vi.useRealTimers());
+
 describe("a supervisor", () => {
   it("begins once all are warm, or with the error of the one that cannot be", async () => {
     const good = supervise(2);
@@ -95,6 +97,27 @@ describe("a supervisor", () => {
     expect(supervisor.processes).toHaveLength(1);
     await supervisor.stop();
     expect(started[1]!.isStopped).toBe(true);
+  });
+
+  it("begins anew with one that has served for a while, and not with one that was long at its start", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    const { supervisor, started, delays } = supervise(1);
+    const endAfterLong = async (): Promise<void> => {
+      const count = started.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      vi.advanceTimersByTime(60_000);
+      started.at(-1)!.end(new OnefoldError("WORKERS_FAILED", "gone"));
+      await expect.poll(() => started.length, { timeout: 60_000, interval: 5 }).toBe(count + 1);
+    };
+    started[0]!.beWarm();
+    await supervisor.begin();
+    await endAfterLong();
+    started.at(-1)!.beWarm();
+    await endAfterLong();
+    await endAfterLong();
+    await endAfterLong();
+    expect(delays).toEqual([100, 100, 200, 400]);
+    await supervisor.stop();
   });
 
   it("starts nothing once it stops, though one is waited for", async () => {

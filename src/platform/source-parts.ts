@@ -1,0 +1,138 @@
+/**
+ * What is open of a running source: its pipeline, its archive, what brings the archive up to the log, and what brings its
+ * views up to both. Opened and closed together, and anew where the source gained columns or the disk was full.
+ */
+import type { SourceDefinition } from "../define/definition.ts";
+import type { ViewState } from "../fold/view-fold.ts";
+import { Archiver } from "../ingest/archiver.ts";
+import type { RefoldedRun } from "../ingest/correction-run.ts";
+import { diskStorage } from "../ingest/disk-storage.ts";
+import type { LogEvent } from "../ingest/event.ts";
+import { refoldRun } from "../ingest/refold.ts";
+import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
+import type { PipelineView } from "../ingest/view-runner.ts";
+import { type HistoryArchive, openOwnEventArchive } from "../offline-store/delta-event-archive.ts";
+import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
+import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import { rememberHistoryIds } from "./history-ids.ts";
+import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
+import type { CatalogView } from "./view-catalog.ts";
+import { pipelineView, ViewBuilder } from "./view-builder.ts";
+
+export class SourceParts {
+  /** As it is opened with the next time. */
+  source: SourceDefinition;
+  readonly builder: ViewBuilder;
+  /** Aborted for good once the source closes: what is being built then goes on from there the next time. */
+  readonly closing: AbortController = new AbortController();
+  readonly #context: RuntimeContext;
+  readonly #online: LocalOnlineStore;
+  #archive!: HistoryArchive;
+  #pipeline: SourcePipeline | null = null;
+  #archiver!: Archiver;
+  #historyEndsAt: number = Number.NEGATIVE_INFINITY;
+
+  constructor(context: RuntimeContext, online: LocalOnlineStore, source: SourceDefinition) {
+    this.#context = context;
+    this.#online = online;
+    this.source = source;
+    this.builder = new ViewBuilder(context, online);
+  }
+
+  get archive(): HistoryArchive {
+    return this.#archive;
+  }
+
+  get pipeline(): SourcePipeline {
+    return this.#pipeline!;
+  }
+
+  /** False until it is open the first time. */
+  get hasPipeline(): boolean {
+    return this.#pipeline !== null;
+  }
+
+  get archiver(): Archiver {
+    return this.#archiver;
+  }
+
+  /** Known time of the last event of history; -Infinity where there is none. */
+  get historyEndsAt(): number {
+    return this.#historyEndsAt;
+  }
+
+  /** Opens it with the views that stand; the others are brought up by `bringUp`. */
+  async open(onProgress?: OnProgress): Promise<void> {
+    const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
+    const views = this.views();
+    this.#archive = await openOwnEventArchive(offline, engine, this.source);
+    this.#pipeline = await openSourcePipeline({
+      source: this.source,
+      views: views.filter((view) => this.builder.isStored(view)).map(pipelineView),
+      storage: diskStorage,
+      folder: dataDir,
+      store: this.#online,
+      clock,
+      hotBytesMax: () => stateMemory.bytesPerView,
+      // Servers on the other store have the states and nothing else.
+      wholeStates: publishes,
+      refold: (view, run) => this.#refold(view, run),
+      ...(onProgress === undefined
+        ? {}
+        : {
+            onReplay: (done: number, total: number) => onProgress({ phase: `log of ${this.source.name}`, done, total }),
+          }),
+    });
+    // Plans hold runners of the pipeline before, which fold no more.
+    this.#context.revision.count += 1;
+    this.#archiver = new Archiver({
+      pipeline: this.#pipeline,
+      store: this.#online,
+      archive: this.#archive,
+      rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
+    });
+    await this.takeUpHistory();
+  }
+
+  async close(): Promise<void> {
+    await this.#archiver.close();
+    await this.pipeline.close();
+  }
+
+  /** All that was pushed is stored, and of all minutes that are over the rows are in the tables. */
+  async settle(): Promise<void> {
+    await this.pipeline.drain();
+    this.pipeline.tick();
+    await this.pipeline.drain();
+    await this.archiver.run();
+  }
+
+  /** What a push must know of history: its last known time, and its ids. */
+  async takeUpHistory(): Promise<void> {
+    // A live event stands behind all history, so it cannot be known before it.
+    const files = await this.#archive.files();
+    this.pipeline.log.raiseKnownTime(files.lastHistoryKnownTime);
+    this.#historyEndsAt = files.lastHistoryKnownTime;
+    await rememberHistoryIds(this.#context, this.#online, this.source, files);
+  }
+
+  /** Folds into each view the history it lacks, and starts those that do not run. */
+  async bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
+    const { signal } = this.closing;
+    for (const view of views) await this.builder.bringUp(view, this.pipeline, this.#archive, { onProgress, signal });
+  }
+
+  /** The views this process can compute; serving answers for the others with the reason. */
+  views(): CatalogView[] {
+    return this.#context.catalog.computableOn(this.source.name);
+  }
+
+  async #refold(view: PipelineView, run: readonly LogEvent[]): Promise<RefoldedRun<ViewState>> {
+    const engine = await this.#context.openEngine();
+    try {
+      return await refoldRun({ source: this.source, view, engine, files: await this.#archive.files(), run });
+    } finally {
+      await engine.close();
+    }
+  }
+}
