@@ -6,6 +6,7 @@ import { SeededRandom } from "../../src/testing/random.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { LOAD_CORE, onCore } from "../cores.ts";
 import { runWrkScript } from "../wrk.ts";
+import { cpuMicros } from "./cpu-time.ts";
 import { runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { accountKey, RANDOM_ACCOUNT } from "./payment-row.ts";
@@ -33,6 +34,7 @@ export async function batchReads(bench: BenchRun, world: World, options: { reado
   let cold = 0;
   const throughputs = options.tools ? [httpRate, fmgetRate, packedRate] : [];
   const rates = throughputs.map((): number[] => []);
+  const cpus: number[] = [];
   await bench.serving(world, async (server) => {
     // Each account is asked for before anything is measured; how fast the first time, is a figure of its own.
     const startMs = performance.now();
@@ -40,7 +42,10 @@ export async function batchReads(bench: BenchRun, world: World, options: { reado
     cold = (1000 * accounts) / (performance.now() - startMs);
     for (const rate of throughputs) await rate(server, accounts, accounts / WARM_UP_RATE);
     for (let round = 0; round < rounds; round++) {
+      const before = cpuMicros(server.pid);
       const { latenciesMs, answered, kept } = await measureLatency(server.httpPort, accounts, seconds, round);
+      const after = cpuMicros(server.pid);
+      if (before !== null && after !== null) cpus.push((after - before) / answered);
       latencies.p50.push(quantileOf(latenciesMs, 0.5));
       latencies.p99.push(quantileOf(latenciesMs, 0.99));
       replies += answered;
@@ -50,6 +55,7 @@ export async function batchReads(bench: BenchRun, world: World, options: { reado
   });
   bench.report({ case: "d-p50", unit: "ms", better: "lower", rounds: latencies.p50 });
   bench.report({ case: "d-p99", unit: "ms", better: "lower", rounds: latencies.p99, goal: P99_MS_MAX });
+  if (cpus.length > 0) bench.report({ case: "d-cpu", unit: "us of CPU a request", better: "lower", rounds: cpus });
   bench.report({ case: "d-http-rows-cold", unit: "accounts/s", better: "higher", rounds: [cold] });
   for (const [i, name] of ["d-http-rows", "d-resp-rows", "d-resp-packed-rows"].slice(0, rates.length).entries()) {
     const shared = { unit: "accounts/s", better: "higher", goal: ACCOUNTS_PER_SECOND_MIN } as const;

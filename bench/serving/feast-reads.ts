@@ -10,6 +10,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { type ColumnType, column, entity, service, stream, t, view } from "../../src/index.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import { cpuMicros } from "./cpu-time.ts";
 import { runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { CHECKED_ONE_IN } from "./plain-asker.ts";
@@ -58,18 +59,23 @@ export async function feastReads(bench: BenchRun): Promise<void> {
   const missing = 100 * (1 - present / KEY_MAX);
   bench.report({ case: "e-keys-missing", unit: "% of keys", better: "higher", rounds: [missing], goal: 36 });
   const p99s = new Map<string, number[]>();
+  const cpus = new Map<string, number[]>();
   const seen: SeenReply[] = [];
   let replies = 0;
-  await bench.serving(world, async ({ httpPort }) => {
+  await bench.serving(world, async ({ httpPort, pid }) => {
     for (let round = -1; round < rounds; round++) {
       for (const features of FEATURE_COUNTS) {
         for (const entities of ENTITY_COUNTS) {
           const load = { features, entities, seconds, seed: round };
+          const before = cpuMicros(pid);
           const { latenciesMs, answered, kept } = await measure(httpPort, world, load);
+          const after = cpuMicros(pid);
           // The first round warms up.
           if (round < 0) continue;
           const name = `${features}x${entities}`;
           p99s.set(name, [...(p99s.get(name) ?? []), quantileOf(latenciesMs, 0.99)]);
+          if (before !== null && after !== null)
+            cpus.set(name, [...(cpus.get(name) ?? []), (after - before) / answered]);
           replies += answered * entities;
           seen.push(...kept);
         }
@@ -80,6 +86,9 @@ export async function feastReads(bench: BenchRun): Promise<void> {
     const best = JAVA_P99_MS[name];
     const goal = best === undefined ? {} : { goal: best };
     bench.report({ case: `e-${name}-p99`, unit: "ms", better: "lower", rounds: measured, ...goal });
+  }
+  for (const [name, measured] of cpus) {
+    bench.report({ case: `e-${name}-cpu`, unit: "us of CPU a request", better: "lower", rounds: measured });
   }
   bench.reportChecked("e", await checkReplies(world, seen, []), replies);
 }

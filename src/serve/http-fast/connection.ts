@@ -146,8 +146,9 @@ export class FastConnection {
   /** After a pause, with what had come before it. */
   #goOn(): void {
     this.#enter(this.#unread.length > 0 ? "head" : "idle");
-    if (this.#context.isClosing) return this.#flush();
-    if (this.#socket.destroyed) return;
+    // Where the client does not take what it was answered, it is answered no more.
+    this.#flush();
+    if (this.#context.isClosing || this.#socket.destroyed || !this.#isReading()) return;
     this.#read(this.#unread.all());
     if (!this.#isReading()) return;
     if (this.#socket.readableEnded) this.#onEnd();
