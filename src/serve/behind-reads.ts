@@ -4,6 +4,8 @@
  * A client that has nothing to do sleeps, and the write that wakes it costs several times what one does that finds it
  * at work. Answered one by one between the reads, a client with many connections is done with each answer before the
  * next one comes, and sleeps again.
+ *
+ * Who waits, waits for reads that are short: whoever has done long work has it sent at once.
  */
 
 /** So many connections wait at most: what they wait for is the work on so many requests. */
@@ -20,7 +22,7 @@ export class BehindReads {
 
   /** Has it send in this turn; it must not be waiting already. */
   add(sender: Sender): void {
-    if (this.#waiting.push(sender) >= WAITING_MAX) this.#send();
+    if (this.#waiting.push(sender) >= WAITING_MAX) this.sendWaiting();
     else if (!this.#isDue) {
       this.#isDue = true;
       setImmediate(this.#sendDue);
@@ -29,12 +31,17 @@ export class BehindReads {
 
   readonly #sendDue = (): void => {
     this.#isDue = false;
-    this.#send();
+    this.sendWaiting();
   };
 
-  #send(): void {
+  /** To be called behind a long answer: the next one of the same turn may be as long. */
+  sendWaiting(): void {
+    if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (let i = 0; i < waiting.length; i++) waiting[i]!.sendNow();
   }
 }
+
+/** Of all doors: they share the turns of one event loop. */
+export const behindReads: BehindReads = new BehindReads();

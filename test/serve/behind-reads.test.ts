@@ -15,6 +15,17 @@ describe("what is sent behind the reads of a turn", () => {
     expect(sent).toHaveLength(6);
   });
 
+  it("does not wait for the rest of the turn behind long work, and is sent once", async () => {
+    const behind = new BehindReads();
+    const sent: number[] = [];
+    for (let i = 0; i < 3; i++) behind.add({ sendNow: () => sent.push(i) });
+    behind.sendWaiting();
+    expect(sent).toEqual([0, 1, 2]);
+    behind.add({ sendNow: () => sent.push(3) });
+    await setImmediate();
+    expect(sent).toEqual([0, 1, 2, 3]);
+  });
+
   it("does not wait for more than so many others", async () => {
     const behind = new BehindReads();
     let sent = 0;

@@ -216,11 +216,13 @@ export class FastConnection {
     this.#asked.text = "";
     this.#unread.keepFrom(bytes, start);
     const { isClosing, behindReads } = this.#context;
-    if (!this.#isReading() || this.#out.length > SHORT_LENGTH_MAX || isClosing) this.#flush();
+    const isLong = this.#out.length > SHORT_LENGTH_MAX;
+    if (!this.#isReading() || isLong || isClosing) this.#flush();
     else if (this.#out !== "" && !this.#isSendDue) {
       this.#isSendDue = true;
       behindReads.add(this);
     }
+    if (isLong) behindReads.sendWaiting();
   }
 
   sendNow(): void {
@@ -230,7 +232,10 @@ export class FastConnection {
 
   /** Whether the next request may be answered in this turn. */
   #mayAnswerMore(): boolean {
-    if (this.#out.length > WRITE_LENGTH_MAX || this.#socket.writableNeedDrain) this.#flush();
+    if (this.#out.length > WRITE_LENGTH_MAX || this.#socket.writableNeedDrain) {
+      this.#flush();
+      this.#context.behindReads.sendWaiting();
+    }
     return this.#phase !== "busy" && this.#phase !== "blocked" && !this.#socket.destroyed && !this.#context.isClosing;
   }
 
@@ -299,7 +304,10 @@ export class FastConnection {
     const bodyBytes = encoded?.bytes.length ?? answer.bytes ?? Buffer.byteLength(text);
     this.#out += this.#context.writer.write(answer, bodyBytes, this.#context.isClosing);
     if (encoded === undefined) this.#outIsAscii &&= bodyBytes === text.length;
-    else this.#write(encoded);
+    else {
+      this.#write(encoded);
+      if (bodyBytes > SHORT_LENGTH_MAX) this.#context.behindReads.sendWaiting();
+    }
     if (diagnostics.answered.hasSubscribers) {
       diagnostics.answered.publish({
         method: route.method,

@@ -11,7 +11,7 @@ import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { systemClock } from "../../base/clock.ts";
-import { BehindReads } from "../behind-reads.ts";
+import { behindReads } from "../behind-reads.ts";
 import type { OnServerError } from "../wire-answer.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { type ConnectionContext, type ConnectionTimeouts, FastConnection } from "./connection.ts";
@@ -38,7 +38,7 @@ export function openFastDoor(server: Server, routes: HotRoutes, onError: OnServe
     routes,
     timeouts,
     writer: new AnswerWriter(systemClock, server.keepAliveTimeout),
-    behindReads: new BehindReads(),
+    behindReads,
     onError,
     nowMs: performance.now(),
     isClosing: false,

@@ -72,7 +72,7 @@ export class Connection {
       keep: (plan, keys, command) => this.#before.keep(plan, keys, command),
       pause: async () => {
         socket.pause();
-        this.#send();
+        this.#sendAhead();
         if (this.#isBlocked()) await this.#drained();
       },
     };
@@ -104,7 +104,14 @@ export class Connection {
   /** Whether all that came is requests that were answered before, and their answers are on their way. */
   #answerAsBefore(): boolean {
     if (!this.session.isAuthenticated || this.#isInputOver || this.session.isEnding) return false;
-    while (this.#out.length <= SHORT_BYTES_MAX && this.#before.answerNext());
+    try {
+      while (this.#out.length <= SHORT_BYTES_MAX && this.#before.answerNext());
+    } catch (error) {
+      // A defect: it ends this connection, and no other.
+      this.#house.onError(error, "");
+      this.#end();
+      return true;
+    }
     if (!this.#parser.letGo() || !this.#mayBeSentLater()) return false;
     this.#sendLater();
     return true;
@@ -133,7 +140,7 @@ export class Connection {
           await this.#answerBegun();
         } else {
           if (this.#mayBeSentLater()) break;
-          this.#send();
+          this.#sendAhead();
           if (!this.#isBlocked()) break;
           await this.#call.pause();
         }
@@ -147,8 +154,8 @@ export class Connection {
       this.session.isEnding = true;
     }
     this.#isRunning = false;
-    if (!this.#mayBeSentLater()) this.#send();
-    else this.#sendLater();
+    if (this.#mayBeSentLater()) this.#sendLater();
+    else this.#sendAhead();
     if (this.#isOver) this.#parser.dispose();
     else if (this.session.isEnding || this.#isInputOver) this.#end();
     else if (this.#socket.isPaused()) this.#socket.resume();
@@ -251,6 +258,13 @@ export class Connection {
       // What is still to be written is in these very bytes.
       return this.#socket.writableLength === 0;
     });
+  }
+
+  /** Those who wait behind the reads do not wait for another one as long. */
+  #sendAhead(): void {
+    const isLong = this.#out.length > SHORT_BYTES_MAX;
+    this.#send();
+    if (isLong) this.#house.behindReads.sendWaiting();
   }
 
   sendNow(): void {

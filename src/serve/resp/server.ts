@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { OnefoldError } from "../../base/errors.ts";
 import type { FeatureReader } from "../feature-reader.ts";
 import type { ServePorts } from "../ports.ts";
-import { BehindReads } from "../behind-reads.ts";
+import { behindReads } from "../behind-reads.ts";
 import { BytesUnderWay, EVENTS_BYTES_MAX, EVENTS_UNDER_WAY_BYTES_MAX } from "../request-body.ts";
 import type { Command, Door } from "./command.ts";
 import { bodyCommands } from "./body-commands.ts";
@@ -86,7 +86,7 @@ export async function openRespServer(
     limits: LIMITS,
     underWay: new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX),
     spare: new SpareBuffers(),
-    behindReads: new BehindReads(),
+    behindReads,
     commandCounts,
     commandNames: [...door.commands.keys()],
     onError,

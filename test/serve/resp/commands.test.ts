@@ -288,3 +288,18 @@ describe("connections", () => {
     expect(await client.untilClosed()).toBe("+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
   });
 });
+
+describe("a defect in looking for what was answered before", () => {
+  it("ends the connection that it happened on, and no other", async () => {
+    const [client, other] = [await open(), await open()];
+    const { findAnswer } = resp.reader;
+    resp.reader.findAnswer = () => {
+      throw new Error("a defect");
+    };
+    client.call("PING");
+    expect(await client.untilClosed()).toBe("");
+    expect(resp.failures).toMatchObject([{ error: { message: "a defect" } }]);
+    resp.reader.findAnswer = findAnswer;
+    expect(await reply(other, "PING")).toBe("+PONG\r\n");
+  });
+});
