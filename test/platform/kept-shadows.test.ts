@@ -1,6 +1,6 @@
 /** What was seen of a shadow outlives the process, is forgotten with an entity, and goes with its experiment. */
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -97,6 +97,20 @@ it("is forgotten with an entity, as it holds values, and begins anew", async () 
   expect(await seen()).toBe(3);
   await reopen();
   expect(await seen()).toBe(3);
+});
+
+it("takes over what a server left that wrote nothing for a day", async () => {
+  await ask(4);
+  await platform.close();
+  const left = join(folder, "monitor", "shadow", "trial.w1.json");
+  await rename(join(folder, "monitor", "shadow", "trial.json"), left);
+  const seconds = Date.now() / 1000 - 2 * 24 * 3600;
+  await utimes(left, seconds, seconds);
+  await open();
+  expect(await seen()).toBe(4);
+  await ask(2);
+  expect(existsSync(left)).toBe(false);
+  expect(await seen()).toBe(6);
 });
 
 it("goes with the experiment, and a file that is damaged is as none", async () => {

@@ -3,7 +3,7 @@
  * files in the data folder twice a minute, and when it is asked for; so it outlives the process.
  */
 import type { Clock } from "../../base/clock.ts";
-import { formatMicros } from "../../base/micros.ts";
+import { type DurationMicros, formatMicros, MICROS_PER_DAY } from "../../base/micros.ts";
 import { comparisonOf, type ShownComparison } from "../../monitor/shadow/shadow-comparison.ts";
 import { ShadowFolder } from "../../monitor/shadow/shadow-folder.ts";
 import type { ShadowNews } from "../../monitor/shadow/shadow-news.ts";
@@ -11,6 +11,8 @@ import { ShadowTally } from "../../monitor/shadow/shadow-tally.ts";
 import type { Registry } from "../../registry/registry.ts";
 
 const EVERY_MILLIS = 30_000;
+/** It is looked so often whether others have left files. */
+const ADOPT_MICROS: DurationMicros = MICROS_PER_DAY;
 
 export interface ShadowCountsOptions {
   readonly dataDir: string;
@@ -27,6 +29,7 @@ export class ShadowCounts {
   /** What is not in the folder yet, by experiment and the two versions. */
   #fresh = new Map<string, Map<string, ShadowTally>>();
   #timer: NodeJS.Timeout | null = null;
+  #adoptedMicros = Number.NEGATIVE_INFINITY;
   /** Writes follow each other; it never rejects. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -61,6 +64,10 @@ export class ShadowCounts {
         // What could not be written is dropped: it is a sample, and the next one will do.
         await this.#folder.add(experiment, records).catch(() => undefined);
       }
+      const now = this.#options.clock.now();
+      if (now - this.#adoptedMicros < ADOPT_MICROS) return;
+      this.#adoptedMicros = now;
+      await this.#folder.adopt(now / 1000).catch(() => undefined);
     });
     return this.#writing;
   }

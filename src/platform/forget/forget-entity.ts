@@ -10,6 +10,7 @@ import { messageOf, OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { replaceDurably } from "../../ingest/log-erasure.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
+import { ShadowFolder } from "../../monitor/shadow/shadow-folder.ts";
 import type { LocalOnlineStore } from "../../online-store/online-store.ts";
 import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
 import { encodeEntityKey, type EntityKey } from "../../schema/entity-key.ts";
@@ -189,8 +190,8 @@ export async function forgetEntity(
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += found[name];
   }
   const servedVectors = await forgetServed(join(context.dataDir, "serving-log"), journal);
-  // Profiles hold the values that came most often; they are made again of what is left. So do what shadows were compared by.
-  for (const part of ["quality", "skew", "shadow"]) {
+  // Profiles hold the values that came most often; they are made again of what is left.
+  for (const part of ["quality", "skew"]) {
     await rm(join(context.dataDir, "monitor", part), { recursive: true, force: true });
   }
   await forgetMonitored();
@@ -204,8 +205,10 @@ export async function resumeForgetting(context: RuntimeContext, online: LocalOnl
   if (journal === null) return;
   const { entity } = journal;
   const forgetMonitored = async (): Promise<void> => {
-    await forgetAlertDetails(context.dataDir, context.clock.now());
     const { dataDir } = context;
+    await forgetAlertDetails(dataDir, context.clock.now());
+    // File by file: servers that read from an online store may write there meanwhile.
+    await new ShadowFolder(dataDir).remove(() => true);
     const kept = { windows: new WindowFolder(dataDir), folded: foldedWindows(dataDir) };
     await forgetDrift(kept, context.registry, entity);
   };
