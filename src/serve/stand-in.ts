@@ -1,8 +1,9 @@
 /**
  * While a server builds what a version needs that an alias was moved to, it goes on answering by the version that the alias has
- * left, as long as that is kept to go back to. Of several moves the latest version that is ready stands in.
+ * left, as long as that is kept to go back to. Of several moves the latest version that is ready stands in. One that was rolled
+ * back from was given up, and does not, until it is promoted again.
  */
-import { isOnefoldError } from "../base/errors.ts";
+import { type ErrorCode, isOnefoldError } from "../base/errors.ts";
 import {
   type AliasedKind,
   aliasesOf,
@@ -29,7 +30,18 @@ export function standIns(
   const moves = registry.aliasMoves().filter((one) => one.kind === kind && one.name === name && one.alias === alias);
   const present = aliasVersion(moves, { kind, name, alias });
   const kept = keptVersions(moves, clock.now()).map((one) => one.version);
-  return [...new Set(kept.reverse())].filter((one) => one !== present);
+  const named = namedAndNotGivenUp(moves);
+  return [...new Set(kept.reverse())].filter((one) => one !== present && named.has(one));
+}
+
+/** Of one alias. */
+function namedAndNotGivenUp(moves: readonly AliasMove[]): ReadonlySet<number> {
+  const named = new Set<number>();
+  for (const { action, from, to } of moves) {
+    if (action === "rollback" && from !== null) named.delete(from);
+    named.add(to);
+  }
+  return named;
 }
 
 /** Compiles by where aliases of views point; where a version is not ready, by those that stand in. */
@@ -42,34 +54,49 @@ export function withStandIns<P extends { readonly isStandIn: boolean }>(
     return compile(moves);
   } catch (error) {
     if (!isNotReady(error)) throw error;
+    const ready = movesOfReady(moves, ports);
     try {
-      return { ...compile(movesOfReady(moves, ports)), isStandIn: true };
-    } catch {
-      throw error;
+      return { ...compile(ready.moves), isStandIn: true };
+    } catch (other) {
+      // To wait for what is not ready would not help against that.
+      throw isOnefoldError(other) && ready.faults.has(other.code) ? other : error;
     }
   }
 }
 
-/** The moves, and behind them those that nobody made: to what stands in. */
+interface MovesOfReady {
+  /** The moves, and behind them those that nobody made: to what stands in. */
+  readonly moves: readonly AliasMove[];
+  /** Why versions that are meant cannot be had, other than that they are not ready: for these nothing stands in. */
+  readonly faults: ReadonlySet<ErrorCode>;
+}
+
 function movesOfReady(
   moves: readonly AliasMove[],
   ports: Pick<ServePorts, "registry" | "clock" | "view">,
-): readonly AliasMove[] {
-  const isReady = (name: string, version: number): boolean => {
+): MovesOfReady {
+  /** What is wrong with it; null where it is ready. */
+  const faultOf = (name: string, version: number): unknown => {
     try {
       ports.view(name, version);
-      return true;
-    } catch {
-      return false;
+      return null;
+    } catch (error) {
+      return error;
     }
   };
+  const faults = new Set<ErrorCode>();
   const made = aliasesOf(moves).flatMap(({ kind, name, alias, version }): AliasMove[] => {
-    if (kind !== "view" || isReady(name, version)) return [];
-    const ready = standIns(kind, `${name}@${alias}`, ports).find((one) => isReady(name, one));
+    const fault = kind === "view" ? faultOf(name, version) : null;
+    if (fault === null) return [];
+    if (!isNotReady(fault)) {
+      if (isOnefoldError(fault)) faults.add(fault.code);
+      return [];
+    }
+    const ready = standIns(kind, `${name}@${alias}`, ports).find((one) => faultOf(name, one) === null);
     const last = moves.findLast((move) => move.kind === kind && move.name === name && move.alias === alias)!;
     return ready === undefined ? [] : [{ ...last, from: version, to: ready }];
   });
-  return [...moves, ...made];
+  return { moves: [...moves, ...made], faults };
 }
 
 export function isNotReady(error: unknown): boolean {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
 import { micros } from "../../src/base/micros.ts";
 import { OnefoldError } from "../../src/base/errors.ts";
-import type { ServiceDefinition } from "../../src/define/definition.ts";
+import type { ServiceDefinition, ViewDefinition } from "../../src/define/definition.ts";
 import { createFeatureReader, type FeatureReader } from "../../src/serve/feature-reader.ts";
 import { STAND_IN_MILLIS } from "../../src/serve/stand-in.ts";
 import { createWorld, definitions, HOUR, type World } from "./served-world.ts";
@@ -14,18 +14,24 @@ const versions = [1, 2, 3].map((version): ServiceDefinition => {
   return { kind: "service", name: "delay", features, ...(version === 1 ? {} : { version }) };
 });
 
+const destination = definitions.find((one) => one.name === "destination_delays") as ViewDefinition;
+
 let world: World;
 let reader: FeatureReader;
 let unready: Set<string>;
+let broken: Set<string>;
 
 beforeEach(async () => {
-  world = await createWorld([...definitions, ...versions]);
+  world = await createWorld([...definitions, { ...destination, version: 2 }, ...versions]);
   world.isSampling = false;
   unready = new Set();
+  broken = new Set();
   const { view } = world;
   Object.assign(world, {
     view: (name: string, version: number | "dev") => {
       if (unready.has(`${name}@${version}`)) throw new OnefoldError("NOT_READY", `view ${name} is being built`);
+      if (broken.has(`${name}@${version}`))
+        throw new OnefoldError("FINGERPRINT_MISMATCH", `the code of ${name} is another`);
       return view(name, version);
     },
   });
@@ -76,6 +82,19 @@ describe("a service", () => {
     expect(() => answered()).toThrow(/being built/);
   });
 
+  it("is not answered by a version that was rolled back from, until that is promoted again", async () => {
+    for (const version of [1, 2, 3]) await move("delay", version);
+    await world.registry.moveAlias({ action: "rollback", kind: "service", name: "delay", by: "ada" });
+    world.revisionNumber++;
+    expect(answered()).toBe("delay@2: arrivals_v2");
+    unready.add("origin_delays@2");
+    await sleep(2 * STAND_IN_MILLIS);
+    world.revisionNumber++;
+    expect(answered()).toBe("delay: arrivals_v1");
+    for (const version of [3, 2]) await move("delay", version);
+    expect(answered()).toBe("delay@3: arrivals_v3");
+  });
+
   it("keeps no answer of a stand-in to give it again", async () => {
     world.arrive({ origin: "JFK" });
     await move("delay", 1);
@@ -105,4 +124,19 @@ it("features by name, and by reference, are those of a version that is ready", a
   unready.clear();
   await sleep(2 * STAND_IN_MILLIS);
   expect(read()).toEqual([[of(2), of(2)], [of(2)]]);
+});
+
+it("what is wrong with a version that is meant is said as it is, and not that another is not ready", async () => {
+  for (const version of [1, 2]) {
+    await move("origin_delays", version);
+    await move("destination_delays", version);
+  }
+  unready.add("origin_delays@2");
+  broken.add("destination_delays@2");
+  // Those who do not ask for it are not told of it.
+  expect(reader.featurePlan("airport", ["origin_delays:arrivals_1h"]).qualifiedNames).toEqual([
+    "origin_delays@1:arrivals_1h",
+  ]);
+  const both = ["origin_delays:arrivals_1h", "destination_delays:arrivals_1h"];
+  expect(() => reader.featurePlan("airport", both)).toThrow(expect.objectContaining({ code: "FINGERPRINT_MISMATCH" }));
 });
