@@ -18,8 +18,12 @@ export interface Experiment<
 
 type Anything = Readonly<Record<string, unknown>>;
 
-/** Whether each version is given as its definition. */
-type AreKnown<T extends readonly unknown[]> = [T[number]] extends [Service<string, any, any, any>] ? true : false;
+/** Whether each version is given as a definition that was made by `service`: any other could pass for one of no features. */
+type AreKnown<T extends readonly unknown[]> = [T[number]] extends [Service<string, any, any, any>]
+  ? "~types" extends keyof T[number]
+    ? true
+    : false
+  : false;
 
 /** Features that all versions have, of whichever type; those that some have may be absent. */
 export type ExperimentValues<T extends readonly unknown[]> =

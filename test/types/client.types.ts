@@ -1,5 +1,6 @@
 /** What the client's types let through and what they refuse: compiled, never run. */
 import { createClient } from "../../src/client/index.ts";
+import type { ServiceDefinition } from "../../src/define/definition.ts";
 import { count, entity, experiment, last, mean, onDemand, service, stream, t, view } from "../../src/index.ts";
 
 const user = entity("user", { user_id: t.string() });
@@ -35,6 +36,8 @@ const visits = view("visits", {
 });
 const fraud2 = service("fraud", { version: 2, features: [spending.pick("n"), visits] });
 const trial = experiment("trial", { service: [fraud, fraud2], weights: [9, 1], unit: { request: "session" } });
+const plain: ServiceDefinition = fraud;
+const byPlain = experiment("by_plain", { service: [fraud, plain], weights: [9, 1], unit: user });
 const byText = experiment("by_text", { service: [fraud, "fraud@2"], weights: [9, 1], unit: user });
 
 type Same<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
@@ -85,6 +88,9 @@ export async function calls(): Promise<void> {
   await client.vector<typeof trial>("trial@2", { user_id: "ada", shop_id: "s1" });
   const texts = await client.vector<typeof byText>("by_text", { whatever: 1 });
   same<(typeof texts.features)[string], unknown>(true);
+  // nor is anything of a version whose definition has no types
+  const plains = await client.vector<typeof byPlain>("by_plain", { whatever: 1 });
+  same<(typeof plains.features)[string], unknown>(true);
   // without types nothing is known, and anything goes
   const untyped = await client.vector("anything", { whatever: 1 }, { request: { x: 1 } });
   same<(typeof untyped.features)[string], unknown>(true);

@@ -58,7 +58,9 @@ async function dropFolded(view: string, options: StandardOptions, url: string): 
     drop.dropFolded(view, { registry, url, ...(password === undefined ? {} : { password }) }),
   );
   createOutput(options.json === true).result({ view, dropped }, () =>
-    dropped ? `what workers folded of ${view} is removed` : `there is nothing of ${view} that workers folded`,
+    dropped
+      ? `what workers folded of ${view} is removed; one that has it still and got no event meanwhile folds it again with the next`
+      : `there is nothing of ${view} that workers folded`,
   );
 }
 

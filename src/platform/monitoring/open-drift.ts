@@ -1,6 +1,7 @@
 /**
  * Drift of a data folder: its windows, what this process adds to them where it serves, and the desk that reports.
  */
+import { resolve } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { type DurationMicros, MICROS_PER_DAY, MICROS_PER_HOUR } from "../../base/micros.ts";
 import { type DriftWindow, windowFromJson } from "../../monitor/drift/drift-window.ts";
@@ -59,9 +60,10 @@ interface Flushes {
 export function openDriftDesk(context: RuntimeContext, ports: TrainingPorts, flushes: Flushes): DriftDesk {
   const windows = flushes.drift?.windows ?? new WindowFolder(context.dataDir);
   const own = flushes.drift?.folded?.windows ?? foldedWindows(context.dataDir);
-  const { workerTables } = context;
-  // Of sources on Kafka workers look at what they fold.
-  const folded = workerTables === undefined ? own : joinedWindows([own, foldedWindows(workerTables.folder)]);
+  const { workerTables, dataDir } = context;
+  // Of sources on Kafka workers look at what they fold, and may write that here.
+  const isElsewhere = workerTables !== undefined && resolve(workerTables.folder) !== resolve(dataDir);
+  const folded = isElsewhere ? joinedWindows([own, foldedWindows(workerTables.folder)]) : own;
   return new DriftDesk({ context, ports, windows, folded }, async (exact) => {
     const { drift, workers, settle } = flushes;
     if (drift === undefined) return;

@@ -9,10 +9,10 @@ export class TellerClock {
   /** What is to be added to times that are told, 0 or less. */
   shift = 0;
 
-  /** A word that says it is of `at`; the same one may be heard again. */
+  /** A word that says it is of `at`; the same one may be heard again. Of one that does not say, times are taken as they are. */
   heard(at: number | undefined, now: number): void {
-    if (at === undefined || at === this.#at) return;
+    if (at !== undefined && at === this.#at) return;
     this.#at = at;
-    this.shift = Math.min(0, now - at);
+    this.shift = at === undefined ? 0 : Math.min(0, now - at);
   }
 }

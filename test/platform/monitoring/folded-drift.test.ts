@@ -41,9 +41,11 @@ let folder: string;
 let clock: ReplayClock;
 let platform: Platform;
 
-async function open(rate: number): Promise<void> {
+async function open(rate: number, archive?: string): Promise<void> {
   const dataDir = join(folder, "data");
-  platform = await openPlatform({ dataDir, clock, definitions, driftSampleRate: rate, servingLogSampleRate: 0 });
+  const rates = { driftSampleRate: rate, servingLogSampleRate: 0 };
+  const tables = archive === undefined ? {} : { workerTables: { folder: archive } };
+  platform = await openPlatform({ dataDir, clock, definitions, ...rates, ...tables });
   await platform.apply(definitions);
 }
 
@@ -95,7 +97,8 @@ describe("sketches of what is folded", () => {
     const before = await ride(random, 0, 60);
     const after = await ride(random, 2, 60, 60);
     await platform.close();
-    await open(1);
+    // Where workers write into the same folder, nothing is counted twice.
+    await open(1, `${folder}/data/`);
     const asked = { service: "model", of: "folded", baseline: range(0, 1), current: range(2, 3) } as const;
     const report = await platform.drift.report(asked);
     // Of each ride a state of each of the two views.
