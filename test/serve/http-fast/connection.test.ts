@@ -11,7 +11,12 @@ import { getRequest, requestBytes, vectorBody, vectorRequest } from "./request-t
 import { type Door, openTwoDoors, splitAnswers, type TwoDoors } from "./two-doors.ts";
 
 let doors: TwoDoors | undefined;
-afterEach(() => doors?.close());
+const sockets: Socket[] = [];
+afterEach(() => {
+  // One that still has answers to read would hold the door open.
+  for (const socket of sockets.splice(0)) socket.destroy();
+  return doors?.close();
+});
 
 async function open(options: HttpOptions = {}): Promise<TwoDoors> {
   doors = await openTwoDoors(options);
@@ -29,6 +34,7 @@ interface Client {
 
 async function clientOf(door: Door): Promise<Client> {
   const socket = connect(door.server.port, "127.0.0.1").setNoDelay(true);
+  sockets.push(socket);
   const received: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => received.push(chunk)).on("error", () => {});
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
