@@ -36,7 +36,11 @@ it("retractions, which have no value, and large events are appended in requests 
     return { topic: "payments", partition: 0, key: null, value: null, headers };
   });
   const large = Array.from({ length: 4 }, (_, n): NewRecord => {
-    const event = sentPayment(n, { user: "one", country: "x".repeat(600_000), at: new Date(START / 1000).toISOString() });
+    const event = sentPayment(n, {
+      user: "one",
+      country: "x".repeat(600_000),
+      at: new Date(START / 1000).toISOString(),
+    });
     const value = Buffer.from(JSON.stringify(event));
     return { topic: "payments", partition: 0, key: null, value, headers: new Map() };
   });
