@@ -11,12 +11,16 @@
  * store does not have as it is stays in any case. Such that there is no place for, and those larger than a chunk, are
  * guests: they have chunks of their own, beyond what there may be, until the store has them.
  */
+import { OnefoldError } from "../base/errors.ts";
 import type { PlacedFold, ViewState } from "../fold/view-fold.ts";
 import { NO_SLOT } from "./entity-slots.ts";
 
 /** Of a place: its cell; above it is its chunk. */
 const PLACE_BITS = 17;
 const CHUNK_CELLS_MAX: number = 2 ** PLACE_BITS;
+/** The last place of the next one would be `NOT_THERE`. */
+const CHUNKS_MAX: number = 2 ** (32 - PLACE_BITS) - 1;
+const GUEST_CHUNK_CELLS_MIN = 8192;
 /** A chunk is no more than this part of all, so that what is let go at once is little. */
 const CHUNKS_MIN = 16;
 const CHUNK_ENTRIES_MAX = 8192;
@@ -298,7 +302,9 @@ export class PlacedMemory<S extends ViewState> {
     const present = this.#fillingGuests === -1 ? null : this.#chunks[this.#fillingGuests]!;
     if (present !== null && hasRoomForGuest(present, size)) return this.#fillingGuests;
     const last = this.#fillingGuests;
-    const cells = size > this.#chunkCells ? new Float64Array(size) : this.#takeCells(state);
+    // As large as that however small the memory is: there are no numbers for a chunk for each of very many guests.
+    const wanted = Math.max(size, GUEST_CHUNK_CELLS_MIN);
+    const cells = wanted > this.#chunkCells ? new Float64Array(wanted) : this.#takeCells(state);
     this.#fillingGuests = this.#newChunk(cells, true);
     if (present !== null && present.count === 0) this.#free(last);
     return this.#fillingGuests;
@@ -306,6 +312,9 @@ export class PlacedMemory<S extends ViewState> {
 
   #newChunk(cells: Float64Array, isOfGuests: boolean): number {
     const number = this.#freeChunks.pop() ?? this.#chunks.length;
+    // A place has no bits for more; another's state would be found there.
+    if (number >= CHUNKS_MAX)
+      throw new OnefoldError("INTERNAL", `states in memory take more than ${CHUNKS_MAX} chunks`);
     this.#chunks[number] = new Chunk(cells, isOfGuests);
     return number;
   }

@@ -15,6 +15,9 @@ import { Admission, HOT_BYTES_MAX, HOT_COUNT_MAX } from "./hot-limits.ts";
 import { DIRTY, FLUSHING, PlacedMemory, WHOLE } from "./placed-memory.ts";
 import type { SpaceTotals } from "./space-totals.ts";
 
+/** Of entities that are left in one turn. */
+const LEFT_AT_ONCE = 5000;
+
 /** What was asked for to be folded into. */
 interface Entry<S extends ViewState> extends HotState<S> {
   state: S;
@@ -157,10 +160,17 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
   }
 
   leave(): void {
-    for (const slot of this.#memory.takeSlots()) this.#slots.leave(slot);
+    this.#leaveSlots(this.#memory.takeSlots(), 0);
     this.#dirty = [];
     this.#wholeCount = 0;
     this.#leavings++;
+  }
+
+  /** A million of them would hold up whoever asks meanwhile. */
+  #leaveSlots(slots: readonly number[], from: number): void {
+    const end = Math.min(slots.length, from + LEFT_AT_ONCE);
+    for (let i = from; i < end; i++) this.#slots.leave(slots[i]!);
+    if (end < slots.length) setImmediate(() => this.#leaveSlots(slots, end));
   }
 
   /** `bytes` are lent by the store: nothing may be asked of it before they are decoded. */

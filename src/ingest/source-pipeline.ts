@@ -332,6 +332,9 @@ export class SourcePipeline {
       // Who reads the store must find it there once it is said to be built.
       await this.#flusher.finish();
       return runner;
+    } catch (error) {
+      if (this.#runners.get(runner.name) !== runner) runner.leaveMemory();
+      throw error;
     } finally {
       this.#catchingUp.delete(runner);
     }
@@ -343,7 +346,9 @@ export class SourcePipeline {
     if (runner !== undefined) this.#tails.leave(runner);
     this.#runners.delete(view);
     this.door = compileDoor(this.source, this.#views());
+    // A flush that is under way may still come to it.
     await this.#flusher.finish();
+    runner?.leaveMemory();
   }
 
   /**
@@ -362,7 +367,16 @@ export class SourcePipeline {
     if (runner === undefined)
       throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
     const successor = runner.successor(epoch, space, position);
-    await this.#catchUp(successor, pace, () => runner.switchTo(successor));
+    let isSwitched = false;
+    try {
+      await this.#catchUp(successor, pace, () => {
+        runner.switchTo(successor);
+        isSwitched = true;
+      });
+    } catch (error) {
+      if (!isSwitched) successor.leaveMemory();
+      throw error;
+    }
     await this.#flusher.finish();
     if (this.failure !== null) throw this.failure;
   }

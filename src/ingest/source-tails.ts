@@ -94,7 +94,6 @@ export class SourceTails {
   }
 
   leave(runner: ViewRunner): void {
-    runner.leaveMemory();
     for (const group of this.#groups.values()) group.leave(runner);
     this.update();
   }

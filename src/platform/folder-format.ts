@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { type FormatMark, formatMarkText, parseFormatMark } from "../base/format-mark.ts";
 import { packageVersion } from "../base/version.ts";
-import { replaceFile } from "../registry/atomic-file.ts";
+import { createFile } from "../registry/atomic-file.ts";
 
 /** To be raised with any change after which a version from before would misread the folder. */
 export const FOLDER_FORMAT = 1;
@@ -28,11 +28,11 @@ export async function refuseOtherFormat(dataDir: string): Promise<void> {
   );
 }
 
-/** For who writes there: leaves a mark where there is none. Throws `STORAGE_FAILED`. */
+/** For who writes there, of which there may be several: leaves a mark where there is none. Throws `STORAGE_FAILED`. */
 export async function markFormat(dataDir: string): Promise<void> {
   const file = join(dataDir, "format.json");
   if ((await readMark(file)) !== null) return;
-  await replaceFile(file, `${formatMarkText(FOLDER_FORMAT)}\n`);
+  await createFile(file, `${formatMarkText(FOLDER_FORMAT)}\n`);
 }
 
 async function readMark(file: string): Promise<FormatMark | null> {

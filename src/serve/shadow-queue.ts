@@ -7,7 +7,7 @@
  */
 import { performance } from "node:perf_hooks";
 import { type ErrorCode, isOnefoldError } from "../base/errors.ts";
-import { type ReadContext, readVector } from "./feature-vector.ts";
+import { type ReadContext, type ReadOptions, readVector } from "./feature-vector.ts";
 import type { FetchedStates } from "./ports.ts";
 import type { ShadowRead, ShadowSight } from "./shadow-sight.ts";
 import type { ShadowAsk, ShadowTask } from "./shadow-task.ts";
@@ -27,6 +27,7 @@ type Waiting = ShadowTask & { readonly sinceMs: number };
 
 export class ShadowQueue {
   readonly #context: ReadContext;
+  readonly #inOneMoment: ReadContext;
   readonly #fetch: Fetch | null;
   readonly #sight: ShadowSight;
   #waiting: Waiting[] = [];
@@ -36,6 +37,7 @@ export class ShadowQueue {
 
   constructor(context: ReadContext, fetch: Fetch | null, sight: ShadowSight) {
     this.#context = context;
+    this.#inOneMoment = { clock: context.clock, maxFutureMicros: context.maxFutureMicros };
     this.#fetch = fetch;
     this.#sight = sight;
   }
@@ -85,8 +87,10 @@ export class ShadowQueue {
     try {
       const { served, shadow } = task.plans();
       const now = this.#context.clock.now();
-      const options = states === null ? { now } : { now, states };
+      const options: ReadOptions = states === null ? { now } : { now, states };
       this.#isShadowFirst = !this.#isShadowFirst;
+      // Once for both: between two moments of the store an event may have come.
+      this.#context.snapshot?.renew(options.states);
       // Where one throws, nothing is compared.
       const early = this.#isShadowFirst ? this.#read(shadow, options) : null;
       const servedRead = this.#read(served, options);
@@ -96,9 +100,9 @@ export class ShadowQueue {
     }
   }
 
-  #read({ plan, keys, request }: ShadowAsk, options: Parameters<typeof readVector>[3]): ShadowRead {
+  #read({ plan, keys, request }: ShadowAsk, options: ReadOptions): ShadowRead {
     const startMs = performance.now();
-    const vector = readVector(plan, keys, this.#context, { ...options, request });
+    const vector = readVector(plan, keys, this.#inOneMoment, { ...options, request });
     const micros = (performance.now() - startMs) * 1000;
     // What the functions of its on-demand views threw is theirs to tell when they are served.
     if (plan.program !== null) plan.program.slots.failures.length = 0;

@@ -16,7 +16,7 @@ import { childrenOf, isAlive } from "../processes.ts";
 import { firstSeed } from "../first-seed.ts";
 
 const SEED = firstSeed();
-const HISTORY = 60_000;
+const HISTORY = 120_000;
 const KILLS = 4;
 
 const DIST = fileURLToPath(new URL("../../dist/platform.js", import.meta.url));
@@ -101,8 +101,8 @@ it.each(Object.keys(KINDS))(
     const applied = platform.apply(withLate, { onProgress }).finally(() => (again.isOver = true));
     applied.catch(() => {});
     const killing = killEach(again, KILLS, () => {
-      // Where it has come further by a part that it had to write.
-      if (again.done < again.killedAt + random.integer(5000, 15_000)) return false;
+      // At its first part, as a fast one is soon over; then where it has come further by a part that it had to write.
+      if (again.done < (again.killedAt === 0 ? 1 : again.killedAt + random.integer(5000, 15_000))) return false;
       again.killedAt = again.done;
       return true;
     });

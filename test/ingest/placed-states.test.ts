@@ -153,6 +153,33 @@ describe("placed states", () => {
     for (const key of KEYS) check(kept, key);
   });
 
+  it("are each its own entity's where very many have changed and there is no memory at all", async () => {
+    const fold = compileViewFold(
+      { ...viewOfNumbers(new SeededRandom(FIRST_SEED)), forgetAfterMicros: 1e15 as never },
+      generatedSource,
+      generatedEntity,
+    );
+    const store = new MemoryOnlineStore();
+    const slots = new EntitySlots();
+    const hot = openHotStates({ fold, store, space: "v", epoch: 0, bytesMax: () => 0, slots });
+    const events = randomEvents(new SeededRandom(FIRST_SEED), 40_000);
+    const wanted = events.map((event, i) => {
+      const entry = hot.entry(`u${i}`);
+      fold.fold(entry.state, event);
+      hot.markDirty(entry);
+      return Buffer.from(fold.encode(hot.get(`u${i}`)!));
+    });
+    const { states, committed } = hot.takeWrites();
+    expect(states.map(({ key }) => key)).toEqual(events.map((_, i) => `u${i}`));
+    expect(states.findIndex(({ bytes }, i) => Buffer.compare(bytes, wanted[i]!) !== 0)).toBe(-1);
+    await store.commitAlone(states, []);
+    committed();
+    expect([hot.count, slots.count]).toEqual([0, 0]);
+    for (const i of [0, 32_767, 32_768, 39_999]) {
+      expect(Buffer.compare(fold.encode(hot.get(`u${i}`)!), wanted[i]!)).toBe(0);
+    }
+  });
+
   it("stay where there is room for all, and what is asked for again and again where there is none", async () => {
     const store = new MemoryOnlineStore();
     const fold = compileViewFold(

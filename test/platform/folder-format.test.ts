@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { packageVersion } from "../../src/base/version.ts";
 import { count, entity, stream, t, view } from "../../src/index.ts";
 import { openPlatform } from "../../src/platform.ts";
+import { markFormat } from "../../src/platform/folder-format.ts";
 import { startKafkaWorker } from "../../src/platform/kafka/kafka-worker.ts";
 import { openOnlineServer } from "../../src/platform/online/online-server.ts";
 
@@ -43,6 +44,12 @@ async function visitsOfAda(): Promise<unknown> {
 describe("a data folder's format", () => {
   it("is marked by its owner, at its first opening, with the version that wrote it", async () => {
     await written();
+    expect(JSON.parse(await readFile(mark(), "utf8"))).toEqual({ format: 1, onefold: packageVersion() });
+  });
+
+  it("is marked once by several who begin at once", async () => {
+    await Promise.all(Array.from({ length: 16 }, () => markFormat(dataDir)));
+    expect(await readdir(dataDir)).toEqual(["format.json"]);
     expect(JSON.parse(await readFile(mark(), "utf8"))).toEqual({ format: 1, onefold: packageVersion() });
   });
 

@@ -55,7 +55,7 @@ describeWithRedis("a server on Redis", () => {
       await expect.poll(features, { timeout: 60_000 }).toEqual({ visits: 1 });
       await owner.apply(after);
       await expect.poll(features, { timeout: 60_000 }).toEqual({ visits: 1, spent: 2.5 });
-      expect(await readdir(dataDir)).toEqual(["serving-log"]);
+      expect(await readdir(dataDir)).toEqual(["format.json", "serving-log"]);
     });
   });
 });
