@@ -76,9 +76,10 @@ export function sqlName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Quotes a text literal for SQL. */
+/** Quotes a text for SQL. A statement would end at a NUL, so that one goes beside the literals. */
 export function sqlText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return quoted.includes("\0") ? `(${quoted.replaceAll("\0", "' || chr(0) || '")})` : quoted;
 }
 
 /** The SQL type that holds a value type in tables and in Parquet files. */

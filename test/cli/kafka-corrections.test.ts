@@ -163,6 +163,20 @@ export const model = service("model", { features: [spending, shops] });
     expect(await refused("retract", "sales", "--id", "e7", "--data", "data")).toMatchObject({
       code: "REQUEST_INVALID",
     });
+    // A view with a key of its own, and a name before all others: its table is not there yet, and the event is in others.
+    const code = readFileSync(join(folder, "features.ts"), "utf8");
+    writeFileSync(
+      join(folder, "features.ts"),
+      `${code}
+export const sale = entity("sale", { id: t.string() });
+export const amounts = view("amounts", { entity: sale, source: sales, features: { paid: last("amount") } });
+`,
+    );
+    await json("apply", "--data", "data");
+    const later = await json("retract", "sales", "--id", "e7", ...there);
+    expect(later["outcomes"]).toEqual([{ status: "retracted", id: "e7", partition: 1, events: 1 }]);
+    writeFileSync(join(folder, "archive", "format.json"), '{"format": 1000, "onefold": "99.0.0"}');
+    expect(await refused("retract", "sales", "--id", "e8", ...there)).toMatchObject({ code: "DATA_FOLDER_FORMAT" });
     expect(await worker.kill("SIGTERM")).toBe(0);
     await connection.close();
     await redis.close();

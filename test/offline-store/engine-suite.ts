@@ -237,6 +237,15 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
       expect([...codes]).toEqual(["FILE_UNREADABLE"]);
     });
 
+    it("takes any text in a statement", async () => {
+      for (const text of ["", "a'b", "a\0b", "\0", "\0\0'\0", "'\0", "ü\0\n"]) {
+        const literal = sqlText(text);
+        expect(await engine.rows(`SELECT ${literal} AS one, ${literal} IN (${literal}) AS same`), text).toEqual([
+          { one: text, same: true },
+        ]);
+      }
+    });
+
     it("reads times without a zone as UTC", async () => {
       const rows = await engine.rows(
         "SELECT TIMESTAMP '2001-01-01 00:00:00'::TIMESTAMPTZ AS t, DATE '1970-01-02' AS d",

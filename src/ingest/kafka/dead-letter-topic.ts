@@ -51,5 +51,7 @@ export function letterRecord(refused: RefusedRecord, clock: Clock): NewRecord {
   if (key !== null) headers.set("onefold-key", key);
   if (corrects !== undefined) headers.set(CORRECTS_HEADER, corrects);
   const letterKey = Buffer.from(view === undefined ? place : `${place}:${view}`);
-  return { topic: deadLetterTopic, partition: 0, key: letterKey, value, headers };
+  // A compacted topic drops what has no value; an empty one takes events back, too.
+  const kept = value === null && corrects !== undefined ? Buffer.alloc(0) : value;
+  return { topic: deadLetterTopic, partition: 0, key: letterKey, value: kept, headers };
 }

@@ -7,10 +7,12 @@
  * crash leaves is states ahead of their position, never a position ahead of its states (`stored-positions.ts`). Where any
  * step fails, everything in memory is dropped and read again from the store. Views that come later have a round of their own
  * behind the others' (`late-fold.ts`). A run of corrections waits until the position before it is stored, and then for the
- * states of entities that lose events by it (`refolding.ts`).
+ * states of entities that lose events by it (`refolding.ts`); partitions without one are folded before, and go on where it
+ * cannot be folded yet (`held-corrections.ts`).
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
+import { isOnefoldError, type OnefoldError } from "../../base/errors.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
 import type { KafkaConnection } from "./connection.ts";
 import type { FetchedPartition, FetchFrom, TopicFacts, TopicPartition } from "./records.ts";
@@ -26,6 +28,7 @@ import type {
   PartitionWrites,
   RefoldedViews,
 } from "./folded-partition.ts";
+import { HeldCorrections, orTableTrouble } from "./held-corrections.ts";
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
 import { routeParts } from "./partition-fold.ts";
 import { type FoldPosition, partitionName } from "./position.ts";
@@ -51,6 +54,8 @@ export interface FoldLoopOptions {
   readonly sight?: FoldSight;
   /** Says what corrections do; they fail the loop without it. */
   readonly refolding?: Pick<Refolding, "refold">;
+  /** Told of what a correction waits for. */
+  onTrouble?(error: OnefoldError): void;
   /** Told of what was taken, once it is in the store. */
   onFolded?(route: Route, partition: number, events: readonly FoldedEvent[]): void;
 }
@@ -69,6 +74,12 @@ export interface FoldProgress {
   }[];
 }
 
+/** A partition, and what is taken of it next. */
+interface CutPartition {
+  readonly fold: FoldedPartition;
+  readonly records: CutRecords;
+}
+
 const LOOK_MS = 2000;
 /** Of a correction for the position before it. */
 const WAIT_MS = 20;
@@ -82,7 +93,9 @@ export class FoldLoop {
   readonly #folds = new Map<string, FoldedPartition>();
   /** Of those, views that are behind the others. */
   readonly #late = new Map<string, FoldedPartition>();
-  readonly #lags = new Map<string, number>();
+  /** Of what could be read of each partition last. */
+  readonly #ends = new Map<string, number>();
+  readonly #held = new HeldCorrections();
   readonly #whole: WholeUntil;
   /** Source's topics by the topics that they are routed to. */
   readonly #routedFrom = new Map<string, string>();
@@ -135,9 +148,16 @@ export class FoldLoop {
         topic: fold.options.route.topic,
         partition: fold.options.partition,
         position: fold.offset,
-        lag: (this.#lags.get(name) ?? 0) + fold.offset - (this.#late.get(name)?.offset ?? fold.offset),
+        lag:
+          Math.max(0, (this.#ends.get(name) ?? 0) - fold.offset) +
+          (fold.offset - (this.#late.get(name)?.offset ?? fold.offset)),
       })),
     };
+  }
+
+  /** What a correction waits for; null where none does. */
+  get trouble(): OnefoldError | null {
+    return this.#held.trouble;
   }
 
   /** Forgets all that is in memory: the next turn reads positions and states anew. */
@@ -146,7 +166,8 @@ export class FoldLoop {
     this.#positions.drop();
     this.#folds.clear();
     this.#late.clear();
-    this.#lags.clear();
+    this.#ends.clear();
+    this.#held.drop();
     this.#whole.drop();
   }
 
@@ -165,15 +186,14 @@ export class FoldLoop {
   /** One round; resolves with the number of records that were taken, once all they made is stored; null without partitions. */
   async turn(): Promise<number | null> {
     await this.#settle();
-    const from = Array.from(this.#folds.values(), ({ options: { route, partition }, offset }): FetchFrom => {
-      return { topic: route.topic, partition, offset };
-    });
-    if (from.length === 0) return null;
+    if (this.#folds.size === 0) return null;
+    const from = this.#nextOf(this.#folds);
     if (from.some(({ topic }) => this.#routedFrom.has(topic) && !this.#whole.hasHeardRouting(topic)))
       await this.#hearRouting();
     // Views that are behind do not wait for events to come here.
     const fetched = await (this.#late.size === 0 ? this.#fetching.fetch(from) : this.#fetching.fetch(from, 0));
     const { askedAt } = this.#fetching;
+    if (from.length === 0) await sleep(WAIT_MS);
     const taken = (await this.#take(fetched, this.#folds)) + (await this.#catchUp());
     if (taken === 0) {
       await this.#positions.write([]);
@@ -181,6 +201,13 @@ export class FoldLoop {
     }
     if (this.#options.of !== "claims") await this.#tellWhole(fetched, askedAt);
     return taken;
+  }
+
+  /** Where to go on, but for those that stand before a correction that waits. */
+  #nextOf(folds: ReadonlyMap<string, FoldedPartition>): FetchFrom[] {
+    return Array.from(folds.values())
+      .filter((fold) => !this.#held.isWaiting(fold))
+      .map(({ options: { route, partition }, offset }) => ({ topic: route.topic, partition, offset }));
   }
 
   /** What was fetched is stored by now. */
@@ -235,9 +262,9 @@ export class FoldLoop {
 
   /** A round of views that are behind, up to where the others are; those that have come as far are one with them. */
   async #catchUp(): Promise<number> {
-    const from = Array.from(this.#late.values(), ({ options: { route, partition }, offset }): FetchFrom => {
-      return { topic: route.topic, partition, offset };
-    }).filter(({ topic, partition, offset }) => offset < this.#folds.get(partitionName(topic, partition))!.offset);
+    const from = this.#nextOf(this.#late).filter(
+      ({ topic, partition, offset }) => offset < this.#folds.get(partitionName(topic, partition))!.offset,
+    );
     const fetched = from.length === 0 ? [] : await this.#options.connection.fetch(from, 0, "fold-late");
     const upToMain = fetched.map((one): FetchedPartition => {
       const { offset } = this.#folds.get(partitionName(one.topic, one.partition))!;
@@ -274,8 +301,11 @@ export class FoldLoop {
     const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
     for (const name of this.#folds.keys()) {
       if (owned.has(name)) continue;
+      for (const fold of [this.#folds.get(name), this.#late.get(name)]) {
+        if (fold !== undefined) this.#held.release(fold);
+      }
       this.#letGo(name);
-      this.#lags.delete(name);
+      this.#ends.delete(name);
     }
     if (this.#folds.size === 0) this.#positions.drop();
     this.#positions.refuseOther();
@@ -313,24 +343,37 @@ export class FoldLoop {
   }
 
   async #take(fetched: readonly FetchedPartition[], folds: ReadonlyMap<string, FoldedPartition>): Promise<number> {
-    const cut: { readonly fold: FoldedPartition; readonly records: CutRecords }[] = [];
+    const plain: CutPartition[] = [];
+    const corrected: CutPartition[] = [];
     let areWaiting = false;
     for (const end of fetched) {
       const name = partitionName(end.topic, end.partition);
       const fold = folds.get(name);
       if (fold === undefined) continue;
-      if (!fold.isLate) this.#lags.set(name, Math.max(0, end.endOffset - end.nextOffset));
+      if (!fold.isLate) this.#ends.set(name, end.endOffset);
       if (end.nextOffset === fold.offset) continue;
       const records = cutRecords(end, fold.takesCorrections);
       const isWaiting = records.run.length > 0 && fold.storedOffset < fold.offset;
       areWaiting ||= isWaiting;
-      if (!isWaiting) cut.push({ fold, records });
+      if (!isWaiting) (records.run.length > 0 ? corrected : plain).push({ fold, records });
     }
-    if (cut.length === 0) {
+    if (plain.length + corrected.length === 0) {
       if (areWaiting) await sleep(WAIT_MS);
       return 0;
     }
-    const corrected = await this.#correct(cut.filter(({ records: { run } }) => run.length > 0));
+    const taken = plain.length === 0 ? 0 : await this.#foldAndWrite(plain, new Map());
+    const runs = corrected.filter(({ fold }) => folds.get(nameOf(fold)) === fold);
+    if (runs.length === 0) return taken;
+    const before = await this.#correct(runs);
+    const rest = runs.filter(({ fold }) => before.has(fold));
+    return rest.length === 0 ? taken : taken + (await this.#foldAndWrite(rest, before));
+  }
+
+  /** `corrected`: what was folded of each already. Resolves with how many records there were. */
+  async #foldAndWrite(
+    cut: readonly CutPartition[],
+    corrected: ReadonlyMap<FoldedPartition, readonly FoldedEvent[]>,
+  ): Promise<number> {
     const taken: { readonly fold: FoldedPartition; readonly reads: readonly StateRead[] }[] = [];
     for (const { fold, records } of cut) {
       taken.push({ fold, reads: fold.admit(records.rest, records.nextOffset) });
@@ -363,10 +406,8 @@ export class FoldLoop {
     }
   }
 
-  /** Folds runs of corrections; written is what comes of them with what follows. */
-  async #correct(
-    runs: readonly { readonly fold: FoldedPartition; readonly records: CutRecords }[],
-  ): Promise<ReadonlyMap<FoldedPartition, readonly FoldedEvent[]>> {
+  /** Folds runs of corrections, but for those that must wait; written is what comes of them with what follows. */
+  async #correct(runs: readonly CutPartition[]): Promise<ReadonlyMap<FoldedPartition, readonly FoldedEvent[]>> {
     const reads: { readonly fold: FoldedPartition; readonly read: StateRead }[] = [];
     const asked: { readonly fold: FoldedPartition; readonly asked: PartitionRun }[] = [];
     for (const { fold, records } of runs) {
@@ -376,15 +417,31 @@ export class FoldLoop {
       if (fold.admitted.some(isRetraction)) asked.push({ fold, asked: { route, partition, run: fold.admitted } });
     }
     const refolded = new Map<FoldedPartition, RefoldedViews>();
+    const held = new Set<FoldedPartition>();
     if (asked.length > 0) {
       const { refolding } = this.#options;
       if (refolding === undefined) throw withoutTables(asked[0]!.asked.route.source);
-      const views = await refolding.refold(asked.map((one) => one.asked));
-      for (const [i, { fold }] of asked.entries()) refolded.set(fold, views[i]!);
+      const views = await orTableTrouble(refolding.refold(asked.map((one) => one.asked)));
+      if (isOnefoldError(views)) {
+        for (const { fold } of asked) held.add(fold);
+        await this.#hold(held, views);
+      } else for (const [i, { fold }] of asked.entries()) refolded.set(fold, views[i]!);
       this.#positions.refuseOther();
     }
-    await this.#load(reads);
-    return new Map(runs.map(({ fold }) => [fold, fold.fold(refolded.get(fold))]));
+    await this.#load(reads.filter(({ fold }) => !held.has(fold)));
+    const folded = runs.filter(({ fold }) => !held.has(fold));
+    for (const { fold } of folded) this.#held.release(fold);
+    return new Map(folded.map(({ fold }) => [fold, fold.fold(refolded.get(fold))]));
+  }
+
+  /** They have admitted their runs: they are read anew from where they are stored, which is before them. */
+  async #hold(folds: ReadonlySet<FoldedPartition>, error: OnefoldError): Promise<void> {
+    for (const fold of folds) {
+      this.#held.hold(fold, error);
+      this.#letGo(nameOf(fold));
+    }
+    await this.#settle();
+    this.#options.onTrouble?.(error);
   }
 
   async #write(folds: readonly FoldedPartition[]): Promise<void> {

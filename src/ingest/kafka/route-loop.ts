@@ -80,8 +80,8 @@ interface FetchedEnd extends TopicPartition {
   readonly lastTaken: number;
 }
 
-/** Of values, in one append: well below what a broker takes for one partition. */
-const APPEND_BYTES_MAX = 512 * 1024;
+/** In one append, but for what one record makes: well below what a broker takes for one partition. */
+const APPEND_BYTES_MAX = 768 * 1024;
 /** Records of a round: while their ids are judged, the ones before are appended and folded. */
 const ROUND_RECORDS = 2000;
 /** Rounds claimed at one time. */
@@ -272,13 +272,15 @@ export class RouteLoop {
       for (const item of items) {
         const hasClaim = !("code" in item.routed) && item.routed.claim !== null;
         const due = this.#due(item, partition, hasClaim ? verdicts[judged++]! : null, place, at);
+        const dueBytes = due.reduce((sum, one) => sum + bytesOf(one), 0);
+        if (append.length > 0 && bytes + dueBytes > APPEND_BYTES_MAX) {
+          // One after the other: an event is appended only once all before it are.
+          await connection.send(append);
+          append = [];
+          bytes = 0;
+        }
         append.push(...due);
-        for (const { value } of due) bytes += value?.length ?? 0;
-        if (bytes < APPEND_BYTES_MAX) continue;
-        // One after the other: an event is appended only once all before it are.
-        await connection.send(append);
-        append = [];
-        bytes = 0;
+        bytes += dueBytes;
       }
     }
     await connection.send(append);
@@ -353,6 +355,13 @@ export class RouteLoop {
       this.#positions.set(name, { topic, partition, at });
     }
   }
+}
+
+/** About as many as it takes of a request: a retraction has no value, and there is one for each partition. */
+function bytesOf({ key, value, headers }: NewRecord): number {
+  let bytes = 20 + (key?.length ?? 0) + (value?.length ?? 0);
+  for (const [name, text] of headers) bytes += 4 + name.length + text.length;
+  return bytes;
 }
 
 function isCorrection({ routed }: RoutedItem): boolean {

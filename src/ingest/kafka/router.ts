@@ -3,8 +3,11 @@
  *
  * Decided here is only what the record itself and the definitions decide, so that a record that is routed again after
  * a crash fares the same. What hangs on time (an event too far ahead, an id that came before) is decided when it is
- * folded, by the known time that the first copy in the internal topic carries.
+ * folded, by the known time that the first copy in the internal topic carries. But a correction whose event has no claim
+ * is refused here as a whole where its event is too far ahead of the record's own time, or of the clock where that is
+ * before: so that nothing is taken back for an event that is then refused.
  */
+import { isUtf8 } from "node:buffer";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Micros } from "../../base/micros.ts";
 import { encodeEntityKey } from "../../schema/entity-key.ts";
@@ -76,7 +79,7 @@ export function compileRouter(
     route(record, partition, now) {
       const { offset, value } = record;
       try {
-        const corrects = record.headers().get(CORRECTS_HEADER)?.toString();
+        const corrects = correctedId(record);
         const isCorrection = corrects !== undefined;
         const knownTime = source.kafka?.knownTime === "record" ? Math.min(now, record.timestampMs * 1000) : now;
         const takenBack = isCorrection
@@ -85,7 +88,10 @@ export function compileRouter(
         if (isCorrection && source.id === undefined) throw withoutIds(source.name);
         if (isCorrection && (value === null || value.length === 0))
           return { records: takenBack, claim: null, isCorrection };
-        const row = readEvent(door, value, Number.POSITIVE_INFINITY as Micros);
+        // Without a claim nobody decides before its retraction is there whether the event is too far ahead.
+        const isDecided = isCorrection && claims === null;
+        const decidedBy = isDecided ? Math.min(now, record.timestampMs * 1000) : Number.POSITIVE_INFINITY;
+        const row = readEvent(door, value, decidedBy as Micros);
         if (isCorrection && row.id !== corrects) throw otherId(row.id, corrects);
         const headers = stampHeaders(knownTime, topicId, partition, offset);
         if (isCorrection) headers.set(CORRECTS_HEADER, corrects);
@@ -121,6 +127,15 @@ export function compileRouter(
       );
     },
   };
+}
+
+/** Undefined for a record that is no correction. */
+function correctedId(record: KafkaRecord): string | undefined {
+  const id = record.headers().get(CORRECTS_HEADER);
+  if (id === undefined || (isUtf8(id) && !id.includes(0))) return id?.toString();
+  throw new OnefoldError("CORRECTION_REFUSED", "the id to be corrected is no UTF-8 text, or has a NUL in it", {
+    where: CORRECTS_HEADER,
+  });
 }
 
 function withoutIds(source: string): OnefoldError {

@@ -22,6 +22,7 @@ import { KafkaConnection } from "./connection.ts";
 import type { FetchFrom } from "./records.ts";
 import { FoldLoop, type FoldLoopOptions, type FoldProgress } from "./fold-loop.ts";
 import { GroupSeat } from "./group-seat.ts";
+import { TABLE_TROUBLE } from "./held-corrections.ts";
 import { Refolding } from "./refolding.ts";
 import { RouteLoop, type RouteProgress } from "./route-loop.ts";
 import { planRoutes, type SourceRoutes } from "./routes.ts";
@@ -35,9 +36,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   "KAFKA_UNAVAILABLE",
   "STORE_UNAVAILABLE",
   "STORE_TIMEOUT",
-  "DISK_FULL",
-  // Another worker, to which a partition has gone, has archived it first.
-  "TABLE_CONFLICT",
+  ...TABLE_TROUBLE,
 ]);
 /** Without partitions. */
 const IDLE_MS = 50;
@@ -147,6 +146,7 @@ export class Worker {
     this.plans = plans;
     this.failed = new Promise((resolve) => (this.#fail = resolve));
     const { store, clock, statesMax = STATES_MAX, onFolded, sight, kafka, openEngine } = options;
+    const onTrouble = (error: OnefoldError): void => options.onTrouble?.(error);
     const parts = { connection, store, clock, plans, topics, statesMax };
     const folded = (): readonly FetchFrom[] => this.#folding.positions;
     const archiving = archives && new ArchiveLoop({ connection, store, plans, topics, archives, folded });
@@ -154,6 +154,7 @@ export class Worker {
     const refolding = archiving && openEngine ? new Refolding({ archiving, openEngine }) : null;
     this.#folding = new FoldLoop({
       ...parts,
+      onTrouble,
       ...(onFolded === undefined ? {} : { onFolded }),
       ...(sight === undefined ? {} : { sight }),
       ...(refolding === null ? {} : { refolding }),
@@ -196,7 +197,7 @@ export class Worker {
 
   get progress(): WorkerProgress {
     const route = this.#routing?.progress ?? { events: 0, deadLetters: 0, lag: 0 };
-    const [trouble = this.#held()] = this.#troubles.values();
+    const [trouble = this.#folding.trouble ?? this.#held()] = this.#troubles.values();
     const fold = this.#folding.progress;
     // Of claims, too: an event whose id came before is dropped where it is routed.
     const duplicates = fold.duplicates + (this.#judging?.progress.duplicates ?? 0);

@@ -14,7 +14,7 @@ import {
   refuseUncorrectableOnKafka,
 } from "../../ingest/corrections.ts";
 import { compileDoor } from "../../ingest/door.ts";
-import type { NewRecord } from "../../ingest/kafka/records.ts";
+import type { FetchFrom, NewRecord } from "../../ingest/kafka/records.ts";
 import { partitionOfKey } from "../../ingest/kafka/key-partition.ts";
 import { parseOrigin } from "../../ingest/kafka/origin.ts";
 import { CORRECTS_HEADER, ORIGIN_HEADER } from "../../ingest/kafka/record-stamp.ts";
@@ -26,8 +26,9 @@ import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import { eventRelation } from "../../offline-store/event-reader.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import { PARTITION } from "../../offline-store/partitioned-events.ts";
-import { countEventsOfIds } from "../../offline-store/retractions.ts";
+import { countEventsOfIds, type EventsOfId } from "../../offline-store/retractions.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { refuseOtherFormat } from "../folder-format.ts";
 import { type KafkaGiven, kafkaModules } from "./kafka-worker.ts";
 
 export interface KafkaCorrections {
@@ -70,9 +71,9 @@ export async function correctOnKafka(asked: KafkaCorrections): Promise<KafkaCorr
     return [{ definition, entity: registry.entity(definition.entity).definition }];
   });
   if (views.length === 0) throw notArchived(source, asked.archiveFolder);
-  const topic = internalTopic(settings.prefix, source.name, views[0]!.definition.key);
+  const topics = new Set(views.map(({ definition }) => internalTopic(settings.prefix, source.name, definition.key)));
   const ids = [...new Set(corrections.map(({ id }) => id))];
-  const archived = await eventsOf(asked, source, topic, ids);
+  const archived = await eventsOf(asked, source, topics, ids);
   const door = compileDoor(source, views);
   const planned = planCorrections(source, corrections, archived.known, (row) => door.check(row, clock.now()));
   const { outcomes, ...counts } = planned.result(
@@ -81,7 +82,7 @@ export async function correctOnKafka(asked: KafkaCorrections): Promise<KafkaCorr
   const { KafkaConnection } = await kafkaModules();
   const connection = new KafkaConnection(settings);
   try {
-    const partitions = await sourcePartitions(connection, source, topic, archived.places);
+    const partitions = await sourcePartitions(connection, source, archived.places);
     const records: NewRecord[] = [];
     const told = outcomes.map((outcome, i): KafkaCorrectionOutcome => {
       if (outcome.status === "rejected") return outcome;
@@ -104,25 +105,38 @@ function recordOf(source: StreamDefinition, correction: Correction, partition: n
 }
 
 interface ArchivedEvents {
-  readonly known: Awaited<ReturnType<typeof countEventsOfIds>>;
-  /** By id, where its newest event stands in the topic. */
-  readonly places: ReadonlyMap<string, { readonly partition: number; readonly offset: number }>;
+  readonly known: ReadonlyMap<string, EventsOfId>;
+  /** By id, where its newest event stands in an internal topic. */
+  readonly places: ReadonlyMap<string, FetchFrom>;
 }
 
+/** Of each id in the first table that has it: one of a key that came later, or is behind, may lack what another has. */
 async function eventsOf(
   { archiveFolder, clock = systemClock }: KafkaCorrections,
   source: StreamDefinition,
-  topic: string,
+  topics: ReadonlySet<string>,
   ids: readonly string[],
 ): Promise<ArchivedEvents> {
+  await refuseOtherFormat(archiveFolder);
+  const known = new Map<string, EventsOfId>();
+  const places = new Map<string, FetchFrom>();
   const engine = await openDuckDb({ threads: 1 });
   try {
-    const table = await openOfflineStore(archiveFolder, engine, { clock }).find(`events/${topic}`);
-    if (table === null) throw notArchived(source, archiveFolder);
-    const { files } = await table.snapshot();
-    const relation = (some: readonly TableFile[]): string => eventRelation(some, [PARTITION]);
-    const known = await countEventsOfIds(engine, relation, { files, isPartitioned: true }, ids);
-    return { known, places: await placesOf(engine, relation(files), ids) };
+    const store = openOfflineStore(archiveFolder, engine, { clock });
+    let isArchived = ids.length === 0;
+    for (const topic of topics) {
+      const left = ids.filter((id) => !known.has(id));
+      const table = left.length === 0 ? null : await store.find(`events/${topic}`);
+      if (table === null) continue;
+      isArchived = true;
+      const { files } = await table.snapshot();
+      const relation = (some: readonly TableFile[]): string => eventRelation(some, [PARTITION]);
+      const found = await countEventsOfIds(engine, relation, { files, isPartitioned: true }, left);
+      for (const [id, events] of found) known.set(id, events);
+      for (const [id, place] of await placesOf(engine, relation(files), left)) places.set(id, { topic, ...place });
+    }
+    if (!isArchived) throw notArchived(source, archiveFolder);
+    return { known, places };
   } finally {
     await engine.close();
   }
@@ -132,7 +146,7 @@ async function placesOf(
   engine: QueryEngine,
   events: string,
   ids: readonly string[],
-): Promise<ArchivedEvents["places"]> {
+): Promise<ReadonlyMap<string, Omit<FetchFrom, "topic">>> {
   const rows = await engine.rows(`SELECT _id AS id, arg_max(_partition, _known_time)::DOUBLE AS "partition",
       arg_max(_offset, _known_time)::DOUBLE AS "offset"
     FROM ${events} WHERE _event_time IS NOT NULL AND _id IN (${ids.map(sqlText).join(", ")}) GROUP BY 1`);
@@ -145,15 +159,14 @@ async function placesOf(
 async function sourcePartitions(
   connection: Connection,
   source: StreamDefinition,
-  topic: string,
   places: ArchivedEvents["places"],
 ): Promise<ReadonlyMap<string, number>> {
   const name = source.kafka!.topic;
   const facts = (await connection.topics([name])).get(name);
   if (facts === undefined) throw new OnefoldError("KAFKA_TOPIC_UNFIT", `there is no topic ${name}`, { where: name });
   const partitions = new Map<string, number>();
-  for (const [id, { partition, offset }] of places) {
-    const origin = await originAt(connection, topic, partition, offset);
+  for (const [id, place] of places) {
+    const origin = await originAt(connection, place);
     const isOfTopic = origin?.partition.startsWith(`${facts.id}/`) === true;
     const from = isOfTopic ? Number(origin.partition.slice(facts.id.length + 1)) : Number.NaN;
     partitions.set(id, from < facts.partitionCount ? from : partitionOfKey(Buffer.from(id), facts.partitionCount));
@@ -161,10 +174,10 @@ async function sourcePartitions(
   return partitions;
 }
 
-async function originAt(connection: Connection, topic: string, partition: number, offset: number) {
+async function originAt(connection: Connection, place: FetchFrom) {
   try {
-    const [fetched] = await connection.fetch([{ topic, partition, offset }], FETCH_MS);
-    const record = fetched?.records.find((each) => each.offset === offset);
+    const [fetched] = await connection.fetch([place], FETCH_MS);
+    const record = fetched?.records.find((each) => each.offset === place.offset);
     return record === undefined ? null : parseOrigin(record.headers().get(ORIGIN_HEADER)?.toString() ?? "");
   } catch (error) {
     if (isOnefoldError(error) && error.code === "KAFKA_RECORDS_GONE") return null;

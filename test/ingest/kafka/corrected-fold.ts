@@ -44,7 +44,8 @@ function entriesOf(source: StreamDefinition, route: Route, records: readonly Kaf
     } catch {
       continue;
     }
-    if (checked.id !== null) {
+    // Else it was decided for the whole source before.
+    if (checked.id !== null && !all.has("onefold-ids")) {
       const name = `${route.views[0]!.fold.keyOf(checked.row)} ${checked.id}`;
       const isKnown = (ids.get(name) ?? Number.NEGATIVE_INFINITY) >= knownTime - source.dedupeWithinMicros;
       if (isKnown && corrects === undefined) continue;

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { OnefoldError } from "../../../src/base/errors.ts";
 import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { ArchiveLoop, type ArchiveMemory } from "../../../src/ingest/kafka/archive-loop.ts";
@@ -119,6 +120,7 @@ describe("corrections in a topic", () => {
         });
         return { archiving, refolding: new Refolding({ archiving, openEngine: () => openDuckDb({ threads: 1 }) }) };
       };
+      const disk = { isFull: false };
       const newFolder = async (plans: readonly SourceRoutes[] = [chance(0.3) ? planLater : plan]) => {
         const told = faulty(real);
         let loop: FoldLoop | null = null;
@@ -130,7 +132,12 @@ describe("corrections in a topic", () => {
           plans,
           topics: facts,
           marking,
-          refolding,
+          refolding: {
+            async refold(runs) {
+              if (disk.isFull) throw new OnefoldError("DISK_FULL", "the disk of the tables is full");
+              return refolding.refold(runs);
+            },
+          },
           statesMax: chance(0.5) ? 4 : 1000,
         });
         loop.own(plan.routes.flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition }))));
@@ -220,7 +227,9 @@ describe("corrections in a topic", () => {
         const at = chance(0.5) ? 0 : 1;
         const one = folders[at]!;
         one.told.fault = chance(0.15) ? "before" : chance(0.15) ? "after" : "none";
+        disk.isFull = chance(0.15);
         await one.loop.turn().catch(() => one.loop.drop());
+        disk.isFull = false;
         one.told.fault = "none";
         if (chance(0.2)) await one.archiving.pass().catch(() => undefined);
         if (chance(0.1)) folders[at] = await newFolder();

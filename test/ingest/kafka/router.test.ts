@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Micros } from "../../../src/base/micros.ts";
 import { stream, t } from "../../../src/index.ts";
 import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
+import { letterRecord } from "../../../src/ingest/kafka/dead-letter-topic.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
 import { CORRECTS_HEADER, KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../../src/ingest/kafka/record-stamp.ts";
 import { compileRouter } from "../../../src/ingest/kafka/router.ts";
@@ -50,14 +51,19 @@ describe("the known time that a router stamps", () => {
 });
 
 describe("a record that corrects another", () => {
-  const routed = (value: object | null, corrects: string, source: Partial<typeof payments> = {}) => {
+  const routed = (
+    value: object | null,
+    corrects: string | Buffer,
+    source: Partial<typeof payments> = {},
+    timestampMs = 0,
+  ) => {
     const [plan] = planRoutes([user, { ...payments, kafka: { topic: "payments" }, ...source }, userView], "onefold");
     const topics = [...plan!.routes, ...(plan!.claims === null ? [] : [plan!.claims])].map(({ topic }) => topic);
     const router = compileRouter(plan!, "id", new Map(topics.map((topic) => [topic, 3])));
     return router.route(
       {
         offset: 7,
-        timestampMs: 0,
+        timestampMs,
         key: null,
         value: value === null ? null : Buffer.from(JSON.stringify(value)),
         headers: () => new Map([[CORRECTS_HEADER, Buffer.from(corrects)]]),
@@ -96,5 +102,46 @@ describe("a record that corrects another", () => {
     const { id: _, ...without } = payments;
     expect(routed(null, "p1", { ...without, id: undefined } as object)).toMatchObject({ code: "CORRECTION_REFUSED" });
     expect(routed({}, "p1")).toMatchObject({ code: "NULL_NOT_ALLOWED" });
+  });
+
+  it("is a dead letter where what it names is no text that an id is looked for by", () => {
+    for (const id of ["p\0", "\0", Buffer.from([0x70, 0xff])]) {
+      expect(routed(null, id)).toMatchObject({ code: "CORRECTION_REFUSED", corrects: Buffer.from(id) });
+      expect(routed(sentPayment(1, { id: id.toString() }), id)).toMatchObject({ code: "CORRECTION_REFUSED" });
+    }
+    expect(routed(null, "ü\uFFFD")).toMatchObject({ isCorrection: true });
+  });
+
+  it("takes nothing back for an event that is too far ahead, where no claim decides that", () => {
+    const source = { kafka: { topic: "payments", ids: "entity" } } as object;
+    const at = (micros: number) => sentPayment(1, { at: new Date(micros / 1000).toISOString() });
+    const limit = payments.maxFutureMicros;
+    expect(routed(at(NOW + limit), "p1", source, NOW / 1000)).toMatchObject({ isCorrection: true, claim: null });
+    expect(routed(at(NOW + limit + 1000), "p1", source, NOW / 1000)).toMatchObject({ code: "EVENT_TOO_FAR_AHEAD" });
+    // What follows from the record is the same whenever it is routed; a record from ahead of the clock changes nothing.
+    expect(routed(at(NOW), "p1", source, (NOW - limit) / 1000 - 1)).toMatchObject({ code: "EVENT_TOO_FAR_AHEAD" });
+    expect(routed(at(NOW + limit + 1000), "p1", source, NOW / 1000 + 5000)).toMatchObject({
+      code: "EVENT_TOO_FAR_AHEAD",
+    });
+    // A claim decides by its own time.
+    expect(routed(at(NOW + limit + 1000), "p1")).toMatchObject({ isCorrection: true });
+  });
+
+  it("has an empty value as a dead letter, which a compacted topic keeps and which takes back when it is sent again", () => {
+    const refused = routed(null, "p\0");
+    if (!("code" in refused)) throw new Error("it was routed");
+    const letter = letterRecord(refused, { now: () => NOW });
+    expect(letter.value).toEqual(Buffer.alloc(0));
+    expect(letter.headers.get(CORRECTS_HEADER)).toEqual(Buffer.from("p\0"));
+    expect(letterRecord({ ...refused, corrects: undefined }, { now: () => NOW }).value).toBeNull();
+  });
+
+  it("takes back with an empty value, too", () => {
+    const [plan] = planRoutes([user, { ...payments, kafka: { topic: "payments" } }, userView], "onefold");
+    const topics = [plan!.routes[0]!, plan!.claims!].map(({ topic }) => topic);
+    const router = compileRouter(plan!, "id", new Map(topics.map((topic) => [topic, 3])));
+    const headers = () => new Map([[CORRECTS_HEADER, Buffer.from("p1")]]);
+    const record = { offset: 7, timestampMs: 0, key: null, value: Buffer.alloc(0), headers };
+    expect(router.route(record, 0, NOW)).toEqual({ records: retractions, claim: null, isCorrection: true });
   });
 });
