@@ -4,11 +4,12 @@
  *     monitor/quality/parts/<view@version>/<day>.<writer>.json        day as 2026-11-26
  *
  * A file has one writer, which replaces it whole. The profile of the day is that of all its parts together; so whoever merges them
- * may do so again and again. A file that cannot be read is as none: it is of a sample, and nothing depends on it.
+ * may do so again and again. A damaged file is as none: it is of a sample, and nothing depends on it.
  */
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { formatMicros, type Micros, MICROS_PER_DAY, parseMicros } from "../../base/micros.ts";
+import { unlessAbsent } from "../../base/unless-absent.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 import { type ColumnSketch, mergeSketch } from "./column-profile.ts";
 
@@ -36,7 +37,8 @@ export class ProfileParts {
   async days(view: string): Promise<Map<number, string>> {
     const days = new Map<number, string>();
     for (const { name, day } of (await this.#parts(view)).toSorted((a, b) => a.name.localeCompare(b.name))) {
-      const found = await stat(join(this.#folder, view, name)).catch(() => null);
+      const path = join(this.#folder, view, name);
+      const found = await unlessAbsent(path, stat(path));
       if (found !== null) days.set(day, `${days.get(day) ?? ""}${name} ${found.ino} ${found.mtimeMs}\n`);
     }
     return days;
@@ -59,7 +61,8 @@ export class ProfileParts {
   }
 
   async #parts(view: string): Promise<{ readonly name: string; readonly day: number }[]> {
-    const names = await readdir(join(this.#folder, view)).catch(() => [] as string[]);
+    const folder = join(this.#folder, view);
+    const names = (await unlessAbsent(folder, readdir(folder))) ?? [];
     return names.flatMap((name) => {
       const day = /^(\d{4}-\d{2}-\d{2})\.\w+\.json$/.exec(name)?.[1];
       return day === undefined ? [] : [{ name, day: parseMicros(`${day}T00:00:00Z`) / MICROS_PER_DAY }];
@@ -75,9 +78,12 @@ function merge(into: DayColumns, columns: ReadonlyMap<string, ColumnSketch>): vo
   }
 }
 
+/** Null where there is none, or none that this version can read. */
 async function readPart(path: string): Promise<DayColumns | null> {
+  const text = await unlessAbsent(path, readFile(path, "utf8"));
+  if (text === null) return null;
   try {
-    const { format, columns } = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+    const { format, columns } = JSON.parse(text) as Record<string, unknown>;
     return format === 1 ? new Map(Object.entries(columns as Record<string, ColumnSketch>)) : null;
   } catch {
     return null;

@@ -11,8 +11,8 @@
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { OnefoldError } from "../../base/errors.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
+import { unlessAbsent } from "../../base/unless-absent.ts";
 import { mergeAll, recordFromJson, recordToJson, type ShadowRecord } from "./shadow-record.ts";
 
 const FORMAT = 1;
@@ -135,18 +135,5 @@ async function readRecords(path: string): Promise<ShadowRecord[] | null> {
     return format === FORMAT ? (records as unknown[]).map(recordFromJson) : null;
   } catch {
     return null;
-  }
-}
-
-/** Null where it is not there; what cannot be looked at is not taken for that. */
-async function unlessAbsent<T>(path: string, work: Promise<T>): Promise<T | null> {
-  try {
-    return await work;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw new OnefoldError("STORAGE_FAILED", `cannot read ${path}: ${(cause as Error).message}`, {
-      where: path,
-      cause,
-    });
   }
 }

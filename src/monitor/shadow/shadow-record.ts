@@ -39,7 +39,7 @@ export interface SeenFeature {
 }
 
 /** Of the same two versions. A feature that changed its kind is the later record's alone. */
-export function mergeRecords(a: ShadowRecord, b: ShadowRecord): ShadowRecord {
+function mergeRecords(a: ShadowRecord, b: ShadowRecord): ShadowRecord {
   const tally = new SkewTally();
   for (const one of [...a.differences, ...b.differences]) tally.merge(one);
   return {
