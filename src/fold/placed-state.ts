@@ -78,8 +78,4 @@ export class PlacedStates implements PlacedFold<FoldState> {
   liesIn({ list }: FoldState, cells: Float64Array): boolean {
     return list.buckets.numbers === cells || list.raw.numbers === cells;
   }
-
-  lastEventTime(cells: Float64Array, at: number): number {
-    return cells[at + 2]!;
-  }
 }

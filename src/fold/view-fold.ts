@@ -128,8 +128,6 @@ export interface PlacedFold<S extends ViewState = ViewState> {
   settle(cursor: S, cells: Float64Array, at: number): boolean;
   /** Whether a state has anything in these cells. */
   liesIn(state: S, cells: Float64Array): boolean;
-  /** `lastEventTime` of a state that is not opened for it. */
-  lastEventTime(cells: Float64Array, at: number): number;
 }
 
 /** Whether a window starts exactly where it should: not inside the hop that a merged bucket may have moved it by. */

@@ -89,7 +89,12 @@ export class FeatureRows {
     if (due !== undefined) this.#capture(key, due);
   }
 
-  /** To be called once the event is folded. */
+  /** The minute that entities are noted for. */
+  get openMinute(): number {
+    return this.#openMinute;
+  }
+
+  /** To be called once the event is folded; need not be for an entity for which it was since the minute was opened. */
   folded(key: EntityKey): void {
     if (this.#open.has(key)) return;
     this.#open.add(key);

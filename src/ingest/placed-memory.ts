@@ -4,11 +4,12 @@
  * are read and folded into where they lie (`PlacedFold`).
  *
  *     chunk:  head, state | head, state | (one that has grown out of its room) | ...   filled from the left
- *     head:   cells of both, slot of the entity, flags, encoded size, time of the last event as it was counted
+ *     head:   cells of both, slot of the entity, flags, the round it was changed in last, encoded size, time of the
+ *             last event as it was counted, the minute it is noted for
  *
  * Chunks are filled one after another. Once there may be no more of them the oldest is filled anew: what was used since
  * it was put there stays, as long as that is no more than half of the chunk, and the rest is let go. A state that the
- * store does not have as it is stays in any case. Such that there is no place for, and those larger than a chunk, are
+ * store does not have as it is, since it was changed in a later round than those that are stored, stays in any case. Such that there is no place for, and those larger than a chunk, are
  * guests: they have chunks of their own, beyond what there may be, until the store has them.
  */
 import { OnefoldError } from "../base/errors.ts";
@@ -26,7 +27,7 @@ const CHUNKS_MIN = 16;
 const CHUNK_ENTRIES_MAX = 8192;
 /** What an entry takes beside its cells, in the tables of entities. */
 const ENTRY_CELLS = 12;
-const HEAD_CELLS = 5;
+const HEAD_CELLS = 7;
 /** Of chunks that are filled anew for a state: where most of what there is has to stay, looking at all takes long. */
 const CHUNKS_TRIED_MAX = 2;
 const NOT_THERE = -1;
@@ -35,17 +36,16 @@ const NOT_THERE = -1;
 const SIZE = 0;
 const SLOT = 1;
 const FLAGS = 2;
-const STORED_BYTES = 3;
-const COUNTED_TIME = 4;
+const CHANGED_IN = 3;
+const STORED_BYTES = 4;
+const COUNTED_TIME = 5;
+const NOTED_FOR = 6;
 
 export const USED = 1;
-/** Changed since the last flush began. */
-export const DIRTY = 2;
 /** Changed in a way that the store will know only once the state is written whole: its tail does not say it. */
-export const WHOLE = 4;
-/** Part of a commit under way. */
-export const FLUSHING = 8;
-const STAYS: number = DIRTY | FLUSHING;
+export const WHOLE = 2;
+/** A guest that is part of a commit under way. */
+export const FLUSHING = 4;
 
 export interface PlacedMemoryOptions<S extends ViewState> {
   readonly placed: PlacedFold<S>;
@@ -93,6 +93,8 @@ export class PlacedMemory<S extends ViewState> {
   /** Cells of a chunk that was filled anew, for the next. */
   #spare: Float64Array | null = null;
   readonly #mover: S;
+  /** What was changed in this round of changes or before is in the store. */
+  storedRound = 0;
   /** Of the state that was found or put last. */
   #cells: Float64Array = new Float64Array(0);
   #at = 0;
@@ -143,6 +145,24 @@ export class PlacedMemory<S extends ViewState> {
     this.#cells[this.#at + FLAGS] = flags;
   }
 
+  /** Number of the round in which the state was changed last; 0 where it never was. */
+  get changedIn(): number {
+    return this.#cells[this.#at + CHANGED_IN]!;
+  }
+
+  set changedIn(round: number) {
+    this.#cells[this.#at + CHANGED_IN] = round;
+  }
+
+  /** For whoever makes notes of entities: for which minute the state's is; -Infinity at first. */
+  get notedFor(): number {
+    return this.#cells[this.#at + NOTED_FOR]!;
+  }
+
+  set notedFor(minute: number) {
+    this.#cells[this.#at + NOTED_FOR] = minute;
+  }
+
   /** Encoded size of the state when it was last read or written; 0 where it never was. */
   get storedBytes(): number {
     return this.#cells[this.#at + STORED_BYTES]!;
@@ -161,10 +181,6 @@ export class PlacedMemory<S extends ViewState> {
     this.#cells[this.#at + COUNTED_TIME] = time;
   }
 
-  get lastEventTime(): number {
-    return this.#options.placed.lastEventTime(this.#cells, this.#at + HEAD_CELLS);
-  }
-
   /** Whether a state that is there is a guest. */
   isGuest(slot: number): boolean {
     return this.#chunks[chunkOf(this.#places[slot]!)]!.isOfGuests;
@@ -181,9 +197,8 @@ export class PlacedMemory<S extends ViewState> {
     if (number === NOT_THERE) return false;
     const { cells, end } = this.#chunks[number]!;
     const former = this.find(slot) ? this.#places[slot]! : NOT_THERE;
-    cells[end + FLAGS] = former === NOT_THERE ? 0 : this.#cells[this.#at + FLAGS]!;
-    cells[end + STORED_BYTES] = former === NOT_THERE ? 0 : this.#cells[this.#at + STORED_BYTES]!;
-    cells[end + COUNTED_TIME] = former === NOT_THERE ? Number.NEGATIVE_INFINITY : this.#cells[this.#at + COUNTED_TIME]!;
+    if (former === NOT_THERE) writeNewHead(cells, end);
+    else copyHead(this.#cells, this.#at, cells, end);
     this.#add(number, slot, size);
     this.#options.placed.put(state, cells, end + HEAD_CELLS, size - HEAD_CELLS);
     // Not before: what was put may lie there.
@@ -201,6 +216,20 @@ export class PlacedMemory<S extends ViewState> {
     const place = this.#places[slot]!;
     this.#places[slot] = NOT_THERE;
     this.#leave(place);
+  }
+
+  /** Slots of all guests. */
+  guestSlots(): number[] {
+    const slots: number[] = [];
+    if (this.#guestCount === 0) return slots;
+    for (const chunk of this.#chunks) {
+      if (chunk === null || !chunk.isOfGuests) continue;
+      const { cells, end } = chunk;
+      for (let at = 0; at < end; at += cells[at + SIZE]!) {
+        if (cells[at + SLOT] !== NO_SLOT) slots.push(cells[at + SLOT]!);
+      }
+    }
+    return slots;
   }
 
   /** Slots of all states that are there, none of which is from now on. */
@@ -337,7 +366,7 @@ export class PlacedMemory<S extends ViewState> {
       const slot = cells[at + SLOT]!;
       if (slot === NO_SLOT) continue;
       this.#mainCount--;
-      if ((cells[at + FLAGS]! & STAYS) === 0) {
+      if (cells[at + CHANGED_IN]! <= this.storedRound) {
         cells[at + SLOT] = NO_SLOT;
         this.#places[slot] = NOT_THERE;
         this.#options.letGo(slot);
@@ -374,7 +403,7 @@ export class PlacedMemory<S extends ViewState> {
       const flags = cells[at + FLAGS]!;
       const size = cells[at + SIZE]!;
       const isKept = keepsAll || ((flags & USED) !== 0 && chunk.end + size <= cellsMax && chunk.count < countMax);
-      if (isKept || (flags & STAYS) !== 0) this.#move(number, cells, at);
+      if (isKept || cells[at + CHANGED_IN]! > this.storedRound) this.#move(number, cells, at);
       else {
         this.#places[slot] = NOT_THERE;
         this.#options.letGo(slot);
@@ -391,15 +420,27 @@ export class PlacedMemory<S extends ViewState> {
     const state = placed.open(cells, at + HEAD_CELLS, this.#mover);
     const size = Math.min(cells[at + SIZE]!, HEAD_CELLS + placed.cellsWithRoom(state));
     this.#add(number, cells[at + SLOT]!, size);
+    copyHead(cells, at, chunk.cells, to);
     chunk.cells[to + FLAGS] = cells[at + FLAGS]! & ~USED;
-    chunk.cells[to + STORED_BYTES] = cells[at + STORED_BYTES]!;
-    chunk.cells[to + COUNTED_TIME] = cells[at + COUNTED_TIME]!;
     placed.put(state, chunk.cells, to + HEAD_CELLS, size - HEAD_CELLS);
   }
 }
 
 function hasRoomForGuest({ cells, end }: Chunk, size: number): boolean {
   return end + size <= (end === 0 ? cells.length : Math.min(cells.length, CHUNK_CELLS_MAX));
+}
+
+/** What a head says beside its size and slot. */
+function writeNewHead(cells: Float64Array, at: number): void {
+  cells[at + FLAGS] = 0;
+  cells[at + CHANGED_IN] = 0;
+  cells[at + STORED_BYTES] = 0;
+  cells[at + COUNTED_TIME] = Number.NEGATIVE_INFINITY;
+  cells[at + NOTED_FOR] = Number.NEGATIVE_INFINITY;
+}
+
+function copyHead(from: Float64Array, at: number, to: Float64Array, end: number): void {
+  for (let cell = FLAGS; cell < HEAD_CELLS; cell++) to[end + cell] = from[at + cell]!;
 }
 
 function placeOf(chunk: number, cell: number): number {

@@ -12,7 +12,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import { EntitySlots, NO_SLOT } from "./entity-slots.ts";
 import type { HotState, HotStates, HotStatesOptions } from "./hot-states.ts";
 import { Admission, HOT_BYTES_MAX, HOT_COUNT_MAX } from "./hot-limits.ts";
-import { DIRTY, FLUSHING, PlacedMemory, WHOLE } from "./placed-memory.ts";
+import { FLUSHING, PlacedMemory, WHOLE } from "./placed-memory.ts";
 import type { SpaceTotals } from "./space-totals.ts";
 
 /** Of entities that are left in one turn. */
@@ -46,9 +46,11 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
   /** The one that was read last and is not in memory. */
   #read: S | null = null;
   readonly #entry: Entry<S>;
-  /** Slots of changed states. */
-  #dirty: number[] = [];
-  #wholeCount = 0;
+  /** Changes since the last flush began are of this round. */
+  #round = 1;
+  #dirtyCount = 0;
+  /** Slots of states that are to be written whole. */
+  #whole: number[] = [];
   #leavings = 0;
 
   constructor(options: HotStatesOptions<S>, placed: PlacedFold<S>) {
@@ -70,11 +72,11 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
   }
 
   get dirtyCount(): number {
-    return this.#dirty.length;
+    return this.#dirtyCount;
   }
 
   get wholeCount(): number {
-    return this.#wholeCount;
+    return this.#whole.length;
   }
 
   get(key: EntityKey): S | null {
@@ -118,18 +120,31 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
     const isNew = entry.slot === NO_SLOT;
     if (isNew) this.#takeIn(entry);
     else memory.find(entry.slot);
-    let { flags } = memory;
-    if ((flags & DIRTY) === 0) this.#dirty.push(entry.slot);
-    flags |= DIRTY;
-    if ((!inTail || memory.storedBytes === 0) && (flags & WHOLE) === 0) {
-      flags |= WHOLE;
-      this.#wholeCount++;
+    if (memory.changedIn !== this.#round) {
+      memory.changedIn = this.#round;
+      this.#dirtyCount++;
     }
-    memory.flags = flags;
+    if ((!inTail || memory.storedBytes === 0) && (memory.flags & WHOLE) === 0) {
+      memory.flags |= WHOLE;
+      this.#whole.push(entry.slot);
+    }
+    const { lastEventTime } = entry.state;
+    if (memory.countedTime !== lastEventTime) {
+      this.totals?.moved(memory.countedTime, lastEventTime);
+      memory.countedTime = lastEventTime;
+    }
     if (isNew || (!entry.isApart && memory.settle(this.#cursor))) return;
     const isGuest = memory.isGuest(entry.slot);
     if (!memory.put(entry.slot, entry.state, isGuest)) memory.put(entry.slot, entry.state, true);
     entry.isApart = true;
+  }
+
+  noteFor(marked: HotState<S>, minute: number): boolean {
+    const memory = this.#memory;
+    memory.find((marked as Entry<S>).slot);
+    if (memory.notedFor === minute) return true;
+    memory.notedFor = minute;
+    return false;
   }
 
   bytesOf(key: EntityKey): number {
@@ -137,32 +152,32 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
   }
 
   takeWrites(): { readonly states: StateWrite[]; committed(): void } {
-    const taken = this.#dirty;
     const memory = this.#memory;
-    this.#dirty = [];
-    this.#wholeCount = 0;
-    const states: StateWrite[] = [];
-    for (const slot of taken) {
+    const round = this.#round++;
+    const whole = this.#whole;
+    this.#whole = [];
+    this.#dirtyCount = 0;
+    for (const slot of memory.guestSlots()) {
       memory.find(slot);
-      const { flags, lastEventTime } = memory;
-      this.totals?.moved(memory.countedTime, lastEventTime);
-      memory.countedTime = lastEventTime;
-      memory.flags = (flags & ~(DIRTY | WHOLE)) | FLUSHING;
-      if ((flags & WHOLE) === 0) continue;
+      memory.flags |= FLUSHING;
+    }
+    const states = whole.map((slot): StateWrite => {
+      memory.find(slot);
+      memory.flags &= ~WHOLE;
       const { lastOffset } = memory.open(this.#cursor);
       const bytes = this.#fold.encode(this.#cursor);
       this.totals?.grew(bytes.length - memory.storedBytes);
       memory.storedBytes = bytes.length;
-      states.push({ space: this.space, key: this.#slots.keyOf(slot), epoch: this.#epoch, offset: lastOffset, bytes });
-    }
+      return { space: this.space, key: this.#slots.keyOf(slot), epoch: this.#epoch, offset: lastOffset, bytes };
+    });
     const leavings = this.#leavings;
-    return { states, committed: () => (leavings === this.#leavings ? this.#committed(taken) : undefined) };
+    return { states, committed: () => (leavings === this.#leavings ? this.#committed(round) : undefined) };
   }
 
   leave(): void {
     this.#leaveSlots(this.#memory.takeSlots(), 0);
-    this.#dirty = [];
-    this.#wholeCount = 0;
+    this.#whole = [];
+    this.#dirtyCount = 0;
     this.#leavings++;
   }
 
@@ -203,20 +218,19 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
     entry.isApart = true;
   }
 
-  /** Guests go; those that have changed again are to stay. */
-  #committed(taken: readonly number[]): void {
+  /** What was changed in that round or before is in the store. Guests go; those that have changed again are to stay. */
+  #committed(round: number): void {
     const memory = this.#memory;
     memory.relax();
-    for (const slot of taken) {
+    memory.storedRound = round;
+    for (const slot of memory.guestSlots()) {
       memory.find(slot);
-      const { flags } = memory;
+      const { flags, changedIn } = memory;
       memory.flags = flags & ~FLUSHING;
-      if (!memory.isGuest(slot)) continue;
-      if ((flags & DIRTY) !== 0) memory.put(slot, memory.open(this.#cursor), false);
-      else {
+      if (changedIn <= round) {
         memory.remove(slot);
         this.#slots.leave(slot);
-      }
+      } else if ((flags & FLUSHING) !== 0) memory.put(slot, memory.open(this.#cursor), false);
     }
   }
 }

@@ -302,7 +302,9 @@ export class ViewRunner implements TailMember {
     if (outcome.kind === "folded") {
       this.#hot.markDirty(entry, isInTail);
       this.changes.changed(key);
-      this.#rows?.folded(key);
+      const rows = this.#rows;
+      // Nearly every event is of an entity that is noted already, and its own memory says so at once.
+      if (rows !== null && !this.#hot.noteFor(entry, rows.openMinute)) rows.folded(key);
     } else if (outcome.kind === "poison") this.#refuse(event, poison(outcome.message));
   }
 
