@@ -71,11 +71,11 @@ export class TailWriter {
     return event.view();
   }
 
-  writeHead(into: Buffer, events: number, lastOffset: number): void {
-    into[0] = FORMAT_VERSION;
-    into.writeUInt32LE(this.columnsHash, 1);
-    into.writeUInt16LE(Math.min(events, EVENTS_TOLD_MAX), 5);
-    into.writeDoubleLE(lastOffset, 7);
+  writeHead(into: Buffer, at: number, events: number, lastOffset: number): void {
+    into[at] = FORMAT_VERSION;
+    into.writeUInt32LE(this.columnsHash, at + 1);
+    into.writeUInt16LE(Math.min(events, EVENTS_TOLD_MAX), at + 5);
+    into.writeDoubleLE(lastOffset, at + 7);
   }
 }
 

@@ -19,6 +19,7 @@ const CELL_MICROS = 2 ** 20;
 const WIDTHS_BACK = 64;
 /** About 34,000 years. */
 const LEVEL_MAX = 40;
+const WIDTHS: readonly number[] = Array.from({ length: LEVEL_MAX + 1 }, (_, level) => CELL_MICROS * 2 ** level);
 /** How far the horizon goes on at a time. */
 const STEP_MICROS: number = WIDTHS_BACK * CELL_MICROS;
 
@@ -29,10 +30,37 @@ export interface CountBefore {
   readonly edge: number;
 }
 
+/** Cells of one level: pairs of a number in the level and a count that is not 0, as they are stored, and where each is. */
+class Level {
+  readonly pairs: number[] = [];
+  isChanged = false;
+  readonly #places = new Map<number, number>();
+
+  add(index: number, count: number): void {
+    const { pairs } = this;
+    this.isChanged = true;
+    const place = this.#places.get(index);
+    if (place === undefined) {
+      this.#places.set(index, pairs.length);
+      pairs.push(index, count);
+    } else if ((pairs[place + 1]! += count) === 0) this.#remove(index, place);
+  }
+
+  /** The last one takes its place. */
+  #remove(index: number, place: number): void {
+    const { pairs } = this;
+    const count = pairs.pop()!;
+    const last = pairs.pop()!;
+    this.#places.delete(index);
+    if (last === index) return;
+    pairs[place] = last;
+    pairs[place + 1] = count;
+    this.#places.set(last, place);
+  }
+}
+
 export class EventTimeCells {
-  /** By level, by number in the level. */
-  readonly #levels = new Map<number, Map<number, number>>();
-  readonly #changed = new Set<number>();
+  readonly #levels: (Level | undefined)[] = [];
   #horizon: number;
   #total = 0;
 
@@ -60,8 +88,10 @@ export class EventTimeCells {
   advance(now: number): void {
     if (now - this.#horizon < STEP_MICROS) return;
     this.#horizon = now;
-    for (const level of [...this.#levels.keys()].sort((a, b) => a - b)) {
-      for (const [index, count] of this.#levels.get(level)!) {
+    for (const [level, cells] of this.#levels.entries()) {
+      const pairs = cells === undefined ? [] : [...cells.pairs];
+      for (let i = 0; i < pairs.length; i += 2) {
+        const [index, count] = [pairs[i]!, pairs[i + 1]!];
         const start = index * widthOf(level);
         const joined = this.#levelOf(start);
         if (joined === level) continue;
@@ -76,16 +106,21 @@ export class EventTimeCells {
     const level = this.#levelOf(time);
     const edge = Math.floor(time / widthOf(level)) * widthOf(level);
     let count = 0;
-    for (const [each, cells] of this.#levels) {
-      for (const [index, entities] of cells) if (index * widthOf(each) < edge) count += entities;
+    for (const [each, cells] of this.#levels.entries()) {
+      const pairs = cells?.pairs ?? [];
+      for (let i = 0; i < pairs.length; i += 2) if (pairs[i]! * widthOf(each) < edge) count += pairs[i + 1]!;
     }
     return { count, edge };
   }
 
   /** Cells of the levels that changed since they were last taken, by level: pairs of a number and a count. */
   takeChanged(): ReadonlyMap<number, readonly number[]> {
-    const taken = new Map([...this.#changed].map((level) => [level, [...(this.#levels.get(level) ?? [])].flat()]));
-    this.#changed.clear();
+    const taken = new Map<number, readonly number[]>();
+    for (const [level, cells] of this.#levels.entries()) {
+      if (cells?.isChanged !== true) continue;
+      cells.isChanged = false;
+      taken.set(level, cells.pairs.slice());
+    }
     return taken;
   }
 
@@ -95,7 +130,8 @@ export class EventTimeCells {
       this.#put(level, cells[i]!, cells[i + 1]!);
       this.#total += cells[i + 1]!;
     }
-    this.#changed.delete(level);
+    const loaded = this.#levels[level];
+    if (loaded !== undefined) loaded.isChanged = false;
   }
 
   #add(time: number, count: number): void {
@@ -105,12 +141,7 @@ export class EventTimeCells {
   }
 
   #put(level: number, index: number, count: number): void {
-    let cells = this.#levels.get(level);
-    if (cells === undefined) this.#levels.set(level, (cells = new Map()));
-    const present = (cells.get(index) ?? 0) + count;
-    if (present === 0) cells.delete(index);
-    else cells.set(index, present);
-    this.#changed.add(level);
+    (this.#levels[level] ??= new Level()).add(index, count);
   }
 
   /** The highest level whose cell around `time` ends far enough before the horizon. */
@@ -129,5 +160,5 @@ export class EventTimeCells {
 }
 
 function widthOf(level: number): number {
-  return CELL_MICROS * 2 ** level;
+  return WIDTHS[level]!;
 }

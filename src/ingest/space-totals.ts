@@ -122,5 +122,5 @@ function headName(space: StateSpace): string {
 }
 
 function encode(data: unknown): Uint8Array {
-  return new Uint8Array(Buffer.from(JSON.stringify(data)));
+  return Buffer.from(JSON.stringify(data));
 }

@@ -25,6 +25,7 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import { ownKey } from "../schema/entity-key.ts";
 import { FORMAT_VERSION, TAIL_HEAD_BYTES, type TailReader, type TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";
+import { TailMemory, type TailPlaceInMemory } from "./tail-memory.ts";
 
 /** What a group asks of the views in it. */
 export interface TailMember {
@@ -54,8 +55,8 @@ const ROOM_BYTES = 128;
 
 interface Tail {
   readonly key: EntityKey;
-  /** Room for more than `length`. */
-  bytes: Buffer;
+  place: TailPlaceInMemory;
+  /** Bytes that are of use. */
   length: number;
   events: number;
   lastOffset: number;
@@ -104,6 +105,9 @@ export class TailGroup {
   #young = new Map<EntityKey, Tail>();
   #old = new Map<EntityKey, Tail>();
   #youngBytes = 0;
+  readonly #memory = new TailMemory();
+  /** What the commit under way writes. */
+  #writing: Buffer = Buffer.alloc(0);
   #dirty: Tail[] = [];
   #cutting: Tail[] = [];
   /** Of the events that were taken last: their keys, and whether each is in its tail from now on. */
@@ -167,19 +171,23 @@ export class TailGroup {
     if (event.offset <= tail.lastOffset) return false;
     const bytes = this.#options.writer.encode(event);
     const length = tail.length + bytes.length;
-    if (length > tail.bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(length * 2 + ROOM_BYTES);
-      grown.set(tail.bytes.subarray(0, tail.length));
-      this.#youngBytes += grown.length - tail.bytes.length;
-      tail.bytes = grown;
-    }
-    tail.bytes.set(bytes, tail.length);
+    if (length > tail.place.room) this.#grow(tail, length);
+    const { block, at } = tail.place;
+    block.set(bytes, at + tail.length);
     tail.length = length;
     tail.events++;
     tail.lastOffset = event.offset;
     if (!tail.dirty) this.#dirty.push(tail);
     tail.dirty = true;
     return true;
+  }
+
+  #grow(tail: Tail, bytes: number): void {
+    const former = tail.place;
+    tail.place = this.#memory.take(bytes);
+    tail.place.block.set(former.block.subarray(former.at, former.at + tail.length), tail.place.at);
+    this.#youngBytes += tail.place.room - former.room;
+    this.#memory.leave(former);
   }
 
   /**
@@ -200,13 +208,23 @@ export class TailGroup {
     this.#dirty = this.#dirty.filter(({ dirty }) => dirty);
   }
 
-  /** What every commit of the flush must write, taken in the turn in which it takes the views' states. */
+  /**
+   * What every commit of the flush must write, taken in the turn in which it takes the views' states: good until it is
+   * taken again.
+   */
   takeWrites(): { readonly states: StateWrite[]; readonly metas: readonly MetaWrite[] } {
     const { writer } = this.#options;
+    let end = 0;
+    for (const { length } of this.#dirty) end += length;
+    if (end > this.#writing.length) this.#writing = Buffer.allocUnsafeSlow(2 * end);
+    const writing = this.#writing;
+    let from = 0;
     const states = this.#dirty.map((tail): StateWrite => {
       tail.dirty = false;
-      writer.writeHead(tail.bytes, tail.events, tail.lastOffset);
-      const bytes = new Uint8Array(tail.bytes.subarray(0, tail.length));
+      const { block, at } = tail.place;
+      writer.writeHead(block, at, tail.events, tail.lastOffset);
+      block.copy(writing, from, at, at + tail.length);
+      const bytes = writing.subarray(from, (from += tail.length));
       return { space: this.space, key: tail.key, epoch: 0, offset: tail.lastOffset, bytes };
     });
     this.#dirty = [];
@@ -218,7 +236,8 @@ export class TailGroup {
   /** To be called once all commits of a flush are done. */
   endFlush(): void {
     for (const tail of this.#cutting) {
-      tail.bytes.copyWithin(TAIL_HEAD_BYTES, tail.cutLength, tail.length);
+      const { block, at } = tail.place;
+      block.copyWithin(at + TAIL_HEAD_BYTES, at + tail.cutLength, at + tail.length);
       tail.length -= tail.cutLength - TAIL_HEAD_BYTES;
       tail.events -= tail.cutEvents;
       tail.cutLength = 0;
@@ -255,9 +274,23 @@ export class TailGroup {
   }
 
   #load(key: EntityKey): Tail {
-    const empty: Tail = {
+    const { reader, writer } = this.#options;
+    const stored = reader.read(this.space, key);
+    if (stored === null) return this.#tailIn(key, this.#memory.take(TAIL_HEAD_BYTES + ROOM_BYTES));
+    const { columnsHash, events, lastOffset } = stored;
+    // Once the source has gained columns its rows are written as they are now.
+    const rows = (): Uint8Array[] => reader.eventsOf(stored).map((event) => new Uint8Array(writer.encode(event)));
+    const bytes =
+      columnsHash === writer.columnsHash ? stored.bytes : Buffer.concat([new Uint8Array(TAIL_HEAD_BYTES), ...rows()]);
+    const place = this.#memory.take(bytes.length + ROOM_BYTES);
+    place.block.set(bytes, place.at);
+    return { ...this.#tailIn(key, place), length: bytes.length, events, lastOffset };
+  }
+
+  #tailIn(key: EntityKey, place: TailPlaceInMemory): Tail {
+    return {
       key,
-      bytes: Buffer.allocUnsafeSlow(TAIL_HEAD_BYTES + ROOM_BYTES),
+      place,
       length: TAIL_HEAD_BYTES,
       events: 0,
       lastOffset: Number.NEGATIVE_INFINITY,
@@ -266,31 +299,23 @@ export class TailGroup {
       cutEvents: 0,
       wholeBytes: 0,
     };
-    const { reader, writer } = this.#options;
-    const stored = reader.read(this.space, key);
-    if (stored === null) return empty;
-    const { bytes: ours, columnsHash, events, lastOffset } = stored;
-    // Once the source has gained columns its rows are written as they are now.
-    const rows = (): Uint8Array[] => reader.eventsOf(stored).map((event) => new Uint8Array(writer.encode(event)));
-    const bytes =
-      columnsHash === writer.columnsHash
-        ? Buffer.from(ours)
-        : Buffer.concat([empty.bytes.subarray(0, empty.length), ...rows()]);
-    return { ...empty, bytes, length: bytes.length, events, lastOffset };
   }
 
   #keep(tail: Tail): Tail {
     this.#young.set(tail.key, tail);
-    this.#youngBytes += tail.bytes.length + ENTRY_BYTES;
+    this.#youngBytes += tail.place.room + ENTRY_BYTES;
     return tail;
   }
 
   /** Those that the store does not have as they are stay. None is being cut at the end of a flush. */
   #forgetOld(): void {
-    const dirty = [...this.#old.values()].filter((tail) => tail.dirty);
+    const former = this.#old;
     this.#old = this.#young;
     this.#young = new Map();
     this.#youngBytes = 0;
-    for (const tail of dirty) this.#keep(tail);
+    for (const tail of former.values()) {
+      if (tail.dirty) this.#keep(tail);
+      else this.#memory.leave(tail.place);
+    }
   }
 }

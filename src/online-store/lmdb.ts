@@ -24,7 +24,8 @@ import type {
   StateWrite,
   StoredState,
 } from "./online-store.ts";
-import { fromStored, stateOf, toStored, VERSION_BYTES, versionOf } from "./stored-state.ts";
+import { StoredBlocks } from "./stored-block.ts";
+import { fromStored, stateOf, VERSION_BYTES, versionOf } from "./stored-state.ts";
 
 const META = 0x6d;
 const STATE = 0x73;
@@ -73,6 +74,7 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
   readonly #keys: Buffer[] = [];
   /** What the keys of a space's states begin with. */
   readonly #prefixes = new Map<StateSpace, Buffer>();
+  readonly #blocks = new StoredBlocks();
   #silenced: Promise<boolean> | null = null;
 
   constructor(database: RootDatabase<Buffer, Buffer>, folder: string) {
@@ -138,12 +140,15 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
   ): Promise<void> {
     if (states.length === 0 && removed.length === 0 && metas.length === 0) return;
     try {
+      let blocks: readonly Buffer[] = [];
       await this.#database.batch(() => {
-        for (const state of states) this.#write(this.#stateKey(state.space, state.key), toStored(state));
+        for (const state of states) this.#write(this.#stateKey(state.space, state.key), this.#blocks.add(state));
+        blocks = this.#blocks.take();
         for (const { space, key } of removed) this.#write(this.#stateKey(space, key), null);
         for (const { name, bytes } of metas) this.#write(this.#metaKey(name), asBuffer(bytes));
       });
       await this.#database.flushed;
+      this.#blocks.reuse(blocks);
     } catch (cause) {
       throw await commitFailed(this.#folder, cause);
     }

@@ -15,12 +15,17 @@ export function isNewer(a: StateVersion, b: StateVersion): boolean {
 }
 
 /** A copy, version and state in one. */
-export function toStored({ epoch, offset, bytes }: StoredState): Buffer {
-  const stored = Buffer.allocUnsafe(VERSION_BYTES + bytes.length);
+export function toStored(state: StoredState): Buffer {
+  const stored = Buffer.allocUnsafe(VERSION_BYTES + state.bytes.length);
+  writeStored(state, stored);
+  return stored;
+}
+
+/** The same into so many bytes. */
+export function writeStored({ epoch, offset, bytes }: StoredState, stored: Buffer): void {
   stored.writeUInt32BE(epoch);
   stored.writeDoubleBE(offset, 4);
   stored.set(bytes, VERSION_BYTES);
-  return stored;
 }
 
 /** The state in `stored` is not copied. */
