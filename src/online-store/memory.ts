@@ -64,7 +64,7 @@ export class MemoryOnlineStore extends LocalReads {
     }
     for (const { name, bytes } of metas) {
       if (bytes === null) this.#metas.delete(name);
-      else this.#metas.set(name, bytes.slice());
+      else this.#metas.set(name, new Uint8Array(bytes));
     }
     await turn();
     if (this.#crashed) throw new Error("the store has crashed");
@@ -98,12 +98,13 @@ export class MemoryOnlineStore extends LocalReads {
   }
 }
 
+/** Not by `slice`: a `Buffer` has one that does not copy. */
 function copyOf({ epoch, offset, bytes }: StoredState): StoredState {
-  return { epoch, offset, bytes: bytes.slice() };
+  return { epoch, offset, bytes: new Uint8Array(bytes) };
 }
 
 function copyOrNull(bytes: Uint8Array | undefined): Uint8Array | null {
-  return bytes === undefined ? null : bytes.slice();
+  return bytes === undefined ? null : new Uint8Array(bytes);
 }
 
 /** Order of the UTF-8 bytes, which is not that of JavaScript's strings past U+FFFF. */
