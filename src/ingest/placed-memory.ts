@@ -4,8 +4,6 @@
  * are read and folded into where they lie (`PlacedFold`).
  *
  *     chunk:  head, state | head, state | (one that has grown out of its room) | ...   filled from the left
- *     head:   cells of both, slot of the entity, flags, the round it was changed in last, encoded size, time of the
- *             last event as it was counted, the minute it is noted for
  *
  * Chunks are filled one after another. Once there may be no more of them the oldest is filled anew: what was used since
  * it was put there stays, as long as that is no more than half of the chunk, and the rest is let go. A state that the
@@ -15,37 +13,35 @@
 import { OnefoldError } from "../base/errors.ts";
 import type { PlacedFold, ViewState } from "../fold/view-fold.ts";
 import { NO_SLOT } from "./entity-slots.ts";
+import {
+  CHANGED_IN,
+  Chunk,
+  CHUNK_CELLS_MAX,
+  CHUNKS_MAX,
+  cellOf,
+  chunkOf,
+  copyHead,
+  COUNTED_TIME,
+  FLAGS,
+  HEAD_CELLS,
+  NOT_THERE,
+  NOTED_FOR,
+  placeOf,
+  SIZE,
+  SLOT,
+  STORED_BYTES,
+  USED,
+  writeNewHead,
+} from "./placed-chunk.ts";
 
-/** Of a place: its cell; above it is its chunk. */
-const PLACE_BITS = 17;
-const CHUNK_CELLS_MAX: number = 2 ** PLACE_BITS;
-/** The last place of the next one would be `NOT_THERE`. */
-const CHUNKS_MAX: number = 2 ** (32 - PLACE_BITS) - 1;
 const GUEST_CHUNK_CELLS_MIN = 8192;
 /** A chunk is no more than this part of all, so that what is let go at once is little. */
 const CHUNKS_MIN = 16;
 const CHUNK_ENTRIES_MAX = 8192;
 /** What an entry takes beside its cells, in the tables of entities. */
 const ENTRY_CELLS = 12;
-const HEAD_CELLS = 7;
 /** Of chunks that are filled anew for a state: where most of what there is has to stay, looking at all takes long. */
 const CHUNKS_TRIED_MAX = 2;
-const NOT_THERE = -1;
-
-/** Cells of a head. */
-const SIZE = 0;
-const SLOT = 1;
-const FLAGS = 2;
-const CHANGED_IN = 3;
-const STORED_BYTES = 4;
-const COUNTED_TIME = 5;
-const NOTED_FOR = 6;
-
-export const USED = 1;
-/** Changed in a way that the store will know only once the state is written whole: its tail does not say it. */
-export const WHOLE = 2;
-/** A guest that is part of a commit under way. */
-export const FLUSHING = 4;
 
 export interface PlacedMemoryOptions<S extends ViewState> {
   readonly placed: PlacedFold<S>;
@@ -54,20 +50,6 @@ export interface PlacedMemoryOptions<S extends ViewState> {
   readonly bytesMax: () => number;
   /** Told of each state that is let go to make room. */
   letGo(slot: number): void;
-}
-
-class Chunk {
-  cells: Float64Array;
-  readonly isOfGuests: boolean;
-  end = 0;
-  count = 0;
-  /** Cells of the states that are in it. */
-  live = 0;
-
-  constructor(cells: Float64Array, isOfGuests: boolean) {
-    this.cells = cells;
-    this.isOfGuests = isOfGuests;
-  }
 }
 
 export class PlacedMemory<S extends ViewState> {
@@ -222,13 +204,7 @@ export class PlacedMemory<S extends ViewState> {
   guestSlots(): number[] {
     const slots: number[] = [];
     if (this.#guestCount === 0) return slots;
-    for (const chunk of this.#chunks) {
-      if (chunk === null || !chunk.isOfGuests) continue;
-      const { cells, end } = chunk;
-      for (let at = 0; at < end; at += cells[at + SIZE]!) {
-        if (cells[at + SLOT] !== NO_SLOT) slots.push(cells[at + SLOT]!);
-      }
-    }
+    for (const chunk of this.#chunks) if (chunk?.isOfGuests === true) chunk.addSlotsTo(slots);
     return slots;
   }
 
@@ -329,7 +305,7 @@ export class PlacedMemory<S extends ViewState> {
 
   #chunkForGuest(size: number, state: S): number {
     const present = this.#fillingGuests === -1 ? null : this.#chunks[this.#fillingGuests]!;
-    if (present !== null && hasRoomForGuest(present, size)) return this.#fillingGuests;
+    if (present !== null && present.hasRoomForGuest(size)) return this.#fillingGuests;
     const last = this.#fillingGuests;
     // As large as that however small the memory is: there are no numbers for a chunk for each of very many guests.
     const wanted = Math.max(size, GUEST_CHUNK_CELLS_MIN);
@@ -424,33 +400,4 @@ export class PlacedMemory<S extends ViewState> {
     chunk.cells[to + FLAGS] = cells[at + FLAGS]! & ~USED;
     placed.put(state, chunk.cells, to + HEAD_CELLS, size - HEAD_CELLS);
   }
-}
-
-function hasRoomForGuest({ cells, end }: Chunk, size: number): boolean {
-  return end + size <= (end === 0 ? cells.length : Math.min(cells.length, CHUNK_CELLS_MAX));
-}
-
-/** What a head says beside its size and slot. */
-function writeNewHead(cells: Float64Array, at: number): void {
-  cells[at + FLAGS] = 0;
-  cells[at + CHANGED_IN] = 0;
-  cells[at + STORED_BYTES] = 0;
-  cells[at + COUNTED_TIME] = Number.NEGATIVE_INFINITY;
-  cells[at + NOTED_FOR] = Number.NEGATIVE_INFINITY;
-}
-
-function copyHead(from: Float64Array, at: number, to: Float64Array, end: number): void {
-  for (let cell = FLAGS; cell < HEAD_CELLS; cell++) to[end + cell] = from[at + cell]!;
-}
-
-function placeOf(chunk: number, cell: number): number {
-  return (chunk << PLACE_BITS) | cell;
-}
-
-function chunkOf(place: number): number {
-  return place >>> PLACE_BITS;
-}
-
-function cellOf(place: number): number {
-  return place & (CHUNK_CELLS_MAX - 1);
 }

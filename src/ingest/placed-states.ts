@@ -12,7 +12,8 @@ import type { EntityKey } from "../schema/entity-key.ts";
 import { EntitySlots, NO_SLOT } from "./entity-slots.ts";
 import type { HotState, HotStates, HotStatesOptions } from "./hot-states.ts";
 import { Admission, HOT_BYTES_MAX, HOT_COUNT_MAX } from "./hot-limits.ts";
-import { FLUSHING, PlacedMemory, WHOLE } from "./placed-memory.ts";
+import { FLUSHING, WHOLE } from "./placed-chunk.ts";
+import { PlacedMemory } from "./placed-memory.ts";
 import type { SpaceTotals } from "./space-totals.ts";
 
 /** Of entities that are left in one turn. */
