@@ -58,6 +58,7 @@ interface Sent {
   readonly n: number;
   readonly dueMs: number;
   readonly askedAt: Micros;
+  readonly isKept: boolean;
 }
 
 class OpenLoop {
@@ -96,7 +97,9 @@ class OpenLoop {
         const { path, body } = request(next);
         const connection = this.#free.pop()!;
         this.#latenessMs.push(performance.now() - Math.max(dueMs(next), connection.freeSinceMs));
-        connection.send({ n: next, dueMs: dueMs(next), askedAt: systemClock.now() }, requestText(path, body));
+        const isKept = next % this.#load.keptOneIn === 0;
+        const sent = { n: next, dueMs: dueMs(next), askedAt: systemClock.now(), isKept };
+        connection.send(sent, requestText(path, body));
         next++;
       }
       await new Promise(setImmediate);
@@ -114,12 +117,12 @@ class OpenLoop {
     };
   }
 
-  #take(connection: Connection, { n, dueMs, askedAt }: Sent, body: () => string): void {
+  #take(connection: Connection, { n, dueMs, askedAt, isKept }: Sent, body: () => string): void {
     connection.freeSinceMs = performance.now();
     this.#latenciesMs[n] = connection.freeSinceMs - dueMs;
     this.#answered++;
     this.#free.push(connection);
-    if (n % this.#load.keptOneIn !== 0) return;
+    if (!isKept) return;
     this.#kept.push({ n, body: body(), askedAt, heardAt: systemClock.now() });
   }
 }
@@ -130,9 +133,14 @@ function requestText(path: string, body: string): string {
 }
 
 interface Listener {
+  /** `body` is of an answer that is kept. */
   answered(connection: Connection, sent: Sent, body: () => string): void;
   failed(error: Error): void;
 }
+
+/** Answers are read into it, and looked at there: a buffer for each would be the load's work, and its garbage. */
+const READ_BYTES = 256 * 1024;
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 /** One request at a time. */
 class Connection {
@@ -140,26 +148,31 @@ class Connection {
   readonly #listener: Listener;
   freeSinceMs: number = 0;
   #sent: Sent | null = null;
-  #chunks: Buffer[] = [];
+  /** What came of an answer's head, as long as that is not whole; all that came of an answer that is kept. */
+  #bytes: Buffer[] = [];
   #received = 0;
   /** Of the whole answer, once its head is there; else infinite. */
   #expected: number = Number.POSITIVE_INFINITY;
   #bodyStart = 0;
 
-  private constructor(socket: Socket, listener: Listener) {
-    this.#socket = socket;
+  private constructor(port: number, listener: Listener) {
     this.#listener = listener;
-    socket.on("error", (error) => listener.failed(error));
-    socket.on("close", () => {
+    const callback = (length: number, buffer: Uint8Array): boolean => {
+      this.#hear(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+      return true;
+    };
+    const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback };
+    this.#socket = connect({ port, host: "127.0.0.1", onread }).setNoDelay(true);
+    this.#socket.on("error", (error) => listener.failed(error));
+    this.#socket.on("close", () => {
       if (this.#sent !== null) listener.failed(new Error("the server closed a connection that was asked something"));
     });
-    socket.on("data", (chunk) => this.#hear(chunk));
   }
 
   static async open(port: number, listener: Listener): Promise<Connection> {
-    const socket = connect(port, "127.0.0.1").setNoDelay(true);
-    await once(socket, "connect");
-    return new Connection(socket, listener);
+    const connection = new Connection(port, listener);
+    await once(connection.#socket, "connect");
+    return connection;
   }
 
   send(sent: Sent, text: string): void {
@@ -173,24 +186,26 @@ class Connection {
     this.#socket.destroy();
   }
 
-  #hear(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#received += chunk.length;
-    if (this.#expected === Number.POSITIVE_INFINITY) this.#readHead();
-    if (this.#received < this.#expected) return;
+  /** `bytes` are good until the next are read. */
+  #hear(bytes: Buffer): void {
     const sent = this.#sent!;
-    const chunks = this.#chunks;
-    const bodyStart = this.#bodyStart;
-    this.#sent = null;
-    this.#chunks = [];
-    this.#received = 0;
-    this.#expected = Number.POSITIVE_INFINITY;
-    this.#listener.answered(this, sent, () => Buffer.concat(chunks).toString("utf8", bodyStart));
+    const isHeadRead = this.#expected !== Number.POSITIVE_INFINITY;
+    this.#received += bytes.length;
+    if (sent.isKept || !isHeadRead) this.#bytes.push(bytes);
+    if (!isHeadRead) this.#readHead();
+    if (this.#received >= this.#expected) {
+      const whole = sent.isKept ? Buffer.concat(this.#bytes) : NO_BYTES;
+      const bodyStart = this.#bodyStart;
+      this.#sent = null;
+      this.#bytes = [];
+      this.#received = 0;
+      this.#expected = Number.POSITIVE_INFINITY;
+      this.#listener.answered(this, sent, () => whole.toString("utf8", bodyStart));
+    } else if (this.#bytes.length > 0) this.#bytes[this.#bytes.length - 1] = Buffer.from(bytes);
   }
 
   #readHead(): void {
-    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
-    const [bytes] = this.#chunks as [Buffer];
+    const bytes = this.#bytes.length === 1 ? this.#bytes[0]! : Buffer.concat(this.#bytes);
     const headEnd = bytes.indexOf(HEAD_END);
     if (headEnd < 0) return;
     const head = bytes.toString("latin1", 0, headEnd);
@@ -201,5 +216,6 @@ class Connection {
     }
     this.#bodyStart = headEnd + HEAD_END.length;
     this.#expected = this.#bodyStart + Number(length);
+    if (!this.#sent!.isKept) this.#bytes = [];
   }
 }

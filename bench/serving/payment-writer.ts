@@ -1,6 +1,10 @@
 /**
- * Payments pushed at a fixed rate while vectors are asked for, in a thread of its own: the process that measures
- * must not wait for it. Each second's payments are of different accounts, drawn at random.
+ * Payments pushed at a fixed rate while vectors are asked for. Each second's payments are of different accounts, drawn at
+ * random.
+ *
+ * Where other processes ask, it has a thread of its own. A thread that asks, and never sleeps, has it in its own loop: on
+ * one core two threads would each be held up by the other for as long as the system gives one at a time, some
+ * milliseconds, and a batch takes less.
  *
  * A batch is sent when its time has come, whether the one before it was answered or not. What was accepted is
  * posted at the end, with the time each batch was sent and acknowledged: the check needs to know what a reply
@@ -36,54 +40,66 @@ export interface Written {
   readonly seconds: number;
 }
 
-export class PaymentWriter {
-  readonly #worker: Worker;
-  readonly #written: Promise<Written>;
-
-  private constructor(worker: Worker) {
-    this.#worker = worker;
-    this.#written = new Promise((resolve, reject) => {
-      worker.once("message", resolve).once("error", reject);
-    });
-    // Whoever stops the writer hears of a failure; it must not end the process before.
-    this.#written.catch(() => undefined);
-  }
-
-  static start(request: WriterRequest): PaymentWriter {
-    return new PaymentWriter(
-      new Worker(new URL("./serving/payment-writer.mjs", import.meta.url), { workerData: request }),
-    );
-  }
-
-  pause(): void {
-    this.#worker.postMessage("pause");
-  }
-
-  resume(): void {
-    this.#worker.postMessage("resume");
-  }
-
+export interface PaymentWriter {
+  pause(): void;
+  resume(): void;
   /** Resolves once all that was sent is acknowledged. */
-  async stop(): Promise<Written> {
-    this.#worker.postMessage("stop");
-    const written = await this.#written;
-    await this.#worker.terminate();
-    return written;
-  }
+  stop(): Promise<Written>;
+}
+
+type Order = "pause" | "resume" | "stop";
+
+/** In a thread of its own. */
+export function startWriterThread(request: WriterRequest): PaymentWriter {
+  const worker = new Worker(new URL("./serving/payment-writer.mjs", import.meta.url), { workerData: request });
+  const written = new Promise<Written>((resolve, reject) => {
+    worker.once("message", resolve).once("error", reject);
+  });
+  // Whoever stops the writer hears of a failure; it must not end the process before.
+  written.catch(() => undefined);
+  return {
+    pause: () => worker.postMessage("pause" satisfies Order),
+    resume: () => worker.postMessage("resume" satisfies Order),
+    async stop() {
+      worker.postMessage("stop" satisfies Order);
+      const all = await written;
+      await worker.terminate();
+      return all;
+    },
+  };
+}
+
+/** In the loop of this thread. */
+export function startWriter(request: WriterRequest): PaymentWriter {
+  const told: Told = { last: "resume" };
+  const written = write(request, told);
+  written.catch(() => undefined);
+  return {
+    pause: () => (told.last = "pause"),
+    resume: () => (told.last = "resume"),
+    stop: () => {
+      told.last = "stop";
+      return written;
+    },
+  };
+}
+
+interface Told {
+  last: Order;
 }
 
 if (parentPort !== null) {
   const port = parentPort;
-  void write(workerData as WriterRequest).then((written) => port.postMessage(written));
+  const told: Told = { last: "resume" };
+  port.on("message", (order: Order) => (told.last = order));
+  void write(workerData as WriterRequest, told).then((written) => port.postMessage(written));
 }
 
-async function write({ port, accounts, eventsPerSecond, seed }: WriterRequest): Promise<Written> {
+async function write({ port, accounts, eventsPerSecond, seed }: WriterRequest, told: Told): Promise<Written> {
   const random = new SeededRandom(seed);
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   const events: PushedEvent[] = [];
   const pushes: Promise<void>[] = [];
-  const told: { last: "pause" | "resume" | "stop" } = { last: "resume" };
-  parentPort!.on("message", (message: typeof told.last) => (told.last = message));
   let batches = 0;
   let drawn = new Set<number>();
   let dueMs = performance.now();

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { cpuMicros } from "./cpu-time.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
-import { PaymentWriter } from "./payment-writer.ts";
+import { type PaymentWriter, startWriterThread } from "./payment-writer.ts";
 import { POINT_DAYS, pointDefinitions, pointModel } from "./payments.ts";
 import { askBeside, CHECKED_ONE_IN, openAsker } from "./plain-asker.ts";
 import { CONNECTIONS, httpLoad, type PointLoad, respLoads } from "./point-loads.ts";
@@ -47,7 +47,7 @@ export async function pointReads(bench: BenchRun, { resp, http }: PointCases): P
       ...(http ? [httpLoad(server, asker, accounts)] : []),
     ];
     const eventsPerSecond = accounts * CHANGED_SHARE;
-    const writer = PaymentWriter.start({ port: server.httpPort, accounts, eventsPerSecond, seed: 1 });
+    const writer = startWriterThread({ port: server.httpPort, accounts, eventsPerSecond, seed: 1 });
     try {
       const measured = await measureLoads(bench, loads, { server, redis, writer });
       return { measured, written: await writer.stop() };

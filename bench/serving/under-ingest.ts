@@ -9,7 +9,7 @@ import type { BenchCase } from "../report.ts";
 import { cpuMicros } from "./cpu-time.ts";
 import { type KeptAnswer, runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
-import { PaymentWriter } from "./payment-writer.ts";
+import { startWriter } from "./payment-writer.ts";
 import { accountKey } from "./payment-row.ts";
 import { thirty } from "./payments.ts";
 import { CHECKED_ONE_IN } from "./plain-asker.ts";
@@ -34,7 +34,7 @@ export async function readsUnderIngest(bench: BenchRun, world: World): Promise<v
   const seen: SeenReply[] = [];
   let replies = 0;
   const written = await bench.serving(world, async ({ httpPort: port, pid }) => {
-    const writer = PaymentWriter.start({ port, accounts, eventsPerSecond: EVENTS_PER_SECOND, seed: 3 });
+    const writer = startWriter({ port, accounts, eventsPerSecond: EVENTS_PER_SECOND, seed: 3 });
     await measureRate({ port, accounts, requestsPerSecond: RATES[0], seconds, seed: 4 });
     for (let round = 0; round < rounds; round++) {
       for (const requestsPerSecond of RATES) {

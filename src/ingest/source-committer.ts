@@ -14,6 +14,7 @@ import type { EventIds } from "./event-ids.ts";
 import type { FileEventLog } from "./file-event-log.ts";
 import { readSourcePlace, type SourcePlace, sourcePlaceMeta } from "./source-place.ts";
 import type { SourceTails } from "./source-tails.ts";
+import { nextTurn } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
 const STATES_PER_COMMIT = 5000;
@@ -77,6 +78,8 @@ export class SourceCommitter {
     const tailWrites = tails.takeWrites();
     const source = sourcePosition === null ? null : this.#takeSourceWrites(sourcePosition);
     await deadLetters.add(views.flatMap(({ letters }) => letters));
+    // What is to be written is what it was: handing it over takes as long as taking it, and others need not wait for both.
+    await nextTurn();
     const states = [...tailWrites.states, ...views.flatMap((view) => view.states)];
     const ofViews = views.flatMap(({ metas, totals }) => [...metas, ...totals]);
     const metas = [...tailWrites.metas, ...ofViews, ...(source?.metas ?? [])];
