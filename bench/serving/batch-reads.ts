@@ -7,7 +7,7 @@ import type { Value } from "../../src/schema/value.ts";
 import { LOAD_CORE, onCore } from "../cores.ts";
 import { runWrkScript } from "../wrk.ts";
 import { cpuMicros } from "./cpu-time.ts";
-import { runOpenLoop } from "./open-loop.ts";
+import { type OpenLoadResult, runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { accountKey, RANDOM_ACCOUNT } from "./payment-row.ts";
 import { fifty } from "./payments.ts";
@@ -28,7 +28,7 @@ const PATH = `/services/${fifty.name}/vectors`;
 
 export async function batchReads(bench: BenchRun, world: World, options: { readonly tools: boolean }): Promise<void> {
   const { rounds, seconds, accounts } = bench.size;
-  const latencies: Record<"p50" | "p99", number[]> = { p50: [], p99: [] };
+  const latencies: Record<"p50" | "p99" | "late", number[]> = { p50: [], p99: [], late: [] };
   const seen: SeenReply[] = [];
   let replies = 0;
   let cold = 0;
@@ -43,11 +43,13 @@ export async function batchReads(bench: BenchRun, world: World, options: { reado
     for (const rate of throughputs) await rate(server, accounts, accounts / WARM_UP_RATE);
     for (let round = 0; round < rounds; round++) {
       const before = cpuMicros(server.pid);
-      const { latenciesMs, answered, kept } = await measureLatency(server.httpPort, accounts, seconds, round);
+      const measured = await measureLatency(server.httpPort, accounts, seconds, round);
+      const { latenciesMs, latenessP99Ms, answered, kept } = measured;
       const after = cpuMicros(server.pid);
       if (before !== null && after !== null) cpus.push((after - before) / answered);
       latencies.p50.push(quantileOf(latenciesMs, 0.5));
       latencies.p99.push(quantileOf(latenciesMs, 0.99));
+      latencies.late.push(latenessP99Ms);
       replies += answered;
       seen.push(...kept);
       for (const [i, rate] of throughputs.entries()) rates[i]!.push(await rate(server, accounts, seconds));
@@ -55,6 +57,7 @@ export async function batchReads(bench: BenchRun, world: World, options: { reado
   });
   bench.report({ case: "d-p50", unit: "ms", better: "lower", rounds: latencies.p50 });
   bench.report({ case: "d-p99", unit: "ms", better: "lower", rounds: latencies.p99, goal: P99_MS_MAX });
+  bench.report({ case: "d-sender-late-p99", unit: "ms", better: "lower", rounds: latencies.late });
   if (cpus.length > 0) bench.report({ case: "d-cpu", unit: "us of CPU a request", better: "lower", rounds: cpus });
   bench.report({ case: "d-http-rows-cold", unit: "accounts/s", better: "higher", rounds: [cold] });
   for (const [i, name] of ["d-http-rows", "d-resp-rows", "d-resp-packed-rows"].slice(0, rates.length).entries()) {
@@ -69,7 +72,7 @@ async function measureLatency(
   accounts: number,
   seconds: number,
   seed: number,
-): Promise<{ readonly latenciesMs: Float64Array; readonly answered: number; readonly kept: readonly SeenReply[] }> {
+): Promise<Omit<OpenLoadResult, "kept"> & { readonly kept: readonly SeenReply[] }> {
   const random = new SeededRandom(seed);
   const batches = Array.from({ length: REQUESTS_PER_SECOND * seconds }, () =>
     Array.from({ length: ACCOUNTS_PER_REQUEST }, () => accountKey(random.integer(0, accounts - 1))),
@@ -79,14 +82,14 @@ async function measureLatency(
     body: `{"entities":[${batches[n]!.map((key) => `{"account":"${key}"}`).join(",")}]}`,
   });
   const shape = { requestsPerSecond: REQUESTS_PER_SECOND, seconds, keptOneIn: CHECKED_ONE_IN };
-  const { latenciesMs, answered, kept } = await runOpenLoop({ port, request, ...shape });
-  const replies = kept.flatMap(({ n, body, askedAt, heardAt }) => {
+  const result = await runOpenLoop({ port, request, ...shape });
+  const kept = result.kept.flatMap(({ n, body, askedAt, heardAt }) => {
     const { results } = JSON.parse(body) as { readonly results: { features: Readonly<Record<string, Value>> }[] };
     return results.map(({ features }, i): SeenReply => {
       return { key: batches[n]![i]!, service: fifty.name, values: Object.values(features), askedAt, heardAt };
     });
   });
-  return { latenciesMs, answered, kept: replies };
+  return { ...result, kept };
 }
 
 /** Every account once, in their order. */
