@@ -11,11 +11,9 @@ import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
 import type { FeatureRowTable } from "../offline-store/feature-rows.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
-import type { LogEvent } from "./event.ts";
 import { nextOutboxBatch, type OutboxBatch } from "./feature-rows.ts";
 import type { SourcePipeline } from "./source-pipeline.ts";
 import { readStoredView } from "./stored-view.ts";
-import { nextTurn } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
 const INTERVAL_MS = 5000;
@@ -107,25 +105,19 @@ export class Archiver {
   }
 
   async #archiveEvents(): Promise<number> {
-    const { pipeline, archive } = this.#options;
+    const { archive, pipeline } = this.#options;
+    const { log } = pipeline;
     const { liveEnd } = await archive.files();
     this.#archivedEnd = liveEnd;
-    let archived = 0;
-    let batch: LogEvent[] = [];
-    const commit = async (): Promise<void> => {
-      await archive.appendLive(batch);
-      archived += batch.length;
-      this.#archivedEnd = batch.at(-1)!.offset + 1;
-      batch = [];
-    };
-    if (liveEnd >= pipeline.log.durableEnd) return 0;
-    for await (const events of pipeline.log.read(liveEnd)) {
-      batch.push(...events);
-      await nextTurn();
-      if (batch.length >= EVENTS_PER_COMMIT) await commit();
+    // Pushes go on adding events: this pass moves those that are there now.
+    const { durableEnd } = log;
+    for (let next = liveEnd; next < durableEnd;) {
+      const end = Math.min(next + EVENTS_PER_COMMIT, durableEnd);
+      await archive.appendLive({ end, read: (from) => log.columns(from, end) });
+      this.#archivedEnd = end;
+      next = end;
     }
-    if (batch.length > 0) await commit();
-    return archived;
+    return Math.max(0, durableEnd - liveEnd);
   }
 
   async #moveRows(runner: ViewRunner): Promise<number> {

@@ -12,10 +12,12 @@ import { join } from "node:path";
 import { storageCode } from "../base/disk-full.ts";
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
+import type { LiveColumns } from "../offline-store/event-archive.ts";
 import { ByteWriter } from "../schema/byte-buffer.ts";
 import { type CodecColumn, createRowCodec, type RowCodec } from "../schema/row-codec.ts";
 import type { CheckedRow, LogEvent } from "./event.ts";
 import type { EventLog } from "./event-log.ts";
+import { columnsFrom } from "./log-columns.ts";
 import {
   type DeriveRow,
   encodeSegmentHeader,
@@ -208,6 +210,12 @@ export class FileEventLog implements EventLog {
       }
     }
     if (batch.length > 0) yield batch;
+  }
+
+  /** As columns: events of `[from, end)`, which must be durable; a batch is good until the next is asked for. */
+  columns(from: number, end: number): AsyncIterableIterator<LiveColumns> {
+    const { storage, folder, columns } = this.#options;
+    return columnsFrom({ storage, folder, columns, segments: this.#segments, from, end });
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,18 @@
 /**
- * Events that are durable and wait to be folded, in order. What takes a millisecond is folded at once, more in
- * slices, so that reads and other requests get their turns in between: an event may have many views to go into.
+ * Events that are durable and wait to be folded, in order. What takes a millisecond is folded at once, more a millisecond a
+ * turn, so that reads and other requests get their turns in between: an event may have many views to go into.
+ *
+ * Events are folded in slices, and the clock is read behind each. A slice has as many as take a part of a millisecond, going
+ * by those before it.
  */
 import type { LogEvent } from "./event.ts";
 
-const SLICE_EVENTS = 32;
-const SLICE_MS_MAX = 1;
+const TURN_MS_MAX = 1;
+const SLICE_EVENTS_MAX = 32;
+/** A slice that took longer is followed by one of half as many events, */
+const SLICE_MS_MAX = 0.4;
+/** one that took less by one of twice as many. */
+const SLICE_MS_MIN = 0.1;
 
 interface Waiting {
   readonly events: readonly LogEvent[];
@@ -20,6 +27,7 @@ export class FoldQueue {
   #queue: Waiting[] = [];
   #next = 0;
   #scheduled = false;
+  #sliceEvents = 8;
   #paused = false;
   #failure: { readonly error: unknown; readonly knownTime: number } | null = null;
 
@@ -43,27 +51,28 @@ export class FoldQueue {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    if (!this.#scheduled) this.#run();
+    if (!this.#scheduled) this.#run(false);
   }
 
   /** Resolves once all are folded, rejects once folding has stopped. Must be called in offset order. */
   add(events: readonly LogEvent[]): Promise<void> {
     if (events.length === 0) return Promise.resolve();
     const folded = new Promise<void>((resolve, reject) => this.#queue.push({ events, resolve, reject }));
-    if (!this.#scheduled && !this.#paused) this.#run();
+    if (!this.#scheduled && !this.#paused) this.#run(false);
     return folded;
   }
 
-  #run(): void {
+  #run(isTurnOfItsOwn: boolean): void {
     this.#scheduled = false;
-    const began = performance.now();
+    let now = performance.now();
+    const turnEndsMs = now + TURN_MS_MAX;
     while (this.#failure === null && this.#queue.length > 0) {
       if (!this.#mayFold()) {
         this.#paused = true;
         return;
       }
       const { events, resolve } = this.#queue[0]!;
-      const to = Math.min(this.#next + SLICE_EVENTS, events.length);
+      const to = Math.min(this.#next + this.#sliceEvents, events.length);
       try {
         this.#fold(events, this.#next, to);
       } catch (error) {
@@ -71,20 +80,32 @@ export class FoldQueue {
         this.#onError(error);
         break;
       }
+      const beganMs = now;
+      now = performance.now();
+      if (to - this.#next === this.#sliceEvents) this.#fitSlice(now - beganMs);
       this.#next = to;
       if (to === events.length) {
         this.#queue.shift();
         this.#next = 0;
         resolve();
       }
-      if (this.#queue.length > 0 && performance.now() - began > SLICE_MS_MAX) {
-        this.#scheduled = true;
-        setImmediate(() => this.#run());
-        return;
-      }
+      if (this.#queue.length > 0 && now > turnEndsMs) return this.#goOnLater(isTurnOfItsOwn);
     }
     if (this.#failure === null) return;
     for (const { reject } of this.#queue) reject(this.#failure.error);
     this.#queue = [];
+  }
+
+  #fitSlice(tookMs: number): void {
+    if (tookMs > SLICE_MS_MAX) this.#sliceEvents = Math.max(1, this.#sliceEvents >> 1);
+    else if (tookMs < SLICE_MS_MIN) this.#sliceEvents = Math.min(SLICE_EVENTS_MAX, this.#sliceEvents * 2);
+  }
+
+  /** What an event of the network has begun goes on only once there was a look for others: `setImmediate` alone comes before it. */
+  #goOnLater(isTurnOfItsOwn: boolean): void {
+    this.#scheduled = true;
+    const goOn = (): void => this.#run(true);
+    if (isTurnOfItsOwn) setImmediate(goOn);
+    else setImmediate(() => setImmediate(goOn));
   }
 }

@@ -2,13 +2,14 @@
  * The segments of one log: what a crash left of them is made whole, and events are read back in order.
  */
 import { join } from "node:path";
-import { type CodecColumn, createRowCodec } from "../schema/row-codec.ts";
+import { type CodecColumn, createRowCodec, type RowCodec } from "../schema/row-codec.ts";
 import { sameType } from "../schema/value.ts";
 import type { LogEvent } from "./event.ts";
 import {
   corrupt,
   decodeFrame,
   decodeSegmentHeader,
+  type Frame,
   frameAt,
   frameKnownTime,
   type DeriveRow,
@@ -128,6 +129,29 @@ export interface SegmentsRead {
 
 /** Events of `[from, end)` in order, a frame's worth at a time. Throws `LOG_CORRUPT`. */
 export async function* segmentsFrom(read: SegmentsRead): AsyncIterableIterator<LogEvent[]> {
+  let codec: RowCodec | null = null;
+  let written: readonly CodecColumn[] | null = null;
+  for await (const { frame, from, columns, damaged } of framesFrom(read)) {
+    if (columns !== written) codec = createRowCodec(read.columns, columns);
+    written = columns;
+    const events = damaged(() => decodeFrame(frame, from, codec!, read.derive));
+    yield events.at(-1)!.offset < read.end ? events : events.filter(({ offset }) => offset < read.end);
+  }
+}
+
+/** A frame of which some events are wanted. */
+export interface WantedFrame {
+  readonly frame: Frame;
+  /** The first event that is wanted; the last is the frame's, or the one before the end that is read to. */
+  readonly from: number;
+  /** Columns its rows are written with; the same array for all frames of a segment. */
+  readonly columns: readonly CodecColumn[];
+  /** Does what decodes the frame; a frame that ends too early or too late is `LOG_CORRUPT`. */
+  damaged<T>(decode: () => T): T;
+}
+
+/** The frames with the events of `[from, end)`, in order and without a gap; none without one of them. Throws `LOG_CORRUPT`. */
+export async function* framesFrom(read: Omit<SegmentsRead, "derive">): AsyncIterableIterator<WantedFrame> {
   const { segments, end } = read;
   let next = read.from;
   // The list grows while we read; what it holds now reaches to `end`.
@@ -135,32 +159,30 @@ export async function* segmentsFrom(read: SegmentsRead): AsyncIterableIterator<L
   let index = present.findLastIndex((segment) => segment.firstOffset <= next);
   if (next < end && index < 0) throw corrupt(read.folder, 0, `offset ${next} is missing`);
   for (; next < end && index < present.length; index++) {
-    for await (const events of segmentEvents(read, present[index]!, next)) {
-      if (events.length === 0) continue;
-      if (events[0]!.offset !== next)
-        throw corrupt(join(read.folder, present[index]!.name), 0, `offset ${next} is missing`);
-      const wanted = events.at(-1)!.offset < end ? events : events.filter((event) => event.offset < end);
-      if (wanted.length === 0) return;
+    for await (const wanted of segmentFrames(read, present[index]!, next)) {
+      const { frame } = wanted;
+      if (wanted.from !== next) throw corrupt(join(read.folder, present[index]!.name), 0, `offset ${next} is missing`);
       yield wanted;
-      next = wanted.at(-1)!.offset + 1;
+      next = frame.firstOffset + frame.eventCount;
+      if (next >= end) return;
     }
   }
   if (next < end) throw corrupt(read.folder, 0, `offset ${next} is missing`);
 }
 
-async function* segmentEvents(
-  read: SegmentsRead,
+async function* segmentFrames(
+  read: Omit<SegmentsRead, "derive">,
   segment: SegmentIndex,
-  from: number,
-): AsyncIterableIterator<LogEvent[]> {
+  first: number,
+): AsyncIterableIterator<WantedFrame> {
   const path = join(read.folder, segment.name);
   const start = await segmentHeader(read.storage, path);
-  const codec = createRowCodec(read.columns, start.header.columns);
-  let position = segment.places.findLast((place) => place.offset <= from)?.position ?? start.end;
+  const { columns } = start.header;
+  let position = segment.places.findLast((place) => place.offset <= first)?.position ?? start.end;
   let chunkBytes = READ_CHUNK_BYTES;
   while (position < segment.bytes) {
     const wanted = Math.min(chunkBytes, segment.bytes - position);
-    const chunk = Buffer.from(await read.storage.read(path, position, wanted));
+    const chunk = bufferOf(await read.storage.read(path, position, wanted));
     const reachedEnd = chunk.length < wanted || position + chunk.length >= segment.bytes;
     let at = 0;
     for (
@@ -168,8 +190,11 @@ async function* segmentEvents(
       frame !== null && at < chunk.length;
       frame = at < chunk.length ? frameAt(chunk, at) : null
     ) {
+      const place = position + at;
       at = frame.end;
-      if (frame.firstOffset + frame.eventCount > from) yield decode(path, position, frame, from, codec, read.derive);
+      const from = Math.max(frame.firstOffset, first);
+      if (from >= frame.firstOffset + frame.eventCount) continue;
+      yield { frame, from, columns, damaged: (decode) => orDamaged(path, place, decode) };
     }
     position += at;
     if (at === chunk.length && reachedEnd) return;
@@ -179,20 +204,18 @@ async function* segmentEvents(
   }
 }
 
-function decode(
-  path: string,
-  position: number,
-  frame: NonNullable<ReturnType<typeof frameAt>>,
-  from: number,
-  codec: ReturnType<typeof createRowCodec>,
-  derive: DeriveRow,
-): LogEvent[] {
+function orDamaged<T>(path: string, position: number, decode: () => T): T {
   try {
-    return decodeFrame(frame, from, codec, derive);
+    return decode();
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw corrupt(path, position + frame.start, "a frame's events");
+    throw corrupt(path, position, "a frame's events");
   }
+}
+
+/** The same memory. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 async function segmentHeader(storage: LogStorage, path: string): Promise<{ header: SegmentHeader; end: number }> {

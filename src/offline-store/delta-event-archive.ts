@@ -19,10 +19,9 @@ import { HISTORY_BASE } from "../schema/event-offset.ts";
 import type { Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
 import { retractionsOf, retractionTag } from "./retractions.ts";
-import type { ArchivedEvent, EventArchive, EventFiles } from "./event-archive.ts";
+import type { EventArchive, EventFiles, LiveColumns, LiveEvents } from "./event-archive.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableFileStats, TableSnapshot } from "./offline-store.ts";
 import { type ParquetFilesRequest, timeBounds, writeParquetFiles } from "./parquet-file.ts";
-import { batchesInTurns } from "./row-batch.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
 import { byPlace, kindOfTable } from "./table-kinds.ts";
 import { widenTable } from "./widened-table.ts";
@@ -128,38 +127,22 @@ class DeltaEventArchive implements HistoryArchive {
     return filesOf(await this.table.snapshot(), epoch, this.table.folder);
   }
 
-  async appendLive(events: readonly ArchivedEvent[]): Promise<void> {
+  async appendLive(events: LiveEvents): Promise<void> {
     const { liveEnd } = await this.files();
-    const fresh = events.filter(({ offset }) => offset >= liveEnd);
-    if (fresh.length === 0) return;
-    const first = fresh[0]!;
-    const last = fresh.at(-1)!;
-    assert(
-      first.offset === liveEnd && last.offset === liveEnd + fresh.length - 1,
-      "archived offsets follow on without gaps",
-    );
-    const batches = batchesInTurns(
-      this.columns.map(({ type }) => type),
-      fresh,
-      ({ row, eventTime, knownTime, offset, id }) => [
-        ...row.slice(0, this.#storedCount),
-        Number.isNaN(eventTime) ? null : eventTime,
-        knownTime,
-        offset,
-        id,
-      ],
-    );
+    if (events.end <= liveEnd) return;
+    const loading = new LiveLoad(events, liveEnd, this.#storedCount);
     const loaded = `live_${randomUUID()}`;
     try {
-      await this.#engine.fill(loaded, this.columns, batches);
+      await this.#engine.fill(loaded, this.columns, loading.batches(), { inTurns: true });
+      const { firstKnownTime, lastKnownTime } = loading;
       const files = await this.#write(this.#engine, {
-        prefix: `live-${String(first.offset).padStart(16, "0")}`,
+        prefix: `live-${String(liveEnd).padStart(16, "0")}`,
         select: `SELECT * FROM ${sqlName(loaded)}`,
         tagsOf: (file) => {
-          const bounds = timeBounds(file, "_known_time") ?? { first: first.knownTime, last: last.knownTime };
+          const bounds = timeBounds(file, "_known_time") ?? { first: firstKnownTime, last: lastKnownTime };
           return {
             segment: "live",
-            firstOffset: String(firstOffsetOf(file) ?? first.offset),
+            firstOffset: String(firstOffsetOf(file) ?? liveEnd),
             firstKnownTime: String(bounds.first),
             lastKnownTime: String(bounds.last),
             ...retractionTag(retractionsOf(file)),
@@ -168,7 +151,7 @@ class DeltaEventArchive implements HistoryArchive {
       });
       await this.table.commit({
         add: files,
-        txn: [{ applicationId: LIVE_TXN, version: last.offset }],
+        txn: [{ applicationId: LIVE_TXN, version: events.end - 1 }],
         operation: "ARCHIVE LIVE",
       });
     } finally {
@@ -247,6 +230,35 @@ class DeltaEventArchive implements HistoryArchive {
       columns: this.columns,
       partitionBy: schema.partitionBy,
     });
+  }
+}
+
+/** Live events on their way into the engine: whether they are all there, and when they became known. */
+class LiveLoad {
+  readonly #events: LiveEvents;
+  readonly #from: number;
+  readonly #storedCount: number;
+  firstKnownTime: number = Number.NaN;
+  lastKnownTime: number = Number.NaN;
+
+  constructor(events: LiveEvents, from: number, storedCount: number) {
+    this.#events = events;
+    this.#from = from;
+    this.#storedCount = storedCount;
+  }
+
+  async *batches(): AsyncIterableIterator<LiveColumns> {
+    let next = this.#from;
+    for await (const batch of this.#events.read(next)) {
+      const [knownTimes, offsets] = batch.columns.slice(this.#storedCount + 1) as [Float64Array, Float64Array];
+      for (let i = 0; i < batch.rowCount; i++) {
+        assert(offsets[i] === next++, "archived offsets follow on without gaps");
+      }
+      if (Number.isNaN(this.firstKnownTime)) this.firstKnownTime = knownTimes[0]!;
+      this.lastKnownTime = knownTimes[batch.rowCount - 1]!;
+      yield batch;
+    }
+    assert(next === this.#events.end, "all events that were to be archived are there");
   }
 }
 

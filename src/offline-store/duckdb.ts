@@ -10,6 +10,7 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import {
   DuckDBBlobValue,
   type DuckDBConnection,
@@ -40,6 +41,7 @@ import {
   type EngineSettings,
   type EngineVector,
   type FillBatch,
+  type FillOptions,
   type QueryEngine,
   type TableColumn,
 } from "./engine.ts";
@@ -151,22 +153,40 @@ class DuckDbEngine implements QueryEngine {
     table: string,
     columns: readonly TableColumn[],
     batches: Iterable<FillBatch> | AsyncIterable<FillBatch>,
+    { inTurns = false }: FillOptions = {},
   ): Promise<void> {
     const declared = columns.map((column) => `${sqlName(column.name)} ${sqlType(column.type)}`).join(", ");
     await this.#withConnection(`filling ${table}`, async (connection) => {
       await connection.run(`CREATE OR REPLACE TABLE ${sqlName(table)} (${declared})`);
-      const appender = await connection.createAppender(table);
-      const types = columns.map((_, index) => appender.columnType(index));
-      try {
-        for await (const batch of batches) {
-          for (let from = 0; from < batch.rowCount; from += CHUNK_ROWS) {
-            appendChunk(appender, types, columns, batch, from, Math.min(CHUNK_ROWS, batch.rowCount - from));
-          }
-        }
-      } finally {
-        appender.closeSync();
-      }
+      if (inTurns) await this.#appendInTurns(connection, table, columns, batches);
+      else await appendAll(connection, table, columns, batches);
     });
+  }
+
+  /**
+   * What was appended is taken over into the table in one go, by the thread that asks: tens of milliseconds for some ten
+   * thousand rows. So it is asked for behind every chunk, within one transaction, which is cheaper than one each.
+   */
+  async #appendInTurns(
+    connection: DuckDBConnection,
+    table: string,
+    columns: readonly TableColumn[],
+    batches: Iterable<FillBatch> | AsyncIterable<FillBatch>,
+  ): Promise<void> {
+    await connection.run("BEGIN TRANSACTION");
+    try {
+      await appendAll(connection, table, columns, batches, async (appender, rowsWaiting) => {
+        await setImmediate();
+        if (rowsWaiting < CHUNK_ROWS) return rowsWaiting;
+        appender.flushSync();
+        await setImmediate();
+        return 0;
+      });
+    } catch (error) {
+      await connection.run("ROLLBACK").catch(() => undefined);
+      throw error;
+    }
+    await connection.run("COMMIT");
   }
 
   progress(): number | null {
@@ -355,6 +375,29 @@ function plainMap(map: DuckDBMapValue): Record<string, unknown> {
     plain[String(key)] = value instanceof DuckDBMapValue ? plainMap(value) : platformValue(value);
   }
   return plain;
+}
+
+/** `behindBatch` is told how many rows were appended since there were 0, and tells how many of them still count. */
+async function appendAll(
+  connection: DuckDBConnection,
+  table: string,
+  columns: readonly TableColumn[],
+  batches: Iterable<FillBatch> | AsyncIterable<FillBatch>,
+  behindBatch?: (appender: DuckDBAppender, rowsWaiting: number) => Promise<number>,
+): Promise<void> {
+  const appender = await connection.createAppender(table);
+  const types = columns.map((_, index) => appender.columnType(index));
+  let rowsWaiting = 0;
+  try {
+    for await (const batch of batches) {
+      for (let from = 0; from < batch.rowCount; from += CHUNK_ROWS) {
+        appendChunk(appender, types, columns, batch, from, Math.min(CHUNK_ROWS, batch.rowCount - from));
+      }
+      if (behindBatch !== undefined) rowsWaiting = await behindBatch(appender, rowsWaiting + batch.rowCount);
+    }
+  } finally {
+    appender.closeSync();
+  }
 }
 
 function appendChunk(

@@ -38,6 +38,14 @@ export interface FillBatch {
   readonly validity: readonly (Uint8Array | null)[];
 }
 
+export interface FillOptions {
+  /**
+   * Other work of this thread gets its turns behind each batch, and what an engine in this process takes over is taken over
+   * in parts of about a millisecond. It costs more in all. Default false.
+   */
+  readonly inTurns?: boolean;
+}
+
 export interface EngineSettings {
   /** Bytes of memory it may use before it spills. */
   readonly memoryBytes?: number;
@@ -58,11 +66,12 @@ export interface QueryEngine {
   rows(sql: string): Promise<Record<string, Value>[]>;
   /** Streams a result; the next chunk is requested before the present one is handed out. */
   stream(sql: string, columns: readonly EngineColumn[]): AsyncIterableIterator<EngineBatch>;
-  /** Creates a table and fills it from typed arrays. */
+  /** Creates a table and fills it from typed arrays. A batch is done with when the next is asked for. */
   fill(
     table: string,
     columns: readonly TableColumn[],
     batches: Iterable<FillBatch> | AsyncIterable<FillBatch>,
+    options?: FillOptions,
   ): Promise<void>;
   /** 0..1 of the running query, or null where unknown. */
   progress(): number | null;

@@ -13,17 +13,21 @@
  * their meaning.
  */
 import type { EntityKey } from "../schema/entity-key.ts";
-import type { Row } from "../schema/value.ts";
+import type { FillBatch } from "./engine.ts";
 import type { TableFile } from "./offline-store.ts";
 
-/** A live event to be archived. `row` begins with the stored columns in schema order. */
-export interface ArchivedEvent {
-  readonly offset: number;
-  /** NaN for a retraction. */
-  readonly eventTime: number;
-  readonly knownTime: number;
-  readonly id: string | null;
-  readonly row: Row;
+/**
+ * Live events one after another, as columns: the stored ones in schema order, then event time (null for a retraction),
+ * known time, offset and id.
+ */
+export type LiveColumns = FillBatch;
+
+/** Live events that may be archived. */
+export interface LiveEvents {
+  /** Offset behind the last of them. */
+  readonly end: number;
+  /** All from this offset on, in order and without a gap. A batch is good until the next is asked for. */
+  read(from: number): AsyncIterable<LiveColumns>;
 }
 
 export interface EventFiles {
@@ -55,6 +59,6 @@ export function filesBehind(files: EventFiles, keyColumns: readonly string[]): r
 export interface EventArchive {
   /** The files that make up one epoch's order (default: the present epoch). Throws `EPOCH_UNKNOWN`. */
   files(epoch?: number): Promise<EventFiles>;
-  /** Adds live events in one atomic commit; events below `liveEnd` were committed before and are skipped. */
-  appendLive(events: readonly ArchivedEvent[]): Promise<void>;
+  /** Adds those from `liveEnd` on in one atomic commit; where there is none of them, nothing. */
+  appendLive(events: LiveEvents): Promise<void>;
 }

@@ -8,7 +8,7 @@ import { type FillBatch, type QueryEngine, sqlName, sqlText } from "./engine.ts"
 import type { FeatureRow, FeatureRowTable, PastFeatureRows } from "./feature-rows.ts";
 import type { NewFile, OfflineStore, OfflineTable } from "./offline-store.ts";
 import { writeParquetFiles } from "./parquet-file.ts";
-import { batchesInTurns, batchOfRows } from "./row-batch.ts";
+import { batchesOfRows, batchOfRows } from "./row-batch.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
 import { kindOfTable } from "./table-kinds.ts";
 
@@ -96,7 +96,7 @@ export async function openFeatureRowTable(
       const loaded = `rows_${randomUUID()}`;
       const types = columns.map(({ type }) => type);
       try {
-        await engine.fill(loaded, columns, batchesInTurns(types, rows, rowOf));
+        await engine.fill(loaded, columns, batchesOfRows(types, rows, rowOf), { inTurns: true });
         const add = await write(`SELECT * FROM ${sqlName(loaded)}`, `rows-${String(sequence).padStart(16, "0")}`);
         await table.commit({ add, txn, operation: "ADD FEATURE ROWS" });
       } finally {

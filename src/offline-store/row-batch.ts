@@ -1,21 +1,19 @@
 /**
  * Rows turned into the columns that an engine's `fill` takes.
  */
-import { setImmediate } from "node:timers/promises";
-import type { Value, ValueType } from "../schema/value.ts";
+import { fitsDouble, type Value, type ValueType } from "../schema/value.ts";
 import type { FillBatch } from "./engine.ts";
 
-/** Turned into columns and handed to the engine in one go: a few milliseconds' work. */
-const ROWS_PER_TURN = 2000;
+/** Turned into columns and handed to the engine in one go: a part of a millisecond. */
+const ROWS_PER_TURN = 256;
 
-/** `batchOfRows` of some rows at a time, so that other work gets its turns in between. */
-export async function* batchesInTurns<R>(
+/** `batchOfRows` of some rows at a time, for an engine that is filled in turns. */
+export function* batchesOfRows<R>(
   types: readonly ValueType[],
   rows: readonly R[],
   valuesOf: (row: R) => readonly Value[],
-): AsyncIterableIterator<FillBatch> {
+): IterableIterator<FillBatch> {
   for (let from = 0; from < rows.length; from += ROWS_PER_TURN) {
-    if (from > 0) await setImmediate();
     yield batchOfRows(types, rows.slice(from, from + ROWS_PER_TURN).map(valuesOf));
   }
 }
@@ -25,13 +23,7 @@ export function batchOfRows(types: readonly ValueType[], rows: readonly (readonl
   const columns: (Float64Array | Value[])[] = [];
   const validity: (Uint8Array | null)[] = [];
   for (let c = 0; c < types.length; c++) {
-    const type = types[c]!;
-    const isNumberLike =
-      type.name === "float64" ||
-      type.name === "timestamp" ||
-      type.name === "bool" ||
-      (type.name === "int64" && type.wide !== true);
-    if (!isNumberLike) {
+    if (!fitsDouble(types[c]!)) {
       columns.push(rows.map((row) => row[c] ?? null));
       validity.push(null);
       continue;

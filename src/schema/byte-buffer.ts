@@ -224,7 +224,11 @@ export class ByteReader {
   }
 
   text(): string {
-    const length = this.varint();
+    return this.textOf(this.varint());
+  }
+
+  /** UTF-8 of so many bytes. */
+  textOf(length: number): string {
     const end = this.#checkedEnd(length);
     const text = this.#buffer.toString("utf8", this.position, end);
     this.position = end;

@@ -39,13 +39,7 @@ export function createRowCodec(
   const bitmapBytes = Math.ceil(columns.length / 8);
   const writtenBitmapBytes = Math.ceil(written.length / 8);
   const types = columns.map((column) => column.type);
-  const targets = writtenColumns.map((column) => {
-    const index = columns.findIndex((candidate) => candidate.name === column.name);
-    if (index >= 0 && !widens(column.type, columns[index]!.type)) {
-      throw new OnefoldError("STATE_CODEC", `column ${column.name} was stored with another type`);
-    }
-    return index;
-  });
+  const targets = columnTargets(columns, writtenColumns);
   /** The columns whose values are read as another type. */
   const widenings = writtenColumns.flatMap(({ type }, i) => {
     const to = targets[i]! < 0 ? type : types[targets[i]!]!;
@@ -66,9 +60,7 @@ export function createRowCodec(
       }
     },
     decode(from: ByteReader): Value[] {
-      const version = from.byte();
-      if (version !== CODEC_VERSION)
-        throw new OnefoldError("STATE_CODEC", `rows of codec version ${version} cannot be read`);
+      refuseOtherVersion(from.byte());
       for (let i = 0; i < writtenBitmapBytes; i++) bitmap[i] = from.byte();
       const row: Value[] = [];
       for (let i = 0; i < columns.length; i++) row.push(null);
@@ -82,6 +74,22 @@ export function createRowCodec(
       return row;
     },
   };
+}
+
+/** For each written column its place among `columns`, -1 where it is not there. Throws as `createRowCodec`. */
+export function columnTargets(columns: readonly CodecColumn[], writtenColumns: readonly CodecColumn[]): number[] {
+  return writtenColumns.map((column) => {
+    const index = columns.findIndex((candidate) => candidate.name === column.name);
+    if (index >= 0 && !widens(column.type, columns[index]!.type)) {
+      throw new OnefoldError("STATE_CODEC", `column ${column.name} was stored with another type`);
+    }
+    return index;
+  });
+}
+
+export function refuseOtherVersion(version: number): void {
+  if (version === CODEC_VERSION) return;
+  throw new OnefoldError("STATE_CODEC", `rows of codec version ${version} cannot be read`);
 }
 
 function writeValue(value: NonNullable<Value>, type: ValueType, into: ByteWriter): void {
@@ -114,7 +122,19 @@ function writeValue(value: NonNullable<Value>, type: ValueType, into: ByteWriter
   }
 }
 
-function readValue(type: ValueType, from: ByteReader): Value {
+/** Of a type that `fitsDouble`; a bool as 0 or 1. */
+export function readNumber(type: ValueType, from: ByteReader): number {
+  switch (type.name) {
+    case "int64":
+      return from.signedVarint();
+    case "bool":
+      return from.byte() === 1 ? 1 : 0;
+    default:
+      return from.float64();
+  }
+}
+
+export function readValue(type: ValueType, from: ByteReader): Value {
   switch (type.name) {
     case "int64":
       return type.wide === true ? from.text() : from.signedVarint();

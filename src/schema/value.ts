@@ -81,6 +81,11 @@ export function isNumeric(type: ValueType): boolean {
   return type.name === "float64" || (type.name === "int64" && type.wide !== true);
 }
 
+/** Whether its values are doubles to an engine: numbers, times, and bools as 0 and 1. */
+export function fitsDouble(type: ValueType): boolean {
+  return isNumeric(type) || type.name === "timestamp" || type.name === "bool";
+}
+
 export function sameType(a: ValueType, b: ValueType): boolean {
   if (a.name === "array") return b.name === "array" && sameType(a.element, b.element);
   if (a.name === "int64") return b.name === "int64" && (a.wide ?? false) === (b.wide ?? false);

@@ -11,6 +11,7 @@ import { encodeSegmentHeader } from "../../src/ingest/log-segment.ts";
 import type { LogStorage } from "../../src/ingest/storage.ts";
 import type { CodecColumn } from "../../src/schema/row-codec.ts";
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
+import { type ArchivedEvent, eventsOf } from "../offline-store/live-events.ts";
 
 const columns: CodecColumn[] = [
   { name: "user", type: { name: "string" } },
@@ -58,6 +59,46 @@ describe("event log", () => {
     expect(log.lastKnownTime).toBe(1057);
     for (const from of [0, 1, 29, 30, 31, 59]) expect(await all(log, from, 7)).toEqual(appended.slice(from));
     expect(await all(log, 60)).toEqual([]);
+  });
+
+  it("gives the same as columns, from and to any offset, across frames of every size and pushes larger than a batch", async () => {
+    const storage = new ForgetfulStorage();
+    const log = await open(storage, 40_000);
+    const retraction = { row: [null, null], eventTime: Number.NaN as Micros };
+    let next = 0;
+    for (const size of [1, 700, 3, 2500, 1, 512, 30]) {
+      const some = rows(next, size);
+      if (size > 2) some[1] = { ...retraction, id: "taken back" };
+      if (size > 2) some[2] = { ...retraction, id: null };
+      await log.append(some, at(1000 + next));
+      next += size;
+    }
+    expect((await storage.list("log/pay/0")).length).toBeGreaterThan(1);
+    const places = (events: readonly LogEvent[]): ArchivedEvent[] =>
+      events.map(({ row, eventTime, knownTime, offset, id }) => ({ row, eventTime, knownTime, offset, id }));
+    const appended = places(await all(log));
+    for (const from of [0, 1, 2, 700, 704, 1800, 3203, 3204, 3746]) {
+      for (const end of [from, from + 1, from + 512, from + 513, next].filter((offset) => offset <= next)) {
+        const found: ArchivedEvent[] = [];
+        for await (const batch of log.columns(from, end)) {
+          expect(batch.rowCount).toBeLessThanOrEqual(512);
+          found.push(...eventsOf(batch));
+        }
+        expect(found).toEqual(appended.slice(from, end));
+      }
+    }
+  });
+
+  it("gives long rows as columns some at a time", async () => {
+    const log = await open(new ForgetfulStorage(), 1e7);
+    const long = "x".repeat(100_000);
+    await log.append(
+      rows(0, 20).map((row) => ({ ...row, row: [long, 1] })),
+      at(1),
+    );
+    const counts: number[] = [];
+    for await (const { rowCount } of log.columns(0, 20)) counts.push(rowCount);
+    expect(counts).toEqual([3, 3, 3, 3, 3, 3, 2]);
   });
 
   it("never lets known time run backwards, and keeps it across openings", async () => {
@@ -160,6 +201,15 @@ describe("event log", () => {
       await expect(open(storage)).rejects.toMatchObject({ code: "LOG_CORRUPT", where: `${path}, byte ${firstEnd}` });
       storage.damage(path, byte);
     }
+    const opened = await open(storage);
+    storage.damage(path, secondEnd - 1);
+    for (const reading of [opened.read(0), opened.columns(0, 10)]) {
+      const readAll = async (): Promise<void> => {
+        for await (const _ of reading);
+      };
+      await expect(readAll()).rejects.toMatchObject({ code: "LOG_CORRUPT", where: `${path}, byte ${firstEnd}` });
+    }
+    storage.damage(path, secondEnd - 1);
     storage.damage(path, 3);
     await expect(open(storage)).rejects.toMatchObject({ code: "LOG_CORRUPT" });
   });

@@ -24,6 +24,7 @@ import {
   historyOf,
   codeOf,
 } from "./import-world.ts";
+import { appendLive } from "../offline-store/live-events.ts";
 
 /** NDJSON rows at whole seconds after 2001-01-01, keys telling them apart. */
 function seconds(prefix: string, ...at: number[]): string {
@@ -74,7 +75,7 @@ describe("where imported history goes", () => {
     expect(before.result).toMatchObject({ epochOpened: true, epoch: 1 });
     const late = await write("ndjson", seconds("b", 50, 100));
     expect(await codeOf(importFiles(archive, [late], { log }))).toBe("HISTORY_AFTER_LIVE");
-    await archive.appendLive([liveEvent(0, 100)]);
+    await appendLive(archive, [liveEvent(0, 100)]);
     expect(await codeOf(importFiles(archive, [late]))).toBe("HISTORY_AFTER_LIVE");
     expect(await keysOf(await archive.files())).toEqual(["a0", "a1"]);
   });

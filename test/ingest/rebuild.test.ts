@@ -24,6 +24,7 @@ import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { caseCount } from "../case-count.ts";
+import { appendLive } from "../offline-store/live-events.ts";
 
 let engine: QueryEngine;
 let root: string;
@@ -143,7 +144,7 @@ async function archiveOf(pieces: readonly (readonly Event[])[], live: readonly L
       lastKnownTime: place,
     });
   }
-  await archive.appendLive(live);
+  await appendLive(archive, live);
   return archive.files();
 }
 

@@ -185,7 +185,8 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
         fc.asyncProperty(
           fc.array(row, { minLength: 1, maxLength: 40 }),
           fc.constantFrom(1, 120),
-          async (some, times) => {
+          fc.boolean(),
+          async (some, times, inTurns) => {
             const rows: (readonly Value[])[] = Array.from({ length: times }, () => some as unknown as Value[][]).flat();
             const batch: FillBatch = {
               rowCount: rows.length,
@@ -194,7 +195,7 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
               ),
               validity: columns.map((_, c) => Uint8Array.from(rows, (r) => (r[c] === null ? 0 : 1))),
             };
-            await engine.fill("filled", columns, [batch]);
+            await engine.fill("filled", columns, [batch], { inTurns });
             const back: Value[][] = [];
             const wanted = columns.map((column) => ({ as: "value" as const, type: column.type }));
             for await (const read of engine.stream("SELECT * FROM filled", wanted)) {
@@ -205,6 +206,31 @@ export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEng
         ),
         { numRuns: 40 },
       );
+    });
+
+    it("leaves turns to others where it is asked to, and nothing open where the rows end early", async () => {
+      const column = { name: "n", type: { name: "int64" } } as const;
+      // Arrays that are used again, as they may be.
+      const numbers = new Float64Array(500);
+      function* batches(count: number, failAt = Number.POSITIVE_INFINITY): IterableIterator<FillBatch> {
+        for (let i = 0; i < count; i++) {
+          if (i === failAt) throw new Error("no more");
+          for (let row = 0; row < 500; row++) numbers[row] = i * 500 + row;
+          yield { rowCount: 500, columns: [numbers], validity: [null] };
+        }
+      }
+      let turns = 0;
+      const counting = setInterval(() => turns++, 0);
+      try {
+        await expect(engine.fill("filled", [column], batches(20, 13), { inTurns: true })).rejects.toThrow("no more");
+        turns = 0;
+        await engine.fill("filled", [column], batches(400), { inTurns: true });
+        expect(turns).toBeGreaterThan(10);
+      } finally {
+        clearInterval(counting);
+      }
+      const [found] = await engine.rows("SELECT count(*) AS n, sum(n)::DOUBLE AS total, max(n) AS last FROM filled");
+      expect(found).toEqual({ n: 200_000, total: (199_999 * 200_000) / 2, last: 199_999 });
     });
   });
 

@@ -8,7 +8,6 @@ import { type ArchiveFiles, openEventArchive } from "../../src/offline-store/del
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
-import type { ArchivedEvent } from "../../src/offline-store/event-archive.ts";
 import { eventRelation } from "../../src/offline-store/event-reader.ts";
 import { openFeatureRowTable } from "../../src/offline-store/feature-row-table.ts";
 import { compactTable } from "../../src/offline-store/table-compaction.ts";
@@ -17,6 +16,7 @@ import { fileRelation, filesWith, rewriteFiles } from "../../src/offline-store/t
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { codeOf } from "./offline-table-conformance.ts";
+import { appendLive, type ArchivedEvent } from "./live-events.ts";
 
 let engine: QueryEngine;
 let root: string;
@@ -94,11 +94,11 @@ describe("the event archive", () => {
       historyEnd: HISTORY_BASE,
       lastKnownTime: Number.NEGATIVE_INFINITY,
     });
-    await archive.appendLive(range(0, 5));
-    await archive.appendLive(range(0, 5));
+    await appendLive(archive, range(0, 5));
+    await appendLive(archive, range(0, 5));
     const again = await openEventArchive(openOfflineStore(folder, engine), engine, source);
-    await again.appendLive(range(3, 8));
-    await again.appendLive([]);
+    await appendLive(again, range(3, 8));
+    await appendLive(again, []);
     const files = await archive.files();
     expect(files).toMatchObject({ epoch: 0, liveEnd: 8, lastKnownTime: 75 });
     expect(await stored(files)).toEqual(
@@ -114,7 +114,7 @@ describe("the event archive", () => {
         _id: id,
       })),
     );
-    await expect(archive.appendLive(range(9, 10))).rejects.toThrow(/without gaps/);
+    await expect(appendLive(archive, range(9, 10))).rejects.toThrow(/without gaps/);
   });
 
   it("arranges history in epochs and keeps the earlier ones readable", async () => {
@@ -133,7 +133,7 @@ describe("the event archive", () => {
       firstKnownTime: 4,
       lastKnownTime: 4,
     });
-    await archive.appendLive(range(0, 3));
+    await appendLive(archive, range(0, 3));
     const earlier = files;
     files = await archive.replaceHistory(await archive.files(), {
       engine,
@@ -145,7 +145,7 @@ describe("the event archive", () => {
     expect((await stored(files)).map((row) => row["user"])).toEqual(["h1", "h2", "h3", "h4", "u0", "u1", "u2"]);
 
     const reopened = await openEventArchive(openOfflineStore(folder, engine), engine, source);
-    await reopened.appendLive(range(3, 4));
+    await appendLive(reopened, range(3, 4));
     const before = await reopened.files(0);
     expect(before).toMatchObject({ epoch: 0, historyEnd: HISTORY_BASE + 3, liveEnd: 4, lastHistoryKnownTime: 4 });
     expect((await stored(before)).map((row) => row["user"])).toEqual(["h1", "h2", "h4", "u0", "u1", "u2", "u3"]);
@@ -159,7 +159,7 @@ describe("the event archive", () => {
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
     let filesMax = 0;
     for (let i = 0; i < 60; i++) {
-      await archive.appendLive(range(i * 2, i * 2 + 2));
+      await appendLive(archive, range(i * 2, i * 2 + 2));
       filesMax = Math.max(filesMax, (await archive.files()).live.length);
     }
     const reopened = await openEventArchive(openOfflineStore(folder, engine), engine, source);
@@ -176,7 +176,7 @@ describe("the event archive", () => {
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
     const january = parseMicros("2001-01-31T23:59:59.999998Z");
     const events = range(0, 5).map((each) => ({ ...each, knownTime: january + each.offset }));
-    await archive.appendLive(events);
+    await appendLive(archive, events);
     const { live } = await archive.files();
     expect(live.map(({ partition, rows, tags }) => [partition, rows, tags])).toEqual([
       [
@@ -200,7 +200,7 @@ describe("the event archive", () => {
     const columns = (await openEventArchive(openOfflineStore(`${folder}-new`, engine), engine, source)).columns;
     await openOfflineStore(folder, engine).table("events/clicks", { columns });
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
-    await archive.appendLive(range(0, 3));
+    await appendLive(archive, range(0, 3));
     const files = await archive.files();
     expect(files.live.map(({ path, partition }) => [path.split("/").at(-2), partition])).toEqual([["clicks", {}]]);
     expect((await stored(files)).map((row) => row["_offset"])).toEqual([0, 1, 2]);
@@ -261,13 +261,13 @@ describe("the event archive", () => {
   });
 
   it("gains the columns its source gains", async () => {
-    await (await openEventArchive(openOfflineStore(folder, engine), engine, source)).appendLive(range(0, 2));
+    await appendLive(await openEventArchive(openOfflineStore(folder, engine), engine, source), range(0, 2));
     const wider = {
       ...source,
       columns: [...source.columns, { name: "note", type: { name: "string" } as const, nullable: true }],
     };
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, wider);
-    await archive.appendLive([{ ...event(2), row: ["u2", null, 1, true, 20, "hello"] }]);
+    await appendLive(archive, [{ ...event(2), row: ["u2", null, 1, true, 20, "hello"] }]);
     const files = await archive.files();
     const rows = await engine.rows(
       `SELECT note, _offset FROM ${eventRelation(files.live, wider.columns)} ORDER BY _offset`,

@@ -15,6 +15,7 @@ import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { compactTable } from "../../src/offline-store/table-compaction.ts";
 import { kindOfTable } from "../../src/offline-store/table-kinds.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
+import { appendLive } from "./live-events.ts";
 
 const source: SourceDefinition = {
   kind: "stream",
@@ -62,7 +63,7 @@ export async function openJoinedTable(): Promise<JoinedTable> {
   const append = async (offset: number): Promise<void> => {
     const time = START + offset * DAY;
     clock.advanceTo(micros(time));
-    await archive.appendLive([
+    await appendLive(archive, [
       { offset, eventTime: time, knownTime: time, id: null, row: [`u${offset % 3}`, offset / 2, time, ["a", null]] },
     ]);
   };

@@ -53,7 +53,7 @@ let versionBefore: number;
 let besideRows: (readonly Value[])[];
 
 async function append(to: HistoryArchive, offset: number, row: readonly Value[]): Promise<void> {
-  await to.appendLive([{ offset, row, eventTime: micros(AT + offset), knownTime: micros(AT + offset), id: null }]);
+  await appendLive(to, [{ offset, row, eventTime: micros(AT + offset), knownTime: micros(AT + offset), id: null }]);
 }
 
 beforeAll(async () => {
@@ -145,6 +145,7 @@ print(json.dumps({
   "old": str(old.schema.field("n").type),
 }))
 `;
+import { appendLive } from "./live-events.ts";
 const python = await findPython("deltalake, pyarrow");
 
 describe("delta-rs", () => {

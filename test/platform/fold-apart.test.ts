@@ -14,12 +14,13 @@ import { openEventArchive } from "../../src/offline-store/delta-event-archive.ts
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
-import type { ArchivedEvent, EventFiles } from "../../src/offline-store/event-archive.ts";
+import type { EventFiles } from "../../src/offline-store/event-archive.ts";
 import type { canFoldApart as canFunction, foldArchiveApart as foldFunction } from "../../src/platform/fold-apart.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { firstSeed } from "../first-seed.ts";
 import { codeOf } from "../offline-store/engine-suite.ts";
 import { childrenOf, isAlive } from "../processes.ts";
+import { appendLive, type ArchivedEvent } from "../offline-store/live-events.ts";
 
 const DIST = fileURLToPath(new URL("../../dist/platform/fold-apart.js", import.meta.url));
 const { canFoldApart, foldArchiveApart } = (await import(pathToFileURL(DIST).href)) as {
@@ -66,7 +67,7 @@ beforeAll(async () => {
     const watts = random.oneIn(9) ? null : random.integer(-50, 500);
     return { offset, eventTime, knownTime, id: null, row: [meterId, eventTime, watts] };
   });
-  await archive.appendLive(events);
+  await appendLive(archive, events);
   files = await archive.files();
 });
 afterAll(async () => {

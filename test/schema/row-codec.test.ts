@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ByteReader, ByteWriter } from "../../src/schema/byte-buffer.ts";
 import { type CodecColumn, createRowCodec } from "../../src/schema/row-codec.ts";
+import { createColumnReader, createRowColumns, type RowColumns } from "../../src/schema/row-columns.ts";
 import type { Value, ValueType } from "../../src/schema/value.ts";
 
 const scalars: ValueType[] = [
@@ -45,6 +46,15 @@ const table = fc.array(type, { minLength: 1, maxLength: 20 }).chain((types) => {
   return fc.record({ columns: fc.constant(columns), rows: fc.array(row, { maxLength: 10 }) });
 });
 
+/** The row in place `at`, bools as they were. */
+function rowOf({ columns, validity }: RowColumns, types: readonly ValueType[], at: number): Value[] {
+  return types.map(({ name }, c) => {
+    if (validity[c]?.[at] === 0) return null;
+    const value = columns[c]![at]!;
+    return name === "bool" ? value === 1 : value;
+  });
+}
+
 describe("row codec", () => {
   it("gives every row back to the bit, rows one after the other", () => {
     fc.assert(
@@ -57,6 +67,50 @@ describe("row codec", () => {
         expect(reader.atEnd).toBe(true);
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it("reads rows into columns as it does one by one, in places that held others, and columns written otherwise", () => {
+    // Some are gone since, some were added, some widened.
+    const changed = table.chain(({ columns, rows }) =>
+      fc.record({
+        columns: fc.constant(columns),
+        rows: fc.constant(rows),
+        fates: fc.array(fc.constantFrom("same", "gone", "widened"), {
+          minLength: columns.length,
+          maxLength: columns.length,
+        }),
+        added: fc.array(type, { maxLength: 3 }),
+        isReversed: fc.boolean(),
+      }),
+    );
+    const widen = (from: ValueType): ValueType => {
+      if (from.name === "array") return { name: "array", element: widen(from.element) };
+      return from.name === "int64" && from.wide !== true ? { name: "int64", wide: true } : from;
+    };
+    fc.assert(
+      fc.property(changed, ({ columns, rows, fates, added, isReversed }) => {
+        const codec = createRowCodec(columns);
+        const writer = new ByteWriter(1);
+        for (const row of rows) codec.encode(row, writer);
+        const now = columns.flatMap((column, i) => {
+          if (fates[i] === "gone") return [];
+          return fates[i] === "widened" ? [{ ...column, type: widen(column.type) }] : [column];
+        });
+        now.push(...added.map((addedType, i) => ({ name: `new${i}`, type: addedType })));
+        if (isReversed) now.reverse();
+        const types = now.map((column) => column.type);
+        const read = createColumnReader(now, columns);
+        const places = createRowColumns(types, 2);
+        const [one, other] = [new ByteReader(writer.copy()), new ByteReader(writer.copy())];
+        const whole = createRowCodec(now, columns);
+        for (let i = 0; i < rows.length; i++) {
+          read(one, places, i % 2);
+          expect(rowOf(places, types, i % 2)).toEqual(whole.decode(other));
+          expect(one.position).toBe(other.position);
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 
@@ -97,5 +151,9 @@ describe("row codec", () => {
     const columns: CodecColumn[] = [{ name: "a", type: { name: "bool" } }];
     expect(() => createRowCodec(columns).decode(new ByteReader(new Uint8Array([9, 0, 1])))).toThrow(/version 9/);
     expect(() => createRowCodec(columns, [{ name: "a", type: { name: "string" } }])).toThrow(/another type/);
+    const read = createColumnReader(columns, columns);
+    const into = createRowColumns([{ name: "bool" }], 1);
+    expect(() => read(new ByteReader(new Uint8Array([9, 0, 1])), into, 0)).toThrow(/version 9/);
+    expect(() => createColumnReader(columns, [{ name: "a", type: { name: "string" } }])).toThrow(/another type/);
   });
 });

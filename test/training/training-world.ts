@@ -24,6 +24,7 @@ import type { Registry } from "../../src/registry/registry.ts";
 import type { Value } from "../../src/schema/value.ts";
 import type { TrainingPorts } from "../../src/training/ports.ts";
 import { train, type TrainingSet, type TrainRequest } from "../../src/training/training-set.ts";
+import { appendLive } from "../offline-store/live-events.ts";
 
 export const START: number = parseMicros("2026-03-01T00:00:00Z");
 export const SECOND = 1_000_000;
@@ -94,7 +95,10 @@ export class TrainingWorld {
   async live(source: string, events: readonly WorldEvent[]): Promise<FoldEvent[]> {
     const archive = await this.archive(source);
     const { liveEnd } = await archive.files();
-    await archive.appendLive(events.map(({ row, ...times }, i) => ({ ...times, row, offset: liveEnd + i, id: null })));
+    await appendLive(
+      archive,
+      events.map(({ row, ...times }, i) => ({ ...times, row, offset: liveEnd + i, id: null })),
+    );
     return this.#asFolded(source, events, liveEnd);
   }
 

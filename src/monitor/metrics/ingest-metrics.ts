@@ -68,14 +68,24 @@ export function addEventMetrics(make: Instruments): void {
 }
 
 function addFoldMetrics(make: Instruments): void {
-  const folded = make.counter("onefold_events_folded_total", "Events folded into a view", ["view"]);
-  const lag = make.gauge("onefold_fold_lag_seconds", "Age of the newest event when it was folded", ["view"]);
+  const byView = new Map<string, { folded: number; lagSeconds: number }>();
+  make.askedCounter("onefold_events_folded_total", "Events folded into a view", ["view"], () =>
+    Array.from(byView, ([view, { folded }]) => [{ view }, folded]),
+  );
+  make.askedGauge("onefold_fold_lag_seconds", "Age of the newest event when it was folded", ["view"], () =>
+    Array.from(byView, ([view, { lagSeconds }]) => [{ view }, lagSeconds]),
+  );
   const servable = new DurationTally(WORK_SECONDS);
   const foldSeconds = new DurationTally(WORK_SECONDS);
   make.on<Folded>(diagnostics.folded, ({ source, views, events, from, to, nowMicros, durationMs }) => {
+    const lagSeconds = Math.max(0, nowMicros - events[to - 1]!.knownTime) / 1e6;
     for (const view of views) {
-      folded.inc({ view }, to - from);
-      lag.set({ view }, Math.max(0, nowMicros - events[to - 1]!.knownTime) / 1e6);
+      const counted = byView.get(view);
+      if (counted === undefined) byView.set(view, { folded: to - from, lagSeconds });
+      else {
+        counted.folded += to - from;
+        counted.lagSeconds = lagSeconds;
+      }
     }
     for (let i = from; i < to; i++) servable.add(source, Math.max(0, nowMicros - events[i]!.knownTime) / 1e6);
     foldSeconds.add(source, durationMs / 1000);

@@ -12,10 +12,10 @@ import { openEventArchive } from "../../../src/offline-store/delta-event-archive
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../../src/offline-store/engine.ts";
-import type { ArchivedEvent } from "../../../src/offline-store/event-archive.ts";
 import type { Value } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
 import { firstSeed } from "../../first-seed.ts";
+import { appendLive, type ArchivedEvent } from "../../offline-store/live-events.ts";
 
 const SEED = firstSeed();
 const MINUTE = 60e6;
@@ -141,7 +141,7 @@ afterAll(async () => {
 async function archived(events: readonly ArchivedEvent[], name: string): Promise<JudgedTable> {
   const store = openOfflineStore(join(folder, name), engine);
   const archive = await openEventArchive(store, engine, source);
-  for (let i = 0; i < events.length; i += 100) await archive.appendLive(events.slice(i, i + 100));
+  for (let i = 0; i < events.length; i += 100) await appendLive(archive, events.slice(i, i + 100));
   const { live } = await archive.files();
   return judgedEvents(engine, source, live);
 }

@@ -11,12 +11,12 @@ import { type HistoryArchive, openEventArchive } from "../../../src/offline-stor
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../../src/offline-store/engine.ts";
-import type { ArchivedEvent } from "../../../src/offline-store/event-archive.ts";
 import { eventRelation } from "../../../src/offline-store/event-reader.ts";
 import type { Value } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
 import { firstSeed } from "../../first-seed.ts";
 import { holdAgainstSql } from "./held-against-sql.ts";
+import { appendLive, type ArchivedEvent } from "../../offline-store/live-events.ts";
 
 const SEED = firstSeed();
 /** Two days before a month's end. */
@@ -91,7 +91,7 @@ describe("profiles of a source", () => {
         const cells = isRetraction ? row.map(() => null) : row;
         return { offset: offset++, eventTime: isRetraction ? Number.NaN : knownTime, knownTime, id: null, row: cells };
       });
-      await archive.appendLive(events);
+      await appendLive(archive, events);
       if (random.oneIn(3)) continue;
       const isCutShort = random.oneIn(2);
       const files = isCutShort ? new FailingFiles(profiles, random.integer(0, 1)) : new ProfileFiles(profiles);
