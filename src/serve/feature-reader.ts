@@ -13,7 +13,7 @@ import { chosenOf, compileExperiment, type ExperimentPlan, type NamedPlan } from
 import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { FetchedStates, ServePorts, StateAsk } from "./ports.ts";
-import { type Asked, type KeptAnswer, KeptAnswers } from "./kept-answers.ts";
+import { type Asked, type KeptAnswer, KeptAnswers, type MadeAnswer } from "./kept-answers.ts";
 import { ShadowQueue } from "./shadow-queue.ts";
 import { STAND_IN_MILLIS, withStandIns } from "./stand-in.ts";
 import type { FeatureVector } from "./vector-buffer.ts";
@@ -48,18 +48,11 @@ export interface FeatureReader {
   findAnswer(asked: Asked): KeptAnswer | null;
   /**
    * Keeps an answer to be found, where it may be: it was made of what the plan read for these keys in this turn, of
-   * the values and statuses alone. `made` is asked within the call, and only where the answer is kept.
+   * the values and statuses alone. Its bytes are copied within the call.
    */
-  keepAnswer(asked: Asked, of: VectorAsk, made: () => MadeAnswer): void;
+  keepAnswer(asked: Asked, of: VectorAsk, made: MadeAnswer): void;
   /** One vector of a service; `entities` as in `serviceKeys`, `request` as in `requestRow`. */
   vector(service: string, entities: unknown, request?: unknown, options?: ReadOptions): FeatureVector;
-}
-
-/** An answer; `note` and `split` are given back with it. */
-export interface MadeAnswer {
-  readonly bytes: Uint8Array;
-  readonly note?: number;
-  readonly split?: number;
 }
 
 export function createFeatureReader(ports: ServePorts): FeatureReader {
@@ -186,8 +179,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     keepAnswer: (asked, { plan, keys }, made) => {
       // One that is sampled is recorded each time it is served.
       if (keptBytesMax === 0 || !isKeepable(plan) || isSampled(plan, keys)) return;
-      const { bytes, note = 0, split = 0 } = made();
-      kept.keep(asked, { plan, keys, asOf: plan.vector.asOf, until: stableUntil(plan), note, split }, bytes);
+      kept.keep(asked, { plan, keys, asOf: plan.vector.asOf, until: stableUntil(plan) }, made);
     },
     vector: (service, entities, request, options) => {
       const named = reader.named(service);

@@ -4,17 +4,8 @@
 import { performance } from "node:perf_hooks";
 import { entityKey, entityKeyFromText } from "./entity-input.ts";
 import type { FeatureReader } from "./feature-reader.ts";
-import type { Asked } from "./kept-answers.ts";
 import type { ServePorts } from "./ports.ts";
-import {
-  errorSchema,
-  type JsonSchema,
-  nameSchema,
-  type Route,
-  type RouteAnswer,
-  type RouteRequest,
-  type WireAnswer,
-} from "./route.ts";
+import { errorSchema, type JsonSchema, nameSchema, type Route, type RouteAnswer, type RouteRequest } from "./route.ts";
 import { answerBatch, BATCH_MAX } from "./vector-batch.ts";
 import {
   answerOptionQuerySchemas,
@@ -23,7 +14,7 @@ import {
   featuresSchema,
   metadataSchema,
 } from "./vector-answer.ts";
-import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { vectorRepeater, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entityIdSchema: JsonSchema = {
   type: ["string", "number", "boolean", "array", "object"],
@@ -66,7 +57,7 @@ export function featureRoutes(reader: FeatureReader, ports: ServePorts): Route[]
     const label = { entity_type: query.entity_type, entity_id: id.given };
     return vectorRouteAnswer(label, { plan, keys, reader, options, startMs, clock: ports.clock });
   };
-  const repeat = (asked: Asked, startMs: number): WireAnswer | null => repeatedAnswer(reader, asked, startMs);
+  const repeat = vectorRepeater(reader);
 
   return [
     {

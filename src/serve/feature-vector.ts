@@ -14,7 +14,7 @@ import { OnefoldError } from "../base/errors.ts";
 import { type DurationMicros, formatDuration, type Micros } from "../base/micros.ts";
 import type { Fallback } from "../define/definition.ts";
 import { fallBack } from "../fold/fallback.ts";
-import { Status } from "../fold/view-fold.ts";
+import { Status, type StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { ServedVector } from "../schema/served-vector.ts";
 import type { Row } from "../schema/value.ts";
@@ -127,8 +127,13 @@ export function snapshotAgeMs(plan: VectorPlan, vector: FeatureVector): number |
 /** Names without a value of their own: the entity is unseen, its newest event too old, or the value an error. */
 export function missingOf({ outputs }: VectorPlan, { statuses }: FeatureVector): string[] {
   const missing: string[] = [];
-  for (let i = 0; i < outputs.length; i++) if (statuses[i]! > Status.NULL_VALUE) missing.push(outputs[i]!.name);
+  for (let i = 0; i < outputs.length; i++) if (isMissing(statuses[i]!)) missing.push(outputs[i]!.name);
   return missing;
+}
+
+/** Without a value of its own. */
+export function isMissing(status: StatusCode): boolean {
+  return status > Status.NULL_VALUE;
 }
 
 /** Names whose values are of a view that is not as fresh as it promises, and so are its fallback, or flagged. */

@@ -46,7 +46,7 @@ export interface KeptAnswer {
   bytes: Buffer;
   start: number;
   end: number;
-  /** A place in the answer that whoever kept it wanted to know again. */
+  /** The place in the answer at which something was left out. */
   split: number;
 }
 
@@ -57,12 +57,17 @@ export interface KeptRead {
   readonly asOf: Micros;
   /** When time alone will change it. */
   readonly until: number;
-  readonly note: number;
-  readonly split: number;
 }
 
-/** Note of a kept text that is all ASCII, which is read faster. */
-export const ASCII = 1;
+/** An answer: `bytes[start, end)`, without what stands in `[split, splitEnd)`, which differs each time. */
+export interface MadeAnswer {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly split?: number;
+  readonly splitEnd?: number;
+  readonly note?: number;
+}
 
 let spaces = 0;
 
@@ -104,7 +109,9 @@ export class KeptAnswers {
   #plans: CountedPlan[] = [];
   #planNumbers = new Map<VectorPlan, number>();
   #statusLists: (readonly StatusCode[])[] = [];
-  #statusNumbers = new Map<string, number>();
+  /** By the list's hash: of lists that have one in common, the last. */
+  #statusNumbers = new Map<number, number>();
+  #lastStatuses = NONE;
   readonly #found: KeptAnswer = {
     asOf: 0 as Micros,
     plan: null as unknown as VectorPlan,
@@ -154,15 +161,16 @@ export class KeptAnswers {
    * Keeps an answer that was made of what the plan read in this turn. Not where there is no room for it, the house
    * cannot tell when states change, or what was asked is more than bytes.
    */
-  keep(asked: Asked, read: KeptRead, answer: Uint8Array): void {
-    const { plan, keys, asOf, until } = read;
+  keep(asked: Asked, { plan, keys, asOf, until }: KeptRead, made: MadeAnswer): void {
+    const { start: from, end, split = from, splitEnd = split, note = 0 } = made;
+    const answerBytes = end - from - (splitEnd - split);
     if (until <= asOf) return;
     if (this.#plans.length >= PLANS_MAX || this.#statusLists.length >= STATUS_LISTS_MAX) this.clear();
     const planNumber = this.#planNumber(plan);
     if (planNumber === NONE) return;
     const { counted } = this.#plans[planNumber]!;
     const askedBytes = asked.end - asked.start;
-    const words = headWords(counted) + Math.ceil((askedBytes + answer.length) / 8);
+    const words = headWords(counted) + Math.ceil((askedBytes + answerBytes) / 8);
     if (words > this.#words * ENTRY_SHARE) return;
     for (let i = asked.start; i < asked.end; i++) if (asked.text.charCodeAt(i) > 0xff) return;
     const statuses = this.#statusNumber(plan.vector.statuses);
@@ -184,11 +192,11 @@ export class KeptAnswers {
     numbers[at + 1] = until;
     fields[2 * at + SPACE] = asked.space;
     fields[2 * at + ASKED_BYTES] = askedBytes;
-    fields[2 * at + ANSWER_BYTES] = answer.length;
-    fields[2 * at + SPLIT] = read.split;
+    fields[2 * at + ANSWER_BYTES] = answerBytes;
+    fields[2 * at + SPLIT] = split - from;
     fields[2 * at + PLAN] = planNumber;
     fields[2 * at + STATUSES] = statuses;
-    fields[2 * at + NOTE] = read.note;
+    fields[2 * at + NOTE] = note;
     const counts = at + HEADER_WORDS;
     const cells = 2 * (counts + counted.length);
     for (let i = 0; i < counted.length; i++) {
@@ -199,7 +207,9 @@ export class KeptAnswers {
     }
     const start = 8 * (at + headWords(counted));
     for (let i = 0; i < askedBytes; i++) bytes[start + i] = asked.text.charCodeAt(asked.start + i);
-    bytes.set(answer, start + askedBytes);
+    const to = start + askedBytes;
+    if (split > from) made.bytes.copy(bytes, to, from, split);
+    made.bytes.copy(bytes, to + split - from, splitEnd, end);
   }
 
   /** Lets all go: plans were thrown away, or there are too many. */
@@ -212,6 +222,7 @@ export class KeptAnswers {
     this.#planNumbers.clear();
     this.#statusLists = [];
     this.#statusNumbers.clear();
+    this.#lastStatuses = NONE;
   }
 
   #slotOf(memory: Memory, asked: Asked, hash: number): number {
@@ -277,12 +288,23 @@ export class KeptAnswers {
   }
 
   #statusNumber(statuses: readonly StatusCode[]): number {
-    const text = statuses.join("");
-    let number = this.#statusNumbers.get(text);
-    if (number !== undefined) return number;
-    number = this.#statusLists.push([...statuses]) - 1;
-    this.#statusNumbers.set(text, number);
-    return number;
+    if (this.#isList(this.#lastStatuses, statuses)) return this.#lastStatuses;
+    let hash = statuses.length;
+    for (let i = 0; i < statuses.length; i++) hash = (Math.imul(hash, 31) + statuses[i]!) | 0;
+    let number = this.#statusNumbers.get(hash) ?? NONE;
+    if (!this.#isList(number, statuses)) {
+      number = this.#statusLists.push([...statuses]) - 1;
+      this.#statusNumbers.set(hash, number);
+    }
+    return (this.#lastStatuses = number);
+  }
+
+  #isList(number: number, statuses: readonly StatusCode[]): boolean {
+    if (number === NONE) return false;
+    const list = this.#statusLists[number]!;
+    if (list.length !== statuses.length) return false;
+    for (let i = 0; i < list.length; i++) if (list[i] !== statuses[i]) return false;
+    return true;
   }
 }
 

@@ -5,6 +5,7 @@
 
 import type { Readable } from "node:stream";
 import type { ErrorCode } from "../base/errors.ts";
+import type { AnswerBytes, LentBytes } from "./answer-bytes.ts";
 import type { Asked } from "./kept-answers.ts";
 
 /** A JSON schema (draft-07, the validator's dialect). */
@@ -29,7 +30,9 @@ export interface RouteAnswer {
   readonly jsonText?: () => string;
   /** The same as bytes, where a route puts those together itself. */
   readonly jsonBytes?: () => LentBytes;
-  /** Keeps the answer under the bytes that asked for it, for the route's `repeat`; to be called in the turn that made it. */
+  /** The same, written behind what stands in `out`; to be called in the turn that made the answer. May throw half-way. */
+  readonly writeJson?: (out: AnswerBytes) => void;
+  /** Keeps what was written last, before anything else is, under the bytes that asked for it, for the route's `repeat`. */
   readonly keep?: (asked: Asked) => void;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -37,11 +40,8 @@ export interface RouteAnswer {
   readonly stream?: Readable;
 }
 
-/** Bytes in memory that whoever sends them may give back, at most once, when they are sent and nobody reads them any more. */
-export interface LentBytes {
-  readonly bytes: Buffer;
-  giveBack(): void;
-}
+/** One that is written, and not kept as data. */
+export type WrittenAnswer = RouteAnswer & Required<Pick<RouteAnswer, "writeJson">>;
 
 /** What goes over the wire for an answer; `wire-answer.ts` makes it. */
 export interface WireAnswer {
@@ -52,8 +52,6 @@ export interface WireAnswer {
   /** Empty where it is bytes already. */
   readonly text: string;
   readonly encoded?: LentBytes;
-  /** Of the text in UTF-8, where it is known. */
-  readonly bytes?: number;
   /** Of an error answer. */
   readonly code: ErrorCode | null;
 }
@@ -85,8 +83,11 @@ export interface Route {
   readonly isHot?: true;
   /** What it throws becomes an error answer. */
   readonly handle: (request: RouteRequest) => RouteAnswer | Promise<RouteAnswer>;
-  /** What `handle` would answer to the request with these bytes, from an answer that was kept; else null. */
-  readonly repeat?: (asked: Asked, startMs: number) => WireAnswer | null;
+  /**
+   * What `handle` would answer to the request with these bytes, from an answer that was kept, for `writeJson`; else null.
+   * Good until the next one is asked for.
+   */
+  readonly repeat?: (asked: Asked, startMs: number) => WrittenAnswer | null;
 }
 
 /** By which whoever asks names itself, for the count of who uses what. */

@@ -11,7 +11,7 @@ import type { ServePorts } from "./ports.ts";
 import { errorSchema, type JsonSchema, nameSchema, type Route } from "./route.ts";
 import { answerBatch, BATCH_MAX } from "./vector-batch.ts";
 import { answerOptions, answerOptionSchemas, featuresSchema, metadataSchema } from "./vector-answer.ts";
-import { repeatedAnswer, vectorRouteAnswer } from "./vector-route-answer.ts";
+import { vectorRepeater, vectorRouteAnswer } from "./vector-route-answer.ts";
 
 const entitiesSchema: JsonSchema = {
   type: "object",
@@ -74,7 +74,7 @@ export function serviceRoutes(reader: FeatureReader, ports: ServePorts): Route[]
         const asked = { plan, keys, reader, options, startMs, clock: ports.clock };
         return vectorRouteAnswer({ service: named.service, entities }, asked, row);
       },
-      repeat: (asked, startMs) => repeatedAnswer(reader, asked, startMs),
+      repeat: vectorRepeater(reader),
     },
     {
       method: "POST",

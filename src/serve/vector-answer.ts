@@ -11,6 +11,7 @@ import { encodeVectorToken } from "../schema/vector-token.ts";
 import {
   errorOf,
   eventTimeOf,
+  isMissing,
   missingOf,
   outputEventTime,
   snapshotAgeMs,
@@ -68,12 +69,20 @@ export function answerMetadata(
   vector: FeatureVector,
   options: AnswerOptions,
 ): Record<string, unknown> {
+  return { as_of: formatMicros(vector.asOf), ...metadataBehindTime(plan, vector, options) };
+}
+
+/** The same without `as_of`, which comes first. */
+export function metadataBehindTime(
+  plan: VectorPlan,
+  vector: FeatureVector,
+  options: AnswerOptions,
+): Record<string, unknown> {
   const fit = plan.program?.fit ?? null;
   const { exposure } = options;
   const ageMs = snapshotAgeMs(plan, vector);
   const stale = staleOf(plan);
   return {
-    as_of: formatMicros(vector.asOf),
     ...(exposure === undefined ? {} : { experiment: exposure.experiment, variant: exposure.variant }),
     missing_features: missingOf(plan, vector),
     ...(stale.length === 0 ? {} : { stale_features: stale }),
@@ -95,6 +104,14 @@ function allMetadata(plan: VectorPlan, vector: FeatureVector): Record<string, un
   );
 }
 
+/** Whether no more is said of the vector than that nothing is missing. */
+export function isUsual(plan: VectorPlan, vector: FeatureVector, options: AnswerOptions): boolean {
+  const { statuses } = vector;
+  for (let i = 0; i < plan.outputs.length; i++) if (isMissing(statuses[i]!)) return false;
+  const hasFit = (plan.program?.fit ?? null) !== null;
+  return isPlain(options) && !hasFit && snapshotAgeMs(plan, vector) === null && staleOf(plan).length === 0;
+}
+
 /** The part that belongs to the answer as a whole: how long it took since `startMs`, and when that was. */
 export function answerTiming(startMs: number, clock: Clock): AnswerTiming {
   return { latency_ms: latencyMs(startMs), timestamp: formatMicros(clock.now()) };
@@ -105,8 +122,12 @@ export interface AnswerTiming {
   readonly timestamp: string;
 }
 
-export function latencyMs(startMs: number): number {
-  return Math.round((performance.now() - startMs) * 1000) / 1000;
+function latencyMs(startMs: number): number {
+  return latencyMicros(startMs) / 1000;
+}
+
+export function latencyMicros(startMs: number): number {
+  return Math.round((performance.now() - startMs) * 1000);
 }
 
 /** Whether the answer is made of the vector's values and statuses alone. */

@@ -5,18 +5,18 @@
 import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../base/clock.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { formatMicros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
-import { AnswerBytes, lentBytes } from "./answer-bytes.ts";
+import { AnswerBytes } from "./answer-bytes.ts";
 import { chosenOf, type ChosenVector, isExperiment, type NamedPlan } from "./experiment-plan.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ReadOptions } from "./feature-vector.ts";
-import { featuresText } from "./features-text.ts";
+import { writeFeatures } from "./features-bytes.ts";
 import { askedOf } from "./kept-elements.ts";
 import type { FetchedStates } from "./ports.ts";
 import type { RouteAnswer } from "./route.ts";
-import { answerMetadata, type AnswerOptions, answerTiming, isPlain } from "./vector-answer.ts";
+import { writeMicros } from "./time-bytes.ts";
+import { answerMetadata, type AnswerOptions, answerTiming, isPlain, metadataBehindTime } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
 /** Entities in one request. */
@@ -25,6 +25,7 @@ export const BATCH_MAX = 5000;
 export const VECTORS_PER_TURN = 100;
 
 const NO_REQUEST: Row = Object.freeze([]);
+const PLAIN: AnswerOptions = Object.freeze({ full: false, token: false });
 
 export interface Batch {
   readonly reader: FeatureReader;
@@ -100,7 +101,7 @@ function addResults(batch: Batch, { asked, states, out }: AskedBatch, from: numb
     else {
       const of = exposure === undefined ? {} : { exposure };
       const given = { consumer, request, ...of, ...(states === null ? {} : { states }) };
-      out.text(readWhole(reader, { plan, keys, consumer }, { ...options, ...of }, given));
+      readWhole(reader, { plan, keys, consumer }, { ...options, ...of }, given, out);
     }
   }
 }
@@ -112,9 +113,17 @@ interface Element {
 }
 
 /** The fields of a result behind its label, and its end. */
-function readWhole(reader: FeatureReader, { plan, keys }: Element, options: AnswerOptions, given: ReadOptions): string {
+function readWhole(
+  reader: FeatureReader,
+  { plan, keys }: Element,
+  options: AnswerOptions,
+  given: ReadOptions,
+  out: AnswerBytes,
+): void {
   const vector = reader.read(plan, keys, given);
-  return `,"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(answerMetadata(plan, vector, options))}}`;
+  out.text(',"features":');
+  writeFeatures(plan, vector, out);
+  out.text(`,"metadata":${JSON.stringify(answerMetadata(plan, vector, options))}}`);
 }
 
 /** The same of values alone. What is kept is the text without `as_of`, cut in two at its place. */
@@ -124,20 +133,20 @@ function addKeptOrRead(reader: FeatureReader, { plan, keys, consumer }: Element,
   if (found !== null) {
     const { bytes, start, split, end, asOf } = found;
     out.bytes(bytes, start, split);
-    out.text(formatMicros(asOf));
+    writeMicros(asOf, out);
     out.bytes(bytes, split, end);
     return;
   }
   const vector = reader.read(plan, keys, { consumer });
-  const { as_of, ...others } = answerMetadata(plan, vector, { full: false, token: false });
-  const before = `,"features":${featuresText(plan, vector)},"metadata":{"as_of":"`;
-  const after = `",${JSON.stringify(others).slice(1)}}`;
-  reader.keepAnswer(asked, { plan, keys }, () => {
-    return { bytes: lentBytes(before + after), split: Buffer.byteLength(before) };
-  });
-  out.text(before);
-  out.text(as_of as string);
-  out.text(after);
+  const start = out.length;
+  out.text(',"features":');
+  writeFeatures(plan, vector, out);
+  out.text(',"metadata":{"as_of":"');
+  const split = out.length;
+  writeMicros(vector.asOf, out);
+  const splitEnd = out.length;
+  out.text(`",${JSON.stringify(metadataBehindTime(plan, vector, PLAIN)).slice(1)}}`);
+  reader.keepAnswer(asked, { plan, keys }, { bytes: out.block, start, end: out.length, split, splitEnd });
 }
 
 function begun({ head }: Batch): AnswerBytes {

@@ -1,30 +1,31 @@
 /**
- * A route's answer with one feature vector: as data for callers in this process, as text for the wire. Each
+ * A route's answer with one feature vector: as data for callers in this process, as bytes for the wire. Each
  * is made only when it is asked for, which must be within the turn that read the vector: the plan fills it anew
  * at its next read.
  *
- * What is kept of an answer is its text without the times, which differ each time: cut in two at their place.
+ * What is kept of an answer is its bytes without the times, which differ each time: cut in two at their place.
  */
 import type { Clock } from "../base/clock.ts";
-import { formatMicros } from "../base/micros.ts";
+import { formatMicros, type Micros } from "../base/micros.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { Row } from "../schema/value.ts";
-import { lentBytes } from "./answer-bytes.ts";
+import { type AnswerBytes, writtenText } from "./answer-bytes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
-import { featuresText } from "./features-text.ts";
-import { ASCII, type Asked } from "./kept-answers.ts";
-import type { RouteAnswer, WireAnswer } from "./route.ts";
+import { writeFeatures } from "./features-bytes.ts";
+import type { Asked, KeptAnswer } from "./kept-answers.ts";
+import type { RouteAnswer, WrittenAnswer } from "./route.ts";
+import { writeMicros, writeThousandths } from "./time-bytes.ts";
 import {
   answerFeatures,
   answerMetadata,
   type AnswerOptions,
-  type AnswerTiming,
-  answerTiming,
   isPlain,
-  latencyMs,
+  isUsual,
+  latencyMicros,
+  metadataBehindTime,
 } from "./vector-answer.ts";
 import type { VectorPlan } from "./vector-plan.ts";
-import { JSON_TYPE, NO_HEADERS } from "./wire-answer.ts";
+import { NO_HEADERS } from "./wire-answer.ts";
 
 /** A vector that is read and answered in one turn: the plan's. */
 export interface AnsweredRead {
@@ -38,57 +39,83 @@ export interface AnsweredRead {
 }
 
 /** A class, because literals with accessors and spreads cost as much here as the whole text. */
-class VectorRouteAnswer implements RouteAnswer {
+class VectorRouteAnswer implements WrittenAnswer {
   readonly status = 200;
   readonly headers: Readonly<Record<string, string>>;
   readonly #label: Readonly<Record<string, unknown>>;
   readonly #read: AnsweredRead;
-  readonly #timing: AnswerTiming;
-  readonly #metadata: Readonly<Record<string, unknown>>;
-  #before = "";
-  #after = "";
+  readonly #latencyMicros: number;
+  readonly #timestamp: Micros;
+  /** Null where nothing of it is unusual. */
+  readonly #metadata: Readonly<Record<string, unknown>> | null;
+  /** Where it was written, and in that the times. */
+  #start = 0;
+  #split = 0;
+  #splitEnd = 0;
+  #written: AnswerBytes | null = null;
 
   constructor(label: Readonly<Record<string, unknown>>, read: AnsweredRead) {
-    this.#metadata = answerMetadata(read.plan, read.plan.vector, read.options);
-    this.#timing = answerTiming(read.startMs, read.clock);
-    const { token } = this.#metadata;
+    const { plan, options, startMs, clock } = read;
+    this.#latencyMicros = latencyMicros(startMs);
+    this.#timestamp = clock.now();
+    this.#metadata = isUsual(plan, plan.vector, options) ? null : metadataBehindTime(plan, plan.vector, options);
+    const token = this.#metadata?.["token"];
     this.headers = typeof token === "string" ? { "x-onefold-token": token } : NO_HEADERS;
     this.#label = label;
     this.#read = read;
   }
 
   get body(): Readonly<Record<string, unknown>> {
-    const { plan } = this.#read;
-    const features = answerFeatures(plan, plan.vector);
-    return { ...this.#label, features, metadata: { ...this.#timing, ...this.#metadata } };
+    const { plan, options } = this.#read;
+    const { vector } = plan;
+    const timing = { latency_ms: this.#latencyMicros / 1000, timestamp: formatMicros(this.#timestamp) };
+    const metadata = { ...timing, ...answerMetadata(plan, vector, options) };
+    return { ...this.#label, features: answerFeatures(plan, vector), metadata };
   }
 
-  jsonText(): string {
+  writeJson(out: AnswerBytes): void {
     const { plan } = this.#read;
-    const { as_of, ...others } = this.#metadata;
-    const { latency_ms, timestamp } = this.#timing;
-    this.#before = `${begun(this.#label)},"features":${featuresText(plan, plan.vector)},"metadata":{"latency_ms":`;
-    this.#after = `,${JSON.stringify(others).slice(1)}}`;
-    return this.#before + timesText(latency_ms, timestamp, as_of as string) + this.#after;
+    this.#start = out.length;
+    out.text(begun(this.#label));
+    out.all(FEATURES);
+    writeFeatures(plan, plan.vector, out);
+    out.all(METADATA);
+    this.#split = out.length;
+    writeTimes(this.#latencyMicros, this.#timestamp, plan.vector.asOf, out);
+    this.#splitEnd = out.length;
+    if (this.#metadata === null) out.all(NOTHING_MISSING);
+    else out.text(`,${JSON.stringify(this.#metadata).slice(1)}}`);
+    this.#written = out;
   }
 
-  /** After its text was made. */
   keep(asked: Asked): void {
-    const { plan, keys, reader, options } = this.#read;
-    if (!isPlain(options)) return;
-    reader.keepAnswer(asked, { plan, keys }, () => {
-      const text = this.#before + this.#after;
-      const bytes = lentBytes(text);
-      const isAscii = bytes.length === text.length;
-      const split = isAscii ? this.#before.length : Buffer.byteLength(this.#before);
-      return { bytes, split, note: isAscii ? ASCII : 0 };
-    });
+    const { reader, options } = this.#read;
+    const written = this.#written;
+    if (written === null || !isPlain(options)) return;
+    const [bytes, start, end] = [written.block, this.#start, written.length];
+    reader.keepAnswer(asked, this.#read, { bytes, start, end, split: this.#split, splitEnd: this.#splitEnd });
   }
 }
 
+const FEATURES = asciiBytes(',"features":');
+const METADATA = asciiBytes(',"metadata":{"latency_ms":');
+const TIMESTAMP = asciiBytes(',"timestamp":"');
+const AS_OF = asciiBytes('","as_of":"');
+const TIMES_END = asciiBytes('"');
+const NOTHING_MISSING = asciiBytes(',"missing_features":[]}}');
+
+function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text));
+}
+
 /** What follows `"latency_ms":`, up to and with `as_of`. */
-function timesText(latency: number, timestamp: string, asOf: string): string {
-  return `${latency},"timestamp":"${timestamp}","as_of":"${asOf}"`;
+function writeTimes(latency: number, timestamp: Micros, asOf: Micros, out: AnswerBytes): void {
+  writeThousandths(latency, out);
+  out.all(TIMESTAMP);
+  writeMicros(timestamp, out);
+  out.all(AS_OF);
+  writeMicros(asOf, out);
+  out.all(TIMES_END);
 }
 
 /** The JSON text of an object that more fields follow. */
@@ -122,7 +149,7 @@ export function vectorRouteAnswer(
 
 function settled(answer: VectorRouteAnswer): RouteAnswer {
   const { status, headers } = answer;
-  const text = answer.jsonText();
+  const text = writtenText((out) => answer.writeJson(out));
   return {
     status,
     headers,
@@ -133,21 +160,33 @@ function settled(answer: VectorRouteAnswer): RouteAnswer {
   };
 }
 
-/** The kept answer to what is asked, as it is now. The work on the request began at `startMs`. */
-export function repeatedAnswer(reader: FeatureReader, asked: Asked, startMs: number): WireAnswer | null {
-  const found = reader.findAnswer(asked);
-  if (found === null) return null;
-  const { bytes, start, split, end, note } = found;
-  const now = formatMicros(found.asOf);
-  const times = timesText(latencyMs(startMs), now, now);
-  const encoding = note === ASCII ? "latin1" : "utf8";
-  const text = bytes.toString(encoding, start, split) + times + bytes.toString(encoding, split, end);
-  return {
-    status: 200,
-    headers: NO_HEADERS,
-    contentType: JSON_TYPE,
-    text,
-    bytes: end - start + times.length,
-    code: null,
+/** A route's `repeat`: the kept answer to what is asked, as it is now. One answer is given again and again. */
+export function vectorRepeater(reader: FeatureReader): (asked: Asked, startMs: number) => WrittenAnswer | null {
+  const answer = new RepeatedAnswer();
+  return (asked, startMs) => {
+    const found = reader.findAnswer(asked);
+    if (found === null) return null;
+    answer.found = found;
+    answer.startMs = startMs;
+    return answer;
   };
+}
+
+class RepeatedAnswer implements WrittenAnswer {
+  readonly status = 200;
+  readonly headers = NO_HEADERS;
+  found: KeptAnswer | null = null;
+  /** When the work on the request began. */
+  startMs = 0;
+
+  get body(): unknown {
+    return JSON.parse(writtenText((out) => this.writeJson(out)));
+  }
+
+  writeJson(out: AnswerBytes): void {
+    const { bytes, start, split, end, asOf } = this.found!;
+    out.bytes(bytes, start, split);
+    writeTimes(latencyMicros(this.startMs), asOf, asOf, out);
+    out.bytes(bytes, split, end);
+  }
 }

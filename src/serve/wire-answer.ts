@@ -3,6 +3,7 @@
  * Both HTTP doors send exactly this.
  */
 import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { writtenText } from "./answer-bytes.ts";
 import type { RouteAnswer, WireAnswer } from "./route.ts";
 
 /** Told of every error that is the server's own fault; `request` is method and path, without its query. */
@@ -27,6 +28,7 @@ export function wireAnswer(answer: RouteAnswer): WireAnswer {
 }
 
 function jsonText(answer: RouteAnswer): string {
+  if (answer.writeJson !== undefined) return writtenText((out) => answer.writeJson!(out));
   return answer.jsonText === undefined ? JSON.stringify(answer.body) : answer.jsonText();
 }
 

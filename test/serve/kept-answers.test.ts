@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import type { Micros } from "../../src/base/micros.ts";
 import { ChangeCounts } from "../../src/ingest/change-counts.ts";
 import type { EntityKey } from "../../src/schema/entity-key.ts";
-import { type Asked, KeptAnswers, newAnswerSpace } from "../../src/serve/kept-answers.ts";
+import { type Asked, KeptAnswers, type MadeAnswer, newAnswerSpace } from "../../src/serve/kept-answers.ts";
 import type { VectorPlan } from "../../src/serve/vector-plan.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { firstSeed } from "../first-seed.ts";
@@ -44,6 +44,12 @@ const shown = (kept: KeptAnswers, asked: Asked, now: number): string | null => {
   return found === null ? null : found.bytes.toString("latin1", found.start, found.end);
 };
 
+/** Somewhere in what was written, with something in it that is left out. */
+function madeOf(answer: string, note: number, split: number): MadeAnswer {
+  const bytes = Buffer.from(`..${answer.slice(0, split)}left out${answer.slice(split)}.`, "latin1");
+  return { bytes, start: 2, end: bytes.length - 1, split: 2 + split, splitEnd: 2 + split + "left out".length, note };
+}
+
 function keep(
   kept: KeptAnswers,
   { plan }: World,
@@ -51,8 +57,8 @@ function keep(
   answer: string,
   until = Number.POSITIVE_INFINITY,
 ): void {
-  const read = { plan, keys: [text as EntityKey], asOf: at(1), until, note: 7, split: 2 };
-  kept.keep(askedFor(spaces[0]!, text), read, Buffer.from(answer, "latin1"));
+  const read = { plan, keys: [text as EntityKey], asOf: at(1), until };
+  kept.keep(askedFor(spaces[0]!, text), read, madeOf(answer, 7, 2));
 }
 
 describe("kept answers", () => {
@@ -73,8 +79,8 @@ describe("kept answers", () => {
             const world = random.pick(worlds);
             const answer = "x".repeat(random.integer(0, 200)) + step;
             const until = random.oneIn(3) ? now + random.integer(0, 30) : Number.POSITIVE_INFINITY;
-            const read = { plan: world.plan, keys: [key as EntityKey], asOf: at(now), until, note: step, split: 1 };
-            kept.keep(askedFor(space, key), read, Buffer.from(answer, "latin1"));
+            const read = { plan: world.plan, keys: [key as EntityKey], asOf: at(now), until };
+            kept.keep(askedFor(space, key), read, madeOf(answer, step, random.integer(0, answer.length)));
             if (until > now) model.set(id, { answer, world, from: now, until });
             break;
           }

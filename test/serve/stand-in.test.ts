@@ -103,7 +103,7 @@ describe("a service", () => {
     const plan = reader.servicePlan("delay");
     const asked = { space: 0, text: "asked", start: 0, end: 5 };
     reader.read(plan, ["JFK"] as never);
-    reader.keepAnswer(asked, { plan, keys: ["JFK"] as never }, () => ({ bytes: new Uint8Array([9]) }));
+    reader.keepAnswer(asked, { plan, keys: ["JFK"] as never }, { bytes: Buffer.from("9"), start: 0, end: 1 });
     expect(reader.findAnswer(asked)).toBeNull();
   });
 });

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { writtenText } from "../../src/serve/answer-bytes.ts";
 import { serviceKeys } from "../../src/serve/entity-input.ts";
 import { createFeatureReader } from "../../src/serve/feature-reader.ts";
 import type { RouteAnswer } from "../../src/serve/route.ts";
@@ -24,7 +25,7 @@ it("a vector's answer says the same as data and as text", async () => {
           startMs: performance.now(),
           clock: world.clock,
         }) as RouteAnswer;
-        expect(answer.jsonText!()).toBe(JSON.stringify(answer.body));
+        expect(writtenText((out) => answer.writeJson!(out))).toBe(JSON.stringify(answer.body));
         expect(Object.keys(answer.headers ?? {})).toEqual(token ? ["x-onefold-token"] : []);
       }
     }

@@ -13,11 +13,12 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { parseWideJson } from "../../schema/json-text.ts";
+import { AnswerBytes, connectionBlocks, type LentBytes } from "../answer-bytes.ts";
 import type { BehindReads } from "../behind-reads.ts";
 import { refuseBytes } from "../refuse-bytes.ts";
 import { bodyText } from "../request-body.ts";
-import type { LentBytes, Route, RouteAnswer, WireAnswer } from "../route.ts";
-import { type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
+import type { Route, RouteAnswer, WireAnswer, WrittenAnswer } from "../route.ts";
+import { NO_HEADERS, type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
 import type { AnswerWriter } from "./answer-writer.ts";
 import type { HotHead, HotRoutes } from "./hot-routes.ts";
 import { HEAD_BYTES_MAX, mayBecomeRequestHead } from "./request-head.ts";
@@ -65,8 +66,7 @@ export class FastConnection {
   /** With fewer unread bytes than these there is no use in looking at them again. */
   #bytesWanted = 0;
   /** Answers to be written at the end of the turn. */
-  #out = "";
-  #outIsAscii = true;
+  readonly #out = new AnswerBytes(connectionBlocks);
   /** Whether they will be sent behind the reads of this turn. */
   #isSendDue = false;
   /** The body being answered, where its answer may be kept; nothing where `end` is -1. */
@@ -218,7 +218,7 @@ export class FastConnection {
     const { isClosing, behindReads } = this.#context;
     const isLong = this.#out.length > SHORT_LENGTH_MAX;
     if (!this.#isReading() || isLong || isClosing) this.#flush();
-    else if (this.#out !== "" && !this.#isSendDue) {
+    else if (this.#out.length > 0 && !this.#isSendDue) {
       this.#isSendDue = true;
       behindReads.add(this);
     }
@@ -253,7 +253,7 @@ export class FastConnection {
     const startMs = performance.now();
     const answer = route.repeat(asked, startMs);
     if (answer === null) return false;
-    this.#put(route, startMs, answer);
+    this.#write(head, startMs, answer);
     return true;
   }
 
@@ -266,11 +266,12 @@ export class FastConnection {
     } catch (thrown) {
       return this.#put(route, startMs, this.#errorAnswer(head, thrown));
     }
+    if (isWritten(answer)) {
+      this.#write(head, startMs, answer);
+      return;
+    }
     if (!(answer instanceof Promise)) {
-      const wired = this.#serialize(head, answer);
-      this.#put(route, startMs, wired);
-      // One that could not be written became an error.
-      if (this.#asked.end >= 0 && wired.code === null) answer.keep?.(this.#asked);
+      this.#put(route, startMs, this.#serialize(head, answer));
       return;
     }
     this.#enter("busy");
@@ -299,30 +300,40 @@ export class FastConnection {
     return wireError(thrown, this.#context.onError, `${head.hot.route.method} ${head.path}`);
   }
 
+  /** Puts an answer that writes itself, or why it could not, and keeps it where it may be. */
+  #write(head: HotHead, startMs: number, answer: WrittenAnswer): void {
+    const { route } = head.hot;
+    const out = this.#out;
+    const { writer, isClosing } = this.#context;
+    const from = out.length;
+    try {
+      answer.writeJson(out);
+    } catch (thrown) {
+      out.cut(from);
+      return this.#put(route, startMs, this.#errorAnswer(head, thrown));
+    }
+    if (this.#asked.end >= 0) answer.keep?.(this.#asked);
+    writer.insertHead(out, from, answer.headers ?? NO_HEADERS, isClosing);
+    tell(route, startMs, answer.status, null);
+  }
+
   #put(route: Route, startMs: number, answer: WireAnswer): void {
     const { text, encoded } = answer;
-    const bodyBytes = encoded?.bytes.length ?? answer.bytes ?? Buffer.byteLength(text);
-    this.#out += this.#context.writer.write(answer, bodyBytes, this.#context.isClosing);
-    if (encoded === undefined) this.#outIsAscii &&= bodyBytes === text.length;
+    const { writer, isClosing, behindReads } = this.#context;
+    const bodyBytes = encoded?.bytes.length ?? Buffer.byteLength(text);
+    this.#out.text(writer.head(answer, bodyBytes, isClosing));
+    if (encoded === undefined) this.#out.text(text);
     else {
-      this.#write(encoded);
-      if (bodyBytes > SHORT_LENGTH_MAX) this.#context.behindReads.sendWaiting();
+      this.#sendWith(encoded);
+      if (bodyBytes > SHORT_LENGTH_MAX) behindReads.sendWaiting();
     }
-    if (diagnostics.answered.hasSubscribers) {
-      diagnostics.answered.publish({
-        method: route.method,
-        route: route.path,
-        status: answer.status,
-        code: answer.code,
-        durationMs: performance.now() - startMs,
-      });
-    }
+    tell(route, startMs, answer.status, answer.code);
   }
 
   /** Writes the answers put together so far: once for all that came together, for a write costs more than most answers. */
   #flush(): void {
     const socket = this.#socket;
-    if (this.#out !== "") this.#write();
+    this.#out.sendTo(socket);
     // More than the kernel takes: nothing more is read, so nothing more is answered, until it has gone.
     if (socket.writableNeedDrain && socket.writableLength > 0 && this.#phase !== "busy") {
       this.#enter("blocked");
@@ -333,18 +344,17 @@ export class FastConnection {
   }
 
   /** What was put together so far, and these bytes behind it, in one go. */
-  #write(behind?: LentBytes): void {
+  #sendWith(behind: LentBytes): void {
     const socket = this.#socket;
-    if (behind !== undefined) socket.cork();
-    // What is all ASCII is the same in latin1, which is written without a conversion.
-    socket.write(this.#out, this.#outIsAscii ? "latin1" : "utf8");
-    this.#out = "";
-    this.#outIsAscii = true;
-    if (behind === undefined) return;
+    const before = this.#out.lend();
+    socket.cork();
+    socket.write(before.bytes);
     socket.write(behind.bytes);
     socket.uncork();
     // Else what the kernel did not take is still to be sent from there.
-    if (socket.writableLength === 0) behind.giveBack();
+    if (socket.writableLength > 0) return;
+    before.giveBack();
+    behind.giveBack();
   }
 
   #handOver(bytes: Buffer, start: number): void {
@@ -380,6 +390,15 @@ export class FastConnection {
     this.#phase = phase;
     this.#sinceMs = this.#context.nowMs;
   }
+}
+
+function isWritten(answer: RouteAnswer | Promise<RouteAnswer>): answer is WrittenAnswer {
+  return (answer as RouteAnswer).writeJson !== undefined;
+}
+
+function tell({ method, path }: Route, startMs: number, status: number, code: WireAnswer["code"]): void {
+  if (!diagnostics.answered.hasSubscribers) return;
+  diagnostics.answered.publish({ method, route: path, status, code, durationMs: performance.now() - startMs });
 }
 
 function parseJson({ reads }: Route, body: string | Buffer): unknown {

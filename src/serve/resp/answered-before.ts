@@ -50,7 +50,7 @@ export class AnsweredBefore {
       this.#from = this.#out.length;
       return false;
     }
-    this.#out.bytes(found.bytes, found.start, found.end);
+    this.#out.written.bytes(found.bytes, found.start, found.end);
     this.#parser.skipTo(asked.end);
     const name = this.#house.commandNames[found.note]!;
     commandCounts.set(name, (commandCounts.get(name) ?? 0) + 1);
@@ -61,9 +61,9 @@ export class AnsweredBefore {
   keep(plan: VectorPlan, keys: readonly EntityKey[], name: string): void {
     if (this.#asked.end < 0) return;
     const { door, commandNames } = this.#house;
-    door.reader.keepAnswer(this.#asked, { plan, keys }, () => {
-      return { bytes: this.#out.since(this.#from), note: commandNames.indexOf(name) };
-    });
+    const { block: bytes, length: end } = this.#out.written;
+    const made = { bytes, start: this.#from, end, note: commandNames.indexOf(name) };
+    door.reader.keepAnswer(this.#asked, { plan, keys }, made);
   }
 
   /** What is carried out next is none of the requests that can be kept, or its bytes are not known. */

@@ -12,7 +12,8 @@ import { parseJsonText } from "../../schema/json-text.ts";
 import { requestRow } from "../../vector/request-row.ts";
 import { serviceKeys } from "../entity-input.ts";
 import { pushBody } from "../event-routes.ts";
-import { featuresText } from "../features-text.ts";
+import { type AnswerBytes, writtenText } from "../answer-bytes.ts";
+import { writeFeatures } from "../features-bytes.ts";
 import { chosenOf, type ChosenVector } from "../experiment-plan.ts";
 import type { FetchedStates } from "../ports.ts";
 import { answerMetadata, type AnswerOptions } from "../vector-answer.ts";
@@ -66,7 +67,7 @@ async function runVectors(args: readonly string[], call: Call): Promise<void> {
       await setImmediate();
     }
     try {
-      call.out.text(answerText(asked(i), call, states));
+      call.out.text(writtenText((out) => writeAnswer(asked(i), call, states, out)));
     } catch (error) {
       call.failAsJson(error, "fvectors");
     }
@@ -88,14 +89,21 @@ function askedVector(service: string, json: string, { door }: Call): AskedVector
   return { ...chosen, options };
 }
 
-function answerText(asked: AskedVector, { door, session }: Call, states: FetchedStates | null): string {
+function writeAnswer(
+  asked: AskedVector,
+  { door, session }: Call,
+  states: FetchedStates | null,
+  out: AnswerBytes,
+): void {
   const { plan, keys, request, exposure } = asked;
   const of = exposure === undefined ? {} : { exposure };
   const options = { ...asked.options, ...of };
   const given = { request, consumer: session.name, ...of, ...(states === null ? {} : { states }) };
   const vector = door.reader.read(plan, keys, given);
   const about = answerMetadata(plan, vector, options);
-  return `{"features":${featuresText(plan, vector)},"metadata":${JSON.stringify(about)}}`;
+  out.text('{"features":');
+  writeFeatures(plan, vector, out);
+  out.text(`,"metadata":${JSON.stringify(about)}}`);
 }
 
 /** The body of `POST /services/{name}/vector`. */

@@ -4,14 +4,12 @@
 import type { BehindReads } from "../behind-reads.ts";
 import type { BytesUnderWay } from "../request-body.ts";
 import type { Door } from "./command.ts";
-import type { SpareBuffers } from "./reply-writer.ts";
 import type { RequestLimits } from "./request-parser.ts";
 
 export interface ConnectionHouse {
   readonly door: Door;
   readonly limits: RequestLimits;
   readonly underWay: BytesUnderWay;
-  readonly spare: SpareBuffers;
   readonly behindReads: BehindReads;
   /** Requests carried out, by the command's name; those of unknown commands under an empty one. */
   readonly commandCounts: Map<string, number>;

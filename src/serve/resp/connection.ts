@@ -57,7 +57,7 @@ export class Connection {
     this.#socket = socket;
     this.#house = house;
     this.#parser = new RequestParser(house.limits, house.underWay);
-    this.#out = new ReplyWriter(house.spare);
+    this.#out = new ReplyWriter();
     this.session = { id, isAuthenticated: house.door.password === null, name: "", isEnding: false };
     this.#before = new AnsweredBefore(house, this.session, this.#parser, this.#out);
     this.#call = {
@@ -252,12 +252,7 @@ export class Connection {
   }
 
   #send(): void {
-    this.#out.flush((bytes) => {
-      if (!this.#socket.writable) return true;
-      this.#socket.write(bytes);
-      // What is still to be written is in these very bytes.
-      return this.#socket.writableLength === 0;
-    });
+    this.#out.written.sendTo(this.#socket);
   }
 
   /** Those who wait behind the reads do not wait for another one as long. */

@@ -276,10 +276,12 @@ function answerElement(chosen: ChosenVector, call: Call, states: FetchedStates |
   }
   const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys, consumer);
   const found = asked === null ? null : reader.findAnswer(asked);
-  if (found !== null) return out.bytes(found.bytes, found.start, found.end);
+  if (found !== null) return out.written.bytes(found.bytes, found.start, found.end);
   const from = out.length;
   out.raw(formatVector(plan, reader.read(plan, keys, options), out.protocol));
-  if (asked !== null) reader.keepAnswer(asked, { plan, keys }, () => ({ bytes: out.since(from) }));
+  if (asked === null) return;
+  const { block: bytes, length: end } = out.written;
+  reader.keepAnswer(asked, { plan, keys }, { bytes, start: from, end });
 }
 
 /** One object for all, or a list with one for each: what is wrong with one of a list is its vector's error alone. */

@@ -7,6 +7,7 @@
  * | nothing | nil bulk string              | null        |
  * | map     | array of names and values    | map         |
  */
+import { AnswerBytes, connectionBlocks } from "../answer-bytes.ts";
 import { encodeText } from "./byte-string.ts";
 
 export type Protocol = 2 | 3;
@@ -14,67 +15,19 @@ export type Protocol = 2 | 3;
 /** What can be replied: text, whole numbers, null, lists and maps of these. */
 export type Reply = string | number | null | readonly Reply[] | ReadonlyMap<string, Reply>;
 
-const FIRST_BYTES = 16 * 1024;
-/** A buffer larger than this is not kept for later replies. */
-const SPARE_BYTES_MAX = 1024 * 1024;
-/** As many as connections wait at a time until their replies are sent. */
-const SPARES_MAX = 16;
-
-/** Buffers that wait for the next connections that have something to say: an idle connection has none. */
-export class SpareBuffers {
-  readonly #spares: Buffer[] = [];
-
-  take(): Buffer {
-    return this.#spares.pop() ?? Buffer.allocUnsafeSlow(FIRST_BYTES);
-  }
-
-  giveBack(buffer: Buffer): void {
-    if (buffer.length <= SPARE_BYTES_MAX && this.#spares.length < SPARES_MAX) this.#spares.push(buffer);
-  }
-}
-
-const NOTHING = new Uint8Array(0);
-
 export class ReplyWriter {
   protocol: Protocol = 2;
-  readonly #spare: SpareBuffers;
-  #buffer: Buffer | null = null;
-  #length = 0;
+  /** All that was written: for replies that are formatted already, and for who keeps them. */
+  readonly written: AnswerBytes = new AnswerBytes(connectionBlocks);
 
-  constructor(spare: SpareBuffers) {
-    this.#spare = spare;
-  }
-
-  /** Bytes written and not taken yet. */
+  /** Bytes written and not sent yet. */
   get length(): number {
-    return this.#length;
+    return this.written.length;
   }
 
-  /** Hands all that was written to `send`, which says whether the bytes were copied and may be written over. */
-  flush(send: (bytes: Uint8Array) => boolean): void {
-    if (this.#buffer === null || this.#length === 0) return;
-    const buffer = this.#buffer;
-    const bytes = buffer.subarray(0, this.#length);
-    this.#buffer = null;
-    this.#length = 0;
-    if (send(bytes)) this.#spare.giveBack(buffer);
-  }
-
-  /** A byte string as it is: replies that are formatted already. */
+  /** A byte string as it is. */
   raw(bytes: string): void {
-    const buffer = this.#room(bytes.length);
-    this.#length += buffer.write(bytes, this.#length, "latin1");
-  }
-
-  /** Bytes of a buffer as they are. */
-  bytes(from: Buffer, start: number, end: number): void {
-    const buffer = this.#room(end - start);
-    this.#length += from.copy(buffer, this.#length, start, end);
-  }
-
-  /** What was written since the length was `from`: good until more is written or sent. */
-  since(from: number): Uint8Array {
-    return this.#buffer === null ? NOTHING : this.#buffer.subarray(from, this.#length);
+    this.written.latin1(bytes);
   }
 
   /** A status: one line, such as `OK`. */
@@ -95,9 +48,9 @@ export class ReplyWriter {
   /** A bulk string of so many bytes, to be filled in at once. */
   reserveBulk(bytes: number): DataView {
     this.raw(`$${bytes}\r\n`);
-    const buffer = this.#room(bytes + 2);
-    const view = new DataView(buffer.buffer, buffer.byteOffset + this.#length, bytes);
-    this.#length += bytes;
+    const block = this.written.room(bytes + 2);
+    const view = new DataView(block.buffer, block.byteOffset + this.length, bytes);
+    this.written.wrote(bytes);
     this.raw("\r\n");
     return view;
   }
@@ -122,16 +75,6 @@ export class ReplyWriter {
       this.array(list.length);
       for (const each of list) this.reply(each);
     }
-  }
-
-  #room(bytes: number): Buffer {
-    const buffer = (this.#buffer ??= this.#spare.take());
-    const needed = this.#length + bytes;
-    if (needed <= buffer.length) return buffer;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * buffer.length));
-    buffer.copy(grown, 0, 0, this.#length);
-    this.#buffer = grown;
-    return grown;
   }
 }
 

@@ -17,7 +17,6 @@ import { connectionCommands } from "./connection-commands.ts";
 import { featureCommands } from "./feature-commands.ts";
 import { createPassword } from "./password.ts";
 import { pushCommand } from "./push-command.ts";
-import { SpareBuffers } from "./reply-writer.ts";
 import type { RequestLimits } from "./request-parser.ts";
 import { serverCommands } from "./server-commands.ts";
 
@@ -85,7 +84,6 @@ export async function openRespServer(
     door,
     limits: LIMITS,
     underWay: new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX),
-    spare: new SpareBuffers(),
     behindReads,
     commandCounts,
     commandNames: [...door.commands.keys()],

@@ -221,7 +221,7 @@ describe("short answers", () => {
     const { write } = Socket.prototype;
     Socket.prototype.write = function (this: Socket, ...args: Parameters<Socket["write"]>) {
       if (this.localPort === port && this.remotePort === short.socket.localPort) events.push("sent");
-      else if (this.localPort === port && typeof args[0] !== "string") events.push("long");
+      else if (this.localPort === port && (args[0] as Buffer).length > 4096) events.push("long");
       return write.apply(this, args);
     } as Socket["write"];
     diagnostics.answered.subscribe(listen);
