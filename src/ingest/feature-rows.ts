@@ -46,7 +46,9 @@ export class FeatureRows {
   /** Entities changed in the open minute, and those of closed minutes whose rows are not read yet. */
   #open = new Set<EntityKey>();
   #openMinute = Number.NEGATIVE_INFINITY;
-  readonly #due = new Map<EntityKey, number>();
+  /** The latter by their minute; no entity is in two of them. Closing a minute moves no entity, however many there are. */
+  readonly #due = new Map<number, Set<EntityKey>>();
+  #dueCount = 0;
   /** Notes found in the store: of the open minute or closed ones, which the next minute told will decide. */
   #found: ReadonlyMap<EntityKey, number>;
   readonly #notes: MinuteNotes;
@@ -68,25 +70,28 @@ export class FeatureRows {
 
   /** Rows of closed minutes not read yet. */
   get dueCount(): number {
-    return this.#due.size;
+    return this.#dueCount;
   }
 
   /** Whether rows of closed minutes are not read yet, or read and not written. */
   get hasRowsToWrite(): boolean {
-    return this.#due.size > 0 || this.#rows.length > 0;
+    return this.#dueCount > 0 || this.#rows.length > 0;
   }
 
   get hasWrites(): boolean {
-    return this.#notes.hasWrites || this.#rows.length > 0 || this.#due.size > 0;
+    return this.#notes.hasWrites || this.#rows.length > 0 || this.#dueCount > 0;
   }
 
   /** To be called before an event of `key` known at `knownTime` is folded. */
   beforeFold(key: EntityKey, knownTime: number): void {
     const minute = minuteOf(knownTime);
     if (minute > this.#openMinute) this.#openNext(minute);
-    if (this.#due.size === 0) return;
-    const due = this.#due.get(key);
-    if (due !== undefined) this.#capture(key, due);
+    if (this.#dueCount === 0) return;
+    for (const [due, keys] of this.#due) {
+      if (!keys.has(key)) continue;
+      this.#capture(key, due, keys);
+      return;
+    }
   }
 
   /** The minute that entities are noted for. */
@@ -114,9 +119,11 @@ export class FeatureRows {
   /** Reads up to `rowsMax` rows of closed minutes. */
   captureDue(rowsMax: number): void {
     let left = rowsMax;
-    for (const [key, minute] of this.#due) {
-      if (left-- <= 0) return;
-      this.#capture(key, minute);
+    for (const [minute, keys] of this.#due) {
+      for (const key of keys) {
+        if (left-- <= 0) return;
+        this.#capture(key, minute, keys);
+      }
     }
   }
 
@@ -131,18 +138,30 @@ export class FeatureRows {
   }
 
   #openNext(minute: number): void {
-    for (const key of this.#open) this.#due.set(key, this.#openMinute);
-    this.#open = new Set();
+    if (this.#open.size > 0) {
+      this.#due.set(this.#openMinute, this.#open);
+      this.#dueCount += this.#open.size;
+      this.#open = new Set();
+    }
     this.#openMinute = minute;
     for (const [key, noted] of this.#found) {
-      if (noted < minute) this.#due.set(key, noted);
+      if (noted < minute) this.#addDue(key, noted);
       else this.#open.add(key);
     }
     this.#found = new Map();
   }
 
-  #capture(key: EntityKey, minute: number): void {
-    this.#due.delete(key);
+  #addDue(key: EntityKey, minute: number): void {
+    const keys = this.#due.get(minute);
+    if (keys === undefined) this.#due.set(minute, new Set([key]));
+    else keys.add(key);
+    this.#dueCount++;
+  }
+
+  #capture(key: EntityKey, minute: number, due: Set<EntityKey>): void {
+    due.delete(key);
+    if (due.size === 0) this.#due.delete(minute);
+    this.#dueCount--;
     this.#notes.read(key, minute);
     const state = this.#options.state(key);
     if (state === null) return;
