@@ -1,8 +1,8 @@
 /** `onefold serve` with both doors, as a process of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFile, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, mkdtemp, readdir, rm } from "node:fs/promises";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "redis";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -47,6 +47,15 @@ describe("onefold serve", () => {
     const { features } = (await response.json()) as { features: unknown };
     expect(JSON.parse(await redis.sendCommand(["FGETJSON", "fraud", "ada"]))).toEqual(features);
     await redis.close();
+
+    // Of threads on the core of the one that answers, it comes first.
+    const threads = (await readdir(`/proc/${child.pid}/task`)).map(Number);
+    expect(threads.length).toBeGreaterThan(4);
+    const own = getPriority(child.pid);
+    const isBehind = (thread: number): boolean => getPriority(thread) === Math.min(19, own + 10);
+    await expect
+      .poll(() => threads.filter((thread) => thread !== child.pid && !isBehind(thread)), { timeout: 60_000 })
+      .toEqual([]);
 
     const ended = once(child, "close");
     child.kill("SIGINT");

@@ -1,5 +1,6 @@
 /** `onefold serve-worker`: one of the processes that `onefold serve --workers` starts; not meant to be typed. */
 import { Command } from "commander";
+import { helpersYield } from "../helper-threads.ts";
 import { printServerError } from "../output.ts";
 import { hasDefinitions, requireDefinitions, type StandardOptions, withStandardOptions } from "../standard-options.ts";
 
@@ -8,6 +9,7 @@ export function serveWorkerCommand(): Command {
     .description("a process of `serve --workers`, which starts it")
     .action(async (options: StandardOptions) => {
       const { serveAsWorker } = await import("../../platform/workers/serve-worker.ts");
+      helpersYield();
       await serveAsWorker({
         definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
         onError: (error, request) => printServerError(error, request, { debug: options.debug === true }),

@@ -9,6 +9,7 @@ import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type OtlpCommandOptions, sendMetrics, withOtlpOptions } from "../otlp-options.ts";
+import { helpersYield } from "../helper-threads.ts";
 import { parseAmount, parseCount, parseInterval, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
 import { programPath } from "../program-path.ts";
@@ -167,6 +168,7 @@ export function serveCommand(): Command {
         let failure: OnefoldError | null;
         try {
           const stopped = nextStopSignal().then(() => null);
+          helpersYield();
           const { urls } = serving;
           const differing = unapplied === null ? {} : { unapplied };
           output.result({ ...urls, data: options.data, warnings, ...differing }, () => {

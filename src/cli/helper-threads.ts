@@ -1,0 +1,43 @@
+/**
+ * A server's other threads make way for the one that answers, where they share a core: the garbage collector's and the
+ * compiler's helpers, the file system's, the batch engine's. Of equal priority, each that is at work keeps the one that
+ * answers waiting for its turn of the core, which is milliseconds.
+ */
+import { readdirSync } from "node:fs";
+import { constants, getPriority, setPriority } from "node:os";
+
+const FOLDER = "/proc/self/task";
+/** Threads are started whenever there is work for them, at the priority of the one that answers. */
+const LOOK_AGAIN_MS = 5000;
+
+/**
+ * From now on, until the process ends. Not the lowest priority: while the one that answers is never idle they have a
+ * tenth of a core, as what they compile and write is waited for. Does nothing where the system has no priorities of
+ * threads.
+ */
+export function helpersYield(): void {
+  if (process.platform !== "linux") return;
+  const seen = new Set<string>();
+  const lookForNew = (): void => {
+    const own = getPriority();
+    const priority = Math.min(constants.priority.PRIORITY_LOW, own + constants.priority.PRIORITY_BELOW_NORMAL);
+    const present = readdirSync(FOLDER);
+    for (const thread of present) {
+      if (seen.has(thread) || Number(thread) === process.pid) continue;
+      seen.add(thread);
+      lower(Number(thread), priority);
+    }
+    // Its number may become another's.
+    for (const thread of seen) if (!present.includes(thread)) seen.delete(thread);
+  };
+  lookForNew();
+  setInterval(lookForNew, LOOK_AGAIN_MS).unref();
+}
+
+function lower(thread: number, priority: number): void {
+  try {
+    if (getPriority(thread) < priority) setPriority(thread, priority);
+  } catch {
+    // It has ended, or the system does not allow it: then it goes on as it was.
+  }
+}
