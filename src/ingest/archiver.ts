@@ -9,16 +9,20 @@
  */
 import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
-import type { FeatureRowTable } from "../offline-store/feature-rows.ts";
+import type { FeatureRow, FeatureRowTable } from "../offline-store/feature-rows.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
-import { nextOutboxBatch, type OutboxBatch } from "./feature-rows.ts";
+import { nextOutboxBatch, type OutboxBatch, outboxRows } from "./feature-rows.ts";
 import type { SourcePipeline } from "./source-pipeline.ts";
 import { readStoredView } from "./stored-view.ts";
+import { nextTurn } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
 const INTERVAL_MS = 5000;
 const EVENTS_PER_COMMIT = 50_000;
-const ROWS_PER_COMMIT = 50_000;
+/** Of the outbox: some ten thousand feature rows. */
+const BYTES_PER_COMMIT = 4 * 1024 * 1024;
+/** Batches of the outbox looked up before other work gets its turn. */
+const BATCHES_PER_TURN = 16;
 
 export interface ArchiverOptions {
   readonly pipeline: SourcePipeline;
@@ -129,26 +133,39 @@ export class Archiver {
     let committed = -1;
     let moved = 0;
     for (;;) {
-      const batches: OutboxBatch[] = [];
-      let rows = 0;
-      while (rows < ROWS_PER_COMMIT) {
-        const batch = await nextOutboxBatch(store, runner.name, runner.view.fold, keyTypes, batches.at(-1)?.metaName);
-        if (batch === null || batch.sequence >= endSequence) break;
-        batches.push(batch);
-        rows += batch.rows.length;
-      }
+      const batches = await this.#outboxBatches(runner, endSequence);
       if (batches.length === 0) return moved;
       if (table === null) {
         table = await rowTable(runner);
         committed = await table.lastSequence();
       }
-      const fresh = batches.filter((batch) => batch.sequence > committed).flatMap((batch) => batch.rows);
-      if (fresh.length > 0) await table.append(fresh, batches.at(-1)!.sequence);
+      const fresh = batches.filter(({ sequence }) => sequence > committed);
+      function* rows(): IterableIterator<readonly FeatureRow[]> {
+        for (const batch of fresh) {
+          for (const some of outboxRows(batch, runner.view.fold, keyTypes)) {
+            moved += some.length;
+            yield some;
+          }
+        }
+      }
+      if (fresh.length > 0) await table.append(rows(), batches.at(-1)!.sequence);
       await store.commitAlone(
         [],
         batches.map(({ metaName }) => ({ name: metaName, bytes: null })),
       );
-      moved += fresh.length;
     }
+  }
+
+  /** The first of those with smaller sequences, as many as go into one commit. */
+  async #outboxBatches(runner: ViewRunner, endSequence: number): Promise<OutboxBatch[]> {
+    const batches: OutboxBatch[] = [];
+    for (let bytes = 0; bytes < BYTES_PER_COMMIT;) {
+      const batch = nextOutboxBatch(this.#options.store, runner.name, batches.at(-1)?.metaName);
+      if (batch === null || batch.sequence >= endSequence) break;
+      batches.push(batch);
+      bytes += batch.bytes.length;
+      if (batches.length % BATCHES_PER_TURN === 0) await nextTurn();
+    }
+    return batches;
   }
 }

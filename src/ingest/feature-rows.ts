@@ -18,10 +18,9 @@ import { decodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import { createRowCodec, type RowCodec } from "../schema/row-codec.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import { MinuteNotes } from "./minute-notes.ts";
-import { nextTurn } from "./turns.ts";
 
-/** Rows decoded before other work gets its turn. */
-const ROWS_PER_TURN = 500;
+/** Rows of the outbox that are handed over at a time: a part of a millisecond's work. */
+const ROWS_AT_A_TIME = 128;
 
 export function minuteOf(knownTime: number): Micros {
   return (Math.floor(knownTime / MICROS_PER_MINUTE) * MICROS_PER_MINUTE) as Micros;
@@ -170,27 +169,30 @@ export class FeatureRows {
   }
 }
 
-/** One batch of rows waiting to be written offline. */
+/** One batch of rows waiting to be written offline, as bytes: a busy minute has a row for each entity of each view. */
 export interface OutboxBatch {
   readonly sequence: number;
   readonly metaName: string;
-  readonly rows: readonly FeatureRow[];
+  readonly bytes: Uint8Array;
 }
 
 /** The first batch of a view that stands in the store's outbox behind the one whose meta is `after`; null for none. */
-export async function nextOutboxBatch(
-  store: LocalOnlineStore,
-  view: string,
-  fold: ViewFold,
-  keyTypes: readonly ValueType[],
-  after?: string,
-): Promise<OutboxBatch | null> {
-  // Looked up at once: what is in the store changes from turn to turn.
+export function nextOutboxBatch(store: LocalOnlineStore, view: string, after?: string): OutboxBatch | null {
   const [first] = store.scanMeta(outboxPrefix(view), after);
   if (first === undefined) return null;
+  const { name, bytes } = first;
+  return { sequence: Number(name.slice(outboxPrefix(view).length)), metaName: name, bytes };
+}
+
+/** The rows of a batch, some at a time. */
+export function* outboxRows(
+  { bytes }: OutboxBatch,
+  fold: ViewFold,
+  keyTypes: readonly ValueType[],
+): IterableIterator<readonly FeatureRow[]> {
   const codec = rowCodec(fold);
-  const rows: FeatureRow[] = [];
-  for (const reader = new ByteReader(first.bytes); !reader.atEnd;) {
+  let rows: FeatureRow[] = [];
+  for (const reader = new ByteReader(bytes); !reader.atEnd;) {
     const [key, minute, epoch, ...values] = codec.decode(reader);
     rows.push({
       key: decodeEntityKey(key as string, keyTypes),
@@ -198,10 +200,11 @@ export async function nextOutboxBatch(
       epoch: epoch as number,
       values: values as Value[],
     });
-    // A busy minute has a row for each entity of each view.
-    if (rows.length % ROWS_PER_TURN === 0) await nextTurn();
+    if (rows.length < ROWS_AT_A_TIME) continue;
+    yield rows;
+    rows = [];
   }
-  return { sequence: Number(first.name.slice(outboxPrefix(view).length)), metaName: first.name, rows };
+  if (rows.length > 0) yield rows;
 }
 
 function rowCodec(fold: ViewFold): RowCodec {

@@ -33,7 +33,7 @@ const SEGMENT_BYTES_MAX = 32 * 1024 * 1024;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 const READ_BATCH_EVENTS = 1000;
 /** Rows encoded before other work gets its turn. */
-const ROWS_PER_TURN = 2000;
+export const ROWS_PER_TURN_MAX = 2000;
 /** A place is remembered for every so many bytes of a segment. */
 const INDEX_STEP_BYTES = 256 * 1024;
 
@@ -127,7 +127,7 @@ export class FileEventLog implements EventLog {
   async append(rows: readonly CheckedRow[], now: Micros): Promise<readonly LogEvent[]> {
     this.#refuseIfStopped();
     if (rows.length === 0) return [];
-    if (rows.length > ROWS_PER_TURN) return this.#appendInTurns(rows, now);
+    if (rows.length > ROWS_PER_TURN_MAX) return this.#appendInTurns(rows, now);
     const knownTime = Math.max(now, this.#lastKnownTime) as Micros;
     const group = this.#openGroup();
     const lengthBefore = group.writer.length;
@@ -153,7 +153,7 @@ export class FileEventLog implements EventLog {
     writer.skip(FRAME_HEADER_BYTES);
     const places: number[] = [];
     for (const [i, row] of rows.entries()) {
-      if (i > 0 && i % ROWS_PER_TURN === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (i > 0 && i % ROWS_PER_TURN_MAX === 0) await new Promise<void>((resolve) => setImmediate(resolve));
       places.push(writer.length);
       try {
         writeEvent(row, 0, this.#codec, writer);

@@ -10,7 +10,7 @@ import { reasonOf } from "./expectations.ts";
 import type { RowFaults, RowNames, RowOutcome } from "./pipeline.ts";
 
 /** Rows checked before other work gets its turn. */
-const ROWS_PER_TURN = 2000;
+const ROWS_PER_TURN = 500;
 
 export interface PushIntake {
   /** One a row: duplicates are settled, the rest null. */

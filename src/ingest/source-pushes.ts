@@ -10,14 +10,17 @@ import { type PendingLimits, refuseBeyond } from "./backpressure.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Door } from "./door.ts";
 import type { EventIds } from "./event-ids.ts";
-import type { FileEventLog } from "./file-event-log.ts";
+import { type FileEventLog, ROWS_PER_TURN_MAX } from "./file-event-log.ts";
 import type { FoldQueue } from "./fold-queue.ts";
 import type { PushResult, RowFaults, RowNames } from "./pipeline.ts";
 import { takeIn } from "./push-intake.ts";
 import { pushInParts } from "./push-parts.ts";
 import { pushResult } from "./push-result.ts";
 import { Timeliness } from "./timeliness.ts";
-import { deferred } from "./turns.ts";
+import { deferred, turnBehindOthers } from "./turns.ts";
+
+/** What has more rows is taken in in a turn of its own: reading such a push was one already. */
+const ROWS_AT_ONCE = 64;
 
 export interface SourcePushesOptions {
   readonly source: SourceDefinition;
@@ -41,6 +44,8 @@ export class SourcePushes {
   lastEventAt: number;
   #pendingRows = 0;
   #closing = false;
+  /** Settles once the pushes before have their places in the log; null where none waits for its turn. */
+  #before: Promise<unknown> | null = null;
 
   constructor(options: SourcePushesOptions, lastEventAt: number) {
     this.#options = options;
@@ -99,18 +104,21 @@ export class SourcePushes {
   ): Promise<PushResult> {
     const { promise: durable, resolve: nowDurable, reject: neverDurable } = deferred();
     const beganMs = diagnostics.durable.hasSubscribers ? performance.now() : 0;
-    const intake = await takeIn(rows, {
-      door: this.#options.door(),
-      ids: this.#options.ids,
-      clock: this.#options.clock,
-      faults,
-      ...names,
-      lastKnownTime: () => this.#options.log.lastKnownTime,
-      durable,
+    const { intake, appended } = await this.#inOrder(rows.length, async () => {
+      const taken = await takeIn(rows, {
+        door: this.#options.door(),
+        ids: this.#options.ids,
+        clock: this.#options.clock,
+        faults,
+        ...names,
+        lastKnownTime: () => this.#options.log.lastKnownTime,
+        durable,
+      });
+      return { intake: taken, appended: this.#options.log.append(taken.checked, this.#options.clock.now()) };
     });
     const { outcomes, checked, places, rejected, waitFor, differing } = intake;
     let timing = { late: 0, outOfOrder: 0 };
-    const folded = this.#options.log.append(checked, this.#options.clock.now()).then((events) => {
+    const folded = appended.then((events) => {
       // First thing after the log, in its order: pushes are folded in the order of their offsets.
       nowDurable();
       this.lastEventAt = events.at(-1)?.knownTime ?? this.lastEventAt;
@@ -133,6 +141,30 @@ export class SourcePushes {
       diagnostics.appended.publish({ source: this.#name, ...counts, ...timing, differing });
     }
     return result;
+  }
+
+  /**
+   * Gives pushes their turns: a small one at once where none waits, others behind one another. One that is encoded in parts
+   * does not hold up those behind it.
+   */
+  async #inOrder<T>(rowCount: number, work: () => Promise<T>): Promise<T> {
+    if ((this.#before === null && rowCount <= ROWS_AT_ONCE) || rowCount > ROWS_PER_TURN_MAX) return work();
+    const before = this.#before;
+    const mine = (async () => {
+      await before;
+      if (rowCount > ROWS_AT_ONCE) await turnBehindOthers();
+      return work();
+    })();
+    const settled = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#before = settled;
+    try {
+      return await mine;
+    } finally {
+      if (this.#before === settled) this.#before = null;
+    }
   }
 
   /** Takes in so many rows by `work`, as a push is: admitted, and waiting until it is done. */

@@ -8,7 +8,7 @@ import { type FillBatch, type QueryEngine, sqlName, sqlText } from "./engine.ts"
 import type { FeatureRow, FeatureRowTable, PastFeatureRows } from "./feature-rows.ts";
 import type { NewFile, OfflineStore, OfflineTable } from "./offline-store.ts";
 import { writeParquetFiles } from "./parquet-file.ts";
-import { batchesOfRows, batchOfRows } from "./row-batch.ts";
+import { batchOfRows } from "./row-batch.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
 import { kindOfTable } from "./table-kinds.ts";
 
@@ -86,22 +86,27 @@ export async function openFeatureRowTable(
         await engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
       }
     },
-    async append(rows: readonly FeatureRow[], sequence: number): Promise<void> {
+    async append(rows: Iterable<readonly FeatureRow[]>, sequence: number): Promise<void> {
       if (sequence <= (await lastSequence())) return;
-      const txn = [{ applicationId: SEQUENCE_TXN, version: sequence }];
-      if (rows.length === 0) {
-        await table.commit({ add: [], txn, operation: "ADD FEATURE ROWS" });
-        return;
-      }
       const loaded = `rows_${randomUUID()}`;
       const types = columns.map(({ type }) => type);
+      let count = 0;
+      function* batches(): IterableIterator<FillBatch> {
+        for (const some of rows) {
+          count += some.length;
+          yield batchOfRows(types, some.map(rowOf));
+        }
+      }
       try {
-        await engine.fill(loaded, columns, batchesOfRows(types, rows, rowOf), { inTurns: true });
-        const add = await write(`SELECT * FROM ${sqlName(loaded)}`, `rows-${String(sequence).padStart(16, "0")}`);
+        await engine.fill(loaded, columns, batches(), { inTurns: true });
+        const name = `rows-${String(sequence).padStart(16, "0")}`;
+        const add = count === 0 ? [] : await write(`SELECT * FROM ${sqlName(loaded)}`, name);
+        const txn = [{ applicationId: SEQUENCE_TXN, version: sequence }];
         await table.commit({ add, txn, operation: "ADD FEATURE ROWS" });
       } finally {
         await engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
       }
+      if (count === 0) return;
       // The rows are in the table whatever becomes of this: the next append tries again.
       await compact().catch(() => {});
     },

@@ -25,8 +25,11 @@ export interface FeatureRow {
 export interface FeatureRowTable {
   /** Sequence of the last committed append; -1 for an empty table. Survives restarts. */
   lastSequence(): Promise<number>;
-  /** Adds rows in one atomic commit; does nothing when `sequence <= lastSequence()`. Sequences may skip numbers. */
-  append(rows: readonly FeatureRow[], sequence: number): Promise<void>;
+  /**
+   * Adds rows, which come some at a time, in one atomic commit; does nothing, and asks for none of them, when
+   * `sequence <= lastSequence()`. Sequences may skip numbers.
+   */
+  append(rows: Iterable<readonly FeatureRow[]>, sequence: number): Promise<void>;
 }
 
 export interface PastFeatureRows {

@@ -4,20 +4,6 @@
 import { fitsDouble, type Value, type ValueType } from "../schema/value.ts";
 import type { FillBatch } from "./engine.ts";
 
-/** Turned into columns and handed to the engine in one go: a part of a millisecond. */
-const ROWS_PER_TURN = 256;
-
-/** `batchOfRows` of some rows at a time, for an engine that is filled in turns. */
-export function* batchesOfRows<R>(
-  types: readonly ValueType[],
-  rows: readonly R[],
-  valuesOf: (row: R) => readonly Value[],
-): IterableIterator<FillBatch> {
-  for (let from = 0; from < rows.length; from += ROWS_PER_TURN) {
-    yield batchOfRows(types, rows.slice(from, from + ROWS_PER_TURN).map(valuesOf));
-  }
-}
-
 /** Columns of the given types from rows that hold at least as many values; missing ones are null. */
 export function batchOfRows(types: readonly ValueType[], rows: readonly (readonly Value[])[]): FillBatch {
   const columns: (Float64Array | Value[])[] = [];

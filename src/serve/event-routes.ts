@@ -49,8 +49,9 @@ function rejection(first: Outcome, rejected: number, single: boolean): OnefoldEr
 }
 
 function wireOutcome(outcome: Outcome): Outcome {
+  if (outcome["deadLetterId"] === undefined) return outcome;
   const { deadLetterId, ...rest } = outcome;
-  return deadLetterId === undefined ? rest : { ...rest, dead_letter_id: deadLetterId };
+  return { ...rest, dead_letter_id: deadLetterId };
 }
 
 const pushSchema = {

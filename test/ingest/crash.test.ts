@@ -47,7 +47,7 @@ class MemoryTables {
       append: async (rows, sequence) => {
         await this.#mayCrash();
         if (sequence > this.sequence) {
-          this.rows.push(...rows);
+          this.rows.push(...[...rows].flat());
           this.sequence = sequence;
         }
         await this.#mayCrash();

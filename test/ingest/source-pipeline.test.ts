@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { LogEvent } from "../../src/ingest/event.ts";
-import { nextOutboxBatch } from "../../src/ingest/feature-rows.ts";
+import { nextOutboxBatch, outboxRows } from "../../src/ingest/feature-rows.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
 import { stateSpace } from "../../src/ingest/stored-view.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
@@ -84,10 +84,9 @@ describe("source pipeline", () => {
     let rows = 0;
     let after: string | undefined;
     for (;;) {
-      const types = [{ name: "string" }] as const;
-      const batch = await nextOutboxBatch(stage.store, "user_payments@1", pipelineView(userView).fold, types, after);
+      const batch = nextOutboxBatch(stage.store, "user_payments@1", after);
       if (batch === null) break;
-      rows += batch.rows.length;
+      for (const some of outboxRows(batch, pipelineView(userView).fold, [{ name: "string" }])) rows += some.length;
       after = batch.metaName;
     }
     expect(rows).toBe(users);

@@ -310,7 +310,7 @@ describe("the feature row table", () => {
     const april = parseMicros("2001-04-01T00:00:00Z");
     const minuteOf = (i: number): Micros => micros(april + (i - 30) * 60_000_000);
     for (let i = 0; i < 60; i++) {
-      await rows.append([{ key: [`u${i}`, i], minute: minuteOf(i), epoch: 0, values: [i, "x", 1, null] }], i);
+      await rows.append([[{ key: [`u${i}`, i], minute: minuteOf(i), epoch: 0, values: [i, "x", 1, null] }]], i);
     }
     const { files } = await rows.table.snapshot();
     const counts = new Map<string, number>();
@@ -335,12 +335,12 @@ describe("the feature row table", () => {
     const rows = await openFeatureRowTable(store, engine, view, entity);
     expect(await rows.lastSequence()).toBe(-1);
     const minute = (n: number) => (n * 60_000_000) as never;
-    await rows.append([{ key: ["a|b", 7], minute: minute(1), epoch: 0, values: [3, "x", 61_000_001, true] }], 4);
-    await rows.append([{ key: ["again", 7], minute: minute(1), epoch: 0, values: [9, "x", 1, true] }], 4);
+    await rows.append([[{ key: ["a|b", 7], minute: minute(1), epoch: 0, values: [3, "x", 61_000_001, true] }]], 4);
+    await rows.append([[{ key: ["again", 7], minute: minute(1), epoch: 0, values: [9, "x", 1, true] }]], 4);
     await rows.append([], 6);
     const reopened = await openFeatureRowTable(openOfflineStore(folder, engine), engine, view, entity);
     expect(await reopened.lastSequence()).toBe(6);
-    await reopened.append([{ key: ["c", -1], minute: minute(2), epoch: 1, values: [0, null, null, null] }], 9);
+    await reopened.append([[{ key: ["c", -1], minute: minute(2), epoch: 1, values: [0, null, null, null] }]], 9);
     const { files } = await reopened.table.snapshot();
     const paths = files.map(({ path }) => sqlText(path)).join(", ");
     expect(await engine.rows(`SELECT * FROM read_parquet([${paths}]) ORDER BY _minute`)).toEqual([
