@@ -8,6 +8,9 @@ import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 
 export const NO_SLOT = -1;
 
+/** Of slots that are left in one turn. */
+const LEFT_AT_ONCE = 5000;
+
 export class EntitySlots {
   readonly #slots = new Map<EntityKey, number>();
   readonly #keys: EntityKey[] = [];
@@ -46,6 +49,13 @@ export class EntitySlots {
     this.#keys[slot] = "";
     this.#free.push(slot);
     if (slot === this.#lastSlot) this.#lastSlot = NO_SLOT;
+  }
+
+  /** Those at once and in turns to come: a million of them would hold up whoever asks meanwhile. */
+  leaveAll(slots: readonly number[], from: number = 0): void {
+    const end = Math.min(slots.length, from + LEFT_AT_ONCE);
+    for (let i = from; i < end; i++) this.leave(slots[i]!);
+    if (end < slots.length) setImmediate(() => this.leaveAll(slots, end));
   }
 
   /** Of a slot that is held. */

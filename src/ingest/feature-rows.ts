@@ -17,6 +17,7 @@ import { ByteReader, ByteWriter } from "../schema/byte-buffer.ts";
 import { decodeEntityKey, type EntityKey } from "../schema/entity-key.ts";
 import { createRowCodec, type RowCodec } from "../schema/row-codec.ts";
 import type { Value, ValueType } from "../schema/value.ts";
+import type { EntitySlots } from "./entity-slots.ts";
 import { MinuteNotes } from "./minute-notes.ts";
 
 /** Rows of the outbox that are handed over at a time: a part of a millisecond's work. */
@@ -33,6 +34,8 @@ export interface FeatureRowsOptions {
   readonly fold: ViewFold;
   /** First sequence number not yet given out. */
   readonly nextSequence: number;
+  /** Shared with other views of the same entities: the row of one that is noted is read by its slot, which it holds. */
+  readonly slots: EntitySlots;
   /** The entity's live state, and the epoch it belongs to. */
   state(key: EntityKey): ViewState | null;
   epoch(): number;
@@ -42,11 +45,14 @@ export class FeatureRows {
   readonly #options: FeatureRowsOptions;
   readonly #codec: RowCodec;
   readonly #buffer: ReturnType<typeof createReadBuffer>;
-  /** Entities changed in the open minute, and those of closed minutes whose rows are not read yet. */
-  #open = new Set<EntityKey>();
+  readonly #slots: EntitySlots;
+  /** By slot of the entity: the minute that it is noted for, open or closed; -Infinity where its row is read, or it has none. */
+  #minutes: Float64Array = new Float64Array(0);
+  /** Slots of the entities changed in the open minute. */
+  #open: number[] = [];
   #openMinute = Number.NEGATIVE_INFINITY;
-  /** The latter by their minute; no entity is in two of them. Closing a minute moves no entity, however many there are. */
-  readonly #due = new Map<number, Set<EntityKey>>();
+  /** Of closed minutes; those whose rows are read by now are among them. */
+  readonly #due: { readonly minute: number; readonly slots: readonly number[]; next: number }[] = [];
   #dueCount = 0;
   /** Notes found in the store: of the open minute or closed ones, which the next minute told will decide. */
   #found: ReadonlyMap<EntityKey, number>;
@@ -59,6 +65,7 @@ export class FeatureRows {
     this.#codec = rowCodec(options.fold);
     this.#buffer = createReadBuffer(options.fold.features.length);
     this.#nextSequence = options.nextSequence;
+    this.#slots = options.slots;
     this.#notes = new MinuteNotes(options.store, options.view);
     this.#found = this.#notes.found;
   }
@@ -86,23 +93,17 @@ export class FeatureRows {
     const minute = minuteOf(knownTime);
     if (minute > this.#openMinute) this.#openNext(minute);
     if (this.#dueCount === 0) return;
-    for (const [due, keys] of this.#due) {
-      if (!keys.has(key)) continue;
-      this.#capture(key, due, keys);
-      return;
-    }
+    const slot = this.#slots.find(key);
+    const noted = this.#minuteAt(slot);
+    if (noted !== Number.NEGATIVE_INFINITY && noted < this.#openMinute) this.#capture(slot, noted);
   }
 
-  /** The minute that entities are noted for. */
-  get openMinute(): number {
-    return this.#openMinute;
-  }
-
-  /** To be called once the event is folded; need not be for an entity for which it was since the minute was opened. */
+  /** To be called once the event is folded. */
   folded(key: EntityKey): void {
-    if (this.#open.has(key)) return;
-    this.#open.add(key);
-    this.#notes.note(key, this.#openMinute);
+    if (this.#minuteAt(this.#slots.find(key)) === this.#openMinute) return;
+    const slot = this.#hold(key, this.#openMinute);
+    this.#open.push(slot);
+    this.#notes.note(this.#slots.keyOf(slot), this.#openMinute);
   }
 
   /** No event will become known before `time` any more. */
@@ -112,18 +113,25 @@ export class FeatureRows {
   }
 
   hasMinuteBefore(time: number): boolean {
-    return this.#openMinute < minuteOf(time) && (this.#open.size > 0 || this.#found.size > 0);
+    return this.#openMinute < minuteOf(time) && (this.#open.length > 0 || this.#found.size > 0);
   }
 
   /** Reads up to `rowsMax` rows of closed minutes. */
   captureDue(rowsMax: number): void {
     let left = rowsMax;
-    for (const [minute, keys] of this.#due) {
-      for (const key of keys) {
-        if (left-- <= 0) return;
-        this.#capture(key, minute, keys);
+    while (left > 0 && this.#dueCount > 0) {
+      const oldest = this.#due[0]!;
+      const { minute, slots } = oldest;
+      for (; left > 0 && oldest.next < slots.length; oldest.next++) {
+        const slot = slots[oldest.next]!;
+        // One whose row is read was left, and its slot may be another's by now, who is noted for the open minute.
+        if (this.#minutes[slot] !== minute) continue;
+        this.#capture(slot, minute);
+        left--;
       }
+      if (oldest.next === slots.length) this.#due.shift();
     }
+    if (this.#dueCount === 0) this.#due.length = 0;
   }
 
   /** What the flush that begins now must write: notes, and the rows read since the last one. */
@@ -136,36 +144,62 @@ export class FeatureRows {
     return metas;
   }
 
+  /** To be called where the view is run no more. */
+  leave(): void {
+    const noted = [...this.#due, { minute: this.#openMinute, slots: this.#open }];
+    this.#slots.leaveAll(noted.flatMap(({ minute, slots }) => slots.filter((slot) => this.#minutes[slot] === minute)));
+    this.#minutes = new Float64Array(0);
+    this.#open = [];
+    this.#due.length = 0;
+    this.#dueCount = 0;
+  }
+
   #openNext(minute: number): void {
-    if (this.#open.size > 0) {
-      this.#due.set(this.#openMinute, this.#open);
-      this.#dueCount += this.#open.size;
-      this.#open = new Set();
-    }
+    this.#close(this.#openMinute, this.#open);
+    this.#open = [];
     this.#openMinute = minute;
+    const closed = new Map<number, number[]>();
     for (const [key, noted] of this.#found) {
-      if (noted < minute) this.#addDue(key, noted);
-      else this.#open.add(key);
+      const slot = this.#hold(key, noted);
+      if (noted >= minute) this.#open.push(slot);
+      else if (closed.get(noted)?.push(slot) === undefined) closed.set(noted, [slot]);
     }
     this.#found = new Map();
+    for (const [noted, slots] of closed) this.#close(noted, slots);
   }
 
-  #addDue(key: EntityKey, minute: number): void {
-    const keys = this.#due.get(minute);
-    if (keys === undefined) this.#due.set(minute, new Set([key]));
-    else keys.add(key);
-    this.#dueCount++;
+  #close(minute: number, slots: readonly number[]): void {
+    if (slots.length === 0) return;
+    this.#due.push({ minute, slots, next: 0 });
+    this.#dueCount += slots.length;
   }
 
-  #capture(key: EntityKey, minute: number, due: Set<EntityKey>): void {
-    due.delete(key);
-    if (due.size === 0) this.#due.delete(minute);
+  #minuteAt(slot: number): number {
+    return slot >= 0 && slot < this.#minutes.length ? this.#minutes[slot]! : Number.NEGATIVE_INFINITY;
+  }
+
+  #hold(key: EntityKey, minute: number): number {
+    const slot = this.#slots.hold(key);
+    if (slot >= this.#minutes.length) {
+      const grown = new Float64Array(Math.max(1024, 2 * slot)).fill(Number.NEGATIVE_INFINITY);
+      grown.set(this.#minutes);
+      this.#minutes = grown;
+    }
+    this.#minutes[slot] = minute;
+    return slot;
+  }
+
+  #capture(slot: number, minute: number): void {
+    const key = this.#slots.keyOf(slot);
+    this.#minutes[slot] = Number.NEGATIVE_INFINITY;
     this.#dueCount--;
     this.#notes.read(key, minute);
     const state = this.#options.state(key);
-    if (state === null) return;
-    this.#options.fold.read(state, (minute + MICROS_PER_MINUTE - 1) as Micros, this.#buffer);
-    this.#codec.encode([key, minute, this.#options.epoch(), ...this.#buffer.values], this.#rows);
+    if (state !== null) {
+      this.#options.fold.read(state, (minute + MICROS_PER_MINUTE - 1) as Micros, this.#buffer);
+      this.#codec.encode([key, minute, this.#options.epoch(), ...this.#buffer.values], this.#rows);
+    }
+    this.#slots.leave(slot);
   }
 }
 

@@ -58,11 +58,6 @@ export interface HotStates<S extends ViewState = ViewState> {
    * which is written by others. A state that is new is written all the same.
    */
   markDirty(entry: HotState<S>, inTail?: boolean): void;
-  /**
-   * Whether the entity was noted for the minute already since its state is in memory; from now on it is. To be asked of
-   * what was marked dirty, before another is asked for.
-   */
-  noteFor(entry: HotState<S>, minute: number): boolean;
   /** Encoded size when last read or written; 0 where it is not in memory or was never written. */
   bytesOf(key: EntityKey): number;
   /** What is to be written of the changed states as they are now; `committed` is to be called once they are in the store. */

@@ -30,8 +30,9 @@ export class MinuteNotes {
   readonly #left = new Map<number, number>();
   readonly #records: StoredRecord[] = [];
   #number = 0;
-  /** Minute of what is noted since the last record; null for an entity whose row was read. */
-  #writes = new Map<EntityKey, number | null>();
+  /** Since the last record, in order: entities, and minutes that they were noted for, NaN where a row was read. */
+  #keys: EntityKey[] = [];
+  #minutes: number[] = [];
   /** As an earlier version wrote them: a note by itself for each entity. */
   #single: string[] = [];
 
@@ -47,7 +48,7 @@ export class MinuteNotes {
       const key = name.slice(singlePrefix(view).length);
       const minute = new ByteReader(bytes).float64();
       this.#single.push(name);
-      this.#writes.set(key, minute);
+      this.#write(key, minute);
       found.set(key, minute);
     }
     this.found = found;
@@ -55,19 +56,24 @@ export class MinuteNotes {
   }
 
   get hasWrites(): boolean {
-    return this.#writes.size > 0 || this.#forgettable() > 0;
+    return this.#keys.length > 0 || this.#forgettable() > 0;
   }
 
   /** The entity changed in the minute, for which it is not noted yet. */
   note(key: EntityKey, minute: number): void {
-    this.#writes.set(key, minute);
+    this.#write(key, minute);
     this.#count(minute, 1);
   }
 
   /** The row of a noted entity was read. */
   read(key: EntityKey, minute: number): void {
-    this.#writes.set(key, null);
+    this.#write(key, Number.NaN);
     this.#count(minute, -1);
+  }
+
+  #write(key: EntityKey, minute: number): void {
+    this.#keys.push(key);
+    this.#minutes.push(minute);
   }
 
   takeWrites(): MetaWrite[] {
@@ -81,18 +87,22 @@ export class MinuteNotes {
   }
 
   #takeRecord(): MetaWrite | null {
-    const into = new ByteWriter(this.#writes.size * 32 + 16);
+    const [keys, minutes] = [this.#keys, this.#minutes];
+    const into = new ByteWriter(keys.length * 32 + 16);
     let newest = Number.NEGATIVE_INFINITY;
-    for (const [key, minute] of this.#writes) {
+    for (let i = 0; i < keys.length; i++) {
+      const minute = minutes[i]!;
+      const isRead = Number.isNaN(minute);
       // What no record notes need not be taken back.
-      if (minute === null && this.#records.length === 0) continue;
-      into.byte(minute === null ? READ : NOTED);
-      into.text(key);
-      if (minute === null) continue;
+      if (isRead && into.length === 0 && this.#records.length === 0) continue;
+      into.byte(isRead ? READ : NOTED);
+      into.text(keys[i]!);
+      if (isRead) continue;
       into.float64(minute);
       newest = Math.max(newest, minute);
     }
-    this.#writes = new Map();
+    this.#keys = [];
+    this.#minutes = [];
     if (into.length === 0) return null;
     const name = `${recordPrefix(this.#view)}${String(this.#number++).padStart(16, "0")}`;
     this.#records.push({ name, newest });

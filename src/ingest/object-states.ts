@@ -41,8 +41,6 @@ interface Entry<S extends ViewState> extends HotState<S> {
   bytes: number;
   /** Of the state's last event, as the totals count it. */
   countedTime: number;
-  /** Minute that it was noted for last; -Infinity for none. */
-  notedFor: number;
 }
 
 export class ObjectStates<S extends ViewState> implements HotStates<S> {
@@ -126,13 +124,6 @@ export class ObjectStates<S extends ViewState> implements HotStates<S> {
     if (entry.dirty) return;
     entry.dirty = true;
     this.#dirty.push(entry);
-  }
-
-  noteFor(marked: HotState<S>, minute: number): boolean {
-    const entry = marked as Entry<S>;
-    if (entry.notedFor === minute) return true;
-    entry.notedFor = minute;
-    return false;
   }
 
   get wholeCount(): number {
@@ -262,6 +253,5 @@ export class ObjectStates<S extends ViewState> implements HotStates<S> {
 
 function entryOf<S extends ViewState>(key: EntityKey, state: S, bytes: number, isGuest: boolean): Entry<S> {
   const flags = { dirty: false, whole: false, flushing: false, used: false, isGuest };
-  const notedFor = Number.NEGATIVE_INFINITY;
-  return { key: ownKey(key), state, ...flags, bytes, countedTime: state.lastEventTime, notedFor };
+  return { key: ownKey(key), state, ...flags, bytes, countedTime: state.lastEventTime };
 }

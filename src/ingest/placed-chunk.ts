@@ -2,7 +2,7 @@
  * A chunk of states that lie one behind another, each behind its head, and the numbers by which they are found.
  *
  *     head:   cells of head and state, slot of the entity, flags, the round it was changed in last, encoded size, time of
- *             the last event as it was counted, the minute it is noted for
+ *             the last event as it was counted
  */
 import { NO_SLOT } from "./entity-slots.ts";
 
@@ -12,7 +12,7 @@ export const CHUNK_CELLS_MAX: number = 2 ** PLACE_BITS;
 /** The last place of the next one would be `NOT_THERE`. */
 export const CHUNKS_MAX: number = 2 ** (32 - PLACE_BITS) - 1;
 export const NOT_THERE = -1;
-export const HEAD_CELLS = 7;
+export const HEAD_CELLS = 6;
 
 /** Cells of a head. */
 export const SIZE = 0;
@@ -21,7 +21,6 @@ export const FLAGS = 2;
 export const CHANGED_IN = 3;
 export const STORED_BYTES = 4;
 export const COUNTED_TIME = 5;
-export const NOTED_FOR = 6;
 
 export const USED = 1;
 /** Changed in a way that the store will know only once the state is written whole: its tail does not say it. */
@@ -62,7 +61,6 @@ export function writeNewHead(cells: Float64Array, at: number): void {
   cells[at + CHANGED_IN] = 0;
   cells[at + STORED_BYTES] = 0;
   cells[at + COUNTED_TIME] = Number.NEGATIVE_INFINITY;
-  cells[at + NOTED_FOR] = Number.NEGATIVE_INFINITY;
 }
 
 /** The same as another head says it. */

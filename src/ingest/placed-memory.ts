@@ -25,7 +25,6 @@ import {
   FLAGS,
   HEAD_CELLS,
   NOT_THERE,
-  NOTED_FOR,
   placeOf,
   SIZE,
   SLOT,
@@ -134,15 +133,6 @@ export class PlacedMemory<S extends ViewState> {
 
   set changedIn(round: number) {
     this.#cells[this.#at + CHANGED_IN] = round;
-  }
-
-  /** For whoever makes notes of entities: for which minute the state's is; -Infinity at first. */
-  get notedFor(): number {
-    return this.#cells[this.#at + NOTED_FOR]!;
-  }
-
-  set notedFor(minute: number) {
-    this.#cells[this.#at + NOTED_FOR] = minute;
   }
 
   /** Encoded size of the state when it was last read or written; 0 where it never was. */

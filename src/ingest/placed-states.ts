@@ -16,9 +16,6 @@ import { FLUSHING, WHOLE } from "./placed-chunk.ts";
 import { PlacedMemory } from "./placed-memory.ts";
 import type { SpaceTotals } from "./space-totals.ts";
 
-/** Of entities that are left in one turn. */
-const LEFT_AT_ONCE = 5000;
-
 /** What was asked for to be folded into. */
 interface Entry<S extends ViewState> extends HotState<S> {
   state: S;
@@ -140,14 +137,6 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
     entry.isApart = true;
   }
 
-  noteFor(marked: HotState<S>, minute: number): boolean {
-    const memory = this.#memory;
-    memory.find((marked as Entry<S>).slot);
-    if (memory.notedFor === minute) return true;
-    memory.notedFor = minute;
-    return false;
-  }
-
   bytesOf(key: EntityKey): number {
     return this.#memory.find(this.#slots.find(key)) ? this.#memory.storedBytes : 0;
   }
@@ -176,17 +165,10 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
   }
 
   leave(): void {
-    this.#leaveSlots(this.#memory.takeSlots(), 0);
+    this.#slots.leaveAll(this.#memory.takeSlots());
     this.#whole = [];
     this.#dirtyCount = 0;
     this.#leavings++;
-  }
-
-  /** A million of them would hold up whoever asks meanwhile. */
-  #leaveSlots(slots: readonly number[], from: number): void {
-    const end = Math.min(slots.length, from + LEFT_AT_ONCE);
-    for (let i = from; i < end; i++) this.#slots.leave(slots[i]!);
-    if (end < slots.length) setImmediate(() => this.#leaveSlots(slots, end));
   }
 
   /** `bytes` are lent by the store: nothing may be asked of it before they are decoded. */

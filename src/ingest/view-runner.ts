@@ -25,7 +25,7 @@ import { isErased, isRetraction, type LogEvent } from "./event.ts";
 import { FeatureRows } from "./feature-rows.ts";
 import type { StoredTail, TailPlace, TailReader } from "./event-tail.ts";
 import { entityOf, FoldLetters, poison, type Refusal } from "./fold-letters.ts";
-import type { EntitySlots } from "./entity-slots.ts";
+import { EntitySlots } from "./entity-slots.ts";
 import type { HotStates } from "./hot-states.ts";
 import { openHotStates } from "./open-hot-states.ts";
 import { SpaceTotals } from "./space-totals.ts";
@@ -100,6 +100,7 @@ export class ViewRunner implements TailMember {
           view: this.name,
           fold: options.view.fold,
           nextSequence: stored?.nextSequence ?? 0,
+          slots: options.slots ?? new EntitySlots(),
           state: (key) => this.state(key),
           epoch: () => this.#epoch,
         });
@@ -175,6 +176,7 @@ export class ViewRunner implements TailMember {
   /** To be called once it is run no more. */
   leaveMemory(): void {
     this.#hot.leave();
+    this.#rows?.leave();
   }
 
   keyOf(event: LogEvent): EntityKey | null {
@@ -302,9 +304,7 @@ export class ViewRunner implements TailMember {
     if (outcome.kind === "folded") {
       this.#hot.markDirty(entry, isInTail);
       this.changes.changed(key);
-      const rows = this.#rows;
-      // Nearly every event is of an entity that is noted already, and its own memory says so at once.
-      if (rows !== null && !this.#hot.noteFor(entry, rows.openMinute)) rows.folded(key);
+      this.#rows?.folded(key);
     } else if (outcome.kind === "poison") this.#refuse(event, poison(outcome.message));
   }
 
