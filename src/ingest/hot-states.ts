@@ -31,6 +31,8 @@ export interface HotStatesOptions<S extends ViewState> {
   readonly countMax?: number;
   /** Asked each time, as it may change. */
   readonly bytesMax?: () => number;
+  /** The same of states that are objects of the heap, where it is another. */
+  readonly heapBytesMax?: () => number;
   /** Shared with other views of the same entities; else its own. */
   readonly slots?: EntitySlots;
 }

@@ -72,13 +72,14 @@ export class ObjectStates<S extends ViewState> implements HotStates<S> {
     epoch,
     countMax = HOT_COUNT_MAX,
     bytesMax = () => HOT_BYTES_MAX,
+    heapBytesMax = bytesMax,
   }: HotStatesOptions<S>) {
     this.space = space;
     this.#epoch = epoch;
     this.#fold = fold;
     this.#store = store;
     this.#countMax = countMax;
-    this.#bytesMax = bytesMax;
+    this.#bytesMax = heapBytesMax;
   }
 
   get count(): number {

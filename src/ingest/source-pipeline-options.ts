@@ -24,6 +24,7 @@ export interface SourcePipelineOptions {
   readonly hotCountMax?: number;
   /** Of each view: see `HotStatesOptions`. */
   readonly hotBytesMax?: () => number;
+  readonly hotHeapBytesMax?: () => number;
   /** More changed states than this are committed view by view. */
   readonly statesPerCommit?: number;
   /** Whether each changed state is written in whole, for others that read them alone. Default: it may have a tail. */

@@ -425,7 +425,7 @@ export class SourcePipeline {
   }
 
   #newRunner(view: PipelineView): ViewRunner {
-    const { hotCountMax, hotBytesMax } = this.#options;
+    const { hotCountMax, hotBytesMax, hotHeapBytesMax } = this.#options;
     return new ViewRunner({
       view,
       store: this.#store,
@@ -434,6 +434,7 @@ export class SourcePipeline {
       ...this.#tails.sharedBy(view.definition),
       ...(hotCountMax === undefined ? {} : { hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
+      ...(hotHeapBytesMax === undefined ? {} : { hotHeapBytesMax }),
     });
   }
 

@@ -50,6 +50,7 @@ export interface ViewRunnerOptions {
   readonly hotCountMax?: number;
   /** Of each view: see `HotStatesOptions`. */
   readonly hotBytesMax?: () => number;
+  readonly hotHeapBytesMax?: () => number;
   readonly tailReader: TailReader;
   /** Both shared by the views of the same entities; else its own. */
   readonly slots?: EntitySlots;
@@ -386,7 +387,7 @@ export class ViewRunner implements TailMember {
   }
 
   #openHot(space: StateSpace, epoch: number): HotStates {
-    const { view, store, clock, hotCountMax, hotBytesMax, slots } = this.#options;
+    const { view, store, clock, hotCountMax, hotBytesMax, hotHeapBytesMax, slots } = this.#options;
     const hot = openHotStates({
       fold: view.fold,
       store,
@@ -394,6 +395,7 @@ export class ViewRunner implements TailMember {
       epoch,
       ...(hotCountMax === undefined ? {} : { countMax: hotCountMax }),
       ...(hotBytesMax === undefined ? {} : { bytesMax: hotBytesMax }),
+      ...(hotHeapBytesMax === undefined ? {} : { heapBytesMax: hotHeapBytesMax }),
       ...(slots === undefined ? {} : { slots }),
     });
     hot.catchUp = (key, state) => this.#catchUp(key, state);

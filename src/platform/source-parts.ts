@@ -74,6 +74,7 @@ export class SourceParts {
       store: this.#online,
       clock,
       hotBytesMax: () => stateMemory.bytesPerView,
+      hotHeapBytesMax: () => stateMemory.heapBytesPerView,
       // Servers on the other store have the states and nothing else.
       wholeStates: publishes,
       refold: (view, run) => this.#refold(view, run),

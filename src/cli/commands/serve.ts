@@ -84,7 +84,7 @@ export function serveCommand(): Command {
     .addOption(
       new Option(
         "--state-memory <megabytes>",
-        "memory for states of entities that were read or changed lately, shared out to the views (default: two fifths of the heap)",
+        "memory for states of entities that were read or changed lately, shared out to the views (default: a quarter of the memory there is)",
       ).argParser(parseMegabytes),
     )
     .addOption(
