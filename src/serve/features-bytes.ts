@@ -96,7 +96,7 @@ function writeValues(names: FeatureNames, list: string, out: AnswerBytes): void 
   out.wrote(at - start);
 }
 
-function areFinite({ values }: FeatureVector): boolean {
+export function areFinite({ values }: FeatureVector): boolean {
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (typeof value === "number" && !Number.isFinite(value)) return false;

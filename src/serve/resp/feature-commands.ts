@@ -35,7 +35,7 @@ import { askedOnes, settledEach } from "./asked-vectors.ts";
 import type { Call, Command } from "./command.ts";
 import { CommandError } from "./error-reply.ts";
 import { mapReply, type Reply, type ReplyWriter } from "./reply-writer.ts";
-import { formatVector, isPackable, requirePackable, writePackedVector } from "./vector-reply.ts";
+import { writeVector, isPackable, requirePackable, writePackedVector } from "./vector-reply.ts";
 
 export const featureCommands: readonly Command[] = [
   oneVector({
@@ -45,7 +45,7 @@ export const featureCommands: readonly Command[] = [
     ask: (args, call) => askedOne(namedOf(args[1]!, call), args, NO_OPTIONS),
     write: ({ plan, exposure }, vector, out) => {
       writeVariant(exposure, out);
-      out.raw(formatVector(plan, vector, out.protocol));
+      writeVector(plan, vector, out);
     },
   }),
   oneVector({
@@ -272,13 +272,13 @@ function answerElement(chosen: ChosenVector, call: Call, states: FetchedStates |
   if (states !== null || exposure !== undefined) {
     const vector = reader.read(plan, keys, states === null ? options : { ...options, states });
     writeVariant(exposure, out);
-    return out.raw(formatVector(plan, vector, out.protocol));
+    return writeVector(plan, vector, out);
   }
   const asked = plan.request.length > 0 ? null : askedOf(plan, out.protocol === 3 ? "resp3" : "resp2", keys, consumer);
   const found = asked === null ? null : reader.findAnswer(asked);
   if (found !== null) return out.written.bytes(found.bytes, found.start, found.end);
   const from = out.length;
-  out.raw(formatVector(plan, reader.read(plan, keys, options), out.protocol));
+  writeVector(plan, reader.read(plan, keys, options), out);
   if (asked === null) return;
   const { block: bytes, length: end } = out.written;
   reader.keepAnswer(asked, { plan, keys }, { bytes, start: from, end });

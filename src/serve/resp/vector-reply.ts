@@ -18,11 +18,89 @@ import { formatMicros, type Micros } from "../../base/micros.ts";
 import { formatType, type Value, type ValueType } from "../../schema/value.ts";
 import type { FeatureVector } from "../vector-buffer.ts";
 import type { VectorPlan } from "../vector-plan.ts";
+import type { AnswerBytes } from "../answer-bytes.ts";
+import { areFinite } from "../features-bytes.ts";
 import { encodeText } from "./byte-string.ts";
 import type { Protocol, ReplyWriter } from "./reply-writer.ts";
 
-/** The whole reply to `FGET` as a byte string: values in the service's order. */
-export function formatVector(plan: VectorPlan, vector: FeatureVector, protocol: Protocol): string {
+/** Plans of plain numbers, which are written all at once. */
+const arePlain = new WeakMap<VectorPlan, boolean>();
+
+/** The reply to `FGET`: values in the service's order. */
+export function writeVector(plan: VectorPlan, vector: FeatureVector, { written, protocol }: ReplyWriter): void {
+  let isPlain = arePlain.get(plan);
+  if (isPlain === undefined) arePlain.set(plan, (isPlain = plan.outputs.every(({ type }) => isPlainNumber(type))));
+  if (isPlain && areFinite(vector)) writeNumbers(plan, vector, protocol, written);
+  else written.latin1(formatVector(plan, vector, protocol));
+}
+
+function isPlainNumber(type: ValueType): boolean {
+  return type.name === "float64" || type.name === "bool" || (type.name === "int64" && type.wide !== true);
+}
+
+/** What a value is longer by than its text at most: `$25\r\n` before it, and a line end. */
+const AROUND_BYTES = 7;
+const COMMA = 0x2c;
+const NULL_BEGUN = 0x6e;
+const TRUE_BEGUN = 0x74;
+const FALSE_BEGUN = 0x66;
+const ZERO = 0x30;
+
+/**
+ * The values' texts as one list (see `features-bytes.ts` on why), put behind where the reply will end, and each of them moved
+ * to its place.
+ */
+function writeNumbers({ outputs }: VectorPlan, { values }: FeatureVector, protocol: Protocol, out: AnswerBytes): void {
+  out.latin1(`*${outputs.length}\r\n`);
+  const list = JSON.stringify(values);
+  const block = out.room(AROUND_BYTES * outputs.length + list.length);
+  const start = out.length;
+  const listAt = start + AROUND_BYTES * outputs.length;
+  const listEnd = listAt + block.write(list, listAt, "latin1") - 1;
+  let at = start;
+  for (let output = 0, from = listAt + 1; output < outputs.length; output++) {
+    let end = from + 1;
+    while (end < listEnd && block[end] !== COMMA) end++;
+    at = protocol === 3 ? begin3(block, at, block[from]!, outputs[output]!.type) : begin2(block, at, from, end);
+    const isWord = protocol === 3 ? block[from]! >= FALSE_BEGUN : block[from] === NULL_BEGUN;
+    if (!isWord) for (; from < end; from++) block[at++] = block[from]!;
+    block[at++] = 0x0d;
+    block[at++] = 0x0a;
+    from = end + 1;
+  }
+  out.wrote(at - start);
+}
+
+/** Length and line end of the text in `[from, end)`; of null all but its line end. */
+function begin2(block: Uint8Array, to: number, from: number, end: number): number {
+  const length = end - from;
+  let at = to;
+  block[at++] = 0x24;
+  if (block[from] === NULL_BEGUN) {
+    block[at++] = 0x2d;
+    block[at++] = ZERO + 1;
+    return at;
+  }
+  if (length >= 10) block[at++] = ZERO + Math.floor(length / 10);
+  block[at++] = ZERO + (length % 10);
+  block[at++] = 0x0d;
+  block[at++] = 0x0a;
+  return at;
+}
+
+/** The sign of a text that begins with `first`; of null, true and false all but the line end. */
+function begin3(block: Uint8Array, to: number, first: number, { name }: ValueType): number {
+  let at = to;
+  if (first === NULL_BEGUN) block[at++] = 0x5f;
+  else if (first === TRUE_BEGUN || first === FALSE_BEGUN) {
+    block[at++] = 0x23;
+    block[at++] = first;
+  } else block[at++] = name === "float64" ? COMMA : 0x3a;
+  return at;
+}
+
+/** The same as a byte string. */
+function formatVector(plan: VectorPlan, vector: FeatureVector, protocol: Protocol): string {
   const { outputs } = plan;
   const { values } = vector;
   let reply = `*${outputs.length}\r\n`;
