@@ -72,10 +72,14 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
   const expectations = options.isSecond === true ? [] : compileExpectations(source, derived.columns);
   const keys = distinctKeys(views, derived.columns);
 
+  /** A copy has room for all columns and no more: one that grows has room for many. */
+  const blank = derived.columns.map((): Value => null);
+
   function storedValues(row: Record<string, unknown>): Value[] {
-    const stored: Value[] = [];
+    const stored = blank.slice();
     let given = 0;
-    for (const column of columns) {
+    for (let i = 0; i < columns.length; i++) {
+      const column = columns[i]!;
       const { name } = column;
       let raw = column.inherited && !Object.hasOwn(row, name) ? undefined : row[name];
       if (raw !== undefined) given++;
@@ -95,7 +99,7 @@ export function compileDoor(source: SourceDefinition, views: readonly DoorView[]
           hint: "send a value, or declare the column nullable",
         });
       }
-      stored.push(value);
+      stored[i] = value;
     }
     if (given < Object.keys(row).length) refuseUnknown(row, names);
     return stored;

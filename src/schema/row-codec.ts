@@ -46,6 +46,7 @@ export function createRowCodec(
     return sameType(type, to) ? [] : [{ index: targets[i]!, from: type, to }];
   });
   const bitmap = new Uint8Array(writtenBitmapBytes);
+  const blank = columns.map((): Value => null);
 
   return {
     columns,
@@ -62,8 +63,7 @@ export function createRowCodec(
     decode(from: ByteReader): Value[] {
       refuseOtherVersion(from.byte());
       for (let i = 0; i < writtenBitmapBytes; i++) bitmap[i] = from.byte();
-      const row: Value[] = [];
-      for (let i = 0; i < columns.length; i++) row.push(null);
+      const row = blank.slice();
       for (let i = 0; i < written.length; i++) {
         if ((bitmap[i >> 3]! & (1 << (i & 7))) !== 0) continue;
         const value = readValue(written[i]!, from);
