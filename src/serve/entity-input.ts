@@ -9,7 +9,7 @@ import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import type { EntityDefinition } from "../define/definition.ts";
 import { checkValue } from "../schema/check-value.ts";
-import { encodeEntityKey, type EntityKey, splitEntityKey } from "../schema/entity-key.ts";
+import { encodeEntityKey, type EntityKey, KEY_BYTES_MAX, keyTooLong, splitEntityKey } from "../schema/entity-key.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 
 /** Throws `REQUEST_INVALID`, `KEY_MISSING`, `KEY_TOO_LONG` and what `checkValue` throws. */
@@ -29,6 +29,8 @@ export function entityKey(entity: EntityDefinition, input: unknown): EntityKey {
  * and `\` inside a part escaped by `\`. A timestamp may also be ISO 8601.
  */
 export function entityKeyFromText(entity: EntityDefinition, text: string): EntityKey {
+  // Before it is taken apart: a text is at most twice its key, where characters are escaped that need not be.
+  if (text.length > 2 * KEY_BYTES_MAX) throw keyTooLong(text.length);
   const parts = splitEntityKey(text, entity.keys.length);
   return keyFromParts(
     entity,

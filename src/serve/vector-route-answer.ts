@@ -13,6 +13,7 @@ import { lentBytes } from "./answer-bytes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { featuresText } from "./features-text.ts";
 import { ASCII, type Asked } from "./kept-answers.ts";
+import { labelText } from "./label-text.ts";
 import type { RouteAnswer, WireAnswer } from "./route.ts";
 import {
   answerFeatures,
@@ -67,7 +68,7 @@ class VectorRouteAnswer implements RouteAnswer {
     const { plan } = this.#read;
     const { as_of, ...others } = this.#metadata;
     const { latency_ms, timestamp } = this.#timing;
-    this.#before = `${begun(this.#label)},"features":${featuresText(plan, plan.vector)},"metadata":{"latency_ms":`;
+    this.#before = `${labelText(this.#label, "body")},"features":${featuresText(plan, plan.vector)},"metadata":{"latency_ms":`;
     this.#after = `,${JSON.stringify(others).slice(1)}}`;
     return this.#before + timesText(latency_ms, timestamp, as_of as string) + this.#after;
   }
@@ -89,11 +90,6 @@ class VectorRouteAnswer implements RouteAnswer {
 /** What follows `"latency_ms":`, up to and with `as_of`. */
 function timesText(latency: number, timestamp: string, asOf: string): string {
   return `${latency},"timestamp":"${timestamp}","as_of":"${asOf}"`;
-}
-
-/** The JSON text of an object that more fields follow. */
-function begun(fields: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify(fields).slice(0, -1);
 }
 
 /**

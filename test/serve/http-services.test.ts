@@ -79,6 +79,23 @@ describe("POST /services/{name}/vector", () => {
     expect(unknown).toMatchObject({ status: 404, body: { error: { code: "SERVICE_UNKNOWN" } } });
   });
 
+  it("refuses what is nested deeper than an answer can repeat, as a fault of whoever asks", async () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    const entities = `{"airport": "JFK", "route": ["JFK", "LAX"], "other": ${deep}}`;
+    for (const path of ["vector", "vectors"]) {
+      const isList = path === "vectors";
+      const body = `{"entities": ${isList ? `[{"airport": "JFK", "route": ["JFK", "LAX"]}, ${entities}]` : entities}}`;
+      const answer = await post(`/services/delay_model/${path}`, body);
+      expect(answer.status).toBe(400);
+      expect(answer.body.error).toMatchObject({
+        code: "REQUEST_INVALID",
+        where: isList ? "entities[1]" : "body",
+        message: expect.stringContaining("nested too deep"),
+      });
+    }
+    expect(http.failures).toEqual([]);
+  });
+
   it("never reads earlier than what was folded, and says so when the clock is far behind", async () => {
     http.world.arrive({});
     const behind = (by: number): void => {

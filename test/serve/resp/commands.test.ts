@@ -68,6 +68,7 @@ describe("FGET", () => {
     [["FGET", "delay_model", "JFK", "A|B", "CONTEXT", "{x}"], /^-JSON_INVALID not valid JSON: .*line 1, column 2/],
     [["FGET", "delay_model", "JFK", "A|B", "CONTEXT", '{"x": 1}'], /^-REQUEST_INVALID .*no request data "x"/],
     [["FGET", "delay_model", "k".repeat(1025), "A|B"], /^-KEY_TOO_LONG /],
+    [["FGET", "delay_model", "JFK", "|".repeat(1_000_000)], /^-KEY_TOO_LONG an entity key of 1000000 bytes/],
   ])("%j is an error", async (args, expected) => {
     const answer = await reply(await open(), ...args);
     expect(answer).toEqual(typeof expected === "string" ? expected : expect.stringMatching(expected));
