@@ -71,7 +71,12 @@ try {
   const accounts = Number(options.accounts ?? size.accounts);
   const hasRedis = !missing.includes("redis-server");
   const storedEntities = stored ?? size.storedEntities;
-  const bench = new BenchRun({ size: { ...size, accounts, storedEntities }, folder, hasRedis, profiles: options.profile });
+  const bench = new BenchRun({
+    size: { ...size, accounts, storedEntities },
+    folder,
+    hasRedis,
+    profiles: options.profile,
+  });
   if (asked("a") || asked("b")) await pointReads(bench, { resp: asked("a"), http: asked("b") });
   if (asked("c") || asked("d")) {
     const world = await bench.preparePayments("wide", wideDefinitions, WIDE_DAYS);

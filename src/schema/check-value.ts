@@ -64,7 +64,12 @@ function checkInt64(value: unknown, options: CheckOptions): number {
   if (isWholeText || typeof value === "bigint") {
     const result = isWholeText && (value as string).length > INT64_TEXT_LENGTH_MAX ? Number.NaN : Number(value);
     if (Number.isSafeInteger(result)) return result + 0;
-    throw failure("INT64_UNSAFE", `${shortened(String(value))} is outside the safe range of int64`, options, UNSAFE_HINT);
+    throw failure(
+      "INT64_UNSAFE",
+      `${shortened(String(value))} is outside the safe range of int64`,
+      options,
+      UNSAFE_HINT,
+    );
   }
   if (typeof value !== "number") throw mismatch(value, { name: "int64" }, options);
   if (!Number.isFinite(value)) throw notFinite(value, "int64 holds whole numbers only", options);

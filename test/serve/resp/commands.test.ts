@@ -258,7 +258,9 @@ describe("connections", () => {
   it("answer unknown commands as Redis does, and say which there are", async () => {
     const client = await open();
     const answer = await reply(client, "GETT", "a", "b\r\nc");
-    expect(answer).toMatch(/^-ERR unknown command 'GETT', with args beginning with: 'a' 'b\?\?c' ; the commands here are /);
+    expect(answer).toMatch(
+      /^-ERR unknown command 'GETT', with args beginning with: 'a' 'b\?\?c' ; the commands here are /,
+    );
     // Whatever was sent, the names are not cut off.
     const long = await reply(client, "GET".repeat(100), ...Array.from({ length: 50 }, () => "x".repeat(500)));
     const names = (await reply(client, "COMMAND", "LIST")).match(/^[a-z]+(?=\r$)/gm)!;
