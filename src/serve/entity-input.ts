@@ -12,6 +12,9 @@ import { checkValue } from "../schema/check-value.ts";
 import { encodeEntityKey, type EntityKey, KEY_BYTES_MAX, keyTooLong, splitEntityKey } from "../schema/entity-key.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 
+/** Of the names that somebody sent so many may be what was meant by one that is missing. */
+const NAMES_LOOKED_AT_MAX = 1000;
+
 /** Throws `REQUEST_INVALID`, `KEY_MISSING`, `KEY_TOO_LONG` and what `checkValue` throws. */
 export function entityKey(entity: EntityDefinition, input: unknown): EntityKey {
   if (Array.isArray(input)) return keyFromParts(entity, input);
@@ -60,7 +63,10 @@ export function serviceKeys(entities: readonly EntityDefinition[], input: unknow
     throw new OnefoldError("KEY_MISSING", `entities has no key for ${entity.name}`, {
       where: present.length === 0 ? entity.name : `${entity.name}.${absent.name}`,
       hint: `give "${entity.name}" itself, or ${columnNames(entity)}`,
-      candidates: nearestNames(present.length === 0 ? entity.name : absent.name, Object.keys(input)),
+      candidates: nearestNames(
+        present.length === 0 ? entity.name : absent.name,
+        Object.keys(input).slice(0, NAMES_LOOKED_AT_MAX),
+      ),
     });
   });
 }

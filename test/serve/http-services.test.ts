@@ -79,6 +79,19 @@ describe("POST /services/{name}/vector", () => {
     expect(unknown).toMatchObject({ status: 404, body: { error: { code: "SERVICE_UNKNOWN" } } });
   });
 
+  it("does not repeat in an error all that was sent", async () => {
+    const long = "airport".repeat(500_000);
+    for (const [path, body, code] of [
+      ["/services/delay_model/vector", { entities: { [long]: 1 } }, "KEY_MISSING"],
+      ["/services/delay_model/vector", { [long]: 1, entities: {} }, "REQUEST_INVALID"],
+      ["/get-online-features", { feature_service: long, entities: { airport: ["JFK"] } }, "SERVICE_UNKNOWN"],
+    ] as const) {
+      const { status, body: answer } = await post(path, body);
+      expect([status < 500, answer.error?.code]).toEqual([true, code]);
+      expect(JSON.stringify(answer).length).toBeLessThan(10_000);
+    }
+  });
+
   it("refuses what is nested deeper than an answer can repeat, as a fault of whoever asks", async () => {
     const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
     const entities = `{"airport": "JFK", "route": ["JFK", "LAX"], "other": ${deep}}`;

@@ -11,8 +11,9 @@ import { AnsweredBefore } from "./answered-before.ts";
 import type { Call, Command, Session, WriteReply } from "./command.ts";
 import type { ConnectionHouse } from "./connection-house.ts";
 import { wrongArity } from "./connection-commands.ts";
-import { CommandError, errorLine, type ErrorReply, errorReply, shownError } from "./error-reply.ts";
+import { CommandError, errorLine, type ErrorReply, errorReply } from "./error-reply.ts";
 import { ReplyWriter } from "./reply-writer.ts";
+import { shownError } from "../shown-error.ts";
 import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
 
 /** Replies that are no longer than this together are sent behind the reads of the turn. */
@@ -69,7 +70,7 @@ export class Connection {
       fail: (error, command) => this.#fail(error, command),
       failAsJson: (error, command) => {
         this.#tell(error, command);
-        this.#out.text(JSON.stringify({ error: shownError(error) }));
+        this.#out.text(JSON.stringify({ error: shownError(error, "command") }));
       },
       keep: (plan, keys, command) => this.#before.keep(plan, keys, command),
       pause: async () => {
