@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 
 import { openFastDoor } from "../src/serve/http-fast/fast-door.ts";
 import { HotRoutes } from "../src/serve/http-fast/hot-routes.ts";
+import { BytesUnderWay, QUESTIONS_UNDER_WAY_BYTES_MAX } from "../src/serve/request-body.ts";
 import type { Route } from "../src/serve/route.ts";
 
 export interface ReferenceServer {
@@ -40,9 +41,15 @@ export function openBareDoor(path: string, jsonText: string): Promise<ReferenceS
     handle: () => ({ status: 200, body: {}, jsonText: () => jsonText }),
   };
   const server = createHttpServer();
-  openFastDoor(server, new HotRoutes([route], () => () => true), (error) => {
+  const fail = (error: unknown): never => {
     throw error;
-  });
+  };
+  openFastDoor(
+    server,
+    new HotRoutes([route], () => () => true),
+    fail,
+    new BytesUnderWay(QUESTIONS_UNDER_WAY_BYTES_MAX),
+  );
   return listening(server);
 }
 

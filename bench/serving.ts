@@ -2,7 +2,7 @@
  * The whole server under the whole workload: `onefold serve` on one core and the load on the other, events being
  * pushed meanwhile, 1% of the replies checked against the naive oracle.
  *
- *     npm run bench -- serving [--case a|b|c|d|e|f|g]... [--json] [--quick] [--accounts N] [--profile]
+ *     npm run bench -- serving [--case a|b|c|d|e|f|g]... [--json] [--quick] [--accounts N] [--stored N,N,N] [--profile]
  *
  * | case | what |
  * |---|---|
@@ -15,6 +15,7 @@
  * | g | serving from Redis (`--online`) beside Redis GET: throughput, and latency at a fixed rate |
  *
  * `--quick` shows that everything runs; its figures mean nothing. `--accounts` serves fewer than 100,000.
+ * `--stored` says of how many entities f counts the bytes, with 1, 20 and 500 events each.
  * `--profile` prints where each server's time went.
  */
 import { execFileSync } from "node:child_process";
@@ -27,7 +28,7 @@ import { feastReads } from "./serving/feast-reads.ts";
 import { readsFromRedis } from "./serving/from-redis.ts";
 import { WIDE_DAYS, wideDefinitions } from "./serving/payments.ts";
 import { pointReads } from "./serving/point-reads.ts";
-import { BenchRun, FULL, QUICK } from "./serving/run.ts";
+import { BenchRun, FULL, QUICK, type Size } from "./serving/run.ts";
 import { storedBytes } from "./serving/stored-bytes.ts";
 import { readsUnderIngest } from "./serving/under-ingest.ts";
 import { removeWorld } from "./serving/world.ts";
@@ -39,6 +40,7 @@ const { values: options } = parseArgs({
     case: { type: "string", multiple: true, default: CASES },
     json: { type: "boolean" },
     accounts: { type: "string" },
+    stored: { type: "string" },
     quick: { type: "boolean", default: false },
     profile: { type: "boolean", default: false },
   },
@@ -46,6 +48,12 @@ const { values: options } = parseArgs({
 const unknown = options.case.find((one) => !CASES.includes(one));
 if (unknown !== undefined) {
   console.error(`there is no case ${unknown}; the cases are ${CASES.join(", ")}`);
+  process.exit(2);
+}
+const [one, twenty, fiveHundred, ...more] = (options.stored ?? "").split(",").map(Number);
+const stored: Size["storedEntities"] | null = options.stored === undefined ? null : [one!, twenty!, fiveHundred!];
+if (stored !== null && (more.length > 0 || !stored.every((count) => Number.isSafeInteger(count) && count > 0))) {
+  console.error("--stored takes three numbers of entities: with 1 event, with 20, and with 500");
   process.exit(2);
 }
 const asked = (name: string): boolean => options.case.includes(name);
@@ -62,7 +70,13 @@ try {
   const size = options.quick ? QUICK : FULL;
   const accounts = Number(options.accounts ?? size.accounts);
   const hasRedis = !missing.includes("redis-server");
-  const bench = new BenchRun({ size: { ...size, accounts }, folder, hasRedis, profiles: options.profile });
+  const storedEntities = stored ?? size.storedEntities;
+  const bench = new BenchRun({
+    size: { ...size, accounts, storedEntities },
+    folder,
+    hasRedis,
+    profiles: options.profile,
+  });
   if (asked("a") || asked("b")) await pointReads(bench, { resp: asked("a"), http: asked("b") });
   if (asked("c") || asked("d")) {
     const world = await bench.preparePayments("wide", wideDefinitions, WIDE_DAYS);

@@ -33,7 +33,7 @@ export const ERROR_CODES = {
   CORRECTION_REFUSED: { status: 409, meaning: "a record of a Kafka topic would take back events, and cannot" },
   FORGET_SHARED: { status: 409, meaning: "events of an entity that is to be forgotten are folded for others, too" },
   FORGET_UNREADABLE: { status: 500, meaning: "the note of which entity is being forgotten cannot be read" },
-  BACKPRESSURE: { status: 429, meaning: "events arrive faster than they can be made durable and folded" },
+  BACKPRESSURE: { status: 429, meaning: "more arrives at once than can be taken in: events, bodies, work" },
   BATCH_SOURCE_FAILED: { status: 502, meaning: "what a batch source is read from cannot be read" },
   SOURCE_IS_BATCH: { status: 409, meaning: "a batch source takes no pushed events" },
   IMPORT_REPEATED: { status: 409, meaning: "a file of events without ids was imported before" },

@@ -5,7 +5,7 @@
 /**
  * Up to `limit` of `names` close to `name`, nearest first. Close: within a third of its length in
  * insertions, deletions, substitutions and swaps of neighbours (case does not count), or one contains
- * the other. Takes time in proportion to the total length of the names times that of `name`.
+ * the other. Takes time in proportion to the length of `name`, which may be millions of characters that somebody sent.
  */
 export function nearestNames(name: string, names: Iterable<string>, limit: number = 3): string[] {
   const wanted = name.toLowerCase();
@@ -13,8 +13,10 @@ export function nearestNames(name: string, names: Iterable<string>, limit: numbe
   const near: { readonly name: string; readonly distance: number }[] = [];
   for (const candidate of new Set(names)) {
     const lower = candidate.toLowerCase();
-    const distance = editDistance(wanted, lower);
+    // No distance is less; and where one contains the other none is more.
+    const apart = Math.abs(wanted.length - lower.length);
     const contains = wanted.length >= 3 && lower.length >= 3 && (lower.includes(wanted) || wanted.includes(lower));
+    const distance = contains || apart > bound ? apart : editDistance(wanted, lower);
     if (distance <= bound || contains) near.push({ name: candidate, distance });
   }
   near.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));

@@ -18,6 +18,12 @@ import {
   type Transport,
 } from "./transport.ts";
 
+/** Timers count in 32 bits: with more one ends at once. */
+const MILLIS_MIN = 1;
+const MILLIS_MAX = 2 ** 31 - 1;
+/** More the server does not take at a time. */
+const BATCH_MAX = 5000;
+
 export interface ClientOptions {
   /**
    * Where the server is: `http://host:port` or `https://host:port`, or `redis://[:password@]host:port` for its
@@ -31,13 +37,13 @@ export interface ClientOptions {
   readonly consumer?: string;
   /** Headers of every HTTP request. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** How long a call may take in all, retries included. Default 1000. */
+  /** How long a call may take in all, retries included: up to 24 days. Default 1000. */
   readonly timeoutMs?: number;
   /** How often a call that failed in passing is tried again. Default 2. */
   readonly retries?: number;
   /** HTTP connections open at a time. Default 32. */
   readonly connections?: number;
-  /** Vectors asked for within one turn of the event loop go in calls of up to so many; 1 sends each alone. Default 500. */
+  /** Vectors asked for within one turn of the event loop go in calls of up to so many, 5,000 at most; 1 sends each alone. Default 500. */
   readonly batchMax?: number;
   /** Uniform in [0, 1), for the pauses between retries. Default `Math.random`. */
   readonly random?: () => number;
@@ -107,6 +113,7 @@ export class OnefoldClient {
     options: VectorCallOptions<S> = {},
   ): Promise<TypedVector<S>> {
     const { request, metadata = false, token = false, timeoutMs = this.#timeoutMs, signal } = options;
+    requireNumber("timeoutMs", timeoutMs, MILLIS_MIN, MILLIS_MAX);
     const group = JSON.stringify([service, { metadata, token } satisfies AskOptions]);
     const asked = {
       entities: entities as Asked["entities"],
@@ -136,6 +143,7 @@ export class OnefoldClient {
     options: PushCallOptions = {},
   ): Promise<PushAnswer> {
     const { timeoutMs = this.#timeoutMs, idempotent = false, signal } = options;
+    requireNumber("timeoutMs", timeoutMs, MILLIS_MIN, MILLIS_MAX);
     const what = `a push to ${source}`;
     return withDeadline(timeoutMs, what, signal, (ends) =>
       withRetries(async () => this.#open().push(source, rows, ends), {
@@ -176,9 +184,13 @@ export class OnefoldClient {
   }
 }
 
-/** Throws `REQUEST_INVALID` for an address that is none. Nothing is connected before the first call. */
+/** Throws `REQUEST_INVALID` for an address that is none, and for options out of range. Nothing is connected before the first call. */
 export function createClient(options: ClientOptions): OnefoldClient {
   const { url, headers, consumer, connections = 32, ...rest } = options;
+  requireNumber("timeoutMs", rest.timeoutMs, MILLIS_MIN, MILLIS_MAX);
+  requireWhole("retries", rest.retries, 0, Number.MAX_SAFE_INTEGER);
+  requireWhole("connections", connections, 1, Number.MAX_SAFE_INTEGER);
+  requireWhole("batchMax", rest.batchMax, 1, BATCH_MAX);
   if (consumer !== undefined && !/^[!-~]{1,64}$/.test(consumer)) {
     throw new OnefoldError("REQUEST_INVALID", `consumer ${JSON.stringify(consumer)} is no name`, {
       where: "consumer",
@@ -186,6 +198,20 @@ export function createClient(options: ClientOptions): OnefoldClient {
     });
   }
   return new OnefoldClient(createTransport({ url, headers, consumer, connections }), rest);
+}
+
+function requireWhole(name: string, value: number | undefined, least: number, most: number): void {
+  requireNumber(name, value, least, most);
+  if (value !== undefined && !Number.isInteger(value)) throw outside(name, value, least, most);
+}
+
+function requireNumber(name: string, value: number | undefined, least: number, most: number): void {
+  if (value !== undefined && !(value >= least && value <= most)) throw outside(name, value, least, most);
+}
+
+function outside(name: string, value: number, least: number, most: number): OnefoldError {
+  const range = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`;
+  return new OnefoldError("REQUEST_INVALID", `${name} is ${value}`, { where: name, hint: `give a number ${range}` });
 }
 
 type TransportOptions = Pick<ClientOptions, "url"> & { readonly connections: number } & {

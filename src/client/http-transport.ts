@@ -4,8 +4,20 @@
 import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as SecureAgent, request as httpsRequest } from "node:https";
 import { type ErrorCode, OnefoldError } from "../base/errors.ts";
-import { type Json, jsonText, optionMembers, parseObject, questionOf, serverError, unreachable } from "./json-body.ts";
-import type { Answered, Asked, AskOptions, PushAnswer, Transport } from "./transport.ts";
+import {
+  type Json,
+  jsonText,
+  noAnswer,
+  optionMembers,
+  parseObject,
+  questionOf,
+  serverError,
+  unreachable,
+} from "./json-body.ts";
+import { type Answered, type Asked, type AskOptions, isPassing, type PushAnswer, type Transport } from "./transport.ts";
+
+/** A request is sent again without its wrong element so often. */
+const FAULTS_MAX = 3;
 
 export interface HttpTransportOptions {
   /** `http://host:port` or `https://host:port`, with a path in front of the routes where there is one. */
@@ -40,19 +52,17 @@ export class HttpTransport implements Transport {
   ): Promise<(Answered | OnefoldError)[]> {
     const path = `/services/${encodeURIComponent(service)}`;
     const [only] = asked;
-    if (asked.length === 1) {
-      const answer = await this.#post(`${path}/vector`, questionOf(only!, options), signal);
-      return [answer as unknown as Answered];
-    }
+    if (asked.length === 1) return [await this.#vector(path, only!, options, signal)];
     const waiting = asked.map((one, place) => ({ one, place }));
     const results: (Answered | OnefoldError)[] = [];
-    while (waiting.length > 0) {
+    for (let faults = 0; waiting.length > 0 && faults < FAULTS_MAX; faults++) {
       const entities = waiting.map(({ one }) => one.entities);
       const requests = waiting.map(({ one }) => one.request ?? {});
       const request = waiting.some(({ one }) => one.request !== undefined) ? { request: requests } : {};
       try {
         const answer = await this.#post(`${path}/vectors`, { entities, ...request, ...optionMembers(options) }, signal);
         const answered = answer["results"] as readonly Answered[];
+        if (!Array.isArray(answered) || answered.length !== waiting.length) throw noAnswer();
         waiting.forEach(({ place }, i) => (results[place] = answered[i]!));
         return results;
       } catch (error) {
@@ -63,7 +73,22 @@ export class HttpTransport implements Transport {
         results[faulty.place] = error as OnefoldError;
       }
     }
+    // Many are wrong: each for itself, and not one request after another for each of them.
+    await Promise.all(
+      waiting.map(async ({ one, place }) => {
+        results[place] = await this.#vector(path, one, options, signal).catch((error: unknown) => {
+          if (error instanceof OnefoldError && !isPassing(error)) return error;
+          throw error;
+        });
+      }),
+    );
     return results;
+  }
+
+  async #vector(path: string, asked: Asked, options: AskOptions, signal: AbortSignal): Promise<Answered> {
+    const answer = await this.#post(`${path}/vector`, questionOf(asked, options), signal);
+    if (!("features" in answer)) throw noAnswer();
+    return answer as unknown as Answered;
   }
 
   async push(source: string, rows: readonly unknown[], signal: AbortSignal): Promise<PushAnswer> {

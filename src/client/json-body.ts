@@ -49,6 +49,15 @@ export function serverError(error: unknown, fallback: ErrorCode, otherwise: stri
   });
 }
 
+/** For what is JSON, and not what was asked for. */
+export function noAnswer(error?: unknown): OnefoldError {
+  return serverError(
+    error,
+    "INTERNAL",
+    "the reply is no answer of onefold's: is this another server, or one of another version?",
+  );
+}
+
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(ERROR_CODES, code);
 }

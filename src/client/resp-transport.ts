@@ -4,7 +4,7 @@
  * carries pushes, behind which a question on the same connection would wait.
  */
 import { OnefoldError } from "../base/errors.ts";
-import { jsonText, parseObject, questionOf, serverError } from "./json-body.ts";
+import { jsonText, noAnswer, parseObject, questionOf } from "./json-body.ts";
 import { type RespAddress, RespConnection } from "./resp-connection.ts";
 import { type Answered, type Asked, type AskOptions, isPassing, type PushAnswer, type Transport } from "./transport.ts";
 
@@ -16,7 +16,6 @@ export interface RespTransportOptions {
 }
 
 const PORT = 6380;
-const NO_ANSWER = "the reply is no answer of onefold's: is this another server, or one of another version?";
 
 export class RespTransport implements Transport {
   readonly #questions: Lane;
@@ -37,7 +36,7 @@ export class RespTransport implements Transport {
   ): Promise<(Answered | OnefoldError)[]> {
     const questions = asked.map((one) => jsonText(questionOf(one, options)));
     const replies = await this.#questions.call("FVECTORS", [service, ...questions], signal);
-    if (!Array.isArray(replies) || replies.length !== asked.length) throw serverError(null, "INTERNAL", NO_ANSWER);
+    if (!Array.isArray(replies) || replies.length !== asked.length) throw noAnswer();
     const answers = replies.map((reply) => answerOf<Answered>(reply, "features"));
     // It is the server that is not ready, whichever vector says so: all are asked again.
     const passing = answers.find((answer) => answer instanceof OnefoldError && isPassing(answer));
@@ -93,7 +92,7 @@ class Lane {
 function answerOf<A>(reply: unknown, member: string): A | OnefoldError {
   const answer = typeof reply === "string" ? parseObject(reply) : null;
   if (answer !== null && member in answer) return answer as A;
-  return serverError(answer?.["error"], "INTERNAL", NO_ANSWER);
+  return noAnswer(answer?.["error"]);
 }
 
 function addressOf(url: string): Omit<RespAddress, "consumer"> {

@@ -52,17 +52,24 @@ export function checkValue(value: unknown, type: ValueType, options: CheckOption
 }
 
 const INTEGER_TEXT = /^-?(?:0|[1-9]\d*)$/;
+/** Longer texts of digits do not fit 64 bits: making a number of millions of them takes seconds. */
+const INT64_TEXT_LENGTH_MAX = "-9223372036854775808".length;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 const UNSAFE_HINT =
   "int64 is exact only within -(2^53-1)..2^53-1; declare the column t.int64({ wide: true }) and send it as decimal text";
 
 function checkInt64(value: unknown, options: CheckOptions): number {
-  if (typeof value === "string" && INTEGER_TEXT.test(value)) value = BigInt(value);
-  if (typeof value === "bigint") {
-    const result = Number(value);
-    if (Number.isSafeInteger(result)) return result;
-    throw failure("INT64_UNSAFE", `${value} is outside the safe range of int64`, options, UNSAFE_HINT);
+  const isWholeText = typeof value === "string" && INTEGER_TEXT.test(value);
+  if (isWholeText || typeof value === "bigint") {
+    const result = isWholeText && (value as string).length > INT64_TEXT_LENGTH_MAX ? Number.NaN : Number(value);
+    if (Number.isSafeInteger(result)) return result + 0;
+    throw failure(
+      "INT64_UNSAFE",
+      `${shortened(String(value))} is outside the safe range of int64`,
+      options,
+      UNSAFE_HINT,
+    );
   }
   if (typeof value !== "number") throw mismatch(value, { name: "int64" }, options);
   if (!Number.isFinite(value)) throw notFinite(value, "int64 holds whole numbers only", options);
@@ -81,8 +88,10 @@ function checkWideInt64(value: unknown, options: CheckOptions): string {
   if (typeof value !== "bigint" && (typeof value !== "string" || !INTEGER_TEXT.test(value))) {
     throw mismatch(value, type, options);
   }
-  const wide = BigInt(value);
-  if (wide >= INT64_MIN && wide <= INT64_MAX) return wide.toString();
+  if (typeof value === "bigint" || value.length <= INT64_TEXT_LENGTH_MAX) {
+    const wide = BigInt(value);
+    if (wide >= INT64_MIN && wide <= INT64_MAX) return wide.toString();
+  }
   throw failure("INT64_UNSAFE", `${shown(value)} does not fit 64 bits`, options, "use a string column for it");
 }
 
@@ -178,10 +187,14 @@ function failure(code: ErrorCode, what: string, options: CheckOptions, hint?: st
 
 /** The value as a message shows it: its kind, and enough of it to recognise it by. */
 function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  if (typeof value === "string") return JSON.stringify(shortened(value));
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (value instanceof Date) return "a Date";
   if (value instanceof Uint8Array) return `${value.length} bytes`;
   if (typeof value === "object" && value !== null) return "an object";
   return typeof value === "function" ? "a function" : String(value);
+}
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

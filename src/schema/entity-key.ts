@@ -26,11 +26,15 @@ export function encodeEntityKey(parts: readonly Value[], types: readonly ValueTy
     }
   }
   if (key.length > KEY_BYTES_MAX / 3 && Buffer.byteLength(key) > KEY_BYTES_MAX) {
-    throw new OnefoldError("KEY_TOO_LONG", `an entity key of ${Buffer.byteLength(key)} bytes`, {
-      hint: `keys are limited to ${KEY_BYTES_MAX} bytes as text; hash long identifiers before sending them`,
-    });
+    throw keyTooLong(Buffer.byteLength(key));
   }
   return key;
+}
+
+export function keyTooLong(bytes: number): OnefoldError {
+  return new OnefoldError("KEY_TOO_LONG", `an entity key of ${bytes} bytes`, {
+    hint: `keys are limited to ${KEY_BYTES_MAX} bytes as text; hash long identifiers before sending them`,
+  });
 }
 
 let lastOwnKey: EntityKey = "";

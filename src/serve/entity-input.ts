@@ -9,8 +9,11 @@ import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import type { EntityDefinition } from "../define/definition.ts";
 import { checkValue } from "../schema/check-value.ts";
-import { encodeEntityKey, type EntityKey, splitEntityKey } from "../schema/entity-key.ts";
+import { encodeEntityKey, type EntityKey, KEY_BYTES_MAX, keyTooLong, splitEntityKey } from "../schema/entity-key.ts";
 import type { Value, ValueType } from "../schema/value.ts";
+
+/** Of the names that somebody sent so many may be what was meant by one that is missing. */
+const NAMES_LOOKED_AT_MAX = 1000;
 
 /** Throws `REQUEST_INVALID`, `KEY_MISSING`, `KEY_TOO_LONG` and what `checkValue` throws. */
 export function entityKey(entity: EntityDefinition, input: unknown): EntityKey {
@@ -29,6 +32,8 @@ export function entityKey(entity: EntityDefinition, input: unknown): EntityKey {
  * and `\` inside a part escaped by `\`. A timestamp may also be ISO 8601.
  */
 export function entityKeyFromText(entity: EntityDefinition, text: string): EntityKey {
+  // Before it is taken apart: a text is at most twice its key, where characters are escaped that need not be.
+  if (text.length > 2 * KEY_BYTES_MAX) throw keyTooLong(text.length);
   const parts = splitEntityKey(text, entity.keys.length);
   return keyFromParts(
     entity,
@@ -58,7 +63,10 @@ export function serviceKeys(entities: readonly EntityDefinition[], input: unknow
     throw new OnefoldError("KEY_MISSING", `entities has no key for ${entity.name}`, {
       where: present.length === 0 ? entity.name : `${entity.name}.${absent.name}`,
       hint: `give "${entity.name}" itself, or ${columnNames(entity)}`,
-      candidates: nearestNames(present.length === 0 ? entity.name : absent.name, Object.keys(input)),
+      candidates: nearestNames(
+        present.length === 0 ? entity.name : absent.name,
+        Object.keys(input).slice(0, NAMES_LOOKED_AT_MAX),
+      ),
     });
   });
 }

@@ -19,7 +19,19 @@ const columnsSchema: JsonSchema = {
   additionalProperties: { type: "array" },
   description: "lists of equal length by column",
 };
-const errors: Readonly<Record<number, JsonSchema>> = { 400: errorSchema, 404: errorSchema, 422: errorSchema };
+const readErrors: Readonly<Record<number, JsonSchema>> = {
+  400: errorSchema,
+  404: errorSchema,
+  409: errorSchema,
+  503: errorSchema,
+};
+const pushErrors: Readonly<Record<number, JsonSchema>> = {
+  400: errorSchema,
+  404: errorSchema,
+  409: errorSchema,
+  422: errorSchema,
+  507: errorSchema,
+};
 
 export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
   return [
@@ -40,7 +52,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
             full_feature_names: { type: "boolean", description: "names features view__feature" },
           },
         },
-        answers: { ...errors, 200: onlineFeaturesSchema },
+        answers: { ...readErrors, 200: onlineFeaturesSchema },
       },
       handle: (request) => answerOnlineFeatures(reader, request.body as OnlineFeaturesRequest, request.consumer ?? ""),
     },
@@ -62,7 +74,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
             },
           },
         },
-        answers: { ...errors, 200: { type: "null" }, 429: errorSchema },
+        answers: { ...pushErrors, 200: { type: "null" } },
       },
       handle: async (request) => {
         const { push_source_name: name, df } = request.body as { push_source_name: string; df: FeastColumns };
@@ -83,7 +95,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
             df: columnsSchema,
           },
         },
-        answers: { ...errors, 200: { type: "null" }, 429: errorSchema },
+        answers: { ...pushErrors, 200: { type: "null" } },
       },
       handle: async (request) => {
         const { feature_view_name: name, df } = request.body as { feature_view_name: string; df: FeastColumns };

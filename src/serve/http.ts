@@ -30,6 +30,7 @@ import {
   EVENTS_BYTES_MAX,
   EVENTS_UNDER_WAY_BYTES_MAX,
   JSON_BYTES_MAX,
+  QUESTIONS_UNDER_WAY_BYTES_MAX,
   readBody,
 } from "./request-body.ts";
 import { CONSUMER_HEADER, type Route, type RouteAnswer, type WireAnswer } from "./route.ts";
@@ -92,11 +93,13 @@ export async function openHttpServer(
   const { host = "127.0.0.1", port = 8080, onError = () => {} } = options;
   const routes = allRoutes(reader, ports);
   const stopTelling = tellOnDemandFailures(ports.clock, (error) => onError(error, "any request for a vector"));
-  const app = createApp(routes, onError, options.timeouts ?? {});
+  const questionBytes = new BytesUnderWay(QUESTIONS_UNDER_WAY_BYTES_MAX);
+  const app = createApp({ routes, onError, timeouts: options.timeouts ?? {}, questionBytes });
   app.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
   const closeOrdinary = closeGracefully(app);
   await app.ready();
-  const door = options.hotPath === false ? null : openFastDoor(app.server, hotRoutes(app, routes), onError);
+  const door =
+    options.hotPath === false ? null : openFastDoor(app.server, hotRoutes(app, routes), onError, questionBytes);
   const close = (): Promise<void> => {
     stopTelling();
     const closed = closeOrdinary();
@@ -153,7 +156,14 @@ function closeGracefully(app: FastifyInstance): () => Promise<void> {
   };
 }
 
-function createApp(routes: readonly Route[], onError: OnServerError, timeouts: HttpTimeouts): FastifyInstance {
+interface AppOptions {
+  readonly routes: readonly Route[];
+  readonly onError: OnServerError;
+  readonly timeouts: HttpTimeouts;
+  readonly questionBytes: BytesUnderWay;
+}
+
+function createApp({ routes, onError, timeouts, questionBytes }: AppOptions): FastifyInstance {
   const { headersMillis = HEADERS_MILLIS_MAX, requestMillis = REQUEST_MILLIS_MAX } = timeouts;
   const app = fastify({
     logger: false,
@@ -192,9 +202,11 @@ function createApp(routes: readonly Route[], onError: OnServerError, timeouts: H
   app.addHook("onRequest", (request, reply, done) => {
     const route = routeOf(request);
     if (route !== undefined && route.reads !== "nothing") {
-      // Questions are small and answered at once: they are read however many events wait.
+      // Questions are answered at once: they are read however many events wait.
       const allowance =
-        route.reads === "events" ? new BodyAllowance(EVENTS_BYTES_MAX, eventBytes) : new BodyAllowance(JSON_BYTES_MAX);
+        route.reads === "events"
+          ? new BodyAllowance(EVENTS_BYTES_MAX, eventBytes)
+          : new BodyAllowance(JSON_BYTES_MAX, questionBytes);
       allowances.set(request, allowance);
       reply.raw.once("close", () => allowance.release());
     }

@@ -107,6 +107,8 @@ function operation(route: Route): OpenApiOperation {
   const { params, query, answers, answerType = "application/json" } = route.schemas;
   const parameters = [...parametersOf("path", params), ...parametersOf("query", query)];
   const body = requestBody(route);
+  // What every body may be, whatever it is for.
+  const refusals = body === null ? {} : { 400: errorSchema, 413: errorSchema, 429: errorSchema };
   return {
     operationId: operationId(route),
     summary: route.summary,
@@ -114,7 +116,7 @@ function operation(route: Route): OpenApiOperation {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === null ? {} : { requestBody: body }),
     responses: Object.fromEntries(
-      Object.entries(answers).map(([status, schema]) => [
+      Object.entries({ ...refusals, ...answers }).map(([status, schema]) => [
         status,
         {
           description: MEANING[status] ?? "an error",

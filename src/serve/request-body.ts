@@ -71,6 +71,8 @@ const MEGABYTE = 1024 * 1024;
 export const JSON_BYTES_MAX: number = 8 * MEGABYTE;
 export const EVENTS_BYTES_MAX: number = 16 * MEGABYTE;
 export const EVENTS_UNDER_WAY_BYTES_MAX: number = 64 * MEGABYTE;
+/** Of bodies of all other requests. */
+export const QUESTIONS_UNDER_WAY_BYTES_MAX: number = 64 * MEGABYTE;
 
 /**
  * Of a body that is too large so much is read and thrown away: a client that is still sending when the

@@ -13,6 +13,7 @@ import type { FeatureReader } from "./feature-reader.ts";
 import type { ReadOptions } from "./feature-vector.ts";
 import { writeFeatures } from "./features-bytes.ts";
 import { askedOf } from "./kept-elements.ts";
+import { labelText } from "./label-text.ts";
 import type { FetchedStates } from "./ports.ts";
 import type { RouteAnswer } from "./route.ts";
 import { writeMicros } from "./time-bytes.ts";
@@ -90,12 +91,12 @@ async function answerInTurns(
 }
 
 function addResults(batch: Batch, { asked, states, out }: AskedBatch, from: number, to: number): void {
-  const { reader, named, options, inputs, label } = batch;
+  const { reader, named, options, inputs, inputName, label } = batch;
   const { consumer = "" } = options;
   const mayBeKept = states === null && isPlain(options) && !isExperiment(named) && named.request.length === 0;
   for (let i = from; i < to; i++) {
     if (i > 0) out.text(",");
-    out.text(JSON.stringify(label(inputs[i])).slice(0, -1));
+    out.text(labelText(label(inputs[i]), `${inputName}[${i}]`));
     const { plan, keys, request, exposure } = asked[i]!;
     if (mayBeKept) addKeptOrRead(reader, { plan, keys, consumer }, out);
     else {

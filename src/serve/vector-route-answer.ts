@@ -13,6 +13,7 @@ import { type AnswerBytes, writtenText } from "./answer-bytes.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { writeFeatures } from "./features-bytes.ts";
 import type { Asked, KeptAnswer } from "./kept-answers.ts";
+import { labelText } from "./label-text.ts";
 import type { RouteAnswer, WrittenAnswer } from "./route.ts";
 import { writeMicros, writeThousandths } from "./time-bytes.ts";
 import {
@@ -75,8 +76,9 @@ class VectorRouteAnswer implements WrittenAnswer {
 
   writeJson(out: AnswerBytes): void {
     const { plan } = this.#read;
+    const label = labelText(this.#label, "body");
     this.#start = out.length;
-    out.text(begun(this.#label));
+    out.text(label);
     out.all(FEATURES);
     writeFeatures(plan, plan.vector, out);
     out.all(METADATA);
@@ -116,11 +118,6 @@ function writeTimes(latency: number, timestamp: Micros, asOf: Micros, out: Answe
   out.all(AS_OF);
   writeMicros(asOf, out);
   out.all(TIMES_END);
-}
-
-/** The JSON text of an object that more fields follow. */
-function begun(fields: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify(fields).slice(0, -1);
 }
 
 /**

@@ -2,9 +2,10 @@
  * What goes over the wire for a route's answer, or for what was thrown instead: status, headers and text.
  * Both HTTP doors send exactly this.
  */
-import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import { writtenText } from "./answer-bytes.ts";
 import type { RouteAnswer, WireAnswer } from "./route.ts";
+import { shownError } from "./shown-error.ts";
 
 /** Told of every error that is the server's own fault; `request` is method and path, without its query. */
 export type OnServerError = (error: unknown, request: string) => void;
@@ -37,7 +38,5 @@ export function wireError(thrown: unknown, onError: OnServerError, request: stri
   // An on-demand view that fails is told of elsewhere, not at every request.
   const isOwn = error.status >= 500 && error.status !== 503 && !error.code.startsWith("ON_DEMAND_");
   if (isOwn) onError(thrown, request);
-  // What went wrong inside is for the operator, not for whoever sent the request.
-  const shown = error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this request") : error;
-  return wireAnswer({ status: error.status, body: { error: shown } });
+  return wireAnswer({ status: error.status, body: { error: shownError(error, "request") } });
 }

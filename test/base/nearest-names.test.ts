@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { nearestNames } from "../../src/base/nearest-names.ts";
+import { promised } from "../promised.ts";
 
 const NAMES = ["mean_delay_1h", "mean_delay_3h", "arrivals_1h", "worst_delay", "origin", "airport"];
 
@@ -22,5 +23,12 @@ describe("nearest names", () => {
 
   it("names each once, at most as many as asked for", () => {
     expect(nearestNames("a1", ["a2", "a2", "a3", "a4", "a5"], 2)).toEqual(["a2", "a3"]);
+  });
+
+  it("of millions of characters are found at once", () => {
+    const startMs = performance.now();
+    expect(nearestNames("x".repeat(16_000_000), NAMES)).toEqual([]);
+    expect(nearestNames(`${"x".repeat(16_000_000)}origin`, NAMES)).toEqual(["origin"]);
+    expect(performance.now() - startMs).toBeLessThan(promised(2000));
   });
 });

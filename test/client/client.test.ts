@@ -94,6 +94,31 @@ describe("calls of one turn", () => {
     expect(seen[0]!.body).toEqual({ entities: [{ user: "a" }, { user: "b" }], request: [{ amount: 1 }, {}] });
   });
 
+  it("of which many are wrong each fail by themselves, and not one round trip after another", async () => {
+    const { url, seen } = await scripted((one, response) => {
+      setTimeout(() => {
+        const { entities } = one.body as { entities: { user: string | null } | { user: string | null }[] };
+        const asked = Array.isArray(entities) ? entities : [entities];
+        const wrong = asked.findIndex(({ user }) => user === null);
+        if (wrong < 0) return echo(one, response);
+        const where = Array.isArray(entities) ? `entities[${wrong}] user` : "user";
+        send(response, 400, { error: { code: "KEY_MISSING", message: "no key", where } });
+      }, 20);
+    });
+    const client = clientOf(url, { timeoutMs: 60_000 });
+    const users = Array.from({ length: 500 }, (_, i) => (i % 5 === 0 ? `u${i}` : null));
+    const answers = await Promise.all(
+      users.map((user) =>
+        client.vector("s", { user }).then(
+          ({ features }) => features["a"],
+          (error: { code: string }) => error.code,
+        ),
+      ),
+    );
+    expect(answers).toEqual(users.map((user) => user ?? "KEY_MISSING"));
+    expect(seen.filter(({ path }) => path.endsWith("/vectors")).length).toBeLessThan(10);
+  });
+
   it("share connections that stay open", async () => {
     const { url, seen } = await scripted(echo);
     const client = clientOf(url, { connections: 2 });
@@ -179,6 +204,32 @@ describe("a call", () => {
     const long = client.vector("s", { user: "b" }, { timeoutMs: 5000 });
     await expect(short).rejects.toMatchObject({ code: "CALL_TIMED_OUT", message: expect.stringContaining("50 ms") });
     expect((await long).features["a"]).toBe("b");
+  });
+
+  it("is answered by what is an answer", async () => {
+    const { url } = await scripted((_, response) => send(response, 200, { hello: "world" }));
+    const client = clientOf(url);
+    const none = { code: "INTERNAL", message: expect.stringContaining("no answer of onefold's") };
+    await expect(client.vector("s", { user: "a" })).rejects.toMatchObject(none);
+    await expect(client.vectors("s", [{ user: "a" }, { user: "b" }])).rejects.toMatchObject(none);
+  });
+
+  it.each([
+    ["timeoutMs", [Number.POSITIVE_INFINITY, Number.NaN, 0, -1, 2 ** 31]],
+    ["batchMax", [0, -1, 1.5, Number.NaN, 5001]],
+    ["retries", [-1, 0.5, Number.NaN]],
+    ["connections", [0, -1, Number.NaN]],
+  ])("is not made with a %s that no call could keep", async (name, values) => {
+    for (const value of values) {
+      const wrong = { code: "REQUEST_INVALID", where: name };
+      expect(() => createClient({ url: "http://127.0.0.1:1", [name]: value }), `${value}`).toThrow(
+        expect.objectContaining(wrong) as Error,
+      );
+      if (name !== "timeoutMs") continue;
+      const client = clientOf("http://127.0.0.1:1");
+      await expect(client.vector("s", {}, { timeoutMs: value })).rejects.toMatchObject(wrong);
+      await expect(client.push("s", [{}], { timeoutMs: value })).rejects.toMatchObject(wrong);
+    }
   });
 
   it("is to an address that is one", () => {

@@ -66,6 +66,18 @@ describe("a line that is not JSON", () => {
   });
 });
 
+describe("a row that is nested deeper than can be written", () => {
+  it("is a dead letter of what is not too deep, and costs the rows beside it nothing", async () => {
+    const deep = `${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`;
+    const { status, body } = await push(`${ride("r1")}\n{"ride_id":"r2","nested":${deep}}\n${ride("r3")}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ accepted: 2, rejected: 1, outcomes: [{}, { status: "rejected" }, {}] });
+    const letters = await platform.deadLetters().list();
+    expect(letters).toMatchObject([{ payload: { ride_id: "r2", nested: { a: { a: {} } } } }]);
+    expect((await platform.features("rider", "ana")).features).toEqual({ rides: 2 });
+  });
+});
+
 describe("many large bodies at a time", () => {
   it("meet back-pressure: memory stays bounded, what is refused says so, and all that is accepted is there", async () => {
     const bodyOf = (n: number): Buffer =>

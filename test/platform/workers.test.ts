@@ -126,6 +126,17 @@ describe("workers", { timeout: 240_000 }, () => {
     redis.destroy();
   });
 
+  it("take a push with a row that is nested deeper than can be sent, and refuse that row alone", async () => {
+    const before = server.workers();
+    const deep = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
+    const rows = `[${JSON.stringify(visit("hal"))}, {"user_id": "hal", "nested": ${deep}}]`;
+    const pushed = await fetch(`${server.url}/events/visits`, { method: "POST", body: rows });
+    expect(pushed.status).toBe(200);
+    expect(await pushed.json()).toMatchObject({ accepted: 1, rejected: 1 });
+    await seenByAll("hal", { visits: 1 });
+    expect(server.workers()).toEqual(before);
+  });
+
   it("are started again when killed under load, with no wrong answer and nothing acknowledged lost", async () => {
     const load = new VisitsLoad("fay", connections.slice(1), connections[0]!);
     for (let kill = 0; kill < 3; kill++) {
@@ -143,7 +154,7 @@ describe("workers", { timeout: 240_000 }, () => {
     const metrics = (await connections[0]!.ask("GET", "/metrics"))!.body["text"] as string;
     expect(metrics).toContain("onefold_worker_restarts_total 3");
     expect(metrics).toContain("onefold_workers_warm 2");
-    expect(metrics).toContain(`onefold_events_total{source="visits",outcome="accepted"} ${10 + pushed}`);
+    expect(metrics).toContain(`onefold_events_total{source="visits",outcome="accepted"} ${11 + pushed}`);
   });
 
   it("count together, and what was counted stays when one has gone", async () => {

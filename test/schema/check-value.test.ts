@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type ErrorCode, OnefoldError } from "../../src/base/errors.ts";
 import { checkValue, valueToJson } from "../../src/schema/check-value.ts";
 import type { Value, ValueType } from "../../src/schema/value.ts";
+import { promised } from "../promised.ts";
 
 const int64: ValueType = { name: "int64" };
 const wide: ValueType = { name: "int64", wide: true };
@@ -20,6 +21,15 @@ function refusal(value: unknown, type: ValueType): ErrorCode | "accepted" {
   } catch (error) {
     if (error instanceof OnefoldError) return error.code;
     throw error;
+  }
+}
+
+function messageOf(value: unknown, type: ValueType): string {
+  try {
+    checkValue(value, type, { allowNonFinite: false });
+    return "accepted";
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 
@@ -82,6 +92,21 @@ describe("values at the door", () => {
     [1, floats, "TYPE_MISMATCH"],
   ])("refuses %o as %o with %s", (value, type, code) => {
     expect(refusal(value, type)).toBe(code);
+  });
+
+  it.each([
+    [int64, "INT64_UNSAFE"],
+    [wide, "INT64_UNSAFE"],
+    [float64, "TYPE_MISMATCH"],
+    [timestamp, "TIME_INVALID"],
+    [bool, "TYPE_MISMATCH"],
+  ] as const)("refuses millions of digits as %o at once, and does not repeat them", (type, code) => {
+    const startMs = performance.now();
+    for (const digits of ["9".repeat(8_000_000), `-1${"0".repeat(8_000_000)}`]) {
+      expect(refusal(digits, type)).toBe(code);
+      expect(messageOf(digits, type).length).toBeLessThan(200);
+    }
+    expect(performance.now() - startMs).toBeLessThan(promised(2000));
   });
 
   it("names the column in message and where, and says what to do about lost digits", () => {

@@ -79,6 +79,36 @@ describe("POST /services/{name}/vector", () => {
     expect(unknown).toMatchObject({ status: 404, body: { error: { code: "SERVICE_UNKNOWN" } } });
   });
 
+  it("does not repeat in an error all that was sent", async () => {
+    const long = "airport".repeat(500_000);
+    for (const [path, body, code] of [
+      ["/services/delay_model/vector", { entities: { [long]: 1 } }, "KEY_MISSING"],
+      ["/services/delay_model/vector", { [long]: 1, entities: {} }, "REQUEST_INVALID"],
+      ["/get-online-features", { feature_service: long, entities: { airport: ["JFK"] } }, "SERVICE_UNKNOWN"],
+    ] as const) {
+      const { status, body: answer } = await post(path, body);
+      expect([status < 500, answer.error?.code]).toEqual([true, code]);
+      expect(JSON.stringify(answer).length).toBeLessThan(10_000);
+    }
+  });
+
+  it("refuses what is nested deeper than an answer can repeat, as a fault of whoever asks", async () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    const entities = `{"airport": "JFK", "route": ["JFK", "LAX"], "other": ${deep}}`;
+    for (const path of ["vector", "vectors"]) {
+      const isList = path === "vectors";
+      const body = `{"entities": ${isList ? `[{"airport": "JFK", "route": ["JFK", "LAX"]}, ${entities}]` : entities}}`;
+      const answer = await post(`/services/delay_model/${path}`, body);
+      expect(answer.status).toBe(400);
+      expect(answer.body.error).toMatchObject({
+        code: "REQUEST_INVALID",
+        where: isList ? "entities[1]" : "body",
+        message: expect.stringContaining("nested too deep"),
+      });
+    }
+    expect(http.failures).toEqual([]);
+  });
+
   it("never reads earlier than what was folded, and says so when the clock is far behind", async () => {
     http.world.arrive({});
     const behind = (by: number): void => {

@@ -33,6 +33,17 @@ describe("the API's description", () => {
     }
   });
 
+  it("says of every body that it may be wrong, too large, or too much at once", async () => {
+    const { paths } = (await http.get("/openapi.json")).body as unknown as OpenApiDocument;
+    const reading = Object.values(paths).flatMap((methods) =>
+      Object.values(methods).filter(({ requestBody }) => requestBody !== undefined),
+    );
+    expect(reading.length).toBeGreaterThan(10);
+    for (const { operationId, responses } of reading) {
+      expect(Object.keys(responses), operationId).toEqual(expect.arrayContaining(["400", "413", "429"]));
+    }
+  });
+
   it("is a page that runs nothing and fetches nothing", async () => {
     const response = await fetch(`${http.server.url}/docs`);
     const page = await response.text();

@@ -23,19 +23,27 @@ export class AskLink {
   #lastId = 0;
   #closed: OnefoldError | null = null;
 
-  /** `send` must not throw, whatever has become of the other side. */
+  /** `send` throws where a message cannot be written, and for no other reason: not where the other side has gone. */
   constructor(send: (message: Message) => void, answers: Answers) {
     this.#send = send;
     this.#answers = answers;
   }
 
-  /** Rejects with the error of the other side, or with that of `close` where it has gone. */
+  /**
+   * Rejects with the error of the other side, with that of `close` where it has gone, and with `RangeError` where what is
+   * asked is nested too deep to be written.
+   */
   ask<Q extends Question>(question: Q, asked: Questions[Q]["asked"]): Promise<Questions[Q]["answered"]> {
     if (this.#closed !== null) return Promise.reject(this.#closed);
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#send({ kind: "ask", id, question, asked });
+      try {
+        this.#send({ kind: "ask", id, question, asked });
+      } catch (error) {
+        this.#waiting.delete(id);
+        reject(error as Error);
+      }
     });
   }
 

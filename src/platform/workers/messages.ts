@@ -88,6 +88,8 @@ export interface Questions {
   };
   /** Of a worker: what it has counted itself. */
   readonly metricValues: { readonly asked: null; readonly answered: MetricValues };
+  /** Of a worker: whether it gets its turns. */
+  readonly alive: { readonly asked: null; readonly answered: null };
   /** Of a worker: to write what is in its serving log. */
   readonly flushServingLog: { readonly asked: null; readonly answered: null };
   /** Of a worker: to read registry, fits and code anew. */

@@ -75,7 +75,8 @@ function listenToOwner(): Owner {
   const opened = new Promise<WorkerHouse>((resolve) => (open = resolve));
   // One after the other: of two that overlap, the one that read first could be the one that counts.
   let reloading: Promise<unknown> = Promise.resolve();
-  const link = new AskLink((message) => void tell(message), {
+  const link = new AskLink(sendNow, {
+    alive: async () => null,
     metricValues: async () => (await opened).metrics.values(),
     flushServingLog: async () => {
       await (await opened).flushServingLog();
@@ -119,4 +120,9 @@ function tell(message: Message): Promise<void> {
     if (!process.connected) return resolve();
     process.send!(message, undefined, undefined, () => resolve());
   });
+}
+
+/** Throws where the message cannot be written. */
+function sendNow(message: Message): void {
+  if (process.connected) process.send!(message, undefined, undefined, () => undefined);
 }

@@ -7,6 +7,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Definition } from "../../define/definition.ts";
 import { STATUS_NAMES } from "../../fold/view-fold.ts";
 import { windowToJson } from "../../monitor/drift/drift-window.ts";
+import { jsonData } from "../../ingest/json-data.ts";
 import { Metrics } from "../../monitor/metrics/metrics.ts";
 import { openLmdbStore } from "../../online-store/lmdb.ts";
 import { openFileRegistry } from "../../registry/file-registry.ts";
@@ -116,8 +117,10 @@ export async function openWorkerHouse(
       refuseNotRun(compiled);
       return views.view(compiled);
     },
-    push: (source, rows, faults) => owner.ask("push", { source, rows, faults: faultsToWire(faults) }),
-    correct: (source, corrections) => owner.ask("correct", { source, corrections }),
+    push: (source, rows, faults) =>
+      cutWhereTooDeep(rows, (sent) => owner.ask("push", { source, rows: sent, faults: faultsToWire(faults) })),
+    correct: (source, corrections) =>
+      cutWhereTooDeep(corrections, (sent) => owner.ask("correct", { source, corrections: sent })),
     samples: ({ service, entities, views: read }, keys) =>
       servingLog.samples(service, entities, keys) && !read.some(({ view }) => view.definition.version === "dev"),
     record: (vector) => servingLog.record(vector),
@@ -179,6 +182,16 @@ export async function openWorkerHouse(
       await store.close();
     },
   };
+}
+
+/** What is nested too deep to be sent, no source takes: it is sent as far as a dead letter keeps it, to be refused there. */
+async function cutWhereTooDeep<T, A>(given: readonly T[], send: (sent: readonly T[]) => Promise<A>): Promise<A> {
+  try {
+    return await send(given);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return send(jsonData(given) as readonly T[]);
+  }
 }
 
 /** Views that the owner may have built, but not written to the online store yet. */

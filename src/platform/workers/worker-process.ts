@@ -9,6 +9,7 @@ import cluster, { type Worker } from "node:cluster";
 import { OnefoldError } from "../../base/errors.ts";
 import { type Answers, AskLink } from "./ask-link.ts";
 import { errorFromWire } from "../../base/wire-error.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import type { Message, WorkerSettings } from "./messages.ts";
 import type { MetricValues } from "../../monitor/metrics/prometheus.ts";
 
@@ -34,6 +35,7 @@ export class WorkerProcess {
   #isWarm = false;
   #isGone = false;
   #failure: OnefoldError | null = null;
+  readonly #heartbeat = new Heartbeat(() => this.link.ask("alive", null));
   #lastCounted: MetricValues = [];
 
   constructor(program: WorkerProgram, settings: WorkerSettings, answers: Answers) {
@@ -84,6 +86,15 @@ export class WorkerProcess {
   /** Never throws; what is said to one that has gone is lost. */
   send(message: Message): void {
     if (this.#worker.isConnected()) this.#worker.send(message, () => undefined);
+  }
+
+  /** To be called once in `BEAT_MILLIS`: ends it where it serves, and is stuck. */
+  beat(): void {
+    if (!this.isWarm || !this.#heartbeat.beat()) return;
+    this.#failure ??= new OnefoldError("WORKERS_FAILED", "a worker has not had a turn for half a minute", {
+      hint: "look for a function of the definitions that does not end, and at the memory the machine has",
+    });
+    this.kill();
   }
 
   /** What it has counted, by its last word where it does not answer soon. */

@@ -18,6 +18,7 @@ import type { ServePorts } from "../../serve/ports.ts";
 import type { RespOptions } from "../../serve/resp/server.ts";
 import type { TrainingDesk } from "../../serve/training-desk.ts";
 import { faultsFromWire } from "./ask-link.ts";
+import { BEAT_MILLIS } from "./heartbeat.ts";
 import { askMonitoring } from "../monitoring/alert-answers.ts";
 import { answerTraining } from "./asked-training.ts";
 import type { HouseStatus, WorkerSettings } from "./messages.ts";
@@ -76,6 +77,7 @@ const STATUS_MILLIS = 200;
 export class Workers {
   readonly #house: OwnerHouse;
   readonly #supervisors = new Set<Supervisor>();
+  #status: NodeJS.Timeout | null = null;
   #beat: NodeJS.Timeout | null = null;
   /** Of processes that have ended: a counter never goes back. */
   #ended: Promise<MetricValues> = Promise.resolve([]);
@@ -108,7 +110,8 @@ export class Workers {
       onRestart: options.onRestart ?? (() => {}),
       onEnd: (ended) => this.#end(ended),
     });
-    this.#beat ??= setInterval(() => this.#tellStatus(), STATUS_MILLIS).unref();
+    this.#status ??= setInterval(() => this.#tellStatus(), STATUS_MILLIS).unref();
+    this.#beat ??= setInterval(() => this.#processes().forEach((one) => one.beat()), BEAT_MILLIS).unref();
     // From now on they are told of what changes, whether they serve yet or not.
     this.#supervisors.add(supervisor);
     await supervisor.begin().catch((error: unknown) => {
@@ -150,7 +153,7 @@ export class Workers {
 
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#supervisors, (supervisor) => supervisor.stop()));
-    if (this.#beat !== null) clearInterval(this.#beat);
+    for (const timer of [this.#status, this.#beat]) if (timer !== null) clearInterval(timer);
   }
 
   #processes(): WorkerProcess[] {

@@ -16,7 +16,7 @@ import { parseWideJson } from "../../schema/json-text.ts";
 import { AnswerBytes, connectionBlocks, type LentBytes } from "../answer-bytes.ts";
 import type { BehindReads } from "../behind-reads.ts";
 import { refuseBytes } from "../refuse-bytes.ts";
-import { bodyText } from "../request-body.ts";
+import { bodyText, type BytesUnderWay } from "../request-body.ts";
 import type { Route, RouteAnswer, WireAnswer, WrittenAnswer } from "../route.ts";
 import { NO_HEADERS, type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
 import type { AnswerWriter } from "./answer-writer.ts";
@@ -31,6 +31,8 @@ export interface ConnectionContext {
   readonly behindReads: BehindReads;
   readonly timeouts: ConnectionTimeouts;
   readonly onError: OnServerError;
+  /** Of all connections together, those that the ordinary server has among them. */
+  readonly bodyBytes: BytesUnderWay;
   /** As of the last look at the clock, about a second ago at most. */
   readonly nowMs: number;
   readonly isClosing: boolean;
@@ -62,7 +64,7 @@ const NOT_JSON = Symbol("not JSON");
 export class FastConnection {
   readonly #socket: Socket;
   readonly #context: ConnectionContext;
-  readonly #unread = new UnreadBytes();
+  readonly #unread: UnreadBytes;
   /** With fewer unread bytes than these there is no use in looking at them again. */
   #bytesWanted = 0;
   /** Answers to be written at the end of the turn. */
@@ -77,6 +79,7 @@ export class FastConnection {
   constructor(socket: Socket, context: ConnectionContext) {
     this.#socket = socket;
     this.#context = context;
+    this.#unread = new UnreadBytes(context.bodyBytes);
     this.#sinceMs = context.nowMs;
     socket.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onError);
     socket.on("drain", this.#onDrain).on("close", this.#onClose);
@@ -140,6 +143,7 @@ export class FastConnection {
   };
 
   readonly #onClose = (): void => {
+    this.#unread.drop();
     this.#context.forget(this);
   };
 
@@ -215,6 +219,8 @@ export class FastConnection {
     // What came is not held while the client is silent.
     this.#asked.text = "";
     this.#unread.keepFrom(bytes, start);
+    // The ordinary server refuses it as it should be.
+    if (this.#unread.isTooMuch && this.#phase === "body") return this.#handOver(this.#unread.all(), 0);
     const { isClosing, behindReads } = this.#context;
     const isLong = this.#out.length > SHORT_LENGTH_MAX;
     if (!this.#isReading() || isLong || isClosing) this.#flush();

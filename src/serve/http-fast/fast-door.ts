@@ -12,6 +12,7 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { systemClock } from "../../base/clock.ts";
 import { behindReads } from "../behind-reads.ts";
+import type { BytesUnderWay } from "../request-body.ts";
 import type { OnServerError } from "../wire-answer.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { type ConnectionContext, type ConnectionTimeouts, FastConnection } from "./connection.ts";
@@ -24,8 +25,16 @@ export interface FastDoor {
 
 const SWEEP_MILLIS = 1000;
 
-/** To be called before the server listens, and once all that listens to its connections does. */
-export function openFastDoor(server: Server, routes: HotRoutes, onError: OnServerError): FastDoor {
+/**
+ * To be called before the server listens, and once all that listens to its connections does. `bodyBytes` bounds what all
+ * connections keep of bodies that are not whole yet.
+ */
+export function openFastDoor(
+  server: Server,
+  routes: HotRoutes,
+  onError: OnServerError,
+  bodyBytes: BytesUnderWay,
+): FastDoor {
   // node:http takes a connection by listening to this event, and documents that others may emit it.
   const ordinary = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
   const connections = new Set<FastConnection>();
@@ -40,6 +49,7 @@ export function openFastDoor(server: Server, routes: HotRoutes, onError: OnServe
     writer: new AnswerWriter(systemClock, server.keepAliveTimeout),
     behindReads,
     onError,
+    bodyBytes,
     nowMs: performance.now(),
     isClosing: false,
     handOver: (socket) => {

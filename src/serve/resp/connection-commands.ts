@@ -7,6 +7,14 @@ import { mapReply } from "./reply-writer.ts";
 
 /** The one user there is. */
 const USER = "default";
+/** Subcommands by name, with what stands behind each. */
+const CLIENT: ReadonlyMap<string, string> = new Map([
+  ["GETNAME", ""],
+  ["ID", ""],
+  ["SETINFO", "attribute value"],
+  ["SETNAME", "name"],
+]);
+const CLIENT_SYNTAX: readonly string[] = Array.from(CLIENT, ([name, behind]) => `${name} ${behind}`.trim());
 
 export const connectionCommands: readonly Command[] = [
   {
@@ -15,7 +23,7 @@ export const connectionCommands: readonly Command[] = [
     syntax: "[message]",
     summary: "PONG, or the message",
     run: (args, { out }) => {
-      if (args.length > 2) throw wrongArity("ping");
+      if (args.length > 2) throw wrongArity("ping", "[message]");
       if (args.length === 1) out.status("PONG");
       else out.bulk(args[1]!);
     },
@@ -91,14 +99,22 @@ export const connectionCommands: readonly Command[] = [
   {
     name: "client",
     arity: -2,
-    syntax: "GETNAME | ID | SETINFO attribute value | SETNAME name",
+    syntax: CLIENT_SYNTAX.join(" | "),
     summary: "What the connection says of itself",
     run: client,
   },
 ];
 
-export function wrongArity(name: string): CommandError {
-  return new CommandError("ERR", `wrong number of arguments for '${name}' command`);
+/** As Redis says it, and how the command is written; `syntax` is what stands behind its name. */
+export function wrongArity(name: string, syntax: string): CommandError {
+  const written = `${name.replace("|", " ").toUpperCase()} ${syntax}`.trim();
+  return new CommandError("ERR", `wrong number of arguments for '${name}' command; write ${written}`);
+}
+
+/** `known` are those there are, with what stands behind each. */
+export function unknownSubcommand(command: string, given: string, known: readonly string[]): CommandError {
+  const written = known.map((one) => `${command.toUpperCase()} ${one}`);
+  return new CommandError("ERR", `unknown subcommand '${given.slice(0, 128)}'; write ${written.join(", ")}`);
 }
 
 /** Throws `WRONGPASS`. Without a password configured, any will do for the one user, as with Redis. */
@@ -120,16 +136,19 @@ function hello(args: readonly string[], call: Call): void {
     throw new CommandError("NOPROTO", "unsupported protocol version");
   }
   let name: string | undefined;
+  let given: readonly [user: string, password: string] | undefined;
   for (let at = 2; at < args.length;) {
     const option = args[at]!.toUpperCase();
     if (option === "AUTH" && at + 2 < args.length) {
-      authenticate(args[at + 1]!, args[at + 2]!, call);
+      given = [args[at + 1]!, args[at + 2]!];
       at += 3;
     } else if (option === "SETNAME" && at + 1 < args.length) {
       name = checkedName(args[at + 1]!);
       at += 2;
     } else throw new CommandError("ERR", `Syntax error in HELLO option '${args[at]!}'`);
   }
+  // Once nothing else is wrong: a call that fails has changed nothing.
+  if (given !== undefined) authenticate(...given, call);
   if (!session.isAuthenticated) {
     throw new CommandError(
       "NOAUTH",
@@ -165,8 +184,8 @@ function client(args: readonly string[], { session, out }: Call): void {
     }
     checkedName(rest[0]!);
     out.status("OK");
-  } else if (["GETNAME", "ID", "SETNAME", "SETINFO"].includes(name)) throw wrongArity(`client|${name.toLowerCase()}`);
-  else throw new CommandError("ERR", `unknown subcommand '${subcommand.slice(0, 128)}'. Try CLIENT HELP.`);
+  } else if (CLIENT.has(name)) throw wrongArity(`client|${name.toLowerCase()}`, CLIENT.get(name)!);
+  else throw unknownSubcommand("client", subcommand, CLIENT_SYNTAX);
 }
 
 function setName(session: Session, name: string, reply: (line: string) => void): void {

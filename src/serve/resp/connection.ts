@@ -11,8 +11,9 @@ import { AnsweredBefore } from "./answered-before.ts";
 import type { Call, Command, Session, WriteReply } from "./command.ts";
 import type { ConnectionHouse } from "./connection-house.ts";
 import { wrongArity } from "./connection-commands.ts";
-import { CommandError, errorLine, type ErrorReply, errorReply, shownError } from "./error-reply.ts";
+import { CommandError, errorLine, type ErrorReply, errorReply } from "./error-reply.ts";
 import { ReplyWriter } from "./reply-writer.ts";
+import { shownError } from "../shown-error.ts";
 import { ProtocolError, type Request, RequestParser, type RequestLimits } from "./request-parser.ts";
 
 /** Replies that are no longer than this together are sent behind the reads of the turn. */
@@ -26,6 +27,8 @@ const STRANGER_LIMITS: RequestLimits = { inlineBytesMax: 1024, argumentsMax: 10,
 /** How long a connection that ends may take to read what was sent, and to end from its side. */
 const LINGER_MILLIS = 5000;
 const NAME_LENGTH_MAX = 128;
+/** Of the arguments of a command that is not known. */
+const ARGUMENTS_SHOWN_LENGTH = 128;
 /** Browsers send these when a page makes them speak HTTP to this port: nothing of such a request is carried out. */
 const HTTP_WORDS: ReadonlySet<string> = new Set(["POST", "HOST:"]);
 
@@ -67,7 +70,7 @@ export class Connection {
       fail: (error, command) => this.#fail(error, command),
       failAsJson: (error, command) => {
         this.#tell(error, command);
-        this.#out.text(JSON.stringify({ error: shownError(error) }));
+        this.#out.text(JSON.stringify({ error: shownError(error, "command") }));
       },
       keep: (plan, keys, command) => this.#before.keep(plan, keys, command),
       pause: async () => {
@@ -216,10 +219,10 @@ export class Connection {
     if (!this.session.isAuthenticated && command?.isOpen !== true) {
       return new CommandError("NOAUTH", "Authentication required.");
     }
-    if (command === undefined) return unknownCommand(args);
-    const { arity } = command;
+    if (command === undefined) return unknownCommand(args, this.#house.commandNames);
+    const { arity, name, syntax } = command;
     const isRight = arity < 0 ? args.length >= -arity : args.length === arity;
-    return isRight ? null : wrongArity(command.name);
+    return isRight ? null : wrongArity(name, syntax);
   }
 
   async #answerBegun(): Promise<void> {
@@ -315,15 +318,20 @@ export class Connection {
   }
 }
 
-function unknownCommand(args: readonly string[]): CommandError {
-  const shown = args.slice(1, 11).map((arg) => `'${shownBytes(arg)}' `);
+/** As Redis says it, and what there is here instead: who is used to Redis tries its commands first. */
+function unknownCommand(args: readonly string[], known: readonly string[]): CommandError {
+  let shown = "";
+  for (let i = 1; i < args.length && shown.length < ARGUMENTS_SHOWN_LENGTH; i++) {
+    shown += `'${shownBytes(args[i]!, ARGUMENTS_SHOWN_LENGTH - shown.length)}' `;
+  }
+  const names = known.map((name) => name.toUpperCase()).join(", ");
   return new CommandError(
     "ERR",
-    `unknown command '${shownBytes(args[0]!)}', with args beginning with: ${shown.join("")}`,
+    `unknown command '${shownBytes(args[0]!, NAME_LENGTH_MAX)}', with args beginning with: ${shown}; the commands here are ${names}`,
   );
 }
 
 /** Enough of a byte string to know it by; what is no ASCII shows as a question mark. */
-function shownBytes(bytes: string): string {
-  return bytes.slice(0, NAME_LENGTH_MAX).replace(/[^ -~]/g, "?");
+function shownBytes(bytes: string, lengthMax: number): string {
+  return bytes.slice(0, lengthMax).replace(/[^ -~]/g, "?");
 }

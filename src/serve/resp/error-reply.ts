@@ -2,7 +2,8 @@
  * Errors in Redis's manner: one line, `-CODE message`. Clients show the line as it is and tell errors apart by
  * its first word, so that is the platform's own code (docs/errors.md), with what to do behind the message.
  */
-import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
+import { asOnefoldError } from "../../base/errors.ts";
+import { shownError } from "../shown-error.ts";
 import { encodeText } from "./byte-string.ts";
 
 /** An error of the protocol's own world (`ERR`, `NOAUTH`, `WRONGPASS`, `NOPROTO`), as Redis words it. */
@@ -34,19 +35,13 @@ export function errorReply(thrown: unknown): ErrorReply {
   const error = asOnefoldError(thrown);
   // An on-demand view that fails is told of by the HTTP door, once for each message, and counted.
   const isServerFault = error.status >= 500 && error.status !== 503 && !error.code.startsWith("ON_DEMAND_");
-  const { message, where, hint, candidates = [] } = shownError(error);
+  const { message, where, hint, candidates = [] } = shownError(error, "command");
   const parts = [
     where === undefined || message.includes(where) ? message : `${message} (${where})`,
     ...(hint === undefined ? [] : [hint]),
     ...(candidates.length === 0 ? [] : [`candidates: ${candidates.join(", ")}`]),
   ];
   return { code: error.code, line: errorLine(error.code, parts.join("; ")), isServerFault };
-}
-
-/** What went wrong inside is for the operator, not for whoever sent the request. */
-export function shownError(thrown: unknown): OnefoldError {
-  const error = asOnefoldError(thrown);
-  return error.code === "INTERNAL" ? new OnefoldError("INTERNAL", "the server failed at this command") : error;
 }
 
 export function errorLine(code: string, message: string): string {

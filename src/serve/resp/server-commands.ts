@@ -2,14 +2,17 @@
  * Commands about the server: what clients and `redis-benchmark` ask before they begin.
  */
 import type { Call, Command, Door } from "./command.ts";
-import { CommandError } from "./error-reply.ts";
+import { unknownSubcommand, wrongArity } from "./connection-commands.ts";
 import { mapReply, type Reply } from "./reply-writer.ts";
+
+const COMMAND_SYNTAX: readonly string[] = ["COUNT", "DOCS [name ...]", "INFO [name ...]", "LIST"];
+const CONFIG_SYNTAX: readonly string[] = ["GET pattern [pattern ...]"];
 
 export const serverCommands: readonly Command[] = [
   {
     name: "command",
     arity: -1,
-    syntax: "[COUNT | DOCS [name ...] | INFO [name ...] | LIST]",
+    syntax: `[${COMMAND_SYNTAX.join(" | ")}]`,
     summary: "The commands there are",
     run: command,
   },
@@ -23,13 +26,11 @@ export const serverCommands: readonly Command[] = [
   {
     name: "config",
     arity: -2,
-    syntax: "GET pattern [pattern ...]",
+    syntax: CONFIG_SYNTAX.join(" | "),
     summary: "Settings under the names that Redis has for them",
     run: (args, { door, out }) => {
-      if (args[1]!.toUpperCase() !== "GET") {
-        throw new CommandError("ERR", `unknown subcommand '${args[1]!.slice(0, 128)}'. Try CONFIG HELP.`);
-      }
-      if (args.length < 3) throw new CommandError("ERR", "wrong number of arguments for 'config|get' command");
+      if (args[1]!.toUpperCase() !== "GET") throw unknownSubcommand("config", args[1]!, CONFIG_SYNTAX);
+      if (args.length < 3) throw wrongArity("config|get", "pattern [pattern ...]");
       const patterns = args.slice(2).map(globPattern);
       out.reply(new Map(settings(door).filter(([name]) => patterns.some((pattern) => pattern.test(name)))));
     },
@@ -89,7 +90,7 @@ function command(args: readonly string[], { door, out }: Call): void {
     case "DOCS":
       return out.reply(new Map(names.flatMap((name) => commandDocs(commands.get(name)))));
     default:
-      throw new CommandError("ERR", `unknown subcommand '${args[1]!.slice(0, 128)}'. Try COMMAND HELP.`);
+      throw unknownSubcommand("command", args[1]!, COMMAND_SYNTAX);
   }
 }
 

@@ -45,6 +45,14 @@ describe("questions between processes", () => {
     await expect(asking.ask("metricsPage", null)).rejects.toMatchObject({ code: "NOT_READY" });
   });
 
+  it("fail where they cannot be written, and nothing waits for them", async () => {
+    const tooDeep = new RangeError("Maximum call stack size exceeded");
+    const asking = new AskLink(({ kind }) => {
+      if (kind === "ask") throw tooDeep;
+    }, {});
+    await expect(asking.ask("push", { source: "x", rows: [], faults: [] })).rejects.toBe(tooDeep);
+  });
+
   it("carry the faults of rows", () => {
     const faults = new Map([[3, new OnefoldError("JSON_INVALID", "line 4", { where: "body:4" })]]);
     const carried = faultsFromWire(structuredClone(faultsToWire(faults)));

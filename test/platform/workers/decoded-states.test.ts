@@ -63,7 +63,7 @@ describe("decoded states", () => {
     }
     // One small state with a tail past all room.
     const large = { bytes: new Uint8Array(bytesMax), before: 5000, foldInto: () => {} };
-    states.decode("entity-0", fold, Uint8Array.of(1), large);
+    states.decode("another", fold, Uint8Array.of(1), large);
     expect(states.bytes).toBe(0);
   });
 });

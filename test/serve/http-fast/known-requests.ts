@@ -62,6 +62,17 @@ export const HOT: Readonly<Record<string, Buffer>> = {
 export const OTHERS: Readonly<Record<string, Buffer>> = {
   "a cold route": getRequest("/health"),
   "an unknown route": getRequest("/nothing"),
+  // Nothing is taken in: what two servers answer stays the same, in whatever order they are asked.
+  "events of an unknown source": requestBytes({ target: "/events/nothing", body: '[{"delay":1},{"delay":"late"}]' }),
+  "lines of events of an unknown source": requestBytes({
+    target: "/events/nothing",
+    headers: [HOST, "Content-Type: application/x-ndjson"],
+    body: '{"delay":1}\n{"delay":\n\n{"delay":2}',
+  }),
+  "columns of an unknown source on Feast's wire": requestBytes({
+    target: "/push",
+    body: '{"push_source_name":"nothing","df":{"delay":[1,12345678901234567890]}}',
+  }),
   "another method": requestBytes({ method: "PUT", body }),
   HEAD: requestBytes({ method: "HEAD", target: "/features/airport/A1" }),
   OPTIONS: requestBytes({ method: "OPTIONS", target: "*" }),

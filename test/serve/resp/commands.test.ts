@@ -52,7 +52,10 @@ describe("FGET", () => {
   });
 
   it.each([
-    [["FGET"], "-ERR wrong number of arguments for 'fget' command\r\n"],
+    [
+      ["FGET"],
+      "-ERR wrong number of arguments for 'fget' command; write FGET service key [key ...] [CONTEXT json]\r\n",
+    ],
     [
       ["FGET", "delay_mode", "a", "b"],
       '-SERVICE_UNKNOWN there is no service "delay_mode"; candidates: delay_model\r\n',
@@ -65,6 +68,7 @@ describe("FGET", () => {
     [["FGET", "delay_model", "JFK", "A|B", "CONTEXT", "{x}"], /^-JSON_INVALID not valid JSON: .*line 1, column 2/],
     [["FGET", "delay_model", "JFK", "A|B", "CONTEXT", '{"x": 1}'], /^-REQUEST_INVALID .*no request data "x"/],
     [["FGET", "delay_model", "k".repeat(1025), "A|B"], /^-KEY_TOO_LONG /],
+    [["FGET", "delay_model", "JFK", "|".repeat(1_000_000)], /^-KEY_TOO_LONG an entity key of 1000000 bytes/],
   ])("%j is an error", async (args, expected) => {
     const answer = await reply(await open(), ...args);
     expect(answer).toEqual(typeof expected === "string" ? expected : expect.stringMatching(expected));
@@ -225,7 +229,14 @@ describe("connections", () => {
     expect(await reply(client, "CLIENT", "SETNAME", "two words")).toMatch(/^-ERR Client names cannot/);
     expect(await reply(client, "CLIENT", "SETINFO", "LIB-NAME", "x")).toBe("+OK\r\n");
     expect(await reply(client, "CLIENT", "ID")).toMatch(/^:\d+\r\n$/);
-    expect(await reply(client, "CLIENT", "KILL", "x")).toBe("-ERR unknown subcommand 'KILL'. Try CLIENT HELP.\r\n");
+    expect(await reply(client, "CLIENT", "KILL", "x")).toBe(
+      "-ERR unknown subcommand 'KILL'; write CLIENT GETNAME, CLIENT ID, CLIENT SETINFO attribute value, CLIENT SETNAME name\r\n",
+    );
+    expect(await reply(client, "CLIENT", "SETNAME")).toBe(
+      "-ERR wrong number of arguments for 'client|setname' command; write CLIENT SETNAME name\r\n",
+    );
+    expect(await reply(client, "CONFIG", "SET", "x", "y")).toMatch(/^-ERR unknown subcommand 'SET'; write CONFIG GET /);
+    expect(await reply(client, "COMMAND", "HELP")).toMatch(/^-ERR unknown subcommand 'HELP'; write COMMAND COUNT, /);
     expect(await reply(client, "SELECT", "0")).toBe("+OK\r\n");
     expect(await reply(client, "SELECT", "1")).toBe("-ERR DB index is out of range\r\n");
     expect(await reply(client, "CONFIG", "GET", "save", "append*")).toBe(
@@ -244,10 +255,19 @@ describe("connections", () => {
     expect(await reply(client, "CLIENT", "GETNAME")).toBe("$-1\r\n");
   });
 
-  it("answer unknown commands as Redis does", async () => {
-    expect(await reply(await open(), "GETT", "a", "b\r\nc")).toBe(
-      "-ERR unknown command 'GETT', with args beginning with: 'a' 'b??c' \r\n",
+  it("answer unknown commands as Redis does, and say which there are", async () => {
+    const client = await open();
+    const answer = await reply(client, "GETT", "a", "b\r\nc");
+    expect(answer).toMatch(
+      /^-ERR unknown command 'GETT', with args beginning with: 'a' 'b\?\?c' ; the commands here are /,
     );
+    // Whatever was sent, the names are not cut off.
+    const long = await reply(client, "GET".repeat(100), ...Array.from({ length: 50 }, () => "x".repeat(500)));
+    const names = (await reply(client, "COMMAND", "LIST")).match(/^[a-z]+(?=\r$)/gm)!;
+    expect(names.length).toBeGreaterThan(15);
+    for (const line of [answer, long]) {
+      expect(line.split("the commands here are ")[1]).toBe(`${names.join(", ").toUpperCase()}\r\n`);
+    }
   });
 
   it("say that they are loading until all is ready", async () => {

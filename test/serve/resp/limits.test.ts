@@ -53,6 +53,18 @@ describe("a password", () => {
       expect(await pings(client)).toBe(true);
     }));
 
+  it("stands in a HELLO that changes all it asks for or nothing", () =>
+    withDoor({ password: "x" }, async (door) => {
+      const client = await BareClient.open(door.port);
+      const answers = async (...args: string[]): Promise<string> => {
+        client.call(...args);
+        return client.until("\r\n");
+      };
+      expect(await answers("HELLO", "3", "AUTH", "default", "x", "SETNAME", "two words")).toMatch(/^-ERR Client names/);
+      expect(await answers("HELLO", "3", "AUTH", "default", "x", "SET")).toMatch(/^-ERR Syntax error in HELLO/);
+      expect(await answers("PING")).toMatch(/^-NOAUTH /);
+    }));
+
   it("that was not given lets nobody send much", () =>
     withDoor({ password: "x" }, async (door) => {
       const cases = [
