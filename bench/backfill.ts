@@ -2,9 +2,9 @@
  * Backfill: what serving loses while a view is computed anew from history beside it, and how fast that goes.
  * `npm run bench -- backfill [--json] [--events N] [--entities N] [--seconds N] [--rounds N]`.
  *
- * A server on a core of its own with two views; requests for both at a fixed rate, open loop. Each round reads the latencies
- * with nothing else going on and then while `onefold backfill` has the server compute one of them anew; the two are
- * compared.
+ * A server with two views on one core, and requests for both at a fixed rate, open loop, from another core. Each round reads
+ * the latencies with nothing else going on and then while `onefold backfill`, on the server's core, has the server compute
+ * one of them anew; the two are compared.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -16,6 +16,7 @@ import { openDuckDb } from "../src/offline-store/duckdb.ts";
 import { count, entity, last, max, mean, service, stream, sum, t, view } from "../src/index.ts";
 import { openPlatform } from "../src/platform.ts";
 import { SeededRandom } from "../src/testing/random.ts";
+import { LOAD_CORE, moveToCore, onCore, SERVER_CORE } from "./cores.ts";
 import { report } from "./report.ts";
 import { runOpenLoop } from "./serving/open-loop.ts";
 import { startServer } from "./serving/server.ts";
@@ -83,6 +84,8 @@ async function makeHistory(): Promise<void> {
 type Figure = readonly [name: string, rounds: number[], beside: number[] | null];
 
 async function measure(dataDir: string): Promise<Figure[]> {
+  // What asks spins: on the server's core it would take half of it.
+  moveToCore(LOAD_CORE);
   const server = await startServer(dataDir);
   const quiet = { p50: [] as number[], p99: [] as number[] };
   const busy = { p50: [] as number[], p99: [] as number[] };
@@ -128,10 +131,9 @@ async function latencies(port: number, seed: number, seconds: number): Promise<{
 
 function startBackfill(dataDir: string) {
   const state = { isDone: false, seconds: 0 };
-  const child = spawn(process.execPath, [COMMAND, "backfill", "other", "--data", dataDir, "--json"], {
-    cwd: dataDir,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const command = [process.execPath, COMMAND, "backfill", "other", "--data", dataDir, "--json"];
+  const [program, ...args] = onCore(SERVER_CORE, command);
+  const child = spawn(program!, args, { cwd: dataDir, stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   child.stdout.on("data", (bytes: Buffer) => (said += bytes.toString()));
   const done = once(child, "close").then(([code]) => {

@@ -125,7 +125,10 @@ export const ERROR_CODES = {
   KAFKA_RECORDS_GONE: { status: 500, meaning: "a Kafka topic has dropped records before they were read" },
   KAFKA_TOPIC_UNFIT: { status: 409, meaning: "a Kafka topic is missing or cannot be used as the definitions say" },
   // training and audit
-  SPINE_INVALID: { status: 400, meaning: "the label rows lack a column or hold a value that cannot be used" },
+  SPINE_INVALID: {
+    status: 400,
+    meaning: "the label rows lack a column, have one twice, or hold a value that cannot be used",
+  },
   SPINE_AMBIGUOUS_TIME: { status: 409, meaning: "label times coincide with events: choose --inclusive or --exclusive" },
   SPINE_AFTER_LOG: { status: 409, meaning: "label times lie after the end of the offline log" },
   FILE_UNREADABLE: { status: 400, meaning: "a file is missing, of an unknown format or damaged" },

@@ -97,7 +97,9 @@ export function collect(text: string, before: readonly string[] = []): readonly 
 export function collectPair(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
   const at = text.indexOf("=");
   if (at <= 0) throw new InvalidArgumentError("Write it as column=value.");
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+  const name = text.slice(0, at);
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`${name} is given twice.`);
+  return { ...before, [name]: text.slice(at + 1) };
 }
 
 export interface ViewName {

@@ -11,7 +11,10 @@ import { sqlText } from "./engine.ts";
 import { findCsvFault, textOf } from "./file-fault.ts";
 
 export interface CsvHeader {
+  /** No two alike. */
   readonly names: readonly string[];
+  /** As they stand in the file. */
+  readonly written: readonly string[];
   /** Blank lines in front of it. */
   readonly linesBefore: number;
   readonly delimiter: CsvDelimiter;
@@ -39,7 +42,7 @@ export async function readCsvHeader(path: string, delimiter: CsvDelimiter = ",")
       hint: "save it as CSV in UTF-8",
     });
   }
-  return { names: distinctNames(fields), linesBefore, delimiter };
+  return { names: distinctNames(fields), written: fields, linesBefore, delimiter };
 }
 
 async function beginningOf(path: string): Promise<string> {

@@ -42,7 +42,19 @@ export class DeltaLog {
 
   /** The newest version, or `version`; null where the table does not exist. Throws `TABLE_INVALID`. */
   async load(version?: number): Promise<DeltaState | null> {
-    const names = await this.#storage.list(this.#folder);
+    for (let names = await this.#storage.list(this.#folder); ;) {
+      try {
+        return await this.#loadOf(names, version);
+      } catch (error) {
+        // What was listed may have been cleaned away before it was read: what is left begins with a later checkpoint.
+        const listed = await this.#storage.list(this.#folder);
+        if (listed.toSorted().join() === names.toSorted().join()) throw error;
+        names = listed;
+      }
+    }
+  }
+
+  async #loadOf(names: readonly string[], version: number | undefined): Promise<DeltaState | null> {
     const newest = names.reduce(
       (max, name) => Math.max(max, commitVersion(name)),
       checkpointsIn(names)[0]?.version ?? -1,

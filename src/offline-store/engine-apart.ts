@@ -6,7 +6,7 @@
  *
  * A process that ends by itself fails whatever is asked of it, `ENGINE_ENDED`. It ends at once when this one does.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../base/errors.ts";
 import { errorFromWire } from "../base/wire-error.ts";
+import { forkYielding } from "../base/yield-priority.ts";
 import type { Value } from "../schema/value.ts";
 import { openDuckDb } from "./duckdb.ts";
 import type { EngineBatch, EngineColumn, EngineSettings, FillBatch, QueryEngine, TableColumn } from "./engine.ts";
@@ -54,13 +55,7 @@ class EngineApart implements QueryEngine {
 
   constructor(program: string, spillFolder: string) {
     this.#spillFolder = spillFolder;
-    this.#child = fork(program, [], {
-      // Not this process's own: an inspector's port can be had once.
-      execArgv: [],
-      serialization: "advanced",
-      // What it says at a violent end is for whoever reads this process's log.
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
+    this.#child = forkYielding(program);
     this.#child.on("message", (message: FromEngine) => this.#hear(message));
     this.#ended = new Promise((resolve) => {
       const end = (how: string): void => {

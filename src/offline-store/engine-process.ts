@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import { errorToWire, type WireError } from "../base/wire-error.ts";
-import { yieldPriority } from "../base/yield-priority.ts";
+import { yieldAsForked } from "../base/yield-priority.ts";
 import type { Value } from "../schema/value.ts";
 import { openDuckDb } from "./duckdb.ts";
 import type { EngineBatch, EngineColumn, EngineSettings, FillBatch, QueryEngine, TableColumn } from "./engine.ts";
@@ -162,7 +162,7 @@ function endAtOnce(): void {
 }
 
 if (process.send !== undefined) {
-  yieldPriority();
+  yieldAsForked();
   process.once("disconnect", endAtOnce);
   process.on("message", (message: ToEngine) => {
     if (message.kind === "interrupt") void interrupt();

@@ -5,7 +5,7 @@
  * A process that ends by itself fails the fold, `ENGINE_ENDED`. It ends at once when this one does, or when nobody takes
  * parts any more.
  */
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../base/errors.ts";
 import { errorFromWire } from "../base/wire-error.ts";
+import { forkYielding } from "../base/yield-priority.ts";
 import {
   type EntityDefinition,
   formatViewName,
@@ -47,13 +48,7 @@ async function* partsOf(
 ): AsyncIterableIterator<FoldedPart> {
   const { view, signal } = request;
   const spillFolder = await mkdtemp(join(settings.spillFolder ?? tmpdir(), "onefold-fold-"));
-  const child = fork(programPath()!, [], {
-    // Not this process's own: an inspector's port can be had once.
-    execArgv: [],
-    serialization: "advanced",
-    // What it says at a violent end is for whoever reads this process's log.
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
-  });
+  const child = forkYielding(programPath()!);
   const heard = new Heard(child, request.onEvents);
   const cancel = (): void => {
     heard.fail(new OnefoldError("CANCELLED", `rebuilding ${formatViewName(view.definition)} was cancelled`));

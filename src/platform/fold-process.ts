@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import { errorToWire, type WireError } from "../base/wire-error.ts";
-import { yieldPriority } from "../base/yield-priority.ts";
+import { yieldAsForked } from "../base/yield-priority.ts";
 import type { EntityDefinition, SourceDefinition, ViewDefinition } from "../define/definition.ts";
 import { compileViewFold } from "../fold/compile.ts";
 import { type FoldedPart, foldArchiveWith } from "../ingest/archive-fold.ts";
@@ -95,7 +95,7 @@ function endAtOnce(): void {
 }
 
 if (process.send !== undefined) {
-  yieldPriority();
+  yieldAsForked();
   process.once("disconnect", endAtOnce);
   process.on("message", hear);
 }

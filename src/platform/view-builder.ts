@@ -21,6 +21,7 @@ import type { SourcePipeline } from "../ingest/source-pipeline.ts";
 import { forgetView, readStoredView, stateSpace } from "../ingest/stored-view.ts";
 import type { PipelineView } from "../ingest/view-runner.ts";
 import type { ArchiveFiles, HistoryArchive } from "../offline-store/delta-event-archive.ts";
+import { isGone, newerFiles } from "../offline-store/newer-files.ts";
 import type { MetaWrite, LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
 import { allBackfills, backfillMeta, type BackfillPlace, readBackfill } from "./backfill-place.ts";
 import { canFoldApart, foldArchiveApart } from "./fold-apart.ts";
@@ -97,6 +98,11 @@ const ENGINE_ENDS_MAX = 3;
 /** Of states in one commit beside what is served: handing them over holds its thread up, a millisecond for so many. */
 const COMMIT_BYTES_BESIDE = 96 * 1024;
 
+interface BuiltSource {
+  readonly pipeline: SourcePipeline;
+  readonly archive: HistoryArchive;
+}
+
 type RebuiltPart = Pick<RebuildRequest, "space" | "upTo" | "continueFrom" | "places">;
 
 export class ViewBuilder {
@@ -138,7 +144,7 @@ export class ViewBuilder {
     if (runsHere && isHere && runner.space === spaceOf(view, place)) return this.#dropFormer(view, place);
     this.#building.add(view.name);
     try {
-      const built = isHere ? place : await this.#build(view, files, runner?.space, pipeline, options);
+      const built = isHere ? place : await this.#build(view, files, runner?.space, { pipeline, archive }, options);
       const { position } = built;
       const space = spaceOf(view, built);
       if (runner === undefined) {
@@ -163,7 +169,7 @@ export class ViewBuilder {
     view: CatalogView,
     files: ArchiveFiles,
     live: StateSpace | undefined,
-    pipeline: SourcePipeline,
+    of: BuiltSource,
     options: BringUpOptions,
   ): Promise<HistoryPlace> {
     const { fingerprint, name } = view;
@@ -174,7 +180,7 @@ export class ViewBuilder {
     if (goesOn) {
       const space = spaceOf(view, before);
       const { position, end } = before;
-      await this.#fold(view, files, { space, upTo: position, continueFrom: end }, pipeline, options);
+      await this.#fold(view, files, { space, upTo: position, continueFrom: end }, of, options);
       return this.#built(view, { fingerprint, epoch, end: historyEnd, position, space });
     }
     const isSame =
@@ -192,21 +198,25 @@ export class ViewBuilder {
       start: backfill.place,
       meta: (place: RebuildPlace) => backfillMeta(name, { ...backfill, place }),
     };
-    await this.#fold(view, files, { space, upTo, places }, pipeline, options);
+    await this.#fold(view, files, { space, upTo, places }, of, options);
     const former = live === undefined ? {} : { former: live };
     return this.#built(view, { fingerprint, epoch, end: historyEnd, position: upTo, space, ...former });
   }
 
-  /** Where the engine's process ends by itself it goes on with another, unless that gets it no further. */
+  /**
+   * Where the engine's process ends by itself it goes on with another, unless that gets it no further; where a file is deleted
+   * before it was read, with those that hold the same events by then.
+   */
   async #fold(
     view: CatalogView,
-    files: ArchiveFiles,
+    listed: ArchiveFiles,
     part: RebuiltPart,
-    pipeline: SourcePipeline,
+    { pipeline, archive }: BuiltSource,
     options: BringUpOptions,
   ): Promise<void> {
     const { draft } = pipelineView(view);
     if (draft !== undefined) await retireLetters(pipeline, view.name, draft);
+    let files = listed;
     let start = part.places?.start ?? null;
     for (let ends = 0; ;) {
       const { places } = part;
@@ -214,10 +224,12 @@ export class ViewBuilder {
       try {
         return await this.#foldOnce(view, files, request, pipeline, options);
       } catch (error) {
-        if (!isOnefoldError(error) || error.code !== "ENGINE_ENDED" || options.signal?.aborted === true) throw error;
+        if (!isOnefoldError(error) || options.signal?.aborted === true) throw error;
+        if (isGone(error)) files = await sameEvents(archive, files, error);
+        else if (error.code !== "ENGINE_ENDED") throw error;
         const before = start?.afterKey;
         start = readBackfill(this.#store, view.name)?.place ?? null;
-        ends = start?.afterKey === before ? ends + 1 : 0;
+        ends = start?.afterKey === before && !isGone(error) ? ends + 1 : 0;
         if (ends === ENGINE_ENDS_MAX) throw error;
       }
     }
@@ -295,6 +307,13 @@ export class ViewBuilder {
 /** Where the states stand that a place speaks for. */
 function spaceOf(view: CatalogView, { epoch, space }: HistoryPlace): StateSpace {
   return space ?? stateSpace(view.name, epoch);
+}
+
+/** Newer files that hold all events of these; what is live may be more. Throws `why` where there are none. */
+async function sameEvents(archive: HistoryArchive, gone: ArchiveFiles, why: unknown): Promise<ArchiveFiles> {
+  const files = await newerFiles(archive, gone, why);
+  if (files.epoch !== gone.epoch || files.historyEnd !== gone.historyEnd) throw why;
+  return files;
 }
 
 /** A space of the epoch that is not the one that is served from. */

@@ -22,6 +22,7 @@ import { jsonLineError } from "../offline-store/file-fault.ts";
 import { type Column, type ValueType, formatType } from "../schema/value.ts";
 import { type ByService, byService } from "./by-service.ts";
 import type { GeneratedRows } from "./manifest.ts";
+import { refuseRepeatedKey, refuseRepeatedNames, repeatedInNdjson } from "./repeated-columns.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";
 
 export type SpineFormat = "parquet" | "csv" | "ndjson";
@@ -89,6 +90,8 @@ export async function readSpine(
     await hashing;
     throw format === "ndjson" ? await namedLine(path, error) : error;
   });
+  const names = sniffed.map(({ name }) => name);
+  await refuseRepeatedNames(engine, { path, format, header, names });
   // What the engine makes of lines that are not all objects.
   if (format === "ndjson" && sniffed.length === 1 && sniffed[0]!.name === "json") await refuseBrokenLine(path);
   const timeColumn = findColumn(sniffed, request.timeColumn, TIME_COLUMNS, needs === "time" ? "time" : null);
@@ -108,7 +111,11 @@ export async function readSpine(
   const typeFor = ({ name, type }: SpineColumn): string =>
     asText.has(name) ? "VARCHAR" : lists.has(name) ? listType : type;
   const types = new Map(sniffed.map((column) => [column.name, typeFor(column)]));
-  await engine.run(`CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(path, format, header, types)}`);
+  const read = `CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(path, format, header, types)}`;
+  await engine.run(read).catch((error: unknown) => {
+    const twice = format === "ndjson" && isOnefoldError(error) ? repeatedInNdjson(path, error) : null;
+    throw twice ?? error;
+  });
   const columns = await describe(engine, "spine");
   const typeOf = new Map(columns.map((column) => [column.name, column.type]));
 
@@ -255,6 +262,7 @@ function findKeyColumns(
       `entity ${entity.name} has ${entity.keys.length} key columns, ${names.length} were named`,
     );
   }
+  refuseRepeatedKey(entity.name, names);
   const missing = names.filter((name) => !columns.some((column) => column.name === name));
   if (missing.length > 0) {
     throw new OnefoldError(

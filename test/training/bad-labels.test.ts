@@ -19,6 +19,16 @@ const refused = async (labels: Promise<string>): Promise<OnefoldError> => errorO
 const counts = (set: TrainingSet): unknown[] => rowsOf(set).map((row) => row[0]);
 const first = (row: number): unknown => expect.stringContaining(`row ${row} is the first`);
 
+/** The engine writes no such file: the name of one column is written over in the bytes. */
+async function repeatedInParquet(first: string, second: string): Promise<string> {
+  const path = await world.query(
+    `SELECT 'A' AS origin, 'B' AS destination, '2026-03-01T00:30:00Z' AS t, 1 AS ${first}, 2 AS zzzz`,
+  );
+  const bytes = readFileSync(path).toString("latin1").replaceAll("zzzz", second);
+  await writeFile(path, bytes, "latin1");
+  return path;
+}
+
 const CASES: Readonly<Record<string, () => Promise<void>>> = {
   "a null key": async () => {
     const error = await refused(text("A,B,2026-03-01T00:30:00Z", "A,,2026-03-01T00:30:00Z"));
@@ -62,6 +72,38 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
   "a missing column": async () => {
     const labels = world.file("csv", "origin,t\nA,2026-03-01T00:30:00Z\n");
     expect(await refused(labels)).toMatchObject({ code: "SPINE_INVALID", candidates: ["origin", "t"] });
+  },
+  "two columns of one name": async () => {
+    const files = [
+      world.file("csv", "origin,destination,t,fare,fare\nA,B,2026-03-01T00:30:00Z,1,2\n"),
+      world.file("ndjson", '{"origin":"A","destination":"B","t":"2026-03-01T00:30:00Z","fare":1,"fare":2}\n'),
+      world.file("csv", "origin,Fare,t,destination,fare\nA,1,2026-03-01T00:30:00Z,B,2\n"),
+      world.file("ndjson", '{"origin":"A","Fare":1,"destination":"B","t":"2026-03-01T00:30:00Z","fare":2}\n'),
+      repeatedInParquet("fare", "fare"),
+      repeatedInParquet("Fare", "fare"),
+    ];
+    for (const labels of files) {
+      expect(await refused(labels)).toMatchObject({
+        code: "SPINE_INVALID",
+        message: expect.stringMatching(/two columns named fare|columns named Fare and fare/),
+        where: expect.stringContaining(await labels),
+      });
+    }
+    // Those of structs and lists are names of their own, and a column without a name is no other's.
+    const nested = "SELECT 'A' AS origin, 'B' AS destination, '2026-03-01T00:30:00Z' AS t";
+    const structs = world.query(`${nested}, {'t': 1, 'u': [{'t': 2}]} AS a, {'t': 1} AS b`);
+    expect(counts(await world.train(await structs))).toEqual([1]);
+    const numbered = '{"origin":"A","destination":"B","t":"2026-03-01T00:30:00Z","fare":1,"fare_1":2}';
+    expect(counts(await world.train(await world.file("ndjson", numbered)))).toEqual([1]);
+    const unnamed = world.file("csv", ",origin,destination,t,\n0,A,B,2026-03-01T00:30:00Z,1\n");
+    expect(counts(await world.train(await unnamed))).toEqual([1]);
+    const twice = {
+      labels: { path: await text("A,B,2026-03-01T00:30:00Z"), keyColumns: { route: ["origin", "origin"] } },
+    };
+    expect(await errorOf(world.train(twice.labels.path, twice))).toMatchObject({
+      code: "SPINE_INVALID",
+      message: expect.stringContaining("origin is named twice"),
+    });
   },
   "a file with a header alone": async () => {
     expect((await world.train(await text())).rowCount).toBe(0);

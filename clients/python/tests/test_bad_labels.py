@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from conftest import HERE
@@ -71,6 +72,13 @@ def test_bad_label_frames(client: Onefold) -> None:
     number = refused(pd.DataFrame({"user_id": ["ada"], "event_timestamp": [1772353800]}))
     assert number.code == "SPINE_INVALID" and "not a time" in number.message
     assert refused(pd.DataFrame({"event_timestamp": [AT]})).code == "SPINE_INVALID"
+    twice = pd.DataFrame([["ada", AT, 1, 2]], columns=["user_id", "event_timestamp", "price", "price"])
+    assert refused(twice).code == "SPINE_INVALID" and "two columns named price" in refused(twice).message
+    # A table can have them, and a frame names of two cases: both get to the server.
+    table = pa.table([["ada"], [AT], [1], [2]], names=["user_id", "event_timestamp", "price", "price"])
+    for labels in [table, twice.set_axis(["user_id", "event_timestamp", "price", "Price"], axis=1)]:
+        with pytest.raises(OnefoldError, match="SPINE_INVALID.*price"):
+            client.start_training_set(labels, "model").wait(progress=False)
 
 
 def test_label_frames_that_are_taken_as_they_are(client: Onefold) -> None:

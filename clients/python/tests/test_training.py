@@ -146,7 +146,7 @@ def test_labels_of_every_form(server: Server, client: Onefold, tmp_path: Path) -
         client.start_training_set(tmp_path / "none.csv", "model")
     with pytest.raises(ValueError, match="label files end in"):
         client.start_training_set(tmp_path / "labels.xlsx", "model")
-    with pytest.raises(ValueError, match="distinct text names"):
+    with pytest.raises(ValueError, match="text names"):
         client.start_training_set(pd.DataFrame({0: ["ada"]}), "model")
 
     first = sets[0]

@@ -23,9 +23,21 @@ export class FetchAhead {
     this.#clock = clock;
   }
 
-  /** What follows on `from`, of the partitions that have an answer yet; waits a while where there is nothing. */
-  async fetch(from: readonly FetchFrom[], waitMs: number = WAIT_MS): Promise<readonly FetchedPartition[]> {
+  /**
+   * What follows on `from`, of the partitions that have an answer yet; waits a while where there is nothing, and no longer
+   * than until `told` resolves: what comes then is for the next call.
+   */
+  async fetch(
+    from: readonly FetchFrom[],
+    waitMs: number = WAIT_MS,
+    told?: Promise<void>,
+  ): Promise<readonly FetchedPartition[]> {
     const fetching = this.#next ?? this.#ask(from, waitMs);
+    if (told !== undefined) {
+      this.#next = fetching;
+      const isHere = await Promise.race([fetching.fetched.then(() => true), told.then(() => false)]);
+      if (!isHere) return this.#later(fetching);
+    }
     this.#next = null;
     const fetched = await fetching.fetched;
     this.askedAt = fetching.askedAt;
@@ -43,10 +55,15 @@ export class FetchAhead {
         return { topic, partition, offset: answer?.nextOffset ?? offset };
       });
       this.#next = this.#ask(behind, waitMs);
-      // Told to whoever asks next.
-      this.#next.fetched.catch(() => {});
+      this.#later(this.#next);
     }
     return [...answers.values()];
+  }
+
+  /** Told of an error is whoever asks next. */
+  #later(fetching: { readonly fetched: Promise<unknown> }): readonly FetchedPartition[] {
+    fetching.fetched.catch(() => {});
+    return [];
   }
 
   #ask(from: readonly FetchFrom[], waitMs: number) {

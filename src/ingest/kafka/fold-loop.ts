@@ -7,10 +7,9 @@
  * crash leaves is states ahead of their position, never a position ahead of its states (`stored-positions.ts`). Where any
  * step fails, everything in memory is dropped and read again from the store. Views that come later have a round of their own
  * behind the others' (`late-fold.ts`). A run of corrections waits until the position before it is stored, and then for the
- * states of entities that lose events by it (`refolding.ts`); partitions without one are folded before, and go on where it
- * cannot be folded yet (`held-corrections.ts`).
+ * states of entities that lose events by it (`correction-lookups.ts`, `held-corrections.ts`), and its partition with it; all
+ * others go on.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import { isOnefoldError, type OnefoldError } from "../../base/errors.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
@@ -20,7 +19,7 @@ import { letterRecord } from "./dead-letter-topic.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
 import { ClaimFold } from "./claim-fold.ts";
-import { isRetraction } from "../event.ts";
+import { type AdmittedRun, CorrectionLookups } from "./correction-lookups.ts";
 import type {
   FoldedEvent,
   FoldedPartition,
@@ -28,11 +27,11 @@ import type {
   PartitionWrites,
   RefoldedViews,
 } from "./folded-partition.ts";
-import { HeldCorrections, orTableTrouble } from "./held-corrections.ts";
+import { HeldCorrections } from "./held-corrections.ts";
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
 import { routeParts } from "./partition-fold.ts";
 import { type FoldPosition, partitionName } from "./position.ts";
-import { type CutRecords, cutRecords, type PartitionRun, type Refolding, withoutTables } from "./refolding.ts";
+import { type CutRecords, cutRecords, type Refolding } from "./refolding.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { StoredPositions } from "./stored-positions.ts";
 import { finite, readUntil, WholeUntil } from "./whole-until.ts";
@@ -96,6 +95,7 @@ export class FoldLoop {
   /** Of what could be read of each partition last. */
   readonly #ends = new Map<string, number>();
   readonly #held = new HeldCorrections();
+  readonly #lookups: CorrectionLookups;
   readonly #whole: WholeUntil;
   /** Source's topics by the topics that they are routed to. */
   readonly #routedFrom = new Map<string, string>();
@@ -111,6 +111,7 @@ export class FoldLoop {
     this.#options = options;
     const { plans, of = "events", sight } = options;
     const shown = sight === undefined ? {} : { sight };
+    this.#lookups = new CorrectionLookups(options.refolding);
     this.#fetching = new FetchAhead(options.connection, `fold-${of}`, options.clock);
     this.#whole = new WholeUntil(options.clock);
     this.#positions = new StoredPositions({
@@ -144,14 +145,15 @@ export class FoldLoop {
       duplicates: this.#duplicates,
       copies: this.#copies,
       deadLetters: this.#deadLetters,
-      partitions: Array.from(this.#folds, ([name, fold]) => ({
-        topic: fold.options.route.topic,
-        partition: fold.options.partition,
-        position: fold.offset,
-        lag:
-          Math.max(0, (this.#ends.get(name) ?? 0) - fold.offset) +
-          (fold.offset - (this.#late.get(name)?.offset ?? fold.offset)),
-      })),
+      partitions: Array.from(this.#folds, ([name, fold]) => {
+        const [position, late] = [fold, this.#late.get(name) ?? fold].map((one) => this.#offsetOf(one)) as [
+          number,
+          number,
+        ];
+        const { route, partition } = fold.options;
+        const lag = Math.max(0, (this.#ends.get(name) ?? 0) - position) + Math.max(0, position - late);
+        return { topic: route.topic, partition, position, lag };
+      }),
     };
   }
 
@@ -168,7 +170,13 @@ export class FoldLoop {
     this.#late.clear();
     this.#ends.clear();
     this.#held.drop();
+    this.#lookups.drop();
     this.#whole.drop();
+  }
+
+  /** Resolves once nothing is looked up in tables any more. To be called behind the last turn. */
+  idle(): Promise<void> {
+    return this.#lookups.idle();
   }
 
   /** Positions as they are in the store. */
@@ -187,14 +195,16 @@ export class FoldLoop {
   async turn(): Promise<number | null> {
     await this.#settle();
     if (this.#folds.size === 0) return null;
+    const corrected = await this.#foldLookedUp();
     const from = this.#nextOf(this.#folds);
     if (from.some(({ topic }) => this.#routedFrom.has(topic) && !this.#whole.hasHeardRouting(topic)))
       await this.#hearRouting();
     // Views that are behind do not wait for events to come here.
-    const fetched = await (this.#late.size === 0 ? this.#fetching.fetch(from) : this.#fetching.fetch(from, 0));
+    const waitMs = this.#late.size === 0 ? undefined : 0;
+    const fetched = from.length === 0 ? [] : await this.#fetching.fetch(from, waitMs, this.#lookups.told);
     const { askedAt } = this.#fetching;
-    if (from.length === 0) await sleep(WAIT_MS);
-    const taken = (await this.#take(fetched, this.#folds)) + (await this.#catchUp());
+    const taken = corrected + (await this.#take(fetched, this.#folds)) + (await this.#catchUp());
+    if (taken === 0 && (from.length === 0 || this.#lookups.isLooking)) await this.#lookups.wait(WAIT_MS);
     if (taken === 0) {
       await this.#positions.write([]);
       await this.#lookAfterPositions();
@@ -203,10 +213,15 @@ export class FoldLoop {
     return taken;
   }
 
+  /** Behind what is folded. */
+  #offsetOf(fold: FoldedPartition): number {
+    return this.#lookups.offsetOf(fold) ?? fold.offset;
+  }
+
   /** Where to go on, but for those that stand before a correction that waits. */
   #nextOf(folds: ReadonlyMap<string, FoldedPartition>): FetchFrom[] {
     return Array.from(folds.values())
-      .filter((fold) => !this.#held.isWaiting(fold))
+      .filter((fold) => !this.#held.isWaiting(fold) && this.#lookups.offsetOf(fold) === undefined)
       .map(({ options: { route, partition }, offset }) => ({ topic: route.topic, partition, offset }));
   }
 
@@ -214,7 +229,7 @@ export class FoldLoop {
   async #tellWhole(fetched: readonly FetchedPartition[], askedAt: number): Promise<void> {
     for (const one of fetched) {
       const fold = this.#folds.get(partitionName(one.topic, one.partition));
-      if (fold === undefined || fold.offset < one.nextOffset) continue;
+      if (fold === undefined || this.#offsetOf(fold) < one.nextOffset) continue;
       const lastTaken = fold.position.knownTime ?? Number.NEGATIVE_INFINITY;
       this.#whole.took(one, askedAt, one.nextOffset >= one.endOffset, lastTaken);
     }
@@ -337,7 +352,10 @@ export class FoldLoop {
     this.#whole.forget(name);
     for (const folds of [this.#folds, this.#late]) {
       const fold = folds.get(name);
-      if (fold !== undefined) this.#positions.forget(fold);
+      if (fold !== undefined) {
+        this.#positions.forget(fold);
+        this.#lookups.forget(fold);
+      }
       folds.delete(name);
     }
   }
@@ -353,47 +371,66 @@ export class FoldLoop {
       if (!fold.isLate) this.#ends.set(name, end.endOffset);
       if (end.nextOffset === fold.offset) continue;
       const records = cutRecords(end, fold.takesCorrections);
-      const isWaiting = records.run.length > 0 && fold.storedOffset < fold.offset;
+      const isWaiting = records.run.length > 0 && (fold.storedOffset < fold.offset || this.#lookups.isLooking);
       areWaiting ||= isWaiting;
       if (!isWaiting) (records.run.length > 0 ? corrected : plain).push({ fold, records });
     }
     if (plain.length + corrected.length === 0) {
-      if (areWaiting) await sleep(WAIT_MS);
+      if (areWaiting) await this.#lookups.wait(WAIT_MS);
       return 0;
     }
-    const taken = plain.length === 0 ? 0 : await this.#foldAndWrite(plain, new Map());
+    const taken = plain.length === 0 ? 0 : await this.#foldAndWrite(plain);
     const runs = corrected.filter(({ fold }) => folds.get(nameOf(fold)) === fold);
-    if (runs.length === 0) return taken;
-    const before = await this.#correct(runs);
-    const rest = runs.filter(({ fold }) => before.has(fold));
-    return rest.length === 0 ? taken : taken + (await this.#foldAndWrite(rest, before));
+    this.#lookups.begin(
+      runs.map(({ fold, records: { run } }): AdmittedRun => {
+        const from = fold.offset;
+        return { fold, from, reads: fold.admit(run, run.at(-1)!.offset + 1) };
+      }),
+    );
+    return taken + (await this.#foldLookedUp());
   }
 
-  /** `corrected`: what was folded of each already. Resolves with how many records there were. */
-  async #foldAndWrite(
-    cut: readonly CutPartition[],
-    corrected: ReadonlyMap<FoldedPartition, readonly FoldedEvent[]>,
-  ): Promise<number> {
+  /** Resolves with how many records there were. */
+  async #foldAndWrite(cut: readonly CutPartition[]): Promise<number> {
     const taken: { readonly fold: FoldedPartition; readonly reads: readonly StateRead[] }[] = [];
     for (const { fold, records } of cut) {
       taken.push({ fold, reads: fold.admit(records.rest, records.nextOffset) });
       await nextTurn();
     }
-    await this.#load(taken.flatMap(({ fold, reads: own }) => own.map((read) => ({ fold, read }))));
+    await this.#foldAdmitted(taken, new Map());
+    return cut.reduce((sum, { records: { rest } }) => sum + rest.length, 0);
+  }
+
+  /** Runs of corrections of which is known what they do. Resolves with how many records there were. */
+  async #foldLookedUp(): Promise<number> {
+    const ready = this.#lookups.take();
+    if (ready.length === 0) return 0;
+    this.#positions.refuseOther();
+    const failed = ready.flatMap(({ fold, result }) => (isOnefoldError(result) ? [{ fold, error: result }] : []));
+    if (failed.length > 0) await this.#hold(failed);
+    const folded = ready.flatMap((one) => (isOnefoldError(one.result) ? [] : [{ ...one, result: one.result }]));
+    for (const { fold } of folded) this.#held.release(fold);
+    if (folded.length > 0) await this.#foldAdmitted(folded, new Map(folded.map(({ fold, result }) => [fold, result])));
+    return folded.reduce((sum, { fold, from }) => sum + fold.offset - from, 0);
+  }
+
+  /** What was admitted, with what the corrections among it do. */
+  async #foldAdmitted(
+    admitted: readonly { readonly fold: FoldedPartition; readonly reads: readonly StateRead[] }[],
+    refolded: ReadonlyMap<FoldedPartition, RefoldedViews | undefined>,
+  ): Promise<void> {
+    await this.#load(admitted.flatMap(({ fold, reads }) => reads.map((read) => ({ fold, read }))));
     const folded: { readonly fold: FoldedPartition; readonly events: readonly FoldedEvent[] }[] = [];
-    for (const { fold } of taken) {
-      const events = fold.fold();
-      const before = corrected.get(fold);
-      folded.push({ fold, events: before === undefined ? events : [...before, ...events] });
+    for (const { fold } of admitted) {
+      folded.push({ fold, events: fold.fold(refolded.get(fold)) });
       await nextTurn();
     }
-    await this.#write(taken.map(({ fold }) => fold));
+    await this.#write(admitted.map(({ fold }) => fold));
     for (const { fold, events } of folded) {
       if (fold.isLate) continue;
       this.#events += events.length;
       this.#options.onFolded?.(fold.options.route, fold.options.partition, events);
     }
-    return cut.reduce((sum, { records: { run, rest } }) => sum + run.length + rest.length, 0);
   }
 
   async #load(reads: readonly { readonly fold: FoldedPartition; readonly read: StateRead }[]): Promise<void> {
@@ -406,42 +443,14 @@ export class FoldLoop {
     }
   }
 
-  /** Folds runs of corrections, but for those that must wait; written is what comes of them with what follows. */
-  async #correct(runs: readonly CutPartition[]): Promise<ReadonlyMap<FoldedPartition, readonly FoldedEvent[]>> {
-    const reads: { readonly fold: FoldedPartition; readonly read: StateRead }[] = [];
-    const asked: { readonly fold: FoldedPartition; readonly asked: PartitionRun }[] = [];
-    for (const { fold, records } of runs) {
-      const next = records.run.at(-1)!.offset + 1;
-      reads.push(...fold.admit(records.run, next).map((read) => ({ fold, read })));
-      const { route, partition } = fold.options;
-      if (fold.admitted.some(isRetraction)) asked.push({ fold, asked: { route, partition, run: fold.admitted } });
-    }
-    const refolded = new Map<FoldedPartition, RefoldedViews>();
-    const held = new Set<FoldedPartition>();
-    if (asked.length > 0) {
-      const { refolding } = this.#options;
-      if (refolding === undefined) throw withoutTables(asked[0]!.asked.route.source);
-      const views = await orTableTrouble(refolding.refold(asked.map((one) => one.asked)));
-      if (isOnefoldError(views)) {
-        for (const { fold } of asked) held.add(fold);
-        await this.#hold(held, views);
-      } else for (const [i, { fold }] of asked.entries()) refolded.set(fold, views[i]!);
-      this.#positions.refuseOther();
-    }
-    await this.#load(reads.filter(({ fold }) => !held.has(fold)));
-    const folded = runs.filter(({ fold }) => !held.has(fold));
-    for (const { fold } of folded) this.#held.release(fold);
-    return new Map(folded.map(({ fold }) => [fold, fold.fold(refolded.get(fold))]));
-  }
-
   /** They have admitted their runs: they are read anew from where they are stored, which is before them. */
-  async #hold(folds: ReadonlySet<FoldedPartition>, error: OnefoldError): Promise<void> {
-    for (const fold of folds) {
+  async #hold(failed: readonly { readonly fold: FoldedPartition; readonly error: OnefoldError }[]): Promise<void> {
+    for (const { fold, error } of failed) {
       this.#held.hold(fold, error);
       this.#letGo(nameOf(fold));
     }
     await this.#settle();
-    this.#options.onTrouble?.(error);
+    this.#options.onTrouble?.(failed[0]!.error);
   }
 
   async #write(folds: readonly FoldedPartition[]): Promise<void> {

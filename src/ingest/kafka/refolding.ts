@@ -52,8 +52,11 @@ export class Refolding {
     return null;
   }
 
-  /** Of each run, in order; all before it in its partition is stored. */
-  async refold(runs: readonly PartitionRun[]): Promise<readonly RefoldedViews[]> {
+  /**
+   * Tells of each run what it does: first of those that take nothing back that stands before them. All before a run in its
+   * partition is stored.
+   */
+  async refold(runs: readonly PartitionRun[], tell: (run: PartitionRun, views: RefoldedViews) => void): Promise<void> {
     const { archiving, openEngine } = this.#options;
     const ofTopics = new Map<string, PartitionRun[]>();
     for (const one of runs) ofTopics.set(one.route.topic, [...(ofTopics.get(one.route.topic) ?? []), one]);
@@ -68,13 +71,17 @@ export class Refolding {
     }
     const engine = await openEngine();
     try {
-      const refolded = new Map<PartitionRun, RefoldedViews>();
+      const later: (() => Promise<void>)[] = [];
       for (const [topic, ofTopic] of ofTopics) {
         const files = await archiving.files(topic);
         const found = await idsOf(engine, files, ofTopic);
-        for (const one of ofTopic) refolded.set(one, await refoldViews(engine, files, one, found));
+        for (const one of ofTopic) {
+          const foldAnew = async (): Promise<void> => tell(one, await refoldViews(engine, files, one, found));
+          if (one.run.some(({ id }) => found.has(placeOf(one.partition, id!)))) later.push(foldAnew);
+          else await foldAnew();
+        }
       }
-      return runs.map((one) => refolded.get(one)!);
+      for (const foldAnew of later) await foldAnew();
     } finally {
       await engine.close();
     }
@@ -100,6 +107,10 @@ async function idsOf(
   return new Set(rows.map(({ place }) => String(place)));
 }
 
+function placeOf(partition: number, id: string): string {
+  return `${partition}/${id}`;
+}
+
 async function refoldViews(
   engine: QueryEngine,
   archived: readonly TableFile[],
@@ -115,7 +126,7 @@ async function refoldViews(
     lastKnownTime: Number.NEGATIVE_INFINITY,
     keyedBy: () => ({ files: archived, endOf: () => 0 }),
   };
-  const mayHave = (id: string): boolean => found.has(`${partition}/${id}`);
+  const mayHave = (id: string): boolean => found.has(placeOf(partition, id));
   const refolded = new Map<string, RefoldedRun<ViewState>>();
   for (const view of views)
     refolded.set(view.foldName, await refoldRun({ source, view, engine, files, run, partition, mayHave }));

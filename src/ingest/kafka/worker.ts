@@ -264,6 +264,7 @@ export class Worker {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#loops);
+    await this.#folding.idle();
     await this.#lastLook();
     await Promise.all(this.#seats.map((seat) => seat.leave()));
     await this.#connection.close();

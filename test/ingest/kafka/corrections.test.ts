@@ -133,9 +133,9 @@ describe("corrections in a topic", () => {
           topics: facts,
           marking,
           refolding: {
-            async refold(runs) {
+            async refold(runs, tell) {
               if (disk.isFull) throw new OnefoldError("DISK_FULL", "the disk of the tables is full");
-              return refolding.refold(runs);
+              return refolding.refold(runs, tell);
             },
           },
           statesMax: chance(0.5) ? 4 : 1000,
@@ -363,7 +363,7 @@ describe("corrections that cannot be folded", () => {
     await topics.send([{ topic, partition: 0, ...event, headers: stamps(1) }]);
     await archiving.passTo(topic, [{ topic, partition: 0, offset: 2 }]);
     const run = [{ offset: 2, knownTime: START, eventTime: Number.NaN as Micros, id: "p1", row: [] }];
-    await expect(refolding.refold([{ route: plan.routes[0]!, partition: 0, run }])).rejects.toMatchObject({
+    await expect(refolding.refold([{ route: plan.routes[0]!, partition: 0, run }], () => {})).rejects.toMatchObject({
       code: "KAFKA_RECORDS_GONE",
     });
   });

@@ -60,7 +60,14 @@ async function newWorld(name: string) {
     folded: () => [],
   });
   const refolding = new Refolding({ archiving, openEngine: () => openDuckDb({ threads: 1 }) });
-  const told: { trouble: ErrorCode | null; troubles: string[] } = { trouble: null, troubles: [] };
+  const told = {
+    trouble: null as ErrorCode | null,
+    troubles: [] as string[],
+    /** Tables are looked in once it resolves. */
+    looking: Promise.resolve(),
+    /** In which order it was told what corrections do. */
+    partitions: [] as number[],
+  };
   const loop = new FoldLoop({
     connection: topics,
     store,
@@ -69,9 +76,13 @@ async function newWorld(name: string) {
     topics: facts,
     statesMax: 100,
     refolding: {
-      async refold(runs) {
+      async refold(runs, tell) {
         if (told.trouble !== null) throw new OnefoldError(told.trouble, "the disk is as the test wants it");
-        return refolding.refold(runs);
+        await told.looking;
+        return refolding.refold(runs, (run, views) => {
+          told.partitions.push(run.partition);
+          tell(run, views);
+        });
       },
     },
     onTrouble: ({ code }) => told.troubles.push(code),
@@ -153,6 +164,81 @@ describe("a correction that cannot be folded yet", () => {
     await sendRetraction(0, "p1");
     await expect(turnUntil(() => false)).rejects.toMatchObject({ code: "KAFKA_RECORDS_GONE" });
   });
+});
+
+describe("a correction that is looked up", () => {
+  /** Tables are not looked in before `look` is called. */
+  function held(told: { looking: Promise<void> }): () => void {
+    let look: () => void = () => {};
+    told.looking = new Promise((resolve) => (look = resolve));
+    return look;
+  }
+
+  it(
+    "keeps no other partition waiting, and none that loses nothing once that is known",
+    { timeout: 120_000 },
+    async () => {
+      const { loop, told, sendEvent, sendRetraction, of, turnUntil, expectFolded } = await newWorld("looked-up");
+      for (const n of [1, 2]) await sendEvent(0, n);
+      await sendEvent(1, 3);
+      await turnUntil(() => of(0).position === 2 && of(1).position === 1);
+      const look = held(told);
+      await sendRetraction(0, "p1");
+      await sendEvent(0, 4);
+      await turnUntil(() => of(0).lag === 2);
+      for (let n = 5; n < 15; n++) {
+        await sendEvent(1, n);
+        await turnUntil(() => of(1).position === n - 3);
+      }
+      expect(of(0)).toMatchObject({ position: 2, lag: 2 });
+      // As it stands in every partition.
+      await sendRetraction(1, "p1");
+      look();
+      await turnUntil(() => of(0).lag + of(1).lag === 0 && of(0).position === 4);
+      expect(loop.trouble).toBeNull();
+      await expectFolded();
+
+      told.partitions = [];
+      const again = held(told);
+      await sendEvent(0, 20);
+      await turnUntil(() => of(0).position === 5);
+      for (const partition of [0, 1]) await sendRetraction(partition, "p20");
+      await turnUntil(() => of(0).lag === 1 && of(1).lag === 1);
+      again();
+      await turnUntil(() => of(0).lag + of(1).lag === 0);
+      expect(told.partitions).toEqual([1, 0]);
+      await expectFolded();
+    },
+  );
+
+  it(
+    "is looked up anew where its partition went away and came back, or memory was dropped",
+    { timeout: 120_000 },
+    async () => {
+      const { loop, told, sendEvent, sendRetraction, of, turnUntil, expectFolded } = await newWorld("let-go");
+      for (const partition of [0, 1]) for (const n of [1, 2]) await sendEvent(partition, 10 * partition + n);
+      await turnUntil(() => of(0).position === 2 && of(1).position === 2);
+      for (const part of ["another's", "dropped"]) {
+        const look = held(told);
+        const before = of(0).position;
+        await sendRetraction(0, part === "dropped" ? "p2" : "p1");
+        await sendEvent(0, before + 20);
+        await turnUntil(() => of(0).lag === 2);
+        if (part === "dropped") loop.drop();
+        else {
+          loop.own([{ topic, partition: 1 }]);
+          await turnUntil(() => of(0) === undefined);
+          loop.own([0, 1].map((partition) => ({ topic, partition })));
+        }
+        await turnUntil(() => of(0)?.position === before);
+        look();
+        await turnUntil(() => of(0).lag === 0);
+        expect(told.partitions).toEqual([0, 0]);
+        told.partitions = [];
+        await expectFolded();
+      }
+    },
+  );
 });
 
 it("an id with a NUL in it is taken back as any other", { timeout: 120_000 }, async () => {

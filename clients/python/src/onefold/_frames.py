@@ -51,12 +51,17 @@ def _cells(column: pd.Series) -> list[Any]:
 
 
 def table_of_frame(frame: pd.DataFrame) -> pa.Table:
-    """Label rows as a table. Raises ``ValueError`` for columns whose names are no distinct texts."""
+    """Label rows as a table. Raises ``ValueError`` for columns whose names are no texts, ``SPINE_INVALID`` for two of one name."""
     import pyarrow as pa
 
     names = list(frame.columns)
-    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise ValueError(f"columns of label rows need distinct text names, not {names!r}")
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"columns of label rows need text names, not {names!r}")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        # A file with such columns the server refuses with the same words; a frame with them cannot be written as one.
+        message = f"the label rows have two columns named {twice}"
+        raise OnefoldError("SPINE_INVALID", message, hint="give one of them another name, or leave it out")
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 

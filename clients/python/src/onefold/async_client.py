@@ -266,10 +266,10 @@ class AsyncOnefold:
             as come of them, with the column ``event_timestamp``.
 
         Raises:
-            OnefoldError: ``SERVICE_UNKNOWN``, ``SPINE_INVALID`` (a column is missing, or a row's key or time cannot be used),
+            OnefoldError: ``SERVICE_UNKNOWN``, ``SPINE_INVALID`` (a column is missing or there twice, or a row's key or time cannot be used),
                 ``SPINE_AMBIGUOUS_TIME`` (choose a boundary), ``SPINE_AFTER_LOG``, ``BODY_TOO_LARGE``, ``BACKPRESSURE`` (too many
                 sets are under way), ``TRAINING_INTERRUPTED``.
-            ValueError: For columns whose names are no distinct texts.
+            ValueError: For columns whose names are no texts.
 
         The set stays on the server for a week, or until room is needed. An interrupt (Ctrl-C, or the end of the task) cancels it.
         """
