@@ -4,7 +4,7 @@
  */
 import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import { writtenText } from "./answer-bytes.ts";
-import type { RouteAnswer, WireAnswer } from "./route.ts";
+import type { RouteAnswer, WireAnswer, WrittenAnswer } from "./route.ts";
 import { shownError } from "./shown-error.ts";
 
 /** Told of every error that is the server's own fault; `request` is method and path, without its query. */
@@ -28,8 +28,12 @@ export function wireAnswer(answer: RouteAnswer): WireAnswer {
   };
 }
 
+export function isWritten(answer: RouteAnswer | Promise<RouteAnswer>): answer is WrittenAnswer {
+  return (answer as RouteAnswer).writeJson !== undefined;
+}
+
 function jsonText(answer: RouteAnswer): string {
-  if (answer.writeJson !== undefined) return writtenText((out) => answer.writeJson!(out));
+  if (isWritten(answer)) return writtenText((out) => answer.writeJson(out));
   return answer.jsonText === undefined ? JSON.stringify(answer.body) : answer.jsonText();
 }
 

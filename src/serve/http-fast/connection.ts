@@ -12,15 +12,15 @@ import { isAscii } from "node:buffer";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../../base/diagnostics.ts";
-import { parseWideJson } from "../../schema/json-text.ts";
 import { AnswerBytes, connectionBlocks, type LentBytes } from "../answer-bytes.ts";
 import type { BehindReads } from "../behind-reads.ts";
 import { refuseBytes } from "../refuse-bytes.ts";
-import { bodyText, type BytesUnderWay } from "../request-body.ts";
+import type { BytesUnderWay } from "../request-body.ts";
 import type { Route, RouteAnswer, WireAnswer, WrittenAnswer } from "../route.ts";
-import { NO_HEADERS, type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
+import { isWritten, NO_HEADERS, type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
 import type { AnswerWriter } from "./answer-writer.ts";
-import type { HotHead, HotRoutes } from "./hot-routes.ts";
+import { type HotHead, type HotRoutes, sameHead } from "./hot-routes.ts";
+import { NOT_JSON, parseJson } from "./hot-body.ts";
 import { HEAD_BYTES_MAX, mayBecomeRequestHead } from "./request-head.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
@@ -59,12 +59,13 @@ const SHORT_LENGTH_MAX = 4 * 1024;
 /** Of answers to requests that came together so much is put together before it is written. */
 const WRITE_LENGTH_MAX = 64 * 1024;
 const HEAD_END = "\r\n\r\n";
-const NOT_JSON = Symbol("not JSON");
 
 export class FastConnection {
   readonly #socket: Socket;
   readonly #context: ConnectionContext;
   readonly #unread: UnreadBytes;
+  /** The last one, which most often comes again. */
+  #head: HotHead | null = null;
   /** With fewer unread bytes than these there is no use in looking at them again. */
   #bytesWanted = 0;
   /** Answers to be written at the end of the turn. */
@@ -180,20 +181,25 @@ export class FastConnection {
   /** Answers all whole requests; what follows them is kept, or handed over. */
   #readRequests(bytes: Buffer): void {
     const text = bytes.toString("latin1");
-    const allAscii = isAscii(bytes);
+    let allAscii: boolean | null = null;
     let start = 0;
     this.#bytesWanted = 0;
     while (start < bytes.length) {
-      const headEnd = text.indexOf(HEAD_END, start);
-      if (headEnd < 0) {
-        const begun = text.slice(start, start + HEAD_BYTES_MAX + 1);
-        if (begun.length > HEAD_BYTES_MAX || !mayBecomeRequestHead(begun)) return this.#handOver(bytes, start);
-        this.#await("head");
-        break;
+      let head = sameHead(this.#head, text, start);
+      let bodyStart = start + (head?.text.length ?? 0);
+      if (head === null) {
+        const headEnd = text.indexOf(HEAD_END, start);
+        if (headEnd < 0) {
+          const begun = text.slice(start, start + HEAD_BYTES_MAX + 1);
+          if (begun.length > HEAD_BYTES_MAX || !mayBecomeRequestHead(begun)) return this.#handOver(bytes, start);
+          this.#await("head");
+          break;
+        }
+        bodyStart = headEnd + HEAD_END.length;
+        head = bodyStart - start > HEAD_BYTES_MAX ? null : this.#context.routes.find(text.slice(start, bodyStart));
+        if (head === null || head.bodyBytes > BODY_BYTES_MAX) return this.#handOver(bytes, start);
+        this.#head = head.text === "" ? null : head;
       }
-      const bodyStart = headEnd + HEAD_END.length;
-      const head = bodyStart - start > HEAD_BYTES_MAX ? null : this.#context.routes.find(text.slice(start, bodyStart));
-      if (head === null || head.bodyBytes > BODY_BYTES_MAX) return this.#handOver(bytes, start);
       const end = bodyStart + head.bodyBytes;
       if (end > bytes.length) {
         this.#bytesWanted = end - start;
@@ -208,7 +214,8 @@ export class FastConnection {
       }
       let body: unknown;
       if (head.bodyBytes > 0) {
-        body = parseJson(head.hot.route, allAscii ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
+        const isText = (allAscii ??= isAscii(bytes));
+        body = parseJson(head.hot.route, isText ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
       }
       if (body === NOT_JSON || !head.hot.bodyIsValid(body)) return this.#handOver(bytes, start);
       start = end;
@@ -272,14 +279,8 @@ export class FastConnection {
     } catch (thrown) {
       return this.#put(route, startMs, this.#errorAnswer(head, thrown));
     }
-    if (isWritten(answer)) {
-      this.#write(head, startMs, answer);
-      return;
-    }
-    if (!(answer instanceof Promise)) {
-      this.#put(route, startMs, this.#serialize(head, answer));
-      return;
-    }
+    if (isWritten(answer)) return this.#write(head, startMs, answer);
+    if (!(answer instanceof Promise)) return this.#put(route, startMs, this.#serialize(head, answer));
     this.#enter("busy");
     this.#socket.pause();
     void answer
@@ -398,21 +399,7 @@ export class FastConnection {
   }
 }
 
-function isWritten(answer: RouteAnswer | Promise<RouteAnswer>): answer is WrittenAnswer {
-  return (answer as RouteAnswer).writeJson !== undefined;
-}
-
 function tell({ method, path }: Route, startMs: number, status: number, code: WireAnswer["code"]): void {
   if (!diagnostics.answered.hasSubscribers) return;
   diagnostics.answered.publish({ method, route: path, status, code, durationMs: performance.now() - startMs });
-}
-
-function parseJson({ reads }: Route, body: string | Buffer): unknown {
-  try {
-    const text = typeof body === "string" ? body : bodyText(body);
-    return reads === "wide-json" ? parseWideJson(text) : JSON.parse(text);
-  } catch {
-    // The ordinary server finds the fault and names its place.
-    return NOT_JSON;
-  }
 }

@@ -18,6 +18,8 @@ export interface HotRoute {
 /** All that a request's head says; heads that are the same text share one. */
 export interface HotHead {
   readonly hot: HotRoute;
+  /** The whole head; empty where it is not kept. */
+  readonly text: string;
   /** As it was sent, without its query. */
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
@@ -65,11 +67,7 @@ export class HotRoutes {
   /** Of a whole head; null where the ordinary server is to answer. */
   find(headText: string): HotHead | null {
     const known = this.#heads.get(headText);
-    if (known !== undefined) {
-      // Not at the first time: a head that names its own trace, or that of its user, does not come again.
-      if (known.space === 0) known.space = newAnswerSpace();
-      return known;
-    }
+    if (known !== undefined) return comeAgain(known);
     // A copy: the text is a slice of all that came with it, and what is kept of it would keep that too.
     const ownText = Buffer.from(headText, "latin1").toString("latin1");
     const head = parseRequestHead(ownText);
@@ -84,18 +82,32 @@ export class HotRoutes {
       const asked = query === undefined ? NOTHING : parseQuery(query);
       if (asked === null || !pattern.queryIsValid(asked)) return null;
       const { bodyBytes, consumer } = head;
-      const found: HotHead = { hot: pattern, path, params, query: asked, bodyBytes, consumer, space: 0 };
       // A URL with a key in it hardly comes again.
-      if (head.method === "POST" && ownText.length <= KEPT_HEAD_LENGTH_MAX) this.#keep(ownText, found);
+      const isKept = head.method === "POST" && ownText.length <= KEPT_HEAD_LENGTH_MAX;
+      const text = isKept ? ownText : "";
+      const found: HotHead = { hot: pattern, text, path, params, query: asked, bodyBytes, consumer, space: 0 };
+      if (isKept) this.#keep(found);
       return found;
     }
     return null;
   }
 
-  #keep(headText: string, head: HotHead): void {
+  #keep(head: HotHead): void {
     if (this.#heads.size >= HEADS_KEPT_MAX) this.#heads.clear();
-    this.#heads.set(headText, head);
+    this.#heads.set(head.text, head);
   }
+}
+
+/** The head, if it stands in `text` at `start`: nothing of it is cut out to be looked up. */
+export function sameHead(head: HotHead | null, text: string, start: number): HotHead | null {
+  if (head === null || head.text === "" || !text.startsWith(head.text, start)) return null;
+  return comeAgain(head);
+}
+
+/** Not at the first time: a head that names its own trace, or that of its user, does not come again. */
+function comeAgain(head: HotHead): HotHead {
+  if (head.space === 0) head.space = newAnswerSpace();
+  return head;
 }
 
 function compileOr(route: Route, part: "body" | "params" | "querystring", compile: CompileSchema): Validate {

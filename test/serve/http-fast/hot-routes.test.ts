@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { HotRoutes } from "../../../src/serve/http-fast/hot-routes.ts";
+import { HotRoutes, sameHead } from "../../../src/serve/http-fast/hot-routes.ts";
 import type { Route } from "../../../src/serve/route.ts";
 
 function route(method: "GET" | "POST", path: string, isHot = true): Route {
@@ -26,6 +26,20 @@ const post = (target: string, length = 2): string =>
   `POST ${target} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`;
 
 describe("hot routes", () => {
+  it("are those of the last head where the very same comes again", () => {
+    const head = post("/services/model/vector", 17);
+    const found = routes.find(head)!;
+    expect(found.space).toBe(0);
+    expect(sameHead(null, head, 0)).toBeNull();
+    for (const other of [head.slice(0, -1), ` ${head}`, head.replace("17", "18"), head.toLowerCase(), ""]) {
+      expect(sameHead(found, other, 0)).toBeNull();
+    }
+    expect(sameHead(found, `..${head}{}`, 2)).toBe(found);
+    expect(found.space).toBeGreaterThan(0);
+    // What is not kept is looked at each time.
+    expect(sameHead(routes.find(get("/features/a/b")), get("/features/a/b"), 0)).toBeNull();
+  });
+
   it("are found with their parameters and query, decoded", () => {
     expect(routes.find(get("/features/a/b%7Cc%C3%BC?names=x%2Cy&token=true"))).toMatchObject({
       hot: { route: { path: "/features/{type}/{id}" } },

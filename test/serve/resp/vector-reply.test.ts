@@ -8,7 +8,7 @@ import type { VectorPlan } from "../../../src/serve/vector-plan.ts";
 
 type Typed = readonly [ValueType, Value];
 
-const SPECIAL = [0, -0, 1e21, 1e-7, 5e-324, 2 ** 53, -1.5, 0.1 + 0.2, -1.2345678901234567e-300];
+const SPECIAL = [0, -0, 1e21, 1e-7, 5e-324, 2 ** 53, -1.5, 0.1 + 0.2, -1.5e-300];
 const finite = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(...SPECIAL));
 const typed = (double: fc.Arbitrary<number>): fc.Arbitrary<Typed> =>
   fc.oneof(
