@@ -12,16 +12,17 @@
 import {
   Admin,
   compressionsAlgorithms,
+  ConfigSources,
   Consumer,
+  IncrementalAlterConfigOperationTypes,
   kGetApi,
   ListOffsetTimestamps,
   ProduceAcks,
   Producer,
   ResourceTypes,
-  type SASLOptions,
 } from "@platformatic/kafka";
-import { readFileSync } from "node:fs";
 import type { OnefoldError } from "../../base/errors.ts";
+import { clientOptions } from "./client-options.ts";
 import { fetchedPartition } from "./fetched-partition.ts";
 import { GroupRequests } from "./group-requests.ts";
 import { type FindBy, kafkaError } from "./kafka-error.ts";
@@ -109,6 +110,29 @@ export class KafkaConnection {
         resources: [{ resourceType: ResourceTypes.TOPIC, resourceName: topic, configurationKeys }],
       });
       return new Map(description?.configs.map(({ name, value }) => [name, value ?? null]));
+    });
+  }
+
+  /** Settings that the topic has of its own, by name. */
+  async ownTopicSettings(topic: string, names: readonly string[]): Promise<Map<string, string>> {
+    return this.#told(`reading the settings of topic ${topic}`, async () => {
+      const [description] = await this.#admin.describeConfigs({
+        resources: [{ resourceType: ResourceTypes.TOPIC, resourceName: topic, configurationKeys: [...names] }],
+      });
+      const own = description?.configs.filter(({ configSource }) => configSource === ConfigSources.TOPIC_CONFIG) ?? [];
+      return new Map(own.map(({ name, value }) => [name, value ?? ""]));
+    });
+  }
+
+  /** Gives the topic settings of its own; null takes one away, and the broker's counts. */
+  async alterTopic(topic: string, settings: ReadonlyMap<string, string | null>): Promise<void> {
+    const { SET, DELETE } = IncrementalAlterConfigOperationTypes;
+    await this.#told(`changing the settings of topic ${topic}`, async () => {
+      const configs = Array.from(settings, ([name, value]) =>
+        value === null ? { name, configOperation: DELETE } : { name, configOperation: SET, value },
+      );
+      const resources = [{ resourceType: ResourceTypes.TOPIC, resourceName: topic, configs }];
+      await this.#admin.incrementalAlterConfigs({ resources });
     });
   }
 
@@ -365,25 +389,6 @@ function assignmentsOf(partitions: readonly TopicPartition[]): Map<string, { top
   return new Map(
     Array.from(byTopic, ([topic, theirs]) => [topic, { topic, partitions: theirs.map(({ partition }) => partition) }]),
   );
-}
-
-function clientOptions({ brokers, clientId, tls, sasl }: KafkaSettings) {
-  const file = (path: string | undefined): Buffer | undefined => (path === undefined ? undefined : readFileSync(path));
-  return {
-    clientId,
-    bootstrapBrokers: [...brokers],
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            rejectUnauthorized: true,
-            ...(tls.caFile === undefined ? {} : { ca: file(tls.caFile) }),
-            ...(tls.certFile === undefined ? {} : { cert: file(tls.certFile) }),
-            ...(tls.keyFile === undefined ? {} : { key: file(tls.keyFile) }),
-          },
-        }),
-    ...(sasl === undefined ? {} : { sasl: sasl as SASLOptions }),
-  };
 }
 
 function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {

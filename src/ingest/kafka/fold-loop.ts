@@ -414,7 +414,7 @@ export class FoldLoop {
       const next = records.run.at(-1)!.offset + 1;
       reads.push(...fold.admit(records.run, next).map((read) => ({ fold, read })));
       const { route, partition } = fold.options;
-      if (fold.admitted.some(isRetraction)) asked.push({ fold, asked: { route, partition, run: fold.admitted } });
+      if (fold.admitted.some(isRefolded)) asked.push({ fold, asked: { route, partition, run: fold.admitted } });
     }
     const refolded = new Map<FoldedPartition, RefoldedViews>();
     const held = new Set<FoldedPartition>();
@@ -474,6 +474,10 @@ export class FoldLoop {
 
 function nameOf({ options: { route, partition } }: FoldedPartition): string {
   return partitionName(route.topic, partition);
+}
+
+function isRefolded(event: FoldedEvent): boolean {
+  return isRetraction(event) || event.forgets !== undefined;
 }
 
 function countOf({ states, ids }: PartitionWrites): number {

@@ -22,6 +22,8 @@ import { refoldRun } from "../refold.ts";
 import type { ArchiveLoop } from "./archive-loop.ts";
 import type { FetchedPartition, KafkaRecord } from "./records.ts";
 import type { FoldedEvent, RefoldedViews } from "./folded-partition.ts";
+import { isMark } from "./forget-records.ts";
+import { forgetViews } from "./forgotten-run.ts";
 import { CORRECTS_HEADER } from "./record-stamp.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { KAFKA_EPOCH } from "./view-places.ts";
@@ -62,7 +64,7 @@ export class Refolding {
         topic,
         ofTopic.map(({ partition, run }) => ({ topic, partition, offset: run[0]!.offset })),
       );
-      const partitions = ofTopic.map(({ partition }) => partition);
+      const partitions = ofTopic.filter(isCorrected).map(({ partition }) => partition);
       const cut = await archiving.cutPartition(topic, partitions);
       if (cut !== null) throw recordsGone(topic, cut);
     }
@@ -71,8 +73,13 @@ export class Refolding {
       const refolded = new Map<PartitionRun, RefoldedViews>();
       for (const [topic, ofTopic] of ofTopics) {
         const files = await archiving.files(topic);
-        const found = await idsOf(engine, files, ofTopic);
-        for (const one of ofTopic) refolded.set(one, await refoldViews(engine, files, one, found));
+        const found = await idsOf(engine, files, ofTopic.filter(isCorrected));
+        for (const one of ofTopic) {
+          const views = isCorrected(one)
+            ? refoldViews(engine, eventFiles(files), one, found)
+            : forgetViews(engine, eventFiles(files), one);
+          refolded.set(one, await views);
+        }
       }
       return runs.map((one) => refolded.get(one)!);
     } finally {
@@ -81,11 +88,28 @@ export class Refolding {
   }
 }
 
-/** Records of a partition that follow each other: retractions, and events that take the place of others. */
+/** Records of a partition that follow each other: retractions, and events that take the place of others; or one mark. */
 export interface PartitionRun {
   readonly route: Route;
   readonly partition: number;
   readonly run: readonly FoldedEvent[];
+}
+
+/** Or it is a mark of what is forgotten. */
+function isCorrected({ run }: PartitionRun): boolean {
+  return run[0]!.forgets === undefined;
+}
+
+function eventFiles(archived: readonly TableFile[]): EventFiles {
+  return {
+    epoch: KAFKA_EPOCH,
+    history: [],
+    live: [],
+    liveEnd: 0,
+    historyEnd: HISTORY_BASE,
+    lastKnownTime: Number.NEGATIVE_INFINITY,
+    keyedBy: () => ({ files: archived, endOf: () => 0 }),
+  };
 }
 
 /** `partition/id` of the events that these runs may take back: in most partitions there are none. */
@@ -95,6 +119,7 @@ async function idsOf(
   runs: readonly PartitionRun[],
 ): Promise<ReadonlySet<string>> {
   const ids = new Set(runs.flatMap(({ run }) => run.flatMap((one) => (isRetraction(one) ? [sqlText(one.id!)] : []))));
+  if (ids.size === 0) return new Set();
   const rows = await engine.rows(`SELECT DISTINCT _partition::INT || '/' || _id AS place
     FROM ${eventRelation(files, [PARTITION])} WHERE _event_time IS NOT NULL AND _id IN (${[...ids].join(", ")})`);
   return new Set(rows.map(({ place }) => String(place)));
@@ -102,19 +127,10 @@ async function idsOf(
 
 async function refoldViews(
   engine: QueryEngine,
-  archived: readonly TableFile[],
+  files: EventFiles,
   { route: { source, views }, partition, run }: PartitionRun,
   found: ReadonlySet<string>,
 ): Promise<RefoldedViews> {
-  const files: EventFiles = {
-    epoch: KAFKA_EPOCH,
-    history: [],
-    live: [],
-    liveEnd: 0,
-    historyEnd: HISTORY_BASE,
-    lastKnownTime: Number.NEGATIVE_INFINITY,
-    keyedBy: () => ({ files: archived, endOf: () => 0 }),
-  };
   const mayHave = (id: string): boolean => found.has(`${partition}/${id}`);
   const refolded = new Map<string, RefoldedRun<ViewState>>();
   for (const view of views)
@@ -142,7 +158,7 @@ export function withoutTables({ name }: { readonly name: string }): OnefoldError
   );
 }
 
-/** Records of a partition as they are taken: a run of corrections, and what follows up to the next one. */
+/** Records of a partition as they are taken: a run of corrections or a mark, and what follows up to the next one. */
 export interface CutRecords {
   readonly run: readonly KafkaRecord[];
   readonly rest: readonly KafkaRecord[];
@@ -155,8 +171,8 @@ export function cutRecords({ records, nextOffset }: FetchedPartition, mayCorrect
   if (records.length > 0 && isRetractionRecord(records[0]!)) {
     runEnd = records.findIndex((record) => !record.headers().has(CORRECTS_HEADER));
     if (runEnd === -1) runEnd = records.length;
-  }
-  const next = records.findIndex((record, i) => i >= runEnd && isRetractionRecord(record));
+  } else if (records.length > 0 && isMark(records[0]!)) runEnd = 1;
+  const next = records.findIndex((record, i) => i >= runEnd && (isRetractionRecord(record) || isMark(record)));
   if (runEnd === 0 && next === -1) return { run: [], rest: records, nextOffset };
   return {
     run: records.slice(0, runEnd),
