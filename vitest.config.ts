@@ -48,6 +48,7 @@ const JOURNEYS = [
   "test/cli/fit.test.ts",
   "test/cli/freshness.test.ts",
   "test/cli/kafka-corrections.test.ts",
+  "test/cli/kafka-forgetting.test.ts",
   "test/cli/otlp.test.ts",
   "test/cli/serve-alerts.test.ts",
   "test/cli/serve-training.test.ts",

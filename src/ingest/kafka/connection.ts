@@ -87,6 +87,10 @@ export class KafkaConnection {
     return fetcher;
   }
 
+  async topicNames(): Promise<readonly string[]> {
+    return this.#told("listing topics", () => this.#admin.listTopics());
+  }
+
   /** Facts of the topics that exist. Throws `KAFKA_UNAVAILABLE`. */
   async topics(names: readonly string[]): Promise<Map<string, TopicFacts>> {
     return this.#told("reading topics", async () => {

@@ -100,7 +100,8 @@ function isCorrected({ run }: PartitionRun): boolean {
   return run[0]!.forgets === undefined;
 }
 
-function eventFiles(archived: readonly TableFile[]): EventFiles {
+/** Of a topic's table, whatever it is keyed by. */
+export function eventFiles(archived: readonly TableFile[]): EventFiles {
   return {
     epoch: KAFKA_EPOCH,
     history: [],
