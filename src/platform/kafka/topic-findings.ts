@@ -46,7 +46,7 @@ export class TopicFindings {
   /** That name the entity: one of a forgetting that was cut short may be among them. */
   readonly #marks: FoundRecord[] = [];
   readonly #read: ScannedRange[] = [];
-  readonly ids = new Set<string>();
+  readonly ids: Set<string> = new Set();
   #ownIds: ReadonlySet<string> = new Set();
 
   constructor(options: FindingsOptions) {
