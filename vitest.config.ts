@@ -23,6 +23,7 @@ const FAULTS = [
   "test/platform/backfill-corrected.test.ts",
   "test/platform/fold-apart.test.ts",
   "test/platform/forgetting-shared.test.ts",
+  "test/platform/kafka/forgetting.test.ts",
   "test/platform/kill-nine.test.ts",
   "test/platform/shared-registry.test.ts",
   "test/services/components.test.ts",

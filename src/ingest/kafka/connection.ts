@@ -63,6 +63,8 @@ export class KafkaConnection {
    * whoever waits for records holds up all that share its connection.
    */
   readonly #fetchers = new Map<string, Consumer>();
+  /** In none of these groups, which they ask. */
+  readonly #asking = new Map<string, GroupConsumer>();
 
   constructor(settings: KafkaSettings) {
     this.settings = settings;
@@ -243,6 +245,16 @@ export class KafkaConnection {
     );
   }
 
+  /** Where a group is to go on, asked by somebody who is not in it; null where nothing was committed. */
+  committedBy(groupId: string, partitions: readonly TopicPartition[]): Promise<(NotedOffset | null)[]> {
+    let asking = this.#asking.get(groupId);
+    if (asking === undefined) {
+      const topics = [...new Set(partitions.map(({ topic }) => topic))];
+      this.#asking.set(groupId, (asking = new GroupConsumer(this.settings, groupId, topics, () => new Map())));
+    }
+    return asking.committed(partitions);
+  }
+
   /** A member of a consumer group; it joins once it is told to. */
   groupMember(groupId: string, topics: readonly string[], assigner: GroupAssigner): GroupConsumer {
     return new GroupConsumer(this.settings, groupId, topics, assigner);
@@ -254,6 +266,7 @@ export class KafkaConnection {
       this.#producer.close(),
       this.#admin.close(),
       ...readers.map((reader) => reader.close(true)),
+      ...Array.from(this.#asking.values(), (asking) => asking.leave(true)),
     ]);
   }
 

@@ -24,10 +24,12 @@ export interface ErasureLimits {
   readonly stalledMs: number;
   /** For the copies of the partitions, which nobody can look at, to be compacted, too. */
   readonly copiesMs: number;
+  /** Between two looks. */
+  readonly lookMs: number;
 }
 
 const SEGMENT_MS = 2000;
-const LOOK_MS = 1000;
+const WAIT_MS = 500;
 const COMPACTED: ReadonlyMap<string, string> = new Map([
   ["cleanup.policy", "compact,delete"],
   ["min.cleanable.dirty.ratio", "0"],
@@ -42,7 +44,7 @@ type Connection = Pick<KafkaConnection, "fetch" | "send" | "ownTopicSettings" | 
 export async function compactAway(
   connection: Connection,
   erased: readonly ErasedRecords[],
-  { stalledMs, copiesMs }: ErasureLimits,
+  { stalledMs, copiesMs, lookMs }: ErasureLimits,
   onProgress: (left: number) => void = () => {},
 ): Promise<void> {
   const topics = [...new Set(erased.map(({ topic }) => topic))];
@@ -58,7 +60,7 @@ export async function compactAway(
       await connection.send(left.map(({ topic, partition }) => fillerRecord({ topic, partition })));
       filledMs = performance.now();
     }
-    await sleep(LOOK_MS);
+    await sleep(lookMs);
     const now = await stillThere(connection, left);
     if (countOf(now) < countOf(left)) movedMs = performance.now();
     left = now;
@@ -81,7 +83,7 @@ async function stillThere(connection: Connection, erased: readonly ErasedRecords
   const there: ErasedRecords[] = [];
   while (unseen.length > 0) {
     const from = unseen.map(({ topic, partition, offsets, at }) => ({ topic, partition, offset: offsets[at]! }));
-    const fetched = await connection.fetch(from, LOOK_MS, "erasure");
+    const fetched = await connection.fetch(from, WAIT_MS, "erasure");
     const next: typeof unseen = [];
     for (const [i, one] of unseen.entries()) {
       const found = fetched.find(({ topic, partition }) => topic === one.topic && partition === one.partition);

@@ -70,6 +70,7 @@ export interface KafkaForgetReport {
 
 const STALLED_MS = 600_000;
 const COPIES_MS = 30_000;
+const LOOK_MS = 300;
 
 /** Resolves once nothing of it is left but what `remains` says. Throws `FORGET_UNFINISHED`, `FORGET_SHARED` and what it uses throws. */
 export async function forgetOnKafka(asked: ForgetOnKafka): Promise<KafkaForgetReport> {
@@ -77,7 +78,8 @@ export async function forgetOnKafka(asked: ForgetOnKafka): Promise<KafkaForgetRe
   const { stalledMs = STALLED_MS, copiesMs = COPIES_MS, onProgress = () => {} } = asked;
   const settings = kafkaSettings(asked.kafka);
   const key = keyToForget({ registry }, entity, asked.parts);
-  const sources = sourcesOnKafka(registry, entity, settings.prefix, isShared);
+  // Refused before anything is opened, where it must be.
+  sourcesOnKafka(registry, entity, settings.prefix, isShared);
   await refuseOtherFormat(archiveFolder);
   const { KafkaConnection } = await kafkaModules();
   const connection = new KafkaConnection(settings);
@@ -87,37 +89,50 @@ export async function forgetOnKafka(asked: ForgetOnKafka): Promise<KafkaForgetRe
   try {
     await store.ping();
     const tables = openOfflineStore(archiveFolder, engine, { clock });
-    const house: ForgetHouse = { registry, connection, store, engine, tables, stalledMs, copiesMs, onProgress };
-    const forgotten: ForgottenEntity[] = [];
-    // All is looked at before anything is changed.
-    for (const source of sources) forgotten.push(await ForgottenEntity.find(house, source, { entity, key }));
-    const counts = { records: 0, deadLetters: 0, rows: 0, states: 0, ids: 0 };
-    let servedVectors = 0;
-    const served = join(dataDir, "serving-log");
-    for (const one of forgotten) {
-      await keepForgottenOrigins(archiveFolder, settings.prefix, one.source.source.name, one.origins);
-      counts.states += await one.fold();
-      counts.ids += await one.forgetIds();
-      const sharing = { [one.source.source.name]: await one.sharing() };
-      servedVectors += await forgetServed(served, { entity, key, sharing });
-      const erased = await one.erase();
-      counts.records += erased.records;
-      counts.deadLetters += erased.deadLetters;
-      // What was served before it was folded may have been on its way.
-      servedVectors += await forgetServed(served, { entity, key, sharing });
-      counts.rows += await one.forgetRows();
-    }
-    // Made again of what is left; values that are sampled for drift are not.
-    await rm(join(archiveFolder, "monitor", "quality"), { recursive: true, force: true });
-    const sampled = { windows: new WindowFolder(archiveFolder), folded: foldedWindows(archiveFolder) };
-    await forgetDrift(sampled, registry, entity);
-    const names = sources.map(({ source }) => source.name);
-    return { entity, key, sources: names, ...counts, servedVectors, remains: remains(sources) };
+    const limits = { stalledMs, copiesMs, lookMs: LOOK_MS };
+    const house: ForgetHouse = { registry, connection, store, engine, tables, ...limits, onProgress };
+    return await forgetIn(house, { dataDir, archiveFolder, entity, key, isShared });
   } finally {
     await engine.close();
     await store.close();
     await connection.close();
   }
+}
+
+/** As `forgetOnKafka`, with what it opens. */
+export async function forgetIn(
+  house: ForgetHouse,
+  asked: Pick<ForgetOnKafka, "dataDir" | "archiveFolder" | "entity" | "isShared"> & { readonly key: EntityKey },
+): Promise<KafkaForgetReport> {
+  const { dataDir, archiveFolder, entity, key, isShared } = asked;
+  const { registry } = house;
+  const { prefix } = house.connection.settings;
+  const sources = sourcesOnKafka(registry, entity, prefix, isShared);
+  const forgotten: ForgottenEntity[] = [];
+  // All is looked at before anything is changed.
+  for (const source of sources) forgotten.push(await ForgottenEntity.find(house, source, { entity, key }));
+  const counts = { records: 0, deadLetters: 0, rows: 0, states: 0, ids: 0, servedVectors: 0 };
+  const served = join(dataDir, "serving-log");
+  for (const one of forgotten) {
+    const { name } = one.source.source;
+    await keepForgottenOrigins(archiveFolder, prefix, name, one.origins);
+    counts.states += await one.fold();
+    counts.ids += await one.forgetIds();
+    const sharing = { [name]: await one.sharing() };
+    counts.servedVectors += await forgetServed(served, { entity, key, sharing });
+    const erased = await one.erase();
+    counts.records += erased.records;
+    counts.deadLetters += erased.deadLetters;
+    // What was served before it was folded may have been on its way.
+    counts.servedVectors += await forgetServed(served, { entity, key, sharing });
+    counts.rows += await one.forgetRows();
+  }
+  // Made again of what is left; values that were sampled for drift are not.
+  await rm(join(archiveFolder, "monitor", "quality"), { recursive: true, force: true });
+  const sampled = { windows: new WindowFolder(archiveFolder), folded: foldedWindows(archiveFolder) };
+  await forgetDrift(sampled, registry, entity);
+  const names = sources.map(({ source }) => source.name);
+  return { entity, key, sources: names, ...counts, remains: remains(sources) };
 }
 
 function remains(sources: ReturnType<typeof sourcesOnKafka>): readonly string[] {

@@ -5,28 +5,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
 import { formatViewName } from "../../define/definition.ts";
-import type { KafkaConnection } from "../../ingest/kafka/connection.ts";
 import { decodePosition, partitionName, positionMetaName } from "../../ingest/kafka/position.ts";
 import type { FetchFrom, TopicFacts } from "../../ingest/kafka/records.ts";
 import { RoutePosition } from "../../ingest/kafka/route-position.ts";
-import { assignPartitions } from "../../ingest/kafka/sticky-assignment.ts";
 import { decodePlace } from "../../ingest/kafka/view-places.ts";
 import { viewMetaName } from "../../ingest/stored-view.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
-import type { ForgottenSource } from "./forgotten-source.ts";
+import type { ForgetConnection } from "./forgotten-entity.ts";
+import { type ForgottenSource, isSameKey } from "./forgotten-source.ts";
 
-const LOOK_MS = 200;
-
-/** Tells how much is left; null where that is not known. */
 export interface Waiting {
   /** So long nothing may change. */
   readonly stalledMs: number;
+  readonly lookMs: number;
+  /** Told how much is left. */
   onLeft(left: number): void;
 }
 
 /** Until `look` finds nothing left. Throws `FORGET_UNFINISHED` once that has not changed for so long. */
 async function until(
-  { stalledMs, onLeft }: Waiting,
+  { stalledMs, lookMs, onLeft }: Waiting,
   for_: string,
   hint: string,
   look: () => Promise<readonly string[]>,
@@ -45,15 +43,16 @@ async function until(
         hint,
       });
     }
-    await sleep(LOOK_MS);
+    await sleep(lookMs);
   }
 }
 
-const RUN_WORKERS = "start workers with --archive, or see what holds them up (GET /health); then give the same command again";
+const RUN_WORKERS =
+  "start workers with --archive and all registered views (or retire those that you do not want), or see what holds them up (GET /health); then give the same command again";
 
 /** All before `ends` of the source's topic stands in the topics that are folded. */
 export async function waitUntilRouted(
-  connection: KafkaConnection,
+  connection: ForgetConnection,
   { source, folded }: ForgottenSource,
   facts: ReadonlyMap<string, TopicFacts>,
   ends: readonly number[],
@@ -64,27 +63,30 @@ export async function waitUntilRouted(
   const wanted = ends.flatMap((end, partition) => (end > (starts[partition] ?? 0) ? [{ topic, partition }] : []));
   if (wanted.length === 0) return;
   const targets = [...folded.keys()].map((name) => facts.get(name)!.id);
-  const group = connection.groupMember(`${connection.settings.prefix}.route`, [topic], assignPartitions);
-  try {
-    await until(waiting, `events of ${topic} wait to be routed`, RUN_WORKERS, async () => {
-      const committed = await group.committed(wanted);
-      return wanted.flatMap(({ partition }, i) => {
-        const at = new RoutePosition(committed[i] ?? null, targets, starts[partition] ?? 0);
-        const routed = at.behind ?? at.live;
-        return routed >= ends[partition]! ? [] : [`${partitionName(topic, partition)} at ${routed}`];
-      });
+  await until(waiting, `events of ${topic} wait to be routed`, RUN_WORKERS, async () => {
+    const committed = await connection.committedBy(`${connection.settings.prefix}.route`, wanted);
+    return wanted.flatMap(({ partition }, i) => {
+      const at = new RoutePosition(committed[i] ?? null, targets, starts[partition] ?? 0);
+      const routed = at.behind ?? at.live;
+      return routed >= ends[partition]! ? [] : [`${partitionName(topic, partition)} at ${routed}`];
     });
-  } finally {
-    await group.leave(true);
-  }
+  });
 }
 
-/** All before these places is folded, and stored. */
+/** All before these places is folded, into every view that was ever folded there, and stored. */
 export async function waitUntilFolded(
   store: OnlineStore,
+  { views, folded }: ForgottenSource,
   places: readonly FetchFrom[],
   waiting: Waiting,
 ): Promise<void> {
+  const told = await store.read(
+    [],
+    views.map((view) => viewMetaName(formatViewName(view))),
+  );
+  const known = views.filter((_, i) => decodePlace(told.metas[i] ?? null)?.space.endsWith("#kafka") === true);
+  const viewsOf = (topic: string): readonly string[] =>
+    known.filter(({ key }) => isSameKey(key, folded.get(topic)!)).map((view) => formatViewName(view));
   const names = places.flatMap(({ topic, partition }) =>
     [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
   );
@@ -93,7 +95,9 @@ export async function waitUntilFolded(
     return places.flatMap(({ topic, partition, offset }, i) => {
       const [main = null, late = null] = metas.slice(2 * i, 2 * i + 2).map((bytes) => bytes && decodePosition(bytes));
       const at = Math.min(main?.offset ?? 0, late?.offset ?? Number.POSITIVE_INFINITY);
-      return at >= offset ? [] : [`${partitionName(topic, partition)} at ${at}`];
+      if (at < offset) return [`${partitionName(topic, partition)} at ${at}`];
+      const absent = viewsOf(topic).filter((view) => (main?.views[view] ?? 0) < offset);
+      return absent.map((view) => `${partitionName(topic, partition)} for ${view}, which no worker folds`);
     });
   });
 }

@@ -9,8 +9,9 @@ import { blankRecord, isMark, markRecord, readMark } from "../../ingest/kafka/fo
 import type { ForgottenOrigins } from "../../ingest/kafka/forgotten-origins.ts";
 import { partitionOfKey } from "../../ingest/kafka/key-partition.ts";
 import { RecordKeys } from "../../ingest/kafka/record-keys.ts";
-import type { FetchFrom, NewRecord, TopicFacts } from "../../ingest/kafka/records.ts";
+import type { FetchFrom, NewRecord, TopicFacts, TopicPartition } from "../../ingest/kafka/records.ts";
 import { compactAway, type ErasedRecords } from "../../ingest/kafka/topic-erasure.ts";
+import { placesOf } from "../../offline-store/archive-places.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { OfflineStore, OfflineTable } from "../../offline-store/offline-store.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
@@ -24,14 +25,23 @@ import { forgetRows, idsOfOthers, type Places, rowsOfEntity, sharingRows } from 
 import { type ForgottenSource, isSameKey } from "./forgotten-source.ts";
 import { type FoundRecord, TopicFindings } from "./topic-findings.ts";
 
+export interface ForgetConnection extends Pick<
+  KafkaConnection,
+  "alterTopic" | "committedBy" | "fetch" | "offsets" | "ownTopicSettings" | "send" | "topicNames" | "topics"
+> {
+  readonly settings: Pick<KafkaConnection["settings"], "prefix">;
+}
+
 export interface ForgetHouse {
   readonly registry: Registry;
-  readonly connection: KafkaConnection;
+  readonly connection: ForgetConnection;
   readonly store: OnlineStore;
   readonly engine: QueryEngine;
   readonly tables: OfflineStore;
   readonly stalledMs: number;
   readonly copiesMs: number;
+  /** Between two looks at what is waited for. */
+  readonly lookMs: number;
   readonly onProgress: OnProgress;
 }
 
@@ -52,6 +62,7 @@ interface Parts {
 export class ForgottenEntity {
   readonly #parts: Parts;
   readonly #keys = new RecordKeys();
+  readonly #marked: TopicPartition[] = [];
 
   private constructor(parts: Parts) {
     this.#parts = parts;
@@ -97,8 +108,12 @@ export class ForgottenEntity {
       if (source.isShared && source.folded.has(name)) await refuseCut(connection, name, table);
     }
     const theirs = new Set<string>();
-    for (const [name, table] of tables)
+    for (const [name, table] of tables) {
       for (const id of await idsOfOthers(engine, table, [...ids], places.get(name)!)) theirs.add(id);
+      const archived = placesOf((await table.snapshot()).files);
+      const behind = Array.from(archived, ([partition, { offset }]) => [partition, offset] as const);
+      for (const id of await findings.idsOfOthersBehind(name, new Map(behind), ids)) theirs.add(id);
+    }
     const own = [...ids].filter((id) => !theirs.has(id));
     await findings.readClaims(new Set(own));
     return new ForgottenEntity({ house, source, entity, key, facts, findings, tables, places, ids: own });
@@ -121,19 +136,25 @@ export class ForgottenEntity {
     const isKnown = before.length > 0 || [...places.values()].some((ofTopic) => ofTopic.size > 0);
     const marks = isKnown ? this.#newMarks() : [];
     await connection.send(marks);
-    const folded: FetchFrom[] = [];
-    for (const topic of new Set(marks.map((mark) => mark.topic))) {
-      const ends = await connection.offsets(topic, "end");
-      for (const { topic: of, partition } of marks)
-        if (of === topic) folded.push({ topic, partition, offset: ends[partition]! });
-    }
-    await waitUntilFolded(store, folded, waitingOf(house, "folding"));
+    for (const { topic, partition } of marks) this.#marked.push({ topic, partition });
+    await this.#waitUntilFolded();
     await waitUntilBuilt(store, source, waitingOf(house, "views that come later"));
     for (const { view, topic, state } of await ownStates(house, source, { entity, key })) {
       const partition = partitionOfKey(Buffer.from(key), facts.get(topic)!.partitionCount);
       if (state.offset < this.#parts.findings.endOf(topic, partition)) throw notFolded(view);
     }
     return before.length + (await forgetLeftStates(house, source, { entity, key }));
+  }
+
+  /** All that stands in the marked partitions now. */
+  async #waitUntilFolded(): Promise<void> {
+    const { house, source } = this.#parts;
+    const places: FetchFrom[] = [];
+    for (const topic of new Set(this.#marked.map((at) => at.topic))) {
+      const ends = await house.connection.offsets(topic, "end");
+      for (const at of this.#marked) if (at.topic === topic) places.push({ ...at, offset: ends[at.partition]! });
+    }
+    await waitUntilFolded(house.store, source, places, waitingOf(house, "folding"));
   }
 
   /** In each partition that has some of its events, and in its own. */
@@ -172,7 +193,7 @@ export class ForgottenEntity {
   /** Takes its records out of the topics. */
   async erase(): Promise<{ readonly records: number; readonly deadLetters: number }> {
     const { house, findings, ids, source } = this.#parts;
-    const { connection, stalledMs, copiesMs, onProgress } = house;
+    const { connection, onProgress } = house;
     const found: FoundRecord[] = [...findings.records, ...findings.retractionsOf(new Set(ids))];
     for (let next = [...found, ...(await findings.readSince())], from = 0; next.length > 0; from = found.length) {
       found.splice(from, Number.POSITIVE_INFINITY, ...next);
@@ -192,7 +213,7 @@ export class ForgottenEntity {
     });
     const total = erased.reduce((sum, one) => sum + one.offsets.length, 0);
     if (total > 0) {
-      await compactAway(connection, erased, { stalledMs, copiesMs }, (left) =>
+      await compactAway(connection, erased, house, (left) =>
         onProgress({ phase: "compacting topics", done: total - left, total }),
       );
     }
@@ -200,9 +221,10 @@ export class ForgottenEntity {
     return { records: found.filter(({ record }) => !isMark(record)).length, deadLetters: letters };
   }
 
-  /** Takes its rows out of the tables, once no view is on its way that has read the records. */
+  /** Takes its rows out of the tables, once nobody is on its way who has read the records and not what stands for them. */
   async forgetRows(): Promise<number> {
     const { house, source, tables, places, ids } = this.#parts;
+    await this.#waitUntilFolded();
     await waitUntilBuilt(house.store, source, waitingOf(house, "views that come later"));
     let rows = 0;
     let done = 0;
@@ -219,10 +241,11 @@ function inItsPlace({ record, ...at }: FoundRecord): NewRecord {
   return mark === null ? blankRecord(at, record) : markRecord(at, record.key!, { ...mark, own: null });
 }
 
-function waitingOf({ stalledMs, onProgress }: ForgetHouse, what: string): Waiting {
+function waitingOf({ stalledMs, lookMs, onProgress }: ForgetHouse, what: string): Waiting {
   let total = 0;
   return {
     stalledMs,
+    lookMs,
     onLeft(left) {
       total = Math.max(total, left);
       onProgress({ phase: `waiting for ${what}`, done: total - left, total });
@@ -231,8 +254,7 @@ function waitingOf({ stalledMs, onProgress }: ForgetHouse, what: string): Waitin
 }
 
 /** Others are folded anew from the table: it must have all that their states have. */
-async function refuseCut(connection: KafkaConnection, topic: string, table: OfflineTable): Promise<void> {
-  const { placesOf } = await import("../../offline-store/archive-places.ts");
+async function refuseCut(connection: ForgetConnection, topic: string, table: OfflineTable): Promise<void> {
   const places = placesOf<{ readonly begins?: number }>((await table.snapshot()).files);
   const starts = await connection.offsets(topic, "start");
   const cut = starts.findIndex((start, partition) => (places.get(partition)?.memory.begins ?? start) > 0);

@@ -1,7 +1,6 @@
 /** A forgotten entity's records, found by reading the topics of a source through. */
 import { OnefoldError } from "../../base/errors.ts";
 import { readClaim } from "../../ingest/kafka/claim-fold.ts";
-import type { KafkaConnection } from "../../ingest/kafka/connection.ts";
 import { isBlank, readMark } from "../../ingest/kafka/forget-records.ts";
 import type { ForgottenOrigins } from "../../ingest/kafka/forgotten-origins.ts";
 import { parseOrigin } from "../../ingest/kafka/origin.ts";
@@ -12,6 +11,7 @@ import type { KafkaRecord, TopicFacts, TopicPartition } from "../../ingest/kafka
 import { type ScannedRange, scanTopics, wholeRanges } from "../../ingest/kafka/topic-scan.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { OnProgress } from "../runtime-context.ts";
+import type { ForgetConnection } from "./forgotten-entity.ts";
 import { type ForgottenSource, idOf, isOfEntity } from "./forgotten-source.ts";
 
 export interface FoundRecord extends TopicPartition {
@@ -24,7 +24,7 @@ export interface FoundClaim extends FoundRecord {
 }
 
 interface FindingsOptions {
-  readonly connection: KafkaConnection;
+  readonly connection: ForgetConnection;
   readonly source: ForgottenSource;
   readonly entity: string;
   readonly key: EntityKey;
@@ -135,6 +135,25 @@ export class TopicFindings {
     const [place, offset] = cutLast(headers.get("onefold-record")?.toString() ?? "");
     const [, partition] = cutLast(place);
     return Number(offset) < (ends[Number(partition)] ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Of the ids, those that others' events have which are not archived yet: they stand behind these offsets. */
+  async idsOfOthersBehind(
+    topic: string,
+    archived: ReadonlyMap<number, number>,
+    ids: ReadonlySet<string>,
+  ): Promise<ReadonlySet<string>> {
+    const theirs = new Set<string>();
+    const ranges = this.#read.flatMap(({ topic: of, partition, from, to }) =>
+      of === topic ? [{ topic, partition, from: Math.max(from, archived.get(partition) ?? 0), to }] : [],
+    );
+    await this.#scan(ranges, (_, record) => {
+      if (isBlank(record) || readMark(record) !== null) return;
+      const id = idOf(this.#options.source, record);
+      if (id === null || !ids.has(id)) return;
+      if (!this.#isOfEntity(record) || !this.#isForgotten(record)) theirs.add(id);
+    });
+    return theirs;
   }
 
   /** Claims of the ids, and of records of the entity whatever their ids. */
