@@ -102,14 +102,17 @@ export const model = service("model", { features: [spending, shops] });
     await json("correct", "sales", "--id", events[5]!.id, "--row", row, ...there);
     const vector = async (name: string, at: string): Promise<Record<string, unknown>> => {
       const entities = ["--entity", `user=${name}`, "--entity", `shop=${at}`];
-      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", redis.url))["features"];
+      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", redis.url))[
+        "features"
+      ];
     };
     const seen = async (name: string, at: string, wanted: Record<string, unknown>): Promise<void> => {
       await expect.poll(() => vector(name, at), { timeout: 120_000, interval: 200 }).toMatchObject(wanted);
     };
     const sold = (at: string): number =>
       events.reduce((sum, { shop, user, amount }) => sum + (shop === at && user !== ADA ? amount : 0), 0);
-    const spent = (name: string): number => events.reduce((sum, { user, amount }) => sum + (user === name ? amount : 0), 0);
+    const spent = (name: string): number =>
+      events.reduce((sum, { user, amount }) => sum + (user === name ? amount : 0), 0);
     await seen(ADA, "s2", { spent: spent(ADA) - events[5]!.amount + 1000 });
 
     const forget = ["forget", "user", ADA, ...there, "--online", redis.url];
@@ -125,11 +128,15 @@ export const model = service("model", { features: [spending, shops] });
     const found: string[] = [];
     const look = async (): Promise<void> => {
       found.length = 0;
-      await scanTopics(connection, await wholeRanges(connection, ours), ({ topic: name }, { key, value, headers, offset }) => {
-        for (const part of [key, value, ...[...headers()].flatMap(([header, text]) => [Buffer.from(header), text])]) {
-          for (const secret of secretsIn(part ?? Buffer.alloc(0))) found.push(`${name} ${offset} ${secret}`);
-        }
-      });
+      await scanTopics(
+        connection,
+        await wholeRanges(connection, ours),
+        ({ topic: name }, { key, value, headers, offset }) => {
+          for (const part of [key, value, ...[...headers()].flatMap(([header, text]) => [Buffer.from(header), text])]) {
+            for (const secret of secretsIn(part ?? Buffer.alloc(0))) found.push(`${name} ${offset} ${secret}`);
+          }
+        },
+      );
     };
     await look();
     expect(found).toEqual([]);
@@ -157,7 +164,17 @@ export const model = service("model", { features: [spending, shops] });
     const now = new Date().toISOString();
     writeFileSync(join(folder, "labels.csv"), `user,shop,t\n${ADA},s0,${now}\nu2,s1,${now}\n`);
     const tables = ["--data", "data", "--archive", "archive", "--kafka-prefix", settings.prefix];
-    await json("train", "--service", "model", "--labels", "labels.csv", "--allow-after-log", "--out", "set.csv", ...tables);
+    await json(
+      "train",
+      "--service",
+      "model",
+      "--labels",
+      "labels.csv",
+      "--allow-after-log",
+      "--out",
+      "set.csv",
+      ...tables,
+    );
     const [header, ...lines] = readFileSync(join(folder, "set.csv"), "utf8").trim().split("\n");
     const at = header!.split(",").indexOf("sold");
     expect(lines.map((line) => Number(line.split(",")[at]))).toEqual([sold("s0"), sold("s1")]);
@@ -187,14 +204,18 @@ export const added = service("added", { features: [notes, later] });
       return result["features"];
     };
     const sales = events.filter(({ shop, user }) => shop === "s0" && user !== ADA).length;
-    await expect.poll(() => added("plain", "s0"), { timeout: 120_000, interval: 500 }).toEqual({
-      written: 30,
-      sales2: sales,
-    });
+    await expect
+      .poll(() => added("plain", "s0"), { timeout: 120_000, interval: 500 })
+      .toEqual({
+        written: 30,
+        sales2: sales,
+      });
     expect(await added("new", "s1")).toMatchObject({ written: 1 });
     expect(await added("secret-note-1", "s1")).toMatchObject({ written: 0 });
     await look();
-    expect(found.filter((one) => !one.includes("secret-id-1") && !one.includes(ADA) && !one.includes("secret-id-"))).toEqual([]);
+    expect(
+      found.filter((one) => !one.includes("secret-id-1") && !one.includes(ADA) && !one.includes("secret-id-")),
+    ).toEqual([]);
     expect(await worker.kill("SIGTERM")).toBe(0);
     client.disconnect();
     await connection.close();

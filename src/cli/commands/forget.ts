@@ -32,7 +32,9 @@ export function forgetCommand(): Command {
       platform.forget(entity, key, { shared, exceptKafka }),
     );
     const report = onKafka === null ? here : { ...here, kafka: onKafka };
-    output.result(report, () => [textOf(here, onKafka === null), ...(onKafka === null ? [] : kafkaText(onKafka))].join("\n"));
+    output.result(report, () =>
+      [textOf(here, onKafka === null), ...(onKafka === null ? [] : kafkaText(onKafka))].join("\n"),
+    );
   });
   return withStandardOptions(command);
 }
@@ -71,8 +73,10 @@ async function forgetInWorkers(
 }
 
 function textOf(report: ForgetReport, isAll: boolean): string {
-  const { entity, key, sources, events, retractions, states, featureRows, deadLetters, servedVectors, refolded } = report;
-  if (!isAll && sources.length === 0) return `forgotten: ${entity} ${key}: ${formatCount(servedVectors)} served vectors`;
+  const { entity, key, sources, events, retractions, states, featureRows, deadLetters, servedVectors, refolded } =
+    report;
+  if (!isAll && sources.length === 0)
+    return `forgotten: ${entity} ${key}: ${formatCount(servedVectors)} served vectors`;
   const counts = [
     [events, "events"],
     [retractions, "retractions"],

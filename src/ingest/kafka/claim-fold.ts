@@ -57,7 +57,12 @@ export function claimKey({ sourcePartition, sourceOffset }: Pick<Claim, "sourceP
 export function claimOf(
   topic: string,
   partitionCount: number,
-  event: { readonly key: Buffer; readonly id: string; readonly eventTime: number; readonly headers: NewRecord["headers"] },
+  event: {
+    readonly key: Buffer;
+    readonly id: string;
+    readonly eventTime: number;
+    readonly headers: NewRecord["headers"];
+  },
   place: { readonly topicId: string; readonly partition: number; readonly offset: number },
 ): Claim {
   const { key, id, eventTime, headers } = event;

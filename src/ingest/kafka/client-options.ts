@@ -5,7 +5,12 @@ import type { KafkaSasl, KafkaSettings } from "./settings.ts";
 interface ClientOptions {
   readonly clientId: string;
   readonly bootstrapBrokers: string[];
-  readonly tls?: { readonly rejectUnauthorized: true; readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
+  readonly tls?: {
+    readonly rejectUnauthorized: true;
+    readonly ca?: Buffer;
+    readonly cert?: Buffer;
+    readonly key?: Buffer;
+  };
   readonly sasl?: KafkaSasl;
 }
 

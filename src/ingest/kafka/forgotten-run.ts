@@ -21,6 +21,7 @@ export async function forgetViews(
   engine: QueryEngine,
   files: EventFiles,
   { route: { source, views }, partition, run }: PartitionRun,
+  gone: readonly number[],
 ): Promise<RefoldedViews> {
   const { offset, forgets } = run[0]!;
   const { offsets, own } = forgets!;
@@ -34,12 +35,13 @@ export async function forgetViews(
     );
     return rows.map((row) => String(row["key"]));
   };
+  const withoutOffsets = [...new Set([...offsets, ...gone])];
   const refolded = new Map<string, RefoldedRun<ViewState>>();
   for (const view of views) {
     const keys = new Set(await keysOf(view));
     if (own !== null && own.entity === view.entity.name) keys.add(own.key);
     const asked = { engine, files, source, view, keys: [...keys], partition };
-    const states = await foldEntities({ ...asked, beforeOffset: offset, withoutOffsets: offsets });
+    const states = await foldEntities({ ...asked, beforeOffset: offset, withoutOffsets });
     refolded.set(view.foldName, { states, hit: new Map([[offset, [...keys]]]), takenBack: new Set(), forgets: true });
   }
   return refolded;

@@ -222,7 +222,16 @@ export class PartitionFold implements FoldedPartition {
   #mark(record: KafkaRecord, forgets: ForgetMark, place: Place): Candidate {
     const row = Array.from<null>({ length: this.options.route.source.columns.length }).fill(null);
     const checked = { row, eventTime: Number.NaN as Micros, id: null };
-    return { record, checked, key: null, idKey: null, corrects: false, stamp: Number.NEGATIVE_INFINITY, place, forgets };
+    return {
+      record,
+      checked,
+      key: null,
+      idKey: null,
+      corrects: false,
+      stamp: Number.NEGATIVE_INFINITY,
+      place,
+      forgets,
+    };
   }
 
   load({ space, key }: StateRead, stored: StoredState | null): void {

@@ -23,7 +23,9 @@ import type { ArchiveLoop } from "./archive-loop.ts";
 import type { FetchedPartition, KafkaRecord } from "./records.ts";
 import type { FoldedEvent, RefoldedViews } from "./folded-partition.ts";
 import { isMark } from "./forget-records.ts";
+import type { ForgottenNotes } from "./forgotten-notes.ts";
 import { forgetViews } from "./forgotten-run.ts";
+import { partitionName } from "./position.ts";
 import { CORRECTS_HEADER } from "./record-stamp.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { KAFKA_EPOCH } from "./view-places.ts";
@@ -31,6 +33,8 @@ import { KAFKA_EPOCH } from "./view-places.ts";
 export interface RefoldingOptions {
   readonly archiving: Pick<ArchiveLoop, "passTo" | "files" | "cutPartition">;
   openEngine(): Promise<QueryEngine>;
+  /** Rows of the tables that count no more, by source; none without it. */
+  readonly forgotten?: ((source: string) => Pick<ForgottenNotes, "rows">) | undefined;
 }
 
 export class Refolding {
@@ -74,10 +78,12 @@ export class Refolding {
       for (const [topic, ofTopic] of ofTopics) {
         const files = await archiving.files(topic);
         const found = await idsOf(engine, files, ofTopic.filter(isCorrected));
+        const forgotten = await this.#options.forgotten?.(ofTopic[0]!.route.source.name).rows();
         for (const one of ofTopic) {
+          const gone = [...(forgotten?.get(partitionName(topic, one.partition)) ?? [])];
           const views = isCorrected(one)
-            ? refoldViews(engine, eventFiles(files), one, found)
-            : forgetViews(engine, eventFiles(files), one);
+            ? refoldViews(engine, eventFiles(files), one, { found, gone })
+            : forgetViews(engine, eventFiles(files), one, gone);
           refolded.set(one, await views);
         }
       }
@@ -130,12 +136,12 @@ async function refoldViews(
   engine: QueryEngine,
   files: EventFiles,
   { route: { source, views }, partition, run }: PartitionRun,
-  found: ReadonlySet<string>,
+  { found, gone }: { readonly found: ReadonlySet<string>; readonly gone: readonly number[] },
 ): Promise<RefoldedViews> {
   const mayHave = (id: string): boolean => found.has(`${partition}/${id}`);
   const refolded = new Map<string, RefoldedRun<ViewState>>();
-  for (const view of views)
-    refolded.set(view.foldName, await refoldRun({ source, view, engine, files, run, partition, mayHave }));
+  const asked = { source, engine, files, run, partition, mayHave, withoutOffsets: gone };
+  for (const view of views) refolded.set(view.foldName, await refoldRun({ ...asked, view }));
   return refolded;
 }
 

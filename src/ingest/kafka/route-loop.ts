@@ -25,7 +25,7 @@ import type {
 } from "./records.ts";
 import { letterRecord, type RefusedRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
-import type { ForgottenOrigins } from "./forgotten-origins.ts";
+import type { ForgottenPlaces } from "./forgotten-notes.ts";
 import type { GroupSeat } from "./group-seat.ts";
 import { partitionName } from "./position.ts";
 import { IDS_HEADER } from "./record-stamp.ts";
@@ -48,7 +48,7 @@ export interface RouteLoopOptions {
   /** Why the events of a source cannot be corrected; none can without it. */
   readonly refusal?: ((plan: SourceRoutes) => Promise<OnefoldError | null>) | undefined;
   /** Records of a source's topic that are left out, as they are when partitions are taken up; none without it. */
-  readonly forgotten?: ((source: string) => Promise<ForgottenOrigins>) | undefined;
+  readonly forgotten?: ((source: string) => Promise<ForgottenPlaces>) | undefined;
   /** Is told up to when everything is routed; nobody is without it. */
   readonly store?: OnlineStore;
   /** Waited for verdicts in one turn. */
@@ -105,7 +105,7 @@ export class RouteLoop {
   /** Rounds of records whose ids are claimed, and may be judged. */
   #claimed: (readonly RoutedPartition[])[] = [];
   /** By source. */
-  readonly #forgotten = new Map<string, ForgottenOrigins>();
+  readonly #forgotten = new Map<string, ForgottenPlaces>();
   /** Those that come next. */
   #fetched: (readonly RoutedPartition[])[] = [];
   #owned: readonly TopicPartition[] = [];

@@ -172,7 +172,10 @@ export class StoredPositions {
       // One with the others by now, in another's hands.
       const isJoined = isLate && main !== null && Object.keys(position.views).every((view) => view in main.views);
       if (!isJoined && ((isLate ? late : main)?.offset ?? 0) <= storedOffset) continue;
-      throw new OnefoldError("STORE_UNAVAILABLE", `another worker has gone on with ${names[2 * i]}: positions are read again`);
+      throw new OnefoldError(
+        "STORE_UNAVAILABLE",
+        `another worker has gone on with ${names[2 * i]}: positions are read again`,
+      );
     }
     this.#seenMs = beganMs;
   }

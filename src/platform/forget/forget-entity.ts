@@ -50,7 +50,11 @@ export interface SourceOfEntity {
 const JOURNAL = "forget.json";
 
 /** Canonical key of parts as they are written. Throws `ENTITY_UNKNOWN`, `KEY_MISSING`, `TYPE_MISMATCH`. */
-export function keyToForget({ registry }: Pick<RuntimeContext, "registry">, entity: string, parts: readonly unknown[]): EntityKey {
+export function keyToForget(
+  { registry }: Pick<RuntimeContext, "registry">,
+  entity: string,
+  parts: readonly unknown[],
+): EntityKey {
   const { keys } = registry.entity(entity).definition;
   if (parts.length !== keys.length) {
     throw new OnefoldError(
@@ -107,14 +111,10 @@ export function sourcesOfEntity(
 }
 
 function fromKafka(entity: string, source: string): OnefoldError {
-  return new OnefoldError(
-    "REQUEST_INVALID",
-    `events of entity ${entity} come from Kafka, and workers keep them`,
-    {
-      where: source,
-      hint: "give --kafka, --online and --archive of the workers, which are to run meanwhile: docs/kafka.md, Forgetting",
-    },
-  );
+  return new OnefoldError("REQUEST_INVALID", `events of entity ${entity} come from Kafka, and workers keep them`, {
+    where: source,
+    hint: "give --kafka, --online and --archive of the workers, which are to run meanwhile: docs/kafka.md, Forgetting",
+  });
 }
 
 export function sharedEvents(

@@ -12,7 +12,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { keepForgottenOrigins } from "../../ingest/kafka/forgotten-origins.ts";
+import { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
 import { kafkaSettings } from "../../ingest/kafka/settings.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
@@ -115,7 +115,9 @@ export async function forgetIn(
   const served = join(dataDir, "serving-log");
   for (const one of forgotten) {
     const { name } = one.source.source;
-    await keepForgottenOrigins(archiveFolder, prefix, name, one.origins);
+    const notes = new ForgottenNotes(archiveFolder, prefix, name);
+    await notes.keepOrigins(one.origins);
+    const takeAway = await notes.keepRows(one.rows);
     counts.states += await one.fold();
     counts.ids += await one.forgetIds();
     const sharing = { [name]: await one.sharing() };
@@ -126,6 +128,7 @@ export async function forgetIn(
     // What was served before it was folded may have been on its way.
     counts.servedVectors += await forgetServed(served, { entity, key, sharing });
     counts.rows += await one.forgetRows();
+    await takeAway();
   }
   // Made again of what is left; values that were sampled for drift are not.
   await rm(join(archiveFolder, "monitor", "quality"), { recursive: true, force: true });

@@ -103,11 +103,7 @@ export async function waitUntilFolded(
 }
 
 /** No view is folded from the beginning of its topic, where somebody may have read what nobody can read any more. */
-export async function waitUntilBuilt(
-  store: OnlineStore,
-  { views }: ForgottenSource,
-  waiting: Waiting,
-): Promise<void> {
+export async function waitUntilBuilt(store: OnlineStore, { views }: ForgottenSource, waiting: Waiting): Promise<void> {
   const names = views.map((view) => viewMetaName(formatViewName(view)));
   const hint = `views that come later must first have caught up: ${RUN_WORKERS}`;
   await until(waiting, "views are being built", hint, async () => {

@@ -6,8 +6,9 @@
 import { OnefoldError } from "../../base/errors.ts";
 import type { KafkaConnection } from "../../ingest/kafka/connection.ts";
 import { blankRecord, isMark, markRecord, readMark } from "../../ingest/kafka/forget-records.ts";
-import type { ForgottenOrigins } from "../../ingest/kafka/forgotten-origins.ts";
+import type { ForgottenPlaces } from "../../ingest/kafka/forgotten-notes.ts";
 import { partitionOfKey } from "../../ingest/kafka/key-partition.ts";
+import { partitionName } from "../../ingest/kafka/position.ts";
 import { RecordKeys } from "../../ingest/kafka/record-keys.ts";
 import type { FetchFrom, NewRecord, TopicFacts, TopicPartition } from "../../ingest/kafka/records.ts";
 import { compactAway, type ErasedRecords } from "../../ingest/kafka/topic-erasure.ts";
@@ -124,8 +125,16 @@ export class ForgottenEntity {
   }
 
   /** Its records of the source's topic. */
-  get origins(): ForgottenOrigins {
+  get origins(): ForgottenPlaces {
     return this.#parts.findings.origins;
+  }
+
+  /** Its rows of the tables. */
+  get rows(): ForgottenPlaces {
+    const all = Array.from(this.#parts.places).flatMap(([topic, ofTopic]) =>
+      Array.from(ofTopic, ([partition, offsets]) => [partitionName(topic, partition), offsets] as const),
+    );
+    return new Map(all);
   }
 
   /** Has workers fold states without it; resolves with how many of its own there were. */
@@ -286,4 +295,3 @@ function notFolded(view: string): OnefoldError {
     hint: "a worker of an earlier version has passed over the mark: start all workers anew with this version; then give the same command again",
   });
 }
-

@@ -118,4 +118,3 @@ function atPlaces(places: Places): string | null {
   );
   return each.length === 0 ? null : `(${each.join(" OR ")})`;
 }
-

@@ -96,7 +96,11 @@ export function isSameKey(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /** Of an event in a topic that is folded: the key that it has there. Null where it has none, or the topic is folded no more. */
-export function keyIn({ source, all, folded }: ForgottenSource, topic: string, { value }: KafkaRecord): EntityKey | null {
+export function keyIn(
+  { source, all, folded }: ForgottenSource,
+  topic: string,
+  { value }: KafkaRecord,
+): EntityKey | null {
   const columns = folded.get(topic);
   const keying = all.find((each) => columns !== undefined && isSameKey(each.columns, columns));
   if (keying === undefined || value === null) return null;

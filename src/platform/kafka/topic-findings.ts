@@ -2,7 +2,7 @@
 import { OnefoldError } from "../../base/errors.ts";
 import { readClaim } from "../../ingest/kafka/claim-fold.ts";
 import { isBlank, readMark } from "../../ingest/kafka/forget-records.ts";
-import type { ForgottenOrigins } from "../../ingest/kafka/forgotten-origins.ts";
+import type { ForgottenPlaces } from "../../ingest/kafka/forgotten-notes.ts";
 import { parseOrigin } from "../../ingest/kafka/origin.ts";
 import { partitionName } from "../../ingest/kafka/position.ts";
 import { isRecordKey } from "../../ingest/kafka/record-keys.ts";
@@ -54,7 +54,7 @@ export class TopicFindings {
     this.#isOfEntity = isOfEntity(options.source, options.key);
   }
 
-  get origins(): ForgottenOrigins {
+  get origins(): ForgottenPlaces {
     return this.#origins;
   }
 

@@ -202,7 +202,8 @@ export class KafkaWorld {
       for (const { value } of records) {
         if (value === null) continue;
         const key = keyOf(readEvent(door, value, Number.POSITIVE_INFINITY as Micros));
-        if (partitionOfKey(Buffer.from(key), partitions.length) !== partition) throw new Error(`${key} in ${partition}`);
+        if (partitionOfKey(Buffer.from(key), partitions.length) !== partition)
+          throw new Error(`${key} in ${partition}`);
       }
     }
     return correctedStates(this.source, route, partitions);
