@@ -341,24 +341,24 @@ describe("an entity whose events come from Kafka", () => {
 
       let forgetting: Promise<void> | null = null;
       let times = 0;
-      let isDone = true;
+      const command = { isDone: true };
       for (let i = 0; i < 36; i++) {
         now += Math.floor(random() * 2 * SECOND);
         topics.nowMs = now / 1000;
         for (let count = Math.floor(random() * 4); count > 0; count--) await send();
         if (i % 13 === seed % 13) await cluster?.failOver();
         await step(0.15);
-        if (isDone && i % 16 === 8 + (seed % 4)) {
-          isDone = false;
+        if (command.isDone && i % 16 === 8 + (seed % 4)) {
+          command.isDone = false;
           times++;
-          forgetting = forget(users[Math.floor(random() * users.length)]!).then(() => void (isDone = true));
+          forgetting = forget(users[Math.floor(random() * users.length)]!).then(() => void (command.isDone = true));
           // It fails the test where it is awaited.
           forgetting.catch(() => undefined);
         }
       }
       // All have all views by now.
       for (const at of [0, 1]) folders[at] = await newFolder([planLater]);
-      for (const end = Date.now() + 600_000; !isDone;) {
+      for (const end = Date.now() + 600_000; !command.isDone;) {
         expect(Date.now(), `seed ${seed}: waited in vain`).toBeLessThan(end);
         await step(0.05);
         await Promise.race([sleep(1), forgetting]);
