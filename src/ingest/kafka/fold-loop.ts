@@ -25,6 +25,7 @@ import type {
   FoldedEvent,
   FoldedPartition,
   PartitionPlace,
+  PartitionRun,
   PartitionWrites,
   RefoldedViews,
 } from "./folded-partition.ts";
@@ -32,7 +33,7 @@ import { HeldCorrections, orTableTrouble } from "./held-corrections.ts";
 import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
 import { routeParts } from "./partition-fold.ts";
 import { type FoldPosition, partitionName } from "./position.ts";
-import { type CutRecords, cutRecords, type PartitionRun, type Refolding, withoutTables } from "./refolding.ts";
+import { type CutRecords, cutRecords, type Refolding, withoutTables } from "./refolding.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { type Marking, StoredPositions } from "./stored-positions.ts";
 import { finite, readUntil, WholeUntil } from "./whole-until.ts";

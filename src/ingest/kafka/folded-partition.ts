@@ -23,6 +23,13 @@ export interface FoldedEvent extends CheckedRow {
   readonly forgets?: ForgetMark;
 }
 
+/** Records of a partition that follow each other: retractions, and events that take the place of others; or one mark. */
+export interface PartitionRun {
+  readonly route: Route;
+  readonly partition: number;
+  readonly run: readonly FoldedEvent[];
+}
+
 /** What a run of corrections does to each view, by its `foldName`. */
 export type RefoldedViews = ReadonlyMap<string, RefoldedRun<ViewState>>;
 

@@ -13,8 +13,7 @@ import { withKeyedEvents } from "../../offline-store/event-reader.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { RefoldedRun } from "../correction-run.ts";
 import { foldEntities } from "../entity-fold.ts";
-import type { RefoldedViews } from "./folded-partition.ts";
-import type { PartitionRun } from "./refolding.ts";
+import type { PartitionRun, RefoldedViews } from "./folded-partition.ts";
 import type { RoutedView } from "./routes.ts";
 
 export async function forgetViews(

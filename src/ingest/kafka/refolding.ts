@@ -21,13 +21,13 @@ import { isRetraction } from "../event.ts";
 import { refoldRun } from "../refold.ts";
 import type { ArchiveLoop } from "./archive-loop.ts";
 import type { FetchedPartition, KafkaRecord } from "./records.ts";
-import type { FoldedEvent, RefoldedViews } from "./folded-partition.ts";
+import type { PartitionRun, RefoldedViews } from "./folded-partition.ts";
 import { isMark } from "./forget-records.ts";
 import type { ForgottenNotes } from "./forgotten-notes.ts";
 import { forgetViews } from "./forgotten-run.ts";
 import { partitionName } from "./position.ts";
 import { CORRECTS_HEADER } from "./record-stamp.ts";
-import type { Route, SourceRoutes } from "./routes.ts";
+import type { SourceRoutes } from "./routes.ts";
 import { KAFKA_EPOCH } from "./view-places.ts";
 
 export interface RefoldingOptions {
@@ -92,13 +92,6 @@ export class Refolding {
       await engine.close();
     }
   }
-}
-
-/** Records of a partition that follow each other: retractions, and events that take the place of others; or one mark. */
-export interface PartitionRun {
-  readonly route: Route;
-  readonly partition: number;
-  readonly run: readonly FoldedEvent[];
 }
 
 /** Or it is a mark of what is forgotten. */

@@ -12,6 +12,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
+import { formatViewName } from "../../define/definition.ts";
 import { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
 import { kafkaSettings } from "../../ingest/kafka/settings.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
@@ -25,7 +26,8 @@ import { forgetDrift } from "../forget/forget-drift.ts";
 import { forgetServed, keyToForget } from "../forget/forget-entity.ts";
 import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import type { OnProgress } from "../runtime-context.ts";
-import { type ForgetHouse, ForgottenEntity } from "./forgotten-entity.ts";
+import type { ForgetHouse } from "./forget-house.ts";
+import { ForgottenEntity } from "./forgotten-entity.ts";
 import { sourcesOnKafka } from "./forgotten-source.ts";
 import { type KafkaGiven, kafkaModules } from "./kafka-worker.ts";
 
@@ -134,6 +136,10 @@ export async function forgetIn(
   await rm(join(archiveFolder, "monitor", "quality"), { recursive: true, force: true });
   const sampled = { windows: new WindowFolder(archiveFolder), folded: foldedWindows(archiveFolder) };
   await forgetDrift(sampled, registry, entity);
+  // Of others its values may be among them.
+  for (const { isShared: hasOthers, views } of sources) {
+    for (const view of hasOthers ? views : []) await sampled.folded.forget(formatViewName(view));
+  }
   const names = sources.map(({ source }) => source.name);
   return { entity, key, sources: names, ...counts, remains: remains(sources) };
 }

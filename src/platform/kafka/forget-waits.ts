@@ -11,7 +11,7 @@ import { RoutePosition } from "../../ingest/kafka/route-position.ts";
 import { decodePlace } from "../../ingest/kafka/view-places.ts";
 import { viewMetaName } from "../../ingest/stored-view.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
-import type { ForgetConnection } from "./forgotten-entity.ts";
+import type { ForgetConnection } from "./forget-house.ts";
 import { type ForgottenSource, isSameKey } from "./forgotten-source.ts";
 
 export interface Waiting {

@@ -4,7 +4,6 @@
  * What is forgotten stands before `ends` in the source's topic; events of the entity behind that are new ones, and stay.
  */
 import { OnefoldError } from "../../base/errors.ts";
-import type { KafkaConnection } from "../../ingest/kafka/connection.ts";
 import { blankRecord, isMark, markRecord, readMark } from "../../ingest/kafka/forget-records.ts";
 import type { ForgottenPlaces } from "../../ingest/kafka/forgotten-notes.ts";
 import { partitionOfKey } from "../../ingest/kafka/key-partition.ts";
@@ -13,38 +12,15 @@ import { RecordKeys } from "../../ingest/kafka/record-keys.ts";
 import type { FetchFrom, NewRecord, TopicFacts, TopicPartition } from "../../ingest/kafka/records.ts";
 import { compactAway, type ErasedRecords } from "../../ingest/kafka/topic-erasure.ts";
 import { placesOf } from "../../offline-store/archive-places.ts";
-import type { QueryEngine } from "../../offline-store/engine.ts";
-import type { OfflineStore, OfflineTable } from "../../offline-store/offline-store.ts";
-import type { OnlineStore } from "../../online-store/online-store.ts";
-import type { Registry } from "../../registry/registry.ts";
+import type { OfflineTable } from "../../offline-store/offline-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { joinSharing, type SharingEntities } from "../forget/forget-shared.ts";
-import type { OnProgress } from "../runtime-context.ts";
+import type { ForgetConnection, ForgetHouse } from "./forget-house.ts";
 import { waitUntilBuilt, waitUntilFolded, waitUntilRouted, type Waiting } from "./forget-waits.ts";
 import { forgetIdsIn, forgetLeftStates, ownStates } from "./forgotten-states.ts";
 import { forgetRows, idsOfOthers, type Places, rowsOfEntity, sharingRows } from "./forgotten-rows.ts";
 import { type ForgottenSource, isSameKey } from "./forgotten-source.ts";
 import { type FoundRecord, TopicFindings } from "./topic-findings.ts";
-
-export interface ForgetConnection extends Pick<
-  KafkaConnection,
-  "alterTopic" | "committedBy" | "fetch" | "offsets" | "ownTopicSettings" | "send" | "topicNames" | "topics"
-> {
-  readonly settings: Pick<KafkaConnection["settings"], "prefix">;
-}
-
-export interface ForgetHouse {
-  readonly registry: Registry;
-  readonly connection: ForgetConnection;
-  readonly store: OnlineStore;
-  readonly engine: QueryEngine;
-  readonly tables: OfflineStore;
-  readonly stalledMs: number;
-  readonly copiesMs: number;
-  /** Between two looks at what is waited for. */
-  readonly lookMs: number;
-  readonly onProgress: OnProgress;
-}
 
 interface Parts {
   readonly house: ForgetHouse;

@@ -11,7 +11,7 @@ import type { KafkaRecord, TopicFacts, TopicPartition } from "../../ingest/kafka
 import { type ScannedRange, scanTopics, wholeRanges } from "../../ingest/kafka/topic-scan.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { OnProgress } from "../runtime-context.ts";
-import type { ForgetConnection } from "./forgotten-entity.ts";
+import type { ForgetConnection } from "./forget-house.ts";
 import { type ForgottenSource, idOf, isOfEntity } from "./forgotten-source.ts";
 
 export interface FoundRecord extends TopicPartition {
