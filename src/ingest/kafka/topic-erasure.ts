@@ -93,7 +93,9 @@ async function stillThere(connection: Connection, erased: readonly ErasedRecords
       while (at < one.offsets.length && one.offsets[at]! < upTo && !records.has(one.offsets[at]!)) at++;
       if (at === one.offsets.length) continue;
       const isHere = one.offsets[at]! < upTo && records.has(one.offsets[at]!);
-      if (isHere) there.push({ topic: one.topic, partition: one.partition, offsets: one.offsets.slice(at) });
+      // Where nothing is handed out nobody knows: it is looked again.
+      const isKnown = isHere || at === one.at;
+      if (isKnown) there.push({ topic: one.topic, partition: one.partition, offsets: one.offsets.slice(at) });
       else next.push({ ...one, at });
     }
     unseen = next;
