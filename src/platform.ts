@@ -193,7 +193,8 @@ export class Platform {
    * Removes all that is kept of an entity (docs/forgetting.md); `shared`: also where others are folded from its events. Throws
    * `ENTITY_UNKNOWN`, `FORGET_SHARED`, `KEY_MISSING`.
    */
-  async forget(entity: string, key: readonly unknown[], { shared = false }: ForgetOptions = {}): Promise<ForgetReport> {
+  async forget(entity: string, key: readonly unknown[], options: ForgetOptions = {}): Promise<ForgetReport> {
+    const { shared: isShared = false, exceptKafka = false } = options;
     const { sources, monitoring, shadows } = this.#wiring.own("forget");
     const settle = (): Promise<void> => this.settle();
     const forgetMonitored = async (): Promise<void> => {
@@ -201,7 +202,7 @@ export class Platform {
       await this.drift.forget(entity);
     };
     return this.checks.undisturbed(() =>
-      forgetOwned(this.#context, sources, { entity, parts: key, isShared: shared, settle, forgetMonitored }),
+      forgetOwned(this.#context, sources, { entity, parts: key, isShared, exceptKafka, settle, forgetMonitored }),
     );
   }
 

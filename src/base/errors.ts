@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   EVENT_UNKNOWN: { status: 404, meaning: "a correction names an event that is not there, or was taken back" },
   CORRECTION_REFUSED: { status: 409, meaning: "a record of a Kafka topic would take back events, and cannot" },
   FORGET_SHARED: { status: 409, meaning: "events of an entity that is to be forgotten are folded for others, too" },
+  FORGET_UNFINISHED: { status: 504, meaning: "an entity is forgotten in part: the rest has not come about in time" },
   FORGET_UNREADABLE: { status: 500, meaning: "the note of which entity is being forgotten cannot be read" },
   BACKPRESSURE: { status: 429, meaning: "more arrives at once than can be taken in: events, bodies, work" },
   BATCH_SOURCE_FAILED: { status: 502, meaning: "what a batch source is read from cannot be read" },

@@ -2,6 +2,7 @@
  * What a server does for the commands of its machine (`owner-desk.ts`): what they would do themselves if they owned the
  * data folder.
  */
+import type { ForgetOptions } from "../platform/forget/forget-entity.ts";
 import { resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import type { Platform } from "../platform.ts";
@@ -53,8 +54,8 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       platform.versions.retire(target, options),
     correct: ({ source, corrections }: { source: string; corrections: Parameters<Platform["correct"]>[1] }) =>
       platform.correct(source, corrections),
-    forget: ({ entity, key, shared }: { entity: string; key: readonly string[]; shared: boolean }) =>
-      platform.forget(entity, key, { shared }),
+    forget: ({ entity, key, ...options }: { entity: string; key: readonly string[] } & ForgetOptions) =>
+      platform.forget(entity, key, options),
     chooseDrift: async ({ service, source }: { service: string; source: string | null }) =>
       source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),
     alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>

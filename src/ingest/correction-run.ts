@@ -16,6 +16,8 @@ export interface RefoldedRun<S> {
   readonly hit: ReadonlyMap<number, readonly string[]>;
   /** Offsets of events of the run that the run itself takes back. */
   readonly takenBack: ReadonlySet<number>;
+  /** What is lost is forgotten: an entity that has no event left is gone, as if none had come. */
+  readonly forgets?: true;
 }
 
 export type LogPiece =

@@ -21,12 +21,14 @@ export interface EntityFoldRequest {
   /** Of events and of retractions that count. */
   readonly beforeOffset: number;
   readonly withoutIds?: readonly string[];
+  /** Of the partition. */
+  readonly withoutOffsets?: readonly number[];
   readonly partition?: number | undefined;
 }
 
 /** Their states, those of entities without events empty. The fold passes over events that it cannot take: they have their letters. */
 export async function foldEntities(request: EntityFoldRequest): Promise<Map<EntityKey, ViewState>> {
-  const { engine, files, source, view, keys, beforeOffset, withoutIds = [], partition } = request;
+  const { engine, files, source, view, keys, beforeOffset, withoutIds = [], withoutOffsets = [], partition } = request;
   const { fold, definition } = view;
   const states = new Map<EntityKey, ViewState>(keys.map((key) => [key, fold.empty()]));
   if (keys.length === 0) return states;
@@ -52,6 +54,7 @@ export async function foldEntities(request: EntityFoldRequest): Promise<Map<Enti
       survivorsOnly: true,
       beforeOffset,
       withoutIds,
+      withoutOffsets,
       partition,
     });
     for await (const batch of batches) {

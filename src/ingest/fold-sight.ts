@@ -12,6 +12,8 @@ export interface FoldSight {
   see(view: FoldedView, state: ViewState): void;
   /** All of them were shown: sets `left` anew. */
   pass(): void;
+  /** Some entity is forgotten: so is what was seen and is not kept yet. */
+  forget?(): void;
 }
 
 /** One object for as long as the view is folded. */

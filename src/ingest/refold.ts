@@ -28,6 +28,8 @@ export interface RefoldRequest {
   readonly files: EventFiles;
   /** That the run is in, of events in several. */
   readonly partition?: number;
+  /** Of the partition: events that count no more, though the files have them. */
+  readonly withoutOffsets?: readonly number[];
   /** Whether there may be an event of an id before the run; of none of them it need not be looked for. */
   mayHave?(id: string): boolean;
   readonly run: readonly LogEvent[];
@@ -36,11 +38,12 @@ export interface RefoldRequest {
 export async function refoldRun(request: RefoldRequest): Promise<RefoldedRun<ViewState>> {
   const { run } = request;
   const ids = [...new Set(run.flatMap((event) => (isRetraction(event) ? [event.id!] : [])))];
-  const before = ids.filter((id) => request.mayHave?.(id) !== false);
-  const { hit, affected, takenBack } = walkRun(request, await keysOfIds(request, before));
-  const { engine, files, source, view, partition } = request;
+  const mayBe = ids.filter((id) => request.mayHave?.(id) !== false);
+  const { hit, affected, takenBack } = walkRun(request, await keysOfIds(request, mayBe));
+  const { engine, files, source, view, partition, withoutOffsets = [] } = request;
   const keys = [...affected];
-  const asked = { engine, files, source, view, keys, beforeOffset: run[0]!.offset, withoutIds: ids, partition };
+  const before = { beforeOffset: run[0]!.offset, withoutIds: ids, withoutOffsets };
+  const asked = { engine, files, source, view, keys, partition, ...before };
   return { hit, takenBack, states: await foldEntities(asked) };
 }
 
@@ -57,6 +60,7 @@ async function keysOfIds(request: RefoldRequest, ids: readonly string[]): Promis
     derivedKey: keyFromStored(source, key, view.fold),
     beforeOffset: run[0]!.offset,
     partition: request.partition,
+    withoutOffsets: request.withoutOffsets ?? [],
   };
   const rows = await withKeyedEvents(engine, asked, (relation) =>
     engine.rows(

@@ -39,6 +39,8 @@ export interface KeyedEventsRequest {
   readonly partition?: number | undefined;
   /** Without events of these ids. */
   readonly withoutIds?: readonly string[];
+  /** Without those at these offsets, of one partition. */
+  readonly withoutOffsets?: readonly number[];
   /** Only entities whose key comes after this one, bytewise. */
   readonly afterKey?: EntityKey;
 }
@@ -269,6 +271,8 @@ async function keyedScan(
   ];
   if (request.withoutIds !== undefined && request.withoutIds.length > 0)
     bounds.push(`(_id IS NULL OR _id NOT IN (${request.withoutIds.map(sqlText).join(", ")}))`);
+  if (request.withoutOffsets !== undefined && request.withoutOffsets.length > 0)
+    bounds.push(`_offset NOT IN (${request.withoutOffsets.join(", ")})`);
   const isStored = (name: string): boolean => source.columns.some((column) => column.name === name);
   if (request.keyColumns.every(isStored)) {
     const keys = request.keyColumns.map((name) => storedColumn(source, name));

@@ -41,13 +41,16 @@ export abstract class LocalReads implements LocalOnlineStore {
 
   async read(states: readonly StateRead[], metas: readonly string[] = []): Promise<StoreReading> {
     return {
-      states: states.map(({ space, key }) => this.getStored(space, key)),
+      states: states.map(({ space, key }) => {
+        const stored = this.getStored(space, key);
+        return stored === null || stored.bytes.length === 0 ? null : stored;
+      }),
       metas: metas.map((name) => this.getMeta(name)),
     };
   }
 
   async *scanStates(space: StateSpace, after?: EntityKey): AsyncIterableIterator<KeyedState> {
-    yield* this.scan(space, after);
+    for (const state of this.scan(space, after)) if (state.bytes.length > 0) yield state;
   }
 
   async *scanMetas(prefix: string, after?: string): AsyncIterableIterator<NamedMeta> {

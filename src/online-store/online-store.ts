@@ -52,6 +52,7 @@ export interface StoredState extends StateVersion {
 export interface StateWrite extends StateVersion {
   readonly space: StateSpace;
   readonly key: EntityKey;
+  /** None: whoever reads it finds nothing, and what is older does not take its place as long as it is kept. */
   readonly bytes: Uint8Array;
   /**
    * Once so long has passed without a newer one, whoever reads the state finds in it what is found where there is none,

@@ -275,7 +275,26 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "empty and large values come back as they were",
+    name: "a state without bytes is none to who reads it, and keeps older ones out",
+    durable: false,
+    async run(open) {
+      const store = await open();
+      const at = (offset: number, state: Uint8Array) => ({ ...write("s", "a", ""), offset, bytes: state });
+      await store.commit([at(5, bytes(1))], []);
+      deepStrictEqual(await store.commit([at(7, bytes())], []), []);
+      deepStrictEqual((await store.read([{ space: "s", key: "a" }])).states, [null]);
+      for await (const state of store.scanStates("s")) throw new Error(`found ${state.key}`);
+      deepStrictEqual(
+        (await store.commit([at(6, bytes(2))], [])).map(({ stored }) => stored.offset),
+        [7],
+      );
+      await store.commit([at(8, bytes(3))], []);
+      deepStrictEqual((await store.read([{ space: "s", key: "a" }])).states[0]!.bytes, bytes(3));
+      await store.close();
+    },
+  },
+  {
+    name: "small and large values come back as they were",
     durable: false,
     async run(open) {
       const store = await open();
@@ -283,7 +302,7 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
       const everyByte = new Uint8Array(256).map((_, i) => i);
       await store.commit(
         [
-          { ...write("s", "empty", ""), bytes: bytes() },
+          { ...write("s", "small", ""), bytes: bytes(0) },
           { ...write("s", "large", ""), bytes: large.slice() },
           { ...write("s", "every", ""), bytes: everyByte },
         ],
@@ -293,10 +312,10 @@ export const onlineStoreCases: readonly ConformanceCase[] = [
         ],
       );
       const { states, metas } = await store.read(
-        ["empty", "large", "every"].map((key) => ({ space: "s", key })),
+        ["small", "large", "every"].map((key) => ({ space: "s", key })),
         ["empty", "every"],
       );
-      deepStrictEqual(states[0]!.bytes, bytes());
+      deepStrictEqual(states[0]!.bytes, bytes(0));
       deepStrictEqual(Buffer.compare(states[1]!.bytes, large), 0);
       deepStrictEqual(states[2]!.bytes, everyByte);
       deepStrictEqual(metas, [bytes(), everyByte]);

@@ -20,6 +20,7 @@ import type { RefusedWrite, StateRead, StateWrite, StoredState } from "../../onl
 import type { KafkaRecord, NewRecord } from "./records.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import type { FoldedPartition, PartitionPlace, PartitionWrites } from "./folded-partition.ts";
+import { isBlank } from "./forget-records.ts";
 import { partitionOfKey } from "./key-partition.ts";
 import { TakenOrigins } from "./origin.ts";
 import type { FoldPosition } from "./position.ts";
@@ -56,17 +57,31 @@ export function claimKey({ sourcePartition, sourceOffset }: Pick<Claim, "sourceP
 export function claimOf(
   topic: string,
   partitionCount: number,
-  event: { readonly id: string; readonly eventTime: number; readonly headers: NewRecord["headers"] },
+  event: {
+    readonly key: Buffer;
+    readonly id: string;
+    readonly eventTime: number;
+    readonly headers: NewRecord["headers"];
+  },
   place: { readonly topicId: string; readonly partition: number; readonly offset: number },
 ): Claim {
-  const key = Buffer.from(event.id);
-  const partition = partitionOfKey(key, partitionCount);
-  const value = Buffer.from(String(event.eventTime));
+  const { key, id, eventTime, headers } = event;
+  const partition = partitionOfKey(Buffer.from(id), partitionCount);
+  const value = Buffer.from(`${eventTime} ${id}`);
   return {
-    record: { topic, partition, key, value, headers: event.headers },
+    record: { topic, partition, key, value, headers },
     sourcePartition: `${place.topicId}/${place.partition}`,
     sourceOffset: place.offset,
   };
+}
+
+/** Of one that an earlier version wrote, the id is the record's key. Null for a record that is no claim. */
+export function readClaim({ key, value }: KafkaRecord): { readonly id: string; readonly eventTime: number } | null {
+  if (key === null || value === null || value.length === 0) return null;
+  const text = value.toString();
+  const cut = text.indexOf(" ");
+  const eventTime = Number(cut === -1 ? text : text.slice(0, cut));
+  return Number.isSafeInteger(eventTime) ? { id: cut === -1 ? key.toString() : text.slice(cut + 1), eventTime } : null;
 }
 
 export function decodeVerdict(stored: StoredState | null): Verdict {
@@ -148,11 +163,15 @@ export class ClaimFold implements FoldedPartition {
   }
 
   #admitOne(record: KafkaRecord): Candidate | null {
-    const { key, value, offset } = record;
+    const { offset } = record;
     const headers = record.headers();
     const stamped = readStamp(headers);
-    const eventTime = value === null ? Number.NaN : Number(value.toString());
-    if (stamped === null || key === null || !Number.isSafeInteger(eventTime)) {
+    if (isBlank(record)) {
+      if (stamped !== null) this.#origins.take(stamped.origin);
+      return null;
+    }
+    const read = readClaim(record);
+    if (stamped === null || read === null) {
       this.#foreign.push(this.#letter(record));
       return null;
     }
@@ -162,7 +181,8 @@ export class ClaimFold implements FoldedPartition {
       return null;
     }
     const claim = claimKey({ sourcePartition: origin.partition, sourceOffset: origin.offset });
-    const idKey = TakenIds.keyOf("", key.toString("utf8"));
+    const { id, eventTime } = read;
+    const idKey = TakenIds.keyOf("", id);
     return { offset, claim, idKey, eventTime, stamp, corrects: headers.has(CORRECTS_HEADER) };
   }
 

@@ -12,16 +12,17 @@
 import {
   Admin,
   compressionsAlgorithms,
+  ConfigSources,
   Consumer,
+  IncrementalAlterConfigOperationTypes,
   kGetApi,
   ListOffsetTimestamps,
   ProduceAcks,
   Producer,
   ResourceTypes,
-  type SASLOptions,
 } from "@platformatic/kafka";
-import { readFileSync } from "node:fs";
 import type { OnefoldError } from "../../base/errors.ts";
+import { clientOptions } from "./client-options.ts";
 import { fetchedPartition } from "./fetched-partition.ts";
 import { GroupRequests } from "./group-requests.ts";
 import { type FindBy, kafkaError } from "./kafka-error.ts";
@@ -62,6 +63,8 @@ export class KafkaConnection {
    * whoever waits for records holds up all that share its connection.
    */
   readonly #fetchers = new Map<string, Consumer>();
+  /** In none of these groups, which they ask. */
+  readonly #asking = new Map<string, GroupConsumer>();
 
   constructor(settings: KafkaSettings) {
     this.settings = settings;
@@ -84,6 +87,10 @@ export class KafkaConnection {
     let fetcher = this.#fetchers.get(name);
     if (fetcher === undefined) this.#fetchers.set(name, (fetcher = this.#newReader()));
     return fetcher;
+  }
+
+  async topicNames(): Promise<readonly string[]> {
+    return this.#told("listing topics", () => this.#admin.listTopics());
   }
 
   /** Facts of the topics that exist. Throws `KAFKA_UNAVAILABLE`. */
@@ -109,6 +116,29 @@ export class KafkaConnection {
         resources: [{ resourceType: ResourceTypes.TOPIC, resourceName: topic, configurationKeys }],
       });
       return new Map(description?.configs.map(({ name, value }) => [name, value ?? null]));
+    });
+  }
+
+  /** Settings that the topic has of its own, by name. */
+  async ownTopicSettings(topic: string, names: readonly string[]): Promise<Map<string, string>> {
+    return this.#told(`reading the settings of topic ${topic}`, async () => {
+      const [description] = await this.#admin.describeConfigs({
+        resources: [{ resourceType: ResourceTypes.TOPIC, resourceName: topic, configurationKeys: [...names] }],
+      });
+      const own = description?.configs.filter(({ configSource }) => configSource === ConfigSources.TOPIC_CONFIG) ?? [];
+      return new Map(own.map(({ name, value }) => [name, value ?? ""]));
+    });
+  }
+
+  /** Gives the topic settings of its own; null takes one away, and the broker's counts. */
+  async alterTopic(topic: string, settings: ReadonlyMap<string, string | null>): Promise<void> {
+    const { SET, DELETE } = IncrementalAlterConfigOperationTypes;
+    await this.#told(`changing the settings of topic ${topic}`, async () => {
+      const configs = Array.from(settings, ([name, value]) =>
+        value === null ? { name, configOperation: DELETE } : { name, configOperation: SET, value },
+      );
+      const resources = [{ resourceType: ResourceTypes.TOPIC, resourceName: topic, configs }];
+      await this.#admin.incrementalAlterConfigs({ resources });
     });
   }
 
@@ -215,6 +245,16 @@ export class KafkaConnection {
     );
   }
 
+  /** Where a group is to go on, asked by somebody who is not in it; null where nothing was committed. */
+  committedBy(groupId: string, partitions: readonly TopicPartition[]): Promise<(NotedOffset | null)[]> {
+    let asking = this.#asking.get(groupId);
+    if (asking === undefined) {
+      const topics = [...new Set(partitions.map(({ topic }) => topic))];
+      this.#asking.set(groupId, (asking = new GroupConsumer(this.settings, groupId, topics, () => new Map())));
+    }
+    return asking.committed(partitions);
+  }
+
   /** A member of a consumer group; it joins once it is told to. */
   groupMember(groupId: string, topics: readonly string[], assigner: GroupAssigner): GroupConsumer {
     return new GroupConsumer(this.settings, groupId, topics, assigner);
@@ -226,6 +266,7 @@ export class KafkaConnection {
       this.#producer.close(),
       this.#admin.close(),
       ...readers.map((reader) => reader.close(true)),
+      ...Array.from(this.#asking.values(), (asking) => asking.leave(true)),
     ]);
   }
 
@@ -365,25 +406,6 @@ function assignmentsOf(partitions: readonly TopicPartition[]): Map<string, { top
   return new Map(
     Array.from(byTopic, ([topic, theirs]) => [topic, { topic, partitions: theirs.map(({ partition }) => partition) }]),
   );
-}
-
-function clientOptions({ brokers, clientId, tls, sasl }: KafkaSettings) {
-  const file = (path: string | undefined): Buffer | undefined => (path === undefined ? undefined : readFileSync(path));
-  return {
-    clientId,
-    bootstrapBrokers: [...brokers],
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            rejectUnauthorized: true,
-            ...(tls.caFile === undefined ? {} : { ca: file(tls.caFile) }),
-            ...(tls.certFile === undefined ? {} : { cert: file(tls.certFile) }),
-            ...(tls.keyFile === undefined ? {} : { key: file(tls.keyFile) }),
-          },
-        }),
-    ...(sasl === undefined ? {} : { sasl: sasl as SASLOptions }),
-  };
 }
 
 function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {

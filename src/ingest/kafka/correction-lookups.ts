@@ -17,9 +17,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { OnefoldError } from "../../base/errors.ts";
 import type { StateRead } from "../../online-store/online-store.ts";
 import { isRetraction } from "../event.ts";
-import type { FoldedPartition, RefoldedViews } from "./folded-partition.ts";
+import type { FoldedEvent, FoldedPartition, PartitionRun, RefoldedViews } from "./folded-partition.ts";
 import { orTableTrouble } from "./held-corrections.ts";
-import { type PartitionRun, type Refolding, withoutTables } from "./refolding.ts";
+import { type Refolding, withoutTables } from "./refolding.ts";
 
 /** A partition that has admitted a run. */
 export interface AdmittedRun {
@@ -66,7 +66,7 @@ export class CorrectionLookups {
       const { fold } = run;
       const { route, partition } = fold.options;
       this.#admitted.set(fold, run);
-      if (fold.admitted.some(isRetraction)) asked.set({ route, partition, run: fold.admitted }, run);
+      if (fold.admitted.some(isRefolded)) asked.set({ route, partition, run: fold.admitted }, run);
       else this.#ready.push({ ...run, result: undefined });
     }
     if (asked.size === 0) return;
@@ -141,4 +141,9 @@ export class CorrectionLookups {
   async idle(): Promise<void> {
     while (this.#look !== null) await this.#look.done;
   }
+}
+
+/** Whether tables say what it does: of what takes events back, and of a mark of what is forgotten. */
+function isRefolded(event: FoldedEvent): boolean {
+  return isRetraction(event) || event.forgets !== undefined;
 }

@@ -33,7 +33,7 @@ import { routeParts } from "./partition-fold.ts";
 import { type FoldPosition, partitionName } from "./position.ts";
 import { type CutRecords, cutRecords, type Refolding } from "./refolding.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
-import { StoredPositions } from "./stored-positions.ts";
+import { type Marking, StoredPositions } from "./stored-positions.ts";
 import { finite, readUntil, WholeUntil } from "./whole-until.ts";
 
 export interface FoldLoopOptions {
@@ -48,7 +48,7 @@ export interface FoldLoopOptions {
   /** States kept in memory, of all partitions together. */
   readonly statesMax: number;
   /** On a cluster: how often positions are stored at most, and all their marks written anew; by default what suits a server. */
-  readonly marking?: { readonly putEveryMs: number; readonly allEveryMs: number };
+  readonly marking?: Marking;
   /** Is shown a part of what is folded, of views that are not behind the others. */
   readonly sight?: FoldSight;
   /** Says what corrections do; they fail the loop without it. */
@@ -461,6 +461,7 @@ export class FoldLoop {
     const writes = folds.map((fold) => ({ fold, writes: fold.takeWrites() }));
     for (const { fold, writes: own } of writes) this.#positions.touch(fold, own);
     const states = writes.flatMap((one): StateWrite[] => [...one.writes.states, ...one.writes.ids]);
+    await this.#positions.refusePassed(folds);
     const refused = states.length === 0 ? [] : await store.commit(states, []);
     await this.#positions.write(folds);
     let at = 0;

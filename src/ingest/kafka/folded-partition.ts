@@ -11,6 +11,7 @@ import type { RefoldedRun } from "../correction-run.ts";
 import type { CheckedRow } from "../event.ts";
 import type { KafkaRecord } from "./records.ts";
 import type { RefusedRecord } from "./dead-letter-topic.ts";
+import type { ForgetMark } from "./forget-records.ts";
 import type { FoldPosition } from "./position.ts";
 import type { Route } from "./routes.ts";
 
@@ -18,6 +19,15 @@ import type { Route } from "./routes.ts";
 export interface FoldedEvent extends CheckedRow {
   readonly offset: number;
   readonly knownTime: Micros;
+  /** Of a mark of forgotten events, which is no event itself. */
+  readonly forgets?: ForgetMark;
+}
+
+/** Records of a partition that follow each other: retractions, and events that take the place of others; or one mark. */
+export interface PartitionRun {
+  readonly route: Route;
+  readonly partition: number;
+  readonly run: readonly FoldedEvent[];
 }
 
 /** What a run of corrections does to each view, by its `foldName`. */

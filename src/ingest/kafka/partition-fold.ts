@@ -25,6 +25,7 @@ import { type CheckedRow, retractionOf } from "../event.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import type { KafkaRecord } from "./records.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
+import { type ForgetMark, isBlank, readMark } from "./forget-records.ts";
 import type {
   FoldedEvent,
   FoldedPartition,
@@ -63,6 +64,10 @@ export interface PartitionFoldOptions extends RouteParts, PartitionPlace {
   readonly sight?: FoldSight;
 }
 
+/** So long the place of a forgotten entity's state is kept from who was away meanwhile and still has the state. */
+export const GONE_KEPT_MS: number = 10 * 60_000;
+const NO_STATE: Uint8Array = new Uint8Array(0);
+
 /** A record that may become an event, or is a retraction. */
 interface Candidate {
   readonly record: KafkaRecord;
@@ -74,6 +79,7 @@ interface Candidate {
   readonly corrects: boolean;
   readonly stamp: number;
   readonly place: Place;
+  readonly forgets?: ForgetMark;
 }
 
 /** Where a record stands in its source's topic. */
@@ -132,9 +138,9 @@ export class PartitionFold implements FoldedPartition {
 
   get admitted(): readonly FoldedEvent[] {
     let knownTime = this.#knownTime;
-    return this.#candidates.map(({ checked, stamp, record: { offset } }) => {
+    return this.#candidates.map(({ checked, stamp, forgets, record: { offset } }) => {
       knownTime = Math.max(knownTime, stamp);
-      return { ...checked, offset, knownTime: knownTime as Micros };
+      return { ...checked, offset, knownTime: knownTime as Micros, ...(forgets === undefined ? {} : { forgets }) };
     });
   }
 
@@ -168,7 +174,14 @@ export class PartitionFold implements FoldedPartition {
     let place: Place = { partition, offset: record.offset };
     let stamp = record.timestampMs * 1000;
     if (!route.isDirect) {
+      const forgets = readMark(record);
+      if (forgets !== null) return this.#mark(record, forgets, place);
       const stamped = readStamp(headers);
+      if (isBlank(record)) {
+        // A copy of what it stands for that comes later is none the less a copy.
+        if (stamped !== null) this.#origins.take(stamped.origin);
+        return null;
+      }
       if (stamped === null) {
         if (!this.isLate) this.#refuse(record, place, foreignRecord(route.topic));
         return null;
@@ -205,6 +218,22 @@ export class PartitionFold implements FoldedPartition {
     }
   }
 
+  /** It is known when what came before it is. */
+  #mark(record: KafkaRecord, forgets: ForgetMark, place: Place): Candidate {
+    const row = Array.from<null>({ length: this.options.route.source.columns.length }).fill(null);
+    const checked = { row, eventTime: Number.NaN as Micros, id: null };
+    return {
+      record,
+      checked,
+      key: null,
+      idKey: null,
+      corrects: false,
+      stamp: Number.NEGATIVE_INFINITY,
+      place,
+      forgets,
+    };
+  }
+
   load({ space, key }: StateRead, stored: StoredState | null): void {
     const view = this.options.route.views.find((each) => spaceOf(each) === space);
     if (view === undefined) {
@@ -219,7 +248,7 @@ export class PartitionFold implements FoldedPartition {
     const events: FoldedEvent[] = [];
     const { sight } = this.options;
     const anew = new RefoldedEntries(refolded, [...this.#states.keys()]);
-    for (const { record, checked, key, idKey, corrects, stamp, place } of this.#candidates) {
+    for (const { record, checked, key, idKey, corrects, stamp, place, forgets } of this.#candidates) {
       const { offset } = record;
       const knownTime = Math.max(this.#knownTime, stamp) as Micros;
       // What takes an event's place has its id; that stays known from when the first one was.
@@ -229,7 +258,8 @@ export class PartitionFold implements FoldedPartition {
       }
       this.#knownTime = knownTime;
       const event: FoldedEvent = { ...checked, offset, knownTime };
-      events.push(event);
+      if (forgets === undefined) events.push(event);
+      else sight?.forget?.();
       if (key === null) {
         for (const view of this.#states.keys()) anew.takeBack(view, event);
         continue;
@@ -286,13 +316,10 @@ export class PartitionFold implements FoldedPartition {
     const states = this.#dirty.map((entry): StateWrite => {
       const { view, key, state } = entry;
       entry.isDirty = false;
-      return {
-        space: spaceOf(view),
-        key,
-        epoch: KAFKA_EPOCH,
-        offset: state.lastOffset,
-        bytes: view.fold.encode(state),
-      };
+      const write = { space: spaceOf(view), key, epoch: KAFKA_EPOCH, offset: state.lastOffset };
+      if (entry.goneAt !== state.lastOffset) return { ...write, bytes: view.fold.encode(state) };
+      this.#states.get(view)!.delete(key);
+      return { ...write, bytes: NO_STATE, keptMs: GONE_KEPT_MS };
     });
     const passed = this.#passed;
     this.#dirty = [];

@@ -14,6 +14,8 @@ export interface StateEntry {
   readonly key: EntityKey;
   readonly state: ViewState;
   isDirty: boolean;
+  /** Of an entity that is forgotten: where, as long as nothing was folded since. */
+  readonly goneAt?: number;
 }
 
 export const NOTHING_REFOLDED: RefoldedViews = new Map();
@@ -25,8 +27,12 @@ export class RefoldedEntries {
   constructor(refolded: RefoldedViews, views: readonly RoutedView[]) {
     this.#refolded = refolded;
     for (const view of refolded.size === 0 ? [] : views) {
-      const { states } = refolded.get(view.foldName)!;
-      const entries = Array.from(states, ([key, state]) => [key, { view, key, state, isDirty: true }] as const);
+      const { states, hit, forgets } = refolded.get(view.foldName)!;
+      const entries = Array.from(states, ([key, state]) => {
+        const isGone = forgets === true && state.lastOffset === Number.NEGATIVE_INFINITY;
+        const goneAt = isGone ? { goneAt: Math.max(...hit.keys()) } : {};
+        return [key, { view, key, state, isDirty: true, ...goneAt }] as const;
+      });
       this.#byView.set(view, new Map(entries));
     }
   }

@@ -21,14 +21,20 @@ import { isRetraction } from "../event.ts";
 import { refoldRun } from "../refold.ts";
 import type { ArchiveLoop } from "./archive-loop.ts";
 import type { FetchedPartition, KafkaRecord } from "./records.ts";
-import type { FoldedEvent, RefoldedViews } from "./folded-partition.ts";
+import type { PartitionRun, RefoldedViews } from "./folded-partition.ts";
+import { isMark } from "./forget-records.ts";
+import type { ForgottenNotes } from "./forgotten-notes.ts";
+import { forgetViews } from "./forgotten-run.ts";
+import { partitionName } from "./position.ts";
 import { CORRECTS_HEADER } from "./record-stamp.ts";
-import type { Route, SourceRoutes } from "./routes.ts";
+import type { SourceRoutes } from "./routes.ts";
 import { KAFKA_EPOCH } from "./view-places.ts";
 
 export interface RefoldingOptions {
   readonly archiving: Pick<ArchiveLoop, "passTo" | "files" | "cutPartition">;
   openEngine(): Promise<QueryEngine>;
+  /** Rows of the tables that count no more, by source; none without it. */
+  readonly forgotten?: ((source: string) => Pick<ForgottenNotes, "rows">) | undefined;
 }
 
 export class Refolding {
@@ -65,7 +71,7 @@ export class Refolding {
         topic,
         ofTopic.map(({ partition, run }) => ({ topic, partition, offset: run[0]!.offset })),
       );
-      const partitions = ofTopic.map(({ partition }) => partition);
+      const partitions = ofTopic.filter(isCorrected).map(({ partition }) => partition);
       const cut = await archiving.cutPartition(topic, partitions);
       if (cut !== null) throw recordsGone(topic, cut);
     }
@@ -74,10 +80,18 @@ export class Refolding {
       const later: (() => Promise<void>)[] = [];
       for (const [topic, ofTopic] of ofTopics) {
         const files = await archiving.files(topic);
-        const found = await idsOf(engine, files, ofTopic);
+        const found = await idsOf(engine, files, ofTopic.filter(isCorrected));
+        const forgotten = await this.#options.forgotten?.(ofTopic[0]!.route.source.name).rows();
         for (const one of ofTopic) {
-          const foldAnew = async (): Promise<void> => tell(one, await refoldViews(engine, files, one, found));
-          if (one.run.some(({ id }) => found.has(placeOf(one.partition, id!)))) later.push(foldAnew);
+          const gone = [...(forgotten?.get(partitionName(topic, one.partition)) ?? [])];
+          const foldAnew = async (): Promise<void> => {
+            const views = isCorrected(one)
+              ? refoldViews(engine, eventFiles(files), one, { found, gone })
+              : forgetViews(engine, eventFiles(files), one, gone);
+            tell(one, await views);
+          };
+          const mayLose = !isCorrected(one) || one.run.some(({ id }) => found.has(placeOf(one.partition, id!)));
+          if (mayLose) later.push(foldAnew);
           else await foldAnew();
         }
       }
@@ -88,11 +102,22 @@ export class Refolding {
   }
 }
 
-/** Records of a partition that follow each other: retractions, and events that take the place of others. */
-export interface PartitionRun {
-  readonly route: Route;
-  readonly partition: number;
-  readonly run: readonly FoldedEvent[];
+/** Or it is a mark of what is forgotten. */
+function isCorrected({ run }: PartitionRun): boolean {
+  return run[0]!.forgets === undefined;
+}
+
+/** Of a topic's table, whatever it is keyed by. */
+export function eventFiles(archived: readonly TableFile[]): EventFiles {
+  return {
+    epoch: KAFKA_EPOCH,
+    history: [],
+    live: [],
+    liveEnd: 0,
+    historyEnd: HISTORY_BASE,
+    lastKnownTime: Number.NEGATIVE_INFINITY,
+    keyedBy: () => ({ files: archived, endOf: () => 0 }),
+  };
 }
 
 /** `partition/id` of the events that these runs may take back: in most partitions there are none. */
@@ -102,6 +127,7 @@ async function idsOf(
   runs: readonly PartitionRun[],
 ): Promise<ReadonlySet<string>> {
   const ids = new Set(runs.flatMap(({ run }) => run.flatMap((one) => (isRetraction(one) ? [sqlText(one.id!)] : []))));
+  if (ids.size === 0) return new Set();
   const rows = await engine.rows(`SELECT DISTINCT _partition::INT || '/' || _id AS place
     FROM ${eventRelation(files, [PARTITION])} WHERE _event_time IS NOT NULL AND _id IN (${[...ids].join(", ")})`);
   return new Set(rows.map(({ place }) => String(place)));
@@ -113,23 +139,14 @@ function placeOf(partition: number, id: string): string {
 
 async function refoldViews(
   engine: QueryEngine,
-  archived: readonly TableFile[],
+  files: EventFiles,
   { route: { source, views }, partition, run }: PartitionRun,
-  found: ReadonlySet<string>,
+  { found, gone }: { readonly found: ReadonlySet<string>; readonly gone: readonly number[] },
 ): Promise<RefoldedViews> {
-  const files: EventFiles = {
-    epoch: KAFKA_EPOCH,
-    history: [],
-    live: [],
-    liveEnd: 0,
-    historyEnd: HISTORY_BASE,
-    lastKnownTime: Number.NEGATIVE_INFINITY,
-    keyedBy: () => ({ files: archived, endOf: () => 0 }),
-  };
   const mayHave = (id: string): boolean => found.has(placeOf(partition, id));
   const refolded = new Map<string, RefoldedRun<ViewState>>();
-  for (const view of views)
-    refolded.set(view.foldName, await refoldRun({ source, view, engine, files, run, partition, mayHave }));
+  const asked = { source, engine, files, run, partition, mayHave, withoutOffsets: gone };
+  for (const view of views) refolded.set(view.foldName, await refoldRun({ ...asked, view }));
   return refolded;
 }
 
@@ -153,7 +170,7 @@ export function withoutTables({ name }: { readonly name: string }): OnefoldError
   );
 }
 
-/** Records of a partition as they are taken: a run of corrections, and what follows up to the next one. */
+/** Records of a partition as they are taken: a run of corrections or a mark, and what follows up to the next one. */
 export interface CutRecords {
   readonly run: readonly KafkaRecord[];
   readonly rest: readonly KafkaRecord[];
@@ -166,8 +183,8 @@ export function cutRecords({ records, nextOffset }: FetchedPartition, mayCorrect
   if (records.length > 0 && isRetractionRecord(records[0]!)) {
     runEnd = records.findIndex((record) => !record.headers().has(CORRECTS_HEADER));
     if (runEnd === -1) runEnd = records.length;
-  }
-  const next = records.findIndex((record, i) => i >= runEnd && isRetractionRecord(record));
+  } else if (records.length > 0 && isMark(records[0]!)) runEnd = 1;
+  const next = records.findIndex((record, i) => i >= runEnd && (isRetractionRecord(record) || isMark(record)));
   if (runEnd === 0 && next === -1) return { run: [], rest: records, nextOffset };
   return {
     run: records.slice(0, runEnd),

@@ -25,6 +25,7 @@ import type {
 } from "./records.ts";
 import { letterRecord, type RefusedRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
+import type { ForgottenPlaces } from "./forgotten-notes.ts";
 import type { GroupSeat } from "./group-seat.ts";
 import { partitionName } from "./position.ts";
 import { IDS_HEADER } from "./record-stamp.ts";
@@ -46,6 +47,8 @@ export interface RouteLoopOptions {
   readonly verdicts: Pick<Verdicts, "of">;
   /** Why the events of a source cannot be corrected; none can without it. */
   readonly refusal?: ((plan: SourceRoutes) => Promise<OnefoldError | null>) | undefined;
+  /** Records of a source's topic that are left out, as they are when partitions are taken up; none without it. */
+  readonly forgotten?: ((source: string) => Promise<ForgottenPlaces>) | undefined;
   /** Is told up to when everything is routed; nobody is without it. */
   readonly store?: OnlineStore;
   /** Waited for verdicts in one turn. */
@@ -101,6 +104,8 @@ export class RouteLoop {
   readonly #lags = new Map<string, number>();
   /** Rounds of records whose ids are claimed, and may be judged. */
   #claimed: (readonly RoutedPartition[])[] = [];
+  /** By source. */
+  readonly #forgotten = new Map<string, ForgottenPlaces>();
   /** Those that come next. */
   #fetched: (readonly RoutedPartition[])[] = [];
   #owned: readonly TopicPartition[] = [];
@@ -223,12 +228,17 @@ export class RouteLoop {
     const { at } = this.#positions.get(name)!;
     const end = place === "live" ? nextOffset : Math.min(nextOffset, at.live);
     this.#lags.set(`${place} ${name}`, Math.max(0, (place === "live" ? endOffset : at.live) - end));
-    const { clock } = this.#options;
+    const { clock, topics } = this.#options;
+    const origin = `${topics.get(topic)!.id}/${partition}`;
+    const routers = this.#routers.get(topic)!.map((router) => {
+      return { router, forgotten: this.#forgotten.get(router.routes.source.name)?.get(origin) };
+    });
     const items = records
       .filter(({ offset }) => offset < end)
       .flatMap((record) =>
-        this.#routers.get(topic)!.map((router): RoutedItem => {
-          return { router, record, routed: router.route(record, partition, clock.now()) };
+        routers.flatMap(({ router, forgotten }): RoutedItem[] => {
+          if (forgotten?.has(record.offset) === true) return [];
+          return [{ router, record, routed: router.route(record, partition, clock.now()) }];
         }),
       );
     return { topic, partition, at, end, items };
@@ -346,6 +356,10 @@ export class RouteLoop {
     this.#fetched = this.#fetched.map((round) => round.filter(isOurs));
     const fresh = [...owned].filter(([name]) => !this.#positions.has(name));
     if (fresh.length === 0) return;
+    for (const { source } of this.#options.plans) {
+      const forgotten = await this.#options.forgotten?.(source.name);
+      if (forgotten !== undefined) this.#forgotten.set(source.name, forgotten);
+    }
     const committed = await seat.committed(fresh.map(([, partition]) => partition));
     const starts = new Map<string, number[]>();
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {

@@ -20,6 +20,7 @@ import type { KafkaRecord, NewRecord } from "./records.ts";
 import { type RefusedRecord, refusalOf } from "./dead-letter-topic.ts";
 import { partitionOfKey } from "./key-partition.ts";
 import { retractionOrigin } from "./origin.ts";
+import { RecordKeys } from "./record-keys.ts";
 import { CORRECTS_HEADER, stampHeaders } from "./record-stamp.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 
@@ -57,6 +58,7 @@ export function compileRouter(
     return { topic: route.topic, partitionCount: partitionCounts.get(route.topic)!, keyOf };
   });
   const { deadLetterTopic, topic, claims } = routes;
+  const keys = new RecordKeys();
   const letterOf = (record: KafkaRecord, partition: number, error: unknown): RefusedRecord => {
     const { offset, key, value } = record;
     const corrects = record.headers().get(CORRECTS_HEADER);
@@ -69,7 +71,7 @@ export function compileRouter(
     const headers = new Map([...stamp, [CORRECTS_HEADER, corrects]]);
     return targets.flatMap(({ topic: target, partitionCount }) =>
       Array.from({ length: partitionCount }, (_, to): NewRecord => {
-        return { topic: target, partition: to, key: null, value: null, headers };
+        return { topic: target, partition: to, key: keys.next(), value: null, headers };
       }),
     );
   };
@@ -100,7 +102,7 @@ export function compileRouter(
           return {
             topic: target,
             partition: partitionOfKey(entityKey, partitionCount),
-            key: entityKey,
+            key: keys.next(),
             value,
             headers,
           };
@@ -110,7 +112,8 @@ export function compileRouter(
         if (id === null || claims === null) return { records, claim: null, isCorrection };
         const place = { topicId, partition, offset };
         const count = partitionCounts.get(claims.topic)!;
-        return { records, claim: claimOf(claims.topic, count, { id, eventTime, headers }, place), isCorrection };
+        const event = { key: keys.next(), id, eventTime, headers };
+        return { records, claim: claimOf(claims.topic, count, event, place), isCorrection };
       } catch (error) {
         return letterOf(record, partition, error);
       }

@@ -32,19 +32,29 @@ import {
 /** What is not replicated yet is asked about again after this. */
 const AGAIN_MS = 200;
 /** Where positions are marked among the states, they are stored so often at most, and all marks written anew. */
-const MARKING = { putEveryMs: 500, allEveryMs: 30_000 };
+const MARKING: Marking = { putEveryMs: 500, allEveryMs: 30_000 };
+/** So long what is stored is taken for what it was. In less nobody can forget an entity: Kafka takes longer to compact a topic. */
+const TRUST_MS = 1000;
+
+export interface Marking {
+  readonly putEveryMs: number;
+  readonly allEveryMs: number;
+  readonly trustMs?: number;
+}
 
 export interface StoredPositionsOptions {
   readonly store: OnlineStore;
   /** Of partitions of claims. */
   readonly tellsJudged: boolean;
   letGo(fold: FoldedPartition): void;
-  readonly marking?: typeof MARKING | undefined;
+  readonly marking?: Marking | undefined;
 }
 
 export class StoredPositions {
   readonly #options: StoredPositionsOptions;
-  readonly #marking: typeof MARKING;
+  readonly #marking: Marking;
+  /** When stored positions were last seen to be no further than the own ones. */
+  #seenMs = Number.NEGATIVE_INFINITY;
   readonly #groups: MarkedGroups;
   /** Whose states are written. */
   #unwritten = new Set<FoldedPartition>();
@@ -124,6 +134,7 @@ export class StoredPositions {
   /** Nothing is in memory any more. */
   drop(): void {
     this.#hasBegun = false;
+    this.#seenMs = Number.NEGATIVE_INFINITY;
     this.#unwritten.clear();
   }
 
@@ -143,6 +154,30 @@ export class StoredPositions {
       "STORE_UNAVAILABLE",
       "the connection to the online store was lost: positions are read again",
     );
+  }
+
+  /**
+   * Before states are written. One who was away while another went on may lack what nobody can read any more: a mark of forgotten
+   * events, behind which the records were compacted. Its states would be newer, and have them still. Throws `STORE_UNAVAILABLE`.
+   */
+  async refusePassed(folds: readonly FoldedPartition[]): Promise<void> {
+    const beganMs = performance.now();
+    if (beganMs - this.#seenMs < (this.#marking.trustMs ?? TRUST_MS)) return;
+    const names = folds.flatMap(({ options: { route, partition } }) =>
+      [false, true].map((isLate) => positionMetaName(route.topic, partition, isLate)),
+    );
+    const { metas } = await this.#options.store.read([], names);
+    for (const [i, { isLate, storedOffset, position }] of folds.entries()) {
+      const [main = null, late = null] = metas.slice(2 * i, 2 * i + 2).map((bytes) => bytes && decodePosition(bytes));
+      // One with the others by now, in another's hands.
+      const isJoined = isLate && main !== null && Object.keys(position.views).every((view) => view in main.views);
+      if (!isJoined && ((isLate ? late : main)?.offset ?? 0) <= storedOffset) continue;
+      throw new OnefoldError(
+        "STORE_UNAVAILABLE",
+        `another worker has gone on with ${names[2 * i]}: positions are read again`,
+      );
+    }
+    this.#seenMs = beganMs;
   }
 
   /** Of folds whose states are written up to where they stand, and of those that had to wait before. */
@@ -188,8 +223,10 @@ export class StoredPositions {
   async #prepare(folds: readonly FoldedPartition[], which: "all" | "older"): Promise<readonly NamedPosition[]> {
     const { store } = this.#options;
     const names = folds.map(({ options, isLate }) => positionMetaName(options.route.topic, options.partition, isLate));
+    const beganMs = performance.now();
     const { metas } = await store.read([], names);
     const positions: NamedPosition[] = [];
+    this.#seenMs = beganMs;
     for (const [i, fold] of folds.entries()) {
       const { position } = fold;
       const bytes = metas[i] ?? null;

@@ -24,6 +24,7 @@ import { FoldLoop, type FoldLoopOptions, type FoldProgress } from "./fold-loop.t
 import { GroupSeat } from "./group-seat.ts";
 import { TABLE_TROUBLE } from "./held-corrections.ts";
 import { Refolding } from "./refolding.ts";
+import type { ForgottenNotes } from "./forgotten-notes.ts";
 import { RouteLoop, type RouteProgress } from "./route-loop.ts";
 import { planRoutes, type SourceRoutes } from "./routes.ts";
 import type { KafkaSettings } from "./settings.ts";
@@ -67,6 +68,8 @@ export interface WorkerOptions {
   readonly openArchive?: (source: StreamDefinition, topic: string) => Promise<RouteArchive>;
   /** Reads these tables where events are corrected; none can be without it. */
   readonly openEngine?: () => Promise<QueryEngine>;
+  /** What is written down of forgotten entities, beside the tables. */
+  readonly forgotten?: (source: string) => Pick<ForgottenNotes, "origins" | "rows">;
   /** Between two passes of the archive. */
   readonly archiveIntervalMs?: number | undefined;
   /** How often to look whether sources' topics have more partitions. */
@@ -151,7 +154,8 @@ export class Worker {
     const folded = (): readonly FetchFrom[] => this.#folding.positions;
     const archiving = archives && new ArchiveLoop({ connection, store, plans, topics, archives, folded });
     this.#archiving = archiving;
-    const refolding = archiving && openEngine ? new Refolding({ archiving, openEngine }) : null;
+    const refolding =
+      archiving && openEngine ? new Refolding({ archiving, openEngine, forgotten: options.forgotten }) : null;
     this.#folding = new FoldLoop({
       ...parts,
       onTrouble,
@@ -187,7 +191,18 @@ export class Worker {
       this.#routeSeat = seat;
       const verdicts = new Verdicts(store);
       const refusal = refolding === null ? undefined : refolding.refusal.bind(refolding);
-      const loop = new RouteLoop({ connection, clock, plans: routed, topics, seat, verdicts, store, refusal });
+      const forgotten = options.forgotten && ((source: string) => options.forgotten!(source).origins());
+      const loop = new RouteLoop({
+        connection,
+        clock,
+        plans: routed,
+        topics,
+        seat,
+        verdicts,
+        store,
+        refusal,
+        forgotten,
+      });
       own = (partitions) => loop.own(partitions);
       this.#routing = loop;
       this.#loops.push(this.#run(loop), this.#run(this.#lookout(seat, routed, topics)));

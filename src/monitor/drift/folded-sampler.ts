@@ -21,6 +21,8 @@ interface FoldedView {
 /** Is shown the values of a view's features, in their order, as of then. */
 export interface ValueSight {
   see(view: ViewDefinition, values: ArrayLike<Value>, knownTime: number): void;
+  /** Forgets what was seen and not taken yet. */
+  forget?(): void;
 }
 
 interface Collecting {
@@ -68,6 +70,11 @@ export class FoldedSampler {
 
   pass(): void {
     this.left = randomGap(this.#rate, this.#random);
+  }
+
+  forget(): void {
+    this.take();
+    this.#also?.forget?.();
   }
 
   /** What was seen since this was last asked; of one view and hour there may be several windows. */

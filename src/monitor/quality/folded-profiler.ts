@@ -32,6 +32,10 @@ export class FoldedProfiler {
     waiting.rows.push(waiting.columns.map(({ place }) => copied(values[place]!)));
   }
 
+  forget(): void {
+    this.#views.clear();
+  }
+
   /** What was seen since this was last asked. */
   take(): { readonly view: ViewDefinition; readonly days: DaySketches }[] {
     const taken = Array.from(this.#views, ([view, waiting]) => {

@@ -139,7 +139,7 @@ export class RedisOnlineStore implements OnlineStore {
     const readStates = Array.from<StoredState | null>({ length: states.length }).fill(null);
     for (const [batch, values] of replies.entries()) {
       for (const [at, value] of values.entries()) {
-        if (value !== null) readStates[batches[batch]![at]!] = unpacked(value);
+        if (value !== null && value.length > VERSION_BYTES) readStates[batches[batch]![at]!] = unpacked(value);
       }
     }
     return { states: readStates, metas: readMetas };
@@ -377,7 +377,7 @@ function refusedIn(reply: readonly (number | Buffer)[], indexes: readonly number
 
 /** The version as it is, for the server to compare; the state in fewer bytes. */
 function packed({ epoch, offset, bytes }: StoredState): Buffer {
-  return toStored({ epoch, offset, bytes: packBytes(bytes, offset) });
+  return toStored({ epoch, offset, bytes: bytes.length === 0 ? bytes : packBytes(bytes, offset) });
 }
 
 function unpacked(value: Buffer): StoredState {

@@ -26,6 +26,8 @@ import { forgetInSource, type ForgetInSource, type ForgottenOfSource } from "./f
 export interface ForgetOptions {
   /** Also where views of others are folded from its events: their values change. Default false: that is refused. */
   readonly shared?: boolean;
+  /** Leaves out sources on Kafka, in which `forgetOnKafka` forgets. Default false: they are refused. */
+  readonly exceptKafka?: boolean;
 }
 
 export interface ForgetReport extends ForgottenOfSource {
@@ -48,7 +50,11 @@ export interface SourceOfEntity {
 const JOURNAL = "forget.json";
 
 /** Canonical key of parts as they are written. Throws `ENTITY_UNKNOWN`, `KEY_MISSING`, `TYPE_MISMATCH`. */
-export function keyToForget({ registry }: RuntimeContext, entity: string, parts: readonly unknown[]): EntityKey {
+export function keyToForget(
+  { registry }: Pick<RuntimeContext, "registry">,
+  entity: string,
+  parts: readonly unknown[],
+): EntityKey {
   const { keys } = registry.entity(entity).definition;
   if (parts.length !== keys.length) {
     throw new OnefoldError(
@@ -79,6 +85,7 @@ export function sourcesOfEntity(
   { registry, catalog, publishes }: RuntimeContext,
   entity: string,
   isShared: boolean,
+  exceptKafka = false,
 ): SourceOfEntity[] {
   registry.entity(entity);
   const views = registry.views().map(({ definition }) => definition);
@@ -86,12 +93,15 @@ export function sourcesOfEntity(
   const found: SourceOfEntity[] = [];
   for (const name of names) {
     const source = registry.source(name).definition;
-    if (source.kind === "stream" && source.kafka !== undefined) throw fromKafka(entity, name);
+    if (source.kind === "stream" && source.kafka !== undefined) {
+      if (exceptKafka) continue;
+      throw fromKafka(entity, name);
+    }
     const on = views.filter((view) => view.source === name);
     const keys = new Set(on.map(({ key }) => JSON.stringify(key)));
     const others = on.filter((view) => view.entity !== entity);
     const sharesWith = others.length > 0 ? others : keys.size > 1 ? on : [];
-    if (sharesWith.length > 0 && !isShared) throw shared(entity, name, sharesWith);
+    if (sharesWith.length > 0 && !isShared) throw sharedEvents(entity, name, sharesWith);
     if (sharesWith.length > 0 && publishes) throw published(entity, name);
     const all = on.map((view) => catalog.view(view.name, view.version));
     const own = all.filter(({ definition }) => definition.entity === entity);
@@ -101,17 +111,13 @@ export function sourcesOfEntity(
 }
 
 function fromKafka(entity: string, source: string): OnefoldError {
-  return new OnefoldError(
-    "REQUEST_INVALID",
-    `events of entity ${entity} come from Kafka, where none can be forgotten`,
-    {
-      where: source,
-      hint: "fold a topic without its records anew, and delete the old one: docs/kafka.md, Fold anew",
-    },
-  );
+  return new OnefoldError("REQUEST_INVALID", `events of entity ${entity} come from Kafka, and workers keep them`, {
+    where: source,
+    hint: "give --kafka, --online and --archive of the workers, which are to run meanwhile: docs/kafka.md, Forgetting",
+  });
 }
 
-function shared(
+export function sharedEvents(
   entity: string,
   source: string,
   views: readonly { readonly name: string; readonly version: unknown }[],
@@ -135,6 +141,7 @@ interface Journal {
   readonly key: EntityKey;
   /** Others are folded anew without its events. */
   readonly shared?: boolean;
+  readonly exceptKafka?: boolean;
   /** Those others, by source, as far as they were looked for. */
   readonly sharing?: Readonly<Record<string, readonly SharingEntities[]>>;
 }
@@ -147,11 +154,12 @@ export async function forgetOwned(
   },
   asked: ForgetAsked,
 ): Promise<ForgetReport> {
-  const { entity, parts, isShared, settle, forgetMonitored } = asked;
+  const { entity, parts, isShared, exceptKafka, settle, forgetMonitored } = asked;
   const key = keyToForget(context, entity, parts);
   await settle();
   const inSource = (source: string, one: ForgetOfSource): Promise<ForgottenOfSource> => sources.get(source).forget(one);
-  return forgetEntity(context, { entity, key, ...(isShared ? { shared: true } : {}) }, inSource, forgetMonitored);
+  const begun = { entity, key, ...(isShared ? { shared: true } : {}), ...(exceptKafka ? { exceptKafka } : {}) };
+  return forgetEntity(context, begun, inSource, forgetMonitored);
 }
 
 export type ForgetOfSource = Pick<ForgetInSource, "views" | "shared" | "key">;
@@ -161,6 +169,7 @@ export interface ForgetAsked {
   readonly parts: readonly unknown[];
   /** Also where others are folded from its events, whose values change. */
   readonly isShared: boolean;
+  readonly exceptKafka: boolean;
   settle(): Promise<void>;
   /** Takes out of what monitoring keeps whatever may name the entity or have its values. */
   forgetMonitored(): Promise<void>;
@@ -174,7 +183,7 @@ export async function forgetEntity(
   forgetMonitored: () => Promise<void>,
 ): Promise<ForgetReport> {
   const { entity, key } = begun;
-  const sources = sourcesOfEntity(context, entity, begun.shared === true);
+  const sources = sourcesOfEntity(context, entity, begun.shared === true, begun.exceptKafka === true);
   const sharing: Record<string, readonly SharingEntities[]> = { ...begun.sharing };
   const journal: Journal = { ...begun, sharing };
   const keep = (): Promise<void> => replaceDurably(context.dataDir, JOURNAL, Buffer.from(JSON.stringify(journal)));
@@ -204,17 +213,22 @@ export async function resumeForgetting(context: RuntimeContext, online: LocalOnl
   const journal = await readJournal(join(context.dataDir, JOURNAL));
   if (journal === null) return;
   const { entity } = journal;
-  const forgetMonitored = async (): Promise<void> => {
-    const { dataDir } = context;
-    await forgetAlertDetails(dataDir, context.clock.now());
-    // File by file: servers that read from an online store may write there meanwhile.
-    await new ShadowFolder(dataDir).remove(() => true);
-    const kept = { windows: new WindowFolder(dataDir), folded: foldedWindows(dataDir) };
-    await forgetDrift(kept, context.registry, entity);
-  };
+  const forgetMonitored = (): Promise<void> => forgetMonitoredIn(context, entity);
   const inSource = (source: string, one: ForgetOfSource): Promise<ForgottenOfSource> =>
     forgetInSource({ context, online, source: context.registry.source(source).definition, ...one });
   await forgetEntity(context, journal, inSource, forgetMonitored);
+}
+
+/** In a folder that nobody has open as its owner. */
+export async function forgetMonitoredIn(
+  { dataDir, clock, registry }: Pick<RuntimeContext, "dataDir" | "clock" | "registry">,
+  entity: string,
+): Promise<void> {
+  await forgetAlertDetails(dataDir, clock.now());
+  // File by file: servers that read from an online store may write there meanwhile.
+  await new ShadowFolder(dataDir).remove(() => true);
+  const kept = { windows: new WindowFolder(dataDir), folded: foldedWindows(dataDir) };
+  await forgetDrift(kept, registry, entity);
 }
 
 /** Null where nothing is being forgotten. What cannot be read is no such word: it is forgotten by halves then. */
@@ -249,7 +263,10 @@ function unreadable(path: string, cause: unknown): OnefoldError {
  * Its vectors, and those of others that had its events in them: nobody can compute them again. A writer that has a segment
  * open sees that its file is gone, and begins another.
  */
-async function forgetServed(folder: string, { entity, key, sharing = {} }: Journal): Promise<number> {
+export async function forgetServed(
+  folder: string,
+  { entity, key, sharing = {} }: Pick<Journal, "entity" | "key" | "sharing">,
+): Promise<number> {
   const gone = new Map([[entity, new Set([key])]]);
   for (const other of Object.values(sharing).flat()) {
     gone.set(other.entity, new Set([...(gone.get(other.entity) ?? []), ...other.keys]));

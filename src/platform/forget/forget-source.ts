@@ -231,7 +231,7 @@ async function forgetFeatureRows(
 }
 
 /** The files, and then the entries of the table's log, whose statistics may name the key. */
-async function deleteReplaced(table: OfflineTable, isUnneeded: (file: TableFile) => boolean): Promise<void> {
+export async function deleteReplaced(table: OfflineTable, isUnneeded: (file: TableFile) => boolean): Promise<void> {
   const now = { keptMillis: -1, logKeptMillis: -1, isUnneeded };
   await table.cleanUp(now);
   await table.cleanUp(now);
@@ -272,7 +272,7 @@ function letterOf(line: string): Record<string, unknown> | null {
 }
 
 /** What can be read of a refused row: columns that are not of their type are null. */
-function storedRow(source: SourceDefinition, payload: unknown): Value[] {
+export function storedRow(source: SourceDefinition, payload: unknown): Value[] {
   const given = typeof payload === "object" && payload !== null ? (payload as Record<string, unknown>) : {};
   const stored = source.columns.map(({ name, type }): Value => {
     try {

@@ -8,6 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
+import { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
 import { type KafkaSettings, kafkaSettings } from "../../ingest/kafka/settings.ts";
 import type * as ConnectionModule from "../../ingest/kafka/connection.ts";
 import type * as TopicModule from "../../ingest/kafka/topic-setup.ts";
@@ -94,6 +95,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
             openArchive: tables.openArchive,
             openEngine: () => openDuckDb({ threads: 1 }),
             archiveIntervalMs: options.archiveIntervalMs,
+            forgotten: (source: string) => new ForgottenNotes(archiveFolder!, kafkaSettings(kafka).prefix, source),
           }),
     };
     const started = await Worker.start(workerOptions);

@@ -6,7 +6,8 @@ import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { compileDoor } from "../../../src/ingest/door.ts";
 import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
-import type { Route } from "../../../src/ingest/kafka/routes.ts";
+import type { ViewState } from "../../../src/fold/view-fold.ts";
+import type { Route, RoutedView } from "../../../src/ingest/kafka/routes.ts";
 import type { Row } from "../../../src/schema/value.ts";
 
 /** A record that was taken; `row` is null for a retraction. */
@@ -63,10 +64,25 @@ export function correctedStates(
   route: Route,
   partitions: readonly (readonly KafkaRecord[])[],
 ): Map<string, Record<string, string>> {
+  return new Map(
+    Array.from(correctedFolds(source, route, partitions), ([{ name, fold }, states]) => {
+      const hex = Array.from(states, ([key, state]) => [key, Buffer.from(fold.encode(state)).toString("hex")]);
+      return [name, Object.fromEntries(hex) as Record<string, string>];
+    }),
+  );
+}
+
+/** The same as states. */
+export function correctedFolds(
+  source: StreamDefinition,
+  route: Route,
+  partitions: readonly (readonly KafkaRecord[])[],
+): Map<RoutedView, Map<string, ViewState>> {
   const all = partitions.map((records) => entriesOf(source, route, records));
   return new Map(
-    route.views.map(({ name, fold }) => {
-      const states: Record<string, string> = {};
+    route.views.map((view) => {
+      const { fold } = view;
+      const states = new Map<string, ViewState>();
       for (const entries of all) {
         const isTakenBack = ({ id, offset }: Entry, before: number): boolean =>
           entries.some((one) => one.row === null && one.id === id && one.offset > offset && one.offset < before);
@@ -79,10 +95,10 @@ export function correctedStates(
             if (one.row === null ? own.some(hits) : own.includes(one) && !isTakenBack(one, Number.POSITIVE_INFINITY))
               fold.fold(state, { ...one, row: one.row ?? [] });
           }
-          if (state.lastOffset >= 0) states[key] = Buffer.from(fold.encode(state)).toString("hex");
+          if (state.lastOffset >= 0) states.set(key, state);
         }
       }
-      return [name, states];
+      return [view, states];
     }),
   );
 }

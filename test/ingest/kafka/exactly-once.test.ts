@@ -114,12 +114,12 @@ function judged(topics: SimulatedTopics): Map<string, "has-id" | "duplicate" | "
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const ids = new Map<string, number>();
     let known = Number.NEGATIVE_INFINITY;
-    for (const { key, value, headers } of topics.of(plan!.claims!.topic, partition)) {
+    for (const { value, headers } of topics.of(plan!.claims!.topic, partition)) {
       const origin = headers().get("onefold-origin")!.toString();
       if (verdicts.has(origin)) continue;
       const stamp = Number(headers().get("onefold-known-time")!.toString());
-      const id = key!.toString();
-      if (Number(value!.toString()) > stamp + source.maxFutureMicros) {
+      const [time, id] = value!.toString().split(" ") as [string, string];
+      if (Number(time) > stamp + source.maxFutureMicros) {
         verdicts.set(origin, "ahead");
         continue;
       }

@@ -5,14 +5,17 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../../src/base/clock.ts";
+import type { Micros } from "../../../src/base/micros.ts";
 import type { Definition, StreamDefinition } from "../../../src/define/definition.ts";
 import { compileViewFold } from "../../../src/fold/compile.ts";
 import type { ViewFold } from "../../../src/fold/view-fold.ts";
+import { compileDoor } from "../../../src/ingest/door.ts";
 import { KafkaConnection } from "../../../src/ingest/kafka/connection.ts";
 import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
 import { parseOrigin } from "../../../src/ingest/kafka/origin.ts";
 import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
+import { compileKey, readEvent } from "../../../src/ingest/kafka/router.ts";
 import { planRoutes, type Route } from "../../../src/ingest/kafka/routes.ts";
 import { type KafkaSettings, kafkaSettings } from "../../../src/ingest/kafka/settings.ts";
 import { Worker, type WorkerOptions } from "../../../src/ingest/kafka/worker.ts";
@@ -193,9 +196,13 @@ export class KafkaWorld {
   /** What the states of each view must be, as hex by key, by an undisturbed fold of the topic as it stands. */
   async expectedStates(route: Route): Promise<Map<string, Record<string, string>>> {
     const partitions = await this.read(route.topic);
+    const door = compileDoor(route.source, route.views);
+    const keyOf = compileKey(route);
     for (const [partition, records] of partitions.entries()) {
-      for (const { key } of records) {
-        if (key !== null && partitionOfKey(key, partitions.length) !== partition)
+      for (const { value } of records) {
+        if (value === null) continue;
+        const key = keyOf(readEvent(door, value, Number.POSITIVE_INFINITY as Micros));
+        if (partitionOfKey(Buffer.from(key), partitions.length) !== partition)
           throw new Error(`${key} in ${partition}`);
       }
     }

@@ -9,6 +9,7 @@ import { CORRECTS_HEADER, KNOWN_TIME_HEADER, ORIGIN_HEADER } from "../../../src/
 import { compileRouter } from "../../../src/ingest/kafka/router.ts";
 import { planRoutes } from "../../../src/ingest/kafka/routes.ts";
 import { payments, START, user, userView } from "../payments.ts";
+import { isRecordKey } from "../../../src/ingest/kafka/record-keys.ts";
 import { sentPayment } from "./kafka-world.ts";
 
 const NOW = (START + 60_000_000) as Micros;
@@ -75,7 +76,7 @@ describe("a record that corrects another", () => {
   const retractions = [0, 1, 2].map((partition) => ({
     topic: "onefold.payments.by.user",
     partition,
-    key: null,
+    key: expect.any(Buffer),
     value: null,
     headers: new Map([
       [KNOWN_TIME_HEADER, String(NOW)],
@@ -90,8 +91,13 @@ describe("a record that corrects another", () => {
     const replaced = routed(event, "p1");
     if ("code" in replaced) throw new Error(replaced.message);
     expect(replaced.records.slice(0, 3)).toEqual(retractions);
-    const key = Buffer.from("other");
-    expect(replaced.records.slice(3)).toMatchObject([{ key, partition: partitionOfKey(key, 3) }]);
+    const partition = partitionOfKey(Buffer.from("other"), 3);
+    expect(replaced.records.slice(3)).toMatchObject([{ partition, value: Buffer.from(JSON.stringify(event)) }]);
+    // By its own key each can be taken out of its topic, and no key says whose it is.
+    const keys = [...replaced.records, replaced.claim!.record].map(({ key }) => key);
+    expect(keys.every(isRecordKey)).toBe(true);
+    expect(new Set(keys.map(String)).size).toBe(5);
+    expect(isRecordKey(Buffer.from("other"))).toBe(false);
     expect(replaced.records[3]!.headers.get(ORIGIN_HEADER)).toBe("id/0/7");
     // Whoever judges the id sees that it is the event's own.
     expect(replaced.claim!.record.headers.get(CORRECTS_HEADER)).toBe("p1");

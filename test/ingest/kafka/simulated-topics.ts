@@ -7,6 +7,10 @@ import type { FetchedPartition, FetchFrom, KafkaRecord, NewRecord } from "../../
 export class SimulatedTopics {
   readonly #partitions = new Map<string, KafkaRecord[]>();
   readonly #counts: ReadonlyMap<string, number>;
+  /** Compacted from now on. */
+  readonly #compacted = new Set<string>();
+  /** By `topic/partition`: offsets of records that compacting has taken out. */
+  readonly #gone = new Map<string, Set<number>>();
   /** Of one partition, at most, in one answer. */
   batchMax = 50;
   /** When records are sent. */
@@ -25,6 +29,34 @@ export class SimulatedTopics {
     return records;
   }
 
+  /** What `of` has, less what compacting has taken out. */
+  present(topic: string, partition: number): KafkaRecord[] {
+    const gone = this.#gone.get(`${topic}/${partition}`);
+    return this.of(topic, partition).filter(({ offset }) => gone?.has(offset) !== true);
+  }
+
+  async ownTopicSettings(topic: string): Promise<Map<string, string>> {
+    return new Map(this.#compacted.has(topic) ? [["cleanup.policy", "compact,delete"]] : []);
+  }
+
+  async alterTopic(topic: string, settings: ReadonlyMap<string, string | null>): Promise<void> {
+    if (settings.get("cleanup.policy")?.includes("compact") === true) this.#compacted.add(topic);
+    else this.#compacted.delete(topic);
+  }
+
+  /** As a broker's cleaner does: all but the newest record of each key go, if they do not stand at the end. */
+  compact(): void {
+    for (const topic of this.#compacted) {
+      for (let partition = 0; partition < this.#counts.get(topic)!; partition++) {
+        const records = this.present(topic, partition).slice(0, -1);
+        const newest = new Map(records.map(({ key, offset }) => [key!.toString("latin1"), offset]));
+        const gone = this.#gone.get(`${topic}/${partition}`) ?? new Set();
+        this.#gone.set(`${topic}/${partition}`, gone);
+        for (const { key, offset } of records) if (newest.get(key!.toString("latin1")) !== offset) gone.add(offset);
+      }
+    }
+  }
+
   async send(records: readonly NewRecord[]): Promise<void> {
     for (const { topic, partition, key, value, headers } of records) {
       if (this.sendFailsAfter !== null && this.sendFailsAfter-- === 0) throw new Error("crash");
@@ -37,13 +69,15 @@ export class SimulatedTopics {
   async fetch(from: readonly FetchFrom[]): Promise<FetchedPartition[]> {
     return from.map(({ topic, partition, offset }) => {
       const all = this.of(topic, partition);
-      const records = all.slice(offset, offset + this.batchMax);
+      const gone = this.#gone.get(`${topic}/${partition}`);
+      const there = gone === undefined ? all.slice(offset, offset + this.batchMax) : all.slice(offset);
+      const records = there.filter((record) => gone?.has(record.offset) !== true).slice(0, this.batchMax);
       return {
         topic,
         partition,
         fromOffset: offset,
         records,
-        nextOffset: offset + records.length,
+        nextOffset: records.length === 0 ? offset : records.at(-1)!.offset + 1,
         endOffset: all.length,
       };
     });

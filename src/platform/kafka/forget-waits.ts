@@ -1,0 +1,113 @@
+/**
+ * What a forgetting waits for workers to do, seen in what they store: that all of a source's topic up to a place is routed, that
+ * marks are folded, that no view is on its way through the past.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { OnefoldError } from "../../base/errors.ts";
+import { formatViewName } from "../../define/definition.ts";
+import { decodePosition, partitionName, positionMetaName } from "../../ingest/kafka/position.ts";
+import type { FetchFrom, TopicFacts } from "../../ingest/kafka/records.ts";
+import { RoutePosition } from "../../ingest/kafka/route-position.ts";
+import { decodePlace } from "../../ingest/kafka/view-places.ts";
+import { viewMetaName } from "../../ingest/stored-view.ts";
+import type { OnlineStore } from "../../online-store/online-store.ts";
+import type { ForgetConnection } from "./forget-house.ts";
+import { type ForgottenSource, isSameKey } from "./forgotten-source.ts";
+
+export interface Waiting {
+  /** So long nothing may change. */
+  readonly stalledMs: number;
+  readonly lookMs: number;
+  /** Told how much is left. */
+  onLeft(left: number): void;
+}
+
+/** Until `look` finds nothing left. Throws `FORGET_UNFINISHED` once that has not changed for so long. */
+async function until(
+  { stalledMs, lookMs, onLeft }: Waiting,
+  for_: string,
+  hint: string,
+  look: () => Promise<readonly string[]>,
+): Promise<void> {
+  let before = "";
+  for (let movedMs = performance.now(); ;) {
+    const left = await look();
+    onLeft(left.length);
+    if (left.length === 0) return;
+    const now = left.join(", ");
+    if (now !== before) movedMs = performance.now();
+    before = now;
+    if (performance.now() - movedMs > stalledMs) {
+      throw new OnefoldError("FORGET_UNFINISHED", `${for_}, and nothing has come of it for ${stalledMs / 1000} s`, {
+        where: left.slice(0, 5).join(", "),
+        hint,
+      });
+    }
+    await sleep(lookMs);
+  }
+}
+
+const RUN_WORKERS =
+  "start workers with --archive and all registered views (or retire those that you do not want), or see what holds them up (GET /health); then give the same command again";
+
+/** All before `ends` of the source's topic stands in the topics that are folded. */
+export async function waitUntilRouted(
+  connection: ForgetConnection,
+  { source, folded }: ForgottenSource,
+  facts: ReadonlyMap<string, TopicFacts>,
+  ends: readonly number[],
+  waiting: Waiting,
+): Promise<void> {
+  const { topic } = source.kafka!;
+  const starts = await connection.offsets(topic, "start");
+  const wanted = ends.flatMap((end, partition) => (end > (starts[partition] ?? 0) ? [{ topic, partition }] : []));
+  if (wanted.length === 0) return;
+  const targets = [...folded.keys()].map((name) => facts.get(name)!.id);
+  await until(waiting, `events of ${topic} wait to be routed`, RUN_WORKERS, async () => {
+    const committed = await connection.committedBy(`${connection.settings.prefix}.route`, wanted);
+    return wanted.flatMap(({ partition }, i) => {
+      const at = new RoutePosition(committed[i] ?? null, targets, starts[partition] ?? 0);
+      const routed = at.behind ?? at.live;
+      return routed >= ends[partition]! ? [] : [`${partitionName(topic, partition)} at ${routed}`];
+    });
+  });
+}
+
+/** All before these places is folded, into every view that was ever folded there, and stored. */
+export async function waitUntilFolded(
+  store: OnlineStore,
+  { views, folded }: ForgottenSource,
+  places: readonly FetchFrom[],
+  waiting: Waiting,
+): Promise<void> {
+  const told = await store.read(
+    [],
+    views.map((view) => viewMetaName(formatViewName(view))),
+  );
+  const known = views.filter((_, i) => decodePlace(told.metas[i] ?? null)?.space.endsWith("#kafka") === true);
+  const viewsOf = (topic: string): readonly string[] =>
+    known.filter(({ key }) => isSameKey(key, folded.get(topic)!)).map((view) => formatViewName(view));
+  const names = places.flatMap(({ topic, partition }) =>
+    [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
+  );
+  await until(waiting, "marks of what is forgotten wait to be folded", RUN_WORKERS, async () => {
+    const { metas } = await store.read([], names);
+    return places.flatMap(({ topic, partition, offset }, i) => {
+      const [main = null, late = null] = metas.slice(2 * i, 2 * i + 2).map((bytes) => bytes && decodePosition(bytes));
+      const at = Math.min(main?.offset ?? 0, late?.offset ?? Number.POSITIVE_INFINITY);
+      if (at < offset) return [`${partitionName(topic, partition)} at ${at}`];
+      const absent = viewsOf(topic).filter((view) => (main?.views[view] ?? 0) < offset);
+      return absent.map((view) => `${partitionName(topic, partition)} for ${view}, which no worker folds`);
+    });
+  });
+}
+
+/** No view is folded from the beginning of its topic, where somebody may have read what nobody can read any more. */
+export async function waitUntilBuilt(store: OnlineStore, { views }: ForgottenSource, waiting: Waiting): Promise<void> {
+  const names = views.map((view) => viewMetaName(formatViewName(view)));
+  const hint = `views that come later must first have caught up: ${RUN_WORKERS}`;
+  await until(waiting, "views are being built", hint, async () => {
+    const { metas } = await store.read([], names);
+    return names.filter((_, i) => decodePlace(metas[i] ?? null)?.building === true);
+  });
+}

@@ -1,0 +1,120 @@
+/** A forgotten entity's rows in the offline tables of workers: found, told whose else they are, and taken out. */
+import { eventFiles } from "../../ingest/kafka/refolding.ts";
+import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
+import { eventRelation, withKeyedEvents } from "../../offline-store/event-reader.ts";
+import type { OfflineTable } from "../../offline-store/offline-store.ts";
+import { PARTITION } from "../../offline-store/partitioned-events.ts";
+import { fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
+import type { EntityKey } from "../../schema/entity-key.ts";
+import type { SharingEntities } from "../forget/forget-shared.ts";
+import { deleteReplaced } from "../forget/forget-source.ts";
+import type { ForgottenSource } from "./forgotten-source.ts";
+
+/** Offsets by partition. */
+export type Places = ReadonlyMap<number, ReadonlySet<number>>;
+
+export interface EntityRow {
+  readonly partition: number;
+  readonly offset: number;
+  readonly id: string | null;
+}
+
+/** Its events in a table, those that were taken back, too. */
+export async function rowsOfEntity(
+  engine: QueryEngine,
+  table: OfflineTable,
+  { source, own }: ForgottenSource,
+  key: EntityKey,
+): Promise<readonly EntityRow[]> {
+  const files = eventFiles((await table.snapshot()).files);
+  const found = new Map<string, EntityRow>();
+  for (const { columns, derived } of own) {
+    const asked = { files, source, keyColumns: columns, derivedKey: derived, withRetracted: true };
+    const rows = await withKeyedEvents(engine, asked, (relation) =>
+      engine.rows(`SELECT _partition::DOUBLE AS "partition", _offset::DOUBLE AS "offset", _id AS id
+        FROM ${relation} WHERE _key = ${sqlText(key)}`),
+    );
+    for (const row of rows) {
+      const [partition, offset] = [Number(row["partition"]), Number(row["offset"])];
+      const id = row["id"] ?? null;
+      found.set(`${partition}/${offset}`, { partition, offset, id: id === null ? null : String(id) });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Other entities of the views that the events are of, too. */
+export async function sharingRows(
+  engine: QueryEngine,
+  table: OfflineTable,
+  { source, all }: ForgottenSource,
+  places: Places,
+  forgotten: { readonly entity: string; readonly key: EntityKey },
+): Promise<readonly SharingEntities[]> {
+  const condition = atPlaces(places);
+  if (condition === null) return [];
+  const files = eventFiles((await table.snapshot()).files);
+  const sharing: SharingEntities[] = [];
+  for (const { entity, columns, derived } of all) {
+    const asked = { files, source, keyColumns: columns, derivedKey: derived, withRetracted: true };
+    const rows = await withKeyedEvents(engine, asked, (relation) =>
+      engine.rows(`SELECT DISTINCT _key AS key FROM ${relation} WHERE ${condition} ORDER BY 1`),
+    );
+    const keys = rows.map((row) => String(row["key"]));
+    const others = keys.filter((key) => entity !== forgotten.entity || key !== forgotten.key);
+    if (others.length > 0) sharing.push({ entity, keyColumns: columns, keys: others });
+  }
+  return sharing;
+}
+
+/** Of the ids, those that events at other places have. */
+export async function idsOfOthers(
+  engine: QueryEngine,
+  table: OfflineTable,
+  ids: readonly string[],
+  places: Places,
+): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
+  const { files } = await table.snapshot();
+  const rows = await engine.rows(`SELECT DISTINCT _id AS id FROM ${eventRelation(files, [PARTITION])}
+    WHERE _event_time IS NOT NULL AND _id IN (${ids.map(sqlText).join(", ")}) AND NOT coalesce(${atPlaces(places) ?? "false"}, false)`);
+  return rows.map(({ id }) => String(id));
+}
+
+/** Takes out the rows at these places, and retractions of these ids; what was replaced is deleted. Resolves with their number. */
+export async function forgetRows(
+  engine: QueryEngine,
+  table: OfflineTable,
+  places: Places,
+  ids: readonly string[],
+): Promise<number> {
+  const conditions = [
+    ...[atPlaces(places)].filter((one) => one !== null),
+    ...(ids.length === 0 ? [] : [`(_event_time IS NULL AND _id IN (${ids.map(sqlText).join(", ")}))`]),
+  ];
+  let before = 0;
+  let after = 0;
+  if (conditions.length > 0) {
+    const isGone = conditions.join(" OR ");
+    const { rowsWritten, replaced } = await rewriteFiles(table, engine, {
+      operation: "FORGET",
+      plan: async ({ files }) =>
+        (await filesWith(engine, files, isGone)).map((file) => ({
+          files: [file],
+          select: `SELECT * FROM ${fileRelation(file)} WHERE (${isGone}) IS NOT TRUE ORDER BY _partition, _offset`,
+        })),
+    });
+    before = replaced.reduce((sum, { rows }) => sum + rows, 0);
+    after = rowsWritten;
+  }
+  // Also what a forgetting that was cut short, or another joining of files, has left.
+  await deleteReplaced(table, () => true);
+  return before - after;
+}
+
+function atPlaces(places: Places): string | null {
+  const each = Array.from(places).flatMap(([partition, offsets]) =>
+    offsets.size === 0 ? [] : [`(_partition = ${partition} AND _offset IN (${[...offsets].join(", ")}))`],
+  );
+  return each.length === 0 ? null : `(${each.join(" OR ")})`;
+}
