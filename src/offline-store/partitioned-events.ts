@@ -125,15 +125,18 @@ class DeltaPartitionedEvents<P> implements PartitionedEvents<P> {
     try {
       await this.#engine.fill(loaded, this.#columns, [batch]);
       const files = await this.#write(`SELECT * FROM ${sqlName(loaded)}`, places);
-      await this.#table.commit({
-        add: files,
-        txn: changes.map(({ partition, offset, after }) => ({
-          applicationId: `${this.#topic}/${partition}`,
-          version: offset - 1,
-          after: after === null ? null : after.offset - 1,
-        })),
-        operation: "ARCHIVE LIVE",
-      });
+      const txn = changes.map(({ partition, offset, after }) => ({
+        applicationId: `${this.#topic}/${partition}`,
+        version: offset - 1,
+        after: after === null ? null : after.offset - 1,
+      }));
+      try {
+        await this.#table.commit({ add: files, txn, operation: "ARCHIVE LIVE" });
+      } catch (error) {
+        // Another was faster, and its rows may be taken out of the table: they must not be left in a file of none.
+        await this.#table.discard(files);
+        throw error;
+      }
     } finally {
       await this.#engine.run(`DROP TABLE IF EXISTS ${sqlName(loaded)}`);
     }
