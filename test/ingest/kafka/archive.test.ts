@@ -2,7 +2,7 @@
  * The events of a folded topic in a real Delta table, by archivers that crash before and after their commits, run two
  * at a time and come back late.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -45,6 +45,19 @@ interface Row {
   readonly known: number;
   readonly id: string;
   readonly user: string;
+}
+
+/** Files of rows in a table's folder, and those that some version of the table names. */
+async function filesOf(folder: string): Promise<{ readonly onDisk: readonly string[]; readonly named: Set<string> }> {
+  const all = await readdir(folder, { recursive: true });
+  const named = new Set<string>();
+  for (const name of all.filter((each) => /^_delta_log\/\d+\.json$/.test(each))) {
+    for (const line of (await readFile(join(folder, name), "utf8")).trim().split("\n")) {
+      const { add } = JSON.parse(line) as { readonly add?: { readonly path: string } };
+      if (add !== undefined) named.add(add.path);
+    }
+  }
+  return { onDisk: all.filter((each) => each.endsWith(".parquet") && !each.startsWith("_delta_log/")), named };
 }
 
 describe("the archive of a folded topic", () => {
@@ -146,6 +159,13 @@ describe("the archive of a folded topic", () => {
       );
       expected.sort((a, b) => a.partition - b.partition || a.offset - b.offset);
       expect(rows, `seed ${seed * 77}`).toEqual(expected);
+      // Of one that came too late no file is left: what is taken out of the table would still stand in it.
+      const { onDisk, named } = await filesOf(join(folder, "events", topic));
+      expect(onDisk.length).toBeGreaterThan(0);
+      expect(
+        onDisk.filter((path) => !named.has(path)),
+        `seed ${seed * 77}`,
+      ).toEqual([]);
     }
     expect(conflicts).toBeGreaterThan(0);
   });
