@@ -3,7 +3,7 @@
  */
 import { TurnQueue } from "../base/turn-queue.ts";
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
 import { isDiskFull } from "../base/disk-full.ts";
@@ -204,7 +204,7 @@ class DeltaTable implements OfflineTable {
   async commit(change: TableCommit): Promise<number> {
     const written = writtenBy(change);
     try {
-      for (const { path } of written) await this.#storage.publish(join(this.folder, path), join(this.folder, path));
+      for (const { path } of written) await this.#publish(path);
       return await this.#turns.take(() => this.#commit(change));
     } catch (error) {
       if (isDiskFull(error)) await this.discard(written);
@@ -212,7 +212,7 @@ class DeltaTable implements OfflineTable {
     }
   }
 
-  async discard(files: readonly NewFile[]): Promise<void> {
+  async discard(files: readonly Pick<NewFile, "path">[]): Promise<void> {
     await this.#turns
       .take(async () => {
         await this.#refresh();
@@ -223,6 +223,27 @@ class DeltaTable implements OfflineTable {
         }
       })
       .catch(() => undefined);
+  }
+
+  async #publish(name: string): Promise<void> {
+    const path = join(this.folder, name);
+    await this.#storage.publish(path, path).catch((error: NodeJS.ErrnoException) => {
+      // Taken away by who knows that it cannot be committed any more.
+      throw error.code === "ENOENT" ? conflict(`that leaves no place for ${name}`, this.#name) : error;
+    });
+  }
+
+  async unnamed(): Promise<string[]> {
+    return this.#turns.take(async () => {
+      const files = (await this.#storage.files(this.folder)).map(({ path }) => relative(this.folder, path));
+      // Behind the listing: what was committed meanwhile is named by now.
+      await this.#refresh();
+      return files.filter((path) => {
+        const name = encodePath(path);
+        const isNamed = this.#state.added.has(name) || this.#state.removed.has(name);
+        return !isNamed && path.endsWith(".parquet") && !path.startsWith("_delta_log/");
+      });
+    });
   }
 
   async #commit(change: TableCommit): Promise<number> {

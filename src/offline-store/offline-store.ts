@@ -153,7 +153,9 @@ export interface OfflineTable {
    * Deletes those of the files, written for a commit, that no commit names; never rejects. A commit that was answered with an
    * error may have come about all the same.
    */
-  discard(files: readonly NewFile[]): Promise<void>;
+  discard(files: readonly Pick<NewFile, "path">[]): Promise<void>;
+  /** Files of rows that no version names, relative to the folder: what a writer that was killed has left, or is about to commit. */
+  unnamed(): Promise<string[]>;
   /** What each of the newest versions did, the newest first; ends where the log was cleaned away. */
   history(limit: number): Promise<TableVersion[]>;
   /**

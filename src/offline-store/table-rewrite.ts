@@ -95,7 +95,7 @@ export async function filesWith(
 }
 
 /** A file's rows as a relation for SQL. */
-export function fileRelation({ path }: TableFile): string {
+export function fileRelation({ path }: Pick<TableFile, "path">): string {
   return `read_parquet(${sqlText(path)}, hive_partitioning = false)`;
 }
 

@@ -145,6 +145,23 @@ export function offlineTableConformance(
       expect(await codeOf(table.commit({ add: [], remove: [path], operation: "DELETE" }))).toBe("TABLE_CONFLICT");
     });
 
+    it("tells which files no version names, and takes none of them that were taken away", async () => {
+      await append(0, 2);
+      const gone = (await table.snapshot()).files[0]!.path.slice(table.folder.length + 1);
+      await table.commit({ add: [], remove: [gone], operation: "DELETE" });
+      await append(2, 1);
+      const [late, kept] = [await writeLetters(engine, table, 3, 1), await writeLetters(engine, table, 4, 1)];
+      const other = await store().table("letters", LETTERS);
+      expect((await other.unnamed()).toSorted()).toEqual([late.path, kept.path].toSorted());
+      await other.discard([{ path: late.path }, { path: gone }]);
+      expect(await other.unnamed()).toEqual([kept.path]);
+      expect(await codeOf(table.commit({ add: [late], operation: "APPEND" }))).toBe("TABLE_CONFLICT");
+      await table.commit({ add: [kept], operation: "APPEND" });
+      expect(await other.unnamed()).toEqual([]);
+      expect((await other.snapshot()).files).toHaveLength(2);
+      expect(await engine.rows(`SELECT n FROM '${table.folder}/${gone}'`)).toHaveLength(2);
+    });
+
     it("deletes files that left the table, when told which and since when", async () => {
       for (let i = 0; i < 4; i++) await append(i, 1);
       const paths = (await table.snapshot()).files.map(({ path }) => path);

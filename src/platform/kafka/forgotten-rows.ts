@@ -1,4 +1,5 @@
 /** A forgotten entity's rows in the offline tables of workers: found, told whose else they are, and taken out. */
+import { join } from "node:path";
 import { eventFiles } from "../../ingest/kafka/refolding.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import { eventRelation, withKeyedEvents } from "../../offline-store/event-reader.ts";
@@ -109,7 +110,23 @@ export async function forgetRows(
   }
   // Also what a forgetting that was cut short, or another joining of files, has left.
   await deleteReplaced(table, () => true);
+  await forgetUnnamed(engine, table, places);
   return before - after;
+}
+
+/**
+ * Files that a worker had written when it was killed, or is too late to commit: behind a mark all is archived, and who has the
+ * rows of these places once more, or from a file that is replaced now, is refused.
+ */
+async function forgetUnnamed(engine: QueryEngine, table: OfflineTable, places: Places): Promise<void> {
+  const isGone = atPlaces(places);
+  if (isGone === null) return;
+  for (const path of await table.unnamed()) {
+    const relation = fileRelation({ path: join(table.folder, path) });
+    // One that is still being written, or was never finished, cannot be read.
+    const found = await engine.rows(`SELECT 1 AS found FROM ${relation} WHERE ${isGone} LIMIT 1`).catch(() => []);
+    if (found.length > 0) await table.discard([{ path }]);
+  }
 }
 
 function atPlaces(places: Places): string | null {
