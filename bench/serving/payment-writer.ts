@@ -112,7 +112,12 @@ async function write({ port, accounts, eventsPerSecond, seed }: WriterRequest, t
     await sleep(Math.max(0, dueMs - performance.now()));
     if (batches++ % BATCHES_PER_SECOND === 0) drawn = new Set();
     const rows = eventsBy(batches) - eventsBy(batches - 1);
-    if (rows > 0) pushes.push(push(Array.from({ length: rows }, () => payment(draw()))));
+    if (rows > 0) {
+      const pushed = push(Array.from({ length: rows }, () => payment(draw())));
+      // Whoever stops the writer hears of a failure; it must not end the process before.
+      pushed.catch(() => undefined);
+      pushes.push(pushed);
+    }
     dueMs += 1000 / BATCHES_PER_SECOND;
   }
   await Promise.all(pushes);

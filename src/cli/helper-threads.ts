@@ -17,21 +17,30 @@ const LOOK_AGAIN_MS = 5000;
  */
 export function helpersYield(): void {
   if (process.platform !== "linux") return;
-  const seen = new Set<string>();
+  const seen = new Set<number>();
   const lookForNew = (): void => {
     const own = getPriority();
     const priority = Math.min(constants.priority.PRIORITY_LOW, own + constants.priority.PRIORITY_BELOW_NORMAL);
-    const present = readdirSync(FOLDER);
+    const present = threads();
     for (const thread of present) {
-      if (seen.has(thread) || Number(thread) === process.pid) continue;
+      if (seen.has(thread) || thread === process.pid) continue;
       seen.add(thread);
-      lower(Number(thread), priority);
+      lower(thread, priority);
     }
     // Its number may become another's.
     for (const thread of seen) if (!present.includes(thread)) seen.delete(thread);
   };
   lookForNew();
   setInterval(lookForNew, LOOK_AGAIN_MS).unref();
+}
+
+/** None where the system does not say, or has no descriptor left to say it by: then they stay as they are until it does. */
+function threads(): number[] {
+  try {
+    return readdirSync(FOLDER).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 function lower(thread: number, priority: number): void {

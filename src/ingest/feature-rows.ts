@@ -160,7 +160,7 @@ export class FeatureRows {
     this.#openMinute = minute;
     const closed = new Map<number, number[]>();
     for (const [key, noted] of this.#found) {
-      const slot = this.#hold(key, noted);
+      const slot = this.#hold(key, Math.min(noted, minute));
       if (noted >= minute) this.#open.push(slot);
       else if (closed.get(noted)?.push(slot) === undefined) closed.set(noted, [slot]);
     }

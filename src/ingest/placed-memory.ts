@@ -41,6 +41,8 @@ const CHUNK_ENTRIES_MAX = 8192;
 const ENTRY_CELLS = 12;
 /** Of chunks that are filled anew for a state: where most of what there is has to stay, looking at all takes long. */
 const CHUNKS_TRIED_MAX = 2;
+/** The same of ones that have states for less than half of them, before there is one more. */
+const CHUNKS_REUSED_TRIES = 4;
 
 export interface PlacedMemoryOptions<S extends ViewState> {
   readonly placed: PlacedFold<S>;
@@ -65,11 +67,15 @@ export class PlacedMemory<S extends ViewState> {
   #fillingGuests = -1;
   /** In `#main`, the one that is to be filled anew next. */
   #oldest = 0;
+  /** In `#main`, the one that was looked at last for room that is nobody's. */
+  #hand = 0;
   /** How many chunks there might be when one was last filled anew. */
   #fullAt = 0;
   /** Since `relax` was last called: there was no room in chunks that were filled anew. */
   #isCrowded = false;
   #mainCount = 0;
+  /** Cells of states in the chunks of `#main`. */
+  #mainLive = 0;
   #guestCount = 0;
   /** Cells of a chunk that was filled anew, for the next. */
   #spare: Float64Array | null = null;
@@ -90,6 +96,13 @@ export class PlacedMemory<S extends ViewState> {
 
   get count(): number {
     return this.#mainCount + this.#guestCount;
+  }
+
+  /** Of all chunks, whatever is in them. */
+  get bytes(): number {
+    let cells = 0;
+    for (const chunk of this.#chunks) cells += chunk?.cells.length ?? 0;
+    return 8 * cells;
   }
 
   /** Whether what is put takes the place of others, or of ones that were let go together for it and more. */
@@ -216,6 +229,7 @@ export class PlacedMemory<S extends ViewState> {
     chunk.count--;
     if (!chunk.isOfGuests) {
       this.#mainCount--;
+      this.#mainLive -= chunk.cells[at + SIZE]!;
       return;
     }
     this.#guestCount--;
@@ -234,7 +248,10 @@ export class PlacedMemory<S extends ViewState> {
     chunk.live += size;
     chunk.count++;
     if (chunk.isOfGuests) this.#guestCount++;
-    else this.#mainCount++;
+    else {
+      this.#mainCount++;
+      this.#mainLive += size;
+    }
   }
 
   #makeRoomForSlot(slot: number): void {
@@ -244,7 +261,9 @@ export class PlacedMemory<S extends ViewState> {
   }
 
   get #chunksMax(): number {
-    return Math.max(1, Math.floor(this.#options.bytesMax() / 8 / this.#chunkCells));
+    const most = Math.floor(this.#options.bytesMax() / 8 / this.#chunkCells);
+    // There are as many numbers again for guests.
+    return Math.max(1, Math.min(CHUNKS_MAX >> 1, most));
   }
 
   #hasRoom({ count, end }: Chunk, size: number): boolean {
@@ -259,6 +278,8 @@ export class PlacedMemory<S extends ViewState> {
     if (this.#filling !== -1 && this.#mainCount < countMax && this.#hasRoom(this.#chunks[this.#filling]!, size)) {
       return this.#filling;
     }
+    const reused = this.#mainCount < countMax ? this.#chunkToReuse(size, state) : NOT_THERE;
+    if (reused !== NOT_THERE) return (this.#filling = reused);
     if (this.#main.length === 0 || (this.#main.length < max && this.#mainCount < countMax)) {
       this.#filling = this.#newChunk(this.#takeCells(state), false);
       this.#main.push(this.#filling);
@@ -279,6 +300,21 @@ export class PlacedMemory<S extends ViewState> {
       }
       // What is left in it has to stay.
       if (oldest.count > 0) this.#isCrowded = true;
+    }
+    return NOT_THERE;
+  }
+
+  /** Where states that moved have left most of what there is, that is used again before there is more. Nothing is let go. */
+  #chunkToReuse(size: number, state: S): number {
+    const half = this.#chunkCells / 2;
+    if (this.#mainLive >= this.#main.length * half) return NOT_THERE;
+    for (let tries = Math.min(CHUNKS_REUSED_TRIES, this.#main.length); tries > 0; tries--) {
+      this.#hand = (this.#hand + 1) % this.#main.length;
+      const number = this.#main[this.#hand]!;
+      const chunk = this.#chunks[number]!;
+      if (chunk.live >= half || chunk.count >= this.#chunkEntries / 2) continue;
+      this.#fillAnew(number, 0.5, state);
+      if (this.#hasRoom(chunk, size)) return number;
     }
     return NOT_THERE;
   }
@@ -332,6 +368,7 @@ export class PlacedMemory<S extends ViewState> {
       const slot = cells[at + SLOT]!;
       if (slot === NO_SLOT) continue;
       this.#mainCount--;
+      this.#mainLive -= cells[at + SIZE]!;
       if (cells[at + CHANGED_IN]! <= this.storedRound) {
         cells[at + SLOT] = NO_SLOT;
         this.#places[slot] = NOT_THERE;
@@ -360,6 +397,7 @@ export class PlacedMemory<S extends ViewState> {
     const keepsAll = chunk.live <= cellsMax && chunk.count <= countMax;
     chunk.cells = into;
     chunk.end = 0;
+    this.#mainLive -= chunk.live;
     chunk.live = 0;
     this.#mainCount -= chunk.count;
     chunk.count = 0;

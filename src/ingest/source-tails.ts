@@ -21,7 +21,7 @@ const BYTES_MAX = 64 * 1024 * 1024;
  */
 export type SourceTailsOptions = Pick<
   SourcePipelineOptions,
-  "source" | "store" | "wholeStates" | "tailLimits" | "hotBytesMax"
+  "source" | "store" | "wholeStates" | "tailLimits" | "hotBytesMax" | "hotHeapBytesMax"
 >;
 
 type Shared = Required<Pick<ViewRunnerOptions, "tailReader" | "slots" | "changes">>;
@@ -74,6 +74,8 @@ export class SourceTails {
     // Code may be missing when it is next opened, and what such a view needs no other view could cut.
     if (definition.features.some(({ aggregation }) => aggregation.custom !== undefined)) return;
     const { source, store, wholeStates, tailLimits = TAIL_LIMITS, hotBytesMax = () => BYTES_MAX } = this.#options;
+    // Half of what a tail takes is on the heap.
+    const { hotHeapBytesMax = hotBytesMax } = this.#options;
     const space = tailSpace(source.name, definition.entity, definition.key);
     if (wholeStates === true && runner.tailPlace?.space !== space) return;
     let group = this.#groups.get(space);
@@ -85,7 +87,7 @@ export class SourceTails {
         reader,
         writer: this.#writer,
         limits: tailLimits,
-        bytesMax: hotBytesMax,
+        bytesMax: hotHeapBytesMax,
       });
       this.#groups.set(space, group);
     }

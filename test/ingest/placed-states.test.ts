@@ -10,6 +10,7 @@ import { lastEventTimeIn } from "../../src/fold/state-codec.ts";
 import { createReadBuffer, type ViewFold } from "../../src/fold/view-fold.ts";
 import { EntitySlots } from "../../src/ingest/entity-slots.ts";
 import type { HotStates } from "../../src/ingest/hot-states.ts";
+import { PlacedMemory } from "../../src/ingest/placed-memory.ts";
 import { openHotStates } from "../../src/ingest/open-hot-states.ts";
 import { SpaceTotals } from "../../src/ingest/space-totals.ts";
 import {
@@ -209,5 +210,24 @@ describe("placed states", () => {
     }
     expect(asked.filter((key) => key === "u0")).toEqual([]);
     expect(hot.count * bytes.length).toBeLessThan(bytesMax);
+  });
+
+  it("take no more memory for entities that stay the same in number, however much of it there may be", () => {
+    const random = new SeededRandom(FIRST_SEED);
+    const fold = compileViewFold(viewOfNumbers(random), generatedSource, generatedEntity);
+    const placed = fold.placed!;
+    const memory = new PlacedMemory({ placed, countMax: 1e6, bytesMax: () => 2 ** 30, letGo: () => {} });
+    const cursor = placed.cursor();
+    const events = randomEvents(random, 40_000, KEYS);
+    const sizes: number[] = [];
+    for (const [n, event] of events.entries()) {
+      const slot = Number(event.key.slice(1));
+      const isThere = memory.find(slot);
+      const state = isThere ? memory.open(cursor) : fold.empty();
+      if (fold.fold(state, event).kind !== "folded") continue;
+      if (!isThere || !memory.settle(cursor)) memory.put(slot, state, false);
+      if (n % 1000 === 0) sizes.push(memory.bytes);
+    }
+    expect(Math.max(...sizes)).toBeLessThan(4 * 1024 * 1024);
   });
 });
