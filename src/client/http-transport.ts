@@ -74,10 +74,14 @@ export class HttpTransport implements Transport {
       }
     }
     // Many are wrong: each for itself, and not one request after another for each of them.
+    const failed = new AbortController();
+    const either = AbortSignal.any([signal, failed.signal]);
     await Promise.all(
       waiting.map(async ({ one, place }) => {
-        results[place] = await this.#vector(path, one, options, signal).catch((error: unknown) => {
+        results[place] = await this.#vector(path, one, options, either).catch((error: unknown) => {
           if (error instanceof OnefoldError && !isPassing(error)) return error;
+          // All are to be asked again: the others need not be answered before.
+          failed.abort(error);
           throw error;
         });
       }),

@@ -15,6 +15,7 @@ import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { parseJsonText, parseWideJson } from "../schema/json-text.ts";
 import { type EventBody, parseEventBody } from "./event-body.ts";
+import { whenOver } from "./exchange-end.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import { headFault, LOOKED_AT_HERE, takeExpectations } from "./head-fault.ts";
 import { openFastDoor } from "./http-fast/fast-door.ts";
@@ -136,9 +137,9 @@ function hotRoutes(app: FastifyInstance, routes: readonly Route[]): HotRoutes {
 function closeGracefully(app: FastifyInstance): () => Promise<void> {
   let underWay = 0;
   let closing = false;
-  app.addHook("onRequest", (_request, reply, done) => {
+  app.addHook("onRequest", (request, reply, done) => {
     underWay++;
-    reply.raw.once("close", () => {
+    whenOver(request.raw.socket, reply.raw, () => {
       underWay--;
       if (closing && underWay === 0) app.server.closeAllConnections();
     });
@@ -208,7 +209,7 @@ function createApp({ routes, onError, timeouts, questionBytes }: AppOptions): Fa
           ? new BodyAllowance(EVENTS_BYTES_MAX, eventBytes)
           : new BodyAllowance(JSON_BYTES_MAX, questionBytes);
       allowances.set(request, allowance);
-      reply.raw.once("close", () => allowance.release());
+      whenOver(request.raw.socket, reply.raw, () => allowance.release());
     }
     done();
   });

@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { OnefoldError } from "../base/errors.ts";
+import { whenOver } from "./exchange-end.ts";
 
 /** A client that neither takes its answer nor hangs up is cut off. */
 const CUT_OFF_MILLIS = 10_000;
@@ -40,7 +41,7 @@ export function noteRequest(request: IncomingMessage, response: ServerResponse):
   underWay.set(socket, exchanges);
   const exchange = { request, response };
   exchanges.add(exchange);
-  response.once("close", () => exchanges.delete(exchange));
+  whenOver(socket, response, () => exchanges.delete(exchange));
 }
 
 /**

@@ -16,6 +16,11 @@ export class Heartbeat {
     this.#ask = ask;
   }
 
+  /** It has said something, if not yet this: its answer may wait behind much else. */
+  heard(): void {
+    this.#unanswered = 0;
+  }
+
   /** To be called once in `BEAT_MILLIS`; whether the process is stuck. */
   beat(): boolean {
     if (this.#unanswered === UNANSWERED_MAX) return true;

@@ -53,6 +53,7 @@ export class WorkerProcess {
     let nowWarm!: () => void;
     const warm = new Promise<void>((resolve) => (nowWarm = resolve));
     this.#worker.on("message", (message: Message) => {
+      this.#heartbeat.heard();
       if (this.link.receive(message)) return;
       if (message.kind === "warm") {
         this.#isWarm = true;

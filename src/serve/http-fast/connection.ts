@@ -120,7 +120,7 @@ export class FastConnection {
     // The last answer is on its way: what comes behind it has none.
     if (this.#socket.writableEnded) return;
     const bytes = this.#unread.with(chunk);
-    if (bytes.length < this.#bytesWanted) return;
+    if (bytes.length < this.#bytesWanted && !this.#unread.isTooMuch) return;
     this.#read(bytes);
   };
 

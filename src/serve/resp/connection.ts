@@ -230,10 +230,17 @@ export class Connection {
     this.#begun = [];
     this.#socket.pause();
     this.#send();
-    for (const { reply, heldBytes } of begun) {
-      const write = await reply;
-      this.#giveBack(heldBytes);
-      if (!this.#isOver) write(this.#out);
+    let answered = 0;
+    try {
+      for (const { reply, heldBytes } of begun) {
+        const write = await reply;
+        this.#giveBack(heldBytes);
+        answered++;
+        if (!this.#isOver) write(this.#out);
+      }
+    } finally {
+      // Those behind one that could not be written are not answered any more.
+      for (const { heldBytes } of begun.slice(answered)) this.#giveBack(heldBytes);
     }
   }
 

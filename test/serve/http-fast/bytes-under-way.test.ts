@@ -61,4 +61,30 @@ describe("bodies that are not whole", () => {
     await expect.poll(() => statusOf(url)).toBe(200);
     expect(doors[door].failures).toEqual([]);
   });
+
+  it("are refused at the fast door too where they come bit by bit, once there is no room for more", async () => {
+    const { url, port } = doors.fast.server;
+    const begun = allButTheEnd(200_000);
+    for (let i = 0; i < 400; i++) {
+      const socket = connect(port, "127.0.0.1").on("error", () => {});
+      socket.resume().write(begun);
+      sockets.push(socket);
+    }
+    await expect.poll(() => statusOf(url), { timeout: 30_000 }).toBe(429);
+    // What little is left is given to the first of them.
+    const heard: string[] = [];
+    const late = Array.from({ length: 20 }, () => connect(port, "127.0.0.1").on("error", () => {}));
+    sockets.push(...late);
+    for (const socket of late) {
+      socket.on("data", (chunk: Buffer) => heard.push(chunk.toString("latin1")));
+      socket.write(begun.subarray(0, 300));
+    }
+    for (let from = 300; from < begun.length; from += 30_000) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      for (const socket of late) if (socket.writable) socket.write(begun.subarray(from, from + 30_000));
+    }
+    for (const socket of late) if (socket.writable) socket.write(" ");
+    await expect.poll(() => heard.length, { timeout: 30_000 }).toBe(20);
+    expect(heard.filter((answer) => answer.startsWith("HTTP/1.1 429 ")).length).toBeGreaterThan(10);
+  });
 });
