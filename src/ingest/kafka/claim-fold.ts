@@ -69,7 +69,7 @@ export function claimOf(
   const partition = partitionOfKey(Buffer.from(id), partitionCount);
   const value = Buffer.from(`${eventTime} ${id}`);
   return {
-    record: { topic, partition, key, value, headers },
+    record: { topic, partition, key, value, headers, hasOwnKey: true },
     sourcePartition: `${place.topicId}/${place.partition}`,
     sourceOffset: place.offset,
   };

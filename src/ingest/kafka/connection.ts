@@ -26,6 +26,7 @@ import { clientOptions } from "./client-options.ts";
 import { fetchedPartition } from "./fetched-partition.ts";
 import { GroupRequests } from "./group-requests.ts";
 import { type FindBy, kafkaError } from "./kafka-error.ts";
+import { RepeatedSend } from "./repeated-send.ts";
 import type {
   FetchedPartition,
   FetchFrom,
@@ -57,6 +58,7 @@ export class KafkaConnection {
   readonly #admin: Admin;
   readonly #producer: Producer;
   /** In no group: it looks up offsets. */
+  readonly #sends = new RepeatedSend();
   readonly #reader: Consumer;
   /**
    * In no group: one for each that fetches. A broker answers the requests of one connection one after the other, so
@@ -70,8 +72,8 @@ export class KafkaConnection {
     this.settings = settings;
     const options = clientOptions(settings);
     this.#admin = new Admin({ ...options, retries: 3, retryDelay: 300 });
-    // A repeated request may write its records twice; whoever reads them drops the second ones.
-    this.#producer = new Producer({ ...options, acks: ProduceAcks.ALL, retries: 3, retryDelay: 300 });
+    // It would write the same keys again: see `repeated-send.ts`.
+    this.#producer = new Producer({ ...options, acks: ProduceAcks.ALL, retries: 0, repeatOnStaleMetadata: false });
     this.#reader = this.#newReader();
     for (const client of [this.#admin, this.#producer]) client.on("error", () => {});
   }
@@ -176,8 +178,8 @@ export class KafkaConnection {
    */
   async send(records: readonly NewRecord[]): Promise<void> {
     if (records.length === 0) return;
-    await this.#told("writing records", async () => {
-      const messages = records.map(({ topic, partition, key, value, headers }) => ({
+    const write = async (part: readonly NewRecord[]): Promise<void> => {
+      const messages = part.map(({ topic, partition, key, value, headers }) => ({
         topic,
         partition,
         headers: new Map(Array.from(headers, ([name, text]) => [Buffer.from(name), Buffer.from(text)] as const)),
@@ -186,7 +188,10 @@ export class KafkaConnection {
         ...(value === null ? {} : { value }),
       }));
       await this.#producer.send({ messages, acks: ProduceAcks.ALL });
-    });
+    };
+    await this.#told("writing records", () =>
+      this.#sends.send(records, { write, mayHelp: mayHelpAgain, onRepeat: () => this.#producer.clearMetadata() }),
+    );
   }
 
   /**
@@ -416,4 +421,10 @@ function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
     else group.push(one);
   }
   return groups;
+}
+
+/** As the library judges it: every error in its chain may be repeated. */
+function mayHelpAgain(error: unknown): boolean {
+  const { findBy } = error as Partial<{ findBy: FindBy }>;
+  return findBy !== undefined && !(error as { findBy: FindBy }).findBy("canRetry", false);
 }

@@ -46,6 +46,8 @@ export interface NewRecord extends TopicPartition {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: ReadonlyMap<string, string | Buffer>;
+  /** Its key is a record key that no other record has: where it has to be written once more, it gets another. */
+  readonly hasOwnKey?: true;
 }
 
 export interface NewTopic {

@@ -71,7 +71,7 @@ export function compileRouter(
     const headers = new Map([...stamp, [CORRECTS_HEADER, corrects]]);
     return targets.flatMap(({ topic: target, partitionCount }) =>
       Array.from({ length: partitionCount }, (_, to): NewRecord => {
-        return { topic: target, partition: to, key: keys.next(), value: null, headers };
+        return { topic: target, partition: to, key: keys.next(), value: null, headers, hasOwnKey: true };
       }),
     );
   };
@@ -105,6 +105,7 @@ export function compileRouter(
             key: keys.next(),
             value,
             headers,
+            hasOwnKey: true,
           };
         });
         const records = isCorrection ? [...takenBack, ...events] : events;

@@ -36,6 +36,9 @@ interface Parts {
   readonly ids: readonly string[];
 }
 
+/** Of records that are written over in one request. */
+const RECORDS_AT_ONCE = 2000;
+
 export class ForgottenEntity {
   readonly #parts: Parts;
   readonly #keys = new RecordKeys();
@@ -181,8 +184,12 @@ export class ForgottenEntity {
     const { connection, onProgress } = house;
     const found: FoundRecord[] = [...findings.records, ...findings.retractionsOf(new Set(ids))];
     for (let next = [...found, ...(await findings.readSince())], from = 0; next.length > 0; from = found.length) {
-      found.splice(from, Number.POSITIVE_INFINITY, ...next);
-      await connection.send(next.map(inItsPlace));
+      found.length = from;
+      for (const one of next) found.push(one);
+      // A request and a batch of records have their limits, and an entity may have very many.
+      for (let at = 0; at < next.length; at += RECORDS_AT_ONCE) {
+        await connection.send(next.slice(at, at + RECORDS_AT_ONCE).map(inItsPlace));
+      }
       // The marks, which name it, and copies that were written meanwhile.
       next = [...(await findings.readSince())];
     }
@@ -208,14 +215,15 @@ export class ForgottenEntity {
 
   /** Takes its rows out of the tables, once nobody is on its way who has read the records and not what stands for them. */
   async forgetRows(): Promise<number> {
-    const { house, source, tables, places, ids } = this.#parts;
+    const { house, source, tables, places, ids, findings } = this.#parts;
     await this.#waitUntilFolded();
     await waitUntilBuilt(house.store, source, waitingOf(house, "views that come later"));
     let rows = 0;
     let done = 0;
     for (const [name, table] of tables) {
       house.onProgress({ phase: "writing tables anew", done: done++, total: tables.size });
-      rows += await forgetRows(house.engine, table, places.get(name)!, ids);
+      const before = (partition: number): number => findings.endOf(name, partition);
+      rows += await forgetRows(house.engine, table, { places: places.get(name)!, ids, before });
     }
     return rows;
   }

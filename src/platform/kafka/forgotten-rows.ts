@@ -1,6 +1,7 @@
 /** A forgotten entity's rows in the offline tables of workers: found, told whose else they are, and taken out. */
 import { join } from "node:path";
 import { eventFiles } from "../../ingest/kafka/refolding.ts";
+import { placesOf } from "../../offline-store/archive-places.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import { eventRelation, withKeyedEvents } from "../../offline-store/event-reader.ts";
 import type { OfflineTable } from "../../offline-store/offline-store.ts";
@@ -82,16 +83,27 @@ export async function idsOfOthers(
   return rows.map(({ id }) => String(id));
 }
 
+export interface ForgottenRows {
+  readonly places: Places;
+  /** That no other event has. */
+  readonly ids: readonly string[];
+  /** Where what is forgotten ends in a partition: an id that comes behind it is another's. */
+  before(partition: number): number;
+}
+
 /** Takes out the rows at these places, and retractions of these ids; what was replaced is deleted. Resolves with their number. */
 export async function forgetRows(
   engine: QueryEngine,
   table: OfflineTable,
-  places: Places,
-  ids: readonly string[],
+  { places, ids, before: endOf }: ForgottenRows,
 ): Promise<number> {
+  const partitions = [...placesOf((await table.snapshot()).files).keys()];
+  const isBefore = partitions.map((partition) => `(_partition = ${partition} AND _offset < ${endOf(partition)})`);
   const conditions = [
     ...[atPlaces(places)].filter((one) => one !== null),
-    ...(ids.length === 0 ? [] : [`(_event_time IS NULL AND _id IN (${ids.map(sqlText).join(", ")}))`]),
+    ...(ids.length === 0 || isBefore.length === 0
+      ? []
+      : [`(_event_time IS NULL AND _id IN (${ids.map(sqlText).join(", ")}) AND (${isBefore.join(" OR ")}))`]),
   ];
   let before = 0;
   let after = 0;

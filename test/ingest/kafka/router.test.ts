@@ -77,6 +77,7 @@ describe("a record that corrects another", () => {
     topic: "onefold.payments.by.user",
     partition,
     key: expect.any(Buffer),
+    hasOwnKey: true,
     value: null,
     headers: new Map([
       [KNOWN_TIME_HEADER, String(NOW)],
