@@ -9,7 +9,7 @@ import { constants, getPriority, setPriority } from "node:os";
  * has a tenth.
  */
 export function yieldPriority(priority: number = lowered()): void {
-  const threads = process.platform === "linux" ? readdirSync("/proc/self/task").map(Number) : [process.pid];
+  const threads = process.platform === "linux" ? ownThreads() : [process.pid];
   for (const thread of threads) lower(thread, priority);
 }
 
@@ -36,15 +36,22 @@ export function yieldAsForked(): void {
   yieldPriority(Number(process.argv[2]));
 }
 
-function lowered(): number {
+/** Numbers of this process's threads, the first one's among them. Throws where the system cannot say. */
+export function ownThreads(): number[] {
+  return readdirSync("/proc/self/task").map(Number);
+}
+
+/** The priority that makes way for this process. */
+export function lowered(): number {
   const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority;
   return Math.min(PRIORITY_LOW, getPriority() + PRIORITY_BELOW_NORMAL);
 }
 
-function lower(pid: number, priority: number): void {
+/** Of a process, or a thread. Does nothing where it has that priority or a lower one. */
+export function lower(pid: number, priority: number): void {
   try {
     if (getPriority(pid) < priority) setPriority(pid, priority);
   } catch {
-    // It has ended, or the system does not allow it: then the work is done at the priority it came with.
+    // It has ended, or the system does not allow it: then it goes on at the priority it came with.
   }
 }

@@ -3,10 +3,8 @@
  * compiler's helpers, the file system's, the batch engine's. Of equal priority, each that is at work keeps the one that
  * answers waiting for its turn of the core, which is milliseconds.
  */
-import { readdirSync } from "node:fs";
-import { constants, getPriority, setPriority } from "node:os";
+import { lower, lowered, ownThreads } from "../base/yield-priority.ts";
 
-const FOLDER = "/proc/self/task";
 /** Threads are started whenever there is work for them, at the priority of the one that answers. */
 const LOOK_AGAIN_MS = 5000;
 
@@ -19,8 +17,7 @@ export function helpersYield(): void {
   if (process.platform !== "linux") return;
   const seen = new Set<number>();
   const lookForNew = (): void => {
-    const own = getPriority();
-    const priority = Math.min(constants.priority.PRIORITY_LOW, own + constants.priority.PRIORITY_BELOW_NORMAL);
+    const priority = lowered();
     const present = threads();
     for (const thread of present) {
       if (seen.has(thread) || thread === process.pid) continue;
@@ -37,16 +34,8 @@ export function helpersYield(): void {
 /** None where the system does not say, or has no descriptor left to say it by: then they stay as they are until it does. */
 function threads(): number[] {
   try {
-    return readdirSync(FOLDER).map(Number);
+    return ownThreads();
   } catch {
     return [];
-  }
-}
-
-function lower(thread: number, priority: number): void {
-  try {
-    if (getPriority(thread) < priority) setPriority(thread, priority);
-  } catch {
-    // It has ended, or the system does not allow it: then it goes on as it was.
   }
 }

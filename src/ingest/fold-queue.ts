@@ -6,6 +6,7 @@
  * by those before it.
  */
 import type { LogEvent } from "./event.ts";
+import { nextTurn, turnBehindOthers } from "./turns.ts";
 
 const TURN_MS_MAX = 1;
 const SLICE_EVENTS_MAX = 32;
@@ -101,11 +102,8 @@ export class FoldQueue {
     else if (tookMs < SLICE_MS_MIN) this.#sliceEvents = Math.min(SLICE_EVENTS_MAX, this.#sliceEvents * 2);
   }
 
-  /** What an event of the network has begun goes on only once there was a look for others: `setImmediate` alone comes before it. */
   #goOnLater(isTurnOfItsOwn: boolean): void {
     this.#scheduled = true;
-    const goOn = (): void => this.#run(true);
-    if (isTurnOfItsOwn) setImmediate(goOn);
-    else setImmediate(() => setImmediate(goOn));
+    void (isTurnOfItsOwn ? nextTurn() : turnBehindOthers()).then(() => this.#run(true));
   }
 }

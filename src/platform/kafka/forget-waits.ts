@@ -96,10 +96,7 @@ export async function waitUntilFolded(
       const [main = null, late = null] = metas.slice(2 * i, 2 * i + 2).map((bytes) => bytes && decodePosition(bytes));
       // A worker that was killed as the two became one has left it there for good.
       const isJoined = late !== null && main !== null && Object.keys(late.views).every((view) => view in main.views);
-      const at = Math.min(
-        main?.offset ?? 0,
-        isJoined ? Number.POSITIVE_INFINITY : (late?.offset ?? Number.POSITIVE_INFINITY),
-      );
+      const at = Math.min(main?.offset ?? 0, late === null || isJoined ? Number.POSITIVE_INFINITY : late.offset);
       if (at < offset) return [`${partitionName(topic, partition)} at ${at}`];
       const absent = viewsOf(topic).filter((view) => (main?.views[view] ?? 0) < offset);
       return absent.map((view) => `${partitionName(topic, partition)} for ${view}, which no worker folds`);

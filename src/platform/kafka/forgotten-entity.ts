@@ -182,16 +182,17 @@ export class ForgottenEntity {
   async erase(): Promise<{ readonly records: number; readonly deadLetters: number }> {
     const { house, findings, ids, source } = this.#parts;
     const { connection, onProgress } = house;
-    const found: FoundRecord[] = [...findings.records, ...findings.retractionsOf(new Set(ids))];
-    for (let next = [...found, ...(await findings.readSince())], from = 0; next.length > 0; from = found.length) {
-      found.length = from;
+    const found: FoundRecord[] = [];
+    let next: readonly FoundRecord[] = [...findings.records, ...findings.retractionsOf(new Set(ids))];
+    next = [...next, ...(await findings.readSince())];
+    while (next.length > 0) {
       for (const one of next) found.push(one);
       // A request and a batch of records have their limits, and an entity may have very many.
       for (let at = 0; at < next.length; at += RECORDS_AT_ONCE) {
         await connection.send(next.slice(at, at + RECORDS_AT_ONCE).map(inItsPlace));
       }
       // The marks, which name it, and copies that were written meanwhile.
-      next = [...(await findings.readSince())];
+      next = await findings.readSince();
     }
     const offsets = new Map<string, { topic: string; partition: number; offsets: Set<number> }>();
     for (const { topic, partition, record } of found) {

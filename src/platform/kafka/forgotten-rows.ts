@@ -1,5 +1,6 @@
 /** A forgotten entity's rows in the offline tables of workers: found, told whose else they are, and taken out. */
 import { join } from "node:path";
+import { isOnefoldError } from "../../base/errors.ts";
 import { eventFiles } from "../../ingest/kafka/refolding.ts";
 import { placesOf } from "../../offline-store/archive-places.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
@@ -135,8 +136,14 @@ async function forgetUnnamed(engine: QueryEngine, table: OfflineTable, places: P
   if (isGone === null) return;
   for (const path of await table.unnamed()) {
     const relation = fileRelation({ path: join(table.folder, path) });
-    // One that is still being written, or was never finished, cannot be read.
-    const found = await engine.rows(`SELECT 1 AS found FROM ${relation} WHERE ${isGone} LIMIT 1`).catch(() => []);
+    const found = await engine
+      .rows(`SELECT 1 AS found FROM ${relation} WHERE ${isGone} LIMIT 1`)
+      .catch((error: unknown) => {
+        // One that is still being written, or was never finished, cannot be read; one that its writer took away is gone.
+        if (isOnefoldError(error) && (error.code === "FILE_UNREADABLE" || error.code === "TABLE_VERSION_GONE"))
+          return [];
+        throw error;
+      });
     if (found.length > 0) await table.discard([{ path }]);
   }
 }
