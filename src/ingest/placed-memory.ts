@@ -11,6 +11,7 @@
  * guests: they have chunks of their own, beyond what there may be, until the store has them.
  */
 import { OnefoldError } from "../base/errors.ts";
+import { offHeapCells } from "../base/off-heap.ts";
 import type { PlacedFold, ViewState } from "../fold/view-fold.ts";
 import { NO_SLOT } from "./entity-slots.ts";
 import {
@@ -323,7 +324,7 @@ export class PlacedMemory<S extends ViewState> {
   #takeCells(state: S): Float64Array {
     const spare = this.#spare;
     if (spare === null || this.#options.placed.liesIn(state, spare)) {
-      return new Float64Array(this.#chunkCells);
+      return offHeapCells(this.#chunkCells);
     }
     this.#spare = null;
     return spare;
@@ -335,7 +336,7 @@ export class PlacedMemory<S extends ViewState> {
     const last = this.#fillingGuests;
     // As large as that however small the memory is: there are no numbers for a chunk for each of very many guests.
     const wanted = Math.max(size, GUEST_CHUNK_CELLS_MIN);
-    const cells = wanted > this.#chunkCells ? new Float64Array(wanted) : this.#takeCells(state);
+    const cells = wanted > this.#chunkCells ? offHeapCells(wanted) : this.#takeCells(state);
     this.#fillingGuests = this.#newChunk(cells, true);
     if (present !== null && present.count === 0) this.#free(last);
     return this.#fillingGuests;

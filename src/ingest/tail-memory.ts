@@ -2,6 +2,7 @@
  * Memory for tails: places in large blocks, each of one of a few sizes, so that a hundred thousand tails are a few buffers
  * to the garbage collector, and one that grows or goes leaves its place to the next.
  */
+import { offHeapBytes } from "../base/off-heap.ts";
 
 const BLOCK_BYTES = 1024 * 1024;
 const PLACE_BYTES_MIN = 128;
@@ -26,10 +27,10 @@ export class TailMemory {
     if (left !== undefined) return left;
     const room = 2 ** power;
     // As large as a block or larger: a block of its own.
-    if (room >= BLOCK_BYTES) return { block: Buffer.allocUnsafeSlow(room), at: 0, room };
+    if (room >= BLOCK_BYTES) return { block: offHeapBytes(room), at: 0, room };
     if (this.#used + room > this.#block.length) {
       this.#leaveRest();
-      this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      this.#block = offHeapBytes(BLOCK_BYTES);
       this.#used = 0;
     }
     const place = { block: this.#block, at: this.#used, room };

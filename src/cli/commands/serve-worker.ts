@@ -1,5 +1,6 @@
 /** `onefold serve-worker`: one of the processes that `onefold serve --workers` starts; not meant to be typed. */
 import { Command } from "commander";
+import { collectLessOften } from "../collections.ts";
 import { helpersYield } from "../helper-threads.ts";
 import { printServerError } from "../output.ts";
 import { hasDefinitions, requireDefinitions, type StandardOptions, withStandardOptions } from "../standard-options.ts";
@@ -10,6 +11,7 @@ export function serveWorkerCommand(): Command {
     .action(async (options: StandardOptions) => {
       const { serveAsWorker } = await import("../../platform/workers/serve-worker.ts");
       helpersYield();
+      collectLessOften();
       await serveAsWorker({
         definitions: async () => (hasDefinitions(options) ? requireDefinitions(options) : []),
         onError: (error, request) => printServerError(error, request, { debug: options.debug === true }),

@@ -9,6 +9,7 @@ import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type OtlpCommandOptions, sendMetrics, withOtlpOptions } from "../otlp-options.ts";
+import { collectLessOften } from "../collections.ts";
 import { helpersYield } from "../helper-threads.ts";
 import { parseAmount, parseCount, parseInterval, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
@@ -169,6 +170,7 @@ export function serveCommand(): Command {
         try {
           const stopped = nextStopSignal().then(() => null);
           helpersYield();
+          collectLessOften();
           const { urls } = serving;
           const differing = unapplied === null ? {} : { unapplied };
           output.result({ ...urls, data: options.data, warnings, ...differing }, () => {
