@@ -30,9 +30,9 @@ export class MinuteNotes {
   readonly #left = new Map<number, number>();
   readonly #records: StoredRecord[] = [];
   #number = 0;
-  /** Since the last record, in order: entities, and minutes that they were noted for, NaN where a row was read. */
-  #keys: EntityKey[] = [];
-  #minutes: number[] = [];
+  /** What has been since the last record, as the next one says it, and the latest minute that it notes an entity for. */
+  readonly #record = new ByteWriter();
+  #newest = Number.NEGATIVE_INFINITY;
   /** As an earlier version wrote them: a note by itself for each entity. */
   #single: string[] = [];
 
@@ -48,7 +48,7 @@ export class MinuteNotes {
       const key = name.slice(singlePrefix(view).length);
       const minute = new ByteReader(bytes).float64();
       this.#single.push(name);
-      this.#write(key, minute);
+      this.#note(key, minute);
       found.set(key, minute);
     }
     this.found = found;
@@ -56,24 +56,27 @@ export class MinuteNotes {
   }
 
   get hasWrites(): boolean {
-    return this.#keys.length > 0 || this.#forgettable() > 0;
+    return this.#record.length > 0 || this.#forgettable() > 0;
   }
 
   /** The entity changed in the minute, for which it is not noted yet. */
   note(key: EntityKey, minute: number): void {
-    this.#write(key, minute);
+    this.#note(key, minute);
     this.#count(minute, 1);
   }
 
   /** The row of a noted entity was read. */
   read(key: EntityKey, minute: number): void {
-    this.#write(key, Number.NaN);
     this.#count(minute, -1);
+    this.#record.byte(READ);
+    this.#record.text(key);
   }
 
-  #write(key: EntityKey, minute: number): void {
-    this.#keys.push(key);
-    this.#minutes.push(minute);
+  #note(key: EntityKey, minute: number): void {
+    this.#record.byte(NOTED);
+    this.#record.text(key);
+    this.#record.float64(minute);
+    this.#newest = Math.max(this.#newest, minute);
   }
 
   takeWrites(): MetaWrite[] {
@@ -87,26 +90,15 @@ export class MinuteNotes {
   }
 
   #takeRecord(): MetaWrite | null {
-    const [keys, minutes] = [this.#keys, this.#minutes];
-    const into = new ByteWriter(keys.length * 32 + 16);
-    let newest = Number.NEGATIVE_INFINITY;
-    for (let i = 0; i < keys.length; i++) {
-      const minute = minutes[i]!;
-      const isRead = Number.isNaN(minute);
-      // What no record notes need not be taken back.
-      if (isRead && into.length === 0 && this.#records.length === 0) continue;
-      into.byte(isRead ? READ : NOTED);
-      into.text(keys[i]!);
-      if (isRead) continue;
-      into.float64(minute);
-      newest = Math.max(newest, minute);
-    }
-    this.#keys = [];
-    this.#minutes = [];
-    if (into.length === 0) return null;
+    // What no record notes need not be taken back.
+    if (this.#newest === Number.NEGATIVE_INFINITY && this.#records.length === 0) this.#record.clear();
+    if (this.#record.length === 0) return null;
     const name = `${recordPrefix(this.#view)}${String(this.#number++).padStart(16, "0")}`;
-    this.#records.push({ name, newest });
-    return { name, bytes: into.copy() };
+    this.#records.push({ name, newest: this.#newest });
+    const bytes = this.#record.copy();
+    this.#record.clear();
+    this.#newest = Number.NEGATIVE_INFINITY;
+    return { name, bytes };
   }
 
   /** How many records, beginning with the oldest, say nothing any more. */

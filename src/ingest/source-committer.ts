@@ -1,25 +1,31 @@
 /**
- * Writes what a source's events have made into the online store: one commit of everything while that is
- * little, else one for each view, so that none takes long.
+ * Writes what a source's events have made into the online store, in commits of a few views each, so that none takes long.
  *
- * Each commit is taken in one turn, between two events: the states, notes and outbox of a view together with
- * its position and the tails; the ids together with the source's position. Dead letters of the fold are made durable
+ * Each commit is taken between two events: the states, notes and outbox of a view together with its position; the ids
+ * together with the source's position. The tails are taken with them and committed before them, in parts: views do not read
+ * in tails what is behind their positions. Taking and handing over are parted in turns where they take long, so that
+ * requests need not wait for all of it; nothing may be folded until all is taken. Dead letters of the fold are made durable
  * before the commit that moves the position past their events.
  */
 import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
-import type { MetaWrite, LocalOnlineStore } from "../online-store/online-store.ts";
+import type { MetaWrite, LocalOnlineStore, StateWrite } from "../online-store/online-store.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { EventIds } from "./event-ids.ts";
 import type { FileEventLog } from "./file-event-log.ts";
 import { readSourcePlace, type SourcePlace, sourcePlaceMeta } from "./source-place.ts";
 import type { SourceTails } from "./source-tails.ts";
-import { nextTurn } from "./turns.ts";
+import type { TailWrites } from "./tail-group.ts";
+import { turnBehindOthers } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
 const STATES_PER_COMMIT = 5000;
+/** Writes that are handed over in one turn, and so in one commit: with fewer, those of several views. */
+const WRITES_PER_TURN = 256;
 /** Feature rows of closed minutes that a commit itself reads of each view; most are read in between (`due-rows.ts`). */
 const ROWS_PER_COMMIT = 20;
+/** Others get their turns after so long. */
+const TURN_MS_MAX = 0.5;
 
 export interface SourceCommitterOptions {
   readonly source: string;
@@ -31,11 +37,28 @@ export interface SourceCommitterOptions {
   readonly clock: Clock;
   readonly statesPerCommit: number | undefined;
   lastEventAt(): number;
+  /** Folding may go on, where it was to wait while `isTaking`. */
+  onTaken(): void;
+}
+
+type ViewWrites = ReturnType<ViewRunner["takeWrites"]>;
+
+interface SourceWrites {
+  readonly metas: readonly MetaWrite[];
+  committed(): void;
+}
+
+interface Taken {
+  readonly views: readonly ViewWrites[];
+  readonly ofTails: readonly TailWrites[];
+  /** Of the first commit of a flush alone. */
+  readonly source: SourceWrites | null;
 }
 
 export class SourceCommitter {
   readonly #options: SourceCommitterOptions;
   #stored: SourcePlace;
+  #isTaking = false;
 
   constructor(options: SourceCommitterOptions) {
     this.#options = options;
@@ -47,14 +70,20 @@ export class SourceCommitter {
     return this.#stored;
   }
 
+  /** Whether what is to be written is being taken: no event may be folded. */
+  get isTaking(): boolean {
+    return this.#isTaking;
+  }
+
   /** `position` is read at each commit. Rejects as the store and the dead letters do; then memory is ahead of both. */
   async commit(runners: readonly ViewRunner[], position: () => number, onCommitted: () => void): Promise<void> {
     const { statesPerCommit = STATES_PER_COMMIT, tails } = this.#options;
+    this.#isTaking = true;
     tails.beginFlush();
-    const writes = runners.reduce((sum, runner) => sum + runner.wholeCount, tails.dirtyCount);
+    const writes = runners.reduce((sum, runner) => sum + runner.wholeCount, 0);
     const groups = writes <= statesPerCommit ? [runners] : runners.map((runner) => [runner]);
     for (const [i, group] of groups.entries()) {
-      await this.#commitGroup(group, i === 0 ? position() : null);
+      await this.#commitGroup(group, i === 0 ? position : null);
       onCommitted();
     }
     tails.endFlush();
@@ -69,36 +98,80 @@ export class SourceCommitter {
     committed();
   }
 
-  async #commitGroup(runners: readonly ViewRunner[], sourcePosition: number | null): Promise<void> {
-    const { deadLetters, store, clock, tails } = this.#options;
+  async #commitGroup(runners: readonly ViewRunner[], position: (() => number) | null): Promise<void> {
+    const { deadLetters, store, tails } = this.#options;
     const began = performance.now();
-    for (const runner of runners) runner.captureDue(ROWS_PER_COMMIT);
-    const now = clock.now();
-    const views = runners.map((runner) => runner.takeWrites(now));
-    const tailWrites = tails.takeWrites();
-    const source = sourcePosition === null ? null : this.#takeSourceWrites(sourcePosition);
+    const { views, ofTails, source } = await this.#take(runners, position);
     await deadLetters.add(views.flatMap(({ letters }) => letters));
-    // What is to be written is what it was: handing it over takes as long as taking it, and others need not wait for both.
-    await nextTurn();
-    const states = [...tailWrites.states, ...views.flatMap((view) => view.states)];
-    const ofViews = views.flatMap(({ metas, totals }) => [...metas, ...totals]);
-    const metas = [...tailWrites.metas, ...ofViews, ...(source?.metas ?? [])];
-    await store.commitAlone(states, metas);
+    const commits: Promise<void>[] = [];
+    const handOver = async (states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> => {
+      // What is to be written is what it was: handing it over takes as long as taking it, and others need not wait for both.
+      await turnBehindOthers();
+      const commit = store.commitAlone(states, metas);
+      // All are waited for, below.
+      commit.catch(() => undefined);
+      commits.push(commit);
+    };
+    for (const tails of ofTails) await handOver(tails.states, tails.metas);
+    let states: StateWrite[] = [];
+    let metas = [...(source?.metas ?? [])];
+    for (const [i, view] of views.entries()) {
+      states.push(...view.states);
+      metas.push(...view.metas, ...view.totals);
+      if (states.length + metas.length < WRITES_PER_TURN && i + 1 < views.length) continue;
+      await handOver(states, metas);
+      [states, metas] = [[], []];
+    }
+    if (metas.length > 0) await handOver(states, metas);
+    await Promise.all(commits);
     tails.committed();
     for (const { committed } of views) committed();
     source?.committed();
     if (diagnostics.flushed.hasSubscribers) {
-      const bytes = states.reduce((sum, state) => sum + (state.bytes?.length ?? 0), 0);
+      const written = [...ofTails, ...views];
+      const count = written.reduce((sum, part) => sum + part.states.length, 0);
+      const bytes = written.reduce((sum, part) => sum + bytesOf(part.states), 0);
       const durationMs = performance.now() - began;
-      diagnostics.flushed.publish({ source: this.#options.source, states: states.length, bytes, durationMs });
+      diagnostics.flushed.publish({ source: this.#options.source, states: count, bytes, durationMs });
     }
   }
 
-  #takeSourceWrites(position: number): { readonly metas: readonly MetaWrite[]; committed(): void } {
+  async #take(runners: readonly ViewRunner[], position: (() => number) | null): Promise<Taken> {
+    this.#isTaking = true;
+    let turnBegan = performance.now();
+    const giveWay = async (): Promise<void> => {
+      if (performance.now() - turnBegan < TURN_MS_MAX) return;
+      await turnBehindOthers();
+      turnBegan = performance.now();
+    };
+    const views: ViewWrites[] = [];
+    const ofTails: TailWrites[] = [];
+    for (const runner of runners) {
+      runner.captureDue(ROWS_PER_COMMIT);
+      views.push(runner.takeWrites(this.#options.clock.now()));
+      await giveWay();
+    }
+    for (const taken of this.#options.tails.takeWrites()) {
+      ofTails.push(taken);
+      await giveWay();
+    }
+    const source = position === null ? null : this.#takeSourceWrites(position());
+    this.#isTaking = false;
+    setImmediate(() => this.#options.onTaken());
+    return { views, ofTails, source };
+  }
+
+  #takeSourceWrites(position: number): SourceWrites {
     const { source, ids, log, clock } = this.#options;
     const knownTime = log.lastKnownTime;
     const { metas, committed } = ids.takeWrites(Math.max(knownTime, clock.now()));
     this.#stored = { position, knownTime, lastEventAt: this.#options.lastEventAt() };
     return { metas: [...metas, sourcePlaceMeta(source, this.#stored)], committed };
   }
+}
+
+function bytesOf(states: readonly StateWrite[]): number {
+  let bytes = 0;
+  for (const state of states) bytes += state.bytes.length;
+  return bytes;
 }

@@ -119,7 +119,7 @@ export class SourcePipeline {
     this.#queue = new FoldQueue({
       fold: (events, from, to) => this.#fold(events, from, to),
       onError: (error) => this.#fail(error),
-      mayFold: () => !this.#flusher.isRunning || this.#unflushed() < FLUSHES_BEHIND_MAX,
+      mayFold: () => !this.#committer.isTaking && (!this.#flusher.isRunning || this.#unflushed() < FLUSHES_BEHIND_MAX),
     });
     const views = (): Iterable<ViewRunner> => (this.failure === null ? this.#runners.values() : []);
     const onRead = (): void => this.#flusher.changed();
@@ -138,6 +138,7 @@ export class SourcePipeline {
       clock,
       statesPerCommit,
       lastEventAt: () => this.#pushes.lastEventAt,
+      onTaken: () => this.#queue.resume(),
     });
     this.#pushes = new SourcePushes(
       {
@@ -216,6 +217,7 @@ export class SourcePipeline {
 
   /** `isLive`: the source itself stands there, too. All views go on in one turn. */
   async #foldRun(run: readonly LogEvent[], runners: readonly ViewRunner[], isLive = true): Promise<void> {
+    if (this.#committer.isTaking) await this.#flusher.finish();
     await foldRunInto(run, runners, this.source.name, this.#options.refold);
     if (!isLive) return;
     for (const { id, offset, knownTime, row, eventTime } of run)
@@ -286,7 +288,10 @@ export class SourcePipeline {
     const from = Math.min(...places);
     for await (const { kind, events } of runsApart(this.log.read(from))) {
       if (kind === "run") await this.#foldRun(events, this.runners);
-      else this.#fold(events, 0, events.length);
+      else {
+        if (this.#committer.isTaking) await this.#flusher.finish();
+        this.#fold(events, 0, events.length);
+      }
       this.#pushes.lastEventAt = events.at(-1)!.knownTime;
       this.#options.onReplay?.(events.at(-1)!.offset + 1 - from, end - from);
       if (this.#unflushed() >= 1) await this.#flusher.finish();

@@ -2,13 +2,12 @@
  * All tails of one source: a group for each key that its running views have. And what else such views share.
  */
 import type { ViewDefinition } from "../define/definition.ts";
-import type { MetaWrite, StateWrite } from "../online-store/online-store.ts";
 import { ChangeCounts } from "./change-counts.ts";
 import { EntitySlots } from "./entity-slots.ts";
 import { TailReader, TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
-import { TAIL_LIMITS, TailGroup, tailSpace, tailSpacesOf } from "./tail-group.ts";
+import { TAIL_LIMITS, TailGroup, tailSpace, tailSpacesOf, type TailWrites } from "./tail-group.ts";
 import { storedViews } from "./stored-view.ts";
 import type { ViewRunner, ViewRunnerOptions } from "./view-runner.ts";
 
@@ -38,12 +37,6 @@ export class SourceTails {
     this.#options = options;
     this.reader = new TailReader(options.store, options.source);
     this.#writer = new TailWriter(options.source);
-  }
-
-  get dirtyCount(): number {
-    let count = 0;
-    for (const group of this.#groups.values()) count += group.dirtyCount;
-    return count;
   }
 
   /** Drops what views that were forgotten have left. Nothing may be folded yet. */
@@ -122,9 +115,8 @@ export class SourceTails {
     for (const group of this.#groups.values()) group.beginFlush();
   }
 
-  takeWrites(): { readonly states: StateWrite[]; readonly metas: MetaWrite[] } {
-    const taken = Array.from(this.#groups.values(), (group) => group.takeWrites());
-    return { states: taken.flatMap(({ states }) => states), metas: taken.flatMap(({ metas }) => metas) };
+  *takeWrites(): IterableIterator<TailWrites> {
+    for (const group of this.#groups.values()) yield* group.takeWrites();
   }
 
   /** To be called once a commit is done, before anything else is. */

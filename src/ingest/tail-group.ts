@@ -79,6 +79,14 @@ export interface TailGroupOptions {
   readonly bytesMax: () => number;
 }
 
+/** Of one part of what is to be written: some tenths of a millisecond. */
+const TAILS_AT_A_TIME = 256;
+
+export interface TailWrites {
+  readonly states: readonly StateWrite[];
+  readonly metas: readonly MetaWrite[];
+}
+
 /** Names the tails of views of one source and key; also the meta that says that there are such. */
 export function tailSpace(source: string, entity: string, key: readonly string[]): StateSpace {
   const name = createHash("sha256")
@@ -124,10 +132,6 @@ export class TailGroup {
 
   get members(): readonly TailMember[] {
     return this.#members;
-  }
-
-  get dirtyCount(): number {
-    return this.#dirty.length;
   }
 
   join(member: TailMember): void {
@@ -209,28 +213,39 @@ export class TailGroup {
   }
 
   /**
-   * What every commit of the flush must write, taken in the turn in which it takes the views' states: good until it is
-   * taken again.
+   * What must be written before what the views write, or with it, some at a time in this order. No event may be taken from
+   * the first to the last, nor between these and the views' states. Good until it is taken again.
    */
-  takeWrites(): { readonly states: StateWrite[]; readonly metas: readonly MetaWrite[] } {
+  *takeWrites(): IterableIterator<TailWrites> {
     const { writer } = this.#options;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    if (dirty.length === 0) return;
     let end = 0;
-    for (const { length } of this.#dirty) end += length;
+    for (const { length } of dirty) end += length;
     if (end > this.#writing.length) this.#writing = Buffer.allocUnsafeSlow(2 * end);
     const writing = this.#writing;
     let from = 0;
-    const states = this.#dirty.map((tail): StateWrite => {
+    let metas = this.#takeMetas();
+    let states: StateWrite[] = [];
+    for (const tail of dirty) {
       tail.dirty = false;
       const { block, at } = tail.place;
       writer.writeHead(block, at, tail.events, tail.lastOffset);
       block.copy(writing, from, at, at + tail.length);
       const bytes = writing.subarray(from, (from += tail.length));
-      return { space: this.space, key: tail.key, epoch: 0, offset: tail.lastOffset, bytes };
-    });
-    this.#dirty = [];
-    if (states.length === 0 || this.#metasStored) return { states, metas: [] };
+      states.push({ space: this.space, key: tail.key, epoch: 0, offset: tail.lastOffset, bytes });
+      if (states.length < TAILS_AT_A_TIME) continue;
+      yield { states, metas };
+      [states, metas] = [[], []];
+    }
+    if (states.length > 0) yield { states, metas };
+  }
+
+  #takeMetas(): readonly MetaWrite[] {
+    if (this.#metasStored) return [];
     this.#metasStored = true;
-    return { states, metas: [writer.columnsMeta(), { name: this.space, bytes: new Uint8Array([FORMAT_VERSION]) }] };
+    return [this.#options.writer.columnsMeta(), { name: this.space, bytes: new Uint8Array([FORMAT_VERSION]) }];
   }
 
   /** To be called once all commits of a flush are done. */

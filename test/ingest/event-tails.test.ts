@@ -304,6 +304,36 @@ describe("an event", () => {
     await after.close();
   });
 
+  it("is folded once where a crash comes between its tail and the positions of its views", async () => {
+    const stage = watchedStage();
+    const pipeline = await open(stage);
+    await pushOne(pipeline, 0);
+    const store = stage.store as MemoryOnlineStore;
+    const commitAlone = store.commitAlone.bind(store);
+    const crashed = new Promise<MemoryOnlineStore>((resolve) => {
+      store.commitAlone = async (states, metas) => {
+        const isTails = states.some(({ space }) => space === USER_TAILS);
+        await commitAlone(states, metas);
+        if (isTails) resolve(store.crash());
+      };
+    });
+    await pipeline.push([payment(1, { user: "u" })]);
+    const left = await crashed;
+    const tail = new TailReader(left, payments).read(USER_TAILS, "u");
+    expect(tail?.lastOffset, "of the tail that is stored").toBe(1);
+    expect(readStoredView(left, pipeline.runners[0]!.name)?.position, "of a view as it is stored").toBe(1);
+    const after = await open({ ...stage, store: left });
+    await after.drain();
+    const events = await logOf(after);
+    for (const runner of after.runners) {
+      const expected = expectedStates(runner.view.definition, events);
+      expect(liveOf(runner, ["u"]), runner.name).toEqual(expected);
+      expect(storedOf(runner), runner.name).toEqual(expected);
+    }
+    await pipeline.close().catch(() => undefined);
+    await after.close();
+  });
+
   it("leaves no tail where states are for others, and those that were there are written whole", async () => {
     const stage = watchedStage();
     let pipeline = await open(stage);
