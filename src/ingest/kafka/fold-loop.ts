@@ -18,17 +18,9 @@ import { letterRecord } from "./dead-letter-topic.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
 import { AwaitedCorrections, type CutPartition, type FailedRun } from "./awaited-corrections.ts";
-import { ClaimFold } from "./claim-fold.ts";
-import type {
-  FoldedEvent,
-  FoldedPartition,
-  PartitionPlace,
-  PartitionWrites,
-  RefoldedViews,
-} from "./folded-partition.ts";
-import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
-import { routeParts } from "./partition-fold.ts";
-import { type FoldPosition, partitionName } from "./position.ts";
+import type { FoldedEvent, FoldedPartition, PartitionWrites, RefoldedViews } from "./folded-partition.ts";
+import { OwnedPartitions } from "./owned-partitions.ts";
+import { partitionName } from "./position.ts";
 import { cutRecords, type Refolding } from "./refolding.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { type Marking, StoredPositions } from "./stored-positions.ts";
@@ -78,16 +70,15 @@ const READS_PER_CALL = 2000;
 export class FoldLoop {
   readonly #options: FoldLoopOptions;
   readonly #fetching: FetchAhead;
-  readonly #open = new Map<string, (place: PartitionPlace, late: FoldPosition | null) => OpenedPartition>();
-  readonly #folds = new Map<string, FoldedPartition>();
-  /** Of those, views that are behind the others. */
-  readonly #late = new Map<string, FoldedPartition>();
+  readonly #partitions: OwnedPartitions;
+  /** Those of `#partitions`, and of them views that are behind the others. */
+  readonly #folds: ReadonlyMap<string, FoldedPartition>;
+  readonly #late: ReadonlyMap<string, FoldedPartition>;
   /** Of what could be read of each partition last. */
   readonly #ends = new Map<string, number>();
   readonly #corrections: AwaitedCorrections;
   readonly #notes: WholeNotes;
   readonly #positions: StoredPositions;
-  #owned: readonly TopicPartition[] = [];
   #lookedMs = 0;
   #events = 0;
   #duplicates = 0;
@@ -96,10 +87,9 @@ export class FoldLoop {
 
   constructor(options: FoldLoopOptions) {
     this.#options = options;
-    const { store, clock, topics, plans, of = "events", sight } = options;
-    const shown = sight === undefined ? {} : { sight };
+    const { store, connection, clock, topics, plans, of = "events", sight } = options;
     this.#corrections = new AwaitedCorrections(options.refolding);
-    this.#fetching = new FetchAhead(options.connection, `fold-${of}`, options.clock);
+    this.#fetching = new FetchAhead(connection, `fold-${of}`, clock);
     this.#notes = new WholeNotes({ store, clock, topics, plans: of === "events" ? plans : [] });
     this.#positions = new StoredPositions({
       store,
@@ -107,22 +97,15 @@ export class FoldLoop {
       marking: options.marking,
       letGo: (fold) => this.#letGo(nameOf(fold)),
     });
-    for (const plan of plans) {
-      const { claims, deadLetterTopic } = plan;
-      if (of === "events") {
-        for (const parts of routeParts(plan))
-          this.#open.set(parts.route.topic, (place, late) => openPartition({ ...parts, ...shown }, place, late));
-      } else if (claims !== null) {
-        this.#open.set(claims.topic, (place) => {
-          return { main: new ClaimFold({ route: claims, deadLetterTopic, ...place }), late: null };
-        });
-      }
-    }
+    const positions = this.#positions;
+    this.#partitions = new OwnedPartitions({ connection, plans, of, topics, positions, sight });
+    this.#folds = this.#partitions.main;
+    this.#late = this.#partitions.late;
   }
 
   /** What the group has given to this worker: from the next turn on. */
   own(partitions: readonly TopicPartition[]): void {
-    this.#owned = partitions;
+    this.#partitions.own(partitions);
   }
 
   get progress(): FoldProgress {
@@ -152,8 +135,7 @@ export class FoldLoop {
   drop(): void {
     this.#fetching.drop();
     this.#positions.drop();
-    this.#folds.clear();
-    this.#late.clear();
+    this.#partitions.clear();
     this.#ends.clear();
     this.#corrections.drop();
     this.#notes.drop();
@@ -229,21 +211,8 @@ export class FoldLoop {
       return { ...one, records, nextOffset: Math.min(one.nextOffset, offset) };
     });
     const taken = await this.#take(upToMain, this.#late);
-    for (const [name, late] of this.#late) await this.#join(name, late);
+    await this.#partitions.join();
     return taken;
-  }
-
-  async #join(name: string, late: FoldedPartition): Promise<void> {
-    const main = this.#folds.get(name)!;
-    const position = joinedPosition({ main, late });
-    if (position === null) return;
-    const { route, partition, topicId, startOffset } = main.options;
-    const joined = await this.#positions.join(main, late, position);
-    this.#late.delete(name);
-    const place = { partition, topicId, startOffset, position: joined };
-    const fold = this.#open.get(route.topic)!(place, null).main;
-    this.#positions.opened(fold, joined);
-    this.#folds.set(name, fold);
   }
 
   async #lookAfterPositions(): Promise<void> {
@@ -254,52 +223,24 @@ export class FoldLoop {
 
   /** Lets go of partitions that are another's now, and reads the positions of new ones. */
   async #settle(): Promise<void> {
-    const { connection, topics } = this.#options;
-    const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
-    for (const name of this.#folds.keys()) {
-      if (owned.has(name)) continue;
-      for (const fold of [this.#folds.get(name), this.#late.get(name)]) {
-        if (fold !== undefined) this.#corrections.release(fold);
-      }
+    for (const name of this.#partitions.lost) {
+      for (const fold of this.#partitions.foldsOf(name)) this.#corrections.release(fold);
       this.#letGo(name);
       this.#ends.delete(name);
     }
     if (this.#folds.size === 0) this.#positions.drop();
     this.#positions.refuseOther();
-    const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#open.has(topic));
-    if (fresh.length === 0) return;
-    const starts = new Map<string, number[]>();
-    for (const [, { topic }] of fresh) {
-      if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
-    }
-    const places = fresh.map(([, { topic, partition }]) => {
-      return { topic, partition, startOffset: starts.get(topic)![partition] ?? 0 };
-    });
-    const stored = await this.#positions.read(places);
-    for (const [i, [name, { topic, partition }]] of fresh.entries()) {
-      const { startOffset } = places[i]!;
-      const [position, latePosition] = stored[i]!;
-      const place = { partition, topicId: topics.get(topic)!.id, startOffset, position };
-      const { main, late } = this.#open.get(topic)!(place, latePosition);
-      this.#positions.opened(main, position);
-      this.#folds.set(name, main);
-      if (late === null) continue;
-      this.#positions.opened(late, latePosition);
-      this.#late.set(name, late);
-    }
+    await this.#partitions.open();
   }
 
   /** Another has the partition: all of it is read anew, should it come back. */
   #letGo(name: string): void {
     this.#notes.forget(name);
-    for (const folds of [this.#folds, this.#late]) {
-      const fold = folds.get(name);
-      if (fold !== undefined) {
-        this.#positions.forget(fold);
-        this.#corrections.forget(fold);
-      }
-      folds.delete(name);
+    for (const fold of this.#partitions.foldsOf(name)) {
+      this.#positions.forget(fold);
+      this.#corrections.forget(fold);
     }
+    this.#partitions.remove(name);
   }
 
   async #take(fetched: readonly FetchedPartition[], folds: ReadonlyMap<string, FoldedPartition>): Promise<number> {
