@@ -13,30 +13,9 @@
  * Invariants: a bucket's last time is at most the next one's first; where buckets exist there are at least
  * `exactEvents` raw records; no window's bucket spans more than that window's hop.
  */
-import type { Accumulator, Cells, Strides } from "./accumulator.ts";
-
-/** How a view's list is laid out; the same for all its entities. */
-export interface BucketLayout extends Strides {
-  /** Accumulators of a bucket; the cells of each are its own. */
-  readonly accumulators: readonly Accumulator[];
-  /** Number cells of a bucket: first time, last time, number of events, then the accumulators' cells. */
-  readonly stride: number;
-  readonly objectStride: number;
-  /** Number cells of a raw record. */
-  readonly rawStride: number;
-  readonly rawObjectStride: number;
-  /** How far back time windows and sessions reach in microseconds, ascending. */
-  readonly windows: readonly number[];
-  /** The hop of each of them, at most that of the next. */
-  readonly hops: readonly number[];
-  /** So many newest events stay raw. At least `lastEvents`. */
-  readonly exactEvents: number;
-  /** So many newest events are kept however old they are: the largest last-n window. */
-  readonly lastEvents: number;
-}
-
-/** Cells in front of a bucket's accumulators: first time, last time, number of events. */
-export const BUCKET_HEADER_CELLS = 3;
+import type { Cells } from "./accumulator.ts";
+import type { BucketLayout } from "./bucket-layout.ts";
+import { mergeNeighbours } from "./bucket-merge.ts";
 
 /** What a list that lies in somebody's cells says of itself there. */
 export const PLACED_LIST_CELLS = 10;
@@ -188,7 +167,7 @@ export class BucketList {
     const { stride } = layout;
     const { numbers } = this.buckets;
     const end = this.bucketStart + this.bucketCount;
-    let bucket = this.#firstBucketAfter(layout, edge);
+    let bucket = this.firstBucketAfter(layout, edge);
     let windowStart = edge;
     // a bucket that begins at or before the edge is left out, and with it all that ties with its end
     while (bucket < end && numbers[bucket * stride]! <= windowStart) {
@@ -208,7 +187,7 @@ export class BucketList {
   }
 
   /** Place in the array of the first bucket that ends behind `time`. */
-  #firstBucketAfter(layout: BucketLayout, time: number): number {
+  firstBucketAfter(layout: BucketLayout, time: number): number {
     const { stride } = layout;
     const { numbers } = this.buckets;
     let low = this.bucketStart;
@@ -359,8 +338,10 @@ export class BucketList {
     const expired = newestTime - longest;
     const retired = this.#retireRaw(layout, expired);
     this.#dropRaw(layout, this.#countExpiredRaw(layout, expired, this.rawCount - lastEvents));
-    this.#dropBuckets(layout, this.#firstBucketAfter(layout, expired) - this.bucketStart);
-    if (this.bucketCount > 0) this.#mergeNeighbours(layout, newestTime, retired);
+    this.#dropBuckets(layout, this.firstBucketAfter(layout, expired) - this.bucketStart);
+    if (this.bucketCount > 0) {
+      this.bucketCount = mergeNeighbours(layout, this, { newestTime, settledAt: this.#settledAt, retired });
+    }
     this.#settledAt = newestTime;
   }
 
@@ -405,77 +386,8 @@ export class BucketList {
     this.bucketStart += count;
     this.bucketCount -= count;
   }
-
-  /**
-   * Finds, from the oldest bucket to the youngest, which become one, and joins them.
-   *
-   * The smallest window that can still reach a bucket bounds how coarse it may become with its elder: the band
-   * it is in. What the last compaction left apart in a band stays apart in it, and a bucket that grows by its
-   * younger neighbour is no closer to the one behind that. So only buckets that are `retired` just now or have
-   * come into another band since are looked at.
-   */
-  #mergeNeighbours(layout: BucketLayout, newestTime: number, retired: number): void {
-    const { accumulators, stride, windows, hops } = layout;
-    const { numbers } = this.buckets;
-    const end = this.bucketStart + this.bucketCount;
-    const isSettled = this.#settledAt !== Number.NEGATIVE_INFINITY;
-    const fresh = isSettled ? Math.max(end - retired, this.bucketStart) : this.bucketStart;
-    // pairs of a bucket and a younger one that goes into it
-    const pairs: number[] = [];
-    let kept = this.bucketStart;
-    let i = kept + 1;
-    for (let band = windows.length - 1; band >= 0; band--) {
-      const reach = band === 0 ? Number.NEGATIVE_INFINITY : windows[band - 1]!;
-      const from = Math.min(fresh, isSettled ? this.#firstBucketAfter(layout, this.#settledAt - reach) : fresh);
-      if (from > i) {
-        i = from;
-        kept = i - 1;
-      }
-      for (; i < end; i++) {
-        const lastTime = numbers[i * stride + 1]!;
-        if (newestTime - lastTime < reach) break;
-        if (inOneCell(numbers[kept * stride]!, lastTime, hops[band]!)) {
-          numbers[kept * stride + 1] = lastTime;
-          numbers[kept * stride + 2]! += numbers[i * stride + 2]!;
-          pairs.push(kept, i);
-        } else kept = i;
-      }
-    }
-    if (pairs.length === 0) return;
-    for (let k = 0; k < accumulators.length; k++) accumulators[k]!.mergeEach(this.buckets, pairs, layout);
-    this.#closeGaps(layout, pairs);
-  }
-
-  /** Moves together what stays when the second of each pair is gone. */
-  #closeGaps(layout: BucketLayout, pairs: readonly number[]): void {
-    const { stride, objectStride } = layout;
-    const { numbers, objects } = this.buckets;
-    const end = this.bucketStart + this.bucketCount;
-    let to = pairs[1]!;
-    for (let i = 1; i < pairs.length; i += 2) {
-      // what stays between this gap and the next moves as one
-      const from = pairs[i]! + 1;
-      const until = i + 2 < pairs.length ? pairs[i + 2]! : end;
-      if (from === until) continue;
-      if (until - from > 2) {
-        numbers.copyWithin(to * stride, from * stride, until * stride);
-      } else {
-        // a call of the runtime costs more than a few cells
-        const down = (from - to) * stride;
-        for (let at = from * stride; at < until * stride; at++) numbers[at - down] = numbers[at]!;
-      }
-      if (objectStride > 0) objects.copyWithin(to * objectStride, from * objectStride, until * objectStride);
-      to += until - from;
-    }
-    this.bucketCount = to - this.bucketStart;
-    if (objectStride > 0) objects.length = to * objectStride;
-  }
 }
 
 function copyCells(from: Float64Array, at: number, count: number, into: Float64Array, to: number): void {
   if (count > 0) into.set(from.subarray(at, at + count), to);
-}
-
-function inOneCell(first: number, last: number, hop: number): boolean {
-  return last - first < hop && last < (Math.floor(first / hop) + 1) * hop;
 }

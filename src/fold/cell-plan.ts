@@ -2,7 +2,7 @@
  * Which accumulators a view's features need, and which cells each of them has in a bucket or in the
  * lifetime group.
  */
-import { BUCKET_HEADER_CELLS } from "./bucket-list.ts";
+import { BUCKET_HEADER_CELLS } from "./bucket-layout.ts";
 import { CellGroup } from "./cell-group.ts";
 import { type ChannelPlan, isKeptAsNumber } from "./channel-plan.ts";
 import { CountAccumulator, SumAccumulator } from "./count-and-sum.ts";

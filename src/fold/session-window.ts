@@ -31,7 +31,8 @@
  * - the end of the straddling bucket, later than `asOf - max` by less than a hop, where that was left out of
  *   the session: in this case alone does `windowStart` lie inside that hop, which is how a reader knows it.
  */
-import type { BucketLayout, BucketList, WindowCut } from "./bucket-list.ts";
+import type { BucketLayout } from "./bucket-layout.ts";
+import type { BucketList, WindowCut } from "./bucket-list.ts";
 import { hopForSession, type Session } from "./hop-ladder.ts";
 
 /** A session window and the hop that its reach is held to. */

@@ -12,7 +12,7 @@
  * Every NaN is written with one bit pattern.
  */
 import { OnefoldError } from "../base/errors.ts";
-import type { BucketLayout } from "./bucket-list.ts";
+import type { BucketLayout } from "./bucket-layout.ts";
 import { FoldState, type LifetimeLayout } from "./fold-state.ts";
 import { ObjectReader, ObjectWriter } from "./object-codec.ts";
 

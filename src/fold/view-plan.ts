@@ -15,7 +15,7 @@ import {
 } from "../define/definition.ts";
 import { namesOf, type Value } from "../schema/value.ts";
 import type { Accumulator } from "./accumulator.ts";
-import { BUCKET_HEADER_CELLS, type BucketLayout } from "./bucket-list.ts";
+import { BUCKET_HEADER_CELLS, type BucketLayout } from "./bucket-layout.ts";
 import { definitionText } from "./canonical-json.ts";
 import type { PlannedAccumulator } from "./cell-group.ts";
 import { type CustomPlan, planCells } from "./cell-plan.ts";

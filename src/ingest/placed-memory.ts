@@ -7,18 +7,16 @@
  *
  * Chunks are filled one after another. Once there may be no more of them the oldest is filled anew: what was used since
  * it was put there stays, as long as that is no more than half of the chunk, and the rest is let go. A state that the
- * store does not have as it is, since it was changed in a later round than those that are stored, stays in any case. Such that there is no place for, and those larger than a chunk, are
- * guests: they have chunks of their own, beyond what there may be, until the store has them.
+ * store does not have as it is, since it was changed in a later round than those that are stored, stays in any case. Such
+ * that there is no place for, and those larger than a chunk, are guests: they have chunks of their own, beyond what there
+ * may be, until the store has them.
  */
-import { OnefoldError } from "../base/errors.ts";
-import { offHeapCells } from "../base/off-heap.ts";
 import type { PlacedFold, ViewState } from "../fold/view-fold.ts";
+import { ChunkPool } from "./chunk-pool.ts";
 import { NO_SLOT } from "./entity-slots.ts";
 import {
   CHANGED_IN,
   Chunk,
-  CHUNK_CELLS_MAX,
-  CHUNKS_MAX,
   cellOf,
   chunkOf,
   copyHead,
@@ -34,12 +32,6 @@ import {
   writeNewHead,
 } from "./placed-chunk.ts";
 
-const GUEST_CHUNK_CELLS_MIN = 8192;
-/** A chunk is no more than this part of all, so that what is let go at once is little. */
-const CHUNKS_MIN = 16;
-const CHUNK_ENTRIES_MAX = 8192;
-/** What an entry takes beside its cells, in the tables of entities. */
-const ENTRY_CELLS = 12;
 /** Of chunks that are filled anew for a state: where most of what there is has to stay, looking at all takes long. */
 const CHUNKS_TRIED_MAX = 2;
 /** The same of ones that have states for less than half of them, before there is one more. */
@@ -56,16 +48,14 @@ export interface PlacedMemoryOptions<S extends ViewState> {
 
 export class PlacedMemory<S extends ViewState> {
   readonly #options: PlacedMemoryOptions<S>;
-  readonly #chunkCells: number;
-  readonly #chunkEntries: number;
+  readonly #pool: ChunkPool<S>;
+  /** Those of the pool, by number: an event need not ask it for them. */
+  readonly #chunks: readonly (Chunk | null)[];
   /** By slot: chunk and first cell. */
   #places = new Int32Array(1024).fill(NOT_THERE);
-  readonly #chunks: (Chunk | null)[] = [];
-  readonly #freeChunks: number[] = [];
   /** Those that are not of guests, as numbers of chunks. */
   readonly #main: number[] = [];
   #filling = -1;
-  #fillingGuests = -1;
   /** In `#main`, the one that is to be filled anew next. */
   #oldest = 0;
   /** In `#main`, the one that was looked at last for room that is nobody's. */
@@ -78,8 +68,6 @@ export class PlacedMemory<S extends ViewState> {
   /** Cells of states in the chunks of `#main`. */
   #mainLive = 0;
   #guestCount = 0;
-  /** Cells of a chunk that was filled anew, for the next. */
-  #spare: Float64Array | null = null;
   readonly #mover: S;
   /** What was changed in this round of changes or before is in the store. */
   storedRound = 0;
@@ -88,11 +76,10 @@ export class PlacedMemory<S extends ViewState> {
   #at = 0;
 
   constructor(options: PlacedMemoryOptions<S>) {
-    const { countMax, bytesMax, placed } = options;
     this.#options = options;
-    this.#chunkCells = Math.max(ENTRY_CELLS, Math.min(CHUNK_CELLS_MAX, Math.floor(bytesMax() / 8 / CHUNKS_MIN)));
-    this.#chunkEntries = Math.max(1, Math.min(CHUNK_ENTRIES_MAX, Math.floor(countMax / CHUNKS_MIN)));
-    this.#mover = placed.cursor();
+    this.#pool = new ChunkPool(options);
+    this.#chunks = this.#pool.all;
+    this.#mover = options.placed.cursor();
   }
 
   get count(): number {
@@ -108,7 +95,7 @@ export class PlacedMemory<S extends ViewState> {
 
   /** Whether what is put takes the place of others, or of ones that were let go together for it and more. */
   get isFull(): boolean {
-    return this.#fullAt >= this.#chunksMax;
+    return this.#fullAt >= this.#pool.countMax;
   }
 
   /** Whether there is a state of the entity; what is said below of "the state" is from now on said of it. */
@@ -179,7 +166,7 @@ export class PlacedMemory<S extends ViewState> {
    */
   put(slot: number, state: S, isGuest: boolean): boolean {
     const size = HEAD_CELLS + this.#options.placed.cellsWithRoom(state);
-    const number = isGuest ? this.#chunkForGuest(size, state) : this.#chunkFor(size, state);
+    const number = isGuest ? this.#pool.forGuest(size, state) : this.#chunkFor(size, state);
     if (number === NOT_THERE) return false;
     const { cells, end } = this.#chunks[number]!;
     const former = this.find(slot) ? this.#places[slot]! : NOT_THERE;
@@ -234,9 +221,7 @@ export class PlacedMemory<S extends ViewState> {
       return;
     }
     this.#guestCount--;
-    if (chunk.count > 0) return;
-    if (number === this.#fillingGuests) chunk.end = 0;
-    else this.#free(number);
+    if (chunk.count === 0) this.#pool.emptied(number);
   }
 
   #add(number: number, slot: number, size: number): void {
@@ -261,28 +246,19 @@ export class PlacedMemory<S extends ViewState> {
     this.#places = grown;
   }
 
-  get #chunksMax(): number {
-    const most = Math.floor(this.#options.bytesMax() / 8 / this.#chunkCells);
-    // There are as many numbers again for guests.
-    return Math.max(1, Math.min(CHUNKS_MAX >> 1, most));
-  }
-
-  #hasRoom({ count, end }: Chunk, size: number): boolean {
-    return count < this.#chunkEntries && end + size + (count + 1) * ENTRY_CELLS <= this.#chunkCells;
-  }
-
   #chunkFor(size: number, state: S): number {
-    if (size + ENTRY_CELLS > this.#chunkCells) return NOT_THERE;
-    const max = this.#chunksMax;
+    const pool = this.#pool;
+    if (!pool.mayHold(size)) return NOT_THERE;
+    const max = pool.countMax;
     const { countMax } = this.#options;
     while (this.#main.length > max) this.#turnIntoGuests(this.#main.pop()!);
-    if (this.#filling !== -1 && this.#mainCount < countMax && this.#hasRoom(this.#chunks[this.#filling]!, size)) {
+    if (this.#filling !== -1 && this.#mainCount < countMax && pool.hasRoom(this.#chunks[this.#filling]!, size)) {
       return this.#filling;
     }
     const reused = this.#mainCount < countMax ? this.#chunkToReuse(size, state) : NOT_THERE;
     if (reused !== NOT_THERE) return (this.#filling = reused);
     if (this.#main.length === 0 || (this.#main.length < max && this.#mainCount < countMax)) {
-      this.#filling = this.#newChunk(this.#takeCells(state), false);
+      this.#filling = pool.make(pool.takeCells(state), false);
       this.#main.push(this.#filling);
       return this.#filling;
     }
@@ -294,8 +270,8 @@ export class PlacedMemory<S extends ViewState> {
       const number = this.#main[this.#oldest]!;
       const oldest = this.#chunks[number]!;
       this.#fillAnew(number, 0.5, state);
-      if (!this.#hasRoom(oldest, size) || this.#mainCount >= countMax) this.#fillAnew(number, 0, state);
-      if (this.#hasRoom(oldest, size) && this.#mainCount < countMax) {
+      if (!pool.hasRoom(oldest, size) || this.#mainCount >= countMax) this.#fillAnew(number, 0, state);
+      if (pool.hasRoom(oldest, size) && this.#mainCount < countMax) {
         this.#filling = number;
         return number;
       }
@@ -307,55 +283,17 @@ export class PlacedMemory<S extends ViewState> {
 
   /** Where states that moved have left most of what there is, that is used again before there is more. Nothing is let go. */
   #chunkToReuse(size: number, state: S): number {
-    const half = this.#chunkCells / 2;
+    const half = this.#pool.chunkCells / 2;
     if (this.#mainLive >= this.#main.length * half) return NOT_THERE;
     for (let tries = Math.min(CHUNKS_REUSED_TRIES, this.#main.length); tries > 0; tries--) {
       this.#hand = (this.#hand + 1) % this.#main.length;
       const number = this.#main[this.#hand]!;
       const chunk = this.#chunks[number]!;
-      if (chunk.live >= half || chunk.count >= this.#chunkEntries / 2) continue;
+      if (chunk.live >= half || chunk.count >= this.#pool.chunkEntries / 2) continue;
       this.#fillAnew(number, 0.5, state);
-      if (this.#hasRoom(chunk, size)) return number;
+      if (this.#pool.hasRoom(chunk, size)) return number;
     }
     return NOT_THERE;
-  }
-
-  /** `state` is yet to be copied, and may lie in a chunk that was filled anew for it. */
-  #takeCells(state: S): Float64Array {
-    const spare = this.#spare;
-    if (spare === null || this.#options.placed.liesIn(state, spare)) {
-      return offHeapCells(this.#chunkCells);
-    }
-    this.#spare = null;
-    return spare;
-  }
-
-  #chunkForGuest(size: number, state: S): number {
-    const present = this.#fillingGuests === -1 ? null : this.#chunks[this.#fillingGuests]!;
-    if (present !== null && present.hasRoomForGuest(size)) return this.#fillingGuests;
-    const last = this.#fillingGuests;
-    // As large as that however small the memory is: there are no numbers for a chunk for each of very many guests.
-    const wanted = Math.max(size, GUEST_CHUNK_CELLS_MIN);
-    const cells = wanted > this.#chunkCells ? offHeapCells(wanted) : this.#takeCells(state);
-    this.#fillingGuests = this.#newChunk(cells, true);
-    if (present !== null && present.count === 0) this.#free(last);
-    return this.#fillingGuests;
-  }
-
-  #newChunk(cells: Float64Array, isOfGuests: boolean): number {
-    const number = this.#freeChunks.pop() ?? this.#chunks.length;
-    // A place has no bits for more; another's state would be found there.
-    if (number >= CHUNKS_MAX)
-      throw new OnefoldError("INTERNAL", `states in memory take more than ${CHUNKS_MAX} chunks`);
-    this.#chunks[number] = new Chunk(cells, isOfGuests);
-    return number;
-  }
-
-  #free(number: number): void {
-    const { cells } = this.#chunks[number]!;
-    if (cells.length === this.#chunkCells) this.#spare = cells;
-    this.#chunks[number] = null;
-    this.#freeChunks.push(number);
   }
 
   /** Where there is less memory than there was: what stays is there until the store has it. */
@@ -381,8 +319,8 @@ export class PlacedMemory<S extends ViewState> {
     }
     guests.count = staying;
     this.#guestCount += staying;
-    if (staying === 0) this.#free(number);
-    else this.#chunks[number] = guests;
+    if (staying === 0) this.#pool.remove(number);
+    else this.#pool.all[number] = guests;
   }
 
   /**
@@ -392,9 +330,9 @@ export class PlacedMemory<S extends ViewState> {
   #fillAnew(number: number, keptShare: number, state: S): void {
     const chunk = this.#chunks[number]!;
     const { cells, end } = chunk;
-    const into = this.#takeCells(state);
-    const cellsMax = this.#chunkCells * keptShare;
-    const countMax = this.#chunkEntries * keptShare;
+    const into = this.#pool.takeCells(state);
+    const cellsMax = this.#pool.chunkCells * keptShare;
+    const countMax = this.#pool.chunkEntries * keptShare;
     const keepsAll = chunk.live <= cellsMax && chunk.count <= countMax;
     chunk.cells = into;
     chunk.end = 0;
@@ -414,7 +352,7 @@ export class PlacedMemory<S extends ViewState> {
         this.#options.letGo(slot);
       }
     }
-    this.#spare = cells;
+    this.#pool.leaveCells(cells);
   }
 
   /** To the end of a chunk, into no more room than the state had. */

@@ -18,15 +18,15 @@
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
-import { asOnefoldError, OnefoldError } from "../base/errors.ts";
+import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import { compileDerived } from "../fold/derive.ts";
-import type { LocalOnlineStore, StateSpace } from "../online-store/online-store.ts";
-import { catchUp, foldRunInto, logLost } from "./catch-up.ts";
+import type { StateSpace } from "../online-store/online-store.ts";
+import { foldRunInto, logLost } from "./catch-up.ts";
 import { replayLetters, type ReplayResult } from "./dead-letter-replay.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import { compileDoor, type Door } from "./door.ts";
+import type { Door } from "./door.ts";
 import { DueRowReader } from "./due-rows.ts";
 import { EventIds } from "./event-ids.ts";
 import { runsApart } from "./correction-run.ts";
@@ -35,7 +35,7 @@ import { nextTurn } from "./turns.ts";
 import { type CheckedRow, isRetraction, type LogEvent } from "./event.ts";
 import { type FileEventLog, openEventLog } from "./file-event-log.ts";
 import { Flusher } from "./flusher.ts";
-import { flushesWorth, STATES_PER_FLUSH } from "./flush-worth.ts";
+import { flushesWorth } from "./flush-worth.ts";
 import { FoldQueue } from "./fold-queue.ts";
 import type { PushResult, RowFaults, RowNames } from "./pipeline.ts";
 import { tellFolded } from "./push-result.ts";
@@ -43,8 +43,9 @@ import { SourceCommitter } from "./source-committer.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
 import { SourcePushes } from "./source-pushes.ts";
 import { SourceTails } from "./source-tails.ts";
+import { SourceViews } from "./source-views.ts";
 import { idRulesOf } from "./timeliness.ts";
-import { type PipelineView, ViewRunner } from "./view-runner.ts";
+import type { PipelineView, ViewRunner } from "./view-runner.ts";
 
 const FLUSH_MS = 50;
 const FLUSHES_BEHIND_MAX = 3;
@@ -82,7 +83,6 @@ export class SourcePipeline {
   readonly log: FileEventLog;
   readonly deadLetters: DeadLetters;
   readonly #options: SourcePipelineOptions;
-  readonly #store: LocalOnlineStore;
   readonly #clock: Clock;
   readonly #ids: EventIds;
   readonly #tails: SourceTails;
@@ -91,11 +91,9 @@ export class SourcePipeline {
   readonly #queue: FoldQueue;
   readonly #dueRows: DueRowReader;
   readonly #pushes: SourcePushes;
-  readonly #runners = new Map<string, ViewRunner>();
-  /** Runners that still catch up with the log: flushed, but not yet fed by pushes. */
-  readonly #catchingUp = new Set<ViewRunner>();
-  /** Of the source and its views as they are now. */
-  door: Door;
+  readonly #views: SourceViews;
+  /** Those of `#views` that run. */
+  readonly #runners: ReadonlyMap<string, ViewRunner>;
   /** Offset of the next event to be handed to the runners and the ids. */
   #position: number;
   #failure: OnefoldError | null = null;
@@ -106,7 +104,6 @@ export class SourcePipeline {
     this.source = source;
     this.log = log;
     this.deadLetters = deadLetters;
-    this.#store = store;
     this.#clock = clock;
     const storedCount = source.columns.length;
     this.#ids = new EventIds({ source: source.name, store, storedCount, ...idRulesOf(source) });
@@ -125,9 +122,17 @@ export class SourcePipeline {
     const onRead = (): void => this.#flusher.changed();
     this.#dueRows = new DueRowReader({ views, onRead, onError: (error) => this.#fail(error) });
     this.#tails = new SourceTails(options);
-    for (const view of options.views) this.#run(this.#newRunner(view));
-    this.#tails.update();
-    this.door = compileDoor(source, options.views);
+    this.#views = new SourceViews({
+      options,
+      tails: this.#tails,
+      log,
+      position: () => this.#position,
+      foldRun: (run, runner) => this.#foldRun(run, [runner], false),
+      commitStates: (runner) => this.#committer.commitStates(runner),
+      flush: () => this.#flusher.finish(),
+      failure: () => this.failure,
+    });
+    this.#runners = this.#views.running;
     this.#committer = new SourceCommitter({
       source: source.name,
       store,
@@ -156,6 +161,11 @@ export class SourcePipeline {
     );
     this.#position = this.#committer.stored.position;
     log.raiseKnownTime(this.#committer.stored.knownTime);
+  }
+
+  /** Of the source and its views as they are now. */
+  get door(): Door {
+    return this.#views.door;
   }
 
   /** The runner of `view@version`: its states and epoch. Undefined for a view that is not on this source. */
@@ -252,18 +262,14 @@ export class SourcePipeline {
     if (this.failure !== null) return false;
     const { position, knownTime } = this.#committer.stored;
     if (this.#position !== position || this.log.lastKnownTime > knownTime) return true;
-    return this.#allRunners().some((runner) => runner.hasWrites);
-  }
-
-  #allRunners(): ViewRunner[] {
-    return [...this.#runners.values(), ...this.#catchingUp];
+    return this.#views.flushed.some((runner) => runner.hasWrites);
   }
 
   async #flush(): Promise<void> {
     if (this.failure !== null) throw this.failure;
     try {
       await this.#committer.commit(
-        this.#allRunners(),
+        this.#views.flushed,
         () => this.#position,
         () => this.#queue.resume(),
       );
@@ -300,7 +306,7 @@ export class SourcePipeline {
 
   /** Leaves every state of the running views whole in the store. */
   writeOutTails(): Promise<void> {
-    return this.#tails.writeOut(this.runners, STATES_PER_FLUSH, () => this.#flusher.finish());
+    return this.#views.writeOutTails();
   }
 
   /**
@@ -324,36 +330,13 @@ export class SourcePipeline {
   }
 
   /** Adds a view while the source runs; resolves once it has folded all that is in the log, and the store has its place. */
-  async addView(view: PipelineView, pace?: BackfillPace): Promise<ViewRunner> {
-    const runner = this.#newRunner(view);
-    this.#catchingUp.add(runner);
-    try {
-      await this.#catchUp(runner, pace, () => {
-        this.#run(runner);
-        this.#tails.update();
-      });
-      if (this.#options.wholeStates === true) await this.writeOutTails();
-      this.door = compileDoor(this.source, this.#views());
-      // Who reads the store must find it there once it is said to be built.
-      await this.#flusher.finish();
-      return runner;
-    } catch (error) {
-      if (this.#runners.get(runner.name) !== runner) runner.leaveMemory();
-      throw error;
-    } finally {
-      this.#catchingUp.delete(runner);
-    }
+  addView(view: PipelineView, pace?: BackfillPace): Promise<ViewRunner> {
+    return this.#views.add(view, pace);
   }
 
   /** Stops folding a view. Its stored states and metas are the caller's to remove (`forgetView`). */
-  async removeView(view: string): Promise<void> {
-    const runner = this.#runners.get(view);
-    if (runner !== undefined) this.#tails.leave(runner);
-    this.#runners.delete(view);
-    this.door = compileDoor(this.source, this.#views());
-    // A flush that is under way may still come to it.
-    await this.#flusher.finish();
-    runner?.leaveMemory();
+  removeView(view: string): Promise<void> {
+    return this.#views.remove(view);
   }
 
   /**
@@ -361,42 +344,8 @@ export class SourcePipeline {
    * Catches up with the log beside the live states and then switches between two events; resolves once the
    * switch is durable. The old space is the caller's to drop.
    */
-  async switchView(
-    view: string,
-    epoch: number,
-    space: StateSpace,
-    position: number,
-    pace?: BackfillPace,
-  ): Promise<void> {
-    const runner = this.#runners.get(view);
-    if (runner === undefined)
-      throw new OnefoldError("VIEW_UNKNOWN", `view ${view} is not on source ${this.source.name}`);
-    const successor = runner.successor(epoch, space, position);
-    let isSwitched = false;
-    try {
-      await this.#catchUp(successor, pace, () => {
-        runner.switchTo(successor);
-        isSwitched = true;
-      });
-    } catch (error) {
-      if (!isSwitched) successor.leaveMemory();
-      throw error;
-    }
-    await this.#flusher.finish();
-    if (this.failure !== null) throw this.failure;
-  }
-
-  /** Folds the log into a runner until it stands where the live ones do, and calls `then` at that very place. */
-  #catchUp(runner: ViewRunner, pace: BackfillPace | undefined, then: () => void): Promise<void> {
-    const parts = {
-      log: this.log,
-      runner,
-      end: () => this.#position,
-      foldRun: (run: readonly LogEvent[]) => this.#foldRun(run, [runner], false),
-      pace,
-      ...(this.#catchingUp.has(runner) ? {} : { writeStates: () => this.#committer.commitStates(runner) }),
-    };
-    return catchUp(parts, then);
+  switchView(view: string, epoch: number, space: StateSpace, position: number, pace?: BackfillPace): Promise<void> {
+    return this.#views.switch(view, epoch, space, position, pace);
   }
 
   /** Pushes the rows of dead letters again and marks those that got in. */
@@ -423,28 +372,5 @@ export class SourcePipeline {
       await this.log.close();
       await this.deadLetters.close();
     }
-  }
-
-  #views(): PipelineView[] {
-    return this.runners.map(({ view }) => view);
-  }
-
-  #newRunner(view: PipelineView): ViewRunner {
-    const { hotCountMax, hotBytesMax, hotHeapBytesMax } = this.#options;
-    return new ViewRunner({
-      view,
-      store: this.#store,
-      source: this.source,
-      clock: this.#clock,
-      ...this.#tails.sharedBy(view.definition),
-      ...(hotCountMax === undefined ? {} : { hotCountMax }),
-      ...(hotBytesMax === undefined ? {} : { hotBytesMax }),
-      ...(hotHeapBytesMax === undefined ? {} : { hotHeapBytesMax }),
-    });
-  }
-
-  #run(runner: ViewRunner): void {
-    this.#runners.set(runner.name, runner);
-    this.#tails.join(runner);
   }
 }

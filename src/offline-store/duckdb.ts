@@ -1,10 +1,9 @@
 /**
  * The batch engine on DuckDB, in process: the only file that knows the driver.
  *
- * Results are read vector by vector: `vector_get_data` hands out a copy that nobody else holds, so a
- * batch's arrays need no further copying. Every stream has a connection of its own (a second query on one
- * connection ends its open stream); tables are therefore made in the shared in-memory database, never as
- * temporary ones. Nothing is ever downloaded: installing and loading extensions is off.
+ * Results are read vector by vector (`vector-memory.ts`). Every stream has a connection of its own (a second
+ * query on one connection ends its open stream); tables are therefore made in the shared in-memory database,
+ * never as temporary ones. Nothing is ever downloaded: installing and loading extensions is off.
  */
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
@@ -30,8 +29,7 @@ import {
 } from "@duckdb/node-api";
 import { OnefoldError } from "../base/errors.ts";
 import { MICROS_PER_DAY } from "../base/micros.ts";
-import { formatType, type Value, type ValueType } from "../schema/value.ts";
-import { bitmapOfBytes, bytesOfBitmap, doublesOfInt64, writeInt64OfDoubles } from "./column-bytes.ts";
+import type { Value, ValueType } from "../schema/value.ts";
 import { engineError } from "./engine-error.ts";
 import {
   sqlName,
@@ -45,16 +43,10 @@ import {
   type QueryEngine,
   type TableColumn,
 } from "./engine.ts";
+import { presentRows, type RawVector, readVector, writeNumbers } from "./vector-memory.ts";
 
 /** Rows in one DuckDB vector. */
 const CHUNK_ROWS = 2048;
-
-/** The parts of the driver's vectors that it declares private but that carry the column's raw memory. */
-interface RawVector {
-  readonly items: Float64Array | Int32Array | BigInt64Array;
-  readonly dataView: DataView;
-  readonly validity: { data: BigUint64Array | null };
-}
 
 const SESSION_SETTINGS =
   "SET TimeZone='UTC'; SET streaming_buffer_size='16MB'; SET enable_progress_bar=true; SET enable_progress_bar_print=false;";
@@ -265,82 +257,26 @@ function readBatch(
   const vectors: EngineVector[] = [];
   const validity: (Uint8Array | null)[] = [];
   for (let index = 0; index < columns.length; index++) {
-    const vector = chunk.getColumnVector(index);
-    const present = bytesOfBitmap((vector as unknown as RawVector).validity.data, rowCount);
+    const vector = rawOf(chunk.getColumnVector(index));
+    const present = presentRows(vector, rowCount);
     validity.push(present);
-    vectors.push(readVector(vector, columns[index]!, rowCount, present, types[index]!));
+    vectors.push(readVector(vector, columns[index]!, rowCount, present, { type: types[index]!, valueOf: typedValue }));
   }
   return { rowCount, columns: vectors, validity };
 }
 
-function readVector(
-  vector: DuckDBVector,
-  column: EngineColumn,
-  rowCount: number,
-  present: Uint8Array | null,
-  type: DuckDBType,
-): EngineVector {
-  const raw = vector as unknown as RawVector;
-  switch (column.as) {
-    case "number":
-      if (raw.items instanceof Float64Array) return raw.items.subarray(0, rowCount);
-      throw new OnefoldError("INTERNAL", `a column wanted as numbers is ${type.toString()}, not DOUBLE`);
-    case "int32":
-      if (raw.items instanceof Int32Array) return raw.items.subarray(0, rowCount);
-      throw new OnefoldError("INTERNAL", `a column wanted as int32 is ${type.toString()}, not INTEGER`);
-    case "int64":
-      if (raw.items instanceof BigInt64Array) {
-        return new Int32Array(raw.items.buffer, raw.items.byteOffset, 2 * rowCount);
-      }
-      throw new OnefoldError("INTERNAL", `a column wanted as int64 is ${type.toString()}, not BIGINT`);
-    case "text":
-      return readTexts(vector, rowCount, present);
-    case "value":
-      return readValues(vector, column.type, rowCount, present);
-  }
+/** The driver declares those parts private that carry the column's raw memory. */
+function rawOf(vector: DuckDBVector): RawVector {
+  return vector as unknown as RawVector;
 }
 
-/** Texts of at most 12 bytes lie inside the vector's own 16-byte cells and need no further call. */
-function readTexts(vector: DuckDBVector, rowCount: number, present: Uint8Array | null): (string | null)[] {
-  const cells = (vector as unknown as RawVector).dataView;
-  const bytes = Buffer.from(cells.buffer, cells.byteOffset, cells.byteLength);
-  const texts: (string | null)[] = [];
-  for (let i = 0; i < rowCount; i++) {
-    if (present !== null && present[i] === 0) texts.push(null);
-    else {
-      const length = cells.getUint32(i * 16, true);
-      const start = i * 16 + 4;
-      texts.push(length <= 12 ? bytes.toString("utf8", start, start + length) : (vector.getItem(i) as string));
-    }
-  }
-  return texts;
-}
-
-function readValues(vector: DuckDBVector, type: ValueType, rowCount: number, present: Uint8Array | null): Value[] {
-  if (type.name === "string") return readTexts(vector, rowCount, present);
-  const { items } = vector as unknown as RawVector;
-  if (items instanceof BigInt64Array && !(type.name === "int64" && type.wide === true)) {
-    return valuesOfDoubles(doublesOfInt64(items, rowCount), present);
-  }
-  if (items instanceof Float64Array) return valuesOfDoubles(items, present);
-  const values: Value[] = [];
-  for (let i = 0; i < rowCount; i++) {
-    values.push(present !== null && present[i] === 0 ? null : typedValue(vector.getItem(i), type));
-  }
-  return values;
-}
-
-function valuesOfDoubles(doubles: Float64Array, present: Uint8Array | null): Value[] {
-  const values: Value[] = Array.from(doubles);
-  if (present !== null) for (let i = 0; i < values.length; i++) if (present[i] === 0) values[i] = null;
-  return values;
-}
-
-function typedValue(value: DuckDBValue, type: ValueType): Value {
+/** `item`: of one row, as the driver has it. */
+function typedValue(item: unknown, type: ValueType): Value {
+  const value = item as DuckDBValue;
   if (value === null) return null;
   if (type.name === "int64" && type.wide === true) return String(value);
   if (type.name === "array" && value instanceof DuckDBListValue) {
-    return value.items.map((item) => typedValue(item, type.element));
+    return value.items.map((element) => typedValue(element, type.element));
   }
   return platformValue(value);
 }
@@ -412,13 +348,11 @@ function appendChunk(
   for (let index = 0; index < columns.length; index++) {
     const vector = chunk.getColumnVector(index);
     const cells = batch.columns[index]!;
+    const present = batch.validity[index] ?? null;
+    const { type } = columns[index]!;
     if (cells instanceof Float64Array) {
-      const raw = vector as unknown as RawVector;
-      writeNumbers(raw, columns[index]!.type, cells, from, count);
-      raw.validity.data = bitmapOfBytes(batch.validity[index] ?? null, from, count);
+      writeNumbers(rawOf(vector), type, { cells, present }, from, count);
     } else {
-      const present = batch.validity[index] ?? null;
-      const { type } = columns[index]!;
       for (let i = 0; i < count; i++) {
         const value = present !== null && present[from + i] === 0 ? null : (cells[from + i] ?? null);
         vector.setItem(i, driverValue(value, type));
@@ -427,18 +361,6 @@ function appendChunk(
     vector.flush();
   }
   appender.appendDataChunk(chunk);
-}
-
-function writeNumbers(raw: RawVector, type: ValueType, cells: Float64Array, from: number, count: number): void {
-  if (type.name === "bool") {
-    for (let i = 0; i < count; i++) raw.dataView.setUint8(i, cells[from + i] === 0 ? 0 : 1);
-  } else if (raw.items instanceof BigInt64Array) {
-    writeInt64OfDoubles(cells, from, count, raw.items);
-  } else if (raw.items instanceof Float64Array) {
-    raw.items.set(cells.subarray(from, from + count));
-  } else {
-    throw new OnefoldError("INTERNAL", `a column of ${formatType(type)} cannot be filled from numbers`);
-  }
 }
 
 function driverValue(value: Value, type: ValueType): DuckDBValue {

@@ -31,6 +31,11 @@ export function keyOf(definition: Definition): string {
   }
 }
 
+/** What is registered, by what it is registered under; of several the last. */
+export function byKey<R extends { readonly definition: Definition }>(all: readonly R[]): ReadonlyMap<string, R> {
+  return new Map(all.map((one) => [keyOf(one.definition), one]));
+}
+
 /** `name`, or `name@version` where it has one; of a service its id. */
 export function shownName(definition: Definition): string {
   switch (definition.kind) {

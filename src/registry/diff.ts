@@ -5,6 +5,8 @@
 import { formatDuration } from "../base/micros.ts";
 import type { ExpectationDefinition, TransformationNode, Window } from "../define/definition.ts";
 import { ruleText } from "../define/expectation-problems.ts";
+import type { Expression } from "../define/expression.ts";
+import { expressionText } from "../define/expression-text.ts";
 import { formatWindow } from "../define/window.ts";
 import { transformationText } from "../define/transformation-text.ts";
 import type { Data } from "./definition-data.ts";
@@ -81,7 +83,7 @@ function textOf(path: string, data: Data): string | null {
   if (path.endsWith(".node")) return transformationText(data as unknown as TransformationNode);
   if (data["rule"] !== undefined) return expectationText(data as unknown as ExpectationDefinition);
   if (data["node"] !== undefined) return transformationText(data["node"] as unknown as TransformationNode);
-  if (typeof data["op"] === "string") return expressionText(data);
+  if (typeof data["op"] === "string") return expressionText(data as unknown as Expression);
   if (typeof data["view"] === "string") return `${data["view"]}@${String(data["version"])}.${String(data["feature"])}`;
   return /(^|\.)(type|output|element)$/.test(path) ? typeText(data) : null;
 }
@@ -94,39 +96,4 @@ function expectationText({ column, rule, severity, windowMicros, tolerate }: Exp
 function typeText(data: { readonly [name: string]: Data }): string {
   if (data["name"] === "array") return `array<${typeText(data["element"] as { readonly [name: string]: Data })}>`;
   return data["wide"] === true ? "wide int64" : String(data["name"]);
-}
-
-const SIGNS: Readonly<Record<string, string>> = {
-  eq: "=",
-  ne: "!=",
-  gt: ">",
-  gte: ">=",
-  lt: "<",
-  lte: "<=",
-  add: "+",
-  subtract: "-",
-  multiply: "*",
-  divide: "/",
-  and: "and",
-  or: "or",
-};
-
-/** `delay > 15 and (origin = "JFK")`: as a person would say it. */
-function expressionText(data: Data): string {
-  if (!isNamed(data)) return JSON.stringify(data);
-  const op = String(data["op"]);
-  const nested = (part: Data | undefined): string => {
-    const text = expressionText(part ?? null);
-    return isNamed(part ?? null) && (part as { readonly left?: Data }).left !== undefined ? `(${text})` : text;
-  };
-  if (op === "column") return String(data["name"]);
-  if (op === "literal") return JSON.stringify(data["value"]);
-  const sign = SIGNS[op];
-  if (sign !== undefined) return `${nested(data["left"])} ${sign} ${nested(data["right"])}`;
-  if (op === "in") return `${nested(data["input"])} in ${JSON.stringify(data["values"])}`;
-  if (op === "coalesce") return `coalesce(${(data["inputs"] as readonly Data[]).map(expressionText).join(", ")})`;
-  if (op === "when") {
-    return `when(${["condition", "then", "otherwise"].map((part) => expressionText(data[part] ?? null)).join(", ")})`;
-  }
-  return `${op}(${expressionText(data["input"] ?? null)})`;
 }

@@ -11,6 +11,11 @@ import { type Data, hashText, toData } from "./definition-data.ts";
 
 const NOT_MEANING: ReadonlySet<string> = new Set(["definedAt", "description", "owner", "tags", "sla"]);
 
+interface FingerprintedDefinition {
+  readonly definition: Definition;
+  readonly fingerprint: string;
+}
+
 /** 64 hexadecimal digits. Equal for definitions of equal meaning, in every process and on every machine. */
 export function fingerprint(definition: Definition): string {
   return hashText(JSON.stringify(meaning(toData(definition))));
@@ -27,6 +32,13 @@ function withoutWarnings(data: Data): Data {
   if (expectations === undefined) return data;
   const refusing = (expectations as readonly { readonly severity: string }[]).filter((one) => one.severity !== "warn");
   return refusing.length === 0 ? rest : { ...rest, expectations: refusing as unknown as Data };
+}
+
+/** To the last word of its description, beside what its fingerprint is of. */
+export function isSameInAll(a: FingerprintedDefinition, b: FingerprintedDefinition): boolean {
+  return (
+    a.fingerprint === b.fingerprint && JSON.stringify(toData(a.definition)) === JSON.stringify(toData(b.definition))
+  );
 }
 
 /** All that is registered of a definition: everything but its place in a file. */

@@ -19,21 +19,21 @@ import type {
   ViewDefinition,
 } from "../define/definition.ts";
 import { serviceReference } from "../define/service-version.ts";
-import { type Data, fromData, hasCode, toData } from "./definition-data.ts";
-import { compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
+import { appliedContent, definitionChanged, planOver } from "./applied-content.ts";
+import { type Data, fromData } from "./definition-data.ts";
+import { byKey, compareVersions, keyOf, shownName, versionOf } from "./definition-set.ts";
 import { withoutDraft } from "./dropped-draft.ts";
 import type { ExperimentStepAsked, RecordedStep } from "./experiment-state.ts";
-import { recordedSteps, withAppliedWeights, withStep } from "./experiment-steps.ts";
+import { recordedSteps, withStep } from "./experiment-steps.ts";
 import { findDefinitions } from "./find-definitions.ts";
-import { fingerprint } from "./fingerprint.ts";
 import { lineageOf } from "./lineage.ts";
+import { codeProblemOf, type LoadedCode, withCode, withLoaded } from "./loaded-code.ts";
 import { meantVersion } from "./meant-version.ts";
 import { parseNamedVersion } from "./named-version.ts";
 import { onDemandIsNoView } from "./on-demand-is-no-view.ts";
-import { planChanges } from "./plan.ts";
 import { EMPTY_REGISTRY, type RegistryContent } from "./registry-content.ts";
 import { type AliasMove, type AskedMove, nextMove } from "./alias-moves.ts";
-import { planWithRetired, readersOf, versionToRetire, withoutVersion } from "./retire-version.ts";
+import { readersOf, versionToRetire, withoutVersion } from "./retire-version.ts";
 import type { AskedRetirement, RetiredVersion } from "./retired-version.ts";
 import { stalePlan, stateOf } from "./registry-state.ts";
 import type { RegistryNews, RegistryStore, StoredRegistryContent } from "./registry-store.ts";
@@ -72,16 +72,10 @@ export async function openRegistryOn(
   return registry;
 }
 
-/** A definition whose functions this process has. */
-interface Loaded {
-  readonly definition: Definition;
-  readonly fingerprint: string;
-}
-
 class StoredRegistry implements SharedRegistry {
   readonly #store: RegistryStore;
   readonly #clock: Clock;
-  #loaded: ReadonlyMap<string, Loaded> = new Map();
+  #loaded: LoadedCode = new Map();
   #stored: StoredRegistryContent = { content: EMPTY_REGISTRY, revision: "not read yet" };
   #byKey: ReadonlyMap<string, Registered<Definition>> = new Map();
   #retired: readonly RetiredVersion[] = [];
@@ -108,8 +102,9 @@ class StoredRegistry implements SharedRegistry {
         // What is there may be another's since this process last looked: it is planned on that.
         const registered = byKey(content.definitions);
         plan = planOver(definitions, registered, content);
-        if (plan.refused) throw changed(plan);
-        return plan.dirty ? this.#next(content, registered, definitions, plan) : null;
+        if (plan.refused) throw definitionChanged(plan);
+        if (!plan.dirty) return null;
+        return appliedContent(content, registered, definitions, plan, formatMicros(this.#clock.now()));
       });
       this.#take(stored, withLoaded(this.#loaded, definitions));
       return plan;
@@ -208,7 +203,7 @@ class StoredRegistry implements SharedRegistry {
   }
 
   /** One step for all who look. What did not change stays the very object that it was: what is made of it stands. */
-  #take(stored: StoredRegistryContent, loaded: ReadonlyMap<string, Loaded>): void {
+  #take(stored: StoredRegistryContent, loaded: LoadedCode): void {
     const { definitions, retired = [] } = stored.content;
     this.#byKey = byKey(definitions.map((one) => withCode(one, loaded, this.#byKey)));
     const retiredBefore = byKey(this.#retired);
@@ -217,66 +212,10 @@ class StoredRegistry implements SharedRegistry {
     this.#loaded = loaded;
   }
 
-  #next(
-    content: RegistryContent,
-    registered: ReadonlyMap<string, Registered<Definition>>,
-    definitions: readonly Definition[],
-    plan: Plan,
-  ): RegistryContent {
-    const at = formatMicros(this.#clock.now());
-    const next = new Map(registered);
-    const replaced: AppliedChange["replaced"][number][] = [];
-    const retired = new Set(content.retired?.map((one) => keyOf(one.definition)));
-    for (const definition of new Map(definitions.map((one) => [keyOf(one), one])).values()) {
-      if (retired.has(keyOf(definition))) continue;
-      const before = next.get(keyOf(definition));
-      const hash = fingerprint(definition);
-      if (before !== undefined && isSame(before, { definition, fingerprint: hash })) continue;
-      if (before !== undefined && before.fingerprint !== hash) {
-        replaced.push({
-          name: shownName(definition),
-          fingerprint: before.fingerprint,
-          definition: toData(before.definition),
-        });
-      }
-      next.set(keyOf(definition), { definition, fingerprint: hash, createdAt: before?.createdAt ?? at });
-    }
-    const changes = plan.changes.filter((change) => change.change !== "unchanged");
-    const after = {
-      ...content,
-      definitions: [...next.values()],
-      history: [...content.history, { at, changes, replaced }],
-    };
-    return withAppliedWeights(content, after, at);
-  }
-
   codeProblem(definition: Parameters<Registry["codeProblem"]>[0]): OnefoldError | null {
     const key = keyOf(definition);
     const registered = this.#byKey.get(key) ?? this.#retired.find((one) => keyOf(one.definition) === key);
-    const loaded = this.#loaded.get(key);
-    if (registered === undefined) return null;
-    // A service may be computed as it was before it was redefined; what it refers to stands for itself.
-    const isService = definition.kind === "service";
-    if (isService && !hasCode(definition)) return null;
-    const wanted = isService ? fingerprint(definition) : registered.fingerprint;
-    const name = shownName(definition);
-    if (loaded === undefined) {
-      if (!isService && !hasCode(registered.definition)) return null;
-      const why = definition.kind === "command" ? "runs a program" : "has functions of its own";
-      return new OnefoldError("FINGERPRINT_MISMATCH", `${name} ${why}, and its code is not loaded`, {
-        hint: "start with the definitions file that registered it",
-      });
-    }
-    if (loaded.fingerprint === wanted) return null;
-    const { definedAt } = loaded.definition;
-    return new OnefoldError(
-      "FINGERPRINT_MISMATCH",
-      `the loaded ${name} (${loaded.fingerprint.slice(0, 12)}) is not the registered one (${wanted.slice(0, 12)})`,
-      {
-        hint: "load the definitions that were applied, or apply these under a new version",
-        ...(definedAt === undefined ? {} : { where: `${definedAt.file}:${definedAt.line}` }),
-      },
-    );
+    return registered === undefined ? null : codeProblemOf(definition, registered, this.#loaded);
   }
 
   entities(): readonly Registered<EntityDefinition>[] {
@@ -384,51 +323,6 @@ class StoredRegistry implements SharedRegistry {
   }
 }
 
-function byKey<R extends Registered<Definition>>(definitions: readonly R[]): ReadonlyMap<string, R> {
-  return new Map(definitions.map((registered) => [keyOf(registered.definition), registered]));
-}
-
-/** With its functions, where they are loaded; else the object of before, where it is the same. */
-function withCode<R extends Registered<Definition>>(
-  registered: R,
-  loaded: ReadonlyMap<string, Loaded>,
-  before: ReadonlyMap<string, R>,
-): R {
-  const key = keyOf(registered.definition);
-  const code = loaded.get(key);
-  if (code?.fingerprint === registered.fingerprint) return { ...registered, definition: code.definition };
-  const known = before.get(key);
-  return known !== undefined && isSame(known, registered) ? known : registered;
-}
-
-function planOver(
-  definitions: readonly Definition[],
-  registered: ReadonlyMap<string, Registered<Definition>>,
-  { experiments, retired = [] }: RegistryContent,
-): Plan {
-  const gone = new Map(retired.map((one) => [keyOf(one.definition), one]));
-  const known = new Map([...registered].map(([key, { definition }]) => [key, definition]));
-  return planWithRetired(definitions, gone, fingerprint, (others) => planChanges(others, known, experiments));
-}
-
-/** To the last word of its description, beside what its fingerprint is of. */
-function isSame(a: Pick<Registered<Definition>, "definition" | "fingerprint">, b: typeof a): boolean {
-  return (
-    a.fingerprint === b.fingerprint && JSON.stringify(toData(a.definition)) === JSON.stringify(toData(b.definition))
-  );
-}
-
-function withLoaded(
-  loaded: ReadonlyMap<string, Loaded>,
-  definitions: readonly Definition[],
-): ReadonlyMap<string, Loaded> {
-  const added = definitions.map((definition): [string, Loaded] => [
-    keyOf(definition),
-    { definition, fingerprint: fingerprint(definition) },
-  ]);
-  return new Map([...loaded, ...added]);
-}
-
 function byNameAndVersion(a: Definition, b: Definition): number {
   if (a.name !== b.name) return a.name < b.name ? -1 : 1;
   return compareVersions(versionOf(a) ?? "dev", versionOf(b) ?? "dev");
@@ -444,20 +338,4 @@ function found<D extends Definition>(
   if (one !== undefined) return one;
   const names = all.map(({ definition }) => definition.name);
   throw new OnefoldError(code, `there is no ${what} "${name}"`, { candidates: nearestNames(name, names) });
-}
-
-function changed(plan: Plan): OnefoldError {
-  const refused = plan.changes.filter((change) => change.change === "refuse");
-  const texts = refused.map(({ kind, name, details, where }) =>
-    [`${kind} ${name}${where === undefined ? "" : ` (${where})`}`, ...details.map((line) => `  ${line}`)].join("\n  "),
-  );
-  const [first] = refused;
-  return new OnefoldError(
-    "DEFINITION_CHANGED",
-    `what is registered would change its meaning:\n  ${texts.join("\n  ")}`,
-    {
-      ...(first?.where === undefined ? {} : { where: first.where }),
-      hint: 'give a changed view the next version, or version "dev" while you work on it',
-    },
-  );
 }

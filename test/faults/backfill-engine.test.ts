@@ -11,7 +11,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { count, custom, entity, last, stream, sum, t, view } from "../../src/index.ts";
 import type { openPlatform as openFunction, Platform } from "../../src/platform.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
-import { codeOf } from "../offline-store/engine-suite.ts";
+import { codeOf } from "../code-of.ts";
 import { childrenOf, isAlive } from "../processes.ts";
 import { firstSeed } from "../first-seed.ts";
 

@@ -12,18 +12,8 @@ import { sqlText } from "../../src/offline-store/engine.ts";
 import { diskTableStorage } from "../../src/offline-store/table-storage.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import type { Value } from "../../src/schema/value.ts";
-import {
-  engine,
-  root,
-  newFolder,
-  source,
-  logOf,
-  openArchive,
-  importFiles,
-  write,
-  historyOf,
-  codeOf,
-} from "./import-world.ts";
+import { engine, root, newFolder, source, logOf, openArchive, importFiles, write, historyOf } from "./import-world.ts";
+import { codeOf } from "../code-of.ts";
 import { appendLive } from "../offline-store/live-events.ts";
 
 /** NDJSON rows at whole seconds after 2001-01-01, keys telling them apart. */

@@ -174,14 +174,6 @@ export async function historyOf(files: ArchiveFiles, of: StreamDefinition = sour
   return engine.rows(`SELECT * FROM ${eventRelation(files.history, of.columns)} ORDER BY _offset`);
 }
 
-export async function codeOf(work: Promise<unknown>): Promise<string> {
-  const error: unknown = await work.then(
-    () => "no error",
-    (thrown: unknown) => thrown,
-  );
-  return isOnefoldError(error) ? error.code : String(error);
-}
-
 /** What the door makes of rows one by one: the result an import must reach, however much of it SQL did. */
 export function throughDoor(rows: readonly unknown[]): {
   accepted: { row: readonly Value[]; eventTime: number }[];

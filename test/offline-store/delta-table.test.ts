@@ -9,7 +9,8 @@ import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { findPython, runPython } from "./python.ts";
-import { LETTERS, codeOf, offlineTableConformance, writeLetters } from "./offline-table-conformance.ts";
+import { LETTERS, offlineTableConformance, writeLetters } from "./offline-table-conformance.ts";
+import { codeOf } from "../code-of.ts";
 
 const python = await findPython("deltalake, pyarrow");
 

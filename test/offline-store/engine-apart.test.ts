@@ -14,7 +14,8 @@ import { buildSync } from "esbuild";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { openEngineApart as openFunction } from "../../src/offline-store/engine-apart.ts";
 import { childrenOf, isAlive } from "../processes.ts";
-import { codeOf, engineSuite } from "./engine-suite.ts";
+import { codeOf } from "../code-of.ts";
+import { engineSuite } from "./engine-suite.ts";
 
 const DIST = fileURLToPath(new URL("../../dist/offline-store/engine-apart.js", import.meta.url));
 const { openEngineApart } = (await import(pathToFileURL(DIST).href)) as {

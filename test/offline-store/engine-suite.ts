@@ -14,14 +14,7 @@ import {
   type TableColumn,
 } from "../../src/offline-store/engine.ts";
 import type { Value } from "../../src/schema/value.ts";
-
-export async function codeOf(work: Promise<unknown>): Promise<string> {
-  const error: unknown = await work.then(
-    () => "no error",
-    (thrown: unknown) => thrown,
-  );
-  return (error as { readonly code?: string }).code ?? String(error);
-}
+import { codeOf } from "../code-of.ts";
 
 export function engineSuite(open: (settings: EngineSettings) => Promise<QueryEngine>): void {
   let engine: QueryEngine;

@@ -15,7 +15,7 @@ import { kindOfTable } from "../../src/offline-store/table-kinds.ts";
 import { fileRelation, filesWith, rewriteFiles } from "../../src/offline-store/table-rewrite.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import type { Value } from "../../src/schema/value.ts";
-import { codeOf } from "./offline-table-conformance.ts";
+import { codeOf } from "../code-of.ts";
 import { appendLive, type ArchivedEvent } from "./live-events.ts";
 
 let engine: QueryEngine;

@@ -2,10 +2,10 @@
  * What every `OfflineTable` must do, whatever it stands on.
  */
 import { beforeEach, describe, expect, it } from "vitest";
-import { isOnefoldError } from "../../src/base/errors.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableSchema } from "../../src/offline-store/offline-store.ts";
 import { writeParquetFile } from "../../src/offline-store/parquet-file.ts";
+import { codeOf } from "../code-of.ts";
 
 export const LETTERS: TableSchema = {
   columns: [
@@ -35,14 +35,6 @@ export async function writeLetters(
     columns: LETTERS.columns,
     tags: { from: String(from) },
   });
-}
-
-export async function codeOf(work: Promise<unknown>): Promise<string> {
-  const error: unknown = await work.then(
-    () => "no error",
-    (thrown: unknown) => thrown,
-  );
-  return isOnefoldError(error) ? error.code : String(error);
 }
 
 export function offlineTableConformance(

@@ -8,7 +8,8 @@ import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable, TableFile } from "../../src/offline-store/offline-store.ts";
 import { fileRelation, filesWith, rewriteFiles, type RewriteRequest } from "../../src/offline-store/table-rewrite.ts";
 import { diskTableStorage, type TableStorage } from "../../src/offline-store/table-storage.ts";
-import { codeOf, LETTERS, writeLetters } from "./offline-table-conformance.ts";
+import { codeOf } from "../code-of.ts";
+import { LETTERS, writeLetters } from "./offline-table-conformance.ts";
 
 let engine: QueryEngine;
 let root: string;

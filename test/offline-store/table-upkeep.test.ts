@@ -10,7 +10,8 @@ import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineStore, OfflineTable, TableFile } from "../../src/offline-store/offline-store.ts";
 import { fileRelation, rewriteFiles } from "../../src/offline-store/table-rewrite.ts";
-import { codeOf, LETTERS, writeLetters } from "./offline-table-conformance.ts";
+import { codeOf } from "../code-of.ts";
+import { LETTERS, writeLetters } from "./offline-table-conformance.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

@@ -25,6 +25,7 @@ import {
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { type QueryEngine, sqlText } from "../../src/offline-store/engine.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import { codeOf } from "../code-of.ts";
 
 const HOUR = 3_600_000_000;
 const START = parseMicros("2001-03-30T00:00:00Z");
@@ -160,14 +161,6 @@ const WANTED = Array.from({ length: 2500 }, (_, i) => ({
   user: ["ada", "bob|", 'cy, "the" 1st', "nobody"][i % 4]!,
   offered: i / 8,
 }));
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  const error: unknown = await work.then(
-    () => "no error",
-    (thrown: unknown) => thrown,
-  );
-  return isOnefoldError(error) ? error.code : String(error);
-}
 
 describe("vectors of the entities in a file", () => {
   const inputs: Record<string, string> = {};

@@ -18,7 +18,7 @@ import type { EventFiles } from "../../src/offline-store/event-archive.ts";
 import type { canFoldApart as canFunction, foldArchiveApart as foldFunction } from "../../src/platform/fold-apart.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { firstSeed } from "../first-seed.ts";
-import { codeOf } from "../offline-store/engine-suite.ts";
+import { codeOf } from "../code-of.ts";
 import { childrenOf, isAlive } from "../processes.ts";
 import { appendLive, type ArchivedEvent } from "../offline-store/live-events.ts";
 

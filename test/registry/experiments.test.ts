@@ -1,7 +1,6 @@
 /** Steps of experiments in the registry: ramps and stops, with who and when, in files and in PostgreSQL. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { ReplayClock } from "../../src/base/clock.ts";
-import { OnefoldError } from "../../src/base/errors.ts";
 import { parseMicros } from "../../src/base/micros.ts";
 import { experiment } from "../../src/define/experiment.ts";
 import { service } from "../../src/define/service.ts";
@@ -9,19 +8,12 @@ import { decodeRegistry, encodeRegistry } from "../../src/registry/registry-cont
 import type { SharedRegistry } from "../../src/registry/stored-registry.ts";
 import { describeOnEach } from "./backends.ts";
 import { all, spend } from "./example-definitions.ts";
+import { codeOf } from "../code-of.ts";
 
 const plain = service("risk", { features: [spend.pick("payments_1h")] });
 const rich = service("risk_more", { features: [spend] });
 const test = experiment("risk_v2", { service: [plain, rich], weights: [90, 10], unit: "user" });
 const definitions = [...all, plain, rich, test];
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  const failure: unknown = await work.then(
-    () => null,
-    (error: unknown) => error,
-  );
-  return failure instanceof OnefoldError ? failure.code : String(failure);
-}
 
 describeOnEach("experiments of a registry", (backend) => {
   let clock: ReplayClock;
@@ -87,7 +79,7 @@ describeOnEach("experiments of a registry", (backend) => {
     const step = (second: number, by: string): Promise<string> =>
       codeOf(registry.stepExperiment("risk_v2", { weights: [100 - second, second] }, by));
     const codes = await Promise.all([step(50, "ada"), step(30, "bob"), step(60, "cleo")]);
-    expect(codes).toEqual(["null", "EXPERIMENT_BACKWARD", "null"]);
+    expect(codes).toEqual(["no error", "EXPERIMENT_BACKWARD", "no error"]);
     const kept = (await backend.open(clock)).experimentSteps("risk_v2");
     expect(kept.map(({ by }) => by)).toEqual([null, "ada", "cleo"]);
   });
@@ -119,12 +111,12 @@ describeOnEach("experiments of a registry", (backend) => {
     // Of a stopped one those that it serves no more, too: the file that has it names them.
     expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["STILL_READ", "STILL_READ"]);
     expect(await isAsIs()).toBe(true);
-    expect(await retired("risk_v2")).toBe("null");
+    expect(await retired("risk_v2")).toBe("no error");
     expect(await isAsIs()).toBe(true);
     expect(registry.experiments()).toEqual([]);
     expect(registry.history().at(-1)).toMatchObject({ changes: [{ change: "remove", name: "risk_v2" }] });
     expect((await backend.open(clock)).experiments()).toEqual([]);
-    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["null", "null"]);
+    expect([await retired("risk@1"), await retired("risk_more@1")]).toEqual(["no error", "no error"]);
     expect(await isAsIs()).toBe(true);
   });
 

@@ -3,11 +3,12 @@ import { Command } from "commander";
 import { type ErrorCode, OnefoldError } from "../../base/errors.ts";
 import { nearestNames } from "../../base/nearest-names.ts";
 import { type Definition, formatViewName } from "../../define/definition.ts";
+import { expressionText } from "../../define/expression-text.ts";
 import { bareNameOf, serviceReference } from "../../define/service-version.ts";
 import { compareVersions, shownName, versionOf } from "../../registry/definition-set.ts";
 import type { Platform } from "../../platform.ts";
 import type { Registered, Registry } from "../../registry/registry.ts";
-import { formatAggregation, formatExpression } from "../definition-text.ts";
+import { formatAggregation } from "../definition-text.ts";
 import { createOutput } from "../output.ts";
 import { pollStatusOf } from "../poll-status-text.ts";
 import { type StandardOptions, withPlatform, withStandardOptions } from "../standard-options.ts";
@@ -97,7 +98,7 @@ function formatDefinition(definition: Definition, answer: Answer): string {
     const label = member.replaceAll("_", " ");
     if (member === "constraints" && "constraints" in definition) {
       for (const { name, predicate } of definition.constraints)
-        lines.push(`requires ${name}: ${formatExpression(predicate)}`);
+        lines.push(`requires ${name}: ${expressionText(predicate)}`);
     } else if (isTable(value)) tables.push("", `${label}:`, tableOf(definition, member, value));
     else if (!isEmpty(value)) lines.push(`${label}: ${plainText(value)}`);
   }
@@ -126,7 +127,7 @@ function asWritten(definition: Definition, member: string, index: number): Answe
     return { view: `${formatViewName({ name: view, version })}:${feature}`, version: null, feature: null };
   }
   if (member === "derived" && "derived" in definition) {
-    return { expression: formatExpression(definition.derived[index]!.expression) };
+    return { expression: expressionText(definition.derived[index]!.expression) };
   }
   return {};
 }

@@ -21,21 +21,14 @@ import {
   Producer,
   ResourceTypes,
 } from "@platformatic/kafka";
-import type { OnefoldError } from "../../base/errors.ts";
+import { grouped } from "../../base/grouped.ts";
 import { clientOptions } from "./client-options.ts";
 import { fetchedPartition } from "./fetched-partition.ts";
+import { type GroupAssigner, GroupConsumer } from "./group-consumer.ts";
 import { GroupRequests } from "./group-requests.ts";
 import { type FindBy, kafkaError } from "./kafka-error.ts";
 import { RepeatedSend } from "./repeated-send.ts";
-import type {
-  FetchedPartition,
-  FetchFrom,
-  GroupPosition,
-  NewRecord,
-  NewTopic,
-  TopicFacts,
-  TopicPartition,
-} from "./records.ts";
+import type { FetchedPartition, FetchFrom, NewRecord, NewTopic, TopicFacts, TopicPartition } from "./records.ts";
 import type { NotedOffset } from "./route-position.ts";
 import type { KafkaSettings } from "./settings.ts";
 import { snappyDecompressor } from "./xerial-snappy.ts";
@@ -57,8 +50,8 @@ export class KafkaConnection {
   readonly settings: KafkaSettings;
   readonly #admin: Admin;
   readonly #producer: Producer;
-  /** In no group: it looks up offsets. */
   readonly #sends = new RepeatedSend();
+  /** In no group: it looks up offsets. */
   readonly #reader: Consumer;
   /**
    * In no group: one for each that fetches. A broker answers the requests of one connection one after the other, so
@@ -255,14 +248,38 @@ export class KafkaConnection {
     let asking = this.#asking.get(groupId);
     if (asking === undefined) {
       const topics = [...new Set(partitions.map(({ topic }) => topic))];
-      this.#asking.set(groupId, (asking = new GroupConsumer(this.settings, groupId, topics, () => new Map())));
+      this.#asking.set(groupId, (asking = this.groupMember(groupId, topics, () => new Map())));
     }
     return asking.committed(partitions);
   }
 
   /** A member of a consumer group; it joins once it is told to. */
   groupMember(groupId: string, topics: readonly string[], assigner: GroupAssigner): GroupConsumer {
-    return new GroupConsumer(this.settings, groupId, topics, assigner);
+    const { sessionMs, instanceId } = this.settings;
+    const settleMs = Math.max(sessionMs, SETTLE_MS_MIN);
+    const client = new Consumer({
+      ...clientOptions(this.settings),
+      groupId,
+      ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
+      sessionTimeout: sessionMs,
+      rebalanceTimeout: settleMs,
+      heartbeatInterval: Math.min(3000, Math.ceil(sessionMs / 4)),
+      protocols: [{ name: "onefold-sticky", version: 1 }],
+      partitionAssigner: (_current, members, subscribed, metadata) => {
+        const partitions = [...subscribed].flatMap((topic) =>
+          Array.from({ length: metadata.topics.get(topic)?.partitionsCount ?? 0 }, (_, partition) => ({
+            topic,
+            partition,
+          })),
+        );
+        const given = assigner([...members.keys()], partitions);
+        return Array.from(given, ([memberId, theirs]) => ({ memberId, assignments: assignmentsOf(theirs) }));
+      },
+      retries: 0,
+      // A join waits for the others.
+      requestTimeout: settleMs + ANSWER_MS,
+    });
+    return new GroupConsumer(client, new GroupRequests(client, kGetApi), topics);
   }
 
   async close(): Promise<void> {
@@ -287,140 +304,11 @@ export class KafkaConnection {
   }
 }
 
-/** Who gets which partitions: member id to what it is given. Called at the group's leader. */
-export type GroupAssigner = (
-  memberIds: readonly string[],
-  partitions: readonly TopicPartition[],
-) => ReadonlyMap<string, readonly TopicPartition[]>;
-
-/** A member of a group, under one id. After `onFailed` it may `join` again, or another one takes its place. */
-export class GroupConsumer {
-  readonly #consumer: Consumer;
-  readonly #requests: GroupRequests;
-  readonly #topics: readonly string[];
-  /** Called with what the member is given, each time the group has settled. */
-  onAssigned: (partitions: readonly TopicPartition[]) => void = () => {};
-  /** Called once it cannot go on. */
-  onFailed: (error: OnefoldError) => void = () => {};
-  /** The group is another broker's by now, and the library goes on asking this one. */
-  isElsewhere = false;
-
-  constructor(settings: KafkaSettings, groupId: string, topics: readonly string[], assigner: GroupAssigner) {
-    this.#topics = topics;
-    const { sessionMs, instanceId } = settings;
-    const settleMs = Math.max(sessionMs, SETTLE_MS_MIN);
-    this.#consumer = new Consumer({
-      ...clientOptions(settings),
-      groupId,
-      ...(instanceId === undefined ? {} : { groupInstanceId: instanceId }),
-      sessionTimeout: sessionMs,
-      rebalanceTimeout: settleMs,
-      heartbeatInterval: Math.min(3000, Math.ceil(sessionMs / 4)),
-      protocols: [{ name: "onefold-sticky", version: 1 }],
-      partitionAssigner: (_current, members, subscribed, metadata) => {
-        const partitions = [...subscribed].flatMap((topic) =>
-          Array.from({ length: metadata.topics.get(topic)?.partitionsCount ?? 0 }, (_, partition) => ({
-            topic,
-            partition,
-          })),
-        );
-        const given = assigner([...members.keys()], partitions);
-        return Array.from(given, ([memberId, theirs]) => ({ memberId, assignments: assignmentsOf(theirs) }));
-      },
-      retries: 0,
-      // A join waits for the others.
-      requestTimeout: settleMs + ANSWER_MS,
-    });
-    this.#requests = new GroupRequests(this.#consumer, kGetApi);
-    this.#consumer.on("consumer:group:join", ({ assignments }) => {
-      this.onAssigned(
-        (assignments ?? []).flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition }))),
-      );
-    });
-    // After an error that says nothing of the group the library is silent for good: somebody must join again.
-    this.#consumer.on("consumer:heartbeat:error", ({ error }) => {
-      this.onFailed(this.#failure(`keeping the place in group ${groupId}`, error));
-    });
-    this.#consumer.on("error", (error) => this.onFailed(this.#failure(`joining group ${groupId}`, error)));
-  }
-
-  /** Joins, or joins again under the same id. Throws `KAFKA_UNAVAILABLE`. */
-  async join(): Promise<void> {
-    this.#consumer.topics.trackAll(...this.#topics);
-    try {
-      await this.#consumer.joinGroup({});
-    } catch (error) {
-      throw this.#failure(`joining group ${this.#consumer.groupId}`, error);
-    }
-  }
-
-  #failure(doing: string, error: unknown): OnefoldError {
-    const elsewhere = (error as { findBy?: FindBy }).findBy?.("apiId", "NOT_COORDINATOR") ?? null;
-    if (elsewhere !== null) this.isElsewhere = true;
-    return kafkaError(doing, error);
-  }
-
-  /** Commits where to go on. Throws `KAFKA_UNAVAILABLE`, also where the group has gone on without this member. */
-  async commit(positions: readonly GroupPosition[]): Promise<void> {
-    if (positions.length === 0) return;
-    try {
-      this.#requests.toNote(positions);
-      await this.#consumer.commit({
-        offsets: positions.map(({ topic, partition, offset }) => ({
-          topic,
-          partition,
-          offset: BigInt(offset),
-          leaderEpoch: -1,
-        })),
-      });
-    } catch (error) {
-      throw kafkaError(`committing positions of group ${this.#consumer.groupId}`, error);
-    }
-  }
-
-  /** Where the group is to go on; null where nothing was committed. */
-  async committed(partitions: readonly TopicPartition[]): Promise<(NotedOffset | null)[]> {
-    try {
-      const byTopic = grouped(partitions, ({ topic }) => topic);
-      const topics = Array.from(byTopic, ([topic, of]) => ({
-        topic,
-        partitions: of.map(({ partition }) => partition),
-      }));
-      const offsets = await this.#consumer.listCommittedOffsets({ topics });
-      return partitions.map(({ topic, partition }) => {
-        const offset = offsets.get(topic)?.[partition];
-        if (offset === undefined || offset < 0n) return null;
-        return { offset: Number(offset), note: this.#requests.notesRead.get(`${topic}/${partition}`) ?? null };
-      });
-    } catch (error) {
-      throw kafkaError(`reading positions of group ${this.#consumer.groupId}`, error);
-    }
-  }
-
-  /** Leaves the group, so that the others need not wait for the session to end; a static member keeps its place. */
-  async leave(staysMember: boolean): Promise<void> {
-    this.onAssigned = () => {};
-    this.onFailed = () => {};
-    this.#requests.leaves = !staysMember;
-    await Promise.resolve(this.#consumer.close(true)).catch(() => undefined);
-  }
-}
-
 function assignmentsOf(partitions: readonly TopicPartition[]): Map<string, { topic: string; partitions: number[] }> {
   const byTopic = grouped(partitions, ({ topic }) => topic);
   return new Map(
     Array.from(byTopic, ([topic, theirs]) => [topic, { topic, partitions: theirs.map(({ partition }) => partition) }]),
   );
-}
-
-function grouped<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {
-  const groups = new Map<K, T[]>();
-  for (const one of all) {
-    const group = groups.get(keyOf(one));
-    if (group === undefined) groups.set(keyOf(one), [one]);
-    else group.push(one);
-  }
-  return groups;
 }
 
 /** As the library judges it: every error in its chain may be repeated. */

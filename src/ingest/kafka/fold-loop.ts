@@ -6,35 +6,25 @@
  * Each step waits for the one before, and the next fetch for all of them: so a worker holds back by itself, and what a
  * crash leaves is states ahead of their position, never a position ahead of its states (`stored-positions.ts`). Where any
  * step fails, everything in memory is dropped and read again from the store. Views that come later have a round of their own
- * behind the others' (`late-fold.ts`). A run of corrections waits until the position before it is stored, and then for the
- * states of entities that lose events by it (`correction-lookups.ts`, `held-corrections.ts`), and its partition with it; all
- * others go on.
+ * behind the others' (`late-fold.ts`). A run of corrections waits until it is known what it does, and its partition with
+ * it (`awaited-corrections.ts`); all others go on.
  */
 import type { Clock } from "../../base/clock.ts";
-import { isOnefoldError, type OnefoldError } from "../../base/errors.ts";
+import type { OnefoldError } from "../../base/errors.ts";
 import type { OnlineStore, StateRead, StateWrite } from "../../online-store/online-store.ts";
 import type { KafkaConnection } from "./connection.ts";
 import type { FetchedPartition, FetchFrom, TopicFacts, TopicPartition } from "./records.ts";
 import { letterRecord } from "./dead-letter-topic.ts";
 import type { FoldSight } from "../fold-sight.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
-import { ClaimFold } from "./claim-fold.ts";
-import { type AdmittedRun, CorrectionLookups } from "./correction-lookups.ts";
-import type {
-  FoldedEvent,
-  FoldedPartition,
-  PartitionPlace,
-  PartitionWrites,
-  RefoldedViews,
-} from "./folded-partition.ts";
-import { HeldCorrections } from "./held-corrections.ts";
-import { joinedPosition, type OpenedPartition, openPartition } from "./late-fold.ts";
-import { routeParts } from "./partition-fold.ts";
-import { type FoldPosition, partitionName } from "./position.ts";
-import { type CutRecords, cutRecords, type Refolding } from "./refolding.ts";
+import { AwaitedCorrections, type CutPartition, type FailedRun } from "./awaited-corrections.ts";
+import type { FoldedEvent, FoldedPartition, PartitionWrites, RefoldedViews } from "./folded-partition.ts";
+import { OwnedPartitions } from "./owned-partitions.ts";
+import { partitionName } from "./position.ts";
+import { cutRecords, type Refolding } from "./refolding.ts";
 import type { Route, SourceRoutes } from "./routes.ts";
 import { type Marking, StoredPositions } from "./stored-positions.ts";
-import { finite, readUntil, WholeUntil } from "./whole-until.ts";
+import { WholeNotes } from "./whole-notes.ts";
 
 export interface FoldLoopOptions {
   readonly connection: Pick<KafkaConnection, "fetch" | "offsets" | "send">;
@@ -73,34 +63,22 @@ export interface FoldProgress {
   }[];
 }
 
-/** A partition, and what is taken of it next. */
-interface CutPartition {
-  readonly fold: FoldedPartition;
-  readonly records: CutRecords;
-}
-
 const LOOK_MS = 2000;
-/** Of a correction for the position before it. */
-const WAIT_MS = 20;
 /** A store on another machine has its time limit for each call. */
 const READS_PER_CALL = 2000;
 
 export class FoldLoop {
   readonly #options: FoldLoopOptions;
   readonly #fetching: FetchAhead;
-  readonly #open = new Map<string, (place: PartitionPlace, late: FoldPosition | null) => OpenedPartition>();
-  readonly #folds = new Map<string, FoldedPartition>();
-  /** Of those, views that are behind the others. */
-  readonly #late = new Map<string, FoldedPartition>();
+  readonly #partitions: OwnedPartitions;
+  /** Those of `#partitions`, and of them views that are behind the others. */
+  readonly #folds: ReadonlyMap<string, FoldedPartition>;
+  readonly #late: ReadonlyMap<string, FoldedPartition>;
   /** Of what could be read of each partition last. */
   readonly #ends = new Map<string, number>();
-  readonly #held = new HeldCorrections();
-  readonly #lookups: CorrectionLookups;
-  readonly #whole: WholeUntil;
-  /** Source's topics by the topics that they are routed to. */
-  readonly #routedFrom = new Map<string, string>();
+  readonly #corrections: AwaitedCorrections;
+  readonly #notes: WholeNotes;
   readonly #positions: StoredPositions;
-  #owned: readonly TopicPartition[] = [];
   #lookedMs = 0;
   #events = 0;
   #duplicates = 0;
@@ -109,34 +87,25 @@ export class FoldLoop {
 
   constructor(options: FoldLoopOptions) {
     this.#options = options;
-    const { plans, of = "events", sight } = options;
-    const shown = sight === undefined ? {} : { sight };
-    this.#lookups = new CorrectionLookups(options.refolding);
-    this.#fetching = new FetchAhead(options.connection, `fold-${of}`, options.clock);
-    this.#whole = new WholeUntil(options.clock);
+    const { store, connection, clock, topics, plans, of = "events", sight } = options;
+    this.#corrections = new AwaitedCorrections(options.refolding);
+    this.#fetching = new FetchAhead(connection, `fold-${of}`, clock);
+    this.#notes = new WholeNotes({ store, clock, topics, plans: of === "events" ? plans : [] });
     this.#positions = new StoredPositions({
-      store: options.store,
+      store,
       tellsJudged: of === "claims",
       marking: options.marking,
       letGo: (fold) => this.#letGo(nameOf(fold)),
     });
-    for (const plan of plans) {
-      const { claims, deadLetterTopic } = plan;
-      if (of === "events") {
-        for (const { topic, isDirect } of plan.routes) if (!isDirect) this.#routedFrom.set(topic, plan.topic);
-        for (const parts of routeParts(plan))
-          this.#open.set(parts.route.topic, (place, late) => openPartition({ ...parts, ...shown }, place, late));
-      } else if (claims !== null) {
-        this.#open.set(claims.topic, (place) => {
-          return { main: new ClaimFold({ route: claims, deadLetterTopic, ...place }), late: null };
-        });
-      }
-    }
+    const positions = this.#positions;
+    this.#partitions = new OwnedPartitions({ connection, plans, of, topics, positions, sight });
+    this.#folds = this.#partitions.main;
+    this.#late = this.#partitions.late;
   }
 
   /** What the group has given to this worker: from the next turn on. */
   own(partitions: readonly TopicPartition[]): void {
-    this.#owned = partitions;
+    this.#partitions.own(partitions);
   }
 
   get progress(): FoldProgress {
@@ -146,7 +115,7 @@ export class FoldLoop {
       copies: this.#copies,
       deadLetters: this.#deadLetters,
       partitions: Array.from(this.#folds, ([name, fold]) => {
-        const [position, late] = [fold, this.#late.get(name) ?? fold].map((one) => this.#offsetOf(one)) as [
+        const [position, late] = [fold, this.#late.get(name) ?? fold].map((one) => this.#corrections.offsetOf(one)) as [
           number,
           number,
         ];
@@ -159,24 +128,22 @@ export class FoldLoop {
 
   /** What a correction waits for; null where none does. */
   get trouble(): OnefoldError | null {
-    return this.#held.trouble;
+    return this.#corrections.trouble;
   }
 
   /** Forgets all that is in memory: the next turn reads positions and states anew. */
   drop(): void {
     this.#fetching.drop();
     this.#positions.drop();
-    this.#folds.clear();
-    this.#late.clear();
+    this.#partitions.clear();
     this.#ends.clear();
-    this.#held.drop();
-    this.#lookups.drop();
-    this.#whole.drop();
+    this.#corrections.drop();
+    this.#notes.drop();
   }
 
   /** Resolves once nothing is looked up in tables any more. To be called behind the last turn. */
   idle(): Promise<void> {
-    return this.#lookups.idle();
+    return this.#corrections.idle();
   }
 
   /** Positions as they are in the store. */
@@ -195,16 +162,15 @@ export class FoldLoop {
   async turn(): Promise<number | null> {
     await this.#settle();
     if (this.#folds.size === 0) return null;
-    const corrected = await this.#foldLookedUp();
+    const corrected = await this.#foldAnswered();
     const from = this.#nextOf(this.#folds);
-    if (from.some(({ topic }) => this.#routedFrom.has(topic) && !this.#whole.hasHeardRouting(topic)))
-      await this.#hearRouting();
+    if (this.#notes.lacksRouting(from)) await this.#notes.hearRouting(this.#folds);
     // Views that are behind do not wait for events to come here.
     const waitMs = this.#late.size === 0 ? undefined : 0;
-    const fetched = from.length === 0 ? [] : await this.#fetching.fetch(from, waitMs, this.#lookups.told);
+    const fetched = from.length === 0 ? [] : await this.#fetching.fetch(from, waitMs, this.#corrections.told);
     const { askedAt } = this.#fetching;
     const taken = corrected + (await this.#take(fetched, this.#folds)) + (await this.#catchUp());
-    if (taken === 0 && (from.length === 0 || this.#lookups.isLooking)) await this.#lookups.wait(WAIT_MS);
+    if (taken === 0 && (from.length === 0 || this.#corrections.isLooking)) await this.#corrections.wait();
     if (taken === 0) {
       await this.#positions.write([]);
       await this.#lookAfterPositions();
@@ -213,15 +179,10 @@ export class FoldLoop {
     return taken;
   }
 
-  /** Behind what is folded. */
-  #offsetOf(fold: FoldedPartition): number {
-    return this.#lookups.offsetOf(fold) ?? fold.offset;
-  }
-
   /** Where to go on, but for those that stand before a correction that waits. */
   #nextOf(folds: ReadonlyMap<string, FoldedPartition>): FetchFrom[] {
     return Array.from(folds.values())
-      .filter((fold) => !this.#held.isWaiting(fold) && this.#lookups.offsetOf(fold) === undefined)
+      .filter((fold) => !this.#corrections.isStanding(fold))
       .map(({ options: { route, partition }, offset }) => ({ topic: route.topic, partition, offset }));
   }
 
@@ -229,50 +190,13 @@ export class FoldLoop {
   async #tellWhole(fetched: readonly FetchedPartition[], askedAt: number): Promise<void> {
     for (const one of fetched) {
       const fold = this.#folds.get(partitionName(one.topic, one.partition));
-      if (fold === undefined || this.#offsetOf(fold) < one.nextOffset) continue;
-      const lastTaken = fold.position.knownTime ?? Number.NEGATIVE_INFINITY;
-      this.#whole.took(one, askedAt, one.nextOffset >= one.endOffset, lastTaken);
+      if (fold !== undefined && this.#corrections.offsetOf(fold) >= one.nextOffset) {
+        this.#notes.took(fold, one, askedAt);
+      }
     }
-    if (!this.#whole.isDue) return;
-    const notes = Array.from(
-      this.#folds,
-      ([
-        name,
-        {
-          options: { route, partition },
-          position,
-        },
-      ]) => {
-        const late = this.#late.get(name);
-        const lateUntil = finite(late?.position.knownTime ?? Number.NEGATIVE_INFINITY);
-        const lateViews = (late?.options.route.views ?? []).map(({ foldName }) => [foldName, lateUntil] as const);
-        const note = {
-          partitions: this.#options.topics.get(route.topic)!.partitionCount,
-          lastEventAt: position.knownTime,
-          ...(this.#routedFrom.has(route.topic)
-            ? { known: this.#whole.knownOf({ topic: route.topic, partition }) }
-            : {}),
-          ...(lateViews.length === 0 ? {} : { late: Object.fromEntries(lateViews) }),
-        };
-        return { topic: route.topic, partition, note };
-      },
-    );
+    if (!this.#notes.isDue) return;
     this.#positions.refuseOther();
-    await this.#whole.tell(this.#options.store, notes);
-    await this.#hearRouting();
-  }
-
-  /** Of what is asked for from now on. */
-  async #hearRouting(): Promise<void> {
-    const { store, topics } = this.#options;
-    const folded = new Set(Array.from(this.#folds.values(), ({ options: { route } }) => route.topic));
-    const untils = new Map<string, number | null>();
-    for (const topic of folded) {
-      const from = this.#routedFrom.get(topic);
-      if (from === undefined) continue;
-      if (!untils.has(from)) untils.set(from, await readUntil(store, from, topics.get(from)?.partitionCount ?? 1));
-      this.#whole.heardRouting(topic, untils.get(from)!);
-    }
+    await this.#notes.tell(this.#folds, this.#late);
   }
 
   /** A round of views that are behind, up to where the others are; those that have come as far are one with them. */
@@ -287,21 +211,8 @@ export class FoldLoop {
       return { ...one, records, nextOffset: Math.min(one.nextOffset, offset) };
     });
     const taken = await this.#take(upToMain, this.#late);
-    for (const [name, late] of this.#late) await this.#join(name, late);
+    await this.#partitions.join();
     return taken;
-  }
-
-  async #join(name: string, late: FoldedPartition): Promise<void> {
-    const main = this.#folds.get(name)!;
-    const position = joinedPosition({ main, late });
-    if (position === null) return;
-    const { route, partition, topicId, startOffset } = main.options;
-    const joined = await this.#positions.join(main, late, position);
-    this.#late.delete(name);
-    const place = { partition, topicId, startOffset, position: joined };
-    const fold = this.#open.get(route.topic)!(place, null).main;
-    this.#positions.opened(fold, joined);
-    this.#folds.set(name, fold);
   }
 
   async #lookAfterPositions(): Promise<void> {
@@ -312,82 +223,43 @@ export class FoldLoop {
 
   /** Lets go of partitions that are another's now, and reads the positions of new ones. */
   async #settle(): Promise<void> {
-    const { connection, topics } = this.#options;
-    const owned = new Map(this.#owned.map((each) => [partitionName(each.topic, each.partition), each]));
-    for (const name of this.#folds.keys()) {
-      if (owned.has(name)) continue;
-      for (const fold of [this.#folds.get(name), this.#late.get(name)]) {
-        if (fold !== undefined) this.#held.release(fold);
-      }
+    for (const name of this.#partitions.lost) {
+      for (const fold of this.#partitions.foldsOf(name)) this.#corrections.release(fold);
       this.#letGo(name);
       this.#ends.delete(name);
     }
     if (this.#folds.size === 0) this.#positions.drop();
     this.#positions.refuseOther();
-    const fresh = [...owned].filter(([name, { topic }]) => !this.#folds.has(name) && this.#open.has(topic));
-    if (fresh.length === 0) return;
-    const starts = new Map<string, number[]>();
-    for (const [, { topic }] of fresh) {
-      if (!starts.has(topic)) starts.set(topic, await connection.offsets(topic, "start"));
-    }
-    const places = fresh.map(([, { topic, partition }]) => {
-      return { topic, partition, startOffset: starts.get(topic)![partition] ?? 0 };
-    });
-    const stored = await this.#positions.read(places);
-    for (const [i, [name, { topic, partition }]] of fresh.entries()) {
-      const { startOffset } = places[i]!;
-      const [position, latePosition] = stored[i]!;
-      const place = { partition, topicId: topics.get(topic)!.id, startOffset, position };
-      const { main, late } = this.#open.get(topic)!(place, latePosition);
-      this.#positions.opened(main, position);
-      this.#folds.set(name, main);
-      if (late === null) continue;
-      this.#positions.opened(late, latePosition);
-      this.#late.set(name, late);
-    }
+    await this.#partitions.open();
   }
 
   /** Another has the partition: all of it is read anew, should it come back. */
   #letGo(name: string): void {
-    this.#whole.forget(name);
-    for (const folds of [this.#folds, this.#late]) {
-      const fold = folds.get(name);
-      if (fold !== undefined) {
-        this.#positions.forget(fold);
-        this.#lookups.forget(fold);
-      }
-      folds.delete(name);
+    this.#notes.forget(name);
+    for (const fold of this.#partitions.foldsOf(name)) {
+      this.#positions.forget(fold);
+      this.#corrections.forget(fold);
     }
+    this.#partitions.remove(name);
   }
 
   async #take(fetched: readonly FetchedPartition[], folds: ReadonlyMap<string, FoldedPartition>): Promise<number> {
-    const plain: CutPartition[] = [];
-    const corrected: CutPartition[] = [];
-    let areWaiting = false;
+    const cut: CutPartition[] = [];
     for (const end of fetched) {
       const name = partitionName(end.topic, end.partition);
       const fold = folds.get(name);
       if (fold === undefined) continue;
       if (!fold.isLate) this.#ends.set(name, end.endOffset);
-      if (end.nextOffset === fold.offset) continue;
-      const records = cutRecords(end, fold.takesCorrections);
-      const isWaiting = records.run.length > 0 && (fold.storedOffset < fold.offset || this.#lookups.isLooking);
-      areWaiting ||= isWaiting;
-      if (!isWaiting) (records.run.length > 0 ? corrected : plain).push({ fold, records });
+      if (end.nextOffset !== fold.offset) cut.push({ fold, records: cutRecords(end, fold.takesCorrections) });
     }
+    const { plain, corrected, areWaiting } = this.#corrections.meet(cut);
     if (plain.length + corrected.length === 0) {
-      if (areWaiting) await this.#lookups.wait(WAIT_MS);
+      if (areWaiting) await this.#corrections.wait();
       return 0;
     }
     const taken = plain.length === 0 ? 0 : await this.#foldAndWrite(plain);
-    const runs = corrected.filter(({ fold }) => folds.get(nameOf(fold)) === fold);
-    this.#lookups.begin(
-      runs.map(({ fold, records: { run } }): AdmittedRun => {
-        const from = fold.offset;
-        return { fold, from, reads: fold.admit(run, run.at(-1)!.offset + 1) };
-      }),
-    );
-    return taken + (await this.#foldLookedUp());
+    this.#corrections.begin(corrected.filter(({ fold }) => folds.get(nameOf(fold)) === fold));
+    return taken + (await this.#foldAnswered());
   }
 
   /** Resolves with how many records there were. */
@@ -402,16 +274,15 @@ export class FoldLoop {
   }
 
   /** Runs of corrections of which is known what they do. Resolves with how many records there were. */
-  async #foldLookedUp(): Promise<number> {
-    const ready = this.#lookups.take();
-    if (ready.length === 0) return 0;
+  async #foldAnswered(): Promise<number> {
+    const { answered, failed } = this.#corrections.take();
+    if (answered.length + failed.length === 0) return 0;
     this.#positions.refuseOther();
-    const failed = ready.flatMap(({ fold, result }) => (isOnefoldError(result) ? [{ fold, error: result }] : []));
     if (failed.length > 0) await this.#hold(failed);
-    const folded = ready.flatMap((one) => (isOnefoldError(one.result) ? [] : [{ ...one, result: one.result }]));
-    for (const { fold } of folded) this.#held.release(fold);
-    if (folded.length > 0) await this.#foldAdmitted(folded, new Map(folded.map(({ fold, result }) => [fold, result])));
-    return folded.reduce((sum, { fold, from }) => sum + fold.offset - from, 0);
+    for (const { fold } of answered) this.#corrections.release(fold);
+    const results = new Map(answered.map(({ fold, result }) => [fold, result]));
+    if (answered.length > 0) await this.#foldAdmitted(answered, results);
+    return answered.reduce((sum, { fold, from }) => sum + fold.offset - from, 0);
   }
 
   /** What was admitted, with what the corrections among it do. */
@@ -444,10 +315,10 @@ export class FoldLoop {
   }
 
   /** They have admitted their runs: they are read anew from where they are stored, which is before them. */
-  async #hold(failed: readonly { readonly fold: FoldedPartition; readonly error: OnefoldError }[]): Promise<void> {
-    for (const { fold, error } of failed) {
-      this.#held.hold(fold, error);
-      this.#letGo(nameOf(fold));
+  async #hold(failed: readonly FailedRun[]): Promise<void> {
+    for (const run of failed) {
+      this.#corrections.hold(run);
+      this.#letGo(nameOf(run.fold));
     }
     await this.#settle();
     this.#options.onTrouble?.(failed[0]!.error);

@@ -3,7 +3,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
-import type { GroupConsumer, KafkaConnection } from "./connection.ts";
+import type { KafkaConnection } from "./connection.ts";
+import type { GroupConsumer } from "./group-consumer.ts";
 import type { GroupPosition, TopicPartition } from "./records.ts";
 import type { NotedOffset } from "./route-position.ts";
 import { assignPartitions } from "./sticky-assignment.ts";

@@ -7,17 +7,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { OnefoldError } from "../../../src/base/errors.ts";
 import type { Micros } from "../../../src/base/micros.ts";
 import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { ArchiveLoop, type ArchiveMemory } from "../../../src/ingest/kafka/archive-loop.ts";
-import type { GroupPosition, KafkaRecord, TopicPartition } from "../../../src/ingest/kafka/records.ts";
+import type { KafkaRecord } from "../../../src/ingest/kafka/records.ts";
 import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
 import { PartitionFold, routeParts } from "../../../src/ingest/kafka/partition-fold.ts";
 import { Refolding } from "../../../src/ingest/kafka/refolding.ts";
 import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";
-import type { NotedOffset } from "../../../src/ingest/kafka/route-position.ts";
-import { planRoutes, type SourceRoutes } from "../../../src/ingest/kafka/routes.ts";
+import { planRoutes } from "../../../src/ingest/kafka/routes.ts";
 import { Verdicts } from "../../../src/ingest/kafka/verdicts.ts";
 import { spaceOf } from "../../../src/ingest/kafka/view-places.ts";
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
@@ -26,14 +24,12 @@ import type { QueryEngine } from "../../../src/offline-store/engine.ts";
 import { openPartitionedEvents } from "../../../src/offline-store/partitioned-events.ts";
 import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
 import type { OnlineStore } from "../../../src/online-store/online-store.ts";
-import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../payments.ts";
+import { randomFrom, SECOND, START, user, userView } from "../payments.ts";
 import { correctedStates } from "./corrected-fold.ts";
+import { DisturbedWorld, PARTITIONS, plansOf, SOURCE_PARTITIONS } from "./disturbed-world.ts";
 import { sentPayment } from "./kafka-world.ts";
-import { SimulatedCluster } from "./simulated-cluster.ts";
 import { SimulatedTopics } from "./simulated-topics.ts";
 
-const SOURCE_PARTITIONS = 2;
-const PARTITIONS = 2;
 const FIRST_SEED = Number(process.env["ONEFOLD_SEED"] ?? 1);
 const RUNS = Number(process.env["ONEFOLD_RUNS"] ?? 3);
 
@@ -50,43 +46,7 @@ afterAll(async () => {
 
 const clock = { now: () => START };
 
-/** Ids are judged for the whole source, or where events are folded. */
-function worldOf(ids: "source" | "entity") {
-  const kafka = { topic: "payments", ...(ids === "entity" ? { ids } : {}) } as const;
-  const source: StreamDefinition = { ...payments, kafka, dedupeWithinMicros: 60 * MINUTE };
-  const [plan] = planRoutes([user, shop, source, userView, shopView], "onefold");
-  const later = { ...userView, version: 2, exactEvents: 2 };
-  const [planLater] = planRoutes([user, shop, source, userView, shopView, later], "onefold");
-  const claims = plan!.claims === null ? [] : [plan!.claims];
-  const counts = new Map([
-    ["payments", SOURCE_PARTITIONS],
-    ...[...plan!.routes, ...claims].map(({ topic }) => [topic, PARTITIONS] as const),
-  ]);
-  const facts = new Map(
-    Array.from(counts, ([name, partitionCount]) => [name, { name, id: `id-${name}`, partitionCount }]),
-  );
-  return { source, plan: plan!, planLater: planLater!, counts, facts };
-}
-
-/** Fails before a commit, or once it has landed. */
-function faulty(real: OnlineStore): { readonly store: OnlineStore; fault: "none" | "before" | "after" } {
-  const told = { fault: "none" as "none" | "before" | "after" };
-  const store: OnlineStore = new Proxy(real, {
-    get(target, name) {
-      const value = Reflect.get(target, name, target) as unknown;
-      if (name === "commit") {
-        return async (...args: Parameters<OnlineStore["commit"]>) => {
-          if (told.fault === "before") throw new Error("crash");
-          const refused = await real.commit(...args);
-          if (told.fault === "after") throw new Error("crash");
-          return refused;
-        };
-      }
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-  return Object.assign(told, { store });
-}
+const later = { ...userView, version: 2, exactEvents: 2 };
 
 describe("corrections in a topic", () => {
   it.each(Array.from({ length: RUNS }, (_, i) => FIRST_SEED + i))(
@@ -94,99 +54,11 @@ describe("corrections in a topic", () => {
     { timeout: 600_000 },
     async (seed) => {
       const random = randomFrom(seed * 131);
-      const chance = (share: number): boolean => random() < share;
-      const { source, plan, planLater, counts, facts } = worldOf(seed % 4 === 3 ? "entity" : "source");
-      const topics = new SimulatedTopics(counts);
-      const cluster = seed % 2 === 0 ? new SimulatedCluster(randomFrom(seed + 1_000_000)) : null;
-      const real: OnlineStore = cluster ?? new MemoryOnlineStore();
-      const marking = { putEveryMs: 0, allEveryMs: 30_000 };
-      let now: number = START;
-      const movingClock = { now: () => now as Micros };
-      const folder = join(root, String(seed));
-      const committed = new Map<string, NotedOffset>();
-
-      const newRefolding = async (plans: readonly SourceRoutes[], folded: () => FoldLoop | null) => {
-        const tables = openOfflineStore(folder, engine, { clock });
-        const archives = new Map();
-        for (const { topic } of plan.routes)
-          archives.set(topic, await openPartitionedEvents<ArchiveMemory>(tables, engine, source, topic));
-        const archiving = new ArchiveLoop({
-          connection: topics,
-          store: real,
-          plans,
-          topics: facts,
-          archives,
-          folded: () => folded()?.positions ?? [],
-        });
-        return { archiving, refolding: new Refolding({ archiving, openEngine: () => openDuckDb({ threads: 1 }) }) };
-      };
-      const disk = { isFull: false };
-      const newFolder = async (plans: readonly SourceRoutes[] = [chance(0.3) ? planLater : plan]) => {
-        const told = faulty(real);
-        let loop: FoldLoop | null = null;
-        const { archiving, refolding } = await newRefolding(plans, () => loop);
-        loop = new FoldLoop({
-          connection: topics,
-          store: told.store,
-          clock,
-          plans,
-          topics: facts,
-          marking,
-          refolding: {
-            async refold(runs, tell) {
-              if (disk.isFull) throw new OnefoldError("DISK_FULL", "the disk of the tables is full");
-              return refolding.refold(runs, tell);
-            },
-          },
-          statesMax: chance(0.5) ? 4 : 1000,
-        });
-        loop.own(plan.routes.flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition }))));
-        return { loop, told, archiving };
-      };
-      const newJudge = () => {
-        const loop = new FoldLoop({
-          connection: topics,
-          store: real,
-          clock,
-          plans: [plan],
-          topics: facts,
-          marking,
-          statesMax: 10,
-          of: "claims",
-        });
-        if (plan.claims !== null) loop.own([0, 1].map((partition) => ({ topic: plan.claims!.topic, partition })));
-        return loop;
-      };
-      const { refolding } = await newRefolding([plan], () => null);
-      const fault = { before: false };
-      const newRouter = () => {
-        const seat = {
-          commit: async (positions: readonly GroupPosition[]) => {
-            if (fault.before) throw new Error("crash");
-            for (const { topic, partition, offset, note = null } of positions)
-              committed.set(`${topic}/${partition}`, { offset, note });
-          },
-          committed: async (all: readonly TopicPartition[]) =>
-            all.map(({ topic, partition }) => committed.get(`${topic}/${partition}`) ?? null),
-        };
-        const loop = new RouteLoop({
-          connection: topics,
-          clock: movingClock,
-          plans: [plan],
-          topics: facts,
-          seat,
-          verdicts: new Verdicts(real),
-          refusal: (one) => refolding.refusal(one),
-          verdictsMs: 0,
-          roundRecords: chance(0.5) ? 1 + Math.floor(random() * 5) : 1000,
-        });
-        loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
-        return loop;
-      };
-
-      let router = newRouter();
-      let judge = newJudge();
-      const folders = [await newFolder(), await newFolder()];
+      const plans = plansOf(seed % 4 === 3 ? "entity" : "source", [later]);
+      const { source, plan, planLater } = plans;
+      const world = await DisturbedWorld.open({ seed, random, plans, folder: join(root, String(seed)), engine });
+      const { topics, cluster, store: real } = world;
+      const chance = (share: number): boolean => world.chance(share);
       let n = 0;
       let corrections = 0;
       const send = async (): Promise<void> => {
@@ -198,7 +70,7 @@ describe("corrections in a topic", () => {
           user: `u${Math.floor(random() * 3)}`,
           country: chance(0.5) ? "DE" : "FR|x",
           shop: Math.floor(random() * 2),
-          at: new Date((now - random() * 20 * SECOND) / 1000).toISOString(),
+          at: new Date((world.now - random() * 20 * SECOND) / 1000).toISOString(),
           amount: chance(0.1) ? 13 : Math.floor(random() * 100),
         };
         const isRetraction = isCorrection && chance(0.5);
@@ -209,55 +81,14 @@ describe("corrections in a topic", () => {
       };
 
       for (let step = 0; step < 40; step++) {
-        now += Math.floor(random() * 2 * SECOND);
-        topics.nowMs = now / 1000;
-        topics.batchMax = 1 + Math.floor(random() * 12);
+        world.goOn(Math.floor(random() * 2 * SECOND));
         for (let i = Math.floor(random() * 6); i > 0; i--) await send();
-        cluster?.replicate();
         if (step % 13 === seed % 13) await cluster?.failOver();
         if (step % 17 === seed % 17) await cluster?.restart();
-        fault.before = chance(0.2);
-        topics.sendFailsAfter = chance(0.2) ? Math.floor(random() * 8) : null;
-        await router.turn().catch(() => router.drop());
-        topics.sendFailsAfter = null;
-        fault.before = false;
-        if (chance(0.1)) router = newRouter();
-        await judge.turn().catch(() => judge.drop());
-        if (chance(0.1)) judge = newJudge();
-        const at = chance(0.5) ? 0 : 1;
-        const one = folders[at]!;
-        one.told.fault = chance(0.15) ? "before" : chance(0.15) ? "after" : "none";
-        disk.isFull = chance(0.15);
-        await one.loop.turn().catch(() => one.loop.drop());
-        disk.isFull = false;
-        one.told.fault = "none";
-        if (chance(0.2)) await one.archiving.pass().catch(() => undefined);
-        if (chance(0.1)) folders[at] = await newFolder();
+        await world.turn(0.2);
       }
 
-      // Nothing disturbs what is left, which a worker with a view that comes later does.
-      const last = await newFolder([planLater]);
-      const isFolded = (): boolean =>
-        router.progress.lag === 0 &&
-        last.loop.progress.partitions.length === 2 * PARTITIONS &&
-        last.loop.progress.partitions.every(
-          ({ topic, partition, position, lag }) => lag === 0 && position === topics.of(topic, partition).length,
-        );
-      for (let quiet = 0, turns = 0; quiet < 5 || !isFolded(); turns++) {
-        expect(turns, "turns until all is folded").toBeLessThan(20_000);
-        let taken = 0;
-        for (const loop of [router, judge, last.loop]) {
-          taken +=
-            (await loop.turn().catch((error: Error & { code?: string }) => {
-              // Connections were lost before.
-              if (error.code !== "STORE_UNAVAILABLE") throw error;
-              loop.drop();
-              return 1;
-            })) ?? 0;
-        }
-        quiet = taken === 0 ? quiet + 1 : 0;
-      }
-      expect(router.progress.lag).toBe(0);
+      await world.foldAll();
       for (const route of planLater.routes) {
         const records = Array.from({ length: PARTITIONS }, (_, partition) => topics.of(route.topic, partition));
         const stored = new Map<string, Record<string, string>>();
@@ -282,7 +113,7 @@ describe("corrections in a topic", () => {
 });
 
 describe("corrections that cannot be folded", () => {
-  const { source, plan, counts, facts } = worldOf("source");
+  const { source, plan, counts, facts } = plansOf("source");
   const { topic } = plan.routes[0]!;
   const correction = { key: null, value: null, headers: new Map([["onefold-corrects", "p1"]]) };
   const sent = sentPayment(1, { at: new Date(START / 1000).toISOString() });

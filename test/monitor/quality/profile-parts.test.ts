@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ProfileParts } from "../../../src/monitor/quality/profile-parts.ts";
-import { codeOf } from "../../offline-store/engine-suite.ts";
+import { codeOf } from "../../code-of.ts";
 
 const DAY = Date.UTC(2026, 2, 1) / 86_400_000;
 
