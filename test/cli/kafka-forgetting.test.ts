@@ -4,7 +4,7 @@
  * anew; and an old record that is read again is not taken.
  */
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -46,10 +46,18 @@ const json = async (...args: string[]): Promise<Record<string, any>> => {
 };
 
 function filesUnder(path: string): string[] {
-  return readdirSync(path).flatMap((name) => {
-    const each = join(path, name);
-    return statSync(each).isDirectory() ? filesUnder(each) : [each];
-  });
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+}
+
+/** One that was replaced since it was listed, as workers go on, has nothing. */
+function contentOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return Buffer.alloc(0);
+    throw error;
+  }
 }
 
 function secretsIn(bytes: Buffer): string[] {
@@ -63,6 +71,8 @@ describeWithKafka("onefold forget of an entity whose events come from Kafka", ()
     const kafka = await shared("kafka");
     const redis = await startRedis();
     const client = new Redis(redis.url);
+    // No more than what is looked at hangs on how busy the machine is.
+    const online = `${redis.url}?timeout_ms=30000`;
     const connection = new KafkaConnection(kafkaSettings({ brokers: [kafka], ...settings }));
     const definitions = `import { count, entity, last, service, stream, sum, t, view } from "onefold";
 export const user = entity("user", { user: t.string() });
@@ -94,7 +104,7 @@ export const model = service("model", { features: [spending, shops] });
     ]);
     await json("apply", "--data", "data");
     const of = { settings: { ...connection.settings }, definitions: join(folder, "features.ts") };
-    const workerOptions = { onlineUrl: redis.url, archiveFolder: join(folder, "archive") };
+    const workerOptions = { onlineUrl: online, archiveFolder: join(folder, "archive") };
     let worker = await WorkerProcess.start(of, workerOptions);
     await worker.until(({ archived }) => archived === 2 * EVENTS, 120_000);
 
@@ -104,7 +114,7 @@ export const model = service("model", { features: [spending, shops] });
     await json("correct", "sales", "--id", events[5]!.id, "--row", row, ...there);
     const vector = async (name: string, at: string): Promise<Record<string, unknown>> => {
       const entities = ["--entity", `user=${name}`, "--entity", `shop=${at}`];
-      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", redis.url))[
+      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", online))[
         "features"
       ];
     };
@@ -117,7 +127,7 @@ export const model = service("model", { features: [spending, shops] });
       events.reduce((sum, { user, amount }) => sum + (user === name ? amount : 0), 0);
     await seen(ADA, "s2", { spent: spent(ADA) - events[5]!.amount + 1000 });
 
-    const forget = ["forget", "user", ADA, ...there, "--online", redis.url];
+    const forget = ["forget", "user", ADA, ...there, "--online", online];
     expect((await runJson(forget, folder)).result["error"]).toMatchObject({ code: "FORGET_SHARED" });
     expect((await runJson(["forget", "user", ADA, "--data", "data"], folder)).result["error"]).toMatchObject({
       code: "REQUEST_INVALID",
@@ -126,7 +136,7 @@ export const model = service("model", { features: [spending, shops] });
     /** Where her texts are found: in records of topics of ours, and in files. */
     const found = async (): Promise<string[]> => {
       const places = [join(folder, "archive"), join(folder, "data")].flatMap(filesUnder).flatMap((path) => {
-        return secretsIn(readFileSync(path)).map((secret) => `${path} ${secret}`);
+        return secretsIn(contentOf(path)).map((secret) => `${path} ${secret}`);
       });
       await scanTopics(connection, await wholeRanges(connection, ours), (at, { key, value, headers, offset }) => {
         const parts = [key, value, ...[...headers()].flatMap(([name, text]) => [Buffer.from(name), text])];
@@ -142,20 +152,45 @@ export const model = service("model", { features: [spending, shops] });
         place,
       ).toBe(true);
 
+    const byUser = `${settings.prefix}.sales.by.user`;
+    const own = new Map([["segment.ms", "600000"]]);
+    await connection.alterTopic(byUser, own);
+    const preview = await json(...forget, "--shared", "--dry-run");
+    expect((await found()).length).toBe(before.length);
+    const places = (preview["kafka"]["places"] as { where: string; what: string; count: number; bytes: number }[]).map(
+      ({ where, what, count, bytes }) => [where.replace(settings.prefix, ""), what, count, bytes === null || bytes > 0],
+    );
+    // Ten events, one of which took the place of another; the retraction of that one in each of three partitions.
+    for (const place of [
+      ["topic .sales.by.user", "records", 14, true],
+      ["topic .sales.by.shop", "records", 14, true],
+      ["topic .sales.ids", "records", 11, true],
+      ["events/.sales.by.user", "rows", 14, true],
+      ["events/.sales.by.shop", "rows", 14, true],
+      ["online store", "states on sales", 1, true],
+      ["online store", "event ids of sales", 10, true],
+      ["online store", "shop entities to be folded anew", 3, true],
+    ])
+      expect(places).toContainEqual(place);
     // The worker is killed meanwhile, and another takes its place.
     const forgetting = json(...forget, "--shared");
     await pause();
     await worker.kill("SIGKILL");
     worker = await WorkerProcess.start(of, workerOptions);
     const report = await forgetting;
-    expect(report["kafka"]).toMatchObject({ sources: ["sales"], states: 1, ids: 10, deadLetters: 1 });
+    expect(report["kafka"]).toMatchObject({ sources: ["sales"], states: 1, ids: 10 });
+    // A crash may have made it twice.
+    expect(report["kafka"]["deadLetters"]).toBeGreaterThan(0);
+    const names = ["cleanup.policy", "segment.ms", "min.cleanable.dirty.ratio", "delete.retention.ms"];
+    expect(await connection.ownTopicSettings(byUser, names)).toEqual(own);
+    expect(await connection.ownTopicSettings(`${settings.prefix}.sales.by.shop`, names)).toEqual(new Map());
     expect(await found()).toEqual([]);
     // In Redis her key alone, without a value, and for ten minutes.
     const keys = (await client.keys("*")).toSorted();
     for (const key of keys) {
       const type = await client.type(key);
-      const values = type === "hash" ? await client.hgetallBuffer(key) : { value: (await client.getBuffer(key))! };
-      for (const value of Object.values(values)) expect(secretsIn(value), key).toEqual([]);
+      const values = type === "hash" ? await client.hgetallBuffer(key) : { value: await client.getBuffer(key) };
+      for (const value of Object.values(values)) expect(secretsIn(value ?? Buffer.alloc(0)), key).toEqual([]);
       for (const name of Object.keys(values)) expect(secretsIn(Buffer.from(name)), key).toEqual([]);
       if (secretsIn(Buffer.from(key)).length === 0) continue;
       expect(await client.strlen(key), key).toBe(12);
@@ -203,7 +238,7 @@ export const added = service("added", { features: [notes, later] });
     const added = async (text: string, shop: string): Promise<unknown> => {
       const entities = ["--entity", `note=${text}`, "--entity", `shop=${shop}`];
       const { result } = await runJson(
-        ["get", "--service", "added", ...entities, "--data", "data", "--online", redis.url],
+        ["get", "--service", "added", ...entities, "--data", "data", "--online", online],
         folder,
       );
       return result["features"];

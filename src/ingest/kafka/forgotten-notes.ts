@@ -21,6 +21,8 @@ export type ForgottenPlaces = ReadonlyMap<string, ReadonlySet<number>>;
 
 export class ForgottenNotes {
   readonly #folder: string;
+  /** Files of origins that were read, which stay as they are. */
+  readonly #known = new Map<string, ForgottenPlaces>();
 
   constructor(archiveFolder: string, prefix: string, source: string) {
     this.#folder = join(archiveFolder, "forgotten", `${prefix}.${source}`);
@@ -28,7 +30,7 @@ export class ForgottenNotes {
 
   /** Throws `FORGET_UNREADABLE`. */
   origins(): Promise<ForgottenPlaces> {
-    return readAll(this.#folder);
+    return readAll(this.#folder, this.#known);
   }
 
   /** Throws `FORGET_UNREADABLE`. */
@@ -57,27 +59,33 @@ async function keep(folder: string, places: ForgottenPlaces): Promise<string> {
   return join(folder, name);
 }
 
-async function readAll(folder: string): Promise<ForgottenPlaces> {
+async function readAll(folder: string, known: Map<string, ForgottenPlaces> = new Map()): Promise<ForgottenPlaces> {
   const names = (await unlessAbsent(folder, readdir(folder))) ?? [];
   const all = new Map<string, Set<number>>();
   for (const name of names.filter((each) => each.endsWith(".json") && !each.startsWith("."))) {
-    const path = join(folder, name);
-    const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-      // Its rows are gone since it was listed.
-      if (cause.code === "ENOENT") return "{}";
-      throw unreadable(path, cause);
-    });
-    try {
-      for (const [partition, offsets] of Object.entries(JSON.parse(text) as object)) {
-        const of = all.get(partition) ?? new Set<number>();
-        for (const offset of parseOffsets(String(offsets))) of.add(offset);
-        all.set(partition, of);
-      }
-    } catch (cause) {
-      throw unreadable(path, cause);
+    const places = known.get(name) ?? (await readOne(join(folder, name)));
+    known.set(name, places);
+    for (const [partition, offsets] of places) {
+      const of = all.get(partition) ?? new Set<number>();
+      for (const offset of offsets) of.add(offset);
+      all.set(partition, of);
     }
   }
   return all;
+}
+
+async function readOne(path: string): Promise<ForgottenPlaces> {
+  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    // Its rows are gone since it was listed.
+    if (cause.code === "ENOENT") return "{}";
+    throw unreadable(path, cause);
+  });
+  try {
+    const places = Object.entries(JSON.parse(text) as object);
+    return new Map(places.map(([partition, offsets]) => [partition, new Set(parseOffsets(String(offsets)))]));
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
 }
 
 function unreadable(path: string, cause: unknown): OnefoldError {

@@ -12,6 +12,7 @@ import { decodePlace } from "../../ingest/kafka/view-places.ts";
 import { viewMetaName } from "../../ingest/stored-view.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import type { ForgetConnection } from "./forget-house.ts";
+import type { FoldedDraft } from "./forgotten-drafts.ts";
 import { type ForgottenSource, isSameKey } from "./forgotten-source.ts";
 
 export interface Waiting {
@@ -73,11 +74,15 @@ export async function waitUntilRouted(
   });
 }
 
+/** Of a draft that no worker folds any more one must say so, as its states are folded on from where they stand. */
+const RUN_DRAFTS =
+  "start a worker with --drafts and --archive: with the draft among its definitions it folds it, without it what the draft was is forgotten; then give the same command again";
+
 /** All before these places is folded, into every view that was ever folded there, and stored. */
 export async function waitUntilFolded(
   store: OnlineStore,
   { views, folded }: ForgottenSource,
-  places: readonly FetchFrom[],
+  { places, drafts }: { readonly places: readonly FetchFrom[]; readonly drafts: readonly FoldedDraft[] },
   waiting: Waiting,
 ): Promise<void> {
   const told = await store.read(
@@ -86,18 +91,25 @@ export async function waitUntilFolded(
   );
   const known = views.filter((_, i) => decodePlace(told.metas[i] ?? null)?.space.endsWith("#kafka") === true);
   const viewsOf = (topic: string): readonly string[] =>
-    known.filter(({ key }) => isSameKey(key, folded.get(topic)!)).map((view) => formatViewName(view));
+    known.filter(({ key }) => isSameKey(key, folded.get(topic) ?? [])).map((view) => formatViewName(view));
+  /** Of a topic that nothing but drafts is folded from. */
+  const draftsOf = (topic: string): string => {
+    const names = drafts.filter((each) => each.topic === topic && !folded.has(topic)).map(({ name }) => name);
+    return names.length === 0 ? "" : ` for draft ${names.join(", ")}`;
+  };
+  const waitsForDrafts = places.some(({ topic }) => draftsOf(topic) !== "");
+  const hint = waitsForDrafts ? `${RUN_WORKERS}; of a draft: ${RUN_DRAFTS}` : RUN_WORKERS;
   const names = places.flatMap(({ topic, partition }) =>
     [false, true].map((isLate) => positionMetaName(topic, partition, isLate)),
   );
-  await until(waiting, "marks of what is forgotten wait to be folded", RUN_WORKERS, async () => {
+  await until(waiting, "marks of what is forgotten wait to be folded", hint, async () => {
     const { metas } = await store.read([], names);
     return places.flatMap(({ topic, partition, offset }, i) => {
       const [main = null, late = null] = metas.slice(2 * i, 2 * i + 2).map((bytes) => bytes && decodePosition(bytes));
       // A worker that was killed as the two became one has left it there for good.
       const isJoined = late !== null && main !== null && Object.keys(late.views).every((view) => view in main.views);
       const at = Math.min(main?.offset ?? 0, late === null || isJoined ? Number.POSITIVE_INFINITY : late.offset);
-      if (at < offset) return [`${partitionName(topic, partition)} at ${at}`];
+      if (at < offset) return [`${partitionName(topic, partition)} at ${at}${draftsOf(topic)}`];
       const absent = viewsOf(topic).filter((view) => (main?.views[view] ?? 0) < offset);
       return absent.map((view) => `${partitionName(topic, partition)} for ${view}, which no worker folds`);
     });
@@ -105,11 +117,12 @@ export async function waitUntilFolded(
 }
 
 /** No view is folded from the beginning of its topic, where somebody may have read what nobody can read any more. */
-export async function waitUntilBuilt(store: OnlineStore, { views }: ForgottenSource, waiting: Waiting): Promise<void> {
-  const names = views.map((view) => viewMetaName(formatViewName(view)));
-  const hint = `views that come later must first have caught up: ${RUN_WORKERS}`;
+export async function waitUntilBuilt(store: OnlineStore, views: readonly string[], waiting: Waiting): Promise<void> {
+  const names = views.map(viewMetaName);
+  const isOfDrafts = views.some((name) => name.endsWith("@dev"));
+  const hint = `views that come later must first have caught up: ${RUN_WORKERS}${isOfDrafts ? `; of a draft: ${RUN_DRAFTS}` : ""}`;
   await until(waiting, "views are being built", hint, async () => {
     const { metas } = await store.read([], names);
-    return names.filter((_, i) => decodePlace(metas[i] ?? null)?.building === true);
+    return views.filter((_, i) => decodePlace(metas[i] ?? null)?.building === true);
   });
 }

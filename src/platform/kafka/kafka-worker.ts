@@ -95,7 +95,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
             openArchive: tables.openArchive,
             openEngine: () => openDuckDb({ threads: 1 }),
             archiveIntervalMs: options.archiveIntervalMs,
-            forgotten: (source: string) => new ForgottenNotes(archiveFolder!, kafkaSettings(kafka).prefix, source),
+            forgotten: notesOf(archiveFolder!, kafkaSettings(kafka).prefix),
           }),
     };
     const started = await Worker.start(workerOptions);
@@ -124,6 +124,16 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     await close();
     throw error;
   }
+}
+
+/** One for each source: it remembers what it has read. */
+function notesOf(archiveFolder: string, prefix: string): (source: string) => ForgottenNotes {
+  const notes = new Map<string, ForgottenNotes>();
+  return (source) => {
+    const known = notes.get(source) ?? new ForgottenNotes(archiveFolder, prefix, source);
+    notes.set(source, known);
+    return known;
+  };
 }
 
 /** Its tables, profiles and samples are in the format of a data folder's. */

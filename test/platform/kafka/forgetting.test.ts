@@ -106,6 +106,8 @@ describe("an entity whose events come from Kafka", () => {
         Array.from(counts, ([name, partitionCount]) => [name, { name, id: `id-${name}`, partitionCount }]),
       );
       const topics = new SimulatedTopics(counts);
+      const settings = new Map(plan.routes.map(({ topic }) => [topic, new Map([["segment.ms", "600000"]])] as const));
+      for (const [topic, own] of settings) topics.settings.set(topic, new Map(own));
       const cluster = seed % 2 === 0 ? new SimulatedCluster(randomFrom(seed + 1_000_000)) : null;
       const real: OnlineStore = cluster ?? new MemoryOnlineStore();
       const marking = { putEveryMs: 0, allEveryMs: 30_000, trustMs: 0 };
@@ -195,6 +197,7 @@ describe("an entity whose events come from Kafka", () => {
           refusal: (one) => folders[0]!.refolding.refusal(one),
           forgotten: (name) => new ForgottenNotes(folder, "onefold", name).origins(),
           verdictsMs: 0,
+          notesTrustedMs: 0,
           roundRecords: chance(0.5) ? 1 + Math.floor(random() * 5) : 1000,
         });
         loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
@@ -304,7 +307,7 @@ describe("an entity whose events come from Kafka", () => {
               return found;
             },
           };
-          const limits = { stalledMs: 600_000, copiesMs: 0, lookMs: 5, onProgress: () => {} };
+          const limits = { stalledMs: 600_000, copiesMs: 0, lookMs: 5, trustMs: 0, onProgress: () => {}, check: () => {} };
           const tables = openOfflineStore(folder, engine, { clock });
           try {
             const house = { registry, connection, store: told.store, engine, tables, ...limits };
@@ -322,6 +325,9 @@ describe("an entity whose events come from Kafka", () => {
             continue;
           }
           forgotten.set(name, ends);
+          // Whatever was cut short before.
+          for (const topic of [...counts.keys()])
+            expect(topics.settings.get(topic) ?? new Map(), topic).toEqual(settings.get(topic) ?? new Map());
           return;
         }
       };
