@@ -156,22 +156,28 @@ export const model = service("model", { features: [spending, shops] });
     const own = new Map([["segment.ms", "600000"]]);
     await connection.alterTopic(byUser, own);
     const preview = await json(...forget, "--shared", "--dry-run");
-    expect((await found()).length).toBe(before.length);
-    const places = (preview["kafka"]["places"] as { where: string; what: string; count: number; bytes: number }[]).map(
-      ({ where, what, count, bytes }) => [where.replace(settings.prefix, ""), what, count, bytes === null || bytes > 0],
-    );
-    // Ten events, one of which took the place of another; the retraction of that one in each of three partitions.
-    for (const place of [
-      ["topic .sales.by.user", "records", 14, true],
-      ["topic .sales.by.shop", "records", 14, true],
-      ["topic .sales.ids", "records", 11, true],
-      ["events/.sales.by.user", "rows", 14, true],
-      ["events/.sales.by.shop", "rows", 14, true],
-      ["online store", "states on sales", 1, true],
-      ["online store", "event ids of sales", 10, true],
-      ["online store", "shop entities to be folded anew", 3, true],
-    ])
-      expect(places).toContainEqual(place);
+    const inTopics = (all: readonly string[]): string[] => all.filter((one) => one.startsWith(settings.prefix));
+    expect(inTopics(await found())).toEqual(inTopics(before));
+    const places = new Map<string, { readonly count: number; readonly bytes: number | null }>();
+    for (const { where, what, ...size } of preview["kafka"]["places"])
+      places.set(`${where.replace(settings.prefix, "")}: ${what}`, size);
+    // Ten events, one in the place of one of them, and its retraction in each of three partitions; a crash may have made some twice.
+    const least = {
+      "topic .sales.by.user: records": 14,
+      "topic .sales.by.shop: records": 14,
+      "topic .sales.ids: records": 11,
+      "topic .sales.dead-letters: records": 1,
+      "events/.sales.by.user: rows": 10,
+      "events/.sales.by.shop: rows": 10,
+      "monitor/quality: profiles": 1,
+    };
+    for (const [name, count] of Object.entries(least)) {
+      expect(places.get(name)?.count, name).toBeGreaterThanOrEqual(count);
+      expect(places.get(name)?.bytes, name).toBeGreaterThan(0);
+    }
+    expect(places.get("online store: states on sales")?.count).toBe(1);
+    expect(places.get("online store: event ids of sales")?.count).toBe(10);
+    expect(places.get("online store: shop entities to be folded anew")?.count).toBe(3);
     // The worker is killed meanwhile, and another takes its place.
     const forgetting = json(...forget, "--shared");
     await pause();

@@ -38,6 +38,13 @@ export class ForgottenNotes {
     return readAll(join(this.#folder, "rows"));
   }
 
+  /** Another text once something was forgotten since, or is being forgotten. */
+  async state(): Promise<string> {
+    const rows = join(this.#folder, "rows");
+    const names = await Promise.all([this.#folder, rows].map((folder) => unlessAbsent(folder, readdir(folder))));
+    return names.map((each) => (each ?? []).filter((name) => name.endsWith(".json")).sort().join()).join("\n");
+  }
+
   /** Durable once it resolves. */
   async keepOrigins(origins: ForgottenPlaces): Promise<void> {
     if (origins.size > 0) await keep(this.#folder, origins);

@@ -80,6 +80,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     const seen = archiveFolder === undefined ? null : lookAtFolded(archiveFolder, profileIntervalMs > 0, options);
     if (seen !== null) closing.push(() => seen.recorder.close());
     const sight = seen?.recorder.sight ?? null;
+    const forgotten = notesOf(archiveFolder ?? "", kafkaSettings(kafka).prefix);
     const workerOptions: WorkerModule.WorkerOptions = {
       definitions,
       kafka: kafkaSettings(kafka),
@@ -95,7 +96,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
             openArchive: tables.openArchive,
             openEngine: () => openDuckDb({ threads: 1 }),
             archiveIntervalMs: options.archiveIntervalMs,
-            forgotten: notesOf(archiveFolder!, kafkaSettings(kafka).prefix),
+            forgotten,
           }),
     };
     const started = await Worker.start(workerOptions);
@@ -105,6 +106,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
         folder: archiveFolder!,
         tables: tables.store,
         plans: started.plans,
+        forgotten,
         folded: () => started.progress.fold.partitions,
         openEngine: () => openDuckDb({ threads: 1 }),
         everyMs: profileIntervalMs,
