@@ -58,6 +58,31 @@ export class ForgottenNotes {
   }
 }
 
+/** Whether something was noted since: for what was seen before, and is kept later. */
+export class ForgottenWatch {
+  readonly #notes: readonly Pick<ForgottenNotes, "state">[];
+  #before: Promise<string>;
+
+  constructor(notes: readonly Pick<ForgottenNotes, "state">[]) {
+    this.#notes = notes;
+    this.#before = this.#state();
+    // Told to whoever asks.
+    this.#before.catch(() => {});
+  }
+
+  /** Since it was asked last, or made. Throws `STORAGE_FAILED`. */
+  async hasChanged(): Promise<boolean> {
+    const before = this.#before;
+    this.#before = this.#state();
+    this.#before.catch(() => {});
+    return (await before) !== (await this.#before);
+  }
+
+  async #state(): Promise<string> {
+    return (await Promise.all(this.#notes.map((notes) => notes.state()))).join("\n");
+  }
+}
+
 async function keep(folder: string, places: ForgottenPlaces): Promise<string> {
   await mkdir(folder, { recursive: true });
   const texts = Array.from(places, ([name, offsets]) => [name, offsetsText([...offsets].sort((a, b) => a - b))]);

@@ -1,7 +1,7 @@
 /** What would be removed of an entity, and where it lies: told before anything is. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type QueryEngine } from "../../offline-store/engine.ts";
+import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import { fileRelation, filesWith } from "../../offline-store/table-rewrite.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";

@@ -82,7 +82,7 @@ export class ForgottenEntity {
     // A letter that is there by then is of a record that is.
     const letterEnds = facts.has(source.deadLetters) ? await connection.offsets(source.deadLetters, "end") : [];
     const ends = await connection.offsets(topic, "end");
-    if (!isLook) await waitUntilRouted(connection, source, facts, ends, waitingOf(house, "routing"));
+    if (!isLook) await waitUntilRouted(connection, source, { facts, ends, drafts }, waitingOf(house, "routing"));
     const of = { connection, source, entity, key, facts, ends, letterEnds };
     const findings = new TopicFindings({ ...of, onProgress: house.onProgress });
     await findings.readSource();

@@ -1,5 +1,6 @@
 /** What there is of an entity in topics, tables and the online store of workers, told before any of it is removed. */
 import { join } from "node:path";
+import { formatViewName } from "../../define/definition.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { driftOf } from "../forget/forget-drift.ts";
@@ -12,7 +13,7 @@ import { countIdsIn, ownStates } from "./forgotten-states.ts";
 
 /** `served`: the folder of the serving log. */
 export async function previewOfEntity(one: ForgottenEntity, served: string): Promise<readonly ForgetPlace[]> {
-  const { house, source, entity, key, findings, tables, places, ids } = one.found;
+  const { house, source, entity, key, findings, tables, places, ids, drafts } = one.found;
   const { name } = source.source;
   const sharing = await one.sharing();
   const ofTable = [];
@@ -23,7 +24,11 @@ export async function previewOfEntity(one: ForgottenEntity, served: string): Pro
     const rows = isGone === null ? { count: 0, bytes: 0 } : await rowsWhere(house.engine, files, isGone);
     ofTable.push({ where: `events/${topic}`, what: "rows", ...rows });
   }
-  const states = await ownStates(house, source, { entity, key });
+  const states = (await ownStates(house, source, { entity, key })).map(({ state }) => state);
+  const ofEntity = new Set(house.registry.views().flatMap(({ definition }) => (definition.entity === entity ? [formatViewName(definition)] : [])));
+  const spaces = drafts.flatMap((draft) => (ofEntity.has(draft.name) ? draft.spaces : []));
+  const ofDrafts = await house.store.read(spaces.map((space) => ({ space, key })));
+  for (const state of ofDrafts.states) if (state !== null) states.push(state);
   const records = [...findings.claims, ...findings.events];
   return [
     ...recordsByTopic(one),
@@ -32,7 +37,7 @@ export async function previewOfEntity(one: ForgottenEntity, served: string): Pro
       where: "online store",
       what: `states on ${name}`,
       count: states.length,
-      bytes: states.reduce((sum, { state }) => sum + state.bytes.length, 0),
+      bytes: states.reduce((sum, state) => sum + state.bytes.length, 0),
     },
     {
       where: "online store",

@@ -8,7 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
-import { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
+import { ForgottenNotes, ForgottenWatch } from "../../ingest/kafka/forgotten-notes.ts";
 import { type KafkaSettings, kafkaSettings } from "../../ingest/kafka/settings.ts";
 import type * as ConnectionModule from "../../ingest/kafka/connection.ts";
 import type * as TopicModule from "../../ingest/kafka/topic-setup.ts";
@@ -77,10 +77,11 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     if (archiveFolder !== undefined) await takeArchive(archiveFolder);
     await store.ping();
     const tables = archiveFolder === undefined ? null : await openTables(archiveFolder, clock, closing);
-    const seen = archiveFolder === undefined ? null : lookAtFolded(archiveFolder, profileIntervalMs > 0, options);
+    const forgotten = notesOf(archiveFolder ?? "", kafkaSettings(kafka).prefix);
+    const seen =
+      archiveFolder === undefined ? null : lookAtFolded(archiveFolder, profileIntervalMs > 0, options, forgotten);
     if (seen !== null) closing.push(() => seen.recorder.close());
     const sight = seen?.recorder.sight ?? null;
-    const forgotten = notesOf(archiveFolder ?? "", kafkaSettings(kafka).prefix);
     const workerOptions: WorkerModule.WorkerOptions = {
       definitions,
       kafka: kafkaSettings(kafka),
@@ -149,12 +150,19 @@ async function takeArchive(folder: string): Promise<void> {
 function lookAtFolded(
   folder: string,
   isProfiled: boolean,
-  { clock = systemClock, driftSampleRate: rate = DRIFT_SAMPLE_RATE }: KafkaWorkerOptions,
+  { clock = systemClock, driftSampleRate: rate = DRIFT_SAMPLE_RATE, definitions }: KafkaWorkerOptions,
+  forgotten: (source: string) => ForgottenNotes,
 ): { readonly recorder: FoldedRecorder; readonly views: ViewProfiles } {
   const writer = randomUUID().slice(0, 8);
   const seen = new FoldedProfiler();
-  const recorder = new FoldedRecorder({ folder, writer, clock, rate, ...(isProfiled ? { also: seen } : {}) });
-  return { recorder, views: new ViewProfiles({ folder, writer, clock, seen }) };
+  const notes = definitions.flatMap(({ kind, name }) => (kind === "stream" ? [forgotten(name)] : []));
+  const watch = (): { readonly isForgotten: () => Promise<boolean> } => {
+    const each = new ForgottenWatch(notes);
+    return { isForgotten: () => each.hasChanged() };
+  };
+  const also = isProfiled ? { also: seen } : {};
+  const recorder = new FoldedRecorder({ folder, writer, clock, rate, ...also, ...watch() });
+  return { recorder, views: new ViewProfiles({ folder, writer, clock, seen, ...watch() }) };
 }
 
 async function openTables(
