@@ -57,7 +57,11 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       platform.correct(source, corrections),
     forget: ({ entity, key, ...options }: { entity: string; key: readonly string[] } & ForgetOptions) =>
       platform.forget(entity, key, options),
-    previewForgetting: ({ entity, key, ...options }: { entity: string; key: readonly string[] } & ForgetPreviewOptions) =>
+    previewForgetting: ({
+      entity,
+      key,
+      ...options
+    }: { entity: string; key: readonly string[] } & ForgetPreviewOptions) =>
       platform.previewForgetting(entity, key, options),
     chooseDrift: async ({ service, source }: { service: string; source: string | null }) =>
       source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),

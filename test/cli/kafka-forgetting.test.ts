@@ -114,9 +114,7 @@ export const model = service("model", { features: [spending, shops] });
     await json("correct", "sales", "--id", events[5]!.id, "--row", row, ...there);
     const vector = async (name: string, at: string): Promise<Record<string, unknown>> => {
       const entities = ["--entity", `user=${name}`, "--entity", `shop=${at}`];
-      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", online))[
-        "features"
-      ];
+      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", online))["features"];
     };
     const seen = async (name: string, at: string, wanted: Record<string, unknown>): Promise<void> => {
       await expect.poll(() => vector(name, at), { timeout: 120_000, interval: 200 }).toMatchObject(wanted);

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { OnefoldError } from "../../base/errors.ts";
 import type { ForgetReport } from "../../platform/forget/forget-entity.ts";
 import type { ForgetPreview } from "../../platform/forget/forget-places.ts";
-import type { ForgetOnKafka, KafkaForgetPreview, KafkaForgetReport } from "../../platform/kafka/forget-on-kafka.ts";
+import type * as KafkaModule from "../../platform/kafka/forget-on-kafka.ts";
 import { type KafkaOptions, kafkaSettingsOf, withKafkaOptions } from "../kafka-options.ts";
 import { createOutput, type Output } from "../output.ts";
 import { formatCount } from "../progress.ts";
@@ -78,7 +78,7 @@ function previewHere({ entity, key, options }: Asked, places: boolean): Promise<
 async function inWorkers<T>(
   { entity, key: parts, options }: Asked,
   output: Output,
-  work: (module: typeof import("../../platform/kafka/forget-on-kafka.ts"), given: ForgetOnKafka) => Promise<T>,
+  work: (module: typeof KafkaModule, given: KafkaModule.ForgetOnKafka) => Promise<T>,
 ): Promise<T> {
   const { archive, online: onlineUrl = "", shared, data } = options;
   if (onlineUrl.trim() === "") {
@@ -125,7 +125,7 @@ function textOf(report: ForgetReport, isAll: boolean): string {
   return `forgotten: ${entity} ${key}, in ${sources.length === 0 ? "no source" : sources.join(", ")}: ${removed}${anew}`;
 }
 
-function kafkaText(report: KafkaForgetReport): string[] {
+function kafkaText(report: KafkaModule.KafkaForgetReport): string[] {
   const { sources, records, rows, states, ids, servedVectors, remains } = report;
   const counts = [
     [records, "records"],
@@ -139,7 +139,7 @@ function kafkaText(report: KafkaForgetReport): string[] {
   return [`on Kafka, in ${where}: ${removed}`, ...remains.map((one) => `still there: ${one}`)];
 }
 
-function previewText(here: ForgetPreview, onKafka: KafkaForgetPreview | null): string[] {
+function previewText(here: ForgetPreview, onKafka: KafkaModule.KafkaForgetPreview | null): string[] {
   const { entity, key } = here;
   const served = onKafka?.places.find(({ where }) => where === "serving-log");
   // The one log, looked through for both.

@@ -42,7 +42,14 @@ export class ForgottenNotes {
   async state(): Promise<string> {
     const rows = join(this.#folder, "rows");
     const names = await Promise.all([this.#folder, rows].map((folder) => unlessAbsent(folder, readdir(folder))));
-    return names.map((each) => (each ?? []).filter((name) => name.endsWith(".json")).sort().join()).join("\n");
+    return names
+      .map((each) =>
+        (each ?? [])
+          .filter((name) => name.endsWith(".json"))
+          .sort()
+          .join(),
+      )
+      .join("\n");
   }
 
   /** Durable once it resolves. */

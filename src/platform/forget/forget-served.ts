@@ -34,7 +34,8 @@ export async function countServed(
 ): Promise<{ readonly count: number; readonly bytes: number }> {
   let count = 0;
   let bytes = 0;
-  const sizeOf = (lines: readonly string[]): number => lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+  const sizeOf = (lines: readonly string[]): number =>
+    lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
   for await (const { lines, kept } of segments(folder, forgotten)) {
     count += lines.length - kept.length;
     bytes += sizeOf(lines) - sizeOf(kept);
@@ -48,10 +49,7 @@ interface Segment {
   readonly kept: readonly string[];
 }
 
-async function* segments(
-  folder: string,
-  { entity, key, sharing = {} }: ForgottenServed,
-): AsyncGenerator<Segment> {
+async function* segments(folder: string, { entity, key, sharing = {} }: ForgottenServed): AsyncGenerator<Segment> {
   const gone = new Map([[entity, new Set([key])]]);
   for (const other of Object.values(sharing).flat()) {
     gone.set(other.entity, new Set([...(gone.get(other.entity) ?? []), ...other.keys]));

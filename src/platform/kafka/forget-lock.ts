@@ -100,7 +100,8 @@ export class ForgetLock {
     const stored = states[0] ?? null;
     const { host, pid, since } =
       stored === null ? {} : (JSON.parse(Buffer.from(stored.bytes).toString("utf8")) as Record<string, unknown>);
-    const who = host === undefined ? "another process" : `process ${String(pid)} on ${String(host)}, since ${String(since)},`;
+    const who =
+      host === undefined ? "another process" : `process ${String(pid)} on ${String(host)}, since ${String(since)},`;
     return new OnefoldError("STORAGE_LOCKED", `${who} is forgetting an entity in the topics of ${prefix}`, {
       where: prefix,
       hint: "one at a time: wait until it is done, then give the command again; one that was killed is waited for for a minute",

@@ -138,7 +138,7 @@ export class ForgottenEntity {
   /** Has workers fold states without it; resolves with how many of its own there were. */
   async fold(): Promise<number> {
     const { house, source, entity, key, facts, places, drafts } = this.#parts;
-    const { connection, store, trustMs } = house;
+    const { connection, trustMs } = house;
     const before = await ownStates(house, source, { entity, key });
     const isKnown = before.length > 0 || [...places.values()].some((ofTopic) => ofTopic.size > 0);
     const marks = isKnown ? this.#newMarks() : [];
@@ -245,7 +245,7 @@ export class ForgottenEntity {
 
   /** Takes its rows out of the tables, once nobody is on its way who has read the records and not what stands for them. */
   async forgetRows(): Promise<number> {
-    const { house, source, tables, places, ids, findings } = this.#parts;
+    const { house, tables, places, ids, findings } = this.#parts;
     await this.#waitUntilFolded();
     house.check();
     let rows = 0;

@@ -25,7 +25,11 @@ export async function previewOfEntity(one: ForgottenEntity, served: string): Pro
     ofTable.push({ where: `events/${topic}`, what: "rows", ...rows });
   }
   const states = (await ownStates(house, source, { entity, key })).map(({ state }) => state);
-  const ofEntity = new Set(house.registry.views().flatMap(({ definition }) => (definition.entity === entity ? [formatViewName(definition)] : [])));
+  const ofEntity = new Set(
+    house.registry
+      .views()
+      .flatMap(({ definition }) => (definition.entity === entity ? [formatViewName(definition)] : [])),
+  );
   const spaces = drafts.flatMap((draft) => (ofEntity.has(draft.name) ? draft.spaces : []));
   const ofDrafts = await house.store.read(spaces.map((space) => ({ space, key })));
   for (const state of ofDrafts.states) if (state !== null) states.push(state);

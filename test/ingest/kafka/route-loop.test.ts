@@ -72,7 +72,10 @@ it("retractions, which have no value, and large events are appended in requests 
 
 it("does not append what was forgotten since it was fetched, nor claim its id", async () => {
   for (const ids of [undefined, "entity"] as const) {
-    const source: StreamDefinition = { ...payments, kafka: { topic: "payments", ...(ids === undefined ? {} : { ids }) } };
+    const source: StreamDefinition = {
+      ...payments,
+      kafka: { topic: "payments", ...(ids === undefined ? {} : { ids }) },
+    };
     const [plan] = planRoutes([user, source, userView], "onefold");
     const made = [plan!.routes[0]!.topic, ...(plan!.claims === null ? [] : [plan!.claims.topic])];
     const counts = new Map([["payments", 1], ...made.map((topic) => [topic, 1] as const)]);
@@ -113,7 +116,10 @@ it("does not append what was forgotten since it was fetched, nor claim its id", 
     loop.drop();
     for (let turns = 0; turns < 3; turns++) await loop.turn();
     for (const topic of made) {
-      expect(topics.of(topic, 0).map(({ value }) => /p\d/.exec(value!.toString())?.[0]), topic).toEqual(["p0", "p1", "p3"]);
+      expect(
+        topics.of(topic, 0).map(({ value }) => /p\d/.exec(value!.toString())?.[0]),
+        topic,
+      ).toEqual(["p0", "p1", "p3"]);
     }
   }
 });

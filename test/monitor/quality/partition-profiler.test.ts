@@ -130,7 +130,9 @@ describe("profiles of a source in partitions", () => {
       };
       const memory: PartitionMemory = { files: new Set(), place: null };
       const ends = new Map([[0, 1]]);
-      return archive.files().then((table) => profilePartitions(options, source, { files: table, ends, stillHold }, memory));
+      return archive
+        .files()
+        .then((table) => profilePartitions(options, source, { files: table, ends, stillHold }, memory));
     };
     await expect(pass(true)).rejects.toThrow("forgotten");
     expect(await files.place(engine)).toBeNull();

@@ -48,7 +48,12 @@ describeWithRedis("the lock of a command that forgets", () => {
     // It is killed, or stands still: nothing is renewed.
     silent.read = () => Promise.reject(new Error("away"));
     await expect
-      .poll(() => ForgetLock.take({ store, prefix: "onefold" }).then(() => "taken", (error: { code: string }) => error.code))
+      .poll(() =>
+        ForgetLock.take({ store, prefix: "onefold" }).then(
+          () => "taken",
+          (error: { code: string }) => error.code,
+        ),
+      )
       .toBe("taken");
     expect(() => first.check()).toThrow(expect.objectContaining({ code: "FORGET_UNFINISHED" }));
     silent.read = store.read.bind(store);

@@ -307,7 +307,14 @@ describe("an entity whose events come from Kafka", () => {
               return found;
             },
           };
-          const limits = { stalledMs: 600_000, copiesMs: 0, lookMs: 5, trustMs: 0, onProgress: () => {}, check: () => {} };
+          const limits = {
+            stalledMs: 600_000,
+            copiesMs: 0,
+            lookMs: 5,
+            trustMs: 0,
+            onProgress: () => {},
+            check: () => {},
+          };
           const tables = openOfflineStore(folder, engine, { clock });
           try {
             const house = { registry, connection, store: told.store, engine, tables, ...limits };
@@ -326,7 +333,7 @@ describe("an entity whose events come from Kafka", () => {
           }
           forgotten.set(name, ends);
           // Whatever was cut short before.
-          for (const topic of [...counts.keys()])
+          for (const topic of counts.keys())
             expect(topics.settings.get(topic) ?? new Map(), topic).toEqual(settings.get(topic) ?? new Map());
           return;
         }

@@ -86,37 +86,41 @@ function findingsOf(connection: ForgetConnection, letterEnds: readonly number[] 
   return new TopicFindings({ ...of, onProgress: () => {} });
 }
 
-it("holds nothing of what others have corrected, and no answer for the sake of one record", { timeout: 120_000 }, async () => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  const records = 40_000;
-  // One event of hers in each answer, one retraction that names her id, and the rest of others.
-  const { connection } = connectionOf(
-    {
-      [TOPIC]: (offset) =>
-        offset % 500 === 7
-          ? { user: "ada", id: `a${offset}`, origin: offset }
-          : offset === 20_000
-            ? { corrects: "a7", origin: offset }
-            : { corrects: `other-${offset}`, origin: offset },
-      [LETTERS]: () => ({}),
-    },
-    { [TOPIC]: records, [LETTERS]: 0 },
-  );
-  const findings = findingsOf(connection);
-  collect();
-  const before = process.memoryUsage();
-  await findings.readEvents([TOPIC]);
-  await findings.readOf(findings.ids);
-  collect();
-  const after = process.memoryUsage();
-  expect(findings.ids.size).toBe(80);
-  expect(findings.records).toHaveLength(81);
-  expect(findings.records.at(-1)).toMatchObject({ topic: TOPIC, offset: 20_000 });
-  // 80 answers of a megabyte, and 40,000 retractions.
-  expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(8 * MEGABYTE);
-  expect(after.heapUsed - before.heapUsed).toBeLessThan(4 * MEGABYTE);
-});
+it(
+  "holds nothing of what others have corrected, and no answer for the sake of one record",
+  { timeout: 120_000 },
+  async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const records = 40_000;
+    // One event of hers in each answer, one retraction that names her id, and the rest of others.
+    const { connection } = connectionOf(
+      {
+        [TOPIC]: (offset) =>
+          offset % 500 === 7
+            ? { user: "ada", id: `a${offset}`, origin: offset }
+            : offset === 20_000
+              ? { corrects: "a7", origin: offset }
+              : { corrects: `other-${offset}`, origin: offset },
+        [LETTERS]: () => ({}),
+      },
+      { [TOPIC]: records, [LETTERS]: 0 },
+    );
+    const findings = findingsOf(connection);
+    collect();
+    const before = process.memoryUsage();
+    await findings.readEvents([TOPIC]);
+    await findings.readOf(findings.ids);
+    collect();
+    const after = process.memoryUsage();
+    expect(findings.ids.size).toBe(80);
+    expect(findings.records).toHaveLength(81);
+    expect(findings.records.at(-1)).toMatchObject({ topic: TOPIC, offset: 20_000 });
+    // 80 answers of a megabyte, and 40,000 retractions.
+    expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(8 * MEGABYTE);
+    expect(after.heapUsed - before.heapUsed).toBeLessThan(4 * MEGABYTE);
+  },
+);
 
 it("reads a topic once more where there are retractions, from the first to the last", async () => {
   const counts = { [TOPIC]: 5000, [LETTERS]: 0 };

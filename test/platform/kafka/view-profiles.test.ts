@@ -150,6 +150,7 @@ it("are not made of what a worker saw before an entity was forgotten, however la
   const notes = new ForgottenNotes(folder, "onefold", "rides");
   const profiler = new FoldedProfiler();
   const watches = [new ForgottenWatch([notes]), new ForgottenWatch([notes])];
+  for (const watch of watches) expect(await watch.hasChanged()).toBe(false);
   const [isForgotten, isForgottenForDrift] = watches.map((watch) => () => watch.hasChanged());
   const profiles = new ViewProfiles({ folder, writer: "w", clock, seen: profiler, isForgotten: isForgotten! });
   const recorder = new FoldedRecorder({ folder, writer: "w", clock, rate: 1, isForgotten: isForgottenForDrift! });
@@ -158,7 +159,7 @@ it("are not made of what a worker saw before an entity was forgotten, however la
   const see = (): void => {
     profiler.see(riderRides, [1, 1, ["town"]], START);
     const state = folded.fold.empty();
-    folded.fold.fold(state, { offset: 0, eventTime: START, knownTime: START, id: null, row: ["ada", START, 1, "town"] });
+    folded.fold.fold(state, { offset: 0, eventTime: START, knownTime: START, row: ["ada", START, 1, "town"] });
     recorder.sight!.see(folded, state);
   };
   const keep = async (): Promise<readonly [number, number]> => {
