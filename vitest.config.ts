@@ -49,6 +49,7 @@ const JOURNEYS = [
   "test/cli/drift.test.ts",
   "test/cli/experiments.test.ts",
   "test/cli/fit.test.ts",
+  "test/cli/forget.test.ts",
   "test/cli/freshness.test.ts",
   "test/cli/kafka-corrections.test.ts",
   "test/cli/kafka-forgetting.test.ts",
