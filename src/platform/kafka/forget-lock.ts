@@ -6,7 +6,9 @@
  */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
+import { formatMicros } from "../../base/micros.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 
 const SPACE = "kafka-forgetting";
@@ -20,6 +22,7 @@ export interface ForgetLockOptions {
   /** Of the topics. */
   readonly prefix: string;
   readonly leaseMs?: number;
+  readonly clock?: Clock;
 }
 
 export class ForgetLock {
@@ -36,7 +39,8 @@ export class ForgetLock {
   private constructor(options: ForgetLockOptions) {
     this.#options = options;
     this.#leaseMs = options.leaseMs ?? LEASE_MS;
-    const holder = { host: hostname(), pid: process.pid, since: new Date().toISOString(), lease: randomUUID() };
+    const since = formatMicros((options.clock ?? systemClock).now());
+    const holder = { host: hostname(), pid: process.pid, since, lease: randomUUID() };
     this.#bytes = new Uint8Array(Buffer.from(JSON.stringify(holder)));
   }
 
