@@ -21,6 +21,8 @@ import { refuseMissing } from "./platform/data-folder.ts";
 import { DeadLetterDesk } from "./platform/dead-letter-desk.ts";
 import { markFormat, refuseOtherFormat } from "./platform/folder-format.ts";
 import { forgetOwned, type ForgetOptions, type ForgetReport } from "./platform/forget/forget-entity.ts";
+import type { ForgetPreview } from "./platform/forget/forget-places.ts";
+import { type ForgetPreviewOptions, previewOwned } from "./platform/forget/preview-entity.ts";
 import type { FreshnessOptions } from "./platform/monitoring/freshness-watch.ts";
 import type {
   AuditOptions,
@@ -204,6 +206,15 @@ export class Platform {
     return this.checks.undisturbed(() =>
       forgetOwned(this.#context, sources, { entity, parts: key, isShared, exceptKafka, settle, forgetMonitored }),
     );
+  }
+
+  /** What `forget` would remove, and where: it throws as that does, and changes nothing. */
+  async previewForgetting(
+    entity: string,
+    key: readonly unknown[],
+    options: ForgetPreviewOptions = {},
+  ): Promise<ForgetPreview> {
+    return previewOwned(this.#context, this.#wiring.own("forget").sources, { entity, parts: key, ...options });
   }
 
   /** Imports files (Parquet, CSV, NDJSON) as history in front of the live log, all or nothing. */

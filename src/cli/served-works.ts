@@ -3,6 +3,7 @@
  * data folder.
  */
 import type { ForgetOptions } from "../platform/forget/forget-entity.ts";
+import type { ForgetPreviewOptions } from "../platform/forget/preview-entity.ts";
 import { resolve } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import type { Platform } from "../platform.ts";
@@ -56,6 +57,12 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       platform.correct(source, corrections),
     forget: ({ entity, key, ...options }: { entity: string; key: readonly string[] } & ForgetOptions) =>
       platform.forget(entity, key, options),
+    previewForgetting: ({
+      entity,
+      key,
+      ...options
+    }: { entity: string; key: readonly string[] } & ForgetPreviewOptions) =>
+      platform.previewForgetting(entity, key, options),
     chooseDrift: async ({ service, source }: { service: string; source: string | null }) =>
       source === null ? platform.drift.forgetChosen(service) : sideToJson(await platform.drift.choose(service, source)),
     alerts: ({ call, given }: { call: string; given: readonly unknown[] }) =>

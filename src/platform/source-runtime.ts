@@ -31,6 +31,8 @@ import { toData } from "../registry/definition-data.ts";
 import { correctNow } from "./correct-now.ts";
 import type { ForgetOfSource } from "./forget/forget-entity.ts";
 import { forgetInSource, type ForgottenOfSource } from "./forget/forget-source.ts";
+import type { PreviewOf } from "./forget/preview-entity.ts";
+import { previewInSource, type PreviewOfSource } from "./forget/preview-source.ts";
 import type { ImportOptions, ImportReport, OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { PushGate } from "./push-gate.ts";
 import { importNow } from "./import-now.ts";
@@ -258,6 +260,15 @@ export class SourceRuntime {
       });
       await this.#bringUpAll(this.#context.buildsBehind);
       return forgotten;
+    });
+  }
+
+  /** What there is of an entity. Pushes and reads go on. */
+  previewForgetting(asked: PreviewOf): Promise<PreviewOfSource> {
+    return this.#turns.take(async () => {
+      await this.#parts.settle();
+      const of = { context: this.#context, online: this.#online, source: this.#parts.source };
+      return previewInSource({ ...of, ...asked });
     });
   }
 

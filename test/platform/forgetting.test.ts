@@ -1,5 +1,6 @@
 /** An entity forgotten: nothing of it is left on disk, and of all others everything is as it was, to the bit. */
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -157,6 +158,12 @@ class World {
   }
 }
 
+function contentsOf(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+  const paths = entries.map((one) => join(one.parentPath, one.name)).sort();
+  return paths.map((path) => `${path} ${createHash("sha256").update(readFileSync(path)).digest("hex")}`);
+}
+
 describe("an entity that is forgotten", () => {
   let folder: string;
   beforeAll(async () => {
@@ -179,7 +186,28 @@ describe("an entity that is forgotten", () => {
       await cp(world.folder, untouched, { recursive: true });
       await world.open();
 
+      const folders = ["log", "offline", "dead-letters", "serving-log", "monitor/quality"];
+      const written = (): string[] => folders.flatMap((name) => contentsOf(join(world.folder, name)));
+      const bytes = written();
+      const preview = await world.platform.previewForgetting("user", [GONE]);
+      expect(written()).toEqual(bytes);
+      expect(preview).toMatchObject({ entity: "user", key: GONE, sources: ["visits"] });
+      const places = new Map(preview.places.map(({ where, what, ...size }) => [`${where} ${what}`, size]));
+      const countOf = (name: string): number | null => places.get(name)!.count;
       const report = await world.platform.forget("user", [GONE]);
+      // History is in the table alone, of two epochs; events of the log in both.
+      expect(countOf("log/visits events")).toBeGreaterThan(20);
+      expect(countOf("log/visits events")).toBeLessThan(report.events);
+      expect(countOf("offline/events/visits rows")).toBeGreaterThan(report.events + report.retractions);
+      expect(countOf("online states on visits")).toBe(report.states);
+      expect(countOf("offline/features/by_user@1 rows")).toBe(report.featureRows);
+      expect(countOf("dead-letters/visits dead letters")).toBe(report.deadLetters);
+      expect(countOf("serving-log served vectors")).toBe(report.servedVectors);
+      for (const where of ["monitor/quality profiles", "monitor/drift/model sketches of values"])
+        expect(places.get(where)!.bytes, where).toBeGreaterThan(0);
+      for (const [name, size] of places) if (size.bytes !== null) expect(size.bytes, name).toBeGreaterThan(0);
+      const none = (await world.platform.previewForgetting("user", [GONE])).places;
+      expect(none.filter(({ where }) => !where.startsWith("monitor/"))).toEqual([]);
       expect(report).toMatchObject({
         entity: "user",
         key: GONE,
@@ -258,6 +286,12 @@ describe("an entity that is forgotten", () => {
       });
       await expect(platform.forget("nobody", ["bob"])).rejects.toMatchObject({ code: "ENTITY_UNKNOWN" });
       await expect(platform.forget("user", ["bob", "b"])).rejects.toMatchObject({ code: "KEY_MISSING" });
+      for (const places of [true, false]) {
+        const preview = (...of: [string, string[]]) => platform.previewForgetting(...of, { places });
+        await expect(preview("user", ["bob"])).rejects.toMatchObject({ code: "FORGET_SHARED", where: "by_page@1" });
+        await expect(preview("nobody", ["bob"])).rejects.toMatchObject({ code: "ENTITY_UNKNOWN" });
+        await expect(preview("user", ["bob", "b"])).rejects.toMatchObject({ code: "KEY_MISSING" });
+      }
       expect(await readdir(join(folder, "shared"))).not.toContain("forget.json");
     } finally {
       await platform.close();

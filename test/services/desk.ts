@@ -41,7 +41,8 @@ export default async function openDesk(): Promise<() => Promise<void>> {
   const server = createServer((request, response) => {
     void answer(request.url!)
       .catch((error: unknown) => ({ failed: String((error as Error).message) }))
-      .then((found) => response.end(JSON.stringify(found)));
+      // A connection that is kept may be closed just as it is used again.
+      .then((found) => response.writeHead(200, { connection: "close" }).end(JSON.stringify(found)));
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   process.env[DESK_VARIABLE] = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

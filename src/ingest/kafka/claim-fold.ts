@@ -243,9 +243,10 @@ export class ClaimFold implements FoldedPartition {
   }
 
   #letter({ key, value, offset }: KafkaRecord): RefusedRecord {
-    const { route, deadLetterTopic, partition } = this.options;
+    const { route, deadLetterTopic, partition, topicId } = this.options;
     const refusal = refusalOf(foreignRecord(route.topic));
     const { source, topic } = route;
-    return { deadLetterTopic, source: source.name, stage: "record", ...refusal, topic, partition, offset, key, value };
+    const place = { topic, topicId, partition, offset };
+    return { deadLetterTopic, source: source.name, stage: "record", ...refusal, ...place, key, value };
   }
 }

@@ -131,8 +131,9 @@ export class FoldLoop {
     return this.#corrections.trouble;
   }
 
-  /** Forgets all that is in memory: the next turn reads positions and states anew. */
+  /** Forgets all that is in memory, samples too, whose entity may be forgotten: the next turn reads positions and states anew. */
   drop(): void {
+    this.#options.sight?.forget?.();
     this.#fetching.drop();
     this.#positions.drop();
     this.#partitions.clear();
@@ -326,6 +327,7 @@ export class FoldLoop {
 
   async #write(folds: readonly FoldedPartition[]): Promise<void> {
     const { store, connection, clock, statesMax } = this.#options;
+    await this.#positions.refusePassed(folds);
     const letters = folds.flatMap((fold) => fold.takeRefused());
     await connection.send(letters.map((letter) => letterRecord(letter, clock)));
     this.#deadLetters += letters.length;

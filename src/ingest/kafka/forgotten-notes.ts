@@ -21,6 +21,8 @@ export type ForgottenPlaces = ReadonlyMap<string, ReadonlySet<number>>;
 
 export class ForgottenNotes {
   readonly #folder: string;
+  /** Files of origins that were read, which stay as they are. */
+  readonly #known = new Map<string, ForgottenPlaces>();
 
   constructor(archiveFolder: string, prefix: string, source: string) {
     this.#folder = join(archiveFolder, "forgotten", `${prefix}.${source}`);
@@ -28,12 +30,26 @@ export class ForgottenNotes {
 
   /** Throws `FORGET_UNREADABLE`. */
   origins(): Promise<ForgottenPlaces> {
-    return readAll(this.#folder);
+    return readAll(this.#folder, this.#known);
   }
 
   /** Throws `FORGET_UNREADABLE`. */
   rows(): Promise<ForgottenPlaces> {
     return readAll(join(this.#folder, "rows"));
+  }
+
+  /** Another text once something was forgotten since, or is being forgotten. */
+  async state(): Promise<string> {
+    const rows = join(this.#folder, "rows");
+    const names = await Promise.all([this.#folder, rows].map((folder) => unlessAbsent(folder, readdir(folder))));
+    return names
+      .map((each) =>
+        (each ?? [])
+          .filter((name) => name.endsWith(".json"))
+          .sort()
+          .join(),
+      )
+      .join("\n");
   }
 
   /** Durable once it resolves. */
@@ -49,6 +65,31 @@ export class ForgottenNotes {
   }
 }
 
+/** Whether something was noted since: for what was seen before, and is kept later. */
+export class ForgottenWatch {
+  readonly #notes: readonly Pick<ForgottenNotes, "state">[];
+  #before: Promise<string>;
+
+  constructor(notes: readonly Pick<ForgottenNotes, "state">[]) {
+    this.#notes = notes;
+    this.#before = this.#state();
+    // Told to whoever asks.
+    this.#before.catch(() => {});
+  }
+
+  /** Since it was asked last, or made. Throws `STORAGE_FAILED`. */
+  async hasChanged(): Promise<boolean> {
+    const before = this.#before;
+    this.#before = this.#state();
+    this.#before.catch(() => {});
+    return (await before) !== (await this.#before);
+  }
+
+  async #state(): Promise<string> {
+    return (await Promise.all(this.#notes.map((notes) => notes.state()))).join("\n");
+  }
+}
+
 async function keep(folder: string, places: ForgottenPlaces): Promise<string> {
   await mkdir(folder, { recursive: true });
   const texts = Array.from(places, ([name, offsets]) => [name, offsetsText([...offsets].sort((a, b) => a - b))]);
@@ -57,27 +98,33 @@ async function keep(folder: string, places: ForgottenPlaces): Promise<string> {
   return join(folder, name);
 }
 
-async function readAll(folder: string): Promise<ForgottenPlaces> {
+async function readAll(folder: string, known: Map<string, ForgottenPlaces> = new Map()): Promise<ForgottenPlaces> {
   const names = (await unlessAbsent(folder, readdir(folder))) ?? [];
   const all = new Map<string, Set<number>>();
   for (const name of names.filter((each) => each.endsWith(".json") && !each.startsWith("."))) {
-    const path = join(folder, name);
-    const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-      // Its rows are gone since it was listed.
-      if (cause.code === "ENOENT") return "{}";
-      throw unreadable(path, cause);
-    });
-    try {
-      for (const [partition, offsets] of Object.entries(JSON.parse(text) as object)) {
-        const of = all.get(partition) ?? new Set<number>();
-        for (const offset of parseOffsets(String(offsets))) of.add(offset);
-        all.set(partition, of);
-      }
-    } catch (cause) {
-      throw unreadable(path, cause);
+    const places = known.get(name) ?? (await readOne(join(folder, name)));
+    known.set(name, places);
+    for (const [partition, offsets] of places) {
+      const of = all.get(partition) ?? new Set<number>();
+      for (const offset of offsets) of.add(offset);
+      all.set(partition, of);
     }
   }
   return all;
+}
+
+async function readOne(path: string): Promise<ForgottenPlaces> {
+  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    // Its rows are gone since it was listed.
+    if (cause.code === "ENOENT") return "{}";
+    throw unreadable(path, cause);
+  });
+  try {
+    const places = Object.entries(JSON.parse(text) as object);
+    return new Map(places.map(([partition, offsets]) => [partition, new Set(parseOffsets(String(offsets)))]));
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
 }
 
 function unreadable(path: string, cause: unknown): OnefoldError {

@@ -84,6 +84,7 @@ interface Candidate {
 
 /** Where a record stands in its source's topic. */
 interface Place {
+  readonly topicId: string;
   readonly partition: number;
   readonly offset: number;
 }
@@ -168,10 +169,10 @@ export class PartitionFold implements FoldedPartition {
   }
 
   #admitOne(record: KafkaRecord): Candidate | null {
-    const { route, partition, door, keyOf } = this.options;
+    const { route, partition, topicId, door, keyOf } = this.options;
     const headers = record.headers();
     const corrects = headers.get(CORRECTS_HEADER)?.toString();
-    let place: Place = { partition, offset: record.offset };
+    let place: Place = { topicId, partition, offset: record.offset };
     let stamp = record.timestampMs * 1000;
     if (!route.isDirect) {
       const forgets = readMark(record);
@@ -192,8 +193,10 @@ export class PartitionFold implements FoldedPartition {
         this.copies++;
         return null;
       }
+      const cut = origin.partition.lastIndexOf("/");
       place = {
-        partition: Number(origin.partition.slice(origin.partition.lastIndexOf("/") + 1)),
+        topicId: origin.partition.slice(0, cut),
+        partition: Number(origin.partition.slice(cut + 1)),
         offset: Math.ceil(origin.offset),
       };
     }

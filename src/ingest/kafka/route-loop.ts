@@ -14,24 +14,26 @@ import type { Micros } from "../../base/micros.ts";
 import type { OnlineStore } from "../../online-store/online-store.ts";
 import { REFUSED_KEPT_MS, type Verdict } from "./claim-fold.ts";
 import type { KafkaConnection } from "./connection.ts";
-import type {
-  FetchedPartition,
-  FetchFrom,
-  GroupPosition,
-  KafkaRecord,
-  NewRecord,
-  TopicFacts,
-  TopicPartition,
-} from "./records.ts";
-import { letterRecord, type RefusedRecord } from "./dead-letter-topic.ts";
+import type { FetchedPartition, FetchFrom, GroupPosition, NewRecord, TopicFacts, TopicPartition } from "./records.ts";
+import { letterRecord } from "./dead-letter-topic.ts";
 import { FetchAhead } from "./fetch-ahead.ts";
 import type { ForgottenPlaces } from "./forgotten-notes.ts";
 import type { GroupSeat } from "./group-seat.ts";
+import { NotedOrigins } from "./noted-origins.ts";
 import { partitionName } from "./position.ts";
 import { IDS_HEADER } from "./record-stamp.ts";
 import { type RoutePlace, RoutePosition } from "./route-position.ts";
 import { withoutTables } from "./refolding.ts";
-import { compileRouter, type RoutedRecord, type Router } from "./router.ts";
+import {
+  bytesOf,
+  claimsOf,
+  countOf,
+  inRounds,
+  isCorrection,
+  type RoutedItem,
+  type RoutedPartition,
+} from "./routed-rounds.ts";
+import { compileRouter, type Router } from "./router.ts";
 import type { SourceRoutes } from "./routes.ts";
 import type { Verdicts } from "./verdicts.ts";
 import { WholeUntil } from "./whole-until.ts";
@@ -47,8 +49,10 @@ export interface RouteLoopOptions {
   readonly verdicts: Pick<Verdicts, "of">;
   /** Why the events of a source cannot be corrected; none can without it. */
   readonly refusal?: ((plan: SourceRoutes) => Promise<OnefoldError | null>) | undefined;
-  /** Records of a source's topic that are left out, as they are when partitions are taken up; none without it. */
+  /** Records of a source's topic that are left out; none without it. */
   readonly forgotten?: ((source: string) => Promise<ForgottenPlaces>) | undefined;
+  /** So long a look at them is relied on; by default what suits a command that waits for it. */
+  readonly notesTrustedMs?: number;
   /** Is told up to when everything is routed; nobody is without it. */
   readonly store?: OnlineStore;
   /** Waited for verdicts in one turn. */
@@ -61,19 +65,6 @@ export interface RouteProgress {
   readonly events: number;
   readonly deadLetters: number;
   readonly lag: number;
-}
-
-/** What was fetched of a partition, and what becomes of each record. */
-interface RoutedPartition extends TopicPartition {
-  readonly at: RoutePosition;
-  readonly end: number;
-  readonly items: readonly RoutedItem[];
-}
-
-interface RoutedItem {
-  readonly router: Router;
-  readonly record: KafkaRecord;
-  readonly routed: RoutedRecord | RefusedRecord;
 }
 
 /** How far a fetch reached. */
@@ -104,8 +95,7 @@ export class RouteLoop {
   readonly #lags = new Map<string, number>();
   /** Rounds of records whose ids are claimed, and may be judged. */
   #claimed: (readonly RoutedPartition[])[] = [];
-  /** By source. */
-  readonly #forgotten = new Map<string, ForgottenPlaces>();
+  readonly #noted: NotedOrigins;
   /** Those that come next. */
   #fetched: (readonly RoutedPartition[])[] = [];
   #owned: readonly TopicPartition[] = [];
@@ -120,6 +110,8 @@ export class RouteLoop {
     this.#fetching = new FetchAhead(options.connection, "route", options.clock);
     this.#whole = new WholeUntil(options.clock);
     const { plans, topics } = options;
+    const sources = plans.map(({ source }) => source.name);
+    this.#noted = new NotedOrigins(sources, options.forgotten, options.notesTrustedMs);
     const counts = new Map(Array.from(topics, ([name, { partitionCount }]) => [name, partitionCount]));
     for (const plan of plans) {
       const router = compileRouter(plan, topics.get(plan.topic)!.id, counts);
@@ -202,7 +194,7 @@ export class RouteLoop {
       this.#routing = { askedAt: this.#fetching.askedAt, ends: fetched.map(endOf) };
     }
     while (this.#claimed.length < ROUNDS_AHEAD && this.#fetched.length > 0) {
-      await this.#options.connection.send(claimsOf(this.#fetched[0]!).map(({ record }) => record));
+      await this.#send(claimsOf(this.#fetched[0]!).map(({ record }) => record));
       this.#claimed.push(this.#fetched.shift()!);
     }
     const [round] = this.#claimed;
@@ -231,7 +223,7 @@ export class RouteLoop {
     const { clock, topics } = this.#options;
     const origin = `${topics.get(topic)!.id}/${partition}`;
     const routers = this.#routers.get(topic)!.map((router) => {
-      return { router, forgotten: this.#forgotten.get(router.routes.source.name)?.get(origin) };
+      return { router, forgotten: this.#noted.of(router.routes.source.name, origin) };
     });
     const items = records
       .filter(({ offset }) => offset < end)
@@ -274,7 +266,6 @@ export class RouteLoop {
 
   /** Resolves with how many records there were, once what is due of them is appended. */
   async #append(routed: readonly RoutedPartition[], verdicts: readonly Verdict[], place: RoutePlace): Promise<number> {
-    const { connection } = this.#options;
     let append: NewRecord[] = [];
     let bytes = 0;
     let judged = 0;
@@ -285,7 +276,7 @@ export class RouteLoop {
         const dueBytes = due.reduce((sum, one) => sum + bytesOf(one), 0);
         if (append.length > 0 && bytes + dueBytes > APPEND_BYTES_MAX) {
           // One after the other: an event is appended only once all before it are.
-          await connection.send(append);
+          await this.#send(append, routed);
           append = [];
           bytes = 0;
         }
@@ -293,9 +284,22 @@ export class RouteLoop {
         bytes += dueBytes;
       }
     }
-    await connection.send(append);
+    await this.#send(append, routed);
     for (const { at, end } of routed) at.advance(place, end);
     return countOf(routed);
+  }
+
+  /** Unless something at hand, these too, was forgotten since: then all is read anew. */
+  async #send(records: readonly NewRecord[], routed: readonly RoutedPartition[] = []): Promise<void> {
+    if (records.length === 0) return;
+    const { connection, topics } = this.#options;
+    if (await this.#noted.lookAgain()) {
+      for (const { topic, partition, items } of [this.#claimed, this.#fetched, [routed]].flat(2)) {
+        const origin = `${topics.get(topic)!.id}/${partition}`;
+        for (const { router, record } of items) this.#noted.refuse(router.routes.source.name, origin, record.offset);
+      }
+    }
+    await connection.send(records);
   }
 
   /** What is to be appended of a record: the event, to topics that it is due to; or a letter, once. */
@@ -356,10 +360,7 @@ export class RouteLoop {
     this.#fetched = this.#fetched.map((round) => round.filter(isOurs));
     const fresh = [...owned].filter(([name]) => !this.#positions.has(name));
     if (fresh.length === 0) return;
-    for (const { source } of this.#options.plans) {
-      const forgotten = await this.#options.forgotten?.(source.name);
-      if (forgotten !== undefined) this.#forgotten.set(source.name, forgotten);
-    }
+    await this.#noted.look();
     const committed = await seat.committed(fresh.map(([, partition]) => partition));
     const starts = new Map<string, number[]>();
     for (const [i, [name, { topic, partition }]] of fresh.entries()) {
@@ -371,51 +372,7 @@ export class RouteLoop {
   }
 }
 
-/** About as many as it takes of a request: a retraction has no value, and there is one for each partition. */
-function bytesOf({ key, value, headers }: NewRecord): number {
-  let bytes = 20 + (key?.length ?? 0) + (value?.length ?? 0);
-  for (const [name, text] of headers) bytes += 4 + name.length + text.length;
-  return bytes;
-}
-
-function isCorrection({ routed }: RoutedItem): boolean {
-  return !("code" in routed) && routed.isCorrection;
-}
-
 function endOf({ topic, partition, records, nextOffset, endOffset }: FetchedPartition): FetchedEnd {
   const lastTaken = (records.at(-1)?.timestampMs ?? Number.NEGATIVE_INFINITY) * 1000;
   return { topic, partition, isAll: nextOffset >= endOffset, lastTaken };
-}
-
-/** In order, so many records at a time; what is read of a record by several sources stays together. */
-function inRounds(routed: readonly RoutedPartition[], records: number): (readonly RoutedPartition[])[] {
-  const rounds: RoutedPartition[][] = [];
-  let round: RoutedPartition[] = [];
-  let count = 0;
-  for (const part of routed) {
-    const { items } = part;
-    let from = 0;
-    do {
-      let to = Math.min(items.length, from + records - count);
-      while (to > 0 && to < items.length && items[to]!.record === items[to - 1]!.record) to++;
-      const end = to < items.length ? items[to]!.record.offset : part.end;
-      round.push({ ...part, items: items.slice(from, to), end });
-      count += to - from;
-      from = to;
-      if (count < records) continue;
-      rounds.push(round);
-      [round, count] = [[], 0];
-    } while (from < items.length);
-  }
-  return round.length === 0 ? rounds : [...rounds, round];
-}
-
-function claimsOf(routed: readonly RoutedPartition[]) {
-  return routed.flatMap(({ items }) =>
-    items.flatMap(({ routed: one }) => ("code" in one || one.claim === null ? [] : [one.claim])),
-  );
-}
-
-function countOf(routed: readonly RoutedPartition[]): number {
-  return routed.reduce((sum, { items }) => sum + items.length, 0);
 }

@@ -64,7 +64,8 @@ export function compileRouter(
     const corrects = record.headers().get(CORRECTS_HEADER);
     const refusal = refusalOf(error);
     const stage = refusal.code === "JSON_INVALID" ? "record" : "door";
-    return { deadLetterTopic, source: source.name, stage, ...refusal, topic, partition, offset, key, value, corrects };
+    const place = { topic, topicId, partition, offset };
+    return { deadLetterTopic, source: source.name, stage, ...refusal, ...place, key, value, corrects };
   };
   /** Who has the id is not known here, so every partition is told. */
   const retractions = (corrects: string, stamp: ReadonlyMap<string, string>): NewRecord[] => {

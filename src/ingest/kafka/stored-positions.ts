@@ -33,8 +33,8 @@ import {
 const AGAIN_MS = 200;
 /** Where positions are marked among the states, they are stored so often at most, and all marks written anew. */
 const MARKING: Marking = { putEveryMs: 500, allEveryMs: 30_000 };
-/** So long what is stored is taken for what it was. In less nobody can forget an entity: Kafka takes longer to compact a topic. */
-const TRUST_MS = 1000;
+/** So long what is stored is taken for what it was: whoever forgets an entity waits for longer before records go. */
+export const POSITIONS_TRUSTED_MS = 1000;
 
 export interface Marking {
   readonly putEveryMs: number;
@@ -162,7 +162,7 @@ export class StoredPositions {
    */
   async refusePassed(folds: readonly FoldedPartition[]): Promise<void> {
     const beganMs = performance.now();
-    if (beganMs - this.#seenMs < (this.#marking.trustMs ?? TRUST_MS)) return;
+    if (beganMs - this.#seenMs < (this.#marking.trustMs ?? POSITIONS_TRUSTED_MS)) return;
     const names = folds.flatMap(({ options: { route, partition } }) =>
       [false, true].map((isLate) => positionMetaName(route.topic, partition, isLate)),
     );

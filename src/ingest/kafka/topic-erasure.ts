@@ -10,6 +10,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { OnefoldError } from "../../base/errors.ts";
+import type { AlteredTopics } from "./altered-topics.ts";
 import type { KafkaConnection } from "./connection.ts";
 import { fillerRecord } from "./forget-records.ts";
 import type { TopicPartition } from "./records.ts";
@@ -30,7 +31,8 @@ export interface ErasureLimits {
 
 const SEGMENT_MS = 2000;
 const WAIT_MS = 500;
-const COMPACTED: ReadonlyMap<string, string> = new Map([
+/** What topics are compacted by. */
+export const COMPACTED: ReadonlyMap<string, string> = new Map([
   ["cleanup.policy", "compact,delete"],
   ["min.cleanable.dirty.ratio", "0"],
   ["min.compaction.lag.ms", "0"],
@@ -38,19 +40,19 @@ const COMPACTED: ReadonlyMap<string, string> = new Map([
   ["delete.retention.ms", "3155760000000"],
 ]);
 
-type Connection = Pick<KafkaConnection, "fetch" | "send" | "ownTopicSettings" | "alterTopic">;
+type Connection = Pick<KafkaConnection, "fetch" | "send">;
 
-/** Resolves once none of the records can be read any more. Throws `FORGET_UNFINISHED`, `KAFKA_UNAVAILABLE`. */
+/**
+ * Resolves once none of the records can be read any more. The topics are then compacted by `altered`, which is to put back
+ * what they had. Throws `FORGET_UNFINISHED`, `KAFKA_UNAVAILABLE`, and what `onProgress` throws.
+ */
 export async function compactAway(
-  connection: Connection,
+  { connection, altered }: { readonly connection: Connection; readonly altered: AlteredTopics },
   erased: readonly ErasedRecords[],
   { stalledMs, copiesMs, lookMs }: ErasureLimits,
   onProgress: (left: number) => void = () => {},
 ): Promise<void> {
-  const topics = [...new Set(erased.map(({ topic }) => topic))];
-  const before = new Map<string, ReadonlyMap<string, string>>();
-  for (const topic of topics) before.set(topic, await connection.ownTopicSettings(topic, [...COMPACTED.keys()]));
-  for (const topic of topics) await connection.alterTopic(topic, COMPACTED);
+  for (const topic of new Set(erased.map(({ topic }) => topic))) await altered.alter(topic, COMPACTED);
   let left = erased;
   let movedMs = performance.now();
   let filledMs = Number.NEGATIVE_INFINITY;
@@ -68,13 +70,6 @@ export async function compactAway(
     if (left.length > 0 && performance.now() - movedMs > stalledMs) throw stalled(left);
   }
   await sleep(copiesMs);
-  for (const topic of topics) await connection.alterTopic(topic, settledAgain(before.get(topic)!));
-}
-
-/** What it was before; where that is what a compaction that was cut short had left, what it was before that. */
-function settledAgain(before: ReadonlyMap<string, string>): Map<string, string | null> {
-  const isLeft = before.get("cleanup.policy")?.includes("compact") === true;
-  return new Map(Array.from(COMPACTED.keys(), (name) => [name, isLeft ? null : (before.get(name) ?? null)]));
 }
 
 /** Of each partition, from the first that is there on. */

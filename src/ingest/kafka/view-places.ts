@@ -132,4 +132,5 @@ export async function forgetDrafts(store: OnlineStore, plans: readonly SourceRou
   await store.commit([], writes);
 }
 
-const DRAFT_META = "kafka-drafts/";
+/** Begins the metas that say in which spaces a draft has been folded. */
+export const DRAFT_META = "kafka-drafts/";

@@ -104,7 +104,8 @@ export class WindowFolder {
   /** Removes all that is kept of a service. */
   async forget(service: string): Promise<void> {
     for (const [path, window] of this.#newest) if (window.service === service) this.#newest.delete(path);
-    await rm(join(this.#folder, service), { recursive: true, force: true });
+    // Others may write into it meanwhile.
+    await rm(join(this.#folder, service), { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 
   async writeBaseline(service: string, { source, chosenMicros, window }: ChosenBaseline): Promise<void> {

@@ -17,6 +17,8 @@ export interface ArchivedPartitions {
   readonly files: readonly TableFile[];
   /** By partition: its archive ends before this offset. */
   readonly ends: ReadonlyMap<number, number>;
+  /** Throws where rows of these files were forgotten since: what was read of them is not to be written. */
+  stillHold?(): Promise<void>;
 }
 
 /** What one process knows from one call to the next. */
@@ -42,7 +44,7 @@ const PARTITION: Column = { name: "_partition", type: { name: "int64" }, nullabl
 export async function profilePartitions(
   options: ProfilerOptions,
   source: SourceDefinition,
-  { files: table, ends }: ArchivedPartitions,
+  { files: table, ends, stillHold = () => Promise.resolve() }: ArchivedPartitions,
   memory: PartitionMemory,
 ): Promise<number> {
   const { engine, files } = options;
@@ -62,7 +64,7 @@ export async function profilePartitions(
       return from < end ? [{ partition, from, to: Math.min(end, from + inPart) }] : [];
     });
     if (ranges.length === 0) break;
-    const profiled = await profileRanges(options, source, unread, { ranges, told });
+    const profiled = await profileRanges(options, source, unread, { ranges, told, stillHold });
     read += profiled.count;
     told = profiled.told;
     for (const { partition, to } of ranges) place.set(String(partition), to);
@@ -73,11 +75,16 @@ export async function profilePartitions(
   return read;
 }
 
+interface Ranges extends Required<Pick<ArchivedPartitions, "stillHold">> {
+  readonly ranges: readonly Range[];
+  readonly told: PartitionEnds;
+}
+
 async function profileRanges(
   options: ProfilerOptions,
   source: SourceDefinition,
   table: readonly TableFile[],
-  { ranges, told: before }: { readonly ranges: readonly Range[]; readonly told: PartitionEnds },
+  { ranges, told: before, stillHold }: Ranges,
 ): Promise<{ readonly count: number; readonly told: PartitionEnds }> {
   const { engine, files } = options;
   const within = ranges
@@ -110,6 +117,7 @@ async function profileRanges(
       ofMonth[name] = Math.max(ofMonth[name] ?? 0, Number(end));
     }
     const next = month === months.at(-1) ? { ...ofMonth, ...whole } : ofMonth;
+    await stillHold();
     // Another worker may have been given the partitions by which the one that profiles is told.
     if (!isSame((await files.place(engine))?.partitions ?? {}, told)) throw profiledByAnother(source);
     await files.write(engine, month, days, types, { epoch: 0, endOffset: 0, partitions: next });

@@ -6,20 +6,33 @@ import type { KeptWindows } from "../../monitor/drift/joined-windows.ts";
 import type { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import type { Registry } from "../../registry/registry.ts";
 
-export async function forgetDrift(
-  { windows, folded }: { readonly windows: WindowFolder; readonly folded: KeptWindows },
+interface Windows {
+  readonly windows: WindowFolder;
+  readonly folded: KeptWindows;
+}
+
+export async function forgetDrift({ windows, folded }: Windows, registry: Registry, entity: string): Promise<void> {
+  const { services, views } = await driftOf({ windows, folded }, registry, entity);
+  for (const service of services) await windows.forget(service);
+  for (const view of views) await folded.forget(view);
+}
+
+/** What it may have part in: services of which served values are kept, and views of which folded ones are. */
+export async function driftOf(
+  { windows, folded }: Windows,
   registry: Registry,
   entity: string,
-): Promise<void> {
+): Promise<{ readonly services: readonly string[]; readonly views: readonly string[] }> {
   const reached = reachedFrom(registry, `entity:${entity}`);
   const isOfEntity = (view: string): boolean =>
     view.split(/,\s*/).some((name) => reached.has(`view:${name}`) || reached.has(`on-demand:${name}`));
+  const services: string[] = [];
   for (const service of await windows.services()) {
     // What a service was made of before it was defined anew its windows say.
     const touches = reached.has(`service:${service}`) || (await windows.views(service)).some(isOfEntity);
-    if (touches) await windows.forget(service);
+    if (touches) services.push(service);
   }
-  for (const view of await folded.services()) if (isOfEntity(view)) await folded.forget(view);
+  return { services, views: (await folded.services()).filter(isOfEntity) };
 }
 
 /** All that is computed from it, over however many steps. */

@@ -123,20 +123,7 @@ async function forgetStates(
   ids: readonly string[],
 ): Promise<number> {
   const building = new Map(allBackfills(online));
-  const states = views.flatMap((view): StateRead[] => {
-    const { name } = view;
-    const stored = readStoredView(online, name);
-    // Also states that are being built, that wait to take another's place, or that have lost theirs.
-    const built = historyPlace(online, view);
-    const spaces = new Set([
-      stored?.space ?? stateSpace(name, 0),
-      building.get(name)?.space,
-      built?.space,
-      built?.former,
-      tailSpace(source.name, view.definition.entity, view.definition.key),
-    ]);
-    return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
-  });
+  const states = statesOf({ online, source, views, key });
   const stored = states.filter(({ space }) => !isTailSpace(space) && online.get(space, key) !== null);
   const lives = new Map(views.map(({ name }) => [readStoredView(online, name)?.space, lastEventTimes?.get(name)]));
   const totals = stored.flatMap(({ space }) =>
@@ -147,6 +134,29 @@ async function forgetStates(
   const places = views.flatMap(({ name }) => placeBefore(online, name, building.get(name), key));
   await online.removeStates(states, [...notes, ...places, ...totals, ...forgottenIds]);
   return stored.length;
+}
+
+/** Its states, whether or not there are any: also those that are being built, that wait to take another's place, or that have lost theirs. */
+export function statesOf({
+  online,
+  source,
+  views,
+  key,
+}: Pick<ForgetInSource, "online" | "source" | "views" | "key">): readonly StateRead[] {
+  const building = new Map(allBackfills(online));
+  return views.flatMap((view): StateRead[] => {
+    const { name } = view;
+    const stored = readStoredView(online, name);
+    const built = historyPlace(online, view);
+    const spaces = new Set([
+      stored?.space ?? stateSpace(name, 0),
+      building.get(name)?.space,
+      built?.space,
+      built?.former,
+      tailSpace(source.name, view.definition.entity, view.definition.key),
+    ]);
+    return [...spaces].flatMap((space) => (space === undefined ? [] : [{ space, key }]));
+  });
 }
 
 /**
@@ -204,6 +214,11 @@ async function forgetEvents(engine: QueryEngine, table: OfflineTable, { groups }
   await deleteReplaced(table, ({ tags }) => tags["segment"] === "live");
 }
 
+/** Of a row of feature rows. */
+export function isOfKeys(view: CatalogView, keys: readonly EntityKey[]): string {
+  return `${entityKeySql(view.entity.keys)} IN (${keys.map(sqlText).join(", ")})`;
+}
+
 async function forgetFeatureRows(
   context: RuntimeContext,
   engine: QueryEngine,
@@ -212,7 +227,7 @@ async function forgetFeatureRows(
 ): Promise<number> {
   const table = await context.offline.find(`features/${view.name}`);
   if (table === null) return 0;
-  const isGone = `${entityKeySql(view.entity.keys)} IN (${keys.map(sqlText).join(", ")})`;
+  const isGone = isOfKeys(view, keys);
   const { files } = await table.snapshot();
   const hit = await filesWith(engine, files, isGone);
   let before = 0;
@@ -238,28 +253,46 @@ export async function deleteReplaced(table: OfflineTable, isUnneeded: (file: Tab
 }
 
 /** A letter keeps its id, so that no other gets it, and says nothing but that. */
-async function forgetLetters({ context, source, views, key }: ForgetInSource): Promise<number> {
-  const folder = join(context.dataDir, "dead-letters", source.name);
-  const keyings = oneOfEachKey(views).map(({ definition, fold }) => keyFromStored(source, definition.key, fold));
+async function forgetLetters(request: ForgetInSource): Promise<number> {
   let forgotten = 0;
-  for (const name of (await readdir(folder).catch(() => [])).filter((one) => /^\d{12}\.ndjson$/.test(one)).sort()) {
-    const before = (await readFile(join(folder, name), "utf8")).split("\n");
-    const acknowledged: string[] = [];
-    const lines = before.map((line) => {
-      const letter = letterOf(line);
-      if (letter === null) return line;
-      const isGone = keyings.some(({ keyOf }) => keyOf(storedRow(source, letter["payload"])) === key);
-      if (!isGone) return line;
-      acknowledged.push(String(letter["id"]));
-      return JSON.stringify({ ...letter, message: "forgotten", payload: null });
-    });
-    if (acknowledged.length === 0) continue;
+  for await (const { folder, name, lines: before, gone } of lettersOf(request)) {
+    const acknowledged = gone.map(({ letter }) => String(letter["id"]));
+    const lines = [...before];
+    for (const { at, letter } of gone) lines[at] = JSON.stringify({ ...letter, message: "forgotten", payload: null });
     // Seen to for good; before what a crash may have torn at the end.
     lines.splice(-1, 0, JSON.stringify({ acknowledged }));
     await replaceDurably(folder, name, Buffer.from(lines.join("\n")));
     forgotten += acknowledged.length;
   }
   return forgotten;
+}
+
+export interface FoundLetters {
+  readonly folder: string;
+  readonly name: string;
+  readonly lines: readonly string[];
+  readonly gone: readonly { readonly at: number; readonly letter: Record<string, unknown> }[];
+}
+
+/** Files with letters whose row has the key, by line. */
+export async function* lettersOf({
+  context,
+  source,
+  views,
+  key,
+}: Pick<ForgetInSource, "context" | "source" | "views" | "key">): AsyncGenerator<FoundLetters> {
+  const folder = join(context.dataDir, "dead-letters", source.name);
+  const keyings = oneOfEachKey(views).map(({ definition, fold }) => keyFromStored(source, definition.key, fold));
+  for (const name of (await readdir(folder).catch(() => [])).filter((one) => /^\d{12}\.ndjson$/.test(one)).sort()) {
+    const lines = (await readFile(join(folder, name), "utf8")).split("\n");
+    const gone = lines.flatMap((line, at) => {
+      const letter = letterOf(line);
+      if (letter === null) return [];
+      const row = storedRow(source, letter["payload"]);
+      return keyings.some(({ keyOf }) => keyOf(row) === key) ? [{ at, letter }] : [];
+    });
+    if (gone.length > 0) yield { folder, name, lines, gone };
+  }
 }
 
 function letterOf(line: string): Record<string, unknown> | null {

@@ -23,5 +23,9 @@ export interface ForgetHouse {
   readonly copiesMs: number;
   /** Between two looks at what is waited for. */
   readonly lookMs: number;
+  /** So long workers go on from a position, or with records, that they have looked at (`stored-positions.ts`, `route-loop.ts`). */
+  readonly trustMs: number;
+  /** Throws where the command must not go on: asked before each step that changes something. */
+  readonly check: () => void;
   readonly onProgress: OnProgress;
 }

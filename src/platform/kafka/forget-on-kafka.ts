@@ -13,7 +13,10 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { formatViewName } from "../../define/definition.ts";
+import { AlteredTopics } from "../../ingest/kafka/altered-topics.ts";
 import { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
+import { NOTES_TRUSTED_MS } from "../../ingest/kafka/noted-origins.ts";
+import { POSITIONS_TRUSTED_MS } from "../../ingest/kafka/stored-positions.ts";
 import { kafkaSettings } from "../../ingest/kafka/settings.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
@@ -23,11 +26,15 @@ import type { Registry } from "../../registry/registry.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { refuseOtherFormat } from "../folder-format.ts";
 import { forgetDrift } from "../forget/forget-drift.ts";
-import { forgetServed, keyToForget } from "../forget/forget-entity.ts";
+import { keyToForget } from "../forget/forget-entity.ts";
+import { type ForgetPreview, somewhere } from "../forget/forget-places.ts";
+import { forgetServed } from "../forget/forget-served.ts";
 import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import type { OnProgress } from "../runtime-context.ts";
 import type { ForgetHouse } from "./forget-house.ts";
+import { ForgetLock } from "./forget-lock.ts";
 import { ForgottenEntity } from "./forgotten-entity.ts";
+import { previewOfEntity, previewOfMonitoring } from "./forgotten-preview.ts";
 import { sourcesOnKafka } from "./forgotten-source.ts";
 import { type KafkaGiven, kafkaModules } from "./kafka-worker.ts";
 
@@ -70,13 +77,42 @@ export interface KafkaForgetReport {
   readonly remains: readonly string[];
 }
 
+export interface KafkaForgetPreview extends ForgetPreview {
+  readonly remains: readonly string[];
+}
+
 const STALLED_MS = 600_000;
 const COPIES_MS = 30_000;
 const LOOK_MS = 300;
+/** Who has looked just before is waited for, however late its timer is. */
+const TRUST_MS = 2 * Math.max(POSITIONS_TRUSTED_MS, NOTES_TRUSTED_MS);
 
-/** Resolves once nothing of it is left but what `remains` says. Throws `FORGET_UNFINISHED`, `FORGET_SHARED` and what it uses throws. */
-export async function forgetOnKafka(asked: ForgetOnKafka): Promise<KafkaForgetReport> {
-  const { registry, dataDir, archiveFolder, entity, isShared, clock = systemClock } = asked;
+/**
+ * Resolves once nothing of it is left but what `remains` says. Throws `FORGET_UNFINISHED`, `FORGET_SHARED`, `STORAGE_LOCKED` while
+ * another forgets, and what it uses throws.
+ */
+export function forgetOnKafka(asked: ForgetOnKafka): Promise<KafkaForgetReport> {
+  return withHouse(asked, async (house, key) => {
+    const { store, connection } = house;
+    const lock = await ForgetLock.take({ store, prefix: connection.settings.prefix });
+    try {
+      return await forgetIn({ ...house, check: () => lock.check() }, { ...asked, key });
+    } finally {
+      await lock.release();
+    }
+  });
+}
+
+/** What `forgetOnKafka` would remove, and where: refused as that is, and changes nothing. */
+export function previewOnKafka(asked: ForgetOnKafka): Promise<KafkaForgetPreview> {
+  return withHouse(asked, (house, key) => previewIn(house, { ...asked, key }));
+}
+
+async function withHouse<T>(
+  asked: ForgetOnKafka,
+  work: (house: ForgetHouse, key: EntityKey) => Promise<T>,
+): Promise<T> {
+  const { registry, archiveFolder, entity, isShared, clock = systemClock } = asked;
   const { stalledMs = STALLED_MS, copiesMs = COPIES_MS, onProgress = () => {} } = asked;
   const settings = kafkaSettings(asked.kafka);
   const key = keyToForget({ registry }, entity, asked.parts);
@@ -91,9 +127,8 @@ export async function forgetOnKafka(asked: ForgetOnKafka): Promise<KafkaForgetRe
   try {
     await store.ping();
     const tables = openOfflineStore(archiveFolder, engine, { clock });
-    const limits = { stalledMs, copiesMs, lookMs: LOOK_MS };
-    const house: ForgetHouse = { registry, connection, store, engine, tables, ...limits, onProgress };
-    return await forgetIn(house, { dataDir, archiveFolder, entity, key, isShared });
+    const limits = { stalledMs, copiesMs, lookMs: LOOK_MS, trustMs: TRUST_MS, check: () => {} };
+    return await work({ registry, connection, store, engine, tables, ...limits, onProgress }, key);
   } finally {
     await engine.close();
     await store.close();
@@ -101,21 +136,37 @@ export async function forgetOnKafka(asked: ForgetOnKafka): Promise<KafkaForgetRe
   }
 }
 
+type AskedIn = Pick<ForgetOnKafka, "dataDir" | "archiveFolder" | "entity" | "isShared"> & { readonly key: EntityKey };
+
+/** As `previewOnKafka`, with what it opens. */
+export async function previewIn(house: ForgetHouse, asked: AskedIn): Promise<KafkaForgetPreview> {
+  const { entity, key, isShared, dataDir, archiveFolder } = asked;
+  const sources = sourcesOnKafka(house.registry, entity, house.connection.settings.prefix, isShared);
+  const found = [];
+  for (const source of sources) {
+    const one = await ForgottenEntity.find(house, source, { entity, key, isLook: true });
+    found.push(...(await previewOfEntity(one, join(dataDir, "serving-log"))));
+  }
+  const places = [...found, ...(await previewOfMonitoring(archiveFolder, house.registry, entity))];
+  const names = sources.map(({ source }) => source.name);
+  return { entity, key, sources: names, places: somewhere(places), remains: remains(sources) };
+}
+
 /** As `forgetOnKafka`, with what it opens. */
-export async function forgetIn(
-  house: ForgetHouse,
-  asked: Pick<ForgetOnKafka, "dataDir" | "archiveFolder" | "entity" | "isShared"> & { readonly key: EntityKey },
-): Promise<KafkaForgetReport> {
+export async function forgetIn(house: ForgetHouse, asked: AskedIn): Promise<KafkaForgetReport> {
   const { dataDir, archiveFolder, entity, key, isShared } = asked;
-  const { registry } = house;
-  const { prefix } = house.connection.settings;
+  const { registry, connection, check } = house;
+  const { prefix } = connection.settings;
   const sources = sourcesOnKafka(registry, entity, prefix, isShared);
+  const altered = new AlteredTopics(connection, archiveFolder, prefix);
   const forgotten: ForgottenEntity[] = [];
   // All is looked at before anything is changed.
   for (const source of sources) forgotten.push(await ForgottenEntity.find(house, source, { entity, key }));
+  await altered.names();
   const counts = { records: 0, deadLetters: 0, rows: 0, states: 0, ids: 0, servedVectors: 0 };
   const served = join(dataDir, "serving-log");
   for (const one of forgotten) {
+    check();
     const { name } = one.source.source;
     const notes = new ForgottenNotes(archiveFolder, prefix, name);
     await notes.keepOrigins(one.origins);
@@ -124,7 +175,7 @@ export async function forgetIn(
     counts.ids += await one.forgetIds();
     const sharing = { [name]: await one.sharing() };
     counts.servedVectors += await forgetServed(served, { entity, key, sharing });
-    const erased = await one.erase();
+    const erased = await one.erase(altered);
     counts.records += erased.records;
     counts.deadLetters += erased.deadLetters;
     // What was served before it was folded may have been on its way.
@@ -132,16 +183,27 @@ export async function forgetIn(
     counts.rows += await one.forgetRows();
     await takeAway();
   }
-  // Made again of what is left; values that were sampled for drift are not.
-  await rm(join(archiveFolder, "monitor", "quality"), { recursive: true, force: true });
+  await forgetMonitored(archiveFolder, registry, entity, sources);
+  const names = sources.map(({ source }) => source.name);
+  return { entity, key, sources: names, ...counts, remains: remains(sources) };
+}
+
+/** Profiles are made again of what is left; values that were sampled for drift are not. */
+async function forgetMonitored(
+  archiveFolder: string,
+  registry: Registry,
+  entity: string,
+  sources: ReturnType<typeof sourcesOnKafka>,
+): Promise<void> {
+  // Workers write there meanwhile.
+  const anew = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 } as const;
+  await rm(join(archiveFolder, "monitor", "quality"), anew);
   const sampled = { windows: new WindowFolder(archiveFolder), folded: foldedWindows(archiveFolder) };
   await forgetDrift(sampled, registry, entity);
   // Of others its values may be among them.
   for (const { isShared: hasOthers, views } of sources) {
     for (const view of hasOthers ? views : []) await sampled.folded.forget(formatViewName(view));
   }
-  const names = sources.map(({ source }) => source.name);
-  return { entity, key, sources: names, ...counts, remains: remains(sources) };
 }
 
 function remains(sources: ReturnType<typeof sourcesOnKafka>): readonly string[] {

@@ -92,12 +92,11 @@ export interface ForgottenRows {
   before(partition: number): number;
 }
 
-/** Takes out the rows at these places, and retractions of these ids; what was replaced is deleted. Resolves with their number. */
-export async function forgetRows(
-  engine: QueryEngine,
+/** Of a row that goes; null where none does. */
+export async function isForgottenRow(
   table: OfflineTable,
   { places, ids, before: endOf }: ForgottenRows,
-): Promise<number> {
+): Promise<string | null> {
   const partitions = [...placesOf((await table.snapshot()).files).keys()];
   const isBefore = partitions.map((partition) => `(_partition = ${partition} AND _offset < ${endOf(partition)})`);
   const conditions = [
@@ -106,10 +105,15 @@ export async function forgetRows(
       ? []
       : [`(_event_time IS NULL AND _id IN (${ids.map(sqlText).join(", ")}) AND (${isBefore.join(" OR ")}))`]),
   ];
+  return conditions.length === 0 ? null : conditions.join(" OR ");
+}
+
+/** Takes out the rows at these places, and retractions of these ids; what was replaced is deleted. Resolves with their number. */
+export async function forgetRows(engine: QueryEngine, table: OfflineTable, asked: ForgottenRows): Promise<number> {
+  const isGone = await isForgottenRow(table, asked);
   let before = 0;
   let after = 0;
-  if (conditions.length > 0) {
-    const isGone = conditions.join(" OR ");
+  if (isGone !== null) {
     const { rowsWritten, replaced } = await rewriteFiles(table, engine, {
       operation: "FORGET",
       plan: async ({ files }) =>
@@ -123,7 +127,7 @@ export async function forgetRows(
   }
   // Also what a forgetting that was cut short, or another joining of files, has left.
   await deleteReplaced(table, () => true);
-  await forgetUnnamed(engine, table, places);
+  await forgetUnnamed(engine, table, asked.places);
   return before - after;
 }
 

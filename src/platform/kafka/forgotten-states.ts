@@ -4,12 +4,14 @@
  */
 import { formatViewName } from "../../define/definition.ts";
 import { GONE_KEPT_MS } from "../../ingest/kafka/partition-fold.ts";
+import type { TopicFacts } from "../../ingest/kafka/records.ts";
 import { TakenIds } from "../../ingest/kafka/taken-ids.ts";
 import type { OnlineStore, StateRead, StateWrite, StoredState } from "../../online-store/online-store.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
-import { type ForgottenSource, idOf, isSameKey, keyIn } from "./forgotten-source.ts";
-import type { FoundClaim, FoundRecord } from "./topic-findings.ts";
+import { type FoldedDraft, leftSpaces } from "./forgotten-drafts.ts";
+import { type ForgottenSource, isSameKey } from "./forgotten-source.ts";
+import type { FoundRecord } from "./found-record.ts";
 
 interface Forgotten {
   readonly entity: string;
@@ -38,24 +40,35 @@ export async function ownStates(
   });
 }
 
-/** Of views that were retired, and of drafts. Resolves with how many there were. */
+export interface LeftStates {
+  readonly store: OnlineStore;
+  readonly registry: Registry;
+  readonly facts: ReadonlyMap<string, TopicFacts>;
+  readonly drafts: readonly FoldedDraft[];
+}
+
+/** Of views that were retired; and all of what drafts were that nobody folds. Resolves with how many of its own there were. */
 export async function forgetLeftStates(
-  { store, registry }: { readonly store: OnlineStore; readonly registry: Registry },
+  { store, registry, facts, drafts }: LeftStates,
   { source }: ForgottenSource,
   { entity, key }: Forgotten,
 ): Promise<number> {
-  const spaces: string[] = [];
-  for (const { definition } of registry.retired()) {
-    if (definition.kind !== "view" || definition.entity !== entity || definition.source !== source.name) continue;
-    spaces.push(`${formatViewName(definition)}#kafka`);
+  const retired = registry.retired().flatMap(({ definition }) => {
+    const isOfEntity = definition.kind === "view" && definition.entity === entity && definition.source === source.name;
+    return isOfEntity ? [`${formatViewName(definition)}#kafka`] : [];
+  });
+  let count = await forgetStates(
+    store,
+    retired.map((space) => ({ space, key })),
+    () => true,
+  );
+  // Of others, too, whose states may have its events.
+  for (const space of await leftSpaces(store, drafts, facts)) {
+    const { states } = await store.read([{ space, key }]);
+    if (states[0] !== null) count++;
+    await store.dropSpace(space);
   }
-  for (const { definition } of registry.views()) {
-    if (definition.version !== "dev" || definition.entity !== entity || definition.source !== source.name) continue;
-    const [told = null] = (await store.read([], [`kafka-drafts/${formatViewName(definition)}`])).metas;
-    if (told !== null) spaces.push(...(JSON.parse(Buffer.from(told).toString("utf8")) as string[]));
-  }
-  const reads = spaces.map((space) => ({ space, key }));
-  return forgetStates(store, reads, () => true);
+  return count;
 }
 
 async function forgetStates(
@@ -74,27 +87,28 @@ async function forgetStates(
 
 export interface ForgottenIds {
   /** That no event of another has. */
-  readonly ids: readonly string[];
-  readonly claims: readonly FoundClaim[];
-  readonly events: readonly FoundRecord[];
+  readonly ids: ReadonlySet<string>;
+  /** Claims and events that may have been noted to have theirs: the former for the source, where no claim decides the latter for their entities. */
+  readonly records: readonly FoundRecord[];
 }
 
 /** Resolves with how many were known. */
-export async function forgetIdsIn(
-  store: OnlineStore,
-  source: ForgottenSource,
-  { ids, claims, events }: ForgottenIds,
-): Promise<number> {
-  const own = new Set(ids);
-  const claimed = claims.map(({ topic, id, record }) => ({ topic, id, record, key: "" }));
-  // Where no claim decides, whoever folds an event keeps its id, for its entity there.
-  const kept = events.flatMap(({ topic, record }) => {
-    const id = idOf(source, record);
-    const key = keyIn(source, topic, record);
-    return id === null || key === null ? [] : [{ topic, id, record, key }];
-  });
-  const all = [...claimed, ...kept].filter(({ id }) => own.has(id));
-  const reads = all.map(({ topic, id, key }) => ({ space: `${topic}#ids`, key: TakenIds.keyOf(key, id) }));
+export async function forgetIdsIn(store: OnlineStore, forgotten: ForgottenIds): Promise<number> {
+  const { reads, offsets } = idReads(forgotten);
   // What did not have the id is another's duplicate.
-  return forgetStates(store, reads, (i, { offset }) => all[i]!.record.offset === offset);
+  return forgetStates(store, reads, (i, { offset }) => offsets[i] === offset);
+}
+
+/** As `forgetIdsIn`, and changes nothing. */
+export async function countIdsIn(store: OnlineStore, forgotten: ForgottenIds): Promise<number> {
+  const { reads, offsets } = idReads(forgotten);
+  const { states } = await store.read(reads);
+  return states.filter((stored, i) => stored !== null && stored.offset === offsets[i]).length;
+}
+
+function idReads({ ids, records }: ForgottenIds): { readonly reads: StateRead[]; readonly offsets: readonly number[] } {
+  const all = records.flatMap(({ topic, offset, id }) =>
+    id === null || !ids.has(id.id) ? [] : [{ space: `${topic}#ids`, key: TakenIds.keyOf(id.key, id.id), offset }],
+  );
+  return { reads: all.map(({ space, key }) => ({ space, key })), offsets: all.map(({ offset }) => offset) };
 }

@@ -8,7 +8,7 @@ import { mkdir } from "node:fs/promises";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { OnefoldError } from "../../base/errors.ts";
 import type { Definition } from "../../define/definition.ts";
-import { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
+import { ForgottenNotes, ForgottenWatch } from "../../ingest/kafka/forgotten-notes.ts";
 import { type KafkaSettings, kafkaSettings } from "../../ingest/kafka/settings.ts";
 import type * as ConnectionModule from "../../ingest/kafka/connection.ts";
 import type * as TopicModule from "../../ingest/kafka/topic-setup.ts";
@@ -77,7 +77,9 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
     if (archiveFolder !== undefined) await takeArchive(archiveFolder);
     await store.ping();
     const tables = archiveFolder === undefined ? null : await openTables(archiveFolder, clock, closing);
-    const seen = archiveFolder === undefined ? null : lookAtFolded(archiveFolder, profileIntervalMs > 0, options);
+    const forgotten = notesOf(archiveFolder ?? "", kafkaSettings(kafka).prefix);
+    const seen =
+      archiveFolder === undefined ? null : lookAtFolded(archiveFolder, profileIntervalMs > 0, options, forgotten);
     if (seen !== null) closing.push(() => seen.recorder.close());
     const sight = seen?.recorder.sight ?? null;
     const workerOptions: WorkerModule.WorkerOptions = {
@@ -95,7 +97,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
             openArchive: tables.openArchive,
             openEngine: () => openDuckDb({ threads: 1 }),
             archiveIntervalMs: options.archiveIntervalMs,
-            forgotten: (source: string) => new ForgottenNotes(archiveFolder!, kafkaSettings(kafka).prefix, source),
+            forgotten,
           }),
     };
     const started = await Worker.start(workerOptions);
@@ -105,6 +107,7 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
         folder: archiveFolder!,
         tables: tables.store,
         plans: started.plans,
+        forgotten,
         folded: () => started.progress.fold.partitions,
         openEngine: () => openDuckDb({ threads: 1 }),
         everyMs: profileIntervalMs,
@@ -126,6 +129,16 @@ export async function startKafkaWorker(options: KafkaWorkerOptions): Promise<Kaf
   }
 }
 
+/** One for each source: it remembers what it has read. */
+function notesOf(archiveFolder: string, prefix: string): (source: string) => ForgottenNotes {
+  const notes = new Map<string, ForgottenNotes>();
+  return (source) => {
+    const known = notes.get(source) ?? new ForgottenNotes(archiveFolder, prefix, source);
+    notes.set(source, known);
+    return known;
+  };
+}
+
 /** Its tables, profiles and samples are in the format of a data folder's. */
 async function takeArchive(folder: string): Promise<void> {
   await refuseOtherFormat(folder);
@@ -137,12 +150,19 @@ async function takeArchive(folder: string): Promise<void> {
 function lookAtFolded(
   folder: string,
   isProfiled: boolean,
-  { clock = systemClock, driftSampleRate: rate = DRIFT_SAMPLE_RATE }: KafkaWorkerOptions,
+  { clock = systemClock, driftSampleRate: rate = DRIFT_SAMPLE_RATE, definitions }: KafkaWorkerOptions,
+  forgotten: (source: string) => ForgottenNotes,
 ): { readonly recorder: FoldedRecorder; readonly views: ViewProfiles } {
   const writer = randomUUID().slice(0, 8);
   const seen = new FoldedProfiler();
-  const recorder = new FoldedRecorder({ folder, writer, clock, rate, ...(isProfiled ? { also: seen } : {}) });
-  return { recorder, views: new ViewProfiles({ folder, writer, clock, seen }) };
+  const notes = definitions.flatMap(({ kind, name }) => (kind === "stream" ? [forgotten(name)] : []));
+  const watch = (): { readonly isForgotten: () => Promise<boolean> } => {
+    const each = new ForgottenWatch(notes);
+    return { isForgotten: () => each.hasChanged() };
+  };
+  const also = isProfiled ? { also: seen } : {};
+  const recorder = new FoldedRecorder({ folder, writer, clock, rate, ...also, ...watch() });
+  return { recorder, views: new ViewProfiles({ folder, writer, clock, seen, ...watch() }) };
 }
 
 async function openTables(

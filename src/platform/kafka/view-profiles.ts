@@ -22,6 +22,8 @@ export interface ViewProfilesOptions {
   readonly writer: string;
   readonly clock: Clock;
   readonly seen: FoldedProfiler;
+  /** Whether an entity was forgotten since it was asked last: what was seen may be of it, and is not kept. */
+  readonly isForgotten?: () => Promise<boolean>;
 }
 
 export class ViewProfiles {
@@ -37,9 +39,11 @@ export class ViewProfiles {
 
   /** Writes what was looked at. */
   async keep(): Promise<void> {
-    const { seen } = this.#options;
+    const { seen, isForgotten } = this.#options;
     const firstDay = this.#firstDay();
-    for (const { view, days } of seen.take()) {
+    const taken = seen.take();
+    if (taken.length === 0 || (await isForgotten?.()) === true) return;
+    for (const { view, days } of taken) {
       for (const [day, columns] of days) if (day >= firstDay) await this.#parts.add(formatViewName(view), day, columns);
     }
   }

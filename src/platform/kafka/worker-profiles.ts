@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { asOnefoldError, OnefoldError } from "../../base/errors.ts";
 import { formatViewName, type SourceDefinition, type ViewDefinition } from "../../define/definition.ts";
+import type { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
 import type { TopicPartition } from "../../ingest/kafka/records.ts";
 import type { SourceRoutes } from "../../ingest/kafka/routes.ts";
 import { type PartitionMemory, profilePartitions } from "../../monitor/quality/partition-profiler.ts";
@@ -23,6 +24,8 @@ export interface WorkerProfilesOptions {
   readonly folder: string;
   readonly tables: OfflineStore;
   readonly plans: readonly SourceRoutes[];
+  /** What is noted of entities that were forgotten, by source. */
+  forgotten(source: string): Pick<ForgottenNotes, "state">;
   /** Partitions that this worker folds now. */
   folded(): readonly TopicPartition[];
   openEngine(): Promise<QueryEngine>;
@@ -90,8 +93,10 @@ export class WorkerProfiles {
   }
 
   async #profile(engine: QueryEngine, source: SourceDefinition, topic: string): Promise<void> {
-    const { folder, tables } = this.#options;
+    const { folder, tables, forgotten } = this.#options;
     const { signal } = this.#stopping;
+    const notes = forgotten(source.name);
+    const noted = await notes.state();
     const table = await tables.find(`events/${topic}`);
     if (table === null) return;
     const { files } = await table.snapshot();
@@ -108,7 +113,14 @@ export class WorkerProfiles {
         if (signal.aborted) throw new OnefoldError("CANCELLED", "the work was cancelled");
       },
     };
-    await profilePartitions(options, source, { files, ends }, memory);
+    const stillHold = async (): Promise<void> => {
+      if ((await notes.state()) === noted) return;
+      throw new OnefoldError("TABLE_CONFLICT", `an entity of source ${source.name} is being forgotten`, {
+        where: source.name,
+        hint: "nothing has to be done: what is left is profiled",
+      });
+    };
+    await profilePartitions(options, source, { files, ends, stillHold }, memory);
   }
 }
 

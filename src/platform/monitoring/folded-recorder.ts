@@ -25,6 +25,8 @@ export interface FoldedRecorderOptions {
   readonly random?: () => number;
   /** Sees what is looked at, too. */
   readonly also?: ValueSight;
+  /** Whether an entity was forgotten since it was asked last: what was seen may be of it, and is not kept. */
+  readonly isForgotten?: () => Promise<boolean>;
 }
 
 /** Where sketches of folded values lie, by view. */
@@ -37,6 +39,7 @@ export class FoldedRecorder {
   readonly sight: FoldSight | null;
   readonly windows: WindowFolder;
   readonly #sampler: FoldedSampler | null;
+  readonly #isForgotten: () => Promise<boolean>;
   readonly #clock: Clock;
   readonly #timer: NodeJS.Timeout | null;
   #tidiedMicros = Number.NEGATIVE_INFINITY;
@@ -44,7 +47,9 @@ export class FoldedRecorder {
   #writing: Promise<void> = Promise.resolve();
   #unfollow: () => void = () => {};
 
-  constructor({ folder, writer, clock, rate, random = Math.random, also }: FoldedRecorderOptions) {
+  constructor(options: FoldedRecorderOptions) {
+    const { folder, writer, clock, rate, random = Math.random, also } = options;
+    this.#isForgotten = options.isForgotten ?? (() => Promise.resolve(false));
     this.windows = foldedWindows(folder, writer);
     this.#clock = clock;
     this.#sampler = rate > 0 ? new FoldedSampler(Math.min(1, rate), random, also) : null;
@@ -87,6 +92,7 @@ export class FoldedRecorder {
   }
 
   async #keep(windows: ReturnType<FoldedSampler["take"]>): Promise<void> {
+    if (await this.#isForgotten()) return;
     await this.windows.add(windows);
     const now = this.#clock.now();
     if (now - this.#tidiedMicros < MICROS_PER_HOUR) return;

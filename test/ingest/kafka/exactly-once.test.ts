@@ -143,7 +143,7 @@ function whatIsDone(topics: SimulatedTopics): (place: string) => boolean {
   const refused = [...judged(topics)].flatMap(([origin, verdict]) => (verdict === "has-id" ? [] : [origin]));
   const done = new Set([...routed, ...refused].map((origin) => origin.replace("id-payments/", "")));
   const letters = letterKeys(topics);
-  return (place) => done.has(place) || letters.has(`payments/${place}`);
+  return (place) => done.has(place) || letters.has(`id-payments/${place}`);
 }
 
 /** An undisturbed fold of what stands in the internal topics: by view and key, and the letters that must be there. */
@@ -164,12 +164,11 @@ function expected(
         if (origins.has(origin)) continue;
         origins.add(origin);
         const stamp = Number(record.headers().get("onefold-known-time")!.toString());
-        const place = origin.replace("id-payments", "payments");
         let checked;
         try {
           checked = door.check(JSON.parse(record.value!.toString()), stamp as Micros);
         } catch {
-          letters.add(place);
+          letters.add(origin);
           continue;
         }
         const knownTime = Math.max(known, stamp) as Micros;
@@ -180,7 +179,7 @@ function expected(
           const entry = open.get(name) ?? { fold: view.fold, state: view.fold.empty() };
           open.set(name, entry);
           const outcome = entry.fold.fold(entry.state, { ...checked, offset: record.offset, knownTime });
-          if (outcome.kind === "poison") letters.add(`${place}:${view.name}`);
+          if (outcome.kind === "poison") letters.add(`${origin}:${view.name}`);
         }
       }
       for (const [name, { fold, state }] of open) {
@@ -375,7 +374,7 @@ describe("routing and folding without transactions", () => {
           const hasId = isJson && (JSON.parse(value!.toString()) as { id: unknown }).id !== null;
           if (hasId) claimed.push(origin);
           const verdict = hasId ? verdicts.get(origin) : "has-id";
-          if (!isJson || verdict === "ahead") right.letters.add(`payments/${partition}/${offset}`);
+          if (!isJson || verdict === "ahead") right.letters.add(`id-payments/${partition}/${offset}`);
           else if (verdict !== "duplicate") usable.push(origin);
         }
       }

@@ -7,8 +7,8 @@ import type { FetchedPartition, FetchFrom, KafkaRecord, NewRecord } from "../../
 export class SimulatedTopics {
   readonly #partitions = new Map<string, KafkaRecord[]>();
   readonly #counts: ReadonlyMap<string, number>;
-  /** Compacted from now on. */
-  readonly #compacted = new Set<string>();
+  /** Of their own. */
+  readonly settings = new Map<string, Map<string, string>>();
   /** By `topic/partition`: offsets of records that compacting has taken out. */
   readonly #gone = new Map<string, Set<number>>();
   /** Of one partition, at most, in one answer. */
@@ -35,18 +35,23 @@ export class SimulatedTopics {
     return this.of(topic, partition).filter(({ offset }) => gone?.has(offset) !== true);
   }
 
-  async ownTopicSettings(topic: string): Promise<Map<string, string>> {
-    return new Map(this.#compacted.has(topic) ? [["cleanup.policy", "compact,delete"]] : []);
+  async ownTopicSettings(topic: string, names: readonly string[]): Promise<Map<string, string>> {
+    return new Map([...(this.settings.get(topic) ?? [])].filter(([name]) => names.includes(name)));
   }
 
-  async alterTopic(topic: string, settings: ReadonlyMap<string, string | null>): Promise<void> {
-    if (settings.get("cleanup.policy")?.includes("compact") === true) this.#compacted.add(topic);
-    else this.#compacted.delete(topic);
+  async alterTopic(topic: string, changes: ReadonlyMap<string, string | null>): Promise<void> {
+    const own = this.settings.get(topic) ?? new Map<string, string>();
+    this.settings.set(topic, own);
+    for (const [name, value] of changes) {
+      if (value === null) own.delete(name);
+      else own.set(name, value);
+    }
   }
 
   /** As a broker's cleaner does: all but the newest record of each key go, if they do not stand at the end. */
   compact(): void {
-    for (const topic of this.#compacted) {
+    for (const [topic, own] of this.settings) {
+      if (own.get("cleanup.policy")?.includes("compact") !== true) continue;
       for (let partition = 0; partition < this.#counts.get(topic)!; partition++) {
         const records = this.present(topic, partition).slice(0, -1);
         const newest = new Map(records.map(({ key, offset }) => [key!.toString("latin1"), offset]));

@@ -116,4 +116,27 @@ describe("profiles of a source in partitions", () => {
     expect(await pass(new ProfileFiles(profiles), memory)).toBe(0);
     expect(await pass(new ProfileFiles(profiles), { files: new Set(), place: null })).toBe(0);
   });
+
+  it("are not written of rows that were forgotten while they were read", async () => {
+    const store = openOfflineStore(join(folder, "forgotten"), engine);
+    const archive = await openPartitionedEvents<null>(store, engine, source, "t");
+    const event = { partition: 0, offset: 0, eventTime: START, knownTime: START, id: null, row: [START, "a", 1] };
+    await archive.append([event], [{ partition: 0, offset: 1, memory: null, after: null }]);
+    const files = new ProfileFiles(join(folder, "forgotten-profiles"));
+    const pass = (isForgotten: boolean): Promise<number> => {
+      const options = { engine, files, rest: async () => {}, check: () => {} };
+      const stillHold = async (): Promise<void> => {
+        if (isForgotten) throw new Error("forgotten");
+      };
+      const memory: PartitionMemory = { files: new Set(), place: null };
+      const ends = new Map([[0, 1]]);
+      return archive
+        .files()
+        .then((table) => profilePartitions(options, source, { files: table, ends, stillHold }, memory));
+    };
+    await expect(pass(true)).rejects.toThrow("forgotten");
+    expect(await files.place(engine)).toBeNull();
+    expect(await pass(false)).toBe(1);
+    expect(await files.place(engine)).toMatchObject({ partitions: { 0: 1 } });
+  });
 });

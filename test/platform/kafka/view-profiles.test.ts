@@ -5,13 +5,17 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { ReplayClock } from "../../../src/base/clock.ts";
 import { type Micros, MICROS_PER_DAY, parseMicros } from "../../../src/base/micros.ts";
-import type { ViewDefinition } from "../../../src/define/definition.ts";
+import type { EntityDefinition, StreamDefinition, ViewDefinition } from "../../../src/define/definition.ts";
+import { compileViewFold } from "../../../src/fold/compile.ts";
 import { count, entity, last, lastK, stream, t, view } from "../../../src/index.ts";
 import { type ColumnProfile, profileOf } from "../../../src/monitor/quality/column-profile.ts";
+import { ForgottenNotes, ForgottenWatch } from "../../../src/ingest/kafka/forgotten-notes.ts";
 import { FoldedProfiler } from "../../../src/monitor/quality/folded-profiler.ts";
+import { ProfileParts } from "../../../src/monitor/quality/profile-parts.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../../src/offline-store/engine.ts";
 import { ViewProfiles } from "../../../src/platform/kafka/view-profiles.ts";
+import { FoldedRecorder } from "../../../src/platform/monitoring/folded-recorder.ts";
 import { workerProfileFiles } from "../../../src/platform/kafka/worker-profile-files.ts";
 import type { Value } from "../../../src/schema/value.ts";
 import { SeededRandom } from "../../../src/testing/random.ts";
@@ -140,4 +144,33 @@ it("stay when the parts they were made of are no longer kept, and are not made a
   expect((await dayOf(FIRST_DAY))!.get("fare")).toMatchObject({ rows: 1, mean: 5 });
   expect((await dayOf(FIRST_DAY + 33))!.get("fare")).toMatchObject({ rows: 1, mean: 7 });
   expect(await readdir(join(folder, "monitor", "quality", "parts", "rider_rides@1"))).toHaveLength(1);
+});
+
+it("are not made of what a worker saw before an entity was forgotten, however late it keeps it", async () => {
+  const notes = new ForgottenNotes(folder, "onefold", "rides");
+  const profiler = new FoldedProfiler();
+  const watches = [new ForgottenWatch([notes]), new ForgottenWatch([notes])];
+  for (const watch of watches) expect(await watch.hasChanged()).toBe(false);
+  const [isForgotten, isForgottenForDrift] = watches.map((watch) => () => watch.hasChanged());
+  const profiles = new ViewProfiles({ folder, writer: "w", clock, seen: profiler, isForgotten: isForgotten! });
+  const recorder = new FoldedRecorder({ folder, writer: "w", clock, rate: 1, isForgotten: isForgottenForDrift! });
+  const [source, viewed] = [rides as StreamDefinition, riderRides];
+  const folded = { definition: viewed, fold: compileViewFold(viewed, source, rider as EntityDefinition) };
+  const see = (): void => {
+    profiler.see(riderRides, [1, 1, ["town"]], START);
+    const state = folded.fold.empty();
+    folded.fold.fold(state, { offset: 0, eventTime: START, knownTime: START, row: ["ada", START, 1, "town"] });
+    recorder.sight!.see(folded, state);
+  };
+  const keep = async (): Promise<readonly [number, number]> => {
+    await Promise.all([profiles.keep(), recorder.flush()]);
+    const days = await new ProfileParts(folder, "w").days("rider_rides@1");
+    return [days.size, (await recorder.windows.services()).length];
+  };
+  see();
+  await notes.keepOrigins(new Map([["id/0", new Set([1])]]));
+  expect(await keep()).toEqual([0, 0]);
+  see();
+  expect(await keep()).toEqual([1, 1]);
+  await recorder.close();
 });

@@ -1,0 +1,75 @@
+/** Vectors in the serving log that a forgotten entity has part in. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { replaceDurably } from "../../ingest/log-erasure.ts";
+import type { EntityKey } from "../../schema/entity-key.ts";
+import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
+import type { SharingEntities } from "./forget-shared.ts";
+
+export interface ForgottenServed {
+  readonly entity: string;
+  readonly key: EntityKey;
+  /** Others that had its events in them, by source: nobody can compute their vectors again. */
+  readonly sharing?: Readonly<Record<string, readonly SharingEntities[]>>;
+}
+
+/**
+ * Removes its vectors, and those of others that had its events in them; resolves with how many there were. A writer that has a
+ * segment open sees that its file is gone, and begins another.
+ */
+export async function forgetServed(folder: string, forgotten: ForgottenServed): Promise<number> {
+  let count = 0;
+  for await (const { name, lines, kept } of segments(folder, forgotten)) {
+    if (kept.length === lines.length) continue;
+    count += lines.length - kept.length;
+    await replaceDurably(folder, name, Buffer.from(kept.join("\n")));
+  }
+  return count;
+}
+
+/** As `forgetServed`, and changes nothing. */
+export async function countServed(
+  folder: string,
+  forgotten: ForgottenServed,
+): Promise<{ readonly count: number; readonly bytes: number }> {
+  let count = 0;
+  let bytes = 0;
+  const sizeOf = (lines: readonly string[]): number =>
+    lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+  for await (const { lines, kept } of segments(folder, forgotten)) {
+    count += lines.length - kept.length;
+    bytes += sizeOf(lines) - sizeOf(kept);
+  }
+  return { count, bytes };
+}
+
+interface Segment {
+  readonly name: string;
+  readonly lines: readonly string[];
+  readonly kept: readonly string[];
+}
+
+async function* segments(folder: string, { entity, key, sharing = {} }: ForgottenServed): AsyncGenerator<Segment> {
+  const gone = new Map([[entity, new Set([key])]]);
+  for (const other of Object.values(sharing).flat()) {
+    gone.set(other.entity, new Set([...(gone.get(other.entity) ?? []), ...other.keys]));
+  }
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(SERVING_LOG_SUFFIX));
+  for (const name of names.sort()) {
+    const lines = (await readFile(join(folder, name), "utf8")).split("\n");
+    yield { name, lines, kept: lines.filter((line) => !isOf(line, gone)) };
+  }
+}
+
+function isOf(line: string, gone: ReadonlyMap<string, ReadonlySet<EntityKey>>): boolean {
+  if (line === "") return false;
+  try {
+    const { keys, exposure } = decodeServedVector(line);
+    const { entity, unit } = exposure ?? {};
+    if (entity !== undefined && gone.get(entity)?.has(unit as EntityKey) === true) return true;
+    return Object.entries(keys).some(([entity, key]) => gone.get(entity)?.has(key) === true);
+  } catch {
+    // A torn last line: its beginning names the keys, and nobody can use it.
+    return true;
+  }
+}
