@@ -4,7 +4,7 @@
  * What is to be forgotten is first written down (`forget.json`), and that goes last. Where the process ends in between,
  * opening the folder goes on with it before anything is folded or served.
  */
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, OnefoldError } from "../../base/errors.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
@@ -12,7 +12,8 @@ import { replaceDurably } from "../../ingest/log-erasure.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import { ShadowFolder } from "../../monitor/shadow/shadow-folder.ts";
 import type { LocalOnlineStore } from "../../online-store/online-store.ts";
-import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
+import { decodeServedVector } from "../../schema/served-vector.ts";
+import { eraseServed } from "../../serve/serving-log-erasure.ts";
 import { encodeEntityKey, type EntityKey } from "../../schema/entity-key.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import type { RuntimeContext } from "../runtime-context.ts";
@@ -259,10 +260,7 @@ function unreadable(path: string, cause: unknown): OnefoldError {
   });
 }
 
-/**
- * Its vectors, and those of others that had its events in them: nobody can compute them again. A writer that has a segment
- * open sees that its file is gone, and begins another.
- */
+/** Its vectors, and those of others that had its events in them: nobody can compute them again. Servers may write on. */
 export async function forgetServed(
   folder: string,
   { entity, key, sharing = {} }: Pick<Journal, "entity" | "key" | "sharing">,
@@ -271,20 +269,10 @@ export async function forgetServed(
   for (const other of Object.values(sharing).flat()) {
     gone.set(other.entity, new Set([...(gone.get(other.entity) ?? []), ...other.keys]));
   }
-  let forgotten = 0;
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(SERVING_LOG_SUFFIX));
-  for (const name of names.sort()) {
-    const lines = (await readFile(join(folder, name), "utf8")).split("\n");
-    const kept = lines.filter((line) => !isOf(line, gone));
-    if (kept.length === lines.length) continue;
-    forgotten += lines.length - kept.length;
-    await replaceDurably(folder, name, Buffer.from(kept.join("\n")));
-  }
-  return forgotten;
+  return eraseServed(folder, (line) => isOf(line, gone));
 }
 
 function isOf(line: string, gone: ReadonlyMap<string, ReadonlySet<EntityKey>>): boolean {
-  if (line === "") return false;
   try {
     const { keys, exposure } = decodeServedVector(line);
     const { entity, unit } = exposure ?? {};

@@ -13,7 +13,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { formatViewName } from "../../define/definition.ts";
-import { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
+import { ForgottenNotes, rowsFolder } from "../../ingest/kafka/forgotten-notes.ts";
 import { kafkaSettings } from "../../ingest/kafka/settings.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import { openOfflineStore } from "../../offline-store/delta-table.ts";
@@ -30,6 +30,7 @@ import type { ForgetHouse } from "./forget-house.ts";
 import { ForgottenEntity } from "./forgotten-entity.ts";
 import { sourcesOnKafka } from "./forgotten-source.ts";
 import { type KafkaGiven, kafkaModules } from "./kafka-worker.ts";
+import { dropLeftRows } from "./left-rows.ts";
 
 export interface ForgetOnKafka {
   readonly registry: Registry;
@@ -131,6 +132,7 @@ export async function forgetIn(
     counts.servedVectors += await forgetServed(served, { entity, key, sharing });
     counts.rows += await one.forgetRows();
     await takeAway();
+    await dropLeftRows(house, rowsFolder(archiveFolder, prefix, name));
   }
   // Made again of what is left; values that were sampled for drift are not.
   await rm(join(archiveFolder, "monitor", "quality"), { recursive: true, force: true });
