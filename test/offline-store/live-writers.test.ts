@@ -2,28 +2,24 @@
  * A table whose log is cleaned beside its writers: what a writer was told is committed stays, also where it stood still
  * while others went on and what it had read of the log was cleaned away.
  */
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ReplayClock } from "../../src/base/clock.ts";
 import { isOnefoldError } from "../../src/base/errors.ts";
-import { type Micros, micros, parseMicros } from "../../src/base/micros.ts";
-import { readDeltaFiles } from "../../src/offline-store/delta-files.ts";
-import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
-import type { NewFile, OfflineTable, TableFile } from "../../src/offline-store/offline-store.ts";
+import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import type { TableStorage } from "../../src/offline-store/table-storage.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { firstSeed } from "../first-seed.ts";
 import { datedStorage } from "./dated-storage.ts";
 import { Interleaving } from "./interleaving.ts";
-import { LETTERS } from "./offline-table-conformance.ts";
+import { rowsOf, TaggedWorld } from "./tagged-world.ts";
 
 const DAY_MS = 24 * 3_600_000;
 const SEED = firstSeed();
-const RUNS = Number(process.env["ONEFOLD_CASES"] ?? 6);
+const RUNS = Number(process.env["ONEFOLD_CASES"] ?? 3);
 
 let engine: QueryEngine;
 let root: string;
@@ -35,54 +31,6 @@ afterAll(async () => {
   await engine.close();
   await rm(root, { recursive: true, force: true });
 });
-
-class World {
-  readonly clock = new ReplayClock(parseMicros("2001-06-01T00:00:00Z"));
-  readonly folder: string;
-  #serial = 0;
-
-  constructor(folder: string) {
-    this.folder = folder;
-  }
-
-  pass(millis: number): void {
-    this.clock.advanceTo((this.clock.now() + millis * 1000) as Micros);
-  }
-
-  open(storage: TableStorage = datedStorage(this.clock)): Promise<OfflineTable> {
-    return openOfflineStore(this.folder, engine, { clock: this.clock, storage }).table("letters", LETTERS);
-  }
-
-  /** A file of these rows, which a tag names: nobody looks into it. */
-  async file(table: OfflineTable, rows: readonly string[]): Promise<NewFile> {
-    const path = `part-${this.#serial++}.parquet`;
-    await writeFile(join(table.folder, path), "rows");
-    const stats = { numRecords: rows.length, minValues: { letter: rows[0] }, maxValues: { letter: rows.at(-1) } };
-    return { path, bytes: 4, rows: rows.length, stats: JSON.stringify(stats), tags: { rows: rows.join() } };
-  }
-
-  async append(table: OfflineTable, row: string): Promise<number> {
-    const txn = [{ applicationId: row, version: 1 }];
-    return table.commit({ add: [await this.file(table, [row])], txn, operation: "APPEND" });
-  }
-
-  /** All files written anew in one. */
-  async join(table: OfflineTable): Promise<void> {
-    const { files } = await table.snapshot();
-    if (files.length < 2) return;
-    const by = await this.file(table, rowsIn(files));
-    const paths = files.map(({ path }) => path.slice(table.folder.length + 1));
-    await table.commit({ add: [], replace: [{ paths, by }], operation: "COMPACT", dataChange: false });
-  }
-}
-
-async function rowsOf(table: OfflineTable): Promise<string[]> {
-  return rowsIn((await table.snapshot()).files);
-}
-
-function rowsIn(files: readonly TableFile[]): string[] {
-  return files.flatMap(({ tags }) => tags["rows"]!.split(",")).toSorted();
-}
 
 /** Stops a writer in front of the operation that `isHere` tells of, until it is let go on. */
 function stopping(storage: TableStorage, isHere: (operation: string, path: string) => boolean) {
@@ -128,7 +76,7 @@ describe("a writer that stands still between its look at a table and its commit"
       (table: OfflineTable) => table.cleanUp({ keptMillis: 0, logKeptMillis: 0, isUnneeded: () => true }),
     ],
   ] as const)("commits behind the others, %s", async (name, days, clean) => {
-    const world = new World(join(root, name));
+    const world = new TaggedWorld(join(root, name), engine);
     const others = await world.open();
     await world.append(others, "a");
     const idle = await world.open();
@@ -155,7 +103,7 @@ describe("a writer that stands still between its look at a table and its commit"
   });
 
   it("leaves nothing where it never goes on, though it had put its commit into the past", async () => {
-    const world = new World(join(root, "never"));
+    const world = new TaggedWorld(join(root, "never"), engine);
     const others = await world.open();
     await world.append(others, "a");
     const idle = await world.open();
@@ -201,7 +149,7 @@ describe("a writer that stands still between its look at a table and its commit"
     ["publish", /\.checkpoint\.parquet$/],
     ["publish done", /\.checkpoint\.parquet$/],
   ])("takes back a checkpoint that comes late, as it says what was erased (%s)", async (where, of) => {
-    const world = new World(join(root, `late at ${where}`));
+    const world = new TaggedWorld(join(root, `late at ${where}`), engine);
     const slowStop = stopping(datedStorage(world.clock), (operation, path) => operation === where && of.test(path));
     const slow = await world.open(slowStop.storage);
     for (const row of "abcdefghi") await world.append(slow, row);
@@ -230,7 +178,7 @@ describe("a table with writers, joiners, cleaners and readers, each stopped or k
     { timeout: 120_000 },
     async (seed) => {
       const random = new SeededRandom(seed * 7919);
-      const world = new World(join(root, `seed-${seed}`));
+      const world = new TaggedWorld(join(root, `seed-${seed}`), engine);
       await world.open();
       const interleaving = new Interleaving(random);
       const told = new Set<string>();
@@ -321,51 +269,4 @@ describe("a table with writers, joiners, cleaners and readers, each stopped or k
       await reader(await world.open());
     },
   );
-});
-
-describe("what is erased", () => {
-  it("is nowhere in the log, which says the same otherwise, entry by entry", async () => {
-    const world = new World(join(root, "erased"));
-    const table = await world.open();
-    for (const row of ["ada", "bob", "cy", "ada", "dan"]) await world.append(table, `${row}${Math.random()}`);
-    const { files } = await table.snapshot();
-    const paths = files
-      .filter(({ tags }) => tags["rows"]!.startsWith("ada"))
-      .map(({ path }) => path.slice(table.folder.length + 1));
-    expect(paths).toHaveLength(2);
-    // Of another engine, which keeps a sum of the entry beside it.
-    const log = join(table.folder, "_delta_log");
-    await writeFile(join(log, `.${"1".padStart(20, "0")}.json.crc`), "sum");
-    await writeFile(join(log, ".left.tmp"), "ada");
-    await writeFile(join(log, `${"1".padStart(20, "0")}.crc`), "ada");
-    await table.commit({ add: [], remove: paths, operation: "FORGET" });
-    const history = await table.history(100);
-    world.pass(1000);
-    const before = await stamps(log);
-    await table.erase(() => true);
-    const values = async (): Promise<string[]> => {
-      const found: string[] = [];
-      for (const name of await readdir(log)) {
-        const text = await readFile(join(log, name), "latin1");
-        if (/"letter\\*":\\*"ada/.test(text) || text === "ada" || text === "sum") found.push(name);
-      }
-      return found;
-    };
-    expect(await values()).toEqual([]);
-    expect(await table.history(100)).toEqual(history);
-    // Who has read the table up to before these rows were in it cannot tell what is new.
-    const after = (version: number) => readDeltaFiles(table.folder, engine, { version, tableId: null });
-    await expect(after(3)).rejects.toMatchObject({ code: "TABLE_INVALID" });
-    expect((await after(4)).files).toHaveLength(1);
-    // What is left of the others' values stays, and when each commit was made.
-    expect(await readFile(join(log, `${"2".padStart(20, "0")}.json`), "utf8")).toContain("minValues");
-    const stamped = await stamps(log);
-    for (const [name, at] of before) if (stamped.has(name)) expect([name, stamped.get(name)]).toEqual([name, at]);
-    expect(await rowsOf(await world.open())).toEqual(await rowsOf(table));
-  });
-
-  async function stamps(log: string): Promise<Map<string, number>> {
-    const files = await datedStorage({ now: () => micros(0) }).files(log);
-    return new Map(files.map(({ path, writtenMillis }) => [path, Math.round(writtenMillis)]));
-  }
 });

@@ -117,7 +117,6 @@ const WORK: readonly Work[] = [
     run: (table) => table.cleanUp({ keptMillis: 24 * HOUR_MS, logKeptMillis: HOUR_MS, isUnneeded: () => true }),
     isDone: async () => true,
   },
-  { name: "an erasure", after: BEFORE, run: (table) => table.erase(() => true), isDone: async () => true },
 ];
 
 describe("a crash between any two writes", () => {
