@@ -22,7 +22,7 @@ export interface DeltaFiles extends ReadVersion {
 
 /**
  * The table's files, or those that were added after the version `after`, also where they have been joined with others
- * since: a joined file has no new rows. Throws `TABLE_INVALID`, also where a commit after `after` is gone.
+ * since: a joined file has no new rows. Throws `TABLE_INVALID`, also where a commit after `after` is gone, or a file of one.
  */
 export async function readDeltaFiles(
   location: string,
@@ -51,7 +51,13 @@ export async function readDeltaFiles(
     const actions = await log.actions(next);
     if (actions === null) throw gone(location, `version ${next} was not read, and is cleaned away`);
     const takesOut = actions.some(({ remove }) => remove?.dataChange === true);
-    for (const { add } of actions) if (add?.dataChange === true) (takesOut ? rewritten : files).push(add.path);
+    for (const { add } of actions) {
+      if (add?.dataChange !== true) continue;
+      const isThere =
+        state.added.has(add.path) || (await diskTableStorage.writtenMillis(pathIn(folder, add.path))) !== null;
+      if (!isThere) throw gone(location, `version ${next} was not read, and its files are deleted`);
+      (takesOut ? rewritten : files).push(add.path);
+    }
   }
   return { files: absolute(files), rewritten: absolute(rewritten), version, tableId };
 }

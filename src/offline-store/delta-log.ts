@@ -9,12 +9,24 @@
  * there completely or not at all, and of two writers of one version one finds the name taken. Data files
  * are synced before the commit that names them; one that no commit names is no part of any version. So
  * after a crash at any instant the table is as the last linked commit left it.
+ *
+ * The log is cleaned in front of a checkpoint that `_last_checkpoint` names (or an earlier one), the oldest entry first. That
+ * gives names free again. To a writer that stood still meanwhile the log seems to end there, and a commit of such a name would lie in
+ * the past: no reader would ever come to it. So
+ * - no entry goes that is younger than a day (`delta-clean-up.ts`, `delta-erasure.ts`): that long a name stays taken;
+ * - the log ends at a version where that one's entry is still there once the next was not, and `_last_checkpoint` names none
+ *   behind it. Where the entry is gone, the table is opened anew;
+ * - a commit that was put under its name has come about once the entry in front of it is found to be there still: then no
+ *   name from its own on was ever free again. Where it is not, and the newest version does not know the commit, it is taken
+ *   back. Whoever crashes in between has told nobody that it was committed; the entry says nothing to anyone, and goes with
+ *   the next cleaning.
  */
 import { basename, join } from "node:path";
 import { OnefoldError } from "../base/errors.ts";
 import { formatActions, parseActions, type DeltaAction } from "./delta-actions.ts";
-import { checkpointsIn, readCheckpoint, writeCheckpoint } from "./delta-checkpoint.ts";
+import { checkpointsIn, lastCheckpoint, readCheckpoint, writeCheckpoint } from "./delta-checkpoint.ts";
 import { DeltaState } from "./delta-state.ts";
+import { withoutRows } from "./delta-redaction.ts";
 import type { QueryEngine } from "./engine.ts";
 import type { StoredFile, TableStorage } from "./table-storage.ts";
 
@@ -25,6 +37,9 @@ export function versionGone(version: number, where: string, why: string): Onefol
     hint: "read a later version; onefold tables history shows which there are",
   });
 }
+
+/** What became of a commit: it is in the log, or another took its version, or its version is in the past. */
+export type PutOutcome = "put" | "taken" | "past";
 
 /** Commits between two checkpoints. */
 const CHECKPOINT_INTERVAL = 10;
@@ -92,12 +107,28 @@ export class DeltaLog {
     return actions;
   }
 
+  /** Applies all commits behind `state`; what it resolves with is the newest version, `state` itself or opened anew. */
+  async catchUp(state: DeltaState): Promise<DeltaState> {
+    while (await this.advance(state));
+    return (await this.#endsAt(state.version)) ? state : ((await this.load()) ?? state);
+  }
+
+  /** Asked once there was no entry behind it. */
+  async #endsAt(version: number): Promise<boolean> {
+    return (await lastCheckpoint(this.#storage, this.#folder)) <= version && (await this.holds(version));
+  }
+
   /**
    * Whether the commit of a version is still there. Where it was cleaned away, so may be the one behind it: to whoever
    * stands at that version the log looks as if it ended there.
    */
   async holds(version: number): Promise<boolean> {
-    return (await this.#storage.read(this.#commitPath(version))) !== null;
+    return (await this.#storage.writtenMillis(this.#commitPath(version))) !== null;
+  }
+
+  /** When the commit of a version was written, by the storage's clock; null where it was cleaned away. */
+  committedMillis(version: number): Promise<number | null> {
+    return this.#storage.writtenMillis(this.#commitPath(version));
   }
 
   /** Writes the checkpoint of a state, so that what it leaves out is left out when the table is opened next. */
@@ -105,41 +136,60 @@ export class DeltaLog {
     return writeCheckpoint(this.#engine, this.#storage, this.#folder, state);
   }
 
-  /**
-   * The files of the log that no version since `beforeMillis` needs, and what writers that crashed left behind, in the
-   * order in which they can be removed: whatever is cut short, the versions that are left can be read.
-   */
-  async outdated(beforeMillis: number, temporaryBeforeMillis: number): Promise<StoredFile[]> {
+  /** All files of the log. */
+  async files(): Promise<LogFile[]> {
     const files = await this.#storage.files(this.#folder);
-    const names = files.map(({ path }) => basename(path));
-    let needed = -1;
-    for (const { version } of checkpointsIn(names)) {
-      const committed = timestampOf((await this.actions(version)) ?? []);
-      if (committed === null || committed >= beforeMillis) continue;
-      needed = version;
-      break;
-    }
-    const versionOf = (path: string): number =>
-      Number(/^(\d{20})\./.exec(basename(path))?.[1] ?? Number.POSITIVE_INFINITY);
-    const entries = files.filter(({ path }) => versionOf(path) < needed);
-    const temporary = files.filter(
-      ({ path, writtenMillis }) => basename(path).startsWith(".") && writtenMillis < temporaryBeforeMillis,
-    );
-    return [...entries.toSorted((a, b) => (a.path < b.path ? -1 : 1)), ...temporary];
+    return files.map((file) => {
+      const name = basename(file.path);
+      const version = /^(\d{20})\./.exec(name)?.[1];
+      return {
+        ...file,
+        name,
+        version: version === undefined ? null : Number(version),
+        isCommit: commitVersion(name) !== -1,
+        isTemporary: name.startsWith("."),
+      };
+    });
   }
 
-  /** Writes the commit behind `state` and applies it; false where another writer took that version. */
-  async put(state: DeltaState, actions: readonly DeltaAction[]): Promise<boolean> {
+  /** Removes what the log says, in `file`, of rows of files that `state` has not any more. */
+  async redact(file: LogFile, state: DeltaState): Promise<void> {
+    const text = await this.#storage.read(file.path);
+    const redacted = text === null ? null : withoutRows(parseActions(text, file.path), state);
+    if (redacted === null) return;
+    await this.#storage.replace(file.path, formatActions(redacted), file.writtenMillis);
+  }
+
+  /** Writes the commit behind `state` and applies it, unless its version is another's. */
+  async put(state: DeltaState, actions: readonly DeltaAction[]): Promise<PutOutcome> {
     await this.#storage.makeFolder(this.#folder);
     const version = state.version + 1;
     const path = this.#commitPath(version);
-    if (!(await this.#storage.putIfAbsent(path, formatActions(actions)))) return false;
+    if (!(await this.#storage.putIfAbsent(path, formatActions(actions)))) return "taken";
+    if (await this.#isPast(version, actions)) {
+      await this.#storage.remove(path);
+      return "past";
+    }
     state.apply(actions, version, path);
     if (version > 0 && version % CHECKPOINT_INTERVAL === 0) {
       // The commit stands whatever becomes of its checkpoint: readers then start from an earlier one.
       await writeCheckpoint(this.#engine, this.#storage, this.#folder, state).catch(() => {});
     }
-    return true;
+    return "put";
+  }
+
+  /** Of a commit that was put: whether its name was free because the log had been cleaned beyond it. */
+  async #isPast(version: number, actions: readonly DeltaAction[]): Promise<boolean> {
+    if (version > 0 && (await this.#endsAt(version - 1))) return false;
+    const names = new Set(await this.#storage.list(this.#folder));
+    const newest = checkpointsIn([...names])[0]?.version ?? -1;
+    if (newest < version) return false;
+    // Others may have gone on from it that far, and nothing of that is cleaned away.
+    let next = Math.max(0, version - 1);
+    while (next <= newest && names.has(commitName(next))) next++;
+    if (next > newest) return false;
+    const state = await this.load();
+    return !actions.some(({ add }) => add && (state?.added.has(add.path) || state?.removed.has(add.path)));
   }
 
   async #startFromCheckpoint(names: readonly string[], wanted: number): Promise<DeltaState> {
@@ -157,6 +207,16 @@ export class DeltaLog {
   #commitPath(version: number): string {
     return join(this.#folder, commitName(version));
   }
+}
+
+/** A file of the log. */
+export interface LogFile extends StoredFile {
+  readonly name: string;
+  /** Of a commit or a checkpoint, or what else engines keep of a version; null for others. */
+  readonly version: number | null;
+  readonly isCommit: boolean;
+  /** Of a writer that has not finished, or never will. */
+  readonly isTemporary: boolean;
 }
 
 /** When a commit was made, by its writer's clock; null where that is not said. */

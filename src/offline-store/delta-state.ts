@@ -21,6 +21,8 @@ export class DeltaState {
   readonly added: Map<string, AddAction> = new Map();
   /** Files of earlier versions that are no longer part of the table. */
   readonly removed: Map<string, RemoveAction> = new Map();
+  /** By path of `removed`: the version that removed it, or one behind that where a checkpoint told of it. */
+  readonly removedBy: Map<string, number> = new Map();
   readonly txns: Map<string, TxnAction> = new Map();
 
   /** Applies one commit (or a whole checkpoint) and takes its version. Throws `TABLE_INVALID` past reader version 1. */
@@ -36,9 +38,18 @@ export class DeltaState {
       if (action.remove) {
         this.added.delete(action.remove.path);
         this.removed.set(action.remove.path, action.remove);
+        this.removedBy.set(action.remove.path, version);
       }
     }
     this.version = version;
+  }
+
+  /** Leaves out files that left the table and are deleted. */
+  forget(removed: readonly Pick<RemoveAction, "path">[]): void {
+    for (const { path } of removed) {
+      this.removed.delete(path);
+      this.removedBy.delete(path);
+    }
   }
 
   /** Everything a checkpoint of this version holds. */

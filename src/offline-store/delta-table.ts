@@ -33,7 +33,8 @@ import {
 import { DeltaLog, timestampOf, versionGone } from "./delta-log.ts";
 import { DeltaState } from "./delta-state.ts";
 import type { QueryEngine } from "./engine.ts";
-import { cleanUp } from "./delta-clean-up.ts";
+import { type CleanedTable, cleanUp, vacuum } from "./delta-clean-up.ts";
+import { erase } from "./delta-erasure.ts";
 import type {
   CleanUpReport,
   CleanUpRequest,
@@ -124,7 +125,7 @@ async function create(
     { metaData },
   ];
   // Where another writer was first, its table is the one to open.
-  const state = (await log.put(first, actions)) ? first : await log.load();
+  const state = (await log.put(first, actions)) === "put" ? first : await log.load();
   if (state === null)
     throw new OnefoldError("TABLE_INVALID", "a table vanished while it was created", { where: folder });
   return new DeltaTable(folder, name, log, state, storage, clock);
@@ -248,6 +249,23 @@ class DeltaTable implements OfflineTable {
 
   async #commit(change: TableCommit): Promise<number> {
     await this.#rejoin();
+    while (!(await this.#putCommit(change))) {
+      // The log was cleaned beyond what is known of it: all is decided anew by what there is.
+      const { schemaString } = this.#metaData(this.#state);
+      await this.#reopen();
+      if (this.#metaData(this.#state).schemaString !== schemaString) {
+        throw conflict("that changed the schema", this.#name);
+      }
+    }
+    const rows = change.add.reduce((sum, file) => sum + file.rows, 0);
+    if (diagnostics.committed.hasSubscribers) {
+      diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
+    }
+    return this.#state.version;
+  }
+
+  /** False where it turns out that the log does not go on from the version that is known. */
+  async #putCommit(change: TableCommit): Promise<boolean> {
     const { decidedBy } = change;
     for (let version = (decidedBy?.version ?? this.#state.version) + 1; version <= this.#state.version; version++) {
       // One that was cleaned away is too old for anything to be decided by it.
@@ -258,39 +276,34 @@ class DeltaTable implements OfflineTable {
     const actions = commitActions(change, this.#state, millisOf(this.#clock), this.#name);
     if (change.columns !== undefined) actions.splice(1, 0, { metaData: this.#withColumns(change.columns) });
     refuseOldTxn(change, this.#state, this.#name);
-    while (!(await this.#log.put(this.#state, actions))) {
+    for (;;) {
+      const outcome = await this.#log.put(this.#state, actions);
+      if (outcome === "put") return true;
+      if (outcome === "past") return false;
+      const before = this.#state.version;
       const winner = await this.#log.advance(this.#state);
-      if (winner === false) throw conflict("of the same version", this.#name);
+      // A winner of the past would be one that is about to be taken back.
+      if (winner === false || !(await this.#log.holds(before))) return false;
       refuseConflict(change, winner, this.#name, this.folder);
     }
-    const rows = change.add.reduce((sum, file) => sum + file.rows, 0);
-    if (diagnostics.committed.hasSubscribers) {
-      diagnostics.committed.publish({ table: this.#name, rows, version: this.#state.version });
-    }
-    return this.#state.version;
   }
 
   async cleanUp(request: CleanUpRequest): Promise<CleanUpReport> {
-    return this.#turns.take(async () => {
-      await this.#refresh();
-      const parts = { folder: this.folder, log: this.#log, state: this.#state, storage: this.#storage };
-      return cleanUp(parts, request, millisOf(this.#clock));
-    });
+    return this.#cleaned((table) => cleanUp(table, request, millisOf(this.#clock)));
+  }
+
+  async erase(isUnneeded: (file: TableFile) => boolean): Promise<void> {
+    return this.#cleaned((table) => erase(table, isUnneeded));
   }
 
   async vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number> {
-    const removedBefore = millisOf(this.#clock) - keptMillis;
+    return this.#cleaned((table) => vacuum(table, keptMillis, isUnneeded, millisOf(this.#clock)));
+  }
+
+  #cleaned<T>(work: (table: CleanedTable) => Promise<T>): Promise<T> {
     return this.#turns.take(async () => {
-      let count = 0;
-      for (const remove of this.#state.removed.values()) {
-        const file = fileOf(remove, this.folder);
-        if ((remove.deletionTimestamp ?? 0) >= removedBefore || !isUnneeded(file)) continue;
-        await this.#storage.remove(file.path);
-        // The next checkpoint leaves it out; until then a reopened table knows it again, and nothing is lost by that.
-        this.#state.removed.delete(remove.path);
-        count++;
-      }
-      return count;
+      await this.#refresh();
+      return work({ folder: this.folder, log: this.#log, state: this.#state, storage: this.#storage });
     });
   }
 
@@ -320,7 +333,8 @@ class DeltaTable implements OfflineTable {
         const isSame = kept.every(({ nullable }, i) => nullable === present[i]!.nullable);
         if (more.length === 0 && isSame) return;
         const metaData = this.#withColumns([...kept, ...more.map((column) => ({ ...column, nullable: true }))]);
-        if (await this.#log.put(this.#state, [commitInfo("ADD COLUMNS", millisOf(this.#clock)), { metaData }])) return;
+        const actions = [commitInfo("ADD COLUMNS", millisOf(this.#clock)), { metaData }];
+        if ((await this.#log.put(this.#state, actions)) === "put") return;
         await this.#refresh();
       }
     });
@@ -339,13 +353,15 @@ class DeltaTable implements OfflineTable {
   }
 
   async #refresh(): Promise<void> {
-    await this.#rejoin();
-    while (await this.#log.advance(this.#state));
+    this.#state = await this.#log.catchUp(this.#state);
   }
 
   /** A table that was left alone for so long that the log was cleaned beyond what is known of it is opened anew. */
   async #rejoin(): Promise<void> {
-    if (await this.#log.holds(this.#state.version)) return;
+    if (!(await this.#log.holds(this.#state.version))) await this.#reopen();
+  }
+
+  async #reopen(): Promise<void> {
     this.#state = (await this.#log.load()) ?? this.#state;
   }
 

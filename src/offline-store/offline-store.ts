@@ -118,9 +118,9 @@ export interface TableVersion {
 }
 
 export interface CleanUpRequest {
-  /** Files that left the table, or were never part of it, longer ago than this go. */
+  /** Files that left the table, or were never part of it, longer ago than this go; the latter a day ago at least. */
   readonly keptMillis: number;
-  /** Versions older than this cannot be read any more. */
+  /** Versions older than this, and than a day, cannot be read any more. */
   readonly logKeptMillis: number;
   /** Of a file that left the table: false where it is kept for what it meant then. */
   readonly isUnneeded: (file: TableFile) => boolean;
@@ -163,6 +163,11 @@ export interface OfflineTable {
    * files that nobody needs. What is left of the table can be read at any moment of it, and if it is cut short.
    */
   cleanUp(request: CleanUpRequest): Promise<CleanUpReport>;
+  /**
+   * Deletes what left the table, at once, with all that its log says of the rows in it. Safe beside writers; readers that still
+   * have such files in their lists fail. May be done again wherever it was cut short.
+   */
+  erase(isUnneeded: (file: TableFile) => boolean): Promise<void>;
   /** Deletes files that left the table more than `keptMillis` ago and that no one needs any more. Returns how many. */
   vacuum(keptMillis: number, isUnneeded: (file: TableFile) => boolean): Promise<number>;
 }

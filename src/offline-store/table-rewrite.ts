@@ -12,7 +12,7 @@
  * version: so what is committed is the plan of the very version that it goes in front of.
  */
 import { randomUUID } from "node:crypto";
-import { dirname, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { assert } from "../base/assert.ts";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { Column } from "../schema/value.ts";
@@ -92,6 +92,23 @@ export async function filesWith(
     union_by_name = true, hive_partitioning = false) WHERE ${condition}`);
   const matching = new Set(found.map(({ path }) => path));
   return files.filter(({ path }) => matching.has(path));
+}
+
+/**
+ * Deletes files that no version names and that have rows of which the condition is true: what a writer that was killed has left, or
+ * is too late to commit. One that nobody can read, as it is being written or never was to its end, stays.
+ */
+export async function discardUnnamed(engine: QueryEngine, table: OfflineTable, condition: string): Promise<void> {
+  for (const path of await table.unnamed()) {
+    const found = await engine
+      .rows(`SELECT 1 AS found FROM ${fileRelation({ path: join(table.folder, path) })} WHERE ${condition} LIMIT 1`)
+      .catch((error: unknown) => {
+        if (isOnefoldError(error) && (error.code === "FILE_UNREADABLE" || error.code === "TABLE_VERSION_GONE"))
+          return [];
+        throw error;
+      });
+    if (found.length > 0) await table.discard([{ path }]);
+  }
 }
 
 /** A file's rows as a relation for SQL. */

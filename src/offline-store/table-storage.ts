@@ -4,7 +4,7 @@
  * `publish` uploads what the engine has written here. The engine reads files by the paths that it is given.
  */
 import { randomUUID } from "node:crypto";
-import { type FileHandle, link, mkdir, open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readFile, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 /** A file as the storage lists it. */
@@ -24,15 +24,22 @@ export interface TableStorage {
   read(path: string): Promise<string | null>;
   /** Creates the file with this content, durably, or returns false where one of the name exists. */
   putIfAbsent(path: string, text: string): Promise<boolean>;
-  /** Creates or replaces the file, durably and at once. */
-  replace(path: string, text: string): Promise<void>;
+  /** Creates or replaces the file, durably and at once. `writtenMillis`: when it is to have been written. */
+  replace(path: string, text: string, writtenMillis?: number): Promise<void>;
   /** Makes a file that another component wrote durable, and gives it its name. The two may be equal. */
   publish(written: string, path: string): Promise<void>;
   remove(path: string): Promise<void>;
   makeFolder(folder: string): Promise<void>;
+  /** When the file was last written, by the storage's clock; null where it does not exist. */
+  writtenMillis(path: string): Promise<number | null>;
+  /** The time by that clock, which need not be this process's: that of a file written into the folder just now. */
+  clockMillis(folder: string): Promise<number>;
 }
 
-/** Temporary names begin with a dot: no reader of the format takes them for a part of the table. */
+/**
+ * Temporary names begin with a dot: no reader of the format takes them for a part of the table. Whoever cleans up may remove
+ * one at any time: it is then written again.
+ */
 export const diskTableStorage: TableStorage = {
   async list(folder) {
     return (await orNull(readdir(folder))) ?? [];
@@ -52,20 +59,25 @@ export const diskTableStorage: TableStorage = {
     return orNull(readFile(path, "utf8"));
   },
   async putIfAbsent(path, text) {
-    const temporary = await writeTemporary(path, text);
-    try {
-      await link(temporary, path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-      throw error;
-    } finally {
-      await rm(temporary, { force: true });
-    }
-    await sync(dirname(path));
-    return true;
+    const isLinked = await throughTemporary(path, text, async (temporary) => {
+      try {
+        await link(temporary, path);
+        return true;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+        throw error;
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    });
+    if (isLinked) await sync(dirname(path));
+    return isLinked;
   },
-  async replace(path, text) {
-    await rename(await writeTemporary(path, text), path);
+  async replace(path, text, writtenMillis) {
+    await throughTemporary(path, text, async (temporary) => {
+      if (writtenMillis !== undefined) await utimes(temporary, writtenMillis / 1000, writtenMillis / 1000);
+      await rename(temporary, path);
+    });
     await sync(dirname(path));
   },
   async publish(written, path) {
@@ -82,7 +94,32 @@ export const diskTableStorage: TableStorage = {
     const first = await mkdir(folder, { recursive: true });
     if (first !== undefined) await sync(dirname(first));
   },
+  async writtenMillis(path) {
+    return (await orNull(stat(path)))?.mtimeMs ?? null;
+  },
+  async clockMillis(folder) {
+    return throughTemporary(join(folder, "now"), "", async (temporary) => {
+      const { mtimeMs } = await stat(temporary);
+      await rm(temporary, { force: true });
+      return mtimeMs;
+    });
+  },
 };
+
+/** So many times in a row nobody cleans up. */
+const ATTEMPTS = 5;
+
+/** What `work` does with a temporary file beside `path`; again where the file was removed before that was done. */
+async function throughTemporary<T>(path: string, text: string, work: (temporary: string) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const temporary = await writeTemporary(path, text);
+    try {
+      return await work(temporary);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
 
 async function writeTemporary(path: string, text: string): Promise<string> {
   const temporary = `${dirname(path)}/.${randomUUID()}.tmp`;

@@ -3,7 +3,8 @@
  *
  * A line is one JSON object, and reads back bit for bit: JSON keeps every finite double but -0, so -0,
  * NaN and the infinities stand as `{"$f": "-0"}`, and bytes as `{"$b": "<base64>"}`. Segments are NDJSON
- * files whose names sort by age; a crash can tear the last line of one, which the reader leaves out.
+ * files whose names sort by age; a crash can tear the last line of one, which the reader leaves out. A line that was erased has
+ * blanks in its place; it is passed over as an empty one is.
  */
 import { createReadStream } from "node:fs";
 import { readdir } from "node:fs/promises";
@@ -163,7 +164,7 @@ export async function* readServingLog(folder: string): AsyncIterableIterator<Ser
       rest = lines.pop()!;
       for (const line of lines) {
         lineNumber++;
-        if (line !== "") yield decodeServedVector(line, `${path}:${lineNumber}`);
+        if (line !== "" && !isErasedLine(line)) yield decodeServedVector(line, `${path}:${lineNumber}`);
       }
     }
   }
@@ -194,10 +195,15 @@ export async function* readServingLogFrom(
       rest = lines.pop()!;
       for (const line of lines) {
         end += Buffer.byteLength(line) + 1;
-        if (line !== "") yield { vector: readable(line), segment, end };
+        if (line !== "" && !isErasedLine(line)) yield { vector: readable(line), segment, end };
       }
     }
   }
+}
+
+/** Also one that is just being erased: no line has a blank at either end otherwise. */
+export function isErasedLine(line: string): boolean {
+  return line.startsWith(" ") || line.endsWith(" ");
 }
 
 function readable(line: string): ServedVector | null {

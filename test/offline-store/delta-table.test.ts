@@ -8,6 +8,7 @@ import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
+import { datedStorage } from "./dated-storage.ts";
 import { findPython, runPython } from "./python.ts";
 import { LETTERS, offlineTableConformance, writeLetters } from "./offline-table-conformance.ts";
 import { codeOf } from "../code-of.ts";
@@ -49,7 +50,8 @@ describe("a Delta table's times", () => {
     const folder = await newFolder();
     const clock = new ReplayClock(parseMicros("2001-06-01T12:00:00Z"));
     const start = clock.now() / 1000;
-    const table = await openOfflineStore(folder, engine, { clock }).table("letters", LETTERS);
+    const storage = datedStorage(clock);
+    const table = await openOfflineStore(folder, engine, { clock, storage }).table("letters", LETTERS);
     await appendEach(table, 2);
     clock.advanceTo(micros(clock.now() + 5_000_000));
     const [first] = (await table.snapshot()).files.map(({ path }) => path.slice(table.folder.length + 1));

@@ -2,7 +2,11 @@
 import { diskTableStorage, type TableStorage } from "../../src/offline-store/table-storage.ts";
 
 /** Fails the n-th write (counted from 0) and all after it: before it takes effect, or once it has. */
-export function failingStorage(failAt: number, after: boolean): TableStorage & { readonly writes: () => number } {
+export function failingStorage(
+  failAt: number,
+  after: boolean,
+  storage: TableStorage = diskTableStorage,
+): TableStorage & { readonly writes: () => number } {
   let writes = 0;
   const guarded =
     <A extends unknown[], R>(operation: (...args: A) => Promise<R>) =>
@@ -14,12 +18,12 @@ export function failingStorage(failAt: number, after: boolean): TableStorage & {
       return result;
     };
   return {
-    ...diskTableStorage,
+    ...storage,
     writes: () => writes,
-    putIfAbsent: guarded(diskTableStorage.putIfAbsent),
-    replace: guarded(diskTableStorage.replace),
-    publish: guarded(diskTableStorage.publish),
-    remove: guarded(diskTableStorage.remove),
-    makeFolder: guarded(diskTableStorage.makeFolder),
+    putIfAbsent: guarded(storage.putIfAbsent),
+    replace: guarded(storage.replace),
+    publish: guarded(storage.publish),
+    remove: guarded(storage.remove),
+    makeFolder: guarded(storage.makeFolder),
   };
 }

@@ -15,6 +15,7 @@ import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { compactTable } from "../../src/offline-store/table-compaction.ts";
 import { kindOfTable } from "../../src/offline-store/table-kinds.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
+import { datedStorage } from "./dated-storage.ts";
 import { appendLive } from "./live-events.ts";
 
 const source: SourceDefinition = {
@@ -43,6 +44,8 @@ const LIVE_DAYS = 40;
 export interface JoinedTable {
   readonly engine: QueryEngine;
   readonly table: OfflineTable;
+  /** As on the day on which all of it was written. */
+  erase(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,7 +53,7 @@ export async function openJoinedTable(): Promise<JoinedTable> {
   const engine = await openDuckDb({ threads: 2 });
   const folder = await mkdtemp(join(tmpdir(), "onefold-readers-"));
   const clock = new ReplayClock(START);
-  const store = openOfflineStore(folder, engine, { clock });
+  const store = openOfflineStore(folder, engine, { clock, storage: datedStorage(clock) });
   const archive = await openEventArchive(store, engine, source);
   await archive.appendHistory(await archive.files(), {
     engine,
@@ -76,6 +79,11 @@ export async function openJoinedTable(): Promise<JoinedTable> {
   return {
     engine,
     table,
+    erase: async () => {
+      const storage = { ...datedStorage(clock), clockMillis: async () => START / 1000 };
+      const opened = await openOfflineStore(folder, engine, { clock, storage }).find("events/visits");
+      await opened!.erase(() => true);
+    },
     close: async () => {
       await engine.close();
       await rm(folder, { recursive: true, force: true });

@@ -17,6 +17,7 @@ import { kindOfTable } from "../../src/offline-store/table-kinds.ts";
 import { fileRelation, rewriteFiles } from "../../src/offline-store/table-rewrite.ts";
 import type { TableStorage } from "../../src/offline-store/table-storage.ts";
 import { writeParquetFiles } from "../../src/offline-store/parquet-file.ts";
+import { datedStorage } from "./dated-storage.ts";
 import { failingStorage } from "./failing-storage.ts";
 
 const COLUMNS = [
@@ -46,8 +47,8 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-function openIn(folder: string, storage?: TableStorage): Promise<OfflineTable> {
-  const store = openOfflineStore(folder, engine, { clock, ...(storage === undefined ? {} : { storage }) });
+function openIn(folder: string, storage: TableStorage = datedStorage(clock)): Promise<OfflineTable> {
+  const store = openOfflineStore(folder, engine, { clock, storage });
   return store.table("features/numbers@1", { columns: COLUMNS, partitionBy: { column: "_month", of: "_minute" } });
 }
 
@@ -125,8 +126,8 @@ describe("a crash between any two writes", () => {
     for (const effect of [false, true]) {
       for (let failAt = 0; ; failAt++) {
         const folder = join(root, `case-${String(effect)}-${failAt}`);
-        await cp(prepared, folder, { recursive: true });
-        const storage = failingStorage(failAt, effect);
+        await cp(prepared, folder, { recursive: true, preserveTimestamps: true });
+        const storage = failingStorage(failAt, effect, datedStorage(clock));
         const failure = await openIn(folder, storage)
           .then(run)
           .then(

@@ -2,7 +2,7 @@
  * Tables in partitions, joined, checkpointed and vacuumed, as other engines read them: delta-rs, DuckDB over a list of
  * files; Spark in spark.test.ts. Each is asked for the same things, and the answers are compared with what was written.
  */
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
@@ -73,6 +73,8 @@ print(json.dumps({
   "early": DeltaTable(sys.argv[1], version=table.version() - 1).to_pyarrow_table().num_rows,
 }))
 `;
+/** Of files that were joined, each in an entry of its own. */
+const LIVE_FILES_MIN = 20;
 const python = await findPython("deltalake, pyarrow");
 
 describe("delta-rs", () => {
@@ -87,6 +89,24 @@ describe("delta-rs", () => {
         comment: { comment: "who came" },
         newest: version,
       });
+    },
+  );
+
+  it.runIf(python !== null || process.env["CI"] !== undefined)(
+    "reads it as before, and an earlier version, where entries of its log were written again without values",
+    async () => {
+      const log = join(table.folder, "_delta_log");
+      const entries = async (): Promise<string[]> => {
+        const names = (await readdir(log)).filter((name) => /^\d+\.json$/.test(name));
+        return Promise.all(names.toSorted().map((name) => readFile(join(log, name), "utf8")));
+      };
+      const before = await entries();
+      await opened.erase();
+      const after = await entries();
+      expect(after).toHaveLength(before.length);
+      expect(after.filter((text, i) => text !== before[i]).length).toBeGreaterThan(LIVE_FILES_MIN);
+      const { version } = await table.snapshot();
+      expect(await runPython(python!, READ_BY_DELTA_RS, table.folder)).toMatchObject({ ...EXPECTED, newest: version });
     },
   );
 });

@@ -1,5 +1,5 @@
 /** Time travel, history, vacuum, and the log of a table that is used for long. */
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -11,6 +11,7 @@ import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineStore, OfflineTable, TableFile } from "../../src/offline-store/offline-store.ts";
 import { fileRelation, rewriteFiles } from "../../src/offline-store/table-rewrite.ts";
 import { codeOf } from "../code-of.ts";
+import { datedStorage } from "./dated-storage.ts";
 import { LETTERS, writeLetters } from "./offline-table-conformance.ts";
 
 const HOUR_MS = 3_600_000;
@@ -39,7 +40,7 @@ beforeEach(async () => {
 });
 
 function open(): OfflineStore {
-  return openOfflineStore(folder, engine, { clock });
+  return openOfflineStore(folder, engine, { clock, storage: datedStorage(clock) });
 }
 
 /** One row, an hour after what was before. */
@@ -208,12 +209,74 @@ describe("vacuum", () => {
   });
 });
 
+describe("where a clock is wrong by a year", () => {
+  const skewed = async (days: number): Promise<OfflineTable> => {
+    const wrong = { now: () => micros(clock.now() + days * DAY_MS * 1000) };
+    return (await openOfflineStore(folder, engine, { clock: wrong, storage: datedStorage(clock) }).find("letters"))!;
+  };
+  const parquetFiles = async (): Promise<number> =>
+    (await readdir(table.folder)).filter((name) => name.endsWith(".parquet")).length;
+
+  it("that of who vacuums, nothing goes that the storage knows to be younger than asked", async () => {
+    for (let n = 0; n < 12; n++) await append(n);
+    await joinFiles();
+    const log = join(table.folder, "_delta_log");
+    const underWay = [join(table.folder, (await writeLetters(engine, table, 99, 1)).path), join(log, ".under-way.tmp")];
+    await writeFile(underWay[1]!, "{");
+    for (const path of underWay) await utimes(path, clock.now() / 1e6, clock.now() / 1e6);
+    const before = (await readdir(log)).toSorted();
+    for (const days of [365, -365]) {
+      const cleaner = await skewed(days);
+      const asked = { keptMillis: 2 * HOUR_MS, logKeptMillis: 2 * HOUR_MS, isUnneeded: () => true };
+      expect(await cleaner.cleanUp(asked)).toEqual({ files: [], bytes: 0, logFiles: 0 });
+      expect(await cleaner.vacuum(2 * HOUR_MS, () => true)).toBe(0);
+    }
+    expect((await readdir(log)).toSorted()).toEqual(before);
+    expect(await parquetFiles()).toBe(14);
+    // It goes once it is old by both.
+    clock.advanceTo(micros(clock.now() + 3 * HOUR_MS * 1000));
+    expect(
+      (await (await skewed(365)).cleanUp({ keptMillis: 2 * HOUR_MS, logKeptMillis: DAY_MS, isUnneeded: () => true }))
+        .files,
+    ).toHaveLength(12);
+  });
+
+  it("that of who took files out of the table, they stay for as long as asked", async () => {
+    for (let n = 0; n < 12; n++) await append(n);
+    const past = await skewed(-365);
+    const remove = (await past.snapshot()).files.slice(0, 3).map(({ path }) => path.slice(table.folder.length + 1));
+    await past.commit({ add: [], remove, operation: "DELETE" });
+    // To one who opens the table from a checkpoint, and to one who has seen the commit.
+    for (let n = 12; n < 21; n++)
+      await table.commit({ add: [await writeLetters(engine, table, n, 1)], operation: "APPEND" });
+    for (const cleaner of [table, (await open().find("letters"))!, past]) {
+      expect(
+        (await cleaner.cleanUp({ keptMillis: 2 * HOUR_MS, logKeptMillis: DAY_MS, isUnneeded: () => true })).files,
+      ).toEqual([]);
+      expect(await cleaner.vacuum(2 * HOUR_MS, () => true)).toBe(0);
+    }
+    clock.advanceTo(micros(clock.now() + 3 * HOUR_MS * 1000));
+    expect(await table.vacuum(2 * HOUR_MS, ({ tags }) => tags["from"] === "0")).toBe(1);
+    expect((await clean(2 * HOUR_MS)).files).toHaveLength(2);
+  });
+
+  it("that of who took out what is erased, it goes all the same", async () => {
+    for (let n = 0; n < 3; n++) await append(n);
+    const ahead = await skewed(365);
+    const remove = (await ahead.snapshot()).files.slice(0, 2).map(({ path }) => path.slice(table.folder.length + 1));
+    await ahead.commit({ add: [], remove, operation: "FORGET" });
+    await table.erase(() => true);
+    expect(await parquetFiles()).toBe(1);
+  });
+});
+
 describe("a table's log", () => {
   it("loses what is older than asked, up to a checkpoint; older versions are gone, and work goes on", async () => {
     for (let n = 0; n < 25; n++) await append(n);
     const idle = (await open().find("letters"))!;
     for (let n = 25; n < 35; n++) await append(n);
-    // The commit of the checkpoint at 30 is five hours old, that at 20 fifteen.
+    clock.advanceTo(micros(clock.now() + 15 * HOUR_MS * 1000));
+    // The commit of the checkpoint at 30 is twenty hours old, that at 20 thirty; and a day all entries stay.
     expect((await clean(DAY_MS, { logKeptMillis: 10 * HOUR_MS })).logFiles).toBe(20 + 1);
     const names = (await readdir(join(table.folder, "_delta_log"))).toSorted();
     expect(names[0]).toBe(`${"20".padStart(20, "0")}.checkpoint.parquet`);
@@ -226,7 +289,11 @@ describe("a table's log", () => {
     );
     expect((await reopened.history(100)).at(-1)).toMatchObject({ version: 20 });
     // One who stood where the log was cleaned away does not take that for its end.
+    clock.advanceTo(micros(clock.now() + DAY_MS * 1000));
     await clean(DAY_MS, { logKeptMillis: 0 });
+    expect((await readdir(join(table.folder, "_delta_log"))).toSorted()[0]).toBe(
+      `${"30".padStart(20, "0")}.checkpoint.parquet`,
+    );
     expect(await codeOf(idle.snapshot(25))).toBe("no error");
     expect(await idle.commit({ add: [await writeLetters(engine, idle, 35, 1)], operation: "APPEND" })).toBe(36);
     expect((await table.snapshot()).files).toHaveLength(36);

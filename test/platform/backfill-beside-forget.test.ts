@@ -98,7 +98,7 @@ async function rewriteAll(): Promise<void> {
     plan: async ({ files }) =>
       files.map((file) => ({ files: [file], select: `SELECT * FROM ${fileRelation(file)} ORDER BY _offset` })),
   });
-  await table.cleanUp({ keptMillis: -1, logKeptMillis: -1, isUnneeded: () => true });
+  await table.erase(() => true);
 }
 
 describe("what a backfill takes", () => {

@@ -90,6 +90,11 @@ export class ForgottenWatch {
   }
 }
 
+/** Where rows of the source are written down, by whatever runs of the command. */
+export function rowsFolder(archiveFolder: string, prefix: string, source: string): string {
+  return join(archiveFolder, "forgotten", `${prefix}.${source}`, "rows");
+}
+
 async function keep(folder: string, places: ForgottenPlaces): Promise<string> {
   await mkdir(folder, { recursive: true });
   const texts = Array.from(places, ([name, offsets]) => [name, offsetsText([...offsets].sort((a, b) => a - b))]);

@@ -1,8 +1,8 @@
 /** Vectors in the serving log that a forgotten entity has part in. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceDurably } from "../../ingest/log-erasure.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
+import { eraseServed } from "../../serve/serving-log-erasure.ts";
 import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
 import type { SharingEntities } from "./forget-shared.ts";
 
@@ -13,18 +13,10 @@ export interface ForgottenServed {
   readonly sharing?: Readonly<Record<string, readonly SharingEntities[]>>;
 }
 
-/**
- * Removes its vectors, and those of others that had its events in them; resolves with how many there were. A writer that has a
- * segment open sees that its file is gone, and begins another.
- */
+/** Writes over its vectors, and those of others that had its events in them, with how many there were. Servers may write on. */
 export async function forgetServed(folder: string, forgotten: ForgottenServed): Promise<number> {
-  let count = 0;
-  for await (const { name, lines, kept } of segments(folder, forgotten)) {
-    if (kept.length === lines.length) continue;
-    count += lines.length - kept.length;
-    await replaceDurably(folder, name, Buffer.from(kept.join("\n")));
-  }
-  return count;
+  const gone = goneOf(forgotten);
+  return eraseServed(folder, (line) => isOf(line, gone));
 }
 
 /** As `forgetServed`, and changes nothing. */
@@ -44,25 +36,29 @@ export async function countServed(
 }
 
 interface Segment {
-  readonly name: string;
   readonly lines: readonly string[];
   readonly kept: readonly string[];
 }
 
-async function* segments(folder: string, { entity, key, sharing = {} }: ForgottenServed): AsyncGenerator<Segment> {
+async function* segments(folder: string, forgotten: ForgottenServed): AsyncGenerator<Segment> {
+  const gone = goneOf(forgotten);
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(SERVING_LOG_SUFFIX));
+  for (const name of names.sort()) {
+    const lines = (await readFile(join(folder, name), "utf8")).split("\n");
+    yield { lines, kept: lines.filter((line) => !isOf(line, gone)) };
+  }
+}
+
+function goneOf({ entity, key, sharing = {} }: ForgottenServed): ReadonlyMap<string, ReadonlySet<EntityKey>> {
   const gone = new Map([[entity, new Set([key])]]);
   for (const other of Object.values(sharing).flat()) {
     gone.set(other.entity, new Set([...(gone.get(other.entity) ?? []), ...other.keys]));
   }
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(SERVING_LOG_SUFFIX));
-  for (const name of names.sort()) {
-    const lines = (await readFile(join(folder, name), "utf8")).split("\n");
-    yield { name, lines, kept: lines.filter((line) => !isOf(line, gone)) };
-  }
+  return gone;
 }
 
 function isOf(line: string, gone: ReadonlyMap<string, ReadonlySet<EntityKey>>): boolean {
-  if (line === "") return false;
+  if (line.trim() === "") return false;
   try {
     const { keys, exposure } = decodeServedVector(line);
     const { entity, unit } = exposure ?? {};

@@ -19,8 +19,8 @@ import { isTailSpace, tailSpace } from "../../ingest/tail-group.ts";
 import { readStoredView, stateSpace } from "../../ingest/stored-view.ts";
 import { sqlName, sqlText, type QueryEngine } from "../../offline-store/engine.ts";
 import { entityKeySql } from "../../offline-store/entity-key-sql.ts";
-import type { OfflineTable, TableFile } from "../../offline-store/offline-store.ts";
-import { fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
+import type { OfflineTable } from "../../offline-store/offline-store.ts";
+import { discardUnnamed, fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
 import type { LocalOnlineStore, MetaWrite, StateRead } from "../../online-store/online-store.ts";
 import { checkValue } from "../../schema/check-value.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
@@ -195,6 +195,12 @@ function placeBefore(
 }
 
 async function forgetEvents(engine: QueryEngine, table: OfflineTable, { groups }: ForgottenEvents): Promise<void> {
+  const all = groups.flatMap(({ offsets }) => offsets);
+  const forgetUnnamed = async (): Promise<void> => {
+    if (all.length > 0) await discardUnnamed(engine, table, `_offset IN (${all.join(", ")})`);
+  };
+  // First, as afterwards nothing tells any more which they are.
+  await forgetUnnamed();
   await rewriteFiles(table, engine, {
     operation: "FORGET",
     plan: async () => {
@@ -211,7 +217,9 @@ async function forgetEvents(engine: QueryEngine, table: OfflineTable, { groups }
       return rewrites;
     },
   });
-  await deleteReplaced(table, ({ tags }) => tags["segment"] === "live");
+  await table.erase(({ tags }) => tags["segment"] === "live");
+  // A joiner that was killed meanwhile.
+  await forgetUnnamed();
 }
 
 /** Of a row of feature rows. */
@@ -241,15 +249,9 @@ async function forgetFeatureRows(
         select: `SELECT * FROM ${fileRelation(file)} WHERE (${isGone}) IS NOT TRUE ORDER BY ${sqlName("_minute")}`,
       })),
   });
-  await deleteReplaced(table, () => true);
+  await table.erase(() => true);
+  await discardUnnamed(engine, table, isGone);
   return before - rowsWritten;
-}
-
-/** The files, and then the entries of the table's log, whose statistics may name the key. */
-export async function deleteReplaced(table: OfflineTable, isUnneeded: (file: TableFile) => boolean): Promise<void> {
-  const now = { keptMillis: -1, logKeptMillis: -1, isUnneeded };
-  await table.cleanUp(now);
-  await table.cleanUp(now);
 }
 
 /** A letter keeps its id, so that no other gets it, and says nothing but that. */

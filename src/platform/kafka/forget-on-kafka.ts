@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { formatViewName } from "../../define/definition.ts";
 import { AlteredTopics } from "../../ingest/kafka/altered-topics.ts";
-import { ForgottenNotes } from "../../ingest/kafka/forgotten-notes.ts";
+import { ForgottenNotes, rowsFolder } from "../../ingest/kafka/forgotten-notes.ts";
 import { NOTES_TRUSTED_MS } from "../../ingest/kafka/noted-origins.ts";
 import { POSITIONS_TRUSTED_MS } from "../../ingest/kafka/stored-positions.ts";
 import { kafkaSettings } from "../../ingest/kafka/settings.ts";
@@ -37,6 +37,7 @@ import { ForgottenEntity } from "./forgotten-entity.ts";
 import { previewOfEntity, previewOfMonitoring } from "./forgotten-preview.ts";
 import { sourcesOnKafka } from "./forgotten-source.ts";
 import { type KafkaGiven, kafkaModules } from "./kafka-worker.ts";
+import { dropLeftRows } from "./left-rows.ts";
 
 export interface ForgetOnKafka {
   readonly registry: Registry;
@@ -182,6 +183,7 @@ export async function forgetIn(house: ForgetHouse, asked: AskedIn): Promise<Kafk
     counts.servedVectors += await forgetServed(served, { entity, key, sharing });
     counts.rows += await one.forgetRows();
     await takeAway();
+    await dropLeftRows(house, rowsFolder(archiveFolder, prefix, name));
   }
   await forgetMonitored(archiveFolder, registry, entity, sources);
   const names = sources.map(({ source }) => source.name);

@@ -1,16 +1,13 @@
 /** A forgotten entity's rows in the offline tables of workers: found, told whose else they are, and taken out. */
-import { join } from "node:path";
-import { isOnefoldError } from "../../base/errors.ts";
 import { eventFiles } from "../../ingest/kafka/refolding.ts";
 import { placesOf } from "../../offline-store/archive-places.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import { eventRelation, withKeyedEvents } from "../../offline-store/event-reader.ts";
 import type { OfflineTable } from "../../offline-store/offline-store.ts";
 import { PARTITION } from "../../offline-store/partitioned-events.ts";
-import { fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
+import { discardUnnamed, fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import type { SharingEntities } from "../forget/forget-shared.ts";
-import { deleteReplaced } from "../forget/forget-source.ts";
 import type { ForgottenSource } from "./forgotten-source.ts";
 
 /** Offsets by partition. */
@@ -126,7 +123,7 @@ export async function forgetRows(engine: QueryEngine, table: OfflineTable, asked
     after = rowsWritten;
   }
   // Also what a forgetting that was cut short, or another joining of files, has left.
-  await deleteReplaced(table, () => true);
+  await table.erase(() => true);
   await forgetUnnamed(engine, table, asked.places);
   return before - after;
 }
@@ -138,21 +135,10 @@ export async function forgetRows(engine: QueryEngine, table: OfflineTable, asked
 async function forgetUnnamed(engine: QueryEngine, table: OfflineTable, places: Places): Promise<void> {
   const isGone = atPlaces(places);
   if (isGone === null) return;
-  for (const path of await table.unnamed()) {
-    const relation = fileRelation({ path: join(table.folder, path) });
-    const found = await engine
-      .rows(`SELECT 1 AS found FROM ${relation} WHERE ${isGone} LIMIT 1`)
-      .catch((error: unknown) => {
-        // One that is still being written, or was never finished, cannot be read; one that its writer took away is gone.
-        if (isOnefoldError(error) && (error.code === "FILE_UNREADABLE" || error.code === "TABLE_VERSION_GONE"))
-          return [];
-        throw error;
-      });
-    if (found.length > 0) await table.discard([{ path }]);
-  }
+  await discardUnnamed(engine, table, isGone);
 }
 
-function atPlaces(places: Places): string | null {
+export function atPlaces(places: Places): string | null {
   const each = Array.from(places).flatMap(([partition, offsets]) =>
     offsets.size === 0 ? [] : [`(_partition = ${partition} AND _offset IN (${[...offsets].join(", ")}))`],
   );

@@ -4,6 +4,7 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { unlessAbsent } from "../../base/unless-absent.ts";
 import type { UsageDay } from "../../monitor/metrics/usage-days.ts";
 import { replaceFile } from "../../registry/atomic-file.ts";
 
@@ -11,9 +12,12 @@ export { type FeatureUsage, firstDayOf, sumDays, type UsageSums } from "../../mo
 
 const FILE = /^(\d{4}-\d{2}-\d{2})(?:\.(\w+))?\.json$/;
 
-/** Days from `firstDay` on, oldest first; of one day as many as wrote. What cannot be read is left out: it is of what was. */
+/**
+ * Days from `firstDay` on, oldest first; of one day as many as wrote. A file that cannot be read is left out: it is of what was.
+ * Throws `STORAGE_FAILED` where the folder cannot be: what nobody counted is not what was not used.
+ */
 export async function readUsageDays(dataDir: string, firstDay: string): Promise<readonly UsageDay[]> {
-  const names = await readdir(folderOf(dataDir)).catch(() => []);
+  const names = await usageFiles(dataDir);
   const files = names
     .toSorted()
     .map((name) => FILE.exec(name))
@@ -22,10 +26,9 @@ export async function readUsageDays(dataDir: string, firstDay: string): Promise<
   return read.filter((day) => day !== null);
 }
 
-/** Whether servers that do not own the folder have counted in it since `firstDay`. */
+/** Whether servers that do not own the folder have counted in it since `firstDay`. Throws `STORAGE_FAILED`. */
 export async function countedElsewhere(dataDir: string, firstDay: string): Promise<boolean> {
-  const names = await readdir(folderOf(dataDir)).catch(() => []);
-  return names.some((name) => {
+  return (await usageFiles(dataDir)).some((name) => {
     const found = FILE.exec(name);
     return found !== null && found[2] !== undefined && found[1]! >= firstDay;
   });
@@ -42,6 +45,11 @@ export async function readUsageDay(dataDir: string, day: string, writer?: string
 
 export function writeUsageDay(dataDir: string, day: UsageDay, writer?: string): Promise<void> {
   return replaceFile(fileOf(dataDir, day.day, writer), `${JSON.stringify(day)}\n`);
+}
+
+async function usageFiles(dataDir: string): Promise<readonly string[]> {
+  const folder = folderOf(dataDir);
+  return (await unlessAbsent(folder, readdir(folder))) ?? [];
 }
 
 function folderOf(dataDir: string): string {

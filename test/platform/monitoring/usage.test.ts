@@ -1,5 +1,5 @@
 /** Who reads which feature, by every door, and kept by the day across a restart. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient as createRedis } from "redis";
@@ -11,7 +11,7 @@ import { count, entity, last, service, stream, t, view } from "../../../src/inde
 import { sumDays } from "../../../src/monitor/metrics/usage-days.ts";
 import { openPlatform, type Platform } from "../../../src/platform.ts";
 import { FEATURE_READS } from "../../../src/monitor/metrics/request-metrics.ts";
-import { readUsageDay, readUsageDays } from "../../../src/platform/monitoring/usage-files.ts";
+import { countedElsewhere, readUsageDay, readUsageDays } from "../../../src/platform/monitoring/usage-files.ts";
 import { UsageKeeper } from "../../../src/platform/monitoring/usage-keeper.ts";
 
 const START = parseMicros("2026-03-01T10:00:00Z");
@@ -51,6 +51,15 @@ afterEach(async () => {
 const JSON_HEADERS = { "content-type": "application/json" };
 
 describe("usage", () => {
+  it("that cannot be looked at does not pass for none", async () => {
+    const other = join(folder, "other");
+    expect(await readUsageDays(other, "2026-01-01")).toEqual([]);
+    await mkdir(join(other, "monitor"), { recursive: true });
+    await writeFile(join(other, "monitor", "usage"), "");
+    await expect(readUsageDays(other, "2026-01-01")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(countedElsewhere(other, "2026-01-01")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  });
+
   it("is counted by every door under the name of who asks, kept answers too", async () => {
     const server = await platform.serve({ port: 0 });
     const resp = await platform.serveResp({ port: 0 });

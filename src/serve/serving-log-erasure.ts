@@ -1,0 +1,87 @@
+/**
+ * Lines of the serving log written over with blanks, in their place, while servers write on.
+ *
+ * A segment is only ever added to at its end, and no line of it moves: so whoever writes, reads on from a place or erases other
+ * lines need not know of it, and nothing of theirs can be lost. Readers pass over a line with blanks at either end, which is one that was
+ * written over, or is just being so, or was when the power went. It may be done again wherever it was cut short.
+ *
+ * The last line may not be whole because its writer is about to go on, or because it was cut short for good. It is given time.
+ */
+import { type FileHandle, open, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { unlessAbsent } from "../base/unless-absent.ts";
+import { isErasedLine, SERVING_LOG_SUFFIX } from "../schema/served-vector.ts";
+
+/** What is not whole for so long is taken for what a crash has left. */
+const TORN_AFTER_MS = 2000;
+const LOOK_MS = 20;
+const NEWLINE = 10;
+const BLANK = " ";
+
+/**
+ * Writes over the lines for which `isGone` holds; it is also asked of what a crash has left of a line. Durable once it resolves,
+ * with their number. Lines that come meanwhile may stay. Throws `STORAGE_FAILED`.
+ */
+export async function eraseServed(folder: string, isGone: (line: string) => boolean): Promise<number> {
+  const names = (await unlessAbsent(folder, readdir(folder))) ?? [];
+  let erased = 0;
+  for (const name of names.filter((each) => each.endsWith(SERVING_LOG_SUFFIX)).sort()) {
+    const path = join(folder, name);
+    // The oldest may be removed at any time.
+    erased += (await unlessAbsent(path, eraseFromSegment(path, isGone))) ?? 0;
+  }
+  return erased;
+}
+
+async function eraseFromSegment(path: string, isGone: (line: string) => boolean): Promise<number> {
+  const file = await open(path, "r+");
+  try {
+    const bytes = await readWholeLines(file);
+    let erased = 0;
+    for (let start = 0; start < bytes.length;) {
+      const newline = bytes.indexOf(NEWLINE, start);
+      const end = newline === -1 ? bytes.length : newline;
+      const line = bytes.toString("utf8", start, end);
+      // One that was being written over when the power went is still to be.
+      const isLeft = line.trim() !== "" && (isErasedLine(line) || isGone(line));
+      if (isLeft) {
+        await file.write(Buffer.alloc(end - start, BLANK), 0, end - start, start);
+        erased++;
+      }
+      start = end + 1;
+    }
+    if (erased > 0) await file.sync();
+    return erased;
+  } finally {
+    await file.close();
+  }
+}
+
+/** All of it, once its last line is whole, or was not for so long that it will never be. */
+async function readWholeLines(file: FileHandle): Promise<Buffer> {
+  let bytes = await readAll(file);
+  for (
+    let waitedMs = 0;
+    bytes.length > 0 && bytes.at(-1) !== NEWLINE && waitedMs < TORN_AFTER_MS;
+    waitedMs += LOOK_MS
+  ) {
+    await sleep(LOOK_MS);
+    const { size } = await file.stat();
+    if (size === bytes.length) continue;
+    bytes = await readAll(file);
+    waitedMs = 0;
+  }
+  return bytes;
+}
+
+async function readAll(file: FileHandle): Promise<Buffer> {
+  const bytes = Buffer.alloc((await file.stat()).size);
+  let length = 0;
+  while (length < bytes.length) {
+    const { bytesRead } = await file.read(bytes, length, bytes.length - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return bytes.subarray(0, length);
+}
