@@ -94,14 +94,14 @@ async function measure(dataDir: string): Promise<Figure[]> {
   const quiet = { p50: [] as number[], p99: [] as number[] };
   const busy = { p50: [] as number[], p99: [] as number[] };
   const rates: number[] = [];
+  const backfills = Array.from({ length: ROUNDS }, () => prepareBackfill(dataDir));
   const load = startLoad(server.httpPort);
   await sleep(SECONDS * 1000);
-  for (let round = 0; round < ROUNDS; round++) {
+  for (const backfill of backfills) {
     const quietFromMs = performance.now();
     await sleep(SECONDS * 1000);
     const busyFromMs = performance.now();
-    const backfill = startBackfill(dataDir);
-    await backfill.done;
+    const { seconds } = await backfill();
     const endMs = performance.now();
     for (const [into, fromMs, toMs] of [
       [quiet, quietFromMs, busyFromMs],
@@ -111,7 +111,7 @@ async function measure(dataDir: string): Promise<Figure[]> {
       into.p50.push(worst.p50);
       into.p99.push(worst.p99);
     }
-    rates.push(backfill.state.seconds);
+    rates.push(seconds);
   }
   const { latenessP99Ms } = await load.stop();
   await server.stop();
@@ -164,18 +164,18 @@ function startLoad(port: number) {
   };
 }
 
-function startBackfill(dataDir: string) {
-  const state = { isDone: false, seconds: 0 };
+/** A command that waits to be begun: to start it only then would hold up the load, whose memory the system copies for it. */
+function prepareBackfill(dataDir: string) {
   const command = [process.execPath, COMMAND, "backfill", "other", "--data", dataDir, "--json"];
-  const [program, ...args] = onCore(SERVER_CORE, command);
-  const child = spawn(program!, args, { cwd: dataDir, stdio: ["ignore", "pipe", "inherit"] });
+  const waiting = ["-c", 'read begin && exec "$@"', "sh", ...onCore(SERVER_CORE, command)];
+  const child = spawn("sh", waiting, { cwd: dataDir, stdio: ["pipe", "pipe", "inherit"] });
   let said = "";
   child.stdout.on("data", (bytes: Buffer) => (said += bytes.toString()));
-  const done = once(child, "close").then(([code]) => {
-    state.isDone = true;
+  const ended = once(child, "close");
+  return async (): Promise<{ readonly seconds: number }> => {
+    child.stdin.write("begin\n");
+    const [code] = await ended;
     if (code !== 0) throw new Error(`onefold backfill ended with ${String(code)}: ${said}`);
-    state.seconds = (JSON.parse(said) as { seconds: number }).seconds;
-  });
-  done.catch(() => {});
-  return { state, done };
+    return JSON.parse(said) as { readonly seconds: number };
+  };
 }
