@@ -26,6 +26,10 @@ export interface OpenLoad {
   readonly request: (n: number) => { readonly path: string; readonly body: string };
   /** The answer to one request in so many is kept. */
   readonly keptOneIn: number;
+  /** No more are sent once it is aborted. */
+  readonly until?: AbortSignal;
+  /** Told of each answer when its request was due, by `performance.now()`, and its latency. */
+  readonly onAnswer?: (dueMs: number, latencyMs: number) => void;
 }
 
 export interface KeptAnswer {
@@ -76,8 +80,8 @@ class OpenLoop {
   }
 
   async run(): Promise<OpenLoadResult> {
-    const { port, requestsPerSecond, seconds, request } = this.#load;
-    const count = this.#latenciesMs.length;
+    const { port, requestsPerSecond, seconds, request, until } = this.#load;
+    let count = this.#latenciesMs.length;
     const connections = await Promise.all(
       Array.from({ length: CONNECTIONS }, () =>
         Connection.open(port, {
@@ -93,6 +97,7 @@ class OpenLoop {
     let next = 0;
     while (this.#answered < count && performance.now() < deadlineMs) {
       if (this.#failure !== null) throw this.#failure;
+      if (until?.aborted === true) count = next;
       while (next < count && this.#free.length > 0 && dueMs(next) <= performance.now()) {
         const { path, body } = request(next);
         const connection = this.#free.pop()!;
@@ -107,9 +112,9 @@ class OpenLoop {
     }
     for (const connection of connections) connection.close();
     if (this.#answered < count) console.error(`${count - this.#answered} of ${count} requests were never answered`);
-    const latenciesMs = this.#latenciesMs.map((latencyMs, n) =>
-      latencyMs === NOT_ANSWERED ? deadlineMs - dueMs(n) : latencyMs,
-    );
+    const latenciesMs = this.#latenciesMs
+      .subarray(0, count)
+      .map((latencyMs, n) => (latencyMs === NOT_ANSWERED ? deadlineMs - dueMs(n) : latencyMs));
     return {
       latenciesMs: latenciesMs.sort(),
       answered: this.#answered,
@@ -121,6 +126,7 @@ class OpenLoop {
   #take(connection: Connection, { n, dueMs, askedAt, isKept }: Sent, body: () => string): void {
     connection.freeSinceMs = performance.now();
     this.#latenciesMs[n] = connection.freeSinceMs - dueMs;
+    this.#load.onAnswer?.(dueMs, connection.freeSinceMs - dueMs);
     this.#answered++;
     this.#free.push(connection);
     if (!isKept) return;

@@ -17,8 +17,7 @@ export function yieldPriority(priority: number = lowered()): void {
  * A program as a process of a lower priority from its first instruction on: what it loads before it could lower its own
  * takes half a second of a core, by several threads. It calls `yieldAsForked` first, and is spoken to by messages.
  */
-export function forkYielding(program: string): ChildProcess {
-  const priority = lowered();
+export function forkYielding(program: string, priority: number = lowered()): ChildProcess {
   const child = fork(program, [String(priority)], {
     // Not this process's own: an inspector's port can be had once.
     execArgv: [],

@@ -5,16 +5,15 @@
  * A socket file that its user alone may open, with HTTP on it: each request is answered by lines of JSON, progress first
  * and the result or the error last. The caller's going away cancels what it asked for, unless it cannot be.
  */
-import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { lstatSync, mkdirSync, realpathSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from "node:http";
-import { tmpdir, userInfo } from "node:os";
-import { join } from "node:path";
+import { userInfo } from "node:os";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { OnefoldError } from "../base/errors.ts";
 import { errorFromWire, errorToWire, type WireError } from "../base/wire-error.ts";
+import { deskFolder, deskPath } from "./desk-path.ts";
 import type { OnProgress } from "./progress.ts";
 
 /** One kind of work that is asked for; `asked` is what the caller sent, plain data. */
@@ -32,20 +31,6 @@ type Line =
 const BODY_BYTES_MAX = 1024 * 1024;
 /** Progress more often than this is not passed on. */
 const PROGRESS_EVERY_MS = 100;
-
-/**
- * Where the desk of a data folder is: in a folder that is the user's alone. Socket paths may have a hundred characters, so
- * it is not in the data folder.
- */
-export function deskPath(dataDir: string): string {
-  const hash = createHash("sha256").update(realpathSync(dataDir)).digest("hex").slice(0, 24);
-  if (process.platform === "win32") return `\\\\.\\pipe\\onefold-${hash}`;
-  return join(deskFolder(), `${hash}.sock`);
-}
-
-function deskFolder(): string {
-  return join(tmpdir(), `onefold-${userInfo().uid}`);
-}
 
 /** Whether the folder is there, and nobody else's: the system's temporary folder is everybody's. */
 function isOwnFolder(): boolean {

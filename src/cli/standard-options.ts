@@ -6,15 +6,14 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
-import { yieldPriority } from "../base/yield-priority.ts";
 import type { Definition } from "../define/definition.ts";
 import type { Platform } from "../platform.ts";
 import type { PlatformOptions } from "../platform/platform-options.ts";
 import type { LoadedDefinitions } from "./load-definitions.ts";
+import { DATA_FOLDER } from "./make-way.ts";
 import type { OnProgress } from "./progress.ts";
 import type { Impurity } from "./purity/find-impurities.ts";
 
-export const DATA_FOLDER = ".onefold";
 export const DEFINITIONS_FILE = "features.ts";
 
 export interface StandardOptions {
@@ -37,12 +36,6 @@ export function withStandardOptions(command: Command): Command {
     )
     .addOption(new Option("--json", "print one JSON object on stdout, and nothing else there"))
     .addOption(new Option("--debug", "print the stack of an error"));
-}
-
-/** What works out something beside the server of the data folder makes way for it, before it loads anything. */
-export async function makeWayForServer({ data }: StandardOptions): Promise<void> {
-  const { deskPath } = await import("./owner-desk.ts");
-  if (existsSync(data) && existsSync(deskPath(data))) yieldPriority();
 }
 
 /** Definitions of the file that was named, or of `features.ts`. Throws `DEFINITION_UNREADABLE`. */

@@ -9,7 +9,7 @@ import { type EntityKey, ownKey } from "../schema/entity-key.ts";
 export const NO_SLOT = -1;
 
 /** Of slots that are left in one turn. */
-const LEFT_AT_ONCE = 5000;
+const LEFT_AT_ONCE = 2000;
 
 export class EntitySlots {
   readonly #slots = new Map<EntityKey, number>();
@@ -51,11 +51,15 @@ export class EntitySlots {
     if (slot === this.#lastSlot) this.#lastSlot = NO_SLOT;
   }
 
-  /** Those at once and in turns to come: a million of them would hold up whoever asks meanwhile. */
-  leaveAll(slots: readonly number[], from: number = 0): void {
-    const end = Math.min(slots.length, from + LEFT_AT_ONCE);
-    for (let i = from; i < end; i++) this.leave(slots[i]!);
-    if (end < slots.length) setImmediate(() => this.leaveAll(slots, end));
+  /** Those at once and in turns to come, and only then looked for: a million of them would hold up whoever asks meanwhile. */
+  leaveAll(slots: Iterable<number>): void {
+    const rest = slots[Symbol.iterator]();
+    for (let left = 0; left < LEFT_AT_ONCE; left++) {
+      const next = rest.next();
+      if (next.done === true) return;
+      this.leave(next.value);
+    }
+    setImmediate(() => this.leaveAll({ [Symbol.iterator]: () => rest }));
   }
 
   /** Of a slot that is held. */

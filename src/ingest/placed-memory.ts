@@ -199,12 +199,10 @@ export class PlacedMemory<S extends ViewState> {
     return slots;
   }
 
-  /** Slots of all states that are there, none of which is from now on. */
-  takeSlots(): number[] {
-    const slots: number[] = [];
-    for (const [slot, place] of this.#places.entries()) if (place !== NOT_THERE) slots.push(slot);
-    for (const slot of slots) this.remove(slot);
-    return slots;
+  /** Slots of all states that are there, found as they are asked for: nothing may be put or removed meanwhile. */
+  *slots(): IterableIterator<number> {
+    const places = this.#places;
+    for (let slot = 0; slot < places.length; slot++) if (places[slot] !== NOT_THERE) yield slot;
   }
 
   /** A place whose state is nobody's, or elsewhere by now. */

@@ -37,7 +37,8 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
   totals: SpaceTotals | null = null;
   catchUp: ((key: EntityKey, state: S) => void) | null = null;
   readonly #slots: EntitySlots;
-  readonly #memory: PlacedMemory<S>;
+  readonly #newMemory: () => PlacedMemory<S>;
+  #memory: PlacedMemory<S>;
   readonly #admission = new Admission();
   /** Stands for states in memory, one after another. */
   readonly #cursor: S;
@@ -59,7 +60,8 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
     this.#epoch = epoch;
     this.#slots = options.slots ?? new EntitySlots();
     const letGo = (slot: number): void => this.#slots.leave(slot);
-    this.#memory = new PlacedMemory({ placed, countMax, bytesMax, letGo });
+    this.#newMemory = () => new PlacedMemory({ placed, countMax, bytesMax, letGo });
+    this.#memory = this.#newMemory();
     this.#cursor = placed.cursor();
     const nothing = { key: "", slot: NO_SLOT, isApart: false, storedBytes: 0, countedTime: 0 };
     this.#entry = { state: this.#cursor, ...nothing };
@@ -165,7 +167,9 @@ export class PlacedHotStates<S extends ViewState> implements HotStates<S> {
   }
 
   leave(): void {
-    this.#slots.leaveAll(this.#memory.takeSlots());
+    // As it is, and nobody asks it any more: emptied in one turn, a million states hold everything up for a tenth of a second.
+    this.#slots.leaveAll(this.#memory.slots());
+    this.#memory = this.#newMemory();
     this.#whole = [];
     this.#dirtyCount = 0;
     this.#leavings++;

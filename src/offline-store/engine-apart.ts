@@ -6,15 +6,14 @@
  *
  * A process that ends by itself fails whatever is asked of it, `ENGINE_ENDED`. It ends at once when this one does.
  */
-import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../base/errors.ts";
+import { type StartedProcess, startHere, type StartProcess } from "../base/started-process.ts";
 import { errorFromWire } from "../base/wire-error.ts";
-import { forkYielding } from "../base/yield-priority.ts";
 import type { Value } from "../schema/value.ts";
 import { openDuckDb } from "./duckdb.ts";
 import type { EngineBatch, EngineColumn, EngineSettings, FillBatch, QueryEngine, TableColumn } from "./engine.ts";
@@ -24,12 +23,15 @@ import type { EngineAnswer, EngineQuestion, FromEngine, ToEngine } from "./engin
 const BATCHES_AHEAD = 2;
 
 /** Opens it; in this process where the program of the other is not a file beside this one, as in a bundle. */
-export async function openEngineApart(settings: EngineSettings = {}): Promise<QueryEngine> {
+export async function openEngineApart(
+  settings: EngineSettings = {},
+  start: StartProcess = startHere,
+): Promise<QueryEngine> {
   // Sources that are run as they are have no program either: Node 20 runs no TypeScript.
   const program = fileURLToPath(new URL("./engine-process.js", import.meta.url));
   if (!existsSync(program)) return openDuckDb(settings);
   const spillFolder = await mkdtemp(join(settings.spillFolder ?? tmpdir(), "onefold-engine-"));
-  const engine = new EngineApart(program, spillFolder);
+  const engine = new EngineApart(start(program), spillFolder);
   try {
     await engine.ask({ kind: "open", settings: { ...settings, spillFolder } });
   } catch (error) {
@@ -45,7 +47,7 @@ interface Asked {
 }
 
 class EngineApart implements QueryEngine {
-  readonly #child: ChildProcess;
+  readonly #child: StartedProcess;
   readonly #spillFolder: string;
   readonly #asked = new Map<number, Asked>();
   readonly #ended: Promise<void>;
@@ -53,19 +55,15 @@ class EngineApart implements QueryEngine {
   #progress: number | null = null;
   #failure: OnefoldError | null = null;
 
-  constructor(program: string, spillFolder: string) {
+  constructor(child: StartedProcess, spillFolder: string) {
     this.#spillFolder = spillFolder;
-    this.#child = forkYielding(program);
-    this.#child.on("message", (message: FromEngine) => this.#hear(message));
+    this.#child = child;
+    this.#child.onMessage((message) => this.#hear(message as FromEngine));
     this.#ended = new Promise((resolve) => {
-      const end = (how: string): void => {
+      this.#child.onEnd((how) => {
         this.#fail(how);
         resolve();
-      };
-      this.#child.once("error", (cause) => {
-        if (this.#child.pid === undefined) end(`it was not started: ${cause.message}`);
       });
-      this.#child.once("exit", (code, by) => end(by === null ? `exit code ${code}` : `signal ${by}`));
     });
   }
 
@@ -133,14 +131,13 @@ class EngineApart implements QueryEngine {
   }
 
   async close(): Promise<void> {
-    if (this.#child.connected) this.#child.disconnect();
+    this.#child.letGo();
     await this.#ended;
     await rm(this.#spillFolder, { recursive: true, force: true });
   }
 
   #tell(message: ToEngine): void {
-    // What is said to one that has gone is lost: its end says so.
-    if (this.#child.connected) this.#child.send(message, () => undefined);
+    this.#child.send(message);
   }
 
   #hear(message: FromEngine): void {

@@ -5,15 +5,14 @@
  * A process that ends by itself fails the fold, `ENGINE_ENDED`. It ends at once when this one does, or when nobody takes
  * parts any more.
  */
-import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { OnefoldError } from "../base/errors.ts";
+import { type StartedProcess, startHere, type StartProcess } from "../base/started-process.ts";
 import { errorFromWire } from "../base/wire-error.ts";
-import { forkYielding } from "../base/yield-priority.ts";
 import {
   type EntityDefinition,
   formatViewName,
@@ -31,8 +30,12 @@ export function canFoldApart(view: ViewDefinition, source: SourceDefinition): bo
 }
 
 /** For views that `canFoldApart`, and not to continue states that are here. */
-export function foldArchiveApart(entity: EntityDefinition, settings: EngineSettings): ArchiveFolder {
-  return (request) => partsOf(entity, settings, request);
+export function foldArchiveApart(
+  entity: EntityDefinition,
+  settings: EngineSettings,
+  start: StartProcess = startHere,
+): ArchiveFolder {
+  return (request) => partsOf(entity, settings, start, request);
 }
 
 /** Null where the program has no file beside this one, as in a bundle, or in sources, which Node 20 does not run. */
@@ -44,11 +47,12 @@ function programPath(): string | null {
 async function* partsOf(
   entity: EntityDefinition,
   settings: EngineSettings,
+  start: StartProcess,
   request: ArchiveFoldRequest,
 ): AsyncIterableIterator<FoldedPart> {
   const { view, signal } = request;
   const spillFolder = await mkdtemp(join(settings.spillFolder ?? tmpdir(), "onefold-fold-"));
-  const child = forkYielding(programPath()!);
+  const child = start(programPath()!);
   const heard = new Heard(child, request.onEvents);
   const cancel = (): void => {
     heard.fail(new OnefoldError("CANCELLED", `rebuilding ${formatViewName(view.definition)} was cancelled`));
@@ -65,7 +69,7 @@ async function* partsOf(
     }
   } finally {
     signal?.removeEventListener("abort", cancel);
-    if (child.connected) child.disconnect();
+    child.letGo();
     await heard.ended;
     await rm(spillFolder, { recursive: true, force: true });
   }
@@ -91,9 +95,8 @@ function workOf(
   };
 }
 
-function tell(child: ChildProcess, message: ToFold): void {
-  // What is said to one that has gone is lost: its end says so.
-  if (child.connected) child.send(message, () => undefined);
+function tell(child: StartedProcess, message: ToFold): void {
+  child.send(message);
 }
 
 /** What a process says, until it ends or fails. */
@@ -104,8 +107,9 @@ class Heard {
   #failure: unknown = null;
   #wake: () => void = () => {};
 
-  constructor(child: ChildProcess, onEvents: ArchiveFoldRequest["onEvents"]) {
-    child.on("message", (message: FromFold) => {
+  constructor(child: StartedProcess, onEvents: ArchiveFoldRequest["onEvents"]) {
+    child.onMessage((said) => {
+      const message = said as FromFold;
       if (message.kind === "events") onEvents?.(message.done);
       else if (message.kind === "failed") this.fail(errorFromWire(message.error));
       else {
@@ -115,14 +119,10 @@ class Heard {
       }
     });
     this.ended = new Promise((resolve) => {
-      const end = (how: string): void => {
+      child.onEnd((how) => {
         this.fail(ended(how));
         resolve();
-      };
-      child.once("error", (cause) => {
-        if (child.pid === undefined) end(`it was not started: ${cause.message}`);
       });
-      child.once("exit", (code, by) => end(by === null ? `exit code ${code}` : `signal ${by}`));
     });
   }
 

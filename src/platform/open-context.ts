@@ -4,6 +4,8 @@
  */
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
+import { ProcessStarter } from "../base/process-starter.ts";
+import { startHere, type StartProcess } from "../base/started-process.ts";
 import { openOfflineStore } from "../offline-store/delta-table.ts";
 import { openEngineApart } from "../offline-store/engine-apart.ts";
 import { openDuckDb } from "../offline-store/duckdb.ts";
@@ -34,6 +36,9 @@ export async function openContext(
   const settingsBeside: EngineSettings = { memoryBytes, threads: BESIDE_THREADS };
   if (options.workerTables !== undefined) await refuseOtherFormat(options.workerTables.folder);
   let isServing = false;
+  let starter: ProcessStarter | null = null;
+  const start: StartProcess = (program) => (starter === null ? startHere(program) : starter.start(program));
+  closers.push(async () => starter?.close());
   const engine = await openEngine();
   closers.push(() => engine.close());
   const context: RuntimeContext = {
@@ -48,8 +53,9 @@ export async function openContext(
     publishes: options.publish !== undefined,
     engine,
     openEngine,
-    openEngineBeside: () => (isServing || options.mode === "read" ? openEngineApart(settingsBeside) : openEngine()),
-    foldingBeside: () => (isServing ? settingsBeside : null),
+    openEngineBeside: () =>
+      isServing || options.mode === "read" ? openEngineApart(settingsBeside, start) : openEngine(),
+    foldingBeside: () => (isServing ? { settings: settingsBeside, start } : null),
     buildsBehind: options.backfill === "behind",
     backfillShare: () => (isServing ? backfillShare : 1),
     offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
@@ -59,6 +65,7 @@ export async function openContext(
     context,
     onServing: () => {
       isServing = true;
+      starter ??= ProcessStarter.open();
     },
   };
 }

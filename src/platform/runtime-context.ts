@@ -1,6 +1,7 @@
 /**
  * What every part of a running platform shares.
  */
+import type { StartProcess } from "../base/started-process.ts";
 import type { Clock } from "../base/clock.ts";
 import { type DurationMicros, MICROS_PER_MINUTE } from "../base/micros.ts";
 import type { EngineSettings, QueryEngine } from "../offline-store/engine.ts";
@@ -39,8 +40,8 @@ export interface RuntimeContext {
   openEngine(settings?: EngineSettings): Promise<QueryEngine>;
   /** The same for work on all events of a source: where something is served beside it, in a process that yields to that. */
   readonly openEngineBeside: () => Promise<QueryEngine>;
-  /** Settings of the engine of a process that folds beside what is served; null while nothing is served. */
-  readonly foldingBeside: () => EngineSettings | null;
+  /** Of the process that folds beside what is served: its engine's settings, and what starts it; null while nothing is served. */
+  readonly foldingBeside: () => { readonly settings: EngineSettings; readonly start: StartProcess } | null;
   /** Opening does not wait for views that are to be computed from history. */
   readonly buildsBehind: boolean;
   /** The part of the time that a backfill may work, above 0 and up to 1: all of it while nothing is served. */

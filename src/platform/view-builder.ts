@@ -275,9 +275,9 @@ export class ViewBuilder {
     signal: AbortSignal | undefined,
     work: (foldArchive: ArchiveFolder) => Promise<unknown>,
   ): Promise<void> {
-    const settings = this.#context.foldingBeside();
-    if (settings !== null && continueFrom === undefined && canFoldApart(definition, source)) {
-      await work(foldArchiveApart(entity, settings));
+    const beside = this.#context.foldingBeside();
+    if (beside !== null && continueFrom === undefined && canFoldApart(definition, source)) {
+      await work(foldArchiveApart(entity, beside.settings, beside.start));
       return;
     }
     const engine = await this.#context.openEngineBeside();

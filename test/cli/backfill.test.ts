@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { deskPath } from "../../src/cli/owner-desk.ts";
+import { deskPath } from "../../src/cli/desk-path.ts";
 import { cliPath } from "./run-cli.ts";
 import { mostlyHere } from "./run-here.ts";
 

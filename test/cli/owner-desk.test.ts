@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OnefoldError } from "../../src/base/errors.ts";
-import { askOwner, deskPath, openOwnerDesk, type OwnerDesk } from "../../src/cli/owner-desk.ts";
+import { deskPath } from "../../src/cli/desk-path.ts";
+import { askOwner, openOwnerDesk, type OwnerDesk } from "../../src/cli/owner-desk.ts";
 
 let root: string;
 let data: string;

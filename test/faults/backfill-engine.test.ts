@@ -73,10 +73,15 @@ function states(name: string): Map<string, string> {
   );
 }
 
+/** Processes that the one between has started. */
+function folding(): number[] {
+  return childrenOf(process.pid).flatMap(childrenOf);
+}
+
 /** Kills processes of engines as they come, at most so many, each once `isDue`. */
 async function killEach(state: { isOver: boolean }, killsMax: number, isDue: () => boolean): Promise<void> {
   for (let kills = 0; !state.isOver && kills < killsMax; await sleep(2)) {
-    const [pid] = childrenOf(process.pid);
+    const [pid] = folding();
     if (pid === undefined || !isDue()) continue;
     process.kill(pid, "SIGKILL");
     kills++;
@@ -119,6 +124,6 @@ it.each(Object.keys(KINDS))(
     await platform.settle();
     expect(states("late")).toEqual(states("always"));
     expect((await platform.audit({ states: true })).clean).toBe(true);
-    expect(childrenOf(process.pid)).toEqual([]);
+    expect(folding()).toEqual([]);
   },
 );

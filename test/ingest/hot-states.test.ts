@@ -4,6 +4,7 @@ import type { Micros } from "../../src/base/micros.ts";
 import { compileViewFold } from "../../src/fold/compile.ts";
 import type { FoldState } from "../../src/fold/fold-state.ts";
 import { count, entity, stream, t, view } from "../../src/index.ts";
+import { EntitySlots } from "../../src/ingest/entity-slots.ts";
 import type { HotStates } from "../../src/ingest/hot-states.ts";
 import { openHotStates } from "../../src/ingest/open-hot-states.ts";
 import type { LocalOnlineStore } from "../../src/online-store/online-store.ts";
@@ -19,6 +20,7 @@ const SPACE = "activity@1";
 function hotStates(
   countMax: number,
   bytesMax: () => number = () => 1e9,
+  slots: EntitySlots = new EntitySlots(),
 ): {
   readonly hot: HotStates<FoldState>;
   readonly store: LocalOnlineStore;
@@ -31,7 +33,7 @@ function hotStates(
     reads.push(key);
     return get(space, key);
   };
-  return { hot: openHotStates({ fold, store, space: SPACE, epoch: 0, countMax, bytesMax }), store, reads };
+  return { hot: openHotStates({ fold, store, space: SPACE, epoch: 0, countMax, bytesMax, slots }), store, reads };
 }
 
 function click(hot: HotStates<FoldState>, key: string, offset: number): void {
@@ -158,5 +160,30 @@ describe("hot states", () => {
     expect(hot.count).toBeLessThanOrEqual(countMax);
     // Walked from the beginning for each, it is some twenty times as much.
     expect(fullMs).toBeLessThan(4 * fillingMs);
+  });
+
+  it("are left without holding up whoever asks meanwhile, however many they are", async () => {
+    const bytes = fold.encode(fold.empty());
+    const msOfLeaving = async (count: number): Promise<number> => {
+      const slots = new EntitySlots();
+      const { hot, store } = hotStates(2 * count, () => 1e9, slots);
+      store.get = () => bytes;
+      for (let i = 0; i < count; i++) hot.get(`u${i}`);
+      expect(hot.count).toBe(count);
+      const startMs = performance.now();
+      hot.leave();
+      const leavingMs = performance.now() - startMs;
+      expect([hot.count, slots.count < count, slots.count > 0]).toEqual([0, true, true]);
+      await expect.poll(() => slots.count).toBe(0);
+      return leavingMs;
+    };
+    const fewMs: number[] = [];
+    const manyMs: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      fewMs.push(await msOfLeaving(5000));
+      manyMs.push(await msOfLeaving(100_000));
+    }
+    // Looked for all at once, they take some twenty times as long.
+    expect(Math.min(...manyMs)).toBeLessThan(7 * Math.min(...fewMs));
   });
 });

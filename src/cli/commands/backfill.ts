@@ -7,7 +7,6 @@ import { createOutput } from "../output.ts";
 import {
   asOwner,
   hasDefinitions,
-  makeWayForServer,
   requireDefinitions,
   type StandardOptions,
   withPlatformOf,
@@ -29,7 +28,6 @@ export function backfillCommand(): Command {
     .addOption(new Option("--to <time>").hideHelp().argParser(refusePart))
     .action(async (name: string, options: BackfillCommandOptions) => {
       const output = createOutput(options.json === true);
-      await makeWayForServer(options);
       const { view, version } = parseViewName(name);
       const definitions = hasDefinitions(options) ? await requireDefinitions(options) : [];
       const cost = await withPlatformOf(options, "read", { definitions }, (platform) =>

@@ -1,0 +1,39 @@
+/** A program of this package that runs as a process of a lower priority, as whoever started it has it. */
+import type { ChildProcess } from "node:child_process";
+import { forkYielding, lowered } from "./yield-priority.ts";
+
+export interface StartedProcess {
+  /** To be called once, in the turn that it was started in. */
+  onMessage(hear: (message: unknown) => void): void;
+  /** The same; told once, when it has ended or could not be started, of how. */
+  onEnd(hear: (how: string) => void): void;
+  /** What is said to one that has gone is lost: its end says so. */
+  send(message: unknown): void;
+  /** Nothing more is said to it: its program ends then. */
+  letGo(): void;
+}
+
+export type StartProcess = (program: string) => StartedProcess;
+
+/** By this process itself. */
+export function startHere(program: string, priority: number = lowered()): StartedProcess {
+  return started(forkYielding(program, priority));
+}
+
+function started(child: ChildProcess): StartedProcess {
+  return {
+    onMessage: (hear) => void child.on("message", hear),
+    onEnd: (hear) => {
+      child.once("error", (cause) => {
+        if (child.pid === undefined) hear(`it was not started: ${cause.message}`);
+      });
+      child.once("exit", (code, by) => hear(by === null ? `exit code ${code}` : `signal ${by}`));
+    },
+    send: (message) => {
+      if (child.connected) child.send(message as object, () => undefined);
+    },
+    letGo: () => {
+      if (child.connected) child.disconnect();
+    },
+  };
+}

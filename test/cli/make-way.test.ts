@@ -1,0 +1,64 @@
+/** A command that works beside a server has made way for it before its command line is loaded. Runs what is built. */
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { getPriority, tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openOwnerDesk, type OwnerDesk } from "../../src/cli/owner-desk.ts";
+import { cliPath } from "./run-cli.ts";
+
+let folder: string;
+let data: string;
+let desk: OwnerDesk;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "onefold-make-way-"));
+  data = join(folder, "data");
+  await mkdir(data);
+  desk = await openOwnerDesk(data, {});
+  // What is asked of the system first, and whether the command line's own package is loaded by then.
+  await writeFile(
+    join(folder, "seen.cjs"),
+    `const os = require("node:os");
+const { setPriority } = os;
+const seen = [];
+os.setPriority = (...asked) => {
+  seen.push(Object.keys(require.cache).some((file) => file.includes("commander")));
+  setPriority(...asked);
+};
+require("node:module").syncBuiltinESMExports();
+process.on("exit", () => process.stderr.write("SEEN " + JSON.stringify({ seen, priority: os.getPriority() })));`,
+  );
+});
+afterAll(async () => {
+  await desk.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function seenOf(...args: string[]): Promise<{ readonly seen: boolean[]; readonly priority: number }> {
+  const command = ["--require", join(folder, "seen.cjs"), cliPath, ...args];
+  const { stderr } = await promisify(execFile)(process.execPath, command, { cwd: folder }).catch(
+    (failed: { readonly stderr: string }) => failed,
+  );
+  return JSON.parse(/SEEN (.*)$/.exec(stderr)![1]!);
+}
+
+describe.runIf(process.platform === "linux")("making way for a server", () => {
+  it("comes before all that a command loads", async () => {
+    const { seen, priority } = await seenOf("backfill", "visits", "--dry-run", "--data=elsewhere", "--data", "data");
+    expect(priority).toBe(Math.min(19, getPriority() + 10));
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen).not.toContain(true);
+  });
+
+  it("is nothing for a command that works nothing out, nor where there is no server", async () => {
+    const others = [
+      seenOf("views", "--data", "data"),
+      seenOf("backfill", "visits", "--dry-run", "--data", "elsewhere"),
+    ];
+    for (const { seen, priority } of await Promise.all(others)) {
+      expect(seen).toEqual([]);
+      expect(priority).toBe(getPriority());
+    }
+  });
+});
