@@ -63,9 +63,12 @@ describe.each(ways)("a connection that is read and written %s", (_name, way) => 
   it(`receives what was sent, in whatever parts, and its end (seed ${SEED})`, async () => {
     const random = new SeededRandom(SEED);
     const received: Buffer[] = [];
+    const take: TakeBytes = (bytes, length) => received.push(Buffer.from(bytes.subarray(0, length)));
+    let bytes: SocketBytes | undefined;
     const { client, accepted } = await connected((socket) => {
-      new SocketBytes(way(socket), (bytes, length) => received.push(Buffer.from(bytes.subarray(0, length))));
+      bytes = new SocketBytes(way(socket), take);
     });
+    expect(bytes!.socket).toBe(accepted);
     const ended = once(accepted, "end");
     const sent: Buffer[] = [];
     for (let i = 0; i < 40; i++) {

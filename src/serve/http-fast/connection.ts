@@ -12,43 +12,15 @@ import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { AnswerBytes, connectionBlocks, type LentBytes } from "../answer-bytes.ts";
-import type { BehindReads } from "../behind-reads.ts";
 import { refuseBytes } from "../refuse-bytes.ts";
-import type { BytesUnderWay } from "../request-body.ts";
 import type { Route, RouteAnswer, WireAnswer, WrittenAnswer } from "../route.ts";
 import { SocketBytes } from "../socket-bytes.ts";
-import { isWritten, NO_HEADERS, type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
-import type { AnswerWriter } from "./answer-writer.ts";
-import { type HotHead, type HotRoutes, sameHead } from "./hot-routes.ts";
+import { isWritten, NO_HEADERS, wireAnswer, wireError } from "../wire-answer.ts";
+import type { ConnectionContext, DoorConnection } from "./connection-context.ts";
+import { type HotHead, sameHead } from "./hot-routes.ts";
 import { NOT_JSON, parseJson } from "./hot-body.ts";
 import { HEAD_BYTES_MAX, mayBecomeRequestHead } from "./request-head.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
-
-/** What a connection needs of the door it came in by. */
-export interface ConnectionContext {
-  readonly routes: HotRoutes;
-  readonly writer: AnswerWriter;
-  readonly behindReads: BehindReads;
-  readonly timeouts: ConnectionTimeouts;
-  readonly onError: OnServerError;
-  /** Of all connections together, those that the ordinary server has among them. */
-  readonly bodyBytes: BytesUnderWay;
-  /** As of the last look at the clock, about a second ago at most. */
-  readonly nowMs: number;
-  readonly isClosing: boolean;
-  /** Lets the ordinary server take the socket as if it had just been accepted. */
-  handOver(socket: Socket): void;
-  /** Called once, when the connection has closed or was handed over. */
-  forget(connection: FastConnection): void;
-}
-
-/** As Node's HTTP server means them: from the first byte of a message to the end of its head, and to its own end. */
-export interface ConnectionTimeouts {
-  readonly headersMillis: number;
-  readonly requestMillis: number;
-  /** Between an answer and the next message. */
-  readonly idleMillis: number;
-}
 
 type Phase = "head" | "body" | "busy" | "idle" | "blocked" | "refused" | "gone";
 
@@ -61,7 +33,7 @@ const WRITE_LENGTH_MAX = 64 * 1024;
 const HEAD_END = "\r\n\r\n";
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-export class FastConnection {
+export class FastConnection implements DoorConnection {
   readonly #socket: Socket;
   readonly #bytes: SocketBytes;
   readonly #context: ConnectionContext;
@@ -89,7 +61,6 @@ export class FastConnection {
     socket.on("drain", this.#onDrain).on("close", this.#onClose);
   }
 
-  /** Ends what has taken too long. */
   enforceTimeouts(): void {
     const { headersMillis, requestMillis, idleMillis } = this.#context.timeouts;
     const passed = (millisMax: number): boolean => millisMax > 0 && this.#context.nowMs - this.#sinceMs > millisMax;
@@ -112,7 +83,6 @@ export class FastConnection {
     }
   }
 
-  /** The door is closing: whoever has no request under way goes now, others with their answer. */
   close(): void {
     if (this.#phase !== "idle" && this.#phase !== "head") return;
     this.#flush();
