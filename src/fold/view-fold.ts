@@ -145,8 +145,15 @@ export function createReadBuffer(featureCount: number): ReadBuffer {
   return {
     values: Array.from<Value>({ length: featureCount }).fill(null),
     statuses: Array.from<StatusCode>({ length: featureCount }).fill(Status.NOT_FOUND),
-    windowStarts: Array.from<number>({ length: featureCount }).fill(Number.NEGATIVE_INFINITY),
-    errors: Array.from<number>({ length: featureCount }).fill(0),
-    stableUntils: Array.from<number>({ length: featureCount }).fill(Number.NEGATIVE_INFINITY),
+    windowStarts: numbers(featureCount, Number.NEGATIVE_INFINITY),
+    errors: numbers(featureCount, 0),
+    stableUntils: numbers(featureCount, Number.NEGATIVE_INFINITY),
   };
+}
+
+/** A list that the engine knows to hold numbers from its first element on: one that began with others would allocate each. */
+function numbers(count: number, value: number): number[] {
+  const list: number[] = [];
+  for (let i = 0; i < count; i++) list.push(Number.NEGATIVE_INFINITY);
+  return list.fill(value);
 }

@@ -5,13 +5,18 @@
  * Their memory is used again once it was sent: a new block for each answer would bring the garbage collector's next round
  * about, which looks at everything on the heap. A block is one writer's at a time, so no answer holds another one's bytes.
  */
-import type { Writable } from "node:stream";
 import { SpareBlocks } from "./spare-blocks.ts";
 
 /** Bytes in memory that whoever sends them may give back, at most once, when they are sent and nobody reads them any more. */
 export interface LentBytes {
   readonly bytes: Buffer;
   giveBack(): void;
+}
+
+/** Takes bytes to send them. */
+export interface ByteSink {
+  /** Sends `bytes[0, length)` behind all before them. False where they are still read once this returns. */
+  send(bytes: Buffer, length: number): boolean;
 }
 
 /** Texts and bytes up to this length are quicker written here than by a call into the runtime. */
@@ -150,16 +155,15 @@ export class AnswerBytes {
     };
   }
 
-  /** Writes all that was written to a socket that takes it, in one go: nothing of it is left here. */
-  sendTo(socket: Writable): void {
+  /** Sends all that was written, in one go: nothing of it is left here. */
+  sendTo(sink: ByteSink): void {
     const block = this.#block;
     if (block === null) return;
     const length = this.#length;
     this.#block = null;
     this.#length = 0;
-    if (length > 0 && socket.writable) socket.write(block.subarray(0, length));
     // Else what the kernel did not take is still to be sent from there.
-    if (socket.writableLength === 0) this.#spares.giveBack(block);
+    if (length === 0 || sink.send(block, length)) this.#spares.giveBack(block);
   }
 }
 

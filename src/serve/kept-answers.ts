@@ -9,25 +9,26 @@
  *
  * Everything lies in one block of memory that the garbage collector does not look into. Entries stand one behind
  * another in a ring; a new one takes the place of the oldest. A table finds them by a hash of what was asked,
- * `WAYS` for each of its rows.
+ * `WAYS` for each of its rows: their hashes side by side and then their places, so that a row is one line of the
+ * processor's cache.
  *
  *     words of 8 bytes: from | until | 5 of Int32 fields | counts | cell of each count, two a word |
  *     what was asked, and the answer, byte by byte
  *
  * Views of one entity may count its changes together: then there is one count for all of them.
  */
+import { bytesHash } from "../base/bytes-hash.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Micros } from "../base/micros.ts";
-import { textHash } from "../base/text-hash.ts";
 import type { StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import type { StateChanges } from "./ports.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
-/** What was asked: bytes, as the characters of `text` in [start, end), in a space of their own. */
+/** What was asked: `bytes[start, end)`, in a space of their own. */
 export interface Asked {
   readonly space: number;
-  readonly text: string;
+  readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
   /** Who asks, as it names itself; answers do not differ by it. */
@@ -89,6 +90,8 @@ const WORDS = 11;
 /** Of the table. */
 const SLOT = 12;
 const WAYS = 8;
+/** Of the table: a hash and a place for each way. */
+const ROW = 2 * WAYS;
 /** A slot of the table for so many bytes: less than the smallest answer takes, so that rows hardly overflow. */
 const BYTES_A_SLOT = 128;
 /** An entry may take so small a part of all room. */
@@ -134,7 +137,7 @@ export class KeptAnswers {
     if (memory === null) return null;
     const slot = this.#slotOf(memory, asked, hashOf(asked));
     if (slot === NONE) return null;
-    const at = memory.entries[slot]!;
+    const at = memory.table[slot]!;
     const { numbers, fields } = memory;
     const now = clock.now();
     if (now < numbers[at]! || now >= numbers[at + 1]!) return null;
@@ -158,8 +161,8 @@ export class KeptAnswers {
   }
 
   /**
-   * Keeps an answer that was made of what the plan read in this turn. Not where there is no room for it, the house
-   * cannot tell when states change, or what was asked is more than bytes.
+   * Keeps an answer that was made of what the plan read in this turn. Not where there is no room for it, or the house
+   * cannot tell when states change.
    */
   keep(asked: Asked, { plan, keys, asOf, until }: KeptRead, made: MadeAnswer): void {
     const { start: from, end, split = from, splitEnd = split, note = 0 } = made;
@@ -172,18 +175,17 @@ export class KeptAnswers {
     const askedBytes = asked.end - asked.start;
     const words = headWords(counted) + Math.ceil((askedBytes + answerBytes) / 8);
     if (words > this.#words * ENTRY_SHARE) return;
-    for (let i = asked.start; i < asked.end; i++) if (asked.text.charCodeAt(i) > 0xff) return;
     const statuses = this.#statusNumber(plan.vector.statuses);
     const memory = (this.#memory ??= new Memory(this.#words));
     const hash = hashOf(asked);
     let slot = this.#slotOf(memory, asked, hash);
-    let at = slot === NONE ? NONE : memory.entries[slot]!;
+    let at = slot === NONE ? NONE : memory.table[slot]!;
     if (at === NONE || memory.fields[2 * at + WORDS]! < words) {
-      if (slot !== NONE) memory.entries[slot] = NONE;
+      if (slot !== NONE) memory.table[slot] = NONE;
       at = this.#takeRoom(memory, words);
       slot = this.#freeSlot(memory, hash);
-      memory.entries[slot] = at;
-      memory.tags[slot] = hash;
+      memory.table[slot] = at;
+      memory.table[slot - WAYS] = hash;
       memory.fields[2 * at + SLOT] = slot;
       memory.fields[2 * at + WORDS] = words;
     }
@@ -206,7 +208,7 @@ export class KeptAnswers {
       fields[cells + i] = cell;
     }
     const start = 8 * (at + headWords(counted));
-    for (let i = 0; i < askedBytes; i++) bytes[start + i] = asked.text.charCodeAt(asked.start + i);
+    for (let i = 0; i < askedBytes; i++) bytes[start + i] = asked.bytes[asked.start + i]!;
     const to = start + askedBytes;
     if (split > from) made.bytes.copy(bytes, to, from, split);
     made.bytes.copy(bytes, to + split - from, splitEnd, end);
@@ -214,7 +216,7 @@ export class KeptAnswers {
 
   /** Lets all go: plans were thrown away, or there are too many. */
   clear(): void {
-    this.#memory?.entries.fill(NONE);
+    this.#memory?.table.fill(NONE);
     this.#head = 0;
     this.#tail = 0;
     this.#lapEnd = 0;
@@ -226,24 +228,24 @@ export class KeptAnswers {
   }
 
   #slotOf(memory: Memory, asked: Asked, hash: number): number {
-    const { entries, tags, rowMask } = memory;
-    const row = (hash & rowMask) * WAYS;
-    for (let slot = row; slot < row + WAYS; slot++) {
-      if (tags[slot] === hash && entries[slot] !== NONE && isAsked(memory, entries[slot]!, this.#plans, asked)) {
-        return slot;
-      }
+    const { table, rowMask } = memory;
+    const first = (hash & rowMask) * ROW + WAYS;
+    for (let slot = first; slot < first + WAYS; slot++) {
+      if (table[slot - WAYS] !== hash) continue;
+      const at = table[slot]!;
+      if (at !== NONE && isAsked(memory, at, this.#plans, asked)) return slot;
     }
     return NONE;
   }
 
   /** An empty one of the row, else that of its oldest entry. */
   #freeSlot(memory: Memory, hash: number): number {
-    const { entries, rowMask } = memory;
-    const row = (hash & rowMask) * WAYS;
-    let oldest = row;
+    const { table, rowMask } = memory;
+    const first = (hash & rowMask) * ROW + WAYS;
+    let oldest = first;
     let oldestAge = NONE;
-    for (let slot = row; slot < row + WAYS; slot++) {
-      const at = entries[slot]!;
+    for (let slot = first; slot < first + WAYS; slot++) {
+      const at = table[slot]!;
       if (at === NONE) return slot;
       const age = at < this.#head ? this.#head - at : this.#head + this.#words - at;
       if (age > oldestAge) [oldest, oldestAge] = [slot, age];
@@ -267,11 +269,11 @@ export class KeptAnswers {
 
   /** Those of the last lap that begin before `end`. */
   #letGoUpTo(memory: Memory, end: number): void {
-    const { entries, fields } = memory;
+    const { table, fields } = memory;
     while (this.#tail < this.#lapEnd && this.#tail < end) {
       const at = this.#tail;
       const slot = fields[2 * at + SLOT]!;
-      if (entries[slot] === at) entries[slot] = NONE;
+      if (table[slot] === at) table[slot] = NONE;
       this.#tail += fields[2 * at + WORDS]!;
     }
   }
@@ -339,9 +341,8 @@ class Memory {
   readonly numbers: Float64Array;
   readonly fields: Int32Array;
   readonly bytes: Buffer;
-  /** Word at which the entry of a slot begins. */
-  readonly entries: Int32Array;
-  readonly tags: Int32Array;
+  /** Row by row the hash of each way, then the word at which its entry begins: that is its slot. */
+  readonly table: Int32Array;
   readonly rowMask: number;
 
   constructor(words: number) {
@@ -350,21 +351,20 @@ class Memory {
     this.fields = new Int32Array(block);
     this.bytes = Buffer.from(block);
     const rows = 2 ** Math.max(4, Math.round(Math.log2((8 * words) / BYTES_A_SLOT / WAYS)));
-    this.entries = new Int32Array(rows * WAYS).fill(NONE);
-    this.tags = new Int32Array(rows * WAYS);
+    this.table = new Int32Array(rows * ROW).fill(NONE);
     this.rowMask = rows - 1;
   }
 }
 
 function isAsked({ fields, bytes }: Memory, at: number, plans: readonly CountedPlan[], asked: Asked): boolean {
-  const { space, text, start, end } = asked;
+  const { space, bytes: askedBytes, start, end } = asked;
   const length = end - start;
   if (fields[2 * at + SPACE] !== space || fields[2 * at + ASKED_BYTES] !== length) return false;
   const from = 8 * (at + headWords(plans[fields[2 * at + PLAN]!]!.counted));
-  for (let i = 0; i < length; i++) if (bytes[from + i] !== text.charCodeAt(start + i)) return false;
+  for (let i = 0; i < length; i++) if (bytes[from + i] !== askedBytes[start + i]) return false;
   return true;
 }
 
-function hashOf({ space, text, start, end }: Asked): number {
-  return textHash(text, start, end, space);
+function hashOf({ space, bytes, start, end }: Asked): number {
+  return bytesHash(bytes, start, end, space);
 }

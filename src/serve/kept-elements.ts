@@ -10,10 +10,28 @@ export type ElementForm = "json" | "resp2" | "resp3";
 
 const spaces = new WeakMap<VectorPlan, Map<ElementForm, number>>();
 
-/** What is asked of a plan that needs nothing but keys. */
-export function askedOf(plan: VectorPlan, form: ElementForm, keys: readonly EntityKey[], consumer: string): Asked {
+/** What was asked last, as bytes. */
+let block = new Uint8Array(4 * 1024);
+
+/**
+ * What is asked of a plan that needs nothing but keys: good until it is asked for again. Null where keys have characters
+ * that are no bytes.
+ */
+export function askedOf(
+  plan: VectorPlan,
+  form: ElementForm,
+  keys: readonly EntityKey[],
+  consumer: string,
+): Asked | null {
   const text = keys.length === 1 ? keys[0]! : joined(keys);
-  return { space: spaceOf(plan, form), text, start: 0, end: text.length, consumer };
+  const { length } = text;
+  if (length > block.length) block = new Uint8Array(2 * length);
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0xff) return null;
+    block[i] = code;
+  }
+  return { space: spaceOf(plan, form), bytes: block, start: 0, end: length, consumer };
 }
 
 function spaceOf(plan: VectorPlan, form: ElementForm): number {

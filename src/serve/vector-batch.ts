@@ -130,7 +130,7 @@ function readWhole(
 /** The same of values alone. What is kept is the text without `as_of`, cut in two at its place. */
 function addKeptOrRead(reader: FeatureReader, { plan, keys, consumer }: Element, out: AnswerBytes): void {
   const asked = askedOf(plan, "json", keys, consumer);
-  const found = reader.findAnswer(asked);
+  const found = asked === null ? null : reader.findAnswer(asked);
   if (found !== null) {
     const { bytes, start, split, end, asOf } = found;
     out.bytes(bytes, start, split);
@@ -147,6 +147,7 @@ function addKeptOrRead(reader: FeatureReader, { plan, keys, consumer }: Element,
   writeMicros(vector.asOf, out);
   const splitEnd = out.length;
   out.text(`",${JSON.stringify(metadataBehindTime(plan, vector, PLAIN)).slice(1)}}`);
+  if (asked === null) return;
   reader.keepAnswer(asked, { plan, keys }, { bytes: out.block, start, end: out.length, split, splitEnd });
 }
 

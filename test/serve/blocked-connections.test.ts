@@ -1,6 +1,7 @@
 /**
  * Connections whose clients do not read beside those whose clients do, at both HTTP and RESP: all answers are put together
- * in the same few blocks of memory, and none holds a byte of another one's.
+ * in the same few blocks of memory, and none holds a byte of another one's. Requests are received into one block, cut
+ * wherever they are.
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -33,6 +34,8 @@ interface Client {
   readonly socket: Socket;
   readonly wire: Wire;
   readonly expected: Buffer[];
+  /** Of requests that are cut: what follows later. */
+  unsent: Buffer;
   received: Buffer[];
 }
 
@@ -48,14 +51,18 @@ it(`no answer holds another connection's bytes, whoever does not read (seed ${SE
   const open = async (wire: Wire): Promise<Client> => {
     const socket = connect(wire.port, "127.0.0.1").setNoDelay(true);
     await once(socket, "connect");
-    const client: Client = { socket, wire, expected: [], received: [] };
+    const client: Client = { socket, wire, expected: [], unsent: Buffer.alloc(0), received: [] };
     socket.on("data", (chunk: Buffer) => client.received.push(chunk));
     clients.push(client);
     return client;
   };
-  const ask = ({ socket, wire, expected }: Client, count: number): void => {
+  const ask = (client: Client, count: number): void => {
+    const { socket, wire, expected } = client;
     const airports = Array.from({ length: count }, () => random.pick(AIRPORTS));
-    socket.write(wire.request(airports));
+    const bytes = Buffer.concat([client.unsent, wire.request(airports)]);
+    const cut = random.oneIn(2) ? bytes.length : random.integer(0, bytes.length);
+    socket.write(bytes.subarray(0, cut));
+    client.unsent = bytes.subarray(cut);
     expected.push(wire.answer(airports));
   };
   const answersOf = async (port: number, request: (airport: string) => Buffer): Promise<Map<string, Buffer>> => {
@@ -108,7 +115,10 @@ it(`no answer holds another connection's bytes, whoever does not read (seed ${SE
     };
     for (let turn = 0; turn < TURNS; turn++) {
       for (const client of slow) for (let i = 0; i < SLOW_VECTORS; i += TURNS * MANY) askFor(client, MANY);
-      for (const client of quick) if (random.oneIn(2)) askFor(client, random.integer(1, 20));
+      for (const client of quick) {
+        if (random.oneIn(2)) askFor(client, random.integer(1, 20));
+        if (random.oneIn(4)) await setImmediate();
+      }
       await setImmediate();
     }
     for (const client of quick) await expectAll(client);
@@ -146,6 +156,8 @@ function comparable({ received }: Client): Buffer {
 }
 
 async function expectAll(client: Client): Promise<void> {
+  client.socket.write(client.unsent);
+  client.unsent = Buffer.alloc(0);
   const expected = Buffer.concat(client.expected);
   const isThere = (): boolean =>
     client.received.reduce((sum, { length }) => sum + length, 0) >= expected.length &&

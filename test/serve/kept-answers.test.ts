@@ -35,7 +35,7 @@ function worldOf(views: number, statuses: readonly number[] = [0], sharing = 1):
 
 function askedFor(space: number, text: string): Asked {
   // Somewhere in what came.
-  return { space, text: `..${text}.`, start: 2, end: 2 + text.length };
+  return { space, bytes: Buffer.from(`..${text}.`, "latin1"), start: 2, end: 2 + text.length };
 }
 
 const at = (micros: number): Micros => micros as Micros;

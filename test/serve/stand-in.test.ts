@@ -101,7 +101,7 @@ describe("a service", () => {
     unready.add("origin_delays@2");
     await move("delay", 2);
     const plan = reader.servicePlan("delay");
-    const asked = { space: 0, text: "asked", start: 0, end: 5 };
+    const asked = { space: 0, bytes: Buffer.from("asked"), start: 0, end: 5 };
     reader.read(plan, ["JFK"] as never);
     reader.keepAnswer(asked, { plan, keys: ["JFK"] as never }, { bytes: Buffer.from("9"), start: 0, end: 1 });
     expect(reader.findAnswer(asked)).toBeNull();

@@ -8,47 +8,19 @@
  *     head -> body -> (busy) -> idle -> head ...      a message arrives, is worked on, is answered
  *     any of them with answers that the client does not take -> blocked -> as before
  */
-import { isAscii } from "node:buffer";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { AnswerBytes, connectionBlocks, type LentBytes } from "../answer-bytes.ts";
-import type { BehindReads } from "../behind-reads.ts";
 import { refuseBytes } from "../refuse-bytes.ts";
-import type { BytesUnderWay } from "../request-body.ts";
 import type { Route, RouteAnswer, WireAnswer, WrittenAnswer } from "../route.ts";
-import { isWritten, NO_HEADERS, type OnServerError, wireAnswer, wireError } from "../wire-answer.ts";
-import type { AnswerWriter } from "./answer-writer.ts";
-import { type HotHead, type HotRoutes, sameHead } from "./hot-routes.ts";
+import { SocketBytes } from "../socket-bytes.ts";
+import { isWritten, NO_HEADERS, wireAnswer, wireError } from "../wire-answer.ts";
+import type { ConnectionContext, DoorConnection } from "./connection-context.ts";
+import { type HotHead, sameHead } from "./hot-routes.ts";
 import { NOT_JSON, parseJson } from "./hot-body.ts";
 import { HEAD_BYTES_MAX, mayBecomeRequestHead } from "./request-head.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
-
-/** What a connection needs of the door it came in by. */
-export interface ConnectionContext {
-  readonly routes: HotRoutes;
-  readonly writer: AnswerWriter;
-  readonly behindReads: BehindReads;
-  readonly timeouts: ConnectionTimeouts;
-  readonly onError: OnServerError;
-  /** Of all connections together, those that the ordinary server has among them. */
-  readonly bodyBytes: BytesUnderWay;
-  /** As of the last look at the clock, about a second ago at most. */
-  readonly nowMs: number;
-  readonly isClosing: boolean;
-  /** Lets the ordinary server take the socket as if it had just been accepted. */
-  handOver(socket: Socket): void;
-  /** Called once, when the connection has closed or was handed over. */
-  forget(connection: FastConnection): void;
-}
-
-/** As Node's HTTP server means them: from the first byte of a message to the end of its head, and to its own end. */
-export interface ConnectionTimeouts {
-  readonly headersMillis: number;
-  readonly requestMillis: number;
-  /** Between an answer and the next message. */
-  readonly idleMillis: number;
-}
 
 type Phase = "head" | "body" | "busy" | "idle" | "blocked" | "refused" | "gone";
 
@@ -59,9 +31,11 @@ const SHORT_LENGTH_MAX = 4 * 1024;
 /** Of answers to requests that came together so much is put together before it is written. */
 const WRITE_LENGTH_MAX = 64 * 1024;
 const HEAD_END = "\r\n\r\n";
+const NOTHING: Uint8Array = new Uint8Array(0);
 
-export class FastConnection {
+export class FastConnection implements DoorConnection {
   readonly #socket: Socket;
+  readonly #bytes: SocketBytes;
   readonly #context: ConnectionContext;
   readonly #unread: UnreadBytes;
   /** The last one, which most often comes again. */
@@ -72,8 +46,8 @@ export class FastConnection {
   readonly #out = new AnswerBytes(connectionBlocks);
   /** Whether they will be sent behind the reads of this turn. */
   #isSendDue = false;
-  /** The body being answered, where its answer may be kept; nothing where `end` is -1. */
-  readonly #asked = { space: 0, text: "", start: 0, end: -1, consumer: "" };
+  /** The body being answered, where its answer may be kept; nothing where `end` is -1. Its bytes are good within the turn. */
+  readonly #asked = { space: 0, bytes: NOTHING, start: 0, end: -1, consumer: "" };
   #phase: Phase = "head";
   #sinceMs: number;
 
@@ -82,11 +56,11 @@ export class FastConnection {
     this.#context = context;
     this.#unread = new UnreadBytes(context.bodyBytes);
     this.#sinceMs = context.nowMs;
-    socket.on("data", this.#onData).on("end", this.#onEnd).on("error", this.#onError);
+    this.#bytes = new SocketBytes(socket, this.#onBytes);
+    socket.on("end", this.#onEnd).on("error", this.#onError);
     socket.on("drain", this.#onDrain).on("close", this.#onClose);
   }
 
-  /** Ends what has taken too long. */
   enforceTimeouts(): void {
     const { headersMillis, requestMillis, idleMillis } = this.#context.timeouts;
     const passed = (millisMax: number): boolean => millisMax > 0 && this.#context.nowMs - this.#sinceMs > millisMax;
@@ -109,19 +83,20 @@ export class FastConnection {
     }
   }
 
-  /** The door is closing: whoever has no request under way goes now, others with their answer. */
   close(): void {
     if (this.#phase !== "idle" && this.#phase !== "head") return;
     this.#flush();
     this.#socket.destroySoon();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onBytes = (chunk: Buffer, length: number): void => {
     // The last answer is on its way: what comes behind it has none.
     if (this.#socket.writableEnded) return;
-    const bytes = this.#unread.with(chunk);
-    if (bytes.length < this.#bytesWanted && !this.#unread.isTooMuch) return;
-    this.#read(bytes);
+    if (this.#unread.length === 0 && this.#isReading()) return this.#read(chunk, length);
+    const bytes = this.#unread.with(chunk.subarray(0, length));
+    // In a pause it waits until that is over.
+    if (!this.#isReading()) this.#unread.keepFrom(bytes, 0);
+    else if (bytes.length >= this.#bytesWanted || this.#unread.isTooMuch) this.#read(bytes, bytes.length);
   };
 
   readonly #onDrain = (): void => {
@@ -154,7 +129,8 @@ export class FastConnection {
     // Where the client does not take what it was answered, it is answered no more.
     this.#flush();
     if (this.#context.isClosing || this.#socket.destroyed || !this.#isReading()) return;
-    this.#read(this.#unread.all());
+    const unread = this.#unread.all();
+    this.#read(unread, unread.length);
     if (!this.#isReading()) return;
     if (this.#socket.readableEnded) this.#onEnd();
     else this.#socket.resume();
@@ -164,9 +140,9 @@ export class FastConnection {
     return this.#phase === "head" || this.#phase === "body" || this.#phase === "idle";
   }
 
-  #read(bytes: Buffer): void {
+  #read(bytes: Buffer, length: number): void {
     try {
-      this.#readRequests(bytes);
+      this.#readRequests(bytes, length);
     } catch (error) {
       this.#fail(error);
     }
@@ -178,56 +154,57 @@ export class FastConnection {
     this.#socket.destroy();
   }
 
-  /** Answers all whole requests; what follows them is kept, or handed over. */
-  #readRequests(bytes: Buffer): void {
-    const text = bytes.toString("latin1");
-    let allAscii: boolean | null = null;
+  /** Answers all whole requests in `bytes[0, length)`; what follows them is kept, or handed over. */
+  #readRequests(bytes: Buffer, length: number): void {
     let start = 0;
     this.#bytesWanted = 0;
-    while (start < bytes.length) {
-      let head = sameHead(this.#head, text, start);
-      let bodyStart = start + (head?.text.length ?? 0);
+    while (start < length) {
+      let head = sameHead(this.#head, bytes, start, length);
+      let bodyStart = start + (head?.bytes.length ?? 0);
       if (head === null) {
-        const headEnd = text.indexOf(HEAD_END, start);
+        const begun = bytes.toString("latin1", start, Math.min(length, start + HEAD_BYTES_MAX + 1));
+        const headEnd = begun.indexOf(HEAD_END);
         if (headEnd < 0) {
-          const begun = text.slice(start, start + HEAD_BYTES_MAX + 1);
-          if (begun.length > HEAD_BYTES_MAX || !mayBecomeRequestHead(begun)) return this.#handOver(bytes, start);
+          if (begun.length > HEAD_BYTES_MAX || !mayBecomeRequestHead(begun))
+            return this.#handOver(bytes, start, length);
           this.#await("head");
           break;
         }
-        bodyStart = headEnd + HEAD_END.length;
-        head = bodyStart - start > HEAD_BYTES_MAX ? null : this.#context.routes.find(text.slice(start, bodyStart));
-        if (head === null || head.bodyBytes > BODY_BYTES_MAX) return this.#handOver(bytes, start);
-        this.#head = head.text === "" ? null : head;
+        const headBytes = headEnd + HEAD_END.length;
+        bodyStart = start + headBytes;
+        head = headBytes > HEAD_BYTES_MAX ? null : this.#context.routes.find(begun.slice(0, headBytes));
+        if (head === null || head.bodyBytes > BODY_BYTES_MAX) return this.#handOver(bytes, start, length);
+        this.#head = head.bytes.length === 0 ? null : head;
       }
       const end = bodyStart + head.bodyBytes;
-      if (end > bytes.length) {
+      if (end > length) {
         this.#bytesWanted = end - start;
         this.#await("body");
         break;
       }
-      if (this.#repeat(head, text, bodyStart, end)) {
+      if (this.#repeat(head, bytes, bodyStart, end)) {
         start = end;
-        this.#enter(start < bytes.length ? "head" : "idle");
+        this.#enter(start < length ? "head" : "idle");
         if (!this.#mayAnswerMore()) break;
         continue;
       }
-      let body: unknown;
-      if (head.bodyBytes > 0) {
-        const isText = (allAscii ??= isAscii(bytes));
-        body = parseJson(head.hot.route, isText ? text.slice(bodyStart, end) : bytes.subarray(bodyStart, end));
-      }
-      if (body === NOT_JSON || !head.hot.bodyIsValid(body)) return this.#handOver(bytes, start);
+      const body = head.bodyBytes > 0 ? parseJson(head.hot.route, bytes.subarray(bodyStart, end)) : undefined;
+      if (body === NOT_JSON || !head.hot.bodyIsValid(body)) return this.#handOver(bytes, start, length);
       start = end;
-      this.#enter(start < bytes.length ? "head" : "idle");
+      this.#enter(start < length ? "head" : "idle");
       this.#answer(head, body);
       if (!this.#mayAnswerMore()) break;
     }
     // What came is not held while the client is silent.
-    this.#asked.text = "";
-    this.#unread.keepFrom(bytes, start);
-    // The ordinary server refuses it as it should be.
-    if (this.#unread.isTooMuch && this.#phase === "body") return this.#handOver(this.#unread.all(), 0);
+    this.#asked.bytes = NOTHING;
+    if (start < length || this.#unread.length > 0) {
+      this.#unread.keepFrom(length === bytes.length ? bytes : bytes.subarray(0, length), start);
+      // The ordinary server refuses it as it should be.
+      if (this.#unread.isTooMuch && this.#phase === "body") {
+        const unread = this.#unread.all();
+        return this.#handOver(unread, 0, unread.length);
+      }
+    }
     const { isClosing, behindReads } = this.#context;
     const isLong = this.#out.length > SHORT_LENGTH_MAX;
     if (!this.#isReading() || isLong || isClosing) this.#flush();
@@ -253,13 +230,13 @@ export class FastConnection {
   }
 
   /** Answers the request if the same was answered before, and what was said still stands. Its bytes remain for `keep`. */
-  #repeat(head: HotHead, text: string, start: number, end: number): boolean {
+  #repeat(head: HotHead, bytes: Uint8Array, start: number, end: number): boolean {
     const { route } = head.hot;
     const asked = this.#asked;
     asked.end = -1;
     if (route.repeat === undefined || head.space === 0) return false;
     asked.space = head.space;
-    asked.text = text;
+    asked.bytes = bytes;
     asked.start = start;
     asked.end = end;
     asked.consumer = head.consumer;
@@ -340,7 +317,7 @@ export class FastConnection {
   /** Writes the answers put together so far: once for all that came together, for a write costs more than most answers. */
   #flush(): void {
     const socket = this.#socket;
-    this.#out.sendTo(socket);
+    this.#out.sendTo(this.#bytes);
     // More than the kernel takes: nothing more is read, so nothing more is answered, until it has gone.
     if (socket.writableNeedDrain && socket.writableLength > 0 && this.#phase !== "busy") {
       this.#enter("blocked");
@@ -364,26 +341,30 @@ export class FastConnection {
     behind.giveBack();
   }
 
-  #handOver(bytes: Buffer, start: number): void {
+  #handOver(bytes: Buffer, start: number, end: number): void {
+    // A copy: what was received is good for this turn alone.
+    const left = Buffer.from(bytes.subarray(start, end));
     this.#unread.drop();
     this.#flush();
     const socket = this.#socket;
     // Closing, what is not under way yet is not begun. Nor can a socket that has ended be taken over.
     if (socket.destroyed || socket.readableEnded || this.#context.isClosing) return socket.destroySoon();
-    socket.off("data", this.#onData).off("end", this.#onEnd).off("error", this.#onError);
+    this.#bytes.release();
+    socket.off("end", this.#onEnd).off("error", this.#onError);
     socket.off("drain", this.#onDrain).off("close", this.#onClose);
     this.#enter("gone");
     this.#context.forget(this);
     socket.pause();
     this.#context.handOver(socket);
-    socket.unshift(bytes.subarray(start));
+    socket.unshift(left);
     socket.resume();
   }
 
   #refuse(why: "malformed" | "late"): void {
     this.#enter("refused");
     this.#unread.drop();
-    this.#socket.off("data", this.#onData).off("end", this.#onEnd).resume();
+    this.#bytes.release();
+    this.#socket.off("end", this.#onEnd).resume();
     refuseBytes(this.#socket, why);
   }
 

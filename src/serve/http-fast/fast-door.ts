@@ -15,7 +15,8 @@ import { behindReads } from "../behind-reads.ts";
 import type { BytesUnderWay } from "../request-body.ts";
 import type { OnServerError } from "../wire-answer.ts";
 import { AnswerWriter } from "./answer-writer.ts";
-import { type ConnectionContext, type ConnectionTimeouts, FastConnection } from "./connection.ts";
+import { FastConnection } from "./connection.ts";
+import type { ConnectionContext, ConnectionTimeouts, DoorConnection } from "./connection-context.ts";
 import type { HotRoutes } from "./hot-routes.ts";
 
 export interface FastDoor {
@@ -37,7 +38,7 @@ export function openFastDoor(
 ): FastDoor {
   // node:http takes a connection by listening to this event, and documents that others may emit it.
   const ordinary = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
-  const connections = new Set<FastConnection>();
+  const connections = new Set<DoorConnection>();
   const timeouts: ConnectionTimeouts = {
     headersMillis: server.headersTimeout,
     requestMillis: server.requestTimeout,

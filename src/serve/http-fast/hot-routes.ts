@@ -19,7 +19,7 @@ export interface HotRoute {
 export interface HotHead {
   readonly hot: HotRoute;
   /** The whole head; empty where it is not kept. */
-  readonly text: string;
+  readonly bytes: Uint8Array;
   /** As it was sent, without its query. */
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
@@ -46,6 +46,7 @@ const PATH_PART_LENGTH_MAX = 3 * 1024;
 const HEADS_KEPT_MAX = 1000;
 const KEPT_HEAD_LENGTH_MAX = 1024;
 const NOTHING: Readonly<Record<string, string>> = Object.freeze({});
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 export class HotRoutes {
   readonly #patterns: readonly Pattern[];
@@ -84,23 +85,28 @@ export class HotRoutes {
       const { bodyBytes, consumer } = head;
       // A URL with a key in it hardly comes again.
       const isKept = head.method === "POST" && ownText.length <= KEPT_HEAD_LENGTH_MAX;
-      const text = isKept ? ownText : "";
-      const found: HotHead = { hot: pattern, text, path, params, query: asked, bodyBytes, consumer, space: 0 };
-      if (isKept) this.#keep(found);
+      const bytes = isKept ? Uint8Array.from(Buffer.from(ownText, "latin1")) : NO_BYTES;
+      const found: HotHead = { hot: pattern, bytes, path, params, query: asked, bodyBytes, consumer, space: 0 };
+      if (isKept) this.#keep(ownText, found);
       return found;
     }
     return null;
   }
 
-  #keep(head: HotHead): void {
+  #keep(text: string, head: HotHead): void {
     if (this.#heads.size >= HEADS_KEPT_MAX) this.#heads.clear();
-    this.#heads.set(head.text, head);
+    this.#heads.set(text, head);
   }
 }
 
-/** The head, if it stands in `text` at `start`: nothing of it is cut out to be looked up. */
-export function sameHead(head: HotHead | null, text: string, start: number): HotHead | null {
-  if (head === null || head.text === "" || !text.startsWith(head.text, start)) return null;
+/** The head, if it stands at `start` in what was received up to `end`: nothing of it is cut out to be looked up. */
+export function sameHead(head: HotHead | null, received: Uint8Array, start: number, end: number): HotHead | null {
+  if (head === null) return null;
+  const { bytes } = head;
+  const { length } = bytes;
+  if (length === 0 || start + length > end) return null;
+  // Heads differ in a length, at their end, more often than elsewhere.
+  for (let i = length - 1; i >= 0; i--) if (bytes[i] !== received[start + i]) return null;
   return comeAgain(head);
 }
 

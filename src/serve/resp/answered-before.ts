@@ -13,6 +13,7 @@ import type { ConnectionHouse } from "./connection-house.ts";
 import type { ReplyWriter } from "./reply-writer.ts";
 import type { RequestParser } from "./request-parser.ts";
 
+const NOTHING: Uint8Array = new Uint8Array(0);
 const SPACES = { 2: newAnswerSpace(), 3: newAnswerSpace() } as const;
 
 export class AnsweredBefore {
@@ -21,7 +22,7 @@ export class AnsweredBefore {
   readonly #parser: RequestParser;
   readonly #out: ReplyWriter;
   /** The request that is looked at or carried out; nothing where `end` is -1. */
-  readonly #asked = { space: 0, text: "", start: 0, end: -1, consumer: "" };
+  readonly #asked = { space: 0, bytes: NOTHING, start: 0, end: -1, consumer: "" };
   /** Where its reply begins. */
   #from = 0;
 
@@ -32,16 +33,13 @@ export class AnsweredBefore {
     this.#out = out;
   }
 
-  /** Answers the next request, if that can be done; else remembers its bytes for `keep`. */
+  /** Answers the next request, if that can be done; else remembers where its bytes are, for `keep` in this turn. */
   answerNext(): boolean {
     const asked = this.#asked;
     asked.end = this.#parser.nextEnd();
-    if (asked.end < 0) {
-      asked.text = "";
-      return false;
-    }
+    if (asked.end < 0) return false;
     asked.space = SPACES[this.#out.protocol];
-    asked.text = this.#parser.text;
+    asked.bytes = this.#parser.bytes;
     asked.start = this.#parser.position;
     asked.consumer = this.#session.name;
     const { door, commandCounts } = this.#house;
@@ -66,9 +64,9 @@ export class AnsweredBefore {
     door.reader.keepAnswer(this.#asked, { plan, keys }, made);
   }
 
-  /** What is carried out next is none of the requests that can be kept, or its bytes are not known. */
+  /** What is carried out next is none of the requests that can be kept, or its bytes are not known any more. */
   forget(): void {
     this.#asked.end = -1;
-    this.#asked.text = "";
+    this.#asked.bytes = NOTHING;
   }
 }

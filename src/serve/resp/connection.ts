@@ -7,6 +7,7 @@
 import type { Socket } from "node:net";
 import { diagnostics } from "../../base/diagnostics.ts";
 import { OnefoldError } from "../../base/errors.ts";
+import { SocketBytes } from "../socket-bytes.ts";
 import { AnsweredBefore } from "./answered-before.ts";
 import type { Call, Command, Session, WriteReply } from "./command.ts";
 import type { ConnectionHouse } from "./connection-house.ts";
@@ -42,6 +43,7 @@ export class Connection {
   readonly session: Session;
   readonly #house: ConnectionHouse;
   readonly #socket: Socket;
+  readonly #bytes: SocketBytes;
   readonly #parser: RequestParser;
   readonly #out: ReplyWriter;
   readonly #call: Call;
@@ -54,6 +56,8 @@ export class Connection {
   #isInputOver = false;
   /** Nothing more is carried out or sent. */
   #isOver = false;
+  /** Whether it is dropped once it is silent for long. */
+  #isTimed = false;
 
   /** The socket must be open to both sides until each has ended its own (`allowHalfOpen`). */
   constructor(socket: Socket, id: number, house: ConnectionHouse) {
@@ -79,17 +83,29 @@ export class Connection {
         if (this.#isBlocked()) await this.#drained();
       },
     };
-    socket.on("data", (chunk: Buffer) => {
-      if (this.#isOver) return;
-      this.#parser.write(chunk);
-      if (!this.#isRunning && !this.#answerAsBefore()) void this.#run();
-    });
+    this.#bytes = new SocketBytes(socket, this.#onBytes);
     socket.on("end", () => this.finish());
     socket.on("timeout", () => this.#dropIfStuck());
     socket.on("close", () => {
       this.#isOver = true;
       if (!this.#isRunning) this.#parser.dispose();
     });
+    this.#timeIfStuck();
+  }
+
+  /** Bytes are good for the call alone. */
+  readonly #onBytes = (bytes: Buffer, length: number): void => {
+    if (this.#isOver) return;
+    this.#parser.write(bytes, length);
+    if (!this.#isRunning && !this.#answerAsBefore()) void this.#run();
+    this.#letGo();
+  };
+
+  /** Of what came, and was not carried out, a copy is kept. */
+  #letGo(): void {
+    this.#before.forget();
+    this.#parser.keep();
+    if (!this.#isOver) this.#timeIfStuck();
   }
 
   /** Takes no more input, and ends once all that came in is answered. */
@@ -115,7 +131,7 @@ export class Connection {
       this.#end();
       return true;
     }
-    if (!this.#parser.letGo() || !this.#mayBeSentLater()) return false;
+    if (this.#parser.isPartial || !this.#mayBeSentLater()) return false;
     this.#sendLater();
     return true;
   }
@@ -162,6 +178,7 @@ export class Connection {
     if (this.#isOver) this.#parser.dispose();
     else if (this.session.isEnding || this.#isInputOver) this.#end();
     else if (this.#socket.isPaused()) this.#socket.resume();
+    this.#letGo();
   }
 
   /** Begins the request, or answers it once all that was begun before is answered. A promise where that takes a while. */
@@ -262,7 +279,8 @@ export class Connection {
   }
 
   #send(): void {
-    this.#out.written.sendTo(this.#socket);
+    this.#out.written.sendTo(this.#bytes);
+    if (this.#socket.writableLength > 0) this.#timeIfStuck();
   }
 
   /** Those who wait behind the reads do not wait for another one as long. */
@@ -307,9 +325,20 @@ export class Connection {
 
   /** Of those that were silent for long: one that waits for its next request may be, any other is stuck. */
   #dropIfStuck(): void {
-    const isBlocked = this.#socket.writableLength > 0;
-    if (this.#isRunning && !isBlocked) return;
-    if (isBlocked || this.#parser.isPartial || !this.session.isAuthenticated) this.destroy();
+    if (this.#isRunning && this.#socket.writableLength === 0) return;
+    if (this.#mayBeStuck()) this.destroy();
+  }
+
+  #mayBeStuck(): boolean {
+    return this.#socket.writableLength > 0 || this.#parser.isPartial || !this.session.isAuthenticated;
+  }
+
+  /** Silence is timed only where it would matter: to set a timer again at each request and reply costs as much as looking one up. */
+  #timeIfStuck(): void {
+    const isTimed = this.#mayBeStuck();
+    if (isTimed === this.#isTimed) return;
+    this.#isTimed = isTimed;
+    this.#socket.setTimeout(isTimed ? this.#house.stuckMillisMax : 0);
   }
 
   #end(): void {

@@ -4,7 +4,8 @@
  *     request = "*" count CRLF  count times ("$" length CRLF  length bytes  CRLF)      or a line of words
  *
  * It is asked for one request at a time, so that what is not carried out yet stays bytes. Every byte is
- * looked at once: what an unfinished request needs is kept, and parsing goes on behind it.
+ * looked at once: what an unfinished request needs is kept, and parsing goes on behind it. Bytes that came are read
+ * where they are, and copied only where something of them is left over.
  *
  * Source: the Redis serialization protocol specification.
  */
@@ -40,6 +41,7 @@ const STAR = 0x2a;
 const DOLLAR = 0x24;
 const MINUS = 0x2d;
 const ZERO = 0x30;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** A count or a length has at most so many characters, its line end included. */
 const COUNT_LENGTH_MAX = 32;
@@ -55,8 +57,12 @@ const ARGUMENT_BYTES = 48;
 export class RequestParser {
   readonly #limits: RequestLimits;
   readonly #underWay: BytesUnderWay;
-  #text = "";
+  /** What is not read yet is `[at, end)` of these. */
+  #bytes: Buffer = NOTHING;
   #at = 0;
+  #end = 0;
+  /** Whether they are whoever's that wrote them, and good only until `keep` is called. */
+  #areLent = false;
   /** Of the request being read. */
   #args: string[] = [];
   #argsLeft = 0;
@@ -75,20 +81,12 @@ export class RequestParser {
 
   /** Whether a request has begun that is not whole. */
   get isPartial(): boolean {
-    return this.#argsLeft > 0 || this.#at < this.#text.length;
+    return this.#argsLeft > 0 || this.#at < this.#end;
   }
 
-  /** Lets go of what came, if all of it was read, so that it is not held while the client is silent; says whether it was. */
-  letGo(): boolean {
-    if (this.isPartial) return false;
-    this.#text = "";
-    this.#at = 0;
-    return true;
-  }
-
-  /** Bytes that came, as characters; the next request begins at `position`, where none is partly read. */
-  get text(): string {
-    return this.#text;
+  /** Bytes that came; the next request begins at `position`, where none is partly read. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
   }
 
   get position(): number {
@@ -100,25 +98,27 @@ export class RequestParser {
    * it is a request, compare its bytes with one that was: nothing but the lengths is looked at.
    */
   nextEnd(): number {
-    const text = this.#text;
+    const bytes = this.#bytes;
+    const end = this.#end;
     let at = this.#at;
-    if (this.#argsLeft > 0 || text.charCodeAt(at) !== STAR) return -1;
-    let left = text.charCodeAt(at + 1) - ZERO;
-    if (!(left > 0 && left <= 9) || text.charCodeAt(at + 2) !== CARRIAGE_RETURN) return -1;
+    // What follows would not be told from what came before.
+    if (this.#argsLeft > 0 || end - at < 4 || bytes[at] !== STAR) return -1;
+    let left = bytes[at + 1]! - ZERO;
+    if (!(left > 0 && left <= 9) || bytes[at + 2] !== CARRIAGE_RETURN) return -1;
     at += 4;
     for (; left > 0; left--) {
-      if (text.charCodeAt(at++) !== DOLLAR) return -1;
-      let length = text.charCodeAt(at++) - ZERO;
+      if (at + 3 > end || bytes[at++] !== DOLLAR) return -1;
+      let length = bytes[at++]! - ZERO;
       if (!(length >= 0 && length <= 9)) return -1;
-      let next = text.charCodeAt(at++);
-      for (; next !== CARRIAGE_RETURN; next = text.charCodeAt(at++)) {
+      let next = bytes[at++]!;
+      for (; next !== CARRIAGE_RETURN; next = bytes[at++]!) {
         const digit = next - ZERO;
         length = length * 10 + digit;
-        if (!(digit >= 0 && digit <= 9 && length <= SHORT_BYTES)) return -1;
+        if (!(digit >= 0 && digit <= 9 && length <= SHORT_BYTES) || at >= end) return -1;
       }
       at += 1 + length + 2;
     }
-    return at > text.length ? -1 : at;
+    return at > end ? -1 : at;
   }
 
   /** Steps over the next request, to where `nextEnd` says. */
@@ -126,16 +126,46 @@ export class RequestParser {
     this.#at = end;
   }
 
-  write(chunk: Buffer): void {
+  /** Takes `chunk[0, length)`, which is lent: `keep` must be called before it is written over. */
+  write(chunk: Buffer, length: number = chunk.length): void {
     let from = 0;
     if (this.#bulk !== null) {
-      from = this.#bulk.take(chunk, 0);
+      from = this.#bulk.take(chunk.subarray(0, length), 0);
       this.#hold();
-      if (from === chunk.length) return;
+      if (from === length) return;
     }
-    const fresh = chunk.toString("latin1", from);
-    this.#text = this.#at === this.#text.length ? fresh : this.#text.slice(this.#at) + fresh;
-    this.#at = 0;
+    if (this.#at === this.#end) {
+      this.#bytes = chunk;
+      this.#at = from;
+      this.#end = length;
+      this.#areLent = true;
+    } else this.#append(chunk, from, length);
+  }
+
+  /** Lets go of what was lent: what is not read yet is copied. Nothing is held while a client is silent. */
+  keep(): void {
+    if (this.#at === this.#end) {
+      this.#bytes = NOTHING;
+      this.#at = 0;
+      this.#end = 0;
+    } else if (this.#areLent) this.#append(NOTHING, 0, 0);
+    this.#areLent = false;
+  }
+
+  /** Puts what is not read yet, and these bytes behind it, into a buffer of its own. */
+  #append(chunk: Buffer, from: number, to: number): void {
+    const left = this.#end - this.#at;
+    const needed = left + to - from;
+    if (this.#areLent || this.#at + needed > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(this.#areLent ? needed : Math.max(needed, 2 * left));
+      this.#bytes.copy(grown, 0, this.#at, this.#end);
+      this.#bytes = grown;
+      this.#at = 0;
+      this.#end = left;
+      this.#areLent = false;
+    }
+    chunk.copy(this.#bytes, this.#end, from, to);
+    this.#end += to - from;
   }
 
   /**
@@ -144,13 +174,8 @@ export class RequestParser {
    */
   next(limits: RequestLimits = this.#limits): Request | null {
     while (this.#argsLeft === 0) {
-      if (this.#at === this.#text.length) {
-        // What came is not held while the client is silent.
-        this.#text = "";
-        this.#at = 0;
-        return null;
-      }
-      if (this.#text.charCodeAt(this.#at) !== STAR) {
+      if (this.#at === this.#end) return null;
+      if (this.#bytes[this.#at] !== STAR) {
         const line = this.#takeLine(limits.inlineBytesMax);
         if (line === null) return null;
         const words = splitInlineCommand(line);
@@ -185,37 +210,38 @@ export class RequestParser {
     this.#heldBytes = 0;
     this.#args = [];
     this.#bulk = null;
-    this.#text = "";
+    this.#bytes = NOTHING;
     this.#at = 0;
+    this.#end = 0;
     this.#argsLeft = 0;
   }
 
   /** False until all of the argument is there. */
   #takeArgument(limits: RequestLimits): boolean {
     if (this.#bulk === null) {
-      const text = this.#text;
-      if (this.#at === text.length) return false;
-      if (text.charCodeAt(this.#at) !== DOLLAR) {
-        throw new ProtocolError(`expected '$', got '${printable(text[this.#at]!)}'`);
+      const bytes = this.#bytes;
+      if (this.#at === this.#end) return false;
+      if (bytes[this.#at] !== DOLLAR) {
+        throw new ProtocolError(`expected '$', got '${printable(bytes[this.#at]!)}'`);
       }
       const length = this.#takeCount("bulk length", "bulk count string");
       if (length === null) return false;
       this.#argsBytes += length;
       if (length < 0 || this.#argsBytes > limits.requestBytesMax) throw new ProtocolError("invalid bulk length");
       const end = this.#at + length;
-      if (end + 2 > text.length) {
+      if (end + 2 > this.#end) {
         this.#beginPartial(length);
         return false;
       }
-      expectLineEnd(text, end);
-      if (!this.#isRefused) this.#keep(text.slice(this.#at, end));
+      expectLineEnd(bytes[end], bytes[end + 1]);
+      if (!this.#isRefused) this.#keep(bytes.toString("latin1", this.#at, end));
       this.#at = end + 2;
     } else {
       if (!this.#bulk.isComplete) return false;
       const text = this.#bulk.text();
       this.#bulk = null;
       if (!this.#isRefused) {
-        expectLineEnd(text, text.length - 2);
+        expectLineEnd(text.charCodeAt(text.length - 2), text.charCodeAt(text.length - 1));
         this.#keep(text.slice(0, -2));
       }
     }
@@ -226,38 +252,41 @@ export class RequestParser {
   #beginPartial(length: number): void {
     this.#bulk = new PartialBulk(length);
     if (this.#isRefused) this.#bulk.discard();
-    this.#bulk.take(Buffer.from(this.#text.slice(this.#at), "latin1"), 0);
-    this.#at = this.#text.length;
+    this.#bulk.take(this.#bytes.subarray(this.#at, this.#end), 0);
+    this.#at = this.#end;
   }
 
   /** The number behind `*` or `$`, or null until its line is whole. */
   #takeCount(what: string, tooLong: string): number | null {
-    const text = this.#text;
+    const bytes = this.#bytes;
+    const end = this.#end;
     let at = this.#at + 1;
-    const isNegative = text.charCodeAt(at) === MINUS;
+    const isNegative = at < end && bytes[at] === MINUS;
     if (isNegative) at++;
     const digits = at;
     let count = 0;
-    for (; at < text.length; at++) {
-      const digit = text.charCodeAt(at) - ZERO;
+    for (; at < end; at++) {
+      const digit = bytes[at]! - ZERO;
       if (digit < 0 || digit > 9) break;
       count = count * 10 + digit;
     }
     if (at - this.#at > COUNT_LENGTH_MAX) throw new ProtocolError(`too big ${tooLong}`);
-    if (at >= text.length) return null;
-    if (at === digits || text.charCodeAt(at) !== CARRIAGE_RETURN) throw new ProtocolError(`invalid ${what}`);
-    if (at + 1 === text.length) return null;
-    expectLineEnd(text, at);
+    if (at >= end) return null;
+    if (at === digits || bytes[at] !== CARRIAGE_RETURN) throw new ProtocolError(`invalid ${what}`);
+    if (at + 1 === end) return null;
+    expectLineEnd(bytes[at], bytes[at + 1]);
     this.#at = at + 2;
     return isNegative ? -count : count;
   }
 
   /** A line of words without its end, or null until it is whole. */
   #takeLine(bytesMax: number): string | null {
-    const end = this.#text.indexOf("\n", this.#at);
-    if ((end < 0 ? this.#text.length : end) - this.#at > bytesMax) throw new ProtocolError("too big inline request");
+    const found = this.#bytes.indexOf(NEWLINE, this.#at);
+    // What is behind the end is nobody's.
+    const end = found >= this.#end ? -1 : found;
+    if ((end < 0 ? this.#end : end) - this.#at > bytesMax) throw new ProtocolError("too big inline request");
     if (end < 0) return null;
-    const line = this.#text.slice(this.#at, end);
+    const line = this.#bytes.toString("latin1", this.#at, end);
     this.#at = end + 1;
     return line;
   }
@@ -285,11 +314,11 @@ export class RequestParser {
   }
 }
 
-function expectLineEnd(text: string, at: number): void {
-  if (text.charCodeAt(at) === CARRIAGE_RETURN && text.charCodeAt(at + 1) === NEWLINE) return;
+function expectLineEnd(first: number | undefined, second: number | undefined): void {
+  if (first === CARRIAGE_RETURN && second === NEWLINE) return;
   throw new ProtocolError("expected a line end (CRLF)");
 }
 
-function printable(char: string): string {
-  return char >= " " && char <= "~" ? char : `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;
+function printable(byte: number): string {
+  return byte >= 0x20 && byte <= 0x7e ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
 }

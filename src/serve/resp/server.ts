@@ -85,6 +85,7 @@ export async function openRespServer(
     limits: LIMITS,
     underWay: new BytesUnderWay(EVENTS_UNDER_WAY_BYTES_MAX),
     behindReads,
+    stuckMillisMax,
     commandCounts,
     commandNames: [...door.commands.keys()],
     onError,
@@ -96,7 +97,6 @@ export async function openRespServer(
       // A client that goes away is no failure of the server; `close` follows.
       socket.on("error", () => {});
       if (connections.size >= connectionsMax) return refuse(socket);
-      socket.setTimeout(stuckMillisMax);
       const connection = new Connection(socket, ++lastId, house);
       connections.add(connection);
       socket.on("close", () => connections.delete(connection));

@@ -5,6 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it } from "vitest";
 import { diagnostics } from "../../../src/base/diagnostics.ts";
+import { SocketBytes } from "../../../src/serve/socket-bytes.ts";
 import type { HttpOptions } from "../../../src/serve/http.ts";
 import { HOT } from "./known-requests.ts";
 import { getRequest, requestBytes, vectorBody, vectorRequest } from "./request-text.ts";
@@ -219,9 +220,15 @@ describe("short answers", () => {
       body: JSON.stringify({ entity_type: "airport", entity_ids: Array.from({ length: 90 }, (_, i) => `A${i}`) }),
     });
     const { write } = Socket.prototype;
+    const { send } = SocketBytes.prototype;
+    SocketBytes.prototype.send = function (this: SocketBytes, bytes, length) {
+      const { localPort, remotePort } = this.socket;
+      if (localPort === port && remotePort === short.socket.localPort) events.push("sent");
+      return send.call(this, bytes, length);
+    };
+    // Long ones are left to the socket.
     Socket.prototype.write = function (this: Socket, ...args: Parameters<Socket["write"]>) {
-      if (this.localPort === port && this.remotePort === short.socket.localPort) events.push("sent");
-      else if (this.localPort === port && (args[0] as Buffer).length > 4096) events.push("long");
+      if (this.localPort === port && (args[0] as Buffer).length > 4096) events.push("long");
       return write.apply(this, args);
     } as Socket["write"];
     diagnostics.answered.subscribe(listen);
@@ -233,6 +240,7 @@ describe("short answers", () => {
       }
     } finally {
       Socket.prototype.write = write;
+      SocketBytes.prototype.send = send;
       diagnostics.answered.unsubscribe(listen);
     }
     expect(events.filter((event) => event === "long")).toHaveLength(8 * 20);

@@ -1,7 +1,7 @@
 /** Short replies are sent behind the reads of a turn, and do not wait for more than one long reply of others. */
-import { Socket } from "node:net";
 import { expect, it } from "vitest";
 import { diagnostics } from "../../../src/base/diagnostics.ts";
+import { SocketBytes } from "../../../src/serve/socket-bytes.ts";
 import { BareClient, useRespDoor } from "./resp-in-test.ts";
 
 const resp = useRespDoor();
@@ -14,11 +14,12 @@ it("wait for one long reply of others at most", async () => {
   const others = await Promise.all(Array.from({ length: OTHERS }, () => BareClient.open(port)));
   const events: string[] = [];
   const listen = (): void => void events.push("answered");
-  const { write } = Socket.prototype;
-  Socket.prototype.write = function (this: Socket, ...args: Parameters<Socket["write"]>) {
-    if (this.localPort === port) events.push(this.remotePort === short.socket.localPort ? "sent" : "long");
-    return write.apply(this, args);
-  } as Socket["write"];
+  const { send } = SocketBytes.prototype;
+  SocketBytes.prototype.send = function (this: SocketBytes, bytes, length) {
+    if (this.socket.localPort === port)
+      events.push(this.socket.remotePort === short.socket.localPort ? "sent" : "long");
+    return send.call(this, bytes, length);
+  };
   diagnostics.served.subscribe(listen);
   try {
     for (let round = 1; round <= ROUNDS; round++) {
@@ -27,7 +28,7 @@ it("wait for one long reply of others at most", async () => {
       await Promise.all([short.until("\r\n"), ...others.map((other) => other.until("x\r\n"))]);
     }
   } finally {
-    Socket.prototype.write = write;
+    SocketBytes.prototype.send = send;
     diagnostics.served.unsubscribe(listen);
     for (const { socket } of [short, ...others]) socket.destroy();
   }
