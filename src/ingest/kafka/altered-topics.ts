@@ -47,7 +47,7 @@ export class AlteredTopics {
   /** Puts back what each of the topics had; of one that is there no more only the note goes. */
   async settle(settings: Settings, isThere: (topic: string) => boolean): Promise<void> {
     const noted = await this.#read();
-    for (const [topic, before] of [...noted]) {
+    for (const [topic, before] of Array.from(noted)) {
       if (isThere(topic)) {
         const back = Array.from(settings.keys(), (name) => [name, before.get(name) ?? null] as const);
         await this.#connection.alterTopic(topic, new Map(back));

@@ -4,6 +4,7 @@
  *
  * The windows are those of served values, with the view in the place of the service.
  */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { formatViewName, type ViewDefinition } from "../../define/definition.ts";
 import { createReadBuffer, type ReadBuffer, type ViewFold, type ViewState } from "../../fold/view-fold.ts";
 import type { Micros } from "../../base/micros.ts";
@@ -83,6 +84,19 @@ export class FoldedSampler {
     const windows = this.#finished;
     this.#finished = [];
     this.#views.clear();
+    return windows;
+  }
+
+  /** As `take`, a view a turn: putting together what was seen of many takes long. */
+  async takeInTurns(): Promise<DriftWindow[]> {
+    for (const [fold, collecting] of Array.from(this.#views)) {
+      // What is seen from now on is of another window, for the next that asks.
+      this.#views.delete(fold);
+      this.#finish(collecting);
+      await nextTurn();
+    }
+    const windows = this.#finished;
+    this.#finished = [];
     return windows;
   }
 

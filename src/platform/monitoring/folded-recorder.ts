@@ -78,7 +78,7 @@ export class FoldedRecorder {
   /** Resolves once what was seen so far is kept, or could not be. Never rejects. */
   flush(): Promise<void> {
     this.#writing = this.#writing.then(async () => {
-      const windows = this.#sampler?.take() ?? [];
+      const windows = (await this.#sampler?.takeInTurns()) ?? [];
       // What could not be written is dropped: it is a sample, and the next one will do.
       if (windows.length > 0) await this.#keep(windows).catch(() => undefined);
     });
