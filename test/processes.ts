@@ -14,6 +14,15 @@ export function childrenOf(pid: number): number[] {
   });
 }
 
+/** The command line; empty of one that has ended. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+  } catch {
+    return "";
+  }
+}
+
 /** State and parent of a process, and what else follows its name in `/proc`. */
 function statOf(pid: number): string[] {
   try {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { childrenOf } from "../processes.ts";
+import { childrenOf, commandOf } from "../processes.ts";
 
 export interface Answer {
   readonly status: number;
@@ -93,7 +93,8 @@ export class VisitsServer {
 
   /** Process ids of the workers that are there now. */
   workers(): number[] {
-    return childrenOf(this.child.pid!);
+    // Not what starts processes of a backfill.
+    return childrenOf(this.child.pid!).filter((pid) => !commandOf(pid).includes("starter-process"));
   }
 
   async ready(): Promise<void> {
