@@ -99,7 +99,10 @@ export async function readSpine(
   for (const column of tokenColumns) if (column !== null) asText.add(column);
   entities.forEach((entity, index) => {
     entity.keys.forEach((key, part) => {
-      if (key.type.name === "string") asText.add(keyColumns[index]![part]!);
+      // Where some of the keys are numbers and some text, as those of 64 bits may be, they are JSON to the engine.
+      const column = keyColumns[index]![part]!;
+      const isMixed = sniffed.some(({ name, type }) => name === column && type === "JSON");
+      if (key.type.name === "string" || (key.type.name === "int64" && isMixed)) asText.add(column);
     });
   });
   const lists = new Set(declared.flatMap(({ name, type }) => (type.name === "array" ? [name] : [])));

@@ -93,7 +93,7 @@ user_id,t,amount,fraud,day,note,n,empty
     expect(typesOf(await read("user_id,t,amount\n"))).toEqual(["user_id VARCHAR", "t VARCHAR", "amount VARCHAR"]);
   });
 
-  it("keep digits that a number would not give back as text", async () => {
+  it("keep whole numbers that a float64 would not give back as text", async () => {
     const text = `user_id,t,postcode,id,phone,share,plain,short
 u1,2026-01-01,007,12345678901234567890,+4930,12345678901234567,9007199254740993,0
 u2,2026-01-02,10115,7,30,0.5,-1,-0.5`;
