@@ -3,8 +3,19 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { count, entity, micros, openPlatform, parseMicros, type Platform, ReplayClock } from "../../src/index.ts";
-import { stream, sum, t, view } from "../../src/index.ts";
+import {
+  count,
+  entity,
+  micros,
+  openPlatform,
+  parseMicros,
+  type Platform,
+  ReplayClock,
+  stream,
+  sum,
+  t,
+  view,
+} from "../../src/index.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import { sqlText } from "../../src/offline-store/engine.ts";
 
