@@ -15,6 +15,8 @@ import type { Value } from "../schema/value.ts";
 
 /** About so many events are folded on trial. */
 const TRIAL_EVENTS = 100_000;
+/** Of an entity with far more, no more than these. */
+const TRIAL_EVENTS_MAX = 4 * TRIAL_EVENTS;
 
 export interface BackfillCost {
   /** Events to fold. */
@@ -51,24 +53,25 @@ export async function estimateBackfill(request: BackfillCostRequest): Promise<Ba
   const every = Math.max(1, Math.ceil(events / TRIAL_EVENTS));
   const began = performance.now();
   const entities = await withKeyedEvents(engine, scan, async (relation) => {
+    // Of few entities the draw may hit none: then it is the one that comes first by its hash.
     await engine.run(`CREATE TABLE ${sqlName(drawn)} AS
       SELECT (row_number() OVER (ORDER BY _key) - 1)::INTEGER AS entity_id, _key AS entity_key
-      FROM (SELECT DISTINCT _key FROM ${relation} WHERE hash(_key) % ${every} = 0)`);
+      FROM (SELECT _key, row_number() OVER (ORDER BY hash(_key)) AS place FROM (SELECT DISTINCT _key FROM ${relation}))
+      WHERE hash(_key) % ${every} = 0 OR place = 1`);
     const [row] = await engine.rows(`SELECT count(DISTINCT _key)::DOUBLE AS entities FROM ${relation}`);
     return Number(row!["entities"]);
   });
   const countedMs = performance.now() - began;
   try {
     const trial = await foldDrawn(request, scan, drawn);
-    if (trial.entities === 0) return { ...none, entities };
-    const share = trial.entities / entities;
+    if (trial.events === 0) return { ...none, entities };
     // The engine's work on all events is about what counting them took; reading them takes that much once more.
-    const milliseconds = trial.foldMs / share + 2 * countedMs;
+    const milliseconds = trial.foldMs * (events / trial.events) + 2 * countedMs;
     return {
       events,
       readBytes,
       entities,
-      stateBytes: Math.round(trial.stateBytes / share),
+      stateBytes: Math.round(trial.stateBytes * (entities / trial.entities)),
       seconds: milliseconds / 1000,
       trialEntities: trial.entities,
     };
@@ -83,11 +86,16 @@ async function foldDrawn(
   { source, view, engine }: BackfillCostRequest,
   scan: Scan,
   drawn: string,
-): Promise<{ readonly entities: number; readonly stateBytes: number; readonly foldMs: number }> {
+): Promise<{
+  readonly entities: number;
+  readonly events: number;
+  readonly stateBytes: number;
+  readonly foldMs: number;
+}> {
   const { fold } = view;
   const derivation = deriveForView(view.definition, source);
   const stored: Value[] = source.columns.map(() => null);
-  let [entity, entities, stateBytes, foldMs] = [-1, 0, 0, 0];
+  let [entity, entities, events, stateBytes, foldMs] = [-1, 0, 0, 0, 0];
   let state: ViewState = fold.empty();
   const batches = readEventsByEntity(engine, {
     ...scan,
@@ -118,7 +126,9 @@ async function foldDrawn(
       }
     }
     foldMs += performance.now() - began;
+    events += batch.rowCount;
+    if (events >= TRIAL_EVENTS_MAX) break;
   }
   if (entity !== -1) stateBytes += fold.encode(state).length;
-  return { entities, stateBytes, foldMs };
+  return { entities, events, stateBytes, foldMs };
 }

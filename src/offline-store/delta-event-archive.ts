@@ -20,6 +20,7 @@ import type { Column } from "../schema/value.ts";
 import { sqlName, type QueryEngine } from "./engine.ts";
 import { retractionsOf, retractionTag } from "./retractions.ts";
 import type { EventArchive, EventFiles, LiveColumns, LiveEvents } from "./event-archive.ts";
+import { refuseForeignFiles } from "./foreign-files.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile, TableFileStats, TableSnapshot } from "./offline-store.ts";
 import { type ParquetFilesRequest, timeBounds, writeParquetFiles } from "./parquet-file.ts";
 import { compactTable, FILES_WORTH_JOINING } from "./table-compaction.ts";
@@ -277,6 +278,7 @@ function filesOf(snapshot: TableSnapshot, wanted: number | undefined, folder: st
     });
   }
   const isOf = (segment: string) => (file: TableFile) => file.tags["segment"] === segment;
+  refuseForeignFiles(snapshot.files, folder);
   const history = (epoch === present ? snapshot.files : snapshot.removed)
     .filter((file) => isOf("history")(file) && Number(file.tags["epoch"]) === epoch)
     .map((file) => ({ ...file, rows: Number(file.tags["rows"] ?? file.rows) }));

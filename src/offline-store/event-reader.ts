@@ -35,6 +35,8 @@ export interface KeyedEventsRequest {
   readonly fromOffset?: number;
   /** Only offsets below this one, and nothing of retractions from there on. */
   readonly beforeOffset?: number;
+  /** Only those known by then, microseconds, and nothing of retractions that were known later. */
+  readonly knownBy?: number;
   /** Only those of this partition, of events in several. */
   readonly partition?: number | undefined;
   /** Without events of these ids. */
@@ -170,13 +172,13 @@ export async function* readEventsByEntity(
 /** Null where nothing was taken back. */
 async function retractionTables(
   engine: QueryEngine,
-  { files, keyColumns, beforeOffset }: KeyedEventsRequest,
+  { files, keyColumns, beforeOffset, knownBy }: KeyedEventsRequest,
 ): Promise<RetractionTables | null> {
   const all = filesBehind(files, keyColumns);
   if (retractionFiles(all).length === 0) return null;
   const isPartitioned = files.keyedBy !== undefined;
   const relation = (some: readonly TableFile[]): string => eventRelation(some, isPartitioned ? [PARTITION] : []);
-  return createRetractionTables(engine, relation, { files: all, beforeOffset, isPartitioned });
+  return createRetractionTables(engine, relation, { files: all, beforeOffset, knownBy, isPartitioned });
 }
 
 /** Events as they are read where some were taken back: `isBare` leaves those out, marks stand at what took them back. */
@@ -268,6 +270,7 @@ async function keyedScan(
     ...(request.partition === undefined ? [] : [`_partition = ${request.partition}`]),
     ...(request.fromOffset === undefined ? [] : [`_offset >= ${request.fromOffset}`]),
     ...(request.beforeOffset === undefined ? [] : [`_offset < ${request.beforeOffset}`]),
+    ...(request.knownBy === undefined ? [] : [`epoch_us(_known_time) <= ${request.knownBy}`]),
   ];
   if (request.withoutIds !== undefined && request.withoutIds.length > 0)
     bounds.push(`(_id IS NULL OR _id NOT IN (${request.withoutIds.map(sqlText).join(", ")}))`);

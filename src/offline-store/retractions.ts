@@ -68,6 +68,8 @@ export interface RetractableEvents {
   readonly files: readonly TableFile[];
   /** Retractions at or behind it are not seen. */
   readonly beforeOffset?: number | undefined;
+  /** Those that were known later, microseconds, are not seen. */
+  readonly knownBy?: number | undefined;
   /** In several partitions, with offsets of their own: a retraction takes back events of its partition alone. */
   readonly isPartitioned?: boolean;
 }
@@ -88,17 +90,20 @@ export interface RetractionTables {
 export async function createRetractionTables(
   engine: QueryEngine,
   relation: (files: readonly TableFile[]) => string,
-  { files, beforeOffset, isPartitioned = false }: RetractableEvents,
+  { files, beforeOffset, knownBy, isPartitioned = false }: RetractableEvents,
 ): Promise<RetractionTables> {
   const scratch = randomUUID();
   const retractions = sqlName(`retractions_${scratch}`);
   const retracted = sqlName(`retracted_${scratch}`);
-  const bound = beforeOffset === undefined ? "" : `AND _offset < ${beforeOffset}`;
+  const bounds = [
+    ...(beforeOffset === undefined ? [] : [`AND _offset < ${beforeOffset}`]),
+    ...(knownBy === undefined ? [] : [`AND epoch_us(_known_time) <= ${knownBy}`]),
+  ];
   const [partition, ofPartition, samePartition] = isPartitioned
     ? ["_partition,", "e._partition,", "AND e._partition = r._partition"]
     : ["", "", ""];
   await engine.run(`CREATE TABLE ${retractions} AS SELECT _id, ${partition} _offset AS at, _known_time AS known
-    FROM ${relation(retractionFiles(files))} WHERE ${IS_RETRACTION_SQL} ${bound}`);
+    FROM ${relation(retractionFiles(files))} WHERE ${IS_RETRACTION_SQL} ${bounds.join(" ")}`);
   await engine.run(`CREATE TABLE ${retracted} AS
     SELECT ${ofPartition} e._offset, min(r.at) AS at, arg_min(r.known, r.at) AS known
     FROM ${relation(files)} e JOIN ${retractions} r ON e._id = r._id AND e._offset < r.at ${samePartition}

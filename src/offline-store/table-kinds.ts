@@ -9,6 +9,7 @@ import { eventRelation } from "./event-reader.ts";
 import type { TableFile, TableSchema } from "./offline-store.ts";
 import { placesOf, placesTags } from "./archive-places.ts";
 import { sqlName, sqlText, sqlType } from "./engine.ts";
+import { isOwnFile } from "./foreign-files.ts";
 import { joinedRetractionTag } from "./retractions.ts";
 
 export interface TableKind {
@@ -44,7 +45,10 @@ function events(schema: TableSchema): TableKind {
   const stored = schema.columns.filter(({ name }) => !name.startsWith("_"));
   return {
     name: "events",
-    groupOf: ({ tags }) => (tags["segment"] === "live" ? "live" : `history ${tags["epoch"]}`),
+    groupOf(file) {
+      if (!isOwnFile(file)) return null;
+      return file.tags["segment"] === "live" ? "live" : `history ${file.tags["epoch"]}`;
+    },
     compare: byPlace,
     select: (files) => `SELECT * FROM ${eventRelation(files, stored)} ORDER BY _offset`,
     tagsOf(files) {
@@ -67,7 +71,7 @@ function partitionedEvents(schema: TableSchema): TableKind {
   const stored = schema.columns.filter(({ name }) => !name.startsWith("_") || name === "_partition");
   return {
     name: "partitioned events",
-    groupOf: () => "live",
+    groupOf: (file) => (isOwnFile(file) ? "live" : null),
     compare: (a, b) => (a.path < b.path ? -1 : 1),
     select: (files) => `SELECT * FROM ${eventRelation(files, stored)} ORDER BY _partition, _offset`,
     tagsOf: (files) => ({ ...placesTags(placesOf(files)), ...joinedRetractionTag(files) }),

@@ -33,7 +33,7 @@ export interface ExportRequest {
 
 export interface ExportedView {
   readonly asOf: Micros;
-  /** Entities with an event known by then. */
+  /** Entities with an event that was known, and not taken back, by then. */
   readonly rowCount: number;
   readonly eventsFolded: number;
   /** Events that left a state as it was, because a predicate or custom function threw on them. */
@@ -60,7 +60,7 @@ export async function exportView(request: ExportRequest): Promise<ExportedView> 
   signal?.addEventListener("abort", interrupt);
   try {
     const known = filesKnownBy(files, asOf);
-    const entityCount = await createEntities(engine, view, known);
+    const entityCount = await createEntities(engine, view, known, asOf);
     const replay = new Replay(engine, view, known, entityCount, asOf, request);
     const rowCount = await writeRows({
       engine,
@@ -87,17 +87,23 @@ function filesKnownBy(files: EventFiles, asOf: Micros): EventFiles {
   };
 }
 
-/** Makes the table of all entities that the files have, with dense ids in the order of the keys. */
-async function createEntities(engine: QueryEngine, view: TrainingView, files: EventFiles): Promise<number> {
+/** Makes the table of all entities with an event that counted at the time, with dense ids in the order of the keys. */
+async function createEntities(
+  engine: QueryEngine,
+  view: TrainingView,
+  files: EventFiles,
+  asOf: Micros,
+): Promise<number> {
   const { definition, source, fold } = view;
   const derivedKey = keyFromStored(source, definition.key, fold);
-  await withKeyedEvents(engine, { files, source, keyColumns: definition.key, derivedKey }, (relation) =>
+  const counted = { files, source, keyColumns: definition.key, derivedKey, knownBy: asOf };
+  await withKeyedEvents(engine, counted, (relation) =>
     engine.run(`CREATE OR REPLACE TABLE ${sqlName(ENTITIES)} AS
       SELECT (row_number() OVER (ORDER BY _key) - 1)::INTEGER AS entity_id, _key AS entity_key
       FROM (SELECT DISTINCT _key FROM ${relation})`),
   );
-  const [counted] = await engine.rows(`SELECT count(*) AS n FROM ${sqlName(ENTITIES)}`);
-  return Number(counted!["n"]);
+  const [row] = await engine.rows(`SELECT count(*) AS n FROM ${sqlName(ENTITIES)}`);
+  return Number(row!["n"]);
 }
 
 class Replay {

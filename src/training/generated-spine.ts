@@ -4,7 +4,8 @@
  *     ticks     |----|----|----|----|     every `everyMicros`, from `from` to `to`
  *     entity        ^known  x    x    x   at the ticks from when it was first known on
  *
- * They are written as a Parquet file in a folder of their own, which is read as any label file and then removed.
+ * They are written as a Parquet file in a folder of their own, which is read as any label file and then removed, within
+ * the memory and in the place that the training set is given.
  */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -23,9 +24,12 @@ import type { GeneratedRows } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
 import type { TrainingPlan } from "./training-plan.ts";
 import { readSpine, type SpineRequest } from "./spine.ts";
+import { engineSettings, type TrainLimits } from "./train-limits.ts";
 
 /** The time column of generated rows. */
 const TICK_COLUMN = "event_timestamp";
+/** Columns and a range of our own beside those of entities and of files, whose names may be any: few have a colon. */
+const [FIRST, PLACE, TICK] = ["onefold:first", "onefold:place", "onefold:tick"] as const;
 /** More than a training set has room for. */
 const ROWS_MAX = 2 ** 31 - 1;
 const KEYS_PER_BATCH = 50_000;
@@ -53,11 +57,12 @@ export async function withGeneratedSpine<T>(
   plan: TrainingPlan,
   request: GeneratedSpineRequest,
   isKnownAtTick: boolean,
+  limits: TrainLimits,
   work: (labels: SpineRequest) => Promise<T>,
 ): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), "onefold-labels-"));
+  const folder = await mkdtemp(join(limits.spillFolder ?? tmpdir(), "onefold-labels-"));
   try {
-    const engine = await ports.openEngine();
+    const engine = await ports.openEngine(engineSettings(limits));
     const path = join(folder, "labels.parquet");
     let generated: GeneratedRows;
     try {
@@ -96,16 +101,14 @@ async function writeSpine(
     entities === "all"
       ? await keyRows(engine, plan.entities[0]!)
       : await fileRows(engine, plan, request, entities.path);
-  const tick = `make_timestamptz(${ticks.from} + i * ${everyMicros})`;
   // A tick of 2^53 microseconds lies within a BIGINT.
-  const isKnown =
-    entities === "all" ? `WHERE first ${isKnownAtTick ? "<=" : "<"} ${ticks.from} + i * ${everyMicros}` : "";
-  const rows = `FROM generated_rows, range(${ticks.count}) ticks(i) ${isKnown}`;
+  const micros = `${ticks.from} + ${sqlName(TICK)} * ${everyMicros}`;
+  const isKnown = entities === "all" ? `WHERE ${sqlName(FIRST)} ${isKnownAtTick ? "<=" : "<"} ${micros}` : "";
+  const rows = `FROM generated_rows, range(${ticks.count}) ticks(${sqlName(TICK)}) ${isKnown}`;
   await refuseTooMany(engine, ticks, everyMicros, entities === "all");
-  const selected = [...columns.map((name) => sqlName(name)), `${tick} AS ${sqlName(TICK_COLUMN)}`];
-  await engine.run(
-    `COPY (SELECT ${selected.join(", ")} ${rows} ORDER BY i, place) TO ${sqlText(path)} (FORMAT parquet)`,
-  );
+  const selected = [...columns.map((name) => sqlName(name)), `make_timestamptz(${micros}) AS ${sqlName(TICK_COLUMN)}`];
+  const order = `ORDER BY ${sqlName(TICK)}, ${sqlName(PLACE)}`;
+  await engine.run(`COPY (SELECT ${selected.join(", ")} ${rows} ${order}) TO ${sqlText(path)} (FORMAT parquet)`);
   return {
     everyMicros,
     entities: entities === "all" ? "all" : entities.path,
@@ -180,7 +183,7 @@ async function keyRows(engine: QueryEngine, entity: EntityDefinition): Promise<s
     }
     yield batchOfRows(all, rows);
   }
-  await engine.fill(table, [...columns, { name: "first", type: BIGINT }, { name: "place", type: BIGINT }], batches());
+  await engine.fill(table, [...columns, { name: FIRST, type: BIGINT }, { name: PLACE, type: BIGINT }], batches());
   await engine.run(`CREATE OR REPLACE VIEW generated_rows AS SELECT * FROM ${sqlName(table)}`);
   return columns.map(({ name }) => name);
 }
@@ -214,7 +217,8 @@ async function fileRows(
     );
   }
   await engine.run(
-    "CREATE OR REPLACE VIEW generated_rows AS SELECT s.*, l.row AS place FROM spine s POSITIONAL JOIN spine_label l",
+    `CREATE OR REPLACE VIEW generated_rows AS
+     SELECT s.*, l.row AS ${sqlName(PLACE)} FROM spine s POSITIONAL JOIN spine_label l`,
   );
   return names;
 }
@@ -241,7 +245,7 @@ async function refuseTooMany(
   everyMicros: number,
   fromFirst: boolean,
 ): Promise<void> {
-  const skipped = fromFirst ? `greatest(0, ceil((first - ${from}) / ${everyMicros}))` : "0";
+  const skipped = fromFirst ? `greatest(0, ceil((${sqlName(FIRST)} - ${from}) / ${everyMicros}))` : "0";
   const [row] = await engine.rows(`SELECT sum(greatest(0, ${count} - ${skipped}))::DOUBLE AS n FROM generated_rows`);
   const rows = Number(row?.["n"] ?? 0);
   if (rows <= ROWS_MAX) return;

@@ -8,7 +8,7 @@
 import { formatMicros, type Micros } from "../base/micros.ts";
 import { STATUS_NAMES, type StatusName } from "../fold/view-fold.ts";
 import { valueToJson } from "../schema/check-value.ts";
-import { formatType, type Value } from "../schema/value.ts";
+import { formatType, type Value, type ValueType } from "../schema/value.ts";
 import type { FeatureColumn } from "./feature-columns.ts";
 import { readLabelNames } from "./label-names.ts";
 import type { Knowledge } from "./manifest.ts";
@@ -144,7 +144,7 @@ function compareColumns(
   for (let row = 0; row < known.rowCount; row++) {
     const a = known.value(row);
     const b = final.value(row);
-    if (isSame(a, b)) continue;
+    if (isSame(a, b, known.type)) continue;
     rowsChanged++;
     changedRows[row] = 1;
     const hasOne = (a === null) !== (b === null);
@@ -179,10 +179,10 @@ function keepLargest(
   if (largest.length > kept) largest.pop();
 }
 
-/** To the bit, but for what another order of additions makes of a sum. */
-function isSame(a: Value, b: Value): boolean {
+/** To the bit, but for what another order of additions makes of a sum; whole numbers and times have no such rounding. */
+function isSame(a: Value, b: Value, { name }: ValueType): boolean {
   if (sameBits(a, b)) return true;
-  if (typeof a !== "number" || typeof b !== "number") return false;
+  if (name !== "float64" || typeof a !== "number" || typeof b !== "number") return false;
   return Math.abs(a - b) <= ROUNDING_SHARE * Math.max(Math.abs(a), Math.abs(b));
 }
 

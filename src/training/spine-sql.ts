@@ -41,9 +41,9 @@ export function microsSql(column: string, type: string): string {
     case "TIMESTAMP WITH TIME ZONE":
       return `CASE WHEN isfinite(${name}) THEN epoch_us(${name}) END`;
     case "VARCHAR": {
-      // Casting to TIMESTAMP would ignore the text's zone.
+      // Casting to TIMESTAMP would ignore the text's zone. The engine takes a year of any length: 01/02/26 for one of the year 1.
       const parsed = `TRY_CAST(${name} AS TIMESTAMPTZ)`;
-      return `CASE WHEN isfinite(${parsed}) THEN epoch_us(${parsed}) END`;
+      return `CASE WHEN regexp_matches(${name}, '^\\s*[0-9]{4}[-/]') AND isfinite(${parsed}) THEN epoch_us(${parsed}) END`;
     }
     default:
       throw new OnefoldError("SPINE_INVALID", `column ${column} is ${type}, not a time`, {

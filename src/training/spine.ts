@@ -10,19 +10,14 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { isOnefoldError, OnefoldError } from "../base/errors.ts";
 import type { EntityDefinition } from "../define/definition.ts";
-import {
-  type CsvHeader,
-  csvReaderSql,
-  csvRowError,
-  csvTypedReaderSql,
-  readCsvHeader,
-} from "../offline-store/csv-file.ts";
+import { type CsvHeader, csvTypedReaderSql } from "../offline-store/csv-file.ts";
 import { sqlName, sqlText, type QueryEngine } from "../offline-store/engine.ts";
 import { jsonLineError } from "../offline-store/file-fault.ts";
 import { type Column, type ValueType, formatType } from "../schema/value.ts";
 import { type ByService, byService } from "./by-service.ts";
 import type { GeneratedRows } from "./manifest.ts";
 import { refuseRepeatedKey, refuseRepeatedNames, repeatedInNdjson } from "./repeated-columns.ts";
+import { checkCsv, losslessType } from "./spine-csv.ts";
 import { keyTextSql, microsSql } from "./spine-sql.ts";
 
 export type SpineFormat = "parquet" | "csv" | "ndjson";
@@ -80,12 +75,13 @@ export async function readSpine(
   hashing.catch(() => {});
   const format = request.format ?? formatOf(request.path);
   const { path } = request;
-  const opening = format === "csv" ? checkedCsvHeader(engine, path) : Promise.resolve(null);
-  const header = await opening.catch(async (error: unknown) => {
+  const opening = format === "csv" ? checkCsv(engine, path) : Promise.resolve(null);
+  const csv = await opening.catch(async (error: unknown) => {
     // That there is no file, or none that can be read, is said better by who reads it whole.
     await hashing;
     throw error;
   });
+  const header = csv?.header ?? null;
   const sniffed = await describe(engine, scanSql(path, format, header, new Map())).catch(async (error: unknown) => {
     await hashing;
     throw format === "ndjson" ? await namedLine(path, error) : error;
@@ -103,13 +99,19 @@ export async function readSpine(
   for (const column of tokenColumns) if (column !== null) asText.add(column);
   entities.forEach((entity, index) => {
     entity.keys.forEach((key, part) => {
-      if (key.type.name === "string") asText.add(keyColumns[index]![part]!);
+      // Where some of the keys are numbers and some text, as those of 64 bits may be, they are JSON to the engine.
+      const column = keyColumns[index]![part]!;
+      const isMixed = sniffed.some(({ name, type }) => name === column && type === "JSON");
+      if (key.type.name === "string" || (key.type.name === "int64" && isMixed)) asText.add(column);
     });
   });
   const lists = new Set(declared.flatMap(({ name, type }) => (type.name === "array" ? [name] : [])));
   const listType = format === "ndjson" ? "JSON" : "VARCHAR";
-  const typeFor = ({ name, type }: SpineColumn): string =>
-    asText.has(name) ? "VARCHAR" : lists.has(name) ? listType : type;
+  const typeFor = ({ name, type }: SpineColumn): string => {
+    if (asText.has(name)) return "VARCHAR";
+    if (lists.has(name)) return listType;
+    return csv === null ? type : losslessType(csv, name, type);
+  };
   const types = new Map(sniffed.map((column) => [column.name, typeFor(column)]));
   const read = `CREATE OR REPLACE TABLE spine AS SELECT * FROM ${scanSql(path, format, header, types)}`;
   await engine.run(read).catch((error: unknown) => {
@@ -176,22 +178,6 @@ async function namedLine(path: string, error: unknown): Promise<unknown> {
 interface SpineColumn {
   readonly name: string;
   readonly type: string;
-}
-
-/**
- * Reads the file once, as text, so that every row is known to have as many fields as the header has names: the engine,
- * asked for types, might take what a broken row is for something else. Throws `FILE_UNREADABLE`, naming the line.
- */
-async function checkedCsvHeader(engine: QueryEngine, path: string): Promise<CsvHeader> {
-  const delimiter = /\.tsv(\.gz)?$/i.test(path) ? "\t" : ",";
-  const header = await readCsvHeader(path, delimiter);
-  try {
-    await engine.rows(`SELECT count(COLUMNS(*)) FROM ${csvReaderSql(path, header)}`);
-  } catch (error) {
-    const hint = "mend the line: as many fields as there are names in the first line, quotes around those with a comma";
-    throw (isOnefoldError(error) ? await csvRowError(path, error, hint, delimiter) : null) ?? error;
-  }
-  return header;
 }
 
 /** `types` states every column's type; without any the engine infers them from the whole file. */

@@ -15,6 +15,13 @@ export type TimeSplit = { readonly shares: readonly number[] } | { readonly cuts
 
 export const SPLIT_COLUMN = "split";
 
+/** Throws `REQUEST_INVALID` for what is no split. */
+export function checkTimeSplit(split: TimeSplit): TimeSplit {
+  if ("cuts" in split) checkedCuts(split.cuts);
+  else checkedShares(split.shares);
+  return split;
+}
+
 /** Adds the column `split` to the spine. Throws `REQUEST_INVALID` for what is no split, `SPINE_INVALID` where there is such a column. */
 export async function addSplitColumn(
   engine: QueryEngine,

@@ -66,12 +66,9 @@ export async function checkOutput(path: string, spine: Spine, added: readonly st
     throw new OnefoldError("REQUEST_INVALID", "the training set would overwrite its label rows", { where: path });
   }
   const folder = dirname(resolve(path));
-  const isFolder = await stat(folder).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isFolder)
+  if (!(await isFolder(folder)))
     throw new OnefoldError("REQUEST_INVALID", "the folder for the training set does not exist", { where: folder });
+  if (await isFolder(path)) throw new OnefoldError("REQUEST_INVALID", "the training set is a folder", { where: path });
   const twice = added.find((name, i) => added.findIndex((one) => one.toLowerCase() === name.toLowerCase()) < i);
   if (twice !== undefined) {
     throw new OnefoldError("REQUEST_INVALID", `two columns of the training set would be named ${twice}`, {
@@ -86,6 +83,13 @@ export async function checkOutput(path: string, spine: Spine, added: readonly st
       hint: "rename it in the label rows, or give the feature another name in the service",
     });
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Names of the columns behind the spine's. */

@@ -128,7 +128,7 @@ export async function withLabels<R extends Omit<TrainRequest, "labels">, T>(
   }
   // No label is made from an event at its tick, so there is nothing to ask.
   const { boundary = "inclusive" } = request;
-  return withGeneratedSpine(request.ports, plan, labels, boundary === "inclusive", (generated) =>
+  return withGeneratedSpine(request.ports, plan, labels, boundary === "inclusive", request, (generated) =>
     work({ ...request, boundary, labels: generated }),
   );
 }

@@ -155,6 +155,30 @@ describe("the event archive", () => {
     expect(await codeOf(reopened.replaceHistory(earlier, outdated))).toBe("TABLE_CONFLICT");
   });
 
+  it("is refused where another engine has rewritten its files, which drops what they are of", async () => {
+    const store = openOfflineStore(folder, engine);
+    const archive = await openEventArchive(store, engine, source);
+    for (let i = 0; i < 3; i++) await appendLive(archive, range(i * 2, i * 2 + 2));
+    const table = (await store.find("events/clicks"))!;
+    const { files } = await table.snapshot();
+    // As an optimize of another engine: the same rows, and no tags.
+    await rewriteFiles(table, engine, {
+      operation: "OPTIMIZE",
+      dataChange: false,
+      plan: async () => [
+        { files: files.slice(1), select: `SELECT * FROM ${eventRelation(files.slice(1), source.columns)}`, tags: {} },
+      ],
+    });
+    const reopened = await openEventArchive(openOfflineStore(folder, engine), engine, source);
+    await expect(reopened.files()).rejects.toMatchObject({
+      code: "TABLE_INVALID",
+      message: "an event table has a file that another engine has written",
+    });
+    expect(await codeOf(appendLive(reopened, range(6, 8)))).toBe("TABLE_INVALID");
+    const kind = kindOfTable((await table.snapshot()).schema)!;
+    expect((await compactTable(table, engine, kind, 2)).replaced, "its files are left alone").toEqual([]);
+  });
+
   it("joins small live files without changing an event", async () => {
     const archive = await openEventArchive(openOfflineStore(folder, engine), engine, source);
     let filesMax = 0;

@@ -42,6 +42,9 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     const error = await refused(text("A,B,2026-03-01T00:30:00Z", "A,B,", "A,B,soon", "A,B,2026-02-30"));
     expect(error).toMatchObject({ code: "SPINE_INVALID", where: first(2) });
     expect(error.message).toContain("null (1) or not a time (its type is VARCHAR) (2)");
+    // a year of two digits is none of the first century
+    for (const time of ["01/02/26", "26-01-02", "epoch", "infinity"])
+      expect(await refused(text(`A,B,${time}`))).toMatchObject({ code: "SPINE_INVALID", where: first(1) });
   },
   "a number as time": async () => {
     const labels = world.query("SELECT 'A' AS origin, 'B' AS destination, 1772323200 AS t");

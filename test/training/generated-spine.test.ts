@@ -1,10 +1,12 @@
 /** Label rows that are generated, rows split by time, and a TTL, against what a person would write down. */
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { existsSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatMicros } from "../../src/base/micros.ts";
+import { count, entity, service, stream, t, view } from "../../src/index.ts";
+import type { EngineSettings } from "../../src/offline-store/engine.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { train, type TrainingSet, type TrainRequest } from "../../src/training/training-set.ts";
 import { definitions, flight } from "./flights.ts";
@@ -107,6 +109,68 @@ describe("label rows of all entities at every tick", () => {
       (tick, i) => `${i % 2 === 0 ? "B,C" : "never,seen"},${formatMicros(minute(tick))}`,
     );
     expect(rowsOf(set)).toEqual(rowsOf(await byHand("model", "origin,destination,t", times)));
+  });
+
+  it("keep the file's order and columns, whatever their names", async () => {
+    const entities = await world.file(
+      "csv",
+      "place,i,first,origin,destination\n9,1,5,B,C\n1,2,4,never,seen\n5,3,3,B,C\n",
+    );
+    const out = world.path("named.parquet");
+    await ticks("model", { every: 30, entities: { path: entities }, from: minute(0), to: minute(31) }, { out });
+    const once = [
+      [9, 1, 5],
+      [1, 2, 4],
+      [5, 3, 3],
+    ];
+    expect(await written(out, ["place", "i", "first"])).toEqual([...once, ...once]);
+  });
+
+  it("have keys of any name", async () => {
+    const columns = { place: t.string(), i: t.int64(), first: t.string(), at: t.timestamp() };
+    const shop = entity("shop", { place: t.string(), i: t.int64(), first: t.string() });
+    const sales = stream("sales", { columns, eventTime: "at" });
+    const sold = view("sold", { version: 1, entity: shop, source: sales, features: { sales: count() } });
+    const own = await TrainingWorld.open([shop, sales, sold, service("sold_model", { features: [sold] })]);
+    try {
+      const sale = (place: string, i: number, at: number) => ({
+        eventTime: minute(at),
+        knownTime: minute(at),
+        row: [place, i, "x", minute(at)],
+      });
+      await own.live("sales", [sale("b", 2, 1), sale("a", 7, 2), sale("a", 7, 40)]);
+      const out = own.path("keys.parquet");
+      const labels = { everyMicros: 10 * MINUTE, entities: "all", to: minute(20) } as const;
+      await train({ ports: own.ports, service: "sold_model", labels, out });
+      const rows = await own.engine.rows(`SELECT place, i, "first", sales FROM '${out}'`);
+      const once = [
+        { place: "a", i: 7, first: "x", sales: 1 },
+        { place: "b", i: 2, first: "x", sales: 1 },
+      ];
+      expect(rows).toEqual([...once, ...once]);
+    } finally {
+      await own.close();
+    }
+  });
+
+  it("are made in the memory and the folder that the set is given", async () => {
+    const spillFolder = world.path("spill");
+    await mkdir(spillFolder);
+    const settings: (EngineSettings | undefined)[] = [];
+    const made: string[][] = [];
+    const ports = {
+      ...world.ports,
+      openEngine: async (given?: EngineSettings) => {
+        settings.push(given);
+        made.push(readdirSync(spillFolder));
+        return world.ports.openEngine(given);
+      },
+    };
+    const limits = { memoryBytes: 400e6, spillFolder };
+    const labels = { everyMicros: 10 * MINUTE, entities: "all" } as const;
+    await train({ ports, service: "carrier_model", labels, out: world.path("limited.parquet"), ...limits });
+    expect(settings).toEqual([1, 2].map(() => ({ memoryBytes: 200e6, spillFolder })));
+    expect(made[1]).toEqual([expect.stringMatching(/^onefold-labels-/)]);
   });
 
   it("are refused where they cannot be told, or there are none or too many", async () => {

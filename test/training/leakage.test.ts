@@ -1,7 +1,7 @@
 /** What final knowledge would have changed: held against the two training sets that it compares. */
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { formatMicros } from "../../src/base/micros.ts";
+import { formatMicros, parseMicros } from "../../src/base/micros.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { explainLeakage, type LeakageReport } from "../../src/training/leakage.ts";
 import { definitions, flight } from "./flights.ts";
@@ -110,6 +110,20 @@ describe("what leaking would have cost", () => {
     });
     expect(await readFile(out, "utf8")).toBe(await readFile(world.path("plain.csv"), "utf8"));
     expect(manifest).toMatchObject({ knowledge: "as-known", output: { path: out } });
+  });
+
+  it("compares whole numbers and times exactly, however large they are", async () => {
+    const due = parseMicros("2026-05-01T00:00:00Z");
+    await world.live("flights", [
+      flight("L", "M", 260, 1, { seats: 5_000_000_000_000, due }),
+      flight("L", "M", 270, 1, { happenedAt: 261, seats: 100, due: due + 1_000_000 }),
+      flight("L", "M", 275, 0),
+    ]);
+    const labels = await world.file("csv", `origin,destination,t\nL,M,${formatMicros(minute(265))}\n`);
+    const { features } = await report(labels);
+    const byName = new Map(features.map((feature) => [feature.name, feature]));
+    expect(byName.get("seats")).toMatchObject({ rowsChanged: 1, meanAbsoluteDifference: 100 });
+    expect(byName.get("due")).toMatchObject({ rowsChanged: 1, meanAbsoluteDifference: 1_000_000 });
   });
 
   it("is nothing where no event came late, and asks, as training does, where times coincide", async () => {

@@ -93,6 +93,27 @@ user_id,t,amount,fraud,day,note,n,empty
     expect(typesOf(await read("user_id,t,amount\n"))).toEqual(["user_id VARCHAR", "t VARCHAR", "amount VARCHAR"]);
   });
 
+  it("keep whole numbers that a float64 would not give back as text", async () => {
+    const text = `user_id,t,postcode,id,phone,share,plain,short
+u1,2026-01-01,007,12345678901234567890,+4930,12345678901234567,9007199254740993,0
+u2,2026-01-02,10115,7,30,0.5,-1,-0.5`;
+    const spine = await read(text);
+    expect(typesOf(spine)).toEqual([
+      "user_id VARCHAR",
+      "t VARCHAR",
+      "postcode VARCHAR",
+      "id VARCHAR",
+      "phone VARCHAR",
+      "share VARCHAR",
+      "plain BIGINT",
+      "short DOUBLE",
+    ]);
+    expect(spine.rows).toEqual([
+      ["u1", "2026-01-01", "007", "12345678901234567890", "+4930", "12345678901234567", "9007199254740993", "0.0"],
+      ["u2", "2026-01-02", "10115", "7", "30", "0.5", "-1", "-0.5"],
+    ]);
+  });
+
   it("may be packed, and have tabs between the fields of a .tsv", async () => {
     const packed = await read(gzipSync("user_id,t\nu1,2026-01-01\n"), "labels.csv.gz");
     expect(packed.rows).toEqual([["u1", "2026-01-01"]]);

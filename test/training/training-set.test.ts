@@ -2,7 +2,7 @@
  * Training sets from a real archive: what the rows are, how label files are read, what is written and what is refused.
  */
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -395,6 +395,12 @@ describe("a training set", () => {
       }
       const labels = await csvLabels();
       expect(await errorOf(world.train(labels, { out: labels }))).toMatchObject({ code: "REQUEST_INVALID" });
+      const taken = world.path("folder.parquet");
+      await mkdir(taken);
+      expect(await errorOf(world.train(labels, { out: taken }))).toMatchObject({
+        code: "REQUEST_INVALID",
+        message: "the training set is a folder",
+      });
       expect(await errorOf(world.train(labels, { out: world.path("no/such/folder.csv") }))).toMatchObject({
         code: "REQUEST_INVALID",
       });

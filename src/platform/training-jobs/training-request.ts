@@ -4,6 +4,7 @@
 import { OnefoldError } from "../../base/errors.ts";
 import { parseDuration, parseMicros } from "../../base/micros.ts";
 import type { TrainingOptions } from "../../serve/training-desk.ts";
+import { checkTimeSplit } from "../../training/time-split.ts";
 import type { TrainRequest } from "../../training/training-set.ts";
 
 /**
@@ -64,5 +65,6 @@ function ticks(options: TrainingOptions, every: string, path: string | null): Tr
 
 function timeSplit(split: readonly number[] | readonly string[]): TrainRequest["timeSplit"] & object {
   const isShares = split.every((part) => typeof part === "number");
-  return isShares ? { shares: split as readonly number[] } : { cuts: (split as readonly string[]).map(parseMicros) };
+  if (isShares) return checkTimeSplit({ shares: split as readonly number[] });
+  return checkTimeSplit({ cuts: (split as readonly string[]).map(parseMicros) });
 }

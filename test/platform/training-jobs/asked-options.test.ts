@@ -135,6 +135,8 @@ describe("a training set over HTTP", () => {
     expect(await refused({ every: "often" })).toEqual([400, "DURATION_INVALID"]);
     expect(await refused({ every: "1h", from: "soon" })).toEqual([400, "TIME_INVALID"]);
     expect(await refused({ every: "1h", split: ["soon"] })).toEqual([400, "TIME_INVALID"]);
+    expect(await refused({ every: "1h", split: [0.5, 0.6] })).toEqual([400, "REQUEST_INVALID"]);
+    expect(await refused({ every: "1h", split: ["2026-03-02", "2026-03-01"] })).toEqual([400, "REQUEST_INVALID"]);
     expect(await refused({ every: "1h", time_column: "t" })).toEqual([400, "REQUEST_INVALID"]);
     expect(await refused({ every: "1h", service: ["fraud", "fraud"] })).toEqual([400, "REQUEST_INVALID"]);
     expect(await refused({ every: "1h", service: ["fraud", "frod"] })).toEqual([404, "SERVICE_UNKNOWN"]);
@@ -143,7 +145,7 @@ describe("a training set over HTTP", () => {
     const query = await upload("service=fraud&fit=newest", LABELS);
     expect([query.status, query.body["error"].code]).toEqual([400, "REQUEST_INVALID"]);
     // What shows only in the rows, the job says.
-    const { body } = await post({ service: "fraud", every: "1h", split: [0.5, 0.6], labels });
+    const { body } = await post({ service: "fraud", every: "1h", from: "2026-03-02", to: "2026-03-01", labels });
     expect(await world.ended(body["id"])).toMatchObject({ state: "failed", error: { code: "REQUEST_INVALID" } });
     expect((await world.ask("GET", "/training-sets")).body["training_sets"]).toHaveLength(8);
   });
