@@ -80,6 +80,7 @@ describe("onefold train", () => {
   it.each([
     ["killed", "SIGKILL"],
     ["ended by Ctrl-C", "SIGINT"],
+    ["told to end", "SIGTERM"],
   ] as const)("goes on where it was %s, and no half file is ever there", { timeout: 240_000 }, async (how, signal) => {
     const out = `${how.replaceAll(/\W/g, "-")}.parquet`;
     const child = startTrain(out);
