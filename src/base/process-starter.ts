@@ -14,6 +14,8 @@ import { type StartedProcess, startHere } from "./started-process.ts";
 import type { FromStarter, ToStarter } from "./starter-process.ts";
 import { forkYielding } from "./yield-priority.ts";
 
+const CLOSE_MS = 5000;
+
 interface Listeners {
   message: (message: unknown) => void;
   end: (how: string) => void;
@@ -69,7 +71,10 @@ export class ProcessStarter {
   async close(): Promise<void> {
     this.#holdThisProcess(true);
     if (this.#child.connected) this.#child.disconnect();
+    // Node never closes a channel that is let go of in the middle of a message.
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), CLOSE_MS);
     await this.#ended;
+    clearTimeout(timer);
   }
 
   #hear(message: FromStarter): void {

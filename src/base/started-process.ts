@@ -2,6 +2,9 @@
 import type { ChildProcess } from "node:child_process";
 import { forkYielding, lowered } from "./yield-priority.ts";
 
+/** So long may a program take to end once it is let go of. */
+const LET_GO_MS = 5000;
+
 export interface StartedProcess {
   /** To be called once, in the turn that it was started in. */
   onMessage(hear: (message: unknown) => void): void;
@@ -34,6 +37,9 @@ function started(child: ChildProcess): StartedProcess {
     },
     letGo: () => {
       if (child.connected) child.disconnect();
+      // Node never closes a channel that is let go of in the middle of a message, and the program waits for that.
+      const timer = setTimeout(() => child.kill("SIGKILL"), LET_GO_MS);
+      child.once("exit", () => clearTimeout(timer));
     },
   };
 }

@@ -15,7 +15,11 @@ export function makeWayFirst(argv: readonly string[]): void {
   const [command = "", ...options] = argv.slice(2);
   if (!WORKING.includes(command)) return;
   const data = dataFolder(options);
-  if (existsSync(data) && existsSync(deskPath(data))) yieldPriority();
+  try {
+    if (existsSync(data) && existsSync(deskPath(data))) yieldPriority();
+  } catch {
+    // What cannot be looked at is told of by the command itself, as it tells of all else.
+  }
 }
 
 /** As it will be understood: the last one counts. */

@@ -54,6 +54,7 @@ export async function foldRunInto(
   runners: readonly ViewRunner[],
   source: string,
   refold: SourcePipelineOptions["refold"],
+  mayFold: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   const behind = runners.flatMap((runner) => {
     const events = run.filter(({ offset }) => offset >= runner.position);
@@ -62,6 +63,7 @@ export async function foldRunInto(
   if (refold === undefined) throw new OnefoldError("INTERNAL", `source ${source} cannot fold corrections`);
   const refolded = [];
   for (const { runner, events } of behind) refolded.push(await refold(runner.view, events));
+  await mayFold();
   for (const [i, { runner, events }] of behind.entries()) runner.foldRun(events, refolded[i]!);
 }
 

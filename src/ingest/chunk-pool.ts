@@ -58,8 +58,12 @@ export class ChunkPool<S extends ViewState> {
 
   /** Cells for a chunk. `state` is yet to be copied, and may lie in a chunk that was filled anew for it. */
   takeCells(state: S): Float64Array {
+    return this.#takeSpare(state) ?? offHeapCells(this.chunkCells);
+  }
+
+  #takeSpare(state: S): Float64Array | null {
     const spare = this.#spare;
-    if (spare === null || this.#options.placed.liesIn(state, spare)) return offHeapCells(this.chunkCells);
+    if (spare === null || this.#options.placed.liesIn(state, spare)) return null;
     this.#spare = null;
     return spare;
   }
@@ -93,7 +97,11 @@ export class ChunkPool<S extends ViewState> {
     const last = this.#fillingGuests;
     // As large as that however small the memory is: there are no numbers for a chunk for each of very many guests.
     const wanted = Math.max(size, GUEST_CHUNK_CELLS_MIN);
-    const cells = wanted > this.chunkCells ? offHeapCells(wanted) : this.takeCells(state);
+    // Guests come and go: what they leave is garbage that V8 is to count.
+    const cells =
+      wanted > this.chunkCells
+        ? new Float64Array(wanted)
+        : (this.#takeSpare(state) ?? new Float64Array(this.chunkCells));
     this.#fillingGuests = this.make(cells, true);
     if (present !== null && present.count === 0) this.remove(last);
     return this.#fillingGuests;

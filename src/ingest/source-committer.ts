@@ -48,6 +48,12 @@ interface SourceWrites {
   committed(): void;
 }
 
+/** Of one transaction. */
+interface CommitPart {
+  readonly states: readonly StateWrite[];
+  readonly metas: readonly MetaWrite[];
+}
+
 interface Taken {
   readonly views: readonly ViewWrites[];
   readonly ofTails: readonly TailWrites[];
@@ -79,14 +85,18 @@ export class SourceCommitter {
   async commit(runners: readonly ViewRunner[], position: () => number, onCommitted: () => void): Promise<void> {
     const { statesPerCommit = STATES_PER_COMMIT, tails } = this.#options;
     this.#isTaking = true;
-    tails.beginFlush();
-    const writes = runners.reduce((sum, runner) => sum + runner.wholeCount, 0);
-    const groups = writes <= statesPerCommit ? [runners] : runners.map((runner) => [runner]);
-    for (const [i, group] of groups.entries()) {
-      await this.#commitGroup(group, i === 0 ? position : null);
-      onCommitted();
+    try {
+      tails.beginFlush();
+      const writes = runners.reduce((sum, runner) => sum + runner.wholeCount, 0);
+      const groups = writes <= statesPerCommit ? [runners] : runners.map((runner) => [runner]);
+      for (const [i, group] of groups.entries()) {
+        await this.#commitGroup(group, i === 0 ? position : null);
+        onCommitted();
+      }
+      tails.endFlush();
+    } finally {
+      this.#isTaking = false;
     }
-    tails.endFlush();
   }
 
   /** Of one that is to take another's place: its states alone, ahead of a position that is written when it does. */
@@ -99,31 +109,14 @@ export class SourceCommitter {
   }
 
   async #commitGroup(runners: readonly ViewRunner[], position: (() => number) | null): Promise<void> {
-    const { deadLetters, store, tails } = this.#options;
+    const { deadLetters, tails } = this.#options;
     const began = performance.now();
     const { views, ofTails, source } = await this.#take(runners, position);
     await deadLetters.add(views.flatMap(({ letters }) => letters));
-    const commits: Promise<void>[] = [];
-    const handOver = async (states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<void> => {
-      // What is to be written is what it was: handing it over takes as long as taking it, and others need not wait for both.
-      await turnBehindOthers();
-      const commit = store.commitAlone(states, metas);
-      // All are waited for, below.
-      commit.catch(() => undefined);
-      commits.push(commit);
-    };
-    for (const tails of ofTails) await handOver(tails.states, tails.metas);
-    let states: StateWrite[] = [];
-    let metas = [...(source?.metas ?? [])];
-    for (const [i, view] of views.entries()) {
-      states.push(...view.states);
-      metas.push(...view.metas, ...view.totals);
-      if (states.length + metas.length < WRITES_PER_TURN && i + 1 < views.length) continue;
-      await handOver(states, metas);
-      [states, metas] = [[], []];
-    }
-    if (metas.length > 0) await handOver(states, metas);
-    await Promise.all(commits);
+    // A position says that the tails hold what is below it: it may not be there where they could not be written.
+    await this.#handOver(ofTails);
+    tails.committed();
+    await this.#handOver(partsOf(views, source));
     tails.committed();
     for (const { committed } of views) committed();
     source?.committed();
@@ -134,6 +127,21 @@ export class SourceCommitter {
       const durationMs = performance.now() - began;
       diagnostics.flushed.publish({ source: this.#options.source, states: count, bytes, durationMs });
     }
+  }
+
+  /** Rejects as the store does, once all that was handed over is settled; what comes behind a failure is not handed over. */
+  async #handOver(parts: Iterable<CommitPart>): Promise<void> {
+    const commits: Promise<void>[] = [];
+    let hasFailed = false;
+    for (const { states, metas } of parts) {
+      // What is to be written is what it was: handing it over takes as long as taking it, and others need not wait for both.
+      await turnBehindOthers();
+      if (hasFailed) break;
+      const commit = this.#options.store.commitAlone(states, metas);
+      commit.catch(() => (hasFailed = true));
+      commits.push(commit);
+    }
+    for (const settled of await Promise.allSettled(commits)) if (settled.status === "rejected") throw settled.reason;
   }
 
   async #take(runners: readonly ViewRunner[], position: (() => number) | null): Promise<Taken> {
@@ -168,6 +176,20 @@ export class SourceCommitter {
     this.#stored = { position, knownTime, lastEventAt: this.#options.lastEventAt() };
     return { metas: [...metas, sourcePlaceMeta(source, this.#stored)], committed };
   }
+}
+
+/** Each view whole, behind what is of the source. */
+function* partsOf(views: readonly ViewWrites[], source: SourceWrites | null): IterableIterator<CommitPart> {
+  let states: StateWrite[] = [];
+  let metas = [...(source?.metas ?? [])];
+  for (const view of views) {
+    states = states.concat(view.states);
+    metas = metas.concat(view.metas, view.totals);
+    if (states.length + metas.length < WRITES_PER_TURN) continue;
+    yield { states, metas };
+    [states, metas] = [[], []];
+  }
+  if (states.length + metas.length > 0) yield { states, metas };
 }
 
 function bytesOf(states: readonly StateWrite[]): number {

@@ -227,13 +227,18 @@ export class SourcePipeline {
 
   /** `isLive`: the source itself stands there, too. All views go on in one turn. */
   async #foldRun(run: readonly LogEvent[], runners: readonly ViewRunner[], isLive = true): Promise<void> {
-    if (this.#committer.isTaking) await this.#flusher.finish();
-    await foldRunInto(run, runners, this.source.name, this.#options.refold);
+    const { refold } = this.#options;
+    await foldRunInto(run, runners, this.source.name, refold, () => (isLive ? this.#untilTaken() : Promise.resolve()));
     if (!isLive) return;
     for (const { id, offset, knownTime, row, eventTime } of run)
       if (!isRetraction({ eventTime, id }) && offset >= this.#position) this.#ids.accepted(id!, row, knownTime);
     this.#position = Math.max(this.#position, run.at(-1)!.offset + 1);
     this.#flusher.changed();
+  }
+
+  /** What a flush writes is taken between two events. */
+  async #untilTaken(): Promise<void> {
+    while (this.#committer.isTaking) await this.#flusher.finish();
   }
 
   #fold(events: readonly LogEvent[], from: number, to: number): void {
@@ -295,7 +300,7 @@ export class SourcePipeline {
     for await (const { kind, events } of runsApart(this.log.read(from))) {
       if (kind === "run") await this.#foldRun(events, this.runners);
       else {
-        if (this.#committer.isTaking) await this.#flusher.finish();
+        await this.#untilTaken();
         this.#fold(events, 0, events.length);
       }
       this.#pushes.lastEventAt = events.at(-1)!.knownTime;

@@ -76,7 +76,12 @@ export class SourceViews {
       await flush();
       return runner;
     } catch (error) {
-      if (this.#running.get(runner.name) !== runner) runner.leaveMemory();
+      if (this.#running.get(runner.name) !== runner) {
+        this.#catchingUp.delete(runner);
+        // One that is under way may still come to it.
+        await flush().catch(() => undefined);
+        runner.leaveMemory();
+      }
       throw error;
     } finally {
       this.#catchingUp.delete(runner);

@@ -136,6 +136,11 @@ export class DeltaLog {
     return writeCheckpoint(this.#engine, this.#storage, this.#folder, state);
   }
 
+  /** Version of the checkpoint that readers are shown; -1 for none. */
+  pointedAt(): Promise<number> {
+    return lastCheckpoint(this.#storage, this.#folder);
+  }
+
   /** All files of the log. */
   async files(): Promise<LogFile[]> {
     const files = await this.#storage.files(this.#folder);

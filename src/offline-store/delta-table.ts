@@ -277,6 +277,11 @@ class DeltaTable implements OfflineTable {
     if (change.columns !== undefined) actions.splice(1, 0, { metaData: this.#withColumns(change.columns) });
     refuseOldTxn(change, this.#state, this.#name);
     for (;;) {
+      // A forgetting takes away files that are named nowhere, and hold what it forgets.
+      for (const { path } of writtenBy(change)) {
+        const isThere = (await this.#storage.writtenMillis(join(this.folder, path))) !== null;
+        if (!isThere) throw conflict(`that leaves no place for ${path}`, this.#name);
+      }
       const outcome = await this.#log.put(this.#state, actions);
       if (outcome === "put") return true;
       if (outcome === "past") return false;

@@ -38,34 +38,42 @@ async function eraseFromSegment(path: string, isGone: (line: string) => boolean)
   const file = await open(path, "r+");
   try {
     const bytes = await readWholeLines(file);
-    let erased = 0;
+    const gone: { readonly start: number; readonly end: number }[] = [];
+    let isBlankSomewhere = false;
     for (let start = 0; start < bytes.length;) {
       const newline = bytes.indexOf(NEWLINE, start);
       const end = newline === -1 ? bytes.length : newline;
       const line = bytes.toString("utf8", start, end);
+      const isBlank = line.trim() === "";
+      isBlankSomewhere ||= isBlank;
       // One that was being written over when the power went is still to be.
-      const isLeft = line.trim() !== "" && (isErasedLine(line) || isGone(line));
-      if (isLeft) {
-        await file.write(Buffer.alloc(end - start, BLANK), 0, end - start, start);
-        erased++;
-      }
+      if (!isBlank && (isErasedLine(line) || isGone(line))) gone.push({ start, end });
       start = end + 1;
     }
-    if (erased > 0) await file.sync();
-    return erased;
+    // Of a line that is longer than a page some may come to the disk before its ends do: readers know it by these.
+    for (const { start } of gone) await writeBlanks(file, start, start + 1);
+    if (gone.length > 0) await file.datasync();
+    for (const { start, end } of gone) await writeBlanks(file, start, end);
+    // Whoever wrote blanks before may have been cut short before they were durable.
+    if (gone.length > 0 || isBlankSomewhere) await file.sync();
+    return gone.length;
   } finally {
     await file.close();
+  }
+}
+
+async function writeBlanks(file: FileHandle, start: number, end: number): Promise<void> {
+  const blanks = Buffer.alloc(end - start, BLANK);
+  for (let written = 0; written < blanks.length;) {
+    const { bytesWritten } = await file.write(blanks, written, blanks.length - written, start + written);
+    written += bytesWritten;
   }
 }
 
 /** All of it, once its last line is whole, or was not for so long that it will never be. */
 async function readWholeLines(file: FileHandle): Promise<Buffer> {
   let bytes = await readAll(file);
-  for (
-    let waitedMs = 0;
-    bytes.length > 0 && bytes.at(-1) !== NEWLINE && waitedMs < TORN_AFTER_MS;
-    waitedMs += LOOK_MS
-  ) {
+  for (let waitedMs = 0; bytes.length > 0 && !isWhole(bytes) && waitedMs < TORN_AFTER_MS; waitedMs += LOOK_MS) {
     await sleep(LOOK_MS);
     const { size } = await file.stat();
     if (size === bytes.length) continue;
@@ -73,6 +81,11 @@ async function readWholeLines(file: FileHandle): Promise<Buffer> {
     waitedMs = 0;
   }
   return bytes;
+}
+
+/** Ends with a line that is whole, or was torn and is erased. */
+function isWhole(bytes: Buffer): boolean {
+  return bytes.toString("utf8", bytes.lastIndexOf(NEWLINE) + 1).trim() === "";
 }
 
 async function readAll(file: FileHandle): Promise<Buffer> {

@@ -334,6 +334,29 @@ describe("an event", () => {
     await after.close();
   });
 
+  it("is not lost where its tail cannot be written and the views' commits could", async () => {
+    const stage = watchedStage();
+    const pipeline = await open(stage);
+    await pushOne(pipeline, 0);
+    const store = stage.store as MemoryOnlineStore;
+    const commitAlone = store.commitAlone.bind(store);
+    store.commitAlone = async (states, metas) => {
+      if (states.some(({ space }) => space === USER_TAILS)) throw new Error("no space left on device");
+      await commitAlone(states, metas);
+    };
+    await pipeline.push([payment(1, { user: "u" })]);
+    await expect(pipeline.drain()).rejects.toThrow();
+    await pipeline.close().catch(() => undefined);
+    store.commitAlone = commitAlone;
+    const after = await open(stage);
+    const events = await logOf(after);
+    expect(events).toHaveLength(2);
+    for (const runner of after.runners) {
+      expect(liveOf(runner, ["u"]), runner.name).toEqual(expectedStates(runner.view.definition, events));
+    }
+    await after.close();
+  });
+
   it("leaves no tail where states are for others, and those that were there are written whole", async () => {
     const stage = watchedStage();
     let pipeline = await open(stage);

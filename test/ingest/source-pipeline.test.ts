@@ -349,6 +349,22 @@ describe("source pipeline", () => {
     await pipeline.close();
   });
 
+  it("answers what waits to be folded where what is to be written cannot be taken", async () => {
+    const stage = newStage();
+    const pipeline = await openPayments(stage);
+    const [runner] = pipeline.runners;
+    const pushed = new Promise((resolve) => {
+      runner!.captureDue = () => {
+        resolve(pipeline.push([payment(1)]));
+        throw new Error("cannot be taken");
+      };
+    });
+    await pipeline.push([payment(0)]);
+    await expect(pushed).resolves.toMatchObject({ accepted: 1 });
+    expect(pipeline.failure).not.toBeNull();
+    await pipeline.close().catch(() => undefined);
+  });
+
   it("says so when the log lost events that were folded", async () => {
     const stage = newStage();
     const pipeline = await openPayments(stage);

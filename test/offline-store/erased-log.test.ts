@@ -88,6 +88,11 @@ describe("what is erased", () => {
             );
           const reopened = await world.open();
           expect(await rowsOf(reopened)).toEqual(["bob", "cy"]);
+          // With or without a commit behind what was cut short.
+          await reopened.erase(() => true);
+          const log = join(reopened.folder, "_delta_log");
+          const { version } = JSON.parse(await readFile(join(log, "_last_checkpoint"), "utf8")) as { version: number };
+          expect(await readdir(log)).toContain(`${String(version).padStart(20, "0")}.checkpoint.parquet`);
           await world.append(reopened, "dan");
           await reopened.erase(() => true);
           expect(await traces(join(reopened.folder, "_delta_log"))).toEqual([]);

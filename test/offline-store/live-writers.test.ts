@@ -102,6 +102,22 @@ describe("a writer that stands still between its look at a table and its commit"
     }
   });
 
+  it("is refused where its file was taken away before the table could name it", async () => {
+    const world = new TaggedWorld(join(root, "taken-away"), engine);
+    const table = await world.open();
+    await world.append(table, "a");
+    const isPublished = (operation: string): boolean => operation === "publish done";
+    const { stopped, goOn, storage } = stopping(datedStorage(world.clock), isPublished);
+    const committing = world.append(await world.open(storage), "b");
+    await stopped;
+    const [path] = await table.unnamed();
+    await table.discard([{ path: path! }]);
+    goOn();
+    await expect(committing).rejects.toMatchObject({ code: "TABLE_CONFLICT" });
+    await world.append(table, "c");
+    expect(await rowsOf(await world.open())).toEqual(["a", "c"]);
+  });
+
   it("leaves nothing where it never goes on, though it had put its commit into the past", async () => {
     const world = new TaggedWorld(join(root, "never"), engine);
     const others = await world.open();

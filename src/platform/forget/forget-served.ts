@@ -1,6 +1,7 @@
 /** Vectors in the serving log that a forgotten entity has part in. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { unlessAbsent } from "../../base/unless-absent.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { eraseServed } from "../../serve/serving-log-erasure.ts";
 import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
@@ -42,9 +43,13 @@ interface Segment {
 
 async function* segments(folder: string, forgotten: ForgottenServed): AsyncGenerator<Segment> {
   const gone = goneOf(forgotten);
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(SERVING_LOG_SUFFIX));
+  const names = ((await unlessAbsent(folder, readdir(folder))) ?? []).filter((name) =>
+    name.endsWith(SERVING_LOG_SUFFIX),
+  );
   for (const name of names.sort()) {
-    const lines = (await readFile(join(folder, name), "utf8")).split("\n");
+    const path = join(folder, name);
+    // The oldest may be removed at any time.
+    const lines = ((await unlessAbsent(path, readFile(path, "utf8"))) ?? "").split("\n");
     yield { lines, kept: lines.filter((line) => !isOf(line, gone)) };
   }
 }

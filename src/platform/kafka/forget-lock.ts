@@ -70,7 +70,9 @@ export class ForgetLock {
       const askedMs = performance.now();
       // A store that is away for a while takes nothing of the lease.
       const isHeld = await this.#write(this.#bytes, this.#leaseMs).catch(() => null);
-      if (isHeld === false) this.#isLost = true;
+      // Who stood still while it was asked may have written over another's that came meanwhile.
+      const isLate = performance.now() - askedMs > this.#leaseMs * TRUST_SHARE;
+      if (isHeld === false || (isHeld === true && isLate)) this.#isLost = true;
       else if (isHeld === true) this.#heldMs = askedMs;
     });
     return this.#writing;
@@ -93,9 +95,18 @@ export class ForgetLock {
     // One that was not answered for in time may have landed.
     const offset = stored === null ? 0 : stored.offset + 1;
     const refused = await store.commit([{ space: SPACE, key: prefix, epoch: 0, offset, bytes, keptMs }], []);
-    if (refused.length > 0) return false;
+    // A write whose answer was lost is sent again, and then refused by itself.
+    if (refused.length > 0 && !(await this.#isThere(bytes, offset))) return false;
     this.#isTaken = true;
     return true;
+  }
+
+  async #isThere(bytes: Uint8Array, offset: number): Promise<boolean> {
+    const { store, prefix } = this.#options;
+    const [stored] = (await store.read([{ space: SPACE, key: prefix }])).states;
+    return (
+      stored !== undefined && stored !== null && stored.offset === offset && Buffer.from(stored.bytes).equals(bytes)
+    );
   }
 
   async #held(): Promise<OnefoldError> {

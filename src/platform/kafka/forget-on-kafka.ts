@@ -29,12 +29,13 @@ import { forgetDrift } from "../forget/forget-drift.ts";
 import { keyToForget } from "../forget/forget-entity.ts";
 import { type ForgetPreview, somewhere } from "../forget/forget-places.ts";
 import { forgetServed } from "../forget/forget-served.ts";
+import type { SharingEntities } from "../forget/forget-shared.ts";
 import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import type { OnProgress } from "../runtime-context.ts";
 import type { ForgetHouse } from "./forget-house.ts";
 import { ForgetLock } from "./forget-lock.ts";
 import { ForgottenEntity } from "./forgotten-entity.ts";
-import { previewOfEntity, previewOfMonitoring } from "./forgotten-preview.ts";
+import { previewOfEntity, previewOfMonitoring, previewOfServed } from "./forgotten-preview.ts";
 import { sourcesOnKafka } from "./forgotten-source.ts";
 import { type KafkaGiven, kafkaModules } from "./kafka-worker.ts";
 import { dropLeftRows } from "./left-rows.ts";
@@ -144,10 +145,14 @@ export async function previewIn(house: ForgetHouse, asked: AskedIn): Promise<Kaf
   const { entity, key, isShared, dataDir, archiveFolder } = asked;
   const sources = sourcesOnKafka(house.registry, entity, house.connection.settings.prefix, isShared);
   const found = [];
+  const sharing: Record<string, readonly SharingEntities[]> = {};
   for (const source of sources) {
     const one = await ForgottenEntity.find(house, source, { entity, key, isLook: true });
-    found.push(...(await previewOfEntity(one, join(dataDir, "serving-log"))));
+    const others = await one.sharing();
+    sharing[source.source.name] = others;
+    found.push(...(await previewOfEntity(one, others)));
   }
+  found.push(await previewOfServed(join(dataDir, "serving-log"), { entity, key, sharing }));
   const places = [...found, ...(await previewOfMonitoring(archiveFolder, house.registry, entity))];
   const names = sources.map(({ source }) => source.name);
   return { entity, key, sources: names, places: somewhere(places), remains: remains(sources) };
@@ -173,9 +178,11 @@ export async function forgetIn(house: ForgetHouse, asked: AskedIn): Promise<Kafk
     await notes.keepOrigins(one.origins);
     const takeAway = await notes.keepRows(one.rows);
     counts.states += await one.fold();
+    check();
     counts.ids += await one.forgetIds();
     const sharing = { [name]: await one.sharing() };
     counts.servedVectors += await forgetServed(served, { entity, key, sharing });
+    check();
     const erased = await one.erase(altered);
     counts.records += erased.records;
     counts.deadLetters += erased.deadLetters;
@@ -183,10 +190,11 @@ export async function forgetIn(house: ForgetHouse, asked: AskedIn): Promise<Kafk
     counts.servedVectors += await forgetServed(served, { entity, key, sharing });
     counts.rows += await one.forgetRows();
     await takeAway();
-    await dropLeftRows(house, rowsFolder(archiveFolder, prefix, name));
   }
   await forgetMonitored(archiveFolder, registry, entity, sources);
   const names = sources.map(({ source }) => source.name);
+  // Of other runs: where their tables cannot be read now, the next one looks again.
+  for (const name of names) await dropLeftRows(house, rowsFolder(archiveFolder, prefix, name)).catch(() => undefined);
   return { entity, key, sources: names, ...counts, remains: remains(sources) };
 }
 

@@ -5,17 +5,20 @@ import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { driftOf } from "../forget/forget-drift.ts";
 import { filesIn, type ForgetPlace, rowsWhere } from "../forget/forget-places.ts";
-import { countServed } from "../forget/forget-served.ts";
+import { countServed, type ForgottenServed } from "../forget/forget-served.ts";
+import type { SharingEntities } from "../forget/forget-shared.ts";
 import { foldedWindows } from "../monitoring/folded-recorder.ts";
 import type { ForgottenEntity } from "./forgotten-entity.ts";
 import { isForgottenRow } from "./forgotten-rows.ts";
 import { countIdsIn, ownStates } from "./forgotten-states.ts";
 
-/** `served`: the folder of the serving log. */
-export async function previewOfEntity(one: ForgottenEntity, served: string): Promise<readonly ForgetPlace[]> {
+/** Of one source, beside the serving log. */
+export async function previewOfEntity(
+  one: ForgottenEntity,
+  sharing: readonly SharingEntities[],
+): Promise<readonly ForgetPlace[]> {
   const { house, source, entity, key, findings, tables, places, ids, drafts } = one.found;
   const { name } = source.source;
-  const sharing = await one.sharing();
   const ofTable = [];
   for (const [topic, table] of tables) {
     const before = (partition: number): number => findings.endOf(topic, partition);
@@ -52,12 +55,12 @@ export async function previewOfEntity(one: ForgottenEntity, served: string): Pro
     ...sharing.map(({ entity: of, keys }) => {
       return { where: "online store", what: `${of} entities to be folded anew`, count: keys.length, bytes: null };
     }),
-    {
-      where: "serving-log",
-      what: "served vectors",
-      ...(await countServed(served, { entity, key, sharing: { [name]: sharing } })),
-    },
   ];
+}
+
+/** `served`: the folder of the serving log. */
+export async function previewOfServed(served: string, forgotten: ForgottenServed): Promise<ForgetPlace> {
+  return { where: "serving-log", what: "served vectors", ...(await countServed(served, forgotten)) };
 }
 
 /** Events, dead letters, claims and retractions, each with the copies that there are of it. */

@@ -122,6 +122,8 @@ export async function forgetRows(engine: QueryEngine, table: OfflineTable, asked
     before = replaced.reduce((sum, { rows }) => sum + rows, 0);
     after = rowsWritten;
   }
+  // Before what takes long: where this is cut short, nobody knows any more which they are.
+  await forgetUnnamed(engine, table, asked.places);
   // Also what a forgetting that was cut short, or another joining of files, has left.
   await table.erase(() => true);
   await forgetUnnamed(engine, table, asked.places);

@@ -69,8 +69,9 @@ export class WorkerProcess {
         this.link.close(new OnefoldError("NOT_READY", "the worker has ended"));
         resolve(error);
       };
-      // Its last words may come in after its end: the channel closes once they have been read.
-      const closed = new Promise<void>((done) => this.#worker.once("disconnect", done));
+      // Its last words may come in after its end, and have been read when all its channels are closed. That is also so where it
+      // ended between getting a listening port and saying so, after which Node never says that it is disconnected.
+      const closed = new Promise<void>((done) => this.#worker.process.once("close", () => done()));
       this.#worker.once("exit", (code, signal) => void closed.then(() => end(signal ?? `exit code ${code}`)));
       // A process that could not be started has no end of its own.
       this.#worker.on("error", (error) => (this.#worker.process.pid === undefined ? end(error.message) : undefined));

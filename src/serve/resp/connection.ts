@@ -153,7 +153,11 @@ export class Connection {
         const request = this.#parser.next(this.session.isAuthenticated ? this.#house.limits : STRANGER_LIMITS);
         if (request !== null) {
           const work = this.#carryOut(request);
-          if (work !== undefined) await work;
+          if (work !== undefined) {
+            // What comes meanwhile waits with the system, and not here, beyond what all connections may hold.
+            this.#socket.pause();
+            await work;
+          }
           if (this.#out.length > FLUSH_BYTES) await this.#call.pause();
         } else if (this.#begun.length > 0) {
           await this.#answerBegun();
@@ -178,6 +182,8 @@ export class Connection {
     if (this.#isOver) this.#parser.dispose();
     else if (this.session.isEnding || this.#isInputOver) this.#end();
     else if (this.#socket.isPaused()) this.#socket.resume();
+    // The time may be over that was set before: what is half there from now on is timed from here.
+    this.#isTimed = false;
     this.#letGo();
   }
 

@@ -115,6 +115,17 @@ describe("connections", () => {
       deaf!.socket.destroy();
     }));
 
+  it("that stop in the middle are dropped also where what came before took longer than they may be silent", () =>
+    withDoor({ stuckMillisMax: 200 }, async (door, world) => {
+      world.pushInstead = async () => {
+        await sleep(600);
+        return { accepted: 1, duplicates: 0, rejected: 0, outcomes: [{ status: "accepted", offset: 0 }] };
+      };
+      const client = await BareClient.open(door.port);
+      client.send(`${encodeCommand(["FPUSH", "arrivals", '{"delay": 3}'])}*2\r\n$4\r\nECHO\r\n$10\r\nabc`);
+      expect(await client.untilClosed()).toContain("accepted");
+    }));
+
   it("that do not read their replies cost no more than a reply, and nobody else anything", () =>
     withDoor({}, async (door) => {
       const deaf = await BareClient.open(door.port);
