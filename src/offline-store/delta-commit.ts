@@ -11,7 +11,7 @@ import { OnefoldError } from "../base/errors.ts";
 import type { Micros } from "../base/micros.ts";
 import type { AddAction, DeltaAction, RemoveAction } from "./delta-actions.ts";
 import { timestampOf } from "./delta-log.ts";
-import type { DeltaState } from "./delta-state.ts";
+import { type DeltaState, REPLACED_BY } from "./delta-state.ts";
 import type {
   FileReplacement,
   NewFile,
@@ -20,9 +20,6 @@ import type {
   TableFileStats,
   TableVersion,
 } from "./offline-store.ts";
-
-/** On a file that left the table and was written anew under another name. */
-const REPLACED_BY = "replacedBy";
 
 /** What a commit did, for a table's history. */
 export function tableVersion(version: number, actions: readonly DeltaAction[], folder: string): TableVersion {

@@ -13,6 +13,9 @@ import {
   type TxnAction,
 } from "./delta-actions.ts";
 
+/** On a file that left the table and was written anew under another name. */
+export const REPLACED_BY: string = "replacedBy";
+
 export class DeltaState {
   /** -1 before the first commit. */
   version = -1;
@@ -31,17 +34,24 @@ export class DeltaState {
       if (action.protocol) this.protocol = checkedProtocol(action.protocol, where);
       if (action.metaData) this.metaData = action.metaData;
       if (action.txn) this.txns.set(action.txn.appId, action.txn);
-      if (action.add) {
-        this.added.set(action.add.path, action.add);
-        this.removed.delete(action.add.path);
-      }
-      if (action.remove) {
-        this.added.delete(action.remove.path);
-        this.removed.set(action.remove.path, action.remove);
-        this.removedBy.set(action.remove.path, version);
-      }
+      if (action.add) this.#add(action.add);
+      if (action.remove) this.#remove(action.remove, version);
     }
     this.version = version;
+  }
+
+  /** Other engines write no tags: those of a file that they bring back are the ones that it had. */
+  #add(add: AddAction): void {
+    const { [REPLACED_BY]: _by, ...had } = (this.added.get(add.path) ?? this.removed.get(add.path))?.tags ?? {};
+    this.added.set(add.path, isTagged(add) ? add : { ...add, tags: had });
+    this.removed.delete(add.path);
+  }
+
+  #remove(remove: RemoveAction, version: number): void {
+    const had = this.added.get(remove.path)?.tags;
+    this.added.delete(remove.path);
+    this.removed.set(remove.path, isTagged(remove) || !had ? remove : { ...remove, tags: had });
+    this.removedBy.set(remove.path, version);
   }
 
   /** Leaves out files that left the table and are deleted. */
@@ -62,6 +72,10 @@ export class DeltaState {
       ...Array.from(this.removed.values(), (remove) => ({ remove: { ...remove, dataChange: false } })),
     ];
   }
+}
+
+function isTagged({ tags }: Pick<AddAction | RemoveAction, "tags">): boolean {
+  return Object.keys(tags ?? {}).length > 0;
 }
 
 function checkedProtocol(protocol: ProtocolAction, where: string): ProtocolAction {

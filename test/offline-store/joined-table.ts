@@ -8,6 +8,7 @@ import { ReplayClock } from "../../src/base/clock.ts";
 import { micros, parseMicros } from "../../src/base/micros.ts";
 import type { SourceDefinition } from "../../src/define/definition.ts";
 import { openEventArchive } from "../../src/offline-store/delta-event-archive.ts";
+import type { EventArchive } from "../../src/offline-store/event-archive.ts";
 import { openOfflineStore } from "../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../src/offline-store/engine.ts";
@@ -44,6 +45,10 @@ const LIVE_DAYS = 40;
 export interface JoinedTable {
   readonly engine: QueryEngine;
   readonly table: OfflineTable;
+  /** Opened anew. */
+  archive(): Promise<EventArchive>;
+  /** Appends so many events, one a day and commit. */
+  appendMore(count: number): Promise<void>;
   /** As on the day on which all of it was written. */
   erase(): Promise<void>;
   close(): Promise<void>;
@@ -76,9 +81,15 @@ export async function openJoinedTable(): Promise<JoinedTable> {
   clock.advanceTo(micros(clock.now() + 3 * DAY));
   await table.cleanUp({ keptMillis: 86_400_000, logKeptMillis: 1e12, isUnneeded: () => true });
   await append(LIVE_DAYS);
+  let appended = LIVE_DAYS + 1;
   return {
     engine,
     table,
+    archive: () =>
+      openEventArchive(openOfflineStore(folder, engine, { clock, storage: datedStorage(clock) }), engine, source),
+    appendMore: async (count) => {
+      for (let i = 0; i < count; i++) await append(appended++);
+    },
     erase: async () => {
       const storage = { ...datedStorage(clock), clockMillis: async () => START / 1000 };
       const opened = await openOfflineStore(folder, engine, { clock, storage }).find("events/visits");

@@ -2,9 +2,10 @@
  * Tables in partitions, joined, checkpointed and vacuumed, as other engines read them: delta-rs, DuckDB over a list of
  * files; Spark in spark.test.ts. Each is asked for the same things, and the answers are compared with what was written.
  */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type DeltaAction, formatActions, parseActions } from "../../src/offline-store/delta-actions.ts";
 import { sqlText, type QueryEngine } from "../../src/offline-store/engine.ts";
 import type { OfflineTable } from "../../src/offline-store/offline-store.ts";
 import { EXPECTED, type JoinedTable, openJoinedTable } from "./joined-table.ts";
@@ -73,6 +74,35 @@ print(json.dumps({
   "early": DeltaTable(sys.argv[1], version=table.version() - 1).to_pyarrow_table().num_rows,
 }))
 `;
+const OPTIMIZED_BY_DELTA_RS = `
+import json, sys
+from deltalake import DeltaTable
+table = DeltaTable(sys.argv[1])
+version = table.version()
+metrics = table.optimize.compact()
+print(json.dumps({"version": version, "removed": metrics["numFilesRemoved"]}))
+`;
+
+const RESTORED_BY_DELTA_RS = `
+import json, os, sys
+from deltalake import DeltaTable
+table = DeltaTable(sys.argv[1])
+table.restore(int(os.environ["VERSION"]))
+print(json.dumps({"version": table.version()}))
+`;
+
+/** Of what these versions say of files. */
+async function dropTags(versions: readonly number[]): Promise<void> {
+  for (const version of versions) {
+    const path = join(table.folder, "_delta_log", `${String(version).padStart(20, "0")}.json`);
+    const actions = parseActions(await readFile(path, "utf8"), path).map((action): DeltaAction => {
+      if (action.add) return { add: { ...action.add, tags: null } };
+      return action.remove ? { remove: { ...action.remove, tags: null } } : action;
+    });
+    await writeFile(path, formatActions(actions));
+  }
+}
+
 /** Of files that were joined, each in an entry of its own. */
 const LIVE_FILES_MIN = 20;
 const python = await findPython("deltalake, pyarrow");
@@ -107,6 +137,32 @@ describe("delta-rs", () => {
       expect(after.filter((text, i) => text !== before[i]).length).toBeGreaterThan(LIVE_FILES_MIN);
       const { version } = await table.snapshot();
       expect(await runPython(python!, READ_BY_DELTA_RS, table.folder)).toMatchObject({ ...EXPECTED, newest: version });
+    },
+  );
+
+  it.runIf(python !== null || process.env["CI"] !== undefined)(
+    "rewrites its files, of which none is read then, and brings them back, each for what it was",
+    async () => {
+      const before = await (await opened.archive()).files();
+      const { version, removed } = (await runPython(python!, OPTIMIZED_BY_DELTA_RS, table.folder)) as {
+        readonly version: number;
+        readonly removed: number;
+      };
+      expect(removed).toBe(2);
+      const kept = await opened.archive();
+      await expect(kept.files()).rejects.toMatchObject({ code: "TABLE_INVALID" });
+      await runPython(python!, RESTORED_BY_DELTA_RS, table.folder, { VERSION: String(version) });
+      expect(await kept.files(), "by who had it open").toEqual(before);
+      expect(await (await opened.archive()).files()).toEqual(before);
+      await dropTags([version + 1, version + 2]);
+      expect(await (await opened.archive()).files(), "as delta-rs of Python's deltalake 1.2 to 1.4").toEqual(before);
+      // Enough for a checkpoint, which says it too.
+      await opened.appendMore(11);
+      const { history, live, liveEnd } = await (await opened.archive()).files();
+      expect(history).toEqual(before.history);
+      expect(live.slice(0, before.live.length)).toEqual(before.live);
+      expect(liveEnd).toBe(before.liveEnd + 11);
+      expect(await runPython(python!, READ_BY_DELTA_RS, table.folder)).toMatchObject({ spent: expect.any(Number) });
     },
   );
 });
