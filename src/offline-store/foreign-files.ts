@@ -3,11 +3,18 @@
  * stands in tags that other engines do not keep.
  */
 import { OnefoldError } from "../base/errors.ts";
-import type { TableFile } from "./offline-store.ts";
+import type { OfflineTable, TableFile } from "./offline-store.ts";
 
 /** Whether the platform wrote it: every file of events says of which segment it is. */
 export function isOwnFile({ tags }: Pick<TableFile, "tags">): boolean {
   return tags["segment"] !== undefined;
+}
+
+/** The newest ones of an event table. Throws as `refuseForeignFiles`. */
+export async function ownFiles(table: Pick<OfflineTable, "folder" | "snapshot">): Promise<readonly TableFile[]> {
+  const { files } = await table.snapshot();
+  refuseForeignFiles(files, table.folder);
+  return files;
 }
 
 /** Throws `TABLE_INVALID` where there is one: left out, its events would be missing from all that is read. */

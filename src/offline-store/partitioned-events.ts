@@ -18,6 +18,7 @@ import type { SourceDefinition } from "../define/definition.ts";
 import type { Column, Row } from "../schema/value.ts";
 import { type ArchivePlace, placesOf, placesTags } from "./archive-places.ts";
 import { type QueryEngine, sqlName } from "./engine.ts";
+import { ownFiles } from "./foreign-files.ts";
 import type { NewFile, OfflineStore, OfflineTable, TableFile } from "./offline-store.ts";
 import { writeParquetFiles } from "./parquet-file.ts";
 import { retractionsOf, retractionTag } from "./retractions.ts";
@@ -60,6 +61,7 @@ export interface PartitionedEvents<P> {
   places(): Promise<Map<number, ArchivePlace<P>>>;
   /** Adds events in one atomic commit. Throws `TABLE_CONFLICT` where another writer has moved one of the places. */
   append(events: readonly PartitionedEvent[], changes: readonly PlaceChange<P>[]): Promise<void>;
+  /** Throws `TABLE_INVALID` where another engine has written one, as `places` does. */
   files(): Promise<readonly TableFile[]>;
 }
 
@@ -99,7 +101,7 @@ class DeltaPartitionedEvents<P> implements PartitionedEvents<P> {
   }
 
   async files(): Promise<readonly TableFile[]> {
-    return (await this.#table.snapshot()).files;
+    return ownFiles(this.#table);
   }
 
   async places(): Promise<Map<number, ArchivePlace<P>>> {

@@ -24,6 +24,7 @@ import { openOfflineStore } from "../../offline-store/delta-table.ts";
 import { openDuckDb } from "../../offline-store/duckdb.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import { eventRelation } from "../../offline-store/event-reader.ts";
+import { ownFiles } from "../../offline-store/foreign-files.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import { PARTITION } from "../../offline-store/partitioned-events.ts";
 import { countEventsOfIds, type EventsOfId } from "../../offline-store/retractions.ts";
@@ -129,7 +130,7 @@ async function eventsOf(
       const table = left.length === 0 ? null : await store.find(`events/${topic}`);
       if (table === null) continue;
       isArchived = true;
-      const { files } = await table.snapshot();
+      const files = await ownFiles(table);
       const relation = (some: readonly TableFile[]): string => eventRelation(some, [PARTITION]);
       const found = await countEventsOfIds(engine, relation, { files, isPartitioned: true }, left);
       for (const [id, events] of found) known.set(id, events);

@@ -3,6 +3,7 @@ import { eventFiles } from "../../ingest/kafka/refolding.ts";
 import { placesOf } from "../../offline-store/archive-places.ts";
 import { type QueryEngine, sqlText } from "../../offline-store/engine.ts";
 import { eventRelation, withKeyedEvents } from "../../offline-store/event-reader.ts";
+import { ownFiles } from "../../offline-store/foreign-files.ts";
 import type { OfflineTable } from "../../offline-store/offline-store.ts";
 import { PARTITION } from "../../offline-store/partitioned-events.ts";
 import { discardUnnamed, fileRelation, filesWith, rewriteFiles } from "../../offline-store/table-rewrite.ts";
@@ -26,7 +27,7 @@ export async function rowsOfEntity(
   { source, own }: ForgottenSource,
   key: EntityKey,
 ): Promise<readonly EntityRow[]> {
-  const files = eventFiles((await table.snapshot()).files);
+  const files = eventFiles(await ownFiles(table));
   const found = new Map<string, EntityRow>();
   for (const { columns, derived } of own) {
     const asked = { files, source, keyColumns: columns, derivedKey: derived, withRetracted: true };
@@ -53,7 +54,7 @@ export async function sharingRows(
 ): Promise<readonly SharingEntities[]> {
   const condition = atPlaces(places);
   if (condition === null) return [];
-  const files = eventFiles((await table.snapshot()).files);
+  const files = eventFiles(await ownFiles(table));
   const sharing: SharingEntities[] = [];
   for (const { entity, columns, derived } of all) {
     const asked = { files, source, keyColumns: columns, derivedKey: derived, withRetracted: true };
@@ -75,7 +76,7 @@ export async function idsOfOthers(
   places: Places,
 ): Promise<readonly string[]> {
   if (ids.length === 0) return [];
-  const { files } = await table.snapshot();
+  const files = await ownFiles(table);
   const rows = await engine.rows(`SELECT DISTINCT _id AS id FROM ${eventRelation(files, [PARTITION])}
     WHERE _event_time IS NOT NULL AND _id IN (${ids.map(sqlText).join(", ")}) AND NOT coalesce(${atPlaces(places) ?? "false"}, false)`);
   return rows.map(({ id }) => String(id));
@@ -94,7 +95,7 @@ export async function isForgottenRow(
   table: OfflineTable,
   { places, ids, before: endOf }: ForgottenRows,
 ): Promise<string | null> {
-  const partitions = [...placesOf((await table.snapshot()).files).keys()];
+  const partitions = [...placesOf(await ownFiles(table)).keys()];
   const isBefore = partitions.map((partition) => `(_partition = ${partition} AND _offset < ${endOf(partition)})`);
   const conditions = [
     ...[atPlaces(places)].filter((one) => one !== null),

@@ -12,6 +12,7 @@ import type { SourceRoutes } from "../../ingest/kafka/routes.ts";
 import { type PartitionMemory, profilePartitions } from "../../monitor/quality/partition-profiler.ts";
 import { placesOf } from "../../offline-store/archive-places.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
+import { ownFiles } from "../../offline-store/foreign-files.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
 import type { ViewProfiles } from "./view-profiles.ts";
 import { workerProfileFiles } from "./worker-profile-files.ts";
@@ -99,7 +100,7 @@ export class WorkerProfiles {
     const noted = await notes.state();
     const table = await tables.find(`events/${topic}`);
     if (table === null) return;
-    const { files } = await table.snapshot();
+    const files = await ownFiles(table);
     const ends = new Map(Array.from(placesOf(files), ([partition, { offset }]) => [partition, offset]));
     const memory = this.#memories.get(source.name) ?? { files: new Set(), place: null };
     this.#memories.set(source.name, memory);

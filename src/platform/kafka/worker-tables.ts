@@ -17,7 +17,7 @@ import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { EventArchive, EventFiles, KeyedFiles } from "../../offline-store/event-archive.ts";
 import type { OfflineStore } from "../../offline-store/offline-store.ts";
 import { type ArchivePlace, placesOf } from "../../offline-store/archive-places.ts";
-import { refuseForeignFiles } from "../../offline-store/foreign-files.ts";
+import { ownFiles } from "../../offline-store/foreign-files.ts";
 import { HISTORY_BASE } from "../../schema/event-offset.ts";
 import type { Registry } from "../../registry/registry.ts";
 
@@ -95,8 +95,7 @@ export class WorkerTables {
     const name = `events/${direct === true ? topic : internalTopic(prefix, source.name, key)}`;
     const table = await this.#store.find(name);
     if (table === null) throw this.#missing(source, name);
-    const { files } = await table.snapshot();
-    refuseForeignFiles(files, table.folder);
+    const files = await ownFiles(table);
     const places: Places = placesOf<ArchiveMemory>(files);
     const endOf: KeyedFiles["endOf"] = (entityKey) => {
       const [known] = places.values();

@@ -26,6 +26,7 @@ import {
 import type { ArchiveMemory } from "../../../src/ingest/kafka/archive-loop.ts";
 import { partitionOfKey } from "../../../src/ingest/kafka/key-partition.ts";
 import { internalTopic } from "../../../src/ingest/kafka/routes.ts";
+import { idsOfOthers } from "../../../src/platform/kafka/forgotten-rows.ts";
 import { WorkerTables } from "../../../src/platform/kafka/worker-tables.ts";
 import { isArchived } from "../../../src/training/log-end.ts";
 import type { TrainingView } from "../../../src/training/ports.ts";
@@ -34,6 +35,7 @@ import { openSampleKeeper } from "../../../src/platform.ts";
 import { encodeVectorToken } from "../../../src/schema/vector-token.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import { openPartitionedEvents, type PartitionedEvent } from "../../../src/offline-store/partitioned-events.ts";
+import { fileRelation, rewriteFiles } from "../../../src/offline-store/table-rewrite.ts";
 
 const START = parseMicros("2026-01-05T10:00:00Z");
 const MINUTE = 60_000_000;
@@ -215,6 +217,35 @@ describe("a platform that reads workers' tables", () => {
       }
       expect(ends.size).toBeGreaterThan(1);
       await expect(archive.files(1)).rejects.toMatchObject({ code: "EPOCH_UNKNOWN" });
+    } finally {
+      await engine.close();
+    }
+  });
+
+  it("is refused one that another engine has rewritten, as who archives or forgets is", async () => {
+    const rewritten = join(folder, "rewritten");
+    for (const key of ["user", "shop", "is_large"] as const) await writeTable(rewritten, key, 9);
+    const engine = await openDuckDb({ threads: 1 });
+    try {
+      const store = openOfflineStore(rewritten, engine, { clock: systemClock });
+      const topic = internalTopic("onefold", "sales", ["user"]);
+      const table = (await store.find(`events/${topic}`))!;
+      // As an optimize of another engine: the same rows, and no tags.
+      await rewriteFiles(table, engine, {
+        operation: "OPTIMIZE",
+        dataChange: false,
+        plan: async ({ files }) =>
+          files.map((file) => ({ files: [file], select: `SELECT * FROM ${fileRelation(file)}`, tags: {} })),
+      });
+      const refused = { code: "TABLE_INVALID", message: "an event table has a file that another engine has written" };
+      const archive = await openPartitionedEvents<ArchiveMemory>(store, engine, sales, topic);
+      await expect(archive.files()).rejects.toMatchObject(refused);
+      await expect(archive.places()).rejects.toMatchObject(refused);
+      await expect(idsOfOthers(engine, table, ["id"], new Map())).rejects.toMatchObject(refused);
+      const ports = { registry: platform.registry, engine, clock: systemClock };
+      await expect(new WorkerTables({ folder: rewritten }, ports).archive(sales).files()).rejects.toMatchObject(
+        refused,
+      );
     } finally {
       await engine.close();
     }
