@@ -53,10 +53,12 @@ export async function estimateBackfill(request: BackfillCostRequest): Promise<Ba
   const every = Math.max(1, Math.ceil(events / TRIAL_EVENTS));
   const began = performance.now();
   const entities = await withKeyedEvents(engine, scan, async (relation) => {
-    // Of few entities the draw may hit none: then it is the one that comes first by its hash.
+    // Of few entities the draw may hit none: then it is the one that comes first by its hash. Those with the most events
+    // come last: where they end the trial, all others have been folded.
     await engine.run(`CREATE TABLE ${sqlName(drawn)} AS
-      SELECT (row_number() OVER (ORDER BY _key) - 1)::INTEGER AS entity_id, _key AS entity_key
-      FROM (SELECT _key, row_number() OVER (ORDER BY hash(_key)) AS place FROM (SELECT DISTINCT _key FROM ${relation}))
+      SELECT (row_number() OVER (ORDER BY events, _key) - 1)::INTEGER AS entity_id, _key AS entity_key
+      FROM (SELECT _key, events, row_number() OVER (ORDER BY hash(_key)) AS place
+        FROM (SELECT _key, count(*) AS events FROM ${relation} GROUP BY _key))
       WHERE hash(_key) % ${every} = 0 OR place = 1`);
     const [row] = await engine.rows(`SELECT count(DISTINCT _key)::DOUBLE AS entities FROM ${relation}`);
     return Number(row!["entities"]);

@@ -1,31 +1,21 @@
-/** What a backfill is said to take where few entities have most of the events: the draw may hit none of them. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+/** What a backfill is said to take where few entities have most of the events: of those the draw may hit none, or one first. */
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { compileViewFold } from "../../src/fold/compile.ts";
-import { estimateBackfill } from "../../src/ingest/backfill-cost.ts";
+import { type BackfillCost, estimateBackfill } from "../../src/ingest/backfill-cost.ts";
 import { HISTORY_BASE } from "../../src/schema/event-offset.ts";
 import { airport, airportFlights, definitions, flights } from "../training/flights.ts";
 import { START, TrainingWorld } from "../training/training-world.ts";
 
-const EVENTS = 201_000;
-
 let world: TrainingWorld;
-beforeAll(async () => {
+beforeEach(async () => {
   world = await TrainingWorld.open(definitions);
 });
-afterAll(() => world.close());
+afterEach(() => world.close());
 
-it("is of at least one entity, also where the draw hits none", async () => {
+/** `origin` in SQL, of event `i`. */
+async function costOf(events: number, origin: string): Promise<BackfillCost> {
   const archive = await world.archive("flights");
-  const every = Math.ceil(EVENTS / 100_000);
-  const [missed] = await world.engine.rows(
-    `SELECT 'k' || i AS key FROM range(100) r(i) WHERE hash('k' || i) % ${every} <> 0 LIMIT 1`,
-  );
-  const key = String(missed!["key"]);
-  const values: Readonly<Record<string, string>> = {
-    origin: `'${key}'`,
-    destination: "'Z'",
-    delay: "(i % 40)::DOUBLE",
-  };
+  const values: Readonly<Record<string, string>> = { origin, destination: "'Z'", delay: "(i % 40)::DOUBLE" };
   const columns = archive.columns.map(({ name }) => {
     if (name === "_offset") return `${HISTORY_BASE} + i AS _offset`;
     if (["at", "_event_time", "_known_time"].includes(name)) return `make_timestamptz(${START} + i) AS "${name}"`;
@@ -33,14 +23,39 @@ it("is of at least one entity, also where the draw hits none", async () => {
   });
   await archive.appendHistory(await archive.files(), {
     engine: world.engine,
-    select: `SELECT ${columns.join(", ")} FROM range(${EVENTS}) r(i)`,
+    select: `SELECT ${columns.join(", ")} FROM range(${events}) r(i)`,
     firstKnownTime: START,
-    lastKnownTime: START + EVENTS - 1,
+    lastKnownTime: START + events - 1,
   });
   const files = await archive.files();
   const view = { definition: airportFlights, fold: compileViewFold(airportFlights, flights, airport) };
-  const cost = await estimateBackfill({ source: flights, view, files, engine: world.engine });
-  expect(cost).toMatchObject({ events: EVENTS, entities: 1, trialEntities: 1 });
+  return estimateBackfill({ source: flights, view, files, engine: world.engine });
+}
+
+/** The first of `a0`, `a1`, ... that is drawn of so many events, or is not. */
+async function keyThatIs(drawn: boolean, events: number): Promise<string> {
+  const every = Math.ceil(events / 100_000);
+  const [row] = await world.engine.rows(
+    `SELECT 'a' || i AS key FROM range(100) r(i) WHERE hash('a' || i) % ${every} ${drawn ? "=" : "<>"} 0 LIMIT 1`,
+  );
+  return String(row!["key"]);
+}
+
+it("is of at least one entity, also where the draw hits none", async () => {
+  const events = 201_000;
+  const cost = await costOf(events, `'${await keyThatIs(false, events)}'`);
+  expect(cost).toMatchObject({ events, entities: 1, trialEntities: 1 });
   expect(cost.stateBytes).toBeGreaterThan(0);
-  expect(cost.seconds).toBeGreaterThan(0.05);
+  expect(cost.seconds).toBeGreaterThan(0);
+});
+
+it("is of all entities that are drawn, also where one of them has more events than a trial folds", async () => {
+  const [events, hot, cold] = [451_000, 450_000, 50];
+  const key = await keyThatIs(true, events);
+  const cost = await costOf(events, `CASE WHEN i < ${hot} THEN '${key}' ELSE 'b' || (i % ${cold}) END`);
+  const [row] = await world.engine.rows(`SELECT count(*)::DOUBLE AS drawn
+    FROM range(${cold}) r(i) WHERE hash('b' || i) % ${Math.ceil(events / 100_000)} = 0`);
+  const drawn = Number(row!["drawn"]);
+  expect(drawn).toBeGreaterThan(1);
+  expect(cost).toMatchObject({ events, entities: cold + 1, trialEntities: drawn + 1 });
 });
