@@ -118,7 +118,10 @@ export const ERROR_CODES = {
   TABLE_UNKNOWN: { status: 404, meaning: "there is no offline table of this name" },
   TABLE_VERSION_UNKNOWN: { status: 404, meaning: "an offline table has no such version" },
   TABLE_VERSION_GONE: { status: 410, meaning: "files of an offline table's version were removed by vacuum" },
-  TABLE_INVALID: { status: 500, meaning: "an offline table's log cannot be read" },
+  TABLE_INVALID: {
+    status: 500,
+    meaning: "an offline table's log cannot be read, or an event table has a file that another engine wrote",
+  },
   // monitoring
   VALUES_MISSING: { status: 404, meaning: "there are no values that a drift report could compare" },
   // Kafka
