@@ -38,7 +38,7 @@ function started(child: ChildProcess): StartedProcess {
     letGo: () => {
       if (child.connected) child.disconnect();
       // Node never closes a channel that is let go of in the middle of a message, and the program waits for that.
-      const timer = setTimeout(() => child.kill("SIGKILL"), LET_GO_MS);
+      const timer = setTimeout(() => child.kill("SIGKILL"), LET_GO_MS).unref();
       child.once("exit", () => clearTimeout(timer));
     },
   };

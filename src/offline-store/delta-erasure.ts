@@ -17,8 +17,6 @@ import { checkpointsIn } from "./delta-checkpoint.ts";
 import { type CleanedTable, deletable, oldestFirst, removedBefore, UNNAMED_KEPT_MS } from "./delta-clean-up.ts";
 import type { TableFile } from "./offline-store.ts";
 
-const REDACTED_AT_ONCE = 16;
-
 /** As `OfflineTable.erase`. No clock says what goes: all of it does. */
 export async function erase(table: CleanedTable, isUnneeded: (file: TableFile) => boolean): Promise<void> {
   const { folder, state, storage } = table;
@@ -45,17 +43,11 @@ async function eraseFromLog(
   // Before the entries: another engine keeps sums of them in such files, and believes these where they are there.
   for (const { path, isTemporary } of files) if (isTemporary) await storage.remove(path);
   let isOld = true;
-  const kept = [];
   for (const file of files) {
     if (!file.isCommit || file.version === null || file.version > state.version) continue;
     isOld &&= file.version < newest && file.writtenMillis < namesKeptSinceMillis;
     if (isOld) await storage.remove(file.path);
-    else kept.push(file);
-  }
-  // A day may have thousands, each of which is synced: some at a time share that.
-  for (let from = 0; from < kept.length; from += REDACTED_AT_ONCE) {
-    const some = kept.slice(from, from + REDACTED_AT_ONCE).map((file) => log.redact(file, state));
-    for (const settled of await Promise.allSettled(some)) if (settled.status === "rejected") throw settled.reason;
+    else await log.redact(file, state);
   }
   for (const { path, version, isCommit } of files) {
     if (!isCommit && version !== null && version < newest) await storage.remove(path);
