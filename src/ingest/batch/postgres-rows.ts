@@ -5,12 +5,12 @@
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import { sqlName } from "../../offline-store/engine.ts";
 import type { Column } from "../../schema/value.ts";
+import { subquery } from "./query-text.ts";
 
 export function postgresRowsSql(
   { location, columns }: BatchSourceDefinition,
   watermark: { readonly value: string; readonly isNew: string } | undefined,
 ): string {
-  const query = location.trim().replace(/;\s*$/, "");
   const members = columns.map((column) => `'${column.name.replaceAll("'", "''")}', ${memberSql(column)}`);
   // json_build_object takes a hundred arguments.
   const groups: string[] = [];
@@ -18,7 +18,7 @@ export function postgresRowsSql(
     groups.push(`jsonb_build_object(${members.slice(i, i + 50).join(", ")})`);
   const mark = watermark === undefined ? "NULL::text" : `(${watermark.value})::text`;
   const rows = watermark === undefined ? "" : ` WHERE ${watermark.isNew} ORDER BY ${watermark.value}`;
-  return `SELECT (${groups.join(" || ")})::text AS line, ${mark} AS mark FROM (${query}) q${rows}`;
+  return `SELECT (${groups.join(" || ")})::text AS line, ${mark} AS mark FROM ${subquery(location)} q${rows}`;
 }
 
 /** Numbers that JSON readers would round are text, for the door to take or refuse; bytes are base64. */
