@@ -15,7 +15,7 @@ import { type QueryEngine, sqlName, sqlText, sqlType } from "../../offline-store
 import { readPostgresLines } from "../../registry/postgres-client.ts";
 import type { ValueType } from "../../schema/value.ts";
 import { type BatchState, batchFolder, type ReadFile, type StagedPart, type StagedRun } from "./batch-state.ts";
-import { postgresRowsSql } from "./postgres-rows.ts";
+import { postgresColumnsSql, postgresRowsSql } from "./postgres-rows.ts";
 import { subquery } from "./query-text.ts";
 import { copyBatchFile, copyDeclared, copyForm } from "./stage-file.ts";
 
@@ -216,14 +216,18 @@ async function stagePostgres(request: StageRequest): Promise<StagedRun> {
       hint: `set it to the URL of the database: ${connectionEnv}=postgres://user:password@host:5432/database`,
     });
   }
-  const sql = postgresRowsSql(source, watermark && watermarkSql(source, state.watermark, POSTGRES));
+  const mark = watermark && watermarkSql(source, state.watermark, POSTGRES);
+  const query = {
+    columnsSql: postgresColumnsSql(source),
+    rowsSql: (columns: readonly string[]) => postgresRowsSql(source, columns, mark),
+  };
   const name = `${run}-0.ndjson`;
   const path = join(batchFolder(dataDir, source.name), name);
   const file = await open(path, "w");
   let count = 0;
   let reached = state.watermark;
   try {
-    for await (const rows of readPostgresLines(url, sql, signal)) {
+    for await (const rows of readPostgresLines(url, query, signal)) {
       await file.write(rows.map(({ line }) => `${line}\n`).join(""));
       count += rows.length;
       reached = rows.at(-1)?.mark ?? reached;
