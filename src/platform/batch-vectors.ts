@@ -10,6 +10,7 @@ import type { QueryEngine } from "../offline-store/engine.ts";
 import { checkValue } from "../schema/check-value.ts";
 import { type Column, formatType, type Value, type ValueType } from "../schema/value.ts";
 import { checkRowOutput, writeRows } from "../training/row-output.ts";
+import { checkOutputPlace } from "../training/training-set-file.ts";
 
 const ROWS_A_REQUEST = 1000;
 
@@ -53,6 +54,7 @@ export async function batchVectors(ports: Ports, request: BatchVectorsRequest): 
   const columns = [...shape.keys, ...shape.outputs];
   const features = shape.outputs.map(({ name }) => name);
   if (typeof out === "function") return { rowCount: await handOnLines(ports, request, out), features };
+  await checkOutputPlace(out, "the file");
   if (/\.(ndjson|jsonl)$/i.test(out)) return { rowCount: await writeLines(ports, request, out), features };
   await checkRowOutput(out, columns);
   const engine = await openEngine();

@@ -228,13 +228,20 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** A query for lines that depends on which columns there are: those of the answer to `columnsSql`. */
+export interface LineQuery {
+  readonly columnsSql: string;
+  rowsSql(columns: readonly string[]): string;
+}
+
 /**
  * The rows of one query that gives `line` and `mark`, both text, some thousand at a time, by a connection of its own that
- * reads one moment and writes nothing. It may take as long as it takes. Throws what the driver does, without the password.
+ * reads one moment and writes nothing. It may take as long as it takes. Throws what the driver does, without the password, and
+ * what `rowsSql` does.
  */
 export async function* readPostgresLines(
   url: string,
-  sql: string,
+  query: LineQuery,
   signal?: AbortSignal,
 ): AsyncIterableIterator<readonly { readonly line: string; readonly mark: string | null }[]> {
   const { default: driver } = await import("pg");
@@ -253,6 +260,8 @@ export async function* readPostgresLines(
     signal?.throwIfAborted();
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     await client.query("SET LOCAL TimeZone = 'UTC'");
+    const { fields } = await client.query(query.columnsSql);
+    const sql = query.rowsSql(fields.map(({ name }) => name));
     await client.query(`DECLARE rows NO SCROLL CURSOR FOR ${sql}`);
     for (;;) {
       const { rows } = await client.query<{ line: string; mark: string | null }>(`FETCH ${ROWS_PER_FETCH} FROM rows`);

@@ -78,9 +78,9 @@ async function leakageOf(
   plan: TrainingPlan,
 ): Promise<LeakageReport> {
   const { out: _out, format: _format, ...unwritten } = request;
+  // A set that is written may be in its file alone, so it is made twice; the written one first, since it is refused before any work.
+  const written = request.out === undefined ? null : await setOf(request, plan, "as-known");
   const asKnown = await setOf(unwritten, plan, "as-known");
-  // A set that is written may be in its file alone.
-  const written = request.out === undefined ? asKnown : await setOf(request, plan, "as-known");
   const final = await setOf(unwritten, plan, "final");
   const kept = request.examplesKept ?? 3;
   const changedRows = new Uint8Array(asKnown.rowCount);
@@ -102,8 +102,8 @@ async function leakageOf(
         ...valuesAt(row, asKnown.columns[i]!, final.columns[i]!),
       })),
     })),
-    out: written.out,
-    manifest: written.manifest,
+    out: written?.out ?? null,
+    manifest: (written ?? asKnown).manifest,
   };
 }
 

@@ -4,15 +4,14 @@
  * They gather in a table of the engine, which spills what does not fit into its memory.
  */
 import { randomUUID } from "node:crypto";
-import { rename, rm, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { rename, rm } from "node:fs/promises";
 import { OnefoldError } from "../base/errors.ts";
 import { type FillBatch, type QueryEngine, sqlName, sqlText, type TableColumn } from "../offline-store/engine.ts";
 import { batchOfRows } from "../offline-store/row-batch.ts";
 import type { Value, ValueType } from "../schema/value.ts";
 import { listText } from "./list-text.ts";
 import { throwIfCancelled } from "./replay-view.ts";
-import { trainingFormatOf } from "./training-set-file.ts";
+import { checkOutputPlace, trainingFormatOf } from "./training-set-file.ts";
 
 export interface RowOutput {
   readonly engine: QueryEngine;
@@ -28,11 +27,7 @@ const STRING: ValueType = { name: "string" };
 /** Refuses, before any work, a file that could not be written. Throws `REQUEST_INVALID`. */
 export async function checkRowOutput(path: string, columns: readonly TableColumn[]): Promise<void> {
   trainingFormatOf(path);
-  const folder = dirname(resolve(path));
-  const found = await stat(folder).catch(() => null);
-  if (found?.isDirectory() !== true) {
-    throw new OnefoldError("REQUEST_INVALID", "the folder for the file does not exist", { where: folder });
-  }
+  await checkOutputPlace(path, "the file");
   const names = columns.map(({ name }) => name.toLowerCase());
   const twice = columns.find((_, i) => names.indexOf(names[i]!) !== i);
   if (twice !== undefined) {

@@ -51,6 +51,8 @@ export interface Spine {
 
 /** What a spine without a named time column is searched for, in this order. */
 export const TIME_COLUMNS: readonly string[] = ["event_timestamp", "timestamp", "label_time", "t"];
+/** What the engine takes text for in which it may have guessed at the order of day and month. */
+const GUESSED_TIME = /^(?:DATE$|TIMESTAMP)/;
 const TOKEN_COLUMNS: readonly string[] = ["token", "vector_token"];
 
 /** Table that holds the dense ids of one of the entities asked for. */
@@ -59,8 +61,8 @@ export function spineEntityTable(entityIndex: number): string {
 }
 
 /**
- * Reads the label file. `needs` says which of time and tokens, one of each service, a row must have beside keys; the text among the `declared` columns
- * is text and a list is JSON text, whatever they look like in a file without types. Throws `FILE_UNREADABLE`, and
+ * Reads the label file. `needs` says which of time and tokens, one of each service, a row must have beside keys; the text and the times among the `declared` columns
+ * are text and a list is JSON text, whatever they look like in a file without types. Throws `FILE_UNREADABLE`, and
  * `SPINE_INVALID` naming the column, the first bad row (counted from 1) and how many there are.
  */
 export async function readSpine(
@@ -97,11 +99,16 @@ export async function readSpine(
   const asText = new Set(declared.flatMap(({ name, type }) => (type.name === "string" ? [name] : [])));
   if (timeColumn !== null) asText.add(timeColumn);
   for (const column of tokenColumns) if (column !== null) asText.add(column);
+  const sniffedOf = new Map(sniffed.map(({ name, type }) => [name, type]));
+  const isGuessedTime = (name: string, { name: type }: ValueType): boolean =>
+    type === "timestamp" && GUESSED_TIME.test(sniffedOf.get(name) ?? "");
+  for (const { name, type } of declared) if (isGuessedTime(name, type)) asText.add(name);
   entities.forEach((entity, index) => {
     entity.keys.forEach((key, part) => {
-      // Where some of the keys are numbers and some text, as those of 64 bits may be, they are JSON to the engine.
       const column = keyColumns[index]![part]!;
-      const isMixed = sniffed.some(({ name, type }) => name === column && type === "JSON");
+      // Where some of the keys are numbers and some text, as those of 64 bits may be, they are JSON to the engine.
+      const isMixed = sniffedOf.get(column) === "JSON";
+      if (isGuessedTime(column, key.type)) asText.add(column);
       if (key.type.name === "string" || (key.type.name === "int64" && isMixed)) asText.add(column);
     });
   });

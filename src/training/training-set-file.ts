@@ -65,10 +65,7 @@ export async function checkOutput(path: string, spine: Spine, added: readonly st
   if (resolve(path) === resolve(spine.path)) {
     throw new OnefoldError("REQUEST_INVALID", "the training set would overwrite its label rows", { where: path });
   }
-  const folder = dirname(resolve(path));
-  if (!(await isFolder(folder)))
-    throw new OnefoldError("REQUEST_INVALID", "the folder for the training set does not exist", { where: folder });
-  if (await isFolder(path)) throw new OnefoldError("REQUEST_INVALID", "the training set is a folder", { where: path });
+  await checkOutputPlace(path, "the training set");
   const twice = added.find((name, i) => added.findIndex((one) => one.toLowerCase() === name.toLowerCase()) < i);
   if (twice !== undefined) {
     throw new OnefoldError("REQUEST_INVALID", `two columns of the training set would be named ${twice}`, {
@@ -83,6 +80,14 @@ export async function checkOutput(path: string, spine: Spine, added: readonly st
       hint: "rename it in the label rows, or give the feature another name in the service",
     });
   }
+}
+
+/** Refuses a path at which no file can come to be. Throws `REQUEST_INVALID`. */
+export async function checkOutputPlace(path: string, what: string): Promise<void> {
+  const folder = dirname(resolve(path));
+  if (!(await isFolder(folder)))
+    throw new OnefoldError("REQUEST_INVALID", `the folder for ${what} does not exist`, { where: folder });
+  if (await isFolder(path)) throw new OnefoldError("REQUEST_INVALID", `${what} is a folder`, { where: path });
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -36,6 +36,7 @@ import { planTraining, type TrainingPlan } from "./training-plan.ts";
 import {
   addedColumns,
   checkOutput,
+  checkOutputPlace,
   trainingFormatOf,
   writeTrainingFile,
   type TrainingFormat,
@@ -115,13 +116,17 @@ export interface LabelledRequest extends TrainRequest {
   readonly labels: SpineRequest;
 }
 
-/** Lends `work` the request with label rows in a file, generated where it is said how. */
+/** Lends `work` the request with label rows in a file, generated where it is said how; first refuses an `out` that cannot be. */
 export async function withLabels<R extends Omit<TrainRequest, "labels">, T>(
   request: R & Pick<TrainRequest, "labels">,
   plan: TrainingPlan,
   work: (request: R & { readonly labels: SpineRequest }) => Promise<T>,
 ): Promise<T> {
-  const { labels } = request;
+  const { labels, out, format } = request;
+  if (out !== undefined) {
+    if (format === undefined) trainingFormatOf(out);
+    await checkOutputPlace(out, "the training set");
+  }
   if ("path" in labels) return work({ ...request, labels });
   if (request.knowledge === "as-served") {
     throw new OnefoldError("REQUEST_INVALID", "generated label rows have no tokens, which rows as served need");

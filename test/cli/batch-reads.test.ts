@@ -1,5 +1,5 @@
 /** `onefold export` and `onefold get --entities`, beside a server and alone. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -45,6 +45,19 @@ describe("onefold export", () => {
       events_poisoned: 0,
     });
     expect(readFileSync(join(folder, "activity.csv"), "utf8")).toBe("user,visits\n0,8\n1,8\n2,7\n3,7\n");
+  });
+
+  it("refuses a folder in the file's place, as `get` does", async () => {
+    for (const name of ["taken.csv", "taken.ndjson"]) mkdirSync(join(folder, name));
+    const get = ["get", "--service", "home", "--entities", "users.csv"];
+    for (const args of [
+      ["export", "activity", "-o", "taken.csv"],
+      [...get, "-o", "taken.csv"],
+      [...get, "-o", "taken.ndjson"],
+    ]) {
+      const { result } = await runJson(args, folder);
+      expect(result).toMatchObject({ error: { code: "REQUEST_INVALID", message: "the file is a folder" } });
+    }
   });
 });
 

@@ -281,7 +281,7 @@ describe("a batch source of files", () => {
 describe("a batch source of a query", () => {
   it("reads on from its watermark, of any format that has one", async () => {
     const file = join(folder, "ratings", "all.parquet");
-    const location = `SELECT rider_id, rated_at, stars FROM read_parquet('${file}')`;
+    const location = `SELECT rider_id, rated_at, stars FROM read_parquet('${file}') ;\n`;
     await open({ format: "sql", location, watermark: "rated_at" });
     await writeParquet("all.parquet", [rating("ana", 1, 5), rating("bo", 2, 3)]);
     expect(await run()).toMatchObject({ accepted: 2 });
@@ -293,7 +293,7 @@ describe("a batch source of a query", () => {
 
   it("looks back for rows that come to be seen late, and takes none twice", async () => {
     const file = join(folder, "ratings", "all.parquet");
-    const location = `SELECT * FROM read_parquet('${file}')`;
+    const location = `SELECT * FROM read_parquet('${file}') -- with those of yesterday`;
     await open({ format: "sql", location, watermark: { column: "rated_at", lookback: "1h" } }, "rider_id");
     await writeParquet("all.parquet", [rating("ana", 1, 5), rating("bo", 9, 3)]);
     expect(await run()).toMatchObject({ accepted: 2 });
@@ -307,7 +307,7 @@ describe("a batch source of a query", () => {
   });
 
   it.each(["TIMESTAMP_NS", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR"])(
-    "reads on where its watermark is %s in UTC, and passes over rows that have none",
+    "reads on where its watermark is %s in UTC, and passes over rows that have none or an infinite one",
     async (type) => {
       const file = join(folder, "ratings", "all.parquet");
       await open({ format: "sql", location: `SELECT * FROM read_parquet('${file}')`, watermark: "rated_at" });
@@ -317,7 +317,7 @@ describe("a batch source of a query", () => {
         const select = `SELECT rider_id, rated_at::${type} AS rated_at, stars FROM (VALUES ${values}) v(rider_id, rated_at, stars)`;
         await engine.run(`COPY (${select}) TO '${file}' (FORMAT parquet)`);
       };
-      const rows = ["'ana', '2026-02-01 00:00:00.123456', 5", "'ana', NULL, 1"];
+      const rows = ["'ana', '2026-02-01 00:00:00.123456', 5", "'ana', NULL, 1", "'ana', 'infinity', 1"];
       await write(rows);
       expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
       await write([...rows, "'ana', '2026-02-01 00:00:00.123457', 4"]);
@@ -401,7 +401,7 @@ describePostgres("a batch source of PostgreSQL", () => {
   }
 
   it("reads on from its watermark, to the microsecond, in one moment, and rounds no number", async () => {
-    await openOn("SELECT * FROM ratings;");
+    await openOn("SELECT * FROM ratings -- all of them\n; ");
     await database.query(
       "INSERT INTO ratings SELECT 'ana', '2026-02-01T00:00:00Z'::timestamptz + i * interval '1 microsecond', 1 FROM generate_series(1, 12000) i",
     );
@@ -415,12 +415,12 @@ describePostgres("a batch source of PostgreSQL", () => {
   });
 
   it.each(["timestamptz", "timestamp"])(
-    "reads on where its watermark is a %s, and passes over rows that have none",
+    "reads on where its watermark is a %s, and passes over rows that have none or an infinite one",
     async (type) => {
       await database.query(`ALTER TABLE ratings ALTER rated_at TYPE ${type}`);
       await openOn("SELECT * FROM ratings");
       await database.query(
-        "INSERT INTO ratings VALUES ('ana', '2026-02-01 00:00:00', 4, NULL), ('ana', NULL, 1, NULL)",
+        "INSERT INTO ratings VALUES ('ana', '2026-02-01 00:00:00', 4, NULL), ('ana', NULL, 1, NULL), ('ana', 'infinity', 1, NULL), ('ana', '-infinity', 1, NULL)",
       );
       expect(await run()).toMatchObject({ rows: 1, accepted: 1 });
       expect(await run()).toMatchObject({ rows: 0 });

@@ -1,5 +1,5 @@
 /** What final knowledge would have changed: held against the two training sets that it compares. */
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatMicros, parseMicros } from "../../src/base/micros.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
@@ -124,6 +124,31 @@ describe("what leaking would have cost", () => {
     const byName = new Map(features.map((feature) => [feature.name, feature]));
     expect(byName.get("seats")).toMatchObject({ rowsChanged: 1, meanAbsoluteDifference: 100 });
     expect(byName.get("due")).toMatchObject({ rowsChanged: 1, meanAbsoluteDifference: 1_000_000 });
+  });
+
+  it("refuses a file that cannot be written before it computes anything", async () => {
+    const labels = await world.file("csv", `origin,destination,t,plane\nL,M,${formatMicros(minute(265))},N1\n`);
+    const taken = world.path("taken.parquet");
+    await mkdir(taken);
+    const phases: string[] = [];
+    const refused = (out: string): Promise<{ code: string; message: string }> =>
+      errorOf(
+        explainLeakage({
+          ports: world.ports,
+          service: "model",
+          labels: { path: labels },
+          boundary: "inclusive",
+          out,
+          onProgress: ({ phase }) => phases.push(phase),
+        }),
+      );
+    expect(await refused(taken)).toMatchObject({ code: "REQUEST_INVALID", message: "the training set is a folder" });
+    expect(await refused(world.path("no/such.csv"))).toMatchObject({ code: "REQUEST_INVALID" });
+    expect(await refused(world.path("set.xlsx"))).toMatchObject({ code: "REQUEST_INVALID" });
+    expect(phases).toEqual([]);
+    // That the labels have a feature's name shows once they are read.
+    expect(await refused(world.path("twice.csv"))).toMatchObject({ code: "SPINE_INVALID" });
+    expect(new Set(phases)).toEqual(new Set(["labels"]));
   });
 
   it("is nothing where no event came late, and asks, as training does, where times coincide", async () => {

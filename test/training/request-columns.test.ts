@@ -120,6 +120,38 @@ describe("request data in CSV", () => {
   });
 });
 
+describe("a time of request data or of a key, in CSV and NDJSON", () => {
+  // An engine would take each of these for a date, and guess which number is the month.
+  it.each(["03/04/2026", "13/04/2026", "04-13-2026", "3/4/26"])(
+    "is refused where it is %s, as in a request",
+    async (text) => {
+      const first = { code: "SPINE_INVALID", where: expect.stringContaining("row 1 is the first") as string };
+      await expect(inCsv([text], TIME)).rejects.toMatchObject(first);
+      await expect(inJson([`"${text}"`], TIME)).rejects.toMatchObject(first);
+      const day = entity("day", { day: t.timestamp() });
+      for (const [name, rows] of [
+        ["days.csv", `day,t\n${text},2026-05-01\n`],
+        ["days.ndjson", `{"day":"${text}","t":"2026-05-01"}\n`],
+      ] as const) {
+        const path = join(folder, name);
+        await writeFile(path, rows);
+        await expect(readSpine(engine, { path }, [day], "time"), name).rejects.toMatchObject(first);
+      }
+    },
+  );
+
+  it("is what its text says, with a zone, without one in UTC", async () => {
+    const texts = ["2026-01-01", "2026-01-01 02:00:00+02", "2026-01-01T00:00:00.000001Z"];
+    const micros = [1767225600000000, 1767225600000000, 1767225600000001];
+    expect(await inCsv([...texts, ""], TIME)).toEqual([...micros, null]);
+    expect(await inJson([...texts.map((text) => `"${text}"`), "null"], TIME)).toEqual([...micros, null]);
+    for (const [i, text] of texts.entries()) {
+      expect(await inCsv([text], TIME)).toEqual([micros[i]]);
+      expect(await inJson([`"${text}"`], TIME)).toEqual([micros[i]]);
+    }
+  });
+});
+
 /** A field of a CSV file that holds this JSON. */
 const quoted = (json: string): string => `"${json.replaceAll('"', '""')}"`;
 

@@ -155,7 +155,7 @@ export class BatchReader {
     { onProgress, signal }: RunOptions,
   ): Promise<{ readonly counts: Counts; readonly newestEventTime: number | null }> {
     const { source, push } = this.#options;
-    const timeType = { name: "timestamp" } as const;
+    const timeNames = namesOf(source.columns.find(({ name }) => name === source.eventTime)!);
     const counts = { ...NO_ROWS, lateFiles: [] as string[] };
     let newest = newestBefore ?? Number.NEGATIVE_INFINITY;
     for (const [place, part] of staged.parts.entries()) {
@@ -164,7 +164,7 @@ export class BatchReader {
       for await (const rows of this.#rowsOf(part.name)) {
         if (signal?.aborted === true) throw cancelled(source);
         for (const row of rows) {
-          const time = timeOf((row as Readonly<Record<string, unknown>> | null)?.[source.eventTime], timeType);
+          const time = timeOf(row, timeNames);
           if (time === null) continue;
           if (newestBefore !== null && time < newestBefore) counts.lateRows++;
           if (time > newestOfPart) newestOfPart = time;
@@ -254,10 +254,15 @@ function withRun(runs: readonly BatchRun[], run: BatchRun): BatchRun[] {
   return [...runs.filter(({ id }) => id !== run.id), run];
 }
 
-/** Null for what is no time, which the door will refuse. */
-function timeOf(value: unknown, type: { readonly name: "timestamp" }): number | null {
+const TIME_TYPE = { name: "timestamp" } as const;
+
+/** Under the first of the names that the row has; null for what is no time, which the door will refuse. */
+function timeOf(row: unknown, names: readonly string[]): number | null {
+  const cells = row as Readonly<Record<string, unknown>> | null;
+  const name = names.find((each) => cells?.[each] !== undefined);
+  if (name === undefined) return null;
   try {
-    return checkValue(value, type, { allowNonFinite: false, where: "" }) as number | null;
+    return checkValue(cells![name], TIME_TYPE, { allowNonFinite: false, where: "" }) as number | null;
   } catch {
     return null;
   }

@@ -7,7 +7,7 @@ import { isOnefoldError, OnefoldError } from "../../base/errors.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import { csvReaderSql, csvRowError, readCsvHeader } from "../../offline-store/csv-file.ts";
 import { type QueryEngine, sqlName, sqlText } from "../../offline-store/engine.ts";
-import { labelOf, namesOf } from "../../schema/value.ts";
+import { type Column, labelOf, namesOf } from "../../schema/value.ts";
 import { readRowFile } from "../row-file.ts";
 
 /** How the copy's rows are to be read: `text` where all its columns are, as of CSV. */
@@ -57,6 +57,16 @@ export async function copyDeclared(
 ): Promise<void> {
   const described = await engine.rows(`DESCRIBE SELECT * FROM ${relation}`);
   const there = described.map((column) => String(column["column_name"]));
+  const columns = declaredAmong(source, there, from).map(({ name }) => sqlName(name));
+  await engine.run(`COPY (SELECT ${columns.join(", ")} FROM ${relation}) TO ${sqlText(to)} (FORMAT parquet)`);
+}
+
+/** What of the columns that are `there` the source declares, under any name that they have had. Throws `FILE_COLUMN_MISSING`. */
+export function declaredAmong(
+  source: BatchSourceDefinition,
+  there: readonly string[],
+  from: string,
+): readonly Pick<Column, "name" | "type">[] {
   const isThere = (name: string): boolean => there.includes(name);
   const missing = source.columns.filter((column) => !column.nullable && !namesOf(column).some(isThere));
   if (missing.length > 0) {
@@ -66,6 +76,9 @@ export async function copyDeclared(
       candidates: there,
     });
   }
-  const columns = source.columns.flatMap(namesOf).filter(isThere).map(sqlName);
-  await engine.run(`COPY (SELECT ${columns.join(", ")} FROM ${relation}) TO ${sqlText(to)} (FORMAT parquet)`);
+  return source.columns.flatMap((column) =>
+    namesOf(column)
+      .filter(isThere)
+      .map((name) => ({ name, type: column.type })),
+  );
 }

@@ -15,7 +15,8 @@ import { type QueryEngine, sqlName, sqlText, sqlType } from "../../offline-store
 import { readPostgresLines } from "../../registry/postgres-client.ts";
 import type { ValueType } from "../../schema/value.ts";
 import { type BatchState, batchFolder, type ReadFile, type StagedPart, type StagedRun } from "./batch-state.ts";
-import { postgresRowsSql } from "./postgres-rows.ts";
+import { postgresColumnsSql, postgresRowsSql } from "./postgres-rows.ts";
+import { subquery } from "./query-text.ts";
 import { copyBatchFile, copyDeclared, copyForm } from "./stage-file.ts";
 
 /** As `readDeltaFiles`: files of a Delta table, all or those that came after a version, and the newest version. */
@@ -52,7 +53,7 @@ export async function stageRun(request: StageRequest): Promise<StagedRun> {
   try {
     signal.throwIfAborted();
     if (source.format === "postgres") return await stagePostgres(request);
-    if (source.format === "sql") return await stageQuery(request, `(${source.location})`);
+    if (source.format === "sql") return await stageQuery(request, subquery(source.location));
     if (source.format !== "delta") {
       const paths = await globbed(request);
       return source.watermark === undefined ? await stageFiles(request, paths) : await stageMarked(request, paths);
@@ -185,7 +186,8 @@ const POSTGRES: Dialect = { typeOf: ({ name }) => POSTGRES_TYPES[name]!, compare
 
 /**
  * The watermark of a row of `q`, and the condition under which it is new, in SQL that both engines understand. A time without a zone
- * is one in UTC, as it is in the bound. A row that has no mark would come again with every run: it is passed over.
+ * is one in UTC, as it is in the bound. A row that has no mark would come again with every run: it is passed over. So is one of an
+ * infinite time, beyond which nothing would be new any more.
  */
 function watermarkSql(
   { watermark, columns, id }: BatchSourceDefinition,
@@ -193,14 +195,15 @@ function watermarkSql(
   { typeOf, compares }: Dialect,
 ): { readonly value: string; readonly isNew: string } {
   const { column, lookbackMicros = 0 } = watermark!;
-  const type = typeOf(columns.find(({ name }) => name === column)!.type);
+  const declared = columns.find(({ name }) => name === column)!.type;
+  const type = typeOf(declared);
   const name = `q.${sqlName(column)}`;
   const value = compares ? name : `CAST(${name} AS ${type})`;
-  if (reached === null) return { value, isNew: `${value} IS NOT NULL` };
+  const isMark = declared.name === "timestamp" ? `isfinite(CAST(${name} AS ${type}))` : `${value} IS NOT NULL`;
+  if (reached === null) return { value, isNew: isMark };
   const text = `CAST(${sqlText(reached)} AS ${type})`;
   const from = lookbackMicros === 0 ? text : `${text} - INTERVAL '${lookbackMicros} microseconds'`;
-  // Where it is null this is not so, either.
-  return { value, isNew: `${value} ${id === undefined ? ">" : ">="} ${from}` };
+  return { value, isNew: `${value} ${id === undefined ? ">" : ">="} ${from} AND ${isMark}` };
 }
 
 async function stagePostgres(request: StageRequest): Promise<StagedRun> {
@@ -213,14 +216,18 @@ async function stagePostgres(request: StageRequest): Promise<StagedRun> {
       hint: `set it to the URL of the database: ${connectionEnv}=postgres://user:password@host:5432/database`,
     });
   }
-  const sql = postgresRowsSql(source, watermark && watermarkSql(source, state.watermark, POSTGRES));
+  const mark = watermark && watermarkSql(source, state.watermark, POSTGRES);
+  const query = {
+    columnsSql: postgresColumnsSql(source),
+    rowsSql: (columns: readonly string[]) => postgresRowsSql(source, columns, mark),
+  };
   const name = `${run}-0.ndjson`;
   const path = join(batchFolder(dataDir, source.name), name);
   const file = await open(path, "w");
   let count = 0;
   let reached = state.watermark;
   try {
-    for await (const rows of readPostgresLines(url, sql, signal)) {
+    for await (const rows of readPostgresLines(url, query, signal)) {
       await file.write(rows.map(({ line }) => `${line}\n`).join(""));
       count += rows.length;
       reached = rows.at(-1)?.mark ?? reached;
