@@ -121,8 +121,8 @@ export class DeadLetters {
       const id = letter.id ?? `${this.#options.source}-${this.#nextNumber++}`;
       return { ...letter, id, source: this.#options.source, payload: jsonData(letter.payload), at };
     });
-    const fresh = stored.filter((letter) => !this.#known.has(letter.id));
-    for (const letter of fresh) this.#known.add(letter.id);
+    // Also within one call: a view and the one that takes its place may both have refused an event.
+    const fresh = stored.filter(({ id }) => !this.#known.has(id) && this.#known.add(id));
     // A draft that is once more what it was refuses what it refused then. A row that a replay got in stays resolved.
     const reopened = stored
       .filter(({ id, stage }) => stage === "fold" && this.#resolved.has(id) && !this.#acknowledged.has(id))

@@ -90,6 +90,18 @@ describe("dead letters", () => {
     expect(await again.list()).toHaveLength(2);
   });
 
+  it("are not added twice where one call names them twice", async () => {
+    const letters = await open(new ForgetfulStorage());
+    const refused = letter(0, { id: "fold:v@1:7", stage: "fold", view: "v@1", offset: 7, code: "EVENT_POISON" });
+    expect((await letters.add([refused, letter(1), refused])).map(({ id }) => id)).toEqual([
+      "fold:v@1:7",
+      "pay-0",
+      "fold:v@1:7",
+    ]);
+    expect((await letters.list()).map(({ id }) => id)).toEqual(["fold:v@1:7", "pay-0"]);
+    expect(letters.openCount).toBe(2);
+  });
+
   it("once resolved are no longer listed, across openings", async () => {
     const storage = new ForgetfulStorage();
     let letters = await open(storage);
