@@ -141,7 +141,7 @@ describe("corrections that cannot be folded", () => {
     await routerOf(topics, store).turn();
     const [letter] = topics.of(plan.deadLetterTopic, 0);
     expect(letter!.headers().get("onefold-code")!.toString()).toBe("CORRECTION_REFUSED");
-    expect(letter!.key!.toString()).toBe("payments/0/0");
+    expect(letter!.key!.toString()).toBe("id-payments/0/0");
     expect(letter!.headers().get("onefold-corrects")!.toString()).toBe("p1");
     expect(topics.of(topic, 0)).toEqual([]);
 
