@@ -76,6 +76,6 @@ it("are not forgotten where the note of them cannot be read", async () => {
   const altered = new AlteredTopics(topicsOf({ one: {} }), folder, "onefold");
   await altered.alter("one", ALTERED);
   await writeFile(join(folder, "forgotten", "onefold.settings.json"), "{");
-  for (const work of [altered.names(), altered.alter("one", ALTERED), altered.settle(ALTERED, () => true)])
-    await expect(work).rejects.toMatchObject({ code: "FORGET_UNREADABLE" });
+  const all = [() => altered.names(), () => altered.alter("one", ALTERED), () => altered.settle(ALTERED, () => true)];
+  for (const work of all) await expect(work()).rejects.toMatchObject({ code: "FORGET_UNREADABLE" });
 });
