@@ -85,7 +85,7 @@ export class ChunkPool<S extends ViewState> {
 
   remove(number: number): void {
     const { cells } = this.all[number]!;
-    if (cells.length === this.chunkCells) this.#spare = cells;
+    if (this.#spare === null && cells.length === this.chunkCells) this.#spare = cells;
     this.all[number] = null;
     this.#free.push(number);
   }

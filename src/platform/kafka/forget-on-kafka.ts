@@ -152,7 +152,7 @@ export async function previewIn(house: ForgetHouse, asked: AskedIn): Promise<Kaf
     sharing[source.source.name] = others;
     found.push(...(await previewOfEntity(one, others)));
   }
-  found.push(await previewOfServed(join(dataDir, "serving-log"), { entity, key, sharing }));
+  if (sources.length > 0) found.push(await previewOfServed(join(dataDir, "serving-log"), { entity, key, sharing }));
   const places = [...found, ...(await previewOfMonitoring(archiveFolder, house.registry, entity))];
   const names = sources.map(({ source }) => source.name);
   return { entity, key, sources: names, places: somewhere(places), remains: remains(sources) };

@@ -183,7 +183,7 @@ export class Connection {
     else if (this.session.isEnding || this.#isInputOver) this.#end();
     else if (this.#socket.isPaused()) this.#socket.resume();
     // The time may be over that was set before: what is half there from now on is timed from here.
-    this.#isTimed = false;
+    if (this.#mayBeStuck()) this.#isTimed = false;
     this.#letGo();
   }
 
