@@ -11,7 +11,7 @@ import { type ColumnType, column, entity, service, stream, t, view } from "../..
 import type { Value } from "../../src/schema/value.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
 import { cpuMicros } from "./cpu-time.ts";
-import { runOpenLoop } from "./open-loop.ts";
+import { type OpenLoadResult, runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { CHECKED_ONE_IN } from "./plain-asker.ts";
 import type { BenchRun } from "./run.ts";
@@ -60,6 +60,7 @@ export async function feastReads(bench: BenchRun): Promise<void> {
   bench.report({ case: "e-keys-missing", unit: "% of keys", better: "higher", rounds: [missing], goal: 36 });
   const p99s = new Map<string, number[]>();
   const cpus = new Map<string, number[]>();
+  const lateness: number[] = [];
   const seen: SeenReply[] = [];
   let replies = 0;
   await bench.serving(world, async ({ httpPort, pid }) => {
@@ -68,7 +69,7 @@ export async function feastReads(bench: BenchRun): Promise<void> {
         for (const entities of ENTITY_COUNTS) {
           const load = { features, entities, seconds, seed: round };
           const before = cpuMicros(pid);
-          const { latenciesMs, answered, kept } = await measure(httpPort, world, load);
+          const { latenciesMs, answered, kept, latenessP99Ms } = await measure(httpPort, world, load);
           const after = cpuMicros(pid);
           // The first round warms up.
           if (round < 0) continue;
@@ -76,6 +77,7 @@ export async function feastReads(bench: BenchRun): Promise<void> {
           p99s.set(name, [...(p99s.get(name) ?? []), quantileOf(latenciesMs, 0.99)]);
           if (before !== null && after !== null)
             cpus.set(name, [...(cpus.get(name) ?? []), (after - before) / answered]);
+          lateness.push(latenessP99Ms);
           replies += answered * entities;
           seen.push(...kept);
         }
@@ -87,6 +89,7 @@ export async function feastReads(bench: BenchRun): Promise<void> {
     const goal = best === undefined ? {} : { goal: best };
     bench.report({ case: `e-${name}-p99`, unit: "ms", better: "lower", rounds: measured, ...goal });
   }
+  bench.report({ case: "e-sender-late-p99", unit: "ms", better: "lower", rounds: lateness });
   for (const [name, measured] of cpus) {
     bench.report({ case: `e-${name}-cpu`, unit: "us of CPU a request", better: "lower", rounds: measured });
   }
@@ -104,7 +107,7 @@ async function measure(
   port: number,
   { services }: World,
   { features, entities, seconds, seed }: FeastLoad,
-): Promise<{ readonly latenciesMs: Float64Array; readonly answered: number; readonly kept: readonly SeenReply[] }> {
+): Promise<Omit<OpenLoadResult, "kept"> & { readonly kept: readonly SeenReply[] }> {
   const service = services.find((one) => one.features.length === features)!;
   const asked = JSON.stringify(service.features.map(({ view, feature }) => `${view}:${feature}`));
   const random = new SeededRandom(seed);
@@ -115,7 +118,7 @@ async function measure(
     body: `{"features":${asked},"entities":{"entity":[${keys[n]!.join(",")}]}}`,
   });
   const shape = { requestsPerSecond: REQUESTS_PER_SECOND, seconds, keptOneIn: CHECKED_ONE_IN };
-  const { latenciesMs, answered, kept } = await runOpenLoop({ port, request, ...shape });
+  const { kept, ...measured } = await runOpenLoop({ port, request, ...shape });
   const replies = kept.flatMap(({ n, body, askedAt, heardAt }) => {
     const { metadata, results } = JSON.parse(body) as FeastAnswer;
     const columns = service.features.map(({ feature }) => results[metadata.feature_names.indexOf(feature)]!.values);
@@ -123,7 +126,7 @@ async function measure(
       return { key, service: service.name, values: columns.map((values) => values[row]!), askedAt, heardAt };
     });
   });
-  return { latenciesMs, answered, kept: replies };
+  return { ...measured, kept: replies };
 }
 
 interface FeastAnswer {

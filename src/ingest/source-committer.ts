@@ -9,13 +9,12 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { diagnostics } from "../base/diagnostics.ts";
-import type { MetaWrite, LocalOnlineStore, StateWrite } from "../online-store/online-store.ts";
+import type { CommitPart, LocalOnlineStore, MetaWrite, StateWrite } from "../online-store/online-store.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { EventIds } from "./event-ids.ts";
 import type { FileEventLog } from "./file-event-log.ts";
 import { readSourcePlace, type SourcePlace, sourcePlaceMeta } from "./source-place.ts";
 import type { SourceTails } from "./source-tails.ts";
-import type { TailWrites } from "./tail-group.ts";
 import { turnBehindOthers } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
@@ -48,15 +47,9 @@ interface SourceWrites {
   committed(): void;
 }
 
-/** Of one transaction. */
-interface CommitPart {
-  readonly states: readonly StateWrite[];
-  readonly metas: readonly MetaWrite[];
-}
-
 interface Taken {
   readonly views: readonly ViewWrites[];
-  readonly ofTails: readonly TailWrites[];
+  readonly ofTails: readonly CommitPart[];
   /** Of the first commit of a flush alone. */
   readonly source: SourceWrites | null;
 }
@@ -153,7 +146,7 @@ export class SourceCommitter {
       turnBegan = performance.now();
     };
     const views: ViewWrites[] = [];
-    const ofTails: TailWrites[] = [];
+    const ofTails: CommitPart[] = [];
     for (const runner of runners) {
       runner.captureDue(ROWS_PER_COMMIT);
       views.push(runner.takeWrites(this.#options.clock.now()));

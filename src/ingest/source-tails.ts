@@ -2,12 +2,13 @@
  * All tails of one source: a group for each key that its running views have. And what else such views share.
  */
 import type { ViewDefinition } from "../define/definition.ts";
+import type { CommitPart } from "../online-store/online-store.ts";
 import { ChangeCounts } from "./change-counts.ts";
 import { EntitySlots } from "./entity-slots.ts";
 import { TailReader, TailWriter } from "./event-tail.ts";
 import type { LogEvent } from "./event.ts";
 import type { SourcePipelineOptions } from "./source-pipeline-options.ts";
-import { TAIL_LIMITS, TailGroup, tailSpace, tailSpacesOf, type TailWrites } from "./tail-group.ts";
+import { TAIL_LIMITS, TailGroup, tailSpace, tailSpacesOf } from "./tail-group.ts";
 import { storedViews } from "./stored-view.ts";
 import type { ViewRunner, ViewRunnerOptions } from "./view-runner.ts";
 
@@ -115,7 +116,7 @@ export class SourceTails {
     for (const group of this.#groups.values()) group.beginFlush();
   }
 
-  *takeWrites(): IterableIterator<TailWrites> {
+  *takeWrites(): IterableIterator<CommitPart> {
     for (const group of this.#groups.values()) yield* group.takeWrites();
   }
 

@@ -20,7 +20,7 @@
  *   view's position past the retraction, with the retraction's offset: nothing before that is folded into it again.
  */
 import { createHash } from "node:crypto";
-import type { LocalOnlineStore, MetaWrite, StateSpace, StateWrite } from "../online-store/online-store.ts";
+import type { CommitPart, LocalOnlineStore, MetaWrite, StateSpace, StateWrite } from "../online-store/online-store.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { ownKey } from "../schema/entity-key.ts";
 import { FORMAT_VERSION, TAIL_HEAD_BYTES, type TailReader, type TailWriter } from "./event-tail.ts";
@@ -81,11 +81,6 @@ export interface TailGroupOptions {
 
 /** Of one part of what is to be written: some tenths of a millisecond. */
 const TAILS_AT_A_TIME = 256;
-
-export interface TailWrites {
-  readonly states: readonly StateWrite[];
-  readonly metas: readonly MetaWrite[];
-}
 
 /** Names the tails of views of one source and key; also the meta that says that there are such. */
 export function tailSpace(source: string, entity: string, key: readonly string[]): StateSpace {
@@ -216,7 +211,7 @@ export class TailGroup {
    * What must be written before what the views write, or with it, some at a time in this order. No event may be taken from
    * the first to the last, nor between these and the views' states. Good until it is taken again.
    */
-  *takeWrites(): IterableIterator<TailWrites> {
+  *takeWrites(): IterableIterator<CommitPart> {
     const { writer } = this.#options;
     const dirty = this.#dirty;
     this.#dirty = [];

@@ -75,6 +75,12 @@ export interface MetaWrite {
   readonly bytes: Uint8Array | null;
 }
 
+/** What is written together. */
+export interface CommitPart {
+  readonly states: readonly StateWrite[];
+  readonly metas: readonly MetaWrite[];
+}
+
 export interface NamedMeta {
   readonly name: string;
   readonly bytes: Uint8Array;

@@ -24,14 +24,19 @@ const BLANK = " ";
  * with their number. Lines that come meanwhile may stay. Throws `STORAGE_FAILED`.
  */
 export async function eraseServed(folder: string, isGone: (line: string) => boolean): Promise<number> {
-  const names = (await unlessAbsent(folder, readdir(folder))) ?? [];
   let erased = 0;
-  for (const name of names.filter((each) => each.endsWith(SERVING_LOG_SUFFIX)).sort()) {
+  for (const name of await servedSegments(folder)) {
     const path = join(folder, name);
     // The oldest may be removed at any time.
     erased += (await unlessAbsent(path, eraseFromSegment(path, isGone))) ?? 0;
   }
   return erased;
+}
+
+/** Names, the oldest first; none where there is no log. Throws `STORAGE_FAILED`. */
+export async function servedSegments(folder: string): Promise<string[]> {
+  const names = (await unlessAbsent(folder, readdir(folder))) ?? [];
+  return names.filter((name) => name.endsWith(SERVING_LOG_SUFFIX)).sort();
 }
 
 async function eraseFromSegment(path: string, isGone: (line: string) => boolean): Promise<number> {

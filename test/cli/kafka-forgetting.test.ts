@@ -3,47 +3,26 @@
  * finds its key, its values or its ids in what Onefold keeps; others are as if its events had never come; what comes later begins
  * anew; and an old record that is read again is not taken.
  */
-import { randomUUID } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { afterAll, expect, it } from "vitest";
-import { KafkaConnection } from "../../src/ingest/kafka/connection.ts";
 import { scanTopics, wholeRanges } from "../../src/ingest/kafka/topic-scan.ts";
-import { kafkaSettings } from "../../src/ingest/kafka/settings.ts";
-import { WorkerProcess } from "../ingest/kafka/worker-process.ts";
-import { describeWhere, shared } from "../services/describe-where.ts";
-import { startRedis } from "../services/redis.ts";
-import { runJson } from "./run-cli.ts";
+import { describeWhere } from "../services/describe-where.ts";
+import { KafkaSales, saleOf, untilSeen } from "./kafka-sales.ts";
 
 const describeWithKafka = await describeWhere("kafka");
 const folder = mkdtempSync(join(tmpdir(), "onefold-kafka-forgetting-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const topic = `sales-${randomUUID().slice(0, 8)}`;
-const settings = { prefix: `t${randomUUID().slice(0, 8)}`, partitionCount: 3, sessionMs: 6000 };
 const EVENTS = 40;
 /** Texts that nobody else has. */
 const ADA = "ada-of-lovelace";
 const events = Array.from({ length: EVENTS }, (_, n) => {
-  const isAda = n % 4 === 1;
-  return {
-    id: isAda ? `secret-id-${n}` : `e${n}`,
-    user: isAda ? ADA : `u${n % 4}`,
-    shop: `s${n % 3}`,
-    note: isAda ? `secret-note-${n}` : "plain",
-    amount: n + 1,
-    at: new Date(Date.UTC(2026, 0, 5, 10, n)).toISOString(),
-  };
+  return n % 4 === 1 ? saleOf(n, { id: `secret-id-${n}`, user: ADA, note: `secret-note-${n}` }) : saleOf(n);
 });
 const SECRETS = [ADA, "secret-id-", "secret-note-"];
-
-const json = async (...args: string[]): Promise<Record<string, any>> => {
-  const { exitCode, result } = await runJson(args, folder);
-  expect(exitCode, JSON.stringify(result)).toBe(0);
-  return result;
-};
 
 function filesUnder(path: string): string[] {
   const entries = readdirSync(path, { recursive: true, withFileTypes: true });
@@ -68,68 +47,34 @@ const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 
 
 describeWithKafka("onefold forget of an entity whose events come from Kafka", () => {
   it("leaves nothing of it, and others as if it had never been", { timeout: 900_000 }, async () => {
-    const kafka = await shared("kafka");
-    const redis = await startRedis();
+    const sales = await KafkaSales.open(folder);
+    const { connection, redis, settings, tables, there } = sales;
     const client = new Redis(redis.url);
-    // No more than what is looked at hangs on how busy the machine is.
-    const online = `${redis.url}?timeout_ms=30000`;
-    const connection = new KafkaConnection(kafkaSettings({ brokers: [kafka], ...settings }));
-    const definitions = `import { count, entity, last, service, stream, sum, t, view } from "onefold";
-export const user = entity("user", { user: t.string() });
-export const shop = entity("shop", { shop: t.string() });
-export const sales = stream("sales", {
-  columns: { id: t.string(), user: t.string(), shop: t.string(), note: t.string(), amount: t.int64(), at: t.timestamp() },
-  eventTime: "at", id: "id", kafka: "${topic}",
-});
-export const spending = view("spending", {
-  entity: user, source: sales, features: { spent: sum("amount"), latest: last("note") },
-});
-export const shops = view("shops", { entity: shop, source: sales, features: { sold: sum("amount"), sales: count(), noted: last("note") } });
-export const model = service("model", { features: [spending, shops] });
-`;
-    writeFileSync(join(folder, "features.ts"), definitions);
-    await connection.createTopic({ name: topic, partitionCount: 2, replicas: 1, configs: {} });
-    const send = (rows: readonly object[], headers: Record<string, string> = {}): Promise<void> =>
-      connection.send(
-        rows.map((row, n) => {
-          const kept = new Map(Object.entries(headers));
-          return { topic, partition: n % 2, key: null, value: Buffer.from(JSON.stringify(row)), headers: kept };
-        }),
-      );
-    await send(events);
+    const json = (...args: string[]) => sales.json(...args);
+    const seen = (user: string, shop: string, wanted: Record<string, unknown>) =>
+      untilSeen(sales, { user, shop }, wanted);
+    await sales.send(events);
     // A dead letter of hers, and one of somebody else's.
-    await send([
+    await sales.send([
       { ...events[1], id: "secret-id-letter", amount: "many" },
       { ...events[2], id: "letter", amount: "many" },
     ]);
     await json("apply", "--data", "data");
-    const of = { settings: { ...connection.settings }, definitions: join(folder, "features.ts") };
-    const workerOptions = { onlineUrl: online, archiveFolder: join(folder, "archive") };
-    let worker = await WorkerProcess.start(of, workerOptions);
+    let worker = await sales.startWorker();
     await worker.until(({ archived }) => archived === 2 * EVENTS, 120_000);
 
-    const there = ["--kafka", kafka, "--kafka-prefix", settings.prefix, "--archive", "archive", "--data", "data"];
     // One of hers is corrected before: a retraction stands in each partition, and names its id.
     const row = JSON.stringify({ ...events[5], amount: 1000 });
     await json("correct", "sales", "--id", events[5]!.id, "--row", row, ...there);
-    const vector = async (name: string, at: string): Promise<Record<string, unknown>> => {
-      const entities = ["--entity", `user=${name}`, "--entity", `shop=${at}`];
-      return (await json("get", "--service", "model", ...entities, "--data", "data", "--online", online))["features"];
-    };
-    const seen = async (name: string, at: string, wanted: Record<string, unknown>): Promise<void> => {
-      await expect.poll(() => vector(name, at), { timeout: 120_000, interval: 200 }).toMatchObject(wanted);
-    };
     const sold = (at: string): number =>
       events.reduce((sum, { shop, user, amount }) => sum + (shop === at && user !== ADA ? amount : 0), 0);
     const spent = (name: string): number =>
       events.reduce((sum, { user, amount }) => sum + (user === name ? amount : 0), 0);
     await seen(ADA, "s2", { spent: spent(ADA) - events[5]!.amount + 1000 });
 
-    const forget = ["forget", "user", ADA, ...there, "--online", online];
-    expect((await runJson(forget, folder)).result["error"]).toMatchObject({ code: "FORGET_SHARED" });
-    expect((await runJson(["forget", "user", ADA, "--data", "data"], folder)).result["error"]).toMatchObject({
-      code: "REQUEST_INVALID",
-    });
+    const forget = ["forget", "user", ADA, ...there, "--online", sales.online];
+    expect(await sales.refused(...forget)).toMatchObject({ code: "FORGET_SHARED" });
+    expect(await sales.refused("forget", "user", ADA, "--data", "data")).toMatchObject({ code: "REQUEST_INVALID" });
     const ours = (await connection.topicNames()).filter((name) => name.startsWith(`${settings.prefix}.`));
     /** Where her texts are found: in records of topics of ours, and in files. */
     const found = async (): Promise<string[]> => {
@@ -180,7 +125,7 @@ export const model = service("model", { features: [spending, shops] });
     const forgetting = json(...forget, "--shared");
     await pause();
     await worker.kill("SIGKILL");
-    worker = await WorkerProcess.start(of, workerOptions);
+    worker = await sales.startWorker();
     const report = await forgetting;
     expect(report["kafka"]).toMatchObject({ sources: ["sales"], states: 1, ids: 10 });
     // A crash may have made it twice.
@@ -201,13 +146,13 @@ export const model = service("model", { features: [spending, shops] });
       expect(await client.pttl(key)).toBeGreaterThan(0);
       expect(await client.pttl(key)).toBeLessThanOrEqual(600_000);
     }
+    const vector = (user: string, shop: string) => sales.vector("model", { user, shop });
     expect(await vector(ADA, "s2")).toMatchObject({ spent: null, latest: null, sold: sold("s2"), noted: "plain" });
     for (const at of ["s0", "s1"]) expect(await vector("u2", at)).toMatchObject({ spent: spent("u2"), sold: sold(at) });
 
     // Training sees others as if she had never been, at any time; and the audit finds nothing wrong.
     const now = new Date().toISOString();
     writeFileSync(join(folder, "labels.csv"), `user,shop,t\n${ADA},s0,${now}\nu2,s1,${now}\n`);
-    const tables = ["--data", "data", "--archive", "archive", "--kafka-prefix", settings.prefix];
     await json(
       "train",
       "--service",
@@ -224,35 +169,24 @@ export const model = service("model", { features: [spending, shops] });
     expect(lines.map((line) => Number(line.split(",")[at]))).toEqual([sold("s0"), sold("s1")]);
 
     // What comes now begins anew, also under an id that she had.
-    await send([{ ...events[1], amount: 7, note: "new" }]);
+    await sales.send([{ ...events[1], amount: 7, note: "new" }]);
     await seen(ADA, "s0", { spent: 7, latest: "new" });
     // A view that is keyed in a new way reads the topic again, from its first record: hers of before are not taken.
     expect(await worker.kill("SIGTERM")).toBe(0);
-    writeFileSync(
-      join(folder, "features.ts"),
-      `${definitions}
-export const note = entity("note", { note: t.string() });
+    sales.define(`export const note = entity("note", { note: t.string() });
 export const notes = view("notes", { entity: note, source: sales, features: { written: count() } });
 export const later = view("later", { entity: shop, source: sales, version: 2, features: { sales2: count() } });
 export const added = service("added", { features: [notes, later] });
-`,
-    );
+`);
     await json("apply", "--data", "data");
-    worker = await WorkerProcess.start(of, workerOptions);
-    const added = async (text: string, shop: string): Promise<unknown> => {
-      const entities = ["--entity", `note=${text}`, "--entity", `shop=${shop}`];
-      const { result } = await runJson(
-        ["get", "--service", "added", ...entities, "--data", "data", "--online", online],
-        folder,
-      );
-      return result["features"];
-    };
-    const sales = events.filter(({ shop, user }) => shop === "s0" && user !== ADA).length;
+    worker = await sales.startWorker();
+    const added = (note: string, shop: string) => sales.vector("added", { note, shop });
+    const plain = events.filter(({ shop, user }) => shop === "s0" && user !== ADA).length;
     await expect
       .poll(() => added("plain", "s0"), { timeout: 120_000, interval: 500 })
       .toEqual({
         written: 30,
-        sales2: sales,
+        sales2: plain,
       });
     expect(await added("new", "s1")).toMatchObject({ written: 1 });
     expect(await added("secret-note-1", "s1")).toMatchObject({ written: 0 });
@@ -261,7 +195,6 @@ export const added = service("added", { features: [notes, later] });
     expect(since.filter((one) => !one.includes(ADA) && !one.includes("secret-id-"))).toEqual([]);
     expect(await worker.kill("SIGTERM")).toBe(0);
     client.disconnect();
-    await connection.close();
-    await redis.close();
+    await sales.close();
   });
 });

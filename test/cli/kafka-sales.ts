@@ -31,6 +31,8 @@ export class KafkaSales {
   readonly settings = { prefix: `t${randomUUID().slice(0, 8)}`, partitionCount: 3, sessionMs: 6000 };
   readonly connection: KafkaConnection;
   readonly redis: RedisServer;
+  /** For commands and workers: no more than what is looked at hangs on how busy the machine is. */
+  readonly online: string;
   /** Of commands that look into tables, and of those that write to Kafka, too. */
   readonly tables: readonly string[];
   readonly there: readonly string[];
@@ -40,6 +42,7 @@ export class KafkaSales {
   private constructor(folder: string, kafka: string, redis: RedisServer) {
     this.#folder = folder;
     this.redis = redis;
+    this.online = `${redis.url}?timeout_ms=30000`;
     this.connection = new KafkaConnection(kafkaSettings({ brokers: [kafka], ...this.settings }));
     this.tables = ["--data", "data", "--archive", "archive", "--kafka-prefix", this.settings.prefix];
     this.there = [...this.tables, "--kafka", kafka];
@@ -82,7 +85,7 @@ ${more}`;
 
   startWorker(): Promise<WorkerProcess> {
     const of = { settings: { ...this.connection.settings }, definitions: join(this.#folder, "features.ts") };
-    return WorkerProcess.start(of, { onlineUrl: this.redis.url, archiveFolder: join(this.#folder, "archive") });
+    return WorkerProcess.start(of, { onlineUrl: this.online, archiveFolder: join(this.#folder, "archive") });
   }
 
   /** What a command answers that must succeed. */
@@ -100,7 +103,7 @@ ${more}`;
   /** A vector of a service, of entities by their names. */
   async vector(service: string, entities: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
     const named = Object.entries(entities).flatMap(([name, key]) => ["--entity", `${name}=${key}`]);
-    const from = ["--data", "data", "--online", this.redis.url];
+    const from = ["--data", "data", "--online", this.online];
     return (await this.json("get", "--service", service, ...named, ...from))["features"];
   }
 

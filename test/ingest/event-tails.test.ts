@@ -14,7 +14,6 @@ import { openEventLog } from "../../src/ingest/file-event-log.ts";
 import type { SourcePipelineOptions } from "../../src/ingest/source-pipeline-options.ts";
 import { TailReader } from "../../src/ingest/event-tail.ts";
 import type { SourcePipeline } from "../../src/ingest/source-pipeline.ts";
-import { tailSpace } from "../../src/ingest/tail-group.ts";
 import { forgetView, readStoredView } from "../../src/ingest/stored-view.ts";
 import type { ViewRunner } from "../../src/ingest/view-runner.ts";
 import { MemoryOnlineStore } from "../../src/online-store/memory.ts";
@@ -22,6 +21,7 @@ import type { LocalOnlineStore, StateWrite } from "../../src/online-store/online
 import { ForgetfulStorage } from "../../src/testing/forgetful-storage.ts";
 import { firstSeed } from "../first-seed.ts";
 import { countingStates, refoldedRun } from "./counting-events.ts";
+import { liveOf, ofUser, pushOne, storedOf, USER_TAILS, watchedStage } from "./tails-world.ts";
 import {
   expectedStates,
   hex,
@@ -42,11 +42,6 @@ import {
 const SEED = firstSeed();
 /** Neighbouring seeds begin alike. */
 const SEED_STEP = 40_503;
-const USER_TAILS = tailSpace("payments", "user", ["user"]);
-
-function ofUser(name: string, more: Partial<ViewDefinition>): ViewDefinition {
-  return { ...userView, offline: false, ...more, name };
-}
 
 const isLarge: Expression = {
   op: "gt",
@@ -68,10 +63,6 @@ const views = [
   shopView,
 ] as const;
 
-function storedOf(runner: ViewRunner): Record<string, string> {
-  return Object.fromEntries(Array.from(runner.storedStates(), ({ key, bytes }) => [key, hex(bytes)]));
-}
-
 /** What is kept of all entities together is what a look at each gives. */
 function expectTotals(runner: ViewRunner, now: number, message: string): void {
   const times = Array.from(runner.storedStates(), ({ bytes }) => lastEventTimeIn(bytes)).filter(Number.isFinite);
@@ -80,12 +71,6 @@ function expectTotals(runner: ViewRunner, now: number, message: string): void {
     const { count, edge } = runner.totals.before(now - age);
     expect(count, `${message}, age ${age}`).toBe(times.filter((time) => time < edge).length);
   }
-}
-
-/** As they are served: from memory, or read anew. */
-function liveOf(runner: ViewRunner, keys: readonly string[]): Record<string, string> {
-  const { fold } = runner.view;
-  return Object.fromEntries(keys.map((key) => [key, hex(fold.encode(runner.state(key) ?? fold.empty()))]));
 }
 
 /** The log as the next to open it finds it. */
@@ -238,23 +223,6 @@ describe("states with tails", () => {
   );
 });
 
-/** A stage whose store tells what is committed. */
-function watchedStage(): Stage & { readonly commits: (readonly StateWrite[])[] } {
-  const store = new MemoryOnlineStore();
-  const commits: (readonly StateWrite[])[] = [];
-  const commitAlone = store.commitAlone.bind(store);
-  store.commitAlone = (states, metas) => {
-    commits.push(states);
-    return commitAlone(states, metas);
-  };
-  return { storage: new ForgetfulStorage(), store, clock: new TestClock(), commits };
-}
-
-async function pushOne(pipeline: SourcePipeline, n: number): Promise<void> {
-  await pipeline.push([payment(n, { user: "u" })]);
-  await pipeline.drain();
-}
-
 describe("an event", () => {
   const ofOneUser = [userView, ofUser("second", {}), ofUser("third", {})];
   const tailLimits = { eventsMax: 3, shareMax: Number.POSITIVE_INFINITY };
@@ -301,59 +269,6 @@ describe("an event", () => {
       expect(liveOf(runner, ["u"]), runner.name).toEqual(expected);
     }
     await pipeline.close().catch(() => undefined);
-    await after.close();
-  });
-
-  it("is folded once where a crash comes between its tail and the positions of its views", async () => {
-    const stage = watchedStage();
-    const pipeline = await open(stage);
-    await pushOne(pipeline, 0);
-    const store = stage.store as MemoryOnlineStore;
-    const commitAlone = store.commitAlone.bind(store);
-    const crashed = new Promise<MemoryOnlineStore>((resolve) => {
-      store.commitAlone = async (states, metas) => {
-        const isTails = states.some(({ space }) => space === USER_TAILS);
-        await commitAlone(states, metas);
-        if (isTails) resolve(store.crash());
-      };
-    });
-    await pipeline.push([payment(1, { user: "u" })]);
-    const left = await crashed;
-    const tail = new TailReader(left, payments).read(USER_TAILS, "u");
-    expect(tail?.lastOffset, "of the tail that is stored").toBe(1);
-    expect(readStoredView(left, pipeline.runners[0]!.name)?.position, "of a view as it is stored").toBe(1);
-    const after = await open({ ...stage, store: left });
-    await after.drain();
-    const events = await logOf(after);
-    for (const runner of after.runners) {
-      const expected = expectedStates(runner.view.definition, events);
-      expect(liveOf(runner, ["u"]), runner.name).toEqual(expected);
-      expect(storedOf(runner), runner.name).toEqual(expected);
-    }
-    await pipeline.close().catch(() => undefined);
-    await after.close();
-  });
-
-  it("is not lost where its tail cannot be written and the views' commits could", async () => {
-    const stage = watchedStage();
-    const pipeline = await open(stage);
-    await pushOne(pipeline, 0);
-    const store = stage.store as MemoryOnlineStore;
-    const commitAlone = store.commitAlone.bind(store);
-    store.commitAlone = async (states, metas) => {
-      if (states.some(({ space }) => space === USER_TAILS)) throw new Error("no space left on device");
-      await commitAlone(states, metas);
-    };
-    await pipeline.push([payment(1, { user: "u" })]);
-    await expect(pipeline.drain()).rejects.toThrow();
-    await pipeline.close().catch(() => undefined);
-    store.commitAlone = commitAlone;
-    const after = await open(stage);
-    const events = await logOf(after);
-    expect(events).toHaveLength(2);
-    for (const runner of after.runners) {
-      expect(liveOf(runner, ["u"]), runner.name).toEqual(expectedStates(runner.view.definition, events));
-    }
     await after.close();
   });
 

@@ -74,22 +74,19 @@ export class FoldedSampler {
   }
 
   forget(): void {
-    this.take();
+    this.#views.clear();
+    this.#finished = [];
     this.#also?.forget?.();
   }
 
-  /** What was seen since this was last asked; of one view and hour there may be several windows. */
-  take(): DriftWindow[] {
-    for (const collecting of this.#views.values()) this.#finish(collecting);
-    const windows = this.#finished;
-    this.#finished = [];
-    this.#views.clear();
-    return windows;
-  }
-
-  /** As `take`, a view a turn: putting together what was seen of many takes long. */
-  async takeInTurns(): Promise<DriftWindow[]> {
+  /**
+   * What was seen since this was last asked; of one view and hour there may be several windows. A view a turn, as putting
+   * together what was seen of many takes long.
+   */
+  async take(): Promise<DriftWindow[]> {
     for (const [fold, collecting] of Array.from(this.#views)) {
+      // It was forgotten meanwhile.
+      if (this.#views.get(fold) !== collecting) continue;
       // What is seen from now on is of another window, for the next that asks.
       this.#views.delete(fold);
       this.#finish(collecting);

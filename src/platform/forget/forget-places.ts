@@ -1,9 +1,8 @@
 /** What would be removed of an entity, and where it lies: told before anything is. */
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import type { TableFile } from "../../offline-store/offline-store.ts";
 import { fileRelation, filesWith } from "../../offline-store/table-rewrite.ts";
+import { diskTableStorage } from "../../offline-store/table-storage.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 
 export interface ForgetPlace {
@@ -48,23 +47,6 @@ export async function rowsWhere(
 
 /** All files under a folder, which may not be there. */
 export async function filesIn(folder: string): Promise<{ readonly count: number; readonly bytes: number }> {
-  let count = 0;
-  let bytes = 0;
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
-      const under = await filesIn(path);
-      count += under.count;
-      bytes += under.bytes;
-    } else {
-      // One that was replaced meanwhile is none.
-      const found = await stat(path).catch(() => null);
-      if (found !== null) {
-        count++;
-        bytes += found.size;
-      }
-    }
-  }
-  return { count, bytes };
+  const files = await diskTableStorage.files(folder);
+  return { count: files.length, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) };
 }

@@ -1,10 +1,10 @@
 /** Vectors in the serving log that a forgotten entity has part in. */
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { unlessAbsent } from "../../base/unless-absent.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
-import { eraseServed } from "../../serve/serving-log-erasure.ts";
-import { decodeServedVector, SERVING_LOG_SUFFIX } from "../../schema/served-vector.ts";
+import { eraseServed, servedSegments } from "../../serve/serving-log-erasure.ts";
+import { decodeServedVector } from "../../schema/served-vector.ts";
 import type { SharingEntities } from "./forget-shared.ts";
 
 export interface ForgottenServed {
@@ -43,10 +43,7 @@ interface Segment {
 
 async function* segments(folder: string, forgotten: ForgottenServed): AsyncGenerator<Segment> {
   const gone = goneOf(forgotten);
-  const names = ((await unlessAbsent(folder, readdir(folder))) ?? []).filter((name) =>
-    name.endsWith(SERVING_LOG_SUFFIX),
-  );
-  for (const name of names.sort()) {
+  for (const name of await servedSegments(folder)) {
     const path = join(folder, name);
     // The oldest may be removed at any time.
     const lines = ((await unlessAbsent(path, readFile(path, "utf8"))) ?? "").split("\n");

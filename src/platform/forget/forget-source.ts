@@ -9,6 +9,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isOnefoldError } from "../../base/errors.ts";
+import { unlessAbsent } from "../../base/unless-absent.ts";
 import type { SourceDefinition } from "../../define/definition.ts";
 import { keyFromStored } from "../../fold/derive.ts";
 import { forgottenIdMeta } from "../../ingest/event-ids.ts";
@@ -285,7 +286,9 @@ export async function* lettersOf({
 }: Pick<ForgetInSource, "context" | "source" | "views" | "key">): AsyncGenerator<FoundLetters> {
   const folder = join(context.dataDir, "dead-letters", source.name);
   const keyings = oneOfEachKey(views).map(({ definition, fold }) => keyFromStored(source, definition.key, fold));
-  for (const name of (await readdir(folder).catch(() => [])).filter((one) => /^\d{12}\.ndjson$/.test(one)).sort()) {
+  for (const name of ((await unlessAbsent(folder, readdir(folder))) ?? [])
+    .filter((one) => /^\d{12}\.ndjson$/.test(one))
+    .sort()) {
     const lines = (await readFile(join(folder, name), "utf8")).split("\n");
     const gone = lines.flatMap((line, at) => {
       const letter = letterOf(line);

@@ -8,6 +8,7 @@ import { type DurationMicros, MICROS_PER_DAY, MICROS_PER_HOUR } from "../../base
 import type { LogEvent } from "../../ingest/event.ts";
 import type { FoldSight } from "../../ingest/fold-sight.ts";
 import type { ViewRunner } from "../../ingest/view-runner.ts";
+import type { DriftWindow } from "../../monitor/drift/drift-window.ts";
 import { FoldedSampler, type ValueSight } from "../../monitor/drift/folded-sampler.ts";
 import { WindowFolder } from "../../monitor/drift/window-folder.ts";
 
@@ -78,7 +79,7 @@ export class FoldedRecorder {
   /** Resolves once what was seen so far is kept, or could not be. Never rejects. */
   flush(): Promise<void> {
     this.#writing = this.#writing.then(async () => {
-      const windows = (await this.#sampler?.takeInTurns()) ?? [];
+      const windows = (await this.#sampler?.take()) ?? [];
       // What could not be written is dropped: it is a sample, and the next one will do.
       if (windows.length > 0) await this.#keep(windows).catch(() => undefined);
     });
@@ -91,7 +92,7 @@ export class FoldedRecorder {
     await this.flush();
   }
 
-  async #keep(windows: ReturnType<FoldedSampler["take"]>): Promise<void> {
+  async #keep(windows: readonly DriftWindow[]): Promise<void> {
     if (await this.#isForgotten()) return;
     await this.windows.add(windows);
     const now = this.#clock.now();

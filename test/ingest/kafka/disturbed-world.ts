@@ -254,7 +254,7 @@ export class DisturbedWorld {
       verdicts: new Verdicts(this.store),
       refusal: (one) => this.#folders[0]!.refolding.refusal(one),
       ...(forgets === true
-        ? { forgotten: (name: string) => new ForgottenNotes(folder, "onefold", name).origins() }
+        ? { forgotten: (name: string) => new ForgottenNotes(folder, "onefold", name).origins(), notesTrustedMs: 0 }
         : {}),
       verdictsMs: 0,
       roundRecords: this.chance(0.5) ? 1 + Math.floor(random() * 5) : 1000,

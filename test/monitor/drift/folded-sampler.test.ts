@@ -17,13 +17,13 @@ describe("what is folded", () => {
       for (const view of views) sampler.see(view, stateOf(view));
     };
     seeAll();
-    const taking = sampler.takeInTurns();
+    const taking = sampler.take();
     const turns = 2 * views.length;
     for (let turn = 0; turn < turns; turn++) {
       seeAll();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    const windows = [...(await taking), ...(await sampler.takeInTurns())];
+    const windows = [...(await taking), ...(await sampler.take())];
     for (const view of views) {
       const own = windows.filter(({ service }) => service === `${view.definition.name}@1`);
       expect(own.reduce((sum, { vectors }) => sum + vectors, 0)).toBe(1 + turns);
@@ -33,9 +33,9 @@ describe("what is folded", () => {
   it("is gone where it is forgotten while windows are taken", async () => {
     const sampler = new FoldedSampler(1, Math.random);
     for (const view of views) sampler.see(view, stateOf(view));
-    const taking = sampler.takeInTurns();
+    const taking = sampler.take();
     sampler.forget();
     expect(await taking).toEqual([]);
-    expect(sampler.take()).toEqual([]);
+    expect(await sampler.take()).toEqual([]);
   });
 });

@@ -10,35 +10,18 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isOnefoldError, OnefoldError } from "../../../src/base/errors.ts";
 import type { Micros } from "../../../src/base/micros.ts";
-import type { StreamDefinition } from "../../../src/define/definition.ts";
 import { createReadBuffer, type ViewFold, type ViewState } from "../../../src/fold/view-fold.ts";
-import { ArchiveLoop, type ArchiveMemory } from "../../../src/ingest/kafka/archive-loop.ts";
-import { FoldLoop } from "../../../src/ingest/kafka/fold-loop.ts";
-import { ForgottenNotes } from "../../../src/ingest/kafka/forgotten-notes.ts";
-import type { GroupPosition, TopicPartition } from "../../../src/ingest/kafka/records.ts";
-import { Refolding } from "../../../src/ingest/kafka/refolding.ts";
-import { RouteLoop } from "../../../src/ingest/kafka/route-loop.ts";
-import type { NotedOffset } from "../../../src/ingest/kafka/route-position.ts";
-import { planRoutes, type SourceRoutes } from "../../../src/ingest/kafka/routes.ts";
-import { Verdicts } from "../../../src/ingest/kafka/verdicts.ts";
 import { CaughtUpWatch } from "../../../src/ingest/kafka/caught-up.ts";
 import { spaceOf, tellViewPlaces } from "../../../src/ingest/kafka/view-places.ts";
 import { openOfflineStore } from "../../../src/offline-store/delta-table.ts";
 import { openDuckDb } from "../../../src/offline-store/duckdb.ts";
 import type { QueryEngine } from "../../../src/offline-store/engine.ts";
-import { diskTableStorage, type TableStorage } from "../../../src/offline-store/table-storage.ts";
-import { openPartitionedEvents } from "../../../src/offline-store/partitioned-events.ts";
-import { MemoryOnlineStore } from "../../../src/online-store/memory.ts";
-import type { OnlineStore } from "../../../src/online-store/online-store.ts";
 import { forgetIn } from "../../../src/platform/kafka/forget-on-kafka.ts";
 import { openFileRegistry } from "../../../src/registry/file-registry.ts";
 import { correctedFolds } from "../../ingest/kafka/corrected-fold.ts";
-import { SimulatedCluster } from "../../ingest/kafka/simulated-cluster.ts";
-import { SimulatedTopics } from "../../ingest/kafka/simulated-topics.ts";
-import { MINUTE, payments, randomFrom, SECOND, shop, shopView, START, user, userView } from "../../ingest/payments.ts";
+import { DisturbedWorld, faulty, PARTITIONS, plansOf, SOURCE_PARTITIONS } from "../../ingest/kafka/disturbed-world.ts";
+import { MINUTE, randomFrom, SECOND, shop, shopView, START, user, userView } from "../../ingest/payments.ts";
 
-const SOURCE_PARTITIONS = 2;
-const PARTITIONS = 2;
 const FIRST_SEED = Number(process.env["ONEFOLD_SEED"] ?? 1);
 const RUNS = Number(process.env["ONEFOLD_RUNS"] ?? 3);
 
@@ -55,26 +38,6 @@ afterAll(async () => {
 
 const clock = { now: () => START };
 
-/** Fails before a commit, or once it has landed. */
-function faulty(real: OnlineStore): { readonly store: OnlineStore; fault: "none" | "before" | "after" } {
-  const told = { fault: "none" as "none" | "before" | "after" };
-  const store: OnlineStore = new Proxy(real, {
-    get(target, name) {
-      const value = Reflect.get(target, name, target) as unknown;
-      if (name === "commit") {
-        return async (...args: Parameters<OnlineStore["commit"]>) => {
-          if (told.fault === "before") throw new Error("crash");
-          const refused = await real.commit(...args);
-          if (told.fault === "after") throw new Error("crash");
-          return refused;
-        };
-      }
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-  return Object.assign(told, { store });
-}
-
 function valuesOf(fold: ViewFold, state: ViewState): unknown {
   const buffer = createReadBuffer(fold.features.length);
   fold.read(state, (START + 60 * MINUTE) as Micros, buffer);
@@ -88,139 +51,35 @@ describe("an entity whose events come from Kafka", () => {
     { timeout: 900_000 },
     async (seed) => {
       const random = randomFrom(seed * 977);
-      const chance = (share: number): boolean => random() < share;
-      const kafka = { topic: "payments", ...(seed % 3 === 2 ? { ids: "entity" as const } : {}) };
-      const source: StreamDefinition = { ...payments, kafka, dedupeWithinMicros: 60 * MINUTE };
-      const registered = [user, shop, source, userView, shopView];
-      const [plan] = planRoutes(registered, "onefold") as [SourceRoutes];
       const later = { ...userView, version: 2, exactEvents: 2 };
       const laterShop = { ...shopView, version: 2, exactEvents: 2 };
-      const [planLater] = planRoutes([...registered, later, laterShop], "onefold") as [SourceRoutes];
-      const claims = plan.claims === null ? [] : [plan.claims.topic];
-      const counts = new Map([
-        ["payments", SOURCE_PARTITIONS],
-        [plan.deadLetterTopic, 1],
-        ...[...plan.routes.map(({ topic }) => topic), ...claims].map((topic) => [topic, PARTITIONS] as const),
-      ]);
-      const facts = new Map(
-        Array.from(counts, ([name, partitionCount]) => [name, { name, id: `id-${name}`, partitionCount }]),
-      );
-      const topics = new SimulatedTopics(counts);
+      const ids = seed % 3 === 2 ? "entity" : "source";
+      const plans = plansOf(ids, [later, laterShop]);
+      const { source, plan, planLater, counts, facts } = plans;
+      const folder = join(root, String(seed));
+      const world = await DisturbedWorld.open({ seed, random, plans, folder, engine, forgets: true, trustMs: 0 });
+      const { topics, cluster, store: real, committedBy } = world;
+      const chance = (share: number): boolean => world.chance(share);
       const settings = new Map(plan.routes.map(({ topic }) => [topic, new Map([["segment.ms", "600000"]])] as const));
       for (const [topic, own] of settings) topics.settings.set(topic, new Map(own));
-      const cluster = seed % 2 === 0 ? new SimulatedCluster(randomFrom(seed + 1_000_000)) : null;
-      const real: OnlineStore = cluster ?? new MemoryOnlineStore();
-      const marking = { putEveryMs: 0, allEveryMs: 30_000, trustMs: 0 };
-      let now: number = START;
-      const movingClock = { now: () => now as Micros };
-      const folder = join(root, String(seed));
       const registry = await openFileRegistry(join(folder, "registry"), { clock });
-      await registry.apply([...registered, later, laterShop]);
-      const committed = new Map<string, NotedOffset>();
-
-      const newFolder = async (plans: readonly SourceRoutes[] = [chance(0.3) ? planLater : plan]) => {
-        const told = faulty(real);
-        await tellViewPlaces(real, plans).catch(() => undefined);
-        const folded: { loop: FoldLoop | null } = { loop: null };
-        // Killed while it archives: what it has written stays, and is of no table.
-        const killed = { is: false };
-        const storage: TableStorage = {
-          ...diskTableStorage,
-          publish: (...args) => (killed.is ? Promise.reject(new Error("crash")) : diskTableStorage.publish(...args)),
-          remove: (path) => (killed.is ? Promise.reject(new Error("crash")) : diskTableStorage.remove(path)),
-        };
-        const tables = openOfflineStore(folder, engine, { clock, storage });
-        const archives = new Map();
-        for (const { topic } of plan.routes)
-          archives.set(topic, await openPartitionedEvents<ArchiveMemory>(tables, engine, source, topic));
-        const archiving = new ArchiveLoop({
-          connection: topics,
-          store: real,
-          plans,
-          topics: facts,
-          archives,
-          folded: () => folded.loop?.positions ?? [],
-        });
-        const refolding = new Refolding({
-          archiving,
-          openEngine: () => openDuckDb({ threads: 1 }),
-          forgotten: (name) => new ForgottenNotes(folder, "onefold", name),
-        });
-        const loop = new FoldLoop({
-          connection: topics,
-          store: told.store,
-          clock,
-          plans,
-          topics: facts,
-          marking,
-          refolding: {
-            async refold(runs, tell) {
-              if (disk.isFull) throw new OnefoldError("DISK_FULL", "the disk of the tables is full");
-              return refolding.refold(runs, tell);
-            },
-          },
-          statesMax: chance(0.5) ? 4 : 1000,
-        });
-        folded.loop = loop;
-        loop.own(plan.routes.flatMap(({ topic }) => [0, 1].map((partition) => ({ topic, partition }))));
-        loops.push(loop);
-        return { loop, told, archiving, refolding, killed };
-      };
-      const loops: FoldLoop[] = [];
-      const disk = { isFull: false };
-      const newJudge = () => {
-        const parts = { connection: topics, store: real, clock, plans: [plan], topics: facts, marking, statesMax: 10 };
-        const loop = new FoldLoop({ ...parts, of: "claims" });
-        if (plan.claims !== null) loop.own([0, 1].map((partition) => ({ topic: plan.claims!.topic, partition })));
-        return loop;
-      };
-      const folders = [await newFolder(), await newFolder()];
-      const fault = { before: false };
-      const committedBy = async (_: string, all: readonly TopicPartition[]) =>
-        all.map(({ topic, partition }) => committed.get(`${topic}/${partition}`) ?? null);
-      const newRouter = () => {
-        const seat = {
-          commit: async (positions: readonly GroupPosition[]) => {
-            if (fault.before) throw new Error("crash");
-            for (const { topic, partition, offset, note = null } of positions)
-              committed.set(`${topic}/${partition}`, { offset, note });
-          },
-          committed: (all: readonly TopicPartition[]) => committedBy("", all),
-        };
-        const loop = new RouteLoop({
-          connection: topics,
-          clock: movingClock,
-          plans: [plan],
-          topics: facts,
-          seat,
-          verdicts: new Verdicts(real),
-          refusal: (one) => folders[0]!.refolding.refusal(one),
-          forgotten: (name) => new ForgottenNotes(folder, "onefold", name).origins(),
-          verdictsMs: 0,
-          notesTrustedMs: 0,
-          roundRecords: chance(0.5) ? 1 + Math.floor(random() * 5) : 1000,
-        });
-        loop.own(Array.from({ length: SOURCE_PARTITIONS }, (_, partition) => ({ topic: "payments", partition })));
-        return loop;
-      };
-      let router = newRouter();
-      let judge = newJudge();
+      await registry.apply([user, shop, source, userView, shopView, later, laterShop]);
       let n = 0;
       const users = ["u0", "u1", "u2"];
       const send = async (): Promise<void> => {
         const partition = Math.floor(random() * SOURCE_PARTITIONS);
         const isCorrection = n > 3 && chance(0.08);
-        const mayRepeat = kafka.ids !== "entity" && chance(0.1);
+        const mayRepeat = ids !== "entity" && chance(0.1);
         const id = isCorrection || mayRepeat ? `p${Math.floor(random() * (n + 1))}` : `p${n}`;
         const offset = topics.of("payments", partition).length;
         // Where ids are looked at by entity, events of one id are of the same ones.
-        const of = kafka.ids === "entity" ? Number(id.slice(1)) : Math.floor(random() * 12);
+        const of = ids === "entity" ? Number(id.slice(1)) : Math.floor(random() * 12);
         const row = {
           id,
           user: users[of % users.length]!,
           country: of % 2 === 0 ? "DE" : "FR|x",
           shop: of % 4 < 2 ? 0 : 1,
-          at: new Date((now - random() * 20 * SECOND) / 1000).toISOString(),
+          at: new Date((world.now - random() * 20 * SECOND) / 1000).toISOString(),
           amount: chance(0.1) ? 13 : chance(0.1) ? -1 : Math.floor(random() * 100),
           // Nobody else has it.
           constructor: `<${partition}/${offset}>`,
@@ -242,26 +101,7 @@ describe("an entity whose events come from Kafka", () => {
       });
       /** One turn of each, disturbed or not. */
       const step = async (share: number): Promise<void> => {
-        topics.batchMax = 1 + Math.floor(random() * 12);
-        fault.before = chance(share);
-        topics.sendFailsAfter = chance(share) ? Math.floor(random() * 8) : null;
-        await router.turn().catch(() => router.drop());
-        topics.sendFailsAfter = null;
-        fault.before = false;
-        if (chance(share / 2)) router = newRouter();
-        await judge.turn().catch(() => judge.drop());
-        if (chance(share / 2)) judge = newJudge();
-        const at = chance(0.5) ? 0 : 1;
-        const one = folders[at]!;
-        one.told.fault = chance(share) ? "before" : chance(share) ? "after" : "none";
-        disk.isFull = chance(share);
-        await one.loop.turn().catch(() => one.loop.drop());
-        disk.isFull = false;
-        one.told.fault = "none";
-        one.killed.is = chance(share / 2);
-        if (one.killed.is || chance(0.2)) await one.archiving.pass().catch(() => undefined);
-        if (one.killed.is || chance(share / 2)) folders[at] = await newFolder(share < 0.1 ? [planLater] : undefined);
-        cluster?.replicate();
+        await world.turn(share, share < 0.1 ? [planLater] : undefined);
         if (chance(0.3)) topics.compact();
         if (chance(0.3)) await watch.look();
       };
@@ -341,7 +181,7 @@ describe("an entity whose events come from Kafka", () => {
       /** Text that is nobody else's, of all that was forgotten, wherever it is still found. */
       const found = async (): Promise<string[]> => {
         // A file that is just being written goes when it is too late.
-        for (const loop of loops) await loop.idle();
+        for (const loop of world.loops) await loop.idle();
         const secrets = [0, 1].flatMap((partition) =>
           topics
             .of("payments", partition)
@@ -369,8 +209,7 @@ describe("an entity whose events come from Kafka", () => {
       let times = 0;
       const command = { isDone: true };
       for (let i = 0; i < 36; i++) {
-        now += Math.floor(random() * 2 * SECOND);
-        topics.nowMs = now / 1000;
+        world.goOn(Math.floor(random() * 2 * SECOND));
         for (let count = Math.floor(random() * 4); count > 0; count--) await send();
         if (i % 13 === seed % 13) await cluster?.failOver();
         await step(0.15);
@@ -383,7 +222,7 @@ describe("an entity whose events come from Kafka", () => {
         }
       }
       // All have all views by now.
-      for (const at of [0, 1]) folders[at] = await newFolder([planLater]);
+      await world.newFolders([planLater]);
       for (const end = Date.now() + 600_000; !command.isDone;) {
         expect(Date.now(), `seed ${seed}: waited in vain`).toBeLessThan(end);
         await step(0.05);
@@ -394,26 +233,7 @@ describe("an entity whose events come from Kafka", () => {
       expect(await found(), `seed ${seed}`).toEqual([]);
 
       // A view that comes later, and nothing that disturbs.
-      const last = await newFolder([planLater]);
-      const isFolded = (): boolean =>
-        router.progress.lag === 0 &&
-        last.loop.progress.partitions.length === 2 * PARTITIONS &&
-        last.loop.progress.partitions.every(
-          ({ topic, partition, position, lag }) => lag === 0 && position === topics.of(topic, partition).length,
-        );
-      for (let quiet = 0, turns = 0; quiet < 5 || !isFolded(); turns++) {
-        expect(turns, "turns until all is folded").toBeLessThan(20_000);
-        let taken = 0;
-        for (const loop of [router, judge, last.loop]) {
-          taken +=
-            (await loop.turn().catch((error: Error & { code?: string }) => {
-              if (error.code !== "STORE_UNAVAILABLE") throw error;
-              loop.drop();
-              return 1;
-            })) ?? 0;
-        }
-        quiet = taken === 0 ? quiet + 1 : 0;
-      }
+      await world.foldAll();
       for (const route of planLater.routes) {
         const records = Array.from({ length: PARTITIONS }, (_, partition) =>
           topics.of(route.topic, partition).filter(({ value, headers }) => {
