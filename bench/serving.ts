@@ -23,6 +23,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { helpersYield } from "../src/cli/helper-threads.ts";
 import { batchReads } from "./serving/batch-reads.ts";
 import { feastReads } from "./serving/feast-reads.ts";
 import { readsFromRedis } from "./serving/from-redis.ts";
@@ -78,6 +79,8 @@ try {
     profiles: options.profile,
   });
   if (asked("a") || asked("b")) await pointReads(bench, { resp: asked("a"), http: asked("b") });
+  // From here on this process asks at a fixed rate: on its core, its other threads are as much in its way as in a server's.
+  helpersYield();
   if (asked("c") || asked("d")) {
     const world = await bench.preparePayments("wide", wideDefinitions, WIDE_DAYS);
     bench.reportBuckets("wide", world);

@@ -1,13 +1,15 @@
 /**
  * Case d: 50 features of each of 100 accounts a request. Latency at 200 requests a second over HTTP, and how many
- * accounts a second one core answers: over HTTP, and over the Redis protocol as text and packed.
+ * accounts a second one core answers: over HTTP, and over the Redis protocol as text and packed. Beside the latency, round by
+ * round, what a bare socket takes to answer the same requests with as many bytes.
  */
 import { SeededRandom } from "../../src/testing/random.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { LOAD_CORE, onCore } from "../cores.ts";
 import { runWrkScript } from "../wrk.ts";
 import { cpuMicros } from "./cpu-time.ts";
-import { type OpenLoadResult, runOpenLoop } from "./open-loop.ts";
+import { EmptyServer } from "./empty-server.ts";
+import { type OpenLoad, type OpenLoadResult, runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { accountKey, RANDOM_ACCOUNT } from "./payment-row.ts";
 import { fifty } from "./payments.ts";
@@ -28,7 +30,7 @@ const PATH = `/services/${fifty.name}/vectors`;
 
 export async function batchReads(bench: BenchRun, world: World, options: { readonly tools: boolean }): Promise<void> {
   const { rounds, seconds, accounts } = bench.size;
-  const latencies: Record<"p50" | "p99" | "late", number[]> = { p50: [], p99: [], late: [] };
+  const latencies: Record<"p50" | "p99" | "late" | "empty", number[]> = { p50: [], p99: [], late: [], empty: [] };
   const seen: SeenReply[] = [];
   let replies = 0;
   let cold = 0;
@@ -41,6 +43,8 @@ export async function batchReads(bench: BenchRun, world: World, options: { reado
     await askAllOverHttp(server, accounts);
     cold = (1000 * accounts) / (performance.now() - startMs);
     for (const rate of throughputs) await rate(server, accounts, accounts / WARM_UP_RATE);
+    const { answerBytes } = await measureLatency(server.httpPort, accounts, 1, rounds);
+    const empty = await EmptyServer.start(answerBytes);
     for (let round = 0; round < rounds; round++) {
       const before = cpuMicros(server.pid);
       const measured = await measureLatency(server.httpPort, accounts, seconds, round);
@@ -52,11 +56,16 @@ export async function batchReads(bench: BenchRun, world: World, options: { reado
       latencies.late.push(latenessP99Ms);
       replies += answered;
       seen.push(...kept);
+      const { request } = batchesOf(accounts, seconds, round);
+      const beside = await empty.ask({ requestsPerSecond: REQUESTS_PER_SECOND, seconds, request });
+      latencies.empty.push(quantileOf(beside.latenciesMs, 0.99));
       for (const [i, rate] of throughputs.entries()) rates[i]!.push(await rate(server, accounts, seconds));
     }
+    empty.stop();
   });
   bench.report({ case: "d-p50", unit: "ms", better: "lower", rounds: latencies.p50 });
   bench.report({ case: "d-p99", unit: "ms", better: "lower", rounds: latencies.p99, goal: P99_MS_MAX });
+  bench.report({ case: "d-empty-answer-p99", unit: "ms", better: "lower", rounds: latencies.empty });
   bench.report({ case: "d-sender-late-p99", unit: "ms", better: "lower", rounds: latencies.late });
   if (cpus.length > 0) bench.report({ case: "d-cpu", unit: "us of CPU a request", better: "lower", rounds: cpus });
   bench.report({ case: "d-http-rows-cold", unit: "accounts/s", better: "higher", rounds: [cold] });
@@ -67,20 +76,28 @@ export async function batchReads(bench: BenchRun, world: World, options: { reado
   bench.reportChecked("d", await checkReplies(world, seen, []), replies * ACCOUNTS_PER_REQUEST);
 }
 
+function batchesOf(
+  accounts: number,
+  seconds: number,
+  seed: number,
+): { readonly batches: readonly (readonly string[])[]; readonly request: OpenLoad["request"] } {
+  const random = new SeededRandom(seed);
+  const batches = Array.from({ length: REQUESTS_PER_SECOND * seconds }, () =>
+    Array.from({ length: ACCOUNTS_PER_REQUEST }, () => accountKey(random.integer(0, accounts - 1))),
+  );
+  const body = (keys: readonly string[]): string => {
+    return `{"entities":[${keys.map((key) => `{"account":"${key}"}`).join(",")}]}`;
+  };
+  return { batches, request: (n) => ({ path: PATH, body: body(batches[n]!) }) };
+}
+
 async function measureLatency(
   port: number,
   accounts: number,
   seconds: number,
   seed: number,
-): Promise<Omit<OpenLoadResult, "kept"> & { readonly kept: readonly SeenReply[] }> {
-  const random = new SeededRandom(seed);
-  const batches = Array.from({ length: REQUESTS_PER_SECOND * seconds }, () =>
-    Array.from({ length: ACCOUNTS_PER_REQUEST }, () => accountKey(random.integer(0, accounts - 1))),
-  );
-  const request = (n: number): { path: string; body: string } => ({
-    path: PATH,
-    body: `{"entities":[${batches[n]!.map((key) => `{"account":"${key}"}`).join(",")}]}`,
-  });
+): Promise<Omit<OpenLoadResult, "kept"> & { readonly kept: readonly SeenReply[]; readonly answerBytes: number }> {
+  const { batches, request } = batchesOf(accounts, seconds, seed);
   const shape = { requestsPerSecond: REQUESTS_PER_SECOND, seconds, keptOneIn: CHECKED_ONE_IN };
   const result = await runOpenLoop({ port, request, ...shape });
   const kept = result.kept.flatMap(({ n, body, askedAt, heardAt }) => {
@@ -89,7 +106,7 @@ async function measureLatency(
       return { key: batches[n]![i]!, service: fifty.name, values: Object.values(features), askedAt, heardAt };
     });
   });
-  return { ...result, kept };
+  return { ...result, kept, answerBytes: Buffer.byteLength(result.kept[0]!.body) };
 }
 
 /** Every account once, in their order. */

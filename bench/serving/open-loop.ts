@@ -6,17 +6,15 @@
  *
  * The loop spins on the load's core, for a timer is a millisecond late and would be counted as the server's.
  */
-import { connect, type Socket } from "node:net";
-import { once } from "node:events";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Micros } from "../../src/base/micros.ts";
+import { LoadConnection } from "./load-connection.ts";
 import { quantileOf } from "./world.ts";
 
 const CONNECTIONS = 64;
 /** After the last request was due, for the answers that are still to come. */
 const DRAIN_MS = 20_000;
 const NOT_ANSWERED = -1;
-const HEAD_END = Buffer.from("\r\n\r\n");
 
 export interface OpenLoad {
   readonly port: number;
@@ -68,15 +66,16 @@ interface Sent {
 class OpenLoop {
   readonly #load: OpenLoad;
   readonly #latenciesMs: Float64Array;
-  readonly #latenessMs: number[] = [];
+  readonly #latenessMs: Float64Array;
   readonly #kept: KeptAnswer[] = [];
-  readonly #free: Connection[] = [];
+  readonly #free: LoadConnection<Sent>[] = [];
   #answered = 0;
   #failure: Error | null = null;
 
   constructor(load: OpenLoad) {
     this.#load = load;
     this.#latenciesMs = new Float64Array(Math.floor(load.requestsPerSecond * load.seconds)).fill(NOT_ANSWERED);
+    this.#latenessMs = new Float64Array(this.#latenciesMs.length);
   }
 
   async run(): Promise<OpenLoadResult> {
@@ -84,7 +83,7 @@ class OpenLoop {
     let count = this.#latenciesMs.length;
     const connections = await Promise.all(
       Array.from({ length: CONNECTIONS }, () =>
-        Connection.open(port, {
+        LoadConnection.open<Sent>(port, {
           answered: (connection, sent, body) => this.#take(connection, sent, body),
           failed: (error) => (this.#failure ??= error),
         }),
@@ -101,10 +100,10 @@ class OpenLoop {
       while (next < count && this.#free.length > 0 && dueMs(next) <= performance.now()) {
         const { path, body } = request(next);
         const connection = this.#free.pop()!;
-        this.#latenessMs.push(performance.now() - Math.max(dueMs(next), connection.freeSinceMs));
+        this.#latenessMs[next] = performance.now() - Math.max(dueMs(next), connection.answeredAtMs);
         const isKept = next % this.#load.keptOneIn === 0;
         const sent = { n: next, dueMs: dueMs(next), askedAt: systemClock.now(), isKept };
-        connection.send(sent, requestText(path, body));
+        connection.post(path, body, sent, isKept);
         next++;
       }
       if (this.#free.length === CONNECTIONS && next < count) spinUntil(dueMs(next));
@@ -118,19 +117,17 @@ class OpenLoop {
     return {
       latenciesMs: latenciesMs.sort(),
       answered: this.#answered,
-      latenessP99Ms: quantileOf(Float64Array.from(this.#latenessMs).sort(), 0.99),
+      latenessP99Ms: quantileOf(this.#latenessMs.subarray(0, count).sort(), 0.99),
       kept: this.#kept,
     };
   }
 
-  #take(connection: Connection, { n, dueMs, askedAt, isKept }: Sent, body: () => string): void {
-    connection.freeSinceMs = performance.now();
-    this.#latenciesMs[n] = connection.freeSinceMs - dueMs;
-    this.#load.onAnswer?.(dueMs, connection.freeSinceMs - dueMs);
+  #take(connection: LoadConnection<Sent>, { n, dueMs, askedAt, isKept }: Sent, body: Buffer): void {
+    this.#latenciesMs[n] = connection.answeredAtMs - dueMs;
+    this.#load.onAnswer?.(dueMs, connection.answeredAtMs - dueMs);
     this.#answered++;
     this.#free.push(connection);
-    if (!isKept) return;
-    this.#kept.push({ n, body: body(), askedAt, heardAt: systemClock.now() });
+    if (isKept) this.#kept.push({ n, body: body.toString(), askedAt, heardAt: systemClock.now() });
   }
 }
 
@@ -143,97 +140,4 @@ const SPIN_MAX_MS = 0.2;
 function spinUntil(dueMs: number): void {
   const endMs = Math.min(dueMs, performance.now() + SPIN_MAX_MS);
   while (performance.now() < endMs);
-}
-
-function requestText(path: string, body: string): string {
-  const head = `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`;
-  return `${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
-}
-
-interface Listener {
-  /** `body` is of an answer that is kept. */
-  answered(connection: Connection, sent: Sent, body: () => string): void;
-  failed(error: Error): void;
-}
-
-/** Answers are read into it, and looked at there: a buffer for each would be the load's work, and its garbage. */
-const READ_BYTES = 256 * 1024;
-const NO_BYTES: Buffer = Buffer.alloc(0);
-
-/** One request at a time. */
-class Connection {
-  readonly #socket: Socket;
-  readonly #listener: Listener;
-  freeSinceMs: number = 0;
-  #sent: Sent | null = null;
-  /** What came of an answer's head, as long as that is not whole; all that came of an answer that is kept. */
-  #bytes: Buffer[] = [];
-  #received = 0;
-  /** Of the whole answer, once its head is there; else infinite. */
-  #expected: number = Number.POSITIVE_INFINITY;
-  #bodyStart = 0;
-
-  private constructor(port: number, listener: Listener) {
-    this.#listener = listener;
-    const callback = (length: number, buffer: Uint8Array): boolean => {
-      this.#hear(Buffer.from(buffer.buffer, buffer.byteOffset, length));
-      return true;
-    };
-    const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback };
-    this.#socket = connect({ port, host: "127.0.0.1", onread }).setNoDelay(true);
-    this.#socket.on("error", (error) => listener.failed(error));
-    this.#socket.on("close", () => {
-      if (this.#sent !== null) listener.failed(new Error("the server closed a connection that was asked something"));
-    });
-  }
-
-  static async open(port: number, listener: Listener): Promise<Connection> {
-    const connection = new Connection(port, listener);
-    await once(connection.#socket, "connect");
-    return connection;
-  }
-
-  send(sent: Sent, text: string): void {
-    this.#sent = sent;
-    this.#socket.write(text);
-  }
-
-  /** Whatever it still waits for. */
-  close(): void {
-    this.#sent = null;
-    this.#socket.destroy();
-  }
-
-  /** `bytes` are good until the next are read. */
-  #hear(bytes: Buffer): void {
-    const sent = this.#sent!;
-    const isHeadRead = this.#expected !== Number.POSITIVE_INFINITY;
-    this.#received += bytes.length;
-    if (sent.isKept || !isHeadRead) this.#bytes.push(bytes);
-    if (!isHeadRead) this.#readHead();
-    if (this.#received >= this.#expected) {
-      const whole = sent.isKept ? Buffer.concat(this.#bytes) : NO_BYTES;
-      const bodyStart = this.#bodyStart;
-      this.#sent = null;
-      this.#bytes = [];
-      this.#received = 0;
-      this.#expected = Number.POSITIVE_INFINITY;
-      this.#listener.answered(this, sent, () => whole.toString("utf8", bodyStart));
-    } else if (this.#bytes.length > 0) this.#bytes[this.#bytes.length - 1] = Buffer.from(bytes);
-  }
-
-  #readHead(): void {
-    const bytes = this.#bytes.length === 1 ? this.#bytes[0]! : Buffer.concat(this.#bytes);
-    const headEnd = bytes.indexOf(HEAD_END);
-    if (headEnd < 0) return;
-    const head = bytes.toString("latin1", 0, headEnd);
-    const length = /content-length: (\d+)/i.exec(head)?.[1];
-    if (!head.startsWith("HTTP/1.1 200") || length === undefined) {
-      this.#listener.failed(new Error(`an answer that is none: ${bytes.toString("utf8", 0, 400)}`));
-      return;
-    }
-    this.#bodyStart = headEnd + HEAD_END.length;
-    this.#expected = this.#bodyStart + Number(length);
-    if (!this.#sent!.isKept) this.#bytes = [];
-  }
 }

@@ -10,12 +10,12 @@
  * posted at the end, with the time each batch was sent and acknowledged: the check needs to know what a reply
  * had to see.
  */
-import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import { systemClock } from "../../src/base/clock.ts";
 import { type Micros, MICROS_PER_SECOND } from "../../src/base/micros.ts";
 import { SeededRandom } from "../../src/testing/random.ts";
+import { type AnswerListener, LoadConnection } from "./load-connection.ts";
 import { accountKey, type PaymentRow } from "./payment-row.ts";
 
 const BATCHES_PER_SECOND = 20;
@@ -97,78 +97,114 @@ if (parentPort !== null) {
 
 async function write({ port, accounts, eventsPerSecond, seed }: WriterRequest, told: Told): Promise<Written> {
   const random = new SeededRandom(seed);
-  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
-  const events: PushedEvent[] = [];
-  const pushes: Promise<void>[] = [];
-  let batches = 0;
-  let drawn = new Set<number>();
+  const batches: Batch[] = [];
+  const free: LoadConnection<Batch>[] = [];
+  // The second for which an account was drawn last.
+  const drawnFor = new Int32Array(accounts).fill(-1);
+  let drawnCount = 0;
+  const state: { waiting: number; failure: Error | null } = { waiting: 0, failure: null };
+  const listener: AnswerListener<Batch> = {
+    answered(connection, batch, body) {
+      batch.acknowledgedAt = systemClock.now();
+      batch.answer = body;
+      state.waiting--;
+      free.push(connection);
+    },
+    failed: (error) => (state.failure ??= error),
+  };
+  let sent = 0;
   let dueMs = performance.now();
+  const fail = (): void => {
+    if (state.failure !== null) throw state.failure;
+  };
   while (told.last !== "stop") {
+    fail();
     if (told.last === "pause") {
       await sleep(5);
       dueMs = performance.now();
       continue;
     }
     await sleep(Math.max(0, dueMs - performance.now()));
-    if (batches++ % BATCHES_PER_SECOND === 0) drawn = new Set();
-    const rows = eventsBy(batches) - eventsBy(batches - 1);
-    if (rows > 0) {
-      const pushed = push(Array.from({ length: rows }, () => payment(draw())));
-      // Whoever stops the writer hears of a failure; it must not end the process before.
-      pushed.catch(() => undefined);
-      pushes.push(pushed);
-    }
+    const second = Math.floor(sent++ / BATCHES_PER_SECOND);
+    if ((sent - 1) % BATCHES_PER_SECOND === 0) drawnCount = 0;
+    const rows = eventsBy(sent) - eventsBy(sent - 1);
+    if (rows > 0) await push(rows, second);
     dueMs += 1000 / BATCHES_PER_SECOND;
   }
-  await Promise.all(pushes);
-  agent.destroy();
-  return { events: events.sort((a, b) => a.offset - b.offset), seconds: batches / BATCHES_PER_SECOND };
+  while (state.waiting > 0) {
+    fail();
+    await sleep(1);
+  }
+  for (const connection of free) connection.close();
+  const events = batches.flatMap(eventsOf).sort((a, b) => a.offset - b.offset);
+  return { events, seconds: sent / BATCHES_PER_SECOND };
 
   /** Of the first so many batches. */
-  function eventsBy(batches: number): number {
-    return Math.floor((batches * eventsPerSecond) / BATCHES_PER_SECOND);
+  function eventsBy(count: number): number {
+    return Math.floor((count * eventsPerSecond) / BATCHES_PER_SECOND);
   }
 
-  function draw(): number {
+  function draw(second: number): number {
     for (;;) {
       const number = random.integer(0, accounts - 1);
       // A second's payments may be more than there are accounts.
-      if (drawn.has(number) && drawn.size < accounts) continue;
-      drawn.add(number);
+      if (drawnFor[number] === second && drawnCount < accounts) continue;
+      drawnFor[number] = second;
+      drawnCount++;
       return number;
     }
   }
 
-  /** A second ago: no difference between two processes' clocks puts it in the future. */
-  function payment(number: number): PaymentRow {
-    const at = (systemClock.now() - MICROS_PER_SECOND) as Micros;
-    return [accountKey(number), at, random.integer(1, 20_000) / 100, random.oneIn(10)];
-  }
-
-  async function push(batch: readonly PaymentRow[]): Promise<void> {
-    const body = batch.map(([account, at, amount, declined]) => ({ account, at: { micros: at }, amount, declined }));
-    const sentAt = systemClock.now();
-    const { outcomes } = JSON.parse(await post(JSON.stringify(body))) as { readonly outcomes: { offset?: number }[] };
-    const acknowledgedAt = systemClock.now();
-    for (const [i, { offset }] of outcomes.entries()) {
-      if (offset === undefined) throw new Error(`a payment was not accepted: ${JSON.stringify(outcomes[i])}`);
-      events.push({ offset, row: batch[i]!, sentAt, acknowledgedAt });
+  async function push(rows: number, second: number): Promise<void> {
+    const batch = newBatch(rows);
+    let body = "[";
+    for (let i = 0; i < rows; i++) {
+      const number = (batch.numbers[i] = draw(second));
+      // A second ago: no difference between two processes' clocks puts it in the future.
+      const at = (batch.at[i] = systemClock.now() - MICROS_PER_SECOND);
+      const amount = (batch.amounts[i] = random.integer(1, 20_000) / 100);
+      const declined = random.oneIn(10);
+      batch.declined[i] = declined ? 1 : 0;
+      body += `${i === 0 ? "" : ","}{"account":"${accountKey(number)}","at":{"micros":${at}},"amount":${amount},"declined":${declined}}`;
     }
+    const connection = free.pop() ?? (await LoadConnection.open(port, listener));
+    batches.push(batch);
+    state.waiting++;
+    batch.sentAt = systemClock.now();
+    connection.post("/events/payments", `${body}]`, batch, true);
   }
+}
 
-  function post(body: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
-      const sent = request({ port, host: "127.0.0.1", method: "POST", path: "/events/payments", headers, agent });
-      sent.on("error", reject).on("response", (response) => {
-        let text = "";
-        response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-        response.on("end", () => {
-          if (response.statusCode === 200) resolve(text);
-          else reject(new Error(`POST /events/payments: ${response.statusCode} ${text}`));
-        });
-      });
-      sent.end(body);
-    });
-  }
+/** In columns, as what is kept of each event would be garbage to look through while latencies are read. */
+interface Batch {
+  readonly numbers: Int32Array;
+  readonly at: Float64Array;
+  readonly amounts: Float64Array;
+  readonly declined: Uint8Array;
+  sentAt: Micros;
+  acknowledgedAt: Micros;
+  /** The body, which is read at the end. */
+  answer: Buffer;
+}
+
+function newBatch(rows: number): Batch {
+  return {
+    numbers: new Int32Array(rows),
+    at: new Float64Array(rows),
+    amounts: new Float64Array(rows),
+    declined: new Uint8Array(rows),
+    sentAt: 0 as Micros,
+    acknowledgedAt: 0 as Micros,
+    answer: Buffer.alloc(0),
+  };
+}
+
+function eventsOf({ numbers, at, amounts, declined, answer, sentAt, acknowledgedAt }: Batch): PushedEvent[] {
+  const { outcomes } = JSON.parse(answer.toString()) as { readonly outcomes: readonly { readonly offset?: number }[] };
+  return outcomes.map((outcome, i) => {
+    const { offset } = outcome;
+    if (offset === undefined) throw new Error(`a payment was not accepted: ${JSON.stringify(outcome)}`);
+    const row: PaymentRow = [accountKey(numbers[i]!), at[i]! as Micros, amounts[i]!, declined[i] === 1];
+    return { offset, row, sentAt, acknowledgedAt };
+  });
 }

@@ -1,13 +1,15 @@
 /**
  * Case c: 30 windowed features of ten views at fixed rates of requests, while 5,000 events a second are pushed,
  * each folding into every view. With what share of a core the server took, all its threads, and how many requests it
- * answered before the load gave up waiting, 20 seconds behind the last.
+ * answered before the load gave up waiting, 20 seconds behind the last. Beside it, round by round while nothing is pushed,
+ * what a bare socket takes to answer the same requests with as many bytes.
  */
 import { SeededRandom } from "../../src/testing/random.ts";
 import type { Value } from "../../src/schema/value.ts";
 import type { BenchCase } from "../report.ts";
 import { cpuMicros } from "./cpu-time.ts";
-import { type KeptAnswer, runOpenLoop } from "./open-loop.ts";
+import { EmptyServer } from "./empty-server.ts";
+import { type KeptAnswer, type OpenLoad, type OpenLoadResult, runOpenLoop } from "./open-loop.ts";
 import { checkReplies, type SeenReply } from "./oracle-check.ts";
 import { startWriter } from "./payment-writer.ts";
 import { accountKey } from "./payment-row.ts";
@@ -35,7 +37,8 @@ export async function readsUnderIngest(bench: BenchRun, world: World): Promise<v
   let replies = 0;
   const written = await bench.serving(world, async ({ httpPort: port, pid }) => {
     const writer = startWriter({ port, accounts, eventsPerSecond: EVENTS_PER_SECOND, seed: 3 });
-    await measureRate({ port, accounts, requestsPerSecond: RATES[0], seconds, seed: 4 });
+    const { result: first } = await measureRate({ port, accounts, requestsPerSecond: RATES[0], seconds, seed: 4 });
+    const empty = await EmptyServer.start(Buffer.byteLength(first.kept[0]!.body));
     for (let round = 0; round < rounds; round++) {
       for (const requestsPerSecond of RATES) {
         const seed = 5 + round * RATES.length;
@@ -54,7 +57,15 @@ export async function readsUnderIngest(bench: BenchRun, world: World): Promise<v
         replies += result.answered;
         seen.push(...kept);
       }
+      writer.pause();
+      for (const requestsPerSecond of RATES) {
+        const { request } = requestsOf({ accounts, requestsPerSecond, seconds, seed: round });
+        const { latenciesMs } = await empty.ask({ requestsPerSecond, seconds, request });
+        note(`c-${requestsPerSecond / 1000}k-empty-answer-p99`, quantileOf(latenciesMs, 0.99));
+      }
+      writer.resume();
     }
+    empty.stop();
     return writer.stop();
   });
   for (const [name, measured] of figures) {
@@ -72,25 +83,29 @@ function unitOf(name: string): Pick<BenchCase, "unit" | "better"> {
   return { unit: "ms", better: "lower" };
 }
 
-interface Measurement {
-  readonly port: number;
+interface Asked {
   readonly accounts: number;
   readonly requestsPerSecond: number;
   readonly seconds: number;
   readonly seed: number;
 }
 
-async function measureRate({ port, accounts, requestsPerSecond, seconds, seed }: Measurement): Promise<{
-  readonly result: Awaited<ReturnType<typeof runOpenLoop>>;
-  readonly kept: readonly SeenReply[];
-}> {
+function requestsOf({ accounts, requestsPerSecond, seconds, seed }: Asked): {
+  readonly keys: readonly string[];
+  readonly request: OpenLoad["request"];
+} {
   const random = new SeededRandom(seed);
   const keys = Array.from({ length: requestsPerSecond * seconds }, () => accountKey(random.integer(0, accounts - 1)));
   const path = `/services/${thirty.name}/vector`;
-  const request = (n: number): { path: string; body: string } => ({
-    path,
-    body: `{"entities":{"account":"${keys[n]!}"}}`,
-  });
+  return { keys, request: (n) => ({ path, body: `{"entities":{"account":"${keys[n]!}"}}` }) };
+}
+
+async function measureRate({ port, ...asked }: Asked & { readonly port: number }): Promise<{
+  readonly result: OpenLoadResult;
+  readonly kept: readonly SeenReply[];
+}> {
+  const { keys, request } = requestsOf(asked);
+  const { requestsPerSecond, seconds } = asked;
   const result = await runOpenLoop({ port, requestsPerSecond, seconds, request, keptOneIn: CHECKED_ONE_IN });
   return { result, kept: result.kept.map((answer) => seenReply(answer, keys[answer.n]!)) };
 }
