@@ -36,7 +36,6 @@ export class KnownRequest {
   }
 }
 
-const FIELDS: ReadonlySet<string> = new Set(["features", "feature_service", "full_feature_names"]);
 const ENTITIES = Buffer.from('"entities"');
 const BEYOND_ASCII = /[\u0080-\u00ff]/;
 /** Callers choose heads, so that these bound what is kept of them; past them all is let go. */
@@ -82,13 +81,12 @@ function tailStart(bytes: Buffer, start: number, end: number): number {
   return at + ENTITIES.length > end ? -1 : at;
 }
 
-/** Of a body that is valid; null where it ends within a field, or has others than are known here. */
+/** Of a body that is valid; null where it ends within a field. */
 function headOf(bytes: Buffer): FeastHead | null {
   const text = bodyText(bytes).trimEnd();
   if (!text.endsWith(",")) return null;
   try {
-    const head = JSON.parse(`${text.slice(0, -1)}}`) as FeastHead;
-    return Object.keys(head).every((name) => FIELDS.has(name)) ? head : null;
+    return JSON.parse(`${text.slice(0, -1)}}`) as FeastHead;
   } catch {
     return null;
   }
