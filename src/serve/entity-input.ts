@@ -71,6 +71,49 @@ export function serviceKeys(entities: readonly EntityDefinition[], input: unknow
   });
 }
 
+/** Keys by the row of columns of equal length: what `serviceKeys` gives, and throws, of each row as an object. */
+export function columnKeys(
+  entities: readonly EntityDefinition[],
+  columns: Readonly<Record<string, readonly unknown[]>>,
+): (row: number) => EntityKey[] {
+  const readers: ((row: number) => EntityKey)[] = [];
+  for (const entity of entities) {
+    const reader = columnKey(entity, columns);
+    if (reader === null) return (row) => serviceKeys(entities, rowOf(columns, row));
+    readers.push(reader);
+  }
+  const [only] = readers;
+  if (only !== undefined && readers.length === 1) return (row) => [only(row)];
+  return (row) => readers.map((reader) => reader(row));
+}
+
+/** Null where it has to be looked for in each row, or is missing. */
+function columnKey(
+  entity: EntityDefinition,
+  columns: Readonly<Record<string, readonly unknown[]>>,
+): ((row: number) => EntityKey) | null {
+  const { name, keys } = entity;
+  if (Object.hasOwn(columns, name)) {
+    const values = columns[name]!;
+    return keys.length === 1 ? (row) => entityKey(entity, values[row]) : null;
+  }
+  if (!keys.every((key) => Object.hasOwn(columns, key.name))) return null;
+  const parts = keys.map((key) => columns[key.name]!);
+  return (row) => {
+    const given: unknown[] = [];
+    for (let i = 0; i < parts.length; i++) given.push(parts[i]![row]);
+    return keyFromParts(entity, given);
+  };
+}
+
+/** A row of columns as an object. */
+export function rowOf(
+  columns: Readonly<Record<string, readonly unknown[]>>,
+  row: number,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[row]]));
+}
+
 /** A composite entity can share its name with one of its key columns; a scalar then means the column. */
 function standsForColumn(entity: EntityDefinition, value: unknown): boolean {
   const scalar = typeof value !== "object" || value === null;

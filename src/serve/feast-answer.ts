@@ -1,15 +1,11 @@
 /**
- * Feature vectors as Feast's HTTP server answers them: by column, one result for each name, the entities' key
- * columns first. Feast's client infers types from how a value is written, so it is written with care: a float64
- * always with a point or an exponent, an int64 with all its digits.
- *
- * Most of an answer is statuses and times, which columns of one view have in common: they are written once and given
- * to all of them.
+ * The parts of an answer of Feast's HTTP server: by column, one result for each name. Feast's client infers types from how
+ * a value is written, so it is written with care: a float64 always with a point or an exponent, an int64 with all its
+ * digits.
  */
 import { formatMicros, type Micros, MICROS_PER_SECOND } from "../base/micros.ts";
 import { Status, STATUS_NAMES, type StatusCode } from "../fold/view-fold.ts";
-import type { Value, ValueType } from "../schema/value.ts";
-import { AnswerBytes } from "./answer-bytes.ts";
+import type { Column, Value, ValueType } from "../schema/value.ts";
 
 /** What Feast calls a status; it has none for an error. */
 export function feastStatus(status: StatusCode): string {
@@ -60,66 +56,39 @@ export class FeastTimes {
   }
 }
 
-/** One result of the answer, as it is filled row by row; its times, which others may share, are filled beside it. */
+/** One result of the answer, as it is filled row by row. */
 export class FeastColumn {
   readonly name: string;
-  readonly times: FeastTimes;
+  readonly times: FeastTimes = new FeastTimes();
   readonly #values: string[] = [];
-  readonly #statuses: StatusCode[] = [];
+  readonly #statuses: string[] = [];
 
-  constructor(name: string, times: FeastTimes = new FeastTimes()) {
+  constructor(name: string) {
     this.name = name;
-    this.times = times;
   }
 
   /** `value` is JSON text. */
   add(value: string, status: StatusCode): void {
     this.#values.push(value);
-    this.#statuses.push(status);
+    this.#statuses.push(feastStatus(status));
   }
 
-  /** `last` is of the column before it. */
-  writeTo(out: AnswerBytes, last: StatusesText): void {
-    out.text('{"values":[');
-    out.text(this.#values.join(","));
-    out.text('],"statuses":');
-    out.text(last.of(this.#statuses));
-    out.text(',"event_timestamps":');
-    out.text(this.times.text());
-    out.text("}");
-  }
-}
-
-/** The text of statuses, written anew only where they are others than those before. */
-class StatusesText {
-  #statuses: readonly StatusCode[] = [];
-  #text = "[]";
-
-  of(statuses: readonly StatusCode[]): string {
-    const last = this.#statuses;
-    let isSame = last.length === statuses.length;
-    for (let i = 0; isSame && i < statuses.length; i++) isSame = last[i] === statuses[i];
-    if (!isSame) {
-      this.#statuses = statuses;
-      this.#text = listOf(statuses.map(feastStatus));
-    }
-    return this.#text;
+  text(): string {
+    return `{"values":[${this.#values.join(",")}],"statuses":${listOf(this.#statuses)},"event_timestamps":${this.times.text()}}`;
   }
 }
 
 /** Of texts without anything that JSON escapes. */
-function listOf(texts: readonly string[]): string {
+export function listOf(texts: readonly string[]): string {
   return texts.length === 0 ? "[]" : `["${texts.join('","')}"]`;
 }
 
-export function feastAnswer(columns: readonly FeastColumn[]): AnswerBytes {
-  const out = new AnswerBytes();
-  out.text(`{"metadata":{"feature_names":${JSON.stringify(columns.map((column) => column.name))}},"results":[`);
-  const statuses = new StatusesText();
-  for (const [i, column] of columns.entries()) {
-    if (i > 0) out.text(",");
-    column.writeTo(out, statuses);
-  }
-  out.text("]}");
-  return out;
+/** The result for a key column: it is answered as it was sent. */
+export function keyResult({ type }: Pick<Column, "type">, values: readonly unknown[]): string {
+  const shown = type.name === "int64" ? `[${values.map(String).join(",")}]` : JSON.stringify(values);
+  return `{"values":${shown},"statuses":${sameOf("PRESENT", values.length)},"event_timestamps":${sameOf(NEVER, values.length)}}`;
+}
+
+function sameOf(text: string, count: number): string {
+  return count === 0 ? "[]" : `["${text}"${`,"${text}"`.repeat(count - 1)}]`;
 }

@@ -7,7 +7,7 @@ import { OnefoldError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import type { NamedPlan } from "./experiment-plan.ts";
-import { FeastOutputs } from "./feast-outputs.ts";
+import { type FeastHead, FeastHeads, KnownRequest, type OnlineFeaturesRequest } from "./feast-heads.ts";
 import { type FeastColumns, FeastRows } from "./feast-rows.ts";
 import type { FeatureReader } from "./feature-reader.ts";
 import type { ServePorts } from "./ports.ts";
@@ -41,6 +41,7 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
       summary: "Feast's wire: features of many entities, by column",
       reads: "wide-json",
       isHot: true,
+      known: new FeastHeads(),
       schemas: {
         body: {
           type: "object",
@@ -54,7 +55,8 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
         },
         answers: { ...readErrors, 200: onlineFeaturesSchema },
       },
-      handle: (request) => answerOnlineFeatures(reader, request.body as OnlineFeaturesRequest, request.consumer ?? ""),
+      handle: ({ body, consumer }) =>
+        answerOnlineFeatures(reader, body as OnlineFeaturesRequest | KnownRequest, consumer ?? ""),
     },
     {
       method: "POST",
@@ -105,36 +107,39 @@ export function feastRoutes(reader: FeatureReader, ports: ServePorts): Route[] {
   ];
 }
 
-interface OnlineFeaturesRequest {
-  readonly entities: FeastColumns;
-  readonly features?: readonly string[];
-  readonly feature_service?: string | null;
-  readonly full_feature_names?: boolean;
-}
-
 /** In the turn that asks, where states are read in it and there are not many rows. */
 function answerOnlineFeatures(
   reader: FeatureReader,
-  body: OnlineFeaturesRequest,
+  body: OnlineFeaturesRequest | KnownRequest,
   consumer: string,
 ): RouteAnswer | Promise<RouteAnswer> {
-  const { entities, features = [], feature_service: service } = body;
-  const fullNames = body.full_feature_names === true;
-  const isService = service !== undefined && service !== null && service !== "";
-  if (isService === features.length > 0) {
-    throw new OnefoldError("REQUEST_INVALID", "give either features or feature_service", { where: "features" });
-  }
-  const plan: NamedPlan = isService ? reader.named(service) : reader.referencePlan(features, fullNames);
+  const { entities } = body;
+  const head: FeastHead = body instanceof KnownRequest ? body.head : body;
+  const plan = body instanceof KnownRequest ? reader.knownPlan(head, () => planOf(reader, head)) : planOf(reader, head);
   const rowCount = rowCountOf(entities, "entities");
   if (rowCount > BATCH_MAX) {
     throw new OnefoldError("REQUEST_INVALID", `${rowCount} entities, at most ${BATCH_MAX} are answered at once`, {
       where: "entities",
     });
   }
-  const outputs = new FeastOutputs(plan, isService && fullNames);
-  const rows = new FeastRows({ plan, entities, rowCount, reader, consumer, outputs });
+  const fullNames = head.full_feature_names === true && isService(head);
+  const rows = new FeastRows({ plan, entities, rowCount, reader, consumer, fullNames });
   if (reader.fetch !== null) return reader.fetch(rows.vectors()).then((states) => rows.answerInTurns(states));
   return rowCount <= VECTORS_PER_TURN ? rows.answer() : rows.answerInTurns();
+}
+
+function isService({ feature_service: service }: FeastHead): boolean {
+  return service !== undefined && service !== null && service !== "";
+}
+
+function planOf(reader: FeatureReader, head: FeastHead): NamedPlan {
+  const { features = [] } = head;
+  if (isService(head) === features.length > 0) {
+    throw new OnefoldError("REQUEST_INVALID", "give either features or feature_service", { where: "features" });
+  }
+  return isService(head)
+    ? reader.named(head.feature_service!)
+    : reader.referencePlan(features, head.full_feature_names === true);
 }
 
 function rowCountOf(columns: FeastColumns, where: string): number {

@@ -4,15 +4,18 @@
 import { setImmediate } from "node:timers/promises";
 import { OnefoldError } from "../base/errors.ts";
 import type { EntityDefinition } from "../define/definition.ts";
-import { Status } from "../fold/view-fold.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
-import { serviceKeys } from "./entity-input.ts";
-import { chosenOf, type ChosenVector, type NamedPlan } from "./experiment-plan.ts";
-import { FeastColumn, FeastTimes, feastAnswer } from "./feast-answer.ts";
-import type { FeastOutputs } from "./feast-outputs.ts";
+import { AnswerBytes, writtenText } from "./answer-bytes.ts";
+import { columnKeys } from "./entity-input.ts";
+import { chosenOf, type ChosenVector, isExperiment, type NamedPlan } from "./experiment-plan.ts";
+import { keyResult } from "./feast-answer.ts";
+import { FeastOutputs, type FeastResults } from "./feast-outputs.ts";
+import { FeastTable } from "./feast-table.ts";
 import type { FeatureReader, VectorAsk } from "./feature-reader.ts";
+import type { ReadOptions } from "./feature-vector.ts";
 import type { FetchedStates } from "./ports.ts";
-import type { RouteAnswer } from "./route.ts";
+import type { RouteAnswer, WrittenAnswer } from "./route.ts";
 import { VECTORS_PER_TURN } from "./vector-batch.ts";
 import { JSON_TYPE } from "./wire-answer.ts";
 
@@ -26,33 +29,37 @@ export interface FeastAsk {
   readonly rowCount: number;
   readonly reader: FeatureReader;
   readonly consumer: string;
-  readonly outputs: FeastOutputs;
+  /** Features are called `view__feature`, where the plan does not name them so itself. */
+  readonly fullNames: boolean;
 }
+
+/** Answers of more values than these are written into memory of their own: they are long. */
+const WRITTEN_VALUES_MAX = 1000;
 
 export class FeastRows {
   readonly #ask: FeastAsk;
-  readonly #columns: readonly (readonly [name: string, values: readonly unknown[]])[];
-  readonly #keyColumns: EntityDefinition["keys"];
-  readonly #keyResults: readonly FeastColumn[];
-  readonly #keyTimes = new FeastTimes();
+  readonly #keysAt: (row: number) => EntityKey[];
+  readonly #results: FeastResults;
 
   constructor(ask: FeastAsk) {
-    const { plan, entities } = ask;
+    const { plan, entities, fullNames } = ask;
     this.#ask = ask;
-    this.#columns = Object.entries(entities);
-    this.#keyColumns = keyColumnsOf(plan.entities).filter(({ name }) => Object.hasOwn(entities, name));
-    this.#keyResults = this.#keyColumns.map(({ name }) => new FeastColumn(name, this.#keyTimes));
+    this.#keysAt = columnKeys(plan.entities, entities);
+    const isTable = !isExperiment(plan) && plan.program === null;
+    this.#results = isTable ? new FeastTable(plan, fullNames) : new FeastOutputs(plan, fullNames);
   }
 
   /** What the rows read. Throws what checking them throws. */
   vectors(): VectorAsk[] {
-    return Array.from({ length: this.#ask.rowCount }, (_, row) => this.#chosen(row, this.#givenAt(row)));
+    return Array.from({ length: this.#ask.rowCount }, (_, row) => this.#chosen(row));
   }
 
   /** In this turn. Throws what checking the rows throws, and what reading them throws. */
   answer(): RouteAnswer {
-    this.#read(0, this.#ask.rowCount);
-    return this.#answer();
+    const { plan, rowCount } = this.#ask;
+    this.#read(0, rowCount);
+    const columns = isExperiment(plan) ? Number.POSITIVE_INFINITY : plan.outputs.length;
+    return rowCount * columns <= WRITTEN_VALUES_MAX ? new ShortAnswer(this) : this.#answer();
   }
 
   /** Others get their turns between stretches of rows. Rejects as `answer` throws. */
@@ -65,25 +72,31 @@ export class FeastRows {
     return this.#answer();
   }
 
+  /** Of the rows that were read. */
+  writeTo(out: AnswerBytes): void {
+    const { plan, entities } = this.#ask;
+    const columns = keyColumnsOf(plan.entities).filter(({ name }) => Object.hasOwn(entities, name));
+    const names = [...columns.map(({ name }) => JSON.stringify(name)), this.#results.names].join(",");
+    const keys = columns.map((column) => `${keyResult(column, entities[column.name]!)},`).join("");
+    out.text(`{"metadata":{"feature_names":[${names}]},"results":[${keys}`);
+    this.#results.writeResults(out);
+    out.text("]}");
+  }
+
   #read(from: number, to: number, states?: FetchedStates): void {
-    const { reader, consumer, outputs } = this.#ask;
+    const { reader, consumer } = this.#ask;
     const shared = states === undefined ? { consumer } : { consumer, states };
     for (let row = from; row < to; row++) {
-      const given = this.#givenAt(row);
-      const { plan, keys, ...chosen } = this.#chosen(row, given);
-      const vector = reader.read(plan, keys, { ...chosen, ...shared });
-      for (let i = 0; i < this.#keyColumns.length; i++) {
-        const { name, type } = this.#keyColumns[i]!;
-        const shown = type.name === "int64" ? String(given[name]) : JSON.stringify(given[name]);
-        this.#keyResults[i]!.add(shown, Status.PRESENT);
-      }
-      this.#keyTimes.add(null);
-      outputs.add(plan, vector, chosen.exposure);
+      const { plan, keys, request, exposure } = this.#chosen(row);
+      const isPlain = exposure === undefined && plan.request.length === 0;
+      const vector = reader.read(plan, keys, isPlain ? shared : { ...shared, request, ...exposureOf(exposure) });
+      this.#results.add(plan, vector, exposure);
     }
   }
 
   #answer(): RouteAnswer {
-    const out = feastAnswer([...this.#keyResults, ...this.#ask.outputs.columns]);
+    const out = new AnswerBytes();
+    this.writeTo(out);
     return {
       status: 200,
       // Text and no data: it may hold a NaN, which JSON has no word for.
@@ -95,26 +108,59 @@ export class FeastRows {
     };
   }
 
-  #givenAt(row: number): Readonly<Record<string, unknown>> {
-    return Object.fromEntries(this.#columns.map(([name, values]) => [name, values[row]]));
-  }
-
-  #chosen(row: number, given: Readonly<Record<string, unknown>>): ChosenVector {
+  #chosen(row: number): ChosenVector {
     const { plan } = this.#ask;
     try {
-      const keys = serviceKeys(plan.entities, given);
-      const wanted = plan.request.filter(({ name }) => Object.hasOwn(given, name));
-      const data = Object.fromEntries(wanted.map(({ name }) => [name, given[name]]));
-      return chosenOf(plan, keys, requestRow(plan.request, data));
+      const keys = this.#keysAt(row);
+      return chosenOf(plan, keys, requestRow(plan.request, this.#requestAt(row)));
     } catch (error) {
       if (!(error instanceof OnefoldError)) throw error;
       const where = `entities, row ${row}${error.where === undefined ? "" : `, ${error.where}`}`;
       throw new OnefoldError(error.code, error.message, { ...error.toJSON(), where, cause: error });
     }
   }
+
+  /** What the plan takes beside keys. */
+  #requestAt(row: number): Readonly<Record<string, unknown>> | undefined {
+    const { plan, entities } = this.#ask;
+    if (plan.request.length === 0) return undefined;
+    const wanted = plan.request.filter(({ name }) => Object.hasOwn(entities, name));
+    return Object.fromEntries(wanted.map(({ name }) => [name, entities[name]![row]]));
+  }
 }
 
+/** An answer that is written where it is sent from. */
+class ShortAnswer implements WrittenAnswer {
+  readonly status = 200;
+  readonly contentType: string = JSON_TYPE;
+  readonly #rows: FeastRows;
+
+  constructor(rows: FeastRows) {
+    this.#rows = rows;
+  }
+
+  get body(): unknown {
+    return writtenText((out) => this.writeJson(out));
+  }
+
+  writeJson(out: AnswerBytes): void {
+    this.#rows.writeTo(out);
+  }
+}
+
+function exposureOf(exposure: ChosenVector["exposure"]): Pick<ReadOptions, "exposure"> {
+  return exposure === undefined ? {} : { exposure };
+}
+
+const keyColumns = new WeakMap<readonly EntityDefinition[], EntityDefinition["keys"]>();
+
+/** Each name once. */
 function keyColumnsOf(entities: readonly EntityDefinition[]): EntityDefinition["keys"] {
-  const columns = entities.flatMap((entity) => entity.keys);
-  return columns.filter(({ name }, i) => columns.findIndex((other) => other.name === name) === i);
+  let columns = keyColumns.get(entities);
+  if (columns === undefined) {
+    const all = entities.flatMap((entity) => entity.keys);
+    columns = all.filter(({ name }, i) => all.findIndex((other) => other.name === name) === i);
+    keyColumns.set(entities, columns);
+  }
+  return columns;
 }

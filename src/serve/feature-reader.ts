@@ -9,7 +9,7 @@ import type { StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 import { requestRow } from "../vector/request-row.ts";
 import { serviceKeys } from "./entity-input.ts";
-import { chosenOf, compileExperiment, type ExperimentPlan, type NamedPlan } from "./experiment-plan.ts";
+import { chosenOf, compileExperiment, type ExperimentPlan, isExperiment, type NamedPlan } from "./experiment-plan.ts";
 import { serviceOfReferences } from "./feast-names.ts";
 import { type ReadOptions, readVector, toServedVector } from "./feature-vector.ts";
 import type { FetchedStates, ServePorts, StateAsk } from "./ports.ts";
@@ -37,6 +37,8 @@ export interface FeatureReader {
   featurePlan(entityType: string, names: readonly string[] | null): VectorPlan;
   /** `view:feature` of any entities; see `serviceOfReferences`, whose errors it throws. */
   referencePlan(references: readonly string[], fullNames: boolean): VectorPlan;
+  /** What `find`, which asks this reader, gave for the same object, where it would give that again. Throws what it throws. */
+  knownPlan(asked: object, find: () => NamedPlan): NamedPlan;
   /**
    * Null where states are read in the turn that asks: then `read` at once. Else resolves to the states of these vectors,
    * which their reads are to be given as the option `states`. Throws what `ServePorts.fetch` throws.
@@ -58,6 +60,8 @@ export interface FeatureReader {
 export function createFeatureReader(ports: ServePorts): FeatureReader {
   const servicePlans = new Map<string, VectorPlan>();
   const featurePlans = new Map<string, VectorPlan>();
+  /** Of what is asked again as the same object; let go of with it. */
+  let knownPlans = new WeakMap<object, NamedPlan>();
   /** By name, once it was asked for; null before. */
   let experiments: Map<string, ExperimentPlan | null> | null = null;
   const keptBytesMax = ports.keptVectorsBytesMax ?? 0;
@@ -73,6 +77,7 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
     if (present === revision) return;
     servicePlans.clear();
     featurePlans.clear();
+    knownPlans = new WeakMap();
     experiments = null;
     kept.clear();
     revision = present;
@@ -152,6 +157,15 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
           return compileDefinition({ definition, fingerprint: "", fit: null }, ports);
         }),
       ),
+    knownPlan: (asked, find) => {
+      forgetIfOutdated();
+      const known = knownPlans.get(asked);
+      if (known !== undefined) return known;
+      const found = find();
+      // What stands in for another is looked at again.
+      if (isExperiment(found) || !found.isStandIn) knownPlans.set(asked, found);
+      return found;
+    },
     fetch,
     read: (plan, keys, options) => {
       const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;

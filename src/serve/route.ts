@@ -81,6 +81,8 @@ export interface Route {
   readonly schemas: RouteSchemas;
   /** Answered by the fast door where the request is of the simple kind that it understands. */
   readonly isHot?: true;
+  /** Tells some bodies by how they begin: the fast door asks it before it parses one. */
+  readonly known?: KnownBodies;
   /** What it throws becomes an error answer. */
   readonly handle: (request: RouteRequest) => RouteAnswer | Promise<RouteAnswer>;
   /**
@@ -88,6 +90,14 @@ export interface Route {
    * Good until the next one is asked for.
    */
   readonly repeat?: (asked: Asked, startMs: number) => WrittenAnswer | null;
+}
+
+/** Bodies that begin as one before them. */
+export interface KnownBodies {
+  /** The body `bytes[start, end)` for `handle`, which answers as to the parsed one; null where it is to be parsed, and checked. */
+  find(bytes: Buffer, start: number, end: number): unknown;
+  /** Is told of one that was parsed, and is valid. */
+  learn(bytes: Buffer, start: number, end: number): void;
 }
 
 /** By which whoever asks names itself, for the count of who uses what. */

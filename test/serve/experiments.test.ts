@@ -114,11 +114,13 @@ describe("Feast's wire by an experiment's name", () => {
   it("has a column for each feature of any variant, and one that says which was served", async () => {
     http.world.arrive({ origin: units.plain, delay: 8 });
     http.world.arrive({ origin: units.rich, delay: 4 });
-    const { status, body } = await post("/get-online-features", {
+    const asked = {
       feature_service: "by_airport",
       entities: { airport: [units.plain, units.rich], origin: [units.plain, units.rich], destination: ["LAX", "LAX"] },
-    });
+    };
+    const { status, body } = await post("/get-online-features", asked);
     expect(status).toBe(200);
+    expect((await post("/get-online-features", asked)).body).toEqual(body);
     const { feature_names: names } = body.metadata as never as { readonly feature_names: readonly string[] };
     const results = body.results as never as readonly { values: unknown[]; statuses: string[] }[];
     const columns = Object.fromEntries(names.map((name, i) => [name, results[i]!]));

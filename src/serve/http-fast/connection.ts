@@ -18,7 +18,7 @@ import { SocketBytes } from "../socket-bytes.ts";
 import { isWritten, NO_HEADERS, wireAnswer, wireError } from "../wire-answer.ts";
 import type { ConnectionContext, DoorConnection } from "./connection-context.ts";
 import { type HotHead, sameHead } from "./hot-routes.ts";
-import { NOT_JSON, parseJson } from "./hot-body.ts";
+import { hotBody, NOT_VALID } from "./hot-body.ts";
 import { HEAD_BYTES_MAX, mayBecomeRequestHead } from "./request-head.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
@@ -188,8 +188,8 @@ export class FastConnection implements DoorConnection {
         if (!this.#mayAnswerMore()) break;
         continue;
       }
-      const body = head.bodyBytes > 0 ? parseJson(head.hot.route, bytes.subarray(bodyStart, end)) : undefined;
-      if (body === NOT_JSON || !head.hot.bodyIsValid(body)) return this.#handOver(bytes, start, length);
+      const body = hotBody(head.hot, bytes, bodyStart, end);
+      if (body === NOT_VALID) return this.#handOver(bytes, start, length);
       start = end;
       this.#enter(start < length ? "head" : "idle");
       this.#answer(head, body);

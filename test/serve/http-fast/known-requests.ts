@@ -32,6 +32,17 @@ export const HOT: Readonly<Record<string, Buffer>> = {
       entities: { airport: Array.from({ length: 120 }, (_, i) => `A${i}`), Zürich: Array.from({ length: 120 }) },
     }),
   }),
+  "the same columns of other entities on Feast's wire": requestBytes({
+    target: "/get-online-features",
+    body: JSON.stringify({
+      features: ["origin_delays:arrivals_1h", "origin_delays:mean_delay_1h"],
+      entities: { airport: ["A1", "nowhere", "東京"] },
+    }),
+  }),
+  "the same columns without a key on Feast's wire": requestBytes({
+    target: "/get-online-features",
+    body: '{"features":["origin_delays:arrivals_1h","origin_delays:mean_delay_1h"],"entities":{"airport":["A1",null]}}',
+  }),
   "a service on Feast's wire": requestBytes({
     target: "/get-online-features",
     body: JSON.stringify({

@@ -57,13 +57,41 @@ function randomRequest(random: SeededRandom): Buffer {
     case 5:
       return randomBytes(random, random.integer(1, 40));
     default:
-      return random.oneIn(3) ? small(random.pick(Object.values(HOT))) : randomVector(random);
+      if (random.oneIn(3)) return small(random.pick(Object.values(HOT)));
+      return random.oneIn(3) ? randomColumns(random) : randomVector(random);
   }
 }
 
 /** What is long is tested once, by name; here it would only take time. */
 function small(bytes: Buffer): Buffer {
   return bytes.length > 3000 ? bytes.subarray(0, 3000) : bytes;
+}
+
+/** Few beginnings and many ends, of which some do not fit together. */
+function randomColumns(random: SeededRandom): Buffer {
+  const asked = random.pick([
+    '"features":["origin_delays:arrivals_1h"]',
+    '"features": ["origin_delays:arrivals_1h"]',
+    '"features":["origin_delays:last_delay","destination_delays:last_arrival"],"full_feature_names":true',
+    '"feature_service":"delay_model"',
+    '"features":["nothing:at_all"]',
+    '"features":[]',
+  ]);
+  const keys = Array.from({ length: random.integer(0, 3) }, () => random.pick([...KEYS, null, 5, ["A1"]]));
+  const more = random.pick([{}, {}, {}, { origin: keys, destination: keys }, { other: [] }, { other: 1 }]);
+  const entities = `"entities":${random.oneIn(8) ? " " : ""}${JSON.stringify({ airport: keys, ...more })}`;
+  const fields = random.pick([
+    [asked, entities],
+    [asked, entities],
+    [asked, entities],
+    [entities, asked],
+    [asked, entities, '"features":["origin_delays:mean_delay_1h"]'],
+    [asked, entities, entities],
+    [asked, entities, ""],
+  ]);
+  const body = `{${fields.join(",")}}`;
+  const sent = random.oneIn(8) ? mutate(random, Buffer.from(body)).toString("utf8") : body;
+  return requestBytes({ target: "/get-online-features", body: sent });
 }
 
 function randomVector(random: SeededRandom): Buffer {
