@@ -9,8 +9,11 @@
 import { textHash } from "../base/text-hash.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
 
-/** 2 MiB; at 100,000 entities a change takes along every third of the others. */
-const CELLS = 2 ** 18;
+/**
+ * 8 MiB, whose pages are taken from the system as they are written; at 100,000 entities a change takes along another one in
+ * ten times.
+ */
+const CELLS = 2 ** 20;
 
 export class ChangeCounts {
   /** Doubles: whole numbers that do not come round again. Null until someone reads. */

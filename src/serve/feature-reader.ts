@@ -46,8 +46,11 @@ export interface FeatureReader {
   readonly fetch: ((vectors: readonly VectorAsk[]) => Promise<FetchedStates>) | null;
   /** Reads, records, and publishes to diagnostics. Throws what `readVector` throws. */
   read(plan: VectorPlan, keys: readonly EntityKey[], options?: ReadOptions): FeatureVector;
-  /** What was kept of an answer to the same bytes, where a read would give the same bits now; counts as a read. */
-  findAnswer(asked: Asked): KeptAnswer | null;
+  /**
+   * What was kept of an answer to the same bytes, where a read would give the same bits now; counts as a read, which began
+   * at `startMs` (of `performance.now()`; default: with the call).
+   */
+  findAnswer(asked: Asked, startMs?: number): KeptAnswer | null;
   /**
    * Keeps an answer to be found, where it may be: it was made of what the plan read for these keys in this turn, of
    * the values and statuses alone. Its bytes are copied within the call.
@@ -106,12 +109,11 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
   const publish = (
     plan: VectorPlan,
     statuses: readonly StatusCode[],
-    startMs: number,
+    durationMs: number,
     isKept: boolean,
     consumer: string,
   ): void => {
     if (!diagnostics.served.hasSubscribers) return;
-    const durationMs = performance.now() - startMs;
     diagnostics.served.publish({ service: plan.service, durationMs, statuses, isKept, plan, consumer });
   };
 
@@ -176,18 +178,19 @@ export function createFeatureReader(ports: ServePorts): FeatureReader {
       else if (isSampled(plan, keys)) ports.record(toServedVector(plan, keys, vector));
       if (exposure?.shadow !== undefined && shadows !== null && ports.shadow!.takes(exposure.shadow.share))
         shadows.offer(exposure.shadow.task());
-      publish(plan, vector.statuses, startMs, false, options?.consumer ?? "");
+      if (diagnostics.served.hasSubscribers)
+        publish(plan, vector.statuses, performance.now() - startMs, false, options?.consumer ?? "");
       return vector;
     },
-    findAnswer: (asked) => {
-      const startMs = diagnostics.served.hasSubscribers ? performance.now() : 0;
+    findAnswer: (asked, startMs = performance.now()) => {
       forgetIfOutdated();
       // A kept answer has no values to show: the one whose turn it is, is read.
       if (sight !== undefined && sight.left <= 1) return null;
       const found = kept.find(asked, ports.clock);
       if (found === null) return null;
       if (sight !== undefined) sight.left--;
-      publish(found.plan, found.statuses, startMs, true, asked.consumer ?? "");
+      found.durationMs = performance.now() - startMs;
+      publish(found.plan, found.statuses, found.durationMs, true, asked.consumer ?? "");
       return found;
     },
     keepAnswer: (asked, { plan, keys }, made) => {

@@ -8,20 +8,19 @@
  * answered that a read at that very moment would not give.
  *
  * Everything lies in one block of memory that the garbage collector does not look into. Entries stand one behind
- * another in a ring; a new one takes the place of the oldest. A table finds them by a hash of what was asked,
- * `WAYS` for each of its rows: their hashes side by side and then their places, so that a row is one line of the
- * processor's cache.
+ * another in a ring; a new one takes the place of the oldest. A table finds them by a hash of what was asked.
  *
  *     words of 8 bytes: from | until | 5 of Int32 fields | counts | cell of each count, two a word |
- *     what was asked, and the answer, byte by byte
+ *     what was asked, in words of 4 bytes, and the answer, byte by byte
  *
  * Views of one entity may count its changes together: then there is one count for all of them.
  */
-import { bytesHash } from "../base/bytes-hash.ts";
+import { ByteWords } from "../base/bytes-hash.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Micros } from "../base/micros.ts";
 import type { StatusCode } from "../fold/view-fold.ts";
 import type { EntityKey } from "../schema/entity-key.ts";
+import { AnswerTable, NONE } from "./answer-table.ts";
 import type { StateChanges } from "./ports.ts";
 import type { VectorPlan } from "./vector-plan.ts";
 
@@ -39,6 +38,8 @@ export interface Asked {
 export interface KeptAnswer {
   /** The moment it is right at: when it was looked for. */
   asOf: Micros;
+  /** From when the work on the request began until it was found, as whoever looked for it says. */
+  durationMs: number;
   plan: VectorPlan;
   statuses: readonly StatusCode[];
   /** A number of whoever kept it. */
@@ -87,20 +88,16 @@ const PLAN = 8;
 const STATUSES = 9;
 const NOTE = 10;
 const WORDS = 11;
-/** Of the table. */
-const SLOT = 12;
-const WAYS = 8;
-/** Of the table: a hash and a place for each way. */
-const ROW = 2 * WAYS;
-/** A slot of the table for so many bytes: less than the smallest answer takes, so that rows hardly overflow. */
-const BYTES_A_SLOT = 128;
+/** By which the table finds it. */
+const HASH = 12;
+/** Room in the table for an entry of so many bytes: less than the smallest answer takes, so that rows hardly overflow. */
+const BYTES_AN_ENTRY = 128;
 /** An entry may take so small a part of all room. */
 const ENTRY_SHARE = 1 / 16;
 /** Lists of statuses that differ, and plans, which callers may choose; at so many all is let go. */
 const STATUS_LISTS_MAX = 4096;
 const PLANS_MAX = 1000;
 const BYTES_MAX = 2 ** 31;
-const NONE = -1;
 
 export class KeptAnswers {
   readonly #words: number;
@@ -115,8 +112,11 @@ export class KeptAnswers {
   /** By the list's hash: of lists that have one in common, the last. */
   #statusNumbers = new Map<number, number>();
   #lastStatuses = NONE;
+  /** What is asked at present. */
+  readonly #asked = new ByteWords();
   readonly #found: KeptAnswer = {
     asOf: 0 as Micros,
+    durationMs: 0,
     plan: null as unknown as VectorPlan,
     statuses: [],
     note: 0,
@@ -135,9 +135,9 @@ export class KeptAnswers {
   find(asked: Asked, clock: Clock): KeptAnswer | null {
     const memory = this.#memory;
     if (memory === null) return null;
-    const slot = this.#slotOf(memory, asked, hashOf(asked));
-    if (slot === NONE) return null;
-    const at = memory.table[slot]!;
+    this.#asked.take(asked.bytes, asked.start, asked.end);
+    const at = this.#placeOf(memory, asked.space, this.#asked.hash(asked.space));
+    if (at === NONE) return null;
     const { numbers, fields } = memory;
     const now = clock.now();
     if (now < numbers[at]! || now >= numbers[at + 1]!) return null;
@@ -148,7 +148,7 @@ export class KeptAnswers {
       if (counted[i]!.changes.of(fields[cells + i]!) !== numbers[counts + i]!) return null;
     }
     const found = this.#found;
-    const start = 8 * (at + headWords(counted)) + fields[2 * at + ASKED_BYTES]!;
+    const start = 8 * (at + headWords(counted)) + roundedUp(fields[2 * at + ASKED_BYTES]!);
     found.asOf = now;
     found.plan = plan;
     found.statuses = this.#statusLists[fields[2 * at + STATUSES]!]!;
@@ -173,20 +173,18 @@ export class KeptAnswers {
     if (planNumber === NONE) return;
     const { counted } = this.#plans[planNumber]!;
     const askedBytes = asked.end - asked.start;
-    const words = headWords(counted) + Math.ceil((askedBytes + answerBytes) / 8);
+    const words = headWords(counted) + Math.ceil((roundedUp(askedBytes) + answerBytes) / 8);
     if (words > this.#words * ENTRY_SHARE) return;
     const statuses = this.#statusNumber(plan.vector.statuses);
     const memory = (this.#memory ??= new Memory(this.#words));
-    const hash = hashOf(asked);
-    let slot = this.#slotOf(memory, asked, hash);
-    let at = slot === NONE ? NONE : memory.table[slot]!;
+    this.#asked.take(asked.bytes, asked.start, asked.end);
+    const hash = this.#asked.hash(asked.space);
+    let at = this.#placeOf(memory, asked.space, hash);
     if (at === NONE || memory.fields[2 * at + WORDS]! < words) {
-      if (slot !== NONE) memory.table[slot] = NONE;
+      if (at !== NONE) memory.table.remove(hash, at);
       at = this.#takeRoom(memory, words);
-      slot = this.#freeSlot(memory, hash);
-      memory.table[slot] = at;
-      memory.table[slot - WAYS] = hash;
-      memory.fields[2 * at + SLOT] = slot;
+      memory.table.put(hash, at, this.#ageOf);
+      memory.fields[2 * at + HASH] = hash;
       memory.fields[2 * at + WORDS] = words;
     }
     const { numbers, fields, bytes } = memory;
@@ -207,16 +205,16 @@ export class KeptAnswers {
       numbers[counts + i] = changes.of(cell);
       fields[cells + i] = cell;
     }
-    const start = 8 * (at + headWords(counted));
-    for (let i = 0; i < askedBytes; i++) bytes[start + i] = asked.bytes[asked.start + i]!;
-    const to = start + askedBytes;
+    const askedAt = 2 * (at + headWords(counted));
+    this.#asked.putAt(fields, askedAt);
+    const to = 4 * askedAt + roundedUp(askedBytes);
     if (split > from) made.bytes.copy(bytes, to, from, split);
     made.bytes.copy(bytes, to + split - from, splitEnd, end);
   }
 
   /** Lets all go: plans were thrown away, or there are too many. */
   clear(): void {
-    this.#memory?.table.fill(NONE);
+    this.#memory?.table.clear();
     this.#head = 0;
     this.#tail = 0;
     this.#lapEnd = 0;
@@ -227,31 +225,27 @@ export class KeptAnswers {
     this.#lastStatuses = NONE;
   }
 
-  #slotOf(memory: Memory, asked: Asked, hash: number): number {
-    const { table, rowMask } = memory;
-    const first = (hash & rowMask) * ROW + WAYS;
-    for (let slot = first; slot < first + WAYS; slot++) {
-      if (table[slot - WAYS] !== hash) continue;
-      const at = table[slot]!;
-      if (at !== NONE && isAsked(memory, at, this.#plans, asked)) return slot;
+  /** Of the entry of what is asked at present. */
+  #placeOf({ table, fields }: Memory, space: number, hash: number): number {
+    const { pairs } = table;
+    const row = table.rowOf(hash);
+    const end = table.endOf(row);
+    for (let pair = row; pair < end; pair += 2) {
+      if (pairs[pair] !== hash) continue;
+      const at = pairs[pair + 1]!;
+      if (at !== NONE && this.#isAsked(fields, at, space)) return at;
     }
     return NONE;
   }
 
-  /** An empty one of the row, else that of its oldest entry. */
-  #freeSlot(memory: Memory, hash: number): number {
-    const { table, rowMask } = memory;
-    const first = (hash & rowMask) * ROW + WAYS;
-    let oldest = first;
-    let oldestAge = NONE;
-    for (let slot = first; slot < first + WAYS; slot++) {
-      const at = table[slot]!;
-      if (at === NONE) return slot;
-      const age = at < this.#head ? this.#head - at : this.#head + this.#words - at;
-      if (age > oldestAge) [oldest, oldestAge] = [slot, age];
-    }
-    return oldest;
+  #isAsked(fields: Int32Array, at: number, space: number): boolean {
+    const asked = this.#asked;
+    if (fields[2 * at + SPACE] !== space || fields[2 * at + ASKED_BYTES] !== asked.byteLength) return false;
+    return asked.areAt(fields, 2 * (at + headWords(this.#plans[fields[2 * at + PLAN]!]!.counted)));
   }
+
+  /** In words of the ring written since. */
+  readonly #ageOf = (at: number): number => (at < this.#head ? this.#head - at : this.#head + this.#words - at);
 
   /** Room at the head of the ring, where the oldest entries were. */
   #takeRoom(memory: Memory, words: number): number {
@@ -272,8 +266,7 @@ export class KeptAnswers {
     const { table, fields } = memory;
     while (this.#tail < this.#lapEnd && this.#tail < end) {
       const at = this.#tail;
-      const slot = fields[2 * at + SLOT]!;
-      if (table[slot] === at) table[slot] = NONE;
+      table.remove(fields[2 * at + HASH]!, at);
       this.#tail += fields[2 * at + WORDS]!;
     }
   }
@@ -341,30 +334,18 @@ class Memory {
   readonly numbers: Float64Array;
   readonly fields: Int32Array;
   readonly bytes: Buffer;
-  /** Row by row the hash of each way, then the word at which its entry begins: that is its slot. */
-  readonly table: Int32Array;
-  readonly rowMask: number;
+  readonly table: AnswerTable;
 
   constructor(words: number) {
     const block = new ArrayBuffer(8 * words);
     this.numbers = new Float64Array(block);
     this.fields = new Int32Array(block);
     this.bytes = Buffer.from(block);
-    const rows = 2 ** Math.max(4, Math.round(Math.log2((8 * words) / BYTES_A_SLOT / WAYS)));
-    this.table = new Int32Array(rows * ROW).fill(NONE);
-    this.rowMask = rows - 1;
+    this.table = new AnswerTable((8 * words) / BYTES_AN_ENTRY);
   }
 }
 
-function isAsked({ fields, bytes }: Memory, at: number, plans: readonly CountedPlan[], asked: Asked): boolean {
-  const { space, bytes: askedBytes, start, end } = asked;
-  const length = end - start;
-  if (fields[2 * at + SPACE] !== space || fields[2 * at + ASKED_BYTES] !== length) return false;
-  const from = 8 * (at + headWords(plans[fields[2 * at + PLAN]!]!.counted));
-  for (let i = 0; i < length; i++) if (bytes[from + i] !== askedBytes[start + i]) return false;
-  return true;
-}
-
-function hashOf({ space, bytes, start, end }: Asked): number {
-  return bytesHash(bytes, start, end, space);
+/** Bytes that words of four take. */
+function roundedUp(bytes: number): number {
+  return (bytes + 3) & ~3;
 }

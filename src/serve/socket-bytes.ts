@@ -19,6 +19,12 @@ export type TakeBytes = (bytes: Buffer, length: number) => void;
 /** As much as Node reads at a time. */
 const BLOCK_BYTES = 64 * 1024;
 const block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+const blockWords = new Int32Array(block.buffer, block.byteOffset, BLOCK_BYTES / 4);
+
+/** By four, where the bytes are those that connections are received into; else null. */
+export function receivedWords(bytes: Uint8Array): Int32Array | null {
+  return bytes === block ? blockWords : null;
+}
 
 /** What Node has on a socket by symbols of its own. */
 interface ReadingParts {

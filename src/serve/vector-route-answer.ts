@@ -161,11 +161,8 @@ function settled(answer: VectorRouteAnswer): RouteAnswer {
 export function vectorRepeater(reader: FeatureReader): (asked: Asked, startMs: number) => WrittenAnswer | null {
   const answer = new RepeatedAnswer();
   return (asked, startMs) => {
-    const found = reader.findAnswer(asked);
-    if (found === null) return null;
-    answer.found = found;
-    answer.startMs = startMs;
-    return answer;
+    answer.found = reader.findAnswer(asked, startMs);
+    return answer.found === null ? null : answer;
   };
 }
 
@@ -173,17 +170,15 @@ class RepeatedAnswer implements WrittenAnswer {
   readonly status = 200;
   readonly headers = NO_HEADERS;
   found: KeptAnswer | null = null;
-  /** When the work on the request began. */
-  startMs = 0;
 
   get body(): unknown {
     return JSON.parse(writtenText((out) => this.writeJson(out)));
   }
 
   writeJson(out: AnswerBytes): void {
-    const { bytes, start, split, end, asOf } = this.found!;
+    const { bytes, start, split, end, asOf, durationMs } = this.found!;
     out.bytes(bytes, start, split);
-    writeTimes(latencyMicros(this.startMs), asOf, asOf, out);
+    writeTimes(Math.round(1000 * durationMs), asOf, asOf, out);
     out.bytes(bytes, split, end);
   }
 }

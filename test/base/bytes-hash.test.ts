@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { bytesHash } from "../../src/base/bytes-hash.ts";
+import { ByteWords } from "../../src/base/bytes-hash.ts";
 
+const words = new ByteWords();
 const hashOf = (text: string, seed: number): number => {
   const bytes = Buffer.from(`..${text}...`);
-  return bytesHash(bytes, 2, bytes.length - 3, seed) >>> 0;
+  words.take(bytes, 2, bytes.length - 3);
+  return words.hash(seed) >>> 0;
 };
 
 describe("the hash of bytes", () => {
@@ -25,5 +27,24 @@ describe("the hash of bytes", () => {
     const keys = 100_000;
     for (let i = 0; i < keys; i++) seen.add(hashOf(`a${String(i).padStart(12, "0")}`, 7));
     expect(seen.size).toBeGreaterThan(keys - 10);
+  });
+
+  it("is of words that are found where they were put, and nowhere else", () => {
+    const there = new Int32Array(1000).fill(-1);
+    for (const length of [0, 1, 3, 4, 5, 255, 256, 257, 3000]) {
+      const bytes = Uint8Array.from({ length: length + 2 }, (_, i) => (7 * i + length) & 0xff);
+      words.take(bytes, 1, length + 1);
+      expect(words.byteLength).toBe(length);
+      expect(words.length).toBe(Math.ceil(length / 4));
+      words.putAt(there, 10);
+      expect(words.areAt(there, 10)).toBe(true);
+      expect(Buffer.from(there.buffer, 40, length)).toEqual(Buffer.from(bytes.buffer, 1, length));
+      for (const i of [0, length >> 1, length - 1].filter((each) => each >= 0 && each < length)) {
+        const other = bytes.slice();
+        other[1 + i]! ^= 1;
+        words.take(other, 1, length + 1);
+        expect(words.areAt(there, 10), `byte ${i} of ${length}`).toBe(false);
+      }
+    }
   });
 });

@@ -234,8 +234,9 @@ export class FastConnection implements DoorConnection {
     const { route } = head.hot;
     const asked = this.#asked;
     asked.end = -1;
-    if (route.repeat === undefined || head.space === 0) return false;
-    asked.space = head.space;
+    const space = head.meaning?.space ?? 0;
+    if (route.repeat === undefined || space === 0) return false;
+    asked.space = space;
     asked.bytes = bytes;
     asked.start = start;
     asked.end = end;

@@ -4,6 +4,7 @@
  */
 import { newAnswerSpace } from "../kept-answers.ts";
 import type { JsonSchema, Route } from "../route.ts";
+import { receivedWords } from "../socket-bytes.ts";
 import { parseRequestHead } from "./request-head.ts";
 
 /** Whether a value is as a schema says. The ordinary server's own, so that both refuse the same. */
@@ -20,6 +21,8 @@ export interface HotHead {
   readonly hot: HotRoute;
   /** The whole head; empty where it is not kept. */
   readonly bytes: Uint8Array;
+  /** The same by four; what is left over of them is not here. */
+  readonly words: Int32Array;
   /** As it was sent, without its query. */
   readonly path: string;
   readonly params: Readonly<Record<string, string>>;
@@ -27,7 +30,16 @@ export interface HotHead {
   readonly bodyBytes: number;
   /** How whoever asks names itself; empty where it does not. */
   readonly consumer: string;
-  /** In which answers to its bodies are kept; 0 where it has not come again. */
+  /** In which answers to its bodies are kept; null where they are not. */
+  readonly meaning: HeadMeaning | null;
+}
+
+/**
+ * What heads ask for: answers hang on the target, and on nothing else that a head says. So clients whose heads differ (by
+ * their own names, or by the trace of each request) are given each other's answers.
+ */
+export interface HeadMeaning {
+  /** 0 where it was not asked for a second time. */
   space: number;
 }
 
@@ -52,6 +64,8 @@ export class HotRoutes {
   readonly #patterns: readonly Pattern[];
   /** Parsing is pure, so a head that came before means the same again. */
   readonly #heads = new Map<string, HotHead>();
+  /** By target. */
+  readonly #meanings = new Map<string, HeadMeaning>();
 
   constructor(routes: readonly Route[], compile: CompileSchema) {
     this.#patterns = routes
@@ -68,7 +82,7 @@ export class HotRoutes {
   /** Of a whole head; null where the ordinary server is to answer. */
   find(headText: string): HotHead | null {
     const known = this.#heads.get(headText);
-    if (known !== undefined) return comeAgain(known);
+    if (known !== undefined) return headAgain(known);
     // A copy: the text is a slice of all that came with it, and what is kept of it would keep that too.
     const ownText = Buffer.from(headText, "latin1").toString("latin1");
     const head = parseRequestHead(ownText);
@@ -86,11 +100,25 @@ export class HotRoutes {
       // A URL with a key in it hardly comes again.
       const isKept = head.method === "POST" && ownText.length <= KEPT_HEAD_LENGTH_MAX;
       const bytes = isKept ? Uint8Array.from(Buffer.from(ownText, "latin1")) : NO_BYTES;
-      const found: HotHead = { hot: pattern, bytes, path, params, query: asked, bodyBytes, consumer, space: 0 };
+      const meaning = head.method === "POST" ? this.#meaningOf(head.target) : null;
+      const words = new Int32Array(bytes.buffer, 0, bytes.length >> 2);
+      const found: HotHead = { hot: pattern, bytes, words, path, params, query: asked, bodyBytes, consumer, meaning };
       if (isKept) this.#keep(ownText, found);
       return found;
     }
     return null;
+  }
+
+  /** One that came before has come again with this. */
+  #meaningOf(target: string): HeadMeaning | null {
+    if (target.length > KEPT_HEAD_LENGTH_MAX) return null;
+    const known = this.#meanings.get(target);
+    if (known !== undefined) return comeAgain(known);
+    if (this.#meanings.size >= HEADS_KEPT_MAX) this.#meanings.clear();
+    const meaning: HeadMeaning = { space: 0 };
+    // A copy: the target is a slice of its head.
+    this.#meanings.set(Buffer.from(target, "latin1").toString("latin1"), meaning);
+    return meaning;
   }
 
   #keep(text: string, head: HotHead): void {
@@ -105,15 +133,29 @@ export function sameHead(head: HotHead | null, received: Uint8Array, start: numb
   const { bytes } = head;
   const { length } = bytes;
   if (length === 0 || start + length > end) return null;
+  const blockWords = start === 0 ? receivedWords(received) : null;
+  if (blockWords !== null) return isAtStart(head, received, blockWords) ? headAgain(head) : null;
   // Heads differ in a length, at their end, more often than elsewhere.
   for (let i = length - 1; i >= 0; i--) if (bytes[i] !== received[start + i]) return null;
-  return comeAgain(head);
+  return headAgain(head);
 }
 
-/** Not at the first time: a head that names its own trace, or that of its user, does not come again. */
-function comeAgain(head: HotHead): HotHead {
-  if (head.space === 0) head.space = newAnswerSpace();
+/** The same by four bytes a step. */
+function isAtStart({ bytes, words }: HotHead, received: Uint8Array, receivedBy4: Int32Array): boolean {
+  for (let i = words.length - 1; i >= 0; i--) if (words[i] !== receivedBy4[i]) return false;
+  for (let i = 4 * words.length; i < bytes.length; i++) if (bytes[i] !== received[i]) return false;
+  return true;
+}
+
+function headAgain(head: HotHead): HotHead {
+  if (head.meaning !== null) comeAgain(head.meaning);
   return head;
+}
+
+/** Not at the first time: a target that nobody asks for twice needs no answers kept. */
+function comeAgain(meaning: HeadMeaning): HeadMeaning {
+  if (meaning.space === 0) meaning.space = newAnswerSpace();
+  return meaning;
 }
 
 function compileOr(route: Route, part: "body" | "params" | "querystring", compile: CompileSchema): Validate {

@@ -59,20 +59,23 @@ export function mayBecomeRequestHead(text: string): boolean {
   const lines = text.split(CRLF);
   const last = lines.pop()!;
   if (lines.length === 0) return REQUEST_LINE_BEGUN.test(last);
-  return HEADER_LINE_BEGUN.test(last) && mayBecomeHeader(last) && readLines(lines, 0) !== null;
+  if (!HEADER_LINE_BEGUN.test(last)) return false;
+  const before = readLines(lines, 0);
+  return before !== null && mayBecomeHeader(last, before.bodyBytes >= 0);
 }
 
 /** Of a line that is no whole one yet: what is wrong already, the ordinary server refuses already. */
-function mayBecomeHeader(line: string): boolean {
+function mayBecomeHeader(line: string, hasLength: boolean): boolean {
   const colon = line.indexOf(":");
   if (colon < 0) return true;
   const name = line.slice(0, colon).toLowerCase();
-  return !NOT_HERE.has(name) && (name !== "content-length" || LENGTH_BEGUN.test(line.slice(colon + 1).trim()));
+  if (name === "content-length") return !hasLength && LENGTH_BEGUN.test(line.slice(colon + 1).trim());
+  return !NOT_HERE.has(name);
 }
 
 /**
  * Reads the request line and all header lines but so many at the end, which a whole head has empty. Only a
- * whole head must have all the headers it needs.
+ * whole head must have all the headers it needs; of others the length is -1 where none is said yet.
  */
 function readLines(lines: readonly string[], emptyAtEnd: 0 | 2): RequestHead | null {
   const [, method, target] = REQUEST_LINE.exec(lines[0]!) ?? [];
@@ -111,5 +114,5 @@ function readLines(lines: readonly string[], emptyAtEnd: 0 | 2): RequestHead | n
   }
   const isWhole = emptyAtEnd === 2;
   if (isWhole && (hosts !== 1 || (method === "POST") !== bodyBytes >= 0)) return null;
-  return { method: method as "GET" | "POST", target, bodyBytes: Math.max(0, bodyBytes), consumer };
+  return { method: method as "GET" | "POST", target, bodyBytes: isWhole ? Math.max(0, bodyBytes) : bodyBytes, consumer };
 }

@@ -59,6 +59,9 @@ describe("a request head", () => {
     ]) {
       expect(mayBecomeRequestHead(`GET / HTTP/1.1\r\nHost: x\r\n${line}`), line).toBe(false);
     }
+    // The ordinary server refuses the second where it begins.
+    const twice = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\ncontent-length:";
+    for (const line of ["", " ", "0", " 1"]) expect(mayBecomeRequestHead(twice + line), line).toBe(false);
   });
 
   it("that is whole and in the subset was so at each of its beginnings, whatever it is", () => {
