@@ -3,10 +3,10 @@ import type { BackfillCost } from "../platform.ts";
 import { formatCount } from "./progress.ts";
 
 export function costText(name: string, cost: BackfillCost): string {
-  const { events, readBytes, entities, stateBytes, seconds, trialEntities } = cost;
+  const { events, readBytes, entities, isApproximate, stateBytes, seconds, trialEntities } = cost;
   if (events === 0) return `${name}: there are no events to compute it from`;
   return [
-    `${name}: ${formatCount(events)} events of ${formatCount(entities)} entities, ${formatMegabytes(readBytes)} to read`,
+    `${name}: ${formatCount(events)} events of ${isApproximate ? "about " : ""}${formatCount(entities)} entities, ${formatMegabytes(readBytes)} to read`,
     `about ${formatMegabytes(stateBytes)} of states and ${Math.max(1, Math.round(seconds))} s with nothing else going on (tried on ${formatCount(trialEntities)} entities)`,
   ].join("\n");
 }

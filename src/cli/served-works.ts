@@ -69,8 +69,9 @@ export function servedWorks(platform: Platform, file: string | null): Readonly<R
       askMonitoring(platform.monitoring, { desk: "alerts", call, given }),
     experiments: ({ call, given }: { call: string; given: readonly unknown[] }) =>
       askMonitoring(platform.monitoring, { desk: "experiments", call, given }),
-    run: ({ source }: { source: string }, onProgress: OnProgress, signal: AbortSignal) =>
+    run: ({ source, from }: { source: string; from?: string }, onProgress: OnProgress, signal: AbortSignal) =>
       platform.runBatch(source, {
+        ...(from === undefined ? {} : { from }),
         onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),
         signal,
       }),

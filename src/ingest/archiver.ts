@@ -5,11 +5,13 @@
  * Each pass goes on from what the offline tables say they hold, not from what this process remembers, and
  * the tables commit rows together with that mark. So a crash before an offline commit repeats the work, one
  * after it finds the mark moved, and neither loses nor doubles a row. An outbox batch is removed only once
- * the table's mark has passed its sequence.
+ * the table's mark has passed its sequence. A table that is refused keeps no other from its rows; what waits for it stays in the
+ * log and in the outbox.
  */
 import { asOnefoldError, type OnefoldError } from "../base/errors.ts";
 import type { EventArchive } from "../offline-store/event-archive.ts";
 import type { FeatureRow, FeatureRowTable } from "../offline-store/feature-rows.ts";
+import { isTableRefused } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { nextOutboxBatch, type OutboxBatch, outboxRows } from "./feature-rows.ts";
 import type { SourcePipeline } from "./source-pipeline.ts";
@@ -64,7 +66,10 @@ export class Archiver {
     return this.#archivedEnd;
   }
 
-  /** Archives all that is durable in the log and in the outbox when the call is made. Rejects as the tables do. */
+  /**
+   * Archives all that is durable in the log and in the outbox when the call is made. Rejects as the tables do; with `TABLE_INVALID`
+   * once all others have theirs.
+   */
   async run(): Promise<ArchivePass> {
     // A pass under way may have passed by what was added since it began.
     while (this.#running !== null) await this.#running.catch(() => undefined);
@@ -100,11 +105,22 @@ export class Archiver {
   }
 
   async #pass(): Promise<ArchivePass> {
-    const events = await this.#archiveEvents();
+    let refusal: OnefoldError | null = null;
+    const unlessRefused = async (moving: Promise<number>): Promise<number> => {
+      try {
+        return await moving;
+      } catch (error) {
+        if (!isTableRefused(error)) throw error;
+        refusal ??= error;
+        return 0;
+      }
+    };
+    const events = await unlessRefused(this.#archiveEvents());
     let rows = 0;
     for (const runner of this.#options.pipeline.runners) {
-      if (runner.view.definition.offline) rows += await this.#moveRows(runner);
+      if (runner.view.definition.offline) rows += await unlessRefused(this.#moveRows(runner));
     }
+    if (refusal !== null) throw refusal;
     return { events, rows };
   }
 

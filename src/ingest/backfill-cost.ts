@@ -1,6 +1,6 @@
 /**
- * What computing a view from history will take, before it is begun: the events are counted, and the view is folded for
- * some of its entities, drawn by a hash of their keys, to see what an event costs and what a state takes.
+ * What computing a view from history will take, before it is begun: the view is folded for some of its entities, drawn by a hash of
+ * their keys, to see what an event costs and what a state takes. No more keys than were drawn are held, however many there are.
  */
 import { randomUUID } from "node:crypto";
 import type { Micros } from "../base/micros.ts";
@@ -17,14 +17,19 @@ import type { Value } from "../schema/value.ts";
 const TRIAL_EVENTS = 100_000;
 /** Of an entity with far more, no more than these. */
 const TRIAL_EVENTS_MAX = 4 * TRIAL_EVENTS;
+/** From so many drawn ones the number of all is told within some percent. */
+const DRAWN_MIN = 10_000;
+/** Of fewer, about so many keys are counted. */
+const COUNTED_KEYS = 1_000_000;
 
 export interface BackfillCost {
   /** Events to fold. */
   readonly events: number;
   /** Of the files that hold them. */
   readonly readBytes: number;
-  /** Estimated. */
   readonly entities: number;
+  /** Whether `entities` is estimated by a part of them, within some percent. */
+  readonly isApproximate: boolean;
   /** That the states will take as encoded; estimated from the trial. */
   readonly stateBytes: number;
   /** That it will take with nothing else going on; estimated from the trial. */
@@ -45,34 +50,31 @@ export async function estimateBackfill(request: BackfillCostRequest): Promise<Ba
   const all = [...files.history, ...files.live];
   const events = files.historyEnd - HISTORY_BASE + files.liveEnd;
   const readBytes = all.reduce((sum, { bytes }) => sum + bytes, 0);
-  const none = { events, readBytes, entities: 0, stateBytes: 0, seconds: 0, trialEntities: 0 };
+  const none = { events, readBytes, entities: 0, isApproximate: false, stateBytes: 0, seconds: 0, trialEntities: 0 };
   if (events === 0) return none;
   const { key } = view.definition;
   const scan = { files, source, keyColumns: key, derivedKey: keyFromStored(source, key, view.fold) };
   const drawn = `drawn_${randomUUID()}`;
   const every = Math.max(1, Math.ceil(events / TRIAL_EVENTS));
   const began = performance.now();
-  const entities = await withKeyedEvents(engine, scan, async (relation) => {
-    // Of few entities the draw may hit none: then it is the one that comes first by its hash. Those with the most events
-    // come last: where they end the trial, all others have been folded.
-    await engine.run(`CREATE TABLE ${sqlName(drawn)} AS
-      SELECT (row_number() OVER (ORDER BY events, _key) - 1)::INTEGER AS entity_id, _key AS entity_key
-      FROM (SELECT _key, events, row_number() OVER (ORDER BY hash(_key)) AS place
-        FROM (SELECT _key, count(*) AS events FROM ${relation} GROUP BY _key))
-      WHERE hash(_key) % ${every} = 0 OR place = 1`);
-    const [row] = await engine.rows(`SELECT count(DISTINCT _key)::DOUBLE AS entities FROM ${relation}`);
-    return Number(row!["entities"]);
+  let drawnMs = 0;
+  const counted = await withKeyedEvents(engine, scan, async (relation) => {
+    const count = await drawEntities(engine, relation, drawn, every);
+    drawnMs = performance.now() - began;
+    return countEntities(engine, relation, count, every);
   });
-  const countedMs = performance.now() - began;
+  const { entities } = counted;
   try {
+    const before = performance.now();
     const trial = await foldDrawn(request, scan, drawn);
-    if (trial.events === 0) return { ...none, entities };
-    // The engine's work on all events is about what counting them took; reading them takes that much once more.
-    const milliseconds = trial.foldMs * (events / trial.events) + 2 * countedMs;
+    if (trial.events === 0) return { ...none, ...counted };
+    // Drawing and the trial have each looked at all events once; what the trial took beyond that goes by the events it was of.
+    const ofTrialMs = Math.max(trial.foldMs, performance.now() - before - drawnMs);
+    const milliseconds = drawnMs + ofTrialMs * (events / trial.events);
     return {
       events,
       readBytes,
-      entities,
+      ...counted,
       stateBytes: Math.round(trial.stateBytes * (entities / trial.entities)),
       seconds: milliseconds / 1000,
       trialEntities: trial.entities,
@@ -80,6 +82,44 @@ export async function estimateBackfill(request: BackfillCostRequest): Promise<Ba
   } finally {
     await engine.run(`DROP TABLE IF EXISTS ${sqlName(drawn)}`);
   }
+}
+
+/**
+ * Table `drawn`; resolves to how many of all entities the draw has hit. Of few it may hit none: then the one is drawn that comes first
+ * by its hash. Those with the most events come last: where they end the trial, all others have been folded.
+ */
+async function drawEntities(engine: QueryEngine, relation: string, drawn: string, every: number): Promise<number> {
+  const draw = (
+    condition: string,
+  ): string => `SELECT (row_number() OVER (ORDER BY events, _key) - 1)::INTEGER AS entity_id,
+      _key AS entity_key
+    FROM (SELECT _key, count(*) AS events FROM ${relation} WHERE ${condition} GROUP BY _key)`;
+  await engine.run(`CREATE TABLE ${sqlName(drawn)} AS ${draw(`hash(_key) % ${every} = 0`)}`);
+  const [row] = await engine.rows(`SELECT count(*)::DOUBLE AS n FROM ${sqlName(drawn)}`);
+  const hit = Number(row!["n"]);
+  if (hit > 0) return hit;
+  const first = `_key = (SELECT arg_min(_key, hash(_key)) FROM ${relation})`;
+  await engine.run(`INSERT INTO ${sqlName(drawn)} ${draw(first)}`);
+  return 0;
+}
+
+/** How many there are, by how many of them were drawn: of those whose hash is divided by `every`. */
+async function countEntities(
+  engine: QueryEngine,
+  relation: string,
+  drawn: number,
+  every: number,
+): Promise<Pick<BackfillCost, "entities" | "isApproximate">> {
+  if (every === 1) return { entities: drawn, isApproximate: false };
+  if (drawn >= DRAWN_MIN) return { entities: drawn * every, isApproximate: true };
+  // There are fewer than this, as a draw goes: so that no more keys than can be held are counted.
+  const fewer = (drawn + 10) * 2 * every;
+  const part = Math.ceil(fewer / COUNTED_KEYS);
+  const [row] = await engine.rows(
+    `SELECT count(DISTINCT _key)::DOUBLE AS n FROM ${relation} WHERE hash(_key) % ${part} = 0`,
+  );
+  // One was drawn at least, whatever its hash.
+  return { entities: Math.max(1, Number(row!["n"]) * part), isApproximate: part > 1 };
 }
 
 type Scan = Pick<Parameters<typeof readEventsByEntity>[1], "files" | "source" | "keyColumns" | "derivedKey">;

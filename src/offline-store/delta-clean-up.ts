@@ -36,7 +36,8 @@ export interface CleanedTable {
 export async function cleanUp(table: CleanedTable, request: CleanUpRequest, ownMillis: number): Promise<CleanUpReport> {
   const { folder, log, state, storage } = table;
   const { keptMillis, logKeptMillis, isUnneeded, dryRun = false } = request;
-  const clocks = { ownMillis, storageMillis: await storage.clockMillis(folder) };
+  // Only a file that is written tells the storage's clock; who writes nothing takes it for its own.
+  const clocks = { ownMillis, storageMillis: dryRun ? ownMillis : await storage.clockMillis(folder) };
   const logged = await log.files();
   const due = await withoutRecent(
     log,

@@ -13,8 +13,10 @@
  * back by that writer, as it comes late.
  */
 import type { RemoveAction } from "./delta-actions.ts";
+import { atOnce } from "../base/at-once.ts";
 import { checkpointsIn } from "./delta-checkpoint.ts";
 import { type CleanedTable, deletable, oldestFirst, removedBefore, UNNAMED_KEPT_MS } from "./delta-clean-up.ts";
+import type { LogFile } from "./delta-log.ts";
 import type { TableFile } from "./offline-store.ts";
 
 /** As `OfflineTable.erase`. No clock says what goes: all of it does. */
@@ -42,13 +44,14 @@ async function eraseFromLog(
   const newest = newestOf(files);
   // Before the entries: another engine keeps sums of them in such files, and believes these where they are there.
   for (const { path, isTemporary } of files) if (isTemporary) await storage.remove(path);
-  let isOld = true;
-  for (const file of files) {
-    if (!file.isCommit || file.version === null || file.version > state.version) continue;
-    isOld &&= file.version < newest && file.writtenMillis < namesKeptSinceMillis;
-    if (isOld) await storage.remove(file.path);
-    else await log.redact(file, state);
-  }
+  const entries = files.filter(({ isCommit, version }) => isCommit && version !== null && version <= state.version);
+  const isKept = ({ version, writtenMillis }: LogFile): boolean =>
+    version! >= newest || writtenMillis >= namesKeptSinceMillis;
+  const firstKept = entries.findIndex(isKept);
+  const oldCount = firstKept === -1 ? entries.length : firstKept;
+  for (const { path } of entries.slice(0, oldCount)) await storage.remove(path);
+  // In no order: each says the same before and after.
+  await atOnce(storage.atOnceMax ?? 1, entries.slice(oldCount), (file) => log.redact(file, state));
   for (const { path, version, isCommit } of files) {
     if (!isCommit && version !== null && version < newest) await storage.remove(path);
   }

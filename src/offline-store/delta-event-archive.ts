@@ -72,13 +72,17 @@ export interface HistoryArchive extends EventArchive {
   replaceHistory(files: ArchiveFiles, rows: HistoryWrite): Promise<ArchiveFiles>;
 }
 
-/** As `openEventArchive`, for the process that owns the source: what its files lack of wider types is written anew. */
+/**
+ * As `openEventArchive`, for the process that owns the source: what its files lack of wider types is written anew. Throws
+ * `TABLE_INVALID`, also where another engine has written a file.
+ */
 export async function openOwnEventArchive(
   store: OfflineStore,
   engine: QueryEngine,
   source: SourceDefinition,
 ): Promise<HistoryArchive> {
   const archive = await openArchive(store, engine, source);
+  await archive.files();
   await widenTable(archive.table, engine, archive.columns);
   return archive;
 }
@@ -92,23 +96,28 @@ export function openEventArchive(
   return openArchive(store, engine, source);
 }
 
-async function openArchive(
-  store: OfflineStore,
-  engine: QueryEngine,
-  source: SourceDefinition,
-): Promise<DeltaEventArchive> {
+/** Of the archive of a source: its own, as they are stored, and the archive's. */
+export function archiveColumns(source: SourceDefinition): readonly Column[] {
   const stored = source.columns.map(({ name, type, description }): Column => ({
     name,
     type,
     nullable: true,
     ...(description === undefined ? {} : { description }),
   }));
-  const columns = [...stored, ...META_COLUMNS];
+  return [...stored, ...META_COLUMNS];
+}
+
+async function openArchive(
+  store: OfflineStore,
+  engine: QueryEngine,
+  source: SourceDefinition,
+): Promise<DeltaEventArchive> {
+  const columns = archiveColumns(source);
   const table = await store.table(`events/${source.name}`, {
     columns,
     partitionBy: { column: "_month", of: "_known_time" },
   });
-  return new DeltaEventArchive(table, engine, columns, stored.length);
+  return new DeltaEventArchive(table, engine, columns, source.columns.length);
 }
 
 class DeltaEventArchive implements HistoryArchive {

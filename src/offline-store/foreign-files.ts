@@ -19,10 +19,16 @@ export async function ownFiles(table: Pick<OfflineTable, "folder" | "snapshot">)
 
 /** Throws `TABLE_INVALID` where there is one: left out, its events would be missing from all that is read. */
 export function refuseForeignFiles(files: readonly TableFile[], folder: string): void {
+  const error = foreignFilesError(files, folder);
+  if (error !== null) throw error;
+}
+
+/** `TABLE_INVALID` where there is one, or null. */
+export function foreignFilesError(files: readonly TableFile[], folder: string): OnefoldError | null {
   const foreign = files.filter((file) => !isOwnFile(file));
-  if (foreign.length === 0) return;
+  if (foreign.length === 0) return null;
   const count = foreign.length === 1 ? "a file" : `${foreign.length} files`;
-  throw new OnefoldError("TABLE_INVALID", `an event table has ${count} that another engine has written`, {
+  return new OnefoldError("TABLE_INVALID", `an event table has ${count} that another engine has written`, {
     where: foreign[0]!.path,
     hint: `other engines may read event tables, and not write, optimize or vacuum them; onefold tables history shows which version it was, and DeltaTable("${folder}").restore(VERSION) of Python's deltalake brings back the one before`,
   });

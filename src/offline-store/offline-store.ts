@@ -124,7 +124,7 @@ export interface CleanUpRequest {
   readonly logKeptMillis: number;
   /** Of a file that left the table: false where it is kept for what it meant then. */
   readonly isUnneeded: (file: TableFile) => boolean;
-  /** Says what would be deleted, and deletes nothing. */
+  /** Says what would be deleted, where the storage's clock shows what this process's does; writes and deletes nothing. */
   readonly dryRun?: boolean;
 }
 

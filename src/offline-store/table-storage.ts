@@ -6,6 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, link, mkdir, open, readFile, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { SharedRuns } from "../base/shared-runs.ts";
 
 /** A file as the storage lists it. */
 export interface StoredFile {
@@ -16,6 +17,8 @@ export interface StoredFile {
 }
 
 export interface TableStorage {
+  /** Operations that have nothing to do with each other and may be under way at once. Default: one. */
+  readonly atOnceMax?: number;
   /** Names in a folder, unsorted; empty where it does not exist. */
   list(folder: string): Promise<string[]>;
   /** All files in a folder and the folders in it, unsorted; empty where it does not exist. */
@@ -41,6 +44,8 @@ export interface TableStorage {
  * one at any time: it is then written again.
  */
 export const diskTableStorage: TableStorage = {
+  // Most of each is waiting for a disk, which syncs many files as fast as one.
+  atOnceMax: 16,
   async list(folder) {
     return (await orNull(readdir(folder))) ?? [];
   },
@@ -70,7 +75,7 @@ export const diskTableStorage: TableStorage = {
         await rm(temporary, { force: true });
       }
     });
-    if (isLinked) await sync(dirname(path));
+    if (isLinked) await syncFolder(dirname(path));
     return isLinked;
   },
   async replace(path, text, writtenMillis) {
@@ -78,21 +83,21 @@ export const diskTableStorage: TableStorage = {
       if (writtenMillis !== undefined) await utimes(temporary, writtenMillis / 1000, writtenMillis / 1000);
       await rename(temporary, path);
     });
-    await sync(dirname(path));
+    await syncFolder(dirname(path));
   },
   async publish(written, path) {
     await sync(written);
     if (written !== path) await rename(written, path);
-    await sync(dirname(path));
+    await syncFolder(dirname(path));
     // The folder of a partition may be as new as the file in it.
-    await sync(dirname(dirname(path)));
+    await syncFolder(dirname(dirname(path)));
   },
   async remove(path) {
     await rm(path, { force: true });
   },
   async makeFolder(folder) {
     const first = await mkdir(folder, { recursive: true });
-    if (first !== undefined) await sync(dirname(first));
+    if (first !== undefined) await syncFolder(dirname(first));
   },
   async writtenMillis(path) {
     return (await orNull(stat(path)))?.mtimeMs ?? null;
@@ -133,6 +138,19 @@ async function writeTemporary(path: string, text: string): Promise<string> {
     throw error;
   }
   return temporary;
+}
+
+const folderSyncs = new Map<string, SharedRuns>();
+
+/** Syncs a folder's entries: what was in it before the call. One sync does for all who have come until it begins. */
+async function syncFolder(folder: string): Promise<void> {
+  const syncs = folderSyncs.get(folder) ?? new SharedRuns(() => sync(folder));
+  folderSyncs.set(folder, syncs);
+  try {
+    await syncs.run();
+  } finally {
+    if (syncs.isIdle) folderSyncs.delete(folder);
+  }
 }
 
 /** Syncs a file's content, or a folder's entries. */

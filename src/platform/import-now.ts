@@ -5,6 +5,7 @@
 import { importHistory } from "../ingest/history-import.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { checkNotImported, rememberImported } from "./imported-files.ts";
+import { rememberImporting } from "./known-history.ts";
 import type { PushGate } from "./push-gate.ts";
 import type { ImportOptions, ImportReport, RuntimeContext } from "./runtime-context.ts";
 import type { SourceParts } from "./source-parts.ts";
@@ -28,7 +29,10 @@ export async function importNow(
   signal?.addEventListener("abort", interrupt);
   try {
     const { name, id } = parts.source;
+    // Of a table that is refused nothing is imported: nothing has begun then.
+    await parts.archive.files();
     const hashes = id === undefined ? await checkNotImported(online, engine, name, files, again) : [];
+    await rememberImporting(online, name);
     const {
       before: _before,
       after: _after,
@@ -45,6 +49,9 @@ export async function importNow(
       deadLetters: parts.pipeline.deadLetters,
       holdPushes: () => gate.close(),
       ...(onProgress === undefined ? {} : { onProgress }),
+    }).catch(async (error: unknown) => {
+      await parts.takeUpHistory().catch(() => undefined);
+      throw error;
     });
     if (hashes.length > 0) await rememberImported(online, name, hashes, context.clock.now());
     await parts.takeUpHistory();

@@ -71,6 +71,13 @@ export function openServePorts({ context, owned, own, revision, metrics, warning
     readiness: () =>
       owned === null
         ? { ready: false, waitingFor: ["the owner of the data folder"] }
-        : { ...owned.sources.readiness(), warnings: warnings() },
+        : withWarnings(owned.sources.readiness(), warnings()),
   };
+}
+
+function withWarnings(
+  readiness: ReturnType<SourceRuntimes["readiness"]>,
+  more: readonly string[],
+): ReturnType<SourceRuntimes["readiness"]> {
+  return { ...readiness, warnings: [...readiness.warnings, ...more] };
 }

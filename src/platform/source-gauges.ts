@@ -4,7 +4,10 @@ import type { RuntimeFreshness } from "./monitoring/runtime-freshness.ts";
 import type { SourceParts } from "./source-parts.ts";
 
 /** What monitoring asks at each scrape. */
-export function sourceGauges(parts: SourceParts, up: boolean): Omit<SourceGauges, "poll" | "batch"> {
+export function sourceGauges(
+  parts: SourceParts,
+  { up, isTableRefused }: Pick<SourceGauges, "up" | "isTableRefused">,
+): Omit<SourceGauges, "poll" | "batch"> {
   const { log, pendingRows, deadLetters, runners } = parts.pipeline;
   const { archivedEnd } = parts.archiver;
   return {
@@ -14,6 +17,7 @@ export function sourceGauges(parts: SourceParts, up: boolean): Omit<SourceGauges
     openDeadLetters: deadLetters.openCount,
     droppedDeadLetters: deadLetters.droppedCount,
     up,
+    isTableRefused,
     views: runners.map(({ name, position, dirtyCount, cost }) => ({
       view: name,
       lagEvents: Math.max(0, log.durableEnd - position),

@@ -11,10 +11,12 @@ import type { LogEvent } from "../ingest/event.ts";
 import { refoldRun } from "../ingest/refold.ts";
 import { openSourcePipeline, type SourcePipeline } from "../ingest/source-pipeline.ts";
 import type { PipelineView } from "../ingest/view-runner.ts";
-import { type HistoryArchive, openOwnEventArchive } from "../offline-store/delta-event-archive.ts";
+import { archiveColumns, openOwnEventArchive } from "../offline-store/delta-event-archive.ts";
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
+import { isTableRefused, RestorableArchive } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
+import { historyTakenUp, rememberTakenUp } from "./known-history.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import type { CatalogView } from "./view-catalog.ts";
 import { pipelineView, ViewBuilder } from "./view-builder.ts";
@@ -27,7 +29,7 @@ export class SourceParts {
   readonly closing: AbortController = new AbortController();
   readonly #context: RuntimeContext;
   readonly #online: LocalOnlineStore;
-  #archive!: HistoryArchive;
+  #archive!: RestorableArchive;
   #pipeline: SourcePipeline | null = null;
   #archiver!: Archiver;
   #historyEndsAt: number = Number.NEGATIVE_INFINITY;
@@ -39,7 +41,7 @@ export class SourceParts {
     this.builder = new ViewBuilder(context, online);
   }
 
-  get archive(): HistoryArchive {
+  get archive(): RestorableArchive {
     return this.#archive;
   }
 
@@ -61,11 +63,16 @@ export class SourceParts {
     return this.#historyEndsAt;
   }
 
-  /** Opens it with the views that stand; the others are brought up by `bringUp`. */
+  /**
+   * Opens it with the views that stand; the others are brought up by `bringUp`. Throws `TABLE_INVALID` where the archive's table is
+   * refused and there may be history in it that pushes must know of.
+   */
   async open(onProgress?: OnProgress): Promise<void> {
     const { clock, dataDir, engine, offline, publishes, stateMemory } = this.#context;
     const views = this.views();
-    this.#archive = await openOwnEventArchive(offline, engine, this.source);
+    const { source } = this;
+    this.#archive = new RestorableArchive(archiveColumns(source), () => openOwnEventArchive(offline, engine, source));
+    const historyEndsAt = await this.#historyWithoutTable();
     this.#pipeline = await openSourcePipeline({
       source: this.source,
       views: views.filter((view) => this.builder.isStored(view)).map(pipelineView),
@@ -92,7 +99,21 @@ export class SourceParts {
       archive: this.#archive,
       rowTable: ({ view }) => openFeatureRowTable(offline, engine, view.definition, view.entity),
     });
-    await this.takeUpHistory();
+    if (historyEndsAt === null) return this.takeUpHistory();
+    this.pipeline.log.raiseKnownTime(historyEndsAt);
+    this.#historyEndsAt = historyEndsAt;
+  }
+
+  /** What is known of history beside a table that is refused; null where it is not. Throws `TABLE_INVALID` where nothing is known. */
+  async #historyWithoutTable(): Promise<number | null> {
+    try {
+      await this.#archive.files();
+      return null;
+    } catch (error) {
+      const endsAt = isTableRefused(error) ? historyTakenUp(this.#online, this.source.name) : null;
+      if (endsAt === null) throw error;
+      return endsAt;
+    }
   }
 
   async close(): Promise<void> {
@@ -115,6 +136,7 @@ export class SourceParts {
     this.pipeline.log.raiseKnownTime(files.lastHistoryKnownTime);
     this.#historyEndsAt = files.lastHistoryKnownTime;
     await rememberHistoryIds(this.#context, this.#online, this.source, files);
+    await rememberTakenUp(this.#online, this.source.name, files.lastHistoryKnownTime);
   }
 
   /** Folds into each view the history it lacks, and starts those that do not run. */

@@ -9,6 +9,8 @@
  * A pipeline that met a full disk takes nothing more, for its memory may be ahead of what is stored; what was
  * acknowledged is in the log. Once there is room, it is opened anew from there, as after a restart. Reads go on all
  * the while, from the states in memory.
+ *
+ * Where its archive's table is refused all goes on that does not need it; views that do are brought up once it is restored.
  */
 import { refuseBlocked } from "../ingest/blocked-push.ts";
 import { hasRoom } from "../base/disk-room.ts";
@@ -25,6 +27,7 @@ import type { ViewRunner } from "../ingest/view-runner.ts";
 import type { RuntimeFreshness } from "./monitoring/runtime-freshness.ts";
 import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import type { HistoryArchive } from "../offline-store/delta-event-archive.ts";
+import { isTableRefused } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
@@ -56,6 +59,8 @@ export class SourceRuntime {
   #buildFailure: OnefoldError | null = null;
   /** Views that will be built, `view name@version`. */
   #queued: readonly string[] = [];
+  /** Whether views could not be brought up as the archive's table was refused. */
+  #waitsForTable = false;
   #isMending = false;
   /** Why opening it anew failed last, or null. */
   #unmended: OnefoldError | null = null;
@@ -79,7 +84,7 @@ export class SourceRuntime {
     const runtime = new SourceRuntime(context, online, source);
     try {
       await runtime.#parts.open(onProgress);
-      await runtime.#bringUpAll(context.buildsBehind, onProgress);
+      await runtime.#bringUpAll(context.buildsBehind, onProgress).catch(ignoreRefusal);
     } catch (error) {
       clearInterval(runtime.#ticking);
       throw error;
@@ -101,14 +106,26 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#stopped ?? this.#parts.archiver.failure ?? this.#buildFailure;
+    return this.#stopped ?? this.#archiveTrouble ?? this.#buildFailure;
+  }
+
+  /** What a table that its events or feature rows go to is refused with until it is restored, or null. */
+  get refusedTable(): OnefoldError | null {
+    const { failure } = this.#parts.archiver;
+    return isTableRefused(failure) ? failure : this.#parts.archive.refusal;
+  }
+
+  /** Why nothing can be archived now, or null: also where one table alone is what cannot be used. */
+  get #archiveTrouble(): OnefoldError | null {
+    const { failure } = this.#parts.archiver;
+    return isTableRefused(failure) ? null : failure;
   }
 
   /** For whoever asks why the source is not ready, or null. */
   get trouble(): string | null {
     if (this.#stopped !== null) return `source ${this.name}, which stopped: ${this.#stopped.message}`;
     if (this.#buildFailure !== null) return `views of source ${this.name}: ${this.#buildFailure.message}`;
-    const { failure } = this.#parts.archiver;
+    const failure = this.#archiveTrouble;
     return failure === null ? null : `the archive of source ${this.name}, which is tried again: ${failure.message}`;
   }
 
@@ -124,7 +141,7 @@ export class SourceRuntime {
 
   /** What monitoring asks at each scrape. */
   gauges(): Omit<SourceGauges, "poll" | "batch"> {
-    return sourceGauges(this.#parts, this.failure === null);
+    return sourceGauges(this.#parts, { up: this.failure === null, isTableRefused: this.refusedTable !== null });
   }
 
   /** What freshness is judged by. */
@@ -164,7 +181,10 @@ export class SourceRuntime {
 
   /** Brings the archive up to the end of the log. */
   async archiveNow(): Promise<void> {
-    await this.#parts.archiver.run();
+    await this.#parts.archiver.run().catch((error: unknown) => {
+      // One of feature rows, with which events have nothing to do.
+      if (!isTableRefused(error) || this.#parts.archive.refusal !== null) throw error;
+    });
   }
 
   /** Resolves once all that was pushed is in the online store and the offline tables. */
@@ -194,14 +214,14 @@ export class SourceRuntime {
   refresh(source: SourceDefinition, views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
     return this.#turns.take(async () => {
       const redefined = JSON.stringify(toData(source)) !== JSON.stringify(toData(this.#parts.source));
-      if (!redefined) return this.#parts.bringUp(views, onProgress);
+      if (!redefined) return this.#bringUp(views, onProgress);
       await this.#gate.during(async () => {
         await this.#parts.close();
         this.#parts.source = source;
         await this.#parts.open(onProgress);
       });
       // Behind the gate: a view may take hours, and no push waits for it.
-      await this.#parts.bringUp(views, onProgress);
+      await this.#bringUp(views, onProgress);
     });
   }
 
@@ -258,7 +278,7 @@ export class SourceRuntime {
           await this.#parts.open();
         }
       });
-      await this.#bringUpAll(this.#context.buildsBehind);
+      await this.#bringUpAll(this.#context.buildsBehind).catch(ignoreRefusal);
       return forgotten;
     });
   }
@@ -317,6 +337,21 @@ export class SourceRuntime {
     if (!this.#parts.hasPipeline) return;
     this.#pipeline.tick();
     if ((this.#stopped ?? this.#buildFailure)?.code === "DISK_FULL" && !this.#isMending) void this.#mend();
+    if (this.#waitsForTable && this.#parts.archive.refusal === null) void this.#bringUpRestored();
+  }
+
+  /** What could not be brought up, now that the archiver has found the table restored. */
+  async #bringUpRestored(): Promise<void> {
+    this.#waitsForTable = false;
+    await this.#turns
+      .take(async () => {
+        await this.#parts.takeUpHistory();
+        await this.#bringUpAll(true);
+      })
+      .catch((error: unknown) => {
+        if (isTableRefused(error)) this.#waitsForTable = true;
+        else this.#buildFailure = asOnefoldError(error);
+      });
   }
 
   async #mend(): Promise<void> {
@@ -335,7 +370,7 @@ export class SourceRuntime {
       await this.#parts.close();
       this.#buildFailure = null;
       await this.#parts.open();
-      await this.#bringUpAll(true);
+      await this.#bringUpAll(true).catch(ignoreRefusal);
       this.#unmended = null;
     } catch (error) {
       this.#unmended = asOnefoldError(error);
@@ -344,24 +379,49 @@ export class SourceRuntime {
 
   /** Views that have no event to be computed from at once, the others behind whatever asks for a change first. */
   async #bringUpBehind(views: readonly CatalogView[]): Promise<void> {
-    const { historyEnd, liveEnd } = await this.#parts.archive.files();
-    if (historyEnd === HISTORY_BASE && liveEnd === 0) return this.#parts.bringUp(views);
-    const missing = views.filter(({ name }) => this.#pipeline.runner(name) === undefined);
-    this.#queued = missing.map(({ name }) => `view ${name}`);
+    const files = await this.#parts.archive.files().catch(ignoreRefusal);
+    const isAtOnce = files === undefined || (files.historyEnd === HISTORY_BASE && files.liveEnd === 0);
+    if (isAtOnce) return this.#bringUp(views);
+    this.#queued = this.#missing(views);
     const building = this.#turns
-      .take(() => this.#parts.bringUp(views))
+      .take(() => this.#bringUp(views))
       .finally(() => {
-        this.#queued = [];
+        if (!this.#waitsForTable) this.#queued = [];
       });
     building.catch((error: unknown) => {
-      if (!this.#parts.closing.signal.aborted) this.#buildFailure = asOnefoldError(error);
+      if (!this.#parts.closing.signal.aborted && !isTableRefused(error)) this.#buildFailure = asOnefoldError(error);
     });
+  }
+
+  /** Those of the views that do not run, `view name@version`. */
+  #missing(views: readonly CatalogView[]): string[] {
+    return views.filter(({ name }) => this.#pipeline.runner(name) === undefined).map(({ name }) => `view ${name}`);
+  }
+
+  /**
+   * Those that run already go on, where the archive's table is refused; whether they lack anything is seen once it is restored.
+   * Throws `TABLE_INVALID` for one that does not run.
+   */
+  async #bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
+    try {
+      await this.#parts.bringUp(views, onProgress);
+    } catch (error) {
+      if (!isTableRefused(error)) throw error;
+      this.#queued = this.#missing(views);
+      this.#waitsForTable = true;
+      if (this.#queued.length > 0) throw error;
+    }
   }
 
   /** `isBehind`: what takes long is done behind whatever comes first. */
   async #bringUpAll(isBehind: boolean, onProgress?: OnProgress): Promise<void> {
     const views = this.#parts.views();
     if (isBehind) await this.#bringUpBehind(views);
-    else await this.#parts.bringUp(views, onProgress);
+    else await this.#bringUp(views, onProgress);
   }
+}
+
+/** What was refused waits until its table is restored. */
+function ignoreRefusal(error: unknown): undefined {
+  if (!isTableRefused(error)) throw error;
 }

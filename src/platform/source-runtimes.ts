@@ -4,6 +4,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName } from "../define/definition.ts";
 import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
+import { isTableRefused } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
 import { refuseNotRun } from "./not-run.ts";
@@ -87,12 +88,18 @@ export class SourceRuntimes {
     const folded = registry.views().filter(({ definition }) => definition.online || definition.offline);
     await this.#retireViews(viewsOf, new Map(folded.map((one) => [formatViewName(one.definition), one.fingerprint])));
     stateMemory.viewCount = folded.length;
+    let refusal: OnefoldError | null = null;
     for (const { definition } of sources) {
       if (this.#isClosed) return;
       const { name } = definition;
       const running = this.#runtimes.get(name);
       if (running !== undefined) {
-        await running.refresh(definition, viewsOf.get(name)!, onProgress);
+        try {
+          await running.refresh(definition, viewsOf.get(name)!, onProgress);
+        } catch (error) {
+          if (!isTableRefused(error)) throw error;
+          refusal ??= error;
+        }
         continue;
       }
       this.#waitingFor.add(`source ${name}`);
@@ -102,6 +109,8 @@ export class SourceRuntimes {
     if (this.#isClosed) return;
     await this.#polls.refresh();
     await this.#batches.refresh();
+    // Behind all others: what waits for a table of one source keeps none of them up.
+    if (refusal !== null) throw refusal;
   }
 
   /** Asks the APIs of polled sources and reads batch sources on their schedules from now on; a second call does nothing. */
@@ -142,8 +151,8 @@ export class SourceRuntimes {
     const there = await offline.names();
     const dropped = names.filter((name) => there.includes(name));
     if (dropped.length === 0) return;
-    // A pass that was under way may have rows of them still.
-    for (const runtime of this.#runtimes.values()) await runtime.archiveNow();
+    // A pass that was under way may have rows of them still; one behind it has none, whatever becomes of it.
+    for (const runtime of this.#runtimes.values()) await runtime.archiveNow().catch(() => undefined);
     for (const name of dropped) await offline.drop(name);
   }
 
@@ -233,12 +242,20 @@ export class SourceRuntimes {
   readiness(): {
     readonly ready: boolean;
     readonly waitingFor: readonly string[];
+    readonly warnings: readonly string[];
     readonly building: readonly string[];
   } {
     const troubles = [...this.#runtimes.values()].flatMap(({ trouble }) => (trouble === null ? [] : [trouble]));
     const waitingFor = [...this.#waitingFor, ...troubles];
     const building = [...this.#runtimes.values()].flatMap((runtime) => runtime.building);
-    return { ready: waitingFor.length === 0, waitingFor, building };
+    const warnings = [...this.#runtimes.values()].flatMap(({ name, refusedTable }) => {
+      if (refusedTable === null) return [];
+      const { code, message, where = "" } = refusedTable;
+      return [
+        `an offline table of source ${name} is refused until it is restored: ${code}: ${message} ${where}`.trim(),
+      ];
+    });
+    return { ready: waitingFor.length === 0, waitingFor, warnings, building };
   }
 
   async settle(): Promise<void> {

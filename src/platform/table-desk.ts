@@ -15,6 +15,8 @@ import type {
   TableFile,
   TableVersion,
 } from "../offline-store/offline-store.ts";
+import { isTableRefused } from "../offline-store/refused-table.ts";
+import { foreignFilesError } from "../offline-store/foreign-files.ts";
 import { compactTable } from "../offline-store/table-compaction.ts";
 import { kindOfTable, type TableKind } from "../offline-store/table-kinds.ts";
 import type { RuntimeContext } from "./runtime-context.ts";
@@ -29,13 +31,16 @@ const LOG_KEPT_MILLIS_MIN = 30 * 24 * HOUR_MS;
 export interface TableSummary {
   readonly table: string;
   readonly kind: TableKind["name"] | "unknown";
-  readonly version: number;
+  /** Null where its log cannot be read. */
+  readonly version: number | null;
   readonly rows: number;
   readonly bytes: number;
   readonly files: number;
   /** Of the times that its rows are kept by (known time, minute); null without rows. */
   readonly firstTime: Micros | null;
   readonly lastTime: Micros | null;
+  /** Why it is refused until it is restored, or null; of one whose log cannot be read nothing else is known. */
+  readonly refused: OnefoldError | null;
 }
 
 /** A version by its number or by a time; neither: the newest. */
@@ -70,8 +75,8 @@ export class TableDesk {
     const store = this.#store();
     const summaries: TableSummary[] = [];
     for (const name of await store.names()) {
-      const table = await store.find(name);
-      if (table !== null) summaries.push(await summaryOf(name, table));
+      const summary = await summaryIn(store, name);
+      if (summary !== null) summaries.push(summary);
     }
     return summaries;
   }
@@ -149,6 +154,18 @@ export class TableDesk {
   }
 }
 
+/** Null where there is none any more. */
+async function summaryIn(store: OfflineStore, name: string): Promise<TableSummary | null> {
+  try {
+    const table = await store.find(name);
+    return table === null ? null : await summaryOf(name, table);
+  } catch (error) {
+    if (!isTableRefused(error)) throw error;
+    const nothing = { version: null, rows: 0, bytes: 0, files: 0, firstTime: null, lastTime: null };
+    return { table: name, kind: "unknown", ...nothing, refused: error };
+  }
+}
+
 async function summaryOf(name: string, table: OfflineTable): Promise<TableSummary> {
   const { version, files, schema } = await table.snapshot();
   const kind = kindOfTable(schema);
@@ -168,5 +185,6 @@ async function summaryOf(name: string, table: OfflineTable): Promise<TableSummar
     files: files.length,
     firstTime: firsts.length === 0 ? null : firsts.reduce((a, b) => (a < b ? a : b)),
     lastTime: lasts.length === 0 ? null : lasts.reduce((a, b) => (a > b ? a : b)),
+    refused: kind?.name === "events" ? foreignFilesError(files, table.folder) : null,
   };
 }

@@ -17,7 +17,8 @@ const readySchema = {
     warnings: {
       type: "array",
       items: { type: "string" },
-      description: "What is wrong although it serves: that the registry's database cannot be reached",
+      description:
+        "What is wrong although it serves: that the registry's database cannot be reached, that an offline table is refused",
     },
   },
 } as const;

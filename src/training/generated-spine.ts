@@ -23,6 +23,7 @@ import { type LogSnapshot, snapshotLogs } from "./log-end.ts";
 import type { GeneratedRows } from "./manifest.ts";
 import type { TrainingPorts } from "./ports.ts";
 import type { TrainingPlan } from "./training-plan.ts";
+import { throwIfCancelled } from "./replay-view.ts";
 import { readSpine, type SpineRequest } from "./spine.ts";
 import { engineSettings, type TrainLimits } from "./train-limits.ts";
 
@@ -50,26 +51,34 @@ export interface GeneratedSpineRequest {
 
 /**
  * Lends `work` the generated rows. Throws `REQUEST_INVALID` where there is no tick, or too many rows, or `all` stands for
- * several entities; `SPINE_INVALID` and `FILE_UNREADABLE` for the file of entities.
+ * several entities; `SPINE_INVALID` and `FILE_UNREADABLE` for the file of entities; `CANCELLED` once `signal` is aborted.
  */
 export async function withGeneratedSpine<T>(
   ports: TrainingPorts,
   plan: TrainingPlan,
   request: GeneratedSpineRequest,
   isKnownAtTick: boolean,
-  limits: TrainLimits,
+  { signal, ...limits }: TrainLimits & { readonly signal?: AbortSignal },
   work: (labels: SpineRequest) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(limits.spillFolder ?? tmpdir(), "onefold-labels-"));
   try {
     const engine = await ports.openEngine(engineSettings(limits));
+    const interrupt = (): void => engine.interrupt();
+    signal?.addEventListener("abort", interrupt);
     const path = join(folder, "labels.parquet");
     let generated: GeneratedRows;
     try {
-      generated = await writeSpine(engine, ports, plan, request, isKnownAtTick, path);
+      generated = await writeSpine(engine, ports, plan, request, { isKnownAtTick, path, signal });
+    } catch (error) {
+      // Also where it is the engine that says that it was interrupted.
+      throwIfCancelled(signal, error);
+      throw error;
     } finally {
+      signal?.removeEventListener("abort", interrupt);
       await engine.close();
     }
+    throwIfCancelled(signal);
     const keyColumns = request.entities === "all" ? undefined : request.keyColumns;
     return await work({
       path,
@@ -82,30 +91,39 @@ export async function withGeneratedSpine<T>(
   }
 }
 
+interface SpineFile {
+  readonly isKnownAtTick: boolean;
+  readonly path: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** An interrupt ends the query that runs; between two of them the signal is asked. */
 async function writeSpine(
   engine: QueryEngine,
   ports: TrainingPorts,
   plan: TrainingPlan,
   request: GeneratedSpineRequest,
-  isKnownAtTick: boolean,
-  path: string,
+  { isKnownAtTick, path, signal }: SpineFile,
 ): Promise<GeneratedRows> {
   const { everyMicros, entities } = request;
   if (!Number.isSafeInteger(everyMicros) || everyMicros <= 0)
     throw new OnefoldError("REQUEST_INVALID", `ticks cannot be ${everyMicros} microseconds apart`);
   const snapshots = await snapshotLogs(ports, plan);
   if (entities === "all" && plan.entities.length !== 1) throw severalEntities(plan);
-  await readFirstKnown(engine, plan, snapshots);
+  await readFirstKnown(engine, plan, snapshots, signal);
   const ticks = await ticksOf(engine, request, snapshots);
+  throwIfCancelled(signal);
   const columns =
     entities === "all"
-      ? await keyRows(engine, plan.entities[0]!)
+      ? await keyRows(engine, plan.entities[0]!, signal)
       : await fileRows(engine, plan, request, entities.path);
   // A tick of 2^53 microseconds lies within a BIGINT.
   const micros = `${ticks.from} + ${sqlName(TICK)} * ${everyMicros}`;
   const isKnown = entities === "all" ? `WHERE ${sqlName(FIRST)} ${isKnownAtTick ? "<=" : "<"} ${micros}` : "";
   const rows = `FROM generated_rows, range(${ticks.count}) ticks(${sqlName(TICK)}) ${isKnown}`;
+  throwIfCancelled(signal);
   await refuseTooMany(engine, ticks, everyMicros, entities === "all");
+  throwIfCancelled(signal);
   const selected = [...columns.map((name) => sqlName(name)), `make_timestamptz(${micros}) AS ${sqlName(TICK_COLUMN)}`];
   const order = `ORDER BY ${sqlName(TICK)}, ${sqlName(PLACE)}`;
   await engine.run(`COPY (SELECT ${selected.join(", ")} ${rows} ${order}) TO ${sqlText(path)} (FORMAT parquet)`);
@@ -122,9 +140,12 @@ async function readFirstKnown(
   engine: QueryEngine,
   plan: TrainingPlan,
   snapshots: ReadonlyMap<string, LogSnapshot>,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
+  throwIfCancelled(signal);
   await engine.run("CREATE OR REPLACE TABLE first_known (_key VARCHAR, first BIGINT)");
   for (const { view } of plan.views) {
+    throwIfCancelled(signal);
     const { source, definition, fold } = view;
     const { files } = snapshots.get(source.name)!;
     const derivedKey = keyFromStored(source, definition.key, fold);
@@ -164,7 +185,11 @@ async function ticksOf(
 }
 
 /** Table `generated_rows` of the known entities' typed key columns, `first` and `place` in key order. */
-async function keyRows(engine: QueryEngine, entity: EntityDefinition): Promise<string[]> {
+async function keyRows(
+  engine: QueryEngine,
+  entity: EntityDefinition,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
   const table = `keys_${randomUUID()}`;
   const types = entity.keys.map(({ type }) => type);
   const columns = entity.keys.map(({ name, type }) => ({ name, type }));
@@ -174,6 +199,7 @@ async function keyRows(engine: QueryEngine, entity: EntityDefinition): Promise<s
     let place = 0;
     const all = [...types, BIGINT, BIGINT];
     for await (const batch of engine.stream(sql, [{ as: "text" }, { as: "number" }])) {
+      throwIfCancelled(signal);
       const [keys, firsts] = batch.columns;
       for (let i = 0; i < batch.rowCount; i++)
         rows.push([...decodeEntityKey(String(keys![i]), types), firsts![i] as number, place++]);
@@ -184,6 +210,7 @@ async function keyRows(engine: QueryEngine, entity: EntityDefinition): Promise<s
     yield batchOfRows(all, rows);
   }
   await engine.fill(table, [...columns, { name: FIRST, type: BIGINT }, { name: PLACE, type: BIGINT }], batches());
+  throwIfCancelled(signal);
   await engine.run(`CREATE OR REPLACE VIEW generated_rows AS SELECT * FROM ${sqlName(table)}`);
   return columns.map(({ name }) => name);
 }

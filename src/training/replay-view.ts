@@ -77,6 +77,6 @@ export async function replayView(request: ReplayRequest): Promise<ReplayResult> 
   return join;
 }
 
-export function throwIfCancelled(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw new OnefoldError("CANCELLED", "the work was cancelled");
+export function throwIfCancelled(signal: AbortSignal | undefined, cause?: unknown): void {
+  if (signal?.aborted === true) throw new OnefoldError("CANCELLED", "the work was cancelled", { cause });
 }

@@ -57,6 +57,30 @@ describe("what is erased", () => {
     expect(await rowsOf(await world.open())).toEqual(await rowsOf(table));
   });
 
+  it("is written again several entries at once, where the storage can do that", async () => {
+    for (const atOnceMax of [undefined, 3]) {
+      const world = new TaggedWorld(join(root, `at-once-${atOnceMax}`), engine);
+      let [running, most] = [0, 0];
+      const { atOnceMax: _, ...storage } = datedStorage(world.clock);
+      const table = await world.open({
+        ...storage,
+        ...(atOnceMax === undefined ? {} : { atOnceMax }),
+        async replace(...args) {
+          most = Math.max(most, ++running);
+          await storage.replace(...args);
+          running--;
+        },
+      });
+      for (let i = 0; i < 8; i++) await world.append(table, `ada${i}`);
+      const { files } = await table.snapshot();
+      const remove = files.map(({ path }) => path.slice(table.folder.length + 1));
+      await table.commit({ add: [], remove, operation: "FORGET" });
+      await table.erase(() => true);
+      expect([most, running]).toEqual([atOnceMax ?? 1, 0]);
+      expect(await traces(join(table.folder, "_delta_log"))).toEqual([]);
+    }
+  });
+
   it(
     "is gone in the end wherever that was cut short, and the table is whole all the time",
     { timeout: 120_000 },

@@ -176,6 +176,33 @@ describe("vacuum", () => {
     expect(await clean(HOUR_MS)).toMatchObject({ files: [], bytes: 0 });
   });
 
+  it("writes nothing where it only says what it would delete", async () => {
+    for (let n = 0; n < 3; n++) await append(n);
+    await joinFiles();
+    clock.advanceTo(micros(clock.now() + 2 * HOUR_MS * 1000));
+    const written: string[] = [];
+    const noted =
+      <R>(name: string, answer: R) =>
+      async (): Promise<R> => {
+        written.push(name);
+        return answer;
+      };
+    const storage = {
+      ...datedStorage(clock),
+      putIfAbsent: noted("putIfAbsent", false),
+      replace: noted("replace", undefined),
+      publish: noted("publish", undefined),
+      remove: noted("remove", undefined),
+      makeFolder: noted("makeFolder", undefined),
+      // It writes a file, whose time tells it.
+      clockMillis: noted("clockMillis", clock.now() / 1000),
+    };
+    const beside = (await openOfflineStore(folder, engine, { clock, storage }).find("letters"))!;
+    const request = { keptMillis: HOUR_MS, logKeptMillis: 3650 * DAY_MS, isUnneeded: () => true, dryRun: true };
+    expect((await beside.cleanUp(request)).files).toHaveLength(3);
+    expect(written).toEqual([]);
+  });
+
   it("keeps files that mean something though they left the table", async () => {
     for (let n = 0; n < 2; n++) await append(n);
     const [first] = (await table.snapshot()).files;

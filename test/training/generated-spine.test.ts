@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatMicros } from "../../src/base/micros.ts";
 import { count, entity, service, stream, t, view } from "../../src/index.ts";
-import type { EngineSettings } from "../../src/offline-store/engine.ts";
+import type { EngineSettings, QueryEngine } from "../../src/offline-store/engine.ts";
 import type { Value } from "../../src/schema/value.ts";
 import { train, type TrainingSet, type TrainRequest } from "../../src/training/training-set.ts";
 import { definitions, flight } from "./flights.ts";
@@ -77,6 +77,51 @@ describe("label rows of all entities at every tick", () => {
     // Other tests make such folders meanwhile, and remove them.
     const made = folders().filter((name) => !before.includes(name));
     await expect.poll(() => made.filter((name) => existsSync(join(tmpdir(), name)))).toEqual([]);
+  });
+
+  it("are given up at once when that is asked for, whatever they are made by at that moment", async () => {
+    const labels = { everyMicros: 10 * MINUTE, entities: "all" as const };
+    let calls = 0;
+    // Of the first engine that is opened, which makes the label rows: aborts at its n-th call, which ends only as it is interrupted.
+    const abortedAt = async (n: number): Promise<unknown> => {
+      const controller = new AbortController();
+      let isFirst = true;
+      calls = 0;
+      const openEngine = async (settings?: EngineSettings): Promise<QueryEngine> => {
+        const engine = await world.ports.openEngine(settings);
+        if (!isFirst) return engine;
+        isFirst = false;
+        let interrupt!: () => void;
+        const interrupted = new Promise<void>((resolve) => (interrupt = resolve));
+        const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+          if (calls++ !== n) return work();
+          controller.abort();
+          await interrupted;
+          throw new Error("INTERRUPT");
+        };
+        return {
+          ...engine,
+          run: (sql) => inTurn(() => engine.run(sql)),
+          rows: (sql) => inTurn(() => engine.rows(sql)),
+          fill: (...args) => inTurn(() => engine.fill(...args)),
+          stream: (...args) => engine.stream(...args),
+          interrupt: () => interrupt(),
+          close: () => engine.close(),
+        };
+      };
+      const out = world.path(`aborted-${n}.parquet`);
+      const ports = { ...world.ports, openEngine };
+      return errorOf(train({ ports, service: "carrier_model", labels, out, signal: controller.signal }));
+    };
+    for (const n of [0, 1, 2, 3, 4, 5, 6]) {
+      expect(await abortedAt(n), String(n)).toMatchObject({ code: "CANCELLED" });
+      // What it cleans up behind itself it may.
+      expect(calls, String(n)).toBeLessThanOrEqual(n + 2);
+    }
+    const before = await errorOf(
+      train({ ports: world.ports, service: "carrier_model", labels, signal: AbortSignal.abort() }),
+    );
+    expect(before).toMatchObject({ code: "CANCELLED" });
   });
 
   it("leave out an entity that became known at the tick under an exclusive boundary, and keep within from and to", async () => {

@@ -18,12 +18,15 @@ export function runCommand(): Command {
   const command = new Command("run")
     .description("read what a batch source has that is new, here or with the server that owns the data folder")
     .argument("<source>", "the batch source")
-    .action(async (source: string, options: StandardOptions) => {
+    .option("--from <value>", "read on behind this value of its watermark, and not behind the largest that was read")
+    .action(async (source: string, options: StandardOptions & { readonly from?: string }) => {
       const output = createOutput(options.json === true);
+      const from = options.from === undefined ? {} : { from: options.from };
       const run = await interruptible((signal) =>
         output.withProgress("run", (onProgress) =>
-          asOwner(options, "own", {}, { work: "run", asked: { source }, onProgress, signal }, (platform) =>
+          asOwner(options, "own", {}, { work: "run", asked: { source, ...from }, onProgress, signal }, (platform) =>
             platform.runBatch(source, {
+              ...from,
               onProgress: (done) => onProgress({ phase: `rows of ${source}`, done, total: null }),
               signal,
             }),

@@ -1,7 +1,7 @@
 /** `onefold tables [history | files | compact | vacuum]`: the offline tables, what they hold, and their upkeep. */
 import { Command, Option } from "commander";
 import { parseDuration } from "../../base/micros.ts";
-import type { TableDesk, TableMoment } from "../../platform/table-desk.ts";
+import type { TableDesk, TableMoment, TableSummary } from "../../platform/table-desk.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { parseCount, parseTime } from "../option-values.ts";
 import { createOutput, type Output } from "../output.ts";
@@ -19,31 +19,39 @@ export function tablesCommand(): Command {
       const tables = await withTables(options, (desk) => desk.list());
       createOutput(options.json === true).result(
         {
-          tables: tables.map(({ firstTime, lastTime, ...table }) => ({
+          tables: tables.map(({ firstTime, lastTime, refused, ...table }) => ({
             ...table,
             first_time: timeText(firstTime),
             last_time: timeText(lastTime),
+            ...(refused === null ? {} : { refused: refused.toJSON() }),
           })),
         },
         () =>
-          formatTable(
+          `${formatTable(
             ["table", "version", "rows", "bytes", "files", "first", "last"],
             tables.map(({ table, version, rows, bytes, files, firstTime, lastTime }) => [
               table,
-              String(version),
+              version === null ? "-" : String(version),
               formatCount(rows),
               formatCount(bytes),
               String(files),
               timeText(firstTime) ?? "-",
               timeText(lastTime) ?? "-",
             ]),
-          ),
+          )}${tables.map(refusedText).join("")}`,
       );
     });
   for (const subcommand of [historyCommand(), filesCommand(), compactCommand(), vacuumCommand()]) {
     command.addCommand(subcommand);
   }
   return withTableOptions(command);
+}
+
+/** What is wrong with it, below the list; nothing of a table that is whole. */
+function refusedText({ table, refused }: TableSummary): string {
+  if (refused === null) return "";
+  const { message, where, hint } = refused;
+  return `\n\n${[`${table} is refused: ${message}`, where, hint].filter((line) => line !== undefined).join("\n  ")}`;
 }
 
 function historyCommand(): Command {

@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
+import { OnefoldError } from "../../base/errors.ts";
 import type { BatchSourceDefinition } from "../../define/definition.ts";
 import type { QueryEngine } from "../../offline-store/engine.ts";
 import { checkValue } from "../../schema/check-value.ts";
@@ -24,6 +25,7 @@ import {
   type StagedRun,
   writeBatchState,
 } from "./batch-state.ts";
+import { markFrom } from "./reached-mark.ts";
 import { cancelled, stageRun, type TableReader } from "./stage.ts";
 import { copyForm } from "./stage-file.ts";
 import type { TurnQueue } from "../../base/turn-queue.ts";
@@ -47,6 +49,8 @@ export interface BatchReaderOptions {
 
 export interface RunOptions {
   readonly scheduledFor?: number;
+  /** Reads on behind this value of the watermark, and not behind the largest that was read. */
+  readonly from?: string;
   readonly onProgress?: (rowsDone: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -84,7 +88,8 @@ export class BatchReader {
 
   /**
    * One run, or the rest of the one that was cut short. Throws `CANCELLED`, `BATCH_SOURCE_FAILED`, `FILE_UNREADABLE`,
-   * `FILE_COLUMN_MISSING`, `TABLE_INVALID`, `BACKPRESSURE`, `STORAGE_FAILED`; the run is remembered as failed then.
+   * `FILE_COLUMN_MISSING`, `TABLE_INVALID`, `BACKPRESSURE`, `STORAGE_FAILED`; the run is remembered as failed then. `REQUEST_INVALID`
+   * for a `from` that is no value of the watermark, or while a run is to be gone on with.
    */
   run(options: RunOptions = {}): Promise<BatchRun> {
     const { turns, closing } = this.#options;
@@ -97,6 +102,8 @@ export class BatchReader {
     if (options.signal.aborted) throw cancelled(source);
     const before = await this.#read();
     const resumed = before.staged !== null && this.#isWhole(before.staged) ? before.staged : null;
+    const from = options.from === undefined ? null : markFrom(source, options.from);
+    if (from !== null && resumed !== null) throw refuseFrom(source);
     const former = before.runs.find(({ id }) => id === resumed?.run);
     const begun: BatchRun = {
       ...NO_ROWS,
@@ -111,7 +118,13 @@ export class BatchReader {
     };
     const lastScheduledFor = options.scheduledFor ?? before.lastScheduledFor;
     const ended = before.runs.map((run) => (run.status === "running" ? killed(run, clock.now()) : run));
-    let state: BatchState = { ...before, staged: resumed, lastScheduledFor, runs: withRun(ended, begun) };
+    let state: BatchState = {
+      ...before,
+      watermark: from ?? before.watermark,
+      staged: resumed,
+      lastScheduledFor,
+      runs: withRun(ended, begun),
+    };
     try {
       await this.#write(state);
       const staged = resumed ?? (await this.#stage(state, begun.id, options.signal));
@@ -266,4 +279,11 @@ function timeOf(row: unknown, names: readonly string[]): number | null {
   } catch {
     return null;
   }
+}
+
+function refuseFrom({ name }: BatchSourceDefinition): OnefoldError {
+  return new OnefoldError("REQUEST_INVALID", `a run of source ${name} was cut short, and has rows of its own to read`, {
+    where: name,
+    hint: `onefold run ${name} goes on with it; give --from behind that`,
+  });
 }

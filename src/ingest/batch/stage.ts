@@ -16,6 +16,7 @@ import { readPostgresLines } from "../../registry/postgres-client.ts";
 import type { ValueType } from "../../schema/value.ts";
 import { type BatchState, batchFolder, type ReadFile, type StagedPart, type StagedRun } from "./batch-state.ts";
 import { postgresColumnsSql, postgresRowsSql } from "./postgres-rows.ts";
+import { reachedMark } from "./reached-mark.ts";
 import { subquery } from "./query-text.ts";
 import { copyBatchFile, copyDeclared, copyForm } from "./stage-file.ts";
 
@@ -155,7 +156,7 @@ async function stageQuery(request: StageRequest, relation: string): Promise<Stag
   const name = `${run}-0.parquet`;
   const path = join(batchFolder(dataDir, source.name), name);
   const table = `batch_${randomUUID()}`;
-  const mark = watermark === undefined ? null : watermarkSql(source, state.watermark, DUCKDB);
+  const mark = watermark === undefined ? null : watermarkSql(source, reachedMark(source, state), DUCKDB);
   const rows = mark === null ? "" : ` WHERE ${mark.isNew} ORDER BY ${mark.value}`;
   try {
     await engine.run(`CREATE TABLE ${sqlName(table)} AS SELECT * FROM ${relation} q${rows}`);
@@ -216,7 +217,7 @@ async function stagePostgres(request: StageRequest): Promise<StagedRun> {
       hint: `set it to the URL of the database: ${connectionEnv}=postgres://user:password@host:5432/database`,
     });
   }
-  const mark = watermark && watermarkSql(source, state.watermark, POSTGRES);
+  const mark = watermark && watermarkSql(source, reachedMark(source, state), POSTGRES);
   const query = {
     columnsSql: postgresColumnsSql(source),
     rowsSql: (columns: readonly string[]) => postgresRowsSql(source, columns, mark),

@@ -14,6 +14,8 @@ export function addSourceMetrics(make: Instruments, house: MonitoredHouse): void
   ofSource("onefold_source_up", "1 while the source takes events", (one) => Number(one.up));
   ofSource("onefold_pending_rows", "Rows taken in and not yet durable and folded", (one) => one.pendingRows);
   ofSource("onefold_archive_lag_events", "Durable events not archived yet", (one) => one.archiveLagEvents);
+  const refused = "1 while an offline table of the source is refused, and what goes there waits";
+  ofSource("onefold_table_refused", refused, (one) => Number(one.isTableRefused));
   ofSource("onefold_dead_letters_open", "Dead letters neither resolved nor dropped", (one) => one.openDeadLetters);
   const sinceSuccess = "Time since a poll succeeded";
   ofSource("onefold_poll_since_success_seconds", sinceSuccess, (one) => one.poll?.sinceSuccessSeconds ?? null);

@@ -17,6 +17,8 @@ export interface SourceGauges {
   readonly droppedDeadLetters: number;
   /** Whether it takes events: false once a write has failed. */
   readonly up: boolean;
+  /** Whether an offline table that its events or feature rows go to is refused until it is restored. */
+  readonly isTableRefused: boolean;
   readonly views: readonly ViewGauges[];
   /** Null where it is not polled. */
   readonly poll: PollGauges | null;
