@@ -159,7 +159,9 @@ const quick = [
 ];
 /** Without the outages and the workers, whose processes and servers are other programs. */
 const node24 = [
-  project("suite", ["test/online-store/**/*.test.ts", "test/{testing/door,cli/collections}.test.ts"], 2, 0, { exclude: NOT_BY_NODE }),
+  project("suite", ["test/online-store/**/*.test.ts", "test/{testing/door,cli/collections}.test.ts"], 2, 0, {
+    exclude: NOT_BY_NODE,
+  }),
   project("alone", ALONE, 2, 0, { exclude: [...NOT_QUICK, ...NOT_BY_NODE, "test/{monitor,platform}/**"] }),
   project("shared", BY_NODE, 2, 0, { exclude: [...NOT_QUICK, ...ALONE, ...NOT_BY_NODE], isolate: false }),
   project("timed", ["test/ingest/hot-states.test.ts", "test/serve/http-server.test.ts"], 1, 1, { retry: 2 }),
