@@ -114,5 +114,10 @@ function readLines(lines: readonly string[], emptyAtEnd: 0 | 2): RequestHead | n
   }
   const isWhole = emptyAtEnd === 2;
   if (isWhole && (hosts !== 1 || (method === "POST") !== bodyBytes >= 0)) return null;
-  return { method: method as "GET" | "POST", target, bodyBytes: isWhole ? Math.max(0, bodyBytes) : bodyBytes, consumer };
+  return {
+    method: method as "GET" | "POST",
+    target,
+    bodyBytes: isWhole ? Math.max(0, bodyBytes) : bodyBytes,
+    consumer,
+  };
 }
