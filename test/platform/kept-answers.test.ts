@@ -297,6 +297,24 @@ describe("kept answers", () => {
     expect(await platform.audit()).toMatchObject({ vectors: 10, clean: true });
   });
 
+  it("are the same for clients whose heads differ, each of them counted as who it is", async () => {
+    const body = JSON.stringify({ entities: { user_id: "u1", shop_id: "s1" } });
+    const requests = Array.from({ length: 6 }, (_, i) => {
+      const own = `traceparent: 00-${i}\r\nx-onefold-consumer: team-${i % 2}`;
+      return `POST /services/both/vector HTTP/1.1\r\nHost: x\r\n${own}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    });
+    const before = await keptCount();
+    const answers = await said(http.port, requests.join(""));
+    const features = [...answers.matchAll(/"features":(\{.*?\})/g)].map(([, each]) => each);
+    expect(features).toHaveLength(6);
+    expect(new Set(features).size).toBe(1);
+    // The first shows that the target is asked for, and the answer to the second is kept.
+    expect(await keptCount()).toBe(before + 4);
+    const page = await (await fetch(`${http.url}/metrics`)).text();
+    for (const consumer of ["team-0", "team-1"])
+      expect(page).toContain(`onefold_consumer_vectors_total{service="both",consumer="${consumer}"} 3`);
+  });
+
   it("take no more room than they may, and none where there is none", async () => {
     for (const keptVectorsBytes of [0, 20_000]) {
       await close();
