@@ -12,6 +12,11 @@ export function isTableRefused(error: unknown): error is OnefoldError {
   return isOnefoldError(error) && error.code === "TABLE_INVALID";
 }
 
+/** Of what waits until its table is restored; throws what is no refusal. */
+export function ignoreRefusal(error: unknown): undefined {
+  if (!isTableRefused(error)) throw error;
+}
+
 /**
  * The event archive of a source, opened when something is first asked of it, and anew behind a refusal: what another engine has done to
  * the table, and undone again, may be of another schema than what was known of it.

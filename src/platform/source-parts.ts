@@ -2,6 +2,7 @@
  * What is open of a running source: its pipeline, its archive, what brings the archive up to the log, and what brings its
  * views up to both. Opened and closed together, and anew where the source gained columns or the disk was full.
  */
+import type { OnefoldError } from "../base/errors.ts";
 import type { SourceDefinition } from "../define/definition.ts";
 import type { ViewState } from "../fold/view-fold.ts";
 import { Archiver } from "../ingest/archiver.ts";
@@ -15,6 +16,7 @@ import { archiveColumns, openOwnEventArchive } from "../offline-store/delta-even
 import { openFeatureRowTable } from "../offline-store/feature-row-table.ts";
 import { isTableRefused, RestorableArchive } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
+import type { EntityKey } from "../schema/entity-key.ts";
 import { rememberHistoryIds } from "./history-ids.ts";
 import { historyTakenUp, rememberTakenUp } from "./known-history.ts";
 import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
@@ -129,6 +131,25 @@ export class SourceParts {
     await this.archiver.run();
   }
 
+  /** Brings the archive up to the end of the log; a table of feature rows that is refused has nothing to do with that. */
+  async archiveEvents(): Promise<void> {
+    await this.archiver.run().catch((error: unknown) => {
+      if (!isTableRefused(error) || this.#archive.refusal !== null) throw error;
+    });
+  }
+
+  /** What a table that its events or feature rows go to is refused with until it is restored, or null. */
+  get refusedTable(): OnefoldError | null {
+    const { failure } = this.#archiver;
+    return isTableRefused(failure) ? failure : this.#archive.refusal;
+  }
+
+  /** Why nothing can be archived now, or null: also where one table alone is what cannot be used. */
+  get archiveTrouble(): OnefoldError | null {
+    const { failure } = this.#archiver;
+    return isTableRefused(failure) ? null : failure;
+  }
+
   /** What a push must know of history: its last known time, and its ids. */
   async takeUpHistory(): Promise<void> {
     // A live event stands behind all history, so it cannot be known before it.
@@ -143,6 +164,19 @@ export class SourceParts {
   async bringUp(views: readonly CatalogView[], onProgress?: OnProgress): Promise<void> {
     const { signal } = this.closing;
     for (const view of views) await this.builder.bringUp(view, this.pipeline, this.#archive, { onProgress, signal });
+  }
+
+  /** By view, of its last event; -Infinity where it has none. */
+  lastEventTimes(key: EntityKey): ReadonlyMap<string, number> {
+    const { runners } = this.pipeline;
+    return new Map(
+      runners.map((runner) => [runner.name, runner.state(key)?.lastEventTime ?? Number.NEGATIVE_INFINITY]),
+    );
+  }
+
+  /** Those of the views that do not run, `view name@version`. */
+  missing(views: readonly CatalogView[]): string[] {
+    return views.filter(({ name }) => this.pipeline.runner(name) === undefined).map(({ name }) => `view ${name}`);
   }
 
   /** The views this process can compute; serving answers for the others with the reason. */

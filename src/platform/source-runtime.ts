@@ -27,7 +27,7 @@ import type { ViewRunner } from "../ingest/view-runner.ts";
 import type { RuntimeFreshness } from "./monitoring/runtime-freshness.ts";
 import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
 import type { HistoryArchive } from "../offline-store/delta-event-archive.ts";
-import { isTableRefused } from "../offline-store/refused-table.ts";
+import { ignoreRefusal, isTableRefused } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import { HISTORY_BASE } from "../schema/event-offset.ts";
 import { toData } from "../registry/definition-data.ts";
@@ -106,26 +106,19 @@ export class SourceRuntime {
 
   /** What keeps the source from taking events or archiving them, or null. */
   get failure(): OnefoldError | null {
-    return this.#stopped ?? this.#archiveTrouble ?? this.#buildFailure;
+    return this.#stopped ?? this.#parts.archiveTrouble ?? this.#buildFailure;
   }
 
   /** What a table that its events or feature rows go to is refused with until it is restored, or null. */
   get refusedTable(): OnefoldError | null {
-    const { failure } = this.#parts.archiver;
-    return isTableRefused(failure) ? failure : this.#parts.archive.refusal;
-  }
-
-  /** Why nothing can be archived now, or null: also where one table alone is what cannot be used. */
-  get #archiveTrouble(): OnefoldError | null {
-    const { failure } = this.#parts.archiver;
-    return isTableRefused(failure) ? null : failure;
+    return this.#parts.refusedTable;
   }
 
   /** For whoever asks why the source is not ready, or null. */
   get trouble(): string | null {
     if (this.#stopped !== null) return `source ${this.name}, which stopped: ${this.#stopped.message}`;
     if (this.#buildFailure !== null) return `views of source ${this.name}: ${this.#buildFailure.message}`;
-    const failure = this.#archiveTrouble;
+    const failure = this.#parts.archiveTrouble;
     return failure === null ? null : `the archive of source ${this.name}, which is tried again: ${failure.message}`;
   }
 
@@ -181,10 +174,7 @@ export class SourceRuntime {
 
   /** Brings the archive up to the end of the log. */
   async archiveNow(): Promise<void> {
-    await this.#parts.archiver.run().catch((error: unknown) => {
-      // One of feature rows, with which events have nothing to do.
-      if (!isTableRefused(error) || this.#parts.archive.refusal !== null) throw error;
-    });
+    await this.#parts.archiveEvents();
   }
 
   /** Resolves once all that was pushed is in the online store and the offline tables. */
@@ -260,11 +250,7 @@ export class SourceRuntime {
       const forgotten = await this.#gate.during(async () => {
         // What goes is found in the archive: all must be in it, and all feature rows in their tables.
         await this.#parts.settle();
-        const lastEventTimes = new Map(
-          this.#pipeline.runners.map((runner) => {
-            return [runner.name, runner.state(asked.key)?.lastEventTime ?? Number.NEGATIVE_INFINITY] as const;
-          }),
-        );
+        const lastEventTimes = this.#parts.lastEventTimes(asked.key);
         await this.#parts.close();
         try {
           return await forgetInSource({
@@ -305,8 +291,7 @@ export class SourceRuntime {
       await this.#parts.builder.bringUp(found, this.#pipeline, this.#parts.archive, {
         again: true,
         onProgress,
-        signal:
-          signal === undefined ? this.#parts.closing.signal : AbortSignal.any([signal, this.#parts.closing.signal]),
+        signal: AbortSignal.any([this.#parts.closing.signal, ...(signal === undefined ? [] : [signal])]),
       });
     });
   }
@@ -341,9 +326,9 @@ export class SourceRuntime {
   }
 
   /** What could not be brought up, now that the archiver has found the table restored. */
-  async #bringUpRestored(): Promise<void> {
+  #bringUpRestored(): Promise<void> {
     this.#waitsForTable = false;
-    await this.#turns
+    return this.#turns
       .take(async () => {
         await this.#parts.takeUpHistory();
         await this.#bringUpAll(true);
@@ -380,9 +365,8 @@ export class SourceRuntime {
   /** Views that have no event to be computed from at once, the others behind whatever asks for a change first. */
   async #bringUpBehind(views: readonly CatalogView[]): Promise<void> {
     const files = await this.#parts.archive.files().catch(ignoreRefusal);
-    const isAtOnce = files === undefined || (files.historyEnd === HISTORY_BASE && files.liveEnd === 0);
-    if (isAtOnce) return this.#bringUp(views);
-    this.#queued = this.#missing(views);
+    if (files === undefined || (files.historyEnd === HISTORY_BASE && files.liveEnd === 0)) return this.#bringUp(views);
+    this.#queued = this.#parts.missing(views);
     const building = this.#turns
       .take(() => this.#bringUp(views))
       .finally(() => {
@@ -391,11 +375,6 @@ export class SourceRuntime {
     building.catch((error: unknown) => {
       if (!this.#parts.closing.signal.aborted && !isTableRefused(error)) this.#buildFailure = asOnefoldError(error);
     });
-  }
-
-  /** Those of the views that do not run, `view name@version`. */
-  #missing(views: readonly CatalogView[]): string[] {
-    return views.filter(({ name }) => this.#pipeline.runner(name) === undefined).map(({ name }) => `view ${name}`);
   }
 
   /**
@@ -407,7 +386,7 @@ export class SourceRuntime {
       await this.#parts.bringUp(views, onProgress);
     } catch (error) {
       if (!isTableRefused(error)) throw error;
-      this.#queued = this.#missing(views);
+      this.#queued = this.#parts.missing(views);
       this.#waitsForTable = true;
       if (this.#queued.length > 0) throw error;
     }
@@ -419,9 +398,4 @@ export class SourceRuntime {
     if (isBehind) await this.#bringUpBehind(views);
     else await this.#bringUp(views, onProgress);
   }
-}
-
-/** What was refused waits until its table is restored. */
-function ignoreRefusal(error: unknown): undefined {
-  if (!isTableRefused(error)) throw error;
 }

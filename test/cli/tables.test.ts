@@ -1,5 +1,5 @@
 /** `onefold tables`, as its users run it, on tables that a platform has written. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
@@ -52,6 +52,25 @@ async function rowsIn(files: readonly { readonly path: string }[]): Promise<numb
 }
 
 describe("onefold tables", () => {
+  it("says which table is refused, and why, below the list of all others", async () => {
+    const table = join(data, "offline", "features", "activity@7");
+    mkdirSync(join(table, "_delta_log"), { recursive: true });
+    writeFileSync(join(table, "_delta_log", `${"0".repeat(20)}.json`), "{");
+    try {
+      const { stdout, exitCode } = await runCli(["tables", "--data", "data"], folder);
+      expect(exitCode).toBe(0);
+      expect(stdout).toMatch(/^events\/visits +3 +300 /m);
+      expect(stdout).toMatch(/^features\/activity@7 is refused: .*not JSON\n.*_delta_log/m);
+      const { tables } = (await json("tables")).result;
+      expect(tables.find(({ table: name }: { table: string }) => name === "features/activity@7")).toMatchObject({
+        version: null,
+        refused: { code: "TABLE_INVALID" },
+      });
+    } finally {
+      rmSync(table, { recursive: true });
+    }
+  });
+
   it("lists tables, their history and their files, now and as of a version or a time", async () => {
     const { tables } = (await json("tables")).result;
     expect(tables).toContainEqual({

@@ -1,16 +1,5 @@
 /** Batch sources: what is new is read in runs, each row once, and is known from then on. */
-import {
-  appendFile,
-  copyFile,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rm,
-  truncate,
-  utimes,
-  writeFile,
-} from "node:fs/promises";
+import { appendFile, copyFile, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -338,34 +327,6 @@ describe("a batch source of a query", () => {
       expect(await served("ana")).toEqual({ n: 2, stars: 9 });
     },
   );
-
-  it("that was read up to an infinite time says so, and reads on from where it is told", async () => {
-    const file = join(folder, "ratings", "all.parquet");
-    await open({ format: "sql", location: `SELECT * FROM read_parquet('${file}')`, watermark: "rated_at" });
-    await writeParquet("all.parquet", [rating("ana", 1, 5), rating("ana", 2, 4)]);
-    expect(await run()).toMatchObject({ rows: 2 });
-    await platform.close();
-    const path = join(folder, "data", "batch", "ratings", "state.json");
-    const state = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
-    // As a version of before wrote it.
-    await writeFile(path, JSON.stringify({ ...state, watermark: "infinity" }));
-    await reopen();
-    await writeParquet("all.parquet", [rating("ana", 1, 5), rating("ana", 2, 4), rating("ana", 3, 3)]);
-    const newest = rating("ana", 2, 4).rated_at;
-    await expect(run()).rejects.toMatchObject({
-      code: "BATCH_SOURCE_FAILED",
-      message: expect.stringContaining("infinite time"),
-      hint: expect.stringContaining(
-        `onefold run ratings --from TIME goes on behind the newest finite time that was read, which is ${newest}`,
-      ),
-    });
-    for (const from of ["yesterday", "infinity", ""]) {
-      await expect(platform.runBatch("ratings", { from })).rejects.toMatchObject({ code: "REQUEST_INVALID" });
-    }
-    expect(await platform.runBatch("ratings", { from: newest })).toMatchObject({ rows: 1, accepted: 1 });
-    expect(await run()).toMatchObject({ rows: 0 });
-    expect(await served("ana")).toEqual({ n: 3, stars: 12 });
-  });
 
   it("that fails says so, and a run of what is no batch source is refused", async () => {
     await open({ format: "sql", location: "SELECT * FROM nowhere", watermark: "rated_at" });
