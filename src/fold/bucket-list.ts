@@ -72,17 +72,21 @@ export class BucketList {
     this.#settledAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** Goes on from a list that was stored, whose cells stand at the beginning of arrays of its own. */
+  /**
+   * Goes on from a list that was stored, whose cells stand at the beginning of arrays of its own. Where it is one array for
+   * both, raw records begin at the first multiple of a record's cells behind the buckets.
+   */
   restart({ stride, rawStride }: BucketLayout, compactAt: number, bucketCount: number, rawCount: number): void {
     this.compactAt = compactAt;
     this.bucketStart = 0;
     this.bucketCount = bucketCount;
     this.#bucketRoom = 0;
-    this.#bucketRoomEnd = Math.floor(this.buckets.numbers.length / stride);
-    this.rawStart = 0;
-    this.rawCount = rawCount;
-    this.#rawRoom = 0;
+    const isOneArray = this.buckets.numbers === this.raw.numbers;
+    this.#bucketRoomEnd = isOneArray ? bucketCount : Math.floor(this.buckets.numbers.length / stride);
+    this.#rawRoom = isOneArray ? Math.ceil((bucketCount * stride) / rawStride) : 0;
     this.#rawRoomEnd = Math.floor(this.raw.numbers.length / rawStride);
+    this.rawStart = this.#rawRoom;
+    this.rawCount = rawCount;
     this.#settledAt = Number.NEGATIVE_INFINITY;
   }
 

@@ -13,6 +13,7 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { BucketLayout } from "./bucket-layout.ts";
+import type { BucketList } from "./bucket-list.ts";
 import { FoldState, type LifetimeLayout } from "./fold-state.ts";
 import { ObjectReader, ObjectWriter } from "./object-codec.ts";
 
@@ -23,10 +24,12 @@ const HEAD_CELLS = 7;
 const CELLS_AT: number = HEAD_BYTES + HEAD_CELLS * 8;
 /** Events that a decoded state has room for before it must grow. */
 const ROOM_RECORDS = 4;
-/** Of the state that is being decoded. */
-const HEAD = new Float64Array(HEAD_CELLS);
+/** Up to so many cells an array lies in the heap itself, until its buffer is asked for. */
+const SMALL_CELLS = 8;
+/** Of the state that is being decoded, with the first cells behind it. */
+const HEAD = new Float64Array(HEAD_CELLS + SMALL_CELLS);
 const HEAD_BYTES_COPY = new Uint8Array(HEAD.buffer);
-/** Of states that have none: never written to. */
+/** Of all states that have none: never written to. */
 const NO_CELLS: Float64Array = new Float64Array(0);
 const NO_OBJECTS: DecodedObjects = { lifetime: [], buckets: [], raw: [] };
 const IS_LITTLE_ENDIAN = new Uint8Array(new Float64Array([2]).buffer)[7] === 0x40;
@@ -107,7 +110,7 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, over: FoldSt
   if (hash !== layout.hash) throw damaged(layout, "they were written by another definition");
   if (bytes[5] !== 0 || bytes[6] !== 0 || bytes[7] !== 0) throw damaged(layout, "the head is damaged");
 
-  HEAD_BYTES_COPY.set(bytes.subarray(HEAD_BYTES, CELLS_AT));
+  HEAD_BYTES_COPY.set(bytes.subarray(HEAD_BYTES, CELLS_AT + SMALL_CELLS * 8));
   const bucketCount = HEAD[5]!;
   const rawCount = HEAD[6]!;
   const { stride, rawStride } = layout.list;
@@ -120,8 +123,9 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, over: FoldSt
     throw damaged(layout, "their counts do not fit their length");
   }
   const objects = decodeObjects(bytes, objectsAt, layout, bucketCount, rawCount);
-  const size = { lifetimeCells, bucketCells, rawCells, roomCells: ROOM_RECORDS * rawStride };
-  const state = over === null ? copiedApart(bytes, size) : copiedOver(over, bytes, size);
+  const state = over ?? unfilled(lifetimeCells);
+  copyLifetime(bytes, state.lifetime.numbers);
+  copyList(bytes, CELLS_AT + lifetimeCells * 8, bucketCells, rawCells, layout.list, state.list);
   state.lastOffset = HEAD[0]!;
   state.lastKnownTime = HEAD[1]!;
   state.lastEventTime = HEAD[2]!;
@@ -133,47 +137,48 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, over: FoldSt
   return state;
 }
 
-interface StateSize {
-  readonly lifetimeCells: number;
-  readonly bucketCells: number;
-  readonly rawCells: number;
-  /** For events to come. */
-  readonly roomCells: number;
+function unfilled(lifetimeCells: number): FoldState {
+  const numbers = lifetimeCells === 0 ? NO_CELLS : new Float64Array(lifetimeCells);
+  return new FoldState({ numbers, objects: NO_OBJECTS.lifetime });
 }
 
-/** One block for all cells: making one for each costs more than what is in them. */
-function copiedApart(bytes: Uint8Array, { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize): FoldState {
-  const rawAt = lifetimeCells + bucketCells;
-  const cells = new Float64Array(rawAt + rawCells + roomCells);
-  copyCells(bytes, CELLS_AT, rawAt + rawCells, cells);
-  const state = new FoldState({
-    numbers: lifetimeCells === 0 ? NO_CELLS : cells.subarray(0, lifetimeCells),
-    objects: NO_OBJECTS.lifetime,
-  });
-  if (bucketCells > 0) state.list.buckets.numbers = cells.subarray(lifetimeCells, rawAt);
-  state.list.raw.numbers = rawAt === 0 ? cells : cells.subarray(rawAt);
-  return state;
+function copyLifetime(bytes: Uint8Array, into: Float64Array): void {
+  if (into.length > SMALL_CELLS) copyCells(bytes, CELLS_AT, into.length, into, 0);
+  else for (let i = 0; i < into.length; i++) into[i] = HEAD[HEAD_CELLS + i]!;
 }
 
-function copiedOver(
-  state: FoldState,
+/**
+ * An array takes as much as a few events of a state in memory. So buckets and raw records share one as long as neither has
+ * grown out of it, unless there are objects to them, whose places are counted from the arrays' beginnings.
+ */
+function copyList(
   bytes: Uint8Array,
-  { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize,
-): FoldState {
-  const { buckets, raw } = state.list;
-  if (buckets.numbers.length < bucketCells) buckets.numbers = new Float64Array(bucketCells);
-  if (raw.numbers.length < rawCells + roomCells) raw.numbers = new Float64Array(rawCells + 2 * roomCells);
-  const bucketsAt = CELLS_AT + lifetimeCells * 8;
-  copyCells(bytes, CELLS_AT, lifetimeCells, state.lifetime.numbers);
-  copyCells(bytes, bucketsAt, bucketCells, buckets.numbers);
-  copyCells(bytes, bucketsAt + bucketCells * 8, rawCells, raw.numbers);
-  return state;
+  at: number,
+  bucketCells: number,
+  rawCells: number,
+  { rawStride, objectStride, rawObjectStride }: BucketLayout,
+  { buckets, raw }: BucketList,
+): void {
+  const roomCells = rawCells + ROOM_RECORDS * rawStride;
+  const mayShare = objectStride + rawObjectStride === 0 && buckets.numbers === raw.numbers;
+  const rawFrom = mayShare ? Math.ceil(bucketCells / rawStride) * rawStride : 0;
+  if (rawFrom > 0) {
+    if (raw.numbers.length < rawFrom + roomCells) {
+      buckets.numbers = new Float64Array(rawFrom + roomCells);
+      raw.numbers = buckets.numbers;
+    }
+  } else {
+    if (buckets.numbers.length < bucketCells) buckets.numbers = new Float64Array(bucketCells);
+    if (raw.numbers.length < roomCells) raw.numbers = new Float64Array(roomCells);
+  }
+  copyCells(bytes, at, bucketCells, buckets.numbers, 0);
+  copyCells(bytes, at + bucketCells * 8, rawCells, raw.numbers, rawFrom);
 }
 
-/** To the cells' beginning. What is encoded lies at any address, and cells at whole ones. */
-function copyCells(bytes: Uint8Array, at: number, count: number, into: Float64Array): void {
+/** What is encoded lies at any address, and cells at whole ones. */
+function copyCells(bytes: Uint8Array, at: number, count: number, into: Float64Array, to: number): void {
   if (count === 0) return;
-  new Uint8Array(into.buffer, into.byteOffset, count * 8).set(bytes.subarray(at, at + count * 8));
+  new Uint8Array(into.buffer, into.byteOffset + to * 8, count * 8).set(bytes.subarray(at, at + count * 8));
 }
 
 interface DecodedObjects {
@@ -191,12 +196,13 @@ function decodeObjects(
 ): DecodedObjects {
   if (!hasObjects(layout) && at === bytes.length) return NO_OBJECTS;
   const { objectStride, rawObjectStride } = layout.list;
+  const lifetime = layout.lifetime.objectStride;
   const reader = new ObjectReader(bytes.subarray(at));
   try {
     const objects = {
-      lifetime: reader.take(layout.lifetime.objectStride),
-      buckets: reader.take(bucketCount * objectStride),
-      raw: reader.take(rawCount * rawObjectStride),
+      lifetime: lifetime === 0 ? NO_OBJECTS.lifetime : reader.take(lifetime),
+      buckets: objectStride === 0 ? NO_OBJECTS.buckets : reader.take(bucketCount * objectStride),
+      raw: rawObjectStride === 0 ? NO_OBJECTS.raw : reader.take(rawCount * rawObjectStride),
     };
     reader.expectEnd();
     return objects;
