@@ -13,7 +13,6 @@
  */
 import { OnefoldError } from "../base/errors.ts";
 import type { BucketLayout } from "./bucket-layout.ts";
-import type { BucketList } from "./bucket-list.ts";
 import { FoldState, type LifetimeLayout } from "./fold-state.ts";
 import { ObjectReader, ObjectWriter } from "./object-codec.ts";
 
@@ -24,7 +23,7 @@ const HEAD_CELLS = 7;
 const CELLS_AT: number = HEAD_BYTES + HEAD_CELLS * 8;
 /** Events that a decoded state has room for before it must grow. */
 const ROOM_RECORDS = 4;
-/** Up to so many cells an array lies in the heap itself, until its buffer is asked for. */
+/** So many are copied one by one: to have an array's bytes copied takes objects for both sides. */
 const SMALL_CELLS = 8;
 /** Of the state that is being decoded, with the first cells behind it. */
 const HEAD = new Float64Array(HEAD_CELLS + SMALL_CELLS);
@@ -77,7 +76,7 @@ function encodeInto(bytes: Uint8Array, state: FoldState, layout: StateLayout, ob
   cells[5] = list.bucketCount;
   cells[6] = list.rawCount;
   let at = HEAD_CELLS;
-  cells.set(state.lifetime.numbers, at);
+  for (let i = 0; i < lifetimeCells; i++) cells[at + i] = state.lifetime.numbers[i]!;
   at += lifetimeCells;
   if (bucketCells > 0) {
     const from = list.bucketStart * stride;
@@ -123,56 +122,81 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, over: FoldSt
     throw damaged(layout, "their counts do not fit their length");
   }
   const objects = decodeObjects(bytes, objectsAt, layout, bucketCount, rawCount);
-  const state = over ?? unfilled(lifetimeCells);
-  copyLifetime(bytes, state.lifetime.numbers);
-  copyList(bytes, CELLS_AT + lifetimeCells * 8, bucketCells, rawCells, layout.list, state.list);
+  const size = { lifetimeCells, bucketCells, rawCells, roomCells: ROOM_RECORDS * rawStride };
+  const isApart = layout.list.objectStride + layout.list.rawObjectStride > 0;
+  const state = isApart
+    ? copyApart(bytes, size, over ?? newState(lifetimeCells))
+    : copyTogether(bytes, size, layout.list, over);
   state.lastOffset = HEAD[0]!;
   state.lastKnownTime = HEAD[1]!;
   state.lastEventTime = HEAD[2]!;
   state.eventCount = HEAD[3]!;
-  state.list.restart(layout.list, HEAD[4]!, bucketCount, rawCount);
+  state.list.restart(layout.list, HEAD[4]!, bucketCount, rawCount, isApart ? null : lifetimeCells);
   state.lifetime.objects = objects.lifetime;
   state.list.buckets.objects = objects.buckets;
   state.list.raw.objects = objects.raw;
   return state;
 }
 
-function unfilled(lifetimeCells: number): FoldState {
-  const numbers = lifetimeCells === 0 ? NO_CELLS : new Float64Array(lifetimeCells);
-  return new FoldState({ numbers, objects: NO_OBJECTS.lifetime });
+interface StateSize {
+  readonly lifetimeCells: number;
+  readonly bucketCells: number;
+  readonly rawCells: number;
+  /** For events to come. */
+  readonly roomCells: number;
 }
 
-function copyLifetime(bytes: Uint8Array, into: Float64Array): void {
-  if (into.length > SMALL_CELLS) copyCells(bytes, CELLS_AT, into.length, into, 0);
-  else for (let i = 0; i < into.length; i++) into[i] = HEAD[HEAD_CELLS + i]!;
+/** One whose arrays are still to be filled. */
+function newState(lifetimeCells: number): FoldState {
+  return new FoldState({ numbers: new Float64Array(lifetimeCells), objects: NO_OBJECTS.lifetime });
 }
 
 /**
- * An array takes as much as a few events of a state in memory. So buckets and raw records share one as long as neither has
- * grown out of it, unless there are objects to them, whose places are counted from the arrays' beginnings.
+ * All cells in one array: in memory each takes as much as a few events do. Buckets and raw records begin there at the first
+ * multiple of their cells, as `BucketList.restart` has it.
  */
-function copyList(
+function copyTogether(
   bytes: Uint8Array,
-  at: number,
-  bucketCells: number,
-  rawCells: number,
-  { rawStride, objectStride, rawObjectStride }: BucketLayout,
-  { buckets, raw }: BucketList,
-): void {
-  const roomCells = rawCells + ROOM_RECORDS * rawStride;
-  const mayShare = objectStride + rawObjectStride === 0 && buckets.numbers === raw.numbers;
-  const rawFrom = mayShare ? Math.ceil(bucketCells / rawStride) * rawStride : 0;
-  if (rawFrom > 0) {
-    if (raw.numbers.length < rawFrom + roomCells) {
-      buckets.numbers = new Float64Array(rawFrom + roomCells);
-      raw.numbers = buckets.numbers;
-    }
-  } else {
-    if (buckets.numbers.length < bucketCells) buckets.numbers = new Float64Array(bucketCells);
-    if (raw.numbers.length < roomCells) raw.numbers = new Float64Array(roomCells);
-  }
-  copyCells(bytes, at, bucketCells, buckets.numbers, 0);
-  copyCells(bytes, at + bucketCells * 8, rawCells, raw.numbers, rawFrom);
+  { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize,
+  { stride, rawStride }: BucketLayout,
+  over: FoldState | null,
+): FoldState {
+  const bucketsFrom = Math.ceil(lifetimeCells / stride) * stride;
+  const rawFrom = Math.ceil((bucketsFrom + bucketCells) / rawStride) * rawStride;
+  const state = over ?? new FoldState({ numbers: NO_CELLS, objects: NO_OBJECTS.lifetime });
+  const { buckets, raw } = state.list;
+  const length = rawFrom + rawCells + roomCells;
+  // Where buckets or raw records have grown out of it, lifetime has not.
+  const cells = state.lifetime.numbers.length >= length ? state.lifetime.numbers : new Float64Array(length);
+  state.lifetime.numbers = cells;
+  buckets.numbers = cells;
+  raw.numbers = cells;
+  const bucketsAt = CELLS_AT + lifetimeCells * 8;
+  copyLifetime(bytes, lifetimeCells, cells);
+  copyCells(bytes, bucketsAt, bucketCells, cells, bucketsFrom);
+  copyCells(bytes, bucketsAt + bucketCells * 8, rawCells, cells, rawFrom);
+  return state;
+}
+
+/** Each in an array of its own: places of a list's objects are counted from the beginnings. */
+function copyApart(
+  bytes: Uint8Array,
+  { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize,
+  state: FoldState,
+): FoldState {
+  const { buckets, raw } = state.list;
+  if (buckets.numbers.length < bucketCells) buckets.numbers = new Float64Array(bucketCells);
+  if (raw.numbers.length < rawCells + roomCells) raw.numbers = new Float64Array(rawCells + roomCells);
+  const bucketsAt = CELLS_AT + lifetimeCells * 8;
+  copyLifetime(bytes, lifetimeCells, state.lifetime.numbers);
+  copyCells(bytes, bucketsAt, bucketCells, buckets.numbers, 0);
+  copyCells(bytes, bucketsAt + bucketCells * 8, rawCells, raw.numbers, 0);
+  return state;
+}
+
+function copyLifetime(bytes: Uint8Array, count: number, into: Float64Array): void {
+  if (count > SMALL_CELLS) copyCells(bytes, CELLS_AT, count, into, 0);
+  else for (let i = 0; i < count; i++) into[i] = HEAD[HEAD_CELLS + i]!;
 }
 
 /** What is encoded lies at any address, and cells at whole ones. */
