@@ -72,17 +72,30 @@ export class BucketList {
     this.#settledAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** Goes on from a list that was stored, whose cells stand at the beginning of arrays of its own. */
-  restart({ stride, rawStride }: BucketLayout, compactAt: number, bucketCount: number, rawCount: number): void {
-    this.compactAt = compactAt;
-    this.bucketStart = 0;
-    this.bucketCount = bucketCount;
-    this.#bucketRoom = 0;
-    this.#bucketRoomEnd = Math.floor(this.buckets.numbers.length / stride);
-    this.rawStart = 0;
-    this.rawCount = rawCount;
-    this.#rawRoom = 0;
-    this.#rawRoomEnd = Math.floor(this.raw.numbers.length / rawStride);
+  /**
+   * Goes on from a list that was stored, whose cells stand at the beginning of arrays of its own; or, given `from`, in one
+   * array for both: buckets from the first multiple of a bucket's cells on that is no less, raw records behind them.
+   */
+  restart(
+    { stride, rawStride }: BucketLayout,
+    compactAt: number,
+    bucketCount: number,
+    rawCount: number,
+    from: number | null,
+  ): void {
+    const bucketRoom = Math.ceil((from ?? 0) / stride);
+    const bucketRoomEnd = from === null ? this.buckets.numbers.length / stride : bucketRoom + bucketCount;
+    // As in `open`: and what the compiler does not know for whole numbers takes memory of its own, each.
+    const wholeCompactAt = compactAt | 0;
+    this.compactAt = Object.is(wholeCompactAt, compactAt) ? wholeCompactAt : compactAt;
+    this.bucketStart = bucketRoom | 0;
+    this.bucketCount = bucketCount | 0;
+    this.#bucketRoom = this.bucketStart;
+    this.#bucketRoomEnd = bucketRoomEnd | 0;
+    this.rawStart = from === null ? 0 : Math.ceil((this.#bucketRoomEnd * stride) / rawStride) | 0;
+    this.rawCount = rawCount | 0;
+    this.#rawRoom = this.rawStart;
+    this.#rawRoomEnd = (this.raw.numbers.length / rawStride) | 0;
     this.#settledAt = Number.NEGATIVE_INFINITY;
   }
 

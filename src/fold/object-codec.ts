@@ -123,10 +123,12 @@ export class ObjectReader {
     this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  /** An array without room for more, as what is read stays in memory with its state. */
   take(count: number): unknown[] {
+    if (count === 1) return [this.#next(0)];
     const objects: unknown[] = [];
     for (let i = 0; i < count; i++) objects.push(this.#next(0));
-    return objects;
+    return objects.slice();
   }
 
   expectEnd(): void {

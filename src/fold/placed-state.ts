@@ -48,9 +48,10 @@ export class PlacedStates implements PlacedFold<FoldState> {
     cells[at + 2] = state.lastEventTime;
     cells[at + 3] = state.eventCount;
     const lifetimeAt = at + LIFETIME_AT;
+    const { list, lifetime } = this.#layout;
     const { numbers } = state.lifetime;
-    for (let i = 0; i < numbers.length; i++) cells[lifetimeAt + i] = numbers[i]!;
-    state.list.copyTo(this.#layout.list, cells, at + PLACE_CELLS, lifetimeAt + numbers.length, at + size);
+    for (let i = 0; i < lifetime.stride; i++) cells[lifetimeAt + i] = numbers[i]!;
+    state.list.copyTo(list, cells, at + PLACE_CELLS, lifetimeAt + lifetime.stride, at + size);
   }
 
   open(cells: Float64Array, at: number, cursor: FoldState): FoldState {

@@ -23,10 +23,12 @@ const HEAD_CELLS = 7;
 const CELLS_AT: number = HEAD_BYTES + HEAD_CELLS * 8;
 /** Events that a decoded state has room for before it must grow. */
 const ROOM_RECORDS = 4;
-/** Of the state that is being decoded. */
-const HEAD = new Float64Array(HEAD_CELLS);
+/** So many are copied one by one: to have an array's bytes copied takes objects for both sides. */
+const SMALL_CELLS = 8;
+/** Of the state that is being decoded, with the first cells behind it. */
+const HEAD = new Float64Array(HEAD_CELLS + SMALL_CELLS);
 const HEAD_BYTES_COPY = new Uint8Array(HEAD.buffer);
-/** Of states that have none: never written to. */
+/** Of all states that have none: never written to. */
 const NO_CELLS: Float64Array = new Float64Array(0);
 const NO_OBJECTS: DecodedObjects = { lifetime: [], buckets: [], raw: [] };
 const IS_LITTLE_ENDIAN = new Uint8Array(new Float64Array([2]).buffer)[7] === 0x40;
@@ -74,7 +76,7 @@ function encodeInto(bytes: Uint8Array, state: FoldState, layout: StateLayout, ob
   cells[5] = list.bucketCount;
   cells[6] = list.rawCount;
   let at = HEAD_CELLS;
-  cells.set(state.lifetime.numbers, at);
+  for (let i = 0; i < lifetimeCells; i++) cells[at + i] = state.lifetime.numbers[i]!;
   at += lifetimeCells;
   if (bucketCells > 0) {
     const from = list.bucketStart * stride;
@@ -107,7 +109,7 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, over: FoldSt
   if (hash !== layout.hash) throw damaged(layout, "they were written by another definition");
   if (bytes[5] !== 0 || bytes[6] !== 0 || bytes[7] !== 0) throw damaged(layout, "the head is damaged");
 
-  HEAD_BYTES_COPY.set(bytes.subarray(HEAD_BYTES, CELLS_AT));
+  HEAD_BYTES_COPY.set(bytes.subarray(HEAD_BYTES, CELLS_AT + SMALL_CELLS * 8));
   const bucketCount = HEAD[5]!;
   const rawCount = HEAD[6]!;
   const { stride, rawStride } = layout.list;
@@ -121,12 +123,15 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, over: FoldSt
   }
   const objects = decodeObjects(bytes, objectsAt, layout, bucketCount, rawCount);
   const size = { lifetimeCells, bucketCells, rawCells, roomCells: ROOM_RECORDS * rawStride };
-  const state = over === null ? copiedApart(bytes, size) : copiedOver(over, bytes, size);
+  const isApart = layout.list.objectStride + layout.list.rawObjectStride > 0;
+  const state = isApart
+    ? copyApart(bytes, size, over ?? newState(lifetimeCells))
+    : copyTogether(bytes, size, layout.list, over);
   state.lastOffset = HEAD[0]!;
   state.lastKnownTime = HEAD[1]!;
   state.lastEventTime = HEAD[2]!;
   state.eventCount = HEAD[3]!;
-  state.list.restart(layout.list, HEAD[4]!, bucketCount, rawCount);
+  state.list.restart(layout.list, HEAD[4]!, bucketCount, rawCount, isApart ? null : lifetimeCells);
   state.lifetime.objects = objects.lifetime;
   state.list.buckets.objects = objects.buckets;
   state.list.raw.objects = objects.raw;
@@ -141,39 +146,63 @@ interface StateSize {
   readonly roomCells: number;
 }
 
-/** One block for all cells: making one for each costs more than what is in them. */
-function copiedApart(bytes: Uint8Array, { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize): FoldState {
-  const rawAt = lifetimeCells + bucketCells;
-  const cells = new Float64Array(rawAt + rawCells + roomCells);
-  copyCells(bytes, CELLS_AT, rawAt + rawCells, cells);
-  const state = new FoldState({
-    numbers: lifetimeCells === 0 ? NO_CELLS : cells.subarray(0, lifetimeCells),
-    objects: NO_OBJECTS.lifetime,
-  });
-  if (bucketCells > 0) state.list.buckets.numbers = cells.subarray(lifetimeCells, rawAt);
-  state.list.raw.numbers = rawAt === 0 ? cells : cells.subarray(rawAt);
+/** One whose arrays are still to be filled. */
+function newState(lifetimeCells: number): FoldState {
+  return new FoldState({ numbers: new Float64Array(lifetimeCells), objects: NO_OBJECTS.lifetime });
+}
+
+/**
+ * All cells in one array: in memory each takes as much as a few events do. Buckets and raw records begin there at the first
+ * multiple of their cells, as `BucketList.restart` has it.
+ */
+function copyTogether(
+  bytes: Uint8Array,
+  { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize,
+  { stride, rawStride }: BucketLayout,
+  over: FoldState | null,
+): FoldState {
+  const bucketsFrom = Math.ceil(lifetimeCells / stride) * stride;
+  const rawFrom = Math.ceil((bucketsFrom + bucketCells) / rawStride) * rawStride;
+  const state = over ?? new FoldState({ numbers: NO_CELLS, objects: NO_OBJECTS.lifetime });
+  const { buckets, raw } = state.list;
+  const length = rawFrom + rawCells + roomCells;
+  // Where buckets or raw records have grown out of it, lifetime has not.
+  const cells = state.lifetime.numbers.length >= length ? state.lifetime.numbers : new Float64Array(length);
+  state.lifetime.numbers = cells;
+  buckets.numbers = cells;
+  raw.numbers = cells;
+  const bucketsAt = CELLS_AT + lifetimeCells * 8;
+  copyLifetime(bytes, lifetimeCells, cells);
+  copyCells(bytes, bucketsAt, bucketCells, cells, bucketsFrom);
+  copyCells(bytes, bucketsAt + bucketCells * 8, rawCells, cells, rawFrom);
   return state;
 }
 
-function copiedOver(
-  state: FoldState,
+/** Each in an array of its own: places of a list's objects are counted from the beginnings. */
+function copyApart(
   bytes: Uint8Array,
   { lifetimeCells, bucketCells, rawCells, roomCells }: StateSize,
+  state: FoldState,
 ): FoldState {
   const { buckets, raw } = state.list;
   if (buckets.numbers.length < bucketCells) buckets.numbers = new Float64Array(bucketCells);
-  if (raw.numbers.length < rawCells + roomCells) raw.numbers = new Float64Array(rawCells + 2 * roomCells);
+  if (raw.numbers.length < rawCells + roomCells) raw.numbers = new Float64Array(rawCells + roomCells);
   const bucketsAt = CELLS_AT + lifetimeCells * 8;
-  copyCells(bytes, CELLS_AT, lifetimeCells, state.lifetime.numbers);
-  copyCells(bytes, bucketsAt, bucketCells, buckets.numbers);
-  copyCells(bytes, bucketsAt + bucketCells * 8, rawCells, raw.numbers);
+  copyLifetime(bytes, lifetimeCells, state.lifetime.numbers);
+  copyCells(bytes, bucketsAt, bucketCells, buckets.numbers, 0);
+  copyCells(bytes, bucketsAt + bucketCells * 8, rawCells, raw.numbers, 0);
   return state;
 }
 
-/** To the cells' beginning. What is encoded lies at any address, and cells at whole ones. */
-function copyCells(bytes: Uint8Array, at: number, count: number, into: Float64Array): void {
+function copyLifetime(bytes: Uint8Array, count: number, into: Float64Array): void {
+  if (count > SMALL_CELLS) copyCells(bytes, CELLS_AT, count, into, 0);
+  else for (let i = 0; i < count; i++) into[i] = HEAD[HEAD_CELLS + i]!;
+}
+
+/** What is encoded lies at any address, and cells at whole ones. */
+function copyCells(bytes: Uint8Array, at: number, count: number, into: Float64Array, to: number): void {
   if (count === 0) return;
-  new Uint8Array(into.buffer, into.byteOffset, count * 8).set(bytes.subarray(at, at + count * 8));
+  new Uint8Array(into.buffer, into.byteOffset + to * 8, count * 8).set(bytes.subarray(at, at + count * 8));
 }
 
 interface DecodedObjects {
@@ -191,12 +220,13 @@ function decodeObjects(
 ): DecodedObjects {
   if (!hasObjects(layout) && at === bytes.length) return NO_OBJECTS;
   const { objectStride, rawObjectStride } = layout.list;
+  const lifetime = layout.lifetime.objectStride;
   const reader = new ObjectReader(bytes.subarray(at));
   try {
     const objects = {
-      lifetime: reader.take(layout.lifetime.objectStride),
-      buckets: reader.take(bucketCount * objectStride),
-      raw: reader.take(rawCount * rawObjectStride),
+      lifetime: lifetime === 0 ? NO_OBJECTS.lifetime : reader.take(lifetime),
+      buckets: objectStride === 0 ? NO_OBJECTS.buckets : reader.take(bucketCount * objectStride),
+      raw: rawObjectStride === 0 ? NO_OBJECTS.raw : reader.take(rawCount * rawObjectStride),
     };
     reader.expectEnd();
     return objects;

@@ -3,10 +3,12 @@
  * proportion, so that requests and live events never wait for more than a slice.
  */
 
+import type { WorkPace } from "../online-store/online-store.ts";
+
 /** Longest work between two rests: well below what a request may take. */
 const SLICE_MS = 1;
 
-export class BackfillPace {
+export class BackfillPace implements WorkPace {
   readonly #share: () => number;
   #sliceBegan = performance.now();
   #owedMs = 0;

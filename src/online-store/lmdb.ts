@@ -23,6 +23,7 @@ import type {
   StateVersion,
   StateWrite,
   StoredState,
+  WorkPace,
 } from "./online-store.ts";
 import { StoredBlocks } from "./stored-block.ts";
 import { fromStored, stateOf, VERSION_BYTES, versionOf } from "./stored-state.ts";
@@ -32,7 +33,7 @@ const STATE = 0x73;
 /** A space of 200 bytes, an entity key of 1,024 and the two marks fit. */
 const KEY_BYTES_MAX = 1978;
 /** Of one commit that drops: handing them over holds the thread up, a millisecond for so many. */
-const DROP_BATCH_KEYS = 500;
+const DROP_BATCH_KEYS = 250;
 const REASON_WAIT_MS = 1000;
 const EIO = 5;
 const PREFIXES_MAX = 1000;
@@ -156,21 +157,30 @@ class LmdbOnlineStore extends LocalReads implements SharedOnlineStore {
     this.#database.resetReadTxn();
   }
 
-  async dropSpace(space: StateSpace): Promise<void> {
+  async dropSpace(space: StateSpace, pace?: WorkPace): Promise<void> {
     const begin = Buffer.from(this.#stateKey(space, ""));
     for (;;) {
+      pace?.resume();
       const keys = [...this.#database.getKeys({ start: begin, end: endOfPrefix(begin), limit: DROP_BATCH_KEYS })];
       if (keys.length === 0) return;
-      try {
-        await this.#database.batch(() => {
-          for (const key of keys) this.#write(Buffer.from(key), null);
-        });
-        await this.#database.flushed;
-      } catch (cause) {
-        throw await commitFailed(this.#folder, cause);
-      }
-      this.#database.resetReadTxn();
+      const removed = this.#removeKeys(keys);
+      // Whoever waits for it behind the rest gets its error; until then it is not an unhandled one.
+      removed.catch(() => {});
+      await pace?.rest();
+      await removed;
     }
+  }
+
+  async #removeKeys(keys: readonly Buffer[]): Promise<void> {
+    try {
+      await this.#database.batch(() => {
+        for (const key of keys) this.#write(key, null);
+      });
+      await this.#database.flushed;
+    } catch (cause) {
+      throw await commitFailed(this.#folder, cause);
+    }
+    this.#database.resetReadTxn();
   }
 
   count(space: StateSpace): number {

@@ -122,6 +122,14 @@ export interface StateMarks {
   ): Promise<readonly { readonly group: number; readonly bytes: Uint8Array | null }[]>;
 }
 
+/** Of long work in the thread that answers: it waits between its pieces, in proportion to what they take. */
+export interface WorkPace {
+  /** A piece begins: what was waited for before is no work. */
+  resume(): void;
+  /** Resolves when the next one may begin. */
+  rest(): Promise<void>;
+}
+
 /** Throws `STORE_UNAVAILABLE`, `STORE_TIMEOUT` where the store is another process, `STORAGE_FAILED` where it is a disk. */
 export interface OnlineStore {
   /**
@@ -152,8 +160,11 @@ export interface OnlineStore {
   scanMetas(prefix: string, after?: string): AsyncIterableIterator<NamedMeta>;
   /** Resolves with the writes that did not land, in the order of their index; see above for what is guaranteed. */
   commit(states: readonly StateWrite[], metas: readonly MetaWrite[]): Promise<readonly RefusedWrite[]>;
-  /** Removes a space that nobody writes any more, whole, without touching another. */
-  dropSpace(space: StateSpace): Promise<void>;
+  /**
+   * Removes a space that nobody writes any more, whole, without touching another. A store whose removals are this thread's
+   * work keeps to the pace, if one is given.
+   */
+  dropSpace(space: StateSpace, pace?: WorkPace): Promise<void>;
   /** Number of entities in a space; may take time in proportion to all that is stored. */
   countStates(space: StateSpace): Promise<number>;
   close(): Promise<void>;

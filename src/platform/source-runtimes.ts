@@ -14,6 +14,7 @@ import type { OnProgress, RuntimeContext } from "./runtime-context.ts";
 import { StaleViews } from "./monitoring/stale-views.ts";
 import type { RuntimeFreshness } from "./monitoring/runtime-freshness.ts";
 import { SourceRuntime } from "./source-runtime.ts";
+import { BackfillPace } from "../ingest/backfill-pace.ts";
 import type { RunOptions } from "../ingest/batch/batch-reader.ts";
 import type { BatchRun } from "../ingest/batch/batch-state.ts";
 import type { PushResult, RowFaults } from "../ingest/pipeline.ts";
@@ -139,7 +140,7 @@ export class SourceRuntimes {
       await runtime.retireViews(retired, viewsOf.get(runtime.name) ?? []);
     }
     if (this.#isClosed) return;
-    await forgetStaleViews(this.#online, (view, fingerprint) =>
+    await forgetStaleViews(this.#online, new BackfillPace(this.#context.backfillShare), (view, fingerprint) =>
       view.endsWith("@dev") ? fingerprints.get(view) !== fingerprint : retired.has(view),
     );
     await this.#dropTables([...retired].map((view) => `features/${view}`));

@@ -66,6 +66,7 @@ function draftOf(fingerprint: string): string {
  */
 export async function forgetStaleViews(
   store: LocalOnlineStore,
+  pace: BackfillPace,
   isStale: (view: string, fingerprint: string) => boolean,
 ): Promise<void> {
   for (const { name, bytes } of Array.from(store.scanMeta(builtMetaName("")))) {
@@ -75,12 +76,12 @@ export async function forgetStaleViews(
     const stored = readStoredView(store, view);
     const spaces = [stored?.space ?? stateSpace(view, epoch), ...(former === undefined ? [] : [former])];
     await store.commitAlone([], [...forgetView(store, view), { name, bytes: null }]);
-    for (const space of spaces) await store.dropSpace(space);
+    for (const space of spaces) await store.dropSpace(space, pace);
   }
   for (const [view, { fingerprint, space }] of allBackfills(store)) {
     if (!isStale(view, fingerprint)) continue;
     await store.commitAlone([], [backfillMeta(view, null), ...forgetTotals(store, space)]);
-    await store.dropSpace(space);
+    await store.dropSpace(space, pace);
   }
 }
 
@@ -191,7 +192,7 @@ export class ViewBuilder {
       cutShort.space !== live;
     const fresh = { fingerprint, epoch, historyEnd, upTo: files.liveEnd, space: freeSpace(view, epoch, live) };
     const backfill: BackfillPlace = isSame ? cutShort : { ...fresh, place: null };
-    if (!isSame && cutShort !== null && cutShort.space !== live) await this.#store.dropSpace(cutShort.space);
+    if (!isSame && cutShort !== null && cutShort.space !== live) await this.#drop(cutShort.space);
     await this.#store.commitAlone([], [backfillMeta(name, backfill)]);
     const { space, upTo } = backfill;
     const places = {
@@ -294,8 +295,12 @@ export class ViewBuilder {
   /** Cut short, it is done when the view is brought up the next time. */
   async #dropFormer(view: CatalogView, { former, ...place }: HistoryPlace): Promise<void> {
     if (former === undefined || former === spaceOf(view, place)) return;
-    await this.#store.dropSpace(former);
+    await this.#drop(former);
     await this.#store.commitAlone([], [placeMeta(view.name, place), ...forgetTotals(this.#store, former)]);
+  }
+
+  #drop(space: StateSpace): Promise<void> {
+    return this.#store.dropSpace(space, new BackfillPace(this.#context.backfillShare));
   }
 
   async #built(view: CatalogView, place: HistoryPlace): Promise<HistoryPlace> {

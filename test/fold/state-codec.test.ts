@@ -64,6 +64,39 @@ describe("encoded states", () => {
     expect(encoded).toEqual(bytes);
   });
 
+  it.each([
+    [
+      "without objects in its list",
+      [
+        feature(string, { fn: "last", column: "s" }),
+        feature(int64, { fn: "count", over }),
+        feature(float64, { fn: "mean", column: "x", over }),
+        feature(float64, { fn: "max", column: "x", over }),
+      ],
+    ],
+    ["with objects in its list", features],
+  ])("go on as what was encoded, whatever they are decoded over: %s", (_, kinds) => {
+    const random = new SeededRandom(7);
+    const view = compileViewFold(viewOf(kinds, { exactEvents: 16 }), stream, user);
+    const foldNext = (states: readonly FoldState[]): void => {
+      const offset = Math.max(0, states[0]!.lastOffset + 1);
+      const at = noon + offset * 20 * SECOND - random.integer(0, 9) * 300 * SECOND;
+      const row = [offset, offset / 3, `s${offset % 7}`, Uint8Array.of(offset % 256)];
+      for (const state of states) foldRow(view, state, offset, at, row);
+    };
+    let spare: FoldState | null = null;
+    for (let round = 0; round < 60; round++) {
+      const state = view.empty();
+      for (let events = random.integer(0, 400); events > 0; events--) foldNext([state]);
+      const encoded = view.encode(state);
+      const others: FoldState[] = [view.decode(encoded), view.decode(encoded, spare)];
+      for (const other of others) expect(view.encode(other)).toEqual(encoded);
+      for (let events = random.integer(0, 150); events > 0; events--) foldNext([state, ...others]);
+      for (const other of others) expect(view.encode(other)).toEqual(view.encode(state));
+      spare = random.integer(0, 3) === 0 ? null : random.pick(others);
+    }
+  });
+
   it("keep bytes values though the caller uses the buffer again", () => {
     const state = fold.empty();
     const buffer = Uint8Array.of(1, 2, 3);

@@ -33,6 +33,29 @@ const stores: { name: string; durable: boolean; prepare(): () => LocalOnlineStor
   },
 ];
 
+describe("dropping a space", () => {
+  it("rests behind each commit of so many removals", async () => {
+    const store = openLmdbStore({ folder: join(newFolder(), "online") });
+    const write = (i: number) => ({ space: "v@1#1", key: `k${i}`, epoch: 0, offset: 1, bytes: Uint8Array.of(1) });
+    await store.commit(
+      Array.from({ length: 1200 }, (_, i) => write(i)),
+      [],
+    );
+    const counts: number[] = [];
+    let resumed = 0;
+    await store.dropSpace("v@1#1", {
+      resume: () => resumed++,
+      rest: async () => {
+        await new Promise(setImmediate);
+        counts.push(resumed);
+      },
+    });
+    expect(counts).toEqual([1, 2, 3, 4, 5]);
+    expect(store.count("v@1#1")).toBe(0);
+    await store.close();
+  });
+});
+
 for (const { name, durable, prepare } of stores) {
   describe(`online store: ${name}`, () => {
     for (const storeCase of [...onlineStoreCases, ...localOnlineStoreCases]) {

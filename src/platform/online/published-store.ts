@@ -9,6 +9,7 @@ import type {
   StateSpace,
   StateWrite,
   StoreReading,
+  WorkPace,
 } from "../../online-store/online-store.ts";
 import type { EntityKey } from "../../schema/entity-key.ts";
 import { dropNote } from "./drop-notes.ts";
@@ -79,9 +80,9 @@ export class PublishedStore implements SharedOnlineStore {
   }
 
   /** It is noted first, and until the copy is gone, too: whoever comes after this process goes on with it. */
-  async dropSpace(space: StateSpace): Promise<void> {
+  async dropSpace(space: StateSpace, pace?: WorkPace): Promise<void> {
     await this.#local.commitAlone([], [dropNote(space)]);
-    await this.#local.dropSpace(space);
+    await this.#local.dropSpace(space, pace);
     this.#publisher.dropped(space);
   }
 
