@@ -1,10 +1,11 @@
-"""A relay in front of a server that breaks connections on purpose."""
+"""A relay in front of a server that breaks connections, keeps answers back, or sends them little by little, on purpose."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import time
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -19,6 +20,10 @@ class Relay:
         self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
         self.breaks = 0
         self.tells = False
+        #: Lets requests through, and no answer.
+        self.holds = False
+        #: Lets the head of an answer through at once, and its body by a byte in so many seconds.
+        self.byte_seconds = 0.0
         self.connections = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -42,13 +47,27 @@ class Relay:
             upward = threading.Thread(target=_pipe, args=(client, server), daemon=True)
             upward.start()
             if not is_broken:
-                _pipe(server, client)
+                self._answer(server, client)
                 return
             answer = server.recv(65536)
             if self.tells:
                 client.sendall(answer)
             server.shutdown(socket.SHUT_RDWR)
             client.shutdown(socket.SHUT_RDWR)
+
+    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+        while data := server.recv(65536):
+            if self.holds:
+                continue
+            if self.byte_seconds == 0:
+                client.sendall(data)
+                continue
+            head, gap, body = data.partition(b"\r\n\r\n")
+            client.sendall(head + gap)
+            for byte in body:
+                time.sleep(self.byte_seconds)
+                client.sendall(bytes([byte]))
+        client.shutdown(socket.SHUT_WR)
 
 
 def _pipe(source: socket.socket, target: socket.socket) -> None:

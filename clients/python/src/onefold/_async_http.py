@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
 
-from ._calls import Call, answer_of, failure_of
-from ._retry import Attempts
+from ._calls import Call, answer_of, failure_of, timed_out
+from ._retry import Attempts, Deadline
 from .errors import OnefoldError
 
 T = TypeVar("T")
@@ -43,15 +44,9 @@ class AsyncHttp:
         while True:
             error: OnefoldError
             try:
-                response = await self._client.request(
-                    call.method,
-                    self.url + call.path,
-                    params=dict(call.params),
-                    content=call.content if call.body is None else _chunks(call.body),
-                    headers={} if call.content_type is None else {"content-type": call.content_type},
-                    timeout=attempts.seconds_left,
-                )
-                return answer_of(call, response)
+                return await asyncio.wait_for(self._answer(call, attempts), attempts.seconds_left)
+            except asyncio.TimeoutError:
+                error = timed_out(call, self.url)
             except httpx.HTTPError as cause:
                 error = failure_of(call, self.url, cause)
                 error.__cause__ = cause
@@ -59,10 +54,30 @@ class AsyncHttp:
                 error = refusal
             await sleep(attempts.pause_after(error))
 
+    async def _answer(self, call: Call, deadline: Deadline) -> Any:
+        response = await self._client.request(
+            call.method,
+            self.url + call.path,
+            params=dict(call.params),
+            content=call.content if call.body is None else _chunks(call.body),
+            headers={} if call.content_type is None else {"content-type": call.content_type},
+            timeout=deadline.seconds_left,
+        )
+        return answer_of(call, response.status_code, response.content)
+
     def stream(self, call: Call, read_seconds: float) -> AsyncStream:
-        timeout = httpx.Timeout(self._timeout, read=read_seconds)
+        timeout = httpx.Timeout(min(self._timeout, read_seconds), read=read_seconds)
         request = self._client.build_request(call.method, self.url + call.path, params=dict(call.params), timeout=timeout)
         return AsyncStream(self._client, self.url, call, request)
+
+
+async def read_within(response: httpx.Response, deadline: Deadline) -> bytes:
+    """All of an answer."""
+    seconds_left = deadline.seconds_left
+    try:
+        return await asyncio.wait_for(response.aread(), None if seconds_left == math.inf else seconds_left)
+    except asyncio.TimeoutError as late:
+        raise httpx.ReadTimeout("the answer was not whole in time", request=response.request) from late
 
 
 async def _chunks(body: Callable[[], Iterable[bytes]]) -> AsyncIterator[bytes]:
@@ -84,8 +99,7 @@ class AsyncStream:
         try:
             self._response = await self._client.send(self._request, stream=True)
             if not self._response.is_success:
-                await self._response.aread()
-                answer_of(self._call, self._response)
+                answer_of(self._call, self._response.status_code, await self._response.aread())
         except httpx.HTTPError as cause:
             raise failure_of(self._call, self._url, cause) from cause
         return self._response

@@ -161,36 +161,40 @@ def push_result(answers: Iterable[Mapping[str, Any]]) -> PushResult:
     return PushResult(accepted, duplicates, rejected, tuple(outcomes))
 
 
-def answer_of(call: Call, response: httpx.Response) -> Any:
-    """The JSON of an answer that has been read. Raises ``OnefoldError``."""
+def answer_of(call: Call, status: int, content: bytes) -> Any:
+    """The JSON of an answer. Raises ``OnefoldError``."""
     try:
-        body = response.json()
+        body = json.loads(content)
     except ValueError:
         body = None
-    if response.is_success and body is not None:
+    if 200 <= status < 300 and body is not None:
         return body
     if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
-        if call.takes_422 and response.status_code == 422 and "outcomes" in body:
+        if call.takes_422 and status == 422 and "outcomes" in body:
             return body
-        raise OnefoldError.of_wire(body["error"], response.status_code)
+        raise OnefoldError.of_wire(body["error"], status)
     raise OnefoldError(
         "SERVER_UNREACHABLE",
-        f"{call.method} {call.path} was answered by something that is no Onefold server (status {response.status_code})",
+        f"{call.method} {call.path} was answered by something that is no Onefold server (status {status})",
         hint="look at the address, and at what stands in between",
-        status=response.status_code,
+        status=status,
     )
 
 
 def failure_of(call: Call, base_url: str, cause: httpx.HTTPError) -> OnefoldError:
-    what = f"{call.method} {call.path}"
     if isinstance(cause, httpx.TimeoutException):
-        return OnefoldError("CALL_TIMED_OUT", f"{what} was not answered in time", where=base_url, hint="give it more time: timeout=...")
+        return timed_out(call, base_url)
     return OnefoldError(
         "SERVER_UNREACHABLE",
-        f"{what} could not be asked: {cause or type(cause).__name__}",
+        f"{call.method} {call.path} could not be asked: {cause or type(cause).__name__}",
         where=base_url,
         hint="is the server running, and is this its address?",
     )
+
+
+def timed_out(call: Call, base_url: str) -> OnefoldError:
+    what = f"{call.method} {call.path} was not answered in time"
+    return OnefoldError("CALL_TIMED_OUT", what, where=base_url, hint="give it more time: timeout=...")
 
 
 def to_json(value: Any) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import httpx
 
 from ._calls import Call, answer_of, failure_of
-from ._retry import Attempts
+from ._retry import Attempts, Deadline
 from .errors import OnefoldError
 
 P = ParamSpec("P")
@@ -45,15 +45,7 @@ class Http:
         while True:
             error: OnefoldError
             try:
-                response = self._client.request(
-                    call.method,
-                    self.url + call.path,
-                    params=dict(call.params),
-                    content=call.content if call.body is None else call.body(),
-                    headers={} if call.content_type is None else {"content-type": call.content_type},
-                    timeout=attempts.seconds_left,
-                )
-                return answer_of(call, response)
+                return self._answer(call, attempts)
             except httpx.HTTPError as cause:
                 error = failure_of(call, self.url, cause)
                 error.__cause__ = cause
@@ -61,10 +53,31 @@ class Http:
                 error = refusal
             sleep(attempts.pause_after(error))
 
+    def _answer(self, call: Call, deadline: Deadline) -> Any:
+        with self._client.stream(
+            call.method,
+            self.url + call.path,
+            params=dict(call.params),
+            content=call.content if call.body is None else call.body(),
+            headers={} if call.content_type is None else {"content-type": call.content_type},
+            timeout=deadline.seconds_left,
+        ) as response:
+            return answer_of(call, response.status_code, read_within(response, deadline))
+
     def stream(self, call: Call, read_seconds: float) -> Stream:
-        timeout = httpx.Timeout(self._timeout, read=read_seconds)
+        timeout = httpx.Timeout(min(self._timeout, read_seconds), read=read_seconds)
         request = self._client.build_request(call.method, self.url + call.path, params=dict(call.params), timeout=timeout)
         return Stream(self._client, self.url, call, request)
+
+
+def read_within(response: httpx.Response, deadline: Deadline) -> bytes:
+    """All of an answer. One that comes little by little is given up between two pieces of it."""
+    pieces = []
+    for piece in response.iter_bytes():
+        pieces.append(piece)
+        if deadline.is_over:
+            raise httpx.ReadTimeout("the answer was not whole in time", request=response.request)
+    return b"".join(pieces)
 
 
 class Stream:
@@ -80,8 +93,7 @@ class Stream:
         try:
             self._response = self._client.send(self._request, stream=True)
             if not self._response.is_success:
-                self._response.read()
-                answer_of(self._call, self._response)
+                answer_of(self._call, self._response.status_code, self._response.read())
         except httpx.HTTPError as cause:
             raise failure_of(self._call, self._url, cause) from cause
         return self._response

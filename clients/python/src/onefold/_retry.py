@@ -3,6 +3,7 @@ Jitter", AWS, 2015: full jitter), within the time that the call may take in all.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 
@@ -13,18 +14,30 @@ FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
 
 
-class Attempts:
-    """The attempts of one call. ``timeout`` is in seconds, for all of them together."""
+class Deadline:
+    """So many seconds from now; None for no end."""
 
-    def __init__(self, call: Call, retries: int, timeout: float) -> None:
-        self._call = call
-        self._retries = retries
-        self._deadline = time.monotonic() + timeout
-        self._made = 0
+    def __init__(self, timeout: float | None) -> None:
+        self._end = math.inf if timeout is None else time.monotonic() + timeout
 
     @property
     def seconds_left(self) -> float:
-        return max(0.001, self._deadline - time.monotonic())
+        """Never 0, which would be no limit to some, and no time at all to others."""
+        return max(0.001, self._end - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+
+class Attempts(Deadline):
+    """The attempts of one call. ``timeout`` is in seconds, for all of them together."""
+
+    def __init__(self, call: Call, retries: int, timeout: float) -> None:
+        super().__init__(timeout)
+        self._call = call
+        self._retries = retries
+        self._made = 0
 
     def pause_after(self, error: OnefoldError) -> float:
         """Seconds to wait before the next attempt. Raises ``error`` where there is none."""

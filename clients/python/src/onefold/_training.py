@@ -36,6 +36,8 @@ UPLOAD_SECONDS = 120.0
 EVENTS_READ_SECONDS = 60.0
 #: A set is converted to Arrow before its first byte is sent.
 DOWNLOAD_READ_SECONDS = 600.0
+#: For each of the calls that end a set whose time is over.
+CANCEL_SECONDS = 2.5
 #: So long the server may be away while a set is waited for: one that is started again takes some seconds.
 PATIENCE_SECONDS = 60.0
 

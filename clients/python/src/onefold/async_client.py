@@ -21,6 +21,7 @@ from ._calls import (
 )
 from ._frames import BatchPlan, frame_of_set, rows_of_frame
 from ._progress import ProgressOption
+from ._retry import Deadline
 from ._training import UPLOAD_SECONDS, set_path, training_call, training_options
 from .async_training_set import AsyncTrainingSet
 from .leakage import LeakageReport
@@ -43,7 +44,8 @@ class AsyncOnefold:
         headers: Sent with every request.
         consumer: Under what name the server counts what is read: that of a model, a job, a team.
 
-    Every call raises ``OnefoldError`` with the server's code, ``where`` and ``hint``; ``SERVER_UNREACHABLE`` and
+    Every call takes a ``timeout`` of its own in seconds: None for the client's, but for training sets, whose docstrings say
+    otherwise. Every call raises ``OnefoldError`` with the server's code, ``where`` and ``hint``; ``SERVER_UNREACHABLE`` and
     ``CALL_TIMED_OUT`` where there is no answer.
     """
 
@@ -131,7 +133,7 @@ class AsyncOnefold:
             entities: A frame with the key columns, or rows as ``get_features`` takes them. Other columns are kept.
             request: Request data: one for all, or one a row. Where it is not given, columns of the frame are taken that
                 have the names of the service's request data.
-            timeout: Seconds for each thousand rows.
+            timeout: Seconds for each thousand rows, and for the service's types.
 
         Returns:
             A frame of as many rows as ``entities``, in their order and with their index: its columns, and behind them one
@@ -143,19 +145,19 @@ class AsyncOnefold:
             OnefoldError: As ``get_features``; ``where`` has the row within its thousand.
             ValueError: Where a column of ``entities`` has the name of a feature.
         """
-        plan = await in_thread(BatchPlan, await self.schema(service), entities)
+        plan = await in_thread(BatchPlan, await self.schema(service, timeout=timeout), entities)
         results: list[Mapping[str, Any]] = []
         for call in vectors_calls(service, plan.entities, plan.request if request is None else request, fit):
             results.extend((await self._http.send(call, timeout))["results"])
         return await in_thread(plan.frame, results)
 
-    async def schema(self, service: str) -> Mapping[str, Any]:
+    async def schema(self, service: str, *, timeout: float | None = None) -> Mapping[str, Any]:
         """The types of a service's keys, request data and features: ``{"entities", "request", "features", "fit"}``.
 
         Raises:
             OnefoldError: ``SERVICE_UNKNOWN``, ``SERVICE_NOT_FITTED``, ``NOT_READY``.
         """
-        answer: Mapping[str, Any] = await self._http.send(Call("GET", f"/services/{segment(service)}/schema"))
+        answer: Mapping[str, Any] = await self._http.send(Call("GET", f"/services/{segment(service)}/schema"), timeout)
         return answer
 
     async def report_importances(
@@ -166,6 +168,7 @@ class AsyncOnefold:
         version: int | None = None,
         model: str = "default",
         method: str = "unknown",
+        timeout: float | None = None,
     ) -> Mapping[str, Any]:
         """Reports how important its features are to a model, for ``onefold features --by importance``.
 
@@ -183,16 +186,17 @@ class AsyncOnefold:
         Raises:
             OnefoldError: ``SERVICE_UNKNOWN``; ``REQUEST_INVALID`` for a name that the vector has not.
         """
-        answer: Mapping[str, Any] = await self._http.send(importances_call(service, importances.items(), version, model, method))
+        call = importances_call(service, importances.items(), version, model, method)
+        answer: Mapping[str, Any] = await self._http.send(call, timeout)
         return answer
 
-    async def importances(self, service: str) -> list[Mapping[str, Any]]:
+    async def importances(self, service: str, *, timeout: float | None = None) -> list[Mapping[str, Any]]:
         """What models have reported of a service's features, the newest first.
 
         Raises:
             OnefoldError: ``SERVICE_UNKNOWN``.
         """
-        answer = await self._http.send(Call("GET", f"/services/{segment(service)}/importances"))
+        answer = await self._http.send(Call("GET", f"/services/{segment(service)}/importances"), timeout)
         return list(answer["reports"])
 
     async def push(
@@ -238,6 +242,7 @@ class AsyncOnefold:
         statuses: bool = False,
         allow_after_log: bool = False,
         progress: ProgressOption = True,
+        timeout: float | None = None,
     ) -> pd.DataFrame:
         """Joins label rows, point in time, with features of a service, or of several: builds a training set and waits for it.
 
@@ -259,6 +264,8 @@ class AsyncOnefold:
             statuses: Adds a column ``<feature>__status`` for each feature.
             allow_after_log: Keeps labels after the end of the log, flagged in the column ``after_log_end``.
             progress: A bar in notebooks and on terminals; False for none; or a function of each ``TrainingJob``.
+            timeout: Seconds until the frame is there, to the second; None for as long as it takes, whatever the client's
+                own is. When they are over the set is cancelled.
 
         Returns:
             A frame of as many rows as ``labels``, in their order and with their index: their columns with their dtypes, and
@@ -268,11 +275,12 @@ class AsyncOnefold:
         Raises:
             OnefoldError: ``SERVICE_UNKNOWN``, ``SPINE_INVALID`` (a column is missing or there twice, or a row's key or time cannot be used),
                 ``SPINE_AMBIGUOUS_TIME`` (choose a boundary), ``SPINE_AFTER_LOG``, ``BODY_TOO_LARGE``, ``BACKPRESSURE`` (too many
-                sets are under way), ``TRAINING_INTERRUPTED``.
+                sets are under way), ``TRAINING_INTERRUPTED``, ``CALL_TIMED_OUT``.
             ValueError: For columns whose names are no texts.
 
         The set stays on the server for a week, or until room is needed. An interrupt (Ctrl-C, or the end of the task) cancels it.
         """
+        deadline = Deadline(timeout)
         training_set = await self.start_training_set(
             labels,
             service,
@@ -285,9 +293,11 @@ class AsyncOnefold:
             fit=fit,
             statuses=statuses,
             allow_after_log=allow_after_log,
+            timeout=min(UPLOAD_SECONDS, deadline.seconds_left),
         )
-        await training_set.wait(progress=progress)
-        return await in_thread(frame_of_set, labels, await training_set.to_arrow())
+        await training_set.wait(progress=progress, timeout=deadline.seconds_left)
+        table = await training_set.to_arrow(timeout=deadline.seconds_left)
+        return await in_thread(frame_of_set, labels, table)
 
     async def start_training_set(
         self,
@@ -304,7 +314,7 @@ class AsyncOnefold:
         statuses: bool = False,
         allow_after_log: bool = False,
         explain_leakage: bool = False,
-        timeout: float = UPLOAD_SECONDS,
+        timeout: float | None = None,
     ) -> AsyncTrainingSet:
         """Starts building a training set and does not wait for it. Options as of ``get_training_data``.
 
@@ -312,6 +322,7 @@ class AsyncOnefold:
             explain_leakage: Also compares it with what is known in the end: ``leakage()`` of the set has the report.
             labels: A frame or an Arrow table; the path of a local file (Parquet, CSV, NDJSON); ``ServerPath("...")`` for a
                 file on the server; rows; or ``Ticks``.
+            timeout: Seconds until the labels are there; None for 120, whatever the client's own is.
 
         Raises:
             OnefoldError: As ``get_training_data``, as far as it shows at once; ``PATH_NOT_ALLOWED`` for a path on the server.
@@ -331,7 +342,7 @@ class AsyncOnefold:
             explain_leakage,
         )
         call = await in_thread(training_call, labels, options)
-        return AsyncTrainingSet(self._http, TrainingJob.of_wire(await self._http.send(call, timeout)))
+        return AsyncTrainingSet(self._http, TrainingJob.of_wire(await self._http.send(call, UPLOAD_SECONDS if timeout is None else timeout)))
 
     async def explain_leakage(
         self,
@@ -344,6 +355,7 @@ class AsyncOnefold:
         fit: ByService[int] | None = None,
         allow_after_log: bool = False,
         progress: ProgressOption = True,
+        timeout: float | None = None,
     ) -> LeakageReport:
         """What leaking would have cost: in how many label rows, and by how much, values would be others with final knowledge.
 
@@ -353,6 +365,7 @@ class AsyncOnefold:
         Raises:
             OnefoldError, ValueError: As ``get_training_data``.
         """
+        deadline = Deadline(timeout)
         training_set = await self.start_training_set(
             labels,
             service,
@@ -362,15 +375,16 @@ class AsyncOnefold:
             fit=fit,
             allow_after_log=allow_after_log,
             explain_leakage=True,
+            timeout=min(UPLOAD_SECONDS, deadline.seconds_left),
         )
-        await training_set.wait(progress=progress)
-        return await training_set.leakage()
+        await training_set.wait(progress=progress, timeout=deadline.seconds_left)
+        return await training_set.leakage(timeout=None if timeout is None else deadline.seconds_left)
 
-    async def training_set(self, id: str) -> AsyncTrainingSet:
+    async def training_set(self, id: str, *, timeout: float | None = None) -> AsyncTrainingSet:
         """A training set by its id. Raises ``OnefoldError`` (``TRAINING_SET_UNKNOWN``)."""
-        return AsyncTrainingSet(self._http, TrainingJob.of_wire(await self._http.send(Call("GET", set_path(id)))))
+        return AsyncTrainingSet(self._http, TrainingJob.of_wire(await self._http.send(Call("GET", set_path(id)), timeout)))
 
-    async def training_sets(self) -> list[AsyncTrainingSet]:
+    async def training_sets(self, *, timeout: float | None = None) -> list[AsyncTrainingSet]:
         """Those that are under way or kept, the newest first."""
-        jobs = (await self._http.send(Call("GET", "/training-sets")))["training_sets"]
+        jobs = (await self._http.send(Call("GET", "/training-sets"), timeout))["training_sets"]
         return [AsyncTrainingSet(self._http, TrainingJob.of_wire(job)) for job in jobs]
