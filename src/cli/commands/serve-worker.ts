@@ -1,6 +1,6 @@
 /** `onefold serve-worker`: one of the processes that `onefold serve --workers` starts; not meant to be typed. */
 import { Command } from "commander";
-import { collectLessOften } from "../collections.ts";
+import { collectLessOften, makeYoung } from "../collections.ts";
 import { helpersYield } from "../helper-threads.ts";
 import { printServerError } from "../output.ts";
 import { hasDefinitions, requireDefinitions, type StandardOptions, withStandardOptions } from "../standard-options.ts";
@@ -9,6 +9,7 @@ export function serveWorkerCommand(): Command {
   const command = new Command("serve-worker")
     .description("a process of `serve --workers`, which starts it")
     .action(async (options: StandardOptions) => {
+      makeYoung();
       const { serveAsWorker } = await import("../../platform/workers/serve-worker.ts");
       helpersYield();
       collectLessOften();

@@ -9,7 +9,7 @@ import type { Platform } from "../../platform.ts";
 import type { PlatformOptions } from "../../platform/platform-options.ts";
 import { type WorkerTableOptions, withWorkerTableOptions, workerTablesOf } from "../kafka-options.ts";
 import { type OtlpCommandOptions, sendMetrics, withOtlpOptions } from "../otlp-options.ts";
-import { collectLessOften } from "../collections.ts";
+import { collectLessOften, makeYoung } from "../collections.ts";
 import { helpersYield } from "../helper-threads.ts";
 import { parseAmount, parseCount, parseInterval, parseMegabytes, parsePort, parseShare } from "../option-values.ts";
 import { createOutput, printServerError } from "../output.ts";
@@ -160,6 +160,7 @@ export function serveCommand(): Command {
     )
     .option("--no-hot-path", "answer every request through the HTTP framework, for comparison")
     .action(async (options: ServeOptions) => {
+      makeYoung();
       const output = createOutput(options.json === true);
       const { definitions, warnings } = hasDefinitions(options)
         ? await requireCheckedDefinitions(options)
