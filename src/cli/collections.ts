@@ -7,6 +7,10 @@
  * - Among what is new: each 4 MB, and not each 16 as V8 would as soon as much of it lived on. Nothing else is done
  *   meanwhile, and it takes as long as there is that lives: what was new and in use 50 ms ago is much less than what was in
  *   200 ms, so that each takes a fraction, and all together no more.
+ * - And what is new is always made among what is young. V8 notes which places of the code make what survives a young collection,
+ *   as the events of some pushes do that wait at a busy moment, and from then on makes what comes of there among what is old:
+ *   for good, however short-lived it is. There it is found dead by a look at the whole heap alone, and what it refers to, the
+ *   rows of each push, is kept until then, too.
  */
 import { PerformanceObserver } from "node:perf_hooks";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
@@ -16,8 +20,12 @@ const NEW_BYTES_MAX = 4 * 1024 * 1024;
 /** V8 has two halves, one of which is in use. */
 const HALVES = 2;
 
-/** From now on. To be called before anything large is loaded: what there is for new objects is not made smaller. */
+/**
+ * From now on. To be called before much is loaded and compiled: what there is for new objects is not made smaller, and code
+ * that is compiled stays as it is.
+ */
 export function collectBriefly(): void {
+  setFlagsFromString("--no-allocation-site-pretenuring");
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
   let mayGrow: boolean | null = null;
   // The most that there may be can be set for a process that is yet to be started, not for this one. But V8 grows it by a

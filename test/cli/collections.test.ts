@@ -26,9 +26,19 @@ for (let turn = 0; turn < 400; turn++) {
 console.log(newSpaceBytes() / 1024 / 1024);
 `;
 
+/** Makes what survives a young collection, again and again at the same place of the code. */
+const SURVIVES = `
+const made = (count) => Array.from({ length: count }, (_, i) => [[i]]);
+let kept = [];
+for (let round = 0; round < 8; round++) {
+  kept = [kept.at(-1), made(60_000)];
+}
+console.log(kept.length);
+`;
+
 describe("a server's heap", () => {
   it("is looked at as a whole again once it is four times what was left, however slowly memory is used up", () => {
-    const told = run(LOOKS, "--expose-gc", "--trace-gc-verbose");
+    const told = run(`collectBriefly();\n${LOOKS}`, "--expose-gc", "--trace-gc-verbose");
     const limits = Array.from(told.matchAll(/HeapController\] Limit: old size: (\d+) KB, new limit: (\d+) KB/g));
     expect(limits.length).toBeGreaterThanOrEqual(12);
     for (const [text, left, limit] of limits.slice(-12))
@@ -36,12 +46,21 @@ describe("a server's heap", () => {
   });
 
   it("has two halves of 4 MB for what is new, however much of that lives on", () => {
-    expect(Number(run(MAKES))).toBe(8);
+    expect(Number(run(`collectBriefly();\n${MAKES}`))).toBe(8);
+  });
+
+  it("gets nothing that is new among what is old, whatever survived of what the same code made before", () => {
+    const isMadeOld = /AllocationSite.* => tenure/;
+    expect(run(SURVIVES, "--trace-pretenuring-statistics")).toMatch(isMadeOld);
+    expect(run(`collectBriefly();\n${SURVIVES}`, "--trace-pretenuring-statistics")).not.toMatch(isMadeOld);
   });
 });
 
 function run(script: string, ...flags: readonly string[]): string {
   const { code } = transformSync(readFileSync(FILE, "utf8"), { loader: "ts", format: "esm" });
-  const text = `${code}\ncollectBriefly();\n${script}`;
-  return execFileSync(process.execPath, [...flags, "--input-type=module", "-e", text], { encoding: "utf8" });
+  const text = `${code}\n${script}`;
+  return execFileSync(process.execPath, [...flags, "--input-type=module", "-e", text], {
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 * 1024,
+  });
 }
