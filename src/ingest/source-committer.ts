@@ -18,6 +18,10 @@ import type { SourceTails } from "./source-tails.ts";
 import { turnBehindOthers } from "./turns.ts";
 import type { ViewRunner } from "./view-runner.ts";
 
+/**
+ * With more whole states to write, each view is taken by itself, and events are folded in between: parts of `WRITES_PER_TURN` only
+ * divide what was taken, for which all folding waited, and which is held encoded until it is written.
+ */
 const STATES_PER_COMMIT = 5000;
 /** Writes that are handed over in one turn, and so in one commit: with fewer, those of several views. */
 const WRITES_PER_TURN = 256;
