@@ -75,12 +75,12 @@ def training_options(
 
 
 def training_call(labels: Any, options: Mapping[str, Any]) -> Call:
+    """Raises ``ValueError`` for labels that can be no table, ``FileNotFoundError`` for a file that is not there."""
     if isinstance(labels, Ticks):
         at_ticks = {**options, **_ticks(labels)}
         if isinstance(labels.entities, str) and labels.entities == "all":
             return _json_labels({"entities": "all"}, at_ticks)
         return training_call(labels.entities, at_ticks)
-    """Raises ``ValueError`` for labels that can be no table, ``FileNotFoundError`` for a file that is not there."""
     if isinstance(labels, ServerPath):
         return _json_labels({"path": labels.path}, options)
     if isinstance(labels, (str, os.PathLike)):
