@@ -27,16 +27,16 @@ const HALVES = 2;
 export function collectBriefly(): void {
   setFlagsFromString("--no-allocation-site-pretenuring");
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
-  let mayGrow: boolean | null = null;
+  let mayGrow = false;
+  setFlagsFromString("--semi-space-growth-factor=1");
   // The most that there may be can be set for a process that is yet to be started, not for this one. But V8 grows it by a
-  // factor, behind a collection.
+  // factor, behind a collection. While there is less, one turn that makes very much may make it grow further, to V8's own limit.
   const look = (): void => {
     const wanted = newSpaceBytes() < HALVES * NEW_BYTES_MAX;
     if (wanted === mayGrow) return;
     mayGrow = wanted;
     setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
   };
-  look();
   new PerformanceObserver(look).observe({ entryTypes: ["gc"] });
 }
 

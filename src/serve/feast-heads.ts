@@ -86,7 +86,13 @@ function headOf(bytes: Buffer): FeastHead | null {
   const text = bodyText(bytes).trimEnd();
   if (!text.endsWith(",")) return null;
   try {
-    return JSON.parse(`${text.slice(0, -1)}}`) as FeastHead;
+    const { features, feature_service, full_feature_names } = JSON.parse(`${text.slice(0, -1)}}`) as FeastHead;
+    // Whatever else it says is not kept: it may take many times its bytes.
+    return {
+      ...(features === undefined ? {} : { features }),
+      ...(feature_service === undefined ? {} : { feature_service }),
+      ...(full_feature_names === undefined ? {} : { full_feature_names }),
+    };
   } catch {
     return null;
   }

@@ -45,12 +45,15 @@ describe("a server's heap", () => {
       expect(Number(limit) / Number(left), text).toBeGreaterThan(3.9);
   });
 
-  it("has two halves of 4 MB for what is new, however much of that lives on", () => {
-    expect(Number(run(`collectBriefly();\n${MAKES}`))).toBe(8);
+  it("has two halves of 4 MB for what is new, or one step more, however much of that lives on", () => {
+    expect(Number(run(MAKES))).toBeGreaterThanOrEqual(32);
+    // A turn that made very much when there was less may have had it grow twice.
+    expect(Number(run(`collectBriefly();\n${MAKES}`))).toBeLessThanOrEqual(16);
   });
 
   it("gets nothing that is new among what is old, whatever survived of what the same code made before", () => {
-    const isMadeOld = /AllocationSite.* => tenure/;
+    // "maybe" where V8 has not come to the end of it yet.
+    const isMadeOld = /AllocationSite.* => (maybe )?tenure/;
     expect(run(SURVIVES, "--trace-pretenuring-statistics")).toMatch(isMadeOld);
     expect(run(`collectBriefly();\n${SURVIVES}`, "--trace-pretenuring-statistics")).not.toMatch(isMadeOld);
   });

@@ -53,6 +53,15 @@ it("says where it was read up to an infinite time, and reads on from where it is
   for (const from of ["yesterday", "infinity", ""]) {
     await expect(platform.runBatch("ratings", { from })).rejects.toMatchObject({ code: "REQUEST_INVALID" });
   }
+  // A run that fails leaves the mark where it was.
+  await rm(join(folder, "all.csv"));
+  await expect(platform.runBatch("ratings", { from: "2026-03-01T00:00:00Z" })).rejects.toMatchObject({
+    code: expect.not.stringMatching("REQUEST_INVALID"),
+  });
+  await write([...FIRST, "ana,2026-02-01T02:00:00Z,3"]);
+  await expect(platform.runBatch("ratings")).rejects.toMatchObject({
+    message: expect.stringContaining("infinite time"),
+  });
   expect(await platform.runBatch("ratings", { from: NEWEST })).toMatchObject({ rows: 1, accepted: 1 });
   expect(await platform.runBatch("ratings")).toMatchObject({ rows: 0 });
 });

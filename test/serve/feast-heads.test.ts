@@ -127,6 +127,13 @@ describe("a request whose beginning came before", () => {
     expect(ask('{"features":["a:x"],"entities":{"a":[1]},"full_feature_names":true}')).not.toBeInstanceOf(KnownRequest);
   });
 
+  it("keeps of it what the request means, and nothing else that it says", () => {
+    const heads = new FeastHeads();
+    const body = Buffer.from(`{"more":[{},{}],"features":["a:x"],"entities":{"a":[1]}}`);
+    heads.learn(body, 0, body.length);
+    expect(heads.find(body, 0, body.length)?.head).toEqual({ features: ["a:x"] });
+  });
+
   it("is forgotten where there are too many, or too long ones", () => {
     const heads = new FeastHeads();
     const ask = (n: number, length = 1): unknown =>

@@ -120,14 +120,15 @@ export class BatchReader {
     const ended = before.runs.map((run) => (run.status === "running" ? killed(run, clock.now()) : run));
     let state: BatchState = {
       ...before,
-      watermark: from ?? before.watermark,
       staged: resumed,
       lastScheduledFor,
       runs: withRun(ended, begun),
     };
     try {
       await this.#write(state);
-      const staged = resumed ?? (await this.#stage(state, begun.id, options.signal));
+      // Where nothing is staged, how far the source was read stays as it was.
+      const behind = { ...state, watermark: from ?? state.watermark };
+      const staged = resumed ?? (await this.#stage(behind, begun.id, options.signal));
       state = { ...state, staged };
       await this.#write(state);
       const { counts, newestEventTime } = await this.#takeIn(staged, state.newestEventTime, options);

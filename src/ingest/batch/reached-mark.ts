@@ -37,7 +37,7 @@ export function markFrom(source: BatchSourceDefinition, text: string): string {
       hint: "give a value of its watermark: rows beyond it are read",
     });
   if (type === null) throw refuse("it has no watermark");
-  if (type === "int64" && !/^-?\d{1,18}$/.test(text)) throw refuse("its watermark is a whole number");
+  if (type === "int64" && !isInt64(text)) throw refuse("its watermark is a whole number");
   if (type !== "timestamp") return text;
   let time: Micros;
   try {
@@ -51,4 +51,8 @@ export function markFrom(source: BatchSourceDefinition, text: string): string {
 function typeOfMark({ watermark, columns }: BatchSourceDefinition): string | null {
   if (watermark === undefined) return null;
   return columns.find(({ name }) => name === watermark.column)!.type.name;
+}
+
+function isInt64(text: string): boolean {
+  return /^-?\d{1,19}$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 }

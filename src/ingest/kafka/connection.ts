@@ -21,6 +21,7 @@ import {
   Producer,
   ResourceTypes,
 } from "@platformatic/kafka";
+import { setTimeout as sleep } from "node:timers/promises";
 import { grouped } from "../../base/grouped.ts";
 import { clientOptions } from "./client-options.ts";
 import { fetchedPartition } from "./fetched-partition.ts";
@@ -45,6 +46,7 @@ Object.assign(snappy, {
 /** A group settles when the last member has joined again, or this time is up. */
 const SETTLE_MS_MIN = 30_000;
 const ANSWER_MS = 10_000;
+const LISTED_WITHIN_MS = 2000;
 
 export class KafkaConnection {
   readonly settings: KafkaSettings;
@@ -152,6 +154,9 @@ export class KafkaConnection {
         const isThere = (error as { findBy?: FindBy }).findBy?.("apiId", "TOPIC_ALREADY_EXISTS") ?? null;
         if (isThere === null && !(await this.#admin.listTopics()).includes(topic.name)) throw error;
       }
+      // A broker takes no record of a topic before it lists it, some moments after it was made.
+      const untilMs = performance.now() + LISTED_WITHIN_MS;
+      while (!(await this.#admin.listTopics()).includes(topic.name) && performance.now() < untilMs) await sleep(20);
     });
   }
 
