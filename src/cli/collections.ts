@@ -6,7 +6,7 @@
  *   little of a request: every second then, for so many milliseconds that one request in a hundred has to wait for it.
  * - Among what is new: each 4 MB, and not each 16 as V8 would as soon as much of it lived on. Nothing else is done
  *   meanwhile, and it takes as long as there is that lives: what was new and in use 50 ms ago is much less than what was in
- *   200 ms, so that each takes a fraction, and all together no more.
+ *   200 ms, so that each takes a fraction, and all together about as long.
  * - And what is new is always made among what is young. V8 notes which places of the code make what survives a young collection,
  *   as the events of some pushes do that wait at a busy moment, and from then on makes what comes of there among what is old:
  *   for good, however short-lived it is. There it is found dead by a look at the whole heap alone, and what it refers to, the

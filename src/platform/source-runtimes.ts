@@ -4,7 +4,7 @@
 import { OnefoldError } from "../base/errors.ts";
 import { formatViewName } from "../define/definition.ts";
 import type { SourceGauges } from "../monitor/metrics/monitored-house.ts";
-import { isTableRefused } from "../offline-store/refused-table.ts";
+import { ignoreRefusal, isTableRefused } from "../offline-store/refused-table.ts";
 import type { LocalOnlineStore } from "../online-store/online-store.ts";
 import type { ServedView } from "../serve/ports.ts";
 import { refuseNotRun } from "./not-run.ts";
@@ -152,8 +152,8 @@ export class SourceRuntimes {
     const there = await offline.names();
     const dropped = names.filter((name) => there.includes(name));
     if (dropped.length === 0) return;
-    // A pass that was under way may have rows of them still; one behind it has none, whatever becomes of it.
-    for (const runtime of this.#runtimes.values()) await runtime.archiveNow().catch(() => undefined);
+    // A pass that was under way may have rows of them still; one behind it has none, also where another table is refused.
+    for (const runtime of this.#runtimes.values()) await runtime.archiveNow().catch(ignoreRefusal);
     for (const name of dropped) await offline.drop(name);
   }
 

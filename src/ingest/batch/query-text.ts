@@ -7,7 +7,7 @@ import { OnefoldError } from "../../base/errors.ts";
 const BLANK = /(?:\s+|--[^\n\r]*)+/y;
 /** Strings and names: what has no end goes to the end of the text, where the engine says so. A word, so that none begins in it. */
 const WORD =
-  /[eE]'(?:[^'\\]|\\[^]|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|\$([A-Za-z_]\w*|)\$[^]*?(?:\$\1\$|$)|[\p{L}\p{N}_][\p{L}\p{N}_$]*|[^]/uy;
+  /[eE]'(?:[^'\\]|\\[^]|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|\$([\p{L}_][\p{L}\p{N}_]*|)\$[^]*?(?:\$\1\$|$)|[\p{L}\p{N}_][\p{L}\p{N}_$]*|[^]/uy;
 const COMMENT_EDGE = /\/\*|\*\//g;
 
 /** Throws `BATCH_SOURCE_FAILED` where another statement stands behind it. */

@@ -27,6 +27,7 @@ describe("a query as a part of another", () => {
     ["SELECT E'it\\'s; ' AS v;--", "it's; "],
     ["SELECT $$a;b$$ AS v;", "a;b"],
     ["SELECT $q$a;$$b$q$ AS v; --", "a;$$b"],
+    ["SELECT $é$a;b$é$ AS v;", "a;b"],
     ['SELECT "a;""b" AS v FROM (SELECT 2 AS "a;""b"); -- "', 2],
     ["SELECT 6-- ;\n/2 AS v; -- six", 3],
   ])("%j gives its row", async (query, value) => {
