@@ -1,9 +1,9 @@
 /**
  * Backfill: what serving loses while a view is computed anew from history beside it, and how fast that goes.
- * `npm run bench -- backfill [--json] [--events N] [--entities N] [--seconds N] [--rounds N]`.
+ * `npm run bench -- backfill [--json] [--events N] [--entities N] [--seconds N] [--rounds N] [--rate N]`.
  *
- * A server with two views on one core, and requests for both at a fixed rate, open loop, from another core, over connections
- * that stay. Each round reads the latencies with nothing else going on and then while `onefold backfill`, on the server's
+ * A server with two views on one core, and requests for both at a fixed rate (1,000 a second), open loop, from another core,
+ * over connections that stay. Each round reads the latencies with nothing else going on and then while `onefold backfill`, on the server's
  * core, has the server compute one of them anew; the worst two seconds of either are compared.
  */
 import { spawn } from "node:child_process";
@@ -31,12 +31,13 @@ const { values: options } = parseArgs({
     entities: { type: "string", default: "100000" },
     seconds: { type: "string", default: "10" },
     rounds: { type: "string", default: "3" },
+    rate: { type: "string", default: "1000" },
   },
 });
-const [EVENTS, ENTITIES, SECONDS, ROUNDS] = [options.events, options.entities, options.seconds, options.rounds].map(
+const { events, entities, seconds: roundSeconds, rounds: roundCount, rate } = options;
+const [EVENTS, ENTITIES, SECONDS, ROUNDS, REQUESTS_PER_SECOND] = [events, entities, roundSeconds, roundCount, rate].map(
   Number,
-) as [number, number, number, number];
-const REQUESTS_PER_SECOND = 1000;
+) as [number, number, number, number, number];
 const P99_MS_MAX = 5;
 const WINDOW_MS = 2000;
 /** Of all rounds together: more than any machine takes. */
@@ -90,7 +91,7 @@ async function makeHistory(): Promise<void> {
 type Figure = readonly [name: string, rounds: number[], beside: number[] | null];
 
 async function measure(dataDir: string): Promise<Figure[]> {
-  // What asks spins: on the server's core it would take half of it.
+  // What asks is hardly ever idle: on the server's core it would take half of it.
   moveToCore(LOAD_CORE);
   helpersYield();
   const server = await startServer(dataDir);

@@ -14,6 +14,8 @@ export interface AnswerListener<T> {
   /** `body` is of an answer that is kept. */
   answered(connection: LoadConnection<T>, sent: T, body: Buffer): void;
   failed(error: Error): void;
+  /** The server closed it while it was asked nothing, as it may: it is of no more use. */
+  closed?(connection: LoadConnection<T>): void;
 }
 
 /** One request at a time. */
@@ -41,6 +43,7 @@ export class LoadConnection<T> {
     this.#socket.on("error", (error) => listener.failed(error));
     this.#socket.on("close", () => {
       if (this.#sent !== null) listener.failed(new Error("the server closed a connection that was asked something"));
+      else listener.closed?.(this);
     });
   }
 
@@ -57,10 +60,10 @@ export class LoadConnection<T> {
     this.#socket.write(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   }
 
-  /** Whatever it still waits for. */
+  /** Whatever it still waits for. Its listener hears nothing more. */
   close(): void {
     this.#sent = null;
-    this.#socket.destroy();
+    this.#socket.removeAllListeners("close").destroy();
   }
 
   /** `bytes` are good until the next are read. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { ProcessStarter } from "../base/process-starter.ts";
 import { startHere, type StartProcess } from "../base/started-process.ts";
+import { BackfillBudget } from "../ingest/backfill-budget.ts";
 import { openOfflineStore } from "../offline-store/delta-table.ts";
 import { openEngineApart } from "../offline-store/engine-apart.ts";
 import { openDuckDb } from "../offline-store/duckdb.ts";
@@ -57,7 +58,7 @@ export async function openContext(
       isServing || options.mode === "read" ? openEngineApart(settingsBeside, start) : openEngine(),
     foldingBeside: () => (isServing ? { settings: settingsBeside, start } : null),
     buildsBehind: options.backfill === "behind",
-    backfillShare: () => (isServing ? backfillShare : 1),
+    backfillBudget: new BackfillBudget(() => (isServing ? backfillShare : 1)),
     offline: openOfflineStore(join(dataDir, "offline"), engine, { clock }),
     ...(options.workerTables === undefined ? {} : { workerTables: options.workerTables }),
   };

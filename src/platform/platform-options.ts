@@ -83,7 +83,10 @@ export interface PlatformOptions extends StandingChecksOptions {
   readonly backfill?: "wait" | "behind";
   /** Told of what opening waits for. */
   readonly onProgress?: OnProgress;
-  /** The part of the time that a backfill may work while something is served, above 0 and up to 1. Default 0.3. */
+  /**
+   * The part of the time that backfills may work at most while something is served, above 0 and up to 1. Default 0.3. They take
+   * less where requests and live events leave less. 1: as much as they get.
+   */
   readonly backfillShare?: number;
   /** What one piece of batch work may hold in memory before it spills to disk. Default 768 MiB. */
   readonly memoryBytes?: number;

@@ -4,6 +4,7 @@
 import type { StartProcess } from "../base/started-process.ts";
 import type { Clock } from "../base/clock.ts";
 import { type DurationMicros, MICROS_PER_MINUTE } from "../base/micros.ts";
+import type { BackfillBudget } from "../ingest/backfill-budget.ts";
 import type { EngineSettings, QueryEngine } from "../offline-store/engine.ts";
 import type { OfflineStore } from "../offline-store/offline-store.ts";
 import type { FitStore } from "../registry/fitted-service.ts";
@@ -44,8 +45,8 @@ export interface RuntimeContext {
   readonly foldingBeside: () => { readonly settings: EngineSettings; readonly start: StartProcess } | null;
   /** Opening does not wait for views that are to be computed from history. */
   readonly buildsBehind: boolean;
-  /** The part of the time that a backfill may work, above 0 and up to 1: all of it while nothing is served. */
-  backfillShare(): number;
+  /** Of all backfills together: all of the time while nothing is served. */
+  readonly backfillBudget: BackfillBudget;
   readonly offline: OfflineStore;
   /** Where workers have archived the events of sources on Kafka. */
   readonly workerTables?: WorkerTablesOptions;

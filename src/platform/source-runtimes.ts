@@ -140,7 +140,7 @@ export class SourceRuntimes {
       await runtime.retireViews(retired, viewsOf.get(runtime.name) ?? []);
     }
     if (this.#isClosed) return;
-    await forgetStaleViews(this.#online, new BackfillPace(this.#context.backfillShare), (view, fingerprint) =>
+    await forgetStaleViews(this.#online, new BackfillPace(this.#context.backfillBudget), (view, fingerprint) =>
       view.endsWith("@dev") ? fingerprints.get(view) !== fingerprint : retired.has(view),
     );
     await this.#dropTables([...retired].map((view) => `features/${view}`));

@@ -150,7 +150,7 @@ export class ViewBuilder {
       const space = spaceOf(view, built);
       if (runner === undefined) {
         const start = { epoch: files.epoch, position, space };
-        await pipeline.addView({ ...pipelineView(view), start }, new BackfillPace(this.#context.backfillShare));
+        await pipeline.addView({ ...pipelineView(view), start }, new BackfillPace(this.#context.backfillBudget));
         await this.#dropFormer(view, built);
         return;
       }
@@ -158,7 +158,13 @@ export class ViewBuilder {
       if (runner.epoch === files.epoch && former === space && runner.position !== position) {
         throw new OnefoldError("INTERNAL", `history was added to ${view.name} behind live events it had folded`);
       }
-      await pipeline.switchView(view.name, files.epoch, space, position, new BackfillPace(this.#context.backfillShare));
+      await pipeline.switchView(
+        view.name,
+        files.epoch,
+        space,
+        position,
+        new BackfillPace(this.#context.backfillBudget),
+      );
       await this.#dropFormer(view, { ...built, ...(former === space ? {} : { former }) });
     } finally {
       this.#building.delete(view.name);
@@ -255,8 +261,8 @@ export class ViewBuilder {
         epoch: files.epoch,
         deadLetters: pipeline.deadLetters,
         ...part,
-        pace: new BackfillPace(this.#context.backfillShare),
-        ...(this.#context.backfillShare() < 1 ? { commitBytesMax: COMMIT_BYTES_BESIDE } : {}),
+        pace: new BackfillPace(this.#context.backfillBudget),
+        ...(this.#context.backfillBudget.share < 1 ? { commitBytesMax: COMMIT_BYTES_BESIDE } : {}),
         now: () => this.#context.clock.now(),
         ...(signal === undefined ? {} : { signal }),
         ...(onProgress === undefined
@@ -300,7 +306,7 @@ export class ViewBuilder {
   }
 
   #drop(space: StateSpace): Promise<void> {
-    return this.#store.dropSpace(space, new BackfillPace(this.#context.backfillShare));
+    return this.#store.dropSpace(space, new BackfillPace(this.#context.backfillBudget));
   }
 
   async #built(view: CatalogView, place: HistoryPlace): Promise<HistoryPlace> {

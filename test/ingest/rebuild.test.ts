@@ -11,6 +11,7 @@ import { compileViewFold } from "../../src/fold/compile.ts";
 import type { NewDeadLetter } from "../../src/ingest/dead-letters.ts";
 import type { EventLog } from "../../src/ingest/event-log.ts";
 import type { LogEvent } from "../../src/ingest/event.ts";
+import { BackfillBudget } from "../../src/ingest/backfill-budget.ts";
 import { BackfillPace } from "../../src/ingest/backfill-pace.ts";
 import type { RebuildPlace } from "../../src/ingest/rebuild-place.ts";
 import { foldArchiveWith } from "../../src/ingest/archive-fold.ts";
@@ -375,7 +376,7 @@ describe("history folded by entity", () => {
     const [paced, unpaced] = [new MemoryOnlineStore(), new MemoryOnlineStore()];
     let turns = 0;
     const ticking = setInterval(() => (turns += 1), 1);
-    await fold(viewBy("user"), paced, files, { pace: new BackfillPace(() => 0.2) });
+    await fold(viewBy("user"), paced, files, { pace: new BackfillPace(new BackfillBudget(() => 0.2)) });
     clearInterval(ticking);
     expect(turns).toBeGreaterThan(10);
     await fold(viewBy("user"), unpaced, files);

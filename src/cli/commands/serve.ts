@@ -130,7 +130,7 @@ export function serveCommand(): Command {
     .addOption(
       new Option(
         "--backfill-share <share>",
-        "part of the time that computing views from history may take from serving, 0.01 to 1",
+        "part of the time that computing views from history may take at most, and less where serving is busy, 0.01 to 1",
       )
         .default(0.3)
         .argParser(parseShare),
