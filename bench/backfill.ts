@@ -1,10 +1,12 @@
 /**
  * Backfill: what serving loses while a view is computed anew from history beside it, and how fast that goes.
- * `npm run bench -- backfill [--json] [--events N] [--entities N] [--seconds N] [--rounds N] [--rate N]`.
+ * `npm run bench -- backfill [--json] [--events N] [--entities N] [--seconds N] [--rounds N] [--rate N]
+ * [--timeline]`.
  *
  * A server with two views on one core, and requests for both at a fixed rate (1,000 a second), open loop, from another core,
  * over connections that stay. Each round reads the latencies with nothing else going on and then while `onefold backfill`, on the server's
  * core, has the server compute one of them anew; the worst two seconds of either are compared.
+ * `--timeline` prints the p99 of each half second of both.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -32,6 +34,7 @@ const { values: options } = parseArgs({
     seconds: { type: "string", default: "10" },
     rounds: { type: "string", default: "3" },
     rate: { type: "string", default: "1000" },
+    timeline: { type: "boolean", default: false },
   },
 });
 const { events, entities, seconds: roundSeconds, rounds: roundCount, rate } = options;
@@ -40,6 +43,7 @@ const [EVENTS, ENTITIES, SECONDS, ROUNDS, REQUESTS_PER_SECOND] = [events, entiti
 ) as [number, number, number, number, number];
 const P99_MS_MAX = 5;
 const WINDOW_MS = 2000;
+const TIMELINE_MS = 500;
 /** Of all rounds together: more than any machine takes. */
 const LOAD_SECONDS_MAX = 3600;
 const ANSWERS_MAX = REQUESTS_PER_SECOND * LOAD_SECONDS_MAX;
@@ -112,6 +116,11 @@ async function measure(dataDir: string): Promise<Figure[]> {
       [busy, busyFromMs, endMs],
     ] as const) {
       const worst = load.worstWindow(fromMs, toMs);
+      if (options.timeline) {
+        console.error(
+          `${into === quiet ? "without" : "beside"} it, p99 in ms: ${load.timeline(fromMs, toMs).join(" ")}`,
+        );
+      }
       into.p50.push(worst.p50);
       into.p99.push(worst.p99);
     }
@@ -152,16 +161,24 @@ function startLoad(port: number) {
     },
   });
   done.catch(() => {});
+  const within = (fromMs: number, toMs: number): Float64Array =>
+    answers.latencyMs
+      .subarray(0, answers.count)
+      .filter((_, i) => answers.dueMs[i]! >= fromMs && answers.dueMs[i]! < toMs)
+      .sort();
   return {
+    timeline(fromMs: number, toMs: number): string[] {
+      const parts: string[] = [];
+      for (let startMs = fromMs; startMs + TIMELINE_MS < toMs; startMs += TIMELINE_MS) {
+        parts.push(quantileOf(within(startMs, startMs + TIMELINE_MS), 0.99).toPrecision(3));
+      }
+      return parts;
+    },
     /** The highest median and the highest 99th percentile of two seconds, of which the last end at `toMs`. */
     worstWindow(fromMs: number, toMs: number): { readonly p50: number; readonly p99: number } {
       const starts = [Math.max(fromMs, toMs - WINDOW_MS)];
       for (let startMs = fromMs; startMs + WINDOW_MS < toMs; startMs += WINDOW_MS) starts.push(startMs);
-      const windows = starts.map((startMs) => {
-        const endMs = Math.min(toMs, startMs + WINDOW_MS);
-        const isIn = (_: number, i: number): boolean => answers.dueMs[i]! >= startMs && answers.dueMs[i]! < endMs;
-        return answers.latencyMs.subarray(0, answers.count).filter(isIn).sort();
-      });
+      const windows = starts.map((startMs) => within(startMs, Math.min(toMs, startMs + WINDOW_MS)));
       const worst = (share: number): number =>
         Math.max(...windows.map((latenciesMs) => quantileOf(latenciesMs, share)));
       return { p50: worst(0.5), p99: worst(0.99) };
