@@ -34,6 +34,8 @@ export interface KeptAnswer {
   /** Which request it answers. */
   readonly n: number;
   readonly body: string;
+  /** Of the whole answer, with its head. */
+  readonly answerBytes: number;
   readonly askedAt: Micros;
   readonly heardAt: Micros;
 }
@@ -84,7 +86,7 @@ class OpenLoop {
     const connections = await Promise.all(
       Array.from({ length: CONNECTIONS }, () =>
         LoadConnection.open<Sent>(port, {
-          answered: (connection, sent, body) => this.#take(connection, sent, body),
+          answered: (connection, sent, body, answerBytes) => this.#take(connection, sent, body, answerBytes),
           failed: (error) => (this.#failure ??= error),
         }),
       ),
@@ -122,12 +124,17 @@ class OpenLoop {
     };
   }
 
-  #take(connection: LoadConnection<Sent>, { n, dueMs, askedAt, isKept }: Sent, body: Buffer): void {
+  #take(
+    connection: LoadConnection<Sent>,
+    { n, dueMs, askedAt, isKept }: Sent,
+    body: Buffer,
+    answerBytes: number,
+  ): void {
     this.#latenciesMs[n] = connection.answeredAtMs - dueMs;
     this.#load.onAnswer?.(dueMs, connection.answeredAtMs - dueMs);
     this.#answered++;
     this.#free.push(connection);
-    if (isKept) this.#kept.push({ n, body: body.toString(), askedAt, heardAt: systemClock.now() });
+    if (isKept) this.#kept.push({ n, body: body.toString(), answerBytes, askedAt, heardAt: systemClock.now() });
   }
 }
 
